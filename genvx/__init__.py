@@ -1,0 +1,79 @@
+"""One pool of GPUs out of machines that are shared over SSH.
+
+    with genvx.activate(gpus=2, name="train") as env:      # this machine
+        env.grant.devices
+
+    fleet = genvx.Fleet.from_hostfile("hostfile")          # many machines
+    with fleet.activate(gpus=2) as env:
+        env.run("python train.py", check=True)
+
+Nothing here prints, exits, or handles signals. Errors are those of `genvx.errors`. Names resolve
+when they are first used, so that `import genvx` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from genvx._version import __version__
+
+_HOMES = {
+    "activate": "genvx.api",
+    "Fleet": "genvx.fleet.fleet",
+    "Outcomes": "genvx.fleet.fleet",
+    "Host": "genvx.fleet.fleet",
+    "Hold": "genvx.fleet.fleet",
+    "HostSpec": "genvx.fleet.hostfile",
+    "LocalHost": "genvx.local.host",
+    "Device": "genvx.core.device",
+    "DeviceProcess": "genvx.core.device",
+    "DeviceUsage": "genvx.core.device",
+    "Driver": "genvx.core.device",
+    "Health": "genvx.core.device",
+    "Environment": "genvx.core.lease",
+    "Lease": "genvx.core.lease",
+    "Owner": "genvx.core.lease",
+    "Grant": "genvx.core.grant",
+    "Finding": "genvx.core.grant",
+    "Requirements": "genvx.core.request",
+    "Snapshot": "genvx.core.snapshot",
+    "State": "genvx.core.snapshot",
+    **dict.fromkeys(
+        (
+            "AgentError",
+            "AuthenticationFailed",
+            "DriverError",
+            "FleetError",
+            "GenvxError",
+            "HostError",
+            "HostKeyError",
+            "HostUnreachable",
+            "InvalidHostfile",
+            "InvalidInput",
+            "InvalidQuantity",
+            "NoCapacity",
+            "NotOwner",
+            "ProtocolError",
+            "StateError",
+            "UnknownDevice",
+            "UnknownEnvironment",
+            "UnknownHost",
+        ),
+        "genvx.errors",
+    ),
+}
+
+__all__ = ["__version__", *sorted(_HOMES)]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'genvx' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,189 @@
+"""Answers one call. Replies go to a duplicate of descriptor 1, which then points at stderr: what a
+library prints never gets between us and the client.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from typing import Any, Callable, Optional
+
+from genvx._version import __version__
+from genvx.core import codec
+from genvx.core.codec import Fields, Malformed
+from genvx.core.protocol import PROTOCOL, REFUSED, Call, Reply, call_from_word, read_call
+from genvx.core.text import COMMAND_LIMIT, NAME_LIMIT, printable
+from genvx.errors import AgentError, GenvxError, InvalidInput, ProtocolError
+from genvx.local import refusals, shells
+from genvx.local.host import LocalHold, LocalHost, find_command
+
+_MOST_ARGUMENTS = 10_000
+_LONGEST_ARGUMENT = 512 * 1024
+
+
+def serve(arguments: list[str]) -> int:
+    """Read the call, answer it, and return the exit code of the process."""
+    try:
+        call = (
+            call_from_word(arguments[0]) if arguments else read_call(lambda size: os.read(0, size))
+        )
+    except ProtocolError as error:
+        sys.stderr.write(f"genvx: {error}\n")
+        return error.exit_code
+    # A far end that was started in a directory that is gone, or in somebody's home, must not depend
+    # on it.
+    _go_home()
+    return _Server(call, LocalHost()).answer()
+
+
+def _go_home() -> None:
+    try:
+        os.chdir(os.path.expanduser("~"))
+    except OSError:
+        os.chdir("/")
+
+
+class _Server:
+    def __init__(self, call: Call, host: LocalHost) -> None:
+        self._call = call
+        self._host = host
+        self._out = os.dup(1)
+        os.dup2(2, 1)
+
+    def answer(self) -> int:
+        """Run the operation; whatever goes wrong becomes a reply."""
+        operations: dict[str, Callable[[Fields], int]] = {
+            "snapshot": self._snapshot,
+            "doctor": self._doctor,
+            "release": self._release,
+            "refusal": self._refusal,
+            "hold": self._hold,
+            "run": self._run,
+            "shell": self._shell,
+        }
+        try:
+            if self._call.protocol != PROTOCOL:
+                raise AgentError(
+                    f"genvx {__version__} there speaks protocol {PROTOCOL}, genvx "
+                    f"{self._call.version} here speaks {self._call.protocol}; install the same "
+                    "version on both"
+                )
+            operation = operations.get(self._call.operation)
+            if operation is None:
+                raise AgentError(
+                    f"genvx {__version__} there has no operation {self._call.operation!r} of genvx "
+                    f"{self._call.version} here; install the same version on both"
+                )
+            return operation(Fields(self._call.arguments, "the call"))
+        except GenvxError as error:
+            return self._fail(error)
+        except Malformed as error:
+            return self._fail(ProtocolError(str(error)))
+        except OSError as error:
+            return self._fail(AgentError(f"the far end failed: {printable(str(error), 300)}"))
+
+    def _reply(self, value: Any) -> None:
+        self._send(Reply(value=value))
+
+    def _send(self, reply: Reply) -> None:
+        data = reply.to_bytes(self._call.token)
+        while data:
+            data = data[os.write(self._out, data) :]
+
+    def _fail(self, error: GenvxError) -> int:
+        reply = Reply.of_error(error)
+        if self._call.operation != "shell":
+            self._send(reply)
+            return error.exit_code
+        try:
+            refusals.leave(self._host.state, self._call.token, reply)
+        except (GenvxError, OSError):
+            # Nowhere to leave it: the person at the terminal reads it directly.
+            sys.stderr.write(f"genvx: {error}\n")
+            return error.exit_code
+        return REFUSED
+
+    # Questions
+
+    def _snapshot(self, fields: Fields) -> int:
+        self._reply(codec.snapshot_to_plain(self._host.snapshot()))
+        return 0
+
+    def _doctor(self, fields: Fields) -> int:
+        self._reply([codec.finding_to_plain(finding) for finding in self._host.doctor()])
+        return 0
+
+    def _refusal(self, fields: Fields) -> int:
+        reply = refusals.collect(self._host.state, fields.identifier("token"))
+        if reply is None:
+            self._reply(None)
+        else:
+            self._reply({"error": reply.error, "message": reply.message})
+        return 0
+
+    # Acts
+
+    def _release(self, fields: Fields) -> int:
+        environment = self._host.release(fields.string("environment", NAME_LIMIT))
+        self._reply(codec.environment_to_plain(environment))
+        return 0
+
+    def _acquire(self, fields: Fields, command: str) -> LocalHold:
+        if fields.has("environment"):
+            return self._host.join(fields.identifier("environment"), command=command)
+        return self._host.acquire(
+            codec.requirements_from_plain(fields.raw("requirements")),
+            name=fields.string("name", NAME_LIMIT + 1),
+            command=command,
+        )
+
+    def _hold(self, fields: Fields) -> int:
+        """Hold devices until the client closes stdin or is gone."""
+        with self._acquire(fields, fields.text("command", COMMAND_LIMIT)) as hold:
+            self._reply(codec.grant_to_plain(hold.grant))
+            poll = select.poll()
+            poll.register(0, select.POLLIN)
+            poll.register(self._out, 0)
+            while True:
+                ready = poll.poll()
+                if any(descriptor == self._out for descriptor, _ in ready):
+                    return 0
+                if not os.read(0, 4096):
+                    return 0
+
+    def _command(self, fields: Fields) -> list[str]:
+        """The argv to run: as given, a line for sh, or the user's shell reading stdin."""
+        if fields.has("line"):
+            return ["sh", "-c", fields.string("line", _LONGEST_ARGUMENT)]
+        if fields.has("argv"):
+            argv = list(fields.strings("argv", _LONGEST_ARGUMENT, _MOST_ARGUMENTS))
+            if not argv or any("\0" in word for word in argv):
+                raise InvalidInput("a command has at least one word, and none with a NUL")
+            find_command(argv, self._host.environ)
+            return argv
+        return [shells.user_shell(self._host.environ)]
+
+    def _run(self, fields: Fields) -> int:
+        argv = self._command(fields)
+        hold = self._acquire(fields, " ".join(argv))
+        self._reply(codec.grant_to_plain(hold.grant))
+        return hold.supervise(argv, stdout=self._out, watch_client=True)
+
+    def _shell(self, fields: Fields) -> int:
+        """Become the shell, or run a command, in the terminal that stdin and stdout are."""
+        prompt = fields.exact_text("prompt", 300)
+        argv: Optional[list[str]] = self._command(fields) if _names_command(fields) else None
+        shown = " ".join(argv) if argv else os.path.basename(shells.user_shell(os.environ))
+        hold = self._acquire(fields, shown)
+        os.dup2(self._out, 1)
+        os.close(self._out)
+        for note in hold.grant.notes:
+            sys.stderr.write(f"genvx: {note}\n")
+        if argv is not None:
+            return hold.supervise(argv)
+        return hold.enter_shell(prompt=prompt, login=True)
+
+
+def _names_command(fields: Fields) -> bool:
+    return fields.has("argv") or fields.has("line")

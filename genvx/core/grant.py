@@ -1,0 +1,53 @@
+"""What an acquire gives, what the holder's shell sees of it, and what a check-up finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Optional
+
+if TYPE_CHECKING:
+    from genvx.core.device import Device
+    from genvx.core.lease import Owner
+
+
+@dataclass(frozen=True)
+class Grant:
+    """An environment that was just given devices. `notes` are lines that the person should read."""
+
+    environment: str
+    name: str
+    owner: Owner
+    devices: tuple[Device, ...]
+    memory: Optional[int]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables of whatever runs under this grant.
+
+        CUDA_VISIBLE_DEVICES is never unset: unset means all GPUs to CUDA, empty means none.
+        """
+        return {
+            "CUDA_VISIBLE_DEVICES": ",".join(device.uuid for device in self.devices),
+            "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+            "GENVX_ENVIRONMENT_ID": self.environment,
+            "GENVX_ENVIRONMENT_NAME": self.name,
+            "GENVX_DEVICES": ",".join(device.label for device in self.devices),
+        }
+
+
+class Severity(str, Enum):
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of `genvx doctor`: what was looked at, what was seen, what to do."""
+
+    check: str
+    severity: Severity
+    result: str
+    advice: str = ""

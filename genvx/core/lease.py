@@ -1,0 +1,148 @@
+"""Who holds what. A lease is an environment's hold on some devices of one host.
+
+Whether a lease is alive is not decided here: the kernel knows (local/store.py). These are the
+living ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Optional
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+# An environment is its id together with its owner: nobody joins an environment of another uid by
+# naming it.
+EnvironmentKey = tuple[int, str]
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A Unix user of one host; `uid` is the kernel's word, `name` is for people."""
+
+    uid: int
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name}({self.uid})"
+
+
+@dataclass(frozen=True)
+class Lease:
+    """One hold. `memory` is bytes on each device, or None for the whole of each.
+
+    Times are nanoseconds of CLOCK_BOOTTIME in the boot `boot_id`. `pid`, `starttime`, `command`,
+    `host` and `note` are for people to read; no decision rests on them.
+    """
+
+    id: str
+    owner: Owner
+    environment: str
+    name: str
+    devices: tuple[str, ...]
+    memory: Optional[int]
+    boot_id: str
+    since_ns: int
+    expires_ns: Optional[int] = None
+    pid: int = 0
+    starttime: int = 0
+    host: str = ""
+    command: str = ""
+    note: str = ""
+
+    @property
+    def key(self) -> EnvironmentKey:
+        return (self.owner.uid, self.environment)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A named holder of leases: a shell, a job, a kernel. The sum of its living leases on
+    one host.
+    """
+
+    id: str
+    name: str
+    owner: Owner
+    since_ns: int
+    devices: tuple[str, ...]
+    memory: Optional[int]
+    pids: tuple[int, ...]
+    command: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} ({self.id})" if self.name else self.id
+
+
+def environments(leases: Iterable[Lease]) -> tuple[Environment, ...]:
+    """Gather living leases into environments, oldest first."""
+    members: dict[EnvironmentKey, list[Lease]] = {}
+    for lease in leases:
+        members.setdefault(lease.key, []).append(lease)
+    found = []
+    for group in members.values():
+        group.sort(key=lambda lease: (lease.since_ns, lease.id))
+        first = group[0]
+        found.append(
+            Environment(
+                id=first.environment,
+                name=first.name,
+                owner=first.owner,
+                since_ns=first.since_ns,
+                devices=tuple(dict.fromkeys(uuid for lease in group for uuid in lease.devices)),
+                memory=_joint_memory(lease.memory for lease in group if lease.devices),
+                pids=tuple(lease.pid for lease in group if lease.pid),
+                command=first.command,
+            )
+        )
+    return tuple(sorted(found, key=lambda env: (env.since_ns, env.owner.uid, env.id)))
+
+
+def holders(leases: Iterable[Lease], uuid: str) -> dict[EnvironmentKey, Optional[int]]:
+    """Which environments hold the device `uuid`, and how many bytes of it (None: all of it).
+
+    The members of one environment share its hold, so its terminals do not add up.
+    """
+    found: dict[EnvironmentKey, Optional[int]] = {}
+    for lease in leases:
+        if uuid in lease.devices:
+            if lease.key in found:
+                found[lease.key] = _joint_memory((found[lease.key], lease.memory))
+            else:
+                found[lease.key] = lease.memory
+    return found
+
+
+def _joint_memory(sizes: Iterable[Optional[int]]) -> Optional[int]:
+    known = list(sizes)
+    if not known or any(size is None for size in known):
+        return None
+    return max(size for size in known if size is not None)
+
+
+def fits(
+    wanted: Optional[int], others: Mapping[EnvironmentKey, Optional[int]], capacity: Optional[int]
+) -> bool:
+    """Whether a hold of `wanted` bytes (None: all) fits beside the holds of others on one device.
+
+    capacity: the device's bytes; None where unknown, and then there are no shares.
+    """
+    if wanted is None:
+        return not others
+    if capacity is None or any(size is None for size in others.values()):
+        return False
+    return wanted + sum(size for size in others.values() if size is not None) <= capacity
+
+
+def conflicts(mine: Lease, living: Iterable[Lease], memory: Mapping[str, Optional[int]]) -> bool:
+    """Whether `mine` asks for more than is left beside the leases of other environments.
+
+    memory: bytes of each device of `mine`. Both the verify step of an acquire and the tests of it
+    rest on this.
+    """
+    others = [lease for lease in living if lease.key != mine.key]
+    return any(
+        not fits(mine.memory, holders(others, uuid), memory.get(uuid)) for uuid in mine.devices
+    )

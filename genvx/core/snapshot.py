@@ -1,0 +1,104 @@
+"""One host at one moment: the only input to placement and to every table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
+from genvx.core.lease import Environment, Lease, environments, holders
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# What an idle desktop may use of a device without making it busy: X, a compositor, a browser's
+# drawing.
+DESKTOP_MEMORY = 500 * (1 << 20)
+
+
+class State(str, Enum):
+    """What a device is to somebody who wants one."""
+
+    FREE = "free"
+    LEASED = "leased"
+    SHARED = "shared"
+    BUSY = "busy"
+    LOST = "lost"
+    UNHEALTHY = "unhealthy"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One host at one moment.
+
+    hostname: what the host calls itself; version: genvx there; boottime_ns: CLOCK_BOOTTIME at this
+    moment. leases: the living ones. odd: files in the state directory that count for nothing, and
+    why. desktop_memory: bytes that a process which only draws may use without making a device busy.
+    """
+
+    hostname: str
+    version: str
+    boot_id: str
+    boottime_ns: int
+    driver: Driver
+    devices: tuple[Device, ...] = ()
+    usage: Mapping[str, DeviceUsage] = field(default_factory=dict)
+    leases: tuple[Lease, ...] = ()
+    odd: tuple[str, ...] = ()
+    desktop_memory: int = DESKTOP_MEMORY
+
+    @property
+    def environments(self) -> tuple[Environment, ...]:
+        return environments(self.leases)
+
+    @property
+    def available(self) -> tuple[Device, ...]:
+        """The devices that can be leased whole, now."""
+        return tuple(device for device in self.devices if self.state(device) is State.FREE)
+
+    def age_seconds(self, since_ns: int) -> float:
+        return max(0, self.boottime_ns - since_ns) / 1e9
+
+    def device(self, uuid: str) -> Optional[Device]:
+        return next((device for device in self.devices if device.uuid == uuid), None)
+
+    def usage_of(self, device: Device) -> DeviceUsage:
+        return self.usage.get(device.uuid, DeviceUsage())
+
+    def foreign(self, device: Device) -> tuple[DeviceProcess, ...]:
+        """Processes on `device` of users who hold no lease on it.
+
+        A user is told by the kernel's uid. A process whose user cannot be told is foreign. One that
+        only draws is excepted while it uses little.
+        """
+        tenants = {uid for uid, _ in holders(self.leases, device.uuid)}
+        return tuple(
+            process
+            for process in self.usage_of(device).processes or ()
+            if process.uid not in tenants and not self._only_draws(process)
+        )
+
+    def _only_draws(self, process: DeviceProcess) -> bool:
+        return (
+            not process.compute
+            and process.memory is not None
+            and process.memory < self.desktop_memory
+        )
+
+    def unseen(self, device: Device) -> bool:
+        """Whether somebody may be using `device` whom nobody here can see."""
+        usage = self.usage_of(device)
+        if usage.processes is not None:
+            return False
+        return usage.memory_used is None or usage.memory_used >= self.desktop_memory
+
+    def state(self, device: Device) -> State:
+        health = self.usage_of(device).health
+        if health is not Health.OK:
+            return State(health.value)
+        held = holders(self.leases, device.uuid)
+        if held:
+            return State.LEASED if None in held.values() else State.SHARED
+        return State.BUSY if self.foreign(device) or self.unseen(device) else State.FREE

@@ -1,0 +1,93 @@
+"""Sizes and times between people and numbers. Bytes are int, times are float seconds.
+
+Sizes are binary whatever the spelling: 80G, 80GB and 80GiB are all 80 x 2**30 bytes, because that
+is what nvidia-smi, Slurm and the names of GPUs mean by them.
+"""
+
+from __future__ import annotations
+
+import re
+
+from genvx.core.text import printable
+from genvx.errors import InvalidQuantity
+
+_SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+_POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_TIME = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,8})m)?(?:(\d{1,9}(?:\.\d{1,3})?)s?)?")
+_MOST_BYTES = 1 << 50
+
+
+def parse_memory(text: str) -> int:
+    """Return the bytes that "40G", "40GiB", "512 MiB" or "0.5t" mean.
+
+    Raises:
+        InvalidQuantity: not a size, zero, negative, no unit, or beyond 1 PiB.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    shown = printable(text, 40)
+    if match is None:
+        raise InvalidQuantity(f"not a size of memory: {shown!r}; write it like 40G or 512MiB")
+    number, unit = match.groups()
+    if not unit:
+        raise InvalidQuantity(f"{shown!r} has no unit; write it like 40G or 512MiB")
+    size = int(float(number) * 1024 ** _POWER[unit.lower()])
+    if not 0 < size <= _MOST_BYTES:
+        raise InvalidQuantity(f"out of range: {shown!r}; a size is more than 0 and at most 1024T")
+    return size
+
+
+def format_memory(size: int | None) -> str:
+    """Show bytes as nvidia-smi's readers know them: "80 GiB", "1.5 GiB", "512 MiB"; None is "?"."""
+    if size is None:
+        return "?"
+    if size >= 1 << 30:
+        return f"{size / (1 << 30):.1f}".rstrip("0").rstrip(".") + " GiB"
+    return f"{size // (1 << 20)} MiB"
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds that "30", "1.5", "90s", "30m", "2h30m" or "1d" mean.
+
+    Raises:
+        InvalidQuantity: not a duration, zero or negative.
+    """
+    stripped = text.strip()
+    match = _TIME.fullmatch(stripped)
+    if match is None or not stripped:
+        raise InvalidQuantity(
+            f"not a duration: {printable(text, 40)!r}; write it like 90s, 30m or 2h30m"
+        )
+    days, hours, minutes, seconds = match.groups(default="0")
+    total = int(days) * 86400 + int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    if total <= 0:
+        raise InvalidQuantity(f"a duration is more than 0: {printable(text, 40)!r}")
+    return total
+
+
+def parse_count(text: str, what: str, most: int = 4096) -> int:
+    """Return the whole number from 0 to `most` that `text` is; `what` names it in the error.
+
+    Raises:
+        InvalidQuantity: not a whole number, negative, or more than `most`.
+    """
+    stripped = text.strip()
+    if not re.fullmatch(r"\d{1,9}", stripped, re.ASCII) or int(stripped) > most:
+        raise InvalidQuantity(
+            f"{what} is a whole number from 0 to {most}, not {printable(text, 40)!r}"
+        )
+    return int(stripped)
+
+
+_STEPS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+
+
+def format_age(seconds: float) -> str:
+    """Show how long ago something was, in its largest whole unit: "42 seconds ago", "1 hour
+    ago".
+    """
+    whole = max(0, int(seconds))
+    for name, size in _STEPS:
+        if whole >= size or size == 1:
+            count = whole // size
+            return f"{count} {name}{'' if count == 1 else 's'} ago"
+    raise AssertionError("the last step always fits")

@@ -1,0 +1,179 @@
+"""Every exception that genvx raises, as one tree.
+
+GenvxError                    the CLI prints one line and exits with .exit_code
+├── InvalidInput (2)          what was asked makes no sense; nothing has happened
+│   ├── InvalidHostfile       names file, line and column
+│   ├── InvalidQuantity       "-1", "40 parsecs"
+│   ├── UnknownDevice
+│   ├── UnknownEnvironment
+│   └── UnknownHost
+├── NoCapacity (3)            the devices exist or not, but are not to be had now
+├── HostError (4)             one host could not answer; .kind is one word for tables
+│   ├── HostUnreachable       dns, refused, timeout
+│   ├── HostKeyError          unknown, changed or revoked
+│   ├── AuthenticationFailed
+│   ├── AgentError            the far end is missing or broke
+│   ├── ProtocolError         the far end answered, but not as genvx
+│   └── DriverError           NVML
+├── NotOwner (5)              someone else's environment
+├── StateError (6)            the state directory is unsafe, full or read-only
+└── FleetError (4)            some hosts failed; .outcomes holds everyone's result
+
+Rule: an exception says in its message what to do where that is known. The wire carries the class
+name and the message, nothing else, so a class must be constructible from a message alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Optional
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class GenvxError(Exception):
+    """Base of all errors that genvx raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class InvalidInput(GenvxError, ValueError):
+    """Wrong usage; refused before anything happened."""
+
+    exit_code = 2
+
+
+class InvalidHostfile(InvalidInput):
+    """A hostfile line that cannot be read; the message names file, line and column."""
+
+
+class InvalidQuantity(InvalidInput):
+    """A number, size or duration that is none, or is out of range."""
+
+
+class UnknownDevice(InvalidInput):
+    """No such device on this host."""
+
+
+class UnknownEnvironment(InvalidInput):
+    """No such active environment."""
+
+
+class UnknownHost(InvalidInput):
+    """A host that the hostfile does not have."""
+
+
+class NoCapacity(GenvxError):
+    """No host has the room; the message says wanted and available. `reasons`: host by host, why."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, reasons: Optional[Mapping[str, str]] = None) -> None:
+        super().__init__(message)
+        self.reasons: Mapping[str, str] = dict(reasons or {})
+
+
+class HostError(GenvxError):
+    """One host could not answer. `kind` is one word, for tables and programs."""
+
+    exit_code = 4
+    kind: str = "host"
+
+    def __init__(self, message: str, *, kind: Optional[str] = None) -> None:
+        super().__init__(message)
+        if kind is not None:
+            self.kind = kind
+
+
+class HostUnreachable(HostError):
+    """No connection: `kind` is dns, refused, timeout or network."""
+
+    kind = "network"
+
+
+class HostKeyError(HostError):
+    """The host key is unknown, changed or revoked. Never accepted in silence."""
+
+    kind = "host-key"
+
+
+class AuthenticationFailed(HostError):
+    """The host does not accept who we are."""
+
+    kind = "auth"
+
+
+class AgentError(HostError):
+    """The far end is missing, too old, or broke."""
+
+    kind = "agent"
+
+
+class ProtocolError(HostError):
+    """The far end does not speak SSH, or not as genvx does."""
+
+    kind = "protocol"
+
+
+class DriverError(HostError):
+    """NVML could not be asked."""
+
+    kind = "driver"
+
+
+class NotOwner(GenvxError, PermissionError):
+    """The environment belongs to another user."""
+
+    exit_code = 5
+
+
+class StateError(GenvxError, OSError):
+    """The state directory is unsafe, full or read-only."""
+
+    exit_code = 6
+
+
+class FleetError(GenvxError):
+    """Some hosts failed. `outcomes` has the result of every host, also of those that did well."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, outcomes: Any = None) -> None:
+        super().__init__(message)
+        self.outcomes = outcomes
+
+
+def _tree(root: type[GenvxError]) -> dict[str, type[GenvxError]]:
+    found = {root.__name__: root}
+    for child in root.__subclasses__():
+        found.update(_tree(child))
+    return found
+
+
+def from_wire(name: str, message: str) -> GenvxError:
+    """Make the error that a reply names; a name of a newer version becomes an AgentError."""
+    kind = _tree(GenvxError).get(name)
+    return AgentError(message) if kind is None else kind(message)
+
+
+__all__ = [
+    "AgentError",
+    "AuthenticationFailed",
+    "DriverError",
+    "FleetError",
+    "GenvxError",
+    "HostError",
+    "HostKeyError",
+    "HostUnreachable",
+    "InvalidHostfile",
+    "InvalidInput",
+    "InvalidQuantity",
+    "NoCapacity",
+    "NotOwner",
+    "ProtocolError",
+    "StateError",
+    "UnknownDevice",
+    "UnknownEnvironment",
+    "UnknownHost",
+    "from_wire",
+]

@@ -1,0 +1,3 @@
+"""Many machines at once. A host is anything that satisfies `fleet.Host`; most are reached
+over SSH.
+"""

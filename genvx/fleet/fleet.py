@@ -1,0 +1,289 @@
+"""Hosts addressed together: ask all at once, collect what comes, never lose a failure; choose one
+and take there.
+
+Choosing is optimistic: a snapshot may be stale when it is used. Granting is not: the host decides
+again, under its own lock. No lock is held across the network.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
+
+from genvx.core.placement import rank
+from genvx.core.request import Requirements
+from genvx.errors import (
+    FleetError,
+    GenvxError,
+    HostError,
+    HostUnreachable,
+    NoCapacity,
+    UnknownHost,
+)
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import TracebackType
+
+    from genvx.core.grant import Finding, Grant
+    from genvx.core.lease import Environment
+    from genvx.core.snapshot import Snapshot
+
+T = TypeVar("T")
+
+FANOUT = 128
+TIMEOUT = 15.0
+
+# A host that keeps its own deadline ends by itself; one that hangs where no deadline reaches (a
+# resolver) is given this much more and is then left behind.
+_LEAVE_BEHIND = 2.0
+
+NO_HOST = "Cannot find a host with enough available resources"
+
+
+class Hold(Protocol):
+    """Devices that are held for as long as this object is: until `release`, the end of the
+    block, or our death.
+    """
+
+    grant: Grant
+
+    def run(
+        self, command: str | Sequence[str], *, check: bool = False
+    ) -> subprocess.CompletedProcess[bytes]: ...
+
+    def release(self) -> None: ...
+
+    def __enter__(self) -> Hold: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+
+@runtime_checkable
+class Host(Protocol):
+    """One machine, wherever it is. A caller cannot tell from a value or an error where it
+    happened.
+    """
+
+    name: str
+
+    def snapshot(self) -> Snapshot: ...
+
+    def doctor(self) -> tuple[Finding, ...]: ...
+
+    def release(self, environment: str) -> Environment: ...
+
+    def acquire(self, requirements: Requirements, *, name: str = "", command: str = "") -> Hold: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Outcomes(Generic[T]):
+    """What became of a question to many hosts: a value or an error of each, in the fleet's
+    order.
+    """
+
+    succeeded: Mapping[str, T] = field(default_factory=dict)
+    failed: Mapping[str, GenvxError] = field(default_factory=dict)
+
+    def values(self) -> Mapping[str, T]:
+        """The value of every host; raise FleetError, which has these outcomes, if any host
+        failed.
+        """
+        if self.failed:
+            first, error = next(iter(self.failed.items()))
+            more = f" and {len(self.failed) - 1} more hosts failed" if len(self.failed) > 1 else ""
+            raise FleetError(f"{first}: {error}{more}", self)
+        return self.succeeded
+
+
+class Fleet:
+    """Hosts addressed together.
+
+    fanout: how many are asked at once; 0 asks them one after the other in the calling thread.
+    timeout: seconds for each host, over everything.
+
+    Raises:
+        UnknownHost: two hosts have one name, or there is none.
+    """
+
+    def __init__(
+        self, hosts: Sequence[Host], *, fanout: int = FANOUT, timeout: float = TIMEOUT
+    ) -> None:
+        self.hosts = tuple(hosts)
+        self.fanout = fanout
+        self.timeout = timeout
+        self._by_name = {host.name: host for host in self.hosts}
+        if not self.hosts:
+            raise UnknownHost("a fleet has at least one host")
+        if len(self._by_name) != len(self.hosts):
+            raise UnknownHost("two hosts of a fleet have the same name")
+
+    @classmethod
+    def from_hostfile(cls, path: str, *, fanout: int = FANOUT, timeout: float = TIMEOUT) -> Fleet:
+        """The hosts of a hostfile, over SSH. Nothing is connected yet.
+
+        Raises:
+            InvalidHostfile: the file cannot be read or has a bad line.
+        """
+        from genvx.fleet import hostfile
+        from genvx.fleet.ssh import connect_fleet
+
+        return connect_fleet(hostfile.load(path), fanout=fanout, timeout=timeout)
+
+    def host(self, name: str) -> Host:
+        """The host of that name; raise UnknownHost if there is none."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise UnknownHost(f"no host {name!r} in this fleet") from None
+
+    def close(self) -> None:
+        """Close every connection."""
+        for host in self.hosts:
+            host.close()
+
+    def __enter__(self) -> Fleet:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Questions
+
+    def snapshot(self, on_answer: Callable[[str], None] | None = None) -> Outcomes[Snapshot]:
+        """A snapshot of every host, all at once."""
+        return self.ask(lambda host: host.snapshot(), on_answer)
+
+    def ask(
+        self, question: Callable[[Host], T], on_answer: Callable[[str], None] | None = None
+    ) -> Outcomes[T]:
+        """Ask every host; wait until each has answered, failed, or run out of time.
+
+        on_answer: called with a host's name, in this thread, when its outcome is there.
+        """
+        succeeded: dict[str, T] = {}
+        failed: dict[str, GenvxError] = {}
+        for name, value, error in self.stream(question):
+            if error is not None:
+                failed[name] = error
+            else:
+                succeeded[name] = value  # type: ignore[assignment]  # no error means a value
+            if on_answer is not None:
+                on_answer(name)
+        return Outcomes(
+            {host.name: succeeded[host.name] for host in self.hosts if host.name in succeeded},
+            {host.name: failed[host.name] for host in self.hosts if host.name in failed},
+        )
+
+    def stream(
+        self, question: Callable[[Host], T]
+    ) -> Iterator[tuple[str, T | None, GenvxError | None]]:
+        """Ask every host and give each outcome as it comes: (name, value, None) or (name,
+        None, error).
+        """
+        if self.fanout == 0:
+            for host in self.hosts:
+                yield _attempt(host, question)
+            return
+        answers: queue.SimpleQueue[tuple[str, T | None, GenvxError | None]] = queue.SimpleQueue()
+        waiting = list(reversed(self.hosts))
+        running: dict[str, float] = {}
+        while waiting or running:
+            while waiting and len(running) < self.fanout:
+                host = waiting.pop()
+                running[host.name] = time.monotonic() + self.timeout + _LEAVE_BEHIND
+                threading.Thread(
+                    target=lambda host=host: answers.put(_attempt(host, question)),
+                    name=f"genvx {host.name}",
+                    daemon=True,
+                ).start()
+            left = min(running.values()) - time.monotonic()
+            try:
+                answer = answers.get(timeout=max(0.0, left))
+            except queue.Empty:
+                now = time.monotonic()
+                for name in [name for name, end in running.items() if end <= now]:
+                    del running[name]
+                    yield name, None, _out_of_time(self.timeout)
+                continue
+            # An answer of a host that was left behind comes too late: it was reported already.
+            if running.pop(answer[0], None) is not None:
+                yield answer
+
+    # Acts
+
+    def activate(
+        self,
+        gpus: int = 0,
+        *,
+        memory: int | None = None,
+        name: str = "",
+    ) -> Hold:
+        """Take devices on the best host that has them. `memory` is bytes of each; None takes whole
+        devices.
+
+        Raises:
+            NoCapacity: no host has the room; `reasons` says why, host by host.
+            InvalidInput: the request makes no sense.
+        """
+        requirements = Requirements(gpus=gpus, memory=memory)
+        return self.first_with_room(
+            requirements, lambda host: host.acquire(requirements, name=name)
+        )
+
+    def first_with_room(self, requirements: Requirements, act: Callable[[Host], T]) -> T:
+        """Look at all hosts, and `act` on the best; where `act` raises NoCapacity, on the next
+        best.
+
+        Raises:
+            NoCapacity: no host has the room. `reasons` has a line for each, also for those that
+            failed.
+        """
+        outcomes = self.snapshot()
+        ranked, refusals = rank(requirements, outcomes.succeeded)
+        reasons = {name: str(refusal) for name, refusal in refusals.items()}
+        reasons.update((name, str(error)) for name, error in outcomes.failed.items())
+        for name in ranked:
+            try:
+                return act(self.host(name))
+            except NoCapacity as refusal:
+                reasons[name] = str(refusal)
+            except HostError as error:
+                # Nothing was started there: whoever acts raises NoCapacity or HostError only before
+                # that.
+                reasons[name] = str(error)
+        raise NoCapacity(
+            NO_HOST,
+            {host.name: reasons[host.name] for host in self.hosts if host.name in reasons},
+        )
+
+
+def _attempt(host: Host, question: Callable[[Host], T]) -> tuple[str, T | None, GenvxError | None]:
+    try:
+        return host.name, question(host), None
+    except GenvxError as error:
+        return host.name, None, error
+    except Exception as error:  # a fault of genvx on one host must not hide the others' answers
+        fault = GenvxError(f"a fault of genvx: {type(error).__name__}: {error}")
+        fault.__cause__ = error
+        return host.name, None, fault
+
+
+def _out_of_time(timeout: float) -> HostUnreachable:
+    return HostUnreachable(f"no answer within {timeout:g} s", kind="timeout")

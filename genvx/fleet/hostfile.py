@@ -1,0 +1,310 @@
+"""Hostfiles: `parse(text)` is pure, `load(path)` reads.
+
+One host a line: a name, an address or an alias of ssh_config, with a user before and a port behind
+it, and options after it. Bracketed ranges make many hosts of one line. Hostfiles of DeepSpeed and
+MPI are read as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NoReturn
+
+from genvx.core.text import printable
+from genvx.errors import InvalidHostfile, UnknownHost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_MOST_HOSTS = 10_000
+_MOST_BYTES = 4 << 20
+
+_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?", re.ASCII)
+_IPV6 = re.compile(r"[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9._-]{1,32})?", re.ASCII)
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+\\-]{0,127}", re.ASCII)
+_RANGE = re.compile(r"\[([0-9,-]+)\]", re.ASCII)
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", re.ASCII)
+_WORD = re.compile(r'(?:[^\s"]|"[^"]*")+')
+
+OPTIONS = ("user", "port", "key", "python", "gpus", "tags", "slots", "max_slots", "ssh_config")
+
+
+@dataclass(frozen=True)
+class HostSpec:
+    """One host of a hostfile: how to reach it, and which of its devices may be used.
+
+    name: what tables show and results are keyed by; unique in a fleet.
+    address: what ssh is told; an alias of ssh_config is one.
+    gpus: the indices that may be used; None for all. tags, slots: kept for those who place by them.
+    """
+
+    name: str
+    address: str
+    user: str | None = None
+    port: int | None = None
+    key: str | None = None
+    python: str | None = None
+    gpus: tuple[int, ...] | None = None
+    tags: tuple[str, ...] = ()
+    slots: int | None = None
+    ssh_config: str | None = None
+
+
+class _Line:
+    """Where we are, for errors that name file, line and column and show the line."""
+
+    def __init__(self, source: str, number: int, text: str) -> None:
+        self.source = source
+        self.number = number
+        self.text = text
+
+    def fail(self, column: int, message: str) -> NoReturn:
+        place = f"{printable(self.source, 200)}:{self.number}:{column + 1}"
+        if self.number == 0:
+            raise InvalidHostfile(f"{printable(self.source, 60)}: {message}")
+        raise InvalidHostfile(f"{place}: {message}: {printable(self.text.strip(), 120)}")
+
+
+def load(path: str) -> tuple[HostSpec, ...]:
+    """Read a hostfile. Paths in it are relative to it.
+
+    Raises:
+        InvalidHostfile: it cannot be read, has a bad line, or has no host.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise InvalidHostfile(
+            f"cannot read the hostfile {printable(path, 200)}: {error.strerror}"
+        ) from None
+    if len(data) > _MOST_BYTES:
+        raise InvalidHostfile(f"the hostfile {printable(path, 200)} is larger than 4 MiB")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidHostfile(
+            f"the hostfile {printable(path, 200)} is not UTF-8 text (byte {error.start})"
+        ) from None
+    return parse(text, source=path, base=os.path.dirname(os.path.abspath(path)))
+
+
+def parse(text: str, *, source: str = "hostfile", base: str = ".") -> tuple[HostSpec, ...]:
+    """Read the text of a hostfile; `source` names it in errors, `base` is where relative paths
+    start.
+
+    Raises:
+        InvalidHostfile: a bad line, a host named twice, too many hosts, or none.
+    """
+    found: dict[str, int] = {}
+    specs: list[HostSpec] = []
+    for number, content in enumerate(text.split("\n"), 1):
+        line = _Line(source, number, content)
+        for spec in _parse_line(line, base):
+            if spec.name in found:
+                line.fail(0, f"{spec.name} is listed already, on line {found[spec.name]}")
+            if len(specs) >= _MOST_HOSTS:
+                line.fail(0, f"more than {_MOST_HOSTS} hosts")
+            found[spec.name] = number
+            specs.append(spec)
+    if not specs:
+        raise InvalidHostfile(f"{printable(source, 200)} names no host")
+    return tuple(specs)
+
+
+def parse_names(text: str) -> tuple[HostSpec, ...]:
+    """Read hosts as people type them after -H: "a,raz@b:2222,gpu[1-4]".
+
+    Raises:
+        InvalidHostfile: one of them is none, is named twice, or there is none.
+    """
+    line = _Line("-H", 0, text)
+    specs: dict[str, HostSpec] = {}
+    for word in re.split(r",(?![^\[]*\])", text):
+        if not word.strip():
+            continue
+        for spec in _parse_host(line, word.strip(), 0):
+            if spec.name in specs:
+                line.fail(0, f"{spec.name} is named twice")
+            specs[spec.name] = spec
+    if not specs:
+        raise InvalidHostfile("-H names no host")
+    return tuple(specs.values())
+
+
+def find(environ: Mapping[str, str], candidates: Sequence[str] | None = None) -> str:
+    """Return the hostfile that is used when none is named: the first that exists.
+
+    Raises:
+        UnknownHost: there is none; the message lists where it was looked for.
+    """
+    chosen = environ.get("GENVX_HOSTFILE", "")
+    if chosen:
+        return os.path.expanduser(chosen)
+    config = environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    places = candidates or ("hostfile", f"{config}/genvx/hostfile", "/etc/genvx/hostfile")
+    for place in places:
+        if os.path.isfile(place):
+            return place
+    raise UnknownHost(
+        "which hosts? name them with -H a,b or --hostfile FILE; looked for $GENVX_HOSTFILE, "
+        + ", ".join(f"./{place}" if "/" not in place else place for place in places)
+    )
+
+
+def _parse_line(line: _Line, base: str) -> Iterator[HostSpec]:
+    words = []
+    for match in _WORD.finditer(line.text):
+        if match[0].startswith("#"):
+            break
+        words.append((match.start(), match[0]))
+    if not words:
+        return
+    quote = line.text.count('"')
+    if quote % 2:
+        line.fail(line.text.index('"'), "a quote is not closed")
+    (column, host), *options = words
+    values: dict[str, tuple[int, str]] = {}
+    for at, word in options:
+        key, equals, value = word.partition("=")
+        if not equals:
+            line.fail(at, f"an option is written name=value, not {printable(word, 40)!r}")
+        if key not in OPTIONS:
+            line.fail(at, _unknown_option(key))
+        if key in values:
+            line.fail(at, f"{key} is given twice")
+        values[key] = (at, value.replace('"', ""))
+    for spec in _parse_host(line, host, column):
+        yield _with_options(spec, line, values, base)
+
+
+def _unknown_option(key: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(key, OPTIONS, 1)
+    hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(OPTIONS)}"
+    return f"no option {printable(key, 40)!r}{hint}"
+
+
+def _parse_host(line: _Line, word: str, column: int) -> Iterator[HostSpec]:
+    user: str | None = None
+    rest = word
+    if "@" in word:
+        user, _, rest = word.rpartition("@")
+        if not _USER.fullmatch(user):
+            line.fail(column, f"not a user name: {printable(user, 40)!r}")
+    bracket = re.fullmatch(r"\[([^\]]*:[^\]]*)\](?::([0-9]+))?", rest)
+    if bracket:
+        address, port_text = bracket[1], bracket[2]
+        if not _IPV6.fullmatch(address):
+            line.fail(column, f"not an IPv6 address: {printable(address, 60)!r}")
+        addresses = [address]
+    elif rest.count(":") > 1 and _IPV6.fullmatch(rest):
+        addresses, port_text = [rest], None
+    else:
+        name, colon, port_text = rest.partition(":")
+        if not colon:
+            port_text = None
+        addresses = _expand(line, name, column)
+        for address in addresses:
+            if not _NAME.fullmatch(address):
+                line.fail(column, f"not a host name: {printable(address, 60)!r}")
+    port = None if port_text is None else _port(line, port_text, column)
+    for address in addresses:
+        shown = f"[{address}]" if ":" in address and port is not None else address
+        yield HostSpec(
+            name=shown if port is None else f"{shown}:{port}",
+            address=address,
+            user=user,
+            port=port,
+        )
+
+
+def _port(line: _Line, text: str, column: int) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
+        line.fail(column, f"a port is from 1 to 65535, not {printable(text, 20)!r}")
+    return int(text)
+
+
+def _expand(line: _Line, name: str, column: int) -> list[str]:
+    """Make "gpu[03-05,9]" into gpu03, gpu04, gpu05, gpu9; leading zeros are kept."""
+    match = _RANGE.search(name)
+    if match is None:
+        return [name]
+    made: list[str] = []
+    for part in match[1].split(","):
+        bounds = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part)
+        if bounds is None:
+            line.fail(column, f"not a range: {printable(match[0], 40)!r}")
+        first, last = bounds[1], bounds[2] or bounds[1]
+        if int(last) < int(first) or int(last) - int(first) >= _MOST_HOSTS:
+            line.fail(column, f"not a range: {printable(match[0], 40)!r}")
+        for number in range(int(first), int(last) + 1):
+            made.append(str(number).zfill(len(first)))
+    result: list[str] = []
+    for number_text in made:
+        result += _expand(line, name[: match.start()] + number_text + name[match.end() :], column)
+        if len(result) > _MOST_HOSTS:
+            line.fail(column, f"more than {_MOST_HOSTS} hosts")
+    return result
+
+
+def _with_options(
+    spec: HostSpec, line: _Line, values: Mapping[str, tuple[int, str]], base: str
+) -> HostSpec:
+    def path(value: str) -> str:
+        return os.path.join(base, os.path.expanduser(value))
+
+    for key, (at, value) in values.items():
+        if not value or not value.isprintable():
+            line.fail(at, f"{key} has no usable value")
+        if key == "user":
+            if not _USER.fullmatch(value):
+                line.fail(at, f"not a user name: {printable(value, 40)!r}")
+            spec = replace(spec, user=value)
+        elif key == "port":
+            spec = replace(spec, port=_port(line, value, at))
+        elif key == "key":
+            spec = replace(spec, key=path(value))
+        elif key == "ssh_config":
+            spec = replace(spec, ssh_config=path(value))
+        elif key == "python":
+            if not value.startswith("/") or "'" in value:
+                line.fail(at, "python is the absolute path of an interpreter on the host")
+            spec = replace(spec, python=value)
+        elif key == "gpus":
+            spec = replace(spec, gpus=_indices(line, value, at))
+        elif key == "tags":
+            tags = tuple(value.split(","))
+            if not all(_TAG.fullmatch(tag) for tag in tags):
+                line.fail(at, "tags are words of letters and digits, separated by commas")
+            spec = replace(spec, tags=tags)
+        else:
+            if not re.fullmatch(r"[0-9]{1,6}", value):
+                line.fail(at, f"{key} is a whole number")
+            if key == "slots":
+                spec = replace(spec, slots=int(value))
+    return spec
+
+
+def _indices(line: _Line, value: str, column: int) -> tuple[int, ...]:
+    found: list[int] = []
+    for part in value.split(","):
+        bounds = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part)
+        if bounds is None or int(bounds[2] or bounds[1]) < int(bounds[1]):
+            line.fail(column, "gpus are indices such as 0,2,3 or 0-3")
+        found += range(int(bounds[1]), int(bounds[2] or bounds[1]) + 1)
+    return tuple(dict.fromkeys(found))
+
+
+def select(specs: Sequence[HostSpec], names: Sequence[str]) -> tuple[HostSpec, ...]:
+    """The hosts of those names, in the order of the hostfile; raise UnknownHost for one
+    that is not there.
+    """
+    known = {spec.name for spec in specs}
+    for name in names:
+        if name not in known:
+            raise UnknownHost(f"no host {printable(name, 60)!r} in the hostfile")
+    return tuple(spec for spec in specs if spec.name in names)

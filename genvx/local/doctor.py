@@ -1,0 +1,169 @@
+"""What is wrong on this machine, one line each, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from typing import TYPE_CHECKING, Callable
+
+from genvx._version import __version__
+from genvx.core.device import Health
+from genvx.core.grant import Finding, Severity
+from genvx.core.snapshot import Snapshot, State
+from genvx.errors import GenvxError, StateError
+from genvx.local import processes
+from genvx.local.paths import PROVISIONED, state_root
+from genvx.local.state import StateDirectory
+from genvx.local.store import LeaseStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from genvx.local.inventory import Inventory
+
+OK, WARNING, ERROR = Severity.OK, Severity.WARNING, Severity.ERROR
+
+
+def examine(environ: Mapping[str, str], survey: Callable[[], Inventory]) -> tuple[Finding, ...]:
+    """Look at everything that genvx rests on. Never raises for what is wrong."""
+    findings = [
+        Finding("genvx", OK, f"{__version__} on Python {platform.python_version()}"),
+        *_filelock(),
+    ]
+    try:
+        inventory = survey()
+    except GenvxError as error:
+        inventory = None
+        findings.append(Finding("devices", ERROR, str(error)))
+    try:
+        state = StateDirectory(state_root(environ))
+    except StateError as error:
+        findings.append(Finding("state", ERROR, str(error)))
+        return tuple(findings)
+    try:
+        findings += _state(state)
+        if inventory is not None:
+            findings += _devices(inventory, state)
+    except GenvxError as error:
+        findings.append(Finding("state", ERROR, str(error)))
+    finally:
+        state.close()
+    return tuple(findings)
+
+
+def _filelock() -> Iterator[Finding]:
+    try:
+        import filelock
+    except ImportError:
+        yield Finding(
+            "filelock",
+            WARNING,
+            f"not usable with Python {sys.version_info.major}.{sys.version_info.minor}",
+            "acquires work without it; many at once are slower",
+        )
+        return
+    found = tuple(int(part) for part in filelock.__version__.split(".")[:3] if part.isdigit())
+    if found < (4, 2, 1):
+        yield Finding(
+            "filelock",
+            ERROR,
+            f"{filelock.__version__} has CVE-2026-112909",
+            "pip install 'filelock>=4.2.1,<5'",
+        )
+
+
+def _state(state: StateDirectory) -> Iterator[Finding]:
+    kind = "provisioned" if state.root == PROVISIONED else "not provisioned"
+    if state.shared:
+        yield Finding(
+            "state",
+            OK,
+            f"{state.root}, {kind}",
+            "root can run 'genvx admin provision' for a lock file that nobody can replace",
+        )
+    else:
+        yield Finding("state", OK, f"{state.root}, {kind}")
+    for name, owner in state.squatters():
+        yield Finding(
+            "state",
+            WARNING,
+            f"{state.root}: {name} belongs to {processes.owner_of(owner)}, whom it does not name",
+            "harmless for leases; root can delete it, and talk to that user",
+        )
+    try:
+        with state.own() as directory:
+            os.fstat(directory)
+    except GenvxError as error:
+        yield Finding("state", ERROR, str(error))
+    if os.path.lexists(state.lock_path) and not (
+        os.access(state.lock_path, os.R_OK | os.W_OK) and os.path.isfile(state.lock_path)
+    ):
+        yield Finding(
+            "lock",
+            WARNING,
+            f"{state.lock_path} is not a file that everybody may write",
+            "acquires are slower but right; its owner or root should delete it",
+        )
+
+
+def _devices(inventory: Inventory, state: StateDirectory) -> Iterator[Finding]:
+    driver = inventory.driver
+    if driver.error is not None:
+        yield Finding(
+            "driver", ERROR, driver.error, "GENVX_SIMULATE=2xA100-80GB pretends, for trying out"
+        )
+    elif driver.simulated:
+        yield Finding(
+            "driver", WARNING, "devices are simulated", "unset GENVX_SIMULATE to see real ones"
+        )
+    else:
+        yield Finding("driver", OK, f"NVIDIA driver {driver.version or 'of unknown version'}")
+    for note in driver.notes:
+        yield Finding("driver", ERROR, note)
+    scan = LeaseStore(state).scan()
+    snapshot = Snapshot(
+        hostname=processes.hostname(),
+        version=__version__,
+        boot_id=processes.boot_id(),
+        boottime_ns=processes.boottime_ns(),
+        driver=driver,
+        devices=inventory.devices,
+        usage=inventory.usage,
+        leases=scan.leases,
+    )
+    for device in snapshot.devices:
+        usage = snapshot.usage_of(device)
+        if usage.health is not Health.OK:
+            yield Finding(
+                f"GPU {device.label}",
+                ERROR,
+                f"{usage.health.value}: {usage.reason}" if usage.reason else usage.health.value,
+                "it is not handed out; look at dmesg for Xid lines, reset the GPU or reboot",
+            )
+        elif snapshot.state(device) is State.BUSY:
+            foreign = snapshot.foreign(device)
+            who = (
+                f"pid {foreign[0].pid} of {foreign[0].user} ({foreign[0].command})"
+                if foreign
+                else "processes that cannot be seen from here"
+            )
+            yield Finding(
+                f"GPU {device.label}",
+                WARNING,
+                f"in use outside any lease by {who}",
+                "it is not handed out; ask that user to start jobs with 'genvx run'",
+            )
+    known = {device.uuid for device in inventory.devices}
+    for environment in snapshot.environments:
+        missing = [uuid for uuid in environment.devices if uuid not in known]
+        if missing and driver.error is None:
+            yield Finding(
+                "leases",
+                WARNING,
+                f"{environment.label} of {environment.owner} holds {len(missing)} devices "
+                "that are not here",
+                "a GPU was lost, or the simulation changed",
+            )
+    for odd in scan.odd:
+        yield Finding("leases", WARNING, f"ignored {odd}", "its owner can delete it")

@@ -1,0 +1,359 @@
+"""LocalHost: gather facts, ask core, commit the answer. What a local command and the far
+end of the wire both run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import random
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Optional, Union
+
+from genvx._version import __version__
+from genvx.core.device import Driver
+from genvx.core.grant import Finding, Grant
+from genvx.core.lease import Environment, Lease, conflicts, environments
+from genvx.core.placement import Refusal, place
+from genvx.core.snapshot import Snapshot
+from genvx.core.text import COMMAND_LIMIT, is_identifier, printable, require_name
+from genvx.errors import InvalidInput, NoCapacity, UnknownEnvironment
+from genvx.local import doctor, nvml, processes, shells, supervise
+from genvx.local.inventory import Inventory
+from genvx.local.paths import state_root
+from genvx.local.simulated import simulate
+from genvx.local.state import StateDirectory
+from genvx.local.store import HeldLease, LeaseStore
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from genvx.core.request import Requirements
+
+_MOST_ATTEMPTS = 50
+_BACK_OFF = 0.002
+
+Command = Union[str, Sequence[str]]
+
+
+class LocalHost:
+    """This machine, as a Host. The state directory is opened when first needed, and checked then.
+
+    environ: where $GENVX_STATE_DIR, $GENVX_SIMULATE and $SHELL are looked up; the process's own by
+    default. survey: who tells the devices; NVML, or the simulation that $GENVX_SIMULATE asks for,
+    by default.
+    """
+
+    def __init__(
+        self,
+        name: str = "localhost",
+        *,
+        environ: Optional[Mapping[str, str]] = None,
+        survey: Optional[Callable[[], Inventory]] = None,
+    ) -> None:
+        self.name = name
+        self.environ: Mapping[str, str] = os.environ if environ is None else environ
+        self._survey = survey or self._usual_survey
+        self._state: Optional[StateDirectory] = None
+
+    def _usual_survey(self) -> Inventory:
+        specification = self.environ.get("GENVX_SIMULATE", "")
+        if specification:
+            seed = f"{processes.hostname()}:{state_root(self.environ)}"
+            return simulate(specification, seed)
+        return nvml.survey()
+
+    @property
+    def state(self) -> StateDirectory:
+        """The opened state directory. Raises StateError if it is unsafe or cannot be had."""
+        if self._state is None:
+            self._state = StateDirectory(state_root(self.environ))
+        return self._state
+
+    @property
+    def store(self) -> LeaseStore:
+        return LeaseStore(self.state)
+
+    def close(self) -> None:
+        """Close what was opened. Leases that are held stay held."""
+        if self._state is not None:
+            self._state.close()
+            self._state = None
+
+    # Questions
+
+    def snapshot(self) -> Snapshot:
+        """This host at this moment. Takes no lock.
+
+        Raises:
+            StateError: the state directory is unsafe or cannot be read.
+        """
+        return self._snapshot(self._survey(), reap=True)
+
+    def _snapshot(self, inventory: Inventory, *, reap: bool = False) -> Snapshot:
+        scan = self.store.scan(reap=reap)
+        return Snapshot(
+            hostname=processes.hostname(),
+            version=__version__,
+            boot_id=processes.boot_id(),
+            boottime_ns=processes.boottime_ns(),
+            driver=inventory.driver,
+            devices=inventory.devices,
+            usage=inventory.usage,
+            leases=scan.leases,
+            odd=scan.odd,
+        )
+
+    def doctor(self) -> tuple[Finding, ...]:
+        """Look at everything that genvx rests on here; never raises for what is wrong."""
+        return doctor.examine(self.environ, self._survey)
+
+    # Acts
+
+    def acquire(
+        self,
+        requirements: Requirements,
+        *,
+        name: str = "",
+        environment: Optional[str] = None,
+        command: str = "",
+    ) -> LocalHold:
+        """Take devices for a new environment, or raise and change nothing.
+
+        environment: the id for it; made up by default. command: what it will run, for people to
+        read.
+
+        Raises:
+            NoCapacity: not enough devices are available; the message says why, device by device.
+            InvalidInput: the name or the id is none.
+            StateError: the state directory is unsafe, full or read-only.
+        """
+        require_name(name)
+        if environment is not None and not is_identifier(environment):
+            raise InvalidInput(f"not the id of an environment: {printable(environment, 40)!r}")
+        identifier = environment or secrets.token_hex(4)
+        notes: list[str] = []
+        inventory = self._survey() if requirements.gpus else Inventory(Driver())
+        memory = {device.uuid: device.memory for device in inventory.devices}
+        chance = random.Random(secrets.randbits(64))
+        for attempt in range(_MOST_ATTEMPTS):
+            with self._turn(notes, needed=bool(requirements.gpus)):
+                snapshot = self._snapshot(inventory)
+                decision = place(
+                    requirements,
+                    snapshot,
+                    environment=(self.state.uid, identifier),
+                    shuffle=chance if attempt else None,
+                )
+                if isinstance(decision, Refusal):
+                    raise NoCapacity(str(decision))
+                lease = self._lease(identifier, name, command, requirements.memory)
+                lease = _with_devices(lease, tuple(device.uuid for device in decision.devices))
+                held = self.store.publish(lease)
+                try:
+                    collided = conflicts(lease, self.store.scan().leases, memory)
+                except BaseException:
+                    held.withdraw()
+                    raise
+                if not collided:
+                    grant = Grant(
+                        environment=identifier,
+                        name=name,
+                        owner=lease.owner,
+                        devices=decision.devices,
+                        memory=requirements.memory,
+                        notes=tuple(dict.fromkeys(notes)),
+                    )
+                    return LocalHold(self, grant, held)
+                held.withdraw()
+            # No tie-break: one could evict a lease that was granted already. Chance separates the
+            # rivals.
+            time.sleep(chance.random() * _BACK_OFF * (1 + attempt))
+        raise NoCapacity(
+            f"{requirements} wanted, but others kept taking them first; try again in a moment"
+        )
+
+    @contextlib.contextmanager
+    def _turn(self, notes: list[str], *, needed: bool) -> Iterator[None]:
+        if not needed:
+            yield
+            return
+        with self.store.transaction(notes):
+            yield
+
+    def _lease(self, environment: str, name: str, command: str, memory: Optional[int]) -> Lease:
+        pid = os.getpid()
+        described = processes.describe(pid)
+        return Lease(
+            id=secrets.token_hex(8),
+            owner=processes.owner_of(self.state.uid),
+            environment=environment,
+            name=name,
+            devices=(),
+            memory=memory,
+            boot_id=processes.boot_id(),
+            since_ns=processes.boottime_ns(),
+            pid=pid,
+            starttime=described.starttime if described else 0,
+            host=processes.hostname(),
+            command=printable(command, COMMAND_LIMIT),
+        )
+
+    def join(self, environment: str, *, command: str = "") -> LocalHold:
+        """Hold on to an environment of one's own that is alive, beside those who hold it already.
+
+        Raises:
+            UnknownEnvironment: there is none of that id of one's own.
+        """
+        found = self._mine(environment)
+        lease = self._lease(found.id, found.name, command, found.memory)
+        held = self.store.publish(_with_devices(lease, found.devices))
+        # It may have ended between the look and the publishing; then its devices may be somebody
+        # else's by now.
+        if not any(
+            other.key == lease.key and other.id != lease.id for other in self.store.scan().leases
+        ):
+            held.withdraw()
+            raise UnknownEnvironment(f"environment {environment} has just ended")
+        devices = {device.uuid: device for device in self._survey().devices}
+        grant = Grant(
+            environment=found.id,
+            name=found.name,
+            owner=found.owner,
+            devices=tuple(devices[uuid] for uuid in found.devices if uuid in devices),
+            memory=found.memory,
+        )
+        return LocalHold(self, grant, held)
+
+    def _mine(self, environment: str) -> Environment:
+        for candidate in environments(self.store.scan().leases):
+            if candidate.owner.uid == self.state.uid and candidate.id == environment:
+                return candidate
+        raise UnknownEnvironment(f"no active environment {printable(environment, 60)!r} here")
+
+    def release(self, environment: str) -> Environment:
+        """End an environment, by id or by name; owners and root only. Its processes are left alone.
+
+        Raises:
+            UnknownEnvironment: there is none. NotOwner: it is another user's.
+        """
+        return environments(self.store.release(environment))[0]
+
+
+def _with_devices(lease: Lease, devices: tuple[str, ...]) -> Lease:
+    return dataclasses.replace(lease, devices=devices)
+
+
+class LocalHold:
+    """Devices of this machine that this process holds, until `release`, the end of the
+    block, or its death.
+    """
+
+    def __init__(self, host: LocalHost, grant: Grant, held: HeldLease) -> None:
+        self._host = host
+        self._held = held
+        self.grant = grant
+
+    @property
+    def descriptor(self) -> int:
+        """The lease's descriptor: whoever inherits it holds the lease too."""
+        return self._held.descriptor
+
+    def environment(self) -> dict[str, str]:
+        """The environment variables for what runs under this hold: the host's, and those of
+        the grant.
+        """
+        return {**self._host.environ, **self.grant.variables}
+
+    def run(self, command: Command, *, check: bool = False) -> subprocess.CompletedProcess[bytes]:
+        """Run a command under this hold, with our standard streams; a string goes through `sh -c`.
+
+        The command inherits the lease: what it leaves in the background keeps the devices until it
+        ends.
+
+        Raises:
+            subprocess.CalledProcessError: `check` is true and the command failed.
+            InvalidInput: there is no such command.
+        """
+        argv = ["sh", "-c", command] if isinstance(command, str) else list(command)
+        try:
+            return subprocess.run(
+                argv, check=check, env=self.environment(), pass_fds=(self.descriptor,)
+            )
+        except (FileNotFoundError, PermissionError) as error:
+            raise InvalidInput(f"cannot run {printable(argv[0], 100)}: {error.strerror}") from None
+
+    def supervise(self, argv: Sequence[str], *, stdout: int = 1, watch_client: bool = False) -> int:
+        """Run a command as its parent and pass signals on; return its exit code. For main threads
+        only.
+
+        Afterwards the lease is let go, unless a job in the background has inherited it.
+        """
+        try:
+            return supervise.run(
+                argv,
+                self.environment(),
+                lease=self.descriptor,
+                stdout=stdout,
+                watch_client=watch_client,
+                own_group=watch_client,
+            )
+        finally:
+            self._held.leave()
+
+    def enter_shell(self, *, prompt: str, login: bool = False) -> int:
+        """Become the user's shell, activated; the lease lives until it and all it started end.
+
+        Returns only for shells that need a parent which holds the lease: then with their exit code.
+
+        Raises:
+            StateError: the shell's start-up files cannot be written.
+        """
+        environment = self.environment()
+        shell = shells.prepare(
+            self._host.state,
+            environment,
+            devices=environment["CUDA_VISIBLE_DEVICES"],
+            prompt=prompt,
+            login=login,
+        )
+        environment.update(shell.variables)
+        if shell.keeps_lease:
+            os.set_inheritable(self.descriptor, True)
+            supervise.execute(shell.argv, environment, shell.program)
+        try:
+            return supervise.run(
+                shell.argv,
+                environment,
+                lease=self.descriptor,
+                die_with_us=True,
+                program=shell.program,
+            )
+        finally:
+            self._held.leave()
+
+    def release(self) -> None:
+        """Give the devices back. Twice is once."""
+        self._held.withdraw()
+
+    def __enter__(self) -> LocalHold:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.release()
+
+
+def find_command(argv: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Raise InvalidInput if a command cannot be found, before anything is acquired for it."""
+    if shutil.which(argv[0], path=environ.get("PATH", os.defpath)) is None:
+        raise InvalidInput(f"command not found: {printable(argv[0], 100)}")

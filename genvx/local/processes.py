@@ -1,0 +1,88 @@
+"""What the kernel says of this boot, of users and of processes. For people to read: no lease rests
+on a pid.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+import time
+from dataclasses import dataclass
+from typing import Optional
+
+from genvx.core.lease import Owner
+from genvx.core.text import COMMAND_LIMIT, printable
+
+# The inode of the first pid namespace (PROC_PID_INIT_INO); any other means that we are in a
+# container.
+_FIRST_PID_NAMESPACE = 0xEFFFFFFC
+
+
+def boot_id() -> str:
+    """The kernel's id of this boot; empty where /proc does not tell."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read(64).strip()
+    except OSError:
+        return ""
+
+
+def boottime_ns() -> int:
+    """Nanoseconds since boot, suspended time included. Unlike the wall clock it never jumps."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def hostname() -> str:
+    return printable(socket.gethostname(), 255)
+
+
+def owner_of(uid: int) -> Owner:
+    """The user of a uid; one that has no name is shown by number."""
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = str(uid)
+    return Owner(uid, printable(name, 64))
+
+
+def in_container() -> bool:
+    """Whether the pids that a driver reports may be of another pid namespace than ours."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino != _FIRST_PID_NAMESPACE
+    except OSError:
+        return True
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process as /proc shows it. starttime: clock ticks since boot; uid: real uid."""
+
+    pid: int
+    uid: int
+    starttime: int
+    command: str
+
+
+def describe(pid: int) -> Optional[Process]:
+    """Return what /proc tells of a living process; None if there is none, or it may not be seen."""
+    base = f"/proc/{pid}"
+    try:
+        with open(f"{base}/status", "rb") as file:
+            status = file.read(16384)
+        with open(f"{base}/stat", "rb") as file:
+            # The command in parentheses may hold spaces and parentheses itself.
+            after = file.read(4096).rpartition(b")")[2].split()
+        with open(f"{base}/cmdline", "rb") as file:
+            words = file.read(4096).rstrip(b"\0").split(b"\0")
+        uid = next(int(line.split()[1]) for line in status.splitlines() if line.startswith(b"Uid:"))
+        starttime = int(after[19])
+    except (OSError, ValueError, IndexError, StopIteration):
+        return None
+    name = next(
+        (line[5:].strip() for line in status.splitlines() if line.startswith(b"Name:")), b""
+    )
+    command = b" ".join(words) if words != [b""] else b"[" + name + b"]"
+    return Process(
+        pid, uid, starttime, printable(command.decode("utf-8", "replace"), COMMAND_LIMIT)
+    )

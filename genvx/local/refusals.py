@@ -1,0 +1,98 @@
+"""Refusals that wait to be collected.
+
+A shell that is opened through a terminal leaves its far end no channel but an exit code, and any
+code may be the shell's own. So the far end that starts no shell exits with 75 and leaves its reply
+here, under the token of the call; the client asks for it. A 75 without one is the shell's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.codec import Fields, Malformed, dumps, loads
+from genvx.core.protocol import Reply
+from genvx.local import processes
+
+if TYPE_CHECKING:
+    from genvx.local.state import StateDirectory
+
+_KEPT_NS = 120 * 10**9
+_MOST_BYTES = 16384
+_NAME = re.compile(r"\.[0-9a-f]{4,32}\.refused")
+
+
+def leave(state: StateDirectory, token: str, reply: Reply) -> None:
+    """Leave a reply for `collect`. Raises OSError or StateError if the state cannot be written."""
+    content = dumps(
+        {
+            "boot_id": processes.boot_id(),
+            "left_boottime_ns": processes.boottime_ns(),
+            "error": reply.error,
+            "message": reply.message[:2000],
+        }
+    )
+    with state.own() as directory:
+        _forget_old(directory)
+        descriptor = os.open(
+            _name(token),
+            os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC,
+            0o600,
+            dir_fd=directory,
+        )
+        try:
+            os.write(descriptor, content)
+        finally:
+            os.close(descriptor)
+
+
+def collect(state: StateDirectory, token: str) -> Optional[Reply]:
+    """Take the reply that was left under `token`; None if there is none."""
+    with state.own() as directory:
+        fields = _read(directory, _name(token))
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(_name(token), dir_fd=directory)
+    if fields is None:
+        return None
+    return Reply(error=fields.text("error", 64), message=fields.text("message", 2000))
+
+
+def _name(token: str) -> str:
+    return f".{token}.refused"
+
+
+def _read(directory: int, name: str) -> Optional[Fields]:
+    try:
+        descriptor = os.open(
+            name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory
+        )
+    except OSError:
+        return None
+    try:
+        return Fields(loads(os.read(descriptor, _MOST_BYTES)), "the refusal")
+    except (Malformed, OSError):
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _forget_old(directory: int) -> None:
+    """Delete refusals whose client never asked, because it died or lost its connection."""
+    boot, now = processes.boot_id(), processes.boottime_ns()
+    for name in os.listdir(directory):
+        if _NAME.fullmatch(name) is None:
+            continue
+        fields = _read(directory, name)
+        try:
+            fresh = (
+                fields is not None
+                and fields.exact_text("boot_id", 64) == boot
+                and now - fields.integer("left_boottime_ns") < _KEPT_NS
+            )
+        except Malformed:
+            fresh = False
+        if not fresh:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=directory)

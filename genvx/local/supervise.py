@@ -1,0 +1,168 @@
+"""Running a command that carries a lease, as its parent: signals go through, its exit code comes
+back.
+
+Signals are blocked and waited for instead of handled, so that none is lost between two checks. A
+signal that the terminal sends reaches the command by itself, because it is in the terminal's
+process group; only what another process sent to us is passed on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_PASSED_ON = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+_SI_USER = (
+    0  # si_code of kill(2); the kernel's own signals, such as a terminal's, have a positive one
+)
+
+# After its client is gone a command gets SIGHUP, then SIGTERM, then SIGKILL, with this much time
+# between.
+_GRACE = 10.0
+
+NOT_FOUND = 127
+NOT_EXECUTABLE = 126
+
+
+def reset_signals() -> None:
+    """Undo what Python changed, before exec: a shell that ignores SIGPIPE would surprise
+    its user.
+    """
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def execute(
+    argv: Sequence[str], environment: Mapping[str, str], program: Optional[str] = None
+) -> None:
+    """Become a command, whose descriptors above 2 are only those made inheritable. Returns never.
+
+    A command that cannot be started exits with 127 or 126, as a shell does.
+    """
+    reset_signals()
+    try:
+        os.execvpe(program or argv[0], list(argv), dict(environment))
+    except FileNotFoundError:
+        code, reason = NOT_FOUND, "command not found"
+    except (OSError, ValueError) as error:
+        code, reason = NOT_EXECUTABLE, getattr(error, "strerror", None) or str(error)
+    with contextlib.suppress(OSError):
+        os.write(2, f"genvx: {printable(argv[0], 100)}: {reason}\n".encode())
+    os._exit(code)
+
+
+def run(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    lease: int,
+    stdout: int = 1,
+    watch_client: bool = False,
+    own_group: bool = False,
+    die_with_us: bool = False,
+    program: Optional[str] = None,
+) -> int:
+    """Run a command that inherits the descriptor `lease`; return its exit code, or 128 + its
+    signal.
+
+    watch_client: when nobody reads `stdout` any more, end the command's process group: without a
+    terminal sshd
+        sends no signal when its client is gone.
+    die_with_us: SIGHUP the command should this process be killed; for shells that close the lease
+    they inherit. Must be called from the main thread.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {*_PASSED_ON, signal.SIGCHLD})
+    try:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                if own_group:
+                    os.setpgid(0, 0)
+                if die_with_us:
+                    _die_with_parent()
+                if stdout != 1:
+                    os.dup2(stdout, 1)
+                os.set_inheritable(lease, True)
+                execute(argv, environment, program)
+            finally:
+                os._exit(NOT_EXECUTABLE)
+        if own_group:
+            with contextlib.suppress(OSError):
+                os.setpgid(pid, pid)  # the child does it too; whoever comes first
+        if watch_client:
+            threading.Thread(target=_hang_up_when_unread, args=(stdout,), daemon=True).start()
+        return _wait(pid, -pid if own_group else pid, watch_client)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def _wait(pid: int, target: int, watch_client: bool) -> int:
+    ignored = {n for n in _PASSED_ON if signal.getsignal(n) is signal.SIG_IGN}
+    escalation = [signal.SIGTERM, signal.SIGKILL]
+    next_step: Optional[float] = None
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            if os.WIFSIGNALED(status):
+                return 128 + os.WTERMSIG(status)
+            return os.WEXITSTATUS(status)
+        if next_step is None:
+            received = signal.sigwaitinfo({*_PASSED_ON, signal.SIGCHLD})
+        else:
+            left = max(0.0, next_step - time.monotonic())
+            timed = signal.sigtimedwait({*_PASSED_ON, signal.SIGCHLD}, left)
+            if timed is None:
+                _send(target, escalation.pop(0))
+                next_step = time.monotonic() + _GRACE if escalation else None
+                continue
+            received = timed
+        number = signal.Signals(received.si_signo)
+        if number is signal.SIGCHLD or number in ignored or received.si_code > _SI_USER:
+            continue
+        _send(target, number)
+        if watch_client and number is signal.SIGHUP and next_step is None:
+            next_step = time.monotonic() + _GRACE
+
+
+def _send(target: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(target, number)
+
+
+def _hang_up_when_unread(stdout: int) -> None:
+    poll = select.poll()
+    poll.register(stdout, 0)  # errors and hang-ups are reported unasked
+    poll.poll()
+    os.kill(os.getpid(), signal.SIGHUP)
+
+
+def _die_with_parent() -> None:
+    import ctypes
+
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(1, signal.SIGHUP)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGHUP)
