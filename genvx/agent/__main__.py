@@ -5,7 +5,7 @@ themselves.
 import sys
 
 
-def main() -> None:  # type: () -> None
+def main() -> None:
     """Answer the call on stdin, or the one that is the only argument; exit when it is done."""
     from genvx.agent.serve import serve
 

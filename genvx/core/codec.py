@@ -159,7 +159,7 @@ class Fields:
             raise self._wrong(key)
         return tuple(items)
 
-    def integers(self, key: str, most: int) -> Tuple[int, ...]:
+    def integers(self, key: str, most: int) -> tuple[int, ...]:
         items = self.items(key, most)
         if not all(type(item) is int and 0 <= item <= _MOST_NUMBER for item in items):
             raise self._wrong(key)

@@ -1,0 +1,173 @@
+"""What runs on the far end after its reply: a command whose streams are ours, or a hold on devices.
+
+Nothing here knows paramiko: a channel is what has recv, recv_stderr, sendall, shutdown_write and
+exit_status.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import threading
+from typing import TYPE_CHECKING, Any
+
+from genvx.core.codec import Malformed, grant_from_plain
+from genvx.core.text import printable
+from genvx.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from genvx.core.grant import Grant
+    from genvx.fleet.ssh import SSHHost
+
+_CHUNK = 65536
+
+
+def new_token() -> str:
+    """The random word by which a reply is told from noise."""
+    return secrets.token_hex(16)
+
+
+class RemoteCommand:
+    """A far end that has replied. `value` is what it replied; its output follows."""
+
+    def __init__(self, channel: Any, value: Any, first_output: bytes) -> None:
+        self.channel = channel
+        self.value = value
+        self._first = first_output
+
+    def grant(self) -> Grant:
+        """The reply as a grant; raise ProtocolError if it is none."""
+        try:
+            return grant_from_plain(self.value)
+        except Malformed as error:
+            raise ProtocolError(f"the reply cannot be read: {error}") from None
+
+    def send_signal(self, name: str) -> None:
+        """Send a signal to the far end, by its name without SIG, as RFC 4254 section 6.9 has it."""
+        from genvx.fleet.signals import send
+
+        send(self.channel, name)
+
+    def communicate(
+        self,
+        stdin: int | None = 0,
+        write_out: Callable[[bytes], None] | None = None,
+        write_err: Callable[[bytes], None] | None = None,
+    ) -> int:
+        """Pass the streams through until the command ends; return its exit code.
+
+        stdin: the descriptor to read, None for nothing. Returns 255 if the connection ended before
+        the command.
+        """
+        out = write_out or _writer(1)
+        err = write_err or _writer(2)
+        self.channel.settimeout(None)
+        if stdin is None:
+            self.channel.shutdown_write()
+        else:
+            threading.Thread(target=self._feed, args=(stdin,), daemon=True).start()
+        errors = threading.Thread(target=self._drain_errors, args=(err,), daemon=True)
+        errors.start()
+        try:
+            data = self._first
+            while True:
+                if data:
+                    out(data)
+                data = self.channel.recv(_CHUNK)
+                if not data:
+                    break
+            errors.join()
+            code = int(self.channel.recv_exit_status())
+            return code if code >= 0 else 255
+        finally:
+            self.channel.close()
+
+    def _feed(self, stdin: int) -> None:
+        try:
+            while True:
+                data = os.read(stdin, _CHUNK)
+                if not data:
+                    break
+                self.channel.sendall(data)
+            self.channel.shutdown_write()
+        except OSError:
+            pass  # the command ended and does not read on, or our stdin is gone
+
+    def _drain_errors(self, write: Callable[[bytes], None]) -> None:
+        while True:
+            data = self.channel.recv_stderr(_CHUNK)
+            if not data:
+                return
+            write(data)
+
+
+def _writer(descriptor: int) -> Callable[[bytes], None]:
+    def write(data: bytes) -> None:
+        while data:
+            data = data[os.write(descriptor, data) :]
+
+    return write
+
+
+class RemoteHold:
+    """Devices of a host that we hold through a connection: until `release`, the end of the
+    block, or our death.
+    """
+
+    def __init__(self, host: SSHHost, command: RemoteCommand) -> None:
+        self._host = host
+        self._command: RemoteCommand | None = command
+        self.grant = command.grant()
+
+    def run(
+        self, command: str | Sequence[str], *, check: bool = False
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a command on that host under this hold, its output to ours; a string goes through `sh
+        -c`.
+
+        Raises:
+            subprocess.CalledProcessError: `check` is true and the command failed.
+            InvalidInput: there is no such command there. HostError: the connection is gone.
+        """
+        arguments: dict[str, Any] = {"environment": self.grant.environment}
+        if isinstance(command, str):
+            arguments["line"] = command
+        else:
+            arguments["argv"] = list(command)
+        code = self._host.start(arguments).communicate(stdin=None)
+        if check and code != 0:
+            raise subprocess.CalledProcessError(code, command)
+        return subprocess.CompletedProcess(command, code)
+
+    def release(self) -> None:
+        """Give the devices back, and wait until the far end has done so. Twice is once."""
+        command, self._command = self._command, None
+        if command is None:
+            return
+        try:
+            command.channel.shutdown_write()
+            command.channel.settimeout(self._host.options.timeout)
+            while command.channel.recv(_CHUNK):
+                pass
+        except OSError:
+            pass  # the connection is gone, and the far end let go when it was
+        finally:
+            command.channel.close()
+
+    def __enter__(self) -> RemoteHold:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def __repr__(self) -> str:
+        return f"<RemoteHold {printable(self.grant.environment)} on {self._host.name}>"

@@ -1,0 +1,140 @@
+"""What ssh would do for a host: the effective settings, from OpenSSH's own parser.
+
+`ssh -G` knows Include, Match and every token; a second parser would differ where it hurts. Where
+there is no ssh, paramiko's reader does, with the less that it knows.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from genvx.core.text import printable
+from genvx.errors import HostError
+
+if TYPE_CHECKING:
+    from genvx.fleet.hostfile import HostSpec
+
+_ASK_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to reach one host. `known_hosts` are files, first the one that new keys go to."""
+
+    hostname: str
+    port: int
+    user: str
+    identities: tuple[str, ...]
+    use_agent: bool
+    known_hosts: tuple[str, ...]
+    host_key_alias: str | None
+    proxy_jump: str | None
+    proxy_command: str | None
+    accept_new: bool
+    connect_timeout: float | None
+    family: str
+
+    @property
+    def key_name(self) -> str:
+        """The name that the host's key has in known_hosts."""
+        if self.host_key_alias:
+            return self.host_key_alias
+        name = self.hostname.lower()
+        return name if self.port == 22 else f"[{name}]:{self.port}"
+
+
+def effective(spec: HostSpec, config: str | None = None) -> Settings:
+    """Return what ssh_config says of a host, below what the hostfile says. `config`: instead of the
+    usual files.
+
+    Raises:
+        HostError: ssh refuses the configuration.
+    """
+    ssh = shutil.which("ssh")
+    config = spec.ssh_config or config
+    values = _ask_ssh(ssh, spec, config) if ssh else _read_ourselves(spec, config)
+
+    def one(key: str) -> str | None:
+        value = values.get(key, [""])[0]
+        return None if value.lower() in ("", "none") else value
+
+    identities = [spec.key] if spec.key else values.get("identityfile", [])
+    timeout = one("connecttimeout")
+    return Settings(
+        hostname=one("hostname") or spec.address,
+        port=spec.port or int(one("port") or 22),
+        user=spec.user or one("user") or getpass.getuser(),
+        identities=tuple(
+            path for path in map(os.path.expanduser, identities) if os.path.isfile(path)
+        ),
+        use_agent=one("identitiesonly") != "yes"
+        and values.get("identityagent", [""])[0].lower() != "none",
+        known_hosts=tuple(
+            os.path.expanduser(path)
+            for key in ("userknownhostsfile", "globalknownhostsfile")
+            for path in (one(key) or "").split()
+        ),
+        host_key_alias=one("hostkeyalias"),
+        proxy_jump=one("proxyjump"),
+        proxy_command=one("proxycommand"),
+        accept_new=one("stricthostkeychecking") in ("accept-new", "no", "off", "false"),
+        connect_timeout=float(timeout) if timeout and timeout.isdigit() else None,
+        family=one("addressfamily") or "any",
+    )
+
+
+def arguments(spec: HostSpec, config: str | None) -> list[str]:
+    """The options that tell OpenSSH's client what the hostfile says of a host."""
+    config = spec.ssh_config or config
+    options = ["-F", config] if config else []
+    if spec.user:
+        options += ["-l", spec.user]
+    if spec.port:
+        options += ["-p", str(spec.port)]
+    if spec.key:
+        options += ["-i", spec.key]
+    return options
+
+
+def _ask_ssh(ssh: str, spec: HostSpec, config: str | None) -> dict[str, list[str]]:
+    command = [ssh, "-G", *arguments(spec, config), "--", spec.address]
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_ASK_TIMEOUT
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise HostError(f"ssh -G failed: {printable(str(error), 200)}", kind="config") from None
+    if answer.returncode != 0:
+        lines = answer.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
+        raise HostError(f"ssh refuses its configuration: {printable(lines[0], 300)}", kind="config")
+    values: dict[str, list[str]] = {}
+    for line in answer.stdout.decode("utf-8", "surrogateescape").splitlines():
+        key, _, value = line.partition(" ")
+        values.setdefault(key.lower(), []).append(value.strip())
+    return values
+
+
+def _read_ourselves(spec: HostSpec, config: str | None) -> dict[str, list[str]]:
+    import paramiko
+
+    defaults = {
+        "userknownhostsfile": ["~/.ssh/known_hosts ~/.ssh/known_hosts2"],
+        "globalknownhostsfile": ["/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"],
+        "identityfile": [f"~/.ssh/id_{kind}" for kind in ("ed25519", "ecdsa", "rsa")],
+    }
+    for path in [config] if config else ["~/.ssh/config", "/etc/ssh/ssh_config"]:
+        try:
+            found = paramiko.SSHConfig.from_path(os.path.expanduser(path)).lookup(spec.address)
+        except FileNotFoundError:
+            continue
+        except (OSError, UnicodeDecodeError, paramiko.SSHException) as error:
+            raise HostError(f"cannot read {path}: {printable(str(error))}", kind="config") from None
+        for key, value in found.items():
+            defaults[key.lower()] = list(value) if isinstance(value, list) else [str(value)]
+        break
+    return defaults

@@ -1,0 +1,171 @@
+"""A Host without a machine, for the tests of whoever builds on genvx.
+
+    fleet = genvx.Fleet([FakeHost("a", devices=2), FakeHost("b",
+    error=genvx.HostUnreachable("gone"))])
+
+It keeps the promises of the Host protocol, errors included; the same tests run against it and the
+real ones.
+"""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+from typing import TYPE_CHECKING
+
+from genvx._version import __version__
+from genvx.core.device import Device, DeviceUsage, Driver
+from genvx.core.grant import Finding, Grant, Severity
+from genvx.core.lease import Environment, Lease, Owner, environments
+from genvx.core.placement import Refusal, place
+from genvx.core.snapshot import Snapshot
+from genvx.core.text import printable, require_name
+from genvx.errors import GenvxError, NoCapacity, NotOwner, UnknownEnvironment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from genvx.core.request import Requirements
+
+_numbers = itertools.count(1)
+
+
+class FakeHost:
+    """A host that lives in this object. `error` is raised by every question; `leases` are
+    there from the start.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        devices: int | Sequence[Device] = 1,
+        *,
+        leases: Sequence[Lease] = (),
+        owner: Owner | None = None,
+        error: GenvxError | None = None,
+    ) -> None:
+        self.name = name
+        self.owner = owner or Owner(1000, "me")
+        self.error = error
+        self.devices = (
+            tuple(devices)
+            if not isinstance(devices, int)
+            else tuple(
+                Device(f"SIM-{name}-{index}", index, "A100-80GB", 80 << 30, simulated=True)
+                for index in range(devices)
+            )
+        )
+        self._leases = list(leases)
+        self.closed = False
+
+    def snapshot(self) -> Snapshot:
+        """The devices and leases as they are now; the clock stands one second later at each
+        look.
+        """
+        self._answer()
+        return Snapshot(
+            hostname=self.name,
+            version=__version__,
+            boot_id="fake",
+            boottime_ns=next(_numbers) * 10**9,
+            driver=Driver(version="simulated", simulated=True),
+            devices=self.devices,
+            usage={d.uuid: DeviceUsage(memory_used=0, utilization=0) for d in self.devices},
+            leases=tuple(self._leases),
+        )
+
+    def doctor(self) -> tuple[Finding, ...]:
+        self._answer()
+        return (Finding("driver", Severity.WARNING, "devices are simulated"),)
+
+    def acquire(self, requirements: Requirements, *, name: str = "", command: str = "") -> FakeHold:
+        self._answer()
+        require_name(name)
+        snapshot = self.snapshot()
+        decision = place(requirements, snapshot)
+        if isinstance(decision, Refusal):
+            raise NoCapacity(str(decision))
+        number = next(_numbers)
+        lease = Lease(
+            id=f"{number:016x}",
+            owner=self.owner,
+            environment=f"{number:08x}",
+            name=name,
+            devices=tuple(device.uuid for device in decision.devices),
+            memory=requirements.memory,
+            boot_id="fake",
+            since_ns=snapshot.boottime_ns,
+            command=printable(command, 256),
+        )
+        self._leases.append(lease)
+        grant = Grant(lease.environment, name, self.owner, decision.devices, requirements.memory)
+        return FakeHold(self, grant)
+
+    def release(self, environment: str) -> Environment:
+        self._answer()
+        found = [
+            candidate
+            for candidate in environments(self._leases)
+            if environment and environment in (candidate.id, candidate.name)
+        ]
+        if not found:
+            raise UnknownEnvironment(f"no active environment {printable(environment, 60)!r} here")
+        mine = [candidate for candidate in found if candidate.owner == self.owner]
+        if not mine:
+            raise NotOwner(
+                f"environment {printable(environment, 60)!r} belongs to {found[0].owner}; "
+                "only its owner and root can release it"
+            )
+        if len(mine) > 1:
+            raise UnknownEnvironment(
+                f"several environments are named {printable(environment, 60)!r}; give the id: "
+                + ", ".join(sorted(candidate.id for candidate in mine))
+            )
+        key = (mine[0].owner.uid, mine[0].id)
+        self._leases = [lease for lease in self._leases if lease.key != key]
+        return mine[0]
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _answer(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+class FakeHold:
+    """Devices of a FakeHost; `run` starts nothing, remembers the command, and says that it
+    succeeded.
+    """
+
+    def __init__(self, host: FakeHost, grant: Grant) -> None:
+        self._host = host
+        self.grant = grant
+        self.commands: list[str | Sequence[str]] = []
+        self._held = True
+
+    def run(
+        self, command: str | Sequence[str], *, check: bool = False
+    ) -> subprocess.CompletedProcess[bytes]:
+        self.commands.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    def release(self) -> None:
+        if self._held:
+            self._held = False
+            try:
+                self._host.release(self.grant.environment)
+            except UnknownEnvironment:
+                pass  # released by id before
+
+    def __enter__(self) -> FakeHold:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
