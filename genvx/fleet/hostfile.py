@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from genvx.core.text import printable
-from genvx.errors import InvalidHostfile, UnknownHost
+from genvx.errors import InvalidHostfile, InvalidInput, UnknownHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -308,3 +308,10 @@ def select(specs: Sequence[HostSpec], names: Sequence[str]) -> tuple[HostSpec, .
         if name not in known:
             raise UnknownHost(f"no host {printable(name, 60)!r} in the hostfile")
     return tuple(spec for spec in specs if spec.name in names)
+
+
+def require_user(name: str) -> str:
+    """Return `name` if it can be a user's; raise InvalidInput otherwise."""
+    if not _USER.fullmatch(name):
+        raise InvalidInput(f"not a user name: {printable(name, 40)!r}")
+    return name

@@ -1,0 +1,111 @@
+"""genvx activate: a shell that holds GPUs, here or on the best host that has them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from genvx.cli import options
+from genvx.cli.main import say
+from genvx.cli.streams import stream
+from genvx.cli.where import Where, here
+from genvx.core.request import Requirements
+from genvx.core.text import require_name
+from genvx.errors import InvalidInput
+from genvx.fleet.fleet import Host
+from genvx.fleet.remote import RemoteCommand
+
+_PROMPT = "(genvx) "
+
+NoPrompt = Annotated[bool, typer.Option("--no-prompt", help="Leave the shell's prompt alone.")]
+
+
+def activate(
+    context: typer.Context,
+    command: options.Command = None,
+    gpus: options.Gpus = None,
+    gpu_memory: options.GpuMemory = None,
+    name: options.Name = "",
+    no_prompt: NoPrompt = False,
+) -> None:
+    """Open a shell that holds GPUs until it ends.
+
+    Without --gpus it holds none, and sees none. Leave it with exit, Ctrl-D or genvx deactivate.
+
+    Example: genvx activate --gpus 2 --name train
+    """
+    where = here(context)
+    requirements = Requirements.parse(gpus, gpu_memory)
+    require_name(name)
+    if where.remote:
+        raise typer.Exit(_remotely(where, requirements, name, command, prompted=not no_prompt))
+    raise typer.Exit(locally(requirements, name, command, prompt="" if no_prompt else _PROMPT))
+
+
+def locally(
+    requirements: Requirements, name: str, command: list[str] | None, *, prompt: str
+) -> int:
+    """Take the devices here, and become the shell, or the command's parent."""
+    from genvx.local import shells
+    from genvx.local.host import LocalHost, find_command
+
+    if command:
+        find_command(command, os.environ)
+    host = LocalHost()
+    shown = " ".join(command) if command else os.path.basename(shells.user_shell(os.environ))
+    hold = host.acquire(requirements, name=name, command=shown)
+    for note in hold.grant.notes:
+        say(f"genvx: {note}")
+    if command:
+        return hold.supervise(command)
+    return hold.enter_shell(prompt=prompt)
+
+
+def _remotely(
+    where: Where,
+    requirements: Requirements,
+    name: str,
+    command: list[str] | None,
+    *,
+    prompted: bool,
+) -> int:
+    from genvx.fleet.ssh import SSHHost
+    from genvx.fleet.terminal import open_shell
+
+    def act(host: Host) -> int:
+        assert isinstance(host, SSHHost)
+        prompt = f"{_PROMPT}{host.name} " if prompted else ""
+        return open_shell(host, requirements, name=name, prompt=prompt, command=command)
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return run_remotely(where, requirements, name, command)
+    with where.fleet() as fleet:
+        return fleet.first_with_room(requirements, act)
+
+
+def run_remotely(
+    where: Where, requirements: Requirements, name: str, command: list[str] | None
+) -> int:
+    """Run a command (None: the user's shell, reading stdin) on the best host, its streams
+    as ours.
+    """
+    from genvx.fleet.ssh import SSHHost
+
+    if command is not None and not command:
+        raise InvalidInput("no command to run")
+
+    def act(host: Host) -> RemoteCommand:
+        assert isinstance(host, SSHHost)
+        arguments = host.request(requirements, name)
+        if command is not None:
+            arguments["argv"] = command
+        return host.start(arguments)
+
+    with where.fleet() as fleet:
+        started = fleet.first_with_room(requirements, act)
+        for note in started.grant().notes:
+            say(f"genvx: {note}")
+        return stream(started)

@@ -1,0 +1,25 @@
+"""genvx completion: what makes a shell complete genvx's verbs and options."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from genvx.errors import InvalidInput
+
+_SHELLS = ("bash", "zsh", "fish")
+
+Shell = Annotated[str, typer.Argument(metavar="SHELL", help="bash, zsh or fish")]
+
+
+def completion(shell: Shell) -> None:
+    """Print the completion script of a shell.
+
+    Example: genvx completion bash >> ~/.bashrc
+    """
+    if shell not in _SHELLS:
+        raise InvalidInput(f"completion is for {', '.join(_SHELLS)}, not {shell!r}")
+    from typer._completion_shared import get_completion_script
+
+    print(get_completion_script(prog_name="genvx", complete_var="_GENVX_COMPLETE", shell=shell))

@@ -1,0 +1,118 @@
+"""genvx devices: what GPUs there are, and who has them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from genvx.cli import options, plain
+from genvx.cli.tables import Output, watch
+from genvx.cli.where import Where, here
+from genvx.core.device import Device
+from genvx.core.lease import holders
+from genvx.core.snapshot import Snapshot, State
+from genvx.core.units import format_age, format_memory
+from genvx.fleet.fleet import Fleet, Outcomes
+
+_COLUMNS = ("GPU", "NAME", "MEMORY", "USED", "UTIL", "STATE", "USER", "ENV", "SINCE")
+
+ByDevice = Annotated[
+    bool, typer.Option("-v", "--by-device", help="A row a device, not a row a host.")
+]
+
+
+def devices(
+    context: typer.Context,
+    by_device: ByDevice = False,
+    json: options.Json = False,
+    csv: options.Csv = False,
+    no_header: options.NoHeader = False,
+    no_summary: options.NoSummary = False,
+    redraw: options.Watch = False,
+    interval: options.Interval = 2.0,
+) -> None:
+    """Show the GPUs and who has them.
+
+    Example: genvx devices -w
+    """
+    where = here(context)
+    output = Output(json, csv, not no_header, not no_summary)
+    with where.fleet() as fleet:
+        if redraw:
+            raise typer.Exit(
+                watch(interval, lambda: _show(where, fleet, output, by_device=by_device))
+            )
+        raise typer.Exit(_show(where, fleet, output, by_device=by_device))
+
+
+def _show(where: Where, fleet: Fleet, output: Output, *, by_device: bool) -> int:
+    outcomes = where.ask(fleet, lambda host: host.snapshot())
+    if output.json:
+        hosts = [_document(name, outcomes) for name in (host.name for host in fleet.hosts)]
+        output.document("devices", hosts)
+    else:
+        _table(where, outcomes, output, by_device=by_device)
+        where.report_drivers(outcomes)
+    return where.report(outcomes)
+
+
+def _document(name: str, outcomes: Outcomes[Snapshot]) -> plain.Plain:
+    if name in outcomes.failed:
+        return plain.failed_host(name, outcomes.failed[name])
+    snapshot = outcomes.succeeded[name]
+    return plain.host(name, snapshot) | {
+        "devices": [plain.device(device, snapshot) for device in snapshot.devices]
+    }
+
+
+def _table(where: Where, outcomes: Outcomes[Snapshot], output: Output, *, by_device: bool) -> None:
+    found = outcomes.succeeded
+    total = sum(len(snapshot.devices) for snapshot in found.values())
+    available = sum(len(snapshot.available) for snapshot in found.values())
+    summary = f"Total {total} devices with {available} available"
+    if not where.remote:
+        rows = [_row(d, snapshot) for snapshot in found.values() for d in snapshot.devices]
+        output.table(_COLUMNS, rows, summary)
+    elif by_device:
+        rows = [
+            [name, *_row(device, snapshot)]
+            for name, snapshot in found.items()
+            for device in snapshot.devices
+        ]
+        output.table(("HOST", *_COLUMNS), rows, f"{summary} on {len(found)} hosts")
+    else:
+        rows = [
+            [name, str(len(snapshot.devices)), str(len(snapshot.available))]
+            for name, snapshot in found.items()
+        ]
+        output.table(("HOST", "TOTAL", "AVAILABLE"), rows, f"{summary} on {len(found)} hosts")
+
+
+def _row(device: Device, snapshot: Snapshot) -> list[str]:
+    usage = snapshot.usage_of(device)
+    held = holders(snapshot.leases, device.uuid)
+    tenants = [env for env in snapshot.environments if (env.owner.uid, env.id) in held]
+    users = [str(env.owner) for env in tenants]
+    state = snapshot.state(device)
+    if state is State.BUSY:
+        users = [_foreigner(device, snapshot)]
+    return [
+        device.label,
+        device.shown_name,
+        format_memory(device.memory),
+        "?" if usage.memory_used is None else format_memory(usage.memory_used),
+        "?" if usage.utilization is None else f"{usage.utilization} %",
+        state.value,
+        ", ".join(dict.fromkeys(users)),
+        ", ".join(env.name or env.id for env in tenants),
+        format_age(snapshot.age_seconds(tenants[0].since_ns)) if tenants else "",
+    ]
+
+
+def _foreigner(device: Device, snapshot: Snapshot) -> str:
+    foreign = snapshot.foreign(device)
+    if not foreign:
+        return "not visible from here"
+    first = foreign[0]
+    return f"{first.user} (pid {first.pid})"

@@ -1,0 +1,88 @@
+"""genvx envs: the active environments."""
+
+from __future__ import annotations
+
+import typer
+
+from genvx.cli import options, plain
+from genvx.cli.tables import Output, watch
+from genvx.cli.where import Where, here
+from genvx.core.lease import Environment
+from genvx.core.snapshot import Snapshot
+from genvx.core.units import format_age, format_memory
+from genvx.fleet.fleet import Fleet, Outcomes
+
+_COLUMNS = ("ID", "USER", "NAME", "CREATED")
+
+
+def envs(
+    context: typer.Context,
+    json: options.Json = False,
+    csv: options.Csv = False,
+    no_header: options.NoHeader = False,
+    no_summary: options.NoSummary = False,
+    redraw: options.Watch = False,
+    interval: options.Interval = 2.0,
+) -> None:
+    """Show the active environments.
+
+    Example: genvx envs --json
+    """
+    where = here(context)
+    output = Output(json, csv, not no_header, not no_summary)
+    with where.fleet() as fleet:
+        if redraw:
+            raise typer.Exit(watch(interval, lambda: _show(where, fleet, output)))
+        raise typer.Exit(_show(where, fleet, output))
+
+
+def _show(where: Where, fleet: Fleet, output: Output) -> int:
+    outcomes = where.ask(fleet, lambda host: host.snapshot())
+    if output.json:
+        output.document("envs", [_document(host.name, outcomes) for host in fleet.hosts])
+        return where.report(outcomes)
+    found = outcomes.succeeded
+    total = sum(len(snapshot.environments) for snapshot in found.values())
+    if where.remote:
+        rows = [
+            [name, *_row(env, snapshot)]
+            for name, snapshot in found.items()
+            for env in snapshot.environments
+        ]
+        columns: tuple[str, ...] = ("HOST", *_COLUMNS)
+        summary = f"Total {total} environments on {len(found)} hosts"
+    else:
+        rows = [
+            [*_row(env, snapshot), _devices(env, snapshot), ", ".join(map(str, env.pids))]
+            for snapshot in found.values()
+            for env in snapshot.environments
+        ]
+        columns = (*_COLUMNS, "DEVICES", "PID(S)")
+        summary = f"Total {total} environments"
+    output.table(columns, rows, summary)
+    return where.report(outcomes)
+
+
+def _document(name: str, outcomes: Outcomes[Snapshot]) -> plain.Plain:
+    if name in outcomes.failed:
+        return plain.failed_host(name, outcomes.failed[name])
+    snapshot = outcomes.succeeded[name]
+    return plain.host(name, snapshot) | {
+        "environments": [plain.environment(env, snapshot) for env in snapshot.environments]
+    }
+
+
+def _row(env: Environment, snapshot: Snapshot) -> list[str]:
+    return [env.id, str(env.owner), env.name, format_age(snapshot.age_seconds(env.since_ns))]
+
+
+def _devices(env: Environment, snapshot: Snapshot) -> str:
+    """The devices by index, "0, 1", or "0, 1 (40 GiB each)" for shares; one that is not
+    there as "?".
+    """
+    known = [snapshot.device(uuid) for uuid in env.devices]
+    labels = [
+        "?" if d is None else f"{d.label}{' (simulated)' if d.simulated else ''}" for d in known
+    ]
+    share = "" if env.memory is None else f" ({format_memory(env.memory)} each)"
+    return ", ".join(labels) + share

@@ -1,0 +1,76 @@
+"""The entry of the command, and its one door for errors: a clear line and an exit code,
+never a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from genvx.core.text import printable
+from genvx.errors import GenvxError, NoCapacity
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run genvx with the arguments of the command line, and exit."""
+    code = run(list(sys.argv[1:] if arguments is None else arguments))
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_stdout()
+    sys.exit(code)
+
+
+def run(arguments: list[str]) -> int:
+    """Run genvx and return its exit code; whatever goes wrong is one line on stderr."""
+    try:
+        from genvx.cli.app import invoke
+
+        return invoke(arguments)
+    except NoCapacity as error:
+        say(str(error) if error.reasons else f"genvx: {error}")
+        for host, reason in error.reasons.items():
+            say(f"  {host}: {printable(reason)}")
+        return error.exit_code
+    except GenvxError as error:
+        say(f"genvx: {printable(str(error), 4000)}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        say("")
+        return INTERRUPTED
+    except BrokenPipeError:
+        _drop_stdout()
+        return 0
+    except OSError as error:
+        where = f" ({printable(str(error.filename))})" if error.filename else ""
+        say(f"genvx: {error.strerror or error}{where}")
+        return GenvxError.exit_code
+    except Exception as error:
+        if os.environ.get("GENVX_DEBUG"):
+            raise
+        say(
+            f"genvx: a fault of genvx: {type(error).__name__}: {printable(str(error), 300)}; "
+            "please report it with what GENVX_DEBUG=1 shows"
+        )
+        return GenvxError.exit_code
+
+
+def say(line: str) -> None:
+    """A line for people on stderr; a stderr that is gone is no reason to fail."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        pass
+
+
+def _drop_stdout() -> None:
+    """Nobody reads stdout any more: keep Python from complaining about it at exit."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)

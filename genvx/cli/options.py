@@ -1,0 +1,29 @@
+"""Options that several verbs share, spelled once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")]
+NoHeader = Annotated[bool, typer.Option("--no-header", help="Leave out the column names.")]
+NoSummary = Annotated[bool, typer.Option("--no-summary", help="Leave out the last line.")]
+Watch = Annotated[bool, typer.Option("-w", "--watch", help="Redraw until Ctrl-C.")]
+Interval = Annotated[
+    float, typer.Option("--interval", help="Seconds between redraws.", min=0.2, max=3600)
+]
+Gpus = Annotated[
+    str | None, typer.Option("-g", "--gpus", metavar="N", help="How many GPUs to take.")
+]
+GpuMemory = Annotated[
+    str | None,
+    typer.Option(
+        "--gpu-memory", metavar="SIZE", help="Take this much of each GPU, like 40G; not all."
+    ),
+]
+Name = Annotated[
+    str, typer.Option("-n", "--name", metavar="NAME", help="A name for the environment.")
+]
+Command = Annotated[list[str] | None, typer.Argument(metavar="[-- CMD ...]", show_default=False)]

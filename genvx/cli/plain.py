@@ -1,0 +1,112 @@
+"""Values as the JSON of the command line has them: stable names, units in the names, nothing left
+to guess.
+
+This is the documented schema; the wire (core.codec) is another, and private.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from genvx.cli.where import kind_of
+from genvx.core.device import Device
+from genvx.core.grant import Finding
+from genvx.core.lease import Environment, Owner, holders
+from genvx.core.snapshot import Snapshot
+from genvx.errors import GenvxError
+
+Plain = dict[str, Any]
+
+
+def failed_host(name: str, error: GenvxError) -> Plain:
+    return {
+        "host": name,
+        "ok": False,
+        "error": {"kind": kind_of(error), "type": type(error).__name__, "message": str(error)},
+    }
+
+
+def host(name: str, snapshot: Snapshot) -> Plain:
+    return {
+        "host": name,
+        "ok": True,
+        "hostname": snapshot.hostname,
+        "version": snapshot.version,
+        "driver": {
+            "version": snapshot.driver.version,
+            "error": snapshot.driver.error,
+            "simulated": snapshot.driver.simulated,
+            "notes": list(snapshot.driver.notes),
+        },
+        "total": len(snapshot.devices),
+        "available": len(snapshot.available),
+    }
+
+
+def user(owner: Owner) -> Plain:
+    return {"name": owner.name, "uid": owner.uid}
+
+
+def device(item: Device, snapshot: Snapshot) -> Plain:
+    usage = snapshot.usage_of(item)
+    held = holders(snapshot.leases, item.uuid)
+    foreign = set(snapshot.foreign(item))
+    return {
+        "label": item.label,
+        "index": item.index,
+        "uuid": item.uuid,
+        "name": item.name,
+        "simulated": item.simulated,
+        "state": snapshot.state(item).value,
+        "reason": usage.reason,
+        "memory_bytes": item.memory,
+        "memory_used_bytes": usage.memory_used,
+        "utilization_percent": usage.utilization,
+        "environments": [
+            {
+                "id": env.id,
+                "name": env.name,
+                "user": user(env.owner),
+                "memory_bytes": held[(env.owner.uid, env.id)],
+                "age_seconds": round(snapshot.age_seconds(env.since_ns), 3),
+            }
+            for env in snapshot.environments
+            if (env.owner.uid, env.id) in held
+        ],
+        "processes": None
+        if usage.processes is None
+        else [
+            {
+                "pid": process.pid,
+                "uid": process.uid,
+                "user": process.user,
+                "command": process.command,
+                "memory_bytes": process.memory,
+                "compute": process.compute,
+                "foreign": process in foreign,
+            }
+            for process in usage.processes
+        ],
+    }
+
+
+def environment(item: Environment, snapshot: Snapshot) -> Plain:
+    return {
+        "id": item.id,
+        "name": item.name,
+        "user": user(item.owner),
+        "age_seconds": round(snapshot.age_seconds(item.since_ns), 3),
+        "devices": list(item.devices),
+        "memory_bytes": item.memory,
+        "pids": list(item.pids),
+        "command": item.command,
+    }
+
+
+def finding(item: Finding) -> Plain:
+    return {
+        "check": item.check,
+        "severity": item.severity.value,
+        "result": item.result,
+        "advice": item.advice,
+    }

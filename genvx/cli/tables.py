@@ -1,0 +1,84 @@
+"""Tables for people, CSV and JSON for programs. The only door to tabulate."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from genvx.core.text import printable
+
+SCHEMA = "genvx/1"
+
+
+@dataclass(frozen=True)
+class Output:
+    """How a verb shows what it found."""
+
+    json: bool = False
+    csv: bool = False
+    header: bool = True
+    summary: bool = True
+
+    def document(self, verb: str, hosts: list[dict[str, Any]]) -> None:
+        """Print the JSON document of a verb; its schema is in docs/reference."""
+        print_json({"schema": SCHEMA, "verb": verb, "hosts": hosts})
+
+    def table(
+        self, columns: Sequence[str], rows: Sequence[Sequence[str]], summary: str = ""
+    ) -> None:
+        """Print rows as a table with a summary below, or as CSV."""
+        safe = [[printable(cell, 300) for cell in row] for row in rows]
+        if self.csv:
+            sys.stdout.write(_csv(columns if self.header else None, safe))
+            return
+        if safe or self.header:
+            print(_plain(columns if self.header else None, safe))
+        if summary and self.summary:
+            print(f"\n{summary}")
+
+
+def print_json(document: dict[str, Any]) -> None:
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def _plain(columns: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> str:
+    from tabulate import tabulate
+
+    if columns is None and not rows:
+        return ""
+    text = tabulate(
+        [columns, *rows] if columns is not None else rows,
+        tablefmt="plain",
+        disable_numparse=True,
+        preserve_whitespace=True,
+    )
+    return "\n".join(line.rstrip() for line in text.split("\n"))
+
+
+def _csv(columns: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    if columns is not None:
+        writer.writerow(columns)
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def watch(interval: float, draw: Callable[[], int]) -> int:
+    """Draw again and again until Ctrl-C; on a terminal each time on a clean screen."""
+    terminal = sys.stdout.isatty()
+    try:
+        while True:
+            if terminal:
+                sys.stdout.write("\x1b[H\x1b[2J")
+            draw()
+            sys.stdout.flush()
+            time.sleep(interval)
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,122 @@
+"""Which hosts a verb is for: this machine, or those that WHERE names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import typer
+
+from genvx.cli.main import say
+from genvx.cli.progress import Progress
+from genvx.core.snapshot import Snapshot
+from genvx.errors import FleetError, GenvxError, HostError, InvalidInput
+from genvx.fleet.fleet import FANOUT, TIMEOUT, Fleet, Host, Outcomes
+
+T = TypeVar("T")
+
+LOCAL_NAME = "localhost"
+
+
+@dataclass(frozen=True)
+class Where:
+    """The hosts of a verb, and how they are asked. `remote` False is this machine."""
+
+    remote: bool = False
+    hostfile: str | None = None
+    hosts: str | None = None
+    login: str | None = None
+    timeout: float = TIMEOUT
+    fanout: int = FANOUT
+    exit_on_error: bool = False
+    quiet: bool = False
+    accept_new_host_keys: bool = False
+
+    def fleet(self) -> Fleet:
+        """The hosts; nothing is connected yet.
+
+        Raises:
+            InvalidHostfile: a bad line. UnknownHost: no hosts are named anywhere. InvalidInput:
+            both are.
+        """
+        if not self.remote:
+            from genvx.local.host import LocalHost
+
+            return Fleet([LocalHost(LOCAL_NAME)], fanout=0)
+        from genvx.fleet import hostfile
+        from genvx.fleet.ssh import connect_fleet
+
+        if self.hosts is not None and self.hostfile is not None:
+            raise InvalidInput("give either -H or --hostfile, not both")
+        if self.hosts is not None:
+            specs = hostfile.parse_names(self.hosts)
+        else:
+            specs = hostfile.load(self.hostfile or hostfile.find(os.environ))
+        if self.login is not None:
+            hostfile.require_user(self.login)
+        return connect_fleet(
+            specs,
+            fanout=self.fanout,
+            timeout=self.timeout,
+            user=self.login,
+            config=os.environ.get("GENVX_SSH_CONFIG") or None,
+            accept_new_host_keys=self.accept_new_host_keys,
+        )
+
+    def ask(self, fleet: Fleet, question: Callable[[Host], T]) -> Outcomes[T]:
+        """Ask every host, with a progress line while it takes long.
+
+        Raises:
+            GenvxError: the first failure, if this is the local host or -e was given.
+        """
+        succeeded: dict[str, T] = {}
+        failed: dict[str, GenvxError] = {}
+        with Progress(len(fleet.hosts)) as progress:
+            for name, value, error in fleet.stream(question):
+                if error is None:
+                    succeeded[name] = value  # type: ignore[assignment]  # no error means a value
+                else:
+                    failed[name] = error
+                    if not self.remote:
+                        raise error
+                    if self.exit_on_error:
+                        raise FleetError(f"{name}: {error}")
+                progress.update(len(succeeded), len(failed))
+        order = [host.name for host in fleet.hosts]
+        return Outcomes(
+            {name: succeeded[name] for name in order if name in succeeded},
+            {name: failed[name] for name in order if name in failed},
+        )
+
+    def report(self, outcomes: Outcomes[T]) -> int:
+        """Say which hosts failed, a line each; return the exit code."""
+        if not self.quiet:
+            for name, error in outcomes.failed.items():
+                say(f"{name}: {kind_of(error)}: {error}")
+        return FleetError.exit_code if outcomes.failed else 0
+
+    def report_drivers(self, snapshots: Outcomes[Snapshot]) -> None:
+        """Say what is the matter with drivers and devices, a line each."""
+        if self.quiet:
+            return
+        for name, snapshot in snapshots.succeeded.items():
+            head = f"{name}: " if self.remote else "genvx: "
+            if snapshot.driver.error is not None:
+                say(f"{head}{snapshot.driver.error}")
+            for note in snapshot.driver.notes:
+                say(f"{head}{note}")
+
+
+def kind_of(error: GenvxError) -> str:
+    """One word for a failure, for tables and programs."""
+    return error.kind if isinstance(error, HostError) else _WORDS.get(error.exit_code, "error")
+
+
+_WORDS = {2: "input", 3: "capacity", 5: "owner", 6: "state"}
+
+
+def here(context: typer.Context) -> Where:
+    """The hosts that the verb of this context is for."""
+    return context.obj if isinstance(context.obj, Where) else Where()
