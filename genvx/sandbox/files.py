@@ -1,0 +1,171 @@
+"""The files of a sandbox: keys, configurations, and the homes of its hosts. All below one
+private directory.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shlex
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import genvx
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MODE_PRIVATE = 0o700
+
+
+@dataclass(frozen=True)
+class SandboxHost:
+    """One pretend host: its name, the port it listens on, its simulated devices, and its
+    directory.
+    """
+
+    name: str
+    port: int
+    simulate: str
+    directory: str
+
+    @property
+    def state(self) -> str:
+        return os.path.join(self.directory, "state")
+
+    @property
+    def home(self) -> str:
+        return os.path.join(self.directory, "home")
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.directory, name)
+
+    def variables(self, root: str) -> dict[str, str]:
+        """What every session on this host has in its environment."""
+        return {
+            "GENVX_SIMULATE": self.simulate,
+            "GENVX_STATE_DIR": self.state,
+            "HOME": self.home,
+            "PATH": f"{root}/bin:/usr/local/bin:/usr/bin:/bin",
+        }
+
+
+def package_root() -> str:
+    """Where the package that runs now is imported from: an installation or a checkout."""
+    return os.path.dirname(os.path.dirname(os.path.abspath(str(genvx.__file__))))
+
+
+def write(path: str, content: str | bytes, mode: int = 0o600) -> None:
+    data = content.encode() if isinstance(content, str) else content
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+
+
+def make_key(path: str, comment: str) -> str:
+    """Write an ed25519 key in OpenSSH's format; return its public line."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.OpenSSH,
+        serialization.NoEncryption(),
+    )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    )
+    line = f"{public.decode('ascii')} {comment}"
+    write(path, private)
+    write(f"{path}.pub", line + "\n")
+    return line
+
+
+def write_shared(root: str) -> str:
+    """The user's key and the programs of all hosts; returns the public key's line."""
+    os.makedirs(f"{root}/bin", mode=_MODE_PRIVATE)
+    package = package_root()
+    for name, module in (("genvx", "genvx.cli.main"), ("genvx-agent", "genvx.agent.__main__")):
+        code = f"import sys; sys.path[0] = {package!r}; from {module} import main; main()"
+        line = f'exec {shlex.quote(sys.executable)} -c {shlex.quote(code)} "$@"\n'
+        write(f"{root}/bin/{name}", f"#!/bin/sh\n{line}", 0o700)
+    return make_key(f"{root}/id_ed25519", "genvx-sandbox")
+
+
+def write_host(root: str, host: SandboxHost, public: str) -> None:
+    """One host's key, home and configuration."""
+    os.makedirs(host.home, mode=_MODE_PRIVATE)
+    os.makedirs(host.state, mode=_MODE_PRIVATE)
+    line = make_key(host.path("host_key"), host.name)
+    write(host.path("authorized_keys"), public + "\n")
+    with open(f"{root}/known_hosts", "a", encoding="ascii") as file:
+        file.write(f"{host.name} {' '.join(line.split()[:2])}\n")
+    path = f"{root}/bin"
+    # Login shells reset PATH in /etc/profile, so it is set once more; the prompt is the shortest
+    # there is.
+    posix = f"PATH={shlex.quote(path)}:$PATH\nPS1='$ '\n"
+    write(f"{host.home}/.profile", posix)
+    write(f"{host.home}/.bash_profile", posix)
+    write(f"{host.home}/.bashrc", posix)
+    write(f"{host.home}/.zshrc", f"path=({shlex.quote(path)} $path)\nPROMPT='$ '\n")
+    write(f"{host.home}/.tcshrc", f"set path = ( {shlex.quote(path)} $path )\nset prompt = '$ '\n")
+    write(f"{host.home}/.hushlogin", "")
+    os.makedirs(f"{host.home}/.config/fish")
+    write(
+        f"{host.home}/.config/fish/config.fish",
+        f"set -gx PATH {shlex.quote(path)} $PATH\nset -g fish_greeting\n"
+        "function fish_prompt; echo '$ '; end\n",
+    )
+    write(host.path("sshd_config"), _sshd_config(root, host))
+
+
+def _sshd_config(root: str, host: SandboxHost) -> str:
+    # sshd takes the first SetEnv only, so there is one.
+    variables = " ".join(f'"{name}={value}"' for name, value in host.variables(root).items())
+    return f"""\
+ListenAddress 127.0.0.1
+Port {host.port}
+HostKey {host.path("host_key")}
+PidFile none
+AuthorizedKeysFile {host.path("authorized_keys")}
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+PrintMotd no
+PrintLastLog no
+AcceptEnv LANG LC_*
+SetEnv {variables}
+Subsystem sftp internal-sftp
+MaxStartups 256
+MaxSessions 256
+ClientAliveInterval 15
+ClientAliveCountMax 3
+"""
+
+
+def write_client(root: str, hosts: Sequence[SandboxHost]) -> None:
+    """The hostfile and the ssh_config with which the hosts are reached."""
+    user = getpass.getuser()
+    entries = [
+        f"""\
+Host {host.name}
+    HostName 127.0.0.1
+    Port {host.port}
+    User {user}
+    HostKeyAlias {host.name}
+    IdentityFile {root}/id_ed25519
+    IdentitiesOnly yes
+    IdentityAgent none
+    UserKnownHostsFile {root}/known_hosts
+    GlobalKnownHostsFile /dev/null
+    StrictHostKeyChecking yes
+"""
+        for host in hosts
+    ]
+    write(f"{root}/ssh_config", "\n".join(entries))
+    lines = [f"{host.name} ssh_config=ssh_config\n" for host in hosts]
+    write(f"{root}/hostfile", "".join(lines))

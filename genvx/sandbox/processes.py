@@ -1,0 +1,114 @@
+"""The processes of a sandbox: its servers, what descends from them, and what was left in
+the background.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_END_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process, told from a later one of the same pid by its start time in clock ticks."""
+
+    pid: int
+    starttime: int
+
+
+def table() -> dict[int, tuple[int, Process]]:
+    """Every process that /proc shows and that is no zombie: pid -> (pid of its parent, process)."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    after = file.read().rpartition(b")")[2].split()
+                if after[0] not in (b"Z", b"X"):
+                    found[int(name)] = (int(after[1]), Process(int(name), int(after[19])))
+            except (OSError, ValueError, IndexError):
+                continue
+    return found
+
+
+def identify(pid: int) -> Process | None:
+    """The process that has this pid now; None if there is none."""
+    entry = table().get(pid)
+    return None if entry is None else entry[1]
+
+
+def alive(process: Process) -> bool:
+    return identify(process.pid) == process
+
+
+def of_sandbox(servers: Iterable[Process], directory: str) -> set[Process]:
+    """The living processes of a sandbox, ourselves and our ancestors excepted.
+
+    Descendants of the servers are told by their parents; what was left in the background has init
+    as its parent, but still the state directory of its host in its environment.
+    """
+    processes = table()
+    members = {
+        server.pid for server in servers if processes.get(server.pid, (0, None))[1] == server
+    }
+    mark = f"GENVX_STATE_DIR={os.path.abspath(directory)}/".encode()
+    for pid in processes:
+        if pid not in members and _has_mark(pid, mark):
+            members.add(pid)
+    grew = True
+    while grew:
+        more = {pid for pid, (parent, _) in processes.items() if parent in members} - members
+        members |= more
+        grew = bool(more)
+    return {processes[pid][1] for pid in members - _ourselves(processes)}
+
+
+def _has_mark(pid: int, mark: bytes) -> bool:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return any(entry.startswith(mark) for entry in file.read().split(b"\0"))
+    except OSError:
+        return False
+
+
+def _ourselves(processes: Mapping[int, tuple[int, Process]]) -> set[int]:
+    found: set[int] = set()
+    pid = os.getpid()
+    while pid > 1 and pid not in found and pid in processes:
+        found.add(pid)
+        pid = processes[pid][0]
+    return found
+
+
+def end(servers: Iterable[Process], directory: str) -> None:
+    """End every process of a sandbox: ask, then insist."""
+    servers = list(servers)
+    # Gathered while the servers live: their sessions lose that parent, and sshd overwrites its
+    # environment.
+    known = of_sandbox(servers, directory)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
+        deadline = time.monotonic() + _END_TIMEOUT
+        while time.monotonic() < deadline:
+            known |= of_sandbox(servers, directory)
+            living = {entry for _, entry in table().values()} & known
+            if not living:
+                break
+            for process in living:
+                try:
+                    os.kill(process.pid, number)
+                except ProcessLookupError:
+                    continue
+            time.sleep(0.02)
+    for server in servers:
+        try:
+            os.waitpid(server.pid, os.WNOHANG)
+        except ChildProcessError:
+            continue  # started by another genvx

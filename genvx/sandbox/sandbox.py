@@ -1,0 +1,248 @@
+"""Bringing a pretend fleet up and down. Loopback only, and nothing is left afterwards: no
+process, no file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from genvx.core.text import printable
+from genvx.errors import InvalidInput, StateError
+from genvx.sandbox import files, processes
+from genvx.sandbox.files import SandboxHost
+from genvx.sandbox.processes import Process
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_MOST_HOSTS = 512
+_START_TIMEOUT = 15.0
+_DEVICES = re.compile(r"(\d{1,4})(x[A-Za-z0-9 -]{1,60})?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A pretend fleet that is up. `servers` are in the order of `hosts`."""
+
+    directory: str
+    server: str
+    hosts: tuple[SandboxHost, ...]
+    servers: tuple[Process, ...]
+
+    @property
+    def hostfile(self) -> str:
+        return os.path.join(self.directory, "hostfile")
+
+    @property
+    def ssh_config(self) -> str:
+        return os.path.join(self.directory, "ssh_config")
+
+
+def default_directory(environ: Mapping[str, str]) -> str:
+    """$GENVX_SANDBOX, else one of the user's own on a local disk: homes may be on the network."""
+    return environ.get("GENVX_SANDBOX") or f"/var/tmp/genvx-sandbox-{os.getuid()}"
+
+
+def up(directory: str, gpus: Sequence[str], *, server: str | None = None) -> Sandbox:
+    """Start one host for each entry of `gpus`: a count, or like "2xH100-80GB".
+
+    server: "openssh" or "embedded"; OpenSSH's sshd where it is found, by default.
+
+    Raises:
+        InvalidInput: a sandbox is up there, or an entry makes no sense.
+        StateError: the directory cannot be used, or a server does not start.
+    """
+    simulated = [_devices(entry) for entry in gpus]
+    if not 1 <= len(simulated) <= _MOST_HOSTS:
+        raise InvalidInput(f"a sandbox has from 1 to {_MOST_HOSTS} hosts")
+    server = _choose_server(server)
+    directory = os.path.abspath(directory)
+    if not re.fullmatch(r"[A-Za-z0-9/._+@-]+", directory):
+        raise InvalidInput(f"a sandbox's path has no spaces or quotes: {printable(directory, 200)}")
+    try:
+        os.makedirs(os.path.dirname(directory), exist_ok=True)
+        os.mkdir(directory, 0o700)
+    except FileExistsError:
+        raise InvalidInput(
+            f"a sandbox is in {directory} already; end it with: genvx sandbox down"
+        ) from None
+    except OSError as error:
+        raise StateError(f"cannot make {directory}: {error.strerror}") from None
+    started: list[Process] = []
+    try:
+        public = files.write_shared(directory)
+        hosts = []
+        for number, simulate in enumerate(simulated, 1):
+            name = f"gpu-server-{number}"
+            host = SandboxHost(name, _free_port(), simulate, f"{directory}/{name}")
+            files.write_host(directory, host, public)
+            hosts.append(host)
+        files.write_client(directory, hosts)
+        for host in hosts:
+            started.append(_start(directory, host, server))
+        sandbox = Sandbox(directory, server, tuple(hosts), tuple(started))
+        for host, process in zip(hosts, started, strict=True):
+            _await(host, process)
+        _record(sandbox)
+    except BaseException as error:
+        processes.end(started, directory)
+        shutil.rmtree(directory, ignore_errors=True)
+        if isinstance(error, OSError) and not isinstance(error, StateError):
+            raise StateError(f"cannot make the sandbox: {error.strerror or error}") from None
+        raise
+    return sandbox
+
+
+def _devices(entry: str) -> str:
+    match = _DEVICES.fullmatch(entry.strip())
+    if match is None:
+        raise InvalidInput(
+            f"not a number of GPUs: {printable(entry, 40)!r}; write it like 2 or 2xH100-80GB"
+        )
+    count, model = match.groups()
+    return "0" if int(count) == 0 else f"{int(count)}{model or 'xA100-80GB'}"
+
+
+def _choose_server(server: str | None) -> str:
+    if server is None:
+        return "openssh" if _sshd() else "embedded"
+    if server not in ("openssh", "embedded"):
+        raise InvalidInput(f"a server is openssh or embedded, not {printable(server, 40)!r}")
+    if server == "openssh" and not _sshd():
+        raise InvalidInput("no sshd found; install openssh-server, or use --server embedded")
+    return server
+
+
+def _sshd() -> str | None:
+    return shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def _start(directory: str, host: SandboxHost, server: str) -> Process:
+    sshd = _sshd()
+    if server == "openssh" and sshd is not None:
+        if os.geteuid() == 0:
+            # sshd of root wants this directory, which the distribution's service makes at boot.
+            os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
+        command = [sshd, "-D", "-e", "-f", host.path("sshd_config")]
+    else:
+        command = [sys.executable, "-c", _embedded_code(), directory, json.dumps(asdict(host))]
+    log = os.open(host.path("log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            # Tells the processes of this sandbox when it goes down.
+            env={**os.environ, "GENVX_STATE_DIR": host.state},
+            start_new_session=True,
+        )
+    finally:
+        os.close(log)
+    # It outlives us on purpose: whoever asks later finds it by its pid and its environment.
+    process.returncode = 0
+    return processes.identify(process.pid) or Process(process.pid, 0)
+
+
+def _embedded_code() -> str:
+    return (
+        f"import sys; sys.path[0] = {files.package_root()!r}; "
+        "from genvx.sandbox.server import main; main()"
+    )
+
+
+def _await(host: SandboxHost, process: Process) -> None:
+    """Wait until the host's server greets as SSH does, or has died."""
+    end = time.monotonic() + _START_TIMEOUT
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", host.port), timeout=1.0) as sock:
+                if sock.recv(4) == b"SSH-":
+                    return
+        except OSError:
+            pass
+        if time.monotonic() > end or not processes.alive(process):
+            with open(host.path("log"), encoding="utf-8", errors="replace") as file:
+                lines = file.read(8192).strip().splitlines() or ["it said nothing"]
+            raise StateError(
+                f"the server of {host.name} does not start: {printable(lines[-1], 300)}"
+            )
+        time.sleep(0.02)
+
+
+def _record(sandbox: Sandbox) -> None:
+    document = {
+        "server": sandbox.server,
+        "hosts": [asdict(host) for host in sandbox.hosts],
+        "servers": [asdict(server) for server in sandbox.servers],
+    }
+    files.write(os.path.join(sandbox.directory, "sandbox.json"), json.dumps(document))
+
+
+def find(directory: str) -> Sandbox | None:
+    """The sandbox in a directory; None if there is none.
+
+    Raises:
+        StateError: the directory is somebody else's, or not a sandbox's.
+    """
+    directory = os.path.abspath(directory)
+    try:
+        status = os.lstat(directory)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        raise StateError(f"{directory} is not a directory of yours; choose another with --dir")
+    try:
+        with open(os.path.join(directory, "sandbox.json"), encoding="ascii") as file:
+            document = json.load(file)
+        hosts = tuple(SandboxHost(**host) for host in document["hosts"])
+        servers = tuple(Process(**server) for server in document["servers"])
+        return Sandbox(directory, str(document["server"]), hosts, servers)
+    except FileNotFoundError:
+        raise StateError(
+            f"{directory} has no sandbox.json: a start that was cut short, or not a sandbox; "
+            "look at it, and delete it"
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        raise StateError(f"{directory}/sandbox.json cannot be read; delete the directory") from None
+
+
+def running(sandbox: Sandbox) -> tuple[bool, ...]:
+    """Whether each host's server runs, in the order of the hosts."""
+    return tuple(processes.alive(server) for server in sandbox.servers)
+
+
+def down(directory: str) -> bool:
+    """End the sandbox: its servers, everything that runs on its hosts, and its files. False: there
+    was none.
+
+    Raises:
+        StateError: as `find` does, or a file cannot be deleted.
+    """
+    sandbox = find(directory)
+    if sandbox is None:
+        return False
+    processes.end(sandbox.servers, sandbox.directory)
+    try:
+        shutil.rmtree(sandbox.directory)
+    except OSError as error:
+        raise StateError(f"cannot delete {sandbox.directory}: {error.strerror}") from None
+    return True

@@ -1,0 +1,274 @@
+"""A small SSH server on paramiko, for sandboxes on machines without OpenSSH's. Loopback, one user,
+one key.
+
+It runs commands and shells of the user who started it, with or without a terminal, as sshd would:
+through the login shell, in a session of their own, with SIGHUP when the client is gone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import pwd
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import termios
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import paramiko
+from paramiko import common
+
+from genvx.sandbox.files import SandboxHost
+
+
+def main() -> None:
+    """Serve one host; arguments: the sandbox's directory, and the host as JSON."""
+    directory, text = sys.argv[1:3]
+    host = SandboxHost(**json.loads(text))
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    key = paramiko.Ed25519Key(filename=host.path("host_key"))
+    with open(host.path("authorized_keys"), encoding="ascii") as file:
+        allowed = file.read().split()[1]
+    with socket.create_server(("127.0.0.1", host.port), backlog=256) as listener:
+        while True:
+            connection, _ = listener.accept()
+            threading.Thread(
+                target=_serve, args=(connection, key, allowed, host, directory), daemon=True
+            ).start()
+
+
+def _serve(
+    connection: socket.socket,
+    key: paramiko.PKey,
+    allowed: str,
+    host: SandboxHost,
+    directory: str,
+) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    transport = paramiko.Transport(connection)
+    transport.add_server_key(key)
+    try:
+        transport.start_server(server=_Server(allowed, host, directory))
+    except (paramiko.SSHException, EOFError, OSError):
+        transport.close()
+
+
+@dataclass
+class _Session:
+    """One channel before and while its command runs."""
+
+    variables: dict[str, str] = field(default_factory=dict)
+    size: tuple[int, int] | None = None
+    master: int = -1
+    process: subprocess.Popen[bytes] | None = None
+
+
+class _Server(paramiko.ServerInterface):
+    def __init__(self, allowed: str, host: SandboxHost, directory: str) -> None:
+        self._allowed = allowed
+        self._host = host
+        self._directory = directory
+        self._sessions: dict[int, _Session] = {}
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        user = pwd.getpwuid(os.getuid()).pw_name
+        right = username == user and key.get_base64() == self._allowed
+        return common.AUTH_SUCCESSFUL if right else common.AUTH_FAILED
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        if kind != "session":
+            return common.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+        self._sessions[chanid] = _Session()
+        return common.OPEN_SUCCEEDED
+
+    def check_channel_env_request(
+        self, channel: paramiko.Channel, name: bytes | str, value: bytes | str
+    ) -> bool:
+        text = name.decode() if isinstance(name, bytes) else name
+        if text == "LANG" or text.startswith("LC_"):
+            shown = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+            self._sessions[channel.get_id()].variables[text] = shown
+            return True
+        return False
+
+    def check_channel_pty_request(
+        self,
+        channel: paramiko.Channel,
+        term: bytes,
+        width: int,
+        height: int,
+        pixelwidth: int,
+        pixelheight: int,
+        modes: bytes,
+    ) -> bool:
+        session = self._sessions[channel.get_id()]
+        session.size = (width, height)
+        session.variables["TERM"] = term.decode("ascii", "replace")
+        return True
+
+    def check_channel_window_change_request(
+        self,
+        channel: paramiko.Channel,
+        width: int,
+        height: int,
+        pixelwidth: int,
+        pixelheight: int,
+    ) -> bool:
+        session = self._sessions[channel.get_id()]
+        if session.master >= 0:
+            _set_size(session.master, width, height)
+        return True
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        return self._start(channel, command.decode("utf-8", "surrogateescape"))
+
+    def check_channel_shell_request(self, channel: paramiko.Channel) -> bool:
+        return self._start(channel, None)
+
+    def _start(self, channel: paramiko.Channel, command: str | None) -> bool:
+        session = self._sessions[channel.get_id()]
+        shell = pwd.getpwuid(os.getuid()).pw_shell or "/bin/sh"
+        name = os.path.basename(shell)
+        argv = [f"-{name}"] if command is None else [name, "-c", command]
+        environment = {
+            **session.variables,
+            **self._host.variables(self._directory),
+            "SHELL": shell,
+            "USER": pwd.getpwuid(os.getuid()).pw_name,
+            "LOGNAME": pwd.getpwuid(os.getuid()).pw_name,
+            "SSH_CONNECTION": f"127.0.0.1 0 127.0.0.1 {self._host.port}",
+        }
+        options: dict[str, Any] = {
+            "executable": shell,
+            "env": environment,
+            "cwd": self._host.home,
+            "start_new_session": True,
+        }
+        run = _run_with_terminal if session.size is not None else _run_with_pipes
+        threading.Thread(target=run, args=(channel, session, argv, options), daemon=True).start()
+        return True
+
+
+def _set_size(master: int, width: int, height: int) -> None:
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+
+
+# Makes the terminal on stdin the controlling one, then becomes the shell under its right argv[0].
+_TAKE_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "os.execv(sys.argv[1], sys.argv[2:])"
+)
+
+
+def _run_with_terminal(
+    channel: paramiko.Channel, session: _Session, argv: list[str], options: dict[str, Any]
+) -> None:
+    master, slave = pty.openpty()
+    session.master = master
+    assert session.size is not None
+    _set_size(master, *session.size)
+    shell = options.pop("executable")
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _TAKE_TERMINAL, shell, *argv],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        **options,
+    )
+    os.close(slave)
+    threading.Thread(target=_pump_in, args=(channel, master, None), daemon=True).start()
+    _pump_out(master, channel.sendall)
+    _finish(channel, process)
+    session.master = -1
+    os.close(master)
+
+
+def _run_with_pipes(
+    channel: paramiko.Channel, session: _Session, argv: list[str], options: dict[str, Any]
+) -> None:
+    # Socket pairs, as sshd has them: a command can tell that nobody reads its output any more.
+    out_ours, out_theirs = socket.socketpair()
+    process = subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=out_theirs.fileno(), stderr=subprocess.PIPE, **options
+    )
+    out_theirs.close()
+    assert process.stdin is not None
+    assert process.stderr is not None
+    stdin = process.stdin.fileno()
+    threading.Thread(
+        target=_pump_in, args=(channel, stdin, (process.stdin, out_ours)), daemon=True
+    ).start()
+    errors = threading.Thread(
+        target=_pump_out, args=(process.stderr.fileno(), channel.sendall_stderr), daemon=True
+    )
+    errors.start()
+    _pump_out(out_ours.fileno(), channel.sendall)
+    errors.join()
+    _finish(channel, process)
+    process.stderr.close()
+
+
+def _pump_out(source: int, send: Any) -> None:
+    while True:
+        try:
+            data = os.read(source, 32768)
+        except OSError:
+            return  # a terminal whose last user is gone gives EIO; a socket that we shut, EBADF
+        if not data:
+            return
+        try:
+            send(data)
+        except OSError:
+            return
+
+
+def _pump_in(channel: paramiko.Channel, target: int, pipes: Any) -> None:
+    """Feed the command; when the client is gone, close what it holds of us, or hang up its
+    terminal.
+    """
+    try:
+        while True:
+            data = channel.recv(32768)
+            if not data:
+                break
+            while data:
+                data = data[os.write(target, data) :]
+    except OSError:
+        pass  # the command is gone
+    if pipes is None:
+        if channel.closed:
+            _hang_up(target)
+        return
+    stdin, out = pipes
+    stdin.close()
+    channel.status_event.wait()
+    if channel.closed:
+        out.shutdown(socket.SHUT_RDWR)
+
+
+def _hang_up(master: int) -> None:
+    try:
+        group = os.tcgetpgrp(master)
+        os.killpg(group, signal.SIGHUP)
+        os.killpg(os.tcgetsid(master) if hasattr(os, "tcgetsid") else group, signal.SIGHUP)
+    except OSError:
+        pass
+
+
+def _finish(channel: paramiko.Channel, process: subprocess.Popen[bytes]) -> None:
+    code = process.wait()
+    try:
+        channel.send_exit_status(code if code >= 0 else 128 - code)
+        channel.close()
+    except (OSError, EOFError):
+        pass  # the client is gone
