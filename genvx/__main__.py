@@ -1,0 +1,5 @@
+"""python -m genvx"""
+
+from genvx.cli.main import main
+
+main()

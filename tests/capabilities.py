@@ -1,0 +1,93 @@
+"""What this machine can do. Skips are keyed on these, never on the name of a platform."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+
+USER_A, USER_B, USER_C = 61001, 61002, 61003
+
+
+def _readable_by_all(executable: str) -> bool:
+    try:
+        answer = subprocess.run(
+            [executable, "-S", "-c", "import json, sys; print(sys.version_info >= (3, 9))"],
+            user=USER_A,
+            group=USER_A,
+            extra_groups=[],
+            cwd="/",
+            capture_output=True,
+            text=True,
+        )
+    except OSError:
+        return False
+    return answer.stdout.strip() == "True"
+
+
+@functools.cache
+def world_python() -> str | None:
+    """A Python that other users can run: ours may lie below a private home."""
+    for candidate in (
+        os.path.realpath(sys.executable),
+        "/usr/bin/python3",
+        "/usr/local/bin/python3",
+    ):
+        if os.path.exists(candidate) and _readable_by_all(candidate):
+            return candidate
+    return None
+
+
+@functools.cache
+def old_pythons() -> tuple[str, ...]:
+    """Interpreters other than ours, one of each minor version from 3.9."""
+    found = {}
+    homes = (
+        [
+            os.path.join(os.path.expanduser("~/.pyenv/versions"), name, "bin")
+            for name in sorted(os.listdir(os.path.expanduser("~/.pyenv/versions")))
+        ]
+        if os.path.isdir(os.path.expanduser("~/.pyenv/versions"))
+        else []
+    )
+    for minor in range(9, 20):
+        if minor == sys.version_info.minor:
+            continue
+        for home in [*homes, *os.environ.get("PATH", "").split(":")]:
+            candidate = os.path.join(home, f"python3.{minor}")
+            if os.path.isfile(candidate) and _runs(candidate, minor):
+                found[minor] = candidate
+                break
+    return tuple(found.values())
+
+
+def _runs(candidate: str, minor: int) -> bool:
+    code = "import sys; print(sys.version_info[1])"
+    answer = subprocess.run([candidate, "-S", "-c", code], capture_output=True, text=True)
+    return answer.stdout.strip() == str(minor)
+
+
+def _has(program: str) -> Callable[[], bool]:
+    return lambda: shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin") is not None
+
+
+CAPABILITIES: dict[str, Callable[[], bool]] = {
+    "openssh": lambda: _has("sshd")() and _has("ssh")(),
+    "uids": lambda: os.geteuid() == 0 and world_python() is not None,
+    "root": lambda: os.geteuid() == 0,
+    "cc": _has("cc"),
+    "pythons": lambda: bool(old_pythons()),
+    "bash": _has("bash"),
+    "zsh": _has("zsh"),
+    "fish": _has("fish"),
+    "tcsh": _has("tcsh"),
+    "dash": _has("dash"),
+}
+
+
+def required() -> list[str]:
+    """The capabilities that must not be missing here, from $GENVX_TEST_REQUIRES."""
+    return os.environ.get("GENVX_TEST_REQUIRES", "").split()

@@ -1,0 +1,234 @@
+"""What all tests share: isolation that cannot be forgotten, and capabilities that are
+probed, not assumed.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import genvx
+from genvx.local import paths
+from genvx.sandbox import sandbox as rooms
+from tests.capabilities import CAPABILITIES, required
+
+ROOT = Path(__file__).parent.parent
+
+
+class YouForgotToChooseAStateDirectory(Exception):
+    """A test was about to use the machine's real state directory."""
+
+
+@pytest.fixture(autouse=True)
+def _isolated(monkeypatch, tmp_path):
+    """No test sees the user's environment, and none reaches the real state directory."""
+
+    def refuse(environ):
+        chosen = environ.get("GENVX_STATE_DIR", "")
+        if not chosen:
+            raise YouForgotToChooseAStateDirectory
+        return os.path.abspath(chosen)
+
+    monkeypatch.setattr(paths, "state_root", refuse)
+    monkeypatch.setattr("genvx.local.host.state_root", refuse)
+    monkeypatch.setattr("genvx.local.doctor.state_root", refuse)
+    for name in list(os.environ):
+        if name.startswith(("GENVX_", "CUDA_")):
+            monkeypatch.delenv(name)
+    # Subprocesses, which the patches above do not reach, find a directory that cannot be.
+    monkeypatch.setenv("GENVX_STATE_DIR", "/proc/you-forgot-to-choose-a-state-directory")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "needs(name): skipped where the machine lacks a capability")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        for mark in item.iter_markers("needs"):
+            for name in mark.args:
+                if not CAPABILITIES[name]():
+                    item.add_marker(pytest.mark.skip(reason=f"needs {name}"))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """A capability that was promised must have been used, and not once been missing."""
+    missing = {
+        name
+        for report in terminalreporter.stats.get("skipped", [])
+        for name in required()
+        if isinstance(report.longrepr, tuple) and report.longrepr[2].endswith(f"needs {name}")
+    }
+    if missing:
+        terminalreporter.write_line(
+            f"UNTESTED capabilities: {', '.join(sorted(missing))}", red=True
+        )
+        terminalreporter._session.exitstatus = 1
+
+
+# Places
+
+
+@pytest.fixture
+def short_tmp() -> Iterator[Path]:
+    """A private directory with a short path on a local disk, for sockets and sandboxes."""
+    path = Path(f"/var/tmp/genvx-test-{os.getpid()}-{secrets.token_hex(4)}")
+    path.mkdir(mode=0o700)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def state(short_tmp, monkeypatch) -> Path:
+    """A state directory of one's own, with two simulated GPUs, for this process and its
+    children.
+    """
+    directory = short_tmp / "state"
+    monkeypatch.setenv("GENVX_STATE_DIR", str(directory))
+    monkeypatch.setenv("GENVX_SIMULATE", "2xA100-80GB")
+    return directory
+
+
+# Programs
+
+
+def run_genvx(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a person does, in a process of its own."""
+    options.setdefault("stdin", subprocess.DEVNULL)
+    options.setdefault("timeout", 60)
+    return subprocess.run(
+        [sys.executable, "-m", "genvx", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})},
+        **options,
+    )
+
+
+@pytest.fixture
+def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
+    return run_genvx
+
+
+# Pretend hosts
+
+
+@pytest.fixture
+def make_sandbox(short_tmp, monkeypatch) -> Iterator[Callable[..., rooms.Sandbox]]:
+    """Starts pretend fleets that end with the test."""
+    made: list[str] = []
+
+    def make(*gpus: str, server: str = "openssh", select: bool = True) -> rooms.Sandbox:
+        directory = str(short_tmp / f"sandbox{len(made)}")
+        made.append(directory)
+        sandbox = rooms.up(directory, gpus, server=server)
+        if select:
+            monkeypatch.setenv("GENVX_HOSTFILE", sandbox.hostfile)
+            monkeypatch.setenv("GENVX_SSH_CONFIG", sandbox.ssh_config)
+        return sandbox
+
+    yield make
+    for directory in made:
+        if os.path.exists(directory):
+            rooms.down(directory)
+
+
+@pytest.fixture
+def sandbox(make_sandbox) -> rooms.Sandbox:
+    """gpu-server-1 with one GPU and gpu-server-2 with two."""
+    return make_sandbox("1", "2")
+
+
+# Several users
+
+
+@dataclass(frozen=True)
+class World:
+    """A Python and a copy of the far end that every user of the machine can read."""
+
+    python: str
+    path: str
+
+    def command(self, code: str) -> list[str]:
+        return [self.python, "-S", "-c", code]
+
+    def environ(self, **more: str) -> dict[str, str]:
+        return {
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": self.path,
+            "HOME": "/",
+            "LANG": "C.UTF-8",
+            **more,
+        }
+
+    def run(self, uid: int, code: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run code as a user; the result has its output."""
+        return subprocess.run(
+            self.command(code),
+            user=uid,
+            group=uid,
+            extra_groups=[],
+            env=self.environ(**more),
+            cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def start(self, uid: int, code: str, **more: str) -> subprocess.Popen[str]:
+        """Start code as a user, with pipes to talk to it."""
+        return subprocess.Popen(
+            self.command(code),
+            user=uid,
+            group=uid,
+            extra_groups=[],
+            env=self.environ(**more),
+            cwd="/",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture(scope="session")
+def world() -> Iterator[World]:
+    from tests.capabilities import world_python
+
+    path = Path(f"/var/tmp/genvx-world-{os.getpid()}")
+    path.mkdir(mode=0o755)
+    package = Path(genvx.__file__).parent
+    shutil.copytree(package, path / "genvx", ignore=shutil.ignore_patterns("__pycache__"))
+    libraries = Path(sysconfig.get_paths()["purelib"])
+    shutil.copy(libraries / "pynvml.py", path)
+    shutil.copytree(
+        libraries / "filelock", path / "filelock", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    subprocess.run(["chmod", "-R", "a+rX", str(path)], check=True)
+    yield World(world_python() or sys.executable, str(path))
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def shared_state() -> Iterator[Path]:
+    """A state directory as `genvx admin provision` makes it, but elsewhere. Needs root."""
+    root = Path(f"/var/tmp/genvx-shared-{os.getpid()}-{secrets.token_hex(4)}")
+    root.mkdir(mode=0o755)
+    (root / "leases").mkdir()
+    (root / "leases").chmod(0o1777)
+    (root / "acquire.lock").touch()
+    (root / "acquire.lock").chmod(0o666)
+    yield root
+    shutil.rmtree(root)

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
+from genvx.core.lease import Lease, Owner
+from genvx.core.placement import Placement, Refusal, place, rank
+from genvx.core.request import Requirements
+from genvx.core.snapshot import Snapshot, State
+from genvx.errors import InvalidQuantity
+
+GIB = 1 << 30
+RAZ = Owner(1003, "raz")
+
+
+def device(index, memory=80 * GIB):
+    return Device(f"GPU-{index}", index, "A100", memory)
+
+
+def process(uid, *, memory=GIB, compute=True):
+    return DeviceProcess(77, uid, "eve", "python", memory, compute)
+
+
+def hold(*uuids, memory=None, owner=RAZ, env="abcd"):
+    return Lease("0011", owner, env, "my-env", uuids, memory, "b", 0)
+
+
+def snapshot(*devices, leases=(), **usage):
+    return Snapshot(
+        hostname="h",
+        version="0",
+        boot_id="b",
+        boottime_ns=10**9,
+        driver=Driver("1"),
+        devices=devices,
+        leases=leases,
+        usage={key.replace("_", "-"): value for key, value in usage.items()},
+    )
+
+
+def indices(decision):
+    assert isinstance(decision, Placement), decision
+    return [d.index for d in decision.devices]
+
+
+def reason(decision, label="0"):
+    assert isinstance(decision, Refusal)
+    return dict(decision.reasons)[label]
+
+
+def test_the_lowest_of_equal_devices_are_taken():
+    assert indices(place(Requirements(2), snapshot(device(0), device(1), device(2)))) == [0, 1]
+
+
+def test_small_devices_are_taken_before_large_ones():
+    found = snapshot(device(0), device(1, 16 * GIB))
+    assert indices(place(Requirements(1), found)) == [1]
+
+
+def test_a_share_goes_where_the_least_is_left():
+    found = snapshot(device(0), device(1), leases=(hold("GPU-1", memory=40 * GIB),))
+    assert indices(place(Requirements(1, 30 * GIB), found)) == [1]
+
+
+def test_the_third_share_of_30_gib_does_not_fit_on_80():
+    leases = (hold("GPU-0", memory=30 * GIB), hold("GPU-0", memory=30 * GIB, env="beef"))
+    assert "is leased by" in reason(
+        place(Requirements(1, 30 * GIB), snapshot(device(0), leases=leases))
+    )
+
+
+def test_a_share_larger_than_any_device_says_what_there_is():
+    assert reason(place(Requirements(1, 96 * GIB), snapshot(device(0)))) == "has 80 GiB"
+
+
+def test_no_devices_asked_for_is_always_granted():
+    assert indices(place(Requirements(0), snapshot())) == []
+
+
+def test_a_refusal_says_wanted_available_and_why():
+    found = snapshot(device(0), device(1), leases=(hold("GPU-0"),))
+    assert str(place(Requirements(2), found)) == (
+        "2 GPUs wanted, 1 of 2 available (GPU 0 is leased by raz(1003) as my-env (abcd))"
+    )
+
+
+@pytest.mark.parametrize("health", [Health.LOST, Health.UNHEALTHY, Health.UNKNOWN])
+def test_a_sick_device_is_never_handed_out(health):
+    found = snapshot(device(0), GPU_0=DeviceUsage(health, "Xid 79"))
+    assert reason(place(Requirements(1), found)) == f"is {health.value}: Xid 79"
+
+
+def test_a_device_with_a_foreign_process_is_not_handed_out():
+    found = snapshot(device(0), GPU_0=DeviceUsage(processes=(process(1004),)))
+    assert reason(place(Requirements(1), found)) == "is in use outside any lease by eve, pid 77"
+    assert found.state(found.devices[0]) is State.BUSY
+
+
+def test_an_idle_desktop_does_not_make_a_device_busy():
+    usage = DeviceUsage(processes=(process(0, memory=499 << 20, compute=False),))
+    assert indices(place(Requirements(1), snapshot(device(0), GPU_0=usage))) == [0]
+
+
+@pytest.mark.parametrize("memory", [500 << 20, None])
+def test_a_desktop_that_uses_much_or_an_unknown_amount_does(memory):
+    usage = DeviceUsage(processes=(process(0, memory=memory, compute=False),))
+    assert isinstance(place(Requirements(1), snapshot(device(0), GPU_0=usage)), Refusal)
+
+
+def test_a_tenants_own_process_is_not_foreign():
+    usage = DeviceUsage(processes=(process(RAZ.uid),))
+    found = snapshot(device(0), leases=(hold("GPU-0", memory=GIB),), GPU_0=usage)
+    assert indices(place(Requirements(1, GIB), found)) == [0]
+
+
+def test_processes_that_cannot_be_seen_are_not_the_same_as_none():
+    usage = DeviceUsage(memory_used=2 * GIB, processes=None)
+    found = snapshot(device(0), GPU_0=usage)
+    assert "cannot be seen" in reason(place(Requirements(1), found))
+    assert found.available == ()
+
+
+def test_where_processes_cannot_be_seen_an_empty_memory_tells_that_a_device_is_idle():
+    usage = DeviceUsage(memory_used=4 << 20, processes=None)
+    assert indices(place(Requirements(1), snapshot(device(0), GPU_0=usage))) == [0]
+
+
+def test_an_environment_is_not_offered_again_what_it_holds():
+    found = snapshot(device(0), leases=(hold("GPU-0", memory=GIB),))
+    decision = place(Requirements(1, GIB), found, environment=(RAZ.uid, "abcd"))
+    assert reason(decision) == "is held by this environment already"
+
+
+def test_only_the_indices_that_the_hostfile_offers_are_used():
+    found = snapshot(device(0), device(1))
+    assert indices(place(Requirements(1, among=(1,)), found)) == [1]
+    assert reason(place(Requirements(2, among=(1,)), found)) == "is not offered by the hostfile"
+
+
+def test_a_whole_host_request_works():
+    assert indices(place(Requirements(3), snapshot(device(0), device(1), device(2)))) == [0, 1, 2]
+
+
+def test_chance_chooses_only_among_what_fits():
+    found = snapshot(device(0), device(1), device(2), leases=(hold("GPU-1"),))
+    for seed in range(20):
+        chosen = place(Requirements(1), found, shuffle=random.Random(seed))
+        assert indices(chosen)[0] in (0, 2)
+
+
+def test_hosts_are_ranked_so_that_whole_hosts_stay_free():
+    hosts = {
+        "large": snapshot(device(0), device(1), device(2)),
+        "small": snapshot(device(0)),
+        "full": snapshot(device(0), leases=(hold("GPU-0"),)),
+    }
+    ranked, refusals = rank(Requirements(1), hosts)
+    assert ranked == ("small", "large")
+    assert list(refusals) == ["full"]
+
+
+def test_equal_hosts_keep_the_order_of_the_hostfile():
+    hosts = {name: snapshot(device(0)) for name in ("c", "a", "b")}
+    assert rank(Requirements(1), hosts)[0] == ("c", "a", "b")
+
+
+def test_a_host_without_driver_says_so():
+    empty = replace(snapshot(), driver=Driver(error="no NVIDIA driver on this host"))
+    assert "no NVIDIA driver" in str(place(Requirements(1), empty))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"gpus": -1}, {"gpus": 5000}, {"gpus": True}, {"gpus": 1.5}, {"gpus": 1, "memory": 0}]
+)
+def test_impossible_requirements_cannot_be_made(wrong):
+    with pytest.raises(InvalidQuantity):
+        Requirements(**wrong)
+
+
+def test_a_share_without_a_count_means_one_device():
+    assert Requirements.parse(None, "40G") == Requirements(1, 40 * GIB)
+    assert Requirements.parse() == Requirements(0)

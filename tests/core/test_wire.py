@@ -1,0 +1,274 @@
+"""codec and protocol: what is written is read again, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genvx.core import codec
+from genvx.core.codec import Malformed
+from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
+from genvx.core.grant import Finding, Grant, Severity
+from genvx.core.lease import Environment, Lease, Owner
+from genvx.core.protocol import (
+    MOST_NOISE,
+    PROTOCOL,
+    Call,
+    Reply,
+    ReplyReader,
+    call_from_word,
+    read_call,
+)
+from genvx.core.request import Requirements
+from genvx.core.snapshot import Snapshot
+from genvx.errors import AgentError, GenvxError, NoCapacity, ProtocolError, from_wire
+
+OWNER = Owner(1003, "raz")
+DEVICE = Device("GPU-1", 0, "A100", 80 << 30)
+LEASE = Lease(
+    "00ff", OWNER, "abcd", "tränen 'x'", ("GPU-1",), 1 << 30, "b", 5, None, 9, 8, "h", "c"
+)
+SNAPSHOT = Snapshot(
+    "host",
+    "0.1",
+    "boot",
+    10,
+    Driver("550", None, False, ("note",)),
+    (DEVICE, Device("MIG-2", 0, "1g", None, 1, "GPU-1", True)),
+    {
+        "GPU-1": DeviceUsage(Health.LOST, "gone", 5, 7, None),
+        "MIG-2": DeviceUsage(processes=(DeviceProcess(1, None, "u", "c", None, True),)),
+    },
+    (LEASE,),
+    ("odd",),
+)
+ENVIRONMENT = Environment("abcd", "n", OWNER, 3, ("GPU-1",), None, (1, 2), "cmd")
+
+VALUES = [
+    (codec.snapshot_to_plain, codec.snapshot_from_plain, SNAPSHOT),
+    (codec.environment_to_plain, codec.environment_from_plain, ENVIRONMENT),
+    (codec.grant_to_plain, codec.grant_from_plain, Grant("abcd", "n", OWNER, (DEVICE,), 7, ("x",))),
+    (codec.finding_to_plain, codec.finding_from_plain, Finding("c", Severity.ERROR, "r", "a")),
+    (codec.requirements_to_plain, codec.requirements_from_plain, Requirements(2, 7, (0, 3))),
+]
+
+
+@pytest.mark.parametrize(("write", "read", "value"), VALUES)
+def test_every_value_survives_the_wire(write, read, value):
+    assert read(codec.loads(codec.dumps(write(value)))) == value
+
+
+@pytest.mark.parametrize(("write", "read", "value"), VALUES)
+def test_unknown_keys_belong_to_a_newer_version(write, read, value):
+    assert read({**write(value), "brand_new": [1]}) == value
+
+
+@pytest.mark.parametrize(("write", "read", "value"), VALUES)
+def test_a_missing_or_mistyped_key_is_malformed_and_nothing_else(write, read, value):
+    plain = write(value)
+    for key in plain:
+        for broken in (
+            {k: v for k, v in plain.items() if k != key},
+            {**plain, key: {"x": 1}},
+            {**plain, key: 1.5},
+            {**plain, key: [[]]},
+        ):
+            try:
+                read(broken)
+            except Malformed:
+                continue
+
+
+def test_a_lease_file_is_read_only_under_its_own_name_and_owner():
+    data = codec.lease_to_file(LEASE)
+    assert codec.lease_from_file(data, owner=OWNER, identifier="00ff") == LEASE
+    with pytest.raises(Malformed, match="name"):
+        codec.lease_from_file(data, owner=OWNER, identifier="00fe")
+    with pytest.raises(Malformed, match="owner"):
+        codec.lease_from_file(data, owner=Owner(1, "x"), identifier="00ff")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "\x1b[2J"},
+        {"name": "x" * 200},
+        {"devices": ["GPU-1", "GPU-1"]},
+        {"devices": ["../../etc"]},
+        {"devices": "GPU-1"},
+        {"memory": 0},
+        {"memory": -5},
+        {"memory": True},
+        {"memory": 10**30},
+        {"env": "; rm -rf /"},
+        {"since_boottime_ns": 1e300},
+        {"v": 2},
+    ],
+)
+def test_an_impossible_lease_file_does_not_pass(change):
+    plain = json.loads(codec.lease_to_file(LEASE)) | change
+    with pytest.raises(Malformed):
+        codec.lease_from_file(json.dumps(plain).encode(), owner=OWNER, identifier="00ff")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff",
+        b"[" * 60_000,
+        b"1" * 10_000,
+        b"NaN",
+        b'{"a":Infinity}',
+        b'"\\ud800"',
+        b"{}" * 9,
+    ],
+)
+def test_json_of_unknown_origin_is_a_value_or_malformed(data):
+    try:
+        codec.loads(data)
+    except Malformed:
+        pass
+
+
+@given(st.binary(max_size=600))
+def test_no_bytes_in_a_lease_file_raise_anything_but_malformed(data):
+    with pytest.raises(Malformed):
+        codec.lease_from_file(data, owner=OWNER, identifier="00ff")
+
+
+def test_control_characters_from_a_host_are_escaped_when_read():
+    plain = codec.snapshot_to_plain(replace(SNAPSHOT, hostname="a\x1b[31mb"))
+    assert codec.snapshot_from_plain(plain).hostname == "a\\x1b[31mb"
+
+
+# The protocol
+
+CALL = Call("run", "aabb", {"argv": ["echo", "ä 'x' \"y\"\n", "日本"]})
+
+
+def reader_of(data):
+    position = 0
+
+    def read(size):
+        nonlocal position
+        part = data[position : position + min(size, 7)]
+        position += len(part)
+        return part
+
+    return read, lambda: data[position:]
+
+
+def test_a_call_is_read_to_its_last_byte_and_not_one_more():
+    read, rest = reader_of(CALL.to_bytes() + b"the command's own input")
+    assert read_call(read) == CALL
+    assert rest() == b"the command's own input"
+
+
+def test_a_call_in_a_word_has_nothing_that_a_shell_looks_at():
+    word = CALL.to_word()
+    assert word.replace("-", "").replace("_", "").isalnum()
+    assert call_from_word(word) == CALL
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"ls\n",
+        b"GENVX-CALL 5\n{}",
+        b"GENVX-CALL 99999999999\n",
+        b"GENVX-CALL x\n",
+        b"GENVX-CALL 2\n[]",
+        b"x" * 100,
+    ],
+)
+def test_what_is_no_call_is_a_protocol_error(data):
+    with pytest.raises(ProtocolError):
+        read_call(reader_of(data)[0])
+
+
+@pytest.mark.parametrize("word", ["", "ä", "!!", "AAAA", "e30"])
+def test_what_is_no_word_of_a_call_is_a_protocol_error(word):
+    with pytest.raises(ProtocolError):
+        call_from_word(word)
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_a_reply_is_found_in_noise_in_pieces_and_through_a_terminal(ending, size):
+    frame = Reply(value={"a": "ä"}).to_bytes("aabb").replace(b"\n", ending)
+    stream = b"Welcome!\r\nGENVX-REPLY cafe 2 {}\n" + frame + b"output\n"
+    reader = ReplyReader("aabb")
+    reply, got = None, b""
+    for start in range(0, len(stream), size):
+        part = stream[start : start + size]
+        if reply is None:
+            reply = reader.feed(part)
+            got = reader.rest if reply else b""
+        else:
+            got += part
+    assert reply is not None
+    assert reply.result() == {"a": "ä"}
+    assert got == b"output\n"
+
+
+def test_too_much_noise_ends_the_search():
+    reader = ReplyReader("aabb")
+    with pytest.raises(ProtocolError, match="64 KiB"):
+        for _ in range(3):
+            reader.feed(b"x" * MOST_NOISE)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"GENVX-REPLY aabb 99999999999 {}\n",
+        b"GENVX-REPLY aabb xx {}\n",
+        b"GENVX-REPLY aabb 2 []\n",
+        b"GENVX-REPLY aabb 2 {}\n",
+        b"GENVX-REPLY aabb 1111111111111111111111111",
+    ],
+)
+def test_a_broken_reply_is_a_protocol_error(frame):
+    with pytest.raises(ProtocolError):
+        ReplyReader("aabb").feed(frame)
+
+
+def test_another_protocol_names_both_versions():
+    frame = Reply(value=1, protocol=PROTOCOL + 1, version="9.9").to_bytes("aabb")
+    with pytest.raises(AgentError, match=r"9\.9 there"):
+        ReplyReader("aabb").feed(frame)
+
+
+def _every_error(root=GenvxError):
+    yield root
+    for child in root.__subclasses__():
+        yield from _every_error(child)
+
+
+@pytest.mark.parametrize("kind", list(_every_error()))
+def test_every_error_crosses_the_wire_as_itself(kind):
+    reply = ReplyReader("ab12").feed(Reply.of_error(kind("why")).to_bytes("ab12"))
+    with pytest.raises(kind, match="why") as caught:
+        reply.result()
+    assert type(caught.value) is kind
+
+
+def test_an_error_of_a_newer_version_is_an_agent_error():
+    assert type(from_wire("Brandnew", "x")) is AgentError
+    assert isinstance(from_wire("NoCapacity", "x"), NoCapacity)
+
+
+@given(st.lists(st.binary(max_size=80), max_size=6))
+def test_no_bytes_make_the_reader_raise_anything_but_genvx_errors(parts):
+    reader = ReplyReader("ab")
+    for part in parts:
+        try:
+            reader.feed(part + b"GENVX-REPLY ab ")
+        except GenvxError:
+            return

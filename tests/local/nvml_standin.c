@@ -1,0 +1,179 @@
+/* A stand-in for libnvidia-ml.so.1: the real pynvml talks to it as to a driver, on machines without one.
+ *
+ * $NVML_STANDIN is a list of words:
+ *   count=2                    devices (default 2)
+ *   init=9                     what nvmlInit returns
+ *   compute=0:1234:1024        a process: device, pid, MiB (-1: the driver does not tell)
+ *   graphics=0:1234:100
+ *   mig=1:2                    MIG on, with this many instances
+ *   fail=NAME:1:15             function NAME returns 15 for device 1 (* for every device)
+ *   hang=NAME:1                function NAME never returns for device 1
+ *   used=0:5000                MiB in use on device 0
+ * Compiled with -DOLD_DRIVER it lacks what a driver of 2020 lacks.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef int Result;
+typedef struct { int index, instance; } Handle;
+typedef Handle *Device;
+typedef struct { unsigned long long total, free, used; } Memory;
+typedef struct { unsigned version; unsigned long long total, reserved, free, used; } MemoryV2;
+typedef struct { unsigned gpu, memory; } Utilization;
+typedef struct { unsigned pid; unsigned long long memory; unsigned gi, ci; } Process;
+
+enum { OK = 0, INVALID = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, TOO_SMALL = 7 };
+enum { MOST = 16, SLOTS = 8 };
+#define API __attribute__((visibility("default"))) Result
+
+static Handle devices[MOST], instances[MOST][SLOTS];
+
+/* The next word "key=..." after *at, or NULL; *at moves behind it. */
+static const char *next(const char *key, const char **at) {
+  size_t n = strlen(key);
+  const char *s = *at ? *at : getenv("NVML_STANDIN");
+  while (s && *s) {
+    while (*s == ' ') s++;
+    const char *word = s;
+    while (*s && *s != ' ') s++;
+    *at = s;
+    if (!strncmp(word, key, n) && word[n] == '=') return word + n + 1;
+  }
+  return NULL;
+}
+
+static long number(const char *key, long otherwise) {
+  const char *at = NULL, *found = next(key, &at);
+  return found ? atol(found) : otherwise;
+}
+
+/* What a function returns for a device before it does anything: faults and hangs are injected here. */
+static Result gate(const char *function, Device d) {
+  if (!d) return INVALID;
+  const char *at = NULL, *word;
+  char name[80]; char which[8]; int code;
+  while ((word = next("hang", &at)))
+    if (sscanf(word, "%79[^:]:%7[^ ]", name, which) == 2 && !strcmp(name, function) &&
+        (which[0] == '*' || atoi(which) == d->index)) for (;;) pause();
+  at = NULL;
+  while ((word = next("fail", &at)))
+    if (sscanf(word, "%79[^:]:%7[^:]:%d", name, which, &code) == 3 && !strcmp(name, function) &&
+        (which[0] == '*' || atoi(which) == d->index)) return code;
+  return OK;
+}
+#define GATE(d) do { Result r_ = gate(__func__, d); if (r_) return r_; } while (0)
+
+static Result text(char *out, unsigned size, const char *value) {
+  if (strlen(value) >= size) return TOO_SMALL;
+  strcpy(out, value);
+  return OK;
+}
+
+static int slots(int index) {
+  const char *at = NULL, *word; int d, n;
+  while ((word = next("mig", &at))) if (sscanf(word, "%d:%d", &d, &n) == 2 && d == index) return n;
+  return -1;
+}
+
+API nvmlInitWithFlags(unsigned flags) {
+  (void)flags;
+  for (int i = 0; i < MOST; i++) {
+    devices[i] = (Handle){i, -1};
+    for (int k = 0; k < SLOTS; k++) instances[i][k] = (Handle){i, k};
+  }
+  Result r = gate("nvmlInit", &devices[0]);
+  return r ? r : (Result)number("init", OK);
+}
+API nvmlInit_v2(void) { return nvmlInitWithFlags(0); }
+API nvmlShutdown(void) { return OK; }
+__attribute__((visibility("default"))) const char *nvmlErrorString(Result r) {
+  static char shown[40];
+  snprintf(shown, sizeof shown, "stand-in error %d", r);
+  return shown;
+}
+API nvmlSystemGetDriverVersion(char *out, unsigned size) { return text(out, size, "550.54.15"); }
+API nvmlDeviceGetCount_v2(unsigned *count) { *count = (unsigned)number("count", 2); return OK; }
+API nvmlDeviceGetHandleByIndex_v2(unsigned i, Device *d) {
+  if (i >= MOST) return INVALID;
+  GATE(&devices[i]);
+  *d = &devices[i];
+  return OK;
+}
+API nvmlDeviceGetUUID(Device d, char *out, unsigned size) {
+  GATE(d);
+  char uuid[80];
+  if (d->instance < 0) sprintf(uuid, "GPU-00000000-0000-4000-8000-%012x", d->index);
+  else sprintf(uuid, "MIG-00000000-0000-4000-8000-%06x%06x", d->index, d->instance);
+  return text(out, size, uuid);
+}
+API nvmlDeviceGetName(Device d, char *out, unsigned size) {
+  GATE(d);
+  return text(out, size, d->instance < 0 ? "NVIDIA H100 80GB HBM3" : "NVIDIA H100 80GB HBM3 MIG 1g.10gb");
+}
+static unsigned long long total(Device d) { return (d->instance < 0 ? 81920ull : 9728ull) << 20; }
+static unsigned long long used(Device d) {
+  const char *at = NULL, *word; int i; unsigned long long mib;
+  while ((word = next("used", &at)))
+    if (sscanf(word, "%d:%llu", &i, &mib) == 2 && i == d->index) return mib << 20;
+  return 4ull << 20;
+}
+API nvmlDeviceGetMemoryInfo(Device d, Memory *m) {
+  GATE(d);
+  *m = (Memory){total(d), total(d) - used(d), used(d)};
+  return OK;
+}
+API nvmlDeviceGetUtilizationRates(Device d, Utilization *u) {
+  GATE(d);
+  if (slots(d->index) >= 0) return NOT_SUPPORTED;
+  *u = (Utilization){17, 3};
+  return OK;
+}
+API nvmlDeviceGetMigMode(Device d, unsigned *current, unsigned *pending) {
+  GATE(d);
+  *current = *pending = slots(d->index) >= 0;
+  return OK;
+}
+API nvmlDeviceGetMaxMigDeviceCount(Device d, unsigned *count) { GATE(d); *count = SLOTS; return OK; }
+API nvmlDeviceGetMigDeviceHandleByIndex(Device d, unsigned slot, Device *instance) {
+  GATE(d);
+  if ((int)slot >= slots(d->index)) return NOT_FOUND;
+  *instance = &instances[d->index][slot];
+  return OK;
+}
+static Result list(const char *key, Device d, unsigned *count, Process *out) {
+  unsigned found = 0, room = *count, pid; int i; long long mib;
+  const char *at = NULL, *word;
+  while ((word = next(key, &at)))
+    if (sscanf(word, "%d:%u:%lld", &i, &pid, &mib) == 3 && i == d->index) {
+      if (out && found < room)
+        out[found] = (Process){pid, mib < 0 ? ~0ull : (unsigned long long)mib << 20, ~0u, ~0u};
+      found++;
+    }
+  *count = found;
+  return found && (!out || found > room) ? TOO_SMALL : OK;
+}
+API nvmlDeviceGetComputeRunningProcesses_v2(Device d, unsigned *count, Process *out) {
+  GATE(d);
+  return list("compute", d, count, out);
+}
+API nvmlDeviceGetGraphicsRunningProcesses_v2(Device d, unsigned *count, Process *out) {
+  GATE(d);
+  return list("graphics", d, count, out);
+}
+#ifndef OLD_DRIVER
+API nvmlDeviceGetMemoryInfo_v2(Device d, MemoryV2 *m) {
+  GATE(d);
+  m->total = total(d); m->reserved = 300ull << 20; m->used = used(d); m->free = total(d) - used(d);
+  return OK;
+}
+API nvmlDeviceGetComputeRunningProcesses_v3(Device d, unsigned *count, Process *out) {
+  GATE(d);
+  return list("compute", d, count, out);
+}
+API nvmlDeviceGetGraphicsRunningProcesses_v3(Device d, unsigned *count, Process *out) {
+  GATE(d);
+  return list("graphics", d, count, out);
+}
+#endif

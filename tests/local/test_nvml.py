@@ -1,0 +1,346 @@
+"""The real pynvml against a library compiled here: every row of the table of NVML's failures."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, run_genvx
+
+pytestmark = pytest.mark.needs("cc")
+
+LIBRARY_NOT_FOUND, DRIVER_NOT_LOADED, NO_PERMISSION, MISMATCH = 12, 9, 4, 18
+NOT_SUPPORTED, GPU_IS_LOST, TIMEOUT, IRQ_ISSUE, RESET_REQUIRED, UNKNOWN = 3, 15, 10, 11, 16, 999
+
+
+@pytest.fixture(scope="session")
+def libraries(tmp_path_factory) -> dict[str, str]:
+    source = Path(__file__).parent / "nvml_standin.c"
+    made = {}
+    for name, flags in (("new", []), ("old", ["-DOLD_DRIVER"])):
+        directory = tmp_path_factory.mktemp(f"nvml-{name}")
+        subprocess.run(
+            [
+                "cc",
+                "-shared",
+                "-fPIC",
+                "-O1",
+                "-Wall",
+                "-Werror",
+                *flags,
+                "-o",
+                str(directory / "libnvidia-ml.so.1"),
+                str(source),
+            ],
+            check=True,
+        )
+        made[name] = str(directory)
+    return made
+
+
+@pytest.fixture
+def machine(libraries, state, monkeypatch):
+    """Says what the driver of this machine does, and runs genvx on it."""
+    monkeypatch.delenv("GENVX_SIMULATE")
+
+    class Machine:
+        def genvx(self, words, *arguments, library="new"):
+            env = {"LD_LIBRARY_PATH": libraries[library], "NVML_STANDIN": words}
+            return run_genvx(*arguments, env=env)
+
+        def devices(self, words="", library="new"):
+            answer = self.genvx(words, "devices", "--json", library=library)
+            assert answer.returncode == 0, answer.stderr
+            assert "Traceback" not in answer.stderr
+            (host,) = json.loads(answer.stdout)["hosts"]
+            return host
+
+    return Machine()
+
+
+def by_state(host):
+    return {device["label"]: (device["state"], device["reason"]) for device in host["devices"]}
+
+
+def test_a_healthy_machine_shows_its_devices(machine):
+    host = machine.devices()
+    assert host["driver"] == {
+        "version": "550.54.15",
+        "error": None,
+        "simulated": False,
+        "notes": [],
+    }
+    first = host["devices"][0]
+    assert (first["uuid"], first["name"], first["memory_bytes"], first["utilization_percent"]) == (
+        "GPU-00000000-0000-4000-8000-000000000000",
+        "NVIDIA H100 80GB HBM3",
+        80 << 30,
+        17,
+    )
+    assert (host["total"], host["available"]) == (2, 2)
+
+
+def test_no_library_is_no_driver_and_zero_devices(cli, state, monkeypatch, tmp_path):
+    monkeypatch.delenv("GENVX_SIMULATE")
+    (tmp_path / "libnvidia-ml.so.1").write_bytes(b"")
+    answer = cli("devices", env={"LD_LIBRARY_PATH": str(tmp_path)})
+    assert answer.returncode == 0
+    assert answer.stderr == "genvx: no NVIDIA driver on this host\n"
+    assert "Total 0 devices with 0 available" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (DRIVER_NOT_LOADED, "no NVIDIA driver on this host"),
+        (LIBRARY_NOT_FOUND, "no NVIDIA driver on this host"),
+        (MISMATCH, "reboot, or reload the module"),
+        (NO_PERMISSION, "/dev/nvidia*"),
+        (UNKNOWN, "NVML does not start"),
+    ],
+)
+def test_a_driver_that_does_not_start_is_one_line_and_acquire_refuses(machine, code, words):
+    shown = machine.genvx(f"init={code}", "devices")
+    assert (shown.returncode, shown.stderr.count("\n")) == (0, 1)
+    assert words in shown.stderr
+    asked = machine.genvx(f"init={code}", "run", "-g", "1", "--", "true")
+    assert (asked.returncode, asked.stderr.count("\n")) == (3, 1)
+    assert words in asked.stderr
+
+
+def test_leases_stay_readable_without_a_driver(machine):
+    answer = machine.genvx(
+        "init=9", "run", "-n", "cpu-only", "--", sys.executable, "-m", "genvx", "envs"
+    )
+    assert "cpu-only" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    "function", ["nvmlDeviceGetHandleByIndex_v2", "nvmlDeviceGetMemoryInfo_v2"]
+)
+def test_a_lost_gpu_is_lost_and_the_others_go_on(machine, function):
+    words = f"count=3 fail={function}:1:{GPU_IS_LOST}"
+    states = {label: state for label, (state, _) in by_state(machine.devices(words)).items()}
+    assert states == {"0": "free", "1": "lost", "2": "free"}
+    taken = machine.genvx(words, "run", "-g", "2", "--", "sh", "-c", "echo $GENVX_DEVICES")
+    assert taken.stdout == "0,2\n"
+
+
+@pytest.mark.parametrize("code", [RESET_REQUIRED, UNKNOWN, TIMEOUT, IRQ_ISSUE])
+def test_a_sick_gpu_is_unhealthy_with_the_reason_and_not_handed_out(machine, code):
+    words = f"fail=nvmlDeviceGetUtilizationRates:0:{code}"
+    assert by_state(machine.devices(words))["0"] == ("unhealthy", f"stand-in error {code}") or (
+        by_state(machine.devices(words))["0"][0] == "unhealthy"
+    )
+    taken = machine.genvx(words, "run", "-g", "1", "--", "sh", "-c", "echo $GENVX_DEVICES")
+    assert taken.stdout == "1\n"
+
+
+def test_a_driver_that_hangs_at_once_is_given_up_after_the_deadline(machine):
+    shown = machine.genvx("hang=nvmlInit:0", "devices")
+    assert shown.returncode == 0
+    assert "did not answer within 3 s" in shown.stderr
+
+
+def test_a_device_that_hangs_leaves_those_before_it_and_the_rest_unknown(machine):
+    host = machine.devices("count=3 hang=nvmlDeviceGetUUID:1")
+    states = {label: state for label, (state, _) in by_state(host).items()}
+    assert states == {"0": "free", "1": "unknown", "2": "unknown"}
+    assert "did not answer" in host["driver"]["notes"][0]
+
+
+def test_memory_that_is_not_told_allows_whole_devices_only(machine):
+    words = (
+        f"fail=nvmlDeviceGetMemoryInfo:*:{NOT_SUPPORTED} "
+        f"fail=nvmlDeviceGetMemoryInfo_v2:*:{NOT_SUPPORTED}"
+    )
+    assert machine.devices(words)["devices"][0]["memory_bytes"] is None
+    assert machine.genvx(words, "run", "-g", "1", "--", "true").returncode == 0
+    share = machine.genvx(words, "run", "--gpu-memory", "1G", "--", "true")
+    assert share.returncode == 3
+    assert "cannot be shared" in share.stderr
+
+
+def test_an_old_driver_is_asked_in_its_own_way(machine):
+    me = os.getpid()
+    host = machine.devices(f"compute=1:{me}:700", library="old")
+    assert host["devices"][0]["memory_bytes"] == 80 << 30
+    assert [p["pid"] for p in host["devices"][1]["processes"]] == [me]
+
+
+def test_a_foreign_process_keeps_its_device_and_is_shown(machine):
+    me = os.getpid()
+    words = f"compute=0:{me}:2000"
+    host = machine.devices(words)
+    assert by_state(host)["0"][0] == "busy"
+    (process,) = host["devices"][0]["processes"]
+    assert (process["pid"], process["uid"], process["foreign"]) == (me, os.getuid(), True)
+    taken = machine.genvx(words, "run", "-g", "1", "--", "sh", "-c", "echo $GENVX_DEVICES")
+    assert taken.stdout == "1\n"
+    refused = machine.genvx(words, "run", "-g", "2", "--", "true")
+    assert (
+        f"in use outside any lease by {host['devices'][0]['processes'][0]['user']}, pid {me}"
+        in (refused.stderr)
+    )
+
+
+def test_a_process_of_the_tenant_is_not_foreign(machine):
+    me = os.getpid()
+    words = f"compute=0:{me}:2000 compute=1:{me}:2000"
+    code = "import os; print(os.environ['GENVX_DEVICES'])"
+    # Nothing is free for a newcomer, but a device that is leased shows its own user's process as at
+    # home.
+    assert machine.genvx(words, "run", "-g", "1", "--", sys.executable, "-c", code).returncode == 3
+    inside = machine.genvx(
+        "", "run", "-g", "2", "--", "env", f"NVML_STANDIN={words}", sys.executable, "-m", "genvx",
+        "devices", "--json",
+    )  # fmt: skip
+    (host,) = json.loads(inside.stdout)["hosts"]
+    assert {d["state"] for d in host["devices"]} == {"leased"}
+    assert not any(p["foreign"] for d in host["devices"] for p in d["processes"])
+
+
+def test_a_desktop_is_excepted_below_its_threshold(machine):
+    assert machine.devices("graphics=0:1:499")["available"] == 2
+    assert machine.devices("graphics=0:1:500")["available"] == 1
+
+
+def test_a_process_that_draws_and_computes_counts_as_computing(machine):
+    assert machine.devices("graphics=0:1:100 compute=0:1:100")["available"] == 1
+
+
+def test_memory_of_a_process_that_is_not_told_is_none_not_zero(machine):
+    host = machine.devices("compute=0:1:-1")
+    assert host["devices"][0]["processes"][0]["memory_bytes"] is None
+
+
+def test_a_pid_that_does_not_resolve_still_makes_its_device_busy(machine):
+    host = machine.devices("compute=0:4194303:10")
+    (process,) = host["devices"][0]["processes"]
+    assert (process["uid"], host["devices"][0]["state"]) == (None, "busy")
+
+
+def test_processes_that_cannot_be_asked_for_are_null_not_an_empty_list(machine):
+    words = " ".join(
+        f"fail=nvmlDeviceGetComputeRunningProcesses_v{n}:0:{NOT_SUPPORTED}" for n in (2, 3)
+    )
+    idle = machine.devices(words)["devices"][0]
+    assert (idle["processes"], idle["state"]) == (None, "free")
+    used = machine.devices(f"{words} used=0:5000")["devices"][0]
+    assert (used["processes"], used["state"]) == (None, "busy")
+
+
+@pytest.mark.needs("root")
+def test_in_a_container_used_memory_without_processes_is_somebody_unseen(machine, libraries, state):
+    command = [sys.executable, "-m", "genvx", "devices", "--json"]
+    answer = subprocess.run(
+        ["unshare", "--pid", "--fork", "--mount-proc", *command],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "LD_LIBRARY_PATH": libraries["new"],
+            "NVML_STANDIN": "used=0:5000",
+        },
+        capture_output=True,
+        text=True,
+    )
+    (host,) = json.loads(answer.stdout)["hosts"]
+    assert [(d["processes"], d["state"]) for d in host["devices"]] == [(None, "busy"), ([], "free")]
+
+
+def test_mig_instances_are_devices_and_hide_their_parent(machine):
+    host = machine.devices("count=2 mig=1:3")
+    assert [(d["label"], d["uuid"][:3]) for d in host["devices"]] == [
+        ("0", "GPU"),
+        ("1:0", "MIG"),
+        ("1:1", "MIG"),
+        ("1:2", "MIG"),
+    ]
+    assert host["devices"][1]["utilization_percent"] is None
+
+
+def test_an_outdated_module_of_the_same_name_is_told_apart(machine, tmp_path):
+    (tmp_path / "pynvml.py").write_text("class NVMLError(Exception): pass\n")
+    answer = machine.genvx("", "devices")
+    assert answer.returncode == 0
+    code = textwrap.dedent(
+        f"""
+        import sys; sys.path.insert(0, {str(tmp_path)!r})
+        from genvx.local import nvml
+        print(nvml.survey().driver.error)
+        """
+    )
+    old = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert "pip uninstall pynvml" in old.stdout, old.stderr
+
+
+def test_a_program_with_threads_asks_through_a_fresh_process(machine, libraries):
+    code = textwrap.dedent(
+        """
+        import threading
+        from genvx.local import nvml
+        stop = threading.Event()
+        threading.Thread(target=stop.wait).start()
+        print([d.label for d in nvml.survey().devices])
+        stop.set()
+        """
+    )
+    answer = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "LD_LIBRARY_PATH": libraries["new"],
+            "NVML_STANDIN": "count=3",
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert answer.stdout == "['0', '1', '2']\n", answer.stderr
+
+
+def test_a_survey_that_hangs_does_not_keep_a_lease_of_its_parent_alive(machine, libraries):
+    """The abandoned child must not hold the lease's descriptor for ever."""
+    code = textwrap.dedent(
+        """
+        import os
+        os.environ["GENVX_SIMULATE"] = "1xA100-80GB"
+        from genvx.core.request import Requirements
+        from genvx.local import nvml
+        from genvx.local.host import LocalHost
+        host = LocalHost()
+        hold = host.acquire(Requirements(1))
+        pid, pipe = nvml._start_child()
+        while not os.path.exists(f"/proc/{pid}/fd/3"):
+            pass
+        import time
+        end = time.monotonic() + 10
+        while any(int(n) >= 100 for n in os.listdir(f"/proc/{pid}/fd")) and time.monotonic() < end:
+            pass
+        import json; print(json.dumps(os.listdir(f"/proc/{pid}/fd")))
+        os.kill(pid, 9)
+        """
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "LD_LIBRARY_PATH": libraries["new"],
+            "NVML_STANDIN": "hang=nvmlInit:0",
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert not any(int(n) >= 100 for n in json.loads(answer.stdout)), answer
