@@ -263,19 +263,25 @@ def _refuse_network(descriptor: int, path: str) -> None:
     """Locks of network and FUSE file systems are not the kernel's own, and may outlive their
     holder.
     """
-    device = os.fstat(descriptor).st_dev
+    kind = _kind_of_file_system(os.fstat(descriptor).st_dev)
+    if kind in _NETWORK or kind.startswith("fuse"):
+        raise StateError(
+            f"the state directory {path} is on {kind}, where locks do not end with their holder; "
+            "choose a local one with GENVX_STATE_DIR"
+        )
+
+
+def _kind_of_file_system(device: int) -> str:
+    """The type of a mounted file system; empty where the kernel does not list it (btrfs
+    subvolumes).
+    """
     wanted = f"{os.major(device)}:{os.minor(device)}"
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
-            for line in file:
-                words = line.split()
-                if len(words) > 9 and words[2] == wanted:
-                    kind = words[words.index("-") + 1]
-                    if kind in _NETWORK or kind.startswith("fuse"):
-                        raise StateError(
-                            f"the state directory {path} is on {kind}, where locks do not end with "
-                            "their holder; choose a local one with GENVX_STATE_DIR"
-                        )
-                    return
+            lines = [line.split() for line in file]
     except OSError:
-        return  # no /proc: nothing to tell it by
+        return ""
+    for words in lines:
+        if len(words) > 9 and words[2] == wanted and "-" in words[:-1]:
+            return words[words.index("-") + 1]
+    return ""

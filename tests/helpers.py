@@ -1,0 +1,111 @@
+"""Waiting for facts, not for time; and terminals."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import pexpect
+
+from tests.conftest import ROOT
+
+PATIENCE = 20.0
+
+
+def until(condition: Callable[[], object], what: str = "") -> object:
+    """Poll until a condition holds and return its value; fail after a time that only a
+    fault needs.
+    """
+    end = time.monotonic() + PATIENCE
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"never happened: {what or condition}"
+        select.select([], [], [], 0.01)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except OSError:
+        return False
+
+
+def genvx_argv(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "genvx", *arguments]
+
+
+def genvx_env(**more: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", **more}
+
+
+def end(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Kill a process of `start_genvx` and its command, and collect what they said."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    return process.communicate(timeout=PATIENCE)
+
+
+def start_genvx(*arguments: str, **options) -> subprocess.Popen[str]:
+    """Start the command line in a process group of its own."""
+    options.setdefault("stdin", subprocess.DEVNULL)
+    options.setdefault("start_new_session", True)
+    return subprocess.Popen(
+        genvx_argv(*arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=genvx_env(**options.pop("env", {})),
+        **options,
+    )
+
+
+class Terminal:
+    """A program in a terminal, as a person has it."""
+
+    def __init__(self, argv: Sequence[str], env: dict[str, str], size=(40, 160)) -> None:
+        self.child = pexpect.spawn(
+            argv[0], list(argv[1:]), env=env, dimensions=size, encoding="utf-8", timeout=PATIENCE
+        )
+
+    def expect(self, text: str) -> str:
+        """Wait until `text` is shown; return what was shown before it."""
+        self.child.expect_exact(text)
+        return str(self.child.before)
+
+    def match(self, pattern: str) -> re.Match[str]:
+        self.child.expect(pattern)
+        assert isinstance(self.child.match, re.Match)
+        return self.child.match
+
+    def line(self, text: str) -> None:
+        self.child.send(text + "\r")
+
+    def key(self, text: str) -> None:
+        self.child.send(text)
+
+    def ask(self, command: str, mark: str = "@@") -> str:
+        """Run a command in the shell and return its output. The mark is split so that the
+        echo is not taken for it.
+        """
+        head, tail = mark[:1], mark[1:]
+        self.line(f"printf %s%s\\\\n {head} {tail}; {command}; printf %s%s\\\\n {head} {tail}")
+        self.expect(f"{mark}\r\n")
+        return self.expect(f"{mark}\r\n").replace("\r", "")
+
+    def end(self) -> int:
+        """Wait for the end; return the exit code."""
+        self.child.expect(pexpect.EOF)
+        self.child.close()
+        return int(self.child.exitstatus if self.child.exitstatus is not None else -1)

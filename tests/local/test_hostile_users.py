@@ -1,0 +1,353 @@
+"""Several users on one machine: nobody can forge, delete, revive or block another's lease.
+
+Each test is a row of the table of what a hostile local user can do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pytest
+
+from tests.capabilities import USER_A, USER_B
+
+pytestmark = pytest.mark.needs("uids")
+
+TAKE = """
+import sys
+from genvx.core.request import Requirements
+from genvx.local.host import LocalHost
+hold = LocalHost().acquire(Requirements({count}), name={name!r})
+print(hold.grant.environment, flush=True)
+for note in hold.grant.notes: print("note:", note, flush=True)
+sys.stdin.read()
+"""
+
+SHOW = """
+import json
+from genvx.local.host import LocalHost
+s = LocalHost().snapshot()
+print(json.dumps({"envs": [[e.owner.uid, e.name] for e in s.environments],
+                  "free": len(s.available), "odd": list(s.odd)}))
+"""
+
+
+@pytest.fixture
+def machine(world, shared_state):
+    class Machine:
+        state = shared_state
+        leases = shared_state / "leases"
+
+        def __init__(self):
+            self.env = {"GENVX_STATE_DIR": str(shared_state), "GENVX_SIMULATE": "2xA100-80GB"}
+            self.started = []
+
+        def run(self, uid, code, **more):
+            return world.run(uid, code, **self.env, **more)
+
+        def start(self, uid, code):
+            """Start code that prints a line when it is ready, and wait for that."""
+            process = world.start(uid, code, **self.env)
+            self.started.append(process)
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            return process, line.strip()
+
+        def take(self, uid, count=1, name="victim"):
+            return self.start(uid, TAKE.format(count=count, name=name))
+
+        def show(self, uid=USER_A):
+            answer = self.run(uid, SHOW)
+            assert answer.returncode == 0, answer.stderr
+            return json.loads(answer.stdout)
+
+    machine = Machine()
+    yield machine
+    for process in machine.started:
+        process.kill()
+        process.communicate()
+
+
+def lease_of(machine, uid):
+    (path,) = (machine.leases / str(uid)).glob("*.lease")
+    return path
+
+
+def test_users_see_each_others_leases_and_never_share_a_device(machine):
+    machine.take(USER_A, 1, "a")
+    machine.take(USER_B, 1, "b")
+    assert machine.show() == {"envs": [[USER_A, "a"], [USER_B, "b"]], "free": 0, "odd": []}
+    refused = machine.run(USER_B, TAKE.format(count=1, name="c"))
+    assert "NoCapacity" in refused.stderr
+
+
+HOLD = """
+import sys
+from genvx.local import locks
+f = open(path, "r+"); assert locks.hold(f.fileno())
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_forged_lease_in_ones_own_directory_does_not_count(machine):
+    machine.take(USER_A)
+    source = lease_of(machine, USER_A)
+    machine.start(
+        USER_B,
+        f"""
+import os
+os.makedirs("{machine.leases}/{USER_B}")
+path = "{machine.leases}/{USER_B}/{source.name}"
+open(path, "w").write(open("{source}").read())
+{HOLD}""",
+    )
+    shown = machine.show()
+    assert shown["envs"] == [[USER_A, "victim"]]
+    assert "not of the file's owner" in shown["odd"][0]
+
+
+def test_a_hard_link_to_anothers_lease_under_another_name_does_not_count(machine):
+    machine.take(USER_A)
+    source = lease_of(machine, USER_A)
+    directory = machine.leases / str(USER_B)
+    directory.mkdir(mode=0o755)
+    os.chown(directory, USER_B, USER_B)
+    # Root links, because fs.protected_hardlinks may stop the attacker already; it must not be what
+    # we rest on.
+    os.link(source, directory / "00112233445566aa.lease")
+    shown = machine.show()
+    assert shown["envs"] == [[USER_A, "victim"]]
+    assert "not of the directory's owner" in shown["odd"][0]
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "os.unlink(path)",
+        "os.rename(path, path + 'x')",
+        "os.truncate(path, 0)",
+        "open(path, 'w')",
+        "os.rename(os.path.dirname(path), os.path.dirname(path) + 'x')",
+        "os.chmod(path, 0o666)",
+        "open(os.path.dirname(path) + '/x', 'w')",
+    ],
+)
+def test_nobody_can_delete_rename_or_change_anothers_lease(machine, attack):
+    machine.take(USER_A)
+    path = lease_of(machine, USER_A)
+    answer = machine.run(USER_B, f"import os; path = {str(path)!r}; {attack}")
+    assert "PermissionError" in answer.stderr
+    assert machine.show()["envs"] == [[USER_A, "victim"]]
+
+
+def test_nobody_can_release_anothers_environment_but_root_can(machine):
+    _, environment = machine.take(USER_A)
+    code = f"from genvx.local.host import LocalHost; LocalHost().release({environment!r})"
+    answer = machine.run(USER_B, code)
+    assert f"NotOwner: environment '{environment}' belongs to" in answer.stderr
+    assert machine.run(0, code).returncode == 0
+    assert machine.show()["envs"] == []
+
+
+def test_nobody_can_make_anothers_dead_lease_look_alive(machine):
+    process, _ = machine.take(USER_A)
+    path = lease_of(machine, USER_A)
+    process.kill()
+    process.wait()
+    answer = machine.run(
+        USER_B,
+        f"""
+from genvx.local import locks
+f = open({str(path)!r})
+locks.hold(f.fileno())
+""",
+    )
+    assert "Bad file descriptor" in answer.stderr
+    assert machine.show(USER_B)["envs"] == []
+
+
+def test_a_plain_flock_by_anybody_does_not_revive_a_lease(machine):
+    process, _ = machine.take(USER_A)
+    path = lease_of(machine, USER_A)
+    process.kill()
+    process.wait()
+    machine.start(
+        USER_B,
+        f"""
+import fcntl, sys
+f = open({str(path)!r})
+fcntl.flock(f, fcntl.LOCK_EX)
+print("flocked", flush=True)
+sys.stdin.read()
+""",
+    )
+    assert machine.show(USER_B)["envs"] == []
+
+
+def test_a_lock_that_is_held_for_ever_costs_one_timeout_and_names_its_holder(machine):
+    holder, _ = machine.start(
+        USER_B,
+        f"""
+import fcntl, sys
+f = open("{machine.state}/acquire.lock", "r+")
+fcntl.flock(f, fcntl.LOCK_EX)
+print("locked", flush=True)
+sys.stdin.read()
+""",
+    )
+    process, _ = machine.take(USER_A)
+    note = process.stdout.readline()
+    assert f"pid {holder.pid} of" in note
+    assert "went on without the lock" in note
+    assert machine.show()["envs"] == [[USER_A, "victim"]]
+
+
+@pytest.mark.parametrize(
+    "squat",
+    [
+        "os.mkfifo(path, 0o666)",
+        "os.symlink('/etc/passwd', path)",
+        "os.mkdir(path)",
+        "open(path, 'w').close(); os.chmod(path, 0o600)",
+        "os.symlink('nowhere', path)",
+    ],
+)
+def test_a_squatted_lock_file_is_not_followed_and_does_not_block(world, machine, squat):
+    """In a directory where nobody is root, the lock file may be anything that anybody put there."""
+    flat = machine.state / "flat"
+    flat.mkdir()
+    flat.chmod(0o1777)
+    machine.env = {**machine.env, "GENVX_STATE_DIR": str(flat)}
+    path = flat / ".genvx.lock"
+    answer = machine.run(USER_B, f"import os; os.umask(0); path = {str(path)!r}; {squat}")
+    assert answer.returncode == 0, answer.stderr
+    passwd = os.stat("/etc/passwd")
+    machine.take(USER_A)
+    assert machine.show(USER_B)["envs"] == [[USER_A, "victim"]]
+    assert os.stat("/etc/passwd").st_size == passwd.st_size
+    assert not (flat / "nowhere").exists()
+
+
+JUNK = {
+    "garbage": "b'\\xff\\x00garbage'",
+    "deep": "b'[' * 4000",
+    "deeper": "b'[' * 60000",
+    "numbers": "b'1' * 4000",
+    "ansi": 'b\'{"name": "\\x1b[2J"}\'',
+    "wrong": 'b\'{"v": 1, "id": [], "uid": {}}\'',
+    "empty": "b''",
+}
+
+
+@pytest.mark.parametrize("content", JUNK.values(), ids=JUNK.keys())
+def test_junk_that_is_held_live_is_listed_as_odd_and_ignored(machine, content):
+    machine.take(USER_A)
+    machine.start(
+        USER_B,
+        f"""
+import os
+os.makedirs("{machine.leases}/{USER_B}")
+path = "{machine.leases}/{USER_B}/00aa00aa00aa00aa.lease"
+open(path, "wb").write({content})
+{HOLD}""",
+    )
+    shown = machine.show()
+    assert shown["envs"] == [[USER_A, "victim"]]
+    assert len(shown["odd"]) == 1
+    assert shown["odd"][0].isprintable()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        "os.mkfifo(path)",
+        "os.symlink('/dev/zero', path)",
+        "os.mkdir(path)",
+        "open(path, 'w').truncate(1 << 40)",
+        "os.mkdir(path + 'x', 0)",
+        "import socket; socket.socket(socket.AF_UNIX).bind(path)",
+    ],
+)
+def test_odd_kinds_of_files_neither_block_nor_break_a_scan(machine, make):
+    machine.take(USER_A)
+    answer = machine.run(
+        USER_B,
+        f"""
+import os
+os.makedirs("{machine.leases}/{USER_B}")
+path = "{machine.leases}/{USER_B}/00aa00aa00aa00aa.lease"
+{make}
+""",
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert machine.show()["envs"] == [[USER_A, "victim"]]
+    _, _ = machine.take(USER_A, 1, "second")
+
+
+def test_a_flood_of_files_hides_only_the_flooders_own_leases(machine):
+    machine.take(USER_A)
+    machine.run(
+        USER_B,
+        f"""
+import os
+os.makedirs("{machine.leases}/{USER_B}")
+for n in range(5000): open("{machine.leases}/{USER_B}/%016x.lease" % n, "w").close()
+""",
+    )
+    shown = machine.show()
+    assert shown["envs"] == [[USER_A, "victim"]]
+    assert any("more than 256 files" in odd for odd in shown["odd"])
+
+
+def test_a_squatted_directory_makes_its_victim_use_another(machine):
+    answer = machine.run(USER_B, f"import os; os.mkdir('{machine.leases}/{USER_A}')")
+    assert answer.returncode == 0
+    machine.take(USER_A)
+    assert machine.show()["envs"] == [[USER_A, "victim"]]
+    assert any(p.name.startswith(f"{USER_A}.") for p in machine.leases.iterdir())
+    doctor = machine.run(
+        USER_A,
+        "from genvx.local.host import LocalHost\n"
+        "for f in LocalHost().doctor(): print(f.severity.value, f.result)",
+    )
+    assert f"{USER_A} belongs to {USER_B}({USER_B})" in doctor.stdout
+
+
+def test_a_directory_that_others_may_write_is_not_trusted(machine):
+    machine.take(USER_A)
+    (machine.leases / str(USER_A)).chmod(0o777)
+    assert machine.show(USER_B)["envs"] == []
+
+
+def test_only_the_owner_and_root_reap(machine):
+    process, _ = machine.take(USER_A)
+    process.kill()
+    process.wait()
+    machine.show(USER_B)
+    assert lease_of(machine, USER_A).exists()
+    machine.show(USER_A)
+    assert list((machine.leases / str(USER_A)).glob("*.lease")) == []
+
+
+def test_signals_and_stops_of_the_owner_change_nothing_for_others(machine):
+    process, _ = machine.take(USER_A)
+    os.kill(process.pid, signal.SIGSTOP)
+    assert machine.show(USER_B)["envs"] == [[USER_A, "victim"]]
+    os.kill(process.pid, signal.SIGCONT)
+
+
+def test_first_use_by_two_users_at_once_works_with_any_umask(world, machine):
+    """Each makes its directory and the lock file in a fresh sticky directory."""
+    for turn in range(10):
+        flat = machine.state / f"flat{turn}"
+        flat.mkdir()
+        flat.chmod(0o1777)
+        machine.env = {**machine.env, "GENVX_STATE_DIR": str(flat)}
+        code = "import os; os.umask(0o077)\n" + TAKE.format(count=1, name="x")
+        both = [world.start(uid, code, **machine.env) for uid in (USER_A, USER_B)]
+        answers = [process.communicate("") for process in both]
+        assert [error for _, error in answers] == ["", ""]
+        assert not any("note" in out for out, _ in answers)

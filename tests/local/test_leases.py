@@ -1,0 +1,365 @@
+"""A lease is alive exactly while somebody holds its lock: real files, real locks, real
+processes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from genvx.core.request import Requirements
+from genvx.errors import InvalidInput, NoCapacity, UnknownEnvironment
+from genvx.local import host as host_module
+from genvx.local import locks
+from genvx.local.host import LocalHost
+from tests.conftest import run_genvx
+from tests.helpers import alive, end, genvx_env, start_genvx, until
+
+ONE, TWO = Requirements(1), Requirements(2)
+
+
+@pytest.fixture
+def host(state):
+    found = LocalHost()
+    yield found
+    found.close()
+
+
+def files(state):
+    return sorted(p.name for p in (state / "leases" / str(os.getuid())).glob("*.lease"))
+
+
+def test_acquiring_and_releasing_leaves_nothing(host, state):
+    with host.acquire(TWO, name="x") as hold:
+        assert [d.index for d in hold.grant.devices] == [0, 1]
+        assert len(files(state)) == 1
+        assert host.snapshot().available == ()
+    assert files(state) == []
+    assert len(host.snapshot().available) == 2
+
+
+def test_a_refusal_writes_nothing(host, state):
+    with host.acquire(ONE), pytest.raises(NoCapacity, match="1 of 2 available"):
+        host.acquire(TWO)
+    assert files(state) == []
+
+
+def test_shares_of_a_device_stop_where_it_is_full(host):
+    share = Requirements(1, 30 << 30)
+    with host.acquire(ONE), host.acquire(share), host.acquire(share):
+        with pytest.raises(NoCapacity):
+            host.acquire(share)
+        with pytest.raises(NoCapacity):
+            host.acquire(ONE)
+
+
+def test_an_environment_without_devices_needs_no_driver(host, monkeypatch):
+    monkeypatch.delenv("GENVX_SIMULATE")
+    with host.acquire(Requirements(0), name="cpu") as hold:
+        assert hold.grant.variables["CUDA_VISIBLE_DEVICES"] == ""
+        assert [e.name for e in host.snapshot().environments] == ["cpu"]
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[31m", " x", "x" * 129, "\u202egnp.exe"])
+def test_a_name_that_cannot_be_shown_is_refused_before_anything(host, state, name):
+    with pytest.raises(InvalidInput) as caught:
+        host.acquire(ONE, name=name)
+    assert str(caught.value).isprintable()
+    assert not state.exists() or files(state) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["my env", 'it\'s "quoted" $(x)', "日本語", "; rm -rf /", "ä" * 128]
+)
+def test_a_name_with_anything_printable_works(host, name):
+    with host.acquire(ONE, name=name):
+        assert [e.name for e in host.snapshot().environments] == [name]
+
+
+def test_a_killed_holder_is_free_and_its_file_is_reaped(host, state):
+    holder = start_genvx("run", "-g", "2", "--", "sleep", "600")
+    until(lambda: host.snapshot().environments)
+    (child,) = [e.pids for e in host.snapshot().environments]
+    # The holder and its command hold the lease; both die.
+    command = int(subprocess.check_output(["pgrep", "-P", str(child[0])]))
+    os.kill(child[0], signal.SIGKILL)
+    holder.wait()
+    assert len(host.snapshot().environments) == 1
+    os.kill(command, signal.SIGKILL)
+    until(lambda: not host.snapshot().environments)
+    assert files(state) == []
+    end(holder)
+
+
+def test_a_stopped_holder_keeps_its_lease(host):
+    holder = start_genvx("run", "-g", "1", "--", "sleep", "600")
+    until(lambda: host.snapshot().environments)
+    os.kill(holder.pid, signal.SIGSTOP)
+    assert len(host.snapshot().environments) == 1
+    os.kill(holder.pid, signal.SIGCONT)
+    holder.terminate()
+    assert holder.wait() == 128 + signal.SIGTERM
+    until(lambda: not host.snapshot().environments)
+    end(holder)
+
+
+def test_a_background_job_keeps_the_devices_after_its_command_ended(host, state):
+    code = run_genvx(
+        "run", "-g", "1", "-n", "job", "--", "sh", "-c",
+        "setsid nohup sleep 600 >/dev/null 2>&1 & echo $!",
+    )  # fmt: skip
+    assert code.returncode == 0
+    (environment,) = host.snapshot().environments
+    assert environment.name == "job"
+    os.kill(int(code.stdout), signal.SIGKILL)
+    until(lambda: not host.snapshot().environments)
+
+
+def test_release_by_id_ends_an_environment_that_somebody_still_holds(host):
+    holder = start_genvx("run", "-g", "2", "--", "sleep", "600")
+    (environment,) = until(lambda: host.snapshot().environments)
+    assert host.release(environment.id).devices == environment.devices
+    assert len(host.snapshot().available) == 2
+    assert alive(holder.pid)
+    end(holder)
+
+
+def test_release_by_name_needs_the_name_to_be_unique(host):
+    with host.acquire(ONE, name="x") as first, host.acquire(ONE, name="x"):
+        with pytest.raises(UnknownEnvironment, match="several"):
+            host.release("x")
+        host.release(first.grant.environment)
+        host.release("x")
+        with pytest.raises(UnknownEnvironment):
+            host.release("x")
+
+
+@pytest.mark.parametrize("name", ["", "nope", "\x1b[2J"])
+def test_releasing_what_is_not_there_is_an_error(host, name):
+    with host.acquire(ONE), pytest.raises(UnknownEnvironment) as caught:
+        host.release(name)
+    assert str(caught.value).isprintable()
+
+
+def test_a_member_keeps_the_environment_alive_after_the_first_holder(host):
+    first = host.acquire(ONE, name="both")
+    second = host.join(first.grant.environment)
+    first.release()
+    (environment,) = host.snapshot().environments
+    assert environment.name == "both"
+    assert second.grant.devices == first.grant.devices
+    second.release()
+    assert host.snapshot().environments == ()
+
+
+def test_joining_what_has_ended_is_an_error(host):
+    hold = host.acquire(ONE)
+    hold.release()
+    with pytest.raises(UnknownEnvironment):
+        host.join(hold.grant.environment)
+
+
+def test_a_library_hold_is_free_after_sigkill(host):
+    code = (
+        "import genvx, time\n"
+        "with genvx.activate(gpus=2, name='lib') as env:\n"
+        "    print(len(env.devices), flush=True); time.sleep(600)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=genvx_env()
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "2\n"
+    assert host.snapshot().available == ()
+    process.kill()
+    process.communicate()
+    until(lambda: len(host.snapshot().available) == 2)
+
+
+def test_activate_sets_the_variables_for_the_block_and_restores_them(state, monkeypatch):
+    import genvx
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+    with genvx.activate(gpus=1) as env:
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == env.devices[0].uuid
+        assert os.environ["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+        assert env.run('test -n "$GENVX_ENVIRONMENT_ID"').returncode == 0
+        with pytest.raises(InvalidInput, match="nosuch"):
+            env.run(["nosuch"])
+        with pytest.raises(subprocess.CalledProcessError):
+            env.run("exit 3", check=True)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "7"
+    assert "CUDA_DEVICE_ORDER" not in os.environ
+
+
+# What makes it safe
+
+
+def test_publishing_is_seen_by_rivals_that_skip_the_lock(host, monkeypatch):
+    """Two rivals without any lock, interleaved as badly as can be: not both are granted."""
+    rival = LocalHost()
+    granted = []
+    real = host_module.LeaseStore.publish
+    entered = []
+
+    def publish(self, lease):
+        # Between the first's look and its publishing, the second does all of its acquire.
+        if not entered:
+            entered.append(True)
+            granted.append(rival.acquire(TWO))
+        return real(self, lease)
+
+    monkeypatch.setattr(host_module.LeaseStore, "publish", publish)
+    monkeypatch.setattr(host_module, "_MOST_ATTEMPTS", 3)
+    monkeypatch.setattr(host_module.LocalHost, "_turn", lambda self, notes, needed: _nothing())
+    with pytest.raises(NoCapacity):
+        host.acquire(TWO)
+    assert len(granted) == 1
+    assert len(host.snapshot().leases) == 1
+
+
+def test_without_the_verify_step_the_same_interleaving_grants_twice(host, monkeypatch):
+    """The check above bites: it is the verify step that saves us."""
+    rival = LocalHost()
+    real = host_module.LeaseStore.publish
+    entered = []
+
+    def publish(self, lease):
+        if not entered:
+            entered.append(True)
+            rival.acquire(TWO)
+        return real(self, lease)
+
+    monkeypatch.setattr(host_module.LeaseStore, "publish", publish)
+    monkeypatch.setattr(host_module, "conflicts", lambda mine, living, memory: False)
+    monkeypatch.setattr(host_module.LocalHost, "_turn", lambda self, notes, needed: _nothing())
+    host.acquire(TWO)
+    assert len(host.snapshot().leases) == 2
+
+
+def _nothing():
+    import contextlib
+
+    return contextlib.nullcontext()
+
+
+def test_a_published_file_is_complete_locked_and_readable(host, state):
+    with host.acquire(ONE, name="x") as hold:
+        (name,) = files(state)
+        path = state / "leases" / str(os.getuid()) / name
+        assert path.stat().st_mode & 0o777 == 0o644
+        record = json.loads(path.read_bytes())
+        assert record["id"] + ".lease" == name
+        assert record["devices"] == [hold.grant.devices[0].uuid]
+        descriptor = os.open(path, os.O_RDONLY)
+        assert locks.is_held(descriptor)
+        os.close(descriptor)
+        assert hold.descriptor >= 100
+
+
+def test_a_timed_lease_lives_by_boot_and_boottime(host, state, monkeypatch):
+    with host.acquire(ONE) as hold:
+        directory = state / "leases" / str(os.getuid())
+        record = json.loads((directory / files(state)[0]).read_bytes())
+    record["expires_boottime_ns"] = 2**62
+    record["devices"] = [hold.grant.devices[1].uuid if len(hold.grant.devices) > 1 else "SIM-1"]
+    path = directory / f"{record['id']}.lease"
+    path.write_text(json.dumps(record))
+    assert len(host.snapshot().environments) == 1
+    monkeypatch.setattr("genvx.local.processes.boot_id", lambda: "another boot")
+    assert host.snapshot().environments == ()
+    assert not path.exists()
+
+
+def test_an_expired_lease_is_dead(host, state):
+    with host.acquire(ONE):
+        directory = state / "leases" / str(os.getuid())
+        record = json.loads((directory / files(state)[0]).read_bytes())
+    record["expires_boottime_ns"] = 1
+    (directory / f"{record['id']}.lease").write_text(json.dumps(record))
+    assert host.snapshot().environments == ()
+
+
+def test_a_half_made_file_is_reaped_by_the_next_acquire(host, state):
+    host.acquire(ONE).release()
+    stray = state / "leases" / str(os.getuid()) / ".0011223344556677.tmp"
+    stray.write_text("half")
+    host.acquire(ONE).release()
+    assert not stray.exists()
+
+
+def test_a_file_that_a_reaper_took_before_it_was_locked_is_made_again(host, state, monkeypatch):
+    real = locks.hold
+    taken = []
+
+    def hold(descriptor):
+        if not taken:
+            taken.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+            os.unlink(taken[0])
+        return real(descriptor)
+
+    monkeypatch.setattr(locks, "hold", hold)
+    with host.acquire(ONE):
+        assert taken
+        assert len(host.snapshot().leases) == 1
+
+
+def test_too_many_files_of_ones_own_are_refused_not_hidden(host, state):
+    host.acquire(ONE).release()
+    directory = state / "leases" / str(os.getuid())
+    for number in range(256):
+        (directory / f"junk{number}").touch()
+    answer = run_genvx("run", "-g", "1", "--", "true")
+    assert (answer.returncode, answer.stderr.count("\n")) == (6, 1)
+    assert "delete junk" in answer.stderr
+
+
+def test_a_lease_that_does_not_fit_is_refused(state, monkeypatch):
+    monkeypatch.setenv("GENVX_SIMULATE", "200xA100-80GB")
+    answer = run_genvx("run", "-g", "200", "--", "true")
+    assert (answer.returncode, answer.stderr.count("\n")) == (6, 1)
+
+
+def test_many_processes_racing_never_share_a_device(state, monkeypatch, short_tmp):
+    """16 at once for 4 devices, each with its device's oracle lock in hand: none is ever taken."""
+    monkeypatch.setenv("GENVX_SIMULATE", "4xA100-80GB")
+    oracle = short_tmp / "oracle"
+    oracle.mkdir()
+    code = (
+        "import fcntl, os, sys\n"
+        "from genvx.core.request import Requirements\n"
+        "from genvx.errors import NoCapacity\n"
+        "from genvx.local.host import LocalHost\n"
+        "host = LocalHost(); granted = 0\n"
+        "for turn in range(25):\n"
+        "    try: hold = host.acquire(Requirements(1 + turn % 2))\n"
+        "    except NoCapacity: continue\n"
+        "    granted += 1\n"
+        "    taken = []\n"
+        "    for device in hold.grant.devices:\n"
+        f"        f = open({str(oracle)!r} + '/' + device.uuid, 'w')\n"
+        "        fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB); taken.append(f)\n"
+        "    for f in taken: f.close()\n"
+        "    hold.release()\n"
+        "print(granted)\n"
+    )
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=genvx_env(),
+        )
+        for _ in range(16)
+    ]
+    answers = [racer.communicate(timeout=100) for racer in racers]
+    assert [error for _, error in answers if error] == []
+    assert sum(int(out) for out, _ in answers) > 16
+    assert LocalHost().snapshot().leases == ()

@@ -1,0 +1,206 @@
+"""The activated shell, in a real terminal, for every shell: prompt, start-up files,
+devices, and the lease.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+
+import pytest
+
+from genvx.local.host import LocalHost
+from tests.helpers import Terminal, genvx_argv, genvx_env, until
+
+SHELLS = [
+    pytest.param(name, marks=pytest.mark.needs(name))
+    for name in ("bash", "zsh", "fish", "tcsh", "dash")
+]
+
+# What each shell's own start-up file says: a prompt, a variable, and, as some people have it,
+# CUDA_VISIBLE_DEVICES.
+START_UP = {
+    "bash": (".bashrc", "PS1='mine> '\nexport FROM_RC=yes CUDA_VISIBLE_DEVICES=7\n"),
+    "zsh": (".zshrc", "PROMPT='mine> '\nexport FROM_RC=yes CUDA_VISIBLE_DEVICES=7\n"),
+    "fish": (
+        ".config/fish/config.fish",
+        "set -g fish_greeting\nfunction fish_prompt; echo -n 'mine> '; end\n"
+        "set -gx FROM_RC yes\nset -gx CUDA_VISIBLE_DEVICES 7\n",
+    ),
+    "tcsh": (
+        ".tcshrc",
+        "set prompt = 'mine> '\nsetenv FROM_RC yes\nsetenv CUDA_VISIBLE_DEVICES 7\n",
+    ),
+    "dash": (".shrc", "PS1='mine> '\nexport FROM_RC=yes CUDA_VISIBLE_DEVICES=7\n"),
+}
+
+
+@pytest.fixture
+def activated(state, short_tmp):
+    """Opens an activated shell in a terminal; its home has that shell's start-up file."""
+
+    def activate(shell, *arguments, **more):
+        home = short_tmp / "home"
+        name, content = START_UP[shell]
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(content)
+        env = genvx_env(HOME=str(home), SHELL=shutil.which(shell), **more)
+        for left_over in ("ZDOTDIR", "ENV", "PROMPT_COMMAND", "PS1"):
+            env.pop(left_over, None)
+        if shell == "dash":
+            env["ENV"] = str(home / name)
+        return Terminal(genvx_argv("activate", *arguments), env)
+
+    return activate
+
+
+def environment_of(terminal, path):
+    """The environment of the shell, by way of a file: terminals colour and wrap what they show."""
+    terminal.line(f"env > {path}.new; mv {path}.new {path}")
+    until(path.exists)
+    lines = path.read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_users_own_shell_starts_with_its_own_files_and_a_marked_prompt(activated, shell, tmp_path):
+    terminal = activated(shell, "--gpus", "1", "--name", "mine")
+    terminal.expect("(genvx) mine> ")
+    seen = environment_of(terminal, tmp_path / "env")
+    uuid = LocalHost().snapshot().devices[0].uuid
+    assert seen["FROM_RC"] == "yes"
+    assert (seen["CUDA_VISIBLE_DEVICES"], seen["CUDA_DEVICE_ORDER"]) == (uuid, "PCI_BUS_ID")
+    assert (seen["GENVX_ENVIRONMENT_NAME"], seen["GENVX_DEVICES"]) == ("mine", "0")
+    terminal.line("exit")
+    terminal.end()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_nothing_of_ours_is_left_in_the_shells_environment(activated, shell, tmp_path):
+    terminal = activated(shell, "--gpus", "1")
+    terminal.expect("(genvx) mine> ")
+    seen = environment_of(terminal, tmp_path / "env")
+    assert [n for n in seen if n.startswith(("GENVX_SHELL", "GENVX_USER", "ZDOTDIR"))] == []
+    assert seen["HOME"].endswith("/home")
+    terminal.line("exit")
+    terminal.end()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_lease_ends_with_the_shell_and_the_exit_code_is_its_own(activated, shell):
+    terminal = activated(shell, "--gpus", "2")
+    terminal.expect("(genvx) mine> ")
+    assert len(LocalHost().snapshot().environments) == 1
+    terminal.line("exit 5")
+    assert terminal.end() == 5
+    until(lambda: not LocalHost().snapshot().environments)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_genvx_deactivate_ends_the_shell(activated, shell, short_tmp):
+    program = short_tmp / "bin" / "genvx"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {" ".join(genvx_argv())} "$@"\n')
+    program.chmod(0o755)
+    terminal = activated(shell, "--gpus", "1", PATH=f"{program.parent}:{os.environ['PATH']}")
+    terminal.expect("(genvx) mine> ")
+    terminal.line("genvx version")
+    terminal.expect("genvx 0.")
+    terminal.expect("(genvx) mine> ")
+    terminal.line("genvx deactivate")
+    terminal.end()
+    until(lambda: not LocalHost().snapshot().environments)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_killed_shell_frees_its_devices(activated, shell):
+    terminal = activated(shell, "--gpus", "1")
+    terminal.expect("(genvx) mine> ")
+    terminal.line("echo pid=$$" if shell != "fish" else "echo pid=$fish_pid")
+    pid = int(terminal.match(r"pid=(\d+)\r")[1])
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not LocalHost().snapshot().environments)
+    terminal.end()
+
+
+@pytest.mark.parametrize(
+    "shell",
+    [s for s in SHELLS if s.values[0] != "tcsh"],  # tcsh closes what it inherits; see docs
+)
+def test_a_job_left_behind_keeps_the_devices_until_it_ends(activated, shell):
+    terminal = activated(shell, "--gpus", "1", "--name", "job")
+    terminal.expect("(genvx) mine> ")
+    terminal.line("sh -c 'setsid nohup sleep 600 >/dev/null 2>&1 & echo pid=$!.'")
+    pid = int(terminal.match(r"pid=(\d+)\.")[1])
+    terminal.line("exit")
+    terminal.end()
+    assert [e.name for e in LocalHost().snapshot().environments] == ["job"]
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not LocalHost().snapshot().environments)
+
+
+@pytest.mark.needs("tcsh")
+def test_a_killed_guardian_hangs_up_on_the_shell_that_it_holds_for(activated):
+    terminal = activated("tcsh", "--gpus", "1")
+    terminal.expect("(genvx) mine> ")
+    (environment,) = LocalHost().snapshot().environments
+    os.kill(environment.pids[0], signal.SIGKILL)
+    until(lambda: not LocalHost().snapshot().environments)
+    terminal.end()
+
+
+@pytest.mark.needs("bash")
+def test_no_prompt_leaves_the_prompt_alone(activated):
+    terminal = activated("bash", "--no-prompt")
+    assert "genvx" not in terminal.expect("mine> ")
+    terminal.line("exit")
+    terminal.end()
+
+
+@pytest.mark.needs("bash")
+def test_a_prompt_command_that_sets_the_prompt_anew_keeps_the_mark(activated, short_tmp):
+    start_up = "PROMPT_COMMAND='PS1=\"again> \";'\n"
+    home = short_tmp / "home"
+    home.mkdir()
+    terminal_rc = START_UP["bash"]
+    START_UP["bash"] = (".bashrc", start_up)
+    try:
+        terminal = activated("bash")
+    finally:
+        START_UP["bash"] = terminal_rc
+    terminal.expect("(genvx) again> ")
+    terminal.line("true")
+    terminal.expect("(genvx) again> ")
+    terminal.line("exit")
+    terminal.end()
+
+
+@pytest.mark.needs("bash")
+@pytest.mark.parametrize(
+    "name", ["$(touch pwned)", "`touch pwned`", "a'b\"c", "\\u@\\h", "%n %m !"]
+)
+def test_a_name_is_never_evaluated(activated, name, tmp_path):
+    terminal = activated("bash", "--name", name)
+    terminal.expect("(genvx) mine> ")
+    terminal.line('printf "<%s>\\n" "$GENVX_ENVIRONMENT_NAME"')
+    terminal.expect(f"<{name}>\r\n")
+    terminal.line("exit")
+    terminal.end()
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.needs("bash")
+def test_activate_with_a_command_runs_it_and_exits_with_its_code(activated):
+    terminal = activated("bash", "--gpus", "1", "--", "sh", "-c", "echo on $GENVX_DEVICES; exit 9")
+    terminal.expect("on 0")
+    assert terminal.end() == 9
+
+
+def test_an_unknown_shell_is_started_as_it_is(state, short_tmp):
+    program = short_tmp / "oddsh"
+    program.write_text("#!/bin/sh\necho odd $GENVX_DEVICES; exit 3\n")
+    program.chmod(0o755)
+    terminal = Terminal(genvx_argv("activate", "-g", "1"), genvx_env(SHELL=str(program)))
+    terminal.expect("odd 0")
+    assert terminal.end() == 3
