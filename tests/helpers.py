@@ -78,6 +78,7 @@ class Terminal:
         self.child = pexpect.spawn(
             argv[0], list(argv[1:]), env=env, dimensions=size, encoding="utf-8", timeout=PATIENCE
         )
+        self.child.delaybeforesend = None
 
     def expect(self, text: str) -> str:
         """Wait until `text` is shown; return what was shown before it."""

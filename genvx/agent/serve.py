@@ -58,6 +58,7 @@ class _Server:
             "doctor": self._doctor,
             "release": self._release,
             "refusal": self._refusal,
+            "signal": self._signal,
             "hold": self._hold,
             "run": self._run,
             "shell": self._shell,
@@ -127,6 +128,11 @@ class _Server:
     def _release(self, fields: Fields) -> int:
         environment = self._host.release(fields.string("environment", NAME_LIMIT))
         self._reply(codec.environment_to_plain(environment))
+        return 0
+
+    def _signal(self, fields: Fields) -> int:
+        self._host.signal(fields.identifier("environment"), fields.string("signal", 16))
+        self._reply(None)
         return 0
 
     def _acquire(self, fields: Fields, command: str) -> LocalHold:

@@ -97,15 +97,15 @@ def run_remotely(
     if command is not None and not command:
         raise InvalidInput("no command to run")
 
-    def act(host: Host) -> RemoteCommand:
+    def act(host: Host) -> tuple[SSHHost, RemoteCommand]:
         assert isinstance(host, SSHHost)
         arguments = host.request(requirements, name)
         if command is not None:
             arguments["argv"] = command
-        return host.start(arguments)
+        return host, host.start(arguments)
 
     with where.fleet() as fleet:
-        started = fleet.first_with_room(requirements, act)
+        host, started = fleet.first_with_room(requirements, act)
         for note in started.grant().notes:
             say(f"genvx: {note}")
-        return stream(started)
+        return stream(host, started)

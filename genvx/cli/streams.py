@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import signal
+import threading
 from types import FrameType
 
+from genvx.errors import GenvxError
 from genvx.fleet.remote import RemoteCommand
+from genvx.fleet.ssh import SSHHost
 
 _FORWARDED = (
     signal.SIGINT,
@@ -17,12 +20,19 @@ _FORWARDED = (
 )
 
 
-def stream(command: RemoteCommand) -> int:
+def stream(host: SSHHost, command: RemoteCommand) -> int:
     """Run a started command to its end; return its exit code.
 
     Signals go to the command. A second Ctrl-C cuts the connection, and its host ends the command.
     """
+    environment = command.grant().environment
     interrupts = 0
+
+    def send(name: str) -> None:
+        try:
+            host.signal(environment, name)
+        except GenvxError:
+            pass  # the command has ended, or the connection has: there is nobody to signal
 
     def forward(number: int, frame: FrameType | None) -> None:
         nonlocal interrupts
@@ -30,7 +40,10 @@ def stream(command: RemoteCommand) -> int:
             interrupts += 1
             if interrupts > 1:
                 raise KeyboardInterrupt
-        command.send_signal(signal.Signals(number).name.removeprefix("SIG"))
+        # In a thread of its own: this one may be inside paramiko, holding a lock that the call
+        # needs.
+        name = signal.Signals(number).name.removeprefix("SIG")
+        threading.Thread(target=send, args=(name,), daemon=True).start()
 
     before = {}
     for number in _FORWARDED:

@@ -7,6 +7,7 @@ is waiting for.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import threading
@@ -49,7 +50,10 @@ class Deadline:
             self.expired = True
             closers = list(self._closers)
         for closer in closers:
-            closer()
+            # What is closed may be half closed already. One that fails must neither keep the others
+            # from being closed nor end the thread that watches over every other host.
+            with contextlib.suppress(Exception):
+                closer()
 
     def __enter__(self) -> Deadline:
         _watch.add(self._end, self)

@@ -46,12 +46,6 @@ class RemoteCommand:
         except Malformed as error:
             raise ProtocolError(f"the reply cannot be read: {error}") from None
 
-    def send_signal(self, name: str) -> None:
-        """Send a signal to the far end, by its name without SIG, as RFC 4254 section 6.9 has it."""
-        from genvx.fleet.signals import send
-
-        send(self.channel, name)
-
     def communicate(
         self,
         stdin: int | None = 0,

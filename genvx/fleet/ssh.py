@@ -9,6 +9,7 @@ itself, gets its own arguments and its own socket, and lives under one deadline.
 from __future__ import annotations
 
 import logging
+import re
 import shlex
 import socket
 import threading
@@ -171,7 +172,10 @@ class _Through:
         return getattr(self._channel, name)
 
     def close(self) -> None:
-        self._channel.close()
+        try:
+            self._channel.close()
+        except (EOFError, OSError, paramiko.SSHException):
+            pass  # the gateway is gone already
         leave, self._leave = self._leave, None
         if leave is not None:
             leave()
@@ -180,7 +184,8 @@ class _Through:
 def _hop_spec(hop: str) -> HostSpec:
     from genvx.fleet.hostfile import parse_names
 
-    return parse_names(hop.removeprefix("ssh://"))[0]
+    # ssh -G writes every hop's address in brackets; in a hostfile only IPv6 has them.
+    return parse_names(re.sub(r"\[([^:\]]+)\]", r"\1", hop.removeprefix("ssh://")))[0]
 
 
 class _Policy(paramiko.MissingHostKeyPolicy):
@@ -288,10 +293,20 @@ def _reach(settings: Settings, session: Session, deadline: Deadline, through: st
         return channel
     if settings.proxy_command:
         command = _expand(settings.proxy_command, settings)
-        proxy = paramiko.ProxyCommand(shlex.join(["sh", "-c", f"exec {command}"]))
+        proxy = _Proxy(shlex.join(["sh", "-c", f"exec {command}"]))
         deadline.closes(proxy.close)
         return proxy
     return _connect(settings, deadline)
+
+
+class _Proxy(paramiko.ProxyCommand):
+    """A ProxyCommand whose process is gone when it is closed; paramiko's asks it to end and
+    looks away.
+    """
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.communicate()
 
 
 def _expand(command: str, settings: Settings) -> str:
@@ -342,14 +357,19 @@ def _shut(sock: socket.socket) -> None:
 
 def _construct(settings: Settings, session: Session, sock: Any, deadline: Deadline) -> _Connection:
     known = session.known_hosts(settings.known_hosts).kinds(settings.key_name)
+    # The deadline closes the socket by itself; paramiko's own limits come just after it, so that
+    # what is reported is the deadline.
+    left = deadline.left() + 1.0
 
     def transport(sock: Any, **options: Any) -> paramiko.Transport:
         made = paramiko.Transport(sock, **options)
         _harden(made, known)
-        made.banner_timeout = made.auth_timeout = made.handshake_timeout = deadline.left()
+        made.banner_timeout = made.auth_timeout = made.handshake_timeout = left
+        # A socket that was shut down still gives what a flooding peer sends: reading must stop,
+        # too.
+        deadline.closes(made.packetizer.close)
         return made
 
-    left = deadline.left()
     with _constructing:
         connection = _Connection(
             settings.hostname,
@@ -415,6 +435,16 @@ def _translate(error: Exception, settings: Settings, deadline: Deadline) -> Genv
     if isinstance(error, OSError):
         return HostUnreachable(f"cannot reach {where}: {error.strerror or error}", kind="network")
     return GenvxError(f"a fault of genvx: {type(error).__name__}: {printable(str(error), 200)}")
+
+
+def _send(channel: paramiko.Channel, data: bytes, *, end: bool) -> None:
+    try:
+        channel.sendall(data)
+        if end:
+            channel.shutdown_write()
+    except OSError:
+        # The far end has ended without reading. What it said, and its exit code, tell why.
+        pass
 
 
 class SSHHost:
@@ -500,6 +530,10 @@ class SSHHost:
         """Start a command there with our call's arguments; returns once it holds its devices."""
         return self._start(Call("run", new_token(), arguments))
 
+    def signal(self, environment: str, name: str) -> None:
+        """Send a signal, named without SIG, to the command of an environment of one's own."""
+        self._ask("signal", {"environment": environment, "signal": name}, lambda plain: plain)
+
     def terminal_channel(self, deadline: Deadline) -> paramiko.Channel:
         """A fresh channel for a terminal session, opened before the deadline."""
         channel = self._connected(deadline).channel()
@@ -530,9 +564,7 @@ class SSHHost:
                 deadline.closes(channel.close)
                 channel.settimeout(deadline.left())
                 channel.exec_command(agent_command(self.spec))
-                channel.sendall(call.to_bytes())
-                if one_reply:
-                    channel.shutdown_write()
+                _send(channel, call.to_bytes(), end=one_reply)
                 reader = ReplyReader(call.token)
                 reply = self._read(channel, reader)
                 if one_reply:

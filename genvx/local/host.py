@@ -244,6 +244,28 @@ class LocalHost:
         """
         return environments(self.store.release(environment))[0]
 
+    def signal(self, environment: str, name: str) -> None:
+        """Send a signal, named without SIG, to those who hold an environment of one's own.
+
+        sshd passes no signals on to root and to forced commands, so they take this way. A holder
+        that is not the process that took the lease any more is left alone.
+
+        Raises:
+            InvalidInput: not a signal that is passed on. UnknownEnvironment: there is none.
+        """
+        number = {signal.name: signal for signal in supervise.PASSED_ON}.get(f"SIG{name}")
+        if number is None:
+            raise InvalidInput(f"not a signal that is passed on: {printable(name, 20)!r}")
+        found = self._mine(environment)
+        for lease in self.store.scan().leases:
+            if lease.key == (found.owner.uid, found.id):
+                holder = processes.describe(lease.pid)
+                if holder is not None and (holder.uid, holder.starttime) == (
+                    lease.owner.uid,
+                    lease.starttime,
+                ):
+                    os.kill(lease.pid, number)
+
 
 def _with_devices(lease: Lease, devices: tuple[str, ...]) -> Lease:
     return dataclasses.replace(lease, devices=devices)

@@ -22,7 +22,7 @@ from genvx.core.text import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_PASSED_ON = (
+PASSED_ON = (
     signal.SIGINT,
     signal.SIGTERM,
     signal.SIGHUP,
@@ -94,7 +94,7 @@ def run(
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {*_PASSED_ON, signal.SIGCHLD})
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {*PASSED_ON, signal.SIGCHLD})
     try:
         pid = os.fork()
         if pid == 0:
@@ -120,7 +120,7 @@ def run(
 
 
 def _wait(pid: int, target: int, watch_client: bool) -> int:
-    ignored = {n for n in _PASSED_ON if signal.getsignal(n) is signal.SIG_IGN}
+    ignored = {n for n in PASSED_ON if signal.getsignal(n) is signal.SIG_IGN}
     escalation = [signal.SIGTERM, signal.SIGKILL]
     next_step: Optional[float] = None
     while True:
@@ -130,10 +130,10 @@ def _wait(pid: int, target: int, watch_client: bool) -> int:
                 return 128 + os.WTERMSIG(status)
             return os.WEXITSTATUS(status)
         if next_step is None:
-            received = signal.sigwaitinfo({*_PASSED_ON, signal.SIGCHLD})
+            received = signal.sigwaitinfo({*PASSED_ON, signal.SIGCHLD})
         else:
             left = max(0.0, next_step - time.monotonic())
-            timed = signal.sigtimedwait({*_PASSED_ON, signal.SIGCHLD}, left)
+            timed = signal.sigtimedwait({*PASSED_ON, signal.SIGCHLD}, left)
             if timed is None:
                 _send(target, escalation.pop(0))
                 next_step = time.monotonic() + _GRACE if escalation else None

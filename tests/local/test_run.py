@@ -45,7 +45,8 @@ def test_a_command_that_is_not_there_takes_nothing(state):
 def test_the_command_sees_the_variables_of_its_grant(state):
     answer = run_genvx(
         "run", "-g", "2", "-n", "my env", "--", "sh", "-c",
-        'echo "$GENVX_DEVICES|$GENVX_ENVIRONMENT_NAME|$CUDA_DEVICE_ORDER"; echo $CUDA_VISIBLE_DEVICES',
+        'echo "$GENVX_DEVICES|$GENVX_ENVIRONMENT_NAME|$CUDA_DEVICE_ORDER";'
+        "echo $CUDA_VISIBLE_DEVICES",
     )  # fmt: skip
     shown, devices = answer.stdout.splitlines()
     assert shown == "0,1|my env|PCI_BUS_ID"

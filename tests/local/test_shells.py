@@ -64,7 +64,9 @@ def environment_of(terminal, path):
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_the_users_own_shell_starts_with_its_own_files_and_a_marked_prompt(activated, shell, tmp_path):
+def test_the_users_own_shell_starts_with_its_own_files_and_a_marked_prompt(
+    activated, shell, tmp_path
+):
     terminal = activated(shell, "--gpus", "1", "--name", "mine")
     terminal.expect("(genvx) mine> ")
     seen = environment_of(terminal, tmp_path / "env")

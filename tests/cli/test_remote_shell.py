@@ -1,0 +1,284 @@
+"""The shell on a remote host, through OpenSSH's client and through the built-in terminal,
+and what ends it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import run_genvx
+from tests.helpers import Terminal, alive, end, genvx_argv, genvx_env, start_genvx, until
+
+pytestmark = pytest.mark.needs("openssh", "bash")
+
+PROMPT = "(genvx) gpu-server-1 $ "
+
+
+def environments(*where):
+    answer = run_genvx("remote", *where, "envs", "--json")
+    assert answer.returncode == 0, answer.stderr
+    return [env for host in json.loads(answer.stdout)["hosts"] for env in host["environments"]]
+
+
+@pytest.fixture(params=["openssh", "builtin"])
+def shell(request, sandbox):
+    """An activated shell with gpu-server-1's one device."""
+    terminal = Terminal(
+        genvx_argv("remote", "activate", "--gpus", "1", "--name", "mine"),
+        genvx_env(GENVX_TERMINAL=request.param),
+    )
+    terminal.expect(PROMPT)
+    return terminal
+
+
+def test_the_exit_code_is_the_shells_own_even_75(shell):
+    shell.line("exit 75")
+    assert shell.end() == 75
+
+
+def test_keys_belong_to_the_far_end(shell):
+    shell.line("sh -c 'echo u''p; read x'")
+    shell.expect("up\r\n")
+    shell.key("\x03")
+    shell.expect("^C")
+    shell.expect(PROMPT)
+    # No program is started between the words and the keys: a stop in the middle of a vfork hangs
+    # the shell.
+    shell.line("sh -c 'echo u''p; read x; echo ba''ck; read x'")
+    shell.expect("up\r\n")
+    shell.key("\x1a")
+    shell.expect("Stopped")
+    shell.expect(PROMPT)
+    shell.line("fg")
+    shell.line("")
+    shell.expect("back\r\n")
+    shell.key("\x1c")
+    shell.expect(PROMPT)
+    shell.line("exit 0")
+    shell.end()
+
+
+def test_text_in_every_script_goes_both_ways(shell):
+    shell.line("echo u''p; cat")
+    shell.expect("up\r\n")
+    shell.line("grüße 日本語 😀")
+    shell.expect("grüße 日本語 😀\r\n")
+    shell.expect("grüße 日本語 😀\r\n")
+    shell.key("\x04")
+    shell.expect(PROMPT)
+    shell.key("\x04")
+    assert shell.end() == 0
+
+
+def test_a_change_of_size_arrives(shell):
+    shell.child.setwinsize(33, 77)
+    shell.line("while [ \"$(stty size)\" != '33 77' ]; do sleep 0.1; done; echo res''ized")
+    shell.expect("resized")
+    shell.line("exit")
+    shell.end()
+
+
+def test_a_large_paste_arrives_whole(shell):
+    shell.line("stty -echo; echo u''p; cat > pasted; stty echo; wc -c < pasted; echo do''ne")
+    shell.expect("up\r\n")
+    line = "x" * 99 + "\n"
+    for _ in range(400):
+        shell.key(line)
+    shell.key("\x04")
+    shell.expect("40000")
+    shell.expect("done")
+    shell.line("exit")
+    shell.end()
+
+
+def test_the_terminal_is_restored_afterwards(sandbox):
+    local = Terminal(
+        ["/bin/bash", "--norc", "-i"], genvx_env(PS1="local> ", GENVX_TERMINAL="builtin")
+    )
+    local.expect("local> ")
+    local.line("stty -g > before")
+    local.expect("local> ")
+    local.line(" ".join(genvx_argv("remote", "activate", "-g", "1")))
+    local.expect(PROMPT)
+    local.line("exit")
+    local.expect("local> ")
+    local.line("stty -g > after; cmp before after && echo sa''me")
+    local.expect("same")
+    local.line("exit")
+    local.end()
+
+
+def test_killing_the_client_frees_the_devices(shell):
+    assert len(environments()) == 1
+    shell.child.kill(signal.SIGKILL)
+    until(lambda: not environments())
+
+
+def test_a_job_left_behind_keeps_its_devices_until_it_ends(shell):
+    shell.line("(setsid nohup sleep 600 >/dev/null 2>&1 & echo pid=$!.)")
+    pid = int(shell.match(r"pid=(\d+)\.")[1])
+    shell.line("exit")
+    shell.end()
+    assert [env["name"] for env in environments()] == ["mine"]
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not environments())
+
+
+def test_a_host_that_ends_the_connection_ends_the_shell(shell):
+    shell.line("echo pid=$PPID.")
+    pid = int(shell.match(r"pid=(\d+)\.")[1])
+    os.kill(pid, signal.SIGKILL)
+    assert shell.end() != 0
+    until(lambda: not environments())
+
+
+def test_activate_with_a_command_runs_it_in_the_terminal(sandbox):
+    terminal = Terminal(
+        genvx_argv(
+            "remote", "activate", "-g", "2", "--", "sh", "-c", "tty; echo $GENVX_DEVICES; exit 4"
+        ),
+        genvx_env(),
+    )
+    terminal.expect("/dev/pts/")
+    terminal.expect("0,1")
+    assert terminal.end() == 4
+
+
+@pytest.mark.parametrize("via", ["openssh", "builtin"])
+def test_a_host_that_was_taken_meanwhile_is_passed_over(make_sandbox, via):
+    """Both hosts look free to the snapshot; the first is taken before the shell is there."""
+    sandbox = make_sandbox("1", "1")
+    # As rivals do, but without having to be fast: the first host's far end takes the device before
+    # it answers.
+    agent = f"{sandbox.directory}/bin/genvx-agent"
+    with open(agent) as file:
+        text = file.read()
+    genvx = f"{sandbox.directory}/bin/genvx"
+    thief = (
+        'case "$GENVX_STATE_DIR" in *gpu-server-1*) if [ $# -eq 1 ]; then '
+        f"{genvx} run -g 1 -- sleep 600 >/dev/null 2>&1 & "
+        f"until {genvx} envs --csv --no-header | grep -q .; do sleep 0.1; done; fi;; esac\n"
+    )
+    with open(agent, "w") as file:
+        file.write(text.replace("#!/bin/sh\n", "#!/bin/sh\n" + thief))
+    terminal = Terminal(genvx_argv("remote", "activate", "-g", "1"), genvx_env(GENVX_TERMINAL=via))
+    assert "gpu-server-1" not in terminal.expect("(genvx) gpu-server-2 $ ")
+    terminal.line("exit")
+    assert terminal.end() == 0
+
+
+# Without a terminal
+
+
+def test_a_shell_without_a_terminal_reads_its_commands_from_stdin(sandbox):
+    answer = run_genvx(
+        "remote", "activate", "-g", "2", input="echo on $GENVX_DEVICES\nexit 3\n", stdin=None
+    )
+    assert (answer.stdout, answer.returncode) == ("on 0,1\n", 3)
+
+
+def test_streams_and_exit_codes_of_a_remote_command_are_its_own(sandbox):
+    answer = run_genvx(
+        "remote",
+        "run",
+        "-g",
+        "1",
+        "--",
+        "sh",
+        "-c",
+        "cat; echo no >&2; exit 7",
+        input="in",
+        stdin=None,
+    )
+    assert (answer.stdout, answer.stderr, answer.returncode) == ("in", "no\n", 7)
+
+
+def test_a_remote_command_ended_by_a_signal_has_the_shells_code(sandbox):
+    assert run_genvx("remote", "run", "--", "sh", "-c", "kill -9 $$").returncode == 137
+
+
+def test_words_and_names_survive_the_way_to_the_host(sandbox):
+    words = ["a b", "it's", 'say "x"', "$HOME;`id`!", "日本\t", "", "--help", "a\nb", "\\"]
+    answer = run_genvx("remote", "run", "-n", 'it\'s "ä" $(x)', "--", "printf", "<%s>", *words)
+    assert answer.stdout == "".join(f"<{word}>" for word in words)
+    answer = run_genvx(
+        "remote", "run", "-n", 'it\'s "ä" $(x)', "--", "printenv", "GENVX_ENVIRONMENT_NAME"
+    )
+    assert answer.stdout == 'it\'s "ä" $(x)\n'
+
+
+def test_a_large_output_arrives_whole_and_a_closed_pipe_ends_quietly(sandbox):
+    answer = run_genvx("remote", "run", "--", "head", "-c", "5000000", "/dev/zero")
+    assert len(answer.stdout) == 5_000_000
+    first = start_genvx("remote", "run", "--", "yes")
+    assert first.stdout is not None
+    assert first.stdout.readline() == "y\n"
+    first.stdout.close()
+    first.wait(timeout=20)
+    assert first.stderr is not None
+    assert "Traceback" not in first.stderr.read()
+    first.stderr.close()
+    until(lambda: not environments())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_signals_are_forwarded_to_the_remote_command(sandbox, number):
+    name = number.name.removeprefix("SIG")
+    script = f"trap 'echo got; exit 5' {name}; echo ready; while :; do sleep 0.1; done"
+    process = start_genvx("remote", "run", "-g", "1", "--", "sh", "-c", script)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    assert process.communicate(timeout=20)[0] == "got\n"
+    assert process.returncode == 5
+
+
+def test_a_second_ctrl_c_cuts_the_connection_and_the_host_ends_the_command(sandbox):
+    script = "trap '' INT; echo $$; while :; do sleep 0.1; done"
+    process = start_genvx("remote", "run", "-g", "1", "--", "sh", "-c", script)
+    assert process.stdout is not None
+    pid = int(process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    until(lambda: "ShdPnd:\t0000000000000000" in Path(f"/proc/{process.pid}/status").read_text())
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    until(lambda: not alive(pid))
+    until(lambda: not environments())
+    end(process)
+
+
+@pytest.mark.parametrize("stdin", ["open", "closed"])
+def test_killing_a_client_without_a_terminal_frees_the_devices(sandbox, stdin):
+    read, write = os.pipe()
+    process = start_genvx("remote", "run", "-g", "2", "--", "sleep", "600", stdin=read)
+    os.close(read)
+    if stdin == "closed":
+        os.close(write)
+    until(lambda: environments())
+    process.kill()
+    process.wait()
+    until(lambda: not environments())
+    end(process)
+    if stdin == "open":
+        os.close(write)
+
+
+def test_a_nohup_job_outlives_a_killed_client_and_is_shown(sandbox):
+    process = start_genvx(
+        "remote", "run", "-g", "1", "-n", "night", "--", "sh", "-c",
+        "setsid nohup sleep 600 >/dev/null 2>&1 & echo $!; sleep 600",
+    )  # fmt: skip
+    assert process.stdout is not None
+    pid = int(process.stdout.readline())
+    process.kill()
+    process.wait()
+    end(process)
+    until(lambda: run_genvx("remote", "devices", "--csv", "--no-header").stdout.count(",0\n") == 1)
+    assert [env["name"] for env in environments()] == ["night"]
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not environments())

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genvx.errors import InvalidHostfile, UnknownHost
+from genvx.fleet import hostfile
+from genvx.fleet.hostfile import HostSpec, find, load, parse, parse_names
+from tests.conftest import ROOT
+
+
+def names(text):
+    return [spec.name for spec in parse(text)]
+
+
+def test_every_form_of_a_host_is_read():
+    text = """
+# a comment
+
+gpu-server-1
+raz@gpu-server-2:2222   # behind a host too
+gpu[08-10].lab
+[2001:db8::7]:22
+fe80::1%eth0
+10.0.0.7  user=ubuntu  key=/k.pem  python=/opt/py/bin/python3  gpus=0,2-3  tags=a100,nvlink
+worker-1 slots=4 max_slots=8
+DOMAIN\\user@win
+"""
+    assert parse(text) == (
+        HostSpec("gpu-server-1", "gpu-server-1"),
+        HostSpec("gpu-server-2:2222", "gpu-server-2", user="raz", port=2222),
+        HostSpec("gpu08.lab", "gpu08.lab"),
+        HostSpec("gpu09.lab", "gpu09.lab"),
+        HostSpec("gpu10.lab", "gpu10.lab"),
+        HostSpec("[2001:db8::7]:22", "2001:db8::7", port=22),
+        HostSpec("fe80::1%eth0", "fe80::1%eth0"),
+        HostSpec(
+            "10.0.0.7",
+            "10.0.0.7",
+            user="ubuntu",
+            key="/k.pem",
+            python="/opt/py/bin/python3",
+            gpus=(0, 2, 3),
+            tags=("a100", "nvlink"),
+        ),
+        HostSpec("worker-1", "worker-1", slots=4),
+        HostSpec("win", "win", user="DOMAIN\\user"),
+    )
+
+
+def test_the_example_in_the_repository_uses_every_option_once():
+    specs = load(str(ROOT / "hostfile.example"))
+    text = (ROOT / "hostfile.example").read_text()
+    assert len(specs) > 5
+    for option in hostfile.OPTIONS:
+        assert f"{option}=" in text
+
+
+def test_ranges_multiply_and_lists_are_ranges():
+    assert names("r[1-2]n[1,3]") == ["r1n1", "r1n3", "r2n1", "r2n3"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a\nb c=1", "hostfile:2:3: no option 'c'"),
+        ("a prot=22", "did you mean port"),
+        ("a port=70000", "1 to 65535"),
+        ("a:0", "1 to 65535"),
+        ("a:x", "1 to 65535"),
+        ("a\na", "a is listed already, on line 1"),
+        ("-oProxyCommand=x", "not a host name"),
+        ("a;rm", "not a host name"),
+        ("$(id)", "not a host name"),
+        ("a b", "name=value"),
+        ("a user=-l", "not a user name"),
+        ("-x@a", "not a user name"),
+        ("a gpus=x", "gpus are indices"),
+        ("a gpus=3-1", "gpus are indices"),
+        ("a python=python3", "absolute path"),
+        ("a python=/x'y", "absolute path"),
+        ('a key="x', "a quote is not closed"),
+        ("a key=", "no usable value"),
+        ("a tags=a,,b", "tags are words"),
+        ("a user=x user=y", "given twice"),
+        ("a[1-99999999]", "not a range"),
+        ("a[5-1]", "not a range"),
+        ("[2001:db8::g]:22", "not an IPv6 address"),
+        ("a\x1b[31m", "not a host name"),
+        ("ä", "not a host name"),
+        ("# nothing\n\n", "names no host"),
+        ("a slots=many", "slots is a whole number"),
+    ],
+)
+def test_a_bad_line_names_its_place_and_shows_it_printably(text, words):
+    with pytest.raises(InvalidHostfile) as caught:
+        parse(text)
+    assert words in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_relative_paths_start_at_the_hostfile(tmp_path):
+    (tmp_path / "h").write_text('a key="my keys/k" ssh_config=cfg\n')
+    (spec,) = load(str(tmp_path / "h"))
+    assert (spec.key, spec.ssh_config) == (f"{tmp_path}/my keys/k", f"{tmp_path}/cfg")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"a\0b", b"", b"x" * (5 << 20)])
+def test_a_file_that_is_no_hostfile_is_one_line(tmp_path, content):
+    (tmp_path / "h").write_bytes(content)
+    with pytest.raises(InvalidHostfile) as caught:
+        load(str(tmp_path / "h"))
+    assert str(caught.value).isprintable()
+
+
+def test_a_missing_or_unreadable_file_is_invalid(tmp_path):
+    for path in (tmp_path / "nope", tmp_path):
+        with pytest.raises(InvalidHostfile, match="cannot read"):
+            load(str(path))
+
+
+def test_names_after_dash_h_are_read_like_lines():
+    specs = parse_names("a, raz@b:22,g[1-2,5],")
+    assert [s.name for s in specs] == ["a", "b:22", "g1", "g2", "g5"]
+    for wrong in ("", ",", "a,a", "a b", "-x"):
+        with pytest.raises(InvalidHostfile):
+            parse_names(wrong)
+
+
+def test_the_first_hostfile_that_exists_is_found(tmp_path):
+    (tmp_path / "second").touch()
+    places = [str(tmp_path / "first"), str(tmp_path / "second")]
+    assert find({}, places) == places[1]
+    assert find({"GENVX_HOSTFILE": "/x"}, places) == "/x"
+    with pytest.raises(UnknownHost, match="GENVX_HOSTFILE"):
+        find({}, places[:1])
+
+
+@given(st.text(max_size=80))
+def test_no_text_raises_anything_but_invalid_hostfile_and_names_are_safe(text):
+    try:
+        specs = parse(text)
+    except InvalidHostfile as error:
+        assert str(error).isprintable()
+    else:
+        for spec in specs:
+            assert not spec.address.startswith("-")
+            assert not set(spec.address) & set(" ;$`'\"\\|&<>()")
