@@ -83,6 +83,9 @@ class _Server:
             return self._fail(ProtocolError(str(error)))
         except OSError as error:
             return self._fail(AgentError(f"the far end failed: {printable(str(error), 300)}"))
+        except Exception as error:  # the door of the far end: a fault is a reply, not a traceback
+            fault = f"{type(error).__name__}: {printable(str(error), 300)}"
+            return self._fail(AgentError(f"a fault of genvx {__version__} there: {fault}"))
 
     def _reply(self, value: Any) -> None:
         self._send(Reply(value=value))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import signal
 import threading
-from types import FrameType
+from typing import TYPE_CHECKING
 
 from genvx.errors import GenvxError
-from genvx.fleet.remote import RemoteCommand
-from genvx.fleet.ssh import SSHHost
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from genvx.fleet.remote import RemoteCommand
+    from genvx.fleet.ssh import SSHHost
 
 _FORWARDED = (
     signal.SIGINT,

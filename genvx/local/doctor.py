@@ -63,12 +63,13 @@ def _filelock() -> Iterator[Finding]:
             "acquires work without it; many at once are slower",
         )
         return
-    found = tuple(int(part) for part in filelock.__version__.split(".")[:3] if part.isdigit())
+    version = str(getattr(filelock, "__version__", "0"))
+    found = tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
     if found < (4, 2, 1):
         yield Finding(
             "filelock",
             ERROR,
-            f"{filelock.__version__} has CVE-2026-112909",
+            f"{version} is older than 4.2.1, which closes CVE-2026-112909",
             "pip install 'filelock>=4.2.1,<5'",
         )
 

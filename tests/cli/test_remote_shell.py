@@ -55,6 +55,7 @@ def test_keys_belong_to_the_far_end(shell):
     shell.expect("Stopped")
     shell.expect(PROMPT)
     shell.line("fg")
+    shell.expect("read x'\r\n")
     shell.line("")
     shell.expect("back\r\n")
     shell.key("\x1c")

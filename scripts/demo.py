@@ -1,0 +1,155 @@
+"""The quick start, played: `scripts/demo`, and the transcripts of the docs, come from here."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+
+PATIENCE = 60.0
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\r")
+
+
+class Screen:
+    """A program in a terminal; shows what it prints, and waits for its prompts."""
+
+    def __init__(self, argv: list[str]) -> None:
+        self.pid, self.master = pty.fork()
+        if self.pid == 0:
+            os.execvp(argv[0], argv)
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+        self._unseen = ""
+
+    def _read(self, end: float) -> bool:
+        if not select.select([self.master], [], [], max(0.0, end - time.monotonic()))[0]:
+            raise SystemExit(f"the demo waited {PATIENCE:g} s in vain; so far: {self._unseen!r}")
+        try:
+            data = os.read(self.master, 65536)
+        except OSError:
+            return False
+        self._unseen += _ESCAPES.sub("", data.decode("utf-8", "replace"))
+        return bool(data)
+
+    def until(self, text: str) -> str:
+        """What was printed up to and with `text`."""
+        end = time.monotonic() + PATIENCE
+        while text not in self._unseen:
+            if not self._read(end):
+                raise SystemExit(f"the demo did not see {text!r}, but {self._unseen!r}")
+        at = self._unseen.index(text) + len(text)
+        seen, self._unseen = self._unseen[:at], self._unseen[at:]
+        return seen
+
+    def type(self, line: str) -> None:
+        os.write(self.master, line.encode() + b"\n")
+
+    def rest(self) -> str:
+        """What is printed until the program ends."""
+        end = time.monotonic() + PATIENCE
+        while self._read(end):
+            pass
+        os.waitpid(self.pid, 0)
+        os.close(self.master)
+        return self._unseen
+
+
+def say(text: str = "") -> None:
+    print(text, flush=True)
+
+
+def run(command: str) -> None:
+    """Show a command, run it, show what it prints."""
+    say(f"$ {command}")
+    answer = subprocess.run(command, shell=True, stdin=subprocess.DEVNULL, text=True, check=False,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    say(answer.stdout.rstrip("\n"))
+    say()
+
+
+def shell(command: str, prompt: str, lines: list[str]) -> None:
+    """Show a command that opens a shell, open it, and type lines at its prompt."""
+    say(f"$ {command}")
+    screen = Screen(command.split())
+    shown = screen.until(prompt)
+    for line in lines:
+        screen.type(line)
+        if line == "exit":
+            break
+        shown += screen.until(prompt)
+    shown += screen.rest()
+    say(shown.rstrip("\n"))
+    say()
+
+
+def main() -> None:
+    directory = tempfile.mkdtemp(prefix="genvx-demo-", dir="/var/tmp")
+    os.chdir(directory)
+    sandbox = os.path.join(directory, "sandbox")
+    os.environ["GENVX_SANDBOX"] = sandbox
+    for name in ("GENVX_HOSTFILE", "GENVX_STATE_DIR", "GENVX_SIMULATE", "CUDA_VISIBLE_DEVICES"):
+        os.environ.pop(name, None)
+    subprocess.run([sys.executable, "-m", "genvx", "sandbox", "up", "--gpus", "1,2"], check=True,
+                   stdout=subprocess.DEVNULL)
+    os.environ["GENVX_SSH_CONFIG"] = f"{sandbox}/ssh_config"
+    try:
+        play(sandbox)
+    finally:
+        subprocess.run([sys.executable, "-m", "genvx", "sandbox", "down"], check=True,
+                       stdout=subprocess.DEVNULL)
+        os.chdir("/")
+        shutil.rmtree(directory)
+
+
+def play(sandbox: str) -> None:
+    say("# Two machines, gpu-server-1 with one GPU and gpu-server-2 with two (here: simulated ones")
+    say("# behind real SSH on this machine). A hostfile names them:")
+    say()
+    with open("hostfile.txt", "w") as file:
+        file.write("gpu-server-1\ngpu-server-2\n")
+    run("cat hostfile.txt")
+    run("genvx remote --hostfile hostfile.txt devices")
+    say("# Somebody logs in to gpu-server-2 and activates an environment there:")
+    say()
+    ssh = shutil.which("ssh")
+    other = Screen([ssh, "-F", f"{sandbox}/ssh_config", "gpu-server-2"]) if ssh else None
+    if other is None:
+        # No OpenSSH here: the same shell by way of genvx itself.
+        other = Screen(["genvx", "remote", "-H", "gpu-server-2", "activate"])
+    say("$ ssh gpu-server-2")
+    other.until("$ ")
+    other.type("genvx activate --name my-env --gpus 1")
+    say("$ " + other.until("(genvx) $ ").strip())
+    say()
+    say("# Back here, it is seen:")
+    say()
+    run("genvx remote --hostfile hostfile.txt envs")
+    say("# One GPU is free on each. A shell with one:")
+    say()
+    shell("genvx remote --hostfile hostfile.txt activate --gpus 1", "(genvx) gpu-server-1 $ ",
+          ["genvx status", "exit"])
+    say("# Two on one machine are not to be had now:")
+    say()
+    run("genvx remote --hostfile hostfile.txt activate --gpus 2")
+    say("# The environment on gpu-server-2 ends, and there they are:")
+    say()
+    other.type("genvx deactivate")
+    say("(genvx) $ genvx deactivate")
+    say()
+    other.until("$ ")
+    other.type("exit")
+    other.rest()
+    shell("genvx remote --hostfile hostfile.txt activate --gpus 2", "(genvx) gpu-server-2 $ ",
+          ["echo $GENVX_DEVICES", "exit"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+# Sourced by the other scripts: finds a Python, makes .venv beside them, and installs genvx there.
+#
+#   environment demo      what the package needs
+#   environment test      also what its tests and checks need
+#
+# Nothing outside .venv is touched. A second run installs nothing.
+
+die() { printf '%s\n' "$*" >&2; exit 1; }
+
+find_python() {
+    local candidate
+    for candidate in python3.11 python3.12 python3.13 python3.14 python3 python; do
+        if command -v "$candidate" >/dev/null 2>&1 && "$candidate" -c '
+import sys
+import ensurepip, venv
+sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    die "genvx needs Python 3.11 or newer, with venv and pip; none was found"
+}
+
+environment() {
+    local kind=$1 python stamp wanted
+    root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+    venv=$root/.venv
+    stamp=$venv/installed-$kind
+    wanted=$(cksum "$root/setup.cfg" "$root/pyproject.toml")
+    if [ ! -x "$venv/bin/python" ]; then
+        python=$(find_python) || exit 1
+        "$python" -m venv "$venv" || die "cannot make a virtual environment in $venv"
+    fi
+    if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+        local extra=""
+        [ "$kind" = test ] && extra="[dev]"
+        printf 'Installing into %s ...\n' "${venv#"$root"/}" >&2
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+            --editable "$root$extra" >&2 || die "cannot install what genvx needs"
+        printf '%s\n' "$wanted" >"$stamp"
+    fi
+    PATH=$venv/bin:$PATH
+}

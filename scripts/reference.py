@@ -1,0 +1,127 @@
+"""Writes what the docs say from the code: `scripts/reference.py`; with --check, says whether it is current.
+
+    docs/reference/commands.md     every command, option and help text
+    docs/reference/errors.md       the tree of exceptions and the exit codes
+    README.md, docs/tutorial.md    the transcript of scripts/demo, with --transcript
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+_HEAD = "<!-- Written by scripts/reference.py from the code. Edit the code, then run it. -->\n"
+
+
+def commands() -> str:
+    from genvx.cli.app import root
+
+    parts = [_HEAD, "\n# Commands\n"]
+
+    def visit(command: Any, path: str, parent: Any = None) -> None:
+        # The help text wraps at the width that the context has, whatever terminal this runs in.
+        context = command.context_class(
+            command, info_name=path, parent=parent, terminal_width=96, max_content_width=96
+        )
+        text = command.get_help(context).rstrip()
+        parts.append(f"\n## {path}\n\n```\n{text}\n```\n")
+        for name in getattr(command, "commands", {}):
+            visit(command.commands[name], f"{path} {name}")
+
+    with contextlib.redirect_stderr(io.StringIO()):
+        visit(root(), "genvx")
+    return "".join(parts)
+
+
+def errors() -> str:
+    import genvx.errors as module
+
+    tree = inspect.getdoc(module) or ""
+    start = tree.index("GenvxError")
+    end = tree.index("\n\n", start)
+    lines = [
+        _HEAD,
+        "\n# Errors and exit codes\n\n",
+        "Each error is one clear line on stderr; none is a traceback. In Python it is an exception ",
+        "of `genvx.errors`; the number is the exit code of the command line.\n\n",
+        f"```\n{tree[start:end]}\n```\n\n",
+        "| exit code | means |\n|---|---|\n",
+        "| 0 | done |\n",
+        "| 1 | a fault of genvx |\n",
+        "| 2 | wrong usage or input; nothing has happened |\n",
+        "| 3 | no room |\n",
+        "| 4 | a host failed (what the others said is still shown), or `doctor` found something |\n",
+        "| 5 | not yours |\n",
+        "| 6 | the state directory is unsafe, full or read-only |\n",
+        "| 130 | interrupted |\n",
+        "| other | `run`, `activate`: the command's or the shell's own; 128 + n for signal n |\n",
+    ]
+    for name in module.__all__:
+        value = getattr(module, name)
+        if inspect.isclass(value):
+            text = " ".join((inspect.getdoc(value) or "").split())
+            lines.append(f"\n**`{name}`** (exit code {value.exit_code}) {text}\n")
+    return "".join(lines)
+
+
+PAGES = {
+    ROOT / "docs/reference/commands.md": commands,
+    ROOT / "docs/reference/errors.md": errors,
+}
+
+# Transcripts
+
+_BLOCK = re.compile(r"(<!-- transcript: scripts/demo -->\n```console\n)(.*?)(\n```)", re.DOTALL)
+TRANSCRIPTS = [ROOT / "README.md", ROOT / "docs/tutorial.md"]
+
+
+def play() -> str:
+    """What scripts/demo prints, less the names of this machine's user."""
+    answer = subprocess.run(
+        [sys.executable, str(ROOT / "scripts/demo.py")],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return re.sub(r"\b[\w.-]+\(\d+\)", "raz(1003)", answer.stdout).strip()
+
+
+def transcripts_of(path: Path) -> list[str]:
+    return [match[2] for match in _BLOCK.finditer(path.read_text())]
+
+
+def normalized(transcript: str) -> str:
+    """A transcript without what differs between two runs: ids, ages and the padding that follows them."""
+    text = re.sub(r"\b[0-9a-f]{8}\b", "ID", transcript)
+    text = re.sub(r"\d+ seconds? ago", "AGE", text)
+    return "\n".join(" ".join(line.split()) for line in text.strip().split("\n"))
+
+
+def main() -> int:
+    if "--transcript" in sys.argv:
+        text = play()
+        for path in TRANSCRIPTS:
+            path.write_text(_BLOCK.sub(lambda m: m[1] + text + m[3], path.read_text()))
+        return 0
+    stale = []
+    for path, make in PAGES.items():
+        content = make()
+        if "--check" not in sys.argv:
+            path.write_text(content)
+        elif not path.exists() or path.read_text() != content:
+            stale.append(str(path.relative_to(ROOT)))
+    for name in stale:
+        print(f"{name} is not what the code says; run scripts/reference.py")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+"""The far end as a process: one call in, one reply out, on every Python that hosts have."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+
+import pytest
+
+from genvx.core import codec
+from genvx.core.protocol import Call, ReplyReader
+from genvx.errors import AgentError, GenvxError, InvalidInput, ProtocolError
+from tests.capabilities import old_pythons
+from tests.conftest import ROOT
+
+FAR_ROOMS = ["errors.py", "_version.py", "__init__.py", "core", "local", "agent"]
+
+
+def run_agent(call, *, python=sys.executable, stdin=b"", path=str(ROOT), words=(), **env):
+    return subprocess.run(
+        [python, "-W", "ignore", "-m", "genvx.agent", *words],
+        input=(call.to_bytes() if call else b"") + stdin,
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": path, **env},
+        timeout=30,
+    )
+
+
+def reply_of(answer, token="aabb"):
+    reader = ReplyReader(token)
+    reply = reader.feed(answer.stdout)
+    assert reply is not None, answer
+    return reply, reader.rest
+
+
+def ask(operation, **arguments):
+    return reply_of(run_agent(Call(operation, "aabb", arguments)))[0].result()
+
+
+def test_a_snapshot_is_asked_and_answered(state):
+    assert len(codec.snapshot_from_plain(ask("snapshot")).devices) == 2
+
+
+def test_a_command_gets_what_follows_the_call_on_stdin_and_its_output_follows_the_reply(state):
+    call = Call(
+        "run",
+        "aabb",
+        {
+            "requirements": {"gpus": 1, "memory": None},
+            "name": "x",
+            "argv": ["sh", "-c", "cat; exit 3"],
+        },
+    )
+    answer = run_agent(call, stdin=b"the rest\0\xff")
+    reply, rest = reply_of(answer)
+    assert codec.grant_from_plain(reply.result()).name == "x"
+    assert (rest, answer.returncode) == (b"the rest\0\xff", 3)
+
+
+def test_what_a_library_prints_does_not_get_into_the_reply(state, tmp_path):
+    (tmp_path / "filelock.py").write_text("print('noise from a library')\n")
+    call = Call("doctor", "aabb")
+    answer = run_agent(call, path=f"{tmp_path}:{ROOT}")
+    assert b"noise" not in answer.stdout
+    assert b"noise" in answer.stderr
+    reply_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (Call("dance", "aabb"), AgentError, "no operation 'dance'"),
+        (Call("snapshot", "aabb", protocol=99), AgentError, "speaks protocol 1"),
+        (Call("release", "aabb"), ProtocolError, "has no environment"),
+        (Call("run", "aabb", {"argv": []}), InvalidInput, "at least one word"),
+        (Call("run", "aabb", {"argv": ["a\0b"]}), InvalidInput, "NUL"),
+        (Call("run", "aabb", {"argv": ["no-such-program"]}), InvalidInput, "command not found"),
+        (
+            Call("hold", "aabb", {"requirements": {"gpus": -1}, "name": "", "command": ""}),
+            ProtocolError,
+            "impossible gpus",
+        ),
+        (
+            Call("signal", "aabb", {"environment": "abcd", "signal": "KILL"}),
+            InvalidInput,
+            "not a signal",
+        ),
+        (Call("refusal", "aabb", {"token": "../../x"}), ProtocolError, "impossible token"),
+    ],
+)
+def test_a_bad_call_is_an_error_by_its_name(state, call, error, words):
+    reply, _ = reply_of(run_agent(call))
+    with pytest.raises(GenvxError, match=words) as caught:
+        reply.result()
+    assert type(caught.value) is error
+
+
+@pytest.mark.parametrize("stdin", [b"", b"ls -l\n", b"GENVX-CALL 3\nabc"])
+def test_without_a_call_it_says_so_and_no_traceback(state, stdin):
+    answer = run_agent(None, stdin=stdin)
+    assert answer.returncode == 4
+    assert answer.stderr.count(b"\n") == 1
+    assert answer.stdout == b""
+
+
+def test_a_shell_that_is_refused_exits_75_and_its_reason_is_collected_once(state):
+    call = Call(
+        "shell",
+        "aabb",
+        {"requirements": {"gpus": 9, "memory": None}, "name": "", "prompt": "", "argv": ["true"]},
+    )
+    answer = run_agent(None, words=[call.to_word()])
+    assert (answer.returncode, answer.stdout) == (75, b"")
+    refusal = ask("refusal", token="aabb")
+    assert refusal["error"] == "NoCapacity"
+    assert "9 GPUs wanted" in refusal["message"]
+    assert ask("refusal", token="aabb") is None
+
+
+def test_a_hold_lasts_until_its_stdin_ends(state):
+    call = Call("hold", "aabb", {"requirements": {"gpus": 2}, "name": "h", "command": ""})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "genvx.agent"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    process.stdin.write(call.to_bytes())
+    process.stdin.flush()
+    reader = ReplyReader("aabb")
+    while reader.feed(os.read(process.stdout.fileno(), 65536)) is None:
+        pass
+    assert len(codec.snapshot_from_plain(ask("snapshot")).available) == 0
+    process.communicate()
+    assert process.returncode == 0
+    assert len(codec.snapshot_from_plain(ask("snapshot")).available) == 2
+
+
+def test_the_agent_imports_none_of_the_clients_libraries(state):
+    code = (
+        "import sys\n"
+        "import genvx.agent.serve\n"
+        "heavy = {'fabric', 'paramiko', 'typer', 'click', 'tabulate', 'pydantic', 'filelock',"
+        " 'pynvml', 'asyncio', 'genvx.fleet', 'genvx.cli'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert answer.stdout == "[]\n", answer.stderr
+
+
+def _far_files():
+    for name in FAR_ROOMS:
+        path = ROOT / "genvx" / name
+        yield from [path] if path.is_file() else sorted(path.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", list(_far_files()), ids=lambda p: str(p.relative_to(ROOT)))
+def test_what_runs_on_hosts_parses_on_python_3_9(path):
+    ast.parse(path.read_text(), feature_version=(3, 9))
+
+
+@pytest.mark.needs("pythons")
+@pytest.mark.parametrize("python", old_pythons() or ["none"], ids=os.path.basename)
+def test_the_agent_answers_and_leases_on_every_python_from_3_9(state, python, tmp_path):
+    # Without our libraries: as on a host whose Python cannot import filelock.
+    (tmp_path / "genvx").symlink_to(ROOT / "genvx")
+    call = Call(
+        "run",
+        "aabb",
+        {"requirements": {"gpus": 2}, "name": "old", "argv": ["sh", "-c", "echo $GENVX_DEVICES"]},
+    )
+    answer = run_agent(call, python=python, path=str(tmp_path))
+    reply, rest = reply_of(answer)
+    assert codec.grant_from_plain(reply.result()).name == "old"
+    assert (rest, answer.returncode, answer.stderr) == (b"0,1\n", 0, b"")
+    doctor = reply_of(run_agent(Call("doctor", "aabb"), python=python, path=str(tmp_path)))[
+        0
+    ].result()
+    assert any(f["check"] == "filelock" and f["severity"] == "warning" for f in doctor)

@@ -1,0 +1,208 @@
+"""Bad input gets one clear line, the right exit code, no traceback, and no control
+character; nothing happens.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from tests.conftest import run_genvx
+from tests.helpers import Terminal, genvx_argv, genvx_env, until
+from tests.servers import misbehaving, silent
+
+
+def one_line(answer, code):
+    assert answer.returncode == code, (answer.stdout, answer.stderr)
+    assert answer.stdout == ""
+    assert answer.stderr.count("\n") == 1
+    assert answer.stderr[:-1].isprintable()
+    return answer.stderr
+
+
+@pytest.mark.parametrize("verb", ["run", "activate"])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--gpus", "-1"], "--gpus is a whole number"),
+        (["--gpus", "1.5"], "--gpus is a whole number"),
+        (["--gpus", "99999"], "--gpus is a whole number"),
+        (["--gpus", "; rm -rf /"], "--gpus is a whole number"),
+        (["--gpus", ""], "--gpus is a whole number"),
+        (["--gpus", "\x1b[31m"], "\\x1b[31m"),
+        (["--gpu-memory", "40"], "no unit"),
+        (["--gpu-memory", "-40G"], "not a size"),
+        (["--gpu-memory", "0G"], "out of range"),
+        (["--gpu-memory", "9999999T"], "out of range"),
+        (["--name", "a\nb"], "printable"),
+        (["--name", "\x1b]0;pwned\x07"], "printable"),
+        (["--name", " a"], "space"),
+        (["--name", "x" * 200], "128"),
+        (["--no-such-option"], "No such option"),
+    ],
+)
+def test_bad_requests(state, verb, arguments, words):
+    assert words in one_line(run_genvx(verb, *arguments, "--", "true"), 2)
+    assert not state.exists() or not list(state.rglob("*.lease"))
+
+
+def test_a_name_with_quotes_and_commands_is_only_a_name(state, tmp_path):
+    name = "'; touch pwned; $(touch pwned) `touch pwned` \" | & > pwned"
+    answer = run_genvx("run", "-n", name, "--", "printenv", "GENVX_ENVIRONMENT_NAME")
+    assert answer.stdout == name + "\n"
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["frobnicate"], "No such command"),
+        (["remote"], "Missing command"),
+        (["devices", "extra"], "unexpected extra argument"),
+        (["release"], "Missing argument"),
+        (["run", "--gpus"], "requires an argument"),
+        (["release", "nope"], "no active environment 'nope' here"),
+        (["release", "\x1b[2J"], "\\x1b[2J"),
+        (["run"], "no command to run"),
+        (["completion", "cmd"], "completion is for"),
+        (["deactivate"], "no environment is active"),
+        (["devices", "--interval", "0"], "0.2"),
+        (["sandbox", "up", "--gpus", "x"], "not a number of GPUs"),
+        (["sandbox", "up", "--gpus", "-1"], "not a number of GPUs"),
+        (["sandbox", "up", "--server", "iis"], "openssh or embedded"),
+        (["sandbox", "down", "--dir", "/var/tmp/genvx-no-such"], "no sandbox is up"),
+        (["sandbox", "up", "--dir", "/var/tmp/a b"], "no spaces"),
+    ],
+)
+def test_bad_usage(state, arguments, words):
+    assert words in one_line(run_genvx(*arguments), 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "GENVX_HOSTFILE"),
+        (["-f", "no-such-file"], "cannot read the hostfile"),
+        (["-H", "a;b"], "not a host name"),
+        (["-H", ""], "names no host"),
+        (["-H", "-oProxyCommand=touch pwned"], "not a host name"),
+        (["-H", "a", "-f", "b"], "not both"),
+        (["-H", "a", "-t", "0"], "duration"),
+        (["-H", "a", "-t", "soon"], "duration"),
+        (["-H", "a", "-l", "-x"], "not a user name"),
+        (["-H", "a", "--fanout", "0"], "fanout"),
+    ],
+)
+def test_bad_hosts(state, tmp_path, arguments, words):
+    assert words in one_line(run_genvx("remote", *arguments, "devices"), 2)
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_a_bad_hostfile_line_is_named(state, tmp_path):
+    (tmp_path / "h").write_text("good\nbad\x1b[31m host\n")
+    line = one_line(run_genvx("remote", "-f", "h", "devices"), 2)
+    assert "h:2:" in line
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "-1xA", "2xA100", "2xA100-80", "9999xA100-80GB", "2xA100-80GB;id", ","]
+)
+def test_a_bad_simulation_is_named(state, monkeypatch, text):
+    monkeypatch.setenv("GENVX_SIMULATE", text)
+    assert "GENVX_SIMULATE" in one_line(run_genvx("devices"), 2)
+
+
+def test_an_ssh_config_that_ssh_refuses_is_that_hosts_failure(state, tmp_path, monkeypatch):
+    (tmp_path / "cfg").write_text("Nonsense yes\n")
+    monkeypatch.setenv("GENVX_SSH_CONFIG", str(tmp_path / "cfg"))
+    answer = run_genvx("remote", "-H", "a", "devices", "--no-header", "--no-summary")
+    assert "a: config: ssh refuses its configuration" in one_line(answer, 4)
+
+
+@pytest.mark.needs("openssh")
+def test_one_good_one_refusing_and_one_silent_host(sandbox, tmp_path):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        closed = listener.getsockname()[1]
+    with misbehaving(silent) as port:
+        hosts = f"127.0.0.1:{closed},gpu-server-2,127.0.0.1:{port}"
+        answer = run_genvx("remote", "-H", hosts, "-t", "2", "devices", timeout=10)
+    assert answer.returncode == 4
+    assert answer.stdout.splitlines()[1].split() == ["gpu-server-2", "2", "2"]
+    assert answer.stdout.splitlines()[-1] == "Total 2 devices with 2 available on 1 hosts"
+    assert [line.split(": ")[:2] for line in answer.stderr.splitlines()] == [
+        [f"127.0.0.1:{closed}", "refused"],
+        [f"127.0.0.1:{port}", "timeout"],
+    ]
+
+
+@pytest.mark.needs("openssh")
+def test_quiet_and_exit_on_error(sandbox):
+    hosts = ["-H", "no-such.invalid,gpu-server-1"]
+    quiet = run_genvx("remote", *hosts, "-q", "devices")
+    assert (quiet.returncode, quiet.stderr) == (4, "")
+    strict = run_genvx("remote", "-H", "no-such.invalid", "-e", "devices")
+    assert "no-such.invalid" in one_line(strict, 4)
+
+
+def test_no_room_locally_is_one_line(state):
+    assert "3 GPUs wanted, 2 of 2 available" in one_line(run_genvx("run", "-g", "3", "true"), 3)
+
+
+@pytest.mark.needs("uids")
+def test_somebody_elses_environment_cannot_be_released(world, shared_state, monkeypatch):
+    from tests.capabilities import USER_A, USER_B
+    from tests.local.test_hostile_users import TAKE
+
+    env = {"GENVX_STATE_DIR": str(shared_state), "GENVX_SIMULATE": "1xA100-80GB"}
+    holder = world.start(USER_A, TAKE.format(count=1, name="theirs"), **env)
+    assert holder.stdout.readline()
+    code = (
+        "import sys\nfrom genvx.errors import GenvxError\nfrom genvx.local.host import LocalHost\n"
+        "try: LocalHost().release('theirs')\n"
+        "except GenvxError as e: print(e); sys.exit(e.exit_code)"
+    )
+    answer = world.run(USER_B, code, **env)
+    assert answer.returncode == 5
+    assert "belongs to" in answer.stdout
+    holder.kill()
+    holder.communicate()
+
+
+def test_ctrl_c_ends_a_waiting_question_with_130(state):
+    with misbehaving(silent) as port:
+        terminal = Terminal(
+            genvx_argv("remote", "-H", f"127.0.0.1:{port},127.0.0.2:{port}", "-t", "50", "devices"),
+            genvx_env(),
+        )
+        until(lambda: len(os.listdir(f"/proc/{terminal.child.pid}/task")) > 1)
+        terminal.key("\x03")
+        assert terminal.end() == 130
+        assert "Traceback" not in terminal.child.before
+
+
+def test_a_pipe_that_is_closed_is_no_error(state):
+    command = " ".join(genvx_argv("devices", "--json")) + " | head -c 1"
+    answer = subprocess.run(["sh", "-c", command], env=genvx_env(), capture_output=True, text=True)
+    assert (answer.stdout, answer.stderr) == ("{", "")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["remote", "--help"], [], ["-h"]])
+def test_help_fits_a_screen(state, arguments):
+    answer = run_genvx(*arguments)
+    assert answer.returncode == 0
+    assert answer.stdout.count("\n") <= 40
+    assert max(map(len, answer.stdout.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    "verb", ["devices", "envs", "activate", "run", "status", "release", "doctor"]
+)
+def test_every_verb_has_help_with_an_example(state, verb):
+    for arguments in ([verb], ["remote", verb]):
+        answer = run_genvx(*arguments, "--help")
+        assert answer.returncode == 0
+        assert "Example: genvx" in answer.stdout

@@ -1,0 +1,92 @@
+"""--json of every verb is what docs/reference/schema.json says."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+
+from tests.conftest import ROOT, run_genvx
+from tests.helpers import end, genvx_argv, start_genvx, until
+from tests.local.test_nvml import libraries  # noqa: F401  (a fixture)
+
+SCHEMA = json.loads((ROOT / "docs/reference/schema.json").read_text())
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+
+def checked(answer, code=0):
+    """The document that was printed, once it is what the schema says."""
+    assert answer.returncode == code, answer.stderr
+    document = json.loads(answer.stdout)
+    VALIDATOR.validate(document)
+    return document
+
+
+def test_the_schema_is_a_schema_and_bites():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    with pytest.raises(jsonschema.ValidationError):
+        VALIDATOR.validate(
+            {"schema": "genvx/1", "verb": "devices", "hosts": [{"host": "a", "ok": True}]}
+        )
+
+
+@pytest.mark.parametrize("verb", ["devices", "envs", "status", "doctor", "version"])
+def test_a_local_verb_prints_what_the_schema_says(state, verb):
+    assert checked(run_genvx(verb, "--json"))["verb"] == verb
+
+
+@pytest.mark.parametrize("verb", ["devices", "envs", "status"])
+def test_inside_an_environment_too(state, verb):
+    inside = run_genvx("run", "-g", "1", "-n", "ä 'x'", "--", *genvx_argv(verb, "--json"))
+    document = checked(inside)
+    if verb == "status":
+        assert document["hosts"][0]["current"]["name"] == "ä 'x'"
+
+
+def test_without_a_driver_too(cli, state, monkeypatch):
+    monkeypatch.delenv("GENVX_SIMULATE")
+    assert checked(run_genvx("devices", "--json"))["hosts"][0]["driver"]["error"]
+    checked(run_genvx("doctor", "--json"), 4)
+
+
+@pytest.mark.needs("cc")
+def test_with_everything_that_nvml_tells_too(libraries, state, monkeypatch):  # noqa: F811
+    monkeypatch.delenv("GENVX_SIMULATE")
+    env = {
+        "LD_LIBRARY_PATH": libraries["new"],
+        "NVML_STANDIN": "count=3 compute=0:1:5 graphics=0:2:-1 mig=1:2 fail=nvmlDeviceGetName:2:15",
+    }
+    document = checked(run_genvx("devices", "--json", env=env))
+    states = [device["state"] for device in document["hosts"][0]["devices"]]
+    assert states == ["busy", "free", "free", "lost"]
+
+
+@pytest.mark.needs("openssh")
+def test_remote_verbs_with_good_and_bad_hosts_print_what_the_schema_says(sandbox):
+    for verb in ("devices", "envs", "status", "doctor"):
+        document = checked(
+            run_genvx("remote", "-H", "gpu-server-1,no-such.invalid", verb, "--json"), 4
+        )
+        assert [host["ok"] for host in document["hosts"]] == [True, False]
+        assert document["hosts"][1]["error"]["kind"] == "dns"
+
+
+@pytest.mark.needs("openssh")
+def test_release_prints_what_was_released(sandbox):
+    process = start_genvx("remote", "run", "-g", "2", "-n", "x", "--", "sleep", "600")
+    until(lambda: " x" in run_genvx("remote", "envs").stdout)
+    document = checked(run_genvx("remote", "release", "x", "--json"))
+    assert document["hosts"][0]["host"] == "gpu-server-2"
+    assert len(document["hosts"][0]["released"]["devices"]) == 2
+    end(process)
+
+
+def test_the_sandbox_tells_where_it_is(short_tmp):
+    directory = str(short_tmp / "s")
+    checked(run_genvx("sandbox", "status", "--dir", directory, "--json"))
+    up = checked(run_genvx("sandbox", "up", "--gpus", "1,0", "--dir", directory, "--json"))
+    status = checked(run_genvx("sandbox", "status", "--dir", directory, "--json"))
+    assert up == status
+    assert [host["running"] for host in status["hosts"]] == [True, True]
+    assert run_genvx("sandbox", "down", "--dir", directory).returncode == 0

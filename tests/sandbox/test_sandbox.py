@@ -1,0 +1,141 @@
+"""A pretend fleet comes up, is used, and leaves nothing; on OpenSSH's server and on the
+embedded one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from genvx.errors import InvalidInput, StateError
+from genvx.sandbox import processes
+from genvx.sandbox import sandbox as rooms
+from tests.conftest import run_genvx
+from tests.helpers import Terminal, alive, end, genvx_argv, genvx_env, start_genvx, until
+
+SERVERS = [pytest.param("openssh", marks=pytest.mark.needs("openssh")), "embedded"]
+
+
+@pytest.fixture(params=SERVERS)
+def server(request):
+    return request.param
+
+
+def test_its_hosts_answer_with_their_simulated_devices(make_sandbox, server):
+    make_sandbox("1", "2xH100-80GB", "0", server=server)
+    answer = run_genvx("remote", "devices", "-v", "--csv")
+    assert [line.split(",")[:3] for line in answer.stdout.splitlines()[1:]] == [
+        ["gpu-server-1", "0", "A100-80GB (simulated)"],
+        ["gpu-server-2", "0", "H100-80GB (simulated)"],
+        ["gpu-server-2", "1", "H100-80GB (simulated)"],
+    ]
+
+
+def test_devices_of_different_hosts_have_different_uuids(make_sandbox):
+    make_sandbox("2", "2", server="embedded")
+    out = run_genvx("remote", "run", "-g", "2", "--", "printenv", "CUDA_VISIBLE_DEVICES").stdout
+    first = start_genvx(
+        "remote", "run", "-g", "2", "--", "sh", "-c", "echo $CUDA_VISIBLE_DEVICES; cat", stdin=-1
+    )
+    assert first.stdout is not None
+    assert first.stdout.readline() == out
+    second = run_genvx("remote", "run", "-g", "2", "--", "printenv", "CUDA_VISIBLE_DEVICES").stdout
+    first.communicate("")
+    assert not set(out.strip().split(",")) & set(second.strip().split(","))
+
+
+def test_going_down_leaves_no_process_and_no_file(make_sandbox, server, short_tmp):
+    sandbox = make_sandbox("1", server=server)
+    client = start_genvx(
+        "remote", "run", "-g", "1", "--", "sh", "-c",
+        "setsid nohup sleep 600 >/dev/null 2>&1 & echo $!; sleep 600",
+    )  # fmt: skip
+    assert client.stdout is not None
+    job = int(client.stdout.readline())
+    members = processes.of_sandbox(sandbox.servers, sandbox.directory)
+    assert job in {member.pid for member in members}
+    assert rooms.down(sandbox.directory)
+    assert not any(processes.alive(member) for member in members)
+    assert not alive(job)
+    assert not os.path.exists(sandbox.directory)
+    assert not rooms.down(sandbox.directory)
+    end(client)
+
+
+def test_nothing_of_the_users_ssh_is_read_or_changed(make_sandbox, server, short_tmp, monkeypatch):
+    home = short_tmp / "home"
+    (home / ".ssh").mkdir(parents=True)
+    (home / ".ssh" / "config").write_text("this is not a config\n")
+    monkeypatch.setenv("HOME", str(home))
+    make_sandbox("1", server=server)
+    assert run_genvx("remote", "devices").returncode == 0
+    assert [p.name for p in (home / ".ssh").iterdir()] == ["config"]
+
+
+def test_the_hostfile_alone_is_enough(make_sandbox, monkeypatch):
+    sandbox = make_sandbox("1", select=False)
+    assert run_genvx("remote", "-f", sandbox.hostfile, "devices").returncode == 0
+
+
+def test_it_listens_on_loopback_only(make_sandbox, server):
+    sandbox = make_sandbox("1", server=server)
+    port = f":{sandbox.hosts[0].port:04X}"
+    addresses = [
+        line.split()[1]
+        for name in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()
+        if line.split()[1].endswith(port) and line.split()[3] == "0A"
+    ]
+    assert addresses == [f"0100007F{port}"]
+
+
+def test_a_second_one_in_the_same_place_is_refused(make_sandbox):
+    sandbox = make_sandbox("1", server="embedded")
+    with pytest.raises(InvalidInput, match="genvx sandbox down"):
+        rooms.up(sandbox.directory, ["1"])
+
+
+def test_what_is_not_a_sandbox_is_not_deleted(short_tmp):
+    (short_tmp / "mine").mkdir()
+    (short_tmp / "mine" / "thesis").touch()
+    with pytest.raises(StateError, match=r"no sandbox\.json"):
+        rooms.down(str(short_tmp / "mine"))
+    assert (short_tmp / "mine" / "thesis").exists()
+
+
+def test_a_server_that_does_not_start_is_named_and_nothing_is_left(short_tmp, monkeypatch):
+    monkeypatch.setattr(rooms, "_sshd", lambda: "/bin/false")
+    with pytest.raises(StateError, match="gpu-server-1 does not start"):
+        rooms.up(str(short_tmp / "s"), ["1"], server="openssh")
+    assert not (short_tmp / "s").exists()
+
+
+def test_the_embedded_server_gives_a_terminal(make_sandbox):
+    make_sandbox("1", server="embedded")
+    terminal = Terminal(
+        genvx_argv("remote", "activate", "-g", "1"), genvx_env(GENVX_TERMINAL="builtin")
+    )
+    terminal.expect("(genvx) gpu-server-1 $ ")
+    terminal.child.setwinsize(30, 70)
+    terminal.line("until [ \"$(stty size)\" = '30 70' ]; do sleep 0.1; done; tty; exit 8")
+    terminal.expect("/dev/pts/")
+    assert terminal.end() == 8
+
+
+@pytest.mark.parametrize("tty", [True, False])
+def test_the_embedded_server_hangs_up_when_its_client_is_killed(make_sandbox, tty):
+    make_sandbox("1", server="embedded")
+    if tty:
+        terminal = Terminal(
+            genvx_argv("remote", "activate", "-g", "1"), genvx_env(GENVX_TERMINAL="builtin")
+        )
+        terminal.expect("(genvx) gpu-server-1 $ ")
+        terminal.child.kill(signal.SIGKILL)
+    else:
+        client = start_genvx("remote", "run", "-g", "1", "--", "sleep", "600")
+        until(lambda: "gpu-server-1,1,0" in run_genvx("remote", "devices", "--csv").stdout)
+        end(client)
+    until(lambda: "gpu-server-1,1,1" in run_genvx("remote", "devices", "--csv").stdout)
