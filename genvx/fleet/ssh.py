@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import logging
 import re
-import shlex
 import socket
+import subprocess
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -56,6 +56,7 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 T = TypeVar("T")
 
 CONNECT_TIMEOUT = 5.0
+_CLOSE_PATIENCE = 0.1
 _DEAD_PEER_MS = 20_000
 
 # fabric's Config merges itself anew on attribute writes, which races between threads that share
@@ -292,21 +293,39 @@ def _reach(settings: Settings, session: Session, deadline: Deadline, through: st
         deadline.closes(channel.close)
         return channel
     if settings.proxy_command:
-        command = _expand(settings.proxy_command, settings)
-        proxy = _Proxy(shlex.join(["sh", "-c", f"exec {command}"]))
-        deadline.closes(proxy.close)
+        proxy = _Proxy(_expand(settings.proxy_command, settings))
+        deadline.closes(proxy.wake)
         return proxy
     return _connect(settings, deadline)
 
 
-class _Proxy(paramiko.ProxyCommand):
-    """A ProxyCommand whose process is gone when it is closed; paramiko's asks it to end and
-    looks away.
+class _Proxy:
+    """A ProxyCommand as a socket: what it reads and writes is one end of a pair, the other is ours.
+
+    paramiko's own leaves its process and pipes behind, and cannot be woken from another thread.
     """
 
+    def __init__(self, command: str) -> None:
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                ["sh", "-c", f"exec {command}"],
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=subprocess.DEVNULL,
+            )
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+    def wake(self) -> None:
+        """End whatever waits on the socket."""
+        _shut(self._socket)
+
     def close(self) -> None:
-        self.process.kill()
-        self.process.communicate()
+        self._socket.close()
+        self._process.kill()
+        self._process.wait()
 
 
 def _expand(command: str, settings: Settings) -> str:
@@ -458,15 +477,25 @@ class SSHHost:
         self.session = session
         self._link: Link | None = None
         self._lock = threading.Lock()
+        self._opening: Deadline | None = None
 
     @property
     def options(self) -> SSHOptions:
         return self.session.options
 
     def close(self) -> None:
-        """Close the connection. What holds a lease through it lets go."""
-        with self._lock:
+        """Close the connection, also one that is being opened. What holds a lease through
+        it lets go.
+        """
+        opening = self._opening
+        if opening is not None:
+            opening()  # as if its time were up: whoever opens it must not keep us waiting
+        if not self._lock.acquire(timeout=_CLOSE_PATIENCE):
+            return  # stuck where no deadline reaches, such as a resolver; its thread is left behind
+        try:
             link, self._link = self._link, None
+        finally:
+            self._lock.release()
         if link is not None:
             link.close()
 
@@ -584,7 +613,11 @@ class SSHHost:
     def _connected(self, deadline: Deadline) -> Link:
         with self._lock:
             if self._link is None or not self._link.active:
-                self._link = Link.open(self.spec, self.session, deadline)
+                self._opening = deadline
+                try:
+                    self._link = Link.open(self.spec, self.session, deadline)
+                finally:
+                    self._opening = None
             elif deadline is not None:
                 deadline.closes(self._link.close)
             return self._link

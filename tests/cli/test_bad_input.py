@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -172,13 +173,21 @@ def test_somebody_elses_environment_cannot_be_released(world, shared_state, monk
     holder.communicate()
 
 
+def connections_to(port):
+    lines = Path("/proc/net/tcp").read_text().splitlines()
+    return sum(
+        line.split()[2].endswith(f":{port:04X}") and line.split()[3] == "01" for line in lines
+    )
+
+
 def test_ctrl_c_ends_a_waiting_question_with_130(state):
     with misbehaving(silent) as port:
         terminal = Terminal(
-            genvx_argv("remote", "-H", f"127.0.0.1:{port},127.0.0.2:{port}", "-t", "50", "devices"),
+            genvx_argv("remote", "-H", f"127.0.0.1:{port},localhost:{port}", "-t", "50", "devices"),
             genvx_env(),
         )
-        until(lambda: len(os.listdir(f"/proc/{terminal.child.pid}/task")) > 1)
+        # Both are connected, and wait for a banner.
+        until(lambda: connections_to(port) == 2)
         terminal.key("\x03")
         assert terminal.end() == 130
         assert "Traceback" not in terminal.child.before
