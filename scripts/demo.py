@@ -69,8 +69,15 @@ def say(text: str = "") -> None:
 def run(command: str) -> None:
     """Show a command, run it, show what it prints."""
     say(f"$ {command}")
-    answer = subprocess.run(command, shell=True, stdin=subprocess.DEVNULL, text=True, check=False,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    answer = subprocess.run(
+        command,
+        shell=True,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     say(answer.stdout.rstrip("\n"))
     say()
 
@@ -97,14 +104,20 @@ def main() -> None:
     os.environ["GENVX_SANDBOX"] = sandbox
     for name in ("GENVX_HOSTFILE", "GENVX_STATE_DIR", "GENVX_SIMULATE", "CUDA_VISIBLE_DEVICES"):
         os.environ.pop(name, None)
-    subprocess.run([sys.executable, "-m", "genvx", "sandbox", "up", "--gpus", "1,2"], check=True,
-                   stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-m", "genvx", "sandbox", "up", "--gpus", "1,2"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     os.environ["GENVX_SSH_CONFIG"] = f"{sandbox}/ssh_config"
     try:
         play(sandbox)
     finally:
-        subprocess.run([sys.executable, "-m", "genvx", "sandbox", "down"], check=True,
-                       stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, "-m", "genvx", "sandbox", "down"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         os.chdir("/")
         shutil.rmtree(directory)
 
@@ -134,8 +147,11 @@ def play(sandbox: str) -> None:
     run("genvx remote --hostfile hostfile.txt envs")
     say("# One GPU is free on each. A shell with one:")
     say()
-    shell("genvx remote --hostfile hostfile.txt activate --gpus 1", "(genvx) gpu-server-1 $ ",
-          ["genvx status", "exit"])
+    shell(
+        "genvx remote --hostfile hostfile.txt activate --gpus 1",
+        "(genvx) gpu-server-1 $ ",
+        ["genvx status", "exit"],
+    )
     say("# Two on one machine are not to be had now:")
     say()
     run("genvx remote --hostfile hostfile.txt activate --gpus 2")
@@ -147,8 +163,11 @@ def play(sandbox: str) -> None:
     other.until("$ ")
     other.type("exit")
     other.rest()
-    shell("genvx remote --hostfile hostfile.txt activate --gpus 2", "(genvx) gpu-server-2 $ ",
-          ["echo $GENVX_DEVICES", "exit"])
+    shell(
+        "genvx remote --hostfile hostfile.txt activate --gpus 2",
+        "(genvx) gpu-server-2 $ ",
+        ["echo $GENVX_DEVICES", "exit"],
+    )
 
 
 if __name__ == "__main__":

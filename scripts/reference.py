@@ -1,8 +1,8 @@
-"""Writes what the docs say from the code: `scripts/reference.py`; with --check, says whether it is current.
+"""Writes what the docs say from the code; with --check, says whether it is current.
 
-    docs/reference/commands.md     every command, option and help text
-    docs/reference/errors.md       the tree of exceptions and the exit codes
-    README.md, docs/tutorial.md    the transcript of scripts/demo, with --transcript
+docs/reference/commands.md     every command, option and help text
+docs/reference/errors.md       the tree of exceptions and the exit codes
+README.md, docs/tutorial.md    the transcript of scripts/demo, with --transcript
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
+import os
 import re
 import subprocess
 import sys
@@ -78,7 +79,7 @@ PAGES = {
 
 # Transcripts
 
-_BLOCK = re.compile(r"(<!-- transcript: scripts/demo -->\n```console\n)(.*?)(\n```)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- transcript: scripts/demo -->\n```console\n)(.*?)(```)", re.DOTALL)
 TRANSCRIPTS = [ROOT / "README.md", ROOT / "docs/tutorial.md"]
 
 
@@ -90,6 +91,7 @@ def play() -> str:
         capture_output=True,
         text=True,
         check=True,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
     )
     return re.sub(r"\b[\w.-]+\(\d+\)", "raz(1003)", answer.stdout).strip()
 
@@ -99,7 +101,9 @@ def transcripts_of(path: Path) -> list[str]:
 
 
 def normalized(transcript: str) -> str:
-    """A transcript without what differs between two runs: ids, ages and the padding that follows them."""
+    """A transcript without what differs between two runs: ids, ages and the padding that
+    follows them.
+    """
     text = re.sub(r"\b[0-9a-f]{8}\b", "ID", transcript)
     text = re.sub(r"\d+ seconds? ago", "AGE", text)
     return "\n".join(" ".join(line.split()) for line in text.strip().split("\n"))
@@ -109,7 +113,7 @@ def main() -> int:
     if "--transcript" in sys.argv:
         text = play()
         for path in TRANSCRIPTS:
-            path.write_text(_BLOCK.sub(lambda m: m[1] + text + m[3], path.read_text()))
+            path.write_text(_BLOCK.sub(lambda m: m[1] + text + "\n" + m[3], path.read_text()))
         return 0
     stale = []
     for path, make in PAGES.items():

@@ -15,7 +15,7 @@ from genvx.errors import GenvxError, StateError
 from genvx.local import processes
 from genvx.local.paths import PROVISIONED, state_root
 from genvx.local.state import StateDirectory
-from genvx.local.store import LeaseStore
+from genvx.local.store import LeaseStore, filelock_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,9 +53,8 @@ def examine(environ: Mapping[str, str], survey: Callable[[], Inventory]) -> tupl
 
 
 def _filelock() -> Iterator[Finding]:
-    try:
-        import filelock
-    except ImportError:
+    version = filelock_version()
+    if version is None:
         yield Finding(
             "filelock",
             WARNING,
@@ -63,7 +62,6 @@ def _filelock() -> Iterator[Finding]:
             "acquires work without it; many at once are slower",
         )
         return
-    version = str(getattr(filelock, "__version__", "0"))
     found = tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
     if found < (4, 2, 1):
         yield Finding(

@@ -41,6 +41,15 @@ _SUFFIX = ".lease"
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
+def filelock_version() -> Optional[str]:
+    """The version of the filelock that acquires use here; None if this Python cannot import it."""
+    try:
+        import filelock
+    except ImportError:
+        return None
+    return str(getattr(filelock, "__version__", "0"))
+
+
 @dataclass(frozen=True)
 class Scan:
     """What a look at the state found: the living leases, and files that count for nothing

@@ -1,0 +1,86 @@
+"""The docs are true: transcripts by running, references from the code, links to what is there."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+
+import pytest
+
+from genvx.errors import GenvxError
+from genvx.fleet import hostfile
+from tests.conftest import ROOT, run_genvx
+
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.fixture(scope="module")
+def reference():
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts/reference.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.needs("openssh", "bash")
+def test_the_transcripts_are_what_the_demo_prints(reference):
+    shown = reference.normalized(reference.play())
+    assert "(genvx) gpu-server-2 $" in shown
+    for path in reference.TRANSCRIPTS:
+        (transcript,) = reference.transcripts_of(path)
+        assert reference.normalized(transcript) == shown, "run scripts/reference.py --transcript"
+
+
+def test_the_reference_is_what_the_code_says(reference):
+    for path, make in reference.PAGES.items():
+        assert path.read_text() == make(), f"run scripts/reference.py: {path}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+def test_every_option_of_a_hostfile_is_documented():
+    text = (ROOT / "docs/how-to/hosts-and-ssh.md").read_text()
+    for option in hostfile.OPTIONS:
+        assert f"`{option}=" in text
+
+
+def test_every_variable_that_the_code_reads_is_documented():
+    read = set()
+    for path in (ROOT / "genvx").rglob("*.py"):
+        read |= set(re.findall(r"\bGENVX_[A-Z_]+\b", path.read_text()))
+    private = {v for v in read if v.startswith(("GENVX_SHELL", "GENVX_USER"))}
+    page = (ROOT / "docs/reference/environment.md").read_text()
+    documented = set(re.findall(r"GENVX_[A-Z_]+", page))
+    assert read - private == documented
+
+
+def test_every_word_for_a_failure_is_documented():
+    text = (ROOT / "docs/how-to/hosts-and-ssh.md").read_text()
+    code = "".join(path.read_text() for path in (ROOT / "genvx/fleet").glob("*.py"))
+    kinds = set(re.findall(r'kind="([a-z-]+)"', code))
+    todo = [GenvxError]
+    while todo:
+        error = todo.pop()
+        todo += error.__subclasses__()
+        kinds |= {error.kind} if hasattr(error, "kind") else set()
+    for kind in kinds - {"host", "driver"}:
+        assert f"`{kind}`" in text, kind
+
+
+def test_help_shows_what_the_readme_tells_people_to_type(state):
+    text = (ROOT / "README.md").read_text()
+    for line in re.findall(r"^genvx remote (\w+)", text, re.MULTILINE):
+        assert run_genvx("remote", line, "--help").returncode == 0
+
+
+def test_nothing_committed_names_a_path_of_one_machine():
+    me = str(ROOT)
+    for page in PAGES:
+        assert me not in page.read_text()
+        assert sys.prefix not in page.read_text()
