@@ -50,7 +50,7 @@ def errors() -> str:
     lines = [
         _HEAD,
         "\n# Errors and exit codes\n\n",
-        "Each error is one clear line on stderr; none is a traceback. In Python it is an exception ",
+        "Each error is one clear line on stderr, never a traceback. In Python it is an exception ",
         "of `genvx.errors`; the number is the exit code of the command line.\n\n",
         f"```\n{tree[start:end]}\n```\n\n",
         "| exit code | means |\n|---|---|\n",
@@ -58,7 +58,7 @@ def errors() -> str:
         "| 1 | a fault of genvx |\n",
         "| 2 | wrong usage or input; nothing has happened |\n",
         "| 3 | no room |\n",
-        "| 4 | a host failed (what the others said is still shown), or `doctor` found something |\n",
+        "| 4 | a host failed (the others are still shown), or `doctor` found something |\n",
         "| 5 | not yours |\n",
         "| 6 | the state directory is unsafe, full or read-only |\n",
         "| 130 | interrupted |\n",

@@ -11,7 +11,7 @@ from typing import Any, Callable, Optional
 
 from genvx._version import __version__
 from genvx.core import codec
-from genvx.core.codec import Fields, Malformed
+from genvx.core.fields import Fields, Malformed
 from genvx.core.protocol import PROTOCOL, REFUSED, Call, Reply, call_from_word, read_call
 from genvx.core.text import COMMAND_LIMIT, NAME_LIMIT, printable
 from genvx.errors import AgentError, GenvxError, InvalidInput, ProtocolError

@@ -1,177 +1,23 @@
 """Values to plain data and back, for lease files and the wire.
 
 Reads generously, writes strictly: unknown keys belong to a newer version and are passed over;
-impossible values do not pass. What is read may come from a hostile user or host, so every length
-has a limit, ids have a shape, and text that is only for people is made printable here, once, for
-whoever prints it.
+impossible values do not pass.
 """
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
+from typing import Any
 
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
+from genvx.core.fields import MOST_DEVICES, Fields, Malformed, dumps, loads
 from genvx.core.grant import Finding, Grant, Severity
 from genvx.core.lease import Environment, Lease, Owner
 from genvx.core.request import Requirements
 from genvx.core.snapshot import Snapshot
-from genvx.core.text import (
-    COMMAND_LIMIT,
-    MESSAGE_LIMIT,
-    NAME_LIMIT,
-    is_device_id,
-    is_identifier,
-    is_printable,
-    printable,
-)
+from genvx.core.text import COMMAND_LIMIT, MESSAGE_LIMIT, NAME_LIMIT
 from genvx.errors import InvalidInput
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-T = TypeVar("T")
 Plain = dict[str, Any]
-
-_MOST_NUMBER = 1 << 63
-_MOST_ITEMS = 100_000
-_MOST_DEVICES = 4096
-
-
-class Malformed(ValueError):
-    """Plain data that is not the value it claims to be; the message names the key."""
-
-
-def loads(data: bytes) -> Any:
-    """Parse JSON of unknown origin; raise Malformed for whatever is wrong with it."""
-    try:
-        return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise Malformed(f"not JSON: {printable(str(error), 80)}") from None
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a number")
-
-
-def dumps(plain: Any) -> bytes:
-    """Write JSON in ASCII on one line, so that no terminal or line discipline on the way changes
-    it.
-    """
-    return json.dumps(plain, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode(
-        "ascii"
-    )
-
-
-class Fields:
-    """Takes typed values out of plain data, and names the key that is wrong."""
-
-    def __init__(self, plain: Any, what: str) -> None:
-        if not isinstance(plain, dict):
-            raise Malformed(f"{what} is not an object")
-        self._plain: Mapping[str, Any] = plain
-        self._what = what
-
-    def raw(self, key: str) -> Any:
-        try:
-            return self._plain[key]
-        except KeyError:
-            raise Malformed(f"{self._what} has no {key}") from None
-
-    def _wrong(self, key: str) -> Malformed:
-        return Malformed(f"{self._what} has an impossible {key}")
-
-    def has(self, key: str) -> bool:
-        """Whether the key is there and not null."""
-        return self._plain.get(key) is not None
-
-    def integer(self, key: str, low: int = 0, high: int = _MOST_NUMBER) -> int:
-        value = self.raw(key)
-        if type(value) is not int or not low <= value <= high:
-            raise self._wrong(key)
-        return value
-
-    def optional_integer(self, key: str, low: int = 0, high: int = _MOST_NUMBER) -> Optional[int]:
-        return self.integer(key, low, high) if self.has(key) else None
-
-    def flag(self, key: str) -> bool:
-        value = self.raw(key)
-        if type(value) is not bool:
-            raise self._wrong(key)
-        return value
-
-    def string(self, key: str, limit: int) -> str:
-        """Any text up to `limit`, as it is: for what goes to a program, never to a terminal."""
-        value = self.raw(key)
-        if not isinstance(value, str) or len(value) > limit:
-            raise self._wrong(key)
-        return value
-
-    def text(self, key: str, limit: int) -> str:
-        """Text for people, made printable."""
-        return printable(self.string(key, _MOST_NUMBER), limit)
-
-    def optional_text(self, key: str, limit: int) -> Optional[str]:
-        return self.text(key, limit) if self.has(key) else None
-
-    def exact_text(self, key: str, limit: int) -> str:
-        """Text that must be printable as it is."""
-        value = self.string(key, limit)
-        if not is_printable(value, limit):
-            raise self._wrong(key)
-        return value
-
-    def identifier(self, key: str) -> str:
-        value = self.string(key, 64)
-        if not is_identifier(value):
-            raise self._wrong(key)
-        return value
-
-    def device_id(self, key: str) -> str:
-        value = self.string(key, 128)
-        if not is_device_id(value):
-            raise self._wrong(key)
-        return value
-
-    def items(self, key: str, limit: int = _MOST_ITEMS) -> list[Any]:
-        value = self.raw(key)
-        if not isinstance(value, list) or len(value) > limit:
-            raise self._wrong(key)
-        return value
-
-    def values(
-        self, key: str, decode: Callable[[Any], T], limit: int = _MOST_ITEMS
-    ) -> tuple[T, ...]:
-        return tuple(decode(item) for item in self.items(key, limit))
-
-    def texts(self, key: str, limit: int, most: int) -> tuple[str, ...]:
-        found = []
-        for item in self.items(key, most):
-            if not isinstance(item, str):
-                raise self._wrong(key)
-            found.append(printable(item, limit))
-        return tuple(found)
-
-    def strings(self, key: str, limit: int, most: int) -> tuple[str, ...]:
-        """Texts as they are: for what goes to a program, never to a terminal."""
-        items = self.items(key, most)
-        if not all(isinstance(item, str) and len(item) <= limit for item in items):
-            raise self._wrong(key)
-        return tuple(items)
-
-    def integers(self, key: str, most: int) -> tuple[int, ...]:
-        items = self.items(key, most)
-        if not all(type(item) is int and 0 <= item <= _MOST_NUMBER for item in items):
-            raise self._wrong(key)
-        return tuple(items)
-
-    def device_ids(self, key: str) -> tuple[str, ...]:
-        found = self.items(key, _MOST_DEVICES)
-        if not all(isinstance(item, str) and is_device_id(item) for item in found):
-            raise self._wrong(key)
-        if len(set(found)) != len(found):
-            raise self._wrong(key)
-        return tuple(found)
 
 
 # Lease files
@@ -400,9 +246,9 @@ def snapshot_to_plain(snapshot: Snapshot) -> Plain:
 def snapshot_from_plain(plain: Any) -> Snapshot:
     fields = Fields(plain, "snapshot")
     usage = fields.raw("usage")
-    if not isinstance(usage, dict) or len(usage) > _MOST_DEVICES:
+    if not isinstance(usage, dict) or len(usage) > MOST_DEVICES:
         raise Malformed("snapshot has an impossible usage")
-    devices = fields.values("devices", device_from_plain, _MOST_DEVICES)
+    devices = fields.values("devices", device_from_plain, MOST_DEVICES)
     known = {device.uuid for device in devices}
     return Snapshot(
         hostname=fields.text("hostname", 256),
@@ -462,7 +308,7 @@ def grant_from_plain(plain: Any) -> Grant:
         environment=fields.identifier("environment"),
         name=fields.text("name", NAME_LIMIT),
         owner=owner_from_plain(fields.raw("owner")),
-        devices=fields.values("devices", device_from_plain, _MOST_DEVICES),
+        devices=fields.values("devices", device_from_plain, MOST_DEVICES),
         memory=fields.optional_integer("memory", 1),
         notes=fields.texts("notes", MESSAGE_LIMIT, 100),
     )
@@ -505,7 +351,7 @@ def requirements_from_plain(plain: Any) -> Requirements:
         return Requirements(
             gpus=fields.integer("gpus"),
             memory=fields.optional_integer("memory", 1),
-            among=fields.integers("among", _MOST_DEVICES) if fields.has("among") else None,
+            among=fields.integers("among", MOST_DEVICES) if fields.has("among") else None,
         )
     except InvalidInput as error:
         raise Malformed(str(error)) from None

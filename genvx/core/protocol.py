@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Optional
 
 from genvx._version import __version__
-from genvx.core.codec import Fields, Malformed, dumps, loads
+from genvx.core.fields import Fields, Malformed, dumps, loads
 from genvx.errors import AgentError, GenvxError, ProtocolError, from_wire
 
 PROTOCOL = 1

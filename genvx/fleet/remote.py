@@ -12,7 +12,8 @@ import subprocess
 import threading
 from typing import TYPE_CHECKING, Any
 
-from genvx.core.codec import Malformed, grant_from_plain
+from genvx.core.codec import grant_from_plain
+from genvx.core.fields import Malformed
 from genvx.core.text import printable
 from genvx.errors import ProtocolError
 

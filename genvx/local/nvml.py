@@ -16,17 +16,9 @@ import sys
 import time
 from typing import Any, Callable, Optional
 
-from genvx.core.codec import (
-    Fields,
-    Malformed,
-    device_from_plain,
-    device_to_plain,
-    dumps,
-    loads,
-    usage_from_plain,
-    usage_to_plain,
-)
+from genvx.core.codec import device_from_plain, device_to_plain, usage_from_plain, usage_to_plain
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
+from genvx.core.fields import Fields, Malformed, dumps, loads
 from genvx.core.snapshot import DESKTOP_MEMORY
 from genvx.core.text import printable
 from genvx.local import processes

@@ -12,7 +12,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.codec import Fields, Malformed, dumps, loads
+from genvx.core.fields import Fields, Malformed, dumps, loads
 from genvx.core.protocol import Reply
 from genvx.local import processes
 

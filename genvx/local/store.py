@@ -19,7 +19,8 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.codec import Malformed, lease_from_file, lease_to_file
+from genvx.core.codec import lease_from_file, lease_to_file
+from genvx.core.fields import Malformed
 from genvx.core.lease import Lease, Owner
 from genvx.core.text import is_identifier, printable
 from genvx.errors import NotOwner, StateError, UnknownEnvironment

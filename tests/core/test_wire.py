@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genvx.core import codec
-from genvx.core.codec import Malformed
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
+from genvx.core.fields import Malformed, dumps, loads
 from genvx.core.grant import Finding, Grant, Severity
 from genvx.core.lease import Environment, Lease, Owner
 from genvx.core.protocol import (
@@ -59,7 +59,7 @@ VALUES = [
 
 @pytest.mark.parametrize(("write", "read", "value"), VALUES)
 def test_every_value_survives_the_wire(write, read, value):
-    assert read(codec.loads(codec.dumps(write(value)))) == value
+    assert read(loads(dumps(write(value)))) == value
 
 
 @pytest.mark.parametrize(("write", "read", "value"), VALUES)
@@ -130,7 +130,7 @@ def test_an_impossible_lease_file_does_not_pass(change):
 )
 def test_json_of_unknown_origin_is_a_value_or_malformed(data):
     try:
-        codec.loads(data)
+        loads(data)
     except Malformed:
         pass
 
