@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 import typer
@@ -120,6 +121,11 @@ app.add_typer(admin, name="admin")
 def invoke(arguments: list[str]) -> int:
     """Run the command line; return its exit code. Errors of usage are said in one line here."""
     command: Any = typer.main.get_command(app)
+    if "_GENVX_COMPLETE" in os.environ:
+        # A shell asks for completions. typer knows the shells only after this.
+        from typer.completion import completion_init  # type: ignore[attr-defined]
+
+        completion_init()
     try:
         result = command.main(
             args=arguments or ["--help"], prog_name="genvx", standalone_mode=False

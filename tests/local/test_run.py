@@ -88,6 +88,7 @@ def test_ctrl_z_stops_both_and_fg_continues_them(state):
     terminal.key("\x1a")
     terminal.expect("Stopped")
     terminal.line("fg")
+    terminal.expect("got $x.'\r\n")
     terminal.line("again")
     terminal.expect("got again.")
     terminal.line("exit")
