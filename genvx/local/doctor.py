@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from typing import TYPE_CHECKING, Callable
 
 from genvx._version import __version__
@@ -58,8 +57,8 @@ def _filelock() -> Iterator[Finding]:
         yield Finding(
             "filelock",
             WARNING,
-            f"not usable with Python {sys.version_info.major}.{sys.version_info.minor}",
-            "acquires work without it; many at once are slower",
+            f"not installed for this Python ({platform.python_version()})",
+            "acquires are as safe without it; many at once are slower",
         )
         return
     found = tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
