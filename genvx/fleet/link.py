@@ -199,9 +199,10 @@ class _Connection(fabric.Connection):  # type: ignore[misc]  # fabric has no typ
 class Link:
     """One open, authenticated SSH connection."""
 
-    def __init__(self, connection: _Connection, sock: Any) -> None:
+    def __init__(self, connection: _Connection, sock: Any, settings: Settings) -> None:
         self._connection = connection
         self._sock = sock
+        self.settings = settings
 
     @classmethod
     def open(
@@ -234,7 +235,7 @@ class Link:
             if isinstance(error, Exception):
                 raise translate(error, settings, deadline) from None
             raise
-        return cls(connection, sock)
+        return cls(connection, sock, settings)
 
     @property
     def transport(self) -> paramiko.Transport:

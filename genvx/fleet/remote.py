@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 _CHUNK = 65536
 
 
+def close_channel(channel: Any) -> None:
+    """Close a channel, also one whose connection is gone already: then there is nobody to tell."""
+    try:
+        channel.close()
+    except (EOFError, OSError):
+        pass
+
+
 def new_token() -> str:
     """The random word by which a reply is told from noise."""
     return secrets.token_hex(16)
@@ -79,7 +87,7 @@ class RemoteCommand:
             code = int(self.channel.recv_exit_status())
             return code if code >= 0 else 255
         finally:
-            self.channel.close()
+            close_channel(self.channel)
 
     def _feed(self, stdin: int) -> None:
         try:
@@ -89,7 +97,7 @@ class RemoteCommand:
                     break
                 self.channel.sendall(data)
             self.channel.shutdown_write()
-        except OSError:
+        except (EOFError, OSError):
             pass  # the command ended and does not read on, or our stdin is gone
 
     def _drain_errors(self, write: Callable[[bytes], None]) -> None:
@@ -148,10 +156,10 @@ class RemoteHold:
             command.channel.settimeout(self._host.options.timeout)
             while command.channel.recv(_CHUNK):
                 pass
-        except OSError:
+        except (EOFError, OSError):
             pass  # the connection is gone, and the far end let go when it was
         finally:
-            command.channel.close()
+            close_channel(command.channel)
 
     def __enter__(self) -> RemoteHold:
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,12 +13,11 @@ from genvx.core.fields import Malformed
 from genvx.core.protocol import Call, Reply, ReplyReader
 from genvx.core.text import printable
 from genvx.errors import AgentError, GenvxError, HostError, ProtocolError
-from genvx.fleet import sshconfig
 from genvx.fleet.bootstrap import agent_command, missing_agent
 from genvx.fleet.deadline import Deadline
 from genvx.fleet.fleet import FANOUT, TIMEOUT, Fleet
 from genvx.fleet.link import Link, Session, SSHOptions, translate
-from genvx.fleet.remote import RemoteCommand, RemoteHold, new_token
+from genvx.fleet.remote import RemoteCommand, RemoteHold, close_channel, new_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,7 +54,7 @@ def _send(channel: paramiko.Channel, data: bytes, *, end: bool) -> None:
         channel.sendall(data)
         if end:
             channel.shutdown_write()
-    except OSError:
+    except (EOFError, OSError):
         # The far end has ended without reading. What it said, and its exit code, tell why.
         pass
 
@@ -71,6 +71,7 @@ class SSHHost:
         self._link: Link | None = None
         self._lock = threading.Lock()
         self._opening: Deadline | None = None
+        self._commands: weakref.WeakSet[RemoteCommand] = weakref.WeakSet()
 
     @property
     def options(self) -> SSHOptions:
@@ -190,18 +191,27 @@ class SSHHost:
                 reader = ReplyReader(call.token)
                 reply = self._read(channel, reader)
                 if one_reply:
-                    channel.close()
-                return RemoteCommand(channel, reply.result(), reader.rest)
+                    close_channel(channel)
+                command = RemoteCommand(channel, reply.result(), reader.rest)
+                if not one_reply:
+                    self._commands.add(command)
+                return command
             except BaseException as error:
                 if channel is not None:
-                    channel.close()
+                    close_channel(channel)
                 if isinstance(error, GenvxError) and not deadline.expired:
                     raise
                 if isinstance(error, Exception):
-                    self.close()
-                    settings = sshconfig.effective(self.spec, self.options.config)
-                    raise translate(error, settings, deadline) from None
+                    if not self._in_use():
+                        self.close()
+                    raise translate(error, link.settings, deadline) from None
                 raise
+
+    def _in_use(self) -> bool:
+        """Whether a hold or a command lives on our connection: then one call that fails
+        must not end it.
+        """
+        return any(not command.channel.closed for command in self._commands)
 
     def _connected(self, deadline: Deadline) -> Link:
         with self._lock:
@@ -211,7 +221,7 @@ class SSHHost:
                     self._link = Link.open(self.spec, self.session, deadline)
                 finally:
                     self._opening = None
-            elif deadline is not None:
+            elif not self._in_use():
                 deadline.closes(self._link.close)
             return self._link
 

@@ -24,7 +24,7 @@ from genvx.core.protocol import REFUSED, Call
 from genvx.fleet import sshconfig
 from genvx.fleet.bootstrap import agent_command
 from genvx.fleet.deadline import Deadline
-from genvx.fleet.remote import new_token
+from genvx.fleet.remote import close_channel, new_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -141,7 +141,7 @@ def _through_fabric(host: SSHHost, call: Call, environ: Mapping[str, str]) -> in
             _pump(channel, changed)
         code = int(channel.recv_exit_status())
     finally:
-        channel.close()
+        close_channel(channel)
     return code if code >= 0 else 255
 
 

@@ -316,6 +316,18 @@ def test_one_connection_serves_many_questions(sandbox):
         assert host._link is link
 
 
+def test_a_call_that_fails_does_not_end_a_hold_on_the_same_connection(sandbox):
+    with connect_fleet(load(sandbox.hostfile), timeout=3.0) as fleet:
+        host = fleet.host("gpu-server-2")
+        with host.acquire(Requirements(2), name="kept"):
+            rewrite(f"{sandbox.hosts[1].home}/.bashrc", lambda t: f"sleep 600\n{t}")
+            with pytest.raises(HostUnreachable):
+                host.doctor()
+            rewrite(f"{sandbox.hosts[1].home}/.bashrc", lambda t: t.replace("sleep 600\n", ""))
+            assert [e.name for e in host.snapshot().environments] == ["kept"]
+        assert host.snapshot().environments == ()
+
+
 def test_output_of_a_remote_command_comes_through(sandbox, capfd):
     with connect_fleet(load(sandbox.hostfile)) as fleet, fleet.activate(gpus=2, name="ä b") as env:
         assert (
