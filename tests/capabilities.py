@@ -78,6 +78,7 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "openssh": lambda: _has("sshd")() and _has("ssh")(),
     "uids": lambda: os.geteuid() == 0 and world_python() is not None,
     "root": lambda: os.geteuid() == 0,
+    "namespaces": lambda: _has_namespaces(),
     "cc": _has("cc"),
     "pythons": lambda: bool(old_pythons()),
     "bash": _has("bash"),
@@ -86,6 +87,14 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "tcsh": _has("tcsh"),
     "dash": _has("dash"),
 }
+
+
+def _has_namespaces() -> bool:
+    """Whether a test may have mounts and pids of its own; containers often forbid it."""
+    try:
+        return subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"]).returncode == 0
+    except OSError:
+        return False
 
 
 def required() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,14 @@ pytestmark = pytest.mark.needs("openssh")
 @pytest.mark.timeout(150)
 def test_twenty_clients_for_three_gpus_are_three_shells_and_seventeen_refusals(sandbox):
     """Each wants one GPU of two hosts with three; nobody waits, nothing is left behind."""
-    script = 'echo "$CUDA_VISIBLE_DEVICES"; cat'
     clients = [
-        start_genvx("remote", "-t", "60", "run", "-g", "1", "--", "sh", "-c", script, stdin=-1)
+        start_genvx("remote", "-t", "60", "activate", "--gpus", "1", stdin=subprocess.PIPE)
         for _ in range(20)
     ]
+    for client in clients:
+        # What a person would type; the shell stays, because its input does.
+        client.stdin.write("echo $CUDA_VISIBLE_DEVICES\n")
+        client.stdin.flush()
 
     def ended():
         return [client for client in clients if client.poll() is not None]
@@ -38,7 +42,7 @@ def test_twenty_clients_for_three_gpus_are_three_shells_and_seventeen_refusals(s
             assert out == ""
             assert error.startswith("Cannot find a host with enough available resources\n")
         for winner in winners:
-            winner.communicate("")
+            winner.communicate("exit 0\n")
             assert winner.returncode == 0
     finally:
         for client in clients:

@@ -152,7 +152,7 @@ def test_a_fault_is_one_line_and_asks_for_a_report(state, tmp_path):
     assert "GENVX_DEBUG=1" in answer.stderr
 
 
-@pytest.mark.needs("root")
+@pytest.mark.needs("namespaces")
 @pytest.mark.parametrize(("arguments", "mode"), [([], "1777"), (["--group", "daemon"], "3770")])
 def test_provisioning_makes_what_the_docs_say_and_can_be_done_again(arguments, mode):
     words = " ".join([sys.executable, "-m", "genvx", "admin", "provision", *arguments])

@@ -236,7 +236,7 @@ def test_processes_that_cannot_be_asked_for_are_null_not_an_empty_list(machine):
     assert (used["processes"], used["state"]) == (None, "busy")
 
 
-@pytest.mark.needs("root")
+@pytest.mark.needs("namespaces")
 def test_in_a_container_used_memory_without_processes_is_somebody_unseen(machine, libraries, state):
     command = [sys.executable, "-m", "genvx", "devices", "--json"]
     answer = subprocess.run(

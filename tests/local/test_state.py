@@ -87,7 +87,7 @@ def genvx_in(namespace_setup, state, *arguments):
     )
 
 
-@pytest.mark.needs("root")
+@pytest.mark.needs("namespaces")
 @pytest.mark.parametrize(
     ("options", "word"),
     [
