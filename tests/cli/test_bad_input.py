@@ -215,3 +215,13 @@ def test_every_verb_has_help_with_an_example(state, verb):
         answer = run_genvx(*arguments, "--help")
         assert answer.returncode == 0
         assert "Example: genvx" in answer.stdout
+
+
+def test_a_long_question_shows_how_far_it_is_on_a_terminal_only(state):
+    with misbehaving(silent) as port:
+        words = ["remote", "-H", f"no-such.invalid,127.0.0.1:{port}", "-t", "2", "devices"]
+        terminal = Terminal(genvx_argv(*words), genvx_env())
+        terminal.expect("/2 hosts, ")
+        terminal.expect("failed")
+        assert terminal.end() == 4
+        assert "hosts," not in run_genvx(*words).stderr

@@ -344,3 +344,19 @@ def test_a_survey_that_hangs_does_not_keep_a_lease_of_its_parent_alive(machine, 
         text=True,
     )
     assert not any(int(n) >= 100 for n in json.loads(answer.stdout)), answer
+
+
+def test_the_table_shows_who_keeps_a_device_busy(machine):
+    answer = machine.genvx(f"compute=0:{os.getpid()}:2000", "devices")
+    line = answer.stdout.splitlines()[1]
+    assert "busy" in line
+    assert f"(pid {os.getpid()})" in line
+
+
+def test_the_doctor_names_what_is_wrong_with_each_device(machine):
+    words = f"count=3 compute=0:{os.getpid()}:2000 fail=nvmlDeviceGetMemoryInfo_v2:1:{GPU_IS_LOST}"
+    answer = machine.genvx(words, "doctor")
+    assert answer.returncode == 4
+    assert "warning: in use outside any lease by pid" in answer.stdout
+    assert "error: lost" in answer.stdout
+    assert "NVIDIA driver 550.54.15" in answer.stdout
