@@ -18,7 +18,7 @@ from typing import Any, Callable, Optional
 
 from genvx._version import __version__
 from genvx.core.fields import Fields, Malformed, dumps, loads
-from genvx.errors import AgentError, GenvxError, ProtocolError, from_wire
+from genvx.errors import AgentError, GenvxError, InvalidInput, ProtocolError, from_wire
 
 PROTOCOL = 1
 
@@ -28,6 +28,7 @@ REFUSED = 75
 MOST_NOISE = 64 * 1024
 MOST_REPLY = 64 * 1024 * 1024
 MOST_CALL = 1024 * 1024
+MOST_WORD = 100 * 1024  # Linux takes at most 128 KiB in one argument
 
 _CALL_HEAD = b"GENVX-CALL "
 _REPLY_HEAD = b"GENVX-REPLY "
@@ -48,11 +49,18 @@ class Call:
     def to_bytes(self) -> bytes:
         """The call as it goes to stdin."""
         body = self._json()
+        if len(body) > MOST_CALL:
+            raise InvalidInput(
+                "the command is too long: its words have 1 MiB at most, all together"
+            )
         return _CALL_HEAD + str(len(body)).encode() + b"\n" + body
 
     def to_word(self) -> str:
         """The call as one word of a command line; it has no character that any shell looks at."""
-        return base64.urlsafe_b64encode(self._json()).decode("ascii").rstrip("=")
+        word = base64.urlsafe_b64encode(self._json()).decode("ascii").rstrip("=")
+        if len(word) > MOST_WORD:
+            raise InvalidInput("the command is too long for a terminal session; put it into a file")
+        return word
 
     def _json(self) -> bytes:
         return dumps(

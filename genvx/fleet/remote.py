@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from genvx.core.codec import grant_from_plain
 from genvx.core.fields import Malformed
 from genvx.core.text import printable
-from genvx.errors import ProtocolError
+from genvx.errors import HostUnreachable, ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,8 +63,10 @@ class RemoteCommand:
     ) -> int:
         """Pass the streams through until the command ends; return its exit code.
 
-        stdin: the descriptor to read, None for nothing. Returns 255 if the connection ended before
-        the command.
+        stdin: the descriptor to read, None for nothing.
+
+        Raises:
+            HostUnreachable: the connection ended before the command did.
         """
         out = write_out or _writer(1)
         err = write_err or _writer(2)
@@ -85,7 +87,12 @@ class RemoteCommand:
                     break
             errors.join()
             code = int(self.channel.recv_exit_status())
-            return code if code >= 0 else 255
+            if code < 0:
+                raise HostUnreachable(
+                    "the connection ended before the command did, which its host ends now",
+                    kind="network",
+                )
+            return code
         finally:
             close_channel(self.channel)
 

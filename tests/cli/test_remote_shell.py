@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from genvx.sandbox import processes
 from tests.conftest import run_genvx
 from tests.helpers import Terminal, alive, end, genvx_argv, genvx_env, start_genvx, until
 
@@ -202,6 +203,21 @@ def test_streams_and_exit_codes_of_a_remote_command_are_its_own(sandbox):
 
 def test_a_remote_command_ended_by_a_signal_has_the_shells_code(sandbox):
     assert run_genvx("remote", "run", "--", "sh", "-c", "kill -9 $$").returncode == 137
+
+
+def test_a_connection_that_is_cut_is_one_line_and_the_host_ends_the_command(sandbox):
+    process = start_genvx("remote", "run", "-g", "1", "--", "sh", "-c", "echo $$; exec sleep 600")
+    assert process.stdout is not None
+    pid = int(process.stdout.readline())
+    # The process of sshd that serves this connection: the far end's parent's parent, or its parent.
+    tree = processes.table()
+    agent = tree[pid][0]
+    os.kill(tree[agent][0], signal.SIGKILL)
+    out, error = process.communicate(timeout=20)
+    assert (process.returncode, out, error.count("\n")) == (4, "", 1)
+    assert "the connection ended before the command did" in error
+    until(lambda: not alive(pid))
+    until(lambda: not environments())
 
 
 def test_words_and_names_survive_the_way_to_the_host(sandbox):

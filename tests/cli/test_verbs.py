@@ -44,6 +44,14 @@ def test_header_and_summary_can_be_left_out(state):
     assert run_genvx("envs", "--no-header", "--no-summary").stdout.strip() == ""
 
 
+def test_a_terminal_that_cannot_show_a_name_shows_it_escaped(state):
+    answer = run_genvx(
+        "run", "-n", "日本", "--", *genvx_argv("envs"), env={"PYTHONIOENCODING": "ascii"}
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "\\u65e5\\u672c" in answer.stdout
+
+
 def test_status_shows_this_environment_or_this_host(state):
     outside = run_genvx("status").stdout
     assert "devices       2, 2 available" in outside

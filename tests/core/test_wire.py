@@ -25,7 +25,14 @@ from genvx.core.protocol import (
 )
 from genvx.core.request import Requirements
 from genvx.core.snapshot import Snapshot
-from genvx.errors import AgentError, GenvxError, NoCapacity, ProtocolError, from_wire
+from genvx.errors import (
+    AgentError,
+    GenvxError,
+    InvalidInput,
+    NoCapacity,
+    ProtocolError,
+    from_wire,
+)
 
 OWNER = Owner(1003, "raz")
 DEVICE = Device("GPU-1", 0, "A100", 80 << 30)
@@ -173,6 +180,13 @@ def test_a_call_in_a_word_has_nothing_that_a_shell_looks_at():
     word = CALL.to_word()
     assert word.replace("-", "").replace("_", "").isalnum()
     assert call_from_word(word) == CALL
+
+
+def test_a_call_that_does_not_fit_is_refused_before_it_is_sent():
+    with pytest.raises(InvalidInput, match="too long"):
+        Call("run", "aabb", {"argv": ["x" * 2_000_000]}).to_bytes()
+    with pytest.raises(InvalidInput, match="too long"):
+        Call("shell", "aabb", {"argv": ["x" * 100_000]}).to_word()
 
 
 @pytest.mark.parametrize(
