@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pexpect
 
@@ -110,3 +111,20 @@ class Terminal:
         self.child.expect(pexpect.EOF)
         self.child.close()
         return int(self.child.exitstatus if self.child.exitstatus is not None else -1)
+
+
+def job(directory: Path) -> tuple[str, Callable[[], int]]:
+    """A line for a shell that leaves a job behind, as people do with nohup; and what waits for its
+    pid.
+
+    The job itself tells its pid, once it is in a session of its own and ignores SIGHUP: what its
+    parent says after the fork may come before that.
+    """
+    script, told = directory / "job.sh", directory / "job.pid"
+    script.write_text(f"echo $$ > {told}.new; mv {told}.new {told}; exec sleep 600\n")
+
+    def pid() -> int:
+        until(told.exists, "the job runs")
+        return int(told.read_text())
+
+    return f"setsid nohup sh {script} >/dev/null 2>&1 &", pid

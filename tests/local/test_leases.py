@@ -18,7 +18,7 @@ from genvx.local import host as host_module
 from genvx.local import locks
 from genvx.local.host import LocalHost
 from tests.conftest import run_genvx
-from tests.helpers import alive, end, genvx_env, start_genvx, until
+from tests.helpers import alive, end, genvx_env, job, start_genvx, until
 
 ONE, TWO = Requirements(1), Requirements(2)
 
@@ -108,15 +108,13 @@ def test_a_stopped_holder_keeps_its_lease(host):
     end(holder)
 
 
-def test_a_background_job_keeps_the_devices_after_its_command_ended(host, state):
-    code = run_genvx(
-        "run", "-g", "1", "-n", "job", "--", "sh", "-c",
-        "setsid nohup sleep 600 >/dev/null 2>&1 & echo $!",
-    )  # fmt: skip
+def test_a_background_job_keeps_the_devices_after_its_command_ended(host, state, tmp_path):
+    line, told = job(tmp_path)
+    code = run_genvx("run", "-g", "1", "-n", "job", "--", "sh", "-c", line)
     assert code.returncode == 0
     (environment,) = host.snapshot().environments
     assert environment.name == "job"
-    os.kill(int(code.stdout), signal.SIGKILL)
+    os.kill(told(), signal.SIGKILL)
     until(lambda: not host.snapshot().environments)
 
 

@@ -11,7 +11,7 @@ import signal
 import pytest
 
 from genvx.local.host import LocalHost
-from tests.helpers import Terminal, genvx_argv, genvx_env, until
+from tests.helpers import Terminal, genvx_argv, genvx_env, job, until
 
 SHELLS = [
     pytest.param(name, marks=pytest.mark.needs(name))
@@ -130,11 +130,12 @@ def test_a_killed_shell_frees_its_devices(activated, shell):
     "shell",
     [s for s in SHELLS if s.values[0] != "tcsh"],  # tcsh closes what it inherits; see docs
 )
-def test_a_job_left_behind_keeps_the_devices_until_it_ends(activated, shell):
+def test_a_job_left_behind_keeps_the_devices_until_it_ends(activated, shell, tmp_path):
+    line, told = job(tmp_path)
     terminal = activated(shell, "--gpus", "1", "--name", "job")
     terminal.expect("(genvx) mine> ")
-    terminal.line("sh -c 'setsid nohup sleep 600 >/dev/null 2>&1 & echo pid=$!.'")
-    pid = int(terminal.match(r"pid=(\d+)\.")[1])
+    terminal.line(f"sh -c '{line}'")
+    pid = told()
     terminal.line("exit")
     terminal.end()
     assert [e.name for e in LocalHost().snapshot().environments] == ["job"]

@@ -14,7 +14,16 @@ from genvx.errors import InvalidInput, StateError
 from genvx.sandbox import processes
 from genvx.sandbox import sandbox as rooms
 from tests.conftest import run_genvx
-from tests.helpers import Terminal, alive, end, genvx_argv, genvx_env, start_genvx, until
+from tests.helpers import (
+    Terminal,
+    alive,
+    end,
+    genvx_argv,
+    genvx_env,
+    job,
+    start_genvx,
+    until,
+)
 
 SERVERS = [pytest.param("openssh", marks=pytest.mark.needs("openssh")), "embedded"]
 
@@ -49,17 +58,14 @@ def test_devices_of_different_hosts_have_different_uuids(make_sandbox):
 
 def test_going_down_leaves_no_process_and_no_file(make_sandbox, server, short_tmp):
     sandbox = make_sandbox("1", server=server)
-    client = start_genvx(
-        "remote", "run", "-g", "1", "--", "sh", "-c",
-        "setsid nohup sleep 600 >/dev/null 2>&1 & echo $!; sleep 600",
-    )  # fmt: skip
-    assert client.stdout is not None
-    job = int(client.stdout.readline())
+    line, told = job(short_tmp)
+    client = start_genvx("remote", "run", "-g", "1", "--", "sh", "-c", f"{line} sleep 600")
+    pid = told()
     members = processes.of_sandbox(sandbox.servers, sandbox.directory)
-    assert job in {member.pid for member in members}
+    assert pid in {member.pid for member in members}
     assert rooms.down(sandbox.directory)
     assert not any(processes.alive(member) for member in members)
-    assert not alive(job)
+    assert not alive(pid)
     assert not os.path.exists(sandbox.directory)
     assert not rooms.down(sandbox.directory)
     end(client)
