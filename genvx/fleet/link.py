@@ -12,7 +12,7 @@ import re
 import socket
 import subprocess
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import fabric
@@ -52,12 +52,9 @@ _constructing = threading.Lock()
 
 @dataclass(frozen=True)
 class SSHOptions:
-    """What holds for all hosts of a fleet. user: below the hostfile's. config: instead of
-    the usual ssh_config.
-    """
+    """What holds for all hosts of a fleet. config: instead of the usual ssh_config."""
 
     timeout: float = TIMEOUT
-    user: str | None = None
     config: str | None = None
     accept_new_host_keys: bool = False
 
@@ -215,10 +212,7 @@ class Link:
         Raises:
             HostError: and nothing is left behind: no thread, no socket, no process.
         """
-        options = session.options
-        if spec.user is None and options.user is not None:
-            spec = replace(spec, user=options.user)
-        settings = sshconfig.effective(spec, options.config)
+        settings = sshconfig.effective(spec, session.options.config)
         sock: Any = None
         connection: _Connection | None = None
         try:

@@ -44,9 +44,13 @@ def connect_fleet(
     config: str | None = None,
     accept_new_host_keys: bool = False,
 ) -> Fleet:
-    """A fleet of hosts over SSH. Nothing is connected before it is asked something."""
-    session = Session(SSHOptions(timeout, user, config, accept_new_host_keys))
-    return Fleet([SSHHost(spec, session) for spec in specs], fanout=fanout, timeout=timeout)
+    """A fleet of hosts over SSH. Nothing is connected before it is asked something.
+
+    user: who logs in where the hostfile does not say; not on jump hosts, as with ssh's -l.
+    """
+    session = Session(SSHOptions(timeout, config, accept_new_host_keys))
+    hosts = [SSHHost(replace(spec, user=spec.user or user), session) for spec in specs]
+    return Fleet(hosts, fanout=fanout, timeout=timeout)
 
 
 def _send(channel: paramiko.Channel, data: bytes, *, end: bool) -> None:

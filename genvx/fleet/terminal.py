@@ -86,7 +86,6 @@ def ssh_command(ssh: str, host: SSHHost, remote: str) -> list[str]:
     """OpenSSH's client with the same settings that the fan-out uses."""
     options = host.options
     spec = host.spec
-    login = ["-l", options.user] if options.user and not spec.user else []
     checking = "accept-new" if options.accept_new_host_keys else "yes"
     settings = sshconfig.effective(spec, options.config)
     if settings.accept_new:
@@ -98,7 +97,6 @@ def ssh_command(ssh: str, host: SSHHost, remote: str) -> list[str]:
         *("-o", "LogLevel=ERROR"),
         *("-o", f"ConnectTimeout={max(1, round(options.timeout))}"),
         *sshconfig.arguments(spec, options.config),
-        *login,
         "--",
         spec.address,
         remote,

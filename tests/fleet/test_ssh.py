@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import socket
 import threading
@@ -178,6 +179,18 @@ def test_a_key_that_the_host_does_not_know_is_an_authentication_failure(ask, san
     files.make_key(f"{sandbox.directory}/stranger", "x")
     error = failure(ask(f"gpu-server-1 key={sandbox.directory}/stranger"))
     assert isinstance(error, AuthenticationFailed)
+
+
+def test_a_login_name_holds_where_the_hostfile_does_not_say_and_not_for_jump_hosts(ask, sandbox):
+    me = getpass.getuser()
+    outcomes = ask(f"gpu-server-1\n{me}@gpu-server-2", user="no-such-user")
+    assert list(outcomes.succeeded) == ["gpu-server-2"]
+    assert "no-such-user" in str(outcomes.failed["gpu-server-1"])
+    rewrite(
+        sandbox.ssh_config,
+        lambda t: t.replace("Host gpu-server-2", "Host gpu-server-2\n    ProxyJump gpu-server-1"),
+    )
+    assert "jump host" not in str(ask("gpu-server-2", user="no-such-user").failed["gpu-server-2"])
 
 
 def test_one_hosts_key_is_not_offered_to_another(ask, sandbox):
