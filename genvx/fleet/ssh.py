@@ -145,8 +145,7 @@ class SSHHost:
             NoCapacity: not enough devices are available. HostError: the host could not be asked.
         """
         arguments = self.request(requirements, name) | {"command": printable(command)}
-        started = self._start(Call("hold", new_token(), arguments))
-        return RemoteHold(self, started)
+        return RemoteHold(self, self._granted(Call("hold", new_token(), arguments)))
 
     def request(self, requirements: Requirements, name: str) -> dict[str, Any]:
         """The arguments of a call that acquires here."""
@@ -155,7 +154,17 @@ class SSHHost:
 
     def start(self, arguments: dict[str, Any]) -> RemoteCommand:
         """Start a command there with our call's arguments; returns once it holds its devices."""
-        return self._start(Call("run", new_token(), arguments))
+        return self._granted(Call("run", new_token(), arguments))
+
+    def _granted(self, call: Call) -> RemoteCommand:
+        """Start what must begin with a grant; a far end that replies otherwise is let go of."""
+        command = self._start(call)
+        try:
+            command.grant()
+        except ProtocolError:
+            close_channel(command.channel)
+            raise
+        return command
 
     def signal(self, environment: str, name: str) -> None:
         """Send a signal, named without SIG, to the command of an environment of one's own."""
