@@ -41,6 +41,16 @@ def alive(pid: int) -> bool:
         return False
 
 
+def child_of(pid: int) -> int:
+    """The child of a process, once it has one: from then on `genvx run` passes signals on."""
+
+    def child() -> int:
+        answer = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True)
+        return int(answer.stdout or 0)
+
+    return int(str(until(child, "a child")))
+
+
 def genvx_argv(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "genvx", *arguments]
 

@@ -18,7 +18,7 @@ from genvx.local import host as host_module
 from genvx.local import locks
 from genvx.local.host import LocalHost
 from tests.conftest import run_genvx
-from tests.helpers import alive, end, genvx_env, job, start_genvx, until
+from tests.helpers import alive, child_of, end, genvx_env, job, start_genvx, until
 
 ONE, TWO = Requirements(1), Requirements(2)
 
@@ -86,7 +86,7 @@ def test_a_killed_holder_is_free_and_its_file_is_reaped(host, state):
     until(lambda: host.snapshot().environments)
     (child,) = [e.pids for e in host.snapshot().environments]
     # The holder and its command hold the lease; both die.
-    command = int(subprocess.check_output(["pgrep", "-P", str(child[0])]))
+    command = child_of(child[0])
     os.kill(child[0], signal.SIGKILL)
     holder.wait()
     assert len(host.snapshot().environments) == 1
@@ -98,7 +98,7 @@ def test_a_killed_holder_is_free_and_its_file_is_reaped(host, state):
 
 def test_a_stopped_holder_keeps_its_lease(host):
     holder = start_genvx("run", "-g", "1", "--", "sleep", "600")
-    until(lambda: host.snapshot().environments)
+    child_of(holder.pid)
     os.kill(holder.pid, signal.SIGSTOP)
     assert len(host.snapshot().environments) == 1
     os.kill(holder.pid, signal.SIGCONT)

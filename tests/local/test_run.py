@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 
 import pytest
 
 from genvx.local.host import LocalHost
 from tests.conftest import run_genvx
-from tests.helpers import Terminal, alive, end, genvx_argv, genvx_env, start_genvx, until
+from tests.helpers import (
+    Terminal,
+    alive,
+    child_of,
+    end,
+    genvx_argv,
+    genvx_env,
+    start_genvx,
+    until,
+)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +111,7 @@ def test_ctrl_z_stops_both_and_fg_continues_them(state, tmp_path):
 def test_killing_genvx_does_not_take_the_devices_from_a_running_command(state):
     process = start_genvx("run", "-g", "2", "--", "sleep", "600")
     (environment,) = until(lambda: LocalHost().snapshot().environments)
-    command = int(subprocess.check_output(["pgrep", "-P", str(process.pid)]))
+    command = child_of(process.pid)
     process.kill()
     process.wait()
     assert alive(command)
