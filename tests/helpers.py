@@ -89,7 +89,9 @@ class Terminal:
         self.child = pexpect.spawn(
             argv[0], list(argv[1:]), env=env, dimensions=size, encoding="utf-8", timeout=PATIENCE
         )
-        self.child.delaybeforesend = None
+        # People do not type in the instant in which a prompt appears, and line editors lose keys
+        # then.
+        self.child.delaybeforesend = 0.05
 
     def expect(self, text: str) -> str:
         """Wait until `text` is shown; return what was shown before it."""
@@ -107,14 +109,11 @@ class Terminal:
     def key(self, text: str) -> None:
         self.child.send(text)
 
-    def ask(self, command: str, mark: str = "@@") -> str:
-        """Run a command in the shell and return its output. The mark is split so that the
-        echo is not taken for it.
-        """
-        head, tail = mark[:1], mark[1:]
-        self.line(f"printf %s%s\\\\n {head} {tail}; {command}; printf %s%s\\\\n {head} {tail}")
-        self.expect(f"{mark}\r\n")
-        return self.expect(f"{mark}\r\n").replace("\r", "")
+    def paste(self, text: str) -> None:
+        """Send text as fast as a terminal does."""
+        self.child.delaybeforesend = None
+        self.child.send(text)
+        self.child.delaybeforesend = 0.05
 
     def end(self) -> int:
         """Wait for the end; return the exit code."""

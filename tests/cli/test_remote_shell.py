@@ -99,7 +99,7 @@ def test_a_large_paste_arrives_whole(shell):
     shell.expect("up\r\n")
     line = "x" * 99 + "\n"
     for _ in range(400):
-        shell.key(line)
+        shell.paste(line)
     shell.key("\x04")
     shell.expect("40000")
     shell.expect("done")
@@ -109,7 +109,8 @@ def test_a_large_paste_arrives_whole(shell):
 
 def test_the_terminal_is_restored_afterwards(sandbox):
     local = Terminal(
-        ["/bin/bash", "--norc", "-i"], genvx_env(PS1="local> ", GENVX_TERMINAL="builtin")
+        ["/bin/bash", "--norc", "--noediting", "-i"],
+        genvx_env(PS1="local> ", GENVX_TERMINAL="builtin"),
     )
     local.expect("local> ")
     local.line("stty -g > before")

@@ -93,7 +93,7 @@ def test_ctrl_z_stops_both_and_fg_continues_them(state, tmp_path):
     (tmp_path / "script").write_text(
         "trap 'echo on again' CONT\necho up\nwhile ! read x; do :; done\necho got $x.\n"
     )
-    terminal = Terminal(["/bin/bash", "--norc", "-i"], genvx_env(PS1="ready> "))
+    terminal = Terminal(["/bin/bash", "--norc", "--noediting", "-i"], genvx_env(PS1="ready> "))
     terminal.expect("ready> ")
     terminal.line(" ".join(genvx_argv("run", "--", "sh", "script")))
     terminal.expect("up\r\n")
