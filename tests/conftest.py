@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -52,6 +53,12 @@ def _isolated(monkeypatch, tmp_path):
 
 
 def pytest_configure(config):
+    # Whoever started us in the background may have us ignore these, and our children would inherit
+    # that.
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, default)
     config.addinivalue_line("markers", "needs(name): skipped where the machine lacks a capability")
 
 
