@@ -42,8 +42,9 @@ class Activation:
     def run(
         self, command: str | Sequence[str], *, check: bool = False
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run a command on these devices; a string goes through `sh -c`. See `subprocess.run` for
-        the result.
+        """Run a command on these devices; a string goes through `sh -c`.
+
+        See `subprocess.run` for the result.
 
         Raises:
             subprocess.CalledProcessError: `check` is true and the command failed.

@@ -32,8 +32,9 @@ _numbers = itertools.count(1)
 
 
 class FakeHost:
-    """A host that lives in this object. `error` is raised by every question; `leases` are
-    there from the start.
+    """A host that lives in this object.
+
+    `error` is raised by every question; `leases` are there from the start.
     """
 
     def __init__(

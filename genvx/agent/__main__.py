@@ -1,5 +1,6 @@
-"""Entry of the far end. The gate comes before all imports, which need the newer Python
-themselves.
+"""Entry of the far end.
+
+The gate comes before all imports, which need the newer Python themselves.
 """
 
 import sys

@@ -1,5 +1,7 @@
-"""Answers one call. Replies go to a duplicate of descriptor 1, which then points at stderr: what a
-library prints never gets between us and the client.
+"""Answers one call.
+
+Replies go to a duplicate of descriptor 1, which then points at stderr: what a library prints never
+gets between us and the client.
 """
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
-"""For people: parse, call the library, render. Nothing here decides anything, nothing
-outside prints.
+"""For people: parse, call the library, render.
+
+Nothing here decides anything, nothing outside prints.
 """

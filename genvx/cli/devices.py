@@ -49,21 +49,15 @@ def devices(
 def _show(where: Where, fleet: Fleet, output: Output, *, by_device: bool) -> int:
     outcomes = where.ask(fleet, lambda host: host.snapshot())
     if output.json:
-        hosts = [_document(name, outcomes) for name in (host.name for host in fleet.hosts)]
-        output.document("devices", hosts)
+        output.document("devices", plain.answers(fleet, outcomes, _document))
     else:
         _table(where, outcomes, output, by_device=by_device)
         where.report_drivers(outcomes)
     return where.report(outcomes)
 
 
-def _document(name: str, outcomes: Outcomes[Snapshot]) -> plain.Plain:
-    if name in outcomes.failed:
-        return plain.failed_host(name, outcomes.failed[name])
-    snapshot = outcomes.succeeded[name]
-    return plain.host(name, snapshot) | {
-        "devices": [plain.device(device, snapshot) for device in snapshot.devices]
-    }
+def _document(snapshot: Snapshot) -> plain.Plain:
+    return {"devices": [plain.device(device, snapshot) for device in snapshot.devices]}
 
 
 def _table(where: Where, outcomes: Outcomes[Snapshot], output: Output, *, by_device: bool) -> None:

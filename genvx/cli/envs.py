@@ -10,7 +10,7 @@ from genvx.cli.where import Where, here
 from genvx.core.lease import Environment
 from genvx.core.snapshot import Snapshot
 from genvx.core.units import format_age, format_memory
-from genvx.fleet.fleet import Fleet, Outcomes
+from genvx.fleet.fleet import Fleet
 
 _COLUMNS = ("ID", "USER", "NAME", "CREATED")
 
@@ -39,7 +39,7 @@ def envs(
 def _show(where: Where, fleet: Fleet, output: Output) -> int:
     outcomes = where.ask(fleet, lambda host: host.snapshot())
     if output.json:
-        output.document("envs", [_document(host.name, outcomes) for host in fleet.hosts])
+        output.document("envs", plain.answers(fleet, outcomes, _document))
         return where.report(outcomes)
     found = outcomes.succeeded
     total = sum(len(snapshot.environments) for snapshot in found.values())
@@ -63,13 +63,8 @@ def _show(where: Where, fleet: Fleet, output: Output) -> int:
     return where.report(outcomes)
 
 
-def _document(name: str, outcomes: Outcomes[Snapshot]) -> plain.Plain:
-    if name in outcomes.failed:
-        return plain.failed_host(name, outcomes.failed[name])
-    snapshot = outcomes.succeeded[name]
-    return plain.host(name, snapshot) | {
-        "environments": [plain.environment(env, snapshot) for env in snapshot.environments]
-    }
+def _document(snapshot: Snapshot) -> plain.Plain:
+    return {"environments": [plain.environment(env, snapshot) for env in snapshot.environments]}
 
 
 def _row(env: Environment, snapshot: Snapshot) -> list[str]:

@@ -6,6 +6,7 @@ This is the documented schema; the wire (core.codec) is another, and private.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from genvx.cli.where import kind_of
@@ -14,6 +15,7 @@ from genvx.core.grant import Finding
 from genvx.core.lease import Environment, Owner, holders
 from genvx.core.snapshot import Snapshot
 from genvx.errors import GenvxError
+from genvx.fleet.fleet import Fleet, Outcomes
 
 Plain = dict[str, Any]
 
@@ -41,6 +43,20 @@ def host(name: str, snapshot: Snapshot) -> Plain:
         "total": len(snapshot.devices),
         "available": len(snapshot.available),
     }
+
+
+def answers(
+    fleet: Fleet, outcomes: Outcomes[Snapshot], more: Callable[[Snapshot], Plain]
+) -> list[Plain]:
+    """An entry for each host in the fleet's order: its failure, or what it said and `more`
+    of that.
+    """
+    return [
+        failed_host(name, outcomes.failed[name])
+        if name in outcomes.failed
+        else host(name, outcomes.succeeded[name]) | more(outcomes.succeeded[name])
+        for name in (member.name for member in fleet.hosts)
+    ]
 
 
 def user(owner: Owner) -> Plain:

@@ -18,8 +18,9 @@ Target = Annotated[
 
 
 def release(context: typer.Context, environment: Target, json: options.Json = False) -> None:
-    """End an environment of one's own, by id or name; its processes are left alone. Root:
-    anybody's.
+    """End an environment of one's own, by id or name; its processes are left alone.
+
+    Root: anybody's.
 
     Example: genvx release 15ab02cd
     """

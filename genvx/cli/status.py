@@ -30,7 +30,7 @@ def status(
     with where.fleet() as fleet:
         outcomes = where.ask(fleet, lambda host: host.snapshot())
         if json:
-            output.document("status", [_document(host.name, outcomes) for host in fleet.hosts])
+            output.document("status", plain.answers(fleet, outcomes, _document))
         elif where.remote:
             _table(outcomes, output)
         else:
@@ -40,8 +40,9 @@ def status(
 
 
 def _current(snapshot: Snapshot) -> Environment | None:
-    """The environment that this shell is in. The variable only names it: what counts is the
-    lease.
+    """The environment that this shell is in.
+
+    The variable only names it: what counts is the lease.
     """
     wanted = os.environ.get("GENVX_ENVIRONMENT_ID")
     for env in snapshot.environments:
@@ -50,12 +51,9 @@ def _current(snapshot: Snapshot) -> Environment | None:
     return None
 
 
-def _document(name: str, outcomes: Outcomes[Snapshot]) -> plain.Plain:
-    if name in outcomes.failed:
-        return plain.failed_host(name, outcomes.failed[name])
-    snapshot = outcomes.succeeded[name]
+def _document(snapshot: Snapshot) -> plain.Plain:
     current = _current(snapshot)
-    return plain.host(name, snapshot) | {
+    return {
         "environments": len(snapshot.environments),
         "current": None if current is None else plain.environment(current, snapshot),
         "odd": list(snapshot.odd),

@@ -24,8 +24,9 @@ Plain = dict[str, Any]
 
 
 def lease_to_file(lease: Lease) -> bytes:
-    """The content of the lease's own file. The owner is the file's owner; the uid is there to be
-    compared.
+    """The content of the lease's own file.
+
+    The owner is the file's owner; the uid is there to be compared.
     """
     return dumps(
         {

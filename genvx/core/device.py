@@ -1,5 +1,6 @@
-"""GPUs as they are, and as they are used now. Facts and readings are apart because they age
-differently.
+"""GPUs as they are, and as they are used now.
+
+Facts and readings are apart because they age differently.
 
 Identity is the UUID: NVML promises no index order across reboots, and indices shift when a GPU is
 lost.

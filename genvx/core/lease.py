@@ -58,8 +58,9 @@ class Lease:
 
 @dataclass(frozen=True)
 class Environment:
-    """A named holder of leases: a shell, a job, a kernel. The sum of its living leases on
-    one host.
+    """A named holder of leases: a shell, a job, a kernel.
+
+    The sum of its living leases on one host.
     """
 
     id: str

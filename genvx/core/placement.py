@@ -1,5 +1,6 @@
-"""Which devices, on which host; or why not, device by device. Pure: the same facts give the same
-answer.
+"""Which devices, on which host; or why not, device by device.
+
+Pure: the same facts give the same answer.
 """
 
 from __future__ import annotations

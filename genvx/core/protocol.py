@@ -83,8 +83,9 @@ def call_from_word(word: str) -> Call:
 
 
 def read_call(read: Callable[[int], bytes]) -> Call:
-    """Read one call from a stream and not one byte more. `read(n)` gives at most n bytes, b"" at
-    the end.
+    """Read one call from a stream and not one byte more.
+
+    `read(n)` gives at most n bytes, b"" at the end.
 
     Raises:
         ProtocolError: what comes is not a call.

@@ -20,8 +20,9 @@ _FIND = 'PATH="$PATH:$HOME/.local/bin:/usr/local/bin"; exec genvx-agent "$@"'
 
 
 def agent_command(spec: HostSpec, word: str | None = None) -> str:
-    """The command for sshd. `word`: a call in one word, where stdin is a terminal and
-    cannot carry it.
+    """The command for sshd.
+
+    `word`: a call in one word, where stdin is a terminal and cannot carry it.
     """
     argument = "" if word is None else f" {word}"
     if spec.python is not None:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 
 class Deadline:
-    """`seconds` from now. Inside the block, what was given to `closes` is called when the
-    time has come.
+    """`seconds` from now.
+
+    Inside the block, what was given to `closes` is called when the time has come.
     """
 
     def __init__(self, seconds: float) -> None:

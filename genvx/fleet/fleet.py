@@ -70,8 +70,9 @@ class Hold(Protocol):
 
 @runtime_checkable
 class Host(Protocol):
-    """One machine, wherever it is. A caller cannot tell from a value or an error where it
-    happened.
+    """One machine, wherever it is.
+
+    A caller cannot tell from a value or an error where it happened.
     """
 
     name: str
@@ -235,8 +236,9 @@ class Fleet:
         memory: int | None = None,
         name: str = "",
     ) -> Hold:
-        """Take devices on the best host that has them. `memory` is bytes of each; None takes whole
-        devices.
+        """Take devices on the best host that has them.
+
+        `memory` is bytes of each; None takes whole devices.
 
         Raises:
             NoCapacity: no host has the room; `reasons` says why, host by host.

@@ -301,17 +301,6 @@ def _indices(line: _Line, value: str, column: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def select(specs: Sequence[HostSpec], names: Sequence[str]) -> tuple[HostSpec, ...]:
-    """The hosts of those names, in the order of the hostfile; raise UnknownHost for one
-    that is not there.
-    """
-    known = {spec.name for spec in specs}
-    for name in names:
-        if name not in known:
-            raise UnknownHost(f"no host {printable(name, 60)!r} in the hostfile")
-    return tuple(spec for spec in specs if spec.name in names)
-
-
 def require_user(name: str) -> str:
     """Return `name` if it can be a user's; raise InvalidInput otherwise."""
     if not _USER.fullmatch(name):

@@ -45,8 +45,9 @@ def fingerprint(blob: bytes) -> str:
 
 
 class KnownHosts:
-    """The host keys of some files, read once. Rows by plain name are found by dictionary,
-    the others one by one.
+    """The host keys of some files, read once.
+
+    Rows by plain name are found by dictionary, the others one by one.
     """
 
     def __init__(self, files: Iterable[str]) -> None:

@@ -64,8 +64,9 @@ def _send(channel: paramiko.Channel, data: bytes, *, end: bool) -> None:
 
 
 class SSHHost:
-    """A machine over SSH, as a Host. One connection, opened when first needed and kept
-    until `close`.
+    """A machine over SSH, as a Host.
+
+    One connection, opened when first needed and kept until `close`.
     """
 
     def __init__(self, spec: HostSpec, session: Session) -> None:
@@ -82,8 +83,9 @@ class SSHHost:
         return self.session.options
 
     def close(self) -> None:
-        """Close the connection, also one that is being opened. What holds a lease through
-        it lets go.
+        """Close the connection, also one that is being opened.
+
+        What holds a lease through it lets go.
         """
         opening = self._opening
         if opening is not None:

@@ -49,8 +49,9 @@ class Settings:
 
 
 def effective(spec: HostSpec, config: str | None = None) -> Settings:
-    """Return what ssh_config says of a host, below what the hostfile says. `config`: instead of the
-    usual files.
+    """Return what ssh_config says of a host, below what the hostfile says.
+
+    `config`: instead of the usual files.
 
     Raises:
         HostError: ssh refuses the configuration.

@@ -1,3 +1,4 @@
-"""This machine: its devices, its leases, its processes. Runs on hosts too, on Python 3.9
-and newer.
+"""This machine: its devices, its leases, its processes.
+
+Runs on hosts too, on Python 3.9 and newer.
 """

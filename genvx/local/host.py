@@ -1,5 +1,6 @@
-"""LocalHost: gather facts, ask core, commit the answer. What a local command and the far
-end of the wire both run.
+"""LocalHost: gather facts, ask core, commit the answer.
+
+What a local command and the far end of the wire both run.
 """
 
 from __future__ import annotations
@@ -311,8 +312,9 @@ class LocalHold:
             raise InvalidInput(f"cannot run {printable(argv[0], 100)}: {error.strerror}") from None
 
     def supervise(self, argv: Sequence[str], *, stdout: int = 1, watch_client: bool = False) -> int:
-        """Run a command as its parent and pass signals on; return its exit code. For main threads
-        only.
+        """Run a command as its parent and pass signals on; return its exit code.
+
+        For main threads only.
 
         Afterwards the lease is let go, unless a job in the background has inherited it.
         """

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inventory:
-    """The answer of one survey. A device without a reading in `usage` counts as idle and
-    healthy.
+    """The answer of one survey.
+
+    A device without a reading in `usage` counts as idle and healthy.
     """
 
     driver: Driver

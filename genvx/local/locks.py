@@ -28,8 +28,9 @@ def _ofd(descriptor: int, operation: int, kind: int) -> int:
 
 
 def hold(descriptor: int) -> bool:
-    """Take the write lock of a file for as long as its descriptor lives. False: somebody else has
-    it.
+    """Take the write lock of a file for as long as its descriptor lives.
+
+    False: somebody else has it.
 
     The flock beside it keeps systemd-tmpfiles from ageing the file away: it skips files that are
     flocked.
@@ -45,8 +46,9 @@ def hold(descriptor: int) -> bool:
 
 
 def is_held(descriptor: int) -> bool:
-    """Whether somebody holds the write lock. Asking changes nothing, and askers never disturb each
-    other.
+    """Whether somebody holds the write lock.
+
+    Asking changes nothing, and askers never disturb each other.
     """
     return _ofd(descriptor, fcntl.F_OFD_GETLK, fcntl.F_RDLCK) == fcntl.F_WRLCK
 

@@ -1,6 +1,7 @@
-"""The only door to pynvml. NVML is asked in a child process, because a wedged driver blocks in the
-kernel, where no thread can be cancelled: the child gets a deadline, and is then abandoned, not
-waited for.
+"""The only door to pynvml.
+
+NVML is asked in a child process, because a wedged driver blocks in the kernel, where no thread can
+be cancelled: the child gets a deadline, and is then abandoned, not waited for.
 
 The child writes one line as soon as it knows a device, so that one that hangs does not hide those
 before it. Every fact and every reading may fail on its own: what is not supported is None, a device
@@ -33,8 +34,9 @@ _abandoned: list[int] = []
 
 
 def survey(deadline: float = DEADLINE) -> Inventory:
-    """Ask NVML for all devices and their use, within `deadline` seconds. Never raises for what NVML
-    does.
+    """Ask NVML for all devices and their use, within `deadline` seconds.
+
+    Never raises for what NVML does.
 
     No driver is an Inventory with `driver.error` and no device.
     """
@@ -202,8 +204,9 @@ def _child(descriptor: int) -> None:
 
 
 class _Reporter:
-    """Asks one initialized NVML. `nvml` is the module; every call of it may raise either of
-    `failures`.
+    """Asks one initialized NVML.
+
+    `nvml` is the module; every call of it may raise either of `failures`.
     """
 
     def __init__(self, nvml: Any, tell: Callable[[Any], None]) -> None:
@@ -338,8 +341,9 @@ class _Reporter:
         )
 
     def _memory(self, handle: Any) -> tuple[Optional[int], Optional[int]]:
-        """Total and used bytes. The second form leaves out the driver's own reserve; old drivers
-        lack it.
+        """Total and used bytes.
+
+        The second form leaves out the driver's own reserve; old drivers lack it.
         """
         nvml = self._nvml
         memory = self._ask(nvml.nvmlDeviceGetMemoryInfo, handle, nvml.nvmlMemory_v2)

@@ -1,5 +1,6 @@
-"""What the kernel says of this boot, of users and of processes. For people to read: no lease rests
-on a pid.
+"""What the kernel says of this boot, of users and of processes.
+
+For people to read: no lease rests on a pid.
 """
 
 from __future__ import annotations

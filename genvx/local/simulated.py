@@ -1,5 +1,6 @@
-"""Made-up devices, for trying out and for tests. Never on by itself: only $GENVX_SIMULATE asks for
-them.
+"""Made-up devices, for trying out and for tests.
+
+Never on by itself: only $GENVX_SIMULATE asks for them.
 """
 
 from __future__ import annotations

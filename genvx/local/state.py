@@ -56,8 +56,9 @@ def state_error(error: OSError, doing: str) -> StateError:
 
 @dataclass(frozen=True)
 class UserDirectory:
-    """One user's directory, open. `descriptor` is valid only inside the loop or block that
-    gave it.
+    """One user's directory, open.
+
+    `descriptor` is valid only inside the loop or block that gave it.
     """
 
     uid: int

@@ -62,8 +62,9 @@ class Scan:
 
 
 class HeldLease:
-    """A published lease whose lock this process holds. The lease lives while any copy of
-    `descriptor` is open.
+    """A published lease whose lock this process holds.
+
+    The lease lives while any copy of `descriptor` is open.
     """
 
     def __init__(self, lease: Lease, descriptor: int, directory: int) -> None:
@@ -72,8 +73,9 @@ class HeldLease:
         self._directory = directory
 
     def withdraw(self) -> None:
-        """Unpublish and let go. Twice is once. Copies of the descriptor in other processes no
-        longer matter.
+        """Unpublish and let go.
+
+        Twice is once. Copies of the descriptor in other processes no longer matter.
         """
         if self.descriptor < 0:
             return
@@ -335,21 +337,12 @@ class LeaseStore:
                         raise state_error(error, f"remove a lease of {lease.owner}") from None
         return tuple(chosen)
 
-    def reap(self) -> int:
-        """Delete dead leases: one's own; everybody's for root. Others just ignore the dead. Returns
-        how many.
-        """
-        return sum(
-            self._reap_directory(user.descriptor)
-            for user in self._state.users()
-            if self._state.uid in (0, user.uid)
-        )
+    def _reap_directory(self, directory: int) -> None:
+        """Delete what is dead in a directory of one's own.
 
-    def _reap_directory(self, directory: int) -> int:
-        """A half-made file that was not locked yet may be taken for dead: its maker notices, and
+        A half-made file that was not locked yet may be taken for dead: its maker notices, and
         starts again.
         """
-        count = 0
         boot = processes.boot_id()
         with os.scandir(directory) as entries:
             names = [entry.name for entry in entries]
@@ -359,8 +352,6 @@ class LeaseStore:
                 continue
             try:
                 lease = _read(UserDirectory(uid, directory, ""), name, Owner(uid, ""), boot)
-            except FileNotFoundError:
-                continue
             except OSError:
                 continue  # not a file that can be opened: not proved dead
             except Malformed:
@@ -368,8 +359,6 @@ class LeaseStore:
             if lease is None:
                 with contextlib.suppress(OSError):
                     os.unlink(name, dir_fd=directory)
-                    count += 1
-        return count
 
 
 def _read(user: UserDirectory, name: str, owner: Owner, boot: str) -> Optional[Lease]:

@@ -89,10 +89,11 @@ def run(
     signal.
 
     watch_client: when nobody reads `stdout` any more, end the command's process group: without a
-    terminal sshd
-        sends no signal when its client is gone.
+        terminal sshd sends no signal when its client is gone.
+    own_group: give the command a process group, for which signals are then meant.
     die_with_us: SIGHUP the command should this process be killed; for shells that close the lease
-    they inherit. Must be called from the main thread.
+        they inherit.
+    Must be called from the main thread.
     """
     sys.stdout.flush()
     sys.stderr.flush()

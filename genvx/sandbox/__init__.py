@@ -1,3 +1,4 @@
-"""A pretend fleet on this machine: loopback SSH hosts with simulated GPUs. Nothing of the
-user's own is touched.
+"""A pretend fleet on this machine: loopback SSH hosts with simulated GPUs.
+
+Nothing of the user's own is touched.
 """

@@ -1,5 +1,6 @@
-"""The files of a sandbox: keys, configurations, and the homes of its hosts. All below one
-private directory.
+"""The files of a sandbox: keys, configurations, and the homes of its hosts.
+
+All below one private directory.
 """
 
 from __future__ import annotations

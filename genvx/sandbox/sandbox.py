@@ -1,5 +1,6 @@
-"""Bringing a pretend fleet up and down. Loopback only, and nothing is left afterwards: no
-process, no file.
+"""Bringing a pretend fleet up and down.
+
+Loopback only, and nothing is left afterwards: no process, no file.
 """
 
 from __future__ import annotations
@@ -231,8 +232,9 @@ def running(sandbox: Sandbox) -> tuple[bool, ...]:
 
 
 def down(directory: str) -> bool:
-    """End the sandbox: its servers, everything that runs on its hosts, and its files. False: there
-    was none.
+    """End the sandbox: its servers, everything that runs on its hosts, and its files.
+
+    False: there was none.
 
     Raises:
         StateError: as `find` does, or a file cannot be deleted.

@@ -1,5 +1,6 @@
-"""A small SSH server on paramiko, for sandboxes on machines without OpenSSH's. Loopback, one user,
-one key.
+"""A small SSH server on paramiko, for sandboxes on machines without OpenSSH's.
+
+Loopback, one user, one key.
 
 It runs commands and shells of the user who started it, with or without a terminal, as sshd would:
 through the login shell, in a session of their own, with SIGHUP when the client is gone.
