@@ -26,4 +26,7 @@ GpuMemory = Annotated[
 Name = Annotated[
     str, typer.Option("-n", "--name", metavar="NAME", help="A name for the environment.")
 ]
-Command = Annotated[list[str] | None, typer.Argument(metavar="[-- CMD ...]", show_default=False)]
+Command = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="CMD", help="What to run, after --.", show_default=False),
+]
