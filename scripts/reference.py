@@ -7,9 +7,7 @@ README.md, docs/tutorial.md    the transcript of scripts/demo, with --transcript
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import io
 import os
 import re
 import subprocess
@@ -22,23 +20,31 @@ _HEAD = "<!-- Written by scripts/reference.py from the code. Edit the code, then
 
 
 def commands() -> str:
+    """From the options themselves, not from help texts: those change with the version of typer."""
     from genvx.cli.app import root
 
-    parts = [_HEAD, "\n# Commands\n"]
+    parts = [_HEAD, "\n# Commands\n\nEach command has `--help` (`-h`).\n"]
 
-    def visit(command: Any, path: str, parent: Any = None) -> None:
-        # The help text wraps at the width that the context has, whatever terminal this runs in.
-        context = command.context_class(
-            command, info_name=path, parent=parent, terminal_width=96, max_content_width=96
-        )
-        text = command.get_help(context).rstrip()
-        parts.append(f"\n## {path}\n\n```\n{text}\n```\n")
+    def visit(command: Any, path: str) -> None:
+        parts.append(f"\n## {path}\n\n{inspect.cleandoc(command.help or '')}\n")
+        rows = [_row(param) for param in command.params if param.name != "help"]
+        if rows:
+            parts.append("\n| | |\n|---|---|\n" + "".join(rows))
         for name in getattr(command, "commands", {}):
             visit(command.commands[name], f"{path} {name}")
 
-    with contextlib.redirect_stderr(io.StringIO()):
-        visit(root(), "genvx")
+    visit(root(), "genvx")
     return "".join(parts)
+
+
+def _row(param: Any) -> str:
+    metavar = param.metavar or ""
+    if param.param_type_name == "argument":
+        names = f"`{metavar or param.name.upper()}`"
+    else:
+        names = ", ".join(f"`{name}`" for name in sorted(param.opts, key=len))
+        names += f" `{metavar}`" if metavar else ""
+    return f"| {names} | {getattr(param, 'help', None) or ''} |\n"
 
 
 def errors() -> str:
