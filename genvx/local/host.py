@@ -159,6 +159,7 @@ class LocalHost:
                 try:
                     collided = conflicts(lease, self.store.scan().leases, memory)
                 except BaseException:
+                    # An interrupt too: what was not verified must not stay published.
                     held.withdraw()
                     raise
                 if not collided:
