@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from genvx.core.request import Requirements
-from genvx.local.host import LocalHold, LocalHost
+from genvx.local.host import LocalHost
 
 if TYPE_CHECKING:
     import subprocess
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from genvx.core.device import Device
     from genvx.core.grant import Grant
+    from genvx.local.hold import LocalHold
 
 
 class Activation:

@@ -137,3 +137,18 @@ def job(directory: Path) -> tuple[str, Callable[[], int]]:
         return int(told.read_text())
 
     return f"setsid nohup sh {script} >/dev/null 2>&1 &", pid
+
+
+def waylay(sandbox, host, lines):
+    """Have a host of a sandbox run these lines of sh first when somebody starts its Python.
+
+    For an agent its arguments are -I -S -c STUB LOADER DIGEST TOKEN, and a call where stdin is a
+    terminal.
+    """
+    python = Path(sandbox.directory) / "bin" / "python3"
+    real = os.path.realpath(python)
+    python.unlink()
+    python.write_text(
+        f'#!/bin/sh\ncase "$GENVX_STATE_DIR" in */{host}/*)\n{lines}\n;; esac\nexec {real} "$@"\n'
+    )
+    python.chmod(0o700)

@@ -6,11 +6,13 @@ The gate comes before all imports, which need the newer Python themselves.
 import sys
 
 
-def main() -> None:
-    """Answer the call on stdin, or the one that is the only argument; exit when it is done."""
+def main(call: bytes = b"") -> None:
+    """Answer a call and exit: `call`, if it was read already, else the word that is the only
+    argument, else the one on stdin.
+    """
     from genvx.agent.serve import serve
 
-    sys.exit(serve(sys.argv[1:]))
+    sys.exit(serve(sys.argv[1:], call))
 
 
 if __name__ == "__main__":

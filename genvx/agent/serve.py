@@ -1,15 +1,17 @@
 """Answers one call.
 
+What only some operations need is imported by those: start-up is most of what a question costs.
+
 Replies go to a duplicate of descriptor 1, which then points at stderr: what a library prints never
 gets between us and the client.
 """
 
 from __future__ import annotations
 
+import io
 import os
-import select
 import sys
-from typing import Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from genvx._version import __version__
 from genvx.core import codec
@@ -17,19 +19,28 @@ from genvx.core.fields import Fields, Malformed
 from genvx.core.protocol import PROTOCOL, REFUSED, Call, Reply, call_from_word, read_call
 from genvx.core.text import COMMAND_LIMIT, NAME_LIMIT, printable
 from genvx.errors import AgentError, GenvxError, InvalidInput, ProtocolError
-from genvx.local import refusals, shells
-from genvx.local.host import LocalHold, LocalHost, find_command
+from genvx.local.host import LocalHost
+
+if TYPE_CHECKING:
+    from genvx.local.hold import LocalHold
 
 _MOST_ARGUMENTS = 10_000
 _LONGEST_ARGUMENT = 512 * 1024
 
 
-def serve(arguments: list[str]) -> int:
-    """Read the call, answer it, and return the exit code of the process."""
+def serve(arguments: list[str], read_before: bytes = b"") -> int:
+    """Read the call, answer it, and return the exit code of the process.
+
+    read_before: the call, if whoever started us has taken it from stdin.
+    """
+    _name_process()
     try:
-        call = (
-            call_from_word(arguments[0]) if arguments else read_call(lambda size: os.read(0, size))
-        )
+        if read_before:
+            call = read_call(io.BytesIO(read_before).read)
+        elif arguments:
+            call = call_from_word(arguments[0])
+        else:
+            call = read_call(lambda size: os.read(0, size))
     except ProtocolError as error:
         sys.stderr.write(f"genvx: {error}\n")
         return error.exit_code
@@ -37,6 +48,15 @@ def serve(arguments: list[str]) -> int:
     # on it.
     _go_home()
     return _Server(call, LocalHost()).answer()
+
+
+def _name_process() -> None:
+    """For ps and top: our command line is a program in base64, which tells nobody anything."""
+    try:
+        with open("/proc/self/comm", "w", encoding="ascii") as file:
+            file.write("genvx-agent")
+    except OSError:
+        pass
 
 
 def _go_home() -> None:
@@ -102,6 +122,8 @@ class _Server:
         if self._call.operation != "shell":
             self._send(reply)
             return error.exit_code
+        from genvx.local import refusals
+
         try:
             refusals.leave(self._host.state, self._call.token, reply)
         except (GenvxError, OSError):
@@ -121,6 +143,8 @@ class _Server:
         return 0
 
     def _refusal(self, fields: Fields) -> int:
+        from genvx.local import refusals
+
         reply = refusals.collect(self._host.state, fields.identifier("token"))
         if reply is None:
             self._reply(None)
@@ -153,6 +177,8 @@ class _Server:
         """Hold devices until the client closes stdin or is gone."""
         with self._acquire(fields, fields.text("command", COMMAND_LIMIT)) as hold:
             self._reply(codec.grant_to_plain(hold.grant))
+            import select
+
             poll = select.poll()
             poll.register(0, select.POLLIN)
             poll.register(self._out, 0)
@@ -171,8 +197,12 @@ class _Server:
             argv = list(fields.strings("argv", _LONGEST_ARGUMENT, _MOST_ARGUMENTS))
             if not argv or any("\0" in word for word in argv):
                 raise InvalidInput("a command has at least one word, and none with a NUL")
+            from genvx.local.hold import find_command
+
             find_command(argv, self._host.environ)
             return argv
+        from genvx.local import shells
+
         return [shells.user_shell(self._host.environ)]
 
     def _run(self, fields: Fields) -> int:
@@ -184,6 +214,8 @@ class _Server:
     def _shell(self, fields: Fields) -> int:
         """Become the shell, or run a command, in the terminal that stdin and stdout are."""
         prompt = fields.exact_text("prompt", 300)
+        from genvx.local import shells
+
         argv: Optional[list[str]] = self._command(fields) if _names_command(fields) else None
         shown = " ".join(argv) if argv else os.path.basename(shells.user_shell(os.environ))
         hold = self._acquire(fields, shown)

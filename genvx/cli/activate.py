@@ -50,7 +50,8 @@ def locally(
 ) -> int:
     """Take the devices here, and become the shell, or the command's parent."""
     from genvx.local import shells
-    from genvx.local.host import LocalHost, find_command
+    from genvx.local.hold import find_command
+    from genvx.local.host import LocalHost
 
     if command:
         find_command(command, os.environ)

@@ -7,6 +7,9 @@ A reply is `GENVX-REPLY <token> <length> <json>\\n`. stdout is not ours alone: l
 libraries print to it. The random token of the call tells the reply from noise, the JSON is ASCII on
 one line so that a terminal's line discipline leaves it whole, and what follows the newline is the
 command's output.
+
+A host that has no agent says `GENVX-NEED <token>\\n` instead, and is sent one; `GENVX-MEMORY
+<token>\\n` says that it could not keep it.
 """
 
 from __future__ import annotations
@@ -162,11 +165,17 @@ class Reply:
 class ReplyReader:
     """Finds one reply in a stream. Feed it bytes; it gives the reply once that is whole.
 
-    After that `rest` holds what followed the reply: the command's own output.
+    After that `rest` holds what followed the reply: the command's own output. `agent_needed`: the
+    host waits for the agent; `agent_homeless`: it had nowhere to keep it.
     """
 
     def __init__(self, token: str) -> None:
         self._mark = _REPLY_HEAD + token.encode("ascii") + b" "
+        self._need, self._memory = (
+            b"GENVX-%s %s\n" % (word, token.encode("ascii")) for word in (b"NEED", b"MEMORY")
+        )
+        self.agent_needed = False
+        self.agent_homeless = False
         self._buffer = bytearray()
         self._start: Optional[int] = None
         self._size = 0
@@ -184,8 +193,11 @@ class ReplyReader:
             ProtocolError: too much noise, too large a reply, or one that cannot be read.
         """
         self._buffer += data
-        if self._start is None and not self._find_head():
-            return None
+        if self._start is None:
+            self.agent_needed = self._need in self._buffer
+            self.agent_homeless = self._memory in self._buffer
+            if not self._find_head():
+                return None
         assert self._start is not None
         end = self._start + self._size
         if len(self._buffer) < end + 1:

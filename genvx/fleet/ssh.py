@@ -13,7 +13,7 @@ from genvx.core.fields import Malformed
 from genvx.core.protocol import Call, Reply, ReplyReader
 from genvx.core.text import printable
 from genvx.errors import AgentError, GenvxError, HostError, ProtocolError
-from genvx.fleet.bootstrap import agent_command, missing_agent
+from genvx.fleet.bootstrap import agent_command, agent_parcel, not_started
 from genvx.fleet.deadline import Deadline
 from genvx.fleet.fleet import FANOUT, TIMEOUT, Fleet
 from genvx.fleet.link import Link, Session, SSHOptions, translate
@@ -53,11 +53,9 @@ def connect_fleet(
     return Fleet(hosts, fanout=fanout, timeout=timeout)
 
 
-def _send(channel: paramiko.Channel, data: bytes, *, end: bool) -> None:
+def _send(channel: paramiko.Channel, data: bytes) -> None:
     try:
         channel.sendall(data)
-        if end:
-            channel.shutdown_write()
     except (EOFError, OSError):
         # The far end has ended without reading. What it said, and its exit code, tell why.
         pass
@@ -76,6 +74,7 @@ class SSHHost:
         self._link: Link | None = None
         self._lock = threading.Lock()
         self._opening: Deadline | None = None
+        self._agent_kept: bool | None = None  # None: not known yet
         self._commands: weakref.WeakSet[RemoteCommand] = weakref.WeakSet()
 
     @property
@@ -172,6 +171,20 @@ class SSHHost:
         """Send a signal, named without SIG, to the command of an environment of one's own."""
         self._ask("signal", {"environment": environment, "signal": name}, lambda plain: plain)
 
+    def prepare_terminal(self) -> None:
+        """Have the agent lie on the host: a terminal session cannot carry it.
+
+        Raises:
+            AgentError: the host has nowhere to keep it.
+        """
+        if self._agent_kept is None:
+            self.refusal(new_token())
+        if not self._agent_kept:
+            raise AgentError(
+                "nothing can be written there, neither to the cache directory of the home nor to "
+                "/var/tmp, and a shell in a terminal needs that; 'run' does not"
+            )
+
     def terminal_channel(self, deadline: Deadline) -> paramiko.Channel:
         """A fresh channel for a terminal session, opened before the deadline."""
         channel = self._connected(deadline).channel()
@@ -201,8 +214,9 @@ class SSHHost:
                 channel = link.channel()
                 deadline.closes(channel.close)
                 channel.settimeout(deadline.left())
-                channel.exec_command(agent_command(self.spec))
-                _send(channel, call.to_bytes(), end=one_reply)
+                channel.exec_command(agent_command(self.spec, call.token))
+                # Our end of stdin stays open: a host without the agent reads that from it, too.
+                _send(channel, call.to_bytes())
                 reader = ReplyReader(call.token)
                 reply = self._read(channel, reader)
                 if one_reply:
@@ -241,13 +255,18 @@ class SSHHost:
             return self._link
 
     def _read(self, channel: paramiko.Channel, reader: ReplyReader) -> Reply:
+        sent = False
         while True:
             data = channel.recv(65536)
             if not data:
                 raise self._no_reply(channel, reader)
             reply = reader.feed(data)
             if reply is not None:
+                self._agent_kept = not reader.agent_homeless
                 return reply
+            if reader.agent_needed and not sent:
+                sent = True
+                _send(channel, agent_parcel())
 
     def _no_reply(self, channel: paramiko.Channel, reader: ReplyReader) -> HostError:
         """Why the far end ended without a reply, from its exit code and what it said instead."""
@@ -263,8 +282,9 @@ class SSHHost:
         ]
         last = printable(lines[-1].strip(), 300) if lines else "it said nothing"
         code = channel.exit_status if channel.exit_status_ready() else -1
-        if code in (126, 127) or "No module named" in last:
-            return AgentError(missing_agent(self.spec))
+        advice = not_started(self.spec, code, last)
+        if advice is not None:
+            return AgentError(advice)
         if code == -1:
             return ProtocolError(f"the connection ended before the reply: {last}")
         return AgentError(f"the far end gave no reply and exit code {code}: {last}")

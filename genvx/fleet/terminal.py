@@ -67,6 +67,7 @@ def open_shell(
     if command is not None:
         arguments["argv"] = command
     call = Call("shell", new_token(), arguments)
+    host.prepare_terminal()
     ssh = shutil.which("ssh")
     if ssh is None or environ.get("GENVX_TERMINAL") == "builtin":
         code = _through_fabric(host, call, environ)
@@ -104,7 +105,7 @@ def ssh_command(ssh: str, host: SSHHost, remote: str) -> list[str]:
 
 
 def _through_openssh(ssh: str, host: SSHHost, call: Call) -> int:
-    command = ssh_command(ssh, host, agent_command(host.spec, call.to_word()))
+    command = ssh_command(ssh, host, agent_command(host.spec, call.token, call.to_word()))
     pid = os.posix_spawn(
         sys.executable,
         [sys.executable, "-I", "-S", "-c", _HANG_UP_WITH_US, str(os.getpid()), *command],
@@ -133,7 +134,7 @@ def _through_fabric(host: SSHHost, call: Call, environ: Mapping[str, str]) -> in
         channel = host.terminal_channel(deadline)
         columns, lines = os.get_terminal_size(0)
         channel.get_pty(environ.get("TERM", "vt100"), columns, lines)
-        channel.exec_command(agent_command(host.spec, call.to_word()))
+        channel.exec_command(agent_command(host.spec, call.token, call.to_word()))
     try:
         with _raw_terminal(), _size_changes() as changed:
             _pump(channel, changed)

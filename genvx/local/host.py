@@ -1,6 +1,7 @@
 """LocalHost: gather facts, ask core, commit the answer.
 
-What a local command and the far end of the wire both run.
+What a local command and the far end of the wire both run. What only some acts need is imported by
+those: a question asked of many machines costs mostly start-up.
 """
 
 from __future__ import annotations
@@ -8,38 +9,32 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import random
-import secrets
-import shutil
-import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Callable, Optional, Union
+from typing import TYPE_CHECKING
 
 from genvx._version import __version__
 from genvx.core.device import Driver
-from genvx.core.grant import Finding, Grant
 from genvx.core.lease import Environment, Lease, conflicts, environments
 from genvx.core.placement import Refusal, place
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import COMMAND_LIMIT, is_identifier, printable, require_name
 from genvx.errors import InvalidInput, NoCapacity, UnknownEnvironment
-from genvx.local import doctor, nvml, processes, shells, supervise
+from genvx.local import processes
 from genvx.local.inventory import Inventory
 from genvx.local.paths import state_root
-from genvx.local.simulated import simulate
 from genvx.local.state import StateDirectory
-from genvx.local.store import HeldLease, LeaseStore
+from genvx.local.store import LeaseStore
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from collections.abc import Iterator, Mapping
+    from typing import Callable, Optional
 
+    from genvx.core.grant import Finding
     from genvx.core.request import Requirements
+    from genvx.local.hold import LocalHold
 
 _MOST_ATTEMPTS = 50
 _BACK_OFF = 0.002
-
-Command = Union[str, Sequence[str]]
 
 
 class LocalHost:
@@ -66,7 +61,11 @@ class LocalHost:
         specification = self.environ.get("GENVX_SIMULATE", "")
         if specification:
             seed = f"{processes.hostname()}:{state_root(self.environ)}"
+            from genvx.local.simulated import simulate
+
             return simulate(specification, seed)
+        from genvx.local import nvml
+
         return nvml.survey()
 
     @property
@@ -112,6 +111,8 @@ class LocalHost:
 
     def doctor(self) -> tuple[Finding, ...]:
         """Look at everything that genvx rests on here; never raises for what is wrong."""
+        from genvx.local import doctor
+
         return doctor.examine(self.environ, self._survey)
 
     # Acts
@@ -134,14 +135,19 @@ class LocalHost:
             InvalidInput: the name or the id is none.
             StateError: the state directory is unsafe, full or read-only.
         """
+        import random
+
+        from genvx.core.grant import Grant
+        from genvx.local.hold import LocalHold
+
         require_name(name)
         if environment is not None and not is_identifier(environment):
             raise InvalidInput(f"not the id of an environment: {printable(environment, 40)!r}")
-        identifier = environment or secrets.token_hex(4)
+        identifier = environment or os.urandom(4).hex()
         notes: list[str] = []
         inventory = self._survey() if requirements.gpus else Inventory(Driver())
         memory = {device.uuid: device.memory for device in inventory.devices}
-        chance = random.Random(secrets.randbits(64))
+        chance = random.Random(os.urandom(8))
         for attempt in range(_MOST_ATTEMPTS):
             with self._turn(notes, needed=bool(requirements.gpus)):
                 snapshot = self._snapshot(inventory)
@@ -192,7 +198,7 @@ class LocalHost:
         pid = os.getpid()
         described = processes.describe(pid)
         return Lease(
-            id=secrets.token_hex(8),
+            id=os.urandom(8).hex(),
             owner=processes.owner_of(self.state.uid),
             environment=environment,
             name=name,
@@ -212,6 +218,9 @@ class LocalHost:
         Raises:
             UnknownEnvironment: there is none of that id of one's own.
         """
+        from genvx.core.grant import Grant
+        from genvx.local.hold import LocalHold
+
         found = self._mine(environment)
         lease = self._lease(found.id, found.name, command, found.memory)
         held = self.store.publish(_with_devices(lease, found.devices))
@@ -255,6 +264,8 @@ class LocalHost:
         Raises:
             InvalidInput: not a signal that is passed on. UnknownEnvironment: there is none.
         """
+        from genvx.local import supervise
+
         number = {signal.name: signal for signal in supervise.PASSED_ON}.get(f"SIG{name}")
         if number is None:
             raise InvalidInput(f"not a signal that is passed on: {printable(name, 20)!r}")
@@ -271,114 +282,3 @@ class LocalHost:
 
 def _with_devices(lease: Lease, devices: tuple[str, ...]) -> Lease:
     return dataclasses.replace(lease, devices=devices)
-
-
-class LocalHold:
-    """Devices of this machine that this process holds, until `release`, the end of the
-    block, or its death.
-    """
-
-    def __init__(self, host: LocalHost, grant: Grant, held: HeldLease) -> None:
-        self._host = host
-        self._held = held
-        self.grant = grant
-
-    @property
-    def descriptor(self) -> int:
-        """The lease's descriptor: whoever inherits it holds the lease too."""
-        return self._held.descriptor
-
-    def environment(self) -> dict[str, str]:
-        """The environment variables for what runs under this hold: the host's, and those of
-        the grant.
-        """
-        return {**self._host.environ, **self.grant.variables}
-
-    def run(self, command: Command, *, check: bool = False) -> subprocess.CompletedProcess[bytes]:
-        """Run a command under this hold, with our standard streams; a string goes through `sh -c`.
-
-        The command inherits the lease: what it leaves in the background keeps the devices until it
-        ends.
-
-        Raises:
-            subprocess.CalledProcessError: `check` is true and the command failed.
-            InvalidInput: there is no such command.
-        """
-        argv = ["sh", "-c", command] if isinstance(command, str) else list(command)
-        try:
-            return subprocess.run(
-                argv, check=check, env=self.environment(), pass_fds=(self.descriptor,)
-            )
-        except (FileNotFoundError, PermissionError) as error:
-            raise InvalidInput(f"cannot run {printable(argv[0], 100)}: {error.strerror}") from None
-
-    def supervise(self, argv: Sequence[str], *, stdout: int = 1, watch_client: bool = False) -> int:
-        """Run a command as its parent and pass signals on; return its exit code.
-
-        For main threads only.
-
-        Afterwards the lease is let go, unless a job in the background has inherited it.
-        """
-        try:
-            return supervise.run(
-                argv,
-                self.environment(),
-                lease=self.descriptor,
-                stdout=stdout,
-                watch_client=watch_client,
-                own_group=watch_client,
-            )
-        finally:
-            self._held.leave()
-
-    def enter_shell(self, *, prompt: str, login: bool = False) -> int:
-        """Become the user's shell, activated; the lease lives until it and all it started end.
-
-        Returns only for shells that need a parent which holds the lease: then with their exit code.
-
-        Raises:
-            StateError: the shell's start-up files cannot be written.
-        """
-        environment = self.environment()
-        shell = shells.prepare(
-            self._host.state,
-            environment,
-            devices=environment["CUDA_VISIBLE_DEVICES"],
-            prompt=prompt,
-            login=login,
-        )
-        environment.update(shell.variables)
-        if shell.keeps_lease:
-            os.set_inheritable(self.descriptor, True)
-            supervise.execute(shell.argv, environment, shell.program)
-        try:
-            return supervise.run(
-                shell.argv,
-                environment,
-                lease=self.descriptor,
-                die_with_us=True,
-                program=shell.program,
-            )
-        finally:
-            self._held.leave()
-
-    def release(self) -> None:
-        """Give the devices back. Twice is once."""
-        self._held.withdraw()
-
-    def __enter__(self) -> LocalHold:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        self.release()
-
-
-def find_command(argv: Sequence[str], environ: Mapping[str, str]) -> None:
-    """Raise InvalidInput if a command cannot be found, before anything is acquired for it."""
-    if shutil.which(argv[0], path=environ.get("PATH", os.defpath)) is None:
-        raise InvalidInput(f"command not found: {printable(argv[0], 100)}")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import socket
 import time
 from dataclasses import dataclass
 from typing import Optional
@@ -35,7 +34,7 @@ def boottime_ns() -> int:
 
 
 def hostname() -> str:
-    return printable(socket.gethostname(), 255)
+    return printable(os.uname().nodename, 255)
 
 
 def owner_of(uid: int) -> Owner:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -253,7 +252,7 @@ def _write(path: str, content: str) -> None:
                 return
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    temporary = f"{path}.{secrets.token_hex(6)}"
+    temporary = f"{path}.{os.urandom(6).hex()}"
     try:
         with open(temporary, "x", encoding="utf-8") as file:
             file.write(content)

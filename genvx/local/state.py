@@ -16,7 +16,6 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
@@ -229,7 +228,7 @@ class StateDirectory:
             descriptor = self._open_user(self.uid, candidate)
             if descriptor is not None:
                 return descriptor
-        for candidate in (name, f"{name}.{secrets.token_hex(4)}"):
+        for candidate in (name, f"{name}.{os.urandom(4).hex()}"):
             try:
                 os.mkdir(candidate, 0o700, dir_fd=self.descriptor)
             except FileExistsError:

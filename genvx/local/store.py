@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
@@ -29,6 +28,8 @@ from genvx.local.state import StateDirectory, UserDirectory, state_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import filelock
 
 LOCK_TIMEOUT = 5.0
 _LOCK_POLL = 0.005
@@ -163,15 +164,23 @@ class LeaseStore:
 
         notes: gets a line that says why there was no lock, and who has it.
         """
+        lock = self._take_lock(notes)
+        try:
+            yield
+        finally:
+            if lock is not None:
+                lock.release()
+
+    def _take_lock(self, notes: list[str]) -> Optional[filelock.BaseFileLock]:
         try:
             import filelock
         except ImportError:
             # A host with an older Python than filelock wants. Publish-then-verify is all it takes.
-            yield
-            return
-        lock = None
+            return None
         try:
             self._make_lock_file()
+            if self._lock_is_anothers():
+                return None
             lock = filelock.FileLock(
                 self._state.lock_path,
                 timeout=self._lock_timeout,
@@ -182,24 +191,14 @@ class LeaseStore:
                 preserve_lock_file=True,
             )
             lock.acquire()
+            return lock
         except filelock.Timeout:
-            lock = None
-            notes.append(
-                f"went on without the lock {self._state.lock_path}: "
-                f"{self._lock_holder()} has held it for {self._lock_timeout:g} s"
-            )
+            why = f"{self._lock_holder()} has held it for {self._lock_timeout:g} s"
         except (OSError, NotImplementedError) as error:
-            lock = None
             reason = getattr(error, "strerror", None) or str(error)
-            notes.append(
-                f"went on without the lock {self._state.lock_path}: "
-                f"{printable(reason, 100)}; 'genvx doctor' tells more"
-            )
-        try:
-            yield
-        finally:
-            if lock is not None:
-                lock.release()
+            why = f"{printable(reason, 100)}; 'genvx doctor' tells more"
+        notes.append(f"went on without the lock {self._state.lock_path}: {why}")
+        return None
 
     def _make_lock_file(self) -> None:
         """Create the lock file for everybody, whatever our umask, or leave the one that is there.
@@ -210,7 +209,7 @@ class LeaseStore:
         path = self._state.lock_path
         if os.path.lexists(path):
             return
-        temporary = f"{path}.{secrets.token_hex(8)}"
+        temporary = f"{path}.{os.urandom(8).hex()}"
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.fchmod(descriptor, 0o666)
@@ -219,6 +218,17 @@ class LeaseStore:
         finally:
             os.close(descriptor)
             os.unlink(temporary)
+
+    def _lock_is_anothers(self) -> bool:
+        """Whether the lock file is of a user who could replace it under whoever holds it.
+
+        Where nobody is root the first to come owns it. filelock rightly refuses that; for us the
+        lock only spares collisions, so those who cannot have it go without, and say nothing.
+        """
+        if not self._state.shared:
+            return False
+        owner = os.stat(self._state.lock_path, follow_symlinks=False).st_uid
+        return owner not in (self._state.uid, os.stat(self._state.root).st_uid)
 
     def _lock_holder(self) -> str:
         """Who has the lock file locked, as words."""

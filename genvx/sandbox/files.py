@@ -48,6 +48,8 @@ class SandboxHost:
             "GENVX_SIMULATE": self.simulate,
             "GENVX_STATE_DIR": self.state,
             "HOME": self.home,
+            # One agent for all, as where the homes of many machines are one network file system.
+            "XDG_CACHE_HOME": f"{root}/cache",
             "PATH": f"{root}/bin:/usr/local/bin:/usr/bin:/bin",
         }
 
@@ -85,13 +87,14 @@ def make_key(path: str, comment: str) -> str:
 
 
 def write_shared(root: str) -> str:
-    """The user's key and the programs of all hosts; returns the public key's line."""
+    """Make the user's key and the programs of all hosts; return the public key's line."""
     os.makedirs(f"{root}/bin", mode=_MODE_PRIVATE)
     package = package_root()
-    for name, module in (("genvx", "genvx.cli.main"), ("genvx-agent", "genvx.agent.__main__")):
-        code = f"import sys; sys.path[0] = {package!r}; from {module} import main; main()"
-        line = f'exec {shlex.quote(sys.executable)} -c {shlex.quote(code)} "$@"\n'
-        write(f"{root}/bin/{name}", f"#!/bin/sh\n{line}", 0o700)
+    code = f"import sys; sys.path[0] = {package!r}; from genvx.cli.main import main; main()"
+    line = f'exec {shlex.quote(sys.executable)} -c {shlex.quote(code)} "$@"\n'
+    write(f"{root}/bin/genvx", f"#!/bin/sh\n{line}", 0o700)
+    # Wherever this Python lies, the hosts have it.
+    os.symlink(os.path.realpath(sys.executable), f"{root}/bin/python3")
     return make_key(f"{root}/id_ed25519", "genvx-sandbox")
 
 

@@ -21,6 +21,7 @@ from tests.helpers import (
     job,
     start_genvx,
     until,
+    waylay,
 )
 
 pytestmark = pytest.mark.needs("openssh", "bash")
@@ -168,17 +169,13 @@ def test_a_host_that_was_taken_meanwhile_is_passed_over(make_sandbox, via):
     sandbox = make_sandbox("1", "1")
     # As rivals do, but without having to be fast: the first host's far end takes the device before
     # it answers.
-    agent = f"{sandbox.directory}/bin/genvx-agent"
-    with open(agent) as file:
-        text = file.read()
     genvx = f"{sandbox.directory}/bin/genvx"
-    thief = (
-        'case "$GENVX_STATE_DIR" in *gpu-server-1*) if [ $# -eq 1 ]; then '
-        f"{genvx} run -g 1 -- sleep 600 >/dev/null 2>&1 & "
-        f"until {genvx} envs --csv --no-header | grep -q .; do sleep 0.1; done; fi;; esac\n"
+    waylay(
+        sandbox,
+        "gpu-server-1",
+        f"if [ $# -eq 8 ]; then {genvx} run -g 1 -- sleep 600 >/dev/null 2>&1 & "
+        f"until {genvx} envs --csv --no-header | grep -q .; do sleep 0.1; done; fi",
     )
-    with open(agent, "w") as file:
-        file.write(text.replace("#!/bin/sh\n", "#!/bin/sh\n" + thief))
     terminal = Terminal(genvx_argv("remote", "activate", "-g", "1"), genvx_env(GENVX_TERMINAL=via))
     assert "gpu-server-1" not in terminal.expect("(genvx) gpu-server-2 $ ")
     terminal.line("exit")

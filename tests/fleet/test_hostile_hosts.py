@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, run_genvx
+from tests.helpers import waylay
 
 pytestmark = pytest.mark.needs("openssh")
 
@@ -37,13 +38,7 @@ def lying(make_sandbox):
         sandbox = make_sandbox("1", "2")
         liar = Path(sandbox.directory) / "liar.py"
         liar.write_text(PREAMBLE + textwrap.dedent(code))
-        agent = Path(sandbox.directory) / "bin" / "genvx-agent"
-        text = agent.read_text()
-        agent.write_text(
-            "#!/bin/sh\n"
-            f'case "$GENVX_STATE_DIR" in *gpu-server-1*) exec {sys.executable} {liar} "$@";; esac\n'
-            + text.removeprefix("#!/bin/sh\n")
-        )
+        waylay(sandbox, "gpu-server-1", f'exec {sys.executable} {liar} "$@"')
         return sandbox
 
     return make

@@ -264,18 +264,11 @@ def test_a_failing_handshake_does_not_print(ask, capfd):
 # The far end
 
 
-def test_a_host_without_the_agent_says_what_to_do(ask, sandbox):
-    for name in ("genvx-agent", "genvx"):
-        Path(f"{sandbox.directory}/bin/{name}").unlink()
-    error = failure(ask("gpu-server-1"))
-    assert isinstance(error, AgentError)
-    assert "pip install genvx" in str(error)
-
-
 @pytest.mark.parametrize("python", ["/no/such/python", "/bin/false"])
 def test_a_python_that_cannot_run_genvx_is_named(ask, python):
     error = failure(ask(f"gpu-server-1 python={python}"))
     assert isinstance(error, AgentError)
+    assert python in str(error) or "gave no reply and exit code 1" in str(error)
 
 
 def test_noisy_start_up_files_do_not_matter(ask, sandbox):

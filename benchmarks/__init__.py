@@ -1,0 +1,1 @@
+"""What genvx costs, beside its peers, on this machine; run with scripts/bench."""

@@ -1,0 +1,91 @@
+"""Processes measured whole: wall, CPU and peak memory, children included, by the kernel."""
+
+from __future__ import annotations
+
+import os
+import random
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One run. wall, cpu: seconds; peak: KiB of the largest process; code: its exit code."""
+
+    wall: float
+    cpu: float
+    peak: int
+    code: int
+    output: bytes = b""
+
+
+def measured(
+    command: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None
+) -> Sample:
+    """Run a command to its end. What it starts and waits for counts as its own."""
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as output:
+        given.write(stdin)
+        given.seek(0)
+        begin = time.perf_counter()
+        process = subprocess.Popen(
+            command, stdin=given, stdout=output, stderr=subprocess.STDOUT, env=env
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - begin
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        return Sample(
+            wall,
+            usage.ru_utime + usage.ru_stime,
+            usage.ru_maxrss,
+            process.returncode,
+            output.read(),
+        )
+
+
+@dataclass
+class Series:
+    """Samples of one contender; medians."""
+
+    samples: list[Sample] = field(default_factory=list)
+
+    @property
+    def wall(self) -> float:
+        return statistics.median(sample.wall for sample in self.samples)
+
+    @property
+    def cpu(self) -> float:
+        return statistics.median(sample.cpu for sample in self.samples)
+
+    @property
+    def peak(self) -> float:
+        return statistics.median(sample.peak for sample in self.samples)
+
+
+def side_by_side(
+    contenders: Mapping[str, Callable[[], Sample]],
+    rounds: int,
+    right: Callable[[str, Sample], bool] = lambda name, sample: sample.code == 0,
+) -> dict[str, Series]:
+    """Run every contender once a round, in a new order each round: what disturbs the machine
+    disturbs all alike.
+
+    right: whether a sample did what it should. One that did not ends the benchmark: what a failure
+    costs is no figure.
+    """
+    series = {name: Series() for name in contenders}
+    names = list(contenders)
+    for number in range(rounds + 1):
+        random.Random(number).shuffle(names)
+        for name in names:
+            sample = contenders[name]()
+            if not right(name, sample):
+                shown = sample.output[-600:].decode("utf-8", "replace")
+                raise SystemExit(f"{name}: not what was asked (exit code {sample.code}): {shown}")
+            if number:  # the first round warms caches up
+                series[name].samples.append(sample)
+    return series
