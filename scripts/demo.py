@@ -16,6 +16,8 @@ import termios
 import time
 
 PATIENCE = 60.0
+# What a line was before the program erased it, as a progress line.
+_ERASED = re.compile(r"[^\n]*\r\x1b\[K")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\r")
 
 
@@ -27,7 +29,11 @@ class Screen:
         if self.pid == 0:
             os.execvp(argv[0], argv)
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-        self._unseen = ""
+        self._raw = ""
+
+    @property
+    def _unseen(self) -> str:
+        return _ESCAPES.sub("", _ERASED.sub("", self._raw))
 
     def _read(self, end: float) -> bool:
         if not select.select([self.master], [], [], max(0.0, end - time.monotonic()))[0]:
@@ -36,7 +42,7 @@ class Screen:
             data = os.read(self.master, 65536)
         except OSError:
             return False
-        self._unseen += _ESCAPES.sub("", data.decode("utf-8", "replace"))
+        self._raw += data.decode("utf-8", "replace")
         return bool(data)
 
     def until(self, text: str) -> str:
@@ -46,7 +52,7 @@ class Screen:
             if not self._read(end):
                 raise SystemExit(f"the demo did not see {text!r}, but {self._unseen!r}")
         at = self._unseen.index(text) + len(text)
-        seen, self._unseen = self._unseen[:at], self._unseen[at:]
+        seen, self._raw = self._unseen[:at], self._unseen[at:]
         return seen
 
     def type(self, line: str) -> None:

@@ -76,6 +76,7 @@ def _has(program: str) -> Callable[[], bool]:
 
 CAPABILITIES: dict[str, Callable[[], bool]] = {
     "openssh": lambda: _has("sshd")() and _has("ssh")(),
+    "dropbear": lambda: _has("dropbear")() and _has("dropbearkey")(),
     "uids": lambda: os.geteuid() == 0 and world_python() is not None,
     "root": lambda: os.geteuid() == 0,
     "namespaces": lambda: _has_namespaces(),

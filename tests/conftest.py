@@ -4,6 +4,7 @@ probed, not assumed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +23,7 @@ import genvx
 from genvx.local import paths
 from genvx.sandbox import sandbox as rooms
 from tests.capabilities import CAPABILITIES, required
-
-ROOT = Path(__file__).parent.parent
+from tests.helpers import ROOT, until
 
 
 class YouForgotToChooseAStateDirectory(Exception):
@@ -156,6 +157,29 @@ def make_sandbox(short_tmp, monkeypatch) -> Iterator[Callable[..., rooms.Sandbox
 def sandbox(make_sandbox) -> rooms.Sandbox:
     """gpu-server-1 with one GPU and gpu-server-2 with two."""
     return make_sandbox("1", "2")
+
+
+def _ours() -> tuple[int, int, int]:
+    """Our threads, sockets and children."""
+    links = []
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            links.append(os.readlink(f"/proc/self/fd/{name}"))
+    children = []
+    for task in os.listdir("/proc/self/task"):
+        with contextlib.suppress(OSError):
+            children += Path(f"/proc/self/task/{task}/children").read_text().split()
+    sockets = sum(link.startswith("socket:") for link in links)
+    return threading.active_count(), sockets, len(children)
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """Fails if a test leaves threads, sockets or processes of ours behind."""
+    before = _ours()
+    yield
+    for number, kind in enumerate(("threads", "sockets", "processes")):
+        until(lambda n=number: _ours()[n] <= before[n], f"{kind} are left")
 
 
 # Several users

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pexpect
 
-from tests.conftest import ROOT
+ROOT = Path(__file__).parent.parent
 
 PATIENCE = 20.0
 

@@ -26,6 +26,8 @@ class Progress:
     def update(self, succeeded: int, failed: int) -> None:
         if not self._active or time.monotonic() - self._begin < _PATIENCE:
             return
+        if succeeded + failed == self._total and not self._shown:
+            return  # it would be gone before anybody could read it
         trouble = f", {failed} failed" if failed else ""
         sys.stderr.write(f"\r\x1b[K{succeeded + failed}/{self._total} hosts{trouble}")
         sys.stderr.flush()

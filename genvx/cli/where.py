@@ -11,6 +11,7 @@ import typer
 
 from genvx.cli.main import say
 from genvx.cli.progress import Progress
+from genvx.cli.prompt import prompt
 from genvx.core.snapshot import Snapshot
 from genvx.errors import FleetError, GenvxError, HostError, InvalidInput
 from genvx.fleet.fleet import FANOUT, TIMEOUT, Fleet, Host, Outcomes
@@ -53,7 +54,8 @@ class Where:
         if self.hosts is not None:
             specs = hostfile.parse_names(self.hosts)
         else:
-            specs = hostfile.load(self.hostfile or hostfile.find(os.environ))
+            path = self.hostfile or hostfile.find(os.environ)
+            specs = hostfile.load(path, named=path != hostfile.IN_DIRECTORY)
         if self.login is not None:
             hostfile.require_user(self.login)
         return connect_fleet(
@@ -63,6 +65,7 @@ class Where:
             user=self.login,
             config=os.environ.get("GENVX_SSH_CONFIG") or None,
             accept_new_host_keys=self.accept_new_host_keys,
+            prompt=prompt(),
         )
 
     def ask(self, fleet: Fleet, question: Callable[[Host], T]) -> Outcomes[T]:

@@ -23,6 +23,7 @@ from genvx.errors import (
     NoCapacity,
     UnknownHost,
 )
+from genvx.fleet.vault import Locked
 
 if TYPE_CHECKING:
     import subprocess
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from genvx.core.lease import Environment
     from genvx.core.snapshot import Snapshot
 
+    Unlock = Callable[[Mapping[str, Locked]], Mapping[str, GenvxError]]
+
 T = TypeVar("T")
 
 FANOUT = 128
@@ -41,6 +44,9 @@ TIMEOUT = 15.0
 # A host that keeps its own deadline ends by itself; one that hangs where no deadline reaches (a
 # resolver) is given this much more and is then left behind.
 _LEAVE_BEHIND = 2.0
+
+# A passphrase, and a password that may be typed wrong twice.
+_SECRETS = 4
 
 NO_HOST = "Cannot find a host with enough available resources"
 
@@ -112,16 +118,23 @@ class Fleet:
     """Hosts addressed together.
 
     fanout: how many are asked at once; 0 asks them one after the other in the calling thread.
-    timeout: seconds for each host, over everything.
+    timeout: seconds for each host, over everything. unlock: gets the secrets that hosts want, and
+    says of which it could not; the others are asked again.
 
     Raises:
         UnknownHost: two hosts have one name, or there is none.
     """
 
     def __init__(
-        self, hosts: Sequence[Host], *, fanout: int = FANOUT, timeout: float = TIMEOUT
+        self,
+        hosts: Sequence[Host],
+        *,
+        fanout: int = FANOUT,
+        timeout: float = TIMEOUT,
+        unlock: Unlock | None = None,
     ) -> None:
         self.hosts = tuple(hosts)
+        self._unlock = unlock
         self.fanout = fanout
         self.timeout = timeout
         self._by_name = {host.name: host for host in self.hosts}
@@ -197,13 +210,34 @@ class Fleet:
     ) -> Iterator[tuple[str, T | None, GenvxError | None]]:
         """Ask every host and give each outcome as it comes: (name, value, None) or (name,
         None, error).
+
+        Hosts that want a secret come last.
         """
+        hosts = self.hosts
+        for _ in range(_SECRETS):
+            locked: dict[str, Locked] = {}
+            for name, value, error in self._stream(hosts, question):
+                if self._unlock is not None and isinstance(error, Locked):
+                    locked[name] = error
+                else:
+                    yield name, value, error
+            if not locked or self._unlock is None:
+                return
+            hopeless = self._unlock({h.name: locked[h.name] for h in hosts if h.name in locked})
+            for name, why in hopeless.items():
+                yield name, None, why
+            hosts = tuple(self.host(name) for name in locked if name not in hopeless)
+        yield from self._stream(hosts, question)
+
+    def _stream(
+        self, hosts: Sequence[Host], question: Callable[[Host], T]
+    ) -> Iterator[tuple[str, T | None, GenvxError | None]]:
         if self.fanout == 0:
-            for host in self.hosts:
+            for host in hosts:
                 yield _attempt(host, question)
             return
         answers: queue.SimpleQueue[tuple[str, T | None, GenvxError | None]] = queue.SimpleQueue()
-        waiting = list(reversed(self.hosts))
+        waiting = list(reversed(hosts))
         running: dict[str, float] = {}
         while waiting or running:
             while waiting and len(running) < self.fanout:

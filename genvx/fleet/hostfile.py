@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
@@ -17,6 +18,9 @@ from genvx.errors import InvalidHostfile, InvalidInput, UnknownHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+# What is found in the directory where we are, without being named.
+IN_DIRECTORY = "hostfile"
 
 _MOST_HOSTS = 10_000
 _MOST_BYTES = 4 << 20
@@ -30,7 +34,16 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", re.ASCII)
 _PATH = re.compile(r"/[A-Za-z0-9._/+@~ -]{1,1000}", re.ASCII)
 _WORD = re.compile(r'(?:[^\s"]|"[^"]*")+')
 
-OPTIONS = ("user", "port", "key", "python", "gpus", "tags", "slots", "max_slots", "ssh_config")
+OPTIONS = (
+    *("user", "port", "key", "password_env", "password_command", "ssh_config", "python"),
+    *("gpus", "tags", "slots", "max_slots"),
+)
+
+# These make our own machine run something. A hostfile that merely lay in the directory where we
+# are, as in a repository that was cloned, must not.
+_COMMANDS = ("password_command", "ssh_config")
+# Nor may it have any variable sent to a host of its choice.
+_VARIABLE = re.compile(r"GENVX_PASSWORD[A-Z0-9_]{0,64}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -39,7 +52,9 @@ class HostSpec:
 
     name: what tables show and results are keyed by; unique in a fleet.
     address: what ssh is told; an alias of ssh_config is one.
-    gpus: the indices that may be used; None for all. tags, slots: kept for those who place by them.
+    gpus: the indices that may be used; None for all. password_env, password_command: where the
+    password is, or, on a line with a key, the key's passphrase. tags, slots: kept for those who
+    place by them.
     """
 
     name: str
@@ -52,6 +67,8 @@ class HostSpec:
     tags: tuple[str, ...] = ()
     slots: int | None = None
     ssh_config: str | None = None
+    password_env: str | None = None
+    password_command: str | None = None
 
 
 class _Line:
@@ -69,14 +86,17 @@ class _Line:
         raise InvalidHostfile(f"{place}: {message}: {printable(self.text.strip(), 120)}")
 
 
-def load(path: str) -> tuple[HostSpec, ...]:
+def load(path: str, *, named: bool = True) -> tuple[HostSpec, ...]:
     """Read a hostfile. Paths in it are relative to it.
+
+    named: whether the user has said that it is this one; else it may have nothing run here.
 
     Raises:
         InvalidHostfile: it cannot be read, has a bad line, or has no host.
     """
     try:
         with open(path, "rb") as file:
+            status = os.fstat(file.fileno())
             data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise InvalidHostfile(
@@ -90,12 +110,22 @@ def load(path: str) -> tuple[HostSpec, ...]:
         raise InvalidHostfile(
             f"the hostfile {printable(path, 200)} is not UTF-8 text (byte {error.start})"
         ) from None
-    return parse(text, source=path, base=os.path.dirname(os.path.abspath(path)))
+    reason = "" if named else "that was not named with --hostfile"
+    if status.st_uid not in (0, os.geteuid()):
+        reason = "of another user"
+    elif status.st_mode & 0o002 or (status.st_mode & 0o020 and status.st_gid != os.getegid()):
+        reason = "that others can write"
+    base = os.path.dirname(os.path.abspath(path))
+    return parse(text, source=path, base=base, runs_nothing=reason)
 
 
-def parse(text: str, *, source: str = "hostfile", base: str = ".") -> tuple[HostSpec, ...]:
+def parse(
+    text: str, *, source: str = "hostfile", base: str = ".", runs_nothing: str = ""
+) -> tuple[HostSpec, ...]:
     """Read the text of a hostfile; `source` names it in errors, `base` is where relative paths
     start.
+
+    runs_nothing: why this one may not have us run commands; empty if it may.
 
     Raises:
         InvalidHostfile: a bad line, a host named twice, too many hosts, or none.
@@ -104,7 +134,7 @@ def parse(text: str, *, source: str = "hostfile", base: str = ".") -> tuple[Host
     specs: list[HostSpec] = []
     for number, content in enumerate(text.split("\n"), 1):
         line = _Line(source, number, content)
-        for spec in _parse_line(line, base):
+        for spec in _parse_line(line, base, runs_nothing):
             if spec.name in found:
                 line.fail(0, f"{spec.name} is listed already, on line {found[spec.name]}")
             if len(specs) >= _MOST_HOSTS:
@@ -146,7 +176,7 @@ def find(environ: Mapping[str, str], candidates: Sequence[str] | None = None) ->
     if chosen:
         return os.path.expanduser(chosen)
     config = environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    places = candidates or ("hostfile", f"{config}/genvx/hostfile", "/etc/genvx/hostfile")
+    places = candidates or (IN_DIRECTORY, f"{config}/genvx/hostfile", "/etc/genvx/hostfile")
     for place in places:
         if os.path.isfile(place):
             return place
@@ -156,7 +186,7 @@ def find(environ: Mapping[str, str], candidates: Sequence[str] | None = None) ->
     )
 
 
-def _parse_line(line: _Line, base: str) -> Iterator[HostSpec]:
+def _parse_line(line: _Line, base: str, runs_nothing: str) -> Iterator[HostSpec]:
     words = []
     for match in _WORD.finditer(line.text):
         if match[0].startswith("#"):
@@ -171,12 +201,15 @@ def _parse_line(line: _Line, base: str) -> Iterator[HostSpec]:
     values: dict[str, tuple[int, str]] = {}
     for at, word in options:
         key, equals, value = word.partition("=")
+        key = key.replace("-", "_")
         if not equals:
             line.fail(at, f"an option is written name=value, not {printable(word, 40)!r}")
         if key not in OPTIONS:
             line.fail(at, _unknown_option(key))
         if key in values:
             line.fail(at, f"{key} is given twice")
+        if key in _COMMANDS and runs_nothing:
+            line.fail(at, f"{key} can run commands, which a hostfile {runs_nothing} may not")
         values[key] = (at, value.replace('"', ""))
     for spec in _parse_host(line, host, column):
         yield _with_options(spec, line, values, base)
@@ -270,6 +303,16 @@ def _with_options(
             spec = replace(spec, port=_port(line, value, at))
         elif key == "key":
             spec = replace(spec, key=path(value))
+        elif key == "password_env":
+            if not _VARIABLE.fullmatch(value):
+                line.fail(at, "password_env is a variable whose name begins with GENVX_PASSWORD")
+            spec = replace(spec, password_env=value)
+        elif key == "password_command":
+            try:
+                shlex.split(value)
+            except ValueError:
+                line.fail(at, "password_command has a quote that is not closed")
+            spec = replace(spec, password_command=value)
         elif key == "ssh_config":
             spec = replace(spec, ssh_config=path(value))
         elif key == "python":
@@ -288,6 +331,8 @@ def _with_options(
                 line.fail(at, f"{key} is a whole number")
             if key == "slots":
                 spec = replace(spec, slots=int(value))
+    if spec.password_env and spec.password_command:
+        line.fail(0, "give either password_env or password_command, not both")
     return spec
 
 

@@ -8,11 +8,10 @@ itself, gets its own arguments and its own socket, and lives under one deadline.
 from __future__ import annotations
 
 import logging
-import re
+import random
 import socket
-import subprocess
 import threading
-from dataclasses import dataclass
+import time
 from typing import TYPE_CHECKING, Any
 
 import fabric
@@ -22,138 +21,33 @@ from genvx.core.text import printable
 from genvx.errors import (
     AuthenticationFailed,
     GenvxError,
-    HostError,
     HostUnreachable,
     ProtocolError,
 )
-from genvx.fleet import hostkeys, sshconfig
-from genvx.fleet.fleet import TIMEOUT
-from genvx.fleet.hostfile import parse_names
-from genvx.fleet.hostkeys import KnownHosts, Verdict
+from genvx.fleet import hostkeys, sockets
+from genvx.fleet.gateway import Through
+from genvx.fleet.hostkeys import Verdict
+from genvx.fleet.login import Login
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from genvx.fleet.deadline import Deadline
     from genvx.fleet.hostfile import HostSpec
+    from genvx.fleet.session import Session
     from genvx.fleet.sshconfig import Settings
 
 # paramiko's transport threads log what they die of; without a handler Python prints that to stderr.
 # The same error reaches us as an exception.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
-CONNECT_TIMEOUT = 5.0
-_DEAD_PEER_MS = 20_000
+# sshd hangs up on new connections when too many log in at once (MaxStartups).
+_HANG_UP_TRIES = 3
+_HANG_UP_SECONDS = 0.3
 
 # fabric's Config merges itself anew on attribute writes, which races between threads that share
 # one.
 _constructing = threading.Lock()
-
-
-@dataclass(frozen=True)
-class SSHOptions:
-    """What holds for all hosts of a fleet. config: instead of the usual ssh_config."""
-
-    timeout: float = TIMEOUT
-    config: str | None = None
-    accept_new_host_keys: bool = False
-
-
-class Session:
-    """What the hosts of one fleet share: known hosts, read once, and one connection to each
-    jump host.
-    """
-
-    def __init__(self, options: SSHOptions) -> None:
-        self.options = options
-        self._lock = threading.Lock()
-        self._known: dict[tuple[str, ...], KnownHosts] = {}
-        self._gateways: dict[str, _Gateway] = {}
-
-    def known_hosts(self, files: tuple[str, ...]) -> KnownHosts:
-        with self._lock:
-            if files not in self._known:
-                self._known[files] = KnownHosts(files)
-            return self._known[files]
-
-    def forget_known_hosts(self) -> None:
-        with self._lock:
-            self._known.clear()
-
-    def gateway(self, chain: str) -> _Gateway:
-        """The shared connection through the jump hosts "a,user@b:2222"; the last is where
-        it ends.
-        """
-        with self._lock:
-            if chain not in self._gateways:
-                self._gateways[chain] = _Gateway(self, chain)
-            return self._gateways[chain]
-
-
-class _Gateway:
-    """One connection to a jump host, opened by whoever comes first and closed with its last
-    user.
-    """
-
-    def __init__(self, session: Session, chain: str) -> None:
-        self._session = session
-        before, _, last = chain.rpartition(",")
-        self._before = before or None
-        self._hop = last.strip()
-        self._lock = threading.Lock()
-        self._link: Link | None = None
-        self._users = 0
-
-    def open_channel(self, address: tuple[str, int], deadline: Deadline) -> _Through:
-        with self._lock:
-            if self._link is None or not self._link.active:
-                spec = _hop_spec(self._hop)
-                try:
-                    self._link = Link.open(spec, self._session, deadline, through=self._before)
-                except HostError as error:
-                    raise type(error)(f"jump host {spec.name}: {error}", kind=error.kind) from None
-            self._users += 1
-            link = self._link
-        try:
-            channel = link.transport.open_channel(
-                "direct-tcpip", address, ("127.0.0.1", 0), timeout=deadline.left()
-            )
-        except BaseException:
-            self._leave()
-            raise
-        return _Through(channel, self._leave)
-
-    def _leave(self) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._users == 0 and self._link is not None:
-                self._link.close()
-                self._link = None
-
-
-class _Through:
-    """A channel of a jump host as a socket; closing it leaves the gateway."""
-
-    def __init__(self, channel: paramiko.Channel, leave: Callable[[], None]) -> None:
-        self._channel = channel
-        self._leave: Callable[[], None] | None = leave
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._channel, name)
-
-    def close(self) -> None:
-        try:
-            self._channel.close()
-        except (EOFError, OSError, paramiko.SSHException):
-            pass  # the gateway is gone already
-        leave, self._leave = self._leave, None
-        if leave is not None:
-            leave()
-
-
-def _hop_spec(hop: str) -> HostSpec:
-    # ssh -G writes every hop's address in brackets; in a hostfile only IPv6 has them.
-    return parse_names(re.sub(r"\[([^:\]]+)\]", r"\1", hop.removeprefix("ssh://")))[0]
 
 
 class _Policy(paramiko.MissingHostKeyPolicy):
@@ -193,17 +87,50 @@ class _Connection(fabric.Connection):  # type: ignore[misc]  # fabric has no typ
         object.__setattr__(self, name, value)
 
 
-class Link:
-    """One open, authenticated SSH connection."""
+class _Packetizer(paramiko.packet.Packetizer):
+    """Without a timer thread for each handshake, which would outlive one that fails: the deadline
+    sees to it. `hung_up`: the server closed the connection before it said who it is.
+    """
 
-    def __init__(self, connection: _Connection, sock: Any, settings: Settings) -> None:
+    hung_up = False
+
+    def readline(self, timeout: float) -> str:
+        try:
+            line: str = super().readline(timeout)
+        except (EOFError, ConnectionResetError):
+            self.hung_up = True
+            raise
+        return line
+
+    def start_handshake(self, timeout: float) -> None:
+        """Nothing."""
+
+    def complete_handshake(self) -> None:
+        """Nothing."""
+
+
+class _HungUp(EOFError):
+    """The server closed the connection before it said who it is."""
+
+
+class Link:
+    """One open, authenticated SSH connection.
+
+    needed_secret: opened with a password or a passphrase, on the way or there, for which OpenSSH
+    would ask again.
+    """
+
+    def __init__(
+        self, connection: _Connection, sock: Any, settings: Settings, *, needed_secret: bool
+    ) -> None:
         self._connection = connection
         self._sock = sock
         self.settings = settings
+        self.needed_secret = needed_secret
 
     @classmethod
     def open(
-        cls, spec: HostSpec, session: Session, deadline: Deadline, *, through: str | None = None
+        cls, spec: HostSpec, session: Session, deadline: Deadline, through: str | None = None
     ) -> Link:
         """Connect, check the host key, and log in, all before the deadline.
 
@@ -212,24 +139,50 @@ class Link:
         Raises:
             HostError: and nothing is left behind: no thread, no socket, no process.
         """
-        settings = sshconfig.effective(spec, session.options.config)
+        settings = session.settings(spec)
+        with session.turn((settings.hostname, settings.port), deadline):
+            for left in reversed(range(_HANG_UP_TRIES)):
+                try:
+                    return cls._open(spec, settings, session, deadline, through)
+                except _HungUp as error:
+                    if not left:
+                        raise translate(error, settings, deadline) from None
+                    time.sleep(min(_HANG_UP_SECONDS * (0.5 + random.random()), deadline.left()))
+        raise AssertionError("the last try returns or raises")
+
+    @classmethod
+    def _open(
+        cls,
+        spec: HostSpec,
+        settings: Settings,
+        session: Session,
+        deadline: Deadline,
+        through: str | None,
+    ) -> Link:
         sock: Any = None
         connection: _Connection | None = None
+        login = Login(spec, settings, session.keyring, session.vault, deadline)
         try:
             sock = _reach(settings, session, deadline, through)
-            connection = _construct(settings, session, sock, deadline)
+            connection = _construct(settings, session, sock, deadline, login)
             connection.open()
         except BaseException as error:
+            hung_up = False
             if connection is not None:
+                transport = connection.client.get_transport()
+                hung_up = transport is not None and transport.packetizer.hung_up
                 # Fabric closes only what it believes to be open: after a failed handshake the
                 # transport's thread and socket would stay.
                 connection.client.close()
             if sock is not None:
                 sock.close()
+            if hung_up and not deadline.expired:
+                raise _HungUp("it closed the connection at once") from None
             if isinstance(error, Exception):
                 raise translate(error, settings, deadline) from None
             raise
-        return cls(connection, sock, settings)
+        asked = login.needed_secret or (isinstance(sock, Through) and sock.needed_secret)
+        return cls(connection, sock, settings, needed_secret=asked)
 
     @property
     def transport(self) -> paramiko.Transport:
@@ -251,102 +204,28 @@ class Link:
 
 def _reach(settings: Settings, session: Session, deadline: Deadline, through: str | None) -> Any:
     """A socket to the host's SSH port: direct, through jump hosts, or through a command."""
-    address = (settings.hostname, settings.port)
     jump = through or settings.proxy_jump
     if jump:
-        channel = session.gateway(jump).open_channel(address, deadline)
+        channel = session.gateway(jump).open_channel((settings.hostname, settings.port), deadline)
         deadline.closes(channel.close)
         return channel
     if settings.proxy_command:
-        proxy = _Proxy(_expand(settings.proxy_command, settings))
+        proxy = sockets.Proxy(settings)
         deadline.closes(proxy.wake)
         return proxy
-    return _connect(settings, deadline)
+    return sockets.connect(settings, deadline)
 
 
-class _Proxy:
-    """A ProxyCommand as a socket: what it reads and writes is one end of a pair, the other is ours.
-
-    paramiko's own leaves its process and pipes behind, and cannot be woken from another thread.
-    """
-
-    def __init__(self, command: str) -> None:
-        self._socket, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                ["sh", "-c", f"exec {command}"],
-                stdin=theirs.fileno(),
-                stdout=theirs.fileno(),
-                stderr=subprocess.DEVNULL,
-            )
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._socket, name)
-
-    def wake(self) -> None:
-        """End whatever waits on the socket."""
-        _shut(self._socket)
-
-    def close(self) -> None:
-        self._socket.close()
-        self._process.kill()
-        self._process.wait()
-
-
-def _expand(command: str, settings: Settings) -> str:
-    values = {"h": settings.hostname, "p": str(settings.port), "r": settings.user, "%": "%"}
-    result, rest = "", command
-    while True:
-        before, percent, rest = rest.partition("%")
-        result += before
-        if not percent:
-            return result
-        result += values.get(rest[:1], f"%{rest[:1]}")
-        rest = rest[1:]
-
-
-def _connect(settings: Settings, deadline: Deadline) -> socket.socket:
-    family = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}.get(settings.family, 0)
-    found = socket.getaddrinfo(settings.hostname, settings.port, family, socket.SOCK_STREAM)
-    refused: OSError | None = None
-    for kind, _, protocol, _, address in found:
-        sock = socket.socket(kind, socket.SOCK_STREAM, protocol)
-        try:
-            deadline.closes(lambda sock=sock: _shut(sock))  # type: ignore[misc]
-            limit = settings.connect_timeout or CONNECT_TIMEOUT
-            sock.settimeout(min(limit, deadline.left()))
-            # Without it small packets wait for each other's acknowledgements: 150 ms a login.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_PEER_MS)
-            sock.connect(address)
-            return sock
-        except OSError as error:
-            sock.close()
-            refused = error
-        except BaseException:
-            sock.close()
-            raise
-    assert refused is not None, "getaddrinfo gives an address or raises"
-    raise refused
-
-
-def _shut(sock: socket.socket) -> None:
-    """Wake whoever waits on a socket; closing alone would not."""
-    try:
-        sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass  # not connected yet, or closed already
-
-
-def _construct(settings: Settings, session: Session, sock: Any, deadline: Deadline) -> _Connection:
+def _construct(
+    settings: Settings, session: Session, sock: Any, deadline: Deadline, login: Login
+) -> _Connection:
     known = session.known_hosts(settings.known_hosts).kinds(settings.key_name)
     # The deadline closes the socket by itself; paramiko's own limits come just after it, so that
     # what is reported is the deadline.
     left = deadline.left() + 1.0
 
     def transport(sock: Any, **options: Any) -> paramiko.Transport:
-        made = paramiko.Transport(sock, **options)
+        made = paramiko.Transport(sock, packetizer_class=_Packetizer, **options)
         _harden(made, known)
         made.banner_timeout = made.auth_timeout = made.handshake_timeout = left
         # A socket that was shut down still gives what a flooding peer sends: reading must stop,
@@ -362,9 +241,7 @@ def _construct(settings: Settings, session: Session, sock: Any, deadline: Deadli
             config=fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig()),
             connect_kwargs={
                 "sock": sock,
-                "key_filename": list(settings.identities),
-                "look_for_keys": False,
-                "allow_agent": settings.use_agent,
+                "auth_strategy": login,
                 "banner_timeout": left,
                 "auth_timeout": left,
                 "channel_timeout": left,

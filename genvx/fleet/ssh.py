@@ -16,8 +16,10 @@ from genvx.errors import AgentError, GenvxError, HostError, ProtocolError
 from genvx.fleet.bootstrap import agent_command, agent_parcel, not_started
 from genvx.fleet.deadline import Deadline
 from genvx.fleet.fleet import FANOUT, TIMEOUT, Fleet
-from genvx.fleet.link import Link, Session, SSHOptions, translate
+from genvx.fleet.link import Link, translate
 from genvx.fleet.remote import RemoteCommand, RemoteHold, close_channel, new_token
+from genvx.fleet.session import Session, SSHOptions
+from genvx.fleet.vault import Vault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,14 +45,16 @@ def connect_fleet(
     user: str | None = None,
     config: str | None = None,
     accept_new_host_keys: bool = False,
+    prompt: Callable[[str], str | None] | None = None,
 ) -> Fleet:
     """A fleet of hosts over SSH. Nothing is connected before it is asked something.
 
     user: who logs in where the hostfile does not say; not on jump hosts, as with ssh's -l.
+    prompt: asks a person for a password or a passphrase; without it nobody is asked.
     """
-    session = Session(SSHOptions(timeout, config, accept_new_host_keys))
+    session = Session(SSHOptions(timeout, config, accept_new_host_keys), Vault(prompt))
     hosts = [SSHHost(replace(spec, user=spec.user or user), session) for spec in specs]
-    return Fleet(hosts, fanout=fanout, timeout=timeout)
+    return Fleet(hosts, fanout=fanout, timeout=timeout, unlock=session.unlock)
 
 
 def _send(channel: paramiko.Channel, data: bytes) -> None:
@@ -184,6 +188,11 @@ class SSHHost:
                 "nothing can be written there, neither to the cache directory of the home nor to "
                 "/var/tmp, and a shell in a terminal needs that; 'run' does not"
             )
+
+    @property
+    def needed_secret(self) -> bool:
+        """Whether somebody had to give a secret for our connection."""
+        return self._link is not None and self._link.needed_secret
 
     def terminal_channel(self, deadline: Deadline) -> paramiko.Channel:
         """A fresh channel for a terminal session, opened before the deadline."""

@@ -10,11 +10,13 @@ import getpass
 import os
 import shutil
 import subprocess
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from genvx.core.text import printable
 from genvx.errors import HostError
+from genvx.fleet.sshpatterns import Patterns, patterns
 
 if TYPE_CHECKING:
     from genvx.fleet.hostfile import HostSpec
@@ -24,13 +26,18 @@ _ASK_TIMEOUT = 10.0
 
 @dataclass(frozen=True)
 class Settings:
-    """How to reach one host. `known_hosts` are files, first the one that new keys go to."""
+    """How to reach one host.
+
+    known_hosts: files, first the one that new keys go to. agent: the socket of the user's agent;
+    empty if it is not to be asked.
+    """
 
     hostname: str
     port: int
     user: str
     identities: tuple[str, ...]
-    use_agent: bool
+    identities_only: bool
+    agent: str
     known_hosts: tuple[str, ...]
     host_key_alias: str | None
     proxy_jump: str | None
@@ -48,18 +55,62 @@ class Settings:
         return name if self.port == 22 else f"[{name}]:{self.port}"
 
 
-def effective(spec: HostSpec, config: str | None = None) -> Settings:
-    """Return what ssh_config says of a host, below what the hostfile says.
+class Settler:
+    """What ssh_config says of hosts, below what the hostfile says.
 
-    `config`: instead of the usual files.
-
-    Raises:
-        HostError: ssh refuses the configuration.
+    Hosts that ssh_config cannot tell apart are asked for once: a process each would cost more than
+    all the rest. config: instead of the usual files.
     """
-    ssh = shutil.which("ssh")
-    config = spec.ssh_config or config
-    values = _ask_ssh(ssh, spec, config) if ssh else _read_ourselves(spec, config)
 
+    def __init__(self, config: str | None = None) -> None:
+        self._config = config
+        self._ssh = shutil.which("ssh")
+        self._lock = threading.Lock()
+        self._files: dict[str | None, Patterns | None] = {}
+        self._answers: dict[object, _Answer] = {}
+
+    def settings(self, spec: HostSpec) -> Settings:
+        """The settings of one host.
+
+        Raises:
+            HostError: ssh refuses the configuration.
+        """
+        config = spec.ssh_config or self._config
+        if self._ssh is None:
+            return _settings(spec, _read_ourselves(spec, config))
+        with self._lock:
+            if config not in self._files:
+                self._files[config] = patterns(config)
+            known = self._files[config]
+            alike: object = spec.name
+            if known is not None:
+                alike = (config, spec.user, spec.port, spec.key, known.matching(spec.address))
+            answer = self._answers.setdefault(alike, _Answer())
+        with answer.lock:  # others like this one wait for it here
+            if answer.values is None:
+                answer.values = _ask_ssh(self._ssh, spec, config)
+                answer.address = spec.address
+            values = answer.values
+        if values.get("hostname") == [answer.address.lower()]:
+            values = {**values, "hostname": [spec.address.lower()]}
+        return _settings(spec, values)
+
+
+class _Answer:
+    """What ssh said of `address`; its lock is held while ssh is asked."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.values: dict[str, list[str]] | None = None
+        self.address = ""
+
+
+def effective(spec: HostSpec, config: str | None = None) -> Settings:
+    """The settings of a single host; see Settler."""
+    return Settler(config).settings(spec)
+
+
+def _settings(spec: HostSpec, values: dict[str, list[str]]) -> Settings:
     def one(key: str) -> str | None:
         value = values.get(key, [""])[0]
         return None if value.lower() in ("", "none") else value
@@ -71,10 +122,12 @@ def effective(spec: HostSpec, config: str | None = None) -> Settings:
         port=spec.port or int(one("port") or 22),
         user=spec.user or one("user") or getpass.getuser(),
         identities=tuple(
-            path for path in map(os.path.expanduser, identities) if os.path.isfile(path)
+            path
+            for path in map(os.path.expanduser, identities)
+            if os.path.isfile(path) or os.path.isfile(f"{path}.pub")
         ),
-        use_agent=one("identitiesonly") != "yes"
-        and values.get("identityagent", [""])[0].lower() != "none",
+        identities_only=one("identitiesonly") == "yes",
+        agent=_agent(values.get("identityagent", ["SSH_AUTH_SOCK"])[0]),
         known_hosts=tuple(
             os.path.expanduser(path)
             for key in ("userknownhostsfile", "globalknownhostsfile")
@@ -87,6 +140,14 @@ def effective(spec: HostSpec, config: str | None = None) -> Settings:
         connect_timeout=float(timeout) if timeout and timeout.isdigit() else None,
         family=one("addressfamily") or "any",
     )
+
+
+def _agent(value: str) -> str:
+    if value.lower() == "none":
+        return ""
+    if value == "SSH_AUTH_SOCK" or value.startswith("$"):
+        return os.environ.get(value.lstrip("$").strip("{}"), "")
+    return os.path.expanduser(value)
 
 
 def arguments(spec: HostSpec, config: str | None) -> list[str]:

@@ -69,7 +69,8 @@ def open_shell(
     call = Call("shell", new_token(), arguments)
     host.prepare_terminal()
     ssh = shutil.which("ssh")
-    if ssh is None or environ.get("GENVX_TERMINAL") == "builtin":
+    # OpenSSH would ask again for what we were given.
+    if ssh is None or environ.get("GENVX_TERMINAL") == "builtin" or host.needed_secret:
         code = _through_fabric(host, call, environ)
     else:
         code = _through_openssh(ssh, host, call)

@@ -24,9 +24,11 @@ def remote(sandbox, tmp_path):
 
 
 def shown(terminal):
-    """All that was printed, in lines of words."""
+    """All that stays on the screen, in lines of words."""
     terminal.child.expect(pexpect.EOF)
-    lines = [line.split() for line in terminal.child.before.replace("\r", "").split("\n")]
+    # A progress line is erased again.
+    text = re.sub(r"[^\n]*\r\x1b\[K", "", terminal.child.before).replace("\r", "")
+    lines = [line.split() for line in text.split("\n")]
     terminal.child.close()
     return [line for line in lines if line]
 

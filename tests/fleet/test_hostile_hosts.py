@@ -89,7 +89,7 @@ def check(answer):
 )
 def test_a_host_that_lies_is_one_line_and_the_others_are_shown(lying, code, words):
     lying(code)
-    assert words in check(run_genvx("remote", "-t", "3", "devices"))
+    assert words in check(run_genvx("remote", "-t", "6", "devices"))
 
 
 def test_escape_codes_in_names_are_shown_escaped(lying):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import getpass
-import os
 import socket
-import threading
 from pathlib import Path
 
 import pytest
@@ -23,7 +21,6 @@ from genvx.errors import (
 from genvx.fleet.hostfile import load, parse
 from genvx.fleet.ssh import connect_fleet
 from genvx.sandbox import files
-from tests.helpers import until
 from tests.servers import BEHAVIOURS, misbehaving, silent
 
 pytestmark = pytest.mark.needs("openssh")
@@ -203,25 +200,6 @@ def test_one_hosts_key_is_not_offered_to_another(ask, sandbox):
 
 
 # Hosts that do not answer
-
-
-@pytest.fixture
-def nothing_left():
-    """Fails if a test leaves threads or sockets of ours behind."""
-
-    def count():
-        links = []
-        for name in os.listdir("/proc/self/fd"):
-            try:
-                links.append(os.readlink(f"/proc/self/fd/{name}"))
-            except OSError:
-                continue
-        return sum(link.startswith("socket:") for link in links)
-
-    sockets, threads = count(), threading.active_count()
-    yield
-    until(lambda: threading.active_count() <= threads, "threads are left")
-    until(lambda: count() <= sockets, "sockets are left")
 
 
 @pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda b: b.__name__)

@@ -1,0 +1,23 @@
+"""Asking the person at the terminal for a secret."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Callable
+
+
+def prompt() -> Callable[[str], str | None] | None:
+    """What asks on our terminal, wherever our streams go; None if we have none."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return None
+    return _ask
+
+
+def _ask(question: str) -> str | None:
+    try:
+        return getpass.getpass(question)
+    except EOFError:
+        return None

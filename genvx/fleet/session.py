@@ -1,0 +1,119 @@
+"""What the hosts of one fleet share: settings, known hosts, keys and secrets, each read once; jump
+hosts, each connected to once; and turns at logging in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from genvx.errors import GenvxError, HostUnreachable
+from genvx.fleet.fleet import TIMEOUT
+from genvx.fleet.gateway import Gateway
+from genvx.fleet.hostkeys import KnownHosts
+from genvx.fleet.link import Link
+from genvx.fleet.login import Keyring
+from genvx.fleet.sshconfig import Settler
+from genvx.fleet.vault import Vault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from genvx.fleet.deadline import Deadline
+    from genvx.fleet.hostfile import HostSpec
+    from genvx.fleet.sshconfig import Settings
+    from genvx.fleet.vault import Locked, Want
+
+# sshd begins to drop connections when ten have not logged in yet.
+_LOGINS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class SSHOptions:
+    """What holds for all hosts of a fleet. config: instead of the usual ssh_config."""
+
+    timeout: float = TIMEOUT
+    config: str | None = None
+    accept_new_host_keys: bool = False
+
+
+class Session:
+    """What the hosts of one fleet share."""
+
+    def __init__(self, options: SSHOptions, vault: Vault | None = None) -> None:
+        self.options = options
+        self.vault = vault or Vault()
+        self.keyring = Keyring()
+        self._settler = Settler(options.config)
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, ...], KnownHosts] = {}
+        self._gateways: dict[str, Gateway] = {}
+        self._turns: dict[tuple[str, int], threading.Semaphore] = {}
+
+    def settings(self, spec: HostSpec) -> Settings:
+        """What ssh_config and the hostfile say of a host; raise HostError if ssh refuses."""
+        return self._settler.settings(spec)
+
+    def known_hosts(self, files: tuple[str, ...]) -> KnownHosts:
+        with self._lock:
+            if files not in self._known:
+                self._known[files] = KnownHosts(files)
+            return self._known[files]
+
+    def forget_known_hosts(self) -> None:
+        with self._lock:
+            self._known.clear()
+
+    def gateway(self, chain: str) -> Gateway:
+        """The shared connection through the jump hosts "a,user@b:2222"; the last is where
+        it ends.
+        """
+        with self._lock:
+            if chain not in self._gateways:
+                self._gateways[chain] = Gateway(chain, self._open_link)
+            return self._gateways[chain]
+
+    def _open_link(self, spec: HostSpec, deadline: Deadline, through: str | None) -> Link:
+        return Link.open(spec, self, deadline, through)
+
+    @contextlib.contextmanager
+    def turn(self, server: tuple[str, int], deadline: Deadline) -> Iterator[None]:
+        """Log in to one server with few at a time: under several names it may be many hosts."""
+        with self._lock:
+            turns = self._turns.setdefault(server, threading.Semaphore(_LOGINS_AT_ONCE))
+        if not turns.acquire(timeout=deadline.left()):
+            raise HostUnreachable(
+                f"no answer from {server[0]} port {server[1]} within {deadline.seconds:g} s",
+                kind="timeout",
+            )
+        try:
+            yield
+        finally:
+            turns.release()
+
+    def unlock(self, locked: Mapping[str, Locked]) -> dict[str, GenvxError]:
+        """Get the secrets that hosts want; return those hosts that stay locked, and why.
+
+        For the main thread: a person, or a command, may be asked.
+        """
+        wants: dict[object, list[Want]] = {}
+        for error in locked.values():
+            if error.want is not None and error.want not in wants.get(error.want.source, []):
+                wants.setdefault(error.want.source, []).append(error.want)
+        failed: dict[object, GenvxError | None] = {}
+        for source, group in wants.items():
+            try:
+                if not self.vault.fetch(group, self._fits):
+                    failed[source] = None
+            except GenvxError as error:
+                failed[source] = error
+        return {
+            name: failed.get(error.want.source if error.want else None) or error
+            for name, error in locked.items()
+            if error.want is None or error.want.source in failed
+        }
+
+    def _fits(self, want: Want, secret: str) -> bool:
+        return want.kind != "passphrase" or self.keyring.open(want.of, secret)

@@ -1,0 +1,114 @@
+"""Ways to a host's SSH port, as sockets: a TCP connection, or a ProxyCommand."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from genvx.fleet.deadline import Deadline
+    from genvx.fleet.sshconfig import Settings
+
+CONNECT_TIMEOUT = 5.0
+_DEAD_PEER_MS = 20_000
+_AHEAD = 32_768
+
+
+class ReadAhead:
+    """A socket that is read in large pieces.
+
+    paramiko reads a packet in two or three small ones: each would be a system call.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._buffer = b""
+
+    def recv(self, size: int) -> bytes:
+        data = self._buffer or self._socket.recv(_AHEAD)
+        self._buffer = data[size:]
+        return data[:size]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+
+def shut(sock: Any) -> None:
+    """Wake whoever waits on a socket; closing alone would not."""
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # not connected yet, or closed already
+
+
+def connect(settings: Settings, deadline: Deadline) -> ReadAhead:
+    """A TCP connection to the first address that answers.
+
+    Raises:
+        OSError: none does.
+    """
+    family = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}.get(settings.family, 0)
+    found = socket.getaddrinfo(settings.hostname, settings.port, family, socket.SOCK_STREAM)
+    refused: OSError | None = None
+    for kind, _, protocol, _, address in found:
+        sock = socket.socket(kind, socket.SOCK_STREAM, protocol)
+        try:
+            deadline.closes(lambda sock=sock: shut(sock))  # type: ignore[misc]
+            limit = settings.connect_timeout or CONNECT_TIMEOUT
+            sock.settimeout(min(limit, deadline.left()))
+            # Without it small packets wait for each other's acknowledgements: 150 ms a login.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_PEER_MS)
+            sock.connect(address)
+            return ReadAhead(sock)
+        except OSError as error:
+            sock.close()
+            refused = error
+        except BaseException:
+            sock.close()
+            raise
+    assert refused is not None, "getaddrinfo gives an address or raises"
+    raise refused
+
+
+class Proxy:
+    """A ProxyCommand as a socket: what it reads and writes is one end of a pair, the other is ours.
+
+    paramiko's own leaves its process and pipes behind, and cannot be woken from another thread.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                ["sh", "-c", f"exec {_expand(settings.proxy_command or '', settings)}"],
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=subprocess.DEVNULL,
+            )
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+    def wake(self) -> None:
+        """End whatever waits on the socket."""
+        shut(self._socket)
+
+    def close(self) -> None:
+        self._socket.close()
+        self._process.kill()
+        self._process.wait()
+
+
+def _expand(command: str, settings: Settings) -> str:
+    values = {"h": settings.hostname, "p": str(settings.port), "r": settings.user, "%": "%"}
+    result, rest = "", command
+    while True:
+        before, percent, rest = rest.partition("%")
+        result += before
+        if not percent:
+            return result
+        result += values.get(rest[:1], f"%{rest[:1]}")
+        rest = rest[1:]

@@ -1,0 +1,179 @@
+"""Passwords and passphrases: where they come from, each fetched once, and never shown.
+
+A host that wants one fails as `Locked`. When the others have answered, the secrets are fetched, in
+the main thread and without haste, and the locked hosts are asked again: no deadline runs while a
+person types.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from genvx.core.text import printable
+from genvx.errors import AuthenticationFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from genvx.fleet.hostfile import HostSpec
+
+    Prompt = Callable[[str], str | None]
+
+_COMMAND_TIMEOUT = 120.0
+_MOST = 1024
+
+
+@dataclass(frozen=True)
+class Want:
+    """A secret that is wanted.
+
+    kind: password, or passphrase. of: the user, or the file of the key. host: who is given it;
+    nobody is given a passphrase. env, command: where the hostfile says that it is.
+    """
+
+    kind: str
+    of: str
+    host: str = ""
+    env: str | None = None
+    command: str | None = None
+
+    @classmethod
+    def password(cls, spec: HostSpec, user: str) -> Want:
+        # With a key on its line, what the hostfile names is the key's passphrase, which no host
+        # must be given.
+        if spec.key:
+            return cls("password", user, spec.name)
+        return cls("password", user, spec.name, spec.password_env, spec.password_command)
+
+    @classmethod
+    def passphrase(cls, spec: HostSpec, path: str) -> Want:
+        if spec.key:
+            return cls("passphrase", path, "", spec.password_env, spec.password_command)
+        return cls("passphrase", path)
+
+    @property
+    def source(self) -> tuple[str, str, str | None, str | None]:
+        """Wants with one source have one answer."""
+        return (self.kind, self.of, self.env, self.command)
+
+    def __str__(self) -> str:
+        return f"the {self.kind} of {printable(self.of, 200)}"
+
+
+class Locked(AuthenticationFailed):
+    """A host would let us in with a secret that we do not have yet, or that was wrong."""
+
+    def __init__(self, message: str, want: Want | None = None) -> None:
+        super().__init__(message)
+        self.want = want
+
+
+class Vault:
+    """Secrets by who wants them.
+
+    prompt: asks a person; None where there is nobody to ask.
+    """
+
+    def __init__(
+        self, prompt: Prompt | None = None, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self._prompt = prompt
+        self._environ = os.environ if environ is None else environ
+        self._lock = threading.Lock()
+        self._known: dict[Want, str] = {}
+        self._wrong: set[Want] = set()
+
+    def get(self, want: Want) -> str | None:
+        """The secret, if it is here; nobody is asked."""
+        with self._lock:
+            if want in self._wrong:
+                return None
+            if want in self._known:
+                return self._known[want]
+        return self._environ.get(want.env) if want.env else None
+
+    def wrong(self, want: Want) -> None:
+        """What we had did not fit; a person is asked again, anything else is not."""
+        with self._lock:
+            self._known.pop(want, None)
+            if want.env or want.command:
+                self._wrong.add(want)
+
+    def advice(self, want: Want) -> str:
+        """What is missing, for somebody who reads it."""
+        if want.env and want not in self._wrong:
+            return f"wants {want}, and ${want.env} is not set"
+        if want in self._wrong:
+            return f"{want} from {'$' + want.env if want.env else 'its password_command'} is wrong"
+        return (
+            f"wants {want}: load a key into your agent, answer in a terminal, or name "
+            "password_env or password_command in the hostfile"
+        )
+
+    def fetch(
+        self, wants: list[Want], fits: Callable[[Want, str], bool] = lambda want, secret: True
+    ) -> bool:
+        """Have the secret that `wants`, all of one source, want. True: it is here now.
+
+        fits: whether a secret is right, as far as can be told here.
+
+        Raises:
+            AuthenticationFailed: the command that the hostfile names fails.
+        """
+        first = wants[0]
+        if first.env or first in self._wrong:
+            return False
+        for _ in range(3):
+            secret = _run(first.command) if first.command else self._asked(wants)
+            if not secret:
+                return False
+            if fits(first, secret):
+                with self._lock:
+                    self._known.update(dict.fromkeys(wants, secret))
+                return True
+            if first.command:
+                self.wrong(first)
+                return False
+        return False
+
+    def _asked(self, wants: list[Want]) -> str | None:
+        return None if self._prompt is None else self._prompt(_question(wants))
+
+
+def _question(wants: list[Want]) -> str:
+    what = str(wants[0])
+    hosts = [printable(want.host, 80) for want in wants if want.host]
+    if not hosts:
+        return f"{what[4:].capitalize()}: "
+    more = f" and {len(hosts) - 3} more" if len(hosts) > 3 else ""
+    return f"{what[4:].capitalize()} on {', '.join(hosts[:3])}{more}: "
+
+
+def _run(command: str) -> str:
+    words = shlex.split(command)
+    shown = printable(words[0], 100) if words else "nothing"
+    try:
+        done = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            timeout=_COMMAND_TIMEOUT,
+            check=True,
+        )
+    except subprocess.CalledProcessError as error:
+        raise AuthenticationFailed(
+            f"the password_command {shown} failed with {error.returncode}"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise AuthenticationFailed(f"the password_command {shown} does not end") from None
+    except (OSError, ValueError, IndexError) as error:
+        raise AuthenticationFailed(f"the password_command {shown} cannot be run: {error}") from None
+    secret = done.stdout.decode("utf-8", "replace").split("\n", 1)[0].rstrip("\r")
+    if not secret or len(secret) > _MOST:
+        raise AuthenticationFailed(f"the password_command {shown} printed no password")
+    return secret
