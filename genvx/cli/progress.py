@@ -5,7 +5,7 @@ only if it takes long.
 from __future__ import annotations
 
 import sys
-import time
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,21 +19,41 @@ class Progress:
 
     def __init__(self, total: int) -> None:
         self._total = total
-        self._begin = time.monotonic()
+        self._succeeded = self._failed = 0
         self._shown = False
-        self._active = total > 1 and sys.stderr.isatty()
+        self._lock = threading.Lock()
+        # Those that answer do so at once, mostly; who waits for the others wants to know how many.
+        self._timer: threading.Timer | None = None
+        if total > 1 and sys.stderr.isatty():
+            self._timer = threading.Timer(_PATIENCE, self._show)
+            self._timer.daemon = True
 
     def update(self, succeeded: int, failed: int) -> None:
-        if not self._active or time.monotonic() - self._begin < _PATIENCE:
-            return
-        if succeeded + failed == self._total and not self._shown:
-            return  # it would be gone before anybody could read it
-        trouble = f", {failed} failed" if failed else ""
-        sys.stderr.write(f"\r\x1b[K{succeeded + failed}/{self._total} hosts{trouble}")
+        with self._lock:
+            self._succeeded, self._failed = succeeded, failed
+            if self._shown:
+                self._draw()
+
+    def _clear(self) -> None:
+        with self._lock:
+            if self._shown:
+                sys.stderr.write("\r\x1b[K")
+                sys.stderr.flush()
+
+    def _show(self) -> None:
+        with self._lock:
+            self._shown = True
+            self._draw()
+
+    def _draw(self) -> None:
+        trouble = f", {self._failed} failed" if self._failed else ""
+        answered = self._succeeded + self._failed
+        sys.stderr.write(f"\r\x1b[K{answered}/{self._total} hosts{trouble}")
         sys.stderr.flush()
-        self._shown = True
 
     def __enter__(self) -> Progress:
+        if self._timer is not None:
+            self._timer.start()
         return self
 
     def __exit__(
@@ -42,6 +62,7 @@ class Progress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()  # it may be drawing just now
+        self._clear()

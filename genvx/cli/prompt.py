@@ -18,6 +18,7 @@ def prompt() -> Callable[[str], str | None] | None:
 
 def _ask(question: str) -> str | None:
     try:
-        return getpass.getpass(question)
+        # Over the progress line, which is drawn again when the next host answers.
+        return getpass.getpass(f"\r\x1b[K{question}")
     except EOFError:
         return None
