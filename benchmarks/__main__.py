@@ -5,20 +5,24 @@ from __future__ import annotations
 import argparse
 import importlib
 
-from benchmarks import report
+from benchmarks import report, world
 
 # part: rounds by default
-PARTS = {"packing": 21}
+PARTS = {"packing": 21, "question": 41, "fan": 5, "remote": 5, "local": 21}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("part", nargs="*", choices=[[], *PARTS], default=[], metavar="PART")
+    parser.add_argument("part", nargs="*", help=", ".join(PARTS))
     parser.add_argument("--rounds", type=int, help="how often each contender runs")
-    parser.add_argument(
-        "--write", action="store_true", help="put the tables into docs/performance.md"
-    )
+    parser.add_argument("--write", action="store_true", help="also put the tables into docs")
     options = parser.parse_args()
+    unknown = set(options.part) - set(PARTS)
+    if unknown:
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    if not world.inside():
+        world.install_peers()
+        world.enter()
     for part in options.part or PARTS:
         module = importlib.import_module(f"benchmarks.{part}")
         rounds = options.rounds or PARTS[part]

@@ -77,11 +77,11 @@ def _programs(directory: str) -> dict[str, str]:
     }
 
 
-def _interpreters() -> dict[str, str]:
+def interpreters() -> dict[str, str]:
     """One interpreter of each version at hand: {version: path}."""
     found: dict[str, str] = {}
     homes = os.path.expanduser("~/.pyenv/versions")
-    paths = [sys.executable]
+    paths = [os.path.realpath(sys.executable)]  # not the one of an environment, which starts slower
     paths += [shutil.which(f"python3.{minor}") or "" for minor in range(9, 15)]
     if os.path.isdir(homes):
         paths += [f"{homes}/{name}/bin/python3" for name in os.listdir(homes)]
@@ -104,7 +104,7 @@ def run(rounds: int) -> Table:
     cells: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory(prefix="genvx-bench-") as directory:
         modules = json.loads(zlib.decompress(pack.pack().bundle))
-        for version, python in sorted(_interpreters().items(), key=lambda item: len(item[0])):
+        for version, python in sorted(interpreters().items(), key=lambda item: len(item[0])):
             home = f"{directory}/{version}"
             os.makedirs(f"{home}/state")
             with open(f"{home}/modules.json", "w", encoding="ascii") as file:

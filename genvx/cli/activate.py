@@ -84,7 +84,7 @@ def _remotely(
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return run_remotely(where, requirements, name, command)
     with where.fleet() as fleet:
-        return fleet.first_with_room(requirements, act)
+        return fleet.first_with_room(requirements, act, where.look(fleet))
 
 
 def run_remotely(
@@ -106,7 +106,7 @@ def run_remotely(
         return host, host.start(arguments)
 
     with where.fleet() as fleet:
-        host, started = fleet.first_with_room(requirements, act)
+        host, started = fleet.first_with_room(requirements, act, where.look(fleet))
         for note in started.grant().notes:
             say(f"genvx: {note}")
         return stream(host, started)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from genvx.cli.main import INTERRUPTED
 from genvx.core.text import printable
 
 SCHEMA = "genvx/1"
@@ -77,8 +78,9 @@ def watch(interval: float, draw: Callable[[], int]) -> int:
         while True:
             if terminal:
                 sys.stdout.write("\x1b[H\x1b[2J")
-            draw()
+            if draw() == INTERRUPTED:
+                return INTERRUPTED
             sys.stdout.flush()
             time.sleep(interval)
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED

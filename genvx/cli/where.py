@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import typer
 
-from genvx.cli.main import say
+from genvx.cli.main import INTERRUPTED, say
 from genvx.cli.progress import Progress
 from genvx.cli.prompt import prompt
 from genvx.core.snapshot import Snapshot
@@ -19,6 +19,8 @@ from genvx.fleet.fleet import FANOUT, TIMEOUT, Fleet, Host, Outcomes
 T = TypeVar("T")
 
 LOCAL_NAME = "localhost"
+
+_INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ class Where:
         )
 
     def ask(self, fleet: Fleet, question: Callable[[Host], T]) -> Outcomes[T]:
-        """Ask every host, with a progress line while it takes long.
+        """Ask every host, with a progress line while it takes long. Ctrl-C ends the waiting: what
+        has come is kept, and the others are `interrupted`.
 
         Raises:
             GenvxError: the first failure, if this is the local host or -e was given.
@@ -77,27 +80,47 @@ class Where:
         succeeded: dict[str, T] = {}
         failed: dict[str, GenvxError] = {}
         with Progress(len(fleet.hosts)) as progress:
-            for name, value, error in fleet.stream(question):
-                if error is None:
-                    succeeded[name] = value  # type: ignore[assignment]  # no error means a value
-                else:
-                    failed[name] = error
-                    if not self.remote:
-                        raise error
-                    if self.exit_on_error:
-                        raise FleetError(f"{name}: {error}")
-                progress.update(len(succeeded), len(failed))
+            try:
+                for name, value, error in fleet.stream(question):
+                    if error is None:
+                        succeeded[name] = value  # type: ignore[assignment]  # no error: a value
+                    else:
+                        failed[name] = error
+                        if not self.remote:
+                            raise error
+                        if self.exit_on_error:
+                            raise FleetError(f"{name}: {error}")
+                    progress.update(len(succeeded), len(failed))
+            except KeyboardInterrupt:
+                if not self.remote or not succeeded:
+                    raise
+                for host in fleet.hosts:
+                    if host.name not in succeeded:
+                        late = HostError("had not answered before Ctrl-C", kind=_INTERRUPTED)
+                        failed.setdefault(host.name, late)
         order = [host.name for host in fleet.hosts]
         return Outcomes(
             {name: succeeded[name] for name in order if name in succeeded},
             {name: failed[name] for name in order if name in failed},
         )
 
+    def look(self, fleet: Fleet) -> Outcomes[Snapshot]:
+        """A snapshot of every host, to choose one by; raise KeyboardInterrupt on Ctrl-C."""
+        outcomes = self.ask(fleet, lambda host: host.snapshot())
+        if any(kind_of(error) == _INTERRUPTED for error in outcomes.failed.values()):
+            raise KeyboardInterrupt
+        return outcomes
+
     def report(self, outcomes: Outcomes[T]) -> int:
         """Say which hosts failed, a line each; return the exit code."""
+        late = [e for e in outcomes.failed.values() if kind_of(e) == _INTERRUPTED]
         if not self.quiet:
             for name, error in outcomes.failed.items():
-                say(f"{name}: {kind_of(error)}: {error}")
+                if error not in late:
+                    say(f"{name}: {kind_of(error)}: {error}")
+        if late:
+            say(f"interrupted: {len(late)} of {len(outcomes)} hosts had not answered")
+            return INTERRUPTED
         return FleetError.exit_code if outcomes.failed else 0
 
     def report_drivers(self, snapshots: Outcomes[Snapshot]) -> None:

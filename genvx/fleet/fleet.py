@@ -103,6 +103,9 @@ class Outcomes(Generic[T]):
     succeeded: Mapping[str, T] = field(default_factory=dict)
     failed: Mapping[str, GenvxError] = field(default_factory=dict)
 
+    def __len__(self) -> int:
+        return len(self.succeeded) + len(self.failed)
+
     def values(self) -> Mapping[str, T]:
         """The value of every host; raise FleetError, which has these outcomes, if any host
         failed.
@@ -283,15 +286,22 @@ class Fleet:
             requirements, lambda host: host.acquire(requirements, name=name)
         )
 
-    def first_with_room(self, requirements: Requirements, act: Callable[[Host], T]) -> T:
+    def first_with_room(
+        self,
+        requirements: Requirements,
+        act: Callable[[Host], T],
+        seen: Outcomes[Snapshot] | None = None,
+    ) -> T:
         """Look at all hosts, and `act` on the best; where `act` raises NoCapacity, on the next
         best.
+
+        seen: what looking has given, where somebody has looked just now.
 
         Raises:
             NoCapacity: no host has the room. `reasons` has a line for each, also for those that
             failed.
         """
-        outcomes = self.snapshot()
+        outcomes = self.snapshot() if seen is None else seen
         ranked, refusals = rank(requirements, outcomes.succeeded)
         reasons = {name: str(refusal) for name, refusal in refusals.items()}
         reasons.update((name, str(error)) for name, error in outcomes.failed.items())

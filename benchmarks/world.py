@@ -1,0 +1,171 @@
+"""Hundreds of hosts on loopback: one real sshd that answers on every address of 127/8.
+
+In namespaces of its own, so that port 22, the home of root and the network are the benchmark's alone and
+every contender runs with the settings that it has by default. Needs root.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from genvx.sandbox import files
+
+ROOT = Path(__file__).parent.parent
+_INSIDE = "BENCH_INSIDE"
+_PEERS = ROOT / ".venv" / "peers"
+
+# Genv asks nvidia-smi; this one answers at once, which the real one does not. genvx has simulated
+# devices.
+_NVIDIA_SMI = """#!/bin/sh
+case "$*" in
+    *memory.total*) printf '81920\\n81920\\n' ;;
+    *query-gpu=uuid*) printf 'GPU-a, 0\\nGPU-b, 1\\n' ;;
+esac
+"""
+
+
+def inside() -> bool:
+    """Whether we are in namespaces of our own."""
+    return bool(os.environ.get(_INSIDE))
+
+
+def enter() -> None:
+    """Start again in new namespaces."""
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        raise SystemExit("scripts/bench needs root, for a network and a home of its own")
+    os.environ[_INSIDE] = "1"
+    spaces = ("--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
+    command = [sys.executable, "-m", "benchmarks", *sys.argv[1:]]
+    os.execvp("unshare", ["unshare", *spaces, *command])
+
+
+@dataclass(frozen=True)
+class World:
+    """What contenders find. environ: for all of them."""
+
+    directory: Path
+    environ: dict[str, str]
+
+    def hosts(self, number: int) -> list[str]:
+        return [f"127.1.{n // 250}.{n % 250 + 1}" for n in range(number)]
+
+    def hostfile(self, number: int) -> str:
+        path = self.directory / f"hosts{number}"
+        path.write_text("".join(f"{host}\n" for host in self.hosts(number)))
+        path.chmod(0o600)
+        return str(path)
+
+    @property
+    def peer_python(self) -> str:
+        return str(_PEERS / "bin" / "python")
+
+
+def install_peers() -> None:
+    """genvx, Genv and parallel-ssh as any user would install them; pdsh and clush from Debian."""
+    if not (_PEERS / "bin" / "genv").exists():
+        subprocess.run([sys.executable, "-m", "venv", _PEERS], check=True)
+        subprocess.run(
+            [_PEERS / "bin" / "pip", "install", "-q", "genv==1.4.3", "parallel-ssh", ROOT],
+            check=True,
+        )
+    pip = [_PEERS / "bin" / "pip", "install", "-q", "--no-deps", "--force-reinstall", ROOT]
+    subprocess.run(pip, check=True)
+    missing = [
+        package
+        for program, package in (
+            ("pdsh", "pdsh"),
+            ("clush", "clustershell"),
+            ("sshd", "openssh-server"),
+        )
+        if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin") is None
+    ]
+    if missing:
+        subprocess.run(["apt-get", "update", "-qq"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+
+
+@contextlib.contextmanager
+def world() -> Iterator[World]:
+    """The hosts, up."""
+    _loopback_up()
+    directory = Path("/var/tmp/genvx-bench")
+    shutil.rmtree(directory, ignore_errors=True)
+    home = directory / "home"
+    (home / ".ssh").mkdir(parents=True, mode=0o700)
+    public = files.make_key(str(home / ".ssh" / "id_ed25519"), "bench")
+    (home / ".ssh" / "authorized_keys").write_text(public + "\n")
+    host_key = files.make_key(str(directory / "host_key"), "host")
+    (home / ".ssh" / "known_hosts").write_text(f"127.* {' '.join(host_key.split()[:2])}\n")
+    for name in ("bin", "state", "run"):
+        (directory / name).mkdir(mode=0o700)
+    for name, text in (
+        ("nvidia-smi", _NVIDIA_SMI),
+        ("python3", f'#!/bin/sh\nexec {os.path.realpath(sys.executable)} "$@"\n'),
+    ):
+        (directory / "bin" / name).write_text(text)
+        (directory / "bin" / name).chmod(0o755)
+    lines = Path("/etc/passwd").read_text().splitlines()
+    lines = [f"root:x:0:0:root:{home}:/bin/sh" if w.startswith("root:") else w for w in lines]
+    (directory / "passwd").write_text("\n".join(lines) + "\n")
+    subprocess.run(["mount", "--bind", directory / "passwd", "/etc/passwd"], check=True)
+    path = f"{directory}/bin:{_PEERS}/bin:/usr/local/bin:/usr/bin:/bin"
+    variables = {
+        "GENVX_STATE_DIR": f"{directory}/state",
+        "GENVX_SIMULATE": "2xA100-80GB",
+        "PATH": path,
+    }
+    (directory / "sshd_config").write_text(
+        f"HostKey {directory}/host_key\nPidFile none\nUsePAM no\nStrictModes no\n"
+        "PermitRootLogin yes\nMaxStartups 4096\nMaxSessions 4096\nLogLevel ERROR\n"
+        "PrintMotd no\nPrintLastLog no\n"
+        "SetEnv " + " ".join(f'"{k}={v}"' for k, v in variables.items()) + "\n"
+    )
+    os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
+    sshd = subprocess.Popen(
+        ["/usr/sbin/sshd", "-D", "-e", "-f", directory / "sshd_config"],
+        stdin=subprocess.DEVNULL,
+        stderr=open(directory / "log", "wb"),
+    )
+    try:
+        while not _greets():
+            time.sleep(0.05)
+        yield World(
+            directory,
+            {"HOME": str(home), "LANG": "C.UTF-8", "TERM": "dumb", **variables},
+        )
+    finally:
+        sshd.terminate()
+        sshd.wait()
+        subprocess.run(["umount", "/etc/passwd"], check=False)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _greets() -> bool:
+    try:
+        with socket.create_connection(("127.1.0.1", 22), timeout=5) as sock:
+            return sock.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+def _loopback_up() -> None:
+    get, put, up = 0x8913, 0x8914, 0x1
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        request = struct.pack("16sh14x", b"lo", 0)
+        (flags,) = struct.unpack_from("h", fcntl.ioctl(sock, get, request), 16)
+        fcntl.ioctl(sock, put, struct.pack("16sh14x", b"lo", flags | up))
