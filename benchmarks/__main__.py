@@ -8,7 +8,16 @@ import importlib
 from benchmarks import report, world
 
 # part: rounds by default
-PARTS = {"packing": 21, "question": 41, "fan": 5, "remote": 5, "local": 21}
+PARTS = {
+    "packing": 21,
+    "question": 41,
+    "fan": 5,
+    "remote": 5,
+    "local": 21,
+    "echo": 300,
+    "deaths": 100,
+    "scale": 1,
+}
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""P1b: what one question costs a host: the agent's CPU over that of an interpreter that does nothing."""
+"""P1b: what one question costs a host, over an interpreter that does nothing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Hundreds of hosts on loopback: one real sshd that answers on every address of 127/8.
 
-In namespaces of its own, so that port 22, the home of root and the network are the benchmark's alone and
-every contender runs with the settings that it has by default. Needs root.
+In namespaces of its own, so that port 22, the home of root and the network are the benchmark's
+alone, and every contender runs with the settings that it has by default. Needs root.
 """
 
 from __future__ import annotations
@@ -113,12 +113,9 @@ def world() -> Iterator[World]:
     (home / ".ssh" / "known_hosts").write_text(f"127.* {' '.join(host_key.split()[:2])}\n")
     for name in ("bin", "state", "run"):
         (directory / name).mkdir(mode=0o700)
-    for name, text in (
-        ("nvidia-smi", _NVIDIA_SMI),
-        ("python3", f'#!/bin/sh\nexec {os.path.realpath(sys.executable)} "$@"\n'),
-    ):
-        (directory / "bin" / name).write_text(text)
-        (directory / "bin" / name).chmod(0o755)
+    (directory / "bin" / "nvidia-smi").write_text(_NVIDIA_SMI)
+    (directory / "bin" / "nvidia-smi").chmod(0o755)
+    (directory / "bin" / "python3").symlink_to(os.path.realpath(sys.executable))
     lines = Path("/etc/passwd").read_text().splitlines()
     lines = [f"root:x:0:0:root:{home}:/bin/sh" if w.startswith("root:") else w for w in lines]
     (directory / "passwd").write_text("\n".join(lines) + "\n")
@@ -136,11 +133,12 @@ def world() -> Iterator[World]:
         "SetEnv " + " ".join(f'"{k}={v}"' for k, v in variables.items()) + "\n"
     )
     os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
-    sshd = subprocess.Popen(
-        ["/usr/sbin/sshd", "-D", "-e", "-f", directory / "sshd_config"],
-        stdin=subprocess.DEVNULL,
-        stderr=open(directory / "log", "wb"),
-    )
+    with open(directory / "log", "wb") as log:
+        sshd = subprocess.Popen(
+            ["/usr/sbin/sshd", "-D", "-e", "-f", directory / "sshd_config"],
+            stdin=subprocess.DEVNULL,
+            stderr=log,
+        )
     try:
         while not _greets():
             time.sleep(0.05)

@@ -3,7 +3,8 @@ back.
 
 Signals are blocked and waited for instead of handled, so that none is lost between two checks. A
 signal that the terminal sends reaches the command by itself, because it is in the terminal's
-process group; only what another process sent to us is passed on.
+process group; only what another process sent to us is passed on. The exception is a terminal that
+hangs up: its kernel tells the leader of the session alone, which we are when sshd has started us.
 """
 
 from __future__ import annotations
@@ -143,7 +144,10 @@ def _wait(pid: int, target: int, watch_client: bool) -> int:
                 continue
             received = timed
         number = signal.Signals(received.si_signo)
-        if number is signal.SIGCHLD or number in ignored or received.si_code > _SI_USER:
+        if number is signal.SIGCHLD or number in ignored:
+            continue
+        ours_alone = number is signal.SIGHUP and os.getsid(0) == os.getpid()
+        if received.si_code > _SI_USER and not ours_alone:
             continue
         _send(target, number)
         if watch_client and number is signal.SIGHUP and next_step is None:

@@ -132,6 +132,18 @@ def test_killing_the_client_frees_the_devices(shell):
     until(lambda: not environments())
 
 
+@pytest.mark.parametrize("how", ["openssh", "builtin"])
+def test_killing_the_client_of_a_command_in_a_terminal_frees_the_devices(sandbox, how):
+    """The far end is the leader of the session, and the only one that the kernel tells."""
+    terminal = Terminal(
+        genvx_argv("remote", "activate", "-g", "1", "--", "sh", "-c", "echo u''p; sleep 600; :"),
+        genvx_env(GENVX_TERMINAL=how),
+    )
+    terminal.expect("up")
+    terminal.child.kill(signal.SIGKILL)
+    until(lambda: not environments())
+
+
 def test_a_job_left_behind_keeps_its_devices_until_it_ends(shell, tmp_path):
     line, told = job(tmp_path)
     shell.line(f"({line})")
