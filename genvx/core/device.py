@@ -8,9 +8,10 @@ lost.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Optional
+
+from genvx.core.record import dataclass
 
 
 class Health(str, Enum):

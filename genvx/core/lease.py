@@ -6,8 +6,9 @@ living ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
+
+from genvx.core.record import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -5,11 +5,11 @@ Pure: the same facts give the same answer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional, Union
 
 from genvx.core.device import Device, Health
 from genvx.core.lease import EnvironmentKey, fits, holders
+from genvx.core.record import dataclass
 from genvx.core.units import format_memory
 
 if TYPE_CHECKING:

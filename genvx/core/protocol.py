@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass, field
 from typing import Any, Callable, Optional
 
 from genvx._version import __version__
 from genvx.core.fields import Fields, Malformed, dumps, loads
+from genvx.core.record import dataclass, field
 from genvx.errors import AgentError, GenvxError, InvalidInput, ProtocolError, from_wire
 
 PROTOCOL = 1

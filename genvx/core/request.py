@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Optional
 
+from genvx.core.record import dataclass
 from genvx.core.units import format_memory, parse_count, parse_memory
 from genvx.errors import InvalidQuantity
 

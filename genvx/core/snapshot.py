@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
 from genvx.core.lease import Environment, Lease, environments, holders
+from genvx.core.record import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from genvx.core import codec
 from genvx.core.fields import Malformed
 from genvx.core.protocol import Call, Reply, ReplyReader
+from genvx.core.record import replace
 from genvx.core.text import printable
 from genvx.errors import AgentError, GenvxError, HostError, ProtocolError
 from genvx.fleet.bootstrap import agent_command, agent_parcel, not_started

@@ -7,7 +7,6 @@ those: a question asked of many machines costs mostly start-up.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import time
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from genvx._version import __version__
 from genvx.core.device import Driver
 from genvx.core.lease import Environment, Lease, conflicts, environments
 from genvx.core.placement import Refusal, place
+from genvx.core.record import replace
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import COMMAND_LIMIT, is_identifier, printable, require_name
 from genvx.errors import InvalidInput, NoCapacity, UnknownEnvironment
@@ -281,4 +281,4 @@ class LocalHost:
 
 
 def _with_devices(lease: Lease, devices: tuple[str, ...]) -> Lease:
-    return dataclasses.replace(lease, devices=devices)
+    return replace(lease, devices=devices)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import pwd
 import time
-from dataclasses import dataclass
 from typing import Optional
 
 from genvx.core.lease import Owner
+from genvx.core.record import dataclass
 from genvx.core.text import COMMAND_LIMIT, printable
 
 # The inode of the first pid namespace (PROC_PID_INIT_INO); any other means that we are in a

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import os
 import pwd
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from genvx.core.record import dataclass
 from genvx.errors import StateError
 from genvx.local.state import StateDirectory, state_error
 

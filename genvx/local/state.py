@@ -17,9 +17,9 @@ import errno
 import os
 import re
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 
+from genvx.core.record import dataclass
 from genvx.errors import StateError
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ import contextlib
 import errno
 import os
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.codec import lease_from_file, lease_to_file
 from genvx.core.fields import Malformed
 from genvx.core.lease import Lease, Owner
+from genvx.core.record import dataclass
 from genvx.core.text import is_identifier, printable
 from genvx.errors import NotOwner, StateError, UnknownEnvironment
 from genvx.local import locks, processes

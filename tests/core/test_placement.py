@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import pytest
 
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
 from genvx.core.lease import Lease, Owner
 from genvx.core.placement import Placement, Refusal, place, rank
+from genvx.core.record import replace
 from genvx.core.request import Requirements
 from genvx.core.snapshot import Snapshot, State
 from genvx.errors import InvalidQuantity

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -23,6 +22,7 @@ from genvx.core.protocol import (
     call_from_word,
     read_call,
 )
+from genvx.core.record import replace
 from genvx.core.request import Requirements
 from genvx.core.snapshot import Snapshot
 from genvx.errors import (

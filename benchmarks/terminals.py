@@ -1,0 +1,44 @@
+"""A program in a pseudo-terminal, and what it prints."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import select
+import signal
+import time
+from collections.abc import Mapping, Sequence
+
+PATIENCE = 60.0
+
+
+class Terminal:
+    """Started at once. Every wait ends after a time that only a fault needs."""
+
+    def __init__(self, command: Sequence[str], env: Mapping[str, str]) -> None:
+        self.pid, self._master = pty.fork()
+        if self.pid == 0:
+            os.execvpe(command[0], list(command), dict(env))
+        os.set_inheritable(self._master, False)  # or the next one would keep this one up
+        self._seen = b""
+
+    def until(self, text: bytes) -> None:
+        """Wait for `text`, and forget all up to it."""
+        end = time.monotonic() + PATIENCE
+        while text not in self._seen:
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([self._master], [], [], left)[0]:
+                raise SystemExit(f"waited for {text!r} in vain: {self._seen[-500:]!r}")
+            self._seen += os.read(self._master, 65536)
+        self._seen = self._seen[self._seen.index(text) + len(text) :]
+
+    def type(self, data: bytes) -> None:
+        os.write(self._master, data)
+
+    def close(self) -> None:
+        """End it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        os.close(self._master)
+        os.waitpid(self.pid, 0)

@@ -1,0 +1,85 @@
+"""Frozen dataclasses, as type checkers and readers know them, that cost little to define.
+
+The standard ones compile several methods for each class and import `inspect`: a third of what a
+question to a host costs (`scripts/bench question`). These do what `dataclass(frozen=True)` does for
+plain fields, defaults, default factories and `__post_init__`, and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass, field, replace
+else:
+
+    class _Field:
+        def __init__(self, default_factory):
+            self.default_factory = default_factory
+
+    def field(*, default_factory):
+        """A field whose default is made anew each time."""
+        return _Field(default_factory)
+
+    def dataclass(*, frozen):
+        """Make a class with annotated fields a value."""
+        assert frozen, "only values"
+        return _value
+
+    def replace(value, **changes):
+        """A copy of `value` with other fields."""
+        return type(value)(**{**value.__dict__, **changes})
+
+    def _value(cls):
+        names = tuple(n for n, kind in cls.__annotations__.items() if "ClassVar" not in str(kind))
+        factories = {}
+        for name in names:
+            default = cls.__dict__.get(name)
+            if isinstance(default, _Field):
+                factories[name] = default.default_factory
+                delattr(cls, name)
+        required = [n for n in names if n not in factories and n not in cls.__dict__]
+        defaults = {n: cls.__dict__[n] for n in names if n in cls.__dict__}
+        after = getattr(cls, "__post_init__", None)
+
+        def __init__(self, *arguments, **named):
+            fields = self.__dict__
+            fields.update(defaults)
+            for name, make in factories.items():
+                if name not in named:
+                    fields[name] = make()
+            given = dict(zip(names, arguments))
+            if len(arguments) > len(names) or not named.keys() <= set(names) - given.keys():
+                raise TypeError(f"{cls.__name__} has no such arguments, or has one of them twice")
+            fields.update(given, **named)
+            for name in required:
+                if name not in fields:
+                    raise TypeError(f"{cls.__name__} needs {name}")
+            if after is not None:
+                after(self)
+
+        def __setattr__(self, name, value):
+            raise AttributeError(f"{cls.__name__} is a value; its {name} does not change")
+
+        def _fields(self):
+            return tuple(map(self.__dict__.__getitem__, names))
+
+        def __eq__(self, other):
+            if other.__class__ is not self.__class__:
+                return NotImplemented
+            return _fields(self) == _fields(other)
+
+        def __repr__(self):
+            shown = ", ".join(f"{name}={self.__dict__[name]!r}" for name in names)
+            return f"{type(self).__qualname__}({shown})"
+
+        cls.__init__ = __init__
+        cls.__setattr__ = cls.__delattr__ = __setattr__
+        cls.__eq__ = __eq__
+        cls.__hash__ = lambda self: hash(_fields(self))
+        if "__repr__" not in cls.__dict__:
+            cls.__repr__ = __repr__
+        return cls
+
+
+__all__ = ["dataclass", "field", "replace"]
