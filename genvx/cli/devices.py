@@ -6,16 +6,10 @@ from typing import Annotated
 
 import typer
 
-from genvx.cli import options, plain
+from genvx.cli import options
 from genvx.cli.tables import Output, watch
-from genvx.cli.where import Where, here
-from genvx.core.device import Device
-from genvx.core.lease import holders
-from genvx.core.snapshot import Snapshot, State
-from genvx.core.units import format_age, format_memory
-from genvx.fleet.fleet import Fleet, Outcomes
-
-_COLUMNS = ("GPU", "NAME", "MEMORY", "USED", "UTIL", "STATE", "USER", "ENV", "SINCE")
+from genvx.cli.views.devices import show
+from genvx.cli.where import here
 
 ByDevice = Annotated[
     bool, typer.Option("-v", "--by-device", help="A row a device, not a row a host.")
@@ -41,72 +35,6 @@ def devices(
     with where.fleet() as fleet:
         if redraw:
             raise typer.Exit(
-                watch(interval, lambda: _show(where, fleet, output, by_device=by_device))
+                watch(interval, lambda: show(where, fleet, output, by_device=by_device))
             )
-        raise typer.Exit(_show(where, fleet, output, by_device=by_device))
-
-
-def _show(where: Where, fleet: Fleet, output: Output, *, by_device: bool) -> int:
-    outcomes = where.ask(fleet, lambda host: host.snapshot())
-    if output.json:
-        output.document("devices", plain.answers(fleet, outcomes, _document))
-    else:
-        _table(where, outcomes, output, by_device=by_device)
-        where.report_drivers(outcomes)
-    return where.report(outcomes)
-
-
-def _document(snapshot: Snapshot) -> plain.Plain:
-    return {"devices": [plain.device(device, snapshot) for device in snapshot.devices]}
-
-
-def _table(where: Where, outcomes: Outcomes[Snapshot], output: Output, *, by_device: bool) -> None:
-    found = outcomes.succeeded
-    total = sum(len(snapshot.devices) for snapshot in found.values())
-    available = sum(len(snapshot.available) for snapshot in found.values())
-    summary = f"Total {total} devices with {available} available"
-    if not where.remote:
-        rows = [_row(d, snapshot) for snapshot in found.values() for d in snapshot.devices]
-        output.table(_COLUMNS, rows, summary)
-    elif by_device:
-        rows = [
-            [name, *_row(device, snapshot)]
-            for name, snapshot in found.items()
-            for device in snapshot.devices
-        ]
-        output.table(("HOST", *_COLUMNS), rows, f"{summary} on {len(found)} hosts")
-    else:
-        rows = [
-            [name, str(len(snapshot.devices)), str(len(snapshot.available))]
-            for name, snapshot in found.items()
-        ]
-        output.table(("HOST", "TOTAL", "AVAILABLE"), rows, f"{summary} on {len(found)} hosts")
-
-
-def _row(device: Device, snapshot: Snapshot) -> list[str]:
-    usage = snapshot.usage_of(device)
-    held = holders(snapshot.leases, device.uuid)
-    tenants = [env for env in snapshot.environments if (env.owner.uid, env.id) in held]
-    users = [str(env.owner) for env in tenants]
-    state = snapshot.state(device)
-    if state is State.BUSY:
-        users = [_foreigner(device, snapshot)]
-    return [
-        device.label,
-        device.shown_name,
-        format_memory(device.memory),
-        "?" if usage.memory_used is None else format_memory(usage.memory_used),
-        "?" if usage.utilization is None else f"{usage.utilization} %",
-        state.value,
-        ", ".join(dict.fromkeys(users)),
-        ", ".join(env.name or env.id for env in tenants),
-        format_age(snapshot.age_seconds(tenants[0].since_ns)) if tenants else "",
-    ]
-
-
-def _foreigner(device: Device, snapshot: Snapshot) -> str:
-    foreign = snapshot.foreign(device)
-    if not foreign:
-        return "not visible from here"
-    first = foreign[0]
-    return f"{first.user} (pid {first.pid})"
+        raise typer.Exit(show(where, fleet, output, by_device=by_device))

@@ -9,6 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from genvx.cli.quick import quick
 from genvx.core.text import printable
 from genvx.errors import GenvxError, NoCapacity
 
@@ -35,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run genvx and return its exit code; whatever goes wrong is one line on stderr."""
     try:
+        code = quick(arguments)
+        if code is not None:
+            return code
         from genvx.cli.app import invoke
 
         return invoke(arguments)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from collections.abc import Callable
 
@@ -17,6 +16,8 @@ def prompt() -> Callable[[str], str | None] | None:
 
 
 def _ask(question: str) -> str | None:
+    import getpass
+
     try:
         # Over the progress line, which is drawn again when the next host answers.
         return getpass.getpass(f"\r\x1b[K{question}")

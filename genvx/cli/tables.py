@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -45,6 +42,8 @@ class Output:
 
 
 def print_json(document: dict[str, Any]) -> None:
+    import json
+
     print(json.dumps(document, indent=2, ensure_ascii=False))
 
 
@@ -63,6 +62,9 @@ def _plain(columns: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> str:
 
 
 def _csv(columns: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> str:
+    import csv
+    import io
+
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     if columns is not None:

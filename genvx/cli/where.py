@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
-
-import typer
+from typing import TYPE_CHECKING, TypeVar
 
 from genvx.cli.main import INTERRUPTED, say
 from genvx.cli.progress import Progress
@@ -15,6 +13,9 @@ from genvx.cli.prompt import prompt
 from genvx.core.snapshot import Snapshot
 from genvx.errors import FleetError, GenvxError, HostError, InvalidInput
 from genvx.fleet.fleet import FANOUT, TIMEOUT, Fleet, Host, Outcomes
+
+if TYPE_CHECKING:
+    import typer
 
 T = TypeVar("T")
 

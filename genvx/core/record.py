@@ -58,7 +58,7 @@ else:
             if after is not None:
                 after(self)
 
-        def __setattr__(self, name, value):
+        def __setattr__(self, name, value=None):
             raise AttributeError(f"{cls.__name__} is a value; its {name} does not change")
 
         def _fields(self):

@@ -8,8 +8,6 @@ person types.
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -155,6 +153,9 @@ def _question(wants: list[Want]) -> str:
 
 
 def _run(command: str) -> str:
+    import shlex
+    import subprocess  # costs as much as a question to this machine
+
     words = shlex.split(command)
     shown = printable(words[0], 100) if words else "nothing"
     try:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from genvx.core.device import Owner
+from genvx.core.lease import Owner
 from genvx.core.record import dataclass, field, replace
 
 

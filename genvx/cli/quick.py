@@ -1,0 +1,28 @@
+"""The questions that people ask hundreds of times a day, without typer.
+
+Importing it and making it ready costs more than the answer (`scripts/bench local`). With any option
+they go through typer like all verbs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+_VERBS = ("devices", "envs", "status")
+
+
+def quick(arguments: list[str]) -> int | None:
+    """Answer `genvx devices`, `genvx envs` or `genvx status`, and return the exit code; None
+    for anything else.
+    """
+    if len(arguments) != 1 or arguments[0] not in _VERBS or "_GENVX_COMPLETE" in os.environ:
+        return None
+    from genvx.cli.tables import Output
+    from genvx.cli.where import Where
+
+    where = Where()
+    with where.fleet() as fleet:
+        view = importlib.import_module(f"genvx.cli.views.{arguments[0]}")
+        code: int = view.show(where, fleet, Output())
+        return code

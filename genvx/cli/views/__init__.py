@@ -1,0 +1,1 @@
+"""What verbs print. No module of these imports typer: see `quick.py`."""

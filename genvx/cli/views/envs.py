@@ -1,0 +1,61 @@
+"""Environments: as tables and as JSON."""
+
+from __future__ import annotations
+
+from genvx.cli import plain
+from genvx.cli.tables import Output
+from genvx.cli.where import Where
+from genvx.core.lease import Environment
+from genvx.core.snapshot import Snapshot
+from genvx.core.units import format_age, format_memory
+from genvx.fleet.fleet import Fleet
+
+_COLUMNS = ("ID", "USER", "NAME", "CREATED")
+
+
+def show(where: Where, fleet: Fleet, output: Output) -> int:
+    """Ask and print; return the exit code."""
+    outcomes = where.ask(fleet, lambda host: host.snapshot())
+    if output.json:
+        output.document("envs", plain.answers(fleet, outcomes, _document))
+        return where.report(outcomes)
+    found = outcomes.succeeded
+    total = sum(len(snapshot.environments) for snapshot in found.values())
+    if where.remote:
+        rows = [
+            [name, *_row(env, snapshot)]
+            for name, snapshot in found.items()
+            for env in snapshot.environments
+        ]
+        columns: tuple[str, ...] = ("HOST", *_COLUMNS)
+        summary = f"Total {total} environments on {len(found)} hosts"
+    else:
+        rows = [
+            [*_row(env, snapshot), _devices(env, snapshot), ", ".join(map(str, env.pids))]
+            for snapshot in found.values()
+            for env in snapshot.environments
+        ]
+        columns = (*_COLUMNS, "DEVICES", "PID(S)")
+        summary = f"Total {total} environments"
+    output.table(columns, rows, summary)
+    return where.report(outcomes)
+
+
+def _document(snapshot: Snapshot) -> plain.Plain:
+    return {"environments": [plain.environment(env, snapshot) for env in snapshot.environments]}
+
+
+def _row(env: Environment, snapshot: Snapshot) -> list[str]:
+    return [env.id, str(env.owner), env.name, format_age(snapshot.age_seconds(env.since_ns))]
+
+
+def _devices(env: Environment, snapshot: Snapshot) -> str:
+    """The devices by index, "0, 1", or "0, 1 (40 GiB each)" for shares; one that is not
+    there as "?".
+    """
+    known = [snapshot.device(uuid) for uuid in env.devices]
+    labels = [
+        "?" if d is None else f"{d.label}{' (simulated)' if d.simulated else ''}" for d in known
+    ]
+    share = "" if env.memory is None else f" ({format_memory(env.memory)} each)"
+    return ", ".join(labels) + share

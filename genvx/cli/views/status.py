@@ -1,0 +1,95 @@
+"""This environment, this host, or each host in a line: as tables and as JSON."""
+
+from __future__ import annotations
+
+import os
+
+from genvx.cli import plain
+from genvx.cli.tables import Output
+from genvx.cli.where import Where
+from genvx.core.lease import Environment
+from genvx.core.snapshot import Snapshot
+from genvx.core.units import format_age, format_memory
+from genvx.fleet.fleet import Fleet, Outcomes
+
+
+def show(where: Where, fleet: Fleet, output: Output) -> int:
+    """Ask and print; return the exit code."""
+    outcomes = where.ask(fleet, lambda host: host.snapshot())
+    if output.json:
+        output.document("status", plain.answers(fleet, outcomes, _document))
+    elif where.remote:
+        _table(outcomes, output)
+    else:
+        for snapshot in outcomes.succeeded.values():
+            _lines(snapshot, output)
+    return where.report(outcomes)
+
+
+def _current(snapshot: Snapshot) -> Environment | None:
+    """The environment that this shell is in.
+
+    The variable only names it: what counts is the lease.
+    """
+    wanted = os.environ.get("GENVX_ENVIRONMENT_ID")
+    for env in snapshot.environments:
+        if env.id == wanted and env.owner.uid == os.geteuid():
+            return env
+    return None
+
+
+def _document(snapshot: Snapshot) -> plain.Plain:
+    current = _current(snapshot)
+    return {
+        "environments": len(snapshot.environments),
+        "current": None if current is None else plain.environment(current, snapshot),
+        "odd": list(snapshot.odd),
+    }
+
+
+def _table(outcomes: Outcomes[Snapshot], output: Output) -> None:
+    rows = [
+        [
+            name,
+            _driver(snapshot),
+            str(len(snapshot.devices)),
+            str(len(snapshot.available)),
+            str(len(snapshot.environments)),
+            snapshot.version,
+        ]
+        for name, snapshot in outcomes.succeeded.items()
+    ]
+    output.table(("HOST", "DRIVER", "DEVICES", "AVAILABLE", "ENVS", "GENVX"), rows)
+
+
+def _driver(snapshot: Snapshot) -> str:
+    return snapshot.driver.error or snapshot.driver.version or "of unknown version"
+
+
+def _lines(snapshot: Snapshot, output: Output) -> None:
+    current = _current(snapshot)
+    rows = [
+        ["host", snapshot.hostname],
+        ["driver", _driver(snapshot)],
+        ["devices", f"{len(snapshot.devices)}, {len(snapshot.available)} available"],
+        ["environments", str(len(snapshot.environments))],
+    ]
+    if current is not None:
+        rows = [
+            ["environment", current.label],
+            ["user", str(current.owner)],
+            ["since", format_age(snapshot.age_seconds(current.since_ns))],
+            ["devices", _devices(current, snapshot)],
+        ]
+    elif os.environ.get("GENVX_ENVIRONMENT_ID"):
+        rows.append(["environment", f"{os.environ['GENVX_ENVIRONMENT_ID']}: not active any more"])
+    output.table(("WHAT", "STATUS"), rows)
+
+
+def _devices(env: Environment, snapshot: Snapshot) -> str:
+    shown = []
+    for uuid in env.devices:
+        device = snapshot.device(uuid)
+        shown.append(f"{device.label}: {device.shown_name}" if device else f"{uuid}: not here")
+    share = "" if env.memory is None else f", {format_memory(env.memory)} of each"
+    return (", ".join(shown) or "none") + share

@@ -1,0 +1,40 @@
+"""Verbs without options answer without typer, and answer the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from genvx.cli import app, quick
+from tests.helpers import genvx_env
+
+VERBS = ("devices", "envs", "status")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_it_says_the_same_as_through_typer(state, capsys, verb):
+    assert quick.quick([verb]) == 0
+    short = capsys.readouterr()
+    assert app.invoke([verb]) == 0
+    assert capsys.readouterr() == short
+    assert short.out
+
+
+@pytest.mark.parametrize("words", [[], ["devices", "-v"], ["run"], ["--help"], ["device"]])
+def test_everything_else_goes_through_typer(words):
+    assert quick.quick(words) is None
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_it_imports_neither_typer_nor_what_reaches_hosts(state, verb):
+    heavy = ("typer", "click", "pydantic", "rich", "fabric", "paramiko", "filelock", "pynvml")
+    code = (
+        "import sys, genvx.cli.main as m; m.run(sys.argv[1:]); "
+        f"print([x for x in {heavy} if x in sys.modules])"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code, verb], capture_output=True, text=True, env=genvx_env()
+    )
+    assert answer.stdout.splitlines()[-1] == "[]", answer.stderr
