@@ -16,6 +16,7 @@ PARTS = {
     "local": 21,
     "echo": 300,
     "deaths": 100,
+    "interrupt": 20,
     "scale": 1,
 }
 

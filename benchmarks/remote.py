@@ -8,7 +8,7 @@ from benchmarks.measure import Sample, measured, side_by_side
 from benchmarks.report import Table, verdict
 from benchmarks.world import world
 
-SIZES = (1, 8, 64)
+SIZES = (1, 8, 64, 256)
 
 
 def run(rounds: int) -> Table:

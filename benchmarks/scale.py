@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import os
 import re
@@ -16,11 +17,11 @@ from benchmarks.world import World, world
 from genvx.sandbox import files
 
 _TIMEOUT = 20
-_SILENT, _GARBAGE, _CLOSED = 2001, 2002, 2003
+SILENT, _GARBAGE, _CLOSED = 2001, 2002, 2003
 
 
 @contextlib.contextmanager
-def _bad_servers() -> Iterator[None]:
+def bad_servers() -> Iterator[None]:
     """One that says nothing, one that says nonsense; behind _CLOSED there is none."""
     kept: list[socket.socket] = []
 
@@ -32,7 +33,7 @@ def _bad_servers() -> Iterator[None]:
                 connection.sendall(greeting)
 
     with (
-        socket.create_server(("0.0.0.0", _SILENT), backlog=256) as silent,
+        socket.create_server(("0.0.0.0", SILENT), backlog=256) as silent,
         socket.create_server(("0.0.0.0", _GARBAGE), backlog=256) as garbage,
     ):
         for listener, greeting in ((silent, b""), (garbage, os.urandom(200) + b"\n")):
@@ -53,7 +54,7 @@ def _hostfile(place: World, healthy: int, dead: int) -> str:
     for n in range(dead):
         name = f"127.8.{n // 250}.{n % 250 + 1}"
         ways = (
-            f"{name}:{_SILENT}",
+            f"{name}:{SILENT}",
             f"{name}:{_GARBAGE}",
             f"{name}:{_CLOSED}",
             name.replace("127.8.", "127.9."),  # another host key than the known one
@@ -70,7 +71,7 @@ def _hostfile(place: World, healthy: int, dead: int) -> str:
 def run(rounds: int) -> Table:
     """Wall and peak memory of `genvx remote devices`."""
     rows = []
-    with world() as place, _bad_servers():
+    with world() as place, bad_servers():
         sizes = {
             "100 hosts": (100, 0),
             "300 hosts": (300, 0),
@@ -92,8 +93,11 @@ def run(rounds: int) -> Table:
         def right(name: str, sample: Sample) -> bool:
             healthy, dead = sizes[name]
             said = sample.output.decode()
-            failures = re.findall(r"^\S+: [a-z-]+: ", said, re.MULTILINE)
-            return f"on {healthy} hosts" in said and len(failures) == dead
+            failures = re.findall(r"^\S+: ([a-z-]+): ", said, re.MULTILINE)
+            fits = f"on {healthy} hosts" in said and len(failures) == dead
+            if not fits:
+                print(f"{len(failures)} failures, not {dead}: {collections.Counter(failures)}")
+            return fits
 
         series = side_by_side(contenders, rounds, right)
     for name, found in series.items():

@@ -36,6 +36,14 @@ class Terminal:
     def type(self, data: bytes) -> None:
         os.write(self._master, data)
 
+    def wait(self) -> None:
+        """Wait for its own end."""
+        with contextlib.suppress(OSError):
+            while os.read(self._master, 65536):
+                pass
+        os.waitpid(self.pid, 0)
+        os.close(self._master)
+
     def close(self) -> None:
         """End it."""
         with contextlib.suppress(ProcessLookupError):

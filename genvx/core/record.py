@@ -73,10 +73,12 @@ else:
             shown = ", ".join(f"{name}={self.__dict__[name]!r}" for name in names)
             return f"{type(self).__qualname__}({shown})"
 
+        cls.__match_args__ = names
         cls.__init__ = __init__
         cls.__setattr__ = cls.__delattr__ = __setattr__
         cls.__eq__ = __eq__
         cls.__hash__ = lambda self: hash(_fields(self))
+        cls.__replace__ = replace  # of copy.replace
         if "__repr__" not in cls.__dict__:
             cls.__repr__ = __repr__
         return cls

@@ -6,7 +6,7 @@ Never on by itself: only $GENVX_SIMULATE asks for them.
 from __future__ import annotations
 
 import re
-import uuid
+from binascii import crc32
 
 from genvx.core.device import Device, DeviceUsage, Driver
 from genvx.core.text import printable
@@ -18,7 +18,6 @@ _MOST = 1024
 _PART = re.compile(
     r"(?:(\d{1,4})x)?([A-Za-z][A-Za-z0-9 ]{0,40}?)-(\d{1,6}(?:[KMGT]i?B?))", re.ASCII
 )
-_NAMESPACE = uuid.UUID("7a6d0a54-5d3e-4a0c-9a53-1f1c0b9f64f1")
 
 
 def simulate(specification: str, seed: str) -> Inventory:
@@ -44,7 +43,9 @@ def simulate(specification: str, seed: str) -> Inventory:
                 raise InvalidInput(f"GENVX_SIMULATE: at most {_MOST} devices")
             devices.append(
                 Device(
-                    uuid=f"SIM-{uuid.uuid5(_NAMESPACE, f'{seed}/{index}')}",
+                    # Not from the module uuid, which loads OpenSSL: a question to a host that is
+                    # simulated would cost more than one to a real host.
+                    uuid=f"SIM-{crc32(seed.encode()):08x}-{index:04x}",
                     index=index,
                     name=f"{model}-{memory}",
                     memory=parse_memory(memory),

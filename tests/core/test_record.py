@@ -75,6 +75,14 @@ def test_replacing_makes_another():
     assert point.y == 2
 
 
+def test_a_value_can_be_matched():
+    match Point(1, 5):
+        case Point(1, y):
+            assert y == 5
+        case _:
+            pytest.fail("no match")
+
+
 def test_a_value_travels_between_processes():
     assert pickle.loads(pickle.dumps(Owner(1, "a"))) == Owner(1, "a")
 

@@ -1,0 +1,232 @@
+"""What a question costs, in things that can be counted: connections, round trips, bytes, processes,
+threads, and files that are read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import threading
+from pathlib import Path
+
+import paramiko
+import pytest
+
+from genvx.core import codec
+from genvx.core.lease import Lease, Owner
+from genvx.core.protocol import Reply
+from genvx.core.record import replace
+from genvx.fleet import session
+from genvx.fleet.hostfile import HostSpec, parse
+from genvx.fleet.ssh import connect_fleet
+from genvx.fleet.sshconfig import Settler
+from genvx.local.host import LocalHost
+from tests.servers import misbehaving, silent
+
+pytestmark = pytest.mark.needs("openssh")
+
+NAMES = [f"same{n}" for n in range(6)]
+
+
+@pytest.fixture
+def watched(sandbox):
+    """gpu-server-1 behind something that counts; gives the counts and what asks it."""
+    counts = {"connections": 0, "turns": 0, "out": 0, "in": 0}
+    lock = threading.Lock()
+    last = [""]
+
+    def count(direction, size):
+        with lock:
+            counts[direction] += size
+            if direction == "out" and last[0] == "in":
+                counts["turns"] += 1
+            last[0] = direction
+
+    def through(connection, stop):
+        counts["connections"] += 1
+        with socket.create_connection(("127.0.0.1", sandbox.hosts[0].port)) as onward:
+
+            def pump(source, sink, direction):
+                with contextlib.suppress(OSError):
+                    while data := source.recv(1 << 20):
+                        count(direction, len(data))
+                        sink.sendall(data)
+                    sink.shutdown(socket.SHUT_WR)
+
+            back = threading.Thread(target=pump, args=(onward, connection, "in"))
+            back.start()
+            pump(connection, onward, "out")
+            back.join()
+
+    with misbehaving(through) as port:
+        config = Path(sandbox.ssh_config)
+        config.write_text(
+            config.read_text().replace(f"Port {sandbox.hosts[0].port}", f"Port {port}")
+        )
+
+        def ask(times=1):
+            with connect_fleet(parse("gpu-server-1"), config=sandbox.ssh_config) as fleet:
+                for _ in range(times):
+                    fleet.snapshot().values()
+            return dict(counts)
+
+        yield ask
+
+
+def test_many_questions_take_one_connection(watched):
+    assert watched(5)["connections"] == 1
+
+
+def test_a_question_takes_few_round_trips(watched):
+    """Key exchange, login, channel, command, answer: whatever the distance, so often."""
+    first = watched()["turns"]
+    second = watched()["turns"] - first
+    assert second <= 14
+    third = watched(2)["turns"] - first - second
+    assert third - second <= 5  # another question on the same connection
+
+
+def test_the_agent_travels_once_and_a_question_is_small(watched):
+    first = watched()["out"]
+    second = watched()["out"] - first
+    assert 200_000 < first < 400_000
+    assert second < 20_000
+
+
+@pytest.fixture
+def counted_ssh(tmp_path, monkeypatch):
+    """Counts how often ssh is started."""
+    real = shutil.which("ssh")
+    log = tmp_path / "calls"
+    script = tmp_path / "bin" / "ssh"
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/sh\necho x >>{log}\nexec {real} "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
+    return lambda: log.read_text().count("x") if log.exists() else 0
+
+
+@pytest.mark.parametrize(
+    ("config", "processes"),
+    [
+        ("", 1),
+        ("Host *\n  Port 2222\n  ProxyCommand nc %h %p\n", 1),
+        ("Host same1\n  Port 2222\n", 2),
+        ("Host same* !same2 !same3\n  Port 2222\n", 2),
+        ("Host same?\n  HostName %h.lab\n", 6),
+        ("Match exec true\n  Port 2222\n", 6),
+        ("CanonicalizeHostname always\nCanonicalDomains invalid\n", 6),
+    ],
+)
+def test_ssh_is_asked_once_for_hosts_that_it_cannot_tell_apart(
+    counted_ssh, tmp_path, config, processes
+):
+    """And what it says of one holds for the others."""
+    path = tmp_path / "config"
+    path.write_text(config)
+    settler = Settler(str(path))
+    found = {name: settler.settings(HostSpec(name, name)) for name in NAMES}
+    assert counted_ssh() == processes
+    alone = {name: Settler(str(path)).settings(HostSpec(name, name)) for name in NAMES}
+    assert found == alone
+
+
+def test_a_file_that_ssh_config_includes_tells_hosts_apart_too(counted_ssh, tmp_path):
+    (tmp_path / "more").write_text("Host same1\n  User bob\n")
+    (tmp_path / "config").write_text(f"Include {tmp_path}/more\n")
+    settler = Settler(str(tmp_path / "config"))
+    users = [settler.settings(HostSpec(name, name)).user for name in NAMES]
+    assert counted_ssh() == 2
+    assert users[1] == "bob"
+    assert "bob" not in users[2:]
+
+
+def test_keys_and_known_hosts_are_read_once_for_all_hosts(sandbox, monkeypatch):
+    keys, known = [], []
+    read = paramiko.PKey.from_path
+    monkeypatch.setattr(
+        paramiko.PKey, "from_path", staticmethod(lambda path: keys.append(path) or read(path))
+    )
+
+    real = session.KnownHosts
+    monkeypatch.setattr(session, "KnownHosts", lambda files: known.append(files) or real(files))
+    config = Path(sandbox.ssh_config)
+    config.write_text(
+        config.read_text().replace("Host gpu-server-2", f"Host gpu-server-2 {' '.join(NAMES)}")
+    )
+    with connect_fleet(parse("\n".join(NAMES)), config=str(config)) as fleet:
+        fleet.snapshot().values()
+    assert len(keys) == 1
+    assert len(known) == 1
+
+
+def test_a_host_that_keeps_us_waiting_costs_two_threads(tmp_path):
+    seen = []
+    with misbehaving(silent) as port:
+        (tmp_path / "config").write_text(
+            f"Host same*\n  HostName 127.0.0.1\n  Port {port}\n  IdentityAgent none\n"
+        )
+        before = threading.active_count()
+        with connect_fleet(
+            parse("\n".join(NAMES)), config=str(tmp_path / "config"), timeout=1.0
+        ) as fleet:
+
+            def question(host):
+                try:
+                    return host.snapshot()
+                finally:
+                    ours = [t for t in threading.enumerate() if "serve" not in t.name]
+                    seen.append(len(ours))
+
+            fleet.ask(question)
+    # One that asks and one of paramiko's for each host, and one that watches the deadlines.
+    assert max(seen) <= before + 2 * len(NAMES) + 1
+
+
+@pytest.fixture
+def large(state, monkeypatch):
+    """A snapshot of 64 devices with as many leases as are asked for."""
+    monkeypatch.setenv("GENVX_SIMULATE", "64xA100-80GB")
+    snapshot = LocalHost("here").snapshot()
+
+    def make(leases):
+        held = tuple(
+            Lease(
+                id=f"{n:016x}",
+                owner=Owner(1000, "raz"),
+                environment=f"{n:08x}",
+                name="train",
+                devices=(snapshot.devices[n % 64].uuid,),
+                memory=1 << 30,
+                boot_id=snapshot.boot_id,
+                since_ns=n,
+                expires_ns=None,
+                pid=n + 1,
+                starttime=1,
+                host="here",
+                command="python train.py",
+                note="",
+            )
+            for n in range(leases)
+        )
+        return replace(snapshot, leases=held)
+
+    return make
+
+
+def test_a_large_answer_grows_by_its_leases_and_by_nothing_else(large):
+    sizes = [
+        len(Reply(value=codec.snapshot_to_plain(large(n))).to_bytes("a" * 32))
+        for n in (0, 500, 1000)
+    ]
+    assert sizes[0] < 64 * 1024
+    first, second = sizes[1] - sizes[0], sizes[2] - sizes[1]
+    assert abs(second - first) < first / 20
+    assert second / 500 < 600
+
+
+def test_a_large_answer_comes_through_whole(large):
+    snapshot = large(1000)
+    assert codec.snapshot_from_plain(codec.snapshot_to_plain(snapshot)) == snapshot

@@ -1,0 +1,107 @@
+"""What ssh_config says, as ssh itself understands it."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from genvx.errors import HostError
+from genvx.fleet.deadline import Deadline
+from genvx.fleet.hostfile import HostSpec, parse_names
+from genvx.fleet.link import _construct
+from genvx.fleet.login import Login
+from genvx.fleet.session import Session, SSHOptions
+from genvx.fleet.sshconfig import Settler
+
+pytestmark = pytest.mark.needs("openssh")
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """The settings of one host by the text of an ssh_config."""
+
+    def ask(text, host="door"):
+        path = tmp_path / "config"
+        path.write_text(text)
+        (spec,) = parse_names(host)
+        return Settler(str(path)).settings(spec)
+
+    return ask
+
+
+def test_settings_that_trip_paramikos_reader_are_understood(settings):
+    found = settings(
+        "Host door\n  ForwardAgent /tmp/agent.sock\n  ConnectTimeout none\n  ProxyJump none\n"
+        "Match final\n  User bob\n"
+    )
+    assert (found.user, found.proxy_jump, found.connect_timeout) == ("bob", None, None)
+
+
+def test_an_ipv6_address_with_a_port_is_understood(settings):
+    found = settings("", "[::1]:2222")
+    assert (found.hostname, found.port, found.key_name) == ("::1", 2222, "[::1]:2222")
+
+
+def test_a_match_that_no_host_meets_does_not_count(settings):
+    assert settings('Match host "other"\n  User bob\n').user != "bob"
+
+
+def test_a_command_in_ssh_config_is_run_by_ssh_alone(settings, tmp_path):
+    """paramiko would run it where it is constructed, and whatever host is meant."""
+    ran = tmp_path / "ran"
+    settings(f'Match host other exec "touch {ran}"\n  User bob\n')
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "agent"),
+    [
+        ("", "/run/agent"),
+        ("IdentityAgent none\n", ""),
+        ("IdentityAgent SSH_AUTH_SOCK\n", "/run/agent"),
+        ("IdentityAgent $OTHER\n", "/run/other"),
+        ("IdentityAgent /run/mine\n", "/run/mine"),
+    ],
+)
+def test_the_agent_is_the_one_that_ssh_would_ask(settings, monkeypatch, text, agent):
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
+    monkeypatch.setenv("OTHER", "/run/other")
+    assert settings(text).agent == agent
+
+
+def test_a_configuration_that_ssh_refuses_is_one_line(settings):
+    with pytest.raises(HostError, match="ssh refuses its configuration") as caught:
+        settings("Nonsense yes\n")
+    assert caught.value.kind == "config"
+
+
+def test_without_ssh_paramikos_reader_does(settings, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = settings("Host door\n  HostName 10.0.0.1\n  Port 2222\n  User bob\n")
+    assert (found.hostname, found.port, found.user) == ("10.0.0.1", 2222, "bob")
+
+
+def test_connections_can_be_made_in_many_threads_at_once():
+    """With one Config for all, as Fabric has it, more than half of these fail."""
+    session = Session(SSHOptions(config="/dev/null"))
+    spec = HostSpec("door", "127.0.0.1")
+    settings = session.settings(spec)
+    failed = []
+
+    def make():
+        try:
+            for _ in range(100):
+                deadline = Deadline(60.0)
+                login = Login(spec, settings, session.keyring, session.vault, deadline)
+                connection = _construct(settings, session, None, deadline, login)
+                assert connection.host == "127.0.0.1"
+        except Exception as error:  # whatever it is, in a thread it would be lost
+            failed.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
