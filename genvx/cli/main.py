@@ -73,6 +73,11 @@ def run(arguments: list[str]) -> int:
 def say(line: str) -> None:
     """A line for people on stderr; a stderr that is gone is no reason to fail."""
     try:
+        # Where both go to one file, the line must not land in the middle of a table.
+        sys.stdout.flush()
+    except OSError:
+        pass  # whoever writes to it next is told
+    try:
         print(line, file=sys.stderr, flush=True)
     except OSError:
         pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 
@@ -57,3 +58,19 @@ def test_ctrl_c_while_a_host_is_chosen_takes_nothing(waiting):
     terminal = waiting("activate", "-g", "1")
     terminal.key("\x03")
     assert terminal.end() == 130
+
+
+def test_a_table_and_the_lines_about_failures_do_not_mix_in_one_file(sandbox, tmp_path):
+    path = tmp_path / "both"
+    with open(path, "wb") as both:
+        subprocess.run(
+            genvx_argv(
+                "remote", "-H", "gpu-server-1,gpu-server-2,no-such.invalid", "devices", "-v"
+            ),
+            env=genvx_env(),
+            stdout=both,
+            stderr=both,
+        )
+    last, line = path.read_text().splitlines()[-2:]
+    assert last == "Total 3 devices with 3 available on 2 hosts"
+    assert line.startswith("no-such.invalid: dns: ")
