@@ -30,6 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
     except OSError:
         _drop_stdout()
+    if "threading" in sys.modules and sys.modules["threading"].active_count() > 1:
+        # Hosts that hang, in a resolver perhaps, keep their threads: Python would take its leave of
+        # each of them.
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 

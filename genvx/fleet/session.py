@@ -40,7 +40,12 @@ class SSHOptions:
 
 
 class Session:
-    """What the hosts of one fleet share."""
+    """What the hosts of one fleet share.
+
+    keeps: whether connections are kept between questions.
+    """
+
+    keeps = True
 
     def __init__(self, options: SSHOptions, vault: Vault | None = None) -> None:
         self.options = options

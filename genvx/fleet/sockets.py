@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 5.0
 _DEAD_PEER_MS = 20_000
 _AHEAD = 32_768
+_PEACE = 30.0
 
 
 class ReadAhead:
-    """A socket that is read in large pieces.
+    """A socket that is read in large pieces, and in peace.
 
-    paramiko reads a packet in two or three small ones: each would be a system call.
+    paramiko reads a packet in two or three small ones: each would be a system call. And it wakes up
+    ten times a second to see whether somebody has closed it; here closing wakes it.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -29,6 +31,13 @@ class ReadAhead:
         data = self._buffer or self._socket.recv(_AHEAD)
         self._buffer = data[size:]
         return data[:size]
+
+    def settimeout(self, seconds: float | None) -> None:
+        self._socket.settimeout(None if seconds is None else max(seconds, _PEACE))
+
+    def close(self) -> None:
+        shut(self._socket)
+        self._socket.close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)

@@ -12,7 +12,7 @@ from genvx.core.fields import Malformed
 from genvx.core.protocol import Call, Reply, ReplyReader
 from genvx.core.record import replace
 from genvx.core.text import printable
-from genvx.errors import AgentError, GenvxError, HostError, ProtocolError
+from genvx.errors import AgentError, GenvxError, HostError, HostUnreachable, ProtocolError
 from genvx.fleet.bootstrap import agent_command, agent_parcel, not_started
 from genvx.fleet.deadline import Deadline
 from genvx.fleet.fleet import FANOUT, TIMEOUT, Fleet
@@ -36,6 +36,10 @@ T = TypeVar("T")
 
 _CLOSE_PATIENCE = 0.1
 
+# Connections are kept between questions in fleets of up to this many hosts: each costs a thread and
+# a descriptor, of which most systems give a process 1,024.
+_KEPT = 512
+
 
 def connect_fleet(
     specs: Sequence[HostSpec],
@@ -53,6 +57,7 @@ def connect_fleet(
     prompt: asks a person for a password or a passphrase; without it nobody is asked.
     """
     session = Session(SSHOptions(timeout, config, accept_new_host_keys), Vault(prompt))
+    session.keeps = len(specs) <= _KEPT
     hosts = [SSHHost(replace(spec, user=spec.user or user), session) for spec in specs]
     return Fleet(hosts, fanout=fanout, timeout=timeout, unlock=session.unlock)
 
@@ -92,7 +97,8 @@ class SSHHost:
         """
         opening = self._opening
         if opening is not None:
-            opening()  # as if its time were up: whoever opens it must not keep us waiting
+            opening()  # as if its time were up: whoever opens it closes what it has
+            return
         if not self._lock.acquire(timeout=_CLOSE_PATIENCE):
             return  # stuck where no deadline reaches, such as a resolver; its thread is left behind
         try:
@@ -205,6 +211,8 @@ class SSHHost:
     def _ask(self, operation: str, arguments: dict[str, Any], decode: Callable[[Any], T]) -> T:
         """One call, one reply, and the channel is closed."""
         command = self._start(Call(operation, new_token(), arguments), one_reply=True)
+        if not self.session.keeps and not self._in_use():
+            self.close()
         try:
             return decode(command.value)
         except (Malformed, TypeError) as error:
@@ -259,6 +267,9 @@ class SSHHost:
                     self._link = Link.open(self.spec, self.session, deadline)
                 finally:
                     self._opening = None
+                if deadline.expired:
+                    self._link.close()
+                    raise HostUnreachable("closed while it was being opened", kind="timeout")
             elif not self._in_use():
                 deadline.closes(self._link.close)
             return self._link
