@@ -39,6 +39,8 @@ def bad_servers() -> Iterator[None]:
         for listener, greeting in ((silent, b""), (garbage, os.urandom(200) + b"\n")):
             threading.Thread(target=accept, args=(listener, greeting), daemon=True).start()
         yield
+        for listener in (silent, garbage):
+            listener.shutdown(socket.SHUT_RDWR)  # wakes who accepts, and keeps the port
         for connection in kept:
             connection.close()
 
