@@ -19,7 +19,7 @@ from genvx.core.lease import Lease, Owner
 from genvx.core.protocol import Reply
 from genvx.core.record import replace
 from genvx.fleet import session
-from genvx.fleet.hostfile import HostSpec, parse
+from genvx.fleet.hostfile import HostSpec, load, parse
 from genvx.fleet.ssh import connect_fleet
 from genvx.fleet.sshconfig import Settler
 from genvx.local.host import LocalHost
@@ -230,3 +230,19 @@ def test_a_large_answer_grows_by_its_leases_and_by_nothing_else(large):
 def test_a_large_answer_comes_through_whole(large):
     snapshot = large(1000)
     assert codec.snapshot_from_plain(codec.snapshot_to_plain(snapshot)) == snapshot
+
+
+@pytest.mark.parametrize(("most", "kept"), [(1, 0), (2, 2)])
+def test_a_fleet_keeps_connections_only_while_it_is_not_large(sandbox, monkeypatch, most, kept):
+    """Each is a descriptor, of which most systems give a process 1,024."""
+    monkeypatch.setattr("genvx.fleet.ssh._KEPT", most)
+    with connect_fleet(load(sandbox.hostfile)) as fleet:
+        assert len(fleet.snapshot().succeeded) == 2
+        assert sum(host._link is not None for host in fleet.hosts) == kept
+
+
+def test_a_hold_keeps_its_connection_in_a_large_fleet_too(sandbox, monkeypatch):
+    monkeypatch.setattr("genvx.fleet.ssh._KEPT", 1)
+    with connect_fleet(load(sandbox.hostfile)) as fleet, fleet.activate(gpus=2):
+        assert len(fleet.snapshot().values()["gpu-server-2"].environments) == 1
+        assert len(fleet.snapshot().values()["gpu-server-2"].environments) == 1
