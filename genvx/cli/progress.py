@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 _PATIENCE = 0.5
 
+# Held by whoever has the terminal's line: progress is not drawn over a question.
+LINE = threading.Lock()
+
 
 class Progress:
     """`37/256 hosts, 2 failed` on stderr, gone when the block ends."""
@@ -21,7 +24,6 @@ class Progress:
         self._total = total
         self._succeeded = self._failed = 0
         self._shown = False
-        self._lock = threading.Lock()
         # Those that answer do so at once, mostly; who waits for the others wants to know how many.
         self._timer: threading.Timer | None = None
         if total > 1 and sys.stderr.isatty():
@@ -29,19 +31,19 @@ class Progress:
             self._timer.daemon = True
 
     def update(self, succeeded: int, failed: int) -> None:
-        with self._lock:
+        with LINE:
             self._succeeded, self._failed = succeeded, failed
             if self._shown:
                 self._draw()
 
     def _clear(self) -> None:
-        with self._lock:
+        with LINE:
             if self._shown:
                 sys.stderr.write("\r\x1b[K")
                 sys.stderr.flush()
 
     def _show(self) -> None:
-        with self._lock:
+        with LINE:
             self._shown = True
             self._draw()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from genvx.cli.progress import LINE
+
 
 def prompt() -> Callable[[str], str | None] | None:
     """What asks on our terminal, wherever our streams go; None if we have none."""
@@ -19,7 +21,8 @@ def _ask(question: str) -> str | None:
     import getpass
 
     try:
-        # Over the progress line, which is drawn again when the next host answers.
-        return getpass.getpass(f"\r\x1b[K{question}")
+        with LINE:
+            # Over the progress line, which is drawn again when the next host answers.
+            return getpass.getpass(f"\r\x1b[K{question}")
     except EOFError:
         return None

@@ -58,7 +58,8 @@ class Where:
             specs = hostfile.parse_names(self.hosts)
         else:
             path = self.hostfile or hostfile.find(os.environ)
-            specs = hostfile.load(path, named=path != hostfile.IN_DIRECTORY)
+            named = self.hostfile or os.environ.get("GENVX_HOSTFILE")
+            specs = hostfile.load(path, named=bool(named) or path != hostfile.IN_DIRECTORY)
         if self.login is not None:
             hostfile.require_user(self.login)
         return connect_fleet(

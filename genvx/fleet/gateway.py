@@ -52,6 +52,8 @@ class Gateway:
         """
         with self._lock:
             if self._link is None or not self._link.active:
+                if self._link is not None:
+                    self._link.close()  # dead; it may hold on to the jump host before this one
                 self._link = self._opened(deadline)
             self._users += 1
             link = self._link
@@ -70,8 +72,9 @@ class Gateway:
         spec = _hop_spec(self._hop)
         try:
             link = self._open_link(spec, deadline, self._before)
-        except Locked:
-            raise  # as soon as somebody gives the secret, it is tried again
+        except Locked as error:
+            # Not remembered: as soon as somebody gives the secret, it is tried again.
+            raise Locked(f"jump host {spec.name}: {error}", error.want) from None
         except HostError as error:
             said = type(error)(f"jump host {spec.name}: {error}", kind=error.kind)
             self._failure = (time.monotonic() + _REMEMBERED_SECONDS, said)

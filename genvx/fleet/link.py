@@ -19,7 +19,6 @@ import paramiko
 
 from genvx.core.text import printable
 from genvx.errors import (
-    AuthenticationFailed,
     GenvxError,
     HostUnreachable,
     ProtocolError,
@@ -27,7 +26,7 @@ from genvx.errors import (
 from genvx.fleet import hostkeys, sockets
 from genvx.fleet.gateway import Through
 from genvx.fleet.hostkeys import Verdict
-from genvx.fleet.login import Login
+from genvx.fleet.login import Login, not_accepted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -284,10 +283,7 @@ def translate(error: Exception, settings: Settings, deadline: Deadline) -> Genvx
     if isinstance(error, ConnectionRefusedError):
         return HostUnreachable(f"{where} refuses the connection; is sshd running?", kind="refused")
     if isinstance(error, paramiko.AuthenticationException | paramiko.PasswordRequiredException):
-        return AuthenticationFailed(
-            f"{where} does not accept {settings.user} with the keys at hand; try "
-            f"ssh -l {settings.user} {settings.hostname}"
-        )
+        return not_accepted(settings)
     if isinstance(error, paramiko.ChannelException):
         return HostUnreachable(f"the jump host cannot reach {where}", kind="refused")
     if isinstance(error, paramiko.SSHException | EOFError | UnicodeError | ValueError):

@@ -13,6 +13,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
 from paramiko.agent import AgentKey, AgentSSH
 from paramiko.pkey import UnknownKeyType
 
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 # sshd ends a connection after six failures; the last is kept for a password.
 _MOST_KEYS = 5
 _OPENSSH_MAGIC = b"openssh-key-v1\0"
+
+# What reading a key raises that is damaged, or of a kind that is not for us, such as one that
+# lives in a security token.
+_UNUSABLE = (OSError, ValueError, paramiko.SSHException, UnknownKeyType, UnsupportedAlgorithm)
 
 # What is left to try when a server names nothing: an empty list means that we are in.
 _NOTHING = ["nothing"]
@@ -55,7 +60,7 @@ class Keyring:
                 except (TypeError, paramiko.PasswordRequiredException):
                     self._keys[path] = None
                     self._locked.add(path)
-                except (OSError, ValueError, paramiko.SSHException, UnknownKeyType):
+                except _UNUSABLE:
                     self._keys[path] = None
             return self._keys[path]
 
@@ -69,7 +74,7 @@ class Keyring:
         with self._lock:
             try:
                 self._keys[path] = paramiko.PKey.from_path(path, passphrase.encode())  # type: ignore[arg-type]
-            except (OSError, ValueError, TypeError, paramiko.SSHException):
+            except (TypeError, *_UNUSABLE):
                 return False
             self._locked.discard(path)
             self.opened.add(path)
@@ -139,6 +144,14 @@ class _AgentKey(AgentKey):
             return b""
 
 
+def not_accepted(settings: Settings) -> AuthenticationFailed:
+    """There is no way in with what we have."""
+    return AuthenticationFailed(
+        f"{settings.hostname} port {settings.port} does not accept {settings.user} with the keys "
+        f"at hand; try ssh -l {settings.user} {settings.hostname}"
+    )
+
+
 class Login:
     """An authentication strategy of paramiko's for one connection.
 
@@ -181,10 +194,7 @@ class Login:
                 f"{where} asks {self._settings.user} questions (keyboard-interactive), as for a "
                 "second factor; many hosts at once cannot ask them: log in with a key"
             )
-        raise AuthenticationFailed(
-            f"{where} does not accept {self._settings.user} with the keys at hand; try "
-            f"ssh -l {self._settings.user} {self._settings.hostname}"
-        )
+        raise not_accepted(self._settings)
 
     def _with_keys(self, transport: paramiko.Transport) -> list[str] | None:
         """Offer the keys that ask for nothing. [] means: we are in; None: not, and nothing more
@@ -194,17 +204,25 @@ class Login:
             if number == _MOST_KEYS:
                 break
             self.needed_secret = secret
-            try:
-                more = transport.auth_publickey(self._settings.user, key)
-            except paramiko.BadAuthenticationType as error:
-                return _left(error)
-            except paramiko.AuthenticationException:
-                if not transport.is_active():
-                    raise
-                continue
-            # A second step that is a key, too, would be the same key again.
-            return [method for method in more if method != "publickey"] or _NOTHING if more else []
+            more = self._offer(transport, key)
+            if more is not None:
+                return more
         return None
+
+    def _offer(self, transport: paramiko.Transport, key: paramiko.PKey) -> list[str] | None:
+        """Log in with a key: the methods that are left, [] if we are in, None if this key is not
+        accepted.
+        """
+        try:
+            more = transport.auth_publickey(self._settings.user, key)
+        except paramiko.BadAuthenticationType as error:
+            return _left(error)
+        except paramiko.AuthenticationException:
+            if not transport.is_active():
+                raise
+            return None
+        # A second step that is a key, too, would be the same key again.
+        return [method for method in more if method != "publickey"] or _NOTHING if more else []
 
     def _keys(self) -> Iterator[tuple[paramiko.PKey, bool]]:
         """Keys, and whether each needed a passphrase."""
@@ -253,15 +271,9 @@ class Login:
             self.needed_secret = True
             key = self._keyring.key(path)
             assert key is not None, "it was just opened"
-            try:
-                more = transport.auth_publickey(self._settings.user, key)
-            except paramiko.BadAuthenticationType as error:
-                return _left(error)
-            except paramiko.AuthenticationException:
-                if not transport.is_active():
-                    raise
-                continue
-            return list(more)
+            more = self._offer(transport, key)
+            if more is not None:
+                return more
         return allowed
 
     def _has_password(self) -> bool:

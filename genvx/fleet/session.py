@@ -45,10 +45,11 @@ class Session:
     keeps: whether connections are kept between questions.
     """
 
-    keeps = True
-
-    def __init__(self, options: SSHOptions, vault: Vault | None = None) -> None:
+    def __init__(
+        self, options: SSHOptions, vault: Vault | None = None, *, keeps: bool = True
+    ) -> None:
         self.options = options
+        self.keeps = keeps
         self.vault = vault or Vault()
         self.keyring = Keyring()
         self._settler = Settler(options.config)

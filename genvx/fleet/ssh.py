@@ -56,8 +56,8 @@ def connect_fleet(
     user: who logs in where the hostfile does not say; not on jump hosts, as with ssh's -l.
     prompt: asks a person for a password or a passphrase; without it nobody is asked.
     """
-    session = Session(SSHOptions(timeout, config, accept_new_host_keys), Vault(prompt))
-    session.keeps = len(specs) <= _KEPT
+    options = SSHOptions(timeout, config, accept_new_host_keys)
+    session = Session(options, Vault(prompt), keeps=len(specs) <= _KEPT)
     hosts = [SSHHost(replace(spec, user=spec.user or user), session) for spec in specs]
     return Fleet(hosts, fanout=fanout, timeout=timeout, unlock=session.unlock)
 

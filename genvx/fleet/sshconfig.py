@@ -82,7 +82,7 @@ class Settler:
             if config not in self._files:
                 self._files[config] = patterns(config)
             known = self._files[config]
-            alike: object = spec.name
+            alike: object = spec
             if known is not None:
                 alike = (config, spec.user, spec.port, spec.key, known.matching(spec.address))
             answer = self._answers.setdefault(alike, _Answer())
@@ -103,11 +103,6 @@ class _Answer:
         self.lock = threading.Lock()
         self.values: dict[str, list[str]] | None = None
         self.address = ""
-
-
-def effective(spec: HostSpec, config: str | None = None) -> Settings:
-    """The settings of a single host; see Settler."""
-    return Settler(config).settings(spec)
 
 
 def _settings(spec: HostSpec, values: dict[str, list[str]]) -> Settings:

@@ -89,8 +89,7 @@ def ssh_command(ssh: str, host: SSHHost, remote: str) -> list[str]:
     options = host.options
     spec = host.spec
     checking = "accept-new" if options.accept_new_host_keys else "yes"
-    settings = sshconfig.effective(spec, options.config)
-    if settings.accept_new:
+    if host.session.settings(spec).accept_new:
         checking = "accept-new"
     return [
         ssh,

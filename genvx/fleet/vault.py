@@ -93,7 +93,8 @@ class Vault:
                 return None
             if want in self._known:
                 return self._known[want]
-        return self._environ.get(want.env) if want.env else None
+        # A variable that is empty is one that is not set.
+        return (self._environ.get(want.env) or None) if want.env else None
 
     def wrong(self, want: Want) -> None:
         """What we had did not fit; a person is asked again, anything else is not."""

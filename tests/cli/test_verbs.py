@@ -202,7 +202,7 @@ def test_without_ssh_paramikos_reader_is_used(tmp_path, monkeypatch):
         "Host a\n  HostName 10.0.0.1\n  Port 2222\n  User raz\n  UserKnownHostsFile /k\n"
     )
     (spec,) = parse("a")
-    settings = sshconfig.effective(spec, str(tmp_path / "cfg"))
+    settings = sshconfig.Settler(str(tmp_path / "cfg")).settings(spec)
     assert (settings.hostname, settings.port, settings.user) == ("10.0.0.1", 2222, "raz")
     assert settings.known_hosts[0] == "/k"
     assert settings.key_name == "[10.0.0.1]:2222"
@@ -214,6 +214,6 @@ def test_ssh_g_is_asked_with_what_the_hostfile_says(tmp_path):
         "Host a\n  HostKeyAlias alias\n  ProxyJump j\n  StrictHostKeyChecking accept-new\n"
     )
     (spec,) = parse("u@a:99")
-    settings = sshconfig.effective(spec, str(tmp_path / "cfg"))
+    settings = sshconfig.Settler(str(tmp_path / "cfg")).settings(spec)
     assert (settings.user, settings.port, settings.key_name) == ("u", 99, "alias")
     assert (settings.proxy_jump, settings.accept_new) == ("j", True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -12,6 +13,7 @@ import threading
 from pathlib import Path
 
 import paramiko
+import pexpect
 import pytest
 
 from genvx.errors import AuthenticationFailed, InvalidHostfile
@@ -331,6 +333,56 @@ def test_a_person_who_types_slowly_does_not_run_out_of_time(openssh):
         assert fleet.snapshot().values()["door"].devices
 
 
+def test_progress_is_not_drawn_over_the_question(openssh):
+    """It appears after half a second, in which two hosts have long said that they are locked."""
+    config = Path(openssh.environ(*NO_KEY)["GENVX_SSH_CONFIG"])
+    config.write_text(config.read_text().replace("Host door", "Host door door2"))
+    terminal = Terminal(
+        genvx_argv("remote", "-H", "door,door2", "devices"), genvx_env(GENVX_SSH_CONFIG=str(config))
+    )
+    terminal.expect("Password of bob on door, door2: ")
+    with pytest.raises(pexpect.TIMEOUT):
+        terminal.child.expect_exact("hosts", timeout=1.0)
+    terminal.line(PASSWORD)
+    terminal.expect("Total 4 devices")
+    assert terminal.end() == 0
+
+
+def test_a_locked_jump_host_is_named(openssh):
+    config = Path(openssh.environ(*NO_KEY)["GENVX_SSH_CONFIG"])
+    config.write_text(config.read_text() + "Host far\n  ProxyJump door\n")
+    answer = devices({"GENVX_SSH_CONFIG": str(config)}, "-H", "far")
+    assert "far: auth: jump host door: wants the password of bob" in answer.stderr
+
+
+def test_a_key_of_a_security_token_is_passed_over(openssh):
+    """paramiko cannot use it; the next key can."""
+    kind = b"sk-ssh-ed25519@openssh.com"
+
+    def text(data):
+        return len(data).to_bytes(4, "big") + data
+
+    public = text(kind) + text(b"\1" * 32) + text(b"ssh:")
+    private = b"\7" * 8 + public + b"\1" + text(b"handle") + text(b"") + text(b"me")
+    private += bytes(range(1, 1 + -len(private) % 8))
+    blob = b"openssh-key-v1\0" + text(b"none") * 2 + text(b"") + (1).to_bytes(4, "big")
+    blob += text(public) + text(private)
+    token = openssh.directory / "id_sk"
+    token.write_text(
+        "-----BEGIN OPENSSH PRIVATE KEY-----\n"
+        + base64.encodebytes(blob).decode()
+        + "-----END OPENSSH PRIVATE KEY-----\n"
+    )
+    settings = (f"IdentityFile {token}", f"IdentityFile {openssh.key}", "IdentityAgent none")
+    let_in(devices(openssh.environ(*settings), "-H", "door"))
+
+
+def test_an_empty_variable_is_one_that_is_not_set(openssh):
+    listed = openssh.hostfile("password_env=GENVX_PASSWORD")
+    answer = devices(openssh.environ(*NO_KEY), "-f", listed, GENVX_PASSWORD="")
+    refused(answer, "$GENVX_PASSWORD is not set")
+
+
 def test_no_argument_of_any_process_is_the_password(openssh):
     listed = openssh.hostfile("password_env=GENVX_PASSWORD")
     environ = openssh.environ(*NO_KEY)
@@ -394,6 +446,16 @@ def test_a_hostfile_that_nobody_named_has_nothing_run(option, tmp_path, cli):
     answer = cli("remote", "devices", cwd=tmp_path)
     assert answer.returncode == 2
     assert "a hostfile that was not named with --hostfile may not" in answer.stderr
+
+
+@pytest.mark.parametrize("how", ["option", "variable"])
+def test_a_hostfile_called_hostfile_can_be_named(how, tmp_path, cli):
+    (tmp_path / "hostfile").write_text("no-such.invalid password_command=x\n")
+    (tmp_path / "hostfile").chmod(0o600)
+    words = ["--hostfile", "hostfile"] if how == "option" else []
+    env = {"GENVX_HOSTFILE": "hostfile"} if how == "variable" else {}
+    answer = cli("remote", *words, "devices", cwd=tmp_path, env=env)
+    assert answer.stderr.startswith("no-such.invalid: dns: ")
 
 
 def test_a_hostfile_that_others_can_write_has_nothing_run(tmp_path):

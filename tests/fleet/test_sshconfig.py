@@ -32,7 +32,7 @@ def settings(tmp_path):
 
 def test_settings_that_trip_paramikos_reader_are_understood(settings):
     found = settings(
-        "Host door\n  ForwardAgent /tmp/agent.sock\n  ConnectTimeout none\n  ProxyJump none\n"
+        "Host door\n  ForwardAgent /run/agent\n  ConnectTimeout none\n  ProxyJump none\n"
         "Match final\n  User bob\n"
     )
     assert (found.user, found.proxy_jump, found.connect_timeout) == ("bob", None, None)
@@ -41,6 +41,15 @@ def test_settings_that_trip_paramikos_reader_are_understood(settings):
 def test_an_ipv6_address_with_a_port_is_understood(settings):
     found = settings("", "[::1]:2222")
     assert (found.hostname, found.port, found.key_name) == ("::1", 2222, "[::1]:2222")
+
+
+def test_one_name_in_two_configurations_is_two_hosts(tmp_path):
+    """As a host of the hostfile, and as a jump host."""
+    for user in ("ann", "bob"):
+        (tmp_path / user).write_text(f"Match all\n  User {user}\n")
+    settler = Settler(str(tmp_path / "ann"))
+    hosts = [HostSpec("door", "door"), HostSpec("door", "door", ssh_config=str(tmp_path / "bob"))]
+    assert [settler.settings(host).user for host in hosts] == ["ann", "bob"]
 
 
 def test_a_match_that_no_host_meets_does_not_count(settings):
