@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+from pathlib import Path
 
 from benchmarks import report, world
+
+PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
 # part: rounds by default
 PARTS = {
@@ -39,7 +42,7 @@ def main() -> None:
         table = module.run(rounds)
         print(f"{part}, {report.machine()}\n\n{table.text()}\n", flush=True)
         if options.write:
-            report.write(part, f"scripts/bench {part}", table)
+            report.write(PAGE, part, f"scripts/bench {part}", table)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Tables, printed and written into docs/performance.md between their marks."""
+"""Tables, printed and written into pages of the docs between their marks."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
 
 @dataclass(frozen=True)
@@ -53,11 +51,11 @@ def machine() -> str:
     return f"{today}; {cores} cores of {model}, {versions}."
 
 
-def write(part: str, command: str, table: Table) -> None:
-    """Replace what stands between the marks of `part`."""
-    text = PAGE.read_text(encoding="utf-8")
+def write(page: Path, part: str, command: str, table: Table) -> None:
+    """Replace what stands between the marks of `part` on a page."""
+    text = page.read_text(encoding="utf-8")
     block = f"`{command}`, {machine()}\n\n{table.text()}\n"
     mark = re.compile(rf"(<!-- bench: {part} -->\n).*?(<!-- end -->)", re.DOTALL)
     if not mark.search(text):
-        raise SystemExit(f"{PAGE} has no place for {part}")
-    PAGE.write_text(mark.sub(lambda m: m[1] + block + m[2], text), encoding="utf-8")
+        raise SystemExit(f"{page} has no place for {part}")
+    page.write_text(mark.sub(lambda m: m[1] + block + m[2], text), encoding="utf-8")

@@ -45,7 +45,8 @@ def bad_servers() -> Iterator[None]:
             connection.close()
 
 
-def _hostfile(place: World, healthy: int, dead: int) -> str:
+def hostfile(place: World, healthy: int, dead: int) -> str:
+    """The path of a hostfile with that many of each; the dead ones in six ways by turns."""
     lines = place.hosts(healthy)
     stranger = place.directory / "stranger"
     if not stranger.exists():
@@ -70,6 +71,11 @@ def _hostfile(place: World, healthy: int, dead: int) -> str:
     return str(path)
 
 
+def failures_in(said: str) -> list[str]:
+    """The kinds of failure of the hosts that failed, a line each."""
+    return re.findall(r"^\S+: ([a-z-]+): ", said, re.MULTILINE)
+
+
 def run(rounds: int) -> Table:
     """Wall and peak memory of `genvx remote devices`."""
     rows = []
@@ -84,7 +90,7 @@ def run(rounds: int) -> Table:
             name: partial(
                 measured,
                 [
-                    *("genvx", "remote", "-f", _hostfile(place, *size)),
+                    *("genvx", "remote", "-f", hostfile(place, *size)),
                     *("-t", str(_TIMEOUT), "devices"),
                 ],
                 env=place.environ,
@@ -95,7 +101,7 @@ def run(rounds: int) -> Table:
         def right(name: str, sample: Sample) -> bool:
             healthy, dead = sizes[name]
             said = sample.output.decode()
-            failures = re.findall(r"^\S+: ([a-z-]+): ", said, re.MULTILINE)
+            failures = failures_in(said)
             fits = f"on {healthy} hosts" in said and len(failures) == dead
             if not fits:
                 print(f"{len(failures)} failures, not {dead}: {collections.Counter(failures)}")

@@ -102,7 +102,7 @@ def install_peers() -> None:
 @contextlib.contextmanager
 def world() -> Iterator[World]:
     """The hosts, up."""
-    _loopback_up()
+    loopback_up()
     directory = Path("/var/tmp/genvx-bench")
     shutil.rmtree(directory, ignore_errors=True)
     home = directory / "home"
@@ -161,7 +161,8 @@ def _greets() -> bool:
         return False
 
 
-def _loopback_up() -> None:
+def loopback_up() -> None:
+    """Have loopback in a network namespace of one's own."""
     get, put, up = 0x8913, 0x8914, 0x1
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         request = struct.pack("16sh14x", b"lo", 0)

@@ -21,6 +21,21 @@ sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
     die "genvx needs Python 3.11 or newer, with venv and pip; none was found"
 }
 
+# Installs the packages of programs that are missing, given as program:package.
+install_debian() {
+    local package missing=""
+    for package in "$@"; do
+        PATH=$PATH:/usr/sbin command -v "${package%%:*}" >/dev/null 2>&1 || missing="$missing ${package#*:}"
+    done
+    case $missing in *gcc*) missing="$missing libc6-dev" ;; esac
+    [ -n "$missing" ] || return 0
+    printf 'Installing%s ...\n' "$missing" >&2
+    { apt-get update -qq &&
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } \
+        >/dev/null </dev/null ||
+        printf 'Some of these could not be installed; what needs them is not tried.\n' >&2
+}
+
 environment() {
     local kind=$1 python stamp wanted
     root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

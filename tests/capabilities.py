@@ -81,6 +81,7 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0,
     "namespaces": lambda: _has_namespaces(),
     "cc": _has("cc"),
+    "strace": _has("strace"),
     "pythons": lambda: bool(old_pythons()),
     "bash": _has("bash"),
     "zsh": _has("zsh"),

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _ASK_TIMEOUT = 10.0
 
+# paramiko's reader stumbles over what it does not know: CanonicalizeHostname without domains is a
+# KeyError, a word too few an IndexError.
+_UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -189,8 +193,9 @@ def _read_ourselves(spec: HostSpec, config: str | None) -> dict[str, list[str]]:
             found = paramiko.SSHConfig.from_path(os.path.expanduser(path)).lookup(spec.address)
         except FileNotFoundError:
             continue
-        except (OSError, UnicodeDecodeError, paramiko.SSHException) as error:
-            raise HostError(f"cannot read {path}: {printable(str(error))}", kind="config") from None
+        except (*_UNREADABLE, paramiko.SSHException) as error:
+            reason = f"{printable(path, 200)} without ssh: {printable(repr(error), 200)}"
+            raise HostError(f"cannot read {reason}; install OpenSSH", kind="config") from None
         for key, value in found.items():
             defaults[key.lower()] = list(value) if isinstance(value, list) else [str(value)]
         break

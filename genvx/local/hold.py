@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Optional, Union
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
 from genvx.local import shells, supervise
+from genvx.local.state import saying
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,7 +100,8 @@ class LocalHold:
         )
         environment.update(shell.variables)
         if shell.keeps_lease:
-            os.set_inheritable(self.descriptor, True)
+            with saying("hand the lease to the shell"):
+                os.set_inheritable(self.descriptor, True)
             supervise.execute(shell.argv, environment, shell.program)
         try:
             return supervise.run(

@@ -26,12 +26,14 @@ from genvx.local.state import StateDirectory
 from genvx.local.store import LeaseStore
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Iterator, Mapping
     from typing import Callable, Optional
 
     from genvx.core.grant import Finding
     from genvx.core.request import Requirements
     from genvx.local.hold import LocalHold
+    from genvx.local.store import HeldLease
 
 _MOST_ATTEMPTS = 50
 _BACK_OFF = 0.002
@@ -161,30 +163,47 @@ class LocalHost:
                     raise NoCapacity(str(decision))
                 lease = self._lease(identifier, name, command, requirements.memory)
                 lease = _with_devices(lease, tuple(device.uuid for device in decision.devices))
-                held = self.store.publish(lease)
-                try:
-                    collided = conflicts(lease, self.store.scan().leases, memory)
-                except BaseException:
-                    # An interrupt too: what was not verified must not stay published.
-                    held.withdraw()
-                    raise
-                if not collided:
-                    grant = Grant(
-                        environment=identifier,
-                        name=name,
-                        owner=lease.owner,
-                        devices=decision.devices,
-                        memory=requirements.memory,
-                        notes=tuple(dict.fromkeys(notes)),
-                    )
-                    return LocalHold(self, grant, held)
-                held.withdraw()
-            # No tie-break: one could evict a lease that was granted already. Chance separates the
-            # rivals.
-            time.sleep(chance.random() * _BACK_OFF * (1 + attempt))
+                held = self._claim(lease, memory)
+            if held is not None:
+                grant = Grant(
+                    environment=identifier,
+                    name=name,
+                    owner=lease.owner,
+                    devices=decision.devices,
+                    memory=requirements.memory,
+                    notes=tuple(dict.fromkeys(notes)),
+                )
+                return LocalHold(self, grant, held)
+            _back_off(chance, attempt)
         raise NoCapacity(
             f"{requirements} wanted, but others kept taking them first; try again in a moment"
         )
+
+    def _claim(
+        self, lease: Lease, memory: Mapping[str, Optional[int]], *, joins: bool = False
+    ) -> Optional[HeldLease]:
+        """Publish a lease, look again, and withdraw it if another's is in the way: then None.
+
+        Every lease goes this way, also one that joins an environment which holds its devices
+        already. A scan takes a moment: a rival that has listed the files may find the first
+        member's gone and not have listed the second's, and would take the environment for ended.
+        Such a rival has published before it listed, so whoever joins after that sees it here.
+
+        joins: it must have a fellow, too.
+        """
+        held = self.store.publish(lease)
+        try:
+            living = self.store.scan().leases
+            alone = not any(o.key == lease.key and o.id != lease.id for o in living)
+            collided = conflicts(lease, living, memory) or (joins and alone)
+        except BaseException:
+            # An interrupt too: what was not verified must not stay published.
+            held.withdraw()
+            raise
+        if not collided:
+            return held
+        held.withdraw()
+        return None
 
     @contextlib.contextmanager
     def _turn(self, notes: list[str], *, needed: bool) -> Iterator[None]:
@@ -216,30 +235,36 @@ class LocalHost:
         """Hold on to an environment of one's own that is alive, beside those who hold it already.
 
         Raises:
-            UnknownEnvironment: there is none of that id of one's own.
+            UnknownEnvironment: there is none of that id of one's own. NoCapacity: others are in the
+            way, again and again.
         """
+        import random
+
         from genvx.core.grant import Grant
         from genvx.local.hold import LocalHold
 
-        found = self._mine(environment)
-        lease = self._lease(found.id, found.name, command, found.memory)
-        held = self.store.publish(_with_devices(lease, found.devices))
-        # It may have ended between the look and the publishing; then its devices may be somebody
-        # else's by now.
-        if not any(
-            other.key == lease.key and other.id != lease.id for other in self.store.scan().leases
-        ):
-            held.withdraw()
-            raise UnknownEnvironment(f"environment {environment} has just ended")
-        devices = {device.uuid: device for device in self._survey().devices}
-        grant = Grant(
-            environment=found.id,
-            name=found.name,
-            owner=found.owner,
-            devices=tuple(devices[uuid] for uuid in found.devices if uuid in devices),
-            memory=found.memory,
+        inventory = self._survey() if self._mine(environment).devices else Inventory(Driver())
+        devices = {device.uuid: device for device in inventory.devices}
+        memory = {uuid: device.memory for uuid, device in devices.items()}
+        chance = random.Random(os.urandom(8))
+        for attempt in range(_MOST_ATTEMPTS):
+            found = self._mine(environment)
+            lease = self._lease(found.id, found.name, command, found.memory)
+            held = self._claim(_with_devices(lease, found.devices), memory, joins=True)
+            if held is not None:
+                grant = Grant(
+                    environment=found.id,
+                    name=found.name,
+                    owner=found.owner,
+                    devices=tuple(devices[uuid] for uuid in found.devices if uuid in devices),
+                    memory=found.memory,
+                )
+                return LocalHold(self, grant, held)
+            _back_off(chance, attempt)
+        raise NoCapacity(
+            f"environment {found.label} cannot be joined: others keep trying for its devices; try "
+            "again in a moment"
         )
-        return LocalHold(self, grant, held)
 
     def _mine(self, environment: str) -> Environment:
         for candidate in environments(self.store.scan().leases):
@@ -278,6 +303,14 @@ class LocalHost:
                     lease.starttime,
                 ):
                     os.kill(lease.pid, number)
+
+
+def _back_off(chance: random.Random, attempt: int) -> None:
+    """Let chance separate rivals.
+
+    No tie-break: one could evict a lease that was granted already.
+    """
+    time.sleep(chance.random() * _BACK_OFF * (1 + attempt))
 
 
 def _with_devices(lease: Lease, devices: tuple[str, ...]) -> Lease:

@@ -20,7 +20,7 @@ import stat
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.record import dataclass
-from genvx.errors import StateError
+from genvx.errors import GenvxError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +31,16 @@ _NETWORK = {
 }  # fmt: skip
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+# What whoever owns a file can bring about when somebody else opens it: then it is nobody's lease.
+# Anything else is trouble of our own (no descriptors left, a disk that fails), and to go on without
+# having looked would be to grant what somebody holds.
+OWNERS_DOING = frozenset(
+    (
+        *(errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
+        *(errno.ENXIO, errno.ENODEV, errno.EAGAIN),
+    )
+)
 
 # A user whose <uid> was squatted by somebody else goes on under <uid>.<random>; few of those are
 # looked at.
@@ -51,6 +61,17 @@ def state_error(error: OSError, doing: str) -> StateError:
         errno.EIO: "the disk fails; look at dmesg",
     }.get(error.errno or 0, os.strerror(error.errno) if error.errno else str(error))
     return StateError(f"cannot {doing}: {advice}")
+
+
+@contextlib.contextmanager
+def saying(doing: str) -> Iterator[None]:
+    """Turn an operating system error of the block into a StateError that says what was done."""
+    try:
+        yield
+    except GenvxError:
+        raise
+    except OSError as error:
+        raise state_error(error, doing) from None
 
 
 @dataclass(frozen=True)
@@ -78,18 +99,19 @@ class StateDirectory:
         self.uid = os.geteuid() if uid is None else uid
         descriptor = self._open_root(root)
         try:
-            mode = self._check(descriptor, root)
-            _refuse_network(descriptor, root)
-            self.shared = bool(mode & stat.S_IWOTH)
-            if self.shared:
-                self._prefix = ".genvx-"
-                self.lock_path = os.path.join(root, ".genvx.lock")
-                self.descriptor = descriptor
-            else:
-                self._prefix = ""
-                self.lock_path = os.path.join(root, "acquire.lock")
-                self.descriptor = self._open_leases(descriptor)
-                os.close(descriptor)
+            with saying(f"open the state directory {root}"):
+                mode = self._check(descriptor, root)
+                _refuse_network(descriptor, root)
+                self.shared = bool(mode & stat.S_IWOTH)
+                if self.shared:
+                    self._prefix = ".genvx-"
+                    self.lock_path = os.path.join(root, ".genvx.lock")
+                    self.descriptor = descriptor
+                else:
+                    self._prefix = ""
+                    self.lock_path = os.path.join(root, "acquire.lock")
+                    self.descriptor = self._open_leases(descriptor)
+                    os.close(descriptor)
         except BaseException:
             os.close(descriptor)
             raise
@@ -160,19 +182,28 @@ class StateDirectory:
 
     # Users' directories
 
+    def _names(self) -> list[str]:
+        """What is in the directory.
+
+        Listed through a descriptor of its own: ours has one position for all threads, and for all
+        processes that were forked with it, and two who list at once would each miss names.
+        """
+        with saying(f"read the state directory {self.root}"):
+            descriptor = os.open(".", _OPEN_DIRECTORY, dir_fd=self.descriptor)
+            try:
+                return os.listdir(descriptor)
+            finally:
+                os.close(descriptor)
+
     def users(self) -> Iterator[UserDirectory]:
         """Every user's directory that the kernel vouches for; each is open until the next is asked
         for.
         """
         found: list[tuple[bool, str, int]] = []
-        try:
-            with os.scandir(self.descriptor) as entries:
-                for entry in entries:
-                    match = self._pattern.fullmatch(entry.name)
-                    if match:
-                        found.append((match[2] is not None, entry.name, int(match[1])))
-        except OSError as error:
-            raise state_error(error, f"read the state directory {self.root}") from None
+        for name in self._names():
+            match = self._pattern.fullmatch(name)
+            if match:
+                found.append((match[2] is not None, name, int(match[1])))
         opened: dict[int, int] = {}
         for _, name, uid in sorted(found):
             if opened.get(uid, 0) > _MOST_FALLBACKS:
@@ -187,12 +218,30 @@ class StateDirectory:
                 os.close(descriptor)
 
     def _open_user(self, uid: int, name: str) -> Optional[int]:
+        """A user's directory; None if it is not one that counts.
+
+        Raises:
+            StateError: it could not be looked at, for which its owner is not to blame.
+        """
         try:
             descriptor = os.open(name, _OPEN_DIRECTORY, dir_fd=self.descriptor)
-        except OSError:
-            return None  # a file, a link, a directory of somebody who hides it: nobody's leases
-        status = os.fstat(descriptor)
-        if status.st_uid != uid or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        except OSError as error:
+            if error.errno in OWNERS_DOING:
+                return None
+            raise state_error(error, f"read {self.root}/{name}") from None
+        try:
+            status = os.fstat(descriptor)
+            # On another file system than the root's, as on one that its owner has mounted there,
+            # every answer would be the owner's.
+            counts = (
+                status.st_uid == uid
+                and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+                and status.st_dev == os.fstat(self.descriptor).st_dev
+            )
+        except OSError as error:
+            os.close(descriptor)
+            raise state_error(error, f"read {self.root}/{name}") from None
+        if not counts:
             os.close(descriptor)
             return None
         return descriptor
@@ -201,17 +250,19 @@ class StateDirectory:
         """Names that look like a user's directory but are of another user: (name, uid of its
         owner).
         """
-        with os.scandir(self.descriptor) as entries:
-            for entry in entries:
-                match = self._pattern.fullmatch(entry.name)
-                if match:
-                    owner = entry.stat(follow_symlinks=False).st_uid
-                    if owner != int(match[1]):
-                        yield entry.name, owner
+        for name in self._names():
+            match = self._pattern.fullmatch(name)
+            if match:
+                try:
+                    status = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                if status.st_uid != int(match[1]):
+                    yield name, status.st_uid
 
     @contextlib.contextmanager
     def own(self) -> Iterator[int]:
-        """One's own directory, made if need be; gives a descriptor that is open inside the block.
+        """One's own directory, which others can read, made if need be; open inside the block.
 
         Raises:
             StateError: it cannot be made.
@@ -227,7 +278,7 @@ class StateDirectory:
         for candidate in [name, *self._own_fallbacks(name)]:
             descriptor = self._open_user(self.uid, candidate)
             if descriptor is not None:
-                return descriptor
+                return _readable_by_all(descriptor)
         for candidate in (name, f"{name}.{os.urandom(4).hex()}"):
             try:
                 os.mkdir(candidate, 0o700, dir_fd=self.descriptor)
@@ -241,22 +292,35 @@ class StateDirectory:
             except OSError:
                 continue
             if os.fstat(descriptor).st_uid == self.uid:
-                os.fchmod(descriptor, 0o755)  # whatever the umask: others must be able to look
-                return descriptor
+                return _readable_by_all(descriptor)
             os.close(descriptor)
         raise StateError(f"cannot create a directory of your own in {self.root}")
 
     def _own_fallbacks(self, name: str) -> list[str]:
-        with os.scandir(self.descriptor) as entries:
-            return sorted(
-                entry.name
-                for entry in entries
-                if entry.name.startswith(name + ".") and self._pattern.fullmatch(entry.name)
-            )
+        return sorted(
+            found
+            for found in self._names()
+            if found.startswith(name + ".") and self._pattern.fullmatch(found)
+        )
 
     def path_of(self, directory: int) -> str:
         """The path of an open directory, for programs that need one."""
         return os.readlink(f"/proc/self/fd/{directory}")
+
+
+def _readable_by_all(descriptor: int) -> int:
+    """Have others be able to look into one's own directory, before anything is published there.
+
+    Whatever the umask was, and also where another process of ours has just made the directory, or
+    has died before it came to this: a lease that others cannot see would be granted again.
+    """
+    try:
+        if os.fstat(descriptor).st_mode & 0o777 != 0o755:
+            os.fchmod(descriptor, 0o755)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _refuse_network(descriptor: int, path: str) -> None:

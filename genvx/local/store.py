@@ -24,7 +24,7 @@ from genvx.core.record import dataclass
 from genvx.core.text import is_identifier, printable
 from genvx.errors import NotOwner, StateError, UnknownEnvironment
 from genvx.local import locks, processes
-from genvx.local.state import StateDirectory, UserDirectory, state_error
+from genvx.local.state import OWNERS_DOING, StateDirectory, UserDirectory, saying, state_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +38,10 @@ _MOST_BYTES = 4096
 # Of one user. A flood of junk costs everybody a bounded time, and hides nobody's leases but the
 # flooder's own.
 _MOST_ENTRIES = 256
+
+# Where files come and go all the time, a look that misses none may never be had; what is safe does
+# not rest on it.
+_LOOKS = 3
 
 _SUFFIX = ".lease"
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -77,36 +81,58 @@ class HeldLease:
         """Unpublish and let go.
 
         Twice is once. Copies of the descriptor in other processes no longer matter.
+
+        Raises:
+            StateError: it cannot be unpublished, and such copies keep it alive.
         """
         if self.descriptor < 0:
             return
+        why: Optional[OSError] = None
         try:
             os.unlink(self.lease.id + _SUFFIX, dir_fd=self._directory)
         except FileNotFoundError:
             pass  # released by id from elsewhere
-        finally:
-            os.close(self.descriptor)
-            os.close(self._directory)
-            self.descriptor = self._directory = -1
+        except OSError as error:
+            why = error
+        self._let_go(unpublish=False, why=why)
 
     def leave(self) -> None:
         """Let go; unpublish unless another process, such as a background job, has the
         descriptor.
         """
-        if self.descriptor < 0:
-            return
-        os.close(self.descriptor)
+        if self.descriptor >= 0:
+            self._let_go(unpublish=True)
+
+    def _let_go(self, *, unpublish: bool, why: Optional[OSError] = None) -> None:
+        """Close our descriptors. A file that nobody holds is dead, and may lie until it is reaped.
+
+        why: what kept the file from being unpublished.
+        """
+        descriptor, directory = self.descriptor, self._directory
+        self.descriptor = self._directory = -1
+        os.close(descriptor)
+        try:
+            if (unpublish or why is not None) and self._lives_on(directory) and why is not None:
+                raise state_error(why, "release what other processes hold, too") from None
+        finally:
+            os.close(directory)
+
+    def _lives_on(self, directory: int) -> bool:
+        """Whether others hold the lease; deletes its file if not."""
         name = self.lease.id + _SUFFIX
         try:
-            descriptor = os.open(name, _OPEN_FILE, dir_fd=self._directory)
-        except FileNotFoundError:
-            pass  # released by id from elsewhere
-        else:
-            if not locks.is_held(descriptor):
-                os.unlink(name, dir_fd=self._directory)
+            descriptor = os.open(name, _OPEN_FILE, dir_fd=directory)
+        except OSError:
+            return False  # released by id from elsewhere, or nothing that we can tell
+        try:
+            if locks.is_held(descriptor):
+                return True
+            os.unlink(name, dir_fd=directory)
+        except OSError:
+            pass  # dead, and reaped by whoever can
+        finally:
             os.close(descriptor)
-        os.close(self._directory)
-        self.descriptor = self._directory = -1
+        return False
 
 
 class LeaseStore:
@@ -122,9 +148,25 @@ class LeaseStore:
         """Find all living leases of all users. Never raises for what a user put there.
 
         reap: delete the dead ones that are ours to delete on the way.
+
+        Raises:
+            StateError: something could not be read for a reason that is not its owner's doing.
+        """
+        for _ in range(_LOOKS):
+            found, whole = self._scan(reap)
+            if whole:
+                break
+        return found
+
+    def _scan(self, reap: bool) -> tuple[Scan, bool]:
+        """One look; False if a file was gone when its turn came.
+
+        An environment may have been handed on meanwhile, from a member whose file is gone to one
+        whose file was not there yet when we listed.
         """
         leases: list[Lease] = []
         odd: list[str] = []
+        whole = True
         boot = processes.boot_id()
         for user in self._state.users():
             owner: Optional[Owner] = None
@@ -132,9 +174,18 @@ class LeaseStore:
                 owner = owner or processes.owner_of(user.uid)
                 try:
                     lease = _read(user, name, owner, boot)
-                except (Malformed, OSError) as error:
-                    reason = error.strerror if isinstance(error, OSError) else str(error)
-                    odd.append(printable(f"{user.name}/{name}: {reason}", 300))
+                except Malformed as error:
+                    odd.append(printable(f"{user.name}/{name}: {error}", 300))
+                    continue
+                except FileNotFoundError:
+                    whole = False
+                    continue
+                except OSError as error:
+                    if error.errno not in OWNERS_DOING:
+                        raise state_error(
+                            error, f"read {printable(f'{self._state.root}/{user.name}/{name}')}"
+                        ) from None
+                    odd.append(printable(f"{user.name}/{name}: {error.strerror}", 300))
                     continue
                 if lease is not None:
                     leases.append(lease)
@@ -142,17 +193,23 @@ class LeaseStore:
                     with contextlib.suppress(OSError):
                         os.unlink(name, dir_fd=user.descriptor)
         leases.sort(key=lambda lease: (lease.since_ns, lease.id))
-        return Scan(tuple(leases), tuple(odd[:1000]))
+        return Scan(tuple(leases), tuple(odd[:1000])), whole
 
     def _lease_names(self, user: UserDirectory, odd: list[str]) -> list[str]:
         names: list[str] = []
-        with os.scandir(user.descriptor) as entries:
-            for count, entry in enumerate(entries):
-                if count >= _MOST_ENTRIES:
-                    odd.append(f"{user.name}: more than {_MOST_ENTRIES} files; the rest is ignored")
-                    break
-                if entry.name.endswith(_SUFFIX) and not entry.name.startswith("."):
-                    names.append(entry.name)
+        try:
+            with os.scandir(user.descriptor) as entries:
+                for count, entry in enumerate(entries):
+                    if count >= _MOST_ENTRIES:
+                        odd.append(
+                            f"{user.name}: more than {_MOST_ENTRIES} files; the rest is ignored"
+                        )
+                        break
+                    if entry.name.endswith(_SUFFIX) and not entry.name.startswith("."):
+                        names.append(entry.name)
+        except OSError as error:
+            if error.errno not in OWNERS_DOING:
+                raise state_error(error, f"read {self._state.root}/{user.name}") from None
         return names
 
     # Writing
@@ -169,7 +226,9 @@ class LeaseStore:
             yield
         finally:
             if lock is not None:
-                lock.release()
+                # Should this fail, its file is closed with the object; what was done here stands.
+                with contextlib.suppress(OSError):
+                    lock.release()
 
     def _take_lock(self, notes: list[str]) -> Optional[filelock.BaseFileLock]:
         try:
@@ -253,18 +312,18 @@ class LeaseStore:
         Raises:
             StateError: the state cannot be written; nothing was published.
         """
-        try:
-            with self._state.own() as directory:
-                self._reap_directory(directory)
-                self._refuse_flood(directory)
+        with saying(f"write a lease in {self._state.root}"), self._state.own() as directory:
+            self._reap_directory(directory)
+            self._refuse_flood(directory)
+            kept = os.dup(directory)  # before there is a lease that a failure would leave behind
+            try:
                 while True:
                     descriptor = self._publish(lease, directory)
                     if descriptor is not None:
-                        return HeldLease(lease, descriptor, os.dup(directory))
-        except StateError:
-            raise
-        except OSError as error:
-            raise state_error(error, f"write a lease in {self._state.root}") from None
+                        return HeldLease(lease, descriptor, kept)
+            except BaseException:
+                os.close(kept)
+                raise
 
     def _publish(self, lease: Lease, directory: int) -> Optional[int]:
         """Return the locked descriptor; None if a reaper took the file for dead before it was
@@ -378,10 +437,7 @@ def _read(user: UserDirectory, name: str, owner: Owner, boot: str) -> Optional[L
         Malformed: alive, but not a lease. OSError: it cannot be opened, or is no regular file of
         its user.
     """
-    try:
-        descriptor = os.open(name, _OPEN_FILE, dir_fd=user.descriptor)
-    except FileNotFoundError:
-        return None
+    descriptor = os.open(name, _OPEN_FILE, dir_fd=user.descriptor)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import run_genvx
 from tests.helpers import Terminal, genvx_argv, genvx_env, until
-from tests.servers import misbehaving, silent
+from torture.servers import misbehaving, silent
 
 
 def one_line(answer, code):

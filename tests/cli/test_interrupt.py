@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from tests.helpers import Terminal, genvx_argv, genvx_env
-from tests.servers import misbehaving, silent
+from torture.servers import misbehaving, silent
 
 pytestmark = pytest.mark.needs("openssh")
 

@@ -23,7 +23,7 @@ from genvx.fleet.hostfile import HostSpec, load, parse
 from genvx.fleet.ssh import connect_fleet
 from genvx.fleet.sshconfig import Settler
 from genvx.local.host import LocalHost
-from tests.servers import misbehaving, silent
+from torture.servers import misbehaving, silent
 
 pytestmark = pytest.mark.needs("openssh")
 

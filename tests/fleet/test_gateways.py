@@ -11,7 +11,7 @@ import pytest
 
 from genvx.fleet.hostfile import parse
 from genvx.fleet.ssh import connect_fleet
-from tests.servers import misbehaving
+from torture.servers import misbehaving
 
 pytestmark = pytest.mark.needs("openssh")
 

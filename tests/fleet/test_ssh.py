@@ -21,7 +21,7 @@ from genvx.errors import (
 from genvx.fleet.hostfile import load, parse
 from genvx.fleet.ssh import connect_fleet
 from genvx.sandbox import files
-from tests.servers import BEHAVIOURS, misbehaving, silent
+from torture.servers import BEHAVIOURS, misbehaving, silent
 
 pytestmark = pytest.mark.needs("openssh")
 

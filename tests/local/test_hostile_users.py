@@ -351,3 +351,14 @@ def test_first_use_by_two_users_at_once_works_with_any_umask(world, machine):
         answers = [process.communicate("") for process in both]
         assert [error for _, error in answers] == ["", ""]
         assert [line for out, _ in answers for line in out.splitlines() if "note" in line] == []
+
+
+def test_a_directory_that_was_half_made_is_opened_to_others_before_it_is_used(machine):
+    """As of a process that was killed between making it and giving it its mode: what is published
+    there must be seen, or it is granted again.
+    """
+    directory = machine.leases / str(USER_A)
+    directory.mkdir(mode=0o700)
+    os.chown(directory, USER_A, USER_A)
+    machine.take(USER_A, 2)
+    assert machine.show(USER_B)["envs"] == [[USER_A, "victim"]]

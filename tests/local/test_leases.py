@@ -4,16 +4,18 @@ processes.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from genvx.core.request import Requirements
-from genvx.errors import InvalidInput, NoCapacity, UnknownEnvironment
+from genvx.errors import InvalidInput, NoCapacity, StateError, UnknownEnvironment
 from genvx.local import host as host_module
 from genvx.local import locks
 from genvx.local.host import LocalHost
@@ -361,3 +363,126 @@ def test_many_processes_racing_never_share_a_device(state, monkeypatch, short_tm
     assert [error for _, error in answers if error] == []
     assert sum(int(out) for out, _ in answers) > 16
     assert LocalHost().snapshot().leases == ()
+
+
+def test_an_environment_that_is_handed_on_while_a_rival_looks_is_not_granted_again(
+    host, monkeypatch
+):
+    """A second terminal joins and the first leaves, just after a rival has listed the files and
+    before it opens them: the rival finds the first one's gone, and never saw the second one's.
+    """
+    monkeypatch.setattr(host_module, "_MOST_ATTEMPTS", 3)
+    first = host.acquire(TWO)
+    rival, members = LocalHost(), []
+    listed = rival.store._lease_names
+    real = host_module.LeaseStore._lease_names
+
+    def hand_on(self, user, odd):
+        names = listed(user, odd)
+        monkeypatch.setattr(host_module.LeaseStore, "_lease_names", real)
+        with pytest.raises(NoCapacity):
+            # The rival's lease is there already, and stays while it looks.
+            members.append(host.join(first.grant.environment))
+        if members:
+            first.release()
+        return names
+
+    lease = rival._lease("abcd1234", "rival", "", None)
+    lease = host_module._with_devices(lease, tuple(d.uuid for d in first.grant.devices))
+    published = rival.store.publish(lease)
+    monkeypatch.setattr(host_module.LeaseStore, "_lease_names", hand_on)
+    seen = rival.store.scan().leases
+    assert [other.environment for other in seen if other.key != lease.key] == [
+        first.grant.environment
+    ]
+    published.withdraw()
+    host.join(first.grant.environment).release()
+
+
+def test_threads_that_look_at_once_miss_nothing(host):
+    missed = []
+
+    def look():
+        for _ in range(200):
+            if len(host.snapshot().leases) != 1:
+                missed.append(1)
+
+    with host.acquire(ONE):
+        threads = [threading.Thread(target=look) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert missed == []
+
+
+def test_a_child_that_shares_our_directory_misses_nothing(host):
+    """After fork, parent and child have one position in whatever was open before."""
+    with host.acquire(ONE):
+        host.snapshot()
+        pid = os.fork()
+        missed = any(len(host.snapshot().leases) != 1 for _ in range(300))
+        if pid == 0:
+            os._exit(missed)
+        assert not missed
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("failing", ["dup", "scan"])
+def test_what_cannot_be_verified_is_not_held(host, monkeypatch, failing):
+    def fail(*_arguments, **_named):
+        raise OSError(errno.EMFILE, "too many")
+
+    host.snapshot()
+    if failing == "dup":
+        monkeypatch.setattr("genvx.local.store.os.dup", fail)
+    else:
+        monkeypatch.setattr("genvx.local.store.locks.is_held", fail)
+    with pytest.raises(StateError, match="too many files open"):
+        host.acquire(ONE)
+    monkeypatch.undo()
+    fresh = LocalHost(environ=host.environ)
+    assert fresh.snapshot().leases == ()
+
+
+def test_a_lease_that_cannot_be_read_is_an_error_not_a_free_device(host, monkeypatch):
+    """Out of descriptors, or a disk that fails: not having looked is not having seen nothing."""
+    real = os.open
+
+    def fail(path, *arguments, **named):
+        if str(path).endswith(".lease"):
+            raise OSError(errno.EMFILE, "too many")
+        return real(path, *arguments, **named)
+
+    with host.acquire(TWO):
+        monkeypatch.setattr("genvx.local.store.os.open", fail)
+        with pytest.raises(StateError, match="raise ulimit -n"):
+            host.snapshot()
+        monkeypatch.undo()
+
+
+def test_a_release_that_cannot_delete_the_file_still_lets_go(host, state, monkeypatch):
+    hold = host.acquire(TWO)
+
+    def fail(*_arguments, **_named):
+        raise OSError(errno.EROFS, "read-only")
+
+    monkeypatch.setattr("genvx.local.store.os.unlink", fail)
+    hold.release()
+    assert len(host.snapshot().available) == 2
+    monkeypatch.undo()
+
+
+def test_a_release_that_others_outlive_says_so(host, monkeypatch):
+    hold = host.acquire(TWO)
+    copy = os.dup(hold.descriptor)
+
+    def fail(*_arguments, **_named):
+        raise OSError(errno.EROFS, "read-only")
+
+    monkeypatch.setattr("genvx.local.store.os.unlink", fail)
+    with pytest.raises(StateError, match="cannot release what other processes hold"):
+        hold.release()
+    monkeypatch.undo()
+    assert len(host.snapshot().leases) == 1
+    os.close(copy)

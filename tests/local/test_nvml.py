@@ -7,11 +7,11 @@ import os
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT, run_genvx
+from torture import drivers
 
 pytestmark = pytest.mark.needs("cc")
 
@@ -21,26 +21,10 @@ NOT_SUPPORTED, GPU_IS_LOST, TIMEOUT, IRQ_ISSUE, RESET_REQUIRED, UNKNOWN = 3, 15,
 
 @pytest.fixture(scope="session")
 def libraries(tmp_path_factory) -> dict[str, str]:
-    source = Path(__file__).parent / "nvml_standin.c"
     made = {}
-    for name, flags in (("new", []), ("old", ["-DOLD_DRIVER"])):
-        directory = tmp_path_factory.mktemp(f"nvml-{name}")
-        subprocess.run(
-            [
-                "cc",
-                "-shared",
-                "-fPIC",
-                "-O1",
-                "-Wall",
-                "-Werror",
-                *flags,
-                "-o",
-                str(directory / "libnvidia-ml.so.1"),
-                str(source),
-            ],
-            check=True,
-        )
-        made[name] = str(directory)
+    for name in ("new", "old"):
+        directory = tmp_path_factory.mktemp("nvml") / name
+        made[name] = str(drivers.library(directory, old=name == "old"))
     return made
 
 

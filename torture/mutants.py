@@ -1,0 +1,211 @@
+"""Protections of genvx, taken away one at a time: each must be missed by a figure.
+
+A check that cannot fail is worth nothing. Each mutant is a copy of this repository in which a few
+lines differ; its figure, run there in the short form, must see it. `word` is in what it sees, so
+that a copy which merely does not run is not taken for one that was caught.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from torture import ground
+
+_COPIED = ("genvx", "torture", "benchmarks")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """edits: file, what stands there once, and what stands there instead."""
+
+    figure: str
+    protection: str
+    word: str
+    edits: tuple[tuple[str, str, str], ...]
+
+    @property
+    def label(self) -> str:
+        return f"{self.figure} without {self.protection}"
+
+
+@dataclass(frozen=True)
+class Bitten:
+    """What the figure said of a mutant."""
+
+    caught: bool
+    violation: str
+    output: str
+
+
+_NO_VERIFY = (
+    "genvx/local/host.py",
+    "collided = conflicts(lease, living, memory) or (joins and alone)",
+    "collided = joins and alone",
+)
+_NO_LOCK = ("genvx/local/store.py", "lock = self._take_lock(notes)", "lock = None")
+_ALWAYS_HELD = (
+    "genvx/local/locks.py",
+    "return _ofd(descriptor, fcntl.F_OFD_GETLK, fcntl.F_RDLCK) == fcntl.F_WRLCK",
+    "return True",
+)
+_ANY_BOOT = ("genvx/local/store.py", "and lease.boot_id == boot", "and True")
+_RAW_ERRORS = ("genvx/local/state.py", "raise state_error(error, doing) from None", "raise")
+
+MUTANTS = (
+    Mutant("F1", "the lock and the verify step", "double", (_NO_VERIFY, _NO_LOCK)),
+    Mutant("F2", "the verify step", "double", (_NO_VERIFY,)),
+    Mutant(
+        "F3", "reaping of what the dead left", "left",
+        (("genvx/local/store.py", "            self._reap_directory(directory)\n", ""),),
+    ),
+    Mutant(
+        "F3", "opening one's own directory to others before each use", "seen",
+        (
+            (
+                "genvx/local/state.py",
+                "            if descriptor is not None:\n"
+                "                return _readable_by_all(descriptor)\n",
+                "            if descriptor is not None:\n                return descriptor\n",
+            ),
+        ),
+    ),
+    Mutant("F4", "the translation of errors", "Error", (_RAW_ERRORS,)),
+    Mutant(
+        "F5", "the limit of JSON's depth", "RecursionError",
+        (("genvx/core/fields.py", "except (ValueError, RecursionError)", "except ValueError"),),
+    ),
+    Mutant(
+        "F6", "the translation of a reader's errors", "Error",
+        (
+            (
+                "genvx/fleet/sshconfig.py",
+                "_UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError)",
+                "_UNREADABLE = (OSError,)",
+            ),
+        ),
+    ),
+    Mutant("F7", "the question whether a lease is held", "outlived", (_ALWAYS_HELD,)),
+    Mutant(
+        "F8", "the watch over the client", "outlived",
+        (
+            (
+                "genvx/agent/serve.py",
+                "return hold.supervise(argv, stdout=self._out, watch_client=True)",
+                "return hold.supervise(argv, stdout=self._out, watch_client=False)",
+            ),
+        ),
+    ),
+    Mutant(
+        "F10", "the refusal of host keys", "accepted",
+        (("genvx/fleet/link.py", "if verdict is Verdict.KNOWN:", "if True:"),),
+    ),
+    Mutant(
+        "F10", "the deadline", "took",
+        (("genvx/fleet/deadline.py", "closers = list(self._closers)", "closers = []"),),
+    ),
+    Mutant(
+        "F11", "the report of failures", "lines for",
+        (
+            (
+                "genvx/cli/where.py",
+                "                        failed[name] = error\n                        if not",
+                "                        if not",
+            ),
+        ),
+    ),
+    Mutant(
+        "F12", "the decision on the host", "double",
+        (_NO_VERIFY, ("genvx/local/host.py", "leases=scan.leases", "leases=()")),
+    ),
+    Mutant("F13", "the translation of errors", "exit code", (_RAW_ERRORS,)),
+    Mutant(
+        "F14", "the clock that counts from boot", "wrong",
+        (("genvx/local/processes.py", "time.CLOCK_BOOTTIME", "time.CLOCK_REALTIME"),),
+    ),
+    Mutant("F14", "the comparison of boots", "another boot", (_ANY_BOOT,)),
+    Mutant(
+        "F14", "the comparison of start times", "stranger",
+        (
+            (
+                "genvx/local/host.py",
+                "if holder is not None and (holder.uid, holder.starttime) == (\n"
+                "                    lease.owner.uid,\n                    lease.starttime,\n"
+                "                ):",
+                "if holder is not None:",
+            ),
+        ),
+    ),
+    Mutant(
+        "F15", "the deadline for NVML", "took",
+        (("genvx/local/nvml.py", "DEADLINE = 3.0", "DEADLINE = 6.0"),),
+    ),
+    Mutant(
+        "F15", "one device's errors being its own", "free",
+        (
+            (
+                "genvx/local/nvml.py",
+                "        except self._failures as error:\n            health =",
+                "        except ZeroDivisionError as error:\n            health =",
+            ),
+        ),
+    ),
+    Mutant(
+        "F16", "directories that everybody can read", "turn",
+        (
+            (
+                "genvx/local/state.py",
+                "os.fchmod(descriptor, 0o755)",
+                "os.fchmod(descriptor, 0o700)",
+            ),
+        ),
+    ),
+    Mutant("F17", "the comparison of boots", "live", (_ANY_BOOT,)),
+    Mutant("F18", "the question whether a lease is held", "AssertionError", (_ALWAYS_HELD,)),
+    Mutant(
+        "F18", "the sum of shares", "AssertionError",
+        (
+            (
+                "genvx/core/lease.py",
+                "return wanted + sum(size for size in others.values() if size is not None) "
+                "<= capacity",
+                "return wanted <= capacity",
+            ),
+        ),
+    ),
+)  # fmt: skip
+
+
+def bite(mutant: Mutant, directory: Path, seed: int = 1) -> Bitten:
+    """Run a mutant's figure on the mutant, made in an empty directory."""
+    root = Path(__file__).parent.parent
+    for name in _COPIED:
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(root / name, directory / name, ignore=ignored)
+    for file, old, new in mutant.edits:
+        path = directory / file
+        text = path.read_text(encoding="utf-8")
+        if text.count(old) != 1:
+            raise SystemExit(f"{mutant.label}: {file} has not exactly one {old!r}")
+        path.write_text(text.replace(old, new), encoding="utf-8")
+    with open(directory / "output", "w+", encoding="utf-8") as output:
+        # Not through a pipe: what a mutant leaves behind would keep it open.
+        answer = subprocess.run(
+            [sys.executable, "-m", "torture", mutant.figure, "--seed", str(seed), "--first"],
+            cwd=directory,
+            env=ground.command_environ({"PYTHONPATH": str(directory)}),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        output.seek(0)
+        told = output.read()
+    found = re.findall(r"^F\d+ on \S+: violated: (.*)$", told, re.MULTILINE)
+    seen = [line for line in found if mutant.word in line]
+    caught = answer.returncode == 1 and bool(seen)
+    return Bitten(caught, seen[0] if seen else "", told)
