@@ -19,10 +19,11 @@ _CHEAP = (
     "-o PreferredAuthentications=publickey -o SendEnv=-*"
 )
 _PARALLEL_SSH = """
+import os
 import sys
 from pssh.clients import ParallelSSHClient
 hosts = open(sys.argv[1]).read().split()
-key = "/var/tmp/genvx-bench/home/.ssh/id_ed25519"
+key = os.path.expanduser("~/.ssh/id_ed25519")
 client = ParallelSSHClient(hosts, pkey=key, allow_agent=False, pool_size=128)
 outputs = client.run_command("true")
 client.join(outputs)

@@ -14,6 +14,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -103,8 +104,8 @@ def install_peers() -> None:
 def world() -> Iterator[World]:
     """The hosts, up."""
     loopback_up()
-    directory = Path("/var/tmp/genvx-bench")
-    shutil.rmtree(directory, ignore_errors=True)
+    # Of its own: other namespaces have the same /var/tmp, and may have a world, too.
+    directory = Path(tempfile.mkdtemp(prefix="genvx-bench-", dir="/var/tmp"))
     home = directory / "home"
     (home / ".ssh").mkdir(parents=True, mode=0o700)
     public = files.make_key(str(home / ".ssh" / "id_ed25519"), "bench")
