@@ -56,13 +56,15 @@ def _in_time() -> Iterator[None]:
     def ring(number: int, frame: object) -> None:
         raise Hang(f"busy for more than {_PATIENCE:g} s")
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, _PATIENCE)
+    # Of our own time, for the machine may be busy with others; and again and again, for it may ring
+    # where Python drops exceptions, as in what the garbage collector calls.
+    before = signal.signal(signal.SIGPROF, ring)
+    signal.setitimer(signal.ITIMER_PROF, _PATIENCE, _PATIENCE)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def _readable(text: str) -> None:
