@@ -118,21 +118,24 @@ class HeldLease:
             os.close(directory)
 
     def _lives_on(self, directory: int) -> bool:
-        """Whether others hold the lease; deletes its file if not."""
+        """Whether others hold the lease, or may; deletes its file if not."""
         name = self.lease.id + _SUFFIX
         try:
             descriptor = os.open(name, _OPEN_FILE, dir_fd=directory)
+        except FileNotFoundError:
+            return False  # released by id from elsewhere
         except OSError:
-            return False  # released by id from elsewhere, or nothing that we can tell
+            return True  # not proved dead
         try:
-            if locks.is_held(descriptor):
-                return True
-            os.unlink(name, dir_fd=directory)
+            held = locks.is_held(descriptor)
         except OSError:
-            pass  # dead, and reaped by whoever can
+            held = True
         finally:
             os.close(descriptor)
-        return False
+        if not held:
+            with contextlib.suppress(OSError):  # dead, and reaped by whoever can
+                os.unlink(name, dir_fd=directory)
+        return held
 
 
 class LeaseStore:
