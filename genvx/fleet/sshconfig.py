@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from genvx.fleet.hostfile import HostSpec
 
 _ASK_TIMEOUT = 10.0
+_DIGITS = re.compile(r"[0-9]{1,9}")
 
 # paramiko's reader stumbles over what it does not know: CanonicalizeHostname without domains is a
 # KeyError, a word too few an IndexError.
@@ -115,10 +117,10 @@ def _settings(spec: HostSpec, values: dict[str, list[str]]) -> Settings:
         return None if value.lower() in ("", "none") else value
 
     identities = [spec.key] if spec.key else values.get("identityfile", [])
-    timeout = one("connecttimeout")
+    timeout = one("connecttimeout") or ""
     return Settings(
         hostname=one("hostname") or spec.address,
-        port=spec.port or int(one("port") or 22),
+        port=spec.port or _port(one("port") or "22"),
         user=spec.user or one("user") or getpass.getuser(),
         identities=tuple(
             path
@@ -136,9 +138,18 @@ def _settings(spec: HostSpec, values: dict[str, list[str]]) -> Settings:
         proxy_jump=one("proxyjump"),
         proxy_command=one("proxycommand"),
         accept_new=one("stricthostkeychecking") in ("accept-new", "no", "off", "false"),
-        connect_timeout=float(timeout) if timeout and timeout.isdigit() else None,
+        connect_timeout=float(timeout) if _DIGITS.fullmatch(timeout) else None,
         family=one("addressfamily") or "any",
     )
+
+
+def _port(text: str) -> int:
+    """As ssh checks it; paramiko's reader passes on whatever is written."""
+    if not _DIGITS.fullmatch(text) or not 0 < int(text) < 65536:
+        raise HostError(
+            f"ssh_config: a port is from 1 to 65535, not {printable(text, 20)!r}", kind="config"
+        )
+    return int(text)
 
 
 def _agent(value: str) -> str:
