@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import itertools
 import json
 import mmap
 import os
+import random
 import re
 import shutil
 import signal
@@ -31,6 +31,10 @@ from torture import ground
 from torture.trial import Outcome, Trial, until
 
 ERRORS = ("ENOSPC", "EIO", "EMFILE", "EROFS", "EINTR", "EDQUOT")
+# Once, and from then on; EINTR only once, for a call is tried again as long as signals come.
+_FAULTS = tuple(
+    (error, lasts) for error in ERRORS for lasts in ("", "+") if (error, lasts) != ("EINTR", "+")
+)
 
 # What touches files and descriptors. Not mmap: without memory Python itself cannot go on. A close
 # that strace makes fail did not happen, which no kernel does; it is only killed at.
@@ -278,7 +282,9 @@ def _points(ending: Ending, operation: Operation) -> list[Point]:
     raise SystemExit(f"{operation.name} did not end: {ending.trace[-3:]} {ending.told}")
 
 
-def _everything(trial: Trial, short: int) -> Iterator[tuple[Operation, Point, Path]]:
+def _everything(
+    trial: Trial, few: Callable[[list[Point], random.Random], list[Point]]
+) -> Iterator[tuple[Operation, Point, Path]]:
     """Every operation at every point; of each operation a few, in the short form."""
     ground.warm(trial.place)
     for operation in OPERATIONS:
@@ -289,18 +295,33 @@ def _everything(trial: Trial, short: int) -> Iterator[tuple[Operation, Point, Pa
             points = _points(_strace(scene, operation, None), operation)
             scene.close()
         if not trial.full:
-            # What changes the state, and a few of the others.
-            changes = [point for point in points if point.name in _CHANGING][:short]
-            others = [point for point in points if point not in changes]
-            points = changes + trial.chance(operation.name).sample(others, min(2, len(others)))
+            points = few(points, trial.chance(operation.name))
         for point in points:
             yield operation, point, place
+
+
+def _changes(most: int) -> Callable[[list[Point], random.Random], list[Point]]:
+    """What changes the state, and a few of the others."""
+
+    def few(points: list[Point], chance: random.Random) -> list[Point]:
+        changes = [point for point in points if point.name in _CHANGING][:most]
+        others = [point for point in points if point not in changes]
+        return changes + chance.sample(others, min(2, len(others)))
+
+    return few
+
+
+def _ends(points: list[Point], chance: random.Random) -> list[Point]:
+    """The first and the last of each kind: before anything was published, and when all is."""
+    first = {point.name: point for point in reversed(points)}
+    last = {point.name: point for point in points}
+    return [point for point in points if point in (first[point.name], last[point.name])]
 
 
 def killed(trial: Trial) -> Outcome:
     """F3: SIGKILL at every system call."""
     outcome, count = Outcome(), 0
-    for operation, point, place in _everything(trial, 8):
+    for operation, point, place in _everything(trial, _changes(8)):
         if outcome.enough:
             break
         scene = Scene(place, fresh=operation.fresh)
@@ -319,14 +340,16 @@ def killed(trial: Trial) -> Outcome:
 def failed(trial: Trial) -> Outcome:
     """F4: each of six errors at every system call, once and from then on."""
     outcome, count, endings = Outcome(), 0, collections.Counter[str]()
-    for operation, point, place in _everything(trial, 1):
+    for operation, point, place in _everything(trial, _ends):
         if point.name in _NOT_FAILED:
             continue
-        for error, lasts in itertools.product(ERRORS, ("", "+")):
+        faults = _FAULTS
+        if not trial.full:
+            chance = trial.chance(operation.name, point)
+            faults = (("EIO", "+"), chance.choice(_FAULTS))
+        for error, lasts in faults:
             if outcome.enough:
                 break
-            if error == "EINTR" and lasts:
-                continue  # every call is tried again when a signal came, for as long as they come
             scene = Scene(place, fresh=operation.fresh)
             where = f"{operation.name}, {error}{' from now on' if lasts else ''} at {point.shown}"
             ending = _strace(
@@ -398,7 +421,7 @@ def _examine(outcome: Outcome, scene: Scene, where: str) -> None:
 def booted(trial: Trial) -> Outcome:
     """F17: the state as a power cut leaves it at every write point, used after the next boot."""
     outcome, count = Outcome(), 0
-    for operation, point, place in _everything(trial, 6):
+    for operation, point, place in _everything(trial, _changes(6)):
         if outcome.enough:
             break
         if point.name not in (*_CHANGING, *_LOCKING):

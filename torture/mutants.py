@@ -76,6 +76,26 @@ MUTANTS = (
     ),
     Mutant("F4", "the translation of errors", "Error", (_RAW_ERRORS,)),
     Mutant(
+        "F4", "the refusal where a lease cannot be read", "granted twice",
+        (
+            (
+                "genvx/local/store.py",
+                "if error.errno not in OWNERS_DOING:\n                        raise state_error(\n",
+                "if False:\n                        raise state_error(\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "F4", "the withdrawal of what was not verified", "refused, but +1",
+        (
+            (
+                "genvx/local/host.py",
+                "            held.withdraw()\n            raise\n",
+                "            raise\n",
+            ),
+        ),
+    ),
+    Mutant(
         "F5", "the limit of JSON's depth", "RecursionError",
         (("genvx/core/fields.py", "except (ValueError, RecursionError)", "except ValueError"),),
     ),
@@ -88,6 +108,20 @@ MUTANTS = (
                 "_UNREADABLE = (OSError,)",
             ),
         ),
+    ),
+    Mutant(
+        "F6", "the escaping of control characters", "printable",
+        (
+            (
+                "genvx/core/text.py",
+                'return "".join(c if c.isprintable() else _escape(c) for c in head)',
+                "return head",
+            ),
+        ),
+    ),
+    Mutant(
+        "F6", "the limit of a range of hosts", "Hang",
+        (("genvx/fleet/hostfile.py", "_MOST_HOSTS = 10_000", "_MOST_HOSTS = 10**12"),),
     ),
     Mutant("F7", "the question whether a lease is held", "outlived", (_ALWAYS_HELD,)),
     Mutant(

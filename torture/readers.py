@@ -1,0 +1,293 @@
+"""What reads what somebody else wrote: how each is fed, and what must be true of its answer."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+from genvx.core import codec, protocol
+from genvx.core.fields import Malformed, dumps
+from genvx.core.lease import Owner
+from genvx.core.request import Requirements
+from genvx.core.text import require_name
+from genvx.core.units import parse_duration
+from genvx.errors import GenvxError
+from genvx.fleet import hostfile, hostkeys, sshconfig
+from genvx.fleet.hostfile import HostSpec
+from genvx.local.simulated import simulate
+from genvx.testing import FakeHost
+from torture.cases import OPERATIONS, TOKENS, VALUES, Edit, edited, places, with_value
+
+
+@dataclass(frozen=True)
+class Reader:
+    """cases: what it is given. feed: gives it one, and checks. many: how many in the full form."""
+
+    cases: st.SearchStrategy[Any]
+    feed: Callable[[Any], None]
+    many: int = 100_000
+
+
+def readers(place: Path) -> dict[str, Reader]:
+    """All of them, by name; their files are in an empty directory."""
+    calls = _from(_CALL.to_bytes(), _CALL.to_word().encode())
+    return {
+        "hostfiles": Reader(_text(_from(*_HOSTFILES)), _feed_hostfile),
+        "options": Reader(_text(_from(*_TYPED)), _feed_typed),
+        "leases": Reader(_from(_LEASE), _feed_lease),
+        "calls": Reader(calls, _feed_call),
+        "frames": Reader(_frames(), _feed_frame),
+        "ssh_config": Reader(_from(*_SSH_CONFIGS), _settled(place, with_ssh=False)),
+        "ssh -G": Reader(_from(*_SSH_CONFIGS), _settled(place, with_ssh=True), 2_000),
+        "known_hosts": Reader(_from(*_KNOWN), _known(place)),
+    }
+
+
+def _readable(text: str) -> None:
+    """What is shown to a person has lines, and nothing that a terminal obeys."""
+    bad = [c for c in text if not (c.isprintable() or c == "\n")]
+    assert not bad, f"would print {bad[:3]!r}"
+
+
+def _one_line(text: str) -> None:
+    assert text.isprintable(), f"not one printable line: {text[:200]!r}"
+
+
+def _read(reader: Callable[..., Any], *given: Any) -> Any:
+    """The value, or None for an error that readers may raise."""
+    try:
+        return reader(*given)
+    except (GenvxError, Malformed) as error:
+        _one_line(str(error))
+        return None
+
+
+def _edits() -> st.SearchStrategy[list[Edit]]:
+    payloads = st.sampled_from(TOKENS) | st.binary(max_size=6)
+    edit = st.builds(
+        Edit,
+        st.sampled_from(OPERATIONS),
+        st.floats(0, 1, exclude_max=True),
+        st.sampled_from((0, 1, 2, 8, 40)),
+        payloads,
+    )
+    return st.lists(edit, min_size=1, max_size=5)
+
+
+def _from(*well_formed: bytes) -> st.SearchStrategy[bytes]:
+    return st.builds(edited, st.sampled_from(well_formed), _edits())
+
+
+def _text(strategy: st.SearchStrategy[bytes]) -> st.SearchStrategy[str]:
+    return strategy.map(lambda data: data.decode("utf-8", "replace"))
+
+
+_HOSTFILES = (
+    b"gpu-server-1\nraz@gpu-server-2:2222\n",
+    b"gpu[03-16].lab.example  tags=a100,nvlink # some\n[2001:db8::7]:22\n",
+    b"10.0.0.7  user=ubuntu  key=~/.ssh/gpu.pem  python=/opt/py/bin/python3  gpus=0,2,3\n",
+    b'worker-1 slots=4 max_slots=8\na password_env=GENVX_PASSWORD password_command="pass x"\n',
+)
+
+
+def _feed_hostfile(text: str) -> None:
+    for specs in (
+        _read(lambda: hostfile.parse(text, source="h\x1b.txt")),
+        _read(hostfile.parse_names, text),
+    ):
+        for spec in specs or ():
+            assert spec.name.isprintable()
+            assert spec.address.isprintable()
+            assert not spec.address.startswith("-")
+            assert spec.user is None or not spec.user.startswith("-")
+
+
+_TYPED = (
+    b"2",
+    b"40GiB",
+    b"512 MiB",
+    b"2h30m",
+    b"90s",
+    b"my env",
+    b"2xA100-80GB,1xT4-16GB",
+    b"0.5t",
+)
+
+
+def _feed_typed(text: str) -> None:
+    for gpus, memory in ((text, None), (None, text), (text, text)):
+        _read(Requirements.parse, gpus, memory)
+    _read(parse_duration, text)
+    _read(require_name, text)
+    _read(simulate, text, "seed")
+
+
+_LEASE = dumps(
+    {
+        "v": 1, "id": "00ff00ff00ff00ff", "uid": 1000, "env": "abcd1234", "name": "é x",
+        "devices": ["GPU-1", "GPU-2"], "memory": None, "boot_id": "b", "since_boottime_ns": 1,
+        "expires_boottime_ns": None, "pid": 7, "starttime": 9, "host": "h", "command": "python",
+        "note": "",
+    }
+)  # fmt: skip
+
+
+def _feed_lease(data: bytes) -> None:
+    owner = Owner(1000, "me")
+    lease = _read(lambda: codec.lease_from_file(data, owner=owner, identifier="00ff00ff00ff00ff"))
+    if lease is not None:
+        assert lease.owner == owner
+        for text in (lease.name, lease.host, lease.command, lease.note, *lease.devices):
+            assert text.isprintable()
+
+
+_TOKEN = "00ff00ff00ff00ff"
+_CALL = protocol.Call("run", _TOKEN, {"argv": ["x"], "name": "é"})
+
+
+def _feed_call(data: bytes) -> None:
+    for call in (
+        _read(lambda: protocol.read_call(io.BytesIO(data).read)),
+        _read(lambda: protocol.call_from_word(data.decode("latin-1"))),
+    ):
+        if call is not None and "requirements" in call.arguments:
+            _read(codec.requirements_from_plain, call.arguments["requirements"])
+
+
+def _answers() -> list[Any]:
+    """What a host may answer, well-formed: snapshots, environments, grants, findings."""
+    host = FakeHost("h", devices=3)
+    held = host.acquire(Requirements(2), name="né", command="python x")
+    snapshot = codec.snapshot_to_plain(host.snapshot())
+    snapshot["usage"][snapshot["devices"][2]["uuid"]]["processes"] = [
+        {"pid": 1, "uid": 7, "user": "u", "command": "c", "memory": None, "compute": True}
+    ]
+    snapshot["driver"]["notes"] = ["a note"]
+    snapshot["odd"] = ["7/x.lease: odd"]
+    (environment,) = host.snapshot().environments
+    return [
+        snapshot,
+        snapshot,
+        codec.environment_to_plain(environment),
+        codec.grant_to_plain(held.grant),
+        [codec.finding_to_plain(finding) for finding in host.doctor()],
+    ]
+
+
+_ANSWERS = _answers()
+
+
+@st.composite
+def _frames(draw: Any) -> tuple[bytes, list[int]]:
+    """What comes from a host, and where it is cut into pieces."""
+    value = draw(st.sampled_from(_ANSWERS))
+    for _ in range(draw(st.integers(0, 3))):
+        path = draw(st.sampled_from(places(value) or [()]))
+        value = with_value(value, path, draw(st.sampled_from(VALUES)))
+    error = draw(
+        st.sampled_from((None, None, None, "NoCapacity", "StateError", "SystemExit", "x\x1b"))
+    )
+    reply = protocol.Reply(
+        value=value, error=error, message=draw(st.sampled_from(("", "m\x1b[2J")))
+    )
+    data = draw(st.sampled_from((b"", b"motd\r\n", b"GENVX-REPLY ", b"\x1b[2J"))) + reply.to_bytes(
+        _TOKEN
+    )
+    if draw(st.booleans()):
+        data = edited(data, draw(_edits()))
+    return data, draw(st.lists(st.integers(1, 4000), max_size=4))
+
+
+def _feed_frame(case: tuple[bytes, list[int]]) -> None:
+    data, cuts = case
+    reader, reply, start = protocol.ReplyReader(_TOKEN), None, 0
+    for size in [*cuts, len(data)]:
+        reply = reply or _read(reader.feed, data[start : start + size])
+        start += size
+    if reply is None:
+        return
+    value = _read(reply.result)
+    for decode in (codec.environment_from_plain, codec.grant_from_plain, codec.finding_from_plain):
+        _read(decode, value)
+    snapshot = _read(codec.snapshot_from_plain, value)
+    if snapshot is not None:
+        _show(snapshot)
+
+
+def _show(snapshot: Any) -> None:
+    """Everything that the commands would print of a snapshot."""
+    from genvx.cli.tables import Output
+    from genvx.cli.views import devices, envs, status
+    from genvx.cli.where import Where
+    from genvx.core.placement import place
+    from genvx.fleet.fleet import Fleet
+
+    class Liar(FakeHost):
+        def snapshot(self) -> Any:
+            return snapshot
+
+    fleet = Fleet([Liar("liar")], fanout=0)
+    where, printed = Where(remote=True), io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        devices.show(where, fleet, Output(), by_device=True)
+        devices.show(where, fleet, Output(csv=True))
+        devices.show(where, fleet, Output(json=True))
+        envs.show(where, fleet, Output())
+        envs.show(Where(), fleet, Output())
+        status.show(where, fleet, Output())
+        print(place(Requirements(4), snapshot))
+    _readable(printed.getvalue())
+
+
+_SSH_CONFIGS = (
+    b"Host gpu*\n  HostName %h.lab.example\n  User raz\n  Port 2222\n  ProxyJump bastion\n",
+    b'Host *\n  IdentityFile "~/.ssh/id_%r"\n  UserKnownHostsFile /dev/null ~/x\n',
+    b"Match host door user raz\n  Port=22\n  ConnectTimeout none\n  ForwardAgent $SSH_AUTH_SOCK\n",
+    b"CanonicalizeHostname yes\nHost door !gpu\n  IdentityAgent none\n  AddressFamily inet6\n",
+)
+
+
+def _settled(place: Path, with_ssh: bool) -> Callable[[bytes], None]:
+    path = place / "ssh_config"
+
+    def feed(data: bytes) -> None:
+        path.write_bytes(data)
+        path.chmod(0o600)
+        settler = sshconfig.Settler(str(path))
+        if not with_ssh:
+            settler._ssh = None  # as where there is no ssh
+        settings = _read(settler.settings, HostSpec("door", "door"))
+        if settings is not None:
+            assert 0 < settings.port < 65536
+            assert not settings.hostname.startswith("-")
+
+    return feed
+
+
+_KNOWN = (
+    b"door ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBn2Vv8cKZ4hZ0k3pX0fJmCxZ8kqB2rV8w2x9yQm8LrA\n",
+    b"@revoked * ssh-rsa AAAA\n@cert-authority *.lab ssh-rsa AAAA c\n",
+    b"|1|F1E1KeoE/eEWhi10WpGv4OdiO6Y=|3988QV0VE8wmZL7suNrYQLITLCg= ssh-ed25519 AAAA\n",
+    b"[127.0.0.1]:2222,!gpu?,*.lab ecdsa-sha2-nistp256 AAAA\n",
+)
+
+
+def _known(place: Path) -> Callable[[bytes], None]:
+    path = place / "known_hosts"
+
+    def feed(data: bytes) -> None:
+        path.write_bytes(data)
+        known = hostkeys.KnownHosts([str(path)])
+        for name in ("door", "gpu1.lab", "[127.0.0.1]:2222"):
+            verdict = known.judge(name, b"a key that nobody knows")
+            assert verdict is not hostkeys.Verdict.KNOWN
+            kinds = known.kinds(name)
+            assert isinstance(kinds, tuple)
+
+    return feed
