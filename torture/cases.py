@@ -15,9 +15,9 @@ TOKENS = (
     b"; touch owned", b"|", b"&", b"%s", b"%n", b"{}", b"[", b"]", b"[" * 3000, b"{" * 300,
     b'{"a":' * 900, b"0", b"-1", b"1e999", b"NaN", b"Infinity", b"null", b"true", b"[]", b'""',
     b"9" * 400, b"9223372036854775808", b"4294967296", b"-0", b"0x10", b"1_000", b"..", b"/",
-    b"../../etc/passwd", b"~", b"*", b"?", b"!", b"#", b"=", b",", b":", b"@", b"-oProxyCommand=x",
-    b" " * 5000, b"a" * 5000, b"[1-", b"[0-99999999]", b"[1-3]" * 12, b"Include", b"%h",
-    "é日本".encode(), "٣".encode(), "１".encode(),
+    b"../../etc/passwd", b"~", b"*", b"*" * 60, b"?", b"!", b"#", b"=", b",", b":", b"@",
+    b"-oProxyCommand=x", b" " * 5000, b"a" * 5000, b"[1-", b"[0-99999999]", b"[1-3]" * 12,
+    b"Include", b"%h", "é日本".encode(), "٣".encode(), "１".encode(),
 )  # fmt: skip
 
 OPERATIONS = ("insert", "replace", "delete", "repeat", "cut", "swap")

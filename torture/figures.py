@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "strace": lambda: _has("strace"),
     "a C compiler": lambda: _has("cc"),
     "sshd": lambda: _has("sshd"),
+    "atheris, as with pip install atheris": lambda: bool(importlib.util.find_spec("atheris")),
 }
-_ROOT, _STRACE, _CC, _SSHD = NEEDS
+_ROOT, _STRACE, _CC, _SSHD, _ATHERIS = NEEDS
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,9 @@ FIGURES = (
     Figure(
         "F6", "fuzzed hostfiles, options, leases, calls, frames, ssh_config, known_hosts",
         "100,000 cases each, 0 crashes, 0 hangs, 0 control characters", "fuzz:inputs", (_SSHD,),
+    ),
+    Figure(
+        "F6", "the same, guided by coverage", "0 crashes, 0 hangs", "fuzz:guided", (_ATHERIS,),
     ),
     Figure(
         "F7", "a lease after SIGKILL of its holder", "free, p99 < 50 ms",

@@ -11,7 +11,10 @@ import contextlib
 import json
 import multiprocessing
 import os
+import re
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent import futures
@@ -165,6 +168,30 @@ def inputs(trial: Trial) -> Outcome:
     return outcome
 
 
+def guided(trial: Trial) -> Outcome:
+    """F6: the same readers, by a fuzzer that follows which lines a case reaches."""
+    outcome, runs = Outcome(), 0
+    seconds = trial.size(3, 100)
+    for kind in readers(trial.place):
+        if kind == "ssh -G":
+            continue  # it reads in another process, where there is nothing to follow
+        words = [sys.executable, "-m", "torture.guided", kind, str(trial.place), str(seconds)]
+        answer = subprocess.run(
+            [*words, str(trial.seed)],
+            cwd=Path(__file__).parent.parent,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        counted = re.findall(r"number_of_executed_units: *(\d+)", answer.stderr)
+        runs += int(counted[0]) if counted else 0
+        last = [line for line in (answer.stdout + answer.stderr).splitlines() if "rror" in line]
+        outcome.check(answer.returncode == 0 and counted, f"{kind}: {' '.join(last[:3])}")
+    outcome.seen.append(f"{runs:,} cases, {len(outcome.violations)} crashes or hangs")
+    return outcome
+
+
 def _try(work: _Round) -> tuple[int, str]:
     """How many cases were tried, and what is wrong with one of them, if anything is."""
     place = Path(tempfile.mkdtemp(dir=work.place))
@@ -183,7 +210,7 @@ def _try(work: _Round) -> tuple[int, str]:
         suppress_health_check=list(hypothesis.HealthCheck),
         verbosity=hypothesis.Verbosity.quiet,
     )
-    @hypothesis.given(reader.cases)
+    @hypothesis.given(reader.strategy)
     def attempt(case: Any) -> None:
         nonlocal tried
         tried += 1

@@ -27,25 +27,36 @@ from torture.cases import OPERATIONS, TOKENS, VALUES, Edit, edited, places, with
 
 @dataclass(frozen=True)
 class Reader:
-    """cases: what it is given. feed: gives it one, and checks. many: how many in the full form."""
+    """seeds: well-formed input, as bytes. feed: gives a case to what reads it, and checks.
 
-    cases: st.SearchStrategy[Any]
+    case: a case from bytes. cases: those that are tried by chance, made of the seeds by default.
+    many: how many in the full form.
+    """
+
+    seeds: tuple[bytes, ...]
     feed: Callable[[Any], None]
+    case: Callable[[bytes], Any] = lambda data: data
+    cases: st.SearchStrategy[Any] | None = None
     many: int = 100_000
+
+    @property
+    def strategy(self) -> st.SearchStrategy[Any]:
+        return _from(*self.seeds).map(self.case) if self.cases is None else self.cases
 
 
 def readers(place: Path) -> dict[str, Reader]:
     """All of them, by name; their files are in an empty directory."""
-    calls = _from(_CALL.to_bytes(), _CALL.to_word().encode())
+    calls = (_CALL.to_bytes(), _CALL.to_word().encode())
+    frames = tuple(protocol.Reply(value=value).to_bytes(_TOKEN) for value in _ANSWERS)
     return {
-        "hostfiles": Reader(_text(_from(*_HOSTFILES)), _feed_hostfile),
-        "options": Reader(_text(_from(*_TYPED)), _feed_typed),
-        "leases": Reader(_from(_LEASE), _feed_lease),
+        "hostfiles": Reader(_HOSTFILES, _feed_hostfile, _text),
+        "options": Reader(_TYPED, _feed_typed, _text),
+        "leases": Reader((_LEASE,), _feed_lease),
         "calls": Reader(calls, _feed_call),
-        "frames": Reader(_frames(), _feed_frame),
-        "ssh_config": Reader(_from(*_SSH_CONFIGS), _settled(place, with_ssh=False)),
-        "ssh -G": Reader(_from(*_SSH_CONFIGS), _settled(place, with_ssh=True), 2_000),
-        "known_hosts": Reader(_from(*_KNOWN), _known(place)),
+        "frames": Reader(frames, _feed_frame, lambda data: (data, []), _frames()),
+        "ssh_config": Reader(_SSH_CONFIGS, _settled(place, with_ssh=False)),
+        "ssh -G": Reader(_SSH_CONFIGS, _settled(place, with_ssh=True), many=2_000),
+        "known_hosts": Reader(_KNOWN, _known(place)),
     }
 
 
@@ -84,8 +95,8 @@ def _from(*well_formed: bytes) -> st.SearchStrategy[bytes]:
     return st.builds(edited, st.sampled_from(well_formed), _edits())
 
 
-def _text(strategy: st.SearchStrategy[bytes]) -> st.SearchStrategy[str]:
-    return strategy.map(lambda data: data.decode("utf-8", "replace"))
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
 
 
 _HOSTFILES = (

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from genvx.core.text import printable
 from genvx.errors import HostKeyError
+from genvx.fleet.wildcards import matches_any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -120,18 +121,7 @@ def _matches(names: str, name: str) -> bool:
         except (ValueError, binascii.Error):
             return False
         return hmac.compare_digest(hmac.new(key, name.encode(), hashlib.sha1).digest(), digest)
-    hit = False
-    for pattern in names.lower().split(","):
-        negated = pattern.startswith("!")
-        expression = "".join(
-            ".*" if c == "*" else "." if c == "?" else re.escape(c)
-            for c in (pattern[1:] if negated else pattern)
-        )
-        if re.fullmatch(expression, name):
-            if negated:
-                return False
-            hit = True
-    return hit
+    return matches_any(names.lower().split(","), name)
 
 
 def refusal(

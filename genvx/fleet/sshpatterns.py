@@ -11,6 +11,8 @@ import os
 import re
 from dataclasses import dataclass
 
+from genvx.fleet.wildcards import matches_any
+
 _USUAL = ("~/.ssh/config", "/etc/ssh/ssh_config")
 _MOST_FILES = 64
 _LINE = re.compile(r"\s*([A-Za-z]+)(?:\s*=\s*|\s+)(.*)")
@@ -40,7 +42,7 @@ class Patterns:
     def matching(self, address: str) -> tuple[bool, ...]:
         """Which lines match: hosts with the same answer are alike."""
         names = (address, address.lower())  # ssh has matched either, by its version
-        return tuple(_matches(line, name) for line in self.lines for name in names)
+        return tuple(matches_any(line, name) for line in self.lines for name in names)
 
 
 def patterns(config: str | None) -> Patterns | None:
@@ -85,20 +87,3 @@ def _included(value: str) -> list[str]:
         for base in (os.path.expanduser("~/.ssh"), "/etc/ssh"):
             found += glob.glob(os.path.join(base, os.path.expanduser(name)))
     return found
-
-
-def _matches(line: tuple[str, ...], address: str) -> bool:
-    hit = False
-    for pattern in line:
-        negated = pattern.startswith("!")
-        if _wild(pattern[negated:], address):
-            if negated:
-                return False
-            hit = True
-    return hit
-
-
-def _wild(pattern: str, name: str) -> bool:
-    parts = re.split(r"([*?])", pattern)
-    text = "".join({"*": ".*", "?": "."}.get(part, re.escape(part)) for part in parts)
-    return re.fullmatch(text, name, re.DOTALL) is not None

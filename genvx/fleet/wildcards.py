@@ -1,0 +1,47 @@
+"""Names against OpenSSH's patterns: `*` for any text, `?` for any character, `!` for not these.
+
+Not by regular expressions: forty stars in a file of somebody else's would keep one busy for ever.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def matches_any(patterns: Iterable[str], name: str) -> bool:
+    """Whether one of the patterns matches the name, and none that begins with `!` does."""
+    hit = False
+    for pattern in patterns:
+        negated = pattern.startswith("!")
+        if matches(pattern[negated:], name):
+            if negated:
+                return False
+            hit = True
+    return hit
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a pattern matches the whole name.
+
+    The time it takes grows with the product of their lengths.
+    """
+    at = here = 0
+    star = -1
+    after_star = 0
+    while here < len(name):
+        if at < len(pattern) and pattern[at] == "*":
+            star, after_star = at, here
+            at += 1
+        elif at < len(pattern) and pattern[at] in ("?", name[here]):
+            at += 1
+            here += 1
+        elif star >= 0:
+            # What the last star takes, takes one more; earlier stars need not be tried again.
+            after_star += 1
+            at, here = star + 1, after_star
+        else:
+            return False
+    return not pattern[at:].strip("*")
