@@ -186,7 +186,11 @@ def guided(trial: Trial) -> Outcome:
         )
         counted = re.findall(r"number_of_executed_units: *(\d+)", answer.stderr)
         runs += int(counted[0]) if counted else 0
-        last = [line for line in (answer.stdout + answer.stderr).splitlines() if "rror" in line]
+        last = [
+            line
+            for line in (answer.stdout + answer.stderr).splitlines()
+            if re.search("ERROR|Error: ", line)
+        ]
         outcome.check(answer.returncode == 0 and counted, f"{kind}: {' '.join(last[:3])}")
     outcome.seen.append(f"{runs:,} cases, {len(outcome.violations)} crashes or hangs")
     return outcome
