@@ -58,6 +58,8 @@ _HOMES = {
             "UnknownDevice",
             "UnknownEnvironment",
             "UnknownHost",
+            "Unsatisfiable",
+            "WaitedTooLong",
         ),
         "genvx.errors",
     ),

@@ -7,7 +7,9 @@ GenvxError                    the CLI prints one line and exits with .exit_code
 │   ├── UnknownDevice
 │   ├── UnknownEnvironment
 │   └── UnknownHost
-├── NoCapacity (3)            the devices exist or not, but are not to be had now
+├── NoCapacity (3)            not to be had now
+│   ├── Unsatisfiable (2)     never to be had: no host has such devices, in such number
+│   └── WaitedTooLong (124)   not to be had within the time that there was
 ├── HostError (4)             one host could not answer; .kind is one word for tables
 │   ├── HostUnreachable       dns, refused, timeout
 │   ├── HostKeyError          unknown, changed or revoked
@@ -71,6 +73,18 @@ class NoCapacity(GenvxError):
     def __init__(self, message: str, reasons: Optional[Mapping[str, str]] = None) -> None:
         super().__init__(message)
         self.reasons: Mapping[str, str] = dict(reasons or {})
+
+
+class Unsatisfiable(NoCapacity):
+    """Waiting is of no use: there are no such devices, in such number. Says the most there is."""
+
+    exit_code = 2
+
+
+class WaitedTooLong(NoCapacity):
+    """The time to wait is over; the ticket is withdrawn."""
+
+    exit_code = 124
 
 
 class HostError(GenvxError):
@@ -175,5 +189,7 @@ __all__ = [
     "UnknownDevice",
     "UnknownEnvironment",
     "UnknownHost",
+    "Unsatisfiable",
+    "WaitedTooLong",
     "from_wire",
 ]

@@ -17,10 +17,11 @@ from genvx._version import __version__
 from genvx.core.device import Device, DeviceUsage, Driver
 from genvx.core.grant import Finding, Grant, Severity
 from genvx.core.lease import Environment, Lease, Owner, environments
-from genvx.core.placement import Refusal, place
+from genvx.core.placement import Refusal
+from genvx.core.queue import decide
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import printable, require_name
-from genvx.errors import GenvxError, NoCapacity, NotOwner, UnknownEnvironment
+from genvx.errors import GenvxError, NoCapacity, NotOwner, UnknownEnvironment, Unsatisfiable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,9 +85,9 @@ class FakeHost:
         self._answer()
         require_name(name)
         snapshot = self.snapshot()
-        decision = place(requirements, snapshot)
+        decision = decide(requirements, snapshot)
         if isinstance(decision, Refusal):
-            raise NoCapacity(str(decision))
+            raise (Unsatisfiable if decision.never else NoCapacity)(str(decision))
         number = next(_numbers)
         lease = Lease(
             id=f"{number:016x}",

@@ -27,6 +27,8 @@ _FUNCTIONS = (
     "nvmlDeviceGetComputeRunningProcesses_v3",
     "nvmlDeviceGetGraphicsRunningProcesses_v3",
 )
+# Of the ways between devices: whatever is wrong with these, the devices are as they are.
+_WAYS = ("nvmlDeviceGetP2PStatus", "nvmlDeviceGetTopologyCommonAncestor")
 # Asked only where the newer form is missing.
 _OLD = ("nvmlDeviceGetMemoryInfo",)
 _GONE_OR_SICK = {15: "lost", 10: "unhealthy", 11: "unhealthy", 16: "unhealthy", 999: "unhealthy"}
@@ -64,6 +66,10 @@ def _cases() -> Iterator[Case]:
             yield Case(f"count=2 fail={function}:1:{code}", None, function in _OLD)
     for function in _FUNCTIONS:
         yield Case(f"count=2 hang={function}:1", ("free", "unknown"), function in _OLD)
+    for function in _WAYS:
+        for code in (*_GONE_OR_SICK, *_NOT_TOLD):
+            yield Case(f"count=2 fail={function}:*:{code}", ("free", "free"))
+        yield Case(f"count=2 hang={function}:*", ("free", "free"))
 
 
 # Surveys for one library, in a process that was started with it: a loader looks for libraries where

@@ -47,7 +47,7 @@ _NO_VERIFY = (
     "collided = conflicts(lease, living, memory) or (joins and alone)",
     "collided = joins and alone",
 )
-_NO_LOCK = ("genvx/local/store.py", "lock = self._take_lock(notes)", "lock = None")
+_NO_LOCK = ("genvx/local/lockfile.py", "lock = self._take(notes)", "lock = None")
 _ALWAYS_HELD = (
     "genvx/local/locks.py",
     "return _ofd(descriptor, fcntl.F_OFD_GETLK, fcntl.F_RDLCK) == fcntl.F_WRLCK",

@@ -9,6 +9,8 @@
  *   fail=NAME:1:15             function NAME returns 15 for device 1 (* for every device)
  *   hang=NAME:1                function NAME never returns for device 1
  *   used=0:5000                MiB in use on device 0
+ *   nvlink=0:1                 NVLink between devices 0 and 1
+ *   node=1:1                   device 1 is at NUMA node 1; the others are at node 0
  * Compiled with -DOLD_DRIVER it lacks what a driver of 2020 lacks.
  */
 #include <stdio.h>
@@ -140,6 +142,25 @@ API nvmlDeviceGetMigDeviceHandleByIndex(Device d, unsigned slot, Device *instanc
   GATE(d);
   if ((int)slot >= slots(d->index)) return NOT_FOUND;
   *instance = &instances[d->index][slot];
+  return OK;
+}
+static int node(int index) {
+  const char *at = NULL, *word; int d, n;
+  while ((word = next("node", &at))) if (sscanf(word, "%d:%d", &d, &n) == 2 && d == index) return n;
+  return 0;
+}
+API nvmlDeviceGetP2PStatus(Device d, Device other, int what, int *status) {
+  const char *at = NULL, *word; int a, b;
+  GATE(d); GATE(other);
+  *status = 3;
+  while ((word = next("nvlink", &at)))
+    if (what == 2 && sscanf(word, "%d:%d", &a, &b) == 2 &&
+        ((a == d->index && b == other->index) || (b == d->index && a == other->index))) *status = OK;
+  return OK;
+}
+API nvmlDeviceGetTopologyCommonAncestor(Device d, Device other, int *level) {
+  GATE(d); GATE(other);
+  *level = node(d->index) == node(other->index) ? 30 : 50;
   return OK;
 }
 static Result list(const char *key, Device d, unsigned *count, Process *out) {

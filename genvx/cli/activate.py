@@ -10,10 +10,10 @@ import typer
 
 from genvx.cli import options
 from genvx.cli.main import say
+from genvx.cli.request import Request
 from genvx.cli.streams import stream
+from genvx.cli.waiting import WaitingLine
 from genvx.cli.where import Where, here
-from genvx.core.request import Requirements
-from genvx.core.text import require_name
 from genvx.errors import InvalidInput
 from genvx.fleet.fleet import Host
 from genvx.fleet.remote import RemoteCommand
@@ -25,10 +25,8 @@ NoPrompt = Annotated[bool, typer.Option("--no-prompt", help="Leave the shell's p
 
 def activate(
     context: typer.Context,
+    request: Request,
     command: options.Command = None,
-    gpus: options.Gpus = None,
-    gpu_memory: options.GpuMemory = None,
-    name: options.Name = "",
     no_prompt: NoPrompt = False,
 ) -> None:
     """Open a shell that holds GPUs until it ends.
@@ -38,26 +36,33 @@ def activate(
     Example: genvx activate --gpus 2 --name train
     """
     where = here(context)
-    requirements = Requirements.parse(gpus, gpu_memory)
-    require_name(name)
     if where.remote:
-        raise typer.Exit(_remotely(where, requirements, name, command, prompted=not no_prompt))
-    raise typer.Exit(locally(requirements, name, command, prompt="" if no_prompt else _PROMPT))
+        raise typer.Exit(_remotely(where, request, command, prompted=not no_prompt))
+    raise typer.Exit(locally(where, request, command, prompt="" if no_prompt else _PROMPT))
 
 
-def locally(
-    requirements: Requirements, name: str, command: list[str] | None, *, prompt: str
-) -> int:
+def locally(where: Where, request: Request, command: list[str] | None, *, prompt: str) -> int:
     """Take the devices here, and become the shell, or the command's parent."""
     from genvx.local import shells
     from genvx.local.hold import find_command
     from genvx.local.host import LocalHost
 
+    where.fleet(request.selection)
     if command:
         find_command(command, os.environ)
     host = LocalHost()
     shown = " ".join(command) if command else os.path.basename(shells.user_shell(os.environ))
-    hold = host.acquire(requirements, name=name, command=shown)
+    if request.wait is None:
+        hold = host.acquire(request.requirements, name=request.name, command=shown)
+    else:
+        with WaitingLine(request.requirements) as waiting:
+            hold = host.wait(
+                request.requirements,
+                name=request.name,
+                command=shown,
+                patience=request.wait,
+                tell=waiting.stands,
+            )
     for note in hold.grant.notes:
         say(f"genvx: {note}")
     if command:
@@ -65,31 +70,24 @@ def locally(
     return hold.enter_shell(prompt=prompt)
 
 
-def _remotely(
-    where: Where,
-    requirements: Requirements,
-    name: str,
-    command: list[str] | None,
-    *,
-    prompted: bool,
-) -> int:
+def _remotely(where: Where, request: Request, command: list[str] | None, *, prompted: bool) -> int:
     from genvx.fleet.ssh import SSHHost
     from genvx.fleet.terminal import open_shell
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return run_remotely(where, request, command)
 
     def act(host: Host) -> int:
         assert isinstance(host, SSHHost)
         prompt = f"{_PROMPT}{host.name} " if prompted else ""
-        return open_shell(host, requirements, name=name, prompt=prompt, command=command)
+        arguments = host.request(request.requirements, request.name)
+        return open_shell(host, arguments, prompt=prompt, command=command)
 
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return run_remotely(where, requirements, name, command)
-    with where.fleet() as fleet:
-        return fleet.first_with_room(requirements, act, where.look(fleet))
+    with where.fleet(request.selection) as fleet:
+        return fleet.first_with_room(request.requirements, act, where.look(fleet))
 
 
-def run_remotely(
-    where: Where, requirements: Requirements, name: str, command: list[str] | None
-) -> int:
+def run_remotely(where: Where, request: Request, command: list[str] | None) -> int:
     """Run a command (None: the user's shell, reading stdin) on the best host, its streams
     as ours.
     """
@@ -100,13 +98,13 @@ def run_remotely(
 
     def act(host: Host) -> tuple[SSHHost, RemoteCommand]:
         assert isinstance(host, SSHHost)
-        arguments = host.request(requirements, name)
+        arguments = host.request(request.requirements, request.name)
         if command is not None:
             arguments["argv"] = command
         return host, host.start(arguments)
 
-    with where.fleet() as fleet:
-        host, started = fleet.first_with_room(requirements, act, where.look(fleet))
+    with where.fleet(request.selection) as fleet:
+        host, started = fleet.first_with_room(request.requirements, act, where.look(fleet))
         for note in started.grant().notes:
             say(f"genvx: {note}")
         return stream(host, started)

@@ -14,8 +14,10 @@ from genvx.cli.deactivate import deactivate
 from genvx.cli.devices import devices
 from genvx.cli.doctor import doctor
 from genvx.cli.envs import envs
+from genvx.cli.explain import explain
 from genvx.cli.main import say
 from genvx.cli.release import release
+from genvx.cli.request import requesting, spell_out_wait
 from genvx.cli.run import run
 from genvx.cli.sandbox import sandbox
 from genvx.cli.status import status
@@ -102,8 +104,9 @@ def where(
 for _verb, _settings in (
     (devices, _HELP),
     (envs, _HELP),
-    (activate, _WITH_COMMAND | _HELP),
-    (run, _WITH_COMMAND | _HELP),
+    (requesting(activate), _WITH_COMMAND | _HELP),
+    (requesting(run), _WITH_COMMAND | _HELP),
+    (requesting(explain, "name", "wait"), _HELP),
     (status, _HELP),
     (release, _HELP),
     (doctor, _HELP),
@@ -128,7 +131,9 @@ def invoke(arguments: list[str]) -> int:
         completion_init()
     try:
         result = command.main(
-            args=arguments or ["--help"], prog_name="genvx", standalone_mode=False
+            args=spell_out_wait(command, arguments) or ["--help"],
+            prog_name="genvx",
+            standalone_mode=False,
         )
     except _UsageError as error:
         context = error.ctx

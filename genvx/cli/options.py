@@ -15,7 +15,10 @@ Interval = Annotated[
     float, typer.Option("--interval", help="Seconds between redraws.", min=0.2, max=3600)
 ]
 Gpus = Annotated[
-    str | None, typer.Option("-g", "--gpus", metavar="N", help="How many GPUs to take.")
+    str | None,
+    typer.Option(
+        "-g", "--gpus", metavar="N", help="How many GPUs, and which: 2, A100:2, A100,H100:80G..:2."
+    ),
 ]
 GpuMemory = Annotated[
     str | None,

@@ -6,18 +6,15 @@ import typer
 
 from genvx.cli import options
 from genvx.cli.activate import locally, run_remotely
+from genvx.cli.request import Request
 from genvx.cli.where import here
-from genvx.core.request import Requirements
-from genvx.core.text import require_name
 from genvx.errors import InvalidInput
 
 
 def run(
     context: typer.Context,
+    request: Request,
     command: options.Command = None,
-    gpus: options.Gpus = None,
-    gpu_memory: options.GpuMemory = None,
-    name: options.Name = "",
 ) -> None:
     """Run a command that holds GPUs.
 
@@ -26,12 +23,10 @@ def run(
     Example: genvx run --gpus 1 -- python train.py
     """
     where = here(context)
-    requirements = Requirements.parse(gpus, gpu_memory)
-    require_name(name)
     if not command:
         raise InvalidInput(
             "no command to run; write it after --, as in: genvx run -g 1 -- python x.py"
         )
     if where.remote:
-        raise typer.Exit(run_remotely(where, requirements, name, command))
-    raise typer.Exit(locally(requirements, name, command, prompt=""))
+        raise typer.Exit(run_remotely(where, request, command))
+    raise typer.Exit(locally(where, request, command, prompt=""))

@@ -17,6 +17,8 @@ from genvx.fleet.fleet import FANOUT, TIMEOUT, Fleet, Host, Outcomes
 if TYPE_CHECKING:
     import typer
 
+    from genvx.fleet.hostfile import Selection
+
 T = TypeVar("T")
 
 LOCAL_NAME = "localhost"
@@ -38,14 +40,18 @@ class Where:
     quiet: bool = False
     accept_new_host_keys: bool = False
 
-    def fleet(self) -> Fleet:
-        """The hosts; nothing is connected yet.
+    def fleet(self, selection: Selection | None = None) -> Fleet:
+        """The hosts, or some of them; nothing is connected yet.
 
         Raises:
-            InvalidHostfile: a bad line. UnknownHost: no hosts are named anywhere. InvalidInput:
-            both are.
+            InvalidHostfile: a bad line. UnknownHost: no hosts are named anywhere, or none is left.
+            InvalidInput: both are.
         """
         if not self.remote:
+            if selection:
+                raise InvalidInput(
+                    "--host, --exclude-host and --tag choose among the hosts of genvx remote"
+                )
             from genvx.local.host import LocalHost
 
             return Fleet([LocalHost(LOCAL_NAME)], fanout=0)
@@ -60,6 +66,8 @@ class Where:
             path = self.hostfile or hostfile.find(os.environ)
             named = self.hostfile or os.environ.get("GENVX_HOSTFILE")
             specs = hostfile.load(path, named=bool(named) or path != hostfile.IN_DIRECTORY)
+        if selection:
+            specs = selection.of(specs)
         if self.login is not None:
             hostfile.require_user(self.login)
         return connect_fleet(
@@ -124,6 +132,11 @@ class Where:
             say(f"interrupted: {len(late)} of {len(outcomes)} hosts had not answered")
             return INTERRUPTED
         return FleetError.exit_code if outcomes.failed else 0
+
+    def note(self, line: str) -> None:
+        """Say something about the answer, unless -q was given."""
+        if not self.quiet:
+            say(f"genvx: {line}")
 
     def report_drivers(self, snapshots: Outcomes[Snapshot]) -> None:
         """Say what is the matter with drivers and devices, a line each."""

@@ -12,9 +12,10 @@ from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
 from genvx.core.fields import MOST_DEVICES, Fields, Malformed, dumps, loads
 from genvx.core.grant import Finding, Grant, Severity
 from genvx.core.lease import Environment, Lease, Owner
-from genvx.core.request import Requirements
+from genvx.core.request import MODEL_LIMIT, MOST_MODELS, Requirements, Strategy
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import COMMAND_LIMIT, MESSAGE_LIMIT, NAME_LIMIT
+from genvx.core.ticket import Ticket
 from genvx.errors import InvalidInput
 
 Plain = dict[str, Any]
@@ -79,6 +80,68 @@ def lease_from_file(data: bytes, *, owner: Owner, identifier: str) -> Lease:
     )
 
 
+# When its holder last looked stands at the end of a ticket's file, in this many characters, so that
+# it can be written over in place.
+_SEEN = 20
+_SEEN_KEY = b',"seen_boottime_ns":'
+
+
+def ticket_to_file(ticket: Ticket) -> bytes:
+    """The content of the ticket's own file, which is like a lease's."""
+    data = dumps(
+        {
+            "v": 1,
+            "id": ticket.id,
+            "uid": ticket.owner.uid,
+            "env": ticket.environment,
+            "name": ticket.name,
+            "requirements": requirements_to_plain(ticket.requirements),
+            "boot_id": ticket.boot_id,
+            "since_boottime_ns": ticket.since_ns,
+            "pid": ticket.pid,
+            "starttime": ticket.starttime,
+            "host": ticket.host,
+            "command": ticket.command,
+            "most": ticket.most,
+        }
+    )
+    return data[:-1] + _SEEN_KEY + b"%-*d}" % (_SEEN, ticket.seen_ns)
+
+
+def seen_in_ticket(data: bytes, now_ns: int) -> tuple[bytes, int]:
+    """What to write where into a ticket's file when its holder has looked again."""
+    return b"%-*d" % (_SEEN, now_ns), len(data) - 1 - _SEEN
+
+
+def ticket_from_file(data: bytes, *, owner: Owner, identifier: str) -> Ticket:
+    """Read a ticket's file that the kernel says is `owner`'s and whose name says `identifier`.
+
+    Raises:
+        Malformed: it is not a ticket, or not the one that its name and owner say.
+    """
+    fields = Fields(loads(data), "the ticket")
+    fields.integer("v", 1, 1)
+    if fields.identifier("id") != identifier:
+        raise Malformed("the ticket is not the one that the file's name says")
+    if fields.integer("uid") != owner.uid:
+        raise Malformed("the ticket is not of the file's owner")
+    return Ticket(
+        id=identifier,
+        owner=owner,
+        environment=fields.identifier("env"),
+        name=fields.exact_text("name", NAME_LIMIT),
+        requirements=requirements_from_plain(fields.raw("requirements")),
+        boot_id=fields.exact_text("boot_id", 64),
+        since_ns=fields.integer("since_boottime_ns"),
+        seen_ns=fields.integer("seen_boottime_ns"),
+        pid=fields.integer("pid", 0, 1 << 31),
+        starttime=fields.integer("starttime"),
+        host=fields.exact_text("host", 256),
+        command=fields.exact_text("command", COMMAND_LIMIT),
+        most=fields.optional_integer("most", 0, 1 << 31),
+    )
+
+
 # The wire
 
 
@@ -130,6 +193,43 @@ def lease_from_plain(plain: Any) -> Lease:
     )
 
 
+def ticket_to_plain(ticket: Ticket) -> Plain:
+    return {
+        "id": ticket.id,
+        "owner": owner_to_plain(ticket.owner),
+        "environment": ticket.environment,
+        "name": ticket.name,
+        "requirements": requirements_to_plain(ticket.requirements),
+        "boot_id": ticket.boot_id,
+        "since_ns": ticket.since_ns,
+        "seen_ns": ticket.seen_ns,
+        "pid": ticket.pid,
+        "starttime": ticket.starttime,
+        "host": ticket.host,
+        "command": ticket.command,
+        "most": ticket.most,
+    }
+
+
+def ticket_from_plain(plain: Any) -> Ticket:
+    fields = Fields(plain, "ticket")
+    return Ticket(
+        id=fields.identifier("id"),
+        owner=owner_from_plain(fields.raw("owner")),
+        environment=fields.identifier("environment"),
+        name=fields.text("name", NAME_LIMIT),
+        requirements=requirements_from_plain(fields.raw("requirements")),
+        boot_id=fields.text("boot_id", 64),
+        since_ns=fields.integer("since_ns"),
+        seen_ns=fields.integer("seen_ns"),
+        pid=fields.integer("pid"),
+        starttime=fields.integer("starttime"),
+        host=fields.text("host", 256),
+        command=fields.text("command", COMMAND_LIMIT),
+        most=fields.optional_integer("most"),
+    )
+
+
 def device_to_plain(device: Device) -> Plain:
     return {
         "uuid": device.uuid,
@@ -139,6 +239,7 @@ def device_to_plain(device: Device) -> Plain:
         "instance": device.instance,
         "parent": device.parent,
         "simulated": device.simulated,
+        "topology": device.topology,
     }
 
 
@@ -152,6 +253,7 @@ def device_from_plain(plain: Any) -> Device:
         instance=fields.optional_integer("instance", 0, 1 << 10),
         parent=fields.device_id("parent") if fields.has("parent") else None,
         simulated=fields.flag("simulated"),
+        topology=fields.exact_text("topology", MOST_DEVICES) if fields.has("topology") else "",
     )
 
 
@@ -241,6 +343,7 @@ def snapshot_to_plain(snapshot: Snapshot) -> Plain:
         "leases": [lease_to_plain(lease) for lease in snapshot.leases],
         "odd": list(snapshot.odd),
         "desktop_memory": snapshot.desktop_memory,
+        "tickets": [ticket_to_plain(ticket) for ticket in snapshot.tickets],
     }
 
 
@@ -262,6 +365,7 @@ def snapshot_from_plain(plain: Any) -> Snapshot:
         leases=fields.values("leases", lease_from_plain),
         odd=fields.texts("odd", 512, 10_000),
         desktop_memory=fields.integer("desktop_memory"),
+        tickets=fields.values("tickets", ticket_from_plain),
     )
 
 
@@ -343,6 +447,11 @@ def requirements_to_plain(requirements: Requirements) -> Plain:
         "gpus": requirements.gpus,
         "memory": requirements.memory,
         "among": None if requirements.among is None else list(requirements.among),
+        "models": list(requirements.models),
+        "at_least": requirements.at_least,
+        "at_most": requirements.at_most,
+        "devices": list(requirements.devices),
+        "strategy": requirements.strategy.value,
     }
 
 
@@ -353,6 +462,13 @@ def requirements_from_plain(plain: Any) -> Requirements:
             gpus=fields.integer("gpus"),
             memory=fields.optional_integer("memory", 1),
             among=fields.integers("among", MOST_DEVICES) if fields.has("among") else None,
+            models=fields.strings("models", MODEL_LIMIT, MOST_MODELS),
+            at_least=fields.optional_integer("at_least", 1),
+            at_most=fields.optional_integer("at_most", 1),
+            devices=fields.strings("devices", 128, MOST_DEVICES),
+            strategy=Strategy(fields.string("strategy", 16)),
         )
     except InvalidInput as error:
         raise Malformed(str(error)) from None
+    except ValueError:
+        raise Malformed("requirements has an impossible strategy") from None

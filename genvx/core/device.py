@@ -30,6 +30,7 @@ class Device:
     uuid: NVML's UUID (GPU-…, MIG-…), or SIM-… for a simulated device.
     index: NVML's index, for people only. A MIG instance has its parent's, and `instance`.
     memory: bytes, or None where the driver does not tell (GB10, Jetson).
+    topology: a letter for the way to the device of each index (core/topology.py); "" is not told.
     """
 
     uuid: str
@@ -39,6 +40,7 @@ class Device:
     instance: Optional[int] = None
     parent: Optional[str] = None
     simulated: bool = False
+    topology: str = ""
 
     @property
     def label(self) -> str:

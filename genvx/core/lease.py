@@ -107,14 +107,7 @@ def holders(leases: Iterable[Lease], uuid: str) -> dict[EnvironmentKey, Optional
 
     The members of one environment share its hold, so its terminals do not add up.
     """
-    found: dict[EnvironmentKey, Optional[int]] = {}
-    for lease in leases:
-        if uuid in lease.devices:
-            if lease.key in found:
-                found[lease.key] = _joint_memory((found[lease.key], lease.memory))
-            else:
-                found[lease.key] = lease.memory
-    return found
+    return holdings(lease for lease in leases if uuid in lease.devices).get(uuid, {})
 
 
 def _joint_memory(sizes: Iterable[Optional[int]]) -> Optional[int]:
@@ -148,3 +141,21 @@ def conflicts(mine: Lease, living: Iterable[Lease], memory: Mapping[str, Optiona
     return any(
         not fits(mine.memory, holders(others, uuid), memory.get(uuid)) for uuid in mine.devices
     )
+
+
+def held_by(leases: Iterable[Lease], uid: int) -> int:
+    """How many devices a user holds or has a share of, in all environments."""
+    return len({uuid for lease in leases if lease.owner.uid == uid for uuid in lease.devices})
+
+
+def holdings(leases: Iterable[Lease]) -> dict[str, dict[EnvironmentKey, Optional[int]]]:
+    """`holders` of every device that is held, at once."""
+    found: dict[str, dict[EnvironmentKey, Optional[int]]] = {}
+    for lease in leases:
+        for uuid in lease.devices:
+            held = found.setdefault(uuid, {})
+            if lease.key in held:
+                held[lease.key] = _joint_memory((held[lease.key], lease.memory))
+            else:
+                held[lease.key] = lease.memory
+    return found

@@ -11,7 +11,24 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dataclasses import dataclass, field, replace
+    from functools import cached_property as cached
 else:
+
+    class cached:  # noqa: N801
+        """A property of a value that is worked out once, when it is first asked for."""
+
+        def __init__(self, function):
+            self._function = function
+            self.__doc__ = function.__doc__
+
+        def __set_name__(self, owner, name):
+            self._name = name
+
+        def __get__(self, value, owner=None):
+            if value is None:
+                return self
+            found = value.__dict__[self._name] = self._function(value)
+            return found
 
     class _Field:
         def __init__(self, default_factory):
@@ -28,7 +45,8 @@ else:
 
     def replace(value, **changes):
         """A copy of `value` with other fields."""
-        return type(value)(**{**value.__dict__, **changes})
+        fields = value.__dict__
+        return type(value)(**{**{name: fields[name] for name in value.__match_args__}, **changes})
 
     def _value(cls):
         names = tuple(n for n, kind in cls.__annotations__.items() if "ClassVar" not in str(kind))
@@ -84,4 +102,4 @@ else:
         return cls
 
 
-__all__ = ["dataclass", "field", "replace"]
+__all__ = ["cached", "dataclass", "field", "replace"]

@@ -6,11 +6,13 @@ from enum import Enum
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
-from genvx.core.lease import Environment, Lease, environments, holders
-from genvx.core.record import dataclass, field
+from genvx.core.lease import Environment, EnvironmentKey, Lease, environments, holdings
+from genvx.core.record import cached, dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from genvx.core.ticket import Ticket
 
 # What an idle desktop may use of a device without making it busy: X, a compositor, a browser's
 # drawing.
@@ -34,8 +36,9 @@ class Snapshot:
     """One host at one moment.
 
     hostname: what the host calls itself; version: genvx there; boottime_ns: CLOCK_BOOTTIME at this
-    moment. leases: the living ones. odd: files in the state directory that count for nothing, and
-    why. desktop_memory: bytes that a process which only draws may use without making a device busy.
+    moment. leases, tickets: the living ones. odd: files in the state directory that count for
+    nothing, and why. desktop_memory: bytes that a process which only draws may use without making a
+    device busy.
     """
 
     hostname: str
@@ -48,15 +51,33 @@ class Snapshot:
     leases: tuple[Lease, ...] = ()
     odd: tuple[str, ...] = ()
     desktop_memory: int = DESKTOP_MEMORY
+    tickets: tuple[Ticket, ...] = ()
 
-    @property
+    @cached
     def environments(self) -> tuple[Environment, ...]:
         return environments(self.leases)
 
-    @property
+    @cached
+    def holdings(self) -> Mapping[str, Mapping[EnvironmentKey, Optional[int]]]:
+        """Who holds what of each device that is held, by UUID."""
+        return holdings(self.leases)
+
+    @cached
     def available(self) -> tuple[Device, ...]:
         """The devices that can be leased whole, now."""
-        return tuple(device for device in self.devices if self.state(device) is State.FREE)
+        held, usage = self.holdings, self.usage
+        found = []
+        for device in self.devices:
+            if device.uuid not in held:
+                now = usage.get(device.uuid)
+                plain = now is None or (now.health is Health.OK and now.processes == ())
+                if plain or self.state(device) is State.FREE:
+                    found.append(device)
+        return tuple(found)
+
+    @cached
+    def available_uuids(self) -> frozenset[str]:
+        return frozenset([device.uuid for device in self.available])
 
     def age_seconds(self, since_ns: int) -> float:
         return max(0, self.boottime_ns - since_ns) / 1e9
@@ -73,10 +94,11 @@ class Snapshot:
         A user is told by the kernel's uid. A process whose user cannot be told is foreign. One that
         only draws is excepted while it uses little.
         """
-        tenants = {uid for uid, _ in holders(self.leases, device.uuid)}
+        tenants = {uid for uid, _ in self.holdings.get(device.uuid, ())}
+        usage = self.usage.get(device.uuid)
         return tuple(
             process
-            for process in self.usage_of(device).processes or ()
+            for process in (usage and usage.processes) or ()
             if process.uid not in tenants and not self._only_draws(process)
         )
 
@@ -89,16 +111,16 @@ class Snapshot:
 
     def unseen(self, device: Device) -> bool:
         """Whether somebody may be using `device` whom nobody here can see."""
-        usage = self.usage_of(device)
-        if usage.processes is not None:
+        usage = self.usage.get(device.uuid)
+        if usage is None or usage.processes is not None:
             return False
         return usage.memory_used is None or usage.memory_used >= self.desktop_memory
 
     def state(self, device: Device) -> State:
-        health = self.usage_of(device).health
-        if health is not Health.OK:
-            return State(health.value)
-        held = holders(self.leases, device.uuid)
+        usage = self.usage.get(device.uuid)
+        if usage is not None and usage.health is not Health.OK:
+            return State(usage.health.value)
+        held = self.holdings.get(device.uuid)
         if held:
             return State.LEASED if None in held.values() else State.SHARED
         return State.BUSY if self.foreign(device) or self.unseen(device) else State.FREE

@@ -80,6 +80,16 @@ def parse_count(text: str, what: str, most: int = 4096) -> int:
     return int(stripped)
 
 
+def format_duration(seconds: float) -> str:
+    """Show a time as people write one: "90 s", "30 min", "2 h 30 min"."""
+    whole = round(seconds)
+    if whole < 120:
+        return f"{seconds:.3g} s"
+    hours, minutes = divmod(whole // 60, 60)
+    parts = [f"{hours} h"] * bool(hours) + [f"{minutes} min"] * bool(minutes)
+    return " ".join(parts)
+
+
 _STEPS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 

@@ -22,6 +22,7 @@ from genvx.errors import (
     HostUnreachable,
     NoCapacity,
     UnknownHost,
+    Unsatisfiable,
 )
 from genvx.fleet.vault import Locked
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from genvx.core.grant import Finding, Grant
     from genvx.core.lease import Environment
+    from genvx.core.placement import Refusal
     from genvx.core.snapshot import Snapshot
 
     Unlock = Callable[[Mapping[str, Locked]], Mapping[str, GenvxError]]
@@ -299,10 +301,12 @@ class Fleet:
 
         Raises:
             NoCapacity: no host has the room. `reasons` has a line for each, also for those that
-            failed.
+            failed. Unsatisfiable: all have answered, and none could ever have it.
         """
         outcomes = self.snapshot() if seen is None else seen
         ranked, refusals = rank(requirements, outcomes.succeeded)
+        if not ranked and not outcomes.failed and all(r.never for r in refusals.values()):
+            raise unsatisfiable(requirements, refusals)
         reasons = {name: str(refusal) for name, refusal in refusals.items()}
         reasons.update((name, str(error)) for name, error in outcomes.failed.items())
         for name in ranked:
@@ -318,6 +322,14 @@ class Fleet:
             NO_HOST,
             {host.name: reasons[host.name] for host in self.hosts if host.name in reasons},
         )
+
+
+def unsatisfiable(requirements: Requirements, refusals: Mapping[str, Refusal]) -> Unsatisfiable:
+    """The error for what no host could ever give: says the most that any has."""
+    best = max(refusals, key=lambda name: refusals[name].ever)
+    most = refusals[best].ever
+    has = f"has more than {most} ({best})" if most else "has any"
+    return Unsatisfiable(f"{requirements} wanted on one host, but none {has}")
 
 
 def _attempt(host: Host, question: Callable[[Host], T]) -> tuple[str, T | None, GenvxError | None]:

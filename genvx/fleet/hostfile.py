@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from genvx.core.text import printable
 from genvx.errors import InvalidHostfile, InvalidInput, UnknownHost
+from genvx.fleet.wildcards import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -69,6 +70,46 @@ class HostSpec:
     ssh_config: str | None = None
     password_env: str | None = None
     password_command: str | None = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Some of the hosts of a hostfile.
+
+    hosts: names or patterns, of which one must fit; excluded: of which none may; tags: all of them.
+    """
+
+    hosts: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.hosts or self.excluded or self.tags)
+
+    def of(self, specs: Sequence[HostSpec]) -> tuple[HostSpec, ...]:
+        """The hosts that are meant.
+
+        Raises:
+            UnknownHost: there is none, or none for one of the names.
+        """
+        for pattern in self.hosts:
+            if not any(_is_named(spec, pattern) for spec in specs):
+                raise UnknownHost(f"no host {printable(pattern, 60)!r} among the hosts")
+        found = tuple(
+            spec
+            for spec in specs
+            if (not self.hosts or any(_is_named(spec, pattern) for pattern in self.hosts))
+            and not any(_is_named(spec, pattern) for pattern in self.excluded)
+            and set(self.tags) <= set(spec.tags)
+        )
+        if not found:
+            tags = f" with {printable(', '.join(self.tags), 100)}" if self.tags else ""
+            raise UnknownHost(f"none of the {len(specs)} hosts is left{tags}")
+        return found
+
+
+def _is_named(spec: HostSpec, pattern: str) -> bool:
+    return matches(pattern, spec.name) or matches(pattern, spec.address)
 
 
 class _Line:

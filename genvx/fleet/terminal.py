@@ -29,7 +29,6 @@ from genvx.fleet.remote import close_channel, new_token
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from genvx.core.request import Requirements
     from genvx.fleet.ssh import SSHHost
 
 # Becomes ssh, but hangs up when genvx is killed: the shell's host must notice, and free its
@@ -47,9 +46,8 @@ os.execvp(sys.argv[2], sys.argv[2:])
 
 def open_shell(
     host: SSHHost,
-    requirements: Requirements,
+    request: Mapping[str, Any],
     *,
-    name: str = "",
     prompt: str,
     command: list[str] | None = None,
     environ: Mapping[str, str] | None = None,
@@ -57,13 +55,15 @@ def open_shell(
     """Open a shell there (or run `command`) that holds the devices, in our terminal; return its
     exit code.
 
+    request: what `SSHHost.request` makes of requirements, or the environment to join.
+
     For the main thread of a program whose stdin is a terminal.
 
     Raises:
         NoCapacity: they were taken meanwhile. HostError: the host could not be asked.
     """
     environ = os.environ if environ is None else environ
-    arguments = host.request(requirements, name) | {"prompt": prompt}
+    arguments = {**request, "prompt": prompt}
     if command is not None:
         arguments["argv"] = command
     call = Call("shell", new_token(), arguments)

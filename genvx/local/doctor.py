@@ -12,9 +12,10 @@ from genvx.core.grant import Finding, Severity
 from genvx.core.snapshot import Snapshot, State
 from genvx.errors import GenvxError, StateError
 from genvx.local import processes
+from genvx.local.lockfile import filelock_version
 from genvx.local.paths import PROVISIONED, state_root
 from genvx.local.state import StateDirectory
-from genvx.local.store import LeaseStore, filelock_version
+from genvx.local.store import LeaseStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

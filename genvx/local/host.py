@@ -7,6 +7,7 @@ those: a question asked of many machines costs mostly start-up.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 from typing import TYPE_CHECKING
@@ -14,11 +15,12 @@ from typing import TYPE_CHECKING
 from genvx._version import __version__
 from genvx.core.device import Driver
 from genvx.core.lease import Environment, Lease, conflicts, environments
-from genvx.core.placement import Refusal, place
+from genvx.core.placement import Refusal
+from genvx.core.queue import decide
 from genvx.core.record import replace
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import COMMAND_LIMIT, is_identifier, printable, require_name
-from genvx.errors import InvalidInput, NoCapacity, UnknownEnvironment
+from genvx.errors import InvalidInput, NoCapacity, UnknownEnvironment, Unsatisfiable
 from genvx.local import processes
 from genvx.local.inventory import Inventory
 from genvx.local.paths import state_root
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
     from typing import Callable, Optional
 
     from genvx.core.grant import Finding
+    from genvx.core.queue import Turn
     from genvx.core.request import Requirements
+    from genvx.core.ticket import Ticket
     from genvx.local.hold import LocalHold
     from genvx.local.store import HeldLease
 
@@ -56,7 +60,7 @@ class LocalHost:
     ) -> None:
         self.name = name
         self.environ: Mapping[str, str] = os.environ if environ is None else environ
-        self._survey = survey or self._usual_survey
+        self.survey = survey or self._usual_survey
         self._state: Optional[StateDirectory] = None
 
     def _usual_survey(self) -> Inventory:
@@ -95,9 +99,10 @@ class LocalHost:
         Raises:
             StateError: the state directory is unsafe or cannot be read.
         """
-        return self._snapshot(self._survey(), reap=True)
+        return self.snapshot_with(self.survey(), reap=True)
 
-    def _snapshot(self, inventory: Inventory, *, reap: bool = False) -> Snapshot:
+    def snapshot_with(self, inventory: Inventory, *, reap: bool = False) -> Snapshot:
+        """This host at this moment, with its devices as they were told before."""
         scan = self.store.scan(reap=reap)
         return Snapshot(
             hostname=processes.hostname(),
@@ -109,13 +114,14 @@ class LocalHost:
             usage=inventory.usage,
             leases=scan.leases,
             odd=scan.odd,
+            tickets=scan.tickets,
         )
 
     def doctor(self) -> tuple[Finding, ...]:
         """Look at everything that genvx rests on here; never raises for what is wrong."""
         from genvx.local import doctor
 
-        return doctor.examine(self.environ, self._survey)
+        return doctor.examine(self.environ, self.survey)
 
     # Acts
 
@@ -126,14 +132,18 @@ class LocalHost:
         name: str = "",
         environment: Optional[str] = None,
         command: str = "",
+        ticket: Optional[str] = None,
     ) -> LocalHold:
         """Take devices for a new environment, or raise and change nothing.
 
+        Those who wait for devices come before those who do not.
+
         environment: the id for it; made up by default. command: what it will run, for people to
-        read.
+        read. ticket: the id of one's own place in the line.
 
         Raises:
             NoCapacity: not enough devices are available; the message says why, device by device.
+            Unsatisfiable: this host does not have as many of the kind.
             InvalidInput: the name or the id is none.
             StateError: the state directory is unsafe, full or read-only.
         """
@@ -147,20 +157,21 @@ class LocalHost:
             raise InvalidInput(f"not the id of an environment: {printable(environment, 40)!r}")
         identifier = environment or os.urandom(4).hex()
         notes: list[str] = []
-        inventory = self._survey() if requirements.gpus else Inventory(Driver())
+        inventory = self.survey() if requirements.gpus else Inventory(Driver())
         memory = {device.uuid: device.memory for device in inventory.devices}
         chance = random.Random(os.urandom(8))
         for attempt in range(_MOST_ATTEMPTS):
             with self._turn(notes, needed=bool(requirements.gpus)):
-                snapshot = self._snapshot(inventory)
-                decision = place(
+                snapshot = self.snapshot_with(inventory)
+                decision = decide(
                     requirements,
                     snapshot,
                     environment=(self.state.uid, identifier),
                     shuffle=chance if attempt else None,
+                    ticket=ticket,
                 )
                 if isinstance(decision, Refusal):
-                    raise NoCapacity(str(decision))
+                    raise (Unsatisfiable if decision.never else NoCapacity)(str(decision))
                 lease = self._lease(identifier, name, command, requirements.memory)
                 lease = _with_devices(lease, tuple(device.uuid for device in decision.devices))
                 held = self._claim(lease, memory)
@@ -231,6 +242,55 @@ class LocalHost:
             command=printable(command, COMMAND_LIMIT),
         )
 
+    def wait(
+        self,
+        requirements: Requirements,
+        *,
+        name: str = "",
+        command: str = "",
+        patience: float = math.inf,
+        tell: Optional[Callable[[Turn], None]] = None,
+    ) -> LocalHold:
+        """Take devices as `acquire` does, and wait in line for them if need be.
+
+        patience: seconds to wait at most. tell: is told about once a second how it stands.
+
+        Raises:
+            WaitedTooLong: they were not to be had in time. Unsatisfiable: they never are.
+        """
+        from genvx.local.waiting import wait
+
+        return wait(
+            self,
+            requirements,
+            name=name,
+            command=command,
+            patience=patience,
+            tell=tell or (lambda turn: None),
+        )
+
+    def ticket(
+        self, requirements: Requirements, environment: str, *, name: str, command: str
+    ) -> Ticket:
+        """A place in the line of this machine, from this moment on; not taken yet."""
+        from genvx.core.ticket import Ticket
+
+        lease = self._lease(environment, name, command, None)
+        return Ticket(
+            id=lease.id,
+            owner=lease.owner,
+            environment=environment,
+            name=name,
+            requirements=requirements,
+            boot_id=lease.boot_id,
+            since_ns=lease.since_ns,
+            seen_ns=lease.since_ns,
+            pid=lease.pid,
+            starttime=lease.starttime,
+            host=lease.host,
+            command=lease.command,
+        )
+
     def join(self, environment: str, *, command: str = "") -> LocalHold:
         """Hold on to an environment of one's own that is alive, beside those who hold it already.
 
@@ -243,7 +303,7 @@ class LocalHost:
         from genvx.core.grant import Grant
         from genvx.local.hold import LocalHold
 
-        inventory = self._survey() if self._mine(environment).devices else Inventory(Driver())
+        inventory = self.survey() if self._mine(environment).devices else Inventory(Driver())
         devices = {device.uuid: device for device in inventory.devices}
         memory = {uuid: device.memory for uuid, device in devices.items()}
         chance = random.Random(os.urandom(8))

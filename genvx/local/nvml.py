@@ -20,6 +20,7 @@ from typing import Any, Callable, Optional
 from genvx.core.codec import device_from_plain, device_to_plain, usage_from_plain, usage_to_plain
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
 from genvx.core.fields import Fields, Malformed, dumps, loads
+from genvx.core.record import replace
 from genvx.core.snapshot import DESKTOP_MEMORY
 from genvx.core.text import printable
 from genvx.local import processes
@@ -156,6 +157,12 @@ def _gather(lines: list[bytes], finished: bool, deadline: float) -> Inventory:
                     device = device_from_plain(pair.raw("device"))
                     devices.append(device)
                     usage[device.uuid] = usage_from_plain(pair.raw("usage"))
+            if fields.has("topology"):
+                ways = fields.texts("topology", 4096, 4096)
+                devices = [
+                    replace(each, topology=ways[each.index]) if each.index < len(ways) else each
+                    for each in devices
+                ]
             complete = complete or fields.has("done")
     except Malformed as error:
         notes.append(f"NVML's answer cannot be read: {error}")
@@ -235,7 +242,46 @@ class _Reporter:
                     ]
                 }
             )
+        self._tell({"topology": self._topology(count)})
         self._tell({"done": True})
+
+    def _topology(self, count: int) -> list[str]:
+        """The way from each device to each other, as core/topology.py has it; asked last, for
+        nothing but the choice among equals rests on it.
+        """
+        ways = [["?"] * count for _ in range(count)]
+        handles = [self._told(self._nvml.nvmlDeviceGetHandleByIndex, i) for i in range(count)]
+        for one in range(count):
+            for other in range(one):
+                if handles[one] is not None and handles[other] is not None:
+                    way = self._way(handles[one], handles[other])
+                    ways[one][other] = ways[other][one] = way
+            ways[one][one] = "X"
+        return ["".join(row) for row in ways]
+
+    def _way(self, one: Any, other: Any) -> str:
+        nvml = self._nvml
+        linked = self._told(
+            nvml.nvmlDeviceGetP2PStatus, one, other, nvml.NVML_P2P_CAPS_INDEX_NVLINK
+        )
+        if linked == nvml.NVML_P2P_STATUS_OK:
+            return "V"
+        level = self._told(nvml.nvmlDeviceGetTopologyCommonAncestor, one, other)
+        return {
+            nvml.NVML_TOPOLOGY_INTERNAL: "I",
+            nvml.NVML_TOPOLOGY_SINGLE: "I",
+            nvml.NVML_TOPOLOGY_MULTIPLE: "B",
+            nvml.NVML_TOPOLOGY_HOSTBRIDGE: "H",
+            nvml.NVML_TOPOLOGY_NODE: "N",
+            nvml.NVML_TOPOLOGY_SYSTEM: "S",
+        }.get(level, "?")
+
+    def _told(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The answer, or None whatever is the matter: of what is sick the readings have told."""
+        try:
+            return function(*arguments)
+        except self._failures:
+            return None
 
     def _why_no_driver(self, error: Exception) -> str:
         nvml = self._nvml

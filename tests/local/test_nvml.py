@@ -344,3 +344,12 @@ def test_the_doctor_names_what_is_wrong_with_each_device(machine):
     assert "warning: in use outside any lease by pid" in answer.stdout
     assert "error: lost" in answer.stdout
     assert "NVIDIA driver 550.54.15" in answer.stdout
+
+
+def test_the_nearest_devices_are_taken_together(machine):
+    """NVLink before a bridge, a bridge before another NUMA node."""
+    words = "count=4 nvlink=1:3 node=0:1"
+    answer = machine.genvx(words, "run", "-g", "2", "--", "printenv", "GENVX_DEVICES")
+    assert answer.stdout == "1,3\n"
+    answer = machine.genvx(words, "run", "-g", "3", "--", "printenv", "GENVX_DEVICES")
+    assert answer.stdout == "1,2,3\n"

@@ -1,0 +1,31 @@
+"""genvx explain: where a request would go, and why not elsewhere."""
+
+from __future__ import annotations
+
+import typer
+
+from genvx.cli import options
+from genvx.cli.request import Request
+from genvx.cli.tables import Output
+from genvx.cli.views.explain import show
+from genvx.cli.where import here
+
+
+def explain(
+    context: typer.Context,
+    request: Request,
+    json: options.Json = False,
+    csv: options.Csv = False,
+    no_header: options.NoHeader = False,
+    no_summary: options.NoSummary = False,
+) -> None:
+    """Show where a request would go, host by host and GPU by GPU, and why not elsewhere.
+
+    Nothing is taken. Exit code 3 if there is no room now, 2 if there never is.
+
+    Example: genvx remote explain --gpus A100:2
+    """
+    where = here(context)
+    output = Output(json, csv, not no_header, not no_summary)
+    with where.fleet(request.selection) as fleet:
+        raise typer.Exit(show(where, fleet, output, request.requirements))

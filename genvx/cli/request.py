@@ -1,0 +1,136 @@
+"""The options by which a verb says what devices it wants, and where.
+
+A verb takes `request: Request`; `requesting` puts the options in its place.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import typer
+
+from genvx.cli import options
+from genvx.core.request import Requirements, Strategy
+from genvx.core.text import require_name
+from genvx.core.units import parse_duration
+from genvx.errors import InvalidInput
+from genvx.fleet.hostfile import Selection
+
+FOR_EVER = "for ever"
+
+MinMemory = Annotated[
+    str | None, typer.Option("--min-memory", metavar="SIZE", help="Only GPUs of this size or more.")
+]
+Device = Annotated[
+    list[str] | None,
+    typer.Option("--device", metavar="ID", help="This GPU, by number or UUID; several: 0,3."),
+]
+Spread = Annotated[bool, typer.Option("--spread", help="Take where the most is free.")]
+Pack = Annotated[bool, typer.Option("--pack", help="Take where the least is free.")]
+Host = Annotated[
+    list[str] | None,
+    typer.Option("--host", metavar="NAME", help="Remote: only these hosts; * is any text."),
+]
+ExcludeHost = Annotated[
+    list[str] | None, typer.Option("--exclude-host", metavar="NAME", help="Remote: not these.")
+]
+Tag = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="TAG", help="Remote: only hosts with this tag, or all of these."),
+]
+Wait = Annotated[
+    str | None,
+    typer.Option("--wait", metavar="[=TIME]", help="Wait in line, for a time at most (30m)."),
+]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a verb was asked for.
+
+    wait: seconds to wait in line at most, infinity for ever, None not at all.
+    """
+
+    requirements: Requirements
+    name: str = ""
+    selection: Selection = field(default_factory=Selection)
+    wait: float | None = None
+
+
+def _request(
+    gpus: options.Gpus = None,
+    gpu_memory: options.GpuMemory = None,
+    name: options.Name = "",
+    min_memory: MinMemory = None,
+    device: Device = None,
+    spread: Spread = False,
+    pack: Pack = False,
+    host: Host = None,
+    exclude_host: ExcludeHost = None,
+    tag: Tag = None,
+    wait: Wait = None,
+) -> Request:
+    if spread and pack:
+        raise InvalidInput("give either --spread or --pack, not both")
+    strategy = Strategy.SPREAD if spread else Strategy.PACK if pack else Strategy.FIT
+    requirements = Requirements.parse(
+        gpus, gpu_memory, min_memory=min_memory, devices=device or (), strategy=strategy
+    )
+    return Request(
+        requirements,
+        require_name(name),
+        Selection(_several(host), _several(exclude_host), _several(tag)),
+        None if wait is None else float("inf") if wait == FOR_EVER else parse_duration(wait),
+    )
+
+
+def _several(texts: list[str] | None) -> tuple[str, ...]:
+    return tuple(part.strip() for text in texts or () for part in text.split(",") if part.strip())
+
+
+def requesting(verb: Callable[..., None], *left_out: str) -> Callable[..., None]:
+    """Give a verb the options of a request, without those left out."""
+    ours = inspect.signature(_request, eval_str=True).parameters
+    theirs = inspect.signature(verb, eval_str=True).parameters
+    shown = [each for name, each in ours.items() if name not in left_out]
+    parameters = [each for each in theirs.values() if each.name != "request"]
+
+    @functools.wraps(verb)
+    def expanded(**given: Any) -> None:
+        wanted = {each.name: given.pop(each.name) for each in shown}
+        verb(request=_request(**wanted), **given)
+
+    expanded.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in [*parameters, *shown]]
+    )
+    expanded.__annotations__ = {each.name: each.annotation for each in [*parameters, *shown]}
+    return expanded
+
+
+def spell_out_wait(command: Any, arguments: list[str]) -> list[str]:
+    """Give `--wait` without a time the word for it, where it is an option of genvx.
+
+    A value that may be missing is not for option parsers: the word behind it would be taken.
+    """
+    spelled = list(arguments)
+    at = 0
+    while at < len(spelled):
+        word = spelled[at]
+        if word == "--":
+            break
+        if word == "--wait":
+            spelled[at] = f"--wait={FOR_EVER}"
+        elif word.startswith("-") and len(word) > 1:
+            option = next((each for each in command.params if word in each.opts), None)
+            if option is not None and not getattr(option, "is_flag", True):
+                at += 1
+        else:
+            command = getattr(command, "commands", {}).get(word)
+            if command is None:
+                break
+        at += 1
+    return spelled

@@ -1,0 +1,82 @@
+"""Why a request goes where it goes: as a table and as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from genvx.cli import plain
+from genvx.cli.tables import Output
+from genvx.cli.where import Where
+from genvx.core.explanation import TAKEN, Explanation, explain
+from genvx.errors import NoCapacity, Unsatisfiable
+from genvx.fleet.fleet import unsatisfiable
+
+if TYPE_CHECKING:
+    from genvx.core.request import Requirements
+    from genvx.core.snapshot import Snapshot
+    from genvx.fleet.fleet import Fleet
+
+_COLUMNS = ("GPU", "NAME", "DECISION")
+
+
+def show(where: Where, fleet: Fleet, output: Output, requirements: Requirements) -> int:
+    """Ask and print; return the exit code."""
+    outcomes = where.ask(fleet, lambda host: host.snapshot())
+    found = explain(requirements, outcomes.succeeded)
+    if output.json:
+        by_host = {each.host: each for each in found}
+        hosts = [
+            plain.failed_host(name, outcomes.failed[name])
+            if name in outcomes.failed
+            else plain.host(name, outcomes.succeeded[name])
+            | _document(by_host[name], outcomes.succeeded[name])
+            for name in (host.name for host in fleet.hosts)
+        ]
+        output.document("explain", hosts)
+    else:
+        _table(where, found, output, requirements)
+        where.report_drivers(outcomes)
+    code = where.report(outcomes)
+    if code or any(each.rank for each in found) or not requirements.gpus:
+        return code
+    refusals = {each.host: each.refusal for each in found if each.refusal}
+    never = not outcomes.failed and all(refusal.never for refusal in refusals.values())
+    if never:
+        if not output.json and where.remote:
+            where.note(str(unsatisfiable(requirements, refusals)))
+        return Unsatisfiable.exit_code
+    return NoCapacity.exit_code
+
+
+def _document(found: Explanation, snapshot: Snapshot) -> plain.Plain:
+    return {
+        "rank": found.rank,
+        "refusal": None if found.refusal is None else str(found.refusal),
+        "devices": [
+            plain.device(device, snapshot) | {"taken": why == TAKEN, "decision": why}
+            for device, why in found.devices
+        ],
+    }
+
+
+def _table(
+    where: Where, found: tuple[Explanation, ...], output: Output, requirements: Requirements
+) -> None:
+    rows = []
+    for each in found:
+        rank = "-" if each.rank is None else str(each.rank)
+        lines = [[device.label, device.shown_name, why] for device, why in each.devices]
+        rows += [[rank, each.host, *line] if where.remote else line for line in lines]
+        if not lines and where.remote:
+            rows.append([rank, each.host, "", "", "no devices"])
+    columns = ("RANK", "HOST", *_COLUMNS) if where.remote else _COLUMNS
+    output.table(columns, rows, _summary(where, found, requirements))
+
+
+def _summary(where: Where, found: tuple[Explanation, ...], requirements: Requirements) -> str:
+    best = next((each for each in found if each.rank == 1), None)
+    if best is None:
+        return f"{requirements} wanted: no room"
+    taken = [device.label for device, why in best.devices if why == TAKEN]
+    place = f" on {best.host}" if where.remote else ""
+    return f"{requirements} wanted: GPU{'' if len(taken) == 1 else 's'} {', '.join(taken)}{place}"

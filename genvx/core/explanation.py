@@ -1,0 +1,69 @@
+"""Why a request goes where it goes: every host and every device, with the reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.placement import Placement, rank, why_not
+from genvx.core.queue import decide, left_over
+from genvx.core.record import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from genvx.core.device import Device
+    from genvx.core.placement import Refusal
+    from genvx.core.request import Requirements
+    from genvx.core.snapshot import Snapshot
+
+TAKEN = "would be taken"
+SPARE = "would do, not needed"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What would become of a request on one host.
+
+    rank: 1 is where it goes; None without room. devices: each with why, in index order. refusal:
+    why there is no room.
+    """
+
+    host: str
+    rank: Optional[int]
+    devices: tuple[tuple[Device, str], ...]
+    refusal: Optional[Refusal]
+
+
+def explain(
+    requirements: Requirements, snapshots: Mapping[str, Snapshot]
+) -> tuple[Explanation, ...]:
+    """Explain a request to hosts: those with room first, best first; then the others as they are
+    in the mapping.
+    """
+    ranked, refusals = rank(requirements, snapshots)
+    order = {name: number for number, name in enumerate(ranked, 1)}
+    return tuple(
+        Explanation(
+            host=name,
+            rank=order.get(name),
+            devices=_devices(requirements, snapshots[name]),
+            refusal=refusals.get(name),
+        )
+        for name in sorted(snapshots, key=lambda name: order.get(name, len(order) + 1))
+    )
+
+
+def _devices(requirements: Requirements, snapshot: Snapshot) -> tuple[tuple[Device, str], ...]:
+    decision = decide(requirements, snapshot)
+    taken = decision.devices if isinstance(decision, Placement) else ()
+    uuids = {device.uuid for device in taken}
+    world, kept = left_over(snapshot)
+    return tuple(
+        (
+            device,
+            TAKEN
+            if device.uuid in uuids
+            else why_not(device, requirements, world, None, kept) or SPARE,
+        )
+        for device in snapshot.devices
+    )

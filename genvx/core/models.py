@@ -1,0 +1,71 @@
+"""Names of GPUs, as people type them and as drivers tell them.
+
+"a100", "A100-80GB" and "NVIDIA A100" all name an "NVIDIA A100-SXM4-80GB"; "A10" does not, and
+"RTX 4070" is no "RTX 4070 Ti": a longer word, or one of `_OTHERS` behind it, is another model.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Optional
+
+# A digit behind a letter begins a new part: "RTX3090" is "RTX 3090", but "L40S" stays.
+_PARTS = re.compile(r"[0-9][a-z0-9]*|[a-z]+")
+_WORDS = re.compile(r"[^a-z0-9.+]+")
+_PROFILE = re.compile(r"([0-9]+)g\.([0-9]+)gb(\+[a-z.]+)?")
+
+# Of the maker, not of the model.
+_BRANDS = ("nvidia", "geforce", "tesla", "quadro")
+_OTHERS = ("ti", "super", "ada", "laptop", "max", "mobile")
+
+
+def is_profile(text: str) -> bool:
+    """Whether this is the profile of a MIG instance, such as 1g.10gb."""
+    return _PROFILE.fullmatch(text.lower()) is not None
+
+
+@functools.lru_cache(maxsize=4096)
+def is_model(name: str, typed: str, *, instance: bool = False) -> bool:
+    """Whether a device called `name` by its driver is of the model that somebody typed.
+
+    instance: the device is a MIG instance; only a profile names those, alone or behind the model:
+    "1g.10gb", "A100 1g.10gb".
+    """
+    known, wanted = name.lower(), typed.lower()
+    profiles = [word for word in _words(wanted) if is_profile(word)]
+    if bool(profiles) != instance:
+        return False
+    if profiles and not set(profiles) <= set(_words(known)):
+        return False
+    parts = _parts(known)
+    at = 0
+    for word in _words(wanted):
+        if word in _BRANDS or word in profiles:
+            continue
+        end = _find("".join(_PARTS.findall(word)), parts, at)
+        if end is None:
+            return False
+        at = end
+    return at >= len(parts) or parts[at] not in _OTHERS
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in _WORDS.split(text) if word]
+
+
+def _parts(name: str) -> list[str]:
+    return [part for word in _words(name) for part in _PARTS.findall(word)]
+
+
+def _find(word: str, parts: list[str], start: int) -> Optional[int]:
+    """Where the parts that spell `word` end, from `start` on."""
+    for first in range(start, len(parts)):
+        spelled = ""
+        for last in range(first, len(parts)):
+            spelled += parts[last]
+            if spelled == word:
+                return last + 1
+            if not word.startswith(spelled):
+                break
+    return None

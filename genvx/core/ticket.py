@@ -1,0 +1,50 @@
+"""A place in the line for devices of one host: a held lock, like a lease."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.record import dataclass
+
+if TYPE_CHECKING:
+    from genvx.core.lease import EnvironmentKey, Owner
+    from genvx.core.request import Requirements
+
+# Whoever has not been seen for so long, because it is stopped or its host is stuck, is passed over
+# until it is seen again.
+PATIENCE_NS = 30 * 10**9
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """One who waits. environment: the id of what it will be once it has its devices.
+
+    Times are nanoseconds of CLOCK_BOOTTIME; `seen_ns` is when its holder last looked. most: how
+    many devices its owner may hold at once, by the policy of the host; None without limit.
+    """
+
+    id: str
+    owner: Owner
+    environment: str
+    name: str
+    requirements: Requirements
+    boot_id: str
+    since_ns: int
+    seen_ns: int
+    pid: int = 0
+    starttime: int = 0
+    host: str = ""
+    command: str = ""
+    most: Optional[int] = None
+
+    @property
+    def key(self) -> EnvironmentKey:
+        return (self.owner.uid, self.environment)
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} ({self.environment})" if self.name else self.environment
+
+    def attends(self, now_ns: int) -> bool:
+        """Whether its holder has looked lately."""
+        return now_ns - self.seen_ns < PATIENCE_NS

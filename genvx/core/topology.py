@@ -1,0 +1,77 @@
+"""Which devices of a host are near each other, from what NVML tells of the ways between them.
+
+The ways have the letters of `nvidia-smi topo -m`, cut to one: V NVLink, I one PCIe switch, B
+several switches, H one host bridge, N one NUMA node, S between NUMA nodes; ? is not told.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from genvx.core.device import Device
+
+# How far, for sums of pairs: a way between nodes is worse than any number of ways within one.
+_FAR = {"V": 0, "I": 1, "B": 2, "H": 4, "N": 8, "?": 16, "S": 64}
+WAYS = "".join(_FAR)
+
+# Of eight devices there are 70 ways to take four, of sixteen 12,870 to take eight: beyond this many
+# the nearest to each in turn will do.
+_MOST_SETS = 2_000
+
+
+def distance(one: Device, other: Device) -> int:
+    """How far two devices are apart; instances of one GPU are at one place."""
+    if one.index == other.index:
+        return 0
+    way = one.topology[other.index : other.index + 1] or "?"
+    return _FAR.get(way, _FAR["?"])
+
+
+def neighbours(devices: Sequence[Device], count: int, company: Sequence[Device]) -> list[Device]:
+    """Choose `count` of the devices, as near as can be to each other and to the `company`.
+
+    Of what is equally near, what leaves the others nearest to each other; then the first.
+    """
+    if count >= len(devices):
+        return list(devices)
+    if count <= 0:
+        return []
+    if not any(device.topology for device in devices):
+        return list(devices[:count])
+    sets: list[tuple[Device, ...]] = _sets(devices, count)
+    best = min(sets, key=lambda some: _cost(some, devices, company))
+    return list(best)
+
+
+def _sets(devices: Sequence[Device], count: int) -> list[tuple[Device, ...]]:
+    if math.comb(len(devices), count) <= _MOST_SETS:
+        return list(itertools.combinations(devices, count))
+    return [_around(first, devices, count) for first in devices]
+
+
+def _around(first: Device, devices: Sequence[Device], count: int) -> tuple[Device, ...]:
+    chosen = [first]
+    rest = [device for device in devices if device is not first]
+    while len(chosen) < count:
+        nearest = min(rest, key=lambda device: sum(distance(device, other) for other in chosen))
+        chosen.append(nearest)
+        rest.remove(nearest)
+    return tuple(chosen)
+
+
+def _cost(
+    some: Sequence[Device], devices: Sequence[Device], company: Sequence[Device]
+) -> tuple[int, int]:
+    names = {device.uuid for device in some}
+    rest = [device for device in devices if device.uuid not in names]
+    together = _sum([*some, *company])
+    return together, _sum(rest)
+
+
+def _sum(devices: Sequence[Device]) -> int:
+    return sum(distance(one, other) for one, other in itertools.combinations(devices, 2))

@@ -1,0 +1,126 @@
+"""Waiting in the line of this machine: a ticket, and a look now and then.
+
+Nobody calls anybody: each who waits looks for himself whether it is his turn, from the same facts
+and by the same rule (core/queue.py). A lease that ends makes no event, so he looks once in a
+second; that is cheap. Asking the driver is not, so he asks again only when leases have come or
+gone, or after a while, for processes outside any lease end without a trace.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.queue import turn_of
+from genvx.core.units import format_duration
+from genvx.errors import NoCapacity, Unsatisfiable, WaitedTooLong
+
+if TYPE_CHECKING:
+    from typing import Callable
+
+    from genvx.core.queue import Turn
+    from genvx.core.request import Requirements
+    from genvx.core.snapshot import Snapshot
+    from genvx.local.hold import LocalHold
+    from genvx.local.host import LocalHost
+
+LOOK = 1.0
+_SURVEY = 15.0
+_ATTEND = 5.0
+
+
+def wait(
+    host: LocalHost,
+    requirements: Requirements,
+    *,
+    name: str = "",
+    command: str = "",
+    patience: float = math.inf,
+    tell: Callable[[Turn], None] = lambda turn: None,
+    pause: Callable[[float], None] = time.sleep,
+) -> LocalHold:
+    """Take devices as `LocalHost.acquire` does, and wait in line for them if need be.
+
+    patience: seconds to wait at most. tell: is told how it stands, at each look. pause: waits for
+    so many seconds; whatever it raises ends the waiting.
+
+    Raises:
+        WaitedTooLong: they were not to be had in time. Unsatisfiable: they never are. StateError:
+        no ticket can be written.
+    """
+    try:
+        return host.acquire(requirements, name=name, command=command)
+    except Unsatisfiable:
+        raise
+    except NoCapacity:
+        pass
+    end = time.monotonic() + patience
+    environment = os.urandom(4).hex()
+    looker = _Looker(host)
+    ticket = host.ticket(requirements, environment, name=name, command=command)
+    held = host.store.queue(ticket)
+    hold: Optional[LocalHold] = None
+    attended = time.monotonic()
+    try:
+        while True:
+            snapshot = looker.look()
+            turn = turn_of(ticket.id, snapshot)
+            if turn is None and not any(each.id == ticket.id for each in snapshot.tickets):
+                raise NoCapacity("the ticket is gone from the state directory; wait again")
+            if turn is not None and turn.offered:
+                try:
+                    hold = host.acquire(
+                        requirements,
+                        name=name,
+                        environment=environment,
+                        command=command,
+                        ticket=ticket.id,
+                    )
+                    return hold
+                except Unsatisfiable:
+                    raise
+                except NoCapacity:
+                    looker.forget()
+            if turn is not None:
+                tell(turn)
+            now = time.monotonic()
+            if now >= end:
+                reason = f": {turn.reason}" if turn is not None else ""
+                raise WaitedTooLong(
+                    f"{requirements} not to be had within {format_duration(patience)}{reason}"
+                )
+            if now >= attended + _ATTEND or turn is None:
+                held.attend(snapshot.boottime_ns)
+                attended = now
+            pause(min(LOOK, end - now))
+    except BaseException:
+        if hold is not None:
+            hold.release()
+        raise
+    finally:
+        held.withdraw()
+
+
+class _Looker:
+    """Looks at a host often, and asks its driver seldom."""
+
+    def __init__(self, host: LocalHost) -> None:
+        self._host = host
+        self._leases: Optional[frozenset[str]] = None
+        self._asked = -math.inf
+        self._inventory = host.survey()
+
+    def forget(self) -> None:
+        """What was known of the devices has turned out to be old."""
+        self._asked = -math.inf
+
+    def look(self) -> Snapshot:
+        snapshot = self._host.snapshot_with(self._inventory)
+        leases = frozenset(lease.id for lease in snapshot.leases)
+        if leases != self._leases or time.monotonic() >= self._asked + _SURVEY:
+            self._inventory = self._host.survey()
+            self._asked, self._leases = time.monotonic(), leases
+            snapshot = self._host.snapshot_with(self._inventory)
+        return snapshot
