@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from genvx.core.request import Requirements
+from genvx.core.request import requirements_of
 from genvx.local.host import LocalHost
 
 if TYPE_CHECKING:
@@ -79,14 +79,22 @@ class Activation:
         self.release()
 
 
-def activate(gpus: int = 0, *, memory: int | None = None, name: str = "") -> Activation:
-    """Take `gpus` devices of this machine; the whole of each, or `memory` bytes of each.
+def activate(
+    gpus: int | str = 0, *, memory: int | None = None, name: str = "", wait: float | None = None
+) -> Activation:
+    """Take devices of this machine; the whole of each, or `memory` bytes of each.
+
+    gpus: how many, or a request such as "A100:2". wait: seconds to wait in line at most; None does
+    not wait.
 
     Raises:
         NoCapacity: not enough devices are available; the message says why, device by device.
+        WaitedTooLong: they were not to be had in time. Unsatisfiable: they never are.
         InvalidInput: the request makes no sense.
         StateError: the state directory is unsafe, full or read-only.
     """
-    requirements = Requirements(gpus=gpus, memory=memory)
-    hold = LocalHost().acquire(requirements, name=name, command=" ".join(sys.argv))
-    return Activation(hold)
+    requirements = requirements_of(gpus, memory)
+    host, command = LocalHost(), " ".join(sys.argv)
+    if wait is None:
+        return Activation(host.acquire(requirements, name=name, command=command))
+    return Activation(host.wait(requirements, name=name, command=command, patience=wait))

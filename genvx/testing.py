@@ -10,7 +10,10 @@ real ones.
 from __future__ import annotations
 
 import itertools
+import math
 import subprocess
+import threading
+import time
 from typing import TYPE_CHECKING
 
 from genvx._version import __version__
@@ -18,15 +21,24 @@ from genvx.core.device import Device, DeviceUsage, Driver
 from genvx.core.grant import Finding, Grant, Severity
 from genvx.core.lease import Environment, Lease, Owner, environments
 from genvx.core.placement import Refusal
-from genvx.core.queue import decide
+from genvx.core.queue import decide, turn_of
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import printable, require_name
-from genvx.errors import GenvxError, NoCapacity, NotOwner, UnknownEnvironment, Unsatisfiable
+from genvx.core.ticket import Ticket
+from genvx.errors import (
+    GenvxError,
+    NoCapacity,
+    NotOwner,
+    UnknownEnvironment,
+    Unsatisfiable,
+    WaitedTooLong,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
+    from genvx.core.queue import Standing
     from genvx.core.request import Requirements
 
 _numbers = itertools.count(1)
@@ -59,6 +71,7 @@ class FakeHost:
             )
         )
         self._leases = list(leases)
+        self._tickets: list[Ticket] = []
         self.closed = False
 
     def snapshot(self) -> Snapshot:
@@ -75,6 +88,7 @@ class FakeHost:
             devices=self.devices,
             usage={d.uuid: DeviceUsage(memory_used=0, utilization=0) for d in self.devices},
             leases=tuple(self._leases),
+            tickets=tuple(self._tickets),
         )
 
     def doctor(self) -> tuple[Finding, ...]:
@@ -103,6 +117,45 @@ class FakeHost:
         self._leases.append(lease)
         grant = Grant(lease.environment, name, self.owner, decision.devices, requirements.memory)
         return FakeHold(self, grant)
+
+    def wait(
+        self,
+        requirements: Requirements,
+        *,
+        name: str = "",
+        command: str = "",
+        patience: float = math.inf,
+        tell: Callable[[Standing], None] = lambda standing: None,
+        stop: threading.Event | None = None,
+    ) -> FakeHold:
+        """Take devices once others have released them, first come, first served."""
+        number = next(_numbers)
+        ticket = Ticket(
+            id=f"{number:016x}",
+            owner=self.owner,
+            environment=f"{number:08x}",
+            name=name,
+            requirements=requirements,
+            boot_id="fake",
+            since_ns=number * 10**9,
+            seen_ns=1 << 62,
+            command=printable(command, 256),
+        )
+        end = time.monotonic() + patience
+        stop = stop or threading.Event()
+        self._tickets.append(ticket)
+        try:
+            while True:
+                turn = turn_of(ticket.id, self.snapshot())
+                if turn is None or turn.offered or getattr(turn.decision, "never", False):
+                    self._tickets.remove(ticket)
+                    return self.acquire(requirements, name=name, command=command)
+                tell(turn.standing)
+                if time.monotonic() >= end or stop.wait(0.005):
+                    raise WaitedTooLong(f"{requirements} not to be had: {turn.reason}")
+        finally:
+            if ticket in self._tickets:
+                self._tickets.remove(ticket)
 
     def release(self, environment: str) -> Environment:
         self._answer()

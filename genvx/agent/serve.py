@@ -22,10 +22,15 @@ from genvx.errors import AgentError, GenvxError, InvalidInput, ProtocolError
 from genvx.local.host import LocalHost
 
 if TYPE_CHECKING:
+    from genvx.agent.client import Client
+    from genvx.core.queue import Standing
     from genvx.local.hold import LocalHold
 
 _MOST_ARGUMENTS = 10_000
 _LONGEST_ARGUMENT = 512 * 1024
+
+# So long a client has to take what was offered to it.
+_ANSWER = 30.0
 
 
 def serve(arguments: list[str], read_before: bytes = b"") -> int:
@@ -175,19 +180,35 @@ class _Server:
 
     def _hold(self, fields: Fields) -> int:
         """Hold devices until the client closes stdin or is gone."""
-        with self._acquire(fields, fields.text("command", COMMAND_LIMIT)) as hold:
-            self._reply(codec.grant_to_plain(hold.grant))
-            import select
+        command = fields.text("command", COMMAND_LIMIT)
+        from genvx.agent.client import Client
 
-            poll = select.poll()
-            poll.register(0, select.POLLIN)
-            poll.register(self._out, 0)
-            while True:
-                ready = poll.poll()
-                if any(descriptor == self._out for descriptor, _ in ready):
-                    return 0
-                if not os.read(0, 4096):
-                    return 0
+        client = Client(self._out)
+        waits = fields.has("patience_ms")
+        acquire = self._wait if waits else lambda f, c, _: self._acquire(f, c)
+        with acquire(fields, command, client) as hold:
+            self._reply(codec.grant_to_plain(hold.grant))
+            if waits and not client.speaks(_ANSWER):
+                return 0  # what is offered and not taken goes to the next
+            while not client.wait(None):
+                pass
+        return 0
+
+    def _wait(self, fields: Fields, command: str, client: Client) -> LocalHold:
+        """Wait in line while the client listens, and tell it how it stands."""
+
+        def tell(standing: Standing) -> None:
+            if client.wants_news(standing):
+                self._reply({"place": standing.place, "reason": standing.reason})
+
+        return self._host.wait(
+            codec.requirements_from_plain(fields.raw("requirements")),
+            name=fields.string("name", NAME_LIMIT + 1),
+            command=command,
+            patience=fields.integer("patience_ms") / 1000,
+            tell=tell,
+            stop=client,
+        )
 
     def _command(self, fields: Fields) -> list[str]:
         """The argv to run: as given, a line for sh, or the user's shell reading stdin."""

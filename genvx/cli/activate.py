@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,10 @@ from genvx.cli.where import Where, here
 from genvx.errors import InvalidInput
 from genvx.fleet.fleet import Host
 from genvx.fleet.remote import RemoteCommand
+
+if TYPE_CHECKING:
+    from genvx.core.snapshot import Snapshot
+    from genvx.fleet.fleet import Fleet, Hold, Outcomes
 
 _PROMPT = "(genvx) "
 
@@ -77,14 +81,46 @@ def _remotely(where: Where, request: Request, command: list[str] | None, *, prom
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return run_remotely(where, request, command)
 
-    def act(host: Host) -> int:
+    def shell(host: Host, wanted: dict[str, Any]) -> int:
         assert isinstance(host, SSHHost)
         prompt = f"{_PROMPT}{host.name} " if prompted else ""
-        arguments = host.request(request.requirements, request.name)
-        return open_shell(host, arguments, prompt=prompt, command=command)
+        return open_shell(host, wanted, prompt=prompt, command=command)
 
     with where.fleet(request.selection) as fleet:
-        return fleet.first_with_room(request.requirements, act, where.look(fleet))
+        seen = where.look(fleet)
+        if request.wait is not None:
+            host, hold = _in_line(fleet, request, seen, " ".join(command or ["shell"]))
+            with hold:
+                return shell(host, {"environment": hold.grant.environment})
+        return fleet.first_with_room(
+            request.requirements, lambda host: shell(host, _wanted(host, request)), seen
+        )
+
+
+def _wanted(host: Host, request: Request) -> dict[str, Any]:
+    from genvx.fleet.ssh import SSHHost
+
+    assert isinstance(host, SSHHost)
+    return host.request(request.requirements, request.name)
+
+
+def _in_line(
+    fleet: Fleet, request: Request, seen: Outcomes[Snapshot], command: str
+) -> tuple[Host, Hold]:
+    """Wait in the lines of the hosts for devices; they are held through a connection then."""
+    from genvx.fleet.waiting import wait_for_room
+
+    assert request.wait is not None
+    with WaitingLine(request.requirements) as waiting:
+        return wait_for_room(
+            fleet,
+            request.requirements,
+            name=request.name,
+            command=command,
+            patience=request.wait,
+            tell=waiting.stands_on,
+            seen=seen,
+        )
 
 
 def run_remotely(where: Where, request: Request, command: list[str] | None) -> int:
@@ -96,15 +132,21 @@ def run_remotely(where: Where, request: Request, command: list[str] | None) -> i
     if command is not None and not command:
         raise InvalidInput("no command to run")
 
-    def act(host: Host) -> tuple[SSHHost, RemoteCommand]:
+    def start(host: Host, wanted: dict[str, Any]) -> tuple[SSHHost, RemoteCommand]:
         assert isinstance(host, SSHHost)
-        arguments = host.request(request.requirements, request.name)
-        if command is not None:
-            arguments["argv"] = command
-        return host, host.start(arguments)
+        return host, host.start(wanted if command is None else {**wanted, "argv": command})
 
     with where.fleet(request.selection) as fleet:
-        host, started = fleet.first_with_room(request.requirements, act, where.look(fleet))
+        seen = where.look(fleet)
+        if request.wait is not None:
+            found, hold = _in_line(fleet, request, seen, " ".join(command or ["shell"]))
+            with hold:
+                # The command joins what we hold, and then holds it alone.
+                host, started = start(found, {"environment": hold.grant.environment})
+        else:
+            host, started = fleet.first_with_room(
+                request.requirements, lambda host: start(host, _wanted(host, request)), seen
+            )
         for note in started.grant().notes:
             say(f"genvx: {note}")
         return stream(host, started)

@@ -16,6 +16,7 @@ from genvx.cli.doctor import doctor
 from genvx.cli.envs import envs
 from genvx.cli.explain import explain
 from genvx.cli.main import say
+from genvx.cli.queue import queue
 from genvx.cli.release import release
 from genvx.cli.request import requesting, spell_out_wait
 from genvx.cli.run import run
@@ -109,6 +110,7 @@ for _verb, _settings in (
     (requesting(explain, "name", "wait"), _HELP),
     (status, _HELP),
     (release, _HELP),
+    (queue, _HELP),
     (doctor, _HELP),
 ):
     app.command(context_settings=_settings)(_verb)

@@ -13,6 +13,8 @@ from genvx.cli.where import kind_of
 from genvx.core.device import Device
 from genvx.core.grant import Finding
 from genvx.core.lease import Environment, Owner, holders
+from genvx.core.queue import Turn
+from genvx.core.request import Requirements
 from genvx.core.snapshot import Snapshot
 from genvx.errors import GenvxError
 from genvx.fleet.fleet import Fleet, Outcomes
@@ -116,6 +118,33 @@ def environment(item: Environment, snapshot: Snapshot) -> Plain:
         "memory_bytes": item.memory,
         "pids": list(item.pids),
         "command": item.command,
+    }
+
+
+def requirements(item: Requirements) -> Plain:
+    return {
+        "text": str(item),
+        "gpus": item.gpus,
+        "memory_bytes": item.memory,
+        "models": list(item.models),
+        "at_least_bytes": item.at_least,
+        "at_most_bytes": item.at_most,
+        "devices": list(item.devices),
+    }
+
+
+def turn(item: Turn, snapshot: Snapshot) -> Plain:
+    return {
+        "id": item.ticket.environment,
+        "name": item.ticket.name,
+        "user": user(item.ticket.owner),
+        "place": item.place,
+        "offered": item.offered,
+        "reason": item.reason,
+        "request": requirements(item.ticket.requirements),
+        "waiting_seconds": round(snapshot.age_seconds(item.ticket.since_ns), 3),
+        "pid": item.ticket.pid,
+        "command": item.ticket.command,
     }
 
 

@@ -6,12 +6,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from genvx.cli.main import say
+from genvx.cli.progress import LINE
 from genvx.core.text import printable
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from genvx.core.queue import Turn
+    from genvx.core.queue import Standing
     from genvx.core.request import Requirements
 
 
@@ -22,12 +23,23 @@ class WaitingLine:
         self._requirements = requirements
         self._terminal = sys.stderr.isatty()
         self._shown = ""
+        self._hosts: dict[str, Standing] = {}
 
-    def stands(self, turn: Turn) -> None:
+    def stands(self, standing: Standing) -> None:
         """Show how it stands on this machine."""
-        self.show(f"{ordinal(turn.place)} in line; {turn.reason}")
+        self._show(f"{ordinal(standing.place)} in line; {standing.reason}")
 
-    def show(self, text: str) -> None:
+    def stands_on(self, host: str, standing: Standing) -> None:
+        """Show how it stands on many hosts: where we are nearest to our turn."""
+        with LINE:
+            self._hosts[host] = standing
+            best = min(self._hosts, key=lambda name: (self._hosts[name].place, name))
+            others = len(self._hosts) - 1
+            more = f", and {others} more line{'' if others == 1 else 's'}" if others else ""
+            nearest = self._hosts[best]
+            self._show(f"{ordinal(nearest.place)} in line on {best}; {nearest.reason}{more}")
+
+    def _show(self, text: str) -> None:
         line = f"genvx: waiting for {self._requirements}: {printable(text, 300)}"
         if line == self._shown:
             return

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 TAKEN = "would be taken"
 SPARE = "would do, not needed"
+TOO_FEW = "would do, but there are too few"
 
 
 @dataclass(frozen=True)
@@ -46,16 +47,19 @@ def explain(
         Explanation(
             host=name,
             rank=order.get(name),
-            devices=_devices(requirements, snapshots[name]),
+            devices=_devices(requirements, snapshots[name], order.get(name)),
             refusal=refusals.get(name),
         )
         for name in sorted(snapshots, key=lambda name: order.get(name, len(order) + 1))
     )
 
 
-def _devices(requirements: Requirements, snapshot: Snapshot) -> tuple[tuple[Device, str], ...]:
-    decision = decide(requirements, snapshot)
+def _devices(
+    requirements: Requirements, snapshot: Snapshot, rank: Optional[int]
+) -> tuple[tuple[Device, str], ...]:
+    decision = decide(requirements, snapshot) if rank == 1 else None
     taken = decision.devices if isinstance(decision, Placement) else ()
+    idle = TOO_FEW if rank is None else SPARE
     uuids = {device.uuid for device in taken}
     world, kept = left_over(snapshot)
     return tuple(
@@ -63,7 +67,7 @@ def _devices(requirements: Requirements, snapshot: Snapshot) -> tuple[tuple[Devi
             device,
             TAKEN
             if device.uuid in uuids
-            else why_not(device, requirements, world, None, kept) or SPARE,
+            else why_not(device, requirements, world, None, kept) or idle,
         )
         for device in snapshot.devices
     )

@@ -26,6 +26,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """How it stands for one who waits. place: 1 is first in the line; 0, not in it just now.
+
+    reason: why he waits, in a few words.
+    """
+
+    place: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class Turn:
     """How it stands for one ticket. place: 1 is first in the line."""
 
@@ -38,6 +49,10 @@ class Turn:
     def offered(self) -> bool:
         """Whether its holder may take its devices now."""
         return isinstance(self.decision, Placement) and not self.over_limit
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(self.place, self.reason)
 
     @property
     def reason(self) -> str:

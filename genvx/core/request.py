@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Optional, Union
 
 from genvx.core.models import is_model
-from genvx.core.record import cached, dataclass
+from genvx.core.record import cached, dataclass, replace
 from genvx.core.text import is_device_id, printable
 from genvx.core.units import format_memory, parse_count, parse_memory
 from genvx.errors import InvalidQuantity, UnknownDevice
@@ -190,6 +190,17 @@ class Requirements:
         if self.memory is None:
             return devices
         return f"{devices} with {format_memory(self.memory)} each"
+
+
+def requirements_of(gpus: Union[int, str], memory: Optional[int] = None) -> Requirements:
+    """The requirements of a program: a count, or a request as people type it, and bytes of each.
+
+    Raises:
+        InvalidQuantity: it makes no sense.
+    """
+    if not isinstance(gpus, str):
+        return Requirements(gpus=gpus, memory=memory)
+    return replace(Requirements.parse(gpus), memory=memory)
 
 
 def _parse_gpus(

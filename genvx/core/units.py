@@ -90,6 +90,16 @@ def format_duration(seconds: float) -> str:
     return " ".join(parts)
 
 
+def format_elapsed(seconds: float) -> str:
+    """Show how long something has lasted, as ps and squeue do: "0:42", "1:02:03", "2-03:00:00"."""
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days}-{hours:02}:{minutes:02}:{rest:02}"
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 _STEPS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 

@@ -7,6 +7,7 @@ again, under its own lock. No lock is held across the network.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
 
 from genvx.core.placement import rank
-from genvx.core.request import Requirements
+from genvx.core.request import Requirements, requirements_of
 from genvx.errors import (
     FleetError,
     GenvxError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from genvx.core.grant import Finding, Grant
     from genvx.core.lease import Environment
     from genvx.core.placement import Refusal
+    from genvx.core.queue import Standing
     from genvx.core.snapshot import Snapshot
 
     Unlock = Callable[[Mapping[str, Locked]], Mapping[str, GenvxError]]
@@ -92,6 +94,17 @@ class Host(Protocol):
     def release(self, environment: str) -> Environment: ...
 
     def acquire(self, requirements: Requirements, *, name: str = "", command: str = "") -> Hold: ...
+
+    def wait(
+        self,
+        requirements: Requirements,
+        *,
+        name: str = "",
+        command: str = "",
+        patience: float = math.inf,
+        tell: Callable[[Standing], None] = ...,
+        stop: threading.Event | None = None,
+    ) -> Hold: ...
 
     def close(self) -> None: ...
 
@@ -270,20 +283,27 @@ class Fleet:
 
     def activate(
         self,
-        gpus: int = 0,
+        gpus: int | str = 0,
         *,
         memory: int | None = None,
         name: str = "",
+        wait: float | None = None,
     ) -> Hold:
         """Take devices on the best host that has them.
 
-        `memory` is bytes of each; None takes whole devices.
+        gpus: how many, or a request such as "A100:2". memory: bytes of each; None takes whole
+        devices. wait: seconds to wait in line at most; None does not wait.
 
         Raises:
-            NoCapacity: no host has the room; `reasons` says why, host by host.
+            NoCapacity: no host has the room; `reasons` says why, host by host. WaitedTooLong: it
+            was not to be had in time.
             InvalidInput: the request makes no sense.
         """
-        requirements = Requirements(gpus=gpus, memory=memory)
+        requirements = requirements_of(gpus, memory)
+        if wait is not None:
+            from genvx.fleet.waiting import wait_for_room
+
+            return wait_for_room(self, requirements, name=name, patience=wait)[1]
         return self.first_with_room(
             requirements, lambda host: host.acquire(requirements, name=name)
         )

@@ -10,10 +10,13 @@ import os
 import secrets
 import subprocess
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from genvx.core.codec import grant_from_plain
-from genvx.core.fields import Malformed
+from genvx.core.fields import Fields, Malformed
+from genvx.core.protocol import ReplyReader
+from genvx.core.queue import Standing
 from genvx.core.text import printable
 from genvx.errors import HostUnreachable, ProtocolError
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from genvx.fleet.ssh import SSHHost
 
 _CHUNK = 65536
+_LOOK = 0.5
 
 
 def close_channel(channel: Any) -> None:
@@ -47,6 +51,50 @@ class RemoteCommand:
         self.channel = channel
         self.value = value
         self._first = first_output
+
+    def standing(self) -> Standing | None:
+        """The reply as news from a line that we wait in; None if it is something else."""
+        if not isinstance(self.value, dict) or "place" not in self.value:
+            return None
+        try:
+            fields = Fields(self.value, "the news")
+            return Standing(fields.integer("place", 0, 1 << 20), fields.text("reason", 300))
+        except Malformed as error:
+            raise ProtocolError(f"the reply cannot be read: {error}") from None
+
+    def next_reply(self, token: str, timeout: float, stop: threading.Event) -> bool:
+        """Wait for one more reply, which becomes `value`; False once `stop` is set.
+
+        Raises:
+            GenvxError: what the far end replied. HostUnreachable: it was silent for `timeout`
+            seconds.
+        """
+        reader = ReplyReader(token)
+        reply = reader.feed(self._first)
+        end = time.monotonic() + timeout
+        self.channel.settimeout(_LOOK)
+        while reply is None:
+            if stop.is_set():
+                return False
+            if time.monotonic() > end:
+                raise HostUnreachable(f"silent for {timeout:g} s while we waited", kind="timeout")
+            try:
+                data = self.channel.recv(_CHUNK)
+            except TimeoutError:
+                continue
+            if not data:
+                raise HostUnreachable("the connection ended while we waited", kind="network")
+            reply = reader.feed(data)
+        self._first = reader.rest
+        self.value = reply.result()
+        return True
+
+    def take(self) -> None:
+        """Say that we take what was offered; else it goes to the next in line."""
+        try:
+            self.channel.sendall(b"+")
+        except (EOFError, OSError):
+            raise HostUnreachable("the connection ended while we waited", kind="network") from None
 
     def grant(self) -> Grant:
         """The reply as a grant; raise ProtocolError if it is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import weakref
@@ -12,7 +13,14 @@ from genvx.core.fields import Malformed
 from genvx.core.protocol import Call, Reply, ReplyReader
 from genvx.core.record import replace
 from genvx.core.text import printable
-from genvx.errors import AgentError, GenvxError, HostError, HostUnreachable, ProtocolError
+from genvx.errors import (
+    AgentError,
+    GenvxError,
+    HostError,
+    HostUnreachable,
+    ProtocolError,
+    WaitedTooLong,
+)
 from genvx.fleet.bootstrap import agent_command, agent_parcel, not_started
 from genvx.fleet.deadline import Deadline
 from genvx.fleet.fleet import FANOUT, TIMEOUT, Fleet
@@ -28,6 +36,7 @@ if TYPE_CHECKING:
 
     from genvx.core.grant import Finding
     from genvx.core.lease import Environment
+    from genvx.core.queue import Standing
     from genvx.core.request import Requirements
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.hostfile import HostSpec
@@ -35,6 +44,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CLOSE_PATIENCE = 0.1
+
+# A far end in whose line we wait says something every 20 s at least.
+_SILENCE = 90.0
+_MOST_PATIENCE = 10 * 365 * 86400.0
 
 # Connections are kept between questions in fleets of up to this many hosts: each costs a thread and
 # a descriptor, of which most systems give a process 1,024.
@@ -157,6 +170,43 @@ class SSHHost:
         """
         arguments = self.request(requirements, name) | {"command": printable(command)}
         return RemoteHold(self, self._granted(Call("hold", new_token(), arguments)))
+
+    def wait(
+        self,
+        requirements: Requirements,
+        *,
+        name: str = "",
+        command: str = "",
+        patience: float = math.inf,
+        tell: Callable[[Standing], None] = lambda standing: None,
+        stop: threading.Event | None = None,
+    ) -> RemoteHold:
+        """Take devices as `acquire` does, and wait in line there for them if need be.
+
+        The ticket is held there, and ends with the connection; nothing is asked meanwhile.
+
+        Raises:
+            WaitedTooLong: not to be had in time. Unsatisfiable: never. HostError: the host could
+            not be asked, or fell silent.
+        """
+        stop = stop or threading.Event()
+        arguments = self.request(requirements, name) | {
+            "command": printable(command),
+            "patience_ms": int(min(patience, _MOST_PATIENCE) * 1000),
+        }
+        call = Call("hold", new_token(), arguments)
+        waiting = self._start(call)
+        try:
+            while (standing := waiting.standing()) is not None:
+                tell(standing)
+                if not waiting.next_reply(call.token, _SILENCE, stop):
+                    raise WaitedTooLong("the waiting was ended")
+            hold = RemoteHold(self, waiting)
+            waiting.take()
+            return hold
+        except BaseException:
+            close_channel(waiting.channel)
+            raise
 
     def request(self, requirements: Requirements, name: str) -> dict[str, Any]:
         """The arguments of a call that acquires here."""

@@ -33,11 +33,12 @@ if TYPE_CHECKING:
     from typing import Callable, Optional
 
     from genvx.core.grant import Finding
-    from genvx.core.queue import Turn
+    from genvx.core.queue import Standing
     from genvx.core.request import Requirements
     from genvx.core.ticket import Ticket
     from genvx.local.hold import LocalHold
     from genvx.local.store import HeldLease
+    from genvx.local.waiting import Stop
 
 _MOST_ATTEMPTS = 50
 _BACK_OFF = 0.002
@@ -249,11 +250,13 @@ class LocalHost:
         name: str = "",
         command: str = "",
         patience: float = math.inf,
-        tell: Optional[Callable[[Turn], None]] = None,
+        tell: Optional[Callable[[Standing], None]] = None,
+        stop: Optional[Stop] = None,
     ) -> LocalHold:
         """Take devices as `acquire` does, and wait in line for them if need be.
 
-        patience: seconds to wait at most. tell: is told about once a second how it stands.
+        patience: seconds to wait at most. tell: is told about once a second how it stands. stop:
+        such as a threading.Event; ends the waiting when it is set.
 
         Raises:
             WaitedTooLong: they were not to be had in time. Unsatisfiable: they never are.
@@ -266,7 +269,8 @@ class LocalHost:
             name=name,
             command=command,
             patience=patience,
-            tell=tell or (lambda turn: None),
+            tell=tell or (lambda standing: None),
+            stop=stop,
         )
 
     def ticket(

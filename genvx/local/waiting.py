@@ -18,13 +18,19 @@ from genvx.core.units import format_duration
 from genvx.errors import NoCapacity, Unsatisfiable, WaitedTooLong
 
 if TYPE_CHECKING:
-    from typing import Callable
+    from typing import Callable, Protocol
 
-    from genvx.core.queue import Turn
+    from genvx.core.queue import Standing
     from genvx.core.request import Requirements
     from genvx.core.snapshot import Snapshot
     from genvx.local.hold import LocalHold
     from genvx.local.host import LocalHost
+
+    class Stop(Protocol):
+        """What says that nobody waits any more: within so many seconds, or not."""
+
+        def wait(self, timeout: float) -> bool: ...
+
 
 LOOK = 1.0
 _SURVEY = 15.0
@@ -38,13 +44,13 @@ def wait(
     name: str = "",
     command: str = "",
     patience: float = math.inf,
-    tell: Callable[[Turn], None] = lambda turn: None,
-    pause: Callable[[float], None] = time.sleep,
+    tell: Callable[[Standing], None] = lambda standing: None,
+    stop: Optional[Stop] = None,
 ) -> LocalHold:
     """Take devices as `LocalHost.acquire` does, and wait in line for them if need be.
 
-    patience: seconds to wait at most. tell: is told how it stands, at each look. pause: waits for
-    so many seconds; whatever it raises ends the waiting.
+    patience: seconds to wait at most. tell: is told how it stands, at each look. stop: ends the
+    waiting when it is set, such as a threading.Event.
 
     Raises:
         WaitedTooLong: they were not to be had in time. Unsatisfiable: they never are. StateError:
@@ -84,7 +90,7 @@ def wait(
                 except NoCapacity:
                     looker.forget()
             if turn is not None:
-                tell(turn)
+                tell(turn.standing)
             now = time.monotonic()
             if now >= end:
                 reason = f": {turn.reason}" if turn is not None else ""
@@ -94,13 +100,21 @@ def wait(
             if now >= attended + _ATTEND or turn is None:
                 held.attend(snapshot.boottime_ns)
                 attended = now
-            pause(min(LOOK, end - now))
+            if _pause(min(LOOK, end - now), stop):
+                raise WaitedTooLong("the waiting was ended")
     except BaseException:
         if hold is not None:
             hold.release()
         raise
     finally:
         held.withdraw()
+
+
+def _pause(seconds: float, stop: Optional[Stop]) -> bool:
+    if stop is not None:
+        return stop.wait(seconds)
+    time.sleep(seconds)
+    return False
 
 
 class _Looker:
