@@ -4,15 +4,24 @@ shipped fake.
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from genvx.core.request import Requirements
-from genvx.errors import InvalidInput, NoCapacity, UnknownEnvironment
+from genvx.errors import (
+    InvalidInput,
+    NoCapacity,
+    UnknownEnvironment,
+    Unsatisfiable,
+    WaitedTooLong,
+)
 from genvx.fleet.fleet import Host
 from genvx.fleet.hostfile import load
 from genvx.fleet.ssh import connect_fleet
 from genvx.local.host import LocalHost
 from genvx.testing import FakeHost
+from tests.helpers import until
 
 GIB = 1 << 30
 
@@ -72,7 +81,7 @@ def test_the_variables_of_a_grant_name_its_devices(host):
 def test_more_than_there_is_raises_no_capacity_with_the_same_words(host):
     with pytest.raises(NoCapacity) as caught:
         host.acquire(Requirements(3))
-    assert str(caught.value) == "3 GPUs wanted, 2 of 2 available"
+    assert str(caught.value) == "3 GPUs wanted, but this host has 2 at most"
     assert names(host) == []
 
 
@@ -122,3 +131,44 @@ def test_a_command_runs_under_a_hold(host):
 
 def test_the_doctor_says_that_devices_are_simulated(host):
     assert any("simulated" in finding.result for finding in host.doctor())
+
+
+def test_more_than_there_ever_is_is_refused_as_such(host):
+    with pytest.raises(Unsatisfiable, match="3 GPUs wanted, but this host has 2 at most"):
+        host.acquire(Requirements(3))
+    with pytest.raises(Unsatisfiable):
+        host.wait(Requirements.parse("H100"))
+
+
+def test_waiting_gives_what_is_free_at_once(host):
+    with host.wait(Requirements(1), name="x") as hold:
+        assert [d.index for d in hold.grant.devices] == [0]
+        assert names(host) == ["x"]
+    assert names(host) == []
+
+
+def test_whoever_waits_gets_what_others_release(host):
+    first = host.acquire(Requirements(2))
+    told = []
+
+    def release(standing):
+        told.append((standing.place, standing.reason))
+        first.release()
+
+    with host.wait(Requirements(1), name="x", tell=release):
+        assert told == [(1, "0 of 1 available")]
+        assert names(host) == ["x"]
+        assert host.snapshot().tickets == ()
+
+
+def test_waiting_ends_in_time_and_leaves_no_ticket(host):
+    with host.acquire(Requirements(2)), pytest.raises(WaitedTooLong):
+        host.wait(Requirements(1), patience=0.05)
+    until(lambda: host.snapshot().tickets == (), "the ticket is gone")
+
+
+def test_waiting_can_be_ended(host):
+    stop = threading.Event()
+    with host.acquire(Requirements(2)), pytest.raises(WaitedTooLong):
+        host.wait(Requirements(1), tell=lambda standing: stop.set(), stop=stop)
+    until(lambda: host.snapshot().tickets == (), "the ticket is gone")

@@ -53,7 +53,9 @@ def waiter(state):
     yield start
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
 
 
 def names(host):

@@ -1,0 +1,158 @@
+"""Waiting on pretend hosts over real SSH."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from genvx.core.queue import line
+from genvx.core.request import Requirements
+from genvx.fleet.hostfile import load
+from genvx.fleet.ssh import connect_fleet
+from tests.conftest import run_genvx
+from tests.helpers import until
+
+pytestmark = pytest.mark.needs("openssh")
+
+
+@pytest.fixture
+def fleet(make_sandbox):
+    """Two hosts with one GPU each, which are held by `busy`."""
+    with connect_fleet(load(make_sandbox("1", "1").hostfile)) as found:
+        yield found
+
+
+@pytest.fixture
+def busy(fleet):
+    held = {host.name: host.acquire(Requirements(1), name="busy") for host in fleet.hosts}
+    yield held
+    for hold in held.values():
+        hold.release()
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "genvx", "remote", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+def tickets(fleet):
+    return [len(line(snapshot)) for snapshot in fleet.snapshot().values().values()]
+
+
+def test_run_waits_in_both_lines_and_runs_where_room_comes_first(fleet, busy):
+    process = start("run", "-g", "1", "--wait", "--name", "mine", "--", "hostname")
+    until(lambda: tickets(fleet) == [1, 1], "it waits on both")
+    busy["gpu-server-2"].release()
+    out, err = process.communicate()
+    assert process.returncode == 0
+    assert out == subprocess.run(["hostname"], capture_output=True, text=True).stdout
+    assert "waiting for 1 GPU: 1st in line on gpu-server-" in err
+    assert tickets(fleet) == [0, 0]
+
+
+def test_the_command_holds_its_devices_and_nothing_else_does(fleet, busy):
+    process = start("run", "-g", "1", "--wait", "--name", "mine", "--", "sleep", "60")
+    until(lambda: tickets(fleet) == [1, 1], "it waits on both")
+    busy["gpu-server-1"].release()
+    host = fleet.host("gpu-server-1")
+    until(
+        lambda: (
+            [len(e.pids) for e in host.snapshot().environments if e.command == "sleep 60"] == [1]
+            and len(host.snapshot().leases) == 1
+        ),
+        "the command alone holds it",
+    )
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 128 + signal.SIGTERM
+    until(lambda: not host.snapshot().leases, "all is free")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_client_that_ends_leaves_no_ticket(fleet, busy, number):
+    process = start("run", "-g", "1", "--wait", "--", "true")
+    until(lambda: tickets(fleet) == [1, 1], "it waits on both")
+    process.send_signal(number)
+    process.communicate()
+    assert process.returncode in (130, -signal.SIGKILL)
+    until(lambda: tickets(fleet) == [0, 0], "the tickets are gone")
+
+
+def test_a_connection_that_is_cut_leaves_no_ticket(fleet, busy):
+    process = start("run", "-g", "1", "--wait", "--", "true")
+    until(lambda: tickets(fleet) == [1, 1], "it waits on both")
+    with connect_fleet([host.spec for host in fleet.hosts]) as other:
+        for host in other.hosts:
+            pids = [turn.ticket.pid for turn in line(host.snapshot())]
+            # The agent's parent is the sshd of that connection.
+            for pid in pids:
+                parent = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+                os.kill(parent, signal.SIGKILL)
+    until(lambda: tickets(fleet) == [0, 0], "the tickets are gone")
+    _, err = process.communicate()
+    assert process.returncode == 3
+    assert "the connection ended while we waited" in err
+
+
+def test_waiting_too_long_says_so_for_every_host(fleet, busy):
+    answer = run_genvx("remote", "run", "-g", "1", "--wait=1", "--", "true")
+    assert answer.returncode == 124
+    lines = answer.stderr.splitlines()
+    assert "Cannot find a host with enough available resources" in lines
+    assert "  gpu-server-1: 1 GPU not to be had within 1 s: 0 of 1 available" in lines
+
+
+def test_what_is_offered_and_not_taken_goes_to_the_next(fleet, busy, monkeypatch):
+    """A client that is stopped when its turn comes."""
+    process = start("run", "-g", "1", "--wait", "--host", "gpu-server-1", "--", "true")
+    until(lambda: tickets(fleet) == [1, 0], "it waits")
+    process.send_signal(signal.SIGSTOP)
+    host = fleet.host("gpu-server-1")
+    busy["gpu-server-1"].release()
+    until(lambda: [e.command for e in host.snapshot().environments] == ["true"], "it is granted")
+    process.kill()
+    process.communicate()
+    until(lambda: not host.snapshot().environments, "it is given back")
+
+
+def test_remote_queue_shows_each_host(fleet, busy):
+    process = start("run", "-g", "1", "--wait", "--name", "mine", "--", "true")
+    until(lambda: tickets(fleet) == [1, 1], "it waits on both")
+    rows = run_genvx("remote", "queue", "--csv", "--no-header").stdout.splitlines()
+    cells = [row.split(",") for row in rows]
+    assert [(c[0], c[3], c[4], c[6]) for c in cells] == [
+        ("gpu-server-1", "mine", "1 GPU", "0 of 1 available"),
+        ("gpu-server-2", "mine", "1 GPU", "0 of 1 available"),
+    ]
+    process.kill()
+    process.communicate()
+
+
+def test_hosts_can_be_chosen_by_name_and_tag(make_sandbox):
+    hostfile = Path(make_sandbox("1", "1").hostfile)
+    lines = hostfile.read_text().splitlines()
+    lines = [f"{x} tags=a100,big" if x.startswith("gpu-server-1") else x for x in lines]
+    hostfile.write_text("\n".join(lines))
+
+    def hosts(*arguments):
+        answer = run_genvx(
+            "remote", "-f", str(hostfile), "explain", "-g", "1", "--csv", "--no-header", *arguments
+        )
+        return [row.split(",")[1] for row in answer.stdout.splitlines()] or answer.stderr.strip()
+
+    assert hosts("--tag", "a100,big") == ["gpu-server-1"]
+    assert hosts("--host", "*-2") == ["gpu-server-2"]
+    assert hosts("--exclude-host", "gpu-server-1") == ["gpu-server-2"]
+    assert hosts("--tag", "h100") == "genvx: none of the 2 hosts is left with h100"
+    assert hosts("--host", "nobody") == "genvx: no host 'nobody' among the hosts"
