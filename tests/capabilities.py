@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -82,6 +83,7 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "namespaces": lambda: _has_namespaces(),
     "cc": _has("cc"),
     "strace": _has("strace"),
+    "torch": lambda: importlib.util.find_spec("torch") is not None,
     "pythons": lambda: bool(old_pythons()),
     "bash": _has("bash"),
     "zsh": _has("zsh"),

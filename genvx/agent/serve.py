@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from genvx._version import __version__
 from genvx.core import codec
 from genvx.core.fields import Fields, Malformed
+from genvx.core.gang import VARIABLES
 from genvx.core.protocol import PROTOCOL, REFUSED, Call, Reply, call_from_word, read_call
 from genvx.core.text import COMMAND_LIMIT, NAME_LIMIT, printable
 from genvx.errors import AgentError, GenvxError, InvalidInput, ProtocolError
@@ -89,6 +90,7 @@ class _Server:
             "hold": self._hold,
             "run": self._run,
             "shell": self._shell,
+            "port": self._port,
         }
         try:
             if self._call.protocol != PROTOCOL:
@@ -228,9 +230,19 @@ class _Server:
 
     def _run(self, fields: Fields) -> int:
         argv = self._command(fields)
+        variables = _variables(fields)
         hold = self._acquire(fields, " ".join(argv))
         self._reply(codec.grant_to_plain(hold.grant))
-        return hold.supervise(argv, stdout=self._out, watch_client=True)
+        return hold.supervise(argv, stdout=self._out, watch_client=True, variables=variables)
+
+    def _port(self, fields: Fields) -> int:
+        """A port that nobody listens on just now, for a job that will."""
+        import socket
+
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.bind(("", 0))
+            self._reply(probe.getsockname()[1])
+        return 0
 
     def _shell(self, fields: Fields) -> int:
         """Become the shell, or run a command, in the terminal that stdin and stdout are."""
@@ -247,6 +259,17 @@ class _Server:
         if argv is not None:
             return hold.supervise(argv)
         return hold.enter_shell(prompt=prompt, login=True)
+
+
+def _variables(fields: Fields) -> dict[str, str]:
+    """The environment variables of a gang's job; no others pass."""
+    if not fields.has("variables"):
+        return {}
+    given = fields.raw("variables")
+    if not isinstance(given, dict) or not set(given) <= VARIABLES:
+        raise InvalidInput("only the variables of a gang can be given to a command")
+    found = Fields(given, "the variables")
+    return {name: found.exact_text(name, _LONGEST_ARGUMENT) for name in given}
 
 
 def _names_command(fields: Fields) -> bool:

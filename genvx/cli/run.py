@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from genvx.cli import options
 from genvx.cli.activate import locally, run_remotely
+from genvx.cli.gang import run_gang
 from genvx.cli.request import Request
 from genvx.cli.where import here
 from genvx.errors import InvalidInput
+
+Nodes = Annotated[
+    int,
+    typer.Option(
+        "-N", "--nodes", min=1, max=4096, help="Remote: on so many hosts at once, as one job."
+    ),
+]
+MasterAddr = Annotated[
+    str | None,
+    typer.Option(
+        "--master-addr", metavar="ADDRESS", help="Where node 0 is reached; as we do, by default."
+    ),
+]
 
 
 def run(
     context: typer.Context,
     request: Request,
     command: options.Command = None,
+    nodes: Nodes = 1,
+    master_addr: MasterAddr = None,
 ) -> None:
     """Run a command that holds GPUs.
 
-    They are its own until it ends; genvx exits with its code.
+    They are its own until it ends; genvx exits with its code. With --nodes it runs on several
+    hosts, all or none; it sees MASTER_ADDR, MASTER_PORT, NODE_RANK, NNODES, NPROC_PER_NODE,
+    WORLD_SIZE and GENVX_NODES there, and the first failure ends all.
 
     Example: genvx run --gpus 1 -- python train.py
     """
@@ -27,6 +47,10 @@ def run(
         raise InvalidInput(
             "no command to run; write it after --, as in: genvx run -g 1 -- python x.py"
         )
+    if nodes > 1:
+        if not where.remote:
+            raise InvalidInput("--nodes is for the hosts of genvx remote")
+        raise typer.Exit(run_gang(where, request, nodes, command, master_addr))
     if where.remote:
         raise typer.Exit(run_remotely(where, request, command))
     raise typer.Exit(locally(where, request, command, prompt=""))

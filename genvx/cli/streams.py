@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from genvx.errors import GenvxError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from types import FrameType
 
     from genvx.fleet.remote import RemoteCommand
@@ -29,14 +31,26 @@ def stream(host: SSHHost, command: RemoteCommand) -> int:
 
     Signals go to the command. A second Ctrl-C cuts the connection, and its host ends the command.
     """
-    environment = command.grant().environment
-    interrupts = 0
+    with forwarding({host: command.grant().environment}):
+        return command.communicate()
 
-    def send(name: str) -> None:
-        try:
-            host.signal(environment, name)
-        except GenvxError:
-            pass  # the command has ended, or the connection has: there is nobody to signal
+
+def signal_there(host: SSHHost, environment: str, name: str) -> None:
+    """Send a signal to the command of an environment, if it still runs."""
+    try:
+        host.signal(environment, name)
+    except GenvxError:
+        pass  # the command has ended, or the connection has: there is nobody to signal
+
+
+@contextlib.contextmanager
+def forwarding(environments: Mapping[SSHHost, str]) -> Iterator[None]:
+    """Send the signals that we get to the commands of these environments.
+
+    Raises:
+        KeyboardInterrupt: on a second Ctrl-C.
+    """
+    interrupts = 0
 
     def forward(number: int, frame: FrameType | None) -> None:
         nonlocal interrupts
@@ -47,14 +61,17 @@ def stream(host: SSHHost, command: RemoteCommand) -> int:
         # In a thread of its own: this one may be inside paramiko, holding a lock that the call
         # needs.
         name = signal.Signals(number).name.removeprefix("SIG")
-        threading.Thread(target=send, args=(name,), daemon=True).start()
+        for host, environment in environments.items():
+            threading.Thread(
+                target=signal_there, args=(host, environment, name), daemon=True
+            ).start()
 
     before = {}
     for number in _FORWARDED:
         if signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, forward)
     try:
-        return command.communicate()
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

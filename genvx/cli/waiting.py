@@ -59,7 +59,12 @@ class WaitingLine:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Take the line away: something else is to be shown."""
         if self._terminal and self._shown:
+            self._shown = ""
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
 

@@ -83,6 +83,12 @@ def _send(channel: paramiko.Channel, data: bytes) -> None:
         pass
 
 
+def _port(plain: Any) -> int:
+    if type(plain) is not int or not 0 < plain < 65536:
+        raise Malformed("not a port")
+    return plain
+
+
 class SSHHost:
     """A machine over SSH, as a Host.
 
@@ -226,6 +232,15 @@ class SSHHost:
             close_channel(command.channel)
             raise
         return command
+
+    def free_port(self) -> int:
+        """A TCP port there that nobody listens on just now."""
+        return self._ask("port", {}, _port)
+
+    @property
+    def address(self) -> str:
+        """Where we reach it: a name or an address, as ssh_config has it."""
+        return self.session.settings(self.spec).hostname
 
     def signal(self, environment: str, name: str) -> None:
         """Send a signal, named without SIG, to the command of an environment of one's own."""

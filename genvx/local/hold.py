@@ -63,7 +63,14 @@ class LocalHold:
         except (FileNotFoundError, PermissionError) as error:
             raise InvalidInput(f"cannot run {printable(argv[0], 100)}: {error.strerror}") from None
 
-    def supervise(self, argv: Sequence[str], *, stdout: int = 1, watch_client: bool = False) -> int:
+    def supervise(
+        self,
+        argv: Sequence[str],
+        *,
+        stdout: int = 1,
+        watch_client: bool = False,
+        variables: Optional[Mapping[str, str]] = None,
+    ) -> int:
         """Run a command as its parent and pass signals on; return its exit code.
 
         For main threads only.
@@ -73,7 +80,7 @@ class LocalHold:
         try:
             return supervise.run(
                 argv,
-                self.environment(),
+                {**self.environment(), **(variables or {})},
                 lease=self.descriptor,
                 stdout=stdout,
                 watch_client=watch_client,

@@ -1,0 +1,242 @@
+"""Gangs: devices on several hosts for one job, all or nothing.
+
+All are tried at once. Where some are busy and we wait, those that come behind the first busy one in
+the order of hosts are given back, and the rest is waited for in that order: whoever waits for a
+host holds only such as come before it, so gangs never wait for each other in a circle.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from genvx.core.gang import Choice, choose, in_order
+from genvx.errors import GenvxError, HostError, NoCapacity, Unsatisfiable, WaitedTooLong
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+    from genvx.core.queue import Standing
+    from genvx.core.request import Requirements
+    from genvx.core.snapshot import Snapshot
+    from genvx.fleet.fleet import Fleet, Hold, Host, Outcomes
+
+# How often a gang that does not wait is tried where hosts had room when we looked: rivals may have
+# taken some of them and give them back for the same reason.
+_TRIES = 6
+_BACK_OFF = 0.3
+_MOST_THREADS = 128
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+class Gang:
+    """Devices held on several hosts, by rank: until `release`, the block's end, or our death."""
+
+    def __init__(self, members: Sequence[tuple[Host, Hold]]) -> None:
+        self.members = tuple(members)
+
+    def release(self) -> None:
+        """Give all back. Twice is once."""
+        _release([hold for _, hold in self.members])
+
+    def __enter__(self) -> Gang:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+def take(
+    fleet: Fleet,
+    requirements: Requirements,
+    nodes: int,
+    *,
+    name: str = "",
+    command: str = "",
+    patience: float | None = None,
+    tell: Callable[[str, Standing], None] = lambda host, standing: None,
+    seen: Outcomes[Snapshot] | None = None,
+) -> Gang:
+    """Take the same devices on each of `nodes` hosts, or none at all.
+
+    patience: seconds to wait in line at most; None does not wait. tell: is told how it stands on
+    the host that is waited for. seen: what looking has given, where somebody has looked just now.
+
+    Raises:
+        NoCapacity: too few hosts have the room now. WaitedTooLong: not in time. Unsatisfiable: too
+        few hosts ever have it.
+    """
+    end = None if patience is None else time.monotonic() + patience
+    chance = random.Random()
+    failed: dict[str, GenvxError] = {}
+    for attempt in range(_TRIES if end is None else 1 << 30):
+        outcomes = fleet.snapshot() if seen is None else seen
+        seen = None
+        failed.update(outcomes.failed)
+        snapshots = {n: s for n, s in outcomes.succeeded.items() if n not in failed}
+        choice = choose(requirements, snapshots)
+        chosen = _chosen(fleet, requirements, nodes, choice, failed, waits=end is not None)
+        order = in_order(chosen, snapshots)
+        try:
+            held = _together(fleet, requirements, order, name, command)
+            if len(held) == nodes:
+                return _gang(fleet, held)
+            if end is not None:
+                return _in_turn(fleet, requirements, order, held, name, command, end, tell)
+            _release(list(held.values()))
+        except WaitedTooLong:
+            raise
+        except NoCapacity:
+            pass  # one that could have it once cannot any more: choose again
+        except HostError as error:
+            failed[getattr(error, "host", order[0])] = error
+        time.sleep(chance.random() * _BACK_OFF * min(8, 1 + attempt))
+    raise NoCapacity(
+        f"{nodes} hosts with {requirements} each wanted, but others kept taking them; try again "
+        "in a moment, or use --wait"
+    )
+
+
+def _gang(fleet: Fleet, held: Mapping[str, Hold]) -> Gang:
+    """Ranks are in the fleet's order, in which people have written the hosts."""
+    return Gang([(host, held[host.name]) for host in fleet.hosts if host.name in held])
+
+
+def _chosen(
+    fleet: Fleet,
+    requirements: Requirements,
+    nodes: int,
+    choice: Choice,
+    failed: Mapping[str, GenvxError],
+    *,
+    waits: bool,
+) -> tuple[str, ...]:
+    """The hosts to take, or why not."""
+    ever = len(choice.ready) + len(choice.later)
+    wanted = f"{nodes} hosts with {requirements} each wanted"
+    if ever < nodes and not failed:
+        raise Unsatisfiable(f"{wanted}, but no more than {ever} could ever be had")
+    if len(choice.ready) >= nodes:
+        return choice.ready[:nodes]
+    if waits and ever >= nodes:
+        return (*choice.ready, *choice.later)[:nodes]
+    reasons = {host: str(refusal) for host, refusal in choice.refusals.items()}
+    reasons.update((host, str(error)) for host, error in failed.items())
+    ordered = {host.name: reasons[host.name] for host in fleet.hosts if host.name in reasons}
+    raise NoCapacity(f"{wanted}, but {len(choice.ready)} have room now", ordered)
+
+
+def _together(
+    fleet: Fleet, requirements: Requirements, order: Sequence[str], name: str, command: str
+) -> dict[str, Hold]:
+    """Try all at once; what could be had, up to the first that could not. The others are given
+    back.
+
+    Raises:
+        HostError: one of them failed, and nothing is held.
+    """
+
+    def acquire(host: str) -> Hold | GenvxError:
+        try:
+            return fleet.host(host).acquire(requirements, name=name, command=command)
+        except NoCapacity as refusal:
+            return refusal
+        except HostError as error:
+            error.host = host  # type: ignore[attr-defined]
+            return error
+
+    ends = at_once(acquire, order, on_interrupt=_give_back)
+    held: dict[str, Hold] = {}
+    surplus: list[Hold] = []
+    broken = next((end for end in ends.values() if isinstance(end, HostError)), None)
+    for host, end in ends.items():
+        if isinstance(end, GenvxError):
+            continue
+        if broken is None and len(held) == list(order).index(host):
+            held[host] = end
+        else:
+            surplus.append(end)
+    _release(surplus)
+    if broken is not None:
+        raise broken
+    return held
+
+
+def _in_turn(
+    fleet: Fleet,
+    requirements: Requirements,
+    order: Sequence[str],
+    held: dict[str, Hold],
+    name: str,
+    command: str,
+    end: float,
+    tell: Callable[[str, Standing], None],
+) -> Gang:
+    """Wait for the hosts that are missing, in order, and hold those that are there."""
+    try:
+        for host in order:
+            if host in held:
+                continue
+            try:
+                held[host] = fleet.host(host).wait(
+                    requirements,
+                    name=name,
+                    command=command,
+                    patience=max(0.0, end - time.monotonic()),
+                    tell=lambda standing, host=host: tell(host, standing),  # type: ignore[misc]
+                )
+            except HostError as error:
+                error.host = host  # type: ignore[attr-defined]
+                raise
+            except WaitedTooLong as error:
+                raise WaitedTooLong(
+                    f"{len(held)} of {len(order)} hosts had in time; {host}: {error}"
+                ) from None
+        return _gang(fleet, held)
+    except BaseException:
+        _release(list(held.values()))
+        raise
+
+
+def _give_back(end: Hold | GenvxError) -> None:
+    if not isinstance(end, GenvxError):
+        end.release()
+
+
+def at_once(
+    function: Callable[[K], T], items: Sequence[K], *, on_interrupt: Callable[[T], object]
+) -> dict[K, T]:
+    """What the function makes of each item, all in threads of their own.
+
+    on_interrupt: gets each result that is there when it turns out that somebody, such as a Ctrl-C,
+    wants none of them; the first error of the function ends it that way, too.
+    """
+    with ThreadPoolExecutor(max_workers=max(1, min(len(items), _MOST_THREADS))) as pool:
+        works = {item: pool.submit(function, item) for item in items}
+        try:
+            return {item: work.result() for item, work in works.items()}
+        except BaseException:
+            for work in works.values():
+                if not work.cancel() and work.exception() is None:
+                    on_interrupt(work.result())
+            raise
+
+
+def _release(holds: Sequence[Hold]) -> None:
+    """Give back all at once: a host that hangs must not keep the others' devices."""
+    threads = [threading.Thread(target=hold.release, daemon=True) for hold in holds]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
