@@ -80,12 +80,18 @@ class Activation:
 
 
 def activate(
-    gpus: int | str = 0, *, memory: int | None = None, name: str = "", wait: float | None = None
+    gpus: int | str = 0,
+    *,
+    memory: int | None = None,
+    name: str = "",
+    wait: float | None = None,
+    time: float | None = None,
 ) -> Activation:
     """Take devices of this machine; the whole of each, or `memory` bytes of each.
 
     gpus: how many, or a request such as "A100:2". wait: seconds to wait in line at most; None does
-    not wait.
+    not wait. time: seconds after which this process is ended; by default what the policy of the
+    machine says, or never.
 
     Raises:
         NoCapacity: not enough devices are available; the message says why, device by device.
@@ -96,5 +102,8 @@ def activate(
     requirements = requirements_of(gpus, memory)
     host, command = LocalHost(), " ".join(sys.argv)
     if wait is None:
-        return Activation(host.acquire(requirements, name=name, command=command))
-    return Activation(host.wait(requirements, name=name, command=command, patience=wait))
+        hold = host.acquire(requirements, name=name, command=command, time=time)
+    else:
+        hold = host.wait(requirements, name=name, command=command, patience=wait, time=time)
+    hold.keep_time()
+    return Activation(hold)

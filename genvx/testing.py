@@ -13,7 +13,7 @@ import itertools
 import math
 import subprocess
 import threading
-import time
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from genvx._version import __version__
@@ -21,6 +21,7 @@ from genvx.core.device import Device, DeviceUsage, Driver
 from genvx.core.grant import Finding, Grant, Severity
 from genvx.core.lease import Environment, Lease, Owner, environments
 from genvx.core.placement import Refusal
+from genvx.core.policy import Entitlement, Limit, Policy
 from genvx.core.queue import decide, turn_of
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import printable, require_name
@@ -95,7 +96,19 @@ class FakeHost:
         self._answer()
         return (Finding("driver", Severity.WARNING, "devices are simulated"),)
 
-    def acquire(self, requirements: Requirements, *, name: str = "", command: str = "") -> FakeHold:
+    def entitlement(self) -> Entitlement:
+        self._answer()
+        return Entitlement(self.owner.name, Policy(), Limit())
+
+    def acquire(
+        self,
+        requirements: Requirements,
+        *,
+        name: str = "",
+        command: str = "",
+        time: float | None = None,
+    ) -> FakeHold:
+        """Take devices; `time` is kept in the lease, and nothing is ended."""
         self._answer()
         require_name(name)
         snapshot = self.snapshot()
@@ -112,6 +125,7 @@ class FakeHost:
             memory=requirements.memory,
             boot_id="fake",
             since_ns=snapshot.boottime_ns,
+            expires_ns=None if time is None else snapshot.boottime_ns + round(time * 1e9),
             command=printable(command, 256),
         )
         self._leases.append(lease)
@@ -127,6 +141,7 @@ class FakeHost:
         patience: float = math.inf,
         tell: Callable[[Standing], None] = lambda standing: None,
         stop: threading.Event | None = None,
+        time: float | None = None,
     ) -> FakeHold:
         """Take devices once others have released them, first come, first served."""
         number = next(_numbers)
@@ -141,7 +156,7 @@ class FakeHost:
             seen_ns=1 << 62,
             command=printable(command, 256),
         )
-        end = time.monotonic() + patience
+        end = monotonic() + patience
         stop = stop or threading.Event()
         self._tickets.append(ticket)
         try:
@@ -149,9 +164,9 @@ class FakeHost:
                 turn = turn_of(ticket.id, self.snapshot())
                 if turn is None or turn.offered or getattr(turn.decision, "never", False):
                     self._tickets.remove(ticket)
-                    return self.acquire(requirements, name=name, command=command)
+                    return self.acquire(requirements, name=name, command=command, time=time)
                 tell(turn.standing)
-                if time.monotonic() >= end or stop.wait(0.005):
+                if monotonic() >= end or stop.wait(0.005):
                     raise WaitedTooLong(f"{requirements} not to be had: {turn.reason}")
         finally:
             if ticket in self._tickets:

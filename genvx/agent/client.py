@@ -38,8 +38,6 @@ class Client:
             heard = self._hear(left)
             if heard is None or heard == b"":
                 return heard == b""
-            if end is None:
-                return False
 
     def speaks(self, timeout: float) -> bool:
         """Whether it says anything within so many seconds."""

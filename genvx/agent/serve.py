@@ -84,6 +84,7 @@ class _Server:
         operations: dict[str, Callable[[Fields], int]] = {
             "snapshot": self._snapshot,
             "doctor": self._doctor,
+            "policy": self._policy,
             "release": self._release,
             "refusal": self._refusal,
             "signal": self._signal,
@@ -149,6 +150,10 @@ class _Server:
         self._reply([codec.finding_to_plain(finding) for finding in self._host.doctor()])
         return 0
 
+    def _policy(self, fields: Fields) -> int:
+        self._reply(codec.entitlement_to_plain(self._host.entitlement()))
+        return 0
+
     def _refusal(self, fields: Fields) -> int:
         from genvx.local import refusals
 
@@ -178,6 +183,7 @@ class _Server:
             codec.requirements_from_plain(fields.raw("requirements")),
             name=fields.string("name", NAME_LIMIT + 1),
             command=command,
+            time=_seconds(fields),
         )
 
     def _hold(self, fields: Fields) -> int:
@@ -192,8 +198,8 @@ class _Server:
             self._reply(codec.grant_to_plain(hold.grant))
             if waits and not client.speaks(_ANSWER):
                 return 0  # what is offered and not taken goes to the next
-            while not client.wait(None):
-                pass
+            # Whoever joins has the same end; a hold that nothing runs under just lets go.
+            client.wait(hold.grant.seconds)
         return 0
 
     def _wait(self, fields: Fields, command: str, client: Client) -> LocalHold:
@@ -210,6 +216,7 @@ class _Server:
             patience=fields.integer("patience_ms") / 1000,
             tell=tell,
             stop=client,
+            time=_seconds(fields),
         )
 
     def _command(self, fields: Fields) -> list[str]:
@@ -259,6 +266,11 @@ class _Server:
         if argv is not None:
             return hold.supervise(argv)
         return hold.enter_shell(prompt=prompt, login=True)
+
+
+def _seconds(fields: Fields) -> Optional[int]:
+    """How long the environment is to last."""
+    return fields.optional_integer("seconds", 1, 1 << 40)
 
 
 def _variables(fields: Fields) -> dict[str, str]:

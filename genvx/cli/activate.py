@@ -57,7 +57,9 @@ def locally(where: Where, request: Request, command: list[str] | None, *, prompt
     host = LocalHost()
     shown = " ".join(command) if command else os.path.basename(shells.user_shell(os.environ))
     if request.wait is None:
-        hold = host.acquire(request.requirements, name=request.name, command=shown)
+        hold = host.acquire(
+            request.requirements, name=request.name, command=shown, time=request.time
+        )
     else:
         with WaitingLine(request.requirements) as waiting:
             hold = host.wait(
@@ -66,6 +68,7 @@ def locally(where: Where, request: Request, command: list[str] | None, *, prompt
                 command=shown,
                 patience=request.wait,
                 tell=waiting.stands,
+                time=request.time,
             )
     for note in hold.grant.notes:
         say(f"genvx: {note}")
@@ -101,7 +104,7 @@ def _wanted(host: Host, request: Request) -> dict[str, Any]:
     from genvx.fleet.ssh import SSHHost
 
     assert isinstance(host, SSHHost)
-    return host.request(request.requirements, request.name)
+    return host.request(request.requirements, request.name, request.time)
 
 
 def _in_line(
@@ -120,6 +123,7 @@ def _in_line(
             patience=request.wait,
             tell=waiting.stands_on,
             seen=seen,
+            time=request.time,
         )
 
 

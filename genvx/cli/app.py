@@ -16,6 +16,7 @@ from genvx.cli.doctor import doctor
 from genvx.cli.envs import envs
 from genvx.cli.explain import explain
 from genvx.cli.main import say
+from genvx.cli.policy import policy
 from genvx.cli.queue import queue
 from genvx.cli.release import release
 from genvx.cli.request import requesting, spell_out_wait
@@ -107,10 +108,11 @@ for _verb, _settings in (
     (envs, _HELP),
     (requesting(activate), _WITH_COMMAND | _HELP),
     (requesting(run), _WITH_COMMAND | _HELP),
-    (requesting(explain, "name", "wait"), _HELP),
+    (requesting(explain, "name", "wait", "time"), _HELP),
     (status, _HELP),
     (release, _HELP),
     (queue, _HELP),
+    (policy, _HELP),
     (doctor, _HELP),
 ):
     app.command(context_settings=_settings)(_verb)

@@ -42,6 +42,7 @@ def run_gang(
             patience=request.wait,
             tell=waiting.stands_on,
             seen=where.look(fleet),
+            time=request.time,
         )
         with found:
             waiting.clear()

@@ -118,6 +118,9 @@ def environment(item: Environment, snapshot: Snapshot) -> Plain:
         "memory_bytes": item.memory,
         "pids": list(item.pids),
         "command": item.command,
+        "seconds_left": None
+        if item.expires_ns is None
+        else round(max(0, item.expires_ns - snapshot.boottime_ns) / 1e9, 3),
     }
 
 

@@ -47,18 +47,25 @@ Wait = Annotated[
     typer.Option("--wait", metavar="[=TIME]", help="Wait in line, for a time at most (30m)."),
 ]
 
+Time = Annotated[
+    str | None,
+    typer.Option("--time", metavar="TIME", help="End it after this time (2h), with a warning."),
+]
+
 
 @dataclass(frozen=True)
 class Request:
     """What a verb was asked for.
 
-    wait: seconds to wait in line at most, infinity for ever, None not at all.
+    wait: seconds to wait in line at most, infinity for ever, None not at all. time: seconds after
+    which it is ended.
     """
 
     requirements: Requirements
     name: str = ""
     selection: Selection = field(default_factory=Selection)
     wait: float | None = None
+    time: float | None = None
 
 
 def _request(
@@ -73,6 +80,7 @@ def _request(
     exclude_host: ExcludeHost = None,
     tag: Tag = None,
     wait: Wait = None,
+    time: Time = None,
 ) -> Request:
     if spread and pack:
         raise InvalidInput("give either --spread or --pack, not both")
@@ -85,6 +93,7 @@ def _request(
         require_name(name),
         Selection(_several(host), _several(exclude_host), _several(tag)),
         None if wait is None else float("inf") if wait == FOR_EVER else parse_duration(wait),
+        None if time is None else parse_duration(time),
     )
 
 

@@ -6,7 +6,7 @@ impossible values do not pass.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
 from genvx.core.fields import MOST_DEVICES, Fields, Malformed, dumps, loads
@@ -14,9 +14,12 @@ from genvx.core.grant import Finding, Grant, Severity
 from genvx.core.lease import Environment, Lease, Owner
 from genvx.core.request import MODEL_LIMIT, MOST_MODELS, Requirements, Strategy
 from genvx.core.snapshot import Snapshot
-from genvx.core.text import COMMAND_LIMIT, MESSAGE_LIMIT, NAME_LIMIT
+from genvx.core.text import COMMAND_LIMIT, MESSAGE_LIMIT, NAME_LIMIT, printable
 from genvx.core.ticket import Ticket
 from genvx.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from genvx.core.policy import Entitlement, Limit
 
 Plain = dict[str, Any]
 
@@ -240,6 +243,7 @@ def device_to_plain(device: Device) -> Plain:
         "parent": device.parent,
         "simulated": device.simulated,
         "topology": device.topology,
+        "shareable": device.shareable,
     }
 
 
@@ -254,6 +258,7 @@ def device_from_plain(plain: Any) -> Device:
         parent=fields.device_id("parent") if fields.has("parent") else None,
         simulated=fields.flag("simulated"),
         topology=fields.exact_text("topology", MOST_DEVICES) if fields.has("topology") else "",
+        shareable=fields.flag("shareable") if fields.has("shareable") else True,
     )
 
 
@@ -379,6 +384,7 @@ def environment_to_plain(environment: Environment) -> Plain:
         "memory": environment.memory,
         "pids": list(environment.pids),
         "command": environment.command,
+        "expires_ns": environment.expires_ns,
     }
 
 
@@ -393,6 +399,7 @@ def environment_from_plain(plain: Any) -> Environment:
         memory=fields.optional_integer("memory", 1),
         pids=fields.integers("pids", 10_000),
         command=fields.text("command", COMMAND_LIMIT),
+        expires_ns=fields.optional_integer("expires_ns"),
     )
 
 
@@ -403,6 +410,7 @@ def grant_to_plain(grant: Grant) -> Plain:
         "owner": owner_to_plain(grant.owner),
         "devices": [device_to_plain(device) for device in grant.devices],
         "memory": grant.memory,
+        "seconds": grant.seconds,
         "notes": list(grant.notes),
     }
 
@@ -416,6 +424,7 @@ def grant_from_plain(plain: Any) -> Grant:
         devices=fields.values("devices", device_from_plain, MOST_DEVICES),
         memory=fields.optional_integer("memory", 1),
         notes=fields.texts("notes", MESSAGE_LIMIT, 100),
+        seconds=fields.optional_integer("seconds"),
     )
 
 
@@ -442,6 +451,60 @@ def finding_from_plain(plain: Any) -> Finding:
     )
 
 
+def entitlement_to_plain(entitlement: Entitlement) -> Plain:
+    policy = entitlement.policy
+    return {
+        "user": entitlement.user,
+        "limit": _limit_to_plain(entitlement.limit),
+        "everybody": _limit_to_plain(policy.everybody),
+        "groups": {name: _limit_to_plain(limit) for name, limit in policy.groups.items()},
+        "users": {name: _limit_to_plain(limit) for name, limit in policy.users.items()},
+        "administrators": list(policy.administrators),
+        "hidden": list(policy.hidden),
+        "shared": None if policy.shared is None else list(policy.shared),
+    }
+
+
+def entitlement_from_plain(plain: Any) -> Entitlement:
+    from genvx.core.policy import Entitlement, Policy
+
+    fields = Fields(plain, "the policy")
+    return Entitlement(
+        user=fields.text("user", 128),
+        limit=_limit_from_plain(fields.raw("limit")),
+        policy=Policy(
+            everybody=_limit_from_plain(fields.raw("everybody")),
+            groups=_limits_from_plain(fields.raw("groups")),
+            users=_limits_from_plain(fields.raw("users")),
+            administrators=fields.texts("administrators", 128, 10_000),
+            hidden=fields.texts("hidden", 128, 10_000),
+            shared=fields.texts("shared", 128, 10_000) if fields.has("shared") else None,
+        ),
+    )
+
+
+def _limit_to_plain(limit: Limit) -> Plain:
+    seconds = None if limit.time is None else max(1, round(limit.time))
+    return {"gpus": limit.gpus, "memory": limit.memory, "seconds": seconds}
+
+
+def _limit_from_plain(plain: Any) -> Limit:
+    from genvx.core.policy import Limit
+
+    fields = Fields(plain, "the limit")
+    return Limit(
+        gpus=fields.optional_integer("gpus"),
+        memory=fields.optional_integer("memory"),
+        time=fields.optional_integer("seconds"),
+    )
+
+
+def _limits_from_plain(plain: Any) -> dict[str, Limit]:
+    if not isinstance(plain, dict) or len(plain) > 10_000:
+        raise Malformed("the policy has impossible limits")
+    return {printable(str(name), 128): _limit_from_plain(item) for name, item in plain.items()}
+
+
 def requirements_to_plain(requirements: Requirements) -> Plain:
     return {
         "gpus": requirements.gpus,
@@ -462,13 +525,24 @@ def requirements_from_plain(plain: Any) -> Requirements:
             gpus=fields.integer("gpus"),
             memory=fields.optional_integer("memory", 1),
             among=fields.integers("among", MOST_DEVICES) if fields.has("among") else None,
-            models=fields.strings("models", MODEL_LIMIT, MOST_MODELS),
+            models=_words(fields, "models", MODEL_LIMIT, MOST_MODELS),
             at_least=fields.optional_integer("at_least", 1),
             at_most=fields.optional_integer("at_most", 1),
-            devices=fields.strings("devices", 128, MOST_DEVICES),
-            strategy=Strategy(fields.string("strategy", 16)),
+            devices=_words(fields, "devices", 128, MOST_DEVICES),
+            strategy=_strategy(fields),
         )
     except InvalidInput as error:
         raise Malformed(str(error)) from None
+
+
+def _words(fields: Fields, key: str, limit: int, most: int) -> tuple[str, ...]:
+    return fields.strings(key, limit, most) if fields.has(key) else ()
+
+
+def _strategy(fields: Fields) -> Strategy:
+    if not fields.has("strategy"):
+        return Strategy.FIT
+    try:
+        return Strategy(fields.string("strategy", 16))
     except ValueError:
         raise Malformed("requirements has an impossible strategy") from None

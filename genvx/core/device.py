@@ -31,6 +31,7 @@ class Device:
     index: NVML's index, for people only. A MIG instance has its parent's, and `instance`.
     memory: bytes, or None where the driver does not tell (GB10, Jetson).
     topology: a letter for the way to the device of each index (core/topology.py); "" is not told.
+    shareable: whether the policy of the host lets several have parts of it.
     """
 
     uuid: str
@@ -41,6 +42,7 @@ class Device:
     parent: Optional[str] = None
     simulated: bool = False
     topology: str = ""
+    shareable: bool = True
 
     @property
     def label(self) -> str:

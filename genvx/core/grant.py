@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Grant:
-    """An environment that was just given devices. `notes` are lines that the person should read."""
+    """An environment that was just given devices.
+
+    notes: lines that the person should read. seconds: how long it lasts, at most; None without end.
+    """
 
     environment: str
     name: str
@@ -22,6 +25,7 @@ class Grant:
     devices: tuple[Device, ...]
     memory: Optional[int]
     notes: tuple[str, ...] = ()
+    seconds: Optional[int] = None
 
     @property
     def variables(self) -> dict[str, str]:

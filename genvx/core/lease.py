@@ -61,7 +61,7 @@ class Lease:
 class Environment:
     """A named holder of leases: a shell, a job, a kernel.
 
-    The sum of its living leases on one host.
+    The sum of its living leases on one host. expires_ns: when it is ended, if ever.
     """
 
     id: str
@@ -72,6 +72,7 @@ class Environment:
     memory: Optional[int]
     pids: tuple[int, ...]
     command: str
+    expires_ns: Optional[int] = None
 
     @property
     def label(self) -> str:
@@ -97,6 +98,10 @@ def environments(leases: Iterable[Lease]) -> tuple[Environment, ...]:
                 memory=_joint_memory(lease.memory for lease in group if lease.devices),
                 pids=tuple(lease.pid for lease in group if lease.pid),
                 command=first.command,
+                expires_ns=min(
+                    (lease.expires_ns for lease in group if lease.expires_ns is not None),
+                    default=None,
+                ),
             )
         )
     return tuple(sorted(found, key=lambda env: (env.since_ns, env.owner.uid, env.id)))

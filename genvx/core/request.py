@@ -146,13 +146,13 @@ class Requirements:
             return "is not offered by the hostfile"
         if self.devices and not {device.label, device.uuid} & set(self.devices):
             return "is not one that was named"
-        kind = (device.name, device.memory, device.instance is not None)
+        kind = (device.name, device.memory, device.instance is not None, device.shareable)
         if kind not in self._mismatches:
             self._mismatches[kind] = self._wrong_kind(device)
         return self._mismatches[kind]
 
     @cached
-    def _mismatches(self) -> dict[tuple[str, Optional[int], bool], Optional[str]]:
+    def _mismatches(self) -> dict[tuple[str, Optional[int], bool, bool], Optional[str]]:
         """What is the matter with each kind of device that was looked at."""
         return {}
 
@@ -162,6 +162,8 @@ class Requirements:
             is_model(device.name, m, instance=instance) for m in self.models
         ):
             return f"is a {printable(device.name, 60)}"
+        if self.memory is not None and not device.shareable:
+            return "is not to be shared, by policy"
         if not self.at_least and not self.at_most and not self.memory:
             return None
         if device.memory is None:

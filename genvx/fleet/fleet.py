@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from genvx.core.grant import Finding, Grant
     from genvx.core.lease import Environment
     from genvx.core.placement import Refusal
+    from genvx.core.policy import Entitlement
     from genvx.core.queue import Standing
     from genvx.core.snapshot import Snapshot
 
@@ -93,7 +94,16 @@ class Host(Protocol):
 
     def release(self, environment: str) -> Environment: ...
 
-    def acquire(self, requirements: Requirements, *, name: str = "", command: str = "") -> Hold: ...
+    def entitlement(self) -> Entitlement: ...
+
+    def acquire(
+        self,
+        requirements: Requirements,
+        *,
+        name: str = "",
+        command: str = "",
+        time: float | None = None,
+    ) -> Hold: ...
 
     def wait(
         self,
@@ -104,6 +114,7 @@ class Host(Protocol):
         patience: float = math.inf,
         tell: Callable[[Standing], None] = ...,
         stop: threading.Event | None = None,
+        time: float | None = None,
     ) -> Hold: ...
 
     def close(self) -> None: ...
@@ -288,11 +299,13 @@ class Fleet:
         memory: int | None = None,
         name: str = "",
         wait: float | None = None,
+        time: float | None = None,
     ) -> Hold:
         """Take devices on the best host that has them.
 
         gpus: how many, or a request such as "A100:2". memory: bytes of each; None takes whole
-        devices. wait: seconds to wait in line at most; None does not wait.
+        devices. wait: seconds to wait in line at most; None does not wait. time: seconds that they
+        are held at most.
 
         Raises:
             NoCapacity: no host has the room; `reasons` says why, host by host. WaitedTooLong: it
@@ -303,9 +316,9 @@ class Fleet:
         if wait is not None:
             from genvx.fleet.waiting import wait_for_room
 
-            return wait_for_room(self, requirements, name=name, patience=wait)[1]
+            return wait_for_room(self, requirements, name=name, patience=wait, time=time)[1]
         return self.first_with_room(
-            requirements, lambda host: host.acquire(requirements, name=name)
+            requirements, lambda host: host.acquire(requirements, name=name, time=time)
         )
 
     def first_with_room(

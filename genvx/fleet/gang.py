@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, TypeVar
 
 from genvx.core.gang import Choice, choose, in_order
@@ -67,17 +67,19 @@ def take(
     patience: float | None = None,
     tell: Callable[[str, Standing], None] = lambda host, standing: None,
     seen: Outcomes[Snapshot] | None = None,
+    time: float | None = None,
 ) -> Gang:
     """Take the same devices on each of `nodes` hosts, or none at all.
 
     patience: seconds to wait in line at most; None does not wait. tell: is told how it stands on
     the host that is waited for. seen: what looking has given, where somebody has looked just now.
+    time: seconds that they are held at most.
 
     Raises:
         NoCapacity: too few hosts have the room now. WaitedTooLong: not in time. Unsatisfiable: too
         few hosts ever have it.
     """
-    end = None if patience is None else time.monotonic() + patience
+    end = None if patience is None else monotonic() + patience
     chance = random.Random()
     failed: dict[str, GenvxError] = {}
     for attempt in range(_TRIES if end is None else 1 << 30):
@@ -89,11 +91,11 @@ def take(
         chosen = _chosen(fleet, requirements, nodes, choice, failed, waits=end is not None)
         order = in_order(chosen, snapshots)
         try:
-            held = _together(fleet, requirements, order, name, command)
+            held = _together(fleet, requirements, order, name, command, time)
             if len(held) == nodes:
                 return _gang(fleet, held)
             if end is not None:
-                return _in_turn(fleet, requirements, order, held, name, command, end, tell)
+                return _in_turn(fleet, requirements, order, held, name, command, end, tell, time)
             _release(list(held.values()))
         except WaitedTooLong:
             raise
@@ -101,7 +103,7 @@ def take(
             pass  # one that could have it once cannot any more: choose again
         except HostError as error:
             failed[getattr(error, "host", order[0])] = error
-        time.sleep(chance.random() * _BACK_OFF * min(8, 1 + attempt))
+        sleep(chance.random() * _BACK_OFF * min(8, 1 + attempt))
     raise NoCapacity(
         f"{nodes} hosts with {requirements} each wanted, but others kept taking them; try again "
         "in a moment, or use --wait"
@@ -138,7 +140,12 @@ def _chosen(
 
 
 def _together(
-    fleet: Fleet, requirements: Requirements, order: Sequence[str], name: str, command: str
+    fleet: Fleet,
+    requirements: Requirements,
+    order: Sequence[str],
+    name: str,
+    command: str,
+    time: float | None,
 ) -> dict[str, Hold]:
     """Try all at once; what could be had, up to the first that could not. The others are given
     back.
@@ -149,7 +156,7 @@ def _together(
 
     def acquire(host: str) -> Hold | GenvxError:
         try:
-            return fleet.host(host).acquire(requirements, name=name, command=command)
+            return fleet.host(host).acquire(requirements, name=name, command=command, time=time)
         except NoCapacity as refusal:
             return refusal
         except HostError as error:
@@ -182,6 +189,7 @@ def _in_turn(
     command: str,
     end: float,
     tell: Callable[[str, Standing], None],
+    time: float | None,
 ) -> Gang:
     """Wait for the hosts that are missing, in order, and hold those that are there."""
     try:
@@ -193,8 +201,9 @@ def _in_turn(
                     requirements,
                     name=name,
                     command=command,
-                    patience=max(0.0, end - time.monotonic()),
+                    patience=max(0.0, end - monotonic()),
                     tell=lambda standing, host=host: tell(host, standing),  # type: ignore[misc]
+                    time=time,
                 )
             except HostError as error:
                 error.host = host  # type: ignore[attr-defined]

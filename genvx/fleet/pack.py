@@ -19,7 +19,7 @@ import genvx
 from genvx.fleet import installer, loader
 
 _ROOMS = ("core", "local", "agent")
-_LIBRARIES = ("filelock", "pynvml")
+_LIBRARIES = ("filelock", "pynvml", "tomli")
 
 
 class Pack(NamedTuple):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from genvx.core.grant import Finding
     from genvx.core.lease import Environment
+    from genvx.core.policy import Entitlement
     from genvx.core.queue import Standing
     from genvx.core.request import Requirements
     from genvx.core.snapshot import Snapshot
@@ -147,6 +148,10 @@ class SSHHost:
             lambda plain: tuple(codec.finding_from_plain(item) for item in list(plain)),
         )
 
+    def entitlement(self) -> Entitlement:
+        """What we may do there by its policy."""
+        return self._ask("policy", {}, codec.entitlement_from_plain)
+
     def release(self, environment: str) -> Environment:
         """End an environment there, by id or by name; one's own only."""
         return self._ask("release", {"environment": environment}, codec.environment_from_plain)
@@ -167,14 +172,19 @@ class SSHHost:
     # Acts
 
     def acquire(
-        self, requirements: Requirements, *, name: str = "", command: str = ""
+        self,
+        requirements: Requirements,
+        *,
+        name: str = "",
+        command: str = "",
+        time: float | None = None,
     ) -> RemoteHold:
         """Take devices there and hold them while the connection lives and our process does.
 
         Raises:
             NoCapacity: not enough devices are available. HostError: the host could not be asked.
         """
-        arguments = self.request(requirements, name) | {"command": printable(command)}
+        arguments = self.request(requirements, name, time) | {"command": printable(command)}
         return RemoteHold(self, self._granted(Call("hold", new_token(), arguments)))
 
     def wait(
@@ -186,6 +196,7 @@ class SSHHost:
         patience: float = math.inf,
         tell: Callable[[Standing], None] = lambda standing: None,
         stop: threading.Event | None = None,
+        time: float | None = None,
     ) -> RemoteHold:
         """Take devices as `acquire` does, and wait in line there for them if need be.
 
@@ -196,7 +207,7 @@ class SSHHost:
             not be asked, or fell silent.
         """
         stop = stop or threading.Event()
-        arguments = self.request(requirements, name) | {
+        arguments = self.request(requirements, name, time) | {
             "command": printable(command),
             "patience_ms": int(min(patience, _MOST_PATIENCE) * 1000),
         }
@@ -214,10 +225,16 @@ class SSHHost:
             close_channel(waiting.channel)
             raise
 
-    def request(self, requirements: Requirements, name: str) -> dict[str, Any]:
-        """The arguments of a call that acquires here."""
+    def request(
+        self, requirements: Requirements, name: str, time: float | None = None
+    ) -> dict[str, Any]:
+        """The arguments of a call that acquires here. time: seconds that it lasts at most."""
         requirements = replace(requirements, among=self.spec.gpus)
-        return {"requirements": codec.requirements_to_plain(requirements), "name": name}
+        return {
+            "requirements": codec.requirements_to_plain(requirements),
+            "name": name,
+            "seconds": None if time is None else max(1, round(time)),
+        }
 
     def start(self, arguments: dict[str, Any]) -> RemoteCommand:
         """Start a command there with our call's arguments; returns once it holds its devices."""

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from genvx.fleet.hostfile import HostSpec
 
 _ASK_TIMEOUT = 10.0
+# paramiko makes a regular expression of each pattern, in a time that grows with the square of its
+# length. No name of a host is longer than 255.
+_LONGEST_WORD = 1024
 _DIGITS = re.compile(r"[0-9]{1,9}")
 
 # paramiko's reader stumbles over what it does not know: CanonicalizeHostname without domains is a
@@ -201,7 +204,11 @@ def _read_ourselves(spec: HostSpec, config: str | None) -> dict[str, list[str]]:
     }
     for path in [config] if config else ["~/.ssh/config", "/etc/ssh/ssh_config"]:
         try:
-            found = paramiko.SSHConfig.from_path(os.path.expanduser(path)).lookup(spec.address)
+            with open(os.path.expanduser(path), encoding="utf-8") as file:
+                text = file.read()
+            if any(len(word) > _LONGEST_WORD for word in text.split()):
+                raise ValueError(f"a word of more than {_LONGEST_WORD} characters")
+            found = paramiko.SSHConfig.from_text(text).lookup(spec.address)
         except FileNotFoundError:
             continue
         except (*_UNREADABLE, paramiko.SSHException) as error:

@@ -33,12 +33,14 @@ def wait_for_room(
     patience: float = math.inf,
     tell: Callable[[str, Standing], None] = lambda host, standing: None,
     seen: Outcomes[Snapshot] | None = None,
+    time: float | None = None,
 ) -> tuple[Host, Hold]:
     """Take devices on the best host that has them; or wait in line on each that ever could, and
     take the first that has.
 
     patience: seconds to wait at most. tell: is told how it stands on a host, in other threads.
-    seen: what looking has given, where somebody has looked just now.
+    seen: what looking has given, where somebody has looked just now. time: seconds that they are
+    held at most.
 
     Raises:
         WaitedTooLong: they were not to be had in time; `reasons` says how it stood, host by host.
@@ -48,7 +50,10 @@ def wait_for_room(
     try:
         return fleet.first_with_room(
             requirements,
-            lambda host: (host, host.acquire(requirements, name=name, command=command)),
+            lambda host: (
+                host,
+                host.acquire(requirements, name=name, command=command, time=time),
+            ),
             outcomes,
         )
     except Unsatisfiable:
@@ -66,7 +71,7 @@ def wait_for_room(
     for host in lines:
         threading.Thread(
             target=race.run,
-            args=(host, requirements, name, command, patience, tell),
+            args=(host, requirements, name, command, patience, tell, time),
             name=f"genvx waits on {host.name}",
             daemon=True,
         ).start()
@@ -91,6 +96,7 @@ class _Race:
         command: str,
         patience: float,
         tell: Callable[[str, Standing], None],
+        time: float | None,
     ) -> None:
         def news(standing: Standing) -> None:
             if not self._stop.is_set():
@@ -105,6 +111,7 @@ class _Race:
                 patience=patience,
                 tell=news,
                 stop=self._stop,
+                time=time,
             )
         except GenvxError as error:
             end = error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Optional, Union
 
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
-from genvx.local import shells, supervise
+from genvx.local import shells, supervise, timekeeper
 from genvx.local.state import saying
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ class LocalHold:
                 stdout=stdout,
                 watch_client=watch_client,
                 own_group=watch_client,
+                seconds=self.grant.seconds,
             )
         finally:
             self._held.leave()
@@ -109,6 +110,7 @@ class LocalHold:
         if shell.keeps_lease:
             with saying("hand the lease to the shell"):
                 os.set_inheritable(self.descriptor, True)
+                self.keep_time()
             supervise.execute(shell.argv, environment, shell.program)
         try:
             return supervise.run(
@@ -117,9 +119,15 @@ class LocalHold:
                 lease=self.descriptor,
                 die_with_us=True,
                 program=shell.program,
+                seconds=self.grant.seconds,
             )
         finally:
             self._held.leave()
+
+    def keep_time(self) -> None:
+        """Have whatever holds the lease ended when its time is over, this process too."""
+        if self.grant.seconds is not None:
+            timekeeper.keep(self.descriptor, self.grant.seconds)
 
     def release(self) -> None:
         """Give the devices back. Twice is once."""

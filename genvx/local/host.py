@@ -33,10 +33,12 @@ if TYPE_CHECKING:
     from typing import Callable, Optional
 
     from genvx.core.grant import Finding
+    from genvx.core.policy import Entitlement
     from genvx.core.queue import Standing
     from genvx.core.request import Requirements
     from genvx.core.ticket import Ticket
     from genvx.local.hold import LocalHold
+    from genvx.local.rules import Rules
     from genvx.local.store import HeldLease
     from genvx.local.waiting import Stop
 
@@ -61,7 +63,7 @@ class LocalHost:
     ) -> None:
         self.name = name
         self.environ: Mapping[str, str] = os.environ if environ is None else environ
-        self.survey = survey or self._usual_survey
+        self._survey = survey or self._usual_survey
         self._state: Optional[StateDirectory] = None
 
     def _usual_survey(self) -> Inventory:
@@ -74,6 +76,29 @@ class LocalHost:
         from genvx.local import nvml
 
         return nvml.survey()
+
+    def survey(self) -> Inventory:
+        """The devices of this machine as they are now, and as its policy lets us see them.
+
+        Raises:
+            StateError: the policy cannot be read.
+        """
+        rules = self.rules()
+        inventory = self._survey()
+        return inventory if rules is None else rules.govern(inventory)
+
+    def rules(self) -> Optional[Rules]:
+        """What the policy of this machine says of us; None where there is none.
+
+        Raises:
+            StateError: it cannot be read, or has a mistake.
+        """
+        root = state_root(self.environ)
+        if not os.path.lexists(f"{root}/policy.toml"):
+            return None  # as on most machines, and then the rest need not be imported
+        from genvx.local.rules import Rules
+
+        return Rules(root, self.state.uid)
 
     @property
     def state(self) -> StateDirectory:
@@ -122,7 +147,20 @@ class LocalHost:
         """Look at everything that genvx rests on here; never raises for what is wrong."""
         from genvx.local import doctor
 
-        return doctor.examine(self.environ, self.survey)
+        return doctor.examine(self.environ, self._survey)
+
+    def entitlement(self) -> Entitlement:
+        """What we may do here by the policy of this machine.
+
+        Raises:
+            StateError: it cannot be read, or has a mistake.
+        """
+        from genvx.core.policy import Entitlement, Limit, Policy
+
+        rules = self.rules()
+        if rules is None:
+            return Entitlement(processes.owner_of(self.state.uid).name, Policy(), Limit())
+        return Entitlement(rules.user, rules.policy, rules.limit)
 
     # Acts
 
@@ -134,13 +172,15 @@ class LocalHost:
         environment: Optional[str] = None,
         command: str = "",
         ticket: Optional[str] = None,
+        time: Optional[float] = None,
     ) -> LocalHold:
         """Take devices for a new environment, or raise and change nothing.
 
         Those who wait for devices come before those who do not.
 
         environment: the id for it; made up by default. command: what it will run, for people to
-        read. ticket: the id of one's own place in the line.
+        read. ticket: the id of one's own place in the line. time: seconds after which whatever
+        runs under the hold is ended; by default what the policy says, or never.
 
         Raises:
             NoCapacity: not enough devices are available; the message says why, device by device.
@@ -157,6 +197,10 @@ class LocalHost:
         if environment is not None and not is_identifier(environment):
             raise InvalidInput(f"not the id of an environment: {printable(environment, 40)!r}")
         identifier = environment or os.urandom(4).hex()
+        rules = self.rules()
+        if rules is not None:
+            time = rules.time(requirements, time)
+        seconds = None if time is None else max(1, round(time))
         notes: list[str] = []
         inventory = self.survey() if requirements.gpus else Inventory(Driver())
         memory = {device.uuid: device.memory for device in inventory.devices}
@@ -174,8 +218,14 @@ class LocalHost:
                 if isinstance(decision, Refusal):
                     raise (Unsatisfiable if decision.never else NoCapacity)(str(decision))
                 lease = self._lease(identifier, name, command, requirements.memory)
-                lease = _with_devices(lease, tuple(device.uuid for device in decision.devices))
-                held = self._claim(lease, memory)
+                lease = replace(
+                    lease,
+                    devices=tuple(device.uuid for device in decision.devices),
+                    expires_ns=None if seconds is None else lease.since_ns + seconds * 10**9,
+                )
+                if rules is not None:
+                    rules.refuse_excess(requirements, lease, snapshot.leases, memory)
+                held = self._claim(lease, memory, rules=rules)
             if held is not None:
                 grant = Grant(
                     environment=identifier,
@@ -184,6 +234,7 @@ class LocalHost:
                     devices=decision.devices,
                     memory=requirements.memory,
                     notes=tuple(dict.fromkeys(notes)),
+                    seconds=seconds,
                 )
                 return LocalHold(self, grant, held)
             _back_off(chance, attempt)
@@ -192,7 +243,12 @@ class LocalHost:
         )
 
     def _claim(
-        self, lease: Lease, memory: Mapping[str, Optional[int]], *, joins: bool = False
+        self,
+        lease: Lease,
+        memory: Mapping[str, Optional[int]],
+        *,
+        joins: bool = False,
+        rules: Optional[Rules] = None,
     ) -> Optional[HeldLease]:
         """Publish a lease, look again, and withdraw it if another's is in the way: then None.
 
@@ -201,18 +257,19 @@ class LocalHost:
         member's gone and not have listed the second's, and would take the environment for ended.
         Such a rival has published before it listed, so whoever joins after that sees it here.
 
-        joins: it must have a fellow, too.
+        joins: it must have a fellow, too. rules: of the policy, which it must keep.
         """
         held = self.store.publish(lease)
         try:
             living = self.store.scan().leases
             alone = not any(o.key == lease.key and o.id != lease.id for o in living)
             collided = conflicts(lease, living, memory) or (joins and alone)
+            excess = rules is not None and rules.excess(lease, living, memory)
         except BaseException:
             # An interrupt too: what was not verified must not stay published.
             held.withdraw()
             raise
-        if not collided:
+        if not collided and not excess:
             return held
         held.withdraw()
         return None
@@ -252,6 +309,7 @@ class LocalHost:
         patience: float = math.inf,
         tell: Optional[Callable[[Standing], None]] = None,
         stop: Optional[Stop] = None,
+        time: Optional[float] = None,
     ) -> LocalHold:
         """Take devices as `acquire` does, and wait in line for them if need be.
 
@@ -271,6 +329,7 @@ class LocalHost:
             patience=patience,
             tell=tell or (lambda standing: None),
             stop=stop,
+            time=time,
         )
 
     def ticket(
@@ -280,6 +339,7 @@ class LocalHost:
         from genvx.core.ticket import Ticket
 
         lease = self._lease(environment, name, command, None)
+        rules = self.rules()
         return Ticket(
             id=lease.id,
             owner=lease.owner,
@@ -293,6 +353,7 @@ class LocalHost:
             starttime=lease.starttime,
             host=lease.host,
             command=lease.command,
+            most=None if rules is None else rules.limit.gpus,
         )
 
     def join(self, environment: str, *, command: str = "") -> LocalHold:
@@ -313,8 +374,12 @@ class LocalHost:
         chance = random.Random(os.urandom(8))
         for attempt in range(_MOST_ATTEMPTS):
             found = self._mine(environment)
-            lease = self._lease(found.id, found.name, command, found.memory)
-            held = self._claim(_with_devices(lease, found.devices), memory, joins=True)
+            lease = replace(
+                self._lease(found.id, found.name, command, found.memory),
+                devices=found.devices,
+                expires_ns=found.expires_ns,
+            )
+            held = self._claim(lease, memory, joins=True)
             if held is not None:
                 grant = Grant(
                     environment=found.id,
@@ -322,6 +387,7 @@ class LocalHost:
                     owner=found.owner,
                     devices=tuple(devices[uuid] for uuid in found.devices if uuid in devices),
                     memory=found.memory,
+                    seconds=_left(found.expires_ns),
                 )
                 return LocalHold(self, grant, held)
             _back_off(chance, attempt)
@@ -377,5 +443,8 @@ def _back_off(chance: random.Random, attempt: int) -> None:
     time.sleep(chance.random() * _BACK_OFF * (1 + attempt))
 
 
-def _with_devices(lease: Lease, devices: tuple[str, ...]) -> Lease:
-    return replace(lease, devices=devices)
+def _left(expires_ns: Optional[int]) -> Optional[int]:
+    """Whole seconds until then."""
+    if expires_ns is None:
+        return None
+    return max(0, expires_ns - processes.boottime_ns()) // 10**9

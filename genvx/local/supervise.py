@@ -19,9 +19,11 @@ import time
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.text import printable
+from genvx.local import timekeeper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Callable
 
 PASSED_ON = (
     signal.SIGINT,
@@ -85,6 +87,7 @@ def run(
     own_group: bool = False,
     die_with_us: bool = False,
     program: Optional[str] = None,
+    seconds: Optional[float] = None,
 ) -> int:
     """Run a command that inherits the descriptor `lease`; return its exit code, or 128 + its
     signal.
@@ -94,6 +97,7 @@ def run(
     own_group: give the command a process group, for which signals are then meant.
     die_with_us: SIGHUP the command should this process be killed; for shells that close the lease
         they inherit.
+    seconds: after which the command is ended, with a warning before.
     Must be called from the main thread.
     """
     sys.stdout.flush()
@@ -118,29 +122,59 @@ def run(
                 os.setpgid(pid, pid)  # the child does it too; whoever comes first
         if watch_client:
             threading.Thread(target=_hang_up_when_unread, args=(stdout,), daemon=True).start()
-        return _wait(pid, -pid if own_group else pid, watch_client)
+        return _wait(pid, -pid if own_group else pid, watch_client, seconds)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
-def _wait(pid: int, target: int, watch_client: bool) -> int:
+class _Agenda:
+    """What is to be done to a command when: its steps, the first one first."""
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[float, Callable[[], object]]] = []
+
+    def add(self, after: float, step: Callable[[], object]) -> None:
+        self._steps.append((time.monotonic() + after, step))
+        self._steps.sort(key=lambda pair: pair[0])
+
+    def left(self) -> Optional[float]:
+        """Seconds until the next step; None if there is none."""
+        return max(0.0, self._steps[0][0] - time.monotonic()) if self._steps else None
+
+    def do_next(self) -> None:
+        self._steps.pop(0)[1]()
+
+
+def _end(agenda: _Agenda, target: int, after: float, *numbers: signal.Signals) -> None:
+    """Send signals, one after the other, with a grace between."""
+    for count, number in enumerate(numbers):
+        agenda.add(after + count * _GRACE, lambda number=number: _send(target, number))  # type: ignore[misc]
+
+
+def _wait(pid: int, target: int, watch_client: bool, seconds: Optional[float]) -> int:
     ignored = {n for n in PASSED_ON if signal.getsignal(n) is signal.SIG_IGN}
-    escalation = [signal.SIGTERM, signal.SIGKILL]
-    next_step: Optional[float] = None
+    agenda = _Agenda()
+    if seconds is not None:
+        left = timekeeper.notice(seconds)
+        agenda.add(seconds - left, lambda: _say(timekeeper.warning(left)))
+        agenda.add(seconds, lambda: _say("genvx: the time of this environment is over"))
+        # A shell with a person at it ignores TERM, and leaves at HUP.
+        _end(agenda, target, seconds, signal.SIGTERM, signal.SIGKILL)
+        agenda.add(seconds, lambda: _send(target, signal.SIGHUP))
+    hung_up = False
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
             if os.WIFSIGNALED(status):
                 return 128 + os.WTERMSIG(status)
             return os.WEXITSTATUS(status)
-        if next_step is None:
+        wait = agenda.left()
+        if wait is None:
             received = signal.sigwaitinfo({*PASSED_ON, signal.SIGCHLD})
         else:
-            left = max(0.0, next_step - time.monotonic())
-            timed = signal.sigtimedwait({*PASSED_ON, signal.SIGCHLD}, left)
+            timed = signal.sigtimedwait({*PASSED_ON, signal.SIGCHLD}, wait)
             if timed is None:
-                _send(target, escalation.pop(0))
-                next_step = time.monotonic() + _GRACE if escalation else None
+                agenda.do_next()
                 continue
             received = timed
         number = signal.Signals(received.si_signo)
@@ -150,8 +184,14 @@ def _wait(pid: int, target: int, watch_client: bool) -> int:
         if received.si_code > _SI_USER and not ours_alone:
             continue
         _send(target, number)
-        if watch_client and number is signal.SIGHUP and next_step is None:
-            next_step = time.monotonic() + _GRACE
+        if watch_client and number is signal.SIGHUP and not hung_up:
+            hung_up = True
+            _end(agenda, target, _GRACE, signal.SIGTERM, signal.SIGKILL)
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError):
+        os.write(2, f"{line}\n".encode())
 
 
 def _send(target: int, number: signal.Signals) -> None:

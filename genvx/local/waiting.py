@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import os
-import time
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.queue import turn_of
@@ -46,6 +46,7 @@ def wait(
     patience: float = math.inf,
     tell: Callable[[Standing], None] = lambda standing: None,
     stop: Optional[Stop] = None,
+    time: Optional[float] = None,
 ) -> LocalHold:
     """Take devices as `LocalHost.acquire` does, and wait in line for them if need be.
 
@@ -57,18 +58,18 @@ def wait(
         no ticket can be written.
     """
     try:
-        return host.acquire(requirements, name=name, command=command)
+        return host.acquire(requirements, name=name, command=command, time=time)
     except Unsatisfiable:
         raise
     except NoCapacity:
         pass
-    end = time.monotonic() + patience
+    end = monotonic() + patience
     environment = os.urandom(4).hex()
     looker = _Looker(host)
     ticket = host.ticket(requirements, environment, name=name, command=command)
     held = host.store.queue(ticket)
     hold: Optional[LocalHold] = None
-    attended = time.monotonic()
+    attended = monotonic()
     try:
         while True:
             snapshot = looker.look()
@@ -83,6 +84,7 @@ def wait(
                         environment=environment,
                         command=command,
                         ticket=ticket.id,
+                        time=time,
                     )
                     return hold
                 except Unsatisfiable:
@@ -91,7 +93,7 @@ def wait(
                     looker.forget()
             if turn is not None:
                 tell(turn.standing)
-            now = time.monotonic()
+            now = monotonic()
             if now >= end:
                 reason = f": {turn.reason}" if turn is not None else ""
                 raise WaitedTooLong(
@@ -113,7 +115,7 @@ def wait(
 def _pause(seconds: float, stop: Optional[Stop]) -> bool:
     if stop is not None:
         return stop.wait(seconds)
-    time.sleep(seconds)
+    sleep(seconds)
     return False
 
 
@@ -133,8 +135,8 @@ class _Looker:
     def look(self) -> Snapshot:
         snapshot = self._host.snapshot_with(self._inventory)
         leases = frozenset(lease.id for lease in snapshot.leases)
-        if leases != self._leases or time.monotonic() >= self._asked + _SURVEY:
+        if leases != self._leases or monotonic() >= self._asked + _SURVEY:
             self._inventory = self._host.survey()
-            self._asked, self._leases = time.monotonic(), leases
+            self._asked, self._leases = monotonic(), leases
             snapshot = self._host.snapshot_with(self._inventory)
         return snapshot

@@ -114,7 +114,7 @@ def test_a_shell_that_is_refused_exits_75_and_its_reason_is_collected_once(state
     answer = run_agent(None, words=[call.to_word()])
     assert (answer.returncode, answer.stdout) == (75, b"")
     refusal = ask("refusal", token="aabb")
-    assert refusal["error"] == "NoCapacity"
+    assert refusal["error"] == "Unsatisfiable"
     assert "9 GPUs wanted" in refusal["message"]
     assert ask("refusal", token="aabb") is None
 

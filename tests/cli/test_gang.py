@@ -109,7 +109,9 @@ def _busy(fleet):
 
 
 def test_ctrl_c_goes_to_all(fleet):
-    process = start("--", "sh", "-c", "trap 'echo caught; exit 3' INT; echo ready; while :; do sleep 0.1; done")
+    process = start(
+        "--", "sh", "-c", "trap 'echo caught; exit 3' INT; echo ready; while :; do sleep 0.1; done"
+    )
     assert {process.stdout.readline(), process.stdout.readline()} == {
         "gpu-server-1 | ready\n",
         "gpu-server-2 | ready\n",

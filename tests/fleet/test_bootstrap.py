@@ -422,5 +422,6 @@ def test_a_shell_in_a_terminal_is_refused_where_the_agent_has_no_home(sandbox):
     specs = load(sandbox.hostfile)
     with connect_fleet(specs, config=sandbox.ssh_config) as fleet:
         with pytest.raises(AgentError, match="nothing can be written there"):
-            open_shell(fleet.hosts[0], Requirements(gpus=1), prompt="$ ")
+            host = fleet.hosts[0]
+            open_shell(host, host.request(Requirements(gpus=1), ""), prompt="$ ")
         assert fleet.ask(lambda host: host.snapshot()).failed == {}

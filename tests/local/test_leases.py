@@ -14,6 +14,7 @@ import threading
 
 import pytest
 
+from genvx.core.record import replace
 from genvx.core.request import Requirements
 from genvx.errors import InvalidInput, NoCapacity, StateError, UnknownEnvironment
 from genvx.local import host as host_module
@@ -388,7 +389,7 @@ def test_an_environment_that_is_handed_on_while_a_rival_looks_is_not_granted_aga
         return names
 
     lease = rival._lease("abcd1234", "rival", "", None)
-    lease = host_module._with_devices(lease, tuple(d.uuid for d in first.grant.devices))
+    lease = replace(lease, devices=tuple(d.uuid for d in first.grant.devices))
     published = rival.store.publish(lease)
     monkeypatch.setattr(host_module.LeaseStore, "_lease_names", hand_on)
     seen = rival.store.scan().leases

@@ -9,7 +9,7 @@ from genvx.cli.tables import Output
 from genvx.cli.where import Where
 from genvx.core.lease import Environment
 from genvx.core.snapshot import Snapshot
-from genvx.core.units import format_age, format_memory
+from genvx.core.units import format_age, format_duration, format_memory
 from genvx.fleet.fleet import Fleet, Outcomes
 
 
@@ -81,6 +81,9 @@ def _lines(snapshot: Snapshot, output: Output) -> None:
             ["since", format_age(snapshot.age_seconds(current.since_ns))],
             ["devices", _devices(current, snapshot)],
         ]
+        if current.expires_ns is not None:
+            left = (current.expires_ns - snapshot.boottime_ns) / 1e9
+            rows.append(["ends", f"in {format_duration(left)}" if left > 0 else "now"])
     elif os.environ.get("GENVX_ENVIRONMENT_ID"):
         rows.append(["environment", f"{os.environ['GENVX_ENVIRONMENT_ID']}: not active any more"])
     output.table(("WHAT", "STATUS"), rows)

@@ -1,0 +1,27 @@
+"""genvx policy: what the administrator of a machine allows."""
+
+from __future__ import annotations
+
+import typer
+
+from genvx.cli import options
+from genvx.cli.tables import Output
+from genvx.cli.views.policy import show
+from genvx.cli.where import here
+
+
+def policy(
+    context: typer.Context,
+    json: options.Json = False,
+    csv: options.Csv = False,
+    no_header: options.NoHeader = False,
+    no_summary: options.NoSummary = False,
+) -> None:
+    """Show what the administrator allows, and what of that holds for you.
+
+    Example: genvx policy
+    """
+    where = here(context)
+    output = Output(json, csv, not no_header, not no_summary)
+    with where.fleet() as fleet:
+        raise typer.Exit(show(where, fleet, output))

@@ -1,0 +1,89 @@
+"""What is allowed: as a table and as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from genvx.cli import plain
+from genvx.cli.tables import Output
+from genvx.cli.where import Where
+from genvx.core.units import format_duration, format_memory
+
+if TYPE_CHECKING:
+    from genvx.core.policy import Entitlement, Limit
+    from genvx.fleet.fleet import Fleet
+
+_COLUMNS = ("WHO", "GPUS", "MEMORY", "TIME")
+
+
+def show(where: Where, fleet: Fleet, output: Output) -> int:
+    """Ask and print; return the exit code."""
+    outcomes = where.ask(fleet, lambda host: host.entitlement())
+    if output.json:
+        hosts = [
+            plain.failed_host(name, outcomes.failed[name])
+            if name in outcomes.failed
+            else {"host": name, "ok": True} | _document(outcomes.succeeded[name])
+            for name in (host.name for host in fleet.hosts)
+        ]
+        output.document("policy", hosts)
+        return where.report(outcomes)
+    rows = [
+        [name, *row] if where.remote else row
+        for name, entitlement in outcomes.succeeded.items()
+        for row in _rows(entitlement)
+    ]
+    notes = [] if where.remote else [n for e in outcomes.succeeded.values() for n in _notes(e)]
+    output.table(("HOST", *_COLUMNS) if where.remote else _COLUMNS, rows, "\n".join(notes))
+    return where.report(outcomes)
+
+
+def _rows(entitlement: Entitlement) -> list[list[str]]:
+    policy = entitlement.policy
+    return [
+        _row(f"you ({entitlement.user})", entitlement.limit),
+        _row("everybody", policy.everybody),
+        *(_row(f"group {name}", limit) for name, limit in policy.groups.items()),
+        *(_row(f"user {name}", limit) for name, limit in policy.users.items()),
+    ]
+
+
+def _row(who: str, limit: Limit) -> list[str]:
+    return [
+        who,
+        "-" if limit.gpus is None else str(limit.gpus),
+        "-" if limit.memory is None else format_memory(limit.memory),
+        "-" if limit.time is None else format_duration(limit.time),
+    ]
+
+
+def _notes(entitlement: Entitlement) -> list[str]:
+    policy = entitlement.policy
+    notes = []
+    if policy.administrators:
+        notes.append(f"Administrators, without limits: {', '.join(policy.administrators)}")
+    if policy.hidden:
+        notes.append(f"Hidden from all others: GPU {', '.join(policy.hidden)}")
+    if policy.shared is not None:
+        notes.append(
+            f"Can be shared: {', '.join(f'GPU {name}' for name in policy.shared) or 'none'}"
+        )
+    return notes
+
+
+def _document(entitlement: Entitlement) -> plain.Plain:
+    policy = entitlement.policy
+    return {
+        "user": entitlement.user,
+        "limit": _limit(entitlement.limit),
+        "everybody": _limit(policy.everybody),
+        "groups": {name: _limit(limit) for name, limit in policy.groups.items()},
+        "users": {name: _limit(limit) for name, limit in policy.users.items()},
+        "administrators": list(policy.administrators),
+        "hidden": list(policy.hidden),
+        "shared": None if policy.shared is None else list(policy.shared),
+    }
+
+
+def _limit(limit: Limit) -> plain.Plain:
+    return {"gpus": limit.gpus, "memory_bytes": limit.memory, "seconds": limit.time}

@@ -1,0 +1,96 @@
+"""What the policy of this machine says of one of its users. Imported only where there is one."""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.policy import excess
+from genvx.core.record import replace
+from genvx.core.units import format_duration
+from genvx.errors import InvalidInput, NoCapacity, Unsatisfiable
+from genvx.local import policyfile, processes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from genvx.core.lease import Lease
+    from genvx.core.request import Requirements
+    from genvx.local.inventory import Inventory
+
+
+class Rules:
+    """The policy of a state directory, for whoever we are.
+
+    Raises:
+        StateError: it cannot be read, or has a mistake.
+    """
+
+    def __init__(self, root: str, uid: int) -> None:
+        self.policy = policyfile.read(root)
+        self.uid = uid
+        self.user = processes.owner_of(uid).name
+        groups = []
+        for number in {os.getegid(), *os.getgroups()}:
+            with contextlib.suppress(KeyError):
+                groups.append(grp.getgrgid(number).gr_name)
+        self.limit = self.policy.limit(self.user, groups)
+
+    def govern(self, inventory: Inventory) -> Inventory:
+        """The devices that we may see, with what the policy says of each."""
+        sees_all = self.policy.is_administrator(self.user)
+        return replace(
+            inventory,
+            devices=tuple(
+                replace(device, shareable=self.policy.shares(device))
+                for device in inventory.devices
+                if sees_all or not self.policy.hides(device)
+            ),
+        )
+
+    def time(self, requirements: Requirements, wanted: Optional[float]) -> Optional[float]:
+        """How many seconds an environment lasts for which `wanted` seconds were asked.
+
+        Raises:
+            InvalidInput: too many. Unsatisfiable: too many devices.
+        """
+        if self.limit.gpus is not None and requirements.gpus > self.limit.gpus:
+            raise Unsatisfiable(
+                f"{requirements} wanted, but by policy you may hold {self.limit.gpus} at once here"
+            )
+        most = self.limit.time
+        if wanted is None or most is None:
+            return most if wanted is None else wanted
+        if wanted > most:
+            raise InvalidInput(
+                f"by policy an environment lasts {format_duration(most)} at most here, not "
+                f"{format_duration(wanted)}"
+            )
+        return wanted
+
+    def excess(
+        self, lease: Lease, living: Iterable[Lease], memory: Mapping[str, Optional[int]]
+    ) -> Optional[str]:
+        """How a lease of ours, beside the living ones, is more than we may hold."""
+        others = [other for other in living if other.id != lease.id]
+        return excess(self.limit, self.uid, [*others, lease], memory)
+
+    def refuse_excess(
+        self,
+        requirements: Requirements,
+        lease: Lease,
+        living: Iterable[Lease],
+        memory: Mapping[str, Optional[int]],
+    ) -> None:
+        """Raise NoCapacity if a lease is more than we may hold beside what we hold, and
+        Unsatisfiable if it is so by itself.
+        """
+        why = self.excess(lease, living, memory)
+        if why is None:
+            return
+        head = f"{requirements} wanted, but by policy you may {why}"
+        if self.excess(lease, (), memory):
+            raise Unsatisfiable(head)
+        raise NoCapacity(f"{head}, and hold some already")

@@ -1,0 +1,139 @@
+"""The end of an environment's time: a warning, then TERM, then KILL.
+
+What genvx runs as a parent it ends itself (supervise.py). A shell that it has become has no parent
+of ours: a small process apart keeps its time, holds nothing of the lease, and ends with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.units import format_duration
+from genvx.local import locks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NOTICE = 300.0
+GRACE = 10.0
+_LOOK = 1.0
+
+
+def notice(seconds: float) -> float:
+    """How long before the end it is told, in an environment that lasts `seconds`: five minutes; of
+    a short one, the last tenth.
+    """
+    return min(_NOTICE, seconds / 10)
+
+
+def warning(left: float) -> str:
+    return f"genvx: this environment ends in {format_duration(max(1.0, round(left)))}"
+
+
+def keep(descriptor: int, seconds: float) -> None:
+    """End whatever holds a lease after so many seconds, in a process of its own.
+
+    descriptor: of the lease's file; our own copy stays open, the process's is closed.
+    """
+    path = os.readlink(f"/proc/self/fd/{descriptor}")
+    status = os.fstat(descriptor)
+    terminal = _terminal()
+    if os.fork() == 0:
+        try:
+            os.setsid()
+            if os.fork() == 0:
+                _close_all()
+                _keep(path, (status.st_dev, status.st_ino), seconds, terminal)
+        finally:
+            os._exit(0)
+    os.wait()
+
+
+def _terminal() -> Optional[str]:
+    for number in range(3):
+        with contextlib.suppress(OSError):
+            return os.ttyname(number)
+    return None
+
+
+def _close_all() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    with contextlib.suppress(OSError):
+        os.chdir("/")
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in range(3):
+        os.dup2(null, descriptor)
+    os.closerange(3, 65536)
+
+
+def _keep(path: str, file: tuple[int, int], seconds: float, terminal: Optional[str]) -> None:
+    end = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
+    warn: Optional[float] = end - notice(seconds)
+    while (now := time.clock_gettime(time.CLOCK_BOOTTIME)) < end:
+        if not _is_held(path, file):
+            return
+        if warn is not None and now >= warn:
+            warn = None
+            _tell(terminal, warning(end - now))
+        time.sleep(min(_LOOK, max(0.0, (warn or end) - now)))
+    _tell(terminal, "genvx: the time of this environment is over")
+    # A shell with a person at it ignores TERM, and leaves at HUP.
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCONT):
+        _signal(file, number)
+    give_up = time.monotonic() + GRACE
+    while _is_held(path, file):
+        # Until nobody has it: a holder may start another just while we look.
+        if time.monotonic() >= give_up:
+            _signal(file, signal.SIGKILL)
+        time.sleep(0.2)
+
+
+def _is_held(path: str, file: tuple[int, int]) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False  # released
+    try:
+        status = os.fstat(descriptor)
+        return (status.st_dev, status.st_ino) == file and locks.is_held(descriptor)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def _tell(terminal: Optional[str], line: str) -> None:
+    if terminal is None:
+        return
+    with contextlib.suppress(OSError):
+        flags = os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(terminal, flags)
+        try:
+            os.write(descriptor, f"\r\n{line}\r\n".encode())
+        finally:
+            os.close(descriptor)
+
+
+def _holders(file: tuple[int, int]) -> Iterator[int]:
+    """The processes of ours that have the lease's file open."""
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit() or int(entry) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            for number in os.listdir(f"/proc/{entry}/fd"):
+                with contextlib.suppress(OSError):
+                    status = os.stat(f"/proc/{entry}/fd/{number}")
+                    if (status.st_dev, status.st_ino) == file:
+                        yield int(entry)
+                        break
+
+
+def _signal(file: tuple[int, int], number: signal.Signals) -> None:
+    for pid in _holders(file):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)

@@ -1,0 +1,246 @@
+"""The policy of a machine, and the end of an environment's time."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from genvx.core.request import Requirements
+from genvx.errors import InvalidInput, NoCapacity, StateError, Unsatisfiable
+from genvx.local.host import LocalHost
+from tests.conftest import run_genvx
+from tests.helpers import until
+
+GIB = 1 << 30
+
+
+@pytest.fixture
+def host(state):
+    found = LocalHost()
+    found.snapshot()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def policy(host, state, monkeypatch):
+    """Writes the policy; we are a user like others, not root."""
+    monkeypatch.setattr("genvx.core.policy.Policy.is_administrator", lambda self, user: False)
+
+    def write(text):
+        path = state / "policy.toml"
+        path.write_text(text)
+        path.chmod(0o644)
+        return path
+
+    return write
+
+
+def test_nobody_gets_more_than_his_limit(host, policy):
+    policy("[limits]\ngpus = 1\n")
+    with (
+        host.acquire(Requirements(1)),
+        pytest.raises(NoCapacity, match="by policy you may hold 1 GPU at once here, and hold"),
+    ):
+        host.acquire(Requirements(1))
+
+
+def test_more_than_the_limit_is_never_to_be_had(host, policy):
+    policy("[limits]\ngpus = 1\n")
+    with pytest.raises(Unsatisfiable, match="2 GPUs wanted, but by policy you may hold 1 at once"):
+        host.acquire(Requirements(2))
+
+
+def test_memory_is_limited_too(host, policy):
+    policy('[limits]\nmemory = "100G"\n')
+    with host.acquire(Requirements(1, 60 * GIB)):
+        host.acquire(Requirements(1, 40 * GIB)).release()
+        with pytest.raises(NoCapacity, match="hold 100 GiB of GPU memory at once"):
+            host.acquire(Requirements(1, 41 * GIB))
+    with pytest.raises(Unsatisfiable):
+        host.acquire(Requirements(2))
+
+
+def test_hidden_devices_are_not_there(host, policy):
+    policy("[devices]\nhidden = [0]\n")
+    assert [device.index for device in host.snapshot().devices] == [1]
+    with pytest.raises(Unsatisfiable, match="this host has 1 at most"):
+        host.acquire(Requirements(2))
+
+
+def test_only_what_may_be_shared_is(host, policy):
+    policy("[devices]\nshared = [1]\n")
+    with host.acquire(Requirements(1, GIB)) as hold:
+        assert [device.index for device in hold.grant.devices] == [1]
+    with pytest.raises(Unsatisfiable, match="GPU 0 is not to be shared, by policy"):
+        host.acquire(Requirements(2, GIB))
+
+
+def test_an_environment_lasts_as_long_as_the_policy_says(host, policy):
+    policy('[limits]\ntime = "2h"\n')
+    with host.acquire(Requirements(1)) as hold:
+        assert hold.grant.seconds == 7200
+    with host.acquire(Requirements(1), time=60) as hold:
+        assert hold.grant.seconds == 60
+    with pytest.raises(InvalidInput, match="lasts 2 h at most here, not 3 h"):
+        host.acquire(Requirements(1), time=10800)
+
+
+def test_whoever_waits_behind_his_own_limit_keeps_nothing_from_others(host, policy):
+    policy("[limits]\ngpus = 1\n")
+    assert host.ticket(Requirements(1), "abcd1234", name="", command="").most == 1
+
+
+def test_administrators_have_no_limit(host, state):
+    (state / "policy.toml").write_text("[limits]\ngpus = 0\n[devices]\nhidden = [0]\n")
+    if os.geteuid() == 0:
+        host.acquire(Requirements(2)).release()
+    else:
+        with pytest.raises(Unsatisfiable):
+            host.acquire(Requirements(1))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[limits]\ngpus = 'x'\n", "line 2: limits.gpus: must be a whole number"),
+        ("[limits\n", "at line 1"),
+        ("gpus = 1\n", "line 1: gpus: there is no 'gpus'"),
+    ],
+)
+def test_a_bad_policy_is_an_error_for_all_that_take_devices(host, policy, text, message):
+    policy(text)
+    with pytest.raises(StateError, match=message):
+        host.acquire(Requirements(1))
+    answer = run_genvx("run", "-g", "1", "--", "true")
+    assert answer.returncode == 6
+    assert message in answer.stderr
+    assert len(answer.stderr.splitlines()) == 1
+
+
+def test_a_policy_that_others_could_have_written_is_an_error(host, policy):
+    policy("").chmod(0o666)
+    with pytest.raises(StateError, match="can be written by others"):
+        host.acquire(Requirements(1))
+
+
+@pytest.mark.needs("root")
+def test_a_policy_of_somebody_else_is_an_error(host, policy):
+    os.chown(policy("[limits]\n"), 4242, 4242)
+    with pytest.raises(StateError, match="is not a file of root's"):
+        host.acquire(Requirements(1))
+
+
+def test_a_policy_that_is_a_link_is_not_followed(host, policy, state, tmp_path):
+    (tmp_path / "p").write_text("")
+    (state / "policy.toml").symlink_to(tmp_path / "p")
+    with pytest.raises(StateError):
+        host.acquire(Requirements(1))
+
+
+def test_what_is_allowed_is_shown(host, policy):
+    policy('administrators = ["ann"]\n[limits]\ngpus = 4\n[limits.users.raz]\ntime = "8h"\n')
+    answer = run_genvx("policy", "--csv")
+    assert answer.stdout.splitlines()[2:] == ["everybody,4,-,-", "user raz,-,-,8 h"]
+    (shown,) = json.loads(run_genvx("policy", "--json").stdout)["hosts"]
+    assert shown["users"] == {"raz": {"gpus": None, "memory_bytes": None, "seconds": 28800.0}}
+
+
+@pytest.mark.needs("pythons")
+def test_an_old_python_reads_it_too(host, policy, state):
+    from tests.capabilities import old_pythons
+
+    policy("[limits]\ngpus = 0\n[devices]\nhidden = [0, 1]\n")
+    import tomli
+
+    import genvx
+
+    paths = [os.path.dirname(os.path.dirname(m.__file__)) for m in (genvx, tomli)]
+    program = (
+        "from genvx.local import policyfile; import sys; print(policyfile.read(sys.argv[1]).hidden)"
+    )
+    answer = subprocess.run(
+        [old_pythons()[0], "-c", program, str(state)],
+        env={"PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+    )
+    assert answer.stdout == "('0', '1')\n", answer.stderr
+
+
+# The end of its time
+
+
+def timed(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "genvx", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_command_is_warned_and_ended_when_its_time_is_over(host):
+    answer = run_genvx("run", "-g", "1", "--time", "1s", "--", "sleep", "60")
+    assert answer.returncode == 128 + signal.SIGTERM
+    assert answer.stderr.splitlines() == [
+        "genvx: this environment ends in 1 s",
+        "genvx: the time of this environment is over",
+    ]
+    assert host.snapshot().leases == ()
+
+
+def test_a_command_that_ignores_it_is_killed(host, monkeypatch):
+    program = (
+        "import genvx.local.supervise as s; s._GRACE = 0.2; from genvx.cli.main import main; main()"
+    )
+    answer = subprocess.run(
+        [
+            *(sys.executable, "-c", program, "run", "-g", "1", "--time", "1s", "--"),
+            *("sh", "-c", "trap '' TERM HUP; while :; do sleep 0.1; done"),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 128 + signal.SIGKILL
+    until(lambda: host.snapshot().leases == (), "all is free")
+
+
+def test_a_command_that_ends_before_is_not_told(host):
+    answer = run_genvx("run", "-g", "1", "--time", "1h", "--", "true")
+    assert (answer.returncode, answer.stderr) == (0, "")
+
+
+def test_a_program_that_activates_is_ended_too(host):
+    program = "import genvx, time\nwith genvx.activate(1, time=1):\n    time.sleep(60)\n"
+    answer = subprocess.run([sys.executable, "-c", program])
+    assert answer.returncode == -signal.SIGTERM
+    until(lambda: host.snapshot().leases == (), "all is free")
+
+
+@pytest.mark.needs("bash")
+def test_a_shell_is_told_in_its_terminal_and_ended(host, monkeypatch):
+    import pexpect
+
+    monkeypatch.setenv("SHELL", "/bin/bash")
+    child = pexpect.spawn(
+        sys.executable, ["-m", "genvx", "activate", "-g", "1", "--time", "2s"], encoding="utf-8"
+    )
+    child.expect("this environment ends in 1 s")
+    child.expect("the time of this environment is over")
+    child.expect(pexpect.EOF)
+    child.close()
+    until(lambda: host.snapshot().leases == (), "all is free")
+
+
+def test_whoever_joins_has_the_same_end(host):
+    with host.acquire(Requirements(1), time=100) as first:
+        with host.join(first.grant.environment) as second:
+            assert second.grant.seconds in (99, 100)
+        (environment,) = host.snapshot().environments
+        assert environment.expires_ns is not None
