@@ -142,6 +142,7 @@ class FakeHost:
         tell: Callable[[Standing], None] = lambda standing: None,
         stop: threading.Event | None = None,
         time: float | None = None,
+        keeps: bool = True,
     ) -> FakeHold:
         """Take devices once others have released them, first come, first served."""
         number = next(_numbers)
@@ -155,6 +156,7 @@ class FakeHost:
             since_ns=number * 10**9,
             seen_ns=1 << 62,
             command=printable(command, 256),
+            keeps=keeps,
         )
         end = monotonic() + patience
         stop = stop or threading.Event()

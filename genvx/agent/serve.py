@@ -217,6 +217,7 @@ class _Server:
             tell=tell,
             stop=client,
             time=_seconds(fields),
+            keeps=not fields.has("keeps") or fields.flag("keeps"),
         )
 
     def _command(self, fields: Fields) -> list[str]:

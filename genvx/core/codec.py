@@ -106,6 +106,7 @@ def ticket_to_file(ticket: Ticket) -> bytes:
             "host": ticket.host,
             "command": ticket.command,
             "most": ticket.most,
+            "keeps": ticket.keeps,
         }
     )
     return data[:-1] + _SEEN_KEY + b"%-*d}" % (_SEEN, ticket.seen_ns)
@@ -142,6 +143,7 @@ def ticket_from_file(data: bytes, *, owner: Owner, identifier: str) -> Ticket:
         host=fields.exact_text("host", 256),
         command=fields.exact_text("command", COMMAND_LIMIT),
         most=fields.optional_integer("most", 0, 1 << 31),
+        keeps=fields.flag("keeps"),
     )
 
 
@@ -211,6 +213,7 @@ def ticket_to_plain(ticket: Ticket) -> Plain:
         "host": ticket.host,
         "command": ticket.command,
         "most": ticket.most,
+        "keeps": ticket.keeps,
     }
 
 
@@ -230,6 +233,7 @@ def ticket_from_plain(plain: Any) -> Ticket:
         host=fields.text("host", 256),
         command=fields.text("command", COMMAND_LIMIT),
         most=fields.optional_integer("most"),
+        keeps=fields.flag("keeps"),
     )
 
 

@@ -17,7 +17,7 @@ from genvx.core.record import dataclass, replace
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from genvx.core.device import Device
     from genvx.core.request import Requirements
@@ -67,7 +67,12 @@ class Turn:
 
 def line(snapshot: Snapshot) -> tuple[Turn, ...]:
     """How it stands for everybody who waits and attends, in the order of the line."""
-    return _line(snapshot, _order(snapshot))[0]
+    return tuple(_Line(snapshot).turns())
+
+
+def first_offer(snapshot: Snapshot) -> Optional[Turn]:
+    """Whose turn it is: the first in the line who may take his devices now."""
+    return next((turn for turn in _Line(snapshot).turns() if turn.offered), None)
 
 
 def decide(
@@ -82,12 +87,13 @@ def decide(
 
     ticket: the id of the one who asks, if he waits; those behind it do not count.
     """
-    ahead = _order(snapshot)
-    own = next((at for at, other in enumerate(ahead) if other.id == ticket), len(ahead))
-    world, kept = snapshot, dict[str, str]()
-    if own and requirements.gpus:
-        _, world, kept = _line(snapshot, ahead[:own])
-    return place(requirements, world, environment=environment, shuffle=shuffle, kept=kept)
+    found = _Line(snapshot)
+    if requirements.gpus:
+        for turn in found.turns(until=ticket):
+            del turn
+    return place(
+        requirements, found.world, environment=environment, shuffle=shuffle, kept=found.kept
+    )
 
 
 def left_over(snapshot: Snapshot) -> tuple[Snapshot, Mapping[str, str]]:
@@ -96,8 +102,24 @@ def left_over(snapshot: Snapshot) -> tuple[Snapshot, Mapping[str, str]]:
     """
     if not snapshot.tickets:
         return snapshot, {}
-    _, world, kept = _line(snapshot, _order(snapshot))
-    return world, kept
+    found = _Line(snapshot)
+    for turn in found.turns():
+        del turn
+    return found.world, found.kept
+
+
+def nearest(requirements: Requirements, snapshots: Mapping[str, Snapshot]) -> Optional[str]:
+    """The host where somebody who waits on all of them keeps what becomes free: where the most is
+    free already, and then where the fewest wait.
+    """
+    best: Optional[tuple[int, int, str]] = None
+    for name, snapshot in snapshots.items():
+        decision = decide(requirements, snapshot)
+        fitting = decision.fitting if isinstance(decision, Refusal) else requirements.gpus
+        rated = (-fitting, sum(ticket.keeps for ticket in snapshot.tickets), name)
+        if best is None or rated[:2] < best[:2]:
+            best = rated
+    return None if best is None else best[2]
 
 
 def turn_of(ticket: str, snapshot: Snapshot) -> Optional[Turn]:
@@ -110,32 +132,51 @@ def _order(snapshot: Snapshot) -> list[Ticket]:
     return sorted(waiting, key=lambda each: (each.since_ns, each.id))
 
 
-def _line(
-    snapshot: Snapshot, tickets: list[Ticket]
-) -> tuple[tuple[Turn, ...], Snapshot, dict[str, str]]:
-    """The turns, and what is left for who comes after: a host with what the shares would take,
-    and the devices that are kept.
+class _Line:
+    """The line of a host, walked from its head. `world` and `kept` are what is left for whoever
+    comes next: a host with what the shares would take, and the devices that are kept.
     """
-    turns: list[Turn] = []
-    kept: dict[str, str] = {}
-    world = snapshot
-    for ticket in tickets:
-        decision = place(ticket.requirements, world, kept=kept)
-        over = _over_limit(ticket, snapshot)
-        turns.append(Turn(ticket, len(turns) + 1, decision, over))
-        if over:
-            continue  # what he may not have yet is not kept from others
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self.world = snapshot
+        self.kept: dict[str, str] = {}
+
+    def turns(self, until: Optional[str] = None) -> Iterator[Turn]:
+        """Each turn in order, up to that of one ticket."""
+        refused: dict[Requirements, Refusal] = {}
+        for number, ticket in enumerate(_order(self._snapshot), 1):
+            if ticket.id == until:
+                return
+            # Until somebody takes or keeps something, what is refused to one is refused to all
+            # who want the same.
+            decision = refused.get(ticket.requirements) or place(
+                ticket.requirements, self.world, kept=self.kept
+            )
+            turn = Turn(ticket, number, decision, _over_limit(ticket, self._snapshot))
+            if self._reserve(turn):
+                refused.clear()
+            elif isinstance(decision, Refusal):
+                refused[ticket.requirements] = decision
+            yield turn
+
+    def _reserve(self, turn: Turn) -> bool:
+        """Leave to those behind what a turn does not need; False if that is all there was."""
+        ticket, decision = turn.ticket, turn.decision
+        if turn.over_limit:
+            return False  # what he may not have yet is not kept from others
         if isinstance(decision, Refusal):
-            if not decision.never:
-                words = f"is kept for {ticket.owner}, who waits"
-                kept.update((uuid, words) for uuid in _kept_for(ticket, world, kept))
+            if decision.never or not ticket.keeps:
+                return False
+            uuids = _kept_for(ticket, self.world, self.kept)
+            self.kept.update(dict.fromkeys(uuids, f"is kept for {ticket.owner}, who waits"))
         elif ticket.requirements.memory is None:
-            words = f"is offered to {ticket.owner}, who has waited"
-            kept.update((device.uuid, words) for device in decision.devices)
+            uuids = [device.uuid for device in decision.devices]
+            self.kept.update(dict.fromkeys(uuids, f"is offered to {ticket.owner}, who has waited"))
         else:
             lease = _as_lease(ticket, tuple(device.uuid for device in decision.devices))
-            world = replace(world, leases=(*world.leases, lease))
-    return tuple(turns), world, kept
+            self.world = replace(self.world, leases=(*self.world.leases, lease))
+        return True
 
 
 def _over_limit(ticket: Ticket, snapshot: Snapshot) -> bool:

@@ -20,7 +20,9 @@ class Ticket:
     """One who waits. environment: the id of what it will be once it has its devices.
 
     Times are nanoseconds of CLOCK_BOOTTIME; `seen_ns` is when its holder last looked. most: how
-    many devices its owner may hold at once, by the policy of the host; None without limit.
+    many devices its owner may hold at once, by the policy of the host; None without limit. keeps:
+    whether it keeps devices from those behind while it cannot have enough; one who waits on many
+    hosts at once does that on one of them.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Ticket:
     host: str = ""
     command: str = ""
     most: Optional[int] = None
+    keeps: bool = True
 
     @property
     def key(self) -> EnvironmentKey:

@@ -115,6 +115,7 @@ class Host(Protocol):
         tell: Callable[[Standing], None] = ...,
         stop: threading.Event | None = None,
         time: float | None = None,
+        keeps: bool = True,
     ) -> Hold: ...
 
     def close(self) -> None: ...

@@ -197,6 +197,7 @@ class SSHHost:
         tell: Callable[[Standing], None] = lambda standing: None,
         stop: threading.Event | None = None,
         time: float | None = None,
+        keeps: bool = True,
     ) -> RemoteHold:
         """Take devices as `acquire` does, and wait in line there for them if need be.
 
@@ -210,6 +211,7 @@ class SSHHost:
         arguments = self.request(requirements, name, time) | {
             "command": printable(command),
             "patience_ms": int(min(patience, _MOST_PATIENCE) * 1000),
+            "keeps": keeps,
         }
         call = Call("hold", new_token(), arguments)
         waiting = self._start(call)

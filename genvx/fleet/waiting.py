@@ -3,6 +3,10 @@ left.
 
 Each host keeps its own line, and the ticket there lives as long as our connection. Nothing is
 asked over the network meanwhile: hosts tell us.
+
+On one host, where we are nearest to our turn, our ticket keeps what becomes free until it is
+enough. On the others it does not: if it did, one large request would have all hosts stand idle
+(scripts/simulate).
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from genvx.core.placement import possible
+from genvx.core.queue import nearest
 from genvx.errors import GenvxError, NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.fleet.fleet import NO_HOST, Fleet, Hold, Host, Outcomes
 
@@ -64,6 +69,7 @@ def wait_for_room(
             for host, snapshot in outcomes.succeeded.items()
             if possible(requirements, snapshot) >= requirements.gpus
         ]
+        keeper = nearest(requirements, {host.name: outcomes.succeeded[host.name] for host in lines})
         if not lines:
             raise
         reasons = dict(refusal.reasons)
@@ -71,7 +77,7 @@ def wait_for_room(
     for host in lines:
         threading.Thread(
             target=race.run,
-            args=(host, requirements, name, command, patience, tell, time),
+            args=(host, requirements, name, command, patience, tell, time, host.name == keeper),
             name=f"genvx waits on {host.name}",
             daemon=True,
         ).start()
@@ -97,6 +103,7 @@ class _Race:
         patience: float,
         tell: Callable[[str, Standing], None],
         time: float | None,
+        keeps: bool,
     ) -> None:
         def news(standing: Standing) -> None:
             if not self._stop.is_set():
@@ -112,6 +119,7 @@ class _Race:
                 tell=news,
                 stop=self._stop,
                 time=time,
+                keeps=keeps,
             )
         except GenvxError as error:
             end = error

@@ -310,11 +310,13 @@ class LocalHost:
         tell: Optional[Callable[[Standing], None]] = None,
         stop: Optional[Stop] = None,
         time: Optional[float] = None,
+        keeps: bool = True,
     ) -> LocalHold:
         """Take devices as `acquire` does, and wait in line for them if need be.
 
         patience: seconds to wait at most. tell: is told about once a second how it stands. stop:
-        such as a threading.Event; ends the waiting when it is set.
+        such as a threading.Event; ends the waiting when it is set. keeps: whether those behind get
+        nothing of what we could use, while it is too little for us.
 
         Raises:
             WaitedTooLong: they were not to be had in time. Unsatisfiable: they never are.
@@ -330,10 +332,17 @@ class LocalHost:
             tell=tell or (lambda standing: None),
             stop=stop,
             time=time,
+            keeps=keeps,
         )
 
     def ticket(
-        self, requirements: Requirements, environment: str, *, name: str, command: str
+        self,
+        requirements: Requirements,
+        environment: str,
+        *,
+        name: str,
+        command: str,
+        keeps: bool = True,
     ) -> Ticket:
         """A place in the line of this machine, from this moment on; not taken yet."""
         from genvx.core.ticket import Ticket
@@ -354,6 +363,7 @@ class LocalHost:
             host=lease.host,
             command=lease.command,
             most=None if rules is None else rules.limit.gpus,
+            keeps=keeps,
         )
 
     def join(self, environment: str, *, command: str = "") -> LocalHold:

@@ -47,6 +47,7 @@ def wait(
     tell: Callable[[Standing], None] = lambda standing: None,
     stop: Optional[Stop] = None,
     time: Optional[float] = None,
+    keeps: bool = True,
 ) -> LocalHold:
     """Take devices as `LocalHost.acquire` does, and wait in line for them if need be.
 
@@ -66,7 +67,7 @@ def wait(
     end = monotonic() + patience
     environment = os.urandom(4).hex()
     looker = _Looker(host)
-    ticket = host.ticket(requirements, environment, name=name, command=command)
+    ticket = host.ticket(requirements, environment, name=name, command=command, keeps=keeps)
     held = host.store.queue(ticket)
     hold: Optional[LocalHold] = None
     attended = monotonic()

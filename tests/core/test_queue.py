@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from genvx.core.device import Device, Driver
 from genvx.core.lease import Lease, Owner, conflicts
 from genvx.core.placement import Placement, Refusal, place
-from genvx.core.queue import decide, line, turn_of
+from genvx.core.queue import decide, first_offer, line, nearest, turn_of
 from genvx.core.record import replace
 from genvx.core.request import Requirements
 from genvx.core.snapshot import Snapshot
@@ -95,6 +95,36 @@ def test_what_can_never_be_had_keeps_nothing():
     assert isinstance(decide(Requirements(4), found), Placement)
 
 
+def test_whoever_waits_elsewhere_too_keeps_nothing_but_his_turn():
+    """He gets what is enough before those behind, and leaves them what is not."""
+    elsewhere = replace(ticket(1, 3), keeps=False)
+    assert offers(host(*FOUR, leases=(lease(1, 0, 1),), tickets=(elsewhere, ticket(2, 1)))) == [
+        None,
+        [2],
+    ]
+    assert offers(host(*FOUR, leases=(lease(1, 0),), tickets=(elsewhere, ticket(2, 1)))) == [
+        [1, 2, 3],
+        None,
+    ]
+
+
+def test_whose_turn_it_is_is_the_first_who_may_take():
+    found = host(*FOUR, leases=(lease(1, 0, 1),), tickets=(ticket(1, 5), ticket(2, 1)))
+    turn = first_offer(found)
+    assert turn is not None
+    assert turn.ticket.id == ticket(2, 1).id
+    assert first_offer(host(*FOUR)) is None
+
+
+def test_whoever_waits_on_many_hosts_keeps_where_the_most_is_free():
+    seen = {
+        "one": host(*FOUR, leases=(lease(1, 0, 1, 2),)),
+        "two": host(*FOUR, leases=(lease(1, 0, 1),)),
+        "taken": host(*FOUR, leases=(lease(1, 0, 1),), tickets=(ticket(1, 4),)),
+    }
+    assert nearest(Requirements(4), seen) == "two"
+
+
 def test_whoever_does_not_attend_is_passed_over():
     found = host(*FOUR, tickets=(ticket(1, 4, seen=NOW - PATIENCE_NS), ticket(2, 4)))
     assert [turn.ticket.id for turn in line(found)] == [ticket(2, 4).id]
@@ -134,7 +164,10 @@ def hosts(draw):
             size = draw(st.sampled_from([None, memory // 4]))
             if size is not None or not found.holdings.get(decision.devices[0].uuid):
                 found = replace(found, leases=(*found.leases, replace(held, memory=size)))
-    tickets = tuple(ticket(n, draw(_wanted)) for n in range(1, 1 + draw(st.integers(0, 5))))
+    tickets = tuple(
+        replace(ticket(n, draw(_wanted)), keeps=draw(st.booleans()))
+        for n in range(1, 1 + draw(st.integers(0, 5)))
+    )
     return replace(found, tickets=tickets)
 
 
