@@ -1,0 +1,1 @@
+"""How long people wait, and how busy the machines are, under genvx's rules and under others'."""
