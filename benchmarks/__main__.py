@@ -21,6 +21,8 @@ PARTS = {
     "deaths": 100,
     "interrupt": 20,
     "scale": 1,
+    "placement": 15,
+    "waiting": 3,
 }
 
 

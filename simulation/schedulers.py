@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from genvx.core.lease import Owner
 from genvx.core.placement import Placement, place, rank
@@ -10,11 +11,10 @@ from genvx.core.queue import decide, first_offer, nearest
 from genvx.core.record import replace
 from genvx.core.request import Requirements
 from genvx.core.ticket import Ticket
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from simulation.world import Host, World
     from simulation.workload import Job
+    from simulation.world import Host, World
 
 _FEW = 16
 
@@ -37,10 +37,12 @@ class Genvx:
     def __init__(self, world: World) -> None:
         self._world = world
         self._waiting: dict[str, _Waiting] = {}
+        self._plain: dict[str, Ticket] = {}
+        self._requests: dict[int, Requirements] = {}
         self._keepers: dict[Host, int] = {}
 
     def arrived(self, job: Job) -> None:
-        requirements = Requirements(job.gpus)
+        requirements = self._requests.setdefault(job.gpus, Requirements(job.gpus))
         for count in range(job.gpus, self._world.devices + 1):
             hosts = self._world.with_free(count)
             if not self._waiting:
@@ -84,11 +86,14 @@ class Genvx:
         )
         keeping = replace(plain, keeps=True)
         self._waiting[plain.id] = _Waiting(job, plain, keeping, keeper)
+        self._plain[plain.id] = plain
         self._keepers[keeper] = self._keepers.get(keeper, 0) + 1
 
     def _line(self, host: Host, *, keeping_only: bool = False) -> tuple[Ticket, ...]:
         if keeping_only:
             return tuple(w.keeping for w in self._waiting.values() if w.keeper is host)
+        if not self._keepers.get(host):
+            return tuple(self._plain.values())
         return tuple(w.keeping if w.keeper is host else w.ticket for w in self._waiting.values())
 
     def ended(self, host: Host) -> None:
@@ -97,6 +102,7 @@ class Genvx:
             if turn is None:
                 return
             waiting = self._waiting.pop(turn.ticket.id)
+            del self._plain[turn.ticket.id]
             self._keepers[waiting.keeper] -= 1
             assert isinstance(turn.decision, Placement)
             self._world.start(waiting.job, host, turn.decision.devices)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import csv
+import math
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Sequence
+    from pathlib import Path
 
 # Of jobs of this many devices: their share, and the median of their durations in seconds.
 _SIZES = ((1, 0.55, 2400.0), (2, 0.18, 3600.0), (4, 0.15, 5400.0), (8, 0.12, 7200.0))
 _SPREAD = 1.4  # of the logarithm of durations: most are short, few take days
 _LONGEST = 4 * 86400.0
 _USERS = 200
+_SWING = 0.5
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,10 @@ def made_up(count: int, devices: int, load: float, seed: int) -> list[Job]:
     rate = count * devices * load / work
     jobs, now = [], 0.0
     for number, (gpus, duration) in enumerate(drawn):
-        now += chance.expovariate(rate)
+        # By day more come than by night.
+        now += chance.expovariate(rate * (1 + _SWING))
+        while chance.random() > (1 + _SWING * math.sin(now * math.tau / 86400)) / (1 + _SWING):
+            now += chance.expovariate(rate * (1 + _SWING))
         user = f"user{min(_USERS, int(chance.paretovariate(0.7)))}"
         limit = duration * chance.uniform(1.1, 5)
         jobs.append(Job(number, now, gpus, duration, user, limit))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field
-from typing import Protocol, TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from genvx.core.device import Device, DeviceUsage, Driver
 from genvx.core.lease import Lease, Owner
@@ -12,8 +12,9 @@ from genvx.core.record import replace
 from genvx.core.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from simulation.workload import Job
     from collections.abc import Iterator, Sequence
+
+    from simulation.workload import Job
 
 _OWNER = Owner(1000, "user")
 

@@ -72,7 +72,8 @@ def line(snapshot: Snapshot) -> tuple[Turn, ...]:
 
 def first_offer(snapshot: Snapshot) -> Optional[Turn]:
     """Whose turn it is: the first in the line who may take his devices now."""
-    return next((turn for turn in _Line(snapshot).turns() if turn.offered), None)
+    turns = _Line(snapshot).turns(only_offers=True)
+    return next((turn for turn in turns if turn.offered), None)
 
 
 def decide(
@@ -142,17 +143,21 @@ class _Line:
         self.world = snapshot
         self.kept: dict[str, str] = {}
 
-    def turns(self, until: Optional[str] = None) -> Iterator[Turn]:
-        """Each turn in order, up to that of one ticket."""
+    def turns(self, until: Optional[str] = None, *, only_offers: bool = False) -> Iterator[Turn]:
+        """Each turn in order, up to that of one ticket.
+
+        only_offers: those may be left out that are refused and keep nothing.
+        """
         refused: dict[Requirements, Refusal] = {}
         for number, ticket in enumerate(_order(self._snapshot), 1):
             if ticket.id == until:
                 return
             # Until somebody takes or keeps something, what is refused to one is refused to all
             # who want the same.
-            decision = refused.get(ticket.requirements) or place(
-                ticket.requirements, self.world, kept=self.kept
-            )
+            known = refused.get(ticket.requirements)
+            if known is not None and only_offers and not ticket.keeps:
+                continue
+            decision = known or place(ticket.requirements, self.world, kept=self.kept)
             turn = Turn(ticket, number, decision, _over_limit(ticket, self._snapshot))
             if self._reserve(turn):
                 refused.clear()

@@ -95,7 +95,15 @@ else:
         cls.__init__ = __init__
         cls.__setattr__ = cls.__delattr__ = __setattr__
         cls.__eq__ = __eq__
-        cls.__hash__ = lambda self: hash(_fields(self))
+
+        def __hash__(self):
+            # Of a value that is the key of many questions; its fields do not change.
+            known = self.__dict__.get("_hash")
+            if known is None:
+                known = self.__dict__["_hash"] = hash(_fields(self))
+            return known
+
+        cls.__hash__ = __hash__
         cls.__replace__ = replace  # of copy.replace
         if "__repr__" not in cls.__dict__:
             cls.__repr__ = __repr__

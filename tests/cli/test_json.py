@@ -31,7 +31,9 @@ def test_the_schema_is_a_schema_and_bites():
         )
 
 
-@pytest.mark.parametrize("verb", ["devices", "envs", "status", "doctor", "version"])
+@pytest.mark.parametrize(
+    "verb", ["devices", "envs", "status", "doctor", "version", "queue", "policy", "explain"]
+)
 def test_a_local_verb_prints_what_the_schema_says(state, verb):
     assert checked(run_genvx(verb, "--json"))["verb"] == verb
 
@@ -90,3 +92,25 @@ def test_the_sandbox_tells_where_it_is(short_tmp):
     assert up == status
     assert [host["running"] for host in status["hosts"]] == [True, True]
     assert run_genvx("sandbox", "down", "--dir", directory).returncode == 0
+
+
+def test_explain_and_queue_and_policy_with_something_in_them_too(state):
+    from genvx.core.request import Requirements
+    from genvx.local.host import LocalHost
+
+    host = LocalHost()
+    wanted = ["--gpus", "A100:40G..200G:2", "--gpu-memory", "1G"]
+    with host.acquire(Requirements(1), time=100):
+        (state / "policy.toml").write_text(
+            'administrators = ["ann"]\n[limits]\ntime = "1d"\n[limits.users.bob]\ngpus = 1\n'
+            "[devices]\nhidden = [7]\nshared = [0, 1]\n"
+        )
+        checked(run_genvx("explain", "--json", *wanted), 3)
+        checked(run_genvx("explain", "--json", "--gpus", "9"), 2)
+        checked(run_genvx("policy", "--json"))
+        ticket = host.ticket(Requirements.parse("A100:2"), "abcd1234", name="n", command="c")
+        held = host.store.queue(ticket)
+        (shown,) = checked(run_genvx("queue", "--json"))["hosts"]
+        held.withdraw()
+    assert [each["request"]["text"] for each in shown["tickets"]] == ["2 A100 GPUs"]
+    host.close()

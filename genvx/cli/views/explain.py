@@ -53,7 +53,7 @@ def _document(found: Explanation, snapshot: Snapshot) -> plain.Plain:
         "rank": found.rank,
         "refusal": None if found.refusal is None else str(found.refusal),
         "devices": [
-            plain.device(device, snapshot) | {"taken": why == TAKEN, "decision": why}
+            {"device": plain.device(device, snapshot), "taken": why == TAKEN, "decision": why}
             for device, why in found.devices
         ],
     }
