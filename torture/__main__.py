@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -67,6 +68,9 @@ def main() -> int:
         Outcome.most = 1
     if options.bite:
         return _bite(options.figure, write=options.write)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        # Started by nohup: what we start would be deaf to hang-ups, which F8 rests on.
+        signal.signal(signal.SIGHUP, lambda number, frame: None)
     ground.enter()
     if ground.inside():
         loopback_up()

@@ -63,7 +63,7 @@ FIGURES = (
         "hammer:replaced_lock", places=("tmpfs",),
     ),
     Figure(
-        "F3", "SIGKILL at every system call of acquire, release, join, reap, run, activate",
+        "F3", "SIGKILL at every system call of acquire, release, join, wait, run, activate",
         "0 violations", "inject:killed", (_STRACE,), _STORES,
     ),
     Figure(
@@ -75,7 +75,7 @@ FIGURES = (
         "100,000 files, 0 crashes", "fuzz:leases",
     ),
     Figure(
-        "F6", "fuzzed hostfiles, options, leases, calls, frames, ssh_config, known_hosts",
+        "F6", "fuzzed hostfiles, options, leases, tickets, policies, calls, frames, ssh and its files",
         "100,000 cases each, 0 crashes, 0 hangs, 0 control characters", "fuzz:inputs", (_SSHD,),
     ),
     Figure(
@@ -124,5 +124,9 @@ FIGURES = (
     Figure(
         "F18", "random lives of a host against a model",
         "held is seen, dead is not, never beyond capacity", "lives:lives",
+    ),
+    Figure(
+        "F19", "hammer on 4 hosts with waiters and gangs, SIGKILLs",
+        "0 double grants, 0 stranded tickets", "line:line", places=_STORES,
     ),
 )  # fmt: skip

@@ -130,7 +130,7 @@ def _hammer(
     next_kill = 0.3
     try:
         for passed in while_time(seconds):
-            for line in _lines(reads):
+            for line in lines(reads):
                 counts[line.partition(" ")[0]] += 1
                 if not line.startswith(("granted", "busy")):
                     outcome.violated(line)
@@ -158,7 +158,7 @@ def _hammer(
     return outcome
 
 
-def _lines(descriptor: int) -> Iterator[str]:
+def lines(descriptor: int) -> Iterator[str]:
     """What the rivals have told by now; each tells whole lines in one write."""
     if select.select([descriptor], [], [], 0.005)[0]:
         yield from os.read(descriptor, 1 << 16).decode().splitlines()
@@ -216,7 +216,7 @@ def _all_free(outcome: Outcome, variables: dict[str, str], users: tuple[int, ...
     left = [
         path
         for path in Path(variables["GENVX_STATE_DIR"]).rglob("*")
-        if path.name.endswith((".lease", ".tmp"))
+        if path.name.endswith((".lease", ".ticket", ".tmp"))
     ]
     outcome.check(not left, f"{len(left)} files are left, such as {left[:1]}")
 

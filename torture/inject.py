@@ -119,6 +119,12 @@ OPERATIONS = (
         lambda host, held: host.join(held.grant.environment),  # type: ignore[attr-defined]
     ),
     Operation("reap", lambda host: None, _reap),
+    # For more than there is left: it always ends without. What it imports is there before.
+    Operation(
+        "wait",
+        lambda host: host.wait(Requirements(1)).release(),
+        lambda host, _: host.wait(Requirements(4), name="victim", patience=0.01),
+    ),
     Operation(
         "run",
         lambda host: host.acquire(Requirements(1), name="victim"),
@@ -203,7 +209,7 @@ class Scene:
         """What the victim has left."""
         names = os.listdir(self.directory) if self.directory.exists() else []
         alive = "" if self.victim != os.geteuid() else self.bystander._held.lease.id
-        left = [name for name in names if name.endswith((".lease", ".tmp", ".refused"))]
+        left = [name for name in names if name.endswith((".lease", ".ticket", ".tmp", ".refused"))]
         return [name for name in left if not (alive and name.startswith(alive))]
 
 
@@ -392,7 +398,7 @@ def _judge(outcome: Outcome, operation: Operation, ending: Ending, where: str) -
             change == grows.get(operation.name, 0) or operation.execs,
             f"{where}: done, but {change:+} leases",
         )
-    elif operation.name in ("acquire", "first acquire", "join", "reap"):
+    elif operation.name in ("acquire", "first acquire", "join", "reap", "wait"):
         outcome.check(change == 0, f"{where}: refused, but {change:+} leases")
     return kind
 
@@ -404,6 +410,7 @@ def _examine(outcome: Outcome, scene: Scene, where: str) -> None:
     outcome.check(
         until(lambda: scene.names() == ["bystander"], 5), f"{where}: {scene.names()} live"
     )
+    outcome.check(not scene.host.snapshot().tickets, f"{where}: a ticket is left")
     outcome.check(not scene.host.snapshot().odd, f"{where}: odd {scene.host.snapshot().odd}")
     try:
         with (
@@ -464,7 +471,7 @@ def _add_timed(scene: Scene) -> None:
 def _each(change: Callable[[Path], object]) -> Callable[[Path], None]:
     def lose(root: Path) -> None:
         for path in root.rglob("*"):
-            if path.is_file() and path.name.endswith((".lease", ".tmp")):
+            if path.is_file() and path.name.endswith((".lease", ".ticket", ".tmp")):
                 change(path)
 
     return lose
@@ -490,9 +497,10 @@ def _boot(copy: Path, scene: Scene) -> str:
         processes.boot_id = lambda: "0b00715e-0000-4000-8000-000000000000"
         host = LocalHost(environ={**scene.variables, "GENVX_STATE_DIR": str(copy)})
         try:
-            living = host.snapshot().leases
-            if living:
-                os.write(writes, f"{[lease.name for lease in living]} live".encode())
+            found = host.snapshot()
+            if found.leases or found.tickets:
+                alive = [each.name for each in (*found.leases, *found.tickets)]
+                os.write(writes, f"{alive} live".encode())
             host.acquire(Requirements(4)).release()
         except Exception as error:
             os.write(writes, f"{type(error).__name__}: {error}".encode())
@@ -502,5 +510,6 @@ def _boot(copy: Path, scene: Scene) -> str:
     os.close(writes)
     line = os.read(reads, 4096).decode()
     os.close(reads)
-    left = [path.name for path in copy.rglob("*") if path.name.endswith((".lease", ".tmp"))]
+    ends = (".lease", ".ticket", ".tmp")
+    left = [path.name for path in copy.rglob("*") if path.name.endswith(ends)]
     return line or (f"left {left}" if left else "")

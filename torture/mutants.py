@@ -200,6 +200,17 @@ MUTANTS = (
     ),
     Mutant("F17", "the comparison of boots", "live", (_ANY_BOOT,)),
     Mutant("F18", "the question whether a lease is held", "AssertionError", (_ALWAYS_HELD,)),
+    Mutant("F19", "the lock and the verify step", "double", (_NO_VERIFY, _NO_LOCK)),
+    Mutant(
+        "F19", "the end of a ticket with its holder", "stranded",
+        (
+            (
+                "genvx/local/store.py",
+                "if not held and (name.endswith(TICKET) or ",
+                "if not held and (",
+            ),
+        ),
+    ),
     Mutant(
         "F18", "the sum of shares", "AssertionError",
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from genvx.core import codec, protocol
+from genvx.core import codec, policy, protocol
 from genvx.core.fields import Malformed, dumps
 from genvx.core.lease import Owner
 from genvx.core.request import Requirements
 from genvx.core.text import require_name
+from genvx.core.ticket import Ticket
 from genvx.core.units import parse_duration
 from genvx.errors import GenvxError
 from genvx.fleet import hostfile, hostkeys, sshconfig
@@ -52,6 +54,8 @@ def readers(place: Path) -> dict[str, Reader]:
         "hostfiles": Reader(_HOSTFILES, _feed_hostfile, _text),
         "options": Reader(_TYPED, _feed_typed, _text),
         "leases": Reader((_LEASE,), _feed_lease),
+        "tickets": Reader((_TICKET,), _feed_ticket),
+        "policies": Reader(_POLICIES, _feed_policy, _text),
         "calls": Reader(calls, _feed_call),
         "frames": Reader(frames, _feed_frame, lambda data: (data, []), _frames()),
         "ssh_config": Reader(_SSH_CONFIGS, _settled(place, with_ssh=False)),
@@ -128,12 +132,16 @@ _TYPED = (
     b"my env",
     b"2xA100-80GB,1xT4-16GB",
     b"0.5t",
+    b"A100,H100:80G..:2",
+    b"1g.10gb:2",
+    b"GPU-00ff,3:1",
 )
 
 
 def _feed_typed(text: str) -> None:
     for gpus, memory in ((text, None), (None, text), (text, text)):
-        _read(Requirements.parse, gpus, memory)
+        _one_line(str(_read(Requirements.parse, gpus, memory)))
+    _read(lambda: Requirements.parse(devices=[text]))
     _read(parse_duration, text)
     _read(require_name, text)
     _read(simulate, text, "seed")
@@ -158,6 +166,35 @@ def _feed_lease(data: bytes) -> None:
             assert text.isprintable()
 
 
+_WAITING = Ticket(
+    "00ff00ff00ff00ff", Owner(1000, "me"), "abcd1234", "é x",
+    Requirements.parse("A100,H100:80G..:2", "1G"), "b", 1, 1 << 62, 7, 9, "h", "python", 4,
+)  # fmt: skip
+_TICKET = codec.ticket_to_file(_WAITING)
+
+
+def _feed_ticket(data: bytes) -> None:
+    owner = Owner(1000, "me")
+    ticket = _read(lambda: codec.ticket_from_file(data, owner=owner, identifier="00ff00ff00ff00ff"))
+    if ticket is not None:
+        assert ticket.owner == owner
+        for text in (ticket.name, ticket.host, ticket.command, str(ticket.requirements)):
+            assert text.isprintable()
+
+
+_POLICIES = (
+    b'administrators = ["ann"]\n[limits]\ngpus = 4\nmemory = "320G"\ntime = "24h"\n',
+    b"[limits.groups.students]\ngpus = 1\n[limits.users.raz]\ngpus = 8\n",
+    b'[devices]\nhidden = [7, "GPU-1"]\nshared = [0, 1]\n',
+)
+
+
+def _feed_policy(text: str) -> None:
+    found = _read(policy.parse, text, tomllib.loads)
+    if found is not None:
+        _one_line(str(found.limit("raz", ["students"])))
+
+
 _TOKEN = "00ff00ff00ff00ff"
 _CALL = protocol.Call("run", _TOKEN, {"argv": ["x"], "name": "é"})
 
@@ -180,6 +217,7 @@ def _answers() -> list[Any]:
         {"pid": 1, "uid": 7, "user": "u", "command": "c", "memory": None, "compute": True}
     ]
     snapshot["driver"]["notes"] = ["a note"]
+    snapshot["tickets"] = [codec.ticket_to_plain(_WAITING)]
     snapshot["odd"] = ["7/x.lease: odd"]
     (environment,) = host.snapshot().environments
     return [
@@ -187,6 +225,9 @@ def _answers() -> list[Any]:
         snapshot,
         codec.environment_to_plain(environment),
         codec.grant_to_plain(held.grant),
+        codec.entitlement_to_plain(
+            policy.Entitlement("raz", policy.Policy(users={"raz": policy.Limit(1)}), policy.Limit())
+        ),
         [codec.finding_to_plain(finding) for finding in host.doctor()],
     ]
 
@@ -224,7 +265,12 @@ def _feed_frame(case: tuple[bytes, list[int]]) -> None:
     if reply is None:
         return
     value = _read(reply.result)
-    for decode in (codec.environment_from_plain, codec.grant_from_plain, codec.finding_from_plain):
+    for decode in (
+        codec.environment_from_plain,
+        codec.grant_from_plain,
+        codec.finding_from_plain,
+        codec.entitlement_from_plain,
+    ):
         _read(decode, value)
     snapshot = _read(codec.snapshot_from_plain, value)
     if snapshot is not None:
@@ -234,7 +280,7 @@ def _feed_frame(case: tuple[bytes, list[int]]) -> None:
 def _show(snapshot: Any) -> None:
     """Everything that the commands would print of a snapshot."""
     from genvx.cli.tables import Output
-    from genvx.cli.views import devices, envs, status
+    from genvx.cli.views import devices, envs, explain, queue, status
     from genvx.cli.where import Where
     from genvx.core.placement import place
     from genvx.fleet.fleet import Fleet
@@ -252,6 +298,9 @@ def _show(snapshot: Any) -> None:
         envs.show(where, fleet, Output())
         envs.show(Where(), fleet, Output())
         status.show(where, fleet, Output())
+        queue.show(where, fleet, Output())
+        queue.show(where, fleet, Output(json=True))
+        explain.show(where, fleet, Output(), Requirements.parse("A100:2"))
         print(place(Requirements(4), snapshot))
     _readable(printed.getvalue())
 

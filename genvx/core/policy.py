@@ -182,7 +182,8 @@ class _Reader:
     def fail(self, path: Sequence[str], message: str) -> InvalidInput:
         line = self._line(path)
         where = f"line {line}: " if line else ""
-        return InvalidInput(f"policy.toml: {where}{'.'.join(path)}: {message}")
+        shown = printable(".".join(path), 200)
+        return InvalidInput(f"policy.toml: {where}{shown}: {message}")
 
     def _line(self, path: Sequence[str]) -> int:
         """Where a key stands, as far as one can tell without a parser of one's own; 0 unknown."""

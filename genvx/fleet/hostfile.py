@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 IN_DIRECTORY = "hostfile"
 
 _MOST_HOSTS = 10_000
+_LONGEST_NAME = 1024
 _MOST_BYTES = 4 << 20
 
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?", re.ASCII)
@@ -306,6 +307,8 @@ def _port(line: _Line, text: str, column: int) -> int:
 
 def _expand(line: _Line, name: str, column: int) -> list[str]:
     """Make "gpu[03-05,9]" into gpu03, gpu04, gpu05, gpu9; leading zeros are kept."""
+    if len(name) > _LONGEST_NAME:
+        line.fail(column, f"a name has at most {_LONGEST_NAME} characters, ranges included")
     match = _RANGE.search(name)
     if match is None:
         return [name]
@@ -319,6 +322,8 @@ def _expand(line: _Line, name: str, column: int) -> list[str]:
             line.fail(column, f"not a range: {printable(match[0], 40)!r}")
         for number in range(int(first), int(last) + 1):
             made.append(str(number).zfill(len(first)))
+        if len(made) > _MOST_HOSTS:
+            line.fail(column, f"more than {_MOST_HOSTS} hosts")
     result: list[str] = []
     for number_text in made:
         result += _expand(line, name[: match.start()] + number_text + name[match.end() :], column)

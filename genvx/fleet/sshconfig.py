@@ -127,13 +127,13 @@ def _settings(spec: HostSpec, values: dict[str, list[str]]) -> Settings:
         user=spec.user or one("user") or getpass.getuser(),
         identities=tuple(
             path
-            for path in map(os.path.expanduser, identities)
+            for path in map(_expanded, identities)
             if os.path.isfile(path) or os.path.isfile(f"{path}.pub")
         ),
         identities_only=one("identitiesonly") == "yes",
         agent=_agent(values.get("identityagent", ["SSH_AUTH_SOCK"])[0]),
         known_hosts=tuple(
-            os.path.expanduser(path)
+            _expanded(path)
             for key in ("userknownhostsfile", "globalknownhostsfile")
             for path in (one(key) or "").split()
         ),
@@ -155,12 +155,17 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _expanded(path: str) -> str:
+    """With a home in place of ~; what can be no path stays, and is found nowhere."""
+    return path if "\0" in path else os.path.expanduser(path)
+
+
 def _agent(value: str) -> str:
     if value.lower() == "none":
         return ""
     if value == "SSH_AUTH_SOCK" or value.startswith("$"):
         return os.environ.get(value.lstrip("$").strip("{}"), "")
-    return os.path.expanduser(value)
+    return _expanded(value)
 
 
 def arguments(spec: HostSpec, config: str | None) -> list[str]:

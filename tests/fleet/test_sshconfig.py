@@ -129,3 +129,8 @@ def test_connections_can_be_made_in_many_threads_at_once():
     for thread in threads:
         thread.join()
     assert failed == []
+
+
+def test_a_path_with_a_nul_is_one_that_is_not_there(settings, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert settings("Host door\n  IdentityFile ~\0x/id\n").identities == ()
