@@ -75,7 +75,7 @@ FIGURES = (
         "100,000 files, 0 crashes", "fuzz:leases",
     ),
     Figure(
-        "F6", "fuzzed hostfiles, options, leases, tickets, policies, calls, frames, ssh and its files",
+        "F6", "fuzzed hostfiles, options, leases, tickets, policies, calls, frames, ssh's files",
         "100,000 cases each, 0 crashes, 0 hangs, 0 control characters", "fuzz:inputs", (_SSHD,),
     ),
     Figure(

@@ -171,7 +171,7 @@ def inputs(trial: Trial) -> Outcome:
 def guided(trial: Trial) -> Outcome:
     """F6: the same readers, by a fuzzer that follows which lines a case reaches."""
     outcome, runs = Outcome(), 0
-    seconds = trial.size(3, 100)
+    seconds = trial.size(3, 60)
     for kind in readers(trial.place):
         if kind == "ssh -G":
             continue  # it reads in another process, where there is nothing to follow

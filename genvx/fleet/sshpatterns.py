@@ -83,7 +83,7 @@ def patterns(config: str | None) -> Patterns | None:
 def _included(value: str) -> list[str]:
     # Relative names start in one of these; a file too many does no harm here.
     found = []
-    for name in value.replace('"', " ").split():
+    for name in value.replace('"', " ").replace("\0", " ").split():
         for base in (os.path.expanduser("~/.ssh"), "/etc/ssh"):
             found += glob.glob(os.path.join(base, os.path.expanduser(name)))
     return found
