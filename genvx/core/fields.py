@@ -28,13 +28,17 @@ class Malformed(ValueError):
 def loads(data: bytes) -> Any:
     """Parse JSON of unknown origin; raise Malformed for whatever is wrong with it."""
     try:
-        return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+        return _DECODER.decode(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise Malformed(f"not JSON: {printable(str(error), 80)}") from None
 
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a number")
+
+
+# Made once: json.loads makes another for every call that is not as usual.
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def dumps(plain: Any) -> bytes:

@@ -43,6 +43,9 @@ def neighbours(devices: Sequence[Device], count: int, company: Sequence[Device])
         return []
     if not any(device.topology for device in devices):
         return list(devices[:count])
+    if count == 1 and not company:
+        # Of one, what is nearest to itself is no question: the loneliest goes.
+        return [max(devices, key=lambda device: sum(distance(device, other) for other in devices))]
     sets: list[tuple[Device, ...]] = _sets(devices, count)
     best = min(sets, key=lambda some: _cost(some, devices, company))
     return list(best)

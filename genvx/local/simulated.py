@@ -5,6 +5,7 @@ Never on by itself: only $GENVX_SIMULATE asks for them.
 
 from __future__ import annotations
 
+import functools
 import re
 from binascii import crc32
 from typing import TYPE_CHECKING, Optional
@@ -26,6 +27,7 @@ _PART = re.compile(
 )
 
 
+@functools.lru_cache(maxsize=16)
 def simulate(specification: str, seed: str) -> Inventory:
     """Make the devices of a text such as "2xA100-80GB" or "1xA100-80GB,4xT4-16GB"; "0" makes none.
 

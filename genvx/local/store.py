@@ -256,14 +256,25 @@ class LeaseStore:
             if not name.endswith((LEASE, TICKET, ".tmp")):
                 continue
             try:
-                found = _read(UserDirectory(uid, directory, ""), name, Owner(uid, ""), boot)
+                dead = _is_dead(UserDirectory(uid, directory, ""), name, boot)
             except OSError:
                 continue  # not a file that can be opened: not proved dead
             except Malformed:
                 continue  # alive and odd, for its owner to see
-            if found is None:
+            if dead:
                 with contextlib.suppress(OSError):
                     os.unlink(name, dir_fd=directory)
+
+
+def _is_dead(user: UserDirectory, name: str, boot: str) -> bool:
+    """Whether a file of one's own lives no more; what is held is not read."""
+    descriptor = os.open(name, OPEN_FILE, dir_fd=user.descriptor)
+    try:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode) and locks.is_held(descriptor):
+            return False
+    finally:
+        os.close(descriptor)
+    return _read(user, name, Owner(user.uid, ""), boot) is None
 
 
 def _read(user: UserDirectory, name: str, owner: Owner, boot: str) -> Union[Lease, Ticket, None]:
