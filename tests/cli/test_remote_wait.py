@@ -156,3 +156,27 @@ def test_hosts_can_be_chosen_by_name_and_tag(make_sandbox):
     assert hosts("--exclude-host", "gpu-server-1") == ["gpu-server-2"]
     assert hosts("--tag", "h100") == "genvx: none of the 2 hosts is left with h100"
     assert hosts("--host", "nobody") == "genvx: no host 'nobody' among the hosts"
+
+
+def test_the_policy_of_each_host_is_shown_and_kept(make_sandbox):
+    sandbox = make_sandbox("2", "2")
+    assert run_genvx("remote", "devices").returncode == 0
+    path = Path(sandbox.directory) / "gpu-server-1" / "state" / "policy.toml"
+    path.write_text("[limits]\ngpus = x\n")
+    answer = run_genvx("remote", "policy", "--csv", "--no-header")
+    assert answer.returncode == 4
+    assert "gpu-server-1: state:" in answer.stderr
+    assert "policy.toml: Invalid value (at line 2" in answer.stderr
+    assert [line.split(",")[0] for line in answer.stdout.splitlines()] == ["gpu-server-2"] * 2
+    taken = run_genvx("remote", "run", "-g", "2", "--", "printenv", "GENVX_DEVICES")
+    assert (taken.stdout, taken.returncode) == ("0,1\n", 0)
+
+
+def test_time_ends_a_command_over_there(fleet):
+    answer = run_genvx("remote", "run", "-g", "1", "--time", "1s", "--", "sleep", "60")
+    assert answer.returncode == 128 + signal.SIGTERM
+    assert answer.stderr.splitlines() == [
+        "genvx: this environment ends in 1 s",
+        "genvx: the time of this environment is over",
+    ]
+    assert tickets(fleet) == [0, 0]
