@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,9 @@ class WaitingLine:
             return
         self._shown = line
         if self._terminal:
-            sys.stderr.write(f"\r\x1b[K{line}")
+            # One line, whatever its terminal's width: what wraps cannot be taken back.
+            width = shutil.get_terminal_size().columns
+            sys.stderr.write(f"\r\x1b[K{line[: width - 1]}")
             sys.stderr.flush()
         else:
             say(line)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from genvx.core.policy import Entitlement
     from genvx.core.queue import Standing
     from genvx.core.snapshot import Snapshot
+    from genvx.fleet.gang import Gang
 
     Unlock = Callable[[Mapping[str, Locked]], Mapping[str, GenvxError]]
 
@@ -321,6 +322,28 @@ class Fleet:
         return self.first_with_room(
             requirements, lambda host: host.acquire(requirements, name=name, time=time)
         )
+
+    def gang(
+        self,
+        nodes: int,
+        gpus: int | str = 0,
+        *,
+        memory: int | None = None,
+        name: str = "",
+        wait: float | None = None,
+        time: float | None = None,
+    ) -> Gang:
+        """Take the same devices on each of `nodes` hosts, or none at all; see `activate` for the
+        rest.
+
+        Raises:
+            NoCapacity: too few hosts have the room. WaitedTooLong: not in time. Unsatisfiable: too
+            few hosts ever have it.
+        """
+        from genvx.fleet.gang import take
+
+        requirements = requirements_of(gpus, memory)
+        return take(self, requirements, nodes, name=name, patience=wait, time=time)
 
     def first_with_room(
         self,

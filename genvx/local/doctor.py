@@ -42,6 +42,7 @@ def examine(environ: Mapping[str, str], survey: Callable[[], Inventory]) -> tupl
         findings.append(Finding("state", ERROR, str(error)))
         return tuple(findings)
     try:
+        findings += _policy(state)
         findings += _state(state)
         if inventory is not None:
             findings += _devices(inventory, state)
@@ -104,6 +105,19 @@ def _state(state: StateDirectory) -> Iterator[Finding]:
             f"{state.lock_path} is not a file that everybody may write",
             "acquires are slower but right; its owner or root should delete it",
         )
+
+
+def _policy(state: StateDirectory) -> Iterator[Finding]:
+    if not os.path.lexists(f"{state.root}/policy.toml"):
+        return
+    from genvx.local.rules import Rules
+
+    try:
+        limit = Rules(state.root, state.uid).limit
+    except StateError as error:
+        yield Finding("policy", ERROR, str(error), "nothing is granted until it is mended")
+    else:
+        yield Finding("policy", OK, f"{state.root}/policy.toml; for you: {limit}")
 
 
 def _devices(inventory: Inventory, state: StateDirectory) -> Iterator[Finding]:

@@ -90,7 +90,7 @@ def test_activate_takes_the_host_that_leaves_whole_hosts_free():
 
 def test_a_lost_race_goes_on_to_the_next_host():
     class Raced(FakeHost):
-        def acquire(self, requirements, *, name="", command=""):
+        def acquire(self, requirements, *, name="", command="", time=None):
             raise NoCapacity("taken meanwhile")
 
     second = FakeHost("second", 4)
@@ -111,7 +111,7 @@ def test_no_room_says_why_host_by_host_in_the_fleets_order():
 
 def test_a_host_that_fails_between_question_and_act_is_passed_over():
     class Dying(FakeHost):
-        def acquire(self, requirements, *, name="", command=""):
+        def acquire(self, requirements, *, name="", command="", time=None):
             raise GONE
 
     good = FakeHost("good", 2)

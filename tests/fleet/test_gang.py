@@ -28,6 +28,13 @@ def test_the_same_is_taken_on_each_host_and_given_back_together():
     assert held(*hosts) == [0, 0, 0]
 
 
+def test_a_program_takes_a_gang_too():
+    hosts = [FakeHost("a"), FakeHost("b")]
+    with Fleet(hosts).gang(2, "A100:1") as found:
+        assert [len(hold.grant.devices) for _, hold in found.members] == [1, 1]
+    assert held(*hosts) == [0, 0]
+
+
 def test_where_one_is_busy_nothing_is_taken():
     a, b = FakeHost("a"), FakeHost("b")
     b.acquire(Requirements(1))
@@ -45,7 +52,7 @@ def test_more_hosts_than_there_ever_are_are_refused_as_such():
 class Cut(FakeHost):
     """Fails once it is to give something."""
 
-    def acquire(self, requirements, *, name="", command=""):
+    def acquire(self, requirements, *, name="", command="", time=None):
         raise HostUnreachable("cut")
 
 

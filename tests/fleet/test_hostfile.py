@@ -128,6 +128,21 @@ def test_names_after_dash_h_are_read_like_lines():
             parse_names(wrong)
 
 
+@pytest.mark.parametrize(
+    "name", ["[1-3]" * 12 + "[" * 60_000, "a[" + "1-9999," * 2000 + "1]", "[1]" * 5000]
+)
+def test_a_name_that_would_take_for_ever_is_refused(name):
+    with pytest.raises(InvalidHostfile, match="at most 1024 characters"):
+        parse(name)
+
+
+def test_more_hosts_than_anybody_has_are_refused():
+    with pytest.raises(InvalidHostfile, match="more than 10000 hosts"):
+        parse("[1-3]" * 12)
+    with pytest.raises(InvalidHostfile, match="more than 10000 hosts"):
+        parse("a[1-6000,1-6000]")
+
+
 def test_the_first_hostfile_that_exists_is_found(tmp_path):
     (tmp_path / "second").touch()
     places = [str(tmp_path / "first"), str(tmp_path / "second")]

@@ -123,6 +123,13 @@ def test_a_bad_policy_is_an_error_for_all_that_take_devices(host, policy, text, 
     assert len(answer.stderr.splitlines()) == 1
 
 
+def test_doctor_tells_of_the_policy(host, policy):
+    policy("[limits]\ngpus = 1\n")
+    assert next(f.result for f in host.doctor() if f.check == "policy").endswith("for you: 1 GPU")
+    policy("gpus = 1\n")
+    assert [f.severity.value for f in host.doctor() if f.check == "policy"] == ["error"]
+
+
 def test_a_policy_that_others_could_have_written_is_an_error(host, policy):
     policy("").chmod(0o666)
     with pytest.raises(StateError, match="can be written by others"):
