@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,10 +27,12 @@ class ReadAhead:
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._buffer = b""
+        self._reading = threading.Lock()
 
     def recv(self, size: int) -> bytes:
-        data = self._buffer or self._socket.recv(_AHEAD)
-        self._buffer = data[size:]
+        with self._reading:
+            data = self._buffer or self._socket.recv(_AHEAD)
+            self._buffer = data[size:]
         return data[:size]
 
     def settimeout(self, seconds: float | None) -> None:
@@ -37,7 +40,10 @@ class ReadAhead:
 
     def close(self) -> None:
         shut(self._socket)
-        self._socket.close()
+        # Not before the reader has left: its descriptor would be the next connection's, and it
+        # would sleep on that.
+        with self._reading:
+            self._socket.close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
@@ -106,6 +112,7 @@ class Proxy:
         shut(self._socket)
 
     def close(self) -> None:
+        self.wake()
         self._socket.close()
         self._process.kill()
         self._process.wait()
