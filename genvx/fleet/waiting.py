@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 from genvx.core.placement import possible
 from genvx.core.queue import nearest
-from genvx.errors import GenvxError, NoCapacity, Unsatisfiable, WaitedTooLong
+from genvx.errors import GenvxError, HostError, NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.fleet.fleet import NO_HOST, Fleet, Hold, Host, Outcomes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from genvx.core.queue import Standing
     from genvx.core.request import Requirements
@@ -64,87 +64,102 @@ def wait_for_room(
     except Unsatisfiable:
         raise
     except NoCapacity as refusal:
-        lines = [
-            fleet.host(host)
+        seen_there = {
+            host: snapshot
             for host, snapshot in outcomes.succeeded.items()
             if possible(requirements, snapshot) >= requirements.gpus
-        ]
-        keeper = nearest(requirements, {host.name: outcomes.succeeded[host.name] for host in lines})
-        if not lines:
+        }
+        if not seen_there:
             raise
         reasons = dict(refusal.reasons)
-    race = _Race(len(lines))
-    for host in lines:
-        threading.Thread(
-            target=race.run,
-            args=(host, requirements, name, command, patience, tell, time, host.name == keeper),
-            name=f"genvx waits on {host.name}",
-            daemon=True,
-        ).start()
-    return race.winner(fleet, reasons)
+
+    def ask(host: Host, stop: threading.Event, keeps: bool) -> Hold:
+        def news(standing: Standing) -> None:
+            if not stop.is_set():
+                tell(host.name, standing)
+
+        return host.wait(
+            requirements,
+            name=name,
+            command=command,
+            patience=patience,
+            tell=news,
+            stop=stop,
+            time=time,
+            keeps=keeps,
+        )
+
+    race = _Race(ask)
+    keeper = nearest(requirements, seen_there)
+    for host in seen_there:
+        race.enter(fleet.host(host), keeps=host == keeper)
+    over = False
+    for found, end in race.ends():
+        if not isinstance(end, GenvxError):
+            return found, end
+        over = over or isinstance(end, WaitedTooLong)
+        reasons[found.name] = str(end)
+        seen_there.pop(found.name, None)
+        if found.name == keeper and isinstance(end, HostError):
+            # Somebody else must keep what becomes free, or small requests could starve us.
+            keeper = nearest(requirements, seen_there)
+            if keeper is not None:
+                race.enter(fleet.host(keeper), keeps=True)
+    ordered = {host.name: reasons[host.name] for host in fleet.hosts if host.name in reasons}
+    raise (WaitedTooLong if over else NoCapacity)(NO_HOST, ordered)
 
 
 class _Race:
-    """Hosts that are waited for at once; one wins, and whatever comes later is given back."""
+    """Hosts that are waited for at once; one wins, and whatever comes later is given back.
 
-    def __init__(self, running: int) -> None:
-        self._running = running
+    ask: waits on a host, until the event is set.
+    """
+
+    def __init__(self, ask: Callable[[Host, threading.Event, bool], Hold]) -> None:
+        self._ask = ask
+        self._running = 0
         self._stop = threading.Event()
-        self._won = False
         self._lock = threading.Lock()
         self._ends: queue.SimpleQueue[tuple[Host, Hold | GenvxError]] = queue.SimpleQueue()
 
-    def run(
-        self,
-        host: Host,
-        requirements: Requirements,
-        name: str,
-        command: str,
-        patience: float,
-        tell: Callable[[str, Standing], None],
-        time: float | None,
-        keeps: bool,
-    ) -> None:
-        def news(standing: Standing) -> None:
-            if not self._stop.is_set():
-                tell(host.name, standing)
+    def enter(self, host: Host, *, keeps: bool) -> None:
+        self._running += 1
+        threading.Thread(
+            target=self._run, args=(host, keeps), name=f"genvx waits on {host.name}", daemon=True
+        ).start()
 
+    def _run(self, host: Host, keeps: bool) -> None:
         end: Hold | GenvxError
         try:
-            end = host.wait(
-                requirements,
-                name=name,
-                command=command,
-                patience=patience,
-                tell=news,
-                stop=self._stop,
-                time=time,
-                keeps=keeps,
-            )
+            end = self._ask(host, self._stop, keeps)
         except GenvxError as error:
             end = error
         except Exception as error:  # a fault of genvx on one host must not end the others' waiting
             end = GenvxError(f"a fault of genvx: {type(error).__name__}: {error}")
         if not isinstance(end, GenvxError):
             with self._lock:
-                late, self._won = self._won or self._stop.is_set(), True
-            self._stop.set()
+                late = self._stop.is_set()
+                self._stop.set()
             if late:
                 end.release()
                 return
         self._ends.put((host, end))
 
-    def winner(self, fleet: Fleet, reasons: dict[str, str]) -> tuple[Host, Hold]:
-        """Wait for the first, or until all have given up."""
-        over = False
+    def ends(self) -> Iterator[tuple[Host, Hold | GenvxError]]:
+        """What becomes of each, as it comes, up to the first that wins."""
+        won = False
         try:
-            for _ in range(self._running):
+            while self._running:
                 host, end = self._ends.get()
-                if not isinstance(end, GenvxError):
-                    return host, end
-                over = over or isinstance(end, WaitedTooLong)
-                reasons[host.name] = str(end)
+                self._running -= 1
+                won = not isinstance(end, GenvxError)
+                yield host, end
+                if won:
+                    return
         finally:
-            self._stop.set()
-        ordered = {host.name: reasons[host.name] for host in fleet.hosts if host.name in reasons}
-        raise (WaitedTooLong if over else NoCapacity)(NO_HOST, ordered)
+            with self._lock:
+                self._stop.set()
+            while not won and not self._ends.empty():
+                _, end = self._ends.get()
+                if not isinstance(end, GenvxError):
+                    end.release()

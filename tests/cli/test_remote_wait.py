@@ -68,14 +68,13 @@ def test_the_command_holds_its_devices_and_nothing_else_does(fleet, busy):
     host = fleet.host("gpu-server-1")
     until(
         lambda: (
-            [len(e.pids) for e in host.snapshot().environments if e.command == "sleep 60"] == [1]
-            and len(host.snapshot().leases) == 1
+            [lease.command for lease in host.snapshot().leases] == ["sleep 60"]
+            and not host.snapshot().tickets
         ),
         "the command alone holds it",
     )
-    process.send_signal(signal.SIGTERM)
+    process.kill()
     process.communicate()
-    assert process.returncode == 128 + signal.SIGTERM
     until(lambda: not host.snapshot().leases, "all is free")
 
 
@@ -180,3 +179,17 @@ def test_time_ends_a_command_over_there(fleet):
         "genvx: the time of this environment is over",
     ]
     assert tickets(fleet) == [0, 0]
+
+
+def test_a_request_by_model_and_size_is_understood_over_there(fleet):
+    def run(*wanted):
+        answer = run_genvx("remote", "run", *wanted, "--", "printenv", "GENVX_DEVICES")
+        return answer.returncode, answer.stdout or answer.stderr
+
+    assert run("-g", "h100,a100:40G..:1", "--min-memory", "80G") == (0, "0\n")
+    assert run("--device", "0", "--spread") == (0, "0\n")
+    assert run("-g", "H100:2") == (
+        2,
+        "genvx: 2 H100 GPUs wanted on one host, but none has any\n",
+    )
+    assert run("--device", "7")[0] == 2

@@ -97,6 +97,42 @@ def test_a_host_that_fails_while_we_wait_does_not_end_it():
     hold.release()
 
 
+def keepers(*hosts):
+    return [[ticket.keeps for ticket in host.snapshot().tickets] for host in hosts]
+
+
+def test_one_host_keeps_what_becomes_free_and_the_others_do_not():
+    (a, of_a), (b, _) = full("a"), full("b")
+    seen = []
+
+    def tell(name, standing):
+        if waiting(a, b) == [1, 1]:
+            seen.append(keepers(a, b))
+            of_a.release()
+
+    _, hold = wait_for_room(Fleet([a, b]), Requirements(1), tell=tell)
+    hold.release()
+    assert seen[0] in ([[True], [False]], [[False], [True]])
+
+
+def test_where_the_host_that_keeps_fails_another_does_so():
+    (a, _), (b, of_b) = full("a"), full("b")
+    lost = HostUnreachable("gone")
+
+    def tell(name, standing):
+        if waiting_on(a) and keepers(a) == [[True]]:
+            a.error = lost
+        elif a.error is lost and True in keepers(b)[0]:
+            of_b.release()
+
+    def waiting_on(host):
+        return host.error is None and host.snapshot().tickets
+
+    host, hold = wait_for_room(Fleet([a, b]), Requirements(1), tell=tell)
+    hold.release()
+    assert host is b
+
+
 def test_a_program_can_wait_too():
     (a, of_a), (b, _) = full("a"), full("b")
     threading.Thread(
