@@ -132,6 +132,12 @@ class FakeHost:
         grant = Grant(lease.environment, name, self.owner, decision.devices, requirements.memory)
         return FakeHold(self, grant)
 
+    def reserve(
+        self, requirements: Requirements, time: float, *, name: str = "", command: str = ""
+    ) -> Grant:
+        """Take devices; they stay taken until they are released."""
+        return self.acquire(requirements, name=name, command=command, time=time).grant
+
     def wait(
         self,
         requirements: Requirements,

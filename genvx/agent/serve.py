@@ -89,6 +89,7 @@ class _Server:
             "refusal": self._refusal,
             "signal": self._signal,
             "hold": self._hold,
+            "reserve": self._reserve,
             "run": self._run,
             "shell": self._shell,
             "port": self._port,
@@ -200,6 +201,15 @@ class _Server:
                 return 0  # what is offered and not taken goes to the next
             # Whoever joins has the same end; a hold that nothing runs under just lets go.
             client.wait(hold.grant.seconds)
+        return 0
+
+    def _reserve(self, fields: Fields) -> int:
+        """Take devices for a time, whoever lives or dies."""
+        if not fields.has("seconds"):
+            raise InvalidInput("what nobody holds needs a time at which it ends")
+        hold = self._acquire(fields, fields.text("command", COMMAND_LIMIT))
+        hold.leave_to_time()
+        self._reply(codec.grant_to_plain(hold.grant))
         return 0
 
     def _wait(self, fields: Fields, command: str, client: Client) -> LocalHold:

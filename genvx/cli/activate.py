@@ -14,7 +14,7 @@ from genvx.cli.request import Request
 from genvx.cli.streams import stream
 from genvx.cli.waiting import WaitingLine
 from genvx.cli.where import Where, here
-from genvx.errors import InvalidInput
+from genvx.errors import InvalidInput, UnknownEnvironment
 from genvx.fleet.fleet import Host
 from genvx.fleet.remote import RemoteCommand
 
@@ -56,7 +56,9 @@ def locally(where: Where, request: Request, command: list[str] | None, *, prompt
         find_command(command, os.environ)
     host = LocalHost()
     shown = " ".join(command) if command else os.path.basename(shells.user_shell(os.environ))
-    if request.wait is None:
+    if request.environment is not None:
+        hold = host.join(request.environment, command=shown)
+    elif request.wait is None:
         hold = host.acquire(
             request.requirements, name=request.name, command=shown, time=request.time
         )
@@ -91,6 +93,8 @@ def _remotely(where: Where, request: Request, command: list[str] | None, *, prom
 
     with where.fleet(request.selection) as fleet:
         seen = where.look(fleet)
+        if request.environment is not None:
+            return shell(_home(fleet, request, seen), {"environment": request.environment})
         if request.wait is not None:
             host, hold = _in_line(fleet, request, seen, " ".join(command or ["shell"]))
             with hold:
@@ -98,6 +102,19 @@ def _remotely(where: Where, request: Request, command: list[str] | None, *, prom
         return fleet.first_with_room(
             request.requirements, lambda host: shell(host, _wanted(host, request)), seen
         )
+
+
+def _home(fleet: Fleet, request: Request, seen: Outcomes[Snapshot]) -> Host:
+    """The host on which the environment is that we are to join.
+
+    Raises:
+        UnknownEnvironment: none has it, of those that answered.
+    """
+    for name, snapshot in seen.succeeded.items():
+        if any(each.id == request.environment for each in snapshot.environments):
+            return fleet.host(name)
+    failed = f"; {len(seen.failed)} hosts did not answer" if seen.failed else ""
+    raise UnknownEnvironment(f"no active environment {request.environment!r} on the hosts{failed}")
 
 
 def _wanted(host: Host, request: Request) -> dict[str, Any]:
@@ -142,7 +159,10 @@ def run_remotely(where: Where, request: Request, command: list[str] | None) -> i
 
     with where.fleet(request.selection) as fleet:
         seen = where.look(fleet)
-        if request.wait is not None:
+        if request.environment is not None:
+            home = _home(fleet, request, seen)
+            host, started = start(home, {"environment": request.environment})
+        elif request.wait is not None:
             found, hold = _in_line(fleet, request, seen, " ".join(command or ["shell"]))
             with hold:
                 # The command joins what we hold, and then holds it alone.

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from genvx.cli.acquire import acquire
 from genvx.cli.activate import activate
 from genvx.cli.admin import admin
 from genvx.cli.completion import completion
@@ -108,7 +109,8 @@ for _verb, _settings in (
     (envs, _HELP),
     (requesting(activate), _WITH_COMMAND | _HELP),
     (requesting(run), _WITH_COMMAND | _HELP),
-    (requesting(explain, "name", "wait", "time"), _HELP),
+    (requesting(explain, "name", "wait", "time", "id"), _HELP),
+    (requesting(acquire, "wait", "time", "id"), _HELP),
     (status, _HELP),
     (release, _HELP),
     (queue, _HELP),

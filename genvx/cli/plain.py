@@ -11,7 +11,7 @@ from typing import Any
 
 from genvx.cli.where import kind_of
 from genvx.core.device import Device
-from genvx.core.grant import Finding
+from genvx.core.grant import Finding, Grant
 from genvx.core.lease import Environment, Owner, holders
 from genvx.core.queue import Turn
 from genvx.core.request import Requirements
@@ -148,6 +148,16 @@ def turn(item: Turn, snapshot: Snapshot) -> Plain:
         "waiting_seconds": round(snapshot.age_seconds(item.ticket.since_ns), 3),
         "pid": item.ticket.pid,
         "command": item.ticket.command,
+    }
+
+
+def grant(item: Grant) -> Plain:
+    return {
+        "id": item.environment,
+        "name": item.name,
+        "devices": [device.uuid for device in item.devices],
+        "memory_bytes": item.memory,
+        "seconds_left": item.seconds,
     }
 
 

@@ -15,7 +15,7 @@ import typer
 
 from genvx.cli import options
 from genvx.core.request import Requirements, Strategy
-from genvx.core.text import require_name
+from genvx.core.text import is_identifier, printable, require_name
 from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput
 from genvx.fleet.hostfile import Selection
@@ -51,6 +51,9 @@ Time = Annotated[
     str | None,
     typer.Option("--time", metavar="TIME", help="End it after this time (2h), with a warning."),
 ]
+Id = Annotated[
+    str | None, typer.Option("--id", metavar="ENV", help="Join this environment of yours.")
+]
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Request:
     """What a verb was asked for.
 
     wait: seconds to wait in line at most, infinity for ever, None not at all. time: seconds after
-    which it is ended.
+    which it is ended. environment: the id of one that is to be joined, instead of all that.
     """
 
     requirements: Requirements
@@ -66,6 +69,7 @@ class Request:
     selection: Selection = field(default_factory=Selection)
     wait: float | None = None
     time: float | None = None
+    environment: str | None = None
 
 
 def _request(
@@ -81,7 +85,13 @@ def _request(
     tag: Tag = None,
     wait: Wait = None,
     time: Time = None,
+    id: Id = None,
 ) -> Request:
+    if id is not None:
+        if any((gpus, gpu_memory, name, min_memory, device, spread, pack, wait, time)):
+            raise InvalidInput("--id joins an environment as it is; it goes with no request")
+        if not is_identifier(id):
+            raise InvalidInput(f"not the id of an environment: {printable(id, 40)!r}")
     if spread and pack:
         raise InvalidInput("give either --spread or --pack, not both")
     strategy = Strategy.SPREAD if spread else Strategy.PACK if pack else Strategy.FIT
@@ -94,6 +104,7 @@ def _request(
         Selection(_several(host), _several(exclude_host), _several(tag)),
         None if wait is None else float("inf") if wait == FOR_EVER else parse_duration(wait),
         None if time is None else parse_duration(time),
+        id,
     )
 
 

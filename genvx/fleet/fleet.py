@@ -119,6 +119,10 @@ class Host(Protocol):
         keeps: bool = True,
     ) -> Hold: ...
 
+    def reserve(
+        self, requirements: Requirements, time: float, *, name: str = "", command: str = ""
+    ) -> Grant: ...
+
     def close(self) -> None: ...
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     import paramiko
 
-    from genvx.core.grant import Finding
+    from genvx.core.grant import Finding, Grant
     from genvx.core.lease import Environment
     from genvx.core.policy import Entitlement
     from genvx.core.queue import Standing
@@ -186,6 +186,13 @@ class SSHHost:
         """
         arguments = self.request(requirements, name, time) | {"command": printable(command)}
         return RemoteHold(self, self._granted(Call("hold", new_token(), arguments)))
+
+    def reserve(
+        self, requirements: Requirements, time: float, *, name: str = "", command: str = ""
+    ) -> Grant:
+        """Take devices there for so many seconds, whoever lives or dies."""
+        arguments = self.request(requirements, name, time) | {"command": printable(command)}
+        return self._ask("reserve", arguments, codec.grant_from_plain)
 
     def wait(
         self,

@@ -48,6 +48,14 @@ class HeldFile:
             why = error
         self._let_go(unpublish=False, why=why)
 
+    def abandon(self) -> None:
+        """Let go, and leave the file where it is: for what lives by its time."""
+        descriptor, directory = self.descriptor, self._directory
+        if descriptor >= 0:
+            self.descriptor = self._directory = -1
+            os.close(descriptor)
+            os.close(directory)
+
     def leave(self) -> None:
         """Let go; unpublish unless another process, such as a background job, has the
         descriptor.

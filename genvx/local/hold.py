@@ -129,6 +129,13 @@ class LocalHold:
         if self.grant.seconds is not None:
             timekeeper.keep(self.descriptor, self.grant.seconds)
 
+    def leave_to_time(self) -> None:
+        """Let go of devices that are held for a time: they stay held until it is over, or until
+        somebody releases the environment.
+        """
+        assert self.grant.seconds is not None, "what has no end would be free at once"
+        self._held.abandon()
+
     def release(self) -> None:
         """Give the devices back. Twice is once."""
         self._held.withdraw()

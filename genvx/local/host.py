@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Callable, Optional
 
-    from genvx.core.grant import Finding
+    from genvx.core.grant import Finding, Grant
     from genvx.core.policy import Entitlement
     from genvx.core.queue import Standing
     from genvx.core.request import Requirements
@@ -334,6 +334,18 @@ class LocalHost:
             time=time,
             keeps=keeps,
         )
+
+    def reserve(
+        self, requirements: Requirements, time: float, *, name: str = "", command: str = ""
+    ) -> Grant:
+        """Take devices for so many seconds, whoever lives or dies; `join` and `release` go by the
+        grant's environment.
+
+        Raises: as `acquire`.
+        """
+        hold = self.acquire(requirements, name=name, command=command, time=time)
+        hold.leave_to_time()
+        return hold.grant
 
     def ticket(
         self,

@@ -112,5 +112,6 @@ def test_explain_and_queue_and_policy_with_something_in_them_too(state):
         held = host.store.queue(ticket)
         (shown,) = checked(run_genvx("queue", "--json"))["hosts"]
         held.withdraw()
+    checked(run_genvx("acquire", "--json", "-g", "1", "--for", "1h", "--name", "kept"))
     assert [each["request"]["text"] for each in shown["tickets"]] == ["2 A100 GPUs"]
     host.close()
