@@ -129,8 +129,8 @@ MUTANTS = (
         (
             (
                 "genvx/agent/serve.py",
-                "return hold.supervise(argv, stdout=self._out, watch_client=True)",
-                "return hold.supervise(argv, stdout=self._out, watch_client=False)",
+                "stdout=self._out, watch_client=True, variables",
+                "stdout=self._out, watch_client=False, variables",
             ),
         ),
     ),
