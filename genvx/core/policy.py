@@ -151,7 +151,7 @@ def parse(text: str, load: Callable[[str], Mapping[str, Any]]) -> Policy:
     """
     try:
         document = load(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"policy.toml: {printable(str(error), 200)}") from None
     reader = _Reader(text)
     top = reader.table(document, (), ("administrators", "limits", "devices"))

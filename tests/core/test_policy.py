@@ -87,6 +87,7 @@ def test_ones_own_limit_comes_before_that_of_groups_and_of_everybody(user, group
         ("administrators = 'ann'", "line 1: administrators: must be a list"),
         ("[devices]\nhidden = ['$(x)']", "line 2: devices.hidden: not a device: '$(x)'"),
         ("[devices]\nhidden = [true]", "line 2: devices.hidden: not a device: 'True'"),
+        ("x = " + "[" * 5000, "maximum recursion depth exceeded"),
         ("limits.gpus = 'x'", "line 1: limits.gpus: must be a whole number"),
     ],
 )
