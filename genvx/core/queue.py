@@ -90,8 +90,7 @@ def decide(
     """
     found = _Line(snapshot)
     if requirements.gpus:
-        for turn in found.turns(until=ticket):
-            del turn
+        found.walk(until=ticket)
     return place(
         requirements, found.world, environment=environment, shuffle=shuffle, kept=found.kept
     )
@@ -104,8 +103,7 @@ def left_over(snapshot: Snapshot) -> tuple[Snapshot, Mapping[str, str]]:
     if not snapshot.tickets:
         return snapshot, {}
     found = _Line(snapshot)
-    for turn in found.turns():
-        del turn
+    found.walk()
     return found.world, found.kept
 
 
@@ -142,6 +140,11 @@ class _Line:
         self._snapshot = snapshot
         self.world = snapshot
         self.kept: dict[str, str] = {}
+
+    def walk(self, until: Optional[str] = None) -> None:
+        """Go to the end, or up to one ticket, for what is left then."""
+        for _ in self.turns(until, only_offers=True):
+            pass
 
     def turns(self, until: Optional[str] = None, *, only_offers: bool = False) -> Iterator[Turn]:
         """Each turn in order, up to that of one ticket.
