@@ -25,7 +25,9 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--hosts", type=int, default=1_000)
     parser.add_argument("--devices", type=int, default=8, help="of each host")
-    parser.add_argument("--load", type=float, default=0.93, help="of all devices, if none waited")
+    parser.add_argument(
+        "--load", type=float, default=0.9, help="of all devices, on average, if none waited"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", action="store_true", help="also put the table into the docs")
     options = parser.parse_args()

@@ -50,16 +50,15 @@ class Genvx:
                 hosts = [host for host in hosts if host.name in ranked[:1]]
             else:
                 hosts = list(self._world.all_with_free(count))
-            alike = False  # of hosts on which nobody keeps anything one is like the other
             for host in hosts:
-                keeps = bool(self._keepers.get(host))
-                if alike and not keeps:
-                    continue
+                if self._keepers.get(host):
+                    continue  # what is free there is kept: it is too little for whoever keeps it
                 decision = decide(requirements, replace(host.snapshot, tickets=self._line(host)))
                 if isinstance(decision, Placement):
                     self._world.start(job, host, decision.devices)
                     return
-                alike = alike or not keeps
+                if self._waiting:
+                    break  # of hosts on which nobody keeps anything one is like the other
         self._wait(job, requirements)
 
     def _wait(self, job: Job, requirements: Requirements) -> None:
