@@ -49,7 +49,8 @@ def main() -> int:
     print(f"\n{len(jobs):,} jobs on {options.hosts:,} hosts of {options.devices} devices\n")
     print(table.text())
     if options.write:
-        command = "scripts/simulate" + (f" --seed {options.seed}" if options.seed != 1 else "")
+        given = [word for word in sys.argv[1:] if word != "--write"]
+        command = " ".join(["scripts/simulate", *given])
         report.write(PAGE, "simulation", command, table)
     return 0
 

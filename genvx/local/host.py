@@ -24,7 +24,7 @@ from genvx.errors import InvalidInput, NoCapacity, UnknownEnvironment, Unsatisfi
 from genvx.local import processes
 from genvx.local.inventory import Inventory
 from genvx.local.paths import state_root
-from genvx.local.state import StateDirectory
+from genvx.local.state import StateDirectory, state_error
 from genvx.local.store import LeaseStore
 
 if TYPE_CHECKING:
@@ -94,8 +94,13 @@ class LocalHost:
             StateError: it cannot be read, or has a mistake.
         """
         root = state_root(self.environ)
-        if not os.path.lexists(f"{root}/policy.toml"):
+        try:
+            os.lstat(f"{root}/policy.toml")
+        except (FileNotFoundError, NotADirectoryError):
             return None  # as on most machines, and then the rest need not be imported
+        except OSError as error:
+            # Not known to be none: there may be limits.
+            raise state_error(error, f"look for {root}/policy.toml") from None
         from genvx.local.rules import Rules
 
         return Rules(root, self.state.uid)
