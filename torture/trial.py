@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -59,6 +60,8 @@ class Outcome:
     def violated(self, what: str) -> None:
         if not self.enough:
             self.violations.append(" ".join(what.split())[:500])
+            # At once, too: a long run that is ended must not take what it saw along.
+            print(f"    violated: {self.violations[-1]}", file=sys.stderr, flush=True)
 
     def check(self, fine: object, what: str) -> None:
         if not fine:
