@@ -107,6 +107,7 @@ def ticket_to_file(ticket: Ticket) -> bytes:
             "command": ticket.command,
             "most": ticket.most,
             "keeps": ticket.keeps,
+            "most_memory": ticket.most_memory,
         }
     )
     return data[:-1] + _SEEN_KEY + b"%-*d}" % (_SEEN, ticket.seen_ns)
@@ -144,6 +145,7 @@ def ticket_from_file(data: bytes, *, owner: Owner, identifier: str) -> Ticket:
         command=fields.exact_text("command", COMMAND_LIMIT),
         most=fields.optional_integer("most", 0, 1 << 31),
         keeps=fields.flag("keeps"),
+        most_memory=fields.optional_integer("most_memory"),
     )
 
 
@@ -214,6 +216,7 @@ def ticket_to_plain(ticket: Ticket) -> Plain:
         "command": ticket.command,
         "most": ticket.most,
         "keeps": ticket.keeps,
+        "most_memory": ticket.most_memory,
     }
 
 
@@ -234,6 +237,7 @@ def ticket_from_plain(plain: Any) -> Ticket:
         command=fields.text("command", COMMAND_LIMIT),
         most=fields.optional_integer("most"),
         keeps=fields.flag("keeps"),
+        most_memory=fields.optional_integer("most_memory"),
     )
 
 

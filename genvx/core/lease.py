@@ -148,11 +148,6 @@ def conflicts(mine: Lease, living: Iterable[Lease], memory: Mapping[str, Optiona
     )
 
 
-def held_by(leases: Iterable[Lease], uid: int) -> int:
-    """How many devices a user holds or has a share of, in all environments."""
-    return len({uuid for lease in leases if lease.owner.uid == uid for uuid in lease.devices})
-
-
 def holdings(leases: Iterable[Lease]) -> dict[str, dict[EnvironmentKey, Optional[int]]]:
     """`holders` of every device that is held, at once."""
     found: dict[str, dict[EnvironmentKey, Optional[int]]] = {}

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Optional, Union
 
 from genvx.core.device import Health
-from genvx.core.lease import EnvironmentKey, Lease, held_by
+from genvx.core.lease import EnvironmentKey, Lease
 from genvx.core.placement import Placement, Refusal, left, place
 from genvx.core.record import dataclass, replace
 
@@ -38,12 +38,15 @@ class Standing:
 
 @dataclass(frozen=True)
 class Turn:
-    """How it stands for one ticket. place: 1 is first in the line."""
+    """How it stands for one ticket. place: 1 is first in the line.
+
+    over_limit: what its owner may not do more than, if that is why he waits.
+    """
 
     ticket: Ticket
     place: int
     decision: Union[Placement, Refusal]
-    over_limit: bool = False
+    over_limit: str = ""
 
     @property
     def offered(self) -> bool:
@@ -58,7 +61,7 @@ class Turn:
     def reason(self) -> str:
         """Why it waits, in a few words."""
         if self.over_limit:
-            return f"holds {self.ticket.most} at most by policy"
+            return f"may {self.over_limit}, by policy"
         if isinstance(self.decision, Placement):
             return "its turn"
         wanted = self.decision.requirements.gpus
@@ -161,7 +164,7 @@ class _Line:
             if known is not None and only_offers and not ticket.keeps:
                 continue
             decision = known or place(ticket.requirements, self.world, kept=self.kept)
-            turn = Turn(ticket, number, decision, _over_limit(ticket, self._snapshot))
+            turn = Turn(ticket, number, decision, _over_limit(ticket, decision, self._snapshot))
             if self._reserve(turn):
                 refused.clear()
             elif isinstance(decision, Refusal):
@@ -187,10 +190,22 @@ class _Line:
         return True
 
 
-def _over_limit(ticket: Ticket, snapshot: Snapshot) -> bool:
-    if ticket.most is None:
-        return False
-    return held_by(snapshot.leases, ticket.owner.uid) + ticket.requirements.gpus > ticket.most
+def _over_limit(ticket: Ticket, decision: Union[Placement, Refusal], snapshot: Snapshot) -> str:
+    """What its owner would hold too much of, by the rule that decides when he acquires."""
+    if ticket.most is None and ticket.most_memory is None:
+        return ""
+    from genvx.core.policy import Limit, excess
+
+    if isinstance(decision, Placement):
+        devices = decision.devices
+    else:
+        fitting = [d for d in snapshot.devices if ticket.requirements.mismatch(d) is None]
+        fitting.sort(key=lambda device: device.memory or 0)
+        devices = tuple(fitting[: ticket.requirements.gpus])
+    lease = _as_lease(ticket, tuple(device.uuid for device in devices))
+    memory = {device.uuid: device.memory for device in snapshot.devices}
+    limit = Limit(ticket.most, ticket.most_memory)
+    return excess(limit, ticket.owner.uid, [*snapshot.leases, lease], memory) or ""
 
 
 def _kept_for(ticket: Ticket, world: Snapshot, kept: dict[str, str]) -> list[str]:

@@ -19,8 +19,9 @@ PATIENCE_NS = 30 * 10**9
 class Ticket:
     """One who waits. environment: the id of what it will be once it has its devices.
 
-    Times are nanoseconds of CLOCK_BOOTTIME; `seen_ns` is when its holder last looked. most: how
-    many devices its owner may hold at once, by the policy of the host; None without limit. keeps:
+    Times are nanoseconds of CLOCK_BOOTTIME; `seen_ns` is when its holder last looked. most,
+    most_memory: how many devices and bytes its owner may hold at once, by the policy of the host;
+    None without limit. keeps:
     whether it keeps devices from those behind while it cannot have enough; one who waits on many
     hosts at once does that on one of them.
     """
@@ -39,6 +40,7 @@ class Ticket:
     command: str = ""
     most: Optional[int] = None
     keeps: bool = True
+    most_memory: Optional[int] = None
 
     @property
     def key(self) -> EnvironmentKey:

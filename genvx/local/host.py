@@ -380,6 +380,7 @@ class LocalHost:
             host=lease.host,
             command=lease.command,
             most=None if rules is None else rules.limit.gpus,
+            most_memory=None if rules is None else rules.limit.memory,
             keeps=keeps,
         )
 

@@ -134,7 +134,15 @@ def test_whoever_may_hold_no_more_keeps_nothing_from_others():
     mine = replace(lease(1, 0), owner=Owner(1001, "u1"))
     found = host(*FOUR, leases=(mine,), tickets=(ticket(1, 1, most=1), ticket(2, 3)))
     assert offers(found) == [None, [1, 2, 3]]
-    assert line(found)[0].reason == "holds 1 at most by policy"
+    assert line(found)[0].reason == "may hold 1 GPU at once here, by policy"
+
+
+def test_whoever_may_hold_no_more_memory_keeps_nothing_either():
+    mine = replace(lease(1, 0), owner=Owner(1001, "u1"))
+    limited = replace(ticket(1, 1), most_memory=100 * GIB)
+    found = host(*FOUR, leases=(mine,), tickets=(limited, ticket(2, 3)))
+    assert offers(found) == [None, [1, 2, 3]]
+    assert line(found)[0].reason == "may hold 100 GiB of GPU memory at once here, by policy"
 
 
 def test_no_devices_are_had_whoever_waits():
