@@ -35,6 +35,14 @@ K = TypeVar("K")
 T = TypeVar("T")
 
 
+class _Lost(Exception):
+    """A host that failed while a gang was taken there; nothing of it is held."""
+
+    def __init__(self, host: str, error: HostError) -> None:
+        super().__init__(host)
+        self.host, self.error = host, error
+
+
 class Gang:
     """Devices held on several hosts, by rank: until `release`, the block's end, or our death."""
 
@@ -97,12 +105,12 @@ def take(
             if end is not None:
                 return _in_turn(fleet, requirements, order, held, name, command, end, tell, time)
             _release(list(held.values()))
+        except _Lost as lost:
+            failed[lost.host] = lost.error
         except WaitedTooLong:
             raise
         except NoCapacity:
             pass  # one that could have it once cannot any more: choose again
-        except HostError as error:
-            failed[getattr(error, "host", order[0])] = error
         sleep(chance.random() * _BACK_OFF * min(8, 1 + attempt))
     raise NoCapacity(
         f"{nodes} hosts with {requirements} each wanted, but others kept taking them; try again "
@@ -151,32 +159,29 @@ def _together(
     back.
 
     Raises:
-        HostError: one of them failed, and nothing is held.
+        _Lost: one of them failed, and nothing is held.
     """
 
     def acquire(host: str) -> Hold | GenvxError:
         try:
             return fleet.host(host).acquire(requirements, name=name, command=command, time=time)
-        except NoCapacity as refusal:
-            return refusal
-        except HostError as error:
-            error.host = host  # type: ignore[attr-defined]
+        except (NoCapacity, HostError) as error:
             return error
 
     ends = at_once(acquire, order, on_interrupt=_give_back)
     held: dict[str, Hold] = {}
     surplus: list[Hold] = []
-    broken = next((end for end in ends.values() if isinstance(end, HostError)), None)
+    lost = next((_Lost(h, end) for h, end in ends.items() if isinstance(end, HostError)), None)
     for host, end in ends.items():
         if isinstance(end, GenvxError):
             continue
-        if broken is None and len(held) == list(order).index(host):
+        if lost is None and len(held) == list(order).index(host):
             held[host] = end
         else:
             surplus.append(end)
     _release(surplus)
-    if broken is not None:
-        raise broken
+    if lost is not None:
+        raise lost
     return held
 
 
@@ -206,8 +211,7 @@ def _in_turn(
                     time=time,
                 )
             except HostError as error:
-                error.host = host  # type: ignore[attr-defined]
-                raise
+                raise _Lost(host, error) from None
             except WaitedTooLong as error:
                 raise WaitedTooLong(
                     f"{len(held)} of {len(order)} hosts had in time; {host}: {error}"
