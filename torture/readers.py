@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from genvx.core import codec, policy, protocol
+from genvx.core import codec, policy, protocol, statefiles
 from genvx.core.fields import Malformed, dumps
 from genvx.core.lease import Owner
 from genvx.core.request import Requirements
@@ -159,7 +159,9 @@ _LEASE = dumps(
 
 def _feed_lease(data: bytes) -> None:
     owner = Owner(1000, "me")
-    lease = _read(lambda: codec.lease_from_file(data, owner=owner, identifier="00ff00ff00ff00ff"))
+    lease = _read(
+        lambda: statefiles.lease_from_file(data, owner=owner, identifier="00ff00ff00ff00ff")
+    )
     if lease is not None:
         assert lease.owner == owner
         for text in (lease.name, lease.host, lease.command, lease.note, *lease.devices):
@@ -170,12 +172,14 @@ _WAITING = Ticket(
     "00ff00ff00ff00ff", Owner(1000, "me"), "abcd1234", "é x",
     Requirements.parse("A100,H100:80G..:2", "1G"), "b", 1, 1 << 62, 7, 9, "h", "python", 4,
 )  # fmt: skip
-_TICKET = codec.ticket_to_file(_WAITING)
+_TICKET = statefiles.ticket_to_file(_WAITING)
 
 
 def _feed_ticket(data: bytes) -> None:
     owner = Owner(1000, "me")
-    ticket = _read(lambda: codec.ticket_from_file(data, owner=owner, identifier="00ff00ff00ff00ff"))
+    ticket = _read(
+        lambda: statefiles.ticket_from_file(data, owner=owner, identifier="00ff00ff00ff00ff")
+    )
     if ticket is not None:
         assert ticket.owner == owner
         for text in (ticket.name, ticket.host, ticket.command, str(ticket.requirements)):

@@ -1,4 +1,4 @@
-"""Values to plain data and back, for lease files and the wire.
+"""Values to plain data and back, for the wire. (Files: core/statefiles.py.)
 
 Reads generously, writes strictly: unknown keys belong to a newer version and are passed over;
 impossible values do not pass.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
-from genvx.core.fields import MOST_DEVICES, Fields, Malformed, dumps, loads
+from genvx.core.fields import MOST_DEVICES, Fields, Malformed
 from genvx.core.grant import Finding, Grant, Severity
 from genvx.core.lease import Environment, Lease, Owner
 from genvx.core.request import MODEL_LIMIT, MOST_MODELS, Requirements, Strategy
@@ -22,131 +22,6 @@ if TYPE_CHECKING:
     from genvx.core.policy import Entitlement, Limit
 
 Plain = dict[str, Any]
-
-
-# Lease files
-
-
-def lease_to_file(lease: Lease) -> bytes:
-    """The content of the lease's own file.
-
-    The owner is the file's owner; the uid is there to be compared.
-    """
-    return dumps(
-        {
-            "v": 1,
-            "id": lease.id,
-            "uid": lease.owner.uid,
-            "env": lease.environment,
-            "name": lease.name,
-            "devices": list(lease.devices),
-            "memory": lease.memory,
-            "boot_id": lease.boot_id,
-            "since_boottime_ns": lease.since_ns,
-            "expires_boottime_ns": lease.expires_ns,
-            "pid": lease.pid,
-            "starttime": lease.starttime,
-            "host": lease.host,
-            "command": lease.command,
-            "note": lease.note,
-        }
-    )
-
-
-def lease_from_file(data: bytes, *, owner: Owner, identifier: str) -> Lease:
-    """Read a lease file that the kernel says is `owner`'s and whose name says `identifier`.
-
-    Raises:
-        Malformed: it is not a lease, or not the lease that its name and owner say.
-    """
-    fields = Fields(loads(data), "the lease")
-    fields.integer("v", 1, 1)
-    if fields.identifier("id") != identifier:
-        raise Malformed("the lease is not the one that the file's name says")
-    if fields.integer("uid") != owner.uid:
-        raise Malformed("the lease is not of the file's owner")
-    return Lease(
-        id=identifier,
-        owner=owner,
-        environment=fields.identifier("env"),
-        name=fields.exact_text("name", NAME_LIMIT),
-        devices=fields.device_ids("devices"),
-        memory=fields.optional_integer("memory", 1),
-        boot_id=fields.exact_text("boot_id", 64),
-        since_ns=fields.integer("since_boottime_ns"),
-        expires_ns=fields.optional_integer("expires_boottime_ns"),
-        pid=fields.integer("pid", 0, 1 << 31),
-        starttime=fields.integer("starttime"),
-        host=fields.exact_text("host", 256),
-        command=fields.exact_text("command", COMMAND_LIMIT),
-        note=fields.exact_text("note", COMMAND_LIMIT),
-    )
-
-
-# When its holder last looked stands at the end of a ticket's file, in this many characters, so that
-# it can be written over in place.
-_SEEN = 20
-_SEEN_KEY = b',"seen_boottime_ns":'
-
-
-def ticket_to_file(ticket: Ticket) -> bytes:
-    """The content of the ticket's own file, which is like a lease's."""
-    data = dumps(
-        {
-            "v": 1,
-            "id": ticket.id,
-            "uid": ticket.owner.uid,
-            "env": ticket.environment,
-            "name": ticket.name,
-            "requirements": requirements_to_plain(ticket.requirements),
-            "boot_id": ticket.boot_id,
-            "since_boottime_ns": ticket.since_ns,
-            "pid": ticket.pid,
-            "starttime": ticket.starttime,
-            "host": ticket.host,
-            "command": ticket.command,
-            "most": ticket.most,
-            "keeps": ticket.keeps,
-            "most_memory": ticket.most_memory,
-        }
-    )
-    return data[:-1] + _SEEN_KEY + b"%-*d}" % (_SEEN, ticket.seen_ns)
-
-
-def seen_in_ticket(data: bytes, now_ns: int) -> tuple[bytes, int]:
-    """What to write where into a ticket's file when its holder has looked again."""
-    return b"%-*d" % (_SEEN, now_ns), len(data) - 1 - _SEEN
-
-
-def ticket_from_file(data: bytes, *, owner: Owner, identifier: str) -> Ticket:
-    """Read a ticket's file that the kernel says is `owner`'s and whose name says `identifier`.
-
-    Raises:
-        Malformed: it is not a ticket, or not the one that its name and owner say.
-    """
-    fields = Fields(loads(data), "the ticket")
-    fields.integer("v", 1, 1)
-    if fields.identifier("id") != identifier:
-        raise Malformed("the ticket is not the one that the file's name says")
-    if fields.integer("uid") != owner.uid:
-        raise Malformed("the ticket is not of the file's owner")
-    return Ticket(
-        id=identifier,
-        owner=owner,
-        environment=fields.identifier("env"),
-        name=fields.exact_text("name", NAME_LIMIT),
-        requirements=requirements_from_plain(fields.raw("requirements")),
-        boot_id=fields.exact_text("boot_id", 64),
-        since_ns=fields.integer("since_boottime_ns"),
-        seen_ns=fields.integer("seen_boottime_ns"),
-        pid=fields.integer("pid", 0, 1 << 31),
-        starttime=fields.integer("starttime"),
-        host=fields.exact_text("host", 256),
-        command=fields.exact_text("command", COMMAND_LIMIT),
-        most=fields.optional_integer("most", 0, 1 << 31),
-        keeps=fields.flag("keeps"),
-        most_memory=fields.optional_integer("most_memory"),
-    )
 
 
 # The wire

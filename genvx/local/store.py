@@ -18,7 +18,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Optional, Union
 
-from genvx.core import codec
+from genvx.core import statefiles
 from genvx.core.fields import Malformed
 from genvx.core.lease import Lease, Owner
 from genvx.core.record import dataclass
@@ -70,12 +70,12 @@ class HeldTicket(HeldFile):
     def __init__(self, ticket: Ticket, descriptor: int, directory: int) -> None:
         super().__init__(ticket.id + TICKET, descriptor, directory)
         self.ticket = ticket
-        self._data = codec.ticket_to_file(ticket)
+        self._data = statefiles.ticket_to_file(ticket)
 
     def attend(self, now_ns: int) -> None:
         """Say that we are still looking."""
         with saying("keep the place in the line"):
-            os.pwrite(self.descriptor, *codec.seen_in_ticket(self._data, now_ns))
+            os.pwrite(self.descriptor, *statefiles.seen_in_ticket(self._data, now_ns))
 
 
 class LeaseStore:
@@ -174,11 +174,13 @@ class LeaseStore:
         Raises:
             StateError: the state cannot be written; nothing was published.
         """
-        return HeldLease(lease, *self._publish(lease.id, LEASE, codec.lease_to_file(lease)))
+        return HeldLease(lease, *self._publish(lease.id, LEASE, statefiles.lease_to_file(lease)))
 
     def queue(self, ticket: Ticket) -> HeldTicket:
         """Take a place in the line, as `publish` does."""
-        return HeldTicket(ticket, *self._publish(ticket.id, TICKET, codec.ticket_to_file(ticket)))
+        return HeldTicket(
+            ticket, *self._publish(ticket.id, TICKET, statefiles.ticket_to_file(ticket))
+        )
 
     def _publish(self, identifier: str, suffix: str, data: bytes) -> tuple[int, int]:
         """The descriptor of the file, and that of its directory."""
@@ -305,9 +307,9 @@ def _read(user: UserDirectory, name: str, owner: Owner, boot: str) -> Union[Leas
     if held and not (suffix in (LEASE, TICKET) and is_identifier(identifier)):
         raise Malformed("not the name of a lease")
     if suffix == TICKET:
-        return codec.ticket_from_file(data, owner=owner, identifier=identifier)
+        return statefiles.ticket_from_file(data, owner=owner, identifier=identifier)
     try:
-        lease = codec.lease_from_file(data, owner=owner, identifier=identifier)
+        lease = statefiles.lease_from_file(data, owner=owner, identifier=identifier)
     except Malformed:
         if held:
             raise

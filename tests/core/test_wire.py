@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvx.core import codec
+from genvx.core import codec, statefiles
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
 from genvx.core.fields import Malformed, dumps, loads
 from genvx.core.grant import Finding, Grant, Severity
@@ -91,12 +91,12 @@ def test_a_missing_or_mistyped_key_is_malformed_and_nothing_else(write, read, va
 
 
 def test_a_lease_file_is_read_only_under_its_own_name_and_owner():
-    data = codec.lease_to_file(LEASE)
-    assert codec.lease_from_file(data, owner=OWNER, identifier="00ff") == LEASE
+    data = statefiles.lease_to_file(LEASE)
+    assert statefiles.lease_from_file(data, owner=OWNER, identifier="00ff") == LEASE
     with pytest.raises(Malformed, match="name"):
-        codec.lease_from_file(data, owner=OWNER, identifier="00fe")
+        statefiles.lease_from_file(data, owner=OWNER, identifier="00fe")
     with pytest.raises(Malformed, match="owner"):
-        codec.lease_from_file(data, owner=Owner(1, "x"), identifier="00ff")
+        statefiles.lease_from_file(data, owner=Owner(1, "x"), identifier="00ff")
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,9 @@ def test_a_lease_file_is_read_only_under_its_own_name_and_owner():
     ],
 )
 def test_an_impossible_lease_file_does_not_pass(change):
-    plain = json.loads(codec.lease_to_file(LEASE)) | change
+    plain = json.loads(statefiles.lease_to_file(LEASE)) | change
     with pytest.raises(Malformed):
-        codec.lease_from_file(json.dumps(plain).encode(), owner=OWNER, identifier="00ff")
+        statefiles.lease_from_file(json.dumps(plain).encode(), owner=OWNER, identifier="00ff")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_json_of_unknown_origin_is_a_value_or_malformed(data):
 @given(st.binary(max_size=600))
 def test_no_bytes_in_a_lease_file_raise_anything_but_malformed(data):
     with pytest.raises(Malformed):
-        codec.lease_from_file(data, owner=OWNER, identifier="00ff")
+        statefiles.lease_from_file(data, owner=OWNER, identifier="00ff")
 
 
 def test_control_characters_from_a_host_are_escaped_when_read():
