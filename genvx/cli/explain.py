@@ -9,6 +9,7 @@ from genvx.cli.request import Request
 from genvx.cli.tables import Output
 from genvx.cli.views.explain import show
 from genvx.cli.where import here
+from genvx.errors import InvalidInput
 
 
 def explain(
@@ -26,6 +27,8 @@ def explain(
     Example: genvx remote explain --gpus A100:2
     """
     where = here(context)
+    if not request.requirements.gpus:
+        raise InvalidInput("nothing to explain; say what you want, as in: genvx explain --gpus 2")
     output = Output(json, csv, not no_header, not no_summary)
     with where.fleet(request.selection) as fleet:
         raise typer.Exit(show(where, fleet, output, request.requirements))

@@ -16,7 +16,13 @@ from genvx.errors import InvalidInput
 Nodes = Annotated[
     int,
     typer.Option(
-        "-N", "--nodes", min=1, max=4096, help="Remote: on so many hosts at once, as one job."
+        "-N",
+        "--nodes",
+        metavar="N",
+        min=1,
+        max=4096,
+        show_default=False,
+        help="Remote: on so many hosts at once, as one job.",
     ),
 ]
 MasterAddr = Annotated[

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Optional, Union
 from genvx.core.device import Device, Health
 from genvx.core.lease import EnvironmentKey, fits
 from genvx.core.record import dataclass
-from genvx.core.request import Strategy
+from genvx.core.request import UNNAMED, Strategy
 from genvx.core.topology import neighbours
 
 if TYPE_CHECKING:
@@ -51,15 +51,20 @@ class Refusal:
     def __str__(self) -> str:
         if self.driver_error is not None:
             return f"{self.requirements} wanted, 0 devices here: {self.driver_error}"
-        if self.never:
+        reasons = self.reasons
+        if self.requirements.devices:
+            reasons = tuple(pair for pair in reasons if pair[1] != UNNAMED)
+        if self.never and self.requirements.devices:
+            head = f"{self.requirements} wanted, but only {self.ever} of these can be had here"
+        elif self.never:
             head = f"{self.requirements} wanted, but this host has {self.ever} at most"
         else:
             head = f"{self.requirements} wanted, {self.fitting} of {self.total} available"
-        if not self.reasons:
+        if not reasons:
             return head
-        shown = [f"GPU {label} {reason}" for label, reason in self.reasons[:8]]
-        if len(self.reasons) > 8:
-            shown.append(f"and {len(self.reasons) - 8} more")
+        shown = [f"GPU {label} {reason}" for label, reason in reasons[:8]]
+        if len(reasons) > 8:
+            shown.append(f"and {len(reasons) - 8} more")
         return f"{head} ({'; '.join(shown)})"
 
 

@@ -29,11 +29,16 @@ if TYPE_CHECKING:
 
 MOST_DEVICES = 4096
 MOST_MODELS = 32
+# From here on a bare number is a model: no host has as many devices, and 3090 is a GPU.
+_MODEL_NUMBERS = 1000
 MODEL_LIMIT = 64
 
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*", re.ASCII)
 _LABEL = re.compile(r"\d{1,6}(?::\d{1,4})?", re.ASCII)
 _SIZES = re.compile(r"([0-9][0-9. ]*[KMGTkmgt]i?[Bb]?)?(\.\.)?([0-9][0-9. ]*[KMGTkmgt]i?[Bb]?)?")
+
+
+UNNAMED = "is not one that was named"
 
 
 class Strategy(str, Enum):
@@ -145,7 +150,7 @@ class Requirements:
         if self.among is not None and device.index not in self.among:
             return "is not offered by the hostfile"
         if self.devices and not {device.label, device.uuid} & set(self.devices):
-            return "is not one that was named"
+            return UNNAMED
         kind = (device.name, device.memory, device.instance is not None, device.shareable)
         if kind not in self._mismatches:
             self._mismatches[kind] = self._wrong_kind(device)
@@ -161,7 +166,7 @@ class Requirements:
         if self.models and not any(
             is_model(device.name, m, instance=instance) for m in self.models
         ):
-            return f"is a {printable(device.name, 60)}"
+            return f"is {printable(device.name, 60)}"
         if self.memory is not None and not device.shareable:
             return "is not to be shared, by policy"
         if not self.at_least and not self.at_most and not self.memory:
@@ -217,6 +222,8 @@ def _parse_gpus(
     parts = [part.strip() for part in text.split(":")]
     if re.fullmatch(r"[+-]?\d*(?:\.\d*)?", parts[-1], re.ASCII):
         count = parse_count(parts.pop(), "--gpus", MOST_DEVICES)
+        if count >= _MODEL_NUMBERS and not parts:
+            raise InvalidQuantity(f"{count} GPUs? a model whose name is a number is {count}:1")
     if parts and _sizes(parts[-1]):
         at_least, at_most = _sizes(parts.pop()) or (None, None)
     if parts:

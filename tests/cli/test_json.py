@@ -32,7 +32,7 @@ def test_the_schema_is_a_schema_and_bites():
 
 
 @pytest.mark.parametrize(
-    "verb", ["devices", "envs", "status", "doctor", "version", "queue", "policy", "explain"]
+    "verb", ["devices", "envs", "status", "doctor", "version", "queue", "policy"]
 )
 def test_a_local_verb_prints_what_the_schema_says(state, verb):
     assert checked(run_genvx(verb, "--json"))["verb"] == verb

@@ -34,7 +34,20 @@ def test_what_people_type_is_understood(typed, wanted):
 
 @pytest.mark.parametrize(
     "typed",
-    ["", "-1", "A100:", ":2", "A100::2", "x:y:2", "2:A100", "2.5", "A100:-1", "5000", "$(x)"],
+    [
+        "",
+        "-1",
+        "A100:",
+        ":2",
+        "A100::2",
+        "x:y:2",
+        "2:A100",
+        "2.5",
+        "3090",
+        "A100:-1",
+        "5000",
+        "$(x)",
+    ],
 )
 def test_what_is_no_request_is_refused(typed):
     with pytest.raises(InvalidQuantity):

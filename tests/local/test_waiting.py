@@ -261,3 +261,11 @@ def test_explain_says_what_would_be_taken_and_why_not_the_others(host):
         assert run_genvx("explain", "-g", "2").returncode == 3
         assert run_genvx("explain", "-g", "3").returncode == 2
         assert run_genvx("explain", "-g", "H100").returncode == 2
+        nothing = run_genvx("explain")
+        assert (nothing.returncode, nothing.stderr[:25]) == (2, "genvx: nothing to explain")
+
+
+def test_a_device_that_is_not_there_is_said_to_be_none(host):
+    with pytest.raises(Unsatisfiable) as caught:
+        host.acquire(Requirements.parse(devices=["0,9"]))
+    assert str(caught.value) == "GPUs 0, 9 wanted, but only 1 of these can be had here"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from genvx.cli import plain
 from genvx.cli.tables import Output
 from genvx.cli.where import Where
+from genvx.core.policy import Policy
 from genvx.core.units import format_duration, format_memory
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def _row(who: str, limit: Limit) -> list[str]:
 def _notes(entitlement: Entitlement) -> list[str]:
     policy = entitlement.policy
     notes = []
+    if policy == Policy():
+        notes.append("There is no policy.toml here: nothing is limited")
     if policy.administrators:
         notes.append(f"Administrators, without limits: {', '.join(policy.administrators)}")
     if policy.hidden:
