@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import stat
 import time
 from typing import TYPE_CHECKING, Optional
 
@@ -120,15 +121,22 @@ def _tell(terminal: Optional[str], line: str) -> None:
 
 
 def _holders(file: tuple[int, int]) -> Iterator[int]:
-    """The processes of ours that have the lease's file open."""
+    """The processes of our user that have the lease's file open for writing, as holders do.
+
+    Whoever only reads it is none: somebody who looks, or whom an enemy has made open it.
+    """
     for entry in os.listdir("/proc"):
         if not entry.isdigit() or int(entry) == os.getpid():
             continue
         with contextlib.suppress(OSError):
+            if os.stat(f"/proc/{entry}").st_uid != os.geteuid():
+                continue
             for number in os.listdir(f"/proc/{entry}/fd"):
                 with contextlib.suppress(OSError):
-                    status = os.stat(f"/proc/{entry}/fd/{number}")
-                    if (status.st_dev, status.st_ino) == file:
+                    path = f"/proc/{entry}/fd/{number}"
+                    status = os.stat(path)
+                    writes = os.lstat(path).st_mode & stat.S_IWUSR
+                    if writes and (status.st_dev, status.st_ino) == file:
                         yield int(entry)
                         break
 

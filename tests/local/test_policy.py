@@ -245,6 +245,19 @@ def test_a_shell_is_told_in_its_terminal_and_ended(host, monkeypatch):
     until(lambda: host.snapshot().leases == (), "all is free")
 
 
+def test_whoever_only_reads_the_lease_is_not_ended_with_it(host, state):
+    program = "import genvx, time\nwith genvx.activate(1, time=1):\n    time.sleep(60)\n"
+    process = subprocess.Popen([sys.executable, "-c", program])
+    lease = until(lambda: list(state.rglob("*.lease")), "it holds one")[0]
+    with lease.open("rb") as looking:
+        reader = subprocess.Popen(["sleep", "60"], stdin=looking)
+    assert process.wait() == -signal.SIGTERM
+    until(lambda: host.snapshot().leases == (), "all is free")
+    assert reader.poll() is None
+    reader.kill()
+    reader.wait()
+
+
 def test_whoever_joins_has_the_same_end(host):
     with host.acquire(Requirements(1), time=100) as first:
         with host.join(first.grant.environment) as second:
