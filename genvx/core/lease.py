@@ -56,6 +56,11 @@ class Lease:
     def key(self) -> EnvironmentKey:
         return (self.owner.uid, self.environment)
 
+    @property
+    def label(self) -> str:
+        """What people call its environment."""
+        return f"{self.name} ({self.environment})" if self.name else self.environment
+
 
 @dataclass(frozen=True)
 class Environment:

@@ -200,13 +200,11 @@ def _unwell(health: Health, reason: str) -> str:
 
 
 def _tenants(device: Device, snapshot: Snapshot) -> str:
-    keys = snapshot.holdings.get(device.uuid, {})
-    names = [
-        f"{env.owner} as {env.label}"
-        for env in snapshot.environments
-        if (env.owner.uid, env.id) in keys
-    ]
-    return " and ".join(names)
+    names: dict[EnvironmentKey, str] = {}
+    for lease in snapshot.leases:
+        if device.uuid in lease.devices and lease.key not in names:
+            names[lease.key] = f"{lease.owner} as {lease.label}"
+    return " and ".join(names.values())
 
 
 def left(device: Device, snapshot: Snapshot) -> float:
