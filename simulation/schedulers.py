@@ -13,14 +13,18 @@ from genvx.core.request import Requirements
 from genvx.core.ticket import Ticket
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from simulation.workload import Job
     from simulation.world import Host, World
 
-_FEW = 16
+_CHECKED = 200
 
 
 @dataclass
 class _Waiting:
+    """ticket: on all hosts but one; keeping: on the keeper."""
+
     job: Job
     ticket: Ticket
     keeping: Ticket
@@ -30,6 +34,10 @@ class _Waiting:
 class Genvx:
     """Whoever finds room takes the best; others wait in the line of each host, and keep what
     becomes free on one. No host knows more than its own line, and nobody says how long he takes.
+
+    core is asked about the tickets that can matter on a host: those that keep there, and of the
+    others the first of each size, for what is refused to him is refused to all who want the same.
+    Now and then it is asked about the whole line, and must say the same.
     """
 
     name = "genvx"
@@ -37,9 +45,10 @@ class Genvx:
     def __init__(self, world: World) -> None:
         self._world = world
         self._waiting: dict[str, _Waiting] = {}
-        self._plain: dict[str, Ticket] = {}
+        self._by_size: dict[int, dict[str, Ticket]] = {}
+        self._keeping: dict[Host, dict[str, Ticket]] = {}
         self._requests: dict[int, Requirements] = {}
-        self._keepers: dict[Host, int] = {}
+        self._asked = 0
 
     def arrived(self, job: Job) -> None:
         requirements = self._requests.setdefault(job.gpus, Requirements(job.gpus))
@@ -51,9 +60,12 @@ class Genvx:
             else:
                 hosts = list(self._world.all_with_free(count))
             for host in hosts:
-                if self._keepers.get(host):
+                if self._keeping.get(host):
                     continue  # what is free there is kept: it is too little for whoever keeps it
                 decision = decide(requirements, replace(host.snapshot, tickets=self._line(host)))
+                if self._now_and_then():
+                    whole = replace(host.snapshot, tickets=self._whole_line(host))
+                    assert decide(requirements, whole) == decision
                 if isinstance(decision, Placement):
                     self._world.start(job, host, decision.devices)
                     return
@@ -62,20 +74,7 @@ class Genvx:
         self._wait(job, requirements)
 
     def _wait(self, job: Job, requirements: Requirements) -> None:
-        # Where the most is free and the fewest keep is what `nearest` asks for: only such hosts can
-        # be its answer.
-        near = [
-            host
-            for count in range(self._world.devices, -1, -1)
-            for host in self._world.with_free(count, _FEW)
-        ][:_FEW]
-        near.sort(key=lambda host: self._keepers.get(host, 0))
-        seen = {
-            host.name: replace(host.snapshot, tickets=self._line(host, keeping_only=True))
-            for host in near
-        }
-        name = nearest(requirements, seen)
-        keeper = next(host for host in near if host.name == name)
+        keeper = self._nearest(requirements)
         number = job.number
         plain = Ticket(
             id=f"{number:016x}",
@@ -90,24 +89,66 @@ class Genvx:
         )
         keeping = replace(plain, keeps=True)
         self._waiting[plain.id] = _Waiting(job, plain, keeping, keeper)
-        self._plain[plain.id] = plain
-        self._keepers[keeper] = self._keepers.get(keeper, 0) + 1
+        self._by_size.setdefault(job.gpus, {})[plain.id] = plain
+        self._keeping.setdefault(keeper, {})[plain.id] = keeping
 
-    def _line(self, host: Host, *, keeping_only: bool = False) -> tuple[Ticket, ...]:
-        if keeping_only:
-            return tuple(w.keeping for w in self._waiting.values() if w.keeper is host)
-        if not self._keepers.get(host):
-            return tuple(self._plain.values())
+    def _nearest(self, requirements: Requirements) -> Host:
+        """core is asked about one host of each kind: where nobody keeps, by what is free; and
+        where the fewest keep. Where somebody keeps, nothing is free for others.
+        """
+        kinds: dict[int, Host] = {}
+        fewest: Host | None = None
+        for host in self._world.hosts:
+            if not self._keeping.get(host):
+                kinds.setdefault(host.free, host)
+            elif fewest is None or len(self._keeping[host]) < len(self._keeping[fewest]):
+                fewest = host
+        hosts = [*kinds.values(), *([fewest] if fewest else [])]
+        found = self._asked_nearest(requirements, hosts)
+        if self._now_and_then():
+            other = self._asked_nearest(requirements, self._world.hosts)
+            assert self._kind(other) == self._kind(found)
+        return found
+
+    def _asked_nearest(self, requirements: Requirements, hosts: Sequence[Host]) -> Host:
+        seen = {
+            host.name: replace(host.snapshot, tickets=tuple(self._keeping.get(host, {}).values()))
+            for host in hosts
+        }
+        name = nearest(requirements, seen)
+        return next(host for host in hosts if host.name == name)
+
+    def _kind(self, host: Host) -> tuple[int, int]:
+        keepers = len(self._keeping.get(host, ()))
+        return (0 if keepers else host.free, keepers)
+
+    def _line(self, host: Host) -> tuple[Ticket, ...]:
+        keeping = self._keeping.get(host, {})
+        found = list(keeping.values())
+        for tickets in self._by_size.values():
+            first = next((each for each in tickets.values() if each.id not in keeping), None)
+            if first is not None:
+                found.append(first)
+        return tuple(found)
+
+    def _whole_line(self, host: Host) -> tuple[Ticket, ...]:
         return tuple(w.keeping if w.keeper is host else w.ticket for w in self._waiting.values())
+
+    def _now_and_then(self) -> bool:
+        self._asked += 1
+        return self._asked % _CHECKED == 0
 
     def ended(self, host: Host) -> None:
         while self._waiting and host.free:
             turn = first_offer(replace(host.snapshot, tickets=self._line(host)))
+            if self._now_and_then():
+                whole = first_offer(replace(host.snapshot, tickets=self._whole_line(host)))
+                assert (whole and whole.ticket) == (turn and turn.ticket)
             if turn is None:
                 return
             waiting = self._waiting.pop(turn.ticket.id)
-            del self._plain[turn.ticket.id]
-            self._keepers[waiting.keeper] -= 1
+            del self._by_size[waiting.job.gpus][turn.ticket.id]
+            del self._keeping[waiting.keeper][turn.ticket.id]
             assert isinstance(turn.decision, Placement)
             self._world.start(waiting.job, host, turn.decision.devices)
             if waiting.keeper is not host:

@@ -29,7 +29,7 @@ from genvx.fleet.hostkeys import Verdict
 from genvx.fleet.login import Login, not_accepted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from genvx.fleet.deadline import Deadline
     from genvx.fleet.hostfile import HostSpec
@@ -112,6 +112,14 @@ class _HungUp(EOFError):
     """The server closed the connection before it said who it is."""
 
 
+def close_channel(channel: Any) -> None:
+    """Close a channel, also one whose connection is gone already: then there is nobody to tell."""
+    try:
+        channel.close()
+    except (EOFError, OSError):
+        pass
+
+
 class Link:
     """One open, authenticated SSH connection.
 
@@ -192,8 +200,17 @@ class Link:
     def active(self) -> bool:
         return bool(self.transport.is_active())
 
-    def channel(self) -> paramiko.Channel:
+    def channel(
+        self, deadline: Deadline, ask: Callable[[paramiko.Channel], None]
+    ) -> paramiko.Channel:
+        """A channel that was asked for what it is to run; the deadline closes it."""
         channel: paramiko.Channel = self._connection.create_session()
+        deadline.closes(channel.close)
+        try:
+            ask(channel)
+        except BaseException:
+            close_channel(channel)
+            raise
         return channel
 
     def close(self) -> None:

@@ -8,6 +8,8 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import paramiko
+
 from genvx.core import codec
 from genvx.core.fields import Malformed
 from genvx.core.protocol import Call, Reply, ReplyReader
@@ -24,15 +26,13 @@ from genvx.errors import (
 from genvx.fleet.bootstrap import agent_command, agent_parcel, not_started
 from genvx.fleet.deadline import Deadline
 from genvx.fleet.fleet import FANOUT, TIMEOUT, Fleet
-from genvx.fleet.link import Link, translate
-from genvx.fleet.remote import RemoteCommand, RemoteHold, close_channel, new_token
+from genvx.fleet.link import Link, close_channel, translate
+from genvx.fleet.remote import RemoteCommand, RemoteHold, new_token
 from genvx.fleet.session import Session, SSHOptions
 from genvx.fleet.vault import Vault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    import paramiko
 
     from genvx.core.grant import Finding, Grant
     from genvx.core.lease import Environment
@@ -291,13 +291,36 @@ class SSHHost:
         """Whether somebody had to give a secret for our connection."""
         return self._link is not None and self._link.needed_secret
 
-    def terminal_channel(self, deadline: Deadline) -> paramiko.Channel:
-        """A fresh channel for a terminal session, opened before the deadline."""
-        channel = self._connected(deadline).channel()
-        deadline.closes(channel.close)
-        return channel
-
     # The wire
+
+    def channel(
+        self, deadline: Deadline, ask: Callable[[paramiko.Channel], None]
+    ) -> paramiko.Channel:
+        """A channel that was asked before the deadline for what it is to run.
+
+        A connection that was kept may be of no use any more, which shows only now: it has ended, or
+        MaxSessions still counts the session before, or dropbear closes the new session together
+        with that. Nothing has been started then, so it is asked once more, on a new connection if
+        nothing lives on this one.
+        """
+        kept = self._link
+        link = self._connected(deadline)
+        try:
+            return link.channel(deadline, ask)
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            meaning = self._let_go(error, deadline)
+            if link is not kept or deadline.expired:
+                raise meaning from None
+        try:
+            return self._connected(deadline).channel(deadline, ask)
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise self._let_go(error, deadline) from None
+
+    def _let_go(self, error: Exception, deadline: Deadline) -> GenvxError:
+        """What an error means; its connection is closed, unless others live on it."""
+        if not self._in_use():
+            self.close()
+        return translate(error, self.session.settings(self.spec), deadline)
 
     def _ask(self, operation: str, arguments: dict[str, Any], decode: Callable[[Any], T]) -> T:
         """One call, one reply, and the channel is closed."""
@@ -315,14 +338,12 @@ class SSHHost:
         Raises:
             GenvxError: what the far end replied; HostError: there was no reply in time.
         """
+        line = agent_command(self.spec, call.token)
         with Deadline(self.options.timeout) as deadline:
-            link = self._connected(deadline)
             channel: paramiko.Channel | None = None
             try:
-                channel = link.channel()
-                deadline.closes(channel.close)
+                channel = self.channel(deadline, lambda channel: channel.exec_command(line))
                 channel.settimeout(deadline.left())
-                channel.exec_command(agent_command(self.spec, call.token))
                 # Our end of stdin stays open: a host without the agent reads that from it, too.
                 _send(channel, call.to_bytes())
                 reader = ReplyReader(call.token)
@@ -339,9 +360,7 @@ class SSHHost:
                 if isinstance(error, GenvxError) and not deadline.expired:
                     raise
                 if isinstance(error, Exception):
-                    if not self._in_use():
-                        self.close()
-                    raise translate(error, link.settings, deadline) from None
+                    raise self._let_go(error, deadline) from None
                 raise
 
     def _in_use(self) -> bool:

@@ -24,10 +24,13 @@ from genvx.core.protocol import REFUSED, Call
 from genvx.fleet import sshconfig
 from genvx.fleet.bootstrap import agent_command
 from genvx.fleet.deadline import Deadline
-from genvx.fleet.remote import close_channel, new_token
+from genvx.fleet.link import close_channel
+from genvx.fleet.remote import new_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    import paramiko
 
     from genvx.fleet.ssh import SSHHost
 
@@ -130,11 +133,13 @@ def _through_openssh(ssh: str, host: SSHHost, call: Call) -> int:
 
 
 def _through_fabric(host: SSHHost, call: Call, environ: Mapping[str, str]) -> int:
-    with Deadline(host.options.timeout) as deadline:
-        channel = host.terminal_channel(deadline)
+    def ask(channel: paramiko.Channel) -> None:
         columns, lines = os.get_terminal_size(0)
         channel.get_pty(environ.get("TERM", "vt100"), columns, lines)
         channel.exec_command(agent_command(host.spec, call.token, call.to_word()))
+
+    with Deadline(host.options.timeout) as deadline:
+        channel = host.channel(deadline, ask)
     try:
         with _raw_terminal(), _size_changes() as changed:
             _pump(channel, changed)

@@ -72,6 +72,12 @@ def encrypted(path, kind="ed25519"):
     subprocess.run(["ssh-keygen", "-q", "-p", "-P", "", "-N", "s3cret", "-f", path], check=True)
 
 
+def listens(path):
+    # The file is there a moment before somebody listens.
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(path) == 0
+
+
 @contextlib.contextmanager
 def agent(directory, *keys):
     """An ssh-agent that holds keys; gives its socket."""
@@ -80,7 +86,7 @@ def agent(directory, *keys):
         ["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        until(lambda: os.path.exists(path), "the agent listens")
+        until(lambda: listens(path), "the agent listens")
         for key in keys:
             subprocess.run(
                 ["ssh-add", "-q", str(key)], env={**os.environ, "SSH_AUTH_SOCK": path}, check=True

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import getpass
+import os
+import signal
 import socket
+from concurrent import futures
 from pathlib import Path
 
 import pytest
@@ -21,6 +24,7 @@ from genvx.errors import (
 from genvx.fleet.hostfile import load, parse
 from genvx.fleet.ssh import connect_fleet
 from genvx.sandbox import files
+from tests.helpers import child_of, until
 from torture.servers import BEHAVIOURS, misbehaving, silent
 
 pytestmark = pytest.mark.needs("openssh")
@@ -298,6 +302,19 @@ def test_one_connection_serves_many_questions(sandbox):
         host.doctor()
         host.snapshot()
         assert host._link is link
+
+
+def test_a_connection_that_ends_while_it_is_asked_again_is_replaced(sandbox):
+    with connect_fleet(load(sandbox.hostfile)) as fleet:
+        host = fleet.host("gpu-server-1")
+        host.snapshot()
+        server = child_of(sandbox.servers[0].pid)
+        os.kill(server, signal.SIGSTOP)
+        with futures.ThreadPoolExecutor() as pool:
+            asked = pool.submit(host.snapshot)
+            until(lambda: host._link.transport.channel_events, "a channel is being opened")
+            os.kill(server, signal.SIGKILL)
+            assert len(asked.result().devices) == 1
 
 
 def test_a_call_that_fails_does_not_end_a_hold_on_the_same_connection(sandbox):
