@@ -43,9 +43,9 @@ class Bitten:
 
 
 _NO_VERIFY = (
-    "genvx/local/host.py",
-    "collided = conflicts(lease, living, memory) or (joins and alone)",
-    "collided = joins and alone",
+    "genvx/local/granting.py",
+    "collided = alone or conflicts(lease, living, memory)",
+    "collided = alone",
 )
 _NO_LOCK = ("genvx/local/lockfile.py", "lock = self._take(notes)", "lock = None")
 _ALWAYS_HELD = (
@@ -53,7 +53,7 @@ _ALWAYS_HELD = (
     "return _ofd(descriptor, fcntl.F_OFD_GETLK, fcntl.F_RDLCK) == fcntl.F_WRLCK",
     "return True",
 )
-_ANY_BOOT = ("genvx/local/store.py", "and lease.boot_id == boot", "and True")
+_ANY_BOOT = ("genvx/local/store.py", "if not boot or lease.boot_id != boot:", "if not boot:")
 _RAW_ERRORS = ("genvx/local/state.py", "raise state_error(error, doing) from None", "raise")
 
 MUTANTS = (
@@ -61,7 +61,7 @@ MUTANTS = (
     Mutant("F2", "the verify step", "double", (_NO_VERIFY,)),
     Mutant(
         "F3", "reaping of what the dead left", "left",
-        (("genvx/local/store.py", "            self._reap_directory(directory)\n", ""),),
+        (("genvx/local/store.py", "            self._tidy(directory)\n", ""),),
     ),
     Mutant(
         "F3", "opening one's own directory to others before each use", "seen",
@@ -89,9 +89,9 @@ MUTANTS = (
         "F4", "the withdrawal of what was not verified", "refused, but +1",
         (
             (
-                "genvx/local/host.py",
-                "            held.withdraw()\n            raise\n",
-                "            raise\n",
+                "genvx/local/granting.py",
+                "        held.withdraw()\n        raise\n",
+                "        raise\n",
             ),
         ),
     ),

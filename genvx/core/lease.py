@@ -6,12 +6,13 @@ living ones.
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.record import dataclass
+from genvx.core.record import dataclass, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 # An environment is its id together with its owner: nobody joins an environment of another uid by
 # naming it.
@@ -27,6 +28,18 @@ class Owner:
 
     def __str__(self) -> str:
         return f"{self.name}({self.uid})"
+
+
+class Part(str, Enum):
+    """What a lease is to its environment.
+
+    HELD: whoever holds it makes the environment live. ATTACHED and DETACHED amend it: more devices,
+    or fewer, from that moment on; they live while somebody holds the environment.
+    """
+
+    HELD = "held"
+    ATTACHED = "attached"
+    DETACHED = "detached"
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,7 @@ class Lease:
     host: str = ""
     command: str = ""
     note: str = ""
+    part: Part = Part.HELD
 
     @property
     def key(self) -> EnvironmentKey:
@@ -84,6 +98,35 @@ class Environment:
         return f"{self.name} ({self.id})" if self.name else self.id
 
 
+def amended(held: Sequence[Lease], amendments: Sequence[Lease]) -> tuple[Lease, ...]:
+    """The leases as they count, oldest first: with what was attached to living environments, and
+    without what was detached after they began to hold it.
+
+    An amendment that is missing here makes nothing look free that is held: one that detaches is
+    never undone but by a later one that attaches, and that is published as leases are.
+    """
+    if not amendments:
+        return tuple(sorted(held, key=_age))
+    living = {lease.key for lease in held}
+    gone: dict[tuple[EnvironmentKey, str], int] = {}
+    for lease in amendments:
+        if lease.part is Part.DETACHED:
+            for uuid in lease.devices:
+                place = (lease.key, uuid)
+                gone[place] = max(gone.get(place, 0), lease.since_ns)
+    attached = (a for a in amendments if a.part is Part.ATTACHED and a.key in living)
+    found = []
+    for lease in [*held, *attached]:
+        kept = tuple(u for u in lease.devices if gone.get((lease.key, u), -1) < lease.since_ns)
+        if kept or lease.part is Part.HELD:
+            found.append(lease if kept == lease.devices else replace(lease, devices=kept))
+    return tuple(sorted(found, key=_age))
+
+
+def _age(lease: Lease) -> tuple[int, str]:
+    return (lease.since_ns, lease.id)
+
+
 def environments(leases: Iterable[Lease]) -> tuple[Environment, ...]:
     """Gather living leases into environments, oldest first."""
     members: dict[EnvironmentKey, list[Lease]] = {}
@@ -91,7 +134,7 @@ def environments(leases: Iterable[Lease]) -> tuple[Environment, ...]:
         members.setdefault(lease.key, []).append(lease)
     found = []
     for group in members.values():
-        group.sort(key=lambda lease: (lease.since_ns, lease.id))
+        group.sort(key=_age)
         first = group[0]
         found.append(
             Environment(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from typing import Optional
 
 from genvx.errors import StateError
@@ -97,24 +98,34 @@ class HeldFile:
         return held
 
 
-def publish(identifier: str, suffix: str, data: bytes, directory: int) -> Optional[int]:
+def publish(
+    identifier: str, suffix: str, data: bytes, directory: int, through: Optional[int] = None
+) -> Optional[int]:
     """Publish a file in a directory of one's own, complete and already locked.
+
+    through: its descriptor, where somebody else has made it under its temporary name and opened it
+    for us.
 
     Returns the locked descriptor; None if a reaper took the file for dead before it was locked.
     """
     if len(data) > MOST_BYTES:
         raise StateError(f"at most {MOST_BYTES} bytes; use a shorter name or fewer devices")
     temporary = f".{identifier}.tmp"
-    descriptor = os.open(
-        temporary,
-        os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
-        0o600,
-        dir_fd=directory,
-    )
+    if through is None:
+        descriptor = os.open(
+            temporary,
+            os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
+            0o600,
+            dir_fd=directory,
+        )
+    else:
+        descriptor = os.dup(through)
     try:
         descriptor = locks.move_up(descriptor)
         if not locks.hold(descriptor):
             raise OSError(errno.EAGAIN, "somebody else locked a file that was just created")
+        if through is not None and not _is_same(descriptor, temporary, directory):
+            raise FileNotFoundError
         while data:
             data = data[os.write(descriptor, data) :]
         os.fchmod(descriptor, 0o644)
@@ -128,3 +139,10 @@ def publish(identifier: str, suffix: str, data: bytes, directory: int) -> Option
             os.unlink(temporary, dir_fd=directory)
         raise
     return descriptor
+
+
+def _is_same(descriptor: int, name: str, directory: int) -> bool:
+    """Whether an open file is the empty one of that name."""
+    here = os.fstat(descriptor)
+    there = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    return os.path.samestat(here, there) and stat.S_ISREG(here.st_mode) and here.st_size == 0

@@ -6,21 +6,16 @@ those: a question asked of many machines costs mostly start-up.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
-import time
 from typing import TYPE_CHECKING
 
 from genvx._version import __version__
 from genvx.core.device import Driver
-from genvx.core.lease import Environment, Lease, conflicts, environments
-from genvx.core.placement import Refusal
-from genvx.core.queue import decide
-from genvx.core.record import replace
+from genvx.core.lease import Environment, Lease, environments
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import COMMAND_LIMIT, is_identifier, printable, require_name
-from genvx.errors import InvalidInput, NoCapacity, UnknownEnvironment, Unsatisfiable
+from genvx.errors import InvalidInput, UnknownEnvironment
 from genvx.local import processes
 from genvx.local.inventory import Inventory
 from genvx.local.paths import state_root
@@ -28,8 +23,7 @@ from genvx.local.state import StateDirectory, state_error
 from genvx.local.store import LeaseStore
 
 if TYPE_CHECKING:
-    import random
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Callable, Optional
 
     from genvx.core.grant import Finding, Grant
@@ -39,11 +33,7 @@ if TYPE_CHECKING:
     from genvx.core.ticket import Ticket
     from genvx.local.hold import LocalHold
     from genvx.local.rules import Rules
-    from genvx.local.store import HeldLease
     from genvx.local.waiting import Stop
-
-_MOST_ATTEMPTS = 50
-_BACK_OFF = 0.002
 
 
 class LocalHost:
@@ -193,9 +183,8 @@ class LocalHost:
             InvalidInput: the name or the id is none.
             StateError: the state directory is unsafe, full or read-only.
         """
-        import random
-
         from genvx.core.grant import Grant
+        from genvx.local.granting import take
         from genvx.local.hold import LocalHold
 
         require_name(name)
@@ -206,89 +195,30 @@ class LocalHost:
         if rules is not None:
             time = rules.time(requirements, time)
         seconds = None if time is None else max(1, round(time))
-        notes: list[str] = []
-        inventory = self.survey() if requirements.gpus else Inventory(Driver())
-        memory = {device.uuid: device.memory for device in inventory.devices}
-        chance = random.Random(os.urandom(8))
-        for attempt in range(_MOST_ATTEMPTS):
-            with self._turn(notes, needed=bool(requirements.gpus)):
-                snapshot = self.snapshot_with(inventory)
-                decision = decide(
-                    requirements,
-                    snapshot,
-                    environment=(self.state.uid, identifier),
-                    shuffle=chance if attempt else None,
-                    ticket=ticket,
-                )
-                if isinstance(decision, Refusal):
-                    raise (Unsatisfiable if decision.never else NoCapacity)(str(decision))
-                lease = self._lease(identifier, name, command, requirements.memory)
-                lease = replace(
-                    lease,
-                    devices=tuple(device.uuid for device in decision.devices),
-                    expires_ns=None if seconds is None else lease.since_ns + seconds * 10**9,
-                )
-                if rules is not None:
-                    rules.refuse_excess(requirements, lease, snapshot.leases, memory)
-                held = self._claim(lease, memory, rules=rules)
-            if held is not None:
-                grant = Grant(
-                    environment=identifier,
-                    name=name,
-                    owner=lease.owner,
-                    devices=decision.devices,
-                    memory=requirements.memory,
-                    notes=tuple(dict.fromkeys(notes)),
-                    seconds=seconds,
-                )
-                return LocalHold(self, grant, held)
-            _back_off(chance, attempt)
-        raise NoCapacity(
-            f"{requirements} wanted, but others kept taking them first; try again in a moment"
+        blank = self.blank(identifier, name, command, requirements.memory)
+        taken = take(self, requirements, blank, rules=rules, ticket=ticket, seconds=seconds)
+        grant = Grant(
+            environment=identifier,
+            name=name,
+            owner=blank.owner,
+            devices=taken.devices,
+            memory=requirements.memory,
+            notes=taken.notes,
+            seconds=seconds,
         )
+        return LocalHold(self, grant, taken.held)
 
-    def _claim(
+    def blank(
         self,
-        lease: Lease,
-        memory: Mapping[str, Optional[int]],
+        environment: str,
+        name: str,
+        command: str,
+        memory: Optional[int],
         *,
-        joins: bool = False,
-        rules: Optional[Rules] = None,
-    ) -> Optional[HeldLease]:
-        """Publish a lease, look again, and withdraw it if another's is in the way: then None.
-
-        Every lease goes this way, also one that joins an environment which holds its devices
-        already. A scan takes a moment: a rival that has listed the files may find the first
-        member's gone and not have listed the second's, and would take the environment for ended.
-        Such a rival has published before it listed, so whoever joins after that sees it here.
-
-        joins: it must have a fellow, too. rules: of the policy, which it must keep.
-        """
-        held = self.store.publish(lease)
-        try:
-            living = self.store.scan().leases
-            alone = not any(o.key == lease.key and o.id != lease.id for o in living)
-            collided = conflicts(lease, living, memory) or (joins and alone)
-            excess = rules is not None and rules.excess(lease, living, memory)
-        except BaseException:
-            # An interrupt too: what was not verified must not stay published.
-            held.withdraw()
-            raise
-        if not collided and not excess:
-            return held
-        held.withdraw()
-        return None
-
-    @contextlib.contextmanager
-    def _turn(self, notes: list[str], *, needed: bool) -> Iterator[None]:
-        if not needed:
-            yield
-            return
-        with self.store.transaction(notes):
-            yield
-
-    def _lease(self, environment: str, name: str, command: str, memory: Optional[int]) -> Lease:
-        pid = os.getpid()
+        pid: Optional[int] = None,
+    ) -> Lease:
+        """A lease of ours on nothing yet, since now. pid: whose it is, ours by default."""
+        pid = pid or os.getpid()
         described = processes.describe(pid)
         return Lease(
             id=os.urandom(8).hex(),
@@ -364,7 +294,7 @@ class LocalHost:
         """A place in the line of this machine, from this moment on; not taken yet."""
         from genvx.core.ticket import Ticket
 
-        lease = self._lease(environment, name, command, None)
+        lease = self.blank(environment, name, command, None)
         rules = self.rules()
         return Ticket(
             id=lease.id,
@@ -391,41 +321,52 @@ class LocalHost:
             UnknownEnvironment: there is none of that id of one's own. NoCapacity: others are in the
             way, again and again.
         """
-        import random
+        from genvx.local.granting import join
 
-        from genvx.core.grant import Grant
-        from genvx.local.hold import LocalHold
+        return join(self, environment, command=command)
 
-        inventory = self.survey() if self._mine(environment).devices else Inventory(Driver())
-        devices = {device.uuid: device for device in inventory.devices}
-        memory = {uuid: device.memory for uuid, device in devices.items()}
-        chance = random.Random(os.urandom(8))
-        for attempt in range(_MOST_ATTEMPTS):
-            found = self._mine(environment)
-            lease = replace(
-                self._lease(found.id, found.name, command, found.memory),
-                devices=found.devices,
-                expires_ns=found.expires_ns,
-            )
-            held = self._claim(lease, memory, joins=True)
-            if held is not None:
-                grant = Grant(
-                    environment=found.id,
-                    name=found.name,
-                    owner=found.owner,
-                    devices=tuple(devices[uuid] for uuid in found.devices if uuid in devices),
-                    memory=found.memory,
-                    seconds=_left(found.expires_ns),
-                )
-                return LocalHold(self, grant, held)
-            _back_off(chance, attempt)
-        raise NoCapacity(
-            f"environment {found.label} cannot be joined: others keep trying for its devices; try "
-            "again in a moment"
-        )
+    def attach(self, environment: str, requirements: Requirements) -> Grant:
+        """Give a living environment of one's own more devices; all who hold it have them then.
 
-    def _mine(self, environment: str) -> Environment:
-        for candidate in environments(self.store.scan().leases):
+        Returns the whole of it. They are given back when the environment ends, or with `detach`.
+
+        Raises: as `acquire`; UnknownEnvironment: there is none of that id of one's own.
+        """
+        from genvx.local.granting import attach
+
+        return attach(self, environment, requirements)
+
+    def detach(self, environment: str, devices: Sequence[str] = ()) -> Grant:
+        """Take devices away from a living environment of one's own, named by label or UUID; all of
+        them by default. Returns what is left of it.
+
+        Raises:
+            UnknownDevice: one of them is not in it; then nothing is changed.
+            UnknownEnvironment: there is none of that id of one's own.
+        """
+        from genvx.local.granting import detach
+
+        return detach(self, environment, devices)
+
+    def grant_of(self, environment: str) -> Grant:
+        """A living environment of one's own as it is now.
+
+        Raises:
+            UnknownEnvironment: there is none of that id of one's own.
+        """
+        from genvx.local.granting import grant_of
+
+        found = self.mine(environment)
+        inventory = self.survey() if found.devices else Inventory(Driver())
+        return grant_of(found, inventory)
+
+    def mine(self, environment: str) -> Environment:
+        """A living environment of one's own, by its id.
+
+        Raises:
+            UnknownEnvironment: there is none.
+        """
+        for candidate in environments(self.store.scan(reap=True).leases):
             if candidate.owner.uid == self.state.uid and candidate.id == environment:
                 return candidate
         raise UnknownEnvironment(f"no active environment {printable(environment, 60)!r} here")
@@ -452,7 +393,7 @@ class LocalHost:
         number = {signal.name: signal for signal in supervise.PASSED_ON}.get(f"SIG{name}")
         if number is None:
             raise InvalidInput(f"not a signal that is passed on: {printable(name, 20)!r}")
-        found = self._mine(environment)
+        found = self.mine(environment)
         for lease in self.store.scan().leases:
             if lease.key == (found.owner.uid, found.id):
                 holder = processes.describe(lease.pid)
@@ -461,18 +402,3 @@ class LocalHost:
                     lease.starttime,
                 ):
                     os.kill(lease.pid, number)
-
-
-def _back_off(chance: random.Random, attempt: int) -> None:
-    """Let chance separate rivals.
-
-    No tie-break: one could evict a lease that was granted already.
-    """
-    time.sleep(chance.random() * _BACK_OFF * (1 + attempt))
-
-
-def _left(expires_ns: Optional[int]) -> Optional[int]:
-    """Whole seconds until then."""
-    if expires_ns is None:
-        return None
-    return max(0, expires_ns - processes.boottime_ns()) // 10**9

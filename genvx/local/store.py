@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Optional, Union
 
 from genvx.core import statefiles
 from genvx.core.fields import Malformed
-from genvx.core.lease import Lease, Owner
+from genvx.core.lease import Lease, Owner, Part, amended
 from genvx.core.record import dataclass
 from genvx.core.text import is_identifier, printable
 from genvx.core.ticket import Ticket
@@ -31,6 +31,7 @@ from genvx.local.lockfile import TIMEOUT, LockFile
 from genvx.local.state import OWNERS_DOING, StateDirectory, UserDirectory, saying, state_error
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
 # Of one user. A flood of junk costs everybody a bounded time, and hides nobody's leases but the
@@ -47,13 +48,14 @@ TICKET = ".ticket"
 
 @dataclass(frozen=True)
 class Scan:
-    """What a look at the state found: the living leases and tickets, and files that count for
-    nothing and why.
+    """What a look at the state found: the living leases as they count and tickets, and files that
+    count for nothing and why. amendments: what was attached and detached, as it was written.
     """
 
     leases: tuple[Lease, ...]
     odd: tuple[str, ...]
     tickets: tuple[Ticket, ...] = ()
+    amendments: tuple[Lease, ...] = ()
 
 
 class HeldLease(HeldFile):
@@ -108,6 +110,7 @@ class LeaseStore:
         whose file was not there yet when we listed.
         """
         leases: list[Lease] = []
+        amendments: list[Lease] = []
         tickets: list[Ticket] = []
         odd: list[str] = []
         whole = True
@@ -132,14 +135,20 @@ class LeaseStore:
                     odd.append(printable(f"{user.name}/{name}: {error.strerror}", 300))
                     continue
                 if isinstance(found, Lease):
-                    leases.append(found)
+                    (leases if found.part is Part.HELD else amendments).append(found)
                 elif isinstance(found, Ticket):
                     tickets.append(found)
                 elif reap and self._state.uid in (0, user.uid):
                     with contextlib.suppress(OSError):
                         os.unlink(name, dir_fd=user.descriptor)
-        leases.sort(key=lambda lease: (lease.since_ns, lease.id))
-        return Scan(tuple(leases), tuple(odd[:1000]), tuple(tickets)), whole
+        if reap and whole and amendments:
+            # Not after a look that missed something: it may be whoever holds the environment now.
+            living = {lease.key for lease in leases}
+            self.remove(each for each in amendments if each.key not in living)
+        scan = Scan(
+            amended(leases, amendments), tuple(odd[:1000]), tuple(tickets), tuple(amendments)
+        )
+        return scan, whole
 
     def _lease_names(self, user: UserDirectory, odd: list[str]) -> list[str]:
         names: list[str] = []
@@ -168,13 +177,23 @@ class LeaseStore:
         """
         return LockFile(self._state, self._lock_timeout).taken(notes)
 
-    def publish(self, lease: Lease) -> HeldLease:
+    def publish(self, lease: Lease, *, through: Optional[int] = None) -> HeldLease:
         """Publish a lease of one's own, complete and already locked.
+
+        through: a descriptor of a file that `prepare` has made; the lease has its id then.
 
         Raises:
             StateError: the state cannot be written; nothing was published.
         """
-        return HeldLease(lease, *self._publish(lease.id, LEASE, statefiles.lease_to_file(lease)))
+        data = statefiles.lease_to_file(lease)
+        return HeldLease(lease, *self._publish(lease.id, LEASE, data, through))
+
+    def prepare(self, identifier: str) -> str:
+        """Where to open a file, to hold a lease of that id by it; for shells, which cannot be given
+        a descriptor. Somebody else of ours may take it for left behind, and delete it.
+        """
+        with saying(f"write a lease in {self._state.root}"), self._state.own() as directory:
+            return os.path.join(self._state.path_of(directory), f".{identifier}.tmp")
 
     def queue(self, ticket: Ticket) -> HeldTicket:
         """Take a place in the line, as `publish` does."""
@@ -182,28 +201,44 @@ class LeaseStore:
             ticket, *self._publish(ticket.id, TICKET, statefiles.ticket_to_file(ticket))
         )
 
-    def _publish(self, identifier: str, suffix: str, data: bytes) -> tuple[int, int]:
+    def _publish(
+        self, identifier: str, suffix: str, data: bytes, through: Optional[int] = None
+    ) -> tuple[int, int]:
         """The descriptor of the file, and that of its directory."""
         with saying(f"write a lease in {self._state.root}"), self._state.own() as directory:
-            self._reap_directory(directory)
-            self._refuse_flood(directory)
+            self._tidy(directory)
             kept = os.dup(directory)  # before there is a lease that a failure would leave behind
             try:
                 while True:
-                    descriptor = publish(identifier, suffix, data, directory)
+                    descriptor = publish(identifier, suffix, data, directory, through)
                     if descriptor is not None:
                         return descriptor, kept
+                    if through is not None:
+                        raise StateError("the file for the lease was deleted meanwhile; try again")
             except BaseException:
                 os.close(kept)
                 raise
 
-    def _refuse_flood(self, directory: int) -> None:
+    def _tidy(self, directory: int) -> None:
+        """Delete what was half made and left in a directory of one's own; refuse a flood.
+
+        What is half made by somebody who lives may be taken for dead before it is locked: its maker
+        notices, and starts again. Dead leases are not looked for: whoever publishes has scanned
+        just before.
+        """
         with os.scandir(directory) as entries:
-            if sum(1 for _ in entries) >= _MOST_ENTRIES - 8:
-                raise StateError(
-                    f"you have {_MOST_ENTRIES} files in {self._state.path_of(directory)}, and "
-                    "more would not be seen; release what you do not need, and delete junk there"
-                )
+            names = [entry.name for entry in entries]
+        if len(names) >= _MOST_ENTRIES - 8:
+            raise StateError(
+                f"you have {_MOST_ENTRIES} files in {self._state.path_of(directory)}, and "
+                "more would not be seen; release what you do not need, and delete junk there"
+            )
+        user = UserDirectory(os.fstat(directory).st_uid, directory, "")
+        for name in names:
+            if name.endswith(".tmp"):
+                with contextlib.suppress(OSError, Malformed):  # not proved dead
+                    if _read(user, name, Owner(user.uid, ""), processes.boot_id()) is None:
+                        os.unlink(name, dir_fd=directory)
 
     def release(self, environment: str) -> tuple[Lease, ...]:
         """Unpublish all leases of an environment, named by id or by name; also while somebody holds
@@ -244,39 +279,16 @@ class LeaseStore:
                         raise state_error(error, f"remove a lease of {lease.owner}") from None
         return tuple(chosen)
 
-    def _reap_directory(self, directory: int) -> None:
-        """Delete what is dead in a directory of one's own.
-
-        A half-made file that was not locked yet may be taken for dead: its maker notices, and
-        starts again.
-        """
-        boot = processes.boot_id()
-        with os.scandir(directory) as entries:
-            names = [entry.name for entry in entries]
-        uid = os.fstat(directory).st_uid
-        for name in names:
-            if not name.endswith((LEASE, TICKET, ".tmp")):
-                continue
-            try:
-                dead = _is_dead(UserDirectory(uid, directory, ""), name, boot)
-            except OSError:
-                continue  # not a file that can be opened: not proved dead
-            except Malformed:
-                continue  # alive and odd, for its owner to see
-            if dead:
-                with contextlib.suppress(OSError):
-                    os.unlink(name, dir_fd=directory)
-
-
-def _is_dead(user: UserDirectory, name: str, boot: str) -> bool:
-    """Whether a file of one's own lives no more; what is held is not read."""
-    descriptor = os.open(name, OPEN_FILE, dir_fd=user.descriptor)
-    try:
-        if stat.S_ISREG(os.fstat(descriptor).st_mode) and locks.is_held(descriptor):
-            return False
-    finally:
-        os.close(descriptor)
-    return _read(user, name, Owner(user.uid, ""), boot) is None
+    def remove(self, leases: Iterable[Lease]) -> None:
+        """Delete the files of leases as far as we may; for those that do not count any more."""
+        unwanted = [lease for lease in leases if self._state.uid in (0, lease.owner.uid)]
+        if not unwanted:
+            return
+        for user in self._state.users():
+            for lease in unwanted:
+                if lease.owner.uid == user.uid:
+                    with contextlib.suppress(OSError):
+                        os.unlink(lease.id + LEASE, dir_fd=user.descriptor)
 
 
 def _read(user: UserDirectory, name: str, owner: Owner, boot: str) -> Union[Lease, Ticket, None]:
@@ -301,7 +313,7 @@ def _read(user: UserDirectory, name: str, owner: Owner, boot: str) -> Union[Leas
         data = os.pread(descriptor, MOST_BYTES, 0)
     finally:
         os.close(descriptor)
-    if not held and (name.endswith(TICKET) or b'"expires_boottime_ns":null' in data):
+    if not held and (name.endswith(TICKET) or not statefiles.may_outlive_its_holder(data)):
         return None  # dead, whatever it says
     identifier, suffix = os.path.splitext(name)
     if held and not (suffix in (LEASE, TICKET) and is_identifier(identifier)):
@@ -318,10 +330,11 @@ def _read(user: UserDirectory, name: str, owner: Owner, boot: str) -> Union[Leas
 
 
 def _runs(lease: Lease, boot: str) -> bool:
-    """Whether a lease that nobody holds lives by its time: same boot, and not expired."""
-    return (
-        lease.expires_ns is not None
-        and bool(boot)
-        and lease.boot_id == boot
-        and processes.boottime_ns() < lease.expires_ns
-    )
+    """Whether a lease that nobody holds lives by its time or with its environment: same boot, and
+    not expired.
+    """
+    if not boot or lease.boot_id != boot:
+        return False
+    if lease.expires_ns is None:
+        return lease.part is not Part.HELD
+    return processes.boottime_ns() < lease.expires_ns

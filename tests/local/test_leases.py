@@ -17,9 +17,9 @@ import pytest
 from genvx.core.record import replace
 from genvx.core.request import Requirements
 from genvx.errors import InvalidInput, NoCapacity, StateError, UnknownEnvironment
-from genvx.local import host as host_module
-from genvx.local import locks
+from genvx.local import granting, locks
 from genvx.local.host import LocalHost
+from genvx.local.store import LeaseStore
 from tests.conftest import run_genvx
 from tests.helpers import alive, child_of, end, genvx_env, job, start_genvx, until
 
@@ -206,19 +206,19 @@ def test_publishing_is_seen_by_rivals_that_skip_the_lock(host, monkeypatch):
     """Two rivals without any lock, interleaved as badly as can be: not both are granted."""
     rival = LocalHost()
     granted = []
-    real = host_module.LeaseStore.publish
+    real = LeaseStore.publish
     entered = []
 
-    def publish(self, lease):
+    def publish(self, lease, through=None):
         # Between the first's look and its publishing, the second does all of its acquire.
         if not entered:
             entered.append(True)
             granted.append(rival.acquire(TWO))
-        return real(self, lease)
+        return real(self, lease, through=through)
 
-    monkeypatch.setattr(host_module.LeaseStore, "publish", publish)
-    monkeypatch.setattr(host_module, "_MOST_ATTEMPTS", 3)
-    monkeypatch.setattr(host_module.LocalHost, "_turn", lambda self, notes, needed: _nothing())
+    monkeypatch.setattr(LeaseStore, "publish", publish)
+    monkeypatch.setattr(granting, "MOST_ATTEMPTS", 3)
+    monkeypatch.setattr(LeaseStore, "transaction", lambda self, notes: _nothing())
     with pytest.raises(NoCapacity):
         host.acquire(TWO)
     assert len(granted) == 1
@@ -228,18 +228,18 @@ def test_publishing_is_seen_by_rivals_that_skip_the_lock(host, monkeypatch):
 def test_without_the_verify_step_the_same_interleaving_grants_twice(host, monkeypatch):
     """The check above bites: it is the verify step that saves us."""
     rival = LocalHost()
-    real = host_module.LeaseStore.publish
+    real = LeaseStore.publish
     entered = []
 
-    def publish(self, lease):
+    def publish(self, lease, through=None):
         if not entered:
             entered.append(True)
             rival.acquire(TWO)
-        return real(self, lease)
+        return real(self, lease, through=through)
 
-    monkeypatch.setattr(host_module.LeaseStore, "publish", publish)
-    monkeypatch.setattr(host_module, "conflicts", lambda mine, living, memory: False)
-    monkeypatch.setattr(host_module.LocalHost, "_turn", lambda self, notes, needed: _nothing())
+    monkeypatch.setattr(LeaseStore, "publish", publish)
+    monkeypatch.setattr(granting, "conflicts", lambda mine, living, memory: False)
+    monkeypatch.setattr(LeaseStore, "transaction", lambda self, notes: _nothing())
     host.acquire(TWO)
     assert len(host.snapshot().leases) == 2
 
@@ -372,15 +372,15 @@ def test_an_environment_that_is_handed_on_while_a_rival_looks_is_not_granted_aga
     """A second terminal joins and the first leaves, just after a rival has listed the files and
     before it opens them: the rival finds the first one's gone, and never saw the second one's.
     """
-    monkeypatch.setattr(host_module, "_MOST_ATTEMPTS", 3)
+    monkeypatch.setattr(granting, "MOST_ATTEMPTS", 3)
     first = host.acquire(TWO)
     rival, members = LocalHost(), []
     listed = rival.store._lease_names
-    real = host_module.LeaseStore._lease_names
+    real = LeaseStore._lease_names
 
     def hand_on(self, user, odd):
         names = listed(user, odd)
-        monkeypatch.setattr(host_module.LeaseStore, "_lease_names", real)
+        monkeypatch.setattr(LeaseStore, "_lease_names", real)
         with pytest.raises(NoCapacity):
             # The rival's lease is there already, and stays while it looks.
             members.append(host.join(first.grant.environment))
@@ -388,10 +388,10 @@ def test_an_environment_that_is_handed_on_while_a_rival_looks_is_not_granted_aga
             first.release()
         return names
 
-    lease = rival._lease("abcd1234", "rival", "", None)
+    lease = rival.blank("abcd1234", "rival", "", None)
     lease = replace(lease, devices=tuple(d.uuid for d in first.grant.devices))
     published = rival.store.publish(lease)
-    monkeypatch.setattr(host_module.LeaseStore, "_lease_names", hand_on)
+    monkeypatch.setattr(LeaseStore, "_lease_names", hand_on)
     seen = rival.store.scan().leases
     assert [other.environment for other in seen if other.key != lease.key] == [
         first.grant.environment

@@ -1,0 +1,265 @@
+"""How a lease comes to be: chosen, published, and verified; and how an environment gets more, or
+fewer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import time
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.device import Driver
+from genvx.core.grant import Grant
+from genvx.core.lease import Part, conflicts
+from genvx.core.placement import Refusal
+from genvx.core.queue import decide
+from genvx.core.record import dataclass, replace
+from genvx.core.text import is_identifier, printable
+from genvx.errors import InvalidInput, NoCapacity, UnknownDevice, Unsatisfiable
+from genvx.local import processes
+from genvx.local.hold import LocalHold
+from genvx.local.inventory import Inventory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from genvx.core.device import Device
+    from genvx.core.lease import Environment, Lease
+    from genvx.core.request import Requirements
+    from genvx.local.host import LocalHost
+    from genvx.local.rules import Rules
+    from genvx.local.store import HeldLease
+
+MOST_ATTEMPTS = 50
+_BACK_OFF = 0.002
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What was had. notes: lines that the person should read."""
+
+    held: HeldLease
+    devices: tuple[Device, ...]
+    notes: tuple[str, ...]
+
+
+def take(
+    host: LocalHost,
+    requirements: Requirements,
+    blank: Lease,
+    *,
+    rules: Optional[Rules] = None,
+    ticket: Optional[str] = None,
+    seconds: Optional[int] = None,
+) -> Taken:
+    """Choose devices for a lease that has none yet, and publish it; or raise and change nothing.
+
+    One that amends an environment is had only while somebody holds that. seconds: after which it
+    ends.
+    """
+    notes: list[str] = []
+    inventory = host.survey() if requirements.gpus else Inventory(Driver())
+    memory = {device.uuid: device.memory for device in inventory.devices}
+    chance = random.Random(os.urandom(8))
+    for attempt in range(MOST_ATTEMPTS):
+        turn = host.store.transaction(notes) if requirements.gpus else contextlib.nullcontext()
+        with turn:
+            snapshot = host.snapshot_with(inventory, reap=True)
+            decision = decide(
+                requirements,
+                snapshot,
+                environment=blank.key,
+                shuffle=chance if attempt else None,
+                ticket=ticket,
+            )
+            if isinstance(decision, Refusal):
+                raise (Unsatisfiable if decision.never else NoCapacity)(str(decision))
+            now = processes.boottime_ns()
+            lease = replace(
+                blank,
+                id=os.urandom(8).hex(),
+                since_ns=now,
+                devices=tuple(device.uuid for device in decision.devices),
+                expires_ns=blank.expires_ns if seconds is None else now + seconds * 10**9,
+            )
+            if rules is not None:
+                rules.refuse_excess(requirements, lease, snapshot.leases, memory)
+            held = _claim(host, lease, memory, rules=rules)
+        if held is not None:
+            return Taken(held, decision.devices, tuple(dict.fromkeys(notes)))
+        if blank.part is not Part.HELD:
+            host.mine(blank.environment)
+        _back_off(chance, attempt)
+    raise NoCapacity(
+        f"{requirements} wanted, but others kept taking them first; try again in a moment"
+    )
+
+
+def _claim(
+    host: LocalHost,
+    lease: Lease,
+    memory: Mapping[str, Optional[int]],
+    *,
+    joins: bool = False,
+    rules: Optional[Rules] = None,
+    through: Optional[int] = None,
+) -> Optional[HeldLease]:
+    """Publish a lease, look again, and withdraw it if another's is in the way: then None.
+
+    Every lease goes this way, also one that joins an environment which holds its devices already. A
+    scan takes a moment: a rival that has listed the files may find the first member's gone and not
+    have listed the second's, and would take the environment for ended. Such a rival has published
+    before it listed, so whoever joins after that sees it here.
+
+    joins: it must have a fellow, too; whatever amends an environment must. rules: of the policy,
+    which it must keep. through: a descriptor to hold it by.
+    """
+    held = host.store.publish(lease, through=through)
+    try:
+        living = host.store.scan().leases
+        alone = (joins or lease.part is not Part.HELD) and not any(
+            o.key == lease.key and o.id != lease.id and o.part is Part.HELD for o in living
+        )
+        collided = alone or conflicts(lease, living, memory)
+        excess = rules is not None and rules.excess(lease, living, memory)
+    except BaseException:
+        # An interrupt too: what was not verified must not stay published.
+        held.withdraw()
+        raise
+    if not collided and not excess:
+        return held
+    held.withdraw()
+    return None
+
+
+def join(
+    host: LocalHost,
+    environment: str,
+    *,
+    command: str,
+    pid: Optional[int] = None,
+    through: Optional[int] = None,
+) -> LocalHold:
+    """Hold on to an environment of one's own that is alive; see `LocalHost.join`.
+
+    pid: of the process for which we do it, for people to read. through: a descriptor of an empty
+    file where `LeaseStore.prepare` says; whoever else has it holds the lease too.
+    """
+    inventory = host.survey() if host.mine(environment).devices else Inventory(Driver())
+    memory = {device.uuid: device.memory for device in inventory.devices}
+    chance = random.Random(os.urandom(8))
+    for attempt in range(MOST_ATTEMPTS if through is None else 1):
+        found = host.mine(environment)
+        lease = host.blank(found.id, found.name, command, found.memory, pid=pid)
+        if through is not None:
+            lease = replace(lease, id=prepared_id(through))
+        lease = replace(lease, devices=found.devices, expires_ns=found.expires_ns)
+        held = _claim(host, lease, memory, joins=True, through=through)
+        if held is not None:
+            return LocalHold(host, grant_of(found, inventory), held)
+        _back_off(chance, attempt)
+    raise NoCapacity(
+        f"environment {found.label} cannot be joined: others keep trying for its devices; try "
+        "again in a moment"
+    )
+
+
+def prepared_id(descriptor: int) -> str:
+    """The id of the lease for which somebody has opened a file.
+
+    Raises:
+        InvalidInput: it was not.
+    """
+    try:
+        name = os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))
+    except OSError:
+        raise InvalidInput(f"descriptor {descriptor} is not open") from None
+    identifier = name[1:].split(".")[0]
+    if not is_identifier(identifier):
+        raise InvalidInput(f"descriptor {descriptor} is not one of a lease")
+    return identifier
+
+
+def grant_of(found: Environment, inventory: Inventory) -> Grant:
+    """An environment with its devices as they are now."""
+    held = [device for device in inventory.devices if device.uuid in found.devices]
+    return Grant(
+        environment=found.id,
+        name=found.name,
+        owner=found.owner,
+        devices=tuple(sorted(held, key=lambda device: (device.index, device.instance or 0))),
+        memory=found.memory,
+        seconds=_left(found.expires_ns),
+    )
+
+
+def attach(host: LocalHost, environment: str, requirements: Requirements) -> Grant:
+    """See `LocalHost.attach`."""
+    found = host.mine(environment)
+    if not requirements.gpus:
+        raise InvalidInput("say what to attach: --gpus N or --device ID")
+    blank = replace(
+        host.blank(found.id, found.name, found.command, requirements.memory),
+        part=Part.ATTACHED,
+        pid=0,
+        starttime=0,
+        expires_ns=found.expires_ns,
+    )
+    taken = take(host, requirements, blank, rules=host.rules())
+    taken.held.abandon()
+    _forget(host, taken.held.lease, Part.DETACHED)
+    return replace(host.grant_of(environment), notes=taken.notes)
+
+
+def detach(host: LocalHost, environment: str, devices: Sequence[str] = ()) -> Grant:
+    """See `LocalHost.detach`."""
+    grant = host.grant_of(environment)
+    wanted = set(devices)
+    chosen = [d for d in grant.devices if not wanted or {d.uuid, d.label} & wanted]
+    missing = wanted.difference(*({d.uuid, d.label} for d in chosen))
+    if missing:
+        raise UnknownDevice(
+            f"not in this environment: {', '.join(printable(each, 60) for each in sorted(missing))}"
+        )
+    if not chosen:
+        return grant
+    lease = replace(
+        host.blank(grant.environment, grant.name, "", None),
+        part=Part.DETACHED,
+        pid=0,
+        starttime=0,
+        devices=tuple(device.uuid for device in chosen),
+    )
+    # Whatever gives something back takes nothing from anybody: there is nothing to verify.
+    host.store.publish(lease).abandon()
+    _forget(host, lease, Part.ATTACHED)
+    return host.grant_of(environment)
+
+
+def _forget(host: LocalHost, lease: Lease, part: Part) -> None:
+    """Delete the amendments of an environment that a later one has made up for."""
+    host.store.remove(
+        each
+        for each in host.store.scan().amendments
+        if each.part is part
+        and each.key == lease.key
+        and each.since_ns < lease.since_ns
+        and set(each.devices) <= set(lease.devices)
+    )
+
+
+def _back_off(chance: random.Random, attempt: int) -> None:
+    """Let chance separate rivals.
+
+    No tie-break: one could evict a lease that was granted already.
+    """
+    time.sleep(chance.random() * _BACK_OFF * (1 + attempt))
+
+
+def _left(expires_ns: Optional[int]) -> Optional[int]:
+    """Whole seconds until then."""
+    if expires_ns is None:
+        return None
+    return max(0, expires_ns - processes.boottime_ns()) // 10**9
