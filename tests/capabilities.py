@@ -87,6 +87,7 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "pythons": lambda: bool(old_pythons()),
     "bash": _has("bash"),
     "zsh": _has("zsh"),
+    "tmux": _has("tmux"),
     "fish": _has("fish"),
     "tcsh": _has("tcsh"),
     "dash": _has("dash"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genvx.cli import options
+from genvx.cli import inplace, options
 from genvx.cli.main import say
 from genvx.cli.request import Request
 from genvx.cli.streams import stream
@@ -21,9 +21,12 @@ from genvx.fleet.remote import RemoteCommand
 if TYPE_CHECKING:
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.fleet import Fleet, Hold, Outcomes
+    from genvx.local.hold import LocalHold
+    from genvx.local.host import LocalHost
 
-_PROMPT = "(genvx) "
+_PROMPT = inplace.MARK
 
+InShell = Annotated[str | None, typer.Option("--in-shell", hidden=True)]
 NoPrompt = Annotated[bool, typer.Option("--no-prompt", help="Leave the shell's prompt alone.")]
 
 
@@ -32,17 +35,40 @@ def activate(
     request: Request,
     command: options.Command = None,
     no_prompt: NoPrompt = False,
+    in_shell: InShell = None,
 ) -> None:
     """Open a shell that holds GPUs until it ends.
 
     Without --gpus it holds none, and sees none. Leave it with exit, Ctrl-D or genvx deactivate.
+    After genvx shell-init it is the shell you are in that holds them.
 
     Example: genvx activate --gpus 2 --name train
     """
     where = here(context)
+    if in_shell is not None:
+        asking = inplace.Asking.parse(in_shell)
+        if where.remote or command:
+            raise typer.Exit(inplace.ELSEWHERE)
+        if asking.active:
+            raise InvalidInput(
+                "this shell is activated already; genvx attach takes more, genvx deactivate leaves"
+            )
+        _in_shell(where, request, asking, "" if no_prompt else _PROMPT)
+        return
     if where.remote:
         raise typer.Exit(_remotely(where, request, command, prompted=not no_prompt))
     raise typer.Exit(locally(where, request, command, prompt="" if no_prompt else _PROMPT))
+
+
+def _in_shell(where: Where, request: Request, asking: inplace.Asking, prompt: str) -> None:
+    from genvx.local.host import LocalHost
+
+    where.fleet(request.selection)
+    host = LocalHost()
+    if asking.descriptor is None and asking.shell in inplace.HOLDS_ITSELF:
+        inplace.place(host)
+        return
+    inplace.enter(host, _held(host, request, asking.shell), asking, prompt)
 
 
 def locally(where: Where, request: Request, command: list[str] | None, *, prompt: str) -> int:
@@ -56,6 +82,14 @@ def locally(where: Where, request: Request, command: list[str] | None, *, prompt
         find_command(command, os.environ)
     host = LocalHost()
     shown = " ".join(command) if command else os.path.basename(shells.user_shell(os.environ))
+    hold = _held(host, request, shown)
+    if command:
+        return hold.supervise(command)
+    return hold.enter_shell(prompt=prompt)
+
+
+def _held(host: LocalHost, request: Request, shown: str) -> LocalHold:
+    """What was asked for, held; we wait for it if that was asked, too. shown: what it is for."""
     if request.environment is not None:
         hold = host.join(request.environment, command=shown)
     elif request.wait is None:
@@ -74,9 +108,7 @@ def locally(where: Where, request: Request, command: list[str] | None, *, prompt
             )
     for note in hold.grant.notes:
         say(f"genvx: {note}")
-    if command:
-        return hold.supervise(command)
-    return hold.enter_shell(prompt=prompt)
+    return hold
 
 
 def _remotely(where: Where, request: Request, command: list[str] | None, *, prompted: bool) -> int:

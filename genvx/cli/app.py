@@ -10,6 +10,7 @@ import typer
 from genvx.cli.acquire import acquire
 from genvx.cli.activate import activate
 from genvx.cli.admin import admin
+from genvx.cli.attach import attach, detach
 from genvx.cli.completion import completion
 from genvx.cli.deactivate import deactivate
 from genvx.cli.devices import devices
@@ -23,6 +24,7 @@ from genvx.cli.release import release
 from genvx.cli.request import requesting, spell_out_wait
 from genvx.cli.run import run
 from genvx.cli.sandbox import sandbox
+from genvx.cli.shell_init import shell_init
 from genvx.cli.status import status
 from genvx.cli.version import version
 from genvx.cli.where import Where
@@ -119,7 +121,10 @@ for _verb, _settings in (
 ):
     app.command(context_settings=_settings)(_verb)
     remote.command(context_settings=_settings)(_verb)
+app.command(context_settings=_HELP)(attach)
+app.command(context_settings=_HELP)(detach)
 app.command(context_settings=_HELP)(deactivate)
+app.command("shell-init", context_settings=_HELP)(shell_init)
 app.command(context_settings=_HELP)(version)
 app.command(context_settings=_HELP)(completion)
 app.add_typer(remote, name="remote")

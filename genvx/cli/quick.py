@@ -13,9 +13,15 @@ _VERBS = ("devices", "envs", "status")
 
 
 def quick(arguments: list[str]) -> int | None:
-    """Answer `genvx devices`, `genvx envs` or `genvx status`, and return the exit code; None
-    for anything else.
+    """Answer `genvx devices`, `genvx envs` or `genvx status`, and what the functions of a shell ask
+    at its prompt, and return the exit code; None for anything else.
     """
+    if len(arguments) > 1 and arguments[0] in ("shell-refresh", "shell-leave"):
+        from genvx.cli import inplace
+
+        if arguments[0] == "shell-leave":
+            return inplace.leave(arguments[1])
+        return inplace.refresh(arguments[1:])
     if len(arguments) != 1 or arguments[0] not in _VERBS or "_GENVX_COMPLETE" in os.environ:
         return None
     from genvx.cli.tables import Output

@@ -28,6 +28,11 @@ class Grant:
     seconds: Optional[int] = None
 
     @property
+    def label(self) -> str:
+        """What people call its environment."""
+        return f"{self.name} ({self.environment})" if self.name else self.environment
+
+    @property
     def variables(self) -> dict[str, str]:
         """The environment variables of whatever runs under this grant.
 

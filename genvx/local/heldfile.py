@@ -16,6 +16,9 @@ from genvx.local import locks
 from genvx.local.state import state_error
 
 MOST_BYTES = 4096
+# What is not published yet: made by ourselves, and opened by a shell that will hold it.
+TEMPORARY = ".tmp"
+OPENED = ".open"
 OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -110,7 +113,7 @@ def publish(
     """
     if len(data) > MOST_BYTES:
         raise StateError(f"at most {MOST_BYTES} bytes; use a shorter name or fewer devices")
-    temporary = f".{identifier}.tmp"
+    temporary = f".{identifier}{TEMPORARY if through is None else OPENED}"
     if through is None:
         descriptor = os.open(
             temporary,

@@ -19,6 +19,7 @@ from genvx.local.state import StateDirectory, state_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Callable
 
 _RESTORE_SH = """\
 export CUDA_VISIBLE_DEVICES="$GENVX_SHELL_DEVICES" CUDA_DEVICE_ORDER=PCI_BUS_ID
@@ -239,6 +240,25 @@ def _write_files(state: StateDirectory) -> str:
             for name, content in _FILES.items():
                 _write(os.path.join(base, name), content)
             return base
+    except StateError:
+        raise
+    except OSError as error:
+        raise state_error(error, "write the start-up files of the shell") from None
+
+
+def write_file(state: StateDirectory, name: str, content: Callable[[str], str]) -> str:
+    """Write a file for shells below the user's own directory unless it is there; return its path.
+
+    content: given the path, what it says.
+
+    Raises:
+        StateError: it cannot be written.
+    """
+    try:
+        with state.own() as directory:
+            path = os.path.join(state.path_of(directory), "shell", name)
+            _write(path, content(path))
+            return path
     except StateError:
         raise
     except OSError as error:

@@ -26,7 +26,7 @@ from genvx.core.text import is_identifier, printable
 from genvx.core.ticket import Ticket
 from genvx.errors import NotOwner, StateError, UnknownEnvironment
 from genvx.local import locks, processes
-from genvx.local.heldfile import MOST_BYTES, OPEN_FILE, HeldFile, publish
+from genvx.local.heldfile import MOST_BYTES, OPEN_FILE, OPENED, TEMPORARY, HeldFile, publish
 from genvx.local.lockfile import TIMEOUT, LockFile
 from genvx.local.state import OWNERS_DOING, StateDirectory, UserDirectory, saying, state_error
 
@@ -41,6 +41,9 @@ _MOST_ENTRIES = 256
 # Where files come and go all the time, a look that misses none may never be had; what is safe does
 # not rest on it.
 _LOOKS = 3
+
+# Between a shell's opening of a file and its asking for a lease in it.
+_OPENED_SECONDS = 60.0
 
 LEASE = ".lease"
 TICKET = ".ticket"
@@ -188,12 +191,13 @@ class LeaseStore:
         data = statefiles.lease_to_file(lease)
         return HeldLease(lease, *self._publish(lease.id, LEASE, data, through))
 
-    def prepare(self, identifier: str) -> str:
-        """Where to open a file, to hold a lease of that id by it; for shells, which cannot be given
-        a descriptor. Somebody else of ours may take it for left behind, and delete it.
+    def prepare(self) -> str:
+        """Where to open a file, to hold a lease by it; for shells, which cannot be given a
+        descriptor. Within a minute, or it is taken for left behind.
         """
+        identifier = f"{processes.boottime_ns() // 10**9:08x}{os.urandom(8).hex()}"
         with saying(f"write a lease in {self._state.root}"), self._state.own() as directory:
-            return os.path.join(self._state.path_of(directory), f".{identifier}.tmp")
+            return os.path.join(self._state.path_of(directory), f".{identifier}{OPENED}")
 
     def queue(self, ticket: Ticket) -> HeldTicket:
         """Take a place in the line, as `publish` does."""
@@ -235,8 +239,10 @@ class LeaseStore:
             )
         user = UserDirectory(os.fstat(directory).st_uid, directory, "")
         for name in names:
-            if name.endswith(".tmp"):
+            if name.endswith((TEMPORARY, OPENED)):
                 with contextlib.suppress(OSError, Malformed):  # not proved dead
+                    if name.endswith(OPENED) and _was_asked_for_now(name):
+                        continue
                     if _read(user, name, Owner(user.uid, ""), processes.boot_id()) is None:
                         os.unlink(name, dir_fd=directory)
 
@@ -289,6 +295,13 @@ class LeaseStore:
                 if lease.owner.uid == user.uid:
                     with contextlib.suppress(OSError):
                         os.unlink(lease.id + LEASE, dir_fd=user.descriptor)
+
+
+def _was_asked_for_now(name: str) -> bool:
+    """Whether a shell may be about to hold a lease by a file: its id begins with when that was."""
+    with contextlib.suppress(ValueError):
+        return 0 <= processes.boottime_ns() / 1e9 - int(name[1:9], 16) < _OPENED_SECONDS
+    return False
 
 
 def _read(user: UserDirectory, name: str, owner: Owner, boot: str) -> Union[Lease, Ticket, None]:

@@ -17,7 +17,8 @@ from genvx.core.units import format_duration
 from genvx.local import locks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from typing import Callable
 
 _NOTICE = 300.0
 GRACE = 10.0
@@ -35,23 +36,33 @@ def warning(left: float) -> str:
     return f"genvx: this environment ends in {format_duration(max(1.0, round(left)))}"
 
 
-def keep(descriptor: int, seconds: float) -> None:
+def keep(descriptor: int, seconds: float, *, spare: Optional[int] = None) -> None:
     """End whatever holds a lease after so many seconds, in a process of its own.
 
-    descriptor: of the lease's file; our own copy stays open, the process's is closed.
+    descriptor: of the lease's file; our own copy stays open, the process's is closed. spare: a
+    process that is left alive: the lease is released then, which it sees by itself.
     """
     path = os.readlink(f"/proc/self/fd/{descriptor}")
     status = os.fstat(descriptor)
     terminal = _terminal()
-    if os.fork() == 0:
+    file = (status.st_dev, status.st_ino)
+    apart(lambda: _keep(path, file, seconds, terminal, spare))
+
+
+def apart(work: Callable[[], None], keep: Sequence[int] = ()) -> None:
+    """Do something in a process of its own, which has no terminal, and of ours only these
+    descriptors.
+    """
+    child = os.fork()
+    if child == 0:
         try:
             os.setsid()
             if os.fork() == 0:
-                _close_all()
-                _keep(path, (status.st_dev, status.st_ino), seconds, terminal)
+                _close_all(keep)
+                work()
         finally:
             os._exit(0)
-    os.wait()
+    os.waitpid(child, 0)
 
 
 def _terminal() -> Optional[str]:
@@ -61,7 +72,7 @@ def _terminal() -> Optional[str]:
     return None
 
 
-def _close_all() -> None:
+def _close_all(keep: Sequence[int]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     with contextlib.suppress(OSError):
@@ -69,14 +80,24 @@ def _close_all() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in range(3):
         os.dup2(null, descriptor)
-    os.closerange(3, 65536)
+    first = 3
+    for descriptor in sorted(keep):
+        os.closerange(first, descriptor)
+        first = descriptor + 1
+    os.closerange(first, 65536)
 
 
-def _keep(path: str, file: tuple[int, int], seconds: float, terminal: Optional[str]) -> None:
+def _keep(
+    path: str,
+    file: tuple[int, int],
+    seconds: float,
+    terminal: Optional[str],
+    spare: Optional[int],
+) -> None:
     end = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
     warn: Optional[float] = end - notice(seconds)
     while (now := time.clock_gettime(time.CLOCK_BOOTTIME)) < end:
-        if not _is_held(path, file):
+        if not is_held(path, file):
             return
         if warn is not None and now >= warn:
             warn = None
@@ -85,16 +106,20 @@ def _keep(path: str, file: tuple[int, int], seconds: float, terminal: Optional[s
     _tell(terminal, "genvx: the time of this environment is over")
     # A shell with a person at it ignores TERM, and leaves at HUP.
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCONT):
-        _signal(file, number)
+        _signal(file, number, spare)
     give_up = time.monotonic() + GRACE
-    while _is_held(path, file):
+    while set(_holders(file)) - {spare} if spare else is_held(path, file):
         # Until nobody has it: a holder may start another just while we look.
         if time.monotonic() >= give_up:
-            _signal(file, signal.SIGKILL)
+            _signal(file, signal.SIGKILL, spare)
         time.sleep(0.2)
+    if spare is not None and is_held(path, file):
+        with contextlib.suppress(OSError):
+            os.unlink(path)
 
 
-def _is_held(path: str, file: tuple[int, int]) -> bool:
+def is_held(path: str, file: tuple[int, int]) -> bool:
+    """Whether somebody holds the lease that was in a file, and nobody has released it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
@@ -141,7 +166,9 @@ def _holders(file: tuple[int, int]) -> Iterator[int]:
                         break
 
 
-def _signal(file: tuple[int, int], number: signal.Signals) -> None:
+def _signal(file: tuple[int, int], number: signal.Signals, spare: Optional[int]) -> None:
     for pid in _holders(file):
+        if pid == spare:
+            continue
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)

@@ -1,0 +1,93 @@
+"""genvx attach and genvx detach: more or fewer GPUs in a living environment."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from genvx.cli import options, plain
+from genvx.cli.main import say
+from genvx.cli.request import Device, MinMemory
+from genvx.cli.tables import Output
+from genvx.core.request import Requirements
+from genvx.core.text import is_identifier, printable
+from genvx.errors import InvalidInput, UnknownEnvironment
+
+if TYPE_CHECKING:
+    from genvx.core.grant import Grant
+    from genvx.local.host import LocalHost
+
+Id = Annotated[
+    str | None, typer.Option("--id", metavar="ENV", help="Of this environment; this shell's.")
+]
+
+
+def attach(
+    gpus: options.Gpus = None,
+    gpu_memory: options.GpuMemory = None,
+    min_memory: MinMemory = None,
+    device: Device = None,
+    id: Id = None,
+    json: options.Json = False,
+) -> None:
+    """Give an environment more GPUs.
+
+    Its shells see them at their next prompt; what runs already does not.
+
+    Example: genvx attach --gpus 1
+    """
+    from genvx.local.host import LocalHost
+
+    wanted = Requirements.parse(gpus, gpu_memory, min_memory=min_memory, devices=device or ())
+    host = LocalHost()
+    grant = host.attach(own(host, id), wanted)
+    for note in grant.notes:
+        say(f"genvx: {note}")
+    _show(host, grant, json, "attach")
+
+
+def detach(device: Device = None, id: Id = None, json: options.Json = False) -> None:
+    """Take GPUs away from an environment: all, or those named.
+
+    What runs on them is left alone, and keeps them from others until it ends.
+
+    Example: genvx detach --device 3
+    """
+    from genvx.local.host import LocalHost
+
+    named = [name.strip() for each in device or () for name in each.split(",")]
+    host = LocalHost()
+    _show(host, host.detach(own(host, id), named), json, "detach")
+
+
+def own(host: LocalHost, environment: str | None) -> str:
+    """The id of an environment of one's own: the one given by id or name, or that of this shell.
+
+    Raises:
+        InvalidInput: none is given, and none is active here. UnknownEnvironment: there is none.
+    """
+    if environment is None:
+        environment = os.environ.get("GENVX_ENVIRONMENT_ID", "")
+        if not environment:
+            raise InvalidInput("no environment is active in this shell; name one with --id")
+    if is_identifier(environment):
+        return environment
+    named = [
+        env.id
+        for env in host.snapshot_with(host.survey()).environments
+        if env.name == environment and env.owner.uid == host.state.uid
+    ]
+    if len(named) != 1:
+        what = "several environments of yours are" if named else "no active environment of yours is"
+        raise UnknownEnvironment(f"{what} named {printable(environment, 60)!r} here")
+    return named[0]
+
+
+def _show(host: LocalHost, grant: Grant, json: bool, verb: str) -> None:
+    if json:
+        Output(json=True).document(verb, [{"host": host.name, "ok": True, **plain.grant(grant)}])
+        return
+    devices = ", ".join(device.label for device in grant.devices) or "none"
+    print(f"Environment {grant.label} has GPUs {devices}")

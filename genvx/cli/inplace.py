@@ -1,0 +1,141 @@
+"""What the functions that `genvx shell-init` gives to a shell ask genvx behind its user's back.
+
+An answer is lines on stdout: the lease's file, the mark of the prompt (nothing where it stays as it
+is), and the values of the variables, which the shell assigns. bash and zsh hold the lease
+themselves: they ask where, open that, and ask again with the descriptor. For the others a guardian
+holds it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from genvx.cli.main import say
+from genvx.errors import InvalidInput, StateError, UnknownEnvironment
+
+if TYPE_CHECKING:
+    from genvx.core.grant import Grant
+    from genvx.local.hold import LocalHold
+    from genvx.local.host import LocalHost
+
+# To be run without the shell: a command of its own, and other hosts.
+ELSEWHERE = 94
+_ENDED = 95
+
+VARIABLES = (
+    "CUDA_VISIBLE_DEVICES",
+    "CUDA_DEVICE_ORDER",
+    "GENVX_ENVIRONMENT_ID",
+    "GENVX_ENVIRONMENT_NAME",
+    "GENVX_DEVICES",
+)
+HOLDS_ITSELF = ("bash", "zsh")
+
+
+@dataclass(frozen=True)
+class Asking:
+    """The shell that asks. descriptor: by which it will hold its lease; None if it does not yet.
+
+    active: it holds one already.
+    """
+
+    shell: str
+    pid: int
+    descriptor: int | None = None
+    active: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Asking:
+        """Read "bash:PID:", "bash:PID:DESCRIPTOR" or "bash:PID:active".
+
+        Raises:
+            InvalidInput: it is neither.
+        """
+        shell, _, numbers = text.partition(":")
+        pid, _, state = numbers.partition(":")
+        if not (shell and pid.isdecimal() and (state.isdecimal() or state in ("", "active"))):
+            raise InvalidInput("--in-shell is for the functions of genvx shell-init")
+        descriptor = int(state) if state.isdecimal() else None
+        return cls(shell, int(pid), descriptor, state == "active")
+
+
+def place(host: LocalHost) -> None:
+    """Say where the shell is to open a file for its lease."""
+    _answer([host.store.prepare()])
+
+
+def enter(host: LocalHost, hold: LocalHold, asking: Asking, mark: str) -> None:
+    """Hand what we hold to the shell, and tell it so."""
+    from genvx.local import granting, guardian, timekeeper
+
+    shell = granting.join(
+        host,
+        hold.grant.environment,
+        command=asking.shell,
+        pid=asking.pid,
+        through=asking.descriptor,
+    )
+    hold.release()
+    if asking.descriptor is None:
+        guardian.guard(shell.descriptor, asking.pid)
+    if shell.grant.seconds is not None:
+        timekeeper.keep(shell.descriptor, shell.grant.seconds, spare=asking.pid)
+    _tell(asking.shell, os.readlink(f"/proc/self/fd/{shell.descriptor}"), mark, shell.grant)
+
+
+def refresh(arguments: list[str]) -> int:
+    """`genvx shell-refresh FILE`: the answer anew; another exit code if the environment is gone."""
+    from genvx.local.host import LocalHost
+
+    shell = "tcsh" if arguments[0] == "--lines" else ""
+    path = arguments[-1]
+    host = LocalHost()
+    directory, name = os.path.split(path)
+    try:
+        listed = os.stat(directory)
+        os.utime(path, ns=(listed.st_mtime_ns, listed.st_mtime_ns))
+    except FileNotFoundError:
+        pass  # released
+    except OSError as error:
+        raise StateError(f"cannot look at {path}: {error.strerror}") from None
+    lease = next((e for e in host.store.scan().leases if f"{e.id}.lease" == name), None)
+    if lease is None or lease.owner.uid != host.state.uid:
+        say("genvx: the environment of this shell has ended; the shell is as it was before")
+        return _ENDED
+    try:
+        grant = host.grant_of(lease.environment)
+    except UnknownEnvironment:
+        return _ENDED
+    _tell(shell, path, "", grant)
+    return 0
+
+
+def leave(path: str) -> int:
+    """`genvx shell-leave FILE`: end a lease of our own that a guardian holds."""
+    from genvx.core.text import is_identifier
+    from genvx.local.host import LocalHost
+
+    name, suffix = os.path.splitext(os.path.basename(path))
+    if not is_identifier(name) or suffix != ".lease":
+        raise InvalidInput("not the file of a lease")
+    store = LocalHost().store
+    store.remove(lease for lease in store.scan().leases if lease.id == name)
+    return 0
+
+
+MARK = "(genvx) "
+
+
+def _tell(shell: str, path: str, mark: str, grant: Grant) -> None:
+    variables = grant.variables
+    lines = [path, mark, *(variables[name] for name in VARIABLES)]
+    # tcsh drops empty lines.
+    _answer([f"={line}" for line in lines] if shell == "tcsh" else lines)
+
+
+def _answer(lines: list[str]) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()

@@ -1,0 +1,136 @@
+# genvx in this shell: eval "$(genvx shell-init bash)" in ~/.bashrc.
+# Whatever genvx answers is assigned, line by line, and never evaluated.
+unalias genvx 2>/dev/null || :
+__genvx_names=(@NAMES@)
+
+genvx() {
+    case ${1-} in
+    activate)
+        shift
+        __genvx_activate "$@"
+        ;;
+    deactivate)
+        if [ "$#" -gt 1 ] || [ -z "${__genvx_lease-}" ]; then
+            command genvx "$@"
+        else
+            __genvx_deactivate
+        fi
+        ;;
+    attach | detach)
+        local code=0
+        command genvx "$@" || code=$?
+        __genvx_refresh
+        return "$code"
+        ;;
+    *)
+        command genvx "$@"
+        ;;
+    esac
+}
+
+__genvx_activate() {
+    local word file fd reply code=0
+    for word; do
+        case $word in -h | --help | --)
+            command genvx activate "$@"
+            return
+            ;;
+        esac
+    done
+    [ -z "${__genvx_lease-}" ] || [ -e "$__genvx_lease" ] || __genvx_deactivate
+    file=$(command genvx activate --in-shell "bash:$$:${__genvx_lease:+active}" "$@") || code=$?
+    if [ "$code" -eq @ELSEWHERE@ ]; then
+        command genvx activate "$@"
+        return
+    elif [ "$code" -ne 0 ]; then
+        return "$code"
+    fi
+    exec {fd}<>"$file" || return 6
+    reply=$(command genvx activate --in-shell "bash:$$:$fd" "$@") || code=$?
+    if [ "$code" -ne 0 ]; then
+        exec {fd}>&-
+        command rm -f -- "$file"
+        return "$code"
+    fi
+    __genvx_fd=$fd
+    __genvx_remember
+    __genvx_assign "$reply"
+    case $- in *i*) __genvx_hook ;; esac
+}
+
+__genvx_remember() {
+    local name attributes
+    __genvx_was=()
+    for name in "${__genvx_names[@]}"; do
+        # Which of its attributes, and its value: nothing where it is unset, x where it is exported.
+        attributes=$(declare -p "$name" 2>/dev/null)
+        attributes=${attributes#declare -}
+        case ${attributes%%[ =]*} in *x*) __genvx_was+=(x) ;; *) __genvx_was+=(-) ;; esac
+        if [[ -v $name ]]; then __genvx_was+=("=${!name}"); else __genvx_was+=(""); fi
+    done
+    __genvx_prompt_was=${PS1+set}
+    __genvx_command_was=${PROMPT_COMMAND+set}
+}
+
+# Lines: the lease's file, the mark of the prompt, then the values of the variables.
+__genvx_assign() {
+    local lines at
+    mapfile -t lines <<<"$1"
+    __genvx_lease=${lines[0]}
+    __genvx_mark=${lines[1]:-${__genvx_mark-}}
+    for at in "${!__genvx_names[@]}"; do
+        export "${__genvx_names[at]}=${lines[at + 2]}"
+    done
+}
+
+__genvx_hook() {
+    case $(declare -p PROMPT_COMMAND 2>/dev/null) in
+    "declare -a"*) PROMPT_COMMAND+=(__genvx_prompt) ;;
+    *) PROMPT_COMMAND="${PROMPT_COMMAND:+$PROMPT_COMMAND
+}__genvx_prompt" ;;
+    esac
+}
+
+__genvx_prompt() {
+    __genvx_refresh
+    [ -n "${__genvx_lease-}" ] || return 0
+    case $PS1 in "$__genvx_mark"*) ;; *) PS1=$__genvx_mark$PS1 ;; esac
+}
+
+# Another terminal may have attached or detached devices, or ended the environment.
+__genvx_refresh() {
+    local reply
+    [ -n "${__genvx_lease-}" ] || return 0
+    if [[ ! ${__genvx_lease%/*} -nt $__genvx_lease ]]; then return 0; fi
+    if reply=$(command genvx shell-refresh "$__genvx_lease"); then
+        [ -z "$reply" ] || __genvx_assign "$reply"
+    else
+        __genvx_deactivate
+    fi
+}
+
+__genvx_deactivate() {
+    local at name
+    [ -z "${__genvx_fd-}" ] || exec {__genvx_fd}>&-
+    for at in "${!__genvx_names[@]}"; do
+        name=${__genvx_names[at]}
+        unset -v "$name"
+        [ "${__genvx_was[2 * at]}" != x ] || export "${name?}"
+        [ -z "${__genvx_was[2 * at + 1]}" ] || printf -v "$name" %s "${__genvx_was[2 * at + 1]#=}"
+    done
+    [ -z "${PS1+set}" ] || PS1=${PS1#"$__genvx_mark"}
+    [ -n "$__genvx_prompt_was" ] || unset -v PS1
+    case $(declare -p PROMPT_COMMAND 2>/dev/null) in
+    "declare -a"*)
+        for at in "${!PROMPT_COMMAND[@]}"; do
+            [ "${PROMPT_COMMAND[at]}" != __genvx_prompt ] || unset -v "PROMPT_COMMAND[at]"
+        done
+        ;;
+    ?*)
+        PROMPT_COMMAND=${PROMPT_COMMAND%__genvx_prompt}
+        PROMPT_COMMAND=${PROMPT_COMMAND%$'\n'}
+        [ -n "$__genvx_command_was" ] || unset -v PROMPT_COMMAND
+        ;;
+    esac
+    unset -v __genvx_fd __genvx_lease __genvx_mark __genvx_was __genvx_prompt_was __genvx_command_was
+}

@@ -1,0 +1,120 @@
+# genvx in this shell: genvx shell-init fish | source, in ~/.config/fish/config.fish.
+# Whatever genvx answers is assigned, line by line, and never evaluated.
+set -g __genvx_names @NAMES@
+
+function genvx --wraps genvx
+    switch "$argv[1]"
+        case activate
+            __genvx_activate $argv[2..-1]
+        case deactivate
+            if test (count $argv) -gt 1; or not set -q __genvx_lease
+                command genvx $argv
+            else
+                __genvx_deactivate
+            end
+        case attach detach
+            command genvx $argv
+            set -l code $status
+            __genvx_refresh
+            return $code
+        case '*'
+            command genvx $argv
+    end
+end
+
+function __genvx_activate
+    for word in $argv
+        switch $word
+            case -h --help --
+                command genvx activate $argv
+                return
+        end
+    end
+    set -l active
+    if set -q __genvx_lease
+        if test -e $__genvx_lease
+            set active active
+        else
+            __genvx_deactivate
+        end
+    end
+    set -l reply (command genvx activate --in-shell "fish:$fish_pid:$active" $argv)
+    set -l code $status
+    if test $code -eq @ELSEWHERE@
+        command genvx activate $argv
+        return
+    else if test $code -ne 0
+        return $code
+    end
+    for name in $__genvx_names
+        set -g __genvx_was_$name
+        set -qg $name; and set -g __genvx_was_$name = $$name
+        set -qgx $name; and set -g __genvx_exported_$name
+    end
+    __genvx_assign $reply
+    if status is-interactive
+        functions -q fish_prompt; and functions -c fish_prompt __genvx_user_prompt
+        function fish_prompt
+            set -l last $status
+            printf '%s' $__genvx_mark
+            __genvx_status $last
+            functions -q __genvx_user_prompt; and __genvx_user_prompt; or echo '> '
+        end
+        function __genvx_status
+            return $argv[1]
+        end
+        function __genvx_at_prompt --on-event fish_prompt
+            __genvx_refresh
+        end
+    end
+end
+
+# Lines: the lease's file, the mark of the prompt, then the values of the variables.
+function __genvx_assign
+    set -g __genvx_lease $argv[1]
+    set -q __genvx_mark; or set -g __genvx_mark $argv[2]
+    for at in (seq (count $__genvx_names))
+        set -gx $__genvx_names[$at] $argv[(math $at + 2)]
+    end
+end
+
+# Another terminal may have attached or detached devices, or ended the environment.
+function __genvx_refresh
+    set -q __genvx_lease; or return 0
+    if test -e $__genvx_lease; and not command test (dirname $__genvx_lease) -nt $__genvx_lease
+        return 0
+    end
+    set -l reply (command genvx shell-refresh $__genvx_lease)
+    if test $status -ne 0
+        __genvx_deactivate
+    else if test (count $reply) -gt 0
+        __genvx_assign $reply
+    end
+end
+
+function __genvx_deactivate
+    command genvx shell-leave $__genvx_lease
+    for name in $__genvx_names
+        set -l was __genvx_was_$name
+        set -l exported __genvx_exported_$name
+        set -eg $name
+        if test (count $$was) -gt 0
+            if set -q $exported
+                set -gx $name $$was[1][2..-1]
+            else
+                set -g $name $$was[1][2..-1]
+            end
+        end
+        set -eg $was
+        set -eg $exported
+    end
+    if functions -q __genvx_at_prompt
+        functions -e __genvx_at_prompt fish_prompt __genvx_status
+        if functions -q __genvx_user_prompt
+            functions -c __genvx_user_prompt fish_prompt
+            functions -e __genvx_user_prompt
+        end
+    end
+    set -eg __genvx_lease
+    set -eg __genvx_mark
+end

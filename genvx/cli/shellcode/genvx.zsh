@@ -1,0 +1,131 @@
+# genvx in this shell: eval "$(genvx shell-init zsh)" in ~/.zshrc.
+# Whatever genvx answers is assigned, line by line, and never evaluated.
+unalias genvx 2>/dev/null || :
+typeset -ga __genvx_names
+__genvx_names=(@NAMES@)
+
+genvx() {
+    case ${1-} in
+    activate)
+        shift
+        __genvx_activate "$@"
+        ;;
+    deactivate)
+        if [ "$#" -gt 1 ] || [ -z "${__genvx_lease-}" ]; then
+            command genvx "$@"
+        else
+            __genvx_deactivate
+        fi
+        ;;
+    attach | detach)
+        local code=0
+        command genvx "$@" || code=$?
+        __genvx_refresh
+        return "$code"
+        ;;
+    *)
+        command genvx "$@"
+        ;;
+    esac
+}
+
+__genvx_activate() {
+    emulate -L zsh
+    local word file fd reply code=0
+    for word in "$@"; do
+        case $word in -h | --help | --)
+            command genvx activate "$@"
+            return
+            ;;
+        esac
+    done
+    [[ -z ${__genvx_lease-} || -e $__genvx_lease ]] || __genvx_deactivate
+    file=$(command genvx activate --in-shell "zsh:$$:${__genvx_lease:+active}" "$@") || code=$?
+    if (( code == @ELSEWHERE@ )); then
+        command genvx activate "$@"
+        return
+    elif (( code != 0 )); then
+        return $code
+    fi
+    exec {fd}<>"$file" || return 6
+    reply=$(command genvx activate --in-shell "zsh:$$:$fd" "$@") || code=$?
+    if (( code != 0 )); then
+        exec {fd}>&-
+        command rm -f -- "$file"
+        return $code
+    fi
+    typeset -g __genvx_fd=$fd
+    __genvx_remember
+    __genvx_assign "$reply"
+    if [[ -o interactive ]]; then
+        typeset -ga precmd_functions
+        precmd_functions+=(__genvx_prompt)
+    fi
+}
+
+__genvx_remember() {
+    emulate -L zsh
+    local name
+    typeset -ga __genvx_was
+    __genvx_was=()
+    for name in $__genvx_names; do
+        # Which of its attributes, and its value: nothing where it is unset, x where it is exported.
+        if [[ ${(tP)name} == *export* ]]; then __genvx_was+=(x); else __genvx_was+=(-); fi
+        if (( ${(P)+name} )); then __genvx_was+=("=${(P)name}"); else __genvx_was+=(""); fi
+    done
+    typeset -g __genvx_hooks_were=${+precmd_functions}
+}
+
+# Lines: the lease's file, the mark of the prompt, then the values of the variables.
+__genvx_assign() {
+    emulate -L zsh
+    local at
+    local -a lines
+    lines=("${(@f)1}")
+    typeset -g __genvx_lease=$lines[1] __genvx_mark=${lines[2]:-${__genvx_mark-}}
+    for at in {1..$#__genvx_names}; do
+        export "${__genvx_names[at]}=${lines[at + 2]}"
+    done
+}
+
+__genvx_prompt() {
+    emulate -L zsh
+    __genvx_refresh
+    [[ -n ${__genvx_lease-} ]] || return 0
+    [[ $PROMPT == "$__genvx_mark"* ]] || PROMPT=$__genvx_mark$PROMPT
+}
+
+# Another terminal may have attached or detached devices, or ended the environment.
+__genvx_refresh() {
+    emulate -L zsh
+    local reply
+    [[ -n ${__genvx_lease-} ]] || return 0
+    [[ ${__genvx_lease:h} -nt $__genvx_lease || ! -e $__genvx_lease ]] || return 0
+    if reply=$(command genvx shell-refresh "$__genvx_lease"); then
+        [[ -z $reply ]] || __genvx_assign "$reply"
+    else
+        __genvx_deactivate
+    fi
+}
+
+__genvx_deactivate() {
+    emulate -L zsh
+    local at name
+    [[ -z ${__genvx_fd-} ]] || exec {__genvx_fd}>&-
+    for at in {1..$#__genvx_names}; do
+        name=$__genvx_names[at]
+        unset $name
+        [[ $__genvx_was[2*at-1] != x ]] || export $name
+        if [[ -n $__genvx_was[2*at] ]]; then
+            typeset -g "$name=${__genvx_was[2*at]#=}"
+        elif [[ $__genvx_was[2*at-1] != x ]]; then
+            unset $name
+        fi
+    done
+    PROMPT=${PROMPT#"$__genvx_mark"}
+    if (( ${+precmd_functions} )); then
+        precmd_functions=("${(@)precmd_functions:#__genvx_prompt}")
+        (( __genvx_hooks_were )) || unset precmd_functions
+    fi
+    unset __genvx_fd __genvx_lease __genvx_mark __genvx_was __genvx_hooks_were
+}

@@ -1,0 +1,284 @@
+"""genvx activate in the shell that one is in, in a real terminal, for every shell."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from genvx.cli.shell_init import SHELLS as SUPPORTED
+from genvx.core.request import Requirements
+from genvx.local.host import LocalHost
+from tests.conftest import run_genvx
+from tests.helpers import Terminal, genvx_argv, genvx_env, job, until
+
+SHELLS = [
+    pytest.param(name, marks=pytest.mark.needs(name))
+    for name in ("bash", "zsh", "fish", "tcsh", "dash")
+]
+SELF_HOLDING = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("bash", "zsh")]
+PROMPTING = [
+    pytest.param(name, marks=pytest.mark.needs(name)) for name in ("bash", "zsh", "fish", "tcsh")
+]
+
+# Odd values before: exported and empty, not exported, and with blanks.
+BEFORE = {
+    "bash": "PS1='mine> '\nGENVX_DEVICES='a  b'\nexport CUDA_VISIBLE_DEVICES=\n"
+    'eval "$(genvx shell-init bash)"\n',
+    "zsh": "PROMPT='mine> '\nGENVX_DEVICES='a  b'\nexport CUDA_VISIBLE_DEVICES=\n"
+    'eval "$(genvx shell-init zsh)"\n',
+    "fish": "set -g fish_greeting\nfunction fish_prompt; echo -n 'mine> '; end\n"
+    "set -g GENVX_DEVICES 'a  b'\nset -gx CUDA_VISIBLE_DEVICES ''\n"
+    "genvx shell-init fish | source\n",
+    "tcsh": "set prompt = 'mine> '\nset GENVX_DEVICES = 'a  b'\nsetenv CUDA_VISIBLE_DEVICES ''\n"
+    'eval "`genvx shell-init tcsh`"\n',
+    "dash": "PS1='mine> '\nGENVX_DEVICES='a  b'\nexport CUDA_VISIBLE_DEVICES=\n"
+    'eval "$(genvx shell-init sh)"\n',
+}
+FILES = {
+    "bash": ".bashrc",
+    "zsh": ".zshrc",
+    "fish": ".config/fish/config.fish",
+    "tcsh": ".tcshrc",
+    "dash": ".shrc",
+}
+# Everything that the shell has: variables with their attributes, and functions' names.
+ALL = {
+    "bash": "declare -p; declare -F",
+    "zsh": "typeset -p 2>/dev/null; print -l ${(ok)functions}",
+    "fish": "set -g; set -gx; functions -n",
+    "tcsh": "set; printenv | sort; alias",
+    "dash": 'export -p; set | grep "^__genvx"; echo $PS1',
+}
+# What changes by itself.
+FLEETING = re.compile(
+    r"_|\?|BASH_(ARGC|ARGV|LINENO|SUBSHELL)|COLUMNS|LINES|LINENO|OPTIND|RANDOM|SECONDS|EPOCH\w+"
+    r"|SRANDOM|PIPESTATUS|HISTCMD|TTYIDLE|CMD_DURATION|history|pipestatus|status(_generation)?"
+    r"|functions|zle-line-init"
+)
+
+
+@pytest.fixture
+def shell(state, short_tmp, monkeypatch):
+    """Opens a shell in a terminal whose start-up file has genvx's line."""
+    monkeypatch.setenv("GENVX_SIMULATE", "4xA100-80GB")
+    program = short_tmp / "bin" / "genvx"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {" ".join(genvx_argv())} "$@"\n')
+    program.chmod(0o755)
+
+    def start(name, *before):
+        home = short_tmp / "home"
+        path = home / FILES[name]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(BEFORE[name])
+        env = genvx_env(HOME=str(home), PATH=f"{program.parent}:{os.environ['PATH']}")
+        for left_over in ("ZDOTDIR", "ENV", "PROMPT_COMMAND", "PS1", "GENVX_DEVICES"):
+            env.pop(left_over, None)
+        if name == "dash":
+            env["ENV"] = str(path)
+        terminal = Terminal([*before, shutil.which(name), "-i"], env)
+        terminal.expect("mine> ")
+        return terminal
+
+    return start
+
+
+def everything(terminal, name, path):
+    terminal.line(f"eval '{ALL[name]}' > {path}.new; mv {path}.new {path}")
+    until(path.exists)
+    kept = []
+    for line in path.read_text().splitlines():
+        word = re.match(r"(?:(?:declare|typeset|export) )?(?:-\S+ )*([^\s=]*)", line)
+        if line and not FLEETING.fullmatch(word[1]):
+            kept.append(line)
+    return kept
+
+
+def variable(terminal, path, name):
+    terminal.line(f"printenv {name} > {path}.new; mv {path}.new {path}")
+    until(path.exists)
+    value = path.read_text().rstrip("\n")
+    path.unlink()
+    return value
+
+
+def environments():
+    return LocalHost().snapshot().environments
+
+
+def test_every_shell_that_is_supported_is_tested():
+    assert set(FILES) == {*SUPPORTED, "dash"} - {"sh"}
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_activate_changes_this_shell_and_deactivate_restores_all_of_it(shell, name, tmp_path):
+    terminal = shell(name)
+    before = everything(terminal, name, tmp_path / "before")
+    terminal.line("genvx activate --gpus 2 --name train")
+    terminal.expect("(genvx) mine> ")
+    (env,) = environments()
+    seen = variable(terminal, tmp_path / "v", "CUDA_VISIBLE_DEVICES").split(",")
+    assert sorted(seen) == sorted(env.devices)
+    assert variable(terminal, tmp_path / "v", "GENVX_ENVIRONMENT_NAME") == "train"
+    assert env.pids == (terminal.child.pid,)
+    terminal.line("genvx deactivate; echo gone")
+    terminal.expect("gone\r\n")
+    assert everything(terminal, name, tmp_path / "after") == before
+    until(lambda: not environments())
+    terminal.line("exit 5")
+    assert terminal.end() == 5
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_a_killed_shell_frees_its_devices(shell, name):
+    terminal = shell(name)
+    terminal.line("genvx activate --gpus 1")
+    terminal.expect("(genvx) mine> ")
+    assert len(environments()) == 1
+    os.kill(terminal.child.pid, signal.SIGKILL)
+    until(lambda: not environments())
+
+
+@pytest.mark.parametrize("name", SELF_HOLDING)
+def test_a_job_in_the_background_keeps_the_devices_of_its_shell(shell, name, tmp_path):
+    terminal = shell(name)
+    terminal.line("genvx activate --gpus 1")
+    terminal.expect("(genvx) mine> ")
+    line, pid = job(tmp_path)
+    terminal.line(line)
+    started = pid()
+    terminal.line("genvx deactivate; exit")
+    terminal.end()
+    assert len(environments()) == 1
+    os.kill(started, signal.SIGKILL)
+    until(lambda: not environments())
+
+
+@pytest.mark.parametrize("name", PROMPTING)
+def test_what_is_attached_elsewhere_is_seen_at_the_next_prompt(shell, name, tmp_path):
+    terminal = shell(name)
+    terminal.line("genvx activate --gpus 1")
+    terminal.expect("(genvx) mine> ")
+    (env,) = environments()
+    LocalHost().attach(env.id, Requirements(1))
+    terminal.line("")
+    terminal.expect("(genvx) mine> ")
+    assert len(variable(terminal, tmp_path / "v", "CUDA_VISIBLE_DEVICES").split(",")) == 2
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_attach_and_detach_change_this_shell_at_once(shell, name, tmp_path):
+    terminal = shell(name)
+    terminal.line("genvx activate")
+    terminal.expect("(genvx) mine> ")
+    terminal.line("genvx attach --device 3; printenv GENVX_DEVICES")
+    terminal.match(r"has GPUs 3\r\n(\x1b\S*)?3\r\n")
+    terminal.line("genvx detach")
+    terminal.match(r"has GPUs none\r\n")
+    terminal.expect("(genvx) mine> ")
+    assert variable(terminal, tmp_path / "v", "CUDA_VISIBLE_DEVICES") == ""
+
+
+@pytest.mark.parametrize("name", PROMPTING)
+def test_a_shell_whose_environment_is_released_is_as_it_was(shell, name, tmp_path):
+    terminal = shell(name)
+    terminal.line("genvx activate --gpus 1")
+    terminal.expect("(genvx) mine> ")
+    (env,) = environments()
+    LocalHost().release(env.id)
+    terminal.line("")
+    terminal.expect("genvx: the environment of this shell has ended")
+    terminal.line("printenv CUDA_VISIBLE_DEVICES | wc -c")
+    terminal.match(r"\D1\r\n")
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_two_terminals_are_in_one_environment_until_the_second_leaves(shell, name):
+    first, second = shell(name), shell(name)
+    first.line("genvx activate --gpus 1")
+    first.expect("(genvx) mine> ")
+    (env,) = environments()
+    second.line(f"genvx activate --id {env.id}")
+    second.expect("(genvx) mine> ")
+    assert len(environments()[0].pids) == 2
+    first.line("exit")
+    first.end()
+    until(lambda: len(environments()[0].pids) == 1)
+    second.line("genvx deactivate")
+    until(lambda: not environments())
+
+
+HOSTILE = "$(touch x) `touch x` \"q\" 'q' \\ %n !! ; touch x #"
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_a_name_is_never_evaluated(shell, name, tmp_path):
+    """The name comes with an environment that is joined: no shell has to quote it first."""
+    hold = LocalHost().acquire(Requirements(1), name=HOSTILE)
+    terminal = shell(name)
+    terminal.line(f"cd {tmp_path}")
+    terminal.line(f"genvx activate --id {hold.grant.environment}")
+    terminal.expect("(genvx) mine> ")
+    assert variable(terminal, tmp_path / "v", "GENVX_ENVIRONMENT_NAME") == HOSTILE
+    terminal.line("genvx attach --gpus 1")
+    terminal.expect("has GPUs 0, 1")
+    terminal.line("genvx deactivate; echo gone")
+    terminal.expect("gone\r\n")
+    assert not (tmp_path / "x").exists()
+    hold.release()
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_exit_codes_are_the_commands_own(shell, name):
+    terminal = shell(name)
+    show = "echo code=$status" if name in ("fish", "tcsh") else "echo code=$?"
+    for line, code in (
+        ("genvx activate --gpus 99", 2),
+        ("genvx activate --gpus 1 -- sh -c 'exit 7'", 7),
+        ("genvx activate --gpus 1 sh -c 'exit 8'", 8),
+        ("genvx run --gpus 1 -- sh -c 'exit 9'", 9),
+        ("genvx release nothing", 2),
+        ("genvx activate --help", 0),
+        ("genvx deactivate", 2),
+    ):
+        terminal.line(f"{line}; {show}")
+        terminal.expect(f"code={code}\r\n")
+    terminal.line(f"genvx activate --gpus 1; genvx activate; {show}")
+    terminal.expect("this shell is activated already")
+    terminal.expect("code=2\r\n")
+
+
+def test_the_time_of_an_environment_ends_it_and_not_the_shell(shell):
+    terminal = shell("bash")
+    terminal.line("genvx activate --gpus 1 --time 5s")
+    terminal.expect("(genvx) mine> ")
+    until(lambda: not environments())
+    terminal.line("echo alive")
+    terminal.expect("alive\r\n")
+    terminal.expect("the environment of this shell has ended")
+
+
+@pytest.mark.needs("tmux")
+@pytest.mark.parametrize("name", SHELLS)
+def test_it_works_inside_of_tmux(shell, name, short_tmp):
+    socket = str(short_tmp / "tmux")
+    try:
+        terminal = shell(name, "tmux", "-f", "/dev/null", "-S", socket, "new-session")
+        terminal.line("genvx activate --gpus 1")
+        terminal.expect("(genvx) mine> ")
+        until(environments)
+        subprocess.run(["tmux", "-S", socket, "kill-pane"], check=True)
+        until(lambda: not environments())
+    finally:
+        subprocess.run(["tmux", "-S", socket, "kill-server"], capture_output=True)
+
+
+def test_an_unknown_shell_is_refused():
+    answer = run_genvx("shell-init", "cmd.exe")
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr == ("genvx: shell-init is for bash, zsh, fish, tcsh, sh, not 'cmd.exe'\n")
