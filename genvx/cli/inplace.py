@@ -103,7 +103,7 @@ def refresh(arguments: list[str]) -> int:
         raise StateError(f"cannot look at {path}: {error.strerror}") from None
     lease = next((e for e in host.store.scan().leases if f"{e.id}.lease" == name), None)
     if lease is None or lease.owner.uid != host.state.uid:
-        say("genvx: the environment of this shell has ended; the shell is as it was before")
+        say("genvx: the environment of this shell has ended")
         return _ENDED
     try:
         grant = host.grant_of(lease.environment)

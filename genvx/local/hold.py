@@ -105,6 +105,7 @@ class LocalHold:
             devices=environment["CUDA_VISIBLE_DEVICES"],
             prompt=prompt,
             login=login,
+            lease=os.readlink(f"/proc/self/fd/{self.descriptor}"),
         )
         environment.update(shell.variables)
         if shell.keeps_lease:

@@ -4,7 +4,8 @@ where one is.
 Each shell reads the user's files first and ours last. Ours are the same for everybody and every
 environment: what differs comes in variables, which are only ever assigned, never evaluated. They
 put the prompt's prefix there, set the variables of the grant once more (a start-up file may have
-changed them), and make `genvx deactivate` end the shell.
+changed them), and make `genvx deactivate` end the shell. Where genvx is installed, bash, zsh and
+fish see at their prompt what was attached or detached meanwhile.
 """
 
 from __future__ import annotations
@@ -23,11 +24,31 @@ if TYPE_CHECKING:
 
 _RESTORE_SH = """\
 export CUDA_VISIBLE_DEVICES="$GENVX_SHELL_DEVICES" CUDA_DEVICE_ORDER=PCI_BUS_ID
-__genvx_mark=$GENVX_SHELL_PROMPT
-unset GENVX_SHELL_DEVICES GENVX_SHELL_PROMPT GENVX_SHELL_LOGIN GENVX_SHELL_FILES
+__genvx_mark=$GENVX_SHELL_PROMPT __genvx_lease=$GENVX_SHELL_LEASE
+unset GENVX_SHELL_DEVICES GENVX_SHELL_PROMPT GENVX_SHELL_LOGIN GENVX_SHELL_FILES GENVX_SHELL_LEASE
 genvx() {
     if [ "$#" -eq 1 ] && [ "$1" = deactivate ]; then exit 0; fi
     command genvx "$@"
+}
+"""
+
+_REFRESH = """__genvx_refresh() {
+    [[ -n $__genvx_lease && ${__genvx_lease%/*} -nt $__genvx_lease ]] || return 0
+    [[ -n $(@FIND@ genvx) ]] || return 0
+    local reply
+    if ! reply=$(command genvx shell-refresh "$__genvx_lease"); then
+        __genvx_lease=
+        return
+    fi
+    {
+        IFS= read -r reply
+        IFS= read -r reply
+        IFS= read -r CUDA_VISIBLE_DEVICES
+        IFS= read -r CUDA_DEVICE_ORDER
+        IFS= read -r GENVX_ENVIRONMENT_ID
+        IFS= read -r GENVX_ENVIRONMENT_NAME
+        IFS= read -r GENVX_DEVICES
+    } <<<"$reply"
 }
 """
 
@@ -44,8 +65,10 @@ elif [ -r ~/.bashrc ]; then
 fi
 """
     + _RESTORE_SH
+    + _REFRESH.replace("@FIND@", "type -P")
     + """\
 __genvx_prompt() {
+    __genvx_refresh
     case $PS1 in "$__genvx_mark"*) ;; *) PS1=$__genvx_mark$PS1 ;; esac
 }
 case $(declare -p PROMPT_COMMAND 2>/dev/null) in
@@ -74,8 +97,10 @@ unset GENVX_USER_ZDOTDIR
 [[ -r ${ZDOTDIR:-$HOME}/.zshrc ]] && . "${ZDOTDIR:-$HOME}/.zshrc"
 """
     + _RESTORE_SH
+    + _REFRESH.replace("@FIND@", "whence -p")
     + """\
 __genvx_prompt() {
+    __genvx_refresh
     case $PROMPT in "$__genvx_mark"*) ;; *) PROMPT=$__genvx_mark$PROMPT ;; esac
 }
 typeset -ga precmd_functions
@@ -103,6 +128,8 @@ _FISH = """\
 set -gx CUDA_VISIBLE_DEVICES $GENVX_SHELL_DEVICES
 set -gx CUDA_DEVICE_ORDER PCI_BUS_ID
 set -g __genvx_mark $GENVX_SHELL_PROMPT
+set -g __genvx_lease $GENVX_SHELL_LEASE
+set -e GENVX_SHELL_LEASE
 set -e GENVX_SHELL_DEVICES
 set -e GENVX_SHELL_PROMPT
 set -e GENVX_SHELL_FILES
@@ -121,6 +148,19 @@ function fish_prompt
     printf '%s' $__genvx_mark
     __genvx_status $last
     __genvx_user_prompt
+end
+function __genvx_refresh --on-event fish_prompt
+    set -q __genvx_lease; and command -sq genvx; or return 0
+    if test -e $__genvx_lease; and not command test (dirname $__genvx_lease) -nt $__genvx_lease
+        return 0
+    end
+    set -l reply (command genvx shell-refresh $__genvx_lease)
+    if test $status -ne 0
+        set -e __genvx_lease
+        return 0
+    end
+    set -gx CUDA_VISIBLE_DEVICES $reply[3]
+    set -gx GENVX_DEVICES $reply[7]
 end
 function genvx
     if test (count $argv) -eq 1; and test "$argv[1]" = deactivate
@@ -145,6 +185,7 @@ if ( $?prompt ) set prompt = "${GENVX_SHELL_PROMPT}${prompt:q}"
 unsetenv GENVX_SHELL_DEVICES
 unsetenv GENVX_SHELL_PROMPT
 unsetenv GENVX_SHELL_FILES
+unsetenv GENVX_SHELL_LEASE
 """
 
 _FILES = {
@@ -186,13 +227,19 @@ def user_shell(environ: Mapping[str, str]) -> str:
 
 
 def prepare(
-    state: StateDirectory, environ: Mapping[str, str], *, devices: str, prompt: str, login: bool
+    state: StateDirectory,
+    environ: Mapping[str, str],
+    *,
+    devices: str,
+    prompt: str,
+    login: bool,
+    lease: str,
 ) -> Shell:
     """Say how to start the user's shell so that it is activated; write the start-up files it needs.
 
     devices: the value of CUDA_VISIBLE_DEVICES. prompt: the prefix of the prompt; letters, digits
     and punctuation that no shell looks at. login: as the first shell of a session, which it is
-    after ssh.
+    after ssh. lease: the path of the lease's file.
 
     Raises:
         StateError: the start-up files cannot be written.
@@ -203,6 +250,7 @@ def prepare(
     variables: dict[str, str] = {
         "GENVX_SHELL_DEVICES": devices,
         "GENVX_SHELL_PROMPT": prompt,
+        "GENVX_SHELL_LEASE": lease,
         "GENVX_SHELL_FILES": files,
     }
     flags = ["-l"] if login else []

@@ -52,7 +52,7 @@ ALL = {
     "zsh": "typeset -p 2>/dev/null; print -l ${(ok)functions}",
     "fish": "set -g; set -gx; functions -n",
     "tcsh": "set; printenv | sort; alias",
-    "dash": 'export -p; set | grep "^__genvx"; echo $PS1',
+    "dash": 'env -u _; set | grep "^GENVX"; set | grep "^__genvx_[a-z]*="; echo $PS1',
 }
 # What changes by itself.
 FLEETING = re.compile(

@@ -10,6 +10,7 @@ import signal
 
 import pytest
 
+from genvx.core.request import Requirements
 from genvx.local.host import LocalHost
 from tests.helpers import Terminal, genvx_argv, genvx_env, job, until
 
@@ -53,6 +54,16 @@ def activated(state, short_tmp):
         return Terminal(genvx_argv("activate", *arguments), env)
 
     return activate
+
+
+@pytest.fixture
+def genvx_on_path(short_tmp):
+    """A PATH on which genvx is."""
+    program = short_tmp / "bin" / "genvx"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {" ".join(genvx_argv())} "$@"\n')
+    program.chmod(0o755)
+    return f"{program.parent}:{os.environ['PATH']}"
 
 
 def environment_of(terminal, path):
@@ -100,12 +111,8 @@ def test_the_lease_ends_with_the_shell_and_the_exit_code_is_its_own(activated, s
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_genvx_deactivate_ends_the_shell(activated, shell, short_tmp):
-    program = short_tmp / "bin" / "genvx"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {" ".join(genvx_argv())} "$@"\n')
-    program.chmod(0o755)
-    terminal = activated(shell, "--gpus", "1", PATH=f"{program.parent}:{os.environ['PATH']}")
+def test_genvx_deactivate_ends_the_shell(activated, shell, genvx_on_path):
+    terminal = activated(shell, "--gpus", "1", PATH=genvx_on_path)
     terminal.expect("(genvx) mine> ")
     terminal.line("genvx version")
     terminal.expect("genvx 0.")
@@ -207,3 +214,22 @@ def test_an_unknown_shell_is_started_as_it_is(state, short_tmp):
     terminal = Terminal(genvx_argv("activate", "-g", "1"), genvx_env(SHELL=str(program)))
     terminal.expect("odd 0")
     assert terminal.end() == 3
+
+
+@pytest.mark.parametrize(
+    "shell", [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("bash", "zsh", "fish")]
+)
+def test_what_is_attached_elsewhere_is_seen_at_the_next_prompt(
+    activated, shell, genvx_on_path, tmp_path
+):
+    terminal = activated(shell, "--gpus", "1", PATH=genvx_on_path, GENVX_SIMULATE="2xA100-80GB")
+    terminal.expect("(genvx) mine> ")
+    (env,) = LocalHost().snapshot().environments
+    LocalHost(environ={**os.environ, "GENVX_SIMULATE": "2xA100-80GB"}).attach(
+        env.id, Requirements(1)
+    )
+    terminal.line("")
+    terminal.expect("(genvx) mine> ")
+    seen = environment_of(terminal, tmp_path / "env")
+    assert seen["GENVX_DEVICES"] == "0,1"
+    assert len(seen["CUDA_VISIBLE_DEVICES"].split(",")) == 2
