@@ -12,6 +12,7 @@ from genvx.cli.activate import activate
 from genvx.cli.admin import admin
 from genvx.cli.attach import attach, detach
 from genvx.cli.completion import completion
+from genvx.cli.config import config
 from genvx.cli.deactivate import deactivate
 from genvx.cli.devices import devices
 from genvx.cli.doctor import doctor
@@ -109,7 +110,7 @@ def where(
 for _verb, _settings in (
     (devices, _HELP),
     (envs, _HELP),
-    (requesting(activate), _WITH_COMMAND | _HELP),
+    (requesting(activate, loads=True), _WITH_COMMAND | _HELP),
     (requesting(run), _WITH_COMMAND | _HELP),
     (requesting(explain, "name", "wait", "time", "id"), _HELP),
     (requesting(acquire, "wait", "time", "id"), _HELP),
@@ -127,6 +128,7 @@ app.command(context_settings=_HELP)(deactivate)
 app.command("shell-init", context_settings=_HELP)(shell_init)
 app.command(context_settings=_HELP)(version)
 app.command(context_settings=_HELP)(completion)
+app.add_typer(config, name="config")
 app.add_typer(remote, name="remote")
 app.add_typer(sandbox, name="sandbox")
 app.add_typer(admin, name="admin")

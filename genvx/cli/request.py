@@ -13,7 +13,9 @@ from typing import Annotated, Any
 
 import typer
 
+from genvx import project
 from genvx.cli import options
+from genvx.cli.main import say
 from genvx.core.request import Requirements, Strategy
 from genvx.core.text import is_identifier, printable, require_name
 from genvx.core.units import parse_duration
@@ -51,6 +53,9 @@ Time = Annotated[
     str | None,
     typer.Option("--time", metavar="TIME", help="End it after this time (2h), with a warning."),
 ]
+NoLoad = Annotated[
+    bool, typer.Option("--no-load", help="Do not look for a .genvx.toml here or above.")
+]
 Id = Annotated[
     str | None, typer.Option("--id", metavar="ENV", help="Join this environment of yours.")
 ]
@@ -86,6 +91,7 @@ def _request(
     wait: Wait = None,
     time: Time = None,
     id: Id = None,
+    no_load: NoLoad = False,
 ) -> Request:
     if id is not None:
         if any((gpus, gpu_memory, name, min_memory, device, spread, pack, wait, time)):
@@ -112,8 +118,15 @@ def _several(texts: list[str] | None) -> tuple[str, ...]:
     return tuple(part.strip() for text in texts or () for part in text.split(",") if part.strip())
 
 
-def requesting(verb: Callable[..., None], *left_out: str) -> Callable[..., None]:
-    """Give a verb the options of a request, without those left out."""
+def requesting(
+    verb: Callable[..., None], *left_out: str, loads: bool = False
+) -> Callable[..., None]:
+    """Give a verb the options of a request, without those left out.
+
+    loads: from .genvx.toml, too, what is not given.
+    """
+    if not loads:
+        left_out = (*left_out, "no_load")
     ours = inspect.signature(_request, eval_str=True).parameters
     theirs = inspect.signature(verb, eval_str=True).parameters
     shown = [each for name, each in ours.items() if name not in left_out]
@@ -122,6 +135,8 @@ def requesting(verb: Callable[..., None], *left_out: str) -> Callable[..., None]
     @functools.wraps(verb)
     def expanded(**given: Any) -> None:
         wanted = {each.name: given.pop(each.name) for each in shown}
+        if loads and not wanted["no_load"]:
+            _load(wanted, remote=getattr(given["context"].obj, "remote", False))
         verb(request=_request(**wanted), **given)
 
     expanded.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -129,6 +144,37 @@ def requesting(verb: Callable[..., None], *left_out: str) -> Callable[..., None]
     )
     expanded.__annotations__ = {each.name: each.annotation for each in [*parameters, *shown]}
     return expanded
+
+
+# Options that say the same in different ways: one that is given stands for all.
+_ALIKE = (("gpus", "device"), ("spread", "pack"))
+
+
+def _load(wanted: dict[str, Any], *, remote: bool) -> None:
+    """Add what the file of this directory says, where nothing was given.
+
+    What it says of hosts is for genvx remote.
+    """
+    path = project.find()
+    if path is None or wanted.get("id") is not None:
+        return
+    why = project.stranger(path)
+    if why is not None:
+        say(f"genvx: {path} is not loaded: it {why}")
+        return
+    values = {key.replace("-", "_"): value for key, value in project.load(path).items()}
+    if values.get("wait") is True:
+        values["wait"] = FOR_EVER
+    if not remote:
+        for name in ("host", "exclude_host", "tag"):
+            values.pop(name, None)
+    for group in _ALIKE:
+        if any(wanted[name] for name in group):
+            for name in group:
+                values.pop(name, None)
+    for name, value in values.items():
+        if not wanted[name]:
+            wanted[name] = value
 
 
 def spell_out_wait(command: Any, arguments: list[str]) -> list[str]:
