@@ -18,6 +18,7 @@ from genvx.cli.devices import devices
 from genvx.cli.doctor import doctor
 from genvx.cli.envs import envs
 from genvx.cli.explain import explain
+from genvx.cli.lock import lock
 from genvx.cli.main import say
 from genvx.cli.policy import policy
 from genvx.cli.queue import queue
@@ -124,6 +125,7 @@ for _verb, _settings in (
     remote.command(context_settings=_settings)(_verb)
 app.command(context_settings=_HELP)(attach)
 app.command(context_settings=_HELP)(detach)
+app.command(context_settings=_WITH_COMMAND | _HELP)(lock)
 app.command(context_settings=_HELP)(deactivate)
 app.command("shell-init", context_settings=_HELP)(shell_init)
 app.command(context_settings=_HELP)(version)

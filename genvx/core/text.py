@@ -20,13 +20,14 @@ _IDENTIFIER = re.compile(r"[0-9a-f]{4,32}")
 
 
 def printable(text: str, limit: int = MESSAGE_LIMIT) -> str:
-    """Show any text on one line: what cannot be printed becomes an escape such as \\x1b; cut at
-    `limit`.
+    """Show any text on one line: what cannot be printed becomes an escape such as \\x1b; at most
+    `limit` characters, escapes included.
     """
     head = text if len(text) <= limit else text[: limit - 1] + "…"
     if head.isprintable():
         return head
-    return "".join(c if c.isprintable() else _escape(c) for c in head)
+    shown = "".join(c if c.isprintable() else _escape(c) for c in head)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
 def _escape(character: str) -> str:

@@ -189,6 +189,11 @@ class LeaseStore:
             StateError: the state cannot be written; nothing was published.
         """
         data = statefiles.lease_to_file(lease)
+        try:
+            # What others cannot read would count for nothing, and its devices would be given twice.
+            statefiles.lease_from_file(data, owner=lease.owner, identifier=lease.id)
+        except Malformed as error:
+            raise StateError(f"a fault of genvx: a lease that nobody could read: {error}") from None
         return HeldLease(lease, *self._publish(lease.id, LEASE, data, through))
 
     def prepare(self) -> str:

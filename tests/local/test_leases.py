@@ -199,6 +199,19 @@ def test_activate_sets_the_variables_for_the_block_and_restores_them(state, monk
     assert "CUDA_DEVICE_ORDER" not in os.environ
 
 
+@pytest.mark.parametrize("command", ["\n" * 300, "é\x1b" * 200, "a" * 300, "\ud800" * 90])
+def test_a_lease_is_seen_whatever_runs_under_it(host, command):
+    with host.acquire(ONE, command=command):
+        assert len(host.snapshot().leases) == 1
+
+
+def test_a_lease_that_nobody_could_read_is_not_published(host, monkeypatch):
+    monkeypatch.setattr("genvx.local.processes.hostname", lambda: "a\nb")
+    with pytest.raises(StateError, match="nobody could read"):
+        host.acquire(ONE)
+    assert host.snapshot().leases == ()
+
+
 # What makes it safe
 
 

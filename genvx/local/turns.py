@@ -1,0 +1,205 @@
+"""Taking turns on devices that several share: one at a time, in the order in which they came.
+
+Lamport's bakery, with files for each who waits in his own directory: whoever comes says that he
+chooses, takes a number above all that he sees, and waits for those with smaller ones and for those
+who are choosing just then. A turn lives while somebody holds its file's lock, so whoever dies is
+waited for no more. Nothing is written over, and who does not hold a device is not waited for.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import stat
+from contextlib import suppress
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.fields import Fields, Malformed, dumps, loads
+from genvx.core.record import dataclass, replace
+from genvx.core.text import COMMAND_LIMIT, is_identifier, printable
+from genvx.core.units import format_duration
+from genvx.errors import InvalidInput, WaitedTooLong
+from genvx.local import locks, processes
+from genvx.local.heldfile import MOST_BYTES, OPEN_FILE, HeldFile, publish
+from genvx.local.state import saying
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Callable
+
+    from genvx.core.lease import Owner
+    from genvx.local.host import LocalHost
+    from genvx.local.state import UserDirectory
+
+_TURN, _CHOOSING = ".turn", ".choosing"
+_SOON, _LATER = 0.05, 0.5
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Whose turn it may be. number: 0 while it is chosen."""
+
+    id: str
+    owner: Owner
+    environment: str
+    devices: tuple[str, ...]
+    number: int = 0
+    pid: int = 0
+    command: str = ""
+
+    @property
+    def order(self) -> tuple[int, str]:
+        return (self.number, self.id)
+
+    def __str__(self) -> str:
+        what = f" ({self.command})" if self.command else ""
+        return f"{self.owner}, process {self.pid}{what}"
+
+
+def take_turn(
+    host: LocalHost,
+    environment: str,
+    *,
+    command: str = "",
+    patience: float = math.inf,
+    tell: Callable[[Turn], None] = lambda turn: None,
+) -> HeldFile:
+    """Wait until it is our turn on the devices of an environment of our own; it is until the file
+    that we return is let go, by all who inherit its descriptor.
+
+    patience: seconds to wait at most. tell: is told for whom we wait, when that changes.
+
+    Raises:
+        UnknownEnvironment: there is none of that id of one's own. InvalidInput: it has no devices.
+        WaitedTooLong: it was not our turn in time. StateError: the state cannot be written.
+    """
+    devices = host.mine(environment).devices
+    if not devices:
+        raise InvalidInput(f"environment {environment} has no GPUs to take turns on")
+    mine = Turn(
+        id=os.urandom(8).hex(),
+        owner=processes.owner_of(host.state.uid),
+        environment=environment,
+        devices=devices,
+        pid=os.getpid(),
+        command=printable(command, COMMAND_LIMIT),
+    )
+    end = monotonic() + patience
+    choosing = _publish(host, mine, _CHOOSING)
+    try:
+        number = 1 + max((turn.number for turn in _rivals(host, mine)), default=0)
+        mine = replace(mine, number=number)
+        held = _publish(host, mine, _TURN)
+    finally:
+        choosing.withdraw()  # not before our turn is there: at each moment one of the two is
+    try:
+        told: Optional[Turn] = None
+        pause = _SOON
+        while True:
+            before = [t for t in _rivals(host, mine) if not t.number or t.order < mine.order]
+            if not before:
+                return held
+            first = min(before, key=lambda turn: turn.order)
+            if monotonic() >= end:
+                raise WaitedTooLong(
+                    f"no turn on the GPUs within {format_duration(patience)}: {first} has it"
+                )
+            if first.number and (told is None or told.id != first.id):
+                told = first
+                tell(first)
+            sleep(min(pause, max(0.0, end - monotonic())))
+            pause = min(pause * 1.5, _LATER)
+    except BaseException:
+        held.withdraw()
+        raise
+
+
+def _publish(host: LocalHost, turn: Turn, suffix: str) -> HeldFile:
+    with saying("take a turn"), host.state.own() as directory:
+        kept = os.dup(directory)
+        try:
+            while True:
+                descriptor = publish(turn.id, suffix, _to_file(turn), directory)
+                if descriptor is not None:
+                    return HeldFile(turn.id + suffix, descriptor, kept)
+        except BaseException:
+            os.close(kept)
+            raise
+
+
+def _rivals(host: LocalHost, mine: Turn) -> list[Turn]:
+    """The living turns of others on devices of ours, of those who hold these devices."""
+    holdings: dict[str, set[tuple[int, str]]] = {}
+    for lease in host.store.scan().leases:
+        for uuid in lease.devices:
+            holdings.setdefault(uuid, set()).add(lease.key)
+    found = []
+    for turn in _turns(host, mine):
+        shared = set(turn.devices) & set(mine.devices)
+        key = (turn.owner.uid, turn.environment)
+        if turn.id != mine.id and any(key in holdings.get(uuid, ()) for uuid in shared):
+            found.append(turn)
+    return found
+
+
+def _turns(host: LocalHost, mine: Turn) -> Iterator[Turn]:
+    for user in host.state.users():
+        with suppress(OSError):
+            for name in os.listdir(user.descriptor)[:256]:
+                identifier, suffix = os.path.splitext(name)
+                if suffix not in (_TURN, _CHOOSING) or not is_identifier(identifier):
+                    continue
+                try:
+                    turn = _read(host, user, name)
+                except FileNotFoundError:
+                    # He has chosen, and we may have listed the files before: look again.
+                    turn = replace(mine, id=identifier, number=0) if suffix == _CHOOSING else None
+                except (OSError, Malformed):
+                    continue  # his own doing
+                if turn is not None:
+                    yield turn
+
+
+def _read(host: LocalHost, user: UserDirectory, name: str) -> Optional[Turn]:
+    """A turn if it lives.
+
+    Raises:
+        Malformed: it lives, and is none. OSError: it cannot be read.
+    """
+    identifier, suffix = os.path.splitext(name)
+    descriptor = os.open(name, OPEN_FILE, dir_fd=user.descriptor)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != user.uid:
+            return None
+        if not locks.is_held(descriptor):
+            if user.uid == host.state.uid:
+                os.unlink(name, dir_fd=user.descriptor)
+            return None
+        data = os.pread(descriptor, MOST_BYTES, 0)
+    finally:
+        os.close(descriptor)
+    fields = Fields(loads(data), "the turn")
+    return Turn(
+        id=identifier,
+        owner=processes.owner_of(user.uid),
+        environment=fields.identifier("env"),
+        devices=fields.device_ids("devices"),
+        number=fields.integer("number", 1) if suffix == _TURN else 0,
+        pid=fields.integer("pid", 0, 1 << 31),
+        command=fields.exact_text("command", COMMAND_LIMIT),
+    )
+
+
+def _to_file(turn: Turn) -> bytes:
+    return dumps(
+        {
+            "v": 1,
+            "env": turn.environment,
+            "devices": list(turn.devices),
+            "number": turn.number,
+            "pid": turn.pid,
+            "command": turn.command,
+        }
+    )

@@ -1,0 +1,146 @@
+"""genvx lock: one at a time on devices that several share, in the order in which they came."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from genvx.core.request import Requirements
+from genvx.errors import InvalidInput, UnknownEnvironment, WaitedTooLong
+from genvx.local.host import LocalHost
+from genvx.local.turns import take_turn
+from tests.helpers import end, start_genvx, until
+
+SHARE = Requirements(1, 20 << 30)
+
+
+@pytest.fixture
+def host(state, monkeypatch):
+    monkeypatch.setenv("GENVX_SIMULATE", "2xA100-80GB")
+    return LocalHost()
+
+
+def files(state):
+    directory = state / "leases" / str(os.getuid())
+    return [path.name for path in directory.iterdir() if path.suffix in (".turn", ".choosing")]
+
+
+def test_one_at_a_time_in_the_order_in_which_they_came(host, state):
+    """Ten, of two environments that share a device."""
+    log: list[str] = []
+    with host.acquire(SHARE) as one, host.acquire(SHARE) as other:
+        first = take_turn(host, one.grant.environment)
+        threads = []
+        for number in range(10):
+            environment = (one, other)[number % 2].grant.environment
+            waits = threading.Event()
+
+            def work(number=number, environment=environment, waits=waits):
+                turn = take_turn(LocalHost(), environment, tell=lambda turn: waits.set())
+                log.append(f"{number} in")
+                log.append(f"{number} out")
+                turn.withdraw()
+
+            threads.append(threading.Thread(target=work))
+            threads[-1].start()
+            assert waits.wait(20)
+        first.withdraw()
+        for thread in threads:
+            thread.join(20)
+    assert log == [f"{number} {what}" for number in range(10) for what in ("in", "out")]
+    assert files(state) == []
+
+
+def test_many_at_once_never_meet(host):
+    """Without any order: all come at the same moment."""
+    inside: list[int] = []
+    most: list[int] = []
+    with host.acquire(SHARE) as hold:
+
+        def work():
+            for _ in range(5):
+                turn = take_turn(LocalHost(), hold.grant.environment)
+                inside.append(1)
+                most.append(len(inside))
+                inside.pop()
+                turn.withdraw()
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    assert len(most) == 40
+    assert max(most) == 1
+
+
+def test_whoever_waits_too_long_is_told_who_has_it(host, state):
+    with host.acquire(SHARE) as hold:
+        turn = take_turn(host, hold.grant.environment, command="train")
+        with pytest.raises(WaitedTooLong, match=rf"process {os.getpid()} \(train\) has it"):
+            take_turn(host, hold.grant.environment, patience=0.1)
+        assert len(files(state)) == 1
+        turn.withdraw()
+
+
+def test_other_devices_are_not_waited_for(host):
+    whole = Requirements(1)
+    with host.acquire(whole) as one, host.acquire(whole) as other:
+        first = take_turn(host, one.grant.environment)
+        second = take_turn(host, other.grant.environment, patience=0.0)
+        first.withdraw()
+        second.withdraw()
+
+
+def test_whoever_gave_the_device_back_is_not_waited_for(host):
+    with host.acquire(SHARE) as one, host.acquire(SHARE) as other:
+        first = take_turn(host, one.grant.environment)
+        host.detach(one.grant.environment)
+        take_turn(host, other.grant.environment, patience=0.0).withdraw()
+        first.withdraw()
+
+
+def test_an_environment_without_devices_has_no_turns(host):
+    with host.acquire(Requirements()) as hold, pytest.raises(InvalidInput, match="no GPUs"):
+        take_turn(host, hold.grant.environment)
+
+
+def test_an_environment_that_has_ended_has_no_turns(host):
+    with pytest.raises(UnknownEnvironment):
+        take_turn(host, "abcd1234")
+
+
+def start(hold, *line, **more):
+    return start_genvx("lock", "--id", hold.grant.environment, *line, **more)
+
+
+def test_a_killed_holder_passes_the_turn_on(host, tmp_path, state):
+    with host.acquire(SHARE) as hold:
+        there = tmp_path / "there"
+        holder = start(
+            hold, "--", "sh", "-c", f"echo $$ > {there}.new; mv {there}.new {there}; exec sleep 600"
+        )
+        until(there.exists)
+        waiter = start(hold, "--", "echo", "mine")
+        assert "waiting for" in waiter.stderr.readline()
+        holder.send_signal(signal.SIGKILL)
+        os.kill(int(there.read_text()), signal.SIGKILL)
+        out, _ = waiter.communicate(timeout=20)
+        assert (out, waiter.returncode) == ("mine\n", 0)
+        end(holder)
+
+
+def test_the_commands_exit_code_is_its_own_and_a_long_wait_is_124(host):
+    with host.acquire(SHARE) as hold:
+        seven = start(hold, "--", "sh", "-c", "exit 7")
+        seven.communicate(timeout=20)
+        assert seven.returncode == 7
+        turn = take_turn(host, hold.grant.environment)
+        late = start(hold, "--timeout", "0.2s", "--", "true")
+        _, said = late.communicate(timeout=20)
+        assert late.returncode == 124
+        assert "no turn on the GPUs within 0.2 s" in said
+        turn.withdraw()
