@@ -7,6 +7,9 @@
     with fleet.activate(gpus=2) as env:
         env.run("python train.py", check=True)
 
+`genvx.current`, `attach`, `detach` and `lock` are for what runs inside of an environment;
+`genvx.aio` has all this for asyncio.
+
 Nothing here prints, exits, or handles signals. Errors are those of `genvx.errors`. Names resolve
 when they are first used, so that `import genvx` costs next to nothing.
 """
@@ -18,7 +21,9 @@ from typing import Any
 from genvx._version import __version__
 
 _HOMES = {
-    "activate": "genvx.api",
+    **dict.fromkeys(
+        ("activate", "active", "attach", "configure", "current", "detach", "lock"), "genvx.api"
+    ),
     "Fleet": "genvx.fleet.fleet",
     "Outcomes": "genvx.fleet.fleet",
     "Host": "genvx.fleet.fleet",
@@ -65,15 +70,17 @@ _HOMES = {
     ),
 }
 
-__all__ = ["__version__", *sorted(_HOMES)]
+__all__ = ["__version__", "aio", *sorted(_HOMES)]
 
 
 def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name == "aio":
+        return importlib.import_module("genvx.aio")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'genvx' has no attribute {name!r}")
-    import importlib
-
     return getattr(importlib.import_module(home), name)
 
 

@@ -1,21 +1,28 @@
-"""`genvx.activate`: devices of this machine for a Python program."""
+"""Devices of this machine for a Python program: `genvx.activate`, and what goes with it."""
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from genvx.core.request import requirements_of
+from genvx import project
+from genvx.core.request import Requirements, requirements_of
+from genvx.errors import UnknownEnvironment
 from genvx.local.host import LocalHost
+from genvx.local.turns import take_turn
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Sequence
+    import threading
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from genvx.core.device import Device
     from genvx.core.grant import Grant
+    from genvx.local.heldfile import HeldFile
     from genvx.local.hold import LocalHold
 
 
@@ -29,16 +36,35 @@ class Activation:
     """
 
     def __init__(self, hold: LocalHold) -> None:
-        self._hold = hold
+        self.hold = hold
         self._before: dict[str, str | None] | None = None
 
     @property
     def grant(self) -> Grant:
-        return self._hold.grant
+        """What it has; after `attach` and `detach` of ours, what it has then."""
+        return self.hold.grant
 
     @property
     def devices(self) -> tuple[Device, ...]:
-        return self._hold.grant.devices
+        return self.hold.grant.devices
+
+    def attach(
+        self, gpus: int | str = 0, *, memory: int | None = None, devices: Sequence[str] = ()
+    ) -> Grant:
+        """Take more devices; see `genvx.attach`."""
+        return self._changed(
+            LocalHost().attach(self.grant.environment, _more(gpus, memory, devices))
+        )
+
+    def detach(self, devices: Sequence[str] = ()) -> Grant:
+        """Give devices back; see `genvx.detach`."""
+        return self._changed(LocalHost().detach(self.grant.environment, devices))
+
+    def _changed(self, grant: Grant) -> Grant:
+        self.hold.grant = grant
+        if self._before is not None:
+            os.environ.update(grant.variables)
+        return grant
 
     def run(
         self, command: str | Sequence[str], *, check: bool = False
@@ -51,7 +77,7 @@ class Activation:
             subprocess.CalledProcessError: `check` is true and the command failed.
             InvalidInput: there is no such command.
         """
-        return self._hold.run(command, check=check)
+        return self.hold.run(command, check=check)
 
     def release(self) -> None:
         """Give the devices back, and restore os.environ if the block was entered. Twice is once."""
@@ -61,7 +87,7 @@ class Activation:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        self._hold.release()
+        self.hold.release()
 
     def __enter__(self) -> Activation:
         if self._before is None:
@@ -99,11 +125,125 @@ def activate(
         InvalidInput: the request makes no sense.
         StateError: the state directory is unsafe, full or read-only.
     """
+    return take(gpus, memory=memory, name=name, wait=wait, time=time)
+
+
+def take(
+    gpus: int | str,
+    *,
+    memory: int | None,
+    name: str,
+    wait: float | None,
+    time: float | None,
+    stop: threading.Event | None = None,
+) -> Activation:
+    """As `activate`; stop: ends the waiting when it is set."""
     requirements = requirements_of(gpus, memory)
     host, command = LocalHost(), " ".join(sys.argv)
     if wait is None:
         hold = host.acquire(requirements, name=name, command=command, time=time)
     else:
-        hold = host.wait(requirements, name=name, command=command, patience=wait, time=time)
+        hold = host.wait(
+            requirements, name=name, command=command, patience=wait, time=time, stop=stop
+        )
     hold.keep_time()
     return Activation(hold)
+
+
+def current() -> Grant:
+    """The environment that this process runs in, as it is now.
+
+    It is told by $GENVX_ENVIRONMENT_ID, which activated shells, `genvx run` and the block of
+    `activate` set.
+
+    Raises:
+        UnknownEnvironment: there is none, or it has ended. StateError: the state cannot be read.
+    """
+    identifier = os.environ.get("GENVX_ENVIRONMENT_ID", "")
+    if not identifier:
+        raise UnknownEnvironment("this process runs in no environment")
+    return LocalHost().grant_of(identifier)
+
+
+def active() -> bool:
+    """Whether this process runs in an environment that lives."""
+    try:
+        current()
+    except UnknownEnvironment:
+        return False
+    return True
+
+
+def attach(gpus: int | str = 0, *, memory: int | None = None, devices: Sequence[str] = ()) -> Grant:
+    """Give the environment of this process more devices; the whole of each, or `memory` bytes.
+
+    gpus: how many, or a request such as "A100:2". devices: these, by number or UUID. Returns all
+    that it has then; os.environ has it, too. A framework that was used already does not see them.
+
+    Raises:
+        NoCapacity: not enough are available. InvalidInput: the request makes no sense.
+        UnknownEnvironment: this process runs in no environment.
+    """
+    grant = LocalHost().attach(current().environment, _more(gpus, memory, devices))
+    os.environ.update(grant.variables)
+    return grant
+
+
+def detach(devices: Sequence[str] = ()) -> Grant:
+    """Take devices away from the environment of this process, named by number or UUID; all of them
+    by default. Returns what is left; os.environ has it, too.
+
+    Raises:
+        UnknownDevice: one of them is not in it. UnknownEnvironment: there is no environment.
+    """
+    grant = LocalHost().detach(current().environment, devices)
+    os.environ.update(grant.variables)
+    return grant
+
+
+@contextlib.contextmanager
+def lock(timeout: float | None = None) -> Iterator[None]:
+    """Take turns on the devices of this process's environment: one block at a time, here and in all
+    environments that share a device with it, first come, first served.
+
+    timeout: seconds to wait for the turn at most. What the block starts does not take the turn
+    along.
+
+    Raises:
+        WaitedTooLong: it was not our turn in time. UnknownEnvironment: there is no environment.
+    """
+    mine = turn(timeout)
+    try:
+        yield
+    finally:
+        mine.withdraw()
+
+
+def turn(timeout: float | None, stop: threading.Event | None = None) -> HeldFile:
+    """The turn of `lock`, until it is withdrawn; stop: ends the waiting when it is set."""
+    return take_turn(
+        LocalHost(),
+        current().environment,
+        command=" ".join(sys.argv),
+        patience=math.inf if timeout is None else timeout,
+        stop=stop,
+    )
+
+
+def configure(**settings: Any) -> dict[str, Any]:
+    """Set what `genvx activate` takes in this directory, in the nearest .genvx.toml or a new one;
+    None unsets. Returns all that it says then.
+
+    settings: the options of `genvx activate`, with _ for -, such as gpus, name, gpu_memory, time.
+
+    Raises:
+        InvalidInput: a key or a value is wrong; nothing is changed.
+    """
+    changes = {key.replace("_", "-"): value for key, value in settings.items()}
+    return project.change(changes)[1]
+
+
+def _more(gpus: int | str, memory: int | None, devices: Sequence[str]) -> Requirements:
+    if devices:
+        return Requirements(len(devices), memory, devices=tuple(devices))
+    return requirements_of(gpus, memory)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import genvx
@@ -24,6 +25,10 @@ from genvx.local import paths
 from genvx.sandbox import sandbox as rooms
 from tests.capabilities import CAPABILITIES, required
 from tests.helpers import ROOT, until
+
+# Under load an example may take long, and that is no fault of what it tries.
+hypothesis.settings.register_profile("genvx", deadline=None)
+hypothesis.settings.load_profile("genvx")
 
 
 class YouForgotToChooseAStateDirectory(Exception):

@@ -12,7 +12,7 @@ import math
 import os
 import stat
 from contextlib import suppress
-from time import monotonic, sleep
+from time import monotonic
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.fields import Fields, Malformed, dumps, loads
@@ -20,7 +20,7 @@ from genvx.core.record import dataclass, replace
 from genvx.core.text import COMMAND_LIMIT, is_identifier, printable
 from genvx.core.units import format_duration
 from genvx.errors import InvalidInput, WaitedTooLong
-from genvx.local import locks, processes
+from genvx.local import locks, processes, waiting
 from genvx.local.heldfile import MOST_BYTES, OPEN_FILE, HeldFile, publish
 from genvx.local.state import saying
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from genvx.core.lease import Owner
     from genvx.local.host import LocalHost
     from genvx.local.state import UserDirectory
+    from genvx.local.waiting import Stop
 
 _TURN, _CHOOSING = ".turn", ".choosing"
 _SOON, _LATER = 0.05, 0.5
@@ -64,11 +65,13 @@ def take_turn(
     command: str = "",
     patience: float = math.inf,
     tell: Callable[[Turn], None] = lambda turn: None,
+    stop: Optional[Stop] = None,
 ) -> HeldFile:
     """Wait until it is our turn on the devices of an environment of our own; it is until the file
     that we return is let go, by all who inherit its descriptor.
 
-    patience: seconds to wait at most. tell: is told for whom we wait, when that changes.
+    patience: seconds to wait at most. tell: is told for whom we wait, when that changes. stop: ends
+    the waiting when it is set, such as a threading.Event.
 
     Raises:
         UnknownEnvironment: there is none of that id of one's own. InvalidInput: it has no devices.
@@ -108,7 +111,8 @@ def take_turn(
             if first.number and (told is None or told.id != first.id):
                 told = first
                 tell(first)
-            sleep(min(pause, max(0.0, end - monotonic())))
+            if waiting.pause(min(pause, max(0.0, end - monotonic())), stop):
+                raise WaitedTooLong("the waiting was ended")
             pause = min(pause * 1.5, _LATER)
     except BaseException:
         held.withdraw()

@@ -103,7 +103,7 @@ def wait(
             if now >= attended + _ATTEND or turn is None:
                 held.attend(snapshot.boottime_ns)
                 attended = now
-            if _pause(min(LOOK, end - now), stop):
+            if pause(min(LOOK, end - now), stop):
                 raise WaitedTooLong("the waiting was ended")
     except BaseException:
         if hold is not None:
@@ -113,7 +113,8 @@ def wait(
         held.withdraw()
 
 
-def _pause(seconds: float, stop: Optional[Stop]) -> bool:
+def pause(seconds: float, stop: Optional[Stop]) -> bool:
+    """Sleep, or until the waiting is ended; whether it is."""
     if stop is not None:
         return stop.wait(seconds)
     sleep(seconds)
