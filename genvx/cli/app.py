@@ -27,6 +27,7 @@ from genvx.cli.request import requesting, spell_out_wait
 from genvx.cli.run import run
 from genvx.cli.sandbox import sandbox
 from genvx.cli.shell_init import shell_init
+from genvx.cli.smi import smi
 from genvx.cli.status import status
 from genvx.cli.version import version
 from genvx.cli.where import Where
@@ -126,6 +127,7 @@ for _verb, _settings in (
 app.command(context_settings=_HELP)(attach)
 app.command(context_settings=_HELP)(detach)
 app.command(context_settings=_WITH_COMMAND | _HELP)(lock)
+app.command(context_settings=_HELP)(smi)
 app.command(context_settings=_HELP)(deactivate)
 app.command("shell-init", context_settings=_HELP)(shell_init)
 app.command(context_settings=_HELP)(version)

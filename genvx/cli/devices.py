@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from genvx.cli import options
-from genvx.cli.tables import Output, watch
+from genvx.cli.tables import Output, fields_of, watch
+from genvx.cli.views.chosen import Chosen
 from genvx.cli.views.devices import show
 from genvx.cli.where import here
 
@@ -19,6 +20,10 @@ ByDevice = Annotated[
 def devices(
     context: typer.Context,
     by_device: ByDevice = False,
+    name: options.OfName = None,
+    user: options.OfUser = None,
+    pid: options.OfPid = None,
+    fields: options.Fields = None,
     json: options.Json = False,
     csv: options.Csv = False,
     no_header: options.NoHeader = False,
@@ -31,10 +36,12 @@ def devices(
     Example: genvx devices -w
     """
     where = here(context)
-    output = Output(json, csv, not no_header, not no_summary)
+    output = Output(json, csv, not no_header, not no_summary, fields_of(fields, json=json))
+    chosen = Chosen(name, user, pid)
+    by_device = by_device or bool(chosen)
     with where.fleet() as fleet:
         if redraw:
             raise typer.Exit(
-                watch(interval, lambda: show(where, fleet, output, by_device=by_device))
+                watch(interval, lambda: show(where, fleet, output, chosen, by_device=by_device))
             )
-        raise typer.Exit(show(where, fleet, output, by_device=by_device))
+        raise typer.Exit(show(where, fleet, output, chosen, by_device=by_device))

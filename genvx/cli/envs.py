@@ -5,13 +5,18 @@ from __future__ import annotations
 import typer
 
 from genvx.cli import options
-from genvx.cli.tables import Output, watch
+from genvx.cli.tables import Output, fields_of, watch
+from genvx.cli.views.chosen import Chosen
 from genvx.cli.views.envs import show
 from genvx.cli.where import here
 
 
 def envs(
     context: typer.Context,
+    name: options.OfName = None,
+    user: options.OfUser = None,
+    pid: options.OfPid = None,
+    fields: options.Fields = None,
     json: options.Json = False,
     csv: options.Csv = False,
     no_header: options.NoHeader = False,
@@ -21,11 +26,12 @@ def envs(
 ) -> None:
     """Show the active environments.
 
-    Example: genvx envs --json
+    Example: genvx envs --user raz --fields id,name,devices
     """
     where = here(context)
-    output = Output(json, csv, not no_header, not no_summary)
+    output = Output(json, csv, not no_header, not no_summary, fields_of(fields, json=json))
+    chosen = Chosen(name, user, pid)
     with where.fleet() as fleet:
         if redraw:
-            raise typer.Exit(watch(interval, lambda: show(where, fleet, output)))
-        raise typer.Exit(show(where, fleet, output))
+            raise typer.Exit(watch(interval, lambda: show(where, fleet, output, chosen)))
+        raise typer.Exit(show(where, fleet, output, chosen))

@@ -10,6 +10,17 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")]
 NoHeader = Annotated[bool, typer.Option("--no-header", help="Leave out the column names.")]
 NoSummary = Annotated[bool, typer.Option("--no-summary", help="Leave out the last line.")]
+Fields = Annotated[
+    str | None, typer.Option("--fields", metavar="A,B", help="Only these columns, in this order.")
+]
+OfName = Annotated[
+    str | None,
+    typer.Option("--name", metavar="NAME", help="Only of this environment; * is any text."),
+]
+OfUser = Annotated[str | None, typer.Option("--user", metavar="USER", help="Only of this user.")]
+OfPid = Annotated[
+    int | None, typer.Option("--pid", metavar="PID", min=1, help="Only with this process.")
+]
 Watch = Annotated[bool, typer.Option("-w", "--watch", help="Redraw until Ctrl-C.")]
 Interval = Annotated[
     float, typer.Option("--interval", help="Seconds between redraws.", min=0.2, max=3600)

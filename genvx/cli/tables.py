@@ -10,18 +10,20 @@ from typing import Any
 
 from genvx.cli.main import INTERRUPTED
 from genvx.core.text import printable
+from genvx.errors import InvalidInput
 
 SCHEMA = "genvx/1"
 
 
 @dataclass(frozen=True)
 class Output:
-    """How a verb shows what it found."""
+    """How a verb shows what it found. fields: only these columns, in this order."""
 
     json: bool = False
     csv: bool = False
     header: bool = True
     summary: bool = True
+    fields: tuple[str, ...] = ()
 
     def document(self, verb: str, hosts: list[dict[str, Any]]) -> None:
         """Print the JSON document of a verb; its schema is in docs/reference."""
@@ -31,6 +33,7 @@ class Output:
         self, columns: Sequence[str], rows: Sequence[Sequence[str]], summary: str = ""
     ) -> None:
         """Print rows as a table with a summary below, or as CSV."""
+        columns, rows = self._only_fields(columns, rows)
         safe = [[printable(cell, 300) for cell in row] for row in rows]
         if self.csv:
             sys.stdout.write(_csv(columns if self.header else None, safe))
@@ -39,6 +42,33 @@ class Output:
             print(_plain(columns if self.header else None, safe))
         if summary and self.summary:
             print(f"\n{summary}")
+
+    def _only_fields(
+        self, columns: Sequence[str], rows: Sequence[Sequence[str]]
+    ) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+        if not self.fields:
+            return columns, rows
+        known = [column.lower() for column in columns]
+        for field in self.fields:
+            if field.lower() not in known:
+                raise InvalidInput(
+                    f"no field {printable(field, 40)!r}; there are {', '.join(known)}"
+                )
+        at = [known.index(field.lower()) for field in self.fields]
+        return [columns[n] for n in at], [[row[n] for n in at] for row in rows]
+
+
+def fields_of(text: str | None, *, json: bool) -> tuple[str, ...]:
+    """The fields that --fields names.
+
+    Raises:
+        InvalidInput: JSON is asked for, which has them all.
+    """
+    if text is None:
+        return ()
+    if json:
+        raise InvalidInput("--fields is for tables and --csv; --json has all of them")
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def print_json(document: dict[str, Any]) -> None:

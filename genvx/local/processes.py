@@ -54,6 +54,21 @@ def in_container() -> bool:
         return True
 
 
+def environment_of(pid: int) -> Optional[str]:
+    """The id of the environment in which a process of our own was started; None if that cannot be
+    told, empty if in none.
+    """
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            words = file.read(1 << 20).split(b"\0")
+    except OSError:
+        return None
+    name = b"GENVX_ENVIRONMENT_ID="
+    return next(
+        (w[len(name) :].decode("ascii", "replace") for w in words if w.startswith(name)), ""
+    )
+
+
 @dataclass(frozen=True)
 class Process:
     """A process as /proc shows it. starttime: clock ticks since boot; uid: real uid."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from genvx.cli import plain
 from genvx.cli.tables import Output
+from genvx.cli.views.chosen import Chosen
 from genvx.cli.where import Where
 from genvx.core.device import Device
 from genvx.core.lease import holders
@@ -11,37 +12,58 @@ from genvx.core.snapshot import Snapshot, State
 from genvx.core.units import format_age, format_memory
 from genvx.fleet.fleet import Fleet, Outcomes
 
+_ALL = Chosen()
 _COLUMNS = ("GPU", "NAME", "MEMORY", "USED", "UTIL", "STATE", "USER", "ENV", "SINCE")
 
 
-def show(where: Where, fleet: Fleet, output: Output, *, by_device: bool = False) -> int:
+def show(
+    where: Where,
+    fleet: Fleet,
+    output: Output,
+    chosen: Chosen = _ALL,
+    *,
+    by_device: bool = False,
+) -> int:
     """Ask and print; return the exit code."""
     outcomes = where.ask(fleet, lambda host: host.snapshot())
     if output.json:
-        output.document("devices", plain.answers(fleet, outcomes, _document))
+        output.document("devices", plain.answers(fleet, outcomes, lambda s: _document(chosen, s)))
     else:
-        _table(where, outcomes, output, by_device=by_device)
+        _table(where, outcomes, output, chosen, by_device=by_device)
         where.report_drivers(outcomes)
     return where.report(outcomes)
 
 
-def _document(snapshot: Snapshot) -> plain.Plain:
-    return {"devices": [plain.device(device, snapshot) for device in snapshot.devices]}
+def _document(chosen: Chosen, snapshot: Snapshot) -> plain.Plain:
+    shown = chosen.devices(snapshot)
+    return {"devices": [plain.device(device, snapshot) for device in shown]}
 
 
-def _table(where: Where, outcomes: Outcomes[Snapshot], output: Output, *, by_device: bool) -> None:
+def _table(
+    where: Where,
+    outcomes: Outcomes[Snapshot],
+    output: Output,
+    chosen: Chosen,
+    *,
+    by_device: bool,
+) -> None:
     found = outcomes.succeeded
-    total = sum(len(snapshot.devices) for snapshot in found.values())
-    available = sum(len(snapshot.available) for snapshot in found.values())
+    shown = {name: chosen.devices(snapshot) for name, snapshot in found.items()}
+    total = sum(len(devices) for devices in shown.values())
+    available = sum(
+        device.uuid in snapshot.available_uuids
+        for name, snapshot in found.items()
+        for device in shown[name]
+    )
     summary = f"Total {total} devices with {available} available"
     if not where.remote:
-        rows = [_row(d, snapshot) for snapshot in found.values() for d in snapshot.devices]
+        rows = [_row(d, found[name]) for name in found for d in shown[name]]
         output.table(_COLUMNS, rows, summary)
     elif by_device:
         rows = [
             [name, *_row(device, snapshot)]
             for name, snapshot in found.items()
-            for device in snapshot.devices
+            for device in shown[name]
         ]
         output.table(("HOST", *_COLUMNS), rows, f"{summary} on {len(found)} hosts")
     else:

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from genvx.cli import plain
 from genvx.cli.tables import Output
+from genvx.cli.views.chosen import Chosen
 from genvx.cli.where import Where
 from genvx.core.lease import Environment
 from genvx.core.snapshot import Snapshot
 from genvx.core.units import format_age, format_memory
 from genvx.fleet.fleet import Fleet
 
+_ALL = Chosen()
 _COLUMNS = ("ID", "USER", "NAME", "CREATED")
 
 
-def show(where: Where, fleet: Fleet, output: Output) -> int:
+def show(where: Where, fleet: Fleet, output: Output, chosen: Chosen = _ALL) -> int:
     """Ask and print; return the exit code."""
     outcomes = where.ask(fleet, lambda host: host.snapshot())
     if output.json:
-        output.document("envs", plain.answers(fleet, outcomes, _document))
+        output.document("envs", plain.answers(fleet, outcomes, lambda s: _document(chosen, s)))
         return where.report(outcomes)
     found = outcomes.succeeded
-    total = sum(len(snapshot.environments) for snapshot in found.values())
+    total = sum(len(chosen.environments(snapshot)) for snapshot in found.values())
     if where.remote:
         rows = [
             [name, *_row(env, snapshot)]
             for name, snapshot in found.items()
-            for env in snapshot.environments
+            for env in chosen.environments(snapshot)
         ]
         columns: tuple[str, ...] = ("HOST", *_COLUMNS)
         summary = f"Total {total} environments on {len(found)} hosts"
@@ -33,7 +35,7 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
         rows = [
             [*_row(env, snapshot), _devices(env, snapshot), ", ".join(map(str, env.pids))]
             for snapshot in found.values()
-            for env in snapshot.environments
+            for env in chosen.environments(snapshot)
         ]
         columns = (*_COLUMNS, "DEVICES", "PID(S)")
         summary = f"Total {total} environments"
@@ -41,8 +43,9 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
     return where.report(outcomes)
 
 
-def _document(snapshot: Snapshot) -> plain.Plain:
-    return {"environments": [plain.environment(env, snapshot) for env in snapshot.environments]}
+def _document(chosen: Chosen, snapshot: Snapshot) -> plain.Plain:
+    shown = chosen.environments(snapshot)
+    return {"environments": [plain.environment(env, snapshot) for env in shown]}
 
 
 def _row(env: Environment, snapshot: Snapshot) -> list[str]:

@@ -9,8 +9,10 @@ from genvx.cli.tables import Output
 from genvx.cli.where import Where
 from genvx.core.lease import Environment
 from genvx.core.snapshot import Snapshot
+from genvx.core.text import printable
 from genvx.core.units import format_age, format_duration, format_memory
 from genvx.fleet.fleet import Fleet, Outcomes
+from genvx.local import processes
 
 
 def show(where: Where, fleet: Fleet, output: Output) -> int:
@@ -26,7 +28,7 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
     return where.report(outcomes)
 
 
-def _current(snapshot: Snapshot) -> Environment | None:
+def current(snapshot: Snapshot) -> Environment | None:
     """The environment that this shell is in.
 
     The variable only names it: what counts is the lease.
@@ -39,10 +41,10 @@ def _current(snapshot: Snapshot) -> Environment | None:
 
 
 def _document(snapshot: Snapshot) -> plain.Plain:
-    current = _current(snapshot)
+    env = current(snapshot)
     return {
         "environments": len(snapshot.environments),
-        "current": None if current is None else plain.environment(current, snapshot),
+        "current": None if env is None else plain.environment(env, snapshot),
         "odd": list(snapshot.odd),
     }
 
@@ -67,26 +69,61 @@ def _driver(snapshot: Snapshot) -> str:
 
 
 def _lines(snapshot: Snapshot, output: Output) -> None:
-    current = _current(snapshot)
+    env = current(snapshot)
     rows = [
         ["host", snapshot.hostname],
         ["driver", _driver(snapshot)],
         ["devices", f"{len(snapshot.devices)}, {len(snapshot.available)} available"],
         ["environments", str(len(snapshot.environments))],
     ]
-    if current is not None:
+    if env is not None:
         rows = [
-            ["environment", current.label],
-            ["user", str(current.owner)],
-            ["since", format_age(snapshot.age_seconds(current.since_ns))],
-            ["devices", _devices(current, snapshot)],
+            ["environment", env.label],
+            ["user", str(env.owner)],
+            ["since", format_age(snapshot.age_seconds(env.since_ns))],
+            ["held by", _holders(env)],
+            ["devices", _devices(env, snapshot)],
+            *_usage(env, snapshot),
         ]
-        if current.expires_ns is not None:
-            left = (current.expires_ns - snapshot.boottime_ns) / 1e9
+        if env.expires_ns is not None:
+            left = (env.expires_ns - snapshot.boottime_ns) / 1e9
             rows.append(["ends", f"in {format_duration(left)}" if left > 0 else "now"])
     elif os.environ.get("GENVX_ENVIRONMENT_ID"):
         rows.append(["environment", f"{os.environ['GENVX_ENVIRONMENT_ID']}: not active any more"])
     output.table(("WHAT", "STATUS"), rows)
+
+
+def _holders(env: Environment) -> str:
+    """Its shells and jobs: the processes that took its leases."""
+    shown = []
+    for pid in env.pids:
+        process = processes.describe(pid)
+        shown.append(f"{pid} ({printable(process.command, 40)})" if process else f"{pid} (ended)")
+    return ", ".join(shown) or "its time"
+
+
+def _usage(env: Environment, snapshot: Snapshot) -> list[list[str]]:
+    """A row for each device: what its own processes use of it, and who else has it."""
+    from genvx.cli.views import smi
+
+    rows = []
+    for device in snapshot.devices:
+        if device.uuid not in env.devices:
+            continue
+        usage = snapshot.usage_of(device)
+        busy = "?" if usage.utilization is None else f"{usage.utilization} %"
+        mine = smi.own(env, device, snapshot)
+        memory = "?" if usage.processes is None else smi.used(mine)
+        count = f"{len(mine)} process{'' if len(mine) == 1 else 'es'}"
+        others = [
+            f"{other.owner} {other.label}"
+            for other in snapshot.environments
+            if device.uuid in other.devices and other is not env
+        ]
+        shared = f"; shared with {', '.join(others)}" if others else ""
+        text = f"{memory} of {format_memory(device.memory)} in {count}, {busy} busy{shared}"
+        rows.append([f"GPU {device.label}", text])
+    return rows
 
 
 def _devices(env: Environment, snapshot: Snapshot) -> str:

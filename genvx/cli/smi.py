@@ -1,0 +1,32 @@
+"""genvx smi: the GPUs of this environment, and what of it runs on them."""
+
+from __future__ import annotations
+
+import typer
+
+from genvx.cli import options
+from genvx.cli.tables import Output, watch
+from genvx.cli.views.smi import show
+from genvx.cli.where import here
+
+
+def smi(
+    context: typer.Context,
+    json: options.Json = False,
+    csv: options.Csv = False,
+    no_header: options.NoHeader = False,
+    redraw: options.Watch = False,
+    interval: options.Interval = 2.0,
+) -> None:
+    """Show the GPUs of this environment and its processes on them, like nvidia-smi.
+
+    OWN is the memory of its own processes; USED is that of all.
+
+    Example: genvx smi -w
+    """
+    where = here(context)
+    output = Output(json, csv, not no_header)
+    with where.fleet() as fleet:
+        if redraw:
+            raise typer.Exit(watch(interval, lambda: show(where, fleet, output)))
+        raise typer.Exit(show(where, fleet, output))

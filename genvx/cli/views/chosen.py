@@ -1,0 +1,68 @@
+"""Which environments and devices are shown: by the environment's name, its user, or a process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from genvx.core.device import Device
+from genvx.core.lease import Environment, Owner
+from genvx.core.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """All that is given must be so. name: of the environment, or its id; * is any text. user: by
+    name or by uid. pid: of a holder, or of a process on the device.
+    """
+
+    name: str | None = None
+    user: str | None = None
+    pid: int | None = None
+
+    def __bool__(self) -> bool:
+        return (self.name, self.user, self.pid) != (None, None, None)
+
+    def environments(self, snapshot: Snapshot) -> tuple[Environment, ...]:
+        """Those of a host that are shown."""
+        return tuple(env for env in snapshot.environments if self._shows(env, snapshot))
+
+    def devices(self, snapshot: Snapshot) -> tuple[Device, ...]:
+        """Those of a host that are shown: whose environments are, or on which the process runs."""
+        if not self:
+            return snapshot.devices
+        held = {uuid for env in self.environments(snapshot) for uuid in env.devices}
+        return tuple(
+            device
+            for device in snapshot.devices
+            if device.uuid in held or self._runs_on(device, snapshot)
+        )
+
+    def _shows(self, env: Environment, snapshot: Snapshot) -> bool:
+        from genvx.fleet.wildcards import matches
+
+        return (
+            (self.name is None or env.id == self.name or matches(self.name, env.name))
+            and (self.user is None or _is(env.owner, self.user))
+            and (self.pid is None or self.pid in env.pids or self._uses(env, snapshot))
+        )
+
+    def _uses(self, env: Environment, snapshot: Snapshot) -> bool:
+        """Whether the process runs on a device of an environment, as its user."""
+        return any(
+            process.pid == self.pid and process.uid == env.owner.uid
+            for uuid in env.devices
+            if uuid in snapshot.usage
+            for process in snapshot.usage[uuid].processes or ()
+        )
+
+    def _runs_on(self, device: Device, snapshot: Snapshot) -> bool:
+        """Whether processes that are asked for run there without an environment."""
+        return self.name is None and any(
+            (self.pid is None or process.pid == self.pid)
+            and (self.user is None or self.user in (process.user, str(process.uid)))
+            for process in snapshot.usage_of(device).processes or ()
+        )
+
+
+def _is(owner: Owner, text: str) -> bool:
+    return text in (owner.name, str(owner.uid), str(owner))

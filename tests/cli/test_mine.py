@@ -1,0 +1,204 @@
+"""What is mine: status and smi inside of an environment, and chosen rows and columns."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from genvx.cli.views import smi
+from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver
+from genvx.core.lease import Lease, Owner
+from genvx.core.request import Requirements
+from genvx.core.snapshot import Snapshot
+from genvx.local.host import LocalHost
+from tests.conftest import run_genvx
+from tests.helpers import genvx_argv, genvx_env
+
+
+@pytest.fixture
+def machine(state, monkeypatch):
+    """Two environments that share device 0; we are in the first one, which has device 1, too."""
+    monkeypatch.setenv("GENVX_SIMULATE", "4xA100-80GB")
+    host = LocalHost()
+    mine = host.acquire(Requirements(2, 40 << 30), name="mine", time=7200)
+    other = host.acquire(Requirements(1, 20 << 30, devices=("0",)), name="other one")
+    for name, value in mine.grant.variables.items():
+        monkeypatch.setenv(name, value)
+    yield mine, other
+    mine.release()
+    other.release()
+
+
+def ok(*arguments):
+    answer = run_genvx(*arguments)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    return answer.stdout
+
+
+def refused(*arguments):
+    answer = run_genvx(*arguments)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    return answer.stderr
+
+
+def test_status_tells_of_this_environment(machine):
+    mine, other = machine
+    lines = dict(line.split(None, 1) for line in ok("status").splitlines())
+    assert lines["environment"] == f"mine ({mine.grant.environment})"
+    assert lines["held"].startswith(f"by      {os.getpid()} (")
+    assert lines["ends"].startswith("in 1 h 59 m") or lines["ends"] == "in 2 h"
+    text = ok("status")
+    owner = mine.grant.owner
+    assert (
+        "GPU 0        0 MiB of 80 GiB in 0 processes, 0 % busy; shared with "
+        f"{owner} other one ({other.grant.environment})\n"
+    ) in text
+    assert "GPU 1        0 MiB of 80 GiB in 0 processes, 0 % busy\n" in text
+
+
+def test_smi_shows_this_environment_only(machine):
+    lines = ok("smi").splitlines()
+    assert lines[0].split() == ["GPU", "NAME", "MEMORY", "USED", "UTIL", "OWN"]
+    assert [line.split()[0] for line in lines[1:3]] == ["0", "1"]
+    assert lines[3:] == ["", "GPU  PID  MEMORY  COMMAND"]
+    (host,) = json.loads(ok("smi", "--json"))["hosts"]
+    assert [device["label"] for device in host["devices"]] == ["0", "1"]
+    assert host["environment"]["name"] == "mine"
+
+
+def test_smi_outside_of_an_environment_says_where_to_look(machine, monkeypatch):
+    monkeypatch.delenv("GENVX_ENVIRONMENT_ID")
+    assert "genvx devices shows all" in refused("smi")
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (("--name", "mine"), ["mine"]),
+        (("--name", "o*"), ["other one"]),
+        (("--name", "min"), []),
+        (("--user", "nobody"), []),
+        (("--user", str(os.geteuid())), ["mine", "other one"]),
+        (("--pid", str(os.getpid())), ["mine", "other one"]),
+        (("--pid", "1"), []),
+        (("--name", "mine", "--user", "nobody"), []),
+    ],
+)
+def test_environments_are_chosen(machine, options, names):
+    assert ok("envs", *options, "--csv", "--no-header", "--fields", "name").splitlines() == names
+    (host,) = json.loads(ok("envs", *options, "--json"))["hosts"]
+    assert [env["name"] for env in host["environments"]] == names
+
+
+@pytest.mark.parametrize(
+    ("options", "labels"),
+    [
+        (("--name", "mine"), ["0", "1"]),
+        (("--name", "other one"), ["0"]),
+        (("--user", "nobody"), []),
+        ((), ["0", "1", "2", "3"]),
+    ],
+)
+def test_devices_are_chosen(machine, options, labels):
+    assert ok("devices", *options, "--csv", "--no-header", "--fields", "gpu").split() == labels
+    (host,) = json.loads(ok("devices", *options, "--json"))["hosts"]
+    assert [device["label"] for device in host["devices"]] == labels
+
+
+def test_an_environment_is_chosen_by_its_id(machine):
+    mine, _ = machine
+    shown = ok("envs", "--name", mine.grant.environment, "--no-header", "--fields", "name")
+    assert shown == "mine\n\nTotal 1 environments\n"
+
+
+def test_fields_come_in_the_order_that_is_asked_for(machine):
+    assert ok("envs", "--fields", "name, id").splitlines()[0].split() == ["NAME", "ID"]
+
+
+def test_a_wrong_field_is_refused_with_those_that_there_are(machine):
+    assert "no field 'x'; there are id, user, name," in refused("envs", "--fields", "id,x")
+    assert "--json has all" in refused("devices", "--fields", "gpu", "--json")
+
+
+@pytest.mark.needs("openssh")
+def test_rows_and_columns_are_chosen_on_many_hosts(sandbox):
+    line = ("run", "-g", "1", "--name", "far", "--", "sh", "-c", "echo there; cat")
+    job = subprocess.Popen(
+        genvx_argv("remote", *line),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=genvx_env(),
+    )
+    assert job.stdout.readline() == "there\n"
+    rows = ok("remote", "envs", "--name", "far", "--fields", "host,name", "--csv").splitlines()
+    assert rows[0] == "HOST,NAME"
+    assert rows[1].endswith(",far")
+    shown = ok("remote", "devices", "--name", "far", "--fields", "env", "--csv", "--no-header")
+    assert shown == "far\n"
+    job.communicate()
+
+
+# Whose a process is
+
+
+OWNER = Owner(os.geteuid(), "me")
+GPU = Device("GPU-1", 0, "A100", 80 << 30)
+
+
+def snapshot(processes, *environments):
+    leases = tuple(
+        Lease(f"{n:016x}", OWNER, env, "", (GPU.uuid,), 1 << 30, "b", n)
+        for n, env in enumerate(environments)
+    )
+    usage = {GPU.uuid: DeviceUsage(processes=tuple(processes))}
+    return Snapshot("h", "0", "b", 0, Driver(), (GPU,), usage, leases)
+
+
+def process(pid, uid=OWNER.uid, memory=1 << 30):
+    return DeviceProcess(pid, uid, "me", "python", memory, True)
+
+
+@pytest.fixture
+def started_in():
+    """Starts a process in an environment."""
+    started = []
+
+    def start(environment):
+        env = {**os.environ, "GENVX_ENVIRONMENT_ID": environment}
+        started.append(subprocess.Popen(["sleep", "600"], env=env))
+        return started[-1].pid
+
+    yield start
+    for each in started:
+        each.kill()
+        each.wait()
+
+
+def test_a_process_is_of_the_environment_in_which_it_was_started(started_in):
+    first, second = started_in("aaaa1111"), started_in("bbbb2222")
+    seen = snapshot([process(first), process(second)], "aaaa1111", "bbbb2222")
+    for env, pid in zip(seen.environments, (first, second), strict=True):
+        assert [each.pid for each in smi.own(env, GPU, seen)] == [pid]
+
+
+def test_a_process_that_tells_nothing_is_of_its_users_only_environment():
+    gone = 2**22 + 1  # no pid is so great
+    alone = snapshot([process(gone)], "aaaa1111")
+    assert [each.pid for each in smi.own(alone.environments[0], GPU, alone)] == [gone]
+    two = snapshot([process(gone)], "aaaa1111", "bbbb2222")
+    assert smi.own(two.environments[0], GPU, two) == []
+
+
+def test_another_users_process_is_not_ours():
+    seen = snapshot([process(1, uid=OWNER.uid + 1)], "aaaa1111")
+    assert smi.own(seen.environments[0], GPU, seen) == []
+
+
+def test_memory_that_the_driver_does_not_tell_is_not_nothing():
+    assert smi.used([process(1), process(2, memory=None)]) == "?"
+    assert smi.used([process(1), process(2)]) == "2 GiB"
+    assert smi.used([]) == "0 MiB"
