@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from genvx.cli import candidates
 from genvx.cli.acquire import acquire
 from genvx.cli.activate import activate
 from genvx.cli.admin import admin
@@ -62,7 +63,10 @@ remote = _typer("The same verbs on many hosts. Example: genvx remote -H a,b devi
 Hostfile = Annotated[
     str | None, typer.Option("-f", "--hostfile", metavar="FILE", help="The hosts, one a line.")
 ]
-Hosts = Annotated[str | None, typer.Option("-H", "--host", metavar="A,B", help="The hosts.")]
+Hosts = Annotated[
+    str | None,
+    typer.Option("-H", "--host", metavar="A,B", help="The hosts.", autocompletion=candidates.hosts),
+]
 Login = Annotated[str | None, typer.Option("-l", "--login", metavar="USER", help="Log in as.")]
 Timeout = Annotated[
     str, typer.Option("-t", "--timeout", metavar="SECONDS", help="For each host, over everything.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genvx.cli import options, plain
+from genvx.cli import candidates, options, plain
 from genvx.cli.main import say
 from genvx.cli.request import Device, MinMemory
 from genvx.cli.tables import Output
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from genvx.local.host import LocalHost
 
 Id = Annotated[
-    str | None, typer.Option("--id", metavar="ENV", help="Of this environment; this shell's.")
+    str | None,
+    typer.Option(
+        "--id",
+        metavar="ENV",
+        help="Of this environment; by default that of this shell.",
+        autocompletion=candidates.environments,
+    ),
 ]
 
 

@@ -6,14 +6,19 @@ from typing import Annotated
 
 import typer
 
-from genvx.cli import options, plain
+from genvx.cli import candidates, options, plain
 from genvx.cli.tables import SCHEMA, print_json
 from genvx.cli.where import here
 from genvx.core.text import printable
 from genvx.errors import UnknownEnvironment
 
 Target = Annotated[
-    str, typer.Argument(metavar="ENV", help="The id of an environment, or its name.")
+    str,
+    typer.Argument(
+        metavar="ENV",
+        help="The id of an environment, or its name.",
+        autocompletion=candidates.environments,
+    ),
 ]
 
 

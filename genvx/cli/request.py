@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from genvx import project
-from genvx.cli import options
+from genvx.cli import candidates, options
 from genvx.cli.main import say
 from genvx.core.request import Requirements, Strategy
 from genvx.core.text import is_identifier, printable, require_name
@@ -29,16 +29,32 @@ MinMemory = Annotated[
 ]
 Device = Annotated[
     list[str] | None,
-    typer.Option("--device", metavar="ID", help="This GPU, by number or UUID; several: 0,3."),
+    typer.Option(
+        "--device",
+        metavar="ID",
+        help="This GPU, by number or UUID; several: 0,3.",
+        autocompletion=candidates.devices,
+    ),
 ]
 Spread = Annotated[bool, typer.Option("--spread", help="Take where the most is free.")]
 Pack = Annotated[bool, typer.Option("--pack", help="Take where the least is free.")]
 Host = Annotated[
     list[str] | None,
-    typer.Option("--host", metavar="NAME", help="Remote: only these hosts; * is any text."),
+    typer.Option(
+        "--host",
+        metavar="NAME",
+        help="Remote: only these hosts; * is any text.",
+        autocompletion=candidates.hosts,
+    ),
 ]
 ExcludeHost = Annotated[
-    list[str] | None, typer.Option("--exclude-host", metavar="NAME", help="Remote: not these.")
+    list[str] | None,
+    typer.Option(
+        "--exclude-host",
+        metavar="NAME",
+        help="Remote: not these.",
+        autocompletion=candidates.hosts,
+    ),
 ]
 Tag = Annotated[
     list[str] | None,
@@ -57,7 +73,13 @@ NoLoad = Annotated[
     bool, typer.Option("--no-load", help="Do not look for a .genvx.toml here or above.")
 ]
 Id = Annotated[
-    str | None, typer.Option("--id", metavar="ENV", help="Join this environment of yours.")
+    str | None,
+    typer.Option(
+        "--id",
+        metavar="ENV",
+        help="Join this environment of yours.",
+        autocompletion=candidates.environments,
+    ),
 ]
 
 

@@ -1,0 +1,87 @@
+"""What may stand where the Tab key was pressed: environments, devices and hosts. Never asks another
+machine, and never fails: then there is nothing to offer.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import typer
+
+from genvx.core.text import printable
+from genvx.errors import GenvxError
+
+Offers = list[tuple[str, str]]
+
+
+def environments(context: typer.Context, incomplete: str) -> Offers:
+    """Our environments on this machine, by id."""
+    from genvx.local.host import LocalHost
+
+    if _remote(context):
+        return []
+    try:
+        host = LocalHost()
+        found = host.snapshot_with(host.survey()).environments
+        mine = [env for env in found if env.owner.uid == host.state.uid]
+    except GenvxError:
+        return []
+    return [
+        (env.id, printable(env.name or env.command, 40))
+        for env in mine
+        if env.id.startswith(incomplete)
+    ]
+
+
+def devices(context: typer.Context, incomplete: str) -> Offers:
+    """The devices of this machine, by number; after a comma, one more."""
+    from genvx.local.host import LocalHost
+
+    if _remote(context):
+        return []
+    before, comma, last = incomplete.rpartition(",")
+    try:
+        host = LocalHost()
+        snapshot = host.snapshot_with(host.survey())
+    except GenvxError:
+        return []
+    return [
+        (before + comma + device.label, f"{device.shown_name}, {snapshot.state(device).value}")
+        for device in snapshot.devices
+        if device.label.startswith(last) and device.label not in before.split(",")
+    ]
+
+
+def hosts(context: typer.Context, incomplete: str) -> Offers:
+    """The hosts of the hostfile that counts; after a comma, one more."""
+    from genvx.fleet import hostfile
+
+    before, comma, last = incomplete.rpartition(",")
+    try:
+        path = _given(context, "hostfile") or hostfile.find(os.environ)
+        names = [spec.name for spec in hostfile.load(path)]
+    except GenvxError:
+        return []
+    return [
+        (before + comma + name, "")
+        for name in names
+        if name.startswith(last) and name not in before.split(",")
+    ]
+
+
+def _given(context: Any, name: str) -> Any:
+    """The value of an option of this verb or of those above."""
+    while context is not None:
+        if context.params.get(name) is not None:
+            return context.params[name]
+        context = context.parent
+    return None
+
+
+def _remote(context: Any) -> bool:
+    while context is not None:
+        if context.info_name == "remote":
+            return True
+        context = context.parent
+    return False
