@@ -168,7 +168,7 @@ MUTANTS = (
             (
                 "genvx/local/host.py",
                 "if holder is not None and (holder.uid, holder.starttime) == (\n"
-                "                    lease.owner.uid,\n                    lease.starttime,\n"
+                "                    each.owner.uid,\n                    each.starttime,\n"
                 "                ):",
                 "if holder is not None:",
             ),

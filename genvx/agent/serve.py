@@ -173,7 +173,8 @@ class _Server:
         return 0
 
     def _signal(self, fields: Fields) -> int:
-        self._host.signal(fields.identifier("environment"), fields.string("signal", 16))
+        lease = fields.identifier("lease") if fields.has("lease") else ""
+        self._host.signal(fields.identifier("environment"), fields.string("signal", 16), lease)
         self._reply(None)
         return 0
 

@@ -29,6 +29,7 @@ from genvx.cli.run import run
 from genvx.cli.sandbox import sandbox
 from genvx.cli.shell_init import shell_init
 from genvx.cli.smi import smi
+from genvx.cli.ssh_config import ssh_config, ssh_proxy
 from genvx.cli.status import status
 from genvx.cli.version import version
 from genvx.cli.where import Where
@@ -128,6 +129,9 @@ for _verb, _settings in (
 ):
     app.command(context_settings=_settings)(_verb)
     remote.command(context_settings=_settings)(_verb)
+for _group in (app, remote):
+    _group.command("ssh-config", context_settings=_HELP)(ssh_config)
+remote.command("ssh-proxy", hidden=True)(ssh_proxy)
 app.command(context_settings=_HELP)(attach)
 app.command(context_settings=_HELP)(detach)
 app.command(context_settings=_WITH_COMMAND | _HELP)(lock)

@@ -83,7 +83,7 @@ class _Job:
         )
         try:
             self._gang.release()  # the commands have joined, and hold the devices alone now
-            with forwarding(self._environments):
+            with forwarding({host: each.grant() for host, each in started.items()}):
                 return self._stream(started)
         finally:
             for each in started.values():
@@ -108,7 +108,7 @@ class _Job:
                     if other is not host:
                         threading.Thread(
                             target=signal_there,
-                            args=(other, self._environments[other], "TERM"),
+                            args=(other, started[other].grant(), "TERM"),
                             daemon=True,
                         ).start()
         return first or 0

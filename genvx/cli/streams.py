@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import FrameType
 
+    from genvx.core.grant import Grant
     from genvx.fleet.remote import RemoteCommand
     from genvx.fleet.ssh import SSHHost
 
@@ -31,21 +32,21 @@ def stream(host: SSHHost, command: RemoteCommand) -> int:
 
     Signals go to the command. A second Ctrl-C cuts the connection, and its host ends the command.
     """
-    with forwarding({host: command.grant().environment}):
+    with forwarding({host: command.grant()}):
         return command.communicate()
 
 
-def signal_there(host: SSHHost, environment: str, name: str) -> None:
-    """Send a signal to the command of an environment, if it still runs."""
+def signal_there(host: SSHHost, grant: Grant, name: str) -> None:
+    """Send a signal to the command of a grant, if it still runs."""
     try:
-        host.signal(environment, name)
+        host.signal(grant, name)
     except GenvxError:
         pass  # the command has ended, or the connection has: there is nobody to signal
 
 
 @contextlib.contextmanager
-def forwarding(environments: Mapping[SSHHost, str]) -> Iterator[None]:
-    """Send the signals that we get to the commands of these environments.
+def forwarding(grants: Mapping[SSHHost, Grant]) -> Iterator[None]:
+    """Send the signals that we get to the commands of these grants.
 
     Raises:
         KeyboardInterrupt: on a second Ctrl-C.
@@ -61,10 +62,8 @@ def forwarding(environments: Mapping[SSHHost, str]) -> Iterator[None]:
         # In a thread of its own: this one may be inside paramiko, holding a lock that the call
         # needs.
         name = signal.Signals(number).name.removeprefix("SIG")
-        for host, environment in environments.items():
-            threading.Thread(
-                target=signal_there, args=(host, environment, name), daemon=True
-            ).start()
+        for host, grant in grants.items():
+            threading.Thread(target=signal_there, args=(host, grant, name), daemon=True).start()
 
     before = {}
     for number in _FORWARDED:

@@ -295,6 +295,7 @@ def grant_to_plain(grant: Grant) -> Plain:
         "memory": grant.memory,
         "seconds": grant.seconds,
         "notes": list(grant.notes),
+        "lease": grant.lease,
     }
 
 
@@ -308,6 +309,7 @@ def grant_from_plain(plain: Any) -> Grant:
         memory=fields.optional_integer("memory", 1),
         notes=fields.texts("notes", MESSAGE_LIMIT, 100),
         seconds=fields.optional_integer("seconds"),
+        lease=fields.text("lease", 32),
     )
 
 

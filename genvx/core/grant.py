@@ -17,6 +17,7 @@ class Grant:
     """An environment that was just given devices.
 
     notes: lines that the person should read. seconds: how long it lasts, at most; None without end.
+    lease: the id of the lease by which whoever asked holds it.
     """
 
     environment: str
@@ -26,6 +27,7 @@ class Grant:
     memory: Optional[int]
     notes: tuple[str, ...] = ()
     seconds: Optional[int] = None
+    lease: str = ""
 
     @property
     def label(self) -> str:

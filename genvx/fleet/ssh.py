@@ -268,9 +268,14 @@ class SSHHost:
         """Where we reach it: a name or an address, as ssh_config has it."""
         return self.session.settings(self.spec).hostname
 
-    def signal(self, environment: str, name: str) -> None:
-        """Send a signal, named without SIG, to the command of an environment of one's own."""
-        self._ask("signal", {"environment": environment, "signal": name}, lambda plain: plain)
+    def signal(self, grant: Grant, name: str) -> None:
+        """Send a signal, named without SIG, to the command that was granted devices there; not to
+        others in its environment.
+        """
+        arguments = {"environment": grant.environment, "signal": name}
+        if grant.lease:
+            arguments["lease"] = grant.lease
+        self._ask("signal", arguments, lambda plain: plain)
 
     def prepare_terminal(self) -> None:
         """Have the agent lie on the host: a terminal session cannot carry it.

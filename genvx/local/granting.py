@@ -158,7 +158,8 @@ def join(
         lease = replace(lease, devices=found.devices, expires_ns=found.expires_ns)
         held = _claim(host, lease, memory, joins=True, through=through)
         if held is not None:
-            return LocalHold(host, grant_of(found, inventory), held)
+            grant = replace(grant_of(found, inventory), lease=lease.id)
+            return LocalHold(host, grant, held)
         _back_off(chance, attempt)
     raise NoCapacity(
         f"environment {found.label} cannot be joined: others keep trying for its devices; try "

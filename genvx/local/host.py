@@ -205,6 +205,7 @@ class LocalHost:
             memory=requirements.memory,
             notes=taken.notes,
             seconds=seconds,
+            lease=taken.held.lease.id,
         )
         return LocalHold(self, grant, taken.held)
 
@@ -379,8 +380,9 @@ class LocalHost:
         """
         return environments(self.store.release(environment))[0]
 
-    def signal(self, environment: str, name: str) -> None:
-        """Send a signal, named without SIG, to those who hold an environment of one's own.
+    def signal(self, environment: str, name: str, lease: str = "") -> None:
+        """Send a signal, named without SIG, to whoever holds an environment of one's own by a
+        lease; to all who hold it without one.
 
         sshd passes no signals on to root and to forced commands, so they take this way. A holder
         that is not the process that took the lease any more is left alone.
@@ -394,11 +396,11 @@ class LocalHost:
         if number is None:
             raise InvalidInput(f"not a signal that is passed on: {printable(name, 20)!r}")
         found = self.mine(environment)
-        for lease in self.store.scan().leases:
-            if lease.key == (found.owner.uid, found.id):
-                holder = processes.describe(lease.pid)
+        for each in self.store.scan().leases:
+            if each.key == (found.owner.uid, found.id) and lease in ("", each.id):
+                holder = processes.describe(each.pid)
                 if holder is not None and (holder.uid, holder.starttime) == (
-                    lease.owner.uid,
-                    lease.starttime,
+                    each.owner.uid,
+                    each.starttime,
                 ):
-                    os.kill(lease.pid, number)
+                    os.kill(each.pid, number)

@@ -1,0 +1,161 @@
+"""genvx ssh-config: plain ssh, scp and sftp land inside of an environment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import run_genvx
+from tests.helpers import genvx_argv, genvx_env, until
+
+pytestmark = pytest.mark.needs("openssh")
+
+
+@pytest.fixture
+def job(sandbox, tmp_path, monkeypatch):
+    """An environment named train with two GPUs on gpu-server-2; and a home of our own."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PYTHONPATH", os.getcwd())
+    (tmp_path / "home").mkdir()
+    line = ("run", "-g", "2", "--name", "train", "--", "sh", "-c", "echo $GENVX_DEVICES; cat")
+    process = subprocess.Popen(
+        genvx_argv("remote", *line),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=genvx_env(),
+    )
+    assert process.stdout.readline() == "0,1\n"
+    yield process
+    process.stdin.close()
+    process.wait()
+    process.stdout.close()
+
+
+@pytest.fixture
+def entry(job, tmp_path):
+    """A file of ssh_config with what `ssh-config train` prints."""
+    answer = run_genvx("remote", "ssh-config", "train")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    path = tmp_path / "config"
+    path.write_text(answer.stdout)
+    return path
+
+
+def ran(*argv, **options):
+    answer = subprocess.run(
+        argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, **options
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
+    return answer.stdout
+
+
+def members(name="train"):
+    rows = run_genvx("remote", "envs", "--json").stdout
+    import json
+
+    return [
+        len(env["pids"])
+        for host in json.loads(rows)["hosts"]
+        for env in host["environments"]
+        if env["name"] == name
+    ]
+
+
+def test_ssh_lands_inside_of_the_environment(entry):
+    seen = ran(
+        "ssh", "-F", str(entry), "genvx-train", "printenv GENVX_DEVICES CUDA_VISIBLE_DEVICES"
+    )
+    devices, uuids = seen.splitlines()
+    assert devices == "0,1"
+    assert uuids.count("SIM-") == 2
+
+
+def test_a_command_has_its_own_exit_code_and_streams(entry):
+    line = ("ssh", "-F", str(entry), "genvx-train", "cat; echo err >&2; exit 7")
+    answer = subprocess.run(line, input="in", capture_output=True, text=True, timeout=60)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (7, "in", "err\n")
+
+
+def test_scp_and_sftp_copy_there_and_back(entry, tmp_path):
+    data = os.urandom(300_000)
+    (tmp_path / "a").write_bytes(data)
+    there = tmp_path / "there"
+    ran("scp", "-q", "-F", str(entry), str(tmp_path / "a"), f"genvx-train:{there}")
+    assert there.read_bytes() == data
+    (tmp_path / "batch").write_text(f"get {there} {tmp_path}/back\n")
+    ran("sftp", "-q", "-b", str(tmp_path / "batch"), "-F", str(entry), "genvx-train")
+    assert (tmp_path / "back").read_bytes() == data
+
+
+def test_a_connection_holds_on_to_the_environment(entry, job):
+    ssh = subprocess.Popen(
+        ["ssh", "-F", str(entry), "genvx-train", "echo there; cat"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert ssh.stdout.readline() == "there\n"
+    job.stdin.close()
+    job.wait()
+    assert members() == [1]
+    ssh.communicate(timeout=30)
+    until(lambda: members() == [])
+
+
+def test_an_environment_that_has_ended_is_one_line(entry, job):
+    job.stdin.close()
+    job.wait()
+    answer = subprocess.run(
+        ["ssh", "-F", str(entry), "genvx-train", "true"], capture_output=True, text=True, timeout=60
+    )
+    assert answer.returncode == 255
+    assert "genvx: no active environment" in answer.stderr
+
+
+def test_a_host_is_an_entry_for_the_environment_that_one_has_there(job, tmp_path):
+    answer = run_genvx("remote", "ssh-config", "gpu-server-2")
+    assert answer.returncode == 0
+    path = tmp_path / "config"
+    path.write_text(answer.stdout)
+    assert ran("ssh", "-F", str(path), "genvx-gpu-server-2", "printenv GENVX_DEVICES") == "0,1\n"
+
+
+def test_write_keeps_the_entry_where_ssh_finds_it_and_remove_takes_it_out(job, tmp_path):
+    ssh = tmp_path / "home" / ".ssh"
+    ssh.mkdir()
+    (ssh / "config").write_text("Host other\n    Port 7\n")
+    for _ in range(2):
+        answer = run_genvx("remote", "ssh-config", "train", "--write")
+        assert (answer.returncode, answer.stdout) == (0, "ssh genvx-train\n")
+    ours = tmp_path / "home" / ".config" / "genvx" / "ssh" / "config"
+    text = (ssh / "config").read_text()
+    assert text == f'Include "{ours}"\n\nHost other\n    Port 7\n'
+    assert ours.read_text().count("Host ") == 1
+    seen = ran("ssh", "-F", str(ssh / "config"), "genvx-train", "printenv GENVX_DEVICES")
+    assert seen == "0,1\n"
+    assert run_genvx("remote", "ssh-config", "train", "--remove").returncode == 0
+    assert ours.read_text() == ""
+    assert run_genvx("remote", "ssh-config", "train", "--remove").returncode == 2
+
+
+def test_what_is_neither_host_nor_environment_is_refused(job):
+    answer = run_genvx("remote", "ssh-config", "nothing")
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr == "genvx: no environment of yours and no host is 'nothing'\n"
+
+
+def test_python_is_named_by_its_path(entry):
+    assert "ProxyCommand env GENVX_SSH_CONFIG=" in entry.read_text()
+    assert f"{sys.executable} -m genvx remote -f /" in entry.read_text()
+
+
+def test_a_connection_that_ends_leaves_the_others_alone(entry, job):
+    ran("ssh", "-F", str(entry), "genvx-train", "true")
+    until(lambda: members() == [1])
+    job.stdin.write("still there\n")
+    job.stdin.flush()
+    assert job.stdout.readline() == "still there\n"
