@@ -19,6 +19,7 @@ from genvx.cli.devices import devices
 from genvx.cli.doctor import doctor
 from genvx.cli.envs import envs
 from genvx.cli.explain import explain
+from genvx.cli.jupyter import jupyter
 from genvx.cli.lock import lock
 from genvx.cli.main import say
 from genvx.cli.policy import policy
@@ -141,6 +142,7 @@ app.command("shell-init", context_settings=_HELP)(shell_init)
 app.command(context_settings=_HELP)(version)
 app.command(context_settings=_HELP)(completion)
 app.add_typer(config, name="config")
+app.add_typer(jupyter, name="jupyter")
 app.add_typer(remote, name="remote")
 app.add_typer(sandbox, name="sandbox")
 app.add_typer(admin, name="admin")
