@@ -48,7 +48,7 @@ def test_status_tells_of_this_environment(machine):
     mine, other = machine
     lines = dict(line.split(None, 1) for line in ok("status").splitlines())
     assert lines["environment"] == f"mine ({mine.grant.environment})"
-    assert lines["held"].startswith(f"by      {os.getpid()} (")
+    assert lines["held"].startswith(f"by      {os.getpid()} (python")
     assert lines["ends"].startswith("in 1 h 59 m") or lines["ends"] == "in 2 h"
     text = ok("status")
     owner = mine.grant.owner

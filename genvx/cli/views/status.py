@@ -9,7 +9,6 @@ from genvx.cli.tables import Output
 from genvx.cli.where import Where
 from genvx.core.lease import Environment
 from genvx.core.snapshot import Snapshot
-from genvx.core.text import printable
 from genvx.core.units import format_age, format_duration, format_memory
 from genvx.fleet.fleet import Fleet, Outcomes
 from genvx.local import processes
@@ -98,7 +97,8 @@ def _holders(env: Environment) -> str:
     shown = []
     for pid in env.pids:
         process = processes.describe(pid)
-        shown.append(f"{pid} ({printable(process.command, 40)})" if process else f"{pid} (ended)")
+        program = os.path.basename(process.command.split(" ")[0]) if process else "ended"
+        shown.append(f"{pid} ({program})")
     return ", ".join(shown) or "its time"
 
 
