@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
+import subprocess
 import sys
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from genvx.errors import GenvxError
 from genvx.fleet import hostfile
 from tests.conftest import ROOT, run_genvx
+from tests.helpers import genvx_env
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -84,3 +87,36 @@ def test_nothing_committed_names_a_path_of_one_machine():
     for page in PAGES:
         assert me not in page.read_text()
         assert sys.prefix not in page.read_text()
+
+
+@pytest.mark.needs("bash")
+def test_what_the_tutorial_types_in_your_own_shell_works(state, short_tmp):
+    text = (ROOT / "docs/tutorial.md").read_text()
+    section = text.split("## The shell that you are in\n")[1].split("\n## ")[0]
+    blocks = re.findall(r"```\n(.*?)```", section, re.DOTALL)
+    assert len(blocks) == 5
+    program = short_tmp / "genvx"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m genvx "$@"\n')
+    program.chmod(0o755)
+    answer = subprocess.run(
+        ["bash", "-e", "-c", "".join(blocks)],
+        env=genvx_env(PATH=f"{short_tmp}:{os.environ['PATH']}", TMPDIR=str(short_tmp)),
+        capture_output=True,
+        text=True,
+        cwd=short_tmp,
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "nobody else that locks is on these GPUs now\n" in answer.stdout
+    assert "Total 0 environments\n" in answer.stdout
+
+
+def test_every_command_that_the_page_for_users_of_genv_names_is_there(state):
+    text = (ROOT / "docs/coming-from-genv.md").read_text()
+    verbs = set(
+        re.findall(
+            r"\bgenvx (?:remote )?([a-z]+(?:-[a-z]+)?)", "".join(re.findall(r"`[^`]+`", text))
+        )
+    )
+    assert {"activate", "attach", "config", "lock", "smi", "shell-init"} <= verbs
+    for verb in verbs:
+        assert run_genvx(verb, "--help").returncode == 0, verb

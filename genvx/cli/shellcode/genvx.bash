@@ -63,7 +63,7 @@ __genvx_remember() {
     __genvx_was=()
     for name in "${__genvx_names[@]}"; do
         # Which of its attributes, and its value: nothing where it is unset, x where it is exported.
-        attributes=$(declare -p "$name" 2>/dev/null)
+        attributes=$(declare -p "$name" 2>/dev/null) || :
         attributes=${attributes#declare -}
         case ${attributes%%[ =]*} in *x*) __genvx_was+=(x) ;; *) __genvx_was+=(-) ;; esac
         if [[ -v $name ]]; then __genvx_was+=("=${!name}"); else __genvx_was+=(""); fi
