@@ -87,6 +87,7 @@ KEYS: Mapping[str, Callable[[Any], Any]] = {
     "device": _devices,
     "spread": _flag,
     "pack": _flag,
+    "over-subscribe": _flag,
     "host": _texts,
     "exclude-host": _texts,
     "tag": _texts,
@@ -184,6 +185,7 @@ def requirements(values: Values) -> Requirements:
         min_memory=values.get("min-memory"),
         devices=values.get("device", ()),
         strategy=strategy,
+        over=bool(values.get("over-subscribe")),
     )
 
 

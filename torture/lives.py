@@ -34,7 +34,7 @@ from hypothesis.stateful import (
 from genvx.core.device import DeviceProcess, DeviceUsage, Health
 from genvx.core.request import Requirements
 from genvx.core.snapshot import Snapshot
-from genvx.errors import GenvxError, NoCapacity, UnknownEnvironment
+from genvx.errors import GenvxError, NoCapacity, UnknownEnvironment, Unsatisfiable
 from genvx.local import hold, processes, simulated
 from genvx.local.host import LocalHost
 from genvx.local.inventory import Inventory
@@ -69,11 +69,12 @@ class _Holder:
 
 @dataclass
 class _Environment:
-    """What the model knows of a granted environment. holders: whose processes keep it alive."""
+    """What the model knows of a granted environment. devices: tenths of each that it holds.
+    holders: whose processes keep it alive.
+    """
 
     uid: int
-    devices: tuple[str, ...]
-    units: int
+    devices: dict[str, int]
     holders: list[_Holder] = field(default_factory=list)
 
 
@@ -132,6 +133,18 @@ class _Holding:
 
     def join(self, environment: str, boot_id: str) -> dict[str, Any]:
         self._held.setdefault(environment, []).append(self._host.join(environment))
+        return {"ending": "done"}
+
+    def attach(
+        self, environment: str, gpus: int, memory: int | None, boot_id: str
+    ) -> dict[str, Any]:
+        before = {device.uuid for device in self._host.grant_of(environment).devices}
+        grant = self._host.attach(environment, Requirements(gpus, memory))
+        devices = [device.uuid for device in grant.devices if device.uuid not in before]
+        return {"ending": "done", "devices": devices}
+
+    def detach(self, environment: str, devices: list[str], boot_id: str) -> dict[str, Any]:
+        self._host.detach(environment, devices)
         return {"ending": "done"}
 
     def leave(self, environment: str) -> dict[str, Any]:
@@ -223,7 +236,9 @@ def machine(trial: Trial, counts: collections.Counter[str]) -> type[RuleBasedSta
             devices = tuple(answer["devices"])
             assert len(devices) == gpus
             assert set(devices) <= possible, f"granted {devices} where {possible} had room"
-            self.known[answer["environment"]] = _Environment(holder.uid, devices, tenths, [holder])
+            self.known[answer["environment"]] = _Environment(
+                holder.uid, dict.fromkeys(devices, tenths), [holder]
+            )
             return answer["environment"]
 
         @rule(target=environments, number=st.integers(0, 3), tenths=st.sampled_from((10, 3, 6)))
@@ -234,7 +249,7 @@ def machine(trial: Trial, counts: collections.Counter[str]) -> type[RuleBasedSta
             """The devices that have room for one more, by the model."""
             found = set()
             for device in self.host._survey().devices:
-                held = sum(e.units for e in self.known.values() if device.uuid in e.devices)
+                held = sum(e.devices.get(device.uuid, 0) for e in self.known.values())
                 tenants = {e.uid for e in self.known.values() if device.uuid in e.devices}
                 sick = device.index in self.world.lost
                 busy = device.index in self.world.foreign and _FOREIGN not in tenants
@@ -242,8 +257,56 @@ def machine(trial: Trial, counts: collections.Counter[str]) -> type[RuleBasedSta
                     found.add(device.uuid)
             return found
 
+        @rule(
+            environment=environments,
+            number=st.integers(0, 3),
+            gpus=st.integers(1, 2),
+            tenths=st.sampled_from((10, 2, 5)),
+        )
+        def attach(self, environment: str, number: int, gpus: int, tenths: int) -> None:
+            """More devices, by any process of the environment's user."""
+            holder = self.holder(number)
+            memory = None if tenths == 10 else tenths * _TENTH
+            answer = holder.tell(
+                do="attach", environment=environment, gpus=gpus, memory=memory, boot_id=self.boot
+            )
+            known = self.known.get(environment)
+            if known is None or known.uid != holder.uid:
+                assert answer["ending"] == UnknownEnvironment.__name__, answer
+                return
+            possible = self.room(tenths) - known.devices.keys()
+            if answer["ending"] in (NoCapacity.__name__, Unsatisfiable.__name__):
+                assert len(possible) < gpus, f"refused, with room on {possible}: {answer}"
+                return
+            assert answer["ending"] == "done", answer
+            counts["attached"] += 1
+            assert len(answer["devices"]) == gpus
+            assert set(answer["devices"]) <= possible, f"attached where only {possible} had room"
+            known.devices.update(dict.fromkeys(answer["devices"], tenths))
+
+        @rule(environment=environments, number=st.integers(0, 3), of=st.integers(0, _DEVICES))
+        def detach(self, environment: str, number: int, of: int) -> None:
+            """One device, or all of them."""
+            holder = self.holder(number)
+            known = self.known.get(environment)
+            mine = known is not None and known.uid == holder.uid
+            held = sorted(known.devices) if known is not None else []
+            chosen = [held[of % len(held)]] if held and of < _DEVICES else []
+            answer = holder.tell(
+                do="detach", environment=environment, devices=chosen, boot_id=self.boot
+            )
+            if not mine:
+                assert answer["ending"] == UnknownEnvironment.__name__, answer
+                return
+            lost = [d for d in self.host._survey().devices if d.index in self.world.lost]
+            assert answer["ending"] == "done", (answer, lost)
+            assert known is not None
+            counts["detached"] += 1
+            for uuid in chosen or held:
+                del known.devices[uuid]
+
         @rule(environment=environments, number=st.integers(0, 3))
-        def attach(self, environment: str, number: int) -> None:
+        def join(self, environment: str, number: int) -> None:
             holder = self.holder(number)
             answer = holder.tell(do="join", environment=environment, boot_id=self.boot)
             known = self.known.get(environment)
@@ -254,7 +317,7 @@ def machine(trial: Trial, counts: collections.Counter[str]) -> type[RuleBasedSta
                 known.holders.append(holder)
 
         @rule(environment=environments)
-        def detach(self, environment: str) -> None:
+        def leave(self, environment: str) -> None:
             known = self.known.get(environment)
             if known is None or known.holders[-1].stopped:
                 return
@@ -376,11 +439,14 @@ def machine(trial: Trial, counts: collections.Counter[str]) -> type[RuleBasedSta
             for name, each in self.known.items():
                 assert by_name[name].owner.uid == each.uid
                 assert len(by_name[name].pids) == len(each.holders)
+                for uuid, tenths in each.devices.items():
+                    memory = snapshot.holdings[uuid][each.uid, name]
+                    assert memory == (None if tenths == 10 else tenths * _TENTH)
 
         @invariant()
         def no_device_is_held_beyond_what_it_has(self) -> None:
             for device in self.host._survey().devices:
-                units = sum(e.units for e in self.known.values() if device.uuid in e.devices)
+                units = sum(e.devices.get(device.uuid, 0) for e in self.known.values())
                 assert units <= 10, f"{device.uuid} is held {units} tenths"
 
         def teardown(self) -> None:
@@ -419,6 +485,7 @@ def lives(trial: Trial) -> Outcome:
             outcome.violated(f"{type(inner).__name__}: {inner} {notes}")
     outcome.seen.append(
         f"{count:,} lives, {counts['steps']:,} steps, {counts['grants']:,} grants, "
+        f"{counts['attached']:,} attached, {counts['detached']:,} detached, "
         f"{len(outcome.violations)} failed"
     )
     return outcome

@@ -9,7 +9,7 @@ import typer
 
 from genvx.cli import candidates, options, plain
 from genvx.cli.main import say
-from genvx.cli.request import Device, MinMemory
+from genvx.cli.request import Device, MinMemory, Over
 from genvx.cli.tables import Output
 from genvx.core.request import Requirements
 from genvx.core.text import is_identifier, printable
@@ -35,6 +35,7 @@ def attach(
     gpu_memory: options.GpuMemory = None,
     min_memory: MinMemory = None,
     device: Device = None,
+    over_subscribe: Over = False,
     id: Id = None,
     json: options.Json = False,
 ) -> None:
@@ -46,7 +47,9 @@ def attach(
     """
     from genvx.local.host import LocalHost
 
-    wanted = Requirements.parse(gpus, gpu_memory, min_memory=min_memory, devices=device or ())
+    wanted = Requirements.parse(
+        gpus, gpu_memory, min_memory=min_memory, devices=device or (), over=over_subscribe
+    )
     host = LocalHost()
     grant = host.attach(own(host, id), wanted)
     for note in grant.notes:

@@ -103,7 +103,7 @@ def _typed(key: str, values: list[str]) -> object:
     if len(values) > 1:
         raise InvalidInput(f"{printable(key, 40)} has one value, not {len(values)}")
     (value,) = values
-    if key in ("spread", "pack", "wait") and value in _WORDS:
+    if key in ("spread", "pack", "over-subscribe", "wait") and value in _WORDS:
         return _WORDS[value]
     return int(value) if key == "gpus" and value.isdecimal() and len(value) < 10 else value
 

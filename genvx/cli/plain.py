@@ -76,6 +76,7 @@ def device(item: Device, snapshot: Snapshot) -> Plain:
         "name": item.name,
         "simulated": item.simulated,
         "state": snapshot.state(item).value,
+        "oversubscribed": snapshot.oversubscribed(item),
         "reason": usage.reason,
         "memory_bytes": item.memory,
         "memory_used_bytes": usage.memory_used,

@@ -37,6 +37,14 @@ Device = Annotated[
     ),
 ]
 Spread = Annotated[bool, typer.Option("--spread", help="Take where the most is free.")]
+Over = Annotated[
+    bool,
+    typer.Option(
+        "-o",
+        "--over-subscribe",
+        help="Shares of --gpu-memory may add up to more than there is, where policy allows it.",
+    ),
+]
 Pack = Annotated[bool, typer.Option("--pack", help="Take where the least is free.")]
 Host = Annotated[
     list[str] | None,
@@ -107,6 +115,7 @@ def _request(
     device: Device = None,
     spread: Spread = False,
     pack: Pack = False,
+    over_subscribe: Over = False,
     host: Host = None,
     exclude_host: ExcludeHost = None,
     tag: Tag = None,
@@ -116,7 +125,9 @@ def _request(
     no_load: NoLoad = False,
 ) -> Request:
     if id is not None:
-        if any((gpus, gpu_memory, name, min_memory, device, spread, pack, wait, time)):
+        if any(
+            (gpus, gpu_memory, name, min_memory, device, spread, pack, over_subscribe, wait, time)
+        ):
             raise InvalidInput("--id joins an environment as it is; it goes with no request")
         if not is_identifier(id):
             raise InvalidInput(f"not the id of an environment: {printable(id, 40)!r}")
@@ -124,7 +135,12 @@ def _request(
         raise InvalidInput("give either --spread or --pack, not both")
     strategy = Strategy.SPREAD if spread else Strategy.PACK if pack else Strategy.FIT
     requirements = Requirements.parse(
-        gpus, gpu_memory, min_memory=min_memory, devices=device or (), strategy=strategy
+        gpus,
+        gpu_memory,
+        min_memory=min_memory,
+        devices=device or (),
+        strategy=strategy,
+        over=over_subscribe,
     )
     return Request(
         requirements,

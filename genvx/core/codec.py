@@ -127,6 +127,7 @@ def device_to_plain(device: Device) -> Plain:
         "simulated": device.simulated,
         "topology": device.topology,
         "shareable": device.shareable,
+        "oversubscribable": device.oversubscribable,
     }
 
 
@@ -142,6 +143,7 @@ def device_from_plain(plain: Any) -> Device:
         simulated=fields.flag("simulated"),
         topology=fields.exact_text("topology", MOST_DEVICES) if fields.has("topology") else "",
         shareable=fields.flag("shareable") if fields.has("shareable") else True,
+        oversubscribable=fields.has("oversubscribable") and fields.flag("oversubscribable"),
     )
 
 
@@ -347,6 +349,7 @@ def entitlement_to_plain(entitlement: Entitlement) -> Plain:
         "administrators": list(policy.administrators),
         "hidden": list(policy.hidden),
         "shared": None if policy.shared is None else list(policy.shared),
+        "oversubscribed": list(policy.oversubscribed),
     }
 
 
@@ -364,6 +367,7 @@ def entitlement_from_plain(plain: Any) -> Entitlement:
             administrators=fields.texts("administrators", 128, 10_000),
             hidden=fields.texts("hidden", 128, 10_000),
             shared=fields.texts("shared", 128, 10_000) if fields.has("shared") else None,
+            oversubscribed=fields.texts("oversubscribed", 128, 10_000),
         ),
     )
 
@@ -400,6 +404,7 @@ def requirements_to_plain(requirements: Requirements) -> Plain:
         "at_most": requirements.at_most,
         "devices": list(requirements.devices),
         "strategy": requirements.strategy.value,
+        "over": requirements.over,
     }
 
 
@@ -415,6 +420,7 @@ def requirements_from_plain(plain: Any) -> Requirements:
             at_most=fields.optional_integer("at_most", 1),
             devices=_words(fields, "devices", 128, MOST_DEVICES),
             strategy=_strategy(fields),
+            over=fields.has("over") and fields.flag("over"),
         )
     except InvalidInput as error:
         raise Malformed(str(error)) from None

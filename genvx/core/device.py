@@ -31,7 +31,8 @@ class Device:
     index: NVML's index, for people only. A MIG instance has its parent's, and `instance`.
     memory: bytes, or None where the driver does not tell (GB10, Jetson).
     topology: a letter for the way to the device of each index (core/topology.py); "" is not told.
-    shareable: whether the policy of the host lets several have parts of it.
+    shareable: whether the policy of the host lets several have parts of it; oversubscribable:
+    whether these may add up to more than it has.
     """
 
     uuid: str
@@ -43,6 +44,7 @@ class Device:
     simulated: bool = False
     topology: str = ""
     shareable: bool = True
+    oversubscribable: bool = False
 
     @property
     def label(self) -> str:

@@ -44,7 +44,8 @@ class Part(str, Enum):
 
 @dataclass(frozen=True)
 class Lease:
-    """One hold. `memory` is bytes on each device, or None for the whole of each.
+    """One hold. `memory` is bytes on each device, or None for the whole of each. `over`: a share
+    beside shares that may add up to more than the device has.
 
     Times are nanoseconds of CLOCK_BOOTTIME in the boot `boot_id`. `pid`, `starttime`, `command`,
     `host` and `note` are for people to read; no decision rests on them.
@@ -65,6 +66,7 @@ class Lease:
     command: str = ""
     note: str = ""
     part: Part = Part.HELD
+    over: bool = False
 
     @property
     def key(self) -> EnvironmentKey:
@@ -171,16 +173,23 @@ def _joint_memory(sizes: Iterable[Optional[int]]) -> Optional[int]:
 
 
 def fits(
-    wanted: Optional[int], others: Mapping[EnvironmentKey, Optional[int]], capacity: Optional[int]
+    wanted: Optional[int],
+    others: Mapping[EnvironmentKey, Optional[int]],
+    capacity: Optional[int],
+    *,
+    over: bool = False,
 ) -> bool:
     """Whether a hold of `wanted` bytes (None: all) fits beside the holds of others on one device.
 
-    capacity: the device's bytes; None where unknown, and then there are no shares.
+    capacity: the device's bytes; None where unknown, and then there are no shares. over: whether
+    shares may add up to more than that.
     """
     if wanted is None:
         return not others
     if capacity is None or any(size is None for size in others.values()):
         return False
+    if over:
+        return wanted <= capacity
     return wanted + sum(size for size in others.values() if size is not None) <= capacity
 
 
@@ -192,7 +201,8 @@ def conflicts(mine: Lease, living: Iterable[Lease], memory: Mapping[str, Optiona
     """
     others = [lease for lease in living if lease.key != mine.key]
     return any(
-        not fits(mine.memory, holders(others, uuid), memory.get(uuid)) for uuid in mine.devices
+        not fits(mine.memory, holders(others, uuid), memory.get(uuid), over=mine.over)
+        for uuid in mine.devices
     )
 
 

@@ -176,7 +176,7 @@ def why_not(
         return None
     if environment in held:
         return "is held by this environment already"
-    if fits(requirements.memory, held, device.memory):
+    if fits(requirements.memory, held, device.memory, over=requirements.over):
         return None
     return "is leased by " + _tenants(device, snapshot)
 

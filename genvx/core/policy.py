@@ -16,6 +16,7 @@
     [devices]
     hidden = [7]
     shared = [0, 1]
+    oversubscribed = [1]
 
 A mistake is an error that names the line; what is not understood is never taken for "no limit".
 """
@@ -66,6 +67,7 @@ class Limit:
 @dataclass(frozen=True)
 class Policy:
     """hidden: devices that only administrators see. shared: those that may be shared; None for all.
+    oversubscribed: those of which the parts may add up to more than all.
 
     Devices are named by UUID or by number.
     """
@@ -76,6 +78,7 @@ class Policy:
     administrators: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     shared: Optional[tuple[str, ...]] = None
+    oversubscribed: tuple[str, ...] = ()
 
     def limit(self, user: str, groups: Iterable[str]) -> Limit:
         """What holds for a user: his own word on each thing, else the most generous of his groups',
@@ -103,12 +106,19 @@ class Policy:
 
     def hides(self, device: Device) -> bool:
         """Whether only administrators see a device."""
-        return bool({device.uuid, device.label, device.parent, str(device.index)} & {*self.hidden})
+        return _is_named(device, self.hidden)
 
     def shares(self, device: Device) -> bool:
         """Whether several may have parts of a device."""
-        names = {device.uuid, device.label, device.parent, str(device.index)}
-        return self.shared is None or bool(names & {*self.shared})
+        return self.shared is None or _is_named(device, self.shared)
+
+    def oversubscribes(self, device: Device) -> bool:
+        """Whether the parts of a device may add up to more than it has."""
+        return _is_named(device, self.oversubscribed)
+
+
+def _is_named(device: Device, names: Sequence[str]) -> bool:
+    return bool({device.uuid, device.label, device.parent, str(device.index)} & {*names})
 
 
 @dataclass(frozen=True)
@@ -158,7 +168,9 @@ def parse(text: str, load: Callable[[str], Mapping[str, Any]]) -> Policy:
     limits = reader.table(
         top.get("limits", {}), ("limits",), ("gpus", "memory", "time", "users", "groups")
     )
-    devices = reader.table(top.get("devices", {}), ("devices",), ("hidden", "shared"))
+    devices = reader.table(
+        top.get("devices", {}), ("devices",), ("hidden", "shared", "oversubscribed")
+    )
     return Policy(
         everybody=reader.limit(limits, ("limits",)),
         groups=reader.limits(limits.get("groups", {}), ("limits", "groups")),
@@ -170,6 +182,7 @@ def parse(text: str, load: Callable[[str], Mapping[str, Any]]) -> Policy:
             if "shared" in devices
             else None
         ),
+        oversubscribed=reader.names(devices, ("devices", "oversubscribed"), None, "a device") or (),
     )
 
 

@@ -59,6 +59,7 @@ class Requirements:
 
     among: only these indices. models: of one of these, as people type them. at_least, at_most:
     bytes that a device has in all. devices: these and no others, by label ("3", "3:1") or UUID.
+    over: shares, which may add up with those of others to more than a device has.
 
     Raises:
         InvalidQuantity: a negative or absurd count, a share that is none, sizes that nothing has.
@@ -73,6 +74,7 @@ class Requirements:
     at_most: Optional[int] = None
     devices: tuple[str, ...] = ()
     strategy: Strategy = Strategy.FIT
+    over: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.gpus, bool) or not isinstance(self.gpus, int):
@@ -93,6 +95,8 @@ class Requirements:
                 f"no device has {format_memory(self.at_least)} or more and "
                 f"{format_memory(self.at_most)} or less"
             )
+        if self.over and self.memory is None:
+            raise InvalidQuantity("over-subscribing is for shares; say how much: --gpu-memory 40G")
         if len(self.models) > MOST_MODELS:
             raise InvalidQuantity(f"at most {MOST_MODELS} models")
         for model in self.models:
@@ -115,6 +119,7 @@ class Requirements:
         min_memory: Optional[str] = None,
         devices: Sequence[str] = (),
         strategy: Strategy = Strategy.FIT,
+        over: bool = False,
     ) -> Requirements:
         """Read what was typed: "2" or "A100:2", and "40G" or None for whole devices.
 
@@ -135,7 +140,7 @@ class Requirements:
             count = len(named)
         if count is None:
             count = 1 if share or models or at_least or at_most else 0
-        return cls(count, share, None, models, at_least, at_most, named, strategy)
+        return cls(count, share, None, models, at_least, at_most, named, strategy, over)
 
     @cached
     def narrow(self) -> bool:
@@ -151,13 +156,19 @@ class Requirements:
             return "is not offered by the hostfile"
         if self.devices and not {device.label, device.uuid} & set(self.devices):
             return UNNAMED
-        kind = (device.name, device.memory, device.instance is not None, device.shareable)
+        kind = (
+            device.name,
+            device.memory,
+            device.instance is not None,
+            device.shareable,
+            device.oversubscribable,
+        )
         if kind not in self._mismatches:
             self._mismatches[kind] = self._wrong_kind(device)
         return self._mismatches[kind]
 
     @cached
-    def _mismatches(self) -> dict[tuple[str, Optional[int], bool, bool], Optional[str]]:
+    def _mismatches(self) -> dict[tuple[str, Optional[int], bool, bool, bool], Optional[str]]:
         """What is the matter with each kind of device that was looked at."""
         return {}
 
@@ -169,6 +180,8 @@ class Requirements:
             return f"is {printable(device.name, 60)}"
         if self.memory is not None and not device.shareable:
             return "is not to be shared, by policy"
+        if self.over and not device.oversubscribable:
+            return "is not to be over-subscribed: its policy does not allow it"
         if not self.at_least and not self.at_most and not self.memory:
             return None
         if device.memory is None:
@@ -196,7 +209,8 @@ class Requirements:
             devices += f" of {format_memory(self.at_most)} or less"
         if self.memory is None:
             return devices
-        return f"{devices} with {format_memory(self.memory)} each"
+        over = ", over-subscribed" if self.over else ""
+        return f"{devices} with {format_memory(self.memory)} each{over}"
 
 
 def requirements_of(gpus: Union[int, str], memory: Optional[int] = None) -> Requirements:

@@ -116,6 +116,11 @@ class Snapshot:
             return False
         return usage.memory_used is None or usage.memory_used >= self.desktop_memory
 
+    def oversubscribed(self, device: Device) -> bool:
+        """Whether the shares of a device add up to more than it has."""
+        held = self.holdings.get(device.uuid, {}).values()
+        return device.memory is not None and sum(size or 0 for size in held) > device.memory
+
     def state(self, device: Device) -> State:
         usage = self.usage.get(device.uuid)
         if usage is not None and usage.health is not Health.OK:

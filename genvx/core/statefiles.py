@@ -29,7 +29,9 @@ def lease_to_file(lease: Lease) -> bytes:
 
     The owner is the file's owner; the uid is there to be compared.
     """
-    part = {} if lease.part is Part.HELD else {"part": lease.part.value}
+    part: dict[str, Any] = {} if lease.part is Part.HELD else {"part": lease.part.value}
+    if lease.over:
+        part["over"] = True
     return dumps(
         _common(lease)
         | {
@@ -84,6 +86,7 @@ def lease_from_file(data: bytes, *, owner: Owner, identifier: str) -> Lease:
         expires_ns=fields.optional_integer("expires_boottime_ns"),
         note=fields.exact_text("note", COMMAND_LIMIT),
         part=_part(fields),
+        over=fields.flag("over") if fields.has("over") else False,
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Optional
 
 from genvx.core.device import Driver
 from genvx.core.grant import Grant
-from genvx.core.lease import Part, conflicts
+from genvx.core.lease import Part, conflicts, environments
 from genvx.core.placement import Refusal
 from genvx.core.queue import decide
 from genvx.core.record import dataclass, replace
@@ -82,6 +82,7 @@ def take(
                 id=os.urandom(8).hex(),
                 since_ns=now,
                 devices=tuple(device.uuid for device in decision.devices),
+                over=requirements.over,
                 expires_ns=blank.expires_ns if seconds is None else now + seconds * 10**9,
             )
             if rules is not None:
@@ -151,11 +152,21 @@ def join(
     memory = {device.uuid: device.memory for device in inventory.devices}
     chance = random.Random(os.urandom(8))
     for attempt in range(MOST_ATTEMPTS if through is None else 1):
-        found = host.mine(environment)
-        lease = host.blank(found.id, found.name, command, found.memory, pid=pid)
-        if through is not None:
-            lease = replace(lease, id=prepared_id(through))
-        lease = replace(lease, devices=found.devices, expires_ns=found.expires_ns)
+        # Since before we look: what is detached just then is not brought back by us.
+        blank = host.blank(environment, "", command, None, pid=pid)
+        leases = host.own_leases(environment)
+        found = environments(leases)[0]
+        # What was attached needs no holder of its own: we hold what the others do.
+        fellow = next(each for each in leases if each.part is Part.HELD)
+        lease = replace(
+            blank,
+            id=blank.id if through is None else prepared_id(through),
+            name=found.name,
+            devices=fellow.devices,
+            memory=fellow.memory,
+            over=fellow.over,
+            expires_ns=fellow.expires_ns,
+        )
         held = _claim(host, lease, memory, joins=True, through=through)
         if held is not None:
             grant = replace(grant_of(found, inventory), lease=lease.id)

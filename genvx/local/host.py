@@ -367,10 +367,19 @@ class LocalHost:
         Raises:
             UnknownEnvironment: there is none.
         """
-        for candidate in environments(self.store.scan(reap=True).leases):
-            if candidate.owner.uid == self.state.uid and candidate.id == environment:
-                return candidate
-        raise UnknownEnvironment(f"no active environment {printable(environment, 60)!r} here")
+        return environments(self.own_leases(environment))[0]
+
+    def own_leases(self, environment: str) -> tuple[Lease, ...]:
+        """The leases of a living environment of one's own, oldest first.
+
+        Raises:
+            UnknownEnvironment: there is none.
+        """
+        key = (self.state.uid, environment)
+        found = tuple(each for each in self.store.scan(reap=True).leases if each.key == key)
+        if not found:
+            raise UnknownEnvironment(f"no active environment {printable(environment, 60)!r} here")
+        return found
 
     def release(self, environment: str) -> Environment:
         """End an environment, by id or by name; owners and root only. Its processes are left alone.

@@ -44,7 +44,11 @@ class Rules:
         return replace(
             inventory,
             devices=tuple(
-                replace(device, shareable=self.policy.shares(device))
+                replace(
+                    device,
+                    shareable=self.policy.shares(device),
+                    oversubscribable=self.policy.oversubscribes(device),
+                )
                 for device in inventory.devices
                 if sees_all or not self.policy.hides(device)
             ),

@@ -88,7 +88,7 @@ def _row(device: Device, snapshot: Snapshot) -> list[str]:
         format_memory(device.memory),
         "?" if usage.memory_used is None else format_memory(usage.memory_used),
         "?" if usage.utilization is None else f"{usage.utilization} %",
-        state.value,
+        state.value + (", over-subscribed" if snapshot.oversubscribed(device) else ""),
         ", ".join(dict.fromkeys(users)),
         ", ".join(env.name or env.id for env in tenants),
         format_age(snapshot.age_seconds(tenants[0].since_ns)) if tenants else "",

@@ -67,6 +67,9 @@ def _notes(entitlement: Entitlement) -> list[str]:
         notes.append(f"Administrators, without limits: {', '.join(policy.administrators)}")
     if policy.hidden:
         notes.append(f"Hidden from all others: GPU {', '.join(policy.hidden)}")
+    if policy.oversubscribed:
+        over = ", ".join(f"GPU {name}" for name in policy.oversubscribed)
+        notes.append(f"Can be over-subscribed (-o): {over}")
     if policy.shared is not None:
         notes.append(
             f"Can be shared: {', '.join(f'GPU {name}' for name in policy.shared) or 'none'}"
@@ -85,6 +88,7 @@ def _document(entitlement: Entitlement) -> plain.Plain:
         "administrators": list(policy.administrators),
         "hidden": list(policy.hidden),
         "shared": None if policy.shared is None else list(policy.shared),
+        "oversubscribed": list(policy.oversubscribed),
     }
 
 
