@@ -114,8 +114,8 @@ MUTANTS = (
         (
             (
                 "genvx/core/text.py",
-                'return "".join(c if c.isprintable() else _escape(c) for c in head)',
-                "return head",
+                'shown = "".join(c if c.isprintable() else _escape(c) for c in head)',
+                "shown = head",
             ),
         ),
     ),
