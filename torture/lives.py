@@ -151,7 +151,7 @@ class _Holding:
         self._held[environment].pop().release()
         return {"ending": "done"}
 
-    def reap(self) -> dict[str, Any]:
+    def reap(self, boot_id: str) -> dict[str, Any]:
         return {"ending": "done", "leases": len(self._host.snapshot().leases)}
 
 
@@ -363,7 +363,7 @@ def machine(trial: Trial, counts: collections.Counter[str]) -> type[RuleBasedSta
 
         @rule(number=st.integers(0, 3))
         def reap(self, number: int) -> None:
-            answer = self.holder(number).tell(do="reap")
+            answer = self.holder(number).tell(do="reap", boot_id=self.boot)
             assert answer["ending"] == "done", answer
 
         @rule(data=st.sampled_from((b"", b"{}", b"[" * 4000, b"\x1b[2J", b"\0" * 5000)))
@@ -434,7 +434,7 @@ def machine(trial: Trial, counts: collections.Counter[str]) -> type[RuleBasedSta
             snapshot = self.look()
             seen = {env.id: set(env.devices) for env in snapshot.environments}
             wanted = {name: set(each.devices) for name, each in self.known.items()}
-            assert seen == wanted
+            assert seen == wanted, f"seen {seen}, held {wanted}"
             by_name = {env.id: env for env in snapshot.environments}
             for name, each in self.known.items():
                 assert by_name[name].owner.uid == each.uid
