@@ -253,6 +253,23 @@ def test_exit_codes_are_the_commands_own(shell, name):
     terminal.expect("code=2\r\n")
 
 
+@pytest.mark.parametrize("name", SHELLS)
+def test_ctrl_c_while_waiting_leaves_no_ticket_and_the_shell_as_it_was(shell, name):
+    hold = LocalHost().acquire(Requirements(4))
+    terminal = shell(name)
+    terminal.line("genvx activate --gpus 1 --wait")
+    terminal.expect("in line")
+    until(lambda: LocalHost().snapshot().tickets)
+    terminal.key("\x03")
+    until(lambda: not LocalHost().snapshot().tickets)
+    hold.release()
+    terminal.line("printenv GENVX_DEVICES | wc -c")
+    terminal.match(r"\D0\r\n")
+    terminal.line("genvx activate --gpus 1")
+    terminal.expect("(genvx) mine> ")
+    assert len(environments()) == 1
+
+
 def test_the_time_of_an_environment_ends_it_and_not_the_shell(shell):
     terminal = shell("bash")
     terminal.line("genvx activate --gpus 1 --time 5s")

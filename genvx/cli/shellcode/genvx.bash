@@ -38,6 +38,11 @@ __genvx_activate() {
         esac
     done
     [ -z "${__genvx_lease-}" ] || [ -e "$__genvx_lease" ] || __genvx_deactivate
+    if [ -z "${__genvx_lease-}" ] && [ -n "${__genvx_fd-}" ]; then
+        # Ctrl-C has ended us the last time.
+        exec {__genvx_fd}>&-
+        unset -v __genvx_fd
+    fi
     file=$(command genvx activate --in-shell "bash:$$:${__genvx_lease:+active}" "$@") || code=$?
     if [ "$code" -eq @ELSEWHERE@ ]; then
         command genvx activate "$@"
@@ -46,13 +51,14 @@ __genvx_activate() {
         return "$code"
     fi
     exec {fd}<>"$file" || return 6
+    __genvx_fd=$fd
     reply=$(command genvx activate --in-shell "bash:$$:$fd" "$@") || code=$?
     if [ "$code" -ne 0 ]; then
         exec {fd}>&-
+        unset -v __genvx_fd
         command rm -f -- "$file"
         return "$code"
     fi
-    __genvx_fd=$fd
     __genvx_remember
     __genvx_assign "$reply"
     case $- in *i*) __genvx_hook ;; esac

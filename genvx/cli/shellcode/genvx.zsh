@@ -40,6 +40,11 @@ __genvx_activate() {
         esac
     done
     [[ -z ${__genvx_lease-} || -e $__genvx_lease ]] || __genvx_deactivate
+    if [[ -z ${__genvx_lease-} && -n ${__genvx_fd-} ]]; then
+        # Ctrl-C has ended us the last time.
+        exec {__genvx_fd}>&-
+        unset __genvx_fd
+    fi
     file=$(command genvx activate --in-shell "zsh:$$:${__genvx_lease:+active}" "$@") || code=$?
     if (( code == @ELSEWHERE@ )); then
         command genvx activate "$@"
@@ -48,13 +53,14 @@ __genvx_activate() {
         return $code
     fi
     exec {fd}<>"$file" || return 6
+    typeset -g __genvx_fd=$fd
     reply=$(command genvx activate --in-shell "zsh:$$:$fd" "$@") || code=$?
     if (( code != 0 )); then
         exec {fd}>&-
+        unset __genvx_fd
         command rm -f -- "$file"
         return $code
     fi
-    typeset -g __genvx_fd=$fd
     __genvx_remember
     __genvx_assign "$reply"
     if [[ -o interactive ]]; then
