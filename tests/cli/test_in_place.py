@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import signal
@@ -85,6 +86,7 @@ def shell(state, short_tmp, monkeypatch):
         terminal.expect("mine> ")
         return terminal
 
+    start.path = program.parent
     return start
 
 
@@ -299,3 +301,46 @@ def test_an_unknown_shell_is_refused():
     answer = run_genvx("shell-init", "cmd.exe")
     assert (answer.returncode, answer.stdout) == (2, "")
     assert answer.stderr == ("genvx: shell-init is for bash, zsh, fish, tcsh, sh, not 'cmd.exe'\n")
+
+
+ODD = "$(){}[]<>`'\"\\;&|*?!#%~^=,: aé\u4e2d-+@\xa0x"
+LOOP = {
+    "bash": 'genvx activate --id "$id"; printenv GENVX_ENVIRONMENT_NAME; genvx deactivate',
+    "zsh": 'genvx activate --id "$id"; printenv GENVX_ENVIRONMENT_NAME; genvx deactivate',
+    "dash": 'genvx activate --id "$id"; printenv GENVX_ENVIRONMENT_NAME; genvx deactivate',
+    "fish": "genvx activate --id $id; printenv GENVX_ENVIRONMENT_NAME; genvx deactivate",
+    "tcsh": "genvx activate --id $id; printenv GENVX_ENVIRONMENT_NAME; genvx deactivate",
+}
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_names_of_all_kinds_arrive_as_they_are(shell, name, tmp_path):
+    """Made up of what shells look at, at random; joined in a shell that runs a file."""
+    chance = random.Random(f"names for {name}")
+    names = ["".join(chance.choices(ODD, k=chance.randint(1, 24))) for _ in range(10)]
+    names = [each.strip() or "x" for each in names] + ["-n", "$(touch x)`touch x`", "\\"]
+    names = [each for each in names if each.isprintable() and each == each.strip()]
+    host = LocalHost()
+    holds = [host.acquire(Requirements(), name=each) for each in names]
+    ids = [hold.grant.environment for hold in holds]
+    first = BEFORE[name].splitlines()[-1]
+    assign = {"fish": "set id", "tcsh": "set id ="}.get(name)
+    lines = [first]
+    for each in ids:
+        lines += [f"{assign} {each}" if assign else f"id={each}", *LOOP[name].split("; ")]
+    script = tmp_path / "script"
+    script.write_text("\n".join(lines) + "\n")
+    flags = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"], "tcsh": ["-f"], "dash": []}
+    answer = subprocess.run(
+        [shutil.which(name), *flags[name], str(script)],
+        env=genvx_env(PATH=f"{shell.path}:{os.environ['PATH']}", HOME=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=120,
+    )
+    assert answer.stderr == ""
+    assert answer.stdout.splitlines() == names
+    assert not (tmp_path / "x").exists()
+    for hold in holds:
+        hold.release()
