@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from genvx.core.grant import Grant
 from genvx.core.request import Requirements
 from genvx.errors import NoCapacity
 from genvx.local.host import LocalHost
@@ -189,6 +190,8 @@ def _rival(chance: random.Random, variables: dict[str, str], oracle: str, told: 
                 tell(f"double {device.uuid} by pid {os.getpid()}")
         tell("granted")
         holds = [held]
+        if chance.random() < 0.1:
+            _amend(here, claims, held.grant, chance.choice(_WANTED), tell)
         if chance.random() < 0.25:
             # A second terminal joins, and the first one leaves.
             holds.append(here.join(held.grant.environment))
@@ -197,6 +200,28 @@ def _rival(chance: random.Random, variables: dict[str, str], oracle: str, told: 
         claims.give_back()
         for each in holds:
             each.release()
+
+
+def _amend(
+    here: LocalHost,
+    claims: Oracle,
+    grant: Grant,
+    wanted: Requirements,
+    tell: Callable[[str], None],
+) -> None:
+    """Attach devices to an environment, and detach one."""
+    try:
+        after = here.attach(grant.environment, wanted)
+    except NoCapacity:
+        tell("busy")
+        return
+    units = UNITS if wanted.memory is None else wanted.memory // _TENTH
+    for device in after.devices:
+        if device not in grant.devices and not claims.claim(device.uuid, units):
+            tell(f"double {device.uuid} by pid {os.getpid()}, attached")
+    claims.give_back(after.devices[0].uuid)
+    here.detach(grant.environment, [after.devices[0].label])
+    tell("granted by attaching")
 
 
 def _all_free(outcome: Outcome, variables: dict[str, str], users: tuple[int, ...]) -> None:

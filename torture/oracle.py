@@ -46,11 +46,10 @@ class Oracle:
         finally:
             _lock(descriptor, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, _TURN)
 
-    def give_back(self) -> None:
-        """Use nothing any more. Before the lease is released, never after."""
-        for descriptor in self._files.values():
-            os.close(descriptor)
-        self._files.clear()
+    def give_back(self, device: str | None = None) -> None:
+        """Use a device no more, or nothing at all. Before the lease is released, never after."""
+        for name in list(self._files) if device is None else [device]:
+            os.close(self._files.pop(name))
 
     def _open(self, device: str) -> int:
         if device not in self._files:
