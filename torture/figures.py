@@ -63,7 +63,7 @@ FIGURES = (
         "hammer:replaced_lock", places=("tmpfs",),
     ),
     Figure(
-        "F3", "SIGKILL at every system call of acquire, release, join, wait, run, activate",
+        "F3", "SIGKILL at every system call of acquire, release, join, attach, wait, run, activate",
         "0 violations", "inject:killed", (_STRACE,), _STORES,
     ),
     Figure(

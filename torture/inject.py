@@ -125,6 +125,16 @@ OPERATIONS = (
         lambda host: host.acquire(Requirements(2), name="victim"),
         lambda host, held: host.join(held.grant.environment),  # type: ignore[attr-defined]
     ),
+    Operation(
+        "attach",
+        lambda host: host.acquire(Requirements(1), name="victim"),
+        lambda host, held: host.attach(held.grant.environment, Requirements(1)),  # type: ignore[attr-defined]
+    ),
+    Operation(
+        "detach",
+        lambda host: host.acquire(Requirements(2), name="victim"),
+        lambda host, held: host.detach(held.grant.environment),  # type: ignore[attr-defined]
+    ),
     Operation("reap", lambda host: None, _reap),
     # For more than there is left: it always ends without. What it imports is there before.
     Operation(
@@ -395,6 +405,7 @@ def _judge(outcome: Outcome, operation: Operation, ending: Ending, where: str) -
         "acquire": 1,
         "first acquire": 1,
         "join": 1,
+        "attach": 1,
         "run": -1,
         "release by id": -1,
         "release": -1,
@@ -405,7 +416,7 @@ def _judge(outcome: Outcome, operation: Operation, ending: Ending, where: str) -
             change == grows.get(operation.name, 0) or operation.execs,
             f"{where}: done, but {change:+} leases",
         )
-    elif operation.name in ("acquire", "first acquire", "join", "reap", "wait"):
+    elif operation.name in ("acquire", "first acquire", "join", "attach", "detach", "reap", "wait"):
         outcome.check(change == 0, f"{where}: refused, but {change:+} leases")
     return kind
 

@@ -17,7 +17,7 @@ from genvx.core.placement import Refusal
 from genvx.core.queue import decide
 from genvx.core.record import dataclass, replace
 from genvx.core.text import is_identifier, printable
-from genvx.errors import InvalidInput, NoCapacity, UnknownDevice, Unsatisfiable
+from genvx.errors import InvalidInput, NoCapacity, StateError, UnknownDevice, Unsatisfiable
 from genvx.local import processes
 from genvx.local.hold import LocalHold
 from genvx.local.inventory import Inventory
@@ -219,10 +219,16 @@ def attach(host: LocalHost, environment: str, requirements: Requirements) -> Gra
         starttime=0,
         expires_ns=found.expires_ns,
     )
+    require_boot(blank)
     taken = take(host, requirements, blank, rules=host.rules())
+    try:
+        grant = replace(host.grant_of(environment), notes=taken.notes)
+    except BaseException:
+        taken.held.withdraw()
+        raise
     taken.held.abandon()
     _forget(host, taken.held.lease, Part.DETACHED)
-    return replace(host.grant_of(environment), notes=taken.notes)
+    return grant
 
 
 def detach(host: LocalHost, environment: str, devices: Sequence[str] = ()) -> Grant:
@@ -244,22 +250,33 @@ def detach(host: LocalHost, environment: str, devices: Sequence[str] = ()) -> Gr
         starttime=0,
         devices=tuple(device.uuid for device in chosen),
     )
+    require_boot(lease)
     # Whatever gives something back takes nothing from anybody: there is nothing to verify.
     host.store.publish(lease).abandon()
     _forget(host, lease, Part.ATTACHED)
-    return host.grant_of(environment)
+    left = tuple(device for device in grant.devices if device not in chosen)
+    return replace(grant, devices=left)
+
+
+def require_boot(lease: Lease) -> None:
+    """What lives without a holder is told by its boot; raise StateError where that is not known."""
+    if not lease.boot_id:
+        raise StateError("cannot tell this boot: /proc/sys/kernel/random/boot_id cannot be read")
 
 
 def _forget(host: LocalHost, lease: Lease, part: Part) -> None:
-    """Delete the amendments of an environment that a later one has made up for."""
-    host.store.remove(
-        each
-        for each in host.store.scan().amendments
-        if each.part is part
-        and each.key == lease.key
-        and each.since_ns < lease.since_ns
-        and set(each.devices) <= set(lease.devices)
-    )
+    """Delete the amendments of an environment that a later one has made up for. They do no harm:
+    where that fails, they lie until the environment ends.
+    """
+    with contextlib.suppress(StateError):
+        host.store.remove(
+            each
+            for each in host.store.scan().amendments
+            if each.part is part
+            and each.key == lease.key
+            and each.since_ns < lease.since_ns
+            and set(each.devices) <= set(lease.devices)
+        )
 
 
 def _back_off(chance: random.Random, attempt: int) -> None:

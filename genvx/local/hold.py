@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from genvx.core.grant import Grant
+    from genvx.core.lease import Lease
     from genvx.local.host import LocalHost
     from genvx.local.store import HeldLease
 
@@ -38,6 +39,11 @@ class LocalHold:
     def descriptor(self) -> int:
         """The lease's descriptor: whoever inherits it holds the lease too."""
         return self._held.descriptor
+
+    @property
+    def lease(self) -> Lease:
+        """As it is published."""
+        return self._held.lease
 
     def environment(self) -> dict[str, str]:
         """The environment variables for what runs under this hold: the host's, and those of
@@ -105,7 +111,7 @@ class LocalHold:
             devices=environment["CUDA_VISIBLE_DEVICES"],
             prompt=prompt,
             login=login,
-            lease=os.readlink(f"/proc/self/fd/{self.descriptor}"),
+            lease=self._path(),
         )
         environment.update(shell.variables)
         if shell.keeps_lease:
@@ -124,6 +130,15 @@ class LocalHold:
             )
         finally:
             self._held.leave()
+
+    def _path(self) -> str:
+        """The path of the lease's file, at which a shell sees that something has changed; empty if
+        it cannot be told, and then it does not look.
+        """
+        try:
+            return os.readlink(f"/proc/self/fd/{self.descriptor}")
+        except OSError:
+            return ""
 
     def keep_time(self) -> None:
         """Have whatever holds the lease ended when its time is over, this process too."""

@@ -15,7 +15,7 @@ from genvx.core.device import Driver
 from genvx.core.lease import Environment, Lease, environments
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import COMMAND_LIMIT, is_identifier, printable, require_name
-from genvx.errors import InvalidInput, UnknownEnvironment
+from genvx.errors import InvalidInput, StateError, UnknownEnvironment
 from genvx.local import processes
 from genvx.local.inventory import Inventory
 from genvx.local.paths import state_root
@@ -279,7 +279,14 @@ class LocalHost:
 
         Raises: as `acquire`.
         """
+        from genvx.local.granting import require_boot
+
         hold = self.acquire(requirements, name=name, command=command, time=time)
+        try:
+            require_boot(hold.lease)
+        except StateError:
+            hold.release()
+            raise
         hold.leave_to_time()
         return hold.grant
 

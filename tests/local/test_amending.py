@@ -9,7 +9,13 @@ import sys
 import pytest
 
 from genvx.core.request import Requirements
-from genvx.errors import InvalidInput, NoCapacity, UnknownDevice, UnknownEnvironment
+from genvx.errors import (
+    InvalidInput,
+    NoCapacity,
+    StateError,
+    UnknownDevice,
+    UnknownEnvironment,
+)
 from genvx.local import granting
 from genvx.local.host import LocalHost
 
@@ -163,3 +169,16 @@ def test_an_environment_for_a_time_can_get_more(host):
     assert held(host) == {"a": [0, 1]}
     host.release(grant.environment)
     assert held(host) == {}
+
+
+def test_where_the_boot_cannot_be_told_nothing_is_left_to_live_without_a_holder(host, monkeypatch):
+    with host.acquire(Requirements(2), name="a") as hold:
+        monkeypatch.setattr("genvx.local.processes.boot_id", lambda: "")
+        for act in (
+            lambda: host.attach(hold.grant.environment, ONE),
+            lambda: host.detach(hold.grant.environment),
+            lambda: host.reserve(ONE, 60),
+        ):
+            with pytest.raises(StateError, match="cannot tell this boot"):
+                act()
+        assert held(host) == {"a": [0, 1]}
