@@ -99,7 +99,9 @@ def _hammer(
     before: Callable[[], object] | None = None,
     least: int = 0,
 ) -> Outcome:
-    """before: called in each process. least: grants that the full form must reach."""
+    """before: called in each process. least: grants that the full form must reach; without it they
+    attach and detach, too, which takes its time.
+    """
     outcome, counts = Outcome(), collections.Counter[str]()
     ground.warm(trial.place)
     oracle = ground.open_to_all(trial.place / "oracle")
@@ -119,7 +121,7 @@ def _hammer(
             if before is not None:
                 before()
             try:
-                _rival(trial.chance(number), variables, str(oracle), writes)
+                _rival(trial.chance(number), variables, str(oracle), writes, amends=not least)
             except Exception as error:
                 os.write(writes, f"died of {type(error).__name__}: {error}\n".encode()[:400])
 
@@ -165,7 +167,9 @@ def lines(descriptor: int) -> Iterator[str]:
         yield from os.read(descriptor, 1 << 16).decode().splitlines()
 
 
-def _rival(chance: random.Random, variables: dict[str, str], oracle: str, told: int) -> None:
+def _rival(
+    chance: random.Random, variables: dict[str, str], oracle: str, told: int, *, amends: bool
+) -> None:
     ground.many_descriptors()
     os.umask(chance.choice((0o022, 0o077, 0)))
     here, claims = LocalHost(environ=variables), Oracle(oracle)
@@ -190,7 +194,7 @@ def _rival(chance: random.Random, variables: dict[str, str], oracle: str, told: 
                 tell(f"double {device.uuid} by pid {os.getpid()}")
         tell("granted")
         holds = [held]
-        if chance.random() < 0.1:
+        if amends and chance.random() < 0.1:
             _amend(here, claims, held.grant, chance.choice(_WANTED), tell)
         if chance.random() < 0.25:
             # A second terminal joins, and the first one leaves.

@@ -116,10 +116,11 @@ class LeaseStore:
         amendments: list[Lease] = []
         tickets: list[Ticket] = []
         odd: list[str] = []
-        whole = True
+        missing: set[int] = set()
         boot = processes.boot_id()
         for user in self._state.users():
             owner: Optional[Owner] = None
+            missed = False
             for name in self._lease_names(user, odd):
                 owner = owner or processes.owner_of(user.uid)
                 try:
@@ -128,7 +129,7 @@ class LeaseStore:
                     odd.append(printable(f"{user.name}/{name}: {error}", 300))
                     continue
                 except FileNotFoundError:
-                    whole = False
+                    missed = True
                     continue
                 except OSError as error:
                     if error.errno not in OWNERS_DOING:
@@ -144,14 +145,21 @@ class LeaseStore:
                 elif reap and self._state.uid in (0, user.uid):
                     with contextlib.suppress(OSError):
                         os.unlink(name, dir_fd=user.descriptor)
-        if reap and whole and amendments:
-            # Not after a look that missed something: it may be whoever holds the environment now.
+            if missed:
+                missing.add(user.uid)
+        if reap and amendments:
+            # Not after a look that missed something of the user: it may be whoever holds the
+            # environment now.
             living = {lease.key for lease in leases}
-            self.remove(each for each in amendments if each.key not in living)
+            self.remove(
+                each
+                for each in amendments
+                if each.key not in living and each.owner.uid not in missing
+            )
         scan = Scan(
             amended(leases, amendments), tuple(odd[:1000]), tuple(tickets), tuple(amendments)
         )
-        return scan, whole
+        return scan, not missing
 
     def _lease_names(self, user: UserDirectory, odd: list[str]) -> list[str]:
         names: list[str] = []

@@ -7,6 +7,8 @@ import json
 import jsonschema
 import pytest
 
+from genvx.core.request import Requirements
+from genvx.local.host import LocalHost
 from tests.conftest import ROOT, run_genvx
 from tests.helpers import end, genvx_argv, start_genvx, until
 from tests.local.test_nvml import libraries  # noqa: F401  (a fixture)
@@ -36,6 +38,22 @@ def test_the_schema_is_a_schema_and_bites():
 )
 def test_a_local_verb_prints_what_the_schema_says(state, verb):
     assert checked(run_genvx(verb, "--json"))["verb"] == verb
+
+
+def test_config_tells_what_a_directory_takes(state, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert checked(run_genvx("config", "--json"))["path"] is None
+    run_genvx("config", "set", "gpus", "2")
+    assert checked(run_genvx("config", "--json"))["values"] == {"gpus": "2"}
+
+
+def test_smi_attach_and_detach_inside_an_environment(state, monkeypatch):
+    monkeypatch.setenv("GENVX_SIMULATE", "2xA100-80GB")
+    with LocalHost().acquire(Requirements(1)) as hold:
+        for name, value in hold.grant.variables.items():
+            monkeypatch.setenv(name, value)
+        for line in (("attach", "-g", "1"), ("smi",), ("detach", "--device", "0")):
+            assert checked(run_genvx(*line, "--json"))["verb"] == line[0]
 
 
 @pytest.mark.parametrize("verb", ["devices", "envs", "status"])
