@@ -220,7 +220,6 @@ class LocalHost:
     ) -> Lease:
         """A lease of ours on nothing yet, since now. pid: whose it is, ours by default."""
         pid = pid or os.getpid()
-        described = processes.describe(pid)
         return Lease(
             id=os.urandom(8).hex(),
             owner=processes.owner_of(self.state.uid),
@@ -231,7 +230,7 @@ class LocalHost:
             boot_id=processes.boot_id(),
             since_ns=processes.boottime_ns(),
             pid=pid,
-            starttime=described.starttime if described else 0,
+            starttime=processes.starttime(pid),
             host=processes.hostname(),
             command=printable(command, COMMAND_LIMIT),
         )

@@ -5,6 +5,7 @@ For people to read: no lease rests on a pid.
 
 from __future__ import annotations
 
+import functools
 import os
 import pwd
 import time
@@ -20,12 +21,17 @@ _FIRST_PID_NAMESPACE = 0xEFFFFFFC
 
 
 def boot_id() -> str:
-    """The kernel's id of this boot; empty where /proc does not tell."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read(64).strip()
-    except OSError:
-        return ""
+    """The kernel's id of this boot; empty where /proc does not tell. No process sees two boots."""
+    if not _known_boot:
+        try:
+            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+                _known_boot.append(file.read(64).strip())
+        except OSError:
+            return ""
+    return _known_boot[0]
+
+
+_known_boot: list[str] = []
 
 
 def boottime_ns() -> int:
@@ -77,6 +83,20 @@ class Process:
     uid: int
     starttime: int
     command: str
+
+
+def starttime(pid: int) -> int:
+    """When a process was started, in clock ticks since boot; 0 if that cannot be told."""
+    if pid == os.getpid():
+        return _our_starttime(pid)
+    described = describe(pid)
+    return described.starttime if described else 0
+
+
+@functools.lru_cache(maxsize=1)
+def _our_starttime(pid: int) -> int:
+    described = describe(pid)
+    return described.starttime if described else 0
 
 
 def describe(pid: int) -> Optional[Process]:
