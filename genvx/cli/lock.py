@@ -23,7 +23,7 @@ Timeout = Annotated[
 
 
 def lock(command: options.Command = None, timeout: Timeout = None, id: Id = None) -> None:
-    """Run a command when it is its turn on the GPUs of this environment.
+    """Run a command when its turn on the GPUs comes.
 
     Of all that genvx lock runs on a GPU, in this environment and in others that share it, one runs
     at a time: first come, first served. Exits with the command's code; 124 when it waited too long.

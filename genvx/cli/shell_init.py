@@ -16,7 +16,9 @@ Shell = Annotated[str, typer.Argument(metavar="SHELL", help="bash, zsh, fish, tc
 
 
 def shell_init(shell: Shell) -> None:
-    """Print what a shell needs for activate to change it, instead of opening another.
+    """Print what makes activate change your shell.
+
+    Instead of opening another one; deactivate restores it then.
 
     bash, zsh, sh: eval "$(genvx shell-init bash)"; fish: genvx shell-init fish | source; tcsh: eval
     "`genvx shell-init tcsh`"; once, in its start-up file.

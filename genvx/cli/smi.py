@@ -18,9 +18,10 @@ def smi(
     redraw: options.Watch = False,
     interval: options.Interval = 2.0,
 ) -> None:
-    """Show the GPUs of this environment and its processes on them, like nvidia-smi.
+    """Show this environment's GPUs and processes.
 
-    OWN is the memory of its own processes; USED is that of all.
+    Like nvidia-smi, but without what is not its own. OWN is the memory of its own processes; USED
+    is that of all.
 
     Example: genvx smi -w
     """

@@ -82,10 +82,10 @@ GENVX_ENVIRONMENT_ID=$GENVX_ENVIRONMENT_ID GENVX_DEVICES=$GENVX_DEVICES \
 def ssh_config(
     context: typer.Context, target: Target, write: Write = False, remove: Remove = False
 ) -> None:
-    """Print an entry for ~/.ssh/config with which ssh lands inside of an environment.
+    """Print an ssh entry that leads into an environment.
 
-    scp, sftp and editors do, too. What they start sees the environment's GPUs, and holds on to it
-    while it is connected.
+    With it in ~/.ssh/config, ssh, scp, sftp and editors land inside. What they start sees the
+    environment's GPUs, and holds on to it while it is connected.
 
     Example: genvx remote ssh-config train --write
     """
