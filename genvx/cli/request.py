@@ -174,7 +174,9 @@ def requesting(
     def expanded(**given: Any) -> None:
         wanted = {each.name: given.pop(each.name) for each in shown}
         if loads and not wanted["no_load"]:
-            _load(wanted, remote=getattr(given["context"].obj, "remote", False))
+            # A shell that asks twice was told the first time.
+            told = (given.get("in_shell") or "").rpartition(":")[2].isdecimal()
+            _load(wanted, remote=getattr(given["context"].obj, "remote", False), quiet=told)
         verb(request=_request(**wanted), **given)
 
     expanded.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -188,7 +190,7 @@ def requesting(
 _ALIKE = (("gpus", "device"), ("spread", "pack"))
 
 
-def _load(wanted: dict[str, Any], *, remote: bool) -> None:
+def _load(wanted: dict[str, Any], *, remote: bool, quiet: bool) -> None:
     """Add what the file of this directory says, where nothing was given.
 
     What it says of hosts is for genvx remote.
@@ -198,7 +200,8 @@ def _load(wanted: dict[str, Any], *, remote: bool) -> None:
         return
     why = project.stranger(path)
     if why is not None:
-        say(f"genvx: {path} is not loaded: it {why}")
+        if not quiet:
+            say(f"genvx: {path} is not loaded: it {why}")
         return
     values = {key.replace("-", "_"): value for key, value in project.load(path).items()}
     if values.get("wait") is True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from genvx import project
 from genvx.errors import GenvxError, InvalidInput
 from tests.conftest import run_genvx
+from tests.helpers import genvx_argv, genvx_env
 
 
 @pytest.fixture
@@ -177,3 +179,21 @@ def test_whatever_a_file_says_is_taken_whole_or_refused(values):
         project.requirements(found)
     except GenvxError as error:
         raise AssertionError("checked, and yet refused") from error
+
+
+@pytest.mark.needs("bash")
+def test_a_shell_is_told_once_that_a_file_is_not_loaded(place, short_tmp):
+    path = place / ".genvx.toml"
+    path.write_text("gpus = 3\n")
+    path.chmod(0o666)
+    program = short_tmp / "genvx"
+    program.write_text(f'#!/bin/sh\nexec {" ".join(genvx_argv())} "$@"\n')
+    program.chmod(0o755)
+    answer = subprocess.run(
+        ["bash", "-c", 'eval "$(genvx shell-init bash)"; genvx activate; echo [$GENVX_DEVICES]'],
+        env=genvx_env(PATH=f"{short_tmp}:{os.environ['PATH']}"),
+        capture_output=True,
+        text=True,
+    )
+    assert (answer.returncode, answer.stdout) == (0, "[]\n")
+    assert answer.stderr.count("is not loaded") == 1
