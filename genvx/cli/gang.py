@@ -14,8 +14,7 @@ from genvx.core.gang import variables
 from genvx.core.text import printable
 from genvx.errors import GenvxError
 from genvx.fleet import gang
-from genvx.fleet.link import close_channel
-from genvx.fleet.remote import RemoteCommand
+from genvx.fleet.remote import RemoteCommand, close_channel
 
 if TYPE_CHECKING:
     from genvx.cli.request import Request

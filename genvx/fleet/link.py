@@ -27,6 +27,7 @@ from genvx.fleet import hostkeys, sockets
 from genvx.fleet.gateway import Through
 from genvx.fleet.hostkeys import Verdict
 from genvx.fleet.login import Login, not_accepted
+from genvx.fleet.remote import close_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -110,14 +111,6 @@ class _Packetizer(paramiko.packet.Packetizer):
 
 class _HungUp(EOFError):
     """The server closed the connection before it said who it is."""
-
-
-def close_channel(channel: Any) -> None:
-    """Close a channel, also one whose connection is gone already: then there is nobody to tell."""
-    try:
-        channel.close()
-    except (EOFError, OSError):
-        pass
 
 
 class Link:

@@ -19,7 +19,6 @@ from genvx.core.protocol import ReplyReader
 from genvx.core.queue import Standing
 from genvx.core.text import printable
 from genvx.errors import HostUnreachable, ProtocolError
-from genvx.fleet.link import close_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +29,14 @@ if TYPE_CHECKING:
 
 _CHUNK = 65536
 _LOOK = 0.5
+
+
+def close_channel(channel: Any) -> None:
+    """Close a channel, also one whose connection is gone already: then there is nobody to tell."""
+    try:
+        channel.close()
+    except (EOFError, OSError):
+        pass
 
 
 def new_token() -> str:

@@ -26,8 +26,8 @@ from genvx.errors import (
 from genvx.fleet.bootstrap import agent_command, agent_parcel, not_started
 from genvx.fleet.deadline import Deadline
 from genvx.fleet.fleet import FANOUT, TIMEOUT, Fleet
-from genvx.fleet.link import Link, close_channel, translate
-from genvx.fleet.remote import RemoteCommand, RemoteHold, new_token
+from genvx.fleet.link import Link, translate
+from genvx.fleet.remote import RemoteCommand, RemoteHold, close_channel, new_token
 from genvx.fleet.session import Session, SSHOptions
 from genvx.fleet.vault import Vault
 

@@ -24,8 +24,7 @@ from genvx.core.protocol import REFUSED, Call
 from genvx.fleet import sshconfig
 from genvx.fleet.bootstrap import agent_command
 from genvx.fleet.deadline import Deadline
-from genvx.fleet.link import close_channel
-from genvx.fleet.remote import new_token
+from genvx.fleet.remote import close_channel, new_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
