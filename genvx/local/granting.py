@@ -227,7 +227,6 @@ def attach(host: LocalHost, environment: str, requirements: Requirements) -> Gra
         taken.held.withdraw()
         raise
     taken.held.abandon()
-    _forget(host, taken.held.lease, Part.DETACHED)
     return grant
 
 
@@ -253,7 +252,7 @@ def detach(host: LocalHost, environment: str, devices: Sequence[str] = ()) -> Gr
     require_boot(lease)
     # Whatever gives something back takes nothing from anybody: there is nothing to verify.
     host.store.publish(lease).abandon()
-    _forget(host, lease, Part.ATTACHED)
+    _forget(host, lease)
     left = tuple(device for device in grant.devices if device not in chosen)
     return replace(grant, devices=left)
 
@@ -264,16 +263,18 @@ def require_boot(lease: Lease) -> None:
         raise StateError("cannot tell this boot: /proc/sys/kernel/random/boot_id cannot be read")
 
 
-def _forget(host: LocalHost, lease: Lease, part: Part) -> None:
-    """Delete the amendments of an environment that a later one has made up for. They do no harm:
-    where that fails, they lie until the environment ends.
+def _forget(host: LocalHost, lease: Lease) -> None:
+    """Delete the amendments of an environment that something detached later has made up for. They do
+    no harm: where that fails, they lie until the environment ends.
+
+    Nothing that is attached makes up for them: without what was detached before, the older leases
+    would hold the device again, and perhaps more of it.
     """
     with contextlib.suppress(StateError):
         host.store.remove(
             each
             for each in host.store.scan().amendments
-            if each.part is part
-            and each.key == lease.key
+            if each.key == lease.key
             and each.since_ns < lease.since_ns
             and set(each.devices) <= set(lease.devices)
         )

@@ -95,7 +95,16 @@ def test_what_was_detached_can_be_attached_again(host, state):
             assert held(host) == {"a": []}
             host.attach(hold.grant.environment, Requirements(devices=("0",), gpus=1))
             assert held(host) == {"a": [0]}
-        assert len(files(state)) == 2
+        assert len(files(state)) == 3  # the lease, and the last of each
+
+
+def test_what_is_attached_again_is_held_as_it_was_attached_last(host):
+    """A whole device is detached, and a share of it attached: the rest is for others."""
+    with host.acquire(ONE, name="a") as hold:
+        host.detach(hold.grant.environment)
+        host.attach(hold.grant.environment, Requirements(1, 20 << 30, devices=("0",)))
+        with host.acquire(Requirements(1, 60 << 30, devices=("0",)), name="b"):
+            assert held(host) == {"a": [0], "b": [0]}
 
 
 def test_whoever_joined_before_does_not_bring_a_detached_device_back(host):
