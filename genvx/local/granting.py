@@ -264,8 +264,9 @@ def require_boot(lease: Lease) -> None:
 
 
 def _forget(host: LocalHost, lease: Lease) -> None:
-    """Delete the amendments of an environment that something detached later has made up for. They do
-    no harm: where that fails, they lie until the environment ends.
+    """Delete the amendments of an environment that something detached later has made up for.
+
+    They do no harm: where that fails, they lie until the environment ends.
 
     Nothing that is attached makes up for them: without what was detached before, the older leases
     would hold the device again, and perhaps more of it.
