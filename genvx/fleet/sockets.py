@@ -28,9 +28,12 @@ class ReadAhead:
         self._socket = sock
         self._buffer = b""
         self._reading = threading.Lock()
+        self._closing = False
 
     def recv(self, size: int) -> bytes:
         with self._reading:
+            if self._closing:
+                return b""
             data = self._buffer or self._socket.recv(_AHEAD)
             self._buffer = data[size:]
         return data[:size]
@@ -39,6 +42,9 @@ class ReadAhead:
         self._socket.settimeout(None if seconds is None else max(seconds, _PEACE))
 
     def close(self) -> None:
+        # A peer that floods us keeps the reader busy even after that: it must not come back, or we
+        # might never have our turn.
+        self._closing = True
         shut(self._socket)
         # Not before the reader has left: its descriptor would be the next connection's, and it
         # would sleep on that.

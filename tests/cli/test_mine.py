@@ -13,9 +13,10 @@ from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver
 from genvx.core.lease import Lease, Owner
 from genvx.core.request import Requirements
 from genvx.core.snapshot import Snapshot
+from genvx.local import processes
 from genvx.local.host import LocalHost
 from tests.conftest import run_genvx
-from tests.helpers import genvx_argv, genvx_env
+from tests.helpers import genvx_argv, genvx_env, until
 
 
 @pytest.fixture
@@ -170,6 +171,8 @@ def started_in():
     def start(environment):
         env = {**os.environ, "GENVX_ENVIRONMENT_ID": environment}
         started.append(subprocess.Popen(["sleep", "600"], env=env))
+        # In the moment of its exec a process has no environment yet.
+        until(lambda: processes.environment_of(started[-1].pid) == environment)
         return started[-1].pid
 
     yield start

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 
@@ -39,3 +40,30 @@ def test_what_was_read_ahead_is_given_in_pieces():
         theirs.sendall(b"abcdef")
         assert [ahead.recv(2), ahead.recv(3), ahead.recv(9)] == [b"ab", b"cde", b"f"]
     ahead.close()
+
+
+def test_a_reader_whom_a_peer_floods_does_not_keep_the_socket_from_being_closed():
+    ours, theirs = socket.socketpair()
+    ahead = ReadAhead(ours)
+    flood, read = threading.Event(), []
+
+    def feed():
+        with contextlib.suppress(OSError):
+            while True:
+                theirs.sendall(b"x" * 4096)
+
+    def drain():
+        while data := ahead.recv(128):
+            read.append(len(data))
+            flood.set()
+
+    threads = [threading.Thread(target=each, daemon=True) for each in (feed, drain)]
+    for thread in threads:
+        thread.start()
+    assert flood.wait(20)
+    ahead.close()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+    assert ahead.recv(1) == b""
+    theirs.close()
