@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from genvx.cli.main import say
-from genvx.errors import InvalidInput, StateError, UnknownEnvironment
+from genvx.core.text import is_identifier
+from genvx.errors import InvalidInput, StateError
 
 if TYPE_CHECKING:
     from genvx.core.grant import Grant
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 # To be run without the shell: a command of its own, and other hosts.
 ELSEWHERE = 94
-_ENDED = 95
+# Of shell-refresh alone: on any other failure a shell keeps what it holds.
+ENDED = 95
 
 VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
@@ -92,38 +94,39 @@ def refresh(arguments: list[str]) -> int:
 
     shell = "tcsh" if arguments[0] == "--lines" else ""
     path = arguments[-1]
+    identifier = _lease_of(path)
     host = LocalHost()
-    directory, name = os.path.split(path)
     try:
-        listed = os.stat(directory)
-        os.utime(path, ns=(listed.st_mtime_ns, listed.st_mtime_ns))
-    except FileNotFoundError:
-        pass  # released
+        listed = os.stat(os.path.dirname(path)).st_mtime_ns
     except OSError as error:
         raise StateError(f"cannot look at {path}: {error.strerror}") from None
-    lease = next((e for e in host.store.scan().leases if f"{e.id}.lease" == name), None)
+    lease = next((e for e in host.store.scan().leases if e.id == identifier), None)
     if lease is None or lease.owner.uid != host.state.uid:
         say("genvx: the environment of this shell has ended")
-        return _ENDED
-    try:
-        grant = host.grant_of(lease.environment)
-    except UnknownEnvironment:
-        return _ENDED
+        return ENDED
+    grant = host.grant_of(lease.environment)
+    # As old as what we have seen: what has changed meanwhile is seen at the next prompt.
+    os.utime(path, ns=(listed, listed))
     _tell(shell, path, "", grant)
     return 0
 
 
 def leave(path: str) -> int:
     """`genvx shell-leave FILE`: end a lease of our own that a guardian holds."""
-    from genvx.core.text import is_identifier
     from genvx.local.host import LocalHost
 
+    identifier = _lease_of(path)
+    store = LocalHost().store
+    store.remove(lease for lease in store.scan().leases if lease.id == identifier)
+    return 0
+
+
+def _lease_of(path: str) -> str:
+    """The id of the lease that a file is of; raise InvalidInput if it is of none."""
     name, suffix = os.path.splitext(os.path.basename(path))
     if not is_identifier(name) or suffix != ".lease":
         raise InvalidInput("not the file of a lease")
-    store = LocalHost().store
-    store.remove(lease for lease in store.scan().leases if lease.id == name)
-    return 0
+    return name
 
 
 MARK = "(genvx) "

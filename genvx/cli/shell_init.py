@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from genvx.cli.inplace import ELSEWHERE, VARIABLES
+from genvx.cli.inplace import ELSEWHERE, ENDED, VARIABLES
 from genvx.errors import InvalidInput
 
 SHELLS = ("bash", "zsh", "fish", "tcsh", "sh")
@@ -43,6 +43,7 @@ def script(shell: str) -> str:
     """The code for a shell, with the names of the variables where they belong."""
     code = resources.files("genvx.cli").joinpath(f"shellcode/genvx.{shell}").read_text("utf-8")
     code = code.replace("@ELSEWHERE@", str(ELSEWHERE)).replace("@NAMES@", " ".join(VARIABLES))
+    code = code.replace("@ENDED@", str(ENDED))
     for mark, line in _LINES.get(shell, {}).items():
         numbered = enumerate(VARIABLES)
         lines = [line.format(name=name, at=at + 3).rstrip("\n") for at, name in numbered]

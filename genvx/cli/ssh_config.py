@@ -173,6 +173,7 @@ def _entry(where: Where, names: list[str], host: str, env: Environment | None, u
     config = os.environ.get("GENVX_SSH_CONFIG")
     if config:
         words = ["env", f"GENVX_SSH_CONFIG={os.path.abspath(config)}", *words]
+    hostfile.require_user(user)  # the host's word, and it becomes a line of ssh_config
     proxy = " ".join(shlex.quote(word) for word in words).replace("%", "%%")
     home = _home()
     return (

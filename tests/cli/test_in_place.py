@@ -199,6 +199,21 @@ def test_a_shell_whose_environment_is_released_is_as_it_was(shell, name, tmp_pat
     terminal.match(r"\D1\r\n")
 
 
+@pytest.mark.parametrize("name", PROMPTING)
+def test_a_shell_keeps_its_environment_when_it_cannot_be_looked_at(shell, name, state, tmp_path):
+    """Such as while root writes a policy that has a mistake."""
+    terminal = shell(name)
+    terminal.line("genvx activate --gpus 1")
+    terminal.expect("(genvx) mine> ")
+    (state / "policy.toml").write_text("[limits\n")
+    (state / "leases" / str(os.getuid()) / "touched").touch()
+    terminal.line("")
+    terminal.expect("policy.toml")
+    (state / "policy.toml").unlink()
+    assert variable(terminal, tmp_path / "v", "GENVX_DEVICES") == "0"
+    assert len(environments()) == 1
+
+
 @pytest.mark.parametrize("name", SHELLS)
 def test_two_terminals_are_in_one_environment_until_the_second_leaves(shell, name):
     first, second = shell(name), shell(name)

@@ -105,13 +105,14 @@ __genvx_prompt() {
 
 # Another terminal may have attached or detached devices, or ended the environment.
 __genvx_refresh() {
-    local reply
+    local reply code=0
     [ -n "${__genvx_lease-}" ] || return 0
     if [[ ! ${__genvx_lease%/*} -nt $__genvx_lease ]]; then return 0; fi
-    if reply=$(command genvx shell-refresh "$__genvx_lease"); then
-        [ -z "$reply" ] || __genvx_assign "$reply"
-    else
+    reply=$(command genvx shell-refresh "$__genvx_lease") || code=$?
+    if [ "$code" -eq @ENDED@ ]; then
         __genvx_deactivate
+    elif [ "$code" -eq 0 ]; then
+        __genvx_assign "$reply"
     fi
 }
 

@@ -85,9 +85,10 @@ function __genvx_refresh
         return 0
     end
     set -l reply (command genvx shell-refresh $__genvx_lease)
-    if test $status -ne 0
+    set -l code $status
+    if test $code -eq @ENDED@
         __genvx_deactivate
-    else if test (count $reply) -gt 0
+    else if test $code -eq 0
         __genvx_assign $reply
     end
 end

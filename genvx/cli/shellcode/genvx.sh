@@ -69,10 +69,12 @@ __GENVX_END
 # Another terminal may have attached or detached devices, or ended the environment.
 __genvx_refresh() {
     [ -n "${__genvx_lease-}" ] || return 0
-    if __genvx_reply=$(command genvx shell-refresh "$__genvx_lease"); then
-        [ -z "$__genvx_reply" ] || __genvx_assign
-    else
+    __genvx_word=0
+    __genvx_reply=$(command genvx shell-refresh "$__genvx_lease") || __genvx_word=$?
+    if [ "$__genvx_word" -eq @ENDED@ ]; then
         __genvx_deactivate
+    elif [ "$__genvx_word" -eq 0 ]; then
+        __genvx_assign
     fi
 }
 

@@ -64,9 +64,10 @@ if ( $__genvx_do == plain ) then
 endif
 if ( $__genvx_do == refresh ) then
     set __genvx_reply = ( "`env genvx shell-refresh --lines $__genvx_lease:q`" )
-    if ( $status != 0 ) then
+    set __genvx_status = $status
+    if ( $__genvx_status == @ENDED@ ) then
         set __genvx_do = deactivate
-    else if ( $#__genvx_reply > 1 ) then
+    else if ( $__genvx_status == 0 ) then
         set __genvx_do = assign
     endif
 endif
@@ -92,5 +93,5 @@ if ( $__genvx_do == deactivate ) then
     endif
     unset __genvx_lease __genvx_mark __genvx_prompt __genvx_precmd __genvx_last
 endif
-unset __genvx_argv __genvx_do __genvx_reply __genvx_word __genvx_active __genvx_pid __genvx_file
+unset __genvx_argv __genvx_do __genvx_reply __genvx_word __genvx_active __genvx_pid __genvx_file __genvx_status
 eval "unset __genvx_code; sh -c 'exit $__genvx_code'"

@@ -104,13 +104,14 @@ __genvx_prompt() {
 # Another terminal may have attached or detached devices, or ended the environment.
 __genvx_refresh() {
     emulate -L zsh
-    local reply
+    local reply code=0
     [[ -n ${__genvx_lease-} ]] || return 0
     [[ ${__genvx_lease:h} -nt $__genvx_lease || ! -e $__genvx_lease ]] || return 0
-    if reply=$(command genvx shell-refresh "$__genvx_lease"); then
-        [[ -z $reply ]] || __genvx_assign "$reply"
-    else
+    reply=$(command genvx shell-refresh "$__genvx_lease") || code=$?
+    if (( code == @ENDED@ )); then
         __genvx_deactivate
+    elif (( code == 0 )); then
+        __genvx_assign "$reply"
     fi
 }
 
