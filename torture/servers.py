@@ -86,6 +86,7 @@ def misbehaving(behaviour: Behaviour) -> Iterator[int]:
     """Serve on a port of loopback; gives the port."""
     stop = threading.Event()
     threads: list[threading.Thread] = []
+    connections: list[socket.socket] = []
 
     def serve(connection: socket.socket) -> None:
         with connection:
@@ -100,6 +101,7 @@ def misbehaving(behaviour: Behaviour) -> Iterator[int]:
                 connection, _ = listener.accept()
             except OSError:
                 return
+            connections.append(connection)
             thread = threading.Thread(target=serve, args=(connection,))
             threads.append(thread)
             thread.start()
@@ -113,5 +115,10 @@ def misbehaving(behaviour: Behaviour) -> Iterator[int]:
             stop.set()
             listener.shutdown(socket.SHUT_RDWR)
     acceptor.join()
+    for connection in connections:
+        # The kernel of a client that read what was left and then closed keeps a sender waiting for
+        # a minute: the window was shut, and nobody is there to open it.
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
     for thread in threads:
         thread.join()
