@@ -66,6 +66,11 @@ def _cases() -> Iterator[Case]:
             yield Case(f"count=2 fail={function}:1:{code}", None, function in _OLD)
     for function in _FUNCTIONS:
         yield Case(f"count=2 hang={function}:1", ("free", "unknown"), function in _OLD)
+    # What a process does is only shown; that of a desktop keeps no device from being handed out.
+    desktop, busy = "count=2 graphics=1:1:100", "nvmlDeviceGetProcessUtilization"
+    for code in (*_GONE_OR_SICK, *_NOT_TOLD):
+        yield Case(f"{desktop} fail={busy}:1:{code}", ("free", "free"))
+    yield Case(f"{desktop} hang={busy}:1", ("free", "unknown"))
     for function in _WAYS:
         for code in (*_GONE_OR_SICK, *_NOT_TOLD):
             yield Case(f"count=2 fail={function}:*:{code}", ("free", "free"))
@@ -78,13 +83,13 @@ _SURVEYOR = """
 import json, os, sys, time
 from genvx.core.request import Requirements
 from genvx.errors import NoCapacity
-from genvx.local import nvml
+from genvx.local.survey import survey
 from genvx.local.host import LocalHost
 for line in sys.stdin:
     os.environ["NVML_STANDIN"] = line.strip()
     begin = time.monotonic()
     try:
-        inventory = nvml.survey()
+        inventory = survey()
         took = time.monotonic() - begin
         host = LocalHost(survey=lambda: inventory)
         snapshot = host.snapshot()

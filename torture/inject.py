@@ -88,7 +88,7 @@ def _no_terminal(host: LocalHost) -> object:
 
 
 def _shell(host: LocalHost, prepared: object) -> object:
-    return host.acquire(Requirements(1), name="victim").enter_shell(prompt="(genvx) ")
+    return host.acquire(Requirements(1), name="victim").enter_shell()
 
 
 class _AfterOneLook:

@@ -176,7 +176,7 @@ MUTANTS = (
     ),
     Mutant(
         "F15", "the deadline for NVML", "took",
-        (("genvx/local/nvml.py", "DEADLINE = 3.0", "DEADLINE = 6.0"),),
+        (("genvx/local/survey.py", "DEADLINE = 3.0", "DEADLINE = 6.0"),),
     ),
     Mutant(
         "F15", "one device's errors being its own", "free",

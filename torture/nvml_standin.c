@@ -5,6 +5,7 @@
  *   init=9                     what nvmlInit returns
  *   compute=0:1234:1024        a process: device, pid, MiB (-1: the driver does not tell)
  *   graphics=0:1234:100
+ *   busy=0:1234:37:500         a sample: device, pid, percent, how many ms ago
  *   mig=1:2                    MIG on, with this many instances
  *   fail=NAME:1:15             function NAME returns 15 for device 1 (* for every device)
  *   hang=NAME:1                function NAME never returns for device 1
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 typedef int Result;
@@ -25,6 +27,7 @@ typedef struct { unsigned long long total, free, used; } Memory;
 typedef struct { unsigned version; unsigned long long total, reserved, free, used; } MemoryV2;
 typedef struct { unsigned gpu, memory; } Utilization;
 typedef struct { unsigned pid; unsigned long long memory; unsigned gi, ci; } Process;
+typedef struct { unsigned pid; unsigned long long when; unsigned sm, memory, encoder, decoder; } Sample;
 
 enum { OK = 0, INVALID = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, TOO_SMALL = 7 };
 enum { MOST = 16, SLOTS = 8 };
@@ -184,6 +187,24 @@ API nvmlDeviceGetGraphicsRunningProcesses_v2(Device d, unsigned *count, Process 
   return list("graphics", d, count, out);
 }
 #ifndef OLD_DRIVER
+API nvmlDeviceGetProcessUtilization(Device d, Sample *out, unsigned *count, unsigned long long since) {
+  unsigned found = 0, room = *count, pid, percent; int i; long long age;
+  const char *at = NULL, *word;
+  struct timeval now;
+  GATE(d);
+  if (d->instance >= 0) return NOT_SUPPORTED;
+  gettimeofday(&now, NULL);
+  while ((word = next("busy", &at)))
+    if (sscanf(word, "%d:%u:%u:%lld", &i, &pid, &percent, &age) == 4 && i == d->index) {
+      unsigned long long when = now.tv_sec * 1000000ull + now.tv_usec - age * 1000;
+      if (when <= since) continue;
+      if (out && found < room) out[found] = (Sample){pid, when, percent, 0, 0, 0};
+      found++;
+    }
+  *count = found;
+  if (!found) return NOT_FOUND;
+  return !out || found > room ? TOO_SMALL : OK;
+}
 API nvmlDeviceGetMemoryInfo_v2(Device d, MemoryV2 *m) {
   GATE(d);
   m->total = total(d); m->reserved = 300ull << 20; m->used = used(d); m->free = total(d) - used(d);

@@ -218,7 +218,15 @@ def _answers() -> list[Any]:
     held = host.acquire(Requirements(2), name="né", command="python x")
     snapshot = codec.snapshot_to_plain(host.snapshot())
     snapshot["usage"][snapshot["devices"][2]["uuid"]]["processes"] = [
-        {"pid": 1, "uid": 7, "user": "u", "command": "c", "memory": None, "compute": True}
+        {
+            "pid": 1,
+            "uid": 7,
+            "user": "u",
+            "command": "c",
+            "memory": None,
+            "compute": True,
+            "utilization": 9,
+        }
     ]
     snapshot["driver"]["notes"] = ["a note"]
     snapshot["tickets"] = [codec.ticket_to_plain(_WAITING)]

@@ -265,7 +265,8 @@ class _Server:
 
     def _shell(self, fields: Fields) -> int:
         """Become the shell, or run a command, in the terminal that stdin and stdout are."""
-        prompt = fields.exact_text("prompt", 300)
+        prompted = fields.has("prompt")
+        name = fields.exact_text("prompt", 300) if prompted else ""
         from genvx.local import shells
 
         argv: Optional[list[str]] = self._command(fields) if _names_command(fields) else None
@@ -277,7 +278,7 @@ class _Server:
             sys.stderr.write(f"genvx: {note}\n")
         if argv is not None:
             return hold.supervise(argv)
-        return hold.enter_shell(prompt=prompt, login=True)
+        return hold.enter_shell(prompt=prompted, host=name, login=True)
 
 
 def _seconds(fields: Fields) -> Optional[int]:

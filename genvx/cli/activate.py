@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from genvx.local.hold import LocalHold
     from genvx.local.host import LocalHost
 
-_PROMPT = inplace.MARK
-
 InShell = Annotated[str | None, typer.Option("--in-shell", hidden=True)]
 NoPrompt = Annotated[bool, typer.Option("--no-prompt", help="Leave the shell's prompt alone.")]
 
@@ -53,14 +51,14 @@ def activate(
             raise InvalidInput(
                 "this shell is activated already; genvx attach takes more, genvx deactivate leaves"
             )
-        _in_shell(where, request, asking, "" if no_prompt else _PROMPT)
+        _in_shell(where, request, asking, prompted=not no_prompt)
         return
     if where.remote:
         raise typer.Exit(_remotely(where, request, command, prompted=not no_prompt))
-    raise typer.Exit(locally(where, request, command, prompt="" if no_prompt else _PROMPT))
+    raise typer.Exit(locally(where, request, command, prompted=not no_prompt))
 
 
-def _in_shell(where: Where, request: Request, asking: inplace.Asking, prompt: str) -> None:
+def _in_shell(where: Where, request: Request, asking: inplace.Asking, *, prompted: bool) -> None:
     from genvx.local.host import LocalHost
 
     where.fleet(request.selection)
@@ -68,10 +66,10 @@ def _in_shell(where: Where, request: Request, asking: inplace.Asking, prompt: st
     if asking.descriptor is None and asking.shell in inplace.HOLDS_ITSELF:
         inplace.place(host)
         return
-    inplace.enter(host, _held(host, request, asking.shell), asking, prompt)
+    inplace.enter(host, _held(host, request, asking.shell), asking, prompted=prompted)
 
 
-def locally(where: Where, request: Request, command: list[str] | None, *, prompt: str) -> int:
+def locally(where: Where, request: Request, command: list[str] | None, *, prompted: bool) -> int:
     """Take the devices here, and become the shell, or the command's parent."""
     from genvx.local import shells
     from genvx.local.hold import find_command
@@ -85,7 +83,7 @@ def locally(where: Where, request: Request, command: list[str] | None, *, prompt
     hold = _held(host, request, shown)
     if command:
         return hold.supervise(command)
-    return hold.enter_shell(prompt=prompt)
+    return hold.enter_shell(prompt=prompted)
 
 
 def _held(host: LocalHost, request: Request, shown: str) -> LocalHold:
@@ -120,7 +118,7 @@ def _remotely(where: Where, request: Request, command: list[str] | None, *, prom
 
     def shell(host: Host, wanted: dict[str, Any]) -> int:
         assert isinstance(host, SSHHost)
-        prompt = f"{_PROMPT}{host.name} " if prompted else ""
+        prompt = host.name if prompted else None
         return open_shell(host, wanted, prompt=prompt, command=command)
 
     with where.fleet(request.selection) as fleet:

@@ -69,7 +69,7 @@ def place(host: LocalHost) -> None:
     _answer([host.store.prepare()])
 
 
-def enter(host: LocalHost, hold: LocalHold, asking: Asking, mark: str) -> None:
+def enter(host: LocalHost, hold: LocalHold, asking: Asking, *, prompted: bool) -> None:
     """Hand what we hold to the shell, and tell it so."""
     from genvx.local import granting, guardian, timekeeper
 
@@ -85,6 +85,7 @@ def enter(host: LocalHost, hold: LocalHold, asking: Asking, mark: str) -> None:
         guardian.guard(shell.descriptor, asking.pid)
     if shell.grant.seconds is not None:
         timekeeper.keep(shell.descriptor, shell.grant.seconds, spare=asking.pid)
+    mark = shell.grant.mark() if prompted else ""
     _tell(asking.shell, os.readlink(f"/proc/self/fd/{shell.descriptor}"), mark, shell.grant)
 
 
@@ -127,9 +128,6 @@ def _lease_of(path: str) -> str:
     if not is_identifier(name) or suffix != ".lease":
         raise InvalidInput("not the file of a lease")
     return name
-
-
-MARK = "(genvx) "
 
 
 def _tell(shell: str, path: str, mark: str, grant: Grant) -> None:

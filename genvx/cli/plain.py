@@ -102,6 +102,7 @@ def device(item: Device, snapshot: Snapshot) -> Plain:
                 "command": process.command,
                 "memory_bytes": process.memory,
                 "compute": process.compute,
+                "utilization_percent": process.utilization,
                 "foreign": process in foreign,
             }
             for process in usage.processes

@@ -59,4 +59,4 @@ def run(
         raise typer.Exit(run_gang(where, request, nodes, command, master_addr))
     if where.remote:
         raise typer.Exit(run_remotely(where, request, command))
-    raise typer.Exit(locally(where, request, command, prompt=""))
+    raise typer.Exit(locally(where, request, command, prompted=False))

@@ -20,8 +20,8 @@ def smi(
 ) -> None:
     """Show this environment's GPUs and processes.
 
-    Like nvidia-smi, but without what is not its own. OWN is the memory of its own processes; USED
-    is that of all.
+    Like nvidia-smi, but without what is not its own. USED and UTIL are of all that runs on a GPU,
+    OWN USED and OWN UTIL of the environment's own processes.
 
     Example: genvx smi -w
     """

@@ -155,6 +155,7 @@ def _process_to_plain(process: DeviceProcess) -> Plain:
         "command": process.command,
         "memory": process.memory,
         "compute": process.compute,
+        "utilization": process.utilization,
     }
 
 
@@ -167,6 +168,7 @@ def _process_from_plain(plain: Any) -> DeviceProcess:
         command=fields.text("command", COMMAND_LIMIT),
         memory=fields.optional_integer("memory"),
         compute=fields.flag("compute"),
+        utilization=fields.optional_integer("utilization", 0, 1000),
     )
 
 

@@ -63,6 +63,7 @@ class DeviceProcess:
     uid: from the kernel; None where the pid does not resolve here (containers, hidepid).
     memory: bytes, or None where the driver does not tell (WSL, MIG); never 0 for unknown.
     compute: False for one that only draws (X, a compositor).
+    utilization: percent of the device that it kept busy of late; None where it is not told.
     """
 
     pid: int
@@ -71,6 +72,7 @@ class DeviceProcess:
     command: str
     memory: Optional[int]
     compute: bool
+    utilization: Optional[int] = None
 
 
 @dataclass(frozen=True)

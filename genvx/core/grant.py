@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from genvx.core.lease import Owner
 
 
+_PLAIN = " ._-+@:/=,"
+_LONGEST_MARK = 24
+
+
 @dataclass(frozen=True)
 class Grant:
     """An environment that was just given devices.
@@ -34,6 +38,14 @@ class Grant:
         """What people call its environment."""
         return f"{self.name} ({self.environment})" if self.name else self.environment
 
+    def mark(self, host: str = "") -> str:
+        """What its shells' prompts begin with: its name, and the host's name where one is given.
+
+        Shells expand their prompts: a character that one of them might look at is an underscore.
+        """
+        name = _plain(self.name[:_LONGEST_MARK].strip())
+        return (f"(genvx {name}) " if name else "(genvx) ") + (f"{_plain(host)} " if host else "")
+
     @property
     def variables(self) -> dict[str, str]:
         """The environment variables of whatever runs under this grant.
@@ -47,6 +59,10 @@ class Grant:
             "GENVX_ENVIRONMENT_NAME": self.name,
             "GENVX_DEVICES": ",".join(device.label for device in self.devices),
         }
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isalnum() or c in _PLAIN else "_" for c in text)
 
 
 class Severity(str, Enum):

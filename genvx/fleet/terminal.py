@@ -50,14 +50,15 @@ def open_shell(
     host: SSHHost,
     request: Mapping[str, Any],
     *,
-    prompt: str,
+    prompt: str | None,
     command: list[str] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> int:
     """Open a shell there (or run `command`) that holds the devices, in our terminal; return its
     exit code.
 
-    request: what `SSHHost.request` makes of requirements, or the environment to join.
+    request: what `SSHHost.request` makes of requirements, or the environment to join. prompt: the
+    host's name, as the shell's prompt is to say it; None leaves the prompt alone.
 
     For the main thread of a program whose stdin is a terminal.
 

@@ -96,10 +96,13 @@ class LocalHold:
         finally:
             self._held.leave()
 
-    def enter_shell(self, *, prompt: str, login: bool = False) -> int:
+    def enter_shell(self, *, prompt: bool = True, host: str = "", login: bool = False) -> int:
         """Become the user's shell, activated; the lease lives until it and all it started end.
 
         Returns only for shells that need a parent which holds the lease: then with their exit code.
+
+        prompt: whether the shell's prompt says so. host: the name that it then says, too. login: as
+        the first shell of a session, which it is after ssh.
 
         Raises:
             StateError: the shell's start-up files cannot be written.
@@ -109,7 +112,7 @@ class LocalHold:
             self._host.state,
             environment,
             devices=environment["CUDA_VISIBLE_DEVICES"],
-            prompt=prompt,
+            prompt=self.grant.mark(host) if prompt else "",
             login=login,
             lease=self._path(),
         )

@@ -63,9 +63,9 @@ class LocalHost:
             from genvx.local.simulated import simulate
 
             return simulate(specification, seed)
-        from genvx.local import nvml
+        from genvx.local.survey import survey
 
-        return nvml.survey()
+        return survey()
 
     def survey(self) -> Inventory:
         """The devices of this machine as they are now, and as its policy lets us see them.

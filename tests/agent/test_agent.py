@@ -109,7 +109,7 @@ def test_a_shell_that_is_refused_exits_75_and_its_reason_is_collected_once(state
     call = Call(
         "shell",
         "aabb",
-        {"requirements": {"gpus": 9, "memory": None}, "name": "", "prompt": "", "argv": ["true"]},
+        {"requirements": {"gpus": 9, "memory": None}, "name": "", "prompt": None, "argv": ["true"]},
     )
     answer = run_agent(None, words=[call.to_word()])
     assert (answer.returncode, answer.stdout) == (75, b"")

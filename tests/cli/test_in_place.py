@@ -122,7 +122,7 @@ def test_activate_changes_this_shell_and_deactivate_restores_all_of_it(shell, na
     terminal = shell(name)
     before = everything(terminal, name, tmp_path / "before")
     terminal.line("genvx activate --gpus 2 --name train")
-    terminal.expect("(genvx) mine> ")
+    terminal.expect("(genvx train) mine> ")
     (env,) = environments()
     seen = variable(terminal, tmp_path / "v", "CUDA_VISIBLE_DEVICES").split(",")
     assert sorted(seen) == sorted(env.devices)
@@ -240,7 +240,7 @@ def test_a_name_is_never_evaluated(shell, name, tmp_path):
     terminal = shell(name)
     terminal.line(f"cd {tmp_path}")
     terminal.line(f"genvx activate --id {hold.grant.environment}")
-    terminal.expect("(genvx) mine> ")
+    terminal.expect("(genvx __touch x_ _touch x_ _q_) mine> ")
     assert variable(terminal, tmp_path / "v", "GENVX_ENVIRONMENT_NAME") == HOSTILE
     terminal.line("genvx attach --gpus 1")
     terminal.expect("has GPUs 0, 1")

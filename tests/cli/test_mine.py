@@ -54,17 +54,17 @@ def test_status_tells_of_this_environment(machine):
     text = ok("status")
     owner = mine.grant.owner
     assert (
-        "GPU 0        0 MiB of 80 GiB in 0 processes, 0 % busy; shared with "
+        "GPU 0        80 GiB, 0 % busy; its own: no process; shared with "
         f"{owner} other one ({other.grant.environment})\n"
     ) in text
-    assert "GPU 1        0 MiB of 80 GiB in 0 processes, 0 % busy\n" in text
+    assert "GPU 1        80 GiB, 0 % busy; its own: no process\n" in text
 
 
 def test_smi_shows_this_environment_only(machine):
     lines = ok("smi").splitlines()
-    assert lines[0].split() == ["GPU", "NAME", "MEMORY", "USED", "UTIL", "OWN"]
+    assert lines[0] == ("GPU  NAME                   MEMORY  USED   UTIL  OWN USED  OWN UTIL")
     assert [line.split()[0] for line in lines[1:3]] == ["0", "1"]
-    assert lines[3:] == ["", "GPU  PID  MEMORY  COMMAND"]
+    assert lines[3:] == ["", "GPU  PID  USED  UTIL  COMMAND"]
     (host,) = json.loads(ok("smi", "--json"))["hosts"]
     assert [device["label"] for device in host["devices"]] == ["0", "1"]
     assert host["environment"]["name"] == "mine"
@@ -159,8 +159,8 @@ def snapshot(processes, *environments):
     return Snapshot("h", "0", "b", 0, Driver(), (GPU,), usage, leases)
 
 
-def process(pid, uid=OWNER.uid, memory=1 << 30):
-    return DeviceProcess(pid, uid, "me", "python", memory, True)
+def process(pid, uid=OWNER.uid, memory=1 << 30, busy=None):
+    return DeviceProcess(pid, uid, "me", "python", memory, True, busy)
 
 
 @pytest.fixture
@@ -205,3 +205,9 @@ def test_memory_that_the_driver_does_not_tell_is_not_nothing():
     assert smi.used([process(1), process(2, memory=None)]) == "?"
     assert smi.used([process(1), process(2)]) == "2 GiB"
     assert smi.used([]) == "0 MiB"
+
+
+def test_how_busy_processes_are_is_told_together_or_not_at_all():
+    assert smi.busy([process(1, busy=12), process(2, busy=30)]) == "42 %"
+    assert smi.busy([process(1, busy=12), process(2, busy=None)]) == "?"
+    assert smi.busy([]) == "0 %"

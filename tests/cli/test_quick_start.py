@@ -44,7 +44,7 @@ def test_the_quick_start_runs_word_for_word(remote, sandbox):
     other = Terminal(["ssh", "-F", sandbox.ssh_config, "gpu-server-2"], genvx_env())
     other.expect("$ ")
     other.line("genvx activate --name my-env --gpus 1")
-    other.expect("(genvx) $ ")
+    other.expect("(genvx my-env) $ ")
 
     header, row, total = shown(remote("envs"))
     assert header == ["HOST", "ID", "USER", "NAME", "CREATED"]

@@ -26,7 +26,7 @@ from tests.helpers import (
 
 pytestmark = pytest.mark.needs("openssh", "bash")
 
-PROMPT = "(genvx) gpu-server-1 $ "
+PROMPT = "(genvx mine) gpu-server-1 $ "
 
 
 def environments(*where):
@@ -116,7 +116,7 @@ def test_the_terminal_is_restored_afterwards(sandbox):
     local.expect("local> ")
     local.line("stty -g > before")
     local.expect("local> ")
-    local.line(" ".join(genvx_argv("remote", "activate", "-g", "1")))
+    local.line(" ".join(genvx_argv("remote", "activate", "-g", "1", "--name", "mine")))
     local.expect(PROMPT)
     local.line("exit")
     local.expect("local> ")

@@ -48,7 +48,7 @@ SNAPSHOT = Snapshot(
     (DEVICE, Device("MIG-2", 0, "1g", None, 1, "GPU-1", True)),
     {
         "GPU-1": DeviceUsage(Health.LOST, "gone", 5, 7, None),
-        "MIG-2": DeviceUsage(processes=(DeviceProcess(1, None, "u", "c", None, True),)),
+        "MIG-2": DeviceUsage(processes=(DeviceProcess(1, None, "u", "c", None, True, 7),)),
     },
     (LEASE,),
     ("odd",),

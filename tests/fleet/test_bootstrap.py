@@ -423,5 +423,5 @@ def test_a_shell_in_a_terminal_is_refused_where_the_agent_has_no_home(sandbox):
     with connect_fleet(specs, config=sandbox.ssh_config) as fleet:
         with pytest.raises(AgentError, match="nothing can be written there"):
             host = fleet.hosts[0]
-            open_shell(host, host.request(Requirements(gpus=1), ""), prompt="$ ")
+            open_shell(host, host.request(Requirements(gpus=1), ""), prompt=None)
         assert fleet.ask(lambda host: host.snapshot()).failed == {}

@@ -204,6 +204,31 @@ def test_memory_of_a_process_that_is_not_told_is_none_not_zero(machine):
     assert host["devices"][0]["processes"][0]["memory_bytes"] is None
 
 
+@pytest.mark.parametrize(
+    ("samples", "percent"),
+    [
+        ("", 0),
+        ("busy=0:1:37:500", 37),
+        ("busy=0:1:37:500 busy=0:1:12:1500", 37),
+        ("busy=0:1:12:1500 busy=0:1:37:500", 37),
+        ("busy=0:1:37:60000", 0),
+        ("busy=0:1:4000000000:500", 0),
+        ("busy=0:2:37:500", 0),
+        (f"fail=nvmlDeviceGetProcessUtilization:0:{NOT_SUPPORTED}", None),
+        (f"fail=nvmlDeviceGetProcessUtilization:0:{UNKNOWN}", None),
+    ],
+)
+def test_a_process_is_as_busy_as_its_newest_sample_says(machine, samples, percent):
+    (process,) = machine.devices(f"graphics=0:1:10 {samples}")["devices"][0]["processes"]
+    assert process["utilization_percent"] == percent
+
+
+def test_how_busy_a_process_is_cannot_be_asked_of_an_old_driver(machine):
+    words = "graphics=0:1:10 busy=0:1:37:500"
+    (process,) = machine.devices(words, library="old")["devices"][0]["processes"]
+    assert process["utilization_percent"] is None
+
+
 def test_a_pid_that_does_not_resolve_still_makes_its_device_busy(machine):
     host = machine.devices("compute=0:4194303:10")
     (process,) = host["devices"][0]["processes"]
@@ -256,8 +281,8 @@ def test_an_outdated_module_of_the_same_name_is_told_apart(machine, tmp_path):
     code = textwrap.dedent(
         f"""
         import sys; sys.path.insert(0, {str(tmp_path)!r})
-        from genvx.local import nvml
-        print(nvml.survey().driver.error)
+        from genvx.local import survey
+        print(survey.survey().driver.error)
         """
     )
     old = subprocess.run(
@@ -273,10 +298,10 @@ def test_a_program_with_threads_asks_through_a_fresh_process(machine, libraries)
     code = textwrap.dedent(
         """
         import threading
-        from genvx.local import nvml
+        from genvx.local import survey
         stop = threading.Event()
         threading.Thread(target=stop.wait).start()
-        print([d.label for d in nvml.survey().devices])
+        print([d.label for d in survey.survey().devices])
         stop.set()
         """
     )
@@ -301,11 +326,11 @@ def test_a_survey_that_hangs_does_not_keep_a_lease_of_its_parent_alive(machine, 
         import os
         os.environ["GENVX_SIMULATE"] = "1xA100-80GB"
         from genvx.core.request import Requirements
-        from genvx.local import nvml
+        from genvx.local import survey
         from genvx.local.host import LocalHost
         host = LocalHost()
         hold = host.acquire(Requirements(1))
-        pid, pipe = nvml._start_child()
+        pid, pipe = survey._start_child()
         while not os.path.exists(f"/proc/{pid}/fd/3"):
             pass
         import time

@@ -79,7 +79,7 @@ def test_the_users_own_shell_starts_with_its_own_files_and_a_marked_prompt(
     activated, shell, tmp_path
 ):
     terminal = activated(shell, "--gpus", "1", "--name", "mine")
-    terminal.expect("(genvx) mine> ")
+    terminal.expect("(genvx mine) mine> ")
     seen = environment_of(terminal, tmp_path / "env")
     uuid = LocalHost().snapshot().devices[0].uuid
     assert seen["FROM_RC"] == "yes"
@@ -140,7 +140,7 @@ def test_a_killed_shell_frees_its_devices(activated, shell):
 def test_a_job_left_behind_keeps_the_devices_until_it_ends(activated, shell, tmp_path):
     line, told = job(tmp_path)
     terminal = activated(shell, "--gpus", "1", "--name", "job")
-    terminal.expect("(genvx) mine> ")
+    terminal.expect("(genvx job) mine> ")
     terminal.line(f"sh -c '{line}'")
     pid = told()
     terminal.line("exit")
@@ -186,13 +186,20 @@ def test_a_prompt_command_that_sets_the_prompt_anew_keeps_the_mark(activated, sh
     terminal.end()
 
 
-@pytest.mark.needs("bash")
+@pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize(
-    "name", ["$(touch pwned)", "`touch pwned`", "a'b\"c", "\\u@\\h", "%n %m !"]
+    ("name", "shown"),
+    [
+        ("$(touch pwned)", "__touch pwned_"),
+        ("`touch pwned`", "_touch pwned_"),
+        ("a'b\"c", "a_b_c"),
+        ("\\u@\\h", "_u@_h"),
+        ("%n %m !", "_n _m _"),
+    ],
 )
-def test_a_name_is_never_evaluated(activated, name, tmp_path):
-    terminal = activated("bash", "--name", name)
-    terminal.expect("(genvx) mine> ")
+def test_a_name_is_never_evaluated(activated, shell, name, shown, tmp_path):
+    terminal = activated(shell, "--name", name)
+    terminal.expect(f"(genvx {shown}) mine> ")
     terminal.line('printf "<%s>\\n" "$GENVX_ENVIRONMENT_NAME"')
     terminal.expect(f"<{name}>\r\n")
     terminal.line("exit")

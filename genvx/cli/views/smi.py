@@ -14,8 +14,8 @@ from genvx.errors import InvalidInput
 from genvx.fleet.fleet import Fleet
 from genvx.local import processes
 
-_DEVICES = ("GPU", "NAME", "MEMORY", "USED", "UTIL", "OWN")
-_PROCESSES = ("GPU", "PID", "MEMORY", "COMMAND")
+_DEVICES = ("GPU", "NAME", "MEMORY", "USED", "UTIL", "OWN USED", "OWN UTIL")
+_PROCESSES = ("GPU", "PID", "USED", "UTIL", "COMMAND")
 
 
 def show(where: Where, fleet: Fleet, output: Output) -> int:
@@ -57,6 +57,12 @@ def used(own: list[DeviceProcess]) -> str:
     return "?" if None in sizes else format_memory(sum(size for size in sizes if size))
 
 
+def busy(own: list[DeviceProcess]) -> str:
+    """How busy processes keep their device, together; "?" where the driver does not tell."""
+    rates = [process.utilization for process in own]
+    return "?" if None in rates else f"{sum(rate for rate in rates if rate)} %"
+
+
 def _document(env: Environment, snapshot: Snapshot) -> plain.Plain:
     return {
         "environment": plain.environment(env, snapshot),
@@ -82,9 +88,10 @@ def _tables(env: Environment, devices: list[Device], snapshot: Snapshot, output:
                 "?" if usage.memory_used is None else format_memory(usage.memory_used),
                 "?" if usage.utilization is None else f"{usage.utilization} %",
                 "?" if usage.processes is None else used(mine),
+                "?" if usage.processes is None else busy(mine),
             ]
         )
-        running += [[device.label, str(p.pid), used([p]), p.command] for p in mine]
+        running += [[device.label, str(p.pid), used([p]), busy([p]), p.command] for p in mine]
     output.table(_DEVICES, rows)
     if not output.csv:
         print()

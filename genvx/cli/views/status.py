@@ -7,6 +7,7 @@ import os
 from genvx.cli import plain
 from genvx.cli.tables import Output
 from genvx.cli.where import Where
+from genvx.core.device import Device
 from genvx.core.lease import Environment
 from genvx.core.snapshot import Snapshot
 from genvx.core.units import format_age, format_duration, format_memory
@@ -104,7 +105,6 @@ def _holders(env: Environment) -> str:
 
 def _usage(env: Environment, snapshot: Snapshot) -> list[list[str]]:
     """A row for each device: what its own processes use of it, and who else has it."""
-    from genvx.cli.views import smi
 
     rows = []
     for device in snapshot.devices:
@@ -112,18 +112,26 @@ def _usage(env: Environment, snapshot: Snapshot) -> list[list[str]]:
             continue
         usage = snapshot.usage_of(device)
         busy = "?" if usage.utilization is None else f"{usage.utilization} %"
-        mine = smi.own(env, device, snapshot)
-        memory = "?" if usage.processes is None else smi.used(mine)
-        count = f"{len(mine)} process{'' if len(mine) == 1 else 'es'}"
         others = [
             f"{other.owner} {other.label}"
             for other in snapshot.environments
             if device.uuid in other.devices and other is not env
         ]
         shared = f"; shared with {', '.join(others)}" if others else ""
-        text = f"{memory} of {format_memory(device.memory)} in {count}, {busy} busy{shared}"
+        own = "cannot be seen" if usage.processes is None else _own(env, device, snapshot)
+        text = f"{format_memory(device.memory)}, {busy} busy; its own: {own}{shared}"
         rows.append([f"GPU {device.label}", text])
     return rows
+
+
+def _own(env: Environment, device: Device, snapshot: Snapshot) -> str:
+    from genvx.cli.views import smi
+
+    own = smi.own(env, device, snapshot)
+    if not own:
+        return "no process"
+    count = f"{len(own)} process{'' if len(own) == 1 else 'es'}"
+    return f"{count}, {smi.used(own)}, {smi.busy(own)} busy"
 
 
 def _devices(env: Environment, snapshot: Snapshot) -> str:
