@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -159,3 +160,38 @@ def test_a_connection_that_ends_leaves_the_others_alone(entry, job):
     job.stdin.write("still there\n")
     job.stdin.flush()
     assert job.stdout.readline() == "still there\n"
+
+
+SERVER = """
+import os, socket
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    print(listener.getsockname()[1], flush=True)
+    connection, _ = listener.accept()
+    with connection:
+        connection.sendall(os.environ["GENVX_DEVICES"].encode())
+"""
+
+
+def test_an_editors_way_in_works_one_connection_a_script_on_stdin_and_a_forwarded_port(
+    entry, short_tmp
+):
+    """What Emacs and VS Code do: sessions share a connection, a server that was started by a script
+    is reached through it."""
+    shared = ("-F", str(entry), "-o", f"ControlPath={short_tmp}/c", "-o", "ControlMaster=auto")
+    first = subprocess.Popen(
+        ("ssh", *shared, "-T", "genvx-train", "bash"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    first.stdin.write(f"{sys.executable} -c '{SERVER}' &\n")
+    first.stdin.flush()
+    port = first.stdout.readline().strip()
+    assert ran("ssh", *shared, "genvx-train", "echo $GENVX_DEVICES") == "0,1\n"
+    ran("ssh", *shared, "-O", "forward", "-L", f"{short_tmp}/s:127.0.0.1:{port}", "genvx-train")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(f"{short_tmp}/s")
+        assert client.recv(100) == b"0,1"
+    assert members() == [2]
+    first.communicate("exit 3\n", timeout=60)
+    assert first.returncode == 3
