@@ -112,12 +112,19 @@ def find(start: Path | None = None) -> Path | None:
     return None
 
 
+class Stranger(InvalidInput):
+    """A file is not to be followed unasked: whoever can write it would choose for us."""
+
+
 def stranger(path: Path) -> str | None:
-    """Why a file is not to be followed unasked: whoever can write it would choose for us."""
+    """Why a file is not to be followed unasked."""
     try:
-        status = path.stat()
+        return _stranger(path.stat())
     except OSError as error:
         return error.strerror or str(error)
+
+
+def _stranger(status: os.stat_result) -> str | None:
     if status.st_uid not in (0, os.geteuid()):
         return f"belongs to uid {status.st_uid}"
     if status.st_mode & stat.S_IWOTH:
@@ -125,16 +132,22 @@ def stranger(path: Path) -> str | None:
     return None
 
 
-def load(path: Path) -> Values:
+def load(path: Path, *, unasked: bool = False) -> Values:
     """What a file says, checked.
 
     Raises:
-        InvalidInput: it cannot be read, is no TOML, or has a wrong key or value.
+        InvalidInput: it cannot be read, is no TOML, or has a wrong key or value. Stranger: nobody
+            asked for it, and somebody else could have written it.
     """
     import tomllib
 
     try:
-        with open(path, "rb") as file:
+        # It was a file when it was found; what it is now must not keep us waiting.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            status = os.fstat(file.fileno())
+            why = _stranger(status) if stat.S_ISREG(status.st_mode) else "is no file any more"
+            if why is not None and (unasked or not stat.S_ISREG(status.st_mode)):
+                raise Stranger(f"{path} is not loaded: it {why}")
             data = file.read(_MOST_BYTES + 1)
         if len(data) > _MOST_BYTES:
             raise InvalidInput(f"{path}: more than {_MOST_BYTES} bytes")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 INTERRUPTED = 130
+_LONGEST_LINE = 4000
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -50,10 +51,10 @@ def run(arguments: list[str]) -> int:
     except NoCapacity as error:
         say(str(error) if error.reasons else f"genvx: {error}")
         for host, reason in error.reasons.items():
-            say(f"  {host}: {printable(reason)}")
+            say(f"  {host}: {reason}")
         return error.exit_code
     except GenvxError as error:
-        say(f"genvx: {printable(str(error), 4000)}")
+        say(f"genvx: {error}")
         return error.exit_code
     except KeyboardInterrupt:
         say("")
@@ -76,14 +77,14 @@ def run(arguments: list[str]) -> int:
 
 
 def say(line: str) -> None:
-    """A line for people on stderr; a stderr that is gone is no reason to fail."""
+    """Whatever it is, as a line for people on stderr; that this is gone is no reason to fail."""
     try:
         # Where both go to one file, the line must not land in the middle of a table.
         sys.stdout.flush()
     except OSError:
         pass  # whoever writes to it next is told
     try:
-        print(line, file=sys.stderr, flush=True)
+        print(printable(line, _LONGEST_LINE), file=sys.stderr, flush=True)
     except OSError:
         pass
 

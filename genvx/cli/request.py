@@ -198,12 +198,13 @@ def _load(wanted: dict[str, Any], *, remote: bool, quiet: bool) -> None:
     path = project.find()
     if path is None or wanted.get("id") is not None:
         return
-    why = project.stranger(path)
-    if why is not None:
+    try:
+        found = project.load(path, unasked=True)
+    except project.Stranger as stranger:
         if not quiet:
-            say(f"genvx: {path} is not loaded: it {why}")
+            say(f"genvx: {stranger}")
         return
-    values = {key.replace("-", "_"): value for key, value in project.load(path).items()}
+    values = {key.replace("-", "_"): value for key, value in found.items()}
     if values.get("wait") is True:
         values["wait"] = FOR_EVER
     if not remote:

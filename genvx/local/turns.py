@@ -19,7 +19,7 @@ from genvx.core.fields import Fields, Malformed, dumps, loads
 from genvx.core.record import dataclass, replace
 from genvx.core.text import COMMAND_LIMIT, is_identifier, printable
 from genvx.core.units import format_duration
-from genvx.errors import InvalidInput, WaitedTooLong
+from genvx.errors import InvalidInput, StateError, WaitedTooLong
 from genvx.local import locks, processes, waiting
 from genvx.local.heldfile import MOST_BYTES, OPEN_FILE, HeldFile, publish
 from genvx.local.state import saying
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 _TURN, _CHOOSING = ".turn", ".choosing"
 _SOON, _LATER = 0.05, 0.5
+_MOST_OF_A_USER = 256
+# Of a turn that was chosen by somebody else than genvx, there may be none above.
+_LAST = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,8 @@ def take_turn(
 
     Raises:
         UnknownEnvironment: there is none of that id of one's own. InvalidInput: it has no devices.
-        WaitedTooLong: it was not our turn in time. StateError: the state cannot be written.
+        WaitedTooLong: it was not our turn in time. StateError: the state cannot be written, or
+            somebody has taken the last number that there is.
     """
     devices = host.mine(environment).devices
     if not devices:
@@ -91,8 +95,10 @@ def take_turn(
     end = monotonic() + patience
     choosing = _publish(host, mine, _CHOOSING)
     try:
-        number = 1 + max((turn.number for turn in _rivals(host, mine)), default=0)
-        mine = replace(mine, number=number)
+        last = max(_rivals(host, mine), key=lambda turn: turn.number, default=mine)
+        if last.number >= _LAST:
+            raise StateError(f"there is no turn after that of {last}, who did not take it fairly")
+        mine = replace(mine, number=last.number + 1)
         held = _publish(host, mine, _TURN)
     finally:
         choosing.withdraw()  # not before our turn is there: at each moment one of the two is
@@ -150,9 +156,10 @@ def _rivals(host: LocalHost, mine: Turn) -> list[Turn]:
 def _turns(host: LocalHost, mine: Turn) -> Iterator[Turn]:
     for user in host.state.users():
         with suppress(OSError):
-            for name in os.listdir(user.descriptor)[:256]:
+            named = [n for n in os.listdir(user.descriptor) if n.endswith((_TURN, _CHOOSING))]
+            for name in named[:_MOST_OF_A_USER]:
                 identifier, suffix = os.path.splitext(name)
-                if suffix not in (_TURN, _CHOOSING) or not is_identifier(identifier):
+                if not is_identifier(identifier):
                     continue
                 try:
                     turn = _read(host, user, name)
@@ -190,7 +197,7 @@ def _read(host: LocalHost, user: UserDirectory, name: str) -> Optional[Turn]:
         owner=processes.owner_of(user.uid),
         environment=fields.identifier("env"),
         devices=fields.device_ids("devices"),
-        number=fields.integer("number", 1) if suffix == _TURN else 0,
+        number=fields.integer("number", 1, _LAST) if suffix == _TURN else 0,
         pid=fields.integer("pid", 0, 1 << 31),
         command=fields.exact_text("command", COMMAND_LIMIT),
     )

@@ -150,6 +150,24 @@ def test_a_strangers_file_is_not_followed(place):
     assert answer.stderr == f"genvx: {path} is not loaded: it belongs to uid 61001\n"
 
 
+def test_the_name_of_a_directory_does_not_reach_the_terminal_as_it_is(place, monkeypatch):
+    odd = place / "a\x1b[31mb\nc"
+    odd.mkdir()
+    monkeypatch.chdir(odd)
+    (odd / ".genvx.toml").write_text("gpus = 3\n")
+    (odd / ".genvx.toml").chmod(0o666)
+    for answer in (run_genvx("activate", "--", "true"), run_genvx("config")):
+        shown = answer.stdout + answer.stderr
+        assert (answer.returncode, shown.count("a\\x1b[31mb\\nc")) == (0, 1)
+        assert "\x1b" not in shown
+
+
+def test_what_is_no_file_any_more_when_it_is_read_does_not_keep_us_waiting(place):
+    os.mkfifo(place / "pipe")
+    with pytest.raises(InvalidInput, match="is no file any more"):
+        project.load(place / "pipe", unasked=True)
+
+
 def test_a_file_that_everybody_can_write_is_not_followed(place):
     path = place / ".genvx.toml"
     path.write_text("gpus = 3\n")

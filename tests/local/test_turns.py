@@ -9,7 +9,8 @@ import threading
 import pytest
 
 from genvx.core.request import Requirements
-from genvx.errors import InvalidInput, UnknownEnvironment, WaitedTooLong
+from genvx.errors import InvalidInput, StateError, UnknownEnvironment, WaitedTooLong
+from genvx.local import processes, turns
 from genvx.local.host import LocalHost
 from genvx.local.turns import take_turn
 from tests.helpers import end, start_genvx, until
@@ -101,6 +102,23 @@ def test_whoever_gave_the_device_back_is_not_waited_for(host):
         host.detach(one.grant.environment)
         take_turn(host, other.grant.environment, patience=0.0).withdraw()
         first.withdraw()
+
+
+def test_the_last_number_that_there_is_keeps_others_from_meeting(host):
+    """Whoever shares a device can take any number; nobody gets one above it that does not count."""
+    with host.acquire(SHARE) as one, host.acquire(SHARE) as other:
+        greedy = turns.Turn(
+            "e" * 16,
+            processes.owner_of(os.getuid()),
+            one.grant.environment,
+            tuple(d.uuid for d in one.grant.devices),
+            turns._LAST,
+        )
+        held = turns._publish(host, greedy, ".turn")
+        with pytest.raises(StateError, match="did not take it fairly"):
+            take_turn(host, other.grant.environment)
+        held.withdraw()
+        take_turn(host, other.grant.environment).withdraw()
 
 
 def test_an_environment_without_devices_has_no_turns(host):
