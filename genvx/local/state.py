@@ -42,6 +42,11 @@ OWNERS_DOING = frozenset(
     )
 )
 
+# genvx itself makes at most this many files of a kind for a user. Readers look at more: those who
+# start at once do not see each other before they add to it.
+MOST_OF_A_KIND = 256
+_MOST_NAMES = 4 * MOST_OF_A_KIND
+
 # A user whose <uid> was squatted by somebody else goes on under <uid>.<random>; few of those are
 # looked at.
 _MOST_FALLBACKS = 8
@@ -84,6 +89,26 @@ class UserDirectory:
     uid: int
     descriptor: int
     name: str
+
+    def names(
+        self, suffixes: tuple[str, ...], entries: int = 16 * MOST_OF_A_KIND
+    ) -> tuple[list[str], bool]:
+        """The files that end so, and whether these are all: a flood costs everybody a bounded time,
+        and hides nothing but what is the flooder's own.
+
+        entries: files of any name that are looked at.
+
+        Raises:
+            OSError: the directory cannot be read.
+        """
+        found: list[str] = []
+        with os.scandir(self.descriptor) as listed:
+            for count, entry in enumerate(listed):
+                if count >= entries or len(found) >= _MOST_NAMES:
+                    return found, False
+                if entry.name.endswith(suffixes):
+                    found.append(entry.name)
+        return found, True
 
 
 class StateDirectory:

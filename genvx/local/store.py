@@ -28,15 +28,18 @@ from genvx.errors import NotOwner, StateError, UnknownEnvironment
 from genvx.local import locks, processes
 from genvx.local.heldfile import MOST_BYTES, OPEN_FILE, OPENED, TEMPORARY, HeldFile, publish
 from genvx.local.lockfile import TIMEOUT, LockFile
-from genvx.local.state import OWNERS_DOING, StateDirectory, UserDirectory, saying, state_error
+from genvx.local.state import (
+    MOST_OF_A_KIND,
+    OWNERS_DOING,
+    StateDirectory,
+    UserDirectory,
+    saying,
+    state_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import AbstractContextManager
-
-# Of one user. A flood of junk costs everybody a bounded time, and hides nobody's leases but the
-# flooder's own.
-_MOST_ENTRIES = 256
 
 # Where files come and go all the time, a look that misses none may never be had; what is safe does
 # not rest on it.
@@ -162,20 +165,14 @@ class LeaseStore:
         return scan, not missing
 
     def _lease_names(self, user: UserDirectory, odd: list[str]) -> list[str]:
-        names: list[str] = []
         try:
-            with os.scandir(user.descriptor) as entries:
-                for count, entry in enumerate(entries):
-                    if count >= _MOST_ENTRIES:
-                        odd.append(
-                            f"{user.name}: more than {_MOST_ENTRIES} files; the rest is ignored"
-                        )
-                        break
-                    if entry.name.endswith((LEASE, TICKET)) and not entry.name.startswith("."):
-                        names.append(entry.name)
+            names, whole = user.names((LEASE, TICKET))
         except OSError as error:
             if error.errno not in OWNERS_DOING:
                 raise state_error(error, f"read {self._state.root}/{user.name}") from None
+            return []
+        if not whole:
+            odd.append(f"{user.name}: more files than are looked at; the rest is ignored")
         return names
 
     # Writing
@@ -243,14 +240,14 @@ class LeaseStore:
         notices, and starts again. Dead leases are not looked for: whoever publishes has scanned
         just before.
         """
-        with os.scandir(directory) as entries:
-            names = [entry.name for entry in entries]
-        if len(names) >= _MOST_ENTRIES - 8:
-            raise StateError(
-                f"you have {_MOST_ENTRIES} files in {self._state.path_of(directory)}, and "
-                "more would not be seen; release what you do not need, and delete junk there"
-            )
         user = UserDirectory(os.fstat(directory).st_uid, directory, "")
+        names, whole = user.names((LEASE, TICKET, TEMPORARY, OPENED), 8 * MOST_OF_A_KIND)
+        if not whole or sum(name.endswith((LEASE, TICKET)) for name in names) >= MOST_OF_A_KIND:
+            raise StateError(
+                f"you have {MOST_OF_A_KIND} leases, places in lines and files of junk in "
+                f"{self._state.path_of(directory)}, and more might not be seen; release what you "
+                "do not need, and delete junk there"
+            )
         for name in names:
             if name.endswith((TEMPORARY, OPENED)):
                 with contextlib.suppress(OSError, Malformed):  # not proved dead

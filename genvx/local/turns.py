@@ -22,7 +22,7 @@ from genvx.core.units import format_duration
 from genvx.errors import InvalidInput, StateError, WaitedTooLong
 from genvx.local import locks, processes, waiting
 from genvx.local.heldfile import MOST_BYTES, OPEN_FILE, HeldFile, publish
-from genvx.local.state import saying
+from genvx.local.state import MOST_OF_A_KIND, saying
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _TURN, _CHOOSING = ".turn", ".choosing"
 _SOON, _LATER = 0.05, 0.5
-_MOST_OF_A_USER = 256
 # Of a turn that was chosen by somebody else than genvx, there may be none above.
 _LAST = 1 << 62
 
@@ -78,8 +77,8 @@ def take_turn(
 
     Raises:
         UnknownEnvironment: there is none of that id of one's own. InvalidInput: it has no devices.
-        WaitedTooLong: it was not our turn in time. StateError: the state cannot be written, or
-            somebody has taken the last number that there is.
+        WaitedTooLong: it was not our turn in time. StateError: the state cannot be written, too
+            many of one's own wait already, or somebody has taken the last number that there is.
     """
     devices = host.mine(environment).devices
     if not devices:
@@ -93,6 +92,11 @@ def take_turn(
         command=printable(command, COMMAND_LIMIT),
     )
     end = monotonic() + patience
+    if sum(turn.owner == mine.owner for turn in _turns(host, mine)) >= MOST_OF_A_KIND:
+        raise StateError(
+            f"{MOST_OF_A_KIND} commands of yours take turns on this machine already, and more "
+            "might not be seen; wait for some of them to end"
+        )
     choosing = _publish(host, mine, _CHOOSING)
     try:
         last = max(_rivals(host, mine), key=lambda turn: turn.number, default=mine)
@@ -156,8 +160,7 @@ def _rivals(host: LocalHost, mine: Turn) -> list[Turn]:
 def _turns(host: LocalHost, mine: Turn) -> Iterator[Turn]:
     for user in host.state.users():
         with suppress(OSError):
-            named = [n for n in os.listdir(user.descriptor) if n.endswith((_TURN, _CHOOSING))]
-            for name in named[:_MOST_OF_A_USER]:
+            for name in user.names((_TURN, _CHOOSING))[0]:
                 identifier, suffix = os.path.splitext(name)
                 if not is_identifier(identifier):
                     continue

@@ -17,7 +17,7 @@ import pytest
 from genvx.core.record import replace
 from genvx.core.request import Requirements
 from genvx.errors import InvalidInput, NoCapacity, StateError, UnknownEnvironment
-from genvx.local import granting, locks
+from genvx.local import granting, locks, store
 from genvx.local.host import LocalHost
 from genvx.local.store import LeaseStore
 from tests.conftest import run_genvx
@@ -327,11 +327,29 @@ def test_a_file_that_a_reaper_took_before_it_was_locked_is_made_again(host, stat
 def test_too_many_files_of_ones_own_are_refused_not_hidden(host, state):
     host.acquire(ONE).release()
     directory = state / "leases" / str(os.getuid())
-    for number in range(256):
+    for number in range(2049):
         (directory / f"junk{number}").touch()
     answer = run_genvx("run", "-g", "1", "--", "true")
     assert (answer.returncode, answer.stderr.count("\n")) == (6, 1)
     assert "delete junk" in answer.stderr
+
+
+def test_more_leases_than_all_would_see_are_refused(host, monkeypatch):
+    monkeypatch.setattr(store, "MOST_OF_A_KIND", 2)
+    with host.acquire(Requirements()), host.acquire(Requirements()):
+        with pytest.raises(StateError, match="release what you do not need"):
+            host.acquire(Requirements())
+        assert len(host.snapshot().leases) == 2
+
+
+def test_leases_beyond_what_is_refused_are_seen(host, monkeypatch):
+    """Those that are made at the same moment do not see each other before."""
+    monkeypatch.setattr(store, "MOST_OF_A_KIND", 1000)
+    blank = host.blank("abcd1234", "", "", None)
+    held = [host.store.publish(replace(blank, id=f"{number:016x}")) for number in range(300)]
+    assert len(host.snapshot().leases) == 300
+    for each in held:
+        each.withdraw()
 
 
 def test_a_lease_that_does_not_fit_is_refused(state, monkeypatch):

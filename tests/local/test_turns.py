@@ -10,7 +10,7 @@ import pytest
 
 from genvx.core.request import Requirements
 from genvx.errors import InvalidInput, StateError, UnknownEnvironment, WaitedTooLong
-from genvx.local import processes, turns
+from genvx.local import turns
 from genvx.local.host import LocalHost
 from genvx.local.turns import take_turn
 from tests.helpers import end, start_genvx, until
@@ -27,6 +27,12 @@ def host(state, monkeypatch):
 def files(state):
     directory = state / "leases" / str(os.getuid())
     return [path.name for path in directory.iterdir() if path.suffix in (".turn", ".choosing")]
+
+
+def fellow(hold, number):
+    """A turn of somebody who holds the devices of `hold`."""
+    devices = tuple(device.uuid for device in hold.grant.devices)
+    return turns.Turn("e" * 16, hold.grant.owner, hold.grant.environment, devices, number)
 
 
 def test_one_at_a_time_in_the_order_in_which_they_came(host, state):
@@ -104,17 +110,36 @@ def test_whoever_gave_the_device_back_is_not_waited_for(host):
         first.withdraw()
 
 
+def test_more_than_are_seen_by_all_do_not_wait(host, state, monkeypatch):
+    monkeypatch.setattr(turns, "MOST_OF_A_KIND", 2)
+    with host.acquire(SHARE) as one, host.acquire(SHARE) as other:
+        first = take_turn(host, one.grant.environment)
+        with pytest.raises(WaitedTooLong):
+            take_turn(host, other.grant.environment, patience=0)
+        second = turns._publish(host, fellow(other, 2), ".turn")
+        with pytest.raises(StateError, match="2 commands of yours"):
+            take_turn(host, other.grant.environment)
+        second.withdraw()
+        first.withdraw()
+        take_turn(host, other.grant.environment).withdraw()
+    assert files(state) == []
+
+
+def test_turns_do_not_hide_leases(host, state):
+    """As from three hundred jobs that were started to take turns."""
+    with host.acquire(SHARE) as one:
+        for number in range(300):
+            (state / "leases" / str(os.getuid()) / f"{number:016x}.turn").touch()
+        assert len(host.snapshot().leases) == 1
+        host.acquire(SHARE).release()
+        take_turn(host, one.grant.environment).withdraw()
+    assert files(state) == []
+
+
 def test_the_last_number_that_there_is_keeps_others_from_meeting(host):
     """Whoever shares a device can take any number; nobody gets one above it that does not count."""
     with host.acquire(SHARE) as one, host.acquire(SHARE) as other:
-        greedy = turns.Turn(
-            "e" * 16,
-            processes.owner_of(os.getuid()),
-            one.grant.environment,
-            tuple(d.uuid for d in one.grant.devices),
-            turns._LAST,
-        )
-        held = turns._publish(host, greedy, ".turn")
+        held = turns._publish(host, fellow(one, turns._LAST), ".turn")
         with pytest.raises(StateError, match="did not take it fairly"):
             take_turn(host, other.grant.environment)
         held.withdraw()
