@@ -152,6 +152,85 @@ def test_nobody_can_release_anothers_environment_but_root_can(machine):
     assert machine.show()["envs"] == []
 
 
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "host.attach(env, Requirements(1))",
+        "host.detach(env)",
+        "host.join(env)",
+        "take_turn(host, env)",
+    ],
+)
+def test_nobody_can_do_anything_to_anothers_environment(machine, attempt):
+    _, env = machine.take(USER_A)
+    refused = machine.run(
+        USER_B,
+        f"""
+from genvx.core.request import Requirements
+from genvx.local.host import LocalHost
+from genvx.local.turns import take_turn
+host, env = LocalHost(), {env!r}
+{attempt}
+""",
+    )
+    assert "UnknownEnvironment: no active environment" in refused.stderr
+    assert machine.show() == {"envs": [[USER_A, "victim"]], "free": 1, "odd": []}
+
+
+@pytest.mark.parametrize("part", ["attached", "detached"])
+def test_an_amendment_of_anothers_environment_counts_for_nothing(machine, part):
+    """Its writer is whoever owns the file; the environment is that user's of this id, or none."""
+    _, env = machine.take(USER_A)
+    answer = machine.run(
+        USER_B,
+        f"""
+from genvx.core.lease import Part
+from genvx.core.record import replace
+from genvx.local.host import LocalHost
+host = LocalHost()
+devices = tuple(device.uuid for device in host.snapshot().devices)
+forged = replace(host.blank({env!r}, "", "", None), part=Part({part!r}), devices=devices, pid=0)
+host.store.publish(forged).abandon()
+print("published")
+""",
+    )
+    assert answer.stdout == "published\n", answer.stderr
+    assert machine.show() == {"envs": [[USER_A, "victim"]], "free": 1, "odd": []}
+    machine.take(USER_A, 1, "second")
+    assert machine.show()["free"] == 0
+
+
+def test_a_turn_of_who_does_not_hold_the_device_is_not_waited_for(machine):
+    _, env = machine.take(USER_A)
+    machine.start(
+        USER_B,
+        f"""
+import sys
+from genvx.local import processes, turns
+from genvx.local.host import LocalHost
+host = LocalHost()
+devices = tuple(device.uuid for device in host.snapshot().devices)
+owner = processes.owner_of({USER_B})
+for number, name in ((1, "e" * 16), (2**61, "f" * 16)):
+    for suffix in (".turn", ".choosing"):
+        turn = turns.Turn(name, owner, {env!r}, devices, number)
+        globals()[name + suffix] = turns._publish(host, turn, suffix)
+print("waiting", flush=True)
+sys.stdin.read()
+""",
+    )
+    answer = machine.run(
+        USER_A,
+        f"""
+from genvx.local.host import LocalHost
+from genvx.local.turns import take_turn
+take_turn(LocalHost(), {env!r}, patience=20).withdraw()
+print("had its turn")
+""",
+    )
+    assert answer.stdout == "had its turn\n", answer.stderr
+
+
 def test_nobody_can_make_anothers_dead_lease_look_alive(machine):
     process, _ = machine.take(USER_A)
     path = lease_of(machine, USER_A)
