@@ -99,8 +99,9 @@ def ssh_config(
         return
     with where.fleet() as fleet:
         host, env, user = _find(where, fleet, target)
+        hosts = {each.name for each in fleet.hosts}
     names = [f"genvx-{env.id}" if env is not None else f"genvx-{host}"]
-    if env is not None and _SAFE.fullmatch(env.name):
+    if env is not None and _SAFE.fullmatch(env.name) and env.name not in hosts:
         names.append(f"genvx-{env.name}")
     entry = _entry(where, names, host, env, user)
     if not write:
@@ -137,16 +138,18 @@ def _find(
 
     living: an environment must be, for a host the only one of ours.
 
+    The name of a host means that host, whatever environments are called elsewhere.
+
     Raises:
         UnknownEnvironment: there is none.
     """
     seen = where.ask(fleet, lambda host: (host.snapshot(), host.entitlement().user))
+    is_host = any(target == host.name for host in fleet.hosts)
     found = []
     for name, (snapshot, user) in seen.succeeded.items():
         for env in snapshot.environments:
-            if env.owner.name == user and (
-                target in (env.id, env.name) or (living and target == name)
-            ):
+            meant = living and target == name if is_host else target in (env.id, env.name)
+            if meant and env.owner.name == user:
                 found.append((name, env, user))
     if len(found) == 1:
         return found[0]
@@ -157,6 +160,8 @@ def _find(
         )
     if target in seen.succeeded and not living:
         return target, None, seen.succeeded[target][1]
+    if target in seen.failed:
+        raise seen.failed[target]
     where.report(seen)
     raise UnknownEnvironment(f"no environment of yours and no host is {printable(target, 60)!r}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -56,8 +57,6 @@ def ran(*argv, **options):
 
 def members(name="train"):
     rows = run_genvx("remote", "envs", "--json").stdout
-    import json
-
     return [
         len(env["pids"])
         for host in json.loads(rows)["hosts"]
@@ -123,6 +122,21 @@ def test_a_host_is_an_entry_for_the_environment_that_one_has_there(job, tmp_path
     path = tmp_path / "config"
     path.write_text(answer.stdout)
     assert ran("ssh", "-F", str(path), "genvx-gpu-server-2", "printenv GENVX_DEVICES") == "0,1\n"
+
+
+def test_an_environment_that_is_named_like_a_host_does_not_stand_in_for_it(job, tmp_path):
+    line = ("run", "-g", "1", "--host", "gpu-server-1", "--name", "gpu-server-2", "--", "cat")
+    other = subprocess.Popen(genvx_argv("remote", *line), stdin=subprocess.PIPE, env=genvx_env())
+    until(lambda: members("gpu-server-2") == [1])
+    answer = run_genvx("remote", "ssh-config", "gpu-server-2")
+    path = tmp_path / "config"
+    path.write_text(answer.stdout)
+    assert ran("ssh", "-F", str(path), "genvx-gpu-server-2", "printenv GENVX_DEVICES") == "0,1\n"
+    rows = json.loads(run_genvx("remote", "envs", "--name", "gpu-server-2", "--json").stdout)
+    (env,) = (env for host in rows["hosts"] for env in host["environments"])
+    answer = run_genvx("remote", "ssh-config", env["id"])
+    assert f"Host genvx-{env['id']}\n" in answer.stdout
+    other.communicate()
 
 
 def test_write_keeps_the_entry_where_ssh_finds_it_and_remove_takes_it_out(job, tmp_path):
