@@ -14,6 +14,7 @@ from genvx.cli.request import Request
 from genvx.cli.streams import stream
 from genvx.cli.waiting import WaitingLine
 from genvx.cli.where import Where, here
+from genvx.core.text import printable
 from genvx.errors import InvalidInput, UnknownEnvironment
 from genvx.fleet.fleet import Host
 from genvx.fleet.remote import RemoteCommand
@@ -89,7 +90,7 @@ def locally(where: Where, request: Request, command: list[str] | None, *, prompt
 def _held(host: LocalHost, request: Request, shown: str) -> LocalHold:
     """What was asked for, held; we wait for it if that was asked, too. shown: what it is for."""
     if request.environment is not None:
-        hold = host.join(request.environment, command=shown)
+        hold = host.join(host.identify(request.environment), command=shown)
     elif request.wait is None:
         hold = host.acquire(
             request.requirements, name=request.name, command=shown, time=request.time
@@ -124,7 +125,7 @@ def _remotely(where: Where, request: Request, command: list[str] | None, *, prom
     with where.fleet(request.selection) as fleet:
         seen = where.look(fleet)
         if request.environment is not None:
-            return shell(_home(fleet, request, seen), {"environment": request.environment})
+            return shell(*_home(fleet, request.environment, seen))
         if request.wait is not None:
             host, hold = _in_line(fleet, request, seen, " ".join(command or ["shell"]))
             with hold:
@@ -134,17 +135,33 @@ def _remotely(where: Where, request: Request, command: list[str] | None, *, prom
         )
 
 
-def _home(fleet: Fleet, request: Request, seen: Outcomes[Snapshot]) -> Host:
-    """The host on which the environment is that we are to join.
+def _home(fleet: Fleet, environment: str, seen: Outcomes[Snapshot]) -> tuple[Host, dict[str, Any]]:
+    """The host on which the environment is that we are to join by id or name, and what we want
+    there.
 
     Raises:
-        UnknownEnvironment: none has it, of those that answered.
+        UnknownEnvironment: none has it, of those that answered; or the name fits several of ours.
     """
+    named = []
     for name, snapshot in seen.succeeded.items():
-        if any(each.id == request.environment for each in snapshot.environments):
-            return fleet.host(name)
-    failed = f"; {len(seen.failed)} hosts did not answer" if seen.failed else ""
-    raise UnknownEnvironment(f"no active environment {request.environment!r} on the hosts{failed}")
+        host = fleet.host(name)
+        for each in snapshot.environments:
+            if each.id == environment:
+                return host, {"environment": each.id}
+            # Others may use the same name; the host knows who we are there.
+            if each.name == environment and each.owner.name == host.entitlement().user:
+                named.append((host, each.id))
+    shown = printable(environment, 60)
+    if len(named) > 1:
+        raise UnknownEnvironment(
+            f"several environments of yours are named {shown!r}; give the id: "
+            + ", ".join(f"{identifier} on {host.name}" for host, identifier in named)
+        )
+    if not named:
+        failed = f"; {len(seen.failed)} hosts did not answer" if seen.failed else ""
+        raise UnknownEnvironment(f"no active environment {shown!r} on the hosts{failed}")
+    host, identifier = named[0]
+    return host, {"environment": identifier}
 
 
 def _wanted(host: Host, request: Request) -> dict[str, Any]:
@@ -190,8 +207,7 @@ def run_remotely(where: Where, request: Request, command: list[str] | None) -> i
     with where.fleet(request.selection) as fleet:
         seen = where.look(fleet)
         if request.environment is not None:
-            home = _home(fleet, request, seen)
-            host, started = start(home, {"environment": request.environment})
+            host, started = start(*_home(fleet, request.environment, seen))
         elif request.wait is not None:
             found, hold = _in_line(fleet, request, seen, " ".join(command or ["shell"]))
             with hold:

@@ -12,8 +12,7 @@ from genvx.cli.main import say
 from genvx.cli.request import Device, MinMemory, Over
 from genvx.cli.tables import Output
 from genvx.core.request import Requirements
-from genvx.core.text import is_identifier, printable
-from genvx.errors import InvalidInput, UnknownEnvironment
+from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
     from genvx.core.grant import Grant
@@ -24,7 +23,7 @@ Id = Annotated[
     typer.Option(
         "--id",
         metavar="ENV",
-        help="Of this environment; by default that of this shell.",
+        help="Of this environment, by id or name; by default that of this shell.",
         autocompletion=candidates.environments,
     ),
 ]
@@ -81,17 +80,8 @@ def own(host: LocalHost, environment: str | None) -> str:
         environment = os.environ.get("GENVX_ENVIRONMENT_ID", "")
         if not environment:
             raise InvalidInput("no environment is active in this shell; name one with --id")
-    if is_identifier(environment):
         return environment
-    named = [
-        env.id
-        for env in host.snapshot_with(host.survey()).environments
-        if env.name == environment and env.owner.uid == host.state.uid
-    ]
-    if len(named) != 1:
-        what = "several environments of yours are" if named else "no active environment of yours is"
-        raise UnknownEnvironment(f"{what} named {printable(environment, 60)!r} here")
-    return named[0]
+    return host.identify(environment)
 
 
 def _show(host: LocalHost, grant: Grant, json: bool, verb: str) -> None:

@@ -17,7 +17,7 @@ from genvx import project
 from genvx.cli import candidates, options
 from genvx.cli.main import say
 from genvx.core.request import Requirements, Strategy
-from genvx.core.text import is_identifier, printable, require_name
+from genvx.core.text import require_name
 from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput
 from genvx.fleet.hostfile import Selection
@@ -85,7 +85,7 @@ Id = Annotated[
     typer.Option(
         "--id",
         metavar="ENV",
-        help="Join this environment of yours.",
+        help="Join this environment of yours, by id or name.",
         autocompletion=candidates.environments,
     ),
 ]
@@ -96,7 +96,7 @@ class Request:
     """What a verb was asked for.
 
     wait: seconds to wait in line at most, infinity for ever, None not at all. time: seconds after
-    which it is ended. environment: the id of one that is to be joined, instead of all that.
+    which it is ended. environment: the id or name of one that is to be joined, instead of all that.
     """
 
     requirements: Requirements
@@ -129,8 +129,8 @@ def _request(
             (gpus, gpu_memory, name, min_memory, device, spread, pack, over_subscribe, wait, time)
         ):
             raise InvalidInput("--id joins an environment as it is; it goes with no request")
-        if not is_identifier(id):
-            raise InvalidInput(f"not the id of an environment: {printable(id, 40)!r}")
+        if not id:
+            raise InvalidInput("--id wants the id or the name of an environment")
     if spread and pack:
         raise InvalidInput("give either --spread or --pack, not both")
     strategy = Strategy.SPREAD if spread else Strategy.PACK if pack else Strategy.FIT

@@ -375,6 +375,26 @@ class LocalHost:
         """
         return environments(self.own_leases(environment))[0]
 
+    def identify(self, environment: str) -> str:
+        """The id of a living environment of one's own that is named by its id or its name.
+
+        Raises:
+            UnknownEnvironment: there is none, or the name fits several.
+        """
+        mine = [each for each in self.store.scan().leases if each.owner.uid == self.state.uid]
+        if any(each.environment == environment for each in mine):
+            return environment
+        named = sorted({e.environment for e in mine if environment and e.name == environment})
+        shown = printable(environment, 60)
+        if len(named) > 1:
+            raise UnknownEnvironment(
+                f"several environments of yours are named {shown!r}; give the id: "
+                + ", ".join(named)
+            )
+        if not named:
+            raise UnknownEnvironment(f"no active environment {shown!r} of yours here")
+        return named[0]
+
     def own_leases(self, environment: str) -> tuple[Lease, ...]:
         """The leases of a living environment of one's own, oldest first.
 

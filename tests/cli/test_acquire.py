@@ -65,11 +65,22 @@ def test_an_environment_can_be_joined_while_another_terminal_has_it(host):
     assert answer.stdout == "mine\n"
 
 
+def test_an_environment_can_be_joined_by_its_name_if_that_is_its_own(host):
+    line = ("run", "--id", "beef", "--", "printenv", "GENVX_ENVIRONMENT_ID")
+    with host.acquire(Requirements(), name="beef") as hold:
+        assert run_genvx(*line).stdout == f"{hold.grant.environment}\n"
+        with host.acquire(Requirements(), name="beef"):
+            answer = run_genvx(*line)
+    assert answer.returncode == 2
+    assert "several environments of yours are named 'beef'; give the id: " in answer.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "--id", "abcd1234", "--", "true"], "no active environment 'abcd1234' here"),
-        (["run", "--id", "$(x)", "--", "true"], "not the id of an environment: '$(x)'"),
+        (["run", "--id", "abcd1234", "--", "true"], "no active environment 'abcd1234' of yours here"),
+        (["run", "--id", "$(x)", "--", "true"], "no active environment '$(x)' of yours here"),
+        (["run", "--id", "", "--", "true"], "--id wants the id or the name"),
         (["run", "--id", "abcd1234", "-g", "1", "--", "true"], "it goes with no request"),
         (["acquire", "-g", "1", "--for", "ever"], "not a duration: 'ever'"),
         (["acquire", "-g", "1"], "Missing option '--for'"),
@@ -84,10 +95,12 @@ def test_what_makes_no_sense_is_refused(state, arguments, words):
 
 @pytest.mark.needs("openssh")
 def test_the_same_over_ssh(sandbox):
-    environment = acquire("-g", "2", "--for", "1h", remote=("remote",))
+    environment = acquire("-g", "2", "--for", "1h", "--name", "far one", remote=("remote",))
     shown = run_genvx("remote", "envs", "--csv", "--no-header").stdout
     assert shown.startswith(f"gpu-server-2,{environment},")
     answer = run_genvx("remote", "run", "--id", environment, "--", "printenv", "GENVX_DEVICES")
+    assert (answer.stdout, answer.returncode) == ("0,1\n", 0)
+    answer = run_genvx("remote", "run", "--id", "far one", "--", "printenv", "GENVX_DEVICES")
     assert (answer.stdout, answer.returncode) == ("0,1\n", 0)
     assert run_genvx("remote", "release", environment).returncode == 0
     answer = run_genvx("remote", "run", "--id", environment, "--", "true")
