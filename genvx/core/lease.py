@@ -10,6 +10,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.record import dataclass, replace
+from genvx.core.text import printable
+from genvx.errors import UnknownEnvironment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -155,6 +157,24 @@ def environments(leases: Iterable[Lease]) -> tuple[Environment, ...]:
             )
         )
     return tuple(sorted(found, key=lambda env: (env.since_ns, env.owner.uid, env.id)))
+
+
+def meant(leases: Iterable[Lease], wanted: str) -> Optional[EnvironmentKey]:
+    """The environment that is named by its id or, if that is nobody's id, by its name; None: there
+    is none.
+
+    Raises:
+        UnknownEnvironment: the name fits several.
+    """
+    found = [lease for lease in leases if wanted and wanted in (lease.environment, lease.name)]
+    by_id = {lease.key for lease in found if lease.environment == wanted}
+    keys = sorted(by_id or {lease.key for lease in found})
+    if len(keys) > 1:
+        ids = ", ".join(identifier for _, identifier in keys)
+        raise UnknownEnvironment(
+            f"several environments are named {printable(wanted, 60)!r}; give the id: {ids}"
+        )
+    return keys[0] if keys else None
 
 
 def holders(leases: Iterable[Lease], uuid: str) -> dict[EnvironmentKey, Optional[int]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from genvx._version import __version__
 from genvx.core.device import Driver
-from genvx.core.lease import Environment, Lease, environments
+from genvx.core.lease import Environment, Lease, environments, meant
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import COMMAND_LIMIT, is_identifier, printable, require_name
 from genvx.errors import InvalidInput, StateError, UnknownEnvironment
@@ -381,19 +381,13 @@ class LocalHost:
         Raises:
             UnknownEnvironment: there is none, or the name fits several.
         """
-        mine = [each for each in self.store.scan().leases if each.owner.uid == self.state.uid]
-        if any(each.environment == environment for each in mine):
-            return environment
-        named = sorted({e.environment for e in mine if environment and e.name == environment})
-        shown = printable(environment, 60)
-        if len(named) > 1:
+        leases = self.store.scan().leases
+        key = meant((each for each in leases if each.owner.uid == self.state.uid), environment)
+        if key is None:
             raise UnknownEnvironment(
-                f"several environments of yours are named {shown!r}; give the id: "
-                + ", ".join(named)
+                f"no active environment {printable(environment, 60)!r} of yours here"
             )
-        if not named:
-            raise UnknownEnvironment(f"no active environment {shown!r} of yours here")
-        return named[0]
+        return key[1]
 
     def own_leases(self, environment: str) -> tuple[Lease, ...]:
         """The leases of a living environment of one's own, oldest first.

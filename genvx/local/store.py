@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Optional, Union
 
 from genvx.core import statefiles
 from genvx.core.fields import Malformed
-from genvx.core.lease import Lease, Owner, Part, amended
+from genvx.core.lease import Lease, Owner, Part, amended, meant
 from genvx.core.record import dataclass
 from genvx.core.text import is_identifier, printable
 from genvx.core.ticket import Ticket
@@ -267,22 +267,15 @@ class LeaseStore:
             NotOwner: it is another user's.
         """
         living = self.scan().leases
-        found = [lease for lease in living if environment in (lease.environment, lease.name)]
-        mine = [lease for lease in found if self._state.uid in (0, lease.owner.uid)]
-        own = [lease for lease in mine if lease.owner.uid == self._state.uid]
-        chosen = own or mine
-        if not found or not environment:
+        key = meant((e for e in living if e.owner.uid == self._state.uid), environment)
+        key = key or meant(living, environment)
+        if key is None:
             raise UnknownEnvironment(f"no active environment {printable(environment, 60)!r} here")
-        if not chosen:
+        chosen = [lease for lease in living if lease.key == key]
+        if self._state.uid not in (0, key[0]):
             raise NotOwner(
-                f"environment {printable(environment, 60)!r} belongs to {found[0].owner}; "
+                f"environment {printable(environment, 60)!r} belongs to {chosen[0].owner}; "
                 "only its owner and root can release it"
-            )
-        keys = sorted({lease.key for lease in chosen})
-        if len(keys) > 1:
-            ids = ", ".join(identifier for _, identifier in keys)
-            raise UnknownEnvironment(
-                f"several environments are named {printable(environment, 60)!r}; give the id: {ids}"
             )
         for user in self._state.users():
             for lease in chosen:

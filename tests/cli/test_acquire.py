@@ -72,13 +72,16 @@ def test_an_environment_can_be_joined_by_its_name_if_that_is_its_own(host):
         with host.acquire(Requirements(), name="beef"):
             answer = run_genvx(*line)
     assert answer.returncode == 2
-    assert "several environments of yours are named 'beef'; give the id: " in answer.stderr
+    assert "several environments are named 'beef'; give the id: " in answer.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "--id", "abcd1234", "--", "true"], "no active environment 'abcd1234' of yours here"),
+        (
+            ["run", "--id", "abcd1234", "--", "true"],
+            "environment 'abcd1234' of yours here",
+        ),
         (["run", "--id", "$(x)", "--", "true"], "no active environment '$(x)' of yours here"),
         (["run", "--id", "", "--", "true"], "--id wants the id or the name"),
         (["run", "--id", "abcd1234", "-g", "1", "--", "true"], "it goes with no request"),
