@@ -54,10 +54,10 @@ def test_status_tells_of_this_environment(machine):
     text = ok("status")
     owner = mine.grant.owner
     assert (
-        "GPU 0        80 GiB, 0 % busy; its own: no process; shared with "
+        "GPU 0        40 GiB of 80 GiB, 0 % busy; its own: no process; shared with "
         f"{owner} other one ({other.grant.environment})\n"
     ) in text
-    assert "GPU 1        80 GiB, 0 % busy; its own: no process\n" in text
+    assert "GPU 1        40 GiB of 80 GiB, 0 % busy; its own: no process\n" in text
 
 
 def test_smi_shows_this_environment_only(machine):

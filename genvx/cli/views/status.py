@@ -8,7 +8,7 @@ from genvx.cli import plain
 from genvx.cli.tables import Output
 from genvx.cli.where import Where
 from genvx.core.device import Device
-from genvx.core.lease import Environment
+from genvx.core.lease import Environment, holders
 from genvx.core.snapshot import Snapshot
 from genvx.core.units import format_age, format_duration, format_memory
 from genvx.fleet.fleet import Fleet, Outcomes
@@ -105,7 +105,6 @@ def _holders(env: Environment) -> str:
 
 def _usage(env: Environment, snapshot: Snapshot) -> list[list[str]]:
     """A row for each device: what its own processes use of it, and who else has it."""
-
     rows = []
     for device in snapshot.devices:
         if device.uuid not in env.devices:
@@ -118,8 +117,10 @@ def _usage(env: Environment, snapshot: Snapshot) -> list[list[str]]:
             if device.uuid in other.devices and other is not env
         ]
         shared = f"; shared with {', '.join(others)}" if others else ""
+        share = holders(snapshot.leases, device.uuid).get((env.owner.uid, env.id))
+        part = "" if share is None else f"{format_memory(share)} of "
         own = "cannot be seen" if usage.processes is None else _own(env, device, snapshot)
-        text = f"{format_memory(device.memory)}, {busy} busy; its own: {own}{shared}"
+        text = f"{part}{format_memory(device.memory)}, {busy} busy; its own: {own}{shared}"
         rows.append([f"GPU {device.label}", text])
     return rows
 
@@ -139,5 +140,4 @@ def _devices(env: Environment, snapshot: Snapshot) -> str:
     for uuid in env.devices:
         device = snapshot.device(uuid)
         shown.append(f"{device.label}: {device.shown_name}" if device else f"{uuid}: not here")
-    share = "" if env.memory is None else f", {format_memory(env.memory)} of each"
-    return (", ".join(shown) or "none") + share
+    return ", ".join(shown) or "none"
