@@ -16,7 +16,7 @@ from genvx.core.lease import Part, conflicts, environments
 from genvx.core.placement import Refusal
 from genvx.core.queue import decide
 from genvx.core.record import dataclass, replace
-from genvx.core.text import is_identifier, printable
+from genvx.core.text import is_identifier, printable, require_name
 from genvx.errors import InvalidInput, NoCapacity, StateError, UnknownDevice, Unsatisfiable
 from genvx.local import processes
 from genvx.local.hold import LocalHold
@@ -34,6 +34,40 @@ if TYPE_CHECKING:
 
 MOST_ATTEMPTS = 50
 _BACK_OFF = 0.002
+
+
+def acquire(
+    host: LocalHost,
+    requirements: Requirements,
+    *,
+    name: str,
+    environment: Optional[str],
+    command: str,
+    ticket: Optional[str],
+    time: Optional[float],
+) -> LocalHold:
+    """See `LocalHost.acquire`."""
+    require_name(name)
+    if environment is not None and not is_identifier(environment):
+        raise InvalidInput(f"not the id of an environment: {printable(environment, 40)!r}")
+    identifier = environment or os.urandom(4).hex()
+    rules = host.rules()
+    if rules is not None:
+        time = rules.time(requirements, time)
+    seconds = None if time is None else max(1, round(time))
+    blank = host.blank(identifier, name, command, requirements.memory)
+    taken = take(host, requirements, blank, rules=rules, ticket=ticket, seconds=seconds)
+    grant = Grant(
+        environment=identifier,
+        name=name,
+        owner=blank.owner,
+        devices=taken.devices,
+        memory=requirements.memory,
+        notes=taken.notes,
+        seconds=seconds,
+        lease=taken.held.lease.id,
+    )
+    return LocalHold(host, grant, taken.held)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from genvx._version import __version__
 from genvx.core.device import Driver
 from genvx.core.lease import Environment, Lease, environments, meant
 from genvx.core.snapshot import Snapshot
-from genvx.core.text import COMMAND_LIMIT, is_identifier, printable, require_name
+from genvx.core.text import COMMAND_LIMIT, printable
 from genvx.errors import InvalidInput, StateError, UnknownEnvironment
 from genvx.local import processes
 from genvx.local.inventory import Inventory
@@ -183,31 +183,17 @@ class LocalHost:
             InvalidInput: the name or the id is none.
             StateError: the state directory is unsafe, full or read-only.
         """
-        from genvx.core.grant import Grant
-        from genvx.local.granting import take
-        from genvx.local.hold import LocalHold
+        from genvx.local.granting import acquire
 
-        require_name(name)
-        if environment is not None and not is_identifier(environment):
-            raise InvalidInput(f"not the id of an environment: {printable(environment, 40)!r}")
-        identifier = environment or os.urandom(4).hex()
-        rules = self.rules()
-        if rules is not None:
-            time = rules.time(requirements, time)
-        seconds = None if time is None else max(1, round(time))
-        blank = self.blank(identifier, name, command, requirements.memory)
-        taken = take(self, requirements, blank, rules=rules, ticket=ticket, seconds=seconds)
-        grant = Grant(
-            environment=identifier,
+        return acquire(
+            self,
+            requirements,
             name=name,
-            owner=blank.owner,
-            devices=taken.devices,
-            memory=requirements.memory,
-            notes=taken.notes,
-            seconds=seconds,
-            lease=taken.held.lease.id,
+            environment=environment,
+            command=command,
+            ticket=ticket,
+            time=time,
         )
-        return LocalHold(self, grant, taken.held)
 
     def blank(
         self,

@@ -10,8 +10,8 @@ import os
 import time
 from typing import Any, Callable, Optional
 
-from genvx.core.codec import device_to_plain, usage_to_plain
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Health
+from genvx.core.devicecodec import device_to_plain, usage_to_plain
 from genvx.core.fields import dumps
 from genvx.core.snapshot import DESKTOP_MEMORY
 from genvx.core.text import printable

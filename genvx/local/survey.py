@@ -14,8 +14,8 @@ import sys
 import time
 from typing import Optional
 
-from genvx.core.codec import device_from_plain, usage_from_plain
 from genvx.core.device import Device, DeviceUsage, Driver, Health
+from genvx.core.devicecodec import device_from_plain, usage_from_plain
 from genvx.core.fields import Fields, Malformed, loads
 from genvx.core.record import replace
 from genvx.local import nvml
