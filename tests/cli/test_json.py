@@ -75,7 +75,8 @@ def test_with_everything_that_nvml_tells_too(libraries, state, monkeypatch):  # 
     monkeypatch.delenv("GENVX_SIMULATE")
     env = {
         "LD_LIBRARY_PATH": libraries["new"],
-        "NVML_STANDIN": "count=3 compute=0:1:5 graphics=0:2:-1 mig=1:2 fail=nvmlDeviceGetName:2:15",
+        "NVML_STANDIN": "count=3 compute=0:1:5 graphics=0:2:-1 busy=0:1:37:500 mig=1:2 "
+        "fail=nvmlDeviceGetName:2:15",
     }
     document = checked(run_genvx("devices", "--json", env=env))
     states = [device["state"] for device in document["hosts"][0]["devices"]]

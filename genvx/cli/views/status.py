@@ -9,6 +9,7 @@ from genvx.cli.tables import Output
 from genvx.cli.where import Where
 from genvx.core.device import Device
 from genvx.core.lease import Environment, holders
+from genvx.core.queue import line
 from genvx.core.snapshot import Snapshot
 from genvx.core.units import format_age, format_duration, format_memory
 from genvx.fleet.fleet import Fleet, Outcomes
@@ -43,7 +44,9 @@ def current(snapshot: Snapshot) -> Environment | None:
 def _document(snapshot: Snapshot) -> plain.Plain:
     env = current(snapshot)
     return {
-        "environments": len(snapshot.environments),
+        "devices": [plain.device(device, snapshot) for device in snapshot.devices],
+        "environments": [plain.environment(each, snapshot) for each in snapshot.environments],
+        "tickets": [plain.turn(turn, snapshot) for turn in line(snapshot)],
         "current": None if env is None else plain.environment(env, snapshot),
         "odd": list(snapshot.odd),
     }
