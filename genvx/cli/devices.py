@@ -28,6 +28,7 @@ def devices(
     csv: options.Csv = False,
     no_header: options.NoHeader = False,
     no_summary: options.NoSummary = False,
+    timestamp: options.Timestamp = False,
     redraw: options.Watch = False,
     interval: options.Interval = 2.0,
 ) -> None:
@@ -36,7 +37,9 @@ def devices(
     Example: genvx devices -w
     """
     where = here(context)
-    output = Output(json, csv, not no_header, not no_summary, fields_of(fields, json=json))
+    output = Output(
+        json, csv, not no_header, not no_summary, fields_of(fields, json=json), timestamp
+    )
     chosen = Chosen(name, user, pid)
     by_device = by_device or bool(chosen)
     with where.fleet() as fleet:

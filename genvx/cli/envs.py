@@ -21,6 +21,7 @@ def envs(
     csv: options.Csv = False,
     no_header: options.NoHeader = False,
     no_summary: options.NoSummary = False,
+    timestamp: options.Timestamp = False,
     redraw: options.Watch = False,
     interval: options.Interval = 2.0,
 ) -> None:
@@ -29,7 +30,9 @@ def envs(
     Example: genvx envs --user raz --fields id,name,devices
     """
     where = here(context)
-    output = Output(json, csv, not no_header, not no_summary, fields_of(fields, json=json))
+    output = Output(
+        json, csv, not no_header, not no_summary, fields_of(fields, json=json), timestamp
+    )
     chosen = Chosen(name, user, pid)
     with where.fleet() as fleet:
         if redraw:

@@ -9,6 +9,7 @@ import typer
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")]
 NoHeader = Annotated[bool, typer.Option("--no-header", help="Leave out the column names.")]
+Timestamp = Annotated[bool, typer.Option("--timestamp", help="Show since when, not for how long.")]
 NoSummary = Annotated[bool, typer.Option("--no-summary", help="Leave out the last line.")]
 Fields = Annotated[
     str | None, typer.Option("--fields", metavar="A,B", help="Only these columns, in this order.")

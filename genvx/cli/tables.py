@@ -6,10 +6,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 from genvx.cli.main import INTERRUPTED
 from genvx.core.text import printable
+from genvx.core.units import format_age
 from genvx.errors import InvalidInput
 
 SCHEMA = "genvx/1"
@@ -17,13 +19,27 @@ SCHEMA = "genvx/1"
 
 @dataclass(frozen=True)
 class Output:
-    """How a verb shows what it found. fields: only these columns, in this order."""
+    """How a verb shows what it found.
+
+    fields: only these columns, in this order. timestamp: since when, and not for how long.
+    """
 
     json: bool = False
     csv: bool = False
     header: bool = True
     summary: bool = True
     fields: tuple[str, ...] = ()
+    timestamp: bool = False
+
+    def since(self, age: float) -> str:
+        """Since when something is so, that has been so for `age` seconds."""
+        if not self.timestamp:
+            return format_age(age)
+        from datetime import datetime, timedelta
+
+        # By our own clock: that of the host may be wrong.
+        moment = datetime.now(UTC) - timedelta(seconds=age)
+        return moment.astimezone().isoformat(timespec="seconds")
 
     def document(self, verb: str, hosts: list[dict[str, Any]]) -> None:
         """Print the JSON document of a verb; its schema is in docs/reference."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -117,6 +119,17 @@ def test_an_environment_is_chosen_by_its_id(machine):
 
 def test_fields_come_in_the_order_that_is_asked_for(machine):
     assert ok("envs", "--fields", "name, id").splitlines()[0].split() == ["NAME", "ID"]
+
+
+def test_a_timestamp_is_since_when(machine):
+    before = int(time.time())
+    for line in (
+        ("envs", "--name", "mine", "--fields", "created"),
+        ("devices", "--fields", "since"),
+    ):
+        shown = ok(*line, "--csv", "--no-header", "--timestamp").splitlines()[0]
+        since = datetime.datetime.strptime(shown, "%Y-%m-%dT%H:%M:%S%z")
+        assert before - 600 < since.timestamp() <= before + 1
 
 
 def test_a_wrong_field_is_refused_with_those_that_there_are(machine):

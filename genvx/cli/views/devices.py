@@ -9,7 +9,7 @@ from genvx.cli.where import Where
 from genvx.core.device import Device
 from genvx.core.lease import holders
 from genvx.core.snapshot import Snapshot, State
-from genvx.core.units import format_age, format_memory
+from genvx.core.units import format_memory
 from genvx.fleet.fleet import Fleet, Outcomes
 
 _ALL = Chosen()
@@ -57,11 +57,11 @@ def _table(
     )
     summary = f"Total {total} devices with {available} available"
     if not where.remote:
-        rows = [_row(d, found[name]) for name in found for d in shown[name]]
+        rows = [_row(d, found[name], output) for name in found for d in shown[name]]
         output.table(_COLUMNS, rows, summary)
     elif by_device:
         rows = [
-            [name, *_row(device, snapshot)]
+            [name, *_row(device, snapshot, output)]
             for name, snapshot in found.items()
             for device in shown[name]
         ]
@@ -74,7 +74,7 @@ def _table(
         output.table(("HOST", "TOTAL", "AVAILABLE"), rows, f"{summary} on {len(found)} hosts")
 
 
-def _row(device: Device, snapshot: Snapshot) -> list[str]:
+def _row(device: Device, snapshot: Snapshot, output: Output) -> list[str]:
     usage = snapshot.usage_of(device)
     held = holders(snapshot.leases, device.uuid)
     tenants = [env for env in snapshot.environments if (env.owner.uid, env.id) in held]
@@ -91,7 +91,7 @@ def _row(device: Device, snapshot: Snapshot) -> list[str]:
         state.value + (", over-subscribed" if snapshot.oversubscribed(device) else ""),
         ", ".join(dict.fromkeys(users)),
         ", ".join(env.name or env.id for env in tenants),
-        format_age(snapshot.age_seconds(tenants[0].since_ns)) if tenants else "",
+        output.since(snapshot.age_seconds(tenants[0].since_ns)) if tenants else "",
     ]
 
 

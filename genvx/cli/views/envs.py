@@ -8,7 +8,7 @@ from genvx.cli.views.chosen import Chosen
 from genvx.cli.where import Where
 from genvx.core.lease import Environment
 from genvx.core.snapshot import Snapshot
-from genvx.core.units import format_age, format_memory
+from genvx.core.units import format_memory
 from genvx.fleet.fleet import Fleet
 
 _ALL = Chosen()
@@ -25,7 +25,7 @@ def show(where: Where, fleet: Fleet, output: Output, chosen: Chosen = _ALL) -> i
     total = sum(len(chosen.environments(snapshot)) for snapshot in found.values())
     if where.remote:
         rows = [
-            [name, *_row(env, snapshot)]
+            [name, *_row(env, snapshot, output)]
             for name, snapshot in found.items()
             for env in chosen.environments(snapshot)
         ]
@@ -33,7 +33,7 @@ def show(where: Where, fleet: Fleet, output: Output, chosen: Chosen = _ALL) -> i
         summary = f"Total {total} environments on {len(found)} hosts"
     else:
         rows = [
-            [*_row(env, snapshot), _devices(env, snapshot), ", ".join(map(str, env.pids))]
+            [*_row(env, snapshot, output), _devices(env, snapshot), ", ".join(map(str, env.pids))]
             for snapshot in found.values()
             for env in chosen.environments(snapshot)
         ]
@@ -48,8 +48,8 @@ def _document(chosen: Chosen, snapshot: Snapshot) -> plain.Plain:
     return {"environments": [plain.environment(env, snapshot) for env in shown]}
 
 
-def _row(env: Environment, snapshot: Snapshot) -> list[str]:
-    return [env.id, str(env.owner), env.name, format_age(snapshot.age_seconds(env.since_ns))]
+def _row(env: Environment, snapshot: Snapshot, output: Output) -> list[str]:
+    return [env.id, str(env.owner), env.name, output.since(snapshot.age_seconds(env.since_ns))]
 
 
 def _devices(env: Environment, snapshot: Snapshot) -> str:
