@@ -37,8 +37,8 @@ class Output:
             return format_age(age)
         from datetime import datetime, timedelta
 
-        # By our own clock: that of the host may be wrong.
-        moment = datetime.now(UTC) - timedelta(seconds=age)
+        # For people, and by our own wall clock: that of the host may be wrong.
+        moment = datetime.now(UTC) - timedelta(seconds=age)  # noqa: TID251
         return moment.astimezone().isoformat(timespec="seconds")
 
     def document(self, verb: str, hosts: list[dict[str, Any]]) -> None:
