@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Any
 
 from genvx.cli.main import INTERRUPTED
@@ -35,7 +34,7 @@ class Output:
         """Since when something is so, that has been so for `age` seconds."""
         if not self.timestamp:
             return format_age(age)
-        from datetime import datetime, timedelta
+        from datetime import UTC, datetime, timedelta
 
         # For people, and by our own wall clock: that of the host may be wrong.
         moment = datetime.now(UTC) - timedelta(seconds=age)  # noqa: TID251
