@@ -73,7 +73,9 @@ Login = Annotated[str | None, typer.Option("-l", "--login", metavar="USER", help
 Timeout = Annotated[
     str, typer.Option("-t", "--timeout", metavar="SECONDS", help="For each host, over everything.")
 ]
-Fanout = Annotated[int, typer.Option("--fanout", min=1, max=4096, help="Hosts asked at once.")]
+Fanout = Annotated[
+    int, typer.Option("--fanout", metavar="N", min=1, max=4096, help="Hosts asked at once.")
+]
 ExitOnError = Annotated[
     bool, typer.Option("-e", "--exit-on-error", help="Stop at the first host that fails.")
 ]
