@@ -82,6 +82,16 @@ def start_genvx(*arguments: str, **options) -> subprocess.Popen[str]:
     )
 
 
+def start_up(home: Path, name: str, content: str) -> Path:
+    """Write a shell's start-up file in a home of its own; return its path."""
+    path = home / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    # Without it the first fish in a home reads all manual pages, behind our back and for long.
+    (home / ".local/share/fish/generated_completions").mkdir(parents=True, exist_ok=True)
+    return path
+
+
 class Terminal:
     """A program in a terminal, as a person has it."""
 

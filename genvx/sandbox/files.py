@@ -117,6 +117,8 @@ def write_host(root: str, host: SandboxHost, public: str) -> None:
     write(f"{host.home}/.tcshrc", f"set path = ( {shlex.quote(path)} $path )\nset prompt = '$ '\n")
     write(f"{host.home}/.hushlogin", "")
     os.makedirs(f"{host.home}/.config/fish")
+    # Without it the first fish in a home reads all manual pages, for long.
+    os.makedirs(f"{host.home}/.local/share/fish/generated_completions")
     write(
         f"{host.home}/.config/fish/config.fish",
         f"set -gx PATH {shlex.quote(path)} $PATH\nset -g fish_greeting\n"

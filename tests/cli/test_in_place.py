@@ -15,7 +15,7 @@ from genvx.cli.shell_init import SHELLS as SUPPORTED
 from genvx.core.request import Requirements
 from genvx.local.host import LocalHost
 from tests.conftest import run_genvx
-from tests.helpers import Terminal, genvx_argv, genvx_env, job, until
+from tests.helpers import Terminal, genvx_argv, genvx_env, job, start_up, until
 
 SHELLS = [
     pytest.param(name, marks=pytest.mark.needs(name))
@@ -74,9 +74,7 @@ def shell(state, short_tmp, monkeypatch):
 
     def start(name, *before):
         home = short_tmp / "home"
-        path = home / FILES[name]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(BEFORE[name])
+        path = start_up(home, FILES[name], BEFORE[name])
         env = genvx_env(HOME=str(home), PATH=f"{program.parent}:{os.environ['PATH']}")
         for left_over in ("ZDOTDIR", "ENV", "PROMPT_COMMAND", "PS1", "GENVX_DEVICES"):
             env.pop(left_over, None)

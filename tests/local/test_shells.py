@@ -12,7 +12,7 @@ import pytest
 
 from genvx.core.request import Requirements
 from genvx.local.host import LocalHost
-from tests.helpers import Terminal, genvx_argv, genvx_env, job, until
+from tests.helpers import Terminal, genvx_argv, genvx_env, job, start_up, until
 
 SHELLS = [
     pytest.param(name, marks=pytest.mark.needs(name))
@@ -44,13 +44,12 @@ def activated(state, short_tmp):
     def activate(shell, *arguments, **more):
         home = short_tmp / "home"
         name, content = START_UP[shell]
-        (home / name).parent.mkdir(parents=True, exist_ok=True)
-        (home / name).write_text(content)
+        path = start_up(home, name, content)
         env = genvx_env(HOME=str(home), SHELL=shutil.which(shell), **more)
         for left_over in ("ZDOTDIR", "ENV", "PROMPT_COMMAND", "PS1"):
             env.pop(left_over, None)
         if shell == "dash":
-            env["ENV"] = str(home / name)
+            env["ENV"] = str(path)
         return Terminal(genvx_argv("activate", *arguments), env)
 
     return activate
