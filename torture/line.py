@@ -15,7 +15,8 @@ from functools import partial
 from genvx.core.request import Requirements
 from genvx.errors import NoCapacity
 from genvx.fleet import gang
-from genvx.fleet.fleet import Fleet, Hold
+from genvx.fleet.fleet import Fleet
+from genvx.fleet.host import Hold
 from genvx.fleet.waiting import wait_for_room
 from genvx.local import waiting
 from genvx.local.host import LocalHost

@@ -14,7 +14,7 @@ from genvx.core.units import format_duration, parse_duration
 
 if TYPE_CHECKING:
     from genvx.core.grant import Grant
-    from genvx.fleet.fleet import Host
+    from genvx.fleet.host import Host
 
 For = Annotated[str, typer.Option("--for", metavar="TIME", help="How long they are held.")]
 

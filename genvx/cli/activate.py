@@ -16,12 +16,13 @@ from genvx.cli.waiting import WaitingLine
 from genvx.cli.where import Where, here
 from genvx.core.text import printable
 from genvx.errors import InvalidInput, UnknownEnvironment
-from genvx.fleet.fleet import Host
+from genvx.fleet.host import Host
 from genvx.fleet.remote import RemoteCommand
 
 if TYPE_CHECKING:
     from genvx.core.snapshot import Snapshot
-    from genvx.fleet.fleet import Fleet, Hold, Outcomes
+    from genvx.fleet.fleet import Fleet, Outcomes
+    from genvx.fleet.host import Hold
     from genvx.local.hold import LocalHold
     from genvx.local.host import LocalHost
 

@@ -12,7 +12,8 @@ from genvx.cli.progress import Progress
 from genvx.cli.prompt import prompt
 from genvx.core.snapshot import Snapshot
 from genvx.errors import FleetError, GenvxError, HostError, InvalidInput
-from genvx.fleet.fleet import FANOUT, TIMEOUT, Fleet, Host, Outcomes
+from genvx.fleet.fleet import FANOUT, TIMEOUT, Fleet, Outcomes
+from genvx.fleet.host import Host
 
 if TYPE_CHECKING:
     import typer

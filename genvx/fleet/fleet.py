@@ -7,12 +7,11 @@ again, under its own lock. No lock is held across the network.
 
 from __future__ import annotations
 
-import math
 import queue
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from genvx.core.placement import rank
 from genvx.core.request import Requirements, requirements_of
@@ -28,17 +27,13 @@ from genvx.errors import (
 from genvx.fleet.vault import Locked
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from genvx.core.grant import Finding, Grant
-    from genvx.core.lease import Environment
     from genvx.core.placement import Refusal
-    from genvx.core.policy import Entitlement
-    from genvx.core.queue import Standing
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.gang import Gang
+    from genvx.fleet.host import Hold, Host
 
     Unlock = Callable[[Mapping[str, Locked]], Mapping[str, GenvxError]]
 
@@ -55,75 +50,6 @@ _LEAVE_BEHIND = 2.0
 _SECRETS = 4
 
 NO_HOST = "Cannot find a host with enough available resources"
-
-
-class Hold(Protocol):
-    """Devices that are held for as long as this object is: until `release`, the end of the
-    block, or our death.
-    """
-
-    grant: Grant
-
-    def run(
-        self, command: str | Sequence[str], *, check: bool = False
-    ) -> subprocess.CompletedProcess[bytes]: ...
-
-    def release(self) -> None: ...
-
-    def __enter__(self) -> Hold: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
-
-
-@runtime_checkable
-class Host(Protocol):
-    """One machine, wherever it is.
-
-    A caller cannot tell from a value or an error where it happened.
-    """
-
-    name: str
-
-    def snapshot(self) -> Snapshot: ...
-
-    def doctor(self) -> tuple[Finding, ...]: ...
-
-    def release(self, environment: str) -> Environment: ...
-
-    def entitlement(self) -> Entitlement: ...
-
-    def acquire(
-        self,
-        requirements: Requirements,
-        *,
-        name: str = "",
-        command: str = "",
-        time: float | None = None,
-    ) -> Hold: ...
-
-    def wait(
-        self,
-        requirements: Requirements,
-        *,
-        name: str = "",
-        command: str = "",
-        patience: float = math.inf,
-        tell: Callable[[Standing], None] = ...,
-        stop: threading.Event | None = None,
-        time: float | None = None,
-        keeps: bool = True,
-    ) -> Hold: ...
-
-    def reserve(
-        self, requirements: Requirements, time: float, *, name: str = "", command: str = ""
-    ) -> Grant: ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from genvx.core.queue import Standing
     from genvx.core.request import Requirements
     from genvx.core.snapshot import Snapshot
-    from genvx.fleet.fleet import Fleet, Hold, Host, Outcomes
+    from genvx.fleet.fleet import Fleet, Outcomes
+    from genvx.fleet.host import Hold, Host
 
 # How often a gang that does not wait is tried where hosts had room when we looked: rivals may have
 # taken some of them and give them back for the same reason.

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from genvx.core.placement import possible
 from genvx.core.queue import nearest
 from genvx.errors import GenvxError, HostError, NoCapacity, Unsatisfiable, WaitedTooLong
-from genvx.fleet.fleet import NO_HOST, Fleet, Hold, Host, Outcomes
+from genvx.fleet.fleet import NO_HOST, Fleet, Outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from genvx.core.queue import Standing
     from genvx.core.request import Requirements
     from genvx.core.snapshot import Snapshot
+    from genvx.fleet.host import Hold, Host
 
 
 def wait_for_room(

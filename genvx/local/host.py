@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from genvx.core.policy import Entitlement
     from genvx.core.queue import Standing
     from genvx.core.request import Requirements
-    from genvx.core.ticket import Ticket
     from genvx.local.hold import LocalHold
     from genvx.local.rules import Rules
     from genvx.local.waiting import Stop
@@ -274,38 +273,6 @@ class LocalHost:
             raise
         hold.leave_to_time()
         return hold.grant
-
-    def ticket(
-        self,
-        requirements: Requirements,
-        environment: str,
-        *,
-        name: str,
-        command: str,
-        keeps: bool = True,
-    ) -> Ticket:
-        """A place in the line of this machine, from this moment on; not taken yet."""
-        from genvx.core.ticket import Ticket
-
-        lease = self.blank(environment, name, command, None)
-        rules = self.rules()
-        return Ticket(
-            id=lease.id,
-            owner=lease.owner,
-            environment=environment,
-            name=name,
-            requirements=requirements,
-            boot_id=lease.boot_id,
-            since_ns=lease.since_ns,
-            seen_ns=lease.since_ns,
-            pid=lease.pid,
-            starttime=lease.starttime,
-            host=lease.host,
-            command=lease.command,
-            most=None if rules is None else rules.limit.gpus,
-            most_memory=None if rules is None else rules.limit.memory,
-            keeps=keeps,
-        )
 
     def join(self, environment: str, *, command: str = "") -> LocalHold:
         """Hold on to an environment of one's own that is alive, beside those who hold it already.

@@ -14,6 +14,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.queue import turn_of
+from genvx.core.ticket import Ticket
 from genvx.core.units import format_duration
 from genvx.errors import NoCapacity, Unsatisfiable, WaitedTooLong
 
@@ -35,6 +36,37 @@ if TYPE_CHECKING:
 LOOK = 1.0
 _SURVEY = 15.0
 _ATTEND = 5.0
+
+
+def place_in_line(
+    host: LocalHost,
+    requirements: Requirements,
+    environment: str,
+    *,
+    name: str,
+    command: str,
+    keeps: bool = True,
+) -> Ticket:
+    """A place in the line of this machine, from this moment on; not taken yet."""
+    lease = host.blank(environment, name, command, None)
+    rules = host.rules()
+    return Ticket(
+        id=lease.id,
+        owner=lease.owner,
+        environment=environment,
+        name=name,
+        requirements=requirements,
+        boot_id=lease.boot_id,
+        since_ns=lease.since_ns,
+        seen_ns=lease.since_ns,
+        pid=lease.pid,
+        starttime=lease.starttime,
+        host=lease.host,
+        command=lease.command,
+        most=None if rules is None else rules.limit.gpus,
+        most_memory=None if rules is None else rules.limit.memory,
+        keeps=keeps,
+    )
 
 
 def wait(
@@ -67,7 +99,7 @@ def wait(
     end = monotonic() + patience
     environment = os.urandom(4).hex()
     looker = _Looker(host)
-    ticket = host.ticket(requirements, environment, name=name, command=command, keeps=keeps)
+    ticket = place_in_line(host, requirements, environment, name=name, command=command, keeps=keeps)
     held = host.store.queue(ticket)
     hold: Optional[LocalHold] = None
     attended = monotonic()

@@ -9,6 +9,7 @@ import pytest
 
 from genvx.core.request import Requirements
 from genvx.local.host import LocalHost
+from genvx.local.waiting import place_in_line
 from tests.conftest import ROOT, run_genvx
 from tests.helpers import end, genvx_argv, start_genvx, until
 from tests.local.test_nvml import libraries  # noqa: F401  (a fixture)
@@ -127,7 +128,9 @@ def test_explain_and_queue_and_policy_with_something_in_them_too(state):
         checked(run_genvx("explain", "--json", *wanted), 3)
         checked(run_genvx("explain", "--json", "--gpus", "9"), 2)
         checked(run_genvx("policy", "--json"))
-        ticket = host.ticket(Requirements.parse("A100:2"), "abcd1234", name="n", command="c")
+        ticket = place_in_line(
+            host, Requirements.parse("A100:2"), "abcd1234", name="n", command="c"
+        )
         held = host.store.queue(ticket)
         (shown,) = checked(run_genvx("queue", "--json"))["hosts"]
         held.withdraw()

@@ -10,7 +10,8 @@ import genvx
 from genvx.core.request import Requirements
 from genvx.errors import FleetError, HostUnreachable, InvalidQuantity, NoCapacity, UnknownHost
 from genvx.fleet import fleet as fleet_module
-from genvx.fleet.fleet import Fleet, Host
+from genvx.fleet.fleet import Fleet
+from genvx.fleet.host import Host
 from genvx.testing import FakeHost
 
 GONE = HostUnreachable("gone", kind="refused")

@@ -16,7 +16,7 @@ from genvx.errors import (
     Unsatisfiable,
     WaitedTooLong,
 )
-from genvx.fleet.fleet import Host
+from genvx.fleet.host import Host
 from genvx.fleet.hostfile import load
 from genvx.fleet.ssh import connect_fleet
 from genvx.local.host import LocalHost

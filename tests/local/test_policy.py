@@ -13,6 +13,7 @@ import pytest
 from genvx.core.request import Requirements
 from genvx.errors import InvalidInput, NoCapacity, StateError, Unsatisfiable
 from genvx.local.host import LocalHost
+from genvx.local.waiting import place_in_line
 from tests.conftest import run_genvx
 from tests.helpers import until
 
@@ -93,7 +94,7 @@ def test_an_environment_lasts_as_long_as_the_policy_says(host, policy):
 
 def test_whoever_waits_behind_his_own_limit_keeps_nothing_from_others(host, policy):
     policy("[limits]\ngpus = 1\n")
-    assert host.ticket(Requirements(1), "abcd1234", name="", command="").most == 1
+    assert place_in_line(host, Requirements(1), "abcd1234", name="", command="").most == 1
 
 
 def test_administrators_have_no_limit(host, state):

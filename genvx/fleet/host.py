@@ -1,0 +1,91 @@
+"""What is asked of one machine, wherever it is: the seam between choosing and acting.
+
+LocalHost, SSHHost and genvx.testing.FakeHost are the same to a caller.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import subprocess
+    import threading
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from genvx.core.grant import Finding, Grant
+    from genvx.core.lease import Environment
+    from genvx.core.policy import Entitlement
+    from genvx.core.queue import Standing
+    from genvx.core.request import Requirements
+    from genvx.core.snapshot import Snapshot
+
+
+class Hold(Protocol):
+    """Devices that are held for as long as this object is: until `release`, the end of the
+    block, or our death.
+    """
+
+    grant: Grant
+
+    def run(
+        self, command: str | Sequence[str], *, check: bool = False
+    ) -> subprocess.CompletedProcess[bytes]: ...
+
+    def release(self) -> None: ...
+
+    def __enter__(self) -> Hold: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+
+@runtime_checkable
+class Host(Protocol):
+    """One machine, wherever it is.
+
+    A caller cannot tell from a value or an error where it happened.
+    """
+
+    name: str
+
+    def snapshot(self) -> Snapshot: ...
+
+    def doctor(self) -> tuple[Finding, ...]: ...
+
+    def release(self, environment: str) -> Environment: ...
+
+    def entitlement(self) -> Entitlement: ...
+
+    def acquire(
+        self,
+        requirements: Requirements,
+        *,
+        name: str = "",
+        command: str = "",
+        time: float | None = None,
+    ) -> Hold: ...
+
+    def wait(
+        self,
+        requirements: Requirements,
+        *,
+        name: str = "",
+        command: str = "",
+        patience: float = math.inf,
+        tell: Callable[[Standing], None] = ...,
+        stop: threading.Event | None = None,
+        time: float | None = None,
+        keeps: bool = True,
+    ) -> Hold: ...
+
+    def reserve(
+        self, requirements: Requirements, time: float, *, name: str = "", command: str = ""
+    ) -> Grant: ...
+
+    def close(self) -> None: ...
