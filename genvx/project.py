@@ -145,8 +145,10 @@ def load(path: Path, *, unasked: bool = False) -> Values:
         # It was a file when it was found; what it is now must not keep us waiting.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             status = os.fstat(file.fileno())
-            why = _stranger(status) if stat.S_ISREG(status.st_mode) else "is no file any more"
-            if why is not None and (unasked or not stat.S_ISREG(status.st_mode)):
+            if not stat.S_ISREG(status.st_mode):
+                raise InvalidInput(f"{path} is no file any more")
+            why = _stranger(status) if unasked else None
+            if why is not None:
                 raise Stranger(f"{path} is not loaded: it {why}")
             data = file.read(_MOST_BYTES + 1)
         if len(data) > _MOST_BYTES:

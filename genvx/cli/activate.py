@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genvx.cli import inplace, options
+from genvx.cli import inplace, options, own
 from genvx.cli.main import say
 from genvx.cli.request import Request
 from genvx.cli.streams import stream
 from genvx.cli.waiting import WaitingLine
 from genvx.cli.where import Where, here
-from genvx.core.text import printable
-from genvx.errors import InvalidInput, UnknownEnvironment
+from genvx.errors import InvalidInput
 from genvx.fleet.host import Host
 from genvx.fleet.remote import RemoteCommand
 
@@ -126,7 +125,8 @@ def _remotely(where: Where, request: Request, command: list[str] | None, *, prom
     with where.fleet(request.selection) as fleet:
         seen = where.look(fleet)
         if request.environment is not None:
-            return shell(*_home(fleet, request.environment, seen))
+            host, env = own.there(fleet, seen, request.environment)
+            return shell(host, {"environment": env.id})
         if request.wait is not None:
             host, hold = _in_line(fleet, request, seen, " ".join(command or ["shell"]))
             with hold:
@@ -134,35 +134,6 @@ def _remotely(where: Where, request: Request, command: list[str] | None, *, prom
         return fleet.first_with_room(
             request.requirements, lambda host: shell(host, _wanted(host, request)), seen
         )
-
-
-def _home(fleet: Fleet, environment: str, seen: Outcomes[Snapshot]) -> tuple[Host, dict[str, Any]]:
-    """The host on which the environment is that we are to join by id or name, and what we want
-    there.
-
-    Raises:
-        UnknownEnvironment: none has it, of those that answered; or the name fits several of ours.
-    """
-    named = []
-    for name, snapshot in seen.succeeded.items():
-        host = fleet.host(name)
-        for each in snapshot.environments:
-            if each.id == environment:
-                return host, {"environment": each.id}
-            # Others may use the same name; the host knows who we are there.
-            if each.name == environment and each.owner.name == host.entitlement().user:
-                named.append((host, each.id))
-    shown = printable(environment, 60)
-    if len(named) > 1:
-        raise UnknownEnvironment(
-            f"several environments of yours are named {shown!r}; give the id: "
-            + ", ".join(f"{identifier} on {host.name}" for host, identifier in named)
-        )
-    if not named:
-        failed = f"; {len(seen.failed)} hosts did not answer" if seen.failed else ""
-        raise UnknownEnvironment(f"no active environment {shown!r} on the hosts{failed}")
-    host, identifier = named[0]
-    return host, {"environment": identifier}
 
 
 def _wanted(host: Host, request: Request) -> dict[str, Any]:
@@ -208,7 +179,8 @@ def run_remotely(where: Where, request: Request, command: list[str] | None) -> i
     with where.fleet(request.selection) as fleet:
         seen = where.look(fleet)
         if request.environment is not None:
-            host, started = start(*_home(fleet, request.environment, seen))
+            home, env = own.there(fleet, seen, request.environment)
+            host, started = start(home, {"environment": env.id})
         elif request.wait is not None:
             found, hold = _in_line(fleet, request, seen, " ".join(command or ["shell"]))
             with hold:

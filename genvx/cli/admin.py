@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from genvx.cli import options
 from genvx.core.text import printable
 from genvx.errors import InvalidInput, StateError
 from genvx.local.paths import PROVISIONED
@@ -18,9 +19,7 @@ Group = Annotated[
     str | None, typer.Option("--group", metavar="GROUP", help="Admit this group only.")
 ]
 
-admin = typer.Typer(
-    help="What root does once on a machine.", no_args_is_help=True, rich_markup_mode=None
-)
+admin = options.group("What root does once on a machine.", no_args_is_help=True)
 
 
 @admin.command()

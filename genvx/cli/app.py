@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from genvx.cli import candidates
+from genvx.cli import candidates, options
 from genvx.cli.acquire import acquire
 from genvx.cli.activate import activate
 from genvx.cli.admin import admin
@@ -42,25 +42,15 @@ from genvx.fleet.fleet import FANOUT, TIMEOUT
 # Options of genvx end where the command begins: `genvx run -g 1 python x.py -g 2` gives -g 2 to
 # x.py.
 _WITH_COMMAND = {"allow_interspersed_args": False}
-_HELP = {"help_option_names": ["-h", "--help"]}
+_HELP = options.HELP
 
 
 # typer has click beside it or inside it, by its version; this is the class in either.
 _UsageError: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "UsageError")
 
 
-def _typer(text: str) -> typer.Typer:
-    return typer.Typer(
-        help=text,
-        add_completion=False,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings=_HELP,
-    )
-
-
-app = _typer("One pool of GPUs out of machines that are shared over SSH.")
-remote = _typer("The same verbs on many hosts. Example: genvx remote -H a,b devices")
+app = options.group("One pool of GPUs out of machines that are shared over SSH.")
+remote = options.group("The same verbs on many hosts. Example: genvx remote -H a,b devices")
 
 Hostfile = Annotated[
     str | None, typer.Option("-f", "--hostfile", metavar="FILE", help="The hosts, one a line.")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genvx.cli import candidates, options, plain
+from genvx.cli import candidates, options, own, plain
 from genvx.cli.main import say
 from genvx.cli.request import Device, MinMemory, Over
 from genvx.cli.tables import Output
 from genvx.core.request import Requirements
-from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
     from genvx.core.grant import Grant
@@ -50,7 +48,7 @@ def attach(
         gpus, gpu_memory, min_memory=min_memory, devices=device or (), over=over_subscribe
     )
     host = LocalHost()
-    grant = host.attach(own(host, id), wanted)
+    grant = host.attach(own.here(host, id), wanted)
     for note in grant.notes:
         say(f"genvx: {note}")
     _show(host, grant, json, "attach")
@@ -67,21 +65,7 @@ def detach(device: Device = None, id: Id = None, json: options.Json = False) -> 
 
     named = [name.strip() for each in device or () for name in each.split(",")]
     host = LocalHost()
-    _show(host, host.detach(own(host, id), named), json, "detach")
-
-
-def own(host: LocalHost, environment: str | None) -> str:
-    """The id of an environment of one's own: the one given by id or name, or that of this shell.
-
-    Raises:
-        InvalidInput: none is given, and none is active here. UnknownEnvironment: there is none.
-    """
-    if environment is None:
-        environment = os.environ.get("GENVX_ENVIRONMENT_ID", "")
-        if not environment:
-            raise InvalidInput("no environment is active in this shell; name one with --id")
-        return environment
-    return host.identify(environment)
+    _show(host, host.detach(own.here(host, id), named), json, "detach")
 
 
 def _show(host: LocalHost, grant: Grant, json: bool, verb: str) -> None:

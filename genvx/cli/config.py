@@ -12,11 +12,8 @@ from genvx.cli.tables import SCHEMA, print_json
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
 
-config = typer.Typer(
-    help="What genvx activate takes in this directory: the nearest .genvx.toml.",
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+config = options.group(
+    "What genvx activate takes in this directory: the nearest .genvx.toml.",
     invoke_without_command=True,
 )
 

@@ -14,19 +14,13 @@ from typing import Annotated
 import typer
 
 from genvx.cli import options
-from genvx.cli.request import Device, MinMemory, Time, Wait
+from genvx.cli.request import FOR_EVER, Device, MinMemory, Time, Wait
 from genvx.core.request import Requirements
 from genvx.core.text import printable
 from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput, StateError
 
-jupyter = typer.Typer(
-    help="Jupyter kernels that hold GPUs while they live.",
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    no_args_is_help=True,
-)
+jupyter = options.group("Jupyter kernels that hold GPUs while they live.", no_args_is_help=True)
 
 Kernel = Annotated[
     str, typer.Option("-n", "--name", metavar="NAME", help="What jupyter calls the kernel.")
@@ -63,7 +57,7 @@ def install(
     _require(name)
     wanted = Requirements.parse(gpus, gpu_memory, min_memory=min_memory, devices=device or ())
     for text in (wait, time):
-        if text is not None and text != "for ever":
+        if text is not None and text != FOR_EVER:
             parse_duration(text)
     if not wanted.gpus:
         gpus, wanted = "1", Requirements.parse("1")
@@ -77,7 +71,7 @@ def install(
     }
     words = [f"{option}={value}" for option, value in given.items() if value is not None]
     if wait is not None:
-        words.append("--wait" if wait == "for ever" else f"--wait={wait}")
+        words.append("--wait" if wait == FOR_EVER else f"--wait={wait}")
     specification = {
         "argv": [
             *(sys.executable, "-m", "genvx", "run", *words, f"--name=jupyter {name}", "--"),

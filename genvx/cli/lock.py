@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genvx.cli import options
-from genvx.cli.attach import Id, own
+from genvx.cli import options, own
+from genvx.cli.attach import Id
 from genvx.cli.main import say
 from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput
@@ -41,7 +41,7 @@ def lock(command: options.Command = None, timeout: Timeout = None, id: Id = None
     find_command(command, os.environ)
     host = LocalHost()
     turn = take_turn(
-        host, own(host, id), command=" ".join(command), patience=patience, tell=_waits_for
+        host, own.here(host, id), command=" ".join(command), patience=patience, tell=_waits_for
     )
     try:
         code = supervise.run(command, os.environ, lease=turn.descriptor)

@@ -1,10 +1,12 @@
-"""Options that several verbs share, spelled once."""
+"""Options that several verbs share, spelled once; and how a group of verbs is made."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+HELP = {"help_option_names": ["-h", "--help"]}
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")]
@@ -45,3 +47,15 @@ Command = Annotated[
     list[str] | None,
     typer.Argument(metavar="CMD", help="What to run, after --.", show_default=False),
 ]
+
+
+def group(text: str, **settings: Any) -> typer.Typer:
+    """A group of verbs, as plain as all of them. settings: more of typer's."""
+    return typer.Typer(
+        help=text,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings=HELP,
+        **settings,
+    )

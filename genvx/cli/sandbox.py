@@ -11,9 +11,7 @@ from genvx.cli import options
 from genvx.cli.tables import SCHEMA, Output, print_json
 from genvx.errors import InvalidInput
 
-sandbox = typer.Typer(
-    help="A pretend fleet on this machine, to try things out.", rich_markup_mode=None
-)
+sandbox = options.group("A pretend fleet on this machine, to try things out.")
 
 Directory = Annotated[str | None, typer.Option("--dir", metavar="DIR", help="Where its files are.")]
 Hosts = Annotated[

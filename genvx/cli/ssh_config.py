@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genvx.cli import candidates
+from genvx.cli import candidates, own
 from genvx.cli.activate import run_remotely
 from genvx.cli.main import say
 from genvx.cli.request import Request
@@ -27,8 +27,11 @@ from genvx.errors import InvalidInput, StateError, UnknownEnvironment
 from genvx.fleet import hostfile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from genvx.core.lease import Environment
     from genvx.fleet.fleet import Fleet
+    from genvx.fleet.host import Host
 
 Target = Annotated[
     str,
@@ -92,22 +95,23 @@ def ssh_config(
     where = _far(here(context))
     if remove:
         path = _file()
-        names = _names_of(target)
-        if not _keep(dict.fromkeys(names)):
+        if not _keep([f"genvx-{target}", target]):
             raise InvalidInput(f"{path} has no entry {printable(target, 60)!r}")
         print(f"Removed {printable(target, 60)} from {path}")
         return
     with where.fleet() as fleet:
-        host, env, user = _find(where, fleet, target)
+        host, env = _find(where, fleet, target)
+        user = host.entitlement().user
         hosts = {each.name for each in fleet.hosts}
-    names = [f"genvx-{env.id}" if env is not None else f"genvx-{host}"]
+    names = [f"genvx-{env.id}" if env is not None else f"genvx-{host.name}"]
     if env is not None and _SAFE.fullmatch(env.name) and env.name not in hosts:
         names.append(f"genvx-{env.name}")
-    entry = _entry(where, names, host, env, user)
+    entry = _entry(where, names, host.name, env, user)
     if not write:
         print(entry, end="")
         return
-    _keep({names[0]: entry})
+    # An older entry of one of these names would stand before it, and ssh takes the first.
+    _keep(names, entry)
     _include()
     print(f"ssh {names[-1]}")
 
@@ -119,7 +123,7 @@ def ssh_proxy(
     where = _far(here(context))
     if not environment:
         with where.fleet() as fleet:
-            _, env, _ = _find(where, fleet, host, living=True)
+            _, env = _find(where, fleet, host, living=True)
         assert env is not None, "a living one was asked for"
         environment = env.id
     public = _key().with_suffix(".pub").read_text("ascii").strip()
@@ -133,8 +137,8 @@ def _far(where: Where) -> Where:
 
 def _find(
     where: Where, fleet: Fleet, target: str, *, living: bool = False
-) -> tuple[str, Environment | None, str]:
-    """The host that is meant, the environment if one is, and our user name there.
+) -> tuple[Host, Environment | None]:
+    """The host that is meant, and the environment if one is.
 
     living: an environment must be, for a host the only one of ours.
 
@@ -143,25 +147,19 @@ def _find(
     Raises:
         UnknownEnvironment: there is none.
     """
-    seen = where.ask(fleet, lambda host: (host.snapshot(), host.entitlement().user))
-    is_host = any(target == host.name for host in fleet.hosts)
-    found = []
-    for name, (snapshot, user) in seen.succeeded.items():
-        for env in snapshot.environments:
-            meant = living and target == name if is_host else target in (env.id, env.name)
-            if meant and env.owner.name == user:
-                found.append((name, env, user))
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise UnknownEnvironment(
-            f"several environments are meant by {printable(target, 60)!r}: "
-            + ", ".join(f"{env.label} on {name}" for name, env, _ in found)
-        )
-    if target in seen.succeeded and not living:
-        return target, None, seen.succeeded[target][1]
+    seen = where.look(fleet)
     if target in seen.failed:
         raise seen.failed[target]
+    is_host = target in seen.succeeded
+    if is_host and not living:
+        return fleet.host(target), None
+    found = own.matching(
+        fleet, seen, lambda host, env: host == target if is_host else target in (env.id, env.name)
+    )
+    if found:
+        return own.only(found, target)
+    if is_host:
+        raise UnknownEnvironment(f"no active environment of yours on {target}")
     where.report(seen)
     raise UnknownEnvironment(f"no environment of yours and no host is {printable(target, 60)!r}")
 
@@ -223,24 +221,17 @@ def _file() -> Path:
     return _home() / "config"
 
 
-def _names_of(target: str) -> list[str]:
-    """What entries of a target may be called."""
-    return [f"genvx-{target}", target]
+def _keep(names: Sequence[str], entry: str = "") -> bool:
+    """Put an entry into our file in place of all that have one of these names; whether one had.
 
-
-def _keep(entries: dict[str, str | None]) -> bool:
-    """Put entries into our file, or take them out where there is None; whether one was there.
-
-    An entry is from its Host line, with the comment above, to the next.
+    An entry begins with a comment, and ends where the next does.
     """
     path = _file()
     text = path.read_text("utf-8") if path.exists() else ""
     blocks = [block for block in re.split(r"(?m)^(?=# )", text) if block.strip()]
-    kept = [b for b in blocks if not set(_hosts_of(b)) & set(entries)]
-    there = len(kept) < len(blocks)
-    kept += [entry for entry in entries.values() if entry is not None]
-    _replace(path, "".join(kept))
-    return there
+    kept = [block for block in blocks if not set(_hosts_of(block)) & set(names)]
+    _replace(path, "".join([*kept, entry]))
+    return len(kept) < len(blocks)
 
 
 def _hosts_of(block: str) -> list[str]:

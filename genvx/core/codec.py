@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from genvx.core.devicecodec import (
+    Plain,
     device_from_plain,
     device_to_plain,
     driver_from_plain,
@@ -27,8 +28,6 @@ from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
     from genvx.core.policy import Entitlement, Limit
-
-Plain = dict[str, Any]
 
 
 def owner_to_plain(owner: Owner) -> Plain:

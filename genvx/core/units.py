@@ -47,6 +47,11 @@ def format_memory(size: int | None) -> str:
     return f"{size // (1 << 20)} MiB"
 
 
+def format_percent(share: int | None) -> str:
+    """Show percent: "17 %"; None is "?"."""
+    return "?" if share is None else f"{share} %"
+
+
 def parse_duration(text: str) -> float:
     """Return the seconds that "30", "1.5", "90s", "30m", "2h30m" or "1d" mean.
 

@@ -87,16 +87,15 @@ class Process:
 
 def starttime(pid: int) -> int:
     """When a process was started, in clock ticks since boot; 0 if that cannot be told."""
-    if pid == os.getpid():
-        return _our_starttime(pid)
+    return _our_starttime(pid) if pid == os.getpid() else _starttime(pid)
+
+
+def _starttime(pid: int) -> int:
     described = describe(pid)
     return described.starttime if described else 0
 
 
-@functools.lru_cache(maxsize=1)
-def _our_starttime(pid: int) -> int:
-    described = describe(pid)
-    return described.starttime if described else 0
+_our_starttime = functools.lru_cache(maxsize=1)(_starttime)
 
 
 def describe(pid: int) -> Optional[Process]:

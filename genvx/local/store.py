@@ -268,15 +268,18 @@ class LeaseStore:
         """
         living = self.scan().leases
         key = meant((e for e in living if e.owner.uid == self._state.uid), environment)
-        key = key or meant(living, environment)
+        if key is None and self._state.uid == 0:
+            key = meant(living, environment)
         if key is None:
-            raise UnknownEnvironment(f"no active environment {printable(environment, 60)!r} here")
+            shown = printable(environment, 60)
+            for each in living:
+                if environment and environment in (each.environment, each.name):
+                    raise NotOwner(
+                        f"environment {shown!r} belongs to {each.owner}; "
+                        "only its owner and root can release it"
+                    )
+            raise UnknownEnvironment(f"no active environment {shown!r} here")
         chosen = [lease for lease in living if lease.key == key]
-        if self._state.uid not in (0, key[0]):
-            raise NotOwner(
-                f"environment {printable(environment, 60)!r} belongs to {chosen[0].owner}; "
-                "only its owner and root can release it"
-            )
         for user in self._state.users():
             for lease in chosen:
                 if lease.owner.uid == user.uid:

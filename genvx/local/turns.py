@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 _TURN, _CHOOSING = ".turn", ".choosing"
 _SOON, _LATER = 0.05, 0.5
-# Of a turn that was chosen by somebody else than genvx, there may be none above.
+# Nobody comes so far by taking turns: whoever has it has written it himself, and a number above it
+# would be malformed to all others, who would not wait for it.
 _LAST = 1 << 62
 
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from genvx.cli.views import smi
+from genvx.cli.views import mine
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver
 from genvx.core.lease import Lease, Owner
 from genvx.core.request import Requirements
@@ -18,7 +18,7 @@ from genvx.core.snapshot import Snapshot
 from genvx.local import processes
 from genvx.local.host import LocalHost
 from tests.conftest import run_genvx
-from tests.helpers import genvx_argv, genvx_env, until
+from tests.helpers import start_genvx, until
 
 
 @pytest.fixture
@@ -137,13 +137,7 @@ def test_a_wrong_field_is_refused_with_those_that_there_are(machine):
 @pytest.mark.needs("openssh")
 def test_rows_and_columns_are_chosen_on_many_hosts(sandbox):
     line = ("run", "-g", "1", "--name", "far", "--", "sh", "-c", "echo there; cat")
-    job = subprocess.Popen(
-        genvx_argv("remote", *line),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=genvx_env(),
-    )
+    job = start_genvx("remote", *line, stdin=subprocess.PIPE)
     assert job.stdout.readline() == "there\n"
     rows = ok("remote", "envs", "--name", "far", "--fields", "host,name", "--csv").splitlines()
     assert rows[0] == "HOST,NAME"
@@ -195,29 +189,29 @@ def test_a_process_is_of_the_environment_in_which_it_was_started(started_in):
     first, second = started_in("aaaa1111"), started_in("bbbb2222")
     seen = snapshot([process(first), process(second)], "aaaa1111", "bbbb2222")
     for env, pid in zip(seen.environments, (first, second), strict=True):
-        assert [each.pid for each in smi.own(env, GPU, seen)] == [pid]
+        assert [each.pid for each in mine.own_processes(env, GPU, seen)] == [pid]
 
 
 def test_a_process_that_tells_nothing_is_of_its_users_only_environment():
     gone = 2**22 + 1  # no pid is so great
     alone = snapshot([process(gone)], "aaaa1111")
-    assert [each.pid for each in smi.own(alone.environments[0], GPU, alone)] == [gone]
+    assert [each.pid for each in mine.own_processes(alone.environments[0], GPU, alone)] == [gone]
     two = snapshot([process(gone)], "aaaa1111", "bbbb2222")
-    assert smi.own(two.environments[0], GPU, two) == []
+    assert mine.own_processes(two.environments[0], GPU, two) == []
 
 
 def test_another_users_process_is_not_ours():
     seen = snapshot([process(1, uid=OWNER.uid + 1)], "aaaa1111")
-    assert smi.own(seen.environments[0], GPU, seen) == []
+    assert mine.own_processes(seen.environments[0], GPU, seen) == []
 
 
 def test_memory_that_the_driver_does_not_tell_is_not_nothing():
-    assert smi.used([process(1), process(2, memory=None)]) == "?"
-    assert smi.used([process(1), process(2)]) == "2 GiB"
-    assert smi.used([]) == "0 MiB"
+    assert mine.used([process(1), process(2, memory=None)]) == "?"
+    assert mine.used([process(1), process(2)]) == "2 GiB"
+    assert mine.used([]) == "0 MiB"
 
 
 def test_how_busy_processes_are_is_told_together_or_not_at_all():
-    assert smi.busy([process(1, busy=12), process(2, busy=30)]) == "42 %"
-    assert smi.busy([process(1, busy=12), process(2, busy=None)]) == "?"
-    assert smi.busy([]) == "0 %"
+    assert mine.busy([process(1, busy=12), process(2, busy=30)]) == "42 %"
+    assert mine.busy([process(1, busy=12), process(2, busy=None)]) == "?"
+    assert mine.busy([]) == "0 %"

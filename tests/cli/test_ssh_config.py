@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from tests.conftest import run_genvx
-from tests.helpers import genvx_argv, genvx_env, until
+from tests.helpers import start_genvx, until
 
 pytestmark = pytest.mark.needs("openssh")
 
@@ -23,18 +23,10 @@ def job(sandbox, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.getcwd())
     (tmp_path / "home").mkdir()
     line = ("run", "-g", "2", "--name", "train", "--", "sh", "-c", "echo $GENVX_DEVICES; cat")
-    process = subprocess.Popen(
-        genvx_argv("remote", *line),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=genvx_env(),
-    )
+    process = start_genvx("remote", *line, stdin=subprocess.PIPE)
     assert process.stdout.readline() == "0,1\n"
     yield process
-    process.stdin.close()
-    process.wait()
-    process.stdout.close()
+    process.communicate()
 
 
 @pytest.fixture
@@ -99,16 +91,14 @@ def test_a_connection_holds_on_to_the_environment(entry, job):
         text=True,
     )
     assert ssh.stdout.readline() == "there\n"
-    job.stdin.close()
-    job.wait()
+    job.communicate()
     assert members() == [1]
     ssh.communicate(timeout=30)
     until(lambda: members() == [])
 
 
 def test_an_environment_that_has_ended_is_one_line(entry, job):
-    job.stdin.close()
-    job.wait()
+    job.communicate()
     answer = subprocess.run(
         ["ssh", "-F", str(entry), "genvx-train", "true"], capture_output=True, text=True, timeout=60
     )
@@ -126,7 +116,7 @@ def test_a_host_is_an_entry_for_the_environment_that_one_has_there(job, tmp_path
 
 def test_an_environment_that_is_named_like_a_host_does_not_stand_in_for_it(job, tmp_path):
     line = ("run", "-g", "1", "--host", "gpu-server-1", "--name", "gpu-server-2", "--", "cat")
-    other = subprocess.Popen(genvx_argv("remote", *line), stdin=subprocess.PIPE, env=genvx_env())
+    other = start_genvx("remote", *line, stdin=subprocess.PIPE)
     until(lambda: members("gpu-server-2") == [1])
     answer = run_genvx("remote", "ssh-config", "gpu-server-2")
     path = tmp_path / "config"
@@ -155,6 +145,20 @@ def test_write_keeps_the_entry_where_ssh_finds_it_and_remove_takes_it_out(job, t
     assert run_genvx("remote", "ssh-config", "train", "--remove").returncode == 0
     assert ours.read_text() == ""
     assert run_genvx("remote", "ssh-config", "train", "--remove").returncode == 2
+
+
+def test_the_newest_entry_of_a_name_is_the_one_that_counts(job, tmp_path):
+    """An environment ends, and another of its name begins."""
+    assert run_genvx("remote", "ssh-config", "train", "--write").returncode == 0
+    job.communicate()
+    line = ("run", "-g", "1", "--name", "train", "--", "cat")
+    other = start_genvx("remote", *line, stdin=subprocess.PIPE)
+    until(lambda: members() == [1])
+    assert run_genvx("remote", "ssh-config", "train", "--write").returncode == 0
+    ours = tmp_path / "home" / ".config" / "genvx" / "ssh" / "config"
+    assert ours.read_text().count("genvx-train") == 1
+    assert ran("ssh", "-F", str(ours), "genvx-train", "printenv GENVX_DEVICES") == "0\n"
+    other.communicate()
 
 
 def test_what_is_neither_host_nor_environment_is_refused(job):

@@ -143,6 +143,15 @@ def test_nobody_can_delete_rename_or_change_anothers_lease(machine, attack):
     assert machine.show()["envs"] == [[USER_A, "victim"]]
 
 
+def test_names_that_only_others_use_are_not_ambiguous_to_us(machine):
+    machine.take(USER_A, 1, "train")
+    machine.take(USER_A, 1, "train")
+    answer = machine.run(
+        USER_B, "from genvx.local.host import LocalHost; LocalHost().release('train')"
+    )
+    assert "NotOwner: environment 'train' belongs to" in answer.stderr
+
+
 def test_nobody_can_release_anothers_environment_but_root_can(machine):
     _, environment = machine.take(USER_A)
     code = f"from genvx.local.host import LocalHost; LocalHost().release({environment!r})"

@@ -9,7 +9,7 @@ from genvx.cli.where import Where
 from genvx.core.device import Device
 from genvx.core.lease import holders
 from genvx.core.snapshot import Snapshot, State
-from genvx.core.units import format_memory
+from genvx.core.units import format_memory, format_percent
 from genvx.fleet.fleet import Fleet, Outcomes
 
 _ALL = Chosen()
@@ -86,8 +86,8 @@ def _row(device: Device, snapshot: Snapshot, output: Output) -> list[str]:
         device.label,
         device.shown_name,
         format_memory(device.memory),
-        "?" if usage.memory_used is None else format_memory(usage.memory_used),
-        "?" if usage.utilization is None else f"{usage.utilization} %",
+        format_memory(usage.memory_used),
+        format_percent(usage.utilization),
         state.value + (", over-subscribed" if snapshot.oversubscribed(device) else ""),
         ", ".join(dict.fromkeys(users)),
         ", ".join(env.name or env.id for env in tenants),

@@ -6,12 +6,13 @@ import os
 
 from genvx.cli import plain
 from genvx.cli.tables import Output
+from genvx.cli.views.mine import busy, current, own_processes, used
 from genvx.cli.where import Where
 from genvx.core.device import Device
 from genvx.core.lease import Environment, holders
 from genvx.core.queue import line
 from genvx.core.snapshot import Snapshot
-from genvx.core.units import format_age, format_duration, format_memory
+from genvx.core.units import format_age, format_duration, format_memory, format_percent
 from genvx.fleet.fleet import Fleet, Outcomes
 from genvx.local import processes
 
@@ -27,18 +28,6 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
         for snapshot in outcomes.succeeded.values():
             _lines(snapshot, output)
     return where.report(outcomes)
-
-
-def current(snapshot: Snapshot) -> Environment | None:
-    """The environment that this shell is in.
-
-    The variable only names it: what counts is the lease.
-    """
-    wanted = os.environ.get("GENVX_ENVIRONMENT_ID")
-    for env in snapshot.environments:
-        if env.id == wanted and env.owner.uid == os.geteuid():
-            return env
-    return None
 
 
 def _document(snapshot: Snapshot) -> plain.Plain:
@@ -113,7 +102,6 @@ def _usage(env: Environment, snapshot: Snapshot) -> list[list[str]]:
         if device.uuid not in env.devices:
             continue
         usage = snapshot.usage_of(device)
-        busy = "?" if usage.utilization is None else f"{usage.utilization} %"
         others = [
             f"{other.owner} {other.label}"
             for other in snapshot.environments
@@ -123,19 +111,18 @@ def _usage(env: Environment, snapshot: Snapshot) -> list[list[str]]:
         share = holders(snapshot.leases, device.uuid).get((env.owner.uid, env.id))
         part = "" if share is None else f"{format_memory(share)} of "
         own = "cannot be seen" if usage.processes is None else _own(env, device, snapshot)
-        text = f"{part}{format_memory(device.memory)}, {busy} busy; its own: {own}{shared}"
+        size, rate = format_memory(device.memory), format_percent(usage.utilization)
+        text = f"{part}{size}, {rate} busy; its own: {own}{shared}"
         rows.append([f"GPU {device.label}", text])
     return rows
 
 
 def _own(env: Environment, device: Device, snapshot: Snapshot) -> str:
-    from genvx.cli.views import smi
-
-    own = smi.own(env, device, snapshot)
+    own = own_processes(env, device, snapshot)
     if not own:
         return "no process"
     count = f"{len(own)} process{'' if len(own) == 1 else 'es'}"
-    return f"{count}, {smi.used(own)}, {smi.busy(own)} busy"
+    return f"{count}, {used(own)}, {busy(own)} busy"
 
 
 def _devices(env: Environment, snapshot: Snapshot) -> str:

@@ -1,0 +1,49 @@
+"""The environment of the shell that asks, and what of a device its own processes use."""
+
+from __future__ import annotations
+
+import os
+
+from genvx.core.device import Device, DeviceProcess
+from genvx.core.lease import Environment
+from genvx.core.snapshot import Snapshot
+from genvx.core.units import format_memory, format_percent
+from genvx.local import processes
+
+
+def current(snapshot: Snapshot) -> Environment | None:
+    """The environment that this shell is in.
+
+    The variable only names it: what counts is the lease.
+    """
+    wanted = os.environ.get("GENVX_ENVIRONMENT_ID")
+    for env in snapshot.environments:
+        if env.id == wanted and env.owner.uid == os.geteuid():
+            return env
+    return None
+
+
+def own_processes(env: Environment, device: Device, snapshot: Snapshot) -> list[DeviceProcess]:
+    """The processes of an environment on a device: its user's, that were started in it; and those
+    of which that cannot be told, where its user has nothing else there.
+    """
+    tenants = {key for key in snapshot.holdings.get(device.uuid, ()) if key[0] == env.owner.uid}
+    found = []
+    for process in snapshot.usage_of(device).processes or ():
+        if process.uid == env.owner.uid:
+            started_in = processes.environment_of(process.pid)
+            if started_in == env.id or (started_in is None and len(tenants) == 1):
+                found.append(process)
+    return found
+
+
+def used(own: list[DeviceProcess]) -> str:
+    """The memory of processes, together; "?" where the driver does not tell."""
+    sizes = [process.memory for process in own]
+    return format_memory(None if None in sizes else sum(size for size in sizes if size))
+
+
+def busy(own: list[DeviceProcess]) -> str:
+    """How busy processes keep their device, together; "?" where the driver does not tell."""
+    rates = [process.utilization for process in own]
+    return format_percent(None if None in rates else sum(rate for rate in rates if rate))
