@@ -19,7 +19,7 @@ Group = Annotated[
     str | None, typer.Option("--group", metavar="GROUP", help="Admit this group only.")
 ]
 
-admin = options.group("What root does once on a machine.", no_args_is_help=True)
+admin = options.group("What root does once on a machine.")
 
 
 @admin.command()

@@ -157,7 +157,7 @@ def invoke(arguments: list[str]) -> int:
     except _UsageError as error:
         context = error.ctx
         path = context.command_path if context is not None else "genvx"
-        reason = printable(error.format_message(), 500).rstrip(".")
+        reason = printable(error.format_message(), 500).rstrip(".?")
         say(f"{path}: {reason}; see {path} --help")
         return InvalidInput.exit_code
     except typer.Abort:

@@ -20,7 +20,7 @@ from genvx.core.text import printable
 from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput, StateError
 
-jupyter = options.group("Jupyter kernels that hold GPUs while they live.", no_args_is_help=True)
+jupyter = options.group("Jupyter kernels that hold GPUs while they live.")
 
 Kernel = Annotated[
     str, typer.Option("-n", "--name", metavar="NAME", help="What jupyter calls the kernel.")

@@ -23,6 +23,9 @@ def one_line(answer, code):
     return answer.stderr
 
 
+GROUPS = ("remote", "jupyter", "admin", "sandbox")
+
+
 @pytest.mark.parametrize("verb", ["run", "activate"])
 @pytest.mark.parametrize(
     ("arguments", "words"),
@@ -67,7 +70,7 @@ def test_a_name_with_quotes_and_commands_is_only_a_name(state, tmp_path):
     ("arguments", "words"),
     [
         (["frobnicate"], "No such command"),
-        (["remote"], "Missing command"),
+        *(([group], f"{group}: Missing command; see genvx {group} --help") for group in GROUPS),
         (["devices", "extra"], "unexpected extra argument"),
         (["release"], "Missing argument"),
         (["run", "--gpus"], "requires an argument"),
