@@ -28,6 +28,7 @@ _HOMES = {
     "Outcomes": "genvx.fleet.fleet",
     "Host": "genvx.fleet.host",
     "Hold": "genvx.fleet.host",
+    "Running": "genvx.core.command",
     "HostSpec": "genvx.fleet.hostfile",
     "LocalHost": "genvx.local.host",
     "Device": "genvx.core.device",

@@ -15,13 +15,14 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from genvx import api
-from genvx.local.hold import find_command
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+    from genvx.core.command import Command
     from genvx.core.device import Device
     from genvx.core.grant import Grant
+    from genvx.local.host import LocalHost
 
 T = TypeVar("T")
 
@@ -37,8 +38,16 @@ class Activation:
         return self._activation.grant
 
     @property
+    def host(self) -> LocalHost:
+        return self._activation.host
+
+    @property
     def devices(self) -> tuple[Device, ...]:
         return self._activation.devices
+
+    @property
+    def environment_id(self) -> str:
+        return self._activation.environment_id
 
     async def attach(
         self, gpus: int | str = 0, *, memory: int | None = None, devices: Sequence[str] = ()
@@ -52,30 +61,43 @@ class Activation:
         """Give devices back."""
         return await asyncio.to_thread(self._activation.detach, devices)
 
-    async def run(self, command: str | Sequence[str], *, check: bool = False) -> int:
-        """Run a command on these devices, with our streams; return its exit code. One that is
-        cancelled is killed.
+    async def run(
+        self,
+        command: Command,
+        *,
+        check: bool = False,
+        capture_output: bool = False,
+        input: bytes | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a command on these devices until it ends; as `genvx.Hold.run`. One that is cancelled
+        is killed.
 
         Raises:
             subprocess.CalledProcessError: `check` is true and the command failed.
-            InvalidInput: there is no such command.
+            InvalidInput: there is no such command or directory.
         """
-        argv = ["sh", "-c", command] if isinstance(command, str) else list(command)
-        hold = self._activation.hold
-        find_command(argv, hold.environment())
-        process = await asyncio.create_subprocess_exec(
-            *argv, env=hold.environment(), pass_fds=(hold.descriptor,)
+        pipe = subprocess.PIPE if capture_output else None
+        running = self._activation.start(
+            command,
+            stdin=None if input is None else subprocess.PIPE,
+            stdout=pipe,
+            stderr=pipe,
+            cwd=cwd,
+            env=env,
         )
         try:
-            code = await process.wait()
+            output = await _in_daemon_thread(lambda: running.communicate(input))
         except asyncio.CancelledError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            running.kill()
             raise
+        finally:
+            running.close()
+        code = running.wait()
         if check and code:
-            raise subprocess.CalledProcessError(code, argv)
-        return code
+            raise subprocess.CalledProcessError(code, command, *output)
+        return subprocess.CompletedProcess(command, code, *output)
 
 
 @contextlib.asynccontextmanager
@@ -152,3 +174,32 @@ async def _abandonable(
             # Whatever it fails of now, nobody waits for it any more.
             undo(await task)
         raise
+
+
+async def _in_daemon_thread(work: Callable[[], T]) -> T:
+    """The result of a call in a thread that nobody waits for once we are cancelled.
+
+    What a killed command has started may keep its pipes open for hours, and a thread of asyncio's
+    own would keep Python from ending for as long.
+    """
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[T] = loop.create_future()
+
+    def settle(value: T | None, error: BaseException | None) -> None:
+        if not result.done():
+            if error is None:
+                result.set_result(value)  # type: ignore[arg-type]  # no error: a value
+            else:
+                result.set_exception(error)
+
+    def run() -> None:
+        value, error = None, None
+        try:
+            value = work()
+        except Exception as caught:
+            error = caught
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, value, error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await result

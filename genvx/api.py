@@ -9,24 +9,24 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from genvx import project
+from genvx.core.hold import BaseHold
 from genvx.core.request import Requirements, requirements_of
 from genvx.errors import UnknownEnvironment
 from genvx.local.host import LocalHost
 from genvx.local.turns import take_turn
 
 if TYPE_CHECKING:
-    import subprocess
     import threading
-    from collections.abc import Iterator, Sequence
-    from types import TracebackType
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from genvx.core.device import Device
+    from genvx.core.command import Command, Stream
     from genvx.core.grant import Grant
     from genvx.local.heldfile import HeldFile
     from genvx.local.hold import LocalHold
+    from genvx.local.started import LocalRunning
 
 
-class Activation:
+class Activation(BaseHold):
     """Devices of this machine that this process holds until the end of the block, `release`, or its
     death.
 
@@ -40,13 +40,14 @@ class Activation:
         self._before: dict[str, str | None] | None = None
 
     @property
-    def grant(self) -> Grant:
+    def grant(self) -> Grant:  # type: ignore[override]  # it changes, but not by assignment
         """What it has; after `attach` and `detach` of ours, what it has then."""
         return self.hold.grant
 
     @property
-    def devices(self) -> tuple[Device, ...]:
-        return self.hold.grant.devices
+    def host(self) -> LocalHost:
+        """This machine."""
+        return self.hold.host
 
     def attach(
         self, gpus: int | str = 0, *, memory: int | None = None, devices: Sequence[str] = ()
@@ -66,21 +67,21 @@ class Activation:
             os.environ.update(grant.variables)
         return grant
 
-    def run(
-        self, command: str | Sequence[str], *, check: bool = False
-    ) -> subprocess.CompletedProcess[bytes]:
-        """Run a command on these devices; a string goes through `sh -c`.
-
-        See `subprocess.run` for the result.
-
-        Raises:
-            subprocess.CalledProcessError: `check` is true and the command failed.
-            InvalidInput: there is no such command.
-        """
-        return self.hold.run(command, check=check)
+    def start(
+        self,
+        command: Command,
+        *,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> LocalRunning:
+        """Start a command on these devices; see `genvx.Hold`."""
+        return self.hold.start(command, stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=env)
 
     def release(self) -> None:
-        """Give the devices back, and restore os.environ if the block was entered. Twice is once."""
+        """Give the devices back, and restore os.environ if the block was entered."""
         before, self._before = self._before, None
         for name, value in (before or {}).items():
             if value is None:
@@ -95,14 +96,6 @@ class Activation:
             self._before = {name: os.environ.get(name) for name in variables}
             os.environ.update(variables)
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.release()
 
 
 def activate(

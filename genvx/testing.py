@@ -9,6 +9,7 @@ real ones.
 
 from __future__ import annotations
 
+import io
 import itertools
 import math
 import subprocess
@@ -17,8 +18,10 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from genvx._version import __version__
+from genvx.core.command import require_variables, words_of
 from genvx.core.device import Device, DeviceUsage, Driver
 from genvx.core.grant import Finding, Grant, Severity
+from genvx.core.hold import BaseHold
 from genvx.core.lease import Environment, Lease, Owner, environments
 from genvx.core.placement import Refusal
 from genvx.core.policy import Entitlement, Limit, Policy
@@ -36,9 +39,9 @@ from genvx.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from types import TracebackType
+    from collections.abc import Callable, Mapping, Sequence
 
+    from genvx.core.command import Command, Stream
     from genvx.core.queue import Standing
     from genvx.core.request import Requirements
 
@@ -204,6 +207,9 @@ class FakeHost:
         self._leases = [lease for lease in self._leases if lease.key != key]
         return mine[0]
 
+    def __str__(self) -> str:
+        return self.name
+
     def close(self) -> None:
         self.closed = True
 
@@ -212,38 +218,72 @@ class FakeHost:
             raise self.error
 
 
-class FakeHold:
-    """Devices of a FakeHost; `run` starts nothing, remembers the command, and says that it
-    succeeded.
+class FakeHold(BaseHold):
+    """Devices of a FakeHost. `start` starts nothing and remembers the command, which has succeeded
+    at once and written nothing.
     """
 
     def __init__(self, host: FakeHost, grant: Grant) -> None:
-        self._host = host
+        self.host = host
         self.grant = grant
-        self.commands: list[str | Sequence[str]] = []
+        self.commands: list[Command] = []
         self._held = True
 
-    def run(
-        self, command: str | Sequence[str], *, check: bool = False
-    ) -> subprocess.CompletedProcess[bytes]:
+    def start(
+        self,
+        command: Command,
+        *,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> FakeRunning:
+        words = words_of(command)
+        require_variables(env or {})
         self.commands.append(command)
-        return subprocess.CompletedProcess(command, 0)
+        return FakeRunning(words, stdin, stdout, stderr)
 
     def release(self) -> None:
         if self._held:
             self._held = False
             try:
-                self._host.release(self.grant.environment)
+                self.host.release(self.environment_id)
             except UnknownEnvironment:
                 pass  # released by id before
 
-    def __enter__(self) -> FakeHold:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.release()
+class FakeRunning:
+    """A command of a FakeHold, which has ended with exit code 0."""
+
+    def __init__(self, args: list[str], stdin: Stream, stdout: Stream, stderr: Stream) -> None:
+        self.args = args
+        self.returncode = 0
+        self.signals: list[int] = []
+        self.stdin, self.stdout, self.stderr = (
+            io.BytesIO() if stream == subprocess.PIPE else None
+            for stream in (stdin, stdout, stderr)
+        )
+
+    def poll(self) -> int:
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        return self.returncode
+
+    def communicate(
+        self, input: bytes | None = None, timeout: float | None = None
+    ) -> tuple[bytes | None, bytes | None]:
+        out, err = (None if pipe is None else pipe.read() for pipe in (self.stdout, self.stderr))
+        return out, err
+
+    def signal(self, number: int) -> None:
+        self.signals.append(number)
+
+    def kill(self) -> None:
+        pass  # it has ended
+
+    def close(self) -> None:
+        for pipe in (self.stdin, self.stdout, self.stderr):
+            if pipe is not None:
+                pipe.close()

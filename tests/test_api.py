@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 
 import pytest
@@ -109,8 +110,9 @@ def test_asyncio_has_the_same():
 def test_asyncio_runs_commands_on_the_devices():
     async def work():
         async with genvx.aio.activate(2) as env:
-            assert await env.run('[ "$GENVX_DEVICES" = 0,1 ]') == 0
-            assert await env.run(["sh", "-c", "exit 4"]) == 4
+            assert (await env.run('[ "$GENVX_DEVICES" = 0,1 ]')).returncode == 0
+            assert (await env.run(["sh", "-c", "exit 4"])).returncode == 4
+            assert (await env.run(["cat"], input=b"x", capture_output=True)).stdout == b"x"
             with pytest.raises(subprocess.CalledProcessError):
                 await env.run("exit 4", check=True)
             with pytest.raises(genvx.InvalidInput):
@@ -147,6 +149,25 @@ def test_a_command_that_is_cancelled_is_killed(tmp_path):
 
     asyncio.run(work())
     assert held() == []
+
+
+def test_cancelling_does_not_wait_for_what_the_command_left_behind(tmp_path):
+    pid = tmp_path / "pid"
+
+    async def work():
+        async with genvx.aio.activate(1) as env:
+            line = f"sleep 600 & echo $! >{pid}; wait"
+            running = asyncio.ensure_future(env.run(line, capture_output=True))
+            while not pid.exists() or not pid.read_text():
+                await asyncio.sleep(0.01)
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+
+    try:
+        asyncio.run(work())
+    finally:
+        os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
 async def _enter(context):

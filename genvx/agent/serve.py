@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from genvx._version import __version__
 from genvx.core import codec
 from genvx.core.fields import Fields, Malformed
-from genvx.core.gang import VARIABLES
 from genvx.core.protocol import PROTOCOL, REFUSED, Call, Reply, call_from_word, read_call
 from genvx.core.text import COMMAND_LIMIT, NAME_LIMIT, printable
 from genvx.errors import AgentError, GenvxError, InvalidInput, ProtocolError
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 _MOST_ARGUMENTS = 10_000
 _LONGEST_ARGUMENT = 512 * 1024
+_LONGEST_PATH = 4096
 
 # So long a client has to take what was offered to it.
 _ANSWER = 30.0
@@ -250,9 +250,12 @@ class _Server:
     def _run(self, fields: Fields) -> int:
         argv = self._command(fields)
         variables = _variables(fields)
+        cwd = _directory(fields)
         hold = self._acquire(fields, " ".join(argv))
         self._reply(codec.grant_to_plain(hold.grant))
-        return hold.supervise(argv, stdout=self._out, watch_client=True, variables=variables)
+        return hold.supervise(
+            argv, stdout=self._out, watch_client=True, variables=variables, cwd=cwd
+        )
 
     def _port(self, fields: Fields) -> int:
         """A port that nobody listens on just now, for a job that will."""
@@ -287,14 +290,25 @@ def _seconds(fields: Fields) -> Optional[int]:
 
 
 def _variables(fields: Fields) -> dict[str, str]:
-    """The environment variables of a gang's job; no others pass."""
+    """The environment variables that the client gives the command."""
     if not fields.has("variables"):
         return {}
+    from genvx.core.command import require_variables
+
     given = fields.raw("variables")
-    if not isinstance(given, dict) or not set(given) <= VARIABLES:
-        raise InvalidInput("only the variables of a gang can be given to a command")
-    found = Fields(given, "the variables")
-    return {name: found.exact_text(name, _LONGEST_ARGUMENT) for name in given}
+    if not isinstance(given, dict) or len(given) > _MOST_ARGUMENTS:
+        raise InvalidInput(f"at most {_MOST_ARGUMENTS} variables")
+    return require_variables(given)
+
+
+def _directory(fields: Fields) -> Optional[str]:
+    """The directory that the command is to start in; a relative one is below the home."""
+    if not fields.has("cwd"):
+        return None
+    path = fields.string("cwd", _LONGEST_PATH)
+    if "\0" in path or not os.path.isdir(path):
+        raise InvalidInput(f"no such directory: {printable(path, 200)}")
+    return path
 
 
 def _names_command(fields: Fields) -> bool:

@@ -14,17 +14,6 @@ if TYPE_CHECKING:
     from genvx.core.request import Requirements
     from genvx.core.snapshot import Snapshot
 
-# What torch.distributed and its like look for, and, with PET_ in front, torchrun. Only these can be
-# given to a job over the wire.
-VARIABLES = frozenset(
-    {
-        *("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "NNODES", "NPROC_PER_NODE", "WORLD_SIZE"),
-        *("GENVX_NODES", "RANK", "LOCAL_RANK"),
-        *("PET_MASTER_ADDR", "PET_MASTER_PORT", "PET_NODE_RANK", "PET_NNODES"),
-        "PET_NPROC_PER_NODE",
-    }
-)
-
 
 @dataclass(frozen=True)
 class Choice:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import subprocess
     import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
+    from genvx.core.command import Command, Running, Stream
+    from genvx.core.device import Device
     from genvx.core.grant import Finding, Grant
     from genvx.core.lease import Environment
     from genvx.core.policy import Entitlement
@@ -24,13 +26,41 @@ if TYPE_CHECKING:
 
 class Hold(Protocol):
     """Devices that are held for as long as this object is: until `release`, the end of the
-    block, or our death.
+    block, or our death. `genvx.core.hold.BaseHold` says what each method does.
     """
 
     grant: Grant
 
+    @property
+    def host(self) -> Host: ...
+
+    @property
+    def devices(self) -> tuple[Device, ...]: ...
+
+    @property
+    def environment_id(self) -> str: ...
+
+    def start(
+        self,
+        command: Command,
+        *,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Running: ...
+
     def run(
-        self, command: str | Sequence[str], *, check: bool = False
+        self,
+        command: Command,
+        *,
+        check: bool = False,
+        capture_output: bool = False,
+        input: bytes | None = None,
+        timeout: float | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[bytes]: ...
 
     def release(self) -> None: ...

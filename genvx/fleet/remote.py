@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import os
 import secrets
-import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from genvx.core.codec import grant_from_plain
+from genvx.core.command import require_variables, words_of
 from genvx.core.fields import Fields, Malformed
+from genvx.core.hold import BaseHold
 from genvx.core.protocol import ReplyReader
 from genvx.core.queue import Standing
 from genvx.core.text import printable
 from genvx.errors import HostUnreachable, ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from types import TracebackType
+    from collections.abc import Callable, Mapping
 
+    from genvx.core.command import Command, Stream
     from genvx.core.grant import Grant
     from genvx.fleet.ssh import SSHHost
+    from genvx.fleet.started import RemoteRunning
 
 _CHUNK = 65536
 _LOOK = 0.5
@@ -116,8 +118,8 @@ class RemoteCommand:
         Raises:
             HostUnreachable: the connection ended before the command did.
         """
-        out = write_out or _writer(1)
-        err = write_err or _writer(2)
+        out = write_out or writer(1)
+        err = write_err or writer(2)
         self.channel.settimeout(None)
         if stdin is None:
             self.channel.shutdown_write()
@@ -163,7 +165,7 @@ class RemoteCommand:
             write(data)
 
 
-def _writer(descriptor: int) -> Callable[[bytes], None]:
+def writer(descriptor: int) -> Callable[[bytes], None]:
     def write(data: bytes) -> None:
         while data:
             data = data[os.write(descriptor, data) :]
@@ -171,44 +173,46 @@ def _writer(descriptor: int) -> Callable[[bytes], None]:
     return write
 
 
-class RemoteHold:
+class RemoteHold(BaseHold):
     """Devices of a host that we hold through a connection: until `release`, the end of the
     block, or our death.
     """
 
     def __init__(self, host: SSHHost, command: RemoteCommand) -> None:
-        self._host = host
+        self.host = host
         self._command: RemoteCommand | None = command
         self.grant = command.grant()
 
-    def run(
-        self, command: str | Sequence[str], *, check: bool = False
-    ) -> subprocess.CompletedProcess[bytes]:
-        """Run a command on that host under this hold, its output to ours; a string goes through `sh
-        -c`.
+    def start(
+        self,
+        command: Command,
+        *,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> RemoteRunning:
+        """Start a command there as `BaseHold.start` says. cwd: there; the home by default."""
+        from genvx.fleet.started import RemoteRunning
 
-        Raises:
-            subprocess.CalledProcessError: `check` is true and the command failed.
-            InvalidInput: there is no such command there. HostError: the connection is gone.
-        """
-        arguments: dict[str, Any] = {"environment": self.grant.environment}
-        if isinstance(command, str):
-            arguments["line"] = command
-        else:
-            arguments["argv"] = list(command)
-        code = self._host.start(arguments).communicate(stdin=None)
-        if check and code != 0:
-            raise subprocess.CalledProcessError(code, command)
-        return subprocess.CompletedProcess(command, code)
+        words = words_of(command)
+        arguments: dict[str, Any] = {"environment": self.environment_id, "argv": words}
+        if cwd is not None:
+            arguments["cwd"] = cwd
+        if env:
+            arguments["variables"] = require_variables(env)
+        started = self.host.start(arguments)
+        return RemoteRunning(self.host, started, words, stdin=stdin, stdout=stdout, stderr=stderr)
 
     def release(self) -> None:
-        """Give the devices back, and wait until the far end has done so. Twice is once."""
+        """Give the devices back, and wait until the far end has done so."""
         command, self._command = self._command, None
         if command is None:
             return
         try:
             command.channel.shutdown_write()
-            command.channel.settimeout(self._host.options.timeout)
+            command.channel.settimeout(self.host.options.timeout)
             while command.channel.recv(_CHUNK):
                 pass
         except (EOFError, OSError):
@@ -216,16 +220,5 @@ class RemoteHold:
         finally:
             close_channel(command.channel)
 
-    def __enter__(self) -> RemoteHold:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.release()
-
     def __repr__(self) -> str:
-        return f"<RemoteHold {printable(self.grant.environment)} on {self._host.name}>"
+        return f"<RemoteHold {printable(self.grant.environment)} on {self.host.name}>"

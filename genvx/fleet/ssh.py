@@ -110,6 +110,9 @@ class SSHHost:
     def options(self) -> SSHOptions:
         return self.session.options
 
+    def __str__(self) -> str:
+        return self.name
+
     def close(self) -> None:
         """Close the connection, also one that is being opened.
 

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Optional, Union
+from typing import TYPE_CHECKING, Optional
 
+from genvx.core.hold import BaseHold
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
 from genvx.local import shells, supervise, timekeeper
 from genvx.local.state import saying
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from types import TracebackType
+    from collections.abc import Mapping, Sequence
 
+    from genvx.core.command import Command, Stream
     from genvx.core.grant import Grant
     from genvx.core.lease import Lease
     from genvx.local.host import LocalHost
+    from genvx.local.started import LocalRunning
     from genvx.local.store import HeldLease
 
-Command = Union[str, Sequence[str]]
 
-
-class LocalHold:
+class LocalHold(BaseHold):
     """Devices of this machine that this process holds, until `release`, the end of the
     block, or its death.
     """
@@ -45,29 +43,39 @@ class LocalHold:
         """As it is published."""
         return self._held.lease
 
-    def environment(self) -> dict[str, str]:
-        """The environment variables for what runs under this hold: the host's, and those of
-        the grant.
+    @property
+    def host(self) -> LocalHost:
+        return self._host
+
+    def variables(self) -> dict[str, str]:
+        """The environment variables of what runs under this hold: the host's, and those of the
+        grant.
         """
         return {**self._host.environ, **self.grant.variables}
 
-    def run(self, command: Command, *, check: bool = False) -> subprocess.CompletedProcess[bytes]:
-        """Run a command under this hold, with our standard streams; a string goes through `sh -c`.
+    def start(
+        self,
+        command: Command,
+        *,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        cwd: Optional[str] = None,
+        env: Optional[Mapping[str, str]] = None,
+    ) -> LocalRunning:
+        """Start a command as `BaseHold.start` says; it inherits the lease."""
+        from genvx.core.command import require_variables, words_of
+        from genvx.local.started import LocalRunning
 
-        The command inherits the lease: what it leaves in the background keeps the devices until it
-        ends.
-
-        Raises:
-            subprocess.CalledProcessError: `check` is true and the command failed.
-            InvalidInput: there is no such command.
-        """
-        argv = ["sh", "-c", command] if isinstance(command, str) else list(command)
-        try:
-            return subprocess.run(
-                argv, check=check, env=self.environment(), pass_fds=(self.descriptor,)
-            )
-        except (FileNotFoundError, PermissionError) as error:
-            raise InvalidInput(f"cannot run {printable(argv[0], 100)}: {error.strerror}") from None
+        return LocalRunning(
+            words_of(command),
+            lease=self.descriptor,
+            variables={**self.variables(), **require_variables(env or {})},
+            cwd=cwd,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+        )
 
     def supervise(
         self,
@@ -76,6 +84,7 @@ class LocalHold:
         stdout: int = 1,
         watch_client: bool = False,
         variables: Optional[Mapping[str, str]] = None,
+        cwd: Optional[str] = None,
     ) -> int:
         """Run a command as its parent and pass signals on; return its exit code.
 
@@ -86,9 +95,10 @@ class LocalHold:
         try:
             return supervise.run(
                 argv,
-                {**self.environment(), **(variables or {})},
+                {**self.variables(), **(variables or {})},
                 lease=self.descriptor,
                 stdout=stdout,
+                cwd=cwd,
                 watch_client=watch_client,
                 own_group=watch_client,
                 seconds=self.grant.seconds,
@@ -107,7 +117,7 @@ class LocalHold:
         Raises:
             StateError: the shell's start-up files cannot be written.
         """
-        environment = self.environment()
+        environment = self.variables()
         shell = shells.prepare(
             self._host.state,
             environment,
@@ -158,17 +168,6 @@ class LocalHold:
     def release(self) -> None:
         """Give the devices back. Twice is once."""
         self._held.withdraw()
-
-    def __enter__(self) -> LocalHold:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        self.release()
 
 
 def find_command(argv: Sequence[str], environ: Mapping[str, str]) -> None:

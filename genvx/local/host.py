@@ -105,6 +105,9 @@ class LocalHost:
     def store(self) -> LeaseStore:
         return LeaseStore(self.state)
 
+    def __str__(self) -> str:
+        return self.name
+
     def close(self) -> None:
         """Close what was opened. Leases that are held stay held."""
         if self._state is not None:

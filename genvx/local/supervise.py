@@ -83,6 +83,7 @@ def run(
     *,
     lease: int,
     stdout: int = 1,
+    cwd: Optional[str] = None,
     watch_client: bool = False,
     own_group: bool = False,
     die_with_us: bool = False,
@@ -92,6 +93,7 @@ def run(
     """Run a command that inherits the descriptor `lease`; return its exit code, or 128 + its
     signal.
 
+    cwd: the directory that it starts in, ours by default.
     watch_client: when nobody reads `stdout` any more, end the command's process group: without a
         terminal sshd sends no signal when its client is gone.
     own_group: give the command a process group, for which signals are then meant.
@@ -113,6 +115,8 @@ def run(
                     _die_with_parent()
                 if stdout != 1:
                     os.dup2(stdout, 1)
+                if cwd is not None:
+                    os.chdir(cwd)
                 os.set_inheritable(lease, True)
                 execute(argv, environment, program)
             finally:

@@ -4,6 +4,9 @@ shipped fake.
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import subprocess
 import threading
 
 import pytest
@@ -26,20 +29,36 @@ from tests.helpers import until
 GIB = 1 << 30
 
 
-@pytest.fixture(params=["local", pytest.param("ssh", marks=pytest.mark.needs("openssh")), "fake"])
+SSH = pytest.param("ssh", marks=pytest.mark.needs("openssh"))
+
+
+@pytest.fixture(params=["local", SSH, "fake"])
 def host(request):
     """A host with two free devices of 80 GiB."""
+    if request.param == "fake":
+        yield FakeHost("h", 2)
+    else:
+        with real_host(request) as found:
+            yield found
+
+
+@pytest.fixture(params=["local", SSH])
+def hold(request):
+    """A hold on one device of a host that can start commands; a fake host starts none."""
+    with real_host(request) as found, found.acquire(Requirements(1), name="x") as held:
+        yield held
+
+
+@contextlib.contextmanager
+def real_host(request):
     if request.param == "local":
         request.getfixturevalue("state")
-        found = LocalHost("h")
-        yield found
-        found.close()
-    elif request.param == "ssh":
+        with contextlib.closing(LocalHost("h")) as found:
+            yield found
+    else:
         sandbox = request.getfixturevalue("make_sandbox")("2")
         with connect_fleet(load(sandbox.hostfile)) as fleet:
             yield fleet.hosts[0]
-    else:
-        yield FakeHost("h", 2)
 
 
 def names(host):
@@ -127,6 +146,78 @@ def test_releasing_a_hold_twice_is_once(host):
 def test_a_command_runs_under_a_hold(host):
     with host.acquire(Requirements(1)) as hold:
         assert hold.run("true", check=True).returncode == 0
+
+
+def test_a_hold_names_its_host_its_devices_and_its_environment(host):
+    with host.acquire(Requirements(2)) as hold:
+        assert (hold.host, str(hold.host)) == (host, host.name)
+        assert hold.devices == host.snapshot().devices
+        assert hold.environment_id == host.snapshot().environments[0].id
+
+
+def test_a_command_that_cannot_be_given_is_refused(host):
+    with host.acquire(Requirements(1)) as hold:
+        for command, options in (([], {}), (["a\0b"], {}), (["true"], {"env": {"A-B": "c"}})):
+            with pytest.raises(InvalidInput):
+                hold.run(command, **options)
+
+
+def test_the_output_of_a_command_can_be_captured(hold):
+    ran = hold.run("echo out; echo err >&2; exit 3", capture_output=True)
+    assert (ran.stdout, ran.stderr, ran.returncode) == (b"out\n", b"err\n", 3)
+
+
+def test_more_than_a_pipe_holds_goes_in_and_comes_out(hold):
+    data = bytes(range(256)) * 4096
+    assert hold.run(["cat"], input=data, capture_output=True).stdout == data
+
+
+def test_a_command_has_no_input_unless_it_is_given_some(hold):
+    assert hold.run(["cat"], capture_output=True).stdout == b""
+
+
+def test_a_command_runs_in_the_directory_and_with_the_variables_that_are_given(hold, tmp_path):
+    tmp_path.chmod(0o755)
+    line = 'pwd; echo "$A $GENVX_ENVIRONMENT_NAME"'
+    ran = hold.run(line, cwd=str(tmp_path), env={"A": "b c"}, capture_output=True)
+    assert ran.stdout.decode().splitlines() == [str(tmp_path), "b c x"]
+
+
+def test_a_directory_that_is_not_there_is_refused(hold):
+    with pytest.raises(InvalidInput, match="no such directory: /nowhere"):
+        hold.run("true", cwd="/nowhere")
+
+
+def test_a_started_command_can_be_talked_to(hold):
+    running = hold.start(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert running.poll() is None
+    running.stdin.write(b"hello\n")
+    running.stdin.flush()
+    assert running.stdout.readline() == b"hello\n"
+    running.stdin.close()
+    assert (running.wait(), running.returncode, running.poll()) == (0, 0, 0)
+    running.close()
+
+
+def test_a_signal_ends_a_command_with_128_and_its_number(hold):
+    running = hold.start("echo ready; exec sleep 600", stdout=subprocess.PIPE)
+    assert running.stdout.readline() == b"ready\n"
+    with pytest.raises(subprocess.TimeoutExpired):
+        running.wait(timeout=0.01)
+    running.signal(signal.SIGTERM)
+    assert running.wait() == 128 + signal.SIGTERM
+    running.close()
+
+
+def test_a_command_that_takes_too_long_is_killed(hold):
+    with pytest.raises(subprocess.TimeoutExpired):
+        hold.run(["sleep", "600"], timeout=0.1)
+
+
+def test_both_outputs_can_go_into_one_file(hold, tmp_path):
+    with (tmp_path / "log").open("wb") as log:
+        hold.start("echo out; echo err >&2", stdout=log, stderr=subprocess.STDOUT).wait()
+    assert sorted((tmp_path / "log").read_text().split()) == ["err", "out"]
 
 
 def test_the_doctor_says_that_devices_are_simulated(host):

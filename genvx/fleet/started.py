@@ -1,0 +1,183 @@
+"""A command that was started under a hold of another machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from typing import IO, TYPE_CHECKING
+
+from genvx.errors import GenvxError
+from genvx.fleet.remote import close_channel, writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from genvx.core.command import Stream
+    from genvx.fleet.remote import RemoteCommand
+    from genvx.fleet.ssh import SSHHost
+
+
+class RemoteRunning:
+    """A command on a host, its streams passed through our connection by threads of ours.
+
+    `stdin`, `stdout` and `stderr` are binary files where subprocess.PIPE was asked for.
+    """
+
+    def __init__(
+        self,
+        host: SSHHost,
+        command: RemoteCommand,
+        args: Sequence[str],
+        *,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+    ) -> None:
+        self.args = list(args)
+        self.stdin: IO[bytes] | None = None
+        self._host = host
+        self._command = command
+        self._code: int | None = None
+        self._error: Exception | None = None
+        # What only we have opened for the thread that passes the streams; it closes them.
+        self._ours: list[int] = []
+        source = self._source(stdin)
+        self.stdout, write_out = self._sink(stdout, 1)
+        if stderr == subprocess.STDOUT:
+            self.stderr, write_err = None, write_out
+        else:
+            self.stderr, write_err = self._sink(stderr, 2)
+        self._thread = threading.Thread(
+            target=self._follow, args=(source, write_out, write_err), daemon=True
+        )
+        self._thread.start()
+
+    def _source(self, stdin: Stream) -> int | None:
+        if stdin is None or stdin == subprocess.DEVNULL:
+            return None
+        if stdin == subprocess.PIPE:
+            read, write = os.pipe()
+            self.stdin = os.fdopen(write, "wb", buffering=0)
+            self._ours.append(read)
+            return read
+        return stdin if isinstance(stdin, int) else stdin.fileno()
+
+    def _sink(self, wanted: Stream, usual: int) -> tuple[IO[bytes] | None, Callable[[bytes], None]]:
+        if wanted == subprocess.DEVNULL:
+            return None, lambda data: None
+        if wanted == subprocess.PIPE:
+            read, write = os.pipe()
+            self._ours.append(write)
+            return os.fdopen(read, "rb", buffering=0), writer(write)
+        if wanted is None:
+            return None, writer(usual)
+        return None, writer(wanted if isinstance(wanted, int) else wanted.fileno())
+
+    def _follow(
+        self,
+        source: int | None,
+        write_out: Callable[[bytes], None],
+        write_err: Callable[[bytes], None],
+    ) -> None:
+        try:
+            self._code = self._command.communicate(source, write_out, write_err)
+        except (GenvxError, OSError, EOFError) as error:
+            self._error = error
+        finally:
+            for descriptor in self._ours:
+                os.close(descriptor)
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, or 128 + the signal that ended it; None until that is known."""
+        return self._code
+
+    def poll(self) -> int | None:
+        """The exit code if it has ended, else None.
+
+        Raises:
+            HostError: the connection to its host is gone.
+        """
+        return None if self._thread.is_alive() else self.wait()
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until it ends; return its exit code.
+
+        Raises:
+            subprocess.TimeoutExpired: it has not ended within `timeout` seconds.
+            HostError: the connection to its host is gone.
+        """
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            assert timeout is not None
+            raise subprocess.TimeoutExpired(self.args, timeout)
+        if self._error is not None:
+            raise self._error
+        assert self._code is not None
+        return self._code
+
+    def communicate(
+        self, input: bytes | None = None, timeout: float | None = None
+    ) -> tuple[bytes | None, bytes | None]:
+        """Write `input` to its stdin, read its pipes to their end, and wait; return what it wrote.
+
+        Raises:
+            subprocess.TimeoutExpired: it has not ended within `timeout` seconds.
+            HostError: the connection to its host is gone.
+        """
+        readers = [_Reader(file) for file in (self.stdout, self.stderr)]
+        if self.stdin is not None:
+            threading.Thread(target=_feed, args=(self.stdin, input or b""), daemon=True).start()
+        self.wait(timeout)
+        out, err = (reader.result() for reader in readers)
+        return out, err
+
+    def signal(self, number: int) -> None:
+        """Send it a signal; one that has ended gets none.
+
+        Raises:
+            InvalidInput: not a signal that is passed on. HostError: the host could not be asked.
+        """
+        if self._thread.is_alive():
+            name = signal.Signals(number).name.removeprefix("SIG")
+            self._host.signal(self._command.grant(), name)
+
+    def kill(self) -> None:
+        """Cut it off: its host sends it SIGHUP, after a grace SIGTERM, and then SIGKILL."""
+        close_channel(self._command.channel)
+
+    def close(self) -> None:
+        """Close the pipes that are open."""
+        for file in (self.stdin, self.stdout, self.stderr):
+            if file is not None:
+                file.close()
+
+
+class _Reader:
+    """Reads a pipe to its end in a thread, so that a full one never holds up another."""
+
+    def __init__(self, file: IO[bytes] | None) -> None:
+        self._file = file
+        self._parts: list[bytes] = []
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        if self._file is not None:
+            while part := self._file.read(65536):
+                self._parts.append(part)
+
+    def result(self) -> bytes | None:
+        self._thread.join()
+        return None if self._file is None else b"".join(self._parts)
+
+
+def _feed(file: IO[bytes], data: bytes) -> None:
+    try:
+        with file:
+            while data:
+                data = data[file.write(data) :]
+    except (OSError, ValueError):
+        pass  # the command has ended without reading it all

@@ -1,0 +1,115 @@
+"""A command that was started under a hold of this machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import IO, TYPE_CHECKING, Optional
+
+from genvx.core.command import SIGNALLED
+from genvx.core.text import printable
+from genvx.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from genvx.core.command import Stream
+
+
+class LocalRunning:
+    """A child process that holds the lease beside us.
+
+    `stdin`, `stdout` and `stderr` are binary files where subprocess.PIPE was asked for.
+    """
+
+    def __init__(
+        self,
+        args: Sequence[str],
+        *,
+        lease: int,
+        variables: Mapping[str, str],
+        cwd: Optional[str] = None,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+    ) -> None:
+        """Start it. lease: the descriptor that it inherits.
+
+        Raises:
+            InvalidInput: there is no such command or directory.
+        """
+        self.args = list(args)
+        if cwd is not None and not os.path.isdir(cwd):
+            raise InvalidInput(f"no such directory: {printable(cwd, 200)}")
+        try:
+            self._process = subprocess.Popen(
+                self.args,
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
+                stdout=stdout,
+                stderr=stderr,
+                cwd=cwd,
+                env=dict(variables),
+                pass_fds=(lease,),
+            )
+        except OSError as error:
+            raise InvalidInput(f"cannot run {printable(args[0], 100)}: {error.strerror}") from None
+
+    @property
+    def stdin(self) -> Optional[IO[bytes]]:
+        return self._process.stdin
+
+    @property
+    def stdout(self) -> Optional[IO[bytes]]:
+        return self._process.stdout
+
+    @property
+    def stderr(self) -> Optional[IO[bytes]]:
+        return self._process.stderr
+
+    @property
+    def returncode(self) -> Optional[int]:
+        """The exit code, or 128 + the signal that ended it; None until that is known."""
+        return _code(self._process.returncode)
+
+    def poll(self) -> Optional[int]:
+        """The exit code if it has ended, else None."""
+        return _code(self._process.poll())
+
+    def wait(self, timeout: Optional[float] = None) -> int:
+        """Wait until it ends; return its exit code.
+
+        Raises:
+            subprocess.TimeoutExpired: it has not ended within `timeout` seconds.
+        """
+        code = _code(self._process.wait(timeout))
+        assert code is not None
+        return code
+
+    def communicate(
+        self, input: Optional[bytes] = None, timeout: Optional[float] = None
+    ) -> tuple[Optional[bytes], Optional[bytes]]:
+        """Write `input` to its stdin, read its pipes to their end, and wait; return what it wrote.
+
+        Raises:
+            subprocess.TimeoutExpired: it has not ended within `timeout` seconds.
+        """
+        return self._process.communicate(input, timeout)
+
+    def signal(self, number: int) -> None:
+        """Send it a signal; one that has ended gets none."""
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """Kill it and wait until it is dead. What it has started itself goes on."""
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        """Close the pipes that are open."""
+        for file in (self.stdin, self.stdout, self.stderr):
+            if file is not None:
+                file.close()
+
+
+def _code(returncode: Optional[int]) -> Optional[int]:
+    return SIGNALLED - returncode if returncode is not None and returncode < 0 else returncode
