@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from genvx.core import codec, policy, protocol, statefiles
+from genvx.core import codec, policy, policycodec, protocol, statefiles
 from genvx.core.fields import Malformed, dumps
 from genvx.core.lease import Owner
 from genvx.core.request import Requirements
@@ -209,14 +209,14 @@ def _feed_call(data: bytes) -> None:
         _read(lambda: protocol.call_from_word(data.decode("latin-1"))),
     ):
         if call is not None and "requirements" in call.arguments:
-            _read(codec.requirements_from_plain, call.arguments["requirements"])
+            _read(codec.REQUIREMENTS.read, call.arguments["requirements"])
 
 
 def _answers() -> list[Any]:
     """What a host may answer, well-formed: snapshots, environments, grants, findings."""
     host = FakeHost("h", devices=3)
     held = host.acquire(Requirements(2), name="né", command="python x")
-    snapshot = codec.snapshot_to_plain(host.snapshot())
+    snapshot = codec.SNAPSHOT.write(host.snapshot())
     snapshot["usage"][snapshot["devices"][2]["uuid"]]["processes"] = [
         {
             "pid": 1,
@@ -229,18 +229,18 @@ def _answers() -> list[Any]:
         }
     ]
     snapshot["driver"]["notes"] = ["a note"]
-    snapshot["tickets"] = [codec.ticket_to_plain(_WAITING)]
+    snapshot["tickets"] = [codec.TICKET.write(_WAITING)]
     snapshot["odd"] = ["7/x.lease: odd"]
     (environment,) = host.snapshot().environments
     return [
         snapshot,
         snapshot,
-        codec.environment_to_plain(environment),
-        codec.grant_to_plain(held.grant),
-        codec.entitlement_to_plain(
+        codec.ENVIRONMENT.write(environment),
+        codec.GRANT.write(held.grant),
+        policycodec.ENTITLEMENT.write(
             policy.Entitlement("raz", policy.Policy(users={"raz": policy.Limit(1)}), policy.Limit())
         ),
-        [codec.finding_to_plain(finding) for finding in host.doctor()],
+        [codec.FINDING.write(finding) for finding in host.doctor()],
     ]
 
 
@@ -278,13 +278,13 @@ def _feed_frame(case: tuple[bytes, list[int]]) -> None:
         return
     value = _read(reply.result)
     for decode in (
-        codec.environment_from_plain,
-        codec.grant_from_plain,
-        codec.finding_from_plain,
-        codec.entitlement_from_plain,
+        codec.ENVIRONMENT.read,
+        codec.GRANT.read,
+        codec.FINDING.read,
+        policycodec.ENTITLEMENT.read,
     ):
         _read(decode, value)
-    snapshot = _read(codec.snapshot_from_plain, value)
+    snapshot = _read(codec.SNAPSHOT.read, value)
     if snapshot is not None:
         _show(snapshot)
 

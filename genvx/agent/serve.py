@@ -144,15 +144,17 @@ class _Server:
     # Questions
 
     def _snapshot(self, fields: Fields) -> int:
-        self._reply(codec.snapshot_to_plain(self._host.snapshot()))
+        self._reply(codec.SNAPSHOT.write(self._host.snapshot()))
         return 0
 
     def _doctor(self, fields: Fields) -> int:
-        self._reply([codec.finding_to_plain(finding) for finding in self._host.doctor()])
+        self._reply([codec.FINDING.write(finding) for finding in self._host.doctor()])
         return 0
 
     def _policy(self, fields: Fields) -> int:
-        self._reply(codec.entitlement_to_plain(self._host.entitlement()))
+        from genvx.core import policycodec
+
+        self._reply(policycodec.ENTITLEMENT.write(self._host.entitlement()))
         return 0
 
     def _refusal(self, fields: Fields) -> int:
@@ -169,7 +171,7 @@ class _Server:
 
     def _release(self, fields: Fields) -> int:
         environment = self._host.release(fields.string("environment", NAME_LIMIT))
-        self._reply(codec.environment_to_plain(environment))
+        self._reply(codec.ENVIRONMENT.write(environment))
         return 0
 
     def _signal(self, fields: Fields) -> int:
@@ -182,7 +184,7 @@ class _Server:
         if fields.has("environment"):
             return self._host.join(fields.identifier("environment"), command=command)
         return self._host.acquire(
-            codec.requirements_from_plain(fields.raw("requirements")),
+            codec.REQUIREMENTS.read(fields.raw("requirements")),
             name=fields.string("name", NAME_LIMIT + 1),
             command=command,
             time=_seconds(fields),
@@ -197,7 +199,7 @@ class _Server:
         waits = fields.has("patience_ms")
         acquire = self._wait if waits else lambda f, c, _: self._acquire(f, c)
         with acquire(fields, command, client) as hold:
-            self._reply(codec.grant_to_plain(hold.grant))
+            self._reply(codec.GRANT.write(hold.grant))
             if waits and not client.speaks(_ANSWER):
                 return 0  # what is offered and not taken goes to the next
             # Whoever joins has the same end; a hold that nothing runs under just lets go.
@@ -210,7 +212,7 @@ class _Server:
             raise InvalidInput("what nobody holds needs a time at which it ends")
         hold = self._acquire(fields, fields.text("command", COMMAND_LIMIT))
         hold.leave_to_time()
-        self._reply(codec.grant_to_plain(hold.grant))
+        self._reply(codec.GRANT.write(hold.grant))
         return 0
 
     def _wait(self, fields: Fields, command: str, client: Client) -> LocalHold:
@@ -221,7 +223,7 @@ class _Server:
                 self._reply({"place": standing.place, "reason": standing.reason})
 
         return self._host.wait(
-            codec.requirements_from_plain(fields.raw("requirements")),
+            codec.REQUIREMENTS.read(fields.raw("requirements")),
             name=fields.string("name", NAME_LIMIT + 1),
             command=command,
             patience=fields.integer("patience_ms") / 1000,
@@ -252,7 +254,7 @@ class _Server:
         variables = _variables(fields)
         cwd = _directory(fields)
         hold = self._acquire(fields, " ".join(argv))
-        self._reply(codec.grant_to_plain(hold.grant))
+        self._reply(codec.GRANT.write(hold.grant))
         return hold.supervise(
             argv, stdout=self._out, watch_client=True, variables=variables, cwd=cwd
         )

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MOST_NUMBER = 1 << 63
-_MOST_ITEMS = 100_000
+MOST_NUMBER = 1 << 63
+MOST_ITEMS = 100_000
 MOST_DEVICES = 4096
 
 
@@ -65,38 +65,43 @@ class Fields:
         except KeyError:
             raise Malformed(f"{self._what} has no {key}") from None
 
-    def _wrong(self, key: str) -> Malformed:
+    def wrong(self, key: str) -> Malformed:
+        """What to raise for the value under a key that cannot be."""
         return Malformed(f"{self._what} has an impossible {key}")
+
+    def names(self, key: str) -> bool:
+        """Whether the key is there, if only with null."""
+        return key in self._plain
 
     def has(self, key: str) -> bool:
         """Whether the key is there and not null."""
         return self._plain.get(key) is not None
 
-    def integer(self, key: str, low: int = 0, high: int = _MOST_NUMBER) -> int:
+    def integer(self, key: str, low: int = 0, high: int = MOST_NUMBER) -> int:
         value = self.raw(key)
         if type(value) is not int or not low <= value <= high:
-            raise self._wrong(key)
+            raise self.wrong(key)
         return value
 
-    def optional_integer(self, key: str, low: int = 0, high: int = _MOST_NUMBER) -> Optional[int]:
+    def optional_integer(self, key: str, low: int = 0, high: int = MOST_NUMBER) -> Optional[int]:
         return self.integer(key, low, high) if self.has(key) else None
 
     def flag(self, key: str) -> bool:
         value = self.raw(key)
         if type(value) is not bool:
-            raise self._wrong(key)
+            raise self.wrong(key)
         return value
 
     def string(self, key: str, limit: int) -> str:
         """Any text up to `limit`, as it is: for what goes to a program, never to a terminal."""
         value = self.raw(key)
         if not isinstance(value, str) or len(value) > limit:
-            raise self._wrong(key)
+            raise self.wrong(key)
         return value
 
     def text(self, key: str, limit: int) -> str:
         """Text for people, made printable."""
-        return printable(self.string(key, _MOST_NUMBER), limit)
+        return printable(self.string(key, MOST_NUMBER), limit)
 
     def optional_text(self, key: str, limit: int) -> Optional[str]:
         return self.text(key, limit) if self.has(key) else None
@@ -105,37 +110,44 @@ class Fields:
         """Text that must be printable as it is."""
         value = self.string(key, limit)
         if not is_printable(value, limit):
-            raise self._wrong(key)
+            raise self.wrong(key)
         return value
 
     def identifier(self, key: str) -> str:
         value = self.string(key, 64)
         if not is_identifier(value):
-            raise self._wrong(key)
+            raise self.wrong(key)
         return value
 
     def device_id(self, key: str) -> str:
         value = self.string(key, 128)
         if not is_device_id(value):
-            raise self._wrong(key)
+            raise self.wrong(key)
         return value
 
-    def items(self, key: str, limit: int = _MOST_ITEMS) -> list[Any]:
+    def items(self, key: str, limit: int = MOST_ITEMS) -> list[Any]:
         value = self.raw(key)
         if not isinstance(value, list) or len(value) > limit:
-            raise self._wrong(key)
+            raise self.wrong(key)
         return value
 
     def values(
-        self, key: str, decode: Callable[[Any], T], limit: int = _MOST_ITEMS
+        self, key: str, decode: Callable[[Any], T], limit: int = MOST_ITEMS
     ) -> tuple[T, ...]:
         return tuple(decode(item) for item in self.items(key, limit))
+
+    def mapping(self, key: str, limit: int) -> Mapping[str, Any]:
+        """An object; its keys are of unknown origin, too."""
+        value = self.raw(key)
+        if not isinstance(value, dict) or len(value) > limit:
+            raise self.wrong(key)
+        return value
 
     def texts(self, key: str, limit: int, most: int) -> tuple[str, ...]:
         found = []
         for item in self.items(key, most):
             if not isinstance(item, str):
-                raise self._wrong(key)
+                raise self.wrong(key)
             found.append(printable(item, limit))
         return tuple(found)
 
@@ -143,19 +155,19 @@ class Fields:
         """Texts as they are: for what goes to a program, never to a terminal."""
         items = self.items(key, most)
         if not all(isinstance(item, str) and len(item) <= limit for item in items):
-            raise self._wrong(key)
+            raise self.wrong(key)
         return tuple(items)
 
     def integers(self, key: str, most: int) -> tuple[int, ...]:
         items = self.items(key, most)
-        if not all(type(item) is int and 0 <= item <= _MOST_NUMBER for item in items):
-            raise self._wrong(key)
+        if not all(type(item) is int and 0 <= item <= MOST_NUMBER for item in items):
+            raise self.wrong(key)
         return tuple(items)
 
     def device_ids(self, key: str) -> tuple[str, ...]:
         found = self.items(key, MOST_DEVICES)
         if not all(isinstance(item, str) and is_device_id(item) for item in found):
-            raise self._wrong(key)
+            raise self.wrong(key)
         if len(set(found)) != len(found):
-            raise self._wrong(key)
+            raise self.wrong(key)
         return tuple(found)

@@ -5,11 +5,24 @@ What is common to both is written and checked once: whose it is, which one, of w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from genvx.core.codec import requirements_from_plain, requirements_to_plain
+from genvx.core.codec import REQUIREMENTS
 from genvx.core.fields import Fields, Malformed, dumps, loads
 from genvx.core.lease import Lease, Part
+from genvx.core.tables import (
+    Kind,
+    Table,
+    choice,
+    device_ids,
+    exact_text,
+    flag,
+    identifier,
+    integer,
+    one,
+    optional,
+    under,
+)
 from genvx.core.text import COMMAND_LIMIT, NAME_LIMIT
 from genvx.core.ticket import Ticket
 
@@ -17,6 +30,9 @@ if TYPE_CHECKING:
     from typing import Union
 
     from genvx.core.lease import Owner
+    from genvx.core.tables import Plain
+
+T = TypeVar("T")
 
 # When its holder last looked stands at the end of a ticket's file, in this many characters, so that
 # it can be written over in place.
@@ -24,24 +40,51 @@ _SEEN = 20
 _SEEN_KEY = b',"seen_boottime_ns":'
 
 
+_COMMON: dict[str, Kind[Any]] = {
+    "environment": under("env", identifier()),
+    "name": exact_text(NAME_LIMIT),
+    "boot_id": exact_text(64),
+    "since_ns": under("since_boottime_ns", integer()),
+    "pid": integer(0, 1 << 31),
+    "starttime": integer(),
+    "host": exact_text(256),
+    "command": exact_text(COMMAND_LIMIT),
+}
+
+# Their id is the file's name, and their owner is the file's.
+_LEASE = Table(
+    Lease,
+    "the lease",
+    **_COMMON,
+    devices=device_ids(),
+    memory=optional(integer(1)),
+    expires_ns=under("expires_boottime_ns", optional(integer())),
+    note=exact_text(COMMAND_LIMIT),
+    part=choice(Part),
+    over=flag(),
+)
+
+_TICKET = Table(
+    Ticket,
+    "the ticket",
+    **_COMMON,
+    requirements=one(REQUIREMENTS),
+    most=optional(integer(0, 1 << 31)),
+    most_memory=optional(integer()),
+    keeps=flag(),
+    seen_ns=under("seen_boottime_ns", integer()),
+)
+
+
 def lease_to_file(lease: Lease) -> bytes:
     """The content of the lease's own file.
 
     The owner is the file's owner; the uid is there to be compared.
     """
-    part: dict[str, Any] = {} if lease.part is Part.HELD else {"part": lease.part.value}
-    if lease.over:
-        part["over"] = True
-    return dumps(
-        _common(lease)
-        | {
-            "devices": list(lease.devices),
-            "memory": lease.memory,
-            "expires_boottime_ns": lease.expires_ns,
-            "note": lease.note,
-        }
-        | part
-    )
+    plain = _LEASE.write(lease)
+    if lease.part is Part.HELD:
+        del plain["part"]  # so that a look at the bytes tells most files from amendments
+    return _to_file(lease, plain)
 
 
 def may_outlive_its_holder(data: bytes) -> bool:
@@ -55,16 +98,9 @@ def may_outlive_its_holder(data: bytes) -> bool:
 
 def ticket_to_file(ticket: Ticket) -> bytes:
     """The content of the ticket's own file, which is like a lease's."""
-    data = dumps(
-        _common(ticket)
-        | {
-            "requirements": requirements_to_plain(ticket.requirements),
-            "most": ticket.most,
-            "most_memory": ticket.most_memory,
-            "keeps": ticket.keeps,
-        }
-    )
-    return data[:-1] + _SEEN_KEY + b"%-*d}" % (_SEEN, ticket.seen_ns)
+    plain = _TICKET.write(ticket)
+    del plain["seen_boottime_ns"]
+    return _to_file(ticket, plain)[:-1] + _SEEN_KEY + b"%-*d}" % (_SEEN, ticket.seen_ns)
 
 
 def seen_in_ticket(data: bytes, now_ns: int) -> tuple[bytes, int]:
@@ -78,25 +114,7 @@ def lease_from_file(data: bytes, *, owner: Owner, identifier: str) -> Lease:
     Raises:
         Malformed: it is not a lease, or not the lease that its name and owner say.
     """
-    fields = Fields(loads(data), "the lease")
-    return Lease(
-        **_read_common(fields, "lease", owner, identifier),
-        devices=fields.device_ids("devices"),
-        memory=fields.optional_integer("memory", 1),
-        expires_ns=fields.optional_integer("expires_boottime_ns"),
-        note=fields.exact_text("note", COMMAND_LIMIT),
-        part=_part(fields),
-        over=fields.flag("over") if fields.has("over") else False,
-    )
-
-
-def _part(fields: Fields) -> Part:
-    if not fields.has("part"):
-        return Part.HELD
-    try:
-        return Part(fields.exact_text("part", 16))
-    except ValueError:
-        raise Malformed("not a part that a lease can have") from None
+    return _from_file(_LEASE, data, owner, identifier)
 
 
 def ticket_from_file(data: bytes, *, owner: Owner, identifier: str) -> Ticket:
@@ -105,48 +123,18 @@ def ticket_from_file(data: bytes, *, owner: Owner, identifier: str) -> Ticket:
     Raises:
         Malformed: it is not a ticket, or not the one that its name and owner say.
     """
-    fields = Fields(loads(data), "the ticket")
-    return Ticket(
-        **_read_common(fields, "ticket", owner, identifier),
-        requirements=requirements_from_plain(fields.raw("requirements")),
-        seen_ns=fields.integer("seen_boottime_ns"),
-        most=fields.optional_integer("most", 0, 1 << 31),
-        most_memory=fields.optional_integer("most_memory"),
-        keeps=fields.flag("keeps"),
-    )
+    return _from_file(_TICKET, data, owner, identifier)
 
 
-def _common(item: Union[Lease, Ticket]) -> dict[str, Any]:
-    return {
-        "v": 1,
-        "id": item.id,
-        "uid": item.owner.uid,
-        "env": item.environment,
-        "name": item.name,
-        "boot_id": item.boot_id,
-        "since_boottime_ns": item.since_ns,
-        "pid": item.pid,
-        "starttime": item.starttime,
-        "host": item.host,
-        "command": item.command,
-    }
+def _to_file(item: Union[Lease, Ticket], plain: Plain) -> bytes:
+    return dumps({"v": 1, "id": item.id, "uid": item.owner.uid, **plain})
 
 
-def _read_common(fields: Fields, what: str, owner: Owner, identifier: str) -> dict[str, Any]:
+def _from_file(table: Table[T], data: bytes, owner: Owner, identifier: str) -> T:
+    fields = Fields(loads(data), table.what)
     fields.integer("v", 1, 1)
     if fields.identifier("id") != identifier:
-        raise Malformed(f"the {what} is not the one that the file's name says")
+        raise Malformed(f"{table.what} is not the one that the file's name says")
     if fields.integer("uid") != owner.uid:
-        raise Malformed(f"the {what} is not of the file's owner")
-    return {
-        "id": identifier,
-        "owner": owner,
-        "environment": fields.identifier("env"),
-        "name": fields.exact_text("name", NAME_LIMIT),
-        "boot_id": fields.exact_text("boot_id", 64),
-        "since_ns": fields.integer("since_boottime_ns"),
-        "pid": fields.integer("pid", 0, 1 << 31),
-        "starttime": fields.integer("starttime"),
-        "host": fields.exact_text("host", 256),
-        "command": fields.exact_text("command", COMMAND_LIMIT),
-    }
+        raise Malformed(f"{table.what} is not of the file's owner")
+    return table.read_fields(fields, id=identifier, owner=owner)

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from genvx.core.codec import grant_from_plain
+from genvx.core.codec import GRANT
 from genvx.core.command import require_variables, words_of
 from genvx.core.fields import Fields, Malformed
 from genvx.core.hold import BaseHold
@@ -101,7 +101,7 @@ class RemoteCommand:
     def grant(self) -> Grant:
         """The reply as a grant; raise ProtocolError if it is none."""
         try:
-            return grant_from_plain(self.value)
+            return GRANT.read(self.value)
         except Malformed as error:
             raise ProtocolError(f"the reply cannot be read: {error}") from None
 

@@ -135,7 +135,7 @@ class SSHHost:
 
     def snapshot(self) -> Snapshot:
         """This host at this moment; only the devices that the hostfile offers."""
-        return self._offered(self._ask("snapshot", {}, codec.snapshot_from_plain))
+        return self._offered(self._ask("snapshot", {}, codec.SNAPSHOT.read))
 
     def _offered(self, snapshot: Snapshot) -> Snapshot:
         gpus = self.spec.gpus
@@ -148,16 +148,18 @@ class SSHHost:
         return self._ask(
             "doctor",
             {},
-            lambda plain: tuple(codec.finding_from_plain(item) for item in list(plain)),
+            lambda plain: tuple(codec.FINDING.read(item) for item in list(plain)),
         )
 
     def entitlement(self) -> Entitlement:
         """What we may do there by its policy."""
-        return self._ask("policy", {}, codec.entitlement_from_plain)
+        from genvx.core import policycodec
+
+        return self._ask("policy", {}, policycodec.ENTITLEMENT.read)
 
     def release(self, environment: str) -> Environment:
         """End an environment there, by id or by name; one's own only."""
-        return self._ask("release", {"environment": environment}, codec.environment_from_plain)
+        return self._ask("release", {"environment": environment}, codec.ENVIRONMENT.read)
 
     def refusal(self, token: str) -> GenvxError | None:
         """Why the shell that was called with `token` was not started; None if it was."""
@@ -195,7 +197,7 @@ class SSHHost:
     ) -> Grant:
         """Take devices there for so many seconds, whoever lives or dies."""
         arguments = self.request(requirements, name, time) | {"command": printable(command)}
-        return self._ask("reserve", arguments, codec.grant_from_plain)
+        return self._ask("reserve", arguments, codec.GRANT.read)
 
     def wait(
         self,
@@ -243,7 +245,7 @@ class SSHHost:
         """The arguments of a call that acquires here. time: seconds that it lasts at most."""
         requirements = replace(requirements, among=self.spec.gpus)
         return {
-            "requirements": codec.requirements_to_plain(requirements),
+            "requirements": codec.REQUIREMENTS.write(requirements),
             "name": name,
             "seconds": None if time is None else max(1, round(time)),
         }

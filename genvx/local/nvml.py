@@ -11,7 +11,7 @@ import time
 from typing import Any, Callable, Optional
 
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Health
-from genvx.core.devicecodec import device_to_plain, usage_to_plain
+from genvx.core.devicecodec import DEVICE, USAGE
 from genvx.core.fields import dumps
 from genvx.core.snapshot import DESKTOP_MEMORY
 from genvx.core.text import printable
@@ -72,7 +72,7 @@ class _Reporter:
             self._tell(
                 {
                     "devices": [
-                        {"device": device_to_plain(device), "usage": usage_to_plain(usage)}
+                        {"device": DEVICE.write(device), "usage": USAGE.write(usage)}
                         for device, usage in self._look_at(index)
                     ]
                 }

@@ -15,7 +15,7 @@ import time
 from typing import Optional
 
 from genvx.core.device import Device, DeviceUsage, Driver, Health
-from genvx.core.devicecodec import device_from_plain, usage_from_plain
+from genvx.core.devicecodec import DEVICE, USAGE
 from genvx.core.fields import Fields, Malformed, loads
 from genvx.core.record import replace
 from genvx.local import nvml
@@ -146,9 +146,9 @@ def _gather(lines: list[bytes], finished: bool, deadline: float) -> Inventory:
                 answered += 1
                 for item in fields.items("devices"):
                     pair = Fields(item, "the answer of NVML")
-                    device = device_from_plain(pair.raw("device"))
+                    device = DEVICE.read(pair.raw("device"))
                     devices.append(device)
-                    usage[device.uuid] = usage_from_plain(pair.raw("usage"))
+                    usage[device.uuid] = USAGE.read(pair.raw("usage"))
             if fields.has("topology"):
                 ways = fields.texts("topology", 4096, 4096)
                 devices = [

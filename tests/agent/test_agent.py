@@ -40,7 +40,7 @@ def ask(operation, **arguments):
 
 
 def test_a_snapshot_is_asked_and_answered(state):
-    assert len(codec.snapshot_from_plain(ask("snapshot")).devices) == 2
+    assert len(codec.SNAPSHOT.read(ask("snapshot")).devices) == 2
 
 
 def test_a_command_gets_what_follows_the_call_on_stdin_and_its_output_follows_the_reply(state):
@@ -55,7 +55,7 @@ def test_a_command_gets_what_follows_the_call_on_stdin_and_its_output_follows_th
     )
     answer = run_agent(call, stdin=b"the rest\0\xff")
     reply, rest = reply_of(answer)
-    assert codec.grant_from_plain(reply.result()).name == "x"
+    assert codec.GRANT.read(reply.result()).name == "x"
     assert (rest, answer.returncode) == (b"the rest\0\xff", 3)
 
 
@@ -132,10 +132,10 @@ def test_a_hold_lasts_until_its_stdin_ends(state):
     reader = ReplyReader("aabb")
     while reader.feed(os.read(process.stdout.fileno(), 65536)) is None:
         pass
-    assert len(codec.snapshot_from_plain(ask("snapshot")).available) == 0
+    assert len(codec.SNAPSHOT.read(ask("snapshot")).available) == 0
     process.communicate()
     assert process.returncode == 0
-    assert len(codec.snapshot_from_plain(ask("snapshot")).available) == 2
+    assert len(codec.SNAPSHOT.read(ask("snapshot")).available) == 2
 
 
 def test_the_agent_imports_none_of_the_clients_libraries(state):
@@ -178,7 +178,7 @@ def test_the_agent_answers_and_leases_on_every_python_from_3_9(state, python, tm
     )
     answer = run_agent(call, python=python, path=str(tmp_path))
     reply, rest = reply_of(answer)
-    assert codec.grant_from_plain(reply.result()).name == "old"
+    assert codec.GRANT.read(reply.result()).name == "old"
     assert (rest, answer.returncode, answer.stderr) == (b"0,1\n", 0, b"")
     doctor = reply_of(run_agent(Call("doctor", "aabb"), python=python, path=str(tmp_path)))[
         0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvx.core import codec
+from genvx.core import policycodec
 from genvx.core.device import Device
 from genvx.core.lease import Lease, Owner
 from genvx.core.policy import Entitlement, Limit, Policy, excess, parse
@@ -145,4 +145,4 @@ def test_what_a_user_holds_is_counted_once_in_each_environment(limit, leases, wo
 
 def test_it_travels():
     entitlement = Entitlement("raz", read(FULL), Limit(8))
-    assert codec.entitlement_from_plain(codec.entitlement_to_plain(entitlement)) == entitlement
+    assert policycodec.ENTITLEMENT.read(policycodec.ENTITLEMENT.write(entitlement)) == entitlement

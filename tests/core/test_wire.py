@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvx.core import codec, statefiles
+from genvx.core import codec, devicecodec, policycodec, statefiles
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
 from genvx.core.fields import Malformed, dumps, loads
 from genvx.core.grant import Finding, Grant, Severity
-from genvx.core.lease import Environment, Lease, Owner
+from genvx.core.lease import Environment, Lease, Owner, Part
+from genvx.core.policy import Entitlement, Limit, Policy
 from genvx.core.protocol import (
     MOST_NOISE,
     PROTOCOL,
@@ -23,8 +24,10 @@ from genvx.core.protocol import (
     read_call,
 )
 from genvx.core.record import replace
-from genvx.core.request import Requirements
+from genvx.core.request import Requirements, Strategy
 from genvx.core.snapshot import Snapshot
+from genvx.core.tables import Table
+from genvx.core.ticket import Ticket
 from genvx.errors import (
     AgentError,
     GenvxError,
@@ -55,39 +58,117 @@ SNAPSHOT = Snapshot(
 )
 ENVIRONMENT = Environment("abcd", "n", OWNER, 3, ("GPU-1",), None, (1, 2), "cmd")
 
+
+# A value for every table in which no field has its default, so that a forgotten field is noticed.
+REQUIREMENTS = Requirements(
+    2, 7, (0, 3), ("A100",), 5, 9, ("0", "GPU-1"), Strategy.SPREAD, over=True
+)
+DEVICE_IN_FULL = Device("MIG-2", 3, "1g", 5 << 30, 1, "GPU-1", True, "NS", False, True)
+PROCESS = DeviceProcess(1, 1003, "u", "c", 4, True, 7)
+USAGE = DeviceUsage(Health.LOST, "gone", 5, 7, (PROCESS,))
+DRIVER = Driver("550", "broken", True, ("note",))
+LEASE_IN_FULL = Lease(
+    "00ff", OWNER, "abcd", "n", ("GPU-1",), 1 << 30, "b", 5, 6, 9, 8, "h", "c", "note",
+    Part.ATTACHED, True,
+)  # fmt: skip
+TICKET = Ticket(
+    "00fe", OWNER, "abce", "n", REQUIREMENTS, "b", 5, 6, 9, 8, "h", "c", 3, False, 1 << 40
+)
+LIMIT = Limit(2, 1 << 40, 600)
+POLICY = Policy(LIMIT, {"g": LIMIT}, {"u": LIMIT}, ("root",), ("0",), ("1",), ("2",))
+
 VALUES = [
-    (codec.snapshot_to_plain, codec.snapshot_from_plain, SNAPSHOT),
-    (codec.environment_to_plain, codec.environment_from_plain, ENVIRONMENT),
-    (codec.grant_to_plain, codec.grant_from_plain, Grant("abcd", "n", OWNER, (DEVICE,), 7, ("x",))),
-    (codec.finding_to_plain, codec.finding_from_plain, Finding("c", Severity.ERROR, "r", "a")),
-    (codec.requirements_to_plain, codec.requirements_from_plain, Requirements(2, 7, (0, 3))),
-]
+    (codec.OWNER, OWNER),
+    (codec.REQUIREMENTS, REQUIREMENTS),
+    (codec.LEASE, LEASE_IN_FULL),
+    (codec.TICKET, TICKET),
+    (codec.ENVIRONMENT, Environment("abcd", "n", OWNER, 3, ("GPU-1",), 7, (1, 2), "cmd", 9)),
+    (codec.GRANT, Grant("abcd", "n", OWNER, (DEVICE_IN_FULL,), 7, ("x",), 60, "00ff")),
+    (codec.FINDING, Finding("c", Severity.ERROR, "r", "a")),
+    (
+        codec.SNAPSHOT,
+        Snapshot(
+            "host", "0.1", "boot", 10, DRIVER, (DEVICE_IN_FULL,), {"MIG-2": USAGE},
+            (LEASE_IN_FULL,), ("odd",), 5, (TICKET,),
+        ),
+    ),
+    (devicecodec.DEVICE, DEVICE_IN_FULL),
+    (devicecodec.PROCESS, PROCESS),
+    (devicecodec.USAGE, USAGE),
+    (devicecodec.DRIVER, DRIVER),
+    (policycodec.LIMIT, LIMIT),
+    (policycodec.POLICY, POLICY),
+    (policycodec.ENTITLEMENT, Entitlement("u", POLICY, LIMIT)),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("write", "read", "value"), VALUES)
-def test_every_value_survives_the_wire(write, read, value):
-    assert read(loads(dumps(write(value)))) == value
+def named(pair):
+    return pair[0].what if isinstance(pair, tuple) else ""
 
 
-@pytest.mark.parametrize(("write", "read", "value"), VALUES)
-def test_unknown_keys_belong_to_a_newer_version(write, read, value):
-    assert read({**write(value), "brand_new": [1]}) == value
+@pytest.fixture(params=VALUES, ids=named)
+def table(request):
+    return request.param[0]
 
 
-@pytest.mark.parametrize(("write", "read", "value"), VALUES)
-def test_a_missing_or_mistyped_key_is_malformed_and_nothing_else(write, read, value):
-    plain = write(value)
+@pytest.fixture
+def value(request, table):
+    return next(value for each, value in VALUES if each is table)
+
+
+def test_a_sample_has_no_field_at_its_default(value):
+    plain = {name: getattr(value, name) for name in value.__match_args__}
+    defaults = {name: getattr(type(value), name) for name in plain if hasattr(type(value), name)}
+    assert [name for name, default in defaults.items() if plain[name] == default] == []
+
+
+def test_a_table_has_the_fields_of_its_class(table):
+    assert tuple(sorted(table.kinds)) == tuple(sorted(table.make.__match_args__))
+
+
+def test_every_table_is_tried():
+    found = [
+        each
+        for module in (codec, devicecodec, policycodec)
+        for each in vars(module).values()
+        if isinstance(each, Table)
+    ]
+    assert {id(each) for each in found} == {id(each) for each, _ in VALUES}
+
+
+def test_every_value_survives_the_wire(table, value):
+    assert table.read(loads(dumps(table.write(value)))) == value
+
+
+def test_unknown_keys_belong_to_a_newer_version(table, value):
+    assert table.read({**table.write(value), "brand_new": [1]}) == value
+
+
+# Fields that cannot be missing while another one is there.
+TIED = {
+    *(("requirements", name) for name in ("gpus", "devices", "memory")),
+    ("snapshot", "devices"),
+}
+
+
+def test_a_key_that_is_missing_is_the_default_of_its_field(table, value):
+    for name in table.kinds:
+        if (table.what, name) in TIED:
+            continue
+        plain = {key: item for key, item in table.write(value).items() if key != name}
+        if hasattr(table.make, name):
+            assert getattr(table.read(plain), name) == getattr(table.make, name)
+        else:
+            with pytest.raises(Malformed):
+                table.read(plain)
+
+
+def test_a_mistyped_key_is_malformed_and_nothing_else(table, value):
+    plain = table.write(value)
     for key in plain:
-        for broken in (
-            {k: v for k, v in plain.items() if k != key},
-            {**plain, key: {"x": 1}},
-            {**plain, key: 1.5},
-            {**plain, key: [[]]},
-        ):
-            try:
-                read(broken)
-            except Malformed:
-                continue
+        for wrong in (1.5, [[]]):
+            with pytest.raises(Malformed):
+                table.read({**plain, key: wrong})
 
 
 def test_a_lease_file_is_read_only_under_its_own_name_and_owner():
@@ -97,6 +178,13 @@ def test_a_lease_file_is_read_only_under_its_own_name_and_owner():
         statefiles.lease_from_file(data, owner=OWNER, identifier="00fe")
     with pytest.raises(Malformed, match="owner"):
         statefiles.lease_from_file(data, owner=Owner(1, "x"), identifier="00ff")
+
+
+def test_a_lease_and_a_ticket_survive_their_files():
+    data = statefiles.lease_to_file(LEASE_IN_FULL)
+    assert statefiles.lease_from_file(data, owner=OWNER, identifier="00ff") == LEASE_IN_FULL
+    data = statefiles.ticket_to_file(TICKET)
+    assert statefiles.ticket_from_file(data, owner=OWNER, identifier="00fe") == TICKET
 
 
 @pytest.mark.parametrize(
@@ -149,8 +237,8 @@ def test_no_bytes_in_a_lease_file_raise_anything_but_malformed(data):
 
 
 def test_control_characters_from_a_host_are_escaped_when_read():
-    plain = codec.snapshot_to_plain(replace(SNAPSHOT, hostname="a\x1b[31mb"))
-    assert codec.snapshot_from_plain(plain).hostname == "a\\x1b[31mb"
+    plain = codec.SNAPSHOT.write(replace(SNAPSHOT, hostname="a\x1b[31mb"))
+    assert codec.SNAPSHOT.read(plain).hostname == "a\\x1b[31mb"
 
 
 # The protocol

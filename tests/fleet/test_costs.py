@@ -218,8 +218,7 @@ def large(state, monkeypatch):
 
 def test_a_large_answer_grows_by_its_leases_and_by_nothing_else(large):
     sizes = [
-        len(Reply(value=codec.snapshot_to_plain(large(n))).to_bytes("a" * 32))
-        for n in (0, 500, 1000)
+        len(Reply(value=codec.SNAPSHOT.write(large(n))).to_bytes("a" * 32)) for n in (0, 500, 1000)
     ]
     assert sizes[0] < 64 * 1024
     first, second = sizes[1] - sizes[0], sizes[2] - sizes[1]
@@ -229,7 +228,7 @@ def test_a_large_answer_grows_by_its_leases_and_by_nothing_else(large):
 
 def test_a_large_answer_comes_through_whole(large):
     snapshot = large(1000)
-    assert codec.snapshot_from_plain(codec.snapshot_to_plain(snapshot)) == snapshot
+    assert codec.SNAPSHOT.read(codec.SNAPSHOT.write(snapshot)) == snapshot
 
 
 @pytest.mark.parametrize(("most", "kept"), [(1, 0), (2, 2)])

@@ -26,7 +26,7 @@ def reply(value): send(Reply(value=value).to_bytes(call.token))
 def snapshot():
     from genvx.core import codec
     from genvx.local.host import LocalHost
-    return codec.snapshot_to_plain(LocalHost().snapshot())
+    return codec.SNAPSHOT.write(LocalHost().snapshot())
 """
 
 
