@@ -139,7 +139,11 @@ def take(
         hold = host.wait(
             requirements, name=name, command=command, patience=wait, time=time, stop=stop
         )
-    hold.keep_time()
+    try:
+        hold.keep_time()
+    except BaseException:
+        hold.release()
+        raise
     return Activation(hold)
 
 

@@ -208,11 +208,16 @@ class _Server:
 
     def _reserve(self, fields: Fields) -> int:
         """Take devices for a time, whoever lives or dies."""
-        if not fields.has("seconds"):
+        seconds = _seconds(fields)
+        if seconds is None:
             raise InvalidInput("what nobody holds needs a time at which it ends")
-        hold = self._acquire(fields, fields.text("command", COMMAND_LIMIT))
-        hold.leave_to_time()
-        self._reply(codec.GRANT.write(hold.grant))
+        grant = self._host.reserve(
+            codec.REQUIREMENTS.read(fields.raw("requirements")),
+            seconds,
+            name=fields.string("name", NAME_LIMIT + 1),
+            command=fields.text("command", COMMAND_LIMIT),
+        )
+        self._reply(codec.GRANT.write(grant))
         return 0
 
     def _wait(self, fields: Fields, command: str, client: Client) -> LocalHold:

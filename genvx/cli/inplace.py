@@ -71,7 +71,7 @@ def place(host: LocalHost) -> None:
 
 def enter(host: LocalHost, hold: LocalHold, asking: Asking, *, prompted: bool) -> None:
     """Hand what we hold to the shell, and tell it so."""
-    from genvx.local import granting, guardian, timekeeper
+    from genvx.local import granting, guardian
 
     shell = granting.join(
         host,
@@ -83,8 +83,7 @@ def enter(host: LocalHost, hold: LocalHold, asking: Asking, *, prompted: bool) -
     hold.release()
     if asking.descriptor is None:
         guardian.guard(shell.descriptor, asking.pid)
-    if shell.grant.seconds is not None:
-        timekeeper.keep(shell.descriptor, shell.grant.seconds, spare=asking.pid)
+    shell.keep_time(spare=asking.pid)
     mark = shell.grant.mark() if prompted else ""
     _tell(asking.shell, os.readlink(f"/proc/self/fd/{shell.descriptor}"), mark, shell.grant)
 

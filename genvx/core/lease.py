@@ -1,7 +1,7 @@
 """Who holds what. A lease is an environment's hold on some devices of one host.
 
-Whether a lease is alive is not decided here: the kernel knows (local/store.py). These are the
-living ones.
+Whether somebody holds a lease is not decided here: the kernel knows (local/store.py). What follows
+from that, from its part and from its time is (`Lease.counts`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 # naming it.
 EnvironmentKey = tuple[int, str]
 
+# A held lease counts for so long after its time: its processes are being ended then (warning, TERM,
+# KILL). Later it does not count, or a user who kills the keeper of the time would hold it for ever.
+OVERTIME_NS = 60 * 10**9
+
 
 @dataclass(frozen=True)
 class Owner:
@@ -33,13 +37,15 @@ class Owner:
 
 
 class Part(str, Enum):
-    """What a lease is to its environment.
+    """What a lease is to its environment, and what it lives by.
 
-    HELD: whoever holds it makes the environment live. ATTACHED and DETACHED amend it: more devices,
-    or fewer, from that moment on; they live while somebody holds the environment.
+    HELD makes the environment live while somebody holds it, and until its time is over. RESERVED
+    does so until its time is over, whoever holds it or not. ATTACHED and DETACHED amend the
+    environment: more devices, or fewer, from that moment on; they live with it.
     """
 
     HELD = "held"
+    RESERVED = "reserved"
     ATTACHED = "attached"
     DETACHED = "detached"
 
@@ -78,6 +84,25 @@ class Lease:
     def label(self) -> str:
         """What people call its environment."""
         return f"{self.name} ({self.environment})" if self.name else self.environment
+
+    @property
+    def amends(self) -> bool:
+        """Whether it changes an environment, and makes none live."""
+        return self.part in (Part.ATTACHED, Part.DETACHED)
+
+    def counts(self, *, held: bool, boot_id: str, now_ns: int) -> bool:
+        """Whether it counts now; one that amends, while its environment lives.
+
+        held: whether somebody holds it. boot_id: of this boot; empty where it is not known.
+        """
+        if self.part is Part.HELD:
+            over = self.expires_ns is not None and now_ns >= self.expires_ns + OVERTIME_NS
+            return held and not over
+        if not boot_id or self.boot_id != boot_id:
+            return False
+        if self.part is Part.RESERVED:
+            return self.expires_ns is not None and now_ns < self.expires_ns
+        return True
 
 
 @dataclass(frozen=True)
@@ -122,7 +147,7 @@ def amended(held: Sequence[Lease], amendments: Sequence[Lease]) -> tuple[Lease, 
     found = []
     for lease in [*held, *attached]:
         kept = tuple(u for u in lease.devices if gone.get((lease.key, u), -1) < lease.since_ns)
-        if kept or lease.part is Part.HELD:
+        if kept or not lease.amends:
             found.append(lease if kept == lease.devices else replace(lease, devices=kept))
     return tuple(sorted(found, key=_age))
 

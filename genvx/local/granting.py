@@ -17,7 +17,14 @@ from genvx.core.placement import Refusal
 from genvx.core.queue import decide
 from genvx.core.record import dataclass, replace
 from genvx.core.text import is_identifier, printable, require_name
-from genvx.errors import InvalidInput, NoCapacity, StateError, UnknownDevice, Unsatisfiable
+from genvx.errors import (
+    InvalidInput,
+    NoCapacity,
+    StateError,
+    UnknownDevice,
+    UnknownEnvironment,
+    Unsatisfiable,
+)
 from genvx.local import processes
 from genvx.local.hold import LocalHold
 from genvx.local.inventory import Inventory
@@ -117,14 +124,14 @@ def take(
                 since_ns=now,
                 devices=tuple(device.uuid for device in decision.devices),
                 over=requirements.over,
-                expires_ns=blank.expires_ns if seconds is None else now + seconds * 10**9,
+                expires_ns=None if seconds is None else now + seconds * 10**9,
             )
             if rules is not None:
                 rules.refuse_excess(requirements, lease, snapshot.leases, memory)
             held = _claim(host, lease, memory, rules=rules)
         if held is not None:
             return Taken(held, decision.devices, tuple(dict.fromkeys(notes)))
-        if blank.part is not Part.HELD:
+        if blank.amends:
             host.mine(blank.environment)
         _back_off(chance, attempt)
     raise NoCapacity(
@@ -154,8 +161,8 @@ def _claim(
     held = host.store.publish(lease, through=through)
     try:
         living = host.store.scan().leases
-        alone = (joins or lease.part is not Part.HELD) and not any(
-            o.key == lease.key and o.id != lease.id and o.part is Part.HELD for o in living
+        alone = (joins or lease.amends) and not any(
+            o.key == lease.key and o.id != lease.id and not o.amends for o in living
         )
         collided = alone or conflicts(lease, living, memory)
         excess = rules is not None and rules.excess(lease, living, memory)
@@ -176,11 +183,13 @@ def join(
     command: str,
     pid: Optional[int] = None,
     through: Optional[int] = None,
+    part: Part = Part.HELD,
 ) -> LocalHold:
     """Hold on to an environment of one's own that is alive; see `LocalHost.join`.
 
     pid: of the process for which we do it, for people to read. through: a descriptor of an empty
-    file where `LeaseStore.prepare` says; whoever else has it holds the lease too.
+    file where `LeaseStore.prepare` says; whoever else has it holds the lease too. part: HELD or
+    RESERVED.
     """
     inventory = host.survey() if host.mine(environment).devices else Inventory(Driver())
     memory = {device.uuid: device.memory for device in inventory.devices}
@@ -190,8 +199,9 @@ def join(
         blank = host.blank(environment, "", command, None, pid=pid)
         leases = host.own_leases(environment)
         found = environments(leases)[0]
+        _refuse_over(found)
         # What was attached needs no holder of its own: we hold what the others do.
-        fellow = next(each for each in leases if each.part is Part.HELD)
+        fellow = next(each for each in leases if not each.amends)
         lease = replace(
             blank,
             id=blank.id if through is None else prepared_id(through),
@@ -200,7 +210,10 @@ def join(
             memory=fellow.memory,
             over=fellow.over,
             expires_ns=fellow.expires_ns,
+            part=part,
         )
+        if part is Part.RESERVED:
+            lease = replace(lease, pid=0, starttime=0)  # nobody's
         held = _claim(host, lease, memory, joins=True, through=through)
         if held is not None:
             grant = replace(grant_of(found, inventory), lease=lease.id)
@@ -210,6 +223,27 @@ def join(
         f"environment {found.label} cannot be joined: others keep trying for its devices; try "
         "again in a moment"
     )
+
+
+def reserve(
+    host: LocalHost, requirements: Requirements, seconds: float, *, name: str, command: str
+) -> Grant:
+    """See `LocalHost.reserve`.
+
+    Held first, and reserved when that is verified: if we are killed in between, nothing is left.
+    """
+    with acquire(
+        host,
+        requirements,
+        name=name,
+        environment=None,
+        command=command,
+        ticket=None,
+        time=seconds,
+    ) as hold:
+        require_boot(hold.lease)
+        join(host, hold.grant.environment, command=command, part=Part.RESERVED).leave_to_time()
+        return hold.grant
 
 
 def prepared_id(descriptor: int) -> str:
@@ -244,6 +278,7 @@ def grant_of(found: Environment, inventory: Inventory) -> Grant:
 def attach(host: LocalHost, environment: str, requirements: Requirements) -> Grant:
     """See `LocalHost.attach`."""
     found = host.mine(environment)
+    _refuse_over(found)
     if not requirements.gpus:
         raise InvalidInput("say what to attach: --gpus N or --device ID")
     blank = replace(
@@ -251,7 +286,6 @@ def attach(host: LocalHost, environment: str, requirements: Requirements) -> Gra
         part=Part.ATTACHED,
         pid=0,
         starttime=0,
-        expires_ns=found.expires_ns,
     )
     require_boot(blank)
     taken = take(host, requirements, blank, rules=host.rules())
@@ -321,6 +355,12 @@ def _back_off(chance: random.Random, attempt: int) -> None:
     No tie-break: one could evict a lease that was granted already.
     """
     time.sleep(chance.random() * _BACK_OFF * (1 + attempt))
+
+
+def _refuse_over(found: Environment) -> None:
+    """Raise UnknownEnvironment where the time of an environment is over: it is being ended."""
+    if found.expires_ns is not None and processes.boottime_ns() >= found.expires_ns:
+        raise UnknownEnvironment(f"the time of environment {found.label} is over")
 
 
 def _left(expires_ns: Optional[int]) -> Optional[int]:

@@ -15,7 +15,7 @@ from genvx.core.device import Driver
 from genvx.core.lease import Environment, Lease, environments, meant
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import COMMAND_LIMIT, printable
-from genvx.errors import InvalidInput, StateError, UnknownEnvironment
+from genvx.errors import InvalidInput, UnknownEnvironment
 from genvx.local import processes
 from genvx.local.inventory import Inventory
 from genvx.local.paths import state_root
@@ -266,16 +266,9 @@ class LocalHost:
 
         Raises: as `acquire`.
         """
-        from genvx.local.granting import require_boot
+        from genvx.local.granting import reserve
 
-        hold = self.acquire(requirements, name=name, command=command, time=time)
-        try:
-            require_boot(hold.lease)
-        except StateError:
-            hold.release()
-            raise
-        hold.leave_to_time()
-        return hold.grant
+        return reserve(self, requirements, time, name=name, command=command)
 
     def join(self, environment: str, *, command: str = "") -> LocalHold:
         """Hold on to an environment of one's own that is alive, beside those who hold it already.
