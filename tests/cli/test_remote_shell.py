@@ -239,6 +239,17 @@ def test_a_connection_that_is_cut_is_one_line_and_the_host_ends_the_command(sand
     until(lambda: not environments())
 
 
+def test_a_remote_command_whose_far_end_is_killed_is_ended_at_its_time(sandbox):
+    line = "trap '' HUP; echo $$; while :; do sleep 0.1; done"
+    process = start_genvx("remote", "run", "-g", "1", "--time", "3s", "--", "sh", "-c", line)
+    assert process.stdout is not None
+    pid = int(process.stdout.readline())
+    os.kill(processes.table()[pid][0], signal.SIGKILL)
+    until(lambda: not alive(pid), "the command ends")
+    until(lambda: not environments())
+    process.communicate(timeout=20)
+
+
 def test_words_and_names_survive_the_way_to_the_host(sandbox):
     words = ["a b", "it's", 'say "x"', "$HOME;`id`!", "日本\t", "", "--help", "a\nb", "\\"]
     answer = run_genvx("remote", "run", "-n", 'it\'s "ä" $(x)', "--", "printf", "<%s>", *words)
