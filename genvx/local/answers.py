@@ -1,8 +1,9 @@
-"""Refusals that wait to be collected.
+"""Answers that wait to be collected.
 
-A shell that is opened through a terminal leaves its far end no channel but an exit code, and any
-code may be the shell's own. So the far end that starts no shell exits with 75 and leaves its reply
-here, under the token of the call; the client asks for it. A 75 without one is the shell's own.
+The far end of a terminal has no channel for a reply: what it prints is for the person, and any exit
+code may be the shell's own. So it leaves its reply here, under the token of the call, before it
+becomes the shell: that it has joined the environment, or why not. The far end that holds the
+environment collects the reply. Where there is none, the call never ran.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _KEPT_NS = 120 * 10**9
 _MOST_BYTES = 16384
-_NAME = re.compile(r"\.[0-9a-f]{4,32}\.refused")
+_NAME = re.compile(r"\.[0-9a-f]{4,32}\.answer")
 
 
 def leave(state: StateDirectory, token: str, reply: Reply) -> None:
@@ -56,11 +57,11 @@ def collect(state: StateDirectory, token: str) -> Optional[Reply]:
             os.unlink(_name(token), dir_fd=directory)
     if fields is None:
         return None
-    return Reply(error=fields.text("error", 64), message=fields.text("message", 2000))
+    return Reply(error=fields.optional_text("error", 64), message=fields.text("message", 2000))
 
 
 def _name(token: str) -> str:
-    return f".{token}.refused"
+    return f".{token}.answer"
 
 
 def _read(directory: int, name: str) -> Optional[Fields]:
@@ -71,7 +72,7 @@ def _read(directory: int, name: str) -> Optional[Fields]:
     except OSError:
         return None
     try:
-        return Fields(loads(os.read(descriptor, _MOST_BYTES)), "the refusal")
+        return Fields(loads(os.read(descriptor, _MOST_BYTES)), "the answer")
     except (Malformed, OSError):
         return None
     finally:
@@ -79,7 +80,7 @@ def _read(directory: int, name: str) -> Optional[Fields]:
 
 
 def _forget_old(directory: int) -> None:
-    """Delete refusals whose client never asked, because it died or lost its connection."""
+    """Delete answers that nobody collected, because the client died or lost its connection."""
     boot, now = processes.boot_id(), processes.boottime_ns()
     for name in os.listdir(directory):
         if _NAME.fullmatch(name) is None:
