@@ -21,6 +21,7 @@ from genvx.core.protocol import ReplyReader
 from genvx.core.queue import Standing
 from genvx.core.text import printable
 from genvx.errors import HostUnreachable, ProtocolError
+from genvx.fleet.stdin import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -165,7 +166,7 @@ class RemoteCommand:
     def _feed(self, stdin: int) -> None:
         try:
             while True:
-                data = os.read(stdin, _CHUNK)
+                data = read(stdin, _CHUNK)
                 if not data:
                     break
                 self.channel.sendall(data)
