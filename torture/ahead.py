@@ -68,9 +68,9 @@ def _batch(
     ):
         time.sleep(max(0.0, begin + typed[0] - time.monotonic()))
         terminals[typed[1]].type(f"exit {_CODE}\r".encode())
-    lost = 0
+    lost, end = 0, time.monotonic() + _PATIENCE
     for terminal in terminals:
-        code = terminal.ended(_PATIENCE)
+        code = terminal.ended(max(0.5, end - time.monotonic()))
         if code is None:
             terminal.close()
         if code != _CODE:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _KEPT_NS = 120 * 10**9
 _MOST_BYTES = 16384
 _NAME = re.compile(r"\.[0-9a-f]{4,32}\.answer")
+# One that is being written, and the seconds since boot at which that began.
+_UNFINISHED = re.compile(r"\.[0-9a-f]{4,32}\.([0-9]{1,12})\.new")
 
 
 def leave(state: StateDirectory, token: str, reply: Reply) -> None:
@@ -37,8 +39,10 @@ def leave(state: StateDirectory, token: str, reply: Reply) -> None:
     )
     with state.own() as directory:
         _forget_old(directory)
+        # Whoever collects it, or tidies up, must never see half of it.
+        unfinished = f".{token}.{processes.boottime_ns() // 10**9}.new"
         descriptor = os.open(
-            _name(token),
+            unfinished,
             os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC,
             0o600,
             dir_fd=directory,
@@ -47,6 +51,7 @@ def leave(state: StateDirectory, token: str, reply: Reply) -> None:
             os.write(descriptor, content)
         finally:
             os.close(descriptor)
+        os.rename(unfinished, _name(token), src_dir_fd=directory, dst_dir_fd=directory)
 
 
 def collect(state: StateDirectory, token: str) -> Optional[Reply]:
@@ -83,17 +88,24 @@ def _forget_old(directory: int) -> None:
     """Delete answers that nobody collected, because the client died or lost its connection."""
     boot, now = processes.boot_id(), processes.boottime_ns()
     for name in os.listdir(directory):
-        if _NAME.fullmatch(name) is None:
+        unfinished = _UNFINISHED.fullmatch(name)
+        if unfinished is not None:
+            fresh = 0 <= now - int(unfinished[1]) * 10**9 < _KEPT_NS
+        elif _NAME.fullmatch(name) is not None:
+            fresh = _is_fresh(_read(directory, name), boot, now)
+        else:
             continue
-        fields = _read(directory, name)
-        try:
-            fresh = (
-                fields is not None
-                and fields.exact_text("boot_id", 64) == boot
-                and now - fields.integer("left_boottime_ns") < _KEPT_NS
-            )
-        except Malformed:
-            fresh = False
         if not fresh:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=directory)
+
+
+def _is_fresh(fields: Optional[Fields], boot: str, now: int) -> bool:
+    try:
+        return (
+            fields is not None
+            and fields.exact_text("boot_id", 64) == boot
+            and now - fields.integer("left_boottime_ns") < _KEPT_NS
+        )
+    except Malformed:
+        return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from genvx.core.protocol import Reply
@@ -50,6 +52,25 @@ def test_one_that_nobody_collects_is_forgotten(state_directory, short_tmp, monke
         monkeypatch.setattr(processes, "boot_id", lambda: "another boot")
     answers.leave(state_directory, "cccc", Reply.of_error(NoCapacity("new")))
     assert left(short_tmp) == [".cccc.answer"]
+
+
+def test_one_that_is_being_written_is_neither_collected_nor_tidied(
+    state_directory, short_tmp, monkeypatch
+):
+    """Whoever looks or leaves one at the same moment would take half of it for garbage."""
+    seen = []
+
+    def write(descriptor, content):
+        monkeypatch.undo()
+        seen.append(answers.collect(state_directory, "aabb"))
+        answers.leave(state_directory, "cccc", Reply())
+        return os.write(descriptor, content)
+
+    monkeypatch.setattr(answers.os, "write", write)
+    answers.leave(state_directory, "aabb", Reply())
+    assert seen == [None]
+    assert left(short_tmp) == [".aabb.answer", ".cccc.answer"]
+    assert answers.collect(state_directory, "aabb") is not None
 
 
 def test_garbage_in_its_place_is_no_answer(state_directory, short_tmp):
