@@ -57,7 +57,11 @@ def leave(state: StateDirectory, token: str, reply: Reply) -> None:
 def collect(state: StateDirectory, token: str) -> Optional[Reply]:
     """Take the reply that was left under `token`; None if there is none."""
     with state.own() as directory:
-        fields = _read(directory, _name(token))
+        descriptor = _open(directory, _name(token))
+        if descriptor is None:
+            # Not deleted either: it may come this very moment.
+            return None
+        fields = _read(descriptor)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(_name(token), dir_fd=directory)
     if fields is None:
@@ -69,13 +73,17 @@ def _name(token: str) -> str:
     return f".{token}.answer"
 
 
-def _read(directory: int, name: str) -> Optional[Fields]:
+def _open(directory: int, name: str) -> Optional[int]:
     try:
-        descriptor = os.open(
+        return os.open(
             name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory
         )
     except OSError:
         return None
+
+
+def _read(descriptor: int) -> Optional[Fields]:
+    """What an opened answer says, None for garbage; closes it."""
     try:
         return Fields(loads(os.read(descriptor, _MOST_BYTES)), "the answer")
     except (Malformed, OSError):
@@ -86,13 +94,15 @@ def _read(directory: int, name: str) -> Optional[Fields]:
 
 def _forget_old(directory: int) -> None:
     """Delete answers that nobody collected, because the client died or lost its connection."""
+    names = os.listdir(directory)
     boot, now = processes.boot_id(), processes.boottime_ns()
-    for name in os.listdir(directory):
+    for name in names:
         unfinished = _UNFINISHED.fullmatch(name)
         if unfinished is not None:
             fresh = 0 <= now - int(unfinished[1]) * 10**9 < _KEPT_NS
         elif _NAME.fullmatch(name) is not None:
-            fresh = _is_fresh(_read(directory, name), boot, now)
+            descriptor = _open(directory, name)
+            fresh = descriptor is None or _is_fresh(_read(descriptor), boot, now)
         else:
             continue
         if not fresh:

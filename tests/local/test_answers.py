@@ -73,6 +73,26 @@ def test_one_that_is_being_written_is_neither_collected_nor_tidied(
     assert answers.collect(state_directory, "aabb") is not None
 
 
+def test_one_that_comes_while_somebody_looks_is_there_for_the_next_look(
+    state_directory, monkeypatch
+):
+    real = os.open
+
+    def just_too_late(name, *more, **options):
+        try:
+            return real(name, *more, **options)
+        except FileNotFoundError:
+            monkeypatch.undo()
+            answers.leave(state_directory, "aabb", Reply())
+            raise
+
+    with state_directory.own():
+        pass  # made before
+    monkeypatch.setattr(answers.os, "open", just_too_late)
+    assert answers.collect(state_directory, "aabb") is None
+    assert answers.collect(state_directory, "aabb") is not None
+
+
 def test_garbage_in_its_place_is_no_answer(state_directory, short_tmp):
     with state_directory.own() as directory:
         path = f"{state_directory.path_of(directory)}/.aabb.answer"
