@@ -38,6 +38,14 @@ if TYPE_CHECKING:
     from genvx.fleet.remote import RemoteHold
     from genvx.fleet.ssh import SSHHost
 
+# Undoes what full-screen programs do to a terminal: the scrolling region, the hidden cursor,
+# colours, the other screen, the mouse, marked pastes. Then the last line.
+_PLAIN_SCREEN = (
+    "\x1b[r\x1b[?25h\x1b[0m\x1b[?1047l"
+    + "".join(f"\x1b[?{mode}l" for mode in (1000, 1002, 1003, 1006, 2004))
+    + "\x1b[999;1H"
+)
+
 # Becomes ssh, but hangs up when genvx is killed: the shell's host must notice, and free its
 # devices. It is a program of its own because a fork of a process with threads must not run Python.
 _HANG_UP_WITH_US = """\
@@ -86,7 +94,9 @@ def open_shell(
 def _concluded(handover: Handover, code: int) -> int:
     """The exit code of a shell that was there; raise what kept it from being there."""
     if handover.gave_up:
-        print(file=sys.stderr, flush=True)  # behind the prompt of whatever was there instead
+        # Whatever was there instead could not tidy up: tmux, or a prompt.
+        dumb = os.environ.get("TERM", "dumb") == "dumb"
+        print("" if dumb else _PLAIN_SCREEN, file=sys.stderr, flush=True)
     handover.conclude(code)
     return code
 
