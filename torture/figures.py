@@ -129,4 +129,8 @@ FIGURES = (
         "F19", "hammer on 4 hosts with waiters and gangs, SIGKILLs",
         "0 double grants, 0 stranded tickets", "line:line", places=_STORES,
     ),
+    Figure(
+        "F20", "shells told to end before they are there, at hosts that refuse; swallowed ones",
+        "0 of 200 lost, each swallowed one an error", "ahead:typed_ahead", (_SSHD,),
+    ),
 )  # fmt: skip

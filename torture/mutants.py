@@ -288,6 +288,20 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "F20", "the care for what was typed ahead", "typed ahead and lost",
+        (("genvx/fleet/terminal.py", "tty.setraw(0, termios.TCSADRAIN)", "tty.setraw(0)"),),
+    ),
+    Mutant(
+        "F20", "the question whether the shell joined", "a shell without GPUs",
+        (
+            (
+                "genvx/fleet/handover.py",
+                "if file is None and not self.gave_up:",
+                "if not self.gave_up:",
+            ),
+        ),
+    ),
+    Mutant(
         "F18", "the sum of shares", "AssertionError",
         (
             (

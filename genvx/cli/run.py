@@ -12,6 +12,7 @@ from genvx.cli.gang import run_gang
 from genvx.cli.request import Request
 from genvx.cli.where import here
 from genvx.errors import InvalidInput
+from genvx.fleet import stdin
 
 Nodes = Annotated[
     int,
@@ -31,6 +32,9 @@ MasterAddr = Annotated[
         "--master-addr", metavar="ADDRESS", help="Where node 0 is reached; as we do, by default."
     ),
 ]
+NoStdin = Annotated[
+    bool, typer.Option("--no-stdin", help="Give the command nothing to read, as ssh -n does.")
+]
 
 
 def run(
@@ -39,12 +43,15 @@ def run(
     command: options.Command = None,
     nodes: Nodes = 1,
     master_addr: MasterAddr = None,
+    no_stdin: NoStdin = False,
 ) -> None:
     """Run a command that holds GPUs.
 
     They are its own until it ends; genvx exits with its code. With --nodes it runs on several
     hosts, all or none; it sees MASTER_ADDR, MASTER_PORT, NODE_RANK, NNODES, NPROC_PER_NODE,
     WORLD_SIZE and GENVX_NODES there, and the first failure ends all.
+
+    A remote command in the background (&) gets nothing of what is typed, and is not stopped.
 
     Example: genvx run --gpus 1 -- python train.py
     """
@@ -53,6 +60,8 @@ def run(
         raise InvalidInput(
             "no command to run; write it after --, as in: genvx run -g 1 -- python x.py"
         )
+    if no_stdin:
+        stdin.close()
     if nodes > 1:
         if not where.remote:
             raise InvalidInput("--nodes is for the hosts of genvx remote")

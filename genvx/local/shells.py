@@ -199,6 +199,15 @@ _FILES = {
 }
 
 
+_FIRST_FILES = {
+    "bash": "~/.bashrc",
+    "zsh": "~/.zshenv",
+    "fish": "~/.config/fish/config.fish",
+    "tcsh": "~/.tcshrc",
+    "csh": "~/.cshrc",
+}
+
+
 @dataclass(frozen=True)
 class Shell:
     """How to start an activated shell.
@@ -224,6 +233,17 @@ def user_shell(environ: Mapping[str, str]) -> str:
         if os.path.isabs(path) and os.access(path, os.X_OK) and os.path.isfile(path):
             return path
     return "/bin/sh"
+
+
+def first_file() -> str:
+    """The start-up file that the login shell reads whenever sshd has it run something, as people
+    write its name; empty where it reads none.
+    """
+    try:
+        shell = os.path.basename(pwd.getpwuid(os.getuid()).pw_shell)
+    except KeyError:
+        return ""
+    return _FIRST_FILES.get(shell, "")
 
 
 def prepare(

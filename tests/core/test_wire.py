@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import subprocess
 
 import pytest
 from hypothesis import given
@@ -268,6 +270,14 @@ def test_a_call_in_a_word_has_nothing_that_a_shell_looks_at():
     word = CALL.to_word()
     assert word.replace("-", "").replace("_", "").isalnum()
     assert call_from_word(word) == CALL
+
+
+@pytest.mark.parametrize("text", ["$(touch ran)", "`touch ran`", "\\$(touch ran)", "${x:=$(id)}"])
+def test_a_shell_that_reads_a_call_in_our_place_runs_nothing_of_it(text, tmp_path):
+    data = Call("run", "aabb", {"argv": [text]}).to_bytes()
+    subprocess.run(["sh"], input=data, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    assert list(tmp_path.iterdir()) == []
+    assert read_call(io.BytesIO(data).read).arguments == {"argv": [text]}
 
 
 def test_a_call_that_does_not_fit_is_refused_before_it_is_sent():
