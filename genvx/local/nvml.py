@@ -21,8 +21,16 @@ from genvx.local import processes
 _RECENT_US = 2_000_000
 
 
-def report(descriptor: int) -> None:
-    """Ask NVML for everything and write a line of JSON for each thing known."""
+def report(
+    descriptor: int,
+    answered: frozenset[int] = frozenset(),
+    blamed: frozenset[int] = frozenset(),
+) -> None:
+    """Ask NVML for everything and write a line of JSON for each thing known.
+
+    answered: devices that have told all before. blamed: devices over which somebody who asked hung
+    or died.
+    """
 
     def tell(plain: Any) -> None:
         data = dumps(plain) + b"\n"
@@ -42,7 +50,7 @@ def report(descriptor: int) -> None:
             }
         )
         return
-    _Reporter(pynvml, tell).report()
+    _Reporter(pynvml, tell).report(answered, blamed)
 
 
 class _Reporter:
@@ -59,7 +67,7 @@ class _Reporter:
         self._failures = (nvml.NVMLError, nvml.NVMLLibraryMismatchError)
         self._contained = processes.in_container()
 
-    def report(self) -> None:
+    def report(self, answered: frozenset[int], blamed: frozenset[int]) -> None:
         nvml = self._nvml
         try:
             nvml.nvmlInit()
@@ -67,25 +75,31 @@ class _Reporter:
         except self._failures as error:
             self._tell({"error": self._why_no_driver(error)})
             return
-        self._tell({"count": count, "version": self._ask(nvml.nvmlSystemGetDriverVersion)})
+        self._tell({"count": count, "version": self._text(nvml.nvmlSystemGetDriverVersion)})
         for index in range(count):
+            if index in answered or index in blamed:
+                continue
             self._tell(
                 {
+                    "index": index,
                     "devices": [
                         {"device": DEVICE.write(device), "usage": USAGE.write(usage)}
                         for device, usage in self._look_at(index)
-                    ]
+                    ],
                 }
             )
-        self._tell({"topology": self._topology(count)})
+        self._tell({"topology": self._topology(count, blamed)})
         self._tell({"done": True})
 
-    def _topology(self, count: int) -> list[str]:
+    def _topology(self, count: int, blamed: frozenset[int]) -> list[str]:
         """The way from each device to each other, as core/topology.py has it; asked last, for
         nothing but the choice among equals rests on it.
         """
         ways = [["?"] * count for _ in range(count)]
-        handles = [self._told(self._nvml.nvmlDeviceGetHandleByIndex, i) for i in range(count)]
+        handles = [
+            None if i in blamed else self._told(self._nvml.nvmlDeviceGetHandleByIndex, i)
+            for i in range(count)
+        ]
         for one in range(count):
             for other in range(one):
                 if handles[one] is not None and handles[other] is not None:
@@ -146,6 +160,11 @@ class _Reporter:
                 raise
             return None
 
+    def _text(self, function: Callable[..., Any], *arguments: Any) -> Optional[str]:
+        """A text, or None as with `_ask`."""
+        found: Optional[str] = self._ask(_decoded, function, *arguments)
+        return found
+
     def _health_of(self, error: Exception) -> Optional[Health]:
         nvml = self._nvml
         code = getattr(error, "value", None)
@@ -165,11 +184,11 @@ class _Reporter:
         device = Device(uuid=f"UNKNOWN-{index}", index=index, name="unknown", memory=None)
         try:
             handle = nvml.nvmlDeviceGetHandleByIndex(index)
-            uuid = nvml.nvmlDeviceGetUUID(handle)
+            uuid = _decoded(nvml.nvmlDeviceGetUUID, handle)
             device = Device(
                 uuid=uuid,
                 index=index,
-                name=self._ask(nvml.nvmlDeviceGetName, handle) or "unknown",
+                name=self._text(nvml.nvmlDeviceGetName, handle) or "unknown",
                 memory=None,
             )
             if self._has_mig(handle):
@@ -190,13 +209,13 @@ class _Reporter:
             instance = self._ask(nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, slot)
             if instance is None:
                 continue
-            uuid = self._ask(nvml.nvmlDeviceGetUUID, instance)
+            uuid = self._text(nvml.nvmlDeviceGetUUID, instance)
             if uuid is None:
                 continue
             device = Device(
                 uuid=uuid,
                 index=parent.index,
-                name=self._ask(nvml.nvmlDeviceGetName, instance) or f"{parent.name} MIG",
+                name=self._text(nvml.nvmlDeviceGetName, instance) or f"{parent.name} MIG",
                 memory=None,
                 instance=slot,
                 parent=parent.uuid,
@@ -285,6 +304,14 @@ class _Reporter:
             if entries is not None:
                 return list(entries)
         return None
+
+
+def _decoded(function: Callable[..., str], *arguments: Any) -> str:
+    """A text of the driver; what of it is not UTF-8 is replaced."""
+    try:
+        return function(*arguments)
+    except UnicodeDecodeError as error:
+        return error.object.decode("utf-8", "replace")
 
 
 def _process(entry: Any, utilization: Optional[int], *, compute: bool) -> DeviceProcess:
