@@ -58,6 +58,10 @@ def _cases() -> Iterator[Case]:
     yield Case("count=2 compute=1:1:-1", ("free", "busy"))
     yield Case("count=2 graphics=1:1:100", ("free", "free"))
     yield Case("count=2 graphics=1:1:5000", ("free", "busy"))
+    yield Case("count=2 used=1:400", ("free", "free"))
+    yield Case("count=2 used=1:20000", ("free", "busy"))
+    yield Case("count=2 used=1:20000", ("free", "busy"), old=True)
+    yield Case("count=2 used=1:20000 graphics=1:1:100", ("free", "busy"))
     for function in _FUNCTIONS:
         for code, state in _GONE_OR_SICK.items():
             yield Case(f"count=2 fail={function}:1:{code}", ("free", state), function in _OLD)

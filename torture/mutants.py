@@ -179,6 +179,16 @@ MUTANTS = (
         (("genvx/local/survey.py", "_STEP = 3.0", "_STEP = 6.0"),),
     ),
     Mutant(
+        "F15", "the question whose the memory in use is", "used=1",
+        (
+            (
+                "genvx/core/snapshot.py",
+                "return left if left >= least else 0",
+                "return 0",
+            ),
+        ),
+    ),
+    Mutant(
         "F15", "another question without the device that killed the last", "free",
         (
             (

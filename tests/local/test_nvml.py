@@ -10,6 +10,10 @@ import textwrap
 
 import pytest
 
+from genvx.core.device import Device, DeviceUsage, Driver
+from genvx.core.request import Requirements
+from genvx.local.host import LocalHost
+from genvx.local.inventory import Inventory
 from tests.conftest import ROOT, run_genvx
 from torture import drivers
 
@@ -282,6 +286,33 @@ def test_how_busy_a_process_is_cannot_be_asked_of_an_old_driver(machine):
     words = "graphics=0:1:10 busy=0:1:37:500"
     (process,) = machine.devices(words, library="old")["devices"][0]["processes"]
     assert process["utilization_percent"] is None
+
+
+def test_much_memory_in_use_by_nobody_in_sight_keeps_a_device_from_being_handed_out(machine):
+    words = "count=2 used=0:20480"
+    assert by_state(machine.devices(words)) == {
+        "0": ("busy", "20 GiB in use by no visible process"),
+        "1": ("free", ""),
+    }
+    taken = machine.genvx(words, "run", "-g", "1", "--", "printenv", "GENVX_DEVICES")
+    assert taken.stdout == "1\n"
+    refused = machine.genvx(words, "run", "-g", "2", "--", "true")
+    assert refused.returncode == 3
+    assert "GPU 0 is busy (20 GiB in use by no visible process)" in refused.stderr
+    assert "20 GiB in use by no visible process" in machine.genvx(words, "doctor").stdout
+    assert "no visible process" in machine.genvx(words, "devices").stdout
+
+
+def test_what_a_driver_keeps_for_itself_makes_no_device_busy(machine):
+    assert machine.devices("used=0:700", library="old")["available"] == 2
+
+
+def test_memory_of_a_process_that_died_just_now_is_waited_for(state):
+    device = Device("GPU-0", 0, "A100", 80 << 30)
+    used = [DeviceUsage(memory_used=70 << 30)] * 2 + [DeviceUsage(memory_used=4 << 20)]
+    surveys = iter([Inventory(Driver("1"), (device,), {"GPU-0": usage}) for usage in used])
+    with LocalHost(survey=lambda: next(surveys)).acquire(Requirements(1)) as hold:
+        assert hold.grant.devices == (device,)
 
 
 def test_a_pid_that_does_not_resolve_still_makes_its_device_busy(machine):
