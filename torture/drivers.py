@@ -58,6 +58,8 @@ def _cases() -> Iterator[Case]:
     yield Case("count=2 compute=1:1:-1", ("free", "busy"))
     yield Case("count=2 graphics=1:1:100", ("free", "free"))
     yield Case("count=2 graphics=1:1:5000", ("free", "busy"))
+    yield Case("count=2 mps=1:1:1024", ("free", "busy"))
+    yield Case("count=2 used=1:20000 ats=1", ("free", "free"))
     yield Case("count=2 used=1:400", ("free", "free"))
     yield Case("count=2 used=1:20000", ("free", "busy"))
     yield Case("count=2 used=1:20000", ("free", "busy"), old=True)
@@ -151,7 +153,15 @@ def library(directory: Path, *, old: bool) -> Path:
     """Compile the stand-in; return the directory that it is in. old: a driver of 2020."""
     directory.mkdir(parents=True)
     source = Path(__file__).with_name("nvml_standin.c")
-    flags = ["-shared", "-fPIC", "-O1", "-Wall", "-Werror", *(["-DOLD_DRIVER"] if old else [])]
+    flags = [
+        "-shared",
+        "-fPIC",
+        "-Wl,-soname,libnvidia-ml.so.1",
+        "-O1",
+        "-Wall",
+        "-Werror",
+        *(["-DOLD_DRIVER"] if old else []),
+    ]
     made = directory / "libnvidia-ml.so.1"
     subprocess.run(["cc", *flags, "-o", made, source], check=True)
     return directory

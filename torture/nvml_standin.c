@@ -5,6 +5,8 @@
  *   init=9                     what nvmlInit returns
  *   compute=0:1234:1024        a process: device, pid, MiB (-1: the driver does not tell)
  *   graphics=0:1234:100
+ *   mps=0:1234:1024            a client of MPS that is in that list alone
+ *   ats=0                      the system has the memory of device 0, too
  *   busy=0:1234:37:500         a sample: device, pid, percent, how many ms ago
  *   mig=1:2                    MIG on, with this many instances
  *   fail=NAME:1:15             function NAME returns 15 for device 1 (* for every device)
@@ -32,6 +34,7 @@ typedef Handle *Device;
 typedef struct { unsigned long long total, free, used; } Memory;
 typedef struct { unsigned version; unsigned long long total, reserved, free, used; } MemoryV2;
 typedef struct { unsigned gpu, memory; } Utilization;
+typedef struct { unsigned version, mode; } Addressing;
 typedef struct { unsigned pid; unsigned long long memory; unsigned gi, ci; } Process;
 typedef struct { unsigned pid; unsigned long long when; unsigned sm, memory, encoder, decoder; } Sample;
 
@@ -242,6 +245,17 @@ API nvmlDeviceGetProcessUtilization(Device d, Sample *out, unsigned *count, unsi
 API nvmlDeviceGetMemoryInfo_v2(Device d, MemoryV2 *m) {
   GATE(d);
   m->total = total(d); m->reserved = 300ull << 20; m->used = used(d); m->free = total(d) - used(d);
+  return OK;
+}
+API nvmlDeviceGetMPSComputeRunningProcesses_v3(Device d, unsigned *count, Process *out) {
+  GATE(d);
+  return list("mps", d, count, out);
+}
+API nvmlDeviceGetAddressingMode(Device d, Addressing *out) {
+  const char *at = NULL, *word;
+  GATE(d);
+  out->mode = 0;
+  while ((word = next("ats", &at))) if (atoi(word) == d->index) out->mode = 2;
   return OK;
 }
 API nvmlDeviceGetComputeRunningProcesses_v3(Device d, unsigned *count, Process *out) {

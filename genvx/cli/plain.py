@@ -80,6 +80,7 @@ def device(item: Device, snapshot: Snapshot) -> Plain:
         "reason": usage.reason or snapshot.unseen(item),
         "memory_bytes": item.memory,
         "memory_used_bytes": usage.memory_used,
+        "unified_memory": item.unified,
         "utilization_percent": usage.utilization,
         "environments": [
             {

@@ -34,7 +34,9 @@ class Device:
 
     uuid: NVML's UUID (GPU-…, MIG-…), or SIM-… for a simulated device.
     index: NVML's index, for people only. A MIG instance has its parent's, and `instance`.
-    memory: bytes, or None where the driver does not tell (GB10, Jetson).
+    memory: bytes, or None where the driver does not tell.
+    unified: its memory is the system's too (GB10, Jetson, GH200), so what is in use of it says
+    nothing of who uses the device. Where it has none of its own, `memory` is the system's.
     topology: a letter for the way to the device of each index (core/topology.py); "" is not told.
     shareable: whether the policy of the host lets several have parts of it; oversubscribable:
     whether these may add up to more than it has.
@@ -50,6 +52,7 @@ class Device:
     topology: str = ""
     shareable: bool = True
     oversubscribable: bool = False
+    unified: bool = False
 
     @property
     def label(self) -> str:
@@ -69,6 +72,7 @@ class DeviceProcess:
     memory: bytes, or None where the driver does not tell (WSL, MIG); never 0 for unknown.
     compute: False for one that only draws (X, a compositor).
     utilization: percent of the device that it kept busy of late; None where it is not told.
+    mps: it is an MPS server, which computes for others; these are processes of their own.
     """
 
     pid: int
@@ -78,6 +82,7 @@ class DeviceProcess:
     memory: Optional[int]
     compute: bool
     utilization: Optional[int] = None
+    mps: bool = False
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ DEVICE = Table(
     topology=exact_text(MOST_DEVICES),
     shareable=flag(),
     oversubscribable=flag(),
+    unified=flag(),
 )
 
 PROCESS = Table(
@@ -43,6 +44,7 @@ PROCESS = Table(
     memory=optional(integer()),
     compute=flag(),
     utilization=optional(integer(0, 1000)),
+    mps=flag(),
 )
 
 USAGE = Table(

@@ -99,22 +99,25 @@ class Snapshot:
         """Processes on `device` of users who hold no lease on it.
 
         A user is told by the kernel's uid. A process whose user cannot be told is foreign. One that
-        only draws is excepted while it uses little.
+        only draws, or only serves others, is excepted while it uses little.
         """
         tenants = {uid for uid, _ in self.holdings.get(device.uuid, ())}
         usage = self.usage.get(device.uuid)
         return tuple(
             process
             for process in (usage and usage.processes) or ()
-            if process.uid not in tenants and not self._only_draws(process)
+            if process.uid not in tenants and not self._uses_little(process, bool(tenants))
         )
 
-    def _only_draws(self, process: DeviceProcess) -> bool:
-        return (
-            not process.compute
-            and process.memory is not None
-            and process.memory < self.desktop_memory
-        )
+    def _uses_little(self, process: DeviceProcess, held: bool) -> bool:
+        """Whether a desktop or an MPS server uses too little to matter; whoever only calls
+        themselves so can have no more.
+        """
+        if process.compute and not process.mps:
+            return False
+        if process.memory is None:
+            return process.mps and held  # for the clients of the holder, as far as can be told
+        return process.memory < self.desktop_memory
 
     def unexplained(self, device: Device) -> int:
         """Bytes of `device` in use by no process in sight; 0 where they are too few to matter.
@@ -123,7 +126,7 @@ class Snapshot:
         in a container, or have died just now.
         """
         usage = self.usage.get(device.uuid)
-        if usage is None or usage.memory_used is None:
+        if usage is None or usage.memory_used is None or device.unified:
             return 0
         held = self.holdings.get(device.uuid, {})
         if held and (usage.processes is None or None in held.values()):
@@ -149,7 +152,9 @@ class Snapshot:
         if unexplained:
             return f"{format_memory(unexplained)} in use by no visible process"
         usage = self.usage.get(device.uuid)
-        if usage is None or usage.processes is not None or usage.memory_used is not None:
+        if usage is None or usage.processes is not None:
+            return ""
+        if usage.memory_used is not None and not device.unified:
             return ""
         return "" if device.uuid in self.holdings else "processes on it cannot be seen from here"
 

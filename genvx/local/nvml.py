@@ -17,6 +17,21 @@ from genvx.core.snapshot import DESKTOP_MEMORY
 from genvx.core.text import printable
 from genvx.local import processes
 
+_LIBRARY = "libnvidia-ml.so.1"
+# Where containers, and drivers that run in one, put it, outside of where a loader looks. Only root
+# can write there.
+PLACES = (
+    *("/usr/local/nvidia/lib64", "/usr/local/nvidia/lib"),  # Kubernetes
+    "/usr/lib/wsl/lib",
+    *(  # the driver container of NVIDIA's GPU operator
+        f"/run/nvidia/driver/usr/{place}"
+        for place in ("lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu", "lib64")
+    ),
+    *("/usr/lib/x86_64-linux-gnu/nvidia/current", "/usr/lib/aarch64-linux-gnu/nvidia"),
+    *("/usr/lib64-nvidia", "/usr/lib/nvidia", "/run/opengl-driver/lib"),
+)
+_MPS_SERVER = "nvidia-cuda-mps-server"
+
 # NVML samples what each process does once a second at the least; older samples are of what was.
 _RECENT_US = 2_000_000
 
@@ -50,7 +65,22 @@ def report(
             }
         )
         return
+    _load_library()
     _Reporter(pynvml, tell).report(answered, blamed)
+
+
+def _load_library() -> None:
+    """Load the driver's library where the loader does not find it by itself; pynvml, which asks for
+    it by name, then gets what is loaded.
+    """
+    from ctypes import CDLL
+
+    for path in (_LIBRARY, *(f"{place}/{_LIBRARY}" for place in PLACES)):
+        try:
+            CDLL(path)
+            return
+        except OSError:
+            continue  # not there, or none that can be loaded
 
 
 class _Reporter:
@@ -224,7 +254,7 @@ class _Reporter:
         return found
 
     def _read(self, handle: Any, device: Device) -> tuple[Device, DeviceUsage]:
-        total, used = self._memory(handle)
+        total, used, unified = self._memory(handle, whole=device.instance is None)
         rates = self._ask(self._nvml.nvmlDeviceGetUtilizationRates, handle)
         known = Device(
             uuid=device.uuid,
@@ -233,27 +263,47 @@ class _Reporter:
             memory=total,
             instance=device.instance,
             parent=device.parent,
+            unified=unified,
         )
         return known, DeviceUsage(
             memory_used=used,
             utilization=None if rates is None else int(rates.gpu),
-            processes=self._processes(handle, used),
+            processes=self._processes(handle, 0 if unified else used or 0),
         )
 
-    def _memory(self, handle: Any) -> tuple[Optional[int], Optional[int]]:
-        """Total and used bytes.
+    def _memory(self, handle: Any, *, whole: bool) -> tuple[Optional[int], Optional[int], bool]:
+        """Total and used bytes, and whether they are of memory that the system uses, too.
 
         The second form leaves out the driver's own reserve; old drivers lack it.
         """
         nvml = self._nvml
         memory = self._ask(nvml.nvmlDeviceGetMemoryInfo, handle, nvml.nvmlMemory_v2)
         if memory is None:
-            memory = self._ask(nvml.nvmlDeviceGetMemoryInfo, handle)
-        if memory is None or not memory.total:
-            return None, None
-        return int(memory.total), int(memory.used)
+            try:
+                memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+            except self._failures as error:
+                code = getattr(error, "value", None)
+                if self._health_of(error) is not None:
+                    raise
+                if whole and code == nvml.NVML_ERROR_NOT_SUPPORTED:
+                    # It has none of its own: GB10, Jetson.
+                    return (*processes.system_memory(), True)
+                return None, None, False
+        if not memory.total:
+            return None, None, False
+        return int(memory.total), int(memory.used), self._coherent(handle)
 
-    def _processes(self, handle: Any, used: Optional[int]) -> Optional[tuple[DeviceProcess, ...]]:
+    def _coherent(self, handle: Any) -> bool:
+        """Whether the system has the device's memory as a NUMA node of its own (GH200): what the
+        kernel keeps there is no process's on the device.
+        """
+        ask = getattr(self._nvml, "nvmlDeviceGetAddressingMode", None)
+        return (
+            ask is not None
+            and self._told(ask, handle) == self._nvml.NVML_DEVICE_ADDRESSING_MODE_ATS
+        )
+
+    def _processes(self, handle: Any, used: int) -> Optional[tuple[DeviceProcess, ...]]:
         """Who uses the device; None where that cannot be seen, which must not look like nobody."""
         nvml = self._nvml
         compute = self._first_known(
@@ -263,12 +313,23 @@ class _Reporter:
         )
         if compute is None:
             return None
+        # Clients of MPS may be in a list of their own.
+        known = {entry.pid for entry in compute}
+        clients = self._first_known(
+            handle,
+            *(
+                getattr(nvml, f"nvmlDeviceGetMPSComputeRunningProcesses_v{version}")
+                for version in (3, 2)
+                if hasattr(nvml, f"nvmlDeviceGetMPSComputeRunningProcesses_v{version}")
+            ),
+        )
+        compute += [entry for entry in clients or () if entry.pid not in known]
         graphics = self._first_known(
             handle,
             nvml.nvmlDeviceGetGraphicsRunningProcesses_v3,
             nvml.nvmlDeviceGetGraphicsRunningProcesses_v2,
         )
-        if not compute and not graphics and self._contained and (used or 0) >= DESKTOP_MEMORY:
+        if not compute and not graphics and self._contained and used >= DESKTOP_MEMORY:
             return None
         computing = {entry.pid for entry in compute}
         drawing = [entry for entry in graphics or () if entry.pid not in computing]
@@ -322,4 +383,7 @@ def _process(entry: Any, utilization: Optional[int], *, compute: bool) -> Device
     else:
         pid, uid, command = known.pid, known.uid, known.command
         user = processes.owner_of(known.uid).name
-    return DeviceProcess(pid, uid, user, command, memory, compute, utilization)
+    program = command.partition(" ")[0].rpartition("/")[2]
+    return DeviceProcess(
+        pid, uid, user, command, memory, compute, utilization, mps=program == _MPS_SERVER
+    )

@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 
 import pytest
 
 from genvx.core.device import Device, DeviceUsage, Driver
 from genvx.core.request import Requirements
+from genvx.core.units import format_memory
 from genvx.local.host import LocalHost
 from genvx.local.inventory import Inventory
 from tests.conftest import ROOT, run_genvx
@@ -200,14 +202,84 @@ def test_a_device_with_an_odd_uuid_costs_only_itself_and_says_so(machine, uuid, 
 
 def test_memory_that_is_not_told_allows_whole_devices_only(machine):
     words = (
-        f"fail=nvmlDeviceGetMemoryInfo:*:{NOT_SUPPORTED} "
-        f"fail=nvmlDeviceGetMemoryInfo_v2:*:{NOT_SUPPORTED}"
+        f"fail=nvmlDeviceGetMemoryInfo:*:{NO_PERMISSION} "
+        f"fail=nvmlDeviceGetMemoryInfo_v2:*:{NO_PERMISSION}"
     )
     assert machine.devices(words)["devices"][0]["memory_bytes"] is None
     assert machine.genvx(words, "run", "-g", "1", "--", "true").returncode == 0
     share = machine.genvx(words, "run", "--gpu-memory", "1G", "--", "true")
     assert share.returncode == 2
     assert "cannot be shared" in share.stderr
+
+
+def test_a_device_without_memory_of_its_own_has_the_systems(machine):
+    """GB10 and Jetson; what is in use of the system's says nothing of who uses the GPU."""
+    words = (
+        f"count=1 used=0:20000 fail=nvmlDeviceGetMemoryInfo:*:{NOT_SUPPORTED} "
+        f"fail=nvmlDeviceGetMemoryInfo_v2:*:{NOT_SUPPORTED}"
+    )
+    (device,) = machine.devices(words)["devices"]
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert device["memory_bytes"] == pytest.approx(total, rel=0.01)
+    assert 0 < device["memory_used_bytes"] < total
+    assert (device["state"], device["unified_memory"]) == ("free", True)
+    share = machine.genvx(words, "run", "--gpu-memory", "1M", "--", "printenv", "GENVX_DEVICES")
+    assert share.stdout == "0\n"
+    refused = machine.genvx(words, "run", "--gpu-memory", "100T", "--", "true")
+    assert f"GPU 0 has {format_memory(device['memory_bytes'])}" in refused.stderr
+
+
+def test_memory_that_the_kernel_uses_too_makes_no_device_busy(machine):
+    host = machine.devices("count=2 used=0:20000 used=1:20000 ats=0")
+    assert by_state(host) == {
+        "0": ("free", ""),
+        "1": ("busy", "19.5 GiB in use by no visible process"),
+    }
+
+
+@pytest.fixture
+def mps_server() -> Iterator[int]:
+    """The pid of what calls itself a server of MPS."""
+    name, wait = "/usr/bin/nvidia-cuda-mps-server", "import sys; sys.stdin.read()"
+    with subprocess.Popen([name, "-c", wait], executable=sys.executable, stdin=-1) as process:
+        yield process.pid
+        process.stdin.close()
+
+
+def test_a_server_of_mps_alone_is_nobodys_use(machine, mps_server):
+    words = f"count=2 compute=0:{mps_server}:30"
+    assert machine.devices(words)["available"] == 2
+    assert machine.genvx(words, "run", "-g", "2", "--", "true").returncode == 0
+
+
+@pytest.mark.parametrize("use", ["compute=0:{}:500", "compute=0:{}:-1"])
+def test_a_server_of_mps_that_has_much_or_does_not_tell_is_somebodys(machine, mps_server, use):
+    assert by_state(machine.devices(use.format(mps_server)))["0"][0] == "busy"
+
+
+def test_a_client_of_mps_is_a_use_by_its_owner(machine, mps_server):
+    me = os.getpid()
+    host = machine.devices(f"compute=0:{mps_server}:30 mps=0:{me}:2000 mps=0:{mps_server}:30")
+    device = host["devices"][0]
+    assert device["state"] == "busy"
+    assert {p["pid"]: p["foreign"] for p in device["processes"]} == {mps_server: False, me: True}
+
+
+def test_the_library_is_found_where_containers_put_it(libraries):
+    code = textwrap.dedent(
+        f"""
+        from genvx.local import nvml, survey
+        nvml.PLACES = ("/proc/nowhere", {libraries["new"]!r})
+        print([device.label for device in survey.survey().devices])
+        """
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "NVML_STANDIN": "count=3"},
+        capture_output=True,
+        text=True,
+    )
+    assert answer.stdout == "['0', '1', '2']\n", answer.stderr
 
 
 def test_an_old_driver_is_asked_in_its_own_way(machine):
