@@ -15,22 +15,8 @@ from genvx.core.devicecodec import DEVICE, USAGE
 from genvx.core.fields import dumps
 from genvx.core.snapshot import DESKTOP_MEMORY
 from genvx.core.text import printable
-from genvx.local import processes
-
-_LIBRARY = "libnvidia-ml.so.1"
-# Where containers, and drivers that run in one, put it, outside of where a loader looks. Only root
-# can write there.
-PLACES = (
-    *("/usr/local/nvidia/lib64", "/usr/local/nvidia/lib"),  # Kubernetes
-    "/usr/lib/wsl/lib",
-    *(  # the driver container of NVIDIA's GPU operator
-        f"/run/nvidia/driver/usr/{place}"
-        for place in ("lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu", "lib64")
-    ),
-    *("/usr/lib/x86_64-linux-gnu/nvidia/current", "/usr/lib/aarch64-linux-gnu/nvidia"),
-    *("/usr/lib64-nvidia", "/usr/lib/nvidia", "/run/opengl-driver/lib"),
-)
-_MPS_SERVER = "nvidia-cuda-mps-server"
+from genvx.local import driverlibrary, processes
+from genvx.local.inventory import process_on_device
 
 # NVML samples what each process does once a second at the least; older samples are of what was.
 _RECENT_US = 2_000_000
@@ -65,22 +51,8 @@ def report(
             }
         )
         return
-    _load_library()
+    driverlibrary.load()
     _Reporter(pynvml, tell).report(answered, blamed)
-
-
-def _load_library() -> None:
-    """Load the driver's library where the loader does not find it by itself; pynvml, which asks for
-    it by name, then gets what is loaded.
-    """
-    from ctypes import CDLL
-
-    for path in (_LIBRARY, *(f"{place}/{_LIBRARY}" for place in PLACES)):
-        try:
-            CDLL(path)
-            return
-        except OSError:
-            continue  # not there, or none that can be loaded
 
 
 class _Reporter:
@@ -376,14 +348,5 @@ def _decoded(function: Callable[..., str], *arguments: Any) -> str:
 
 
 def _process(entry: Any, utilization: Optional[int], *, compute: bool) -> DeviceProcess:
-    known = processes.describe(entry.pid)
     memory = None if entry.usedGpuMemory is None else int(entry.usedGpuMemory)
-    if known is None:
-        pid, uid, user, command = int(entry.pid), None, "an unknown user", ""
-    else:
-        pid, uid, command = known.pid, known.uid, known.command
-        user = processes.owner_of(known.uid).name
-    program = command.partition(" ")[0].rpartition("/")[2]
-    return DeviceProcess(
-        pid, uid, user, command, memory, compute, utilization, mps=program == _MPS_SERVER
-    )
+    return process_on_device(int(entry.pid), memory, utilization, compute=compute)

@@ -268,8 +268,8 @@ def test_a_client_of_mps_is_a_use_by_its_owner(machine, mps_server):
 def test_the_library_is_found_where_containers_put_it(libraries):
     code = textwrap.dedent(
         f"""
-        from genvx.local import nvml, survey
-        nvml.PLACES = ("/proc/nowhere", {libraries["new"]!r})
+        from genvx.local import driverlibrary, survey
+        driverlibrary.PLACES = ("/proc/nowhere", {libraries["new"]!r})
         print([device.label for device in survey.survey().devices])
         """
     )
