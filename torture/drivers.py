@@ -27,6 +27,8 @@ _FUNCTIONS = (
     "nvmlDeviceGetComputeRunningProcesses_v3",
     "nvmlDeviceGetGraphicsRunningProcesses_v3",
 )
+# Where a device is on the bus, and whose its memory is: with these, only an index is not known.
+_PLACES = ("nvmlDeviceGetPciInfo_v3", "nvmlDeviceGetAddressingMode")
 # Of the ways between devices: whatever is wrong with these, the devices are as they are.
 _WAYS = ("nvmlDeviceGetP2PStatus", "nvmlDeviceGetTopologyCommonAncestor")
 # Asked only where the newer form is missing.
@@ -85,6 +87,10 @@ def _cases() -> Iterator[Case]:
     for code in (*_GONE_OR_SICK, *_NOT_TOLD):
         yield Case(f"{desktop} fail={busy}:1:{code}", ("free", "free"))
     yield Case(f"{desktop} hang={busy}:1", ("free", "unknown"))
+    for function in _PLACES:
+        for code in (*_GONE_OR_SICK, *_NOT_TOLD):
+            yield Case(f"count=2 fail={function}:1:{code}", ("free", "free"))
+        yield Case(f"count=3 crash={function}:1", ("free", "unknown", "free"))
     for function in _WAYS:
         for code in (*_GONE_OR_SICK, *_NOT_TOLD):
             yield Case(f"count=2 fail={function}:*:{code}", ("free", "free"))

@@ -16,6 +16,7 @@
  *   name=1:NVIDIA%20H%ff       what device 1 is called, byte by byte
  *   uuid=1:GPU-x               its UUID
  *   version=0:%ff              the driver's version
+ *   pci=0:9                    the PCI bus of device 0 (default: its index)
  *   used=0:5000                MiB in use on device 0
  *   nvlink=0:1                 NVLink between devices 0 and 1
  *   node=1:1                   device 1 is at NUMA node 1; the others are at node 0
@@ -34,6 +35,7 @@ typedef Handle *Device;
 typedef struct { unsigned long long total, free, used; } Memory;
 typedef struct { unsigned version; unsigned long long total, reserved, free, used; } MemoryV2;
 typedef struct { unsigned gpu, memory; } Utilization;
+typedef struct { char legacy[16]; unsigned domain, bus, device, id, subsystem; char bus_id[32]; } Pci;
 typedef struct { unsigned version, mode; } Addressing;
 typedef struct { unsigned pid; unsigned long long memory; unsigned gi, ci; } Process;
 typedef struct { unsigned pid; unsigned long long when; unsigned sm, memory, encoder, decoder; } Sample;
@@ -140,6 +142,13 @@ API nvmlDeviceGetHandleByIndex_v2(unsigned i, Device *d) {
   if (i >= MOST) return INVALID;
   GATE(&devices[i]);
   *d = &devices[i];
+  return OK;
+}
+API nvmlDeviceGetPciInfo_v3(Device d, Pci *out) {
+  const char *at = NULL, *word; int i; unsigned bus;
+  GATE(d);
+  *out = (Pci){.bus = (unsigned)d->index};
+  while ((word = next("pci", &at))) if (sscanf(word, "%d:%u", &i, &bus) == 2 && i == d->index) out->bus = bus;
   return OK;
 }
 API nvmlDeviceGetUUID(Device d, char *out, unsigned size) {

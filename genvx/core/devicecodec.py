@@ -32,6 +32,7 @@ DEVICE = Table(
     shareable=flag(),
     oversubscribable=flag(),
     unified=flag(),
+    ordinal=optional(integer(0, MOST_DEVICES)),
 )
 
 PROCESS = Table(

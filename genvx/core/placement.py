@@ -103,12 +103,12 @@ def _fitting(
     """The devices that would do."""
     # Of what is idle only the kind can be wrong; this is most of what choosing a host costs.
     idle = frozenset[str]() if kept else snapshot.available_uuids
-    mismatch = requirements.mismatch if requirements.narrow else None
+    obstacle = requirements.obstacle if requirements.narrow else None
     return [
         device
         for device in snapshot.devices
         if (
-            mismatch is None or mismatch(device) is None
+            obstacle is None or obstacle(device) is None
             if device.uuid in idle
             else why_not(device, requirements, snapshot, environment, kept) is None
         )
@@ -162,9 +162,9 @@ def why_not(
     if usage is not None and usage.health is Health.UNKNOWN:
         return _unwell(usage.health, usage.reason)
     if requirements.narrow:
-        mismatch = requirements.mismatch(device)
-        if mismatch is not None:
-            return mismatch
+        obstacle = requirements.obstacle(device)
+        if obstacle is not None:
+            return obstacle
     held = snapshot.holdings.get(device.uuid)
     if usage is not None and not usage.idle:
         unusable = _unusable(device, snapshot)

@@ -24,6 +24,7 @@ class Findings:
         self._count: Optional[int] = None
         self._told: dict[int, list[tuple[Device, DeviceUsage]]] = {}
         self._causes: dict[int, str] = {}
+        self._addresses: dict[int, tuple[int, ...]] = {}
         self._ways: tuple[str, ...] = ()
         self._notes: list[str] = []
         self._uuids: dict[str, str] = {}
@@ -59,6 +60,8 @@ class Findings:
             index = fields.integer("index", 0, _MOST)
             items = fields.items("devices", _MOST)
             self._told[index] = [self._pair(item, index, n) for n, item in enumerate(items)]
+            if fields.has("address"):
+                self._addresses[index] = fields.integers("address", 3)
         if fields.has("topology"):
             self._ways = fields.texts("topology", _MOST, _MOST)
         self.complete = self.complete or fields.has("done")
@@ -119,14 +122,33 @@ class Findings:
             else:
                 cause = self._causes.get(index, "it was not asked")
                 pairs.append(_unknown(index, Health.UNKNOWN, cause, f"UNKNOWN-{index}"))
+        ways, ordinals = dict(enumerate(self._ways)), self._ordinals()
         devices = tuple(
-            replace(device, topology=self._ways[device.index])
-            if device.index < len(self._ways)
-            else device
+            replace(
+                device,
+                topology=ways.get(device.index, ""),
+                ordinal=ordinals.get(device.index),
+            )
             for device, _ in pairs
         )
         driver = Driver(version=self._version, notes=(*self._notes, *self._causes_told()))
         return Inventory(driver, devices, {device.uuid: usage for device, usage in pairs})
+
+    def _ordinals(self) -> dict[int, int]:
+        """The number of each GPU where CUDA counts in PCI order, by its index here.
+
+        One that does not answer may be missing in CUDA's count, and how one in MIG mode is counted
+        is not the same in each version: from such a one on no number is sure.
+        """
+        if len(self._addresses) != self._count:
+            return {}
+        found: dict[int, int] = {}
+        for index in sorted(self._addresses, key=lambda index: self._addresses[index]):
+            whole = len(self._told[index]) == 1 and self._told[index][0][0].instance is None
+            if not whole or self._told[index][0][1].health is not Health.OK:
+                break
+            found[index] = len(found)
+        return found
 
     def _causes_told(self) -> list[str]:
         """A line for each cause, with the devices that it took."""

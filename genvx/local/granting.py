@@ -10,7 +10,7 @@ import random
 import time
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.device import Driver, Health
+from genvx.core.device import Driver, Health, VisibleAs
 from genvx.core.grant import Grant
 from genvx.core.lease import Part, conflicts, environments
 from genvx.core.placement import Refusal
@@ -57,6 +57,7 @@ def acquire(
     identifier = environment or os.urandom(4).hex()
     rules = host.rules()
     if rules is not None:
+        requirements = rules.complete(requirements)
         time = rules.time(requirements, time)
     seconds = None if time is None else max(1, round(time))
     blank = host.blank(identifier, name, command, requirements.memory)
@@ -70,6 +71,7 @@ def acquire(
         notes=taken.notes,
         seconds=seconds,
         lease=taken.held.lease.id,
+        visible_as=taken.held.lease.visible_as,
     )
     return LocalHold(host, grant, taken.held)
 
@@ -121,6 +123,7 @@ def take(
                 since_ns=now,
                 devices=tuple(device.uuid for device in decision.devices),
                 over=requirements.over,
+                visible_as=requirements.visible_as or VisibleAs.UUID,
                 expires_ns=blank.expires_ns if seconds is None else now + seconds * 10**9,
             )
             if rules is not None:
@@ -223,6 +226,7 @@ def join(
             devices=fellow.devices,
             memory=fellow.memory,
             over=fellow.over,
+            visible_as=fellow.visible_as,
             expires_ns=fellow.expires_ns,
         )
         held = _claim(host, lease, memory, joins=True, through=through)
@@ -262,6 +266,7 @@ def grant_of(found: Environment, inventory: Inventory) -> Grant:
         devices=tuple(sorted(held, key=lambda device: (device.index, device.instance or 0))),
         memory=found.memory,
         seconds=_left(found.expires_ns),
+        visible_as=found.visible_as,
     )
 
 
@@ -270,6 +275,7 @@ def attach(host: LocalHost, environment: str, requirements: Requirements) -> Gra
     found = host.mine(environment)
     if not requirements.gpus:
         raise InvalidInput("say what to attach: --gpus N or --device ID")
+    requirements = replace(requirements, visible_as=found.visible_as)
     blank = replace(
         host.blank(found.id, found.name, found.command, requirements.memory),
         part=Part.ATTACHED,

@@ -81,17 +81,25 @@ class _Reporter:
         for index in range(count):
             if index in answered or index in blamed:
                 continue
+            found = self._look_at(index)
             self._tell(
                 {
                     "index": index,
                     "devices": [
                         {"device": DEVICE.write(device), "usage": USAGE.write(usage)}
-                        for device, usage in self._look_at(index)
+                        for device, usage in found
                     ],
+                    "address": self._address(index),
                 }
             )
         self._tell({"topology": self._topology(count, blamed)})
         self._tell({"done": True})
+
+    def _address(self, index: int) -> Optional[list[int]]:
+        """Where on the PCI bus a device is; None where that is not told."""
+        handle = self._told(self._nvml.nvmlDeviceGetHandleByIndex, index)
+        found = None if handle is None else self._told(self._nvml.nvmlDeviceGetPciInfo, handle)
+        return None if found is None else [int(found.domain), int(found.bus), int(found.device)]
 
     def _topology(self, count: int, blamed: frozenset[int]) -> list[str]:
         """The way from each device to each other, as core/topology.py has it; asked last, for

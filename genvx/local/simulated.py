@@ -82,8 +82,11 @@ def _make(specification: str, seed: str) -> tuple[Inventory, tuple[_Use, ...]]:
     kinds = [kind for part in parts if "=" not in part for kind in _kinds(part)]
     if len(kinds) > _MOST:
         raise InvalidInput(f"GENVX_SIMULATE: at most {_MOST} devices")
+    # From the first GPU in MIG mode on, no number is sure; see local/findings.py.
+    places = _places(kinds)
+    instances = min((gpu for gpu, slot in places if slot is not None), default=len(kinds))
     host = f"{crc32(seed.encode()):08x}"
-    gpus = 1 + max((gpu for gpu, _ in _places(kinds)), default=-1)
+    gpus = 1 + max((gpu for gpu, _ in places), default=-1)
     devices = [
         Device(
             # Not from the module uuid, which loads OpenSSL: a question to a host that is simulated
@@ -95,9 +98,10 @@ def _make(specification: str, seed: str) -> tuple[Inventory, tuple[_Use, ...]]:
             instance=instance,
             parent=None if instance is None else f"SIM-{host}-gpu-{index}",
             simulated=True,
+            ordinal=index if index < instances else None,
             topology="".join(_way(index, other) for other in range(gpus)),
         )
-        for number, ((name, memory, _), (index, instance)) in enumerate(zip(kinds, _places(kinds)))
+        for number, ((name, memory, _), (index, instance)) in enumerate(zip(kinds, places))
     ]
     made = Inventory(
         driver=Driver(version="simulated", simulated=True),

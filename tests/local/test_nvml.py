@@ -529,6 +529,34 @@ def test_the_doctor_names_what_is_wrong_with_each_device(machine):
     assert "NVIDIA driver 550.54.15" in answer.stdout
 
 
+def test_an_index_is_that_of_cuda_and_not_that_of_nvml(machine):
+    words = "count=3 pci=0:7 pci=1:2 pci=2:5"
+    for label, index in (("0", "2"), ("1", "0"), ("2", "1")):
+        command = ("--visible-as", "index", "--", "printenv", "CUDA_VISIBLE_DEVICES")
+        assert machine.genvx(words, "run", "--device", label, *command).stdout == f"{index}\n"
+
+
+@pytest.mark.parametrize(
+    ("fault", "sure"),
+    [
+        (f"fail=nvmlDeviceGetMemoryInfo_v2:1:{GPU_IS_LOST}", "0"),
+        ("mig=1:2", "0"),
+        ("mig=1:0", "0"),
+        (f"fail=nvmlDeviceGetHandleByIndex_v2:1:{GPU_IS_LOST}", ""),
+        ("crash=nvmlDeviceGetUUID:1", ""),
+        (f"fail=nvmlDeviceGetPciInfo_v3:1:{NOT_SUPPORTED}", ""),
+    ],
+)
+def test_behind_a_gpu_that_cuda_may_not_count_no_index_is_sure(machine, fault, sure):
+    words = f"count=3 {fault}"
+    index = ("--visible-as", "index", "--", "printenv", "CUDA_VISIBLE_DEVICES")
+    for label in ("0", "2"):
+        answer = machine.genvx(words, "run", "--device", label, *index)
+        assert answer.stdout == (f"{label}\n" if label in sure else "")
+        assert ("has no sure index" in answer.stderr) is (label not in sure)
+    assert machine.genvx(words, "run", "--device", "2", "--", "true").returncode == 0
+
+
 def test_the_nearest_devices_are_taken_together(machine):
     """NVLink before a bridge, a bridge before another NUMA node."""
     words = "count=4 nvlink=1:3 node=0:1"
