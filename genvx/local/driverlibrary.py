@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ctypes import CDLL
-
 _LIBRARY = "libnvidia-ml.so.1"
 # Where containers, and drivers that run in one, put it, outside of where a loader looks. Only root
 # can write there.
@@ -23,6 +21,8 @@ def load() -> None:
     """Load it where the loader does not find it by itself; pynvml, which asks for it by name, then
     gets what is loaded.
     """
+    from ctypes import CDLL  # takes as long as all else here, and only the child that asks needs it
+
     for path in (_LIBRARY, *(f"{place}/{_LIBRARY}" for place in PLACES)):
         try:
             CDLL(path)
