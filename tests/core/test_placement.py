@@ -110,6 +110,23 @@ def test_a_desktop_that_uses_much_or_an_unknown_amount_does(memory):
     assert isinstance(place(Requirements(1), snapshot(device(0), GPU_0=usage)), Refusal)
 
 
+@pytest.mark.parametrize(
+    ("uid", "memory", "held", "foreign"),
+    [
+        (0, 30 << 20, False, False),
+        (0, 500 << 20, False, True),
+        (0, None, False, True),
+        (0, None, True, False),  # it serves the holder, as far as can be told
+        (RAZ.uid, 20 * GIB, True, False),  # of old GPUs, where it has what its clients use
+    ],
+)
+def test_a_server_of_mps_is_its_clients_owner_or_nobody(uid, memory, held, foreign):
+    server = DeviceProcess(77, uid, "eve", "nvidia-cuda-mps-server", memory, True, mps=True)
+    leases = (hold("GPU-0", memory=GIB),) if held else ()
+    found = snapshot(device(0), leases=leases, GPU_0=DeviceUsage(processes=(server,)))
+    assert bool(found.foreign(found.devices[0])) is foreign
+
+
 def test_a_tenants_own_process_is_not_foreign():
     usage = DeviceUsage(processes=(process(RAZ.uid),))
     found = snapshot(device(0), leases=(hold("GPU-0", memory=GIB),), GPU_0=usage)
