@@ -112,7 +112,7 @@ FIGURES = (
     ),
     Figure(
         "F15", "drivers: lost, sick, hanging, old, missing, mismatched, MIG",
-        "0 crashes, healthy GPUs granted, 3.5 s at most", "drivers:zoo", (_CC,),
+        "0 crashes, healthy GPUs granted, 5.5 s at most", "drivers:zoo", (_CC,),
     ),
     Figure(
         "F16", "first use by two users at once", "0 errors", "hammer:first_use", places=_STORES

@@ -233,7 +233,27 @@ MUTANTS = (
     ),
     Mutant(
         "F15", "the deadline for NVML", "took",
-        (("genvx/local/survey.py", "DEADLINE = 3.0", "DEADLINE = 6.0"),),
+        (("genvx/local/survey.py", "_STEP = 3.0", "_STEP = 6.0"),),
+    ),
+    Mutant(
+        "F15", "the question whose the memory in use is", "used=1",
+        (
+            (
+                "genvx/core/snapshot.py",
+                "return left if left >= least else 0",
+                "return 0",
+            ),
+        ),
+    ),
+    Mutant(
+        "F15", "another question without the device that killed the last", "free",
+        (
+            (
+                "genvx/local/survey.py",
+                "if not findings.blame(cause) or monotonic() >= end:",
+                "if True:",
+            ),
+        ),
     ),
     Mutant(
         "F15", "one device's errors being its own", "free",

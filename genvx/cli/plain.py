@@ -77,9 +77,10 @@ def device(item: Device, snapshot: Snapshot) -> Plain:
         "simulated": item.simulated,
         "state": snapshot.state(item).value,
         "oversubscribed": snapshot.oversubscribed(item),
-        "reason": usage.reason,
+        "reason": usage.reason or snapshot.unseen(item),
         "memory_bytes": item.memory,
         "memory_used_bytes": usage.memory_used,
+        "unified_memory": item.unified,
         "utilization_percent": usage.utilization,
         "environments": [
             {

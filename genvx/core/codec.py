@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from genvx.core.device import VisibleAs
 from genvx.core.devicecodec import DEVICE, DRIVER, USAGE
 from genvx.core.fields import MOST_DEVICES
 from genvx.core.grant import Finding, Grant, Severity
@@ -49,6 +50,7 @@ REQUIREMENTS = Table(
     devices=strings(128, MOST_DEVICES),
     strategy=choice(Strategy),
     over=flag(),
+    visible_as=optional(choice(VisibleAs)),
 )
 
 LEASE = Table(
@@ -70,6 +72,7 @@ LEASE = Table(
     note=text(COMMAND_LIMIT),
     part=choice(Part),
     over=flag(),
+    visible_as=choice(VisibleAs, unknown=VisibleAs.UUID),
 )
 
 TICKET = Table(
@@ -104,6 +107,7 @@ ENVIRONMENT = Table(
     pids=integers(10_000),
     command=text(COMMAND_LIMIT),
     expires_ns=optional(integer()),
+    visible_as=choice(VisibleAs, unknown=VisibleAs.UUID),
 )
 
 GRANT = Table(
@@ -117,6 +121,7 @@ GRANT = Table(
     notes=texts(MESSAGE_LIMIT, 100),
     seconds=optional(integer()),
     lease=text(32),
+    visible_as=choice(VisibleAs, unknown=VisibleAs.UUID),
 )
 
 FINDING = Table(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Optional
 
+from genvx.core.device import VisibleAs
 from genvx.core.record import dataclass, replace
 from genvx.core.text import printable
 from genvx.errors import UnknownEnvironment
@@ -53,7 +54,8 @@ class Part(str, Enum):
 @dataclass(frozen=True)
 class Lease:
     """One hold. `memory` is bytes on each device, or None for the whole of each. `over`: a share
-    beside shares that may add up to more than the device has.
+    beside shares that may add up to more than the device has. `visible_as`: how what runs under it
+    sees its devices.
 
     Times are nanoseconds of CLOCK_BOOTTIME in the boot `boot_id`. `pid`, `starttime`, `command`,
     `host` and `note` are for people to read; no decision rests on them.
@@ -75,6 +77,7 @@ class Lease:
     note: str = ""
     part: Part = Part.HELD
     over: bool = False
+    visible_as: VisibleAs = VisibleAs.UUID
 
     @property
     def key(self) -> EnvironmentKey:
@@ -121,6 +124,7 @@ class Environment:
     pids: tuple[int, ...]
     command: str
     expires_ns: Optional[int] = None
+    visible_as: VisibleAs = VisibleAs.UUID
 
     @property
     def label(self) -> str:
@@ -179,6 +183,7 @@ def environments(leases: Iterable[Lease]) -> tuple[Environment, ...]:
                     (lease.expires_ns for lease in group if lease.expires_ns is not None),
                     default=None,
                 ),
+                visible_as=first.visible_as,
             )
         )
     return tuple(sorted(found, key=lambda env: (env.since_ns, env.owner.uid, env.id)))

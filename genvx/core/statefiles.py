@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from genvx.core.codec import REQUIREMENTS
+from genvx.core.device import VisibleAs
 from genvx.core.fields import Fields, Malformed, dumps, loads
 from genvx.core.lease import Lease, Part
 from genvx.core.tables import (
@@ -62,6 +63,8 @@ _LEASE = Table(
     note=exact_text(COMMAND_LIMIT),
     part=choice(Part),
     over=flag(),
+    # A newer version's word must not make a lease that is held count for nothing.
+    visible_as=choice(VisibleAs, unknown=VisibleAs.UUID),
 )
 
 _TICKET = Table(

@@ -13,6 +13,7 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
+from genvx.core.device import VisibleAs
 from genvx.core.text import printable
 from genvx.errors import InvalidHostfile, InvalidInput, UnknownHost
 from genvx.fleet.wildcards import matches
@@ -38,7 +39,7 @@ _WORD = re.compile(r'(?:[^\s"]|"[^"]*")+')
 
 OPTIONS = (
     *("user", "port", "key", "password_env", "password_command", "ssh_config", "python"),
-    *("gpus", "tags", "slots", "max_slots"),
+    *("gpus", "tags", "slots", "max_slots", "visible_as"),
 )
 
 # These make our own machine run something. A hostfile that merely lay in the directory where we
@@ -56,7 +57,7 @@ class HostSpec:
     address: what ssh is told; an alias of ssh_config is one.
     gpus: the indices that may be used; None for all. password_env, password_command: where the
     password is, or, on a line with a key, the key's passphrase. tags, slots: kept for those who
-    place by them.
+    place by them. visible_as: how CUDA is told of devices there where nobody says.
     """
 
     name: str
@@ -71,6 +72,7 @@ class HostSpec:
     ssh_config: str | None = None
     password_env: str | None = None
     password_command: str | None = None
+    visible_as: VisibleAs | None = None
 
 
 @dataclass(frozen=True)
@@ -196,9 +198,7 @@ def parse_names(text: str) -> tuple[HostSpec, ...]:
     """
     line = _Line("-H", 0, text)
     specs: dict[str, HostSpec] = {}
-    for word in re.split(r",(?![^\[]*\])", text):
-        if not word.strip():
-            continue
+    for word in filter(str.strip, re.split(r",(?![^\[]*\])", text)):
         for spec in _parse_host(line, word.strip(), 0):
             if spec.name in specs:
                 line.fail(0, f"{spec.name} is named twice")
@@ -214,8 +214,7 @@ def find(environ: Mapping[str, str], candidates: Sequence[str] | None = None) ->
     Raises:
         UnknownHost: there is none; the message lists where it was looked for.
     """
-    chosen = environ.get("GENVX_HOSTFILE", "")
-    if chosen:
+    if chosen := environ.get("GENVX_HOSTFILE"):
         return os.path.expanduser(chosen)
     config = environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
     places = candidates or (IN_DIRECTORY, f"{config}/genvx/hostfile", "/etc/genvx/hostfile")
@@ -236,8 +235,7 @@ def _parse_line(line: _Line, base: str, runs_nothing: str) -> Iterator[HostSpec]
         words.append((match.start(), match[0]))
     if not words:
         return
-    quote = line.text.count('"')
-    if quote % 2:
+    if line.text.count('"') % 2:
         line.fail(line.text.index('"'), "a quote is not closed")
     (column, host), *options = words
     values: dict[str, tuple[int, str]] = {}
@@ -281,9 +279,8 @@ def _parse_host(line: _Line, word: str, column: int) -> Iterator[HostSpec]:
     elif rest.count(":") > 1 and _IPV6.fullmatch(rest):
         addresses, port_text = [rest], None
     else:
-        name, colon, port_text = rest.partition(":")
-        if not colon:
-            port_text = None
+        name, colon, after = rest.partition(":")
+        port_text = after if colon else None
         addresses = _expand(line, name, column)
         for address in addresses:
             if not _NAME.fullmatch(address):
@@ -320,8 +317,7 @@ def _expand(line: _Line, name: str, column: int) -> list[str]:
         first, last = bounds[1], bounds[2] or bounds[1]
         if int(last) < int(first) or int(last) - int(first) >= _MOST_HOSTS:
             line.fail(column, f"not a range: {printable(match[0], 40)!r}")
-        for number in range(int(first), int(last) + 1):
-            made.append(str(number).zfill(len(first)))
+        made += [str(n).zfill(len(first)) for n in range(int(first), int(last) + 1)]
         if len(made) > _MOST_HOSTS:
             line.fail(column, f"more than {_MOST_HOSTS} hosts")
     result: list[str] = []
@@ -367,6 +363,10 @@ def _with_options(
             spec = replace(spec, python=value)
         elif key == "gpus":
             spec = replace(spec, gpus=_indices(line, value, at))
+        elif key == "visible_as":
+            if value not in ("uuid", "index"):
+                line.fail(at, "visible_as is uuid or index")
+            spec = replace(spec, visible_as=VisibleAs(value))
         elif key == "tags":
             tags = tuple(value.split(","))
             if not all(_TAG.fullmatch(tag) for tag in tags):

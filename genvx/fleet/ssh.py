@@ -243,7 +243,11 @@ class SSHHost:
         self, requirements: Requirements, name: str, time: float | None = None
     ) -> dict[str, Any]:
         """The arguments of a call that acquires here. time: seconds that it lasts at most."""
-        requirements = replace(requirements, among=self.spec.gpus)
+        requirements = replace(
+            requirements,
+            among=self.spec.gpus,
+            visible_as=requirements.visible_as or self.spec.visible_as,
+        )
         return {
             "requirements": codec.REQUIREMENTS.write(requirements),
             "name": name,

@@ -20,6 +20,7 @@ from genvx.local.store import LeaseStore
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from genvx.core.device import Device
     from genvx.local.inventory import Inventory
 
 OK, WARNING, ERROR = Severity.OK, Severity.WARNING, Severity.ERROR
@@ -155,18 +156,7 @@ def _devices(inventory: Inventory, state: StateDirectory) -> Iterator[Finding]:
                 "it is not handed out; look at dmesg for Xid lines, reset the GPU or reboot",
             )
         elif snapshot.state(device) is State.BUSY:
-            foreign = snapshot.foreign(device)
-            who = (
-                f"pid {foreign[0].pid} of {foreign[0].user} ({foreign[0].command})"
-                if foreign
-                else "processes that cannot be seen from here"
-            )
-            yield Finding(
-                f"GPU {device.label}",
-                WARNING,
-                f"in use outside any lease by {who}",
-                "it is not handed out; ask that user to start jobs with 'genvx run'",
-            )
+            yield _in_use(device, snapshot)
     known = {device.uuid for device in inventory.devices}
     for environment in snapshot.environments:
         missing = [uuid for uuid in environment.devices if uuid not in known]
@@ -180,3 +170,23 @@ def _devices(inventory: Inventory, state: StateDirectory) -> Iterator[Finding]:
             )
     for odd in scan.odd:
         yield Finding("leases", WARNING, f"ignored {odd}", "its owner can delete it")
+
+
+def _in_use(device: Device, snapshot: Snapshot) -> Finding:
+    """A device that somebody uses without a lease."""
+    foreign = snapshot.foreign(device)
+    if not foreign:
+        return Finding(
+            f"GPU {device.label}",
+            WARNING,
+            snapshot.unseen(device),
+            "it is not handed out; look for processes in containers, and at "
+            "'fuser -v /dev/nvidia*' as root; if there are none, reset the GPU or reboot",
+        )
+    first = foreign[0]
+    return Finding(
+        f"GPU {device.label}",
+        WARNING,
+        f"in use outside any lease by pid {first.pid} of {first.user} ({first.command})",
+        "it is not handed out; ask that user to start jobs with 'genvx run'",
+    )

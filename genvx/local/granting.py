@@ -10,7 +10,7 @@ import random
 import time
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.device import Driver
+from genvx.core.device import Driver, Health, VisibleAs
 from genvx.core.grant import Grant
 from genvx.core.lease import Part, conflicts, environments
 from genvx.core.placement import Refusal
@@ -41,6 +41,10 @@ if TYPE_CHECKING:
 
 MOST_ATTEMPTS = 50
 _BACK_OFF = 0.002
+# Seconds: a driver gives the memory of a process that has just died back a moment later. Where only
+# such memory is in the way, we ask again for so long, and so often.
+_SETTLES = 2.0
+_ASK_AGAIN = 0.25
 
 
 def acquire(
@@ -60,6 +64,7 @@ def acquire(
     identifier = environment or os.urandom(4).hex()
     rules = host.rules()
     if rules is not None:
+        requirements = rules.complete(requirements)
         time = rules.time(requirements, time)
     seconds = None if time is None else max(1, round(time))
     blank = host.blank(identifier, name, command, requirements.memory)
@@ -73,6 +78,7 @@ def acquire(
         notes=taken.notes,
         seconds=seconds,
         lease=taken.held.lease.id,
+        visible_as=taken.held.lease.visible_as,
     )
     return LocalHold(host, grant, taken.held)
 
@@ -101,7 +107,7 @@ def take(
     ends.
     """
     notes: list[str] = []
-    inventory = host.survey() if requirements.gpus else Inventory(Driver())
+    inventory = _survey(host, requirements) if requirements.gpus else Inventory(Driver())
     memory = {device.uuid: device.memory for device in inventory.devices}
     chance = random.Random(os.urandom(8))
     for attempt in range(MOST_ATTEMPTS):
@@ -124,6 +130,7 @@ def take(
                 since_ns=now,
                 devices=tuple(device.uuid for device in decision.devices),
                 over=requirements.over,
+                visible_as=requirements.visible_as or VisibleAs.UUID,
                 expires_ns=None if seconds is None else now + seconds * 10**9,
             )
             if rules is not None:
@@ -137,6 +144,26 @@ def take(
     raise NoCapacity(
         f"{requirements} wanted, but others kept taking them first; try again in a moment"
     )
+
+
+def _survey(host: LocalHost, requirements: Requirements) -> Inventory:
+    """The devices; once it is back, where only memory of those who have just died is missing."""
+    end = time.monotonic() + _SETTLES
+    while True:
+        inventory = host.survey()
+        settling = {
+            uuid
+            for uuid, usage in inventory.usage.items()
+            if usage.processes == () and usage.health is Health.OK and not usage.idle
+        }
+        if not settling or time.monotonic() >= end:
+            return inventory
+        now = host.snapshot_with(inventory)
+        soon = replace(now, usage={u: s for u, s in now.usage.items() if u not in settling})
+        waits = isinstance(decide(requirements, now), Refusal)
+        if not waits or isinstance(decide(requirements, soon), Refusal):
+            return inventory
+        time.sleep(_ASK_AGAIN)
 
 
 def _claim(
@@ -209,6 +236,7 @@ def join(
             devices=fellow.devices,
             memory=fellow.memory,
             over=fellow.over,
+            visible_as=fellow.visible_as,
             expires_ns=fellow.expires_ns,
             part=part,
         )
@@ -272,6 +300,7 @@ def grant_of(found: Environment, inventory: Inventory) -> Grant:
         devices=tuple(sorted(held, key=lambda device: (device.index, device.instance or 0))),
         memory=found.memory,
         seconds=_left(found.expires_ns),
+        visible_as=found.visible_as,
     )
 
 
@@ -281,6 +310,7 @@ def attach(host: LocalHost, environment: str, requirements: Requirements) -> Gra
     _refuse_over(found)
     if not requirements.gpus:
         raise InvalidInput("say what to attach: --gpus N or --device ID")
+    requirements = replace(requirements, visible_as=found.visible_as)
     blank = replace(
         host.blank(found.id, found.name, found.command, requirements.memory),
         part=Part.ATTACHED,

@@ -62,9 +62,9 @@ class LocalHost:
             from genvx.local.simulated import simulate
 
             return simulate(specification, seed)
-        from genvx.local.survey import survey
+        from genvx.local.survey import deadline_in, survey
 
-        return survey()
+        return survey(deadline_in(self.environ))
 
     def survey(self) -> Inventory:
         """The devices of this machine as they are now, and as its policy lets us see them.

@@ -60,6 +60,19 @@ def in_container() -> bool:
         return True
 
 
+def system_memory() -> tuple[Optional[int], Optional[int]]:
+    """Bytes of memory that this machine has, and those in use; None where /proc does not tell."""
+    found: dict[str, int] = {}
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            for line in file:
+                name, _, rest = line.partition(":")
+                found[name] = int(rest.split()[0]) << 10
+        return found["MemTotal"], found["MemTotal"] - found["MemAvailable"]
+    except (OSError, ValueError, LookupError):
+        return None, None
+
+
 def environment_of(pid: int) -> Optional[str]:
     """The id of the environment in which a process of our own was started; None if that cannot be
     told, empty if in none.

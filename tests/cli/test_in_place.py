@@ -174,10 +174,11 @@ def test_what_is_attached_elsewhere_is_seen_at_the_next_prompt(shell, name, tmp_
 @pytest.mark.parametrize("name", SHELLS)
 def test_attach_and_detach_change_this_shell_at_once(shell, name, tmp_path):
     terminal = shell(name)
-    terminal.line("genvx activate")
+    terminal.line("genvx activate --visible-as index")
     terminal.expect("(genvx) mine> ")
-    terminal.line("genvx attach --device 3; printenv GENVX_DEVICES")
-    terminal.match(r"has GPUs 3\r\n(\x1b\S*)?3\r\n")
+    both = "printenv GENVX_DEVICES; printenv CUDA_VISIBLE_DEVICES"
+    terminal.line(f"genvx attach --device 3; {both}")
+    terminal.match(r"has GPUs 3\r\n(\x1b\S*)?3\r\n3\r\n")
     terminal.line("genvx detach")
     terminal.match(r"has GPUs none\r\n")
     terminal.expect("(genvx) mine> ")

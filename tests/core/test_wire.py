@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genvx.core import codec, devicecodec, policycodec, statefiles
-from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
+from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health, VisibleAs
 from genvx.core.fields import Malformed, dumps, loads
 from genvx.core.grant import Finding, Grant, Severity
 from genvx.core.lease import Environment, Lease, Owner, Part
@@ -63,29 +63,41 @@ ENVIRONMENT = Environment("abcd", "n", OWNER, 3, ("GPU-1",), None, (1, 2), "cmd"
 
 # A value for every table in which no field has its default, so that a forgotten field is noticed.
 REQUIREMENTS = Requirements(
-    2, 7, (0, 3), ("A100",), 5, 9, ("0", "GPU-1"), Strategy.SPREAD, over=True
+    2, 7, (0, 3), ("A100",), 5, 9, ("0", "GPU-1"), Strategy.SPREAD, True, VisibleAs.INDEX
 )
-DEVICE_IN_FULL = Device("MIG-2", 3, "1g", 5 << 30, 1, "GPU-1", True, "NS", False, True)
-PROCESS = DeviceProcess(1, 1003, "u", "c", 4, True, 7)
+DEVICE_IN_FULL = Device("MIG-2", 3, "1g", 5 << 30, 1, "GPU-1", True, "NS", False, True, True, 2)
+PROCESS = DeviceProcess(1, 1003, "u", "c", 4, True, 7, True)
 USAGE = DeviceUsage(Health.LOST, "gone", 5, 7, (PROCESS,))
 DRIVER = Driver("550", "broken", True, ("note",))
 LEASE_IN_FULL = Lease(
     "00ff", OWNER, "abcd", "n", ("GPU-1",), 1 << 30, "b", 5, 6, 9, 8, "h", "c", "note",
-    Part.ATTACHED, True,
+    Part.ATTACHED, True, VisibleAs.INDEX,
 )  # fmt: skip
 TICKET = Ticket(
     "00fe", OWNER, "abce", "n", REQUIREMENTS, "b", 5, 6, 9, 8, "h", "c", 3, False, 1 << 40
 )
 LIMIT = Limit(2, 1 << 40, 600)
-POLICY = Policy(LIMIT, {"g": LIMIT}, {"u": LIMIT}, ("root",), ("0",), ("1",), ("2",))
+POLICY = Policy(
+    LIMIT, {"g": LIMIT}, {"u": LIMIT}, ("root",), ("0",), ("1",), ("2",), VisibleAs.INDEX
+)
 
 VALUES = [
     (codec.OWNER, OWNER),
     (codec.REQUIREMENTS, REQUIREMENTS),
     (codec.LEASE, LEASE_IN_FULL),
     (codec.TICKET, TICKET),
-    (codec.ENVIRONMENT, Environment("abcd", "n", OWNER, 3, ("GPU-1",), 7, (1, 2), "cmd", 9)),
-    (codec.GRANT, Grant("abcd", "n", OWNER, (DEVICE_IN_FULL,), 7, ("x",), 60, "00ff")),
+    (
+        codec.ENVIRONMENT,
+        Environment(
+            "abcd", "n", OWNER, 3, ("GPU-1",), 7, (1, 2), "cmd", 9, VisibleAs.INDEX
+        ),
+    ),
+    (
+        codec.GRANT,
+        Grant(
+            "abcd", "n", OWNER, (DEVICE_IN_FULL,), 7, ("x",), 60, "00ff", VisibleAs.INDEX
+        ),
+    ),
     (codec.FINDING, Finding("c", Severity.ERROR, "r", "a")),
     (
         codec.SNAPSHOT,

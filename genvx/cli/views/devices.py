@@ -98,6 +98,6 @@ def _row(device: Device, snapshot: Snapshot, output: Output) -> list[str]:
 def _foreigner(device: Device, snapshot: Snapshot) -> str:
     foreign = snapshot.foreign(device)
     if not foreign:
-        return "not visible from here"
+        return "no visible process"
     first = foreign[0]
     return f"{first.user} (pid {first.pid})"
