@@ -78,9 +78,9 @@ class FakeHost:
         self._tickets: list[Ticket] = []
         self.closed = False
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, *, holders: bool = False) -> Snapshot:
         """The devices and leases as they are now; the clock stands one second later at each
-        look.
+        look. holders: no process holds them.
         """
         self._answer()
         return Snapshot(

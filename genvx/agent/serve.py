@@ -19,6 +19,7 @@ from genvx.core.fields import Fields, Malformed
 from genvx.core.protocol import PROTOCOL, REFUSED, Call, Reply, call_from_word, read_call
 from genvx.core.text import COMMAND_LIMIT, NAME_LIMIT, printable
 from genvx.errors import AgentError, GenvxError, InvalidInput, ProtocolError
+from genvx.local import processes
 from genvx.local.host import LocalHost
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def serve(arguments: list[str], read_before: bytes = b"") -> int:
 
     read_before: the call, if whoever started us has taken it from stdin.
     """
-    _name_process()
+    # Our command line is a program in base64, which tells nobody anything.
+    processes.call_ourselves("genvx-agent")
     try:
         if read_before:
             call = read_call(io.BytesIO(read_before).read)
@@ -54,15 +56,6 @@ def serve(arguments: list[str], read_before: bytes = b"") -> int:
     # on it.
     _go_home()
     return _Server(call, LocalHost()).answer()
-
-
-def _name_process() -> None:
-    """For ps and top: our command line is a program in base64, which tells nobody anything."""
-    try:
-        with open("/proc/self/comm", "w", encoding="ascii") as file:
-            file.write("genvx-agent")
-    except OSError:
-        pass
 
 
 def _go_home() -> None:
@@ -144,7 +137,8 @@ class _Server:
     # Questions
 
     def _snapshot(self, fields: Fields) -> int:
-        self._reply(codec.SNAPSHOT.write(self._host.snapshot()))
+        holders = fields.has("holders") and fields.flag("holders")
+        self._reply(codec.SNAPSHOT.write(self._host.snapshot(holders=holders)))
         return 0
 
     def _doctor(self, fields: Fields) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from genvx.core.devicecodec import DEVICE, DRIVER, USAGE
 from genvx.core.fields import MOST_DEVICES
 from genvx.core.grant import Finding, Grant, Severity
-from genvx.core.lease import Environment, Lease, Owner, Part
+from genvx.core.lease import Environment, Holder, Lease, Owner, Part
 from genvx.core.request import MODEL_LIMIT, MOST_MODELS, Requirements, Strategy
 from genvx.core.snapshot import Snapshot
 from genvx.core.tables import (
@@ -51,6 +51,16 @@ REQUIREMENTS = Table(
     over=flag(),
 )
 
+HOLDER = Table(
+    Holder,
+    "holder",
+    pid=integer(),
+    command=text(COMMAND_LIMIT),
+    since_ns=integer(),
+    stopped=flag(),
+    certain=flag(),
+)
+
 LEASE = Table(
     Lease,
     "lease",
@@ -70,6 +80,7 @@ LEASE = Table(
     note=text(COMMAND_LIMIT),
     part=choice(Part),
     over=flag(),
+    holders=optional(many(HOLDER)),
 )
 
 TICKET = Table(
@@ -104,6 +115,7 @@ ENVIRONMENT = Table(
     pids=integers(10_000),
     command=text(COMMAND_LIMIT),
     expires_ns=optional(integer()),
+    holders=optional(many(HOLDER)),
 )
 
 GRANT = Table(

@@ -133,9 +133,12 @@ class SSHHost:
 
     # Questions
 
-    def snapshot(self) -> Snapshot:
-        """This host at this moment; only the devices that the hostfile offers."""
-        return self._offered(self._ask("snapshot", {}, codec.SNAPSHOT.read))
+    def snapshot(self, *, holders: bool = False) -> Snapshot:
+        """This host at this moment; only the devices that the hostfile offers. holders: also which
+        processes hold its leases.
+        """
+        asked = {"holders": True} if holders else {}
+        return self._offered(self._ask("snapshot", asked, codec.SNAPSHOT.read))
 
     def _offered(self, snapshot: Snapshot) -> Snapshot:
         gpus = self.spec.gpus

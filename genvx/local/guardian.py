@@ -7,6 +7,8 @@ import os
 import select
 from typing import TYPE_CHECKING
 
+from genvx.local import processes
+from genvx.local.holders import GUARDIAN
 from genvx.local.timekeeper import apart, is_held
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ def _life(pid: int) -> Optional[int]:
 
 
 def _guard(life: Optional[int], pid: int, path: str, file: tuple[int, int]) -> None:
+    processes.call_ourselves(GUARDIAN)
     poll = select.poll()
     if life is not None:
         poll.register(life, select.POLLIN)

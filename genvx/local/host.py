@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from genvx._version import __version__
 from genvx.core.device import Driver
 from genvx.core.lease import Environment, Lease, environments, meant
+from genvx.core.record import replace
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import COMMAND_LIMIT, printable
 from genvx.errors import InvalidInput, StateError, UnknownEnvironment
@@ -116,13 +117,21 @@ class LocalHost:
 
     # Questions
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, *, holders: bool = False) -> Snapshot:
         """This host at this moment. Takes no lock.
+
+        holders: also which processes hold its leases, for which all processes are looked at.
 
         Raises:
             StateError: the state directory is unsafe or cannot be read.
         """
-        return self.snapshot_with(self.survey(), reap=True)
+        snapshot = self.snapshot_with(self.survey(), reap=True)
+        if holders:
+            from genvx.local.holders import with_holders
+
+            leases = with_holders(snapshot.leases, self.store, self.state.uid)
+            snapshot = replace(snapshot, leases=leases)
+        return snapshot
 
     def snapshot_with(self, inventory: Inventory, *, reap: bool = False) -> Snapshot:
         """This host at this moment, with its devices as they were told before."""

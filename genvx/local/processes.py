@@ -77,12 +77,35 @@ def environment_of(pid: int) -> Optional[str]:
 
 @dataclass(frozen=True)
 class Process:
-    """A process as /proc shows it. starttime: clock ticks since boot; uid: real uid."""
+    """A process as /proc shows it. starttime: clock ticks since boot; uid: real uid; state: the
+    letter that ps shows; name: what it calls itself, 15 characters at most.
+    """
 
     pid: int
     uid: int
     starttime: int
     command: str
+    state: str = "?"
+    name: str = ""
+
+    @property
+    def since_ns(self) -> int:
+        """When it was started, in nanoseconds since boot."""
+        return self.starttime * 10**9 // os.sysconf("SC_CLK_TCK")
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal or a debugger has stopped it."""
+        return self.state in "Tt"
+
+
+def call_ourselves(name: str) -> None:
+    """Take a name for ps and top. name: 15 characters at most."""
+    try:
+        with open("/proc/self/comm", "w", encoding="ascii") as file:
+            file.write(name)
+    except OSError:
+        pass
 
 
 def starttime(pid: int) -> int:
@@ -118,5 +141,10 @@ def describe(pid: int) -> Optional[Process]:
     )
     command = b" ".join(words) if words != [b""] else b"[" + name + b"]"
     return Process(
-        pid, uid, starttime, printable(command.decode("utf-8", "replace"), COMMAND_LIMIT)
+        pid,
+        uid,
+        starttime,
+        printable(command.decode("utf-8", "replace"), COMMAND_LIMIT),
+        after[0].decode("ascii", "replace"),
+        printable(name.decode("utf-8", "replace"), 15),
     )

@@ -175,6 +175,24 @@ class LeaseStore:
             odd.append(f"{user.name}: more files than are looked at; the rest is ignored")
         return names
 
+    def is_held(self, lease: Lease) -> bool:
+        """Whether some process holds a lease just now; True where that cannot be told."""
+        for user in self._state.users():
+            if user.uid == lease.owner.uid:
+                try:
+                    descriptor = os.open(lease.id + LEASE, OPEN_FILE, dir_fd=user.descriptor)
+                except FileNotFoundError:
+                    continue
+                except OSError:
+                    return True
+                try:
+                    return locks.is_held(descriptor)
+                except OSError:
+                    return True
+                finally:
+                    os.close(descriptor)
+        return False
+
     # Writing
 
     def transaction(self, notes: list[str]) -> AbstractContextManager[None]:
