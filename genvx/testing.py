@@ -183,7 +183,8 @@ class FakeHost:
             if ticket in self._tickets:
                 self._tickets.remove(ticket)
 
-    def release(self, environment: str) -> Environment:
+    def release(self, environment: str, *, kill: bool = False) -> Environment:
+        """End an environment of the owner's; there are no processes to end."""
         self._answer()
         found = [
             candidate

@@ -164,7 +164,8 @@ class _Server:
     # Acts
 
     def _release(self, fields: Fields) -> int:
-        environment = self._host.release(fields.string("environment", NAME_LIMIT))
+        kill = fields.has("kill") and fields.flag("kill")
+        environment = self._host.release(fields.string("environment", NAME_LIMIT), kill=kill)
         self._reply(codec.ENVIRONMENT.write(environment))
         return 0
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Annotated
 
 import typer
 
 from genvx.cli import candidates, options, plain
 from genvx.cli.tables import SCHEMA, print_json
+from genvx.cli.views import holding
 from genvx.cli.where import here
 from genvx.core.text import printable
 from genvx.errors import UnknownEnvironment
@@ -22,13 +24,24 @@ Target = Annotated[
 ]
 
 
-def release(context: typer.Context, environment: Target, json: options.Json = False) -> None:
-    """End an environment of one's own, by id or name; its processes are left alone.
+Kill = Annotated[
+    bool, typer.Option("--kill", help="End its processes, too: TERM, and after 10 s KILL.")
+]
 
-    Root: anybody's.
+
+def release(
+    context: typer.Context, environment: Target, kill: Kill = False, json: options.Json = False
+) -> None:
+    """End an environment of one's own, by id or name.
+
+    Its processes go on, unless --kill is given; a shell that was activated in place always does.
+    Root: anybody's; the owner is told on their terminals.
 
     Example: genvx release 15ab02cd
     """
+    if kill:
+        # The shell that we are in may be one of them, and its terminal hangs up then.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     where = here(context)
     with where.fleet() as fleet:
         outcomes = where.ask(fleet, lambda host: host.snapshot())
@@ -49,7 +62,7 @@ def release(context: typer.Context, environment: Target, json: options.Json = Fa
                 f"several hosts have an environment {printable(environment, 60)!r}: "
                 f"{', '.join(candidates)}; give its id, or one host with -H"
             )
-        ended = fleet.host(candidates[0]).release(environment)
+        ended = fleet.host(candidates[0]).release(environment, kill=kill)
         if json:
             print_json(
                 {
@@ -64,6 +77,7 @@ def release(context: typer.Context, environment: Target, json: options.Json = Fa
                                 "name": ended.name,
                                 "user": plain.user(ended.owner),
                                 "devices": list(ended.devices),
+                                "pids": [each.pid for each in ended.holders or ()],
                             },
                         }
                     ],
@@ -73,4 +87,6 @@ def release(context: typer.Context, environment: Target, json: options.Json = Fa
             place = f" on {candidates[0]}" if where.remote else ""
             count = len(ended.devices)
             print(f"Released {ended.label}{place}: {count} device{'' if count == 1 else 's'}")
+            if ended.holders:
+                where.note(f"these processes go on: {holding.in_line(ended)}")
         raise typer.Exit(where.report(outcomes))

@@ -56,13 +56,16 @@ class Holder:
     stopped: bool = False
     certain: bool = True
 
+    @property
+    def program(self) -> str:
+        return self.command.split(" ")[0].rpartition("/")[2]
+
     def described(self, now_ns: int) -> str:
         """In words: its pid, its program, since when it runs, and whether it is stopped."""
         from genvx.core.units import format_age
 
-        program = self.command.split(" ")[0].rpartition("/")[2]
         age = format_age(max(0, now_ns - self.since_ns) / 1e9)
-        text = f"{self.pid} ({program}), started {age}" + (", stopped" if self.stopped else "")
+        text = f"{self.pid} ({self.program}), started {age}" + (", stopped" if self.stopped else "")
         return text if self.certain else f"perhaps {text}; it cannot be looked into"
 
 

@@ -1,7 +1,7 @@
 """Who holds a lease: the processes that have its file open for writing.
 
 Whoever only reads the file is none: somebody who looks, or whom an enemy has made open it. A lease
-is told by the name of its file and that file's owner. The name is random and never made twice,
+is told by the name of its file and the uid of the process. The name is random and never made twice,
 while a file system gives the inode of a deleted file to the next one at once.
 """
 
@@ -17,13 +17,10 @@ from genvx.core.record import replace
 from genvx.local import processes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from typing import Optional
 
     from genvx.local.store import LeaseStore
-
-# The uid that owns a lease's file, and the name of the file.
-LeaseFile = tuple[int, str]
 
 # What a guardian calls itself: the shell that it holds a lease for is told of instead.
 GUARDIAN = "genvx-guardian"
@@ -33,23 +30,29 @@ _GONE = " (deleted)"
 _MOST_TOLD = 256
 
 
-def find(files: Collection[LeaseFile]) -> Mapping[LeaseFile, Sequence[int]]:
-    """The processes that hold these leases, ours too; as far as we may look into them.
+# The uid of a lease's owner, and the name of its file.
+_File = tuple[int, str]
+
+
+def find(leases: Collection[Lease]) -> Mapping[_File, Sequence[int]]:
+    """The processes that hold leases, ours too, as far as we may look into them.
 
     That is into our own, unless they forbid it as ssh-agent does; root looks into all.
     """
-    names = {name for _, name in files}
-    found: dict[LeaseFile, list[int]] = {file: [] for file in files}
-    for pid in _pids():
-        for file in _written_by(pid, names):
-            if file in found:
-                found[file].append(pid)
+    found: dict[_File, list[int]] = {_file(lease): [] for lease in leases}
+    names = {name for _, name in found}
+    for pid in processes.pids() if found else ():
+        opened = _open_for_writing(pid, names)
+        process = processes.describe(pid) if opened else None
+        for name in opened:
+            if process is not None and (process.uid, name) in found:
+                found[process.uid, name].append(pid)
     return found
 
 
-def is_held_by(pid: int, file: LeaseFile) -> bool:
-    """Whether a process holds a lease, as far as we may look into it."""
-    return file in _written_by(pid, {file[1]})
+def is_held_by(pid: int, leases: Collection[Lease]) -> bool:
+    """Whether a process has the file of one of the leases open, as far as we may look into it."""
+    return bool(_open_for_writing(pid, {_file(lease)[1] for lease in leases}))
 
 
 def with_holders(leases: Sequence[Lease], store: LeaseStore, uid: int) -> tuple[Lease, ...]:
@@ -58,26 +61,29 @@ def with_holders(leases: Sequence[Lease], store: LeaseStore, uid: int) -> tuple[
     Of another user's lease one sees only whether the process that took it lives. We ourselves are
     told of only if we took it: who asks in an activated shell inherits the lease for a moment.
     """
-    held = [lease for lease in leases if lease.part is Part.HELD]
-    seen = find([_file(lease) for lease in held if uid in (0, lease.owner.uid)])
-    told: dict[LeaseFile, Optional[tuple[Holder, ...]]] = {}
-    for lease in held:
-        file = _file(lease)
-        pids = [pid for pid in seen.get(file, ()) if pid == lease.pid or pid != os.getpid()]
-        certain = _described(lease, pids)
-        if certain or not store.is_held(lease):
-            told[file] = certain
-        elif uid in (0, lease.owner.uid):
-            told[file] = _described(lease, _closed_since(lease), certain=False) or None
-        else:
-            told[file] = _described(lease, [lease.pid], certain=False) or None
+    seen = find([lease for lease in leases if uid in (0, lease.owner.uid)])
     return tuple(
-        replace(lease, holders=told[_file(lease)] if lease.part is Part.HELD else ())
+        replace(lease, holders=_holders_of(lease, seen.get(_file(lease)), store))
         for lease in leases
     )
 
 
-def _file(lease: Lease) -> LeaseFile:
+def _holders_of(
+    lease: Lease, seen: Optional[Sequence[int]], store: LeaseStore
+) -> Optional[tuple[Holder, ...]]:
+    """The holders of a lease of which we have seen these processes; None: we may not see them."""
+    if lease.part is not Part.HELD:
+        return ()
+    pids = [pid for pid in seen or () if pid == lease.pid or pid != os.getpid()]
+    certain = _described(lease, pids)
+    if certain or not store.is_held(lease):
+        return certain
+    # Another's: all that anybody sees is whether whoever took it lives.
+    maybe = [lease.pid] if seen is None else _closed_since(lease)
+    return _described(lease, maybe, certain=False) or None
+
+
+def _file(lease: Lease) -> _File:
     return (lease.owner.uid, f"{lease.id}.lease")
 
 
@@ -104,7 +110,7 @@ def _described(lease: Lease, pids: Sequence[int], *, certain: bool = True) -> tu
 def _closed_since(lease: Lease) -> list[int]:
     """The processes of a lease's owner that nobody may look into and that are younger than it."""
     found = []
-    for pid in _pids():
+    for pid in processes.pids():
         process = processes.describe(pid)
         if (
             process is not None
@@ -126,12 +132,11 @@ def _may_look_into(pid: int) -> bool:
     return True
 
 
-def _pids() -> Iterator[int]:
-    return (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
+def _open_for_writing(pid: int, names: Collection[str]) -> set[str]:
+    """Which files of these names a process has open for writing.
 
-
-def _written_by(pid: int, names: Collection[str]) -> set[LeaseFile]:
-    """The files of these names that a process has open for writing."""
+    The files themselves are not looked at: one of them may lie on a file system that hangs.
+    """
     found = set()
     directory = f"/proc/{pid}/fd"
     with contextlib.suppress(OSError):
@@ -142,5 +147,5 @@ def _written_by(pid: int, names: Collection[str]) -> set[LeaseFile]:
                 if name.endswith(_GONE):
                     name = name[: -len(_GONE)]
                 if name in names and os.lstat(path).st_mode & stat.S_IWUSR:
-                    found.add((os.stat(path).st_uid, name))
+                    found.add(name)
     return found

@@ -366,13 +366,19 @@ class LocalHost:
             raise UnknownEnvironment(f"no active environment {printable(environment, 60)!r} here")
         return found
 
-    def release(self, environment: str) -> Environment:
-        """End an environment, by id or by name; owners and root only. Its processes are left alone.
+    def release(self, environment: str, *, kill: bool = False) -> Environment:
+        """End an environment, by id or by name; owners and root only. Its holders are then the
+        processes that live on.
+
+        kill: end its processes, too, with 10 s between TERM and KILL; otherwise they are left
+        alone.
 
         Raises:
             UnknownEnvironment: there is none. NotOwner: it is another user's.
         """
-        return environments(self.store.release(environment))[0]
+        from genvx.local import ending
+
+        return ending.release(self.store, environment, self.state.uid, kill=kill)
 
     def signal(self, environment: str, name: str, lease: str = "") -> None:
         """Send a signal, named without SIG, to whoever holds an environment of one's own by a

@@ -38,6 +38,14 @@ def rows(env: Environment, snapshot: Snapshot) -> list[list[str]]:
     return [["held by" if n == 0 else "", text] for n, text in enumerate(texts)]
 
 
+def in_line(env: Environment) -> str:
+    """The processes that hold it, with their programs."""
+    held = env.holders or ()
+    shown = [f"{e.pid} ({e.program})" for e in held[:_MOST_PIDS]]
+    more = len(held) - _MOST_PIDS
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
 def unseen(env: Environment) -> str:
     """Where to ask who holds it, for one that nobody can be seen to hold."""
     return (
