@@ -71,7 +71,7 @@ def place(host: LocalHost) -> None:
 
 def enter(host: LocalHost, hold: LocalHold, asking: Asking, *, prompted: bool) -> None:
     """Hand what we hold to the shell, and tell it so."""
-    from genvx.local import granting, guardian, timekeeper
+    from genvx.local import granting, guardian, timekeeper, windows
 
     shell = granting.join(
         host,
@@ -86,7 +86,11 @@ def enter(host: LocalHost, hold: LocalHold, asking: Asking, *, prompted: bool) -
     if shell.grant.seconds is not None:
         timekeeper.keep(shell.descriptor, shell.grant.seconds, spare=asking.pid)
     mark = shell.grant.mark() if prompted else ""
-    _tell(asking.shell, os.readlink(f"/proc/self/fd/{shell.descriptor}"), mark, shell.grant)
+    path = os.readlink(f"/proc/self/fd/{shell.descriptor}")
+    note = windows.announce(host.state, host.environ, shell.grant, path)
+    if note is not None:
+        say(f"genvx: {note}")
+    _tell(asking.shell, path, mark, shell.grant)
 
 
 def refresh(arguments: list[str]) -> int:
