@@ -81,7 +81,13 @@ class Person:
     def says(self, pane, variable):
         """A variable of the shell in a pane, as its children have it."""
         path = f"{self.env['HOME']}/said"
-        self.tmux("send-keys", "-t", pane, f" printenv {variable} >{path}.new; mv {path}.new {path}", "Enter")
+        self.tmux(
+            "send-keys",
+            "-t",
+            pane,
+            f" printenv {variable} >{path}.new; mv {path}.new {path}",
+            "Enter",
+        )
         until(lambda: os.path.exists(path), f"{pane} says {variable}")
         with open(path) as file:
             text = file.read().strip()
@@ -189,9 +195,7 @@ def test_an_opened_shell_tells_of_windows_too(person):
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_the_start_up_file_of_a_second_shell_does_not_win_over_the_lease(
-    person, shell, tmp_path
-):
+def test_the_start_up_file_of_a_second_shell_does_not_win_over_the_lease(person, shell, tmp_path):
     me = person(shell)
     terminal = me.open()
     terminal.line("genvx activate -g 1 --name train")

@@ -75,6 +75,7 @@ def _lines(snapshot: Snapshot, output: Output) -> None:
             ["since", format_age(snapshot.age_seconds(env.since_ns))],
             *holding.rows(env, snapshot),
             ["devices", _devices(env, snapshot)],
+            *_strays(env, snapshot),
             *_usage(env, snapshot),
         ]
         if env.expires_ns is not None:
@@ -105,6 +106,18 @@ def _usage(env: Environment, snapshot: Snapshot) -> list[list[str]]:
         text = f"{part}{size}, {rate} busy; its own: {own}{shared}"
         rows.append([f"GPU {device.label}", text])
     return rows
+
+
+def _strays(env: Environment, snapshot: Snapshot) -> list[list[str]]:
+    """A row if this shell's CUDA_VISIBLE_DEVICES names devices that are not the environment's."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    known = [snapshot.device(uuid) for uuid in env.devices]
+    own = {"", *env.devices, *(device.label for device in known if device is not None)}
+    if visible is not None and {word.strip() for word in visible.split(",")} <= own:
+        return []
+    found = "not set" if visible is None else visible
+    text = f"CUDA_VISIBLE_DEVICES is {found} in this shell: not what the environment holds"
+    return [["beware", text]]
 
 
 def _own(env: Environment, device: Device, snapshot: Snapshot) -> str:
