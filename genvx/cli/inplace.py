@@ -69,8 +69,10 @@ def place(host: LocalHost) -> None:
     _answer([host.store.prepare()])
 
 
-def enter(host: LocalHost, hold: LocalHold, asking: Asking, *, prompted: bool) -> None:
-    """Hand what we hold to the shell, and tell it so."""
+def enter(
+    host: LocalHost, hold: LocalHold, asking: Asking, *, prompted: bool, joined: bool
+) -> None:
+    """Hand what we hold to the shell, and tell it so. joined: whether others hold it, too."""
     from genvx.local import granting, guardian, timekeeper, windows
 
     shell = granting.join(
@@ -88,7 +90,7 @@ def enter(host: LocalHost, hold: LocalHold, asking: Asking, *, prompted: bool) -
     mark = shell.grant.mark() if prompted else ""
     path = os.readlink(f"/proc/self/fd/{shell.descriptor}")
     note = windows.announce(host.state, host.environ, shell.grant, path)
-    if note is not None:
+    if note is not None and not joined:
         say(f"genvx: {note}")
     _tell(asking.shell, path, mark, shell.grant)
 

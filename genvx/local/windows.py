@@ -56,11 +56,9 @@ def announce(
     server = _server(environ)
     if server is None or not _is_new(state, server.pid):
         return None
-    which = "other windows" if server.around else "windows"
-    which += f" of the {server.program} that runs already (pid {server.pid})"
     return (
-        f"{which} are outside of this environment and see all GPUs; "
-        f"to join it there: genvx activate --id {grant.environment}"
+        f"{'other windows' if server.around else 'windows'} of your {server.program} see all GPUs; "
+        f"to join this environment there: genvx activate --id {grant.environment}"
     )
 
 

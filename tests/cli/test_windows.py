@@ -138,11 +138,10 @@ def test_a_window_that_is_opened_within_an_environment_joins_it(person, shell):
 def test_windows_that_were_there_are_told_of_once(person):
     me = person("bash")
     me.tmux("new-session", "-d", "-s", "before")
-    server = me.tmux("display-message", "-p", "#{pid}")
     terminal = me.open()
     terminal.line("genvx activate -g 1 --name train")
-    terminal.expect(f"genvx: windows of the tmux that runs already (pid {server}) are outside of")
-    terminal.expect("to join it there: genvx activate --id ")
+    terminal.expect("genvx: windows of your tmux see all GPUs; to join this environment there: ")
+    terminal.expect("genvx activate --id ")
     terminal.expect("(genvx train) mine> ")
     terminal.line("genvx deactivate; echo out")
     terminal.expect("out\r\n")
@@ -157,7 +156,7 @@ def test_a_window_beside_an_activated_one_offers_to_join(person):
     until(lambda: "mine>" in me.shown("main:0"), "the shell is ready")
     me.tmux("send-keys", "-t", "main:0", "genvx activate -g 1 --name train", "Enter")
     until(lambda: "(genvx train) mine>" in me.shown("main:0"), "it is activated")
-    assert "other windows of the tmux that runs already" in me.shown("main:0")
+    assert "genvx: other windows of your tmux see all GPUs" in me.shown("main:0")
     me.tmux("new-window", "-t", "main:1")
     offer = f"genvx activate --id {environment().id} joins it"
     until(lambda: offer in me.shown("main:1"), "it offers to join")
@@ -190,8 +189,33 @@ def test_an_opened_shell_tells_of_windows_too(person):
     me.tmux("new-session", "-d", "-s", "before")
     terminal = me.open()
     terminal.line("genvx activate -g 1 --name train")
-    terminal.expect("windows of the tmux that runs already")
+    terminal.expect("genvx: windows of your tmux see all GPUs")
     terminal.expect("(genvx train) mine> ")
+
+
+@pytest.mark.needs("bash")
+def test_within_screen_its_other_windows_are_told_of(person):
+    me = person("bash", init=False)
+    me.env["STY"] = f"{os.getpid()}.pts-0.here"
+    terminal = me.open()
+    terminal.line("genvx activate -g 1 --name train")
+    terminal.expect("genvx: other windows of your screen see all GPUs")
+    terminal.expect("(genvx train) mine> ")
+
+
+@pytest.mark.needs("bash")
+def test_windows_join_where_a_start_up_file_has_swallowed_the_activation(person):
+    me = person("bash")
+    path = f"{me.env['HOME']}/.bashrc"
+    me.tmux("new-session", "-d", "-s", "main")
+    terminal = me.open()
+    with open(path, "a") as file:
+        file.write('[ -n "$TMUX" ] || exec tmux new-session -A -s main\n')
+    terminal.line("command genvx activate -g 1 --name train")
+    until(lambda: me.tmux("list-clients"), "tmux has it")
+    me.tmux("new-window", "-t", "main:1")
+    until(lambda: "has joined train" in me.shown("main:1"), "the window joins")
+    assert me.says("main:1", "CUDA_VISIBLE_DEVICES") == environment().devices[0]
 
 
 @pytest.mark.parametrize("shell", SHELLS)

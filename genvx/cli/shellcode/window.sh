@@ -3,7 +3,7 @@
 # session has activated one. A server that was started elsewhere gives its windows no variable of an
 # environment, and no server lets them inherit a lease. (No apostrophe: shells quote this with them.)
 environment_of() {
-    tr "\0" "\n" <"/proc/$1/environ" 2>/dev/null | sed -n "s/^GENVX_ENVIRONMENT_ID=//p"
+    tr "\0" "\n" 2>/dev/null <"/proc/$1/environ" | sed -n "s/^GENVX_ENVIRONMENT_ID=//p"
 }
 seen=$(tmux display-message -p -t "$TMUX_PANE" "#{pane_pid} 0#{client_pid} #{@genvx}" 2>/dev/null) || exit 0
 # Of the window itself, and not of what runs in it; and of no shell that holds a lease already.
@@ -11,7 +11,8 @@ seen=$(tmux display-message -p -t "$TMUX_PANE" "#{pane_pid} 0#{client_pid} #{@ge
 ls -l "/proc/$1/fd" 2>/dev/null | grep -q "[.]lease$" && exit 0
 seen=${seen#* }
 client=${seen%% *} offered=${seen#* }
-id=$(environment_of "${client#0}")
+id=
+[ "$client" = 0 ] || id=$(environment_of "${client#0}")
 [ -n "$id" ] || id=$(environment_of "$1")
 if [ -n "$id" ]; then
     echo "join $id"
