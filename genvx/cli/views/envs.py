@@ -41,11 +41,9 @@ def show(where: Where, fleet: Fleet, output: Output, chosen: Chosen = _ALL) -> i
         columns = (*_COLUMNS, "DEVICES", "PID(S)")
         summary = f"Total {total} environments"
     output.table(columns, rows, summary)
-    for name, snapshot in found.items():
-        for env in chosen.environments(snapshot):
-            if env.holders is None:
-                head = f"{name}: " if where.remote else ""
-                where.note(f"{head}{holding.unseen(env)}")
+    shown = (env for snapshot in found.values() for env in chosen.environments(snapshot))
+    if any(env.holders is None for env in shown) and not where.remote:
+        where.note(f"?: held by {holding.UNSEEN}")
     return where.report(outcomes)
 
 

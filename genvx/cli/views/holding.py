@@ -8,14 +8,17 @@ from genvx.core.snapshot import Snapshot
 _MOST_ROWS = 8
 _MOST_PIDS = 3
 
+UNSEEN = "a process that only its owner and root can see, with genvx envs"
+
 
 def pids(env: Environment) -> str:
     """The processes that hold it: those that took it while they live, and those that are stopped.
 
-    Where only others hold it, the oldest of these; "?" where nobody can be seen.
+    Where only others hold it, the oldest of these; "?" where nobody can be seen, "-" where it lives
+    by its time.
     """
-    if env.holders is None:
-        return "?"
+    if not env.holders:
+        return "?" if env.holders is None else "-"
     took = [each for each in env.holders if each.pid in env.pids]
     main = took or list(env.holders[:1])
     shown = main + [each for each in env.holders if each.stopped and each not in main]
@@ -27,7 +30,7 @@ def pids(env: Environment) -> str:
 def rows(env: Environment, snapshot: Snapshot) -> list[list[str]]:
     """A row for each process that holds it, and whether what took it has ended."""
     if env.holders is None:
-        return [["held by", unseen(env)]]
+        return [["held by", UNSEEN]]
     if not env.holders:
         return [["held by", "its time"]]
     texts = [each.described(snapshot.boottime_ns) for each in env.holders[:_MOST_ROWS]]
@@ -44,11 +47,3 @@ def in_line(env: Environment) -> str:
     shown = [f"{e.pid} ({e.program})" for e in held[:_MOST_PIDS]]
     more = len(held) - _MOST_PIDS
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
-
-
-def unseen(env: Environment) -> str:
-    """Where to ask who holds it, for one that nobody can be seen to hold."""
-    return (
-        f"{env.label}: the process that took it has ended; which one holds it can be seen by "
-        f"{env.owner} and by root, with genvx envs"
-    )

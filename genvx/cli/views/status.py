@@ -19,7 +19,8 @@ from genvx.fleet.fleet import Fleet, Outcomes
 
 def show(where: Where, fleet: Fleet, output: Output) -> int:
     """Ask and print; return the exit code."""
-    outcomes = where.ask(fleet, lambda host: host.snapshot(holders=True))
+    holders = output.json or not where.remote
+    outcomes = where.ask(fleet, lambda host: host.snapshot(holders=holders))
     if output.json:
         output.document("status", plain.answers(fleet, outcomes, _document))
     elif where.remote:
