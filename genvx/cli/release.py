@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,10 @@ from genvx.cli.views import holding
 from genvx.cli.where import here
 from genvx.core.text import printable
 from genvx.errors import UnknownEnvironment
+
+if TYPE_CHECKING:
+    from genvx.core.lease import Environment
+    from genvx.core.snapshot import Snapshot
 
 Target = Annotated[
     str,
@@ -44,7 +48,7 @@ def release(
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     where = here(context)
     with where.fleet() as fleet:
-        outcomes = where.ask(fleet, lambda host: host.snapshot())
+        outcomes = where.ask(fleet, lambda host: host.snapshot(holders=not kill))
         candidates = [
             name
             for name, snapshot in outcomes.succeeded.items()
@@ -63,6 +67,7 @@ def release(
                 f"{', '.join(candidates)}; give its id, or one host with -H"
             )
         ended = fleet.host(candidates[0]).release(environment, kill=kill)
+        living = ended if kill else _as_seen(outcomes.succeeded[candidates[0]], ended)
         if json:
             print_json(
                 {
@@ -77,7 +82,7 @@ def release(
                                 "name": ended.name,
                                 "user": plain.user(ended.owner),
                                 "devices": list(ended.devices),
-                                "pids": [each.pid for each in ended.holders or ()],
+                                "pids": [each.pid for each in living.holders or ()],
                             },
                         }
                     ],
@@ -87,6 +92,13 @@ def release(
             place = f" on {candidates[0]}" if where.remote else ""
             count = len(ended.devices)
             print(f"Released {ended.label}{place}: {count} device{'' if count == 1 else 's'}")
-            if ended.holders:
-                where.note(f"these processes go on: {holding.in_line(ended)}")
+            if living.holders:
+                where.note(f"these processes go on: {holding.in_line(living)}")
         raise typer.Exit(where.report(outcomes))
+
+
+def _as_seen(snapshot: Snapshot, ended: Environment) -> Environment:
+    """An environment as it was just before it ended, with its holders."""
+    key = (ended.owner.uid, ended.id)
+    known = (env for env in snapshot.environments if (env.owner.uid, env.id) == key)
+    return next(known, ended)

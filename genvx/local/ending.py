@@ -33,7 +33,8 @@ _SHELLS = ("bash", "zsh", "fish", "tcsh", "sh")
 
 
 def release(store: LeaseStore, environment: str, uid: int, *, kill: bool) -> Environment:
-    """Unpublish an environment's leases; its holders are those that live on.
+    """Unpublish an environment's leases, and return it as it was; with `kill` its holders are those
+    that live on.
 
     kill: first end its processes: TERM, and KILL to those that are there 10 s later. A shell that
     was activated in place is no process of it, and lives on; nor are we. uid: ours; an owner who
@@ -42,7 +43,7 @@ def release(store: LeaseStore, environment: str, uid: int, *, kill: bool) -> Env
     Raises:
         UnknownEnvironment: there is none, or the name fits several. NotOwner: it is another user's.
     """
-    leases = holders.with_holders(store.releasable(environment), store, uid)
+    leases = store.releasable(environment)
     env = environments(leases)[0]
     if uid != env.owner.uid:
         _tell_owner(env, leases, kill=kill)

@@ -367,11 +367,10 @@ class LocalHost:
         return found
 
     def release(self, environment: str, *, kill: bool = False) -> Environment:
-        """End an environment, by id or by name; owners and root only. Its holders are then the
-        processes that live on.
+        """End an environment, by id or by name; owners and root only. Its processes are left alone.
 
-        kill: end its processes, too, with 10 s between TERM and KILL; otherwise they are left
-        alone.
+        kill: end its processes, too, with 10 s between TERM and KILL; its holders are then those
+        that live on.
 
         Raises:
             UnknownEnvironment: there is none. NotOwner: it is another user's.
