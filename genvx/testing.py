@@ -85,9 +85,9 @@ class FakeHost:
         self._tickets: list[Ticket] = []
         self.closed = False
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, *, holders: bool = False) -> Snapshot:
         """The devices and leases as they are now; the clock stands one second later at each
-        look.
+        look. holders: no process holds them.
         """
         self._answer()
         return Snapshot(
@@ -198,7 +198,8 @@ class FakeHost:
             if ticket in self._tickets:
                 self._tickets.remove(ticket)
 
-    def release(self, environment: str) -> Environment:
+    def release(self, environment: str, *, kill: bool = False) -> Environment:
+        """End an environment of the owner's; there are no processes to end."""
         self._answer()
         found = [
             candidate

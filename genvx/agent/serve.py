@@ -20,6 +20,7 @@ from genvx.core.fields import Fields, Malformed
 from genvx.core.protocol import PROTOCOL, Call, Reply, call_from_word, read_call
 from genvx.core.text import COMMAND_LIMIT, NAME_LIMIT, printable
 from genvx.errors import AgentError, GenvxError, InvalidInput, ProtocolError
+from genvx.local import processes
 from genvx.local.host import LocalHost
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def serve(arguments: list[str], read_before: bytes = b"") -> int:
 
     read_before: the call, if whoever started us has taken it from stdin.
     """
-    _name_process()
+    # Our command line is a program in base64, which tells nobody anything.
+    processes.call_ourselves("genvx-agent")
     try:
         if read_before:
             call = read_call(io.BytesIO(read_before).read)
@@ -58,15 +60,6 @@ def serve(arguments: list[str], read_before: bytes = b"") -> int:
     # on it.
     _go_home()
     return _Server(call, LocalHost()).answer()
-
-
-def _name_process() -> None:
-    """For ps and top: our command line is a program in base64, which tells nobody anything."""
-    try:
-        with open("/proc/self/comm", "w", encoding="ascii") as file:
-            file.write("genvx-agent")
-    except OSError:
-        pass
 
 
 def _go_home() -> None:
@@ -146,7 +139,8 @@ class _Server:
     # Questions
 
     def _snapshot(self, fields: Fields) -> int:
-        self._reply(codec.SNAPSHOT.write(self._host.snapshot()))
+        holders = fields.has("holders") and fields.flag("holders")
+        self._reply(codec.SNAPSHOT.write(self._host.snapshot(holders=holders)))
         return 0
 
     def _doctor(self, fields: Fields) -> int:
@@ -162,7 +156,8 @@ class _Server:
     # Acts
 
     def _release(self, fields: Fields) -> int:
-        environment = self._host.release(fields.string("environment", NAME_LIMIT))
+        kill = fields.has("kill") and fields.flag("kill")
+        environment = self._host.release(fields.string("environment", NAME_LIMIT), kill=kill)
         self._reply(codec.ENVIRONMENT.write(environment))
         return 0
 

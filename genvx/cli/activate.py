@@ -67,7 +67,9 @@ def _in_shell(where: Where, request: Request, asking: inplace.Asking, *, prompte
     if asking.descriptor is None and asking.shell in inplace.HOLDS_ITSELF:
         inplace.place(host)
         return
-    inplace.enter(host, _held(host, request, asking.shell), asking, prompted=prompted)
+    hold = _held(host, request, asking.shell)
+    joined = request.environment is not None
+    inplace.enter(host, hold, asking, prompted=prompted, joined=joined)
 
 
 def locally(where: Where, request: Request, command: list[str] | None, *, prompted: bool) -> int:

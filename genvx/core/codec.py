@@ -8,7 +8,7 @@ from genvx.core.device import VisibleAs
 from genvx.core.devicecodec import DEVICE, DRIVER, USAGE
 from genvx.core.fields import MOST_DEVICES
 from genvx.core.grant import Finding, Grant, Severity
-from genvx.core.lease import Environment, Lease, Owner, Part
+from genvx.core.lease import Environment, Holder, Lease, Owner, Part
 from genvx.core.request import MODEL_LIMIT, MOST_MODELS, Requirements, Strategy
 from genvx.core.snapshot import Snapshot
 from genvx.core.tables import (
@@ -53,6 +53,16 @@ REQUIREMENTS = Table(
     visible_as=optional(choice(VisibleAs)),
 )
 
+HOLDER = Table(
+    Holder,
+    "holder",
+    pid=integer(),
+    command=text(COMMAND_LIMIT),
+    since_ns=integer(),
+    stopped=flag(),
+    certain=flag(),
+)
+
 LEASE = Table(
     Lease,
     "lease",
@@ -73,6 +83,7 @@ LEASE = Table(
     part=choice(Part),
     over=flag(),
     visible_as=choice(VisibleAs, unknown=VisibleAs.UUID),
+    holders=optional(many(HOLDER)),
 )
 
 TICKET = Table(
@@ -108,6 +119,7 @@ ENVIRONMENT = Table(
     command=text(COMMAND_LIMIT),
     expires_ns=optional(integer()),
     visible_as=choice(VisibleAs, unknown=VisibleAs.UUID),
+    holders=optional(many(HOLDER)),
 )
 
 GRANT = Table(

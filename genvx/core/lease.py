@@ -52,13 +52,40 @@ class Part(str, Enum):
 
 
 @dataclass(frozen=True)
+class Holder:
+    """A living process that holds a lease. since_ns: CLOCK_BOOTTIME when it was started. stopped:
+    by a signal, as Ctrl-Z does. certain: False for one that cannot be looked into, and may.
+    """
+
+    pid: int
+    command: str
+    since_ns: int
+    stopped: bool = False
+    certain: bool = True
+
+    @property
+    def program(self) -> str:
+        return self.command.split(" ")[0].rpartition("/")[2]
+
+    def described(self, now_ns: int) -> str:
+        """In words: its pid, its program, since when it runs, and whether it is stopped."""
+        from genvx.core.units import format_age
+
+        age = format_age(max(0, now_ns - self.since_ns) / 1e9)
+        text = f"{self.pid} ({self.program}), started {age}" + (", stopped" if self.stopped else "")
+        return text if self.certain else f"perhaps {text}; it cannot be looked into"
+
+
+@dataclass(frozen=True)
 class Lease:
     """One hold. `memory` is bytes on each device, or None for the whole of each. `over`: a share
     beside shares that may add up to more than the device has. `visible_as`: how what runs under it
     sees its devices.
 
     Times are nanoseconds of CLOCK_BOOTTIME in the boot `boot_id`. `pid`, `starttime`, `command`,
-    `host` and `note` are for people to read; no decision rests on them.
+    `host`, `note` and `holders` are for people to read; no decision rests on them. `pid` took the
+    lease and may have ended; `holders` are the processes that keep it now: () for one that lives
+    without any, None where nobody has looked or where only its owner could see them.
     """
 
     id: str
@@ -78,6 +105,7 @@ class Lease:
     part: Part = Part.HELD
     over: bool = False
     visible_as: VisibleAs = VisibleAs.UUID
+    holders: Optional[tuple[Holder, ...]] = None
 
     @property
     def key(self) -> EnvironmentKey:
@@ -112,7 +140,8 @@ class Lease:
 class Environment:
     """A named holder of leases: a shell, a job, a kernel.
 
-    The sum of its living leases on one host. expires_ns: when it is ended, if ever.
+    The sum of its living leases on one host. expires_ns: when it is ended, if ever. pids: the
+    processes that took its leases. holders: those that keep them now, as in Lease.
     """
 
     id: str
@@ -125,10 +154,23 @@ class Environment:
     command: str
     expires_ns: Optional[int] = None
     visible_as: VisibleAs = VisibleAs.UUID
+    holders: Optional[tuple[Holder, ...]] = None
 
     @property
     def label(self) -> str:
         return f"{self.name} ({self.id})" if self.name else self.id
+
+    @property
+    def living_pids(self) -> tuple[int, ...]:
+        """The processes that hold it as far as that is known; else those that took its leases."""
+        if self.holders is None:
+            return self.pids
+        return tuple(holder.pid for holder in self.holders)
+
+    @property
+    def outlived(self) -> bool:
+        """Whether all that took its leases have ended, and others hold them: jobs, daemons."""
+        return bool(self.holders) and not set(self.pids) & set(self.living_pids)
 
 
 def amended(held: Sequence[Lease], amendments: Sequence[Lease]) -> tuple[Lease, ...]:
@@ -184,9 +226,17 @@ def environments(leases: Iterable[Lease]) -> tuple[Environment, ...]:
                     default=None,
                 ),
                 visible_as=first.visible_as,
+                holders=_joint_holders(group),
             )
         )
     return tuple(sorted(found, key=lambda env: (env.since_ns, env.owner.uid, env.id)))
+
+
+def _joint_holders(leases: Iterable[Lease]) -> Optional[tuple[Holder, ...]]:
+    """The holders of an environment, each once; None if there are none that can be seen."""
+    told = [lease.holders for lease in leases]
+    found = {holder.pid: holder for holders in told for holder in holders or ()}
+    return None if not found and None in told else tuple(found.values())
 
 
 def meant(leases: Iterable[Lease], wanted: str) -> Optional[EnvironmentKey]:

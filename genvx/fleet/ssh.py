@@ -49,6 +49,8 @@ _CLOSE_PATIENCE = 0.1
 # How often we look whether somebody else reads our call, and how much it may say of that.
 _LOOK = 0.5
 _MOST_ERRORS = 8192
+# So long a far end may take to end the processes of an environment (local/ending.py).
+_ENDING = 15.0
 
 # A far end in whose line we wait says something every 20 s at least.
 _SILENCE = 90.0
@@ -137,9 +139,12 @@ class SSHHost:
 
     # Questions
 
-    def snapshot(self) -> Snapshot:
-        """This host at this moment; only the devices that the hostfile offers."""
-        return self._offered(self._ask("snapshot", {}, codec.SNAPSHOT.read))
+    def snapshot(self, *, holders: bool = False) -> Snapshot:
+        """This host at this moment; only the devices that the hostfile offers. holders: also which
+        processes hold its leases.
+        """
+        asked = {"holders": True} if holders else {}
+        return self._offered(self._ask("snapshot", asked, codec.SNAPSHOT.read))
 
     def _offered(self, snapshot: Snapshot) -> Snapshot:
         gpus = self.spec.gpus
@@ -161,9 +166,13 @@ class SSHHost:
 
         return self._ask("policy", {}, policycodec.ENTITLEMENT.read)
 
-    def release(self, environment: str) -> Environment:
-        """End an environment there, by id or by name; one's own only."""
-        return self._ask("release", {"environment": environment}, codec.ENVIRONMENT.read)
+    def release(self, environment: str, *, kill: bool = False) -> Environment:
+        """End an environment there, by id or by name; one's own only. kill: its processes, too."""
+        arguments: dict[str, Any] = {"environment": environment}
+        if kill:
+            arguments["kill"] = True
+        patience = _ENDING if kill else 0.0
+        return self._ask("release", arguments, codec.ENVIRONMENT.read, patience=patience)
 
     # Acts
 
@@ -334,9 +343,19 @@ class SSHHost:
             self.close()
         return translate(error, self.session.settings(self.spec), deadline)
 
-    def _ask(self, operation: str, arguments: dict[str, Any], decode: Callable[[Any], T]) -> T:
-        """One call, one reply, and the channel is closed."""
-        command = self._start(Call(operation, new_token(), arguments), one_reply=True)
+    def _ask(
+        self,
+        operation: str,
+        arguments: dict[str, Any],
+        decode: Callable[[Any], T],
+        *,
+        patience: float = 0.0,
+    ) -> T:
+        """One call, one reply, and the channel is closed. patience: seconds that it may take longer
+        than others.
+        """
+        call = Call(operation, new_token(), arguments)
+        command = self._start(call, one_reply=True, patience=patience)
         if not self.session.keeps and not self._in_use():
             self.close()
         try:
@@ -344,14 +363,16 @@ class SSHHost:
         except (Malformed, TypeError) as error:
             raise ProtocolError(f"the reply cannot be read: {printable(str(error), 200)}") from None
 
-    def _start(self, call: Call, *, one_reply: bool = False) -> RemoteCommand:
+    def _start(
+        self, call: Call, *, one_reply: bool = False, patience: float = 0.0
+    ) -> RemoteCommand:
         """Send a call and wait for its reply; the channel stays open for what follows the reply.
 
         Raises:
             GenvxError: what the far end replied; HostError: there was no reply in time.
         """
         line = agent_command(self.spec, call.token)
-        with Deadline(self.options.timeout) as deadline:
+        with Deadline(self.options.timeout + patience) as deadline:
             channel: paramiko.Channel | None = None
             try:
                 channel = self.channel(deadline, lambda channel: channel.exec_command(line))

@@ -12,6 +12,7 @@ from genvx.core.grant import Finding, Severity
 from genvx.core.snapshot import Snapshot, State
 from genvx.errors import GenvxError, StateError
 from genvx.local import processes
+from genvx.local.holders import with_holders
 from genvx.local.lockfile import filelock_version
 from genvx.local.paths import PROVISIONED, state_root
 from genvx.local.state import StateDirectory
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from genvx.core.device import Device
+    from genvx.core.lease import Environment
     from genvx.local.inventory import Inventory
 
 OK, WARNING, ERROR = Severity.OK, Severity.WARNING, Severity.ERROR
@@ -135,7 +137,8 @@ def _devices(inventory: Inventory, state: StateDirectory) -> Iterator[Finding]:
         yield Finding("driver", OK, f"NVIDIA driver {driver.version or 'of unknown version'}")
     for note in driver.notes:
         yield Finding("driver", ERROR, note)
-    scan = LeaseStore(state).scan()
+    store = LeaseStore(state)
+    scan = store.scan()
     snapshot = Snapshot(
         hostname=processes.hostname(),
         version=__version__,
@@ -144,7 +147,7 @@ def _devices(inventory: Inventory, state: StateDirectory) -> Iterator[Finding]:
         driver=driver,
         devices=inventory.devices,
         usage=inventory.usage,
-        leases=scan.leases,
+        leases=with_holders(scan.leases, store, state.uid),
     )
     for device in snapshot.devices:
         usage = snapshot.usage_of(device)
@@ -168,6 +171,7 @@ def _devices(inventory: Inventory, state: StateDirectory) -> Iterator[Finding]:
                 "that are not here",
                 "a GPU was lost, or the simulation changed",
             )
+        yield from _outlived(environment, snapshot)
     for odd in scan.odd:
         yield Finding("leases", WARNING, f"ignored {odd}", "its owner can delete it")
 
@@ -189,4 +193,21 @@ def _in_use(device: Device, snapshot: Snapshot) -> Finding:
         WARNING,
         f"in use outside any lease by pid {first.pid} of {first.user} ({first.command})",
         "it is not handed out; ask that user to start jobs with 'genvx run'",
+    )
+
+
+def _outlived(environment: Environment, snapshot: Snapshot) -> Iterator[Finding]:
+    """What keeps devices after the shell or command that took them: jobs, and forgotten daemons."""
+    if not (environment.outlived and environment.devices and environment.holders):
+        return
+    count = len(environment.devices)
+    first = environment.holders[0].described(snapshot.boottime_ns)
+    more = len(environment.holders) - 1
+    yield Finding(
+        "leases",
+        WARNING,
+        f"what took {environment.label} of {environment.owner} has ended, and {count} "
+        f"device{'' if count == 1 else 's'} stay held by {first}"
+        + (f" and {more} more" if more else ""),
+        f"genvx release {environment.id} gives them back; with --kill it ends the processes, too",
     )

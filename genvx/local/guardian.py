@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from genvx.local.leasefile import LeaseFile
 from genvx.local.timekeeper import apart
+from genvx.local import processes
+from genvx.local.holders import GUARDIAN
 
 if TYPE_CHECKING:
     from typing import Optional
@@ -41,6 +43,7 @@ def _life(pid: int) -> Optional[int]:
 
 
 def _guard(life: Optional[int], pid: int, file: LeaseFile) -> None:
+    processes.call_ourselves(GUARDIAN)
     poll = select.poll()
     if life is not None:
         poll.register(life, select.POLLIN)

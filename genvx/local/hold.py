@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from typing import TYPE_CHECKING, Optional
@@ -131,6 +132,7 @@ class LocalHold(BaseHold):
             lease=self._path(),
         )
         environment.update(shell.variables)
+        self._tell_of_windows()
         if shell.keeps_lease:
             with saying("hand the lease to the shell"):
                 os.set_inheritable(self.descriptor, True)
@@ -148,6 +150,14 @@ class LocalHold(BaseHold):
             )
         finally:
             self._held.leave()
+
+    def _tell_of_windows(self) -> None:
+        from genvx.local import windows
+
+        note = windows.announce(self._host.state, self._host.environ, self.grant, self._path())
+        if note is not None:
+            with contextlib.suppress(OSError):
+                os.write(2, f"genvx: {note}\n".encode())
 
     def _path(self) -> str:
         """The path of the lease's file, at which a shell sees that something has changed; empty if

@@ -39,7 +39,7 @@ from genvx.local.state import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
 
 # Where files come and go all the time, a look that misses none may never be had; what is safe does
@@ -177,6 +177,24 @@ class LeaseStore:
             odd.append(f"{user.name}: more files than are looked at; the rest is ignored")
         return names
 
+    def is_held(self, lease: Lease) -> bool:
+        """Whether some process holds a lease just now; True where that cannot be told."""
+        for user in self._state.users():
+            if user.uid == lease.owner.uid:
+                try:
+                    descriptor = os.open(lease.id + LEASE, OPEN_FILE, dir_fd=user.descriptor)
+                except FileNotFoundError:
+                    continue
+                except OSError:
+                    return True
+                try:
+                    return locks.is_held(descriptor)
+                except OSError:
+                    return True
+                finally:
+                    os.close(descriptor)
+        return False
+
     # Writing
 
     def transaction(self, notes: list[str]) -> AbstractContextManager[None]:
@@ -258,11 +276,9 @@ class LeaseStore:
                     if not _read(user, name, Owner(user.uid, ""))[1]:
                         os.unlink(name, dir_fd=directory)
 
-    def release(self, environment: str) -> tuple[Lease, ...]:
-        """Unpublish all leases of an environment, named by id or by name; also while somebody holds
-        the lock.
-
-        Owners only, and root. Returns the leases that were living.
+    def releasable(self, environment: str) -> tuple[Lease, ...]:
+        """The living leases of an environment, named by id or by name, that we may release: our
+        own, or for root anybody's.
 
         Raises:
             UnknownEnvironment: there is none, or the name fits several.
@@ -281,9 +297,16 @@ class LeaseStore:
                         "only its owner and root can release it"
                     )
             raise UnknownEnvironment(f"no active environment {shown!r} here")
-        chosen = [lease for lease in living if lease.key == key]
+        return tuple(lease for lease in living if lease.key == key)
+
+    def unpublish(self, leases: Sequence[Lease]) -> None:
+        """End leases; also while somebody holds the lock.
+
+        Raises:
+            StateError: one of them cannot be deleted.
+        """
         for user in self._state.users():
-            for lease in chosen:
+            for lease in leases:
                 if lease.owner.uid == user.uid:
                     try:
                         os.unlink(lease.id + LEASE, dir_fd=user.descriptor)
@@ -291,7 +314,6 @@ class LeaseStore:
                         pass  # ended by itself meanwhile, or in the user's other directory
                     except OSError as error:
                         raise state_error(error, f"remove a lease of {lease.owner}") from None
-        return tuple(chosen)
 
     def remove(self, leases: Iterable[Lease]) -> None:
         """Delete the files of leases as far as we may; for those that do not count any more."""

@@ -358,3 +358,18 @@ def test_names_of_all_kinds_arrive_as_they_are(shell, name, tmp_path):
     assert not (tmp_path / "x").exists()
     for hold in holds:
         hold.release()
+
+
+@pytest.mark.needs("bash")
+def test_a_readonly_prompt_command_keeps_the_mark_and_is_left_as_it_is(shell, monkeypatch):
+    monkeypatch.setitem(
+        BEFORE, "bash", BEFORE["bash"] + "PROMPT_COMMAND='history -a'; readonly PROMPT_COMMAND\n"
+    )
+    terminal = shell("bash")
+    terminal.line("genvx activate --gpus 1 --name train")
+    assert "readonly" not in terminal.expect("(genvx train) mine> ")
+    terminal.line("genvx deactivate; echo gone")
+    terminal.expect("gone\r\n")
+    assert "readonly" not in terminal.expect("mine> ")
+    terminal.line("echo :$PROMPT_COMMAND:")
+    terminal.expect(":history -a:")

@@ -25,7 +25,8 @@ def show(
     by_device: bool = False,
 ) -> int:
     """Ask and print; return the exit code."""
-    outcomes = where.ask(fleet, lambda host: host.snapshot())
+    holders = chosen.pid is not None
+    outcomes = where.ask(fleet, lambda host: host.snapshot(holders=holders))
     if output.json:
         output.document("devices", plain.answers(fleet, outcomes, lambda s: _document(chosen, s)))
     else:
