@@ -7,10 +7,10 @@ import os
 import select
 from typing import TYPE_CHECKING
 
-from genvx.local.leasefile import LeaseFile
-from genvx.local.timekeeper import apart
 from genvx.local import processes
 from genvx.local.holders import GUARDIAN
+from genvx.local.leasefile import LeaseFile
+from genvx.local.timekeeper import apart
 
 if TYPE_CHECKING:
     from typing import Optional
