@@ -19,7 +19,7 @@ from genvx.core.text import COMMAND_LIMIT, printable
 from genvx.errors import InvalidInput, UnknownEnvironment
 from genvx.local import processes
 from genvx.local.inventory import Inventory
-from genvx.local.paths import state_root
+from genvx.local.paths import former_root, is_superseded, state_root
 from genvx.local.state import StateDirectory, state_error
 from genvx.local.store import LeaseStore
 
@@ -55,11 +55,14 @@ class LocalHost:
         self.environ: Mapping[str, str] = os.environ if environ is None else environ
         self._survey = survey or self._usual_survey
         self._state: Optional[StateDirectory] = None
+        self._left: list[StateDirectory] = []
 
     def _usual_survey(self) -> Inventory:
         specification = self.environ.get("GENVX_SIMULATE", "")
         if specification:
-            seed = f"{processes.hostname()}:{state_root(self.environ)}"
+            # The same GPUs before and after provisioning.
+            root = self.environ.get("GENVX_STATE_DIR", "") and state_root(self.environ)
+            seed = f"{processes.hostname()}:{root}"
             from genvx.local.simulated import simulate
 
             return simulate(specification, seed)
@@ -97,9 +100,17 @@ class LocalHost:
 
     @property
     def state(self) -> StateDirectory:
-        """The opened state directory. Raises StateError if it is unsafe or cannot be had."""
+        """The opened state directory. Raises StateError if it is unsafe or cannot be had.
+
+        Another one from the moment on in which the machine is provisioned.
+        """
+        if self._state is not None and is_superseded(self._state.root, self.environ):
+            # Another thread may be reading it.
+            self._left.append(self._state)
+            self._state = None
         if self._state is None:
-            self._state = StateDirectory(state_root(self.environ))
+            root = state_root(self.environ)
+            self._state = StateDirectory(root, former=former_root(self.environ))
         return self._state
 
     @property
@@ -112,8 +123,10 @@ class LocalHost:
     def close(self) -> None:
         """Close what was opened. Leases that are held stay held."""
         if self._state is not None:
-            self._state.close()
+            self._left.append(self._state)
             self._state = None
+        while self._left:
+            self._left.pop().close()
 
     # Questions
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,6 +12,9 @@ PROVISIONED = "/var/lib/genvx"
 # Not /tmp and not /dev/shm: both are emptied under living leases, the first by age, the second by
 # systemd-logind at a user's last logout.
 UNPROVISIONED = "/var/tmp"
+
+# In the provisioned one: no lease lives in the other any more, and none is made there.
+SETTLED = "settled"
 
 
 def state_root(environ: Mapping[str, str]) -> str:
@@ -22,3 +25,17 @@ def state_root(environ: Mapping[str, str]) -> str:
     if chosen:
         return os.path.abspath(chosen)
     return PROVISIONED if os.path.isdir(PROVISIONED) else UNPROVISIONED
+
+
+def former_root(environ: Mapping[str, str]) -> Optional[str]:
+    """Return where leases may live from before this machine was provisioned; None: nowhere."""
+    if environ.get("GENVX_STATE_DIR", "") or not os.path.isdir(PROVISIONED):
+        return None
+    if os.path.lexists(os.path.join(PROVISIONED, SETTLED)):
+        return None
+    return UNPROVISIONED
+
+
+def is_superseded(root: str, environ: Mapping[str, str]) -> bool:
+    """Whether a machine has been provisioned since its state was looked for in `root`."""
+    return root == UNPROVISIONED and state_root(environ) == PROVISIONED

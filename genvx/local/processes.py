@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # The inode of the first pid namespace (PROC_PID_INIT_INO); any other means that we are in a
 # container.
 _FIRST_PID_NAMESPACE = 0xEFFFFFFC
+# The same of time namespaces.
+_FIRST_TIME_NAMESPACE = 0xEFFFFFFA
 
 
 def boot_id() -> str:
@@ -38,8 +40,31 @@ _known_boot: list[str] = []
 
 
 def boottime_ns() -> int:
-    """Nanoseconds since boot, suspended time included. Unlike the wall clock it never jumps."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    """Nanoseconds since boot, suspended time included. Unlike the wall clock it never jumps.
+
+    The same for everybody on the machine, also in a time namespace, whose clocks are set apart.
+    """
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - _clock_offset_ns()
+
+
+@functools.lru_cache(maxsize=1)
+def _clock_offset_ns() -> int:
+    """How far our time namespace's clock is ahead of the machine's.
+
+    Without this, times of others would be judged by another clock than they were written by, and
+    root would delete reservations that are not over.
+    """
+    try:
+        if os.stat("/proc/self/ns/time").st_ino == _FIRST_TIME_NAMESPACE:
+            return 0
+        with open("/proc/self/timens_offsets", encoding="ascii") as file:
+            words = [line.split() for line in file]
+    except OSError:
+        return 0  # a kernel without such namespaces, or no /proc
+    for clock, seconds, nanoseconds in words:
+        if clock in ("boottime", str(time.CLOCK_BOOTTIME)):
+            return int(seconds) * 10**9 + int(nanoseconds)
+    return 0
 
 
 def hostname() -> str:

@@ -14,6 +14,7 @@ import pytest
 from genvx.cli.shell_init import SHELLS as SUPPORTED
 from genvx.core.request import Requirements
 from genvx.local.host import LocalHost
+from tests.capabilities import USER_A
 from tests.conftest import run_genvx
 from tests.helpers import Terminal, genvx_argv, genvx_env, job, start_up, until
 
@@ -132,6 +133,45 @@ def test_activate_changes_this_shell_and_deactivate_restores_all_of_it(shell, na
     until(lambda: not environments())
     terminal.line("exit 5")
     assert terminal.end() == 5
+
+
+LOCK_ALL = """
+import contextlib, fcntl, os, struct
+directory, kept = DIRECTORY, []
+read_lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, 0, 0, 0)
+print("looking", flush=True)
+while True:
+    with contextlib.suppress(OSError):
+        for name in os.listdir(directory):
+            with contextlib.suppress(OSError):
+                kept.append(os.open(f"{directory}/{name}", os.O_RDONLY))
+                fcntl.fcntl(kept[-1], fcntl.F_OFD_SETLK, read_lock)
+                fcntl.flock(kept[-1], fcntl.LOCK_SH | fcntl.LOCK_NB)
+    while len(kept) > 100:
+        os.close(kept.pop(0))
+"""
+
+
+@pytest.mark.needs("uids")
+@pytest.mark.parametrize("name", SELF_HOLDING)
+def test_somebody_who_locks_whatever_can_be_read_keeps_no_shell_from_its_gpus(
+    shell, name, state, short_tmp, world
+):
+    short_tmp.chmod(0o755)
+    state.mkdir()
+    directory = state / "leases" / str(os.getuid())
+    neighbour = world.start(USER_A, LOCK_ALL.replace("DIRECTORY", repr(str(directory))))
+    try:
+        assert neighbour.stdout.readline() == "looking\n"
+        terminal = shell(name)
+        for _ in range(3):
+            terminal.line("genvx activate --gpus 1 --name train")
+            terminal.expect("(genvx train) mine> ")
+            terminal.line("genvx deactivate; echo gone")
+            terminal.expect("gone\r\n")
+    finally:
+        neighbour.kill()
+        neighbour.communicate()
 
 
 @pytest.mark.parametrize("name", SHELLS)
