@@ -234,6 +234,9 @@ class StateDirectory:
         odd: gets lines about directories that count for nothing, so far as they are our own, or
         something is mounted on them.
         """
+        if self.former is not None:
+            # First: an environment may be handed on meanwhile, from there to here.
+            yield from self.former.users(odd)
         for uid, names in self._by_user().items():
             looked = counted = 0
             for name in names:
@@ -256,9 +259,6 @@ class StateDirectory:
                     yield UserDirectory(uid, found.descriptor, self._shown(name), self._mount)
                 finally:
                     os.close(found.descriptor)
-        if self.former is not None:
-            yield from self.former.users(odd)
-
     def _shown(self, name: str) -> str:
         """A directory's name, for people: with its path where it is not in the usual place."""
         return os.path.join(self.root, name) if self.is_former else name
