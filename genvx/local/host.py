@@ -55,7 +55,6 @@ class LocalHost:
         self.environ: Mapping[str, str] = os.environ if environ is None else environ
         self._survey = survey or self._usual_survey
         self._state: Optional[StateDirectory] = None
-        self._left: list[StateDirectory] = []
 
     def _usual_survey(self) -> Inventory:
         specification = self.environ.get("GENVX_SIMULATE", "")
@@ -105,9 +104,7 @@ class LocalHost:
         Another one from the moment on in which the machine is provisioned.
         """
         if self._state is not None and is_superseded(self._state.root, self.environ):
-            # Another thread may be reading it.
-            self._left.append(self._state)
-            self._state = None
+            self._state = None  # and left open: another thread may be reading it
         if self._state is None:
             root = state_root(self.environ)
             self._state = StateDirectory(root, former=former_root(self.environ))
@@ -123,10 +120,8 @@ class LocalHost:
     def close(self) -> None:
         """Close what was opened. Leases that are held stay held."""
         if self._state is not None:
-            self._left.append(self._state)
+            self._state.close()
             self._state = None
-        while self._left:
-            self._left.pop().close()
 
     # Questions
 
