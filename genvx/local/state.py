@@ -259,6 +259,7 @@ class StateDirectory:
                     yield UserDirectory(uid, found.descriptor, self._shown(name), self._mount)
                 finally:
                     os.close(found.descriptor)
+
     def _shown(self, name: str) -> str:
         """A directory's name, for people: with its path where it is not in the usual place."""
         return os.path.join(self.root, name) if self.is_former else name

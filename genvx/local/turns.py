@@ -109,6 +109,11 @@ def take_turn(
     finally:
         choosing.withdraw()  # not before our turn is there: at each moment one of the two is
     try:
+        if not any(turn.id == mine.id for turn in _turns(host, mine)):
+            # Others would not wait for us.
+            raise StateError(
+                f"no turn was taken: {held.path} is not seen by others; 'genvx doctor' may say why"
+            )
         told: Optional[Turn] = None
         pause = _SOON
         while True:
