@@ -25,7 +25,7 @@ from genvx.errors import (
     UnknownEnvironment,
     Unsatisfiable,
 )
-from genvx.local import mounts, paths, processes
+from genvx.local import processes, visibility
 from genvx.local.hold import LocalHold
 from genvx.local.inventory import Inventory
 from genvx.local.store import LeaseStore
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from genvx.core.request import Requirements
     from genvx.local.host import LocalHost
     from genvx.local.rules import Rules
-    from genvx.local.store import HeldLease, Scan
+    from genvx.local.store import HeldLease
 
 MOST_ATTEMPTS = 50
 _BACK_OFF = 0.002
@@ -107,7 +107,7 @@ def take(
     One that amends an environment is had only while somebody holds that. seconds: after which it
     ends.
     """
-    notes = _warnings(host) if requirements.gpus else []
+    notes = visibility.warnings(host) if requirements.gpus else []
     inventory = _survey(host, requirements) if requirements.gpus else Inventory(Driver())
     memory = {device.uuid: device.memory for device in inventory.devices}
     chance = random.Random(os.urandom(8))
@@ -167,17 +167,6 @@ def _survey(host: LocalHost, requirements: Requirements) -> Inventory:
         time.sleep(_ASK_AGAIN)
 
 
-def _warnings(host: LocalHost) -> list[str]:
-    """Lines for whoever takes devices here without being seen by all who may use them."""
-    root = host.state.root
-    if root != paths.UNPROVISIONED or not mounts.is_private(root):
-        return []
-    return [
-        f"{root} is not that of the whole machine here (PrivateTmp, or a job's own): users outside "
-        "do not see what you hold, and may take it, too; 'genvx doctor' has advice"
-    ]
-
-
 def _claim(
     host: LocalHost,
     lease: Lease,
@@ -202,11 +191,11 @@ def _claim(
     try:
         scan = host.store.scan()
         living = scan.leases
-        # Provisioned meanwhile: who looks at the former place may have looked at it before we
-        # published there, for the last time. After publishing, or that could be missed here, too.
+        # Provisioned meanwhile: the last look at the former place may be over. Asked after
+        # publishing, or that could be missed here, too.
         moved = host.state is not state
         if not moved and not any(o.id == lease.id for o in (*living, *scan.amendments)):
-            raise _unseen(held, scan)
+            raise visibility.unseen(held, scan)
         alone = (joins or lease.amends) and not any(
             o.key == lease.key and o.id != lease.id and not o.amends for o in living
         )
@@ -220,18 +209,6 @@ def _claim(
         return held
     held.withdraw()
     return None
-
-
-def _unseen(held: HeldLease, scan: Scan) -> StateError:
-    """A lease that a look does not show is seen by nobody, and would be granted to others, too."""
-    path = held.path
-    directory, file = path.split("/")[-2:]
-    about = (f"{directory}:", f"{directory}/{file}:")
-    reasons = [odd for odd in scan.odd if odd.startswith(about)]
-    why = reasons[0] if reasons else "its file or directory was deleted or changed meanwhile"
-    return StateError(
-        printable(f"nothing was taken: the lease {path} is not seen by others ({why})", 500)
-    )
 
 
 def join(

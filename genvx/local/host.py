@@ -19,7 +19,7 @@ from genvx.core.text import COMMAND_LIMIT, printable
 from genvx.errors import InvalidInput, UnknownEnvironment
 from genvx.local import processes
 from genvx.local.inventory import Inventory
-from genvx.local.paths import former_root, is_superseded, state_root
+from genvx.local.paths import chosen_root, former_root, is_superseded, state_root
 from genvx.local.state import StateDirectory, state_error
 from genvx.local.store import LeaseStore
 
@@ -59,9 +59,7 @@ class LocalHost:
     def _usual_survey(self) -> Inventory:
         specification = self.environ.get("GENVX_SIMULATE", "")
         if specification:
-            # The same GPUs before and after provisioning.
-            root = self.environ.get("GENVX_STATE_DIR", "") and state_root(self.environ)
-            seed = f"{processes.hostname()}:{root}"
+            seed = f"{processes.hostname()}:{chosen_root(self.environ)}"
             from genvx.local.simulated import simulate
 
             return simulate(specification, seed)
@@ -99,15 +97,13 @@ class LocalHost:
 
     @property
     def state(self) -> StateDirectory:
-        """The opened state directory. Raises StateError if it is unsafe or cannot be had.
-
-        Another one from the moment on in which the machine is provisioned.
+        """The opened state directory; another one once the machine is provisioned. Raises
+        StateError if it is unsafe or cannot be had.
         """
         if self._state is not None and is_superseded(self._state.root, self.environ):
             self._state = None  # and left open: another thread may be reading it
         if self._state is None:
-            root = state_root(self.environ)
-            self._state = StateDirectory(root, former=former_root(self.environ))
+            self._state = StateDirectory(state_root(self.environ), former=former_root(self.environ))
         return self._state
 
     @property

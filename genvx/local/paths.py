@@ -17,19 +17,27 @@ UNPROVISIONED = "/var/tmp"
 SETTLED = "settled"
 
 
+def chosen_root(environ: Mapping[str, str]) -> str:
+    """Return $GENVX_STATE_DIR as a full path; empty where the machine's own directory is used,
+    provisioned or not.
+    """
+    chosen = environ.get("GENVX_STATE_DIR", "")
+    return os.path.abspath(chosen) if chosen else ""
+
+
 def state_root(environ: Mapping[str, str]) -> str:
     """Return the directory that holds the state: $GENVX_STATE_DIR, else the provisioned one, else
     /var/tmp.
     """
-    chosen = environ.get("GENVX_STATE_DIR", "")
+    chosen = chosen_root(environ)
     if chosen:
-        return os.path.abspath(chosen)
+        return chosen
     return PROVISIONED if os.path.isdir(PROVISIONED) else UNPROVISIONED
 
 
 def former_root(environ: Mapping[str, str]) -> Optional[str]:
     """Return where leases may live from before this machine was provisioned; None: nowhere."""
-    if environ.get("GENVX_STATE_DIR", "") or not os.path.isdir(PROVISIONED):
+    if chosen_root(environ) or not os.path.isdir(PROVISIONED):
         return None
     if os.path.lexists(os.path.join(PROVISIONED, SETTLED)):
         return None
