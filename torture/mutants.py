@@ -60,6 +60,19 @@ _ANY_BOOT = (
 )
 _RAW_ERRORS = ("genvx/local/state.py", "raise state_error(error, doing) from None", "raise")
 
+_BY_TIME = (
+    (
+        "genvx/core/statefiles.py",
+        "    return b'\"part\":' in data\n",
+        "    return b'\"part\":' in data or b'\"expires_boottime_ns\":null' not in data\n",
+    ),
+    (
+        "genvx/core/lease.py",
+        "return held and not over",
+        "return (held or self.expires_ns is not None) and not over",
+    ),
+)
+
 MUTANTS = (
     Mutant("F1", "the lock and the verify step", "double", (_NO_VERIFY, _NO_LOCK)),
     Mutant("F2", "the verify step", "double", (_NO_VERIFY,)),
@@ -148,18 +161,7 @@ MUTANTS = (
     Mutant("F7", "the question whether a lease is held", "outlived", (_ALWAYS_HELD,)),
     Mutant(
         "F7", "the end of a lease with its holder where it has a time", "outlived",
-        (
-            (
-                "genvx/core/statefiles.py",
-                "    return b'\"part\":' in data\n",
-                "    return b'\"part\":' in data or b'\"expires_boottime_ns\":null' not in data\n",
-            ),
-            (
-                "genvx/core/lease.py",
-                "return held and not over",
-                "return (held or self.expires_ns is not None) and not over",
-            ),
-        ),
+        _BY_TIME,
     ),
     Mutant(
         "F8", "the watch over the client", "outlived",
@@ -170,6 +172,10 @@ MUTANTS = (
                 "stdout=self._out, watch_client=False, variables",
             ),
         ),
+    ),
+    Mutant(
+        "F8", "the end of a lease with its holder where it has a time", "outlived",
+        _BY_TIME,
     ),
     Mutant(
         "F10", "the refusal of host keys", "accepted",
@@ -323,21 +329,6 @@ MUTANTS = (
     Mutant(
         "F18", "the end of a held lease with its time", "AssertionError",
         (("genvx/core/lease.py", "return held and not over", "return held"),),
-    ),
-    Mutant(
-        "F18", "the end of a lease with its holder where it has a time", "AssertionError",
-        (
-            (
-                "genvx/core/statefiles.py",
-                "    return b'\"part\":' in data\n",
-                "    return b'\"part\":' in data or b'\"expires_boottime_ns\":null' not in data\n",
-            ),
-            (
-                "genvx/core/lease.py",
-                "return held and not over",
-                "return (held or self.expires_ns is not None) and not over",
-            ),
-        ),
     ),
     Mutant("F19", "the lock and the verify step", "double", (_NO_VERIFY, _NO_LOCK)),
     Mutant(

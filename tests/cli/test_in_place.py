@@ -23,6 +23,7 @@ SHELLS = [
     for name in ("bash", "zsh", "fish", "tcsh", "dash")
 ]
 SELF_HOLDING = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("bash", "zsh")]
+GUARDED = pytest.param("fish", marks=pytest.mark.needs("fish"))
 PROMPTING = [
     pytest.param(name, marks=pytest.mark.needs(name)) for name in ("bash", "zsh", "fish", "tcsh")
 ]
@@ -326,9 +327,10 @@ def test_ctrl_c_while_waiting_leaves_no_ticket_and_the_shell_as_it_was(shell, na
     assert len(environments()) == 1
 
 
-def test_the_time_of_an_environment_ends_it_and_not_the_shell(shell):
-    terminal = shell("bash")
-    terminal.line("genvx activate --gpus 1 --time 5s")
+@pytest.mark.parametrize("name", [SELF_HOLDING[0], GUARDED])
+def test_the_time_of_an_environment_ends_it_and_not_the_shell(shell, name):
+    terminal = shell(name)
+    terminal.line("genvx activate --gpus 1 --time 4s")
     terminal.expect("(genvx) mine> ")
     until(lambda: not environments())
     terminal.line("echo alive")
