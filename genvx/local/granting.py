@@ -10,7 +10,7 @@ import random
 import time
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.device import Driver, Health, VisibleAs
+from genvx.core.device import Driver, VisibleAs
 from genvx.core.grant import Grant
 from genvx.core.lease import Part, conflicts, environments
 from genvx.core.placement import Refusal
@@ -28,6 +28,7 @@ from genvx.errors import (
 from genvx.local import processes, visibility
 from genvx.local.hold import LocalHold
 from genvx.local.inventory import Inventory
+from genvx.local.settling import settled
 from genvx.local.store import LeaseStore
 
 if TYPE_CHECKING:
@@ -42,10 +43,6 @@ if TYPE_CHECKING:
 
 MOST_ATTEMPTS = 50
 _BACK_OFF = 0.002
-# Seconds: a driver gives the memory of a process that has just died back a moment later. Where only
-# such memory is in the way, we ask again for so long, and so often.
-_SETTLES = 2.0
-_ASK_AGAIN = 0.25
 
 
 def acquire(
@@ -108,7 +105,7 @@ def take(
     ends.
     """
     notes = visibility.warnings(host) if requirements.gpus else []
-    inventory = _survey(host, requirements) if requirements.gpus else Inventory(Driver())
+    inventory = settled(host, requirements) if requirements.gpus else Inventory(Driver())
     memory = {device.uuid: device.memory for device in inventory.devices}
     chance = random.Random(os.urandom(8))
     for attempt in range(MOST_ATTEMPTS):
@@ -145,26 +142,6 @@ def take(
     raise NoCapacity(
         f"{requirements} wanted, but others kept taking them first; try again in a moment"
     )
-
-
-def _survey(host: LocalHost, requirements: Requirements) -> Inventory:
-    """The devices; once it is back, where only memory of those who have just died is missing."""
-    end = time.monotonic() + _SETTLES
-    while True:
-        inventory = host.survey()
-        settling = {
-            uuid
-            for uuid, usage in inventory.usage.items()
-            if usage.processes == () and usage.health is Health.OK and not usage.idle
-        }
-        if not settling or time.monotonic() >= end:
-            return inventory
-        now = host.snapshot_with(inventory)
-        soon = replace(now, usage={u: s for u, s in now.usage.items() if u not in settling})
-        waits = isinstance(decide(requirements, now), Refusal)
-        if not waits or isinstance(decide(requirements, soon), Refusal):
-            return inventory
-        time.sleep(_ASK_AGAIN)
 
 
 def _claim(
