@@ -15,6 +15,7 @@ import struct
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
+from genvx.errors import GenvxError
 from genvx.local import processes
 
 if TYPE_CHECKING:
@@ -102,6 +103,6 @@ def _is_new(state: StateDirectory, pid: int) -> bool:
             with open(f"{path}.{os.getpid()}", "w", encoding="ascii") as file:
                 file.write("\n".join([*told[-_MOST_TOLD:], this]) + "\n")
             os.replace(f"{path}.{os.getpid()}", path)
-    except (OSError, ValueError):
+    except (GenvxError, OSError, ValueError):
         pass  # better twice than never
     return True
