@@ -58,8 +58,8 @@ def announce(
     if server is None or not _is_new(state, server.pid):
         return None
     return (
-        f"{'other windows' if server.around else 'windows'} of your {server.program} see all GPUs; "
-        f"to join this environment there: genvx activate --id {grant.environment}"
+        f"{'other ' if server.around else ''}{server.program} windows see all GPUs; "
+        f"to join: genvx activate --id {grant.environment}"
     )
 
 
