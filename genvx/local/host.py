@@ -130,12 +130,11 @@ class LocalHost:
             StateError: the state directory is unsafe or cannot be read.
         """
         snapshot = self.snapshot_with(self.survey(), reap=True)
-        if holders:
-            from genvx.local.holders import with_holders
+        if not holders:
+            return snapshot
+        from genvx.local.holders import with_holders
 
-            leases = with_holders(snapshot.leases, self.store, self.state.uid)
-            snapshot = replace(snapshot, leases=leases)
-        return snapshot
+        return replace(snapshot, leases=with_holders(snapshot.leases, self.store, self.state.uid))
 
     def snapshot_with(self, inventory: Inventory, *, reap: bool = False) -> Snapshot:
         """This host at this moment, with its devices as they were told before."""
@@ -366,15 +365,14 @@ class LocalHost:
     def release(self, environment: str, *, kill: bool = False) -> Environment:
         """End an environment, by id or by name; owners and root only. Its processes are left alone.
 
-        kill: end its processes, too, with 10 s between TERM and KILL; its holders are then those
-        that live on.
+        kill: end them first, by TERM and 10 s later KILL; its holders are then those that live on.
 
         Raises:
             UnknownEnvironment: there is none. NotOwner: it is another user's.
         """
-        from genvx.local import ending
+        from genvx.local.ending import release
 
-        return ending.release(self.store, environment, self.state.uid, kill=kill)
+        return release(self.store, environment, self.state.uid, kill=kill)
 
     def signal(self, environment: str, name: str, lease: str = "") -> None:
         """Send a signal, named without SIG, to whoever holds an environment of one's own by a

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import pwd
+import signal
 import time
 from typing import TYPE_CHECKING, Optional
 
@@ -17,6 +18,7 @@ from genvx.core.text import COMMAND_LIMIT, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Callable
 
 # The inode of the first pid namespace (PROC_PID_INIT_INO); any other means that we are in a
 # container.
@@ -119,6 +121,29 @@ def environment_of(pid: int) -> Optional[str]:
 def pids() -> Iterator[int]:
     """The processes that there are just now."""
     return (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
+
+
+def send(pid: int, number: signal.Signals, meant: Callable[[], bool]) -> None:
+    """Send a signal to a process that we may send one, if `meant` says so once the pid cannot
+    become another's; where the kernel has no pidfds (before 5.3), just before.
+    """
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    except (AttributeError, OSError):
+        process = -1
+    try:
+        if meant():
+            if process >= 0:
+                signal.pidfd_send_signal(process, number)
+            else:
+                os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+    finally:
+        if process >= 0:
+            os.close(process)
 
 
 @dataclass(frozen=True)
