@@ -111,7 +111,7 @@ def test_a_kernel_of_jupyter_is_started_with_it(tmp_path, monkeypatch):
 @pytest.mark.needs("openssh")
 def test_a_hostfile_can_say_it_for_a_host(make_sandbox, monkeypatch):
     sandbox = make_sandbox("2")
-    plain, run = Path(sandbox.hostfile).read_text(), ("remote", "run", "-g", "2")
+    plain, run = Path(sandbox.hostfile).read_text(), ("remote", "-q", "run", "-g", "2")
     assert told(*run, *INDEX, *PRINT).startswith("0,1\n")
     hostfile = Path(sandbox.hostfile).with_name("hosts")
     lines = (line for line in plain.splitlines() if line and not line.startswith("#"))
@@ -128,7 +128,7 @@ def test_a_hostfile_can_say_it_for_a_host(make_sandbox, monkeypatch):
 def test_ssh_into_an_environment_sees_it_too(sandbox, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    told("remote", "acquire", "-g", "2", "--for", "1h", "--name", "kept", *INDEX)
+    told("remote", "-q", "acquire", "-g", "2", "--for", "1h", "--name", "kept", *INDEX)
     (tmp_path / "config").write_text(told("remote", "ssh-config", "kept"))
     command = ["ssh", "-F", str(tmp_path / "config"), "genvx-kept", "printenv CUDA_VISIBLE_DEVICES"]
     answer = subprocess.run(
