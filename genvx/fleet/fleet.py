@@ -41,6 +41,7 @@ T = TypeVar("T")
 
 FANOUT = 128
 TIMEOUT = 15.0
+HOST_LOST_AFTER = 60.0
 
 # A host that keeps its own deadline ends by itself; one that hangs where no deadline reaches (a
 # resolver) is given this much more and is then left behind.

@@ -8,6 +8,7 @@ itself, gets its own arguments and its own socket, and lives under one deadline.
 from __future__ import annotations
 
 import logging
+import os
 import random
 import socket
 import threading
@@ -23,7 +24,7 @@ from genvx.errors import (
     HostUnreachable,
     ProtocolError,
 )
-from genvx.fleet import hostkeys, sockets
+from genvx.fleet import hostkeys, sockets, sshconfig
 from genvx.fleet.gateway import Through
 from genvx.fleet.hostkeys import Verdict
 from genvx.fleet.login import Login, not_accepted
@@ -55,27 +56,59 @@ class _Policy(paramiko.MissingHostKeyPolicy):
     are missing to it.
     """
 
-    def __init__(self, session: Session, settings: Settings) -> None:
+    def __init__(self, spec: HostSpec, session: Session, settings: Settings, sock: Any) -> None:
+        self._spec = spec
         self._session = session
         self._settings = settings
+        self._sock = sock
 
     def missing_host_key(
         self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
     ) -> None:
         settings = self._settings
+        if settings.trusts_localhost and not settings.host_key_alias and sockets.local(self._sock):
+            return
         known = self._session.known_hosts(settings.known_hosts)
         name, blob = settings.key_name, key.asbytes()
         verdict = known.judge(name, blob)
+        if verdict is Verdict.UNKNOWN and settings.other_key_name:
+            # As ssh does. A changed key there says nothing: it may be another server's.
+            other = known.judge(settings.other_key_name, blob)
+            verdict = verdict if other is Verdict.CHANGED else other
         if verdict is Verdict.KNOWN:
             return
-        accept = self._session.options.accept_new_host_keys or settings.accept_new
-        if verdict is Verdict.UNKNOWN and accept and settings.known_hosts:
-            hostkeys.remember(settings.known_hosts[0], name, key.get_name(), blob)
+        options = self._session.options
+        accept = options.accept_new_host_keys or settings.accept_new
+        if verdict is Verdict.UNKNOWN and accept and settings.remembers:
+            hostkeys.remember(settings.remembers, name, key.get_name(), blob)
             self._session.forget_known_hosts()
             return
+        authority = known.has_authority(name)
         raise hostkeys.refusal(
-            verdict, name, key.get_name(), blob, authority=known.has_authority(name)
+            verdict,
+            name,
+            key.get_name(),
+            blob,
+            advice=self._advice(key.get_name(), authority=authority),
+            known_in=known.where(name),
         )
+
+    def _advice(self, kind: str, *, authority: bool) -> str:
+        if not self._settings.remembers or self._settings.remembers == os.devnull:
+            return "; nothing is remembered: UserKnownHostsFile in ssh_config names no file"
+        line = sshconfig.advised_line(
+            self._spec,
+            self._settings,
+            self._session.options.config,
+            plain_key=kind,
+            authority=authority,
+        )
+        if authority:
+            return (
+                ", only a certificate authority is, which genvx cannot check; compare it, and "
+                f"remember it with: {line}"
+            )
+        return f"; compare it, then answer yes to: {line} (or use --accept-new-host-keys)"
 
 
 class _Connection(fabric.Connection):  # type: ignore[misc]  # fabric has no types
@@ -161,10 +194,11 @@ class Link:
     ) -> Link:
         sock: Any = None
         connection: _Connection | None = None
-        login = Login(spec, settings, session.keyring, session.vault, deadline)
+        line = sshconfig.advised_line(spec, settings, session.options.config)
+        login = Login(spec, settings, session.keyring, session.vault, deadline, line)
         try:
             sock = _reach(settings, session, deadline, through)
-            connection = _construct(settings, session, sock, deadline, login)
+            connection = _construct(spec, settings, session, sock, deadline, login)
             connection.open()
         except BaseException as error:
             hung_up = False
@@ -226,9 +260,15 @@ def _reach(settings: Settings, session: Session, deadline: Deadline, through: st
 
 
 def _construct(
-    settings: Settings, session: Session, sock: Any, deadline: Deadline, login: Login
+    spec: HostSpec,
+    settings: Settings,
+    session: Session,
+    sock: Any,
+    deadline: Deadline,
+    login: Login,
 ) -> _Connection:
-    known = session.known_hosts(settings.known_hosts).kinds(settings.key_name)
+    hosts = session.known_hosts(settings.known_hosts)
+    known = hosts.kinds(settings.key_name) or hosts.kinds(settings.other_key_name or "")
     # The deadline closes the socket by itself; paramiko's own limits come just after it, so that
     # what is reported is the deadline.
     left = deadline.left() + 1.0
@@ -257,7 +297,7 @@ def _construct(
                 "transport_factory": transport,
             },
         )
-    connection.client.set_missing_host_key_policy(_Policy(session, settings))
+    connection.client.set_missing_host_key_policy(_Policy(spec, session, settings, sock))
     return connection
 
 

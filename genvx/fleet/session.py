@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from genvx.errors import GenvxError, HostUnreachable
-from genvx.fleet.fleet import TIMEOUT
+from genvx.fleet.fleet import HOST_LOST_AFTER, TIMEOUT
 from genvx.fleet.gateway import Gateway
 from genvx.fleet.hostkeys import KnownHosts
 from genvx.fleet.link import Link
@@ -32,11 +32,16 @@ _LOGINS_AT_ONCE = 8
 
 @dataclass(frozen=True)
 class SSHOptions:
-    """What holds for all hosts of a fleet. config: instead of the usual ssh_config."""
+    """What holds for all hosts of a fleet.
+
+    config: instead of the usual ssh_config. host_lost_after: seconds of silence after which a host
+    that something of ours depends on is lost.
+    """
 
     timeout: float = TIMEOUT
     config: str | None = None
     accept_new_host_keys: bool = False
+    host_lost_after: float = HOST_LOST_AFTER
 
 
 class Session:

@@ -7,6 +7,8 @@ import subprocess
 import threading
 from typing import TYPE_CHECKING, Any
 
+from genvx.fleet.sshtokens import expand
+
 if TYPE_CHECKING:
     from genvx.fleet.deadline import Deadline
     from genvx.fleet.sshconfig import Settings
@@ -63,6 +65,18 @@ def shut(sock: Any) -> None:
         pass  # not connected yet, or closed already
 
 
+def local(sock: Any) -> bool:
+    """Whether a socket leads straight to this machine, not through another or a command."""
+    if not isinstance(sock, ReadAhead):
+        return False
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(sock.getpeername()[0].partition("%")[0]).is_loopback
+    except (OSError, ValueError):
+        return False
+
+
 def connect(settings: Settings, deadline: Deadline) -> ReadAhead:
     """A TCP connection to the first address that answers.
 
@@ -104,7 +118,7 @@ class Proxy:
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                ["sh", "-c", f"exec {_expand(settings.proxy_command or '', settings)}"],
+                ["sh", "-c", f"exec {_command(settings)}"],
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
                 stderr=subprocess.DEVNULL,
@@ -124,13 +138,6 @@ class Proxy:
         self._process.wait()
 
 
-def _expand(command: str, settings: Settings) -> str:
-    values = {"h": settings.hostname, "p": str(settings.port), "r": settings.user, "%": "%"}
-    result, rest = "", command
-    while True:
-        before, percent, rest = rest.partition("%")
-        result += before
-        if not percent:
-            return result
-        result += values.get(rest[:1], f"%{rest[:1]}")
-        rest = rest[1:]
+def _command(settings: Settings) -> str:
+    known = {token: settings.tokens[token] for token in "%hnpr"}
+    return expand(settings.proxy_command or "", known)

@@ -117,6 +117,7 @@ def ssh_command(ssh: str, host: SSHHost, remote: str) -> list[str]:
         *("-o", f"StrictHostKeyChecking={checking}"),
         *("-o", "LogLevel=ERROR"),
         *("-o", f"ConnectTimeout={max(1, round(options.timeout))}"),
+        *sshconfig.terminal_options(host.session.settings(spec), options.host_lost_after),
         *sshconfig.arguments(spec, options.config),
         "--",
         spec.address,
