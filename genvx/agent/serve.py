@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import sys
 from typing import TYPE_CHECKING, Any, Callable, Optional
@@ -178,11 +179,14 @@ class _Server:
         )
 
     def _hold(self, fields: Fields) -> int:
-        """Hold devices until the client closes stdin or is gone, or its shell has joined."""
+        """Hold devices until the client closes stdin, is gone, is silent for too long, or its
+        shell has joined.
+        """
         command = fields.text("command", COMMAND_LIMIT)
         from genvx.agent.client import JOINS, TAKES, Client
 
-        client = Client(self._out)
+        silence = fields.optional_integer("silence_ms", 1, 1 << 50)
+        client = Client(self._out, math.inf if silence is None else silence / 1000)
         waits = fields.has("patience_ms")
         acquire = self._wait if waits else lambda f, c, _: self._acquire(f, c)
         with acquire(fields, command, client) as hold:

@@ -19,6 +19,7 @@ from genvx.errors import (
     FleetError,
     GenvxError,
     HostError,
+    HostLost,
     HostUnreachable,
     NoCapacity,
     UnknownHost,
@@ -304,9 +305,11 @@ class Fleet:
                 return act(self.host(name))
             except NoCapacity as refusal:
                 reasons[name] = str(refusal)
+            except HostLost:
+                raise  # something was started there, and may still run
             except HostError as error:
-                # Nothing was started there: whoever acts raises NoCapacity or HostError only before
-                # that.
+                # Nothing was started there: whoever acts raises NoCapacity or any other HostError
+                # only before that.
                 reasons[name] = str(error)
         raise NoCapacity(
             NO_HOST,

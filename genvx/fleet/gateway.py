@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import paramiko
 
-from genvx.errors import HostError
+from genvx.errors import HostError, HostUnreachable
 from genvx.fleet.hostfile import parse_names
 from genvx.fleet.vault import Locked
 
@@ -61,8 +61,13 @@ class Gateway:
             channel = link.transport.open_channel(
                 "direct-tcpip", address, ("127.0.0.1", 0), timeout=deadline.left()
             )
-        except BaseException:
+        except BaseException as error:
             self._leave()
+            if isinstance(error, paramiko.ChannelException):
+                host, port = address
+                raise HostUnreachable(
+                    f"the jump host {self._hop} cannot reach {host} port {port}", kind="refused"
+                ) from None
             raise
         return Through(channel, self._leave, needed_secret=link.needed_secret)
 

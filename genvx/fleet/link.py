@@ -28,6 +28,7 @@ from genvx.fleet import hostkeys, sockets, sshconfig
 from genvx.fleet.gateway import Through
 from genvx.fleet.hostkeys import Verdict
 from genvx.fleet.login import Login, not_accepted
+from genvx.fleet.pulse import Pulse
 from genvx.fleet.remote import close_channel
 
 if TYPE_CHECKING:
@@ -122,10 +123,17 @@ class _Connection(fabric.Connection):  # type: ignore[misc]  # fabric has no typ
 
 class _Packetizer(paramiko.packet.Packetizer):
     """Without a timer thread for each handshake, which would outlive one that fails: the deadline
-    sees to it. `hung_up`: the server closed the connection before it said who it is.
+    sees to it. `hung_up`: the server closed the connection before it said who it is. `heard`: how
+    many messages have come.
     """
 
     hung_up = False
+    heard = 0
+
+    def read_message(self) -> tuple[int, paramiko.Message]:
+        message: tuple[int, paramiko.Message] = super().read_message()
+        self.heard += 1
+        return message
 
     def readline(self, timeout: float) -> str:
         try:
@@ -149,17 +157,32 @@ class _HungUp(EOFError):
 class Link:
     """One open, authenticated SSH connection.
 
-    needed_secret: opened with a password or a passphrase, on the way or there, for which OpenSSH
-    would ask again.
+    pulse: says whether the host still answers, while something of ours lives there. needed_secret:
+    opened with a password or a passphrase, on the way or there, for which OpenSSH would ask again.
     """
 
     def __init__(
-        self, connection: _Connection, sock: Any, settings: Settings, *, needed_secret: bool
+        self,
+        name: str,
+        connection: _Connection,
+        sock: Any,
+        settings: Settings,
+        *,
+        host_lost_after: float,
+        needed_secret: bool,
     ) -> None:
         self._connection = connection
         self._sock = sock
         self.settings = settings
         self.needed_secret = needed_secret
+        packetizer: Any = self.transport.packetizer
+        self.pulse = Pulse(
+            name,
+            self.transport,
+            heard=lambda: packetizer.heard,
+            end=packetizer.close,
+            seconds=host_lost_after,
+        )
 
     @classmethod
     def open(
@@ -216,7 +239,14 @@ class Link:
                 raise translate(error, settings, deadline) from None
             raise
         asked = login.needed_secret or (isinstance(sock, Through) and sock.needed_secret)
-        return cls(connection, sock, settings, needed_secret=asked)
+        return cls(
+            spec.name,
+            connection,
+            sock,
+            settings,
+            host_lost_after=session.options.host_lost_after,
+            needed_secret=asked,
+        )
 
     @property
     def transport(self) -> paramiko.Transport:
@@ -241,6 +271,7 @@ class Link:
         return channel
 
     def close(self) -> None:
+        self.pulse.stop()
         self._connection.client.close()
         self._sock.close()
 
@@ -256,7 +287,7 @@ def _reach(settings: Settings, session: Session, deadline: Deadline, through: st
         proxy = sockets.Proxy(settings)
         deadline.closes(proxy.wake)
         return proxy
-    return sockets.connect(settings, deadline)
+    return sockets.connect(settings, deadline, session.options.host_lost_after)
 
 
 def _construct(
@@ -335,7 +366,11 @@ def translate(error: Exception, settings: Settings, deadline: Deadline) -> Genvx
     if isinstance(error, paramiko.AuthenticationException | paramiko.PasswordRequiredException):
         return not_accepted(settings)
     if isinstance(error, paramiko.ChannelException):
-        return HostUnreachable(f"the jump host cannot reach {where}", kind="refused")
+        return HostUnreachable(
+            f"{where} refuses a session, although we have just logged in; see MaxSessions in its "
+            "sshd_config",
+            kind="refused",
+        )
     if isinstance(error, paramiko.SSHException | EOFError | UnicodeError | ValueError):
         reason = printable(str(error) or "it closed the connection", 200)
         return ProtocolError(f"{where} does not speak SSH as it should: {reason}")

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from genvx.fleet.sshconfig import Settings
 
 CONNECT_TIMEOUT = 5.0
-_DEAD_PEER_MS = 20_000
 _AHEAD = 32_768
 _PEACE = 30.0
 
@@ -77,8 +76,10 @@ def local(sock: Any) -> bool:
         return False
 
 
-def connect(settings: Settings, deadline: Deadline) -> ReadAhead:
+def connect(settings: Settings, deadline: Deadline, lost_after: float) -> ReadAhead:
     """A TCP connection to the first address that answers.
+
+    lost_after: seconds after which a peer is gone that acknowledges nothing.
 
     Raises:
         OSError: none does.
@@ -95,7 +96,7 @@ def connect(settings: Settings, deadline: Deadline) -> ReadAhead:
             # Without it small packets wait for each other's acknowledgements: 150 ms a login.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_PEER_MS)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _user_timeout(lost_after))
             sock.connect(address)
             return ReadAhead(sock)
         except OSError as error:
@@ -106,6 +107,13 @@ def connect(settings: Settings, deadline: Deadline) -> ReadAhead:
             raise
     assert refused is not None, "getaddrinfo gives an address or raises"
     raise refused
+
+
+def _user_timeout(lost_after: float) -> int:
+    """Milliseconds: longer than fleet/pulse.py takes, which says what has happened, and not longer
+    than the kernel can count.
+    """
+    return min(int(lost_after * 1500), 2**31 - 1)
 
 
 class Proxy:
@@ -139,5 +147,4 @@ class Proxy:
 
 
 def _command(settings: Settings) -> str:
-    known = {token: settings.tokens[token] for token in "%hnpr"}
-    return expand(settings.proxy_command or "", known)
+    return expand(settings.proxy_command or "", settings.tokens)

@@ -59,8 +59,8 @@ class Settings:
     identities: key files that are there. missing: those that were named and are not. remembers:
     the file that new host keys go to. agent: the socket of the user's agent; empty if it is not to
     be asked. trusts_localhost: without its key. asks: whether ssh asks about an unknown host key.
-    tokens: what %h and its like mean here. overrides: options that undo what would break a command
-    in a terminal. alive: whether ssh_config says how ssh notices that a host is lost.
+    tokens: what %h and its like mean in ProxyCommand. overrides: options that undo what would break
+    a command in a terminal. alive: whether ssh_config says how ssh notices that a host is lost.
     """
 
     hostname: str
@@ -196,7 +196,7 @@ def _settings(spec: HostSpec, values: dict[str, list[str]]) -> Settings:
         trusts_localhost=one("nohostauthenticationforlocalhost") == "yes",
         key_command=one("knownhostscommand") is not None,
         asks=checking in (None, "ask"),
-        tokens=known,
+        tokens={token: known[token] for token in "%hnpr"},
         overrides=_overrides(values),
         alive=(one("serveraliveinterval") or "0") != "0",
     )
@@ -252,9 +252,11 @@ def terminal_options(settings: Settings, host_lost_after: float) -> list[str]:
     """
     wanted = ["ControlPath=none", *settings.overrides]
     if not settings.alive:
-        # ssh asks after each interval of silence, and leaves when one more would begin.
-        interval = max(1, round(host_lost_after / 4))
-        most = max(1, round(host_lost_after / interval) - 1)
+        # ssh asks after each interval of silence, and leaves when one more would begin. Then we
+        # ask, too.
+        patience = host_lost_after * 0.9
+        interval = max(1, int(patience / 4))
+        most = max(1, int(patience / interval) - 1)
         wanted += [f"ServerAliveInterval={interval}", f"ServerAliveCountMax={most}"]
     return [word for option in wanted for word in ("-o", option)]
 

@@ -4,16 +4,19 @@ and the advice after a refusal works.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from genvx.sandbox import files
 from tests.conftest import run_genvx
-from tests.helpers import Terminal, genvx_argv, genvx_env
+from tests.helpers import Terminal, end, genvx_argv, genvx_env, start_genvx, until
 
 pytestmark = pytest.mark.needs("openssh", "bash")
 
@@ -192,26 +195,27 @@ def test_the_advised_line_makes_the_host_known(first, settings, monkeypatch):
 
 def certify(sandbox):
     """Have the host show a certificate, of an authority that the client knows."""
-    import os
-    import signal
-    import subprocess
-
-    from tests.helpers import until
-
-    authority, host = f"{sandbox.directory}/authority", sandbox.hosts[0]
+    authority, key = f"{sandbox.directory}/authority", sandbox.hosts[0].path("host_key")
     line = files.make_key(authority, "ca").split()
-    key = host.path("host_key")
     subprocess.run(
         ["ssh-keygen", "-q", "-s", authority, "-h", "-I", "x", "-n", "gpu-server-1", f"{key}.pub"],
         check=True,
     )
     Path(sandbox.directory, "known_hosts").write_text(f"@cert-authority * {line[0]} {line[1]}\n")
-    config = Path(host.path("sshd_config"))
-    config.write_text(f"{config.read_text()}HostCertificate {key}-cert.pub\n")
-    log = Path(host.path("log"))
-    before = log.read_text().count("Server listening")
-    os.kill(sandbox.servers[0].pid, signal.SIGHUP)
-    until(lambda: log.read_text().count("Server listening") > before, "sshd reads it")
+    configure(sandbox, lambda text: f"{text}HostCertificate {key}-cert.pub\n")
+
+
+def configure(sandbox, change):
+    """Change what the sshd of each host is told."""
+    for host, server in zip(sandbox.hosts, sandbox.servers, strict=True):
+        config, log = Path(host.path("sshd_config")), Path(host.path("log"))
+        config.write_text(change(config.read_text()))
+        before = log.read_text().count("Server listening")
+        os.kill(server.pid, signal.SIGHUP)
+        until(
+            lambda log=log, n=before: log.read_text().count("Server listening") > n,
+            "sshd reads it",
+        )
 
 
 def test_a_changed_key_can_be_removed_as_the_advice_says(first):
@@ -226,3 +230,41 @@ def test_a_changed_key_can_be_removed_as_the_advice_says(first):
     assert line is not None
     Terminal(shlex.split(line[1]), genvx_env()).end()
     assert known.read_text() == ""
+
+
+# Servers that allow few sessions on a connection
+
+
+@pytest.fixture
+def one_session(sandbox):
+    configure(sandbox, lambda text: text.replace("MaxSessions 256", "MaxSessions 1"))
+    return sandbox
+
+
+@pytest.mark.parametrize("options", [("-N", "2", "-g", "1"), ("-g", "2", "--wait")])
+def test_one_session_on_a_connection_is_enough_for_what_needs_more(one_session, options):
+    answer = run_genvx("remote", "run", *options, "--", "sh", "-c", "echo on $GENVX_DEVICES")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "on 0" in answer.stdout
+
+
+def test_a_signal_reaches_a_command_that_has_the_only_session(one_session):
+    process = start_genvx("remote", "run", "-g", "1", "--", "sh", "-c", "echo up; exec sleep 600")
+    assert process.stdout.readline() == "up\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 128 + signal.SIGTERM
+    end(process)
+
+
+def test_no_session_at_all_is_said_to_be_none(sandbox):
+    configure(sandbox, lambda text: text.replace("MaxSessions 256", "MaxSessions 0"))
+    answer = run_genvx("remote", "-H", "gpu-server-1", "devices")
+    assert answer.returncode == 4
+    assert "refuses a session" in answer.stderr
+    assert "MaxSessions" in answer.stderr
+
+
+def test_a_jump_host_that_cannot_reach_a_host_is_the_one_that_is_blamed(sandbox):
+    say(sandbox, "Port 1", "ProxyJump gpu-server-1", without=[f"Port {sandbox.hosts[1].port}"])
+    answer = run_genvx("remote", "--hostfile", sandbox.hostfile, "devices")
+    assert "jump host gpu-server-1 cannot reach 127.0.0.1 port 1" in answer.stderr
