@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import fabric
 import paramiko
 
+from genvx.core.limits import exhausted
 from genvx.core.text import printable
 from genvx.errors import (
     GenvxError,
@@ -359,6 +360,8 @@ def translate(error: Exception, settings: Settings, deadline: Deadline) -> Genvx
         return HostUnreachable(
             f"no answer from {where} within {deadline.seconds:g} s", kind="timeout"
         )
+    if (short := exhausted(error)) is not None:
+        return GenvxError(short)
     if isinstance(error, socket.gaierror):
         return HostUnreachable(f"cannot resolve {settings.hostname}: {error.strerror}", kind="dns")
     if isinstance(error, ConnectionRefusedError):

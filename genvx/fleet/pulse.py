@@ -165,8 +165,8 @@ class _Watch:
             if self._running:
                 self._condition.notify()
             else:
-                self._running = True
                 threading.Thread(target=self._run, name="genvx pulses", daemon=True).start()
+                self._running = True
 
     def remove(self, pulse: Pulse) -> None:
         with self._condition:
