@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from genvx.core import codec
 from genvx.core.fields import Malformed
-from genvx.core.protocol import CALL_WORD, Call, Reply, ReplyReader
+from genvx.core.protocol import CALL_WORD, MOST_NOISE, Call, Reply, ReplyReader
 from genvx.core.record import replace
 from genvx.core.text import printable
 from genvx.errors import (
@@ -21,7 +21,16 @@ from genvx.errors import (
     ProtocolError,
     WaitedTooLong,
 )
-from genvx.fleet.bootstrap import SILENT, agent_command, agent_parcel, never_ran, not_started
+from genvx.fleet.bootstrap import (
+    SILENT,
+    NotStarted,
+    agent_command,
+    agent_parcel,
+    never_ran,
+    not_started,
+    probe_command,
+    probed,
+)
 from genvx.fleet.connections import Connections
 from genvx.fleet.deadline import Deadline
 from genvx.fleet.fleet import FANOUT, HOST_LOST_AFTER, TIMEOUT, Fleet
@@ -348,6 +357,35 @@ class SSHHost:
     def _start(
         self, call: Call, *, one_reply: bool = False, patience: float = 0.0
     ) -> RemoteCommand:
+        """Send a call; where the first Python does not start, to the next.
+
+        Raises: as `_call` does.
+        """
+        try:
+            return self._call(call, one_reply, patience)
+        except NotStarted:
+            self.spec = replace(self.spec, python=self._python())
+        return self._call(call, one_reply, patience)
+
+    def _python(self) -> str:
+        """A Python there that starts; raise AgentError if there is none."""
+        token = new_token()
+        with Deadline(self.options.timeout) as deadline:
+            link, channel = self._connections.channel(
+                deadline, lambda channel: channel.exec_command(probe_command(token))
+            )
+            said = b""
+            try:
+                channel.settimeout(deadline.left())
+                while len(said) < MOST_NOISE and (data := channel.recv(65536)):
+                    said += data
+            except OSError as error:
+                raise self._connections.let_go(link, error, deadline) from None
+            finally:
+                close_channel(channel)
+        return probed(said, token)
+
+    def _call(self, call: Call, one_reply: bool, patience: float) -> RemoteCommand:
         """Send a call and wait for its reply; the channel stays open for what follows the reply.
 
         Raises:
@@ -428,9 +466,9 @@ class SSHHost:
         lines = [line for line in said.decode("utf-8", "replace").splitlines() if line]
         last = printable(lines[-1].strip(), 300) if lines else "it said nothing"
         code = channel.exit_status if channel.exit_status_ready() else -1
-        advice = not_started(self.spec, code, last)
-        if advice is not None:
-            return AgentError(advice)
+        error = not_started(self.spec, code, "\n".join(lines))
+        if error is not None:
+            return error
         if code == -1:
             return ProtocolError(f"the connection ended before the reply: {last}")
         if code == 0 or CALL_WORD in said:

@@ -25,7 +25,7 @@ def limited(kind, value, *arguments):
     )
 
 
-@pytest.mark.parametrize("megabytes", (20, 45, 60, 80))
+@pytest.mark.parametrize("megabytes", [20, 45, 60, 80])
 def test_little_memory_is_told_in_one_line_or_is_enough(state, megabytes):
     size = megabytes << 20
     answer = limited(resource.RLIMIT_AS, size, "remote", "-H", "127.0.0.1:1", "devices")
