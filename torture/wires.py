@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from genvx.sandbox.sandbox import Sandbox
-from tests.helpers import until
+from torture.trial import until
 
 _HERE, _THERE = "10.77.0.1", "10.77.0.2"
 _NOBODY = "02:00:00:00:00:99"
@@ -79,9 +79,8 @@ class Cable:
                     start_new_session=True,
                 )
             self._servers.append(server)
-            until(
-                lambda log=log, n=before: log.read_text().count("Server listening") > n, "sshd runs"
-            )
+            runs = until(lambda log=log, n=before: log.read_text().count("Server listening") > n)
+            assert runs, f"sshd does not start: {log.read_text()[-300:]}"
 
     def end(self) -> None:
         for server in self._servers:
