@@ -221,7 +221,7 @@ class Link:
         line = sshconfig.advised_line(spec, settings, session.options.config)
         login = Login(spec, settings, session.keyring, session.vault, deadline, line)
         try:
-            sock = _reach(settings, session, deadline, through)
+            sock = _reach(spec, settings, session, deadline, through)
             connection = _construct(spec, settings, session, sock, deadline, login)
             connection.open()
         except BaseException as error:
@@ -277,11 +277,14 @@ class Link:
         self._sock.close()
 
 
-def _reach(settings: Settings, session: Session, deadline: Deadline, through: str | None) -> Any:
+def _reach(
+    spec: HostSpec, settings: Settings, session: Session, deadline: Deadline, through: str | None
+) -> Any:
     """A socket to the host's SSH port: direct, through jump hosts, or through a command."""
     jump = through or settings.proxy_jump
     if jump:
-        channel = session.gateway(jump).open_channel((settings.hostname, settings.port), deadline)
+        gateway = session.gateway(jump, spec.ssh_config)
+        channel = gateway.open_channel((settings.hostname, settings.port), deadline)
         deadline.closes(channel.close)
         return channel
     if settings.proxy_command:

@@ -268,3 +268,10 @@ def test_a_jump_host_that_cannot_reach_a_host_is_the_one_that_is_blamed(sandbox)
     say(sandbox, "Port 1", "ProxyJump gpu-server-1", without=[f"Port {sandbox.hosts[1].port}"])
     answer = run_genvx("remote", "--hostfile", sandbox.hostfile, "devices")
     assert "jump host gpu-server-1 cannot reach 127.0.0.1 port 1" in answer.stderr
+
+
+def test_a_jump_host_is_who_the_hosts_own_ssh_config_says(sandbox, monkeypatch):
+    monkeypatch.delenv("GENVX_SSH_CONFIG")
+    say(sandbox, "ProxyJump gpu-server-1")
+    answer = run_genvx("remote", "--hostfile", sandbox.hostfile, "devices")
+    assert (answer.returncode, answer.stderr) == (0, "")
