@@ -171,9 +171,9 @@ class RemoteCommand:
             errors.join()
             code = int(self.channel.recv_exit_status())
             if code < 0:
+                there = self._pulse.name
                 raise self._ended(
-                    f"the connection to {self._pulse.name} ended before the command did, which is "
-                    "ended there now"
+                    f"the connection ended before the command did, which {there} ends now"
                 )
             return code
         finally:
