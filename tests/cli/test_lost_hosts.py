@@ -26,7 +26,7 @@ def far(sandbox):
 
 def start(far, *arguments):
     process = subprocess.Popen(
-        far.command(genvx_argv("remote", *AFTER, *arguments)),
+        far.command(genvx_argv("remote", "-q", *AFTER, *arguments)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -243,7 +243,7 @@ def one_session(sandbox):
 
 @pytest.mark.parametrize("options", [("-N", "2", "-g", "1"), ("-g", "2", "--wait")])
 def test_one_session_on_a_connection_is_enough_for_what_needs_more(one_session, options):
-    answer = run_genvx("remote", "run", *options, "--", "sh", "-c", "echo on $GENVX_DEVICES")
+    answer = run_genvx("remote", "-q", "run", *options, "--", "sh", "-c", "echo on $GENVX_DEVICES")
     assert (answer.returncode, answer.stderr) == (0, "")
     assert "on 0" in answer.stdout
 

@@ -498,7 +498,7 @@ def test_a_first_python_that_does_not_start_is_passed_over(sandbox, cli):
     python(other, "python3", NO_LIBRARY)
     path = Path(host.home) / ".bashrc"
     path.write_text(f"PATH={other}:{sandbox.directory}/bin:$PATH\n")
-    answer = cli("remote", "-H", "gpu-server-1", "run", "-g", "1", "--", "echo", "ran")
+    answer = cli("remote", "-q", "-H", "gpu-server-1", "run", "-g", "1", "--", "echo", "ran")
     assert (answer.stdout, answer.stderr, answer.returncode) == ("ran\n", "", 0)
 
 
