@@ -12,6 +12,7 @@ GenvxError                    the CLI prints one line and exits with .exit_code
 │   └── WaitedTooLong (124)   not to be had within the time that there was
 ├── HostError (4)             one host could not answer; .kind is one word for tables
 │   ├── HostUnreachable       dns, refused, timeout
+│   │   └── HostLost          it answered once, and does not any more
 │   ├── HostKeyError          unknown, changed or revoked
 │   ├── AuthenticationFailed
 │   ├── AgentError            the far end is missing or broke
@@ -105,6 +106,12 @@ class HostUnreachable(HostError):
     kind = "network"
 
 
+class HostLost(HostUnreachable):
+    """A host that something of ours depended on has fallen silent: a cut network, no power."""
+
+    kind = "lost"
+
+
 class HostKeyError(HostError):
     """The host key is unknown, changed or revoked. Never accepted in silence."""
 
@@ -178,6 +185,7 @@ __all__ = [
     "GenvxError",
     "HostError",
     "HostKeyError",
+    "HostLost",
     "HostUnreachable",
     "InvalidHostfile",
     "InvalidInput",

@@ -82,6 +82,7 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0,
     "namespaces": lambda: _has_namespaces(),
     "fuse": lambda: _has_namespaces() and os.access("/dev/fuse", os.R_OK | os.W_OK),
+    "cables": lambda: _has("ip")() and _has_namespaces("--net"),
     "cc": _has("cc"),
     "strace": _has("strace"),
     "torch": lambda: importlib.util.find_spec("torch") is not None,
@@ -95,10 +96,13 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
 }
 
 
-def _has_namespaces() -> bool:
-    """Whether a test may have mounts and pids of its own; containers often forbid it."""
+def _has_namespaces(*kinds: str) -> bool:
+    """Whether a test may have mounts and pids (or other kinds) of its own; containers often forbid
+    it.
+    """
+    wanted = kinds or ("--mount", "--pid")
     try:
-        return subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"]).returncode == 0
+        return subprocess.run(["unshare", *wanted, "--fork", "true"]).returncode == 0
     except OSError:
         return False
 

@@ -21,9 +21,10 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "strace": lambda: _has("strace"),
     "a C compiler": lambda: _has("cc"),
     "sshd": lambda: _has("sshd"),
+    "ip, for networks": lambda: _has("ip"),
     "atheris, as with pip install atheris": lambda: bool(importlib.util.find_spec("atheris")),
 }
-_ROOT, _STRACE, _CC, _SSHD, _ATHERIS = NEEDS
+_ROOT, _STRACE, _CC, _SSHD, _IP, _ATHERIS = NEEDS
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,11 @@ FIGURES = (
     Figure(
         "F8", "a lease on a host after SIGKILL of the client", "free, p99 < 250 ms",
         "network:killed_client", (_ROOT, _SSHD),
+    ),
+    Figure(
+        "F8", "a network that is cut without a word",
+        "the client is told in time, what it only held is free",
+        "cuts:cut", (_ROOT, _SSHD, _IP),
     ),
     Figure(
         "F10", "servers that misbehave, host keys that are not the known ones",

@@ -178,6 +178,26 @@ MUTANTS = (
         _BY_TIME,
     ),
     Mutant(
+        "F8", "the question for signs of life", "was not told",
+        (
+            (
+                "genvx/fleet/pulse.py",
+                "if self._silent >= _QUARTERS * _LOOKS:",
+                "if self._silent >= 10**9:",
+            ),
+        ),
+    ),
+    Mutant(
+        "F8", "the end of what a silent client holds", "cut-off client",
+        (
+            (
+                "genvx/agent/serve.py",
+                "Client(self._out, math.inf if silence is None else silence / 1000)",
+                "Client(self._out)",
+            ),
+        ),
+    ),
+    Mutant(
         "F10", "the refusal of host keys", "accepted",
         (("genvx/fleet/link.py", "if verdict is Verdict.KNOWN:", "if True:"),),
     ),

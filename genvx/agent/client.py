@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import time
 from typing import TYPE_CHECKING, Optional
+
+from genvx.core.protocol import ALIVE
 
 if TYPE_CHECKING:
     from genvx.core.queue import Standing
@@ -23,11 +26,14 @@ _AGAIN = 20.0
 class Client:
     """Tells when the client is gone or has something to say.
 
-    out: the descriptor that it reads.
+    out: the descriptor that it reads. silence: seconds after which one that says nothing is gone,
+    too: sshd may take hours to notice a cut network.
     """
 
-    def __init__(self, out: int) -> None:
+    def __init__(self, out: int, silence: float = math.inf) -> None:
         self._out = out
+        self._silence = silence
+        self._heard = time.monotonic()
         self._poll = select.poll()
         self._poll.register(0, select.POLLIN)
         self._poll.register(out, 0)
@@ -36,19 +42,22 @@ class Client:
         self._at = float("-inf")
 
     def wait(self, timeout: Optional[float]) -> bool:
-        """Whether it is gone within so many seconds; None waits until something happens."""
-        end = None if timeout is None else time.monotonic() + timeout
+        """Whether it is gone within so many seconds; None waits until it is."""
+        end = math.inf if timeout is None else time.monotonic() + timeout
         while True:
-            left = None if end is None else max(0.0, end - time.monotonic())
-            heard = self._hear(left)
-            if heard is None or heard == b"":
-                return heard == b""
+            heard = self._hear(min(end, self._heard + self._silence))
+            if heard == b"":
+                return True
+            if heard is None:
+                gone = time.monotonic() >= self._heard + self._silence
+                if gone or time.monotonic() >= end:
+                    return gone
 
     def says(self, word: bytes, timeout: Optional[float]) -> bool:
         """Whether it says that within so many seconds, or has said it; False once it is gone."""
-        end = None if timeout is None else time.monotonic() + timeout
+        end = math.inf if timeout is None else time.monotonic() + timeout
         while word not in self._said:
-            if not self._hear(None if end is None else max(0.0, end - time.monotonic())):
+            if not self._hear(min(end, self._heard + self._silence)):
                 return False
         return True
 
@@ -60,13 +69,16 @@ class Client:
         self._told, self._at = standing, time.monotonic()
         return True
 
-    def _hear(self, timeout: Optional[float]) -> Optional[bytes]:
-        """What it says: b"" when it is gone, None when it is silent for so many seconds."""
-        ready = self._poll.poll(None if timeout is None else timeout * 1000)
+    def _hear(self, end: float) -> Optional[bytes]:
+        """What it says: b"" when it is gone, None when it is silent until then."""
+        left = None if end == math.inf else max(0.0, end - time.monotonic()) * 1000
+        ready = self._poll.poll(left)
         if not ready:
             return None
         if any(descriptor == self._out for descriptor, _ in ready):
             return b""
+        self._heard = time.monotonic()
         heard = os.read(0, 4096)
-        self._said = (self._said + heard)[-16:]
+        # That it is there, it says for ever.
+        self._said = (self._said + heard.replace(ALIVE, b""))[-16:]
         return heard

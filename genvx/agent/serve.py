@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import sys
 from typing import TYPE_CHECKING, Any, Callable, Optional
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from genvx._version import __version__
 from genvx.core import codec
 from genvx.core.fields import Fields, Malformed
+from genvx.core.limits import exhausted
 from genvx.core.protocol import PROTOCOL, Call, Reply, call_from_word, read_call
 from genvx.core.text import COMMAND_LIMIT, NAME_LIMIT, printable
 from genvx.errors import AgentError, GenvxError, InvalidInput, ProtocolError
@@ -109,8 +111,12 @@ class _Server:
         except Malformed as error:
             return self._fail(ProtocolError(str(error)))
         except OSError as error:
-            return self._fail(AgentError(f"the far end failed: {printable(str(error), 300)}"))
+            reason = exhausted(error) or printable(str(error), 300)
+            return self._fail(AgentError(f"the far end failed: {reason}"))
         except Exception as error:  # the door of the far end: a fault is a reply, not a traceback
+            short = exhausted(error)
+            if short is not None:
+                return self._fail(AgentError(f"the far end failed: {short}"))
             fault = f"{type(error).__name__}: {printable(str(error), 300)}"
             return self._fail(AgentError(f"a fault of genvx {__version__} there: {fault}"))
 
@@ -178,11 +184,14 @@ class _Server:
         )
 
     def _hold(self, fields: Fields) -> int:
-        """Hold devices until the client closes stdin or is gone, or its shell has joined."""
+        """Hold devices until the client closes stdin, is gone, is silent for too long, or its
+        shell has joined.
+        """
         command = fields.text("command", COMMAND_LIMIT)
         from genvx.agent.client import JOINS, TAKES, Client
 
-        client = Client(self._out)
+        silence = fields.optional_integer("silence_ms", 1, 1 << 50)
+        client = Client(self._out, math.inf if silence is None else silence / 1000)
         waits = fields.has("patience_ms")
         acquire = self._wait if waits else lambda f, c, _: self._acquire(f, c)
         with acquire(fields, command, client) as hold:

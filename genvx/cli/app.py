@@ -37,7 +37,7 @@ from genvx.cli.where import Where
 from genvx.core.text import printable
 from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput
-from genvx.fleet.fleet import FANOUT, TIMEOUT
+from genvx.fleet.fleet import FANOUT, HOST_LOST_AFTER, TIMEOUT
 
 # Options of genvx end where the command begins: `genvx run -g 1 python x.py -g 2` gives -g 2 to
 # x.py.
@@ -77,6 +77,13 @@ AcceptNew = Annotated[
     bool, typer.Option("--accept-new-host-keys", help="Trust and remember keys never seen.")
 ]
 
+LostAfter = Annotated[
+    str,
+    typer.Option(
+        "--host-lost-after", metavar="TIME", help="Give up a host in use that is silent so long."
+    ),
+]
+
 
 @remote.callback()
 def where(
@@ -89,6 +96,7 @@ def where(
     exit_on_error: ExitOnError = False,
     quiet: Quiet = False,
     accept_new_host_keys: AcceptNew = False,
+    host_lost_after: LostAfter = f"{HOST_LOST_AFTER:g}",
 ) -> None:
     """The same verbs on many hosts.
 
@@ -107,7 +115,15 @@ def where(
         exit_on_error=exit_on_error,
         quiet=quiet,
         accept_new_host_keys=accept_new_host_keys,
+        host_lost_after=_lost_after(host_lost_after),
     )
+
+
+def _lost_after(text: str) -> float:
+    seconds = parse_duration(text)
+    if seconds < 1:
+        raise InvalidInput("--host-lost-after is a second at least")
+    return seconds
 
 
 for _verb, _settings in (

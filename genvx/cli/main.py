@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from genvx.cli.quick import quick
+from genvx.core.limits import exhausted
 from genvx.core.text import printable
 from genvx.errors import GenvxError, NoCapacity
 
@@ -67,6 +68,10 @@ def run(arguments: list[str]) -> int:
         say(f"genvx: {error.strerror or error}{where}")
         return GenvxError.exit_code
     except Exception as error:
+        short = exhausted(error)
+        if short is not None:
+            say(f"genvx: {short}")
+            return GenvxError.exit_code
         if os.environ.get("GENVX_DEBUG"):
             raise
         say(

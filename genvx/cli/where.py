@@ -13,7 +13,7 @@ from genvx.cli.prompt import prompt
 from genvx.core.snapshot import Snapshot
 from genvx.core.units import format_memory
 from genvx.errors import FleetError, GenvxError, HostError, InvalidInput
-from genvx.fleet.fleet import FANOUT, TIMEOUT, Fleet, Outcomes
+from genvx.fleet.fleet import FANOUT, HOST_LOST_AFTER, TIMEOUT, Fleet, Outcomes
 from genvx.fleet.host import Host
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Where:
     exit_on_error: bool = False
     quiet: bool = False
     accept_new_host_keys: bool = False
+    host_lost_after: float = HOST_LOST_AFTER
 
     def fleet(self, selection: Selection | None = None) -> Fleet:
         """The hosts, or some of them; nothing is connected yet.
@@ -84,6 +85,7 @@ class Where:
             user=self.login,
             config=os.environ.get("GENVX_SSH_CONFIG") or None,
             accept_new_host_keys=self.accept_new_host_keys,
+            host_lost_after=self.host_lost_after,
             prompt=prompt(),
         )
 

@@ -6,12 +6,13 @@ import subprocess
 from typing import TYPE_CHECKING, Optional, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from genvx.core.command import Command, Running, Stream
     from genvx.core.device import Device
     from genvx.core.grant import Grant
+    from genvx.errors import HostLost
 
 Self = TypeVar("Self", bound="BaseHold")
 
@@ -30,6 +31,9 @@ class BaseHold:
     def environment_id(self) -> str:
         """The id of the environment that holds them."""
         return self.grant.environment
+
+    def on_loss(self, call: Callable[[HostLost], object]) -> None:
+        """Have `call` called, in another thread, if the host of the devices is lost."""
 
     def start(
         self,

@@ -25,6 +25,9 @@ from genvx.errors import AgentError, GenvxError, InvalidInput, ProtocolError, fr
 
 PROTOCOL = 1
 
+# What a client says now and then on the stdin of a hold: that it is there.
+ALIVE = b"."
+
 MOST_NOISE = 64 * 1024
 MOST_REPLY = 64 * 1024 * 1024
 MOST_CALL = 1024 * 1024

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import base64
 import functools
+import re
 from typing import TYPE_CHECKING
 
 from genvx.core.text import printable
+from genvx.errors import AgentError
 from genvx.fleet import pack
+from genvx.fleet.hostfile import PYTHON_PATH
 from genvx.fleet.loader import NEWEST, OLDEST, STUB
 
 if TYPE_CHECKING:
@@ -37,6 +40,24 @@ _FIND = (
     f'p=$(command -v python3) && exec "$p" -I -S -c "{STUB}" "$@"; '
     "echo GENVX-NO-PYTHON >&2; exit 127"
 )
+
+# Tries each candidate, which takes longer, and so only where the one that was found does not start.
+_ENOUGH = f"import binascii,sys;sys.version_info<(3,{OLDEST})and sys.exit(sys.version.split()[0])"
+_TRY = (
+    'PATH="$PATH:/usr/local/bin:/usr/bin:/bin:$HOME/.local/bin"; IFS=:; '
+    f"for s in no yes; do for n in python3 {_VERSIONED} python; do for d in $PATH; do p=$d/$n; "
+    '[ -f "$p" ] && [ -x "$p" ] || continue; '
+    "case $p in */shims/*) [ $s = yes ] || continue;; /*) [ $s = no ] || continue;; "
+    "*) continue;; esac; "
+    f'w=$("$p" -I -S -c "{_ENOUGH}" 2>&1 </dev/null); c=$?; '
+    'if [ $c = 0 ]; then echo "GENVX-PYTHON $1 $p"; exit 0; fi; '
+    'echo "GENVX-TRIED $1 $c $p: $w"; done; done; done'
+)
+_MOST_SHOWN = 4
+
+
+class NotStarted(AgentError):
+    """The Python that was found does not start; another may."""
 
 
 @functools.cache
@@ -73,24 +94,64 @@ def never_ran(file: str = "") -> str:
     )
 
 
-def not_started(spec: HostSpec, code: int, said: str) -> str | None:
-    """What to do when the far end could not be started; None if that is not what happened.
+def probe_command(token: str) -> str:
+    """The command that tries every Python there; `probed` reads what it says."""
+    return f"exec /bin/sh -c '{_TRY}' genvx {token}"
 
-    code: the exit code; said: the last line of stderr.
+
+def probed(said: bytes, token: str) -> str:
+    """The path of a Python that starts and is new enough.
+
+    Raises:
+        AgentError: there is none; says of each why.
     """
-    oldest = f"Python 3.{OLDEST} or newer"
-    if spec.python is not None:
-        if code in (126, 127) or "Unknown option: -I" in said:
-            return f"python={spec.python} cannot be run there, or is not {oldest}; see the hostfile"
-        return None
-    searched = (
-        f"looked for python3 and python3.{OLDEST} to python3.{NEWEST} on the PATH of a "
-        "non-interactive shell, in /usr/local/bin, /usr/bin, /bin and ~/.local/bin; "
-        "name one with python= in the hostfile"
+    tried: dict[str, str] = {}
+    for line in said.decode("utf-8", "replace").splitlines():
+        if line.startswith(f"GENVX-PYTHON {token} "):
+            path = line.split(" ", 2)[2]
+            if PYTHON_PATH.fullmatch(path):
+                return path
+        elif line.startswith(f"GENVX-TRIED {token} "):
+            code, _, rest = line.split(" ", 2)[2].partition(" ")
+            path, _, why = rest.partition(": ")
+            tried[path] = _reason(path, code, why)
+    if not tried:
+        raise AgentError(f"the host has no {_WANTED}; {_SEARCHED}")
+    reasons = [f"{path}: {why}" for path, why in tried.items()]
+    more = len(reasons) - _MOST_SHOWN
+    shown = "; ".join(reasons[:_MOST_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+    raise AgentError(
+        f"the host has no {_WANTED} that starts: {printable(shown, 1000)}; {_NAME_ONE}"
     )
-    if said.startswith("GENVX-OLD-PYTHON "):
-        found = printable(said.removeprefix("GENVX-OLD-PYTHON "), 200)
-        return f"the host has no {oldest}, only {found}; {searched}"
-    if code == 127:
-        return f"the host has no {oldest}; {searched}"
+
+
+def _reason(path: str, code: str, said: str) -> str:
+    why = said.strip().removeprefix(f"{path}: ")
+    if re.fullmatch(r"[23]\.[0-9.]+\S*", why):
+        return f"it is {why}"
+    return why or f"exit code {code}"
+
+
+_NAME_ONE = "name one with python= in the hostfile"
+_WANTED = f"Python 3.{OLDEST} or newer"
+_SEARCHED = (
+    f"looked for python3 and python3.{OLDEST} to python3.{NEWEST} on the PATH of a non-interactive "
+    f"shell, in /usr/local/bin, /usr/bin, /bin and ~/.local/bin; {_NAME_ONE}"
+)
+
+
+def not_started(spec: HostSpec, code: int, said: str) -> AgentError | None:
+    """The error when the far end could not be started; None if that is not what happened.
+
+    code: the exit code; said: what it said on stderr, or instead of a reply.
+    """
+    lines = [line for line in said.splitlines() if line] or [""]
+    if spec.python is not None:
+        if code in (126, 127) or "Unknown option: -I" in lines[-1]:
+            return AgentError(
+                f"python={spec.python} cannot be run there, or is not {_WANTED}; see the hostfile"
+            )
+        return None
+    if code in (126, 127) or "Fatal Python error" in said:
+        return NotStarted(f"the host has no {_WANTED}; {_SEARCHED}")
     return None

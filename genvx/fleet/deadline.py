@@ -91,8 +91,9 @@ class _Watch:
             if self._running:
                 self._condition.notify()
             else:
-                self._running = True
+                # Not before it runs: where no thread can be had, the next deadline tries again.
                 threading.Thread(target=self._run, name="genvx deadlines", daemon=True).start()
+                self._running = True
 
     def remove(self, deadline: Deadline) -> None:
         with self._condition:

@@ -13,12 +13,14 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from genvx.core.limits import exhausted
 from genvx.core.placement import rank
 from genvx.core.request import Requirements, requirements_of
 from genvx.errors import (
     FleetError,
     GenvxError,
     HostError,
+    HostLost,
     HostUnreachable,
     NoCapacity,
     UnknownHost,
@@ -41,6 +43,7 @@ T = TypeVar("T")
 
 FANOUT = 128
 TIMEOUT = 15.0
+HOST_LOST_AFTER = 60.0
 
 # A host that keeps its own deadline ends by itself; one that hangs where no deadline reaches (a
 # resolver) is given this much more and is then left behind.
@@ -204,11 +207,20 @@ class Fleet:
             while waiting and len(running) < self.fanout:
                 host = waiting.pop()
                 running[host.name] = time.monotonic() + self.timeout + _LEAVE_BEHIND
-                threading.Thread(
+                thread = threading.Thread(
                     target=lambda host=host: answers.put(_attempt(host, question)),
                     name=f"genvx {host.name}",
                     daemon=True,
-                ).start()
+                )
+                try:
+                    thread.start()
+                except RuntimeError:
+                    # As many at once as this machine lets us; if that is none, the caller is told.
+                    del running[host.name]
+                    if not running:
+                        raise
+                    waiting.append(host)
+                    break
             left = min(running.values()) - time.monotonic()
             try:
                 answer = answers.get(timeout=max(0.0, left))
@@ -303,9 +315,11 @@ class Fleet:
                 return act(self.host(name))
             except NoCapacity as refusal:
                 reasons[name] = str(refusal)
+            except HostLost:
+                raise  # something was started there, and may still run
             except HostError as error:
-                # Nothing was started there: whoever acts raises NoCapacity or HostError only before
-                # that.
+                # Nothing was started there: whoever acts raises NoCapacity or any other HostError
+                # only before that.
                 reasons[name] = str(error)
         raise NoCapacity(
             NO_HOST,
@@ -327,7 +341,7 @@ def _attempt(host: Host, question: Callable[[Host], T]) -> tuple[str, T | None, 
     except GenvxError as error:
         return host.name, None, error
     except Exception as error:  # a fault of genvx on one host must not hide the others' answers
-        fault = GenvxError(f"a fault of genvx: {type(error).__name__}: {error}")
+        fault = GenvxError(exhausted(error) or f"a fault of genvx: {type(error).__name__}: {error}")
         fault.__cause__ = error
         return host.name, None, fault
 

@@ -14,7 +14,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, TypeVar
 
 from genvx.core.gang import Choice, choose, in_order
-from genvx.errors import GenvxError, HostError, NoCapacity, Unsatisfiable, WaitedTooLong
+from genvx.errors import GenvxError, HostError, HostLost, NoCapacity, Unsatisfiable, WaitedTooLong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -198,6 +198,18 @@ def _in_turn(
     time: float | None,
 ) -> Gang:
     """Wait for the hosts that are missing, in order, and hold those that are there."""
+    gone: list[_Lost] = []
+    stop = threading.Event()
+
+    def listen(host: str) -> None:
+        def lose(error: HostLost) -> None:
+            gone.append(_Lost(host, error))
+            stop.set()
+
+        held[host].on_loss(lose)
+
+    for host in held:
+        listen(host)
     try:
         for host in order:
             if host in held:
@@ -209,11 +221,15 @@ def _in_turn(
                     command=command,
                     patience=max(0.0, end - monotonic()),
                     tell=lambda standing, host=host: tell(host, standing),  # type: ignore[misc]
+                    stop=stop,
                     time=time,
                 )
+                listen(host)
             except HostError as error:
                 raise _Lost(host, error) from None
             except WaitedTooLong as error:
+                if gone:
+                    raise gone[0] from None
                 raise WaitedTooLong(
                     f"{len(held)} of {len(order)} hosts had in time; {host}: {error}"
                 ) from None

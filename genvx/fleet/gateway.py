@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import paramiko
 
-from genvx.errors import HostError
+from genvx.core.record import replace
+from genvx.errors import HostError, HostUnreachable
 from genvx.fleet.hostfile import parse_names
 from genvx.fleet.vault import Locked
 
@@ -31,10 +32,12 @@ class Gateway:
     """One connection to a jump host, opened by whoever comes first and closed with its last
     user.
 
-    chain: "a,user@b:2222"; the last is where it ends.
+    chain: "a,user@b:2222"; the last is where it ends. config: the ssh_config that says who they
+    are, as ssh gives its own -F on to them.
     """
 
-    def __init__(self, chain: str, open_link: Opener) -> None:
+    def __init__(self, chain: str, open_link: Opener, config: str | None = None) -> None:
+        self._config = config
         before, _, last = chain.rpartition(",")
         self._before = before or None
         self._hop = last.strip()
@@ -61,15 +64,20 @@ class Gateway:
             channel = link.transport.open_channel(
                 "direct-tcpip", address, ("127.0.0.1", 0), timeout=deadline.left()
             )
-        except BaseException:
+        except BaseException as error:
             self._leave()
+            if isinstance(error, paramiko.ChannelException):
+                host, port = address
+                raise HostUnreachable(
+                    f"the jump host {self._hop} cannot reach {host} port {port}", kind="refused"
+                ) from None
             raise
         return Through(channel, self._leave, needed_secret=link.needed_secret)
 
     def _opened(self, deadline: Deadline) -> Link:
         if self._failure is not None and time.monotonic() < self._failure[0]:
             raise self._failure[1]
-        spec = _hop_spec(self._hop)
+        spec = replace(_hop_spec(self._hop), ssh_config=self._config)
         try:
             link = self._open_link(spec, deadline, self._before)
         except Locked as error:

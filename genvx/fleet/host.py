@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from genvx.core.queue import Standing
     from genvx.core.request import Requirements
     from genvx.core.snapshot import Snapshot
+    from genvx.errors import HostLost
 
 
 class Hold(Protocol):
@@ -39,6 +40,8 @@ class Hold(Protocol):
 
     @property
     def environment_id(self) -> str: ...
+
+    def on_loss(self, call: Callable[[HostLost], object]) -> None: ...
 
     def start(
         self,

@@ -35,7 +35,7 @@ _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+\\-]{0,127}", re.ASCII)
 _RANGE = re.compile(r"\[([0-9,-]+)\]", re.ASCII)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", re.ASCII)
 # Goes into a command line that five kinds of shell read.
-_PATH = re.compile(r"/[A-Za-z0-9._/+@~ -]{1,1000}", re.ASCII)
+PYTHON_PATH = re.compile(r"/[A-Za-z0-9._/+@~ -]{1,1000}", re.ASCII)
 _WORD = re.compile(r'(?:[^\s"]|"[^"]*")+')
 
 OPTIONS = (
@@ -391,7 +391,7 @@ def _with_options(
         elif key == "ssh_config":
             spec = replace(spec, ssh_config=path(value))
         elif key == "python":
-            if not _PATH.fullmatch(value):
+            if not PYTHON_PATH.fullmatch(value):
                 line.fail(at, "python is the absolute path of an interpreter on the host")
             spec = replace(spec, python=value)
         elif key == "gpus":

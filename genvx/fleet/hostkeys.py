@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ class _Row:
     names: str
     kind: str
     blob: bytes
+    path: str
 
 
 def fingerprint(blob: bytes) -> str:
@@ -66,7 +68,7 @@ class KnownHosts:
         except OSError as error:
             raise HostKeyError(f"cannot read {printable(path, 200)}: {error.strerror}") from None
         for line in text.split("\n"):
-            row = _parse(line)
+            row = _parse(line, path)
             if row is None:
                 continue
             if row.marker or re.search(r"[*?!|]", row.names):
@@ -94,11 +96,15 @@ class KnownHosts:
             return Verdict.KNOWN
         return Verdict.CHANGED if trusted else Verdict.UNKNOWN
 
+    def where(self, name: str) -> str:
+        """The file with a key that is known for `name`."""
+        return next((row.path for row in self._rows(name) if not row.marker), "")
+
     def has_authority(self, name: str) -> bool:
         return any(row.marker == "@cert-authority" for row in self._rows(name))
 
 
-def _parse(line: str) -> _Row | None:
+def _parse(line: str, path: str) -> _Row | None:
     words = line.split()
     if not words or words[0].startswith("#"):
         return None
@@ -109,7 +115,7 @@ def _parse(line: str) -> _Row | None:
         blob = base64.b64decode(words[2], validate=True)
     except (binascii.Error, ValueError):
         return None
-    return _Row(marker, words[0], words[1], blob)
+    return _Row(marker, words[0], words[1], blob, path)
 
 
 def _matches(names: str, name: str) -> bool:
@@ -125,26 +131,23 @@ def _matches(names: str, name: str) -> bool:
 
 
 def refusal(
-    verdict: Verdict, name: str, kind: str, blob: bytes, *, authority: bool
+    verdict: Verdict, name: str, kind: str, blob: bytes, *, advice: str, known_in: str = ""
 ) -> HostKeyError:
-    """The error for a key that is not known: its fingerprint, and what to do."""
+    """The error for a key that is not known: its fingerprint, and what to do.
+
+    advice: what to do about one that was never seen. known_in: the file with the old key.
+    """
     shown = f"{kind} key {fingerprint(blob)}"
     if verdict is Verdict.REVOKED:
         return HostKeyError(f"the host key of {name} is revoked ({shown}); do not connect")
     if verdict is Verdict.CHANGED:
+        usual = os.path.expanduser("~/.ssh/known_hosts")
+        file = "" if known_in == usual else f" -f {printable(shlex.quote(known_in), 200)}"
         return HostKeyError(
             f"the host key of {name} has changed ({shown}): somebody may be in between; if the "
-            f"host was reinstalled, remove the old key with ssh-keygen -R '{name}'"
+            f"host was reinstalled, remove the old key with ssh-keygen -R {shlex.quote(name)}{file}"
         )
-    if authority:
-        return HostKeyError(
-            f"the host key of {name} is not known ({shown}), only a certificate authority is, "
-            "which genvx cannot check; run ssh to it once with its plain key"
-        )
-    return HostKeyError(
-        f"the host key of {name} is not known ({shown}); compare it, then run ssh to it once, or "
-        "use --accept-new-host-keys"
-    )
+    return HostKeyError(f"the host key of {name} is not known ({shown}){advice}")
 
 
 def remember(path: str, name: str, kind: str, blob: bytes) -> None:

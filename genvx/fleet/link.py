@@ -8,6 +8,7 @@ itself, gets its own arguments and its own socket, and lives under one deadline.
 from __future__ import annotations
 
 import logging
+import os
 import random
 import socket
 import threading
@@ -17,16 +18,18 @@ from typing import TYPE_CHECKING, Any
 import fabric
 import paramiko
 
+from genvx.core.limits import exhausted
 from genvx.core.text import printable
 from genvx.errors import (
     GenvxError,
     HostUnreachable,
     ProtocolError,
 )
-from genvx.fleet import hostkeys, sockets
+from genvx.fleet import hostkeys, sockets, sshconfig
 from genvx.fleet.gateway import Through
 from genvx.fleet.hostkeys import Verdict
 from genvx.fleet.login import Login, not_accepted
+from genvx.fleet.pulse import Pulse
 from genvx.fleet.remote import close_channel
 
 if TYPE_CHECKING:
@@ -55,27 +58,59 @@ class _Policy(paramiko.MissingHostKeyPolicy):
     are missing to it.
     """
 
-    def __init__(self, session: Session, settings: Settings) -> None:
+    def __init__(self, spec: HostSpec, session: Session, settings: Settings, sock: Any) -> None:
+        self._spec = spec
         self._session = session
         self._settings = settings
+        self._sock = sock
 
     def missing_host_key(
         self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
     ) -> None:
         settings = self._settings
+        if settings.trusts_localhost and not settings.host_key_alias and sockets.local(self._sock):
+            return
         known = self._session.known_hosts(settings.known_hosts)
         name, blob = settings.key_name, key.asbytes()
         verdict = known.judge(name, blob)
+        if verdict is Verdict.UNKNOWN and settings.other_key_name:
+            # As ssh does. A changed key there says nothing: it may be another server's.
+            other = known.judge(settings.other_key_name, blob)
+            verdict = verdict if other is Verdict.CHANGED else other
         if verdict is Verdict.KNOWN:
             return
-        accept = self._session.options.accept_new_host_keys or settings.accept_new
-        if verdict is Verdict.UNKNOWN and accept and settings.known_hosts:
-            hostkeys.remember(settings.known_hosts[0], name, key.get_name(), blob)
+        options = self._session.options
+        accept = options.accept_new_host_keys or settings.accept_new
+        if verdict is Verdict.UNKNOWN and accept and settings.remembers:
+            hostkeys.remember(settings.remembers, name, key.get_name(), blob)
             self._session.forget_known_hosts()
             return
+        authority = known.has_authority(name)
         raise hostkeys.refusal(
-            verdict, name, key.get_name(), blob, authority=known.has_authority(name)
+            verdict,
+            name,
+            key.get_name(),
+            blob,
+            advice=self._advice(key.get_name(), authority=authority),
+            known_in=known.where(name),
         )
+
+    def _advice(self, kind: str, *, authority: bool) -> str:
+        if not self._settings.remembers or self._settings.remembers == os.devnull:
+            return "; nothing is remembered: UserKnownHostsFile in ssh_config names no file"
+        line = sshconfig.advised_line(
+            self._spec,
+            self._settings,
+            self._session.options.config,
+            plain_key=kind,
+            authority=authority,
+        )
+        if authority:
+            return (
+                ", only a certificate authority is, which genvx cannot check; compare it, and "
+                f"remember it with: {line}"
+            )
+        return f"; compare it, then answer yes to: {line} (or use --accept-new-host-keys)"
 
 
 class _Connection(fabric.Connection):  # type: ignore[misc]  # fabric has no types
@@ -89,10 +124,17 @@ class _Connection(fabric.Connection):  # type: ignore[misc]  # fabric has no typ
 
 class _Packetizer(paramiko.packet.Packetizer):
     """Without a timer thread for each handshake, which would outlive one that fails: the deadline
-    sees to it. `hung_up`: the server closed the connection before it said who it is.
+    sees to it. `hung_up`: the server closed the connection before it said who it is. `heard`: how
+    many messages have come.
     """
 
     hung_up = False
+    heard = 0
+
+    def read_message(self) -> tuple[int, paramiko.Message]:
+        message: tuple[int, paramiko.Message] = super().read_message()
+        self.heard += 1
+        return message
 
     def readline(self, timeout: float) -> str:
         try:
@@ -116,17 +158,32 @@ class _HungUp(EOFError):
 class Link:
     """One open, authenticated SSH connection.
 
-    needed_secret: opened with a password or a passphrase, on the way or there, for which OpenSSH
-    would ask again.
+    pulse: says whether the host still answers, while something of ours lives there. needed_secret:
+    opened with a password or a passphrase, on the way or there, for which OpenSSH would ask again.
     """
 
     def __init__(
-        self, connection: _Connection, sock: Any, settings: Settings, *, needed_secret: bool
+        self,
+        name: str,
+        connection: _Connection,
+        sock: Any,
+        settings: Settings,
+        *,
+        host_lost_after: float,
+        needed_secret: bool,
     ) -> None:
         self._connection = connection
         self._sock = sock
         self.settings = settings
         self.needed_secret = needed_secret
+        packetizer: Any = self.transport.packetizer
+        self.pulse = Pulse(
+            name,
+            self.transport,
+            heard=lambda: packetizer.heard,
+            end=packetizer.close,
+            seconds=host_lost_after,
+        )
 
     @classmethod
     def open(
@@ -161,10 +218,11 @@ class Link:
     ) -> Link:
         sock: Any = None
         connection: _Connection | None = None
-        login = Login(spec, settings, session.keyring, session.vault, deadline)
+        line = sshconfig.advised_line(spec, settings, session.options.config)
+        login = Login(spec, settings, session.keyring, session.vault, deadline, line)
         try:
-            sock = _reach(settings, session, deadline, through)
-            connection = _construct(settings, session, sock, deadline, login)
+            sock = _reach(spec, settings, session, deadline, through)
+            connection = _construct(spec, settings, session, sock, deadline, login)
             connection.open()
         except BaseException as error:
             hung_up = False
@@ -182,7 +240,14 @@ class Link:
                 raise translate(error, settings, deadline) from None
             raise
         asked = login.needed_secret or (isinstance(sock, Through) and sock.needed_secret)
-        return cls(connection, sock, settings, needed_secret=asked)
+        return cls(
+            spec.name,
+            connection,
+            sock,
+            settings,
+            host_lost_after=session.options.host_lost_after,
+            needed_secret=asked,
+        )
 
     @property
     def transport(self) -> paramiko.Transport:
@@ -207,28 +272,38 @@ class Link:
         return channel
 
     def close(self) -> None:
+        self.pulse.stop()
         self._connection.client.close()
         self._sock.close()
 
 
-def _reach(settings: Settings, session: Session, deadline: Deadline, through: str | None) -> Any:
+def _reach(
+    spec: HostSpec, settings: Settings, session: Session, deadline: Deadline, through: str | None
+) -> Any:
     """A socket to the host's SSH port: direct, through jump hosts, or through a command."""
     jump = through or settings.proxy_jump
     if jump:
-        channel = session.gateway(jump).open_channel((settings.hostname, settings.port), deadline)
+        gateway = session.gateway(jump, spec.ssh_config)
+        channel = gateway.open_channel((settings.hostname, settings.port), deadline)
         deadline.closes(channel.close)
         return channel
     if settings.proxy_command:
         proxy = sockets.Proxy(settings)
         deadline.closes(proxy.wake)
         return proxy
-    return sockets.connect(settings, deadline)
+    return sockets.connect(settings, deadline, session.options.host_lost_after)
 
 
 def _construct(
-    settings: Settings, session: Session, sock: Any, deadline: Deadline, login: Login
+    spec: HostSpec,
+    settings: Settings,
+    session: Session,
+    sock: Any,
+    deadline: Deadline,
+    login: Login,
 ) -> _Connection:
-    known = session.known_hosts(settings.known_hosts).kinds(settings.key_name)
+    hosts = session.known_hosts(settings.known_hosts)
+    known = hosts.kinds(settings.key_name) or hosts.kinds(settings.other_key_name or "")
     # The deadline closes the socket by itself; paramiko's own limits come just after it, so that
     # what is reported is the deadline.
     left = deadline.left() + 1.0
@@ -257,7 +332,7 @@ def _construct(
                 "transport_factory": transport,
             },
         )
-    connection.client.set_missing_host_key_policy(_Policy(session, settings))
+    connection.client.set_missing_host_key_policy(_Policy(spec, session, settings, sock))
     return connection
 
 
@@ -288,6 +363,8 @@ def translate(error: Exception, settings: Settings, deadline: Deadline) -> Genvx
         return HostUnreachable(
             f"no answer from {where} within {deadline.seconds:g} s", kind="timeout"
         )
+    if (short := exhausted(error)) is not None:
+        return GenvxError(short)
     if isinstance(error, socket.gaierror):
         return HostUnreachable(f"cannot resolve {settings.hostname}: {error.strerror}", kind="dns")
     if isinstance(error, ConnectionRefusedError):
@@ -295,7 +372,11 @@ def translate(error: Exception, settings: Settings, deadline: Deadline) -> Genvx
     if isinstance(error, paramiko.AuthenticationException | paramiko.PasswordRequiredException):
         return not_accepted(settings)
     if isinstance(error, paramiko.ChannelException):
-        return HostUnreachable(f"the jump host cannot reach {where}", kind="refused")
+        return HostUnreachable(
+            f"{where} refuses a session, although we have just logged in; see MaxSessions in its "
+            "sshd_config",
+            kind="refused",
+        )
     if isinstance(error, paramiko.SSHException | EOFError | UnicodeError | ValueError):
         reason = printable(str(error) or "it closed the connection", 200)
         return ProtocolError(f"{where} does not speak SSH as it should: {reason}")

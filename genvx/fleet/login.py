@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from genvx.fleet.sockets import shut
 from genvx.fleet.vault import Locked, Want
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from genvx.fleet.deadline import Deadline
     from genvx.fleet.hostfile import HostSpec
@@ -49,6 +50,7 @@ class Keyring:
         self._lock = threading.Lock()
         self._keys: dict[str, paramiko.PKey | None] = {}
         self._locked: set[str] = set()
+        self._why: dict[str, str] = {}
         self.opened: set[str] = set()  # with a passphrase
 
     def key(self, path: str) -> paramiko.PKey | None:
@@ -60,9 +62,15 @@ class Keyring:
                 except (TypeError, paramiko.PasswordRequiredException):
                     self._keys[path] = None
                     self._locked.add(path)
-                except _UNUSABLE:
+                except _UNUSABLE as error:
                     self._keys[path] = None
+                    self._why[path] = _reason(error)
             return self._keys[path]
+
+    def complaint(self, path: str) -> str | None:
+        """Why the key of a file cannot be used; None if it can, or only wants a passphrase."""
+        self.key(path)
+        return self._why.get(path)
 
     def locked(self, path: str) -> bool:
         """Whether the key of a file needs a passphrase that we have not had."""
@@ -144,17 +152,30 @@ class _AgentKey(AgentKey):
             return b""
 
 
-def not_accepted(settings: Settings) -> AuthenticationFailed:
-    """There is no way in with what we have."""
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return "it is damaged, or of a kind that genvx cannot use"
+
+
+def not_accepted(
+    settings: Settings, complaints: Sequence[str] = (), line: str = ""
+) -> AuthenticationFailed:
+    """There is no way in with what we have.
+
+    complaints: keys that were named and cannot be used. line: how ssh would log in.
+    """
+    unusable = f" ({'; '.join(complaints)})" if complaints else ""
     return AuthenticationFailed(
         f"{settings.hostname} port {settings.port} does not accept {settings.user} with the keys "
-        f"at hand; try ssh -l {settings.user} {settings.hostname}"
+        f"at hand{unusable}; try {line or f'ssh -l {settings.user} {settings.hostname}'}"
     )
 
 
 class Login:
     """An authentication strategy of paramiko's for one connection.
 
+    ssh: the line with which a person would log in.
     needed_secret: we came in with a password, or a key that needed its passphrase.
     """
 
@@ -165,8 +186,10 @@ class Login:
         keyring: Keyring,
         vault: Vault,
         deadline: Deadline,
+        ssh: str,
     ) -> None:
         self._spec = spec
+        self._ssh = ssh
         self._settings = settings
         self._keyring = keyring
         self._vault = vault
@@ -190,11 +213,26 @@ class Login:
             return
         where = f"{self._settings.hostname} port {self._settings.port}"
         if "keyboard-interactive" in allowed:
+            unusable = "".join(f"; {complaint}" for complaint in self._complaints())
             raise AuthenticationFailed(
                 f"{where} asks {self._settings.user} questions (keyboard-interactive), as for a "
-                "second factor; many hosts at once cannot ask them: log in with a key"
+                f"second factor; many hosts at once cannot ask them: log in with a key{unusable}"
             )
-        raise not_accepted(self._settings)
+        raise not_accepted(self._settings, self._complaints(), self._ssh)
+
+    def _complaints(self) -> list[str]:
+        """Which keys were named and cannot be used, and why: else nobody knows that they were not
+        even tried.
+        """
+        whys = dict.fromkeys(self._settings.missing, "no such file")
+        for path in self._settings.identities:
+            why = self._keyring.complaint(path)
+            if why is not None:
+                # A public half alone is for the agent, which has the other.
+                if not os.path.exists(path) and os.path.exists(f"{path}.pub"):
+                    continue
+                whys[path] = why
+        return [f"key {printable(path, 200)}: {why}" for path, why in whys.items()]
 
     def _with_keys(self, transport: paramiko.Transport) -> list[str] | None:
         """Offer the keys that ask for nothing. [] means: we are in; None: not, and nothing more
@@ -284,7 +322,8 @@ class Login:
         want = Want.password(self._spec, self._settings.user)
         secret = self._vault.get(want)
         if secret is None:
-            raise Locked(self._vault.advice(want), want)
+            unusable = "".join(f"; {complaint}" for complaint in self._complaints())
+            raise Locked(self._vault.advice(want) + unusable, want)
         try:
             more: list[str] = transport.auth_password(self._settings.user, secret, fallback=False)
         except paramiko.BadAuthenticationType as error:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from genvx.core.command import Command, Stream
     from genvx.core.grant import Grant
+    from genvx.errors import HostLost
+    from genvx.fleet.pulse import Pulse
     from genvx.fleet.ssh import SSHHost
     from genvx.fleet.started import RemoteRunning
 
@@ -54,10 +56,17 @@ class RemoteCommand:
     """
 
     def __init__(
-        self, channel: Any, token: str, value: Any, first_output: bytes, first_errors: bytes = b""
+        self,
+        channel: Any,
+        token: str,
+        value: Any,
+        pulse: Pulse,
+        first_output: bytes,
+        first_errors: bytes = b"",
     ) -> None:
         self.channel = channel
         self.token = token
+        self._pulse = pulse
         self.value = value
         self._first = first_output
         self._first_errors = first_errors
@@ -93,11 +102,18 @@ class RemoteCommand:
             except TimeoutError:
                 continue
             if not data:
-                raise HostUnreachable("the connection ended while we waited", kind="network")
+                raise self._ended("the connection ended while we waited")
             reply = reader.feed(data)
         self._first = reader.rest
         self.value = reply.result()
         return True
+
+    def on_loss(self, call: Callable[[HostLost], object]) -> None:
+        """Have `call` called, in another thread, if the host is lost."""
+        self._pulse.listeners.append(call)
+
+    def _ended(self, reason: str) -> HostUnreachable:
+        return self._pulse.lost or HostUnreachable(reason, kind="network")
 
     def take(self) -> None:
         """Say that we take what was offered; else it goes to the next in line."""
@@ -113,7 +129,7 @@ class RemoteCommand:
         try:
             self.channel.sendall(word)
         except (EOFError, OSError):
-            raise HostUnreachable("the connection ended while we waited", kind="network") from None
+            raise self._ended("the connection ended while we waited") from None
 
     def grant(self) -> Grant:
         """The reply as a grant; raise ProtocolError if it is none."""
@@ -155,9 +171,9 @@ class RemoteCommand:
             errors.join()
             code = int(self.channel.recv_exit_status())
             if code < 0:
-                raise HostUnreachable(
-                    "the connection ended before the command did, which its host ends now",
-                    kind="network",
+                there = self._pulse.name
+                raise self._ended(
+                    f"the connection ended before the command did, which {there} ends now"
                 )
             return code
         finally:
@@ -252,6 +268,11 @@ class RemoteHold(BaseHold):
         if self._command is None:
             raise HostUnreachable("the devices were given back", kind="network")
         return self._command
+
+    def on_loss(self, call: Callable[[HostLost], object]) -> None:
+        """Have `call` called, in another thread, if the host of the devices is lost."""
+        if self._command is not None:
+            self._command.on_loss(call)
 
     def release(self) -> None:
         """Give the devices back, and wait until the far end has done so."""

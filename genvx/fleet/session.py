@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from genvx.errors import GenvxError, HostUnreachable
-from genvx.fleet.fleet import TIMEOUT
+from genvx.fleet.fleet import HOST_LOST_AFTER, TIMEOUT
 from genvx.fleet.gateway import Gateway
 from genvx.fleet.hostkeys import KnownHosts
 from genvx.fleet.link import Link
@@ -32,11 +32,16 @@ _LOGINS_AT_ONCE = 8
 
 @dataclass(frozen=True)
 class SSHOptions:
-    """What holds for all hosts of a fleet. config: instead of the usual ssh_config."""
+    """What holds for all hosts of a fleet.
+
+    config: instead of the usual ssh_config. host_lost_after: seconds of silence after which a host
+    that something of ours depends on is lost.
+    """
 
     timeout: float = TIMEOUT
     config: str | None = None
     accept_new_host_keys: bool = False
+    host_lost_after: float = HOST_LOST_AFTER
 
 
 class Session:
@@ -55,7 +60,7 @@ class Session:
         self._settler = Settler(options.config)
         self._lock = threading.Lock()
         self._known: dict[tuple[str, ...], KnownHosts] = {}
-        self._gateways: dict[str, Gateway] = {}
+        self._gateways: dict[tuple[str, str | None], Gateway] = {}
         self._turns: dict[tuple[str, int], threading.Semaphore] = {}
 
     def settings(self, spec: HostSpec) -> Settings:
@@ -72,14 +77,17 @@ class Session:
         with self._lock:
             self._known.clear()
 
-    def gateway(self, chain: str) -> Gateway:
+    def gateway(self, chain: str, config: str | None = None) -> Gateway:
         """The shared connection through the jump hosts "a,user@b:2222"; the last is where
         it ends.
+
+        config: the ssh_config of whoever is behind them, where it is not that of all.
         """
         with self._lock:
-            if chain not in self._gateways:
-                self._gateways[chain] = Gateway(chain, self._open_link)
-            return self._gateways[chain]
+            key = (chain, config)
+            if key not in self._gateways:
+                self._gateways[key] = Gateway(chain, self._open_link, config)
+            return self._gateways[key]
 
     def _open_link(self, spec: HostSpec, deadline: Deadline, through: str | None) -> Link:
         return Link.open(spec, self, deadline, through)

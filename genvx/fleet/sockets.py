@@ -7,12 +7,13 @@ import subprocess
 import threading
 from typing import TYPE_CHECKING, Any
 
+from genvx.fleet.sshtokens import expand
+
 if TYPE_CHECKING:
     from genvx.fleet.deadline import Deadline
     from genvx.fleet.sshconfig import Settings
 
 CONNECT_TIMEOUT = 5.0
-_DEAD_PEER_MS = 20_000
 _AHEAD = 32_768
 _PEACE = 30.0
 
@@ -63,8 +64,22 @@ def shut(sock: Any) -> None:
         pass  # not connected yet, or closed already
 
 
-def connect(settings: Settings, deadline: Deadline) -> ReadAhead:
+def local(sock: Any) -> bool:
+    """Whether a socket leads straight to this machine, not through another or a command."""
+    if not isinstance(sock, ReadAhead):
+        return False
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(sock.getpeername()[0].partition("%")[0]).is_loopback
+    except (OSError, ValueError):
+        return False
+
+
+def connect(settings: Settings, deadline: Deadline, lost_after: float) -> ReadAhead:
     """A TCP connection to the first address that answers.
+
+    lost_after: seconds after which a peer is gone that acknowledges nothing.
 
     Raises:
         OSError: none does.
@@ -81,7 +96,7 @@ def connect(settings: Settings, deadline: Deadline) -> ReadAhead:
             # Without it small packets wait for each other's acknowledgements: 150 ms a login.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_PEER_MS)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _user_timeout(lost_after))
             sock.connect(address)
             return ReadAhead(sock)
         except OSError as error:
@@ -94,6 +109,13 @@ def connect(settings: Settings, deadline: Deadline) -> ReadAhead:
     raise refused
 
 
+def _user_timeout(lost_after: float) -> int:
+    """Milliseconds: longer than fleet/pulse.py takes, which says what has happened, and not longer
+    than the kernel can count.
+    """
+    return min(int(lost_after * 1500), 2**31 - 1)
+
+
 class Proxy:
     """A ProxyCommand as a socket: what it reads and writes is one end of a pair, the other is ours.
 
@@ -104,7 +126,7 @@ class Proxy:
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                ["sh", "-c", f"exec {_expand(settings.proxy_command or '', settings)}"],
+                ["sh", "-c", f"exec {_command(settings)}"],
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
                 stderr=subprocess.DEVNULL,
@@ -124,13 +146,5 @@ class Proxy:
         self._process.wait()
 
 
-def _expand(command: str, settings: Settings) -> str:
-    values = {"h": settings.hostname, "p": str(settings.port), "r": settings.user, "%": "%"}
-    result, rest = "", command
-    while True:
-        before, percent, rest = rest.partition("%")
-        result += before
-        if not percent:
-            return result
-        result += values.get(rest[:1], f"%{rest[:1]}")
-        rest = rest[1:]
+def _command(settings: Settings) -> str:
+    return expand(settings.proxy_command or "", settings.tokens)

@@ -5,34 +5,43 @@ from __future__ import annotations
 import math
 import threading
 import time
-import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import paramiko
 
 from genvx.core import codec
 from genvx.core.fields import Malformed
-from genvx.core.protocol import CALL_WORD, Call, Reply, ReplyReader
+from genvx.core.protocol import CALL_WORD, MOST_NOISE, Call, Reply, ReplyReader
 from genvx.core.record import replace
 from genvx.core.text import printable
 from genvx.errors import (
     AgentError,
     GenvxError,
     HostError,
+    HostLost,
     HostUnreachable,
     ProtocolError,
     WaitedTooLong,
 )
-from genvx.fleet.bootstrap import SILENT, agent_command, agent_parcel, never_ran, not_started
+from genvx.fleet.bootstrap import (
+    SILENT,
+    NotStarted,
+    agent_command,
+    agent_parcel,
+    never_ran,
+    not_started,
+    probe_command,
+    probed,
+)
+from genvx.fleet.connections import Connections
 from genvx.fleet.deadline import Deadline
-from genvx.fleet.fleet import FANOUT, TIMEOUT, Fleet
-from genvx.fleet.link import Link, translate
+from genvx.fleet.fleet import FANOUT, HOST_LOST_AFTER, TIMEOUT, Fleet
 from genvx.fleet.remote import RemoteCommand, RemoteHold, close_channel, new_token
 from genvx.fleet.session import Session, SSHOptions
 from genvx.fleet.vault import Vault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import paramiko
 
     from genvx.core.grant import Finding, Grant
     from genvx.core.lease import Environment
@@ -44,7 +53,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_CLOSE_PATIENCE = 0.1
+# Our look at a host comes before its look at us, also if either is late.
+_LATER = 1.25
 
 # How often we look whether somebody else reads our call, and how much it may say of that.
 _LOOK = 0.5
@@ -69,14 +79,16 @@ def connect_fleet(
     user: str | None = None,
     config: str | None = None,
     accept_new_host_keys: bool = False,
+    host_lost_after: float = HOST_LOST_AFTER,
     prompt: Callable[[str], str | None] | None = None,
 ) -> Fleet:
     """A fleet of hosts over SSH. Nothing is connected before it is asked something.
 
+    host_lost_after: seconds of silence after which a host that something depends on is lost.
     user: who logs in where the hostfile does not say; not on jump hosts, as with ssh's -l.
     prompt: asks a person for a password or a passphrase; without it nobody is asked.
     """
-    options = SSHOptions(timeout, config, accept_new_host_keys)
+    options = SSHOptions(timeout, config, accept_new_host_keys, host_lost_after)
     session = Session(options, Vault(prompt), keeps=len(specs) <= _KEPT)
     hosts = [SSHHost(replace(spec, user=spec.user or user), session) for spec in specs]
     return Fleet(hosts, fanout=fanout, timeout=timeout, unlock=session.unlock)
@@ -99,18 +111,15 @@ def _port(plain: Any) -> int:
 class SSHHost:
     """A machine over SSH, as a Host.
 
-    One connection, opened when first needed and kept until `close`.
+    Its connection is opened when first needed, and kept until `close`.
     """
 
     def __init__(self, spec: HostSpec, session: Session) -> None:
         self.name = spec.name
         self.spec = spec
         self.session = session
-        self._link: Link | None = None
-        self._lock = threading.Lock()
-        self._opening: Deadline | None = None
+        self._connections = Connections(spec, session)
         self._agent_kept: bool | None = None  # None: not known yet
-        self._commands: weakref.WeakSet[RemoteCommand] = weakref.WeakSet()
 
     @property
     def options(self) -> SSHOptions:
@@ -124,18 +133,7 @@ class SSHHost:
 
         What holds a lease through it lets go.
         """
-        opening = self._opening
-        if opening is not None:
-            opening()  # as if its time were up: whoever opens it closes what it has
-            return
-        if not self._lock.acquire(timeout=_CLOSE_PATIENCE):
-            return  # stuck where no deadline reaches, such as a resolver; its thread is left behind
-        try:
-            link, self._link = self._link, None
-        finally:
-            self._lock.release()
-        if link is not None:
-            link.close()
+        self._connections.close()
 
     # Questions
 
@@ -190,6 +188,7 @@ class SSHHost:
             NoCapacity: not enough devices are available. HostError: the host could not be asked.
         """
         arguments = self.request(requirements, name, time) | {"command": printable(command)}
+        arguments |= self._silence()
         return RemoteHold(self, self._granted(Call("hold", new_token(), arguments)))
 
     def join(self, environment: str, *, command: str = "") -> RemoteHold:
@@ -198,7 +197,8 @@ class SSHHost:
         Raises:
             UnknownEnvironment: there is none. HostError: the host could not be asked.
         """
-        arguments = {"environment": environment, "command": printable(command)}
+        arguments: dict[str, Any] = {"environment": environment, "command": printable(command)}
+        arguments |= self._silence()
         return RemoteHold(self, self._granted(Call("hold", new_token(), arguments)))
 
     def reserve(
@@ -233,6 +233,7 @@ class SSHHost:
             "command": printable(command),
             "patience_ms": int(min(patience, _MOST_PATIENCE) * 1000),
             "keeps": keeps,
+            **self._silence(),
         }
         call = Call("hold", new_token(), arguments)
         waiting = self._start(call)
@@ -262,6 +263,12 @@ class SSHHost:
             "name": name,
             "seconds": None if time is None else max(1, round(time)),
         }
+
+    def _silence(self) -> dict[str, int]:
+        """How long a far end that holds something hears nothing of us before it lets go: we know
+        first.
+        """
+        return {"silence_ms": int(self.options.host_lost_after * _LATER * 1000)}
 
     def start(self, arguments: dict[str, Any]) -> RemoteCommand:
         """Start a command there with our call's arguments; returns once it holds its devices."""
@@ -310,38 +317,22 @@ class SSHHost:
     @property
     def needed_secret(self) -> bool:
         """Whether somebody had to give a secret for our connection."""
-        return self._link is not None and self._link.needed_secret
+        return any(link.needed_secret for link in self._connections.open)
+
+    def lost(self) -> HostLost | None:
+        """Ask whether it still answers; what there is to say if it does not."""
+        links = self._connections.open
+        return links[-1].pulse.ask(self.options.host_lost_after / 10) if links else None
 
     # The wire
 
     def channel(
         self, deadline: Deadline, ask: Callable[[paramiko.Channel], None]
     ) -> paramiko.Channel:
-        """A channel that was asked before the deadline for what it is to run.
-
-        A connection that was kept may be of no use any more, which shows only now: it has ended, or
-        MaxSessions still counts the session before, or dropbear closes the new session together
-        with that. Nothing has been started then, so it is asked once more, on a new connection if
-        nothing lives on this one.
-        """
-        kept = self._link
-        link = self._connected(deadline)
-        try:
-            return link.channel(deadline, ask)
-        except (paramiko.SSHException, EOFError, OSError) as error:
-            meaning = self._let_go(error, deadline)
-            if link is not kept or deadline.expired:
-                raise meaning from None
-        try:
-            return self._connected(deadline).channel(deadline, ask)
-        except (paramiko.SSHException, EOFError, OSError) as error:
-            raise self._let_go(error, deadline) from None
-
-    def _let_go(self, error: Exception, deadline: Deadline) -> GenvxError:
-        """What an error means; its connection is closed, unless others live on it."""
-        if not self._in_use():
-            self.close()
-        return translate(error, self.session.settings(self.spec), deadline)
+        """A channel that was asked before the deadline for what it is to run."""
+        link, channel = self._connections.channel(deadline, ask)
+        link.pulse.watch(channel)
+        return channel
 
     def _ask(
         self,
@@ -356,7 +347,7 @@ class SSHHost:
         """
         call = Call(operation, new_token(), arguments)
         command = self._start(call, one_reply=True, patience=patience)
-        if not self.session.keeps and not self._in_use():
+        if not self.session.keeps and not self._connections.in_use:
             self.close()
         try:
             return decode(command.value)
@@ -366,6 +357,35 @@ class SSHHost:
     def _start(
         self, call: Call, *, one_reply: bool = False, patience: float = 0.0
     ) -> RemoteCommand:
+        """Send a call; where the first Python does not start, to the next.
+
+        Raises: as `_call` does.
+        """
+        try:
+            return self._call(call, one_reply, patience)
+        except NotStarted:
+            self.spec = replace(self.spec, python=self._python())
+        return self._call(call, one_reply, patience)
+
+    def _python(self) -> str:
+        """A Python there that starts; raise AgentError if there is none."""
+        token = new_token()
+        with Deadline(self.options.timeout) as deadline:
+            link, channel = self._connections.channel(
+                deadline, lambda channel: channel.exec_command(probe_command(token))
+            )
+            said = b""
+            try:
+                channel.settimeout(deadline.left())
+                while len(said) < MOST_NOISE and (data := channel.recv(65536)):
+                    said += data
+            except OSError as error:
+                raise self._connections.let_go(link, error, deadline) from None
+            finally:
+                close_channel(channel)
+        return probed(said, token)
+
+    def _call(self, call: Call, one_reply: bool, patience: float) -> RemoteCommand:
         """Send a call and wait for its reply; the channel stays open for what follows the reply.
 
         Raises:
@@ -373,9 +393,10 @@ class SSHHost:
         """
         line = agent_command(self.spec, call.token)
         with Deadline(self.options.timeout + patience) as deadline:
-            channel: paramiko.Channel | None = None
+            link, channel = self._connections.channel(
+                deadline, lambda channel: channel.exec_command(line)
+            )
             try:
-                channel = self.channel(deadline, lambda channel: channel.exec_command(line))
                 channel.settimeout(deadline.left())
                 # Our end of stdin stays open: a host without the agent reads that from it, too.
                 _send(channel, call.to_bytes())
@@ -384,44 +405,22 @@ class SSHHost:
                 reply = self._read(channel, reader, errors, deadline)
                 if one_reply:
                     close_channel(channel)
-                command = RemoteCommand(
-                    channel, call.token, reply.result(), reader.rest, bytes(errors)
-                )
+                value = reply.result()
                 if not one_reply:
-                    self._commands.add(command)
-                return command
+                    link.pulse.watch(channel, holds=call.operation == "hold")
+                return RemoteCommand(
+                    channel, call.token, value, link.pulse, reader.rest, bytes(errors)
+                )
             except BaseException as error:
-                if channel is not None:
-                    close_channel(channel)
+                close_channel(channel)
                 if isinstance(error, GenvxError) and not deadline.expired:
                     raise
                 if isinstance(error, Exception):
-                    meaning = self._let_go(error, deadline)
-                    if channel is not None and deadline.expired:
+                    meaning = self._connections.let_go(link, error, deadline)
+                    if deadline.expired:
                         meaning = HostUnreachable(f"{meaning}: {SILENT}", kind="timeout")
                     raise meaning from None
                 raise
-
-    def _in_use(self) -> bool:
-        """Whether a hold or a command lives on our connection: then one call that fails
-        must not end it.
-        """
-        return any(not command.channel.closed for command in self._commands)
-
-    def _connected(self, deadline: Deadline) -> Link:
-        with self._lock:
-            if self._link is None or not self._link.active:
-                self._opening = deadline
-                try:
-                    self._link = Link.open(self.spec, self.session, deadline)
-                finally:
-                    self._opening = None
-                if deadline.expired:
-                    self._link.close()
-                    raise HostUnreachable("closed while it was being opened", kind="timeout")
-            elif not self._in_use():
-                deadline.closes(self._link.close)
-            return self._link
 
     def _read(
         self,
@@ -467,9 +466,9 @@ class SSHHost:
         lines = [line for line in said.decode("utf-8", "replace").splitlines() if line]
         last = printable(lines[-1].strip(), 300) if lines else "it said nothing"
         code = channel.exit_status if channel.exit_status_ready() else -1
-        advice = not_started(self.spec, code, last)
-        if advice is not None:
-            return AgentError(advice)
+        error = not_started(self.spec, code, "\n".join(lines))
+        if error is not None:
+            return error
         if code == -1:
             return ProtocolError(f"the connection ended before the reply: {last}")
         if code == 0 or CALL_WORD in said:

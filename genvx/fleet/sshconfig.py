@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import threading
@@ -18,14 +19,32 @@ from typing import TYPE_CHECKING
 from genvx.core.text import printable
 from genvx.errors import HostError
 from genvx.fleet.sshpatterns import Patterns, patterns
+from genvx.fleet.sshtokens import expand_path, tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from genvx.fleet.hostfile import HostSpec
 
 _ASK_TIMEOUT = 10.0
 # paramiko makes a regular expression of each pattern, in a time that grows with the square of its
 # length. No name of a host is longer than 255.
 _LONGEST_WORD = 1024
+# What ssh tries where ssh_config names no key. Nobody misses one of these.
+_USUAL_KEYS = frozenset(f"~/.ssh/id_{kind}" for kind in ("ed25519", "ecdsa", "rsa"))
+# The settings under which a command runs in a terminal of its own, on a connection of its own; the
+# first is what is asked for, where ssh would do anything else.
+_WANTED = {
+    "RemoteCommand": ("none",),
+    "SessionType": ("default",),
+    "StdinNull": ("no", "false"),
+    "ForkAfterAuthentication": ("no", "false"),
+    "PermitLocalCommand": ("no", "false"),
+    # A port that is taken is no reason for having no shell; ssh says which it is.
+    "ExitOnForwardFailure": ("no", "false"),
+    # A master would stay until the last of its users has gone, and does not notice what is lost.
+    "ControlMaster": ("no", "false"),
+}
 _DIGITS = re.compile(r"[0-9]{1,9}")
 
 # paramiko's reader stumbles over what it does not know: CanonicalizeHostname without domains is a
@@ -37,23 +56,34 @@ _UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError)
 class Settings:
     """How to reach one host.
 
-    known_hosts: files, first the one that new keys go to. agent: the socket of the user's agent;
-    empty if it is not to be asked.
+    identities: key files that are there. missing: those that were named and are not. remembers:
+    the file that new host keys go to. agent: the socket of the user's agent; empty if it is not to
+    be asked. trusts_localhost: without its key. asks: whether ssh asks about an unknown host key.
+    tokens: what %h and its like mean in ProxyCommand. overrides: options that undo what would break
+    a command in a terminal. alive: whether ssh_config says how ssh notices that a host is lost.
     """
 
     hostname: str
     port: int
     user: str
     identities: tuple[str, ...]
+    missing: tuple[str, ...]
     identities_only: bool
     agent: str
     known_hosts: tuple[str, ...]
+    remembers: str | None
     host_key_alias: str | None
     proxy_jump: str | None
     proxy_command: str | None
     accept_new: bool
     connect_timeout: float | None
     family: str
+    trusts_localhost: bool
+    key_command: bool
+    asks: bool
+    tokens: Mapping[str, str]
+    overrides: tuple[str, ...]
+    alive: bool
 
     @property
     def key_name(self) -> str:
@@ -62,6 +92,11 @@ class Settings:
             return self.host_key_alias
         name = self.hostname.lower()
         return name if self.port == 22 else f"[{name}]:{self.port}"
+
+    @property
+    def other_key_name(self) -> str | None:
+        """The name without its port, by which ssh looks where the other is not known."""
+        return None if self.host_key_alias or self.port == 22 else self.hostname.lower()
 
 
 class Settler:
@@ -119,30 +154,64 @@ def _settings(spec: HostSpec, values: dict[str, list[str]]) -> Settings:
         value = values.get(key, [""])[0]
         return None if value.lower() in ("", "none") else value
 
-    identities = [spec.key] if spec.key else values.get("identityfile", [])
+    hostname = one("hostname") or spec.address
+    port = spec.port or _port(one("port") or "22")
+    user = spec.user or one("user") or getpass.getuser()
+    known = tokens(
+        spec.address,
+        hostname,
+        port,
+        user,
+        alias=one("hostkeyalias"),
+        jump=one("proxyjump"),
+        mark=one("controlpath") or "",
+    )
+    named = [spec.key] if spec.key else values.get("identityfile", [])
+    identities = [expand_path(path, known) for path in named if path.lower() != "none"]
+    there = [p for p in identities if os.path.isfile(p) or os.path.isfile(f"{p}.pub")]
+    chosen = not _USUAL_KEYS.issubset(named)
+    # Tokens in these, and in the agent's, ssh has expanded before it printed.
+    users, globals_ = (
+        tuple(expand_path(path, {}) for path in (one(key) or "").split())
+        for key in ("userknownhostsfile", "globalknownhostsfile")
+    )
     timeout = one("connecttimeout") or ""
+    checking = one("stricthostkeychecking")
     return Settings(
-        hostname=one("hostname") or spec.address,
-        port=spec.port or _port(one("port") or "22"),
-        user=spec.user or one("user") or getpass.getuser(),
-        identities=tuple(
-            path
-            for path in map(_expanded, identities)
-            if os.path.isfile(path) or os.path.isfile(f"{path}.pub")
-        ),
+        hostname=hostname,
+        port=port,
+        user=user,
+        identities=tuple(there),
+        missing=tuple(path for path in identities if chosen and path not in there),
         identities_only=one("identitiesonly") == "yes",
         agent=_agent(values.get("identityagent", ["SSH_AUTH_SOCK"])[0]),
-        known_hosts=tuple(
-            _expanded(path)
-            for key in ("userknownhostsfile", "globalknownhostsfile")
-            for path in (one(key) or "").split()
-        ),
+        known_hosts=users + globals_,
+        remembers=next(iter(users), None),
         host_key_alias=one("hostkeyalias"),
         proxy_jump=one("proxyjump"),
         proxy_command=one("proxycommand"),
-        accept_new=one("stricthostkeychecking") in ("accept-new", "no", "off", "false"),
+        accept_new=checking in ("accept-new", "no", "off", "false"),
         connect_timeout=float(timeout) if _DIGITS.fullmatch(timeout) else None,
         family=one("addressfamily") or "any",
+        trusts_localhost=one("nohostauthenticationforlocalhost") == "yes",
+        key_command=one("knownhostscommand") is not None,
+        asks=checking in (None, "ask"),
+        tokens={token: known[token] for token in "%hnpr"},
+        overrides=_overrides(values),
+        alive=(one("serveraliveinterval") or "0") != "0",
+    )
+
+
+def _overrides(values: dict[str, list[str]]) -> tuple[str, ...]:
+    """The options that undo what the user's settings would do to a command in a terminal.
+
+    Only those that are needed: an older ssh does not know all of them, and refuses what it does not
+    know.
+    """
+    return tuple(
+        f"{name}={wanted[0]}"
+        for name, wanted in _WANTED.items()
+        if values.get(name.lower(), [wanted[0]])[0].lower() not in wanted
     )
 
 
@@ -155,17 +224,12 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _expanded(path: str) -> str:
-    """With a home in place of ~; what can be no path stays, and is found nowhere."""
-    return path if "\0" in path else os.path.expanduser(path)
-
-
 def _agent(value: str) -> str:
     if value.lower() == "none":
         return ""
-    if value == "SSH_AUTH_SOCK" or value.startswith("$"):
-        return os.environ.get(value.lstrip("$").strip("{}"), "")
-    return _expanded(value)
+    if value == "SSH_AUTH_SOCK" or re.fullmatch(r"\$\w+", value):
+        return os.environ.get(value.lstrip("$"), "")
+    return expand_path(value, {})
 
 
 def arguments(spec: HostSpec, config: str | None) -> list[str]:
@@ -181,14 +245,54 @@ def arguments(spec: HostSpec, config: str | None) -> list[str]:
     return options
 
 
+def terminal_options(settings: Settings, host_lost_after: float) -> list[str]:
+    """The options that OpenSSH's client needs to run a command of ours in a terminal.
+
+    host_lost_after: seconds of silence after which a host is lost, where ssh_config does not say.
+    """
+    wanted = ["ControlPath=none", *settings.overrides]
+    if not settings.alive:
+        # ssh asks after each interval of silence, and leaves when one more would begin. Then we
+        # ask, too.
+        patience = host_lost_after * 0.9
+        interval = max(1, int(patience / 4))
+        most = max(1, int(patience / interval) - 1)
+        wanted += [f"ServerAliveInterval={interval}", f"ServerAliveCountMax={most}"]
+    return [word for option in wanted for word in ("-o", option)]
+
+
+def advised_line(
+    spec: HostSpec,
+    settings: Settings,
+    config: str | None,
+    *,
+    plain_key: str = "",
+    authority: bool = False,
+) -> str:
+    """The ssh command with which a person logs in to a host as we do, for them to type.
+
+    plain_key: the kind of host key that it is to ask about and remember. authority: the host has a
+    certificate, which ssh would take instead.
+    """
+    words = ["ssh", *arguments(spec, config)]
+    if plain_key and not settings.asks:
+        words += ["-o", "StrictHostKeyChecking=ask"]
+    if plain_key and settings.key_command:
+        words += ["-o", "KnownHostsCommand=none"]  # ssh does not remember what that vouches for
+    if plain_key and authority:
+        algorithms = "rsa-sha2-512,rsa-sha2-256" if plain_key == "ssh-rsa" else plain_key
+        words += ["-o", f"HostKeyAlgorithms={algorithms}"]
+    return printable(shlex.join([*words, spec.address]), 500)
+
+
 def _ask_ssh(ssh: str, spec: HostSpec, config: str | None) -> dict[str, list[str]]:
-    command = [ssh, "-G", *arguments(spec, config), "--", spec.address]
-    try:
-        answer = subprocess.run(
-            command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_ASK_TIMEOUT
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise HostError(f"ssh -G failed: {printable(str(error), 200)}", kind="config") from None
+    # What only ssh can compute, %C, it prints as the path that we ask for.
+    command = [ssh, "-G", "-o", "ControlPath=%C", *arguments(spec, config), "--", spec.address]
+    answer = _output(command)
+    forks = b"fork into background" in answer.stderr
+    if answer.returncode != 0 and forks:
+        # ForkAfterAuthentication wants a command, which we have only later.
+        answer = _output([*command[:2], "-o", "ForkAfterAuthentication=no", *command[2:]])
     if answer.returncode != 0:
         lines = answer.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
         raise HostError(f"ssh refuses its configuration: {printable(lines[0], 300)}", kind="config")
@@ -196,7 +300,18 @@ def _ask_ssh(ssh: str, spec: HostSpec, config: str | None) -> dict[str, list[str
     for line in answer.stdout.decode("utf-8", "surrogateescape").splitlines():
         key, _, value = line.partition(" ")
         values.setdefault(key.lower(), []).append(value.strip())
+    if forks:
+        values["forkafterauthentication"] = ["yes"]
     return values
+
+
+def _output(command: list[str]) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
+            command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_ASK_TIMEOUT
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise HostError(f"ssh -G failed: {printable(str(error), 200)}", kind="config") from None
 
 
 def _read_ourselves(spec: HostSpec, config: str | None) -> dict[str, list[str]]:

@@ -59,6 +59,10 @@ os.execvp(sys.argv[2], sys.argv[2:])
 """
 
 
+# What ssh exits with when its connection ends; a shell may, too.
+_SSH_FAILED = 255
+
+
 def open_shell(
     host: SSHHost,
     hold: RemoteHold,
@@ -87,8 +91,12 @@ def open_shell(
     ssh = shutil.which("ssh")
     # OpenSSH would ask again for what we were given.
     if ssh is None or environ.get("GENVX_TERMINAL") == "builtin" or host.needed_secret:
-        return _through_fabric(host, hold, call, environ)
-    return _through_openssh(ssh, host, hold, call)
+        code = _through_fabric(host, hold, call, environ)
+    else:
+        code = _through_openssh(ssh, host, hold, call)
+    if code == _SSH_FAILED and (lost := host.lost()) is not None:
+        raise lost
+    return code
 
 
 def _concluded(handover: Handover, code: int) -> int:
@@ -117,6 +125,7 @@ def ssh_command(ssh: str, host: SSHHost, remote: str) -> list[str]:
         *("-o", f"StrictHostKeyChecking={checking}"),
         *("-o", "LogLevel=ERROR"),
         *("-o", f"ConnectTimeout={max(1, round(options.timeout))}"),
+        *sshconfig.terminal_options(host.session.settings(spec), options.host_lost_after),
         *sshconfig.arguments(spec, options.config),
         "--",
         spec.address,

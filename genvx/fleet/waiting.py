@@ -16,6 +16,7 @@ import queue
 import threading
 from typing import TYPE_CHECKING
 
+from genvx.core.limits import exhausted
 from genvx.core.placement import possible
 from genvx.core.queue import nearest
 from genvx.errors import GenvxError, HostError, NoCapacity, Unsatisfiable, WaitedTooLong
@@ -136,7 +137,9 @@ class _Race:
         except GenvxError as error:
             end = error
         except Exception as error:  # a fault of genvx on one host must not end the others' waiting
-            end = GenvxError(f"a fault of genvx: {type(error).__name__}: {error}")
+            end = GenvxError(
+                exhausted(error) or f"a fault of genvx: {type(error).__name__}: {error}"
+            )
         if not isinstance(end, GenvxError):
             with self._lock:
                 late = self._stop.is_set()

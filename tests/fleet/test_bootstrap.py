@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from genvx.core.protocol import Call, ReplyReader
+from genvx.errors import AgentError
 from genvx.fleet import bootstrap, pack
 from genvx.fleet.hostfile import parse
 from tests.capabilities import old_pythons
-from tests.helpers import waylay
+from tests.helpers import Terminal, genvx_argv, genvx_env, waylay
 
 TOKEN = "ab" * 16
 SPEC = parse("host")[0]
@@ -204,22 +207,24 @@ IN_NAMESPACE = ("unshare", "--mount", "sh", "-c")
 def test_a_host_without_python_is_told_what_was_looked_for(far_end):
     reply, needed = far_end.ask(wrap=(*IN_NAMESPACE, HIDE_PYTHONS, "x"))
     assert (reply, needed, far_end.code) == (None, False, 127)
-    advice = bootstrap.not_started(SPEC, far_end.code, far_end.errors.splitlines()[-1])
-    assert advice == (
+    error = bootstrap.not_started(SPEC, far_end.code, far_end.errors)
+    assert isinstance(error, bootstrap.NotStarted)
+    assert str(error) == (
         "the host has no Python 3.9 or newer; looked for python3 and python3.9 to python3.14 on "
         "the PATH of a non-interactive shell, in /usr/local/bin, /usr/bin, /bin and ~/.local/bin; "
         "name one with python= in the hostfile"
     )
 
 
-def test_a_host_whose_only_python_is_too_old_is_told_which(far_end, short_tmp):
+def test_a_python_that_is_too_old_is_one_that_does_not_start(far_end, short_tmp):
     old_python(short_tmp / "old")
     spec = dataclasses.replace(SPEC, python=str(short_tmp / "old" / "python3"))
     far_end.environ["PATH"] = "/nowhere"
     reply, _ = far_end.ask(spec=spec, shell=("/bin/sh",))
-    advice = bootstrap.not_started(SPEC, far_end.code, far_end.errors.splitlines()[-1])
     assert reply is None
-    assert advice.startswith("the host has no Python 3.9 or newer, only 3.6.15 ")
+    assert isinstance(
+        bootstrap.not_started(SPEC, far_end.code, far_end.errors), bootstrap.NotStarted
+    )
 
 
 # Wherever it can be kept
@@ -412,7 +417,6 @@ def test_hosts_that_have_never_seen_genvx_lease_and_run(sandbox, cli):
 
 @pytest.mark.needs("openssh")
 def test_a_shell_in_a_terminal_is_refused_where_the_agent_has_no_home(sandbox):
-    from genvx.errors import AgentError
     from genvx.fleet.hostfile import load
     from genvx.fleet.ssh import connect_fleet
 
@@ -423,3 +427,89 @@ def test_a_shell_in_a_terminal_is_refused_where_the_agent_has_no_home(sandbox):
         with pytest.raises(AgentError, match="nothing can be written there"):
             fleet.hosts[0].require_terminal()
         assert fleet.ask(lambda host: host.snapshot()).failed == {}
+
+
+# Several Pythons
+
+
+def python(directory, name, lines):
+    directory.mkdir(exist_ok=True)
+    path = directory / name
+    path.write_text(f"#!/bin/sh\n{lines}\n")
+    path.chmod(0o755)
+    return path
+
+
+NO_LIBRARY = "echo $0: error while loading shared libraries: libx.so: no such file >&2; exit 127"
+
+
+def probe(far_end, shell="sh"):
+    answer = subprocess.run(
+        [shutil.which(shell) or shell, "-c", bootstrap.probe_command(TOKEN)],
+        env=far_end.environ,
+        cwd="/",
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+    )
+    return bootstrap.probed(answer.stdout, TOKEN)
+
+
+@pytest.mark.parametrize(
+    "shell",
+    [
+        pytest.param(shell, marks=pytest.mark.needs(shell))
+        for shell in ("bash", "zsh", "fish", "tcsh", "dash")
+    ],
+)
+def test_of_several_pythons_the_first_that_starts_is_found(far_end, short_tmp, shell):
+    python(short_tmp / "a", "python3", NO_LIBRARY)
+    python(short_tmp / "b", "python3", "kill -SEGV $$")
+    python(short_tmp / "b", "python3.12", "echo 3.8.1; exit 1")
+    python(short_tmp / "shims", "python3", f'exec {sys.executable} "$@"')
+    good = python(short_tmp / "c", "python", f'exec {sys.executable} "$@"')
+    far_end.environ["PATH"] = ":".join(str(short_tmp / name) for name in ("a", "b", "shims", "c"))
+    found = probe(far_end, shell)
+    # Machines differ in what is in /usr/bin, which is looked at behind that.
+    assert found in (str(good), "/usr/bin/python3", "/usr/local/bin/python3", "/bin/python3")
+
+
+def test_a_refusal_says_of_each_python_why(far_end, short_tmp):
+    token = TOKEN
+    said = (
+        f"Welcome\nGENVX-TRIED {token} 127 /a/python3: /a/python3: error while loading libx.so\n"
+        f"GENVX-TRIED {token} 1 /b/python3: 3.6.8\nGENVX-TRIED {token} 139 /c/python3: \n"
+        f"GENVX-TRIED {token} 126 /d/py: \x1b[31m\x07\nGENVX-TRIED {token} 1 /e/python: 2.7\n"
+        "GENVX-TRIED other 1 /f/python: 2.7\nGENVX-PYTHON other /bin/sh\n"
+        f"GENVX-PYTHON {token} /bin/sh; rm\n"
+    )
+    with pytest.raises(AgentError) as caught:
+        bootstrap.probed(said.encode(), token)
+    assert str(caught.value) == (
+        "the host has no Python 3.9 or newer that starts: /a/python3: error while loading libx.so; "
+        "/b/python3: it is 3.6.8; /c/python3: exit code 139; /d/py: \\x1b[31m\\x07; and 1 more; "
+        "name one with python= in the hostfile"
+    )
+
+
+@pytest.mark.needs("openssh")
+def test_a_first_python_that_does_not_start_is_passed_over(sandbox, cli):
+    host = sandbox.hosts[0]
+    other = Path(host.home) / "bin"
+    python(other, "python3", NO_LIBRARY)
+    path = Path(host.home) / ".bashrc"
+    path.write_text(f"PATH={other}:{sandbox.directory}/bin:$PATH\n")
+    answer = cli("remote", "-q", "-H", "gpu-server-1", "run", "-g", "1", "--", "echo", "ran")
+    assert (answer.stdout, answer.stderr, answer.returncode) == ("ran\n", "", 0)
+
+
+@pytest.mark.needs("openssh")
+def test_a_shell_in_a_terminal_passes_over_it_too(sandbox):
+    host = sandbox.hosts[0]
+    other = Path(host.home) / "bin"
+    python(other, "python3", NO_LIBRARY)
+    Path(host.home, ".bashrc").write_text(f"PATH={other}:{sandbox.directory}/bin:$PATH\nPS1='$ '\n")
+    argv = genvx_argv("remote", "-H", "gpu-server-1", "activate", "--gpus", "1")
+    shell = Terminal(argv, genvx_env())
+    shell.expect("gpu-server-1 $ ")
+    shell.line("exit 5")
+    assert shell.end() == 5

@@ -237,7 +237,7 @@ def test_a_fleet_keeps_connections_only_while_it_is_not_large(sandbox, monkeypat
     monkeypatch.setattr("genvx.fleet.ssh._KEPT", most)
     with connect_fleet(load(sandbox.hostfile)) as fleet:
         assert len(fleet.snapshot().succeeded) == 2
-        assert sum(host._link is not None for host in fleet.hosts) == kept
+        assert sum(len(host._connections.open) for host in fleet.hosts) == kept
 
 
 def test_a_hold_keeps_its_connection_in_a_large_fleet_too(sandbox, monkeypatch):

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from genvx.core.gang import in_order, variables
 from genvx.core.request import Requirements
-from genvx.errors import HostUnreachable, NoCapacity, Unsatisfiable, WaitedTooLong
+from genvx.errors import HostLost, HostUnreachable, NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.fleet import gang
 from genvx.fleet.fleet import Fleet
 from genvx.local.host import LocalHost
-from genvx.testing import FakeHost
+from genvx.testing import FakeHold, FakeHost
 
 
 def held(*hosts):
@@ -54,6 +54,23 @@ class Cut(FakeHost):
 
     def acquire(self, requirements, *, name="", command="", time=None):
         raise HostUnreachable("cut")
+
+
+def test_a_host_that_is_lost_while_others_are_waited_for_is_replaced(monkeypatch):
+    listeners = []
+    monkeypatch.setattr(FakeHold, "on_loss", lambda self, call: listeners.append((self, call)))
+    hosts = [FakeHost(name) for name in "abc"]
+    first, second = in_order("ab", {host.name: host.snapshot() for host in hosts})
+    hosts["abc".index(second)].acquire(Requirements(1))  # for ever
+
+    def lose(host, standing):
+        ((hold, call),) = listeners
+        assert (hold.host.name, host) == (first, second)
+        call(HostLost("cut"))
+
+    with pytest.raises(NoCapacity) as caught:
+        gang.take(Fleet(hosts[:2]), Requirements(1), 2, patience=60, tell=lose)
+    assert caught.value.reasons[first] == "cut"
 
 
 def test_a_host_that_fails_is_replaced():

@@ -298,10 +298,10 @@ def test_one_connection_serves_many_questions(sandbox):
     with connect_fleet(load(sandbox.hostfile)) as fleet:
         host = fleet.host("gpu-server-1")
         host.snapshot()
-        link = host._link
+        links = host._connections.open
         host.doctor()
         host.snapshot()
-        assert host._link is link
+        assert host._connections.open == links
 
 
 def test_a_connection_that_ends_while_it_is_asked_again_is_replaced(sandbox):
@@ -312,7 +312,10 @@ def test_a_connection_that_ends_while_it_is_asked_again_is_replaced(sandbox):
         os.kill(server, signal.SIGSTOP)
         with futures.ThreadPoolExecutor() as pool:
             asked = pool.submit(host.snapshot)
-            until(lambda: host._link.transport.channel_events, "a channel is being opened")
+            until(
+                lambda: host._connections.open[0].transport.channel_events,
+                "a channel is being opened",
+            )
             os.kill(server, signal.SIGKILL)
             assert len(asked.result().devices) == 1
 

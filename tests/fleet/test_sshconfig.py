@@ -117,8 +117,8 @@ def test_connections_can_be_made_in_many_threads_at_once():
         try:
             for _ in range(100):
                 deadline = Deadline(60.0)
-                login = Login(spec, settings, session.keyring, session.vault, deadline)
-                connection = _construct(settings, session, None, deadline, login)
+                login = Login(spec, settings, session.keyring, session.vault, deadline, "")
+                connection = _construct(spec, settings, session, None, deadline, login)
                 assert connection.host == "127.0.0.1"
         except Exception as error:  # whatever it is, in a thread it would be lost
             failed.append(error)
@@ -134,3 +134,27 @@ def test_connections_can_be_made_in_many_threads_at_once():
 def test_a_path_with_a_nul_is_one_that_is_not_there(settings, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert settings("Host door\n  IdentityFile ~\0x/id\n").identities == ()
+
+
+def test_tokens_and_variables_mean_in_every_path_what_ssh_says(settings, monkeypatch, tmp_path):
+    """IdentityAgent is what ssh itself expands before it prints."""
+    monkeypatch.setenv("VARIABLE", "%h")
+    path = f"{tmp_path}/${{VARIABLE}}-%%-%C-%d-%h-%i-%k-%L-%l-%n-%p-%r-%u"
+    found = settings(
+        f"Host door\n  HostName 10.0.0.1\n  Port 2222\n  User bob\n  IdentityFile {path}\n"
+        f"  IdentityAgent {path}\n"
+    )
+    assert found.missing == (found.agent,)
+
+
+def test_keys_that_nobody_has_named_are_not_missing(settings):
+    assert settings("").missing == ()
+
+
+def test_a_proxy_command_may_name_the_host_as_it_was_given(settings):
+    from genvx.fleet.sockets import _command
+
+    found = settings(
+        "Host door\n  HostName 10.0.0.1\n  ProxyCommand nc %n %h %p %r %%h\n  User x\n"
+    )
+    assert _command(found) == "nc door 10.0.0.1 22 x %h"
