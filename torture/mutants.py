@@ -261,12 +261,8 @@ MUTANTS = (
     Mutant(
         "F14", "the comparison of paths and the last look before a signal", "stranger",
         (
-            ("genvx/local/leasefile.py", "if os.readlink(link) != self.path or not ", "if not "),
-            (
-                "genvx/local/leasefile.py",
-                "if self._is_open_in(pid) and self.is_held():",
-                "if self._is_open_in(pid):",
-            ),
+            ("genvx/local/leasefile.py", "lambda path: path == self.path", "lambda path: True"),
+            ("genvx/local/leasefile.py", "self._is_open_in(pid) and self.is_held()", "self._is_open_in(pid)"),
             (
                 "genvx/local/timekeeper.py",
                 "    if not file.is_held():\n        return\n    tell(OVER)\n",
