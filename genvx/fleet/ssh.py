@@ -204,6 +204,7 @@ class SSHHost:
         requirements: Requirements,
         *,
         name: str = "",
+        environment: str | None = None,
         command: str = "",
         patience: float = math.inf,
         tell: Callable[[Standing], None] = lambda standing: None,
@@ -225,6 +226,8 @@ class SSHHost:
             "patience_ms": int(min(patience, _MOST_PATIENCE) * 1000),
             "keeps": keeps,
         }
+        if environment is not None:
+            arguments["environment"] = environment
         call = Call("hold", new_token(), arguments)
         waiting = self._start(call)
         try:
