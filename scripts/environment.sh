@@ -50,8 +50,12 @@ environment() {
         local extra=""
         [ "$kind" = test ] && extra="[dev]"
         printf 'Installing into %s ...\n' "${venv#"$root"/}" >&2
+        # What pip warns of helps nobody while it works, and is needed when it does not.
         "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-            --editable "$root$extra" >&2 || die "cannot install what genvx needs"
+            --editable "$root$extra" >"$venv/pip.log" 2>&1 || {
+            cat "$venv/pip.log" >&2
+            die "cannot install what genvx needs"
+        }
         printf '%s\n' "$wanted" >"$stamp"
     fi
     PATH=$venv/bin:$PATH

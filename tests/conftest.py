@@ -143,7 +143,7 @@ def make_sandbox(short_tmp, monkeypatch) -> Iterator[Callable[..., rooms.Sandbox
     """Starts pretend fleets that end with the test."""
     made: list[str] = []
 
-    def make(*gpus: str, server: str = "openssh", select: bool = True) -> rooms.Sandbox:
+    def make(*gpus: str, server: str | None = "openssh", select: bool = True) -> rooms.Sandbox:
         directory = str(short_tmp / f"sandbox{len(made)}")
         made.append(directory)
         sandbox = rooms.up(directory, gpus, server=server)
