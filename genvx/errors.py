@@ -67,7 +67,8 @@ class UnknownHost(InvalidInput):
 
 class NoCapacity(GenvxError):
     """No host has the room; the message says wanted and available. `reasons`: host by host, why.
-    `waiting_helps`: whether somebody has what was wanted, and may give it back.
+    `waiting_helps`: whether somebody has what was wanted, and may give it back. Over the wire it is
+    True.
     """
 
     exit_code = 3

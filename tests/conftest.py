@@ -65,6 +65,7 @@ def pytest_configure(config):
         if signal.getsignal(number) is signal.SIG_IGN:
             default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
             signal.signal(number, default)
+    config.addinivalue_line("markers", "slow: many minutes; scripts/test leaves it out")
     config.addinivalue_line("markers", "needs(name): skipped where the machine lacks a capability")
 
 

@@ -53,6 +53,11 @@ class Refusal:
         """Whether waiting is of no use: the host does not have such devices, in such number."""
         return self.driver_error is None and self.ever < self.requirements.gpus
 
+    @property
+    def passing(self) -> bool:
+        """Whether waiting may help: there are such devices, and somebody else has them."""
+        return self.driver_error is None and not self.never
+
     def __str__(self) -> str:
         return f"{self.requirements} wanted, {'but ' if self.never else ''}{self.found}"
 

@@ -308,7 +308,7 @@ class Fleet:
         raise NoCapacity(
             NO_HOST,
             {host.name: reasons[host.name] for host in self.hosts if host.name in reasons},
-            waiting_helps=bool(ranked) or any(not each.never for each in refusals.values()),
+            waiting_helps=bool(ranked) or any(each.passing for each in refusals.values()),
         )
 
 
