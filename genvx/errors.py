@@ -67,13 +67,23 @@ class UnknownHost(InvalidInput):
 
 
 class NoCapacity(GenvxError):
-    """No host has the room; the message says wanted and available. `reasons`: host by host, why."""
+    """No host has the room; the message says wanted and available. `reasons`: host by host, why.
+    `waiting_helps`: whether somebody has what was wanted, and may give it back. Over the wire it is
+    True.
+    """
 
     exit_code = 3
 
-    def __init__(self, message: str, reasons: Optional[Mapping[str, str]] = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        reasons: Optional[Mapping[str, str]] = None,
+        *,
+        waiting_helps: bool = True,
+    ) -> None:
         super().__init__(message)
         self.reasons: Mapping[str, str] = dict(reasons or {})
+        self.waiting_helps = waiting_helps
 
 
 class Unsatisfiable(NoCapacity):

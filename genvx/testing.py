@@ -161,6 +161,7 @@ class FakeHost:
         requirements: Requirements,
         *,
         name: str = "",
+        environment: str | None = None,
         command: str = "",
         patience: float = math.inf,
         tell: Callable[[Standing], None] = lambda standing: None,
@@ -173,7 +174,7 @@ class FakeHost:
         ticket = Ticket(
             id=f"{number:016x}",
             owner=self.owner,
-            environment=f"{number:08x}",
+            environment=environment or f"{number:08x}",
             name=name,
             requirements=requirements,
             boot_id="fake",

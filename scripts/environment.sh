@@ -2,8 +2,9 @@
 #
 #   environment demo      what the package needs
 #   environment test      also what its tests and checks need
+#   environment lowest    what its tests need, all in the lowest versions that setup.cfg allows; in .venv-lowest
 #
-# Nothing outside .venv is touched. A second run installs nothing.
+# Nothing outside .venv and .venv-lowest is touched. A second run installs nothing.
 
 die() { printf '%s\n' "$*" >&2; exit 1; }
 
@@ -40,6 +41,7 @@ environment() {
     local kind=$1 python stamp wanted
     root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
     venv=$root/.venv
+    [ "$kind" = lowest ] && venv=$root/.venv-lowest
     stamp=$venv/installed-$kind
     wanted=$(cksum "$root/setup.cfg" "$root/pyproject.toml")
     if [ ! -x "$venv/bin/python" ]; then
@@ -47,11 +49,19 @@ environment() {
         "$python" -m venv "$venv" || die "cannot make a virtual environment in $venv"
     fi
     if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
-        local extra=""
+        local extra="" constraints=""
         [ "$kind" = test ] && extra="[dev]"
+        if [ "$kind" = lowest ]; then
+            extra="[test]" constraints=$venv/lowest.txt
+            "$venv/bin/python" "$root/scripts/lowest.py" >"$constraints"
+        fi
         printf 'Installing into %s ...\n' "${venv#"$root"/}" >&2
+        # What pip warns of helps nobody while it works, and is needed when it does not.
         "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-            --editable "$root$extra" >&2 || die "cannot install what genvx needs"
+            ${constraints:+--constraint "$constraints"} --editable "$root$extra" >"$venv/pip.log" 2>&1 || {
+            cat "$venv/pip.log" >&2
+            die "cannot install what genvx needs"
+        }
         printf '%s\n' "$wanted" >"$stamp"
     fi
     PATH=$venv/bin:$PATH

@@ -99,7 +99,9 @@ def play() -> str:
         check=True,
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
     )
-    return re.sub(r"\b[\w.-]+\(\d+\)", "raz(1003)", answer.stdout).strip()
+    text = re.sub(r"\b[\w.-]+\(\d+\)", "raz(1003)", answer.stdout)
+    # The column is as wide as the name in it.
+    return re.sub(r"\bUSER +", f"{'USER':<11}", text).strip()
 
 
 def transcripts_of(path: Path) -> list[str]:
@@ -112,7 +114,8 @@ def normalized(transcript: str) -> str:
     """
     text = re.sub(r"\b[0-9a-f]{8}\b", "ID", transcript)
     text = re.sub(r"\d+ seconds? ago", "AGE", text)
-    text = re.sub(r"(held by +)\d+", r"\1PID", text)
+    text = re.sub(r"(as my-env, )\d+ s", r"\1AGE", text)
+    text = re.sub(r"(held by +|\(simulated\) +- +)\d+", r"\1PID", text)
     return "\n".join(" ".join(line.split()) for line in text.strip().split("\n"))
 
 

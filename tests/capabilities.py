@@ -10,7 +10,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-USER_A, USER_B, USER_C = 61001, 61002, 61003
+from torture.users import free_uids
+
+USER_A, USER_B, USER_C = free_uids(3)
 
 
 def _readable_by_all(executable: str) -> bool:

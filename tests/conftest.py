@@ -67,6 +67,7 @@ def pytest_configure(config):
         if signal.getsignal(number) is signal.SIG_IGN:
             default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
             signal.signal(number, default)
+    config.addinivalue_line("markers", "slow: many minutes; scripts/test leaves it out")
     config.addinivalue_line("markers", "needs(name): skipped where the machine lacks a capability")
 
 
@@ -145,7 +146,7 @@ def make_sandbox(short_tmp, monkeypatch) -> Iterator[Callable[..., rooms.Sandbox
     """Starts pretend fleets that end with the test."""
     made: list[str] = []
 
-    def make(*gpus: str, server: str = "openssh", select: bool = True) -> rooms.Sandbox:
+    def make(*gpus: str, server: str | None = "openssh", select: bool = True) -> rooms.Sandbox:
         directory = str(short_tmp / f"sandbox{len(made)}")
         made.append(directory)
         sandbox = rooms.up(directory, gpus, server=server)

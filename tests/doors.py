@@ -67,9 +67,13 @@ def door(kind: str, directory: Path, *settings: str) -> Iterator[Door]:
     public = files.make_key(str(directory / "key"), "test")
     (home / ".ssh" / "authorized_keys").write_text(public + "\n")
     (home / ".ssh" / "authorized_keys").chmod(0o600)
-    (directory / "passwd").write_text(
-        Path("/etc/passwd").read_text() + f"{USER}:x:0:0::{home}:/bin/sh\n"
-    )
+    # The machine may have a user of that name, and the first line counts.
+    others = [
+        line
+        for line in Path("/etc/passwd").read_text().splitlines(keepends=True)
+        if not line.startswith(f"{USER}:")
+    ]
+    (directory / "passwd").write_text("".join(others) + f"{USER}:x:0:0::{home}:/bin/sh\n")
     (directory / "shadow").write_text(f"root:*:19000::::::\n{USER}:{_HASH}:19000::::::\n")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -16,14 +16,15 @@ import pexpect
 
 ROOT = Path(__file__).parent.parent
 
-PATIENCE = 20.0
+# What only a fault needs, also on a machine with ten times as much to do as it can.
+PATIENCE = 45.0
 
 
-def until(condition: Callable[[], object], what: str = "") -> object:
+def until(condition: Callable[[], object], what: str = "", *, patience: float = PATIENCE) -> object:
     """Poll until a condition holds and return its value; fail after a time that only a
     fault needs.
     """
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while True:
         value = condition()
         if value:

@@ -20,7 +20,7 @@ def python(code):
 def test_importing_genvx_loads_nothing_heavy():
     loaded = python(
         "import sys, genvx; genvx.NoCapacity; genvx.activate; genvx.Fleet\n"
-        "heavy = {'fabric', 'paramiko', 'typer', 'tabulate', 'filelock', 'pynvml'}\n"
+        "heavy = {'fabric', 'paramiko', 'typer', 'filelock', 'pynvml'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     assert loaded == "[]\n"
@@ -46,6 +46,6 @@ def test_local_questions_do_not_load_what_only_hosts_need():
         "os.environ.update(GENVX_SIMULATE='1xA100-80GB', GENVX_STATE_DIR='/var/tmp')\n"
         "from genvx.cli.main import run\n"
         "with contextlib.redirect_stdout(io.StringIO()): run(['devices', '--json'])\n"
-        "print(sorted({'fabric', 'paramiko', 'filelock', 'pynvml', 'tabulate'} & set(sys.modules)))"
+        "print(sorted({'fabric', 'paramiko', 'filelock', 'pynvml'} & set(sys.modules)))"
     )
     assert loaded == "[]\n"

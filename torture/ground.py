@@ -17,9 +17,9 @@ from pathlib import Path
 
 from genvx.core.request import Requirements
 from genvx.local.host import LocalHost
+from torture.users import free_uids
 
-USERS = (61001, 61002, 61003, 61004)
-STRANGER = 61005
+*USERS, STRANGER = free_uids(5)
 
 SIMULATED = "8xA100-80GB"
 

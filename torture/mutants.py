@@ -262,7 +262,11 @@ MUTANTS = (
         "F14", "the comparison of paths and the last look before a signal", "stranger",
         (
             ("genvx/local/leasefile.py", "lambda path: path == self.path", "lambda path: True"),
-            ("genvx/local/leasefile.py", "self._is_open_in(pid) and self.is_held()", "self._is_open_in(pid)"),
+            (
+                "genvx/local/leasefile.py",
+                "self._is_open_in(pid) and self.is_held()",
+                "self._is_open_in(pid)",
+            ),
             (
                 "genvx/local/timekeeper.py",
                 "    if not file.is_held():\n        return\n    tell(OVER)\n",

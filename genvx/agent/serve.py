@@ -245,6 +245,7 @@ class _Server:
         return self._host.wait(
             codec.REQUIREMENTS.read(fields.raw("requirements")),
             name=fields.string("name", NAME_LIMIT + 1),
+            environment=fields.identifier("environment") if fields.has("environment") else None,
             command=command,
             patience=fields.integer("patience_ms") / 1000,
             tell=tell,

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from genvx.cli import options
-from genvx.cli.tables import Output, fields_of, watch
+from genvx.cli.tables import Output, fields_of
 from genvx.cli.views.chosen import Chosen
 from genvx.cli.views.devices import show
+from genvx.cli.watch import watch
 from genvx.cli.where import here
 
 ByDevice = Annotated[

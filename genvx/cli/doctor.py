@@ -53,7 +53,8 @@ def doctor(
                 for item in findings
             ]
             head = ("HOST",) if where.remote else ()
-            output.table((*head, "CHECK", "RESULT", "ADVICE"), rows)
+            columns = (*head, "CHECK", "RESULT", "ADVICE")
+            output.table(columns, rows, wrapping=("RESULT", "ADVICE"))
         broken = any(
             item.severity is Severity.ERROR
             for findings in outcomes.succeeded.values()

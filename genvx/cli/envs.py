@@ -5,9 +5,10 @@ from __future__ import annotations
 import typer
 
 from genvx.cli import options
-from genvx.cli.tables import Output, fields_of, watch
+from genvx.cli.tables import Output, fields_of
 from genvx.cli.views.chosen import Chosen
 from genvx.cli.views.envs import show
+from genvx.cli.watch import watch
 from genvx.cli.where import here
 
 

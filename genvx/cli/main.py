@@ -50,9 +50,9 @@ def run(arguments: list[str]) -> int:
 
         return invoke(arguments)
     except NoCapacity as error:
-        say(str(error) if error.reasons else f"genvx: {error}")
-        for host, reason in error.reasons.items():
-            say(f"  {host}: {reason}")
+        from genvx.cli.refusal import say_refusal
+
+        say_refusal(error)
         return error.exit_code
     except GenvxError as error:
         say(f"genvx: {error}")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import typer
 
 from genvx.cli import options
-from genvx.cli.tables import Output, watch
+from genvx.cli.tables import Output
 from genvx.cli.views.queue import show
+from genvx.cli.watch import watch
 from genvx.cli.where import here
 
 

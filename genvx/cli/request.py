@@ -16,11 +16,12 @@ import typer
 from genvx import project
 from genvx.cli import candidates, options
 from genvx.cli.main import say
+from genvx.cli.refusal import advise
 from genvx.core.device import VisibleAs
 from genvx.core.request import Requirements, Strategy
 from genvx.core.text import require_name
 from genvx.core.units import parse_duration
-from genvx.errors import InvalidInput
+from genvx.errors import InvalidInput, NoCapacity
 from genvx.fleet.hostfile import Selection
 
 FOR_EVER = "for ever"
@@ -205,7 +206,13 @@ def requesting(
             # A shell that asks twice was told the first time.
             told = (given.get("in_shell") or "").rpartition(":")[2].isdecimal()
             _load(wanted, remote=getattr(given["context"].obj, "remote", False), quiet=told)
-        verb(request=_request(**wanted), **given)
+        request = _request(**wanted)
+        try:
+            verb(request=request, **given)
+        except NoCapacity as error:
+            if "wait" in wanted and request.wait is None and request.environment is None:
+                advise(error)
+            raise
 
     expanded.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in [*parameters, *shown]]

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from genvx.cli import options
+from genvx.cli.main import say
 from genvx.cli.tables import SCHEMA, Output, print_json
 from genvx.errors import InvalidInput
 
@@ -36,6 +37,8 @@ def up(
     from genvx.sandbox import sandbox as rooms
 
     made = rooms.up(_directory(directory), gpus.split(","), server=server)
+    if made.note:
+        say(f"genvx: {made.note}")
     if json:
         print_json(_document(made, [True] * len(made.hosts)))
         return

@@ -1,14 +1,13 @@
-"""Tables for people, CSV and JSON for programs. The only door to tabulate."""
+"""Tables for people, CSV and JSON for programs."""
 
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genvx.cli.main import INTERRUPTED
+from genvx.cli.columns import lay_out, terminal_size
 from genvx.core.text import printable
 from genvx.core.units import format_age
 from genvx.errors import InvalidInput
@@ -45,16 +44,39 @@ class Output:
         print_json({"schema": SCHEMA, "verb": verb, "hosts": hosts})
 
     def table(
-        self, columns: Sequence[str], rows: Sequence[Sequence[str]], summary: str = ""
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        summary: str = "",
+        *,
+        yielding: Mapping[str, int] | None = None,
+        wrapping: Sequence[str] = (),
     ) -> None:
-        """Print rows as a table with a summary below, or as CSV."""
+        """Print rows as a table with a summary below, or as CSV.
+
+        On a terminal no line is longer than the terminal is wide. yielding: the columns that are
+        shortened for that, least important first, and the characters that each keeps. wrapping: the
+        columns that go on in the next line instead. Elsewhere nothing is shortened.
+        """
         columns, rows = self._only_fields(columns, rows)
-        safe = [[printable(cell, 300) for cell in row] for row in rows]
+        safe = [[_shown(cell) for cell in row] for row in rows]
         if self.csv:
             sys.stdout.write(_csv(columns if self.header else None, safe))
             return
-        if safe or self.header:
-            print(_plain(columns if self.header else None, safe))
+        size = terminal_size(sys.stdout)
+        lines = lay_out(
+            columns if self.header else None,
+            safe,
+            most=None if size is None else size.columns,
+            yielding={
+                columns.index(name): least
+                for name, least in (yielding or {}).items()
+                if name in columns
+            },
+            wrapping=[columns.index(name) for name in wrapping if name in columns],
+        )
+        for line in lines:
+            print(line)
         if summary and self.summary:
             print(f"\n{summary}")
 
@@ -92,18 +114,11 @@ def print_json(document: dict[str, Any]) -> None:
     print(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def _plain(columns: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> str:
-    from tabulate import tabulate
-
-    if columns is None and not rows:
-        return ""
-    text = tabulate(
-        [columns, *rows] if columns is not None else rows,
-        tablefmt="plain",
-        disable_numparse=True,
-        preserve_whitespace=True,
-    )
-    return "\n".join(line.rstrip() for line in text.split("\n"))
+def _shown(cell: str) -> str:
+    """A cell on one line, in the characters that stdout can show."""
+    text = printable(cell, 300)
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _csv(columns: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> str:
@@ -116,18 +131,3 @@ def _csv(columns: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> str:
         writer.writerow(columns)
     writer.writerows(rows)
     return buffer.getvalue()
-
-
-def watch(interval: float, draw: Callable[[], int]) -> int:
-    """Draw again and again until Ctrl-C; on a terminal each time on a clean screen."""
-    terminal = sys.stdout.isatty()
-    try:
-        while True:
-            if terminal:
-                sys.stdout.write("\x1b[H\x1b[2J")
-            if draw() == INTERRUPTED:
-                return INTERRUPTED
-            sys.stdout.flush()
-            time.sleep(interval)
-    except KeyboardInterrupt:
-        return INTERRUPTED

@@ -89,7 +89,9 @@ class Device:
 
     @property
     def shown_name(self) -> str:
-        return f"{self.name} (simulated)" if self.simulated else self.name
+        """Its name, without the maker's, which says nothing: all are NVIDIA's."""
+        name = self.name.removeprefix("NVIDIA ")
+        return f"{name} (simulated)" if self.simulated else name
 
 
 @dataclass(frozen=True)

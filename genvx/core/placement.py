@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Optional, Union
 
 from genvx.core.device import Device, Health
 from genvx.core.lease import EnvironmentKey, fits
+from genvx.core.ranges import ranges
 from genvx.core.record import dataclass
 from genvx.core.request import UNNAMED, Strategy
 from genvx.core.topology import neighbours
+from genvx.core.units import format_duration
 
 if TYPE_CHECKING:
     import random
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
     from genvx.core.request import Requirements
     from genvx.core.snapshot import Snapshot
+
+# A refusal with more different reasons than that says of leases only whose they are.
+_MOST_REASONS = 3
 
 
 @dataclass(frozen=True)
@@ -48,23 +53,39 @@ class Refusal:
         """Whether waiting is of no use: the host does not have such devices, in such number."""
         return self.driver_error is None and self.ever < self.requirements.gpus
 
+    @property
+    def passing(self) -> bool:
+        """Whether waiting may help: there are such devices, and somebody else has them."""
+        return self.driver_error is None and not self.never
+
     def __str__(self) -> str:
+        return f"{self.requirements} wanted, {'but ' if self.never else ''}{self.found}"
+
+    @property
+    def found(self) -> str:
+        """What there is instead, for where it is clear what was wanted."""
         if self.driver_error is not None:
-            return f"{self.requirements} wanted, 0 devices here: {self.driver_error}"
+            return f"0 devices here: {self.driver_error}"
         reasons = self.reasons
         if self.requirements.devices:
             reasons = tuple(pair for pair in reasons if pair[1] != UNNAMED)
         if self.never and self.requirements.devices:
-            head = f"{self.requirements} wanted, but only {self.ever} of these can be had here"
+            head = f"only {self.ever} of these can be had here"
         elif self.never:
-            head = f"{self.requirements} wanted, but this host has {self.ever} at most"
+            head = f"this host has {self.ever} at most"
         else:
-            head = f"{self.requirements} wanted, {self.fitting} of {self.total} available"
-        if not reasons:
+            head = f"{self.fitting} of {self.total} available"
+        groups: dict[str, list[str]] = {}
+        for label, reason in reasons:
+            groups.setdefault(reason, []).append(label)
+        if not groups:
             return head
-        shown = [f"GPU {label} {reason}" for label, reason in reasons[:8]]
-        if len(reasons) > 8:
-            shown.append(f"and {len(reasons) - 8} more")
+        shown = [
+            f"GPU{'' if len(labels) == 1 else 's'} {ranges(labels)}: {reason.removeprefix('is ')}"
+            for reason, labels in list(groups.items())[:8]
+        ]
+        if len(groups) > 8:
+            shown.append(f"and {sum(map(len, list(groups.values())[8:]))} more GPUs")
         return f"{head} ({'; '.join(shown)})"
 
 
@@ -130,6 +151,16 @@ def _refusal(
         reason = why_not(device, requirements, snapshot, environment, kept)
         if reason is not None:
             reasons.append((device.label, reason))
+    if len({reason for _, reason in reasons}) > _MOST_REASONS:
+        leased = {
+            device.label: device for device in snapshot.devices if device.uuid in snapshot.holdings
+        }
+        reasons = [
+            (label, _whose(leased[label], snapshot))
+            if label in leased and reason == _leased(leased[label], snapshot)
+            else (label, reason)
+            for label, reason in reasons
+        ]
     return Refusal(
         requirements,
         len(snapshot.devices) - len(reasons),
@@ -178,7 +209,7 @@ def why_not(
         return "is held by this environment already"
     if fits(requirements.memory, held, device.memory, over=requirements.over):
         return None
-    return "is leased by " + _tenants(device, snapshot)
+    return _leased(device, snapshot)
 
 
 def _unusable(device: Device, snapshot: Snapshot) -> Optional[str]:
@@ -198,12 +229,21 @@ def _unwell(health: Health, reason: str) -> str:
     return f"is {health.value}" + (f": {reason}" if reason else "")
 
 
-def _tenants(device: Device, snapshot: Snapshot) -> str:
-    names: dict[EnvironmentKey, str] = {}
-    for lease in snapshot.leases:
-        if device.uuid in lease.devices and lease.key not in names:
-            names[lease.key] = f"{lease.owner} as {lease.label}"
-    return " and ".join(names.values())
+def _leased(device: Device, snapshot: Snapshot) -> str:
+    """Who has it, as what, and for how long already."""
+    tenants = (
+        f"{env.owner} as {env.name or env.id}, {format_duration(int(age))}"
+        for env in snapshot.environments
+        if device.uuid in env.devices
+        for age in [snapshot.age_seconds(env.since_ns)]
+    )
+    return "is leased by " + " and ".join(tenants)
+
+
+def _whose(device: Device, snapshot: Snapshot) -> str:
+    """Who has it."""
+    owners = [str(env.owner) for env in snapshot.environments if device.uuid in env.devices]
+    return "is leased by " + " and ".join(dict.fromkeys(owners))
 
 
 def left(device: Device, snapshot: Snapshot) -> float:

@@ -86,11 +86,14 @@ def parse_count(text: str, what: str, most: int = 4096) -> int:
 
 
 def format_duration(seconds: float) -> str:
-    """Show a time as people write one: "90 s", "30 min", "2 h 30 min"."""
+    """Show a time as people write one: "90 s", "30 min", "2 h 30 min", "3 d 4 h"."""
     whole = round(seconds)
     if whole < 120:
         return f"{seconds:.3g} s"
     hours, minutes = divmod(whole // 60, 60)
+    if hours >= 48:
+        days, hours = divmod(hours, 24)
+        return " ".join([f"{days} d"] + [f"{hours} h"] * bool(hours))
     parts = [f"{hours} h"] * bool(hours) + [f"{minutes} min"] * bool(minutes)
     return " ".join(parts)
 

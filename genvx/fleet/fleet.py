@@ -308,7 +308,7 @@ class Fleet:
         ranked, refusals = rank(requirements, outcomes.succeeded)
         if not ranked and not outcomes.failed and all(r.never for r in refusals.values()):
             raise unsatisfiable(requirements, refusals)
-        reasons = {name: str(refusal) for name, refusal in refusals.items()}
+        reasons = {name: refusal.found for name, refusal in refusals.items()}
         reasons.update((name, str(error)) for name, error in outcomes.failed.items())
         for name in ranked:
             try:
@@ -324,6 +324,7 @@ class Fleet:
         raise NoCapacity(
             NO_HOST,
             {host.name: reasons[host.name] for host in self.hosts if host.name in reasons},
+            waiting_helps=bool(ranked) or any(each.passing for each in refusals.values()),
         )
 
 

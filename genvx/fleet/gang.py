@@ -115,7 +115,7 @@ def take(
         sleep(chance.random() * _BACK_OFF * min(8, 1 + attempt))
     raise NoCapacity(
         f"{nodes} hosts with {requirements} each wanted, but others kept taking them; try again "
-        "in a moment, or use --wait"
+        "in a moment"
     )
 
 
@@ -142,10 +142,12 @@ def _chosen(
         return choice.ready[:nodes]
     if waits and ever >= nodes:
         return (*choice.ready, *choice.later)[:nodes]
-    reasons = {host: str(refusal) for host, refusal in choice.refusals.items()}
+    reasons = {host: refusal.found for host, refusal in choice.refusals.items()}
     reasons.update((host, str(error)) for host, error in failed.items())
     ordered = {host.name: reasons[host.name] for host in fleet.hosts if host.name in reasons}
-    raise NoCapacity(f"{wanted}, but {len(choice.ready)} have room now", ordered)
+    raise NoCapacity(
+        f"{wanted}, but {len(choice.ready)} have room now", ordered, waiting_helps=ever >= nodes
+    )
 
 
 def _together(

@@ -109,6 +109,7 @@ class Host(Protocol):
         requirements: Requirements,
         *,
         name: str = "",
+        environment: str | None = None,
         command: str = "",
         patience: float = math.inf,
         tell: Callable[[Standing], None] = ...,

@@ -213,6 +213,7 @@ class SSHHost:
         requirements: Requirements,
         *,
         name: str = "",
+        environment: str | None = None,
         command: str = "",
         patience: float = math.inf,
         tell: Callable[[Standing], None] = lambda standing: None,
@@ -235,6 +236,8 @@ class SSHHost:
             "keeps": keeps,
             **self._silence(),
         }
+        if environment is not None:
+            arguments["environment"] = environment
         call = Call("hold", new_token(), arguments)
         waiting = self._start(call)
         try:

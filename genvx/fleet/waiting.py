@@ -12,6 +12,7 @@ enough. On the others it does not: if it did, one large request would have all h
 from __future__ import annotations
 
 import math
+import os
 import queue
 import threading
 from typing import TYPE_CHECKING
@@ -75,6 +76,9 @@ def wait_for_room(
             raise
         reasons = dict(refusal.reasons)
 
+    # The same on all hosts, so that people see one request in several lines, and not several.
+    environment = os.urandom(4).hex()
+
     def ask(host: Host, stop: threading.Event, keeps: bool) -> Hold:
         def news(standing: Standing) -> None:
             if not stop.is_set():
@@ -83,6 +87,7 @@ def wait_for_room(
         return host.wait(
             requirements,
             name=name,
+            environment=environment,
             command=command,
             patience=patience,
             tell=news,

@@ -120,7 +120,9 @@ def take(
                 ticket=ticket,
             )
             if isinstance(decision, Refusal):
-                raise (Unsatisfiable if decision.never else NoCapacity)(str(decision))
+                if decision.never:
+                    raise Unsatisfiable(str(decision))
+                raise NoCapacity(str(decision), waiting_helps=decision.passing)
             now = processes.boottime_ns()
             lease = replace(
                 blank,

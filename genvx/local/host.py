@@ -240,6 +240,7 @@ class LocalHost:
         requirements: Requirements,
         *,
         name: str = "",
+        environment: Optional[str] = None,
         command: str = "",
         patience: float = math.inf,
         tell: Optional[Callable[[Standing], None]] = None,
@@ -249,9 +250,10 @@ class LocalHost:
     ) -> LocalHold:
         """Take devices as `acquire` does, and wait in line for them if need be.
 
-        patience: seconds to wait at most. tell: is told about once a second how it stands. stop:
-        such as a threading.Event; ends the waiting when it is set. keeps: whether those behind get
-        nothing of what we could use, while it is too little for us.
+        environment: the id for it, and for the ticket; made up by default. patience: seconds to
+        wait at most. tell: is told about once a second how it stands. stop: such as a
+        threading.Event; ends the waiting when it is set. keeps: whether those behind get nothing of
+        what we could use, while it is too little for us.
 
         Raises:
             WaitedTooLong: they were not to be had in time. Unsatisfiable: they never are.
@@ -262,6 +264,7 @@ class LocalHost:
             self,
             requirements,
             name=name,
+            environment=environment,
             command=command,
             patience=patience,
             tell=tell or (lambda standing: None),

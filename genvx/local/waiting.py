@@ -76,6 +76,7 @@ def wait(
     requirements: Requirements,
     *,
     name: str = "",
+    environment: Optional[str] = None,
     command: str = "",
     patience: float = math.inf,
     tell: Callable[[Standing], None] = lambda standing: None,
@@ -85,21 +86,23 @@ def wait(
 ) -> LocalHold:
     """Take devices as `LocalHost.acquire` does, and wait in line for them if need be.
 
-    patience: seconds to wait at most. tell: is told how it stands, at each look. stop: ends the
-    waiting when it is set, such as a threading.Event.
+    environment: the id for it; made up by default. patience: seconds to wait at most. tell: is told
+    how it stands, at each look. stop: ends the waiting when it is set, such as a threading.Event.
 
     Raises:
         WaitedTooLong: they were not to be had in time. Unsatisfiable: they never are. StateError:
         no ticket can be written.
     """
     try:
-        return host.acquire(requirements, name=name, command=command, time=time)
+        return host.acquire(
+            requirements, name=name, environment=environment, command=command, time=time
+        )
     except Unsatisfiable:
         raise
     except NoCapacity:
         pass
     end = monotonic() + patience
-    environment = os.urandom(4).hex()
+    environment = environment or os.urandom(4).hex()
     looker = _Looker(host)
     ticket = place_in_line(host, requirements, environment, name=name, command=command, keeps=keeps)
     held = host.store.queue(ticket)

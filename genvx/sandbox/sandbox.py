@@ -33,12 +33,16 @@ _DEVICES = re.compile(r"(\d{1,4})(x[A-Za-z0-9 -]{1,60})?", re.ASCII)
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A pretend fleet that is up. `servers` are in the order of `hosts`."""
+    """A pretend fleet that is up. `servers` are in the order of `hosts`.
+
+    note: what people should know of how it came up; "" if nothing.
+    """
 
     directory: str
     server: str
     hosts: tuple[SandboxHost, ...]
     servers: tuple[Process, ...]
+    note: str = ""
 
     @property
     def hostfile(self) -> str:
@@ -57,7 +61,8 @@ def default_directory(environ: Mapping[str, str]) -> str:
 def up(directory: str, gpus: Sequence[str], *, server: str | None = None) -> Sandbox:
     """Start one host for each entry of `gpus`: a count, or like "2xH100-80GB".
 
-    server: "openssh" or "embedded"; OpenSSH's sshd where it is found, by default.
+    server: "openssh" or "embedded"; by default OpenSSH's sshd, where it is found and can give a
+    terminal, which it often cannot when it is started by an ordinary user.
 
     Raises:
         InvalidInput: a sandbox is up there, or an entry makes no sense.
@@ -66,7 +71,7 @@ def up(directory: str, gpus: Sequence[str], *, server: str | None = None) -> San
     simulated = [_devices(entry) for entry in gpus]
     if not 1 <= len(simulated) <= _MOST_HOSTS:
         raise InvalidInput(f"a sandbox has from 1 to {_MOST_HOSTS} hosts")
-    server = _choose_server(server)
+    asked, server = server, _choose_server(server)
     directory = os.path.abspath(directory)
     if not re.fullmatch(r"[A-Za-z0-9/._+@-]+", directory):
         raise InvalidInput(f"a sandbox's path has no spaces or quotes: {printable(directory, 200)}")
@@ -80,6 +85,7 @@ def up(directory: str, gpus: Sequence[str], *, server: str | None = None) -> San
     except OSError as error:
         raise StateError(f"cannot make {directory}: {error.strerror}") from None
     started: list[Process] = []
+    note = ""
     try:
         public = files.write_shared(directory)
         hosts = []
@@ -89,11 +95,18 @@ def up(directory: str, gpus: Sequence[str], *, server: str | None = None) -> San
             files.write_host(directory, host, public)
             hosts.append(host)
         files.write_client(directory, hosts)
-        for host in hosts:
-            started.append(_start(directory, host, server))
-        sandbox = Sandbox(directory, server, tuple(hosts), tuple(started))
-        for host, process in zip(hosts, started, strict=True):
-            _await(host, process)
+        _start_all(directory, hosts, server, started)
+        if server == "openssh" and not _gives_terminal(directory, hosts[0]):
+            note = f"the sshd here gives an ordinary user no terminal ({_last_words(hosts[0])})"
+            if asked is None:
+                note += "; the embedded server is used instead"
+                processes.end(started, directory)
+                started.clear()
+                server = "embedded"
+                _start_all(directory, hosts, server, started)
+            else:
+                note += "; remote activate and ssh will not work, --server embedded would"
+        sandbox = Sandbox(directory, server, tuple(hosts), tuple(started), note)
         _record(sandbox)
     except BaseException as error:
         processes.end(started, directory)
@@ -133,6 +146,48 @@ def _free_port() -> int:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
         return port
+
+
+def _start_all(
+    directory: str, hosts: Sequence[SandboxHost], server: str, started: list[Process]
+) -> None:
+    """Start a server for each host, and wait until all answer. started: gets what was started, also
+    when one of them does not.
+    """
+    for host in hosts:
+        started.append(_start(directory, host, server))
+    for host, process in zip(hosts, started, strict=True):
+        _await(host, process)
+
+
+def _gives_terminal(directory: str, host: SandboxHost) -> bool:
+    """Whether sshd gives a terminal to whoever logs in to a host.
+
+    It wants to give the terminal to the group tty, which only root may do, unless the system has
+    done so already; in containers it often has not.
+    """
+    ssh = shutil.which("ssh")
+    if os.geteuid() == 0 or ssh is None:
+        return True
+    return not (_runs(ssh, "-T", directory, host) and not _runs(ssh, "-tt", directory, host))
+
+
+def _runs(ssh: str, terminal: str, directory: str, host: SandboxHost) -> bool:
+    command = [ssh, "-F", f"{directory}/ssh_config", terminal, "-oBatchMode=yes", host.name, "exit"]
+    try:
+        answer = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_START_TIMEOUT
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return answer.returncode == 0
+
+
+def _last_words(host: SandboxHost) -> str:
+    """What a server complained of last."""
+    with open(host.path("log"), encoding="utf-8", errors="replace") as file:
+        lines = [line for line in file.read(65536).splitlines() if "failed" in line]
+    return printable(lines[-1], 200) if lines else "it does not say why"
 
 
 def _start(directory: str, host: SandboxHost, server: str) -> Process:

@@ -8,6 +8,7 @@ through the login shell, in a session of their own, with SIGHUP when the client 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -21,12 +22,15 @@ import sys
 import termios
 import threading
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 import paramiko
 from paramiko import common
 
 from genvx.sandbox.files import SandboxHost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def main() -> None:
@@ -63,12 +67,12 @@ def _serve(
 
 @dataclass
 class _Session:
-    """One channel before and while its command runs."""
+    """One channel before and while its command runs. master: its terminal, while it has one."""
 
     variables: dict[str, str] = field(default_factory=dict)
     size: tuple[int, int] | None = None
     master: int = -1
-    process: subprocess.Popen[bytes] | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class _Server(paramiko.ServerInterface):
@@ -187,10 +191,20 @@ def _run_with_terminal(
         **options,
     )
     os.close(slave)
-    threading.Thread(target=_pump_in, args=(channel, master, None), daemon=True).start()
+
+    def hang_up() -> None:
+        with session.lock:
+            # Whoever has left the terminal by himself is not there any more.
+            if session.master >= 0:
+                _hang_up(session.master, process.pid)
+
+    feeder = threading.Thread(target=_pump_in, args=(channel, master, hang_up), daemon=True)
+    feeder.start()
     _pump_out(master, channel.sendall)
+    with session.lock:
+        session.master = -1
     _finish(channel, process)
-    session.master = -1
+    feeder.join()  # it may be writing to the terminal, whose number another one could get
     os.close(master)
 
 
@@ -206,8 +220,12 @@ def _run_with_pipes(
     assert process.stdin is not None
     assert process.stderr is not None
     stdin = process.stdin.fileno()
+
+    def hang_up() -> None:
+        out_ours.shutdown(socket.SHUT_RDWR)
+
     threading.Thread(
-        target=_pump_in, args=(channel, stdin, (process.stdin, out_ours)), daemon=True
+        target=_pump_in, args=(channel, stdin, hang_up, process.stdin), daemon=True
     ).start()
     errors = threading.Thread(
         target=_pump_out, args=(process.stderr.fileno(), channel.sendall_stderr), daemon=True
@@ -233,10 +251,13 @@ def _pump_out(source: int, send: Any) -> None:
             return
 
 
-def _pump_in(channel: paramiko.Channel, target: int, pipes: Any) -> None:
-    """Feed the command; when the client is gone, close what it holds of us, or hang up its
-    terminal.
-    """
+def _pump_in(
+    channel: paramiko.Channel,
+    target: int,
+    hang_up: Callable[[], None],
+    stdin: IO[bytes] | None = None,
+) -> None:
+    """Feed the command, and close its stdin at the end; hang up when the client is gone."""
     try:
         while True:
             data = channel.recv(32768)
@@ -246,24 +267,23 @@ def _pump_in(channel: paramiko.Channel, target: int, pipes: Any) -> None:
                 data = data[os.write(target, data) :]
     except OSError:
         pass  # the command is gone
-    if pipes is None:
-        if channel.closed:
-            _hang_up(target)
-        return
-    stdin, out = pipes
-    stdin.close()
-    channel.status_event.wait()
+    if stdin is not None:
+        stdin.close()
+        channel.status_event.wait()
     if channel.closed:
-        out.shutdown(socket.SHUT_RDWR)
+        hang_up()
 
 
-def _hang_up(master: int) -> None:
+def _hang_up(master: int, leader: int) -> None:
+    """Tell the session of a terminal, and whatever is in front there, that nobody reads it."""
     try:
-        group = os.tcgetpgrp(master)
-        os.killpg(group, signal.SIGHUP)
-        os.killpg(os.tcgetsid(master) if hasattr(os, "tcgetsid") else group, signal.SIGHUP)
+        front = os.tcgetpgrp(master)
     except OSError:
-        pass
+        front = 0
+    # 0 is nobody there, and for killpg our own group.
+    for group in {leader, front} - {0}:
+        with contextlib.suppress(OSError):
+            os.killpg(group, signal.SIGHUP)
 
 
 def _finish(channel: paramiko.Channel, process: subprocess.Popen[bytes]) -> None:

@@ -197,7 +197,7 @@ def test_the_agent_imports_none_of_the_clients_libraries(state):
     code = (
         "import sys\n"
         "import genvx.agent.serve\n"
-        "heavy = {'fabric', 'paramiko', 'typer', 'click', 'tabulate', 'pydantic', 'filelock',"
+        "heavy = {'fabric', 'paramiko', 'typer', 'click', 'pydantic', 'filelock',"
         " 'pynvml', 'asyncio', 'genvx.fleet', 'genvx.cli'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )

@@ -140,9 +140,9 @@ def test_one_good_one_refusing_and_one_silent_host(sandbox, tmp_path):
         closed = listener.getsockname()[1]
     with misbehaving(silent) as port:
         hosts = f"127.0.0.1:{closed},gpu-server-2,127.0.0.1:{port}"
-        answer = run_genvx("remote", "-H", hosts, "-t", "2", "devices", timeout=10)
+        answer = run_genvx("remote", "-H", hosts, "-t", "5", "devices")
     assert answer.returncode == 4
-    assert answer.stdout.splitlines()[1].split() == ["gpu-server-2", "2", "2"]
+    assert answer.stdout.splitlines()[1].split()[:3] == ["gpu-server-2", "2", "2"]
     assert answer.stdout.splitlines()[-1] == "Total 2 devices with 2 available on 1 hosts"
     assert [line.split(": ")[:2] for line in answer.stderr.splitlines()] == [
         [f"127.0.0.1:{closed}", "refused"],

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from genvx import project
 from genvx.errors import GenvxError, InvalidInput
+from tests.capabilities import USER_A
 from tests.conftest import run_genvx
 from tests.helpers import genvx_argv, genvx_env
 
@@ -144,10 +145,10 @@ def test_show_and_path_tell_which_file_counts(place):
 def test_a_strangers_file_is_not_followed(place):
     path = place / ".genvx.toml"
     path.write_text("gpus = 3\n")
-    os.chown(path, 61001, 61001)
+    os.chown(path, USER_A, USER_A)
     answer = run_genvx("activate", "--", "sh", "-c", "echo [$GENVX_DEVICES]")
     assert answer.stdout == "[]\n"
-    assert answer.stderr == f"genvx: {path} is not loaded: it belongs to uid 61001\n"
+    assert answer.stderr == f"genvx: {path} is not loaded: it belongs to uid {USER_A}\n"
 
 
 def test_the_name_of_a_directory_does_not_reach_the_terminal_as_it_is(place, monkeypatch):

@@ -27,6 +27,26 @@ def test_everything_else_goes_through_typer(words):
     assert quick.quick(words) is None
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["--help"], ["devices", "--json"], ["envs", "-w", "--help"], ["status", "--json"]),
+        *(["explain", "-g", "1"], ["queue"], ["doctor"], ["config", "show"], ["version"]),
+        *(["run", "-g", "1", "--", "true"], ["remote", "-H", "localhost", "--help"]),
+    ],
+    ids=" ".join,
+)
+def test_no_verb_loads_pydantic_or_rich(state, words):
+    code = (
+        "import sys, genvx.cli.main as m; m.run(sys.argv[1:]); "
+        "print([x for x in ('typer', 'pydantic', 'rich') if x in sys.modules])"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, env=genvx_env()
+    )
+    assert answer.stdout.splitlines()[-1] == "['typer']", answer.stderr
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_it_imports_neither_typer_nor_what_reaches_hosts(state, verb):
     heavy = ("typer", "click", "pydantic", "rich", "fabric", "paramiko", "filelock", "pynvml")

@@ -125,14 +125,13 @@ def test_what_is_offered_and_not_taken_goes_to_the_next(fleet, busy, monkeypatch
     until(lambda: not host.snapshot().environments, "it is given back")
 
 
-def test_remote_queue_shows_each_host(fleet, busy):
+def test_remote_queue_shows_a_request_that_waits_on_two_hosts_once(fleet, busy):
     process = start("run", "-g", "1", "--wait", "--name", "mine", "--", "true")
     until(lambda: tickets(fleet) == [1, 1], "it waits on both")
     rows = run_genvx("remote", "queue", "--csv", "--no-header").stdout.splitlines()
     cells = [row.split(",") for row in rows]
     assert [(c[0], c[3], c[4], c[6]) for c in cells] == [
-        ("gpu-server-1", "mine", "1 GPU", "0 of 1 available"),
-        ("gpu-server-2", "mine", "1 GPU", "0 of 1 available"),
+        ("gpu-server-[1-2]", "mine", "1 GPU", "0 of 1 available")
     ]
     process.kill()
     process.communicate()

@@ -83,7 +83,7 @@ def test_no_devices_asked_for_is_always_granted():
 def test_a_refusal_says_wanted_available_and_why():
     found = snapshot(device(0), device(1), leases=(hold("GPU-0"),))
     assert str(place(Requirements(2), found)) == (
-        "2 GPUs wanted, 1 of 2 available (GPU 0 is leased by raz(1003) as my-env (abcd))"
+        "2 GPUs wanted, 1 of 2 available (GPU 0: leased by raz(1003) as my-env, 1 s)"
     )
 
 

@@ -17,7 +17,7 @@ from genvx.core.protocol import Call, ReplyReader
 from genvx.errors import AgentError
 from genvx.fleet import bootstrap, pack
 from genvx.fleet.hostfile import parse
-from tests.capabilities import old_pythons
+from tests.capabilities import USER_A, old_pythons
 from tests.helpers import Terminal, genvx_argv, genvx_env, waylay
 
 TOKEN = "ab" * 16
@@ -328,7 +328,7 @@ def test_an_agent_that_cannot_be_trusted_is_not_run_but_replaced(apart, spoil):
 def test_an_agent_of_somebody_else_is_not_run(apart, whose):
     answered(apart.ask(wrap=apart.wrap))
     (agent,) = apart.agents
-    os.chown(agent if whose == "file" else agent.parent, 61001, 61001)
+    os.chown(agent if whose == "file" else agent.parent, USER_A, USER_A)
     assert answered(apart.ask(wrap=apart.wrap))
 
 

@@ -134,13 +134,13 @@ def test_ssh_is_asked_once_for_hosts_that_it_cannot_tell_apart(
 
 
 def test_a_file_that_ssh_config_includes_tells_hosts_apart_too(counted_ssh, tmp_path):
-    (tmp_path / "more").write_text("Host same1\n  User bob\n")
+    (tmp_path / "more").write_text("Host same1\n  User not-me\n")
     (tmp_path / "config").write_text(f"Include {tmp_path}/more\n")
     settler = Settler(str(tmp_path / "config"))
     users = [settler.settings(HostSpec(name, name)).user for name in NAMES]
     assert counted_ssh() == 2
-    assert users[1] == "bob"
-    assert "bob" not in users[2:]
+    assert users[1] == "not-me"
+    assert "not-me" not in users[2:]
 
 
 def test_keys_and_known_hosts_are_read_once_for_all_hosts(sandbox, monkeypatch):

@@ -20,6 +20,7 @@ from genvx.errors import AuthenticationFailed, InvalidHostfile
 from genvx.fleet import hostfile
 from genvx.fleet.ssh import connect_fleet
 from genvx.sandbox import files
+from tests.capabilities import USER_A
 from tests.conftest import run_genvx
 from tests.doors import PASSWORD, USER, door
 from tests.helpers import Terminal, genvx_argv, genvx_env, until
@@ -477,7 +478,7 @@ def test_a_hostfile_of_another_user_has_nothing_run(tmp_path):
     path = tmp_path / "theirs"
     path.write_text("a ssh_config=x\n")
     path.chmod(0o600)
-    os.chown(path, 61001, 61001)
+    os.chown(path, USER_A, USER_A)
     with pytest.raises(InvalidHostfile, match="of another user may not"):
         hostfile.load(str(path))
 

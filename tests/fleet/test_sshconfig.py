@@ -53,7 +53,7 @@ def test_one_name_in_two_configurations_is_two_hosts(tmp_path):
 
 
 def test_a_match_that_no_host_meets_does_not_count(settings):
-    assert settings('Match host "other"\n  User bob\n').user != "bob"
+    assert settings('Match host "other"\n  User not-me\n').user != "not-me"
 
 
 def test_a_command_in_ssh_config_is_run_by_ssh_alone(settings, tmp_path):

@@ -78,7 +78,7 @@ def test_only_what_may_be_shared_is(host, policy):
     policy("[devices]\nshared = [1]\n")
     with host.acquire(Requirements(1, GIB)) as hold:
         assert [device.index for device in hold.grant.devices] == [1]
-    with pytest.raises(Unsatisfiable, match="GPU 0 is not to be shared, by policy"):
+    with pytest.raises(Unsatisfiable, match="GPU 0: not to be shared, by policy"):
         host.acquire(Requirements(2, GIB))
 
 

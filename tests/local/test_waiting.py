@@ -92,7 +92,7 @@ def test_whoever_does_not_wait_does_not_overtake(host, waiter):
     with host.acquire(Requirements(1)):
         waiter(2, "first")
         queued(host, "first")
-        with pytest.raises(NoCapacity, match=r"is kept for .*, who waits"):
+        with pytest.raises(NoCapacity, match=r"GPUs? .*: kept for .*, who waits"):
             host.acquire(Requirements(1))
 
 

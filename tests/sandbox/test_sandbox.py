@@ -131,6 +131,45 @@ def test_the_embedded_server_gives_a_terminal(make_sandbox):
     assert terminal.end() == 8
 
 
+@pytest.fixture
+def no_terminals(monkeypatch):
+    """The sshd of an ordinary user that cannot give a terminal, as in most containers."""
+    usual = rooms.files._sshd_config
+    monkeypatch.setattr(
+        rooms.files, "_sshd_config", lambda root, host: usual(root, host) + "PermitTTY no\n"
+    )
+    monkeypatch.setattr(rooms.os, "geteuid", lambda: 1000)
+
+
+@pytest.mark.needs("openssh")
+def test_where_sshd_gives_no_terminal_the_embedded_server_is_used_and_that_is_said(
+    make_sandbox, no_terminals
+):
+    sandbox = make_sandbox("1", server=None)
+    assert sandbox.server == "embedded"
+    assert "gives an ordinary user no terminal" in sandbox.note
+    terminal = Terminal(["ssh", "-F", sandbox.ssh_config, "gpu-server-1"], genvx_env())
+    terminal.expect("$ ")
+    terminal.line("exit")
+    assert terminal.end() == 0
+
+
+@pytest.mark.needs("openssh")
+def test_an_sshd_that_was_asked_for_is_used_and_what_it_lacks_is_said(make_sandbox, no_terminals):
+    sandbox = make_sandbox("1", server="openssh")
+    assert sandbox.server == "openssh"
+    assert "--server embedded" in sandbox.note
+
+
+@pytest.mark.needs("openssh")
+def test_the_embedded_server_lives_on_when_a_shell_in_a_terminal_has_ended(make_sandbox):
+    sandbox = make_sandbox("1", server="embedded")
+    command = ["ssh", "-F", sandbox.ssh_config, "-tt", "gpu-server-1", "exit 7"]
+    shells = [Terminal(command, genvx_env()) for _ in range(8)]
+    assert [shell.end() for shell in shells] == [7] * 8
+    assert rooms.running(sandbox) == (True,)
+
+
 @pytest.mark.parametrize("tty", [True, False])
 def test_the_embedded_server_hangs_up_when_its_client_is_killed(make_sandbox, tty):
     make_sandbox("1", server="embedded")

@@ -10,6 +10,7 @@ from torture.figures import FIGURES
 from torture.mutants import MUTANTS, bite
 
 
+@pytest.mark.slow
 @pytest.mark.needs("root", "namespaces", "openssh", "cc", "strace")
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.label)

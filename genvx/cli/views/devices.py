@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 from genvx.cli import plain
 from genvx.cli.tables import Output
 from genvx.cli.views.chosen import Chosen
 from genvx.cli.where import Where
 from genvx.core.device import Device
-from genvx.core.lease import holders
+from genvx.core.lease import Owner, holders
 from genvx.core.snapshot import Snapshot, State
 from genvx.core.units import format_memory, format_percent
 from genvx.fleet.fleet import Fleet, Outcomes
 
 _ALL = Chosen()
 _COLUMNS = ("GPU", "NAME", "MEMORY", "USED", "UTIL", "STATE", "USER", "ENV", "SINCE")
+_YIELDING = {"NAME": 6, "SINCE": 6, "ENV": 6, "USER": 6, "STATE": 6}
+_HOSTS = ("HOST", "TOTAL", "AVAILABLE", "MODEL", "MEMORY", "USERS")
+_HOSTS_YIELDING = {"MODEL": 10, "MEMORY": 8, "USERS": 10}
 
 
 def show(
@@ -59,20 +65,50 @@ def _table(
     summary = f"Total {total} devices with {available} available"
     if not where.remote:
         rows = [_row(d, found[name], output) for name in found for d in shown[name]]
-        output.table(_COLUMNS, rows, summary)
+        output.table(_COLUMNS, rows, summary, yielding=_YIELDING)
     elif by_device:
         rows = [
             [name, *_row(device, snapshot, output)]
             for name, snapshot in found.items()
             for device in shown[name]
         ]
-        output.table(("HOST", *_COLUMNS), rows, f"{summary} on {len(found)} hosts")
+        summary += f" on {len(found)} hosts"
+        output.table(("HOST", *_COLUMNS), rows, summary, yielding=_YIELDING)
     else:
-        rows = [
-            [name, str(len(snapshot.devices)), str(len(snapshot.available))]
-            for name, snapshot in found.items()
-        ]
-        output.table(("HOST", "TOTAL", "AVAILABLE"), rows, f"{summary} on {len(found)} hosts")
+        rows = [_host_row(name, snapshot) for name, snapshot in found.items()]
+        summary += f" on {len(found)} hosts"
+        output.table(_HOSTS, rows, summary, yielding=_HOSTS_YIELDING)
+
+
+def _host_row(name: str, snapshot: Snapshot) -> list[str]:
+    devices = snapshot.devices
+    return [
+        name,
+        str(len(devices)),
+        str(len(snapshot.available)),
+        _counted([device.shown_name for device in devices]),
+        _counted([format_memory(device.memory) for device in devices]),
+        ", ".join(_users(snapshot)),
+    ]
+
+
+def _counted(kinds: list[str]) -> str:
+    """What all devices of a host are; "4 A100, 2 H100" where they differ."""
+    counts = Counter(kinds)
+    if len(counts) == 1:
+        return kinds[0]
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items())
+
+
+def _users(snapshot: Snapshot) -> Iterable[str]:
+    """Whoever has devices of a host, also without a lease."""
+    holders = [str(env.owner) for env in snapshot.environments if env.devices]
+    others = [
+        process.user if process.uid is None else str(Owner(process.uid, process.user))
+        for device in snapshot.devices
+        for process in snapshot.foreign(device)
+    ]
+    return dict.fromkeys(holders + others)
 
 
 def _row(device: Device, snapshot: Snapshot, output: Output) -> list[str]:

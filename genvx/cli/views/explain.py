@@ -8,6 +8,7 @@ from genvx.cli import plain
 from genvx.cli.tables import Output
 from genvx.cli.where import Where
 from genvx.core.explanation import TAKEN, Explanation, explain
+from genvx.core.ranges import ranges
 from genvx.errors import NoCapacity, Unsatisfiable
 from genvx.fleet.fleet import unsatisfiable
 
@@ -66,11 +67,22 @@ def _table(
     for each in found:
         rank = "-" if each.rank is None else str(each.rank)
         lines = [[device.label, device.shown_name, why] for device, why in each.devices]
+        if not output.csv:
+            lines = _grouped(lines)
         rows += [[rank, each.host, *line] if where.remote else line for line in lines]
         if not lines and where.remote:
             rows.append([rank, each.host, "", "", "no devices"])
     columns = ("RANK", "HOST", *_COLUMNS) if where.remote else _COLUMNS
-    output.table(columns, rows, _summary(where, found, requirements))
+    summary = _summary(where, found, requirements)
+    output.table(columns, rows, summary, yielding={"NAME": 8, "DECISION": 12})
+
+
+def _grouped(lines: list[list[str]]) -> list[list[str]]:
+    """One line for all devices of a host of which it says the same."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for label, *rest in lines:
+        alike.setdefault(tuple(rest), []).append(label)
+    return [[ranges(labels), *rest] for rest, labels in alike.items()]
 
 
 def _summary(where: Where, found: tuple[Explanation, ...], requirements: Requirements) -> str:
@@ -79,4 +91,4 @@ def _summary(where: Where, found: tuple[Explanation, ...], requirements: Require
         return f"{requirements} wanted: no room"
     taken = [device.label for device, why in best.devices if why == TAKEN]
     place = f" on {best.host}" if where.remote else ""
-    return f"{requirements} wanted: GPU{'' if len(taken) == 1 else 's'} {', '.join(taken)}{place}"
+    return f"{requirements} wanted: GPU{'' if len(taken) == 1 else 's'} {ranges(taken)}{place}"

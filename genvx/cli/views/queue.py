@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from genvx.cli import plain
 from genvx.cli.tables import Output
 from genvx.cli.where import Where
 from genvx.core.queue import line
+from genvx.core.ranges import folded
 from genvx.core.units import format_elapsed
 
 if TYPE_CHECKING:
     from genvx.core.queue import Turn
     from genvx.core.snapshot import Snapshot
-    from genvx.fleet.fleet import Fleet
+    from genvx.fleet.fleet import Fleet, Outcomes
 
 _COLUMNS = ("ID", "USER", "NAME", "REQUEST", "WAITING", "REASON")
+_YIELDING = {"NAME": 8, "HOST": 16, "USER": 8, "REASON": 12, "REQUEST": 8}
 
 
 def show(where: Where, fleet: Fleet, output: Output) -> int:
@@ -24,16 +27,16 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
     if output.json:
         output.document("queue", plain.answers(fleet, outcomes, _document))
         return where.report(outcomes)
+    requests = _requests(outcomes)
     rows = [
-        [name, *_row(turn, snapshot)] if where.remote else _row(turn, snapshot)
-        for name, snapshot in outcomes.succeeded.items()
-        for turn in line(snapshot)
+        [*([folded(place.host for place in places)] if where.remote else []), *_row(places)]
+        for places in requests
     ]
     columns = ("HOST", *_COLUMNS) if where.remote else _COLUMNS
     summary = f"Total {len(rows)} waiting"
     if where.remote:
         summary += f" on {len(outcomes.succeeded)} hosts"
-    output.table(columns, rows, summary)
+    output.table(columns, rows, summary, yielding=_YIELDING)
     return where.report(outcomes)
 
 
@@ -41,13 +44,40 @@ def _document(snapshot: Snapshot) -> plain.Plain:
     return {"tickets": [plain.turn(turn, snapshot) for turn in line(snapshot)]}
 
 
-def _row(turn: Turn, snapshot: Snapshot) -> list[str]:
-    ticket = turn.ticket
+@dataclass(frozen=True)
+class _Place:
+    """Where a request stands in the line of one host."""
+
+    host: str
+    turn: Turn
+    waiting: float
+
+
+def _requests(outcomes: Outcomes[Snapshot]) -> list[list[_Place]]:
+    """The places of each request, in the order of the hosts: it may wait in the lines of many."""
+    found: dict[tuple[str, ...], list[_Place]] = {}
+    for name, snapshot in outcomes.succeeded.items():
+        for turn in line(snapshot):
+            ticket = turn.ticket
+            # A uid may differ from host to host; an id is made up for each request.
+            key = (ticket.environment, ticket.owner.name, ticket.name, str(ticket.requirements))
+            place = _Place(name, turn, snapshot.age_seconds(ticket.since_ns))
+            places = found.setdefault(key, [])
+            # Where the host that keeps devices for it has failed, another has it twice for a while.
+            if not any(each.host == name for each in places):
+                places.append(place)
+    return list(found.values())
+
+
+def _row(places: list[_Place]) -> list[str]:
+    """A request, with the reason of the host where it is nearest to its turn."""
+    nearest = min(places, key=lambda place: (not place.turn.offered, place.turn.place))
+    turn, ticket = nearest.turn, nearest.turn.ticket
     return [
         ticket.environment,
         str(ticket.owner),
         ticket.name,
         str(ticket.requirements),
-        format_elapsed(snapshot.age_seconds(ticket.since_ns)),
+        format_elapsed(max(place.waiting for place in places)),
         turn.reason if turn.place == 1 or turn.offered else f"{turn.reason}, behind others",
     ]

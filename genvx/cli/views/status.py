@@ -12,6 +12,7 @@ from genvx.cli.where import Where
 from genvx.core.device import Device
 from genvx.core.lease import Environment, holders
 from genvx.core.queue import line
+from genvx.core.ranges import ranges
 from genvx.core.snapshot import Snapshot
 from genvx.core.units import format_age, format_duration, format_memory, format_percent
 from genvx.fleet.fleet import Fleet, Outcomes
@@ -54,7 +55,9 @@ def _table(outcomes: Outcomes[Snapshot], output: Output) -> None:
         ]
         for name, snapshot in outcomes.succeeded.items()
     ]
-    output.table(("HOST", "DRIVER", "DEVICES", "AVAILABLE", "ENVS", "GENVX"), rows)
+    output.table(
+        ("HOST", "DRIVER", "DEVICES", "AVAILABLE", "ENVS", "GENVX"), rows, yielding={"DRIVER": 10}
+    )
 
 
 def _driver(snapshot: Snapshot) -> str:
@@ -84,7 +87,7 @@ def _lines(snapshot: Snapshot, output: Output) -> None:
             rows.append(["ends", f"in {format_duration(left)}" if left > 0 else "now"])
     elif os.environ.get("GENVX_ENVIRONMENT_ID"):
         rows.append(["environment", f"{os.environ['GENVX_ENVIRONMENT_ID']}: not active any more"])
-    output.table(("WHAT", "STATUS"), rows)
+    output.table(("WHAT", "STATUS"), rows, wrapping=("STATUS",))
 
 
 def _usage(env: Environment, snapshot: Snapshot) -> list[list[str]]:
@@ -130,8 +133,10 @@ def _own(env: Environment, device: Device, snapshot: Snapshot) -> str:
 
 
 def _devices(env: Environment, snapshot: Snapshot) -> str:
-    shown = []
+    """The devices by index, those of one model together; what is not there by its UUID."""
+    alike: dict[str, list[str]] = {}
     for uuid in env.devices:
         device = snapshot.device(uuid)
-        shown.append(f"{device.label}: {device.shown_name}" if device else f"{uuid}: not here")
-    return ", ".join(shown) or "none"
+        name, label = (device.shown_name, device.label) if device else ("not here", uuid)
+        alike.setdefault(name, []).append(label)
+    return ", ".join(f"{ranges(labels)}: {name}" for name, labels in alike.items()) or "none"

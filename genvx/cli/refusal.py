@@ -1,0 +1,40 @@
+"""How a request that finds no room is said: a line for each host, and what would help."""
+
+from __future__ import annotations
+
+import sys
+
+from genvx.cli.columns import shortened, terminal_size
+from genvx.cli.main import say
+from genvx.errors import NoCapacity, Unsatisfiable, WaitedTooLong
+
+WAIT = "To wait in line for them, add --wait (or --wait=30m, for so long at most)"
+
+# What stays of a screen for the command, the first line, the last ones, and the next prompt.
+_AROUND = 6
+_FEWEST = 3
+
+
+def advise(error: NoCapacity) -> None:
+    """Add to a refusal that the request could wait, where that is of use."""
+    if error.waiting_helps and not isinstance(error, (Unsatisfiable, WaitedTooLong)):
+        error.add_note(WAIT)
+
+
+def say_refusal(error: NoCapacity) -> None:
+    """Say why there is no room; on a terminal in at most a screenful, and nothing wraps."""
+    say(str(error) if error.reasons else f"genvx: {error}")
+    size = terminal_size(sys.stderr)
+    lines = [f"  {host}: {reason}" for host, reason in error.reasons.items()]
+    more = 0
+    if size is not None:
+        room = max(_FEWEST, size.lines - _AROUND)
+        # A line that says "and 1 more host" could be that host.
+        more = len(lines) - room if len(lines) > room + 1 else 0
+        lines = [shortened(line, size.columns) for line in lines[: len(lines) - more]]
+    for line in lines:
+        say(line)
+    if more:
+        say(f"  and {more} more hosts")
+    for note in getattr(error, "__notes__", ()):
+        say(note)

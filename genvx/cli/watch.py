@@ -1,0 +1,122 @@
+"""A verb that draws again and again, as `watch` does, in the terminal's other screen."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from types import FrameType
+from typing import TextIO
+
+from genvx.cli.columns import shortened, terminal_size
+from genvx.cli.main import INTERRUPTED
+
+# The other screen, without a cursor; and back to what was there before.
+_ENTER = "\x1b[?1049h\x1b[?25l"
+_LEAVE = "\x1b[?25h\x1b[?1049l"
+# Errors of hosts get at most this part of the screen: what is watched is the table.
+_FOR_ERRORS = 4
+
+
+def watch(interval: float, draw: Callable[[], int]) -> int:
+    """Draw every `interval` seconds until Ctrl-C; return the exit code.
+
+    On a terminal what was there before is back afterwards, also when a signal ends us; of what has
+    no room the header, the top rows and the summary are kept. Elsewhere one drawing follows the
+    other.
+    """
+    if not sys.stdout.isatty():
+        return _repeat(interval, draw)
+    with _other_screen():
+        return _repeat(interval, lambda: _redraw(draw))
+
+
+def _repeat(interval: float, draw: Callable[[], int]) -> int:
+    try:
+        while True:
+            if draw() == INTERRUPTED:
+                return INTERRUPTED
+            sys.stdout.flush()
+            time.sleep(interval)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+class _Page(io.StringIO):
+    """What is to be shown on a terminal, before it is cut to the terminal's size."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        super().__init__()
+        self._terminal = terminal
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._terminal.encoding
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._terminal.fileno()
+
+
+def _redraw(draw: Callable[[], int]) -> int:
+    page, errors = _Page(sys.stdout), io.StringIO()
+    with redirect_stdout(page), redirect_stderr(errors):
+        code = draw()
+    columns, height = terminal_size(sys.stdout) or (80, 24)
+    below = fitted(errors.getvalue().splitlines(), max(1, height // _FOR_ERRORS))
+    lines = fitted(page.getvalue().splitlines(), height - len(below)) + below
+    # Over the last drawing, and not after clearing it: that would flicker.
+    ends = "\x1b[K\n".join(shortened(line, columns) for line in lines)
+    sys.stdout.write(f"\x1b[H{ends}\x1b[J")
+    return code
+
+
+def fitted(lines: list[str], height: int) -> list[str]:
+    """The lines that have room on a screen: the top ones, how many are missing, and the summary,
+    which is what comes after the last empty line.
+    """
+    if len(lines) <= height:
+        return lines
+    end = lines[-2:] if len(lines) > 1 and not lines[-2] and height > 4 else []
+    top = max(0, height - len(end) - 1)
+    return [*lines[:top], f"and {len(lines) - len(end) - top} more lines", *end]
+
+
+@contextmanager
+def _other_screen() -> Iterator[None]:
+    """Whatever ends or stops us, the terminal is as it was before."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        _write(_LEAVE)
+        before = signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        # Here again after a stop: the terminal has shown other things meanwhile.
+        signal.signal(number, before)
+        _write(_ENTER)
+
+    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP)
+    former = {number: signal.getsignal(number) for number in numbers}
+    for number, action in former.items():
+        if action is not signal.SIG_IGN:
+            signal.signal(number, leave)
+    _write(_ENTER)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            sys.stdout.flush()
+        _write(_LEAVE)
+        for number, action in former.items():
+            signal.signal(number, action)
+
+
+def _write(sequence: str) -> None:
+    """Straight to the terminal: a signal may have come while Python's buffer was being written."""
+    with suppress(OSError):
+        os.write(1, sequence.encode("ascii"))

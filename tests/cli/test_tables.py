@@ -1,0 +1,255 @@
+"""Tables and refusals of people with many GPUs: on a terminal nothing wraps, in a pipe nothing is
+shortened.
+"""
+
+from __future__ import annotations
+
+import io
+import signal
+import subprocess
+import sys
+
+import pexpect
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genvx.cli.columns import lay_out, shortened, width
+from genvx.cli.refusal import WAIT
+from genvx.cli.watch import fitted
+from tests.conftest import run_genvx
+from tests.helpers import Terminal, genvx_argv, genvx_env
+
+# Thirty hosts with eight GPUs each, leased to three people, and with people in line on twenty.
+_MANY = """
+import sys
+from genvx.cli.refusal import advise, say_refusal
+from genvx.cli.tables import Output
+from genvx.cli.views import devices, envs, explain, queue
+from genvx.cli.where import Where
+from genvx.core.device import Device
+from genvx.core.lease import Lease, Owner
+from genvx.core.request import Requirements
+from genvx.core.ticket import Ticket
+from genvx.errors import HostUnreachable, NoCapacity
+from genvx.fleet.fleet import Fleet
+from genvx.testing import FakeHost
+
+PEOPLE = Owner(1005, "alice"), Owner(1006, "bob"), Owner(1007, "maximilian.mustermann")
+hosts = []
+for number in range(1, 31):
+    name = f"gpu-server-{number}"
+    model = "NVIDIA A100-SXM4-80GB" if number % 3 else "NVIDIA H100 80GB HBM3"
+    gpus = [Device(f"GPU-{number}-{n}", n, model, 80 << 30) for n in range(8)]
+    leases = [
+        Lease(f"{number * 10 + k:016x}", PEOPLE[(number + k) % 3], f"{number * 10 + k:08x}",
+              ("job-1", "train-llama-70b-on-everything")[k], tuple(d.uuid for d in held), None,
+              "fake", 0, expires_ns=7200 * 10**9, pid=4194000 + k)
+        for k, held in enumerate((gpus[:6], gpus[6:]))
+    ]
+    hosts.append(FakeHost(name, gpus, leases=leases, owner=PEOPLE[0]))
+    for k in range(3):
+        if number <= 20:
+            hosts[-1]._tickets.append(Ticket(f"{k:016x}", PEOPLE[k], f"{k:08x}", f"sweep-{k}",
+                                             Requirements(4), "fake", k, 1 << 62))
+hosts[6] = FakeHost("gpu-server-7", error=HostUnreachable("no route to host"))
+where, fleet, output = Where(remote=True), Fleet(hosts), Output()
+SHOW = {
+    "devices": lambda: devices.show(where, fleet, output),
+    "by-device": lambda: devices.show(where, fleet, output, by_device=True),
+    "envs": lambda: envs.show(where, fleet, output),
+    "queue": lambda: queue.show(where, fleet, output),
+    "explain": lambda: explain.show(where, fleet, output, Requirements(8)),
+}
+if sys.argv[1] in SHOW:
+    SHOW[sys.argv[1]]()
+else:
+    try:
+        fleet.activate(gpus=8)
+    except NoCapacity as error:
+        advise(error)
+        say_refusal(error)
+"""
+
+
+def many(what):
+    return [sys.executable, "-c", _MANY, what]
+
+
+def in_a_pipe(what):
+    answer = subprocess.run(many(what), capture_output=True, text=True, env=genvx_env())
+    return answer.stdout + answer.stderr
+
+
+def on_a_terminal(what):
+    terminal = Terminal(many(what), genvx_env(), size=(24, 80))
+    terminal.child.expect(pexpect.EOF)
+    return terminal.child.before.replace("\r", "").splitlines()
+
+
+@pytest.mark.parametrize("what", ["devices", "by-device", "envs", "queue", "explain", "refusal"])
+def test_nothing_of_thirty_hosts_wraps_on_a_terminal_and_in_a_pipe_all_of_it_is_there(what):
+    shown = on_a_terminal(what)
+    assert max(map(width, shown)) <= 80
+    assert any("…" in line for line in shown)
+    piped = in_a_pipe(what)
+    assert "…" not in piped
+    assert "maximilian.mustermann(1007)" in piped
+
+
+def test_a_host_of_many_says_its_model_its_memory_and_who_is_on_it():
+    header, first, *_ = on_a_terminal("devices")
+    assert header.split() == ["HOST", "TOTAL", "AVAILABLE", "MODEL", "MEMORY", "USERS"]
+    assert first.split()[:5] == ["gpu-server-1", "8", "0", "A100-SXM4…", "80"]
+    assert first.endswith("bob(1006), maximilian.must…")
+
+
+def test_a_request_that_waits_in_twenty_lines_is_one_row():
+    header, *rows, _, total, _ = in_a_pipe("queue").splitlines()
+    assert header.split()[0] == "HOST"
+    assert [row.split()[:4] for row in rows] == [
+        ["gpu-server-[1-6,8-20]", f"{k:08x}", user, f"sweep-{k}"]
+        for k, user in enumerate(["alice(1005)", "bob(1006)", "maximilian.mustermann(1007)"])
+    ]
+    assert total == "Total 3 waiting on 29 hosts"
+
+
+def test_explain_says_once_what_is_the_same_of_several_devices():
+    rows = [line for line in in_a_pipe("explain").splitlines() if "gpu-server-30 " in line]
+    assert [row.split()[2] for row in rows] == ["0-5", "6,"]
+
+
+def test_a_refusal_of_many_hosts_fits_a_screen_and_ends_with_what_would_help():
+    shown = on_a_terminal("refusal")
+    assert shown[0] == "Cannot find a host with enough available resources"
+    assert shown[1].startswith("  gpu-server-1: 0 of 8 available (GPUs 0-5: leased by bob(1006) as")
+    assert shown[-2:] == ["  and 12 more hosts", WAIT]
+    assert len(shown) < 24
+
+
+def test_a_refusal_in_a_pipe_has_all_hosts():
+    lines = in_a_pipe("refusal").splitlines()
+    assert len(lines) == 32
+    assert lines[7] == "  gpu-server-7: no route to host"
+
+
+def test_a_refusal_of_this_machine_groups_and_says_that_one_can_wait(state):
+    env = {"GENVX_SIMULATE": "8xA100-80GB"}
+    inside = genvx_argv("run", "-g", "3", "--", "true")
+    answer = run_genvx("run", "-g", "6", "-n", "job-1", "--", *inside, env=env)
+    assert answer.returncode == 3
+    first, last = answer.stderr.splitlines()
+    assert first.startswith("genvx: 3 GPUs wanted, 2 of 8 available (GPUs 0-5: leased by ")
+    assert first.endswith(" s)")
+    assert " as job-1, " in first
+    assert last == WAIT
+
+
+def test_what_is_never_to_be_had_is_not_waited_for(state):
+    answer = run_genvx("run", "-g", "3", "--", "true")
+    assert answer.stderr.splitlines() == ["genvx: 3 GPUs wanted, but this host has 2 at most"]
+
+
+def test_devices_and_the_time_that_is_left_are_columns_of_envs(state):
+    env = {"GENVX_SIMULATE": "4xA100-80GB"}
+    run_genvx("acquire", "-g", "3", "--for", "2h", "-n", "x", env=env)
+    header, row, *_ = run_genvx("envs", env=env).stdout.splitlines()
+    assert header.split() == ["ID", "USER", "NAME", "CREATED", "DEVICES", "LEFT", "PID"]
+    assert "  0-2 (simulated)  1 h 59 min  " in row
+    csv = run_genvx("envs", "--csv", "--no-header", "--fields", "devices", env=env).stdout
+    assert csv == '"0, 1, 2 (simulated)"\n'
+
+
+@given(st.text(), st.integers(0, 20))
+def test_what_is_shortened_fits(text, most):
+    assert width(shortened(text, most)) <= most or not most
+
+
+@given(
+    st.lists(st.lists(st.text(max_size=30), min_size=3, max_size=3), min_size=1),
+    st.integers(20, 60),
+)
+def test_a_table_fits_whatever_is_in_it(rows, most):
+    lines = lay_out(["A", "B", "C"], rows, most=most, yielding={2: 6, 0: 10})
+    assert max(map(width, lines)) <= most
+
+
+def test_the_least_important_column_gives_way_first():
+    rows = [["a" * 10, "b" * 10, "c" * 10]]
+    assert lay_out(None, rows, most=30, yielding={1: 4, 0: 6}) == ["aaaaaaaaaa  bbbbb…  cccccccccc"]
+    assert lay_out(None, rows, most=26, yielding={1: 4, 0: 6}) == ["aaaaaaa…  bbb…  cccccccccc"]
+
+
+def test_a_column_that_wraps_loses_nothing():
+    lines = lay_out(["A", "B"], [["x", "one two three four"]], most=12, wrapping=[1])
+    assert [line.strip() for line in lines] == ["A  B", "x  one two", "three", "four"]
+
+
+def test_chinese_characters_take_two_cells():
+    assert lay_out(None, [["名", "x"], ["ab", "y"]]) == ["名  x", "ab  y"]
+
+
+def test_of_a_table_that_has_no_room_the_top_and_the_summary_stay():
+    table = ["HEAD", *(f"row {n}" for n in range(100)), "", "Total 100"]
+    assert fitted(table, 6) == ["HEAD", "row 0", "row 1", "and 98 more lines", "", "Total 100"]
+    assert fitted(table, 200) == table
+
+
+# Watching
+
+
+@pytest.fixture
+def watching(state):
+    terminal = Terminal(
+        genvx_argv("devices", "-w", "--interval", "0.2"),
+        genvx_env(GENVX_SIMULATE="64xA100-80GB"),
+        size=(12, 60),
+    )
+    terminal.child.logfile_read = io.StringIO()
+    for _ in range(2):
+        terminal.expect("\x1b[HGPU ")
+        terminal.expect("and 56 more lines")
+        terminal.expect("Total 64 devices with 64 available")
+    return terminal
+
+
+def said(terminal):
+    return terminal.child.logfile_read.getvalue()
+
+
+def test_watch_keeps_header_top_and_summary_in_the_other_screen_until_ctrl_c(watching):
+    watching.key("\x03")
+    assert watching.end() == 130
+    assert said(watching).startswith("\x1b[?1049h")
+    assert said(watching).endswith("\x1b[?1049l")
+    page = said(watching).split("\x1b[H")[2].split("\x1b[J")[0].split("\r\n")
+    assert len(page) == 12
+    assert all(width(line.replace("\x1b[K", "")) <= 60 for line in page)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_watch_that_is_killed_gives_the_terminal_back(watching, number):
+    watching.child.kill(number)
+    watching.child.expect(pexpect.EOF)
+    watching.child.close()
+    assert watching.child.signalstatus == number
+    assert said(watching).endswith("\x1b[?1049l")
+
+
+@pytest.mark.needs("bash")
+def test_a_watch_that_is_stopped_gives_the_terminal_back_and_goes_on(state):
+    shell = Terminal(["bash", "--norc", "-i"], genvx_env(PS1="ready> "), size=(12, 60))
+    shell.expect("ready> ")
+    shell.line(" ".join(genvx_argv("devices", "-w", "--interval", "0.2")))
+    shell.expect("\x1b[?1049h")
+    shell.expect("Total 2 devices with 2 available")
+    shell.key("\x1a")
+    shell.expect("\x1b[?1049l")
+    shell.expect("ready> ")
+    shell.line("fg")
+    shell.expect("\x1b[?1049h")
+    shell.expect("Total 2 devices with 2 available")
+    shell.key("\x03")
+    shell.expect("\x1b[?1049l")
+    shell.line("exit")
+    shell.end()
