@@ -48,6 +48,8 @@ _HOMES = {
         (
             "AgentError",
             "AuthenticationFailed",
+            "CommandNotExecutable",
+            "CommandNotFound",
             "DriverError",
             "FleetError",
             "GenvxError",

@@ -88,7 +88,7 @@ KEYS: Mapping[str, Callable[[Any], Any]] = {
     "spread": _flag,
     "pack": _flag,
     "over-subscribe": _flag,
-    "host": _texts,
+    "only-host": _texts,
     "exclude-host": _texts,
     "tag": _texts,
     "wait": _wait,

@@ -35,7 +35,7 @@ from genvx.cli.status import status
 from genvx.cli.version import version
 from genvx.cli.where import Where
 from genvx.core.text import printable
-from genvx.core.units import parse_duration
+from genvx.core.units import parse_seconds
 from genvx.errors import InvalidInput
 from genvx.fleet.fleet import FANOUT, TIMEOUT
 
@@ -99,7 +99,7 @@ def where(
         hostfile=hostfile,
         hosts=hosts,
         login=login,
-        timeout=parse_duration(timeout),
+        timeout=parse_seconds(timeout),
         fanout=fanout,
         exit_on_error=exit_on_error,
         quiet=quiet,

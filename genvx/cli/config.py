@@ -89,7 +89,7 @@ def unset(key: Key) -> None:
     print(f"{key} is no longer set in {printable(str(path))}")
 
 
-_LISTS = ("device", "host", "exclude-host", "tag")
+_LISTS = ("device", "only-host", "exclude-host", "tag")
 _WORDS = {"true": True, "false": False}
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from genvx.cli.quick import quick
 from genvx.core.text import printable
-from genvx.errors import GenvxError, NoCapacity
+from genvx.errors import FleetError, GenvxError, NoCapacity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ def run(arguments: list[str]) -> int:
         from genvx.cli.app import invoke
 
         return invoke(arguments)
-    except NoCapacity as error:
+    except (NoCapacity, FleetError) as error:
         say(str(error) if error.reasons else f"genvx: {error}")
         for host, reason in error.reasons.items():
             say(f"  {host}: {reason}")

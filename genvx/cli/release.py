@@ -37,6 +37,8 @@ def release(context: typer.Context, environment: Target, json: options.Json = Fa
             for name, snapshot in outcomes.succeeded.items()
             if any(environment in (env.id, env.name) for env in snapshot.environments)
         ]
+        if not outcomes.succeeded:
+            raise fleet.nowhere({}, outcomes.failed)
         if not environment or not candidates:
             code = where.report(outcomes)
             place = "on any host" if where.remote else "here"

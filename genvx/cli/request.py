@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -17,7 +18,7 @@ from genvx import project
 from genvx.cli import candidates, options
 from genvx.cli.main import say
 from genvx.core.request import Requirements, Strategy
-from genvx.core.text import require_name
+from genvx.core.text import printable, require_name
 from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput
 from genvx.fleet.hostfile import Selection
@@ -46,12 +47,12 @@ Over = Annotated[
     ),
 ]
 Pack = Annotated[bool, typer.Option("--pack", help="Take where the least is free.")]
-Host = Annotated[
+OnlyHost = Annotated[
     list[str] | None,
     typer.Option(
-        "--host",
+        "--only-host",
         metavar="NAME",
-        help="Remote: only these hosts; * is any text.",
+        help="Remote: only these of the hosts; * is any text.",
         autocompletion=candidates.hosts,
     ),
 ]
@@ -97,6 +98,7 @@ class Request:
 
     wait: seconds to wait in line at most, infinity for ever, None not at all. time: seconds after
     which it is ended. environment: the id or name of one that is to be joined, instead of all that.
+    counted: whether a number of GPUs was given, which may be 0.
     """
 
     requirements: Requirements
@@ -105,6 +107,7 @@ class Request:
     wait: float | None = None
     time: float | None = None
     environment: str | None = None
+    counted: bool = True
 
 
 def _request(
@@ -116,7 +119,7 @@ def _request(
     spread: Spread = False,
     pack: Pack = False,
     over_subscribe: Over = False,
-    host: Host = None,
+    only_host: OnlyHost = None,
     exclude_host: ExcludeHost = None,
     tag: Tag = None,
     wait: Wait = None,
@@ -144,12 +147,23 @@ def _request(
     )
     return Request(
         requirements,
-        require_name(name),
-        Selection(_several(host), _several(exclude_host), _several(tag)),
+        _name(name),
+        Selection(_several(only_host), _several(exclude_host), _several(tag)),
         None if wait is None else float("inf") if wait == FOR_EVER else parse_duration(wait),
         None if time is None else parse_duration(time),
         id,
+        counted=gpus is not None or bool(requirements.gpus),
     )
+
+
+def _name(text: str) -> str:
+    """A name that people can tell from a count: -n is how many to Slurm and MPI."""
+    if re.fullmatch(r"\d+", text, re.ASCII):
+        raise InvalidInput(
+            f"--name {printable(text, 40)} would be only a name; GPUs are --gpus {text[:20]}, "
+            f"hosts --nodes {text[:20]}"
+        )
+    return require_name(text)
 
 
 def _several(texts: list[str] | None) -> tuple[str, ...]:
@@ -208,7 +222,7 @@ def _load(wanted: dict[str, Any], *, remote: bool, quiet: bool) -> None:
     if values.get("wait") is True:
         values["wait"] = FOR_EVER
     if not remote:
-        for name in ("host", "exclude_host", "tag"):
+        for name in ("only_host", "exclude_host", "tag"):
             values.pop(name, None)
     for group in _ALIKE:
         if any(wanted[name] for name in group):
@@ -222,7 +236,8 @@ def _load(wanted: dict[str, Any], *, remote: bool, quiet: bool) -> None:
 def spell_out_wait(command: Any, arguments: list[str]) -> list[str]:
     """Give `--wait` without a time the word for it, where it is an option of genvx.
 
-    A value that may be missing is not for option parsers: the word behind it would be taken.
+    A value that may be missing is not for option parsers: the word behind it would be taken. A word
+    that begins with a digit is meant as the time, never as a command.
     """
     spelled = list(arguments)
     at = 0
@@ -231,7 +246,12 @@ def spell_out_wait(command: Any, arguments: list[str]) -> list[str]:
         if word == "--":
             break
         if word == "--wait":
-            spelled[at] = f"--wait={FOR_EVER}"
+            time = spelled[at + 1] if at + 1 < len(spelled) else ""
+            if time[:1].isdigit():
+                del spelled[at + 1]
+            else:
+                time = FOR_EVER
+            spelled[at] = f"--wait={time}"
         elif word.startswith("-") and len(word) > 1:
             option = next((each for each in command.params if word in each.opts), None)
             if option is not None and not getattr(option, "is_flag", True):

@@ -53,6 +53,8 @@ def run(
         raise InvalidInput(
             "no command to run; write it after --, as in: genvx run -g 1 -- python x.py"
         )
+    if not request.counted and request.environment is None:
+        where.note("without --gpus the command holds no GPU, and sees none")
     if nodes > 1:
         if not where.remote:
             raise InvalidInput("--nodes is for the hosts of genvx remote")

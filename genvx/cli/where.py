@@ -51,7 +51,7 @@ class Where:
         if not self.remote:
             if selection:
                 raise InvalidInput(
-                    "--host, --exclude-host and --tag choose among the hosts of genvx remote"
+                    "--only-host, --exclude-host and --tag choose among the hosts of genvx remote"
                 )
             from genvx.local.host import LocalHost
 

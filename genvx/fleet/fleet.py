@@ -50,6 +50,7 @@ _LEAVE_BEHIND = 2.0
 _SECRETS = 4
 
 NO_HOST = "Cannot find a host with enough available resources"
+NO_ANSWER = "No host answered"
 
 
 @dataclass(frozen=True)
@@ -240,8 +241,8 @@ class Fleet:
         are held at most.
 
         Raises:
-            NoCapacity: no host has the room; `reasons` says why, host by host. WaitedTooLong: it
-            was not to be had in time.
+            NoCapacity: no host has the room; `reasons` says why, host by host. FleetError: no host
+            answered. WaitedTooLong: it was not to be had in time.
             InvalidInput: the request makes no sense.
         """
         requirements = requirements_of(gpus, memory)
@@ -288,27 +289,37 @@ class Fleet:
 
         Raises:
             NoCapacity: no host has the room. `reasons` has a line for each, also for those that
-            failed. Unsatisfiable: all have answered, and none could ever have it.
+            failed. FleetError: all have failed, so none has said that it has no room.
+            Unsatisfiable: all have answered, and none could ever have it.
         """
         outcomes = self.snapshot() if seen is None else seen
         ranked, refusals = rank(requirements, outcomes.succeeded)
         if not ranked and not outcomes.failed and all(r.never for r in refusals.values()):
             raise unsatisfiable(requirements, refusals)
-        reasons = {name: str(refusal) for name, refusal in refusals.items()}
-        reasons.update((name, str(error)) for name, error in outcomes.failed.items())
+        full: dict[str, object] = dict(refusals)
+        failed: dict[str, object] = dict(outcomes.failed)
         for name in ranked:
             try:
                 return act(self.host(name))
             except NoCapacity as refusal:
-                reasons[name] = str(refusal)
+                full[name] = refusal
             except HostError as error:
                 # Nothing was started there: whoever acts raises NoCapacity or HostError only before
                 # that.
-                reasons[name] = str(error)
-        raise NoCapacity(
-            NO_HOST,
-            {host.name: reasons[host.name] for host in self.hosts if host.name in reasons},
-        )
+                failed[name] = error
+        raise self.nowhere(full, failed)
+
+    def nowhere(self, full: Mapping[str, object], failed: Mapping[str, object]) -> GenvxError:
+        """The error for an act that was possible on no host.
+
+        full: why hosts that answered have no room. failed: why the others did not answer.
+        """
+        reasons = {**full, **failed}
+        names = [host.name for host in self.hosts if host.name in reasons]
+        ordered = {name: str(reasons[name]) for name in names}
+        if failed and not full:
+            return FleetError(NO_ANSWER, reasons=ordered)
+        return NoCapacity(NO_HOST, ordered)
 
 
 def unsatisfiable(requirements: Requirements, refusals: Mapping[str, Refusal]) -> Unsatisfiable:

@@ -145,6 +145,8 @@ def _chosen(
     reasons = {host: str(refusal) for host, refusal in choice.refusals.items()}
     reasons.update((host, str(error)) for host, error in failed.items())
     ordered = {host.name: reasons[host.name] for host in fleet.hosts if host.name in reasons}
+    if failed and not choice.ready and not choice.refusals:
+        raise fleet.nowhere({}, failed)
     raise NoCapacity(f"{wanted}, but {len(choice.ready)} have room now", ordered)
 
 

@@ -17,6 +17,7 @@ from genvx.core.record import replace
 from genvx.core.text import printable
 from genvx.errors import (
     AgentError,
+    CommandNotFound,
     GenvxError,
     HostError,
     HostUnreachable,
@@ -169,7 +170,7 @@ class SSHHost:
         try:
             Reply(error=str(plain["error"]), message=printable(str(plain["message"]))).result()
         except GenvxError as error:
-            return error
+            return self._placed(error)
         except (TypeError, KeyError):
             raise ProtocolError("the refusal cannot be read") from None
         return None
@@ -251,8 +252,19 @@ class SSHHost:
         }
 
     def start(self, arguments: dict[str, Any]) -> RemoteCommand:
-        """Start a command there with our call's arguments; returns once it holds its devices."""
-        return self._granted(Call("run", new_token(), arguments))
+        """Start a command there with our call's arguments; returns once it holds its devices.
+
+        Raises:
+            CommandNotFound: that host does not have the command.
+        """
+        try:
+            return self._granted(Call("run", new_token(), arguments))
+        except CommandNotFound as error:
+            raise self._placed(error) from None
+
+    def _placed(self, error: GenvxError) -> GenvxError:
+        """An error with our name in it, where it depends on the host which one it is."""
+        return type(error)(f"{self.name}: {error}") if isinstance(error, CommandNotFound) else error
 
     def _granted(self, call: Call) -> RemoteCommand:
         """Start what must begin with a grant; a far end that replies otherwise is let go of."""

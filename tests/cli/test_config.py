@@ -76,7 +76,12 @@ def test_what_it_says_of_hosts_is_for_remote(place):
 
 def test_run_does_not_look(place):
     (place / ".genvx.toml").write_text("gpus = 3\n")
-    assert ok("run", "--", "sh", "-c", "echo [$GENVX_DEVICES]") == "[]\n"
+    assert run_genvx("run", "--", "sh", "-c", "echo [$GENVX_DEVICES]").stdout == "[]\n"
+
+
+def test_the_key_that_chose_hosts_before_is_refused_with_todays(place):
+    (place / ".genvx.toml").write_text('host = "a"\n')
+    assert "unknown key 'host'; did you mean only-host?" in run_genvx("activate").stderr
 
 
 def test_comments_and_order_survive(place):
