@@ -27,11 +27,13 @@ def commands() -> str:
 
     def visit(command: Any, path: str) -> None:
         parts.append(f"\n## {path}\n\n{inspect.cleandoc(command.help or '')}\n")
-        rows = [_row(param) for param in command.params if param.name != "help"]
+        shown = [p for p in command.params if p.name != "help" and not getattr(p, "hidden", False)]
+        rows = [_row(param) for param in shown]
         if rows:
             parts.append("\n| | |\n|---|---|\n" + "".join(rows))
-        for name in getattr(command, "commands", {}):
-            visit(command.commands[name], f"{path} {name}")
+        for name, verb in getattr(command, "commands", {}).items():
+            if not verb.hidden:
+                visit(verb, f"{path} {name}")
 
     visit(root(), "genvx")
     return "".join(parts)
@@ -64,8 +66,7 @@ def errors() -> str:
         "| 1 | a fault of genvx |\n",
         "| 2 | wrong usage or input; nothing has happened |\n",
         "| 3 | hosts answered, and have no room |\n",
-        "| 4 | a host failed (the others are still shown), all hosts did where one was to be chosen, ",
-        "or `doctor` found something |\n",
+        "| 4 | a host failed (the others are still shown), or `doctor` found something |\n",
         "| 5 | not yours |\n",
         "| 6 | the state directory is unsafe, full or read-only |\n",
         "| 124 | waited too long |\n",

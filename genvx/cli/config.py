@@ -8,6 +8,7 @@ import typer
 
 from genvx import project
 from genvx.cli import options
+from genvx.cli.commands import Verb
 from genvx.cli.tables import SCHEMA, print_json
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
@@ -31,7 +32,7 @@ def _config(context: typer.Context, json: options.Json = False) -> None:
         show(json)
 
 
-@config.command()
+@config.command(cls=Verb)
 def show(json: options.Json = False) -> None:
     """Show the file that counts here, and what it says.
 
@@ -52,7 +53,7 @@ def show(json: options.Json = False) -> None:
         print(f"  {key} = {_shown(value)}")
 
 
-@config.command("path")
+@config.command("path", cls=Verb)
 def path_() -> None:
     """Print the path of the file that counts here.
 
@@ -64,7 +65,7 @@ def path_() -> None:
     print(printable(str(path)))
 
 
-@config.command("set")
+@config.command("set", cls=Verb)
 def set_(key: Key, values: Values) -> None:
     """Set a key, in the nearest .genvx.toml or in a new one here.
 
@@ -74,7 +75,7 @@ def set_(key: Key, values: Values) -> None:
     print(f"{key} = {_shown(_typed(key, values))} in {printable(str(path))}")
 
 
-@config.command()
+@config.command(cls=Verb)
 def unset(key: Key) -> None:
     """Remove a key from the nearest .genvx.toml.
 

@@ -23,9 +23,9 @@ Target = Annotated[
 
 
 def release(context: typer.Context, environment: Target, json: options.Json = False) -> None:
-    """End an environment of one's own, by id or name; its processes are left alone.
+    """End an environment of one's own, by id or name.
 
-    Root: anybody's.
+    Its processes are left alone. Root can end anybody's.
 
     Example: genvx release 15ab02cd
     """

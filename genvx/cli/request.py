@@ -16,6 +16,7 @@ import typer
 
 from genvx import project
 from genvx.cli import candidates, options
+from genvx.cli.commands import scan
 from genvx.cli.main import say
 from genvx.core.request import Requirements, Strategy
 from genvx.core.text import printable, require_name
@@ -240,11 +241,7 @@ def spell_out_wait(command: Any, arguments: list[str]) -> list[str]:
     that begins with a digit is meant as the time, never as a command.
     """
     spelled = list(arguments)
-    at = 0
-    while at < len(spelled):
-        word = spelled[at]
-        if word == "--":
-            break
+    for at, word, _ in scan(command, spelled):
         if word == "--wait":
             time = spelled[at + 1] if at + 1 < len(spelled) else ""
             if time[:1].isdigit():
@@ -252,13 +249,4 @@ def spell_out_wait(command: Any, arguments: list[str]) -> list[str]:
             else:
                 time = FOR_EVER
             spelled[at] = f"--wait={time}"
-        elif word.startswith("-") and len(word) > 1:
-            option = next((each for each in command.params if word in each.opts), None)
-            if option is not None and not getattr(option, "is_flag", True):
-                at += 1
-        else:
-            command = getattr(command, "commands", {}).get(word)
-            if command is None:
-                break
-        at += 1
     return spelled

@@ -77,7 +77,7 @@ def parse_duration(text: str) -> float:
         # Minutes and seconds to Slurm, hours and minutes to many others.
         raise InvalidQuantity(f"{shown!r} can be read in two ways; write it like 2h30m or 1:00:00")
     match = _CLOCK.fullmatch(stripped) or _TIME.fullmatch(stripped)
-    if not stripped or match is None and not _NUMBER.fullmatch(stripped):
+    if not stripped or (match is None and not _NUMBER.fullmatch(stripped)):
         raise InvalidQuantity(f"not a duration: {shown!r}; write it like 90s, 30m or 2h30m")
     amounts = () if match is None else match.groups(default="0")
     total = sum((float(n) * size for n, (_, size) in zip(amounts, _STEPS)), 0.0)
