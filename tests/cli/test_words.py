@@ -14,6 +14,7 @@ from tests.conftest import run_genvx
 ROOT = app.root()
 REMOTE = ROOT.commands["remote"]
 
+
 def options(command):
     return {name for param in command.params for name in param.opts}
 
