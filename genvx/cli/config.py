@@ -14,7 +14,7 @@ from genvx.core.text import printable
 from genvx.errors import InvalidInput
 
 config = options.group(
-    "What genvx activate takes in this directory: the nearest .genvx.toml.",
+    "What genvx activate takes in this directory.",
     invoke_without_command=True,
 )
 
@@ -24,7 +24,9 @@ Values = Annotated[list[str], typer.Argument(metavar="VALUE", help="As one types
 
 @config.callback()
 def _config(context: typer.Context, json: options.Json = False) -> None:
-    """What genvx activate takes in this directory: the nearest .genvx.toml.
+    """What genvx activate takes in this directory.
+
+    The nearest .genvx.toml says it.
 
     Example: genvx config set gpus A100:2
     """

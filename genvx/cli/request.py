@@ -22,7 +22,7 @@ from genvx.core.request import Requirements, Strategy
 from genvx.core.text import printable, require_name
 from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput
-from genvx.fleet.hostfile import Selection
+from genvx.fleet.hostspec import Selection
 
 FOR_EVER = "for ever"
 

@@ -18,7 +18,7 @@ from genvx.fleet.host import Host
 if TYPE_CHECKING:
     import typer
 
-    from genvx.fleet.hostfile import Selection
+    from genvx.fleet.hostspec import Selection
 
 T = TypeVar("T")
 
@@ -56,13 +56,13 @@ class Where:
             from genvx.local.host import LocalHost
 
             return Fleet([LocalHost(LOCAL_NAME)], fanout=0)
-        from genvx.fleet import hostfile
+        from genvx.fleet import hostfile, hostnames
         from genvx.fleet.ssh import connect_fleet
 
         if self.hosts is not None and self.hostfile is not None:
             raise InvalidInput("give either -H or --hostfile, not both")
         if self.hosts is not None:
-            specs = hostfile.parse_names(self.hosts)
+            specs = hostnames.parse_names(self.hosts)
         else:
             path = self.hostfile or hostfile.find(os.environ)
             named = self.hostfile or os.environ.get("GENVX_HOSTFILE")
@@ -70,7 +70,7 @@ class Where:
         if selection:
             specs = selection.of(specs)
         if self.login is not None:
-            hostfile.require_user(self.login)
+            hostnames.require_user(self.login)
         return connect_fleet(
             specs,
             fanout=self.fanout,

@@ -16,7 +16,7 @@ from genvx.fleet import pack
 from genvx.fleet.loader import NEWEST, OLDEST, STUB
 
 if TYPE_CHECKING:
-    from genvx.fleet.hostfile import HostSpec
+    from genvx.fleet.hostspec import HostSpec
 
 _VERSIONED = " ".join(f"python3.{minor}" for minor in range(NEWEST, OLDEST - 1, -1))
 _NAMES = f"python3 /usr/bin/python3 {_VERSIONED}"

@@ -20,7 +20,7 @@ from genvx.errors import HostError
 from genvx.fleet.sshpatterns import Patterns, patterns
 
 if TYPE_CHECKING:
-    from genvx.fleet.hostfile import HostSpec
+    from genvx.fleet.hostspec import HostSpec
 
 _ASK_TIMEOUT = 10.0
 # paramiko makes a regular expression of each pattern, in a time that grows with the square of its
