@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Optional
 
 from genvx.core.hold import BaseHold
 from genvx.core.text import printable
-from genvx.errors import CommandNotExecutable, CommandNotFound, InvalidInput
+from genvx.errors import CommandNotExecutable, CommandNotFound
 from genvx.local import shells, supervise, timekeeper
 from genvx.local.state import saying
 
