@@ -26,11 +26,17 @@ _GRACE = 10.0
 
 
 def run_gang(
-    where: Where, request: Request, nodes: int, command: list[str], address: str | None
+    where: Where,
+    request: Request,
+    nodes: int,
+    command: list[str],
+    address: str | None,
+    *,
+    mixed: bool,
 ) -> int:
     """Run a command on several hosts; return the exit code of the first that fails, or 0.
 
-    address: where the others reach node 0; as we do by default.
+    address: where the others reach node 0; as we do by default. mixed: the model of GPU may differ.
     """
     with where.fleet(request.selection) as fleet, WaitingLine(request.requirements) as waiting:
         found = gang.take(
@@ -43,6 +49,7 @@ def run_gang(
             tell=waiting.stands_on,
             seen=where.look(fleet),
             time=request.time,
+            mixed=mixed,
         )
         with found:
             waiting.clear()

@@ -31,6 +31,9 @@ MasterAddr = Annotated[
         "--master-addr", metavar="ADDRESS", help="Where node 0 is reached; as we do, by default."
     ),
 ]
+Mixed = Annotated[
+    bool, typer.Option("--mixed", help="With --nodes: the model of GPU may differ among hosts.")
+]
 
 
 def run(
@@ -38,13 +41,14 @@ def run(
     request: Request,
     command: options.Command = None,
     nodes: Nodes = 1,
+    mixed: Mixed = False,
     master_addr: MasterAddr = None,
 ) -> None:
     """Run a command that holds GPUs.
 
     They are its own until it ends; genvx exits with its code. With --nodes it runs on several
-    hosts, all or none; it sees MASTER_ADDR, MASTER_PORT, NODE_RANK, NNODES, NPROC_PER_NODE,
-    WORLD_SIZE and GENVX_NODES there, and the first failure ends all.
+    hosts, all or none, with one model of GPU; it sees MASTER_ADDR, MASTER_PORT, NODE_RANK, NNODES,
+    NPROC_PER_NODE, WORLD_SIZE and GENVX_NODES there, and the first failure ends all.
 
     Example: genvx run --gpus 1 -- python train.py
     """
@@ -58,7 +62,7 @@ def run(
     if nodes > 1:
         if not where.remote:
             raise InvalidInput("--nodes is for the hosts of genvx remote")
-        raise typer.Exit(run_gang(where, request, nodes, command, master_addr))
+        raise typer.Exit(run_gang(where, request, nodes, command, master_addr, mixed=mixed))
     if where.remote:
         raise typer.Exit(run_remotely(where, request, command))
     raise typer.Exit(locally(where, request, command, prompted=False))

@@ -263,9 +263,12 @@ class Fleet:
         name: str = "",
         wait: float | None = None,
         time: float | None = None,
+        mixed: bool = False,
     ) -> Gang:
         """Take the same devices on each of `nodes` hosts, or none at all; see `activate` for the
         rest.
+
+        mixed: the model of GPU may differ among hosts.
 
         Raises:
             NoCapacity: too few hosts have the room. WaitedTooLong: not in time. Unsatisfiable: too
@@ -274,7 +277,7 @@ class Fleet:
         from genvx.fleet.gang import take
 
         requirements = requirements_of(gpus, memory)
-        return take(self, requirements, nodes, name=name, patience=wait, time=time)
+        return take(self, requirements, nodes, name=name, patience=wait, time=time, mixed=mixed)
 
     def first_with_room(
         self,
