@@ -103,7 +103,21 @@ def play() -> str:
         check=True,
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
     )
-    return re.sub(r"\b[\w.-]+\(\d+\)", "raz(1003)", answer.stdout).strip()
+    return _as_raz(answer.stdout).strip()
+
+
+def _as_raz(text: str) -> str:
+    """A transcript in which somebody else is the user; columns of tables stay columns."""
+    user = re.search(r"\b[\w.-]+\(\d+\)", text)
+    if user is None:
+        return text
+    wider = len("raz(1003)") - len(user[0])
+
+    def widened(match: re.Match[str]) -> str:
+        return match[0] + " " * wider if wider > 0 else match[0][: len(match[0]) + wider]
+
+    text = re.sub(r"(?<=  )USER +(?=[A-Z])", widened, text)
+    return text.replace(user[0], "raz(1003)")
 
 
 def transcripts_of(path: Path) -> list[str]:

@@ -54,7 +54,7 @@ _VARIABLE = re.compile(r"GENVX_PASSWORD[A-Z0-9_]{0,64}", re.ASCII)
 
 
 def load(path: str, *, named: bool = True) -> tuple[HostSpec, ...]:
-    """Read a hostfile. Paths in it are relative to it.
+    """Read a hostfile; ~ in its path is a home. Paths in it are relative to it.
 
     named: whether the user has said that it is this one; else it may have nothing run here.
 
@@ -62,7 +62,7 @@ def load(path: str, *, named: bool = True) -> tuple[HostSpec, ...]:
         InvalidHostfile: it cannot be read, has a bad line, or has no host.
     """
     try:
-        with open(path, "rb") as file:
+        with open(os.path.expanduser(path), "rb") as file:
             status = os.fstat(file.fileno())
             data = file.read(_MOST_BYTES + 1)
     except OSError as error:
@@ -82,7 +82,7 @@ def load(path: str, *, named: bool = True) -> tuple[HostSpec, ...]:
         reason = "of another user"
     elif status.st_mode & 0o002 or (status.st_mode & 0o020 and status.st_gid != os.getegid()):
         reason = "that others can write"
-    base = os.path.dirname(os.path.abspath(path))
+    base = os.path.dirname(os.path.abspath(os.path.expanduser(path)))
     return parse(text, source=path, base=base, runs_nothing=reason)
 
 
