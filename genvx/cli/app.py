@@ -52,7 +52,15 @@ _UsageError: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "
 
 
 app = options.group("One pool of GPUs out of machines that are shared over SSH.")
-remote = options.group("The same verbs on many hosts. Example: genvx remote -H a,b devices")
+remote = options.group(
+    """The same verbs on many hosts.
+
+    Which hosts: --hostfile or -H, before the verb or behind it; else $GENVX_HOSTFILE, ./hostfile,
+    ~/.config/genvx/hostfile, /etc/genvx/hostfile.
+
+    Example: genvx remote -H a,b devices
+    """
+)
 
 
 def _print_version(wanted: bool) -> None:
@@ -108,13 +116,6 @@ def where(
     quiet: Quiet = False,
     accept_new_host_keys: AcceptNew = False,
 ) -> None:
-    """The same verbs on many hosts.
-
-    Which hosts: --hostfile or -H; else $GENVX_HOSTFILE, ./hostfile, ~/.config/genvx/hostfile,
-    /etc/genvx/hostfile.
-
-    Example: genvx remote --hostfile h.txt activate --gpus 2
-    """
     context.obj = Where(
         remote=True,
         hostfile=hostfile,

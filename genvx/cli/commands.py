@@ -1,8 +1,7 @@
-"""What a verb and a group of verbs are: how they show their help, and how the options of
-`genvx remote` may stand behind its verbs, too.
+"""Verbs and groups of verbs: their help, and the options of `genvx remote` behind its verbs.
 
-The help is written here and not by typer: what typer writes changes with its version, and names
-types of Python.
+The help is written here and not by typer, whose text changes with its version and names types of
+Python.
 """
 
 from __future__ import annotations
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
 _WIDEST = 80
 _NAMES = 24
 
-# Verbs that take GPUs understand these otherwise, or did: to say so is better than to guess.
+# Not accepted behind verbs that take GPUs, but answered with a hint (foreign.py): people from Slurm
+# mean the time of a job by -t, and --host once chose among the hosts of a hostfile.
 _ELSEWHERE = ("--host", "-t")
 
 
@@ -50,7 +50,7 @@ class RemoteVerb(Verb):
         )
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the verb, where both what stands before it and what stands behind it say."""
+        """Run the verb on the hosts that are named before it or behind it; behind counts more."""
         group = ctx.parent.command
         behind = {each.name: ctx.params.pop(each.name) for each in _where(ctx, self.params)}
         given = {
@@ -72,11 +72,9 @@ class Group(typer.core.TyperGroup):
         for name, command in self.commands.items():
             if not command.hidden:
                 section = getattr(command, "rich_help_panel", None)
-                line = (
-                    inspect.cleandoc(command.help or "").split("\n")[0].split(". ")[0].rstrip(".")
-                )
                 title = section if isinstance(section, str) else "Verbs"
-                sections.setdefault(title, []).append((name, line))
+                line = inspect.cleandoc(command.help or "").split("\n")[0]
+                sections.setdefault(title, []).append((name, line.rstrip(".")))
         for section, rows in sections.items():
             formatter.write(f"\n{section}:\n{''.join(_rows(rows))}")
 
@@ -108,7 +106,7 @@ def scan(command: Any, words: list[str]) -> Iterator[tuple[int, str, Any]]:
 
 
 def _where(ctx: Any, ours: list[Any]) -> Iterator[Any]:
-    """The options of the group as they are behind a verb that has options of its own."""
+    """The options of the group that are accepted behind a verb with these options of its own."""
     taken = {name for each in ours for name in each.opts}
     if "--only-host" in taken:
         taken.update(_ELSEWHERE)

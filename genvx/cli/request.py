@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -19,7 +18,6 @@ from genvx.cli import candidates, options
 from genvx.cli.commands import scan
 from genvx.cli.main import say
 from genvx.core.request import Requirements, Strategy
-from genvx.core.text import printable, require_name
 from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput
 from genvx.fleet.hostspec import Selection
@@ -148,23 +146,13 @@ def _request(
     )
     return Request(
         requirements,
-        _name(name),
+        project.require_typed_name(name),
         Selection(_several(only_host), _several(exclude_host), _several(tag)),
         None if wait is None else float("inf") if wait == FOR_EVER else parse_duration(wait),
         None if time is None else parse_duration(time),
         id,
         counted=gpus is not None or bool(requirements.gpus),
     )
-
-
-def _name(text: str) -> str:
-    """A name that people can tell from a count: -n is how many to Slurm and MPI."""
-    if re.fullmatch(r"\d+", text, re.ASCII):
-        raise InvalidInput(
-            f"--name {printable(text, 40)} would be only a name; GPUs are --gpus {text[:20]}, "
-            f"hosts --nodes {text[:20]}"
-        )
-    return require_name(text)
 
 
 def _several(texts: list[str] | None) -> tuple[str, ...]:
