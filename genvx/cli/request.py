@@ -19,7 +19,7 @@ from genvx.cli.commands import scan
 from genvx.cli.main import say
 from genvx.core.request import Requirements, Strategy
 from genvx.core.units import parse_duration
-from genvx.errors import InvalidInput
+from genvx.errors import InvalidInput, InvalidQuantity
 from genvx.fleet.hostspec import Selection
 
 FOR_EVER = "for ever"
@@ -148,11 +148,18 @@ def _request(
         requirements,
         project.require_typed_name(name),
         Selection(_several(only_host), _several(exclude_host), _several(tag)),
-        None if wait is None else float("inf") if wait == FOR_EVER else parse_duration(wait),
-        None if time is None else parse_duration(time),
+        float("inf") if wait == FOR_EVER else _seconds("--wait", wait),
+        _seconds("--time", time),
         id,
         counted=gpus is not None or bool(requirements.gpus),
     )
+
+
+def _seconds(option: str, text: str | None) -> float | None:
+    try:
+        return None if text is None else parse_duration(text)
+    except InvalidQuantity as error:
+        raise InvalidQuantity(f"{option}: {error}") from None
 
 
 def _several(texts: list[str] | None) -> tuple[str, ...]:
