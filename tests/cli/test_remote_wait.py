@@ -100,7 +100,7 @@ def test_a_connection_that_is_cut_leaves_no_ticket(fleet, busy):
                 os.kill(parent, signal.SIGKILL)
     until(lambda: tickets(fleet) == [0, 0], "the tickets are gone")
     _, err = process.communicate()
-    assert process.returncode == 3
+    assert process.returncode == 4
     assert "the connection ended while we waited" in err
 
 
