@@ -44,6 +44,25 @@ class Terminal:
         os.waitpid(self.pid, 0)
         os.close(self._master)
 
+    def ended(self, patience: float) -> int | None:
+        """Its exit code; None if it has not ended within so many seconds. `shown` has what it
+        printed.
+        """
+        end = time.monotonic() + patience
+        with contextlib.suppress(OSError):
+            while (left := end - time.monotonic()) > 0:
+                if select.select([self._master], [], [], left)[0]:
+                    self._seen += os.read(self._master, 65536)
+        if time.monotonic() > end:
+            return None
+        os.close(self._master)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    @property
+    def shown(self) -> str:
+        """What it printed and nobody waited for."""
+        return self._seen.decode("utf-8", "replace")
+
     def close(self) -> None:
         """End it."""
         with contextlib.suppress(ProcessLookupError):

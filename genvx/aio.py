@@ -108,12 +108,21 @@ async def activate(
     name: str = "",
     wait: float | None = None,
     time: float | None = None,
+    visible_as: str | None = None,
 ) -> AsyncIterator[Activation]:
     """Take devices of this machine for the block; as `genvx.activate`, and with its errors."""
     stop = threading.Event()
 
     def take() -> api.Activation:
-        return api.take(gpus, memory=memory, name=name, wait=wait, time=time, stop=stop)
+        return api.take(
+            gpus,
+            memory=memory,
+            name=name,
+            wait=wait,
+            time=time,
+            visible_as=visible_as,
+            stop=stop,
+        )
 
     activation = await _abandonable(take, stop, lambda late: late.release())
     try:

@@ -105,12 +105,14 @@ def activate(
     name: str = "",
     wait: float | None = None,
     time: float | None = None,
+    visible_as: str | None = None,
 ) -> Activation:
     """Take devices of this machine; the whole of each, or `memory` bytes of each.
 
     gpus: how many, or a request such as "A100:2". wait: seconds to wait in line at most; None does
     not wait. time: seconds after which this process is ended; by default what the policy of the
-    machine says, or never.
+    machine says, or never. visible_as: "index" has CUDA_VISIBLE_DEVICES name them by number, "uuid"
+    by UUID, which is the default.
 
     Raises:
         NoCapacity: not enough devices are available; the message says why, device by device.
@@ -118,7 +120,7 @@ def activate(
         InvalidInput: the request makes no sense.
         StateError: the state directory is unsafe, full or read-only.
     """
-    return take(gpus, memory=memory, name=name, wait=wait, time=time)
+    return take(gpus, memory=memory, name=name, wait=wait, time=time, visible_as=visible_as)
 
 
 def take(
@@ -128,10 +130,11 @@ def take(
     name: str,
     wait: float | None,
     time: float | None,
+    visible_as: str | None,
     stop: threading.Event | None = None,
 ) -> Activation:
     """As `activate`; stop: ends the waiting when it is set."""
-    requirements = requirements_of(gpus, memory)
+    requirements = requirements_of(gpus, memory, visible_as)
     host, command = LocalHost(), " ".join(sys.argv)
     if wait is None:
         hold = host.acquire(requirements, name=name, command=command, time=time)
@@ -139,7 +142,11 @@ def take(
         hold = host.wait(
             requirements, name=name, command=command, patience=wait, time=time, stop=stop
         )
-    hold.keep_time()
+    try:
+        hold.keep_time()
+    except BaseException:
+        hold.release()
+        raise
     return Activation(hold)
 
 

@@ -52,6 +52,10 @@ class CommandNotFound(InvalidInput):
 
     exit_code = 127
 
+    def on(self, host: str) -> CommandNotFound:
+        """The same with the name of its host in front."""
+        return type(self)(f"{host}: {self}")
+
 
 class CommandNotExecutable(CommandNotFound):
     """The command to run is there, but is no program."""

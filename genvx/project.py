@@ -16,6 +16,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genvx.core.device import VisibleAs
 from genvx.core.request import Requirements, Strategy
 from genvx.core.text import printable, require_name
 from genvx.core.units import parse_duration
@@ -108,6 +109,7 @@ KEYS: Mapping[str, Callable[[Any], Any]] = {
     "tag": _texts,
     "wait": _wait,
     "time": _time,
+    "visible-as": lambda value: VisibleAs.parse(_text(value)).value,
 }
 
 
@@ -216,6 +218,7 @@ def requirements(values: Values) -> Requirements:
         devices=values.get("device", ()),
         strategy=strategy,
         over=bool(values.get("over-subscribe")),
+        visible_as=VisibleAs(values["visible-as"]) if "visible-as" in values else None,
     )
 
 

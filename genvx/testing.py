@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from genvx._version import __version__
 from genvx.core.command import require_variables, words_of
-from genvx.core.device import Device, DeviceUsage, Driver
+from genvx.core.device import Device, DeviceUsage, Driver, VisibleAs
 from genvx.core.grant import Finding, Grant, Severity
 from genvx.core.hold import BaseHold
 from genvx.core.lease import Environment, Lease, Owner, environments
@@ -70,7 +70,14 @@ class FakeHost:
             tuple(devices)
             if not isinstance(devices, int)
             else tuple(
-                Device(f"SIM-{name}-{index}", index, "A100-80GB", 80 << 30, simulated=True)
+                Device(
+                    f"SIM-{name}-{index}",
+                    index,
+                    "A100-80GB",
+                    80 << 30,
+                    simulated=True,
+                    ordinal=index,
+                )
                 for index in range(devices)
             )
         )
@@ -78,9 +85,9 @@ class FakeHost:
         self._tickets: list[Ticket] = []
         self.closed = False
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, *, holders: bool = False) -> Snapshot:
         """The devices and leases as they are now; the clock stands one second later at each
-        look.
+        look. holders: no process holds them.
         """
         self._answer()
         return Snapshot(
@@ -130,9 +137,17 @@ class FakeHost:
             since_ns=snapshot.boottime_ns,
             expires_ns=None if time is None else snapshot.boottime_ns + round(time * 1e9),
             command=printable(command, 256),
+            visible_as=requirements.visible_as or VisibleAs.UUID,
         )
         self._leases.append(lease)
-        grant = Grant(lease.environment, name, self.owner, decision.devices, requirements.memory)
+        grant = Grant(
+            lease.environment,
+            name,
+            self.owner,
+            decision.devices,
+            requirements.memory,
+            visible_as=lease.visible_as,
+        )
         return FakeHold(self, grant)
 
     def reserve(
@@ -183,7 +198,8 @@ class FakeHost:
             if ticket in self._tickets:
                 self._tickets.remove(ticket)
 
-    def release(self, environment: str) -> Environment:
+    def release(self, environment: str, *, kill: bool = False) -> Environment:
+        """End an environment of the owner's; there are no processes to end."""
         self._answer()
         found = [
             candidate

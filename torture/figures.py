@@ -112,7 +112,7 @@ FIGURES = (
     ),
     Figure(
         "F15", "drivers: lost, sick, hanging, old, missing, mismatched, MIG",
-        "0 crashes, healthy GPUs granted, 3.5 s at most", "drivers:zoo", (_CC,),
+        "0 crashes, healthy GPUs granted, 5.5 s at most", "drivers:zoo", (_CC,),
     ),
     Figure(
         "F16", "first use by two users at once", "0 errors", "hammer:first_use", places=_STORES
@@ -128,5 +128,9 @@ FIGURES = (
     Figure(
         "F19", "hammer on 4 hosts with waiters and gangs, SIGKILLs",
         "0 double grants, 0 stranded tickets", "line:line", places=_STORES,
+    ),
+    Figure(
+        "F20", "shells told to end before they are there, at hosts that refuse; swallowed ones",
+        "0 of 200 lost, each swallowed one an error", "ahead:typed_ahead", (_SSHD,),
     ),
 )  # fmt: skip

@@ -31,128 +31,44 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from genvx.core.device import DeviceProcess, DeviceUsage, Health
-from genvx.core.request import Requirements
 from genvx.core.snapshot import Snapshot
-from genvx.errors import GenvxError, NoCapacity, UnknownEnvironment, Unsatisfiable
-from genvx.local import hold, processes, simulated
+from genvx.errors import InvalidInput, NoCapacity, UnknownEnvironment, Unsatisfiable
 from genvx.local.host import LocalHost
-from genvx.local.inventory import Inventory
 from torture import ground
+from torture.holders import DEVICES, FOREIGN, Holder, Holding, Moment, World
 from torture.trial import Outcome, Trial
 
-_DEVICES = 4
 _TENTH = 8 << 30
-_FOREIGN = 424242
 
-
-@dataclass
-class _Holder:
-    """A process that holds leases, and does what it is told over a socket."""
-
-    pid: int
-    line: socket.socket
-    uid: int
-    stopped: bool = False
-
-    def tell(self, **words: Any) -> dict[str, Any]:
-        self.line.sendall(json.dumps(words).encode() + b"\n")
-        answer = b""
-        while not answer.endswith(b"\n"):
-            part = self.line.recv(65536)
-            if not part:
-                return {"ending": "died"}
-            answer += part
-        result: dict[str, Any] = json.loads(answer)
-        return result
+# Seconds. What passes never adds up to an end, so what the trial itself takes makes no difference.
+_TIMES = (None, None, 125, 1025)
+_POLICYS = 425
+_PASSING = (50, 200, 1200)
+_OVERTIME = 60
+_SECOND = 10**9
 
 
 @dataclass
 class _Environment:
     """What the model knows of a granted environment. devices: tenths of each that it holds.
-    holders: whose processes keep it alive.
+    holders: whose processes keep it alive. end_ns: of its time. reserved: whether it needs nobody
+    until then.
     """
 
     uid: int
     devices: dict[str, int]
-    holders: list[_Holder] = field(default_factory=list)
+    holders: list[Holder] = field(default_factory=list)
+    end_ns: int | None = None
+    reserved: bool = False
 
+    def is_over(self, now_ns: int) -> bool:
+        return self.end_ns is not None and now_ns >= self.end_ns
 
-@dataclass
-class _World:
-    """The devices as they are now; holders see the same through a file."""
-
-    lost: set[int] = field(default_factory=set)
-    foreign: set[int] = field(default_factory=set)
-
-    def inventory(self, seed: str) -> Inventory:
-        made = simulated.simulate(f"{_DEVICES}xA100-80GB", seed)
-        usage = dict(made.usage)
-        for device in made.devices:
-            if device.index in self.lost:
-                usage[device.uuid] = DeviceUsage(Health.LOST, "lost", processes=None)
-            elif device.index in self.foreign:
-                stranger = DeviceProcess(_FOREIGN, _FOREIGN, "stranger", "x", 1 << 30, True)
-                usage[device.uuid] = DeviceUsage(memory_used=1 << 30, processes=(stranger,))
-        return Inventory(made.driver, made.devices, usage)
-
-
-class _Holding:
-    """The far side of a holder's socket."""
-
-    def __init__(self, line: socket.socket, variables: dict[str, str], place: Path) -> None:
-        self._line = line
-        self._place = place
-        self._host = LocalHost(environ=variables, survey=self._survey)
-        self._held: dict[str, list[hold.LocalHold]] = {}
-
-    def _survey(self) -> Inventory:
-        words = json.loads((self._place / "world").read_text())
-        return _World(set(words["lost"]), set(words["foreign"])).inventory("lives")
-
-    def serve(self) -> None:
-        with self._line.makefile("r") as lines:
-            for text in lines:
-                words = json.loads(text)
-                if words.get("boot_id"):
-                    boot = str(words["boot_id"])
-                    processes.boot_id = lambda boot=boot: boot
-                try:
-                    answer = getattr(self, words.pop("do"))(**words)
-                except GenvxError as error:
-                    answer = {"ending": type(error).__name__, "line": str(error)}
-                except Exception as error:
-                    answer = {"ending": "raised", "line": f"{type(error).__name__}: {error}"}
-                self._line.sendall(json.dumps(answer).encode() + b"\n")
-
-    def acquire(self, gpus: int, memory: int | None, boot_id: str) -> dict[str, Any]:
-        held = self._host.acquire(Requirements(gpus, memory))
-        self._held.setdefault(held.grant.environment, []).append(held)
-        devices = [device.uuid for device in held.grant.devices]
-        return {"ending": "done", "environment": held.grant.environment, "devices": devices}
-
-    def join(self, environment: str, boot_id: str) -> dict[str, Any]:
-        self._held.setdefault(environment, []).append(self._host.join(environment))
-        return {"ending": "done"}
-
-    def attach(
-        self, environment: str, gpus: int, memory: int | None, boot_id: str
-    ) -> dict[str, Any]:
-        before = {device.uuid for device in self._host.grant_of(environment).devices}
-        grant = self._host.attach(environment, Requirements(gpus, memory))
-        devices = [device.uuid for device in grant.devices if device.uuid not in before]
-        return {"ending": "done", "devices": devices}
-
-    def detach(self, environment: str, devices: list[str], boot_id: str) -> dict[str, Any]:
-        self._host.detach(environment, devices)
-        return {"ending": "done"}
-
-    def leave(self, environment: str) -> dict[str, Any]:
-        self._held[environment].pop().release()
-        return {"ending": "done"}
-
-    def reap(self, boot_id: str) -> dict[str, Any]:
-        return {"ending": "done", "leases": len(self._host.snapshot().leases)}
+    def lives(self, now_ns: int) -> bool:
+        """By its time alone, or by those who hold it, whom its end leaves a minute."""
+        if self.reserved and not self.is_over(now_ns):
+            return True
+        return bool(self.holders) and not self.is_over(now_ns - _OVERTIME * _SECOND)
 
 
 def machine(trial: Trial, counts: collections.Counter[str]) -> type[RuleBasedStateMachine]:
@@ -166,11 +82,12 @@ def machine(trial: Trial, counts: collections.Counter[str]) -> type[RuleBasedSta
             self.place = trial.place / os.urandom(4).hex()
             self.place.mkdir(mode=0o755)
             self.variables = ground.provisioned(self.place / "state")
-            self.world = _World()
-            self.holders: list[_Holder] = []
+            self.world = World()
+            self.holders: list[Holder] = []
             self.known: dict[str, _Environment] = {}
-            self.boot = "b0070000-0000-4000-8000-000000000000"
+            self.moment = Moment("b0070000-0000-4000-8000-000000000000")
             self.boots = 0
+            self.limit: int | None = None
             self.tell_world()
             self.host = LocalHost(
                 environ=self.variables, survey=lambda: self.world.inventory("lives")
@@ -182,13 +99,10 @@ def machine(trial: Trial, counts: collections.Counter[str]) -> type[RuleBasedSta
             (self.place / "world").chmod(0o644)
 
         def look(self) -> Snapshot:
-            real, processes.boot_id = processes.boot_id, lambda: self.boot
-            try:
+            with self.moment.believed():
                 return self.host.snapshot()
-            finally:
-                processes.boot_id = real
 
-        def holder(self, number: int) -> _Holder:
+        def holder(self, number: int) -> Holder:
             """One of the holders that go on; the first call starts it."""
             users = ground.USERS[:2] if ground.root() else (os.geteuid(),)
             while len(self.holders) < 4:
@@ -196,18 +110,18 @@ def machine(trial: Trial, counts: collections.Counter[str]) -> type[RuleBasedSta
             going = [each for each in self.holders if not each.stopped]
             return going[number % len(going)] if going else self.start(users[number % len(users)])
 
-        def start(self, uid: int) -> _Holder:
+        def start(self, uid: int) -> Holder:
             ours, theirs = socket.socketpair()
 
             def serve() -> None:
                 ours.close()
                 for other in self.holders:
                     other.line.close()
-                _Holding(theirs, self.variables, self.place).serve()
+                Holding(theirs, self.variables, self.place).serve()
 
             pid = ground.fork(serve, uid)
             theirs.close()
-            self.holders.append(_Holder(pid, ours, uid))
+            self.holders.append(Holder(pid, ours, uid))
             return self.holders[-1]
 
         @initialize()
@@ -217,33 +131,108 @@ def machine(trial: Trial, counts: collections.Counter[str]) -> type[RuleBasedSta
         @rule(
             target=environments,
             number=st.integers(0, 3),
-            gpus=st.integers(1, _DEVICES),
+            gpus=st.integers(1, DEVICES),
             tenths=st.sampled_from((10, 10, 2, 5)),
+            time=st.sampled_from(_TIMES),
         )
-        def acquire(self, number: int, gpus: int, tenths: int) -> Any:
-            return self.take(number, gpus, tenths)
+        def acquire(self, number: int, gpus: int, tenths: int, time: int | None) -> Any:
+            return self.take(number, gpus, tenths, time)
 
-        def take(self, number: int, gpus: int, tenths: int) -> Any:
+        @rule(
+            target=environments,
+            number=st.integers(0, 3),
+            gpus=st.integers(1, 2),
+            time=st.sampled_from([time for time in _TIMES if time]),
+        )
+        def reserve(self, number: int, gpus: int, time: int) -> Any:
+            return self.take(number, gpus, 10, time, reserved=True)
+
+        def take(
+            self,
+            number: int,
+            gpus: int,
+            tenths: int,
+            time: int | None = None,
+            *,
+            reserved: bool = False,
+        ) -> Any:
             holder = self.holder(number)
             memory = None if tenths == 10 else tenths * _TENTH
-            answer = holder.tell(do="acquire", gpus=gpus, memory=memory, boot_id=self.boot)
+            answer = holder.tell(
+                self.moment,
+                do="reserve" if reserved else "acquire",
+                gpus=gpus,
+                memory=memory,
+                time=time,
+            )
+            limited = self.limit is not None and self.policy_holds_for(holder)
+            if limited and time is not None and time > _POLICYS and gpus <= (self.limit or 0):
+                assert answer["ending"] == InvalidInput.__name__, answer
+                return hypothesis.stateful.multiple()
             possible = self.room(tenths)
-            if answer["ending"] == NoCapacity.__name__:
-                assert len(possible) < gpus, f"refused, with room on {possible}: {answer}"
+            if answer["ending"] in (NoCapacity.__name__, Unsatisfiable.__name__):
+                self.refused(holder, gpus, possible, answer)
                 return hypothesis.stateful.multiple()
             assert answer["ending"] == "done", answer
             counts["grants"] += 1
             devices = tuple(answer["devices"])
             assert len(devices) == gpus
             assert set(devices) <= possible, f"granted {devices} where {possible} had room"
+            seconds = _POLICYS if limited and time is None else time
+            counts["timed"] += seconds is not None
             self.known[answer["environment"]] = _Environment(
-                holder.uid, dict.fromkeys(devices, tenths), [holder]
+                holder.uid,
+                dict.fromkeys(devices, tenths),
+                [] if reserved else [holder],
+                None if seconds is None else self.moment.now_ns() + seconds * _SECOND,
+                reserved,
             )
+            self.within_limit(holder)
             return answer["environment"]
+
+        def policy_holds_for(self, holder: Holder) -> bool:
+            return holder.uid != 0
+
+        def of_user(self, holder: Holder) -> set[str]:
+            return {uuid for e in self.known.values() if e.uid == holder.uid for uuid in e.devices}
+
+        def refused(
+            self, holder: Holder, gpus: int, possible: set[str], answer: dict[str, Any]
+        ) -> None:
+            """There was no room, or it was more than the policy allows."""
+            held = len(self.of_user(holder))
+            beyond = self.limit is not None and held + gpus > self.limit
+            if answer["ending"] == Unsatisfiable.__name__ or "by policy" in answer["line"]:
+                assert self.policy_holds_for(holder), answer
+                assert beyond, f"{held} held: {answer}"
+            else:
+                assert len(possible) < gpus, f"refused, with room on {possible}: {answer}"
+
+        def within_limit(self, holder: Holder) -> None:
+            if self.limit is not None and self.policy_holds_for(holder):
+                held = self.of_user(holder)
+                assert len(held) <= self.limit, f"{held} held, {self.limit} allowed"
 
         @rule(target=environments, number=st.integers(0, 3), tenths=st.sampled_from((10, 3, 6)))
         def acquire_one(self, number: int, tenths: int) -> Any:
             return self.take(number, 1, tenths)
+
+        @rule(limit=st.sampled_from((None, None, 1, 3)))
+        def change_the_policy(self, limit: int | None) -> None:
+            """It limits how many devices, and how long, from now on."""
+            self.limit = limit
+            path = self.place / "state" / "policy.toml"
+            path.unlink(missing_ok=True)
+            if limit is not None:
+                path.write_text(f'[limits]\ngpus = {limit}\ntime = "{_POLICYS}s"\n')
+                path.chmod(0o644)
+
+        @rule(seconds=st.sampled_from(_PASSING))
+        def time_passes(self, seconds: int) -> None:
+            self.moment.ahead_ns += seconds * _SECOND
+            before = len(self.known)
+            self.bury()
+            counts["over"] += before - len(self.known)
 
         def room(self, units: int) -> set[str]:
             """The devices that have room for one more, by the model."""
@@ -252,7 +241,7 @@ def machine(trial: Trial, counts: collections.Counter[str]) -> type[RuleBasedSta
                 held = sum(e.devices.get(device.uuid, 0) for e in self.known.values())
                 tenants = {e.uid for e in self.known.values() if device.uuid in e.devices}
                 sick = device.index in self.world.lost
-                busy = device.index in self.world.foreign and _FOREIGN not in tenants
+                busy = device.index in self.world.foreign and FOREIGN not in tenants
                 if not sick and not busy and held + units <= 10:
                     found.add(device.uuid)
             return found
@@ -268,33 +257,35 @@ def machine(trial: Trial, counts: collections.Counter[str]) -> type[RuleBasedSta
             holder = self.holder(number)
             memory = None if tenths == 10 else tenths * _TENTH
             answer = holder.tell(
-                do="attach", environment=environment, gpus=gpus, memory=memory, boot_id=self.boot
+                self.moment, do="attach", environment=environment, gpus=gpus, memory=memory
             )
             known = self.known.get(environment)
-            if known is None or known.uid != holder.uid:
+            if known is None or known.uid != holder.uid or known.is_over(self.moment.now_ns()):
                 assert answer["ending"] == UnknownEnvironment.__name__, answer
                 return
             possible = self.room(tenths) - known.devices.keys()
             if answer["ending"] in (NoCapacity.__name__, Unsatisfiable.__name__):
-                assert len(possible) < gpus, f"refused, with room on {possible}: {answer}"
+                if "by policy" in answer["line"]:
+                    self.refused(holder, gpus, possible, answer)
+                else:
+                    assert len(possible) < gpus, f"refused, with room on {possible}: {answer}"
                 return
             assert answer["ending"] == "done", answer
             counts["attached"] += 1
             assert len(answer["devices"]) == gpus
             assert set(answer["devices"]) <= possible, f"attached where only {possible} had room"
             known.devices.update(dict.fromkeys(answer["devices"], tenths))
+            self.within_limit(holder)
 
-        @rule(environment=environments, number=st.integers(0, 3), of=st.integers(0, _DEVICES))
+        @rule(environment=environments, number=st.integers(0, 3), of=st.integers(0, DEVICES))
         def detach(self, environment: str, number: int, of: int) -> None:
             """One device, or all of them."""
             holder = self.holder(number)
             known = self.known.get(environment)
             mine = known is not None and known.uid == holder.uid
             held = sorted(known.devices) if known is not None else []
-            chosen = [held[of % len(held)]] if held and of < _DEVICES else []
-            answer = holder.tell(
-                do="detach", environment=environment, devices=chosen, boot_id=self.boot
-            )
+            chosen = [held[of % len(held)]] if held and of < DEVICES else []
+            answer = holder.tell(self.moment, do="detach", environment=environment, devices=chosen)
             if not mine:
                 assert answer["ending"] == UnknownEnvironment.__name__, answer
                 return
@@ -308,9 +299,9 @@ def machine(trial: Trial, counts: collections.Counter[str]) -> type[RuleBasedSta
         @rule(environment=environments, number=st.integers(0, 3))
         def join(self, environment: str, number: int) -> None:
             holder = self.holder(number)
-            answer = holder.tell(do="join", environment=environment, boot_id=self.boot)
+            answer = holder.tell(self.moment, do="join", environment=environment)
             known = self.known.get(environment)
-            if known is None or known.uid != holder.uid:
+            if known is None or known.uid != holder.uid or known.is_over(self.moment.now_ns()):
                 assert answer["ending"] == UnknownEnvironment.__name__, answer
             else:
                 assert answer["ending"] == "done", answer
@@ -319,9 +310,9 @@ def machine(trial: Trial, counts: collections.Counter[str]) -> type[RuleBasedSta
         @rule(environment=environments)
         def leave(self, environment: str) -> None:
             known = self.known.get(environment)
-            if known is None or known.holders[-1].stopped:
+            if known is None or not known.holders or known.holders[-1].stopped:
                 return
-            answer = known.holders[-1].tell(do="leave", environment=environment)
+            answer = known.holders[-1].tell(self.moment, do="leave", environment=environment)
             assert answer["ending"] == "done", answer
             known.holders.pop()
             self.bury()
@@ -331,14 +322,16 @@ def machine(trial: Trial, counts: collections.Counter[str]) -> type[RuleBasedSta
             """By root, or by its owner; the processes that hold it live on."""
             known = self.known.pop(environment, None)
             try:
-                self.host.release(environment)
+                with self.moment.believed():
+                    self.host.release(environment)
             except UnknownEnvironment:
                 assert known is None
             else:
                 assert known is not None
 
         def bury(self) -> None:
-            self.known = {name: e for name, e in self.known.items() if e.holders}
+            now = self.moment.now_ns()
+            self.known = {name: e for name, e in self.known.items() if e.lives(now)}
 
         @rule(number=st.integers(0, 3))
         def kill_holder(self, number: int) -> None:
@@ -363,7 +356,7 @@ def machine(trial: Trial, counts: collections.Counter[str]) -> type[RuleBasedSta
 
         @rule(number=st.integers(0, 3))
         def reap(self, number: int) -> None:
-            answer = self.holder(number).tell(do="reap", boot_id=self.boot)
+            answer = self.holder(number).tell(self.moment, do="reap")
             assert answer["ending"] == "done", answer
 
         @rule(data=st.sampled_from((b"", b"{}", b"[" * 4000, b"\x1b[2J", b"\0" * 5000)))
@@ -399,12 +392,13 @@ def machine(trial: Trial, counts: collections.Counter[str]) -> type[RuleBasedSta
             while self.holders:
                 self.kill_holder(0)
             self.boots += 1
-            self.boot = f"b0070000-0000-4000-8000-{self.boots:012x}"
+            self.moment.boot_id = f"b0070000-0000-4000-8000-{self.boots:012x}"
             for directory in (self.place / "state" / "leases").iterdir():
-                self.timed_lease_of_before(directory)
+                self.reservation_of_before(directory)
+            self.known = {name: e for name, e in self.known.items() if not e.reserved}
             assert self.known == {}
 
-        def timed_lease_of_before(self, directory: Path) -> None:
+        def reservation_of_before(self, directory: Path) -> None:
             """One that ran by the clock of the last boot, which has ended."""
             identifier, uid = os.urandom(8).hex(), int(directory.name)
             record = {
@@ -412,18 +406,18 @@ def machine(trial: Trial, counts: collections.Counter[str]) -> type[RuleBasedSta
                 "devices": [self.host._survey().devices[0].uuid], "memory": None,
                 "boot_id": "b0070000-0000-4000-8000-ffffffffffff", "since_boottime_ns": 1,
                 "expires_boottime_ns": 1 << 62, "pid": 1, "starttime": 0, "host": "",
-                "command": "", "note": "",
+                "command": "", "note": "", "part": "reserved",
             }  # fmt: skip
             path = directory / f"{identifier}.lease"
             path.write_text(json.dumps(record, separators=(",", ":")))
             os.chown(path, uid, -1)
 
-        @rule(index=st.integers(0, _DEVICES - 1))
+        @rule(index=st.integers(0, DEVICES - 1))
         def lose_or_repair_a_device(self, index: int) -> None:
             self.world.lost ^= {index}
             self.tell_world()
 
-        @rule(index=st.integers(0, _DEVICES - 1))
+        @rule(index=st.integers(0, DEVICES - 1))
         def foreign_process_comes_or_goes(self, index: int) -> None:
             self.world.foreign ^= {index}
             self.tell_world()
@@ -431,6 +425,7 @@ def machine(trial: Trial, counts: collections.Counter[str]) -> type[RuleBasedSta
         @invariant()
         def all_that_is_held_is_seen_and_nothing_else(self) -> None:
             counts["steps"] += 1
+            self.bury()
             snapshot = self.look()
             seen = {env.id: set(env.devices) for env in snapshot.environments}
             wanted = {name: set(each.devices) for name, each in self.known.items()}
@@ -485,6 +480,7 @@ def lives(trial: Trial) -> Outcome:
             outcome.violated(f"{type(inner).__name__}: {inner} {notes}")
     outcome.seen.append(
         f"{count:,} lives, {counts['steps']:,} steps, {counts['grants']:,} grants, "
+        f"{counts['timed']:,} with a time, {counts['over']:,} over, "
         f"{counts['attached']:,} attached, {counts['detached']:,} detached, "
         f"{len(outcome.violations)} failed"
     )

@@ -53,7 +53,11 @@ _ALWAYS_HELD = (
     "return _ofd(descriptor, fcntl.F_OFD_GETLK, fcntl.F_RDLCK) == fcntl.F_WRLCK",
     "return True",
 )
-_ANY_BOOT = ("genvx/local/store.py", "if not boot or lease.boot_id != boot:", "if not boot:")
+_ANY_BOOT = (
+    "genvx/core/lease.py",
+    "if not boot_id or self.boot_id != boot_id:",
+    "if not boot_id:",
+)
 _RAW_ERRORS = ("genvx/local/state.py", "raise state_error(error, doing) from None", "raise")
 
 MUTANTS = (
@@ -125,6 +129,21 @@ MUTANTS = (
     ),
     Mutant("F7", "the question whether a lease is held", "outlived", (_ALWAYS_HELD,)),
     Mutant(
+        "F7", "the end of a lease with its holder where it has a time", "outlived",
+        (
+            (
+                "genvx/core/statefiles.py",
+                "    return b'\"part\":' in data\n",
+                "    return b'\"part\":' in data or b'\"expires_boottime_ns\":null' not in data\n",
+            ),
+            (
+                "genvx/core/lease.py",
+                "return held and not over",
+                "return (held or self.expires_ns is not None) and not over",
+            ),
+        ),
+    ),
+    Mutant(
         "F8", "the watch over the client", "outlived",
         (
             (
@@ -175,8 +194,66 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "F14", "the keeper of the time apart", "outlived its time",
+        (
+            (
+                "genvx/local/hold.py",
+                "            self.keep_time(spare=os.getpid(), supervised=True)\n"
+                "            return supervise.run(\n                argv,",
+                "            return supervise.run(\n                argv,",
+            ),
+        ),
+    ),
+    Mutant(
+        "F14", "the comparison of paths and the last look before a signal", "stranger",
+        (
+            ("genvx/local/leasefile.py", "if os.readlink(link) != self.path or not ", "if not "),
+            (
+                "genvx/local/leasefile.py",
+                "if self._is_open_in(pid) and self.is_held():",
+                "if self._is_open_in(pid):",
+            ),
+            (
+                "genvx/local/timekeeper.py",
+                "    if not file.is_held():\n        return\n    tell(OVER)\n",
+                "    tell(OVER)\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "F14", "waiting for signals without a timeout", "exit code",
+        (
+            (
+                "genvx/local/supervise.py",
+                "        received = signal.sigwaitinfo({*PASSED_ON, signal.SIGCHLD})\n",
+                "        received = signal.sigtimedwait({*PASSED_ON, signal.SIGCHLD}, 0.5)\n"
+                "        if received is None:\n            continue\n",
+            ),
+        ),
+    ),
+    Mutant(
         "F15", "the deadline for NVML", "took",
-        (("genvx/local/survey.py", "DEADLINE = 3.0", "DEADLINE = 6.0"),),
+        (("genvx/local/survey.py", "_STEP = 3.0", "_STEP = 6.0"),),
+    ),
+    Mutant(
+        "F15", "the question whose the memory in use is", "used=1",
+        (
+            (
+                "genvx/core/snapshot.py",
+                "return left if left >= least else 0",
+                "return 0",
+            ),
+        ),
+    ),
+    Mutant(
+        "F15", "another question without the device that killed the last", "free",
+        (
+            (
+                "genvx/local/survey.py",
+                "if not findings.blame(cause) or monotonic() >= end:",
+                "if True:",
+            ),
+        ),
     ),
     Mutant(
         "F15", "one device's errors being its own", "free",
@@ -200,6 +277,25 @@ MUTANTS = (
     ),
     Mutant("F17", "the comparison of boots", "live", (_ANY_BOOT,)),
     Mutant("F18", "the question whether a lease is held", "AssertionError", (_ALWAYS_HELD,)),
+    Mutant(
+        "F18", "the end of a held lease with its time", "AssertionError",
+        (("genvx/core/lease.py", "return held and not over", "return held"),),
+    ),
+    Mutant(
+        "F18", "the end of a lease with its holder where it has a time", "AssertionError",
+        (
+            (
+                "genvx/core/statefiles.py",
+                "    return b'\"part\":' in data\n",
+                "    return b'\"part\":' in data or b'\"expires_boottime_ns\":null' not in data\n",
+            ),
+            (
+                "genvx/core/lease.py",
+                "return held and not over",
+                "return (held or self.expires_ns is not None) and not over",
+            ),
+        ),
+    ),
     Mutant("F19", "the lock and the verify step", "double", (_NO_VERIFY, _NO_LOCK)),
     Mutant(
         "F19", "the end of a ticket with its holder", "stranded",
@@ -208,6 +304,20 @@ MUTANTS = (
                 "genvx/local/store.py",
                 "if not held and (name.endswith(TICKET) or ",
                 "if not held and (",
+            ),
+        ),
+    ),
+    Mutant(
+        "F20", "the care for what was typed ahead", "typed ahead and lost",
+        (("genvx/fleet/terminal.py", "tty.setraw(0, termios.TCSADRAIN)", "tty.setraw(0)"),),
+    ),
+    Mutant(
+        "F20", "the question whether the shell joined", "a shell without GPUs",
+        (
+            (
+                "genvx/fleet/handover.py",
+                "if file is None and not self.gave_up:",
+                "if not self.gave_up:",
             ),
         ),
     ),

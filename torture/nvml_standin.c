@@ -5,15 +5,24 @@
  *   init=9                     what nvmlInit returns
  *   compute=0:1234:1024        a process: device, pid, MiB (-1: the driver does not tell)
  *   graphics=0:1234:100
+ *   mps=0:1234:1024            a client of MPS that is in that list alone
+ *   ats=0                      the system has the memory of device 0, too
  *   busy=0:1234:37:500         a sample: device, pid, percent, how many ms ago
  *   mig=1:2                    MIG on, with this many instances
  *   fail=NAME:1:15             function NAME returns 15 for device 1 (* for every device)
  *   hang=NAME:1                function NAME never returns for device 1
+ *   slow=NAME:1:500            function NAME takes 500 ms for device 1
+ *   crash=NAME:1               function NAME kills the process that asks for device 1
+ *   name=1:NVIDIA%20H%ff       what device 1 is called, byte by byte
+ *   uuid=1:GPU-x               its UUID
+ *   version=0:%ff              the driver's version
+ *   pci=0:9                    the PCI bus of device 0 (default: its index)
  *   used=0:5000                MiB in use on device 0
  *   nvlink=0:1                 NVLink between devices 0 and 1
  *   node=1:1                   device 1 is at NUMA node 1; the others are at node 0
  * Compiled with -DOLD_DRIVER it lacks what a driver of 2020 lacks.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +35,8 @@ typedef Handle *Device;
 typedef struct { unsigned long long total, free, used; } Memory;
 typedef struct { unsigned version; unsigned long long total, reserved, free, used; } MemoryV2;
 typedef struct { unsigned gpu, memory; } Utilization;
+typedef struct { char legacy[16]; unsigned domain, bus, device, id, subsystem; char bus_id[32]; } Pci;
+typedef struct { unsigned version, mode; } Addressing;
 typedef struct { unsigned pid; unsigned long long memory; unsigned gi, ci; } Process;
 typedef struct { unsigned pid; unsigned long long when; unsigned sm, memory, encoder, decoder; } Sample;
 
@@ -63,6 +74,14 @@ static Result gate(const char *function, Device d) {
     if (sscanf(word, "%79[^:]:%7[^ ]", name, which) == 2 && !strcmp(name, function) &&
         (which[0] == '*' || atoi(which) == d->index)) for (;;) pause();
   at = NULL;
+  while ((word = next("slow", &at)))
+    if (sscanf(word, "%79[^:]:%7[^:]:%d", name, which, &code) == 3 && !strcmp(name, function) &&
+        (which[0] == '*' || atoi(which) == d->index)) usleep(code * 1000);
+  at = NULL;
+  while ((word = next("crash", &at)))
+    if (sscanf(word, "%79[^:]:%7[^ ]", name, which) == 2 && !strcmp(name, function) &&
+        (which[0] == '*' || atoi(which) == d->index)) kill(getpid(), SIGKILL);
+  at = NULL;
   while ((word = next("fail", &at)))
     if (sscanf(word, "%79[^:]:%7[^:]:%d", name, which, &code) == 3 && !strcmp(name, function) &&
         (which[0] == '*' || atoi(which) == d->index)) return code;
@@ -74,6 +93,23 @@ static Result text(char *out, unsigned size, const char *value) {
   if (strlen(value) >= size) return TOO_SMALL;
   strcpy(out, value);
   return OK;
+}
+
+/* The text "key=INDEX:TEXT" of a device, with %xx for a byte, or what it is otherwise. */
+static Result told(const char *key, int index, char *out, unsigned size, const char *otherwise) {
+  const char *at = NULL, *word; char value[200]; int i, n;
+  while ((word = next(key, &at))) {
+    if (sscanf(word, "%d:%n", &i, &n) != 1 || i != index) continue;
+    unsigned length = 0;
+    for (word += n; word < at && length < sizeof value - 1; word++) {
+      unsigned byte = (unsigned char)*word;
+      if (*word == '%' && sscanf(word + 1, "%2x", &byte) == 1) word += 2;
+      value[length++] = (char)byte;
+    }
+    value[length] = 0;
+    return text(out, size, value);
+  }
+  return text(out, size, otherwise);
 }
 
 static int slots(int index) {
@@ -98,7 +134,9 @@ __attribute__((visibility("default"))) const char *nvmlErrorString(Result r) {
   snprintf(shown, sizeof shown, "stand-in error %d", r);
   return shown;
 }
-API nvmlSystemGetDriverVersion(char *out, unsigned size) { return text(out, size, "550.54.15"); }
+API nvmlSystemGetDriverVersion(char *out, unsigned size) {
+  return told("version", 0, out, size, "550.54.15");
+}
 API nvmlDeviceGetCount_v2(unsigned *count) { *count = (unsigned)number("count", 2); return OK; }
 API nvmlDeviceGetHandleByIndex_v2(unsigned i, Device *d) {
   if (i >= MOST) return INVALID;
@@ -106,16 +144,24 @@ API nvmlDeviceGetHandleByIndex_v2(unsigned i, Device *d) {
   *d = &devices[i];
   return OK;
 }
+API nvmlDeviceGetPciInfo_v3(Device d, Pci *out) {
+  const char *at = NULL, *word; int i; unsigned bus;
+  GATE(d);
+  *out = (Pci){.bus = (unsigned)d->index};
+  while ((word = next("pci", &at))) if (sscanf(word, "%d:%u", &i, &bus) == 2 && i == d->index) out->bus = bus;
+  return OK;
+}
 API nvmlDeviceGetUUID(Device d, char *out, unsigned size) {
   GATE(d);
   char uuid[80];
   if (d->instance < 0) sprintf(uuid, "GPU-00000000-0000-4000-8000-%012x", d->index);
   else sprintf(uuid, "MIG-00000000-0000-4000-8000-%06x%06x", d->index, d->instance);
-  return text(out, size, uuid);
+  return d->instance < 0 ? told("uuid", d->index, out, size, uuid) : text(out, size, uuid);
 }
 API nvmlDeviceGetName(Device d, char *out, unsigned size) {
   GATE(d);
-  return text(out, size, d->instance < 0 ? "NVIDIA H100 80GB HBM3" : "NVIDIA H100 80GB HBM3 MIG 1g.10gb");
+  if (d->instance < 0) return told("name", d->index, out, size, "NVIDIA H100 80GB HBM3");
+  return text(out, size, "NVIDIA H100 80GB HBM3 MIG 1g.10gb");
 }
 static unsigned long long total(Device d) { return (d->instance < 0 ? 81920ull : 9728ull) << 20; }
 static unsigned long long used(Device d) {
@@ -208,6 +254,17 @@ API nvmlDeviceGetProcessUtilization(Device d, Sample *out, unsigned *count, unsi
 API nvmlDeviceGetMemoryInfo_v2(Device d, MemoryV2 *m) {
   GATE(d);
   m->total = total(d); m->reserved = 300ull << 20; m->used = used(d); m->free = total(d) - used(d);
+  return OK;
+}
+API nvmlDeviceGetMPSComputeRunningProcesses_v3(Device d, unsigned *count, Process *out) {
+  GATE(d);
+  return list("mps", d, count, out);
+}
+API nvmlDeviceGetAddressingMode(Device d, Addressing *out) {
+  const char *at = NULL, *word;
+  GATE(d);
+  out->mode = 0;
+  while ((word = next("ats", &at))) if (atoi(word) == d->index) out->mode = 2;
   return OK;
 }
 API nvmlDeviceGetComputeRunningProcesses_v3(Device d, unsigned *count, Process *out) {

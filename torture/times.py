@@ -14,7 +14,7 @@ from pathlib import Path
 from genvx.core.request import Requirements
 from genvx.local import processes
 from genvx.local.host import LocalHost
-from torture import ground
+from torture import ends, ground
 from torture.trial import Outcome, Trial, percentile, spread, until
 
 _TEN_YEARS = 10 * 365 * 86400
@@ -22,13 +22,19 @@ _YEAR_NS = 365 * 86400 * 10**9
 
 
 def killed_holder(trial: Trial) -> Outcome:
-    """F7: from SIGKILL of the last holder to the moment in which the lease counts no more."""
+    """F7: from SIGKILL of the last holder to the moment in which the lease counts no more; whether
+    it has no time, one of its own, or one from the policy.
+    """
     outcome, took = Outcome(), []
     ground.warm(trial.place)
     variables = ground.provisioned(trial.place / "state")
+    (trial.place / "state" / "policy.toml").write_text('[limits]\ntime = "1h"\n')
     here = LocalHost(environ=variables)
-    for _ in range(trial.size(50, 1000)):
-        pid = _holder(variables, 2)
+    user = ground.USERS[0] if ground.root() else os.geteuid()  # root has no limits
+    kinds = ((os.geteuid(), None), (os.geteuid(), 3600), (user, None))
+    for number in range(trial.size(50, 1000)):
+        uid, seconds = kinds[number % len(kinds)]
+        pid = _holder(variables, 2, seconds=seconds, uid=uid)
         if not until(lambda: here.snapshot().leases):
             outcome.violated("a holder never came")
             break
@@ -46,44 +52,56 @@ def killed_holder(trial: Trial) -> Outcome:
     return outcome
 
 
-def _holder(variables: dict[str, str], gpus: int, name: str = "holder") -> int:
+def _holder(
+    variables: dict[str, str],
+    gpus: int,
+    name: str = "holder",
+    *,
+    seconds: float | None = None,
+    uid: int | None = None,
+) -> int:
     """A process that takes devices and keeps them."""
 
     def keep() -> None:
-        held = LocalHost(environ=variables).acquire(Requirements(gpus), name=name)
+        host = LocalHost(environ=variables)
+        held = host.acquire(Requirements(gpus), name=name, time=seconds)
         while True:
             signal.pause()
             del held
 
-    return ground.fork(keep)
+    return ground.fork(keep, uid)
 
 
 def clocks(trial: Trial) -> Outcome:
-    """F14: wrong clocks, another boot, a pid that is used again, a holder that is stopped."""
+    """F14: wrong clocks, another boot, a pid and an inode that are used again, a holder that is
+    stopped, and parents and keepers that are killed or stopped before their command's time is over.
+    """
     outcome = Outcome()
     ground.warm(trial.place)
     variables = ground.provisioned(trial.place / "state")
     here = LocalHost(environ=variables)
     held = here.acquire(Requirements(1), name="held")
     in_a_year = processes.boottime_ns() + _YEAR_NS
-    timed = _timed(here, trial.place / "state", in_a_year, "timed")
-    _timed(here, trial.place / "state", 1, "expired")
+    timed = _reserved(here, trial.place / "state", in_a_year, "timed")
+    _reserved(here, trial.place / "state", 1, "expired")
     _wrong_clocks(outcome, trial, variables)
     _other_boot(outcome, trial, variables)
     timed.unlink(missing_ok=True)
     held.release()
     _used_again(outcome, variables)
     _stopped(outcome, variables)
-    done = "±10 years, another boot, a reused pid, a stopped holder"
+    ends.ends(outcome, variables)
+    done = "±10 years, another boot, reused pids and inodes, stopped and killed holders"
     outcome.seen.append(f"{done}: {len(outcome.violations)} violations")
     return outcome
 
 
-def _timed(here: LocalHost, root: Path, expires_ns: int, name: str) -> Path:
-    """A lease that nobody holds, which lives until a moment of this boot."""
+def _reserved(here: LocalHost, root: Path, expires_ns: int, name: str) -> Path:
+    """A reservation, which lives until a moment of this boot."""
     held = here.acquire(Requirements(1), name=name)
     (path,) = (p for p in root.rglob("*.lease") if f'"{name}"' in p.read_text())
-    record = json.loads(path.read_bytes()) | {"expires_boottime_ns": expires_ns}
+    record = json.loads(path.read_bytes())
+    record |= {"part": "reserved", "expires_boottime_ns": expires_ns}
     held.release()
     path.write_text(json.dumps(record, separators=(",", ":")))
     return path

@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING, Optional
 if TYPE_CHECKING:
     from genvx.core.queue import Standing
 
+# What a client says to a far end that holds devices for it: that it takes what it was offered; and
+# that a shell in a terminal is to join now, under the token of the same call.
+TAKES, JOINS = b"+", b">"
+
 # News travel at most this often, and an old one again after a while, so that a connection that is
 # gone is noticed from either end.
 _NEWS = 5.0
@@ -27,6 +31,7 @@ class Client:
         self._poll = select.poll()
         self._poll.register(0, select.POLLIN)
         self._poll.register(out, 0)
+        self._said = b""
         self._told: Optional[Standing] = None
         self._at = float("-inf")
 
@@ -39,9 +44,13 @@ class Client:
             if heard is None or heard == b"":
                 return heard == b""
 
-    def speaks(self, timeout: float) -> bool:
-        """Whether it says anything within so many seconds."""
-        return bool(self._hear(timeout))
+    def says(self, word: bytes, timeout: Optional[float]) -> bool:
+        """Whether it says that within so many seconds, or has said it; False once it is gone."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while word not in self._said:
+            if not self._hear(None if end is None else max(0.0, end - time.monotonic())):
+                return False
+        return True
 
     def wants_news(self, standing: Standing) -> bool:
         """Whether to tell it how it stands now."""
@@ -58,4 +67,6 @@ class Client:
             return None
         if any(descriptor == self._out for descriptor, _ in ready):
             return b""
-        return os.read(0, 4096)
+        heard = os.read(0, 4096)
+        self._said = (self._said + heard)[-16:]
+        return heard

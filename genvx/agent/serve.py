@@ -8,6 +8,7 @@ gets between us and the client.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -16,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from genvx._version import __version__
 from genvx.core import codec
 from genvx.core.fields import Fields, Malformed
-from genvx.core.protocol import PROTOCOL, REFUSED, Call, Reply, call_from_word, read_call
+from genvx.core.protocol import PROTOCOL, Call, Reply, call_from_word, read_call
 from genvx.core.text import COMMAND_LIMIT, NAME_LIMIT, printable
 from genvx.errors import AgentError, GenvxError, InvalidInput, ProtocolError
+from genvx.local import processes
 from genvx.local.host import LocalHost
 
 if TYPE_CHECKING:
@@ -33,13 +35,17 @@ _LONGEST_PATH = 4096
 # So long a client has to take what was offered to it.
 _ANSWER = 30.0
 
+# How often we look whether a shell has joined.
+_LOOK = 0.05
+
 
 def serve(arguments: list[str], read_before: bytes = b"") -> int:
     """Read the call, answer it, and return the exit code of the process.
 
     read_before: the call, if whoever started us has taken it from stdin.
     """
-    _name_process()
+    # Our command line is a program in base64, which tells nobody anything.
+    processes.call_ourselves("genvx-agent")
     try:
         if read_before:
             call = read_call(io.BytesIO(read_before).read)
@@ -54,15 +60,6 @@ def serve(arguments: list[str], read_before: bytes = b"") -> int:
     # on it.
     _go_home()
     return _Server(call, LocalHost()).answer()
-
-
-def _name_process() -> None:
-    """For ps and top: our command line is a program in base64, which tells nobody anything."""
-    try:
-        with open("/proc/self/comm", "w", encoding="ascii") as file:
-            file.write("genvx-agent")
-    except OSError:
-        pass
 
 
 def _go_home() -> None:
@@ -86,7 +83,6 @@ class _Server:
             "doctor": self._doctor,
             "policy": self._policy,
             "release": self._release,
-            "refusal": self._refusal,
             "signal": self._signal,
             "hold": self._hold,
             "reserve": self._reserve,
@@ -131,20 +127,20 @@ class _Server:
         if self._call.operation != "shell":
             self._send(reply)
             return error.exit_code
-        from genvx.local import refusals
+        from genvx.local import answers
 
         try:
-            refusals.leave(self._host.state, self._call.token, reply)
+            answers.leave(self._host.state, self._call.token, reply)
         except (GenvxError, OSError):
             # Nowhere to leave it: the person at the terminal reads it directly.
             sys.stderr.write(f"genvx: {error}\n")
-            return error.exit_code
-        return REFUSED
+        return error.exit_code
 
     # Questions
 
     def _snapshot(self, fields: Fields) -> int:
-        self._reply(codec.SNAPSHOT.write(self._host.snapshot()))
+        holders = fields.has("holders") and fields.flag("holders")
+        self._reply(codec.SNAPSHOT.write(self._host.snapshot(holders=holders)))
         return 0
 
     def _doctor(self, fields: Fields) -> int:
@@ -157,20 +153,11 @@ class _Server:
         self._reply(policycodec.ENTITLEMENT.write(self._host.entitlement()))
         return 0
 
-    def _refusal(self, fields: Fields) -> int:
-        from genvx.local import refusals
-
-        reply = refusals.collect(self._host.state, fields.identifier("token"))
-        if reply is None:
-            self._reply(None)
-        else:
-            self._reply({"error": reply.error, "message": reply.message})
-        return 0
-
     # Acts
 
     def _release(self, fields: Fields) -> int:
-        environment = self._host.release(fields.string("environment", NAME_LIMIT))
+        kill = fields.has("kill") and fields.flag("kill")
+        environment = self._host.release(fields.string("environment", NAME_LIMIT), kill=kill)
         self._reply(codec.ENVIRONMENT.write(environment))
         return 0
 
@@ -191,28 +178,52 @@ class _Server:
         )
 
     def _hold(self, fields: Fields) -> int:
-        """Hold devices until the client closes stdin or is gone."""
+        """Hold devices until the client closes stdin or is gone, or its shell has joined."""
         command = fields.text("command", COMMAND_LIMIT)
-        from genvx.agent.client import Client
+        from genvx.agent.client import JOINS, TAKES, Client
 
         client = Client(self._out)
         waits = fields.has("patience_ms")
         acquire = self._wait if waits else lambda f, c, _: self._acquire(f, c)
         with acquire(fields, command, client) as hold:
             self._reply(codec.GRANT.write(hold.grant))
-            if waits and not client.speaks(_ANSWER):
+            if waits and not client.says(TAKES, _ANSWER):
                 return 0  # what is offered and not taken goes to the next
             # Whoever joins has the same end; a hold that nothing runs under just lets go.
-            client.wait(hold.grant.seconds)
+            if client.says(JOINS, hold.grant.seconds):
+                self._hand_over(client)
         return 0
+
+    def _hand_over(self, client: Client) -> None:
+        """Wait for the shell that is to join under the token of our call, and tell the client what
+        became of it.
+
+        Once the client closes stdin nobody joins any more: its terminal has ended.
+        """
+        from genvx.local import answers, shells
+
+        reply, over = None, False
+        while reply is None and not over:
+            over = client.wait(_LOOK)
+            reply = answers.collect(self._host.state, self._call.token)
+        if reply is None:
+            reply = Reply(value={"start_up": shells.first_file()})
+        # Whoever has closed both ends does not read this.
+        with contextlib.suppress(BrokenPipeError):
+            self._send(reply)
 
     def _reserve(self, fields: Fields) -> int:
         """Take devices for a time, whoever lives or dies."""
-        if not fields.has("seconds"):
+        seconds = _seconds(fields)
+        if seconds is None:
             raise InvalidInput("what nobody holds needs a time at which it ends")
-        hold = self._acquire(fields, fields.text("command", COMMAND_LIMIT))
-        hold.leave_to_time()
-        self._reply(codec.GRANT.write(hold.grant))
+        grant = self._host.reserve(
+            codec.REQUIREMENTS.read(fields.raw("requirements")),
+            seconds,
+            name=fields.string("name", NAME_LIMIT + 1),
+            command=fields.text("command", COMMAND_LIMIT),
+        )
+        self._reply(codec.GRANT.write(grant))
         return 0
 
     def _wait(self, fields: Fields, command: str, client: Client) -> LocalHold:
@@ -269,18 +280,19 @@ class _Server:
         return 0
 
     def _shell(self, fields: Fields) -> int:
-        """Become the shell, or run a command, in the terminal that stdin and stdout are."""
+        """Join an environment and become the shell, or run a command, in the terminal that stdin
+        and stdout are.
+        """
         prompted = fields.has("prompt")
         name = fields.exact_text("prompt", 300) if prompted else ""
-        from genvx.local import shells
+        from genvx.local import answers, shells
 
         argv: Optional[list[str]] = self._command(fields) if _names_command(fields) else None
         shown = " ".join(argv) if argv else os.path.basename(shells.user_shell(os.environ))
-        hold = self._acquire(fields, shown)
+        hold = self._host.join(fields.identifier("environment"), command=shown)
+        answers.leave(self._host.state, self._call.token, Reply())
         os.dup2(self._out, 1)
         os.close(self._out)
-        for note in hold.grant.notes:
-            sys.stderr.write(f"genvx: {note}\n")
         if argv is not None:
             return hold.supervise(argv)
         return hold.enter_shell(prompt=prompted, host=name, login=True)

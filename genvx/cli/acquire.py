@@ -45,6 +45,8 @@ def acquire(
             else act(fleet.hosts[0])
         )
     if json:
+        if where.remote:
+            where.landed(host, grant)
         Output(json=True).document("acquire", [{"host": host, "ok": True, **plain.grant(grant)}])
         return
     verb = "genvx remote" if where.remote else "genvx"

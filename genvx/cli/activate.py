@@ -16,7 +16,7 @@ from genvx.cli.waiting import WaitingLine
 from genvx.cli.where import Where, here
 from genvx.errors import InvalidInput
 from genvx.fleet.host import Host
-from genvx.fleet.remote import RemoteCommand
+from genvx.fleet.remote import RemoteCommand, RemoteHold
 
 if TYPE_CHECKING:
     from genvx.core.snapshot import Snapshot
@@ -67,7 +67,9 @@ def _in_shell(where: Where, request: Request, asking: inplace.Asking, *, prompte
     if asking.descriptor is None and asking.shell in inplace.HOLDS_ITSELF:
         inplace.place(host)
         return
-    inplace.enter(host, _held(host, request, asking.shell), asking, prompted=prompted)
+    hold = _held(host, request, asking.shell)
+    joined = request.environment is not None
+    inplace.enter(host, hold, asking, prompted=prompted, joined=joined)
 
 
 def locally(where: Where, request: Request, command: list[str] | None, *, prompted: bool) -> int:
@@ -117,23 +119,33 @@ def _remotely(where: Where, request: Request, command: list[str] | None, *, prom
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return run_remotely(where, request, command)
 
-    def shell(host: Host, wanted: dict[str, Any]) -> int:
+    shown = " ".join(command or ["shell"])
+
+    def take(host: Host) -> tuple[Host, Hold]:
         assert isinstance(host, SSHHost)
-        prompt = host.name if prompted else None
-        return open_shell(host, wanted, prompt=prompt, command=command)
+        host.require_terminal()
+        return host, host.acquire(
+            request.requirements, name=request.name, command=shown, time=request.time
+        )
 
     with where.fleet(request.selection) as fleet:
         seen = where.look(fleet)
+        host: Host
+        hold: Hold
         if request.environment is not None:
             host, env = own.there(fleet, seen, request.environment)
-            return shell(host, {"environment": env.id})
-        if request.wait is not None:
-            host, hold = _in_line(fleet, request, seen, " ".join(command or ["shell"]))
-            with hold:
-                return shell(host, {"environment": hold.grant.environment})
-        return fleet.first_with_room(
-            request.requirements, lambda host: shell(host, _wanted(host, request)), seen
-        )
+            assert isinstance(host, SSHHost)
+            hold = host.join(env.id, command=shown)
+        elif request.wait is not None:
+            host, hold = _in_line(fleet, request, seen, shown)
+        else:
+            host, hold = fleet.first_with_room(request.requirements, take, seen)
+        with hold:
+            assert isinstance(host, SSHHost)
+            assert isinstance(hold, RemoteHold)
+            where.landed(host.name, hold.grant)
+            prompt = host.name if prompted else None
+            return open_shell(host, hold, prompt=prompt, command=command)
 
 
 def _wanted(host: Host, request: Request) -> dict[str, Any]:
@@ -190,6 +202,5 @@ def run_remotely(where: Where, request: Request, command: list[str] | None) -> i
             host, started = fleet.first_with_room(
                 request.requirements, lambda host: start(host, _wanted(host, request)), seen
             )
-        for note in started.grant().notes:
-            say(f"genvx: {note}")
+        where.landed(host.name, started.grant())
         return stream(host, started)

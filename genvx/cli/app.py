@@ -93,7 +93,10 @@ Fanout = Annotated[
 ExitOnError = Annotated[
     bool, typer.Option("-e", "--exit-on-error", help="Stop at the first host that fails.")
 ]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing of hosts that fail.")]
+Quiet = Annotated[
+    bool,
+    typer.Option("-q", "--quiet", help="Do not say which hosts fail, nor where a request landed."),
+]
 AcceptNew = Annotated[
     bool, typer.Option("--accept-new-host-keys", help="Trust and remember keys never seen.")
 ]

@@ -53,6 +53,8 @@ def run_gang(
         )
         with found:
             waiting.clear()
+            for host, hold in found.members:
+                where.landed(host.name, hold.grant)
             return _Job(found).run(command, request.requirements.gpus, address)
 
 

@@ -69,9 +69,11 @@ def place(host: LocalHost) -> None:
     _answer([host.store.prepare()])
 
 
-def enter(host: LocalHost, hold: LocalHold, asking: Asking, *, prompted: bool) -> None:
-    """Hand what we hold to the shell, and tell it so."""
-    from genvx.local import granting, guardian, timekeeper
+def enter(
+    host: LocalHost, hold: LocalHold, asking: Asking, *, prompted: bool, joined: bool
+) -> None:
+    """Hand what we hold to the shell, and tell it so. joined: whether others hold it, too."""
+    from genvx.local import granting, guardian, windows
 
     shell = granting.join(
         host,
@@ -83,10 +85,13 @@ def enter(host: LocalHost, hold: LocalHold, asking: Asking, *, prompted: bool) -
     hold.release()
     if asking.descriptor is None:
         guardian.guard(shell.descriptor, asking.pid)
-    if shell.grant.seconds is not None:
-        timekeeper.keep(shell.descriptor, shell.grant.seconds, spare=asking.pid)
+    shell.keep_time(spare=asking.pid)
     mark = shell.grant.mark() if prompted else ""
-    _tell(asking.shell, os.readlink(f"/proc/self/fd/{shell.descriptor}"), mark, shell.grant)
+    path = os.readlink(f"/proc/self/fd/{shell.descriptor}")
+    note = windows.announce(host.state, host.environ, shell.grant, path)
+    if note is not None and not joined:
+        say(f"genvx: {note}")
+    _tell(asking.shell, path, mark, shell.grant)
 
 
 def refresh(arguments: list[str]) -> int:

@@ -15,7 +15,7 @@ import typer
 
 from genvx.cli import options
 from genvx.cli.commands import Verb
-from genvx.cli.request import FOR_EVER, Device, MinMemory, Time, Wait
+from genvx.cli.request import FOR_EVER, Device, MinMemory, Time, Visible, Wait, visible_as_of
 from genvx.core.request import Requirements
 from genvx.core.text import printable
 from genvx.core.units import parse_duration
@@ -45,6 +45,7 @@ def install(
     device: Device = None,
     wait: Wait = None,
     time: Time = None,
+    visible_as: Visible = None,
     name: Kernel = "genvx",
     display_name: DisplayName = None,
     python: Python = None,
@@ -69,6 +70,7 @@ def install(
         "--min-memory": min_memory,
         "--device": None if device is None else ",".join(device),
         "--time": time,
+        "--visible-as": None if visible_as is None else visible_as_of(visible_as).value,
     }
     words = [f"{option}={value}" for option, value in given.items() if value is not None]
     if wait is not None:

@@ -77,9 +77,10 @@ def device(item: Device, snapshot: Snapshot) -> Plain:
         "simulated": item.simulated,
         "state": snapshot.state(item).value,
         "oversubscribed": snapshot.oversubscribed(item),
-        "reason": usage.reason,
+        "reason": usage.reason or snapshot.unseen(item),
         "memory_bytes": item.memory,
         "memory_used_bytes": usage.memory_used,
+        "unified_memory": item.unified,
         "utilization_percent": usage.utilization,
         "environments": [
             {
@@ -118,7 +119,19 @@ def environment(item: Environment, snapshot: Snapshot) -> Plain:
         "age_seconds": round(snapshot.age_seconds(item.since_ns), 3),
         "devices": list(item.devices),
         "memory_bytes": item.memory,
-        "pids": list(item.pids),
+        "pids": list(item.living_pids),
+        "holders": None
+        if item.holders is None
+        else [
+            {
+                "pid": each.pid,
+                "command": each.command,
+                "age_seconds": round(snapshot.age_seconds(each.since_ns), 3),
+                "stopped": each.stopped,
+                "certain": each.certain,
+            }
+            for each in item.holders
+        ],
         "command": item.command,
         "seconds_left": None
         if item.expires_ns is None

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import signal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from genvx.cli import candidates, options, plain
 from genvx.cli.tables import SCHEMA, print_json
+from genvx.cli.views import holding
 from genvx.cli.where import here
 from genvx.core.text import printable
 from genvx.errors import UnknownEnvironment
+
+if TYPE_CHECKING:
+    from genvx.core.lease import Environment
+    from genvx.core.snapshot import Snapshot
 
 Target = Annotated[
     str,
@@ -22,16 +28,27 @@ Target = Annotated[
 ]
 
 
-def release(context: typer.Context, environment: Target, json: options.Json = False) -> None:
+Kill = Annotated[
+    bool, typer.Option("--kill", help="End its processes, too: TERM, and after 10 s KILL.")
+]
+
+
+def release(
+    context: typer.Context, environment: Target, kill: Kill = False, json: options.Json = False
+) -> None:
     """End an environment of one's own, by id or name.
 
-    Its processes are left alone. Root can end anybody's.
+    Its processes go on, unless --kill is given; a shell that was activated in place always does.
+    Root: anybody's; the owner is told on their terminals.
 
     Example: genvx release 15ab02cd
     """
+    if kill:
+        # The shell that we are in may be one of them, and its terminal hangs up then.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     where = here(context)
     with where.fleet() as fleet:
-        outcomes = where.ask(fleet, lambda host: host.snapshot())
+        outcomes = where.ask(fleet, lambda host: host.snapshot(holders=not kill))
         candidates = [
             name
             for name, snapshot in outcomes.succeeded.items()
@@ -51,7 +68,8 @@ def release(context: typer.Context, environment: Target, json: options.Json = Fa
                 f"several hosts have an environment {printable(environment, 60)!r}: "
                 f"{', '.join(candidates)}; give its id, or one host with -H"
             )
-        ended = fleet.host(candidates[0]).release(environment)
+        ended = fleet.host(candidates[0]).release(environment, kill=kill)
+        living = ended if kill else _as_seen(outcomes.succeeded[candidates[0]], ended)
         if json:
             print_json(
                 {
@@ -66,6 +84,7 @@ def release(context: typer.Context, environment: Target, json: options.Json = Fa
                                 "name": ended.name,
                                 "user": plain.user(ended.owner),
                                 "devices": list(ended.devices),
+                                "pids": [each.pid for each in living.holders or ()],
                             },
                         }
                     ],
@@ -75,4 +94,13 @@ def release(context: typer.Context, environment: Target, json: options.Json = Fa
             place = f" on {candidates[0]}" if where.remote else ""
             count = len(ended.devices)
             print(f"Released {ended.label}{place}: {count} device{'' if count == 1 else 's'}")
+            if living.holders:
+                where.note(f"these processes go on: {holding.in_line(living)}")
         raise typer.Exit(where.report(outcomes))
+
+
+def _as_seen(snapshot: Snapshot, ended: Environment) -> Environment:
+    """An environment as it was just before it ended, with its holders."""
+    key = (ended.owner.uid, ended.id)
+    known = (env for env in snapshot.environments if (env.owner.uid, env.id) == key)
+    return next(known, ended)

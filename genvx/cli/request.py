@@ -17,6 +17,7 @@ from genvx import project
 from genvx.cli import candidates, options
 from genvx.cli.commands import scan
 from genvx.cli.main import say
+from genvx.core.device import VisibleAs
 from genvx.core.request import Requirements, Strategy
 from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput, InvalidQuantity
@@ -91,6 +92,16 @@ Id = Annotated[
 ]
 
 
+Visible = Annotated[
+    str | None,
+    typer.Option(
+        "--visible-as",
+        metavar="uuid|index",
+        help="How CUDA is told which GPUs: by UUID, or by number for programs that want numbers.",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class Request:
     """What a verb was asked for.
@@ -123,12 +134,16 @@ def _request(
     tag: Tag = None,
     wait: Wait = None,
     time: Time = None,
+    visible_as: Visible = None,
     id: Id = None,
     no_load: NoLoad = False,
 ) -> Request:
     if id is not None:
         if any(
-            (gpus, gpu_memory, name, min_memory, device, spread, pack, over_subscribe, wait, time)
+            (
+                *(gpus, gpu_memory, name, min_memory, device, spread, pack, over_subscribe),
+                *(wait, time, visible_as),
+            )
         ):
             raise InvalidInput("--id joins an environment as it is; it goes with no request")
         if not id:
@@ -143,6 +158,7 @@ def _request(
         devices=device or (),
         strategy=strategy,
         over=over_subscribe,
+        visible_as=None if visible_as is None else visible_as_of(visible_as),
     )
     return Request(
         requirements,
@@ -160,6 +176,18 @@ def _seconds(option: str, text: str | None) -> float | None:
         return None if text is None else parse_duration(text)
     except InvalidQuantity as error:
         raise InvalidQuantity(f"{option}: {error}") from None
+
+
+def visible_as_of(text: str) -> VisibleAs:
+    """What was given for --visible-as.
+
+    Raises:
+        InvalidInput: there is no such way.
+    """
+    try:
+        return VisibleAs.parse(text)
+    except InvalidInput as error:
+        raise InvalidInput(f"--visible-as {error}") from None
 
 
 def _several(texts: list[str] | None) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from genvx.cli.gang import run_gang
 from genvx.cli.request import Request
 from genvx.cli.where import here
 from genvx.errors import InvalidInput
+from genvx.fleet import stdin
 
 Nodes = Annotated[
     int,
@@ -34,6 +35,9 @@ MasterAddr = Annotated[
 Mixed = Annotated[
     bool, typer.Option("--mixed", help="With --nodes: the model of GPU may differ among hosts.")
 ]
+NoStdin = Annotated[
+    bool, typer.Option("--no-stdin", help="Give the command nothing to read, as ssh -n does.")
+]
 
 
 def run(
@@ -43,12 +47,15 @@ def run(
     nodes: Nodes = 1,
     mixed: Mixed = False,
     master_addr: MasterAddr = None,
+    no_stdin: NoStdin = False,
 ) -> None:
     """Run a command that holds GPUs.
 
     They are its own until it ends; genvx exits with its code. With --nodes it runs on several
     hosts, all or none, with one model of GPU; it sees MASTER_ADDR, MASTER_PORT, NODE_RANK, NNODES,
     NPROC_PER_NODE, WORLD_SIZE and GENVX_NODES there, and the first failure ends all.
+
+    A remote command in the background (&) gets nothing of what is typed, and is not stopped.
 
     Example: genvx run --gpus 1 -- python train.py
     """
@@ -59,6 +66,8 @@ def run(
         )
     if not request.counted and request.environment is None:
         where.note("without --gpus the command holds no GPU, and sees none")
+    if no_stdin:
+        stdin.close()
     if nodes > 1:
         if not where.remote:
             raise InvalidInput("--nodes is for the hosts of genvx remote")

@@ -41,7 +41,9 @@ def shell_init(shell: Shell) -> None:
 
 def script(shell: str) -> str:
     """The code for a shell, with the names of the variables where they belong."""
-    code = resources.files("genvx.cli").joinpath(f"shellcode/genvx.{shell}").read_text("utf-8")
+    files = resources.files("genvx.cli").joinpath("shellcode")
+    code = files.joinpath(f"genvx.{shell}").read_text("utf-8")
+    code = code.replace("@WINDOW@", files.joinpath("window.sh").read_text("utf-8"))
     code = code.replace("@ELSEWHERE@", str(ELSEWHERE)).replace("@NAMES@", " ".join(VARIABLES))
     code = code.replace("@ENDED@", str(ENDED))
     for mark, line in _LINES.get(shell, {}).items():
@@ -57,6 +59,9 @@ _LINES = {
         "@REMEMBER@": "    __genvx_was_{name}=${{{name}+=${name}}}\n"
         '    case $(export -p) in *" {name}="* | *" {name}\n"*) __genvx_exported_{name}=x ;; '
         "*) __genvx_exported_{name}= ;; esac",
+        "@KEEP@": '    __genvx_word=$(tr "\\0" "\\n" 2>/dev/null <"/proc/$$/environ" |'
+        ' sed -n "s/^{name}=/=/p")\n'
+        '    [ -z "$__genvx_word" ] || {{ {name}=${{__genvx_word#=}}; export {name}; }}',
         "@READ@": "        IFS= read -r {name}",
         "@RESTORE@": "    unset {name}\n"
         '    [ -z "$__genvx_was_{name}" ] || {name}=${{__genvx_was_{name}#=}}\n'

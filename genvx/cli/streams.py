@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from genvx.errors import GenvxError
+from genvx.fleet.stdin import not_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +33,7 @@ def stream(host: SSHHost, command: RemoteCommand) -> int:
 
     Signals go to the command. A second Ctrl-C cuts the connection, and its host ends the command.
     """
-    with forwarding({host: command.grant()}):
+    with forwarding({host: command.grant()}), not_stopped():
         return command.communicate()
 
 

@@ -11,6 +11,7 @@ from genvx.cli.main import INTERRUPTED, say
 from genvx.cli.progress import Progress
 from genvx.cli.prompt import prompt
 from genvx.core.snapshot import Snapshot
+from genvx.core.units import format_memory
 from genvx.errors import FleetError, GenvxError, HostError, InvalidInput
 from genvx.fleet.fleet import FANOUT, TIMEOUT, Fleet, Outcomes
 from genvx.fleet.host import Host
@@ -18,6 +19,7 @@ from genvx.fleet.host import Host
 if TYPE_CHECKING:
     import typer
 
+    from genvx.core.grant import Grant
     from genvx.fleet.hostspec import Selection
 
 T = TypeVar("T")
@@ -139,6 +141,14 @@ class Where:
         if not self.quiet:
             say(f"genvx: {line}")
 
+    def landed(self, host: str, grant: Grant) -> None:
+        """Say what was granted on a host and how it is called, unless -q was given; and what the
+        host adds to it.
+        """
+        self.note(f"on {host}: {shown_devices(grant)}; environment {grant.label}")
+        for note in grant.notes:
+            say(f"genvx: {note}")
+
     def report_drivers(self, snapshots: Outcomes[Snapshot]) -> None:
         """Say what is the matter with drivers and devices, a line each."""
         if self.quiet:
@@ -149,6 +159,14 @@ class Where:
                 say(f"{head}{snapshot.driver.error}")
             for note in snapshot.driver.notes:
                 say(f"{head}{note}")
+
+
+def shown_devices(grant: Grant) -> str:
+    """The devices of a grant in a few words: `GPU 0, 1`."""
+    if not grant.devices:
+        return "no GPU"
+    part = "" if grant.memory is None else f"{format_memory(grant.memory)} of "
+    return f"{part}GPU {', '.join(device.label for device in grant.devices)}"
 
 
 def kind_of(error: GenvxError) -> str:

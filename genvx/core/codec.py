@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from genvx.core.device import VisibleAs
 from genvx.core.devicecodec import DEVICE, DRIVER, USAGE
 from genvx.core.fields import MOST_DEVICES
 from genvx.core.grant import Finding, Grant, Severity
-from genvx.core.lease import Environment, Lease, Owner, Part
+from genvx.core.lease import Environment, Holder, Lease, Owner, Part
 from genvx.core.request import MODEL_LIMIT, MOST_MODELS, Requirements, Strategy
 from genvx.core.snapshot import Snapshot
 from genvx.core.tables import (
@@ -49,6 +50,17 @@ REQUIREMENTS = Table(
     devices=strings(128, MOST_DEVICES),
     strategy=choice(Strategy),
     over=flag(),
+    visible_as=optional(choice(VisibleAs)),
+)
+
+HOLDER = Table(
+    Holder,
+    "holder",
+    pid=integer(),
+    command=text(COMMAND_LIMIT),
+    since_ns=integer(),
+    stopped=flag(),
+    certain=flag(),
 )
 
 LEASE = Table(
@@ -70,6 +82,8 @@ LEASE = Table(
     note=text(COMMAND_LIMIT),
     part=choice(Part),
     over=flag(),
+    visible_as=choice(VisibleAs, unknown=VisibleAs.UUID),
+    holders=optional(many(HOLDER)),
 )
 
 TICKET = Table(
@@ -104,6 +118,8 @@ ENVIRONMENT = Table(
     pids=integers(10_000),
     command=text(COMMAND_LIMIT),
     expires_ns=optional(integer()),
+    visible_as=choice(VisibleAs, unknown=VisibleAs.UUID),
+    holders=optional(many(HOLDER)),
 )
 
 GRANT = Table(
@@ -117,6 +133,7 @@ GRANT = Table(
     notes=texts(MESSAGE_LIMIT, 100),
     seconds=optional(integer()),
     lease=text(32),
+    visible_as=choice(VisibleAs, unknown=VisibleAs.UUID),
 )
 
 FINDING = Table(

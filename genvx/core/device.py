@@ -12,6 +12,13 @@ from enum import Enum
 from typing import Optional
 
 from genvx.core.record import dataclass
+from genvx.core.text import printable
+from genvx.errors import InvalidInput
+
+# From here on, memory in use that belongs to no process in sight belongs to somebody. A driver
+# keeps 300 to 700 MiB for itself; what newer ones call used leaves that out, but not on every
+# device. Whatever computes has more.
+UNEXPLAINED_MEMORY = 1 << 30
 
 
 class Health(str, Enum):
@@ -23,13 +30,40 @@ class Health(str, Enum):
     UNKNOWN = "unknown"
 
 
+class VisibleAs(str, Enum):
+    """How CUDA_VISIBLE_DEVICES names devices.
+
+    UUID: as nobody can mistake them. INDEX: by their number in PCI order, for programs that want
+    numbers.
+    """
+
+    UUID = "uuid"
+    INDEX = "index"
+
+    @classmethod
+    def parse(cls, text: str) -> VisibleAs:
+        """Read the word for one.
+
+        Raises:
+            InvalidInput: it is none.
+        """
+        try:
+            return cls(text)
+        except ValueError:
+            raise InvalidInput(f"is uuid or index, not {printable(str(text), 40)!r}") from None
+
+
 @dataclass(frozen=True)
 class Device:
     """A GPU, or a MIG instance of one, as it is.
 
     uuid: NVML's UUID (GPU-…, MIG-…), or SIM-… for a simulated device.
     index: NVML's index, for people only. A MIG instance has its parent's, and `instance`.
-    memory: bytes, or None where the driver does not tell (GB10, Jetson).
+    memory: bytes, or None where the driver does not tell.
+    ordinal: its number where CUDA counts the GPUs of its host in PCI order; None where that cannot
+    be told, and for MIG instances, which have none.
+    unified: its memory is the system's too (GB10, Jetson, GH200), so what is in use of it says
+    nothing of who uses the device. Where it has none of its own, `memory` is the system's.
     topology: a letter for the way to the device of each index (core/topology.py); "" is not told.
     shareable: whether the policy of the host lets several have parts of it; oversubscribable:
     whether these may add up to more than it has.
@@ -45,6 +79,8 @@ class Device:
     topology: str = ""
     shareable: bool = True
     oversubscribable: bool = False
+    unified: bool = False
+    ordinal: Optional[int] = None
 
     @property
     def label(self) -> str:
@@ -64,6 +100,7 @@ class DeviceProcess:
     memory: bytes, or None where the driver does not tell (WSL, MIG); never 0 for unknown.
     compute: False for one that only draws (X, a compositor).
     utilization: percent of the device that it kept busy of late; None where it is not told.
+    mps: it is an MPS server, which computes for others; these are processes of their own.
     """
 
     pid: int
@@ -73,6 +110,7 @@ class DeviceProcess:
     memory: Optional[int]
     compute: bool
     utilization: Optional[int] = None
+    mps: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,6 +128,15 @@ class DeviceUsage:
     memory_used: Optional[int] = None
     utilization: Optional[int] = None
     processes: Optional[tuple[DeviceProcess, ...]] = ()
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to be asked about it; a look that is cheap."""
+        return (
+            self.health is Health.OK
+            and self.processes == ()
+            and (self.memory_used or 0) < UNEXPLAINED_MEMORY
+        )
 
 
 @dataclass(frozen=True)

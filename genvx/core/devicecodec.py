@@ -31,6 +31,8 @@ DEVICE = Table(
     topology=exact_text(MOST_DEVICES),
     shareable=flag(),
     oversubscribable=flag(),
+    unified=flag(),
+    ordinal=optional(integer(0, MOST_DEVICES)),
 )
 
 PROCESS = Table(
@@ -43,6 +45,7 @@ PROCESS = Table(
     memory=optional(integer()),
     compute=flag(),
     utilization=optional(integer(0, 1000)),
+    mps=flag(),
 )
 
 USAGE = Table(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Optional
 
+from genvx.core.device import VisibleAs
 from genvx.core.record import dataclass
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ class Grant:
     """An environment that was just given devices.
 
     notes: lines that the person should read. seconds: how long it lasts, at most; None without end.
-    lease: the id of the lease by which whoever asked holds it.
+    lease: the id of the lease by which whoever asked holds it. visible_as: how its devices are
+    named to CUDA.
     """
 
     environment: str
@@ -32,6 +34,7 @@ class Grant:
     notes: tuple[str, ...] = ()
     seconds: Optional[int] = None
     lease: str = ""
+    visible_as: VisibleAs = VisibleAs.UUID
 
     @property
     def label(self) -> str:
@@ -53,12 +56,23 @@ class Grant:
         CUDA_VISIBLE_DEVICES is never unset: unset means all GPUs to CUDA, empty means none.
         """
         return {
-            "CUDA_VISIBLE_DEVICES": ",".join(device.uuid for device in self.devices),
+            "CUDA_VISIBLE_DEVICES": ",".join(self._names()),
             "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
             "GENVX_ENVIRONMENT_ID": self.environment,
             "GENVX_ENVIRONMENT_NAME": self.name,
             "GENVX_DEVICES": ",".join(device.label for device in self.devices),
         }
+
+    def _names(self) -> list[str]:
+        """The devices as CUDA is told of them.
+
+        Where an index is not known any more, because a GPU before it was lost meanwhile, all are
+        told by UUID: a wrong index would be somebody else's GPU.
+        """
+        ordinals = [device.ordinal for device in self.devices if device.ordinal is not None]
+        if self.visible_as is VisibleAs.INDEX and len(ordinals) == len(self.devices):
+            return [str(ordinal) for ordinal in sorted(ordinals)]
+        return [device.uuid for device in self.devices]
 
 
 def _plain(text: str) -> str:

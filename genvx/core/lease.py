@@ -1,7 +1,7 @@
 """Who holds what. A lease is an environment's hold on some devices of one host.
 
-Whether a lease is alive is not decided here: the kernel knows (local/store.py). These are the
-living ones.
+Whether somebody holds a lease is not decided here: the kernel knows (local/store.py). What follows
+from that, from its part and from its time is (`Lease.counts`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Optional
 
+from genvx.core.device import VisibleAs
 from genvx.core.record import dataclass, replace
 from genvx.core.text import printable
 from genvx.errors import UnknownEnvironment
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 # An environment is its id together with its owner: nobody joins an environment of another uid by
 # naming it.
 EnvironmentKey = tuple[int, str]
+
+# A held lease counts for so long after its time: its processes are being ended then (warning, TERM,
+# KILL). Later it does not count, or a user who kills the keeper of the time would hold it for ever.
+OVERTIME_NS = 60 * 10**9
 
 
 @dataclass(frozen=True)
@@ -33,24 +38,54 @@ class Owner:
 
 
 class Part(str, Enum):
-    """What a lease is to its environment.
+    """What a lease is to its environment, and what it lives by.
 
-    HELD: whoever holds it makes the environment live. ATTACHED and DETACHED amend it: more devices,
-    or fewer, from that moment on; they live while somebody holds the environment.
+    HELD makes the environment live while somebody holds it, and until its time is over. RESERVED
+    does so until its time is over, whoever holds it or not. ATTACHED and DETACHED amend the
+    environment: more devices, or fewer, from that moment on; they live with it.
     """
 
     HELD = "held"
+    RESERVED = "reserved"
     ATTACHED = "attached"
     DETACHED = "detached"
 
 
 @dataclass(frozen=True)
+class Holder:
+    """A living process that holds a lease. since_ns: CLOCK_BOOTTIME when it was started. stopped:
+    by a signal, as Ctrl-Z does. certain: False for one that cannot be looked into, and may.
+    """
+
+    pid: int
+    command: str
+    since_ns: int
+    stopped: bool = False
+    certain: bool = True
+
+    @property
+    def program(self) -> str:
+        return self.command.split(" ")[0].rpartition("/")[2]
+
+    def described(self, now_ns: int) -> str:
+        """In words: its pid, its program, since when it runs, and whether it is stopped."""
+        from genvx.core.units import format_age
+
+        age = format_age(max(0, now_ns - self.since_ns) / 1e9)
+        text = f"{self.pid} ({self.program}), started {age}" + (", stopped" if self.stopped else "")
+        return text if self.certain else f"perhaps {text}; it cannot be looked into"
+
+
+@dataclass(frozen=True)
 class Lease:
     """One hold. `memory` is bytes on each device, or None for the whole of each. `over`: a share
-    beside shares that may add up to more than the device has.
+    beside shares that may add up to more than the device has. `visible_as`: how what runs under it
+    sees its devices.
 
     Times are nanoseconds of CLOCK_BOOTTIME in the boot `boot_id`. `pid`, `starttime`, `command`,
-    `host` and `note` are for people to read; no decision rests on them.
+    `host`, `note` and `holders` are for people to read; no decision rests on them. `pid` took the
+    lease and may have ended; `holders` are the processes that keep it now: () for one that lives
+    without any, None where nobody has looked or where only its owner could see them.
     """
 
     id: str
@@ -69,6 +104,8 @@ class Lease:
     note: str = ""
     part: Part = Part.HELD
     over: bool = False
+    visible_as: VisibleAs = VisibleAs.UUID
+    holders: Optional[tuple[Holder, ...]] = None
 
     @property
     def key(self) -> EnvironmentKey:
@@ -79,12 +116,32 @@ class Lease:
         """What people call its environment."""
         return f"{self.name} ({self.environment})" if self.name else self.environment
 
+    @property
+    def amends(self) -> bool:
+        """Whether it changes an environment, and makes none live."""
+        return self.part in (Part.ATTACHED, Part.DETACHED)
+
+    def counts(self, *, held: bool, boot_id: str, now_ns: int) -> bool:
+        """Whether it counts now; one that amends, while its environment lives.
+
+        held: whether somebody holds it. boot_id: of this boot; empty where it is not known.
+        """
+        if self.part is Part.HELD:
+            over = self.expires_ns is not None and now_ns >= self.expires_ns + OVERTIME_NS
+            return held and not over
+        if not boot_id or self.boot_id != boot_id:
+            return False
+        if self.part is Part.RESERVED:
+            return self.expires_ns is not None and now_ns < self.expires_ns
+        return True
+
 
 @dataclass(frozen=True)
 class Environment:
     """A named holder of leases: a shell, a job, a kernel.
 
-    The sum of its living leases on one host. expires_ns: when it is ended, if ever.
+    The sum of its living leases on one host. expires_ns: when it is ended, if ever. pids: the
+    processes that took its leases. holders: those that keep them now, as in Lease.
     """
 
     id: str
@@ -96,10 +153,24 @@ class Environment:
     pids: tuple[int, ...]
     command: str
     expires_ns: Optional[int] = None
+    visible_as: VisibleAs = VisibleAs.UUID
+    holders: Optional[tuple[Holder, ...]] = None
 
     @property
     def label(self) -> str:
         return f"{self.name} ({self.id})" if self.name else self.id
+
+    @property
+    def living_pids(self) -> tuple[int, ...]:
+        """The processes that hold it as far as that is known; else those that took its leases."""
+        if self.holders is None:
+            return self.pids
+        return tuple(holder.pid for holder in self.holders)
+
+    @property
+    def outlived(self) -> bool:
+        """Whether all that took its leases have ended, and others hold them: jobs, daemons."""
+        return bool(self.holders) and not set(self.pids) & set(self.living_pids)
 
 
 def amended(held: Sequence[Lease], amendments: Sequence[Lease]) -> tuple[Lease, ...]:
@@ -122,7 +193,7 @@ def amended(held: Sequence[Lease], amendments: Sequence[Lease]) -> tuple[Lease, 
     found = []
     for lease in [*held, *attached]:
         kept = tuple(u for u in lease.devices if gone.get((lease.key, u), -1) < lease.since_ns)
-        if kept or lease.part is Part.HELD:
+        if kept or not lease.amends:
             found.append(lease if kept == lease.devices else replace(lease, devices=kept))
     return tuple(sorted(found, key=_age))
 
@@ -154,9 +225,18 @@ def environments(leases: Iterable[Lease]) -> tuple[Environment, ...]:
                     (lease.expires_ns for lease in group if lease.expires_ns is not None),
                     default=None,
                 ),
+                visible_as=first.visible_as,
+                holders=_joint_holders(group),
             )
         )
     return tuple(sorted(found, key=lambda env: (env.since_ns, env.owner.uid, env.id)))
+
+
+def _joint_holders(leases: Iterable[Lease]) -> Optional[tuple[Holder, ...]]:
+    """The holders of an environment, each once; None if there are none that can be seen."""
+    told = [lease.holders for lease in leases]
+    found = {holder.pid: holder for holders in told for holder in holders or ()}
+    return None if not found and None in told else tuple(found.values())
 
 
 def meant(leases: Iterable[Lease], wanted: str) -> Optional[EnvironmentKey]:

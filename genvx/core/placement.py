@@ -103,12 +103,12 @@ def _fitting(
     """The devices that would do."""
     # Of what is idle only the kind can be wrong; this is most of what choosing a host costs.
     idle = frozenset[str]() if kept else snapshot.available_uuids
-    mismatch = requirements.mismatch if requirements.narrow else None
+    obstacle = requirements.obstacle if requirements.narrow else None
     return [
         device
         for device in snapshot.devices
         if (
-            mismatch is None or mismatch(device) is None
+            obstacle is None or obstacle(device) is None
             if device.uuid in idle
             else why_not(device, requirements, snapshot, environment, kept) is None
         )
@@ -162,12 +162,12 @@ def why_not(
     if usage is not None and usage.health is Health.UNKNOWN:
         return _unwell(usage.health, usage.reason)
     if requirements.narrow:
-        mismatch = requirements.mismatch(device)
-        if mismatch is not None:
-            return mismatch
+        obstacle = requirements.obstacle(device)
+        if obstacle is not None:
+            return obstacle
     held = snapshot.holdings.get(device.uuid)
-    if usage is not None and (usage.health is not Health.OK or usage.processes != ()):
-        unusable = _unusable(device, snapshot, held=bool(held))
+    if usage is not None and not usage.idle:
+        unusable = _unusable(device, snapshot)
         if unusable is not None:
             return unusable
     if kept and device.uuid in kept:
@@ -181,7 +181,7 @@ def why_not(
     return "is leased by " + _tenants(device, snapshot)
 
 
-def _unusable(device: Device, snapshot: Snapshot, *, held: bool) -> Optional[str]:
+def _unusable(device: Device, snapshot: Snapshot) -> Optional[str]:
     usage = snapshot.usage_of(device)
     if usage.health is not Health.OK:
         return _unwell(usage.health, usage.reason)
@@ -190,9 +190,8 @@ def _unusable(device: Device, snapshot: Snapshot, *, held: bool) -> Optional[str
         first = foreign[0]
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
         return f"is in use outside any lease by {first.user}, pid {first.pid}{more}"
-    if not held and snapshot.unseen(device):
-        return "may be in use by processes that cannot be seen from here"
-    return None
+    unseen = snapshot.unseen(device)
+    return f"is busy ({unseen})" if unseen else None
 
 
 def _unwell(health: Health, reason: str) -> str:

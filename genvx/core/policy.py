@@ -17,6 +17,7 @@
     hidden = [7]
     shared = [0, 1]
     oversubscribed = [1]
+    visible_as = "index"
 
 A mistake is an error that names the line; what is not understood is never taken for "no limit".
 """
@@ -26,6 +27,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Optional
 
+from genvx.core.device import VisibleAs
 from genvx.core.record import dataclass, field
 from genvx.core.text import is_device_id, printable
 from genvx.core.units import format_duration, format_memory, parse_duration, parse_memory
@@ -67,7 +69,8 @@ class Limit:
 @dataclass(frozen=True)
 class Policy:
     """hidden: devices that only administrators see. shared: those that may be shared; None for all.
-    oversubscribed: those of which the parts may add up to more than all.
+    oversubscribed: those of which the parts may add up to more than all. visible_as: how CUDA is
+    told of devices where nobody says.
 
     Devices are named by UUID or by number.
     """
@@ -79,6 +82,7 @@ class Policy:
     hidden: tuple[str, ...] = ()
     shared: Optional[tuple[str, ...]] = None
     oversubscribed: tuple[str, ...] = ()
+    visible_as: Optional[VisibleAs] = None
 
     def limit(self, user: str, groups: Iterable[str]) -> Limit:
         """What holds for a user: his own word on each thing, else the most generous of his groups',
@@ -169,7 +173,7 @@ def parse(text: str, load: Callable[[str], Mapping[str, Any]]) -> Policy:
         top.get("limits", {}), ("limits",), ("gpus", "memory", "time", "users", "groups")
     )
     devices = reader.table(
-        top.get("devices", {}), ("devices",), ("hidden", "shared", "oversubscribed")
+        top.get("devices", {}), ("devices",), ("hidden", "shared", "oversubscribed", "visible_as")
     )
     return Policy(
         everybody=reader.limit(limits, ("limits",)),
@@ -183,6 +187,9 @@ def parse(text: str, load: Callable[[str], Mapping[str, Any]]) -> Policy:
             else None
         ),
         oversubscribed=reader.names(devices, ("devices", "oversubscribed"), None, "a device") or (),
+        visible_as=reader.quantity(
+            devices, ("devices", "visible_as"), VisibleAs.parse, '"uuid" or "index"'
+        ),
     )
 
 
@@ -241,18 +248,22 @@ class _Reader:
             raise self.fail((*path, "gpus"), "must be a whole number")
         return Limit(
             gpus,
-            self._quantity(table, (*path, "memory"), parse_memory),
-            self._quantity(table, (*path, "time"), parse_duration),
+            self.quantity(table, (*path, "memory"), parse_memory),
+            self.quantity(table, (*path, "time"), parse_duration),
         )
 
-    def _quantity(
-        self, table: Mapping[str, Any], path: tuple[str, ...], parse: Callable[[str], Any]
+    def quantity(
+        self,
+        table: Mapping[str, Any],
+        path: tuple[str, ...],
+        parse: Callable[[str], Any],
+        example: str = '"40G" or "24h"',
     ) -> Any:
         text = table.get(path[-1])
         if text is None:
             return None
         if not isinstance(text, str):
-            raise self.fail(path, 'must be text, such as "40G" or "24h"')
+            raise self.fail(path, f"must be text, such as {example}")
         try:
             return parse(text)
         except InvalidInput as error:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from genvx.core.device import VisibleAs
 from genvx.core.policy import Entitlement, Limit, Policy
-from genvx.core.tables import Kind, Table, integer, named, one, optional, text, texts
+from genvx.core.tables import Kind, Table, choice, integer, named, one, optional, text, texts
 
 if TYPE_CHECKING:
     from genvx.core.fields import Fields
@@ -35,6 +36,7 @@ POLICY = Table(
     hidden=texts(128, _MOST),
     shared=optional(texts(128, _MOST)),
     oversubscribed=texts(128, _MOST),
+    visible_as=optional(choice(VisibleAs)),
 )
 
 ENTITLEMENT = Table(

@@ -25,15 +25,13 @@ from genvx.errors import AgentError, GenvxError, InvalidInput, ProtocolError, fr
 
 PROTOCOL = 1
 
-# Exit code of the far end that means: no shell was started, and a refusal waits to be collected.
-REFUSED = 75
-
 MOST_NOISE = 64 * 1024
 MOST_REPLY = 64 * 1024 * 1024
 MOST_CALL = 1024 * 1024
 MOST_WORD = 100 * 1024  # Linux takes at most 128 KiB in one argument
 
-_CALL_HEAD = b"GENVX-CALL "
+CALL_WORD = b"GENVX-CALL"
+_CALL_HEAD = CALL_WORD + b" "
 _REPLY_HEAD = b"GENVX-REPLY "
 
 
@@ -56,6 +54,9 @@ class Call:
             raise InvalidInput(
                 "the command is too long: its words have 1 MiB at most, all together"
             )
+        # A shell that reads it as commands, in place of our far end, must find nothing to run.
+        for character in b"$`":
+            body = body.replace(bytes([character]), b"\\u%04x" % character)
         return _CALL_HEAD + str(len(body)).encode() + b"\n" + body
 
     def to_word(self) -> str:

@@ -215,9 +215,9 @@ def _kept_for(ticket: Ticket, world: Snapshot, kept: dict[str, str]) -> list[str
     free: list[Device] = []
     shared: list[Device] = []
     for device in world.devices:
-        if device.uuid in kept or ticket.requirements.mismatch(device) is not None:
+        if device.uuid in kept or ticket.requirements.obstacle(device) is not None:
             continue
-        if world.usage_of(device).health is not Health.OK or world.foreign(device):
+        if world.usage_of(device).health is not Health.OK or world.in_use(device):
             continue
         held = world.holdings.get(device.uuid, {})
         if not held:

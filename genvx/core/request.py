@@ -16,11 +16,12 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING, Optional, Union
 
+from genvx.core.device import VisibleAs
 from genvx.core.models import is_model
 from genvx.core.record import cached, dataclass, replace
 from genvx.core.text import is_device_id, printable
 from genvx.core.units import format_memory, parse_count, parse_memory
-from genvx.errors import InvalidQuantity, UnknownDevice
+from genvx.errors import InvalidInput, InvalidQuantity, UnknownDevice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,8 @@ class Requirements:
 
     among: only these indices. models: of one of these, as people type them. at_least, at_most:
     bytes that a device has in all. devices: these and no others, by label ("3", "3:1") or UUID.
-    over: shares, which may add up with those of others to more than a device has.
+    over: shares, which may add up with those of others to more than a device has. visible_as: how
+    CUDA is told which they are; None as the host's policy says, or by UUID.
 
     Raises:
         InvalidQuantity: a negative or absurd count, a share that is none, sizes that nothing has.
@@ -75,6 +77,7 @@ class Requirements:
     devices: tuple[str, ...] = ()
     strategy: Strategy = Strategy.FIT
     over: bool = False
+    visible_as: Optional[VisibleAs] = None
 
     def __post_init__(self) -> None:
         if isinstance(self.gpus, bool) or not isinstance(self.gpus, int):
@@ -120,6 +123,7 @@ class Requirements:
         devices: Sequence[str] = (),
         strategy: Strategy = Strategy.FIT,
         over: bool = False,
+        visible_as: Optional[VisibleAs] = None,
     ) -> Requirements:
         """Read what was typed: "2" or "A100:2", and "40G" or None for whole devices.
 
@@ -140,13 +144,17 @@ class Requirements:
             count = len(named)
         if count is None:
             count = 1 if share or models or at_least or at_most else 0
-        return cls(count, share, None, models, at_least, at_most, named, strategy, over)
+        return cls(count, share, None, models, at_least, at_most, named, strategy, over, visible_as)
 
     @cached
     def narrow(self) -> bool:
         """Whether it matters at all which devices they are."""
         sizes = (self.memory, self.at_least, self.at_most)
-        return self.among is not None or bool(self.models or self.devices or any(sizes))
+        return (
+            self.among is not None
+            or self.visible_as is VisibleAs.INDEX
+            or bool(self.models or self.devices or any(sizes))
+        )
 
     def mismatch(self, device: Device) -> Optional[str]:
         """Return why this is not a device of those that are asked for, whoever holds it, as words
@@ -156,6 +164,8 @@ class Requirements:
             return "is not offered by the hostfile"
         if self.devices and not {device.label, device.uuid} & set(self.devices):
             return UNNAMED
+        if self.visible_as is VisibleAs.INDEX and device.instance is not None:
+            return "is a MIG instance, which has no index: only --visible-as uuid can name it"
         kind = (
             device.name,
             device.memory,
@@ -166,6 +176,16 @@ class Requirements:
         if kind not in self._mismatches:
             self._mismatches[kind] = self._wrong_kind(device)
         return self._mismatches[kind]
+
+    def obstacle(self, device: Device) -> Optional[str]:
+        """As `mismatch`, or why this is not to be had just now, whoever holds it."""
+        wrong = self.mismatch(device)
+        if wrong is None and self.visible_as is VisibleAs.INDEX and device.ordinal is None:
+            return (
+                "has no sure index (a GPU before it is lost, in MIG mode or of unknown place): "
+                "only --visible-as uuid can name it"
+            )
+        return wrong
 
     @cached
     def _mismatches(self) -> dict[tuple[str, Optional[int], bool, bool, bool], Optional[str]]:
@@ -213,15 +233,25 @@ class Requirements:
         return f"{devices} with {format_memory(self.memory)} each{over}"
 
 
-def requirements_of(gpus: Union[int, str], memory: Optional[int] = None) -> Requirements:
+def requirements_of(
+    gpus: Union[int, str], memory: Optional[int] = None, visible_as: Optional[str] = None
+) -> Requirements:
     """The requirements of a program: a count, or a request as people type it, and bytes of each.
 
+    visible_as: "uuid" or "index".
+
     Raises:
-        InvalidQuantity: it makes no sense.
+        InvalidInput: it makes no sense.
     """
+    named = None
+    if visible_as is not None:
+        try:
+            named = VisibleAs.parse(visible_as)
+        except InvalidInput as error:
+            raise InvalidInput(f"visible_as {error}") from None
     if not isinstance(gpus, str):
-        return Requirements(gpus=gpus, memory=memory)
-    return replace(Requirements.parse(gpus), memory=memory)
+        return Requirements(gpus=gpus, memory=memory, visible_as=named)
+    return replace(Requirements.parse(gpus), memory=memory, visible_as=named)
 
 
 def is_model_text(text: str) -> bool:

@@ -5,9 +5,17 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
+from genvx.core.device import (
+    UNEXPLAINED_MEMORY,
+    Device,
+    DeviceProcess,
+    DeviceUsage,
+    Driver,
+    Health,
+)
 from genvx.core.lease import Environment, EnvironmentKey, Lease, environments, holdings
 from genvx.core.record import cached, dataclass, field
+from genvx.core.units import format_memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,8 +78,7 @@ class Snapshot:
         for device in self.devices:
             if device.uuid not in held:
                 now = usage.get(device.uuid)
-                plain = now is None or (now.health is Health.OK and now.processes == ())
-                if plain or self.state(device) is State.FREE:
+                if now is None or now.idle or self.state(device) is State.FREE:
                     found.append(device)
         return tuple(found)
 
@@ -92,29 +99,68 @@ class Snapshot:
         """Processes on `device` of users who hold no lease on it.
 
         A user is told by the kernel's uid. A process whose user cannot be told is foreign. One that
-        only draws is excepted while it uses little.
+        only draws, or only serves others, is excepted while it uses little.
         """
         tenants = {uid for uid, _ in self.holdings.get(device.uuid, ())}
         usage = self.usage.get(device.uuid)
         return tuple(
             process
             for process in (usage and usage.processes) or ()
-            if process.uid not in tenants and not self._only_draws(process)
+            if process.uid not in tenants and not self._uses_little(process, bool(tenants))
         )
 
-    def _only_draws(self, process: DeviceProcess) -> bool:
-        return (
-            not process.compute
-            and process.memory is not None
-            and process.memory < self.desktop_memory
-        )
+    def _uses_little(self, process: DeviceProcess, held: bool) -> bool:
+        """Whether a desktop or an MPS server uses too little to matter; whoever only calls
+        themselves so can have no more.
+        """
+        if process.compute and not process.mps:
+            return False
+        if process.memory is None:
+            return process.mps and held  # for the clients of the holder, as far as can be told
+        return process.memory < self.desktop_memory
 
-    def unseen(self, device: Device) -> bool:
-        """Whether somebody may be using `device` whom nobody here can see."""
+    def unexplained(self, device: Device) -> int:
+        """Bytes of `device` in use by no process in sight; 0 where they are too few to matter.
+
+        What is promised to those who hold a share counts as theirs, in sight or not: theirs may be
+        in a container, or have died just now.
+        """
+        usage = self.usage.get(device.uuid)
+        if usage is None or usage.memory_used is None or device.unified:
+            return 0
+        held = self.holdings.get(device.uuid, {})
+        if held and (usage.processes is None or None in held.values()):
+            return 0
+        seen: dict[Optional[int], int] = {}
+        for process in usage.processes or ():
+            if process.memory is None:
+                return 0  # as much as is in use, for all that is known
+            seen[process.uid] = seen.get(process.uid, 0) + process.memory
+        promised: dict[Optional[int], int] = {}
+        for (uid, _), size in held.items():
+            promised[uid] = promised.get(uid, 0) + (size or 0)
+        theirs = (max(seen.get(uid, 0), promised.get(uid, 0)) for uid in {*seen, *promised})
+        left = usage.memory_used - sum(theirs)
+        least = self.desktop_memory if usage.processes is None else UNEXPLAINED_MEMORY
+        return left if left >= least else 0
+
+    def unseen(self, device: Device) -> str:
+        """Why somebody whom nobody here can see may be using `device`, as words after "GPU 3 is
+        busy:"; empty if nobody is.
+        """
+        unexplained = self.unexplained(device)
+        if unexplained:
+            return f"{format_memory(unexplained)} in use by no visible process"
         usage = self.usage.get(device.uuid)
         if usage is None or usage.processes is not None:
-            return False
-        return usage.memory_used is None or usage.memory_used >= self.desktop_memory
+            return ""
+        if usage.memory_used is not None and not device.unified:
+            return ""
+        return "" if device.uuid in self.holdings else "processes on it cannot be seen from here"
+
+    def in_use(self, device: Device) -> bool:
+        """Whether somebody who holds no lease on `device` uses it."""
+        return bool(self.foreign(device) or self.unseen(device))
 
     def oversubscribed(self, device: Device) -> bool:
         """Whether the shares of a device add up to more than it has."""
@@ -128,4 +174,4 @@ class Snapshot:
         held = self.holdings.get(device.uuid)
         if held:
             return State.LEASED if None in held.values() else State.SHARED
-        return State.BUSY if self.foreign(device) or self.unseen(device) else State.FREE
+        return State.BUSY if self.in_use(device) else State.FREE

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from genvx.core.codec import REQUIREMENTS
+from genvx.core.device import VisibleAs
 from genvx.core.fields import Fields, Malformed, dumps, loads
 from genvx.core.lease import Lease, Part
 from genvx.core.tables import (
@@ -62,6 +63,8 @@ _LEASE = Table(
     note=exact_text(COMMAND_LIMIT),
     part=choice(Part),
     over=flag(),
+    # A newer version's word must not make a lease that is held count for nothing.
+    visible_as=choice(VisibleAs, unknown=VisibleAs.UUID),
 )
 
 _TICKET = Table(
@@ -88,12 +91,12 @@ def lease_to_file(lease: Lease) -> bytes:
 
 
 def may_outlive_its_holder(data: bytes) -> bool:
-    """Whether a lease's file that nobody holds may still count: one with an end, or an amendment.
+    """Whether a lease's file that nobody holds may still count: a reservation, or an amendment.
 
     A look at the bytes, for most files are neither: a quotation mark inside of what somebody named
     has a backslash before it.
     """
-    return b'"expires_boottime_ns":null' not in data or b'"part":' in data
+    return b'"part":' in data
 
 
 def ticket_to_file(ticket: Ticket) -> bytes:

@@ -18,6 +18,12 @@ from genvx.fleet.loader import NEWEST, OLDEST, STUB
 if TYPE_CHECKING:
     from genvx.fleet.hostspec import HostSpec
 
+# What may be the matter with a host that logs us in and then is silent.
+SILENT = (
+    "it logged us in, but a start-up file of the shell there (~/.bashrc, ~/.zshenv or the like) "
+    "may wait for something, or the host hangs"
+)
+
 _VERSIONED = " ".join(f"python3.{minor}" for minor in range(NEWEST, OLDEST - 1, -1))
 _NAMES = f"python3 /usr/bin/python3 {_VERSIONED}"
 
@@ -53,6 +59,18 @@ def agent_parcel() -> bytes:
     """What a host is sent that asks for the agent."""
     program, bundle = pack.installer_text(), pack.pack().bundle
     return f"GENVX-AGENT {len(program)} {len(bundle)}\n".encode() + program + bundle
+
+
+def never_ran(file: str = "") -> str:
+    """What is likely where a host logs us in and never runs what ssh was told to.
+
+    file: the start-up file that its shell reads first, where that is known.
+    """
+    which = file or "~/.bashrc, ~/.zshenv or the like"
+    return (
+        f"what ssh was told to run was never run: a start-up file there ({which}) seems to run "
+        "another program first; let it do that in interactive shells only"
+    )
 
 
 def not_started(spec: HostSpec, code: int, said: str) -> str | None:

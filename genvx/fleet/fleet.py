@@ -233,19 +233,20 @@ class Fleet:
         name: str = "",
         wait: float | None = None,
         time: float | None = None,
+        visible_as: str | None = None,
     ) -> Hold:
         """Take devices on the best host that has them.
 
         gpus: how many, or a request such as "A100:2". memory: bytes of each; None takes whole
         devices. wait: seconds to wait in line at most; None does not wait. time: seconds that they
-        are held at most.
+        are held at most. visible_as: "index" has CUDA_VISIBLE_DEVICES name them by number.
 
         Raises:
             NoCapacity: no host has the room; `reasons` says why, host by host. FleetError: no host
             answered. WaitedTooLong: it was not to be had in time.
             InvalidInput: the request makes no sense.
         """
-        requirements = requirements_of(gpus, memory)
+        requirements = requirements_of(gpus, memory, visible_as)
         if wait is not None:
             from genvx.fleet.waiting import wait_for_room
 
@@ -264,6 +265,7 @@ class Fleet:
         wait: float | None = None,
         time: float | None = None,
         mixed: bool = False,
+        visible_as: str | None = None,
     ) -> Gang:
         """Take the same devices on each of `nodes` hosts, or none at all; see `activate` for the
         rest.
@@ -276,7 +278,7 @@ class Fleet:
         """
         from genvx.fleet.gang import take
 
-        requirements = requirements_of(gpus, memory)
+        requirements = requirements_of(gpus, memory, visible_as)
         return take(self, requirements, nodes, name=name, patience=wait, time=time, mixed=mixed)
 
     def first_with_room(

@@ -14,6 +14,7 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from genvx.core.device import VisibleAs
 from genvx.core.text import printable
 from genvx.errors import InvalidHostfile, UnknownHost
 from genvx.fleet.hostnames import MOST_HOSTS, USER, Line, parse_hosts, parse_port
@@ -35,7 +36,7 @@ _WORD = re.compile(r'(?:[^\s"]|"[^"]*")+')
 
 OPTIONS = (
     *("user", "port", "key", "password_env", "password_command", "ssh_config", "python"),
-    *("gpus", "tags", "slots", "max_slots"),
+    *("gpus", "tags", "slots", "max_slots", "visible_as"),
 )
 
 # Of MPI: how many processes go to a host, on which of its parts they run and how they are reached
@@ -126,8 +127,7 @@ def find(environ: Mapping[str, str], candidates: Sequence[str] | None = None) ->
     Raises:
         UnknownHost: there is none; the message lists where it was looked for.
     """
-    chosen = environ.get("GENVX_HOSTFILE", "")
-    if chosen:
+    if chosen := environ.get("GENVX_HOSTFILE"):
         return os.path.expanduser(chosen)
     config = environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
     places = candidates or (IN_DIRECTORY, f"{config}/genvx/hostfile", "/etc/genvx/hostfile")
@@ -148,8 +148,7 @@ def _parse_line(line: Line, base: str, runs_nothing: str) -> Iterator[HostSpec]:
         words.append((match.start(), match[0]))
     if not words:
         return
-    quote = line.text.count('"')
-    if quote % 2:
+    if line.text.count('"') % 2:
         line.fail(line.text.index('"'), "a quote is not closed")
     (column, host), *options = _joined(words)
     values: dict[str, tuple[int, str]] = {}
@@ -228,6 +227,10 @@ def _with_options(
             spec = replace(spec, python=value)
         elif key == "gpus":
             spec = replace(spec, gpus=_indices(line, value, at))
+        elif key == "visible_as":
+            if value not in ("uuid", "index"):
+                line.fail(at, "visible_as is uuid or index")
+            spec = replace(spec, visible_as=VisibleAs(value))
         elif key == "tags":
             tags = tuple(value.split(","))
             if not all(_TAG.fullmatch(tag) for tag in tags):

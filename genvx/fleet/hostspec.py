@@ -12,6 +12,8 @@ from genvx.fleet.wildcards import matches
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from genvx.core.device import VisibleAs
+
 
 @dataclass(frozen=True)
 class HostSpec:
@@ -21,7 +23,7 @@ class HostSpec:
     address: what ssh is told; an alias of ssh_config is one.
     gpus: the indices that may be used; None for all. password_env, password_command: where the
     password is, or, on a line with a key, the key's passphrase. tags, slots: kept for those who
-    place by them.
+    place by them. visible_as: how CUDA is told of devices there where nobody says.
     """
 
     name: str
@@ -36,6 +38,7 @@ class HostSpec:
     ssh_config: str | None = None
     password_env: str | None = None
     password_command: str | None = None
+    visible_as: VisibleAs | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ exit_status.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import threading
@@ -20,6 +21,7 @@ from genvx.core.protocol import ReplyReader
 from genvx.core.queue import Standing
 from genvx.core.text import printable
 from genvx.errors import HostUnreachable, ProtocolError
+from genvx.fleet.stdin import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,12 +49,18 @@ def new_token() -> str:
 
 
 class RemoteCommand:
-    """A far end that has replied. `value` is what it replied; its output follows."""
+    """A far end that has replied to the call with this token. `value` is what it replied; its
+    output follows, and what of it was read already.
+    """
 
-    def __init__(self, channel: Any, value: Any, first_output: bytes) -> None:
+    def __init__(
+        self, channel: Any, token: str, value: Any, first_output: bytes, first_errors: bytes = b""
+    ) -> None:
         self.channel = channel
+        self.token = token
         self.value = value
         self._first = first_output
+        self._first_errors = first_errors
 
     def standing(self) -> Standing | None:
         """The reply as news from a line that we wait in; None if it is something else."""
@@ -64,19 +72,19 @@ class RemoteCommand:
         except Malformed as error:
             raise ProtocolError(f"the reply cannot be read: {error}") from None
 
-    def next_reply(self, token: str, timeout: float, stop: threading.Event) -> bool:
-        """Wait for one more reply, which becomes `value`; False once `stop` is set.
+    def next_reply(self, timeout: float, over: Callable[[], bool]) -> bool:
+        """Wait for one more reply, which becomes `value`; False once `over` says so.
 
         Raises:
             GenvxError: what the far end replied. HostUnreachable: it was silent for `timeout`
             seconds.
         """
-        reader = ReplyReader(token)
+        reader = ReplyReader(self.token)
         reply = reader.feed(self._first)
         end = time.monotonic() + timeout
         self.channel.settimeout(_LOOK)
         while reply is None:
-            if stop.is_set():
+            if over():
                 return False
             if time.monotonic() > end:
                 raise HostUnreachable(f"silent for {timeout:g} s while we waited", kind="timeout")
@@ -93,8 +101,17 @@ class RemoteCommand:
 
     def take(self) -> None:
         """Say that we take what was offered; else it goes to the next in line."""
+        self._say(b"+")
+
+    def expect_shell(self) -> None:
+        """Say that a shell joins what is held, under the token of the call: the next reply tells
+        whether it has.
+        """
+        self._say(b">")
+
+    def _say(self, word: bytes) -> None:
         try:
-            self.channel.sendall(b"+")
+            self.channel.sendall(word)
         except (EOFError, OSError):
             raise HostUnreachable("the connection ended while we waited", kind="network") from None
 
@@ -149,7 +166,7 @@ class RemoteCommand:
     def _feed(self, stdin: int) -> None:
         try:
             while True:
-                data = os.read(stdin, _CHUNK)
+                data = read(stdin, _CHUNK)
                 if not data:
                     break
                 self.channel.sendall(data)
@@ -158,11 +175,10 @@ class RemoteCommand:
             pass  # the command ended and does not read on, or our stdin is gone
 
     def _drain_errors(self, write: Callable[[bytes], None]) -> None:
-        while True:
-            data = self.channel.recv_stderr(_CHUNK)
-            if not data:
-                return
+        data = self._first_errors or self.channel.recv_stderr(_CHUNK)
+        while data:
             write(data)
+            data = self.channel.recv_stderr(_CHUNK)
 
 
 def writer(descriptor: int) -> Callable[[bytes], None]:
@@ -181,6 +197,7 @@ class RemoteHold(BaseHold):
     def __init__(self, host: SSHHost, command: RemoteCommand) -> None:
         self.host = host
         self._command: RemoteCommand | None = command
+        self.token = command.token
         self.grant = command.grant()
 
     def start(
@@ -204,6 +221,37 @@ class RemoteHold(BaseHold):
             arguments["variables"] = require_variables(env)
         started = self.host.start(arguments)
         return RemoteRunning(self.host, started, words, stdin=stdin, stdout=stdout, stderr=stderr)
+
+    # Handing over to a shell that joins
+
+    def expect_shell(self) -> None:
+        """A shell is to join, called with our `token`; the far end tells once, and then lets go.
+
+        Raises:
+            HostUnreachable: the connection is gone, and so is the hold.
+        """
+        self._living().expect_shell()
+
+    def expect_nobody(self) -> None:
+        """No shell joins any more; the far end tells at once, if it had not yet."""
+        with contextlib.suppress(EOFError, OSError):
+            self._living().channel.shutdown_write()
+
+    def next_word(self, timeout: float, over: Callable[[], bool]) -> bool:
+        """Wait for what the far end tells of the shell; see `RemoteCommand.next_reply`."""
+        return self._living().next_reply(timeout, over)
+
+    def unjoined(self) -> str | None:
+        """None if the far end has told that a shell joined; else the start-up file that its host's
+        shell reads first, empty where that is not known.
+        """
+        value = self._living().value
+        return str(value.get("start_up", "")) if isinstance(value, dict) else None
+
+    def _living(self) -> RemoteCommand:
+        if self._command is None:
+            raise HostUnreachable("the devices were given back", kind="network")
+        return self._command
 
     def release(self) -> None:
         """Give the devices back, and wait until the far end has done so."""

@@ -12,7 +12,7 @@ import paramiko
 
 from genvx.core import codec
 from genvx.core.fields import Malformed
-from genvx.core.protocol import Call, Reply, ReplyReader
+from genvx.core.protocol import CALL_WORD, Call, Reply, ReplyReader
 from genvx.core.record import replace
 from genvx.core.text import printable
 from genvx.errors import (
@@ -24,7 +24,7 @@ from genvx.errors import (
     ProtocolError,
     WaitedTooLong,
 )
-from genvx.fleet.bootstrap import agent_command, agent_parcel, not_started
+from genvx.fleet.bootstrap import SILENT, agent_command, agent_parcel, never_ran, not_started
 from genvx.fleet.deadline import Deadline
 from genvx.fleet.fleet import FANOUT, TIMEOUT, Fleet
 from genvx.fleet.link import Link, translate
@@ -46,6 +46,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CLOSE_PATIENCE = 0.1
+
+# How often we look whether somebody else reads our call, and how much it may say of that.
+_LOOK = 0.5
+_MOST_ERRORS = 8192
+# So long a far end may take to end the processes of an environment (local/ending.py).
+_ENDING = 15.0
 
 # A far end in whose line we wait says something every 20 s at least.
 _SILENCE = 90.0
@@ -134,9 +140,12 @@ class SSHHost:
 
     # Questions
 
-    def snapshot(self) -> Snapshot:
-        """This host at this moment; only the devices that the hostfile offers."""
-        return self._offered(self._ask("snapshot", {}, codec.SNAPSHOT.read))
+    def snapshot(self, *, holders: bool = False) -> Snapshot:
+        """This host at this moment; only the devices that the hostfile offers. holders: also which
+        processes hold its leases.
+        """
+        asked = {"holders": True} if holders else {}
+        return self._offered(self._ask("snapshot", asked, codec.SNAPSHOT.read))
 
     def _offered(self, snapshot: Snapshot) -> Snapshot:
         gpus = self.spec.gpus
@@ -158,22 +167,13 @@ class SSHHost:
 
         return self._ask("policy", {}, policycodec.ENTITLEMENT.read)
 
-    def release(self, environment: str) -> Environment:
-        """End an environment there, by id or by name; one's own only."""
-        return self._ask("release", {"environment": environment}, codec.ENVIRONMENT.read)
-
-    def refusal(self, token: str) -> GenvxError | None:
-        """Why the shell that was called with `token` was not started; None if it was."""
-        plain: Any = self._ask("refusal", {"token": token}, lambda plain: plain)
-        if plain is None:
-            return None
-        try:
-            Reply(error=str(plain["error"]), message=printable(str(plain["message"]))).result()
-        except GenvxError as error:
-            return self._placed(error)
-        except (TypeError, KeyError):
-            raise ProtocolError("the refusal cannot be read") from None
-        return None
+    def release(self, environment: str, *, kill: bool = False) -> Environment:
+        """End an environment there, by id or by name; one's own only. kill: its processes, too."""
+        arguments: dict[str, Any] = {"environment": environment}
+        if kill:
+            arguments["kill"] = True
+        patience = _ENDING if kill else 0.0
+        return self._ask("release", arguments, codec.ENVIRONMENT.read, patience=patience)
 
     # Acts
 
@@ -191,6 +191,15 @@ class SSHHost:
             NoCapacity: not enough devices are available. HostError: the host could not be asked.
         """
         arguments = self.request(requirements, name, time) | {"command": printable(command)}
+        return RemoteHold(self, self._granted(Call("hold", new_token(), arguments)))
+
+    def join(self, environment: str, *, command: str = "") -> RemoteHold:
+        """Hold on to a living environment of one's own there, by its id, beside those who hold it.
+
+        Raises:
+            UnknownEnvironment: there is none. HostError: the host could not be asked.
+        """
+        arguments = {"environment": environment, "command": printable(command)}
         return RemoteHold(self, self._granted(Call("hold", new_token(), arguments)))
 
     def reserve(
@@ -231,7 +240,7 @@ class SSHHost:
         try:
             while (standing := waiting.standing()) is not None:
                 tell(standing)
-                if not waiting.next_reply(call.token, _SILENCE, stop):
+                if not waiting.next_reply(_SILENCE, stop.is_set):
                     raise WaitedTooLong("the waiting was ended")
             hold = RemoteHold(self, waiting)
             waiting.take()
@@ -244,7 +253,11 @@ class SSHHost:
         self, requirements: Requirements, name: str, time: float | None = None
     ) -> dict[str, Any]:
         """The arguments of a call that acquires here. time: seconds that it lasts at most."""
-        requirements = replace(requirements, among=self.spec.gpus)
+        requirements = replace(
+            requirements,
+            among=self.spec.gpus,
+            visible_as=requirements.visible_as or self.spec.visible_as,
+        )
         return {
             "requirements": codec.REQUIREMENTS.write(requirements),
             "name": name,
@@ -260,11 +273,7 @@ class SSHHost:
         try:
             return self._granted(Call("run", new_token(), arguments))
         except CommandNotFound as error:
-            raise self._placed(error) from None
-
-    def _placed(self, error: GenvxError) -> GenvxError:
-        """An error with our name in it, where it depends on the host which one it is."""
-        return type(error)(f"{self.name}: {error}") if isinstance(error, CommandNotFound) else error
+            raise error.on(self.name) from None
 
     def _granted(self, call: Call) -> RemoteCommand:
         """Start what must begin with a grant; a far end that replies otherwise is let go of."""
@@ -294,15 +303,13 @@ class SSHHost:
             arguments["lease"] = grant.lease
         self._ask("signal", arguments, lambda plain: plain)
 
-    def prepare_terminal(self) -> None:
-        """Have the agent lie on the host: a terminal session cannot carry it.
+    def require_terminal(self) -> None:
+        """The agent must lie on the host, once it was asked anything: a terminal cannot carry it.
 
         Raises:
             AgentError: the host has nowhere to keep it.
         """
-        if self._agent_kept is None:
-            self.refusal(new_token())
-        if not self._agent_kept:
+        if self._agent_kept is False:
             raise AgentError(
                 "nothing can be written there, neither to the cache directory of the home nor to "
                 "/var/tmp, and a shell in a terminal needs that; 'run' does not"
@@ -344,9 +351,19 @@ class SSHHost:
             self.close()
         return translate(error, self.session.settings(self.spec), deadline)
 
-    def _ask(self, operation: str, arguments: dict[str, Any], decode: Callable[[Any], T]) -> T:
-        """One call, one reply, and the channel is closed."""
-        command = self._start(Call(operation, new_token(), arguments), one_reply=True)
+    def _ask(
+        self,
+        operation: str,
+        arguments: dict[str, Any],
+        decode: Callable[[Any], T],
+        *,
+        patience: float = 0.0,
+    ) -> T:
+        """One call, one reply, and the channel is closed. patience: seconds that it may take longer
+        than others.
+        """
+        call = Call(operation, new_token(), arguments)
+        command = self._start(call, one_reply=True, patience=patience)
         if not self.session.keeps and not self._in_use():
             self.close()
         try:
@@ -354,14 +371,16 @@ class SSHHost:
         except (Malformed, TypeError) as error:
             raise ProtocolError(f"the reply cannot be read: {printable(str(error), 200)}") from None
 
-    def _start(self, call: Call, *, one_reply: bool = False) -> RemoteCommand:
+    def _start(
+        self, call: Call, *, one_reply: bool = False, patience: float = 0.0
+    ) -> RemoteCommand:
         """Send a call and wait for its reply; the channel stays open for what follows the reply.
 
         Raises:
             GenvxError: what the far end replied; HostError: there was no reply in time.
         """
         line = agent_command(self.spec, call.token)
-        with Deadline(self.options.timeout) as deadline:
+        with Deadline(self.options.timeout + patience) as deadline:
             channel: paramiko.Channel | None = None
             try:
                 channel = self.channel(deadline, lambda channel: channel.exec_command(line))
@@ -369,10 +388,13 @@ class SSHHost:
                 # Our end of stdin stays open: a host without the agent reads that from it, too.
                 _send(channel, call.to_bytes())
                 reader = ReplyReader(call.token)
-                reply = self._read(channel, reader)
+                errors = bytearray()
+                reply = self._read(channel, reader, errors, deadline)
                 if one_reply:
                     close_channel(channel)
-                command = RemoteCommand(channel, reply.result(), reader.rest)
+                command = RemoteCommand(
+                    channel, call.token, reply.result(), reader.rest, bytes(errors)
+                )
                 if not one_reply:
                     self._commands.add(command)
                 return command
@@ -382,7 +404,10 @@ class SSHHost:
                 if isinstance(error, GenvxError) and not deadline.expired:
                     raise
                 if isinstance(error, Exception):
-                    raise self._let_go(error, deadline) from None
+                    meaning = self._let_go(error, deadline)
+                    if channel is not None and deadline.expired:
+                        meaning = HostUnreachable(f"{meaning}: {SILENT}", kind="timeout")
+                    raise meaning from None
                 raise
 
     def _in_use(self) -> bool:
@@ -406,12 +431,29 @@ class SSHHost:
                 deadline.closes(self._link.close)
             return self._link
 
-    def _read(self, channel: paramiko.Channel, reader: ReplyReader) -> Reply:
+    def _read(
+        self,
+        channel: paramiko.Channel,
+        reader: ReplyReader,
+        errors: bytearray,
+        deadline: Deadline,
+    ) -> Reply:
+        """The reply. errors: gets what comes on stderr meanwhile."""
         sent = False
         while True:
-            data = channel.recv(65536)
+            channel.settimeout(min(_LOOK, deadline.left()))
+            try:
+                data = channel.recv(65536)
+            except TimeoutError:
+                if deadline.expired:
+                    raise
+                _drain(channel, errors)
+                if CALL_WORD in errors or CALL_WORD in reader.noise:
+                    # Another program than ours has read the call, and goes on reading.
+                    raise AgentError(never_ran()) from None
+                continue
             if not data:
-                raise self._no_reply(channel, reader)
+                raise self._no_reply(channel, reader, errors)
             reply = reader.feed(data)
             if reply is not None:
                 self._agent_kept = not reader.agent_homeless
@@ -420,18 +462,17 @@ class SSHHost:
                 sent = True
                 _send(channel, agent_parcel())
 
-    def _no_reply(self, channel: paramiko.Channel, reader: ReplyReader) -> HostError:
+    def _no_reply(
+        self, channel: paramiko.Channel, reader: ReplyReader, errors: bytearray
+    ) -> HostError:
         """Why the far end ended without a reply, from its exit code and what it said instead."""
         # An exit status without a reply comes with or just after the end of the output.
         end = time.monotonic() + 1.0
         while not channel.exit_status_ready() and time.monotonic() < end:
             channel.status_event.wait(0.05)
-        said = b""
-        while channel.recv_stderr_ready() and len(said) < 8192:
-            said += channel.recv_stderr(8192)
-        lines = [
-            line for line in (said or reader.noise).decode("utf-8", "replace").splitlines() if line
-        ]
+        _drain(channel, errors)
+        said = bytes(errors) or reader.noise
+        lines = [line for line in said.decode("utf-8", "replace").splitlines() if line]
         last = printable(lines[-1].strip(), 300) if lines else "it said nothing"
         code = channel.exit_status if channel.exit_status_ready() else -1
         advice = not_started(self.spec, code, last)
@@ -439,4 +480,14 @@ class SSHHost:
             return AgentError(advice)
         if code == -1:
             return ProtocolError(f"the connection ended before the reply: {last}")
-        return AgentError(f"the far end gave no reply and exit code {code}: {last}")
+        if code == 0 or CALL_WORD in said:
+            # Ours never ends so without a reply.
+            return AgentError(f"the far end gave no reply ({last}): {never_ran()}")
+        hint = "" if lines else "; a start-up file there may end what ssh was told to run"
+        return AgentError(f"the far end gave no reply and exit code {code}: {last}{hint}")
+
+
+def _drain(channel: paramiko.Channel, errors: bytearray) -> None:
+    """Take what has come on stderr; of a host that never ends saying something, the beginning."""
+    while channel.recv_stderr_ready() and len(errors) < _MOST_ERRORS:
+        errors += channel.recv_stderr(8192)

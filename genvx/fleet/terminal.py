@@ -4,9 +4,8 @@ OpenSSH's client has the terminal whenever there is one: nothing of ours stands 
 keys, so that everything works as people know it. Where there is none, a loop over Fabric's
 connection does.
 
-Acquiring and becoming the shell are one step over there. A shell that could not be started is told
-by exit code 75 and a refusal that waits to be collected; any other code, and a 75 without refusal,
-is the shell's own.
+The devices are held already, through our connection, and the shell joins their environment: no host
+that refuses ever reads a key, and `handover.py` learns whether the shell was there.
 """
 
 from __future__ import annotations
@@ -18,20 +17,34 @@ import shutil
 import signal
 import socket
 import sys
+import termios
+import threading
+import tty
 from typing import TYPE_CHECKING, Any
 
-from genvx.core.protocol import REFUSED, Call
+from genvx.core.protocol import Call
+from genvx.errors import HostError
 from genvx.fleet import sshconfig
 from genvx.fleet.bootstrap import agent_command
 from genvx.fleet.deadline import Deadline
-from genvx.fleet.remote import close_channel, new_token
+from genvx.fleet.handover import LOST, Handover
+from genvx.fleet.remote import close_channel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import paramiko
 
+    from genvx.fleet.remote import RemoteHold
     from genvx.fleet.ssh import SSHHost
+
+# Undoes what full-screen programs do to a terminal: the scrolling region, the hidden cursor,
+# colours, the other screen, the mouse, marked pastes. Then the last line.
+_PLAIN_SCREEN = (
+    "\x1b[r\x1b[?25h\x1b[0m\x1b[?1047l"
+    + "".join(f"\x1b[?{mode}l" for mode in (1000, 1002, 1003, 1006, 2004))
+    + "\x1b[999;1H"
+)
 
 # Becomes ssh, but hangs up when genvx is killed: the shell's host must notice, and free its
 # devices. It is a program of its own because a fork of a process with threads must not run Python.
@@ -48,39 +61,43 @@ os.execvp(sys.argv[2], sys.argv[2:])
 
 def open_shell(
     host: SSHHost,
-    request: Mapping[str, Any],
+    hold: RemoteHold,
     *,
     prompt: str | None,
     command: list[str] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> int:
-    """Open a shell there (or run `command`) that holds the devices, in our terminal; return its
-    exit code.
+    """Open a shell there (or run `command`) in our terminal, which takes over what we hold there;
+    return its exit code.
 
-    request: what `SSHHost.request` makes of requirements, or the environment to join. prompt: the
-    host's name, as the shell's prompt is to say it; None leaves the prompt alone.
+    prompt: the host's name, as the shell's prompt is to say it; None leaves the prompt alone.
 
     For the main thread of a program whose stdin is a terminal.
 
     Raises:
-        NoCapacity: they were taken meanwhile. HostError: the host could not be asked.
+        HostError: the shell never was there; a start-up file of the host may be why. InvalidInput:
+        there is no such command.
     """
     environ = os.environ if environ is None else environ
-    arguments = {**request, "prompt": prompt}
+    arguments: dict[str, Any] = {"environment": hold.grant.environment, "prompt": prompt}
     if command is not None:
         arguments["argv"] = command
-    call = Call("shell", new_token(), arguments)
-    host.prepare_terminal()
+    call = Call("shell", hold.token, arguments)
+    host.require_terminal()
     ssh = shutil.which("ssh")
     # OpenSSH would ask again for what we were given.
     if ssh is None or environ.get("GENVX_TERMINAL") == "builtin" or host.needed_secret:
-        code = _through_fabric(host, call, environ)
-    else:
-        code = _through_openssh(ssh, host, call)
-    if code == REFUSED:
-        refusal = host.refusal(call.token)
-        if refusal is not None:
-            raise refusal
+        return _through_fabric(host, hold, call, environ)
+    return _through_openssh(ssh, host, hold, call)
+
+
+def _concluded(handover: Handover, code: int) -> int:
+    """The exit code of a shell that was there; raise what kept it from being there."""
+    if handover.gave_up:
+        # Whatever was there instead could not tidy up: tmux, or a prompt.
+        dumb = os.environ.get("TERM", "dumb") == "dumb"
+        print("" if dumb else _PLAIN_SCREEN, file=sys.stderr, flush=True)
+    handover.conclude(code)
     return code
 
 
@@ -107,32 +124,76 @@ def ssh_command(ssh: str, host: SSHHost, remote: str) -> list[str]:
     ]
 
 
-def _through_openssh(ssh: str, host: SSHHost, call: Call) -> int:
+class _Client:
+    """OpenSSH's client, as a process."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._pid = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-I", "-S", "-c", _HANG_UP_WITH_US, str(os.getpid()), *command],
+            os.environ,
+        )
+        self._lock = threading.Lock()
+        self._ended = False
+        self.interrupted = False
+
+    def end(self) -> None:
+        """Have it end, from another thread; it leaves the terminal as it found it."""
+        with self._lock:
+            if not self._ended:
+                os.kill(self._pid, signal.SIGTERM)
+                os.kill(self._pid, signal.SIGCONT)
+
+    def wait(self) -> int:
+        """Wait for its end; return its exit code."""
+        while True:
+            try:
+                os.waitid(os.P_PID, self._pid, os.WEXITED | os.WSTOPPED | os.WNOWAIT)
+            except KeyboardInterrupt:
+                self.interrupted = True  # before ssh has the terminal: it gets it too, and ends
+                continue
+            with self._lock:
+                # Until here its pid is its own.
+                _, status = os.waitpid(self._pid, os.WUNTRACED)
+                self._ended = not os.WIFSTOPPED(status)
+            if not self._ended:
+                # ~^Z in ssh stops ssh alone; whoever waits for us must see that we stop, too.
+                os.kill(os.getpid(), signal.SIGSTOP)
+                os.kill(self._pid, signal.SIGCONT)
+                continue
+            if os.WIFSIGNALED(status):
+                return 128 + os.WTERMSIG(status)
+            return os.WEXITSTATUS(status)
+
+
+def _through_openssh(ssh: str, host: SSHHost, hold: RemoteHold, call: Call) -> int:
     command = ssh_command(ssh, host, agent_command(host.spec, call.token, call.to_word()))
-    pid = os.posix_spawn(
-        sys.executable,
-        [sys.executable, "-I", "-S", "-c", _HANG_UP_WITH_US, str(os.getpid()), *command],
-        os.environ,
-    )
-    while True:
-        try:
-            _, status = os.waitpid(pid, os.WUNTRACED)
-        except KeyboardInterrupt:
-            continue  # Ctrl-C before ssh has the terminal: it gets it too, and ends
-        if os.WIFSTOPPED(status):
-            # ~^Z in ssh stops ssh alone; whoever waits for us must see that we stop, too.
-            os.kill(os.getpid(), signal.SIGSTOP)
-            os.kill(pid, signal.SIGCONT)
-            continue
-        if os.WIFSIGNALED(status):
-            return 128 + os.WTERMSIG(status)
-        return os.WEXITSTATUS(status)
+    with _restored_terminal():
+        client = _Client(command)
+        # What ssh asks before it has logged in is a person's time.
+        timeout = host.options.timeout
+        handover = Handover(host.name, hold, timeout, begun=_is_raw, give_up=client.end)
+        code = client.wait()
+    try:
+        return _concluded(handover, code)
+    except HostError:
+        if client.interrupted:
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _is_raw() -> bool:
+    """Whether our terminal gives each key as it comes, as it does once ssh has a session."""
+    try:
+        return not termios.tcgetattr(0)[3] & termios.ICANON
+    except termios.error:
+        return True
 
 
 # Through Fabric's connection
 
 
-def _through_fabric(host: SSHHost, call: Call, environ: Mapping[str, str]) -> int:
+def _through_fabric(host: SSHHost, hold: RemoteHold, call: Call, environ: Mapping[str, str]) -> int:
     def ask(channel: paramiko.Channel) -> None:
         columns, lines = os.get_terminal_size(0)
         channel.get_pty(environ.get("TERM", "vt100"), columns, lines)
@@ -141,12 +202,21 @@ def _through_fabric(host: SSHHost, call: Call, environ: Mapping[str, str]) -> in
     with Deadline(host.options.timeout) as deadline:
         channel = host.channel(deadline, ask)
     try:
-        with _raw_terminal(), _size_changes() as changed:
+        with _restored_terminal(), _size_changes() as changed:
+            # TCSAFLUSH, the default, would throw away what was typed ahead.
+            tty.setraw(0, termios.TCSADRAIN)
+            handover = Handover(
+                host.name,
+                hold,
+                host.options.timeout,
+                begun=lambda: True,
+                give_up=lambda: close_channel(channel),
+            )
             _pump(channel, changed)
         code = int(channel.recv_exit_status())
     finally:
         close_channel(channel)
-    return code if code >= 0 else 255
+    return _concluded(handover, code if code >= 0 else LOST)
 
 
 def _pump(channel: Any, changed: socket.socket) -> None:
@@ -185,16 +255,10 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _raw_terminal() -> Iterator[None]:
-    """Every key goes to the far end, Ctrl-C and Ctrl-\\ and Ctrl-Z too; the terminal is
-    restored at the end.
-    """
-    import termios
-    import tty
-
+def _restored_terminal() -> Iterator[None]:
+    """The terminal is restored at the end, whatever happens."""
     before = termios.tcgetattr(0)
     try:
-        tty.setraw(0)
         yield
     finally:
         termios.tcsetattr(0, termios.TCSADRAIN, before)

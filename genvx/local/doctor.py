@@ -12,6 +12,7 @@ from genvx.core.grant import Finding, Severity
 from genvx.core.snapshot import Snapshot, State
 from genvx.errors import GenvxError, StateError
 from genvx.local import processes
+from genvx.local.holders import with_holders
 from genvx.local.lockfile import filelock_version
 from genvx.local.paths import PROVISIONED, state_root
 from genvx.local.state import StateDirectory
@@ -20,6 +21,8 @@ from genvx.local.store import LeaseStore
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from genvx.core.device import Device
+    from genvx.core.lease import Environment
     from genvx.local.inventory import Inventory
 
 OK, WARNING, ERROR = Severity.OK, Severity.WARNING, Severity.ERROR
@@ -134,7 +137,8 @@ def _devices(inventory: Inventory, state: StateDirectory) -> Iterator[Finding]:
         yield Finding("driver", OK, f"NVIDIA driver {driver.version or 'of unknown version'}")
     for note in driver.notes:
         yield Finding("driver", ERROR, note)
-    scan = LeaseStore(state).scan()
+    store = LeaseStore(state)
+    scan = store.scan()
     snapshot = Snapshot(
         hostname=processes.hostname(),
         version=__version__,
@@ -143,7 +147,7 @@ def _devices(inventory: Inventory, state: StateDirectory) -> Iterator[Finding]:
         driver=driver,
         devices=inventory.devices,
         usage=inventory.usage,
-        leases=scan.leases,
+        leases=with_holders(scan.leases, store, state.uid),
     )
     for device in snapshot.devices:
         usage = snapshot.usage_of(device)
@@ -155,18 +159,7 @@ def _devices(inventory: Inventory, state: StateDirectory) -> Iterator[Finding]:
                 "it is not handed out; look at dmesg for Xid lines, reset the GPU or reboot",
             )
         elif snapshot.state(device) is State.BUSY:
-            foreign = snapshot.foreign(device)
-            who = (
-                f"pid {foreign[0].pid} of {foreign[0].user} ({foreign[0].command})"
-                if foreign
-                else "processes that cannot be seen from here"
-            )
-            yield Finding(
-                f"GPU {device.label}",
-                WARNING,
-                f"in use outside any lease by {who}",
-                "it is not handed out; ask that user to start jobs with 'genvx run'",
-            )
+            yield _in_use(device, snapshot)
     known = {device.uuid for device in inventory.devices}
     for environment in snapshot.environments:
         missing = [uuid for uuid in environment.devices if uuid not in known]
@@ -178,5 +171,43 @@ def _devices(inventory: Inventory, state: StateDirectory) -> Iterator[Finding]:
                 "that are not here",
                 "a GPU was lost, or the simulation changed",
             )
+        yield from _outlived(environment, snapshot)
     for odd in scan.odd:
         yield Finding("leases", WARNING, f"ignored {odd}", "its owner can delete it")
+
+
+def _in_use(device: Device, snapshot: Snapshot) -> Finding:
+    """A device that somebody uses without a lease."""
+    foreign = snapshot.foreign(device)
+    if not foreign:
+        return Finding(
+            f"GPU {device.label}",
+            WARNING,
+            snapshot.unseen(device),
+            "it is not handed out; look for processes in containers, and at "
+            "'fuser -v /dev/nvidia*' as root; if there are none, reset the GPU or reboot",
+        )
+    first = foreign[0]
+    return Finding(
+        f"GPU {device.label}",
+        WARNING,
+        f"in use outside any lease by pid {first.pid} of {first.user} ({first.command})",
+        "it is not handed out; ask that user to start jobs with 'genvx run'",
+    )
+
+
+def _outlived(environment: Environment, snapshot: Snapshot) -> Iterator[Finding]:
+    """What keeps devices after the shell or command that took them: jobs, and forgotten daemons."""
+    if not (environment.outlived and environment.devices and environment.holders):
+        return
+    count = len(environment.devices)
+    first = environment.holders[0].described(snapshot.boottime_ns)
+    more = len(environment.holders) - 1
+    yield Finding(
+        "leases",
+        WARNING,
+        f"what took {environment.label} of {environment.owner} has ended, and {count} "
+        f"device{'' if count == 1 else 's'} stay held by {first}"
+        + (f" and {more} more" if more else ""),
+        f"genvx release {environment.id} gives them back; with --kill it ends the processes, too",
+    )

@@ -10,14 +10,21 @@ import random
 import time
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.device import Driver
+from genvx.core.device import Driver, Health, VisibleAs
 from genvx.core.grant import Grant
 from genvx.core.lease import Part, conflicts, environments
 from genvx.core.placement import Refusal
 from genvx.core.queue import decide
 from genvx.core.record import dataclass, replace
 from genvx.core.text import is_identifier, printable, require_name
-from genvx.errors import InvalidInput, NoCapacity, StateError, UnknownDevice, Unsatisfiable
+from genvx.errors import (
+    InvalidInput,
+    NoCapacity,
+    StateError,
+    UnknownDevice,
+    UnknownEnvironment,
+    Unsatisfiable,
+)
 from genvx.local import processes
 from genvx.local.hold import LocalHold
 from genvx.local.inventory import Inventory
@@ -34,6 +41,10 @@ if TYPE_CHECKING:
 
 MOST_ATTEMPTS = 50
 _BACK_OFF = 0.002
+# Seconds: a driver gives the memory of a process that has just died back a moment later. Where only
+# such memory is in the way, we ask again for so long, and so often.
+_SETTLES = 2.0
+_ASK_AGAIN = 0.25
 
 
 def acquire(
@@ -53,6 +64,7 @@ def acquire(
     identifier = environment or os.urandom(4).hex()
     rules = host.rules()
     if rules is not None:
+        requirements = rules.complete(requirements)
         time = rules.time(requirements, time)
     seconds = None if time is None else max(1, round(time))
     blank = host.blank(identifier, name, command, requirements.memory)
@@ -66,6 +78,7 @@ def acquire(
         notes=taken.notes,
         seconds=seconds,
         lease=taken.held.lease.id,
+        visible_as=taken.held.lease.visible_as,
     )
     return LocalHold(host, grant, taken.held)
 
@@ -94,7 +107,7 @@ def take(
     ends.
     """
     notes: list[str] = []
-    inventory = host.survey() if requirements.gpus else Inventory(Driver())
+    inventory = _survey(host, requirements) if requirements.gpus else Inventory(Driver())
     memory = {device.uuid: device.memory for device in inventory.devices}
     chance = random.Random(os.urandom(8))
     for attempt in range(MOST_ATTEMPTS):
@@ -117,19 +130,40 @@ def take(
                 since_ns=now,
                 devices=tuple(device.uuid for device in decision.devices),
                 over=requirements.over,
-                expires_ns=blank.expires_ns if seconds is None else now + seconds * 10**9,
+                visible_as=requirements.visible_as or VisibleAs.UUID,
+                expires_ns=None if seconds is None else now + seconds * 10**9,
             )
             if rules is not None:
                 rules.refuse_excess(requirements, lease, snapshot.leases, memory)
             held = _claim(host, lease, memory, rules=rules)
         if held is not None:
             return Taken(held, decision.devices, tuple(dict.fromkeys(notes)))
-        if blank.part is not Part.HELD:
+        if blank.amends:
             host.mine(blank.environment)
         _back_off(chance, attempt)
     raise NoCapacity(
         f"{requirements} wanted, but others kept taking them first; try again in a moment"
     )
+
+
+def _survey(host: LocalHost, requirements: Requirements) -> Inventory:
+    """The devices; once it is back, where only memory of those who have just died is missing."""
+    end = time.monotonic() + _SETTLES
+    while True:
+        inventory = host.survey()
+        settling = {
+            uuid
+            for uuid, usage in inventory.usage.items()
+            if usage.processes == () and usage.health is Health.OK and not usage.idle
+        }
+        if not settling or time.monotonic() >= end:
+            return inventory
+        now = host.snapshot_with(inventory)
+        soon = replace(now, usage={u: s for u, s in now.usage.items() if u not in settling})
+        waits = isinstance(decide(requirements, now), Refusal)
+        if not waits or isinstance(decide(requirements, soon), Refusal):
+            return inventory
+        time.sleep(_ASK_AGAIN)
 
 
 def _claim(
@@ -154,8 +188,8 @@ def _claim(
     held = host.store.publish(lease, through=through)
     try:
         living = host.store.scan().leases
-        alone = (joins or lease.part is not Part.HELD) and not any(
-            o.key == lease.key and o.id != lease.id and o.part is Part.HELD for o in living
+        alone = (joins or lease.amends) and not any(
+            o.key == lease.key and o.id != lease.id and not o.amends for o in living
         )
         collided = alone or conflicts(lease, living, memory)
         excess = rules is not None and rules.excess(lease, living, memory)
@@ -176,11 +210,13 @@ def join(
     command: str,
     pid: Optional[int] = None,
     through: Optional[int] = None,
+    part: Part = Part.HELD,
 ) -> LocalHold:
     """Hold on to an environment of one's own that is alive; see `LocalHost.join`.
 
     pid: of the process for which we do it, for people to read. through: a descriptor of an empty
-    file where `LeaseStore.prepare` says; whoever else has it holds the lease too.
+    file where `LeaseStore.prepare` says; whoever else has it holds the lease too. part: HELD or
+    RESERVED.
     """
     inventory = host.survey() if host.mine(environment).devices else Inventory(Driver())
     memory = {device.uuid: device.memory for device in inventory.devices}
@@ -190,8 +226,9 @@ def join(
         blank = host.blank(environment, "", command, None, pid=pid)
         leases = host.own_leases(environment)
         found = environments(leases)[0]
+        _refuse_over(found)
         # What was attached needs no holder of its own: we hold what the others do.
-        fellow = next(each for each in leases if each.part is Part.HELD)
+        fellow = next(each for each in leases if not each.amends)
         lease = replace(
             blank,
             id=blank.id if through is None else prepared_id(through),
@@ -199,8 +236,12 @@ def join(
             devices=fellow.devices,
             memory=fellow.memory,
             over=fellow.over,
+            visible_as=fellow.visible_as,
             expires_ns=fellow.expires_ns,
+            part=part,
         )
+        if part is Part.RESERVED:
+            lease = replace(lease, pid=0, starttime=0)  # nobody's
         held = _claim(host, lease, memory, joins=True, through=through)
         if held is not None:
             grant = replace(grant_of(found, inventory), lease=lease.id)
@@ -210,6 +251,27 @@ def join(
         f"environment {found.label} cannot be joined: others keep trying for its devices; try "
         "again in a moment"
     )
+
+
+def reserve(
+    host: LocalHost, requirements: Requirements, seconds: float, *, name: str, command: str
+) -> Grant:
+    """See `LocalHost.reserve`.
+
+    Held first, and reserved when that is verified: if we are killed in between, nothing is left.
+    """
+    with acquire(
+        host,
+        requirements,
+        name=name,
+        environment=None,
+        command=command,
+        ticket=None,
+        time=seconds,
+    ) as hold:
+        require_boot(hold.lease)
+        join(host, hold.grant.environment, command=command, part=Part.RESERVED).leave_to_time()
+        return hold.grant
 
 
 def prepared_id(descriptor: int) -> str:
@@ -238,20 +300,22 @@ def grant_of(found: Environment, inventory: Inventory) -> Grant:
         devices=tuple(sorted(held, key=lambda device: (device.index, device.instance or 0))),
         memory=found.memory,
         seconds=_left(found.expires_ns),
+        visible_as=found.visible_as,
     )
 
 
 def attach(host: LocalHost, environment: str, requirements: Requirements) -> Grant:
     """See `LocalHost.attach`."""
     found = host.mine(environment)
+    _refuse_over(found)
     if not requirements.gpus:
         raise InvalidInput("say what to attach: --gpus N or --device ID")
+    requirements = replace(requirements, visible_as=found.visible_as)
     blank = replace(
         host.blank(found.id, found.name, found.command, requirements.memory),
         part=Part.ATTACHED,
         pid=0,
         starttime=0,
-        expires_ns=found.expires_ns,
     )
     require_boot(blank)
     taken = take(host, requirements, blank, rules=host.rules())
@@ -321,6 +385,12 @@ def _back_off(chance: random.Random, attempt: int) -> None:
     No tie-break: one could evict a lease that was granted already.
     """
     time.sleep(chance.random() * _BACK_OFF * (1 + attempt))
+
+
+def _refuse_over(found: Environment) -> None:
+    """Raise UnknownEnvironment where the time of an environment is over: it is being ended."""
+    if found.expires_ns is not None and processes.boottime_ns() >= found.expires_ns:
+        raise UnknownEnvironment(f"the time of environment {found.label} is over")
 
 
 def _left(expires_ns: Optional[int]) -> Optional[int]:

@@ -7,7 +7,10 @@ import os
 import select
 from typing import TYPE_CHECKING
 
-from genvx.local.timekeeper import apart, is_held
+from genvx.local import processes
+from genvx.local.holders import GUARDIAN
+from genvx.local.leasefile import LeaseFile
+from genvx.local.timekeeper import apart
 
 if TYPE_CHECKING:
     from typing import Optional
@@ -19,11 +22,10 @@ def guard(descriptor: int, pid: int) -> None:
     """Hold a lease while the process `pid` lives, or until somebody releases it, in a process of
     its own. Our own copy of the descriptor stays open.
     """
-    path = os.readlink(f"/proc/self/fd/{descriptor}")
-    status = os.fstat(descriptor)
+    file = LeaseFile.of(descriptor)
     life = _life(pid)
     apart(
-        lambda: _guard(life, pid, path, (status.st_dev, status.st_ino)),
+        lambda: _guard(life, pid, file),
         keep=(descriptor, *([] if life is None else [life])),
     )
     if life is not None:
@@ -40,12 +42,13 @@ def _life(pid: int) -> Optional[int]:
         return None
 
 
-def _guard(life: Optional[int], pid: int, path: str, file: tuple[int, int]) -> None:
+def _guard(life: Optional[int], pid: int, file: LeaseFile) -> None:
+    processes.call_ourselves(GUARDIAN)
     poll = select.poll()
     if life is not None:
         poll.register(life, select.POLLIN)
     while not poll.poll(_LOOK * 1000):
-        if not is_held(path, file):
+        if not file.is_held():
             return  # released
         if life is None:
             with contextlib.suppress(PermissionError):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.hold import BaseHold
+from genvx.core.lease import Part
 from genvx.core.text import printable
 from genvx.errors import CommandNotExecutable, CommandNotFound
 from genvx.local import shells, supervise, timekeeper
@@ -31,6 +33,7 @@ class LocalHold(BaseHold):
     def __init__(self, host: LocalHost, grant: Grant, held: HeldLease) -> None:
         self._host = host
         self._held = held
+        self._time_is_kept = False
         self.grant = grant
 
     @property
@@ -67,6 +70,7 @@ class LocalHold(BaseHold):
         from genvx.core.command import require_variables, words_of
         from genvx.local.started import LocalRunning
 
+        self.keep_time(spare=os.getpid())
         return LocalRunning(
             words_of(command),
             lease=self.descriptor,
@@ -93,6 +97,7 @@ class LocalHold(BaseHold):
         Afterwards the lease is let go, unless a job in the background has inherited it.
         """
         try:
+            self.keep_time(spare=os.getpid(), supervised=True)
             return supervise.run(
                 argv,
                 {**self.variables(), **(variables or {})},
@@ -101,7 +106,7 @@ class LocalHold(BaseHold):
                 cwd=cwd,
                 watch_client=watch_client,
                 own_group=watch_client,
-                seconds=self.grant.seconds,
+                end_ns=self.lease.expires_ns,
             )
         finally:
             self._held.leave()
@@ -127,22 +132,32 @@ class LocalHold(BaseHold):
             lease=self._path(),
         )
         environment.update(shell.variables)
+        self._tell_of_windows()
         if shell.keeps_lease:
             with saying("hand the lease to the shell"):
                 os.set_inheritable(self.descriptor, True)
-                self.keep_time()
+            self.keep_time()
             supervise.execute(shell.argv, environment, shell.program)
         try:
+            self.keep_time(spare=os.getpid(), supervised=True)
             return supervise.run(
                 shell.argv,
                 environment,
                 lease=self.descriptor,
                 die_with_us=True,
                 program=shell.program,
-                seconds=self.grant.seconds,
+                end_ns=self.lease.expires_ns,
             )
         finally:
             self._held.leave()
+
+    def _tell_of_windows(self) -> None:
+        from genvx.local import windows
+
+        note = windows.announce(self._host.state, self._host.environ, self.grant, self._path())
+        if note is not None:
+            with contextlib.suppress(OSError):
+                os.write(2, f"genvx: {note}\n".encode())
 
     def _path(self) -> str:
         """The path of the lease's file, at which a shell sees that something has changed; empty if
@@ -153,16 +168,29 @@ class LocalHold(BaseHold):
         except OSError:
             return ""
 
-    def keep_time(self) -> None:
-        """Have whatever holds the lease ended when its time is over, this process too."""
-        if self.grant.seconds is not None:
-            timekeeper.keep(self.descriptor, self.grant.seconds)
+    def keep_time(self, *, spare: Optional[int] = None, supervised: bool = False) -> None:
+        """Have whatever holds the lease ended when its time is over, this process too; by one
+        keeper, however often this is called.
+
+        spare: a process that is left alive, and loses the lease. supervised: it ends its command
+        itself.
+
+        Raises:
+            StateError: there can be no keeper.
+        """
+        if self.lease.expires_ns is None or self._time_is_kept:
+            return
+        with saying("keep the time of the environment"):
+            timekeeper.keep(
+                self.descriptor, self.lease.expires_ns, spare=spare, supervised=supervised
+            )
+        self._time_is_kept = True
 
     def leave_to_time(self) -> None:
-        """Let go of devices that are held for a time: they stay held until it is over, or until
-        somebody releases the environment.
+        """Let go of a reservation: it stays until its time is over, or until somebody releases
+        the environment.
         """
-        assert self.grant.seconds is not None, "what has no end would be free at once"
+        assert self.lease.part is Part.RESERVED, "what is held would be free at once"
         self._held.abandon()
 
     def release(self) -> None:

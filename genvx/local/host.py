@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from genvx._version import __version__
 from genvx.core.device import Driver
 from genvx.core.lease import Environment, Lease, environments, meant
+from genvx.core.record import replace
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import COMMAND_LIMIT, printable
-from genvx.errors import InvalidInput, StateError, UnknownEnvironment
+from genvx.errors import InvalidInput, UnknownEnvironment
 from genvx.local import processes
 from genvx.local.inventory import Inventory
 from genvx.local.paths import state_root
@@ -62,9 +63,9 @@ class LocalHost:
             from genvx.local.simulated import simulate
 
             return simulate(specification, seed)
-        from genvx.local.survey import survey
+        from genvx.local.survey import deadline_in, survey
 
-        return survey()
+        return survey(deadline_in(self.environ))
 
     def survey(self) -> Inventory:
         """The devices of this machine as they are now, and as its policy lets us see them.
@@ -116,13 +117,21 @@ class LocalHost:
 
     # Questions
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, *, holders: bool = False) -> Snapshot:
         """This host at this moment. Takes no lock.
+
+        holders: also which processes hold its leases, for which all processes are looked at.
 
         Raises:
             StateError: the state directory is unsafe or cannot be read.
         """
-        return self.snapshot_with(self.survey(), reap=True)
+        snapshot = self.snapshot_with(self.survey(), reap=True)
+        if holders:
+            from genvx.local.holders import with_holders
+
+            leases = with_holders(snapshot.leases, self.store, self.state.uid)
+            snapshot = replace(snapshot, leases=leases)
+        return snapshot
 
     def snapshot_with(self, inventory: Inventory, *, reap: bool = False) -> Snapshot:
         """This host at this moment, with its devices as they were told before."""
@@ -266,16 +275,9 @@ class LocalHost:
 
         Raises: as `acquire`.
         """
-        from genvx.local.granting import require_boot
+        from genvx.local.granting import reserve
 
-        hold = self.acquire(requirements, name=name, command=command, time=time)
-        try:
-            require_boot(hold.lease)
-        except StateError:
-            hold.release()
-            raise
-        hold.leave_to_time()
-        return hold.grant
+        return reserve(self, requirements, time, name=name, command=command)
 
     def join(self, environment: str, *, command: str = "") -> LocalHold:
         """Hold on to an environment of one's own that is alive, beside those who hold it already.
@@ -357,13 +359,18 @@ class LocalHost:
             raise UnknownEnvironment(f"no active environment {printable(environment, 60)!r} here")
         return found
 
-    def release(self, environment: str) -> Environment:
+    def release(self, environment: str, *, kill: bool = False) -> Environment:
         """End an environment, by id or by name; owners and root only. Its processes are left alone.
+
+        kill: end its processes, too, with 10 s between TERM and KILL; its holders are then those
+        that live on.
 
         Raises:
             UnknownEnvironment: there is none. NotOwner: it is another user's.
         """
-        return environments(self.store.release(environment))[0]
+        from genvx.local import ending
+
+        return ending.release(self.store, environment, self.state.uid, kill=kill)
 
     def signal(self, environment: str, name: str, lease: str = "") -> None:
         """Send a signal, named without SIG, to whoever holds an environment of one's own by a

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
+from genvx.core.device import DeviceProcess
 from genvx.core.record import dataclass, field
+from genvx.local import processes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from genvx.core.device import Device, DeviceUsage, Driver
+
+_MPS_SERVER = "nvidia-cuda-mps-server"
 
 
 @dataclass(frozen=True)
@@ -22,3 +26,18 @@ class Inventory:
     driver: Driver
     devices: tuple[Device, ...] = ()
     usage: Mapping[str, DeviceUsage] = field(default_factory=dict)
+
+
+def process_on_device(
+    pid: int, memory: Optional[int], utilization: Optional[int] = None, *, compute: bool = True
+) -> DeviceProcess:
+    """A process that uses a device: its user and command are the kernel's word."""
+    known = processes.describe(pid)
+    if known is None:
+        uid, user, command = None, "an unknown user", ""
+    else:
+        uid, user, command = known.uid, processes.owner_of(known.uid).name, known.command
+    program = command.partition(" ")[0].rpartition("/")[2]
+    return DeviceProcess(
+        pid, uid, user, command, memory, compute, utilization, mps=program == _MPS_SERVER
+    )

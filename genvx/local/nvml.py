@@ -15,14 +15,23 @@ from genvx.core.devicecodec import DEVICE, USAGE
 from genvx.core.fields import dumps
 from genvx.core.snapshot import DESKTOP_MEMORY
 from genvx.core.text import printable
-from genvx.local import processes
+from genvx.local import driverlibrary, processes
+from genvx.local.inventory import process_on_device
 
 # NVML samples what each process does once a second at the least; older samples are of what was.
 _RECENT_US = 2_000_000
 
 
-def report(descriptor: int) -> None:
-    """Ask NVML for everything and write a line of JSON for each thing known."""
+def report(
+    descriptor: int,
+    answered: frozenset[int] = frozenset(),
+    blamed: frozenset[int] = frozenset(),
+) -> None:
+    """Ask NVML for everything and write a line of JSON for each thing known.
+
+    answered: devices that have told all before. blamed: devices over which somebody who asked hung
+    or died.
+    """
 
     def tell(plain: Any) -> None:
         data = dumps(plain) + b"\n"
@@ -42,7 +51,8 @@ def report(descriptor: int) -> None:
             }
         )
         return
-    _Reporter(pynvml, tell).report()
+    driverlibrary.load()
+    _Reporter(pynvml, tell).report(answered, blamed)
 
 
 class _Reporter:
@@ -59,7 +69,7 @@ class _Reporter:
         self._failures = (nvml.NVMLError, nvml.NVMLLibraryMismatchError)
         self._contained = processes.in_container()
 
-    def report(self) -> None:
+    def report(self, answered: frozenset[int], blamed: frozenset[int]) -> None:
         nvml = self._nvml
         try:
             nvml.nvmlInit()
@@ -67,25 +77,39 @@ class _Reporter:
         except self._failures as error:
             self._tell({"error": self._why_no_driver(error)})
             return
-        self._tell({"count": count, "version": self._ask(nvml.nvmlSystemGetDriverVersion)})
+        self._tell({"count": count, "version": self._text(nvml.nvmlSystemGetDriverVersion)})
         for index in range(count):
+            if index in answered or index in blamed:
+                continue
+            found = self._look_at(index)
             self._tell(
                 {
+                    "index": index,
                     "devices": [
                         {"device": DEVICE.write(device), "usage": USAGE.write(usage)}
-                        for device, usage in self._look_at(index)
-                    ]
+                        for device, usage in found
+                    ],
+                    "address": self._address(index),
                 }
             )
-        self._tell({"topology": self._topology(count)})
+        self._tell({"topology": self._topology(count, blamed)})
         self._tell({"done": True})
 
-    def _topology(self, count: int) -> list[str]:
+    def _address(self, index: int) -> Optional[list[int]]:
+        """Where on the PCI bus a device is; None where that is not told."""
+        handle = self._told(self._nvml.nvmlDeviceGetHandleByIndex, index)
+        found = None if handle is None else self._told(self._nvml.nvmlDeviceGetPciInfo, handle)
+        return None if found is None else [int(found.domain), int(found.bus), int(found.device)]
+
+    def _topology(self, count: int, blamed: frozenset[int]) -> list[str]:
         """The way from each device to each other, as core/topology.py has it; asked last, for
         nothing but the choice among equals rests on it.
         """
         ways = [["?"] * count for _ in range(count)]
-        handles = [self._told(self._nvml.nvmlDeviceGetHandleByIndex, i) for i in range(count)]
+        handles = [
+            None if i in blamed else self._told(self._nvml.nvmlDeviceGetHandleByIndex, i)
+            for i in range(count)
+        ]
         for one in range(count):
             for other in range(one):
                 if handles[one] is not None and handles[other] is not None:
@@ -146,6 +170,11 @@ class _Reporter:
                 raise
             return None
 
+    def _text(self, function: Callable[..., Any], *arguments: Any) -> Optional[str]:
+        """A text, or None as with `_ask`."""
+        found: Optional[str] = self._ask(_decoded, function, *arguments)
+        return found
+
     def _health_of(self, error: Exception) -> Optional[Health]:
         nvml = self._nvml
         code = getattr(error, "value", None)
@@ -165,11 +194,11 @@ class _Reporter:
         device = Device(uuid=f"UNKNOWN-{index}", index=index, name="unknown", memory=None)
         try:
             handle = nvml.nvmlDeviceGetHandleByIndex(index)
-            uuid = nvml.nvmlDeviceGetUUID(handle)
+            uuid = _decoded(nvml.nvmlDeviceGetUUID, handle)
             device = Device(
                 uuid=uuid,
                 index=index,
-                name=self._ask(nvml.nvmlDeviceGetName, handle) or "unknown",
+                name=self._text(nvml.nvmlDeviceGetName, handle) or "unknown",
                 memory=None,
             )
             if self._has_mig(handle):
@@ -190,13 +219,13 @@ class _Reporter:
             instance = self._ask(nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, slot)
             if instance is None:
                 continue
-            uuid = self._ask(nvml.nvmlDeviceGetUUID, instance)
+            uuid = self._text(nvml.nvmlDeviceGetUUID, instance)
             if uuid is None:
                 continue
             device = Device(
                 uuid=uuid,
                 index=parent.index,
-                name=self._ask(nvml.nvmlDeviceGetName, instance) or f"{parent.name} MIG",
+                name=self._text(nvml.nvmlDeviceGetName, instance) or f"{parent.name} MIG",
                 memory=None,
                 instance=slot,
                 parent=parent.uuid,
@@ -205,7 +234,7 @@ class _Reporter:
         return found
 
     def _read(self, handle: Any, device: Device) -> tuple[Device, DeviceUsage]:
-        total, used = self._memory(handle)
+        total, used, unified = self._memory(handle, whole=device.instance is None)
         rates = self._ask(self._nvml.nvmlDeviceGetUtilizationRates, handle)
         known = Device(
             uuid=device.uuid,
@@ -214,27 +243,47 @@ class _Reporter:
             memory=total,
             instance=device.instance,
             parent=device.parent,
+            unified=unified,
         )
         return known, DeviceUsage(
             memory_used=used,
             utilization=None if rates is None else int(rates.gpu),
-            processes=self._processes(handle, used),
+            processes=self._processes(handle, 0 if unified else used or 0),
         )
 
-    def _memory(self, handle: Any) -> tuple[Optional[int], Optional[int]]:
-        """Total and used bytes.
+    def _memory(self, handle: Any, *, whole: bool) -> tuple[Optional[int], Optional[int], bool]:
+        """Total and used bytes, and whether they are of memory that the system uses, too.
 
         The second form leaves out the driver's own reserve; old drivers lack it.
         """
         nvml = self._nvml
         memory = self._ask(nvml.nvmlDeviceGetMemoryInfo, handle, nvml.nvmlMemory_v2)
         if memory is None:
-            memory = self._ask(nvml.nvmlDeviceGetMemoryInfo, handle)
-        if memory is None or not memory.total:
-            return None, None
-        return int(memory.total), int(memory.used)
+            try:
+                memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+            except self._failures as error:
+                code = getattr(error, "value", None)
+                if self._health_of(error) is not None:
+                    raise
+                if whole and code == nvml.NVML_ERROR_NOT_SUPPORTED:
+                    # It has none of its own: GB10, Jetson.
+                    return (*processes.system_memory(), True)
+                return None, None, False
+        if not memory.total:
+            return None, None, False
+        return int(memory.total), int(memory.used), self._coherent(handle)
 
-    def _processes(self, handle: Any, used: Optional[int]) -> Optional[tuple[DeviceProcess, ...]]:
+    def _coherent(self, handle: Any) -> bool:
+        """Whether the system has the device's memory as a NUMA node of its own (GH200): what the
+        kernel keeps there is no process's on the device.
+        """
+        ask = getattr(self._nvml, "nvmlDeviceGetAddressingMode", None)
+        return (
+            ask is not None
+            and self._told(ask, handle) == self._nvml.NVML_DEVICE_ADDRESSING_MODE_ATS
+        )
+
+    def _processes(self, handle: Any, used: int) -> Optional[tuple[DeviceProcess, ...]]:
         """Who uses the device; None where that cannot be seen, which must not look like nobody."""
         nvml = self._nvml
         compute = self._first_known(
@@ -244,12 +293,23 @@ class _Reporter:
         )
         if compute is None:
             return None
+        # Clients of MPS may be in a list of their own.
+        known = {entry.pid for entry in compute}
+        clients = self._first_known(
+            handle,
+            *(
+                getattr(nvml, f"nvmlDeviceGetMPSComputeRunningProcesses_v{version}")
+                for version in (3, 2)
+                if hasattr(nvml, f"nvmlDeviceGetMPSComputeRunningProcesses_v{version}")
+            ),
+        )
+        compute += [entry for entry in clients or () if entry.pid not in known]
         graphics = self._first_known(
             handle,
             nvml.nvmlDeviceGetGraphicsRunningProcesses_v3,
             nvml.nvmlDeviceGetGraphicsRunningProcesses_v2,
         )
-        if not compute and not graphics and self._contained and (used or 0) >= DESKTOP_MEMORY:
+        if not compute and not graphics and self._contained and used >= DESKTOP_MEMORY:
             return None
         computing = {entry.pid for entry in compute}
         drawing = [entry for entry in graphics or () if entry.pid not in computing]
@@ -287,12 +347,14 @@ class _Reporter:
         return None
 
 
+def _decoded(function: Callable[..., str], *arguments: Any) -> str:
+    """A text of the driver; what of it is not UTF-8 is replaced."""
+    try:
+        return function(*arguments)
+    except UnicodeDecodeError as error:
+        return error.object.decode("utf-8", "replace")
+
+
 def _process(entry: Any, utilization: Optional[int], *, compute: bool) -> DeviceProcess:
-    known = processes.describe(entry.pid)
     memory = None if entry.usedGpuMemory is None else int(entry.usedGpuMemory)
-    if known is None:
-        pid, uid, user, command = int(entry.pid), None, "an unknown user", ""
-    else:
-        pid, uid, command = known.pid, known.uid, known.command
-        user = processes.owner_of(known.uid).name
-    return DeviceProcess(pid, uid, user, command, memory, compute, utilization)
+    return process_on_device(int(entry.pid), memory, utilization, compute=compute)

@@ -9,11 +9,14 @@ import functools
 import os
 import pwd
 import time
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from genvx.core.lease import Owner
 from genvx.core.record import dataclass
 from genvx.core.text import COMMAND_LIMIT, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # The inode of the first pid namespace (PROC_PID_INIT_INO); any other means that we are in a
 # container.
@@ -60,6 +63,19 @@ def in_container() -> bool:
         return True
 
 
+def system_memory() -> tuple[Optional[int], Optional[int]]:
+    """Bytes of memory that this machine has, and those in use; None where /proc does not tell."""
+    found: dict[str, int] = {}
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            for line in file:
+                name, _, rest = line.partition(":")
+                found[name] = int(rest.split()[0]) << 10
+        return found["MemTotal"], found["MemTotal"] - found["MemAvailable"]
+    except (OSError, ValueError, LookupError):
+        return None, None
+
+
 def environment_of(pid: int) -> Optional[str]:
     """The id of the environment in which a process of our own was started; None if that cannot be
     told, empty if in none.
@@ -75,14 +91,44 @@ def environment_of(pid: int) -> Optional[str]:
     )
 
 
+def pids() -> Iterator[int]:
+    """The processes that there are just now."""
+    return (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
+
+
 @dataclass(frozen=True)
 class Process:
-    """A process as /proc shows it. starttime: clock ticks since boot; uid: real uid."""
+    """A process as /proc shows it. starttime: clock ticks since boot; uid: real uid; state: the
+    letter that ps shows; name: what it calls itself, 15 characters at most; terminal: the device
+    number of the one that it is in, or 0.
+    """
 
     pid: int
     uid: int
     starttime: int
     command: str
+    state: str = "?"
+    name: str = ""
+    terminal: int = 0
+
+    @property
+    def since_ns(self) -> int:
+        """When it was started, in nanoseconds since boot."""
+        return self.starttime * 10**9 // os.sysconf("SC_CLK_TCK")
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal or a debugger has stopped it."""
+        return self.state in "Tt"
+
+
+def call_ourselves(name: str) -> None:
+    """Take a name for ps and top. name: 15 characters at most."""
+    try:
+        with open("/proc/self/comm", "w", encoding="ascii") as file:
+            file.write(name)
+    except OSError:
+        pass
 
 
 def starttime(pid: int) -> int:
@@ -118,5 +164,11 @@ def describe(pid: int) -> Optional[Process]:
     )
     command = b" ".join(words) if words != [b""] else b"[" + name + b"]"
     return Process(
-        pid, uid, starttime, printable(command.decode("utf-8", "replace"), COMMAND_LIMIT)
+        pid,
+        uid,
+        starttime,
+        printable(command.decode("utf-8", "replace"), COMMAND_LIMIT),
+        after[0].decode("ascii", "replace"),
+        printable(name.decode("utf-8", "replace"), 15),
+        int(after[4]),
     )

@@ -54,6 +54,12 @@ class Rules:
             ),
         )
 
+    def complete(self, requirements: Requirements) -> Requirements:
+        """What was asked for, and where nothing was said, as the policy says."""
+        if requirements.visible_as is not None:
+            return requirements
+        return replace(requirements, visible_as=self.policy.visible_as)
+
     def time(self, requirements: Requirements, wanted: Optional[float]) -> Optional[float]:
         """How many seconds an environment lasts for which `wanted` seconds were asked.
 

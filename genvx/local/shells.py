@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from typing import Callable
 
 _RESTORE_SH = """\
+if ! (CUDA_VISIBLE_DEVICES=) 2>/dev/null; then
+    echo "genvx: your start-up files make CUDA_VISIBLE_DEVICES readonly" >&2
+    exit 1
+fi
 export CUDA_VISIBLE_DEVICES="$GENVX_SHELL_DEVICES" CUDA_DEVICE_ORDER=PCI_BUS_ID
 __genvx_mark=$GENVX_SHELL_PROMPT __genvx_lease=$GENVX_SHELL_LEASE
 unset GENVX_SHELL_DEVICES GENVX_SHELL_PROMPT GENVX_SHELL_LOGIN GENVX_SHELL_FILES GENVX_SHELL_LEASE
@@ -69,13 +73,17 @@ fi
     + """\
 __genvx_prompt() {
     __genvx_refresh
-    case $PS1 in "$__genvx_mark"*) ;; *) PS1=$__genvx_mark$PS1 ;; esac
+    case $PS1 in "$__genvx_mark"*) return 0 ;; esac
+    case $(declare -p PS1) in "declare -"*r*" PS1="*) ;; *) PS1=$__genvx_mark$PS1 ;; esac
 }
-case $(declare -p PROMPT_COMMAND 2>/dev/null) in
-"declare -a"*) PROMPT_COMMAND+=(__genvx_prompt) ;;
+__genvx_how=$(declare -p PROMPT_COMMAND 2>/dev/null)
+case ${__genvx_how%% PROMPT*} in
+"declare -"*r*) __genvx_prompt ;;
+"declare -"*a*) PROMPT_COMMAND+=(__genvx_prompt) ;;
 *) PROMPT_COMMAND="${PROMPT_COMMAND:+$PROMPT_COMMAND
 }__genvx_prompt" ;;
 esac
+unset __genvx_how
 """
 )
 
@@ -199,6 +207,15 @@ _FILES = {
 }
 
 
+_FIRST_FILES = {
+    "bash": "~/.bashrc",
+    "zsh": "~/.zshenv",
+    "fish": "~/.config/fish/config.fish",
+    "tcsh": "~/.tcshrc",
+    "csh": "~/.cshrc",
+}
+
+
 @dataclass(frozen=True)
 class Shell:
     """How to start an activated shell.
@@ -224,6 +241,17 @@ def user_shell(environ: Mapping[str, str]) -> str:
         if os.path.isabs(path) and os.access(path, os.X_OK) and os.path.isfile(path):
             return path
     return "/bin/sh"
+
+
+def first_file() -> str:
+    """The start-up file that the login shell reads whenever sshd has it run something, as people
+    write its name; empty where it reads none.
+    """
+    try:
+        shell = os.path.basename(pwd.getpwuid(os.getuid()).pw_shell)
+    except KeyError:
+        return ""
+    return _FIRST_FILES.get(shell, "")
 
 
 def prepare(

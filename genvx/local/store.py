@@ -1,7 +1,8 @@
 """The leases of one machine, and the tickets of those who wait for one.
 
 A lease is a file in its owner's directory whose write lock somebody holds. It is published complete
-and already locked (by rename), and never locked again, so what is once dead stays dead.
+and already locked (by rename), and never locked again, so what is once dead stays dead. Only
+reservations and amendments need nobody who holds them (core/lease.py).
 
 Safety rests on publish-then-verify, not on the lock file: whoever acquires publishes, looks again,
 and withdraws on any conflict. Two rivals cannot both miss the other: each published before it
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Optional, Union
 
 from genvx.core import statefiles
 from genvx.core.fields import Malformed
-from genvx.core.lease import Lease, Owner, Part, amended, meant
+from genvx.core.lease import Lease, Owner, amended, meant
 from genvx.core.record import dataclass
 from genvx.core.text import is_identifier, printable
 from genvx.core.ticket import Ticket
@@ -38,7 +39,7 @@ from genvx.local.state import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
 
 # Where files come and go all the time, a look that misses none may never be had; what is safe does
@@ -120,14 +121,14 @@ class LeaseStore:
         tickets: list[Ticket] = []
         odd: list[str] = []
         missing: set[int] = set()
-        boot = processes.boot_id()
+        boot, now = processes.boot_id(), processes.boottime_ns()
         for user in self._state.users():
             owner: Optional[Owner] = None
             missed = False
             for name in self._lease_names(user, odd):
                 owner = owner or processes.owner_of(user.uid)
                 try:
-                    found = _read(user, name, owner, boot)
+                    found, held = _read(user, name, owner)
                 except Malformed as error:
                     odd.append(printable(f"{user.name}/{name}: {error}", 300))
                     continue
@@ -141,11 +142,12 @@ class LeaseStore:
                         ) from None
                     odd.append(printable(f"{user.name}/{name}: {error.strerror}", 300))
                     continue
-                if isinstance(found, Lease):
-                    (leases if found.part is Part.HELD else amendments).append(found)
-                elif isinstance(found, Ticket):
+                if isinstance(found, Ticket):
                     tickets.append(found)
-                elif reap and self._state.uid in (0, user.uid):
+                elif found is not None and found.counts(held=held, boot_id=boot, now_ns=now):
+                    (amendments if found.amends else leases).append(found)
+                elif reap and not held and self._state.uid in (0, user.uid):
+                    # What is held beyond its time stays: to its keeper, what is gone is released.
                     with contextlib.suppress(OSError):
                         os.unlink(name, dir_fd=user.descriptor)
             if missed:
@@ -174,6 +176,24 @@ class LeaseStore:
         if not whole:
             odd.append(f"{user.name}: more files than are looked at; the rest is ignored")
         return names
+
+    def is_held(self, lease: Lease) -> bool:
+        """Whether some process holds a lease just now; True where that cannot be told."""
+        for user in self._state.users():
+            if user.uid == lease.owner.uid:
+                try:
+                    descriptor = os.open(lease.id + LEASE, OPEN_FILE, dir_fd=user.descriptor)
+                except FileNotFoundError:
+                    continue
+                except OSError:
+                    return True
+                try:
+                    return locks.is_held(descriptor)
+                except OSError:
+                    return True
+                finally:
+                    os.close(descriptor)
+        return False
 
     # Writing
 
@@ -253,14 +273,12 @@ class LeaseStore:
                 with contextlib.suppress(OSError, Malformed):  # not proved dead
                     if name.endswith(OPENED) and _was_asked_for_now(name):
                         continue
-                    if _read(user, name, Owner(user.uid, ""), processes.boot_id()) is None:
+                    if not _read(user, name, Owner(user.uid, ""))[1]:
                         os.unlink(name, dir_fd=directory)
 
-    def release(self, environment: str) -> tuple[Lease, ...]:
-        """Unpublish all leases of an environment, named by id or by name; also while somebody holds
-        the lock.
-
-        Owners only, and root. Returns the leases that were living.
+    def releasable(self, environment: str) -> tuple[Lease, ...]:
+        """The living leases of an environment, named by id or by name, that we may release: our
+        own, or for root anybody's.
 
         Raises:
             UnknownEnvironment: there is none, or the name fits several.
@@ -279,9 +297,16 @@ class LeaseStore:
                         "only its owner and root can release it"
                     )
             raise UnknownEnvironment(f"no active environment {shown!r} here")
-        chosen = [lease for lease in living if lease.key == key]
+        return tuple(lease for lease in living if lease.key == key)
+
+    def unpublish(self, leases: Sequence[Lease]) -> None:
+        """End leases; also while somebody holds the lock.
+
+        Raises:
+            StateError: one of them cannot be deleted.
+        """
         for user in self._state.users():
-            for lease in chosen:
+            for lease in leases:
                 if lease.owner.uid == user.uid:
                     try:
                         os.unlink(lease.id + LEASE, dir_fd=user.descriptor)
@@ -289,7 +314,6 @@ class LeaseStore:
                         pass  # ended by itself meanwhile, or in the user's other directory
                     except OSError as error:
                         raise state_error(error, f"remove a lease of {lease.owner}") from None
-        return tuple(chosen)
 
     def remove(self, leases: Iterable[Lease]) -> None:
         """Delete the files of leases as far as we may; for those that do not count any more."""
@@ -310,8 +334,9 @@ def _was_asked_for_now(name: str) -> bool:
     return False
 
 
-def _read(user: UserDirectory, name: str, owner: Owner, boot: str) -> Union[Lease, Ticket, None]:
-    """The lease or the ticket in a file if it is alive, None if it is dead.
+def _read(user: UserDirectory, name: str, owner: Owner) -> tuple[Union[Lease, Ticket, None], bool]:
+    """The lease or the ticket in a file, and whether somebody holds it; None for one that is dead
+    whatever it says.
 
     Raises:
         Malformed: alive, but neither. OSError: it cannot be opened, or is no regular file of its
@@ -327,33 +352,21 @@ def _read(user: UserDirectory, name: str, owner: Owner, boot: str) -> Union[Leas
             raise Malformed(f"a file of uid {status.st_uid}, not of the directory's owner")
         if status.st_size > MOST_BYTES:
             if not held:
-                return None
+                return None, held
             raise Malformed(f"more than {MOST_BYTES} bytes")
         data = os.pread(descriptor, MOST_BYTES, 0)
     finally:
         os.close(descriptor)
     if not held and (name.endswith(TICKET) or not statefiles.may_outlive_its_holder(data)):
-        return None  # dead, whatever it says
+        return None, held
     identifier, suffix = os.path.splitext(name)
     if held and not (suffix in (LEASE, TICKET) and is_identifier(identifier)):
         raise Malformed("not the name of a lease")
     if suffix == TICKET:
-        return statefiles.ticket_from_file(data, owner=owner, identifier=identifier)
+        return statefiles.ticket_from_file(data, owner=owner, identifier=identifier), held
     try:
-        lease = statefiles.lease_from_file(data, owner=owner, identifier=identifier)
+        return statefiles.lease_from_file(data, owner=owner, identifier=identifier), held
     except Malformed:
         if held:
             raise
-        return None
-    return lease if held or _runs(lease, boot) else None
-
-
-def _runs(lease: Lease, boot: str) -> bool:
-    """Whether a lease that nobody holds lives by its time or with its environment: same boot, and
-    not expired.
-    """
-    if not boot or lease.boot_id != boot:
-        return False
-    if lease.expires_ns is None:
-        return lease.part is not Part.HELD
-    return processes.boottime_ns() < lease.expires_ns
+        return None, held

@@ -15,11 +15,11 @@ import select
 import signal
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.text import printable
 from genvx.local import timekeeper
+from genvx.local.processes import boottime_ns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,6 +40,7 @@ _SI_USER = (
 # After its client is gone a command gets SIGHUP, then SIGTERM, then SIGKILL, with this much time
 # between.
 _GRACE = 10.0
+_LOOK = 1.0
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
@@ -88,7 +89,7 @@ def run(
     own_group: bool = False,
     die_with_us: bool = False,
     program: Optional[str] = None,
-    seconds: Optional[float] = None,
+    end_ns: Optional[int] = None,
 ) -> int:
     """Run a command that inherits the descriptor `lease`; return its exit code, or 128 + its
     signal.
@@ -99,7 +100,7 @@ def run(
     own_group: give the command a process group, for which signals are then meant.
     die_with_us: SIGHUP the command should this process be killed; for shells that close the lease
         they inherit.
-    seconds: after which the command is ended, with a warning before.
+    end_ns: of CLOCK_BOOTTIME, when the command is ended, with a warning before.
     Must be called from the main thread.
     """
     sys.stdout.flush()
@@ -126,61 +127,80 @@ def run(
                 os.setpgid(pid, pid)  # the child does it too; whoever comes first
         if watch_client:
             threading.Thread(target=_hang_up_when_unread, args=(stdout,), daemon=True).start()
-        return _wait(pid, -pid if own_group else pid, watch_client, seconds)
+        with contextlib.closing(_Agenda()) as agenda:
+            return _wait(pid, -pid if own_group else pid, watch_client, end_ns, agenda)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 class _Agenda:
-    """What is to be done to a command when: its steps, the first one first."""
+    """What is to be done to a command when: its steps, the first one first.
+
+    When one is due we get SIGCHLD. The timeout of signal.sigtimedwait would be simpler, but if a
+    stop (SIGSTOP) interrupts it and the time is over when we go on, it returns garbage, which may
+    look like a signal (CPython 3.6 to 3.13).
+    """
 
     def __init__(self) -> None:
-        self._steps: list[tuple[float, Callable[[], object]]] = []
+        self._steps: list[tuple[int, Callable[[], object]]] = []
+        self._closed = threading.Event()
 
-    def add(self, after: float, step: Callable[[], object]) -> None:
-        self._steps.append((time.monotonic() + after, step))
+    def add(self, at_ns: int, step: Callable[[], object]) -> None:
+        """at_ns: of CLOCK_BOOTTIME."""
+        if at_ns not in (known for known, _ in self._steps):
+            threading.Thread(target=self._call, args=(at_ns,), daemon=True).start()
+        self._steps.append((at_ns, step))
         self._steps.sort(key=lambda pair: pair[0])
 
-    def left(self) -> Optional[float]:
-        """Seconds until the next step; None if there is none."""
-        return max(0.0, self._steps[0][0] - time.monotonic()) if self._steps else None
+    def _call(self, at_ns: int) -> None:
+        while (left := at_ns - boottime_ns()) > 0:
+            # Often: to sleep takes no notice of a machine that is suspended meanwhile.
+            if self._closed.wait(min(left / 1e9, _LOOK)):
+                return
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGCHLD)
 
-    def do_next(self) -> None:
-        self._steps.pop(0)[1]()
+    def do_what_is_due(self) -> None:
+        while self._steps and self._steps[0][0] <= boottime_ns():
+            self._steps.pop(0)[1]()
+
+    def close(self) -> None:
+        self._closed.set()
 
 
-def _end(agenda: _Agenda, target: int, after: float, *numbers: signal.Signals) -> None:
+def _end(agenda: _Agenda, target: int, at_ns: int, *numbers: signal.Signals) -> None:
     """Send signals, one after the other, with a grace between."""
     for count, number in enumerate(numbers):
-        agenda.add(after + count * _GRACE, lambda number=number: _send(target, number))  # type: ignore[misc]
+        at = at_ns + round(count * _GRACE * 1e9)
+        agenda.add(at, lambda number=number: _send(target, number))  # type: ignore[misc]
 
 
-def _wait(pid: int, target: int, watch_client: bool, seconds: Optional[float]) -> int:
+def _end_in_time(agenda: _Agenda, target: int, end_ns: int) -> None:
+    def warn() -> None:
+        left = (end_ns - boottime_ns()) / 1e9
+        if left > 0:  # else we were stopped
+            _say(timekeeper.warning(left))
+
+    seconds = (end_ns - boottime_ns()) / 1e9
+    agenda.add(end_ns - round(timekeeper.notice(seconds) * 1e9), warn)
+    agenda.add(end_ns, lambda: _say(timekeeper.OVER))
+    # A shell with a person at it ignores TERM, and leaves at HUP.
+    _end(agenda, target, end_ns, signal.SIGTERM, signal.SIGKILL)
+    agenda.add(end_ns, lambda: _send(target, signal.SIGHUP))
+
+
+def _wait(pid: int, target: int, watch_client: bool, end_ns: Optional[int], agenda: _Agenda) -> int:
     ignored = {n for n in PASSED_ON if signal.getsignal(n) is signal.SIG_IGN}
-    agenda = _Agenda()
-    if seconds is not None:
-        left = timekeeper.notice(seconds)
-        agenda.add(seconds - left, lambda: _say(timekeeper.warning(left)))
-        agenda.add(seconds, lambda: _say("genvx: the time of this environment is over"))
-        # A shell with a person at it ignores TERM, and leaves at HUP.
-        _end(agenda, target, seconds, signal.SIGTERM, signal.SIGKILL)
-        agenda.add(seconds, lambda: _send(target, signal.SIGHUP))
+    if end_ns is not None:
+        _end_in_time(agenda, target, end_ns)
     hung_up = False
     while True:
+        agenda.do_what_is_due()
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
             if os.WIFSIGNALED(status):
                 return 128 + os.WTERMSIG(status)
             return os.WEXITSTATUS(status)
-        wait = agenda.left()
-        if wait is None:
-            received = signal.sigwaitinfo({*PASSED_ON, signal.SIGCHLD})
-        else:
-            timed = signal.sigtimedwait({*PASSED_ON, signal.SIGCHLD}, wait)
-            if timed is None:
-                agenda.do_next()
-                continue
-            received = timed
+        received = signal.sigwaitinfo({*PASSED_ON, signal.SIGCHLD})
         number = signal.Signals(received.si_signo)
         if number is signal.SIGCHLD or number in ignored:
             continue
@@ -190,7 +210,8 @@ def _wait(pid: int, target: int, watch_client: bool, seconds: Optional[float]) -
         _send(target, number)
         if watch_client and number is signal.SIGHUP and not hung_up:
             hung_up = True
-            _end(agenda, target, _GRACE, signal.SIGTERM, signal.SIGKILL)
+            in_a_while = boottime_ns() + round(_GRACE * 1e9)
+            _end(agenda, target, in_a_while, signal.SIGTERM, signal.SIGKILL)
 
 
 def _say(line: str) -> None:

@@ -1,8 +1,8 @@
 """Asks NVML in a child process, because a wedged driver blocks in the kernel, where no thread can
-be cancelled: the child gets a deadline, and is then abandoned, not waited for.
+be cancelled: the child gets deadlines, and is then abandoned, not waited for.
 
-The child writes one line as soon as it knows a device (local/nvml.py), so that one that hangs does
-not hide those before it.
+The child writes one line as soon as it knows a device (local/nvml.py). Where it hangs or dies over
+one, another child asks for those that are left, without that one: a bad device costs only itself.
 """
 
 from __future__ import annotations
@@ -11,19 +11,47 @@ import os
 import select
 import signal
 import sys
-import time
-from typing import Optional
+from time import monotonic
+from typing import TYPE_CHECKING, Optional
 
-from genvx.core.device import Device, DeviceUsage, Driver, Health
-from genvx.core.devicecodec import DEVICE, USAGE
-from genvx.core.fields import Fields, Malformed, loads
-from genvx.core.record import replace
+from genvx.core.fields import Malformed
+from genvx.core.text import printable
+from genvx.core.units import format_duration, parse_duration
+from genvx.errors import InvalidInput
 from genvx.local import nvml
-from genvx.local.inventory import Inventory
+from genvx.local.findings import Findings
 
-DEADLINE = 3.0
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from genvx.local.inventory import Inventory
+
+# Seconds for all that is asked; less than what a fan-out gives a host, login included.
+DEADLINE = 8.0
+VARIABLE = "GENVX_NVML_TIMEOUT"
+# Seconds to initialize NVML, and for each device. Where persistence mode is off, the driver
+# initializes a GPU anew whenever somebody asks, which takes a second or two.
+_INIT = 5.0
+_STEP = 3.0
+
+_DIED = "the process that asked the NVIDIA driver died"
 
 _abandoned: list[int] = []
+
+
+def deadline_in(environ: Mapping[str, str]) -> float:
+    """Seconds that $GENVX_NVML_TIMEOUT gives, or the usual.
+
+    Raises:
+        InvalidInput: it is not a time.
+    """
+    text = environ.get(VARIABLE, "")
+    if not text:
+        return DEADLINE
+    try:
+        return parse_duration(text)
+    except InvalidInput as error:
+        raise InvalidInput(f"{VARIABLE}: {error}") from None
 
 
 def survey(deadline: float = DEADLINE) -> Inventory:
@@ -34,9 +62,24 @@ def survey(deadline: float = DEADLINE) -> Inventory:
     No driver is an Inventory with `driver.error` and no device.
     """
     _bury()
-    pid, pipe = _start_child()
+    findings = Findings()
+    end = monotonic() + deadline
+    while True:
+        cause = _ask(findings, end, deadline)
+        if cause is None:
+            break
+        # Each turn blames a device, so there are no more children than devices, and one.
+        if not findings.blame(cause) or monotonic() >= end:
+            findings.give_up(cause)
+            break
+    return findings.inventory()
+
+
+def _ask(findings: Findings, end: float, deadline: float) -> Optional[str]:
+    """Have a child ask for what is not known yet; return what ended it early, or None."""
+    pid, pipe = _start_child(findings.answered, findings.blamed)
     try:
-        lines, finished = _collect(pipe, deadline)
+        return _collect(pipe, findings, end, deadline)
     finally:
         os.close(pipe)
         # A child that ended is a zombie and takes no harm; one that hangs in the kernel dies when
@@ -44,7 +87,6 @@ def survey(deadline: float = DEADLINE) -> Inventory:
         os.kill(pid, signal.SIGKILL)
         _abandoned.append(pid)
         _bury()
-    return _gather(lines, finished, deadline)
 
 
 def _bury() -> None:
@@ -58,15 +100,17 @@ def _bury() -> None:
             _abandoned.remove(pid)
 
 
-def _start_child() -> tuple[int, int]:
+def _start_child(
+    answered: frozenset[int] = frozenset(), blamed: frozenset[int] = frozenset()
+) -> tuple[int, int]:
     read, write = os.pipe()
     try:
         if len(os.listdir("/proc/self/task")) == 1:
-            pid = _fork_child(write)
+            pid = _fork_child(write, answered, blamed)
         else:
             # Other threads may hold locks (of the C library, of the import system) that a fork
             # would copy locked: start a fresh interpreter instead.
-            pid = _spawn_child(write)
+            pid = _spawn_child(write, answered, blamed)
     except OSError:
         os.close(read)
         raise
@@ -75,7 +119,7 @@ def _start_child() -> tuple[int, int]:
     return pid, read
 
 
-def _fork_child(write: int) -> int:
+def _fork_child(write: int, answered: frozenset[int], blamed: frozenset[int]) -> int:
     pid = os.fork()
     if pid:
         return pid
@@ -89,13 +133,16 @@ def _fork_child(write: int) -> int:
         os.closerange(high + 1, 65536)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
-        nvml.report(high)
+        nvml.report(high, answered, blamed)
     finally:
         os._exit(0)
 
 
-def _spawn_child(write: int) -> int:
-    code = f"import sys; sys.path[:] = {sys.path!r}; from genvx.local import nvml; nvml.report(1)"
+def _spawn_child(write: int, answered: frozenset[int], blamed: frozenset[int]) -> int:
+    code = (
+        f"import sys; sys.path[:] = {sys.path!r}; from genvx.local import nvml; "
+        f"nvml.report(1, {answered!r}, {blamed!r})"
+    )
     null = os.open(os.devnull, os.O_RDWR)
     try:
         return os.posix_spawn(
@@ -112,64 +159,30 @@ def _spawn_child(write: int) -> int:
         os.close(null)
 
 
-def _collect(pipe: int, deadline: float) -> tuple[list[bytes], bool]:
-    """Read lines until the child closes its end (True) or the deadline passes (False)."""
-    end = time.monotonic() + deadline
+def _collect(pipe: int, findings: Findings, end: float, deadline: float) -> Optional[str]:
+    """Read lines until all is said; return why it was not, if the child dies, or says nothing for
+    longer than one step may take.
+    """
     data = b""
+    step = max(_INIT, deadline / 2)
     while True:
-        left = end - time.monotonic()
-        if left <= 0 or not select.select([pipe], [], [], left)[0]:
-            return data.split(b"\n")[:-1], False
+        limit = min(end, monotonic() + step)
+        if not select.select([pipe], [], [], max(0.0, limit - monotonic()))[0]:
+            if limit < end:
+                return f"the NVIDIA driver did not answer within {format_duration(step)}"
+            return (
+                f"the NVIDIA driver did not answer within {format_duration(deadline)} in all "
+                f"(more: {VARIABLE}=30s; faster: nvidia-smi -pm 1)"
+            )
         part = os.read(pipe, 1 << 16)
         if not part:
-            return data.split(b"\n")[:-1], True
-        data += part
-
-
-def _gather(lines: list[bytes], finished: bool, deadline: float) -> Inventory:
-    version: Optional[str] = None
-    count = 0
-    devices: list[Device] = []
-    usage: dict[str, DeviceUsage] = {}
-    notes: list[str] = []
-    answered = 0
-    complete = False
-    try:
-        for line in lines:
-            fields = Fields(loads(line), "the answer of NVML")
-            if fields.has("error"):
-                return Inventory(Driver(version=version, error=fields.text("error", 500)))
-            if fields.has("count"):
-                version = fields.optional_text("version", 64)
-                count = fields.integer("count", 0, 4096)
-            if fields.has("devices"):
-                answered += 1
-                for item in fields.items("devices"):
-                    pair = Fields(item, "the answer of NVML")
-                    device = DEVICE.read(pair.raw("device"))
-                    devices.append(device)
-                    usage[device.uuid] = USAGE.read(pair.raw("usage"))
-            if fields.has("topology"):
-                ways = fields.texts("topology", 4096, 4096)
-                devices = [
-                    replace(each, topology=ways[each.index]) if each.index < len(ways) else each
-                    for each in devices
-                ]
-            complete = complete or fields.has("done")
-    except Malformed as error:
-        notes.append(f"NVML's answer cannot be read: {error}")
-    if complete:
-        return Inventory(Driver(version=version, notes=tuple(notes)), tuple(devices), usage)
-    cause = (
-        "the process that asked the NVIDIA driver died"
-        if finished
-        else f"the NVIDIA driver did not answer within {deadline:g} s"
-    )
-    if not count:
-        return Inventory(Driver(version=version, error=f"{cause}; look at dmesg, or reboot"))
-    for index in range(answered, count):
-        device = Device(uuid=f"UNKNOWN-{index}", index=index, name="unknown", memory=None)
-        devices.append(device)
-        usage[device.uuid] = DeviceUsage(health=Health.UNKNOWN, reason=cause, processes=None)
-    notes.append(f"{cause}; what it told by then is shown; look at dmesg, or reboot")
-    return Inventory(Driver(version=version, notes=tuple(notes)), tuple(devices), usage)
+            return None if findings.complete else _DIED
+        *lines, data = (data + part).split(b"\n")
+        try:
+            for line in lines:
+                findings.take(line)
+        except Malformed as error:
+            return f"the answer of NVML cannot be read: {printable(str(error), 200)}"
+        if findings.complete:
+            return None
+        step = max(_STEP, deadline / 4)

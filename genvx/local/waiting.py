@@ -50,6 +50,8 @@ def place_in_line(
     """A place in the line of this machine, from this moment on; not taken yet."""
     lease = host.blank(environment, name, command, None)
     rules = host.rules()
+    if rules is not None:
+        requirements = rules.complete(requirements)
     return Ticket(
         id=lease.id,
         owner=lease.owner,

@@ -12,6 +12,7 @@ import pytest
 from genvx.core import codec
 from genvx.core.protocol import Call, ReplyReader
 from genvx.errors import AgentError, CommandNotFound, GenvxError, InvalidInput, ProtocolError
+from genvx.local import shells
 from tests.capabilities import old_pythons
 from tests.conftest import ROOT
 
@@ -87,7 +88,6 @@ def test_what_a_library_prints_does_not_get_into_the_reply(state, tmp_path):
             InvalidInput,
             "not a signal",
         ),
-        (Call("refusal", "aabb", {"token": "../../x"}), ProtocolError, "impossible token"),
     ],
 )
 def test_a_bad_call_is_an_error_by_its_name(state, call, error, words):
@@ -105,18 +105,73 @@ def test_without_a_call_it_says_so_and_no_traceback(state, stdin):
     assert answer.stdout == b""
 
 
-def test_a_shell_that_is_refused_exits_75_and_its_reason_is_collected_once(state):
-    call = Call(
-        "shell",
-        "aabb",
-        {"requirements": {"gpus": 9, "memory": None}, "name": "", "prompt": None, "argv": ["true"]},
+@pytest.fixture
+def hold(state):
+    """A far end that holds two devices for us: says a word to it, or closes it with None, and gives
+    what it replies.
+    """
+    call = Call("hold", "aabb", {"requirements": {"gpus": 2}, "name": "h", "command": ""})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "genvx.agent"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    answer = run_agent(None, words=[call.to_word()])
-    assert (answer.returncode, answer.stdout) == (75, b"")
-    refusal = ask("refusal", token="aabb")
-    assert refusal["error"] == "Unsatisfiable"
-    assert "9 GPUs wanted" in refusal["message"]
-    assert ask("refusal", token="aabb") is None
+    process.stdin.write(call.to_bytes())
+    process.stdin.flush()
+
+    def write(word):
+        process.stdin.write(word)
+        process.stdin.flush()
+
+    def say(word):
+        if word is None:
+            process.stdin.close()
+        else:
+            write(word)
+        reader = ReplyReader("aabb")
+        reply = None
+        while reply is None:
+            data = os.read(process.stdout.fileno(), 65536)
+            assert data, "it ended without a reply"
+            reply = reader.feed(data)
+        return reply
+
+    say.environment = say(b"").result()["environment"]
+    say.ended, say.write = process.wait, write
+    yield say
+    process.stdin.close()
+    process.stdout.close()
+    process.wait(timeout=20)
+
+
+def shell(environment, *argv):
+    arguments = {"environment": environment, "prompt": None, "argv": list(argv)}
+    return run_agent(None, words=[Call("shell", "aabb", arguments).to_word()])
+
+
+def test_a_hold_is_told_that_a_shell_has_joined_and_lets_go(hold):
+    """Also of one that has ended when it looks."""
+    assert shell(hold.environment, "sh", "-c", "exit 75").returncode == 75
+    reply = hold(b">")
+    assert (reply.error, reply.value) == (None, None)
+    assert hold.ended(timeout=20) == 0
+    assert ask("snapshot")["leases"] == []
+
+
+def test_a_hold_is_told_why_a_shell_has_not_joined(hold):
+    answer = shell(hold.environment, "no-such-program")
+    assert (answer.returncode, answer.stdout, answer.stderr) == (2, b"", b"")
+    reply = hold(b">")
+    assert reply.error == "InvalidInput"
+    assert "command not found" in reply.message
+
+
+def test_a_hold_whose_shell_never_came_says_what_the_shell_there_reads_first(hold):
+    hold.write(b">")
+    reply = hold(None)
+    assert reply.error is None
+    assert reply.value == {"start_up": shells.first_file()}
 
 
 def test_a_hold_lasts_until_its_stdin_ends(state):

@@ -28,7 +28,7 @@ def fleet(make_sandbox):
 
 
 def run(*arguments):
-    return run_genvx("remote", "run", "-N", "2", "-g", "2", *arguments)
+    return run_genvx("remote", "-q", "run", "-N", "2", "-g", "2", *arguments)
 
 
 def held(fleet):
@@ -66,6 +66,14 @@ def test_the_command_sees_its_place_in_the_gang_and_output_says_whose_it_is(flee
         "gpu-server-2 | rest",
     ]
     assert sorted(answer.stderr.splitlines()) == ["gpu-server-1 | oops", "gpu-server-2 | oops"]
+
+
+def test_it_says_where_it_landed_a_line_a_host(fleet):
+    process = start("--", "true")
+    lines = process.communicate(timeout=20)[1].splitlines()
+    assert [line.rpartition(" ")[0] for line in lines] == [
+        f"genvx: on gpu-server-{n}: GPU 0, 1; environment" for n in (1, 2)
+    ]
 
 
 def test_all_see_one_port_on_which_nobody_listens(fleet):

@@ -174,10 +174,11 @@ def test_what_is_attached_elsewhere_is_seen_at_the_next_prompt(shell, name, tmp_
 @pytest.mark.parametrize("name", SHELLS)
 def test_attach_and_detach_change_this_shell_at_once(shell, name, tmp_path):
     terminal = shell(name)
-    terminal.line("genvx activate")
+    terminal.line("genvx activate --visible-as index")
     terminal.expect("(genvx) mine> ")
-    terminal.line("genvx attach --device 3; printenv GENVX_DEVICES")
-    terminal.match(r"has GPUs 3\r\n(\x1b\S*)?3\r\n")
+    both = "printenv GENVX_DEVICES; printenv CUDA_VISIBLE_DEVICES"
+    terminal.line(f"genvx attach --device 3; {both}")
+    terminal.match(r"has GPUs 3\r\n(\x1b\S*)?3\r\n3\r\n")
     terminal.line("genvx detach")
     terminal.match(r"has GPUs none\r\n")
     terminal.expect("(genvx) mine> ")
@@ -357,3 +358,18 @@ def test_names_of_all_kinds_arrive_as_they_are(shell, name, tmp_path):
     assert not (tmp_path / "x").exists()
     for hold in holds:
         hold.release()
+
+
+@pytest.mark.needs("bash")
+def test_a_readonly_prompt_command_keeps_the_mark_and_is_left_as_it_is(shell, monkeypatch):
+    monkeypatch.setitem(
+        BEFORE, "bash", BEFORE["bash"] + "PROMPT_COMMAND='history -a'; readonly PROMPT_COMMAND\n"
+    )
+    terminal = shell("bash")
+    terminal.line("genvx activate --gpus 1 --name train")
+    assert "readonly" not in terminal.expect("(genvx train) mine> ")
+    terminal.line("genvx deactivate; echo gone")
+    terminal.expect("gone\r\n")
+    assert "readonly" not in terminal.expect("mine> ")
+    terminal.line("echo :$PROMPT_COMMAND:")
+    terminal.expect(":history -a:")

@@ -62,6 +62,16 @@ def test_status_tells_of_this_environment(machine):
     assert "GPU 1        40 GiB of 80 GiB, 0 % busy; its own: no process\n" in text
 
 
+def test_status_warns_of_a_shell_that_sees_other_devices(machine, monkeypatch):
+    assert "beware" not in ok("status")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert "beware" not in ok("status")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,7")
+    assert (
+        "beware       CUDA_VISIBLE_DEVICES is 1,7 in this shell: not what the environment holds"
+    ) in ok("status")
+
+
 def test_smi_shows_this_environment_only(machine):
     lines = ok("smi").splitlines()
     assert lines[0] == ("GPU  NAME                   MEMORY  USED   UTIL  OWN USED  OWN UTIL")

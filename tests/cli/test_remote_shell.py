@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 
 import pytest
@@ -180,18 +181,41 @@ def test_a_host_that_was_taken_meanwhile_is_passed_over(make_sandbox, via):
     """Both hosts look free to the snapshot; the first is taken before the shell is there."""
     sandbox = make_sandbox("1", "1")
     # As rivals do, but without having to be fast: the first host's far end takes the device before
-    # it answers.
-    genvx = f"{sandbox.directory}/bin/genvx"
+    # it answers for the second time.
+    genvx, seen = f"{sandbox.directory}/bin/genvx", f"{sandbox.directory}/seen"
     waylay(
         sandbox,
         "gpu-server-1",
-        f"if [ $# -eq 8 ]; then {genvx} run -g 1 -- sleep 600 >/dev/null 2>&1 & "
+        f"if mkdir {seen} 2>/dev/null; then :; elif mkdir {seen}/taken 2>/dev/null; then "
+        f"{genvx} run -g 1 -- sleep 600 >/dev/null 2>&1 & "
         f"until {genvx} envs --csv --no-header | grep -q .; do sleep 0.1; done; fi",
     )
     terminal = Terminal(genvx_argv("remote", "activate", "-g", "1"), genvx_env(GENVX_TERMINAL=via))
     assert "gpu-server-1" not in terminal.expect("(genvx) gpu-server-2 $ ")
     terminal.line("exit")
     assert terminal.end() == 0
+
+
+LANDED = r"genvx: on gpu-server-1: GPU 0; environment mine \([0-9a-f]{8}\)"
+
+
+@pytest.mark.parametrize("verb", ["activate", "run"])
+def test_a_shell_and_a_job_say_where_they_landed_before_anything_else(sandbox, verb):
+    terminal = Terminal(
+        genvx_argv("remote", verb, "-g", "1", "--name", "mine", "--", "echo", "o''n"), genvx_env()
+    )
+    said = terminal.match(f"{LANDED}\r\n")
+    assert said.string[: said.start()].count("o''n") == 0
+    terminal.expect("o''n")
+    assert terminal.end() == 0
+
+
+def test_what_is_quiet_does_not_say_where_it_landed(sandbox):
+    assert run_genvx("remote", "-q", "run", "-g", "1", "--", "true").stderr == ""
+    answer = run_genvx("remote", "run", "--", "true")
+    assert re.fullmatch(r"genvx: on gpu-server-1: no GPU; environment \w{8}\n", answer.stderr)
+    answer = run_genvx("remote", "run", "--gpu-memory", "10G", "--", "true")
+    assert "gpu-server-1: 10 GiB of GPU 0; " in answer.stderr
 
 
 # Without a terminal
@@ -207,6 +231,7 @@ def test_a_shell_without_a_terminal_reads_its_commands_from_stdin(sandbox):
 def test_streams_and_exit_codes_of_a_remote_command_are_its_own(sandbox):
     answer = run_genvx(
         "remote",
+        "-q",
         "run",
         "-g",
         "1",
@@ -225,7 +250,8 @@ def test_a_remote_command_ended_by_a_signal_has_the_shells_code(sandbox):
 
 
 def test_a_connection_that_is_cut_is_one_line_and_the_host_ends_the_command(sandbox):
-    process = start_genvx("remote", "run", "-g", "1", "--", "sh", "-c", "echo $$; exec sleep 600")
+    script = "echo $$; exec sleep 600"
+    process = start_genvx("remote", "-q", "run", "-g", "1", "--", "sh", "-c", script)
     assert process.stdout is not None
     pid = int(process.stdout.readline())
     # The process of sshd that serves this connection: the far end's parent's parent, or its parent.
@@ -237,6 +263,17 @@ def test_a_connection_that_is_cut_is_one_line_and_the_host_ends_the_command(sand
     assert "the connection ended before the command did" in error
     until(lambda: not alive(pid))
     until(lambda: not environments())
+
+
+def test_a_remote_command_whose_far_end_is_killed_is_ended_at_its_time(sandbox):
+    line = "trap '' HUP; echo $$; while :; do sleep 0.1; done"
+    process = start_genvx("remote", "run", "-g", "1", "--time", "3s", "--", "sh", "-c", line)
+    assert process.stdout is not None
+    pid = int(process.stdout.readline())
+    os.kill(processes.table()[pid][0], signal.SIGKILL)
+    until(lambda: not alive(pid), "the command ends")
+    until(lambda: not environments())
+    process.communicate(timeout=20)
 
 
 def test_words_and_names_survive_the_way_to_the_host(sandbox):

@@ -172,7 +172,7 @@ def test_the_policy_of_each_host_is_shown_and_kept(make_sandbox):
 
 
 def test_time_ends_a_command_over_there(fleet):
-    answer = run_genvx("remote", "run", "-g", "1", "--time", "1s", "--", "sleep", "60")
+    answer = run_genvx("remote", "-q", "run", "-g", "1", "--time", "1s", "--", "sleep", "60")
     assert answer.returncode == 128 + signal.SIGTERM
     assert answer.stderr.splitlines() == [
         "genvx: this environment ends in 1 s",

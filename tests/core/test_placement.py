@@ -110,6 +110,23 @@ def test_a_desktop_that_uses_much_or_an_unknown_amount_does(memory):
     assert isinstance(place(Requirements(1), snapshot(device(0), GPU_0=usage)), Refusal)
 
 
+@pytest.mark.parametrize(
+    ("uid", "memory", "held", "foreign"),
+    [
+        (0, 30 << 20, False, False),
+        (0, 500 << 20, False, True),
+        (0, None, False, True),
+        (0, None, True, False),  # it serves the holder, as far as can be told
+        (RAZ.uid, 20 * GIB, True, False),  # of old GPUs, where it has what its clients use
+    ],
+)
+def test_a_server_of_mps_is_its_clients_owner_or_nobody(uid, memory, held, foreign):
+    server = DeviceProcess(77, uid, "eve", "nvidia-cuda-mps-server", memory, True, mps=True)
+    leases = (hold("GPU-0", memory=GIB),) if held else ()
+    found = snapshot(device(0), leases=leases, GPU_0=DeviceUsage(processes=(server,)))
+    assert bool(found.foreign(found.devices[0])) is foreign
+
+
 def test_a_tenants_own_process_is_not_foreign():
     usage = DeviceUsage(processes=(process(RAZ.uid),))
     found = snapshot(device(0), leases=(hold("GPU-0", memory=GIB),), GPU_0=usage)
@@ -119,8 +136,60 @@ def test_a_tenants_own_process_is_not_foreign():
 def test_processes_that_cannot_be_seen_are_not_the_same_as_none():
     usage = DeviceUsage(memory_used=2 * GIB, processes=None)
     found = snapshot(device(0), GPU_0=usage)
-    assert "cannot be seen" in reason(place(Requirements(1), found))
+    told = "is busy (2 GiB in use by no visible process)"
+    assert reason(place(Requirements(1), found)) == told
     assert found.available == ()
+
+
+def test_where_neither_processes_nor_memory_are_told_a_device_counts_as_used():
+    found = snapshot(device(0), GPU_0=DeviceUsage(processes=None))
+    told = "is busy (processes on it cannot be seen from here)"
+    assert reason(place(Requirements(1), found)) == told
+
+
+@pytest.mark.parametrize(
+    ("used", "processes", "state"),
+    [
+        (20 * GIB, (), State.BUSY),
+        (GIB, (), State.BUSY),
+        (GIB - 1, (), State.FREE),
+        (5 * GIB, (process(0, memory=100 << 20, compute=False),), State.BUSY),
+    ],
+)
+def test_much_memory_that_no_visible_process_has_is_somebodys(used, processes, state):
+    usage = DeviceUsage(memory_used=used, processes=processes)
+    found = snapshot(device(0), GPU_0=usage)
+    assert found.state(found.devices[0]) is state
+    assert (found.available == ()) is (state is State.BUSY)
+
+
+@pytest.mark.parametrize(
+    ("used", "processes", "fits"),
+    [
+        (10 * GIB, (), True),  # he has died just now, or is in a container
+        (12 * GIB, (process(RAZ.uid, memory=12 * GIB),), True),
+        (60 * GIB, (process(RAZ.uid, memory=None),), True),
+        (30 * GIB, (process(RAZ.uid, memory=2 * GIB),), False),
+        (30 * GIB, (), False),
+    ],
+)
+def test_what_a_holder_has_or_was_promised_is_explained(used, processes, fits):
+    usage = DeviceUsage(memory_used=used, processes=processes)
+    leases = (hold("GPU-0", memory=10 * GIB),)
+    found = snapshot(device(0), leases=leases, GPU_0=usage)
+    assert found.state(found.devices[0]) is State.SHARED
+    decision = place(Requirements(1, 10 * GIB), found)
+    if fits:
+        assert indices(decision) == [0]
+    else:
+        assert reason(decision) == "is busy (20 GiB in use by no visible process)"
+
+
+def test_a_device_that_is_leased_whole_never_looks_busy():
+    usage = DeviceUsage(memory_used=70 * GIB)
+    found = snapshot(device(0), leases=(hold("GPU-0"),), GPU_0=usage)
+    assert found.state(found.devices[0]) is State.LEASED
+    assert reason(place(Requirements(1), found)).startswith("is leased by raz(1003)")
 
 
 def test_where_processes_cannot_be_seen_an_empty_memory_tells_that_a_device_is_idle():

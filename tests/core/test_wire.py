@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import subprocess
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from genvx.core import codec, devicecodec, policycodec, statefiles
-from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
+from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health, VisibleAs
 from genvx.core.fields import Malformed, dumps, loads
 from genvx.core.grant import Finding, Grant, Severity
-from genvx.core.lease import Environment, Lease, Owner, Part
+from genvx.core.lease import Environment, Holder, Lease, Owner, Part
 from genvx.core.policy import Entitlement, Limit, Policy
 from genvx.core.protocol import (
     MOST_NOISE,
@@ -61,29 +63,44 @@ ENVIRONMENT = Environment("abcd", "n", OWNER, 3, ("GPU-1",), None, (1, 2), "cmd"
 
 # A value for every table in which no field has its default, so that a forgotten field is noticed.
 REQUIREMENTS = Requirements(
-    2, 7, (0, 3), ("A100",), 5, 9, ("0", "GPU-1"), Strategy.SPREAD, over=True
+    2, 7, (0, 3), ("A100",), 5, 9, ("0", "GPU-1"), Strategy.SPREAD, True, VisibleAs.INDEX
 )
-DEVICE_IN_FULL = Device("MIG-2", 3, "1g", 5 << 30, 1, "GPU-1", True, "NS", False, True)
-PROCESS = DeviceProcess(1, 1003, "u", "c", 4, True, 7)
+DEVICE_IN_FULL = Device("MIG-2", 3, "1g", 5 << 30, 1, "GPU-1", True, "NS", False, True, True, 2)
+PROCESS = DeviceProcess(1, 1003, "u", "c", 4, True, 7, True)
 USAGE = DeviceUsage(Health.LOST, "gone", 5, 7, (PROCESS,))
 DRIVER = Driver("550", "broken", True, ("note",))
+HOLDER = Holder(7, "ssh-agent", 4, stopped=True, certain=False)
 LEASE_IN_FULL = Lease(
     "00ff", OWNER, "abcd", "n", ("GPU-1",), 1 << 30, "b", 5, 6, 9, 8, "h", "c", "note",
-    Part.ATTACHED, True,
+    Part.ATTACHED, True, VisibleAs.INDEX, (HOLDER,),
 )  # fmt: skip
 TICKET = Ticket(
     "00fe", OWNER, "abce", "n", REQUIREMENTS, "b", 5, 6, 9, 8, "h", "c", 3, False, 1 << 40
 )
 LIMIT = Limit(2, 1 << 40, 600)
-POLICY = Policy(LIMIT, {"g": LIMIT}, {"u": LIMIT}, ("root",), ("0",), ("1",), ("2",))
+POLICY = Policy(
+    LIMIT, {"g": LIMIT}, {"u": LIMIT}, ("root",), ("0",), ("1",), ("2",), VisibleAs.INDEX
+)
 
 VALUES = [
     (codec.OWNER, OWNER),
     (codec.REQUIREMENTS, REQUIREMENTS),
     (codec.LEASE, LEASE_IN_FULL),
     (codec.TICKET, TICKET),
-    (codec.ENVIRONMENT, Environment("abcd", "n", OWNER, 3, ("GPU-1",), 7, (1, 2), "cmd", 9)),
-    (codec.GRANT, Grant("abcd", "n", OWNER, (DEVICE_IN_FULL,), 7, ("x",), 60, "00ff")),
+    (
+        codec.ENVIRONMENT,
+        Environment(
+            "abcd", "n", OWNER, 3, ("GPU-1",), 7, (1, 2), "cmd", 9, VisibleAs.INDEX,
+            (HOLDER,),
+        ),
+    ),
+    (codec.HOLDER, HOLDER),
+    (
+        codec.GRANT,
+        Grant(
+            "abcd", "n", OWNER, (DEVICE_IN_FULL,), 7, ("x",), 60, "00ff", VisibleAs.INDEX
+        ),
+    ),
     (codec.FINDING, Finding("c", Severity.ERROR, "r", "a")),
     (
         codec.SNAPSHOT,
@@ -182,7 +199,9 @@ def test_a_lease_file_is_read_only_under_its_own_name_and_owner():
 
 def test_a_lease_and_a_ticket_survive_their_files():
     data = statefiles.lease_to_file(LEASE_IN_FULL)
-    assert statefiles.lease_from_file(data, owner=OWNER, identifier="00ff") == LEASE_IN_FULL
+    # Who holds it is looked up each time.
+    kept = replace(LEASE_IN_FULL, holders=None)
+    assert statefiles.lease_from_file(data, owner=OWNER, identifier="00ff") == kept
     data = statefiles.ticket_to_file(TICKET)
     assert statefiles.ticket_from_file(data, owner=OWNER, identifier="00fe") == TICKET
 
@@ -268,6 +287,14 @@ def test_a_call_in_a_word_has_nothing_that_a_shell_looks_at():
     word = CALL.to_word()
     assert word.replace("-", "").replace("_", "").isalnum()
     assert call_from_word(word) == CALL
+
+
+@pytest.mark.parametrize("text", ["$(touch ran)", "`touch ran`", "\\$(touch ran)", "${x:=$(id)}"])
+def test_a_shell_that_reads_a_call_in_our_place_runs_nothing_of_it(text, tmp_path):
+    data = Call("run", "aabb", {"argv": [text]}).to_bytes()
+    subprocess.run(["sh"], input=data, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    assert list(tmp_path.iterdir()) == []
+    assert read_call(io.BytesIO(data).read).arguments == {"argv": [text]}
 
 
 def test_a_call_that_does_not_fit_is_refused_before_it_is_sent():

@@ -406,22 +406,20 @@ def test_the_loader_has_nothing_that_a_login_shell_would_look_at():
 
 @pytest.mark.needs("openssh")
 def test_hosts_that_have_never_seen_genvx_lease_and_run(sandbox, cli):
-    answer = cli("remote", "run", "-g", "2", "--", "sh", "-c", "echo on $GENVX_DEVICES")
+    answer = cli("remote", "-q", "run", "-g", "2", "--", "sh", "-c", "echo on $GENVX_DEVICES")
     assert (answer.stdout, answer.stderr, answer.returncode) == ("on 0,1\n", "", 0)
 
 
 @pytest.mark.needs("openssh")
 def test_a_shell_in_a_terminal_is_refused_where_the_agent_has_no_home(sandbox):
-    from genvx.core.request import Requirements
     from genvx.errors import AgentError
     from genvx.fleet.hostfile import load
     from genvx.fleet.ssh import connect_fleet
-    from genvx.fleet.terminal import open_shell
 
     waylay(sandbox, "gpu-server-1", "ulimit -f 0")
     specs = load(sandbox.hostfile)
     with connect_fleet(specs, config=sandbox.ssh_config) as fleet:
+        fleet.snapshot()
         with pytest.raises(AgentError, match="nothing can be written there"):
-            host = fleet.hosts[0]
-            open_shell(host, host.request(Requirements(gpus=1), ""), prompt=None)
+            fleet.hosts[0].require_terminal()
         assert fleet.ask(lambda host: host.snapshot()).failed == {}

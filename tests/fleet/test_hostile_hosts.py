@@ -110,7 +110,7 @@ def test_escape_codes_in_names_are_shown_escaped(lying):
 
 def test_a_grant_that_is_none_is_passed_over(lying):
     lying("reply(snapshot() if call.operation == 'snapshot' else {'environment': 'x'})")
-    answer = run_genvx("remote", "run", "-g", "1", "--", "printenv", "GENVX_STATE_DIR")
+    answer = run_genvx("remote", "-q", "run", "-g", "1", "--", "printenv", "GENVX_STATE_DIR")
     assert (answer.returncode, answer.stderr) == (0, "")
     assert "gpu-server-2" in answer.stdout
 

@@ -107,7 +107,7 @@ def test_a_key_opens_either_server(either):
 
 def test_a_job_runs_on_either_server(either):
     environ = either.environ(f"IdentityFile {either.key}", "IdentityAgent none")
-    line = ("-H", "door", "run", "-g", "1", "--", "sh", "-c", "echo $GENVX_DEVICES; exit 7")
+    line = ("-q", "-H", "door", "run", "-g", "1", "--", "sh", "-c", "echo $GENVX_DEVICES; exit 7")
     answer = run_genvx("remote", *line, env=environ)
     assert (answer.returncode, answer.stdout, answer.stderr) == (7, "0\n", "")
 

@@ -277,11 +277,11 @@ def test_a_published_file_is_complete_locked_and_readable(host, state):
         assert hold.descriptor >= 100
 
 
-def test_a_timed_lease_lives_by_boot_and_boottime(host, state, monkeypatch):
+def test_a_reservation_lives_by_boot_and_boottime(host, state, monkeypatch):
     with host.acquire(ONE) as hold:
         directory = state / "leases" / str(os.getuid())
         record = json.loads((directory / files(state)[0]).read_bytes())
-    record["expires_boottime_ns"] = 2**62
+    record |= {"part": "reserved", "expires_boottime_ns": 2**62}
     record["devices"] = [hold.grant.devices[1].uuid if len(hold.grant.devices) > 1 else "SIM-1"]
     path = directory / f"{record['id']}.lease"
     path.write_text(json.dumps(record))
@@ -291,11 +291,11 @@ def test_a_timed_lease_lives_by_boot_and_boottime(host, state, monkeypatch):
     assert not path.exists()
 
 
-def test_an_expired_lease_is_dead(host, state):
+def test_an_expired_reservation_is_dead(host, state):
     with host.acquire(ONE):
         directory = state / "leases" / str(os.getuid())
         record = json.loads((directory / files(state)[0]).read_bytes())
-    record["expires_boottime_ns"] = 1
+    record |= {"part": "reserved", "expires_boottime_ns": 1}
     (directory / f"{record['id']}.lease").write_text(json.dumps(record))
     assert host.snapshot().environments == ()
 

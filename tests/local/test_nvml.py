@@ -7,9 +7,15 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 
 import pytest
 
+from genvx.core.device import Device, DeviceUsage, Driver
+from genvx.core.request import Requirements
+from genvx.core.units import format_memory
+from genvx.local.host import LocalHost
+from genvx.local.inventory import Inventory
 from tests.conftest import ROOT, run_genvx
 from torture import drivers
 
@@ -129,26 +135,151 @@ def test_a_sick_gpu_is_unhealthy_with_the_reason_and_not_handed_out(machine, cod
 def test_a_driver_that_hangs_at_once_is_given_up_after_the_deadline(machine):
     shown = machine.genvx("hang=nvmlInit:0", "devices")
     assert shown.returncode == 0
-    assert "did not answer within 3 s" in shown.stderr
+    assert "did not answer within 5 s" in shown.stderr
 
 
-def test_a_device_that_hangs_leaves_those_before_it_and_the_rest_unknown(machine):
-    host = machine.devices("count=3 hang=nvmlDeviceGetUUID:1")
+@pytest.mark.parametrize(
+    ("fault", "cause"), [("hang", "did not answer within 3 s"), ("crash", "died")]
+)
+def test_a_device_over_which_the_library_hangs_or_dies_costs_only_itself(machine, fault, cause):
+    host = machine.devices(f"count=4 {fault}=nvmlDeviceGetUUID:1")
     states = {label: state for label, (state, _) in by_state(host).items()}
-    assert states == {"0": "free", "1": "unknown", "2": "unknown"}
-    assert "did not answer" in host["driver"]["notes"][0]
+    assert states == {"0": "free", "1": "unknown", "2": "free", "3": "free"}
+    (note,) = host["driver"]["notes"]
+    assert note.startswith("GPU 1: ")
+    assert cause in note
+
+
+def test_each_device_that_kills_the_library_costs_one_more_question(machine):
+    words = " ".join(f"crash=nvmlDeviceGetMemoryInfo_v2:{n}" for n in (0, 2, 3, 5))
+    host = machine.devices(f"count=6 nvlink=1:4 {words}")
+    assert [device["state"] for device in host["devices"]] == [
+        *("unknown", "free", "unknown", "unknown", "free", "unknown"),
+    ]
+    assert [note.partition(":")[0] for note in host["driver"]["notes"]] == ["GPUs 0, 2, 3, 5"]
+    taken = machine.genvx(f"count=6 {words}", "run", "-g", "2", "--", "printenv", "GENVX_DEVICES")
+    assert taken.stdout == "1,4\n"
+
+
+def test_devices_that_are_slow_together_have_until_the_deadline_for_all(machine, monkeypatch):
+    monkeypatch.setenv("GENVX_NVML_TIMEOUT", "1s")
+    host = machine.devices("count=4 slow=nvmlDeviceGetUUID:*:400")
+    states = [device["state"] for device in host["devices"]]
+    assert (states[0], states[-1]) == ("free", "unknown")
+    assert "within 1 s in all (more: GENVX_NVML_TIMEOUT=30s" in host["driver"]["notes"][0]
+
+
+def test_a_deadline_that_is_no_time_is_refused(machine, monkeypatch):
+    monkeypatch.setenv("GENVX_NVML_TIMEOUT", "soon")
+    answer = machine.genvx("", "devices")
+    assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
+    assert "GENVX_NVML_TIMEOUT: not a duration: 'soon'" in answer.stderr
+
+
+def test_texts_of_the_driver_that_are_not_utf8_are_shown_as_far_as_they_are(machine):
+    host = machine.devices("name=1:NVIDIA%20H%ff version=0:5%fe%1b")
+    assert host["driver"]["version"] == "5\N{REPLACEMENT CHARACTER}\\x1b"
+    assert host["devices"][1]["name"] == "NVIDIA H\N{REPLACEMENT CHARACTER}"
+    assert host["available"] == 2
+
+
+@pytest.mark.parametrize(
+    ("uuid", "reason"),
+    [
+        ("a%20b", "its UUID has an odd shape: 'a b'"),
+        ("GPU-%ff%1b[2J", "its UUID has an odd shape: 'GPU-\N{REPLACEMENT CHARACTER}\\\\x1b[2J'"),
+        ("GPU-00000000-0000-4000-8000-000000000000", "it has the same UUID as GPU 0"),
+    ],
+)
+def test_a_device_with_an_odd_uuid_costs_only_itself_and_says_so(machine, uuid, reason):
+    words = f"count=3 uuid=1:{uuid}"
+    found = by_state(machine.devices(words))
+    assert found["1"] == ("unhealthy", reason)
+    assert (found["0"][0], found["2"][0]) == ("free", "free")
+    taken = machine.genvx(words, "run", "-g", "2", "--", "printenv", "GENVX_DEVICES")
+    assert taken.stdout == "0,2\n"
 
 
 def test_memory_that_is_not_told_allows_whole_devices_only(machine):
     words = (
-        f"fail=nvmlDeviceGetMemoryInfo:*:{NOT_SUPPORTED} "
-        f"fail=nvmlDeviceGetMemoryInfo_v2:*:{NOT_SUPPORTED}"
+        f"fail=nvmlDeviceGetMemoryInfo:*:{NO_PERMISSION} "
+        f"fail=nvmlDeviceGetMemoryInfo_v2:*:{NO_PERMISSION}"
     )
     assert machine.devices(words)["devices"][0]["memory_bytes"] is None
     assert machine.genvx(words, "run", "-g", "1", "--", "true").returncode == 0
     share = machine.genvx(words, "run", "--gpu-memory", "1G", "--", "true")
     assert share.returncode == 2
     assert "cannot be shared" in share.stderr
+
+
+def test_a_device_without_memory_of_its_own_has_the_systems(machine):
+    """GB10 and Jetson; what is in use of the system's says nothing of who uses the GPU."""
+    words = (
+        f"count=1 used=0:20000 fail=nvmlDeviceGetMemoryInfo:*:{NOT_SUPPORTED} "
+        f"fail=nvmlDeviceGetMemoryInfo_v2:*:{NOT_SUPPORTED}"
+    )
+    (device,) = machine.devices(words)["devices"]
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert device["memory_bytes"] == pytest.approx(total, rel=0.01)
+    assert 0 < device["memory_used_bytes"] < total
+    assert (device["state"], device["unified_memory"]) == ("free", True)
+    share = machine.genvx(words, "run", "--gpu-memory", "1M", "--", "printenv", "GENVX_DEVICES")
+    assert share.stdout == "0\n"
+    refused = machine.genvx(words, "run", "--gpu-memory", "100T", "--", "true")
+    assert f"GPU 0 has {format_memory(device['memory_bytes'])}" in refused.stderr
+
+
+def test_memory_that_the_kernel_uses_too_makes_no_device_busy(machine):
+    host = machine.devices("count=2 used=0:20000 used=1:20000 ats=0")
+    assert by_state(host) == {
+        "0": ("free", ""),
+        "1": ("busy", "19.5 GiB in use by no visible process"),
+    }
+
+
+@pytest.fixture
+def mps_server() -> Iterator[int]:
+    """The pid of what calls itself a server of MPS."""
+    name, wait = "/usr/bin/nvidia-cuda-mps-server", "import sys; sys.stdin.read()"
+    with subprocess.Popen([name, "-c", wait], executable=sys.executable, stdin=-1) as process:
+        yield process.pid
+        process.stdin.close()
+
+
+def test_a_server_of_mps_alone_is_nobodys_use(machine, mps_server):
+    words = f"count=2 compute=0:{mps_server}:30"
+    assert machine.devices(words)["available"] == 2
+    assert machine.genvx(words, "run", "-g", "2", "--", "true").returncode == 0
+
+
+@pytest.mark.parametrize("use", ["compute=0:{}:500", "compute=0:{}:-1"])
+def test_a_server_of_mps_that_has_much_or_does_not_tell_is_somebodys(machine, mps_server, use):
+    assert by_state(machine.devices(use.format(mps_server)))["0"][0] == "busy"
+
+
+def test_a_client_of_mps_is_a_use_by_its_owner(machine, mps_server):
+    me = os.getpid()
+    host = machine.devices(f"compute=0:{mps_server}:30 mps=0:{me}:2000 mps=0:{mps_server}:30")
+    device = host["devices"][0]
+    assert device["state"] == "busy"
+    assert {p["pid"]: p["foreign"] for p in device["processes"]} == {mps_server: False, me: True}
+
+
+def test_the_library_is_found_where_containers_put_it(libraries):
+    code = textwrap.dedent(
+        f"""
+        from genvx.local import driverlibrary, survey
+        driverlibrary.PLACES = ("/proc/nowhere", {libraries["new"]!r})
+        print([device.label for device in survey.survey().devices])
+        """
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "NVML_STANDIN": "count=3"},
+        capture_output=True,
+        text=True,
+    )
+    assert answer.stdout == "['0', '1', '2']\n", answer.stderr
 
 
 def test_an_old_driver_is_asked_in_its_own_way(machine):
@@ -227,6 +358,33 @@ def test_how_busy_a_process_is_cannot_be_asked_of_an_old_driver(machine):
     words = "graphics=0:1:10 busy=0:1:37:500"
     (process,) = machine.devices(words, library="old")["devices"][0]["processes"]
     assert process["utilization_percent"] is None
+
+
+def test_much_memory_in_use_by_nobody_in_sight_keeps_a_device_from_being_handed_out(machine):
+    words = "count=2 used=0:20480"
+    assert by_state(machine.devices(words)) == {
+        "0": ("busy", "20 GiB in use by no visible process"),
+        "1": ("free", ""),
+    }
+    taken = machine.genvx(words, "run", "-g", "1", "--", "printenv", "GENVX_DEVICES")
+    assert taken.stdout == "1\n"
+    refused = machine.genvx(words, "run", "-g", "2", "--", "true")
+    assert refused.returncode == 3
+    assert "GPU 0 is busy (20 GiB in use by no visible process)" in refused.stderr
+    assert "20 GiB in use by no visible process" in machine.genvx(words, "doctor").stdout
+    assert "no visible process" in machine.genvx(words, "devices").stdout
+
+
+def test_what_a_driver_keeps_for_itself_makes_no_device_busy(machine):
+    assert machine.devices("used=0:700", library="old")["available"] == 2
+
+
+def test_memory_of_a_process_that_died_just_now_is_waited_for(state):
+    device = Device("GPU-0", 0, "A100", 80 << 30)
+    used = [DeviceUsage(memory_used=70 << 30)] * 2 + [DeviceUsage(memory_used=4 << 20)]
+    surveys = iter([Inventory(Driver("1"), (device,), {"GPU-0": usage}) for usage in used])
+    with LocalHost(survey=lambda: next(surveys)).acquire(Requirements(1)) as hold:
+        assert hold.grant.devices == (device,)
 
 
 def test_a_pid_that_does_not_resolve_still_makes_its_device_busy(machine):
@@ -369,6 +527,34 @@ def test_the_doctor_names_what_is_wrong_with_each_device(machine):
     assert "warning: in use outside any lease by pid" in answer.stdout
     assert "error: lost" in answer.stdout
     assert "NVIDIA driver 550.54.15" in answer.stdout
+
+
+def test_an_index_is_that_of_cuda_and_not_that_of_nvml(machine):
+    words = "count=3 pci=0:7 pci=1:2 pci=2:5"
+    for label, index in (("0", "2"), ("1", "0"), ("2", "1")):
+        command = ("--visible-as", "index", "--", "printenv", "CUDA_VISIBLE_DEVICES")
+        assert machine.genvx(words, "run", "--device", label, *command).stdout == f"{index}\n"
+
+
+@pytest.mark.parametrize(
+    ("fault", "sure"),
+    [
+        (f"fail=nvmlDeviceGetMemoryInfo_v2:1:{GPU_IS_LOST}", "0"),
+        ("mig=1:2", "0"),
+        ("mig=1:0", "0"),
+        (f"fail=nvmlDeviceGetHandleByIndex_v2:1:{GPU_IS_LOST}", ""),
+        ("crash=nvmlDeviceGetUUID:1", ""),
+        (f"fail=nvmlDeviceGetPciInfo_v3:1:{NOT_SUPPORTED}", ""),
+    ],
+)
+def test_behind_a_gpu_that_cuda_may_not_count_no_index_is_sure(machine, fault, sure):
+    words = f"count=3 {fault}"
+    index = ("--visible-as", "index", "--", "printenv", "CUDA_VISIBLE_DEVICES")
+    for label in ("0", "2"):
+        answer = machine.genvx(words, "run", "--device", label, *index)
+        assert answer.stdout == (f"{label}\n" if label in sure else "")
+        assert ("has no sure index" in answer.stderr) is (label not in sure)
+    assert machine.genvx(words, "run", "--device", "2", "--", "true").returncode == 0
 
 
 def test_the_nearest_devices_are_taken_together(machine):

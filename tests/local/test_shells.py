@@ -55,6 +55,47 @@ def activated(state, short_tmp):
     return activate
 
 
+READONLY = {
+    "a string": "PROMPT_COMMAND='history -a'; readonly PROMPT_COMMAND",
+    "an array": "PROMPT_COMMAND=('history -a'); readonly PROMPT_COMMAND",
+    "an array and set": "PROMPT_COMMAND=('history -a')",
+}
+
+
+@pytest.mark.needs("bash")
+@pytest.mark.parametrize("how", READONLY)
+def test_a_readonly_prompt_command_keeps_the_mark(activated, monkeypatch, how):
+    name, content = START_UP["bash"]
+    monkeypatch.setitem(START_UP, "bash", (name, f"{content}{READONLY[how]}\n"))
+    terminal = activated("bash", "-g", "1", "--name", "train")
+    assert "readonly" not in terminal.expect("(genvx train) mine> ")
+    terminal.line("echo $GENVX_DEVICES-$FROM_RC")
+    terminal.match(r"\d-yes\r\n")
+    terminal.expect("(genvx train) mine> ")
+
+
+@pytest.mark.needs("bash")
+def test_a_readonly_prompt_is_left_alone_without_a_word(activated, monkeypatch):
+    name, content = START_UP["bash"]
+    monkeypatch.setitem(START_UP, "bash", (name, f"{content}readonly PS1\n"))
+    terminal = activated("bash", "-g", "1")
+    assert "readonly" not in terminal.expect("mine> ")
+    terminal.line("echo :$GENVX_DEVICES:")
+    terminal.match(r":\d:")
+    assert "readonly" not in terminal.expect("mine> ")
+
+
+@pytest.mark.parametrize(
+    "shell", [pytest.param(each, marks=pytest.mark.needs(each)) for each in ("bash", "zsh", "dash")]
+)
+def test_a_shell_that_cannot_be_given_its_devices_is_not_opened(activated, monkeypatch, shell):
+    name, content = START_UP[shell]
+    monkeypatch.setitem(START_UP, shell, (name, f"{content}readonly CUDA_VISIBLE_DEVICES\n"))
+    terminal = activated(shell, "-g", "1")
+    terminal.expect("genvx: your start-up files make CUDA_VISIBLE_DEVICES readonly")
+    assert terminal.end() == 1
+
+
 @pytest.fixture
 def genvx_on_path(short_tmp):
     """A PATH on which genvx is."""

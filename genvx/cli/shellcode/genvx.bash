@@ -61,7 +61,7 @@ __genvx_activate() {
     fi
     __genvx_remember
     __genvx_assign "$reply"
-    case $- in *i*) __genvx_hook ;; esac
+    case $- in *i*) __genvx_hook __genvx_prompt || __genvx_prompt ;; esac
 }
 
 __genvx_remember() {
@@ -89,18 +89,42 @@ __genvx_assign() {
     done
 }
 
+# Have a function run before each prompt; 1 where that is readonly.
 __genvx_hook() {
-    case $(declare -p PROMPT_COMMAND 2>/dev/null) in
-    "declare -a"*) PROMPT_COMMAND+=(__genvx_prompt) ;;
+    local how
+    how=$(declare -p PROMPT_COMMAND 2>/dev/null) || :
+    case ${how%% PROMPT*} in
+    "declare -"*r*) return 1 ;;
+    "declare -"*a*) PROMPT_COMMAND+=("$1") ;;
     *) PROMPT_COMMAND="${PROMPT_COMMAND:+$PROMPT_COMMAND
-}__genvx_prompt" ;;
+}$1" ;;
+    esac
+}
+
+__genvx_unhook() {
+    local how at
+    how=$(declare -p PROMPT_COMMAND 2>/dev/null) || :
+    case ${how%% PROMPT*} in
+    "declare -"*r*) ;;
+    "declare -"*a*)
+        for at in "${!PROMPT_COMMAND[@]}"; do
+            [ "${PROMPT_COMMAND[at]}" != "$1" ] || unset -v "PROMPT_COMMAND[at]"
+        done
+        ;;
+    ?*)
+        PROMPT_COMMAND=$'\n'$PROMPT_COMMAND$'\n'
+        PROMPT_COMMAND=${PROMPT_COMMAND/$'\n'"$1"$'\n'/$'\n'}
+        PROMPT_COMMAND=${PROMPT_COMMAND#$'\n'}
+        PROMPT_COMMAND=${PROMPT_COMMAND%$'\n'}
+        ;;
     esac
 }
 
 __genvx_prompt() {
     __genvx_refresh
     [ -n "${__genvx_lease-}" ] || return 0
-    case $PS1 in "$__genvx_mark"*) ;; *) PS1=$__genvx_mark$PS1 ;; esac
+    case $PS1 in "$__genvx_mark"*) return 0 ;; esac
+    case $(declare -p PS1) in "declare -"*r*" PS1="*) ;; *) PS1=$__genvx_mark$PS1 ;; esac
 }
 
 # Another terminal may have attached or detached devices, or ended the environment.
@@ -127,17 +151,52 @@ __genvx_deactivate() {
     done
     [ -z "${PS1+set}" ] || PS1=${PS1#"$__genvx_mark"}
     [ -n "$__genvx_prompt_was" ] || unset -v PS1
-    case $(declare -p PROMPT_COMMAND 2>/dev/null) in
-    "declare -a"*)
-        for at in "${!PROMPT_COMMAND[@]}"; do
-            [ "${PROMPT_COMMAND[at]}" != __genvx_prompt ] || unset -v "PROMPT_COMMAND[at]"
-        done
-        ;;
-    ?*)
-        PROMPT_COMMAND=${PROMPT_COMMAND%__genvx_prompt}
-        PROMPT_COMMAND=${PROMPT_COMMAND%$'\n'}
-        [ -n "$__genvx_command_was" ] || unset -v PROMPT_COMMAND
-        ;;
-    esac
+    __genvx_unhook __genvx_prompt
+    [ -n "$__genvx_command_was" ] || unset -v PROMPT_COMMAND
     unset -v __genvx_fd __genvx_lease __genvx_mark __genvx_was __genvx_prompt_was __genvx_command_was
 }
+
+# What a shell within an environment was given wins over what its start-up files say.
+__genvx_keep() {
+    local word
+    while IFS= read -r -d "" word; do
+        case " ${__genvx_names[*]} " in *" ${word%%=*} "*) export "$word" ;; esac
+    done <"/proc/$$/environ"
+} 2>/dev/null
+
+# In a window of tmux, join the environment that it was opened in.
+__genvx_window() {
+    local found
+    found=$(command sh -c '@WINDOW@' sh "$$") || :
+    case $found in
+    "join "*)
+        [ -z "${GENVX_ENVIRONMENT_ID-}" ] || unset -v "${__genvx_names[@]}"
+        if __genvx_activate --no-load --id "${found#* }"; then
+            echo "genvx: this window has joined ${GENVX_ENVIRONMENT_NAME:-$GENVX_ENVIRONMENT_ID}; genvx deactivate leaves it" >&2
+            __genvx_prompt
+        fi
+        return 0
+        ;;
+    "offer "*)
+        echo "genvx: this window is outside of its session's environment; genvx activate --id ${found#* } joins it" >&2
+        ;;
+    esac
+    return 1
+}
+
+# Before the first prompt, when the start-up files are read.
+__genvx_begin() {
+    __genvx_unhook __genvx_begin
+    [ -n "${PROMPT_COMMAND-}" ] || unset -v PROMPT_COMMAND
+    unset -f __genvx_begin
+    [ -z "${__genvx_lease-}" ] || return 0
+    if [ -n "${TMUX-}" ] && __genvx_window; then return 0; fi
+    [ -z "${GENVX_ENVIRONMENT_ID-}" ] || __genvx_keep
+}
+
+if [ -z "${__genvx_lease-}" ]; then
+    [ -z "${GENVX_ENVIRONMENT_ID-}" ] || __genvx_keep
+    case $- in
+    *i*) [ -z "${GENVX_ENVIRONMENT_ID-}${TMUX-}" ] || __genvx_hook __genvx_begin || __genvx_begin ;;
+    esac
+fi

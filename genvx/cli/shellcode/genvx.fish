@@ -119,3 +119,47 @@ function __genvx_deactivate
     set -eg __genvx_lease
     set -eg __genvx_mark
 end
+
+# What a shell within an environment was given wins over what its start-up files say.
+function __genvx_keep
+    for word in (string split0 </proc/$fish_pid/environ)
+        set -l pair (string split -m 1 = -- $word)
+        contains -- $pair[1] $__genvx_names; and set -gx $pair[1] $pair[2]
+    end
+end
+
+# In a window of tmux, join the environment that it was opened in.
+function __genvx_window
+    set -l found (command sh -c '@WINDOW@' sh $fish_pid)
+    set -l word (string split -m 1 ' ' -- $found)
+    switch "$word[1]"
+        case join
+            if set -q GENVX_ENVIRONMENT_ID
+                for name in $__genvx_names
+                    set -eg $name
+                end
+            end
+            if __genvx_activate --no-load --id $word[2]
+                set -l name $GENVX_ENVIRONMENT_NAME
+                test -n "$name"; or set name $GENVX_ENVIRONMENT_ID
+                echo "genvx: this window has joined $name; genvx deactivate leaves it" >&2
+            end
+            return 0
+        case offer
+            echo "genvx: this window is outside of its session's environment; genvx activate --id $word[2] joins it" >&2
+    end
+    return 1
+end
+
+if not set -q __genvx_lease
+    set -q GENVX_ENVIRONMENT_ID; and __genvx_keep
+    if status is-interactive; and set -q GENVX_ENVIRONMENT_ID; or set -q TMUX
+        # Before the first prompt, when the start-up files are read.
+        function __genvx_begin --on-event fish_prompt
+            functions -e __genvx_begin
+            set -q __genvx_lease; and return 0
+            set -q TMUX; and __genvx_window; and return 0
+            set -q GENVX_ENVIRONMENT_ID; and __genvx_keep
+        end
+    end
+end

@@ -84,3 +84,35 @@ __genvx_deactivate() {
     if [ -n "$__genvx_prompt_was" ]; then PS1=${PS1#"$__genvx_mark"}; else unset PS1; fi
     unset __genvx_lease __genvx_mark __genvx_prompt_was __genvx_code __genvx_word
 }
+
+# What a shell within an environment was given wins over what its start-up files say.
+__genvx_keep() {
+@KEEP@
+    unset __genvx_word
+}
+
+# In a window of tmux, join the environment that it was opened in.
+__genvx_window() {
+    __genvx_found=$(command sh -c '@WINDOW@' sh "$$") || :
+    case $__genvx_found in
+    "join "*)
+        [ -z "${GENVX_ENVIRONMENT_ID-}" ] || unset @NAMES@
+        if __genvx_activate --no-load --id "${__genvx_found#* }"; then
+            echo "genvx: this window has joined ${GENVX_ENVIRONMENT_NAME:-$GENVX_ENVIRONMENT_ID}; genvx deactivate leaves it" >&2
+        fi
+        unset __genvx_found
+        return 0
+        ;;
+    "offer "*)
+        echo "genvx: this window is outside of its session's environment; genvx activate --id ${__genvx_found#* } joins it" >&2
+        ;;
+    esac
+    unset __genvx_found
+    return 1
+}
+
+if [ -z "${__genvx_lease-}" ]; then
+    if [ -z "${TMUX-}" ] || ! __genvx_window; then
+        [ -z "${GENVX_ENVIRONMENT_ID-}" ] || __genvx_keep
+    fi
+fi

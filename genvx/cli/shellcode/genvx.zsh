@@ -136,3 +136,52 @@ __genvx_deactivate() {
     fi
     unset __genvx_fd __genvx_lease __genvx_mark __genvx_was __genvx_hooks_were
 }
+
+# What a shell within an environment was given wins over what its start-up files say.
+__genvx_keep() {
+    emulate -L zsh
+    local word
+    for word in "${(@0)$(</proc/$$/environ)}"; do
+        (( ! ${__genvx_names[(Ie)${word%%=*}]} )) || export "$word"
+    done
+} 2>/dev/null
+
+# In a window of tmux, join the environment that it was opened in.
+__genvx_window() {
+    emulate -L zsh
+    local found
+    found=$(command sh -c '@WINDOW@' sh "$$") || :
+    case $found in
+    "join "*)
+        [[ -z ${GENVX_ENVIRONMENT_ID-} ]] || unset $__genvx_names
+        if __genvx_activate --no-load --id "${found#* }"; then
+            echo "genvx: this window has joined ${GENVX_ENVIRONMENT_NAME:-$GENVX_ENVIRONMENT_ID}; genvx deactivate leaves it" >&2
+            __genvx_prompt
+        fi
+        return 0
+        ;;
+    "offer "*)
+        echo "genvx: this window is outside of its session's environment; genvx activate --id ${found#* } joins it" >&2
+        ;;
+    esac
+    return 1
+}
+
+# Before the first prompt, when the start-up files are read.
+__genvx_begin() {
+    emulate -L zsh
+    precmd_functions=("${(@)precmd_functions:#__genvx_begin}")
+    (( $#precmd_functions )) || unset precmd_functions
+    unfunction __genvx_begin
+    [[ -z ${__genvx_lease-} ]] || return 0
+    if [[ -n ${TMUX-} ]] && __genvx_window; then return 0; fi
+    [[ -z ${GENVX_ENVIRONMENT_ID-} ]] || __genvx_keep
+}
+
+if [[ -z ${__genvx_lease-} ]]; then
+    [[ -z ${GENVX_ENVIRONMENT_ID-} ]] || __genvx_keep
+    if [[ -o interactive && -n ${GENVX_ENVIRONMENT_ID-}${TMUX-} ]]; then
+        typeset -ga precmd_functions
+        precmd_functions+=(__genvx_begin)
+    fi
+fi

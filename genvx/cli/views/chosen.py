@@ -43,7 +43,7 @@ class Chosen:
         return (
             (self.name is None or env.id == self.name or matches(self.name, env.name))
             and (self.user is None or _is(env.owner, self.user))
-            and (self.pid is None or self.pid in env.pids or self._uses(env, snapshot))
+            and (self.pid is None or self.pid in env.living_pids or self._uses(env, snapshot))
         )
 
     def _uses(self, env: Environment, snapshot: Snapshot) -> bool:

@@ -25,7 +25,8 @@ def show(
     by_device: bool = False,
 ) -> int:
     """Ask and print; return the exit code."""
-    outcomes = where.ask(fleet, lambda host: host.snapshot())
+    holders = chosen.pid is not None
+    outcomes = where.ask(fleet, lambda host: host.snapshot(holders=holders))
     if output.json:
         output.document("devices", plain.answers(fleet, outcomes, lambda s: _document(chosen, s)))
     else:
@@ -98,6 +99,6 @@ def _row(device: Device, snapshot: Snapshot, output: Output) -> list[str]:
 def _foreigner(device: Device, snapshot: Snapshot) -> str:
     foreign = snapshot.foreign(device)
     if not foreign:
-        return "not visible from here"
+        return "no visible process"
     first = foreign[0]
     return f"{first.user} (pid {first.pid})"

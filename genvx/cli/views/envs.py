@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from genvx.cli import plain
 from genvx.cli.tables import Output
+from genvx.cli.views import holding
 from genvx.cli.views.chosen import Chosen
 from genvx.cli.where import Where
 from genvx.core.lease import Environment
@@ -17,7 +18,7 @@ _COLUMNS = ("ID", "USER", "NAME", "CREATED")
 
 def show(where: Where, fleet: Fleet, output: Output, chosen: Chosen = _ALL) -> int:
     """Ask and print; return the exit code."""
-    outcomes = where.ask(fleet, lambda host: host.snapshot())
+    outcomes = where.ask(fleet, lambda host: host.snapshot(holders=True))
     if output.json:
         output.document("envs", plain.answers(fleet, outcomes, lambda s: _document(chosen, s)))
         return where.report(outcomes)
@@ -33,13 +34,16 @@ def show(where: Where, fleet: Fleet, output: Output, chosen: Chosen = _ALL) -> i
         summary = f"Total {total} environments on {len(found)} hosts"
     else:
         rows = [
-            [*_row(env, snapshot, output), _devices(env, snapshot), ", ".join(map(str, env.pids))]
+            [*_row(env, snapshot, output), _devices(env, snapshot), holding.pids(env)]
             for snapshot in found.values()
             for env in chosen.environments(snapshot)
         ]
         columns = (*_COLUMNS, "DEVICES", "PID(S)")
         summary = f"Total {total} environments"
     output.table(columns, rows, summary)
+    shown = (env for snapshot in found.values() for env in chosen.environments(snapshot))
+    if any(env.holders is None for env in shown) and not where.remote:
+        where.note(f"?: held by {holding.UNSEEN}")
     return where.report(outcomes)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from genvx.cli import plain
 from genvx.cli.tables import Output
 from genvx.cli.where import Where
+from genvx.core.device import VisibleAs
 from genvx.core.policy import Policy
 from genvx.core.units import format_duration, format_memory
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from genvx.fleet.fleet import Fleet
 
 _COLUMNS = ("WHO", "GPUS", "MEMORY", "TIME")
+_NAMES = {VisibleAs.UUID: "UUIDs", VisibleAs.INDEX: "indices"}
 
 
 def show(where: Where, fleet: Fleet, output: Output) -> int:
@@ -70,6 +72,9 @@ def _notes(entitlement: Entitlement) -> list[str]:
     if policy.oversubscribed:
         over = ", ".join(f"GPU {name}" for name in policy.oversubscribed)
         notes.append(f"Can be over-subscribed (-o): {over}")
+    if policy.visible_as is not None:
+        names = _NAMES[policy.visible_as]
+        notes.append(f"CUDA_VISIBLE_DEVICES has {names}, unless --visible-as says otherwise")
     if policy.shared is not None:
         notes.append(
             f"Can be shared: {', '.join(f'GPU {name}' for name in policy.shared) or 'none'}"
@@ -89,6 +94,7 @@ def _document(entitlement: Entitlement) -> plain.Plain:
         "hidden": list(policy.hidden),
         "shared": None if policy.shared is None else list(policy.shared),
         "oversubscribed": list(policy.oversubscribed),
+        "visible_as": None if policy.visible_as is None else policy.visible_as.value,
     }
 
 

@@ -6,6 +6,7 @@ import os
 
 from genvx.cli import plain
 from genvx.cli.tables import Output
+from genvx.cli.views import holding
 from genvx.cli.views.mine import busy, current, own_processes, used
 from genvx.cli.where import Where
 from genvx.core.device import Device
@@ -14,12 +15,12 @@ from genvx.core.queue import line
 from genvx.core.snapshot import Snapshot
 from genvx.core.units import format_age, format_duration, format_memory, format_percent
 from genvx.fleet.fleet import Fleet, Outcomes
-from genvx.local import processes
 
 
 def show(where: Where, fleet: Fleet, output: Output) -> int:
     """Ask and print; return the exit code."""
-    outcomes = where.ask(fleet, lambda host: host.snapshot())
+    holders = output.json or not where.remote
+    outcomes = where.ask(fleet, lambda host: host.snapshot(holders=holders))
     if output.json:
         output.document("status", plain.answers(fleet, outcomes, _document))
     elif where.remote:
@@ -73,8 +74,9 @@ def _lines(snapshot: Snapshot, output: Output) -> None:
             ["environment", env.label],
             ["user", str(env.owner)],
             ["since", format_age(snapshot.age_seconds(env.since_ns))],
-            ["held by", _holders(env)],
+            *holding.rows(env, snapshot),
             ["devices", _devices(env, snapshot)],
+            *_strays(env, snapshot),
             *_usage(env, snapshot),
         ]
         if env.expires_ns is not None:
@@ -83,16 +85,6 @@ def _lines(snapshot: Snapshot, output: Output) -> None:
     elif os.environ.get("GENVX_ENVIRONMENT_ID"):
         rows.append(["environment", f"{os.environ['GENVX_ENVIRONMENT_ID']}: not active any more"])
     output.table(("WHAT", "STATUS"), rows)
-
-
-def _holders(env: Environment) -> str:
-    """Its shells and jobs: the processes that took its leases."""
-    shown = []
-    for pid in env.pids:
-        process = processes.describe(pid)
-        program = os.path.basename(process.command.split(" ")[0]) if process else "ended"
-        shown.append(f"{pid} ({program})")
-    return ", ".join(shown) or "its time"
 
 
 def _usage(env: Environment, snapshot: Snapshot) -> list[list[str]]:
@@ -115,6 +107,18 @@ def _usage(env: Environment, snapshot: Snapshot) -> list[list[str]]:
         text = f"{part}{size}, {rate} busy; its own: {own}{shared}"
         rows.append([f"GPU {device.label}", text])
     return rows
+
+
+def _strays(env: Environment, snapshot: Snapshot) -> list[list[str]]:
+    """A row if this shell's CUDA_VISIBLE_DEVICES names devices that are not the environment's."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    known = [snapshot.device(uuid) for uuid in env.devices]
+    own = {"", *env.devices, *(device.label for device in known if device is not None)}
+    if visible is not None and {word.strip() for word in visible.split(",")} <= own:
+        return []
+    found = "not set" if visible is None else visible
+    text = f"CUDA_VISIBLE_DEVICES is {found} in this shell: not what the environment holds"
+    return [["beware", text]]
 
 
 def _own(env: Environment, device: Device, snapshot: Snapshot) -> str:

@@ -1,0 +1,49 @@
+"""Which processes hold an environment, in words."""
+
+from __future__ import annotations
+
+from genvx.core.lease import Environment
+from genvx.core.snapshot import Snapshot
+
+_MOST_ROWS = 8
+_MOST_PIDS = 3
+
+UNSEEN = "a process that only its owner and root can see, with genvx envs"
+
+
+def pids(env: Environment) -> str:
+    """The processes that hold it: those that took it while they live, and those that are stopped.
+
+    Where only others hold it, the oldest of these; "?" where nobody can be seen, "-" where it lives
+    by its time.
+    """
+    if not env.holders:
+        return "?" if env.holders is None else "-"
+    took = [each for each in env.holders if each.pid in env.pids]
+    main = took or list(env.holders[:1])
+    shown = main + [each for each in env.holders if each.stopped and each not in main]
+    text = ", ".join(f"{e.pid}{' (stopped)' if e.stopped else ''}" for e in shown[:_MOST_PIDS])
+    more = len(shown) - _MOST_PIDS
+    return text + (f" and {more} more" if more > 0 else "")
+
+
+def rows(env: Environment, snapshot: Snapshot) -> list[list[str]]:
+    """A row for each process that holds it, and whether what took it has ended."""
+    if env.holders is None:
+        return [["held by", UNSEEN]]
+    if not env.holders:
+        return [["held by", "its time"]]
+    texts = [each.described(snapshot.boottime_ns) for each in env.holders[:_MOST_ROWS]]
+    if len(env.holders) > _MOST_ROWS:
+        texts.append(f"and {len(env.holders) - _MOST_ROWS} more")
+    if env.outlived:
+        texts.append("(the shell or command that took it has ended)")
+    return [["held by" if n == 0 else "", text] for n, text in enumerate(texts)]
+
+
+def in_line(env: Environment) -> str:
+    """The processes that hold it, with their programs."""
+    held = env.holders or ()
+    shown = [f"{e.pid} ({e.program})" for e in held[:_MOST_PIDS]]
+    more = len(held) - _MOST_PIDS
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")

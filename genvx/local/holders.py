@@ -1,0 +1,151 @@
+"""Who holds a lease: the processes that have its file open for writing.
+
+Whoever only reads the file is none: somebody who looks, or whom an enemy has made open it. A lease
+is told by the name of its file and the uid of the process. The name is random and never made twice,
+while a file system gives the inode of a deleted file to the next one at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from genvx.core.lease import Holder, Lease, Part
+from genvx.core.record import replace
+from genvx.local import processes
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from typing import Optional
+
+    from genvx.local.store import LeaseStore
+
+# What a guardian calls itself: the shell that it holds a lease for is told of instead.
+GUARDIAN = "genvx-guardian"
+
+_GONE = " (deleted)"
+# A job with many workers need not be told process by process.
+_MOST_TOLD = 256
+
+
+# The uid of a lease's owner, and the name of its file.
+_File = tuple[int, str]
+
+
+def find(leases: Collection[Lease]) -> Mapping[_File, Sequence[int]]:
+    """The processes that hold leases, ours too, as far as we may look into them.
+
+    That is into our own, unless they forbid it as ssh-agent does; root looks into all.
+    """
+    found: dict[_File, list[int]] = {_file(lease): [] for lease in leases}
+    names = {name for _, name in found}
+    for pid in processes.pids() if found else ():
+        opened = _open_for_writing(pid, names)
+        process = processes.describe(pid) if opened else None
+        for name in opened:
+            if process is not None and (process.uid, name) in found:
+                found[process.uid, name].append(pid)
+    return found
+
+
+def is_held_by(pid: int, leases: Collection[Lease]) -> bool:
+    """Whether a process has the file of one of the leases open, as far as we may look into it."""
+    return bool(_open_for_writing(pid, {_file(lease)[1] for lease in leases}))
+
+
+def with_holders(leases: Sequence[Lease], store: LeaseStore, uid: int) -> tuple[Lease, ...]:
+    """The leases with their holders, as far as the user `uid`, whom we are, can see them.
+
+    Of another user's lease one sees only whether the process that took it lives. We ourselves are
+    told of only if we took it: who asks in an activated shell inherits the lease for a moment.
+    """
+    seen = find([lease for lease in leases if uid in (0, lease.owner.uid)])
+    return tuple(
+        replace(lease, holders=_holders_of(lease, seen.get(_file(lease)), store))
+        for lease in leases
+    )
+
+
+def _holders_of(
+    lease: Lease, seen: Optional[Sequence[int]], store: LeaseStore
+) -> Optional[tuple[Holder, ...]]:
+    """The holders of a lease of which we have seen these processes; None: we may not see them."""
+    if lease.part is not Part.HELD:
+        return ()
+    pids = [pid for pid in seen or () if pid == lease.pid or pid != os.getpid()]
+    certain = _described(lease, pids)
+    if certain or not store.is_held(lease):
+        return certain
+    # Another's: all that anybody sees is whether whoever took it lives.
+    maybe = [lease.pid] if seen is None else _closed_since(lease)
+    return _described(lease, maybe, certain=False) or None
+
+
+def _file(lease: Lease) -> _File:
+    return (lease.owner.uid, f"{lease.id}.lease")
+
+
+def _described(lease: Lease, pids: Sequence[int], *, certain: bool = True) -> tuple[Holder, ...]:
+    """Those that live still, whoever took the lease first, then the oldest first."""
+    found = []
+    for pid in pids:
+        process = processes.describe(pid)
+        if process is not None and process.name == GUARDIAN:
+            pid, process = lease.pid, processes.describe(lease.pid)  # the shell that it is for
+        if process is None or process.state in "ZX":
+            continue
+        took = (pid, process.starttime) == (lease.pid, lease.starttime)
+        if pid == lease.pid and not took and not certain:
+            continue  # the pid is another process's by now
+        # What it says of itself is what it is for; the far end's command line is a program.
+        command = (lease.command if took else "") or process.command
+        holder = Holder(pid, command, process.since_ns, process.stopped, certain)
+        found.append((not took, process.starttime, pid, holder))
+    found.sort(key=lambda item: item[:3])
+    return tuple(holder for *_, holder in found[:_MOST_TOLD])
+
+
+def _closed_since(lease: Lease) -> list[int]:
+    """The processes of a lease's owner that nobody may look into and that are younger than it."""
+    found = []
+    for pid in processes.pids():
+        process = processes.describe(pid)
+        if (
+            process is not None
+            and process.uid == lease.owner.uid
+            and process.since_ns >= lease.since_ns - 10**9
+            and not _may_look_into(pid)
+        ):
+            found.append(pid)
+    return found
+
+
+def _may_look_into(pid: int) -> bool:
+    try:
+        os.listdir(f"/proc/{pid}/fd")
+    except PermissionError:
+        return False
+    except OSError:
+        pass  # it has ended
+    return True
+
+
+def _open_for_writing(pid: int, names: Collection[str]) -> set[str]:
+    """Which files of these names a process has open for writing.
+
+    The files themselves are not looked at: one of them may lie on a file system that hangs.
+    """
+    found = set()
+    directory = f"/proc/{pid}/fd"
+    with contextlib.suppress(OSError):
+        for number in os.listdir(directory):
+            with contextlib.suppress(OSError):
+                path = f"{directory}/{number}"
+                name = os.readlink(path).rpartition("/")[2]
+                if name.endswith(_GONE):
+                    name = name[: -len(_GONE)]
+                if name in names and os.lstat(path).st_mode & stat.S_IWUSR:
+                    found.add(name)
+    return found
