@@ -25,7 +25,7 @@ def times(
     """Milliseconds from SIGKILL of a client to the moment in which its lease counts no more.
 
     By the kind of client, shortest first; infinite for a lease that is still there after
-    `patience` seconds. genvx: the command.
+    `patience` seconds. genvx: the command. Every second lease has a time.
     """
     verb = [*genvx, "remote", "-H", "127.1.0.1"]
     host = LocalHost("here", environ={**os.environ, **place.environ})
@@ -39,9 +39,9 @@ def times(
                 return float("inf")
         return time.perf_counter()
 
-    def without() -> tuple[int, Callable[[], object]]:
+    def without(*options: str) -> tuple[int, Callable[[], object]]:
         process = subprocess.Popen(
-            [*verb, "run", "-g", "1", "--", "sleep", "600"],
+            [*verb, "run", "-g", "1", *options, "--", "sleep", "600"],
             env=place.environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -49,18 +49,19 @@ def times(
         )
         return process.pid, process.wait
 
-    def within(how: str) -> tuple[int, Callable[[], object]]:
-        command = [*verb, "activate", "-g", "1", "--", "sleep", "600"]
+    def within(how: str, *options: str) -> tuple[int, Callable[[], object]]:
+        command = [*verb, "activate", "-g", "1", *options, "--", "sleep", "600"]
         terminal = Terminal(command, {**place.environ, "GENVX_TERMINAL": how})
         return terminal.pid, terminal.close
 
+    starts: dict[str, Callable[..., tuple[int, Callable[[], object]]]]
     starts = {_WITHOUT_TERMINAL: without}
     starts |= {name: partial(within, how) for name, how in _TERMINALS.items()}
     found = {}
     for name, start in starts.items():
         took = []
-        for _ in range(rounds):
-            pid, end = start()
+        for number in range(rounds):
+            pid, end = start(*(("--time", "1h") if number % 2 else ()))
             held(True)
             begin = time.perf_counter()
             os.kill(pid, signal.SIGKILL)

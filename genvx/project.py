@@ -16,6 +16,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genvx.core import ownership
 from genvx.core.device import VisibleAs
 from genvx.core.request import Requirements, Strategy
 from genvx.core.text import printable, require_name
@@ -136,17 +137,9 @@ class Stranger(InvalidInput):
 def stranger(path: Path) -> str | None:
     """Why a file is not to be followed unasked."""
     try:
-        return _stranger(path.stat())
+        return ownership.stranger(path.stat(), os.geteuid())
     except OSError as error:
         return error.strerror or str(error)
-
-
-def _stranger(status: os.stat_result) -> str | None:
-    if status.st_uid not in (0, os.geteuid()):
-        return f"belongs to uid {status.st_uid}"
-    if status.st_mode & stat.S_IWOTH:
-        return "can be written by everybody"
-    return None
 
 
 def load(path: Path, *, unasked: bool = False) -> Values:
@@ -164,7 +157,7 @@ def load(path: Path, *, unasked: bool = False) -> Values:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise InvalidInput(f"{path} is no file any more")
-            why = _stranger(status) if unasked else None
+            why = ownership.stranger(status, os.geteuid()) if unasked else None
             if why is not None:
                 raise Stranger(f"{path} is not loaded: it {why}")
             data = file.read(_MOST_BYTES + 1)

@@ -81,6 +81,7 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "uids": lambda: os.geteuid() == 0 and world_python() is not None,
     "root": lambda: os.geteuid() == 0,
     "namespaces": lambda: _has_namespaces(),
+    "fuse": lambda: _has_namespaces() and os.access("/dev/fuse", os.R_OK | os.W_OK),
     "cc": _has("cc"),
     "strace": _has("strace"),
     "torch": lambda: importlib.util.find_spec("torch") is not None,

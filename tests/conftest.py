@@ -54,7 +54,9 @@ def _isolated(monkeypatch, tmp_path):
     # Subprocesses, which the patches above do not reach, find a directory that cannot be.
     monkeypatch.setenv("GENVX_STATE_DIR", "/proc/you-forgot-to-choose-a-state-directory")
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    for name in ("SSH_AUTH_SOCK", "TMUX", "TMUX_PANE", "STY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TMUX_TMPDIR", "/proc/no-tmux-of-whoever-runs-the-tests")
     monkeypatch.chdir(tmp_path)
 
 

@@ -63,6 +63,10 @@ FIGURES = (
         "hammer:replaced_lock", places=("tmpfs",),
     ),
     Figure(
+        "F2", "the same, root provisioning the machine meanwhile",
+        "0 double grants, the old place left", "moving:moving", (_ROOT,),
+    ),
+    Figure(
         "F3", "SIGKILL at every system call of acquire, release, join, attach, wait, run, activate",
         "0 violations", "inject:killed", (_STRACE,), _STORES,
     ),
@@ -116,6 +120,10 @@ FIGURES = (
     ),
     Figure(
         "F16", "first use by two users at once", "0 errors", "hammer:first_use", places=_STORES
+    ),
+    Figure(
+        "F16", "openings of shells, another user locking all that can be read", "0 errors",
+        "neighbours:locked_openings", (_ROOT,),
     ),
     Figure(
         "F17", "the state as a power cut leaves it at every write point, after the boot",

@@ -91,6 +91,7 @@ def warm(place: Path) -> None:
     to read it any more, where it lies in a private home.
     """
     host = LocalHost(environ=provisioned(place / "warm"))
+    (place / "warm" / "policy.toml").write_text('[limits]\ntime = "1h"\n')
     host.join(host.acquire(Requirements(1)).grant.environment).release()
     host.snapshot()
     host.close()

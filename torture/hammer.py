@@ -121,7 +121,7 @@ def _hammer(
             if before is not None:
                 before()
             try:
-                _rival(trial.chance(number), variables, str(oracle), writes, amends=not least)
+                rival(trial.chance(number), variables, str(oracle), writes, amends=not least)
             except Exception as error:
                 os.write(writes, f"died of {type(error).__name__}: {error}\n".encode()[:400])
 
@@ -167,9 +167,10 @@ def lines(descriptor: int) -> Iterator[str]:
         yield from os.read(descriptor, 1 << 16).decode().splitlines()
 
 
-def _rival(
+def rival(
     chance: random.Random, variables: dict[str, str], oracle: str, told: int, *, amends: bool
 ) -> None:
+    """Takes devices, claims them from the oracle and gives all back, for ever; tells each line."""
     ground.many_descriptors()
     os.umask(chance.choice((0o022, 0o077, 0)))
     here, claims = LocalHost(environ=variables), Oracle(oracle)

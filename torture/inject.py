@@ -452,7 +452,7 @@ def booted(trial: Trial) -> Outcome:
         if point.name not in (*_CHANGING, *_LOCKING):
             continue
         scene = Scene(place, fresh=operation.fresh)
-        _add_timed(scene)
+        _add_reserved(scene)
         _strace(scene, operation, f"{point.name}:signal=KILL:when={point.when}")
         for loss, lose in _LOSSES.items():
             copy = place / "copy"
@@ -478,11 +478,12 @@ def _copy(source: Path, target: Path) -> None:
         copied.chmod(stat.S_IMODE(status.st_mode))
 
 
-def _add_timed(scene: Scene) -> None:
-    """A lease that lives by the clock until its boot ends."""
-    with scene.host.acquire(Requirements(1), name="timed"):
-        (path,) = (p for p in scene.root.rglob("*.lease") if b'"timed"' in p.read_bytes())
-        record = json.loads(path.read_bytes()) | {"expires_boottime_ns": 1 << 62}
+def _add_reserved(scene: Scene) -> None:
+    """A reservation, which lives by the clock until its boot ends."""
+    with scene.host.acquire(Requirements(1), name="reserved"):
+        (path,) = (p for p in scene.root.rglob("*.lease") if b'"reserved"' in p.read_bytes())
+        record = json.loads(path.read_bytes())
+        record |= {"part": "reserved", "expires_boottime_ns": 1 << 62}
     path.write_text(json.dumps(record))
 
 

@@ -44,8 +44,8 @@ class Bitten:
 
 _NO_VERIFY = (
     "genvx/local/granting.py",
-    "collided = alone or conflicts(lease, living, memory)",
-    "collided = alone",
+    "collided = moved or alone or conflicts(lease, living, memory)",
+    "collided = moved or alone",
 )
 _NO_LOCK = ("genvx/local/lockfile.py", "lock = self._take(notes)", "lock = None")
 _ALWAYS_HELD = (
@@ -60,9 +60,32 @@ _ANY_BOOT = (
 )
 _RAW_ERRORS = ("genvx/local/state.py", "raise state_error(error, doing) from None", "raise")
 
+_BY_TIME = (
+    (
+        "genvx/core/statefiles.py",
+        "    return b'\"part\":' in data\n",
+        "    return b'\"part\":' in data or b'\"expires_boottime_ns\":null' not in data\n",
+    ),
+    (
+        "genvx/core/lease.py",
+        "return held and not over",
+        "return (held or self.expires_ns is not None) and not over",
+    ),
+)
+
 MUTANTS = (
     Mutant("F1", "the lock and the verify step", "double", (_NO_VERIFY, _NO_LOCK)),
     Mutant("F2", "the verify step", "double", (_NO_VERIFY,)),
+    Mutant(
+        "F2", "the look at the former place", "double",
+        (
+            (
+                "genvx/local/state.py",
+                "            yield from self.former.users(odd)\n",
+                "            yield from ()\n",
+            ),
+        ),
+    ),
     Mutant(
         "F3", "reaping of what the dead left", "left",
         (("genvx/local/store.py", "            self._tidy(directory)\n", ""),),
@@ -72,9 +95,17 @@ MUTANTS = (
         (
             (
                 "genvx/local/state.py",
-                "            if descriptor is not None:\n"
-                "                return _readable_by_all(descriptor)\n",
-                "            if descriptor is not None:\n                return descriptor\n",
+                "        if found.descriptor is not None:\n"
+                "            return open_to_all(found.descriptor)\n"
+                "        for candidate in (name,",
+                "        if found.descriptor is not None:\n"
+                "            return found.descriptor\n"
+                "        for candidate in (name,",
+            ),
+            (
+                "genvx/local/userdirectory.py",
+                "if not private and status.st_mode & _SEEN_BY_ALL",
+                "if False and status.st_mode & _SEEN_BY_ALL",
             ),
         ),
     ),
@@ -130,18 +161,7 @@ MUTANTS = (
     Mutant("F7", "the question whether a lease is held", "outlived", (_ALWAYS_HELD,)),
     Mutant(
         "F7", "the end of a lease with its holder where it has a time", "outlived",
-        (
-            (
-                "genvx/core/statefiles.py",
-                "    return b'\"part\":' in data\n",
-                "    return b'\"part\":' in data or b'\"expires_boottime_ns\":null' not in data\n",
-            ),
-            (
-                "genvx/core/lease.py",
-                "return held and not over",
-                "return (held or self.expires_ns is not None) and not over",
-            ),
-        ),
+        _BY_TIME,
     ),
     Mutant(
         "F8", "the watch over the client", "outlived",
@@ -152,6 +172,10 @@ MUTANTS = (
                 "stdout=self._out, watch_client=False, variables",
             ),
         ),
+    ),
+    Mutant(
+        "F8", "the end of a lease with its holder where it has a time", "outlived",
+        _BY_TIME,
     ),
     Mutant(
         "F10", "the refusal of host keys", "accepted",
@@ -178,7 +202,17 @@ MUTANTS = (
     Mutant("F13", "the translation of errors", "exit code", (_RAW_ERRORS,)),
     Mutant(
         "F14", "the clock that counts from boot", "wrong",
-        (("genvx/local/processes.py", "time.CLOCK_BOOTTIME", "time.CLOCK_REALTIME"),),
+        (
+            (
+                "genvx/local/processes.py",
+                "return time.clock_gettime_ns(time.CLOCK_BOOTTIME)",
+                "return time.clock_gettime_ns(time.CLOCK_REALTIME)",
+            ),
+        ),
+    ),
+    Mutant(
+        "F14", "the clock of the machine in a time namespace", "time namespace",
+        (("genvx/local/processes.py", " - _clock_offset_ns()", ""),),
     ),
     Mutant("F14", "the comparison of boots", "another boot", (_ANY_BOOT,)),
     Mutant(
@@ -269,9 +303,24 @@ MUTANTS = (
         "F16", "directories that everybody can read", "turn",
         (
             (
-                "genvx/local/state.py",
+                "genvx/local/userdirectory.py",
                 "os.fchmod(descriptor, 0o755)",
                 "os.fchmod(descriptor, 0o700)",
+            ),
+            (
+                "genvx/local/userdirectory.py",
+                "if not private and status.st_mode & _SEEN_BY_ALL",
+                "if False and status.st_mode & _SEEN_BY_ALL",
+            ),
+        ),
+    ),
+    Mutant(
+        "F16", "files for shells that nobody else can read", "refused",
+        (
+            (
+                "genvx/local/heldfile.py",
+                "os.close(os.open(name, flags, 0o600, dir_fd=directory))",
+                "os.close(os.open(name, flags, 0o644, dir_fd=directory))",
             ),
         ),
     ),
@@ -280,21 +329,6 @@ MUTANTS = (
     Mutant(
         "F18", "the end of a held lease with its time", "AssertionError",
         (("genvx/core/lease.py", "return held and not over", "return held"),),
-    ),
-    Mutant(
-        "F18", "the end of a lease with its holder where it has a time", "AssertionError",
-        (
-            (
-                "genvx/core/statefiles.py",
-                "    return b'\"part\":' in data\n",
-                "    return b'\"part\":' in data or b'\"expires_boottime_ns\":null' not in data\n",
-            ),
-            (
-                "genvx/core/lease.py",
-                "return held and not over",
-                "return (held or self.expires_ns is not None) and not over",
-            ),
-        ),
     ),
     Mutant("F19", "the lock and the verify step", "double", (_NO_VERIFY, _NO_LOCK)),
     Mutant(

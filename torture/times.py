@@ -86,6 +86,7 @@ def clocks(trial: Trial) -> Outcome:
     _reserved(here, trial.place / "state", 1, "expired")
     _wrong_clocks(outcome, trial, variables)
     _other_boot(outcome, trial, variables)
+    _other_clock(outcome, variables)
     timed.unlink(missing_ok=True)
     held.release()
     _used_again(outcome, variables)
@@ -138,6 +139,14 @@ def _wrong_clocks(outcome: Outcome, trial: Trial, variables: dict[str, str]) -> 
         assert abs(int(told.stdout) - time.time() - years) < 3600, "the clock is not wrong"
         names = _names(variables | wrong)
         outcome.check(names == ["held", "timed"], f"a clock wrong by {years} s: {names}")
+
+
+def _other_clock(outcome: Outcome, variables: dict[str, str]) -> None:
+    """Root in a time namespace, whose clock is years ahead: what is timed does not end by it."""
+    if ground.inside():
+        ahead = ("unshare", "--time", "--boottime", str(_TEN_YEARS), "--fork")
+        names = _names(variables, *ahead)
+        outcome.check(names == ["held", "timed"], f"in a time namespace: {names}")
 
 
 def _other_boot(outcome: Outcome, trial: Trial, variables: dict[str, str]) -> None:

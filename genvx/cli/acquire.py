@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genvx.cli import options, plain
+from genvx.cli.main import say
 from genvx.cli.request import Request
 from genvx.cli.tables import Output
 from genvx.cli.where import here
@@ -44,6 +45,8 @@ def acquire(
             if where.remote
             else act(fleet.hosts[0])
         )
+    for note in grant.notes:
+        say(f"genvx: {note}")
     if json:
         if where.remote:
             where.landed(host, grant)

@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -128,6 +129,8 @@ def ssh_proxy(
         environment = env.id
     public = _key().with_suffix(".pub").read_text("ascii").strip()
     request = Request(Requirements(), environment=environment)
+    # What ssh and scp say on stderr is theirs.
+    where = replace(where, quiet=True)
     raise typer.Exit(run_remotely(where, request, ["sh", "-c", _SERVE, "genvx", public]))
 
 

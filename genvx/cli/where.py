@@ -29,6 +29,10 @@ LOCAL_NAME = "localhost"
 _INTERRUPTED = "interrupted"
 
 
+def _say(line: str) -> None:
+    say(f"genvx: {line}")
+
+
 @dataclass(frozen=True)
 class Where:
     """The hosts of a verb, and how they are asked. `remote` False is this machine."""
@@ -66,7 +70,7 @@ class Where:
         if self.hosts is not None:
             specs = hostnames.parse_names(self.hosts)
         else:
-            path = self.hostfile or hostfile.find(os.environ)
+            path = self.hostfile or hostfile.find(os.environ, tell=_say)
             named = self.hostfile or os.environ.get("GENVX_HOSTFILE")
             specs = hostfile.load(path, named=bool(named) or path != hostfile.IN_DIRECTORY)
         if selection:

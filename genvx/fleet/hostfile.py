@@ -14,13 +14,14 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from genvx.core import ownership
 from genvx.core.device import VisibleAs
 from genvx.core.text import printable
 from genvx.errors import InvalidHostfile, UnknownHost
 from genvx.fleet.hostnames import MOST_HOSTS, USER, Line, parse_hosts, parse_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from genvx.fleet.hostspec import HostSpec
 
@@ -60,7 +61,8 @@ def load(path: str, *, named: bool = True) -> tuple[HostSpec, ...]:
     named: whether the user has said that it is this one; else it may have nothing run here.
 
     Raises:
-        InvalidHostfile: it cannot be read, has a bad line, or has no host.
+        InvalidHostfile: it cannot be read, has a bad line, has no host, or is a stranger's that
+        nobody has named.
     """
     try:
         with open(os.path.expanduser(path), "rb") as file:
@@ -78,6 +80,9 @@ def load(path: str, *, named: bool = True) -> tuple[HostSpec, ...]:
         raise InvalidHostfile(
             f"the hostfile {printable(path, 200)} is not UTF-8 text (byte {error.start})"
         ) from None
+    why = None if named else ownership.stranger(status, os.geteuid())
+    if why is not None:
+        raise InvalidHostfile(_not_used(path, why))
     reason = "" if named else "that was not named with --hostfile"
     if status.st_uid not in (0, os.geteuid()):
         reason = "of another user"
@@ -121,8 +126,15 @@ def parse(
     return tuple(specs.values())
 
 
-def find(environ: Mapping[str, str], candidates: Sequence[str] | None = None) -> str:
+def find(
+    environ: Mapping[str, str],
+    candidates: Sequence[str] | None = None,
+    tell: Callable[[str], object] = lambda line: None,
+) -> str:
     """Return the hostfile that is used when none is named: the first that exists.
+
+    tell: gets a line about one in the directory where we are that somebody else could have written:
+    it is passed over.
 
     Raises:
         UnknownHost: there is none; the message lists where it was looked for.
@@ -133,11 +145,32 @@ def find(environ: Mapping[str, str], candidates: Sequence[str] | None = None) ->
     places = candidates or (IN_DIRECTORY, f"{config}/genvx/hostfile", "/etc/genvx/hostfile")
     for place in places:
         if os.path.isfile(place):
-            return place
+            why = None if os.path.isabs(place) else _stranger(place)
+            if why is None:
+                return place
+            tell(_not_used(place, why))
     raise UnknownHost(
         "which hosts? name them with -H a,b or --hostfile FILE; looked for $GENVX_HOSTFILE, "
         + ", ".join(f"./{place}" if "/" not in place else place for place in places)
     )
+
+
+def _stranger(path: str) -> str | None:
+    """Why a hostfile that lies where we are is not to be followed unasked."""
+    uid = os.geteuid()
+    try:
+        link = os.lstat(path)
+        if link.st_uid not in (0, uid):  # it may lead to a file of ours
+            return f"belongs to uid {link.st_uid}"
+        directory = os.stat(os.path.dirname(path) or ".")
+        return ownership.stranger(os.stat(path), uid) or ownership.strange_directory(directory, uid)
+    except OSError as error:
+        return f"cannot be looked at: {error.strerror}"
+
+
+def _not_used(path: str, why: str) -> str:
+    shown = printable(path if "/" in path else f"./{path}", 200)
+    return f"the hostfile {shown} is not used: it {why}; name it with --hostfile if you mean it"
 
 
 def _parse_line(line: Line, base: str, runs_nothing: str) -> Iterator[HostSpec]:

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import os
 import platform
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Callable, Optional, TypeVar
 
 from genvx._version import __version__
 from genvx.core.device import Health
 from genvx.core.grant import Finding, Severity
 from genvx.core.snapshot import Snapshot, State
+from genvx.core.text import printable
 from genvx.errors import GenvxError, StateError
-from genvx.local import processes
+from genvx.local import mounts, paths, processes
 from genvx.local.holders import with_holders
 from genvx.local.lockfile import filelock_version
-from genvx.local.paths import PROVISIONED, state_root
+from genvx.local.paths import former_root, state_root
 from genvx.local.state import StateDirectory
 from genvx.local.store import LeaseStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from genvx.core.device import Device
     from genvx.core.lease import Environment
     from genvx.local.inventory import Inventory
 
 OK, WARNING, ERROR = Severity.OK, Severity.WARNING, Severity.ERROR
+
+# Of a kind: whoever fills the state directory must not fill the screen.
+_MOST_LINES = 10
+
+_T = TypeVar("_T")
 
 
 def examine(environ: Mapping[str, str], survey: Callable[[], Inventory]) -> tuple[Finding, ...]:
@@ -40,7 +46,7 @@ def examine(environ: Mapping[str, str], survey: Callable[[], Inventory]) -> tupl
         inventory = None
         findings.append(Finding("devices", ERROR, str(error)))
     try:
-        state = StateDirectory(state_root(environ))
+        state = StateDirectory(state_root(environ), former=former_root(environ))
     except StateError as error:
         findings.append(Finding("state", ERROR, str(error)))
         return tuple(findings)
@@ -77,7 +83,7 @@ def _filelock() -> Iterator[Finding]:
 
 
 def _state(state: StateDirectory) -> Iterator[Finding]:
-    kind = "provisioned" if state.root == PROVISIONED else "not provisioned"
+    kind = "provisioned" if state.root == paths.PROVISIONED else "not provisioned"
     if state.shared:
         yield Finding(
             "state",
@@ -87,11 +93,21 @@ def _state(state: StateDirectory) -> Iterator[Finding]:
         )
     else:
         yield Finding("state", OK, f"{state.root}, {kind}")
-    for name, owner in state.squatters():
+    yield from _reach(state)
+    for owner, names in _first(sorted(state.squatters().items(), key=_most_first)):
+        what = f"{state.root}: {printable(min(names), 60)}"
+        if owner is None:
+            yield Finding(
+                "state",
+                WARNING,
+                f"{what} has a file system mounted on it{_more(names)}",
+                "what is there counts for nothing, and is not asked; root can unmount it",
+            )
+            continue
         yield Finding(
             "state",
             WARNING,
-            f"{state.root}: {name} belongs to {processes.owner_of(owner)}, whom it does not name",
+            f"{what} belongs to {processes.owner_of(owner)}, whom it does not name{_more(names)}",
             "harmless for leases; root can delete it, and talk to that user",
         )
     try:
@@ -99,14 +115,44 @@ def _state(state: StateDirectory) -> Iterator[Finding]:
             os.fstat(directory)
     except GenvxError as error:
         yield Finding("state", ERROR, str(error))
-    if os.path.lexists(state.lock_path) and not (
-        os.access(state.lock_path, os.R_OK | os.W_OK) and os.path.isfile(state.lock_path)
-    ):
+    if not state.has_usable_lock():
         yield Finding(
             "lock",
             WARNING,
             f"{state.lock_path} is not a file that everybody may write",
             "acquires are slower but right; its owner or root should delete it",
+        )
+
+
+def _reach(state: StateDirectory) -> Iterator[Finding]:
+    """Whether all who may use these GPUs look at the same leases."""
+    if state.former is not None:
+        yield Finding(
+            "state",
+            OK,
+            f"{state.former.root}: leases from before the machine was provisioned count, too",
+            "when none is left, root can run 'genvx admin provision' again",
+        )
+    if state.root != paths.UNPROVISIONED:
+        return
+    advice = (
+        "root can run 'genvx admin provision' on the machine; or set GENVX_STATE_DIR to a "
+        "directory that all share"
+    )
+    if mounts.is_private(state.root):
+        yield Finding(
+            "state",
+            ERROR,
+            f"{state.root} is not that of the whole machine here (PrivateTmp, or a job's own): the "
+            "same GPUs can be taken inside and outside",
+            advice,
+        )
+    elif processes.in_container() and not mounts.is_mounted(state.root):
+        yield Finding(
+            "state",
+            WARNING,
+            f"{state.root} is this container's own: GPUs that others see, too, can be taken twice",
+            f"mount the machine's {state.root} or {paths.PROVISIONED} into the container",
         )
 
 
@@ -172,8 +218,11 @@ def _devices(inventory: Inventory, state: StateDirectory) -> Iterator[Finding]:
                 "a GPU was lost, or the simulation changed",
             )
         yield from _outlived(environment, snapshot)
-    for odd in scan.odd:
+    for odd in _first(scan.odd):
         yield Finding("leases", WARNING, f"ignored {odd}", "its owner can delete it")
+    if len(scan.odd) > _MOST_LINES:
+        rest = len(scan.odd) - _MOST_LINES
+        yield Finding("leases", WARNING, f"ignored {rest} more", "'genvx status --json' has them")
 
 
 def _in_use(device: Device, snapshot: Snapshot) -> Finding:
@@ -211,3 +260,15 @@ def _outlived(environment: Environment, snapshot: Snapshot) -> Iterator[Finding]
         + (f" and {more} more" if more else ""),
         f"genvx release {environment.id} gives them back; with --kill it ends the processes, too",
     )
+
+
+def _first(items: Sequence[_T]) -> Sequence[_T]:
+    return items[:_MOST_LINES]
+
+
+def _more(names: Sequence[str]) -> str:
+    return f", and {len(names) - 1:,} more such names" if len(names) > 1 else ""
+
+
+def _most_first(item: tuple[Optional[int], list[str]]) -> int:
+    return -len(item[1])

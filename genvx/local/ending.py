@@ -11,7 +11,7 @@ import os
 import signal
 import stat
 import time
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
 from genvx.core.lease import Part, environments
 from genvx.core.record import replace
@@ -105,24 +105,7 @@ def _is_in_place(lease: Lease) -> bool:
 
 def _signal(pid: int, env: Environment, leases: Sequence[Lease], number: signal.Signals) -> None:
     """Send a signal to a process if it is one of the environment's just then."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        try:
-            process: Optional[int] = os.pidfd_open(pid)
-        except (AttributeError, OSError) as error:
-            if isinstance(error, ProcessLookupError):
-                return
-            process = None  # before Linux 5.3
-        try:
-            # What is seen now is of the process that was opened, or that one has ended.
-            if not _is_member(pid, env, leases):
-                return
-            if process is None:
-                os.kill(pid, number)
-            else:
-                signal.pidfd_send_signal(process, number)
-        finally:
-            if process is not None:
-                os.close(process)
+    processes.send(pid, number, lambda: _is_member(pid, env, leases))
 
 
 # The owner's terminals

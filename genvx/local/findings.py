@@ -75,11 +75,13 @@ class Findings:
             usage = USAGE.read(fields.raw("usage"))
         except Malformed as error:
             reason = _odd_uuid(item) or f"the driver's answer cannot be read: {error}"
+            self._notes.append(f"GPU {index}: {reason}")
             return _unknown(index, Health.UNHEALTHY, reason, place)
         first = self._uuids.setdefault(device.uuid, device.label)
         if first != device.label:
             # Nobody could say which of the two is leased.
             reason = f"it has the same UUID as GPU {first}"
+            self._notes.append(f"GPU {index}: {reason}")
             usage = DeviceUsage(Health.UNHEALTHY, reason, processes=None)
             return replace(device, uuid=place), usage
         return device, usage

@@ -10,7 +10,7 @@ import random
 import time
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.device import Driver, Health, VisibleAs
+from genvx.core.device import Driver, VisibleAs
 from genvx.core.grant import Grant
 from genvx.core.lease import Part, conflicts, environments
 from genvx.core.placement import Refusal
@@ -25,9 +25,11 @@ from genvx.errors import (
     UnknownEnvironment,
     Unsatisfiable,
 )
-from genvx.local import processes
+from genvx.local import processes, visibility
 from genvx.local.hold import LocalHold
 from genvx.local.inventory import Inventory
+from genvx.local.settling import settled
+from genvx.local.store import LeaseStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,10 +43,6 @@ if TYPE_CHECKING:
 
 MOST_ATTEMPTS = 50
 _BACK_OFF = 0.002
-# Seconds: a driver gives the memory of a process that has just died back a moment later. Where only
-# such memory is in the way, we ask again for so long, and so often.
-_SETTLES = 2.0
-_ASK_AGAIN = 0.25
 
 
 def acquire(
@@ -106,8 +104,8 @@ def take(
     One that amends an environment is had only while somebody holds that. seconds: after which it
     ends.
     """
-    notes: list[str] = []
-    inventory = _survey(host, requirements) if requirements.gpus else Inventory(Driver())
+    notes = visibility.warnings(host) if requirements.gpus else []
+    inventory = settled(host, requirements) if requirements.gpus else Inventory(Driver())
     memory = {device.uuid: device.memory for device in inventory.devices}
     chance = random.Random(os.urandom(8))
     for attempt in range(MOST_ATTEMPTS):
@@ -146,26 +144,6 @@ def take(
     )
 
 
-def _survey(host: LocalHost, requirements: Requirements) -> Inventory:
-    """The devices; once it is back, where only memory of those who have just died is missing."""
-    end = time.monotonic() + _SETTLES
-    while True:
-        inventory = host.survey()
-        settling = {
-            uuid
-            for uuid, usage in inventory.usage.items()
-            if usage.processes == () and usage.health is Health.OK and not usage.idle
-        }
-        if not settling or time.monotonic() >= end:
-            return inventory
-        now = host.snapshot_with(inventory)
-        soon = replace(now, usage={u: s for u, s in now.usage.items() if u not in settling})
-        waits = isinstance(decide(requirements, now), Refusal)
-        if not waits or isinstance(decide(requirements, soon), Refusal):
-            return inventory
-        time.sleep(_ASK_AGAIN)
-
-
 def _claim(
     host: LocalHost,
     lease: Lease,
@@ -185,13 +163,20 @@ def _claim(
     joins: it must have a fellow, too; whatever amends an environment must. rules: of the policy,
     which it must keep. through: a descriptor to hold it by.
     """
-    held = host.store.publish(lease, through=through)
+    state = host.state
+    held = LeaseStore(state).publish(lease, through=through)
     try:
-        living = host.store.scan().leases
+        scan = host.store.scan()
+        living = scan.leases
+        # Provisioned meanwhile: the last look at the former place may be over. Asked after
+        # publishing, or that could be missed here, too.
+        moved = host.state is not state
+        if not moved and not any(o.id == lease.id for o in (*living, *scan.amendments)):
+            raise visibility.unseen(held, scan)
         alone = (joins or lease.amends) and not any(
             o.key == lease.key and o.id != lease.id and not o.amends for o in living
         )
-        collided = alone or conflicts(lease, living, memory)
+        collided = moved or alone or conflicts(lease, living, memory)
         excess = rules is not None and rules.excess(lease, living, memory)
     except BaseException:
         # An interrupt too: what was not verified must not stay published.

@@ -13,13 +13,13 @@ from typing import Optional
 
 from genvx.errors import StateError
 from genvx.local import locks
+from genvx.local.mounts import OPEN_FILE
 from genvx.local.state import state_error
 
 MOST_BYTES = 4096
 # What is not published yet: made by ourselves, and opened by a shell that will hold it.
 TEMPORARY = ".tmp"
 OPENED = ".open"
-OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class HeldFile:
@@ -32,6 +32,14 @@ class HeldFile:
         self._name = name
         self.descriptor = descriptor
         self._directory = directory
+
+    @property
+    def path(self) -> str:
+        """For people to read; the name alone where the rest cannot be told."""
+        try:
+            return os.path.join(os.readlink(f"/proc/self/fd/{self._directory}"), self._name)
+        except OSError:
+            return self._name
 
     def withdraw(self) -> None:
         """Unpublish and let go.
@@ -99,6 +107,18 @@ class HeldFile:
             with contextlib.suppress(OSError):  # dead, and reaped by whoever can
                 os.unlink(self._name, dir_fd=directory)
         return held
+
+
+def prepare(identifier: str, directory: int) -> str:
+    """Make the empty file through which a shell will hold a lease; return its name.
+
+    The shell would make it with its own umask, for others to read; and whoever may read a file may
+    lock it, before we do.
+    """
+    name = f".{identifier}{OPENED}"
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    os.close(os.open(name, flags, 0o600, dir_fd=directory))
+    return name
 
 
 def publish(

@@ -17,8 +17,8 @@ from genvx.core.record import replace
 from genvx.local import processes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-    from typing import Optional
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from typing import Callable, Optional
 
     from genvx.local.store import LeaseStore
 
@@ -133,19 +133,27 @@ def _may_look_into(pid: int) -> bool:
 
 
 def _open_for_writing(pid: int, names: Collection[str]) -> set[str]:
-    """Which files of these names a process has open for writing.
+    """Which files of these names a process has open for writing."""
+    links = opened(pid, lambda path: _name(path) in names)
+    return {_name(path) for _, path in links}
+
+
+def _name(path: str) -> str:
+    name = path.rpartition("/")[2]
+    return name[: -len(_GONE)] if name.endswith(_GONE) else name
+
+
+def opened(pid: int, wanted: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+    """The files that a process has open for writing and whose path is wanted: the link in /proc,
+    and the path.
 
     The files themselves are not looked at: one of them may lie on a file system that hangs.
     """
-    found = set()
     directory = f"/proc/{pid}/fd"
     with contextlib.suppress(OSError):
         for number in os.listdir(directory):
             with contextlib.suppress(OSError):
-                path = f"{directory}/{number}"
-                name = os.readlink(path).rpartition("/")[2]
-                if name.endswith(_GONE):
-                    name = name[: -len(_GONE)]
-                if name in names and os.lstat(path).st_mode & stat.S_IWUSR:
-                    found.add(name)
-    return found
+                link = f"{directory}/{number}"
+                path = os.readlink(link)
+                if wanted(path) and os.lstat(link).st_mode & stat.S_IWUSR:
+                    yield link, path

@@ -19,7 +19,7 @@ from genvx.core.text import COMMAND_LIMIT, printable
 from genvx.errors import InvalidInput, UnknownEnvironment
 from genvx.local import processes
 from genvx.local.inventory import Inventory
-from genvx.local.paths import state_root
+from genvx.local.paths import chosen_root, former_root, is_superseded, state_root
 from genvx.local.state import StateDirectory, state_error
 from genvx.local.store import LeaseStore
 
@@ -59,7 +59,7 @@ class LocalHost:
     def _usual_survey(self) -> Inventory:
         specification = self.environ.get("GENVX_SIMULATE", "")
         if specification:
-            seed = f"{processes.hostname()}:{state_root(self.environ)}"
+            seed = f"{processes.hostname()}:{chosen_root(self.environ)}"
             from genvx.local.simulated import simulate
 
             return simulate(specification, seed)
@@ -97,9 +97,13 @@ class LocalHost:
 
     @property
     def state(self) -> StateDirectory:
-        """The opened state directory. Raises StateError if it is unsafe or cannot be had."""
+        """The opened state directory; another one once the machine is provisioned. Raises
+        StateError if it is unsafe or cannot be had.
+        """
+        if self._state is not None and is_superseded(self._state.root, self.environ):
+            self._state = None  # and left open: another thread may be reading it
         if self._state is None:
-            self._state = StateDirectory(state_root(self.environ))
+            self._state = StateDirectory(state_root(self.environ), former=former_root(self.environ))
         return self._state
 
     @property
@@ -126,12 +130,11 @@ class LocalHost:
             StateError: the state directory is unsafe or cannot be read.
         """
         snapshot = self.snapshot_with(self.survey(), reap=True)
-        if holders:
-            from genvx.local.holders import with_holders
+        if not holders:
+            return snapshot
+        from genvx.local.holders import with_holders
 
-            leases = with_holders(snapshot.leases, self.store, self.state.uid)
-            snapshot = replace(snapshot, leases=leases)
-        return snapshot
+        return replace(snapshot, leases=with_holders(snapshot.leases, self.store, self.state.uid))
 
     def snapshot_with(self, inventory: Inventory, *, reap: bool = False) -> Snapshot:
         """This host at this moment, with its devices as they were told before."""
@@ -362,15 +365,14 @@ class LocalHost:
     def release(self, environment: str, *, kill: bool = False) -> Environment:
         """End an environment, by id or by name; owners and root only. Its processes are left alone.
 
-        kill: end its processes, too, with 10 s between TERM and KILL; its holders are then those
-        that live on.
+        kill: end them first, by TERM and 10 s later KILL; its holders are then those that live on.
 
         Raises:
             UnknownEnvironment: there is none. NotOwner: it is another user's.
         """
-        from genvx.local import ending
+        from genvx.local.ending import release
 
-        return ending.release(self.store, environment, self.state.uid, kill=kill)
+        return release(self.store, environment, self.state.uid, kill=kill)
 
     def signal(self, environment: str, name: str, lease: str = "") -> None:
         """Send a signal, named without SIG, to whoever holds an environment of one's own by a

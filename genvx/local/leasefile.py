@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import stat
 from typing import TYPE_CHECKING
 
 from genvx.core.record import dataclass
-from genvx.local import locks
+from genvx.local import locks, processes
+from genvx.local.holders import opened
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Iterator
 
 
@@ -60,41 +60,21 @@ class LeaseFile:
 
         Whoever only reads it is none: somebody who looks, or whom an enemy has made open it.
         """
-        for entry in os.listdir("/proc"):
-            if entry.isdigit() and int(entry) != os.getpid() and self._is_open_in(int(entry)):
-                yield int(entry)
+        for pid in processes.pids():
+            if pid != os.getpid() and self._is_open_in(pid):
+                yield pid
 
     def _is_open_in(self, pid: int) -> bool:
         with contextlib.suppress(OSError):
             if os.geteuid() not in (0, os.stat(f"/proc/{pid}").st_uid):
                 return False
-            for number in os.listdir(f"/proc/{pid}/fd"):
-                link = f"/proc/{pid}/fd/{number}"
-                with contextlib.suppress(OSError):
-                    # The path first: to ask for the inode may wait for a file system of a stranger.
-                    if os.readlink(link) != self.path or not os.lstat(link).st_mode & stat.S_IWUSR:
-                        continue
-                    status = os.stat(link)
-                    if (status.st_dev, status.st_ino) == self.inode:
-                        return True
+        for link, _ in opened(pid, lambda path: path == self.path):
+            with contextlib.suppress(OSError):
+                status = os.stat(link)
+                if (status.st_dev, status.st_ino) == self.inode:
+                    return True
         return False
 
     def signal(self, pid: int, number: signal.Signals) -> None:
         """Send a signal to a process if it has the file open, and the lease is held."""
-        try:
-            process = os.pidfd_open(pid)
-        except ProcessLookupError:
-            return
-        except (AttributeError, OSError):
-            process = -1  # the kernel has none (before 5.3), or none is allowed
-        try:
-            # What is seen now is of the process that was opened, or that one has ended.
-            if self._is_open_in(pid) and self.is_held():
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    if process >= 0:
-                        signal.pidfd_send_signal(process, number)
-                    else:
-                        os.kill(pid, number)
-        finally:
-            if process >= 0:
-                os.close(process)
+        processes.send(pid, number, lambda: self._is_open_in(pid) and self.is_held())

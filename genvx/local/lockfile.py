@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.text import printable
-from genvx.local import processes
+from genvx.local import mounts, processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,8 +62,11 @@ class LockFile:
             # A host with an older Python than filelock wants. Publish-then-verify is all it takes.
             return None
         try:
-            self._make()
-            if self._is_anothers():
+            owner = self._owner()
+            if owner is None:
+                self._make()
+                owner = self._owner()
+            if owner is not None and self._is_anothers(owner):
                 return None
             lock = filelock.FileLock(
                 self._state.lock_path,
@@ -84,6 +87,22 @@ class LockFile:
         notes.append(f"went on without the lock {self._state.lock_path}: {why}")
         return None
 
+    def _owner(self) -> Optional[int]:
+        """Whose the lock file is; None if there is none.
+
+        Raises:
+            OSError: it cannot be told, as where somebody has mounted something on it: whoever may
+            write a file may do that, and lock it by a server that never answers.
+        """
+        try:
+            door = mounts.door(self._state.lock_path, None, self._state.root_mount)
+        except FileNotFoundError:
+            return None
+        try:
+            return os.fstat(door).st_uid
+        finally:
+            os.close(door)
+
     def _make(self) -> None:
         """Create the lock file for everybody, whatever our umask, or leave the one that is there.
 
@@ -91,8 +110,6 @@ class LockFile:
         between the creation and the mode. A link appears complete or not at all.
         """
         path = self._state.lock_path
-        if os.path.lexists(path):
-            return
         temporary = f"{path}.{os.urandom(8).hex()}"
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -103,7 +120,7 @@ class LockFile:
             os.close(descriptor)
             os.unlink(temporary)
 
-    def _is_anothers(self) -> bool:
+    def _is_anothers(self, owner: int) -> bool:
         """Whether the lock file is of a user who could replace it under whoever holds it.
 
         Where nobody is root the first to come owns it. filelock rightly refuses that; for us the
@@ -111,7 +128,6 @@ class LockFile:
         """
         if not self._state.shared:
             return False
-        owner = os.stat(self._state.lock_path, follow_symlinks=False).st_uid
         return owner not in (self._state.uid, os.stat(self._state.root).st_uid)
 
     def _holder(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import pwd
+import signal
 import time
 from typing import TYPE_CHECKING, Optional
 
@@ -17,10 +18,13 @@ from genvx.core.text import COMMAND_LIMIT, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Callable
 
 # The inode of the first pid namespace (PROC_PID_INIT_INO); any other means that we are in a
 # container.
 _FIRST_PID_NAMESPACE = 0xEFFFFFFC
+# The same of time namespaces.
+_FIRST_TIME_NAMESPACE = 0xEFFFFFFA
 
 
 def boot_id() -> str:
@@ -38,8 +42,31 @@ _known_boot: list[str] = []
 
 
 def boottime_ns() -> int:
-    """Nanoseconds since boot, suspended time included. Unlike the wall clock it never jumps."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    """Nanoseconds since boot, suspended time included. Unlike the wall clock it never jumps.
+
+    The same for everybody on the machine, also in a time namespace, whose clocks are set apart.
+    """
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - _clock_offset_ns()
+
+
+@functools.lru_cache(maxsize=1)
+def _clock_offset_ns() -> int:
+    """How far our time namespace's clock is ahead of the machine's.
+
+    Without this, times of others would be judged by another clock than they were written by, and
+    root would delete reservations that are not over.
+    """
+    try:
+        if os.stat("/proc/self/ns/time").st_ino == _FIRST_TIME_NAMESPACE:
+            return 0
+        with open("/proc/self/timens_offsets", encoding="ascii") as file:
+            words = [line.split() for line in file]
+    except OSError:
+        return 0  # a kernel without such namespaces, or no /proc
+    for clock, seconds, nanoseconds in words:
+        if clock in ("boottime", str(time.CLOCK_BOOTTIME)):
+            return int(seconds) * 10**9 + int(nanoseconds)
+    return 0
 
 
 def hostname() -> str:
@@ -94,6 +121,29 @@ def environment_of(pid: int) -> Optional[str]:
 def pids() -> Iterator[int]:
     """The processes that there are just now."""
     return (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
+
+
+def send(pid: int, number: signal.Signals, meant: Callable[[], bool]) -> None:
+    """Send a signal to a process that we may send one, if `meant` says so once the pid cannot
+    become another's; where the kernel has no pidfds (before 5.3), just before.
+    """
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    except (AttributeError, OSError):
+        process = -1
+    try:
+        if meant():
+            if process >= 0:
+                signal.pidfd_send_signal(process, number)
+            else:
+                os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+    finally:
+        if process >= 0:
+            os.close(process)
 
 
 @dataclass(frozen=True)

@@ -19,37 +19,19 @@ import re
 import stat
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.record import dataclass
 from genvx.errors import GenvxError, StateError
+from genvx.local import mounts
+from genvx.local.userdirectory import Found, UserDirectory, look, open_to_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_NETWORK = {
-    "9p", "afs", "beegfs", "ceph", "cifs", "fuse", "gfs2", "glusterfs", "gpfs", "lustre", "ncpfs",
-    "nfs", "nfs4", "ocfs2", "orangefs", "smb3", "smbfs", "virtiofs",
-}  # fmt: skip
-
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-
-# What whoever owns a file can bring about when somebody else opens it: then it is nobody's lease.
-# Anything else is trouble of our own (no descriptors left, a disk that fails), and to go on without
-# having looked would be to grant what somebody holds.
-OWNERS_DOING = frozenset(
-    (
-        *(errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
-        *(errno.ENXIO, errno.ENODEV, errno.EAGAIN),
-    )
-)
-
-# genvx itself makes at most this many files of a kind for a user. Readers look at more: those who
-# start at once do not see each other before they add to it.
-MOST_OF_A_KIND = 256
-_MOST_NAMES = 4 * MOST_OF_A_KIND
-
 # A user whose <uid> was squatted by somebody else goes on under <uid>.<random>; few of those are
-# looked at.
-_MOST_FALLBACKS = 8
+# looked at. Directories of theirs that do not count cost a look, too.
+_MOST_COUNTED = 9
+_MOST_LOOKED_AT = 64
+# More names than a machine has users.
+_CROWD = 512
 
 
 def state_error(error: OSError, doing: str) -> StateError:
@@ -79,54 +61,41 @@ def saying(doing: str) -> Iterator[None]:
         raise state_error(error, doing) from None
 
 
-@dataclass(frozen=True)
-class UserDirectory:
-    """One user's directory, open.
-
-    `descriptor` is valid only inside the loop or block that gave it.
-    """
-
-    uid: int
-    descriptor: int
-    name: str
-
-    def names(
-        self, suffixes: tuple[str, ...], entries: int = 16 * MOST_OF_A_KIND
-    ) -> tuple[list[str], bool]:
-        """The files that end so, and whether these are all: a flood costs everybody a bounded time,
-        and hides nothing but what is the flooder's own.
-
-        entries: files of any name that are looked at.
-
-        Raises:
-            OSError: the directory cannot be read.
-        """
-        found: list[str] = []
-        with os.scandir(self.descriptor) as listed:
-            for count, entry in enumerate(listed):
-                if count >= entries or len(found) >= _MOST_NAMES:
-                    return found, False
-                if entry.name.endswith(suffixes):
-                    found.append(entry.name)
-        return found, True
-
-
 class StateDirectory:
     """The opened root of all leases of a machine.
+
+    former: where its leases were before it was provisioned. Those that live there still count; new
+    ones are not made there. is_former: it is that one.
 
     Raises:
         StateError: missing, on a network file system, of another user, or writable by others and
         not sticky.
     """
 
-    def __init__(self, root: str, *, uid: Optional[int] = None) -> None:
+    def __init__(
+        self,
+        root: str,
+        *,
+        uid: Optional[int] = None,
+        former: Optional[str] = None,
+        is_former: bool = False,
+    ) -> None:
         self.root = root
+        self.is_former = is_former
         self.uid = os.geteuid() if uid is None else uid
         descriptor = self._open_root(root)
         try:
             with saying(f"open the state directory {root}"):
                 mode = self._check(descriptor, root)
-                _refuse_network(descriptor, root)
+                kind = mounts.network_kind(descriptor)
+                if kind is not None:
+                    # Not the kernel's own locks: they may outlive their holder.
+                    raise StateError(
+                        f"the state directory {root} is on {kind}, where locks do not end with "
+                        "their holder; choose a local one with GENVX_STATE_DIR"
+                    )
+                # Of the lock file's directory.
+                self.root_mount = mounts.mount_of(descriptor)
                 self.shared = bool(mode & stat.S_IWOTH)
                 if self.shared:
                     self._prefix = ".genvx-"
@@ -140,16 +109,25 @@ class StateDirectory:
         except BaseException:
             os.close(descriptor)
             raise
+        try:
+            with saying(f"open the state directory {root}"):
+                self._mount = mounts.mount_of(self.descriptor)
+            self.former = None if former is None else former_directory(former, self.uid)
+        except BaseException:
+            os.close(self.descriptor)
+            raise
         self._pattern = re.compile(
-            re.escape(self._prefix) + r"(\d{1,10})(\.[0-9a-f]{8})?", re.ASCII
+            re.escape(self._prefix) + r"(0|[1-9]\d{0,9})(\.[0-9a-f]{8})?", re.ASCII
         )
 
     def close(self) -> None:
         os.close(self.descriptor)
+        if self.former is not None:
+            self.former.close()
 
     def _open_root(self, root: str) -> int:
         try:
-            return os.open(root, _OPEN_DIRECTORY)
+            return os.open(root, mounts.OPEN_DIRECTORY)
         except FileNotFoundError:
             pass
         except OSError as error:
@@ -161,7 +139,7 @@ class StateDirectory:
             raise state_error(error, f"open the state directory {root}") from None
         try:
             os.mkdir(root, 0o700)
-            return os.open(root, _OPEN_DIRECTORY)
+            return os.open(root, mounts.OPEN_DIRECTORY)
         except OSError as error:
             raise state_error(error, f"create the state directory {root}") from None
 
@@ -183,7 +161,7 @@ class StateDirectory:
     def _open_leases(self, root: int) -> int:
         path = os.path.join(self.root, "leases")
         try:
-            descriptor = os.open("leases", _OPEN_DIRECTORY, dir_fd=root)
+            descriptor = os.open("leases", mounts.OPEN_DIRECTORY, dir_fd=root)
         except FileNotFoundError:
             if os.fstat(root).st_uid != self.uid:
                 raise StateError(
@@ -193,7 +171,7 @@ class StateDirectory:
             try:
                 with contextlib.suppress(FileExistsError):
                     os.mkdir("leases", 0o755, dir_fd=root)
-                descriptor = os.open("leases", _OPEN_DIRECTORY, dir_fd=root)
+                descriptor = os.open("leases", mounts.OPEN_DIRECTORY, dir_fd=root)
             except OSError as error:
                 raise state_error(error, f"create {path}") from None
         except OSError as error:
@@ -214,76 +192,101 @@ class StateDirectory:
         processes that were forked with it, and two who list at once would each miss names.
         """
         with saying(f"read the state directory {self.root}"):
-            descriptor = os.open(".", _OPEN_DIRECTORY, dir_fd=self.descriptor)
+            descriptor = os.open(".", mounts.OPEN_DIRECTORY, dir_fd=self.descriptor)
             try:
                 return os.listdir(descriptor)
             finally:
                 os.close(descriptor)
 
-    def users(self) -> Iterator[UserDirectory]:
-        """Every user's directory that the kernel vouches for; each is open until the next is asked
-        for.
-        """
-        found: list[tuple[bool, str, int]] = []
-        for name in self._names():
-            match = self._pattern.fullmatch(name)
-            if match:
-                found.append((match[2] is not None, name, int(match[1])))
-        opened: dict[int, int] = {}
-        for _, name, uid in sorted(found):
-            if opened.get(uid, 0) > _MOST_FALLBACKS:
-                continue
-            descriptor = self._open_user(uid, name)
-            if descriptor is None:
-                continue
-            opened[uid] = opened.get(uid, 0) + 1
-            try:
-                yield UserDirectory(uid, descriptor, name)
-            finally:
-                os.close(descriptor)
+    def _candidates(self) -> list[tuple[int, str]]:
+        """The names that look like a user's directory, with the uid that they mean.
 
-    def _open_user(self, uid: int, name: str) -> Optional[int]:
-        """A user's directory; None if it is not one that counts.
+        The directory may be everybody's, and full of other things: those cost nothing more than
+        being listed.
+        """
+        prefix, pattern = self._prefix, self._pattern
+        matches = (pattern.fullmatch(name) for name in self._names() if name.startswith(prefix))
+        return [(int(match[1]), match[0]) for match in matches if match]
+
+    def _by_user(self) -> dict[int, list[str]]:
+        """The names that are to be looked at, by uid; the user's first choice first."""
+        candidates = self._candidates()
+        if len(candidates) > _CROWD and self._mount is not None:
+            # Somebody squats names: most of them are told from users' own at less cost.
+            with saying(f"read the state directory {self.root}"):
+                uids = {name: uid for uid, name in candidates}
+                candidates = [
+                    (uids[name], name)
+                    for name, owner in mounts.owners(list(uids), self.descriptor)
+                    if owner in (None, uids[name])
+                ]
+        found: dict[int, list[str]] = {}
+        for uid, name in candidates:
+            found.setdefault(uid, []).append(name)
+        for several in found.values():
+            several.sort()
+        return found
+
+    def users(self, odd: Optional[list[str]] = None) -> Iterator[UserDirectory]:
+        """Every user's directory that the kernel vouches for, also in the former place; each is
+        open until the next is asked for.
+
+        odd: gets lines about directories that count for nothing, so far as they are our own, or
+        something is mounted on them.
+        """
+        if self.former is not None:
+            # First: an environment may be handed on meanwhile, from there to here.
+            yield from self.former.users(odd)
+        for uid, names in self._by_user().items():
+            looked = counted = 0
+            for name in names:
+                if looked >= _MOST_LOOKED_AT or counted >= _MOST_COUNTED:
+                    if odd is not None:
+                        odd.append(
+                            f"{self._shown(name)}: one of more than {_MOST_COUNTED} directories "
+                            f"of user {uid}; it and those after it are not looked at"
+                        )
+                    break
+                found = self._look(uid, name)
+                # Others' may be half made. Of what is mounted nobody knows whose it is.
+                if found.flaw and odd is not None and (uid == self.uid or found.owner is None):
+                    odd.append(f"{self._shown(name)}: {found.flaw}")
+                looked += found.owner == uid
+                if found.descriptor is None:
+                    continue
+                counted += 1
+                try:
+                    yield UserDirectory(uid, found.descriptor, self._shown(name), self._mount)
+                finally:
+                    os.close(found.descriptor)
+
+    def _shown(self, name: str) -> str:
+        """A directory's name, for people: with its path where it is not in the usual place."""
+        return os.path.join(self.root, name) if self.is_former else name
+
+    def _look(self, uid: int, name: str, *, private: bool = False) -> Found:
+        """Look at a name of a user, and open the directory if it counts; see `look`.
 
         Raises:
             StateError: it could not be looked at, for which its owner is not to blame.
         """
         try:
-            descriptor = os.open(name, _OPEN_DIRECTORY, dir_fd=self.descriptor)
+            return look(name, uid, self.descriptor, self._mount, private=private)
         except OSError as error:
-            if error.errno in OWNERS_DOING:
-                return None
             raise state_error(error, f"read {self.root}/{name}") from None
-        try:
-            status = os.fstat(descriptor)
-            # On another file system than the root's, as on one that its owner has mounted there,
-            # every answer would be the owner's.
-            counts = (
-                status.st_uid == uid
-                and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-                and status.st_dev == os.fstat(self.descriptor).st_dev
-            )
-        except OSError as error:
-            os.close(descriptor)
-            raise state_error(error, f"read {self.root}/{name}") from None
-        if not counts:
-            os.close(descriptor)
-            return None
-        return descriptor
 
-    def squatters(self) -> Iterator[tuple[str, int]]:
-        """Names that look like a user's directory but are of another user: (name, uid of its
-        owner).
+    def squatters(self) -> dict[Optional[int], list[str]]:
+        """Names that look like a user's directory but are not theirs, by uid of their owner; None:
+        something is mounted on them, which is not asked.
         """
-        for name in self._names():
-            match = self._pattern.fullmatch(name)
-            if match:
-                try:
-                    status = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
-                except FileNotFoundError:
-                    continue
-                if status.st_uid != int(match[1]):
-                    yield name, status.st_uid
+        found: dict[Optional[int], list[str]] = {}
+        uids = {name: uid for uid, name in self._candidates()}
+        if self._mount is not None:
+            with saying(f"read the state directory {self.root}"):
+                for name, owner in mounts.owners(list(uids), self.descriptor):
+                    if owner != uids[name]:
+                        found.setdefault(owner, []).append(name)
+        return found
 
     @contextlib.contextmanager
     def own(self) -> Iterator[int]:
@@ -300,10 +303,13 @@ class StateDirectory:
 
     def _own(self) -> int:
         name = f"{self._prefix}{self.uid}"
-        for candidate in [name, *self._own_fallbacks(name)]:
-            descriptor = self._open_user(self.uid, candidate)
-            if descriptor is not None:
-                return _readable_by_all(descriptor)
+        found = self._look(self.uid, name, private=True)
+        fallbacks = [] if found.descriptor is not None else self._names()
+        for candidate in sorted(each for each in fallbacks if each.startswith(f"{name}.")):
+            if found.descriptor is None and self._pattern.fullmatch(candidate):
+                found = self._look(self.uid, candidate, private=True)
+        if found.descriptor is not None:
+            return open_to_all(found.descriptor)
         for candidate in (name, f"{name}.{os.urandom(4).hex()}"):
             try:
                 os.mkdir(candidate, 0o700, dir_fd=self.descriptor)
@@ -312,65 +318,64 @@ class StateDirectory:
                 pass
             except OSError as error:
                 raise state_error(error, f"create {self.root}/{candidate}") from None
-            try:
-                descriptor = os.open(candidate, _OPEN_DIRECTORY, dir_fd=self.descriptor)
-            except OSError:
-                continue
-            if os.fstat(descriptor).st_uid == self.uid:
-                return _readable_by_all(descriptor)
-            os.close(descriptor)
+            found = self._look(self.uid, candidate, private=True)
+            if found.descriptor is not None:
+                return open_to_all(found.descriptor)
         raise StateError(f"cannot create a directory of your own in {self.root}")
 
-    def _own_fallbacks(self, name: str) -> list[str]:
-        return sorted(
-            found
-            for found in self._names()
-            if found.startswith(name + ".") and self._pattern.fullmatch(found)
-        )
+    def has_usable_lock(self) -> bool:
+        """Whether the lock file is one that we may lock, or there is none yet."""
+        try:
+            door = mounts.door(self.lock_path, None, self.root_mount)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        try:
+            regular = stat.S_ISREG(os.fstat(door).st_mode)
+        finally:
+            os.close(door)
+        return regular and os.access(self.lock_path, os.R_OK | os.W_OK)
+
+    def own_directory(self, descriptor: int) -> UserDirectory:
+        """What `own` has opened."""
+        return UserDirectory(self.uid, descriptor, "", self._mount)
+
+    def tell_former(self) -> None:
+        """Have one's own shells whose leases are in the former place look at their environment:
+        they see by the time of the lease's directory that something has changed.
+        """
+        if self.former is not None:
+            for user in self.former.users():
+                if user.uid == self.uid:
+                    with contextlib.suppress(OSError):
+                        os.utime(user.descriptor)
 
     def path_of(self, directory: int) -> str:
         """The path of an open directory, for programs that need one."""
         return os.readlink(f"/proc/self/fd/{directory}")
 
 
-def _readable_by_all(descriptor: int) -> int:
-    """Have others be able to look into one's own directory, before anything is published there.
+def former_directory(root: str, uid: int) -> Optional[StateDirectory]:
+    """The state directory that was used before, only to be read; None where nobody can have made
+    leases.
 
-    Whatever the umask was, and also where another process of ours has just made the directory, or
-    has died before it came to this: a lease that others cannot see would be granted again.
+    Raises:
+        StateError: it cannot be looked at.
     """
-    try:
-        if os.fstat(descriptor).st_mode & 0o777 != 0o755:
-            os.fchmod(descriptor, 0o755)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _refuse_network(descriptor: int, path: str) -> None:
-    """Locks of network and FUSE file systems are not the kernel's own, and may outlive their
-    holder.
-    """
-    kind = _kind_of_file_system(os.fstat(descriptor).st_dev)
-    if kind in _NETWORK or kind.startswith("fuse"):
-        raise StateError(
-            f"the state directory {path} is on {kind}, where locks do not end with their holder; "
-            "choose a local one with GENVX_STATE_DIR"
-        )
-
-
-def _kind_of_file_system(device: int) -> str:
-    """The type of a mounted file system; empty where the kernel does not list it (btrfs
-    subvolumes).
-    """
-    wanted = f"{os.major(device)}:{os.minor(device)}"
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
-            lines = [line.split() for line in file]
-    except OSError:
-        return ""
-    for words in lines:
-        if len(words) > 9 and words[2] == wanted and "-" in words[:-1]:
-            return words[words.index("-") + 1]
-    return ""
+    with saying(f"look at {root}"):
+        try:
+            descriptor = os.open(root, mounts.OPEN_DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            status = os.fstat(descriptor)
+            unsafe = mounts.network_kind(descriptor) is not None
+        finally:
+            os.close(descriptor)
+    others = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if unsafe or status.st_uid != 0 or (others and not status.st_mode & stat.S_ISVTX):
+        return None  # what everybody refuses
+    if not status.st_mode & stat.S_IWOTH and not os.path.isdir(os.path.join(root, "leases")):
+        return None
+    return StateDirectory(root, uid=uid, is_former=True)

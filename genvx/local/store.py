@@ -27,16 +27,10 @@ from genvx.core.text import is_identifier, printable
 from genvx.core.ticket import Ticket
 from genvx.errors import NotOwner, StateError, UnknownEnvironment
 from genvx.local import locks, processes
-from genvx.local.heldfile import MOST_BYTES, OPEN_FILE, OPENED, TEMPORARY, HeldFile, publish
+from genvx.local.heldfile import MOST_BYTES, OPENED, TEMPORARY, HeldFile, prepare, publish
 from genvx.local.lockfile import TIMEOUT, LockFile
-from genvx.local.state import (
-    MOST_OF_A_KIND,
-    OWNERS_DOING,
-    StateDirectory,
-    UserDirectory,
-    saying,
-    state_error,
-)
+from genvx.local.state import StateDirectory, saying, state_error
+from genvx.local.userdirectory import MOST_OF_A_KIND, OWNERS_DOING, UserDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -122,7 +116,7 @@ class LeaseStore:
         odd: list[str] = []
         missing: set[int] = set()
         boot, now = processes.boot_id(), processes.boottime_ns()
-        for user in self._state.users():
+        for user in self._state.users(odd):
             owner: Optional[Owner] = None
             missed = False
             for name in self._lease_names(user, odd):
@@ -138,7 +132,7 @@ class LeaseStore:
                 except OSError as error:
                     if error.errno not in OWNERS_DOING:
                         raise state_error(
-                            error, f"read {printable(f'{self._state.root}/{user.name}/{name}')}"
+                            error, f"read {printable(self._path(user, name))}"
                         ) from None
                     odd.append(printable(f"{user.name}/{name}: {error.strerror}", 300))
                     continue
@@ -166,12 +160,15 @@ class LeaseStore:
         )
         return scan, not missing
 
+    def _path(self, user: UserDirectory, name: str = "") -> str:
+        return os.path.join(self._state.root, user.name, name)
+
     def _lease_names(self, user: UserDirectory, odd: list[str]) -> list[str]:
         try:
             names, whole = user.names((LEASE, TICKET))
         except OSError as error:
             if error.errno not in OWNERS_DOING:
-                raise state_error(error, f"read {self._state.root}/{user.name}") from None
+                raise state_error(error, f"read {self._path(user)}") from None
             return []
         if not whole:
             odd.append(f"{user.name}: more files than are looked at; the rest is ignored")
@@ -182,7 +179,7 @@ class LeaseStore:
         for user in self._state.users():
             if user.uid == lease.owner.uid:
                 try:
-                    descriptor = os.open(lease.id + LEASE, OPEN_FILE, dir_fd=user.descriptor)
+                    descriptor = user.open(lease.id + LEASE)
                 except FileNotFoundError:
                     continue
                 except OSError:
@@ -219,15 +216,18 @@ class LeaseStore:
             statefiles.lease_from_file(data, owner=lease.owner, identifier=lease.id)
         except Malformed as error:
             raise StateError(f"a fault of genvx: a lease that nobody could read: {error}") from None
-        return HeldLease(lease, *self._publish(lease.id, LEASE, data, through))
+        held = HeldLease(lease, *self._publish(lease.id, LEASE, data, through))
+        if lease.amends:
+            self._state.tell_former()
+        return held
 
     def prepare(self) -> str:
-        """Where to open a file, to hold a lease by it; for shells, which cannot be given a
-        descriptor. Within a minute, or it is taken for left behind.
+        """The path of an empty file, to hold a lease by opening it; for shells, which cannot be
+        given a descriptor. Within a minute, or it is taken for left behind.
         """
         identifier = f"{processes.boottime_ns() // 10**9:08x}{os.urandom(8).hex()}"
         with saying(f"write a lease in {self._state.root}"), self._state.own() as directory:
-            return os.path.join(self._state.path_of(directory), f".{identifier}{OPENED}")
+            return os.path.join(self._state.path_of(directory), prepare(identifier, directory))
 
     def queue(self, ticket: Ticket) -> HeldTicket:
         """Take a place in the line, as `publish` does."""
@@ -260,7 +260,7 @@ class LeaseStore:
         notices, and starts again. Dead leases are not looked for: whoever publishes has scanned
         just before.
         """
-        user = UserDirectory(os.fstat(directory).st_uid, directory, "")
+        user = self._state.own_directory(directory)
         names, whole = user.names((LEASE, TICKET, TEMPORARY, OPENED), 8 * MOST_OF_A_KIND)
         if not whole or sum(name.endswith((LEASE, TICKET)) for name in names) >= MOST_OF_A_KIND:
             raise StateError(
@@ -342,7 +342,7 @@ def _read(user: UserDirectory, name: str, owner: Owner) -> tuple[Union[Lease, Ti
         Malformed: alive, but neither. OSError: it cannot be opened, or is no regular file of its
         user.
     """
-    descriptor = os.open(name, OPEN_FILE, dir_fd=user.descriptor)
+    descriptor = user.open(name)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -362,6 +362,8 @@ def _read(user: UserDirectory, name: str, owner: Owner) -> tuple[Union[Lease, Ti
     identifier, suffix = os.path.splitext(name)
     if held and not (suffix in (LEASE, TICKET) and is_identifier(identifier)):
         raise Malformed("not the name of a lease")
+    if held and not status.st_mode & stat.S_IROTH:
+        raise Malformed("others cannot read it")  # and would grant its devices again
     if suffix == TICKET:
         return statefiles.ticket_from_file(data, owner=owner, identifier=identifier), held
     try:

@@ -21,8 +21,9 @@ from genvx.core.text import COMMAND_LIMIT, is_identifier, printable
 from genvx.core.units import format_duration
 from genvx.errors import InvalidInput, StateError, WaitedTooLong
 from genvx.local import locks, processes, waiting
-from genvx.local.heldfile import MOST_BYTES, OPEN_FILE, HeldFile, publish
-from genvx.local.state import MOST_OF_A_KIND, saying
+from genvx.local.heldfile import MOST_BYTES, HeldFile, publish
+from genvx.local.state import saying
+from genvx.local.userdirectory import MOST_OF_A_KIND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from genvx.core.lease import Owner
     from genvx.local.host import LocalHost
-    from genvx.local.state import UserDirectory
+    from genvx.local.userdirectory import UserDirectory
     from genvx.local.waiting import Stop
 
 _TURN, _CHOOSING = ".turn", ".choosing"
@@ -108,6 +109,11 @@ def take_turn(
     finally:
         choosing.withdraw()  # not before our turn is there: at each moment one of the two is
     try:
+        if not any(turn.id == mine.id for turn in _turns(host, mine)):
+            # Others would not wait for us.
+            raise StateError(
+                f"no turn was taken: {held.path} is not seen by others; 'genvx doctor' may say why"
+            )
         told: Optional[Turn] = None
         pause = _SOON
         while True:
@@ -183,7 +189,7 @@ def _read(host: LocalHost, user: UserDirectory, name: str) -> Optional[Turn]:
         Malformed: it lives, and is none. OSError: it cannot be read.
     """
     identifier, suffix = os.path.splitext(name)
-    descriptor = os.open(name, OPEN_FILE, dir_fd=user.descriptor)
+    descriptor = user.open(name)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_uid != user.uid:

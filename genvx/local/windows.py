@@ -15,6 +15,7 @@ import struct
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
+from genvx.errors import GenvxError
 from genvx.local import processes
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def announce(
     if server is None or not _is_new(state, server.pid):
         return None
     return (
-        f"{'other windows' if server.around else 'windows'} of your {server.program} see all GPUs; "
-        f"to join this environment there: genvx activate --id {grant.environment}"
+        f"{'other ' if server.around else ''}{server.program} windows see all GPUs; "
+        f"to join: genvx activate --id {grant.environment}"
     )
 
 
@@ -102,6 +103,6 @@ def _is_new(state: StateDirectory, pid: int) -> bool:
             with open(f"{path}.{os.getpid()}", "w", encoding="ascii") as file:
                 file.write("\n".join([*told[-_MOST_TOLD:], this]) + "\n")
             os.replace(f"{path}.{os.getpid()}", path)
-    except (OSError, ValueError):
+    except (GenvxError, OSError, ValueError):
         pass  # better twice than never
     return True

@@ -47,6 +47,7 @@ class SandboxHost:
         return {
             "GENVX_SIMULATE": self.simulate,
             "GENVX_STATE_DIR": self.state,
+            "TMUX_TMPDIR": self.state,  # no tmux of this machine is one of the pretend host
             "HOME": self.home,
             # One agent for all, as where the homes of many machines are one network file system.
             "XDG_CACHE_HOME": f"{root}/cache",

@@ -14,6 +14,7 @@ import pytest
 from genvx.cli.shell_init import SHELLS as SUPPORTED
 from genvx.core.request import Requirements
 from genvx.local.host import LocalHost
+from tests.capabilities import USER_A
 from tests.conftest import run_genvx
 from tests.helpers import Terminal, genvx_argv, genvx_env, job, start_up, until
 
@@ -22,6 +23,7 @@ SHELLS = [
     for name in ("bash", "zsh", "fish", "tcsh", "dash")
 ]
 SELF_HOLDING = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("bash", "zsh")]
+GUARDED = pytest.param("fish", marks=pytest.mark.needs("fish"))
 PROMPTING = [
     pytest.param(name, marks=pytest.mark.needs(name)) for name in ("bash", "zsh", "fish", "tcsh")
 ]
@@ -132,6 +134,45 @@ def test_activate_changes_this_shell_and_deactivate_restores_all_of_it(shell, na
     until(lambda: not environments())
     terminal.line("exit 5")
     assert terminal.end() == 5
+
+
+LOCK_ALL = """
+import contextlib, fcntl, os, struct
+directory, kept = DIRECTORY, []
+read_lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, 0, 0, 0)
+print("looking", flush=True)
+while True:
+    with contextlib.suppress(OSError):
+        for name in os.listdir(directory):
+            with contextlib.suppress(OSError):
+                kept.append(os.open(f"{directory}/{name}", os.O_RDONLY))
+                fcntl.fcntl(kept[-1], fcntl.F_OFD_SETLK, read_lock)
+                fcntl.flock(kept[-1], fcntl.LOCK_SH | fcntl.LOCK_NB)
+    while len(kept) > 100:
+        os.close(kept.pop(0))
+"""
+
+
+@pytest.mark.needs("uids")
+@pytest.mark.parametrize("name", SELF_HOLDING)
+def test_somebody_who_locks_whatever_can_be_read_keeps_no_shell_from_its_gpus(
+    shell, name, state, short_tmp, world
+):
+    short_tmp.chmod(0o755)
+    state.mkdir()
+    directory = state / "leases" / str(os.getuid())
+    neighbour = world.start(USER_A, LOCK_ALL.replace("DIRECTORY", repr(str(directory))))
+    try:
+        assert neighbour.stdout.readline() == "looking\n"
+        terminal = shell(name)
+        for _ in range(3):
+            terminal.line("genvx activate --gpus 1 --name train")
+            terminal.expect("(genvx train) mine> ")
+            terminal.line("genvx deactivate; echo gone")
+            terminal.expect("gone\r\n")
+    finally:
+        neighbour.kill()
+        neighbour.communicate()
 
 
 @pytest.mark.parametrize("name", SHELLS)
@@ -286,9 +327,10 @@ def test_ctrl_c_while_waiting_leaves_no_ticket_and_the_shell_as_it_was(shell, na
     assert len(environments()) == 1
 
 
-def test_the_time_of_an_environment_ends_it_and_not_the_shell(shell):
-    terminal = shell("bash")
-    terminal.line("genvx activate --gpus 1 --time 5s")
+@pytest.mark.parametrize("name", [SELF_HOLDING[0], GUARDED])
+def test_the_time_of_an_environment_ends_it_and_not_the_shell(shell, name):
+    terminal = shell(name)
+    terminal.line("genvx activate --gpus 1 --time 4s")
     terminal.expect("(genvx) mine> ")
     until(lambda: not environments())
     terminal.line("echo alive")

@@ -140,8 +140,7 @@ def test_windows_that_were_there_are_told_of_once(person):
     me.tmux("new-session", "-d", "-s", "before")
     terminal = me.open()
     terminal.line("genvx activate -g 1 --name train")
-    terminal.expect("genvx: windows of your tmux see all GPUs; to join this environment there: ")
-    terminal.expect("genvx activate --id ")
+    terminal.expect("genvx: tmux windows see all GPUs; to join: genvx activate --id ")
     terminal.expect("(genvx train) mine> ")
     terminal.line("genvx deactivate; echo out")
     terminal.expect("out\r\n")
@@ -156,7 +155,7 @@ def test_a_window_beside_an_activated_one_offers_to_join(person):
     until(lambda: "mine>" in me.shown("main:0"), "the shell is ready")
     me.tmux("send-keys", "-t", "main:0", "genvx activate -g 1 --name train", "Enter")
     until(lambda: "(genvx train) mine>" in me.shown("main:0"), "it is activated")
-    assert "genvx: other windows of your tmux see all GPUs" in me.shown("main:0")
+    assert "genvx: other tmux windows see all GPUs" in me.shown("main:0")
     me.tmux("new-window", "-t", "main:1")
     offer = f"genvx activate --id {environment().id} joins it"
     until(lambda: offer in me.shown("main:1"), "it offers to join")
@@ -189,7 +188,7 @@ def test_an_opened_shell_tells_of_windows_too(person):
     me.tmux("new-session", "-d", "-s", "before")
     terminal = me.open()
     terminal.line("genvx activate -g 1 --name train")
-    terminal.expect("genvx: windows of your tmux see all GPUs")
+    terminal.expect("genvx: tmux windows see all GPUs")
     terminal.expect("(genvx train) mine> ")
 
 
@@ -199,7 +198,7 @@ def test_within_screen_its_other_windows_are_told_of(person):
     me.env["STY"] = f"{os.getpid()}.pts-0.here"
     terminal = me.open()
     terminal.line("genvx activate -g 1 --name train")
-    terminal.expect("genvx: other windows of your screen see all GPUs")
+    terminal.expect("genvx: other screen windows see all GPUs")
     terminal.expect("(genvx train) mine> ")
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -208,6 +210,61 @@ def test_the_first_hostfile_that_exists_is_found(tmp_path):
     assert find({"GENVX_HOSTFILE": "/x"}, places) == "/x"
     with pytest.raises(UnknownHost, match="GENVX_HOSTFILE"):
         find({}, places[:1])
+
+
+STRANGER = 61001
+STRANGE = {
+    "belongs to uid 61001": lambda place: os.chown(place / "hostfile", STRANGER, STRANGER),
+    "can be written by everybody": lambda place: (place / "hostfile").chmod(0o666),
+    "is in a directory of uid 61001": lambda place: os.chown(place, STRANGER, STRANGER),
+    "is in a directory that can be written by everybody": lambda place: place.chmod(0o777),
+}
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("why", STRANGE)
+def test_a_strangers_hostfile_where_we_are_is_passed_over_with_a_line(tmp_path, monkeypatch, why):
+    place, own = tmp_path / "place", tmp_path / "own"
+    place.mkdir()
+    (place / "hostfile").write_text("evil\n")
+    own.write_text("mine\n")
+    monkeypatch.chdir(place)
+    assert find({}, ["hostfile", str(own)]) == "hostfile"
+    STRANGE[why](place)
+    said = []
+    assert find({}, ["hostfile", str(own)], said.append) == str(own)
+    assert said == [
+        f"the hostfile ./hostfile is not used: it {why}; name it with --hostfile if you mean it"
+    ]
+    assert [spec.name for spec in load("hostfile")] == ["evil"]
+
+
+@pytest.mark.needs("root")
+def test_a_link_of_a_strangers_to_a_file_of_ours_is_not_followed_either(tmp_path, monkeypatch):
+    (tmp_path / "mine").write_text("mine\n")
+    (tmp_path / "hostfile").symlink_to("mine")
+    monkeypatch.chdir(tmp_path)
+    assert find({}, ["hostfile"]) == "hostfile"
+    os.chown("hostfile", STRANGER, STRANGER, follow_symlinks=False)
+    with pytest.raises(UnknownHost):
+        find({}, ["hostfile"])
+
+
+@pytest.mark.needs("root")
+def test_a_hostfile_in_a_sticky_directory_is_ones_own(tmp_path, monkeypatch):
+    (tmp_path / "hostfile").write_text("mine\n")
+    tmp_path.chmod(0o1777)
+    monkeypatch.chdir(tmp_path)
+    assert find({}, ["hostfile"]) == "hostfile"
+
+
+@pytest.mark.needs("root")
+def test_a_hostfile_that_becomes_a_strangers_is_not_loaded_unless_it_is_named(tmp_path):
+    path = tmp_path / "hostfile"
+    path.write_text("evil\n")
+    os.chown(path, STRANGER, STRANGER)
+    with pytest.raises(InvalidHostfile, match="is not used: it belongs to uid 61001"):
+        load(str(path), named=False)
 
 
 @given(st.text(max_size=80))

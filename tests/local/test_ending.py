@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from genvx.core.request import Requirements
-from genvx.local import ending
+from genvx.local import ending, granting, guardian
 from genvx.local.host import LocalHost
 from tests.capabilities import USER_A, USER_B
 from tests.conftest import run_genvx
@@ -122,6 +122,23 @@ def test_a_shell_that_was_activated_in_place_lives_on_without_its_environment(st
     terminal.expect("devices:none.")
     terminal.line("exit")
     terminal.end()
+
+
+def test_a_guardian_stands_for_its_shell_and_ends_without_it(state, started):
+    shell = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    started.append(shell)
+    host = LocalHost()
+    with host.acquire(Requirements(1)) as hold:
+        environment = hold.grant.environment
+        held = granting.join(host, environment, command="fish", pid=shell.pid)
+        guardian.guard(held.descriptor, shell.pid)
+        held._held.abandon()
+    until(lambda: len(host.snapshot().leases) == 1, "we have let go")
+    (env,) = host.snapshot(holders=True).environments
+    assert [each.pid for each in env.holders] == [shell.pid]
+    assert host.release(environment, kill=True).holders == ()
+    assert host.snapshot().environments == ()
+    assert shell.poll() is None
 
 
 @pytest.mark.needs("uids")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 
 import pytest
@@ -401,7 +402,89 @@ def test_a_squatted_directory_makes_its_victim_use_another(machine):
         "from genvx.local.host import LocalHost\n"
         "for f in LocalHost().doctor(): print(f.severity.value, f.result)",
     )
-    assert f"{USER_A} belongs to {USER_B}({USER_B})" in doctor.stdout
+    assert re.search(rf"{USER_A} belongs to \w+\({USER_B}\)", doctor.stdout)
+
+
+def test_the_doctor_says_in_one_line_who_squats_many_names(machine):
+    answer = machine.run(
+        USER_B,
+        f"""
+import os
+for uid in range(70000, 70500): os.mkdir(f"{machine.leases}/{{uid}}")
+for number in range(500): os.mkdir(f"{machine.leases}/{USER_A}.{{number:08x}}")
+""",
+    )
+    assert answer.returncode == 0, answer.stderr
+    machine.take(USER_A)
+    assert machine.show(USER_B)["envs"] == [[USER_A, "victim"]]
+    doctor = machine.run(
+        USER_A,
+        "from genvx.local.host import LocalHost\n"
+        "for f in LocalHost().doctor(): print(f.severity.value, f.result)",
+    )
+    lines = [line for line in doctor.stdout.splitlines() if "whom it does not name" in line]
+    assert len(lines) == 1
+    assert f"({USER_B}), whom it does not name" in lines[0]
+    assert "and 999 more such names" in lines[0]
+
+
+def test_the_doctor_lists_few_of_many_odd_files(machine):
+    machine.run(
+        USER_B,
+        f"""
+import os
+os.makedirs("{machine.leases}/{USER_B}")
+for n in range(40): os.mkdir("{machine.leases}/{USER_B}/%016x.lease" % n)
+""",
+    )
+    doctor = machine.run(
+        USER_A,
+        "from genvx.local.host import LocalHost\n"
+        "for f in LocalHost().doctor(): print(f.severity.value, f.result)",
+    )
+    lines = [line for line in doctor.stdout.splitlines() if "ignored" in line]
+    assert len(lines) == 11
+    assert lines[-1] == "warning ignored 30 more"
+
+
+def test_nobody_can_lock_a_file_that_a_shell_is_about_to_hold(machine):
+    """Whoever may read a file may lock it."""
+    process, path = machine.start(
+        USER_A,
+        """
+import os, sys
+from genvx.core.request import Requirements
+from genvx.local import granting
+from genvx.local.host import LocalHost
+os.umask(0o022)
+host = LocalHost()
+print(host.store.prepare(), flush=True)
+path = sys.stdin.readline().strip()
+descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)  # as a shell does
+print("open", flush=True)
+sys.stdin.readline()
+hold = host.acquire(Requirements(1))
+granting.join(host, hold.grant.environment, command="sh", through=descriptor)
+print("held", flush=True)
+""",
+    )
+
+    def say(text):
+        process.stdin.write(text + "\n")
+        process.stdin.flush()
+        return process.stdout.readline().strip() or process.stderr.read()
+
+    assert say(path) == "open"
+    rival = f"""
+import fcntl, os, struct, sys
+descriptor = os.open({path!r}, os.O_RDONLY)
+fcntl.flock(descriptor, fcntl.LOCK_SH)
+fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, 0, 0, 0))
+print("locked", flush=True)
+sys.stdin.read()
+"""
+    assert "PermissionError" in machine.run(USER_B, rival).stderr
+    assert say("go on") == "held"
 
 
 def test_a_directory_that_others_may_write_is_not_trusted(machine):

@@ -17,7 +17,7 @@ import pytest
 from genvx.core.record import replace
 from genvx.core.request import Requirements
 from genvx.errors import InvalidInput, NoCapacity, StateError, UnknownEnvironment
-from genvx.local import granting, locks, store
+from genvx.local import granting, locks, mounts, store, userdirectory
 from genvx.local.host import LocalHost
 from genvx.local.store import LeaseStore
 from tests.conftest import run_genvx
@@ -350,6 +350,73 @@ def test_leases_beyond_what_is_refused_are_seen(host, monkeypatch):
     assert len(host.snapshot().leases) == 300
     for each in held:
         each.withdraw()
+
+
+def tenth_of_ten_directories(directory, monkeypatch):
+    for number in range(9):
+        (directory.parent / f"{directory.name}.{number:08x}").mkdir()
+    directory.rename(directory.parent / f"{directory.name}.ffffffff")
+
+
+HIDDEN = {
+    "are not looked at": tenth_of_ten_directories,
+    "more files than are looked at": lambda directory, monkeypatch: monkeypatch.setattr(
+        userdirectory, "_MOST_NAMES", 0
+    ),
+    "others cannot look into it": lambda directory, monkeypatch: directory.chmod(0o700),
+    "others may write it": lambda directory, monkeypatch: directory.chmod(0o775),
+    "others cannot read it": lambda directory, monkeypatch: [
+        lease.chmod(0o600) for lease in directory.glob("*.lease")
+    ],
+    "deleted or changed": lambda directory, monkeypatch: directory.rename(directory.parent / "x"),
+}
+
+
+@pytest.mark.parametrize("reason", HIDDEN)
+@pytest.mark.parametrize("act", ["acquire", "join", "attach"])
+def test_a_lease_that_others_do_not_see_is_not_granted(host, state, monkeypatch, reason, act):
+    """Whatever has hidden it between its publication and the second look."""
+    directory = state / "leases" / str(os.getuid())
+    acts = {
+        "acquire": lambda: host.acquire(ONE),
+        "join": lambda: host.join(env),
+        "attach": lambda: host.attach(env, ONE),
+    }
+    env = host.acquire(ONE).grant.environment if act != "acquire" else ""
+    publish = LeaseStore.publish
+
+    def published(store, lease, **named):
+        held = publish(store, lease, **named)
+        HIDDEN[reason](directory, monkeypatch)
+        return held
+
+    monkeypatch.setattr(LeaseStore, "publish", published)
+    before = len(files(state)) if directory.exists() else 0
+    with pytest.raises(StateError, match=rf"nothing was taken: .* not seen by others \(.*{reason}"):
+        acts[act]()
+    left = list((state / "leases").rglob("*.lease"))
+    assert len(left) == before
+
+
+def test_a_look_lists_the_directory_once_and_touches_nothing_that_is_not_genvxs(
+    host, state, monkeypatch
+):
+    """It may be everybody's, and full of other things."""
+    state.mkdir()
+    state.chmod(0o1777)
+    for number in range(500):
+        (state / f"junk-{number}").touch()
+    with host.acquire(ONE):
+        listed, opened = [], []
+        listdir, door = os.listdir, mounts.door
+        monkeypatch.setattr(
+            "genvx.local.state.os.listdir", lambda d: listed.append(d) or listdir(d)
+        )
+        monkeypatch.setattr(mounts, "door", lambda n, *more: opened.append(n) or door(n, *more))
+        assert len(host.store.scan().leases) == 1
+    assert len(listed) == 1
+    assert [name for name in opened if name.startswith("junk")] == []
+    assert len(opened) == 2
 
 
 def test_a_lease_that_does_not_fit_is_refused(state, monkeypatch):

@@ -193,8 +193,10 @@ def test_texts_of_the_driver_that_are_not_utf8_are_shown_as_far_as_they_are(mach
 )
 def test_a_device_with_an_odd_uuid_costs_only_itself_and_says_so(machine, uuid, reason):
     words = f"count=3 uuid=1:{uuid}"
-    found = by_state(machine.devices(words))
+    host = machine.devices(words)
+    found = by_state(host)
     assert found["1"] == ("unhealthy", reason)
+    assert host["driver"]["notes"] == [f"GPU 1: {reason}"]
     assert (found["0"][0], found["2"][0]) == ("free", "free")
     taken = machine.genvx(words, "run", "-g", "2", "--", "printenv", "GENVX_DEVICES")
     assert taken.stdout == "0,2\n"

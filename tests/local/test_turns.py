@@ -125,6 +125,24 @@ def test_more_than_are_seen_by_all_do_not_wait(host, state, monkeypatch):
     assert files(state) == []
 
 
+def test_a_turn_that_others_do_not_see_is_not_taken(host, state, monkeypatch):
+    """Whatever has hidden it just after it was made."""
+    directory = state / "leases" / str(os.getuid())
+    publish = turns._publish
+
+    def published(host, turn, suffix):
+        held = publish(host, turn, suffix)
+        if suffix == ".turn":
+            directory.chmod(0o700)
+        return held
+
+    with host.acquire(SHARE) as one:
+        monkeypatch.setattr(turns, "_publish", published)
+        with pytest.raises(StateError, match=r"no turn was taken: .* not seen by others"):
+            take_turn(host, one.grant.environment)
+        assert files(state) == []
+
+
 def test_turns_do_not_hide_leases(host, state):
     """As from three hundred jobs that were started to take turns."""
     with host.acquire(SHARE) as one:

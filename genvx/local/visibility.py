@@ -1,0 +1,36 @@
+"""Whether others see what we hold: what they do not see is granted to them, too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from genvx.core.text import printable
+from genvx.errors import StateError
+from genvx.local import mounts, paths
+
+if TYPE_CHECKING:
+    from genvx.local.host import LocalHost
+    from genvx.local.store import HeldLease, Scan
+
+
+def warnings(host: LocalHost) -> list[str]:
+    """Lines for those who take devices here, where some of the machine cannot see it."""
+    root = host.state.root
+    if root != paths.UNPROVISIONED or not mounts.is_private(root):
+        return []
+    return [
+        f"{root} is not that of the whole machine here (PrivateTmp, or a job's own): users outside "
+        "do not see what you hold, and may take it, too; 'genvx doctor' has advice"
+    ]
+
+
+def unseen(held: HeldLease, scan: Scan) -> StateError:
+    """The error for a lease of our own that a scan does not show, and why if that is known."""
+    path = held.path
+    directory, file = path.split("/")[-2:]
+    about = (f"{directory}:", f"{directory}/{file}:")
+    reasons = [odd for odd in scan.odd if odd.startswith(about)]
+    why = reasons[0] if reasons else "its file or directory was deleted or changed meanwhile"
+    return StateError(
+        printable(f"nothing was taken: the lease {path} is not seen by others ({why})", 500)
+    )

@@ -1,0 +1,185 @@
+"""Provisioning of a machine that is in use: what is held in the old place stays held."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from genvx.cli import admin
+from genvx.core.request import Requirements
+from genvx.errors import NoCapacity, StateError
+from genvx.local import paths
+from genvx.local.host import LocalHost
+from genvx.local.paths import state_root
+from genvx.local.state import StateDirectory
+from genvx.local.store import LeaseStore
+from genvx.local.turns import take_turn
+from tests.helpers import genvx_argv, genvx_env
+
+ONE, TWO = Requirements(1), Requirements(2)
+
+
+@pytest.fixture
+def machine(short_tmp, monkeypatch):
+    """A machine with two GPUs that is not provisioned, elsewhere than at the usual paths."""
+    (short_tmp / "old").mkdir()
+    (short_tmp / "old").chmod(0o1777)
+    monkeypatch.setattr(paths, "UNPROVISIONED", str(short_tmp / "old"))
+    monkeypatch.setattr(paths, "PROVISIONED", str(short_tmp / "new"))
+    monkeypatch.setattr(paths, "state_root", state_root)
+    monkeypatch.setattr("genvx.local.host.state_root", state_root)
+    monkeypatch.setattr("genvx.local.doctor.state_root", state_root)
+    monkeypatch.setattr(admin, "_TMPFILES", str(short_tmp / "nowhere" / "genvx.conf"))
+    hosts = []
+
+    def host():
+        hosts.append(LocalHost(environ={"GENVX_SIMULATE": "2xA100-80GB"}))
+        return hosts[-1]
+
+    host.old, host.new = short_tmp / "old", short_tmp / "new"
+    yield host
+    for each in hosts:
+        each.close()
+
+
+pytestmark = pytest.mark.needs("root")
+
+
+def names(host):
+    return sorted(each.name for each in host.snapshot().environments)
+
+
+def test_a_machine_whose_gpus_are_held_is_not_provisioned(machine):
+    held = machine().acquire(ONE, name="train")
+    with pytest.raises(StateError, match=r"in use: train \(.*\) of root\(0\); .* or add --force"):
+        admin.provision()
+    assert not machine.new.exists()
+    held.release()
+    admin.provision()
+    assert sorted(os.listdir(machine.new)) == ["acquire.lock", "leases", "settled"]
+    assert os.listdir(machine.new.parent) in (["old", "new"], ["new", "old"])
+
+
+def test_a_place_in_line_keeps_a_machine_from_being_provisioned_too(machine):
+    from genvx.local.waiting import place_in_line
+
+    host = machine()
+    held = host.store.queue(place_in_line(host, TWO, "ab12", name="", command=""))
+    with pytest.raises(StateError, match="waits in line"):
+        admin.provision()
+    held.withdraw()
+
+
+def test_what_is_held_stays_held_when_a_machine_is_provisioned_by_force(machine, capsys):
+    before, after = machine(), machine()
+    held = before.acquire(ONE, name="before")
+    admin.provision(force=True)
+    assert "stays held: before (" in capsys.readouterr().out
+    assert names(after) == ["before"]
+    second = after.acquire(ONE, name="after")
+    assert second.grant.devices[0].uuid != held.grant.devices[0].uuid
+    assert names(before) == ["after", "before"]
+    for host in (before, after):
+        with pytest.raises(NoCapacity):
+            host.acquire(ONE)
+
+
+def test_an_environment_of_the_old_place_can_be_joined_changed_and_released(machine):
+    before, after = machine(), machine()
+    held = before.acquire(ONE, name="before")
+    env = held.grant.environment
+    admin.provision(force=True)
+    assert len(after.attach(env, ONE).devices) == 2
+    assert len(after.detach(env).devices) == 0
+    assert len(after.attach(env, ONE).devices) == 1
+    joined = after.join(env)
+    take_turn(after, env, patience=5).withdraw()
+    joined.release()
+    after.release("before")
+    assert names(before) == names(after) == []
+    after.acquire(TWO).release()
+
+
+def test_a_shell_of_the_old_place_sees_that_its_environment_has_changed(machine):
+    before = machine()
+    held = before.acquire(ONE, name="before")
+    directory = os.path.dirname(os.readlink(f"/proc/self/fd/{held.descriptor}"))
+    admin.provision(force=True)
+    os.utime(directory, (0, 0))
+    machine().attach(held.grant.environment, ONE)
+    assert os.stat(directory).st_mtime > 0
+
+
+def test_whoever_publishes_in_the_old_place_while_it_is_left_starts_again_in_the_new(
+    machine, monkeypatch
+):
+    """The look of another may have been there already, for the last time."""
+    publish = LeaseStore.publish
+    rivals = []
+
+    def late(store, lease, **named):
+        monkeypatch.setattr(LeaseStore, "publish", publish)
+        admin.provision()
+        rivals.append(machine().acquire(TWO, name="rival"))
+        return publish(store, lease, **named)
+
+    monkeypatch.setattr(LeaseStore, "publish", late)
+    with pytest.raises(NoCapacity):
+        machine().acquire(ONE, name="late")
+    assert names(machine()) == ["rival"]
+    rivals.pop().release()
+    held = machine().acquire(ONE, name="new")
+    assert os.readlink(f"/proc/self/fd/{held.descriptor}").startswith(str(machine.new))
+
+
+def test_the_old_place_is_looked_at_until_it_is_empty_and_never_again(machine, capsys):
+    held = machine().acquire(ONE, name="before")
+    admin.provision(force=True)
+    admin.provision()
+    assert not (machine.new / paths.SETTLED).exists()
+    held.release()
+    capsys.readouterr()
+    admin.provision()
+    assert "stays held" not in capsys.readouterr().out
+    # As of somebody whom --group does not admit.
+    forger = LeaseStore(StateDirectory(str(machine.old)))
+    host = machine()
+    forged = forger.publish(host.blank("abcd", "forged", "", None))
+    assert names(host) == []
+    forged.withdraw()
+
+
+def test_the_doctor_says_that_the_old_place_counts_too(machine):
+    held = machine().acquire(ONE)
+    admin.provision(force=True)
+    found = [f for f in machine().doctor() if f.check == "state"]
+    assert any(f"{machine.old}: leases from before" in f.result for f in found)
+    held.release()
+
+
+@pytest.mark.needs("namespaces")
+def test_a_shell_of_a_person_keeps_its_gpus_while_the_machine_is_provisioned(tmp_path):
+    genvx = " ".join(genvx_argv())
+    script = f"""
+mount -t tmpfs tmpfs /var/lib; mkdir -p /etc/tmpfiles.d; mount -t tmpfs tmpfs /etc/tmpfiles.d
+mount -t tmpfs -o mode=1777 tmpfs /var/tmp
+unset GENVX_STATE_DIR; export GENVX_SIMULATE=2xA100-80GB
+{genvx} run -g 2 --name train -- sh -c '
+    {genvx} admin provision; echo refused: $?; {genvx} admin provision --force; echo forced: $?
+    {genvx} run -g 1 -- echo GRANTED TWICE; {genvx} envs'
+{genvx} run -g 2 -- echo free afterwards
+{genvx} admin provision; ls /var/lib/genvx; cat /etc/tmpfiles.d/genvx.conf
+"""
+    answer = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script], env=genvx_env(), capture_output=True, text=True
+    )
+    assert "refused: 6\n" in answer.stdout
+    assert "forced: 0\n" in answer.stdout
+    assert "GRANTED TWICE" not in answer.stdout
+    assert "train" in answer.stdout
+    assert "free afterwards\n" in answer.stdout
+    assert "settled\n" in answer.stdout
+    assert "f! /var/lib/genvx/settled 0644 root root -\n" in answer.stdout
+    assert "stays held: train (" in answer.stdout
