@@ -12,7 +12,7 @@ from benchmarks.packing import interpreters
 from benchmarks.report import Table, verdict
 from genvx.core.protocol import Call
 from genvx.fleet.bootstrap import agent_command, agent_parcel
-from genvx.fleet.hostfile import HostSpec
+from genvx.fleet.hostspec import HostSpec
 
 _TOKEN = "a" * 32
 

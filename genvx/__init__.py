@@ -29,7 +29,7 @@ _HOMES = {
     "Host": "genvx.fleet.host",
     "Hold": "genvx.fleet.host",
     "Running": "genvx.core.command",
-    "HostSpec": "genvx.fleet.hostfile",
+    "HostSpec": "genvx.fleet.hostspec",
     "LocalHost": "genvx.local.host",
     "Device": "genvx.core.device",
     "DeviceProcess": "genvx.core.device",
@@ -48,6 +48,8 @@ _HOMES = {
         (
             "AgentError",
             "AuthenticationFailed",
+            "CommandNotExecutable",
+            "CommandNotFound",
             "DriverError",
             "FleetError",
             "GenvxError",

@@ -2,6 +2,8 @@
 
 GenvxError                    the CLI prints one line and exits with .exit_code
 ├── InvalidInput (2)          what was asked makes no sense; nothing has happened
+│   ├── CommandNotFound (127) the command to run is not there, as a shell says it
+│   │   └── CommandNotExecutable (126)
 │   ├── InvalidHostfile       names file, line and column
 │   ├── InvalidQuantity       "-1", "40 parsecs"
 │   ├── UnknownDevice
@@ -44,6 +46,22 @@ class InvalidInput(GenvxError, ValueError):
     """Wrong usage; refused before anything happened."""
 
     exit_code = 2
+
+
+class CommandNotFound(InvalidInput):
+    """The command to run is not there; its host is named where it is another one."""
+
+    exit_code = 127
+
+    def on(self, host: str) -> CommandNotFound:
+        """The same with the name of its host in front."""
+        return type(self)(f"{host}: {self}")
+
+
+class CommandNotExecutable(CommandNotFound):
+    """The command to run is there, but is no program."""
+
+    exit_code = 126
 
 
 class InvalidHostfile(InvalidInput):
@@ -165,13 +183,18 @@ class StateError(GenvxError, OSError):
 
 
 class FleetError(GenvxError):
-    """Some hosts failed. `outcomes` has the result of every host, also of those that did well."""
+    """Some hosts failed. `outcomes` has the result of every host, also of those that did well.
+    `reasons`: where an act failed on every host, host by host, why.
+    """
 
     exit_code = 4
 
-    def __init__(self, message: str, outcomes: Any = None) -> None:
+    def __init__(
+        self, message: str, outcomes: Any = None, reasons: Optional[Mapping[str, str]] = None
+    ) -> None:
         super().__init__(message)
         self.outcomes = outcomes
+        self.reasons: Mapping[str, str] = dict(reasons or {})
 
 
 def _tree(root: type[GenvxError]) -> dict[str, type[GenvxError]]:
@@ -190,6 +213,8 @@ def from_wire(name: str, message: str) -> GenvxError:
 __all__ = [
     "AgentError",
     "AuthenticationFailed",
+    "CommandNotExecutable",
+    "CommandNotFound",
     "DriverError",
     "FleetError",
     "GenvxError",

@@ -48,6 +48,21 @@ def _flag(value: Any) -> bool:
     return value
 
 
+def require_typed_name(text: str) -> str:
+    """Return `text` if people may name an environment so: by no number alone, which is how many to
+    Slurm and MPI (-n 2).
+
+    Raises:
+        InvalidInput: it is a number, or no name at all.
+    """
+    if text.isdecimal():
+        shown = printable(text, 20)
+        raise InvalidInput(
+            f"--name {shown} would be only a name; GPUs are --gpus {shown}, hosts --nodes {shown}"
+        )
+    return require_name(text)
+
+
 def _wait(value: Any) -> Any:
     if value is not True:
         parse_duration(_text(value))
@@ -82,7 +97,7 @@ def _devices(value: Any) -> list[str]:
 
 # What each key is to be; each raises InvalidInput if it is not.
 KEYS: Mapping[str, Callable[[Any], Any]] = {
-    "name": lambda value: require_name(_text(value)),
+    "name": lambda value: require_typed_name(_text(value)),
     "gpus": _gpus,
     "gpu-memory": _share,
     "min-memory": _size,
@@ -90,7 +105,7 @@ KEYS: Mapping[str, Callable[[Any], Any]] = {
     "spread": _flag,
     "pack": _flag,
     "over-subscribe": _flag,
-    "host": _texts,
+    "only-host": _texts,
     "exclude-host": _texts,
     "tag": _texts,
     "wait": _wait,

@@ -27,11 +27,13 @@ def commands() -> str:
 
     def visit(command: Any, path: str) -> None:
         parts.append(f"\n## {path}\n\n{inspect.cleandoc(command.help or '')}\n")
-        rows = [_row(param) for param in command.params if param.name != "help"]
+        shown = [p for p in command.params if p.name != "help" and not getattr(p, "hidden", False)]
+        rows = [_row(param) for param in shown]
         if rows:
             parts.append("\n| | |\n|---|---|\n" + "".join(rows))
-        for name in getattr(command, "commands", {}):
-            visit(command.commands[name], f"{path} {name}")
+        for name, verb in getattr(command, "commands", {}).items():
+            if not verb.hidden:
+                visit(verb, f"{path} {name}")
 
     visit(root(), "genvx")
     return "".join(parts)
@@ -63,10 +65,12 @@ def errors() -> str:
         "| 0 | done |\n",
         "| 1 | a fault of genvx |\n",
         "| 2 | wrong usage or input; nothing has happened |\n",
-        "| 3 | no room |\n",
+        "| 3 | hosts answered, and have no room |\n",
         "| 4 | a host failed (the others are still shown), or `doctor` found something |\n",
         "| 5 | not yours |\n",
         "| 6 | the state directory is unsafe, full or read-only |\n",
+        "| 124 | waited too long |\n",
+        "| 126, 127 | the command to run is no program, or is not there |\n",
         "| 130 | interrupted |\n",
         "| other | `run`, `activate`: the command's or the shell's own; 128 + n for signal n |\n",
     ]
@@ -99,9 +103,21 @@ def play() -> str:
         check=True,
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
     )
-    text = re.sub(r"\b[\w.-]+\(\d+\)", "raz(1003)", answer.stdout)
-    # The column is as wide as the name in it.
-    return re.sub(r"\bUSER +", f"{'USER':<11}", text).strip()
+    return _as_raz(answer.stdout).strip()
+
+
+def _as_raz(text: str) -> str:
+    """A transcript in which somebody else is the user; columns of tables stay columns."""
+    user = re.search(r"\b[\w.-]+\(\d+\)", text)
+    if user is None:
+        return text
+    wider = len("raz(1003)") - len(user[0])
+
+    def widened(match: re.Match[str]) -> str:
+        return match[0] + " " * wider if wider > 0 else match[0][: len(match[0]) + wider]
+
+    text = re.sub(r"(?<=  )USER +(?=[A-Z])", widened, text)
+    return text.replace(user[0], "raz(1003)")
 
 
 def transcripts_of(path: Path) -> list[str]:

@@ -20,8 +20,8 @@ from genvx.core.text import require_name
 from genvx.core.ticket import Ticket
 from genvx.core.units import parse_duration
 from genvx.errors import GenvxError
-from genvx.fleet import hostfile, hostkeys, sshconfig
-from genvx.fleet.hostfile import HostSpec
+from genvx.fleet import hostfile, hostkeys, hostnames, sshconfig
+from genvx.fleet.hostspec import HostSpec
 from genvx.local.simulated import simulate
 from genvx.testing import FakeHost
 from torture.cases import OPERATIONS, TOKENS, VALUES, Edit, edited, places, with_value
@@ -114,7 +114,7 @@ _HOSTFILES = (
 def _feed_hostfile(text: str) -> None:
     for specs in (
         _read(lambda: hostfile.parse(text, source="h\x1b.txt")),
-        _read(hostfile.parse_names, text),
+        _read(hostnames.parse_names, text),
     ):
         for spec in specs or ():
             assert spec.name.isprintable()

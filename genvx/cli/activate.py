@@ -32,7 +32,7 @@ NoPrompt = Annotated[bool, typer.Option("--no-prompt", help="Leave the shell's p
 def activate(
     context: typer.Context,
     request: Request,
-    command: options.Command = None,
+    command: options.OptionalCommand = None,
     no_prompt: NoPrompt = False,
     in_shell: InShell = None,
 ) -> None:

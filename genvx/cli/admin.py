@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from genvx.cli import options
+from genvx.cli.commands import Verb
 from genvx.core.lease import environments
 from genvx.core.text import printable
 from genvx.errors import InvalidInput, StateError
@@ -29,7 +30,7 @@ Force = Annotated[
 admin = options.group("What root does once on a machine.")
 
 
-@admin.command()
+@admin.command(cls=Verb)
 def provision(group: Group = None, force: Force = False) -> None:
     """Make the directory for leases that no user owns, and keep it over reboots. Needs root.
 

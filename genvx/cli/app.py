@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
-from genvx.cli import candidates, options
+from genvx.cli import candidates, foreign, options
 from genvx.cli.acquire import acquire
 from genvx.cli.activate import activate
 from genvx.cli.admin import admin
 from genvx.cli.attach import attach, detach
+from genvx.cli.commands import RemoteVerb, Verb
 from genvx.cli.completion import completion
 from genvx.cli.config import config
 from genvx.cli.deactivate import deactivate
@@ -35,7 +37,7 @@ from genvx.cli.status import status
 from genvx.cli.version import version
 from genvx.cli.where import Where
 from genvx.core.text import printable
-from genvx.core.units import parse_duration
+from genvx.core.units import parse_seconds
 from genvx.errors import InvalidInput
 from genvx.fleet.fleet import FANOUT, HOST_LOST_AFTER, TIMEOUT
 
@@ -50,8 +52,30 @@ _UsageError: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "
 
 
 app = options.group("One pool of GPUs out of machines that are shared over SSH.")
-remote = options.group("The same verbs on many hosts. Example: genvx remote -H a,b devices")
+remote = options.group(
+    """The same verbs on many hosts.
 
+    Which hosts: --hostfile or -H, before the verb or behind it; else $GENVX_HOSTFILE, ./hostfile,
+    ~/.config/genvx/hostfile, /etc/genvx/hostfile.
+
+    Example: genvx remote -H a,b devices
+    """
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option(
+        "-V", "--version", is_eager=True, callback=_print_version, help="Show the version."
+    ),
+]
+Verbs = Annotated[list[str] | None, typer.Argument(metavar="[VERB...]", help="Of this verb.")]
 Hostfile = Annotated[
     str | None, typer.Option("-f", "--hostfile", metavar="FILE", help="The hosts, one a line.")
 ]
@@ -85,6 +109,11 @@ LostAfter = Annotated[
 ]
 
 
+@app.callback()
+def _genvx(show_version: Version = False) -> None:
+    """One pool of GPUs out of machines that are shared over SSH."""
+
+
 @remote.callback()
 def where(
     context: typer.Context,
@@ -98,19 +127,12 @@ def where(
     accept_new_host_keys: AcceptNew = False,
     host_lost_after: LostAfter = f"{HOST_LOST_AFTER:g}",
 ) -> None:
-    """The same verbs on many hosts.
-
-    Which hosts: --hostfile or -H; else $GENVX_HOSTFILE, ./hostfile, ~/.config/genvx/hostfile,
-    /etc/genvx/hostfile.
-
-    Example: genvx remote --hostfile h.txt activate --gpus 2
-    """
     context.obj = Where(
         remote=True,
         hostfile=hostfile,
         hosts=hosts,
         login=login,
-        timeout=parse_duration(timeout),
+        timeout=parse_seconds(timeout),
         fanout=fanout,
         exit_on_error=exit_on_error,
         quiet=quiet,
@@ -120,43 +142,66 @@ def where(
 
 
 def _lost_after(text: str) -> float:
-    seconds = parse_duration(text)
+    seconds = parse_seconds(text)
     if seconds < 1:
         raise InvalidInput("--host-lost-after is a second at least")
     return seconds
 
 
-for _verb, _settings in (
-    (devices, _HELP),
-    (envs, _HELP),
-    (requesting(activate, loads=True), _WITH_COMMAND | _HELP),
-    (requesting(run), _WITH_COMMAND | _HELP),
-    (requesting(explain, "name", "wait", "time", "id"), _HELP),
-    (requesting(acquire, "wait", "time", "id"), _HELP),
-    (status, _HELP),
-    (release, _HELP),
-    (queue, _HELP),
-    (policy, _HELP),
-    (doctor, _HELP),
-):
-    app.command(context_settings=_settings)(_verb)
-    remote.command(context_settings=_settings)(_verb)
-for _group in (app, remote):
-    _group.command("ssh-config", context_settings=_HELP)(ssh_config)
-remote.command("ssh-proxy", hidden=True)(ssh_proxy)
-app.command(context_settings=_HELP)(attach)
-app.command(context_settings=_HELP)(detach)
-app.command(context_settings=_WITH_COMMAND | _HELP)(lock)
-app.command(context_settings=_HELP)(smi)
-app.command(context_settings=_HELP)(deactivate)
-app.command("shell-init", context_settings=_HELP)(shell_init)
-app.command(context_settings=_HELP)(version)
-app.command(context_settings=_HELP)(completion)
-app.add_typer(config, name="config")
-app.add_typer(jupyter, name="jupyter")
-app.add_typer(remote, name="remote")
-app.add_typer(sandbox, name="sandbox")
-app.add_typer(admin, name="admin")
+# What verbs are for, as the help groups them.
+LOOK, HOLD, SET_UP = "Look", "Hold GPUs", "Set up"
+
+
+def _register(
+    section: str,
+    verb: Callable[..., None],
+    settings: dict[str, Any] = _HELP,
+    *,
+    name: str | None = None,
+    remotely: bool = True,
+) -> None:
+    """Add a verb for this machine, and the same for many hosts."""
+    shared: dict[str, Any] = {"context_settings": settings, "rich_help_panel": section}
+    app.command(name, cls=Verb, **shared)(verb)
+    if remotely:
+        remote.command(name, cls=RemoteVerb, **shared)(verb)
+
+
+app.add_typer(remote, name="remote", rich_help_panel="Many hosts")
+_register(LOOK, devices)
+_register(LOOK, envs)
+_register(LOOK, status)
+_register(LOOK, queue)
+_register(LOOK, requesting(explain, "name", "wait", "time", "id"))
+_register(LOOK, policy)
+_register(LOOK, doctor)
+_register(LOOK, smi, remotely=False)
+_register(HOLD, requesting(activate, loads=True), _WITH_COMMAND | _HELP)
+_register(HOLD, requesting(run), _WITH_COMMAND | _HELP)
+_register(HOLD, requesting(acquire, "wait", "time", "id"))
+_register(HOLD, release)
+_register(HOLD, attach, remotely=False)
+_register(HOLD, detach, remotely=False)
+_register(HOLD, lock, _WITH_COMMAND | _HELP, remotely=False)
+_register(HOLD, deactivate, remotely=False)
+app.add_typer(config, name="config", rich_help_panel=SET_UP)
+_register(SET_UP, shell_init, name="shell-init", remotely=False)
+_register(SET_UP, ssh_config, name="ssh-config")
+app.add_typer(jupyter, name="jupyter", rich_help_panel=SET_UP)
+_register(SET_UP, completion, remotely=False)
+app.add_typer(sandbox, name="sandbox", rich_help_panel=SET_UP)
+app.add_typer(admin, name="admin", rich_help_panel=SET_UP)
+_register(SET_UP, version, remotely=False)
+remote.command("ssh-proxy", hidden=True, cls=RemoteVerb)(ssh_proxy)
+
+
+@app.command("help", cls=Verb, context_settings=_HELP, rich_help_panel=SET_UP)
+def help_(verb: Verbs = None) -> None:
+    """Show what genvx has, or what a verb does.
+
+    Example: genvx help remote run
+    """
+    raise typer.Exit(invoke([*(verb or []), "--help"]))
 
 
 def invoke(arguments: list[str]) -> int:
@@ -167,20 +212,20 @@ def invoke(arguments: list[str]) -> int:
         from typer.completion import completion_init  # type: ignore[attr-defined]
 
         completion_init()
+        command.main(args=arguments, prog_name="genvx", standalone_mode=False)
+    words = spell_out_wait(command, arguments) or ["--help"]
     try:
-        result = command.main(
-            args=spell_out_wait(command, arguments) or ["--help"],
-            prog_name="genvx",
-            standalone_mode=False,
-        )
+        # Not by `main`, which has ways of its own with streams that are closed.
+        with command.make_context("genvx", words) as context:
+            result = command.invoke(context)
+    except typer.Exit as end:
+        return end.exit_code
     except _UsageError as error:
         context = error.ctx
         path = context.command_path if context is not None else "genvx"
         reason = printable(error.format_message(), 500).rstrip(".?")
-        say(f"{path}: {reason}; see {path} --help")
+        say(f"{path}: {foreign.meaning(error, command, words) or f'{reason}; see {path} --help'}")
         return InvalidInput.exit_code
-    except typer.Abort:
-        raise KeyboardInterrupt from None
     return result if isinstance(result, int) else 0
 
 

@@ -8,12 +8,13 @@ import typer
 
 from genvx import project
 from genvx.cli import options
+from genvx.cli.commands import Verb
 from genvx.cli.tables import SCHEMA, print_json
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
 
 config = options.group(
-    "What genvx activate takes in this directory: the nearest .genvx.toml.",
+    "What genvx activate takes in this directory.",
     invoke_without_command=True,
 )
 
@@ -23,7 +24,9 @@ Values = Annotated[list[str], typer.Argument(metavar="VALUE", help="As one types
 
 @config.callback()
 def _config(context: typer.Context, json: options.Json = False) -> None:
-    """What genvx activate takes in this directory: the nearest .genvx.toml.
+    """What genvx activate takes in this directory.
+
+    The nearest .genvx.toml says it.
 
     Example: genvx config set gpus A100:2
     """
@@ -31,7 +34,7 @@ def _config(context: typer.Context, json: options.Json = False) -> None:
         show(json)
 
 
-@config.command()
+@config.command(cls=Verb)
 def show(json: options.Json = False) -> None:
     """Show the file that counts here, and what it says.
 
@@ -52,7 +55,7 @@ def show(json: options.Json = False) -> None:
         print(f"  {key} = {_shown(value)}")
 
 
-@config.command("path")
+@config.command("path", cls=Verb)
 def path_() -> None:
     """Print the path of the file that counts here.
 
@@ -64,7 +67,7 @@ def path_() -> None:
     print(printable(str(path)))
 
 
-@config.command("set")
+@config.command("set", cls=Verb)
 def set_(key: Key, values: Values) -> None:
     """Set a key, in the nearest .genvx.toml or in a new one here.
 
@@ -74,7 +77,7 @@ def set_(key: Key, values: Values) -> None:
     print(f"{key} = {_shown(_typed(key, values))} in {printable(str(path))}")
 
 
-@config.command()
+@config.command(cls=Verb)
 def unset(key: Key) -> None:
     """Remove a key from the nearest .genvx.toml.
 
@@ -89,7 +92,7 @@ def unset(key: Key) -> None:
     print(f"{key} is no longer set in {printable(str(path))}")
 
 
-_LISTS = ("device", "host", "exclude-host", "tag")
+_LISTS = ("device", "only-host", "exclude-host", "tag")
 _WORDS = {"true": True, "false": False}
 
 

@@ -17,7 +17,9 @@ def doctor(
     csv: options.Csv = False,
     no_header: options.NoHeader = False,
 ) -> None:
-    """Say what is wrong, one line each, and what to do. Exits with 4 if something is.
+    """Say what is wrong, one line each, and what to do.
+
+    Exits with 4 if something is wrong.
 
     Example: genvx remote doctor
     """

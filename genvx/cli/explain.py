@@ -20,9 +20,10 @@ def explain(
     no_header: options.NoHeader = False,
     no_summary: options.NoSummary = False,
 ) -> None:
-    """Show where a request would go, host by host and GPU by GPU, and why not elsewhere.
+    """Show where a request would go, and why not elsewhere.
 
-    Nothing is taken. Exit code 3 if there is no room now, 2 if there never is.
+    It says so host by host and GPU by GPU. Nothing is taken. Exit code 3 if there is no room now,
+    2 if there never is.
 
     Example: genvx remote explain --gpus A100:2
     """

@@ -26,11 +26,17 @@ _GRACE = 10.0
 
 
 def run_gang(
-    where: Where, request: Request, nodes: int, command: list[str], address: str | None
+    where: Where,
+    request: Request,
+    nodes: int,
+    command: list[str],
+    address: str | None,
+    *,
+    mixed: bool,
 ) -> int:
     """Run a command on several hosts; return the exit code of the first that fails, or 0.
 
-    address: where the others reach node 0; as we do by default.
+    address: where the others reach node 0; as we do by default. mixed: the model of GPU may differ.
     """
     with where.fleet(request.selection) as fleet, WaitingLine(request.requirements) as waiting:
         found = gang.take(
@@ -43,6 +49,7 @@ def run_gang(
             tell=waiting.stands_on,
             seen=where.look(fleet),
             time=request.time,
+            mixed=mixed,
         )
         with found:
             waiting.clear()
@@ -62,7 +69,9 @@ class _Job:
             assert isinstance(host, SSHHost)
             self._hosts.append(host)
             self._environments[host] = hold.grant.environment
-        self._ends: queue.SimpleQueue[tuple[SSHHost, int | GenvxError]] = queue.SimpleQueue()
+        self._ends: queue.SimpleQueue[tuple[SSHHost, int | GenvxError | BrokenPipeError]] = (
+            queue.SimpleQueue()
+        )
         self._lock = threading.Lock()
         self._width = max(len(host.name) for host in self._hosts)
 
@@ -100,6 +109,8 @@ class _Job:
                 host, end = self._ends.get(timeout=patience)
             except queue.Empty:
                 break  # their hosts end what is left when our connections close
+            if isinstance(end, BrokenPipeError):
+                raise end  # nobody reads us any more: all hosts end what they run
             code = end if isinstance(end, int) else end.exit_code
             if code and first is None:
                 first, patience = code, _GRACE
@@ -115,11 +126,11 @@ class _Job:
         return first or 0
 
     def _follow(self, host: SSHHost, command: RemoteCommand) -> None:
-        end: int | GenvxError
+        end: int | GenvxError | BrokenPipeError
         out, err = (_Lines(self, host, stream) for stream in (sys.stdout, sys.stderr))
         try:
             end = command.communicate(stdin=None, write_out=out.write, write_err=err.write)
-        except GenvxError as error:
+        except (GenvxError, BrokenPipeError) as error:
             end = error
         except OSError as error:
             end = GenvxError(f"the output cannot be written: {error.strerror}")

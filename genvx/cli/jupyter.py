@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from genvx.cli import options
+from genvx.cli.commands import Verb
 from genvx.cli.request import FOR_EVER, Device, MinMemory, Time, Visible, Wait, visible_as_of
 from genvx.core.request import Requirements
 from genvx.core.text import printable
@@ -26,7 +27,7 @@ Kernel = Annotated[
     str, typer.Option("-n", "--name", metavar="NAME", help="What jupyter calls the kernel.")
 ]
 DisplayName = Annotated[
-    str | None, typer.Option("--display-name", metavar="TEXT", help="What people see.")
+    str | None, typer.Option("--display-name", metavar="WORDS", help="What people see.")
 ]
 Python = Annotated[
     str | None,
@@ -36,7 +37,7 @@ Python = Annotated[
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
-@jupyter.command()
+@jupyter.command(cls=Verb)
 def install(
     gpus: options.Gpus = None,
     gpu_memory: options.GpuMemory = None,
@@ -93,7 +94,7 @@ def install(
     print(f"Installed the kernel {name} ({wanted}) in {printable(str(directory))}")
 
 
-@jupyter.command()
+@jupyter.command(cls=Verb)
 def uninstall(name: Kernel = "genvx") -> None:
     """Remove a kernel that genvx jupyter install has made.
 

@@ -4,52 +4,52 @@ never a traceback.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from genvx.cli.quick import quick
 from genvx.core.limits import exhausted
 from genvx.core.text import printable
-from genvx.errors import GenvxError, NoCapacity
+from genvx.errors import FleetError, GenvxError, NoCapacity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 INTERRUPTED = 130
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _LONGEST_LINE = 4000
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run genvx with the arguments of the command line, and exit."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a name is no reason to fail.
             stream.reconfigure(errors="backslashreplace")
     code = run(list(sys.argv[1:] if arguments is None else arguments))
-    try:
-        sys.stdout.flush()
-    except OSError:
-        _drop_stdout()
+    for stream in (sys.stdout, sys.stderr):
+        _write_out(stream)
     if "threading" in sys.modules and sys.modules["threading"].active_count() > 1:
         # Hosts that hang, in a resolver perhaps, keep their threads: Python would take its leave of
         # each of them.
-        sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
     """Run genvx and return its exit code; whatever goes wrong is one line on stderr."""
+    code: int | None = 0
     try:
         code = quick(arguments)
-        if code is not None:
-            return code
-        from genvx.cli.app import invoke
+        if code is None:
+            from genvx.cli.app import invoke
 
         return invoke(arguments)
-    except NoCapacity as error:
+    except (NoCapacity, FleetError) as error:
         from genvx.cli.refusal import say_refusal
 
         say_refusal(error)
@@ -61,11 +61,15 @@ def run(arguments: list[str]) -> int:
         say("")
         return INTERRUPTED
     except BrokenPipeError:
-        _drop_stdout()
-        return 0
+        return code or 0
     except OSError as error:
-        where = f" ({printable(str(error.filename))})" if error.filename else ""
-        say(f"genvx: {error.strerror or error}{where}")
+        what = f"{error.strerror or error}"
+        if error.filename is not None:
+            what += f" ({printable(str(error.filename))})"
+        elif error.errno in _FULL:
+            # Writing files of ours fails as a StateError: without a name it is a stream.
+            what = f"cannot write the output: {what}"
+        say(f"genvx: {what}")
         return GenvxError.exit_code
     except Exception as error:
         short = exhausted(error)
@@ -94,8 +98,26 @@ def say(line: str) -> None:
         pass
 
 
-def _drop_stdout() -> None:
-    """Nobody reads stdout any more: keep Python from complaining about it at exit."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    os.close(null)
+def _open_closed_streams() -> None:
+    """Give streams that are closed /dev/null: else the next file that is opened, a lease or a
+    connection perhaps, would become one of them.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            try:
+                os.fstat(number)
+            except OSError:
+                os.open(os.devnull, os.O_RDWR)  # the lowest that is free is this one
+                os.set_inheritable(number, True)
+            stream = os.fdopen(number, "w" if number else "r", closefd=False)
+            setattr(sys, name, stream)
+
+
+def _write_out(stream: TextIO) -> None:
+    """Write what a stream still has. If it cannot, drop that, or Python would complain at exit."""
+    try:
+        stream.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from genvx.cli.commands import Group
+
 HELP = {"help_option_names": ["-h", "--help"]}
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -26,7 +28,8 @@ OfPid = Annotated[
 ]
 Watch = Annotated[bool, typer.Option("-w", "--watch", help="Redraw until Ctrl-C.")]
 Interval = Annotated[
-    float, typer.Option("--interval", help="Seconds between redraws.", min=0.2, max=3600)
+    float,
+    typer.Option("--interval", metavar="SECONDS", help="Between redraws.", min=0.2, max=3600),
 ]
 Gpus = Annotated[
     str | None,
@@ -45,13 +48,20 @@ Name = Annotated[
 ]
 Command = Annotated[
     list[str] | None,
-    typer.Argument(metavar="CMD", help="What to run, after --.", show_default=False),
+    typer.Argument(metavar="CMD...", help="What to run, after --.", show_default=False),
+]
+OptionalCommand = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[CMD...]", help="What to run instead of a shell, after --.", show_default=False
+    ),
 ]
 
 
 def group(text: str, **settings: Any) -> typer.Typer:
     """A group of verbs, as plain as all of them. settings: more of typer's."""
     return typer.Typer(
+        cls=Group,
         help=text,
         add_completion=False,
         rich_markup_mode=None,

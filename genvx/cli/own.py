@@ -36,7 +36,7 @@ def there(fleet: Fleet, seen: Outcomes[Snapshot], environment: str) -> tuple[Hos
     """The only one of those that hosts have told of that has this id or name.
 
     Raises:
-        UnknownEnvironment: there is none, or there are several.
+        UnknownEnvironment: there is none, or there are several. FleetError: no host answered.
     """
     found = matching(fleet, seen, lambda host, env: environment in (env.id, env.name))
     if not found:
@@ -53,7 +53,12 @@ def matching(
     """Those of one's own that are wanted, by the name of their host and what they are.
 
     Whose they are is a question to the hosts: only these know who we are there.
+
+    Raises:
+        FleetError: no host answered.
     """
+    if not seen.succeeded:
+        raise fleet.nowhere({}, seen.failed)
     found = []
     for name, snapshot in seen.succeeded.items():
         candidates = [env for env in snapshot.environments if wanted(name, env)]

@@ -6,7 +6,7 @@ import sys
 
 from genvx.cli.columns import shortened, terminal_size
 from genvx.cli.main import say
-from genvx.errors import NoCapacity, Unsatisfiable, WaitedTooLong
+from genvx.errors import FleetError, NoCapacity, Unsatisfiable, WaitedTooLong
 
 WAIT = "To wait in line for them, add --wait (or --wait=30m, for so long at most)"
 
@@ -21,8 +21,8 @@ def advise(error: NoCapacity) -> None:
         error.add_note(WAIT)
 
 
-def say_refusal(error: NoCapacity) -> None:
-    """Say why there is no room; on a terminal in at most a screenful, and nothing wraps."""
+def say_refusal(error: NoCapacity | FleetError) -> None:
+    """Say why there is no room, or no answer; on a terminal in at most a screenful, and nothing wraps."""
     say(str(error) if error.reasons else f"genvx: {error}")
     size = terminal_size(sys.stderr)
     lines = [f"  {host}: {reason}" for host, reason in error.reasons.items()]

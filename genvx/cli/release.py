@@ -54,6 +54,8 @@ def release(
             for name, snapshot in outcomes.succeeded.items()
             if any(environment in (env.id, env.name) for env in snapshot.environments)
         ]
+        if not outcomes.succeeded:
+            raise fleet.nowhere({}, outcomes.failed)
         if not environment or not candidates:
             code = where.report(outcomes)
             place = "on any host" if where.remote else "here"

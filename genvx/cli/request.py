@@ -15,14 +15,14 @@ import typer
 
 from genvx import project
 from genvx.cli import candidates, options
+from genvx.cli.commands import scan
 from genvx.cli.main import say
 from genvx.cli.refusal import advise
 from genvx.core.device import VisibleAs
 from genvx.core.request import Requirements, Strategy
-from genvx.core.text import require_name
 from genvx.core.units import parse_duration
-from genvx.errors import InvalidInput, NoCapacity
-from genvx.fleet.hostfile import Selection
+from genvx.errors import InvalidInput, InvalidQuantity, NoCapacity
+from genvx.fleet.hostspec import Selection
 
 FOR_EVER = "for ever"
 
@@ -48,12 +48,12 @@ Over = Annotated[
     ),
 ]
 Pack = Annotated[bool, typer.Option("--pack", help="Take where the least is free.")]
-Host = Annotated[
+OnlyHost = Annotated[
     list[str] | None,
     typer.Option(
-        "--host",
+        "--only-host",
         metavar="NAME",
-        help="Remote: only these hosts; * is any text.",
+        help="Remote: only these of the hosts; * is any text.",
         autocompletion=candidates.hosts,
     ),
 ]
@@ -109,6 +109,7 @@ class Request:
 
     wait: seconds to wait in line at most, infinity for ever, None not at all. time: seconds after
     which it is ended. environment: the id or name of one that is to be joined, instead of all that.
+    counted: whether a number of GPUs was given, which may be 0.
     """
 
     requirements: Requirements
@@ -117,6 +118,7 @@ class Request:
     wait: float | None = None
     time: float | None = None
     environment: str | None = None
+    counted: bool = True
 
 
 def _request(
@@ -128,7 +130,7 @@ def _request(
     spread: Spread = False,
     pack: Pack = False,
     over_subscribe: Over = False,
-    host: Host = None,
+    only_host: OnlyHost = None,
     exclude_host: ExcludeHost = None,
     tag: Tag = None,
     wait: Wait = None,
@@ -161,12 +163,20 @@ def _request(
     )
     return Request(
         requirements,
-        require_name(name),
-        Selection(_several(host), _several(exclude_host), _several(tag)),
-        None if wait is None else float("inf") if wait == FOR_EVER else parse_duration(wait),
-        None if time is None else parse_duration(time),
+        project.require_typed_name(name),
+        Selection(_several(only_host), _several(exclude_host), _several(tag)),
+        float("inf") if wait == FOR_EVER else _seconds("--wait", wait),
+        _seconds("--time", time),
         id,
+        counted=gpus is not None or bool(requirements.gpus),
     )
+
+
+def _seconds(option: str, text: str | None) -> float | None:
+    try:
+        return None if text is None else parse_duration(text)
+    except InvalidQuantity as error:
+        raise InvalidQuantity(f"{option}: {error}") from None
 
 
 def visible_as_of(text: str) -> VisibleAs:
@@ -243,7 +253,7 @@ def _load(wanted: dict[str, Any], *, remote: bool, quiet: bool) -> None:
     if values.get("wait") is True:
         values["wait"] = FOR_EVER
     if not remote:
-        for name in ("host", "exclude_host", "tag"):
+        for name in ("only_host", "exclude_host", "tag"):
             values.pop(name, None)
     for group in _ALIKE:
         if any(wanted[name] for name in group):
@@ -257,23 +267,16 @@ def _load(wanted: dict[str, Any], *, remote: bool, quiet: bool) -> None:
 def spell_out_wait(command: Any, arguments: list[str]) -> list[str]:
     """Give `--wait` without a time the word for it, where it is an option of genvx.
 
-    A value that may be missing is not for option parsers: the word behind it would be taken.
+    A value that may be missing is not for option parsers: the word behind it would be taken. A word
+    that begins with a digit is meant as the time, never as a command.
     """
     spelled = list(arguments)
-    at = 0
-    while at < len(spelled):
-        word = spelled[at]
-        if word == "--":
-            break
+    for at, word, _ in scan(command, spelled):
         if word == "--wait":
-            spelled[at] = f"--wait={FOR_EVER}"
-        elif word.startswith("-") and len(word) > 1:
-            option = next((each for each in command.params if word in each.opts), None)
-            if option is not None and not getattr(option, "is_flag", True):
-                at += 1
-        else:
-            command = getattr(command, "commands", {}).get(word)
-            if command is None:
-                break
-        at += 1
+            time = spelled[at + 1] if at + 1 < len(spelled) else ""
+            if time[:1].isdigit():
+                del spelled[at + 1]
+            else:
+                time = FOR_EVER
+            spelled[at] = f"--wait={time}"
     return spelled

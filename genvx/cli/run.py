@@ -32,6 +32,9 @@ MasterAddr = Annotated[
         "--master-addr", metavar="ADDRESS", help="Where node 0 is reached; as we do, by default."
     ),
 ]
+Mixed = Annotated[
+    bool, typer.Option("--mixed", help="With --nodes: the model of GPU may differ among hosts.")
+]
 NoStdin = Annotated[
     bool, typer.Option("--no-stdin", help="Give the command nothing to read, as ssh -n does.")
 ]
@@ -42,14 +45,15 @@ def run(
     request: Request,
     command: options.Command = None,
     nodes: Nodes = 1,
+    mixed: Mixed = False,
     master_addr: MasterAddr = None,
     no_stdin: NoStdin = False,
 ) -> None:
     """Run a command that holds GPUs.
 
     They are its own until it ends; genvx exits with its code. With --nodes it runs on several
-    hosts, all or none; it sees MASTER_ADDR, MASTER_PORT, NODE_RANK, NNODES, NPROC_PER_NODE,
-    WORLD_SIZE and GENVX_NODES there, and the first failure ends all.
+    hosts, all or none, with one model of GPU; it sees MASTER_ADDR, MASTER_PORT, NODE_RANK, NNODES,
+    NPROC_PER_NODE, WORLD_SIZE and GENVX_NODES there, and the first failure ends all.
 
     A remote command in the background (&) gets nothing of what is typed, and is not stopped.
 
@@ -60,12 +64,14 @@ def run(
         raise InvalidInput(
             "no command to run; write it after --, as in: genvx run -g 1 -- python x.py"
         )
+    if not request.counted and request.environment is None:
+        where.note("without --gpus the command holds no GPU, and sees none")
     if no_stdin:
         stdin.close()
     if nodes > 1:
         if not where.remote:
             raise InvalidInput("--nodes is for the hosts of genvx remote")
-        raise typer.Exit(run_gang(where, request, nodes, command, master_addr))
+        raise typer.Exit(run_gang(where, request, nodes, command, master_addr, mixed=mixed))
     if where.remote:
         raise typer.Exit(run_remotely(where, request, command))
     raise typer.Exit(locally(where, request, command, prompted=False))

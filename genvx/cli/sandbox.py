@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from genvx.cli import options
+from genvx.cli.commands import Verb
 from genvx.cli.main import say
 from genvx.cli.tables import SCHEMA, Output, print_json
 from genvx.errors import InvalidInput
@@ -23,7 +24,7 @@ Server = Annotated[
 ]
 
 
-@sandbox.command()
+@sandbox.command(cls=Verb)
 def up(
     gpus: Hosts = "1,2",
     directory: Directory = None,
@@ -60,7 +61,7 @@ and when you are done:
     )
 
 
-@sandbox.command()
+@sandbox.command(cls=Verb)
 def status(directory: Directory = None, json: options.Json = False) -> None:
     """Tell whether a sandbox is up, and where its hosts are."""
     from genvx.sandbox import sandbox as rooms
@@ -91,7 +92,7 @@ def status(directory: Directory = None, json: options.Json = False) -> None:
     )
 
 
-@sandbox.command()
+@sandbox.command(cls=Verb)
 def down(directory: Directory = None) -> None:
     """End the sandbox: its hosts, what runs there, and its files."""
     from genvx.sandbox import sandbox as rooms

@@ -25,7 +25,7 @@ from genvx.cli.where import Where, here
 from genvx.core.request import Requirements
 from genvx.core.text import printable
 from genvx.errors import InvalidInput, StateError, UnknownEnvironment
-from genvx.fleet import hostfile
+from genvx.fleet import hostfile, hostnames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -179,7 +179,7 @@ def _entry(where: Where, names: list[str], host: str, env: Environment | None, u
     config = os.environ.get("GENVX_SSH_CONFIG")
     if config:
         words = ["env", f"GENVX_SSH_CONFIG={os.path.abspath(config)}", *words]
-    hostfile.require_user(user)  # the host's word, and it becomes a line of ssh_config
+    hostnames.require_user(user)  # the host's word, and it becomes a line of ssh_config
     proxy = " ".join(shlex.quote(word) for word in words).replace("%", "%%")
     home = _home()
     return (

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import typer
 
     from genvx.core.grant import Grant
-    from genvx.fleet.hostfile import Selection
+    from genvx.fleet.hostspec import Selection
 
 T = TypeVar("T")
 
@@ -58,18 +58,18 @@ class Where:
         if not self.remote:
             if selection:
                 raise InvalidInput(
-                    "--host, --exclude-host and --tag choose among the hosts of genvx remote"
+                    "--only-host, --exclude-host and --tag choose among the hosts of genvx remote"
                 )
             from genvx.local.host import LocalHost
 
             return Fleet([LocalHost(LOCAL_NAME)], fanout=0)
-        from genvx.fleet import hostfile
+        from genvx.fleet import hostfile, hostnames
         from genvx.fleet.ssh import connect_fleet
 
         if self.hosts is not None and self.hostfile is not None:
             raise InvalidInput("give either -H or --hostfile, not both")
         if self.hosts is not None:
-            specs = hostfile.parse_names(self.hosts)
+            specs = hostnames.parse_names(self.hosts)
         else:
             path = self.hostfile or hostfile.find(os.environ, tell=_say)
             named = self.hostfile or os.environ.get("GENVX_HOSTFILE")
@@ -77,7 +77,7 @@ class Where:
         if selection:
             specs = selection.of(specs)
         if self.login is not None:
-            hostfile.require_user(self.login)
+            hostnames.require_user(self.login)
         return connect_fleet(
             specs,
             fanout=self.fanout,

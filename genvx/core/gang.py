@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genvx.core.placement import possible, rank
-from genvx.core.record import dataclass
+from genvx.core.record import dataclass, replace
+from genvx.core.request import is_model_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
-    """Hosts for a gang. ready: those with room, best first; later: those that could have it, the
-    shortest line first; refusals: why the others than `ready` have no room.
+    """Hosts for a gang. requirements: of each node. ready: those with room, best first; later:
+    those that could have it, the shortest line first; refusals: why the others than `ready` have no
+    room.
     """
 
+    requirements: Requirements
     ready: tuple[str, ...]
     later: tuple[str, ...]
     refusals: Mapping[str, Refusal]
@@ -33,7 +36,56 @@ def choose(requirements: Requirements, snapshots: Mapping[str, Snapshot]) -> Cho
         name for name in refusals if possible(requirements, snapshots[name]) >= requirements.gpus
     ]
     later.sort(key=lambda name: len(snapshots[name].tickets))
-    return Choice(ready, tuple(later), refusals)
+    return Choice(requirements, ready, tuple(later), refusals)
+
+
+def choose_one_model(mixed: Choice, snapshots: Mapping[str, Snapshot], nodes: int) -> Choice:
+    """Narrow a choice to one model of GPU, the one with which a gang of so many nodes comes first:
+    the slowest of mixed GPUs would keep the others waiting.
+
+    Of models with room on enough hosts it is the one of the best hosts; else the one that enough
+    hosts could ever have, and then the one with the most hosts.
+    """
+    wanted = mixed.requirements
+    models = sorted(
+        {
+            device.name
+            for snapshot in snapshots.values()
+            for device in snapshot.devices
+            if wanted.gpus and wanted.mismatch(device) is None
+        }
+    )
+    if len(models) < 2:
+        return mixed
+    order = {name: place for place, name in enumerate(mixed.ready)}
+
+    def merit(choice: Choice) -> tuple[bool, bool, int, int, int]:
+        now, ever = len(choice.ready), len(choice.ready) + len(choice.later)
+        places = sum(order.get(name, len(order)) for name in choice.ready[:nodes])
+        return (now >= nodes, ever >= nodes, -places if now >= nodes else 0, now, ever)
+
+    choices = [_of_model(wanted, model, snapshots) for model in models if is_model_text(model)]
+    return max(choices, key=merit, default=mixed)
+
+
+def _of_model(wanted: Requirements, model: str, snapshots: Mapping[str, Snapshot]) -> Choice:
+    choice = choose(replace(wanted, models=(model,)), snapshots)
+    # A longer name may fit as well: "RTX 4090" also names an "RTX 4090 D". What would be given on
+    # such a host is not known.
+    sure = {
+        host
+        for host, snapshot in snapshots.items()
+        if all(
+            device.name == model
+            for device in snapshot.devices
+            if choice.requirements.mismatch(device) is None
+        )
+    }
+    return replace(
+        choice,
+        ready=tuple(host for host in choice.ready if host in sure),
+        later=tuple(host for host in choice.later if host in sure),
+    )
 
 
 def in_order(names: Sequence[str], snapshots: Mapping[str, Snapshot]) -> tuple[str, ...]:

@@ -103,7 +103,7 @@ class Requirements:
         if len(self.models) > MOST_MODELS:
             raise InvalidQuantity(f"at most {MOST_MODELS} models")
         for model in self.models:
-            if len(model) > MODEL_LIMIT or _MODEL.fullmatch(model) is None:
+            if not is_model_text(model):
                 raise InvalidQuantity(f"not a model of GPU: {printable(model, 40)!r}")
         for name in self.devices:
             if _LABEL.fullmatch(name) is None and not is_device_id(name):
@@ -252,6 +252,11 @@ def requirements_of(
     if not isinstance(gpus, str):
         return Requirements(gpus=gpus, memory=memory, visible_as=named)
     return replace(Requirements.parse(gpus), memory=memory, visible_as=named)
+
+
+def is_model_text(text: str) -> bool:
+    """Whether a request can name a model by this text."""
+    return len(text) <= MODEL_LIMIT and _MODEL.fullmatch(text) is not None
 
 
 def _parse_gpus(

@@ -14,9 +14,17 @@ from genvx.errors import InvalidQuantity
 _SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE | re.ASCII)
 _POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _TIME = re.compile(
-    r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,8})m)?(?:(\d{1,9}(?:\.\d{1,3})?)s?)?", re.ASCII
+    r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,8})m)?(?:(\d{1,9}(?:\.\d{1,3})?)s)?", re.ASCII
+)
+_NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,3})?", re.ASCII)
+# As Slurm writes them: 1:00:00, 1-00:00:00, and 1-12 or 1-12:30 with days.
+_CLOCK = re.compile(
+    r"(?:(\d{1,6})-(?=\d{1,2}(?::|$))|(?=\d+:\d+:))"
+    r"(\d{1,6})(?::(\d{1,2}))?(?::(\d{1,2}))?",
+    re.ASCII,
 )
 _MOST_BYTES = 1 << 50
+_STEPS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
 def parse_memory(text: str) -> int:
@@ -53,22 +61,39 @@ def format_percent(share: int | None) -> str:
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds that "30", "1.5", "90s", "30m", "2h30m" or "1d" mean.
+    """Return the seconds that "90s", "30m", "2h30m" or "1d" mean, or Slurm's "1:00:00" and
+    "1-00:00:00".
 
     Raises:
-        InvalidQuantity: not a duration, zero or negative.
+        InvalidQuantity: not a duration, a number without a unit, zero or negative.
     """
     stripped = text.strip()
-    match = _TIME.fullmatch(stripped)
-    if match is None or not stripped:
+    shown = printable(text, 40)
+    if _NUMBER.fullmatch(stripped) and float(stripped):
         raise InvalidQuantity(
-            f"not a duration: {printable(text, 40)!r}; write it like 90s, 30m or 2h30m"
+            f"{shown!r} has no unit; write {stripped}h, {stripped}m or {stripped}s"
         )
-    days, hours, minutes, seconds = match.groups(default="0")
-    total = int(days) * 86400 + int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    if re.fullmatch(r"\d{1,6}:\d{1,2}", stripped, re.ASCII):
+        # Minutes and seconds to Slurm, hours and minutes to many others.
+        raise InvalidQuantity(f"{shown!r} can be read in two ways; write it like 2h30m or 1:00:00")
+    match = _CLOCK.fullmatch(stripped) or _TIME.fullmatch(stripped)
+    if not stripped or (match is None and not _NUMBER.fullmatch(stripped)):
+        raise InvalidQuantity(f"not a duration: {shown!r}; write it like 90s, 30m or 2h30m")
+    amounts = () if match is None else match.groups(default="0")
+    total = sum((float(n) * size for n, (_, size) in zip(amounts, _STEPS)), 0.0)
     if total <= 0:
-        raise InvalidQuantity(f"a duration is more than 0: {printable(text, 40)!r}")
+        raise InvalidQuantity(f"a duration is more than 0: {shown!r}")
     return total
+
+
+def parse_seconds(text: str) -> float:
+    """Return the seconds that a number means, or a duration with its units.
+
+    Raises:
+        InvalidQuantity: neither of them, zero or negative.
+    """
+    stripped = text.strip()
+    return parse_duration(f"{stripped}s" if _NUMBER.fullmatch(stripped) else text)
 
 
 def parse_count(text: str, what: str, most: int = 4096) -> int:
@@ -106,9 +131,6 @@ def format_elapsed(seconds: float) -> str:
     if days:
         return f"{days}-{hours:02}:{minutes:02}:{rest:02}"
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-_STEPS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
 def format_age(seconds: float) -> str:

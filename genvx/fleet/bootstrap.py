@@ -19,7 +19,7 @@ from genvx.fleet.hostfile import PYTHON_PATH
 from genvx.fleet.loader import NEWEST, OLDEST, STUB
 
 if TYPE_CHECKING:
-    from genvx.fleet.hostfile import HostSpec
+    from genvx.fleet.hostspec import HostSpec
 
 # What may be the matter with a host that logs us in and then is silent.
 SILENT = (

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from genvx.fleet.deadline import Deadline
-    from genvx.fleet.hostfile import HostSpec
+    from genvx.fleet.hostspec import HostSpec
     from genvx.fleet.session import Session
 
 _CLOSE_PATIENCE = 0.1

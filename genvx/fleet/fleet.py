@@ -53,6 +53,7 @@ _LEAVE_BEHIND = 2.0
 _SECRETS = 4
 
 NO_HOST = "Cannot find a host with enough available resources"
+NO_ANSWER = "No host answered"
 
 
 @dataclass(frozen=True)
@@ -253,8 +254,8 @@ class Fleet:
         are held at most. visible_as: "index" has CUDA_VISIBLE_DEVICES name them by number.
 
         Raises:
-            NoCapacity: no host has the room; `reasons` says why, host by host. WaitedTooLong: it
-            was not to be had in time.
+            NoCapacity: no host has the room; `reasons` says why, host by host. FleetError: no host
+            answered. WaitedTooLong: it was not to be had in time.
             InvalidInput: the request makes no sense.
         """
         requirements = requirements_of(gpus, memory, visible_as)
@@ -275,10 +276,13 @@ class Fleet:
         name: str = "",
         wait: float | None = None,
         time: float | None = None,
+        mixed: bool = False,
         visible_as: str | None = None,
     ) -> Gang:
         """Take the same devices on each of `nodes` hosts, or none at all; see `activate` for the
         rest.
+
+        mixed: the model of GPU may differ among hosts.
 
         Raises:
             NoCapacity: too few hosts have the room. WaitedTooLong: not in time. Unsatisfiable: too
@@ -287,7 +291,7 @@ class Fleet:
         from genvx.fleet.gang import take
 
         requirements = requirements_of(gpus, memory, visible_as)
-        return take(self, requirements, nodes, name=name, patience=wait, time=time)
+        return take(self, requirements, nodes, name=name, patience=wait, time=time, mixed=mixed)
 
     def first_with_room(
         self,
@@ -302,30 +306,47 @@ class Fleet:
 
         Raises:
             NoCapacity: no host has the room. `reasons` has a line for each, also for those that
-            failed. Unsatisfiable: all have answered, and none could ever have it.
+            failed. FleetError: all have failed, so none has said that it has no room.
+            Unsatisfiable: all have answered, and none could ever have it.
         """
         outcomes = self.snapshot() if seen is None else seen
         ranked, refusals = rank(requirements, outcomes.succeeded)
         if not ranked and not outcomes.failed and all(r.never for r in refusals.values()):
             raise unsatisfiable(requirements, refusals)
-        reasons = {name: refusal.found for name, refusal in refusals.items()}
-        reasons.update((name, str(error)) for name, error in outcomes.failed.items())
+        full: dict[str, object] = {name: refusal.found for name, refusal in refusals.items()}
+        failed: dict[str, object] = dict(outcomes.failed)
         for name in ranked:
             try:
                 return act(self.host(name))
             except NoCapacity as refusal:
-                reasons[name] = str(refusal)
+                full[name] = refusal
             except HostLost:
                 raise  # something was started there, and may still run
             except HostError as error:
                 # Nothing was started there: whoever acts raises NoCapacity or any other HostError
                 # only before that.
-                reasons[name] = str(error)
-        raise NoCapacity(
-            NO_HOST,
-            {host.name: reasons[host.name] for host in self.hosts if host.name in reasons},
-            waiting_helps=bool(ranked) or any(each.passing for each in refusals.values()),
-        )
+                failed[name] = error
+        helps = bool(ranked) or any(each.passing for each in refusals.values())
+        raise self.nowhere(full, failed, waiting_helps=helps)
+
+    def nowhere(
+        self,
+        full: Mapping[str, object],
+        failed: Mapping[str, object],
+        *,
+        waiting_helps: bool = False,
+    ) -> GenvxError:
+        """The error for an act that was possible on no host.
+
+        full: why hosts that answered have no room. failed: why the others did not answer.
+        waiting_helps: whether there may be room on one of them later.
+        """
+        reasons = {**full, **failed}
+        names = [host.name for host in self.hosts if host.name in reasons]
+        ordered = {name: str(reasons[name]) for name in names}
+        if failed and not full:
+            return FleetError(NO_ANSWER, reasons=ordered)
+        return NoCapacity(NO_HOST, ordered, waiting_helps=waiting_helps)
 
 
 def unsatisfiable(requirements: Requirements, refusals: Mapping[str, Refusal]) -> Unsatisfiable:

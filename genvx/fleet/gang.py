@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, TypeVar
 
-from genvx.core.gang import Choice, choose, in_order
+from genvx.core.gang import Choice, choose, choose_one_model, in_order
 from genvx.errors import GenvxError, HostError, HostLost, NoCapacity, Unsatisfiable, WaitedTooLong
 
 if TYPE_CHECKING:
@@ -77,12 +77,13 @@ def take(
     tell: Callable[[str, Standing], None] = lambda host, standing: None,
     seen: Outcomes[Snapshot] | None = None,
     time: float | None = None,
+    mixed: bool = False,
 ) -> Gang:
     """Take the same devices on each of `nodes` hosts, or none at all.
 
     patience: seconds to wait in line at most; None does not wait. tell: is told how it stands on
     the host that is waited for. seen: what looking has given, where somebody has looked just now.
-    time: seconds that they are held at most.
+    time: seconds that they are held at most. mixed: the model of GPU may differ among hosts.
 
     Raises:
         NoCapacity: too few hosts have the room now. WaitedTooLong: not in time. Unsatisfiable: too
@@ -96,15 +97,16 @@ def take(
         seen = None
         failed.update(outcomes.failed)
         snapshots = {n: s for n, s in outcomes.succeeded.items() if n not in failed}
-        choice = choose(requirements, snapshots)
-        chosen = _chosen(fleet, requirements, nodes, choice, failed, waits=end is not None)
-        order = in_order(chosen, snapshots)
+        every = choose(requirements, snapshots)
+        choice = every if mixed else choose_one_model(every, snapshots, nodes)
+        chosen = _chosen(fleet, every, nodes, choice, failed, waits=end is not None)
+        order, each = in_order(chosen, snapshots), choice.requirements
         try:
-            held = _together(fleet, requirements, order, name, command, time)
+            held = _together(fleet, each, order, name, command, time)
             if len(held) == nodes:
                 return _gang(fleet, held)
             if end is not None:
-                return _in_turn(fleet, requirements, order, held, name, command, end, tell, time)
+                return _in_turn(fleet, each, order, held, name, command, end, tell, time)
             _release(list(held.values()))
         except _Lost as lost:
             failed[lost.host] = lost.error
@@ -126,18 +128,23 @@ def _gang(fleet: Fleet, held: Mapping[str, Hold]) -> Gang:
 
 def _chosen(
     fleet: Fleet,
-    requirements: Requirements,
+    every: Choice,
     nodes: int,
     choice: Choice,
     failed: Mapping[str, GenvxError],
     *,
     waits: bool,
 ) -> tuple[str, ...]:
-    """The hosts to take, or why not."""
+    """The hosts to take, or why not. every: the choice if models of GPU may differ."""
     ever = len(choice.ready) + len(choice.later)
-    wanted = f"{nodes} hosts with {requirements} each wanted"
+    one, mixing = "", ""
+    if choice is not every:
+        one = ", all of one model,"
+        if len(every.ready) >= nodes or ever < nodes <= len(every.ready) + len(every.later):
+            mixing = "; --mixed takes different models"
+    wanted = f"{nodes} hosts with {every.requirements} each{one} wanted"
     if ever < nodes and not failed:
-        raise Unsatisfiable(f"{wanted}, but no more than {ever} could ever be had")
+        raise Unsatisfiable(f"{wanted}, but no more than {ever} could ever be had{mixing}")
     if len(choice.ready) >= nodes:
         return choice.ready[:nodes]
     if waits and ever >= nodes:
@@ -145,8 +152,12 @@ def _chosen(
     reasons = {host: refusal.found for host, refusal in choice.refusals.items()}
     reasons.update((host, str(error)) for host, error in failed.items())
     ordered = {host.name: reasons[host.name] for host in fleet.hosts if host.name in reasons}
+    if failed and not choice.ready and not choice.refusals:
+        raise fleet.nowhere({}, failed)
     raise NoCapacity(
-        f"{wanted}, but {len(choice.ready)} have room now", ordered, waiting_helps=ever >= nodes
+        f"{wanted}, but {len(choice.ready)} have room now{mixing}",
+        ordered,
+        waiting_helps=ever >= nodes,
     )
 
 

@@ -11,14 +11,14 @@ import paramiko
 
 from genvx.core.record import replace
 from genvx.errors import HostError, HostUnreachable
-from genvx.fleet.hostfile import parse_names
+from genvx.fleet.hostnames import parse_names
 from genvx.fleet.vault import Locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from genvx.fleet.deadline import Deadline
-    from genvx.fleet.hostfile import HostSpec
+    from genvx.fleet.hostspec import HostSpec
     from genvx.fleet.link import Link
 
     Opener = Callable[[HostSpec, Deadline, str | None], Link]

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from genvx.core.text import printable
-from genvx.errors import AgentError, GenvxError, HostUnreachable
+from genvx.errors import AgentError, CommandNotFound, GenvxError, HostUnreachable
 from genvx.fleet.bootstrap import never_ran
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ class Handover:
         self._hold.expect_nobody()
         self._since = min(self._since, time.monotonic())
         self._thread.join()
+        if isinstance(self._error, CommandNotFound):
+            raise self._error.on(self._host)
         if self._error is not None:
             raise self._error
         file = self._hold.unjoined()

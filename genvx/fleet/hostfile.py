@@ -1,8 +1,9 @@
 """Hostfiles: `parse(text)` is pure, `load(path)` reads.
 
 One host a line: a name, an address or an alias of ssh_config, with a user before and a port behind
-it, and options after it. Bracketed ranges make many hosts of one line. Hostfiles of DeepSpeed and
-MPI are read as they are.
+it, and options after it. Bracketed ranges and commas make many hosts of one line. Hostfiles of
+DeepSpeed, of MPI and of Slurm are read as they are: a host that is listed again is one host, and
+numbers of processes are no limit.
 """
 
 from __future__ import annotations
@@ -10,29 +11,25 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NoReturn
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from genvx.core import ownership
 from genvx.core.device import VisibleAs
 from genvx.core.text import printable
-from genvx.errors import InvalidHostfile, InvalidInput, UnknownHost
-from genvx.fleet.wildcards import matches
+from genvx.errors import InvalidHostfile, UnknownHost
+from genvx.fleet.hostnames import MOST_HOSTS, USER, Line, parse_hosts, parse_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from genvx.fleet.hostspec import HostSpec
+
 # What is found in the directory where we are, without being named.
 IN_DIRECTORY = "hostfile"
 
-_MOST_HOSTS = 10_000
-_LONGEST_NAME = 1024
 _MOST_BYTES = 4 << 20
 
-_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?", re.ASCII)
-_IPV6 = re.compile(r"[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9._-]{1,32})?", re.ASCII)
-_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+\\-]{0,127}", re.ASCII)
-_RANGE = re.compile(r"\[([0-9,-]+)\]", re.ASCII)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", re.ASCII)
 # Goes into a command line that five kinds of shell read.
 PYTHON_PATH = re.compile(r"/[A-Za-z0-9._/+@~ -]{1,1000}", re.ASCII)
@@ -43,6 +40,14 @@ OPTIONS = (
     *("gpus", "tags", "slots", "max_slots", "visible_as"),
 )
 
+# Of MPI: how many processes go to a host, on which of its parts they run and how they are reached
+# there. That is between MPI and its processes; genvx counts GPUs, by itself.
+NUMBERS = (
+    *("slots", "max_slots", "slot", "slots_max", "count", "count_max", "cpu", "cpus", "max_cpus"),
+    *("cpu_max", "cores", "sockets", "np", "ppn"),
+)
+IGNORED = (*NUMBERS[2:], "binding", "ifname")
+
 # These make our own machine run something. A hostfile that merely lay in the directory where we
 # are, as in a repository that was cloned, must not.
 _COMMANDS = ("password_command", "ssh_config")
@@ -50,89 +55,8 @@ _COMMANDS = ("password_command", "ssh_config")
 _VARIABLE = re.compile(r"GENVX_PASSWORD[A-Z0-9_]{0,64}", re.ASCII)
 
 
-@dataclass(frozen=True)
-class HostSpec:
-    """One host of a hostfile: how to reach it, and which of its devices may be used.
-
-    name: what tables show and results are keyed by; unique in a fleet.
-    address: what ssh is told; an alias of ssh_config is one.
-    gpus: the indices that may be used; None for all. password_env, password_command: where the
-    password is, or, on a line with a key, the key's passphrase. tags, slots: kept for those who
-    place by them. visible_as: how CUDA is told of devices there where nobody says.
-    """
-
-    name: str
-    address: str
-    user: str | None = None
-    port: int | None = None
-    key: str | None = None
-    python: str | None = None
-    gpus: tuple[int, ...] | None = None
-    tags: tuple[str, ...] = ()
-    slots: int | None = None
-    ssh_config: str | None = None
-    password_env: str | None = None
-    password_command: str | None = None
-    visible_as: VisibleAs | None = None
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Some of the hosts of a hostfile.
-
-    hosts: names or patterns, of which one must fit; excluded: of which none may; tags: all of them.
-    """
-
-    hosts: tuple[str, ...] = ()
-    excluded: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.hosts or self.excluded or self.tags)
-
-    def of(self, specs: Sequence[HostSpec]) -> tuple[HostSpec, ...]:
-        """The hosts that are meant.
-
-        Raises:
-            UnknownHost: there is none, or none for one of the names.
-        """
-        for pattern in self.hosts:
-            if not any(_is_named(spec, pattern) for spec in specs):
-                raise UnknownHost(f"no host {printable(pattern, 60)!r} among the hosts")
-        found = tuple(
-            spec
-            for spec in specs
-            if (not self.hosts or any(_is_named(spec, pattern) for pattern in self.hosts))
-            and not any(_is_named(spec, pattern) for pattern in self.excluded)
-            and set(self.tags) <= set(spec.tags)
-        )
-        if not found:
-            tags = f" with {printable(', '.join(self.tags), 100)}" if self.tags else ""
-            raise UnknownHost(f"none of the {len(specs)} hosts is left{tags}")
-        return found
-
-
-def _is_named(spec: HostSpec, pattern: str) -> bool:
-    return matches(pattern, spec.name) or matches(pattern, spec.address)
-
-
-class _Line:
-    """Where we are, for errors that name file, line and column and show the line."""
-
-    def __init__(self, source: str, number: int, text: str) -> None:
-        self.source = source
-        self.number = number
-        self.text = text
-
-    def fail(self, column: int, message: str) -> NoReturn:
-        place = f"{printable(self.source, 200)}:{self.number}:{column + 1}"
-        if self.number == 0:
-            raise InvalidHostfile(f"{printable(self.source, 60)}: {message}")
-        raise InvalidHostfile(f"{place}: {message}: {printable(self.text.strip(), 120)}")
-
-
 def load(path: str, *, named: bool = True) -> tuple[HostSpec, ...]:
-    """Read a hostfile. Paths in it are relative to it.
+    """Read a hostfile; ~ in its path is a home. Paths in it are relative to it.
 
     named: whether the user has said that it is this one; else it may have nothing run here.
 
@@ -141,7 +65,7 @@ def load(path: str, *, named: bool = True) -> tuple[HostSpec, ...]:
         nobody has named.
     """
     try:
-        with open(path, "rb") as file:
+        with open(os.path.expanduser(path), "rb") as file:
             status = os.fstat(file.fileno())
             data = file.read(_MOST_BYTES + 1)
     except OSError as error:
@@ -151,7 +75,7 @@ def load(path: str, *, named: bool = True) -> tuple[HostSpec, ...]:
     if len(data) > _MOST_BYTES:
         raise InvalidHostfile(f"the hostfile {printable(path, 200)} is larger than 4 MiB")
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidHostfile(
             f"the hostfile {printable(path, 200)} is not UTF-8 text (byte {error.start})"
@@ -164,7 +88,7 @@ def load(path: str, *, named: bool = True) -> tuple[HostSpec, ...]:
         reason = "of another user"
     elif status.st_mode & 0o002 or (status.st_mode & 0o020 and status.st_gid != os.getegid()):
         reason = "that others can write"
-    base = os.path.dirname(os.path.abspath(path))
+    base = os.path.dirname(os.path.abspath(os.path.expanduser(path)))
     return parse(text, source=path, base=base, runs_nothing=reason)
 
 
@@ -177,39 +101,28 @@ def parse(
     runs_nothing: why this one may not have us run commands; empty if it may.
 
     Raises:
-        InvalidHostfile: a bad line, a host named twice, too many hosts, or none.
+        InvalidHostfile: a bad line, a host named twice with other options, too many hosts, or none.
     """
     found: dict[str, int] = {}
-    specs: list[HostSpec] = []
-    for number, content in enumerate(text.split("\n"), 1):
-        line = _Line(source, number, content)
-        for spec in _parse_line(line, base, runs_nothing):
-            if spec.name in found:
-                line.fail(0, f"{spec.name} is listed already, on line {found[spec.name]}")
-            if len(specs) >= _MOST_HOSTS:
-                line.fail(0, f"more than {_MOST_HOSTS} hosts")
-            found[spec.name] = number
-            specs.append(spec)
-    if not specs:
-        raise InvalidHostfile(f"{printable(source, 200)} names no host")
-    return tuple(specs)
-
-
-def parse_names(text: str) -> tuple[HostSpec, ...]:
-    """Read hosts as people type them after -H: "a,raz@b:2222,gpu[1-4]".
-
-    Raises:
-        InvalidHostfile: one of them is none, is named twice, or there is none.
-    """
-    line = _Line("-H", 0, text)
     specs: dict[str, HostSpec] = {}
-    for word in filter(str.strip, re.split(r",(?![^\[]*\])", text)):
-        for spec in _parse_host(line, word.strip(), 0):
-            if spec.name in specs:
-                line.fail(0, f"{spec.name} is named twice")
+    for number, content in enumerate(text.split("\n"), 1):
+        line = Line(source, number, content)
+        for spec in _parse_line(line, base, runs_nothing):
+            earlier = specs.get(spec.name)
+            if earlier is not None:
+                if replace(earlier, slots=None) != replace(spec, slots=None):
+                    line.fail(
+                        0,
+                        f"{spec.name} is listed already, on line {found[spec.name]}, with other "
+                        "options",
+                    )
+                spec = replace(spec, slots=(earlier.slots or 1) + (spec.slots or 1))
+            elif len(specs) >= MOST_HOSTS:
+                line.fail(0, f"more than {MOST_HOSTS} hosts")
+            found.setdefault(spec.name, number)
             specs[spec.name] = spec
     if not specs:
-        raise InvalidHostfile("-H names no host")
+        raise InvalidHostfile(f"{printable(source, 200)} names no host")
     return tuple(specs.values())
 
 
@@ -260,7 +173,7 @@ def _not_used(path: str, why: str) -> str:
     return f"the hostfile {shown} is not used: it {why}; name it with --hostfile if you mean it"
 
 
-def _parse_line(line: _Line, base: str, runs_nothing: str) -> Iterator[HostSpec]:
+def _parse_line(line: Line, base: str, runs_nothing: str) -> Iterator[HostSpec]:
     words = []
     for match in _WORD.finditer(line.text):
         if match[0].startswith("#"):
@@ -270,22 +183,38 @@ def _parse_line(line: _Line, base: str, runs_nothing: str) -> Iterator[HostSpec]
         return
     if line.text.count('"') % 2:
         line.fail(line.text.index('"'), "a quote is not closed")
-    (column, host), *options = words
+    (column, host), *options = _joined(words)
     values: dict[str, tuple[int, str]] = {}
     for at, word in options:
         key, equals, value = word.partition("=")
         key = key.replace("-", "_")
         if not equals:
-            line.fail(at, f"an option is written name=value, not {printable(word, 40)!r}")
-        if key not in OPTIONS:
+            hint = f", as slots={word}" if word.isdigit() else ""
+            line.fail(at, f"an option is written name=value{hint}, not {printable(word, 40)!r}")
+        if key not in OPTIONS and key not in IGNORED:
             line.fail(at, _unknown_option(key))
         if key in values:
             line.fail(at, f"{key} is given twice")
         if key in _COMMANDS and runs_nothing:
             line.fail(at, f"{key} can run commands, which a hostfile {runs_nothing} may not")
         values[key] = (at, value.replace('"', ""))
-    for spec in _parse_host(line, host, column):
+    for spec in parse_hosts(line, host, column, counts=True):
         yield _with_options(spec, line, values, base)
+
+
+def _joined(words: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """Words, with an option that is written with spaces as one: "slots = 4"."""
+    at = 0
+    while at < len(words):
+        column, word = words[at]
+        at += 1
+        if at > 1 and at < len(words) and "=" not in word and words[at][1].startswith("="):
+            word += words[at][1]
+            at += 1
+        if at > 1 and at < len(words) and word.endswith("=") and "=" not in words[at][1]:
+            word += words[at][1]
+            at += 1
+        yield column, word
 
 
 def _unknown_option(key: str) -> str:
@@ -296,73 +225,8 @@ def _unknown_option(key: str) -> str:
     return f"no option {printable(key, 40)!r}{hint}"
 
 
-def _parse_host(line: _Line, word: str, column: int) -> Iterator[HostSpec]:
-    user: str | None = None
-    rest = word
-    if "@" in word:
-        user, _, rest = word.rpartition("@")
-        if not _USER.fullmatch(user):
-            line.fail(column, f"not a user name: {printable(user, 40)!r}")
-    bracket = re.fullmatch(r"\[([^\]]*:[^\]]*)\](?::([0-9]+))?", rest)
-    if bracket:
-        address, port_text = bracket[1], bracket[2]
-        if not _IPV6.fullmatch(address):
-            line.fail(column, f"not an IPv6 address: {printable(address, 60)!r}")
-        addresses = [address]
-    elif rest.count(":") > 1 and _IPV6.fullmatch(rest):
-        addresses, port_text = [rest], None
-    else:
-        name, colon, after = rest.partition(":")
-        port_text = after if colon else None
-        addresses = _expand(line, name, column)
-        for address in addresses:
-            if not _NAME.fullmatch(address):
-                line.fail(column, f"not a host name: {printable(address, 60)!r}")
-    port = None if port_text is None else _port(line, port_text, column)
-    for address in addresses:
-        shown = f"[{address}]" if ":" in address and port is not None else address
-        yield HostSpec(
-            name=shown if port is None else f"{shown}:{port}",
-            address=address,
-            user=user,
-            port=port,
-        )
-
-
-def _port(line: _Line, text: str, column: int) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
-        line.fail(column, f"a port is from 1 to 65535, not {printable(text, 20)!r}")
-    return int(text)
-
-
-def _expand(line: _Line, name: str, column: int) -> list[str]:
-    """Make "gpu[03-05,9]" into gpu03, gpu04, gpu05, gpu9; leading zeros are kept."""
-    if len(name) > _LONGEST_NAME:
-        line.fail(column, f"a name has at most {_LONGEST_NAME} characters, ranges included")
-    match = _RANGE.search(name)
-    if match is None:
-        return [name]
-    made: list[str] = []
-    for part in match[1].split(","):
-        bounds = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part)
-        if bounds is None:
-            line.fail(column, f"not a range: {printable(match[0], 40)!r}")
-        first, last = bounds[1], bounds[2] or bounds[1]
-        if int(last) < int(first) or int(last) - int(first) >= _MOST_HOSTS:
-            line.fail(column, f"not a range: {printable(match[0], 40)!r}")
-        made += [str(n).zfill(len(first)) for n in range(int(first), int(last) + 1)]
-        if len(made) > _MOST_HOSTS:
-            line.fail(column, f"more than {_MOST_HOSTS} hosts")
-    result: list[str] = []
-    for number_text in made:
-        result += _expand(line, name[: match.start()] + number_text + name[match.end() :], column)
-        if len(result) > _MOST_HOSTS:
-            line.fail(column, f"more than {_MOST_HOSTS} hosts")
-    return result
-
-
 def _with_options(
-    spec: HostSpec, line: _Line, values: Mapping[str, tuple[int, str]], base: str
+    spec: HostSpec, line: Line, values: Mapping[str, tuple[int, str]], base: str
 ) -> HostSpec:
     def path(value: str) -> str:
         return os.path.join(base, os.path.expanduser(value))
@@ -371,11 +235,11 @@ def _with_options(
         if not value or not value.isprintable():
             line.fail(at, f"{key} has no usable value")
         if key == "user":
-            if not _USER.fullmatch(value):
+            if not USER.fullmatch(value):
                 line.fail(at, f"not a user name: {printable(value, 40)!r}")
             spec = replace(spec, user=value)
         elif key == "port":
-            spec = replace(spec, port=_port(line, value, at))
+            spec = replace(spec, port=parse_port(line, value, at))
         elif key == "key":
             spec = replace(spec, key=path(value))
         elif key == "password_env":
@@ -405,7 +269,7 @@ def _with_options(
             if not all(_TAG.fullmatch(tag) for tag in tags):
                 line.fail(at, "tags are words of letters and digits, separated by commas")
             spec = replace(spec, tags=tags)
-        else:
+        elif key in NUMBERS:
             if not re.fullmatch(r"[0-9]{1,6}", value):
                 line.fail(at, f"{key} is a whole number")
             if key == "slots":
@@ -415,7 +279,7 @@ def _with_options(
     return spec
 
 
-def _indices(line: _Line, value: str, column: int) -> tuple[int, ...]:
+def _indices(line: Line, value: str, column: int) -> tuple[int, ...]:
     found: list[int] = []
     for part in value.split(","):
         bounds = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part)
@@ -423,10 +287,3 @@ def _indices(line: _Line, value: str, column: int) -> tuple[int, ...]:
             line.fail(column, "gpus are indices such as 0,2,3 or 0-3")
         found += range(int(bounds[1]), int(bounds[2] or bounds[1]) + 1)
     return tuple(dict.fromkeys(found))
-
-
-def require_user(name: str) -> str:
-    """Return `name` if it can be a user's; raise InvalidInput otherwise."""
-    if not _USER.fullmatch(name):
-        raise InvalidInput(f"not a user name: {printable(name, 40)!r}")
-    return name

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from genvx.fleet.deadline import Deadline
-    from genvx.fleet.hostfile import HostSpec
+    from genvx.fleet.hostspec import HostSpec
     from genvx.fleet.session import Session
     from genvx.fleet.sshconfig import Settings
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from genvx.fleet.deadline import Deadline
-    from genvx.fleet.hostfile import HostSpec
+    from genvx.fleet.hostspec import HostSpec
     from genvx.fleet.sshconfig import Settings
     from genvx.fleet.vault import Vault
 

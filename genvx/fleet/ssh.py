@@ -14,6 +14,7 @@ from genvx.core.record import replace
 from genvx.core.text import printable
 from genvx.errors import (
     AgentError,
+    CommandNotFound,
     GenvxError,
     HostError,
     HostLost,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from genvx.core.queue import Standing
     from genvx.core.request import Requirements
     from genvx.core.snapshot import Snapshot
-    from genvx.fleet.hostfile import HostSpec
+    from genvx.fleet.hostspec import HostSpec
 
 T = TypeVar("T")
 
@@ -274,8 +275,15 @@ class SSHHost:
         return {"silence_ms": int(self.options.host_lost_after * _LATER * 1000)}
 
     def start(self, arguments: dict[str, Any]) -> RemoteCommand:
-        """Start a command there with our call's arguments; returns once it holds its devices."""
-        return self._granted(Call("run", new_token(), arguments))
+        """Start a command there with our call's arguments; returns once it holds its devices.
+
+        Raises:
+            CommandNotFound: that host does not have the command.
+        """
+        try:
+            return self._granted(Call("run", new_token(), arguments))
+        except CommandNotFound as error:
+            raise error.on(self.name) from None
 
     def _granted(self, call: Call) -> RemoteCommand:
         """Start what must begin with a grant; a far end that replies otherwise is let go of."""

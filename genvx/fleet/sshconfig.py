@@ -24,7 +24,7 @@ from genvx.fleet.sshtokens import expand_path, tokens
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from genvx.fleet.hostfile import HostSpec
+    from genvx.fleet.hostspec import HostSpec
 
 _ASK_TIMEOUT = 10.0
 # paramiko makes a regular expression of each pattern, in a time that grows with the square of its

@@ -18,7 +18,7 @@ from genvx.errors import AuthenticationFailed
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from genvx.fleet.hostfile import HostSpec
+    from genvx.fleet.hostspec import HostSpec
 
     Prompt = Callable[[str], str | None]
 

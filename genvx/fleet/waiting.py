@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from genvx.core.limits import exhausted
 from genvx.core.placement import possible
 from genvx.core.queue import nearest
-from genvx.errors import GenvxError, HostError, NoCapacity, Unsatisfiable, WaitedTooLong
+from genvx.errors import FleetError, GenvxError, HostError, NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.fleet.fleet import NO_HOST, Fleet, Outcomes
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def wait_for_room(
     Raises:
         WaitedTooLong: they were not to be had in time; `reasons` says how it stood, host by host.
         Unsatisfiable: no host ever has them. NoCapacity: the hosts that might have them failed.
+        FleetError: all hosts failed.
     """
     outcomes = fleet.snapshot() if seen is None else seen
     try:
@@ -66,7 +67,7 @@ def wait_for_room(
         )
     except Unsatisfiable:
         raise
-    except NoCapacity as refusal:
+    except (NoCapacity, FleetError) as refusal:
         seen_there = {
             host: snapshot
             for host, snapshot in outcomes.succeeded.items()
@@ -75,6 +76,7 @@ def wait_for_room(
         if not seen_there:
             raise
         reasons = dict(refusal.reasons)
+        lost = set(outcomes.failed)
 
     # The same on all hosts, so that people see one request in several lines, and not several.
     environment = os.urandom(4).hex()
@@ -106,14 +108,21 @@ def wait_for_room(
             return found, end
         over = over or isinstance(end, WaitedTooLong)
         reasons[found.name] = str(end)
+        if isinstance(end, HostError):
+            lost.add(found.name)
         seen_there.pop(found.name, None)
         if found.name == keeper and isinstance(end, HostError):
             # Somebody else must keep what becomes free, or small requests could starve us.
             keeper = nearest(requirements, seen_there)
             if keeper is not None:
                 race.enter(fleet.host(keeper), keeps=True)
-    ordered = {host.name: reasons[host.name] for host in fleet.hosts if host.name in reasons}
-    raise (WaitedTooLong if over else NoCapacity)(NO_HOST, ordered)
+    if over:
+        ordered = {host.name: reasons[host.name] for host in fleet.hosts if host.name in reasons}
+        raise WaitedTooLong(NO_HOST, ordered)
+    raise fleet.nowhere(
+        {host: reason for host, reason in reasons.items() if host not in lost},
+        {host: reason for host, reason in reasons.items() if host in lost},
+    )
 
 
 class _Race:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Optional
 from genvx.core.hold import BaseHold
 from genvx.core.lease import Part
 from genvx.core.text import printable
-from genvx.errors import InvalidInput
+from genvx.errors import CommandNotExecutable, CommandNotFound
 from genvx.local import shells, supervise, timekeeper
 from genvx.local.state import saying
 
@@ -199,6 +199,14 @@ class LocalHold(BaseHold):
 
 
 def find_command(argv: Sequence[str], environ: Mapping[str, str]) -> None:
-    """Raise InvalidInput if a command cannot be found, before anything is acquired for it."""
-    if shutil.which(argv[0], path=environ.get("PATH", os.defpath)) is None:
-        raise InvalidInput(f"command not found: {printable(argv[0], 100)}")
+    """Look for a command before anything is acquired for it.
+
+    Raises:
+        CommandNotFound: it is not there. CommandNotExecutable: it is no program.
+    """
+    if shutil.which(argv[0], path=environ.get("PATH", os.defpath)) is not None:
+        return
+    shown = printable(argv[0], 100)
+    if "/" in argv[0] and os.path.exists(argv[0]):
+        raise CommandNotExecutable(f"not an executable file: {shown}")
+    raise CommandNotFound(f"command not found: {shown}")

@@ -11,7 +11,7 @@ import pytest
 
 from genvx.core import codec
 from genvx.core.protocol import Call, ReplyReader
-from genvx.errors import AgentError, GenvxError, InvalidInput, ProtocolError
+from genvx.errors import AgentError, CommandNotFound, GenvxError, InvalidInput, ProtocolError
 from genvx.local import shells
 from tests.capabilities import old_pythons
 from tests.conftest import ROOT
@@ -77,7 +77,7 @@ def test_what_a_library_prints_does_not_get_into_the_reply(state, tmp_path):
         (Call("release", "aabb"), ProtocolError, "has no environment"),
         (Call("run", "aabb", {"argv": []}), InvalidInput, "at least one word"),
         (Call("run", "aabb", {"argv": ["a\0b"]}), InvalidInput, "NUL"),
-        (Call("run", "aabb", {"argv": ["no-such-program"]}), InvalidInput, "command not found"),
+        (Call("run", "aabb", {"argv": ["no-such-program"]}), CommandNotFound, "command not found"),
         (
             Call("hold", "aabb", {"requirements": {"gpus": -1}, "name": "", "command": ""}),
             ProtocolError,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import run_genvx
-from tests.helpers import Terminal, genvx_argv, genvx_env, until
+from tests.helpers import Terminal, end, genvx_argv, genvx_env, start_genvx, until
 from torture.servers import misbehaving, silent
 
 
@@ -51,6 +51,10 @@ GROUPS = ("remote", "jupyter", "admin", "sandbox")
         (["--name", "\x1b]0;pwned\x07"], "printable"),
         (["--name", " a"], "space"),
         (["--name", "x" * 200], "128"),
+        (["-n", "2"], "GPUs are --gpus 2, hosts --nodes 2"),
+        (["--time", "2"], "'2' has no unit; write 2h, 2m or 2s"),
+        (["--wait", "30"], "'30' has no unit"),
+        (["--wait", "30x"], "not a duration: '30x'"),
         (["--no-such-option"], "No such option"),
     ],
 )
@@ -150,6 +154,54 @@ def test_one_good_one_refusing_and_one_silent_host(sandbox, tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "-g", "1", "--", "true"),
+        ("run", "-g", "1", "--wait", "--", "true"),
+        ("run", "-g", "1", "-N", "2", "--", "true"),
+        ("run", "--id", "mine", "--", "true"),
+        ("acquire", "-g", "1", "--for", "1h"),
+        ("release", "mine"),
+        ("ssh-config", "mine"),
+    ],
+)
+def test_where_no_host_answers_that_is_the_headline_and_the_code_is_4(state, words):
+    answer = run_genvx("remote", "-H", "no-such-1.invalid,no-such-2.invalid", *words)
+    assert (answer.returncode, answer.stdout) == (4, "")
+    headline, *reasons = answer.stderr.splitlines()
+    assert headline == "No host answered"
+    assert [reason.split(":")[0].strip() for reason in reasons] == [
+        "no-such-1.invalid",
+        "no-such-2.invalid",
+    ]
+
+
+@pytest.mark.needs("openssh")
+def test_where_one_answers_that_it_is_full_the_code_is_3(sandbox):
+    keeper = start_genvx("remote", "run", "-g", "2", "--", "sleep", "600")
+    until(lambda: "gpu-server-2,2,0" in run_genvx("remote", "devices", "--csv").stdout)
+    hosts = ("-H", "no-such.invalid,gpu-server-2")
+    answer = run_genvx("remote", *hosts, "run", "-g", "1", "--", "true")
+    assert answer.returncode == 3
+    assert answer.stderr.startswith("Cannot find a host with enough available resources\n")
+    end(keeper)
+
+
+@pytest.mark.needs("openssh")
+def test_a_command_that_is_not_there_is_127_and_names_the_host(sandbox):
+    answer = run_genvx("remote", "run", "-g", "2", "--", "no-such-command")
+    assert (answer.returncode, answer.stderr) == (
+        127,
+        "genvx: gpu-server-2: command not found: no-such-command\n",
+    )
+    terminal = Terminal(
+        genvx_argv("remote", "activate", "-g", "2", "--", "/etc/passwd"), genvx_env()
+    )
+    terminal.expect("genvx: gpu-server-2: not an executable file: /etc/passwd")
+    assert terminal.end() == 126
+
+
 @pytest.mark.needs("openssh")
 def test_quiet_and_exit_on_error(sandbox):
     hosts = ["-H", "no-such.invalid,gpu-server-1"]
@@ -215,7 +267,7 @@ def test_a_pipe_that_is_closed_is_no_error(state):
 def test_help_fits_a_screen(state, arguments):
     answer = run_genvx(*arguments)
     assert answer.returncode == 0
-    assert answer.stdout.count("\n") <= 40
+    assert answer.stdout.count("\n") <= 44
     assert max(map(len, answer.stdout.splitlines())) <= 100
 
 

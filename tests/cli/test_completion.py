@@ -60,7 +60,7 @@ def test_devices_are_offered_one_after_the_other(environment):
 
 def test_hosts_are_offered_from_the_hostfile_that_counts(environment, hosts, tmp_path):
     assert offered("genvx remote -H ") == ["gpu-1", "gpu-2", "other"]
-    assert offered("genvx remote activate --host g") == ["gpu-1", "gpu-2"]
+    assert offered("genvx remote activate --only-host g") == ["gpu-1", "gpu-2"]
     assert offered("genvx remote -H gpu-1,o") == ["gpu-1,other"]
     (tmp_path / "more").write_text("far\n")
     line = f"genvx remote --hostfile {tmp_path}/more run --exclude-host "

@@ -77,7 +77,12 @@ def test_what_it_says_of_hosts_is_for_remote(place):
 
 def test_run_does_not_look(place):
     (place / ".genvx.toml").write_text("gpus = 3\n")
-    assert ok("run", "--", "sh", "-c", "echo [$GENVX_DEVICES]") == "[]\n"
+    assert run_genvx("run", "--", "sh", "-c", "echo [$GENVX_DEVICES]").stdout == "[]\n"
+
+
+def test_the_key_that_chose_hosts_before_is_refused_with_todays(place):
+    (place / ".genvx.toml").write_text('host = "a"\n')
+    assert "unknown key 'host'; did you mean only-host?" in run_genvx("activate").stderr
 
 
 def test_comments_and_order_survive(place):
@@ -99,6 +104,8 @@ def test_comments_and_order_survive(place):
         ("spread = true\npack = true", "either spread or pack"),
         ("gpus = 2\ndevice = [0]", "2 GPUs wanted, but 1 devices named"),
         ('time = "soon"', "time: "),
+        ("time = 2", "time: '2' has no unit; write 2h, 2m or 2s"),
+        ("name = 2", "name: --name 2 would be only a name; GPUs are --gpus 2"),
         ('name = "a\\nb"', "name: "),
         ("gpus = ", "not TOML: "),
         ("gpus = " + "[" * 5000, "not TOML: "),

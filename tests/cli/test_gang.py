@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,7 +16,7 @@ from genvx.core.request import Requirements
 from genvx.fleet.hostfile import load
 from genvx.fleet.ssh import connect_fleet
 from tests.conftest import run_genvx
-from tests.helpers import until
+from tests.helpers import genvx_argv, genvx_env, until
 
 pytestmark = pytest.mark.needs("openssh")
 
@@ -89,7 +91,10 @@ def test_the_first_failure_ends_all_and_its_code_is_the_gangs(fleet):
 
 def test_a_command_that_is_nowhere_is_refused_and_nothing_is_held(fleet):
     answer = run("--", "no-such-command")
-    assert (answer.returncode, answer.stderr) == (2, "genvx: command not found: no-such-command\n")
+    assert answer.returncode == 127
+    assert re.fullmatch(
+        r"genvx: gpu-server-[12]: command not found: no-such-command\n", answer.stderr
+    )
     until(lambda: held(fleet) == [0, 0], "all is free")
 
 
@@ -114,6 +119,20 @@ def _busy(fleet):
     """Hold the host that comes last in everybody's order, so that the other is taken first."""
     seen = fleet.snapshot().values()
     return fleet.host(in_order(list(seen), seen)[-1]).acquire(Requirements(2))
+
+
+@pytest.mark.needs("bash")
+@pytest.mark.parametrize("nodes", ["1", "2"])
+def test_a_job_whose_output_nobody_reads_any_more_ends_everywhere(fleet, nodes):
+    command = shlex.join(genvx_argv("remote", "run", "-N", nodes, "-g", "2", "--", "yes"))
+    answer = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{command} | head -n 1"],
+        env=genvx_env(),
+        capture_output=True,
+        text=True,
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
+    until(lambda: held(fleet) == [0, 0], "all is free")
 
 
 def test_ctrl_c_goes_to_all(fleet):

@@ -100,12 +100,12 @@ def test_a_connection_that_is_cut_leaves_no_ticket(fleet, busy):
                 os.kill(parent, signal.SIGKILL)
     until(lambda: tickets(fleet) == [0, 0], "the tickets are gone")
     _, err = process.communicate()
-    assert process.returncode == 3
+    assert process.returncode == 4
     assert "the connection ended while we waited" in err
 
 
 def test_waiting_too_long_says_so_for_every_host(fleet, busy):
-    answer = run_genvx("remote", "run", "-g", "1", "--wait=1", "--", "true")
+    answer = run_genvx("remote", "run", "-g", "1", "--wait=1s", "--", "true")
     assert answer.returncode == 124
     lines = answer.stderr.splitlines()
     assert "Cannot find a host with enough available resources" in lines
@@ -114,7 +114,7 @@ def test_waiting_too_long_says_so_for_every_host(fleet, busy):
 
 def test_what_is_offered_and_not_taken_goes_to_the_next(fleet, busy, monkeypatch):
     """A client that is stopped when its turn comes."""
-    process = start("run", "-g", "1", "--wait", "--host", "gpu-server-1", "--", "true")
+    process = start("run", "-g", "1", "--wait", "--only-host", "gpu-server-1", "--", "true")
     until(lambda: tickets(fleet) == [1, 0], "it waits")
     process.send_signal(signal.SIGSTOP)
     host = fleet.host("gpu-server-1")
@@ -150,10 +150,10 @@ def test_hosts_can_be_chosen_by_name_and_tag(make_sandbox):
         return [row.split(",")[1] for row in answer.stdout.splitlines()] or answer.stderr.strip()
 
     assert hosts("--tag", "a100,big") == ["gpu-server-1"]
-    assert hosts("--host", "*-2") == ["gpu-server-2"]
+    assert hosts("--only-host", "*-2") == ["gpu-server-2"]
     assert hosts("--exclude-host", "gpu-server-1") == ["gpu-server-2"]
     assert hosts("--tag", "h100") == "genvx: none of the 2 hosts is left with h100"
-    assert hosts("--host", "nobody") == "genvx: no host 'nobody' among the hosts"
+    assert hosts("--only-host", "nobody") == "genvx: no host 'nobody' among the hosts"
 
 
 def test_the_policy_of_each_host_is_shown_and_kept(make_sandbox):

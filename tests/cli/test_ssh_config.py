@@ -115,7 +115,7 @@ def test_a_host_is_an_entry_for_the_environment_that_one_has_there(job, tmp_path
 
 
 def test_an_environment_that_is_named_like_a_host_does_not_stand_in_for_it(job, tmp_path):
-    line = ("run", "-g", "1", "--host", "gpu-server-1", "--name", "gpu-server-2", "--", "cat")
+    line = ("run", "-g", "1", "--only-host", "gpu-server-1", "--name", "gpu-server-2", "--", "cat")
     other = start_genvx("remote", *line, stdin=subprocess.PIPE)
     until(lambda: members("gpu-server-2") == [1])
     answer = run_genvx("remote", "ssh-config", "gpu-server-2")

@@ -46,7 +46,7 @@ def test_header_and_summary_can_be_left_out(state):
 
 def test_a_terminal_that_cannot_show_a_name_shows_it_escaped(state):
     answer = run_genvx(
-        "run", "-n", "日本", "--", *genvx_argv("envs"), env={"PYTHONIOENCODING": "ascii"}
+        "run", "-g", "0", "-n", "日本", "--", *genvx_argv("envs"), env={"PYTHONIOENCODING": "ascii"}
     )
     assert (answer.returncode, answer.stderr) == (0, "")
     assert "\\u65e5\\u672c" in answer.stdout

@@ -10,6 +10,7 @@ from genvx.core.units import (
     parse_count,
     parse_duration,
     parse_memory,
+    parse_seconds,
 )
 from genvx.errors import InvalidQuantity
 
@@ -57,16 +58,60 @@ def test_what_is_no_size_is_refused_with_one_printable_line(text):
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("30", 30), ("1.5", 1.5), ("90s", 90), ("30m", 1800), ("2h30m", 9000), ("1d", 86400)],
+    [
+        ("1.5s", 1.5),
+        ("90s", 90),
+        ("30m", 1800),
+        ("2h30m", 9000),
+        ("1d", 86400),
+        ("1:00:00", 3600),
+        ("0:30:00", 1800),
+        ("100:00:01", 360001),
+        ("1-00:00:00", 86400),
+        ("2-12", 216000),
+        ("1-12:30", 131400),
+    ],
 )
 def test_durations_are_read_as_people_write_them(text, seconds):
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0", "-5", "1w", "m", "\x1b[31m", "1h 2"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0",
+        "-5",
+        "1w",
+        "m",
+        "\x1b[31m",
+        "1h 2",
+        "2h30",
+        "1:00:00:00",
+        "1-",
+        "1:2h",
+        "-1:0:0",
+        "0:0:0",
+    ],
+)
 def test_what_is_no_duration_is_refused(text):
     with pytest.raises(InvalidQuantity):
         parse_duration(text)
+
+
+def test_a_number_alone_is_refused_with_the_units_to_choose_from():
+    with pytest.raises(InvalidQuantity, match="'2' has no unit; write 2h, 2m or 2s"):
+        parse_duration("2")
+
+
+def test_what_slurm_and_others_read_differently_is_refused():
+    with pytest.raises(InvalidQuantity, match="'2:30' can be read in two ways"):
+        parse_duration("2:30")
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("15", 15), ("0.5", 0.5), ("2m", 120)])
+def test_a_number_is_seconds_where_these_are_asked_for(text, seconds):
+    assert parse_seconds(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["-1", "1.5", "", "x", "5000", "٣", "1_0", "+1"])

@@ -35,6 +35,18 @@ def test_the_transcripts_are_what_the_demo_prints(reference):
         assert reference.normalized(transcript) == shown, "run scripts/reference.py --transcript"
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+def test_tables_are_shown_with_their_columns_as_they_are_printed(page):
+    blocks = (ROOT / page).read_text().split("\n\n")
+    tables = [b.splitlines() for b in blocks if re.search(r"^HOST  +[A-Z]+", b, re.MULTILINE)]
+    assert tables
+    for lines in tables:
+        at = next(n for n, line in enumerate(lines) if line.startswith("HOST  "))
+        starts = [match.start() for match in re.finditer(r"(?<=  )\S", lines[at])]
+        for row in lines[at + 1 :]:
+            assert starts == [m.start() for m in re.finditer(r"(?<=  )\S", row)], row
+
+
 def test_the_reference_is_what_the_code_says(reference):
     for path, make in reference.PAGES.items():
         assert path.read_text() == make(), f"run scripts/reference.py: {path}"
@@ -49,7 +61,7 @@ def test_links_lead_somewhere(page):
 
 def test_every_option_of_a_hostfile_is_documented():
     text = (ROOT / "docs/how-to/hosts-and-ssh.md").read_text()
-    for option in hostfile.OPTIONS:
+    for option in (*hostfile.OPTIONS, *hostfile.IGNORED):
         assert f"`{option}=" in text
 
 
@@ -110,13 +122,34 @@ def test_what_the_tutorial_types_in_your_own_shell_works(state, short_tmp):
     assert "Total 0 environments\n" in answer.stdout
 
 
-def test_every_command_that_the_page_for_users_of_genv_names_is_there(state):
-    text = (ROOT / "docs/coming-from-genv.md").read_text()
-    verbs = set(
-        re.findall(
-            r"\bgenvx (?:remote )?([a-z]+(?:-[a-z]+)?)", "".join(re.findall(r"`[^`]+`", text))
-        )
-    )
-    assert {"activate", "attach", "config", "lock", "smi", "shell-init"} <= verbs
-    for verb in verbs:
-        assert run_genvx(verb, "--help").returncode == 0, verb
+@pytest.mark.parametrize(
+    ("page", "some"),
+    [
+        ("genv", {"activate", "attach", "config", "lock", "smi", "shell-init"}),
+        ("slurm", {"activate", "run", "queue", "envs", "devices", "acquire", "explain"}),
+    ],
+)
+def test_what_a_page_for_those_who_come_from_elsewhere_names_is_there(state, page, some):
+    """Every verb, and every option behind it, that stands in what people are to type."""
+    from genvx.cli.app import root
+    from genvx.cli.commands import scan
+
+    text = (ROOT / f"docs/coming-from-{page}.md").read_text()
+    quoted = re.findall(r"`([^`]+)`", text)
+    typed = [each.split("genvx ")[1] for each in quoted if re.search(r"\bgenvx [a-z]", each)]
+    verbs = set()
+    for words in typed:
+        for _, word, found in scan(root(), words.split()):
+            assert found is not None, (words, word)
+            verbs.add(word)
+    assert some <= verbs
+
+
+def test_the_options_that_the_page_for_users_of_slurm_names_are_those_of_run():
+    from genvx.cli.app import root
+
+    text = (ROOT / "docs/coming-from-slurm.md").read_text()
+    section = text.split("## Options\n")[1].split("\n## ")[0]
+    ours = " ".join(line.split("|")[2] for line in section.splitlines()[3:])
+    options = {each for param in root().commands["run"].params for each in param.opts}
+    assert set(re.findall(r"(?<=`)--?[a-z-]+", ours)) <= options

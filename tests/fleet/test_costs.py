@@ -19,7 +19,8 @@ from genvx.core.lease import Lease, Owner
 from genvx.core.protocol import Reply
 from genvx.core.record import replace
 from genvx.fleet import session
-from genvx.fleet.hostfile import HostSpec, load, parse
+from genvx.fleet.hostfile import load, parse
+from genvx.fleet.hostspec import HostSpec
 from genvx.fleet.ssh import connect_fleet
 from genvx.fleet.sshconfig import Settler
 from genvx.local.host import LocalHost

@@ -110,6 +110,20 @@ def test_no_room_says_why_host_by_host_in_the_fleets_order():
     }
 
 
+@pytest.mark.parametrize("wait", [None, 5])
+def test_where_all_hosts_fail_that_is_no_lack_of_room(wait):
+    gone = [FakeHost(name, error=HostUnreachable(f"no way to {name}")) for name in "ab"]
+    with pytest.raises(FleetError, match="No host answered") as caught:
+        Fleet(gone).activate(1, wait=wait)
+    assert caught.value.reasons == {"a": "no way to a", "b": "no way to b"}
+    with pytest.raises(FleetError, match="No host answered"):
+        Fleet(gone).gang(2, 1, wait=wait)
+    with pytest.raises(NoCapacity, match="Cannot find a host"):
+        full = FakeHost("c", 1)
+        full.acquire(Requirements(1))
+        Fleet([*gone, full]).activate(1)
+
+
 def test_a_host_that_fails_between_question_and_act_is_passed_over():
     class Dying(FakeHost):
         def acquire(self, requirements, *, name="", command="", time=None):

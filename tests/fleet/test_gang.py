@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from genvx.core.device import Device
 from genvx.core.gang import in_order, variables
 from genvx.core.request import Requirements
 from genvx.errors import HostLost, HostUnreachable, NoCapacity, Unsatisfiable, WaitedTooLong
@@ -47,6 +48,59 @@ def test_where_one_is_busy_nothing_is_taken():
 def test_more_hosts_than_there_ever_are_are_refused_as_such():
     with pytest.raises(Unsatisfiable, match="no more than 1 could ever be had"):
         gang.take(Fleet([FakeHost("a", 2), FakeHost("b", 1)]), Requirements(2), 2)
+
+
+def mixed_pool(*models):
+    """A host of one GPU for each model, named a, b, c, …"""
+    return Fleet(
+        [
+            FakeHost("abc"[n], [Device(f"SIM-{n}", 0, model, 80 << 30, simulated=True)])
+            for n, model in enumerate(models)
+        ]
+    )
+
+
+def models_of(found):
+    return [hold.grant.devices[0].name for _, hold in found.members]
+
+
+def test_all_nodes_have_one_model_though_others_would_come_first():
+    fleet = mixed_pool("A10-24GB", "A100-80GB", "A100-80GB")
+    with fleet.gang(2, 1) as found:
+        assert models_of(found) == ["A100-80GB", "A100-80GB"]
+    with fleet.gang(2, 1, mixed=True) as found:
+        assert models_of(found) == ["A10-24GB", "A100-80GB"]
+
+
+def test_a_request_for_two_models_gets_one_of_them_on_all_nodes():
+    with mixed_pool("A100-40GB", "H100-80GB", "H100-80GB").gang(2, "A100,H100:1") as found:
+        assert models_of(found) == ["H100-80GB", "H100-80GB"]
+
+
+def test_where_no_model_is_on_enough_hosts_that_is_said_with_the_way_out():
+    with pytest.raises(
+        Unsatisfiable,
+        match="2 hosts with 1 GPU each, all of one model, wanted, but no more than 1 could ever be "
+        "had; --mixed takes different models",
+    ):
+        mixed_pool("A10-24GB", "A100-80GB").gang(2, 1)
+
+
+def test_a_model_whose_name_another_begins_with_is_not_mixed_with_it():
+    fleet = mixed_pool("RTX-4090", "RTX-4090-D", "RTX-4090")
+    with fleet.gang(2, 1) as found:
+        assert models_of(found) == ["RTX-4090", "RTX-4090"]
+
+
+def test_one_model_is_waited_for_while_another_is_free():
+    fleet = mixed_pool("A10-24GB", "A100-80GB", "A100-80GB")
+    busy = fleet.host("c").acquire(Requirements(1))
+    with pytest.raises(NoCapacity, match="but 1 have room now; --mixed takes different models"):
+        fleet.gang(2, 1)
+    with gang.take(
+        fleet, Requirements(1), 2, patience=30, tell=lambda name, standing: busy.release()
+    ) as found:
+        assert models_of(found) == ["A100-80GB", "A100-80GB"]
 
 
 class Cut(FakeHost):

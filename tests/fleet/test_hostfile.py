@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from genvx.errors import InvalidHostfile, UnknownHost
 from genvx.fleet import hostfile
-from genvx.fleet.hostfile import HostSpec, find, load, parse, parse_names
+from genvx.fleet.hostfile import find, load, parse
+from genvx.fleet.hostnames import parse_names
+from genvx.fleet.hostspec import HostSpec
 from tests.conftest import ROOT
 
 
@@ -59,6 +61,54 @@ def test_the_example_in_the_repository_uses_every_option_once():
         assert f"{option}=" in text
 
 
+def test_hostfiles_of_other_programs_are_read_as_they_are():
+    """Each as its program writes it; genvx takes the hosts, and no limit from the numbers."""
+    open_mpi = """
+# Open MPI
+node-1 slots=4 max_slots=8
+node-2 slots = 4 max-slots = 8
+node-3 cpus=64
+"""
+    assert parse(open_mpi) == (
+        HostSpec("node-1", "node-1", slots=4),
+        HostSpec("node-2", "node-2", slots=4),
+        HostSpec("node-3", "node-3"),
+    )
+    hydra = "node-1:4\nnode-2:8 binding=rr ifname=ib0\nnode-3\n"  # MPICH, Intel MPI
+    assert parse(hydra) == (
+        HostSpec("node-1", "node-1", slots=4),
+        HostSpec("node-2", "node-2", slots=8),
+        HostSpec("node-3", "node-3"),
+    )
+    nodes = "node-1\nnode-1\nnode-2\nnode-1\n"  # $PBS_NODEFILE, or srun hostname
+    assert parse(nodes) == (
+        HostSpec("node-1", "node-1", slots=3),
+        HostSpec("node-2", "node-2"),
+    )
+    deepspeed = "worker-1 slots=8\r\nworker-2 slots=8\r\n"
+    assert [(spec.name, spec.slots) for spec in parse(deepspeed)] == [
+        ("worker-1", 8),
+        ("worker-2", 8),
+    ]
+    slurm = "gpu[01-02,07],big1 # $SLURM_JOB_NODELIST"
+    assert names(slurm) == ["gpu01", "gpu02", "gpu07", "big1"]
+
+
+def test_a_number_behind_a_host_is_a_port_where_it_can_be_one():
+    assert parse("a:22\nb:2222\nraz@c:80\n[::1]:7\nd port=7") == (
+        HostSpec("a:22", "a", port=22),
+        HostSpec("b:2222", "b", port=2222),
+        HostSpec("c:80", "c", user="raz", port=80),
+        HostSpec("[::1]:7", "::1", port=7),
+        HostSpec("d", "d", port=7),
+    )
+
+
+def test_a_mark_of_byte_order_is_no_part_of_the_first_host(tmp_path):
+    (tmp_path / "h").write_bytes(b"\xef\xbb\xbfa\n")
+    assert [spec.name for spec in load(str(tmp_path / "h"))] == ["a"]
+
+
 def test_ranges_multiply_and_lists_are_ranges():
     assert names("r[1-2]n[1,3]") == ["r1n1", "r1n3", "r2n1", "r2n3"]
 
@@ -71,7 +121,13 @@ def test_ranges_multiply_and_lists_are_ranges():
         ("a port=70000", "1 to 65535"),
         ("a:0", "1 to 65535"),
         ("a:x", "1 to 65535"),
-        ("a\na", "a is listed already, on line 1"),
+        ("a\na user=x", "a is listed already, on line 1, with other options"),
+        ("a:64", "write port=64, or slots=64 if it is a number of processes"),
+        ("a 4", "an option is written name=value, as slots=4, not '4'"),
+        ("a slots =", "slots has no usable value"),
+        ("a slots = many", "slots is a whole number"),
+        ("^a", "MPI leaves a host with ^ out"),
+        ("a,,b", "not a host name: ''"),
         ("-oProxyCommand=x", "not a host name"),
         ("a;rm", "not a host name"),
         ("$(id)", "not a host name"),
@@ -125,7 +181,9 @@ def test_a_missing_or_unreadable_file_is_invalid(tmp_path):
 def test_names_after_dash_h_are_read_like_lines():
     specs = parse_names("a, raz@b:22,g[1-2,5],")
     assert [s.name for s in specs] == ["a", "b:22", "g1", "g2", "g5"]
-    for wrong in ("", ",", "a,a", "a b", "-x"):
+    assert [s.name for s in parse_names("a,b,a")] == ["a", "b"]
+    assert [s.name for s in parse_names("a:4")] == ["a:4"]
+    for wrong in ("", ",", "a,u@a", "a b", "-x"):
         with pytest.raises(InvalidHostfile):
             parse_names(wrong)
 

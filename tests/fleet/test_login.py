@@ -17,7 +17,7 @@ import pexpect
 import pytest
 
 from genvx.errors import AuthenticationFailed, InvalidHostfile
-from genvx.fleet import hostfile
+from genvx.fleet import hostfile, hostnames
 from genvx.fleet.ssh import connect_fleet
 from genvx.sandbox import files
 from tests.capabilities import USER_A
@@ -305,7 +305,7 @@ def test_one_password_for_one_user_is_asked_for_once_and_its_hosts_are_named(ope
         asked.append(question)
         return PASSWORD
 
-    specs = hostfile.parse_names("door,door2,door3,door4")
+    specs = hostnames.parse_names("door,door2,door3,door4")
     with connect_fleet(specs, config=str(config), prompt=prompt) as fleet:
         assert len(fleet.snapshot().succeeded) == 4
         assert len(fleet.snapshot().succeeded) == 4
@@ -314,7 +314,7 @@ def test_one_password_for_one_user_is_asked_for_once_and_its_hosts_are_named(ope
 
 def test_nobody_is_asked_while_a_key_would_do(openssh):
     environ = openssh.environ(f"IdentityFile {openssh.key}", "IdentityAgent none")
-    specs = hostfile.parse_names("door")
+    specs = hostnames.parse_names("door")
 
     def prompt(question):
         pytest.fail(f"asked: {question}")
@@ -333,7 +333,7 @@ def test_a_person_who_types_slowly_does_not_run_out_of_time(openssh):
         asked.wait(timeout + 1.0)
         return PASSWORD
 
-    specs = hostfile.parse_names("door")
+    specs = hostnames.parse_names("door")
     with connect_fleet(
         specs, config=environ["GENVX_SSH_CONFIG"], prompt=prompt, timeout=timeout
     ) as fleet:

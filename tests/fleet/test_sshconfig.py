@@ -8,7 +8,8 @@ import pytest
 
 from genvx.errors import HostError
 from genvx.fleet.deadline import Deadline
-from genvx.fleet.hostfile import HostSpec, parse_names
+from genvx.fleet.hostnames import parse_names
+from genvx.fleet.hostspec import HostSpec
 from genvx.fleet.link import _construct
 from genvx.fleet.login import Login
 from genvx.fleet.session import Session, SSHOptions

@@ -30,7 +30,9 @@ def test_the_exit_code_is_the_commands_own(state, command, code):
 
 
 def test_streams_go_through_unchanged(state):
-    answer = run_genvx("run", "--", "sh", "-c", "cat; echo no >&2", input="a\nb", stdin=None)
+    answer = run_genvx(
+        "run", "-g", "0", "--", "sh", "-c", "cat; echo no >&2", input="a\nb", stdin=None
+    )
     assert (answer.stdout, answer.stderr) == ("a\nb", "no\n")
 
 
@@ -47,7 +49,24 @@ def test_options_after_the_command_are_the_commands(state):
 
 def test_a_command_that_is_not_there_takes_nothing(state):
     answer = run_genvx("run", "-g", "1", "--", "no-such-program")
-    assert (answer.returncode, answer.stderr) == (2, "genvx: command not found: no-such-program\n")
+    assert (answer.returncode, answer.stderr) == (
+        127,
+        "genvx: command not found: no-such-program\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "genvx: without --gpus the command holds no GPU, and sees none\n"),
+        (["--gpus", "0"], ""),
+        (["--gpus", "1"], ""),
+        (["--gpu-memory", "1G"], ""),
+    ],
+)
+def test_a_run_that_names_no_gpus_says_that_it_holds_none(state, options, said):
+    answer = run_genvx("run", *options, "--", "true")
+    assert (answer.returncode, answer.stderr) == (0, said)
 
 
 def test_the_command_sees_the_variables_of_its_grant(state):

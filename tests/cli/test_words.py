@@ -1,0 +1,162 @@
+"""Words that genvx does not have, those of other programs among them; where options may stand; and
+what help shows.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from genvx.cli import app, foreign, main
+from tests.conftest import run_genvx
+
+ROOT = app.root()
+REMOTE = ROOT.commands["remote"]
+
+
+def options(command):
+    return {name for param in command.params for name in param.opts}
+
+
+def known(text):
+    """Whether all that an answer tells people to type is there."""
+    everything = {name for verb in ROOT.commands.values() for name in options(verb)}
+    everything |= options(REMOTE) | {"--"}
+    for option in re.findall(r"(?<![\w-])--?[A-Za-z][a-z-]*", text):
+        assert option in everything, option
+    for typed in re.findall(r"genvx ((?:remote )?(?:-H A,B )?(?:[a-z-]+))", text):
+        group = REMOTE if typed.startswith("remote") else ROOT
+        verb = typed.split()[-1]
+        assert verb in {"remote", *group.commands, "has", "hands"}, text
+
+
+@pytest.mark.parametrize("word", foreign.VERBS)
+def test_a_foreign_verb_is_none_of_ours_and_is_answered_with_one_that_is(word):
+    assert word not in ROOT.commands
+    known(foreign.VERBS[word].replace("{}", "genvx"))
+    known(foreign.VERBS[word].replace("{}", "genvx remote"))
+
+
+@pytest.mark.parametrize("word", foreign.OPTIONS)
+def test_a_foreign_option_is_answered_with_one_of_ours(word):
+    for verb in ("activate", "run"):
+        assert word not in options(ROOT.commands[verb])
+    known(foreign.OPTIONS[word])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["squeue"], "genvx: there is no squeue here; genvx queue shows who waits, genvx envs who"),
+        (["remote", "-H", "a", "sinfo"], "genvx remote devices shows what is free"),
+        (["srun", "--gres=gpu:2", "x"], "there is no srun here; genvx run --gpus N -- CMD"),
+        (["run", "--gres=gpu:2", "--", "x"], "there is no --gres here; --gpus N takes N GPUs"),
+        (["run", "-p", "gpu", "x"], "there is no -p here; --tag TAG"),
+        (["remote", "run", "--count", "2", "x"], "there is no --count here; --gpus N"),
+        (["help", "scancel"], "genvx release ENV"),
+        (["remote", "config"], "config is for this machine only: genvx config"),
+        (["devices", "-H", "a"], "genvx remote -H A,B devices"),
+        (["remote", "run", "--host", "a", "x"], "--only-host NAME takes some of those"),
+        (["remote", "run", "-t", "2:00:00", "x"], "--time 2h ends it"),
+        (["frobnicate"], "genvx: No such command 'frobnicate'; see genvx --help"),
+        (["config", "find"], "No such command 'find'"),
+        (["\x1b[2J"], "\\x1b[2J"),
+    ],
+)
+def test_an_unknown_word_is_one_line_and_2(state, words, said):
+    answer = run_genvx(*words)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert said in answer.stderr
+    assert answer.stderr.count("\n") == 1
+    assert answer.stderr[:-1].isprintable()
+
+
+def test_what_follows_a_command_is_no_word_of_ours(state):
+    answer = run_genvx("run", "-g", "1", "echo", "--gres=gpu:2", "squeue")
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "--gres=gpu:2 squeue\n", "")
+
+
+@pytest.mark.parametrize("words", [["--version"], ["-V"], ["version"]])
+def test_the_version_is_shown(words):
+    answer = run_genvx(*words)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert re.fullmatch(r"genvx \d+\.\d+\.\d+\S*\n", answer.stdout)
+
+
+@pytest.mark.parametrize("words", [[], ["run"], ["remote"], ["remote", "run"], ["config", "set"]])
+def test_help_is_a_verb_too(words):
+    assert run_genvx("help", *words).stdout == run_genvx(*words, "--help").stdout
+
+
+def every_command(command=ROOT, path=()):
+    yield command, path
+    for name, verb in getattr(command, "commands", {}).items():
+        if not verb.hidden:
+            yield from every_command(verb, (*path, name))
+
+
+@pytest.mark.parametrize("path", [path for _, path in every_command()], ids=" ".join)
+def test_no_help_shows_types_of_python_or_what_is_internal(capsys, path):
+    assert app.invoke([*path, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert not re.search(r"<|TEXT|INTEGER|FLOAT|\[required\]|None|ssh-proxy|in-shell", text)
+    assert max(map(len, text.splitlines())) <= 80
+    assert text.startswith(f"Usage: {' '.join(('genvx', *path))} [OPTIONS]")
+
+
+def test_help_lists_every_verb_by_what_it_is_for(capsys):
+    app.invoke(["--help"])
+    text = capsys.readouterr().out
+    sections = re.findall(r"^([A-Z][A-Za-z ]+):$", text, re.MULTILINE)
+    assert sections == ["Options", "Look", "Hold GPUs", "Set up", "Many hosts"]
+    listed = re.findall(r"^  ([a-z-]+)  ", text, re.MULTILINE)
+    assert sorted(listed) == sorted(n for n, verb in ROOT.commands.items() if not verb.hidden)
+
+
+def test_a_command_that_must_be_given_is_not_shown_as_optional(capsys):
+    for verb, usage in (
+        ("run", "genvx run [OPTIONS] CMD...\n"),
+        ("lock", "genvx lock [OPTIONS] CMD...\n"),
+        ("activate", "genvx activate [OPTIONS] [CMD...]\n"),
+    ):
+        app.invoke([verb, "--help"])
+        assert usage in capsys.readouterr().out
+
+
+# Where options of genvx remote may stand
+
+NO_HOST = "no-such.invalid"
+
+
+@pytest.mark.parametrize("verb", [n for n, verb in REMOTE.commands.items() if not verb.hidden])
+def test_where_may_stand_behind_each_verb(state, tmp_path, capsys, verb):
+    more = {
+        "release": ["x"],
+        "run": ["-g", "1", "--", "true"],
+        "activate": ["-g", "1", "--", "true"],
+        "explain": ["-g", "1"],
+        "acquire": ["-g", "1", "--for", "1h"],
+        "ssh-config": ["x"],
+    }.get(verb, [])
+    (tmp_path / "hosts.txt").write_text(f"{NO_HOST}\n")
+    for where in (["-H", NO_HOST], ["--hostfile", "hosts.txt"]):
+        before = main.run(["remote", *where, verb, *more]), capsys.readouterr()
+        behind = main.run(["remote", verb, *where, *more]), capsys.readouterr()
+        assert behind == before
+        assert NO_HOST in behind[1].err
+
+
+def test_what_stands_behind_a_verb_adds_to_what_stands_before_it(state):
+    answer = run_genvx("remote", "-q", "-H", NO_HOST, "devices", "--timeout", "5", "--no-header")
+    assert (answer.returncode, answer.stderr) == (4, "")
+    both = run_genvx("remote", "-H", "a", "devices", "--hostfile", "b")
+    assert both.stderr == "genvx: give either -H or --hostfile, not both\n"
+    wrong = run_genvx("remote", "devices", "-H", "a", "-t", "soon")
+    assert wrong.returncode == 2
+    assert "not a duration: 'soon'" in wrong.stderr
+
+
+def test_wait_without_a_time_is_known_behind_where(state):
+    answer = run_genvx("remote", "run", "-H", NO_HOST, "--wait", "-g", "1", "true")
+    assert answer.stderr.startswith("No host answered\n")
