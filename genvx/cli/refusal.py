@@ -22,7 +22,7 @@ def advise(error: NoCapacity) -> None:
 
 
 def say_refusal(error: NoCapacity | FleetError) -> None:
-    """Say why there is no room, or no answer; on a terminal in at most a screenful, and nothing wraps."""
+    """Say why there is no room, or no answer; on a terminal a screenful at most, without wraps."""
     say(str(error) if error.reasons else f"genvx: {error}")
     size = terminal_size(sys.stderr)
     lines = [f"  {host}: {reason}" for host, reason in error.reasons.items()]
