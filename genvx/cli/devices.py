@@ -27,6 +27,7 @@ def devices(
     fields: options.Fields = None,
     json: options.Json = False,
     csv: options.Csv = False,
+    style: options.Style = None,
     no_header: options.NoHeader = False,
     no_summary: options.NoSummary = False,
     timestamp: options.Timestamp = False,
@@ -39,7 +40,13 @@ def devices(
     """
     where = here(context)
     output = Output(
-        json, csv, not no_header, not no_summary, fields_of(fields, json=json), timestamp
+        json,
+        csv,
+        not no_header,
+        not no_summary,
+        fields_of(fields, json=json),
+        timestamp,
+        style,
     )
     chosen = Chosen(name, user, pid)
     by_device = by_device or bool(chosen)

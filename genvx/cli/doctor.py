@@ -15,6 +15,7 @@ def doctor(
     context: typer.Context,
     json: options.Json = False,
     csv: options.Csv = False,
+    style: options.Style = None,
     no_header: options.NoHeader = False,
 ) -> None:
     """Say what is wrong, one line each, and what to do.
@@ -24,7 +25,7 @@ def doctor(
     Example: genvx remote doctor
     """
     where = here(context)
-    output = Output(json, csv, not no_header)
+    output = Output(json, csv, not no_header, style=style)
     with where.fleet() as fleet:
         outcomes = where.ask(fleet, lambda host: host.doctor())
         if json:

@@ -20,6 +20,7 @@ def envs(
     fields: options.Fields = None,
     json: options.Json = False,
     csv: options.Csv = False,
+    style: options.Style = None,
     no_header: options.NoHeader = False,
     no_summary: options.NoSummary = False,
     timestamp: options.Timestamp = False,
@@ -32,7 +33,13 @@ def envs(
     """
     where = here(context)
     output = Output(
-        json, csv, not no_header, not no_summary, fields_of(fields, json=json), timestamp
+        json,
+        csv,
+        not no_header,
+        not no_summary,
+        fields_of(fields, json=json),
+        timestamp,
+        style,
     )
     chosen = Chosen(name, user, pid)
     with where.fleet() as fleet:

@@ -17,6 +17,7 @@ def explain(
     request: Request,
     json: options.Json = False,
     csv: options.Csv = False,
+    style: options.Style = None,
     no_header: options.NoHeader = False,
     no_summary: options.NoSummary = False,
 ) -> None:
@@ -30,6 +31,6 @@ def explain(
     where = here(context)
     if not request.requirements.gpus:
         raise InvalidInput("nothing to explain; say what you want, as in: genvx explain --gpus 2")
-    output = Output(json, csv, not no_header, not no_summary)
+    output = Output(json, csv, not no_header, not no_summary, style=style)
     with where.fleet(request.selection) as fleet:
         raise typer.Exit(show(where, fleet, output, request.requirements))

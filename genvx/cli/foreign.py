@@ -116,7 +116,7 @@ _NOT_LIMITED = "genvx hands out GPUs only; processors and memory of a host are n
 _NO_OUTPUT = "the output comes here; write it to a file with > FILE"
 _WHERE = "it is an option of genvx remote, as in: genvx remote -H A,B devices"
 _HOST = "-H A,B (of genvx remote) names hosts, --only-host NAME takes some of those in a hostfile"
-_FORMAT = "--csv or --json, with --no-header and --fields, are for scripts"
+_FORMAT = "--csv or --json, with --no-header and --fields, are for scripts; --as github for pages"
 
 OPTIONS = {
     # Slurm

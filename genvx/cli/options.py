@@ -12,6 +12,12 @@ HELP = {"help_option_names": ["-h", "--help"]}
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")]
+Style = Annotated[
+    str | None,
+    typer.Option(
+        "--as", metavar="STYLE", help="Print tables as github, grid, html, latex or the like."
+    ),
+]
 NoHeader = Annotated[bool, typer.Option("--no-header", help="Leave out the column names.")]
 Timestamp = Annotated[bool, typer.Option("--timestamp", help="Show since when, not for how long.")]
 NoSummary = Annotated[bool, typer.Option("--no-summary", help="Leave out the last line.")]

@@ -14,6 +14,7 @@ def policy(
     context: typer.Context,
     json: options.Json = False,
     csv: options.Csv = False,
+    style: options.Style = None,
     no_header: options.NoHeader = False,
     no_summary: options.NoSummary = False,
 ) -> None:
@@ -22,6 +23,6 @@ def policy(
     Example: genvx policy
     """
     where = here(context)
-    output = Output(json, csv, not no_header, not no_summary)
+    output = Output(json, csv, not no_header, not no_summary, style=style)
     with where.fleet() as fleet:
         raise typer.Exit(show(where, fleet, output))

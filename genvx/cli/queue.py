@@ -15,6 +15,7 @@ def queue(
     context: typer.Context,
     json: options.Json = False,
     csv: options.Csv = False,
+    style: options.Style = None,
     no_header: options.NoHeader = False,
     no_summary: options.NoSummary = False,
     redraw: options.Watch = False,
@@ -25,7 +26,7 @@ def queue(
     Example: genvx remote queue
     """
     where = here(context)
-    output = Output(json, csv, not no_header, not no_summary)
+    output = Output(json, csv, not no_header, not no_summary, style=style)
     with where.fleet() as fleet:
         if redraw:
             raise typer.Exit(watch(interval, lambda: show(where, fleet, output)))

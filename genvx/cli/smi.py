@@ -15,6 +15,7 @@ def smi(
     context: typer.Context,
     json: options.Json = False,
     csv: options.Csv = False,
+    style: options.Style = None,
     no_header: options.NoHeader = False,
     redraw: options.Watch = False,
     interval: options.Interval = 2.0,
@@ -27,7 +28,7 @@ def smi(
     Example: genvx smi -w
     """
     where = here(context)
-    output = Output(json, csv, not no_header)
+    output = Output(json, csv, not no_header, style=style)
     with where.fleet() as fleet:
         if redraw:
             raise typer.Exit(watch(interval, lambda: show(where, fleet, output)))

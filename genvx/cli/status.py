@@ -14,6 +14,7 @@ def status(
     context: typer.Context,
     json: options.Json = False,
     csv: options.Csv = False,
+    style: options.Style = None,
     no_header: options.NoHeader = False,
 ) -> None:
     """Show this environment, or this host when there is none.
@@ -22,4 +23,4 @@ def status(
     """
     where = here(context)
     with where.fleet() as fleet:
-        raise typer.Exit(show(where, fleet, Output(json, csv, not no_header)))
+        raise typer.Exit(show(where, fleet, Output(json, csv, not no_header, style=style)))

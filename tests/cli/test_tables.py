@@ -253,3 +253,25 @@ def test_a_watch_that_is_stopped_gives_the_terminal_back_and_goes_on(state):
     shell.expect("\x1b[?1049l")
     shell.line("exit")
     shell.end()
+
+
+def test_a_table_can_be_printed_as_pages_want_it(cli, state):
+    header, _, *rows = cli("devices", "--as", "github").stdout.splitlines()
+    assert [cell.strip() for cell in header.strip("|").split("|")][:3] == ["GPU", "NAME", "MEMORY"]
+    assert rows
+    assert all(row.startswith("| ") for row in rows)
+
+
+def test_what_people_have_typed_is_escaped_in_a_page(cli, state):
+    cli("acquire", "--gpus", "1", "--for", "1h", "--name", "<script>")
+    shown = cli("envs", "--as", "html").stdout
+    assert "&lt;script&gt;" in shown
+    assert "<script>" not in shown
+
+
+@pytest.mark.parametrize("style", ["nope", "unsafehtml", "\x1b[2J"])
+def test_a_style_that_is_not_there_is_refused_with_those_that_are(cli, state, style):
+    answer = cli("devices", "--as", style)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert "there are " in answer.stderr
+    assert "\x1b" not in answer.stderr.replace("\\x1b", "")
