@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 
 from genvx.fleet.deadline import Deadline
-from genvx.fleet.fleet import Fleet
+from genvx.fleet.fleet import Fleet, connect_fleet
 from genvx.fleet.hostfile import load
-from genvx.fleet.ssh import connect_fleet
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ import time
 from benchmarks.report import Table, verdict
 from genvx.core.device import Device, DeviceUsage, Driver
 from genvx.core.lease import Lease, Owner
-from genvx.core.placement import rank
 from genvx.core.queue import decide
+from genvx.core.ranking import rank
 from genvx.core.request import Requirements
 from genvx.core.snapshot import Snapshot
 

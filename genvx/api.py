@@ -47,7 +47,8 @@ class Activation(BaseHold):
     @property
     def host(self) -> LocalHost:
         """This machine."""
-        return self.hold.host
+        host: LocalHost = self.hold.host
+        return host
 
     def attach(
         self, gpus: int | str = 0, *, memory: int | None = None, devices: Sequence[str] = ()

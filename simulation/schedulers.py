@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from genvx.core.lease import Owner
-from genvx.core.placement import Placement, place, rank
+from genvx.core.placement import Placement, place
 from genvx.core.queue import decide, first_offer, nearest
+from genvx.core.ranking import rank
 from genvx.core.record import replace
 from genvx.core.request import Requirements
 from genvx.core.ticket import Ticket

@@ -46,7 +46,7 @@ def _isolated(monkeypatch, tmp_path):
         return os.path.abspath(chosen)
 
     monkeypatch.setattr(paths, "state_root", refuse)
-    monkeypatch.setattr("genvx.local.host.state_root", refuse)
+    monkeypatch.setattr("genvx.local.machine.state_root", refuse)
     monkeypatch.setattr("genvx.local.doctor.state_root", refuse)
     for name in list(os.environ):
         if name.startswith(("GENVX_", "CUDA_")):

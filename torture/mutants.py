@@ -217,7 +217,7 @@ MUTANTS = (
     ),
     Mutant(
         "F12", "the decision on the host", "double",
-        (_NO_VERIFY, ("genvx/local/host.py", "leases=scan.leases", "leases=()")),
+        (_NO_VERIFY, ("genvx/local/machine.py", "leases=scan.leases", "leases=()")),
     ),
     Mutant("F13", "the translation of errors", "exit code", (_RAW_ERRORS,)),
     Mutant(

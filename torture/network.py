@@ -17,9 +17,8 @@ from benchmarks.measure import Sample, measured
 from benchmarks.world import World, world
 from genvx.core.snapshot import Snapshot
 from genvx.errors import HostKeyError
-from genvx.fleet.fleet import Outcomes
+from genvx.fleet.fleet import Outcomes, connect_fleet
 from genvx.fleet.hostspec import HostSpec
-from genvx.fleet.ssh import connect_fleet
 from genvx.sandbox import files
 from genvx.sandbox import sandbox as rooms
 from torture import ground

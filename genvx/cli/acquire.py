@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genvx.cli import options, plain
-from genvx.cli.main import say
+from genvx.cli.console import say
 from genvx.cli.request import Request
 from genvx.cli.tables import Output
 from genvx.cli.where import here

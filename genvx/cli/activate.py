@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genvx.cli import inplace, options, own
-from genvx.cli.main import say
+from genvx.cli.console import say
 from genvx.cli.request import Request
 from genvx.cli.streams import stream
 from genvx.cli.waiting import WaitingLine
 from genvx.cli.where import Where, here
 from genvx.errors import InvalidInput
 from genvx.fleet.host import Host
-from genvx.fleet.remote import RemoteCommand, RemoteHold
+from genvx.fleet.remote import RemoteCommand
+from genvx.fleet.remotehold import RemoteHold
 
 if TYPE_CHECKING:
     from genvx.core.snapshot import Snapshot

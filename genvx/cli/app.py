@@ -16,6 +16,7 @@ from genvx.cli.attach import attach, detach
 from genvx.cli.commands import RemoteVerb, Verb
 from genvx.cli.completion import completion
 from genvx.cli.config import config
+from genvx.cli.console import say
 from genvx.cli.deactivate import deactivate
 from genvx.cli.devices import devices
 from genvx.cli.doctor import doctor
@@ -23,7 +24,6 @@ from genvx.cli.envs import envs
 from genvx.cli.explain import explain
 from genvx.cli.jupyter import jupyter
 from genvx.cli.lock import lock
-from genvx.cli.main import say
 from genvx.cli.policy import policy
 from genvx.cli.queue import queue
 from genvx.cli.release import release
@@ -39,7 +39,7 @@ from genvx.cli.where import Where
 from genvx.core.text import printable
 from genvx.core.units import parse_seconds
 from genvx.errors import InvalidInput
-from genvx.fleet.fleet import FANOUT, HOST_LOST_AFTER, TIMEOUT
+from genvx.fleet.defaults import FANOUT, HOST_LOST_AFTER, TIMEOUT
 
 # Options of genvx end where the command begins: `genvx run -g 1 python x.py -g 2` gives -g 2 to
 # x.py.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genvx.cli import candidates, options, own, plain
-from genvx.cli.main import say
+from genvx.cli.console import say
 from genvx.cli.request import Device, MinMemory, Over
 from genvx.cli.tables import Output
 from genvx.core.request import Requirements

@@ -7,14 +7,15 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from genvx.cli.main import say
+from genvx.cli.console import say
 from genvx.cli.streams import forwarding, signal_there
 from genvx.cli.waiting import WaitingLine
 from genvx.core.gang import variables
 from genvx.core.text import printable
 from genvx.errors import GenvxError
 from genvx.fleet import gang
-from genvx.fleet.remote import RemoteCommand, close_channel
+from genvx.fleet.channels import close_channel
+from genvx.fleet.remote import RemoteCommand
 
 if TYPE_CHECKING:
     from genvx.cli.request import Request

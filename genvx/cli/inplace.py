@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from genvx.cli.main import say
+from genvx.cli.console import say
 from genvx.core.text import is_identifier
 from genvx.errors import InvalidInput, StateError
 

@@ -10,7 +10,7 @@ import typer
 
 from genvx.cli import options, own
 from genvx.cli.attach import Id
-from genvx.cli.main import say
+from genvx.cli.console import say
 from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput
 

@@ -10,6 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from genvx.cli.console import INTERRUPTED, say
 from genvx.cli.quick import quick
 from genvx.core.limits import exhausted
 from genvx.core.text import printable
@@ -18,9 +19,7 @@ from genvx.errors import FleetError, GenvxError, NoCapacity
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-INTERRUPTED = 130
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-_LONGEST_LINE = 4000
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -83,19 +82,6 @@ def run(arguments: list[str]) -> int:
             "please report it with what GENVX_DEBUG=1 shows"
         )
         return GenvxError.exit_code
-
-
-def say(line: str) -> None:
-    """Whatever it is, as a line for people on stderr; that this is gone is no reason to fail."""
-    try:
-        # Where both go to one file, the line must not land in the middle of a table.
-        sys.stdout.flush()
-    except OSError:
-        pass  # whoever writes to it next is told
-    try:
-        print(printable(line, _LONGEST_LINE), file=sys.stderr, flush=True)
-    except OSError:
-        pass
 
 
 def _open_closed_streams() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from genvx.cli.columns import shortened, terminal_size
-from genvx.cli.main import say
+from genvx.cli.console import say
 from genvx.errors import FleetError, NoCapacity, Unsatisfiable, WaitedTooLong
 
 WAIT = "To wait in line for them, add --wait (or --wait=30m, for so long at most)"

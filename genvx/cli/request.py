@@ -16,7 +16,7 @@ import typer
 from genvx import project
 from genvx.cli import candidates, options
 from genvx.cli.commands import scan
-from genvx.cli.main import say
+from genvx.cli.console import say
 from genvx.cli.refusal import advise
 from genvx.core.device import VisibleAs
 from genvx.core.request import Requirements, Strategy

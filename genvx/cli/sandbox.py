@@ -9,7 +9,7 @@ import typer
 
 from genvx.cli import options
 from genvx.cli.commands import Verb
-from genvx.cli.main import say
+from genvx.cli.console import say
 from genvx.cli.tables import SCHEMA, Output, print_json
 from genvx.errors import InvalidInput
 

@@ -19,7 +19,7 @@ import typer
 
 from genvx.cli import candidates, own
 from genvx.cli.activate import run_remotely
-from genvx.cli.main import say
+from genvx.cli.console import say
 from genvx.cli.request import Request
 from genvx.cli.where import Where, here
 from genvx.core.request import Requirements

@@ -6,7 +6,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from genvx.cli.main import say
+from genvx.cli.console import say
 from genvx.cli.progress import LINE
 from genvx.core.text import printable
 

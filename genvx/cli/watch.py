@@ -13,7 +13,7 @@ from types import FrameType
 from typing import TextIO
 
 from genvx.cli.columns import shortened, terminal_size
-from genvx.cli.main import INTERRUPTED
+from genvx.cli.console import INTERRUPTED
 
 # The other screen, without a cursor; and back to what was there before.
 _ENTER = "\x1b[?1049h\x1b[?25l"

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from genvx.cli.main import INTERRUPTED, say
+from genvx.cli.console import INTERRUPTED, say
 from genvx.cli.progress import Progress
 from genvx.cli.prompt import prompt
 from genvx.core.snapshot import Snapshot
 from genvx.core.units import format_memory
 from genvx.errors import FleetError, GenvxError, HostError, InvalidInput
-from genvx.fleet.fleet import FANOUT, HOST_LOST_AFTER, TIMEOUT, Fleet, Outcomes
+from genvx.fleet.defaults import FANOUT, HOST_LOST_AFTER, TIMEOUT
+from genvx.fleet.fleet import Fleet, Outcomes
 from genvx.fleet.host import Host
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Where:
 
             return Fleet([LocalHost(LOCAL_NAME)], fanout=0)
         from genvx.fleet import hostfile, hostnames
-        from genvx.fleet.ssh import connect_fleet
+        from genvx.fleet.fleet import connect_fleet
 
         if self.hosts is not None and self.hostfile is not None:
             raise InvalidInput("give either -H or --hostfile, not both")

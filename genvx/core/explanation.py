@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.placement import Placement, rank, why_not
+from genvx.core.placement import Placement, why_not
 from genvx.core.queue import decide, left_over
+from genvx.core.ranking import rank
 from genvx.core.record import dataclass
 
 if TYPE_CHECKING:

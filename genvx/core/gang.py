@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.placement import possible, rank
+from genvx.core.placement import possible
+from genvx.core.ranking import rank
 from genvx.core.record import dataclass, replace
 from genvx.core.request import is_model_text
 

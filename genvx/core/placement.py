@@ -105,9 +105,9 @@ def place(
     again. shuffle: choose among what fits at random instead, so that rivals without a lock do not
     collide again. kept: devices that are not to be taken, by UUID, and why.
     """
-    fitting = _fitting(requirements, snapshot, environment, kept)
+    fitting = fitting_of(requirements, snapshot, environment, kept)
     if len(fitting) < requirements.gpus:
-        return _refusal(requirements, snapshot, environment, kept)
+        return refusal_of(requirements, snapshot, environment, kept)
     if shuffle is not None:
         chosen = shuffle.sample(fitting, requirements.gpus)
     else:
@@ -115,7 +115,7 @@ def place(
     return Placement(tuple(sorted(chosen, key=_order)))
 
 
-def _fitting(
+def fitting_of(
     requirements: Requirements,
     snapshot: Snapshot,
     environment: Optional[EnvironmentKey] = None,
@@ -140,7 +140,7 @@ def _order(device: Device) -> tuple[int, int]:
     return (device.index, device.instance or 0)
 
 
-def _refusal(
+def refusal_of(
     requirements: Requirements,
     snapshot: Snapshot,
     environment: Optional[EnvironmentKey],
@@ -270,46 +270,3 @@ def _choose(requirements: Requirements, snapshot: Snapshot, fitting: list[Device
     better = [device for rate, device in rated if rate < last]
     equal = [device for rate, device in rated if rate == last]
     return better + neighbours(equal, wanted - len(better), better)
-
-
-def rank(
-    requirements: Requirements, snapshots: Mapping[str, Snapshot]
-) -> tuple[tuple[str, ...], Mapping[str, Refusal]]:
-    """Return the hosts that have room, best first, and why each other host has none.
-
-    Best by the strategy: FIT, where the least memory is taken and then the fewest devices stay
-    available; PACK, where the fewest stay available; SPREAD, where the most do. Equal hosts keep
-    their order in the mapping.
-    """
-    from genvx.core.queue import left_over
-
-    ranked: list[tuple[float, float, int, str]] = []
-    refusals = {}
-    for order, (name, snapshot) in enumerate(snapshots.items()):
-        world, kept = left_over(snapshot)
-        fitting = _fitting(requirements, world, None, kept)
-        if len(fitting) < requirements.gpus:
-            refusals[name] = _refusal(requirements, world, None, kept)
-        else:
-            ranked.append((*_rate(requirements, world, fitting), order, name))
-    ranked.sort()
-    return tuple(name for _, _, _, name in ranked), refusals
-
-
-def _rate(
-    requirements: Requirements, snapshot: Snapshot, fitting: list[Device]
-) -> tuple[float, float]:
-    """How good a host is for this, least is best; as `place` would take, without choosing yet."""
-    rated = sorted((left(device, snapshot), device.uuid) for device in fitting)
-    if requirements.strategy is Strategy.SPREAD:
-        rated.reverse()
-    idle = snapshot.available_uuids
-    taken, remain = 0.0, len(idle)
-    for size, uuid in rated[: requirements.gpus]:
-        taken += size
-        remain -= uuid in idle
-    if requirements.strategy is Strategy.SPREAD:
-        return (-remain, -taken)
-    if requirements.strategy is Strategy.PACK:
-        return (remain, taken)
-    return (taken, remain)

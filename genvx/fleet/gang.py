@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from genvx.core.queue import Standing
     from genvx.core.request import Requirements
     from genvx.core.snapshot import Snapshot
-    from genvx.fleet.fleet import Fleet, Outcomes
+    from genvx.fleet.ask import HostGroup, Outcomes
     from genvx.fleet.host import Hold, Host
 
 # How often a gang that does not wait is tried where hosts had room when we looked: rivals may have
@@ -67,7 +67,7 @@ class Gang:
 
 
 def take(
-    fleet: Fleet,
+    fleet: HostGroup,
     requirements: Requirements,
     nodes: int,
     *,
@@ -121,13 +121,13 @@ def take(
     )
 
 
-def _gang(fleet: Fleet, held: Mapping[str, Hold]) -> Gang:
+def _gang(fleet: HostGroup, held: Mapping[str, Hold]) -> Gang:
     """Ranks are in the fleet's order, in which people have written the hosts."""
     return Gang([(host, held[host.name]) for host in fleet.hosts if host.name in held])
 
 
 def _chosen(
-    fleet: Fleet,
+    fleet: HostGroup,
     every: Choice,
     nodes: int,
     choice: Choice,
@@ -162,7 +162,7 @@ def _chosen(
 
 
 def _together(
-    fleet: Fleet,
+    fleet: HostGroup,
     requirements: Requirements,
     order: Sequence[str],
     name: str,
@@ -200,7 +200,7 @@ def _together(
 
 
 def _in_turn(
-    fleet: Fleet,
+    fleet: HostGroup,
     requirements: Requirements,
     order: Sequence[str],
     held: dict[str, Hold],

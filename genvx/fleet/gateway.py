@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from genvx.fleet.deadline import Deadline
     from genvx.fleet.hostspec import HostSpec
-    from genvx.fleet.link import Link
 
-    Opener = Callable[[HostSpec, Deadline, str | None], Link]
+    # What it opens has `active`, `transport`, `needed_secret` and `close`: a Link.
+    Opener = Callable[[HostSpec, Deadline, str | None], Any]
 
 # How long a jump host that failed is not tried again: the hosts behind a dead one cost a deadline
 # together, not one after the other.
@@ -43,7 +43,7 @@ class Gateway:
         self._hop = last.strip()
         self._open_link = open_link
         self._lock = threading.Lock()
-        self._link: Link | None = None
+        self._link: Any = None
         self._users = 0
         self._failure: tuple[float, HostError] | None = None
 
@@ -74,7 +74,7 @@ class Gateway:
             raise
         return Through(channel, self._leave, needed_secret=link.needed_secret)
 
-    def _opened(self, deadline: Deadline) -> Link:
+    def _opened(self, deadline: Deadline) -> Any:
         if self._failure is not None and time.monotonic() < self._failure[0]:
             raise self._failure[1]
         spec = replace(_hop_spec(self._hop), ssh_config=self._config)

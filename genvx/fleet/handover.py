@@ -20,7 +20,7 @@ from genvx.fleet.bootstrap import never_ran
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from genvx.fleet.remote import RemoteHold
+    from genvx.fleet.remotehold import RemoteHold
 
 # What a terminal's end is if its connection ended, with OpenSSH's client and with ours.
 LOST = 255

@@ -26,11 +26,11 @@ from genvx.errors import (
     ProtocolError,
 )
 from genvx.fleet import hostkeys, sockets, sshconfig
+from genvx.fleet.channels import close_channel
 from genvx.fleet.gateway import Through
 from genvx.fleet.hostkeys import Verdict
 from genvx.fleet.login import Login, not_accepted
 from genvx.fleet.pulse import Pulse
-from genvx.fleet.remote import close_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

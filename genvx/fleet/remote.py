@@ -1,4 +1,4 @@
-"""What runs on the far end after its reply: a command whose streams are ours, or a hold on devices.
+"""What runs on the far end after its reply: a command whose streams are ours.
 
 Nothing here knows paramiko: a channel is what has recv, recv_stderr, sendall, shutdown_write and
 exit_status.
@@ -6,7 +6,6 @@ exit_status.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import threading
@@ -14,35 +13,22 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from genvx.core.codec import GRANT
-from genvx.core.command import require_variables, words_of
 from genvx.core.fields import Fields, Malformed
-from genvx.core.hold import BaseHold
 from genvx.core.protocol import ReplyReader
 from genvx.core.queue import Standing
-from genvx.core.text import printable
 from genvx.errors import HostUnreachable, ProtocolError
+from genvx.fleet.channels import close_channel
 from genvx.fleet.stdin import read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from genvx.core.command import Command, Stream
     from genvx.core.grant import Grant
     from genvx.errors import HostLost
     from genvx.fleet.pulse import Pulse
-    from genvx.fleet.ssh import SSHHost
-    from genvx.fleet.started import RemoteRunning
 
 _CHUNK = 65536
 _LOOK = 0.5
-
-
-def close_channel(channel: Any) -> None:
-    """Close a channel, also one whose connection is gone already: then there is nobody to tell."""
-    try:
-        channel.close()
-    except (EOFError, OSError):
-        pass
 
 
 def new_token() -> str:
@@ -203,91 +189,3 @@ def writer(descriptor: int) -> Callable[[bytes], None]:
             data = data[os.write(descriptor, data) :]
 
     return write
-
-
-class RemoteHold(BaseHold):
-    """Devices of a host that we hold through a connection: until `release`, the end of the
-    block, or our death.
-    """
-
-    def __init__(self, host: SSHHost, command: RemoteCommand) -> None:
-        self.host = host
-        self._command: RemoteCommand | None = command
-        self.token = command.token
-        self.grant = command.grant()
-
-    def start(
-        self,
-        command: Command,
-        *,
-        stdin: Stream = None,
-        stdout: Stream = None,
-        stderr: Stream = None,
-        cwd: str | None = None,
-        env: Mapping[str, str] | None = None,
-    ) -> RemoteRunning:
-        """Start a command there as `BaseHold.start` says. cwd: there; the home by default."""
-        from genvx.fleet.started import RemoteRunning
-
-        words = words_of(command)
-        arguments: dict[str, Any] = {"environment": self.environment_id, "argv": words}
-        if cwd is not None:
-            arguments["cwd"] = cwd
-        if env:
-            arguments["variables"] = require_variables(env)
-        started = self.host.start(arguments)
-        return RemoteRunning(self.host, started, words, stdin=stdin, stdout=stdout, stderr=stderr)
-
-    # Handing over to a shell that joins
-
-    def expect_shell(self) -> None:
-        """A shell is to join, called with our `token`; the far end tells once, and then lets go.
-
-        Raises:
-            HostUnreachable: the connection is gone, and so is the hold.
-        """
-        self._living().expect_shell()
-
-    def expect_nobody(self) -> None:
-        """No shell joins any more; the far end tells at once, if it had not yet."""
-        with contextlib.suppress(EOFError, OSError):
-            self._living().channel.shutdown_write()
-
-    def next_word(self, timeout: float, over: Callable[[], bool]) -> bool:
-        """Wait for what the far end tells of the shell; see `RemoteCommand.next_reply`."""
-        return self._living().next_reply(timeout, over)
-
-    def unjoined(self) -> str | None:
-        """None if the far end has told that a shell joined; else the start-up file that its host's
-        shell reads first, empty where that is not known.
-        """
-        value = self._living().value
-        return str(value.get("start_up", "")) if isinstance(value, dict) else None
-
-    def _living(self) -> RemoteCommand:
-        if self._command is None:
-            raise HostUnreachable("the devices were given back", kind="network")
-        return self._command
-
-    def on_loss(self, call: Callable[[HostLost], object]) -> None:
-        """Have `call` called, in another thread, if the host of the devices is lost."""
-        if self._command is not None:
-            self._command.on_loss(call)
-
-    def release(self) -> None:
-        """Give the devices back, and wait until the far end has done so."""
-        command, self._command = self._command, None
-        if command is None:
-            return
-        try:
-            command.channel.shutdown_write()
-            command.channel.settimeout(self.host.options.timeout)
-            while command.channel.recv(_CHUNK):
-                pass
-        except (EOFError, OSError):
-            pass  # the connection is gone, and the far end let go when it was
-        finally:
-            close_channel(command.channel)
-
-    def __repr__(self) -> str:
-        return f"<RemoteHold {printable(self.grant.environment)} on {self.host.name}>"

@@ -7,19 +7,18 @@ from __future__ import annotations
 import contextlib
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genvx.errors import GenvxError, HostUnreachable
-from genvx.fleet.fleet import HOST_LOST_AFTER, TIMEOUT
+from genvx.fleet.defaults import HOST_LOST_AFTER, TIMEOUT
 from genvx.fleet.gateway import Gateway
 from genvx.fleet.hostkeys import KnownHosts
-from genvx.fleet.link import Link
 from genvx.fleet.login import Keyring
 from genvx.fleet.sshconfig import Settler
 from genvx.fleet.vault import Vault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from genvx.fleet.deadline import Deadline
     from genvx.fleet.hostspec import HostSpec
@@ -47,13 +46,20 @@ class SSHOptions:
 class Session:
     """What the hosts of one fleet share.
 
+    open_link: opens a connection to a host, through the jump hosts that are named (Link.open).
     keeps: whether connections are kept between questions.
     """
 
     def __init__(
-        self, options: SSHOptions, vault: Vault | None = None, *, keeps: bool = True
+        self,
+        options: SSHOptions,
+        open_link: Callable[[HostSpec, Session, Deadline, str | None], Any],
+        vault: Vault | None = None,
+        *,
+        keeps: bool = True,
     ) -> None:
         self.options = options
+        self._open_any_link = open_link
         self.keeps = keeps
         self.vault = vault or Vault()
         self.keyring = Keyring()
@@ -89,8 +95,8 @@ class Session:
                 self._gateways[key] = Gateway(chain, self._open_link, config)
             return self._gateways[key]
 
-    def _open_link(self, spec: HostSpec, deadline: Deadline, through: str | None) -> Link:
-        return Link.open(spec, self, deadline, through)
+    def _open_link(self, spec: HostSpec, deadline: Deadline, through: str | None) -> Any:
+        return self._open_any_link(spec, self, deadline, through)
 
     @contextlib.contextmanager
     def turn(self, server: tuple[str, int], deadline: Deadline) -> Iterator[None]:

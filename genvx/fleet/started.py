@@ -9,14 +9,15 @@ import threading
 from typing import IO, TYPE_CHECKING
 
 from genvx.errors import GenvxError
-from genvx.fleet.remote import close_channel, writer
+from genvx.fleet.channels import close_channel
+from genvx.fleet.remote import writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from genvx.core.command import Stream
+    from genvx.core.grant import Grant
     from genvx.fleet.remote import RemoteCommand
-    from genvx.fleet.ssh import SSHHost
 
 
 class RemoteRunning:
@@ -27,7 +28,7 @@ class RemoteRunning:
 
     def __init__(
         self,
-        host: SSHHost,
+        send_signal: Callable[[Grant, str], object],
         command: RemoteCommand,
         args: Sequence[str],
         *,
@@ -37,7 +38,7 @@ class RemoteRunning:
     ) -> None:
         self.args = list(args)
         self.stdin: IO[bytes] | None = None
-        self._host = host
+        self._send_signal = send_signal
         self._command = command
         self._code: int | None = None
         self._error: Exception | None = None
@@ -142,7 +143,7 @@ class RemoteRunning:
         """
         if self._thread.is_alive():
             name = signal.Signals(number).name.removeprefix("SIG")
-            self._host.signal(self._command.grant(), name)
+            self._send_signal(self._command.grant(), name)
 
     def kill(self) -> None:
         """Cut it off: its host sends it SIGHUP, after a grace SIGTERM, and then SIGKILL."""

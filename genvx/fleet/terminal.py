@@ -26,16 +26,16 @@ from genvx.core.protocol import Call
 from genvx.errors import HostError
 from genvx.fleet import sshconfig
 from genvx.fleet.bootstrap import agent_command
+from genvx.fleet.channels import close_channel
 from genvx.fleet.deadline import Deadline
 from genvx.fleet.handover import LOST, Handover
-from genvx.fleet.remote import close_channel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import paramiko
 
-    from genvx.fleet.remote import RemoteHold
+    from genvx.fleet.remotehold import RemoteHold
     from genvx.fleet.ssh import SSHHost
 
 # Undoes what full-screen programs do to a terminal: the scrolling region, the hidden cursor,

@@ -21,7 +21,7 @@ from genvx.core.limits import exhausted
 from genvx.core.placement import possible
 from genvx.core.queue import nearest
 from genvx.errors import FleetError, GenvxError, HostError, NoCapacity, Unsatisfiable, WaitedTooLong
-from genvx.fleet.fleet import NO_HOST, Fleet, Outcomes
+from genvx.fleet.ask import NO_HOST, HostGroup, Outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def wait_for_room(
-    fleet: Fleet,
+    fleet: HostGroup,
     requirements: Requirements,
     *,
     name: str = "",

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from genvx.core.device import Device
     from genvx.core.lease import Environment, Lease
     from genvx.core.request import Requirements
-    from genvx.local.host import LocalHost
+    from genvx.local.machine import Machine
     from genvx.local.rules import Rules
     from genvx.local.store import HeldLease
 
@@ -46,7 +46,7 @@ _BACK_OFF = 0.002
 
 
 def acquire(
-    host: LocalHost,
+    host: Machine,
     requirements: Requirements,
     *,
     name: str,
@@ -91,7 +91,7 @@ class Taken:
 
 
 def take(
-    host: LocalHost,
+    host: Machine,
     requirements: Requirements,
     blank: Lease,
     *,
@@ -147,7 +147,7 @@ def take(
 
 
 def _claim(
-    host: LocalHost,
+    host: Machine,
     lease: Lease,
     memory: Mapping[str, Optional[int]],
     *,
@@ -191,7 +191,7 @@ def _claim(
 
 
 def join(
-    host: LocalHost,
+    host: Machine,
     environment: str,
     *,
     command: str,
@@ -241,7 +241,7 @@ def join(
 
 
 def reserve(
-    host: LocalHost, requirements: Requirements, seconds: float, *, name: str, command: str
+    host: Machine, requirements: Requirements, seconds: float, *, name: str, command: str
 ) -> Grant:
     """See `LocalHost.reserve`.
 
@@ -291,7 +291,14 @@ def grant_of(found: Environment, inventory: Inventory) -> Grant:
     )
 
 
-def attach(host: LocalHost, environment: str, requirements: Requirements) -> Grant:
+def granted(host: Machine, environment: str) -> Grant:
+    """See `LocalHost.grant_of`."""
+    found = host.mine(environment)
+    inventory = host.survey() if found.devices else Inventory(Driver())
+    return grant_of(found, inventory)
+
+
+def attach(host: Machine, environment: str, requirements: Requirements) -> Grant:
     """See `LocalHost.attach`."""
     found = host.mine(environment)
     _refuse_over(found)
@@ -307,7 +314,7 @@ def attach(host: LocalHost, environment: str, requirements: Requirements) -> Gra
     require_boot(blank)
     taken = take(host, requirements, blank, rules=host.rules())
     try:
-        grant = replace(host.grant_of(environment), notes=taken.notes)
+        grant = replace(granted(host, environment), notes=taken.notes)
     except BaseException:
         taken.held.withdraw()
         raise
@@ -315,9 +322,9 @@ def attach(host: LocalHost, environment: str, requirements: Requirements) -> Gra
     return grant
 
 
-def detach(host: LocalHost, environment: str, devices: Sequence[str] = ()) -> Grant:
+def detach(host: Machine, environment: str, devices: Sequence[str] = ()) -> Grant:
     """See `LocalHost.detach`."""
-    grant = host.grant_of(environment)
+    grant = granted(host, environment)
     wanted = set(devices)
     chosen = [d for d in grant.devices if not wanted or {d.uuid, d.label} & wanted]
     missing = wanted.difference(*({d.uuid, d.label} for d in chosen))
@@ -348,7 +355,7 @@ def require_boot(lease: Lease) -> None:
         raise StateError("cannot tell this boot: /proc/sys/kernel/random/boot_id cannot be read")
 
 
-def _forget(host: LocalHost, lease: Lease) -> None:
+def _forget(host: Machine, lease: Lease) -> None:
     """Delete the amendments of an environment that something detached later has made up for.
 
     They do no harm: where that fails, they lie until the environment ends.

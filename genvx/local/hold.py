@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from genvx.core.hold import BaseHold
 from genvx.core.lease import Part
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from genvx.core.command import Command, Stream
     from genvx.core.grant import Grant
     from genvx.core.lease import Lease
-    from genvx.local.host import LocalHost
+    from genvx.local.machine import Machine
     from genvx.local.started import LocalRunning
     from genvx.local.store import HeldLease
 
@@ -30,7 +30,7 @@ class LocalHold(BaseHold):
     block, or its death.
     """
 
-    def __init__(self, host: LocalHost, grant: Grant, held: HeldLease) -> None:
+    def __init__(self, host: Machine, grant: Grant, held: HeldLease) -> None:
         self._host = host
         self._held = held
         self._time_is_kept = False
@@ -47,7 +47,8 @@ class LocalHold(BaseHold):
         return self._held.lease
 
     @property
-    def host(self) -> LocalHost:
+    def host(self) -> Any:
+        """This machine, as a Host."""
         return self._host
 
     def variables(self) -> dict[str, str]:

@@ -15,15 +15,15 @@ from genvx.core.record import replace
 
 if TYPE_CHECKING:
     from genvx.core.request import Requirements
-    from genvx.local.host import LocalHost
     from genvx.local.inventory import Inventory
+    from genvx.local.machine import Machine
 
 # Seconds. Where only such memory is in the way, we ask again for so long, and so often.
 _SETTLES = 2.0
 _ASK_AGAIN = 0.25
 
 
-def settled(host: LocalHost, requirements: Requirements) -> Inventory:
+def settled(host: Machine, requirements: Requirements) -> Inventory:
     """The devices; once it is back, where only memory of those who have just died is missing."""
     end = monotonic() + _SETTLES
     while True:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Callable
 
     from genvx.core.lease import Owner
-    from genvx.local.host import LocalHost
+    from genvx.local.machine import Machine
     from genvx.local.userdirectory import UserDirectory
     from genvx.local.waiting import Stop
 
@@ -63,7 +63,7 @@ class Turn:
 
 
 def take_turn(
-    host: LocalHost,
+    host: Machine,
     environment: str,
     *,
     command: str = "",
@@ -136,7 +136,7 @@ def take_turn(
         raise
 
 
-def _publish(host: LocalHost, turn: Turn, suffix: str) -> HeldFile:
+def _publish(host: Machine, turn: Turn, suffix: str) -> HeldFile:
     with saying("take a turn"), host.state.own() as directory:
         kept = os.dup(directory)
         try:
@@ -149,7 +149,7 @@ def _publish(host: LocalHost, turn: Turn, suffix: str) -> HeldFile:
             raise
 
 
-def _rivals(host: LocalHost, mine: Turn) -> list[Turn]:
+def _rivals(host: Machine, mine: Turn) -> list[Turn]:
     """The living turns of others on devices of ours, of those who hold these devices."""
     holdings: dict[str, set[tuple[int, str]]] = {}
     for lease in host.store.scan().leases:
@@ -164,7 +164,7 @@ def _rivals(host: LocalHost, mine: Turn) -> list[Turn]:
     return found
 
 
-def _turns(host: LocalHost, mine: Turn) -> Iterator[Turn]:
+def _turns(host: Machine, mine: Turn) -> Iterator[Turn]:
     for user in host.state.users():
         with suppress(OSError):
             for name in user.names((_TURN, _CHOOSING))[0]:
@@ -182,7 +182,7 @@ def _turns(host: LocalHost, mine: Turn) -> Iterator[Turn]:
                     yield turn
 
 
-def _read(host: LocalHost, user: UserDirectory, name: str) -> Optional[Turn]:
+def _read(host: Machine, user: UserDirectory, name: str) -> Optional[Turn]:
     """A turn if it lives.
 
     Raises:

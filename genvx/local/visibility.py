@@ -9,11 +9,11 @@ from genvx.errors import StateError
 from genvx.local import mounts, paths
 
 if TYPE_CHECKING:
-    from genvx.local.host import LocalHost
+    from genvx.local.machine import Machine
     from genvx.local.store import HeldLease, Scan
 
 
-def warnings(host: LocalHost) -> list[str]:
+def warnings(host: Machine) -> list[str]:
     """Lines for those who take devices here, where some of the machine cannot see it."""
     root = host.state.root
     if root != paths.UNPROVISIONED or not mounts.is_private(root):

@@ -17,6 +17,7 @@ from genvx.core.queue import turn_of
 from genvx.core.ticket import Ticket
 from genvx.core.units import format_duration
 from genvx.errors import NoCapacity, Unsatisfiable, WaitedTooLong
+from genvx.local.granting import acquire
 
 if TYPE_CHECKING:
     from typing import Callable, Protocol
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from genvx.core.request import Requirements
     from genvx.core.snapshot import Snapshot
     from genvx.local.hold import LocalHold
-    from genvx.local.host import LocalHost
+    from genvx.local.machine import Machine
 
     class Stop(Protocol):
         """What says that nobody waits any more: within so many seconds, or not."""
@@ -39,7 +40,7 @@ _ATTEND = 5.0
 
 
 def place_in_line(
-    host: LocalHost,
+    host: Machine,
     requirements: Requirements,
     environment: str,
     *,
@@ -72,7 +73,7 @@ def place_in_line(
 
 
 def wait(
-    host: LocalHost,
+    host: Machine,
     requirements: Requirements,
     *,
     name: str = "",
@@ -94,8 +95,14 @@ def wait(
         no ticket can be written.
     """
     try:
-        return host.acquire(
-            requirements, name=name, environment=environment, command=command, time=time
+        return acquire(
+            host,
+            requirements,
+            name=name,
+            environment=environment,
+            command=command,
+            ticket=None,
+            time=time,
         )
     except Unsatisfiable:
         raise
@@ -116,7 +123,8 @@ def wait(
                 raise NoCapacity("the ticket is gone from the state directory; wait again")
             if turn is not None and turn.offered:
                 try:
-                    hold = host.acquire(
+                    hold = acquire(
+                        host,
                         requirements,
                         name=name,
                         environment=environment,
@@ -161,7 +169,7 @@ def pause(seconds: float, stop: Optional[Stop]) -> bool:
 class _Looker:
     """Looks at a host often, and asks its driver seldom."""
 
-    def __init__(self, host: LocalHost) -> None:
+    def __init__(self, host: Machine) -> None:
         self._host = host
         self._leases: Optional[frozenset[str]] = None
         self._asked = -math.inf

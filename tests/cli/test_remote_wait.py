@@ -12,8 +12,8 @@ import pytest
 
 from genvx.core.queue import line
 from genvx.core.request import Requirements
+from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hostfile import load
-from genvx.fleet.ssh import connect_fleet
 from tests.conftest import run_genvx
 from tests.helpers import until
 

@@ -6,7 +6,8 @@ import pytest
 
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
 from genvx.core.lease import Lease, Owner
-from genvx.core.placement import Placement, Refusal, place, rank
+from genvx.core.placement import Placement, Refusal, place
+from genvx.core.ranking import rank
 from genvx.core.record import replace
 from genvx.core.request import Requirements
 from genvx.core.snapshot import Snapshot, State

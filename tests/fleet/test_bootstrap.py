@@ -417,8 +417,8 @@ def test_hosts_that_have_never_seen_genvx_lease_and_run(sandbox, cli):
 
 @pytest.mark.needs("openssh")
 def test_a_shell_in_a_terminal_is_refused_where_the_agent_has_no_home(sandbox):
+    from genvx.fleet.fleet import connect_fleet
     from genvx.fleet.hostfile import load
-    from genvx.fleet.ssh import connect_fleet
 
     waylay(sandbox, "gpu-server-1", "ulimit -f 0")
     specs = load(sandbox.hostfile)

@@ -19,9 +19,9 @@ from genvx.core.lease import Lease, Owner
 from genvx.core.protocol import Reply
 from genvx.core.record import replace
 from genvx.fleet import session
+from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hostfile import load, parse
 from genvx.fleet.hostspec import HostSpec
-from genvx.fleet.ssh import connect_fleet
 from genvx.fleet.sshconfig import Settler
 from genvx.local.host import LocalHost
 from torture.servers import misbehaving, silent
@@ -235,7 +235,7 @@ def test_a_large_answer_comes_through_whole(large):
 @pytest.mark.parametrize(("most", "kept"), [(1, 0), (2, 2)])
 def test_a_fleet_keeps_connections_only_while_it_is_not_large(sandbox, monkeypatch, most, kept):
     """Each is a descriptor, of which most systems give a process 1,024."""
-    monkeypatch.setattr("genvx.fleet.ssh._KEPT", most)
+    monkeypatch.setattr("genvx.fleet.fleet._KEPT", most)
     with connect_fleet(load(sandbox.hostfile)) as fleet:
         assert len(fleet.snapshot().succeeded) == 2
         assert sum(len(host._connections.open) for host in fleet.hosts) == kept

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hostfile import parse
-from genvx.fleet.ssh import connect_fleet
 from torture.servers import misbehaving
 
 pytestmark = pytest.mark.needs("openssh")

@@ -19,9 +19,9 @@ from genvx.errors import (
     Unsatisfiable,
     WaitedTooLong,
 )
+from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.host import Host
 from genvx.fleet.hostfile import load
-from genvx.fleet.ssh import connect_fleet
 from genvx.local.host import LocalHost
 from genvx.testing import FakeHost
 from tests.helpers import until

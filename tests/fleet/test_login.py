@@ -18,7 +18,7 @@ import pytest
 
 from genvx.errors import AuthenticationFailed, InvalidHostfile
 from genvx.fleet import hostfile, hostnames
-from genvx.fleet.ssh import connect_fleet
+from genvx.fleet.fleet import connect_fleet
 from genvx.sandbox import files
 from tests.capabilities import USER_A
 from tests.conftest import run_genvx

@@ -21,8 +21,8 @@ from genvx.errors import (
     NoCapacity,
     ProtocolError,
 )
+from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hostfile import load, parse
-from genvx.fleet.ssh import connect_fleet
 from genvx.sandbox import files
 from tests.helpers import child_of, until
 from torture.servers import BEHAVIOURS, misbehaving, silent

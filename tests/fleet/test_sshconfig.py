@@ -10,7 +10,7 @@ from genvx.errors import HostError
 from genvx.fleet.deadline import Deadline
 from genvx.fleet.hostnames import parse_names
 from genvx.fleet.hostspec import HostSpec
-from genvx.fleet.link import _construct
+from genvx.fleet.link import Link, _construct
 from genvx.fleet.login import Login
 from genvx.fleet.session import Session, SSHOptions
 from genvx.fleet.sshconfig import Settler
@@ -109,7 +109,7 @@ def test_a_pattern_that_would_take_for_ever_is_refused_without_ssh(settings, mon
 
 def test_connections_can_be_made_in_many_threads_at_once():
     """With one Config for all, as Fabric has it, more than half of these fail."""
-    session = Session(SSHOptions(config="/dev/null"))
+    session = Session(SSHOptions(config="/dev/null"), Link.open)
     spec = HostSpec("door", "127.0.0.1")
     settings = session.settings(spec)
     failed = []

@@ -11,8 +11,8 @@ import paramiko
 import pytest
 
 from genvx.errors import HostError
+from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hostfile import parse
-from genvx.fleet.ssh import connect_fleet
 from genvx.sandbox import files
 
 KEX, AUTH, CHANNEL, EXEC, OUTPUT = "kex", "auth", "channel", "exec", "output"

@@ -29,7 +29,7 @@ def machine(short_tmp, monkeypatch):
     monkeypatch.setattr(paths, "UNPROVISIONED", str(short_tmp / "old"))
     monkeypatch.setattr(paths, "PROVISIONED", str(short_tmp / "new"))
     monkeypatch.setattr(paths, "state_root", state_root)
-    monkeypatch.setattr("genvx.local.host.state_root", state_root)
+    monkeypatch.setattr("genvx.local.machine.state_root", state_root)
     monkeypatch.setattr("genvx.local.doctor.state_root", state_root)
     monkeypatch.setattr(admin, "_TMPFILES", str(short_tmp / "nowhere" / "genvx.conf"))
     hosts = []

@@ -10,7 +10,7 @@ from genvx.cli.where import Where
 from genvx.core.explanation import TAKEN, Explanation, explain
 from genvx.core.ranges import ranges
 from genvx.errors import NoCapacity, Unsatisfiable
-from genvx.fleet.fleet import unsatisfiable
+from genvx.fleet.ask import unsatisfiable
 
 if TYPE_CHECKING:
     from genvx.core.request import Requirements

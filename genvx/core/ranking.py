@@ -1,0 +1,58 @@
+"""Which hosts have room for a request, best first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from genvx.core.placement import fitting_of, left, refusal_of
+from genvx.core.queue import left_over
+from genvx.core.request import Strategy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from genvx.core.device import Device
+    from genvx.core.placement import Refusal
+    from genvx.core.request import Requirements
+    from genvx.core.snapshot import Snapshot
+
+
+def rank(
+    requirements: Requirements, snapshots: Mapping[str, Snapshot]
+) -> tuple[tuple[str, ...], Mapping[str, Refusal]]:
+    """Return the hosts that have room, best first, and why each other host has none.
+
+    Best by the strategy: FIT, where the least memory is taken and then the fewest devices stay
+    available; PACK, where the fewest stay available; SPREAD, where the most do. Equal hosts keep
+    their order in the mapping.
+    """
+    ranked: list[tuple[float, float, int, str]] = []
+    refusals = {}
+    for order, (name, snapshot) in enumerate(snapshots.items()):
+        world, kept = left_over(snapshot)
+        fitting = fitting_of(requirements, world, None, kept)
+        if len(fitting) < requirements.gpus:
+            refusals[name] = refusal_of(requirements, world, None, kept)
+        else:
+            ranked.append((*_rate(requirements, world, fitting), order, name))
+    ranked.sort()
+    return tuple(name for _, _, _, name in ranked), refusals
+
+
+def _rate(
+    requirements: Requirements, snapshot: Snapshot, fitting: list[Device]
+) -> tuple[float, float]:
+    """How good a host is for this, least is best; as `place` would take, without choosing yet."""
+    rated = sorted((left(device, snapshot), device.uuid) for device in fitting)
+    if requirements.strategy is Strategy.SPREAD:
+        rated.reverse()
+    idle = snapshot.available_uuids
+    taken, remain = 0.0, len(idle)
+    for size, uuid in rated[: requirements.gpus]:
+        taken += size
+        remain -= uuid in idle
+    if requirements.strategy is Strategy.SPREAD:
+        return (-remain, -taken)
+    if requirements.strategy is Strategy.PACK:
+        return (remain, taken)
+    return (taken, remain)

@@ -1,0 +1,301 @@
+"""Hosts addressed together: ask all at once, collect what comes, never lose a failure; choose one
+and act there.
+
+Choosing is optimistic: a snapshot may be stale when it is used. Granting is not: the host decides
+again, under its own lock. No lock is held across the network.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from genvx.core.limits import exhausted
+from genvx.core.ranking import rank
+from genvx.errors import (
+    FleetError,
+    GenvxError,
+    HostError,
+    HostLost,
+    HostUnreachable,
+    NoCapacity,
+    UnknownHost,
+    Unsatisfiable,
+)
+from genvx.fleet.defaults import FANOUT, TIMEOUT
+from genvx.fleet.vault import Locked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import TracebackType
+
+    from genvx.core.placement import Refusal
+    from genvx.core.request import Requirements
+    from genvx.core.snapshot import Snapshot
+    from genvx.fleet.host import Host
+
+    Unlock = Callable[[Mapping[str, Locked]], Mapping[str, GenvxError]]
+
+T = TypeVar("T")
+G = TypeVar("G", bound="HostGroup")
+
+# A host that keeps its own deadline ends by itself; one that hangs where no deadline reaches (a
+# resolver) is given this much more and is then left behind.
+_LEAVE_BEHIND = 2.0
+
+# A passphrase, and a password that may be typed wrong twice.
+_SECRETS = 4
+
+NO_HOST = "Cannot find a host with enough available resources"
+NO_ANSWER = "No host answered"
+
+
+@dataclass(frozen=True)
+class Outcomes(Generic[T]):
+    """What became of a question to many hosts: a value or an error of each, in the fleet's
+    order.
+    """
+
+    succeeded: Mapping[str, T] = field(default_factory=dict)
+    failed: Mapping[str, GenvxError] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.succeeded) + len(self.failed)
+
+    def values(self) -> Mapping[str, T]:
+        """The value of every host; raise FleetError, which has these outcomes, if any host
+        failed.
+        """
+        if self.failed:
+            first, error = next(iter(self.failed.items()))
+            more = f" and {len(self.failed) - 1} more hosts failed" if len(self.failed) > 1 else ""
+            raise FleetError(f"{first}: {error}{more}", self)
+        return self.succeeded
+
+
+class HostGroup:
+    """Hosts addressed together.
+
+    fanout: how many are asked at once; 0 asks them one after the other in the calling thread.
+    timeout: seconds for each host, over everything. unlock: gets the secrets that hosts want, and
+    says of which it could not; the others are asked again.
+
+    Raises:
+        UnknownHost: two hosts have one name, or there is none.
+    """
+
+    def __init__(
+        self,
+        hosts: Sequence[Host],
+        *,
+        fanout: int = FANOUT,
+        timeout: float = TIMEOUT,
+        unlock: Unlock | None = None,
+    ) -> None:
+        self.hosts = tuple(hosts)
+        self._unlock = unlock
+        self.fanout = fanout
+        self.timeout = timeout
+        self._by_name = {host.name: host for host in self.hosts}
+        if not self.hosts:
+            raise UnknownHost("a fleet has at least one host")
+        if len(self._by_name) != len(self.hosts):
+            raise UnknownHost("two hosts of a fleet have the same name")
+
+    def host(self, name: str) -> Host:
+        """The host of that name; raise UnknownHost if there is none."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise UnknownHost(f"no host {name!r} in this fleet") from None
+
+    def close(self) -> None:
+        """Close every connection."""
+        for host in self.hosts:
+            host.close()
+
+    def __enter__(self: G) -> G:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Questions
+
+    def snapshot(self, on_answer: Callable[[str], None] | None = None) -> Outcomes[Snapshot]:
+        """A snapshot of every host, all at once."""
+        return self.ask(lambda host: host.snapshot(), on_answer)
+
+    def ask(
+        self, question: Callable[[Host], T], on_answer: Callable[[str], None] | None = None
+    ) -> Outcomes[T]:
+        """Ask every host; wait until each has answered, failed, or run out of time.
+
+        on_answer: called with a host's name, in this thread, when its outcome is there.
+        """
+        succeeded: dict[str, T] = {}
+        failed: dict[str, GenvxError] = {}
+        for name, value, error in self.stream(question):
+            if error is not None:
+                failed[name] = error
+            else:
+                succeeded[name] = value  # type: ignore[assignment]  # no error means a value
+            if on_answer is not None:
+                on_answer(name)
+        return Outcomes(
+            {host.name: succeeded[host.name] for host in self.hosts if host.name in succeeded},
+            {host.name: failed[host.name] for host in self.hosts if host.name in failed},
+        )
+
+    def stream(
+        self, question: Callable[[Host], T]
+    ) -> Iterator[tuple[str, T | None, GenvxError | None]]:
+        """Ask every host and give each outcome as it comes: (name, value, None) or (name,
+        None, error).
+
+        Hosts that want a secret come last.
+        """
+        hosts = self.hosts
+        for _ in range(_SECRETS):
+            locked: dict[str, Locked] = {}
+            for name, value, error in self._stream(hosts, question):
+                if self._unlock is not None and isinstance(error, Locked):
+                    locked[name] = error
+                else:
+                    yield name, value, error
+            if not locked or self._unlock is None:
+                return
+            hopeless = self._unlock({h.name: locked[h.name] for h in hosts if h.name in locked})
+            for name, why in hopeless.items():
+                yield name, None, why
+            hosts = tuple(self.host(name) for name in locked if name not in hopeless)
+        yield from self._stream(hosts, question)
+
+    def _stream(
+        self, hosts: Sequence[Host], question: Callable[[Host], T]
+    ) -> Iterator[tuple[str, T | None, GenvxError | None]]:
+        if self.fanout == 0:
+            for host in hosts:
+                yield _attempt(host, question)
+            return
+        answers: queue.SimpleQueue[tuple[str, T | None, GenvxError | None]] = queue.SimpleQueue()
+        waiting = list(reversed(hosts))
+        running: dict[str, float] = {}
+        while waiting or running:
+            while waiting and len(running) < self.fanout:
+                host = waiting.pop()
+                running[host.name] = time.monotonic() + self.timeout + _LEAVE_BEHIND
+                thread = threading.Thread(
+                    target=lambda host=host: answers.put(_attempt(host, question)),
+                    name=f"genvx {host.name}",
+                    daemon=True,
+                )
+                try:
+                    thread.start()
+                except RuntimeError:
+                    # As many at once as this machine lets us; if that is none, the caller is told.
+                    del running[host.name]
+                    if not running:
+                        raise
+                    waiting.append(host)
+                    break
+            left = min(running.values()) - time.monotonic()
+            try:
+                answer = answers.get(timeout=max(0.0, left))
+            except queue.Empty:
+                now = time.monotonic()
+                for name in [name for name, end in running.items() if end <= now]:
+                    del running[name]
+                    yield name, None, _out_of_time(self.timeout)
+                continue
+            # An answer of a host that was left behind comes too late: it was reported already.
+            if running.pop(answer[0], None) is not None:
+                yield answer
+
+    # Choosing
+
+    def first_with_room(
+        self,
+        requirements: Requirements,
+        act: Callable[[Host], T],
+        seen: Outcomes[Snapshot] | None = None,
+    ) -> T:
+        """Look at all hosts, and `act` on the best; where `act` raises NoCapacity, on the next
+        best.
+
+        seen: what looking has given, where somebody has looked just now.
+
+        Raises:
+            NoCapacity: no host has the room. `reasons` has a line for each, also for those that
+            failed. FleetError: all have failed, so none has said that it has no room.
+            Unsatisfiable: all have answered, and none could ever have it.
+        """
+        outcomes = self.snapshot() if seen is None else seen
+        ranked, refusals = rank(requirements, outcomes.succeeded)
+        if not ranked and not outcomes.failed and all(r.never for r in refusals.values()):
+            raise unsatisfiable(requirements, refusals)
+        full: dict[str, object] = {name: refusal.found for name, refusal in refusals.items()}
+        failed: dict[str, object] = dict(outcomes.failed)
+        for name in ranked:
+            try:
+                return act(self.host(name))
+            except NoCapacity as refusal:
+                full[name] = refusal
+            except HostLost:
+                raise  # something was started there, and may still run
+            except HostError as error:
+                # Nothing was started there: whoever acts raises NoCapacity or any other HostError
+                # only before that.
+                failed[name] = error
+        helps = bool(ranked) or any(each.passing for each in refusals.values())
+        raise self.nowhere(full, failed, waiting_helps=helps)
+
+    def nowhere(
+        self,
+        full: Mapping[str, object],
+        failed: Mapping[str, object],
+        *,
+        waiting_helps: bool = False,
+    ) -> GenvxError:
+        """The error for an act that was possible on no host.
+
+        full: why hosts that answered have no room. failed: why the others did not answer.
+        waiting_helps: whether there may be room on one of them later.
+        """
+        reasons = {**full, **failed}
+        names = [host.name for host in self.hosts if host.name in reasons]
+        ordered = {name: str(reasons[name]) for name in names}
+        if failed and not full:
+            return FleetError(NO_ANSWER, reasons=ordered)
+        return NoCapacity(NO_HOST, ordered, waiting_helps=waiting_helps)
+
+
+def unsatisfiable(requirements: Requirements, refusals: Mapping[str, Refusal]) -> Unsatisfiable:
+    """The error for what no host could ever give: says the most that any has."""
+    best = max(refusals, key=lambda name: refusals[name].ever)
+    most = refusals[best].ever
+    has = f"has more than {most} ({best})" if most else "has any"
+    return Unsatisfiable(f"{requirements} wanted on one host, but none {has}")
+
+
+def _attempt(host: Host, question: Callable[[Host], T]) -> tuple[str, T | None, GenvxError | None]:
+    try:
+        return host.name, question(host), None
+    except GenvxError as error:
+        return host.name, None, error
+    except Exception as error:  # a fault of genvx on one host must not hide the others' answers
+        fault = GenvxError(exhausted(error) or f"a fault of genvx: {type(error).__name__}: {error}")
+        fault.__cause__ = error
+        return host.name, None, fault
+
+
+def _out_of_time(timeout: float) -> HostUnreachable:
+    return HostUnreachable(f"no answer within {timeout:g} s", kind="timeout")

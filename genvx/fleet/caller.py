@@ -1,0 +1,182 @@
+"""Calling the far end of one host: one call and its reply at a time, under one deadline."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from genvx.core.protocol import CALL_WORD, MOST_NOISE, Call, Reply, ReplyReader
+from genvx.core.record import replace
+from genvx.core.text import printable
+from genvx.errors import AgentError, GenvxError, HostError, HostUnreachable, ProtocolError
+from genvx.fleet.bootstrap import (
+    SILENT,
+    NotStarted,
+    agent_command,
+    agent_parcel,
+    never_ran,
+    not_started,
+    probe_command,
+    probed,
+)
+from genvx.fleet.channels import close_channel
+from genvx.fleet.deadline import Deadline
+from genvx.fleet.remote import RemoteCommand, new_token
+
+if TYPE_CHECKING:
+    import paramiko
+
+    from genvx.fleet.connections import Connections
+    from genvx.fleet.hostspec import HostSpec
+
+# How often we look whether somebody else reads our call, and how much it may say of that.
+_LOOK = 0.5
+_MOST_ERRORS = 8192
+
+
+class Caller:
+    """Calls the far end of a host over its connections.
+
+    spec: what the hostfile says of the host; then with the Python that starts there. agent_kept:
+    whether the agent lies there; None until something was called.
+    """
+
+    def __init__(self, spec: HostSpec, timeout: float, connections: Connections) -> None:
+        self.spec = spec
+        self.agent_kept: bool | None = None
+        self._timeout = timeout
+        self._connections = connections
+
+    def call(self, call: Call, *, one_reply: bool = False, patience: float = 0.0) -> RemoteCommand:
+        """Send a call and wait for its reply; where the first Python does not start, to the next.
+
+        one_reply: the channel is closed after it; otherwise it stays open for what follows.
+        patience: seconds that the reply may take longer than others.
+
+        Raises:
+            GenvxError: what the far end replied; HostError: there was no reply in time.
+        """
+        try:
+            return self._call(call, one_reply, patience)
+        except NotStarted:
+            self.spec = replace(self.spec, python=self._python())
+        return self._call(call, one_reply, patience)
+
+    def _python(self) -> str:
+        """A Python there that starts; raise AgentError if there is none."""
+        token = new_token()
+        with Deadline(self._timeout) as deadline:
+            link, channel = self._connections.channel(
+                deadline, lambda channel: channel.exec_command(probe_command(token))
+            )
+            said = b""
+            try:
+                channel.settimeout(deadline.left())
+                while len(said) < MOST_NOISE and (data := channel.recv(65536)):
+                    said += data
+            except OSError as error:
+                raise self._connections.let_go(link, error, deadline) from None
+            finally:
+                close_channel(channel)
+        return probed(said, token)
+
+    def _call(self, call: Call, one_reply: bool, patience: float) -> RemoteCommand:
+        line = agent_command(self.spec, call.token)
+        with Deadline(self._timeout + patience) as deadline:
+            link, channel = self._connections.channel(
+                deadline, lambda channel: channel.exec_command(line)
+            )
+            try:
+                channel.settimeout(deadline.left())
+                # Our end of stdin stays open: a host without the agent reads that from it, too.
+                _send(channel, call.to_bytes())
+                reader = ReplyReader(call.token)
+                errors = bytearray()
+                reply = self._read(channel, reader, errors, deadline)
+                if one_reply:
+                    close_channel(channel)
+                value = reply.result()
+                if not one_reply:
+                    link.pulse.watch(channel, holds=call.operation == "hold")
+                return RemoteCommand(
+                    channel, call.token, value, link.pulse, reader.rest, bytes(errors)
+                )
+            except BaseException as error:
+                close_channel(channel)
+                if isinstance(error, GenvxError) and not deadline.expired:
+                    raise
+                if isinstance(error, Exception):
+                    meaning = self._connections.let_go(link, error, deadline)
+                    if deadline.expired:
+                        meaning = HostUnreachable(f"{meaning}: {SILENT}", kind="timeout")
+                    raise meaning from None
+                raise
+
+    def _read(
+        self,
+        channel: paramiko.Channel,
+        reader: ReplyReader,
+        errors: bytearray,
+        deadline: Deadline,
+    ) -> Reply:
+        """The reply. errors: gets what comes on stderr meanwhile."""
+        sent = False
+        while True:
+            channel.settimeout(min(_LOOK, deadline.left()))
+            try:
+                data = channel.recv(65536)
+            except TimeoutError:
+                if deadline.expired:
+                    raise
+                _drain(channel, errors)
+                if CALL_WORD in errors or CALL_WORD in reader.noise:
+                    # Another program than ours has read the call, and goes on reading.
+                    raise AgentError(never_ran()) from None
+                continue
+            if not data:
+                raise self._no_reply(channel, reader, errors)
+            reply = reader.feed(data)
+            if reply is not None:
+                self.agent_kept = not reader.agent_homeless
+                return reply
+            if reader.agent_needed and not sent:
+                sent = True
+                _send(channel, agent_parcel())
+
+    def _no_reply(
+        self, channel: paramiko.Channel, reader: ReplyReader, errors: bytearray
+    ) -> HostError:
+        """Why the far end ended without a reply, from its exit code and what it said instead."""
+        # An exit status without a reply comes with or just after the end of the output.
+        end = time.monotonic() + 1.0
+        while not channel.exit_status_ready() and time.monotonic() < end:
+            channel.status_event.wait(0.05)
+        _drain(channel, errors)
+        said = bytes(errors) or reader.noise
+        lines = [line for line in said.decode("utf-8", "replace").splitlines() if line]
+        last = printable(lines[-1].strip(), 300) if lines else "it said nothing"
+        code = channel.exit_status if channel.exit_status_ready() else -1
+        error = not_started(self.spec, code, "\n".join(lines))
+        if error is not None:
+            return error
+        if code == -1:
+            return ProtocolError(f"the connection ended before the reply: {last}")
+        if code == 0 or CALL_WORD in said:
+            # Ours never ends so without a reply.
+            return AgentError(f"the far end gave no reply ({last}): {never_ran()}")
+        hint = "" if lines else "; a start-up file there may end what ssh was told to run"
+        return AgentError(f"the far end gave no reply and exit code {code}: {last}{hint}")
+
+
+def _drain(channel: paramiko.Channel, errors: bytearray) -> None:
+    """Take what has come on stderr; of a host that never ends saying something, the beginning."""
+    while channel.recv_stderr_ready() and len(errors) < _MOST_ERRORS:
+        errors += channel.recv_stderr(8192)
+
+
+def _send(channel: paramiko.Channel, data: bytes) -> None:
+    try:
+        channel.sendall(data)
+    except (EOFError, OSError):
+        # The far end has ended without reading. What it said, and its exit code, tell why.
+        pass
