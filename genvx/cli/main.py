@@ -47,7 +47,9 @@ def run(arguments: list[str]) -> int:
         if code is None:
             from genvx.cli.app import invoke
 
-        return invoke(arguments)
+            code = invoke(arguments)
+        sys.stdout.flush()
+        return code
     except (NoCapacity, FleetError) as error:
         from genvx.cli.refusal import say_refusal
 
