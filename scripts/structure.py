@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_LINES = 400
-MOST_MEDIAN = 90
 
 
 class Module:
@@ -117,7 +116,7 @@ def main() -> int:
     if "--names" in sys.argv:
         for name in bare:
             print(f"    {name}")
-    return 1 if found or long or median > MOST_MEDIAN else 0
+    return 1 if found or long else 0
 
 
 if __name__ == "__main__":
