@@ -156,7 +156,7 @@ MUTANTS = (
     ),
     Mutant(
         "F6", "the limit of a range of hosts", "Hang",
-        (("genvx/fleet/hostnames.py", "_MOST_HOSTS = 10_000", "_MOST_HOSTS = 10**12"),),
+        (("genvx/fleet/hostnames.py", "MOST_HOSTS = 10_000", "MOST_HOSTS = 10**12"),),
     ),
     Mutant("F7", "the question whether a lease is held", "outlived", (_ALWAYS_HELD,)),
     Mutant(
