@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genvx.core.ranges import folded, ranges
-from genvx.fleet.hostfile import parse_names
+from genvx.fleet.hostnames import parse_names
 
 
 @pytest.mark.parametrize(
