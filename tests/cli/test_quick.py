@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from genvx.cli import app, quick
+from genvx.cli import app, main, quick
 from tests.helpers import genvx_env
 
 VERBS = ("devices", "envs", "status")
@@ -15,7 +15,7 @@ VERBS = ("devices", "envs", "status")
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_it_says_the_same_as_through_typer(state, capsys, verb):
-    assert quick.quick([verb]) == 0
+    assert main.run([verb]) == 0
     short = capsys.readouterr()
     assert app.invoke([verb]) == 0
     assert capsys.readouterr() == short

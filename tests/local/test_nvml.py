@@ -228,7 +228,7 @@ def test_a_device_without_memory_of_its_own_has_the_systems(machine):
     share = machine.genvx(words, "run", "--gpu-memory", "1M", "--", "printenv", "GENVX_DEVICES")
     assert share.stdout == "0\n"
     refused = machine.genvx(words, "run", "--gpu-memory", "100T", "--", "true")
-    assert f"GPU 0 has {format_memory(device['memory_bytes'])}" in refused.stderr
+    assert f"GPU 0: has {format_memory(device['memory_bytes'])}" in refused.stderr
 
 
 def test_memory_that_the_kernel_uses_too_makes_no_device_busy(machine):
@@ -372,7 +372,7 @@ def test_much_memory_in_use_by_nobody_in_sight_keeps_a_device_from_being_handed_
     assert taken.stdout == "1\n"
     refused = machine.genvx(words, "run", "-g", "2", "--", "true")
     assert refused.returncode == 3
-    assert "GPU 0 is busy (20 GiB in use by no visible process)" in refused.stderr
+    assert "GPU 0: busy (20 GiB in use by no visible process)" in refused.stderr
     assert "20 GiB in use by no visible process" in machine.genvx(words, "doctor").stdout
     assert "no visible process" in machine.genvx(words, "devices").stdout
 
