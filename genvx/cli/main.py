@@ -44,9 +44,8 @@ def run(arguments: list[str]) -> int:
     code: int | None = 0
     try:
         code = quick(arguments)
-        if code is not None:
-            return code
-        from genvx.cli.app import invoke
+        if code is None:
+            from genvx.cli.app import invoke
 
             code = invoke(arguments)
         sys.stdout.flush()

@@ -161,9 +161,9 @@ def test_a_hold_is_told_that_a_shell_has_joined_and_lets_go(hold):
 
 def test_a_hold_is_told_why_a_shell_has_not_joined(hold):
     answer = shell(hold.environment, "no-such-program")
-    assert (answer.returncode, answer.stdout, answer.stderr) == (2, b"", b"")
+    assert (answer.returncode, answer.stdout, answer.stderr) == (127, b"", b"")
     reply = hold(b">")
-    assert reply.error == "InvalidInput"
+    assert reply.error == "CommandNotFound"
     assert "command not found" in reply.message
 
 

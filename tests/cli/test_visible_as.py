@@ -37,7 +37,7 @@ def test_devices_are_told_by_uuid_unless_somebody_says_otherwise():
 
 def test_indices_are_those_of_the_pci_order():
     assert told("run", "--device", "3,1", *INDEX, *PRINT) == "1,3\nPCI_BUS_ID\n"
-    assert told("run", *INDEX, *PRINT) == "\nPCI_BUS_ID\n"
+    assert told("run", "-g", "0", *INDEX, *PRINT) == "\nPCI_BUS_ID\n"
 
 
 def test_a_word_that_is_neither_is_refused():
@@ -51,12 +51,12 @@ def test_a_mig_instance_has_no_index_and_what_comes_behind_one_no_sure_one(monke
     monkeypatch.setenv("GENVX_SIMULATE", "1xA100-80GB,1xA100 1g.10gb-10GB,1xA100-80GB")
     assert told("run", "-g", "1", *INDEX, *PRINT).startswith("0\n")
     for label, code, reason in (
-        ("1:0", 2, "is a MIG instance"),
+        ("1:0", 2, "a MIG instance"),
         ("2", 3, "has no sure index"),
     ):
         answer = run_genvx("run", "--device", label, *INDEX, "--", "true")
         assert (answer.returncode, answer.stderr.count("\n")) == (code, 1)
-        assert f"GPU {label} {reason}" in answer.stderr
+        assert f"GPU {label}: {reason}" in answer.stderr
         assert "only --visible-as uuid can name it" in answer.stderr
         assert told("run", "--device", label, *PRINT).startswith("SIM-")
 
