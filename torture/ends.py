@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def ends(outcome: Outcome, variables: dict[str, str]) -> None:
             for name, act in (
                 ("whose parent is killed", _kill_parent),
                 ("that is stopped", _stop),
+                ("whose parent is stopped for a while", _stop_for_a_while),
                 ("whose keeper is killed", _kill_keeper),
             )
         }
@@ -108,6 +110,15 @@ def _kill_parent(pid: int) -> None:
 
 def _stop(pid: int) -> None:
     os.killpg(pid, signal.SIGSTOP)
+
+
+def _stop_for_a_while(pid: int) -> None:
+    """Longer than it waits between two looks, and not until the end: what interrupts a wait whose
+    time is over must not be taken for a signal.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(_SECONDS / 4)
+    os.kill(pid, signal.SIGCONT)
 
 
 def _kill_keeper(pid: int) -> None:

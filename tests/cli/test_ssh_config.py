@@ -47,10 +47,11 @@ def ran(*argv, **options):
     return answer.stdout
 
 
-def members(name="train"):
+def holders(name="train"):
+    """The processes that hold each environment of that name, wherever."""
     rows = run_genvx("remote", "envs", "--json").stdout
     return [
-        len(env["pids"])
+        {holder["pid"]: holder["command"] for holder in env["holders"]}
         for host in json.loads(rows)["hosts"]
         for env in host["environments"]
         if env["name"] == name
@@ -92,9 +93,9 @@ def test_a_connection_holds_on_to_the_environment(entry, job):
     )
     assert ssh.stdout.readline() == "there\n"
     job.communicate()
-    assert members() == [1]
+    assert len(holders()) == 1
     ssh.communicate(timeout=30)
-    until(lambda: members() == [])
+    until(lambda: holders() == [])
 
 
 def test_an_environment_that_has_ended_is_one_line(entry, job):
@@ -117,7 +118,7 @@ def test_a_host_is_an_entry_for_the_environment_that_one_has_there(job, tmp_path
 def test_an_environment_that_is_named_like_a_host_does_not_stand_in_for_it(job, tmp_path):
     line = ("run", "-g", "1", "--only-host", "gpu-server-1", "--name", "gpu-server-2", "--", "cat")
     other = start_genvx("remote", *line, stdin=subprocess.PIPE)
-    until(lambda: members("gpu-server-2") == [1])
+    until(lambda: holders("gpu-server-2"))
     answer = run_genvx("remote", "ssh-config", "gpu-server-2")
     path = tmp_path / "config"
     path.write_text(answer.stdout)
@@ -153,7 +154,7 @@ def test_the_newest_entry_of_a_name_is_the_one_that_counts(job, tmp_path):
     job.communicate()
     line = ("run", "-g", "1", "--name", "train", "--", "cat")
     other = start_genvx("remote", *line, stdin=subprocess.PIPE)
-    until(lambda: members() == [1])
+    until(holders)
     assert run_genvx("remote", "ssh-config", "train", "--write").returncode == 0
     ours = tmp_path / "home" / ".config" / "genvx" / "ssh" / "config"
     assert ours.read_text().count("genvx-train") == 1
@@ -173,8 +174,9 @@ def test_python_is_named_by_its_path(entry):
 
 
 def test_a_connection_that_ends_leaves_the_others_alone(entry, job):
+    before = holders()
     ran("ssh", "-F", str(entry), "genvx-train", "true")
-    until(lambda: members() == [1])
+    until(lambda: holders() == before)
     job.stdin.write("still there\n")
     job.stdin.flush()
     assert job.stdout.readline() == "still there\n"
@@ -195,6 +197,7 @@ def test_an_editors_way_in_works_one_connection_a_script_on_stdin_and_a_forwarde
 ):
     """What Emacs and VS Code do: sessions share a connection, a server that was started by a script
     is reached through it."""
+    (before,) = holders()
     shared = ("-F", str(entry), "-o", f"ControlPath={short_tmp}/c", "-o", "ControlMaster=auto")
     first = subprocess.Popen(
         ("ssh", *shared, "-T", "genvx-train", "bash"),
@@ -210,6 +213,7 @@ def test_an_editors_way_in_works_one_connection_a_script_on_stdin_and_a_forwarde
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(f"{short_tmp}/s")
         assert client.recv(100) == b"0,1"
-    assert members() == [2]
+    (now,) = holders()
+    assert len(now) == len(before) + 1, "an sshd closes the lease, and who started it holds it"
     first.communicate("exit 3\n", timeout=60)
     assert first.returncode == 3
