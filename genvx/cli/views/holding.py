@@ -8,7 +8,7 @@ from genvx.core.snapshot import Snapshot
 _MOST_ROWS = 8
 _MOST_PIDS = 3
 
-UNSEEN = "a process that only its owner and root can see, with genvx envs"
+UNSEEN = "a process that only its owner and root can see"
 
 
 def pids(env: Environment) -> str:
