@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _MOST_ROWS = 8
 _MOST_PIDS = 3
 
-UNSEEN = "a process that only its owner and root can see, with genvx envs"
+UNSEEN = "a process that only its owner and root see, with genvx envs"
 
 
 def pids(env: Environment) -> str:
