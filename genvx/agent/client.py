@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Optional
 from genvx.core.protocol import ALIVE
 
 if TYPE_CHECKING:
+    from typing import Callable
+
     from genvx.core.queue import Standing
 
 # What a client says to a far end that holds devices for it: that it takes what it was offered; and
@@ -82,3 +84,23 @@ class Client:
         # That it is there, it says for ever.
         self._said = (self._said + heard.replace(ALIVE, b""))[-16:]
         return heard
+
+
+class Unread:
+    """Tells when nobody reads what we say any more. Its stdin is left alone, for a command to read.
+
+    again: called now and then while it waits, to say something.
+    """
+
+    def __init__(self, out: int, again: Callable[[], None]) -> None:
+        self._poll = select.poll()
+        self._poll.register(out, 0)
+        self._again = again
+        self._said = time.monotonic()
+
+    def wait(self, timeout: float) -> bool:
+        """Whether it is so within so many seconds."""
+        if time.monotonic() >= self._said + _AGAIN:
+            self._said = time.monotonic()
+            self._again()
+        return bool(self._poll.poll(timeout * 1000))

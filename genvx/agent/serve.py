@@ -16,6 +16,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from genvx._version import __version__
+from genvx.agent import arguments
 from genvx.core import codec
 from genvx.core.fields import Fields, Malformed
 from genvx.core.limits import exhausted
@@ -29,10 +30,9 @@ if TYPE_CHECKING:
     from genvx.agent.client import Client
     from genvx.core.queue import Standing
     from genvx.local.hold import LocalHold
+    from genvx.local.turns import Turn
 
-_MOST_ARGUMENTS = 10_000
 _LONGEST_ARGUMENT = 512 * 1024
-_LONGEST_PATH = 4096
 
 # So long a client has to take what was offered to it.
 _ANSWER = 30.0
@@ -41,18 +41,19 @@ _ANSWER = 30.0
 _LOOK = 0.05
 
 
-def serve(arguments: list[str], read_before: bytes = b"") -> int:
+def serve(word: str = "", read_before: bytes = b"") -> int:
     """Read the call, answer it, and return the exit code of the process.
 
-    read_before: the call, if whoever started us has taken it from stdin.
+    word: the call, where stdin is a terminal. read_before: the call, if whoever started us has
+    taken it from stdin.
     """
     # Our command line is a program in base64, which tells nobody anything.
     processes.call_ourselves("genvx-agent")
     try:
         if read_before:
             call = read_call(io.BytesIO(read_before).read)
-        elif arguments:
-            call = call_from_word(arguments[0])
+        elif word:
+            call = call_from_word(word)
         else:
             call = read_call(lambda size: os.read(0, size))
     except ProtocolError as error:
@@ -85,6 +86,10 @@ class _Server:
             "doctor": self._doctor,
             "policy": self._policy,
             "release": self._release,
+            "attach": self._attach,
+            "detach": self._detach,
+            "smi": self._smi,
+            "lock": self._lock,
             "signal": self._signal,
             "hold": self._hold,
             "reserve": self._reserve,
@@ -159,12 +164,37 @@ class _Server:
         self._reply(policycodec.ENTITLEMENT.write(self._host.entitlement()))
         return 0
 
+    def _smi(self, fields: Fields) -> int:
+        """This host, and which processes on an environment's devices are its own."""
+        from genvx.shown import mine
+
+        env = self._host.mine(fields.identifier("environment"))
+        snapshot = self._host.snapshot()
+        own = mine.processes_of(env, snapshot)
+        pids = {uuid: [process.pid for process in found] for uuid, found in own.items()}
+        self._reply({"snapshot": codec.SNAPSHOT.write(snapshot), "own": pids})
+        return 0
+
     # Acts
 
     def _release(self, fields: Fields) -> int:
         kill = fields.has("kill") and fields.flag("kill")
         environment = self._host.release(fields.string("environment", NAME_LIMIT), kill=kill)
         self._reply(codec.ENVIRONMENT.write(environment))
+        return 0
+
+    def _attach(self, fields: Fields) -> int:
+        """Give an environment more devices."""
+        wanted = codec.REQUIREMENTS.read(fields.raw("requirements"))
+        grant = self._host.attach(fields.identifier("environment"), wanted)
+        self._reply(codec.GRANT.write(grant))
+        return 0
+
+    def _detach(self, fields: Fields) -> int:
+        """Take devices away from an environment: those that are named, or all."""
+        named = fields.strings("devices", NAME_LIMIT, arguments.MOST)
+        grant = self._host.detach(fields.identifier("environment"), named)
+        self._reply(codec.GRANT.write(grant))
         return 0
 
     def _signal(self, fields: Fields) -> int:
@@ -180,7 +210,7 @@ class _Server:
             codec.REQUIREMENTS.read(fields.raw("requirements")),
             name=fields.string("name", NAME_LIMIT + 1),
             command=command,
-            time=_seconds(fields),
+            time=arguments.seconds(fields),
         )
 
     def _hold(self, fields: Fields) -> int:
@@ -223,7 +253,7 @@ class _Server:
 
     def _reserve(self, fields: Fields) -> int:
         """Take devices for a time, whoever lives or dies."""
-        seconds = _seconds(fields)
+        seconds = arguments.seconds(fields)
         if seconds is None:
             raise InvalidInput("what nobody holds needs a time at which it ends")
         grant = self._host.reserve(
@@ -250,7 +280,7 @@ class _Server:
             patience=fields.integer("patience_ms") / 1000,
             tell=tell,
             stop=client,
-            time=_seconds(fields),
+            time=arguments.seconds(fields),
             keeps=not fields.has("keeps") or fields.flag("keeps"),
         )
 
@@ -259,7 +289,7 @@ class _Server:
         if fields.has("line"):
             return ["sh", "-c", fields.string("line", _LONGEST_ARGUMENT)]
         if fields.has("argv"):
-            argv = list(fields.strings("argv", _LONGEST_ARGUMENT, _MOST_ARGUMENTS))
+            argv = list(fields.strings("argv", _LONGEST_ARGUMENT, arguments.MOST))
             if not argv or any("\0" in word for word in argv):
                 raise InvalidInput("a command has at least one word, and none with a NUL")
             from genvx.local.hold import find_command
@@ -272,13 +302,48 @@ class _Server:
 
     def _run(self, fields: Fields) -> int:
         argv = self._command(fields)
-        variables = _variables(fields)
-        cwd = _directory(fields)
+        variables = arguments.variables(fields)
+        cwd = arguments.directory(fields)
         hold = self._acquire(fields, " ".join(argv))
         self._reply(codec.GRANT.write(hold.grant))
         return hold.supervise(
             argv, stdout=self._out, watch_client=True, variables=variables, cwd=cwd
         )
+
+    def _lock(self, fields: Fields) -> int:
+        """Run a command in an environment when its turn comes, and tell whom it waits for."""
+        argv = self._command(fields)
+        patience = fields.optional_integer("patience_ms", 0, 1 << 50)
+        from genvx.agent.client import Unread
+        from genvx.local.turns import take_turn
+
+        told = [""]
+
+        def tell(turn: Turn) -> None:
+            told[0] = str(turn)
+            again()
+
+        def again() -> None:
+            # Whoever hears nothing for long takes us for lost.
+            self._reply({"place": 1, "reason": told[0]})
+
+        hold = self._acquire(fields, " ".join(argv))
+        with hold:
+            turn = take_turn(
+                self._host,
+                hold.grant.environment,
+                command=" ".join(argv),
+                patience=math.inf if patience is None else patience / 1000,
+                tell=tell,
+                stop=Unread(self._out, again),
+            )
+            try:
+                self._reply(codec.GRANT.write(hold.grant))
+                # Whatever the command leaves behind keeps the turn, as it keeps the lease.
+                os.set_inheritable(turn.descriptor, True)
+                return hold.supervise(argv, stdout=self._out, watch_client=True)
+            finally:
+                turn.leave()
 
     def _port(self, fields: Fields) -> int:
         """A port that nobody listens on just now, for a job that will."""
@@ -297,43 +362,17 @@ class _Server:
         name = fields.exact_text("prompt", 300) if prompted else ""
         from genvx.local import answers, shells
 
-        argv: Optional[list[str]] = self._command(fields) if _names_command(fields) else None
+        argv: Optional[list[str]] = (
+            self._command(fields) if arguments.names_command(fields) else None
+        )
         shown = " ".join(argv) if argv else os.path.basename(shells.user_shell(os.environ))
         hold = self._host.join(fields.identifier("environment"), command=shown)
         answers.leave(self._host.state, self._call.token, Reply())
         os.dup2(self._out, 1)
         os.close(self._out)
+        from genvx.agent import program
+
+        path = program.leave()
         if argv is not None:
-            return hold.supervise(argv)
-        return hold.enter_shell(prompt=prompted, host=name, login=True)
-
-
-def _seconds(fields: Fields) -> Optional[int]:
-    """How long the environment is to last."""
-    return fields.optional_integer("seconds", 1, 1 << 40)
-
-
-def _variables(fields: Fields) -> dict[str, str]:
-    """The environment variables that the client gives the command."""
-    if not fields.has("variables"):
-        return {}
-    from genvx.core.command import require_variables
-
-    given = fields.raw("variables")
-    if not isinstance(given, dict) or len(given) > _MOST_ARGUMENTS:
-        raise InvalidInput(f"at most {_MOST_ARGUMENTS} variables")
-    return require_variables(given)
-
-
-def _directory(fields: Fields) -> Optional[str]:
-    """The directory that the command is to start in; a relative one is below the home."""
-    if not fields.has("cwd"):
-        return None
-    path = fields.string("cwd", _LONGEST_PATH)
-    if "\0" in path or not os.path.isdir(path):
-        raise InvalidInput(f"no such directory: {printable(path, 200)}")
-    return path
-
-
-def _names_command(fields: Fields) -> bool:
-    return fields.has("argv") or fields.has("line")
+            return hold.supervise(argv, variables=shells.with_path(self._host.environ, path))
+        return hold.enter_shell(prompt=prompted, host=name, login=True, path=path)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genvx.cli import options, plain
-from genvx.cli.console import say
 from genvx.cli.request import Request
 from genvx.cli.tables import Output
 from genvx.cli.where import here
 from genvx.core.units import format_duration, parse_duration
+from genvx.shown.console import say
 
 if TYPE_CHECKING:
     from genvx.core.grant import Grant

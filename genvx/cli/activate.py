@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genvx.cli import inplace, options, own
-from genvx.cli.console import say
 from genvx.cli.request import Request
 from genvx.cli.streams import stream
 from genvx.cli.waiting import WaitingLine
@@ -18,6 +17,7 @@ from genvx.errors import InvalidInput
 from genvx.fleet.host import Host
 from genvx.fleet.remote import RemoteCommand
 from genvx.fleet.remotehold import RemoteHold
+from genvx.shown.console import say
 
 if TYPE_CHECKING:
     from genvx.core.snapshot import Snapshot

@@ -16,7 +16,6 @@ from genvx.cli.attach import attach, detach
 from genvx.cli.commands import RemoteVerb, Verb
 from genvx.cli.completion import completion
 from genvx.cli.config import config
-from genvx.cli.console import say
 from genvx.cli.deactivate import deactivate
 from genvx.cli.devices import devices
 from genvx.cli.doctor import doctor
@@ -40,6 +39,7 @@ from genvx.core.text import printable
 from genvx.core.units import parse_seconds
 from genvx.errors import InvalidInput
 from genvx.fleet.defaults import FANOUT, HOST_LOST_AFTER, TIMEOUT
+from genvx.shown.console import say
 
 # Options of genvx end where the command begins: `genvx run -g 1 python x.py -g 2` gives -g 2 to
 # x.py.
@@ -175,14 +175,14 @@ _register(LOOK, queue)
 _register(LOOK, requesting(explain, "name", "wait", "time", "id"))
 _register(LOOK, policy)
 _register(LOOK, doctor)
-_register(LOOK, smi, remotely=False)
+_register(LOOK, smi)
 _register(HOLD, requesting(activate, loads=True), _WITH_COMMAND | _HELP)
 _register(HOLD, requesting(run), _WITH_COMMAND | _HELP)
 _register(HOLD, requesting(acquire, "wait", "time", "id"))
 _register(HOLD, release)
-_register(HOLD, attach, remotely=False)
-_register(HOLD, detach, remotely=False)
-_register(HOLD, lock, _WITH_COMMAND | _HELP, remotely=False)
+_register(HOLD, attach)
+_register(HOLD, detach)
+_register(HOLD, lock, _WITH_COMMAND | _HELP)
 _register(HOLD, deactivate, remotely=False)
 app.add_typer(config, name="config", rich_help_panel=SET_UP)
 _register(SET_UP, shell_init, name="shell-init", remotely=False)

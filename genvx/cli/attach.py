@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from genvx.cli import candidates, options, own, plain
-from genvx.cli.console import say
 from genvx.cli.request import Device, MinMemory, Over
 from genvx.cli.tables import Output
+from genvx.cli.where import here
 from genvx.core.request import Requirements
+from genvx.shown.console import say
+from genvx.shown.mine import has
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from genvx.core.grant import Grant
+    from genvx.fleet.ssh import SSHHost
     from genvx.local.host import LocalHost
 
 Id = Annotated[
@@ -28,6 +34,7 @@ Id = Annotated[
 
 
 def attach(
+    context: typer.Context,
     gpus: options.Gpus = None,
     gpu_memory: options.GpuMemory = None,
     min_memory: MinMemory = None,
@@ -40,37 +47,54 @@ def attach(
 
     Its shells see them at their next prompt; what runs already does not.
 
-    Example: genvx attach --gpus 1
+    Example: genvx attach --gpus 1 --id my-env
     """
-    from genvx.local.host import LocalHost
-
     wanted = Requirements.parse(
         gpus, gpu_memory, min_memory=min_memory, devices=device or (), over=over_subscribe
     )
-    host = LocalHost()
-    grant = host.attach(own.here(host, id), wanted)
-    for note in grant.notes:
-        say(f"genvx: {note}")
-    _show(host, grant, json, "attach")
+    with _found(context, id) as (host, environment):
+        grant = host.attach(environment, wanted)
+        for note in grant.notes:
+            say(f"genvx: {note}")
+        _show(context, host, grant, json, "attach")
 
 
-def detach(device: Device = None, id: Id = None, json: options.Json = False) -> None:
+def detach(
+    context: typer.Context, device: Device = None, id: Id = None, json: options.Json = False
+) -> None:
     """Take GPUs away from an environment: all, or those named.
 
     What runs on them is left alone, and keeps them from others until it ends.
 
-    Example: genvx detach --device 3
+    Example: genvx detach --device 3 --id my-env
     """
-    from genvx.local.host import LocalHost
-
     named = [name.strip() for each in device or () for name in each.split(",")]
-    host = LocalHost()
-    _show(host, host.detach(own.here(host, id), named), json, "detach")
+    with _found(context, id) as (host, environment):
+        _show(context, host, host.detach(environment, named), json, "detach")
 
 
-def _show(host: LocalHost, grant: Grant, json: bool, verb: str) -> None:
+@contextlib.contextmanager
+def _found(
+    context: typer.Context, environment: str | None
+) -> Iterator[tuple[LocalHost | SSHHost, str]]:
+    """Where the environment is that is meant, and its id."""
+    where = here(context)
+    if not where.remote:
+        from genvx.local.host import LocalHost
+
+        host = LocalHost()
+        yield host, own.here(host, environment)
+        return
+    with where.fleet() as fleet:
+        there, env = own.on_one_host(where, fleet, environment)
+        yield there, env.id
+
+
+def _show(
+    context: typer.Context, host: LocalHost | SSHHost, grant: Grant, json: bool, verb: str
+) -> None:
     if json:
         Output(json=True).document(verb, [{"host": host.name, "ok": True, **plain.grant(grant)}])
         return
-    devices = ", ".join(device.label for device in grant.devices) or "none"
-    print(f"Environment {grant.label} has GPUs {devices}")
+    place = f" on {host.name}" if here(context).remote else ""
+    print(f"{has(grant)}{place}")

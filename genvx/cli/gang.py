@@ -7,7 +7,6 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from genvx.cli.console import say
 from genvx.cli.streams import forwarding, signal_there
 from genvx.cli.waiting import WaitingLine
 from genvx.core.gang import variables
@@ -16,6 +15,7 @@ from genvx.errors import GenvxError
 from genvx.fleet import gang
 from genvx.fleet.channels import close_channel
 from genvx.fleet.remote import RemoteCommand
+from genvx.shown.console import say
 
 if TYPE_CHECKING:
     from genvx.cli.request import Request

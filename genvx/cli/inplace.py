@@ -13,9 +13,9 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from genvx.cli.console import say
-from genvx.core.text import is_identifier
-from genvx.errors import InvalidInput, StateError
+from genvx.errors import InvalidInput
+from genvx.local import inside
+from genvx.shown.console import say
 
 if TYPE_CHECKING:
     from genvx.core.grant import Grant
@@ -24,16 +24,7 @@ if TYPE_CHECKING:
 
 # To be run without the shell: a command of its own, and other hosts.
 ELSEWHERE = 94
-# Of shell-refresh alone: on any other failure a shell keeps what it holds.
-ENDED = 95
 
-VARIABLES = (
-    "CUDA_VISIBLE_DEVICES",
-    "CUDA_DEVICE_ORDER",
-    "GENVX_ENVIRONMENT_ID",
-    "GENVX_ENVIRONMENT_NAME",
-    "GENVX_DEVICES",
-)
 HOLDS_ITSELF = ("bash", "zsh")
 
 
@@ -100,19 +91,10 @@ def refresh(arguments: list[str]) -> int:
 
     shell = "tcsh" if arguments[0] == "--lines" else ""
     path = arguments[-1]
-    identifier = _lease_of(path)
-    host = LocalHost()
-    try:
-        listed = os.stat(os.path.dirname(path)).st_mtime_ns
-    except OSError as error:
-        raise StateError(f"cannot look at {path}: {error.strerror}") from None
-    lease = next((e for e in host.store.scan().leases if e.id == identifier), None)
-    if lease is None or lease.owner.uid != host.state.uid:
+    grant = inside.refreshed(LocalHost(), path)
+    if grant is None:
         say("genvx: the environment of this shell has ended")
-        return ENDED
-    grant = host.grant_of(lease.environment)
-    # As old as what we have seen: what has changed meanwhile is seen at the next prompt.
-    os.utime(path, ns=(listed, listed))
+        return inside.ENDED
     _tell(shell, path, "", grant)
     return 0
 
@@ -121,23 +103,14 @@ def leave(path: str) -> int:
     """`genvx shell-leave FILE`: end a lease of our own that a guardian holds."""
     from genvx.local.host import LocalHost
 
-    identifier = _lease_of(path)
+    identifier = inside.lease_of(path)
     store = LocalHost().store
     store.remove(lease for lease in store.scan().leases if lease.id == identifier)
     return 0
 
 
-def _lease_of(path: str) -> str:
-    """The id of the lease that a file is of; raise InvalidInput if it is of none."""
-    name, suffix = os.path.splitext(os.path.basename(path))
-    if not is_identifier(name) or suffix != ".lease":
-        raise InvalidInput("not the file of a lease")
-    return name
-
-
 def _tell(shell: str, path: str, mark: str, grant: Grant) -> None:
-    variables = grant.variables
-    lines = [path, mark, *(variables[name] for name in VARIABLES)]
+    lines = inside.answer(path, mark, grant)
     # tcsh drops empty lines.
     _answer([f"={line}" for line in lines] if shell == "tcsh" else lines)
 

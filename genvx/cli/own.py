@@ -11,10 +11,12 @@ from genvx.errors import InvalidInput, UnknownEnvironment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from genvx.cli.where import Where
     from genvx.core.lease import Environment
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.fleet import Fleet, Outcomes
     from genvx.fleet.host import Host
+    from genvx.fleet.ssh import SSHHost
     from genvx.local.host import LocalHost
 
 
@@ -30,6 +32,21 @@ def here(host: LocalHost, environment: str | None) -> str:
             raise InvalidInput("no environment is active in this shell; name one with --id")
         return environment
     return host.identify(environment)
+
+
+def on_one_host(where: Where, fleet: Fleet, environment: str | None) -> tuple[SSHHost, Environment]:
+    """The one that is named, and the only host of `genvx remote` that has it.
+
+    Raises:
+        InvalidInput: none is named. Otherwise as `there`.
+    """
+    from genvx.fleet.ssh import SSHHost
+
+    if not environment:
+        raise InvalidInput("name an environment of yours on the hosts with --id")
+    host, env = there(fleet, where.look(fleet), environment)
+    assert isinstance(host, SSHHost)
+    return host, env
 
 
 def there(fleet: Fleet, seen: Outcomes[Snapshot], environment: str) -> tuple[Host, Environment]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from genvx.cli.columns import shortened, terminal_size
-from genvx.cli.console import say
 from genvx.errors import FleetError, NoCapacity, Unsatisfiable, WaitedTooLong
+from genvx.shown.columns import shortened, terminal_size
+from genvx.shown.console import say
 
 WAIT = "To wait in line for them, add --wait (or --wait=30m, for so long at most)"
 

@@ -9,10 +9,10 @@ import typer
 
 from genvx.cli import candidates, options, plain
 from genvx.cli.tables import SCHEMA, print_json
-from genvx.cli.views import holding
 from genvx.cli.where import here
 from genvx.core.text import printable
 from genvx.errors import UnknownEnvironment
+from genvx.shown import holding
 
 if TYPE_CHECKING:
     from genvx.core.lease import Environment

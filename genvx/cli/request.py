@@ -16,13 +16,13 @@ import typer
 from genvx import project
 from genvx.cli import candidates, options
 from genvx.cli.commands import scan
-from genvx.cli.console import say
 from genvx.cli.refusal import advise
 from genvx.core.device import VisibleAs
 from genvx.core.request import Requirements, Strategy
 from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput, InvalidQuantity, NoCapacity
 from genvx.fleet.hostspec import Selection
+from genvx.shown.console import say
 
 FOR_EVER = "for ever"
 

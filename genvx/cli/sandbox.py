@@ -9,9 +9,9 @@ import typer
 
 from genvx.cli import options
 from genvx.cli.commands import Verb
-from genvx.cli.console import say
 from genvx.cli.tables import SCHEMA, Output, print_json
 from genvx.errors import InvalidInput
+from genvx.shown.console import say
 
 sandbox = options.group("A pretend fleet on this machine, to try things out.")
 

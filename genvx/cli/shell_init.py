@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from genvx.cli.inplace import ELSEWHERE, ENDED, VARIABLES
+from genvx.cli.inplace import ELSEWHERE
 from genvx.errors import InvalidInput
+from genvx.local.inside import ENDED, VARIABLES
 
 SHELLS = ("bash", "zsh", "fish", "tcsh", "sh")
 

@@ -1,10 +1,11 @@
-"""genvx smi: the GPUs of this environment, and what of it runs on them."""
+"""genvx smi: the GPUs of an environment, and what of it runs on them."""
 
 from __future__ import annotations
 
 import typer
 
 from genvx.cli import options
+from genvx.cli.attach import Id
 from genvx.cli.tables import Output
 from genvx.cli.views.smi import show
 from genvx.cli.watch import watch
@@ -13,6 +14,7 @@ from genvx.cli.where import here
 
 def smi(
     context: typer.Context,
+    id: Id = None,
     json: options.Json = False,
     csv: options.Csv = False,
     style: options.Style = None,
@@ -20,7 +22,7 @@ def smi(
     redraw: options.Watch = False,
     interval: options.Interval = 2.0,
 ) -> None:
-    """Show this environment's GPUs and processes.
+    """Show an environment's GPUs and processes.
 
     Like nvidia-smi, but without what is not its own. USED and UTIL are of all that runs on a GPU,
     OWN USED and OWN UTIL of the environment's own processes.
@@ -31,5 +33,5 @@ def smi(
     output = Output(json, csv, not no_header, style=style)
     with where.fleet() as fleet:
         if redraw:
-            raise typer.Exit(watch(interval, lambda: show(where, fleet, output)))
-        raise typer.Exit(show(where, fleet, output))
+            raise typer.Exit(watch(interval, lambda: show(where, fleet, output, id)))
+        raise typer.Exit(show(where, fleet, output, id))

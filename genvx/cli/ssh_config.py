@@ -19,13 +19,13 @@ import typer
 
 from genvx.cli import candidates, own
 from genvx.cli.activate import run_remotely
-from genvx.cli.console import say
 from genvx.cli.request import Request
 from genvx.cli.where import Where, here
 from genvx.core.request import Requirements
 from genvx.core.text import printable
 from genvx.errors import InvalidInput, StateError, UnknownEnvironment
 from genvx.fleet import hostfile, hostnames
+from genvx.shown.console import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genvx.cli.columns import lay_out, terminal_size
 from genvx.core.text import printable
 from genvx.core.units import format_age
 from genvx.errors import InvalidInput
+from genvx.shown.columns import safe, table_for
 
 SCHEMA = "genvx/1"
 
@@ -71,24 +71,15 @@ class Output:
         columns that go on in the next line instead. Elsewhere nothing is shortened.
         """
         columns, rows = self._only_fields(columns, rows)
-        safe = [[_shown(cell) for cell in row] for row in rows]
+        shown = [[safe(cell, sys.stdout) for cell in row] for row in rows]
         if self.csv:
-            sys.stdout.write(_csv(columns if self.header else None, safe))
+            sys.stdout.write(_csv(columns if self.header else None, shown))
             return
         if self.style is not None:
-            print(_styled(self.style, columns if self.header else None, safe))
+            print(_styled(self.style, columns if self.header else None, shown))
             return
-        size = terminal_size(sys.stdout)
-        lines = lay_out(
-            columns if self.header else None,
-            safe,
-            most=None if size is None else size.columns,
-            yielding={
-                columns.index(name): least
-                for name, least in (yielding or {}).items()
-                if name in columns
-            },
-            wrapping=[columns.index(name) for name in wrapping if name in columns],
+        lines = table_for(
+            sys.stdout, columns, shown, header=self.header, yielding=yielding, wrapping=wrapping
         )
         for line in lines:
             print(line)
@@ -129,16 +120,9 @@ def print_json(document: dict[str, Any]) -> None:
     print(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def _shown(cell: str) -> str:
-    """A cell on one line, in the characters that stdout can show."""
-    text = printable(cell, 300)
-    encoding = sys.stdout.encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
-
-
 def _styles() -> list[str]:
     # Loading tabulate costs a quarter of what `genvx devices` does, so the usual layout, which has
-    # to fit terminals anyway, is our own (columns.py).
+    # to fit terminals anyway, is our own (shown/columns.py).
     from tabulate import tabulate_formats
 
     # This one leaves what people have typed unescaped.

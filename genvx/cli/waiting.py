@@ -6,9 +6,9 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from genvx.cli.console import say
 from genvx.cli.progress import LINE
 from genvx.core.text import printable
+from genvx.shown.console import say
 
 if TYPE_CHECKING:
     from types import TracebackType

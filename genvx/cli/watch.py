@@ -12,8 +12,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppres
 from types import FrameType
 from typing import TextIO
 
-from genvx.cli.columns import shortened, terminal_size
-from genvx.cli.console import INTERRUPTED
+from genvx.shown.columns import shortened, terminal_size
+from genvx.shown.console import INTERRUPTED
 
 # The other screen, without a cursor; and back to what was there before.
 _ENTER = "\x1b[?1049h\x1b[?25l"

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from genvx.cli.console import INTERRUPTED, say
 from genvx.cli.progress import Progress
 from genvx.cli.prompt import prompt
 from genvx.core.snapshot import Snapshot
@@ -16,6 +15,7 @@ from genvx.errors import FleetError, GenvxError, HostError, InvalidInput
 from genvx.fleet.defaults import FANOUT, HOST_LOST_AFTER, TIMEOUT
 from genvx.fleet.fleet import Fleet, Outcomes
 from genvx.fleet.host import Host
+from genvx.shown.console import INTERRUPTED, say
 
 if TYPE_CHECKING:
     import typer

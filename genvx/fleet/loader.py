@@ -136,9 +136,8 @@ class Modules:
 
 def run(data: bytes, path: str, word: str, call: bytes = b"") -> None:
     sys.meta_path.insert(0, Modules(data, path))
-    sys.argv[1:] = [word] if word else []
     # Not an import of this package's own: the one that `data` holds.
-    __import__("genvx.agent.__main__", None, None, ["main"]).main(call)
+    __import__("genvx.agent.__main__", None, None, ["main"]).main(call, word)
 
 
 def exactly(size: int) -> bytes:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import genvx
 from genvx.fleet import installer, loader
 
-_ROOMS = ("core", "local", "agent")
+_ROOMS = ("core", "local", "shown", "agent")
 _LIBRARIES = ("filelock", "pynvml", "tomli")
 
 

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from genvx.core import codec
-from genvx.core.fields import Malformed
+from genvx.core.fields import Fields, Malformed
 from genvx.core.protocol import Call
 from genvx.core.record import replace
 from genvx.core.text import printable
@@ -25,10 +25,11 @@ from genvx.fleet.remote import RemoteCommand, new_token
 from genvx.fleet.remotehold import RemoteHold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import paramiko
 
+    from genvx.core.device import DeviceProcess
     from genvx.core.grant import Finding, Grant
     from genvx.core.lease import Environment
     from genvx.core.policy import Entitlement
@@ -47,9 +48,24 @@ _LATER = 1.25
 # So long a far end may take to end the processes of an environment (local/ending.py).
 _ENDING = 15.0
 
+# And to look for the turns of others, before it says that it waits.
+_TURN = 5.0
+
 # A far end in whose line we wait says something every 20 s at least.
 _SILENCE = 90.0
 _MOST_PATIENCE = 10 * 365 * 86400.0
+
+
+def _own_use(plain: Any) -> tuple[Snapshot, dict[str, list[DeviceProcess]]]:
+    fields = Fields(plain, "the use")
+    snapshot = codec.SNAPSHOT.read(fields.raw("snapshot"))
+    pids = fields.mapping("own", len(snapshot.devices))
+    own = {}
+    for device in snapshot.devices:
+        mine = pids.get(device.uuid, ())
+        processes = snapshot.usage_of(device).processes or ()
+        own[device.uuid] = [process for process in processes if process.pid in mine]
+    return snapshot, own
 
 
 def _port(plain: Any) -> int:
@@ -131,7 +147,65 @@ class SSHHost:
         patience = _ENDING if kill else 0.0
         return self._ask("release", arguments, codec.ENVIRONMENT.read, patience=patience)
 
+    def smi(self, environment: str) -> tuple[Snapshot, dict[str, list[DeviceProcess]]]:
+        """This host, and the own processes of an environment of ours, by its id, on each of its
+        devices, by UUID.
+
+        Raises:
+            UnknownEnvironment: there is none.
+        """
+        snapshot, own = self._ask("smi", {"environment": environment}, _own_use)
+        return self._offered(snapshot), own
+
     # Acts
+
+    def attach(self, environment: str, requirements: Requirements) -> Grant:
+        """Give a living environment of one's own there, by its id, more devices; returns the whole
+        of it.
+
+        Raises: as `acquire`; UnknownEnvironment: there is none.
+        """
+        wanted = self.request(requirements, "")["requirements"]
+        arguments = {"environment": environment, "requirements": wanted}
+        return self._ask("attach", arguments, codec.GRANT.read)
+
+    def detach(self, environment: str, devices: Sequence[str] = ()) -> Grant:
+        """Take devices away from one there, named by label or UUID, or all; returns what is left.
+
+        Raises: UnknownDevice: one is not in it. UnknownEnvironment: there is none of that id.
+        """
+        arguments = {"environment": environment, "devices": list(devices)}
+        return self._ask("detach", arguments, codec.GRANT.read)
+
+    def start_in_turn(
+        self,
+        environment: str,
+        command: Sequence[str],
+        *,
+        patience: float = math.inf,
+        tell: Callable[[str], None] = lambda turn: None,
+    ) -> RemoteCommand:
+        """Start a command in an environment there, by its id, when its turn on the GPUs comes.
+
+        patience: seconds to wait for that at most. tell: is told who has the turn.
+
+        Raises:
+            WaitedTooLong: it was not our turn in time. CommandNotFound: it is not there.
+        """
+        arguments: dict[str, Any] = {"environment": environment, "argv": list(command)}
+        if patience != math.inf:
+            arguments["patience_ms"] = int(min(patience, _MOST_PATIENCE) * 1000)
+        told = ""
+        try:
+            started = self._caller.call(Call("lock", new_token(), arguments), patience=_TURN)
+            while (standing := started.standing()) is not None:
+                if standing.reason != told:
+                    told = standing.reason
+                    tell(told)
+                started.next_reply(_SILENCE, lambda: False)
+        except CommandNotFound as error:
+            raise error.on(self.name) from None
+        return started
 
     def acquire(
         self,

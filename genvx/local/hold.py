@@ -112,13 +112,16 @@ class LocalHold(BaseHold):
         finally:
             self._held.leave()
 
-    def enter_shell(self, *, prompt: bool = True, host: str = "", login: bool = False) -> int:
+    def enter_shell(
+        self, *, prompt: bool = True, host: str = "", login: bool = False, path: str = ""
+    ) -> int:
         """Become the user's shell, activated; the lease lives until it and all it started end.
 
         Returns only for shells that need a parent which holds the lease: then with their exit code.
 
         prompt: whether the shell's prompt says so. host: the name that it then says, too. login: as
-        the first shell of a session, which it is after ssh.
+        the first shell of a session, which it is after ssh. path: a directory of programs that the
+        shell finds after all others.
 
         Raises:
             StateError: the shell's start-up files cannot be written.
@@ -131,6 +134,7 @@ class LocalHold(BaseHold):
             prompt=self.grant.mark(host) if prompt else "",
             login=login,
             lease=self._path(),
+            path=path,
         )
         environment.update(shell.variables)
         self._tell_of_windows()

@@ -29,7 +29,9 @@ if ! (CUDA_VISIBLE_DEVICES=) 2>/dev/null; then
 fi
 export CUDA_VISIBLE_DEVICES="$GENVX_SHELL_DEVICES" CUDA_DEVICE_ORDER=PCI_BUS_ID
 __genvx_mark=$GENVX_SHELL_PROMPT __genvx_lease=$GENVX_SHELL_LEASE
+if [ -n "${GENVX_SHELL_PATH-}" ]; then export PATH="$PATH:$GENVX_SHELL_PATH"; fi
 unset GENVX_SHELL_DEVICES GENVX_SHELL_PROMPT GENVX_SHELL_LOGIN GENVX_SHELL_FILES GENVX_SHELL_LEASE
+unset GENVX_SHELL_PATH
 genvx() {
     if [ "$#" -eq 1 ] && [ "$1" = deactivate ]; then exit 0; fi
     command genvx "$@"
@@ -137,6 +139,10 @@ set -gx CUDA_VISIBLE_DEVICES $GENVX_SHELL_DEVICES
 set -gx CUDA_DEVICE_ORDER PCI_BUS_ID
 set -g __genvx_mark $GENVX_SHELL_PROMPT
 set -g __genvx_lease $GENVX_SHELL_LEASE
+if set -q GENVX_SHELL_PATH
+    set -gx PATH $PATH $GENVX_SHELL_PATH
+    set -e GENVX_SHELL_PATH
+end
 set -e GENVX_SHELL_LEASE
 set -e GENVX_SHELL_DEVICES
 set -e GENVX_SHELL_PROMPT
@@ -190,6 +196,10 @@ endif
 setenv CUDA_VISIBLE_DEVICES "$GENVX_SHELL_DEVICES"
 setenv CUDA_DEVICE_ORDER PCI_BUS_ID
 if ( $?prompt ) set prompt = "${GENVX_SHELL_PROMPT}${prompt:q}"
+if ( $?GENVX_SHELL_PATH ) then
+    setenv PATH "${PATH}:${GENVX_SHELL_PATH}"
+    unsetenv GENVX_SHELL_PATH
+endif
 unsetenv GENVX_SHELL_DEVICES
 unsetenv GENVX_SHELL_PROMPT
 unsetenv GENVX_SHELL_FILES
@@ -262,12 +272,14 @@ def prepare(
     prompt: str,
     login: bool,
     lease: str,
+    path: str = "",
 ) -> Shell:
     """Say how to start the user's shell so that it is activated; write the start-up files it needs.
 
     devices: the value of CUDA_VISIBLE_DEVICES. prompt: the prefix of the prompt; letters, digits
     and punctuation that no shell looks at. login: as the first shell of a session, which it is
-    after ssh. lease: the path of the lease's file.
+    after ssh. lease: the path of the lease's file. path: a directory that the shell is to have at
+    the end of its PATH, whatever its start-up files make of that.
 
     Raises:
         StateError: the start-up files cannot be written.
@@ -281,6 +293,8 @@ def prepare(
         "GENVX_SHELL_LEASE": lease,
         "GENVX_SHELL_FILES": files,
     }
+    if path:
+        variables["GENVX_SHELL_PATH"] = path
     flags = ["-l"] if login else []
     if name == "bash":
         if login:
@@ -303,7 +317,12 @@ def prepare(
         variables["GENVX_USER_ENV"] = environ.get("ENV", "")
         variables["ENV"] = f"{files}/shrc"
         return Shell(program, [name, *flags, "-i"], variables)
-    return Shell(program, [name], {}, keeps_lease=False)
+    return Shell(program, [name], with_path(environ, path), keeps_lease=False)
+
+
+def with_path(environ: Mapping[str, str], path: str) -> dict[str, str]:
+    """PATH with a directory at its end; nothing where there is none to add."""
+    return {"PATH": f"{environ.get('PATH', os.defpath)}:{path}"} if path else {}
 
 
 def _write_files(state: StateDirectory) -> str:

@@ -26,7 +26,7 @@ from genvx.local.state import saying
 from genvx.local.userdirectory import MOST_OF_A_KIND
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Callable
 
     from genvx.core.lease import Owner
@@ -134,6 +134,29 @@ def take_turn(
     except BaseException:
         held.withdraw()
         raise
+
+
+def run_in_turn(
+    host: Machine,
+    environment: str,
+    command: Sequence[str],
+    *,
+    patience: float = math.inf,
+    tell: Callable[[Turn], None] = lambda turn: None,
+) -> int:
+    """Run a command as its parent when its turn comes; return its exit code. For main threads only.
+
+    Raises: as `take_turn`; CommandNotFound, CommandNotExecutable: it cannot be run.
+    """
+    from genvx.local import supervise
+    from genvx.local.hold import find_command
+
+    find_command(command, os.environ)
+    turn = take_turn(host, environment, command=" ".join(command), patience=patience, tell=tell)
+    try:
+        return supervise.run(command, os.environ, lease=turn.descriptor)
+    finally:
+        turn.leave()
 
 
 def _publish(host: Machine, turn: Turn, suffix: str) -> HeldFile:

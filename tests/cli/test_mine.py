@@ -10,13 +10,13 @@ import time
 
 import pytest
 
-from genvx.cli.views import mine
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver
 from genvx.core.lease import Lease, Owner
 from genvx.core.request import Requirements
 from genvx.core.snapshot import Snapshot
 from genvx.local import processes
 from genvx.local.host import LocalHost
+from genvx.shown import mine
 from tests.conftest import run_genvx
 from tests.helpers import start_genvx, until
 

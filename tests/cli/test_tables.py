@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvx.cli.columns import lay_out, shortened, width
 from genvx.cli.refusal import WAIT
 from genvx.cli.watch import fitted
+from genvx.shown.columns import lay_out, shortened, width
 from tests.conftest import run_genvx
 from tests.helpers import Terminal, genvx_argv, genvx_env
 

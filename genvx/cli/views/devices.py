@@ -9,15 +9,13 @@ from genvx.cli import plain
 from genvx.cli.tables import Output
 from genvx.cli.views.chosen import Chosen
 from genvx.cli.where import Where
-from genvx.core.device import Device
-from genvx.core.lease import Owner, holders
-from genvx.core.snapshot import Snapshot, State
-from genvx.core.units import format_memory, format_percent
+from genvx.core.lease import Owner
+from genvx.core.snapshot import Snapshot
+from genvx.core.units import format_memory
 from genvx.fleet.fleet import Fleet, Outcomes
+from genvx.shown.devices import COLUMNS, YIELDING, row, total_of
 
 _ALL = Chosen()
-_COLUMNS = ("GPU", "NAME", "MEMORY", "USED", "UTIL", "STATE", "USER", "ENV", "SINCE")
-_YIELDING = {"NAME": 6, "SINCE": 6, "ENV": 6, "USER": 6, "STATE": 6}
 _HOSTS = ("HOST", "TOTAL", "AVAILABLE", "MODEL", "MEMORY", "USERS")
 _HOSTS_YIELDING = {"MODEL": 10, "MEMORY": 8, "USERS": 10}
 
@@ -62,18 +60,18 @@ def _table(
         for name, snapshot in found.items()
         for device in shown[name]
     )
-    summary = f"Total {total} devices with {available} available"
+    summary = total_of(total, available)
     if not where.remote:
-        rows = [_row(d, found[name], output) for name in found for d in shown[name]]
-        output.table(_COLUMNS, rows, summary, yielding=_YIELDING)
+        rows = [row(d, found[name], output.since) for name in found for d in shown[name]]
+        output.table(COLUMNS, rows, summary, yielding=YIELDING)
     elif by_device:
         rows = [
-            [name, *_row(device, snapshot, output)]
+            [name, *row(device, snapshot, output.since)]
             for name, snapshot in found.items()
             for device in shown[name]
         ]
         summary += f" on {len(found)} hosts"
-        output.table(("HOST", *_COLUMNS), rows, summary, yielding=_YIELDING)
+        output.table(("HOST", *COLUMNS), rows, summary, yielding=YIELDING)
     else:
         rows = [_host_row(name, snapshot) for name, snapshot in found.items()]
         summary += f" on {len(found)} hosts"
@@ -109,32 +107,3 @@ def _users(snapshot: Snapshot) -> Iterable[str]:
         for process in snapshot.foreign(device)
     ]
     return dict.fromkeys(holders + others)
-
-
-def _row(device: Device, snapshot: Snapshot, output: Output) -> list[str]:
-    usage = snapshot.usage_of(device)
-    held = holders(snapshot.leases, device.uuid)
-    tenants = [env for env in snapshot.environments if (env.owner.uid, env.id) in held]
-    users = [str(env.owner) for env in tenants]
-    state = snapshot.state(device)
-    if state is State.BUSY:
-        users = [_foreigner(device, snapshot)]
-    return [
-        device.label,
-        device.shown_name,
-        format_memory(device.memory),
-        format_memory(usage.memory_used),
-        format_percent(usage.utilization),
-        state.value + (", over-subscribed" if snapshot.oversubscribed(device) else ""),
-        ", ".join(dict.fromkeys(users)),
-        ", ".join(env.name or env.id for env in tenants),
-        output.since(snapshot.age_seconds(tenants[0].since_ns)) if tenants else "",
-    ]
-
-
-def _foreigner(device: Device, snapshot: Snapshot) -> str:
-    foreign = snapshot.foreign(device)
-    if not foreign:
-        return "no visible process"
-    first = foreign[0]
-    return f"{first.user} (pid {first.pid})"

@@ -1,71 +1,77 @@
-"""The devices of this environment and what runs on them."""
+"""The devices of an environment and what of it runs on them: as tables and as JSON."""
 
 from __future__ import annotations
 
-from genvx.cli import plain
+from typing import TYPE_CHECKING
+
+from genvx.cli import own, plain
 from genvx.cli.tables import Output
-from genvx.cli.views.mine import busy, current, own_processes, used
 from genvx.cli.where import Where
-from genvx.core.device import Device
-from genvx.core.lease import Environment
-from genvx.core.snapshot import Snapshot
-from genvx.core.units import format_memory, format_percent
 from genvx.errors import InvalidInput
 from genvx.fleet.fleet import Fleet
+from genvx.shown import mine, smi
 
-_DEVICES = ("GPU", "NAME", "MEMORY", "USED", "UTIL", "OWN USED", "OWN UTIL")
-_PROCESSES = ("GPU", "PID", "USED", "UTIL", "COMMAND")
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from genvx.core.device import DeviceProcess
+    from genvx.core.lease import Environment
+    from genvx.core.snapshot import Snapshot
+
+    Own = Mapping[str, list[DeviceProcess]]
 
 
-def show(where: Where, fleet: Fleet, output: Output) -> int:
-    """Ask and print; return the exit code.
+def show(where: Where, fleet: Fleet, output: Output, environment: str | None = None) -> int:
+    """Ask and print; return the exit code. environment: by id or name; that of this shell by
+    default.
 
     Raises:
-        InvalidInput: no environment is active here.
+        InvalidInput: none is named, and none is active here. UnknownEnvironment: there is none.
     """
-    outcomes = where.ask(fleet, lambda host: host.snapshot())
-    (snapshot,) = outcomes.succeeded.values()
-    env = current(snapshot)
-    if env is None:
-        raise InvalidInput("no environment is active in this shell; genvx devices shows all")
-    if output.json:
-        output.document("smi", plain.answers(fleet, outcomes, lambda s: _document(env, s)))
+    if where.remote:
+        name, env, snapshot, found = _there(where, fleet, environment)
     else:
-        devices = [device for device in snapshot.devices if device.uuid in env.devices]
-        _tables(env, devices, snapshot, output)
-    return where.report(outcomes)
+        name, env, snapshot, found = _here(where, fleet, environment)
+    if output.json:
+        output.document("smi", [plain.host(name, snapshot) | _document(env, snapshot, found)])
+        return 0
+    devices, running = smi.rows(env, snapshot, found)
+    output.table(smi.DEVICES, devices, yielding=smi.YIELDING)
+    if not output.csv:
+        print()
+        output.table(smi.PROCESSES, running, yielding=smi.YIELDING)
+    return 0
 
 
-def _document(env: Environment, snapshot: Snapshot) -> plain.Plain:
+def _here(
+    where: Where, fleet: Fleet, environment: str | None
+) -> tuple[str, Environment, Snapshot, Own]:
+    outcomes = where.ask(fleet, lambda host: host.snapshot())
+    ((name, snapshot),) = outcomes.succeeded.items()
+    if environment is None:
+        env = mine.current(snapshot)
+        if env is None:
+            raise InvalidInput("no environment is active in this shell; genvx devices shows all")
+    else:
+        _, env = own.there(fleet, outcomes, environment)
+    return name, env, snapshot, mine.processes_of(env, snapshot)
+
+
+def _there(
+    where: Where, fleet: Fleet, environment: str | None
+) -> tuple[str, Environment, Snapshot, Own]:
+    host, env = own.on_one_host(where, fleet, environment)
+    snapshot, found = host.smi(env.id)
+    return host.name, env, snapshot, found
+
+
+def _document(env: Environment, snapshot: Snapshot, found: Own) -> plain.Plain:
     return {
         "environment": plain.environment(env, snapshot),
         "devices": [
             plain.device(device, snapshot)
-            | {"own_pids": [process.pid for process in own_processes(env, device, snapshot)]}
+            | {"own_pids": [process.pid for process in found.get(device.uuid, ())]}
             for device in snapshot.devices
             if device.uuid in env.devices
         ],
     }
-
-
-def _tables(env: Environment, devices: list[Device], snapshot: Snapshot, output: Output) -> None:
-    rows, running = [], []
-    for device in devices:
-        usage = snapshot.usage_of(device)
-        mine = own_processes(env, device, snapshot)
-        rows.append(
-            [
-                device.label,
-                device.shown_name,
-                format_memory(device.memory),
-                format_memory(usage.memory_used),
-                format_percent(usage.utilization),
-                "?" if usage.processes is None else used(mine),
-                "?" if usage.processes is None else busy(mine),
-            ]
-        )
-        running += [[device.label, str(p.pid), used([p]), busy([p]), p.command] for p in mine]
-    output.table(_DEVICES, rows)
-    if not output.csv:
-        print()
-        output.table(_PROCESSES, running)

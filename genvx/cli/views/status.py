@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 from genvx.cli import plain
 from genvx.cli.tables import Output
-from genvx.cli.views import holding
-from genvx.cli.views.mine import busy, current, own_processes, used
 from genvx.cli.where import Where
-from genvx.core.device import Device
-from genvx.core.lease import Environment, holders
 from genvx.core.queue import line
-from genvx.core.ranges import ranges
 from genvx.core.snapshot import Snapshot
-from genvx.core.units import format_age, format_duration, format_memory, format_percent
 from genvx.fleet.fleet import Fleet, Outcomes
+from genvx.shown.mine import current
+from genvx.shown.status import COLUMNS, WRAPPING, driver, rows
 
 
 def show(where: Where, fleet: Fleet, output: Output) -> int:
@@ -28,7 +22,7 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
         _table(outcomes, output)
     else:
         for snapshot in outcomes.succeeded.values():
-            _lines(snapshot, output)
+            output.table(COLUMNS, rows(snapshot), wrapping=WRAPPING)
     return where.report(outcomes)
 
 
@@ -44,10 +38,10 @@ def _document(snapshot: Snapshot) -> plain.Plain:
 
 
 def _table(outcomes: Outcomes[Snapshot], output: Output) -> None:
-    rows = [
+    lines = [
         [
             name,
-            _driver(snapshot),
+            driver(snapshot),
             str(len(snapshot.devices)),
             str(len(snapshot.available)),
             str(len(snapshot.environments)),
@@ -56,87 +50,5 @@ def _table(outcomes: Outcomes[Snapshot], output: Output) -> None:
         for name, snapshot in outcomes.succeeded.items()
     ]
     output.table(
-        ("HOST", "DRIVER", "DEVICES", "AVAILABLE", "ENVS", "GENVX"), rows, yielding={"DRIVER": 10}
+        ("HOST", "DRIVER", "DEVICES", "AVAILABLE", "ENVS", "GENVX"), lines, yielding={"DRIVER": 10}
     )
-
-
-def _driver(snapshot: Snapshot) -> str:
-    return snapshot.driver.error or snapshot.driver.version or "of unknown version"
-
-
-def _lines(snapshot: Snapshot, output: Output) -> None:
-    env = current(snapshot)
-    rows = [
-        ["host", snapshot.hostname],
-        ["driver", _driver(snapshot)],
-        ["devices", f"{len(snapshot.devices)}, {len(snapshot.available)} available"],
-        ["environments", str(len(snapshot.environments))],
-    ]
-    if env is not None:
-        rows = [
-            ["environment", env.label],
-            ["user", str(env.owner)],
-            ["since", format_age(snapshot.age_seconds(env.since_ns))],
-            *holding.rows(env, snapshot),
-            ["devices", _devices(env, snapshot)],
-            *_strays(env, snapshot),
-            *_usage(env, snapshot),
-        ]
-        if env.expires_ns is not None:
-            left = (env.expires_ns - snapshot.boottime_ns) / 1e9
-            rows.append(["ends", f"in {format_duration(left)}" if left > 0 else "now"])
-    elif os.environ.get("GENVX_ENVIRONMENT_ID"):
-        rows.append(["environment", f"{os.environ['GENVX_ENVIRONMENT_ID']}: not active any more"])
-    output.table(("WHAT", "STATUS"), rows, wrapping=("STATUS",))
-
-
-def _usage(env: Environment, snapshot: Snapshot) -> list[list[str]]:
-    """A row for each device: what its own processes use of it, and who else has it."""
-    rows = []
-    for device in snapshot.devices:
-        if device.uuid not in env.devices:
-            continue
-        usage = snapshot.usage_of(device)
-        others = [
-            f"{other.owner} {other.label}"
-            for other in snapshot.environments
-            if device.uuid in other.devices and other is not env
-        ]
-        shared = f"; shared with {', '.join(others)}" if others else ""
-        share = holders(snapshot.leases, device.uuid).get((env.owner.uid, env.id))
-        part = "" if share is None else f"{format_memory(share)} of "
-        own = "cannot be seen" if usage.processes is None else _own(env, device, snapshot)
-        size, rate = format_memory(device.memory), format_percent(usage.utilization)
-        text = f"{part}{size}, {rate} busy; its own: {own}{shared}"
-        rows.append([f"GPU {device.label}", text])
-    return rows
-
-
-def _strays(env: Environment, snapshot: Snapshot) -> list[list[str]]:
-    """A row if this shell's CUDA_VISIBLE_DEVICES names devices that are not the environment's."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    known = [snapshot.device(uuid) for uuid in env.devices]
-    own = {"", *env.devices, *(device.label for device in known if device is not None)}
-    if visible is not None and {word.strip() for word in visible.split(",")} <= own:
-        return []
-    found = "not set" if visible is None else visible
-    text = f"CUDA_VISIBLE_DEVICES is {found} in this shell: not what the environment holds"
-    return [["beware", text]]
-
-
-def _own(env: Environment, device: Device, snapshot: Snapshot) -> str:
-    own = own_processes(env, device, snapshot)
-    if not own:
-        return "no process"
-    count = f"{len(own)} process{'' if len(own) == 1 else 'es'}"
-    return f"{count}, {used(own)}, {busy(own)} busy"
-
-
-def _devices(env: Environment, snapshot: Snapshot) -> str:
-    """The devices by index, those of one model together; what is not there by its UUID."""
-    alike: dict[str, list[str]] = {}
-    for uuid in env.devices:
-        device = snapshot.device(uuid)
-        name, label = (device.shown_name, device.label) if device else ("not here", uuid)
-        alike.setdefault(name, []).append(label)
-    return ", ".join(f"{ranges(labels)}: {name}" for name, labels in alike.items()) or "none"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING, Optional
 
-from genvx.core.device import Device, DeviceProcess
-from genvx.core.lease import Environment
-from genvx.core.snapshot import Snapshot
 from genvx.core.units import format_memory, format_percent
 from genvx.local import processes
 
+if TYPE_CHECKING:
+    from genvx.core.device import Device, DeviceProcess
+    from genvx.core.grant import Grant
+    from genvx.core.lease import Environment
+    from genvx.core.snapshot import Snapshot
 
-def current(snapshot: Snapshot) -> Environment | None:
+
+def current(snapshot: Snapshot) -> Optional[Environment]:
     """The environment that this shell is in.
 
     The variable only names it: what counts is the lease.
@@ -21,6 +25,12 @@ def current(snapshot: Snapshot) -> Environment | None:
         if env.id == wanted and env.owner.uid == os.geteuid():
             return env
     return None
+
+
+def has(grant: Grant) -> str:
+    """What an environment has, once that has changed."""
+    devices = ", ".join(device.label for device in grant.devices) or "none"
+    return f"Environment {grant.label} has GPUs {devices}"
 
 
 def own_processes(env: Environment, device: Device, snapshot: Snapshot) -> list[DeviceProcess]:
@@ -35,6 +45,12 @@ def own_processes(env: Environment, device: Device, snapshot: Snapshot) -> list[
             if started_in == env.id or (started_in is None and len(tenants) == 1):
                 found.append(process)
     return found
+
+
+def processes_of(env: Environment, snapshot: Snapshot) -> dict[str, list[DeviceProcess]]:
+    """The processes of an environment on each of its devices, by UUID."""
+    devices = (device for device in snapshot.devices if device.uuid in env.devices)
+    return {device.uuid: own_processes(env, device, snapshot) for device in devices}
 
 
 def used(own: list[DeviceProcess]) -> str:

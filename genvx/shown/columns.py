@@ -6,17 +6,24 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import TextIO
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import TextIO
 
 ELLIPSIS = "…"
 _GAP = 2
 # What is left of any column, on a terminal that is too narrow for the table.
 _LEAST = 3
+# Characters of a cell that are shown at all.
+_MOST = 300
 
 
-def terminal_size(stream: TextIO) -> os.terminal_size | None:
+def terminal_size(stream: TextIO) -> Optional[os.terminal_size]:
     """Columns and lines of the terminal that a stream goes to; None if it goes elsewhere, or the
     terminal does not say.
     """
@@ -56,12 +63,47 @@ def shortened(text: str, most: int) -> str:
     return f"{kept.rstrip()}{ELLIPSIS}" if most > 0 else ""
 
 
-def lay_out(
-    header: Sequence[str] | None,
+def safe(cell: str, stream: TextIO) -> str:
+    """A cell on one line, in the characters that a stream can show."""
+    text = printable(cell, _MOST)
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def table_for(
+    stream: TextIO,
+    columns: Sequence[str],
     rows: Sequence[Sequence[str]],
     *,
-    most: int | None = None,
-    yielding: Mapping[int, int] | None = None,
+    header: bool = True,
+    yielding: Optional[Mapping[str, int]] = None,
+    wrapping: Sequence[str] = (),
+) -> list[str]:
+    """The lines of a table for a stream; on a terminal none is longer than that is wide.
+
+    rows: as `safe` makes them. yielding, wrapping: as `lay_out` has them, by the columns' names;
+    columns that are not there are passed over.
+    """
+    size = terminal_size(stream)
+    return lay_out(
+        columns if header else None,
+        rows,
+        most=None if size is None else size.columns,
+        yielding={
+            columns.index(name): least
+            for name, least in (yielding or {}).items()
+            if name in columns
+        },
+        wrapping=[columns.index(name) for name in wrapping if name in columns],
+    )
+
+
+def lay_out(
+    header: Optional[Sequence[str]],
+    rows: Sequence[Sequence[str]],
+    *,
+    most: Optional[int] = None,
+    yielding: Optional[Mapping[int, int]] = None,
     wrapping: Sequence[int] = (),
 ) -> list[str]:
     """The lines of a table.
@@ -74,7 +116,7 @@ def lay_out(
     table = [*([] if header is None else [header]), *rows]
     if not table:
         return []
-    widths = [max(map(width, column)) for column in zip(*table, strict=True)]
+    widths = [max(map(width, column)) for column in zip(*table)]
     if most is not None:
         _narrow(widths, most, yielding or {})
     return [line for row in table for line in _lines(row, widths, wrapping)]
@@ -100,10 +142,8 @@ def _lines(row: Sequence[str], widths: Sequence[int], wrapping: Sequence[int]) -
 
     columns = [
         textwrap.wrap(cell, most) if at in wrapping else [shortened(cell, most)]
-        for at, (cell, most) in enumerate(zip(row, widths, strict=True))
+        for at, (cell, most) in enumerate(zip(row, widths))
     ]
     for cells in zip_longest(*columns, fillvalue=""):
-        padded = (
-            cell + " " * (most - width(cell)) for cell, most in zip(cells, widths, strict=True)
-        )
+        padded = (cell + " " * (most - width(cell)) for cell, most in zip(cells, widths))
         yield (" " * _GAP).join(padded).rstrip()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from genvx.core.lease import Environment
-from genvx.core.snapshot import Snapshot
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from genvx.core.lease import Environment
+    from genvx.core.snapshot import Snapshot
 
 _MOST_ROWS = 8
 _MOST_PIDS = 3

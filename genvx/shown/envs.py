@@ -1,0 +1,72 @@
+"""The active environments of a machine, as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.ranges import ranges
+from genvx.core.units import format_duration, format_memory
+from genvx.shown import holding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from genvx.core.lease import Environment
+    from genvx.core.snapshot import Snapshot
+
+COLUMNS = ("ID", "USER", "NAME", "CREATED", "DEVICES", "LEFT", "PID")
+YIELDING = {"CREATED": 8, "NAME": 8, "DEVICES": 8, "USER": 8, "PID": 6, "LEFT": 6}
+
+
+def total_of(environments: int) -> str:
+    """The line below the table."""
+    return f"Total {environments} environments"
+
+
+def note_on(shown: Iterable[Environment]) -> Optional[str]:
+    """What to say of a "?" in the table; None if there is none."""
+    if any(env.holders is None for env in shown):
+        return f"?: held by {holding.UNSEEN}"
+    return None
+
+
+def row(
+    env: Environment,
+    snapshot: Snapshot,
+    since: Callable[[float], str],
+    listed: Callable[[list[str]], str] = ranges,
+) -> list[str]:
+    """An environment, its devices and who holds it.
+
+    since: says since when something is so, by its age in seconds. listed: puts labels of devices
+    together.
+    """
+    return [
+        env.id,
+        str(env.owner),
+        env.name,
+        since(snapshot.age_seconds(env.since_ns)),
+        _devices(env, snapshot, listed),
+        _left(env, snapshot),
+        holding.pids(env),
+    ]
+
+
+def _devices(env: Environment, snapshot: Snapshot, listed: Callable[[list[str]], str]) -> str:
+    """The devices by index, "0-3, 6", or "0, 1 (40 GiB each)" for shares; one that is not there
+    as "?".
+    """
+    known = [snapshot.device(uuid) for uuid in env.devices]
+    present = sorted((d for d in known if d is not None), key=lambda d: (d.index, d.instance or 0))
+    labels = [listed([device.label for device in present])] * bool(present)
+    labels += ["?"] * (len(known) - len(present))
+    notes = ["simulated"] * any(device.simulated for device in present)
+    notes += [] if env.memory is None else [f"{format_memory(env.memory)} each"]
+    return (", ".join(labels) or "-") + (f" ({', '.join(notes)})" if notes else "")
+
+
+def _left(env: Environment, snapshot: Snapshot) -> str:
+    """The time until it is ended; "-" if it never is."""
+    if env.expires_ns is None:
+        return "-"
+    return format_duration(max(0, (env.expires_ns - snapshot.boottime_ns) // 10**9))

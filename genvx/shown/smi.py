@@ -1,0 +1,44 @@
+"""The devices of an environment and what of it runs on them, as two tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from genvx.core.units import format_memory, format_percent
+from genvx.shown.mine import busy, used
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from genvx.core.device import DeviceProcess
+    from genvx.core.lease import Environment
+    from genvx.core.snapshot import Snapshot
+
+DEVICES = ("GPU", "NAME", "MEMORY", "USED", "UTIL", "OWN USED", "OWN UTIL")
+PROCESSES = ("GPU", "PID", "USED", "UTIL", "COMMAND")
+YIELDING = {"NAME": 6, "COMMAND": 12}
+
+
+def rows(
+    env: Environment, snapshot: Snapshot, own: Mapping[str, list[DeviceProcess]]
+) -> tuple[list[list[str]], list[list[str]]]:
+    """The rows of both tables. own: the environment's own processes, by the device's UUID."""
+    devices, running = [], []
+    for device in snapshot.devices:
+        if device.uuid not in env.devices:
+            continue
+        usage = snapshot.usage_of(device)
+        mine = own.get(device.uuid, [])
+        devices.append(
+            [
+                device.label,
+                device.shown_name,
+                format_memory(device.memory),
+                format_memory(usage.memory_used),
+                format_percent(usage.utilization),
+                "?" if usage.processes is None else used(mine),
+                "?" if usage.processes is None else busy(mine),
+            ]
+        )
+        running += [[device.label, str(p.pid), used([p]), busy([p]), p.command] for p in mine]
+    return devices, running
