@@ -24,9 +24,11 @@ class Progress:
         self._total = total
         self._succeeded = self._failed = 0
         self._shown = False
+        # Not sys.stderr: a watch collects what is said there, and would wait with an empty screen.
+        self._stream = sys.__stderr__ or sys.stderr
         # Those that answer do so at once, mostly; who waits for the others wants to know how many.
         self._timer: threading.Timer | None = None
-        if total > 1 and sys.stderr.isatty():
+        if total > 1 and self._stream.isatty():
             self._timer = threading.Timer(_PATIENCE, self._show)
             self._timer.daemon = True
 
@@ -39,8 +41,8 @@ class Progress:
     def _clear(self) -> None:
         with LINE:
             if self._shown:
-                sys.stderr.write("\r\x1b[K")
-                sys.stderr.flush()
+                self._stream.write("\r\x1b[K")
+                self._stream.flush()
 
     def _show(self) -> None:
         with LINE:
@@ -50,8 +52,8 @@ class Progress:
     def _draw(self) -> None:
         trouble = f", {self._failed} failed" if self._failed else ""
         answered = self._succeeded + self._failed
-        sys.stderr.write(f"\r\x1b[K{answered}/{self._total} hosts{trouble}")
-        sys.stderr.flush()
+        self._stream.write(f"\r\x1b[K{answered}/{self._total} hosts{trouble}")
+        self._stream.flush()
 
     def __enter__(self) -> Progress:
         if self._timer is not None:

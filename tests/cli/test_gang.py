@@ -124,7 +124,7 @@ def _busy(fleet):
 @pytest.mark.needs("bash")
 @pytest.mark.parametrize("nodes", ["1", "2"])
 def test_a_job_whose_output_nobody_reads_any_more_ends_everywhere(fleet, nodes):
-    command = shlex.join(genvx_argv("remote", "run", "-N", nodes, "-g", "2", "--", "yes"))
+    command = shlex.join(genvx_argv("remote", "-q", "run", "-N", nodes, "-g", "2", "--", "yes"))
     answer = subprocess.run(
         ["bash", "-o", "pipefail", "-c", f"{command} | head -n 1"],
         env=genvx_env(),

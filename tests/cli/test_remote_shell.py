@@ -212,7 +212,7 @@ def test_a_shell_and_a_job_say_where_they_landed_before_anything_else(sandbox, v
 
 def test_what_is_quiet_does_not_say_where_it_landed(sandbox):
     assert run_genvx("remote", "-q", "run", "-g", "1", "--", "true").stderr == ""
-    answer = run_genvx("remote", "run", "--", "true")
+    answer = run_genvx("remote", "run", "-g", "0", "--", "true")
     assert re.fullmatch(r"genvx: on gpu-server-1: no GPU; environment \w{8}\n", answer.stderr)
     answer = run_genvx("remote", "run", "--gpu-memory", "10G", "--", "true")
     assert "gpu-server-1: 10 GiB of GPU 0; " in answer.stderr
