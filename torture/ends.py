@@ -113,12 +113,15 @@ def _stop(pid: int) -> None:
 
 
 def _stop_for_a_while(pid: int) -> None:
-    """Longer than it waits between two looks, and not until the end: what interrupts a wait whose
-    time is over must not be taken for a signal.
+    """Not until the end: what interrupts a wait whose time is over must not be taken for a signal.
+
+    More than once, as it may not have begun to wait, or what is found there may look like nothing.
     """
-    os.kill(pid, signal.SIGSTOP)
-    time.sleep(_SECONDS / 4)
-    os.kill(pid, signal.SIGCONT)
+    for _ in range(3):
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(_SECONDS / 5)
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(_SECONDS / 30)
 
 
 def _kill_keeper(pid: int) -> None:

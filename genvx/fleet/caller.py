@@ -164,6 +164,11 @@ class Caller:
         if code == 0 or CALL_WORD in said:
             # Ours never ends so without a reply.
             return AgentError(f"the far end gave no reply ({last}): {never_ran()}")
+        if "no call on stdin" in last:
+            return AgentError(
+                "a start-up file there (~/.bashrc, ~/.zshenv or the like) reads what is meant for "
+                "genvx; let it do that in interactive shells only"
+            )
         hint = "" if lines else "; a start-up file there may end what ssh was told to run"
         return AgentError(f"the far end gave no reply and exit code {code}: {last}{hint}")
 

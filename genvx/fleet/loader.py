@@ -170,6 +170,8 @@ def start(digest: str, token: str, word: str = "") -> None:
         sys.exit(1)
     os.write(1, ("\nGENVX-NEED " + token + "\n").encode())
     call = line()
+    if not call.startswith(b"GENVX-CALL "):
+        sys.exit("genvx: no call on stdin")
     call += exactly(int(call.split()[1]))
     program, size = line().split()[1:]
     names = dict(globals())

@@ -86,6 +86,7 @@ def test_waiting_and_joining_know_it_too(sandbox, how):
 QUIET = {
     "another shell": "exec sh",
     "a command of its own": "echo welcome; exit 0",
+    "a question of its own": "read answer",
 }
 
 
