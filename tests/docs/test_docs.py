@@ -15,7 +15,7 @@ from genvx.fleet import hostfile
 from tests.conftest import ROOT, run_genvx
 from tests.helpers import genvx_env
 
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 @pytest.fixture(scope="module")
