@@ -1,30 +1,30 @@
 """Every exception that genvx raises, as one tree.
 
 GenvxError                    the CLI prints one line and exits with .exit_code
-├── InvalidInput (2)          what was asked makes no sense; nothing has happened
-│   ├── CommandNotFound (127) the command to run is not there, as a shell says it
+├── InvalidInput (2)          the request makes no sense; nothing has happened
+│   ├── CommandNotFound (127) the command to run does not exist; 127 is a shell's exit code
 │   │   └── CommandNotExecutable (126)
 │   ├── InvalidHostfile       names file, line and column
 │   ├── InvalidQuantity       "-1", "40 parsecs"
 │   ├── UnknownDevice
 │   ├── UnknownEnvironment
 │   └── UnknownHost
-├── NoCapacity (3)            not to be had now
-│   ├── Unsatisfiable (2)     never to be had: no host has such devices, in such number
-│   └── WaitedTooLong (124)   not to be had within the time that there was
+├── NoCapacity (3)            the request cannot be satisfied now
+│   ├── Unsatisfiable (2)     it can never be satisfied: no host has such devices, in such number
+│   └── WaitedTooLong (124)   it could not be satisfied in time
 ├── HostError (4)             one host could not answer; .kind is one word for tables
 │   ├── HostUnreachable       dns, refused, timeout
-│   │   └── HostLost          it answered once, and does not any more
+│   │   └── HostLost          it answered once, and no longer does
 │   ├── HostKeyError          unknown, changed or revoked
 │   ├── AuthenticationFailed
-│   ├── AgentError            the far end is missing or broke
-│   ├── ProtocolError         the far end answered, but not as genvx
+│   ├── AgentError            the agent is missing or failed
+│   ├── ProtocolError         the host answered, but not as genvx
 │   └── DriverError           NVML
 ├── NotOwner (5)              someone else's environment
 ├── StateError (6)            the state directory is unsafe, full or read-only
-└── FleetError (4)            some hosts failed; .outcomes holds everyone's result
+└── FleetError (4)            some hosts failed; .outcomes has the result of each host
 
-Rule: an exception says in its message what to do where that is known. The wire carries the class
+Rule: the message of an exception says what to do, where that is known. The wire carries the class
 name and the message, nothing else, so a class must be constructible from a message alone.
 """
 
@@ -49,12 +49,12 @@ class InvalidInput(GenvxError, ValueError):
 
 
 class CommandNotFound(InvalidInput):
-    """The command to run is not there; its host is named where it is another one."""
+    """The command to run does not exist; the message names the host if it is another one."""
 
     exit_code = 127
 
     def on(self, host: str) -> CommandNotFound:
-        """The same with the name of its host in front."""
+        """Return the same error with the name of its host in front."""
         return type(self)(f"{host}: {self}")
 
 

@@ -60,11 +60,11 @@ class Device:
     uuid: NVML's UUID (GPU-…, MIG-…), or SIM-… for a simulated device.
     index: NVML's index, for people only. A MIG instance has its parent's, and `instance`.
     memory: bytes, or None where the driver does not tell.
-    ordinal: its number where CUDA counts the GPUs of its host in PCI order; None where that cannot
-    be told, and for MIG instances, which have none.
-    unified: its memory is the system's too (GB10, Jetson, GH200), so what is in use of it says
-    nothing of who uses the device. Where it has none of its own, `memory` is the system's.
-    topology: a letter for the way to the device of each index (core/topology.py); "" is not told.
+    ordinal: its number where CUDA counts the GPUs of its host in PCI order; None where that is
+    not certain, and for MIG instances, which have none.
+    unified: its memory is the system's too (GB10, Jetson, GH200), so what is in use of it does
+    not show who uses the device. Where it has none of its own, `memory` is the system's.
+    topology: a letter for the way to the device of each index (core/topology.py); "" is unknown.
     shareable: whether the policy of the host lets several have parts of it; oversubscribable:
     whether these may add up to more than it has.
     """
@@ -101,7 +101,7 @@ class DeviceProcess:
     uid: from the kernel; None where the pid does not resolve here (containers, hidepid).
     memory: bytes, or None where the driver does not tell (WSL, MIG); never 0 for unknown.
     compute: False for one that only draws (X, a compositor).
-    utilization: percent of the device that it kept busy of late; None where it is not told.
+    utilization: percent of the device that it kept busy of late; None where it is unknown.
     mps: it is an MPS server, which computes for others; these are processes of their own.
     """
 
@@ -119,8 +119,8 @@ class DeviceProcess:
 class DeviceUsage:
     """A GPU as it is used now.
 
-    memory_used: bytes without the driver's own reserve; None where it is not told.
-    utilization: percent, None where it is not told.
+    memory_used: bytes without the driver's own reserve; None where it is unknown.
+    utilization: percent, None where it is unknown.
     processes: None where they cannot be seen, which is not the same as none.
     reason: why the health is not OK; empty otherwise.
     """

@@ -1,7 +1,7 @@
 """Typed values out of plain data of unknown origin: the checks that every codec rests on.
 
 What is read may come from a hostile user or host, so every length has a limit, ids have a shape,
-and text that is only for people is made printable here, once, for whoever prints it.
+and text that is only for people is made printable here, once, for all that print it.
 """
 
 from __future__ import annotations

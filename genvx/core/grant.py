@@ -22,7 +22,7 @@ class Grant:
     """An environment that was just given devices.
 
     notes: lines that the person should read. seconds: how long it lasts, at most; None without end.
-    lease: the id of the lease by which whoever asked holds it. visible_as: how its devices are
+    lease: the id of the lease by which the caller holds it. visible_as: how its devices are
     named to CUDA.
     """
 
@@ -64,10 +64,10 @@ class Grant:
         }
 
     def _names(self) -> list[str]:
-        """The devices as CUDA is told of them.
+        """The devices as CUDA_VISIBLE_DEVICES names them.
 
         Where an index is not known any more, because a GPU before it was lost meanwhile, all are
-        told by UUID: a wrong index would be somebody else's GPU.
+        named by UUID: a wrong index would be somebody else's GPU.
         """
         ordinals = [device.ordinal for device in self.devices if device.ordinal is not None]
         if self.visible_as is VisibleAs.INDEX and len(ordinals) == len(self.devices):

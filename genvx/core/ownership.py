@@ -1,4 +1,4 @@
-"""Whether a file that was found, and not named, may be followed: whoever could have written it
+"""Whether a file that was found, and not named, may be followed: a user who could have written it
 would choose for us.
 """
 

@@ -69,8 +69,8 @@ class Limit:
 @dataclass(frozen=True)
 class Policy:
     """hidden: devices that only administrators see. shared: those that may be shared; None for all.
-    oversubscribed: those of which the parts may add up to more than all. visible_as: how CUDA is
-    told of devices where nobody says.
+    oversubscribed: those of which the shares may add up to more than their memory. visible_as: how
+    CUDA_VISIBLE_DEVICES names devices where nobody says.
 
     Devices are named by UUID or by number.
     """
@@ -85,7 +85,7 @@ class Policy:
     visible_as: Optional[VisibleAs] = None
 
     def limit(self, user: str, groups: Iterable[str]) -> Limit:
-        """What holds for a user: his own word on each thing, else the most generous of his groups',
+        """The limit of a user: for each key their own, else the most generous of their groups',
         else everybody's. Administrators have no limit.
         """
         if self.is_administrator(user):
@@ -127,7 +127,7 @@ def _is_named(device: Device, names: Sequence[str]) -> bool:
 
 @dataclass(frozen=True)
 class Entitlement:
-    """What one user may do on a host: its policy, and the limit that holds for him."""
+    """What one user may do on a host: its policy, and the limit that applies to them."""
 
     user: str
     policy: Policy

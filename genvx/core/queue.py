@@ -1,9 +1,9 @@
 """Whose turn it is on one host: first come, first served, among those who could use the devices.
 
-Nobody who comes later takes what somebody before could use. What the first can take is offered to
-him; while that is not enough, he keeps what there is, and what others share is filled up no
-further, so that small requests do not starve a large one. What he could not use anyway is free for
-those behind.
+A later ticket never takes devices that an earlier one could use. A ticket that can be satisfied is
+offered its devices. One that cannot yet be satisfied keeps the usable free devices, and no further
+share is placed on devices that it needs, so that small requests do not starve a large one. Devices
+that it could not use anyway are free for the tickets behind it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Standing:
-    """How it stands for one who waits. place: 1 is first in the line; 0, not in it just now.
+    """The position of one waiting request. place: 1 is first in the line; 0, not in it just now.
 
-    reason: why he waits, in a few words.
+    reason: why the request waits, in a few words.
     """
 
     place: int
@@ -38,9 +38,9 @@ class Standing:
 
 @dataclass(frozen=True)
 class Turn:
-    """How it stands for one ticket. place: 1 is first in the line.
+    """The position of one ticket in the line. place: 1 is first.
 
-    over_limit: what its owner may not do more than, if that is why he waits.
+    over_limit: the limit that its owner would exceed, if that is why the ticket waits.
     """
 
     ticket: Ticket
@@ -74,7 +74,7 @@ def line(snapshot: Snapshot) -> tuple[Turn, ...]:
 
 
 def first_offer(snapshot: Snapshot) -> Optional[Turn]:
-    """Whose turn it is: the first in the line who may take his devices now."""
+    """Return the first ticket in the line that may take its devices now."""
     turns = _Line(snapshot).turns(only_offers=True)
     return next((turn for turn in turns if turn.offered), None)
 
@@ -87,9 +87,9 @@ def decide(
     shuffle: Optional[random.Random] = None,
     ticket: Optional[str] = None,
 ) -> Union[Placement, Refusal]:
-    """Choose devices on one host behind all those who were there first.
+    """Choose devices on one host, after all tickets that were there first.
 
-    ticket: the id of the one who asks, if he waits; those behind it do not count.
+    ticket: the id of the ticket that asks, if it waits; those behind it do not count.
     """
     found = _Line(snapshot)
     if requirements.gpus:
@@ -135,8 +135,8 @@ def _order(snapshot: Snapshot) -> list[Ticket]:
 
 
 class _Line:
-    """The line of a host, walked from its head. `world` and `kept` are what is left for whoever
-    comes next: a host with what the shares would take, and the devices that are kept.
+    """The line of a host, walked from its head. `world` and `kept` are what is left for
+    the next ticket: a host with what the shares would take, and the devices that are kept.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -172,10 +172,10 @@ class _Line:
             yield turn
 
     def _reserve(self, turn: Turn) -> bool:
-        """Leave to those behind what a turn does not need; False if that is all there was."""
+        """Keep what a turn needs from the tickets behind it; return False if it keeps nothing."""
         ticket, decision = turn.ticket, turn.decision
         if turn.over_limit:
-            return False  # what he may not have yet is not kept from others
+            return False  # devices that it may not have yet are not kept from others
         if isinstance(decision, Refusal):
             if decision.never or not ticket.keeps:
                 return False
@@ -191,7 +191,7 @@ class _Line:
 
 
 def _over_limit(ticket: Ticket, decision: Union[Placement, Refusal], snapshot: Snapshot) -> str:
-    """What its owner would hold too much of, by the rule that decides when he acquires."""
+    """The limit that its owner would exceed, by the same rule that decides when they acquire."""
     if ticket.most is None and ticket.most_memory is None:
         return ""
     from genvx.core.policy import Limit, excess

@@ -98,7 +98,7 @@ class Snapshot:
     def foreign(self, device: Device) -> tuple[DeviceProcess, ...]:
         """Processes on `device` of users who hold no lease on it.
 
-        A user is told by the kernel's uid. A process whose user cannot be told is foreign. One that
+        The kernel says the uid of a process. A process whose user is unknown is foreign. One that
         only draws, or only serves others, is excepted while it uses little.
         """
         tenants = {uid for uid, _ in self.holdings.get(device.uuid, ())}

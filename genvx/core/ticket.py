@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from genvx.core.lease import EnvironmentKey, Owner
     from genvx.core.request import Requirements
 
-# Whoever has not been seen for so long, because it is stopped or its host is stuck, is passed over
-# until it is seen again.
+# A waiting process that was not seen for so long, because it is stopped or its host is stuck, is
+# passed over until it is seen again.
 PATIENCE_NS = 30 * 10**9
 
 

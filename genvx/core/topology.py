@@ -1,7 +1,7 @@
 """Which devices of a host are near each other, from what NVML tells of the ways between them.
 
 The ways have the letters of `nvidia-smi topo -m`, cut to one: V NVLink, I one PCIe switch, B
-several switches, H one host bridge, N one NUMA node, S between NUMA nodes; ? is not told.
+several switches, H one host bridge, N one NUMA node, S between NUMA nodes; ? is unknown.
 """
 
 from __future__ import annotations
