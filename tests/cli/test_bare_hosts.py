@@ -51,9 +51,7 @@ def test_status_in_each_shell(bare, name):
     path.write_text(path.read_text() + f"export SHELL={shutil.which(name)}\n")
     if name == "dash":
         Path(bare.hosts[0].home, ".profile").write_text("PS1='$ '\n")
-    shell = Terminal(
-        genvx_argv("remote", "activate", "--gpus", "1", "--name", "mine"), genvx_env()
-    )
+    shell = Terminal(genvx_argv("remote", "activate", "--gpus", "1", "--name", "mine"), genvx_env())
     shell.expect("(genvx mine) gpu-server-1")
     shell.line("genvx status")
     shell.match(r"environment +mine \([0-9a-f]{8}\)")
