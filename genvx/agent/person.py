@@ -74,7 +74,9 @@ def _act(words: list[str]) -> int:
     given, left = _parsed(verb, rest, options)
     if left and not takes_words:
         raise InvalidInput(f"genvx {verb}: one word too many: {printable(left[0], 40)}")
-    return act(LocalHost(), given, left)
+    code = act(LocalHost(), given, left)
+    sys.stdout.flush()
+    return code
 
 
 def _parsed(verb: str, words: list[str], options: Sequence[str]) -> tuple[Given, list[str]]:

@@ -15,6 +15,7 @@ from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput
 from genvx.shown.console import say
 
+# Its parameter has another name than the one of the group's --timeout, which -t still is behind it.
 Timeout = Annotated[
     str | None, typer.Option("--timeout", metavar="TIME", help="Wait so long for the turn at most.")
 ]
@@ -23,7 +24,7 @@ Timeout = Annotated[
 def lock(
     context: typer.Context,
     command: options.Command = None,
-    timeout: Timeout = None,
+    within: Timeout = None,
     id: Id = None,
 ) -> None:
     """Run a command when its turn on the GPUs comes.
@@ -35,7 +36,7 @@ def lock(
     """
     if not command:
         raise InvalidInput("no command to run; write it after --, as in: genvx lock -- make bench")
-    patience = math.inf if timeout is None else parse_duration(timeout)
+    patience = math.inf if within is None else parse_duration(within)
     where = here(context)
     if where.remote:
         with where.fleet() as fleet:
