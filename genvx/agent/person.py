@@ -75,7 +75,7 @@ def _act(words: list[str]) -> int:
     if left and not takes_words:
         raise InvalidInput(f"genvx {verb}: one word too many: {printable(left[0], 40)}")
     code = act(LocalHost(), given, left)
-    sys.stdout.flush()
+    door.flush()
     return code
 
 
