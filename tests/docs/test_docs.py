@@ -44,7 +44,8 @@ def test_tables_are_shown_with_their_columns_as_they_are_printed(page):
         at = next(n for n, line in enumerate(lines) if line.startswith("HOST  "))
         starts = [match.start() for match in re.finditer(r"(?<=  )\S", lines[at])]
         for row in lines[at + 1 :]:
-            assert starts == [m.start() for m in re.finditer(r"(?<=  )\S", row)], row
+            found = [m.start() for m in re.finditer(r"(?<=  )\S", row)]
+            assert found == starts[: len(found)], row  # the last cells may be empty
 
 
 def test_the_reference_is_what_the_code_says(reference):
