@@ -37,7 +37,7 @@ Nothing of genvx is installed on this host. In this shell it has:
   envs                          the active environments of this host
   smi                           the GPUs of this environment, and what of it runs on them
   attach --gpus N               give this environment more GPUs; also --gpu-memory SIZE,
-                                --min-memory SIZE, --device ID
+                                --min-memory SIZE, --device ID, --over-subscribe
   detach [--device ID]          take GPUs away from it: all, or those named
   lock [--timeout TIME] CMD...  run a command when its turn on the GPUs comes
   deactivate                    leave this shell and give its GPUs back
@@ -75,7 +75,7 @@ def _act(words: list[str]) -> int:
     if left and not takes_words:
         raise InvalidInput(f"genvx {verb}: one word too many: {printable(left[0], 40)}")
     code = act(LocalHost(), given, left)
-    sys.stdout.flush()
+    door.flush()
     return code
 
 

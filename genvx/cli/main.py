@@ -38,7 +38,7 @@ def _act(arguments: list[str]) -> int:
             from genvx.cli.app import invoke
 
             code = invoke(arguments)
-        sys.stdout.flush()
+        door.flush()
         return code
     except (NoCapacity, FleetError) as error:
         from genvx.cli.refusal import say_refusal

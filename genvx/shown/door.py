@@ -78,6 +78,14 @@ def open_streams() -> None:
             shown.reconfigure(errors="backslashreplace")
 
 
+def flush() -> None:
+    """Write what stdout still has, while errors can be said; that nobody reads it is none."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        pass
+
+
 def write_out() -> None:
     """Write what the streams still have, before the process ends."""
     for stream in (sys.stdout, sys.stderr):

@@ -138,6 +138,10 @@ def test_where_may_stand_behind_each_verb(state, tmp_path, capsys, verb):
         "explain": ["-g", "1"],
         "acquire": ["-g", "1", "--for", "1h"],
         "ssh-config": ["x"],
+        "smi": ["--id", "x"],
+        "attach": ["--id", "x", "-g", "1"],
+        "detach": ["--id", "x"],
+        "lock": ["--id", "x", "--", "true"],
     }.get(verb, [])
     (tmp_path / "hosts.txt").write_text(f"{NO_HOST}\n")
     for where in (["-H", NO_HOST], ["--hostfile", "hosts.txt"]):

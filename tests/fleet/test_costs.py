@@ -242,7 +242,7 @@ def test_a_fleet_keeps_connections_only_while_it_is_not_large(sandbox, monkeypat
 
 
 def test_a_hold_keeps_its_connection_in_a_large_fleet_too(sandbox, monkeypatch):
-    monkeypatch.setattr("genvx.fleet.ssh._KEPT", 1)
+    monkeypatch.setattr("genvx.fleet.fleet._KEPT", 1)
     with connect_fleet(load(sandbox.hostfile)) as fleet, fleet.activate(gpus=2):
         assert len(fleet.snapshot().values()["gpu-server-2"].environments) == 1
         assert len(fleet.snapshot().values()["gpu-server-2"].environments) == 1

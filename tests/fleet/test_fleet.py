@@ -9,7 +9,7 @@ import pytest
 import genvx
 from genvx.core.request import Requirements
 from genvx.errors import FleetError, HostUnreachable, InvalidQuantity, NoCapacity, UnknownHost
-from genvx.fleet import fleet as fleet_module
+from genvx.fleet import ask
 from genvx.fleet.fleet import Fleet
 from genvx.fleet.host import Host
 from genvx.testing import FakeHost
@@ -50,7 +50,7 @@ def test_no_more_than_fanout_are_asked_at_once():
 
 
 def test_a_host_that_hangs_is_left_behind_at_its_deadline(monkeypatch):
-    monkeypatch.setattr(fleet_module, "_LEAVE_BEHIND", 0.05)
+    monkeypatch.setattr(ask, "_LEAVE_BEHIND", 0.05)
     stop = threading.Event()
 
     def question(host):
