@@ -87,12 +87,15 @@ def genvx(*arguments: str) -> list[str]:
 
 
 def warm(place: Path) -> None:
-    """Load everything that an acquire loads: a process that has become another user may not be able
-    to read it any more, where it lies in a private home.
+    """Load everything that an acquire and a shell load: a process that has become another user may
+    not be able to read it any more, where it lies in a private home.
     """
+    import genvx.local.windows  # noqa: F401
+
     host = LocalHost(environ=provisioned(place / "warm"))
     (place / "warm" / "policy.toml").write_text('[limits]\ntime = "1h"\n')
     host.join(host.acquire(Requirements(1)).grant.environment).release()
+    host.release(host.acquire(Requirements(1)).grant.environment)
     host.snapshot()
     host.close()
 

@@ -298,7 +298,7 @@ def _show(snapshot: Any) -> None:
     from genvx.fleet.fleet import Fleet
 
     class Liar(FakeHost):
-        def snapshot(self) -> Any:
+        def snapshot(self, *, holders: bool = False) -> Any:
             return snapshot
 
     fleet = Fleet([Liar("liar")], fanout=0)

@@ -8,6 +8,7 @@ holds it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from dataclasses import dataclass
@@ -79,7 +80,9 @@ def enter(
     shell.keep_time(spare=asking.pid)
     mark = shell.grant.mark() if prompted else ""
     path = os.readlink(f"/proc/self/fd/{shell.descriptor}")
-    note = windows.announce(host.state, host.environ, shell.grant, path)
+    note = None
+    with contextlib.suppress(OSError):  # no reason not to activate the shell
+        note = windows.announce(host.state, host.environ, shell.grant, path)
     if note is not None and not joined:
         say(f"genvx: {note}")
     _tell(asking.shell, path, mark, shell.grant)

@@ -159,9 +159,9 @@ class LocalHold(BaseHold):
     def _tell_of_windows(self) -> None:
         from genvx.local import windows
 
-        note = windows.announce(self._host.state, self._host.environ, self.grant, self._path())
-        if note is not None:
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # a note, and no reason not to open the shell
+            note = windows.announce(self._host.state, self._host.environ, self.grant, self._path())
+            if note is not None:
                 os.write(2, f"genvx: {note}\n".encode())
 
     def _path(self) -> str:
