@@ -64,7 +64,7 @@ class _Pool:
 
     def fleet(self) -> Fleet:
         """The same hosts, for whoever looks on; nothing is shared with the clients."""
-        return ssh.connect_fleet(
+        return connect_fleet(
             hostfile.load(self.sandbox.hostfile), timeout=_TIMEOUT, config=self.sandbox.ssh_config
         )
 
