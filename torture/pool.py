@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks.terminals import Terminal
 from genvx.cli import activate, app, main, run, where
 from genvx.fleet import hostfile, ssh, terminal
-from genvx.fleet.fleet import Fleet
+from genvx.fleet.fleet import Fleet, connect_fleet
 from genvx.sandbox import sandbox as rooms
 from torture import ground, oracle
 from torture.trial import Outcome, Trial, until, while_time
