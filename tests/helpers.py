@@ -98,7 +98,13 @@ class Terminal:
 
     def __init__(self, argv: Sequence[str], env: dict[str, str], size=(40, 160)) -> None:
         self.child = pexpect.spawn(
-            argv[0], list(argv[1:]), env=env, dimensions=size, encoding="utf-8", timeout=PATIENCE
+            argv[0],
+            list(argv[1:]),
+            env=env,
+            dimensions=size,
+            encoding="utf-8",
+            timeout=PATIENCE,
+            use_poll=True,  # select() takes no descriptor above 1,023
         )
         # People do not type in the instant in which a prompt appears, and line editors lose keys
         # then.

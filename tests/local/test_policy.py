@@ -237,7 +237,10 @@ def test_a_shell_is_told_in_its_terminal_and_ended(host, monkeypatch):
 
     monkeypatch.setenv("SHELL", "/bin/bash")
     child = pexpect.spawn(
-        sys.executable, ["-m", "genvx", "activate", "-g", "1", "--time", "2s"], encoding="utf-8"
+        sys.executable,
+        ["-m", "genvx", "activate", "-g", "1", "--time", "2s"],
+        encoding="utf-8",
+        use_poll=True,
     )
     child.expect("this environment ends in 1 s")
     child.expect("the time of this environment is over")
