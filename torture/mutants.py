@@ -111,16 +111,6 @@ MUTANTS = (
     ),
     Mutant("F4", "the translation of errors", "Error", (_RAW_ERRORS,)),
     Mutant(
-        "F4", "the refusal where a lease cannot be read", "granted twice",
-        (
-            (
-                "genvx/local/store.py",
-                "if error.errno not in OWNERS_DOING:\n                        raise state_error(\n",
-                "if False:\n                        raise state_error(\n",
-            ),
-        ),
-    ),
-    Mutant(
         "F4", "the withdrawal of what was not verified", "refused, but +1",
         (
             (
@@ -351,16 +341,6 @@ MUTANTS = (
         (("genvx/core/lease.py", "return held and not over", "return held"),),
     ),
     Mutant("F19", "the lock and the verify step", "double", (_NO_VERIFY, _NO_LOCK)),
-    Mutant(
-        "F19", "the end of a ticket with its holder", "stranded",
-        (
-            (
-                "genvx/local/store.py",
-                "if not held and (name.endswith(TICKET) or ",
-                "if not held and (",
-            ),
-        ),
-    ),
     Mutant(
         "F20", "the care for what was typed ahead", "typed ahead and lost",
         (("genvx/fleet/terminal.py", "tty.setraw(0, termios.TCSADRAIN)", "tty.setraw(0)"),),
