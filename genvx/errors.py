@@ -8,7 +8,8 @@ GenvxError                    the CLI prints one line and exits with .exit_code
 │   ├── InvalidQuantity       "-1", "40 parsecs"
 │   ├── UnknownDevice
 │   ├── UnknownEnvironment
-│   └── UnknownHost
+│   ├── UnknownHost
+│   └── UnknownRun
 ├── NoCapacity (3)            the request cannot be satisfied now
 │   ├── Unsatisfiable (2)     it can never be satisfied: no host has such devices, in such number
 │   └── WaitedTooLong (124)   it could not be satisfied in time
@@ -82,6 +83,10 @@ class UnknownEnvironment(InvalidInput):
 
 class UnknownHost(InvalidInput):
     """A host that the hostfile does not have."""
+
+
+class UnknownRun(InvalidInput):
+    """No such run, or several are meant."""
 
 
 class NoCapacity(GenvxError):
@@ -232,6 +237,7 @@ __all__ = [
     "UnknownDevice",
     "UnknownEnvironment",
     "UnknownHost",
+    "UnknownRun",
     "Unsatisfiable",
     "WaitedTooLong",
     "from_wire",

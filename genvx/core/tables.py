@@ -189,3 +189,57 @@ def named(table: Table[T], most: int, limit: int = 128) -> Kind[Mapping[str, T]]
         },
         lambda values: {name: table.write(value) for name, value in values.items()},
     )
+
+
+def texts_by_name(limit: int, most: int) -> Kind[Mapping[str, str]]:
+    """Texts for programs, by name."""
+
+    def read(fields: Fields, key: str) -> Mapping[str, str]:
+        found = fields.mapping(key, most)
+        if not all(isinstance(item, str) and len(item) <= limit for item in found.values()):
+            raise fields.wrong(key)
+        return found
+
+    return Kind(read, dict)
+
+
+def seconds() -> Kind[float]:
+    """A duration."""
+
+    def read(fields: Fields, key: str) -> float:
+        value = fields.raw(key)
+        if type(value) not in (int, float) or not 0 <= value < MOST_NUMBER:
+            raise fields.wrong(key)
+        return float(value)
+
+    return Kind(read)
+
+
+class Tagged(Generic[T]):
+    """Values of one of several classes; a word says of which.
+
+    what: the name of the whole in messages. tables: by the word.
+    """
+
+    def __init__(self, what: str, tables: Mapping[str, Table[Any]]) -> None:
+        self.what = what
+        self.tables = tables
+        self._words = {table.make: word for word, table in tables.items()}
+
+    def write(self, value: T) -> Plain:
+        """The value as plain data."""
+        word = self._words[type(value)]
+        return {"is": word, **self.tables[word].write(value)}
+
+    def read(self, plain: Any) -> T:
+        """The value in plain data of unknown origin.
+
+        Raises:
+            Malformed: it is none.
+        """
+        fields = Fields(plain, self.what)
+        table = self.tables.get(fields.string("is", 64))
+        if table is None:
+            raise fields.wrong("is")
+        found: T = table.read_fields(fields)
+        return found

@@ -1,0 +1,95 @@
+"""Which runs are meant by what people type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.record import dataclass
+from genvx.core.run import STATES, name_of
+from genvx.core.text import is_identifier, printable
+from genvx.errors import InvalidInput, UnknownRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from genvx.core.run import Run
+
+# "1" is the latest run, "2" the one before. From here on digits are an id.
+_NUMBERS = 1000
+_SHORTEST_PREFIX = 4
+_MOST_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What a listing is narrowed to; a run must match all that is given.
+
+    states: words; any of them. tags: all of them. since_epoch_ns: submitted at that time or later.
+
+    Raises:
+        InvalidInput: there is no such state.
+    """
+
+    states: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    name: Optional[str] = None
+    since_epoch_ns: Optional[int] = None
+
+    def __post_init__(self) -> None:
+        for state in self.states:
+            if state not in STATES:
+                raise InvalidInput(
+                    f"no state {printable(state, 40)!r}; states are {', '.join(STATES)}"
+                )
+
+    def matches(self, run: Run) -> bool:
+        """Whether a run is meant."""
+        return (
+            (not self.states or name_of(run.state) in self.states)
+            and set(self.tags) <= set(run.tags)
+            and (self.name is None or self.name in (run.spec.name, run.label))
+            and (self.since_epoch_ns is None or run.spec.submitted.epoch_ns >= self.since_epoch_ns)
+        )
+
+
+def newest_first(runs: Iterable[Run]) -> list[Run]:
+    """Runs of one host or of many in the order in which numbers count them."""
+    return sorted(runs, key=lambda run: run.age_key, reverse=True)
+
+
+def find(runs: Sequence[Run], wanted: str = "") -> Run:
+    """The run that is meant by an id, a unique prefix of one (4 characters or more), a name or a
+    label, or a number: 1 is the latest, 2 the one before. The latest where nothing is given.
+
+    An id comes before a name, and a name before a prefix.
+
+    Raises:
+        UnknownRun: there is none, or several are meant.
+    """
+    ordered = newest_first(runs)
+    if not wanted or (wanted.isdecimal() and wanted.isascii() and int(wanted) < _NUMBERS):
+        number = int(wanted or 1)
+        if not 1 <= number <= len(ordered):
+            raise UnknownRun(
+                f"no run {number}; there are {len(ordered)}" if ordered else "there are no runs"
+            )
+        return ordered[number - 1]
+    found = (
+        [run for run in ordered if run.id == wanted]
+        or [run for run in ordered if wanted in (run.spec.name, run.label)]
+        or [run for run in ordered if _is_prefix(wanted, run.id)]
+    )
+    if len(found) == 1:
+        return found[0]
+    shown = printable(wanted, 60)
+    if not found:
+        raise UnknownRun(f"no run {shown!r}; genvx runs -a lists all")
+    listed = ", ".join(f"{run.id} ({name_of(run.state)})" for run in found[:_MOST_SHOWN])
+    more = f" and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
+    raise UnknownRun(f"several runs are meant by {shown!r}; give the id: {listed}{more}")
+
+
+def _is_prefix(wanted: str, identifier: str) -> bool:
+    return (
+        len(wanted) >= _SHORTEST_PREFIX and is_identifier(wanted) and identifier.startswith(wanted)
+    )
