@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvx.core import codec, devicecodec, policycodec, statefiles
+from genvx.core import codec, devicecodec, policycodec, runcodec, statefiles
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health, VisibleAs
 from genvx.core.fields import Malformed, dumps, loads
 from genvx.core.grant import Finding, Grant, Severity
