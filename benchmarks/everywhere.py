@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from genvx.fleet.deadline import Deadline
 from genvx.fleet.fleet import Fleet, connect_fleet
 from genvx.fleet.hostfile import load
+from genvx.ssh.deadline import Deadline
 
 
 def main() -> None:

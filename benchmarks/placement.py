@@ -11,7 +11,7 @@ from genvx.core.device import Device, DeviceUsage, Driver
 from genvx.core.lease import Lease, Owner
 from genvx.core.queue import decide
 from genvx.core.ranking import rank
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.core.snapshot import Snapshot
 
 _HOSTS, _DEVICES = 1000, 8

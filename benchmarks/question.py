@@ -10,8 +10,8 @@ from functools import partial
 from benchmarks.measure import Sample, measured, side_by_side
 from benchmarks.packing import interpreters
 from benchmarks.report import Table, verdict
-from genvx.core.protocol import Call
-from genvx.fleet.bootstrap import agent_command, agent_parcel
+from genvx.core.wire.protocol import Call
+from genvx.fleet.delivery.bootstrap import agent_command, agent_parcel
 from genvx.fleet.hostspec import HostSpec
 
 _TOKEN = "a" * 32

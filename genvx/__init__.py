@@ -41,7 +41,7 @@ _HOMES = {
     "Owner": "genvx.core.lease",
     "Grant": "genvx.core.grant",
     "Finding": "genvx.core.grant",
-    "Requirements": "genvx.core.request",
+    "Requirements": "genvx.core.requirements",
     "Snapshot": "genvx.core.snapshot",
     "State": "genvx.core.snapshot",
     **dict.fromkeys(

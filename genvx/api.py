@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from genvx import project
 from genvx.core.hold import BaseHold
-from genvx.core.request import Requirements, requirements_of
+from genvx.core.requirements import Requirements, requirements_of
 from genvx.errors import UnknownEnvironment
 from genvx.local.host import LocalHost
 from genvx.local.turns import take_turn
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from genvx.core.command import Command, Stream
     from genvx.core.grant import Grant
-    from genvx.local.heldfile import HeldFile
-    from genvx.local.hold import LocalHold
-    from genvx.local.started import LocalRunning
+    from genvx.local.running.hold import LocalHold
+    from genvx.local.running.started import LocalRunning
+    from genvx.local.state.heldfile import HeldFile
 
 
 class Activation(BaseHold):

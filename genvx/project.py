@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from genvx.core import ownership
 from genvx.core.device import VisibleAs
-from genvx.core.request import Requirements, Strategy
+from genvx.core.requirements import Requirements, Strategy
 from genvx.core.text import printable, require_name
 from genvx.core.units import parse_duration
 from genvx.errors import GenvxError, InvalidInput

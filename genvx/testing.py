@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from genvx.core.command import Command, Stream
     from genvx.core.queue import Standing
-    from genvx.core.request import Requirements
+    from genvx.core.requirements import Requirements
 
 _numbers = itertools.count(1)
 

@@ -9,9 +9,9 @@ from genvx.core.lease import Owner
 from genvx.core.placement import Placement, place
 from genvx.core.queue import decide, first_offer, nearest
 from genvx.core.ranking import rank
-from genvx.core.record import replace
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.core.ticket import Ticket
+from genvx.core.value import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from genvx.core.device import Device, DeviceUsage, Driver
 from genvx.core.lease import Lease, Owner
-from genvx.core.record import replace
 from genvx.core.snapshot import Snapshot
+from genvx.core.value import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

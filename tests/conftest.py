@@ -21,7 +21,7 @@ import hypothesis
 import pytest
 
 import genvx
-from genvx.local import paths
+from genvx.local.state import paths
 from genvx.sandbox import sandbox as rooms
 from tests.capabilities import CAPABILITIES, required
 from tests.helpers import ROOT, until

@@ -102,9 +102,9 @@ def _cases() -> Iterator[Case]:
 # it was told when the process began.
 _SURVEYOR = """
 import json, os, sys, time
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.errors import NoCapacity
-from genvx.local.survey import survey
+from genvx.local.devices.survey import survey
 from genvx.local.host import LocalHost
 for line in sys.stdin:
     os.environ["NVML_STANDIN"] = line.strip()

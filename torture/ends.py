@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from genvx.core.request import Requirements
-from genvx.local import timekeeper
+from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
-from genvx.local.leasefile import LeaseFile
+from genvx.local.running import timekeeper
+from genvx.local.running.leasefile import LeaseFile
 from torture import ground
 from torture.trial import Outcome, until
 

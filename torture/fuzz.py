@@ -24,9 +24,9 @@ from typing import Any
 
 import hypothesis
 
-from genvx.core.request import Requirements
-from genvx.local import locks
+from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
+from genvx.local.state import locks
 from torture import ground
 from torture.cases import VALUES, edited, random_edits, with_value
 from torture.readers import readers

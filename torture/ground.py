@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 from torture.users import free_uids
 
@@ -90,7 +90,7 @@ def warm(place: Path) -> None:
     """Load everything that an acquire and a shell load: a process that has become another user may
     not be able to read it any more, where it lies in a private home.
     """
-    import genvx.local.windows  # noqa: F401
+    import genvx.local.running.windows  # noqa: F401
 
     host = LocalHost(environ=provisioned(place / "warm"))
     (place / "warm" / "policy.toml").write_text('[limits]\ntime = "1h"\n')

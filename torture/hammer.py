@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from genvx.core.grant import Grant
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.errors import NoCapacity
 from genvx.local.host import LocalHost
 from torture import ground

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from genvx.core.device import DeviceProcess, DeviceUsage, Health
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.errors import GenvxError
-from genvx.local import hold, processes, simulated
+from genvx.local import processes
+from genvx.local.devices import simulated
+from genvx.local.devices.inventory import Inventory
 from genvx.local.host import LocalHost
-from genvx.local.inventory import Inventory
+from genvx.local.running import hold
 
 DEVICES = 4
 FOREIGN = 424242

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genvx.core.lease import holders
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.errors import GenvxError
 from genvx.local import processes
 from genvx.local.host import LocalHost

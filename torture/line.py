@@ -12,12 +12,12 @@ import random
 import time
 from functools import partial
 
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.errors import NoCapacity
 from genvx.fleet import gang
 from genvx.fleet.fleet import Fleet
 from genvx.fleet.host import Hold
-from genvx.fleet.waiting import wait_for_room
+from genvx.fleet.line import wait_for_room
 from genvx.local import waiting
 from genvx.local.host import LocalHost
 from torture import ground

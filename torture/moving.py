@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from genvx.cli import admin
-from genvx.core.request import Requirements
-from genvx.local import paths
+from genvx.cli.verbs.setup import admin
+from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
+from genvx.local.state import paths
 from torture import ground
 from torture.hammer import lines, rival
 from torture.oracle import UNITS, Oracle, prepare

@@ -47,9 +47,9 @@ _NO_VERIFY = (
     "collided = moved or alone or conflicts(lease, living, memory)",
     "collided = moved or alone",
 )
-_NO_LOCK = ("genvx/local/lockfile.py", "lock = self._take(notes)", "lock = None")
+_NO_LOCK = ("genvx/local/state/lockfile.py", "lock = self._take(notes)", "lock = None")
 _ALWAYS_HELD = (
-    "genvx/local/locks.py",
+    "genvx/local/state/locks.py",
     "return _ofd(descriptor, fcntl.F_OFD_GETLK, fcntl.F_RDLCK) == fcntl.F_WRLCK",
     "return True",
 )
@@ -58,11 +58,15 @@ _ANY_BOOT = (
     "if not boot_id or self.boot_id != boot_id:",
     "if not boot_id:",
 )
-_RAW_ERRORS = ("genvx/local/state.py", "raise state_error(error, doing) from None", "raise")
+_RAW_ERRORS = (
+    "genvx/local/state/directory.py",
+    "raise state_error(error, doing) from None",
+    "raise",
+)
 
 _BY_TIME = (
     (
-        "genvx/core/statefiles.py",
+        "genvx/core/wire/statefiles.py",
         "    return b'\"part\":' in data\n",
         "    return b'\"part\":' in data or b'\"expires_boottime_ns\":null' not in data\n",
     ),
@@ -80,7 +84,7 @@ MUTANTS = (
         "F2", "the look at the former place", "double",
         (
             (
-                "genvx/local/state.py",
+                "genvx/local/state/directory.py",
                 "            yield from self.former.users(odd)\n",
                 "            yield from ()\n",
             ),
@@ -88,13 +92,13 @@ MUTANTS = (
     ),
     Mutant(
         "F3", "reaping of what the dead left", "left",
-        (("genvx/local/store.py", "            self._tidy(directory)\n", ""),),
+        (("genvx/local/state/store.py", "            self._tidy(directory)\n", ""),),
     ),
     Mutant(
         "F3", "opening one's own directory to others before each use", "seen",
         (
             (
-                "genvx/local/state.py",
+                "genvx/local/state/directory.py",
                 "        if found.descriptor is not None:\n"
                 "            return open_to_all(found.descriptor)\n"
                 "        for candidate in (name,",
@@ -103,7 +107,7 @@ MUTANTS = (
                 "        for candidate in (name,",
             ),
             (
-                "genvx/local/userdirectory.py",
+                "genvx/local/state/userdirectory.py",
                 "if not private and status.st_mode & _SEEN_BY_ALL",
                 "if False and status.st_mode & _SEEN_BY_ALL",
             ),
@@ -122,13 +126,13 @@ MUTANTS = (
     ),
     Mutant(
         "F5", "the limit of JSON's depth", "RecursionError",
-        (("genvx/core/fields.py", "except (ValueError, RecursionError)", "except ValueError"),),
+        (("genvx/core/wire/fields.py", "except (ValueError, RecursionError)", "except ValueError"),),
     ),
     Mutant(
         "F6", "the translation of a reader's errors", "Error",
         (
             (
-                "genvx/fleet/sshconfig.py",
+                "genvx/ssh/sshconfig.py",
                 "_UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError)",
                 "_UNREADABLE = (OSError,)",
             ),
@@ -171,7 +175,7 @@ MUTANTS = (
         "F8", "the question for signs of life", "was not told",
         (
             (
-                "genvx/fleet/pulse.py",
+                "genvx/ssh/pulse.py",
                 "if self._silent >= _QUARTERS * _LOOKS:",
                 "if self._silent >= 10**9:",
             ),
@@ -189,17 +193,17 @@ MUTANTS = (
     ),
     Mutant(
         "F10", "the refusal of host keys", "accepted",
-        (("genvx/fleet/link.py", "if verdict is Verdict.KNOWN:", "if True:"),),
+        (("genvx/ssh/link.py", "if verdict is Verdict.KNOWN:", "if True:"),),
     ),
     Mutant(
         "F10", "the deadline", "took",
-        (("genvx/fleet/deadline.py", "closers = list(self._closers)", "closers = []"),),
+        (("genvx/ssh/deadline.py", "closers = list(self._closers)", "closers = []"),),
     ),
     Mutant(
         "F11", "the report of failures", "lines for",
         (
             (
-                "genvx/cli/where.py",
+                "genvx/cli/ask/where.py",
                 "                        failed[name] = error\n                        if not",
                 "                        if not",
             ),
@@ -241,7 +245,7 @@ MUTANTS = (
         "F14", "the keeper of the time apart", "outlived its time",
         (
             (
-                "genvx/local/hold.py",
+                "genvx/local/running/hold.py",
                 "            self.keep_time(spare=os.getpid(), supervised=True)\n"
                 "            return supervise.run(\n                argv,",
                 "            return supervise.run(\n                argv,",
@@ -251,14 +255,14 @@ MUTANTS = (
     Mutant(
         "F14", "the comparison of paths and the last look before a signal", "stranger",
         (
-            ("genvx/local/leasefile.py", "lambda path: path == self.path", "lambda path: True"),
+            ("genvx/local/running/leasefile.py", "lambda path: path == self.path", "lambda path: True"),
             (
-                "genvx/local/leasefile.py",
+                "genvx/local/running/leasefile.py",
                 "self._is_open_in(pid) and self.is_held()",
                 "self._is_open_in(pid)",
             ),
             (
-                "genvx/local/timekeeper.py",
+                "genvx/local/running/timekeeper.py",
                 "    if not file.is_held():\n        return\n    tell(OVER)\n",
                 "    tell(OVER)\n",
             ),
@@ -268,7 +272,7 @@ MUTANTS = (
         "F14", "waiting for signals without a timeout", "exit code",
         (
             (
-                "genvx/local/supervise.py",
+                "genvx/local/running/supervise.py",
                 "        received = signal.sigwaitinfo({*PASSED_ON, signal.SIGCHLD})\n",
                 "        received = signal.sigtimedwait({*PASSED_ON, signal.SIGCHLD}, 0.5)\n"
                 "        if received is None:\n            continue\n",
@@ -277,7 +281,7 @@ MUTANTS = (
     ),
     Mutant(
         "F15", "the deadline for NVML", "took",
-        (("genvx/local/survey.py", "_STEP = 3.0", "_STEP = 6.0"),),
+        (("genvx/local/devices/survey.py", "_STEP = 3.0", "_STEP = 6.0"),),
     ),
     Mutant(
         "F15", "the question whose the memory in use is", "used=1",
@@ -293,7 +297,7 @@ MUTANTS = (
         "F15", "another question without the device that killed the last", "free",
         (
             (
-                "genvx/local/survey.py",
+                "genvx/local/devices/survey.py",
                 "if not findings.blame(cause) or monotonic() >= end:",
                 "if True:",
             ),
@@ -303,7 +307,7 @@ MUTANTS = (
         "F15", "one device's errors being its own", "free",
         (
             (
-                "genvx/local/nvml.py",
+                "genvx/local/devices/nvml.py",
                 "        except self._failures as error:\n            health =",
                 "        except ZeroDivisionError as error:\n            health =",
             ),
@@ -313,12 +317,12 @@ MUTANTS = (
         "F16", "directories that everybody can read", "turn",
         (
             (
-                "genvx/local/userdirectory.py",
+                "genvx/local/state/userdirectory.py",
                 "os.fchmod(descriptor, 0o755)",
                 "os.fchmod(descriptor, 0o700)",
             ),
             (
-                "genvx/local/userdirectory.py",
+                "genvx/local/state/userdirectory.py",
                 "if not private and status.st_mode & _SEEN_BY_ALL",
                 "if False and status.st_mode & _SEEN_BY_ALL",
             ),
@@ -328,7 +332,7 @@ MUTANTS = (
         "F16", "files for shells that nobody else can read", "refused",
         (
             (
-                "genvx/local/heldfile.py",
+                "genvx/local/state/heldfile.py",
                 "os.close(os.open(name, flags, 0o600, dir_fd=directory))",
                 "os.close(os.open(name, flags, 0o644, dir_fd=directory))",
             ),

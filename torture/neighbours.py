@@ -10,7 +10,7 @@ import struct
 import time
 from pathlib import Path
 
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.local import granting
 from genvx.local.host import LocalHost
 from torture import ground

@@ -17,8 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.terminals import Terminal
-from genvx.cli import activate, app, main, run, where
-from genvx.fleet import hostfile, ssh, terminal
+from genvx.cli import app, main
+from genvx.cli.ask import where
+from genvx.cli.verbs.hold import activate, run
+from genvx.fleet import hostfile, terminal
+from genvx.fleet import sshhost as ssh
 from genvx.fleet.fleet import Fleet, connect_fleet
 from genvx.sandbox import sandbox as rooms
 from torture import ground, oracle

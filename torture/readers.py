@@ -12,17 +12,19 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from genvx.core import codec, policy, policycodec, protocol, statefiles
-from genvx.core.fields import Malformed, dumps
+from genvx.core import policy
 from genvx.core.lease import Owner
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.core.text import require_name
 from genvx.core.ticket import Ticket
 from genvx.core.units import parse_duration
+from genvx.core.wire import codec, policycodec, protocol, statefiles
+from genvx.core.wire.fields import Malformed, dumps
 from genvx.errors import GenvxError
-from genvx.fleet import hostfile, hostkeys, hostnames, sshconfig
+from genvx.fleet import hostfile, hostnames
 from genvx.fleet.hostspec import HostSpec
-from genvx.local.simulated import simulate
+from genvx.local.devices.simulated import simulate
+from genvx.ssh import hostkeys, sshconfig
 from genvx.testing import FakeHost
 from torture.cases import OPERATIONS, TOKENS, VALUES, Edit, edited, places, with_value
 
@@ -291,9 +293,9 @@ def _feed_frame(case: tuple[bytes, list[int]]) -> None:
 
 def _show(snapshot: Any) -> None:
     """Everything that the commands would print of a snapshot."""
-    from genvx.cli.tables import Output
+    from genvx.cli.ask.where import Where
+    from genvx.cli.show.tables import Output
     from genvx.cli.views import devices, envs, explain, queue, status
-    from genvx.cli.where import Where
     from genvx.core.placement import place
     from genvx.fleet.fleet import Fleet
 

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.local import processes
 from genvx.local.host import LocalHost
 from torture import ends, ground

@@ -9,7 +9,7 @@ from genvx.core.text import printable
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from genvx.core.fields import Fields
+    from genvx.core.wire.fields import Fields
 
 MOST = 10_000
 _LONGEST_PATH = 4096

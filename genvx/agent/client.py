@@ -8,7 +8,7 @@ import select
 import time
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.protocol import ALIVE
+from genvx.core.wire.protocol import ALIVE
 
 if TYPE_CHECKING:
     from typing import Callable

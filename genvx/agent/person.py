@@ -181,7 +181,7 @@ def _smi(host: LocalHost, given: Given, words: list[str]) -> int:
 
 
 def _attach(host: LocalHost, given: Given, words: list[str]) -> int:
-    from genvx.core.request import Requirements
+    from genvx.core.requirements import Requirements
     from genvx.shown.mine import has
 
     wanted = Requirements.parse(

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from genvx._version import __version__
 from genvx.agent import arguments
-from genvx.core import codec
-from genvx.core.fields import Fields, Malformed
 from genvx.core.limits import exhausted
-from genvx.core.protocol import PROTOCOL, Call, Reply, call_from_word, read_call
 from genvx.core.text import COMMAND_LIMIT, NAME_LIMIT, printable
+from genvx.core.wire import codec
+from genvx.core.wire.fields import Fields, Malformed
+from genvx.core.wire.protocol import PROTOCOL, Call, Reply, call_from_word, read_call
 from genvx.errors import AgentError, GenvxError, InvalidInput, ProtocolError
 from genvx.local import processes
 from genvx.local.host import LocalHost
@@ -29,7 +29,7 @@ from genvx.local.host import LocalHost
 if TYPE_CHECKING:
     from genvx.agent.client import Client
     from genvx.core.queue import Standing
-    from genvx.local.hold import LocalHold
+    from genvx.local.running.hold import LocalHold
     from genvx.local.turns import Turn
 
 _LONGEST_ARGUMENT = 512 * 1024
@@ -159,7 +159,7 @@ class _Server:
         return 0
 
     def _policy(self, fields: Fields) -> int:
-        from genvx.core import policycodec
+        from genvx.core.wire import policycodec
 
         self._reply(policycodec.ENTITLEMENT.write(self._host.entitlement()))
         return 0
@@ -292,7 +292,7 @@ class _Server:
             argv = list(fields.strings("argv", _LONGEST_ARGUMENT, arguments.MOST))
             if not argv or any("\0" in word for word in argv):
                 raise InvalidInput("a command has at least one word, and none with a NUL")
-            from genvx.local.hold import find_command
+            from genvx.local.running.hold import find_command
 
             find_command(argv, self._host.environ)
             return argv

@@ -8,33 +8,34 @@ from typing import Annotated, Any
 
 import typer
 
-from genvx.cli import candidates, foreign, options
-from genvx.cli.acquire import acquire
-from genvx.cli.activate import activate
-from genvx.cli.admin import admin
-from genvx.cli.attach import attach, detach
+from genvx.cli import foreign
+from genvx.cli.ask import candidates, options
+from genvx.cli.ask.request import requesting, spell_out_wait
+from genvx.cli.ask.where import Where
 from genvx.cli.commands import RemoteVerb, Verb
-from genvx.cli.completion import completion
-from genvx.cli.config import config
-from genvx.cli.deactivate import deactivate
-from genvx.cli.devices import devices
-from genvx.cli.doctor import doctor
-from genvx.cli.envs import envs
-from genvx.cli.explain import explain
-from genvx.cli.jupyter import jupyter
-from genvx.cli.lock import lock
-from genvx.cli.policy import policy
-from genvx.cli.queue import queue
-from genvx.cli.release import release
-from genvx.cli.request import requesting, spell_out_wait
-from genvx.cli.run import run
-from genvx.cli.sandbox import sandbox
-from genvx.cli.shell_init import shell_init
-from genvx.cli.smi import smi
-from genvx.cli.ssh_config import ssh_config, ssh_proxy
-from genvx.cli.status import status
-from genvx.cli.version import version
-from genvx.cli.where import Where
+from genvx.cli.verbs.hold.acquire import acquire
+from genvx.cli.verbs.hold.activate import activate
+from genvx.cli.verbs.hold.attach import attach, detach
+from genvx.cli.verbs.hold.deactivate import deactivate
+from genvx.cli.verbs.hold.lock import lock
+from genvx.cli.verbs.hold.release import release
+from genvx.cli.verbs.hold.run import run
+from genvx.cli.verbs.look.devices import devices
+from genvx.cli.verbs.look.doctor import doctor
+from genvx.cli.verbs.look.envs import envs
+from genvx.cli.verbs.look.explain import explain
+from genvx.cli.verbs.look.policy import policy
+from genvx.cli.verbs.look.queue import queue
+from genvx.cli.verbs.look.smi import smi
+from genvx.cli.verbs.look.status import status
+from genvx.cli.verbs.setup.admin import admin
+from genvx.cli.verbs.setup.completion import completion
+from genvx.cli.verbs.setup.config import config
+from genvx.cli.verbs.setup.jupyter import jupyter
+from genvx.cli.verbs.setup.sandbox import sandbox
+from genvx.cli.verbs.setup.shell_init import shell_init
+from genvx.cli.verbs.setup.ssh_config import ssh_config, ssh_proxy
+from genvx.cli.verbs.setup.version import version
 from genvx.core.text import printable
 from genvx.core.units import parse_seconds
 from genvx.errors import InvalidInput

@@ -7,20 +7,20 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from genvx.cli.show.waiting_line import WaitingLine
 from genvx.cli.streams import forwarding, signal_there
-from genvx.cli.waiting import WaitingLine
 from genvx.core.gang import variables
 from genvx.core.text import printable
 from genvx.errors import GenvxError
 from genvx.fleet import gang
-from genvx.fleet.channels import close_channel
 from genvx.fleet.remote import RemoteCommand
 from genvx.shown.console import say
+from genvx.ssh.channels import close_channel
 
 if TYPE_CHECKING:
-    from genvx.cli.request import Request
-    from genvx.cli.where import Where
-    from genvx.fleet.ssh import SSHHost
+    from genvx.cli.ask.request import Request
+    from genvx.cli.ask.where import Where
+    from genvx.fleet.sshhost import SSHHost
 
 # After one has failed the others get SIGTERM, and this much time to end by themselves.
 _GRACE = 10.0
@@ -61,7 +61,7 @@ def run_gang(
 
 class _Job:
     def __init__(self, found: gang.Gang) -> None:
-        from genvx.fleet.ssh import SSHHost
+        from genvx.fleet.sshhost import SSHHost
 
         self._gang = found
         self._hosts: list[SSHHost] = []

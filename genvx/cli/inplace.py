@@ -20,8 +20,8 @@ from genvx.shown.console import say
 
 if TYPE_CHECKING:
     from genvx.core.grant import Grant
-    from genvx.local.hold import LocalHold
     from genvx.local.host import LocalHost
+    from genvx.local.running.hold import LocalHold
 
 # To be run without the shell: a command of its own, and other hosts.
 ELSEWHERE = 94
@@ -65,7 +65,8 @@ def enter(
     host: LocalHost, hold: LocalHold, asking: Asking, *, prompted: bool, joined: bool
 ) -> None:
     """Hand what we hold to the shell, and tell it so. joined: whether others hold it, too."""
-    from genvx.local import granting, guardian, windows
+    from genvx.local import granting
+    from genvx.local.running import guardian, windows
 
     shell = granting.join(
         host,

@@ -41,7 +41,7 @@ def _act(arguments: list[str]) -> int:
         door.flush()
         return code
     except (NoCapacity, FleetError) as error:
-        from genvx.cli.refusal import say_refusal
+        from genvx.cli.show.refusal import say_refusal
 
         say_refusal(error)
         return error.exit_code

@@ -24,8 +24,8 @@ def quick(arguments: list[str]) -> int | None:
         return inplace.refresh(arguments[1:])
     if len(arguments) != 1 or arguments[0] not in _VERBS or "_GENVX_COMPLETE" in os.environ:
         return None
-    from genvx.cli.tables import Output
-    from genvx.cli.where import Where
+    from genvx.cli.ask.where import Where
+    from genvx.cli.show.tables import Output
 
     where = Where()
     with where.fleet() as fleet:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from genvx.core.grant import Grant
     from genvx.fleet.remote import RemoteCommand
-    from genvx.fleet.ssh import SSHHost
+    from genvx.fleet.sshhost import SSHHost
 
 _FORWARDED = (
     signal.SIGINT,

@@ -11,8 +11,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Optional
 
-from genvx.core.record import dataclass
 from genvx.core.text import printable
+from genvx.core.value import dataclass
 from genvx.errors import InvalidInput
 
 # From here on, memory in use that belongs to no process in sight belongs to somebody. A driver

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Optional
 from genvx.core.placement import Placement, why_not
 from genvx.core.queue import decide, left_over
 from genvx.core.ranking import rank
-from genvx.core.record import dataclass
+from genvx.core.value import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from genvx.core.device import Device
     from genvx.core.placement import Refusal
-    from genvx.core.request import Requirements
+    from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
 
 TAKEN = "would be taken"

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from genvx.core.placement import possible
 from genvx.core.ranking import rank
-from genvx.core.record import dataclass, replace
-from genvx.core.request import is_model_text
+from genvx.core.requirements import is_model_text
+from genvx.core.value import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from genvx.core.placement import Refusal
-    from genvx.core.request import Requirements
+    from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
 
 

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.device import VisibleAs
-from genvx.core.record import dataclass
+from genvx.core.value import dataclass
 
 if TYPE_CHECKING:
     from genvx.core.device import Device

@@ -1,6 +1,6 @@
 """Who holds what. A lease is an environment's hold on some devices of one host.
 
-Whether somebody holds a lease is not decided here: the kernel knows (local/store.py). What follows
+Whether somebody holds a lease is not decided here: the kernel knows (local/state/store.py). What follows
 from that, from its part and from its time is (`Lease.counts`).
 """
 
@@ -10,8 +10,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.device import VisibleAs
-from genvx.core.record import dataclass, replace
 from genvx.core.text import printable
+from genvx.core.value import dataclass, replace
 from genvx.errors import UnknownEnvironment
 
 if TYPE_CHECKING:

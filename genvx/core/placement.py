@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Optional, Union
 from genvx.core.device import Device, Health
 from genvx.core.lease import EnvironmentKey, fits
 from genvx.core.ranges import ranges
-from genvx.core.record import dataclass
-from genvx.core.request import UNNAMED, Strategy
+from genvx.core.requirements import UNNAMED, Strategy
 from genvx.core.topology import neighbours
 from genvx.core.units import format_duration
+from genvx.core.value import dataclass
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Mapping
 
-    from genvx.core.request import Requirements
+    from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
 
 # A refusal with more different reasons than that says of leases only whose they are.

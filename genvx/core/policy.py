@@ -28,9 +28,9 @@ import re
 from typing import TYPE_CHECKING, Any, Optional
 
 from genvx.core.device import VisibleAs
-from genvx.core.record import dataclass, field
 from genvx.core.text import is_device_id, printable
 from genvx.core.units import format_duration, format_memory, parse_duration, parse_memory
+from genvx.core.value import dataclass, field
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:

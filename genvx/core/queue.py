@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Optional, Union
 from genvx.core.device import Health
 from genvx.core.lease import EnvironmentKey, Lease
 from genvx.core.placement import Placement, Refusal, left, place
-from genvx.core.record import dataclass, replace
+from genvx.core.value import dataclass, replace
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterator, Mapping
 
     from genvx.core.device import Device
-    from genvx.core.request import Requirements
+    from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
     from genvx.core.ticket import Ticket
 

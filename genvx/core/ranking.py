@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from genvx.core.placement import fitting_of, left, refusal_of
 from genvx.core.queue import left_over
-from genvx.core.request import Strategy
+from genvx.core.requirements import Strategy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from genvx.core.device import Device
     from genvx.core.placement import Refusal
-    from genvx.core.request import Requirements
+    from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from genvx.core.record import dataclass, field
 from genvx.core.text import NAME_LIMIT, require_name
+from genvx.core.value import dataclass, field
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from genvx.core.request import Requirements
+    from genvx.core.requirements import Requirements
 
 MOST_TAGS = 32
 MOST_RETRIES = 1000

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.record import dataclass
 from genvx.core.run import STATES, name_of
 from genvx.core.text import is_identifier, printable
+from genvx.core.value import dataclass
 from genvx.errors import InvalidInput, UnknownRun
 
 if TYPE_CHECKING:

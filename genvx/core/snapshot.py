@@ -14,8 +14,8 @@ from genvx.core.device import (
     Health,
 )
 from genvx.core.lease import Environment, EnvironmentKey, Lease, environments, holdings
-from genvx.core.record import cached, dataclass, field
 from genvx.core.units import format_memory
+from genvx.core.value import cached, dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

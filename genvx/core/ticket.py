@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.record import dataclass
+from genvx.core.value import dataclass
 
 if TYPE_CHECKING:
     from genvx.core.lease import EnvironmentKey, Owner
-    from genvx.core.request import Requirements
+    from genvx.core.requirements import Requirements
 
 # A waiting process that was not seen for so long, because it is stopped or its host is stuck, is
 # passed over until it is seen again.

@@ -26,14 +26,14 @@ from genvx.errors import (
     Unsatisfiable,
 )
 from genvx.fleet.defaults import FANOUT, TIMEOUT
-from genvx.fleet.vault import Locked
+from genvx.ssh.secrets import Locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from genvx.core.placement import Refusal
-    from genvx.core.request import Requirements
+    from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.host import Host
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from genvx.core.protocol import CALL_WORD, MOST_NOISE, Call, Reply, ReplyReader
-from genvx.core.record import replace
 from genvx.core.text import printable
+from genvx.core.value import replace
+from genvx.core.wire.protocol import CALL_WORD, MOST_NOISE, Call, Reply, ReplyReader
 from genvx.errors import AgentError, GenvxError, HostError, HostUnreachable, ProtocolError
-from genvx.fleet.bootstrap import (
+from genvx.fleet.delivery.bootstrap import (
     SILENT,
     NotStarted,
     agent_command,
@@ -19,15 +19,15 @@ from genvx.fleet.bootstrap import (
     probe_command,
     probed,
 )
-from genvx.fleet.channels import close_channel
-from genvx.fleet.deadline import Deadline
 from genvx.fleet.remote import RemoteCommand, new_token
+from genvx.ssh.channels import close_channel
+from genvx.ssh.deadline import Deadline
 
 if TYPE_CHECKING:
     import paramiko
 
-    from genvx.fleet.connections import Connections
     from genvx.fleet.hostspec import HostSpec
+    from genvx.ssh.connections import Connections
 
 # How often we look whether somebody else reads our call, and how much it may say of that.
 _LOOK = 0.5

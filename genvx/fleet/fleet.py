@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.record import replace
-from genvx.core.request import requirements_of
+from genvx.core.requirements import requirements_of
+from genvx.core.value import replace
 from genvx.fleet.ask import HostGroup, Outcomes
 from genvx.fleet.defaults import FANOUT, HOST_LOST_AFTER, TIMEOUT
 
@@ -64,7 +64,7 @@ class Fleet(HostGroup):
         """
         requirements = requirements_of(gpus, memory, visible_as)
         if wait is not None:
-            from genvx.fleet.waiting import wait_for_room
+            from genvx.fleet.line import wait_for_room
 
             return wait_for_room(self, requirements, name=name, patience=wait, time=time)[1]
         return self.first_with_room(
@@ -116,10 +116,10 @@ def connect_fleet(
     prompt: asks a person for a password or a passphrase; without it nobody is asked.
     """
     # What only hosts over SSH need is loaded for these.
-    from genvx.fleet.link import Link
-    from genvx.fleet.session import Session, SSHOptions
-    from genvx.fleet.ssh import SSHHost
-    from genvx.fleet.vault import Vault
+    from genvx.fleet.sshhost import SSHHost
+    from genvx.ssh.link import Link
+    from genvx.ssh.secrets import Vault
+    from genvx.ssh.session import Session, SSHOptions
 
     options = SSHOptions(timeout, config, accept_new_host_keys, host_lost_after)
     session = Session(options, Link.open, Vault(prompt), keeps=len(specs) <= _KEPT)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from genvx.core.queue import Standing
-    from genvx.core.request import Requirements
+    from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.ask import HostGroup, Outcomes
     from genvx.fleet.host import Hold, Host

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from genvx.core.text import printable
 from genvx.errors import AgentError, CommandNotFound, GenvxError, HostUnreachable
-from genvx.fleet.bootstrap import never_ran
+from genvx.fleet.delivery.bootstrap import never_ran
 
 if TYPE_CHECKING:
     from collections.abc import Callable

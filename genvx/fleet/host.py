@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from genvx.core.lease import Environment
     from genvx.core.policy import Entitlement
     from genvx.core.queue import Standing
-    from genvx.core.request import Requirements
+    from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
     from genvx.errors import HostLost
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from genvx.core.text import printable
 from genvx.errors import UnknownHost
-from genvx.fleet.wildcards import matches
+from genvx.ssh.wildcards import matches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,20 +12,20 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from genvx.core.codec import GRANT
-from genvx.core.fields import Fields, Malformed
-from genvx.core.protocol import ReplyReader
 from genvx.core.queue import Standing
+from genvx.core.wire.codec import GRANT
+from genvx.core.wire.fields import Fields, Malformed
+from genvx.core.wire.protocol import ReplyReader
 from genvx.errors import HostUnreachable, ProtocolError
-from genvx.fleet.channels import close_channel
 from genvx.fleet.stdin import read
+from genvx.ssh.channels import close_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from genvx.core.grant import Grant
     from genvx.errors import HostLost
-    from genvx.fleet.pulse import Pulse
+    from genvx.ssh.pulse import Pulse
 
 _CHUNK = 65536
 _LOOK = 0.5

@@ -9,8 +9,8 @@ from genvx.core.command import require_variables, words_of
 from genvx.core.hold import BaseHold
 from genvx.core.text import printable
 from genvx.errors import HostUnreachable
-from genvx.fleet.channels import close_channel
 from genvx.fleet.started import RemoteRunning
+from genvx.ssh.channels import close_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,8 +9,8 @@ import threading
 from typing import IO, TYPE_CHECKING
 
 from genvx.errors import GenvxError
-from genvx.fleet.channels import close_channel
 from genvx.fleet.remote import writer
+from genvx.ssh.channels import close_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -22,13 +22,13 @@ import threading
 import tty
 from typing import TYPE_CHECKING, Any
 
-from genvx.core.protocol import Call
+from genvx.core.wire.protocol import Call
 from genvx.errors import HostError
-from genvx.fleet import sshconfig
-from genvx.fleet.bootstrap import agent_command
-from genvx.fleet.channels import close_channel
-from genvx.fleet.deadline import Deadline
+from genvx.fleet.delivery.bootstrap import agent_command
 from genvx.fleet.handover import LOST, Handover
+from genvx.ssh import sshconfig
+from genvx.ssh.channels import close_channel
+from genvx.ssh.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import paramiko
 
     from genvx.fleet.remotehold import RemoteHold
-    from genvx.fleet.ssh import SSHHost
+    from genvx.fleet.sshhost import SSHHost
 
 # Undoes what full-screen programs do to a terminal: the scrolling region, the hidden cursor,
 # colours, the other screen, the mouse, marked pastes. Then the last line.

@@ -13,12 +13,12 @@ import os
 import re
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.fields import Fields, Malformed, dumps, loads
-from genvx.core.protocol import Reply
+from genvx.core.wire.fields import Fields, Malformed, dumps, loads
+from genvx.core.wire.protocol import Reply
 from genvx.local import processes
 
 if TYPE_CHECKING:
-    from genvx.local.state import StateDirectory
+    from genvx.local.state.directory import StateDirectory
 
 _KEPT_NS = 120 * 10**9
 _MOST_BYTES = 16384

@@ -12,19 +12,20 @@ from genvx.core.grant import Finding, Severity
 from genvx.core.snapshot import Snapshot, State
 from genvx.core.text import printable
 from genvx.errors import GenvxError, StateError
-from genvx.local import mounts, paths, processes
+from genvx.local import processes
 from genvx.local.holders import with_holders
-from genvx.local.lockfile import filelock_version
-from genvx.local.paths import former_root, state_root
-from genvx.local.state import StateDirectory
-from genvx.local.store import LeaseStore
+from genvx.local.state import mounts, paths
+from genvx.local.state.directory import StateDirectory
+from genvx.local.state.lockfile import filelock_version
+from genvx.local.state.paths import former_root, state_root
+from genvx.local.state.store import LeaseStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from genvx.core.device import Device
     from genvx.core.lease import Environment
-    from genvx.local.inventory import Inventory
+    from genvx.local.devices.inventory import Inventory
 
 OK, WARNING, ERROR = Severity.OK, Severity.WARNING, Severity.ERROR
 

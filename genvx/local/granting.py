@@ -15,8 +15,8 @@ from genvx.core.grant import Grant
 from genvx.core.lease import Part, conflicts, environments
 from genvx.core.placement import Refusal
 from genvx.core.queue import decide
-from genvx.core.record import dataclass, replace
 from genvx.core.text import is_identifier, printable, require_name
+from genvx.core.value import dataclass, replace
 from genvx.errors import (
     InvalidInput,
     NoCapacity,
@@ -26,20 +26,20 @@ from genvx.errors import (
     Unsatisfiable,
 )
 from genvx.local import processes, visibility
-from genvx.local.hold import LocalHold
-from genvx.local.inventory import Inventory
+from genvx.local.devices.inventory import Inventory
+from genvx.local.running.hold import LocalHold
 from genvx.local.settling import settled
-from genvx.local.store import LeaseStore
+from genvx.local.state.store import LeaseStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from genvx.core.device import Device
     from genvx.core.lease import Environment, Lease
-    from genvx.core.request import Requirements
+    from genvx.core.requirements import Requirements
     from genvx.local.machine import Machine
     from genvx.local.rules import Rules
-    from genvx.local.store import HeldLease
+    from genvx.local.state.store import HeldLease
 
 MOST_ATTEMPTS = 50
 _BACK_OFF = 0.002

@@ -13,14 +13,14 @@ import stat
 from typing import TYPE_CHECKING
 
 from genvx.core.lease import Holder, Lease, Part
-from genvx.core.record import replace
+from genvx.core.value import replace
 from genvx.local import processes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from typing import Callable, Optional
 
-    from genvx.local.store import LeaseStore
+    from genvx.local.state.store import LeaseStore
 
 # What a guardian calls itself: the shell that it holds a lease for is told of instead.
 GUARDIAN = "genvx-guardian"

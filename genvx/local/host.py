@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from genvx.core.lease import Environment
     from genvx.core.policy import Entitlement
     from genvx.core.queue import Standing
-    from genvx.core.request import Requirements
-    from genvx.local.hold import LocalHold
+    from genvx.core.requirements import Requirements
+    from genvx.local.running.hold import LocalHold
     from genvx.local.waiting import Stop
 
 
@@ -194,7 +194,7 @@ class LocalHost(Machine):
         Raises:
             UnknownEnvironment: there is none. NotOwner: it is another user's.
         """
-        from genvx.local.ending import release
+        from genvx.local.running.ending import release
 
         return release(self.store, environment, self.state.uid, kill=kill)
 
@@ -208,7 +208,7 @@ class LocalHost(Machine):
         Raises:
             InvalidInput: not a signal that is passed on. UnknownEnvironment: there is none.
         """
-        from genvx.local import supervise
+        from genvx.local.running import supervise
 
         number = {signal.name: signal for signal in supervise.PASSED_ON}.get(f"SIG{name}")
         if number is None:

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 
 from genvx._version import __version__
 from genvx.core.lease import Environment, Lease, environments, meant
-from genvx.core.record import replace
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import COMMAND_LIMIT, printable
+from genvx.core.value import replace
 from genvx.errors import UnknownEnvironment
 from genvx.local import processes
-from genvx.local.paths import chosen_root, former_root, is_superseded, state_root
-from genvx.local.state import StateDirectory, state_error
-from genvx.local.store import LeaseStore
+from genvx.local.state.directory import StateDirectory, state_error
+from genvx.local.state.paths import chosen_root, former_root, is_superseded, state_root
+from genvx.local.state.store import LeaseStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Callable, Optional
 
-    from genvx.local.inventory import Inventory
+    from genvx.local.devices.inventory import Inventory
     from genvx.local.rules import Rules
 
 
@@ -52,10 +52,10 @@ class Machine:
         specification = self.environ.get("GENVX_SIMULATE", "")
         if specification:
             seed = f"{processes.hostname()}:{chosen_root(self.environ)}"
-            from genvx.local.simulated import simulate
+            from genvx.local.devices.simulated import simulate
 
             return simulate(specification, seed)
-        from genvx.local.survey import deadline_in, survey
+        from genvx.local.devices.survey import deadline_in, survey
 
         return survey(deadline_in(self.environ))
 

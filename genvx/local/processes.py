@@ -13,8 +13,8 @@ import time
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.lease import Owner
-from genvx.core.record import dataclass
 from genvx.core.text import COMMAND_LIMIT, printable
+from genvx.core.value import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,17 +8,18 @@ import os
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.policy import excess
-from genvx.core.record import replace
 from genvx.core.units import format_duration
+from genvx.core.value import replace
 from genvx.errors import InvalidInput, NoCapacity, Unsatisfiable
-from genvx.local import policyfile, processes
+from genvx.local import processes
+from genvx.local.state import policyfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from genvx.core.lease import Lease
-    from genvx.core.request import Requirements
-    from genvx.local.inventory import Inventory
+    from genvx.core.requirements import Requirements
+    from genvx.local.devices.inventory import Inventory
 
 
 class Rules:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from genvx.core.device import Health
 from genvx.core.placement import Refusal
 from genvx.core.queue import decide
-from genvx.core.record import replace
+from genvx.core.value import replace
 
 if TYPE_CHECKING:
-    from genvx.core.request import Requirements
-    from genvx.local.inventory import Inventory
+    from genvx.core.requirements import Requirements
+    from genvx.local.devices.inventory import Inventory
     from genvx.local.machine import Machine
 
 # Seconds. Where only such memory is in the way, we ask again for so long, and so often.

@@ -14,9 +14,9 @@ import os
 import pwd
 from typing import TYPE_CHECKING
 
-from genvx.core.record import dataclass
+from genvx.core.value import dataclass
 from genvx.errors import StateError
-from genvx.local.state import StateDirectory, state_error
+from genvx.local.state.directory import StateDirectory, state_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

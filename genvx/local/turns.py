@@ -15,15 +15,16 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.fields import Fields, Malformed, dumps, loads
-from genvx.core.record import dataclass, replace
 from genvx.core.text import COMMAND_LIMIT, is_identifier, printable
 from genvx.core.units import format_duration
+from genvx.core.value import dataclass, replace
+from genvx.core.wire.fields import Fields, Malformed, dumps, loads
 from genvx.errors import InvalidInput, StateError, WaitedTooLong
-from genvx.local import locks, processes, waiting
-from genvx.local.heldfile import MOST_BYTES, HeldFile, publish
-from genvx.local.state import saying
-from genvx.local.userdirectory import MOST_OF_A_KIND
+from genvx.local import processes, waiting
+from genvx.local.state import locks
+from genvx.local.state.directory import saying
+from genvx.local.state.heldfile import MOST_BYTES, HeldFile, publish
+from genvx.local.state.userdirectory import MOST_OF_A_KIND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from genvx.core.lease import Owner
     from genvx.local.machine import Machine
-    from genvx.local.userdirectory import UserDirectory
+    from genvx.local.state.userdirectory import UserDirectory
     from genvx.local.waiting import Stop
 
 _TURN, _CHOOSING = ".turn", ".choosing"
@@ -148,8 +149,8 @@ def run_in_turn(
 
     Raises: as `take_turn`; CommandNotFound, CommandNotExecutable: it cannot be run.
     """
-    from genvx.local import supervise
-    from genvx.local.hold import find_command
+    from genvx.local.running import supervise
+    from genvx.local.running.hold import find_command
 
     find_command(command, os.environ)
     turn = take_turn(host, environment, command=" ".join(command), patience=patience, tell=tell)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from genvx.core.text import printable
 from genvx.errors import StateError
-from genvx.local import mounts, paths
+from genvx.local.state import mounts, paths
 
 if TYPE_CHECKING:
     from genvx.local.machine import Machine
-    from genvx.local.store import HeldLease, Scan
+    from genvx.local.state.store import HeldLease, Scan
 
 
 def warnings(host: Machine) -> list[str]:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from typing import Callable, Protocol
 
     from genvx.core.queue import Standing
-    from genvx.core.request import Requirements
+    from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
-    from genvx.local.hold import LocalHold
     from genvx.local.machine import Machine
+    from genvx.local.running.hold import LocalHold
 
     class Stop(Protocol):
         """What says that nobody waits any more: within so many seconds, or not."""

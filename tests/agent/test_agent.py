@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from genvx.core import codec
-from genvx.core.protocol import Call, ReplyReader
+from genvx.core.wire import codec
+from genvx.core.wire.protocol import Call, ReplyReader
 from genvx.errors import AgentError, CommandNotFound, GenvxError, InvalidInput, ProtocolError
 from genvx.local import shells
 from tests.capabilities import old_pythons

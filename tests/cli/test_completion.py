@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 from tests.conftest import run_genvx
 from tests.helpers import Terminal, genvx_argv, genvx_env

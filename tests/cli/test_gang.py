@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from genvx.core.gang import in_order
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hostfile import load
 from tests.conftest import run_genvx

@@ -11,8 +11,8 @@ import subprocess
 
 import pytest
 
-from genvx.cli.shell_init import SHELLS as SUPPORTED
-from genvx.core.request import Requirements
+from genvx.cli.verbs.setup.shell_init import SHELLS as SUPPORTED
+from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 from tests.capabilities import USER_A
 from tests.conftest import run_genvx

@@ -8,8 +8,8 @@ import subprocess
 import pytest
 
 from genvx.core.limits import exhausted
-from genvx.fleet.deadline import Deadline
 from genvx.fleet.fleet import Fleet
+from genvx.ssh.deadline import Deadline
 from genvx.testing import FakeHost
 from tests.helpers import genvx_argv, genvx_env
 
@@ -75,7 +75,7 @@ def test_a_deadline_that_could_not_be_watched_does_not_harm_the_next(monkeypatch
 
     ended = threading.Event()
     with monkeypatch.context() as patch:
-        patch.setattr("genvx.fleet.deadline._watch", type(_watch())())
+        patch.setattr("genvx.ssh.deadline._watch", type(_watch())())
 
         def none(thread):
             raise RuntimeError("can't start new thread")
@@ -90,6 +90,6 @@ def test_a_deadline_that_could_not_be_watched_does_not_harm_the_next(monkeypatch
 
 
 def _watch():
-    from genvx.fleet import deadline
+    from genvx.ssh import deadline
 
     return deadline._watch

@@ -12,7 +12,7 @@ import pytest
 
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver
 from genvx.core.lease import Lease, Owner
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.core.snapshot import Snapshot
 from genvx.local import processes
 from genvx.local.host import LocalHost

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from genvx.core.queue import line
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hostfile import load
 from tests.conftest import run_genvx

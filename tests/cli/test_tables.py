@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvx.cli.refusal import WAIT
-from genvx.cli.watch import fitted
+from genvx.cli.show.refusal import WAIT
+from genvx.cli.show.watch import fitted
 from genvx.shown.columns import lay_out, shortened, width
 from tests.conftest import run_genvx
 from tests.helpers import Terminal, genvx_argv, genvx_env
@@ -23,13 +23,13 @@ from tests.helpers import Terminal, genvx_argv, genvx_env
 # Thirty hosts with eight GPUs each, leased to three people, and with people in line on twenty.
 _MANY = """
 import sys
-from genvx.cli.refusal import advise, say_refusal
-from genvx.cli.tables import Output
+from genvx.cli.show.refusal import advise, say_refusal
+from genvx.cli.show.tables import Output
 from genvx.cli.views import devices, envs, explain, queue
-from genvx.cli.where import Where
+from genvx.cli.ask.where import Where
 from genvx.core.device import Device
 from genvx.core.lease import Lease, Owner
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.core.ticket import Ticket
 from genvx.errors import HostUnreachable, NoCapacity
 from genvx.fleet.fleet import Fleet

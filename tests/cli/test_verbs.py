@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from genvx.fleet import sshconfig
 from genvx.fleet.hostfile import parse
+from genvx.ssh import sshconfig
 from tests.conftest import ROOT, run_genvx
 from tests.helpers import Terminal, end, genvx_argv, genvx_env, start_genvx, until
 

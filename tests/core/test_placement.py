@@ -8,9 +8,9 @@ from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
 from genvx.core.lease import Lease, Owner
 from genvx.core.placement import Placement, Refusal, place
 from genvx.core.ranking import rank
-from genvx.core.record import replace
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.core.snapshot import Snapshot, State
+from genvx.core.value import replace
 from genvx.errors import InvalidQuantity
 
 GIB = 1 << 30

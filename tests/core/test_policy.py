@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvx.core import policycodec
 from genvx.core.device import Device
 from genvx.core.lease import Lease, Owner
 from genvx.core.policy import Entitlement, Limit, Policy, excess, parse
+from genvx.core.wire import policycodec
 from genvx.errors import InvalidInput
 
 GIB = 1 << 30

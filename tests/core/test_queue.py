@@ -7,10 +7,10 @@ from genvx.core.device import Device, Driver
 from genvx.core.lease import Lease, Owner, conflicts
 from genvx.core.placement import Placement, Refusal, place
 from genvx.core.queue import decide, first_offer, line, nearest, turn_of
-from genvx.core.record import replace
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.core.snapshot import Snapshot
 from genvx.core.ticket import PATIENCE_NS, Ticket
+from genvx.core.value import replace
 
 GIB = 1 << 30
 NOW = 10**12

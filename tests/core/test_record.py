@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from genvx.core.lease import Owner
-from genvx.core.record import dataclass, field, replace
+from genvx.core.value import dataclass, field, replace
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from genvx.core.device import Device
 from genvx.core.models import is_model
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.errors import GenvxError, InvalidQuantity, UnknownDevice
 
 GIB = 1 << 30

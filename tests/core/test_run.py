@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.core.run import (
     STATES,
     Completed,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.core.run import (
     Completed,
     End,

@@ -10,23 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvx.core import codec, devicecodec, policycodec, runcodec, statefiles
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health, VisibleAs
-from genvx.core.fields import Malformed, dumps, loads
 from genvx.core.grant import Finding, Grant, Severity
 from genvx.core.lease import Environment, Holder, Lease, Owner, Part
 from genvx.core.policy import Entitlement, Limit, Policy
-from genvx.core.protocol import (
-    MOST_NOISE,
-    PROTOCOL,
-    Call,
-    Reply,
-    ReplyReader,
-    call_from_word,
-    read_call,
-)
-from genvx.core.record import replace
-from genvx.core.request import Requirements, Strategy
+from genvx.core.requirements import Requirements, Strategy
 from genvx.core.run import (
     STATES,
     Completed,
@@ -48,8 +36,20 @@ from genvx.core.run import (
     Waiting,
 )
 from genvx.core.snapshot import Snapshot
-from genvx.core.tables import Table
 from genvx.core.ticket import Ticket
+from genvx.core.value import replace
+from genvx.core.wire import codec, devicecodec, policycodec, runcodec, statefiles
+from genvx.core.wire.fields import Malformed, dumps, loads
+from genvx.core.wire.protocol import (
+    MOST_NOISE,
+    PROTOCOL,
+    Call,
+    Reply,
+    ReplyReader,
+    call_from_word,
+    read_call,
+)
+from genvx.core.wire.tables import Table
 from genvx.errors import (
     AgentError,
     GenvxError,

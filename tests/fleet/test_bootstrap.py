@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from genvx.core.protocol import Call, ReplyReader
+from genvx.core.wire.protocol import Call, ReplyReader
 from genvx.errors import AgentError
-from genvx.fleet import bootstrap, pack
+from genvx.fleet.delivery import bootstrap, pack
 from genvx.fleet.hostfile import parse
 from tests.capabilities import USER_A, old_pythons
 from tests.helpers import Terminal, genvx_argv, genvx_env, waylay

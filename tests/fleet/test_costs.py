@@ -14,16 +14,16 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from genvx.core import codec
 from genvx.core.lease import Lease, Owner
-from genvx.core.protocol import Reply
-from genvx.core.record import replace
-from genvx.fleet import session
+from genvx.core.value import replace
+from genvx.core.wire import codec
+from genvx.core.wire.protocol import Reply
 from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hostfile import load, parse
 from genvx.fleet.hostspec import HostSpec
-from genvx.fleet.sshconfig import Settler
 from genvx.local.host import LocalHost
+from genvx.ssh import session
+from genvx.ssh.sshconfig import Settler
 from torture.servers import misbehaving, silent
 
 pytestmark = pytest.mark.needs("openssh")

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import genvx
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.errors import FleetError, HostUnreachable, InvalidQuantity, NoCapacity, UnknownHost
 from genvx.fleet import ask
 from genvx.fleet.fleet import Fleet

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from genvx.core.device import Device
 from genvx.core.gang import in_order, variables
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.errors import HostLost, HostUnreachable, NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.fleet import gang
 from genvx.fleet.fleet import Fleet

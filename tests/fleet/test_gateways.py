@@ -79,7 +79,7 @@ def test_a_dead_jump_host_costs_its_hosts_one_deadline_together(behind, nothing_
 
 
 def test_a_jump_host_that_failed_is_tried_again_later(behind, sandbox, monkeypatch, nothing_left):
-    monkeypatch.setattr("genvx.fleet.gateway._REMEMBERED_SECONDS", 0.0)
+    monkeypatch.setattr("genvx.ssh.gateway._REMEMBERED_SECONDS", 0.0)
     calm = threading.Event()
 
     def waking(connection, stop):

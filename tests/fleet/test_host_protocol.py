@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.errors import (
     InvalidInput,
     NoCapacity,

@@ -18,13 +18,13 @@ pytestmark = pytest.mark.needs("openssh")
 PREAMBLE = f"""
 import json, os, sys
 sys.path[0] = {str(ROOT)!r}
-from genvx.core.protocol import Reply, read_call
+from genvx.core.wire.protocol import Reply, read_call
 call = read_call(lambda n: os.read(0, n))
 def send(data):
     while data: data = data[os.write(1, data[:65536]):]
 def reply(value): send(Reply(value=value).to_bytes(call.token))
 def snapshot():
-    from genvx.core import codec
+    from genvx.core.wire import codec
     from genvx.local.host import LocalHost
     return codec.SNAPSHOT.write(LocalHost().snapshot())
 """

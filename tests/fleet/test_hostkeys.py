@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genvx.errors import HostKeyError
-from genvx.fleet.hostkeys import KnownHosts, Verdict, remember
+from genvx.ssh.hostkeys import KnownHosts, Verdict, remember
 
 KEY, OTHER = b"\0\0\0\x0bssh-ed25519key", b"\0\0\0\x0bssh-ed25519other"
 B64 = base64.b64encode(KEY).decode()

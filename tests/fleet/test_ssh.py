@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.errors import (
     AgentError,
     AuthenticationFailed,
@@ -59,7 +59,7 @@ def host_key_line(sandbox, number=0):
 def fingerprint(sandbox, number=0):
     import base64
 
-    from genvx.fleet.hostkeys import fingerprint
+    from genvx.ssh.hostkeys import fingerprint
 
     return fingerprint(base64.b64decode(host_key_line(sandbox, number).split()[1]))
 

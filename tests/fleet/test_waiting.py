@@ -4,10 +4,10 @@ import threading
 
 import pytest
 
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.errors import HostUnreachable, NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.fleet.fleet import Fleet
-from genvx.fleet.waiting import wait_for_room
+from genvx.fleet.line import wait_for_room
 from genvx.testing import FakeHost
 from tests.helpers import until
 

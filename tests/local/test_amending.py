@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.errors import (
     InvalidInput,
     NoCapacity,

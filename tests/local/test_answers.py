@@ -6,10 +6,10 @@ import os
 
 import pytest
 
-from genvx.core.protocol import Reply
+from genvx.core.wire.protocol import Reply
 from genvx.errors import NoCapacity
 from genvx.local import answers, processes
-from genvx.local.state import StateDirectory
+from genvx.local.state.directory import StateDirectory
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ import sys
 
 import pytest
 
-from genvx.core.request import Requirements
-from genvx.local import ending, granting, guardian
+from genvx.core.requirements import Requirements
+from genvx.local import granting
 from genvx.local.host import LocalHost
+from genvx.local.running import ending, guardian
 from tests.capabilities import USER_A, USER_B
 from tests.conftest import run_genvx
 from tests.helpers import Terminal, alive, genvx_env, job, start_genvx, start_up, until
@@ -160,7 +161,7 @@ ON_A_TERMINAL = """
 import os, sys, time
 os.setsid()
 terminal = os.open(sys.argv[1], os.O_RDWR)
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 hold = LocalHost().acquire(Requirements(1), name="train")
 print(hold.grant.environment, flush=True)

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 from tests.capabilities import USER_A, USER_B
 from tests.conftest import run_genvx
@@ -107,7 +107,7 @@ def test_a_process_that_holds_by_itself_sees_itself(state):
 
 TAKE = """
 import ctypes, os, sys
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 hold = LocalHost().acquire(Requirements(1), name="a")
 if os.fork() == 0:

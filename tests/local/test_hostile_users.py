@@ -18,7 +18,7 @@ pytestmark = pytest.mark.needs("uids")
 
 TAKE = """
 import sys
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 hold = LocalHost().acquire(Requirements({count}), name={name!r})
 print(hold.grant.environment, flush=True)
@@ -86,7 +86,7 @@ def test_users_see_each_others_leases_and_never_share_a_device(machine):
 
 HOLD = """
 import sys
-from genvx.local import locks
+from genvx.local.state import locks
 f = open(path, "r+"); assert locks.hold(f.fileno())
 print("held", flush=True)
 sys.stdin.read()
@@ -176,7 +176,7 @@ def test_nobody_can_do_anything_to_anothers_environment(machine, attempt):
     refused = machine.run(
         USER_B,
         f"""
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 from genvx.local.turns import take_turn
 host, env = LocalHost(), {env!r}
@@ -195,7 +195,7 @@ def test_an_amendment_of_anothers_environment_counts_for_nothing(machine, part):
         USER_B,
         f"""
 from genvx.core.lease import Part
-from genvx.core.record import replace
+from genvx.core.value import replace
 from genvx.local.host import LocalHost
 host = LocalHost()
 devices = tuple(device.uuid for device in host.snapshot().devices)
@@ -249,7 +249,7 @@ def test_nobody_can_make_anothers_dead_lease_look_alive(machine):
     answer = machine.run(
         USER_B,
         f"""
-from genvx.local import locks
+from genvx.local.state import locks
 f = open({str(path)!r})
 locks.hold(f.fileno())
 """,
@@ -453,7 +453,7 @@ def test_nobody_can_lock_a_file_that_a_shell_is_about_to_hold(machine):
         USER_A,
         """
 import os, sys
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.local import granting
 from genvx.local.host import LocalHost
 os.umask(0o022)

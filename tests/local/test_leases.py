@@ -14,12 +14,13 @@ import threading
 
 import pytest
 
-from genvx.core.record import replace
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
+from genvx.core.value import replace
 from genvx.errors import InvalidInput, NoCapacity, StateError, UnknownEnvironment
-from genvx.local import granting, locks, mounts, store, userdirectory
+from genvx.local import granting
 from genvx.local.host import LocalHost
-from genvx.local.store import LeaseStore
+from genvx.local.state import locks, mounts, store, userdirectory
+from genvx.local.state.store import LeaseStore
 from tests.conftest import run_genvx
 from tests.helpers import alive, child_of, end, genvx_env, job, start_genvx, until
 
@@ -410,7 +411,7 @@ def test_a_look_lists_the_directory_once_and_touches_nothing_that_is_not_genvxs(
         listed, opened = [], []
         listdir, door = os.listdir, mounts.door
         monkeypatch.setattr(
-            "genvx.local.state.os.listdir", lambda d: listed.append(d) or listdir(d)
+            "genvx.local.state.directory.os.listdir", lambda d: listed.append(d) or listdir(d)
         )
         monkeypatch.setattr(mounts, "door", lambda n, *more: opened.append(n) or door(n, *more))
         assert len(host.store.scan().leases) == 1
@@ -432,7 +433,7 @@ def test_many_processes_racing_never_share_a_device(state, monkeypatch, short_tm
     oracle.mkdir()
     code = (
         "import fcntl, os, sys\n"
-        "from genvx.core.request import Requirements\n"
+        "from genvx.core.requirements import Requirements\n"
         "from genvx.errors import NoCapacity\n"
         "from genvx.local.host import LocalHost\n"
         "host = LocalHost(); granted = 0\n"
@@ -534,9 +535,9 @@ def test_what_cannot_be_verified_is_not_held(host, monkeypatch, failing):
 
     host.snapshot()
     if failing == "dup":
-        monkeypatch.setattr("genvx.local.store.os.dup", fail)
+        monkeypatch.setattr("genvx.local.state.store.os.dup", fail)
     else:
-        monkeypatch.setattr("genvx.local.store.locks.is_held", fail)
+        monkeypatch.setattr("genvx.local.state.store.locks.is_held", fail)
     with pytest.raises(StateError, match="too many files open"):
         host.acquire(ONE)
     monkeypatch.undo()
@@ -554,7 +555,7 @@ def test_a_lease_that_cannot_be_read_is_an_error_not_a_free_device(host, monkeyp
         return real(path, *arguments, **named)
 
     with host.acquire(TWO):
-        monkeypatch.setattr("genvx.local.store.os.open", fail)
+        monkeypatch.setattr("genvx.local.state.store.os.open", fail)
         with pytest.raises(StateError, match="raise ulimit -n"):
             host.snapshot()
         monkeypatch.undo()
@@ -566,7 +567,7 @@ def test_a_release_that_cannot_delete_the_file_still_lets_go(host, state, monkey
     def fail(*_arguments, **_named):
         raise OSError(errno.EROFS, "read-only")
 
-    monkeypatch.setattr("genvx.local.store.os.unlink", fail)
+    monkeypatch.setattr("genvx.local.state.store.os.unlink", fail)
     hold.release()
     assert len(host.snapshot().available) == 2
     monkeypatch.undo()
@@ -579,7 +580,7 @@ def test_a_release_that_others_outlive_says_so(host, monkeypatch):
     def fail(*_arguments, **_named):
         raise OSError(errno.EROFS, "read-only")
 
-    monkeypatch.setattr("genvx.local.store.os.unlink", fail)
+    monkeypatch.setattr("genvx.local.state.store.os.unlink", fail)
     with pytest.raises(StateError, match="cannot release what other processes hold"):
         hold.release()
     monkeypatch.undo()

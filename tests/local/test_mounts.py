@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from genvx.local import mounts
 from genvx.local.host import LocalHost
+from genvx.local.state import mounts
 from tests.capabilities import USER_A, USER_B
 from tests.helpers import genvx_argv, genvx_env
 
@@ -22,7 +22,7 @@ FUSE = Path(__file__).parent.parent / "fuse.py"
 # Everything that looks at others' files, in one process.
 LOOK = """
 import json
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 from genvx.local.turns import take_turn
 host = LocalHost()
@@ -161,7 +161,7 @@ def test_only_a_var_tmp_that_others_do_not_see_is_private(short_tmp, setup, priv
 def test_in_a_time_namespace_reservations_are_judged_by_the_clock_of_the_machine(state):
     """Root's clean-up would delete everybody's."""
     host = LocalHost()
-    from genvx.core.request import Requirements
+    from genvx.core.requirements import Requirements
 
     host.reserve(Requirements(1), 600.0, name="kept")
     for offset in ("864000", "-1"):

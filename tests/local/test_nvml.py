@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import pytest
 
 from genvx.core.device import Device, DeviceUsage, Driver
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.core.units import format_memory
+from genvx.local.devices.inventory import Inventory
 from genvx.local.host import LocalHost
-from genvx.local.inventory import Inventory
 from tests.conftest import ROOT, run_genvx
 from torture import drivers
 
@@ -270,7 +270,8 @@ def test_a_client_of_mps_is_a_use_by_its_owner(machine, mps_server):
 def test_the_library_is_found_where_containers_put_it(libraries):
     code = textwrap.dedent(
         f"""
-        from genvx.local import driverlibrary, survey
+        from genvx.local.devices import driverlibrary
+        from genvx.local.devices import survey
         driverlibrary.PLACES = ("/proc/nowhere", {libraries["new"]!r})
         print([device.label for device in survey.survey().devices])
         """
@@ -441,7 +442,7 @@ def test_an_outdated_module_of_the_same_name_is_told_apart(machine, tmp_path):
     code = textwrap.dedent(
         f"""
         import sys; sys.path.insert(0, {str(tmp_path)!r})
-        from genvx.local import survey
+        from genvx.local.devices import survey
         print(survey.survey().driver.error)
         """
     )
@@ -458,7 +459,7 @@ def test_a_program_with_threads_asks_through_a_fresh_process(machine, libraries)
     code = textwrap.dedent(
         """
         import threading
-        from genvx.local import survey
+        from genvx.local.devices import survey
         stop = threading.Event()
         threading.Thread(target=stop.wait).start()
         print([d.label for d in survey.survey().devices])
@@ -485,8 +486,8 @@ def test_a_survey_that_hangs_does_not_keep_a_lease_of_its_parent_alive(machine, 
         """
         import os
         os.environ["GENVX_SIMULATE"] = "1xA100-80GB"
-        from genvx.core.request import Requirements
-        from genvx.local import survey
+        from genvx.core.requirements import Requirements
+        from genvx.local.devices import survey
         from genvx.local.host import LocalHost
         host = LocalHost()
         hold = host.acquire(Requirements(1))

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.errors import InvalidQuantity, NoCapacity, Unsatisfiable
 from genvx.local.host import LocalHost
 from tests.conftest import run_genvx

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.errors import InvalidInput, NoCapacity, StateError, Unsatisfiable
 from genvx.local.host import LocalHost
 from genvx.local.waiting import place_in_line
@@ -204,9 +204,7 @@ def test_a_command_is_warned_and_ended_when_its_time_is_over(host):
 
 
 def test_a_command_that_ignores_it_is_killed(host, monkeypatch):
-    program = (
-        "import genvx.local.supervise as s; s._GRACE = 0.2; from genvx.cli.main import main; main()"
-    )
+    program = "import genvx.local.running.supervise as s; s._GRACE = 0.2; from genvx.cli.main import main; main()"
     answer = subprocess.run(
         [
             *(sys.executable, "-c", program, "run", "-g", "1", "--time", "1s", "--"),

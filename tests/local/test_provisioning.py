@@ -7,14 +7,14 @@ import subprocess
 
 import pytest
 
-from genvx.cli import admin
-from genvx.core.request import Requirements
+from genvx.cli.verbs.setup import admin
+from genvx.core.requirements import Requirements
 from genvx.errors import NoCapacity, StateError
-from genvx.local import paths
 from genvx.local.host import LocalHost
-from genvx.local.paths import state_root
-from genvx.local.state import StateDirectory
-from genvx.local.store import LeaseStore
+from genvx.local.state import paths
+from genvx.local.state.directory import StateDirectory
+from genvx.local.state.paths import state_root
+from genvx.local.state.store import LeaseStore
 from genvx.local.turns import take_turn
 from tests.helpers import genvx_argv, genvx_env
 

@@ -9,8 +9,8 @@ import pytest
 
 from genvx.core.snapshot import State
 from genvx.errors import InvalidInput
+from genvx.local.devices.simulated import simulate
 from genvx.local.host import LocalHost
-from genvx.local.simulated import simulate
 from tests.conftest import run_genvx
 
 

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from genvx.errors import StateError
-from genvx.local.state import StateDirectory
+from genvx.local.state.directory import StateDirectory
 from tests.capabilities import USER_A
 from tests.conftest import ROOT
 

@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 
 from genvx.core.lease import OVERTIME_NS
-from genvx.core.record import replace
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
+from genvx.core.value import replace
 from genvx.errors import NoCapacity, StateError, UnknownEnvironment
-from genvx.local import locks, processes, timekeeper
+from genvx.local import processes
 from genvx.local.host import LocalHost
-from genvx.local.leasefile import LeaseFile
+from genvx.local.running import timekeeper
+from genvx.local.running.leasefile import LeaseFile
+from genvx.local.state import locks
 from tests.conftest import run_genvx
 from tests.helpers import alive, genvx_env, start_genvx, until
 
@@ -174,7 +176,7 @@ def test_what_a_command_has_started_is_ended_with_it(host):
 def test_a_command_is_told_once_that_its_time_is_over(host):
     line = "trap 'echo told' TERM; trap '' HUP; while :; do sleep 0.1; done"
     program = (
-        "import genvx.local.supervise as s, genvx.local.timekeeper as t; s._GRACE = t.GRACE = 1; "
+        "import genvx.local.running.supervise as s, genvx.local.running.timekeeper as t; s._GRACE = t.GRACE = 1; "
         "from genvx.cli.main import main; main()"
     )
     answer = subprocess.run(
@@ -354,7 +356,7 @@ def test_a_keeper_that_cannot_be_started_is_an_error_of_one_line(host, monkeypat
         raise OSError(11, "no more processes")
 
     hold = host.acquire(ONE, time=10)
-    monkeypatch.setattr("genvx.local.timekeeper.os.fork", fail)
+    monkeypatch.setattr("genvx.local.running.timekeeper.os.fork", fail)
     with pytest.raises(StateError, match="cannot keep the time of the environment"):
         hold.keep_time()
     hold.release()

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.errors import InvalidInput, StateError, UnknownEnvironment, WaitedTooLong
 from genvx.local import turns
 from genvx.local.host import LocalHost

@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from genvx.core.queue import line
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.errors import NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.local.host import LocalHost
 from tests.conftest import run_genvx, until
@@ -21,7 +21,7 @@ GIB = 1 << 30
 
 _WAITER = """
 import sys
-from genvx.core.request import Requirements
+from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 hold = LocalHost().wait(Requirements(int(sys.argv[1])), name=sys.argv[2])
 print(*(device.index for device in hold.grant.devices), flush=True)

@@ -38,7 +38,7 @@ class Chosen:
         )
 
     def _shows(self, env: Environment, snapshot: Snapshot) -> bool:
-        from genvx.fleet.wildcards import matches
+        from genvx.ssh.wildcards import matches
 
         return (
             (self.name is None or env.id == self.name or matches(self.name, env.name))

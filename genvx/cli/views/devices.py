@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from genvx.cli import plain
-from genvx.cli.tables import Output
+from genvx.cli.ask.where import Where
+from genvx.cli.show import schema
+from genvx.cli.show.tables import Output
 from genvx.cli.views.chosen import Chosen
-from genvx.cli.where import Where
 from genvx.core.lease import Owner
 from genvx.core.snapshot import Snapshot
 from genvx.core.units import format_memory
@@ -32,16 +32,16 @@ def show(
     holders = chosen.pid is not None
     outcomes = where.ask(fleet, lambda host: host.snapshot(holders=holders))
     if output.json:
-        output.document("devices", plain.answers(fleet, outcomes, lambda s: _document(chosen, s)))
+        output.document("devices", schema.answers(fleet, outcomes, lambda s: _document(chosen, s)))
     else:
         _table(where, outcomes, output, chosen, by_device=by_device)
         where.report_drivers(outcomes)
     return where.report(outcomes)
 
 
-def _document(chosen: Chosen, snapshot: Snapshot) -> plain.Plain:
+def _document(chosen: Chosen, snapshot: Snapshot) -> schema.Plain:
     shown = chosen.devices(snapshot)
-    return {"devices": [plain.device(device, snapshot) for device in shown]}
+    return {"devices": [schema.device(device, snapshot) for device in shown]}
 
 
 def _table(

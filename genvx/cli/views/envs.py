@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from genvx.cli import plain
-from genvx.cli.tables import Output
+from genvx.cli.ask.where import Where
+from genvx.cli.show import schema
+from genvx.cli.show.tables import Output
 from genvx.cli.views.chosen import Chosen
-from genvx.cli.where import Where
 from genvx.core.ranges import ranges
 from genvx.core.snapshot import Snapshot
 from genvx.fleet.fleet import Fleet
@@ -18,7 +18,7 @@ def show(where: Where, fleet: Fleet, output: Output, chosen: Chosen = _ALL) -> i
     """Ask and print; return the exit code."""
     outcomes = where.ask(fleet, lambda host: host.snapshot(holders=True))
     if output.json:
-        output.document("envs", plain.answers(fleet, outcomes, lambda s: _document(chosen, s)))
+        output.document("envs", schema.answers(fleet, outcomes, lambda s: _document(chosen, s)))
         return where.report(outcomes)
     found = outcomes.succeeded
     total = sum(len(chosen.environments(snapshot)) for snapshot in found.values())
@@ -40,6 +40,6 @@ def show(where: Where, fleet: Fleet, output: Output, chosen: Chosen = _ALL) -> i
     return where.report(outcomes)
 
 
-def _document(chosen: Chosen, snapshot: Snapshot) -> plain.Plain:
+def _document(chosen: Chosen, snapshot: Snapshot) -> schema.Plain:
     shown = chosen.environments(snapshot)
-    return {"environments": [plain.environment(env, snapshot) for env in shown]}
+    return {"environments": [schema.environment(env, snapshot) for env in shown]}

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.cli import plain
-from genvx.cli.tables import Output
-from genvx.cli.where import Where
+from genvx.cli.ask.where import Where
+from genvx.cli.show import schema
+from genvx.cli.show.tables import Output
 from genvx.core.explanation import TAKEN, Explanation, explain
 from genvx.core.ranges import ranges
 from genvx.errors import NoCapacity, Unsatisfiable
 from genvx.fleet.ask import unsatisfiable
 
 if TYPE_CHECKING:
-    from genvx.core.request import Requirements
+    from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.fleet import Fleet
 
@@ -27,9 +27,9 @@ def show(where: Where, fleet: Fleet, output: Output, requirements: Requirements)
     if output.json:
         by_host = {each.host: each for each in found}
         hosts = [
-            plain.failed_host(name, outcomes.failed[name])
+            schema.failed_host(name, outcomes.failed[name])
             if name in outcomes.failed
-            else plain.host(name, outcomes.succeeded[name])
+            else schema.host(name, outcomes.succeeded[name])
             | _document(by_host[name], outcomes.succeeded[name])
             for name in (host.name for host in fleet.hosts)
         ]
@@ -49,12 +49,12 @@ def show(where: Where, fleet: Fleet, output: Output, requirements: Requirements)
     return NoCapacity.exit_code
 
 
-def _document(found: Explanation, snapshot: Snapshot) -> plain.Plain:
+def _document(found: Explanation, snapshot: Snapshot) -> schema.Plain:
     return {
         "rank": found.rank,
         "refusal": None if found.refusal is None else str(found.refusal),
         "devices": [
-            {"device": plain.device(device, snapshot), "taken": why == TAKEN, "decision": why}
+            {"device": schema.device(device, snapshot), "taken": why == TAKEN, "decision": why}
             for device, why in found.devices
         ],
     }

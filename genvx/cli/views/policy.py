@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.cli import plain
-from genvx.cli.tables import Output
-from genvx.cli.where import Where
+from genvx.cli.ask.where import Where
+from genvx.cli.show import schema
+from genvx.cli.show.tables import Output
 from genvx.core.device import VisibleAs
 from genvx.core.policy import Policy
 from genvx.core.units import format_duration, format_memory
@@ -24,7 +24,7 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
     outcomes = where.ask(fleet, lambda host: host.entitlement())
     if output.json:
         hosts = [
-            plain.failed_host(name, outcomes.failed[name])
+            schema.failed_host(name, outcomes.failed[name])
             if name in outcomes.failed
             else {"host": name, "ok": True} | _document(outcomes.succeeded[name])
             for name in (host.name for host in fleet.hosts)
@@ -82,7 +82,7 @@ def _notes(entitlement: Entitlement) -> list[str]:
     return notes
 
 
-def _document(entitlement: Entitlement) -> plain.Plain:
+def _document(entitlement: Entitlement) -> schema.Plain:
     policy = entitlement.policy
     return {
         "user": entitlement.user,
@@ -98,5 +98,5 @@ def _document(entitlement: Entitlement) -> plain.Plain:
     }
 
 
-def _limit(limit: Limit) -> plain.Plain:
+def _limit(limit: Limit) -> schema.Plain:
     return {"gpus": limit.gpus, "memory_bytes": limit.memory, "seconds": limit.time}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from genvx.cli import plain
-from genvx.cli.tables import Output
-from genvx.cli.where import Where
+from genvx.cli.ask.where import Where
+from genvx.cli.show import schema
+from genvx.cli.show.tables import Output
 from genvx.core.queue import line
 from genvx.core.ranges import folded
 from genvx.core.units import format_elapsed
@@ -25,7 +25,7 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
     """Ask and print; return the exit code."""
     outcomes = where.ask(fleet, lambda host: host.snapshot())
     if output.json:
-        output.document("queue", plain.answers(fleet, outcomes, _document))
+        output.document("queue", schema.answers(fleet, outcomes, _document))
         return where.report(outcomes)
     requests = _requests(outcomes)
     rows = [
@@ -40,8 +40,8 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
     return where.report(outcomes)
 
 
-def _document(snapshot: Snapshot) -> plain.Plain:
-    return {"tickets": [plain.turn(turn, snapshot) for turn in line(snapshot)]}
+def _document(snapshot: Snapshot) -> schema.Plain:
+    return {"tickets": [schema.turn(turn, snapshot) for turn in line(snapshot)]}
 
 
 @dataclass(frozen=True)

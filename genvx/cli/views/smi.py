@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.cli import own, plain
-from genvx.cli.tables import Output
-from genvx.cli.where import Where
+from genvx.cli.ask import own
+from genvx.cli.ask.where import Where
+from genvx.cli.show import schema
+from genvx.cli.show.tables import Output
 from genvx.errors import InvalidInput
 from genvx.fleet.fleet import Fleet
 from genvx.shown import mine, smi
@@ -33,7 +34,7 @@ def show(where: Where, fleet: Fleet, output: Output, environment: str | None = N
     else:
         name, env, snapshot, found = _here(where, fleet, environment)
     if output.json:
-        output.document("smi", [plain.host(name, snapshot) | _document(env, snapshot, found)])
+        output.document("smi", [schema.host(name, snapshot) | _document(env, snapshot, found)])
         return 0
     devices, running = smi.rows(env, snapshot, found)
     output.table(smi.DEVICES, devices, yielding=smi.YIELDING)
@@ -65,11 +66,11 @@ def _there(
     return host.name, env, snapshot, found
 
 
-def _document(env: Environment, snapshot: Snapshot, found: Own) -> plain.Plain:
+def _document(env: Environment, snapshot: Snapshot, found: Own) -> schema.Plain:
     return {
-        "environment": plain.environment(env, snapshot),
+        "environment": schema.environment(env, snapshot),
         "devices": [
-            plain.device(device, snapshot)
+            schema.device(device, snapshot)
             | {"own_pids": [process.pid for process in found.get(device.uuid, ())]}
             for device in snapshot.devices
             if device.uuid in env.devices

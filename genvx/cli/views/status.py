@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from genvx.cli import plain
-from genvx.cli.tables import Output
-from genvx.cli.where import Where
+from genvx.cli.ask.where import Where
+from genvx.cli.show import schema
+from genvx.cli.show.tables import Output
 from genvx.core.queue import line
 from genvx.core.snapshot import Snapshot
 from genvx.fleet.fleet import Fleet, Outcomes
@@ -17,7 +17,7 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
     holders = output.json or not where.remote
     outcomes = where.ask(fleet, lambda host: host.snapshot(holders=holders))
     if output.json:
-        output.document("status", plain.answers(fleet, outcomes, _document))
+        output.document("status", schema.answers(fleet, outcomes, _document))
     elif where.remote:
         _table(outcomes, output)
     else:
@@ -26,13 +26,13 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
     return where.report(outcomes)
 
 
-def _document(snapshot: Snapshot) -> plain.Plain:
+def _document(snapshot: Snapshot) -> schema.Plain:
     env = current(snapshot)
     return {
-        "devices": [plain.device(device, snapshot) for device in snapshot.devices],
-        "environments": [plain.environment(each, snapshot) for each in snapshot.environments],
-        "tickets": [plain.turn(turn, snapshot) for turn in line(snapshot)],
-        "current": None if env is None else plain.environment(env, snapshot),
+        "devices": [schema.device(device, snapshot) for device in snapshot.devices],
+        "environments": [schema.environment(each, snapshot) for each in snapshot.environments],
+        "tickets": [schema.turn(turn, snapshot) for turn in line(snapshot)],
+        "current": None if env is None else schema.environment(env, snapshot),
         "odd": list(snapshot.odd),
     }
 

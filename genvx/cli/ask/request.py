@@ -1,0 +1,282 @@
+"""The options by which a verb says what devices it wants, and where.
+
+A verb takes `request: Request`; `requesting` puts the options in its place.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import typer
+
+from genvx import project
+from genvx.cli.ask import candidates, options
+from genvx.cli.commands import scan
+from genvx.cli.show.refusal import advise
+from genvx.core.device import VisibleAs
+from genvx.core.requirements import Requirements, Strategy
+from genvx.core.units import parse_duration
+from genvx.errors import InvalidInput, InvalidQuantity, NoCapacity
+from genvx.fleet.hostspec import Selection
+from genvx.shown.console import say
+
+FOR_EVER = "for ever"
+
+MinMemory = Annotated[
+    str | None, typer.Option("--min-memory", metavar="SIZE", help="Only GPUs of this size or more.")
+]
+Device = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--device",
+        metavar="ID",
+        help="This GPU, by number or UUID; several: 0,3.",
+        autocompletion=candidates.devices,
+    ),
+]
+Spread = Annotated[bool, typer.Option("--spread", help="Take where the most is free.")]
+Over = Annotated[
+    bool,
+    typer.Option(
+        "-o",
+        "--over-subscribe",
+        help="Shares of --gpu-memory may add up to more than there is, where policy allows it.",
+    ),
+]
+Pack = Annotated[bool, typer.Option("--pack", help="Take where the least is free.")]
+OnlyHost = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only-host",
+        metavar="NAME",
+        help="Remote: only these of the hosts; * is any text.",
+        autocompletion=candidates.hosts,
+    ),
+]
+ExcludeHost = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude-host",
+        metavar="NAME",
+        help="Remote: not these.",
+        autocompletion=candidates.hosts,
+    ),
+]
+Tag = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="TAG", help="Remote: only hosts with this tag, or all of these."),
+]
+Wait = Annotated[
+    str | None,
+    typer.Option("--wait", metavar="[=TIME]", help="Wait in line, for a time at most (30m)."),
+]
+
+Time = Annotated[
+    str | None,
+    typer.Option("--time", metavar="TIME", help="End it after this time (2h), with a warning."),
+]
+NoLoad = Annotated[
+    bool, typer.Option("--no-load", help="Do not look for a .genvx.toml here or above.")
+]
+Id = Annotated[
+    str | None,
+    typer.Option(
+        "--id",
+        metavar="ENV",
+        help="Join this environment of yours, by id or name.",
+        autocompletion=candidates.environments,
+    ),
+]
+
+
+Visible = Annotated[
+    str | None,
+    typer.Option(
+        "--visible-as",
+        metavar="uuid|index",
+        help="How CUDA is told which GPUs: by UUID, or by number for programs that want numbers.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a verb was asked for.
+
+    wait: seconds to wait in line at most, infinity for ever, None not at all. time: seconds after
+    which it is ended. environment: the id or name of one that is to be joined, instead of all that.
+    counted: whether a number of GPUs was given, which may be 0.
+    """
+
+    requirements: Requirements
+    name: str = ""
+    selection: Selection = field(default_factory=Selection)
+    wait: float | None = None
+    time: float | None = None
+    environment: str | None = None
+    counted: bool = True
+
+
+def _request(
+    gpus: options.Gpus = None,
+    gpu_memory: options.GpuMemory = None,
+    name: options.Name = "",
+    min_memory: MinMemory = None,
+    device: Device = None,
+    spread: Spread = False,
+    pack: Pack = False,
+    over_subscribe: Over = False,
+    only_host: OnlyHost = None,
+    exclude_host: ExcludeHost = None,
+    tag: Tag = None,
+    wait: Wait = None,
+    time: Time = None,
+    visible_as: Visible = None,
+    id: Id = None,
+    no_load: NoLoad = False,
+) -> Request:
+    if id is not None:
+        if any(
+            (
+                *(gpus, gpu_memory, name, min_memory, device, spread, pack, over_subscribe),
+                *(wait, time, visible_as),
+            )
+        ):
+            raise InvalidInput("--id joins an environment as it is; it goes with no request")
+        if not id:
+            raise InvalidInput("--id wants the id or the name of an environment")
+    if spread and pack:
+        raise InvalidInput("give either --spread or --pack, not both")
+    strategy = Strategy.SPREAD if spread else Strategy.PACK if pack else Strategy.FIT
+    requirements = Requirements.parse(
+        gpus,
+        gpu_memory,
+        min_memory=min_memory,
+        devices=device or (),
+        strategy=strategy,
+        over=over_subscribe,
+        visible_as=None if visible_as is None else visible_as_of(visible_as),
+    )
+    return Request(
+        requirements,
+        project.require_typed_name(name),
+        Selection(_several(only_host), _several(exclude_host), _several(tag)),
+        float("inf") if wait == FOR_EVER else _seconds("--wait", wait),
+        _seconds("--time", time),
+        id,
+        counted=gpus is not None or bool(requirements.gpus),
+    )
+
+
+def _seconds(option: str, text: str | None) -> float | None:
+    try:
+        return None if text is None else parse_duration(text)
+    except InvalidQuantity as error:
+        raise InvalidQuantity(f"{option}: {error}") from None
+
+
+def visible_as_of(text: str) -> VisibleAs:
+    """What was given for --visible-as.
+
+    Raises:
+        InvalidInput: there is no such way.
+    """
+    try:
+        return VisibleAs.parse(text)
+    except InvalidInput as error:
+        raise InvalidInput(f"--visible-as {error}") from None
+
+
+def _several(texts: list[str] | None) -> tuple[str, ...]:
+    return tuple(part.strip() for text in texts or () for part in text.split(",") if part.strip())
+
+
+def requesting(
+    verb: Callable[..., None], *left_out: str, loads: bool = False
+) -> Callable[..., None]:
+    """Give a verb the options of a request, without those left out.
+
+    loads: from .genvx.toml, too, what is not given.
+    """
+    if not loads:
+        left_out = (*left_out, "no_load")
+    ours = inspect.signature(_request, eval_str=True).parameters
+    theirs = inspect.signature(verb, eval_str=True).parameters
+    shown = [each for name, each in ours.items() if name not in left_out]
+    parameters = [each for each in theirs.values() if each.name != "request"]
+
+    @functools.wraps(verb)
+    def expanded(**given: Any) -> None:
+        wanted = {each.name: given.pop(each.name) for each in shown}
+        if loads and not wanted["no_load"]:
+            # A shell that asks twice was told the first time.
+            told = (given.get("in_shell") or "").rpartition(":")[2].isdecimal()
+            _load(wanted, remote=getattr(given["context"].obj, "remote", False), quiet=told)
+        request = _request(**wanted)
+        try:
+            verb(request=request, **given)
+        except NoCapacity as error:
+            if "wait" in wanted and request.wait is None and request.environment is None:
+                advise(error)
+            raise
+
+    expanded.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in [*parameters, *shown]]
+    )
+    expanded.__annotations__ = {each.name: each.annotation for each in [*parameters, *shown]}
+    return expanded
+
+
+# Options that say the same in different ways: one that is given stands for all.
+_ALIKE = (("gpus", "device"), ("spread", "pack"))
+
+
+def _load(wanted: dict[str, Any], *, remote: bool, quiet: bool) -> None:
+    """Add what the file of this directory says, where nothing was given.
+
+    What it says of hosts is for genvx remote.
+    """
+    path = project.find()
+    if path is None or wanted.get("id") is not None:
+        return
+    try:
+        found = project.load(path, unasked=True)
+    except project.Stranger as stranger:
+        if not quiet:
+            say(f"genvx: {stranger}")
+        return
+    values = {key.replace("-", "_"): value for key, value in found.items()}
+    if values.get("wait") is True:
+        values["wait"] = FOR_EVER
+    if not remote:
+        for name in ("only_host", "exclude_host", "tag"):
+            values.pop(name, None)
+    for group in _ALIKE:
+        if any(wanted[name] for name in group):
+            for name in group:
+                values.pop(name, None)
+    for name, value in values.items():
+        if not wanted[name]:
+            wanted[name] = value
+
+
+def spell_out_wait(command: Any, arguments: list[str]) -> list[str]:
+    """Give `--wait` without a time the word for it, where it is an option of genvx.
+
+    A value that may be missing is not for option parsers: the word behind it would be taken. A word
+    that begins with a digit is meant as the time, never as a command.
+    """
+    spelled = list(arguments)
+    for at, word, _ in scan(command, spelled):
+        if word == "--wait":
+            time = spelled[at + 1] if at + 1 < len(spelled) else ""
+            if time[:1].isdigit():
+                del spelled[at + 1]
+            else:
+                time = FOR_EVER
+            spelled[at] = f"--wait={time}"
+    return spelled

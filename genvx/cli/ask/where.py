@@ -1,0 +1,189 @@
+"""Which hosts a verb is for: this machine, or those that WHERE names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from genvx.cli.ask.prompt import prompt
+from genvx.cli.show.progress import Progress
+from genvx.core.snapshot import Snapshot
+from genvx.core.units import format_memory
+from genvx.errors import FleetError, GenvxError, HostError, InvalidInput
+from genvx.fleet.defaults import FANOUT, HOST_LOST_AFTER, TIMEOUT
+from genvx.fleet.fleet import Fleet, Outcomes
+from genvx.fleet.host import Host
+from genvx.shown.console import INTERRUPTED, say
+
+if TYPE_CHECKING:
+    import typer
+
+    from genvx.core.grant import Grant
+    from genvx.fleet.hostspec import Selection
+
+T = TypeVar("T")
+
+LOCAL_NAME = "localhost"
+
+_INTERRUPTED = "interrupted"
+
+
+def _say(line: str) -> None:
+    say(f"genvx: {line}")
+
+
+@dataclass(frozen=True)
+class Where:
+    """The hosts of a verb, and how they are asked. `remote` False is this machine."""
+
+    remote: bool = False
+    hostfile: str | None = None
+    hosts: str | None = None
+    login: str | None = None
+    timeout: float = TIMEOUT
+    fanout: int = FANOUT
+    exit_on_error: bool = False
+    quiet: bool = False
+    accept_new_host_keys: bool = False
+    host_lost_after: float = HOST_LOST_AFTER
+
+    def fleet(self, selection: Selection | None = None) -> Fleet:
+        """The hosts, or some of them; nothing is connected yet.
+
+        Raises:
+            InvalidHostfile: a bad line. UnknownHost: no hosts are named anywhere, or none is left.
+            InvalidInput: both are.
+        """
+        if not self.remote:
+            if selection:
+                raise InvalidInput(
+                    "--only-host, --exclude-host and --tag choose among the hosts of genvx remote"
+                )
+            from genvx.local.host import LocalHost
+
+            return Fleet([LocalHost(LOCAL_NAME)], fanout=0)
+        from genvx.fleet import hostfile, hostnames
+        from genvx.fleet.fleet import connect_fleet
+
+        if self.hosts is not None and self.hostfile is not None:
+            raise InvalidInput("give either -H or --hostfile, not both")
+        if self.hosts is not None:
+            specs = hostnames.parse_names(self.hosts)
+        else:
+            path = self.hostfile or hostfile.find(os.environ, tell=_say)
+            named = self.hostfile or os.environ.get("GENVX_HOSTFILE")
+            specs = hostfile.load(path, named=bool(named) or path != hostfile.IN_DIRECTORY)
+        if selection:
+            specs = selection.of(specs)
+        if self.login is not None:
+            hostnames.require_user(self.login)
+        return connect_fleet(
+            specs,
+            fanout=self.fanout,
+            timeout=self.timeout,
+            user=self.login,
+            config=os.environ.get("GENVX_SSH_CONFIG") or None,
+            accept_new_host_keys=self.accept_new_host_keys,
+            host_lost_after=self.host_lost_after,
+            prompt=prompt(),
+        )
+
+    def ask(self, fleet: Fleet, question: Callable[[Host], T]) -> Outcomes[T]:
+        """Ask every host, with a progress line while it takes long. Ctrl-C ends the waiting: what
+        has come is kept, and the others are `interrupted`.
+
+        Raises:
+            GenvxError: the first failure, if this is the local host or -e was given.
+        """
+        succeeded: dict[str, T] = {}
+        failed: dict[str, GenvxError] = {}
+        with Progress(len(fleet.hosts)) as progress:
+            try:
+                for name, value, error in fleet.stream(question):
+                    if error is None:
+                        succeeded[name] = value  # type: ignore[assignment]  # no error: a value
+                    else:
+                        failed[name] = error
+                        if not self.remote:
+                            raise error
+                        if self.exit_on_error:
+                            raise FleetError(f"{name}: {error}")
+                    progress.update(len(succeeded), len(failed))
+            except KeyboardInterrupt:
+                if not self.remote or not succeeded:
+                    raise
+                for host in fleet.hosts:
+                    if host.name not in succeeded:
+                        late = HostError("had not answered before Ctrl-C", kind=_INTERRUPTED)
+                        failed.setdefault(host.name, late)
+        order = [host.name for host in fleet.hosts]
+        return Outcomes(
+            {name: succeeded[name] for name in order if name in succeeded},
+            {name: failed[name] for name in order if name in failed},
+        )
+
+    def look(self, fleet: Fleet) -> Outcomes[Snapshot]:
+        """A snapshot of every host, to choose one by; raise KeyboardInterrupt on Ctrl-C."""
+        outcomes = self.ask(fleet, lambda host: host.snapshot())
+        if any(kind_of(error) == _INTERRUPTED for error in outcomes.failed.values()):
+            raise KeyboardInterrupt
+        return outcomes
+
+    def report(self, outcomes: Outcomes[T]) -> int:
+        """Say which hosts failed, a line each; return the exit code."""
+        late = [e for e in outcomes.failed.values() if kind_of(e) == _INTERRUPTED]
+        if not self.quiet:
+            for name, error in outcomes.failed.items():
+                if error not in late:
+                    say(f"{name}: {kind_of(error)}: {error}")
+        if late:
+            say(f"interrupted: {len(late)} of {len(outcomes)} hosts had not answered")
+            return INTERRUPTED
+        return FleetError.exit_code if outcomes.failed else 0
+
+    def note(self, line: str) -> None:
+        """Say something about the answer, unless -q was given."""
+        if not self.quiet:
+            say(f"genvx: {line}")
+
+    def landed(self, host: str, grant: Grant) -> None:
+        """Say what was granted on a host and how it is called, unless -q was given; and what the
+        host adds to it.
+        """
+        self.note(f"on {host}: {shown_devices(grant)}; environment {grant.label}")
+        for note in grant.notes:
+            say(f"genvx: {note}")
+
+    def report_drivers(self, snapshots: Outcomes[Snapshot]) -> None:
+        """Say what is the matter with drivers and devices, a line each."""
+        if self.quiet:
+            return
+        for name, snapshot in snapshots.succeeded.items():
+            head = f"{name}: " if self.remote else "genvx: "
+            if snapshot.driver.error is not None:
+                say(f"{head}{snapshot.driver.error}")
+            for note in snapshot.driver.notes:
+                say(f"{head}{note}")
+
+
+def shown_devices(grant: Grant) -> str:
+    """The devices of a grant in a few words: `GPU 0, 1`."""
+    if not grant.devices:
+        return "no GPU"
+    part = "" if grant.memory is None else f"{format_memory(grant.memory)} of "
+    return f"{part}GPU {', '.join(device.label for device in grant.devices)}"
+
+
+def kind_of(error: GenvxError) -> str:
+    """One word for a failure, for tables and programs."""
+    return error.kind if isinstance(error, HostError) else _WORDS.get(error.exit_code, "error")
+
+
+_WORDS = {2: "input", 3: "capacity", 5: "owner", 6: "state"}
+
+
+def here(context: typer.Context) -> Where:
+    """The hosts that the verb of this context is for."""
+    return context.obj if isinstance(context.obj, Where) else Where()

@@ -1,0 +1,185 @@
+"""Values as the JSON of the command line has them: stable names, units in the names, nothing left
+to guess.
+
+This is the documented schema; the wire (core.codec) is another, and private.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from genvx.cli.ask.where import kind_of
+from genvx.core.device import Device
+from genvx.core.grant import Finding, Grant
+from genvx.core.lease import Environment, Owner, holders
+from genvx.core.queue import Turn
+from genvx.core.requirements import Requirements
+from genvx.core.snapshot import Snapshot
+from genvx.errors import GenvxError
+from genvx.fleet.fleet import Fleet, Outcomes
+
+Plain = dict[str, Any]
+
+
+def failed_host(name: str, error: GenvxError) -> Plain:
+    return {
+        "host": name,
+        "ok": False,
+        "error": {"kind": kind_of(error), "type": type(error).__name__, "message": str(error)},
+    }
+
+
+def host(name: str, snapshot: Snapshot) -> Plain:
+    return {
+        "host": name,
+        "ok": True,
+        "hostname": snapshot.hostname,
+        "version": snapshot.version,
+        "driver": {
+            "version": snapshot.driver.version,
+            "error": snapshot.driver.error,
+            "simulated": snapshot.driver.simulated,
+            "notes": list(snapshot.driver.notes),
+        },
+        "total": len(snapshot.devices),
+        "available": len(snapshot.available),
+    }
+
+
+def answers(
+    fleet: Fleet, outcomes: Outcomes[Snapshot], more: Callable[[Snapshot], Plain]
+) -> list[Plain]:
+    """An entry for each host in the fleet's order: its failure, or what it said and `more`
+    of that.
+    """
+    return [
+        failed_host(name, outcomes.failed[name])
+        if name in outcomes.failed
+        else host(name, outcomes.succeeded[name]) | more(outcomes.succeeded[name])
+        for name in (member.name for member in fleet.hosts)
+    ]
+
+
+def user(owner: Owner) -> Plain:
+    return {"name": owner.name, "uid": owner.uid}
+
+
+def device(item: Device, snapshot: Snapshot) -> Plain:
+    usage = snapshot.usage_of(item)
+    held = holders(snapshot.leases, item.uuid)
+    foreign = set(snapshot.foreign(item))
+    return {
+        "label": item.label,
+        "index": item.index,
+        "uuid": item.uuid,
+        "name": item.name,
+        "simulated": item.simulated,
+        "state": snapshot.state(item).value,
+        "oversubscribed": snapshot.oversubscribed(item),
+        "reason": usage.reason or snapshot.unseen(item),
+        "memory_bytes": item.memory,
+        "memory_used_bytes": usage.memory_used,
+        "unified_memory": item.unified,
+        "utilization_percent": usage.utilization,
+        "environments": [
+            {
+                "id": env.id,
+                "name": env.name,
+                "user": user(env.owner),
+                "memory_bytes": held[(env.owner.uid, env.id)],
+                "age_seconds": round(snapshot.age_seconds(env.since_ns), 3),
+            }
+            for env in snapshot.environments
+            if (env.owner.uid, env.id) in held
+        ],
+        "processes": None
+        if usage.processes is None
+        else [
+            {
+                "pid": process.pid,
+                "uid": process.uid,
+                "user": process.user,
+                "command": process.command,
+                "memory_bytes": process.memory,
+                "compute": process.compute,
+                "utilization_percent": process.utilization,
+                "foreign": process in foreign,
+            }
+            for process in usage.processes
+        ],
+    }
+
+
+def environment(item: Environment, snapshot: Snapshot) -> Plain:
+    return {
+        "id": item.id,
+        "name": item.name,
+        "user": user(item.owner),
+        "age_seconds": round(snapshot.age_seconds(item.since_ns), 3),
+        "devices": list(item.devices),
+        "memory_bytes": item.memory,
+        "pids": list(item.living_pids),
+        "holders": None
+        if item.holders is None
+        else [
+            {
+                "pid": each.pid,
+                "command": each.command,
+                "age_seconds": round(snapshot.age_seconds(each.since_ns), 3),
+                "stopped": each.stopped,
+                "certain": each.certain,
+            }
+            for each in item.holders
+        ],
+        "command": item.command,
+        "seconds_left": None
+        if item.expires_ns is None
+        else round(max(0, item.expires_ns - snapshot.boottime_ns) / 1e9, 3),
+    }
+
+
+def requirements(item: Requirements) -> Plain:
+    return {
+        "text": str(item),
+        "gpus": item.gpus,
+        "memory_bytes": item.memory,
+        "models": list(item.models),
+        "at_least_bytes": item.at_least,
+        "at_most_bytes": item.at_most,
+        "devices": list(item.devices),
+    }
+
+
+def turn(item: Turn, snapshot: Snapshot) -> Plain:
+    return {
+        "id": item.ticket.environment,
+        "name": item.ticket.name,
+        "user": user(item.ticket.owner),
+        "place": item.place,
+        "offered": item.offered,
+        "reason": item.reason,
+        "request": requirements(item.ticket.requirements),
+        "waiting_seconds": round(snapshot.age_seconds(item.ticket.since_ns), 3),
+        "pid": item.ticket.pid,
+        "command": item.ticket.command,
+    }
+
+
+def grant(item: Grant) -> Plain:
+    return {
+        "id": item.environment,
+        "name": item.name,
+        "devices": [device.uuid for device in item.devices],
+        "memory_bytes": item.memory,
+        "seconds_left": item.seconds,
+    }
+
+
+def finding(item: Finding) -> Plain:
+    return {
+        "check": item.check,
+        "severity": item.severity.value,
+        "result": item.result,
+        "advice": item.advice,
+    }

@@ -1,0 +1,1 @@
+"""Verbs that take devices, use them, and give them back."""

@@ -1,0 +1,62 @@
+"""genvx acquire: GPUs for a time, without a shell or a command that holds them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from genvx.cli.ask import options
+from genvx.cli.ask.request import Request
+from genvx.cli.ask.where import here
+from genvx.cli.show import schema
+from genvx.cli.show.tables import Output
+from genvx.core.units import format_duration, parse_duration
+from genvx.shown.console import say
+
+if TYPE_CHECKING:
+    from genvx.core.grant import Grant
+    from genvx.fleet.host import Host
+
+For = Annotated[str, typer.Option("--for", metavar="TIME", help="How long they are held.")]
+
+
+def acquire(
+    context: typer.Context,
+    request: Request,
+    for_: For,
+    json: options.Json = False,
+) -> None:
+    """Hold GPUs for a time, without a shell.
+
+    genvx activate --id ENV uses them, genvx release ENV gives them back before.
+
+    Example: genvx acquire --gpus 1 --for 2h
+    """
+    where = here(context)
+    seconds = parse_duration(for_)
+
+    def act(host: Host) -> tuple[str, Grant]:
+        grant = host.reserve(request.requirements, seconds, name=request.name, command="acquire")
+        return host.name, grant
+
+    with where.fleet(request.selection) as fleet:
+        host, grant = (
+            fleet.first_with_room(request.requirements, act, where.look(fleet))
+            if where.remote
+            else act(fleet.hosts[0])
+        )
+    for note in grant.notes:
+        say(f"genvx: {note}")
+    if json:
+        if where.remote:
+            where.landed(host, grant)
+        Output(json=True).document("acquire", [{"host": host, "ok": True, **schema.grant(grant)}])
+        return
+    verb = "genvx remote" if where.remote else "genvx"
+    place = f" on {host}" if where.remote else ""
+    devices = ", ".join(device.label for device in grant.devices) or "none"
+    print(f"environment  {grant.environment}{place}")
+    print(f"GPUs         {devices}, for {format_duration(grant.seconds or seconds)}")
+    print(f"use          {verb} activate --id {grant.environment}")
+    print(f"give back    {verb} release {grant.environment}")

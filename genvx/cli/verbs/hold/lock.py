@@ -1,0 +1,61 @@
+"""genvx lock: take turns on the GPUs of an environment."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import typer
+
+from genvx.cli.ask import options, own
+from genvx.cli.ask.where import here
+from genvx.cli.streams import stream
+from genvx.cli.verbs.hold.attach import Id
+from genvx.core.units import parse_duration
+from genvx.errors import InvalidInput
+from genvx.shown.console import say
+
+# Its parameter has another name than the one of the group's --timeout, which -t still is behind it.
+Timeout = Annotated[
+    str | None, typer.Option("--timeout", metavar="TIME", help="Wait so long for the turn at most.")
+]
+
+
+def lock(
+    context: typer.Context,
+    command: options.Command = None,
+    within: Timeout = None,
+    id: Id = None,
+) -> None:
+    """Run a command when its turn on the GPUs comes.
+
+    Of all that genvx lock runs on a GPU, in this environment and in others that share it, one runs
+    at a time: first come, first served. Exits with the command's code; 124 when it waited too long.
+
+    Example: genvx lock --id my-env -- python benchmark.py
+    """
+    if not command:
+        raise InvalidInput("no command to run; write it after --, as in: genvx lock -- make bench")
+    patience = math.inf if within is None else parse_duration(within)
+    where = here(context)
+    if where.remote:
+        with where.fleet() as fleet:
+            there, env = own.on_one_host(where, fleet, id)
+            started = there.start_in_turn(env.id, command, patience=patience, tell=_waits_for)
+            raise typer.Exit(stream(there, started))
+    from genvx.local.host import LocalHost
+    from genvx.local.turns import run_in_turn
+
+    host = LocalHost()
+    code = run_in_turn(
+        host,
+        own.here(host, id),
+        command,
+        patience=patience,
+        tell=_waits_for,
+    )
+    raise typer.Exit(code)
+
+
+def _waits_for(turn: object) -> None:
+    say(f"genvx: waiting for {turn}")

@@ -1,0 +1,107 @@
+"""genvx release: end an environment of one's own."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from genvx.cli.ask import candidates, options
+from genvx.cli.ask.where import here
+from genvx.cli.show import schema
+from genvx.cli.show.tables import SCHEMA, print_json
+from genvx.core.text import printable
+from genvx.errors import UnknownEnvironment
+from genvx.shown import holding
+
+if TYPE_CHECKING:
+    from genvx.core.lease import Environment
+    from genvx.core.snapshot import Snapshot
+
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="ENV",
+        help="The id of an environment, or its name.",
+        autocompletion=candidates.environments,
+    ),
+]
+
+
+Kill = Annotated[
+    bool, typer.Option("--kill", help="End its processes, too: TERM, and after 10 s KILL.")
+]
+
+
+def release(
+    context: typer.Context, environment: Target, kill: Kill = False, json: options.Json = False
+) -> None:
+    """End an environment of one's own, by id or name.
+
+    Its processes go on, unless --kill is given; a shell that was activated in place always does.
+    Root: anybody's; the owner is told on their terminals.
+
+    Example: genvx release 15ab02cd
+    """
+    if kill:
+        # The shell that we are in may be one of them, and its terminal hangs up then.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    where = here(context)
+    with where.fleet() as fleet:
+        outcomes = where.ask(fleet, lambda host: host.snapshot(holders=not kill))
+        candidates = [
+            name
+            for name, snapshot in outcomes.succeeded.items()
+            if any(environment in (env.id, env.name) for env in snapshot.environments)
+        ]
+        if not outcomes.succeeded:
+            raise fleet.nowhere({}, outcomes.failed)
+        if not environment or not candidates:
+            code = where.report(outcomes)
+            place = "on any host" if where.remote else "here"
+            raise UnknownEnvironment(
+                f"no active environment {printable(environment, 60)!r} {place}"
+                + (" that answered" if code else "")
+            )
+        if len(candidates) > 1:
+            raise UnknownEnvironment(
+                f"several hosts have an environment {printable(environment, 60)!r}: "
+                f"{', '.join(candidates)}; give its id, or one host with -H"
+            )
+        ended = fleet.host(candidates[0]).release(environment, kill=kill)
+        living = ended if kill else _as_seen(outcomes.succeeded[candidates[0]], ended)
+        if json:
+            print_json(
+                {
+                    "schema": SCHEMA,
+                    "verb": "release",
+                    "hosts": [
+                        {
+                            "host": candidates[0],
+                            "ok": True,
+                            "released": {
+                                "id": ended.id,
+                                "name": ended.name,
+                                "user": schema.user(ended.owner),
+                                "devices": list(ended.devices),
+                                "pids": [each.pid for each in living.holders or ()],
+                            },
+                        }
+                    ],
+                }
+            )
+        else:
+            place = f" on {candidates[0]}" if where.remote else ""
+            count = len(ended.devices)
+            print(f"Released {ended.label}{place}: {count} device{'' if count == 1 else 's'}")
+            if living.holders:
+                where.note(f"these processes go on: {holding.in_line(living)}")
+        raise typer.Exit(where.report(outcomes))
+
+
+def _as_seen(snapshot: Snapshot, ended: Environment) -> Environment:
+    """An environment as it was just before it ended, with its holders."""
+    key = (ended.owner.uid, ended.id)
+    known = (env for env in snapshot.environments if (env.owner.uid, env.id) == key)
+    return next(known, ended)

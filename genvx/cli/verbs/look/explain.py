@@ -1,0 +1,36 @@
+"""genvx explain: where a request would go, and why not elsewhere."""
+
+from __future__ import annotations
+
+import typer
+
+from genvx.cli.ask import options
+from genvx.cli.ask.request import Request
+from genvx.cli.ask.where import here
+from genvx.cli.show.tables import Output
+from genvx.cli.views.explain import show
+from genvx.errors import InvalidInput
+
+
+def explain(
+    context: typer.Context,
+    request: Request,
+    json: options.Json = False,
+    csv: options.Csv = False,
+    style: options.Style = None,
+    no_header: options.NoHeader = False,
+    no_summary: options.NoSummary = False,
+) -> None:
+    """Show where a request would go, and why not elsewhere.
+
+    It says so host by host and GPU by GPU. Nothing is taken. Exit code 3 if there is no room now,
+    2 if there never is.
+
+    Example: genvx remote explain --gpus A100:2
+    """
+    where = here(context)
+    if not request.requirements.gpus:
+        raise InvalidInput("nothing to explain; say what you want, as in: genvx explain --gpus 2")
+    output = Output(json, csv, not no_header, not no_summary, style=style)
+    with where.fleet(request.selection) as fleet:
+        raise typer.Exit(show(where, fleet, output, request.requirements))

@@ -1,0 +1,114 @@
+"""genvx config: what genvx activate takes in this directory."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from genvx import project
+from genvx.cli.ask import options
+from genvx.cli.commands import Verb
+from genvx.cli.show.tables import SCHEMA, print_json
+from genvx.core.text import printable
+from genvx.errors import InvalidInput
+
+config = options.group(
+    "What genvx activate takes in this directory.",
+    invoke_without_command=True,
+)
+
+Key = Annotated[str, typer.Argument(metavar="KEY", help="An option of genvx activate.")]
+Values = Annotated[list[str], typer.Argument(metavar="VALUE", help="As one types it.")]
+
+
+@config.callback()
+def _config(context: typer.Context, json: options.Json = False) -> None:
+    """What genvx activate takes in this directory.
+
+    The nearest .genvx.toml says it.
+
+    Example: genvx config set gpus A100:2
+    """
+    if context.invoked_subcommand is None:
+        show(json)
+
+
+@config.command(cls=Verb)
+def show(json: options.Json = False) -> None:
+    """Show the file that counts here, and what it says.
+
+    Example: genvx config show
+    """
+    path = project.find()
+    values = {} if path is None else project.load(path)
+    if json:
+        shown = None if path is None else str(path)
+        print_json({"schema": SCHEMA, "verb": "config", "path": shown, "values": values})
+        return
+    if path is None:
+        print(f"No {project.NAME} here or above; genvx config set KEY VALUE makes one")
+        return
+    why = project.stranger(path)
+    print(printable(str(path)) + ("" if why is None else f" (not loaded: it {why})"))
+    for key, value in values.items():
+        print(f"  {key} = {_shown(value)}")
+
+
+@config.command("path", cls=Verb)
+def path_() -> None:
+    """Print the path of the file that counts here.
+
+    Example: genvx config path
+    """
+    path = project.find()
+    if path is None:
+        raise InvalidInput(f"no {project.NAME} here or above")
+    print(printable(str(path)))
+
+
+@config.command("set", cls=Verb)
+def set_(key: Key, values: Values) -> None:
+    """Set a key, in the nearest .genvx.toml or in a new one here.
+
+    Example: genvx config set gpus 2
+    """
+    path, _ = project.change({key: _typed(key, values)})
+    print(f"{key} = {_shown(_typed(key, values))} in {printable(str(path))}")
+
+
+@config.command(cls=Verb)
+def unset(key: Key) -> None:
+    """Remove a key from the nearest .genvx.toml.
+
+    Example: genvx config unset gpus
+    """
+    path = project.find()
+    if path is None:
+        raise InvalidInput(f"no {project.NAME} here or above")
+    if key in project.KEYS and key not in project.load(path):
+        raise InvalidInput(f"{path} does not set {key}")
+    project.change({key: None})
+    print(f"{key} is no longer set in {printable(str(path))}")
+
+
+_LISTS = ("device", "only-host", "exclude-host", "tag")
+_WORDS = {"true": True, "false": False}
+
+
+def _typed(key: str, values: list[str]) -> object:
+    """What was typed, as TOML has it."""
+    if key in _LISTS:
+        return [part.strip() for value in values for part in value.split(",")]
+    if len(values) > 1:
+        raise InvalidInput(f"{printable(key, 40)} has one value, not {len(values)}")
+    (value,) = values
+    if key in ("spread", "pack", "over-subscribe", "wait") and value in _WORDS:
+        return _WORDS[value]
+    return int(value) if key == "gpus" and value.isdecimal() and len(value) < 10 else value
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(printable(str(each)) for each in value)
+    return str(value).lower() if isinstance(value, bool) else printable(str(value))

@@ -1,0 +1,144 @@
+"""genvx jupyter: kernels that hold GPUs while they live."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genvx.cli.ask import options
+from genvx.cli.ask.request import FOR_EVER, Device, MinMemory, Time, Visible, Wait, visible_as_of
+from genvx.cli.commands import Verb
+from genvx.core.requirements import Requirements
+from genvx.core.text import printable
+from genvx.core.units import parse_duration
+from genvx.errors import InvalidInput, StateError
+
+jupyter = options.group("Jupyter kernels that hold GPUs while they live.")
+
+Kernel = Annotated[
+    str, typer.Option("-n", "--name", metavar="NAME", help="What jupyter calls the kernel.")
+]
+DisplayName = Annotated[
+    str | None, typer.Option("--display-name", metavar="WORDS", help="What people see.")
+]
+Python = Annotated[
+    str | None,
+    typer.Option("--python", metavar="PATH", help="Of the kernel; needs ipykernel. Ours."),
+]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+
+
+@jupyter.command(cls=Verb)
+def install(
+    gpus: options.Gpus = None,
+    gpu_memory: options.GpuMemory = None,
+    min_memory: MinMemory = None,
+    device: Device = None,
+    wait: Wait = None,
+    time: Time = None,
+    visible_as: Visible = None,
+    name: Kernel = "genvx",
+    display_name: DisplayName = None,
+    python: Python = None,
+) -> None:
+    """Install a kernel that takes GPUs when it starts and gives them back when it ends.
+
+    A notebook chooses it by name, as any other kernel. One GPU, if nothing else is said.
+
+    Example: genvx jupyter install --gpus 2 --name two-gpus
+    """
+    _require(name)
+    wanted = Requirements.parse(gpus, gpu_memory, min_memory=min_memory, devices=device or ())
+    for text in (wait, time):
+        if text is not None and text != FOR_EVER:
+            parse_duration(text)
+    if not wanted.gpus:
+        gpus, wanted = "1", Requirements.parse("1")
+    interpreter = _kernels_python(python)
+    given = {
+        "--gpus": gpus,
+        "--gpu-memory": gpu_memory,
+        "--min-memory": min_memory,
+        "--device": None if device is None else ",".join(device),
+        "--time": time,
+        "--visible-as": None if visible_as is None else visible_as_of(visible_as).value,
+    }
+    words = [f"{option}={value}" for option, value in given.items() if value is not None]
+    if wait is not None:
+        words.append("--wait" if wait == FOR_EVER else f"--wait={wait}")
+    specification = {
+        "argv": [
+            *(sys.executable, "-m", "genvx", "run", *words, f"--name=jupyter {name}", "--"),
+            *(interpreter, "-m", "ipykernel_launcher", "-f", "{connection_file}"),
+        ],
+        "display_name": display_name or f"Python ({wanted})",
+        "language": "python",
+        # A signal would reach the kernel twice: from jupyter, and passed on by us.
+        "interrupt_mode": "message",
+    }
+    directory = _kernels() / name
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "kernel.json").write_text(json.dumps(specification, indent=1) + "\n", "utf-8")
+    except OSError as error:
+        raise StateError(f"cannot write {directory}: {error.strerror}") from None
+    print(f"Installed the kernel {name} ({wanted}) in {printable(str(directory))}")
+
+
+@jupyter.command(cls=Verb)
+def uninstall(name: Kernel = "genvx") -> None:
+    """Remove a kernel that genvx jupyter install has made.
+
+    Example: genvx jupyter uninstall --name two-gpus
+    """
+    _require(name)
+    directory = _kernels() / name
+    try:
+        argv = json.loads((directory / "kernel.json").read_text("utf-8"))["argv"]
+    except (OSError, ValueError, KeyError, TypeError):
+        argv = []
+    if "genvx" not in argv:
+        raise InvalidInput(f"{directory} is not a kernel of genvx's")
+    try:
+        shutil.rmtree(directory)
+    except OSError as error:
+        raise StateError(f"cannot remove {directory}: {error.strerror}") from None
+    print(f"Removed the kernel {name}")
+
+
+def _require(name: str) -> None:
+    if _NAME.fullmatch(name) is None:
+        raise InvalidInput(f"not the name of a kernel: {printable(name, 60)!r}")
+
+
+def _kernels() -> Path:
+    """Where jupyter looks for the kernels of a user."""
+    data = os.environ.get("JUPYTER_DATA_DIR")
+    if not data:
+        base = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+        data = os.path.join(base, "jupyter")
+    return Path(data) / "kernels"
+
+
+def _kernels_python(given: str | None) -> str:
+    """The Python of the kernel.
+
+    Raises:
+        InvalidInput: there is none, or it has no ipykernel.
+    """
+    path = shutil.which(given or sys.executable)
+    if path is None:
+        raise InvalidInput(f"no Python at {printable(given or '', 100)!r}")
+    answer = subprocess.run([path, "-c", "import ipykernel"], capture_output=True)
+    if answer.returncode:
+        raise InvalidInput(f"{path} has no ipykernel; {path} -m pip install ipykernel")
+    return os.path.abspath(path)

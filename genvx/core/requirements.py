@@ -1,0 +1,294 @@
+"""What is asked for: parsed from what people type, checked before anything happens.
+
+    2                    two devices
+    A100:2               two of a model
+    A100,H100:80G..:2    two of either model, each of 80 GB or more
+    24G..48G             one of a size in between
+    1g.10gb:2            two MIG instances
+
+Sizes here are those on the box: a device of "80 GB" tells the driver 79.6 GiB, so a lower bound
+counts a billion bytes to the GB, and an upper bound 2**30.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import TYPE_CHECKING, Optional, Union
+
+from genvx.core.device import VisibleAs
+from genvx.core.models import is_model
+from genvx.core.text import is_device_id, printable
+from genvx.core.units import format_memory, parse_count, parse_memory
+from genvx.core.value import cached, dataclass, replace
+from genvx.errors import InvalidInput, InvalidQuantity, UnknownDevice
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from genvx.core.device import Device
+
+MOST_DEVICES = 4096
+MOST_MODELS = 32
+# From here on a bare number is a model: no host has as many devices, and 3090 is a GPU.
+_MODEL_NUMBERS = 1000
+MODEL_LIMIT = 64
+
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*", re.ASCII)
+_LABEL = re.compile(r"\d{1,6}(?::\d{1,4})?", re.ASCII)
+_SIZES = re.compile(r"([0-9][0-9. ]*[KMGTkmgt]i?[Bb]?)?(\.\.)?([0-9][0-9. ]*[KMGTkmgt]i?[Bb]?)?")
+
+
+UNNAMED = "is not one that was named"
+
+
+class Strategy(str, Enum):
+    """Where to, among hosts and devices that all would do.
+
+    FIT keeps large devices and whole hosts free. PACK fills up the fullest host. SPREAD takes the
+    emptiest.
+    """
+
+    FIT = "fit"
+    PACK = "pack"
+    SPREAD = "spread"
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """`gpus` devices; the whole of each, or `memory` bytes of each.
+
+    among: only these indices. models: of one of these, as people type them. at_least, at_most:
+    bytes that a device has in all. devices: these and no others, by label ("3", "3:1") or UUID.
+    over: shares, which may add up with those of others to more than a device has. visible_as: how
+    CUDA is told which they are; None as the host's policy says, or by UUID.
+
+    Raises:
+        InvalidQuantity: a negative or absurd count, a share that is none, sizes that nothing has.
+        UnknownDevice: what can be neither a label nor a UUID.
+    """
+
+    gpus: int = 0
+    memory: Optional[int] = None
+    among: Optional[tuple[int, ...]] = None
+    models: tuple[str, ...] = ()
+    at_least: Optional[int] = None
+    at_most: Optional[int] = None
+    devices: tuple[str, ...] = ()
+    strategy: Strategy = Strategy.FIT
+    over: bool = False
+    visible_as: Optional[VisibleAs] = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.gpus, bool) or not isinstance(self.gpus, int):
+            raise InvalidQuantity(f"gpus is a whole number, not {self.gpus!r}")
+        if not 0 <= self.gpus <= MOST_DEVICES:
+            raise InvalidQuantity(f"gpus is from 0 to {MOST_DEVICES}, not {self.gpus}")
+        for what, size in (
+            ("memory", self.memory),
+            ("at_least", self.at_least),
+            ("at_most", self.at_most),
+        ):
+            if size is not None and (
+                isinstance(size, bool) or not isinstance(size, int) or size <= 0
+            ):
+                raise InvalidQuantity(f"{what} is a positive number of bytes, not {size!r}")
+        if self.at_least and self.at_most and self.at_least > self.at_most:
+            raise InvalidQuantity(
+                f"no device has {format_memory(self.at_least)} or more and "
+                f"{format_memory(self.at_most)} or less"
+            )
+        if self.over and self.memory is None:
+            raise InvalidQuantity("over-subscribing is for shares; say how much: --gpu-memory 40G")
+        if len(self.models) > MOST_MODELS:
+            raise InvalidQuantity(f"at most {MOST_MODELS} models")
+        for model in self.models:
+            if not is_model_text(model):
+                raise InvalidQuantity(f"not a model of GPU: {printable(model, 40)!r}")
+        for name in self.devices:
+            if _LABEL.fullmatch(name) is None and not is_device_id(name):
+                raise UnknownDevice(
+                    f"neither the number nor the UUID of a device: {printable(name, 40)!r}"
+                )
+        if self.devices and (self.gpus != len(self.devices) or len(set(self.devices)) != self.gpus):
+            raise InvalidQuantity("as many GPUs as devices, each of them once")
+
+    @classmethod
+    def parse(
+        cls,
+        gpus: Optional[str] = None,
+        memory: Optional[str] = None,
+        *,
+        min_memory: Optional[str] = None,
+        devices: Sequence[str] = (),
+        strategy: Strategy = Strategy.FIT,
+        over: bool = False,
+        visible_as: Optional[VisibleAs] = None,
+    ) -> Requirements:
+        """Read what was typed: "2" or "A100:2", and "40G" or None for whole devices.
+
+        A share, a size, a model or a device without a count means one device.
+
+        Raises:
+            InvalidQuantity: something cannot be read.
+            UnknownDevice: not the name of a device.
+        """
+        share = None if memory is None else parse_memory(memory)
+        named = tuple(name.strip() for each in devices for name in each.split(","))
+        count, models, at_least, at_most = _parse_gpus(gpus)
+        if min_memory is not None:
+            at_least = max(parse_memory(min_memory), at_least or 0)
+        if named:
+            if count not in (None, len(named)):
+                raise InvalidQuantity(f"{count} GPUs wanted, but {len(named)} devices named")
+            count = len(named)
+        if count is None:
+            count = 1 if share or models or at_least or at_most else 0
+        return cls(count, share, None, models, at_least, at_most, named, strategy, over, visible_as)
+
+    @cached
+    def narrow(self) -> bool:
+        """Whether it matters at all which devices they are."""
+        sizes = (self.memory, self.at_least, self.at_most)
+        return (
+            self.among is not None
+            or self.visible_as is VisibleAs.INDEX
+            or bool(self.models or self.devices or any(sizes))
+        )
+
+    def mismatch(self, device: Device) -> Optional[str]:
+        """Return why this is not a device of those that are asked for, whoever holds it, as words
+        after "GPU 3"; None if it is.
+        """
+        if self.among is not None and device.index not in self.among:
+            return "is not offered by the hostfile"
+        if self.devices and not {device.label, device.uuid} & set(self.devices):
+            return UNNAMED
+        if self.visible_as is VisibleAs.INDEX and device.instance is not None:
+            return "is a MIG instance, which has no index: only --visible-as uuid can name it"
+        kind = (
+            device.name,
+            device.memory,
+            device.instance is not None,
+            device.shareable,
+            device.oversubscribable,
+        )
+        if kind not in self._mismatches:
+            self._mismatches[kind] = self._wrong_kind(device)
+        return self._mismatches[kind]
+
+    def obstacle(self, device: Device) -> Optional[str]:
+        """As `mismatch`, or why this is not to be had just now, whoever holds it."""
+        wrong = self.mismatch(device)
+        if wrong is None and self.visible_as is VisibleAs.INDEX and device.ordinal is None:
+            return (
+                "has no sure index (a GPU before it is lost, in MIG mode or of unknown place): "
+                "only --visible-as uuid can name it"
+            )
+        return wrong
+
+    @cached
+    def _mismatches(self) -> dict[tuple[str, Optional[int], bool, bool, bool], Optional[str]]:
+        """What is the matter with each kind of device that was looked at."""
+        return {}
+
+    def _wrong_kind(self, device: Device) -> Optional[str]:
+        instance = device.instance is not None
+        if self.models and not any(
+            is_model(device.name, m, instance=instance) for m in self.models
+        ):
+            return f"is {printable(device.name, 60)}"
+        if self.memory is not None and not device.shareable:
+            return "is not to be shared, by policy"
+        if self.over and not device.oversubscribable:
+            return "is not to be over-subscribed: its policy does not allow it"
+        if not self.at_least and not self.at_most and not self.memory:
+            return None
+        if device.memory is None:
+            if self.memory is not None:
+                return "does not tell its memory, so it cannot be shared"
+            return "does not tell its memory"
+        if (
+            (self.memory or 0) > device.memory
+            or (self.at_least or 0) * 10**9 > device.memory << 30
+            or (self.at_most is not None and self.at_most < device.memory)
+        ):
+            return f"has {format_memory(device.memory)}"
+        return None
+
+    def __str__(self) -> str:
+        kind = " or ".join(self.models)
+        devices = f"{self.gpus} {kind}{' ' if kind else ''}GPU{'' if self.gpus == 1 else 's'}"
+        if self.devices:
+            devices = f"GPU{'' if self.gpus == 1 else 's'} {', '.join(self.devices)}"
+        if self.at_least and self.at_most:
+            devices += f" of {format_memory(self.at_least)} to {format_memory(self.at_most)}"
+        elif self.at_least:
+            devices += f" of {format_memory(self.at_least)} or more"
+        elif self.at_most:
+            devices += f" of {format_memory(self.at_most)} or less"
+        if self.memory is None:
+            return devices
+        over = ", over-subscribed" if self.over else ""
+        return f"{devices} with {format_memory(self.memory)} each{over}"
+
+
+def requirements_of(
+    gpus: Union[int, str], memory: Optional[int] = None, visible_as: Optional[str] = None
+) -> Requirements:
+    """The requirements of a program: a count, or a request as people type it, and bytes of each.
+
+    visible_as: "uuid" or "index".
+
+    Raises:
+        InvalidInput: it makes no sense.
+    """
+    named = None
+    if visible_as is not None:
+        try:
+            named = VisibleAs.parse(visible_as)
+        except InvalidInput as error:
+            raise InvalidInput(f"visible_as {error}") from None
+    if not isinstance(gpus, str):
+        return Requirements(gpus=gpus, memory=memory, visible_as=named)
+    return replace(Requirements.parse(gpus), memory=memory, visible_as=named)
+
+
+def is_model_text(text: str) -> bool:
+    """Whether a request can name a model by this text."""
+    return len(text) <= MODEL_LIMIT and _MODEL.fullmatch(text) is not None
+
+
+def _parse_gpus(
+    text: Optional[str],
+) -> tuple[Optional[int], tuple[str, ...], Optional[int], Optional[int]]:
+    """MODELS, SIZES and COUNT, each of which may be missing, in this order."""
+    count: Optional[int] = None
+    models: tuple[str, ...] = ()
+    at_least = at_most = None
+    if text is None:
+        return count, models, at_least, at_most
+    parts = [part.strip() for part in text.split(":")]
+    if re.fullmatch(r"[+-]?\d*(?:\.\d*)?", parts[-1], re.ASCII):
+        count = parse_count(parts.pop(), "--gpus", MOST_DEVICES)
+        if count >= _MODEL_NUMBERS and not parts:
+            raise InvalidQuantity(f"{count} GPUs? a model whose name is a number is {count}:1")
+    if parts and _sizes(parts[-1]):
+        at_least, at_most = _sizes(parts.pop()) or (None, None)
+    if parts:
+        models = tuple(model.strip() for model in parts.pop(0).split(","))
+    if parts or not all(_MODEL.fullmatch(model) for model in models):
+        raise InvalidQuantity(
+            f"not a request for GPUs: {printable(text, 60)!r}; write it like 2, A100:2 or "
+            "A100,H100:80G..:2"
+        )
+    return count, models, at_least, at_most
+
+
+def _sizes(text: str) -> Optional[tuple[Optional[int], Optional[int]]]:
+    """The bounds of "80G", "80G..", "..24G" or "24G..48G"; None if this is no size."""
+    match = _SIZES.fullmatch(text)
+    if match is None or not (match[1] or match[3]) or (match[3] and not match[2]):
+        return None
+    low, _, high = match.groups()
+    return (parse_memory(low) if low else None), (parse_memory(high) if high else None)

@@ -1,0 +1,1 @@
+"""How values are written and read: on the wire, in state files, in answers of hosts."""

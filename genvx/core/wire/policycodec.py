@@ -1,0 +1,44 @@
+"""Tables of what a policy allows: apart from the others, because few calls need it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from genvx.core.device import VisibleAs
+from genvx.core.policy import Entitlement, Limit, Policy
+from genvx.core.wire.tables import Kind, Table, choice, integer, named, one, optional, text, texts
+
+if TYPE_CHECKING:
+    from genvx.core.wire.fields import Fields
+
+_MOST = 10_000
+
+
+def _read_seconds(fields: Fields, key: str) -> float:
+    return fields.integer(key)
+
+
+LIMIT = Table(
+    Limit,
+    "limit",
+    gpus=optional(integer()),
+    memory=optional(integer()),
+    time=optional(Kind(_read_seconds, lambda seconds: max(1, round(seconds)))),
+)
+
+POLICY = Table(
+    Policy,
+    "policy",
+    everybody=one(LIMIT),
+    groups=named(LIMIT, _MOST),
+    users=named(LIMIT, _MOST),
+    administrators=texts(128, _MOST),
+    hidden=texts(128, _MOST),
+    shared=optional(texts(128, _MOST)),
+    oversubscribed=texts(128, _MOST),
+    visible_as=optional(choice(VisibleAs)),
+)
+
+ENTITLEMENT = Table(
+    Entitlement, "entitlement", user=text(128), policy=one(POLICY), limit=one(LIMIT)
+)

@@ -1,0 +1,148 @@
+"""Tables of runs, for their record and for the wire."""
+
+from __future__ import annotations
+
+from genvx.core.run import (
+    Completed,
+    End,
+    Failed,
+    Held,
+    HoldWhen,
+    LossReason,
+    Lost,
+    Moment,
+    Preparing,
+    Run,
+    Running,
+    RunSpec,
+    RunState,
+    Step,
+    Stopped,
+    StopReason,
+    Usage,
+    Waiting,
+)
+from genvx.core.text import MESSAGE_LIMIT, NAME_LIMIT
+from genvx.core.wire.codec import REQUIREMENTS
+from genvx.core.wire.tables import (
+    Kind,
+    Table,
+    Tagged,
+    choice,
+    device_ids,
+    exact_text,
+    flag,
+    identifier,
+    integer,
+    one,
+    optional,
+    seconds,
+    string,
+    strings,
+    text,
+    texts,
+    texts_by_name,
+)
+
+LONGEST_WORD = 512 * 1024
+MOST_WORDS = 10_000
+LONGEST_PATH = 4096
+
+MOMENT = Table(Moment, "moment", epoch_ns=integer(), boottime_ns=integer())
+
+SPEC = Table(
+    RunSpec,
+    "run",
+    id=identifier(),
+    argv=strings(LONGEST_WORD, MOST_WORDS),
+    requirements=one(REQUIREMENTS),
+    machine=exact_text(64),
+    host=text(256),
+    submitted=one(MOMENT),
+    name=text(NAME_LIMIT),
+    cwd=string(LONGEST_PATH),
+    variables=texts_by_name(LONGEST_WORD, MOST_WORDS),
+    seconds=optional(integer(1)),
+    hold=optional(integer(1)),
+    hold_when=choice(HoldWhen),
+    retries=integer(),
+    grace=seconds(),
+    log_limit=optional(integer(1)),
+    tty=flag(),
+    notify=string(LONGEST_PATH),
+    submitter=text(256),
+    version=text(64),
+    restarted=text(32),
+)
+
+USAGE = Table(
+    Usage,
+    "usage",
+    user=optional(seconds()),
+    system=optional(seconds()),
+    memory=optional(integer()),
+    gpu_memory=optional(integer()),
+    gpu_utilization=optional(integer(0, 1000)),
+)
+
+END = Table(
+    End,
+    "end",
+    started=one(MOMENT),
+    ended=one(MOMENT),
+    code=optional(integer(0, 255)),
+    signal=optional(integer(1, 128)),
+    usage=one(USAGE),
+)
+
+STATE: Tagged[RunState] = Tagged(
+    "state",
+    {
+        "waiting": Table(
+            Waiting, "state", since=one(MOMENT), place=integer(), reason=text(MESSAGE_LIMIT)
+        ),
+        "preparing": Table(
+            Preparing, "state", since=one(MOMENT), step=choice(Step), progress=text(MESSAGE_LIMIT)
+        ),
+        "running": Table(
+            Running,
+            "state",
+            since=one(MOMENT),
+            devices=device_ids(),
+            pid=integer(1),
+            starttime=integer(),
+            attempt=integer(1),
+        ),
+        "held": Table(Held, "state", since=one(MOMENT), until=one(MOMENT), end=one(END)),
+        "completed": Table(Completed, "state", since=one(MOMENT), end=one(END)),
+        "failed": Table(
+            Failed,
+            "state",
+            since=one(MOMENT),
+            end=optional(one(END)),
+            step=optional(choice(Step)),
+            why=text(MESSAGE_LIMIT),
+        ),
+        "stopped": Table(
+            Stopped,
+            "state",
+            since=one(MOMENT),
+            why=choice(StopReason),
+            by=integer(0, 1 << 32),
+            end=optional(one(END)),
+        ),
+        "lost": Table(Lost, "state", since=one(MOMENT), why=choice(LossReason)),
+    },
+)
+
+RUN = Table(
+    Run,
+    "run",
+    spec=one(SPEC),
+    state=Kind(lambda fields, key: STATE.read(fields.raw(key)), STATE.write),
+    note=text(MESSAGE_LIMIT),
+    label=text(NAME_LIMIT),
+    tags=texts(NAME_LIMIT, 10_000),
+    log_bytes=integer(),
+    deleted=flag(),
+)

@@ -1,0 +1,143 @@
+"""Leases and tickets as the files of the state directory have them.
+
+What is common to both is written and checked once: whose it is, which one, of what, and since when.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from genvx.core.device import VisibleAs
+from genvx.core.lease import Lease, Part
+from genvx.core.text import COMMAND_LIMIT, NAME_LIMIT
+from genvx.core.ticket import Ticket
+from genvx.core.wire.codec import REQUIREMENTS
+from genvx.core.wire.fields import Fields, Malformed, dumps, loads
+from genvx.core.wire.tables import (
+    Kind,
+    Table,
+    choice,
+    device_ids,
+    exact_text,
+    flag,
+    identifier,
+    integer,
+    one,
+    optional,
+    under,
+)
+
+if TYPE_CHECKING:
+    from typing import Union
+
+    from genvx.core.lease import Owner
+    from genvx.core.wire.tables import Plain
+
+T = TypeVar("T")
+
+# When its holder last looked stands at the end of a ticket's file, in this many characters, so that
+# it can be written over in place.
+_SEEN = 20
+_SEEN_KEY = b',"seen_boottime_ns":'
+
+
+_COMMON: dict[str, Kind[Any]] = {
+    "environment": under("env", identifier()),
+    "name": exact_text(NAME_LIMIT),
+    "boot_id": exact_text(64),
+    "since_ns": under("since_boottime_ns", integer()),
+    "pid": integer(0, 1 << 31),
+    "starttime": integer(),
+    "host": exact_text(256),
+    "command": exact_text(COMMAND_LIMIT),
+}
+
+# Their id is the file's name, and their owner is the file's.
+_LEASE = Table(
+    Lease,
+    "the lease",
+    **_COMMON,
+    devices=device_ids(),
+    memory=optional(integer(1)),
+    expires_ns=under("expires_boottime_ns", optional(integer())),
+    note=exact_text(COMMAND_LIMIT),
+    part=choice(Part),
+    over=flag(),
+    # A newer version's word must not make a lease that is held count for nothing.
+    visible_as=choice(VisibleAs, unknown=VisibleAs.UUID),
+)
+
+_TICKET = Table(
+    Ticket,
+    "the ticket",
+    **_COMMON,
+    requirements=one(REQUIREMENTS),
+    most=optional(integer(0, 1 << 31)),
+    most_memory=optional(integer()),
+    keeps=flag(),
+    seen_ns=under("seen_boottime_ns", integer()),
+)
+
+
+def lease_to_file(lease: Lease) -> bytes:
+    """The content of the lease's own file.
+
+    The owner is the file's owner; the uid is there to be compared.
+    """
+    plain = _LEASE.write(lease)
+    if lease.part is Part.HELD:
+        del plain["part"]  # so that a look at the bytes tells most files from amendments
+    return _to_file(lease, plain)
+
+
+def may_outlive_its_holder(data: bytes) -> bool:
+    """Whether a lease's file that nobody holds may still count: a reservation, or an amendment.
+
+    A look at the bytes, for most files are neither: a quotation mark inside of what somebody named
+    has a backslash before it.
+    """
+    return b'"part":' in data
+
+
+def ticket_to_file(ticket: Ticket) -> bytes:
+    """The content of the ticket's own file, which is like a lease's."""
+    plain = _TICKET.write(ticket)
+    del plain["seen_boottime_ns"]
+    return _to_file(ticket, plain)[:-1] + _SEEN_KEY + b"%-*d}" % (_SEEN, ticket.seen_ns)
+
+
+def seen_in_ticket(data: bytes, now_ns: int) -> tuple[bytes, int]:
+    """What to write where into a ticket's file when its holder has looked again."""
+    return b"%-*d" % (_SEEN, now_ns), len(data) - 1 - _SEEN
+
+
+def lease_from_file(data: bytes, *, owner: Owner, identifier: str) -> Lease:
+    """Read a lease file that the kernel says is `owner`'s and whose name says `identifier`.
+
+    Raises:
+        Malformed: it is not a lease, or not the lease that its name and owner say.
+    """
+    return _from_file(_LEASE, data, owner, identifier)
+
+
+def ticket_from_file(data: bytes, *, owner: Owner, identifier: str) -> Ticket:
+    """Read a ticket's file that the kernel says is `owner`'s and whose name says `identifier`.
+
+    Raises:
+        Malformed: it is not a ticket, or not the one that its name and owner say.
+    """
+    return _from_file(_TICKET, data, owner, identifier)
+
+
+def _to_file(item: Union[Lease, Ticket], plain: Plain) -> bytes:
+    return dumps({"v": 1, "id": item.id, "uid": item.owner.uid, **plain})
+
+
+def _from_file(table: Table[T], data: bytes, owner: Owner, identifier: str) -> T:
+    fields = Fields(loads(data), table.what)
+    fields.integer("v", 1, 1)
+    if fields.identifier("id") != identifier:
+        raise Malformed(f"{table.what} is not the one that the file's name says")
+    if fields.integer("uid") != owner.uid:
+        raise Malformed(f"{table.what} is not of the file's owner")
+    return table.read_fields(fields, id=identifier, owner=owner)

@@ -1,0 +1,1 @@
+"""How the agent gets to a host and is started there."""

@@ -1,0 +1,157 @@
+"""The command line that starts the far end, as every login shell reads it alike.
+
+sshd hands a command to the user's login shell: bash, zsh, fish, tcsh, dash. They agree on words and
+on single quotes around text without quotes, backslashes, exclamation marks and newlines; nothing
+else is used here.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import re
+from typing import TYPE_CHECKING
+
+from genvx.core.text import printable
+from genvx.errors import AgentError
+from genvx.fleet.delivery import pack
+from genvx.fleet.delivery.loader import NEWEST, OLDEST, STUB
+from genvx.fleet.hostfile import PYTHON_PATH
+
+if TYPE_CHECKING:
+    from genvx.fleet.hostspec import HostSpec
+
+# What may be the matter with a host that logs us in and then is silent.
+SILENT = (
+    "it logged us in, but a start-up file of the shell there (~/.bashrc, ~/.zshenv or the like) "
+    "may wait for something, or the host hangs"
+)
+
+_VERSIONED = " ".join(f"python3.{minor}" for minor in range(NEWEST, OLDEST - 1, -1))
+_NAMES = f"python3 /usr/bin/python3 {_VERSIONED}"
+
+# An interpreter is better than pyenv's shim of one, which costs many times the question itself and
+# may be the shim of one that is not there.
+_FIND = (
+    'PATH="$PATH:/usr/local/bin:/usr/bin:/bin:$HOME/.local/bin"; '
+    f'for n in {_NAMES}; do p=$(command -v $n) && [ -x "$p" ] || continue; '
+    "case $p in */shims/*) continue;; esac; "
+    f'exec "$p" -I -S -c "{STUB}" "$@"; done; '
+    f'p=$(command -v python3) && exec "$p" -I -S -c "{STUB}" "$@"; '
+    "echo GENVX-NO-PYTHON >&2; exit 127"
+)
+
+# Tries each candidate, which takes longer, and so only where the one that was found does not start.
+_ENOUGH = f"import binascii,sys;sys.version_info<(3,{OLDEST})and sys.exit(sys.version.split()[0])"
+_TRY = (
+    'PATH="$PATH:/usr/local/bin:/usr/bin:/bin:$HOME/.local/bin"; IFS=:; '
+    f"for s in no yes; do for n in python3 {_VERSIONED} python; do for d in $PATH; do p=$d/$n; "
+    '[ -f "$p" ] && [ -x "$p" ] || continue; '
+    "case $p in */shims/*) [ $s = yes ] || continue;; /*) [ $s = no ] || continue;; "
+    "*) continue;; esac; "
+    f'w=$("$p" -I -S -c "{_ENOUGH}" 2>&1 </dev/null); c=$?; '
+    'if [ $c = 0 ]; then echo "GENVX-PYTHON $1 $p"; exit 0; fi; '
+    'echo "GENVX-TRIED $1 $c $p: $w"; done; done; done'
+)
+_MOST_SHOWN = 4
+
+
+class NotStarted(AgentError):
+    """The Python that was found does not start; another may."""
+
+
+@functools.cache
+def _loader() -> str:
+    return base64.b64encode(pack.loader_text()).decode("ascii")
+
+
+def agent_command(spec: HostSpec, token: str, word: str | None = None) -> str:
+    """The command for sshd.
+
+    `word`: a call in one word, where stdin is a terminal and cannot carry it.
+    """
+    words = " ".join([_loader(), pack.digest(), token, *([word] if word else [])])
+    if spec.python is not None:
+        return f"exec '{spec.python}' -I -S -c '{STUB}' {words}"
+    return f"exec /bin/sh -c '{_FIND}' genvx {words}"
+
+
+def agent_parcel() -> bytes:
+    """What a host is sent that asks for the agent."""
+    program, bundle = pack.installer_text(), pack.pack().bundle
+    return f"GENVX-AGENT {len(program)} {len(bundle)}\n".encode() + program + bundle
+
+
+def never_ran(file: str = "") -> str:
+    """What is likely where a host logs us in and never runs what ssh was told to.
+
+    file: the start-up file that its shell reads first, where that is known.
+    """
+    which = file or "~/.bashrc, ~/.zshenv or the like"
+    return (
+        f"what ssh was told to run was never run: a start-up file there ({which}) seems to run "
+        "another program first; let it do that in interactive shells only"
+    )
+
+
+def probe_command(token: str) -> str:
+    """The command that tries every Python there; `probed` reads what it says."""
+    return f"exec /bin/sh -c '{_TRY}' genvx {token}"
+
+
+def probed(said: bytes, token: str) -> str:
+    """The path of a Python that starts and is new enough.
+
+    Raises:
+        AgentError: there is none; says of each why.
+    """
+    tried: dict[str, str] = {}
+    for line in said.decode("utf-8", "replace").splitlines():
+        if line.startswith(f"GENVX-PYTHON {token} "):
+            path = line.split(" ", 2)[2]
+            if PYTHON_PATH.fullmatch(path):
+                return path
+        elif line.startswith(f"GENVX-TRIED {token} "):
+            code, _, rest = line.split(" ", 2)[2].partition(" ")
+            path, _, why = rest.partition(": ")
+            tried[path] = _reason(path, code, why)
+    if not tried:
+        raise AgentError(f"the host has no {_WANTED}; {_SEARCHED}")
+    reasons = [f"{path}: {why}" for path, why in tried.items()]
+    more = len(reasons) - _MOST_SHOWN
+    shown = "; ".join(reasons[:_MOST_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+    raise AgentError(
+        f"the host has no {_WANTED} that starts: {printable(shown, 1000)}; {_NAME_ONE}"
+    )
+
+
+def _reason(path: str, code: str, said: str) -> str:
+    why = said.strip().removeprefix(f"{path}: ")
+    if re.fullmatch(r"[23]\.[0-9.]+\S*", why):
+        return f"it is {why}"
+    return why or f"exit code {code}"
+
+
+_NAME_ONE = "name one with python= in the hostfile"
+_WANTED = f"Python 3.{OLDEST} or newer"
+_SEARCHED = (
+    f"looked for python3 and python3.{OLDEST} to python3.{NEWEST} on the PATH of a non-interactive "
+    f"shell, in /usr/local/bin, /usr/bin, /bin and ~/.local/bin; {_NAME_ONE}"
+)
+
+
+def not_started(spec: HostSpec, code: int, said: str) -> AgentError | None:
+    """The error when the far end could not be started; None if that is not what happened.
+
+    code: the exit code; said: what it said on stderr, or instead of a reply.
+    """
+    lines = [line for line in said.splitlines() if line] or [""]
+    if spec.python is not None:
+        if code in (126, 127) or "Unknown option: -I" in lines[-1]:
+            return AgentError(
+                f"python={spec.python} cannot be run there, or is not {_WANTED}; see the hostfile"
+            )
+        return None
+    if code in (126, 127) or "Fatal Python error" in said:
+        return NotStarted(f"the host has no {_WANTED}; {_SEARCHED}")
+    return None

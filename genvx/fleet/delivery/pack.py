@@ -1,0 +1,129 @@
+"""The agent as it travels: the sources of what runs on a host, from the package that runs here.
+
+Host and client never disagree on versions: what a client finds on a host is named by the digest of
+what the client itself would send, library versions included.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import json
+import os
+import zlib
+from typing import NamedTuple
+
+import genvx
+from genvx.fleet.delivery import installer, loader
+
+_ROOMS = ("core", "local", "shown", "agent")
+_LIBRARIES = ("filelock", "pynvml", "tomli")
+
+
+class Pack(NamedTuple):
+    """The agent: a zlib-compressed JSON object `{module: [is a package, source]}`.
+
+    digest: sha256 of that JSON, in hex.
+    """
+
+    digest: str
+    bundle: bytes
+
+
+@functools.cache
+def digest() -> str:
+    """What the agent's file on a host is named by."""
+    return hashlib.sha256(_sources()).hexdigest()
+
+
+@functools.cache
+def pack() -> Pack:
+    """The agent, ready to travel."""
+    return Pack(digest(), zlib.compress(_sources(), 9))
+
+
+@functools.cache
+def _sources() -> bytes:
+    base = os.path.dirname(os.path.abspath(str(genvx.__file__)))
+    modules: dict[str, tuple[bool, str]] = {
+        f"genvx.{name}": (False, _read(f"{base}/{name}.py")) for name in ("_version", "errors")
+    }
+    # Not our own: that one offers the library, with parts that do not travel.
+    modules["genvx"] = (True, "from genvx._version import __version__\n")
+    for room in _ROOMS:
+        _gather(f"{base}/{room}", f"genvx.{room}", modules)
+    for library in _LIBRARIES:
+        spec = importlib.util.find_spec(library)
+        if spec is None or spec.origin is None:
+            continue  # acquires there take no lock file, or see no devices, and doctor says so
+        if spec.submodule_search_locations:
+            _gather(os.path.dirname(spec.origin), library, modules)
+        else:
+            modules[library] = (False, _read(spec.origin))
+    return json.dumps(modules, sort_keys=True).encode("ascii")
+
+
+def _gather(directory: str, package: str, modules: dict[str, tuple[bool, str]]) -> None:
+    for entry in sorted(os.listdir(directory)):
+        path, (name, extension) = f"{directory}/{entry}", os.path.splitext(entry)
+        if os.path.isdir(path) and os.path.exists(f"{path}/__init__.py"):
+            _gather(path, f"{package}.{entry}", modules)
+        elif name == "__init__" and extension == ".py":
+            modules[package] = (True, _read(path))
+        elif extension == ".py":
+            modules[f"{package}.{name}"] = (False, _read(path))
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+@functools.cache
+def loader_text() -> bytes:
+    """The program that every call carries."""
+    return _program(str(loader.__file__)) + b"\nstart(*sys.argv[2:])\n"
+
+
+@functools.cache
+def installer_text() -> bytes:
+    """The program that goes with the agent, to hosts that have none."""
+    return _program(str(installer.__file__))
+
+
+def _program(path: str) -> bytes:
+    """The text of a module without what only people and checkers read."""
+    tree = _Stripped().visit(ast.parse(_read(path)))
+    return ast.unparse(ast.fix_missing_locations(tree)).encode("ascii")
+
+
+class _Stripped(ast.NodeTransformer):
+    """Without docstrings, annotations, and imports of what is not on the host."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        return None if isinstance(node.value, ast.Constant) else node
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
+        ours = (node.module or "").startswith("genvx")
+        return None if ours or node.module in ("__future__", "typing") else node
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return None
+        self.generic_visit(node)
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
+        return node.value and ast.Assign([node.target], node.value)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        self.generic_visit(node)
+        node.returns = None
+        node.body = node.body or [ast.Pass()]
+        return node
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node

@@ -1,0 +1,183 @@
+"""Waiting in the lines of many hosts at once: the first that has room is taken, the others are
+left.
+
+Each host keeps its own line, and the ticket there lives as long as our connection. Nothing is
+asked over the network meanwhile: hosts tell us.
+
+On one host, where we are nearest to our turn, our ticket keeps what becomes free until it is
+enough. On the others it does not: if it did, one large request would have all hosts stand idle
+(scripts/simulate).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import queue
+import threading
+from typing import TYPE_CHECKING
+
+from genvx.core.limits import exhausted
+from genvx.core.placement import possible
+from genvx.core.queue import nearest
+from genvx.errors import FleetError, GenvxError, HostError, NoCapacity, Unsatisfiable, WaitedTooLong
+from genvx.fleet.ask import NO_HOST, HostGroup, Outcomes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from genvx.core.queue import Standing
+    from genvx.core.requirements import Requirements
+    from genvx.core.snapshot import Snapshot
+    from genvx.fleet.host import Hold, Host
+
+
+def wait_for_room(
+    fleet: HostGroup,
+    requirements: Requirements,
+    *,
+    name: str = "",
+    command: str = "",
+    patience: float = math.inf,
+    tell: Callable[[str, Standing], None] = lambda host, standing: None,
+    seen: Outcomes[Snapshot] | None = None,
+    time: float | None = None,
+) -> tuple[Host, Hold]:
+    """Take devices on the best host that has them; or wait in line on each that ever could, and
+    take the first that has.
+
+    patience: seconds to wait at most. tell: is told how it stands on a host, in other threads.
+    seen: what looking has given, where somebody has looked just now. time: seconds that they are
+    held at most.
+
+    Raises:
+        WaitedTooLong: they were not to be had in time; `reasons` says how it stood, host by host.
+        Unsatisfiable: no host ever has them. NoCapacity: the hosts that might have them failed.
+        FleetError: all hosts failed.
+    """
+    outcomes = fleet.snapshot() if seen is None else seen
+    try:
+        return fleet.first_with_room(
+            requirements,
+            lambda host: (
+                host,
+                host.acquire(requirements, name=name, command=command, time=time),
+            ),
+            outcomes,
+        )
+    except Unsatisfiable:
+        raise
+    except (NoCapacity, FleetError) as refusal:
+        seen_there = {
+            host: snapshot
+            for host, snapshot in outcomes.succeeded.items()
+            if possible(requirements, snapshot) >= requirements.gpus
+        }
+        if not seen_there:
+            raise
+        reasons = dict(refusal.reasons)
+        lost = set(outcomes.failed)
+
+    # The same on all hosts, so that people see one request in several lines, and not several.
+    environment = os.urandom(4).hex()
+
+    def ask(host: Host, stop: threading.Event, keeps: bool) -> Hold:
+        def news(standing: Standing) -> None:
+            if not stop.is_set():
+                tell(host.name, standing)
+
+        return host.wait(
+            requirements,
+            name=name,
+            environment=environment,
+            command=command,
+            patience=patience,
+            tell=news,
+            stop=stop,
+            time=time,
+            keeps=keeps,
+        )
+
+    race = _Race(ask)
+    keeper = nearest(requirements, seen_there)
+    for host in seen_there:
+        race.enter(fleet.host(host), keeps=host == keeper)
+    over = False
+    for found, end in race.ends():
+        if not isinstance(end, GenvxError):
+            return found, end
+        over = over or isinstance(end, WaitedTooLong)
+        reasons[found.name] = str(end)
+        if isinstance(end, HostError):
+            lost.add(found.name)
+        seen_there.pop(found.name, None)
+        if found.name == keeper and isinstance(end, HostError):
+            # Somebody else must keep what becomes free, or small requests could starve us.
+            keeper = nearest(requirements, seen_there)
+            if keeper is not None:
+                race.enter(fleet.host(keeper), keeps=True)
+    if over:
+        ordered = {host.name: reasons[host.name] for host in fleet.hosts if host.name in reasons}
+        raise WaitedTooLong(NO_HOST, ordered)
+    raise fleet.nowhere(
+        {host: reason for host, reason in reasons.items() if host not in lost},
+        {host: reason for host, reason in reasons.items() if host in lost},
+    )
+
+
+class _Race:
+    """Hosts that are waited for at once; one wins, and whatever comes later is given back.
+
+    ask: waits on a host, until the event is set.
+    """
+
+    def __init__(self, ask: Callable[[Host, threading.Event, bool], Hold]) -> None:
+        self._ask = ask
+        self._running = 0
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._ends: queue.SimpleQueue[tuple[Host, Hold | GenvxError]] = queue.SimpleQueue()
+
+    def enter(self, host: Host, *, keeps: bool) -> None:
+        self._running += 1
+        threading.Thread(
+            target=self._run, args=(host, keeps), name=f"genvx waits on {host.name}", daemon=True
+        ).start()
+
+    def _run(self, host: Host, keeps: bool) -> None:
+        end: Hold | GenvxError
+        try:
+            end = self._ask(host, self._stop, keeps)
+        except GenvxError as error:
+            end = error
+        except Exception as error:  # a fault of genvx on one host must not end the others' waiting
+            end = GenvxError(
+                exhausted(error) or f"a fault of genvx: {type(error).__name__}: {error}"
+            )
+        if not isinstance(end, GenvxError):
+            with self._lock:
+                late = self._stop.is_set()
+                self._stop.set()
+            if late:
+                end.release()
+                return
+        self._ends.put((host, end))
+
+    def ends(self) -> Iterator[tuple[Host, Hold | GenvxError]]:
+        """What becomes of each, as it comes, up to the first that wins."""
+        won = False
+        try:
+            while self._running:
+                host, end = self._ends.get()
+                self._running -= 1
+                won = not isinstance(end, GenvxError)
+                yield host, end
+                if won:
+                    return
+        finally:
+            with self._lock:
+                self._stop.set()
+            while not won and not self._ends.empty():
+                _, end = self._ends.get()
+                if not isinstance(end, GenvxError):
+                    end.release()

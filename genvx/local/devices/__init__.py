@@ -1,0 +1,1 @@
+"""The devices of this machine: what NVML says of them, and simulated ones."""

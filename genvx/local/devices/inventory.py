@@ -1,0 +1,43 @@
+"""What devices a machine has and how they are used now, whoever told: NVML or a simulation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.device import DeviceProcess
+from genvx.core.value import dataclass, field
+from genvx.local import processes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from genvx.core.device import Device, DeviceUsage, Driver
+
+_MPS_SERVER = "nvidia-cuda-mps-server"
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The answer of one survey.
+
+    A device without a reading in `usage` counts as idle and healthy.
+    """
+
+    driver: Driver
+    devices: tuple[Device, ...] = ()
+    usage: Mapping[str, DeviceUsage] = field(default_factory=dict)
+
+
+def process_on_device(
+    pid: int, memory: Optional[int], utilization: Optional[int] = None, *, compute: bool = True
+) -> DeviceProcess:
+    """A process that uses a device: its user and command are the kernel's word."""
+    known = processes.describe(pid)
+    if known is None:
+        uid, user, command = None, "an unknown user", ""
+    else:
+        uid, user, command = known.uid, processes.owner_of(known.uid).name, known.command
+    program = command.partition(" ")[0].rpartition("/")[2]
+    return DeviceProcess(
+        pid, uid, user, command, memory, compute, utilization, mps=program == _MPS_SERVER
+    )

@@ -1,0 +1,361 @@
+"""The only door to pynvml; it is opened in a child process (local/devices/survey.py).
+
+Every fact and every reading may fail on its own: what is not supported is None, a device that fails
+is lost or unhealthy, and the others go on.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Callable, Optional
+
+from genvx.core.device import Device, DeviceProcess, DeviceUsage, Health
+from genvx.core.snapshot import DESKTOP_MEMORY
+from genvx.core.text import printable
+from genvx.core.wire.devicecodec import DEVICE, USAGE
+from genvx.core.wire.fields import dumps
+from genvx.local import processes
+from genvx.local.devices import driverlibrary
+from genvx.local.devices.inventory import process_on_device
+
+# NVML samples what each process does once a second at the least; older samples are of what was.
+_RECENT_US = 2_000_000
+
+
+def report(
+    descriptor: int,
+    answered: frozenset[int] = frozenset(),
+    blamed: frozenset[int] = frozenset(),
+) -> None:
+    """Ask NVML for everything and write a line of JSON for each thing known.
+
+    answered: devices that have told all before. blamed: devices over which somebody who asked hung
+    or died.
+    """
+
+    def tell(plain: Any) -> None:
+        data = dumps(plain) + b"\n"
+        while data:
+            data = data[os.write(descriptor, data) :]
+
+    try:
+        import pynvml
+    except ImportError:
+        tell({"error": "the Python module pynvml is missing; pip install nvidia-ml-py"})
+        return
+    if not hasattr(pynvml, "nvmlMemory_v2") or not hasattr(pynvml, "NVMLLibraryMismatchError"):
+        tell(
+            {
+                "error": "the module pynvml here is the deprecated one; "
+                "pip uninstall pynvml && pip install nvidia-ml-py"
+            }
+        )
+        return
+    driverlibrary.load()
+    _Reporter(pynvml, tell).report(answered, blamed)
+
+
+class _Reporter:
+    """Asks one initialized NVML.
+
+    `nvml` is the module; every call of it may raise either of `failures`.
+    """
+
+    def __init__(self, nvml: Any, tell: Callable[[Any], None]) -> None:
+        self._nvml = nvml
+        self._tell = tell
+        # The second is what pynvml raises when the library is older than itself, and it is not an
+        # NVMLError.
+        self._failures = (nvml.NVMLError, nvml.NVMLLibraryMismatchError)
+        self._contained = processes.in_container()
+
+    def report(self, answered: frozenset[int], blamed: frozenset[int]) -> None:
+        nvml = self._nvml
+        try:
+            nvml.nvmlInit()
+            count = nvml.nvmlDeviceGetCount()
+        except self._failures as error:
+            self._tell({"error": self._why_no_driver(error)})
+            return
+        self._tell({"count": count, "version": self._text(nvml.nvmlSystemGetDriverVersion)})
+        for index in range(count):
+            if index in answered or index in blamed:
+                continue
+            found = self._look_at(index)
+            self._tell(
+                {
+                    "index": index,
+                    "devices": [
+                        {"device": DEVICE.write(device), "usage": USAGE.write(usage)}
+                        for device, usage in found
+                    ],
+                    "address": self._address(index),
+                }
+            )
+        self._tell({"topology": self._topology(count, blamed)})
+        self._tell({"done": True})
+
+    def _address(self, index: int) -> Optional[list[int]]:
+        """Where on the PCI bus a device is; None where that is not told."""
+        handle = self._told(self._nvml.nvmlDeviceGetHandleByIndex, index)
+        found = None if handle is None else self._told(self._nvml.nvmlDeviceGetPciInfo, handle)
+        return None if found is None else [int(found.domain), int(found.bus), int(found.device)]
+
+    def _topology(self, count: int, blamed: frozenset[int]) -> list[str]:
+        """The way from each device to each other, as core/topology.py has it; asked last, for
+        nothing but the choice among equals rests on it.
+        """
+        ways = [["?"] * count for _ in range(count)]
+        handles = [
+            None if i in blamed else self._told(self._nvml.nvmlDeviceGetHandleByIndex, i)
+            for i in range(count)
+        ]
+        for one in range(count):
+            for other in range(one):
+                if handles[one] is not None and handles[other] is not None:
+                    way = self._way(handles[one], handles[other])
+                    ways[one][other] = ways[other][one] = way
+            ways[one][one] = "X"
+        return ["".join(row) for row in ways]
+
+    def _way(self, one: Any, other: Any) -> str:
+        nvml = self._nvml
+        linked = self._told(
+            nvml.nvmlDeviceGetP2PStatus, one, other, nvml.NVML_P2P_CAPS_INDEX_NVLINK
+        )
+        if linked == nvml.NVML_P2P_STATUS_OK:
+            return "V"
+        level = self._told(nvml.nvmlDeviceGetTopologyCommonAncestor, one, other)
+        return {
+            nvml.NVML_TOPOLOGY_INTERNAL: "I",
+            nvml.NVML_TOPOLOGY_SINGLE: "I",
+            nvml.NVML_TOPOLOGY_MULTIPLE: "B",
+            nvml.NVML_TOPOLOGY_HOSTBRIDGE: "H",
+            nvml.NVML_TOPOLOGY_NODE: "N",
+            nvml.NVML_TOPOLOGY_SYSTEM: "S",
+        }.get(level, "?")
+
+    def _told(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The answer, or None whatever is the matter: of what is sick the readings have told."""
+        try:
+            return function(*arguments)
+        except self._failures:
+            return None
+
+    def _why_no_driver(self, error: Exception) -> str:
+        nvml = self._nvml
+        code = getattr(error, "value", None)
+        if code in (nvml.NVML_ERROR_LIBRARY_NOT_FOUND, nvml.NVML_ERROR_DRIVER_NOT_LOADED):
+            return "no NVIDIA driver on this host"
+        if code == nvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH:
+            return (
+                "the NVIDIA library and the loaded kernel module are of different versions; "
+                "reboot, or reload the module"
+            )
+        if code == nvml.NVML_ERROR_NO_PERMISSION:
+            return "no permission to talk to the NVIDIA driver; look at the modes of /dev/nvidia*"
+        return f"NVML does not start: {printable(str(error), 200)}"
+
+    def _ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The answer, or None where this driver or device does not tell it.
+
+        What says that the device is gone or sick goes on up.
+        """
+        try:
+            return function(*arguments)
+        except self._nvml.NVMLLibraryMismatchError:
+            return None
+        except self._nvml.NVMLError as error:
+            if self._health_of(error) is not None:
+                raise
+            return None
+
+    def _text(self, function: Callable[..., Any], *arguments: Any) -> Optional[str]:
+        """A text, or None as with `_ask`."""
+        found: Optional[str] = self._ask(_decoded, function, *arguments)
+        return found
+
+    def _health_of(self, error: Exception) -> Optional[Health]:
+        nvml = self._nvml
+        code = getattr(error, "value", None)
+        if code == nvml.NVML_ERROR_GPU_IS_LOST:
+            return Health.LOST
+        sick = (
+            nvml.NVML_ERROR_RESET_REQUIRED,
+            nvml.NVML_ERROR_UNKNOWN,
+            nvml.NVML_ERROR_TIMEOUT,
+            nvml.NVML_ERROR_IRQ_ISSUE,
+        )
+        return Health.UNHEALTHY if code in sick else None
+
+    def _look_at(self, index: int) -> list[tuple[Device, DeviceUsage]]:
+        """The device at `index`; or the MIG instances of it, which hide it."""
+        nvml = self._nvml
+        device = Device(uuid=f"UNKNOWN-{index}", index=index, name="unknown", memory=None)
+        try:
+            handle = nvml.nvmlDeviceGetHandleByIndex(index)
+            uuid = _decoded(nvml.nvmlDeviceGetUUID, handle)
+            device = Device(
+                uuid=uuid,
+                index=index,
+                name=self._text(nvml.nvmlDeviceGetName, handle) or "unknown",
+                memory=None,
+            )
+            if self._has_mig(handle):
+                return self._instances(handle, device)
+            return [self._read(handle, device)]
+        except self._failures as error:
+            health = self._health_of(error) or Health.UNHEALTHY
+            return [(device, DeviceUsage(health, printable(str(error), 200), processes=None))]
+
+    def _has_mig(self, handle: Any) -> bool:
+        mode = self._ask(self._nvml.nvmlDeviceGetMigMode, handle)
+        return mode is not None and mode[0] == self._nvml.NVML_DEVICE_MIG_ENABLE
+
+    def _instances(self, handle: Any, parent: Device) -> list[tuple[Device, DeviceUsage]]:
+        nvml = self._nvml
+        found = []
+        for slot in range(self._ask(nvml.nvmlDeviceGetMaxMigDeviceCount, handle) or 0):
+            instance = self._ask(nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, slot)
+            if instance is None:
+                continue
+            uuid = self._text(nvml.nvmlDeviceGetUUID, instance)
+            if uuid is None:
+                continue
+            device = Device(
+                uuid=uuid,
+                index=parent.index,
+                name=self._text(nvml.nvmlDeviceGetName, instance) or f"{parent.name} MIG",
+                memory=None,
+                instance=slot,
+                parent=parent.uuid,
+            )
+            found.append(self._read(instance, device))
+        return found
+
+    def _read(self, handle: Any, device: Device) -> tuple[Device, DeviceUsage]:
+        total, used, unified = self._memory(handle, whole=device.instance is None)
+        rates = self._ask(self._nvml.nvmlDeviceGetUtilizationRates, handle)
+        known = Device(
+            uuid=device.uuid,
+            index=device.index,
+            name=device.name,
+            memory=total,
+            instance=device.instance,
+            parent=device.parent,
+            unified=unified,
+        )
+        return known, DeviceUsage(
+            memory_used=used,
+            utilization=None if rates is None else int(rates.gpu),
+            processes=self._processes(handle, 0 if unified else used or 0),
+        )
+
+    def _memory(self, handle: Any, *, whole: bool) -> tuple[Optional[int], Optional[int], bool]:
+        """Total and used bytes, and whether they are of memory that the system uses, too.
+
+        The second form leaves out the driver's own reserve; old drivers lack it.
+        """
+        nvml = self._nvml
+        memory = self._ask(nvml.nvmlDeviceGetMemoryInfo, handle, nvml.nvmlMemory_v2)
+        if memory is None:
+            try:
+                memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+            except self._failures as error:
+                code = getattr(error, "value", None)
+                if self._health_of(error) is not None:
+                    raise
+                if whole and code == nvml.NVML_ERROR_NOT_SUPPORTED:
+                    # It has none of its own: GB10, Jetson.
+                    return (*processes.system_memory(), True)
+                return None, None, False
+        if not memory.total:
+            return None, None, False
+        return int(memory.total), int(memory.used), self._coherent(handle)
+
+    def _coherent(self, handle: Any) -> bool:
+        """Whether the system has the device's memory as a NUMA node of its own (GH200): what the
+        kernel keeps there is no process's on the device.
+        """
+        ask = getattr(self._nvml, "nvmlDeviceGetAddressingMode", None)
+        return (
+            ask is not None
+            and self._told(ask, handle) == self._nvml.NVML_DEVICE_ADDRESSING_MODE_ATS
+        )
+
+    def _processes(self, handle: Any, used: int) -> Optional[tuple[DeviceProcess, ...]]:
+        """Who uses the device; None where that cannot be seen, which must not look like nobody."""
+        nvml = self._nvml
+        compute = self._first_known(
+            handle,
+            nvml.nvmlDeviceGetComputeRunningProcesses_v3,
+            nvml.nvmlDeviceGetComputeRunningProcesses_v2,
+        )
+        if compute is None:
+            return None
+        # Clients of MPS may be in a list of their own.
+        known = {entry.pid for entry in compute}
+        clients = self._first_known(
+            handle,
+            *(
+                getattr(nvml, f"nvmlDeviceGetMPSComputeRunningProcesses_v{version}")
+                for version in (3, 2)
+                if hasattr(nvml, f"nvmlDeviceGetMPSComputeRunningProcesses_v{version}")
+            ),
+        )
+        compute += [entry for entry in clients or () if entry.pid not in known]
+        graphics = self._first_known(
+            handle,
+            nvml.nvmlDeviceGetGraphicsRunningProcesses_v3,
+            nvml.nvmlDeviceGetGraphicsRunningProcesses_v2,
+        )
+        if not compute and not graphics and self._contained and used >= DESKTOP_MEMORY:
+            return None
+        computing = {entry.pid for entry in compute}
+        drawing = [entry for entry in graphics or () if entry.pid not in computing]
+        busy = self._busy(handle) if computing or drawing else None
+        return tuple(
+            _process(entry, None if busy is None else busy.get(entry.pid, 0), compute=compute)
+            for compute, entries in ((True, compute), (False, drawing))
+            for entry in entries
+        )
+
+    def _busy(self, handle: Any) -> Optional[dict[int, int]]:
+        """Percent of the device that each process keeps busy, without those that are idle; None
+        where this driver or device does not tell. It is only shown: whatever is wrong with it
+        condemns no device.
+        """
+        nvml = self._nvml
+        since = time.time_ns() // 1000 - _RECENT_US
+        try:
+            samples = nvml.nvmlDeviceGetProcessUtilization(handle, since)
+        except self._failures as error:
+            idle = (nvml.NVML_SUCCESS, nvml.NVML_ERROR_NOT_FOUND)
+            return {} if getattr(error, "value", None) in idle else None
+        # The newest sample of a process counts. Drivers are known to fill in some with garbage.
+        return {
+            int(sample.pid): int(sample.smUtil)
+            for sample in sorted(samples, key=lambda sample: int(sample.timeStamp))
+            if sample.timeStamp > since and sample.smUtil <= 100
+        }
+
+    def _first_known(self, handle: Any, *functions: Callable[[Any], Any]) -> Optional[list[Any]]:
+        for function in functions:
+            entries = self._ask(function, handle)
+            if entries is not None:
+                return list(entries)
+        return None
+
+
+def _decoded(function: Callable[..., str], *arguments: Any) -> str:
+    """A text of the driver; what of it is not UTF-8 is replaced."""
+    try:
+        return function(*arguments)
+    except UnicodeDecodeError as error:
+        return error.object.decode("utf-8", "replace")
+
+
+def _process(entry: Any, utilization: Optional[int], *, compute: bool) -> DeviceProcess:
+    memory = None if entry.usedGpuMemory is None else int(entry.usedGpuMemory)
+    return process_on_device(int(entry.pid), memory, utilization, compute=compute)

@@ -1,0 +1,1 @@
+"""What holds devices: processes that are started, watched over, and ended."""

@@ -1,0 +1,58 @@
+"""The guardian of a shell that cannot hold a descriptor itself: it holds the lease for it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+from typing import TYPE_CHECKING
+
+from genvx.local import processes
+from genvx.local.holders import GUARDIAN
+from genvx.local.running.leasefile import LeaseFile
+from genvx.local.running.timekeeper import apart
+
+if TYPE_CHECKING:
+    from typing import Optional
+
+_LOOK = 1.0
+
+
+def guard(descriptor: int, pid: int) -> None:
+    """Hold a lease while the process `pid` lives, or until somebody releases it, in a process of
+    its own. Our own copy of the descriptor stays open.
+    """
+    file = LeaseFile.of(descriptor)
+    life = _life(pid)
+    apart(
+        lambda: _guard(life, pid, file),
+        keep=(descriptor, *([] if life is None else [life])),
+    )
+    if life is not None:
+        os.close(life)
+
+
+def _life(pid: int) -> Optional[int]:
+    """A descriptor that becomes readable when a process ends; None where the kernel has none
+    (before 5.3).
+    """
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
+
+
+def _guard(life: Optional[int], pid: int, file: LeaseFile) -> None:
+    processes.call_ourselves(GUARDIAN)
+    poll = select.poll()
+    if life is not None:
+        poll.register(life, select.POLLIN)
+    while not poll.poll(_LOOK * 1000):
+        if not file.is_held():
+            return  # released
+        if life is None:
+            with contextlib.suppress(PermissionError):
+                try:
+                    os.kill(pid, 0)
+                except ProcessLookupError:
+                    return

@@ -1,0 +1,218 @@
+"""LocalHold: devices that this process holds, and what it may run under them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from typing import TYPE_CHECKING, Any, Optional
+
+from genvx.core.hold import BaseHold
+from genvx.core.lease import Part
+from genvx.core.text import printable
+from genvx.errors import CommandNotExecutable, CommandNotFound
+from genvx.local import shells
+from genvx.local.running import supervise, timekeeper
+from genvx.local.state.directory import saying
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from genvx.core.command import Command, Stream
+    from genvx.core.grant import Grant
+    from genvx.core.lease import Lease
+    from genvx.local.machine import Machine
+    from genvx.local.running.started import LocalRunning
+    from genvx.local.state.store import HeldLease
+
+
+class LocalHold(BaseHold):
+    """Devices of this machine that this process holds, until `release`, the end of the
+    block, or its death.
+    """
+
+    def __init__(self, host: Machine, grant: Grant, held: HeldLease) -> None:
+        self._host = host
+        self._held = held
+        self._time_is_kept = False
+        self.grant = grant
+
+    @property
+    def descriptor(self) -> int:
+        """The lease's descriptor: whoever inherits it holds the lease too."""
+        return self._held.descriptor
+
+    @property
+    def lease(self) -> Lease:
+        """As it is published."""
+        return self._held.lease
+
+    @property
+    def host(self) -> Any:
+        """This machine, as a Host."""
+        return self._host
+
+    def variables(self) -> dict[str, str]:
+        """The environment variables of what runs under this hold: the host's, and those of the
+        grant.
+        """
+        return {**self._host.environ, **self.grant.variables}
+
+    def start(
+        self,
+        command: Command,
+        *,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        cwd: Optional[str] = None,
+        env: Optional[Mapping[str, str]] = None,
+    ) -> LocalRunning:
+        """Start a command as `BaseHold.start` says; it inherits the lease."""
+        from genvx.core.command import require_variables, words_of
+        from genvx.local.running.started import LocalRunning
+
+        self.keep_time(spare=os.getpid())
+        return LocalRunning(
+            words_of(command),
+            lease=self.descriptor,
+            variables={**self.variables(), **require_variables(env or {})},
+            cwd=cwd,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+        )
+
+    def supervise(
+        self,
+        argv: Sequence[str],
+        *,
+        stdout: int = 1,
+        watch_client: bool = False,
+        variables: Optional[Mapping[str, str]] = None,
+        cwd: Optional[str] = None,
+    ) -> int:
+        """Run a command as its parent and pass signals on; return its exit code.
+
+        For main threads only.
+
+        Afterwards the lease is let go, unless a job in the background has inherited it.
+        """
+        try:
+            self.keep_time(spare=os.getpid(), supervised=True)
+            return supervise.run(
+                argv,
+                {**self.variables(), **(variables or {})},
+                lease=self.descriptor,
+                stdout=stdout,
+                cwd=cwd,
+                watch_client=watch_client,
+                own_group=watch_client,
+                end_ns=self.lease.expires_ns,
+            )
+        finally:
+            self._held.leave()
+
+    def enter_shell(
+        self, *, prompt: bool = True, host: str = "", login: bool = False, path: str = ""
+    ) -> int:
+        """Become the user's shell, activated; the lease lives until it and all it started end.
+
+        Returns only for shells that need a parent which holds the lease: then with their exit code.
+
+        prompt: whether the shell's prompt says so. host: the name that it then says, too. login: as
+        the first shell of a session, which it is after ssh. path: a directory of programs that the
+        shell finds after all others.
+
+        Raises:
+            StateError: the shell's start-up files cannot be written.
+        """
+        environment = self.variables()
+        shell = shells.prepare(
+            self._host.state,
+            environment,
+            devices=environment["CUDA_VISIBLE_DEVICES"],
+            prompt=self.grant.mark(host) if prompt else "",
+            login=login,
+            lease=self._path(),
+            path=path,
+        )
+        environment.update(shell.variables)
+        self._tell_of_windows()
+        if shell.keeps_lease:
+            with saying("hand the lease to the shell"):
+                os.set_inheritable(self.descriptor, True)
+            self.keep_time()
+            supervise.execute(shell.argv, environment, shell.program)
+        try:
+            self.keep_time(spare=os.getpid(), supervised=True)
+            return supervise.run(
+                shell.argv,
+                environment,
+                lease=self.descriptor,
+                die_with_us=True,
+                program=shell.program,
+                end_ns=self.lease.expires_ns,
+            )
+        finally:
+            self._held.leave()
+
+    def _tell_of_windows(self) -> None:
+        from genvx.local.running import windows
+
+        with contextlib.suppress(OSError):  # a note, and no reason not to open the shell
+            note = windows.announce(self._host.state, self._host.environ, self.grant, self._path())
+            if note is not None:
+                os.write(2, f"genvx: {note}\n".encode())
+
+    def _path(self) -> str:
+        """The path of the lease's file, at which a shell sees that something has changed; empty if
+        it cannot be told, and then it does not look.
+        """
+        try:
+            return os.readlink(f"/proc/self/fd/{self.descriptor}")
+        except OSError:
+            return ""
+
+    def keep_time(self, *, spare: Optional[int] = None, supervised: bool = False) -> None:
+        """Have whatever holds the lease ended when its time is over, this process too; by one
+        keeper, however often this is called.
+
+        spare: a process that is left alive, and loses the lease. supervised: it ends its command
+        itself.
+
+        Raises:
+            StateError: there can be no keeper.
+        """
+        if self.lease.expires_ns is None or self._time_is_kept:
+            return
+        with saying("keep the time of the environment"):
+            timekeeper.keep(
+                self.descriptor, self.lease.expires_ns, spare=spare, supervised=supervised
+            )
+        self._time_is_kept = True
+
+    def leave_to_time(self) -> None:
+        """Let go of a reservation: it stays until its time is over, or until somebody releases
+        the environment.
+        """
+        assert self.lease.part is Part.RESERVED, "what is held would be free at once"
+        self._held.abandon()
+
+    def release(self) -> None:
+        """Give the devices back. Twice is once."""
+        self._held.withdraw()
+
+
+def find_command(argv: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Look for a command before anything is acquired for it.
+
+    Raises:
+        CommandNotFound: it is not there. CommandNotExecutable: it is no program.
+    """
+    if shutil.which(argv[0], path=environ.get("PATH", os.defpath)) is not None:
+        return
+    shown = printable(argv[0], 100)
+    if "/" in argv[0] and os.path.exists(argv[0]):
+        raise CommandNotExecutable(f"not an executable file: {shown}")
+    raise CommandNotFound(f"command not found: {shown}")

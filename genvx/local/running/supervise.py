@@ -1,0 +1,240 @@
+"""Running a command that carries a lease, as its parent: signals go through, its exit code comes
+back.
+
+Signals are blocked and waited for instead of handled, so that none is lost between two checks. A
+signal that the terminal sends reaches the command by itself, because it is in the terminal's
+process group; only what another process sent to us is passed on. The exception is a terminal that
+hangs up: its kernel tells the leader of the session alone, which we are when sshd has started us.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.text import printable
+from genvx.local.processes import boottime_ns
+from genvx.local.running import timekeeper
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Callable
+
+PASSED_ON = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+_SI_USER = (
+    0  # si_code of kill(2); the kernel's own signals, such as a terminal's, have a positive one
+)
+
+# After its client is gone a command gets SIGHUP, then SIGTERM, then SIGKILL, with this much time
+# between.
+_GRACE = 10.0
+_LOOK = 1.0
+
+NOT_FOUND = 127
+NOT_EXECUTABLE = 126
+
+
+def reset_signals() -> None:
+    """Undo what Python changed, before exec: a shell that ignores SIGPIPE would surprise
+    its user.
+    """
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    for number in PASSED_ON:
+        # A handler of Python's would take a signal that waits, and exec would forget that it came.
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def execute(
+    argv: Sequence[str], environment: Mapping[str, str], program: Optional[str] = None
+) -> None:
+    """Become a command, whose descriptors above 2 are only those made inheritable. Returns never.
+
+    A command that cannot be started exits with 127 or 126, as a shell does.
+    """
+    reset_signals()
+    try:
+        os.execvpe(program or argv[0], list(argv), dict(environment))
+    except FileNotFoundError:
+        code, reason = NOT_FOUND, "command not found"
+    except (OSError, ValueError) as error:
+        code, reason = NOT_EXECUTABLE, getattr(error, "strerror", None) or str(error)
+    with contextlib.suppress(OSError):
+        os.write(2, f"genvx: {printable(argv[0], 100)}: {reason}\n".encode())
+    os._exit(code)
+
+
+def run(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    lease: int,
+    stdout: int = 1,
+    cwd: Optional[str] = None,
+    watch_client: bool = False,
+    own_group: bool = False,
+    die_with_us: bool = False,
+    program: Optional[str] = None,
+    end_ns: Optional[int] = None,
+) -> int:
+    """Run a command that inherits the descriptor `lease`; return its exit code, or 128 + its
+    signal.
+
+    cwd: the directory that it starts in, ours by default.
+    watch_client: when nobody reads `stdout` any more, end the command's process group: without a
+        terminal sshd sends no signal when its client is gone.
+    own_group: give the command a process group, for which signals are then meant.
+    die_with_us: SIGHUP the command should this process be killed; for shells that close the lease
+        they inherit.
+    end_ns: of CLOCK_BOOTTIME, when the command is ended, with a warning before.
+    Must be called from the main thread.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {*PASSED_ON, signal.SIGCHLD})
+    try:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                if own_group:
+                    os.setpgid(0, 0)
+                if die_with_us:
+                    _die_with_parent()
+                if stdout != 1:
+                    os.dup2(stdout, 1)
+                if cwd is not None:
+                    os.chdir(cwd)
+                os.set_inheritable(lease, True)
+                execute(argv, environment, program)
+            finally:
+                os._exit(NOT_EXECUTABLE)
+        if own_group:
+            with contextlib.suppress(OSError):
+                os.setpgid(pid, pid)  # the child does it too; whoever comes first
+        if watch_client:
+            threading.Thread(target=_hang_up_when_unread, args=(stdout,), daemon=True).start()
+        with contextlib.closing(_Agenda()) as agenda:
+            return _wait(pid, -pid if own_group else pid, watch_client, end_ns, agenda)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+class _Agenda:
+    """What is to be done to a command when: its steps, the first one first.
+
+    When one is due we get SIGCHLD. The timeout of signal.sigtimedwait would be simpler, but if a
+    stop (SIGSTOP) interrupts it and the time is over when we go on, it returns garbage, which may
+    look like a signal (CPython 3.6 to 3.13).
+    """
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[int, Callable[[], object]]] = []
+        self._closed = threading.Event()
+
+    def add(self, at_ns: int, step: Callable[[], object]) -> None:
+        """at_ns: of CLOCK_BOOTTIME."""
+        if at_ns not in (known for known, _ in self._steps):
+            threading.Thread(target=self._call, args=(at_ns,), daemon=True).start()
+        self._steps.append((at_ns, step))
+        self._steps.sort(key=lambda pair: pair[0])
+
+    def _call(self, at_ns: int) -> None:
+        while (left := at_ns - boottime_ns()) > 0:
+            # Often: to sleep takes no notice of a machine that is suspended meanwhile.
+            if self._closed.wait(min(left / 1e9, _LOOK)):
+                return
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGCHLD)
+
+    def do_what_is_due(self) -> None:
+        while self._steps and self._steps[0][0] <= boottime_ns():
+            self._steps.pop(0)[1]()
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+def _end(agenda: _Agenda, target: int, at_ns: int, *numbers: signal.Signals) -> None:
+    """Send signals, one after the other, with a grace between."""
+    for count, number in enumerate(numbers):
+        at = at_ns + round(count * _GRACE * 1e9)
+        agenda.add(at, lambda number=number: _send(target, number))  # type: ignore[misc]
+
+
+def _end_in_time(agenda: _Agenda, target: int, end_ns: int) -> None:
+    def warn() -> None:
+        left = (end_ns - boottime_ns()) / 1e9
+        if left > 0:  # else we were stopped
+            _say(timekeeper.warning(left))
+
+    seconds = (end_ns - boottime_ns()) / 1e9
+    agenda.add(end_ns - round(timekeeper.notice(seconds) * 1e9), warn)
+    agenda.add(end_ns, lambda: _say(timekeeper.OVER))
+    # A shell with a person at it ignores TERM, and leaves at HUP.
+    _end(agenda, target, end_ns, signal.SIGTERM, signal.SIGKILL)
+    agenda.add(end_ns, lambda: _send(target, signal.SIGHUP))
+
+
+def _wait(pid: int, target: int, watch_client: bool, end_ns: Optional[int], agenda: _Agenda) -> int:
+    ignored = {n for n in PASSED_ON if signal.getsignal(n) is signal.SIG_IGN}
+    if end_ns is not None:
+        _end_in_time(agenda, target, end_ns)
+    hung_up = False
+    while True:
+        agenda.do_what_is_due()
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            if os.WIFSIGNALED(status):
+                return 128 + os.WTERMSIG(status)
+            return os.WEXITSTATUS(status)
+        received = signal.sigwaitinfo({*PASSED_ON, signal.SIGCHLD})
+        number = signal.Signals(received.si_signo)
+        if number is signal.SIGCHLD or number in ignored:
+            continue
+        ours_alone = number is signal.SIGHUP and os.getsid(0) == os.getpid()
+        if received.si_code > _SI_USER and not ours_alone:
+            continue
+        _send(target, number)
+        if watch_client and number is signal.SIGHUP and not hung_up:
+            hung_up = True
+            in_a_while = boottime_ns() + round(_GRACE * 1e9)
+            _end(agenda, target, in_a_while, signal.SIGTERM, signal.SIGKILL)
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError):
+        os.write(2, f"{line}\n".encode())
+
+
+def _send(target: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(target, number)
+
+
+def _hang_up_when_unread(stdout: int) -> None:
+    poll = select.poll()
+    poll.register(stdout, 0)  # errors and hang-ups are reported unasked
+    poll.poll()
+    os.kill(os.getpid(), signal.SIGHUP)
+
+
+def _die_with_parent() -> None:
+    import ctypes
+
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(1, signal.SIGHUP)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGHUP)

@@ -1,0 +1,221 @@
+"""The end of an environment's time: a warning, then TERM, then KILL.
+
+Whatever holds a lease that has an end also has a keeper: a small process apart that holds nothing
+of the lease, and ends with it. So the time is kept whoever is killed or stopped meanwhile. Where
+genvx runs a command as its parent, the parent ends that itself (supervise.py) and the keeper the
+rest, or all if the parent cannot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.units import format_duration
+from genvx.core.value import dataclass
+from genvx.local.processes import boottime_ns
+from genvx.local.running.leasefile import LeaseFile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Callable
+
+OVER = "genvx: the time of this environment is over"
+
+_NOTICE = 300.0
+GRACE = 10.0
+_LOOK = 1.0
+_CHECK = 0.2
+
+
+def notice(seconds: float) -> float:
+    """How long before the end it is told, in an environment that lasts `seconds`: five minutes; of
+    a short one, the last tenth.
+    """
+    return min(_NOTICE, seconds / 10)
+
+
+def warning(left: float) -> str:
+    return f"genvx: this environment ends in {format_duration(max(1.0, round(left)))}"
+
+
+def keep(
+    descriptor: int, end_ns: int, *, spare: Optional[int] = None, supervised: bool = False
+) -> None:
+    """End whatever holds a lease at `end_ns` of CLOCK_BOOTTIME, by a process of its own.
+
+    descriptor: of the lease's file; our own copy stays open, the process's is closed. spare: a
+    process that is left alive: the lease is released then, which it sees by itself. supervised:
+    that process tells its command of the end, and ends it, as long as it runs.
+
+    Raises:
+        OSError: there can be no such process.
+    """
+    file = LeaseFile.of(descriptor)
+    spared = None if spare is None else _Spared(spare, _stat(spare).starttime, supervised)
+    terminal = _terminal()
+    apart(lambda: _keep(file, end_ns, terminal, spared))
+
+
+def apart(work: Callable[[], None], keep: Sequence[int] = ()) -> None:
+    """Do something in a process of its own, which has no terminal, and of ours only these
+    descriptors.
+
+    Raises:
+        OSError: there can be no such process.
+    """
+    child = os.fork()
+    if child == 0:
+        code = errno.EAGAIN
+        try:
+            os.setsid()
+            if os.fork() == 0:
+                _close_all(keep)
+                work()
+            code = 0
+        except OSError as error:
+            code = error.errno or code
+        finally:
+            os._exit(code)
+    try:
+        code = os.WEXITSTATUS(os.waitpid(child, 0)[1])
+    except ChildProcessError:
+        return  # a program that ignores SIGCHLD is not told
+    if code:
+        raise OSError(code, os.strerror(code))
+
+
+def _terminal() -> Optional[str]:
+    for number in range(3):
+        with contextlib.suppress(OSError):
+            return os.ttyname(number)
+    return None
+
+
+def _close_all(keep: Sequence[int]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    with contextlib.suppress(OSError):
+        os.chdir("/")
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in range(3):
+        os.dup2(null, descriptor)
+    first = 3
+    for descriptor in sorted(keep):
+        os.closerange(first, descriptor)
+        first = descriptor + 1
+    os.closerange(first, 65536)
+
+
+@dataclass(frozen=True)
+class _Stat:
+    """What the kernel says of a process; starttime is 0 for one that is gone."""
+
+    state: str
+    parent: int
+    starttime: int
+
+
+def _stat(pid: int) -> _Stat:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # The command in parentheses may hold spaces and parentheses itself.
+            words = file.read(4096).rpartition(b")")[2].split()
+        return _Stat(words[0].decode(), int(words[1]), int(words[19]))
+    except (OSError, ValueError, IndexError):
+        return _Stat("", 0, 0)
+
+
+@dataclass(frozen=True)
+class _Spared:
+    """A process that is left alive. supervises: it ends its command itself."""
+
+    pid: int
+    starttime: int
+    supervises: bool
+
+    def is_one(self, pid: int) -> bool:
+        return pid == self.pid and _stat(pid).starttime == self.starttime
+
+    def supervises_now(self) -> bool:
+        """Whether it runs, and is not stopped."""
+        now = _stat(self.pid)
+        running = now.starttime == self.starttime and now.state not in "TtZX"
+        return self.supervises and running
+
+    def ends_itself(self, pid: int) -> bool:
+        """Whether a process is its command, or in a group of that command's own."""
+        with contextlib.suppress(OSError):
+            group = os.getpgid(pid)
+            in_group = group != os.getpgid(self.pid) and _stat(group).parent == self.pid
+            return in_group or _stat(pid).parent == self.pid
+        return False
+
+
+def _keep(file: LeaseFile, end_ns: int, terminal: Optional[str], spared: Optional[_Spared]) -> None:
+    def tell(line: str) -> None:
+        if not (spared and spared.supervises_now()):
+            _tell(terminal, line)
+
+    warn_ns: Optional[int] = end_ns - round(notice((end_ns - boottime_ns()) / 1e9) * 1e9)
+    while (now_ns := boottime_ns()) < end_ns:
+        if not file.is_held():
+            return
+        if warn_ns is not None and now_ns >= warn_ns:
+            warn_ns = None
+            tell(warning((end_ns - now_ns) / 1e9))
+        time.sleep(min(_LOOK, max(0.0, ((warn_ns or end_ns) - now_ns) / 1e9)))
+    if not file.is_held():
+        return
+    tell(OVER)
+    # A shell with a person at it ignores TERM, and leaves at HUP.
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCONT):
+        _signal(file, number, spared, to_all=False)
+    give_up = time.monotonic() + GRACE
+    pause = _CHECK
+    while _lives_on(file, spared, give_up + GRACE):
+        # Until nobody has it: a holder may start another just while we look.
+        if time.monotonic() >= give_up:
+            _signal(file, signal.SIGKILL, spared, to_all=True)
+            pause = min(2 * pause, GRACE)  # one that the kernel does not let go may stay for long
+        time.sleep(pause)
+    if spared is not None:
+        file.remove()
+
+
+def _lives_on(file: LeaseFile, spared: Optional[_Spared], patience: float) -> bool:
+    """Whether the lease is held by others than whoever is spared; by that one too, while it ends
+    its command and we have patience with it.
+    """
+    if not file.is_held():
+        return False
+    if spared is None or (spared.supervises_now() and time.monotonic() < patience):
+        return True
+    return any(not spared.is_one(pid) for pid in file.holders())
+
+
+def _signal(
+    file: LeaseFile, number: signal.Signals, spared: Optional[_Spared], *, to_all: bool
+) -> None:
+    """Signal who holds the lease. to_all: also those that a parent is ending."""
+    supervised = spared is not None and not to_all and spared.supervises_now()
+    for pid in file.holders():
+        if spared is not None and (spared.is_one(pid) or (supervised and spared.ends_itself(pid))):
+            continue
+        file.signal(pid, number)
+
+
+def _tell(terminal: Optional[str], line: str) -> None:
+    if terminal is None:
+        return
+    with contextlib.suppress(OSError):
+        flags = os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(terminal, flags)
+        try:
+            os.write(descriptor, f"\r\n{line}\r\n".encode())
+        finally:
+            os.close(descriptor)

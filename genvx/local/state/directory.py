@@ -1,0 +1,381 @@
+"""The state directory: opened once, checked, and from then on reached through descriptors only.
+
+Two layouts, told apart by who may write the root:
+
+    only its owner (root, or oneself)   ROOT/leases/<uid>/      ROOT/acquire.lock
+    everybody, and it is sticky         ROOT/.genvx-<uid>/      ROOT/.genvx.lock
+
+The second is for machines where nobody is root: a shared directory that the first user owned would
+let that user delete everybody's leases, so there is none. What is in <uid> counts only while the
+kernel says that it is of that user and that nobody else may write it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import stat
+from typing import TYPE_CHECKING, Optional
+
+from genvx.errors import GenvxError, StateError
+from genvx.local.state import mounts
+from genvx.local.state.userdirectory import Found, UserDirectory, look, open_to_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# A user whose <uid> was squatted by somebody else goes on under <uid>.<random>; few of those are
+# looked at. Directories of theirs that do not count cost a look, too.
+_MOST_COUNTED = 9
+_MOST_LOOKED_AT = 64
+# More names than a machine has users.
+_CROWD = 512
+
+
+def state_error(error: OSError, doing: str) -> StateError:
+    """Say in one line what an operating system error on the state means and what to do about it."""
+    advice = {
+        errno.ENOSPC: "the disk is full, or out of inodes; free some space, or choose another "
+        "directory with GENVX_STATE_DIR",
+        errno.EDQUOT: "your disk quota is used up; free some space there",
+        errno.EROFS: "the file system is read-only; choose another directory with GENVX_STATE_DIR",
+        errno.EMFILE: "this process has too many files open; raise ulimit -n",
+        errno.ENFILE: "the machine has too many files open",
+        errno.EACCES: "permission denied; ask the administrator to run 'genvx admin provision'",
+        errno.EPERM: "not permitted; ask the administrator to run 'genvx admin provision'",
+        errno.EIO: "the disk fails; look at dmesg",
+    }.get(error.errno or 0, os.strerror(error.errno) if error.errno else str(error))
+    return StateError(f"cannot {doing}: {advice}")
+
+
+@contextlib.contextmanager
+def saying(doing: str) -> Iterator[None]:
+    """Turn an operating system error of the block into a StateError that says what was done."""
+    try:
+        yield
+    except GenvxError:
+        raise
+    except OSError as error:
+        raise state_error(error, doing) from None
+
+
+class StateDirectory:
+    """The opened root of all leases of a machine.
+
+    former: where its leases were before it was provisioned. Those that live there still count; new
+    ones are not made there. is_former: it is that one.
+
+    Raises:
+        StateError: missing, on a network file system, of another user, or writable by others and
+        not sticky.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        uid: Optional[int] = None,
+        former: Optional[str] = None,
+        is_former: bool = False,
+    ) -> None:
+        self.root = root
+        self.is_former = is_former
+        self.uid = os.geteuid() if uid is None else uid
+        descriptor = self._open_root(root)
+        try:
+            with saying(f"open the state directory {root}"):
+                mode = self._check(descriptor, root)
+                kind = mounts.network_kind(descriptor)
+                if kind is not None:
+                    # Not the kernel's own locks: they may outlive their holder.
+                    raise StateError(
+                        f"the state directory {root} is on {kind}, where locks do not end with "
+                        "their holder; choose a local one with GENVX_STATE_DIR"
+                    )
+                # Of the lock file's directory.
+                self.root_mount = mounts.mount_of(descriptor)
+                self.shared = bool(mode & stat.S_IWOTH)
+                if self.shared:
+                    self._prefix = ".genvx-"
+                    self.lock_path = os.path.join(root, ".genvx.lock")
+                    self.descriptor = descriptor
+                else:
+                    self._prefix = ""
+                    self.lock_path = os.path.join(root, "acquire.lock")
+                    self.descriptor = self._open_leases(descriptor)
+                    os.close(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        try:
+            with saying(f"open the state directory {root}"):
+                self._mount = mounts.mount_of(self.descriptor)
+            self.former = None if former is None else former_directory(former, self.uid)
+        except BaseException:
+            os.close(self.descriptor)
+            raise
+        self._pattern = re.compile(
+            re.escape(self._prefix) + r"(0|[1-9]\d{0,9})(\.[0-9a-f]{8})?", re.ASCII
+        )
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+        if self.former is not None:
+            self.former.close()
+
+    def _open_root(self, root: str) -> int:
+        try:
+            return os.open(root, mounts.OPEN_DIRECTORY)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                raise StateError(
+                    f"the state directory {root} is not a directory; choose another with "
+                    "GENVX_STATE_DIR"
+                ) from None
+            raise state_error(error, f"open the state directory {root}") from None
+        try:
+            os.mkdir(root, 0o700)
+            return os.open(root, mounts.OPEN_DIRECTORY)
+        except OSError as error:
+            raise state_error(error, f"create the state directory {root}") from None
+
+    def _check(self, descriptor: int, path: str) -> int:
+        status = os.fstat(descriptor)
+        if status.st_uid not in (0, self.uid):
+            raise StateError(
+                f"the state directory {path} belongs to uid {status.st_uid}, who could delete "
+                "every lease in it; it must belong to root or to you"
+            )
+        others = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        if others and not status.st_mode & stat.S_ISVTX:
+            raise StateError(
+                f"the state directory {path} may be written by others and is not sticky; "
+                f"chmod +t {path}, or take the others' write permission away"
+            )
+        return status.st_mode
+
+    def _open_leases(self, root: int) -> int:
+        path = os.path.join(self.root, "leases")
+        try:
+            descriptor = os.open("leases", mounts.OPEN_DIRECTORY, dir_fd=root)
+        except FileNotFoundError:
+            if os.fstat(root).st_uid != self.uid:
+                raise StateError(
+                    f"{self.root} has no directory for leases; ask the administrator to run "
+                    "'genvx admin provision'"
+                ) from None
+            try:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir("leases", 0o755, dir_fd=root)
+                descriptor = os.open("leases", mounts.OPEN_DIRECTORY, dir_fd=root)
+            except OSError as error:
+                raise state_error(error, f"create {path}") from None
+        except OSError as error:
+            raise state_error(error, f"open {path}") from None
+        try:
+            self._check(descriptor, path)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    # Users' directories
+
+    def _names(self) -> list[str]:
+        """What is in the directory.
+
+        Listed through a descriptor of its own: ours has one position for all threads, and for all
+        processes that were forked with it, and two who list at once would each miss names.
+        """
+        with saying(f"read the state directory {self.root}"):
+            descriptor = os.open(".", mounts.OPEN_DIRECTORY, dir_fd=self.descriptor)
+            try:
+                return os.listdir(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def _candidates(self) -> list[tuple[int, str]]:
+        """The names that look like a user's directory, with the uid that they mean.
+
+        The directory may be everybody's, and full of other things: those cost nothing more than
+        being listed.
+        """
+        prefix, pattern = self._prefix, self._pattern
+        matches = (pattern.fullmatch(name) for name in self._names() if name.startswith(prefix))
+        return [(int(match[1]), match[0]) for match in matches if match]
+
+    def _by_user(self) -> dict[int, list[str]]:
+        """The names that are to be looked at, by uid; the user's first choice first."""
+        candidates = self._candidates()
+        if len(candidates) > _CROWD and self._mount is not None:
+            # Somebody squats names: most of them are told from users' own at less cost.
+            with saying(f"read the state directory {self.root}"):
+                uids = {name: uid for uid, name in candidates}
+                candidates = [
+                    (uids[name], name)
+                    for name, owner in mounts.owners(list(uids), self.descriptor)
+                    if owner in (None, uids[name])
+                ]
+        found: dict[int, list[str]] = {}
+        for uid, name in candidates:
+            found.setdefault(uid, []).append(name)
+        for several in found.values():
+            several.sort()
+        return found
+
+    def users(self, odd: Optional[list[str]] = None) -> Iterator[UserDirectory]:
+        """Every user's directory that the kernel vouches for, also in the former place; each is
+        open until the next is asked for.
+
+        odd: gets lines about directories that count for nothing, so far as they are our own, or
+        something is mounted on them.
+        """
+        if self.former is not None:
+            # First: an environment may be handed on meanwhile, from there to here.
+            yield from self.former.users(odd)
+        for uid, names in self._by_user().items():
+            looked = counted = 0
+            for name in names:
+                if looked >= _MOST_LOOKED_AT or counted >= _MOST_COUNTED:
+                    if odd is not None:
+                        odd.append(
+                            f"{self._shown(name)}: one of more than {_MOST_COUNTED} directories "
+                            f"of user {uid}; it and those after it are not looked at"
+                        )
+                    break
+                found = self._look(uid, name)
+                # Others' may be half made. Of what is mounted nobody knows whose it is.
+                if found.flaw and odd is not None and (uid == self.uid or found.owner is None):
+                    odd.append(f"{self._shown(name)}: {found.flaw}")
+                looked += found.owner == uid
+                if found.descriptor is None:
+                    continue
+                counted += 1
+                try:
+                    yield UserDirectory(uid, found.descriptor, self._shown(name), self._mount)
+                finally:
+                    os.close(found.descriptor)
+
+    def _shown(self, name: str) -> str:
+        """A directory's name, for people: with its path where it is not in the usual place."""
+        return os.path.join(self.root, name) if self.is_former else name
+
+    def _look(self, uid: int, name: str, *, private: bool = False) -> Found:
+        """Look at a name of a user, and open the directory if it counts; see `look`.
+
+        Raises:
+            StateError: it could not be looked at, for which its owner is not to blame.
+        """
+        try:
+            return look(name, uid, self.descriptor, self._mount, private=private)
+        except OSError as error:
+            raise state_error(error, f"read {self.root}/{name}") from None
+
+    def squatters(self) -> dict[Optional[int], list[str]]:
+        """Names that look like a user's directory but are not theirs, by uid of their owner; None:
+        something is mounted on them, which is not asked.
+        """
+        found: dict[Optional[int], list[str]] = {}
+        uids = {name: uid for uid, name in self._candidates()}
+        if self._mount is not None:
+            with saying(f"read the state directory {self.root}"):
+                for name, owner in mounts.owners(list(uids), self.descriptor):
+                    if owner != uids[name]:
+                        found.setdefault(owner, []).append(name)
+        return found
+
+    @contextlib.contextmanager
+    def own(self) -> Iterator[int]:
+        """One's own directory, which others can read, made if need be; open inside the block.
+
+        Raises:
+            StateError: it cannot be made.
+        """
+        descriptor = self._own()
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _own(self) -> int:
+        name = f"{self._prefix}{self.uid}"
+        found = self._look(self.uid, name, private=True)
+        fallbacks = [] if found.descriptor is not None else self._names()
+        for candidate in sorted(each for each in fallbacks if each.startswith(f"{name}.")):
+            if found.descriptor is None and self._pattern.fullmatch(candidate):
+                found = self._look(self.uid, candidate, private=True)
+        if found.descriptor is not None:
+            return open_to_all(found.descriptor)
+        for candidate in (name, f"{name}.{os.urandom(4).hex()}"):
+            try:
+                os.mkdir(candidate, 0o700, dir_fd=self.descriptor)
+            except FileExistsError:
+                # Made by another process of ours this moment, or squatted by somebody else.
+                pass
+            except OSError as error:
+                raise state_error(error, f"create {self.root}/{candidate}") from None
+            found = self._look(self.uid, candidate, private=True)
+            if found.descriptor is not None:
+                return open_to_all(found.descriptor)
+        raise StateError(f"cannot create a directory of your own in {self.root}")
+
+    def has_usable_lock(self) -> bool:
+        """Whether the lock file is one that we may lock, or there is none yet."""
+        try:
+            door = mounts.door(self.lock_path, None, self.root_mount)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        try:
+            regular = stat.S_ISREG(os.fstat(door).st_mode)
+        finally:
+            os.close(door)
+        return regular and os.access(self.lock_path, os.R_OK | os.W_OK)
+
+    def own_directory(self, descriptor: int) -> UserDirectory:
+        """What `own` has opened."""
+        return UserDirectory(self.uid, descriptor, "", self._mount)
+
+    def tell_former(self) -> None:
+        """Have one's own shells whose leases are in the former place look at their environment:
+        they see by the time of the lease's directory that something has changed.
+        """
+        if self.former is not None:
+            for user in self.former.users():
+                if user.uid == self.uid:
+                    with contextlib.suppress(OSError):
+                        os.utime(user.descriptor)
+
+    def path_of(self, directory: int) -> str:
+        """The path of an open directory, for programs that need one."""
+        return os.readlink(f"/proc/self/fd/{directory}")
+
+
+def former_directory(root: str, uid: int) -> Optional[StateDirectory]:
+    """The state directory that was used before, only to be read; None where nobody can have made
+    leases.
+
+    Raises:
+        StateError: it cannot be looked at.
+    """
+    with saying(f"look at {root}"):
+        try:
+            descriptor = os.open(root, mounts.OPEN_DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            status = os.fstat(descriptor)
+            unsafe = mounts.network_kind(descriptor) is not None
+        finally:
+            os.close(descriptor)
+    others = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if unsafe or status.st_uid != 0 or (others and not status.st_mode & stat.S_ISVTX):
+        return None  # what everybody refuses
+    if not status.st_mode & stat.S_IWOTH and not os.path.isdir(os.path.join(root, "leases")):
+        return None
+    return StateDirectory(root, uid=uid, is_former=True)

@@ -1,0 +1,171 @@
+"""Files that live while somebody holds their lock: made complete and already locked, and let go of.
+
+Such a file is never locked again, so what is once dead stays dead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from typing import Optional
+
+from genvx.errors import StateError
+from genvx.local.state import locks
+from genvx.local.state.directory import state_error
+from genvx.local.state.mounts import OPEN_FILE
+
+MOST_BYTES = 4096
+# What is not published yet: made by ourselves, and opened by a shell that will hold it.
+TEMPORARY = ".tmp"
+OPENED = ".open"
+
+
+class HeldFile:
+    """A published file whose lock this process holds.
+
+    It lives while any copy of `descriptor` is open.
+    """
+
+    def __init__(self, name: str, descriptor: int, directory: int) -> None:
+        self._name = name
+        self.descriptor = descriptor
+        self._directory = directory
+
+    @property
+    def path(self) -> str:
+        """For people to read; the name alone where the rest cannot be told."""
+        try:
+            return os.path.join(os.readlink(f"/proc/self/fd/{self._directory}"), self._name)
+        except OSError:
+            return self._name
+
+    def withdraw(self) -> None:
+        """Unpublish and let go.
+
+        Twice is once. Copies of the descriptor in other processes no longer matter.
+
+        Raises:
+            StateError: it cannot be unpublished, and such copies keep it alive.
+        """
+        if self.descriptor < 0:
+            return
+        why: Optional[OSError] = None
+        try:
+            os.unlink(self._name, dir_fd=self._directory)
+        except FileNotFoundError:
+            pass  # released by id from elsewhere
+        except OSError as error:
+            why = error
+        self._let_go(unpublish=False, why=why)
+
+    def abandon(self) -> None:
+        """Let go, and leave the file where it is: for what lives by its time."""
+        descriptor, directory = self.descriptor, self._directory
+        if descriptor >= 0:
+            self.descriptor = self._directory = -1
+            os.close(descriptor)
+            os.close(directory)
+
+    def leave(self) -> None:
+        """Let go; unpublish unless another process, such as a background job, has the
+        descriptor.
+        """
+        if self.descriptor >= 0:
+            self._let_go(unpublish=True)
+
+    def _let_go(self, *, unpublish: bool, why: Optional[OSError] = None) -> None:
+        """Close our descriptors. A file that nobody holds is dead, and may lie until it is reaped.
+
+        why: what kept the file from being unpublished.
+        """
+        descriptor, directory = self.descriptor, self._directory
+        self.descriptor = self._directory = -1
+        os.close(descriptor)
+        try:
+            if (unpublish or why is not None) and self._lives_on(directory) and why is not None:
+                raise state_error(why, "release what other processes hold, too") from None
+        finally:
+            os.close(directory)
+
+    def _lives_on(self, directory: int) -> bool:
+        """Whether others hold the file, or may; deletes it if not."""
+        try:
+            descriptor = os.open(self._name, OPEN_FILE, dir_fd=directory)
+        except FileNotFoundError:
+            return False  # released by id from elsewhere
+        except OSError:
+            return True  # not proved dead
+        try:
+            held = locks.is_held(descriptor)
+        except OSError:
+            held = True
+        finally:
+            os.close(descriptor)
+        if not held:
+            with contextlib.suppress(OSError):  # dead, and reaped by whoever can
+                os.unlink(self._name, dir_fd=directory)
+        return held
+
+
+def prepare(identifier: str, directory: int) -> str:
+    """Make the empty file through which a shell will hold a lease; return its name.
+
+    The shell would make it with its own umask, for others to read; and whoever may read a file may
+    lock it, before we do.
+    """
+    name = f".{identifier}{OPENED}"
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    os.close(os.open(name, flags, 0o600, dir_fd=directory))
+    return name
+
+
+def publish(
+    identifier: str, suffix: str, data: bytes, directory: int, through: Optional[int] = None
+) -> Optional[int]:
+    """Publish a file in a directory of one's own, complete and already locked.
+
+    through: its descriptor, where somebody else has made it under its temporary name and opened it
+    for us.
+
+    Returns the locked descriptor; None if a reaper took the file for dead before it was locked.
+    """
+    if len(data) > MOST_BYTES:
+        raise StateError(f"at most {MOST_BYTES} bytes; use a shorter name or fewer devices")
+    temporary = f".{identifier}{TEMPORARY if through is None else OPENED}"
+    if through is None:
+        descriptor = os.open(
+            temporary,
+            os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
+            0o600,
+            dir_fd=directory,
+        )
+    else:
+        descriptor = os.dup(through)
+    try:
+        descriptor = locks.move_up(descriptor)
+        if not locks.hold(descriptor):
+            raise OSError(errno.EAGAIN, "somebody else locked a file that was just created")
+        if through is not None and not _is_same(descriptor, temporary, directory):
+            raise FileNotFoundError
+        while data:
+            data = data[os.write(descriptor, data) :]
+        os.fchmod(descriptor, 0o644)
+        os.rename(temporary, identifier + suffix, src_dir_fd=directory, dst_dir_fd=directory)
+    except FileNotFoundError:
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        with contextlib.suppress(OSError):
+            os.unlink(temporary, dir_fd=directory)
+        raise
+    return descriptor
+
+
+def _is_same(descriptor: int, name: str, directory: int) -> bool:
+    """Whether an open file is the empty one of that name."""
+    here = os.fstat(descriptor)
+    there = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    return os.path.samestat(here, there) and stat.S_ISREG(here.st_mode) and here.st_size == 0

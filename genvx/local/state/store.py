@@ -1,0 +1,375 @@
+"""The leases of one machine, and the tickets of those who wait for one.
+
+A lease is a file in its owner's directory whose write lock somebody holds. It is published complete
+and already locked (by rename), and never locked again, so what is once dead stays dead. Only
+reservations and amendments need nobody who holds them (core/lease.py).
+
+Safety rests on publish-then-verify, not on the lock file: whoever acquires publishes, looks again,
+and withdraws on any conflict. Two rivals cannot both miss the other: each published before it
+looked. The lock file only keeps rivals from colliding; without it everything is slower and still
+right.
+
+A ticket is a file like it: a place in the line that ends with whoever waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from typing import TYPE_CHECKING, Optional, Union
+
+from genvx.core.lease import Lease, Owner, amended, meant
+from genvx.core.text import is_identifier, printable
+from genvx.core.ticket import Ticket
+from genvx.core.value import dataclass
+from genvx.core.wire import statefiles
+from genvx.core.wire.fields import Malformed
+from genvx.errors import NotOwner, StateError, UnknownEnvironment
+from genvx.local import processes
+from genvx.local.state import locks
+from genvx.local.state.directory import StateDirectory, saying, state_error
+from genvx.local.state.heldfile import MOST_BYTES, OPENED, TEMPORARY, HeldFile, prepare, publish
+from genvx.local.state.lockfile import TIMEOUT, LockFile
+from genvx.local.state.userdirectory import MOST_OF_A_KIND, OWNERS_DOING, UserDirectory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from contextlib import AbstractContextManager
+
+# Where files come and go all the time, a look that misses none may never be had; what is safe does
+# not rest on it.
+_LOOKS = 3
+
+# Between a shell's opening of a file and its asking for a lease in it.
+_OPENED_SECONDS = 60.0
+
+LEASE = ".lease"
+TICKET = ".ticket"
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a look at the state found: the living leases as they count and tickets, and files that
+    count for nothing and why. amendments: what was attached and detached, as it was written.
+    """
+
+    leases: tuple[Lease, ...]
+    odd: tuple[str, ...]
+    tickets: tuple[Ticket, ...] = ()
+    amendments: tuple[Lease, ...] = ()
+
+
+class HeldLease(HeldFile):
+    """A published lease whose lock this process holds; its file."""
+
+    def __init__(self, lease: Lease, descriptor: int, directory: int) -> None:
+        super().__init__(lease.id + LEASE, descriptor, directory)
+        self.lease = lease
+
+
+class HeldTicket(HeldFile):
+    """A published ticket whose lock this process holds; its file."""
+
+    def __init__(self, ticket: Ticket, descriptor: int, directory: int) -> None:
+        super().__init__(ticket.id + TICKET, descriptor, directory)
+        self.ticket = ticket
+        self._data = statefiles.ticket_to_file(ticket)
+
+    def attend(self, now_ns: int) -> None:
+        """Say that we are still looking."""
+        with saying("keep the place in the line"):
+            os.pwrite(self.descriptor, *statefiles.seen_in_ticket(self._data, now_ns))
+
+
+class LeaseStore:
+    """The leases below one state directory. Reading takes no lock and needs no write permission."""
+
+    def __init__(self, state: StateDirectory, *, lock_timeout: float = TIMEOUT) -> None:
+        self._state = state
+        self._lock_timeout = lock_timeout
+
+    # Reading
+
+    def scan(self, *, reap: bool = False) -> Scan:
+        """Find all living leases of all users. Never raises for what a user put there.
+
+        reap: delete the dead ones that are ours to delete on the way.
+
+        Raises:
+            StateError: something could not be read for a reason that is not its owner's doing.
+        """
+        for _ in range(_LOOKS):
+            found, whole = self._scan(reap)
+            if whole:
+                break
+        return found
+
+    def _scan(self, reap: bool) -> tuple[Scan, bool]:
+        """One look; False if a file was gone when its turn came.
+
+        An environment may have been handed on meanwhile, from a member whose file is gone to one
+        whose file was not there yet when we listed.
+        """
+        leases: list[Lease] = []
+        amendments: list[Lease] = []
+        tickets: list[Ticket] = []
+        odd: list[str] = []
+        missing: set[int] = set()
+        boot, now = processes.boot_id(), processes.boottime_ns()
+        for user in self._state.users(odd):
+            owner: Optional[Owner] = None
+            missed = False
+            for name in self._lease_names(user, odd):
+                owner = owner or processes.owner_of(user.uid)
+                try:
+                    found, held = _read(user, name, owner)
+                except Malformed as error:
+                    odd.append(printable(f"{user.name}/{name}: {error}", 300))
+                    continue
+                except FileNotFoundError:
+                    missed = True
+                    continue
+                except OSError as error:
+                    if error.errno not in OWNERS_DOING:
+                        raise state_error(
+                            error, f"read {printable(self._path(user, name))}"
+                        ) from None
+                    odd.append(printable(f"{user.name}/{name}: {error.strerror}", 300))
+                    continue
+                if isinstance(found, Ticket):
+                    tickets.append(found)
+                elif found is not None and found.counts(held=held, boot_id=boot, now_ns=now):
+                    (amendments if found.amends else leases).append(found)
+                elif reap and not held and self._state.uid in (0, user.uid):
+                    # What is held beyond its time stays: to its keeper, what is gone is released.
+                    with contextlib.suppress(OSError):
+                        os.unlink(name, dir_fd=user.descriptor)
+            if missed:
+                missing.add(user.uid)
+        if reap and amendments:
+            # Not after a look that missed something of the user: it may be whoever holds the
+            # environment now.
+            living = {lease.key for lease in leases}
+            self.remove(
+                each
+                for each in amendments
+                if each.key not in living and each.owner.uid not in missing
+            )
+        scan = Scan(
+            amended(leases, amendments), tuple(odd[:1000]), tuple(tickets), tuple(amendments)
+        )
+        return scan, not missing
+
+    def _path(self, user: UserDirectory, name: str = "") -> str:
+        return os.path.join(self._state.root, user.name, name)
+
+    def _lease_names(self, user: UserDirectory, odd: list[str]) -> list[str]:
+        try:
+            names, whole = user.names((LEASE, TICKET))
+        except OSError as error:
+            if error.errno not in OWNERS_DOING:
+                raise state_error(error, f"read {self._path(user)}") from None
+            return []
+        if not whole:
+            odd.append(f"{user.name}: more files than are looked at; the rest is ignored")
+        return names
+
+    def is_held(self, lease: Lease) -> bool:
+        """Whether some process holds a lease just now; True where that cannot be told."""
+        for user in self._state.users():
+            if user.uid == lease.owner.uid:
+                try:
+                    descriptor = user.open(lease.id + LEASE)
+                except FileNotFoundError:
+                    continue
+                except OSError:
+                    return True
+                try:
+                    return locks.is_held(descriptor)
+                except OSError:
+                    return True
+                finally:
+                    os.close(descriptor)
+        return False
+
+    # Writing
+
+    def transaction(self, notes: list[str]) -> AbstractContextManager[None]:
+        """Keep rivals out for one unit of work, if that can be had in time; go on without
+        otherwise.
+
+        notes: gets a line that says why there was no lock, and who has it.
+        """
+        return LockFile(self._state, self._lock_timeout).taken(notes)
+
+    def publish(self, lease: Lease, *, through: Optional[int] = None) -> HeldLease:
+        """Publish a lease of one's own, complete and already locked.
+
+        through: a descriptor of a file that `prepare` has made; the lease has its id then.
+
+        Raises:
+            StateError: the state cannot be written; nothing was published.
+        """
+        data = statefiles.lease_to_file(lease)
+        try:
+            # What others cannot read would count for nothing, and its devices would be given twice.
+            statefiles.lease_from_file(data, owner=lease.owner, identifier=lease.id)
+        except Malformed as error:
+            raise StateError(f"a fault of genvx: a lease that nobody could read: {error}") from None
+        held = HeldLease(lease, *self._publish(lease.id, LEASE, data, through))
+        if lease.amends:
+            self._state.tell_former()
+        return held
+
+    def prepare(self) -> str:
+        """The path of an empty file, to hold a lease by opening it; for shells, which cannot be
+        given a descriptor. Within a minute, or it is taken for left behind.
+        """
+        identifier = f"{processes.boottime_ns() // 10**9:08x}{os.urandom(8).hex()}"
+        with saying(f"write a lease in {self._state.root}"), self._state.own() as directory:
+            return os.path.join(self._state.path_of(directory), prepare(identifier, directory))
+
+    def queue(self, ticket: Ticket) -> HeldTicket:
+        """Take a place in the line, as `publish` does."""
+        return HeldTicket(
+            ticket, *self._publish(ticket.id, TICKET, statefiles.ticket_to_file(ticket))
+        )
+
+    def _publish(
+        self, identifier: str, suffix: str, data: bytes, through: Optional[int] = None
+    ) -> tuple[int, int]:
+        """The descriptor of the file, and that of its directory."""
+        with saying(f"write a lease in {self._state.root}"), self._state.own() as directory:
+            self._tidy(directory)
+            kept = os.dup(directory)  # before there is a lease that a failure would leave behind
+            try:
+                while True:
+                    descriptor = publish(identifier, suffix, data, directory, through)
+                    if descriptor is not None:
+                        return descriptor, kept
+                    if through is not None:
+                        raise StateError("the file for the lease was deleted meanwhile; try again")
+            except BaseException:
+                os.close(kept)
+                raise
+
+    def _tidy(self, directory: int) -> None:
+        """Delete what was half made and left in a directory of one's own; refuse a flood.
+
+        What is half made by somebody who lives may be taken for dead before it is locked: its maker
+        notices, and starts again. Dead leases are not looked for: whoever publishes has scanned
+        just before.
+        """
+        user = self._state.own_directory(directory)
+        names, whole = user.names((LEASE, TICKET, TEMPORARY, OPENED), 8 * MOST_OF_A_KIND)
+        if not whole or sum(name.endswith((LEASE, TICKET)) for name in names) >= MOST_OF_A_KIND:
+            raise StateError(
+                f"you have {MOST_OF_A_KIND} leases, places in lines and files of junk in "
+                f"{self._state.path_of(directory)}, and more might not be seen; release what you "
+                "do not need, and delete junk there"
+            )
+        for name in names:
+            if name.endswith((TEMPORARY, OPENED)):
+                with contextlib.suppress(OSError, Malformed):  # not proved dead
+                    if name.endswith(OPENED) and _was_asked_for_now(name):
+                        continue
+                    if not _read(user, name, Owner(user.uid, ""))[1]:
+                        os.unlink(name, dir_fd=directory)
+
+    def releasable(self, environment: str) -> tuple[Lease, ...]:
+        """The living leases of an environment, named by id or by name, that we may release: our
+        own, or for root anybody's.
+
+        Raises:
+            UnknownEnvironment: there is none, or the name fits several.
+            NotOwner: it is another user's.
+        """
+        living = self.scan().leases
+        key = meant((e for e in living if e.owner.uid == self._state.uid), environment)
+        if key is None and self._state.uid == 0:
+            key = meant(living, environment)
+        if key is None:
+            shown = printable(environment, 60)
+            for each in living:
+                if environment and environment in (each.environment, each.name):
+                    raise NotOwner(
+                        f"environment {shown!r} belongs to {each.owner}; "
+                        "only its owner and root can release it"
+                    )
+            raise UnknownEnvironment(f"no active environment {shown!r} here")
+        return tuple(lease for lease in living if lease.key == key)
+
+    def unpublish(self, leases: Sequence[Lease]) -> None:
+        """End leases; also while somebody holds the lock.
+
+        Raises:
+            StateError: one of them cannot be deleted.
+        """
+        for user in self._state.users():
+            for lease in leases:
+                if lease.owner.uid == user.uid:
+                    try:
+                        os.unlink(lease.id + LEASE, dir_fd=user.descriptor)
+                    except FileNotFoundError:
+                        pass  # ended by itself meanwhile, or in the user's other directory
+                    except OSError as error:
+                        raise state_error(error, f"remove a lease of {lease.owner}") from None
+
+    def remove(self, leases: Iterable[Lease]) -> None:
+        """Delete the files of leases as far as we may; for those that do not count any more."""
+        unwanted = [lease for lease in leases if self._state.uid in (0, lease.owner.uid)]
+        if not unwanted:
+            return
+        for user in self._state.users():
+            for lease in unwanted:
+                if lease.owner.uid == user.uid:
+                    with contextlib.suppress(OSError):
+                        os.unlink(lease.id + LEASE, dir_fd=user.descriptor)
+
+
+def _was_asked_for_now(name: str) -> bool:
+    """Whether a shell may be about to hold a lease by a file: its id begins with when that was."""
+    with contextlib.suppress(ValueError):
+        return 0 <= processes.boottime_ns() / 1e9 - int(name[1:9], 16) < _OPENED_SECONDS
+    return False
+
+
+def _read(user: UserDirectory, name: str, owner: Owner) -> tuple[Union[Lease, Ticket, None], bool]:
+    """The lease or the ticket in a file, and whether somebody holds it; None for one that is dead
+    whatever it says.
+
+    Raises:
+        Malformed: alive, but neither. OSError: it cannot be opened, or is no regular file of its
+        user.
+    """
+    descriptor = user.open(name)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise Malformed("not a regular file")
+        held = locks.is_held(descriptor)
+        if status.st_uid != user.uid:
+            raise Malformed(f"a file of uid {status.st_uid}, not of the directory's owner")
+        if status.st_size > MOST_BYTES:
+            if not held:
+                return None, held
+            raise Malformed(f"more than {MOST_BYTES} bytes")
+        data = os.pread(descriptor, MOST_BYTES, 0)
+    finally:
+        os.close(descriptor)
+    if not held and (name.endswith(TICKET) or not statefiles.may_outlive_its_holder(data)):
+        return None, held
+    identifier, suffix = os.path.splitext(name)
+    if held and not (suffix in (LEASE, TICKET) and is_identifier(identifier)):
+        raise Malformed("not the name of a lease")
+    if held and not status.st_mode & stat.S_IROTH:
+        raise Malformed("others cannot read it")  # and would grant its devices again
+    if suffix == TICKET:
+        return statefiles.ticket_from_file(data, owner=owner, identifier=identifier), held
+    try:
+        return statefiles.lease_from_file(data, owner=owner, identifier=identifier), held
+    except Malformed:
+        if held:
+            raise
+        return None, held

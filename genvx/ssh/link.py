@@ -1,0 +1,385 @@
+"""Connections: the only door to fabric, made as strict as OpenSSH through its public hooks.
+
+Stock Fabric accepts any host key, shares and changes its arguments, leaks a thread for a failed
+handshake, and has no limit on how long anything may take. Here every connection checks known_hosts
+itself, gets its own arguments and its own socket, and lives under one deadline.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import fabric
+import paramiko
+
+from genvx.core.limits import exhausted
+from genvx.core.text import printable
+from genvx.errors import (
+    GenvxError,
+    HostUnreachable,
+    ProtocolError,
+)
+from genvx.ssh import hostkeys, sockets, sshconfig
+from genvx.ssh.channels import close_channel
+from genvx.ssh.gateway import Through
+from genvx.ssh.hostkeys import Verdict
+from genvx.ssh.login import Login, not_accepted
+from genvx.ssh.pulse import Pulse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from genvx.fleet.hostspec import HostSpec
+    from genvx.ssh.deadline import Deadline
+    from genvx.ssh.session import Session
+    from genvx.ssh.sshconfig import Settings
+
+# paramiko's transport threads log what they die of; without a handler Python prints that to stderr.
+# The same error reaches us as an exception.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+# sshd hangs up on new connections when too many log in at once (MaxStartups).
+_HANG_UP_TRIES = 3
+_HANG_UP_SECONDS = 0.3
+
+# fabric's Config merges itself anew on attribute writes, which races between threads that share
+# one.
+_constructing = threading.Lock()
+
+
+class _Policy(paramiko.MissingHostKeyPolicy):
+    """Decides on every host key: paramiko is given no known hosts of its own, so all keys
+    are missing to it.
+    """
+
+    def __init__(self, spec: HostSpec, session: Session, settings: Settings, sock: Any) -> None:
+        self._spec = spec
+        self._session = session
+        self._settings = settings
+        self._sock = sock
+
+    def missing_host_key(
+        self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
+    ) -> None:
+        settings = self._settings
+        if settings.trusts_localhost and not settings.host_key_alias and sockets.local(self._sock):
+            return
+        known = self._session.known_hosts(settings.known_hosts)
+        name, blob = settings.key_name, key.asbytes()
+        verdict = known.judge(name, blob)
+        if verdict is Verdict.UNKNOWN and settings.other_key_name:
+            # As ssh does. A changed key there says nothing: it may be another server's.
+            other = known.judge(settings.other_key_name, blob)
+            verdict = verdict if other is Verdict.CHANGED else other
+        if verdict is Verdict.KNOWN:
+            return
+        options = self._session.options
+        accept = options.accept_new_host_keys or settings.accept_new
+        if verdict is Verdict.UNKNOWN and accept and settings.remembers:
+            hostkeys.remember(settings.remembers, name, key.get_name(), blob)
+            self._session.forget_known_hosts()
+            return
+        authority = known.has_authority(name)
+        raise hostkeys.refusal(
+            verdict,
+            name,
+            key.get_name(),
+            blob,
+            advice=self._advice(key.get_name(), authority=authority),
+            known_in=known.where(name),
+        )
+
+    def _advice(self, kind: str, *, authority: bool) -> str:
+        if not self._settings.remembers or self._settings.remembers == os.devnull:
+            return "; nothing is remembered: UserKnownHostsFile in ssh_config names no file"
+        line = sshconfig.advised_line(
+            self._spec,
+            self._settings,
+            self._session.options.config,
+            plain_key=kind,
+            authority=authority,
+        )
+        if authority:
+            return (
+                ", only a certificate authority is, which genvx cannot check; compare it, and "
+                f"remember it with: {line}"
+            )
+        return f"; compare it, then answer yes to: {line} (or use --accept-new-host-keys)"
+
+
+class _Connection(fabric.Connection):  # type: ignore[misc]  # fabric has no types
+    """A Fabric connection that writes no attribute into the Config that it shares."""
+
+    inline_ssh_env = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+
+class _Packetizer(paramiko.packet.Packetizer):
+    """Without a timer thread for each handshake, which would outlive one that fails: the deadline
+    sees to it. `hung_up`: the server closed the connection before it said who it is. `heard`: how
+    many messages have come.
+    """
+
+    hung_up = False
+    heard = 0
+
+    def read_message(self) -> tuple[int, paramiko.Message]:
+        message: tuple[int, paramiko.Message] = super().read_message()
+        self.heard += 1
+        return message
+
+    def readline(self, timeout: float) -> str:
+        try:
+            line: str = super().readline(timeout)
+        except (EOFError, ConnectionResetError):
+            self.hung_up = True
+            raise
+        return line
+
+    def start_handshake(self, timeout: float) -> None:
+        """Nothing."""
+
+    def complete_handshake(self) -> None:
+        """Nothing."""
+
+
+class _HungUp(EOFError):
+    """The server closed the connection before it said who it is."""
+
+
+class Link:
+    """One open, authenticated SSH connection.
+
+    pulse: says whether the host still answers, while something of ours lives there. needed_secret:
+    opened with a password or a passphrase, on the way or there, for which OpenSSH would ask again.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        connection: _Connection,
+        sock: Any,
+        settings: Settings,
+        *,
+        host_lost_after: float,
+        needed_secret: bool,
+    ) -> None:
+        self._connection = connection
+        self._sock = sock
+        self.settings = settings
+        self.needed_secret = needed_secret
+        packetizer: Any = self.transport.packetizer
+        self.pulse = Pulse(
+            name,
+            self.transport,
+            heard=lambda: packetizer.heard,
+            end=packetizer.close,
+            seconds=host_lost_after,
+        )
+
+    @classmethod
+    def open(
+        cls, spec: HostSpec, session: Session, deadline: Deadline, through: str | None = None
+    ) -> Link:
+        """Connect, check the host key, and log in, all before the deadline.
+
+        through: jump hosts that a chain goes through before; in place of ssh_config's own.
+
+        Raises:
+            HostError: and nothing is left behind: no thread, no socket, no process.
+        """
+        settings = session.settings(spec)
+        with session.turn((settings.hostname, settings.port), deadline):
+            for left in reversed(range(_HANG_UP_TRIES)):
+                try:
+                    return cls._open(spec, settings, session, deadline, through)
+                except _HungUp as error:
+                    if not left:
+                        raise translate(error, settings, deadline) from None
+                    time.sleep(min(_HANG_UP_SECONDS * (0.5 + random.random()), deadline.left()))
+        raise AssertionError("the last try returns or raises")
+
+    @classmethod
+    def _open(
+        cls,
+        spec: HostSpec,
+        settings: Settings,
+        session: Session,
+        deadline: Deadline,
+        through: str | None,
+    ) -> Link:
+        sock: Any = None
+        connection: _Connection | None = None
+        line = sshconfig.advised_line(spec, settings, session.options.config)
+        login = Login(spec, settings, session.keyring, session.vault, deadline, line)
+        try:
+            sock = _reach(spec, settings, session, deadline, through)
+            connection = _construct(spec, settings, session, sock, deadline, login)
+            connection.open()
+        except BaseException as error:
+            hung_up = False
+            if connection is not None:
+                transport = connection.client.get_transport()
+                hung_up = transport is not None and transport.packetizer.hung_up
+                # Fabric closes only what it believes to be open: after a failed handshake the
+                # transport's thread and socket would stay.
+                connection.client.close()
+            if sock is not None:
+                sock.close()
+            if hung_up and not deadline.expired:
+                raise _HungUp("it closed the connection at once") from None
+            if isinstance(error, Exception):
+                raise translate(error, settings, deadline) from None
+            raise
+        asked = login.needed_secret or (isinstance(sock, Through) and sock.needed_secret)
+        return cls(
+            spec.name,
+            connection,
+            sock,
+            settings,
+            host_lost_after=session.options.host_lost_after,
+            needed_secret=asked,
+        )
+
+    @property
+    def transport(self) -> paramiko.Transport:
+        transport: paramiko.Transport = self._connection.transport
+        return transport
+
+    @property
+    def active(self) -> bool:
+        return bool(self.transport.is_active())
+
+    def channel(
+        self, deadline: Deadline, ask: Callable[[paramiko.Channel], None]
+    ) -> paramiko.Channel:
+        """A channel that was asked for what it is to run; the deadline closes it."""
+        channel: paramiko.Channel = self._connection.create_session()
+        deadline.closes(channel.close)
+        try:
+            ask(channel)
+        except BaseException:
+            close_channel(channel)
+            raise
+        return channel
+
+    def close(self) -> None:
+        self.pulse.stop()
+        self._connection.client.close()
+        self._sock.close()
+
+
+def _reach(
+    spec: HostSpec, settings: Settings, session: Session, deadline: Deadline, through: str | None
+) -> Any:
+    """A socket to the host's SSH port: direct, through jump hosts, or through a command."""
+    jump = through or settings.proxy_jump
+    if jump:
+        gateway = session.gateway(jump, spec.ssh_config)
+        channel = gateway.open_channel((settings.hostname, settings.port), deadline)
+        deadline.closes(channel.close)
+        return channel
+    if settings.proxy_command:
+        proxy = sockets.Proxy(settings)
+        deadline.closes(proxy.wake)
+        return proxy
+    return sockets.connect(settings, deadline, session.options.host_lost_after)
+
+
+def _construct(
+    spec: HostSpec,
+    settings: Settings,
+    session: Session,
+    sock: Any,
+    deadline: Deadline,
+    login: Login,
+) -> _Connection:
+    hosts = session.known_hosts(settings.known_hosts)
+    known = hosts.kinds(settings.key_name) or hosts.kinds(settings.other_key_name or "")
+    # The deadline closes the socket by itself; paramiko's own limits come just after it, so that
+    # what is reported is the deadline.
+    left = deadline.left() + 1.0
+
+    def transport(sock: Any, **options: Any) -> paramiko.Transport:
+        made = paramiko.Transport(sock, packetizer_class=_Packetizer, **options)
+        _harden(made, known)
+        made.banner_timeout = made.auth_timeout = made.handshake_timeout = left
+        # A socket that was shut down still gives what a flooding peer sends: reading must stop,
+        # too.
+        deadline.closes(made.packetizer.close)
+        return made
+
+    with _constructing:
+        connection = _Connection(
+            settings.hostname,
+            user=settings.user,
+            port=settings.port,
+            config=fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig()),
+            connect_kwargs={
+                "sock": sock,
+                "auth_strategy": login,
+                "banner_timeout": left,
+                "auth_timeout": left,
+                "channel_timeout": left,
+                "transport_factory": transport,
+            },
+        )
+    connection.client.set_missing_host_key_policy(_Policy(spec, session, settings, sock))
+    return connection
+
+
+def _harden(transport: paramiko.Transport, known: Sequence[str]) -> None:
+    """Ask for a kind of host key that is known, and offer nothing that is broken."""
+    options = transport.get_security_options()
+    wanted = [
+        name
+        for kind in known
+        for name in (("rsa-sha2-512", "rsa-sha2-256") if kind == "ssh-rsa" else (kind,))
+        if name in options.key_types
+    ]
+    options.key_types = [
+        *wanted,
+        *(name for name in options.key_types if name not in wanted and name != "ssh-rsa"),
+    ]
+    options.ciphers = [n for n in options.ciphers if "cbc" not in n and "3des" not in n]
+    options.digests = [n for n in options.digests if "md5" not in n and "sha1" not in n]
+    options.kex = [n for n in options.kex if not n.endswith("sha1")]
+
+
+def translate(error: Exception, settings: Settings, deadline: Deadline) -> GenvxError:
+    """What a foreign error of a connection means to the person who reads it."""
+    where = f"{settings.hostname} port {settings.port}"
+    if isinstance(error, GenvxError) and not deadline.expired:
+        return error
+    if deadline.expired or isinstance(error, TimeoutError):
+        return HostUnreachable(
+            f"no answer from {where} within {deadline.seconds:g} s", kind="timeout"
+        )
+    if (short := exhausted(error)) is not None:
+        return GenvxError(short)
+    if isinstance(error, socket.gaierror):
+        return HostUnreachable(f"cannot resolve {settings.hostname}: {error.strerror}", kind="dns")
+    if isinstance(error, ConnectionRefusedError):
+        return HostUnreachable(f"{where} refuses the connection; is sshd running?", kind="refused")
+    if isinstance(error, paramiko.AuthenticationException | paramiko.PasswordRequiredException):
+        return not_accepted(settings)
+    if isinstance(error, paramiko.ChannelException):
+        return HostUnreachable(
+            f"{where} refuses a session, although we have just logged in; see MaxSessions in its "
+            "sshd_config",
+            kind="refused",
+        )
+    if isinstance(error, paramiko.SSHException | EOFError | UnicodeError | ValueError):
+        reason = printable(str(error) or "it closed the connection", 200)
+        return ProtocolError(f"{where} does not speak SSH as it should: {reason}")
+    if isinstance(error, OSError):
+        return HostUnreachable(f"cannot reach {where}: {error.strerror or error}", kind="network")
+    return GenvxError(f"a fault of genvx: {type(error).__name__}: {printable(str(error), 200)}")
