@@ -1,7 +1,7 @@
 """Who holds what. A lease is an environment's hold on some devices of one host.
 
-Whether somebody holds a lease is not decided here: the kernel knows (local/state/store.py). What follows
-from that, from its part and from its time is (`Lease.counts`).
+Whether somebody holds a lease is not decided here: the kernel knows (local/state/store.py). What
+follows from that, from its part and from its time is (`Lease.counts`).
 """
 
 from __future__ import annotations

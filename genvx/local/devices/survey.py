@@ -1,8 +1,9 @@
 """Asks NVML in a child process, because a wedged driver blocks in the kernel, where no thread can
 be cancelled: the child gets deadlines, and is then abandoned, not waited for.
 
-The child writes one line as soon as it knows a device (local/devices/nvml.py). Where it hangs or dies over
-one, another child asks for those that are left, without that one: a bad device costs only itself.
+The child writes one line as soon as it knows a device (local/devices/nvml.py). Where it hangs or
+dies over one, another child asks for those that are left, without that one: a bad device costs only
+itself.
 """
 
 from __future__ import annotations
