@@ -242,3 +242,11 @@ __all__ = [
     "WaitedTooLong",
     "from_wire",
 ]
+
+
+def kind_of(error: GenvxError) -> str:
+    """One word for a failure, for tables and programs."""
+    return error.kind if isinstance(error, HostError) else _WORDS.get(error.exit_code, "error")
+
+
+_WORDS = {2: "input", 3: "capacity", 5: "owner", 6: "state"}

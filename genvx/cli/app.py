@@ -39,8 +39,9 @@ from genvx.cli.verbs.setup.version import version
 from genvx.core.text import printable
 from genvx.core.units import parse_seconds
 from genvx.errors import InvalidInput
-from genvx.fleet.defaults import FANOUT, HOST_LOST_AFTER, TIMEOUT
+from genvx.fleet.defaults import FANOUT
 from genvx.shown.console import say
+from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 
 # Options of genvx end where the command begins: `genvx run -g 1 python x.py -g 2` gives -g 2 to
 # x.py.

@@ -25,7 +25,8 @@ from genvx.errors import (
     UnknownHost,
     Unsatisfiable,
 )
-from genvx.fleet.defaults import FANOUT, TIMEOUT
+from genvx.fleet.defaults import FANOUT
+from genvx.ssh.defaults import TIMEOUT
 from genvx.ssh.secrets import Locked
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from genvx.core.text import printable
 from genvx.core.value import replace
-from genvx.core.wire.protocol import CALL_WORD, MOST_NOISE, Call, Reply, ReplyReader
+from genvx.core.wire.protocol import ALIVE, CALL_WORD, MOST_NOISE, Call, Reply, ReplyReader
 from genvx.errors import AgentError, GenvxError, HostError, HostUnreachable, ProtocolError
 from genvx.fleet.delivery.bootstrap import (
     SILENT,
@@ -97,7 +97,7 @@ class Caller:
                     close_channel(channel)
                 value = reply.result()
                 if not one_reply:
-                    link.pulse.watch(channel, holds=call.operation == "hold")
+                    link.pulse.watch(channel, sign=ALIVE if call.operation == "hold" else b"")
                 return RemoteCommand(
                     channel, call.token, value, link.pulse, reader.rest, bytes(errors)
                 )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from genvx.core.requirements import requirements_of
 from genvx.core.value import replace
 from genvx.fleet.ask import HostGroup, Outcomes
-from genvx.fleet.defaults import FANOUT, HOST_LOST_AFTER, TIMEOUT
+from genvx.fleet.defaults import FANOUT
+from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

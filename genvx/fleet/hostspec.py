@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from genvx.core.text import printable
 from genvx.errors import UnknownHost
+from genvx.ssh.target import Target
 from genvx.ssh.wildcards import matches
 
 if TYPE_CHECKING:
@@ -16,28 +17,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class HostSpec:
+class HostSpec(Target):
     """One host of a hostfile: how to reach it, and which of its devices may be used.
 
     name: what tables show and results are keyed by; unique in a fleet.
-    address: what ssh is told; an alias of ssh_config is one.
-    gpus: the indices that may be used; None for all. password_env, password_command: where the
-    password is, or, on a line with a key, the key's passphrase. tags, slots: kept for those who
-    place by them. visible_as: how CUDA is told of devices there where nobody says.
+    gpus: the indices that may be used; None for all. tags, slots: kept for those who place by
+    them. visible_as: how CUDA is told of devices there where nobody says.
     """
 
-    name: str
-    address: str
-    user: str | None = None
-    port: int | None = None
-    key: str | None = None
     python: str | None = None
     gpus: tuple[int, ...] | None = None
     tags: tuple[str, ...] = ()
     slots: int | None = None
-    ssh_config: str | None = None
-    password_env: str | None = None
-    password_command: str | None = None
     visible_as: VisibleAs | None = None
 
 

@@ -13,9 +13,9 @@ from genvx.ssh.link import Link, translate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from genvx.fleet.hostspec import HostSpec
     from genvx.ssh.deadline import Deadline
     from genvx.ssh.session import Session
+    from genvx.ssh.target import Target
 
 _CLOSE_PATIENCE = 0.1
 _FAILURES = (paramiko.SSHException, EOFError, OSError)
@@ -27,8 +27,8 @@ class Connections:
     MaxSessions in sshd_config may be less. Then there are more.
     """
 
-    def __init__(self, spec: HostSpec, session: Session) -> None:
-        self._spec = spec
+    def __init__(self, target: Target, session: Session) -> None:
+        self._target = target
         self._session = session
         self._lock = threading.Lock()
         self._links: list[Link] = []
@@ -77,7 +77,7 @@ class Connections:
             try:
                 link, fresh = self._link(deadline, tried)
             except _FAILURES as error:
-                raise translate(error, self._session.settings(self._spec), deadline) from None
+                raise translate(error, self._session.settings(self._target), deadline) from None
             try:
                 return link, link.channel(deadline, ask)
             except _FAILURES as error:
@@ -93,7 +93,7 @@ class Connections:
                 if link in self._links:
                     self._links.remove(link)
             link.close()
-        return link.pulse.lost or translate(error, self._session.settings(self._spec), deadline)
+        return link.pulse.lost or translate(error, self._session.settings(self._target), deadline)
 
     def _link(self, deadline: Deadline, tried: list[Link]) -> tuple[Link, bool]:
         """A connection that was not tried yet, and whether it is a new one."""
@@ -108,7 +108,7 @@ class Connections:
                     return link, False
             self._opening = deadline
             try:
-                link = Link.open(self._spec, self._session, deadline)
+                link = Link.open(self._target, self._session, deadline)
             finally:
                 self._opening = None
             if deadline.expired:

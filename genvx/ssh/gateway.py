@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import paramiko
 
-from genvx.core.value import replace
 from genvx.errors import HostError, HostUnreachable
-from genvx.fleet.hostnames import parse_names
 from genvx.ssh.secrets import Locked
+from genvx.ssh.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from genvx.fleet.hostspec import HostSpec
     from genvx.ssh.deadline import Deadline
 
     # What it opens has `active`, `transport`, `needed_secret` and `close`: a Link.
-    Opener = Callable[[HostSpec, Deadline, str | None], Any]
+    Opener = Callable[[Target, Deadline, str | None], Any]
 
 # How long a jump host that failed is not tried again: the hosts behind a dead one cost a deadline
 # together, not one after the other.
@@ -77,14 +74,14 @@ class Gateway:
     def _opened(self, deadline: Deadline) -> Any:
         if self._failure is not None and time.monotonic() < self._failure[0]:
             raise self._failure[1]
-        spec = replace(_hop_spec(self._hop), ssh_config=self._config)
+        target = Target.hop(self._hop, self._config)
         try:
-            link = self._open_link(spec, deadline, self._before)
+            link = self._open_link(target, deadline, self._before)
         except Locked as error:
             # Not remembered: as soon as somebody gives the secret, it is tried again.
-            raise Locked(f"jump host {spec.name}: {error}", error.want) from None
+            raise Locked(f"jump host {target.name}: {error}", error.want) from None
         except HostError as error:
-            said = type(error)(f"jump host {spec.name}: {error}", kind=error.kind)
+            said = type(error)(f"jump host {target.name}: {error}", kind=error.kind)
             self._failure = (time.monotonic() + _REMEMBERED_SECONDS, said)
             raise said from None
         self._failure = None
@@ -122,8 +119,3 @@ class Through:
         leave, self._leave = self._leave, None
         if leave is not None:
             leave()
-
-
-def _hop_spec(hop: str) -> HostSpec:
-    # ssh -G writes every hop's address in brackets; in a hostfile only IPv6 has them.
-    return parse_names(re.sub(r"\[([^:\]]+)\]", r"\1", hop.removeprefix("ssh://")))[0]

@@ -35,10 +35,10 @@ from genvx.ssh.pulse import Pulse
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from genvx.fleet.hostspec import HostSpec
     from genvx.ssh.deadline import Deadline
     from genvx.ssh.session import Session
     from genvx.ssh.sshconfig import Settings
+    from genvx.ssh.target import Target
 
 # paramiko's transport threads log what they die of; without a handler Python prints that to stderr.
 # The same error reaches us as an exception.
@@ -58,8 +58,8 @@ class _Policy(paramiko.MissingHostKeyPolicy):
     are missing to it.
     """
 
-    def __init__(self, spec: HostSpec, session: Session, settings: Settings, sock: Any) -> None:
-        self._spec = spec
+    def __init__(self, target: Target, session: Session, settings: Settings, sock: Any) -> None:
+        self._target = target
         self._session = session
         self._settings = settings
         self._sock = sock
@@ -99,7 +99,7 @@ class _Policy(paramiko.MissingHostKeyPolicy):
         if not self._settings.remembers or self._settings.remembers == os.devnull:
             return "; nothing is remembered: UserKnownHostsFile in ssh_config names no file"
         line = sshconfig.advised_line(
-            self._spec,
+            self._target,
             self._settings,
             self._session.options.config,
             plain_key=kind,
@@ -187,7 +187,7 @@ class Link:
 
     @classmethod
     def open(
-        cls, spec: HostSpec, session: Session, deadline: Deadline, through: str | None = None
+        cls, target: Target, session: Session, deadline: Deadline, through: str | None = None
     ) -> Link:
         """Connect, check the host key, and log in, all before the deadline.
 
@@ -196,11 +196,11 @@ class Link:
         Raises:
             HostError: and nothing is left behind: no thread, no socket, no process.
         """
-        settings = session.settings(spec)
+        settings = session.settings(target)
         with session.turn((settings.hostname, settings.port), deadline):
             for left in reversed(range(_HANG_UP_TRIES)):
                 try:
-                    return cls._open(spec, settings, session, deadline, through)
+                    return cls._open(target, settings, session, deadline, through)
                 except _HungUp as error:
                     if not left:
                         raise translate(error, settings, deadline) from None
@@ -210,7 +210,7 @@ class Link:
     @classmethod
     def _open(
         cls,
-        spec: HostSpec,
+        target: Target,
         settings: Settings,
         session: Session,
         deadline: Deadline,
@@ -218,11 +218,11 @@ class Link:
     ) -> Link:
         sock: Any = None
         connection: _Connection | None = None
-        line = sshconfig.advised_line(spec, settings, session.options.config)
-        login = Login(spec, settings, session.keyring, session.vault, deadline, line)
+        line = sshconfig.advised_line(target, settings, session.options.config)
+        login = Login(target, settings, session.keyring, session.vault, deadline, line)
         try:
-            sock = _reach(spec, settings, session, deadline, through)
-            connection = _construct(spec, settings, session, sock, deadline, login)
+            sock = _reach(target, settings, session, deadline, through)
+            connection = _construct(target, settings, session, sock, deadline, login)
             connection.open()
         except BaseException as error:
             hung_up = False
@@ -241,7 +241,7 @@ class Link:
             raise
         asked = login.needed_secret or (isinstance(sock, Through) and sock.needed_secret)
         return cls(
-            spec.name,
+            target.name,
             connection,
             sock,
             settings,
@@ -278,12 +278,12 @@ class Link:
 
 
 def _reach(
-    spec: HostSpec, settings: Settings, session: Session, deadline: Deadline, through: str | None
+    target: Target, settings: Settings, session: Session, deadline: Deadline, through: str | None
 ) -> Any:
     """A socket to the host's SSH port: direct, through jump hosts, or through a command."""
     jump = through or settings.proxy_jump
     if jump:
-        gateway = session.gateway(jump, spec.ssh_config)
+        gateway = session.gateway(jump, target.ssh_config)
         channel = gateway.open_channel((settings.hostname, settings.port), deadline)
         deadline.closes(channel.close)
         return channel
@@ -295,7 +295,7 @@ def _reach(
 
 
 def _construct(
-    spec: HostSpec,
+    target: Target,
     settings: Settings,
     session: Session,
     sock: Any,
@@ -332,7 +332,7 @@ def _construct(
                 "transport_factory": transport,
             },
         )
-    connection.client.set_missing_host_key_policy(_Policy(spec, session, settings, sock))
+    connection.client.set_missing_host_key_policy(_Policy(target, session, settings, sock))
     return connection
 
 

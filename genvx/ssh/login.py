@@ -26,10 +26,10 @@ from genvx.ssh.sockets import shut
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from genvx.fleet.hostspec import HostSpec
     from genvx.ssh.deadline import Deadline
     from genvx.ssh.secrets import Vault
     from genvx.ssh.sshconfig import Settings
+    from genvx.ssh.target import Target
 
 # sshd ends a connection after six failures; the last is kept for a password.
 _MOST_KEYS = 5
@@ -181,14 +181,14 @@ class Login:
 
     def __init__(
         self,
-        spec: HostSpec,
+        target: Target,
         settings: Settings,
         keyring: Keyring,
         vault: Vault,
         deadline: Deadline,
         ssh: str,
     ) -> None:
-        self._spec = spec
+        self._target = target
         self._ssh = ssh
         self._settings = settings
         self._keyring = keyring
@@ -298,7 +298,7 @@ class Login:
         for path in self._settings.identities:
             if not self._keyring.locked(path):
                 continue
-            want = Want.passphrase(self._spec, path)
+            want = Want.passphrase(self._target, path)
             secret = self._vault.get(want)
             if secret is None or not self._keyring.open(path, secret):
                 if secret is not None:
@@ -315,11 +315,11 @@ class Login:
         return allowed
 
     def _has_password(self) -> bool:
-        want = Want.password(self._spec, self._settings.user)
+        want = Want.password(self._target, self._settings.user)
         return bool(want.command or self._vault.get(want) is not None)
 
     def _with_password(self, transport: paramiko.Transport) -> list[str]:
-        want = Want.password(self._spec, self._settings.user)
+        want = Want.password(self._target, self._settings.user)
         secret = self._vault.get(want)
         if secret is None:
             unusable = "".join(f"; {complaint}" for complaint in self._complaints())

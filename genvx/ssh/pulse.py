@@ -5,8 +5,8 @@ host, and where data is sent, it notices late. So a host that is silent for a wh
 sign of life, which every SSH server gives, and one that stays silent is lost: its connection is
 closed, and whoever waits on it learns why.
 
-The other way round, a far end that holds something for us is sent one byte now and then
-(core/wire/protocol.py), and lets go when none comes.
+The other way round, a far end that holds something for us is sent a sign of life now and then, and
+lets go when none comes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 import paramiko
 
-from genvx.core.wire.protocol import ALIVE
 from genvx.errors import HostLost
 
 if TYPE_CHECKING:
@@ -62,17 +61,18 @@ class Pulse:
         self._speaking = False
         self._lock = threading.Lock()
         self._watched: weakref.WeakSet[paramiko.Channel] = weakref.WeakSet()
-        self._holding: weakref.WeakSet[paramiko.Channel] = weakref.WeakSet()
+        self._holding: weakref.WeakKeyDictionary[paramiko.Channel, bytes]
+        self._holding = weakref.WeakKeyDictionary()
 
-    def watch(self, channel: paramiko.Channel, *, holds: bool = False) -> None:
+    def watch(self, channel: paramiko.Channel, *, sign: bytes = b"") -> None:
         """Watch as long as a channel is open.
 
-        holds: the far end of it holds something while it hears of us.
+        sign: what the far end of it is sent now and then, because it lets go when nothing comes.
         """
         with self._lock:
             self._watched.add(channel)
-            if holds:
-                self._holding.add(channel)
+            if sign:
+                self._holding[channel] = sign
         _watch.add(self)
 
     @property
@@ -125,10 +125,10 @@ class Pulse:
     def _speak(self, *, ask: bool) -> None:
         try:
             with self._lock:
-                holding = list(self._holding)
-            for channel in holding:
+                holding = list(self._holding.items())
+            for channel, sign in holding:
                 if not channel.closed and channel.send_ready():
-                    channel.send(ALIVE)
+                    channel.send(sign)
             if ask:
                 self._transport.global_request("keepalive@openssh.com", wait=True)
         except (paramiko.SSHException, EOFError, OSError):

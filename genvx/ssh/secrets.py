@@ -18,7 +18,7 @@ from genvx.errors import AuthenticationFailed
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from genvx.fleet.hostspec import HostSpec
+    from genvx.ssh.target import Target
 
     Prompt = Callable[[str], str | None]
 
@@ -41,17 +41,17 @@ class Want:
     command: str | None = None
 
     @classmethod
-    def password(cls, spec: HostSpec, user: str) -> Want:
+    def password(cls, target: Target, user: str) -> Want:
         # With a key on its line, what the hostfile names is the key's passphrase, which no host
         # must be given.
-        if spec.key:
-            return cls("password", user, spec.name)
-        return cls("password", user, spec.name, spec.password_env, spec.password_command)
+        if target.key:
+            return cls("password", user, target.name)
+        return cls("password", user, target.name, target.password_env, target.password_command)
 
     @classmethod
-    def passphrase(cls, spec: HostSpec, path: str) -> Want:
-        if spec.key:
-            return cls("passphrase", path, "", spec.password_env, spec.password_command)
+    def passphrase(cls, target: Target, path: str) -> Want:
+        if target.key:
+            return cls("passphrase", path, "", target.password_env, target.password_command)
         return cls("passphrase", path)
 
     @property

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from genvx.errors import GenvxError, HostUnreachable
-from genvx.fleet.defaults import HOST_LOST_AFTER, TIMEOUT
+from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 from genvx.ssh.gateway import Gateway
 from genvx.ssh.hostkeys import KnownHosts
 from genvx.ssh.login import Keyring
@@ -20,10 +20,10 @@ from genvx.ssh.sshconfig import Settler
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from genvx.fleet.hostspec import HostSpec
     from genvx.ssh.deadline import Deadline
     from genvx.ssh.secrets import Locked, Want
     from genvx.ssh.sshconfig import Settings
+    from genvx.ssh.target import Target
 
 # sshd begins to drop connections when ten have not logged in yet.
 _LOGINS_AT_ONCE = 8
@@ -53,7 +53,7 @@ class Session:
     def __init__(
         self,
         options: SSHOptions,
-        open_link: Callable[[HostSpec, Session, Deadline, str | None], Any],
+        open_link: Callable[[Target, Session, Deadline, str | None], Any],
         vault: Vault | None = None,
         *,
         keeps: bool = True,
@@ -69,9 +69,9 @@ class Session:
         self._gateways: dict[tuple[str, str | None], Gateway] = {}
         self._turns: dict[tuple[str, int], threading.Semaphore] = {}
 
-    def settings(self, spec: HostSpec) -> Settings:
+    def settings(self, target: Target) -> Settings:
         """What ssh_config and the hostfile say of a host; raise HostError if ssh refuses."""
-        return self._settler.settings(spec)
+        return self._settler.settings(target)
 
     def known_hosts(self, files: tuple[str, ...]) -> KnownHosts:
         with self._lock:
@@ -95,8 +95,8 @@ class Session:
                 self._gateways[key] = Gateway(chain, self._open_link, config)
             return self._gateways[key]
 
-    def _open_link(self, spec: HostSpec, deadline: Deadline, through: str | None) -> Any:
-        return self._open_any_link(spec, self, deadline, through)
+    def _open_link(self, target: Target, deadline: Deadline, through: str | None) -> Any:
+        return self._open_any_link(target, self, deadline, through)
 
     @contextlib.contextmanager
     def turn(self, server: tuple[str, int], deadline: Deadline) -> Iterator[None]:

@@ -24,7 +24,7 @@ from genvx.ssh.tokens import expand_path, tokens
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from genvx.fleet.hostspec import HostSpec
+    from genvx.ssh.target import Target
 
 _ASK_TIMEOUT = 10.0
 # paramiko makes a regular expression of each pattern, in a time that grows with the square of its
@@ -113,31 +113,37 @@ class Settler:
         self._files: dict[str | None, Patterns | None] = {}
         self._answers: dict[object, _Answer] = {}
 
-    def settings(self, spec: HostSpec) -> Settings:
+    def settings(self, target: Target) -> Settings:
         """The settings of one host.
 
         Raises:
             HostError: ssh refuses the configuration.
         """
-        config = spec.ssh_config or self._config
+        config = target.ssh_config or self._config
         if self._ssh is None:
-            return _settings(spec, _read_ourselves(spec, config))
+            return _settings(target, _read_ourselves(target, config))
         with self._lock:
             if config not in self._files:
                 self._files[config] = patterns(config)
             known = self._files[config]
-            alike: object = spec
+            alike: object = target
             if known is not None:
-                alike = (config, spec.user, spec.port, spec.key, known.matching(spec.address))
+                alike = (
+                    config,
+                    target.user,
+                    target.port,
+                    target.key,
+                    known.matching(target.address),
+                )
             answer = self._answers.setdefault(alike, _Answer())
         with answer.lock:  # others like this one wait for it here
             if answer.values is None:
-                answer.values = _ask_ssh(self._ssh, spec, config)
-                answer.address = spec.address
+                answer.values = _ask_ssh(self._ssh, target, config)
+                answer.address = target.address
             values = answer.values
         if values.get("hostname") == [answer.address.lower()]:
-            values = {**values, "hostname": [spec.address.lower()]}
-        return _settings(spec, values)
+            values = {**values, "hostname": [target.address.lower()]}
+        return _settings(target, values)
 
 
 class _Answer:
@@ -149,16 +155,16 @@ class _Answer:
         self.address = ""
 
 
-def _settings(spec: HostSpec, values: dict[str, list[str]]) -> Settings:
+def _settings(target: Target, values: dict[str, list[str]]) -> Settings:
     def one(key: str) -> str | None:
         value = values.get(key, [""])[0]
         return None if value.lower() in ("", "none") else value
 
-    hostname = one("hostname") or spec.address
-    port = spec.port or _port(one("port") or "22")
-    user = spec.user or one("user") or getpass.getuser()
+    hostname = one("hostname") or target.address
+    port = target.port or _port(one("port") or "22")
+    user = target.user or one("user") or getpass.getuser()
     known = tokens(
-        spec.address,
+        target.address,
         hostname,
         port,
         user,
@@ -166,7 +172,7 @@ def _settings(spec: HostSpec, values: dict[str, list[str]]) -> Settings:
         jump=one("proxyjump"),
         mark=one("controlpath") or "",
     )
-    named = [spec.key] if spec.key else values.get("identityfile", [])
+    named = [target.key] if target.key else values.get("identityfile", [])
     identities = [expand_path(path, known) for path in named if path.lower() != "none"]
     there = [p for p in identities if os.path.isfile(p) or os.path.isfile(f"{p}.pub")]
     chosen = not _USUAL_KEYS.issubset(named)
@@ -232,16 +238,16 @@ def _agent(value: str) -> str:
     return expand_path(value, {})
 
 
-def arguments(spec: HostSpec, config: str | None) -> list[str]:
+def arguments(target: Target, config: str | None) -> list[str]:
     """The options that tell OpenSSH's client what the hostfile says of a host."""
-    config = spec.ssh_config or config
+    config = target.ssh_config or config
     options = ["-F", config] if config else []
-    if spec.user:
-        options += ["-l", spec.user]
-    if spec.port:
-        options += ["-p", str(spec.port)]
-    if spec.key:
-        options += ["-i", spec.key]
+    if target.user:
+        options += ["-l", target.user]
+    if target.port:
+        options += ["-p", str(target.port)]
+    if target.key:
+        options += ["-i", target.key]
     return options
 
 
@@ -262,7 +268,7 @@ def terminal_options(settings: Settings, host_lost_after: float) -> list[str]:
 
 
 def advised_line(
-    spec: HostSpec,
+    target: Target,
     settings: Settings,
     config: str | None,
     *,
@@ -274,7 +280,7 @@ def advised_line(
     plain_key: the kind of host key that it is to ask about and remember. authority: the host has a
     certificate, which ssh would take instead.
     """
-    words = ["ssh", *arguments(spec, config)]
+    words = ["ssh", *arguments(target, config)]
     if plain_key and not settings.asks:
         words += ["-o", "StrictHostKeyChecking=ask"]
     if plain_key and settings.key_command:
@@ -282,12 +288,12 @@ def advised_line(
     if plain_key and authority:
         algorithms = "rsa-sha2-512,rsa-sha2-256" if plain_key == "ssh-rsa" else plain_key
         words += ["-o", f"HostKeyAlgorithms={algorithms}"]
-    return printable(shlex.join([*words, spec.address]), 500)
+    return printable(shlex.join([*words, target.address]), 500)
 
 
-def _ask_ssh(ssh: str, spec: HostSpec, config: str | None) -> dict[str, list[str]]:
+def _ask_ssh(ssh: str, target: Target, config: str | None) -> dict[str, list[str]]:
     # What only ssh can compute, %C, it prints as the path that we ask for.
-    command = [ssh, "-G", "-o", "ControlPath=%C", *arguments(spec, config), "--", spec.address]
+    command = [ssh, "-G", "-o", "ControlPath=%C", *arguments(target, config), "--", target.address]
     answer = _output(command)
     forks = b"fork into background" in answer.stderr
     if answer.returncode != 0 and forks:
@@ -314,7 +320,7 @@ def _output(command: list[str]) -> subprocess.CompletedProcess[bytes]:
         raise HostError(f"ssh -G failed: {printable(str(error), 200)}", kind="config") from None
 
 
-def _read_ourselves(spec: HostSpec, config: str | None) -> dict[str, list[str]]:
+def _read_ourselves(target: Target, config: str | None) -> dict[str, list[str]]:
     import paramiko
 
     defaults = {
@@ -328,7 +334,7 @@ def _read_ourselves(spec: HostSpec, config: str | None) -> dict[str, list[str]]:
                 text = file.read()
             if any(len(word) > _LONGEST_WORD for word in text.split()):
                 raise ValueError(f"a word of more than {_LONGEST_WORD} characters")
-            found = paramiko.SSHConfig.from_text(text).lookup(spec.address)
+            found = paramiko.SSHConfig.from_text(text).lookup(target.address)
         except FileNotFoundError:
             continue
         except (*_UNREADABLE, paramiko.SSHException) as error:

@@ -11,11 +11,12 @@ from genvx.cli.ask.prompt import prompt
 from genvx.cli.show.progress import Progress
 from genvx.core.snapshot import Snapshot
 from genvx.core.units import format_memory
-from genvx.errors import FleetError, GenvxError, HostError, InvalidInput
-from genvx.fleet.defaults import FANOUT, HOST_LOST_AFTER, TIMEOUT
+from genvx.errors import FleetError, GenvxError, HostError, InvalidInput, kind_of
+from genvx.fleet.defaults import FANOUT
 from genvx.fleet.fleet import Fleet, Outcomes
 from genvx.fleet.host import Host
 from genvx.shown.console import INTERRUPTED, say
+from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 
 if TYPE_CHECKING:
     import typer
@@ -174,14 +175,6 @@ def shown_devices(grant: Grant) -> str:
         return "no GPU"
     part = "" if grant.memory is None else f"{format_memory(grant.memory)} of "
     return f"{part}GPU {', '.join(device.label for device in grant.devices)}"
-
-
-def kind_of(error: GenvxError) -> str:
-    """One word for a failure, for tables and programs."""
-    return error.kind if isinstance(error, HostError) else _WORDS.get(error.exit_code, "error")
-
-
-_WORDS = {2: "input", 3: "capacity", 5: "owner", 6: "state"}
 
 
 def here(context: typer.Context) -> Where:

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from genvx.cli.ask.where import kind_of
 from genvx.core.device import Device
 from genvx.core.grant import Finding, Grant
 from genvx.core.lease import Environment, Owner, holders
 from genvx.core.queue import Turn
 from genvx.core.requirements import Requirements
 from genvx.core.snapshot import Snapshot
-from genvx.errors import GenvxError
+from genvx.errors import GenvxError, kind_of
 from genvx.fleet.fleet import Fleet, Outcomes
 
 Plain = dict[str, Any]
