@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Optional
 
 from genvx.core.text import printable
-from genvx.core.value import dataclass
+from genvx.core.value import value
 from genvx.errors import InvalidInput
 
 # From here on, memory in use that belongs to no process in sight belongs to somebody. A driver
@@ -53,7 +53,7 @@ class VisibleAs(str, Enum):
             raise InvalidInput(f"is uuid or index, not {printable(str(text), 40)!r}") from None
 
 
-@dataclass(frozen=True)
+@value
 class Device:
     """A GPU, or a MIG instance of one, as it is.
 
@@ -94,7 +94,7 @@ class Device:
         return f"{name} (simulated)" if self.simulated else name
 
 
-@dataclass(frozen=True)
+@value
 class DeviceProcess:
     """A process that NVML sees on a device.
 
@@ -115,7 +115,7 @@ class DeviceProcess:
     mps: bool = False
 
 
-@dataclass(frozen=True)
+@value
 class DeviceUsage:
     """A GPU as it is used now.
 
@@ -141,7 +141,7 @@ class DeviceUsage:
         )
 
 
-@dataclass(frozen=True)
+@value
 class Driver:
     """What stands between us and the devices: its version, or why there is none.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Optional
 from genvx.core.placement import Placement, why_not
 from genvx.core.queue import decide, left_over
 from genvx.core.ranking import rank
-from genvx.core.value import dataclass
+from genvx.core.value import value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ SPARE = "would do, not needed"
 TOO_FEW = "would do, but there are too few"
 
 
-@dataclass(frozen=True)
+@value
 class Explanation:
     """What would become of a request on one host.
 

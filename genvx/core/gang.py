@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from genvx.core.placement import possible
 from genvx.core.ranking import rank
 from genvx.core.requirements import is_model_text
-from genvx.core.value import dataclass, replace
+from genvx.core.value import replace, value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from genvx.core.snapshot import Snapshot
 
 
-@dataclass(frozen=True)
+@value
 class Choice:
     """Hosts for a gang. requirements: of each node. ready: those with room, best first; later:
     those that could have it, the shortest line first; refusals: why the others than `ready` have no

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.device import VisibleAs
-from genvx.core.value import dataclass
+from genvx.core.value import value
 
 if TYPE_CHECKING:
     from genvx.core.device import Device
@@ -17,7 +17,7 @@ _PLAIN = " ._-+@:/=,"
 _LONGEST_MARK = 24
 
 
-@dataclass(frozen=True)
+@value
 class Grant:
     """An environment that was just given devices.
 
@@ -85,7 +85,7 @@ class Severity(str, Enum):
     ERROR = "error"
 
 
-@dataclass(frozen=True)
+@value
 class Finding:
     """One line of `genvx doctor`: what was looked at, what was seen, what to do."""
 

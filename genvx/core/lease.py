@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Optional
 
 from genvx.core.device import VisibleAs
 from genvx.core.text import printable
-from genvx.core.value import dataclass, replace
+from genvx.core.value import replace, value
 from genvx.errors import UnknownEnvironment
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ EnvironmentKey = tuple[int, str]
 OVERTIME_NS = 60 * 10**9
 
 
-@dataclass(frozen=True)
+@value
 class Owner:
     """A Unix user of one host; `uid` is the kernel's word, `name` is for people."""
 
@@ -51,7 +51,7 @@ class Part(str, Enum):
     DETACHED = "detached"
 
 
-@dataclass(frozen=True)
+@value
 class Holder:
     """A living process that holds a lease. since_ns: CLOCK_BOOTTIME when it was started. stopped:
     by a signal, as Ctrl-Z does. certain: False for one that cannot be looked into, and may.
@@ -76,7 +76,7 @@ class Holder:
         return text if self.certain else f"perhaps {text}; it cannot be looked into"
 
 
-@dataclass(frozen=True)
+@value
 class Lease:
     """One hold. `memory` is bytes on each device, or None for the whole of each. `over`: a share
     beside shares that may add up to more than the device has. `visible_as`: how what runs under it
@@ -136,7 +136,7 @@ class Lease:
         return True
 
 
-@dataclass(frozen=True)
+@value
 class Environment:
     """A named holder of leases: a shell, a job, a kernel.
 

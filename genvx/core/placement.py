@@ -13,7 +13,7 @@ from genvx.core.ranges import ranges
 from genvx.core.requirements import UNNAMED, Strategy
 from genvx.core.topology import neighbours
 from genvx.core.units import format_duration
-from genvx.core.value import dataclass
+from genvx.core.value import value
 
 if TYPE_CHECKING:
     import random
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 _MOST_REASONS = 3
 
 
-@dataclass(frozen=True)
+@value
 class Placement:
     """The devices to take, in index order."""
 
     devices: tuple[Device, ...]
 
 
-@dataclass(frozen=True)
+@value
 class Refusal:
     """Why there is no room: how many of how many fit, and what is the matter with each other
     device.

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from genvx.core.device import VisibleAs
 from genvx.core.text import is_device_id, printable
 from genvx.core.units import format_duration, format_memory, parse_duration, parse_memory
-from genvx.core.value import dataclass, field
+from genvx.core.value import field, value
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,127}\$?", re.ASCII)
 _LABEL = re.compile(r"\d{1,6}(?::\d{1,4})?", re.ASCII)
 
 
-@dataclass(frozen=True)
+@value
 class Limit:
     """The most that one user may hold on this machine at once; None without limit.
 
@@ -66,7 +66,7 @@ class Limit:
         return ", ".join(parts) or "no limit"
 
 
-@dataclass(frozen=True)
+@value
 class Policy:
     """hidden: devices that only administrators see. shared: those that may be shared; None for all.
     oversubscribed: those of which the shares may add up to more than their memory. visible_as: how
@@ -125,7 +125,7 @@ def _is_named(device: Device, names: Sequence[str]) -> bool:
     return bool({device.uuid, device.label, device.parent, str(device.index)} & {*names})
 
 
-@dataclass(frozen=True)
+@value
 class Entitlement:
     """What one user may do on a host: its policy, and the limit that applies to them."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Optional, Union
 from genvx.core.device import Health
 from genvx.core.lease import EnvironmentKey, Lease
 from genvx.core.placement import Placement, Refusal, left, place
-from genvx.core.value import dataclass, replace
+from genvx.core.value import replace, value
 
 if TYPE_CHECKING:
     import random
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from genvx.core.ticket import Ticket
 
 
-@dataclass(frozen=True)
+@value
 class Standing:
     """The position of one waiting request. place: 1 is first in the line; 0, not in it just now.
 
@@ -36,7 +36,7 @@ class Standing:
     reason: str
 
 
-@dataclass(frozen=True)
+@value
 class Turn:
     """The position of one ticket in the line. place: 1 is first.
 

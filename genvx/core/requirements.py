@@ -20,7 +20,7 @@ from genvx.core.device import VisibleAs
 from genvx.core.models import is_model
 from genvx.core.text import is_device_id, printable
 from genvx.core.units import format_memory, parse_count, parse_memory
-from genvx.core.value import cached, dataclass, replace
+from genvx.core.value import cached, replace, value
 from genvx.errors import InvalidInput, InvalidQuantity, UnknownDevice
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Strategy(str, Enum):
     SPREAD = "spread"
 
 
-@dataclass(frozen=True)
+@value
 class Requirements:
     """`gpus` devices; the whole of each, or `memory` bytes of each.
 

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from genvx.core.text import NAME_LIMIT, require_name
-from genvx.core.value import dataclass, field
+from genvx.core.value import field, value
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class HoldWhen(str, Enum):
     ON_FAILURE = "on-failure"
 
 
-@dataclass(frozen=True)
+@value
 class Moment:
     """A point in time on a host.
 
@@ -47,7 +47,7 @@ class Moment:
         return max(0, later.boottime_ns - self.boottime_ns) / 1e9
 
 
-@dataclass(frozen=True)
+@value
 class RunSpec:
     """What was asked for. It never changes.
 
@@ -104,7 +104,7 @@ def require_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
     return tags
 
 
-@dataclass(frozen=True)
+@value
 class Usage:
     """What a run has used. Seconds and bytes; None where it is not known.
 
@@ -118,7 +118,7 @@ class Usage:
     gpu_utilization: Optional[int] = None
 
 
-@dataclass(frozen=True)
+@value
 class End:
     """How a command ended: by itself with `code`, or by `signal`."""
 
@@ -172,7 +172,7 @@ class LossReason(str, Enum):
 # The states. Each carries its own data, so that one cannot have what belongs to another.
 
 
-@dataclass(frozen=True)
+@value
 class Waiting:
     """Its supervisor has a ticket in the line."""
 
@@ -181,7 +181,7 @@ class Waiting:
     reason: str = ""
 
 
-@dataclass(frozen=True)
+@value
 class Preparing:
     """Devices are held, and what the command needs is being made."""
 
@@ -190,7 +190,7 @@ class Preparing:
     progress: str = ""
 
 
-@dataclass(frozen=True)
+@value
 class Running:
     """The command runs. devices: UUIDs. attempt: 1, or more after a retry."""
 
@@ -201,7 +201,7 @@ class Running:
     attempt: int = 1
 
 
-@dataclass(frozen=True)
+@value
 class Held:
     """The command has ended; devices and directory are kept for a look until `until`."""
 
@@ -210,7 +210,7 @@ class Held:
     end: End
 
 
-@dataclass(frozen=True)
+@value
 class Completed:
     """The command ended with exit code 0."""
 
@@ -218,7 +218,7 @@ class Completed:
     end: End
 
 
-@dataclass(frozen=True)
+@value
 class Failed:
     """The command failed, or never started: then `step` and `why` say what did."""
 
@@ -228,7 +228,7 @@ class Failed:
     why: str = ""
 
 
-@dataclass(frozen=True)
+@value
 class Stopped:
     """It was ended. by: the uid. end: None if the command had not started."""
 
@@ -238,7 +238,7 @@ class Stopped:
     end: Optional[End] = None
 
 
-@dataclass(frozen=True)
+@value
 class Lost:
     """Nobody has written its end, and nothing of it lives. since: when it was last heard of."""
 
@@ -295,7 +295,7 @@ def settled(end: End, since: Moment) -> RunState:
     return Completed(since, end) if end.exit_code == 0 else Failed(since, end)
 
 
-@dataclass(frozen=True)
+@value
 class Signs:
     """What else is known of a run when its record is read. To be gathered before that: an end that
     is written in between is read then, instead of being missed.
@@ -323,7 +323,7 @@ def shown(state: RunState, signs: Signs) -> tuple[RunState, str]:
     return Lost(state.since, LossReason.KILLED), ""
 
 
-@dataclass(frozen=True)
+@value
 class Run:
     """A run as its host shows it now.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Optional
 
 from genvx.core.run import STATES, name_of
 from genvx.core.text import is_identifier, printable
-from genvx.core.value import dataclass
+from genvx.core.value import value
 from genvx.errors import InvalidInput, UnknownRun
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _SHORTEST_PREFIX = 4
 _MOST_SHOWN = 8
 
 
-@dataclass(frozen=True)
+@value
 class Filter:
     """What a listing is narrowed to; a run must match all that is given.
 

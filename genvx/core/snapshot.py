@@ -15,7 +15,7 @@ from genvx.core.device import (
 )
 from genvx.core.lease import Environment, EnvironmentKey, Lease, environments, holdings
 from genvx.core.units import format_memory
-from genvx.core.value import cached, dataclass, field
+from genvx.core.value import cached, field, value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,7 @@ class State(str, Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True)
+@value
 class Snapshot:
     """One host at one moment.
 

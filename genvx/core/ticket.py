@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.value import dataclass
+from genvx.core.value import value
 
 if TYPE_CHECKING:
     from genvx.core.lease import EnvironmentKey, Owner
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PATIENCE_NS = 30 * 10**9
 
 
-@dataclass(frozen=True)
+@value
 class Ticket:
     """One who waits. environment: the id of what it will be once it has its devices.
 

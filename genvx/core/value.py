@@ -1,8 +1,10 @@
-"""Frozen dataclasses, as type checkers and readers know them, that cost little to define.
+"""`@value`: classes of immutable values that cost little to define.
 
-The standard ones compile several methods for each class and import `inspect`: a third of what a
-question to a host costs (`scripts/bench question`). These do what `dataclass(frozen=True)` does for
-plain fields, defaults, default factories and `__post_init__`, and nothing else.
+A dataclass of the standard library compiles several methods for each class and imports `inspect`,
+which is a third of what a question to a host costs (`scripts/bench question`). `@value` does what
+`dataclass(frozen=True)` does for plain fields, defaults, default factories and `__post_init__`, and
+nothing else: `dataclasses.replace` and `dataclasses.asdict` do not know these classes, so use
+`replace` of this module.
 """
 
 from __future__ import annotations
@@ -10,8 +12,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dataclasses import dataclass, field, replace
+    from collections.abc import Callable
     from functools import cached_property as cached
+    from typing import Any, TypeVar, dataclass_transform
+
+    T = TypeVar("T")
+
+    def field(*, default_factory: Callable[[], T]) -> T:
+        """A field whose default is made anew each time."""
+
+    @dataclass_transform(frozen_default=True, field_specifiers=(field,))
+    def value(cls: type[T]) -> type[T]:
+        """Make a class with annotated fields a value."""
+
+    def replace(value: T, **changes: Any) -> T:
+        """A copy of `value` with other fields."""
 else:
 
     class cached:  # noqa: N801
@@ -38,17 +53,13 @@ else:
         """A field whose default is made anew each time."""
         return _Field(default_factory)
 
-    def dataclass(*, frozen):
-        """Make a class with annotated fields a value."""
-        assert frozen, "only values"
-        return _value
-
     def replace(value, **changes):
         """A copy of `value` with other fields."""
         fields = value.__dict__
         return type(value)(**{**{name: fields[name] for name in value.__match_args__}, **changes})
 
-    def _value(cls):
+    def value(cls):
+        """Make a class with annotated fields a value."""
         names = tuple(n for n, kind in cls.__annotations__.items() if "ClassVar" not in str(kind))
         factories = {}
         for name in names:
@@ -110,4 +121,4 @@ else:
         return cls
 
 
-__all__ = ["cached", "dataclass", "field", "replace"]
+__all__ = ["cached", "field", "replace", "value"]

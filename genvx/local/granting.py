@@ -16,7 +16,7 @@ from genvx.core.lease import Part, conflicts, environments
 from genvx.core.placement import Refusal
 from genvx.core.queue import decide
 from genvx.core.text import is_identifier, printable, require_name
-from genvx.core.value import dataclass, replace
+from genvx.core.value import replace, value
 from genvx.errors import (
     InvalidInput,
     NoCapacity,
@@ -81,7 +81,7 @@ def acquire(
     return LocalHold(host, grant, taken.held)
 
 
-@dataclass(frozen=True)
+@value
 class Taken:
     """What was had. notes: lines that the person should read."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Optional
 
 from genvx.core.lease import Owner
 from genvx.core.text import COMMAND_LIMIT, printable
-from genvx.core.value import dataclass
+from genvx.core.value import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,7 +146,7 @@ def send(pid: int, number: signal.Signals, meant: Callable[[], bool]) -> None:
             os.close(process)
 
 
-@dataclass(frozen=True)
+@value
 class Process:
     """A process as /proc shows it. starttime: clock ticks since boot; uid: real uid; state: the
     letter that ps shows; name: what it calls itself, 15 characters at most; terminal: the device

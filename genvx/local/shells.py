@@ -14,7 +14,7 @@ import os
 import pwd
 from typing import TYPE_CHECKING
 
-from genvx.core.value import dataclass
+from genvx.core.value import value
 from genvx.errors import StateError
 from genvx.local.state.directory import StateDirectory, state_error
 
@@ -226,7 +226,7 @@ _FIRST_FILES = {
 }
 
 
-@dataclass(frozen=True)
+@value
 class Shell:
     """How to start an activated shell.
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Optional
 
 from genvx.core.text import COMMAND_LIMIT, is_identifier, printable
 from genvx.core.units import format_duration
-from genvx.core.value import dataclass, replace
+from genvx.core.value import replace, value
 from genvx.core.wire.fields import Fields, Malformed, dumps, loads
 from genvx.errors import InvalidInput, StateError, WaitedTooLong
 from genvx.local import processes, waiting
@@ -42,7 +42,7 @@ _SOON, _LATER = 0.05, 0.5
 _LAST = 1 << 62
 
 
-@dataclass(frozen=True)
+@value
 class Turn:
     """Whose turn it may be. number: 0 while it is chosen."""
 

@@ -19,7 +19,7 @@ import binascii
 from typing import Any, Callable, Optional
 
 from genvx._version import __version__
-from genvx.core.value import dataclass, field
+from genvx.core.value import field, value
 from genvx.core.wire.fields import Fields, Malformed, dumps, loads
 from genvx.errors import AgentError, GenvxError, InvalidInput, ProtocolError, from_wire
 
@@ -38,7 +38,7 @@ _CALL_HEAD = CALL_WORD + b" "
 _REPLY_HEAD = b"GENVX-REPLY "
 
 
-@dataclass(frozen=True)
+@value
 class Call:
     """One question: an operation of the far end, its arguments, and the token that its reply must
     carry.
@@ -132,7 +132,7 @@ def _call(body: bytes) -> Call:
         raise ProtocolError(f"the call cannot be read: {error}") from None
 
 
-@dataclass(frozen=True)
+@value
 class Reply:
     """What became of a call: a plain value, or an error by its class name."""
 

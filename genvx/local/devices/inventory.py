@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.device import DeviceProcess
-from genvx.core.value import dataclass, field
+from genvx.core.value import field, value
 from genvx.local import processes
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _MPS_SERVER = "nvidia-cuda-mps-server"
 
 
-@dataclass(frozen=True)
+@value
 class Inventory:
     """The answer of one survey.
 

@@ -15,7 +15,7 @@ from genvx.core.device import Device, DeviceUsage, Driver
 from genvx.core.models import is_profile
 from genvx.core.text import printable
 from genvx.core.units import format_memory, parse_memory
-from genvx.core.value import dataclass, replace
+from genvx.core.value import replace, value
 from genvx.errors import InvalidInput
 from genvx.local.devices.inventory import Inventory, process_on_device
 
@@ -50,7 +50,7 @@ def simulate(specification: str, seed: str) -> Inventory:
     return replace(made, usage=_in_use(made.usage, uses)) if uses else made
 
 
-@dataclass(frozen=True)
+@value
 class _Use:
     """What goes on on a simulated device. pid: None for memory that no process has."""
 

@@ -11,7 +11,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from genvx.core.value import dataclass
+from genvx.core.value import value
 from genvx.local import processes
 from genvx.local.holders import opened
 from genvx.local.state import locks
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@dataclass(frozen=True)
+@value
 class LeaseFile:
     """A lease's file, by its path and by its inode, which have to agree."""
 

@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.units import format_duration
-from genvx.core.value import dataclass
+from genvx.core.value import value
 from genvx.local.processes import boottime_ns
 from genvx.local.running.leasefile import LeaseFile
 
@@ -111,7 +111,7 @@ def _close_all(keep: Sequence[int]) -> None:
     os.closerange(first, 65536)
 
 
-@dataclass(frozen=True)
+@value
 class _Stat:
     """What the kernel says of a process; starttime is 0 for one that is gone."""
 
@@ -130,7 +130,7 @@ def _stat(pid: int) -> _Stat:
         return _Stat("", 0, 0)
 
 
-@dataclass(frozen=True)
+@value
 class _Spared:
     """A process that is left alive. supervises: it ends its command itself."""
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Optional, Union
 from genvx.core.lease import Lease, Owner, amended, meant
 from genvx.core.text import is_identifier, printable
 from genvx.core.ticket import Ticket
-from genvx.core.value import dataclass
+from genvx.core.value import value
 from genvx.core.wire import statefiles
 from genvx.core.wire.fields import Malformed
 from genvx.errors import NotOwner, StateError, UnknownEnvironment
@@ -48,7 +48,7 @@ LEASE = ".lease"
 TICKET = ".ticket"
 
 
-@dataclass(frozen=True)
+@value
 class Scan:
     """What a look at the state found: the living leases as they count and tickets, and files that
     count for nothing and why. amendments: what was attached and detached, as it was written.

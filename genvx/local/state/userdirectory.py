@@ -7,7 +7,7 @@ import os
 import stat
 from typing import Optional
 
-from genvx.core.value import dataclass
+from genvx.core.value import value
 from genvx.local.state import mounts
 
 # What whoever owns a file can bring about when somebody else opens it: then it is nobody's lease.
@@ -28,7 +28,7 @@ _MOST_NAMES = 4 * MOST_OF_A_KIND
 _SEEN_BY_ALL = stat.S_IROTH | stat.S_IXOTH
 
 
-@dataclass(frozen=True)
+@value
 class UserDirectory:
     """One user's directory, open.
 
@@ -70,7 +70,7 @@ class UserDirectory:
         return mounts.open_file(name, self.descriptor, self.mount)
 
 
-@dataclass(frozen=True)
+@value
 class Found:
     """What a look at a name has found.
 

@@ -9,10 +9,10 @@ import sys
 import pytest
 
 from genvx.core.lease import Owner
-from genvx.core.value import dataclass, field, replace
+from genvx.core.value import field, replace, value
 
 
-@dataclass(frozen=True)
+@value
 class Point:
     """What a value may have."""
 
