@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from genvx import project
+from genvx.core.ask import Ask
 from genvx.core.hold import BaseHold
 from genvx.core.requirements import Requirements, requirements_of
 from genvx.errors import UnknownEnvironment
@@ -136,13 +137,9 @@ def take(
 ) -> Activation:
     """As `activate`; stop: ends the waiting when it is set."""
     requirements = requirements_of(gpus, memory, visible_as)
-    host, command = LocalHost(), " ".join(sys.argv)
-    if wait is None:
-        hold = host.acquire(requirements, name=name, command=command, time=time)
-    else:
-        hold = host.wait(
-            requirements, name=name, command=command, patience=wait, time=time, stop=stop
-        )
+    host = LocalHost()
+    ask = Ask(requirements, name, command=" ".join(sys.argv), lasts=time, patience=wait)
+    hold = host.acquire(ask) if wait is None else host.wait(ask, stop=stop)
     try:
         hold.keep_time()
     except BaseException:

@@ -41,9 +41,9 @@ from genvx.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from genvx.core.ask import Ask
     from genvx.core.command import Command, Stream
     from genvx.core.queue import Standing
-    from genvx.core.requirements import Requirements
 
 _numbers = itertools.count(1)
 
@@ -110,17 +110,11 @@ class FakeHost:
         self._answer()
         return Entitlement(self.owner.name, Policy(), Limit())
 
-    def acquire(
-        self,
-        requirements: Requirements,
-        *,
-        name: str = "",
-        command: str = "",
-        time: float | None = None,
-    ) -> FakeHold:
-        """Take devices; `time` is kept in the lease, and nothing is ended."""
+    def acquire(self, ask: Ask) -> FakeHold:
+        """Take devices; the lease says when its time is over, and nothing is ended then."""
         self._answer()
-        require_name(name)
+        require_name(ask.name)
+        requirements = ask.requirements
         snapshot = self.snapshot()
         decision = decide(requirements, snapshot)
         if isinstance(decision, Refusal):
@@ -130,19 +124,21 @@ class FakeHost:
             id=f"{number:016x}",
             owner=self.owner,
             environment=f"{number:08x}",
-            name=name,
+            name=ask.name,
             devices=tuple(device.uuid for device in decision.devices),
             memory=requirements.memory,
             boot_id="fake",
             since_ns=snapshot.boottime_ns,
-            expires_ns=None if time is None else snapshot.boottime_ns + round(time * 1e9),
-            command=printable(command, 256),
+            expires_ns=(
+                None if ask.seconds is None else snapshot.boottime_ns + ask.seconds * 10**9
+            ),
+            command=printable(ask.command, 256),
             visible_as=requirements.visible_as or VisibleAs.UUID,
         )
         self._leases.append(lease)
         grant = Grant(
             lease.environment,
-            name,
+            ask.name,
             self.owner,
             decision.devices,
             requirements.memory,
@@ -150,40 +146,31 @@ class FakeHost:
         )
         return FakeHold(self, grant)
 
-    def reserve(
-        self, requirements: Requirements, time: float, *, name: str = "", command: str = ""
-    ) -> Grant:
+    def reserve(self, ask: Ask) -> Grant:
         """Take devices; they stay taken until they are released."""
-        return self.acquire(requirements, name=name, command=command, time=time).grant
+        return self.acquire(ask).grant
 
     def wait(
         self,
-        requirements: Requirements,
-        *,
-        name: str = "",
-        environment: str | None = None,
-        command: str = "",
-        patience: float = math.inf,
+        ask: Ask,
         tell: Callable[[Standing], None] = lambda standing: None,
         stop: threading.Event | None = None,
-        time: float | None = None,
-        keeps: bool = True,
     ) -> FakeHold:
         """Take devices once others have released them, first come, first served."""
         number = next(_numbers)
         ticket = Ticket(
             id=f"{number:016x}",
             owner=self.owner,
-            environment=environment or f"{number:08x}",
-            name=name,
-            requirements=requirements,
+            environment=ask.environment_id or f"{number:08x}",
+            name=ask.name,
+            requirements=ask.requirements,
             boot_id="fake",
             since_ns=number * 10**9,
             seen_ns=1 << 62,
-            command=printable(command, 256),
-            keeps=keeps,
+            command=printable(ask.command, 256),
+            keeps=ask.keeps,
         )
-        end = monotonic() + patience
+        end = monotonic() + (math.inf if ask.patience is None else ask.patience)
         stop = stop or threading.Event()
         self._tickets.append(ticket)
         try:
@@ -191,10 +178,10 @@ class FakeHost:
                 turn = turn_of(ticket.id, self.snapshot())
                 if turn is None or turn.offered or getattr(turn.decision, "never", False):
                     self._tickets.remove(ticket)
-                    return self.acquire(requirements, name=name, command=command, time=time)
+                    return self.acquire(ask)
                 tell(turn.standing)
                 if monotonic() >= end or stop.wait(0.005):
-                    raise WaitedTooLong(f"{requirements} not to be had: {turn.reason}")
+                    raise WaitedTooLong(f"{ask.requirements} not to be had: {turn.reason}")
         finally:
             if ticket in self._tickets:
                 self._tickets.remove(ticket)

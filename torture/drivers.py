@@ -102,6 +102,7 @@ def _cases() -> Iterator[Case]:
 # it was told when the process began.
 _SURVEYOR = """
 import json, os, sys, time
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.errors import NoCapacity
 from genvx.local.devices.survey import survey
@@ -116,7 +117,7 @@ for line in sys.stdin:
         snapshot = host.snapshot()
         states = [snapshot.state(device).value for device in snapshot.devices]
         try:
-            with host.acquire(Requirements(max(1, len(snapshot.available)))) as held:
+            with host.acquire(Ask(Requirements(max(1, len(snapshot.available))))) as held:
                 taken = [device.index for device in held.grant.devices]
         except NoCapacity as refusal:
             taken = str(refusal)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 from genvx.local.running import timekeeper
@@ -159,7 +160,7 @@ class _Strangers:
 
     def come(self) -> None:
         for spared in (None, timekeeper._Spared(1, 0, supervises=False)):
-            before = self._host.acquire(Requirements(), name="before")
+            before = self._host.acquire(Ask(Requirements(), name="before"))
             file = LeaseFile.of(before.descriptor)
             before.release()
             self._pids.append(self._stranger(file.inode))
@@ -172,7 +173,7 @@ class _Strangers:
         def hold() -> None:
             held = []
             for _ in range(_TRIES):
-                held.append(self._host.acquire(Requirements(), name="stranger"))
+                held.append(self._host.acquire(Ask(Requirements(), name="stranger")))
                 status = os.fstat(held[-1].descriptor)
                 if (status.st_dev, status.st_ino) == inode:
                     os.write(writes, b"again")

@@ -24,6 +24,7 @@ from typing import Any
 
 import hypothesis
 
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 from genvx.local.state import locks
@@ -63,7 +64,7 @@ def leases(trial: Trial) -> Outcome:
     outcome = Outcome()
     variables = ground.provisioned(trial.place / "state")
     here = LocalHost(environ=variables)
-    victim = here.acquire(Requirements(2), name="victim")
+    victim = here.acquire(Ask(Requirements(2), name="victim"))
     (path,) = (trial.place / "state").rglob("*.lease")
     well_formed = path.read_bytes().replace(b'"uid":%d' % os.geteuid(), b'"uid":%d' % _stranger())
     directory = trial.place / "state" / "leases" / str(_stranger())

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 from torture.users import free_uids
@@ -94,8 +95,8 @@ def warm(place: Path) -> None:
 
     host = LocalHost(environ=provisioned(place / "warm"))
     (place / "warm" / "policy.toml").write_text('[limits]\ntime = "1h"\n')
-    host.join(host.acquire(Requirements(1)).grant.environment).release()
-    host.release(host.acquire(Requirements(1)).grant.environment)
+    host.join(host.acquire(Ask(Requirements(1))).grant.environment).release()
+    host.release(host.acquire(Ask(Requirements(1))).grant.environment)
     host.snapshot()
     host.close()
 

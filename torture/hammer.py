@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from genvx.core.ask import Ask
 from genvx.core.grant import Grant
 from genvx.core.requirements import Requirements
 from genvx.errors import NoCapacity
@@ -181,7 +182,7 @@ def rival(
     while True:
         wanted = chance.choice(_WANTED)
         try:
-            held = here.acquire(wanted, name="rival")
+            held = here.acquire(Ask(wanted, name="rival"))
         except NoCapacity:
             tell("busy")
             time.sleep(chance.random() * 0.004)
@@ -237,7 +238,7 @@ def _all_free(outcome: Outcome, variables: dict[str, str], users: tuple[int, ...
     devices = len(here.snapshot().devices)
 
     def take_all() -> None:
-        LocalHost(environ=variables).acquire(Requirements(devices)).release()
+        LocalHost(environ=variables).acquire(Ask(Requirements(devices))).release()
 
     for uid in users:
         code = os.waitstatus_to_exitcode(os.waitpid(ground.fork(take_all, uid), 0)[1])
@@ -290,7 +291,7 @@ def _first(variables: dict[str, str], gate: int, opened: int, tells: int) -> Non
     os.umask(0o077)
     os.read(gate, 1)
     try:
-        held = LocalHost(environ=variables).acquire(Requirements(1))
+        held = LocalHost(environ=variables).acquire(Ask(Requirements(1)))
     except Exception as error:
         os.write(tells, f"{type(error).__name__}: {error}\n".encode())
         return

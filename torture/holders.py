@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from genvx.core.ask import Ask
 from genvx.core.device import DeviceProcess, DeviceUsage, Health
 from genvx.core.requirements import Requirements
 from genvx.errors import GenvxError
@@ -113,13 +114,13 @@ class Holding:
                 self._line.sendall(json.dumps(answer).encode() + b"\n")
 
     def acquire(self, gpus: int, memory: int | None, time: int | None) -> dict[str, Any]:
-        held = self._host.acquire(Requirements(gpus, memory), time=time)
+        held = self._host.acquire(Ask(Requirements(gpus, memory), lasts=time))
         self._held.setdefault(held.grant.environment, []).append(held)
         devices = [device.uuid for device in held.grant.devices]
         return {"ending": "done", "environment": held.grant.environment, "devices": devices}
 
     def reserve(self, gpus: int, memory: int | None, time: int) -> dict[str, Any]:
-        grant = self._host.reserve(Requirements(gpus, memory), time)
+        grant = self._host.reserve(Ask(Requirements(gpus, memory), lasts=time))
         devices = [device.uuid for device in grant.devices]
         return {"ending": "done", "environment": grant.environment, "devices": devices}
 

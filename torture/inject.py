@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from genvx.core.ask import Ask
 from genvx.core.lease import holders
 from genvx.core.requirements import Requirements
 from genvx.errors import GenvxError
@@ -88,7 +89,7 @@ def _no_terminal(host: LocalHost) -> object:
 
 
 def _shell(host: LocalHost, prepared: object) -> object:
-    return host.acquire(Requirements(1), name="victim").enter_shell()
+    return host.acquire(Ask(Requirements(1), name="victim")).enter_shell()
 
 
 class _AfterOneLook:
@@ -102,49 +103,49 @@ OPERATIONS = (
     Operation(
         "first acquire",
         lambda host: None,
-        lambda host, _: host.acquire(Requirements(2), name="victim"),
+        lambda host, _: host.acquire(Ask(Requirements(2), name="victim")),
         fresh=True,
     ),
     Operation(
         "acquire",
         lambda host: None,
-        lambda host, _: host.acquire(Requirements(2), name="victim"),
+        lambda host, _: host.acquire(Ask(Requirements(2), name="victim")),
     ),
     Operation(
         "release",
-        lambda host: host.acquire(Requirements(2), name="victim"),
+        lambda host: host.acquire(Ask(Requirements(2), name="victim")),
         lambda host, held: held.release(),  # type: ignore[attr-defined]
     ),
     Operation(
         "release by id",
-        lambda host: host.acquire(Requirements(2), name="victim"),
+        lambda host: host.acquire(Ask(Requirements(2), name="victim")),
         lambda host, held: host.release(held.grant.environment),  # type: ignore[attr-defined]
     ),
     Operation(
         "join",
-        lambda host: host.acquire(Requirements(2), name="victim"),
+        lambda host: host.acquire(Ask(Requirements(2), name="victim")),
         lambda host, held: host.join(held.grant.environment),  # type: ignore[attr-defined]
     ),
     Operation(
         "attach",
-        lambda host: host.acquire(Requirements(1), name="victim"),
+        lambda host: host.acquire(Ask(Requirements(1), name="victim")),
         lambda host, held: host.attach(held.grant.environment, Requirements(1)),  # type: ignore[attr-defined]
     ),
     Operation(
         "detach",
-        lambda host: host.acquire(Requirements(2), name="victim"),
+        lambda host: host.acquire(Ask(Requirements(2), name="victim")),
         lambda host, held: host.detach(held.grant.environment),  # type: ignore[attr-defined]
     ),
     Operation("reap", lambda host: None, _reap),
     # For more than there is left: it always ends without. What it imports is there before.
     Operation(
         "wait",
-        lambda host: host.wait(Requirements(1)).release(),
-        lambda host, _: host.wait(Requirements(4), name="victim", stop=_AfterOneLook()),
+        lambda host: host.wait(Ask(Requirements(1))).release(),
+        lambda host, _: host.wait(Ask(Requirements(4), name="victim"), stop=_AfterOneLook()),
     ),
     Operation(
         "run",
-        lambda host: host.acquire(Requirements(1), name="victim"),
+        lambda host: host.acquire(Ask(Requirements(1), name="victim")),
         lambda host, held: held.supervise(["true"]),  # type: ignore[attr-defined]
     ),
     Operation("activate", _no_terminal, _shell, execs=True),
@@ -190,10 +191,10 @@ class Scene:
         }
         self.victim, self.other = ground.USERS[:2] if ground.root() else (os.geteuid(),) * 2
         self.host = LocalHost(environ=self.variables)
-        self.bystander = self.host.acquire(Requirements(1), name="bystander")
+        self.bystander = self.host.acquire(Ask(Requirements(1), name="bystander"))
         self.directory = self.root / "leases" / str(self.victim)
         if not fresh:
-            with self.host_of(self.victim) as host, host.acquire(Requirements(1), name="dead"):
+            with self.host_of(self.victim) as host, host.acquire(Ask(Requirements(1), name="dead")):
                 (alive,) = (
                     p for p in self.directory.glob("*.lease") if b'"dead"' in p.read_bytes()
                 )
@@ -433,7 +434,7 @@ def _examine(outcome: Outcome, scene: Scene, where: str) -> None:
     try:
         with (
             scene.host_of(scene.victim) as host,
-            host.acquire(Requirements(3), name="rest") as rest,
+            host.acquire(Ask(Requirements(3), name="rest")) as rest,
         ):
             outcome.check(not rest.grant.notes, f"{where}: {rest.grant.notes}")
             os.seteuid(os.getuid())
@@ -480,7 +481,7 @@ def _copy(source: Path, target: Path) -> None:
 
 def _add_reserved(scene: Scene) -> None:
     """A reservation, which lives by the clock until its boot ends."""
-    with scene.host.acquire(Requirements(1), name="reserved"):
+    with scene.host.acquire(Ask(Requirements(1), name="reserved")):
         (path,) = (p for p in scene.root.rglob("*.lease") if b'"reserved"' in p.read_bytes())
         record = json.loads(path.read_bytes())
         record |= {"part": "reserved", "expires_boottime_ns": 1 << 62}
@@ -520,7 +521,7 @@ def _boot(copy: Path, scene: Scene) -> str:
             if found.leases or found.tickets:
                 alive = [each.name for each in (*found.leases, *found.tickets)]
                 os.write(writes, f"{alive} live".encode())
-            host.acquire(Requirements(4)).release()
+            host.acquire(Ask(Requirements(4))).release()
         except Exception as error:
             os.write(writes, f"{type(error).__name__}: {error}".encode())
 

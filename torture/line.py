@@ -12,6 +12,7 @@ import random
 import time
 from functools import partial
 
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.errors import NoCapacity
 from genvx.fleet import gang
@@ -128,11 +129,11 @@ def _take(chance: random.Random, fleet: Fleet, kind: str, wanted: Requirements) 
     if kind == "gang":
         nodes = chance.choice((2, 3))
         patient = chance.choice((None, patience))
-        found = gang.take(fleet, wanted, nodes, name="gang", patience=patient)
+        found = gang.take(fleet, Ask(wanted, name="gang", patience=patient), nodes)
         return [hold for _, hold in found.members]
     if kind == "waited":
-        return [wait_for_room(fleet, wanted, name="waiter", patience=patience)[1]]
-    return [fleet.first_with_room(wanted, lambda host: host.acquire(wanted, name="rival"))]
+        return [wait_for_room(fleet, Ask(wanted, name="waiter", patience=patience))[1]]
+    return [fleet.first_with_room(wanted, lambda host: host.acquire(Ask(wanted, name="rival")))]
 
 
 def _nothing_left(outcome: Outcome, environ: dict[str, str], users: tuple[int, ...]) -> None:
@@ -144,7 +145,7 @@ def _nothing_left(outcome: Outcome, environ: dict[str, str], users: tuple[int, .
     here.close()
 
     def take_all() -> None:
-        LocalHost(environ=environ).acquire(Requirements(_GPUS)).release()
+        LocalHost(environ=environ).acquire(Ask(Requirements(_GPUS))).release()
 
     for uid in users:
         code = os.waitstatus_to_exitcode(os.waitpid(ground.fork(take_all, uid), 0)[1])

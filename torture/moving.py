@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from genvx.cli.verbs.setup import admin
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 from genvx.local.state import paths
@@ -65,7 +66,7 @@ def _move(
 
     def keep() -> None:
         ground.many_descriptors()
-        held, claims = LocalHost(environ=variables).acquire(Requirements(2)), Oracle(oracle)
+        held, claims = LocalHost(environ=variables).acquire(Ask(Requirements(2))), Oracle(oracle)
         assert all(claims.claim(device.uuid, UNITS) for device in held.grant.devices)
         signal.pause()
 

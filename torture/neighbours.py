@@ -10,6 +10,7 @@ import struct
 import time
 from pathlib import Path
 
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local import granting
 from genvx.local.host import LocalHost
@@ -58,7 +59,7 @@ def _activate(variables: dict[str, str], turns: int, tells: int) -> None:
             path = here.store.prepare()
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
             time.sleep(0.005)
-            first = here.acquire(Requirements(1))
+            first = here.acquire(Ask(Requirements(1)))
             granting.join(here, first.grant.environment, command="sh", through=descriptor).release()
             first.release()
             os.close(descriptor)

@@ -13,12 +13,13 @@ from typing import Any
 from hypothesis import strategies as st
 
 from genvx.core import policy
+from genvx.core.ask import Ask
 from genvx.core.lease import Owner
 from genvx.core.requirements import Requirements
 from genvx.core.text import require_name
 from genvx.core.ticket import Ticket
 from genvx.core.units import parse_duration
-from genvx.core.wire import codec, policycodec, protocol, statefiles
+from genvx.core.wire import codec, operations, policycodec, protocol, statefiles
 from genvx.core.wire.fields import Malformed, dumps
 from genvx.errors import GenvxError
 from genvx.fleet import hostfile, hostnames
@@ -202,7 +203,9 @@ def _feed_policy(text: str) -> None:
 
 
 _TOKEN = "00ff00ff00ff00ff"
-_CALL = protocol.Call("run", _TOKEN, {"argv": ["x"], "name": "é"})
+_CALL = operations.call_of(
+    operations.Run(Ask(Requirements(1), name="é"), operations.Job(("x",), {"A": "b"})), _TOKEN
+)
 
 
 def _feed_call(data: bytes) -> None:
@@ -210,14 +213,14 @@ def _feed_call(data: bytes) -> None:
         _read(lambda: protocol.read_call(io.BytesIO(data).read)),
         _read(lambda: protocol.call_from_word(data.decode("latin-1"))),
     ):
-        if call is not None and "requirements" in call.arguments:
-            _read(codec.REQUIREMENTS.read, call.arguments["requirements"])
+        if call is not None:
+            _read(operations.operation_of, call)
 
 
 def _answers() -> list[Any]:
     """What a host may answer, well-formed: snapshots, environments, grants, findings."""
     host = FakeHost("h", devices=3)
-    held = host.acquire(Requirements(2), name="né", command="python x")
+    held = host.acquire(Ask(Requirements(2), name="né", command="python x"))
     snapshot = codec.SNAPSHOT.write(host.snapshot())
     snapshot["usage"][snapshot["devices"][2]["uuid"]]["processes"] = [
         {

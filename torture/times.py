@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local import processes
 from genvx.local.host import LocalHost
@@ -64,7 +65,7 @@ def _holder(
 
     def keep() -> None:
         host = LocalHost(environ=variables)
-        held = host.acquire(Requirements(gpus), name=name, time=seconds)
+        held = host.acquire(Ask(Requirements(gpus), name=name, lasts=seconds))
         while True:
             signal.pause()
             del held
@@ -80,7 +81,7 @@ def clocks(trial: Trial) -> Outcome:
     ground.warm(trial.place)
     variables = ground.provisioned(trial.place / "state")
     here = LocalHost(environ=variables)
-    held = here.acquire(Requirements(1), name="held")
+    held = here.acquire(Ask(Requirements(1), name="held"))
     in_a_year = processes.boottime_ns() + _YEAR_NS
     timed = _reserved(here, trial.place / "state", in_a_year, "timed")
     _reserved(here, trial.place / "state", 1, "expired")
@@ -99,7 +100,7 @@ def clocks(trial: Trial) -> Outcome:
 
 def _reserved(here: LocalHost, root: Path, expires_ns: int, name: str) -> Path:
     """A reservation, which lives until a moment of this boot."""
-    held = here.acquire(Requirements(1), name=name)
+    held = here.acquire(Ask(Requirements(1), name=name))
     (path,) = (p for p in root.rglob("*.lease") if f'"{name}"' in p.read_text())
     record = json.loads(path.read_bytes())
     record |= {"part": "reserved", "expires_boottime_ns": expires_ns}

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 
 from genvx.cli.show.waiting_line import WaitingLine
 from genvx.cli.streams import forwarding, signal_there
+from genvx.core.ask import Join
 from genvx.core.gang import variables
 from genvx.core.text import printable
+from genvx.core.wire.operations import Job
 from genvx.errors import GenvxError
 from genvx.fleet import gang
-from genvx.fleet.remote import RemoteCommand
 from genvx.shown.console import say
 from genvx.ssh.channels import close_channel
 
 if TYPE_CHECKING:
     from genvx.cli.ask.request import Request
     from genvx.cli.ask.where import Where
+    from genvx.fleet.remotehold import Started
     from genvx.fleet.sshhost import SSHHost
 
 # After one has failed the others get SIGTERM, and this much time to end by themselves.
@@ -42,14 +44,10 @@ def run_gang(
     with where.fleet(request.selection) as fleet, WaitingLine(request.requirements) as waiting:
         found = gang.take(
             fleet,
-            request.requirements,
+            request.ask(" ".join(command)),
             nodes,
-            name=request.name,
-            command=" ".join(command),
-            patience=request.wait,
             tell=waiting.stands_on,
             seen=where.look(fleet),
-            time=request.time,
             mixed=mixed,
         )
         with found:
@@ -81,13 +79,10 @@ class _Job:
         master = self._hosts[0]
         address, port = address or master.address, master.free_port()
 
-        def start(host: SSHHost) -> RemoteCommand:
-            arguments = {
-                "environment": self._environments[host],
-                "argv": command,
-                "variables": variables(names.index(host.name), names, gpus, address, port),
-            }
-            return host.start(arguments)
+        def start(host: SSHHost) -> Started:
+            given = variables(names.index(host.name), names, gpus, address, port)
+            wanted = Join(self._environments[host], " ".join(command))
+            return host.start(wanted, Job(tuple(command), given))
 
         started = gang.at_once(
             start, self._hosts, on_interrupt=lambda each: close_channel(each.channel)
@@ -100,7 +95,7 @@ class _Job:
             for each in started.values():
                 close_channel(each.channel)
 
-    def _stream(self, started: dict[SSHHost, RemoteCommand]) -> int:
+    def _stream(self, started: dict[SSHHost, Started]) -> int:
         for host, command in started.items():
             threading.Thread(target=self._follow, args=(host, command), daemon=True).start()
         first: int | None = None
@@ -126,7 +121,7 @@ class _Job:
                         ).start()
         return first or 0
 
-    def _follow(self, host: SSHHost, command: RemoteCommand) -> None:
+    def _follow(self, host: SSHHost, command: Started) -> None:
         end: int | GenvxError | BrokenPipeError
         out, err = (_Lines(self, host, stream) for stream in (sys.stdout, sys.stderr))
         try:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from genvx.core.grant import Grant
-    from genvx.fleet.remote import RemoteCommand
+    from genvx.fleet.remotehold import Started
     from genvx.fleet.sshhost import SSHHost
 
 _FORWARDED = (
@@ -28,7 +28,7 @@ _FORWARDED = (
 )
 
 
-def stream(host: SSHHost, command: RemoteCommand) -> int:
+def stream(host: SSHHost, command: Started) -> int:
     """Run a started command to its end; return its exit code.
 
     Signals go to the command. A second Ctrl-C cuts the connection, and its host ends the command.

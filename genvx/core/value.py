@@ -60,7 +60,11 @@ else:
 
     def value(cls):
         """Make a class with annotated fields a value."""
-        names = tuple(n for n, kind in cls.__annotations__.items() if "ClassVar" not in str(kind))
+        names = tuple(
+            n
+            for n, kind in getattr(cls, "__annotations__", {}).items()
+            if "ClassVar" not in str(kind)
+        )
         factories = {}
         for name in names:
             default = cls.__dict__.get(name)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from genvx.core.text import printable
 from genvx.core.value import replace
-from genvx.core.wire.protocol import ALIVE, CALL_WORD, MOST_NOISE, Call, Reply, ReplyReader
+from genvx.core.wire.operations import Hold, Operation, call_of, reply_form
+from genvx.core.wire.protocol import ALIVE, CALL_WORD, MOST_NOISE, Reply, ReplyReader
 from genvx.errors import AgentError, GenvxError, HostError, HostUnreachable, ProtocolError
 from genvx.fleet.delivery.bootstrap import (
     SILENT,
@@ -19,7 +20,7 @@ from genvx.fleet.delivery.bootstrap import (
     probe_command,
     probed,
 )
-from genvx.fleet.remote import RemoteCommand, new_token
+from genvx.fleet.remote import RemoteCommand, new_token, read_reply
 from genvx.ssh.channels import close_channel
 from genvx.ssh.deadline import Deadline
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from genvx.fleet.hostspec import HostSpec
     from genvx.ssh.connections import Connections
+
+R = TypeVar("R")
 
 # How often we look whether somebody else reads our call, and how much it may say of that.
 _LOOK = 0.5
@@ -47,8 +50,11 @@ class Caller:
         self._timeout = timeout
         self._connections = connections
 
-    def call(self, call: Call, *, one_reply: bool = False, patience: float = 0.0) -> RemoteCommand:
-        """Send a call and wait for its reply; where the first Python does not start, to the next.
+    def call(
+        self, operation: Operation[R], *, one_reply: bool = False, patience: float = 0.0
+    ) -> RemoteCommand[R]:
+        """Ask for an operation and wait for its reply; where the first Python does not start, with
+        the next.
 
         one_reply: the channel is closed after it; otherwise it stays open for what follows.
         patience: seconds that the reply may take longer than others.
@@ -57,10 +63,10 @@ class Caller:
             GenvxError: what the far end replied; HostError: there was no reply in time.
         """
         try:
-            return self._call(call, one_reply, patience)
+            return self._call(operation, one_reply, patience)
         except NotStarted:
             self.spec = replace(self.spec, python=self._python())
-        return self._call(call, one_reply, patience)
+        return self._call(operation, one_reply, patience)
 
     def _python(self) -> str:
         """A Python there that starts; raise AgentError if there is none."""
@@ -80,7 +86,8 @@ class Caller:
                 close_channel(channel)
         return probed(said, token)
 
-    def _call(self, call: Call, one_reply: bool, patience: float) -> RemoteCommand:
+    def _call(self, operation: Operation[R], one_reply: bool, patience: float) -> RemoteCommand[R]:
+        call, form = call_of(operation, new_token()), reply_form(operation)
         line = agent_command(self.spec, call.token)
         with Deadline(self._timeout + patience) as deadline:
             link, channel = self._connections.channel(
@@ -95,11 +102,11 @@ class Caller:
                 reply = self._read(channel, reader, errors, deadline)
                 if one_reply:
                     close_channel(channel)
-                value = reply.result()
+                value = read_reply(form, reply.result())
                 if not one_reply:
-                    link.pulse.watch(channel, sign=ALIVE if call.operation == "hold" else b"")
+                    link.pulse.watch(channel, sign=ALIVE if isinstance(operation, Hold) else b"")
                 return RemoteCommand(
-                    channel, call.token, value, link.pulse, reader.rest, bytes(errors)
+                    channel, call.token, form, value, link.pulse, reader.rest, bytes(errors)
                 )
             except BaseException as error:
                 close_channel(channel)

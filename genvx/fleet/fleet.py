@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from genvx.core.ask import Ask
 from genvx.core.requirements import requirements_of
 from genvx.core.value import replace
 from genvx.fleet.ask import HostGroup, Outcomes
@@ -63,14 +64,12 @@ class Fleet(HostGroup):
             answered. WaitedTooLong: it was not to be had in time.
             InvalidInput: the request makes no sense.
         """
-        requirements = requirements_of(gpus, memory, visible_as)
+        ask = Ask(requirements_of(gpus, memory, visible_as), name, lasts=time, patience=wait)
         if wait is not None:
             from genvx.fleet.line import wait_for_room
 
-            return wait_for_room(self, requirements, name=name, patience=wait, time=time)[1]
-        return self.first_with_room(
-            requirements, lambda host: host.acquire(requirements, name=name, time=time)
-        )
+            return wait_for_room(self, ask)[1]
+        return self.first_with_room(ask.requirements, lambda host: host.acquire(ask))
 
     def gang(
         self,
@@ -95,8 +94,8 @@ class Fleet(HostGroup):
         """
         from genvx.fleet.gang import take
 
-        requirements = requirements_of(gpus, memory, visible_as)
-        return take(self, requirements, nodes, name=name, patience=wait, time=time, mixed=mixed)
+        ask = Ask(requirements_of(gpus, memory, visible_as), name, lasts=time, patience=wait)
+        return take(self, ask, nodes, mixed=mixed)
 
 
 def connect_fleet(

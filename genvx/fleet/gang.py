@@ -14,14 +14,15 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, TypeVar
 
 from genvx.core.gang import Choice, choose, choose_one_model, in_order
+from genvx.core.value import replace
 from genvx.errors import GenvxError, HostError, HostLost, NoCapacity, Unsatisfiable, WaitedTooLong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
+    from genvx.core.ask import Ask
     from genvx.core.queue import Standing
-    from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.ask import HostGroup, Outcomes
     from genvx.fleet.host import Hold, Host
@@ -51,7 +52,7 @@ class Gang:
         self.members = tuple(members)
 
     def release(self) -> None:
-        """Give all back. Twice is once."""
+        """Give all back. Idempotent."""
         _release([hold for _, hold in self.members])
 
     def __enter__(self) -> Gang:
@@ -68,28 +69,23 @@ class Gang:
 
 def take(
     fleet: HostGroup,
-    requirements: Requirements,
+    ask: Ask,
     nodes: int,
     *,
-    name: str = "",
-    command: str = "",
-    patience: float | None = None,
     tell: Callable[[str, Standing], None] = lambda host, standing: None,
     seen: Outcomes[Snapshot] | None = None,
-    time: float | None = None,
     mixed: bool = False,
 ) -> Gang:
     """Take the same devices on each of `nodes` hosts, or none at all.
 
-    patience: seconds to wait in line at most; None does not wait. tell: is told how it stands on
-    the host that is waited for. seen: what looking has given, where somebody has looked just now.
-    time: seconds that they are held at most. mixed: the model of GPU may differ among hosts.
+    tell: called with the host that is waited for and the place in its line. seen: snapshots of the
+    hosts, if somebody has just taken them. mixed: the model of GPU may differ among hosts.
 
     Raises:
         NoCapacity: too few hosts have the room now. WaitedTooLong: not in time. Unsatisfiable: too
         few hosts ever have it.
     """
-    end = None if patience is None else monotonic() + patience
+    end = None if ask.patience is None else monotonic() + ask.patience
     chance = random.Random()
     failed: dict[str, GenvxError] = {}
     for attempt in range(_TRIES if end is None else 1 << 30):
@@ -97,16 +93,17 @@ def take(
         seen = None
         failed.update(outcomes.failed)
         snapshots = {n: s for n, s in outcomes.succeeded.items() if n not in failed}
-        every = choose(requirements, snapshots)
+        every = choose(ask.requirements, snapshots)
         choice = every if mixed else choose_one_model(every, snapshots, nodes)
         chosen = _chosen(fleet, every, nodes, choice, failed, waits=end is not None)
-        order, each = in_order(chosen, snapshots), choice.requirements
+        order = in_order(chosen, snapshots)
+        each = replace(ask, requirements=choice.requirements)
         try:
-            held = _together(fleet, each, order, name, command, time)
+            held = _together(fleet, each, order)
             if len(held) == nodes:
                 return _gang(fleet, held)
             if end is not None:
-                return _in_turn(fleet, each, order, held, name, command, end, tell, time)
+                return _in_turn(fleet, each, order, held, end, tell)
             _release(list(held.values()))
         except _Lost as lost:
             failed[lost.host] = lost.error
@@ -116,8 +113,8 @@ def take(
             pass  # one that could have it once cannot any more: choose again
         sleep(chance.random() * _BACK_OFF * min(8, 1 + attempt))
     raise NoCapacity(
-        f"{nodes} hosts with {requirements} each wanted, but others kept taking them; try again "
-        "in a moment"
+        f"{nodes} hosts with {ask.requirements} each wanted, but others kept taking them; try "
+        "again in a moment"
     )
 
 
@@ -161,14 +158,7 @@ def _chosen(
     )
 
 
-def _together(
-    fleet: HostGroup,
-    requirements: Requirements,
-    order: Sequence[str],
-    name: str,
-    command: str,
-    time: float | None,
-) -> dict[str, Hold]:
+def _together(fleet: HostGroup, ask: Ask, order: Sequence[str]) -> dict[str, Hold]:
     """Try all at once; what could be had, up to the first that could not. The others are given
     back.
 
@@ -178,7 +168,7 @@ def _together(
 
     def acquire(host: str) -> Hold | GenvxError:
         try:
-            return fleet.host(host).acquire(requirements, name=name, command=command, time=time)
+            return fleet.host(host).acquire(ask)
         except (NoCapacity, HostError) as error:
             return error
 
@@ -201,14 +191,11 @@ def _together(
 
 def _in_turn(
     fleet: HostGroup,
-    requirements: Requirements,
+    ask: Ask,
     order: Sequence[str],
     held: dict[str, Hold],
-    name: str,
-    command: str,
     end: float,
     tell: Callable[[str, Standing], None],
-    time: float | None,
 ) -> Gang:
     """Wait for the hosts that are missing, in order, and hold those that are there."""
     gone: list[_Lost] = []
@@ -229,13 +216,9 @@ def _in_turn(
                 continue
             try:
                 held[host] = fleet.host(host).wait(
-                    requirements,
-                    name=name,
-                    command=command,
-                    patience=max(0.0, end - monotonic()),
-                    tell=lambda standing, host=host: tell(host, standing),  # type: ignore[misc]
-                    stop=stop,
-                    time=time,
+                    replace(ask, patience=max(0.0, end - monotonic())),
+                    lambda standing, host=host: tell(host, standing),  # type: ignore[misc]
+                    stop,
                 )
                 listen(host)
             except HostError as error:

@@ -5,7 +5,6 @@ LocalHost, SSHHost and genvx.testing.FakeHost are the same to a caller.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -14,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
+    from genvx.core.ask import Ask
     from genvx.core.command import Command, Running, Stream
     from genvx.core.device import Device
     from genvx.core.grant import Finding, Grant
     from genvx.core.lease import Environment
     from genvx.core.policy import Entitlement
     from genvx.core.queue import Standing
-    from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
     from genvx.errors import HostLost
 
@@ -95,31 +94,15 @@ class Host(Protocol):
 
     def entitlement(self) -> Entitlement: ...
 
-    def acquire(
-        self,
-        requirements: Requirements,
-        *,
-        name: str = "",
-        command: str = "",
-        time: float | None = None,
-    ) -> Hold: ...
+    def acquire(self, ask: Ask) -> Hold: ...
 
     def wait(
         self,
-        requirements: Requirements,
-        *,
-        name: str = "",
-        environment: str | None = None,
-        command: str = "",
-        patience: float = math.inf,
+        ask: Ask,
         tell: Callable[[Standing], None] = ...,
         stop: threading.Event | None = None,
-        time: float | None = None,
-        keeps: bool = True,
     ) -> Hold: ...
 
-    def reserve(
-        self, requirements: Requirements, time: float, *, name: str = "", command: str = ""
-    ) -> Grant: ...
+    def reserve(self, ask: Ask) -> Grant: ...
 
     def close(self) -> None: ...

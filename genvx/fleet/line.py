@@ -11,7 +11,6 @@ enough. On the others it does not: if it did, one large request would have all h
 
 from __future__ import annotations
 
-import math
 import os
 import queue
 import threading
@@ -20,51 +19,41 @@ from typing import TYPE_CHECKING
 from genvx.core.limits import exhausted
 from genvx.core.placement import possible
 from genvx.core.queue import nearest
+from genvx.core.value import replace
 from genvx.errors import FleetError, GenvxError, HostError, NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.fleet.ask import NO_HOST, HostGroup, Outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from genvx.core.ask import Ask
     from genvx.core.queue import Standing
-    from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.host import Hold, Host
 
 
 def wait_for_room(
     fleet: HostGroup,
-    requirements: Requirements,
+    ask: Ask,
     *,
-    name: str = "",
-    command: str = "",
-    patience: float = math.inf,
     tell: Callable[[str, Standing], None] = lambda host, standing: None,
     seen: Outcomes[Snapshot] | None = None,
-    time: float | None = None,
 ) -> tuple[Host, Hold]:
     """Take devices on the best host that has them; or wait in line on each that ever could, and
     take the first that has.
 
-    patience: seconds to wait at most. tell: is told how it stands on a host, in other threads.
-    seen: what looking has given, where somebody has looked just now. time: seconds that they are
-    held at most.
+    tell: called with a host and the place in its line, from other threads. seen: snapshots of the
+    hosts, if somebody has just taken them.
 
     Raises:
         WaitedTooLong: they were not to be had in time; `reasons` says how it stood, host by host.
         Unsatisfiable: no host ever has them. NoCapacity: the hosts that might have them failed.
         FleetError: all hosts failed.
     """
+    requirements = ask.requirements
     outcomes = fleet.snapshot() if seen is None else seen
     try:
-        return fleet.first_with_room(
-            requirements,
-            lambda host: (
-                host,
-                host.acquire(requirements, name=name, command=command, time=time),
-            ),
-            outcomes,
-        )
+        return fleet.first_with_room(requirements, lambda host: (host, host.acquire(ask)), outcomes)
     except Unsatisfiable:
         raise
     except (NoCapacity, FleetError) as refusal:
@@ -79,26 +68,16 @@ def wait_for_room(
         lost = set(outcomes.failed)
 
     # The same on all hosts, so that people see one request in several lines, and not several.
-    environment = os.urandom(4).hex()
+    ask = replace(ask, environment_id=os.urandom(4).hex())
 
-    def ask(host: Host, stop: threading.Event, keeps: bool) -> Hold:
+    def wait(host: Host, stop: threading.Event, keeps: bool) -> Hold:
         def news(standing: Standing) -> None:
             if not stop.is_set():
                 tell(host.name, standing)
 
-        return host.wait(
-            requirements,
-            name=name,
-            environment=environment,
-            command=command,
-            patience=patience,
-            tell=news,
-            stop=stop,
-            time=time,
-            keeps=keeps,
-        )
+        return host.wait(replace(ask, keeps=keeps), news, stop)
 
-    race = _Race(ask)
+    race = _Race(wait)
     keeper = nearest(requirements, seen_there)
     for host in seen_there:
         race.enter(fleet.host(host), keeps=host == keeper)
@@ -128,11 +107,11 @@ def wait_for_room(
 class _Race:
     """Hosts that are waited for at once; one wins, and whatever comes later is given back.
 
-    ask: waits on a host, until the event is set.
+    wait: on a host, until the event is set.
     """
 
-    def __init__(self, ask: Callable[[Host, threading.Event, bool], Hold]) -> None:
-        self._ask = ask
+    def __init__(self, wait: Callable[[Host, threading.Event, bool], Hold]) -> None:
+        self._wait = wait
         self._running = 0
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -147,7 +126,7 @@ class _Race:
     def _run(self, host: Host, keeps: bool) -> None:
         end: Hold | GenvxError
         try:
-            end = self._ask(host, self._stop, keeps)
+            end = self._wait(host, self._stop, keeps)
         except GenvxError as error:
             end = error
         except Exception as error:  # a fault of genvx on one host must not end the others' waiting

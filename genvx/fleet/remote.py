@@ -10,11 +10,11 @@ import os
 import secrets
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from genvx.core.queue import Standing
-from genvx.core.wire.codec import GRANT
-from genvx.core.wire.fields import Fields, Malformed
+from genvx.core.grant import Grant
+from genvx.core.text import printable
+from genvx.core.wire.fields import Malformed
 from genvx.core.wire.protocol import ReplyReader
 from genvx.errors import HostUnreachable, ProtocolError
 from genvx.fleet.stdin import read
@@ -23,9 +23,11 @@ from genvx.ssh.channels import close_channel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from genvx.core.grant import Grant
+    from genvx.core.wire.tables import Form
     from genvx.errors import HostLost
     from genvx.ssh.pulse import Pulse
+
+R = TypeVar("R")
 
 _CHUNK = 65536
 _LOOK = 0.5
@@ -36,39 +38,45 @@ def new_token() -> str:
     return secrets.token_hex(16)
 
 
-class RemoteCommand:
-    """A far end that has replied to the call with this token. `value` is what it replied; its
-    output follows, and what of it was read already.
+def read_reply(form: Form[R], plain: Any) -> R:
+    """The value of a reply.
+
+    Raises:
+        ProtocolError: it cannot be read.
+    """
+    try:
+        return form.read(plain)
+    except Malformed as error:
+        raise ProtocolError(f"the reply cannot be read: {printable(str(error), 200)}") from None
+
+
+class RemoteCommand(Generic[R]):
+    """A far end that has replied to an operation. Its output follows the last reply.
+
+    form: of its replies. last: the last one. first_output, first_errors: what was read already of
+    what follows.
     """
 
     def __init__(
         self,
         channel: Any,
         token: str,
-        value: Any,
+        form: Form[R],
+        last: R,
         pulse: Pulse,
         first_output: bytes,
         first_errors: bytes = b"",
     ) -> None:
         self.channel = channel
         self.token = token
+        self.last = last
+        self._form = form
         self._pulse = pulse
-        self.value = value
         self._first = first_output
         self._first_errors = first_errors
 
-    def standing(self) -> Standing | None:
-        """The reply as news from a line that we wait in; None if it is something else."""
-        if not isinstance(self.value, dict) or "place" not in self.value:
-            return None
-        try:
-            fields = Fields(self.value, "the news")
-            return Standing(fields.integer("place", 0, 1 << 20), fields.text("reason", 300))
-        except Malformed as error:
-            raise ProtocolError(f"the reply cannot be read: {error}") from None
-
     def next_reply(self, timeout: float, over: Callable[[], bool]) -> bool:
-        """Wait for one more reply, which becomes `value`; False once `over` says so.
+        """Wait for one more reply, which becomes `last`; False once `over` says so.
 
         Raises:
             GenvxError: what the far end replied. HostUnreachable: it was silent for `timeout`
@@ -91,7 +99,7 @@ class RemoteCommand:
                 raise self._ended("the connection ended while we waited")
             reply = reader.feed(data)
         self._first = reader.rest
-        self.value = reply.result()
+        self.last = read_reply(self._form, reply.result())
         return True
 
     def on_loss(self, call: Callable[[HostLost], object]) -> None:
@@ -118,11 +126,10 @@ class RemoteCommand:
             raise self._ended("the connection ended while we waited") from None
 
     def grant(self) -> Grant:
-        """The reply as a grant; raise ProtocolError if it is none."""
-        try:
-            return GRANT.read(self.value)
-        except Malformed as error:
-            raise ProtocolError(f"the reply cannot be read: {error}") from None
+        """The last reply, which is a grant; raise ProtocolError if it is not."""
+        if not isinstance(self.last, Grant):
+            raise ProtocolError("the reply is no grant")
+        return self.last
 
     def communicate(
         self,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, Protocol
 
-from genvx.core.command import require_variables, words_of
+from genvx.core.ask import Join
+from genvx.core.command import words_of
 from genvx.core.hold import BaseHold
 from genvx.core.text import printable
+from genvx.core.wire.operations import Job, NeverRan
 from genvx.errors import HostUnreachable
 from genvx.fleet.started import RemoteRunning
 from genvx.ssh.channels import close_channel
@@ -15,10 +17,14 @@ from genvx.ssh.channels import close_channel
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from genvx.core.ask import Wanted
     from genvx.core.command import Command, Stream
     from genvx.core.grant import Grant
+    from genvx.core.wire.operations import Progress
     from genvx.errors import HostLost
     from genvx.fleet.remote import RemoteCommand
+
+    Started = RemoteCommand[Progress]
 
 _CHUNK = 65536
 
@@ -34,7 +40,7 @@ class Caller(Protocol):
     @property
     def patience(self) -> float: ...
 
-    def start(self, arguments: dict[str, Any]) -> RemoteCommand:
+    def start(self, wanted: Wanted, job: Job) -> Started:
         """Start a command there."""
 
     def signal(self, grant: Grant, name: str) -> None:
@@ -46,9 +52,9 @@ class RemoteHold(BaseHold):
     block, or our death.
     """
 
-    def __init__(self, host: Caller, command: RemoteCommand) -> None:
+    def __init__(self, host: Caller, command: Started) -> None:
         self.host: Any = host
-        self._command: RemoteCommand | None = command
+        self._command: Started | None = command
         self.token = command.token
         self.grant = command.grant()
 
@@ -64,12 +70,8 @@ class RemoteHold(BaseHold):
     ) -> RemoteRunning:
         """Start a command there as `BaseHold.start` says. cwd: there; the home by default."""
         words = words_of(command)
-        arguments: dict[str, Any] = {"environment": self.environment_id, "argv": words}
-        if cwd is not None:
-            arguments["cwd"] = cwd
-        if env:
-            arguments["variables"] = require_variables(env)
-        started = self.host.start(arguments)
+        job = Job(tuple(words), dict(env or {}), cwd)
+        started = self.host.start(Join(self.environment_id, " ".join(words)), job)
         return RemoteRunning(
             self.host.signal, started, words, stdin=stdin, stdout=stdout, stderr=stderr
         )
@@ -94,13 +96,13 @@ class RemoteHold(BaseHold):
         return self._living().next_reply(timeout, over)
 
     def unjoined(self) -> str | None:
-        """None if the far end has told that a shell joined; else the start-up file that its host's
+        """None if the far end has said that a shell joined; else the start-up file that its host's
         shell reads first, empty where that is not known.
         """
-        value = self._living().value
-        return str(value.get("start_up", "")) if isinstance(value, dict) else None
+        last = self._living().last
+        return last.start_up if isinstance(last, NeverRan) else None
 
-    def _living(self) -> RemoteCommand:
+    def _living(self) -> Started:
         if self._command is None:
             raise HostUnreachable("the devices were given back", kind="network")
         return self._command

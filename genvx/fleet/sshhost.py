@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from genvx.core.ask import Ask, Join
+from genvx.core.queue import Standing
 from genvx.core.text import printable
 from genvx.core.value import replace
-from genvx.core.wire import codec
-from genvx.core.wire.fields import Fields, Malformed
-from genvx.core.wire.protocol import Call
+from genvx.core.wire import operations
+from genvx.core.wire.operations import Job
 from genvx.errors import (
     AgentError,
     CommandNotFound,
@@ -19,7 +20,6 @@ from genvx.errors import (
     WaitedTooLong,
 )
 from genvx.fleet.caller import Caller
-from genvx.fleet.remote import RemoteCommand, new_token
 from genvx.fleet.remotehold import RemoteHold
 from genvx.ssh.channels import close_channel
 from genvx.ssh.connections import Connections
@@ -29,18 +29,20 @@ if TYPE_CHECKING:
 
     import paramiko
 
+    from genvx.core.ask import Wanted
     from genvx.core.device import DeviceProcess
     from genvx.core.grant import Finding, Grant
     from genvx.core.lease import Environment
     from genvx.core.policy import Entitlement
-    from genvx.core.queue import Standing
     from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
+    from genvx.core.wire.operations import Operation, Progress
     from genvx.fleet.hostspec import HostSpec
+    from genvx.fleet.remotehold import Started
     from genvx.ssh.deadline import Deadline
     from genvx.ssh.session import Session, SSHOptions
 
-T = TypeVar("T")
+R = TypeVar("R")
 
 # Our look at a host comes before its look at us, also if either is late.
 _LATER = 1.25
@@ -54,24 +56,6 @@ _TURN = 5.0
 # A far end in whose line we wait says something every 20 s at least.
 _SILENCE = 90.0
 _MOST_PATIENCE = 10 * 365 * 86400.0
-
-
-def _own_use(plain: Any) -> tuple[Snapshot, dict[str, list[DeviceProcess]]]:
-    fields = Fields(plain, "the use")
-    snapshot = codec.SNAPSHOT.read(fields.raw("snapshot"))
-    pids = fields.mapping("own", len(snapshot.devices))
-    own = {}
-    for device in snapshot.devices:
-        mine = pids.get(device.uuid, ())
-        processes = snapshot.usage_of(device).processes or ()
-        own[device.uuid] = [process for process in processes if process.pid in mine]
-    return snapshot, own
-
-
-def _port(plain: Any) -> int:
-    if type(plain) is not int or not 0 < plain < 65536:
-        raise Malformed("not a port")
-    return plain
 
 
 class SSHHost:
@@ -116,8 +100,7 @@ class SSHHost:
         """This host at this moment; only the devices that the hostfile offers. holders: also which
         processes hold its leases.
         """
-        asked = {"holders": True} if holders else {}
-        return self._offered(self._ask("snapshot", asked, codec.SNAPSHOT.read))
+        return self._offered(self._ask(operations.TakeSnapshot(holders)))
 
     def _offered(self, snapshot: Snapshot) -> Snapshot:
         gpus = self.spec.gpus
@@ -127,25 +110,16 @@ class SSHHost:
 
     def doctor(self) -> tuple[Finding, ...]:
         """What is wrong on this host."""
-        return self._ask(
-            "doctor",
-            {},
-            lambda plain: tuple(codec.FINDING.read(item) for item in list(plain)),
-        )
+        return self._ask(operations.Examine())
 
     def entitlement(self) -> Entitlement:
         """What we may do there by its policy."""
-        from genvx.core.wire import policycodec
-
-        return self._ask("policy", {}, policycodec.ENTITLEMENT.read)
+        return self._ask(operations.ShowPolicy())
 
     def release(self, environment: str, *, kill: bool = False) -> Environment:
         """End an environment there, by id or by name; one's own only. kill: its processes, too."""
-        arguments: dict[str, Any] = {"environment": environment}
-        if kill:
-            arguments["kill"] = True
-        patience = _ENDING if kill else 0.0
-        return self._ask("release", arguments, codec.ENVIRONMENT.read, patience=patience)
+        asked = operations.Release(environment, kill)
+        return self._ask(asked, patience=_ENDING if kill else 0.0)
 
     def smi(self, environment: str) -> tuple[Snapshot, dict[str, list[DeviceProcess]]]:
         """This host, and the own processes of an environment of ours, by its id, on each of its
@@ -154,8 +128,16 @@ class SSHHost:
         Raises:
             UnknownEnvironment: there is none.
         """
-        snapshot, own = self._ask("smi", {"environment": environment}, _own_use)
-        return self._offered(snapshot), own
+        use = self._ask(operations.ShowUse(environment))
+        own = {
+            device.uuid: [
+                process
+                for process in use.snapshot.usage_of(device).processes or ()
+                if process.pid in use.own.get(device.uuid, ())
+            ]
+            for device in use.snapshot.devices
+        }
+        return self._offered(use.snapshot), own
 
     # Acts
 
@@ -165,17 +147,14 @@ class SSHHost:
 
         Raises: as `acquire`; UnknownEnvironment: there is none.
         """
-        wanted = self.request(requirements, "")["requirements"]
-        arguments = {"environment": environment, "requirements": wanted}
-        return self._ask("attach", arguments, codec.GRANT.read)
+        return self._ask(operations.Attach(environment, self._within(requirements)))
 
     def detach(self, environment: str, devices: Sequence[str] = ()) -> Grant:
         """Take devices away from one there, named by label or UUID, or all; returns what is left.
 
         Raises: UnknownDevice: one is not in it. UnknownEnvironment: there is none of that id.
         """
-        arguments = {"environment": environment, "devices": list(devices)}
-        return self._ask("detach", arguments, codec.GRANT.read)
+        return self._ask(operations.Detach(environment, tuple(devices)))
 
     def start_in_turn(
         self,
@@ -184,45 +163,35 @@ class SSHHost:
         *,
         patience: float = math.inf,
         tell: Callable[[str], None] = lambda turn: None,
-    ) -> RemoteCommand:
+    ) -> Started:
         """Start a command in an environment there, by its id, when its turn on the GPUs comes.
 
-        patience: seconds to wait for that at most. tell: is told who has the turn.
+        patience: seconds to wait for that at most. tell: called with who has the turn.
 
         Raises:
             WaitedTooLong: it was not our turn in time. CommandNotFound: it is not there.
         """
-        arguments: dict[str, Any] = {"environment": environment, "argv": list(command)}
-        if patience != math.inf:
-            arguments["patience_ms"] = int(min(patience, _MOST_PATIENCE) * 1000)
+        most = None if patience == math.inf else min(patience, _MOST_PATIENCE)
+        asked = operations.RunInTurn(environment, Job(tuple(command)), most)
         told = ""
         try:
-            started = self._caller.call(Call("lock", new_token(), arguments), patience=_TURN)
-            while (standing := started.standing()) is not None:
-                if standing.reason != told:
-                    told = standing.reason
+            started = self._caller.call(asked, patience=_TURN)
+            while isinstance(started.last, operations.Behind):
+                if started.last.who != told:
+                    told = started.last.who
                     tell(told)
                 started.next_reply(_SILENCE, lambda: False)
         except CommandNotFound as error:
             raise error.on(self.name) from None
         return started
 
-    def acquire(
-        self,
-        requirements: Requirements,
-        *,
-        name: str = "",
-        command: str = "",
-        time: float | None = None,
-    ) -> RemoteHold:
+    def acquire(self, ask: Ask) -> RemoteHold:
         """Take devices there and hold them while the connection lives and our process does.
 
         Raises:
             NoCapacity: not enough devices are available. HostError: the host could not be asked.
         """
-        arguments = self.request(requirements, name, time) | {"command": printable(command)}
-        arguments |= self._silence()
-        return RemoteHold(self, self._granted(Call("hold", new_token(), arguments)))
+        return self._held(replace(self._offering(ask), patience=None))
 
     def join(self, environment: str, *, command: str = "") -> RemoteHold:
         """Hold on to a living environment of one's own there, by its id, beside those who hold it.
@@ -230,29 +199,17 @@ class SSHHost:
         Raises:
             UnknownEnvironment: there is none. HostError: the host could not be asked.
         """
-        arguments: dict[str, Any] = {"environment": environment, "command": printable(command)}
-        arguments |= self._silence()
-        return RemoteHold(self, self._granted(Call("hold", new_token(), arguments)))
+        return self._held(Join(environment, printable(command)))
 
-    def reserve(
-        self, requirements: Requirements, time: float, *, name: str = "", command: str = ""
-    ) -> Grant:
-        """Take devices there for so many seconds, whoever lives or dies."""
-        arguments = self.request(requirements, name, time) | {"command": printable(command)}
-        return self._ask("reserve", arguments, codec.GRANT.read)
+    def reserve(self, ask: Ask) -> Grant:
+        """Take devices there that nobody holds, for as long as the request lasts."""
+        return self._ask(operations.Reserve(self._offering(ask)))
 
     def wait(
         self,
-        requirements: Requirements,
-        *,
-        name: str = "",
-        environment: str | None = None,
-        command: str = "",
-        patience: float = math.inf,
+        ask: Ask,
         tell: Callable[[Standing], None] = lambda standing: None,
         stop: threading.Event | None = None,
-        time: float | None = None,
-        keeps: bool = True,
     ) -> RemoteHold:
         """Take devices as `acquire` does, and wait in line there for them if need be.
 
@@ -263,19 +220,12 @@ class SSHHost:
             not be asked, or fell silent.
         """
         stop = stop or threading.Event()
-        arguments = self.request(requirements, name, time) | {
-            "command": printable(command),
-            "patience_ms": int(min(patience, _MOST_PATIENCE) * 1000),
-            "keeps": keeps,
-            **self._silence(),
-        }
-        if environment is not None:
-            arguments["environment"] = environment
-        call = Call("hold", new_token(), arguments)
-        waiting = self._caller.call(call)
+        patience = math.inf if ask.patience is None else ask.patience
+        wanted = replace(self._offering(ask), patience=min(patience, _MOST_PATIENCE))
+        waiting = self._caller.call(operations.Hold(wanted, self._silence))
         try:
-            while (standing := waiting.standing()) is not None:
-                tell(standing)
+            while isinstance(waiting.last, Standing):
+                tell(waiting.last)
                 if not waiting.next_reply(_SILENCE, stop.is_set):
                     raise WaitedTooLong("the waiting was ended")
             hold = RemoteHold(self, waiting)
@@ -285,51 +235,53 @@ class SSHHost:
             close_channel(waiting.channel)
             raise
 
-    def request(
-        self, requirements: Requirements, name: str, time: float | None = None
-    ) -> dict[str, Any]:
-        """The arguments of a call that acquires here. time: seconds that it lasts at most."""
-        requirements = replace(
+    def _offering(self, ask: Ask) -> Ask:
+        """The request, limited to what the hostfile offers of this host."""
+        requirements = self._within(ask.requirements)
+        return replace(ask, requirements=requirements, command=printable(ask.command))
+
+    def _within(self, requirements: Requirements) -> Requirements:
+        return replace(
             requirements,
             among=self.spec.gpus,
             visible_as=requirements.visible_as or self.spec.visible_as,
         )
-        return {
-            "requirements": codec.REQUIREMENTS.write(requirements),
-            "name": name,
-            "seconds": None if time is None else max(1, round(time)),
-        }
 
-    def _silence(self) -> dict[str, int]:
-        """How long a far end that holds something hears nothing of us before it lets go: we know
-        first.
-        """
-        return {"silence_ms": int(self.options.host_lost_after * _LATER * 1000)}
+    @property
+    def _silence(self) -> float:
+        """Seconds after which a far end that hears nothing of us lets go: we notice first."""
+        return self.options.host_lost_after * _LATER
 
-    def start(self, arguments: dict[str, Any]) -> RemoteCommand:
-        """Start a command there with our call's arguments; returns once it holds its devices.
+    def _held(self, wanted: Wanted) -> RemoteHold:
+        return RemoteHold(self, self._granted(operations.Hold(wanted, self._silence)))
+
+    def start(self, wanted: Wanted, job: Job) -> Started:
+        """Start a command there; returns once it holds its devices.
 
         Raises:
-            CommandNotFound: that host does not have the command.
+            NoCapacity: not enough devices are available. CommandNotFound: that host does not have
+            the command.
         """
+        if isinstance(wanted, Ask):
+            wanted = self._offering(wanted)
         try:
-            return self._granted(Call("run", new_token(), arguments))
+            return self._granted(operations.Run(wanted, job))
         except CommandNotFound as error:
             raise error.on(self.name) from None
 
-    def _granted(self, call: Call) -> RemoteCommand:
+    def _granted(self, operation: Operation[Progress]) -> Started:
         """Start what must begin with a grant; a far end that replies otherwise is let go of."""
-        command = self._caller.call(call)
+        started = self._caller.call(operation)
         try:
-            command.grant()
+            started.grant()
         except ProtocolError:
-            close_channel(command.channel)
+            close_channel(started.channel)
             raise
-        return command
+        return started
 
     def free_port(self) -> int:
         """A TCP port there that nobody listens on just now."""
-        return self._ask("port", {}, _port)
+        return self._ask(operations.FindPort())
 
     @property
     def address(self) -> str:
@@ -340,10 +292,7 @@ class SSHHost:
         """Send a signal, named without SIG, to the command that was granted devices there; not to
         others in its environment.
         """
-        arguments = {"environment": grant.environment, "signal": name}
-        if grant.lease:
-            arguments["lease"] = grant.lease
-        self._ask("signal", arguments, lambda plain: plain)
+        self._ask(operations.Signal(grant.environment, name, grant.lease))
 
     def require_terminal(self) -> None:
         """The agent must lie on the host, once it was asked anything: a terminal cannot carry it.
@@ -377,22 +326,11 @@ class SSHHost:
         link.pulse.watch(channel)
         return channel
 
-    def _ask(
-        self,
-        operation: str,
-        arguments: dict[str, Any],
-        decode: Callable[[Any], T],
-        *,
-        patience: float = 0.0,
-    ) -> T:
+    def _ask(self, operation: Operation[R], *, patience: float = 0.0) -> R:
         """One call, one reply, and the channel is closed. patience: seconds that it may take longer
         than others.
         """
-        call = Call(operation, new_token(), arguments)
-        command = self._caller.call(call, one_reply=True, patience=patience)
+        answered = self._caller.call(operation, one_reply=True, patience=patience)
         if not self.session.keeps and not self._connections.in_use:
             self.close()
-        try:
-            return decode(command.value)
-        except (Malformed, TypeError) as error:
-            raise ProtocolError(f"the reply cannot be read: {printable(str(error), 200)}") from None
+        return answered.last

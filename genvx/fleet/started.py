@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from genvx.core.command import Stream
     from genvx.core.grant import Grant
+    from genvx.core.wire.operations import Progress
     from genvx.fleet.remote import RemoteCommand
 
 
@@ -29,7 +30,7 @@ class RemoteRunning:
     def __init__(
         self,
         send_signal: Callable[[Grant, str], object],
-        command: RemoteCommand,
+        command: RemoteCommand[Progress],
         args: Sequence[str],
         *,
         stdin: Stream = None,

@@ -22,7 +22,7 @@ import threading
 import tty
 from typing import TYPE_CHECKING, Any
 
-from genvx.core.wire.protocol import Call
+from genvx.core.wire.operations import Job, OpenShell, call_of
 from genvx.errors import HostError
 from genvx.fleet.delivery.bootstrap import agent_command
 from genvx.fleet.handover import LOST, Handover
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     import paramiko
 
+    from genvx.core.wire.protocol import Call
     from genvx.fleet.remotehold import RemoteHold
     from genvx.fleet.sshhost import SSHHost
 
@@ -83,10 +84,8 @@ def open_shell(
         there is no such command.
     """
     environ = os.environ if environ is None else environ
-    arguments: dict[str, Any] = {"environment": hold.grant.environment, "prompt": prompt}
-    if command is not None:
-        arguments["argv"] = command
-    call = Call("shell", hold.token, arguments)
+    job = None if command is None else Job(tuple(command))
+    call = call_of(OpenShell(hold.environment_id, prompt, job), hold.token)
     host.require_terminal()
     ssh = shutil.which("ssh")
     # OpenSSH would ask again for what we were given.

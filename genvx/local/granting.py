@@ -34,6 +34,7 @@ from genvx.local.state.store import LeaseStore
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from genvx.core.ask import Ask
     from genvx.core.device import Device
     from genvx.core.lease import Environment, Lease
     from genvx.core.requirements import Requirements
@@ -45,31 +46,23 @@ MOST_ATTEMPTS = 50
 _BACK_OFF = 0.002
 
 
-def acquire(
-    host: Machine,
-    requirements: Requirements,
-    *,
-    name: str,
-    environment: Optional[str],
-    command: str,
-    ticket: Optional[str],
-    time: Optional[float],
-) -> LocalHold:
-    """See `LocalHost.acquire`."""
-    require_name(name)
-    if environment is not None and not is_identifier(environment):
-        raise InvalidInput(f"not the id of an environment: {printable(environment, 40)!r}")
-    identifier = environment or os.urandom(4).hex()
+def acquire(host: Machine, ask: Ask, ticket: Optional[str] = None) -> LocalHold:
+    """See `LocalHost.acquire`. ticket: the id of our own place in the line."""
+    require_name(ask.name)
+    if ask.environment_id is not None and not is_identifier(ask.environment_id):
+        raise InvalidInput(f"not the id of an environment: {printable(ask.environment_id, 40)!r}")
+    identifier = ask.environment_id or os.urandom(4).hex()
     rules = host.rules()
+    requirements = ask.requirements
     if rules is not None:
         requirements = rules.complete(requirements)
-        time = rules.time(requirements, time)
-    seconds = None if time is None else max(1, round(time))
-    blank = host.blank(identifier, name, command, requirements.memory)
+        ask = replace(ask, lasts=rules.time(requirements, ask.lasts))
+    seconds = ask.seconds
+    blank = host.blank(identifier, ask.name, ask.command, requirements.memory)
     taken = take(host, requirements, blank, rules=rules, ticket=ticket, seconds=seconds)
     grant = Grant(
         environment=identifier,
-        name=name,
+        name=ask.name,
         owner=blank.owner,
         devices=taken.devices,
         memory=requirements.memory,
@@ -240,24 +233,16 @@ def join(
     )
 
 
-def reserve(
-    host: Machine, requirements: Requirements, seconds: float, *, name: str, command: str
-) -> Grant:
+def reserve(host: Machine, ask: Ask) -> Grant:
     """See `LocalHost.reserve`.
 
     Held first, and reserved when that is verified: if we are killed in between, nothing is left.
     """
-    with acquire(
-        host,
-        requirements,
-        name=name,
-        environment=None,
-        command=command,
-        ticket=None,
-        time=seconds,
-    ) as hold:
+    if ask.lasts is None:
+        raise InvalidInput("a reservation needs a duration (--for)")
+    with acquire(host, ask) as hold:
         require_boot(hold.lease)
-        join(host, hold.grant.environment, command=command, part=Part.RESERVED).leave_to_time()
+        join(host, hold.grant.environment, command=ask.command, part=Part.RESERVED).leave_to_time()
         return hold.grant
 
 

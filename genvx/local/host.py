@@ -6,7 +6,6 @@ those: a question asked of many machines costs mostly start-up.
 
 from __future__ import annotations
 
-import math
 import os
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Callable, Optional
 
+    from genvx.core.ask import Ask
     from genvx.core.grant import Finding, Grant
     from genvx.core.lease import Environment
     from genvx.core.policy import Entitlement
@@ -55,23 +55,11 @@ class LocalHost(Machine):
 
     # Acts
 
-    def acquire(
-        self,
-        requirements: Requirements,
-        *,
-        name: str = "",
-        environment: Optional[str] = None,
-        command: str = "",
-        ticket: Optional[str] = None,
-        time: Optional[float] = None,
-    ) -> LocalHold:
+    def acquire(self, ask: Ask) -> LocalHold:
         """Take devices for a new environment, or raise and change nothing.
 
-        Those who wait for devices come before those who do not.
-
-        environment: the id for it; made up by default. command: what it will run, for people to
-        read. ticket: the id of one's own place in the line. time: seconds after which whatever
-        runs under the hold is ended; by default what the policy says, or never.
+        Those who wait for devices come before those who do not. When the time of the request is
+        over, what runs under the hold is ended.
 
         Raises:
             NoCapacity: not enough devices are available; the message says why, device by device.
@@ -81,65 +69,36 @@ class LocalHost(Machine):
         """
         from genvx.local.granting import acquire
 
-        return acquire(
-            self,
-            requirements,
-            name=name,
-            environment=environment,
-            command=command,
-            ticket=ticket,
-            time=time,
-        )
+        return acquire(self, ask)
 
     def wait(
         self,
-        requirements: Requirements,
-        *,
-        name: str = "",
-        environment: Optional[str] = None,
-        command: str = "",
-        patience: float = math.inf,
+        ask: Ask,
         tell: Optional[Callable[[Standing], None]] = None,
         stop: Optional[Stop] = None,
-        time: Optional[float] = None,
-        keeps: bool = True,
     ) -> LocalHold:
-        """Take devices as `acquire` does, and wait in line for them if need be.
+        """Take devices as `acquire` does, and wait in line for them if need be: for ever, unless
+        the request says how long.
 
-        environment: the id for it, and for the ticket; made up by default. patience: seconds to
-        wait at most. tell: is told about once a second how it stands. stop: such as a
-        threading.Event; ends the waiting when it is set. keeps: whether those behind get nothing of
-        what we could use, while it is too little for us.
+        tell: called about once a second with the place in the line. stop: such as a
+        threading.Event; ends the waiting when it is set.
 
         Raises:
             WaitedTooLong: they were not to be had in time. Unsatisfiable: they never are.
         """
         from genvx.local.waiting import wait
 
-        return wait(
-            self,
-            requirements,
-            name=name,
-            environment=environment,
-            command=command,
-            patience=patience,
-            tell=tell or (lambda standing: None),
-            stop=stop,
-            time=time,
-            keeps=keeps,
-        )
+        return wait(self, ask, tell or (lambda standing: None), stop)
 
-    def reserve(
-        self, requirements: Requirements, time: float, *, name: str = "", command: str = ""
-    ) -> Grant:
-        """Take devices for so many seconds, whoever lives or dies; `join` and `release` go by the
-        grant's environment.
+    def reserve(self, ask: Ask) -> Grant:
+        """Take devices that nobody holds, for as long as the request lasts; `join` and `release`
+        go by the grant's environment.
 
         Raises: as `acquire`.
         """
         from genvx.local.granting import reserve
 
-        return reserve(self, requirements, time, name=name, command=command)
+        return reserve(self, ask)
 
     def join(self, environment: str, *, command: str = "") -> LocalHold:
         """Hold on to an environment of one's own that is alive, beside those who hold it already.

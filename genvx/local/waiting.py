@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Optional
 from genvx.core.queue import turn_of
 from genvx.core.ticket import Ticket
 from genvx.core.units import format_duration
+from genvx.core.value import replace
 from genvx.errors import NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.local.granting import acquire
 
 if TYPE_CHECKING:
     from typing import Callable, Protocol
 
+    from genvx.core.ask import Ask
     from genvx.core.queue import Standing
-    from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
     from genvx.local.machine import Machine
     from genvx.local.running.hold import LocalHold
@@ -39,25 +40,18 @@ _SURVEY = 15.0
 _ATTEND = 5.0
 
 
-def place_in_line(
-    host: Machine,
-    requirements: Requirements,
-    environment: str,
-    *,
-    name: str,
-    command: str,
-    keeps: bool = True,
-) -> Ticket:
+def place_in_line(host: Machine, ask: Ask, environment_id: str) -> Ticket:
     """A place in the line of this machine, from this moment on; not taken yet."""
-    lease = host.blank(environment, name, command, None)
+    lease = host.blank(environment_id, ask.name, ask.command, None)
     rules = host.rules()
+    requirements = ask.requirements
     if rules is not None:
         requirements = rules.complete(requirements)
     return Ticket(
         id=lease.id,
         owner=lease.owner,
-        environment=environment,
-        name=name,
+        environment=environment_id,
+        name=ask.name,
         requirements=requirements,
         boot_id=lease.boot_id,
         since_ns=lease.since_ns,
@@ -68,50 +62,37 @@ def place_in_line(
         command=lease.command,
         most=None if rules is None else rules.limit.gpus,
         most_memory=None if rules is None else rules.limit.memory,
-        keeps=keeps,
+        keeps=ask.keeps,
     )
 
 
 def wait(
     host: Machine,
-    requirements: Requirements,
-    *,
-    name: str = "",
-    environment: Optional[str] = None,
-    command: str = "",
-    patience: float = math.inf,
+    ask: Ask,
     tell: Callable[[Standing], None] = lambda standing: None,
     stop: Optional[Stop] = None,
-    time: Optional[float] = None,
-    keeps: bool = True,
 ) -> LocalHold:
     """Take devices as `LocalHost.acquire` does, and wait in line for them if need be.
 
-    environment: the id for it; made up by default. patience: seconds to wait at most. tell: is told
-    how it stands, at each look. stop: ends the waiting when it is set, such as a threading.Event.
+    tell: called at each look with the place in the line. stop: ends the waiting when it is set,
+    such as a threading.Event.
 
     Raises:
         WaitedTooLong: they were not to be had in time. Unsatisfiable: they never are. StateError:
         no ticket can be written.
     """
     try:
-        return acquire(
-            host,
-            requirements,
-            name=name,
-            environment=environment,
-            command=command,
-            ticket=None,
-            time=time,
-        )
+        return acquire(host, ask)
     except Unsatisfiable:
         raise
     except NoCapacity:
         pass
+    patience = math.inf if ask.patience is None else ask.patience
     end = monotonic() + patience
-    environment = environment or os.urandom(4).hex()
+    environment_id = ask.environment_id or os.urandom(4).hex()
+    ask = replace(ask, environment_id=environment_id)
     looker = _Looker(host)
-    ticket = place_in_line(host, requirements, environment, name=name, command=command, keeps=keeps)
+    ticket = place_in_line(host, ask, environment_id)
     held = host.store.queue(ticket)
     hold: Optional[LocalHold] = None
     attended = monotonic()
@@ -123,15 +104,7 @@ def wait(
                 raise NoCapacity("the ticket is gone from the state directory; wait again")
             if turn is not None and turn.offered:
                 try:
-                    hold = acquire(
-                        host,
-                        requirements,
-                        name=name,
-                        environment=environment,
-                        command=command,
-                        ticket=ticket.id,
-                        time=time,
-                    )
+                    hold = acquire(host, ask, ticket.id)
                     return hold
                 except Unsatisfiable:
                     raise
@@ -143,7 +116,7 @@ def wait(
             if now >= end:
                 reason = f": {turn.reason}" if turn is not None else ""
                 raise WaitedTooLong(
-                    f"{requirements} not to be had within {format_duration(patience)}{reason}"
+                    f"{ask.requirements} not to be had within {format_duration(patience)}{reason}"
                 )
             if now >= attended + _ATTEND or turn is None:
                 held.attend(snapshot.boottime_ns)

@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import ast
+import copy
 import os
 import subprocess
 import sys
 
 import pytest
 
-from genvx.core.wire import codec
+from genvx.core.ask import Ask
+from genvx.core.grant import Severity
+from genvx.core.requirements import Requirements
+from genvx.core.value import replace
+from genvx.core.wire.operations import (
+    Examine,
+    Hold,
+    Job,
+    Joined,
+    NeverRan,
+    OpenShell,
+    Run,
+    Signal,
+    TakeSnapshot,
+    call_of,
+    reply_form,
+)
 from genvx.core.wire.protocol import Call, ReplyReader
 from genvx.errors import AgentError, CommandNotFound, GenvxError, InvalidInput, ProtocolError
 from genvx.local import shells
 from tests.capabilities import old_pythons
 from tests.conftest import ROOT
 
-FAR_ROOMS = ["errors.py", "_version.py", "__init__.py", "core", "local", "agent"]
+HOLD = Hold(Ask(Requirements(2), "h"))
+RUN = call_of(Run(Ask(Requirements()), Job(("true",))), "aabb")
+
+FAR_ROOMS = ["errors.py", "_version.py", "__init__.py", "core", "local", "shown", "agent"]
 
 
 def run_agent(call, *, python=sys.executable, stdin=b"", path=str(ROOT), words=(), **env):
@@ -29,6 +49,20 @@ def run_agent(call, *, python=sys.executable, stdin=b"", path=str(ROOT), words=(
     )
 
 
+def _changed(call, path, value):
+    """A call with another value at a place in its arguments."""
+    arguments = copy.deepcopy(call.arguments)
+    inner = arguments
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return replace(call, arguments=arguments)
+
+
+def granted(reply):
+    return reply_form(HOLD).read(reply.result())
+
+
 def reply_of(answer, token="aabb"):
     reader = ReplyReader(token)
     reply = reader.feed(answer.stdout)
@@ -36,27 +70,23 @@ def reply_of(answer, token="aabb"):
     return reply, reader.rest
 
 
-def ask(operation, **arguments):
-    return reply_of(run_agent(Call(operation, "aabb", arguments)))[0].result()
+def ask(operation):
+    reply = reply_of(run_agent(call_of(operation, "aabb")))[0]
+    return reply_form(operation).read(reply.result())
+
+
+def running(gpus, name, *argv):
+    return call_of(Run(Ask(Requirements(gpus), name), Job(argv)), "aabb")
 
 
 def test_a_snapshot_is_asked_and_answered(state):
-    assert len(codec.SNAPSHOT.read(ask("snapshot")).devices) == 2
+    assert len(ask(TakeSnapshot()).devices) == 2
 
 
 def test_a_command_gets_what_follows_the_call_on_stdin_and_its_output_follows_the_reply(state):
-    call = Call(
-        "run",
-        "aabb",
-        {
-            "requirements": {"gpus": 1, "memory": None},
-            "name": "x",
-            "argv": ["sh", "-c", "cat; exit 3"],
-        },
-    )
-    answer = run_agent(call, stdin=b"the rest\0\xff")
+    answer = run_agent(running(1, "x", "sh", "-c", "cat; exit 3"), stdin=b"the rest\0\xff")
     reply, rest = reply_of(answer)
-    assert codec.GRANT.read(reply.result()).name == "x"
+    assert granted(reply).name == "x"
     assert (rest, answer.returncode) == (b"the rest\0\xff", 3)
 
 
@@ -73,21 +103,16 @@ def test_what_a_library_prints_does_not_get_into_the_reply(state, tmp_path):
     ("call", "error", "words"),
     [
         (Call("dance", "aabb"), AgentError, "no operation 'dance'"),
-        (Call("snapshot", "aabb", protocol=99), AgentError, "speaks protocol 1"),
+        (Call("snapshot", "aabb", protocol=99), AgentError, "speaks protocol 2"),
         (Call("release", "aabb"), ProtocolError, "has no environment"),
-        (Call("run", "aabb", {"argv": []}), InvalidInput, "at least one word"),
-        (Call("run", "aabb", {"argv": ["a\0b"]}), InvalidInput, "NUL"),
-        (Call("run", "aabb", {"argv": ["no-such-program"]}), CommandNotFound, "command not found"),
-        (
-            Call("hold", "aabb", {"requirements": {"gpus": -1}, "name": "", "command": ""}),
-            ProtocolError,
-            "impossible gpus",
-        ),
-        (
-            Call("signal", "aabb", {"environment": "abcd", "signal": "KILL"}),
-            InvalidInput,
-            "not a signal",
-        ),
+        (_changed(RUN, ("job", "argv"), []), ProtocolError, "at least one word"),
+        (_changed(RUN, ("job", "argv"), ["a\0b"]), ProtocolError, "NUL"),
+        (_changed(RUN, ("job", "argv"), ["no-such"]), CommandNotFound, "command not found"),
+        (_changed(RUN, ("job", "cwd"), "/no/such"), InvalidInput, "no such directory: /no/such"),
+        (_changed(RUN, ("job", "variables"), {"A B": ""}), ProtocolError, "not the name of a var"),
+        (_changed(RUN, ("wanted", "requirements", "gpus"), -1), ProtocolError, "impossible gpus"),
+        (_changed(RUN, ("wanted", "is"), "dance"), ProtocolError, "impossible is"),
+        (call_of(Signal("abcd", "KILL"), "aabb"), InvalidInput, "not a signal"),
     ],
 )
 def test_a_bad_call_is_an_error_by_its_name(state, call, error, words):
@@ -110,7 +135,7 @@ def hold(state):
     """A far end that holds two devices for us: says a word to it, or closes it with None, and gives
     what it replies.
     """
-    call = Call("hold", "aabb", {"requirements": {"gpus": 2}, "name": "h", "command": ""})
+    call = call_of(HOLD, "aabb")
     process = subprocess.Popen(
         [sys.executable, "-m", "genvx.agent"],
         stdin=subprocess.PIPE,
@@ -137,7 +162,7 @@ def hold(state):
             reply = reader.feed(data)
         return reply
 
-    say.environment = say(b"").result()["environment"]
+    say.environment = granted(say(b"")).environment
     say.ended, say.write = process.wait, write
     yield say
     process.stdin.close()
@@ -146,17 +171,16 @@ def hold(state):
 
 
 def shell(environment, *argv):
-    arguments = {"environment": environment, "prompt": None, "argv": list(argv)}
-    return run_agent(None, words=[Call("shell", "aabb", arguments).to_word()])
+    return run_agent(None, words=[call_of(OpenShell(environment, job=Job(argv)), "aabb").to_word()])
 
 
 def test_a_hold_is_told_that_a_shell_has_joined_and_lets_go(hold):
     """Also of one that has ended when it looks."""
     assert shell(hold.environment, "sh", "-c", "exit 75").returncode == 75
     reply = hold(b">")
-    assert (reply.error, reply.value) == (None, None)
+    assert reply_form(HOLD).read(reply.result()) == Joined()
     assert hold.ended(timeout=20) == 0
-    assert ask("snapshot")["leases"] == []
+    assert ask(TakeSnapshot()).leases == ()
 
 
 def test_a_hold_is_told_why_a_shell_has_not_joined(hold):
@@ -170,12 +194,11 @@ def test_a_hold_is_told_why_a_shell_has_not_joined(hold):
 def test_a_hold_whose_shell_never_came_says_what_the_shell_there_reads_first(hold):
     hold.write(b">")
     reply = hold(None)
-    assert reply.error is None
-    assert reply.value == {"start_up": shells.first_file()}
+    assert reply_form(HOLD).read(reply.result()) == NeverRan(shells.first_file())
 
 
 def test_a_hold_lasts_until_its_stdin_ends(state):
-    call = Call("hold", "aabb", {"requirements": {"gpus": 2}, "name": "h", "command": ""})
+    call = call_of(HOLD, "aabb")
     process = subprocess.Popen(
         [sys.executable, "-m", "genvx.agent"],
         stdin=subprocess.PIPE,
@@ -187,10 +210,10 @@ def test_a_hold_lasts_until_its_stdin_ends(state):
     reader = ReplyReader("aabb")
     while reader.feed(os.read(process.stdout.fileno(), 65536)) is None:
         pass
-    assert len(codec.SNAPSHOT.read(ask("snapshot")).available) == 0
+    assert len(ask(TakeSnapshot()).available) == 0
     process.communicate()
     assert process.returncode == 0
-    assert len(codec.SNAPSHOT.read(ask("snapshot")).available) == 2
+    assert len(ask(TakeSnapshot()).available) == 2
 
 
 def test_the_agent_imports_none_of_the_clients_libraries(state):
@@ -226,16 +249,11 @@ def test_what_runs_on_hosts_parses_on_python_3_9(path):
 def test_the_agent_answers_and_leases_on_every_python_from_3_9(state, python, tmp_path):
     # Without our libraries: as on a host whose Python cannot import filelock.
     (tmp_path / "genvx").symlink_to(ROOT / "genvx")
-    call = Call(
-        "run",
-        "aabb",
-        {"requirements": {"gpus": 2}, "name": "old", "argv": ["sh", "-c", "echo $GENVX_DEVICES"]},
-    )
+    call = running(2, "old", "sh", "-c", "echo $GENVX_DEVICES")
     answer = run_agent(call, python=python, path=str(tmp_path))
     reply, rest = reply_of(answer)
-    assert codec.GRANT.read(reply.result()).name == "old"
+    assert granted(reply).name == "old"
     assert (rest, answer.returncode, answer.stderr) == (b"0,1\n", 0, b"")
-    doctor = reply_of(run_agent(Call("doctor", "aabb"), python=python, path=str(tmp_path)))[
-        0
-    ].result()
-    assert any(f["check"] == "filelock" and f["severity"] == "warning" for f in doctor)
+    reply = reply_of(run_agent(call_of(Examine(), "aabb"), python=python, path=str(tmp_path)))[0]
+    doctor = reply_form(Examine()).read(reply.result())
+    assert any(f.check == "filelock" and f.severity is Severity.WARNING for f in doctor)

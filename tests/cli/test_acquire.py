@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.errors import NoCapacity
 from genvx.local.host import LocalHost
@@ -31,7 +32,7 @@ def test_devices_stay_held_when_nobody_is_there(host):
     (found,) = host.snapshot().environments
     assert (found.id, found.name, len(found.devices)) == (environment, "kept", 2)
     with pytest.raises(NoCapacity):
-        host.acquire(Requirements(1))
+        host.acquire(Ask(Requirements(1)))
 
 
 def test_they_are_free_when_the_time_is_over(host):
@@ -42,7 +43,7 @@ def test_they_are_free_when_the_time_is_over(host):
 def test_its_owner_gives_them_back_before(host):
     environment = acquire("-g", "2", "--for", "1h")
     assert run_genvx("release", environment).returncode == 0
-    host.acquire(Requirements(2)).release()
+    host.acquire(Ask(Requirements(2))).release()
 
 
 def test_a_command_joins_and_the_rest_goes_on(host):
@@ -54,12 +55,12 @@ def test_a_command_joins_and_the_rest_goes_on(host):
 
 def test_reaping_leaves_it(host):
     environment = acquire("-g", "1", "--for", "1h")
-    host.acquire(Requirements(1)).release()
+    host.acquire(Ask(Requirements(1))).release()
     assert [found.id for found in host.snapshot().environments] == [environment]
 
 
 def test_an_environment_can_be_joined_while_another_terminal_has_it(host):
-    with host.acquire(Requirements(1), name="mine") as hold:
+    with host.acquire(Ask(Requirements(1), name="mine")) as hold:
         environment = hold.grant.environment
         answer = run_genvx("run", "--id", environment, "--", "printenv", "GENVX_ENVIRONMENT_NAME")
     assert answer.stdout == "mine\n"
@@ -67,9 +68,9 @@ def test_an_environment_can_be_joined_while_another_terminal_has_it(host):
 
 def test_an_environment_can_be_joined_by_its_name_if_that_is_its_own(host):
     line = ("run", "--id", "beef", "--", "printenv", "GENVX_ENVIRONMENT_ID")
-    with host.acquire(Requirements(), name="beef") as hold:
+    with host.acquire(Ask(Requirements(), name="beef")) as hold:
         assert run_genvx(*line).stdout == f"{hold.grant.environment}\n"
-        with host.acquire(Requirements(), name="beef"):
+        with host.acquire(Ask(Requirements(), name="beef")):
             answer = run_genvx(*line)
     assert answer.returncode == 2
     assert "several environments are named 'beef'; give the id: " in answer.stderr

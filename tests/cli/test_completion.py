@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 from tests.conftest import run_genvx
@@ -19,7 +20,7 @@ from tests.helpers import Terminal, genvx_argv, genvx_env
 def environment(state, monkeypatch):
     """A living environment on this machine; its id."""
     monkeypatch.setenv("GENVX_SIMULATE", "4xA100-80GB")
-    with LocalHost().acquire(Requirements(1), name="train") as hold:
+    with LocalHost().acquire(Ask(Requirements(1), name="train")) as hold:
         yield hold.grant.environment
 
 

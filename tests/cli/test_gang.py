@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+from genvx.core.ask import Ask
 from genvx.core.gang import in_order
 from genvx.core.requirements import Requirements
 from genvx.fleet.fleet import connect_fleet
@@ -118,7 +119,7 @@ def test_a_gang_that_is_killed_while_half_of_it_waits_is_rolled_back(fleet):
 def _busy(fleet):
     """Hold the host that comes last in everybody's order, so that the other is taken first."""
     seen = fleet.snapshot().values()
-    return fleet.host(in_order(list(seen), seen)[-1]).acquire(Requirements(2))
+    return fleet.host(in_order(list(seen), seen)[-1]).acquire(Ask(Requirements(2)))
 
 
 @pytest.mark.needs("bash")

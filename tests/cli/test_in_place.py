@@ -12,6 +12,7 @@ import subprocess
 import pytest
 
 from genvx.cli.verbs.setup.shell_init import SHELLS as SUPPORTED
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 from tests.capabilities import USER_A
@@ -276,7 +277,7 @@ HOSTILE = "$(touch x) `touch x` \"q\" 'q' \\ %n !! ; touch x #"
 @pytest.mark.parametrize("name", SHELLS)
 def test_a_name_is_never_evaluated(shell, name, tmp_path):
     """The name comes with an environment that is joined: no shell has to quote it first."""
-    hold = LocalHost().acquire(Requirements(1), name=HOSTILE)
+    hold = LocalHost().acquire(Ask(Requirements(1), name=HOSTILE))
     terminal = shell(name)
     terminal.line(f"cd {tmp_path}")
     terminal.line(f"genvx activate --id {hold.grant.environment}")
@@ -312,7 +313,7 @@ def test_exit_codes_are_the_commands_own(shell, name):
 
 @pytest.mark.parametrize("name", SHELLS)
 def test_ctrl_c_while_waiting_leaves_no_ticket_and_the_shell_as_it_was(shell, name):
-    hold = LocalHost().acquire(Requirements(4))
+    hold = LocalHost().acquire(Ask(Requirements(4)))
     terminal = shell(name)
     terminal.line("genvx activate --gpus 1 --wait")
     terminal.expect("in line")
@@ -377,7 +378,7 @@ def test_names_of_all_kinds_arrive_as_they_are(shell, name, tmp_path):
     names = [each.strip() or "x" for each in names] + ["-n", "$(touch x)`touch x`", "\\"]
     names = [each for each in names if each.isprintable() and each == each.strip()]
     host = LocalHost()
-    holds = [host.acquire(Requirements(), name=each) for each in names]
+    holds = [host.acquire(Ask(Requirements(), name=each)) for each in names]
     ids = [hold.grant.environment for hold in holds]
     first = BEFORE[name].splitlines()[-1]
     assign = {"fish": "set id", "tcsh": "set id ="}.get(name)

@@ -7,6 +7,7 @@ import json
 import jsonschema
 import pytest
 
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 from genvx.local.waiting import place_in_line
@@ -50,7 +51,7 @@ def test_config_tells_what_a_directory_takes(state, tmp_path, monkeypatch):
 
 def test_smi_attach_and_detach_inside_an_environment(state, monkeypatch):
     monkeypatch.setenv("GENVX_SIMULATE", "2xA100-80GB")
-    with LocalHost().acquire(Requirements(1)) as hold:
+    with LocalHost().acquire(Ask(Requirements(1))) as hold:
         for name, value in hold.grant.variables.items():
             monkeypatch.setenv(name, value)
         for line in (("attach", "-g", "1"), ("smi",), ("detach", "--device", "0")):
@@ -120,7 +121,7 @@ def test_explain_and_queue_and_policy_with_something_in_them_too(state):
 
     host = LocalHost()
     wanted = ["--gpus", "A100:40G..200G:2", "--gpu-memory", "1G"]
-    with host.acquire(Requirements(1), time=100):
+    with host.acquire(Ask(Requirements(1), lasts=100)):
         (state / "policy.toml").write_text(
             'administrators = ["ann"]\n[limits]\ntime = "1d"\n[limits.users.bob]\ngpus = 1\n'
             "[devices]\nhidden = [7]\nshared = [0, 1]\n"
@@ -129,7 +130,7 @@ def test_explain_and_queue_and_policy_with_something_in_them_too(state):
         checked(run_genvx("explain", "--json", "--gpus", "9"), 2)
         checked(run_genvx("policy", "--json"))
         ticket = place_in_line(
-            host, Requirements.parse("A100:2"), "abcd1234", name="n", command="c"
+            host, Ask(Requirements.parse("A100:2"), name="n", command="c"), "abcd1234"
         )
         held = host.store.queue(ticket)
         (shown,) = checked(run_genvx("queue", "--json"))["hosts"]

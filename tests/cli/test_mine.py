@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from genvx.core.ask import Ask
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver
 from genvx.core.lease import Lease, Owner
 from genvx.core.requirements import Requirements
@@ -26,8 +27,8 @@ def machine(state, monkeypatch):
     """Two environments that share device 0; we are in the first one, which has device 1, too."""
     monkeypatch.setenv("GENVX_SIMULATE", "4xA100-80GB")
     host = LocalHost()
-    mine = host.acquire(Requirements(2, 40 << 30), name="mine", time=7200)
-    other = host.acquire(Requirements(1, 20 << 30, devices=("0",)), name="other one")
+    mine = host.acquire(Ask(Requirements(2, 40 << 30), name="mine", lasts=7200))
+    other = host.acquire(Ask(Requirements(1, 20 << 30, devices=("0",)), name="other one"))
     for name, value in mine.grant.variables.items():
         monkeypatch.setenv(name, value)
     yield mine, other

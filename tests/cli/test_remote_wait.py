@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from genvx.core.ask import Ask
 from genvx.core.queue import line
 from genvx.core.requirements import Requirements
 from genvx.fleet.fleet import connect_fleet
@@ -29,7 +30,7 @@ def fleet(make_sandbox):
 
 @pytest.fixture
 def busy(fleet):
-    held = {host.name: host.acquire(Requirements(1), name="busy") for host in fleet.hosts}
+    held = {host.name: host.acquire(Ask(Requirements(1), name="busy")) for host in fleet.hosts}
     yield held
     for hold in held.values():
         hold.release()

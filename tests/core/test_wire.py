@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from genvx.core.ask import Ask, Join
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health, VisibleAs
 from genvx.core.grant import Finding, Grant, Severity
 from genvx.core.lease import Environment, Holder, Lease, Owner, Part
 from genvx.core.policy import Entitlement, Limit, Policy
+from genvx.core.queue import Standing
 from genvx.core.requirements import Requirements, Strategy
 from genvx.core.run import (
     STATES,
@@ -38,7 +40,14 @@ from genvx.core.run import (
 from genvx.core.snapshot import Snapshot
 from genvx.core.ticket import Ticket
 from genvx.core.value import replace
-from genvx.core.wire import codec, devicecodec, policycodec, runcodec, statefiles
+from genvx.core.wire import (
+    codec,
+    devicecodec,
+    operations,
+    policycodec,
+    runcodec,
+    statefiles,
+)
 from genvx.core.wire.fields import Malformed, dumps, loads
 from genvx.core.wire.protocol import (
     MOST_NOISE,
@@ -104,6 +113,24 @@ SPEC = RunSpec(
 )  # fmt: skip
 RUN_USAGE = Usage(1.5, 2.5, 3, 4, 5)
 LIMIT = Limit(2, 1 << 40, 600)
+ASK = Ask(REQUIREMENTS, "n", "abcd", "cmd", 5.5, 6.5, False)
+JOB = operations.Job(("sh", "-c", "x"), {"A": "b"}, "/w")
+ASKED = [
+    operations.TakeSnapshot(True),
+    operations.Examine(),
+    operations.ShowPolicy(),
+    operations.ShowUse("abcd"),
+    operations.FindPort(),
+    operations.Release("n", True),
+    operations.Attach("abcd", REQUIREMENTS),
+    operations.Detach("abcd", ("0", "GPU-1")),
+    operations.Reserve(ASK),
+    operations.Signal("abcd", "TERM", "00ff"),
+    operations.Hold(Join("abcd", "cmd"), 7.5),
+    operations.Run(ASK, JOB),
+    operations.RunInTurn("abcd", JOB, 8.5),
+    operations.OpenShell("abcd", "gpu-server-1", JOB),
+]
 POLICY = Policy(
     LIMIT, {"g": LIMIT}, {"u": LIMIT}, ("root",), ("0",), ("1",), ("2",), VisibleAs.INDEX
 )
@@ -144,6 +171,9 @@ VALUES = [
     (runcodec.USAGE, RUN_USAGE),
     (runcodec.END, End(THEN, THEN, None, 9, RUN_USAGE)),
     (runcodec.RUN, Run(SPEC, Lost(THEN, LossReason.REBOOT), "note", "best", ("t",), 9, True)),
+    (operations.ASK, ASK),
+    (operations.JOIN, Join("abcd", "cmd")),
+    *((operations.OPERATIONS[type(each)].table, each) for each in ASKED),
     (policycodec.LIMIT, LIMIT),
     (policycodec.POLICY, POLICY),
     (policycodec.ENTITLEMENT, Entitlement("u", POLICY, LIMIT)),
@@ -179,11 +209,50 @@ def test_a_table_has_the_fields_of_its_class(table):
 def test_every_table_is_tried():
     found = [
         each
-        for module in (codec, devicecodec, policycodec, runcodec)
+        for module in (codec, devicecodec, operations, policycodec, runcodec)
         for each in vars(module).values()
         if isinstance(each, Table)
     ]
-    assert {id(each) for each in found} == {id(each) for each, _ in VALUES}
+    assert [each.what for each in found if all(each is not tried for tried, _ in VALUES)] == []
+
+
+def test_every_operation_is_tried():
+    assert {type(each) for each in ASKED} == set(operations.OPERATIONS)
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=lambda asked: type(asked).__name__)
+def test_every_operation_survives_its_call(asked):
+    read, _ = reader_of(operations.call_of(asked, "aabb").to_bytes())
+    assert operations.operation_of(read_call(read)) == asked
+
+
+REPLIES = [
+    (operations.TakeSnapshot(), Snapshot("h", "0.1", "boot", 1, DRIVER, (), {}, ())),
+    (operations.Examine(), (Finding("c", Severity.ERROR, "r", "a"),)),
+    (operations.FindPort(), 4711),
+    (operations.Signal("abcd", "TERM"), None),
+    (
+        operations.ShowUse("abcd"),
+        operations.OwnUse(Snapshot("h", "0.1", "boot", 1, DRIVER, (), {}, ()), {"GPU-1": (1, 2)}),
+    ),
+    (operations.Hold(ASK), Standing(3, "why")),
+    (operations.Hold(ASK), operations.Behind("x")),
+    (operations.Hold(ASK), operations.Joined()),
+    (operations.Hold(ASK), operations.NeverRan("~/.bashrc")),
+    (operations.Hold(ASK), Grant("abcd", "n", OWNER, (), None)),
+]
+
+
+@pytest.mark.parametrize(("asked", "reply"), REPLIES, ids=lambda value: type(value).__name__)
+def test_every_kind_of_reply_survives_the_wire(asked, reply):
+    form = operations.reply_form(asked)
+    assert form.read(loads(dumps(form.write(reply)))) == reply
+
+
+@pytest.mark.parametrize("port", [0, 65536, "22", None])
+def test_what_is_no_port_is_malformed(port):
+    with pytest.raises(Malformed):
+        operations.reply_form(operations.FindPort()).read({"value": port})
 
 
 def test_every_value_survives_the_wire(table, value):

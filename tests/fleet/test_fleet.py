@@ -7,6 +7,7 @@ import threading
 import pytest
 
 import genvx
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.errors import FleetError, HostUnreachable, InvalidQuantity, NoCapacity, UnknownHost
 from genvx.fleet import ask
@@ -91,7 +92,7 @@ def test_activate_takes_the_host_that_leaves_whole_hosts_free():
 
 def test_a_lost_race_goes_on_to_the_next_host():
     class Raced(FakeHost):
-        def acquire(self, requirements, *, name="", command="", time=None):
+        def acquire(self, ask):
             raise NoCapacity("taken meanwhile")
 
     second = FakeHost("second", 4)
@@ -120,13 +121,13 @@ def test_where_all_hosts_fail_that_is_no_lack_of_room(wait):
         Fleet(gone).gang(2, 1, wait=wait)
     with pytest.raises(NoCapacity, match="Cannot find a host"):
         full = FakeHost("c", 1)
-        full.acquire(Requirements(1))
+        full.acquire(Ask(Requirements(1)))
         Fleet([*gone, full]).activate(1)
 
 
 def test_a_host_that_fails_between_question_and_act_is_passed_over():
     class Dying(FakeHost):
-        def acquire(self, requirements, *, name="", command="", time=None):
+        def acquire(self, ask):
             raise GONE
 
     good = FakeHost("good", 2)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from genvx.core.ask import Ask
 from genvx.core.device import Device
 from genvx.core.gang import in_order, variables
 from genvx.core.requirements import Requirements
@@ -23,7 +24,7 @@ def held(*hosts):
 
 def test_the_same_is_taken_on_each_host_and_given_back_together():
     hosts = [FakeHost(name, 2) for name in "abc"]
-    with gang.take(Fleet(hosts), Requirements(2), 3) as found:
+    with gang.take(Fleet(hosts), Ask(Requirements(2)), 3) as found:
         assert [host.name for host, _ in found.members] == ["a", "b", "c"]
         assert held(*hosts) == [2, 2, 2]
     assert held(*hosts) == [0, 0, 0]
@@ -38,16 +39,16 @@ def test_a_program_takes_a_gang_too():
 
 def test_where_one_is_busy_nothing_is_taken():
     a, b = FakeHost("a"), FakeHost("b")
-    b.acquire(Requirements(1))
+    b.acquire(Ask(Requirements(1)))
     with pytest.raises(NoCapacity, match="but 1 have room now") as caught:
-        gang.take(Fleet([a, b]), Requirements(1), 2)
+        gang.take(Fleet([a, b]), Ask(Requirements(1)), 2)
     assert list(caught.value.reasons) == ["b"]
     assert held(a, b) == [0, 1]
 
 
 def test_more_hosts_than_there_ever_are_are_refused_as_such():
     with pytest.raises(Unsatisfiable, match="no more than 1 could ever be had"):
-        gang.take(Fleet([FakeHost("a", 2), FakeHost("b", 1)]), Requirements(2), 2)
+        gang.take(Fleet([FakeHost("a", 2), FakeHost("b", 1)]), Ask(Requirements(2)), 2)
 
 
 def mixed_pool(*models):
@@ -94,11 +95,11 @@ def test_a_model_whose_name_another_begins_with_is_not_mixed_with_it():
 
 def test_one_model_is_waited_for_while_another_is_free():
     fleet = mixed_pool("A10-24GB", "A100-80GB", "A100-80GB")
-    busy = fleet.host("c").acquire(Requirements(1))
+    busy = fleet.host("c").acquire(Ask(Requirements(1)))
     with pytest.raises(NoCapacity, match="but 1 have room now; --mixed takes different models"):
         fleet.gang(2, 1)
     with gang.take(
-        fleet, Requirements(1), 2, patience=30, tell=lambda name, standing: busy.release()
+        fleet, Ask(Requirements(1), patience=30), 2, tell=lambda name, standing: busy.release()
     ) as found:
         assert models_of(found) == ["A100-80GB", "A100-80GB"]
 
@@ -106,7 +107,7 @@ def test_one_model_is_waited_for_while_another_is_free():
 class Cut(FakeHost):
     """Fails once it is to give something."""
 
-    def acquire(self, requirements, *, name="", command="", time=None):
+    def acquire(self, ask):
         raise HostUnreachable("cut")
 
 
@@ -115,7 +116,7 @@ def test_a_host_that_is_lost_while_others_are_waited_for_is_replaced(monkeypatch
     monkeypatch.setattr(FakeHold, "on_loss", lambda self, call: listeners.append((self, call)))
     hosts = [FakeHost(name) for name in "abc"]
     first, second = in_order("ab", {host.name: host.snapshot() for host in hosts})
-    hosts["abc".index(second)].acquire(Requirements(1))  # for ever
+    hosts["abc".index(second)].acquire(Ask(Requirements(1)))  # for ever
 
     def lose(host, standing):
         ((hold, call),) = listeners
@@ -123,43 +124,43 @@ def test_a_host_that_is_lost_while_others_are_waited_for_is_replaced(monkeypatch
         call(HostLost("cut"))
 
     with pytest.raises(NoCapacity) as caught:
-        gang.take(Fleet(hosts[:2]), Requirements(1), 2, patience=60, tell=lose)
+        gang.take(Fleet(hosts[:2]), Ask(Requirements(1), patience=60), 2, tell=lose)
     assert caught.value.reasons[first] == "cut"
 
 
 def test_a_host_that_fails_is_replaced():
     hosts = [FakeHost("a"), Cut("b"), FakeHost("c")]
-    with gang.take(Fleet(hosts), Requirements(1), 2) as found:
+    with gang.take(Fleet(hosts), Ask(Requirements(1)), 2) as found:
         assert [host.name for host, _ in found.members] == ["a", "c"]
 
 
 def test_where_a_host_fails_and_nothing_replaces_it_the_others_are_given_back():
     a, b = FakeHost("a"), Cut("b")
     with pytest.raises(NoCapacity) as caught:
-        gang.take(Fleet([a, b]), Requirements(1), 2)
+        gang.take(Fleet([a, b]), Ask(Requirements(1)), 2)
     assert caught.value.reasons == {"b": "cut"}
     assert held(a, b) == [0, 0]
 
 
 def test_a_busy_host_is_waited_for_with_the_others_held():
     a, b = FakeHost("a"), FakeHost("b")
-    busy = b.acquire(Requirements(1))
+    busy = b.acquire(Ask(Requirements(1)))
     told = []
 
     def tell(name, standing):
         told.append((name, held(a)))
         busy.release()
 
-    with gang.take(Fleet([a, b]), Requirements(1), 2, patience=30, tell=tell):
+    with gang.take(Fleet([a, b]), Ask(Requirements(1), patience=30), 2, tell=tell):
         assert held(a, b) == [1, 1]
     assert told == [("b", [1])]
 
 
 def test_waiting_too_long_gives_all_back():
     a, b = FakeHost("a"), FakeHost("b")
-    b.acquire(Requirements(1))
+    b.acquire(Ask(Requirements(1)))
     with pytest.raises(WaitedTooLong, match="1 of 2 hosts had in time; b: 1 GPU not to be had"):
-        gang.take(Fleet([a, b]), Requirements(1), 2, patience=0.05)
+        gang.take(Fleet([a, b]), Ask(Requirements(1), patience=0.05), 2)
     assert held(a, b) == [0, 1]
 
 
@@ -200,7 +201,9 @@ def test_twenty_gangs_at_four_hosts_all_get_their_turn(short_tmp):
         hosts = [LocalHost(f"h{i}", environ=environs[i]) for i in range(4)]
         chance.shuffle(hosts)  # everybody has another hostfile
         try:
-            with gang.take(Fleet(hosts), Requirements(1), chance.choice((2, 3)), patience=50) as g:
+            with gang.take(
+                Fleet(hosts), Ask(Requirements(1), patience=50), chance.choice((2, 3))
+            ) as g:
                 for _, hold in g.members:
                     (device,) = hold.grant.devices
                     if owners.setdefault(device.uuid, number) != number:

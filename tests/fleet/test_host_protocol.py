@@ -11,6 +11,7 @@ import threading
 
 import pytest
 
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.errors import (
     InvalidInput,
@@ -45,7 +46,7 @@ def host(request):
 @pytest.fixture(params=["local", SSH])
 def hold(request):
     """A hold on one device of a host that can start commands; a fake host starts none."""
-    with real_host(request) as found, found.acquire(Requirements(1), name="x") as held:
+    with real_host(request) as found, found.acquire(Ask(Requirements(1), name="x")) as held:
         yield held
 
 
@@ -80,7 +81,7 @@ def test_a_snapshot_shows_two_free_simulated_devices(host):
 
 
 def test_a_hold_is_seen_while_it_lasts(host):
-    with host.acquire(Requirements(1), name="mein 'Name'") as hold:
+    with host.acquire(Ask(Requirements(1), name="mein 'Name'")) as hold:
         assert names(host) == ["mein 'Name'"]
         (environment,) = host.snapshot().environments
         assert environment.id == hold.grant.environment
@@ -90,7 +91,7 @@ def test_a_hold_is_seen_while_it_lasts(host):
 
 
 def test_the_variables_of_a_grant_name_its_devices(host):
-    with host.acquire(Requirements(2), name="x") as hold:
+    with host.acquire(Ask(Requirements(2), name="x")) as hold:
         variables = hold.grant.variables
         assert variables["CUDA_VISIBLE_DEVICES"] == ",".join(d.uuid for d in hold.grant.devices)
         assert variables["GENVX_DEVICES"] == "0,1"
@@ -99,30 +100,30 @@ def test_the_variables_of_a_grant_name_its_devices(host):
 
 def test_more_than_there_is_raises_no_capacity_with_the_same_words(host):
     with pytest.raises(NoCapacity) as caught:
-        host.acquire(Requirements(3))
+        host.acquire(Ask(Requirements(3)))
     assert str(caught.value) == "3 GPUs wanted, but this host has 2 at most"
     assert names(host) == []
 
 
 def test_shares_and_whole_devices_exclude_each_other(host):
-    with host.acquire(Requirements(1, 50 * GIB)) as share:
+    with host.acquire(Ask(Requirements(1, 50 * GIB))) as share:
         with pytest.raises(NoCapacity):
-            host.acquire(Requirements(2))
-        with host.acquire(Requirements(1, 30 * GIB)) as second:
+            host.acquire(Ask(Requirements(2)))
+        with host.acquire(Ask(Requirements(1, 30 * GIB))) as second:
             assert second.grant.devices == share.grant.devices
-        with host.acquire(Requirements(1)) as whole:
+        with host.acquire(Ask(Requirements(1))) as whole:
             assert whole.grant.devices != share.grant.devices
 
 
 def test_a_name_that_cannot_be_shown_raises_invalid_input(host):
     with pytest.raises(InvalidInput):
-        host.acquire(Requirements(1), name="a\nb")
+        host.acquire(Ask(Requirements(1), name="a\nb"))
     assert names(host) == []
 
 
 def test_release_ends_an_environment_by_id_and_by_name(host):
-    first = host.acquire(Requirements(1), name="one")
-    second = host.acquire(Requirements(1), name="two")
+    first = host.acquire(Ask(Requirements(1), name="one"))
+    second = host.acquire(Ask(Requirements(1), name="two"))
     assert host.release(first.grant.environment).name == "one"
     assert host.release("two").id == second.grant.environment
     assert names(host) == []
@@ -137,26 +138,26 @@ def test_release_of_what_is_not_there_raises_unknown_environment(host, wrong):
 
 
 def test_releasing_a_hold_twice_is_once(host):
-    hold = host.acquire(Requirements(1))
+    hold = host.acquire(Ask(Requirements(1)))
     hold.release()
     hold.release()
     assert names(host) == []
 
 
 def test_a_command_runs_under_a_hold(host):
-    with host.acquire(Requirements(1)) as hold:
+    with host.acquire(Ask(Requirements(1))) as hold:
         assert hold.run("true", check=True).returncode == 0
 
 
 def test_a_hold_names_its_host_its_devices_and_its_environment(host):
-    with host.acquire(Requirements(2)) as hold:
+    with host.acquire(Ask(Requirements(2))) as hold:
         assert (hold.host, str(hold.host)) == (host, host.name)
         assert hold.devices == host.snapshot().devices
         assert hold.environment_id == host.snapshot().environments[0].id
 
 
 def test_a_command_that_cannot_be_given_is_refused(host):
-    with host.acquire(Requirements(1)) as hold:
+    with host.acquire(Ask(Requirements(1))) as hold:
         for command, options in (([], {}), (["a\0b"], {}), (["true"], {"env": {"A-B": "c"}})):
             with pytest.raises(InvalidInput):
                 hold.run(command, **options)
@@ -226,40 +227,40 @@ def test_the_doctor_says_that_devices_are_simulated(host):
 
 def test_more_than_there_ever_is_is_refused_as_such(host):
     with pytest.raises(Unsatisfiable, match="3 GPUs wanted, but this host has 2 at most"):
-        host.acquire(Requirements(3))
+        host.acquire(Ask(Requirements(3)))
     with pytest.raises(Unsatisfiable):
-        host.wait(Requirements.parse("H100"))
+        host.wait(Ask(Requirements.parse("H100")))
 
 
 def test_waiting_gives_what_is_free_at_once(host):
-    with host.wait(Requirements(1), name="x") as hold:
+    with host.wait(Ask(Requirements(1), name="x")) as hold:
         assert [d.index for d in hold.grant.devices] == [0]
         assert names(host) == ["x"]
     assert names(host) == []
 
 
 def test_whoever_waits_gets_what_others_release(host):
-    first = host.acquire(Requirements(2))
+    first = host.acquire(Ask(Requirements(2)))
     told = []
 
     def release(standing):
         told.append((standing.place, standing.reason))
         first.release()
 
-    with host.wait(Requirements(1), name="x", tell=release):
+    with host.wait(Ask(Requirements(1), name="x"), tell=release):
         assert told == [(1, "0 of 1 available")]
         assert names(host) == ["x"]
         assert host.snapshot().tickets == ()
 
 
 def test_waiting_ends_in_time_and_leaves_no_ticket(host):
-    with host.acquire(Requirements(2)), pytest.raises(WaitedTooLong):
-        host.wait(Requirements(1), patience=0.05)
+    with host.acquire(Ask(Requirements(2))), pytest.raises(WaitedTooLong):
+        host.wait(Ask(Requirements(1), patience=0.05))
     until(lambda: host.snapshot().tickets == (), "the ticket is gone")
 
 
 def test_waiting_can_be_ended(host):
     stop = threading.Event()
-    with host.acquire(Requirements(2)), pytest.raises(WaitedTooLong):
-        host.wait(Requirements(1), tell=lambda standing: stop.set(), stop=stop)
+    with host.acquire(Ask(Requirements(2))), pytest.raises(WaitedTooLong):
+        host.wait(Ask(Requirements(1)), tell=lambda standing: stop.set(), stop=stop)
     until(lambda: host.snapshot().tickets == (), "the ticket is gone")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.errors import (
     AgentError,
@@ -291,7 +292,7 @@ def test_only_the_devices_that_the_hostfile_offers_are_seen_and_taken(sandbox):
         with fleet.activate(gpus=1) as hold:
             assert [d.index for d in hold.grant.devices] == [1]
         with pytest.raises(NoCapacity):
-            fleet.host("gpu-server-2").acquire(Requirements(2))
+            fleet.host("gpu-server-2").acquire(Ask(Requirements(2)))
 
 
 def test_one_connection_serves_many_questions(sandbox):
@@ -323,7 +324,7 @@ def test_a_connection_that_ends_while_it_is_asked_again_is_replaced(sandbox):
 def test_a_call_that_fails_does_not_end_a_hold_on_the_same_connection(sandbox):
     with connect_fleet(load(sandbox.hostfile), timeout=3.0) as fleet:
         host = fleet.host("gpu-server-2")
-        with host.acquire(Requirements(2), name="kept"):
+        with host.acquire(Ask(Requirements(2), name="kept")):
             rewrite(f"{sandbox.hosts[1].home}/.bashrc", lambda t: f"sleep 600\n{t}")
             with pytest.raises(HostUnreachable):
                 host.doctor()

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.errors import HostUnreachable, NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.fleet.fleet import Fleet
@@ -14,7 +15,7 @@ from tests.helpers import until
 
 def full(name, devices=1):
     host = FakeHost(name, devices)
-    return host, host.acquire(Requirements(devices))
+    return host, host.acquire(Ask(Requirements(devices)))
 
 
 def waiting(*hosts):
@@ -29,7 +30,7 @@ def test_the_first_host_that_has_room_is_taken_and_the_others_are_left():
         if waiting(a, b) == [1, 1]:
             of_a.release()
 
-    host, hold = wait_for_room(fleet, Requirements(1), tell=tell)
+    host, hold = wait_for_room(fleet, Ask(Requirements(1)), tell=tell)
     with hold:
         assert host is a
         until(lambda: waiting(a, b) == [0, 0], "both tickets are gone")
@@ -47,7 +48,7 @@ def test_what_two_hosts_give_at_once_is_taken_once():
                 of_a.release()
                 of_b.release()
 
-        _, hold = wait_for_room(Fleet([a, b]), Requirements(1), tell=tell)
+        _, hold = wait_for_room(Fleet([a, b]), Ask(Requirements(1)), tell=tell)
         with hold:
             held = [host.snapshot().environments for host in (a, b)]
             until(
@@ -62,8 +63,7 @@ def test_a_host_that_could_never_is_not_waited_for():
     with pytest.raises(WaitedTooLong) as caught:
         wait_for_room(
             Fleet([large, small]),
-            Requirements(2),
-            patience=0.1,
+            Ask(Requirements(2), patience=0.1),
             tell=lambda name, standing: seen.append(name),
         )
     assert set(seen) == {"large"}
@@ -74,13 +74,13 @@ def test_a_host_that_could_never_is_not_waited_for():
 def test_what_no_host_ever_has_is_refused_at_once():
     (a, _), (b, _) = full("a"), full("b", 2)
     with pytest.raises(Unsatisfiable, match=r"none has more than 2 \(b\)"):
-        wait_for_room(Fleet([a, b]), Requirements(3))
+        wait_for_room(Fleet([a, b]), Ask(Requirements(3)))
 
 
 def test_where_those_that_might_have_it_failed_there_is_no_waiting():
     fleet = Fleet([full("a")[0], FakeHost("gone", error=HostUnreachable("no route"))])
     with pytest.raises(NoCapacity) as caught:
-        wait_for_room(fleet, Requirements(2))
+        wait_for_room(fleet, Ask(Requirements(2)))
     assert caught.value.reasons["gone"] == "no route"
     assert not isinstance(caught.value, Unsatisfiable)
 
@@ -92,7 +92,7 @@ def test_a_host_that_fails_while_we_wait_does_not_end_it():
         b.error = HostUnreachable("gone")
         of_a.release()
 
-    host, hold = wait_for_room(Fleet([a, b]), Requirements(1), tell=tell)
+    host, hold = wait_for_room(Fleet([a, b]), Ask(Requirements(1)), tell=tell)
     assert host is a
     hold.release()
 
@@ -110,7 +110,7 @@ def test_one_host_keeps_what_becomes_free_and_the_others_do_not():
             seen.append(keepers(a, b))
             of_a.release()
 
-    _, hold = wait_for_room(Fleet([a, b]), Requirements(1), tell=tell)
+    _, hold = wait_for_room(Fleet([a, b]), Ask(Requirements(1)), tell=tell)
     hold.release()
     assert seen[0] in ([[True], [False]], [[False], [True]])
 
@@ -128,7 +128,7 @@ def test_where_the_host_that_keeps_fails_another_does_so():
     def waiting_on(host):
         return host.error is None and host.snapshot().tickets
 
-    host, hold = wait_for_room(Fleet([a, b]), Requirements(1), tell=tell)
+    host, hold = wait_for_room(Fleet([a, b]), Ask(Requirements(1)), tell=tell)
     hold.release()
     assert host is b
 

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.errors import (
     InvalidInput,
@@ -42,23 +43,23 @@ def files(state):
 
 
 def test_what_is_attached_is_held_by_the_environment(host):
-    with host.acquire(ONE, name="a") as hold:
+    with host.acquire(Ask(ONE, name="a")) as hold:
         grant = host.attach(hold.grant.environment, Requirements(2))
         assert [device.index for device in grant.devices] == [0, 2, 3]  # 2 and 3 are neighbours
         assert held(host) == {"a": [0, 2, 3]}
         with pytest.raises(NoCapacity):
-            host.acquire(Requirements(2))
+            host.acquire(Ask(Requirements(2)))
 
 
 def test_what_was_attached_is_free_when_the_environment_ends(host, state):
-    with host.acquire(ONE) as hold:
+    with host.acquire(Ask(ONE)) as hold:
         host.attach(hold.grant.environment, ONE)
     assert len(host.snapshot().available) == 4
     assert files(state) == []
 
 
 def test_what_was_attached_outlives_whoever_attached_it(host):
-    with host.acquire(ONE, name="a") as hold:
+    with host.acquire(Ask(ONE, name="a")) as hold:
         code = "import sys; from genvx import LocalHost, Requirements as R\n"
         code += "LocalHost().attach(sys.argv[1], R(1))"
         subprocess.run([sys.executable, "-c", code, hold.grant.environment], check=True)
@@ -66,7 +67,7 @@ def test_what_was_attached_outlives_whoever_attached_it(host):
 
 
 def test_whoever_joins_has_what_was_attached_and_keeps_it(host):
-    first = host.acquire(ONE, name="a")
+    first = host.acquire(Ask(ONE, name="a"))
     host.attach(first.grant.environment, ONE)
     with host.join(first.grant.environment) as second:
         assert [device.index for device in second.grant.devices] == [0, 1]
@@ -75,21 +76,21 @@ def test_whoever_joins_has_what_was_attached_and_keeps_it(host):
 
 
 def test_a_detached_device_is_free_at_once(host):
-    with host.acquire(Requirements(2), name="a") as hold:
+    with host.acquire(Ask(Requirements(2), name="a")) as hold:
         grant = host.detach(hold.grant.environment, ["0"])
         assert [device.index for device in grant.devices] == [1]
-        with host.acquire(Requirements(devices=("0",), gpus=1), name="b"):
+        with host.acquire(Ask(Requirements(devices=("0",), gpus=1), name="b")):
             assert held(host) == {"a": [1], "b": [0]}
 
 
 def test_all_can_be_detached_and_the_environment_lives(host):
-    with host.acquire(Requirements(2), name="a") as hold:
+    with host.acquire(Ask(Requirements(2), name="a")) as hold:
         assert host.detach(hold.grant.environment).devices == ()
         assert held(host) == {"a": []}
 
 
 def test_what_was_detached_can_be_attached_again(host, state):
-    with host.acquire(ONE, name="a") as hold:
+    with host.acquire(Ask(ONE, name="a")) as hold:
         for _ in range(3):
             host.detach(hold.grant.environment, ["0"])
             assert held(host) == {"a": []}
@@ -100,45 +101,45 @@ def test_what_was_detached_can_be_attached_again(host, state):
 
 def test_what_is_attached_again_is_held_as_it_was_attached_last(host):
     """A whole device is detached, and a share of it attached: the rest is for others."""
-    with host.acquire(ONE, name="a") as hold:
+    with host.acquire(Ask(ONE, name="a")) as hold:
         host.detach(hold.grant.environment)
         host.attach(hold.grant.environment, Requirements(1, 20 << 30, devices=("0",)))
-        with host.acquire(Requirements(1, 60 << 30, devices=("0",)), name="b"):
+        with host.acquire(Ask(Requirements(1, 60 << 30, devices=("0",)), name="b")):
             assert held(host) == {"a": [0], "b": [0]}
 
 
 def test_whoever_joined_before_does_not_bring_a_detached_device_back(host):
-    with host.acquire(ONE, name="a") as hold, host.join(hold.grant.environment):
+    with host.acquire(Ask(ONE, name="a")) as hold, host.join(hold.grant.environment):
         host.detach(hold.grant.environment, ["0"])
         assert held(host) == {"a": []}
 
 
 def test_a_device_that_is_not_in_it_is_not_detached(host):
-    with host.acquire(Requirements(2), name="a") as hold:
+    with host.acquire(Ask(Requirements(2), name="a")) as hold:
         with pytest.raises(UnknownDevice, match="not in this environment: 3"):
             host.detach(hold.grant.environment, ["0", "3"])
         assert held(host) == {"a": [0, 1]}
 
 
 def test_what_it_has_already_is_not_attached_to_it_again(host):
-    with host.acquire(ONE) as hold, pytest.raises(NoCapacity):
+    with host.acquire(Ask(ONE)) as hold, pytest.raises(NoCapacity):
         host.attach(hold.grant.environment, Requirements(devices=("0",), gpus=1))
 
 
 def test_nothing_is_not_to_be_attached(host):
-    with host.acquire(ONE) as hold, pytest.raises(InvalidInput, match="--gpus N"):
+    with host.acquire(Ask(ONE)) as hold, pytest.raises(InvalidInput, match="--gpus N"):
         host.attach(hold.grant.environment, Requirements())
 
 
 def test_an_environment_that_has_ended_gets_nothing(host):
-    with host.acquire(ONE) as hold:
+    with host.acquire(Ask(ONE)) as hold:
         pass
     with pytest.raises(UnknownEnvironment):
         host.attach(hold.grant.environment, ONE)
 
 
 def test_an_environment_that_ends_just_then_gets_nothing(host, monkeypatch):
-    hold = host.acquire(ONE)
+    hold = host.acquire(Ask(ONE))
     real = granting.decide
 
     def decide(*arguments, **options):
@@ -152,28 +153,28 @@ def test_an_environment_that_ends_just_then_gets_nothing(host, monkeypatch):
 
 
 def test_shares_can_be_attached(host):
-    with host.acquire(ONE, name="a") as hold:
+    with host.acquire(Ask(ONE, name="a")) as hold:
         host.attach(hold.grant.environment, Requirements(1, 40 << 30))
-        with host.acquire(Requirements(1, 40 << 30), name="b"):
+        with host.acquire(Ask(Requirements(1, 40 << 30), name="b")):
             assert held(host) == {"a": [0, 1], "b": [1]}
 
 
 def test_release_ends_what_was_attached_too(host):
-    hold = host.acquire(ONE)
+    hold = host.acquire(Ask(ONE))
     host.attach(hold.grant.environment, ONE)
     host.release(hold.grant.environment)
     assert len(host.snapshot().available) == 4
 
 
 def test_what_another_boot_attached_counts_for_nothing(host, monkeypatch):
-    with host.acquire(ONE, name="a") as hold:
+    with host.acquire(Ask(ONE, name="a")) as hold:
         host.attach(hold.grant.environment, ONE)
         monkeypatch.setattr("genvx.local.processes.boot_id", lambda: "another")
         assert held(host) == {"a": [0]}
 
 
 def test_an_environment_for_a_time_can_get_more(host):
-    grant = host.reserve(ONE, 60, name="a")
+    grant = host.reserve(Ask(ONE, lasts=60, name="a"))
     host.attach(grant.environment, ONE)
     assert held(host) == {"a": [0, 1]}
     host.release(grant.environment)
@@ -181,12 +182,12 @@ def test_an_environment_for_a_time_can_get_more(host):
 
 
 def test_where_the_boot_cannot_be_told_nothing_is_left_to_live_without_a_holder(host, monkeypatch):
-    with host.acquire(Requirements(2), name="a") as hold:
+    with host.acquire(Ask(Requirements(2), name="a")) as hold:
         monkeypatch.setattr("genvx.local.processes.boot_id", lambda: "")
         for act in (
             lambda: host.attach(hold.grant.environment, ONE),
             lambda: host.detach(hold.grant.environment),
-            lambda: host.reserve(ONE, 60),
+            lambda: host.reserve(Ask(ONE, lasts=60)),
         ):
             with pytest.raises(StateError, match="cannot tell this boot"):
                 act()

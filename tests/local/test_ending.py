@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local import granting
 from genvx.local.host import LocalHost
@@ -96,7 +97,7 @@ def test_a_worker_that_has_closed_the_lease_is_ended_too(state, tmp_path, starte
 def test_other_environments_and_processes_are_left_alone(state, tmp_path, started):
     bystander = subprocess.Popen(["sleep", "600"], start_new_session=True)
     started.append(bystander)
-    with LocalHost().acquire(Requirements(1), name="kept") as kept:
+    with LocalHost().acquire(Ask(Requirements(1), name="kept")) as kept:
         started.append(start_genvx("run", "-g", "1", "--name", "ended", "--", "sleep", "600"))
         until(lambda: len(LocalHost().snapshot().environments) == 2, "both are there")
         assert run_genvx("release", "--kill", "ended").returncode == 0
@@ -129,7 +130,7 @@ def test_a_guardian_stands_for_its_shell_and_ends_without_it(state, started):
     shell = subprocess.Popen(["sleep", "600"], start_new_session=True)
     started.append(shell)
     host = LocalHost()
-    with host.acquire(Requirements(1)) as hold:
+    with host.acquire(Ask(Requirements(1))) as hold:
         environment = hold.grant.environment
         held = granting.join(host, environment, command="fish", pid=shell.pid)
         guardian.guard(held.descriptor, shell.pid)
@@ -145,7 +146,7 @@ def test_a_guardian_stands_for_its_shell_and_ends_without_it(state, started):
 @pytest.mark.needs("uids")
 def test_who_was_given_the_lease_by_somebody_else_is_not_ended(state):
     # A service that takes descriptors over a socket must not be ended with whoever sends it one.
-    hold = LocalHost().acquire(Requirements(1))
+    hold = LocalHost().acquire(Ask(Requirements(1)))
     service = subprocess.Popen(
         ["sleep", "600"], user=USER_B, group=USER_B, extra_groups=[], pass_fds=[hold.descriptor]
     )
@@ -161,9 +162,10 @@ ON_A_TERMINAL = """
 import os, sys, time
 os.setsid()
 terminal = os.open(sys.argv[1], os.O_RDWR)
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
-hold = LocalHost().acquire(Requirements(1), name="train")
+hold = LocalHost().acquire(Ask(Requirements(1), name="train"))
 print(hold.grant.environment, flush=True)
 time.sleep(600)
 """

@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 from tests.capabilities import USER_A, USER_B
@@ -95,21 +96,22 @@ def test_who_asks_within_an_environment_is_not_told_as_its_holder(state):
 
 
 def test_a_reservation_is_held_by_nobody(state):
-    LocalHost().reserve(Requirements(1), 600)
+    LocalHost().reserve(Ask(Requirements(1), lasts=600))
     assert environment().holders == ()
     assert run_genvx("envs", "--csv", "--no-header").stdout.strip().endswith(",-")
 
 
 def test_a_process_that_holds_by_itself_sees_itself(state):
-    with LocalHost().acquire(Requirements(1)):
+    with LocalHost().acquire(Ask(Requirements(1))):
         assert [each.pid for each in environment().holders] == [os.getpid()]
 
 
 TAKE = """
 import ctypes, os, sys
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
-hold = LocalHost().acquire(Requirements(1), name="a")
+hold = LocalHost().acquire(Ask(Requirements(1), name="a"))
 if os.fork() == 0:
     os.setsid()
     {then}

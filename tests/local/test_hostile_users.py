@@ -18,9 +18,10 @@ pytestmark = pytest.mark.needs("uids")
 
 TAKE = """
 import sys
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
-hold = LocalHost().acquire(Requirements({count}), name={name!r})
+hold = LocalHost().acquire(Ask(Requirements({count}), name={name!r}))
 print(hold.grant.environment, flush=True)
 for note in hold.grant.notes: print("note:", note, flush=True)
 sys.stdin.read()
@@ -176,6 +177,7 @@ def test_nobody_can_do_anything_to_anothers_environment(machine, attempt):
     refused = machine.run(
         USER_B,
         f"""
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 from genvx.local.turns import take_turn
@@ -453,6 +455,7 @@ def test_nobody_can_lock_a_file_that_a_shell_is_about_to_hold(machine):
         USER_A,
         """
 import os, sys
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local import granting
 from genvx.local.host import LocalHost
@@ -463,7 +466,7 @@ path = sys.stdin.readline().strip()
 descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)  # as a shell does
 print("open", flush=True)
 sys.stdin.readline()
-hold = host.acquire(Requirements(1))
+hold = host.acquire(Ask(Requirements(1)))
 granting.join(host, hold.grant.environment, command="sh", through=descriptor)
 print("held", flush=True)
 """,

@@ -14,6 +14,7 @@ import threading
 
 import pytest
 
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.core.value import replace
 from genvx.errors import InvalidInput, NoCapacity, StateError, UnknownEnvironment
@@ -39,7 +40,7 @@ def files(state):
 
 
 def test_acquiring_and_releasing_leaves_nothing(host, state):
-    with host.acquire(TWO, name="x") as hold:
+    with host.acquire(Ask(TWO, name="x")) as hold:
         assert [d.index for d in hold.grant.devices] == [0, 1]
         assert len(files(state)) == 1
         assert host.snapshot().available == ()
@@ -48,23 +49,23 @@ def test_acquiring_and_releasing_leaves_nothing(host, state):
 
 
 def test_a_refusal_writes_nothing(host, state):
-    with host.acquire(ONE), pytest.raises(NoCapacity, match="1 of 2 available"):
-        host.acquire(TWO)
+    with host.acquire(Ask(ONE)), pytest.raises(NoCapacity, match="1 of 2 available"):
+        host.acquire(Ask(TWO))
     assert files(state) == []
 
 
 def test_shares_of_a_device_stop_where_it_is_full(host):
     share = Requirements(1, 30 << 30)
-    with host.acquire(ONE), host.acquire(share), host.acquire(share):
+    with host.acquire(Ask(ONE)), host.acquire(Ask(share)), host.acquire(Ask(share)):
         with pytest.raises(NoCapacity):
-            host.acquire(share)
+            host.acquire(Ask(share))
         with pytest.raises(NoCapacity):
-            host.acquire(ONE)
+            host.acquire(Ask(ONE))
 
 
 def test_an_environment_without_devices_needs_no_driver(host, monkeypatch):
     monkeypatch.delenv("GENVX_SIMULATE")
-    with host.acquire(Requirements(0), name="cpu") as hold:
+    with host.acquire(Ask(Requirements(0), name="cpu")) as hold:
         assert hold.grant.variables["CUDA_VISIBLE_DEVICES"] == ""
         assert [e.name for e in host.snapshot().environments] == ["cpu"]
 
@@ -72,7 +73,7 @@ def test_an_environment_without_devices_needs_no_driver(host, monkeypatch):
 @pytest.mark.parametrize("name", ["a\nb", "\x1b[31m", " x", "x" * 129, "\u202egnp.exe"])
 def test_a_name_that_cannot_be_shown_is_refused_before_anything(host, state, name):
     with pytest.raises(InvalidInput) as caught:
-        host.acquire(ONE, name=name)
+        host.acquire(Ask(ONE, name=name))
     assert str(caught.value).isprintable()
     assert not state.exists() or files(state) == []
 
@@ -81,7 +82,7 @@ def test_a_name_that_cannot_be_shown_is_refused_before_anything(host, state, nam
     "name", ["my env", 'it\'s "quoted" $(x)', "日本語", "; rm -rf /", "ä" * 128]
 )
 def test_a_name_with_anything_printable_works(host, name):
-    with host.acquire(ONE, name=name):
+    with host.acquire(Ask(ONE, name=name)):
         assert [e.name for e in host.snapshot().environments] == [name]
 
 
@@ -132,7 +133,7 @@ def test_release_by_id_ends_an_environment_that_somebody_still_holds(host):
 
 
 def test_release_by_name_needs_the_name_to_be_unique(host):
-    with host.acquire(ONE, name="x") as first, host.acquire(ONE, name="x"):
+    with host.acquire(Ask(ONE, name="x")) as first, host.acquire(Ask(ONE, name="x")):
         with pytest.raises(UnknownEnvironment, match="several"):
             host.release("x")
         host.release(first.grant.environment)
@@ -143,13 +144,13 @@ def test_release_by_name_needs_the_name_to_be_unique(host):
 
 @pytest.mark.parametrize("name", ["", "nope", "\x1b[2J"])
 def test_releasing_what_is_not_there_is_an_error(host, name):
-    with host.acquire(ONE), pytest.raises(UnknownEnvironment) as caught:
+    with host.acquire(Ask(ONE)), pytest.raises(UnknownEnvironment) as caught:
         host.release(name)
     assert str(caught.value).isprintable()
 
 
 def test_a_member_keeps_the_environment_alive_after_the_first_holder(host):
-    first = host.acquire(ONE, name="both")
+    first = host.acquire(Ask(ONE, name="both"))
     second = host.join(first.grant.environment)
     first.release()
     (environment,) = host.snapshot().environments
@@ -160,7 +161,7 @@ def test_a_member_keeps_the_environment_alive_after_the_first_holder(host):
 
 
 def test_joining_what_has_ended_is_an_error(host):
-    hold = host.acquire(ONE)
+    hold = host.acquire(Ask(ONE))
     hold.release()
     with pytest.raises(UnknownEnvironment):
         host.join(hold.grant.environment)
@@ -202,14 +203,14 @@ def test_activate_sets_the_variables_for_the_block_and_restores_them(state, monk
 
 @pytest.mark.parametrize("command", ["\n" * 300, "é\x1b" * 200, "a" * 300, "\ud800" * 90])
 def test_a_lease_is_seen_whatever_runs_under_it(host, command):
-    with host.acquire(ONE, command=command):
+    with host.acquire(Ask(ONE, command=command)):
         assert len(host.snapshot().leases) == 1
 
 
 def test_a_lease_that_nobody_could_read_is_not_published(host, monkeypatch):
     monkeypatch.setattr("genvx.local.processes.hostname", lambda: "a\nb")
     with pytest.raises(StateError, match="nobody could read"):
-        host.acquire(ONE)
+        host.acquire(Ask(ONE))
     assert host.snapshot().leases == ()
 
 
@@ -227,14 +228,14 @@ def test_publishing_is_seen_by_rivals_that_skip_the_lock(host, monkeypatch):
         # Between the first's look and its publishing, the second does all of its acquire.
         if not entered:
             entered.append(True)
-            granted.append(rival.acquire(TWO))
+            granted.append(rival.acquire(Ask(TWO)))
         return real(self, lease, through=through)
 
     monkeypatch.setattr(LeaseStore, "publish", publish)
     monkeypatch.setattr(granting, "MOST_ATTEMPTS", 3)
     monkeypatch.setattr(LeaseStore, "transaction", lambda self, notes: _nothing())
     with pytest.raises(NoCapacity):
-        host.acquire(TWO)
+        host.acquire(Ask(TWO))
     assert len(granted) == 1
     assert len(host.snapshot().leases) == 1
 
@@ -248,13 +249,13 @@ def test_without_the_verify_step_the_same_interleaving_grants_twice(host, monkey
     def publish(self, lease, through=None):
         if not entered:
             entered.append(True)
-            rival.acquire(TWO)
+            rival.acquire(Ask(TWO))
         return real(self, lease, through=through)
 
     monkeypatch.setattr(LeaseStore, "publish", publish)
     monkeypatch.setattr(granting, "conflicts", lambda mine, living, memory: False)
     monkeypatch.setattr(LeaseStore, "transaction", lambda self, notes: _nothing())
-    host.acquire(TWO)
+    host.acquire(Ask(TWO))
     assert len(host.snapshot().leases) == 2
 
 
@@ -265,7 +266,7 @@ def _nothing():
 
 
 def test_a_published_file_is_complete_locked_and_readable(host, state):
-    with host.acquire(ONE, name="x") as hold:
+    with host.acquire(Ask(ONE, name="x")) as hold:
         (name,) = files(state)
         path = state / "leases" / str(os.getuid()) / name
         assert path.stat().st_mode & 0o777 == 0o644
@@ -279,7 +280,7 @@ def test_a_published_file_is_complete_locked_and_readable(host, state):
 
 
 def test_a_reservation_lives_by_boot_and_boottime(host, state, monkeypatch):
-    with host.acquire(ONE) as hold:
+    with host.acquire(Ask(ONE)) as hold:
         directory = state / "leases" / str(os.getuid())
         record = json.loads((directory / files(state)[0]).read_bytes())
     record |= {"part": "reserved", "expires_boottime_ns": 2**62}
@@ -293,7 +294,7 @@ def test_a_reservation_lives_by_boot_and_boottime(host, state, monkeypatch):
 
 
 def test_an_expired_reservation_is_dead(host, state):
-    with host.acquire(ONE):
+    with host.acquire(Ask(ONE)):
         directory = state / "leases" / str(os.getuid())
         record = json.loads((directory / files(state)[0]).read_bytes())
     record |= {"part": "reserved", "expires_boottime_ns": 1}
@@ -302,10 +303,10 @@ def test_an_expired_reservation_is_dead(host, state):
 
 
 def test_a_half_made_file_is_reaped_by_the_next_acquire(host, state):
-    host.acquire(ONE).release()
+    host.acquire(Ask(ONE)).release()
     stray = state / "leases" / str(os.getuid()) / ".0011223344556677.tmp"
     stray.write_text("half")
-    host.acquire(ONE).release()
+    host.acquire(Ask(ONE)).release()
     assert not stray.exists()
 
 
@@ -320,13 +321,13 @@ def test_a_file_that_a_reaper_took_before_it_was_locked_is_made_again(host, stat
         return real(descriptor)
 
     monkeypatch.setattr(locks, "hold", hold)
-    with host.acquire(ONE):
+    with host.acquire(Ask(ONE)):
         assert taken
         assert len(host.snapshot().leases) == 1
 
 
 def test_too_many_files_of_ones_own_are_refused_not_hidden(host, state):
-    host.acquire(ONE).release()
+    host.acquire(Ask(ONE)).release()
     directory = state / "leases" / str(os.getuid())
     for number in range(2049):
         (directory / f"junk{number}").touch()
@@ -337,9 +338,9 @@ def test_too_many_files_of_ones_own_are_refused_not_hidden(host, state):
 
 def test_more_leases_than_all_would_see_are_refused(host, monkeypatch):
     monkeypatch.setattr(store, "MOST_OF_A_KIND", 2)
-    with host.acquire(Requirements()), host.acquire(Requirements()):
+    with host.acquire(Ask(Requirements())), host.acquire(Ask(Requirements())):
         with pytest.raises(StateError, match="release what you do not need"):
-            host.acquire(Requirements())
+            host.acquire(Ask(Requirements()))
         assert len(host.snapshot().leases) == 2
 
 
@@ -379,11 +380,11 @@ def test_a_lease_that_others_do_not_see_is_not_granted(host, state, monkeypatch,
     """Whatever has hidden it between its publication and the second look."""
     directory = state / "leases" / str(os.getuid())
     acts = {
-        "acquire": lambda: host.acquire(ONE),
+        "acquire": lambda: host.acquire(Ask(ONE)),
         "join": lambda: host.join(env),
         "attach": lambda: host.attach(env, ONE),
     }
-    env = host.acquire(ONE).grant.environment if act != "acquire" else ""
+    env = host.acquire(Ask(ONE)).grant.environment if act != "acquire" else ""
     publish = LeaseStore.publish
 
     def published(store, lease, **named):
@@ -407,7 +408,7 @@ def test_a_look_lists_the_directory_once_and_touches_nothing_that_is_not_genvxs(
     state.chmod(0o1777)
     for number in range(500):
         (state / f"junk-{number}").touch()
-    with host.acquire(ONE):
+    with host.acquire(Ask(ONE)):
         listed, opened = [], []
         listdir, door = os.listdir, mounts.door
         monkeypatch.setattr(
@@ -433,12 +434,13 @@ def test_many_processes_racing_never_share_a_device(state, monkeypatch, short_tm
     oracle.mkdir()
     code = (
         "import fcntl, os, sys\n"
+        "from genvx.core.ask import Ask\n"
         "from genvx.core.requirements import Requirements\n"
         "from genvx.errors import NoCapacity\n"
         "from genvx.local.host import LocalHost\n"
         "host = LocalHost(); granted = 0\n"
         "for turn in range(25):\n"
-        "    try: hold = host.acquire(Requirements(1 + turn % 2))\n"
+        "    try: hold = host.acquire(Ask(Requirements(1 + turn % 2)))\n"
         "    except NoCapacity: continue\n"
         "    granted += 1\n"
         "    taken = []\n"
@@ -472,7 +474,7 @@ def test_an_environment_that_is_handed_on_while_a_rival_looks_is_not_granted_aga
     before it opens them: the rival finds the first one's gone, and never saw the second one's.
     """
     monkeypatch.setattr(granting, "MOST_ATTEMPTS", 3)
-    first = host.acquire(TWO)
+    first = host.acquire(Ask(TWO))
     rival, members = LocalHost(), []
     listed = rival.store._lease_names
     real = LeaseStore._lease_names
@@ -507,7 +509,7 @@ def test_threads_that_look_at_once_miss_nothing(host):
             if len(host.snapshot().leases) != 1:
                 missed.append(1)
 
-    with host.acquire(ONE):
+    with host.acquire(Ask(ONE)):
         threads = [threading.Thread(target=look) for _ in range(4)]
         for thread in threads:
             thread.start()
@@ -518,7 +520,7 @@ def test_threads_that_look_at_once_miss_nothing(host):
 
 def test_a_child_that_shares_our_directory_misses_nothing(host):
     """After fork, parent and child have one position in whatever was open before."""
-    with host.acquire(ONE):
+    with host.acquire(Ask(ONE)):
         host.snapshot()
         pid = os.fork()
         missed = any(len(host.snapshot().leases) != 1 for _ in range(300))
@@ -539,7 +541,7 @@ def test_what_cannot_be_verified_is_not_held(host, monkeypatch, failing):
     else:
         monkeypatch.setattr("genvx.local.state.store.locks.is_held", fail)
     with pytest.raises(StateError, match="too many files open"):
-        host.acquire(ONE)
+        host.acquire(Ask(ONE))
     monkeypatch.undo()
     fresh = LocalHost(environ=host.environ)
     assert fresh.snapshot().leases == ()
@@ -554,7 +556,7 @@ def test_a_lease_that_cannot_be_read_is_an_error_not_a_free_device(host, monkeyp
             raise OSError(errno.EMFILE, "too many")
         return real(path, *arguments, **named)
 
-    with host.acquire(TWO):
+    with host.acquire(Ask(TWO)):
         monkeypatch.setattr("genvx.local.state.store.os.open", fail)
         with pytest.raises(StateError, match="raise ulimit -n"):
             host.snapshot()
@@ -562,7 +564,7 @@ def test_a_lease_that_cannot_be_read_is_an_error_not_a_free_device(host, monkeyp
 
 
 def test_a_release_that_cannot_delete_the_file_still_lets_go(host, state, monkeypatch):
-    hold = host.acquire(TWO)
+    hold = host.acquire(Ask(TWO))
 
     def fail(*_arguments, **_named):
         raise OSError(errno.EROFS, "read-only")
@@ -574,7 +576,7 @@ def test_a_release_that_cannot_delete_the_file_still_lets_go(host, state, monkey
 
 
 def test_a_release_that_others_outlive_says_so(host, monkeypatch):
-    hold = host.acquire(TWO)
+    hold = host.acquire(Ask(TWO))
     copy = os.dup(hold.descriptor)
 
     def fail(*_arguments, **_named):

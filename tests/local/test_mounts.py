@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from genvx.core.ask import Ask
 from genvx.local.host import LocalHost
 from genvx.local.state import mounts
 from tests.capabilities import USER_A, USER_B
@@ -22,12 +23,13 @@ FUSE = Path(__file__).parent.parent / "fuse.py"
 # Everything that looks at others' files, in one process.
 LOOK = """
 import json
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 from genvx.local.turns import take_turn
 host = LocalHost()
 doctor = [finding.result for finding in host.doctor()]
-hold = host.acquire(Requirements(2), name="mine")
+hold = host.acquire(Ask(Requirements(2), name="mine"))
 joined = host.join(hold.grant.environment)
 take_turn(host, hold.grant.environment, patience=10).withdraw()
 shown = host.snapshot()
@@ -163,7 +165,7 @@ def test_in_a_time_namespace_reservations_are_judged_by_the_clock_of_the_machine
     host = LocalHost()
     from genvx.core.requirements import Requirements
 
-    host.reserve(Requirements(1), 600.0, name="kept")
+    host.reserve(Ask(Requirements(1), lasts=600.0, name="kept"))
     for offset in ("864000", "-1"):
         answer = subprocess.run(
             ["unshare", "--time", "--boottime", offset, "--fork", *genvx_argv("envs")],

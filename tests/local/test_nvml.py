@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from genvx.core.ask import Ask
 from genvx.core.device import Device, DeviceUsage, Driver
 from genvx.core.requirements import Requirements
 from genvx.core.units import format_memory
@@ -386,7 +387,7 @@ def test_memory_of_a_process_that_died_just_now_is_waited_for(state):
     device = Device("GPU-0", 0, "A100", 80 << 30)
     used = [DeviceUsage(memory_used=70 << 30)] * 2 + [DeviceUsage(memory_used=4 << 20)]
     surveys = iter([Inventory(Driver("1"), (device,), {"GPU-0": usage}) for usage in used])
-    with LocalHost(survey=lambda: next(surveys)).acquire(Requirements(1)) as hold:
+    with LocalHost(survey=lambda: next(surveys)).acquire(Ask(Requirements(1))) as hold:
         assert hold.grant.devices == (device,)
 
 
@@ -486,11 +487,12 @@ def test_a_survey_that_hangs_does_not_keep_a_lease_of_its_parent_alive(machine, 
         """
         import os
         os.environ["GENVX_SIMULATE"] = "1xA100-80GB"
+        from genvx.core.ask import Ask
         from genvx.core.requirements import Requirements
         from genvx.local.devices import survey
         from genvx.local.host import LocalHost
         host = LocalHost()
-        hold = host.acquire(Requirements(1))
+        hold = host.acquire(Ask(Requirements(1)))
         pid, pipe = survey._start_child()
         while not os.path.exists(f"/proc/{pid}/fd/3"):
             pass

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.errors import InvalidQuantity, NoCapacity, Unsatisfiable
 from genvx.local.host import LocalHost
@@ -25,37 +26,37 @@ def host(state, monkeypatch):
 
 
 def test_shares_add_up_to_more_where_that_is_asked_for_and_allowed(host):
-    with host.acquire(PLAIN), host.acquire(OVER), host.acquire(OVER):
+    with host.acquire(Ask(PLAIN)), host.acquire(Ask(OVER)), host.acquire(Ask(OVER)):
         snapshot = host.snapshot()
         assert [snapshot.oversubscribed(device) for device in snapshot.devices] == [True, False]
 
 
 def test_whoever_does_not_ask_for_it_gets_only_what_there_is(host):
-    with host.acquire(OVER), pytest.raises(NoCapacity):
-        host.acquire(PLAIN)
+    with host.acquire(Ask(OVER)), pytest.raises(NoCapacity):
+        host.acquire(Ask(PLAIN))
 
 
 def test_nobody_is_put_beside_a_holder_of_the_whole(host):
-    with host.acquire(Requirements(1, devices=("0",))), pytest.raises(NoCapacity):
-        host.acquire(OVER)
-    with host.acquire(OVER), pytest.raises(NoCapacity):
-        host.acquire(Requirements(1, devices=("0",)))
+    with host.acquire(Ask(Requirements(1, devices=("0",)))), pytest.raises(NoCapacity):
+        host.acquire(Ask(OVER))
+    with host.acquire(Ask(OVER)), pytest.raises(NoCapacity):
+        host.acquire(Ask(Requirements(1, devices=("0",))))
 
 
 def test_where_policy_does_not_allow_it_that_is_said(host):
     with pytest.raises(Unsatisfiable, match="not to be over-subscribed"):
-        host.acquire(Requirements(1, 60 << 30, devices=("1",), over=True))
+        host.acquire(Ask(Requirements(1, 60 << 30, devices=("1",), over=True)))
 
 
 def test_without_a_policy_it_is_not_allowed(host, state):
     (state / "policy.toml").unlink()
     with pytest.raises(Unsatisfiable, match="not to be over-subscribed"):
-        host.acquire(OVER)
+        host.acquire(Ask(OVER))
 
 
 def test_more_than_a_device_has_is_never_had(host):
     with pytest.raises(Unsatisfiable):
-        host.acquire(Requirements(1, 90 << 30, over=True))
+        host.acquire(Ask(Requirements(1, 90 << 30, over=True)))
 
 
 def test_it_is_for_shares():
@@ -64,16 +65,20 @@ def test_it_is_for_shares():
 
 
 def test_it_can_be_attached_and_joined(host):
-    with host.acquire(PLAIN), host.acquire(Requirements()) as hold:
+    with host.acquire(Ask(PLAIN)), host.acquire(Ask(Requirements())) as hold:
         host.attach(hold.grant.environment, OVER)
         with host.join(hold.grant.environment):
             assert len(host.snapshot().environments) == 2
-    with host.acquire(PLAIN), host.acquire(OVER) as hold, host.join(hold.grant.environment):
+    with (
+        host.acquire(Ask(PLAIN)),
+        host.acquire(Ask(OVER)) as hold,
+        host.join(hold.grant.environment),
+    ):
         assert len(host.snapshot().leases) == 3
 
 
 def test_it_is_shown(host):
-    with host.acquire(PLAIN), host.acquire(OVER):
+    with host.acquire(Ask(PLAIN)), host.acquire(Ask(OVER)):
         shown = run_genvx("devices", "--csv", "--no-header", "--fields", "state").stdout
         assert shown == '"shared, over-subscribed"\nfree\n'
         (answer,) = json.loads(run_genvx("devices", "--json").stdout)["hosts"]
@@ -82,7 +87,7 @@ def test_it_is_shown(host):
 
 
 def test_the_option_asks_for_it(host):
-    with host.acquire(PLAIN):
+    with host.acquire(Ask(PLAIN)):
         line = ("run", "--device", "0", "--gpu-memory", "60G")
         assert run_genvx(*line, "--", "true").returncode == 3
         assert run_genvx(*line, "-o", "--", "true").returncode == 0

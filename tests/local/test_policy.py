@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.errors import InvalidInput, NoCapacity, StateError, Unsatisfiable
 from genvx.local.host import LocalHost
@@ -45,65 +46,65 @@ def policy(host, state, monkeypatch):
 def test_nobody_gets_more_than_his_limit(host, policy):
     policy("[limits]\ngpus = 1\n")
     with (
-        host.acquire(Requirements(1)),
+        host.acquire(Ask(Requirements(1))),
         pytest.raises(NoCapacity, match="by policy you may hold 1 GPU at once here, and hold"),
     ):
-        host.acquire(Requirements(1))
+        host.acquire(Ask(Requirements(1)))
 
 
 def test_more_than_the_limit_is_never_to_be_had(host, policy):
     policy("[limits]\ngpus = 1\n")
     with pytest.raises(Unsatisfiable, match="2 GPUs wanted, but by policy you may hold 1 at once"):
-        host.acquire(Requirements(2))
+        host.acquire(Ask(Requirements(2)))
 
 
 def test_memory_is_limited_too(host, policy):
     policy('[limits]\nmemory = "100G"\n')
-    with host.acquire(Requirements(1, 60 * GIB)):
-        host.acquire(Requirements(1, 40 * GIB)).release()
+    with host.acquire(Ask(Requirements(1, 60 * GIB))):
+        host.acquire(Ask(Requirements(1, 40 * GIB))).release()
         with pytest.raises(NoCapacity, match="hold 100 GiB of GPU memory at once"):
-            host.acquire(Requirements(1, 41 * GIB))
+            host.acquire(Ask(Requirements(1, 41 * GIB)))
     with pytest.raises(Unsatisfiable):
-        host.acquire(Requirements(2))
+        host.acquire(Ask(Requirements(2)))
 
 
 def test_hidden_devices_are_not_there(host, policy):
     policy("[devices]\nhidden = [0]\n")
     assert [device.index for device in host.snapshot().devices] == [1]
     with pytest.raises(Unsatisfiable, match="this host has 1 at most"):
-        host.acquire(Requirements(2))
+        host.acquire(Ask(Requirements(2)))
 
 
 def test_only_what_may_be_shared_is(host, policy):
     policy("[devices]\nshared = [1]\n")
-    with host.acquire(Requirements(1, GIB)) as hold:
+    with host.acquire(Ask(Requirements(1, GIB))) as hold:
         assert [device.index for device in hold.grant.devices] == [1]
     with pytest.raises(Unsatisfiable, match="GPU 0: not to be shared, by policy"):
-        host.acquire(Requirements(2, GIB))
+        host.acquire(Ask(Requirements(2, GIB)))
 
 
 def test_an_environment_lasts_as_long_as_the_policy_says(host, policy):
     policy('[limits]\ntime = "2h"\n')
-    with host.acquire(Requirements(1)) as hold:
+    with host.acquire(Ask(Requirements(1))) as hold:
         assert hold.grant.seconds == 7200
-    with host.acquire(Requirements(1), time=60) as hold:
+    with host.acquire(Ask(Requirements(1), lasts=60)) as hold:
         assert hold.grant.seconds == 60
     with pytest.raises(InvalidInput, match="lasts 2 h at most here, not 3 h"):
-        host.acquire(Requirements(1), time=10800)
+        host.acquire(Ask(Requirements(1), lasts=10800))
 
 
 def test_whoever_waits_behind_his_own_limit_keeps_nothing_from_others(host, policy):
     policy("[limits]\ngpus = 1\n")
-    assert place_in_line(host, Requirements(1), "abcd1234", name="", command="").most == 1
+    assert place_in_line(host, Ask(Requirements(1), name="", command=""), "abcd1234").most == 1
 
 
 def test_administrators_have_no_limit(host, state):
     (state / "policy.toml").write_text("[limits]\ngpus = 0\n[devices]\nhidden = [0]\n")
     if os.geteuid() == 0:
-        host.acquire(Requirements(2)).release()
+        host.acquire(Ask(Requirements(2))).release()
     else:
         with pytest.raises(Unsatisfiable):
-            host.acquire(Requirements(1))
+            host.acquire(Ask(Requirements(1)))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_administrators_have_no_limit(host, state):
 def test_a_bad_policy_is_an_error_for_all_that_take_devices(host, policy, text, message):
     policy(text)
     with pytest.raises(StateError, match=message):
-        host.acquire(Requirements(1))
+        host.acquire(Ask(Requirements(1)))
     answer = run_genvx("run", "-g", "1", "--", "true")
     assert answer.returncode == 6
     assert message in answer.stderr
@@ -134,21 +135,21 @@ def test_doctor_tells_of_the_policy(host, policy):
 def test_a_policy_that_others_could_have_written_is_an_error(host, policy):
     policy("").chmod(0o666)
     with pytest.raises(StateError, match="can be written by others"):
-        host.acquire(Requirements(1))
+        host.acquire(Ask(Requirements(1)))
 
 
 @pytest.mark.needs("root")
 def test_a_policy_of_somebody_else_is_an_error(host, policy):
     os.chown(policy("[limits]\n"), 4242, 4242)
     with pytest.raises(StateError, match="is not a file of root's"):
-        host.acquire(Requirements(1))
+        host.acquire(Ask(Requirements(1)))
 
 
 def test_a_policy_that_is_a_link_is_not_followed(host, policy, state, tmp_path):
     (tmp_path / "p").write_text("")
     (state / "policy.toml").symlink_to(tmp_path / "p")
     with pytest.raises(StateError):
-        host.acquire(Requirements(1))
+        host.acquire(Ask(Requirements(1)))
 
 
 def test_what_is_allowed_is_shown(host, policy):
@@ -264,7 +265,7 @@ def test_whoever_only_reads_the_lease_is_not_ended_with_it(host, state):
 
 
 def test_whoever_joins_has_the_same_end(host):
-    with host.acquire(Requirements(1), time=100) as first:
+    with host.acquire(Ask(Requirements(1), lasts=100)) as first:
         with host.join(first.grant.environment) as second:
             assert second.grant.seconds in (99, 100)
         (environment,) = host.snapshot().environments

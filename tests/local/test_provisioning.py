@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from genvx.cli.verbs.setup import admin
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.errors import NoCapacity, StateError
 from genvx.local.host import LocalHost
@@ -52,7 +53,7 @@ def names(host):
 
 
 def test_a_machine_whose_gpus_are_held_is_not_provisioned(machine):
-    held = machine().acquire(ONE, name="train")
+    held = machine().acquire(Ask(ONE, name="train"))
     with pytest.raises(StateError, match=r"in use: train \(.*\) of root\(0\); .* or add --force"):
         admin.provision()
     assert not machine.new.exists()
@@ -66,7 +67,7 @@ def test_a_place_in_line_keeps_a_machine_from_being_provisioned_too(machine):
     from genvx.local.waiting import place_in_line
 
     host = machine()
-    held = host.store.queue(place_in_line(host, TWO, "ab12", name="", command=""))
+    held = host.store.queue(place_in_line(host, Ask(TWO, name="", command=""), "ab12"))
     with pytest.raises(StateError, match="waits in line"):
         admin.provision()
     held.withdraw()
@@ -74,21 +75,21 @@ def test_a_place_in_line_keeps_a_machine_from_being_provisioned_too(machine):
 
 def test_what_is_held_stays_held_when_a_machine_is_provisioned_by_force(machine, capsys):
     before, after = machine(), machine()
-    held = before.acquire(ONE, name="before")
+    held = before.acquire(Ask(ONE, name="before"))
     admin.provision(force=True)
     assert "stays held: before (" in capsys.readouterr().out
     assert names(after) == ["before"]
-    second = after.acquire(ONE, name="after")
+    second = after.acquire(Ask(ONE, name="after"))
     assert second.grant.devices[0].uuid != held.grant.devices[0].uuid
     assert names(before) == ["after", "before"]
     for host in (before, after):
         with pytest.raises(NoCapacity):
-            host.acquire(ONE)
+            host.acquire(Ask(ONE))
 
 
 def test_an_environment_of_the_old_place_can_be_joined_changed_and_released(machine):
     before, after = machine(), machine()
-    held = before.acquire(ONE, name="before")
+    held = before.acquire(Ask(ONE, name="before"))
     env = held.grant.environment
     admin.provision(force=True)
     assert len(after.attach(env, ONE).devices) == 2
@@ -99,12 +100,12 @@ def test_an_environment_of_the_old_place_can_be_joined_changed_and_released(mach
     joined.release()
     after.release("before")
     assert names(before) == names(after) == []
-    after.acquire(TWO).release()
+    after.acquire(Ask(TWO)).release()
 
 
 def test_a_shell_of_the_old_place_sees_that_its_environment_has_changed(machine):
     before = machine()
-    held = before.acquire(ONE, name="before")
+    held = before.acquire(Ask(ONE, name="before"))
     directory = os.path.dirname(os.readlink(f"/proc/self/fd/{held.descriptor}"))
     admin.provision(force=True)
     os.utime(directory, (0, 0))
@@ -122,20 +123,20 @@ def test_whoever_publishes_in_the_old_place_while_it_is_left_starts_again_in_the
     def late(store, lease, **named):
         monkeypatch.setattr(LeaseStore, "publish", publish)
         admin.provision()
-        rivals.append(machine().acquire(TWO, name="rival"))
+        rivals.append(machine().acquire(Ask(TWO, name="rival")))
         return publish(store, lease, **named)
 
     monkeypatch.setattr(LeaseStore, "publish", late)
     with pytest.raises(NoCapacity):
-        machine().acquire(ONE, name="late")
+        machine().acquire(Ask(ONE, name="late"))
     assert names(machine()) == ["rival"]
     rivals.pop().release()
-    held = machine().acquire(ONE, name="new")
+    held = machine().acquire(Ask(ONE, name="new"))
     assert os.readlink(f"/proc/self/fd/{held.descriptor}").startswith(str(machine.new))
 
 
 def test_the_old_place_is_looked_at_until_it_is_empty_and_never_again(machine, capsys):
-    held = machine().acquire(ONE, name="before")
+    held = machine().acquire(Ask(ONE, name="before"))
     admin.provision(force=True)
     admin.provision()
     assert not (machine.new / paths.SETTLED).exists()
@@ -152,7 +153,7 @@ def test_the_old_place_is_looked_at_until_it_is_empty_and_never_again(machine, c
 
 
 def test_the_doctor_says_that_the_old_place_counts_too(machine):
-    held = machine().acquire(ONE)
+    held = machine().acquire(Ask(ONE))
     admin.provision(force=True)
     found = [f for f in machine().doctor() if f.check == "state"]
     assert any(f"{machine.old}: leases from before" in f.result for f in found)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from genvx.core.ask import Ask
 from genvx.core.lease import OVERTIME_NS
 from genvx.core.requirements import Requirements
 from genvx.core.value import replace
@@ -135,12 +136,12 @@ def test_a_program_with_a_time_frees_its_devices_when_it_is_killed(host):
 
 
 def test_a_time_that_the_policy_gives_does_not_outlive_the_holder(host, limited, forked):
-    pid = forked(lambda: host.acquire(ONE))
+    pid = forked(lambda: host.acquire(Ask(ONE)))
     (lease,) = until(lambda: host.snapshot().leases)
     assert lease.expires_ns is not None
     forked.end(pid)
     assert host.snapshot().leases == ()
-    host.acquire(ONE).release()
+    host.acquire(Ask(ONE)).release()
 
 
 # With its time
@@ -203,21 +204,21 @@ def test_a_command_that_is_stopped_with_its_parent_is_ended_at_its_time(host):
 
 def test_a_held_lease_does_not_count_long_after_its_time(host, limited, forked, later):
     """As when somebody has killed the keeper of the time: a limit holds all the same."""
-    forked(lambda: host.acquire(ONE))
+    forked(lambda: host.acquire(Ask(ONE)))
     (lease,) = until(lambda: host.snapshot().leases)
     later(3600 + 1)
     assert host.snapshot().leases == (lease,)
     with pytest.raises(NoCapacity, match="by policy"):
-        host.acquire(ONE)
+        host.acquire(Ask(ONE))
     later(OVERTIME_NS / 1e9)
     assert host.snapshot().leases == ()
     with pytest.raises(UnknownEnvironment):
         host.release(lease.environment)
-    host.acquire(ONE).release()
+    host.acquire(Ask(ONE)).release()
 
 
 def test_whoever_looks_does_not_delete_what_is_held_beyond_its_time(host, state, later):
-    hold = host.acquire(ONE, time=10)
+    hold = host.acquire(Ask(ONE, lasts=10))
     later(10 + OVERTIME_NS / 1e9)
     assert host.snapshot().leases == ()
     assert len(list(state.rglob("*.lease"))) == 1
@@ -226,7 +227,7 @@ def test_whoever_looks_does_not_delete_what_is_held_beyond_its_time(host, state,
 
 
 def test_an_environment_whose_time_is_over_gets_no_more_members_and_devices(host, later):
-    with host.acquire(ONE, name="late", time=10) as hold:
+    with host.acquire(Ask(ONE, name="late", lasts=10)) as hold:
         later(10)
         for act in (
             lambda: host.join(hold.grant.environment),
@@ -240,7 +241,7 @@ def test_an_environment_whose_time_is_over_gets_no_more_members_and_devices(host
 
 
 def test_a_reservation_lives_without_a_holder_until_its_time_is_over(host, later):
-    grant = host.reserve(ONE, 60)
+    grant = host.reserve(Ask(ONE, lasts=60))
     (environment,) = host.snapshot().environments
     assert (environment.id, environment.pids) == (grant.environment, ())
     later(59)
@@ -250,7 +251,7 @@ def test_a_reservation_lives_without_a_holder_until_its_time_is_over(host, later
 
 
 def test_whoever_joins_a_reservation_does_not_prolong_it(host, forked, later):
-    grant = host.reserve(ONE, 60)
+    grant = host.reserve(Ask(ONE, lasts=60))
     pid = forked(lambda: host.join(grant.environment))
     until(lambda: host.snapshot().environments[0].pids)
     forked.end(pid)
@@ -261,7 +262,7 @@ def test_whoever_joins_a_reservation_does_not_prolong_it(host, forked, later):
 
 
 def test_what_was_attached_to_a_reservation_lives_with_it(host, later):
-    grant = host.reserve(ONE, 60)
+    grant = host.reserve(Ask(ONE, lasts=60))
     host.attach(grant.environment, ONE)
     host.detach(grant.environment, ["0"])
     later(59)
@@ -271,7 +272,7 @@ def test_what_was_attached_to_a_reservation_lives_with_it(host, later):
 
 
 def test_a_lock_on_a_reservation_does_not_prolong_it(host, state, later):
-    host.reserve(ONE, 60)
+    host.reserve(Ask(ONE, lasts=60))
     (path,) = state.rglob("*.lease")
     with path.open("rb+") as file:
         assert locks.hold(file.fileno())
@@ -286,7 +287,7 @@ def test_who_dies_while_reserving_leaves_nothing(host, forked, monkeypatch):
     monkeypatch.setattr("genvx.local.granting.join", die)
     pid = os.fork()
     if pid == 0:
-        host.reserve(ONE, 60)
+        host.reserve(Ask(ONE, lasts=60))
     assert os.WIFSIGNALED(os.waitpid(pid, 0)[1])
     assert host.snapshot().environments == ()
 
@@ -300,7 +301,7 @@ LISTENS = "import os, sys, time; os.open(sys.argv[1], os.O_RDWR); print(flush=Tr
 
 def test_a_stranger_with_the_inode_of_a_lease_is_left_alone(host, state):
     """ext4 gives an inode out again at once; where it does not, the old file has a second name."""
-    hold = host.acquire(ONE)
+    hold = host.acquire(Ask(ONE))
     file = LeaseFile.of(hold.descriptor)
     stranger = Path(f"{file.path}.new")
     os.link(file.path, stranger)
@@ -318,7 +319,7 @@ def test_a_stranger_with_the_inode_of_a_lease_is_left_alone(host, state):
 
 
 def test_what_was_released_is_not_ended(host, state):
-    hold = host.acquire(ONE)
+    hold = host.acquire(Ask(ONE))
     file = LeaseFile.of(hold.descriptor)
     process = subprocess.Popen([sys.executable, "-c", LISTENS, file.path], stdout=subprocess.PIPE)
     process.stdout.readline()
@@ -334,7 +335,7 @@ def test_what_was_released_is_not_ended(host, state):
 @pytest.mark.parametrize("spares", [False, True])
 def test_a_keeper_whose_lease_is_gone_in_the_last_moment_ends_nobody(host, spares):
     """It looks once a second; then the next job of the user has the inode, on ext4."""
-    hold = host.acquire(ONE)
+    hold = host.acquire(Ask(ONE))
     file = LeaseFile.of(hold.descriptor)
     stranger = f"{file.path}.new"
     os.link(file.path, stranger)
@@ -356,7 +357,7 @@ def test_a_keeper_that_cannot_be_started_is_an_error_of_one_line(host, monkeypat
     def fail():
         raise OSError(11, "no more processes")
 
-    hold = host.acquire(ONE, time=10)
+    hold = host.acquire(Ask(ONE, lasts=10))
     monkeypatch.setattr("genvx.local.running.timekeeper.os.fork", fail)
     with pytest.raises(StateError, match="cannot keep the time of the environment"):
         hold.keep_time()
@@ -364,7 +365,7 @@ def test_a_keeper_that_cannot_be_started_is_an_error_of_one_line(host, monkeypat
 
 
 def test_what_a_library_runs_under_a_hold_with_a_time_is_ended(host):
-    hold = host.acquire(ONE, time=1)
+    hold = host.acquire(Ask(ONE, lasts=1))
     assert hold.run(["sleep", "60"]).returncode == 128 + signal.SIGTERM
     until(lambda: not host.snapshot().leases, "all is free")
     hold.release()

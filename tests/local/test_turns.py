@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.errors import InvalidInput, StateError, UnknownEnvironment, WaitedTooLong
 from genvx.local import turns
@@ -38,7 +39,7 @@ def fellow(hold, number):
 def test_one_at_a_time_in_the_order_in_which_they_came(host, state):
     """Ten, of two environments that share a device."""
     log: list[str] = []
-    with host.acquire(SHARE) as one, host.acquire(SHARE) as other:
+    with host.acquire(Ask(SHARE)) as one, host.acquire(Ask(SHARE)) as other:
         first = take_turn(host, one.grant.environment)
         threads = []
         for number in range(10):
@@ -65,7 +66,7 @@ def test_many_at_once_never_meet(host):
     """Without any order: all come at the same moment."""
     inside: list[int] = []
     most: list[int] = []
-    with host.acquire(SHARE) as hold:
+    with host.acquire(Ask(SHARE)) as hold:
 
         def work():
             for _ in range(5):
@@ -85,7 +86,7 @@ def test_many_at_once_never_meet(host):
 
 
 def test_whoever_waits_too_long_is_told_who_has_it(host, state):
-    with host.acquire(SHARE) as hold:
+    with host.acquire(Ask(SHARE)) as hold:
         turn = take_turn(host, hold.grant.environment, command="train")
         with pytest.raises(WaitedTooLong, match=rf"process {os.getpid()} \(train\) has it"):
             take_turn(host, hold.grant.environment, patience=0.1)
@@ -95,7 +96,7 @@ def test_whoever_waits_too_long_is_told_who_has_it(host, state):
 
 def test_other_devices_are_not_waited_for(host):
     whole = Requirements(1)
-    with host.acquire(whole) as one, host.acquire(whole) as other:
+    with host.acquire(Ask(whole)) as one, host.acquire(Ask(whole)) as other:
         first = take_turn(host, one.grant.environment)
         second = take_turn(host, other.grant.environment, patience=0.0)
         first.withdraw()
@@ -103,7 +104,7 @@ def test_other_devices_are_not_waited_for(host):
 
 
 def test_whoever_gave_the_device_back_is_not_waited_for(host):
-    with host.acquire(SHARE) as one, host.acquire(SHARE) as other:
+    with host.acquire(Ask(SHARE)) as one, host.acquire(Ask(SHARE)) as other:
         first = take_turn(host, one.grant.environment)
         host.detach(one.grant.environment)
         take_turn(host, other.grant.environment, patience=0.0).withdraw()
@@ -112,7 +113,7 @@ def test_whoever_gave_the_device_back_is_not_waited_for(host):
 
 def test_more_than_are_seen_by_all_do_not_wait(host, state, monkeypatch):
     monkeypatch.setattr(turns, "MOST_OF_A_KIND", 2)
-    with host.acquire(SHARE) as one, host.acquire(SHARE) as other:
+    with host.acquire(Ask(SHARE)) as one, host.acquire(Ask(SHARE)) as other:
         first = take_turn(host, one.grant.environment)
         with pytest.raises(WaitedTooLong):
             take_turn(host, other.grant.environment, patience=0)
@@ -136,7 +137,7 @@ def test_a_turn_that_others_do_not_see_is_not_taken(host, state, monkeypatch):
             directory.chmod(0o700)
         return held
 
-    with host.acquire(SHARE) as one:
+    with host.acquire(Ask(SHARE)) as one:
         monkeypatch.setattr(turns, "_publish", published)
         with pytest.raises(StateError, match=r"no turn was taken: .* not seen by others"):
             take_turn(host, one.grant.environment)
@@ -145,18 +146,18 @@ def test_a_turn_that_others_do_not_see_is_not_taken(host, state, monkeypatch):
 
 def test_turns_do_not_hide_leases(host, state):
     """As from three hundred jobs that were started to take turns."""
-    with host.acquire(SHARE) as one:
+    with host.acquire(Ask(SHARE)) as one:
         for number in range(300):
             (state / "leases" / str(os.getuid()) / f"{number:016x}.turn").touch()
         assert len(host.snapshot().leases) == 1
-        host.acquire(SHARE).release()
+        host.acquire(Ask(SHARE)).release()
         take_turn(host, one.grant.environment).withdraw()
     assert files(state) == []
 
 
 def test_the_last_number_that_there_is_keeps_others_from_meeting(host):
     """Whoever shares a device can take any number; nobody gets one above it that does not count."""
-    with host.acquire(SHARE) as one, host.acquire(SHARE) as other:
+    with host.acquire(Ask(SHARE)) as one, host.acquire(Ask(SHARE)) as other:
         held = turns._publish(host, fellow(one, turns._LAST), ".turn")
         with pytest.raises(StateError, match="did not take it fairly"):
             take_turn(host, other.grant.environment)
@@ -165,7 +166,7 @@ def test_the_last_number_that_there_is_keeps_others_from_meeting(host):
 
 
 def test_an_environment_without_devices_has_no_turns(host):
-    with host.acquire(Requirements()) as hold, pytest.raises(InvalidInput, match="no GPUs"):
+    with host.acquire(Ask(Requirements())) as hold, pytest.raises(InvalidInput, match="no GPUs"):
         take_turn(host, hold.grant.environment)
 
 
@@ -179,7 +180,7 @@ def start(hold, *line, **more):
 
 
 def test_a_killed_holder_passes_the_turn_on(host, tmp_path, state):
-    with host.acquire(SHARE) as hold:
+    with host.acquire(Ask(SHARE)) as hold:
         there = tmp_path / "there"
         holder = start(
             hold, "--", "sh", "-c", f"echo $$ > {there}.new; mv {there}.new {there}; exec sleep 600"
@@ -195,7 +196,7 @@ def test_a_killed_holder_passes_the_turn_on(host, tmp_path, state):
 
 
 def test_the_commands_exit_code_is_its_own_and_a_long_wait_is_124(host):
-    with host.acquire(SHARE) as hold:
+    with host.acquire(Ask(SHARE)) as hold:
         seven = start(hold, "--", "sh", "-c", "exit 7")
         seven.communicate(timeout=20)
         assert seven.returncode == 7

@@ -11,6 +11,7 @@ import threading
 
 import pytest
 
+from genvx.core.ask import Ask
 from genvx.core.queue import line
 from genvx.core.requirements import Requirements
 from genvx.errors import NoCapacity, Unsatisfiable, WaitedTooLong
@@ -21,9 +22,10 @@ GIB = 1 << 30
 
 _WAITER = """
 import sys
+from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
-hold = LocalHost().wait(Requirements(int(sys.argv[1])), name=sys.argv[2])
+hold = LocalHost().wait(Ask(Requirements(int(sys.argv[1])), name=sys.argv[2]))
 print(*(device.index for device in hold.grant.devices), flush=True)
 sys.stdin.read()
 """
@@ -68,7 +70,7 @@ def queued(host, *wanted):
 
 
 def test_whoever_waits_gets_what_becomes_free(host, waiter):
-    hold = host.acquire(Requirements(2))
+    hold = host.acquire(Ask(Requirements(2)))
     process = waiter(2, "next")
     queued(host, "next")
     hold.release()
@@ -77,7 +79,7 @@ def test_whoever_waits_gets_what_becomes_free(host, waiter):
 
 
 def test_those_who_wait_are_served_in_the_order_in_which_they_came(host, waiter):
-    hold = host.acquire(Requirements(2))
+    hold = host.acquire(Ask(Requirements(2)))
     processes = []
     for number in range(3):
         processes.append(waiter(2, str(number)))
@@ -90,16 +92,16 @@ def test_those_who_wait_are_served_in_the_order_in_which_they_came(host, waiter)
 
 
 def test_whoever_does_not_wait_does_not_overtake(host, waiter):
-    with host.acquire(Requirements(1)):
+    with host.acquire(Ask(Requirements(1))):
         waiter(2, "first")
         queued(host, "first")
         with pytest.raises(NoCapacity, match=r"GPUs? .*: kept for .*, who waits"):
-            host.acquire(Requirements(1))
+            host.acquire(Ask(Requirements(1)))
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_waiter_that_is_killed_leaves_no_ticket(host, waiter, state, number):
-    with host.acquire(Requirements(2)):
+    with host.acquire(Ask(Requirements(2))):
         process = waiter(1, "doomed")
         queued(host, "doomed")
         process.send_signal(number)
@@ -111,39 +113,39 @@ def test_a_waiter_that_is_killed_leaves_no_ticket(host, waiter, state, number):
 def test_a_waiter_that_is_stopped_is_passed_over_after_a_while(host, waiter, monkeypatch):
     """And it is not forgotten: it has its place again when it goes on."""
     monkeypatch.setattr("genvx.core.ticket.PATIENCE_NS", 10**8)
-    hold = host.acquire(Requirements(2))
+    hold = host.acquire(Ask(Requirements(2)))
     process = waiter(1, "stopped")
     until(lambda: host.snapshot().tickets, "it waits")
     process.send_signal(signal.SIGSTOP)
     until(lambda: names(host) == [], "it is passed over")
     hold.release()
-    host.acquire(Requirements(2)).release()
+    host.acquire(Ask(Requirements(2))).release()
     process.send_signal(signal.SIGCONT)
     assert process.stdout.readline() == "0\n"
 
 
 def test_the_time_to_wait_ends_with_an_error_and_no_ticket(host, state):
-    with host.acquire(Requirements(2)):
+    with host.acquire(Ask(Requirements(2))):
         with pytest.raises(WaitedTooLong, match=r"2 GPUs not to be had within 0\.01 s: 0 of 2"):
-            host.wait(Requirements(2), patience=0.01)
+            host.wait(Ask(Requirements(2), patience=0.01))
         assert list(state.rglob("*.ticket")) == []
 
 
 def test_what_can_never_be_had_is_not_waited_for(host):
     with pytest.raises(Unsatisfiable, match="3 GPUs wanted, but this host has 2 at most"):
-        host.wait(Requirements(3))
+        host.wait(Ask(Requirements(3)))
 
 
 def test_what_is_free_is_not_waited_for(host):
     told = []
-    with host.wait(Requirements(2), tell=told.append):
+    with host.wait(Ask(Requirements(2)), tell=told.append):
         assert told == []
 
 
 def test_another_thread_can_end_the_waiting(host, state):
     stop = threading.Event()
-    with host.acquire(Requirements(2)), pytest.raises(WaitedTooLong, match="was ended"):
-        host.wait(Requirements(1), tell=lambda standing: stop.set(), stop=stop)
+    with host.acquire(Ask(Requirements(2))), pytest.raises(WaitedTooLong, match="was ended"):
+        host.wait(Ask(Requirements(1)), tell=lambda standing: stop.set(), stop=stop)
     assert list(state.rglob("*.ticket")) == []
 
 
@@ -152,8 +154,8 @@ def test_a_ticket_that_somebody_deletes_ends_the_waiting(host, state):
         for path in state.rglob("*.ticket"):
             path.unlink()
 
-    with host.acquire(Requirements(2)), pytest.raises(NoCapacity, match="the ticket is gone"):
-        host.wait(Requirements(1), tell=delete)
+    with host.acquire(Ask(Requirements(2))), pytest.raises(NoCapacity, match="the ticket is gone"):
+        host.wait(Ask(Requirements(1)), tell=delete)
 
 
 def test_a_share_is_waited_for_too(host):
@@ -165,10 +167,10 @@ def test_a_share_is_waited_for_too(host):
         stop.set()
 
     with (
-        host.acquire(Requirements(2, 50 * GIB)),
+        host.acquire(Ask(Requirements(2, 50 * GIB))),
         pytest.raises(WaitedTooLong),
     ):
-        host.wait(Requirements(1, 40 * GIB), tell=tell, stop=stop)
+        host.wait(Ask(Requirements(1, 40 * GIB)), tell=tell, stop=stop)
     assert told == ["0 of 1 available"]
 
 
@@ -198,7 +200,7 @@ def start(*arguments):
 
 
 def test_run_waits_says_how_it_stands_and_runs(host):
-    hold = host.acquire(Requirements(1))
+    hold = host.acquire(Ask(Requirements(1)))
     process = start("run", "-g", "2", "--wait", "--", "printenv", "GENVX_DEVICES")
     assert process.stderr.readline() == (
         "genvx: waiting for 2 GPUs: 1st in line; 1 of 2 available\n"
@@ -209,7 +211,7 @@ def test_run_waits_says_how_it_stands_and_runs(host):
 
 
 def test_waiting_too_long_is_124(host):
-    with host.acquire(Requirements(1)):
+    with host.acquire(Ask(Requirements(1))):
         answer = run_genvx("run", "-g", "2", "--wait=0.1s", "--", "true")
     assert answer.returncode == 124
     assert answer.stderr.splitlines()[-1] == (
@@ -218,7 +220,7 @@ def test_waiting_too_long_is_124(host):
 
 
 def test_ctrl_c_ends_the_waiting_with_130_and_no_ticket(host, state):
-    with host.acquire(Requirements(2)):
+    with host.acquire(Ask(Requirements(2))):
         process = start("activate", "-g", "1", "--wait")
         queued(host, "")
         process.send_signal(signal.SIGINT)
@@ -246,7 +248,7 @@ def test_a_time_that_is_none_is_refused(state, wrong):
 
 
 def test_queue_shows_who_waits_for_what_and_why(host, waiter):
-    with host.acquire(Requirements(1), name="busy"):
+    with host.acquire(Ask(Requirements(1), name="busy")):
         waiter(2, "first")
         queued(host, "first")
         waiter(1, "second")
@@ -261,7 +263,7 @@ def test_queue_shows_who_waits_for_what_and_why(host, waiter):
 
 
 def test_explain_says_what_would_be_taken_and_why_not_the_others(host):
-    with host.acquire(Requirements(1), name="busy"):
+    with host.acquire(Ask(Requirements(1), name="busy")):
         answer = run_genvx("explain", "-g", "1", "--csv")
         assert answer.stdout.splitlines()[2] == "1,A100-80GB (simulated),would be taken"
         assert "is leased by" in answer.stdout.splitlines()[1]
@@ -274,5 +276,5 @@ def test_explain_says_what_would_be_taken_and_why_not_the_others(host):
 
 def test_a_device_that_is_not_there_is_said_to_be_none(host):
     with pytest.raises(Unsatisfiable) as caught:
-        host.acquire(Requirements.parse(devices=["0,9"]))
+        host.acquire(Ask(Requirements.parse(devices=["0,9"])))
     assert str(caught.value) == "GPUs 0, 9 wanted, but only 1 of these can be had here"

@@ -17,6 +17,7 @@ from genvx import project
 from genvx.cli.ask import candidates, options
 from genvx.cli.commands import scan
 from genvx.cli.show.refusal import advise
+from genvx.core.ask import Ask
 from genvx.core.device import VisibleAs
 from genvx.core.requirements import Requirements, Strategy
 from genvx.core.units import parse_duration
@@ -119,6 +120,12 @@ class Request:
     time: float | None = None
     environment: str | None = None
     counted: bool = True
+
+    def ask(self, command: str) -> Ask:
+        """What a host is asked for. command: what it will run, for people to read."""
+        return Ask(
+            self.requirements, self.name, command=command, lasts=self.time, patience=self.wait
+        )
 
 
 def _request(

@@ -23,7 +23,7 @@ from genvx.core.value import field, value
 from genvx.core.wire.fields import Fields, Malformed, dumps, loads
 from genvx.errors import AgentError, GenvxError, InvalidInput, ProtocolError, from_wire
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 # What a client says now and then on the stdin of a hold: that it is there.
 ALIVE = b"."

@@ -21,6 +21,17 @@ from genvx.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from enum import Enum
+    from typing import Protocol
+
+    F = TypeVar("F")
+
+    class Form(Protocol[F]):
+        """How a value is written as plain data and read back: a Table, a Tagged or a Bare."""
+
+        def write(self, value: F) -> dict[str, Any]: ...
+
+        def read(self, plain: Any) -> F: ...
+
 
 T = TypeVar("T")
 E = TypeVar("E", bound="Enum")
@@ -172,6 +183,16 @@ def one(table: Table[T]) -> Kind[T]:
     return Kind(lambda fields, key: table.read(fields.raw(key)), table.write)
 
 
+def tagged(form: Tagged[T]) -> Kind[T]:
+    """A value of one of several classes."""
+    return Kind(lambda fields, key: form.read(fields.raw(key)), form.write)
+
+
+def nothing() -> Kind[None]:
+    """No value."""
+    return Kind(lambda fields, key: None)
+
+
 def many(table: Table[T], most: int = MOST_ITEMS) -> Kind[tuple[T, ...]]:
     """Several values of one table."""
     return Kind(
@@ -189,6 +210,16 @@ def named(table: Table[T], most: int, limit: int = 128) -> Kind[Mapping[str, T]]
         },
         lambda values: {name: table.write(value) for name, value in values.items()},
     )
+
+
+def named_lists(most: int, each: int) -> Kind[Mapping[str, tuple[int, ...]]]:
+    """Lists of whole numbers, by name."""
+
+    def read(fields: Fields, key: str) -> Mapping[str, tuple[int, ...]]:
+        found = Fields(fields.mapping(key, most), "numbers")
+        return {name: found.integers(name, each) for name in fields.mapping(key, most)}
+
+    return Kind(read, lambda values: {name: list(each) for name, each in values.items()})
 
 
 def texts_by_name(limit: int, most: int) -> Kind[Mapping[str, str]]:
@@ -243,3 +274,22 @@ class Tagged(Generic[T]):
             raise fields.wrong("is")
         found: T = table.read_fields(fields)
         return found
+
+
+class Bare(Generic[T]):
+    """A value for which there is no class of ours, alone."""
+
+    def __init__(self, kind: Kind[T]) -> None:
+        self._kind = kind
+
+    def write(self, value: T) -> Plain:
+        """The value as plain data."""
+        return {"value": self._kind.write(value)}
+
+    def read(self, plain: Any) -> T:
+        """The value in plain data of unknown origin.
+
+        Raises:
+            Malformed: it is none.
+        """
+        return self._kind.read(Fields(plain, "the reply"), "value")

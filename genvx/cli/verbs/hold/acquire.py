@@ -12,6 +12,7 @@ from genvx.cli.ask.where import here
 from genvx.cli.show import schema
 from genvx.cli.show.tables import Output
 from genvx.core.units import format_duration, parse_duration
+from genvx.core.value import replace
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ def acquire(
     seconds = parse_duration(for_)
 
     def act(host: Host) -> tuple[str, Grant]:
-        grant = host.reserve(request.requirements, seconds, name=request.name, command="acquire")
-        return host.name, grant
+        return host.name, host.reserve(replace(request.ask("acquire"), lasts=seconds))
 
     with where.fleet(request.selection) as fleet:
         host, grant = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,16 +14,19 @@ from genvx.cli.ask.request import Request
 from genvx.cli.ask.where import Where, here
 from genvx.cli.show.waiting_line import WaitingLine
 from genvx.cli.streams import stream
+from genvx.core.ask import Join
+from genvx.core.wire.operations import Job
 from genvx.errors import InvalidInput
 from genvx.fleet.host import Host
-from genvx.fleet.remote import RemoteCommand
 from genvx.fleet.remotehold import RemoteHold
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
+    from genvx.core.ask import Wanted
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.fleet import Fleet, Outcomes
     from genvx.fleet.host import Hold
+    from genvx.fleet.remotehold import Started
     from genvx.local.host import LocalHost
     from genvx.local.running.hold import LocalHold
 
@@ -96,19 +99,10 @@ def _held(host: LocalHost, request: Request, shown: str) -> LocalHold:
     if request.environment is not None:
         hold = host.join(host.identify(request.environment), command=shown)
     elif request.wait is None:
-        hold = host.acquire(
-            request.requirements, name=request.name, command=shown, time=request.time
-        )
+        hold = host.acquire(request.ask(shown))
     else:
         with WaitingLine(request.requirements) as waiting:
-            hold = host.wait(
-                request.requirements,
-                name=request.name,
-                command=shown,
-                patience=request.wait,
-                tell=waiting.stands,
-                time=request.time,
-            )
+            hold = host.wait(request.ask(shown), waiting.stands)
     for note in hold.grant.notes:
         say(f"genvx: {note}")
     return hold
@@ -126,9 +120,7 @@ def _remotely(where: Where, request: Request, command: list[str] | None, *, prom
     def take(host: Host) -> tuple[Host, Hold]:
         assert isinstance(host, SSHHost)
         host.require_terminal()
-        return host, host.acquire(
-            request.requirements, name=request.name, command=shown, time=request.time
-        )
+        return host, host.acquire(request.ask(shown))
 
     with where.fleet(request.selection) as fleet:
         seen = where.look(fleet)
@@ -150,13 +142,6 @@ def _remotely(where: Where, request: Request, command: list[str] | None, *, prom
             return open_shell(host, hold, prompt=prompt, command=command)
 
 
-def _wanted(host: Host, request: Request) -> dict[str, Any]:
-    from genvx.fleet.sshhost import SSHHost
-
-    assert isinstance(host, SSHHost)
-    return host.request(request.requirements, request.name, request.time)
-
-
 def _in_line(
     fleet: Fleet, request: Request, seen: Outcomes[Snapshot], command: str
 ) -> tuple[Host, Hold]:
@@ -165,16 +150,7 @@ def _in_line(
 
     assert request.wait is not None
     with WaitingLine(request.requirements) as waiting:
-        return wait_for_room(
-            fleet,
-            request.requirements,
-            name=request.name,
-            command=command,
-            patience=request.wait,
-            tell=waiting.stands_on,
-            seen=seen,
-            time=request.time,
-        )
+        return wait_for_room(fleet, request.ask(command), tell=waiting.stands_on, seen=seen)
 
 
 def run_remotely(where: Where, request: Request, command: list[str] | None) -> int:
@@ -186,23 +162,26 @@ def run_remotely(where: Where, request: Request, command: list[str] | None) -> i
     if command is not None and not command:
         raise InvalidInput("no command to run")
 
-    def start(host: Host, wanted: dict[str, Any]) -> tuple[SSHHost, RemoteCommand]:
+    shown = " ".join(command or ["shell"])
+    job = Job(None if command is None else tuple(command))
+
+    def start(host: Host, wanted: Wanted) -> tuple[SSHHost, Started]:
         assert isinstance(host, SSHHost)
-        return host, host.start(wanted if command is None else {**wanted, "argv": command})
+        return host, host.start(wanted, job)
 
     with where.fleet(request.selection) as fleet:
         seen = where.look(fleet)
         if request.environment is not None:
             home, env = own.there(fleet, seen, request.environment)
-            host, started = start(home, {"environment": env.id})
+            host, started = start(home, Join(env.id, shown))
         elif request.wait is not None:
-            found, hold = _in_line(fleet, request, seen, " ".join(command or ["shell"]))
+            found, hold = _in_line(fleet, request, seen, shown)
             with hold:
                 # The command joins what we hold, and then holds it alone.
-                host, started = start(found, {"environment": hold.grant.environment})
+                host, started = start(found, Join(hold.environment_id, shown))
         else:
             host, started = fleet.first_with_room(
-                request.requirements, lambda host: start(host, _wanted(host, request)), seen
+                request.requirements, lambda host: start(host, request.ask(shown)), seen
             )
         where.landed(host.name, started.grant())
         return stream(host, started)

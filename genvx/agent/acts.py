@@ -1,0 +1,181 @@
+"""Operations that go on after their first reply: they hold devices, and run what uses them.
+
+Each takes this end of its call, and returns the exit code of the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from genvx.agent.client import JOINS, TAKES, Client, Unread
+from genvx.core.ask import Ask, Join, Wanted
+from genvx.core.text import printable
+from genvx.core.wire import operations
+from genvx.core.wire.operations import Behind, Job, Joined, NeverRan
+from genvx.core.wire.protocol import Reply
+from genvx.errors import InvalidInput
+from genvx.local import shells
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from genvx.agent.farend import FarEnd
+    from genvx.core.queue import Standing
+    from genvx.local.host import LocalHost
+    from genvx.local.running.hold import LocalHold
+    from genvx.local.turns import Turn
+
+# So long a client has to take what was offered to it.
+_ANSWER = 30.0
+
+# How often we look whether a shell has joined.
+_LOOK = 0.05
+
+
+def hold(end: FarEnd, asked: operations.Hold) -> int:
+    """Hold devices until the client closes stdin, is gone, is silent for too long, or its shell has
+    joined.
+    """
+    client = Client(end.out, math.inf if asked.silence is None else asked.silence)
+    waits = isinstance(asked.wanted, Ask) and asked.wanted.patience is not None
+    with _taken(end, asked, client if waits else None) as held:
+        end.reply(asked, held.grant)
+        if waits and not client.says(TAKES, _ANSWER):
+            return 0  # what is offered and not taken goes to the next
+        # Whoever joins has the same end; a hold that nothing runs under just lets go.
+        if client.says(JOINS, held.grant.seconds):
+            _hand_over(end, asked, client)
+    return 0
+
+
+def _taken(end: FarEnd, asked: operations.Hold, client: Optional[Client]) -> LocalHold:
+    """What is wanted, held. client: who listens while we wait in line."""
+    wanted = asked.wanted
+    if client is None or isinstance(wanted, Join):
+        return _held(end.host, wanted)
+
+    def tell(standing: Standing) -> None:
+        if client.wants_news(standing):
+            end.reply(asked, standing)
+
+    return end.host.wait(wanted, tell, client)
+
+
+def _held(host: LocalHost, wanted: Wanted) -> LocalHold:
+    if isinstance(wanted, Join):
+        return host.join(wanted.environment_id, command=wanted.command)
+    return host.acquire(wanted)
+
+
+def _hand_over(end: FarEnd, asked: operations.Hold, client: Client) -> None:
+    """Wait for the shell that is to join under the token of our call, and tell the client what
+    became of it.
+
+    Once the client closes stdin nobody joins any more: its terminal has ended.
+    """
+    from genvx.local import answers
+
+    answer, over = None, False
+    while answer is None and not over:
+        over = client.wait(_LOOK)
+        answer = answers.collect(end.host.state, end.token)
+    # A client that has closed both ends does not read this.
+    with contextlib.suppress(BrokenPipeError):
+        if answer is not None and answer.error is not None:
+            end.send(answer)
+        else:
+            end.reply(asked, NeverRan(shells.first_file()) if answer is None else Joined())
+
+
+def _argv(host: LocalHost, job: Job) -> list[str]:
+    """The words to execute: a command that is there, or the user's shell, which reads stdin."""
+    if job.argv is None:
+        return [shells.user_shell(host.environ)]
+    from genvx.local.running.hold import find_command
+
+    argv = list(job.argv)
+    find_command(argv, host.environ)
+    return argv
+
+
+def _directory(job: Job) -> Optional[str]:
+    if job.cwd is not None and not os.path.isdir(job.cwd):
+        raise InvalidInput(f"no such directory: {printable(job.cwd, 200)}")
+    return job.cwd
+
+
+def run(end: FarEnd, asked: operations.Run) -> int:
+    """Run a command that holds devices; what follows on stdin is the command's."""
+    argv, cwd = _argv(end.host, asked.job), _directory(asked.job)
+    held = _held(end.host, asked.wanted)
+    end.reply(asked, held.grant)
+    return held.supervise(
+        argv, stdout=end.out, watch_client=True, variables=dict(asked.job.variables), cwd=cwd
+    )
+
+
+def run_in_turn(end: FarEnd, asked: operations.RunInTurn) -> int:
+    """Run a command in an environment when its turn comes, and say which one it waits for."""
+    from genvx.local.turns import take_turn
+
+    argv = _argv(end.host, asked.job)
+    command = " ".join(argv)
+    last = [Behind("")]
+
+    def tell(turn: Turn) -> None:
+        last[0] = Behind(str(turn))
+        again()
+
+    def again() -> None:
+        # A client that hears nothing for long takes us for lost.
+        end.reply(asked, last[0])
+
+    with end.host.join(asked.environment_id, command=command) as held:
+        turn = take_turn(
+            end.host,
+            asked.environment_id,
+            command=command,
+            patience=math.inf if asked.patience is None else asked.patience,
+            tell=tell,
+            stop=Unread(end.out, again),
+        )
+        try:
+            end.reply(asked, held.grant)
+            # What the command leaves behind keeps the turn, as it keeps the lease.
+            os.set_inheritable(turn.descriptor, True)
+            return held.supervise(argv, stdout=end.out, watch_client=True)
+        finally:
+            turn.leave()
+
+
+def open_shell(end: FarEnd, asked: operations.OpenShell) -> int:
+    """Join an environment and become the shell, or run a command, in the terminal that stdin and
+    stdout are.
+    """
+    from genvx.agent import program
+    from genvx.local import answers
+
+    environ = end.host.environ
+    argv = None if asked.job is None else _argv(end.host, asked.job)
+    shown = " ".join(argv) if argv else os.path.basename(shells.user_shell(os.environ))
+    held = end.host.join(asked.environment_id, command=shown)
+    answers.leave(end.host.state, end.token, Reply())
+    os.dup2(end.out, 1)
+    os.close(end.out)
+    path = program.leave()
+    if argv is not None:
+        return held.supervise(argv, variables=shells.with_path(environ, path))
+    return held.enter_shell(
+        prompt=asked.prompt is not None, host=asked.prompt or "", login=True, path=path
+    )
+
+
+ACTS: Mapping[type[operations.Operation[Any]], Callable[[FarEnd, Any], int]] = {
+    operations.Hold: hold,
+    operations.Run: run,
+    operations.RunInTurn: run_in_turn,
+    operations.OpenShell: open_shell,
+}

@@ -1,0 +1,41 @@
+"""This end of one call: what it asks for, the host that is asked, and the way back.
+
+Replies go to a duplicate of descriptor 1, which then points at stderr: what a library prints never
+gets between us and the client.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from genvx.core.wire.operations import reply_form
+from genvx.core.wire.protocol import Reply
+
+if TYPE_CHECKING:
+    from genvx.core.wire.operations import Operation
+    from genvx.local.host import LocalHost
+
+
+class FarEnd:
+    """Replies to one call. out: the descriptor that the client reads."""
+
+    def __init__(self, token: str, host: LocalHost) -> None:
+        self.token = token
+        self.host = host
+        self.out = os.dup(1)
+        os.dup2(2, 1)
+
+    def reply(self, operation: Operation[Any], value: Any) -> None:
+        """Send what an operation replies."""
+        self.send(Reply(value=reply_form(operation).write(value)))
+
+    def send(self, reply: Reply) -> None:
+        """Send a reply.
+
+        Raises:
+            BrokenPipeError: the client has closed its end.
+        """
+        data = reply.to_bytes(self.token)
+        while data:
+            data = data[os.write(self.out, data) :]
