@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from genvx.core.limits import exhausted
 from genvx.core.ranking import rank
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
+    from typing_extensions import TypeVar as _TypeVar
+
     from genvx.core.placement import Refusal
     from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
@@ -40,8 +42,14 @@ if TYPE_CHECKING:
 
     Unlock = Callable[[Mapping[str, Locked]], Mapping[str, GenvxError]]
 
+    # The kind of the hosts: any, where none is named.
+    H = _TypeVar("H", bound=Host, default=Host, covariant=True)
+else:
+    H = TypeVar("H")
+
+K = TypeVar("K", bound="Host")
 T = TypeVar("T")
-G = TypeVar("G", bound="HostGroup")
+G = TypeVar("G", bound="HostGroup[Any]")
 
 # A host that keeps its own deadline ends by itself; one that hangs where no deadline reaches (a
 # resolver) is given this much more and is then left behind.
@@ -77,7 +85,7 @@ class Outcomes(Generic[T]):
         return self.succeeded
 
 
-class HostGroup:
+class HostGroup(Generic[H]):
     """Hosts addressed together.
 
     fanout: how many are asked at once; 0 asks them one after the other in the calling thread.
@@ -90,7 +98,7 @@ class HostGroup:
 
     def __init__(
         self,
-        hosts: Sequence[Host],
+        hosts: Sequence[H],
         *,
         fanout: int = FANOUT,
         timeout: float = TIMEOUT,
@@ -106,7 +114,7 @@ class HostGroup:
         if len(self._by_name) != len(self.hosts):
             raise UnknownHost("two hosts of a fleet have the same name")
 
-    def host(self, name: str) -> Host:
+    def host(self, name: str) -> H:
         """The host of that name; raise UnknownHost if there is none."""
         try:
             return self._by_name[name]
@@ -133,10 +141,10 @@ class HostGroup:
 
     def snapshot(self, on_answer: Callable[[str], None] | None = None) -> Outcomes[Snapshot]:
         """A snapshot of every host, all at once."""
-        return self.ask(lambda host: host.snapshot(), on_answer)
+        return self.ask(_snapshot, on_answer)
 
     def ask(
-        self, question: Callable[[Host], T], on_answer: Callable[[str], None] | None = None
+        self, question: Callable[[H], T], on_answer: Callable[[str], None] | None = None
     ) -> Outcomes[T]:
         """Ask every host; wait until each has answered, failed, or run out of time.
 
@@ -157,7 +165,7 @@ class HostGroup:
         )
 
     def stream(
-        self, question: Callable[[Host], T]
+        self, question: Callable[[H], T]
     ) -> Iterator[tuple[str, T | None, GenvxError | None]]:
         """Ask every host and give each outcome as it comes: (name, value, None) or (name,
         None, error).
@@ -181,7 +189,7 @@ class HostGroup:
         yield from self._stream(hosts, question)
 
     def _stream(
-        self, hosts: Sequence[Host], question: Callable[[Host], T]
+        self, hosts: Sequence[H], question: Callable[[H], T]
     ) -> Iterator[tuple[str, T | None, GenvxError | None]]:
         if self.fanout == 0:
             for host in hosts:
@@ -226,7 +234,7 @@ class HostGroup:
     def first_with_room(
         self,
         requirements: Requirements,
-        act: Callable[[Host], T],
+        act: Callable[[H], T],
         seen: Outcomes[Snapshot] | None = None,
     ) -> T:
         """Look at all hosts, and `act` on the best; where `act` raises NoCapacity, on the next
@@ -287,7 +295,11 @@ def unsatisfiable(requirements: Requirements, refusals: Mapping[str, Refusal]) -
     return Unsatisfiable(f"{requirements} wanted on one host, but none {has}")
 
 
-def _attempt(host: Host, question: Callable[[Host], T]) -> tuple[str, T | None, GenvxError | None]:
+def _snapshot(host: Host) -> Snapshot:
+    return host.snapshot()
+
+
+def _attempt(host: K, question: Callable[[K], T]) -> tuple[str, T | None, GenvxError | None]:
     try:
         return host.name, question(host), None
     except GenvxError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from genvx.core.ask import Ask
 from genvx.core.requirements import requirements_of
 from genvx.core.value import replace
-from genvx.fleet.ask import HostGroup, Outcomes
+from genvx.fleet.ask import H, HostGroup, Outcomes
 from genvx.fleet.defaults import FANOUT
 from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from genvx.fleet.gang import Gang
     from genvx.fleet.host import Hold
     from genvx.fleet.hostspec import HostSpec
+    from genvx.fleet.sshhost import SSHHost
 
 __all__ = ["Fleet", "Outcomes", "connect_fleet"]
 
@@ -27,11 +28,13 @@ __all__ = ["Fleet", "Outcomes", "connect_fleet"]
 _KEPT = 512
 
 
-class Fleet(HostGroup):
+class Fleet(HostGroup[H]):
     """Hosts from which devices are taken; see HostGroup for its arguments."""
 
     @classmethod
-    def from_hostfile(cls, path: str, *, fanout: int = FANOUT, timeout: float = TIMEOUT) -> Fleet:
+    def from_hostfile(
+        cls, path: str, *, fanout: int = FANOUT, timeout: float = TIMEOUT
+    ) -> Fleet[SSHHost]:
         """The hosts of a hostfile, over SSH. Nothing is connected yet.
 
         Raises:
@@ -108,7 +111,7 @@ def connect_fleet(
     accept_new_host_keys: bool = False,
     host_lost_after: float = HOST_LOST_AFTER,
     prompt: Callable[[str], str | None] | None = None,
-) -> Fleet:
+) -> Fleet[SSHHost]:
     """A fleet of hosts over SSH. Nothing is connected before it is asked something.
 
     host_lost_after: seconds of silence after which a host that something depends on is lost.
