@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from genvx.fleet.gang import Gang
-    from genvx.fleet.host import Hold
+    from genvx.fleet.host import Hold, Host
     from genvx.fleet.hostspec import HostSpec
     from genvx.fleet.sshhost import SSHHost
 
@@ -72,7 +72,11 @@ class Fleet(HostGroup[H]):
             from genvx.fleet.line import wait_for_room
 
             return wait_for_room(self, ask)[1]
-        return self.first_with_room(ask.requirements, lambda host: host.acquire(ask))
+
+        def acquire(host: Host) -> Hold:
+            return host.acquire(ask)
+
+        return self.first_with_room(ask.requirements, acquire)
 
     def gang(
         self,

@@ -5,7 +5,7 @@ LocalHost, SSHHost and genvx.testing.FakeHost are the same to a caller.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     import subprocess
@@ -77,6 +77,9 @@ class Hold(Protocol):
     ) -> None: ...
 
 
+D_co = TypeVar("D_co", bound=Hold, covariant=True)
+
+
 @runtime_checkable
 class Host(Protocol):
     """One machine, wherever it is.
@@ -106,3 +109,16 @@ class Host(Protocol):
     def reserve(self, ask: Ask) -> Grant: ...
 
     def close(self) -> None: ...
+
+
+class Giver(Host, Protocol[D_co]):
+    """A host, with the kind of its holds."""
+
+    def acquire(self, ask: Ask) -> D_co: ...
+
+    def wait(
+        self,
+        ask: Ask,
+        tell: Callable[[Standing], None] = ...,
+        stop: threading.Event | None = None,
+    ) -> D_co: ...

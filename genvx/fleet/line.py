@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from genvx.core.limits import exhausted
 from genvx.core.placement import possible
@@ -29,16 +29,19 @@ if TYPE_CHECKING:
     from genvx.core.ask import Ask
     from genvx.core.queue import Standing
     from genvx.core.snapshot import Snapshot
-    from genvx.fleet.host import Hold, Host
+    from genvx.fleet.host import Giver, Hold
+
+
+D = TypeVar("D", bound="Hold")
 
 
 def wait_for_room(
-    fleet: HostGroup,
+    fleet: HostGroup[Giver[D]],
     ask: Ask,
     *,
     tell: Callable[[str, Standing], None] = lambda host, standing: None,
     seen: Outcomes[Snapshot] | None = None,
-) -> tuple[Host, Hold]:
+) -> tuple[Giver[D], D]:
     """Take devices on the best host that has them; or wait in line on each that ever could, and
     take the first that has.
 
@@ -52,8 +55,12 @@ def wait_for_room(
     """
     requirements = ask.requirements
     outcomes = fleet.snapshot() if seen is None else seen
+
+    def acquire(host: Giver[D]) -> tuple[Giver[D], D]:
+        return host, host.acquire(ask)
+
     try:
-        return fleet.first_with_room(requirements, lambda host: (host, host.acquire(ask)), outcomes)
+        return fleet.first_with_room(requirements, acquire, outcomes)
     except Unsatisfiable:
         raise
     except (NoCapacity, FleetError) as refusal:
@@ -70,14 +77,14 @@ def wait_for_room(
     # The same on all hosts, so that people see one request in several lines, and not several.
     ask = replace(ask, environment_id=os.urandom(4).hex())
 
-    def wait(host: Host, stop: threading.Event, keeps: bool) -> Hold:
+    def wait(host: Giver[D], stop: threading.Event, keeps: bool) -> D:
         def news(standing: Standing) -> None:
             if not stop.is_set():
                 tell(host.name, standing)
 
         return host.wait(replace(ask, keeps=keeps), news, stop)
 
-    race = _Race(wait)
+    race: _Race[D] = _Race(wait)
     keeper = nearest(requirements, seen_there)
     for host in seen_there:
         race.enter(fleet.host(host), keeps=host == keeper)
@@ -104,27 +111,27 @@ def wait_for_room(
     )
 
 
-class _Race:
+class _Race(Generic[D]):
     """Hosts that are waited for at once; one wins, and whatever comes later is given back.
 
     wait: on a host, until the event is set.
     """
 
-    def __init__(self, wait: Callable[[Host, threading.Event, bool], Hold]) -> None:
+    def __init__(self, wait: Callable[[Giver[D], threading.Event, bool], D]) -> None:
         self._wait = wait
         self._running = 0
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._ends: queue.SimpleQueue[tuple[Host, Hold | GenvxError]] = queue.SimpleQueue()
+        self._ends: queue.SimpleQueue[tuple[Giver[D], D | GenvxError]] = queue.SimpleQueue()
 
-    def enter(self, host: Host, *, keeps: bool) -> None:
+    def enter(self, host: Giver[D], *, keeps: bool) -> None:
         self._running += 1
         threading.Thread(
             target=self._run, args=(host, keeps), name=f"genvx waits on {host.name}", daemon=True
         ).start()
 
-    def _run(self, host: Host, keeps: bool) -> None:
-        end: Hold | GenvxError
+    def _run(self, host: Giver[D], keeps: bool) -> None:
+        end: D | GenvxError
         try:
             end = self._wait(host, self._stop, keeps)
         except GenvxError as error:
@@ -142,7 +149,7 @@ class _Race:
                 return
         self._ends.put((host, end))
 
-    def ends(self) -> Iterator[tuple[Host, Hold | GenvxError]]:
+    def ends(self) -> Iterator[tuple[Giver[D], D | GenvxError]]:
         """What becomes of each, as it comes, up to the first that wins."""
         won = False
         try:
