@@ -89,7 +89,7 @@ class Fleet(HostGroup[H]):
         time: float | None = None,
         mixed: bool = False,
         visible_as: str | None = None,
-    ) -> Gang:
+    ) -> Gang[H]:
         """Take the same devices on each of `nodes` hosts, or none at all; see `activate` for the
         rest.
 

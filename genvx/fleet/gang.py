@@ -11,11 +11,12 @@ import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from genvx.core.gang import Choice, choose, choose_one_model, in_order
 from genvx.core.value import replace
 from genvx.errors import GenvxError, HostError, HostLost, NoCapacity, Unsatisfiable, WaitedTooLong
+from genvx.fleet.ask import H
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from genvx.core.queue import Standing
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.ask import HostGroup, Outcomes
-    from genvx.fleet.host import Hold, Host
+    from genvx.fleet.host import Hold
 
 # How often a gang that does not wait is tried where hosts had room when we looked: rivals may have
 # taken some of them and give them back for the same reason.
@@ -45,17 +46,17 @@ class _Lost(Exception):
         self.host, self.error = host, error
 
 
-class Gang:
+class Gang(Generic[H]):
     """Devices held on several hosts, by rank: until `release`, the block's end, or our death."""
 
-    def __init__(self, members: Sequence[tuple[Host, Hold]]) -> None:
+    def __init__(self, members: Sequence[tuple[H, Hold]]) -> None:
         self.members = tuple(members)
 
     def release(self) -> None:
         """Give all back. Idempotent."""
         _release([hold for _, hold in self.members])
 
-    def __enter__(self) -> Gang:
+    def __enter__(self) -> Gang[H]:
         return self
 
     def __exit__(
@@ -68,14 +69,14 @@ class Gang:
 
 
 def take(
-    fleet: HostGroup,
+    fleet: HostGroup[H],
     ask: Ask,
     nodes: int,
     *,
     tell: Callable[[str, Standing], None] = lambda host, standing: None,
     seen: Outcomes[Snapshot] | None = None,
     mixed: bool = False,
-) -> Gang:
+) -> Gang[H]:
     """Take the same devices on each of `nodes` hosts, or none at all.
 
     tell: called with the host that is waited for and the place in its line. seen: snapshots of the
@@ -118,13 +119,13 @@ def take(
     )
 
 
-def _gang(fleet: HostGroup, held: Mapping[str, Hold]) -> Gang:
+def _gang(fleet: HostGroup[H], held: Mapping[str, Hold]) -> Gang[H]:
     """Ranks are in the fleet's order, in which people have written the hosts."""
     return Gang([(host, held[host.name]) for host in fleet.hosts if host.name in held])
 
 
 def _chosen(
-    fleet: HostGroup,
+    fleet: HostGroup[H],
     every: Choice,
     nodes: int,
     choice: Choice,
@@ -158,7 +159,7 @@ def _chosen(
     )
 
 
-def _together(fleet: HostGroup, ask: Ask, order: Sequence[str]) -> dict[str, Hold]:
+def _together(fleet: HostGroup[H], ask: Ask, order: Sequence[str]) -> dict[str, Hold]:
     """Try all at once; what could be had, up to the first that could not. The others are given
     back.
 
@@ -190,13 +191,13 @@ def _together(fleet: HostGroup, ask: Ask, order: Sequence[str]) -> dict[str, Hol
 
 
 def _in_turn(
-    fleet: HostGroup,
+    fleet: HostGroup[H],
     ask: Ask,
     order: Sequence[str],
     held: dict[str, Hold],
     end: float,
     tell: Callable[[str, Standing], None],
-) -> Gang:
+) -> Gang[H]:
     """Wait for the hosts that are missing, in order, and hold those that are there."""
     gone: list[_Lost] = []
     stop = threading.Event()

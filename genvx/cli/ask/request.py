@@ -17,7 +17,7 @@ from genvx import project
 from genvx.cli.ask import candidates, options
 from genvx.cli.commands import scan
 from genvx.cli.show.refusal import advise
-from genvx.core.ask import Ask
+from genvx.core.ask import Ask, Join, Wanted
 from genvx.core.device import VisibleAs
 from genvx.core.requirements import Requirements, Strategy
 from genvx.core.units import parse_duration
@@ -126,6 +126,12 @@ class Request:
         return Ask(
             self.requirements, self.name, command=command, lasts=self.time, patience=self.wait
         )
+
+    def wanted(self, command: str) -> Wanted:
+        """The same, or the environment that is to be joined."""
+        if self.environment is not None:
+            return Join(self.environment, command)
+        return self.ask(command)
 
 
 def _request(

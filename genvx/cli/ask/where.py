@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from genvx.core.grant import Grant
     from genvx.fleet.hostspec import Selection
+    from genvx.fleet.sshhost import SSHHost
 
 T = TypeVar("T")
 
@@ -65,30 +65,26 @@ class Where:
             from genvx.local.host import LocalHost
 
             return Fleet([LocalHost(LOCAL_NAME)], fanout=0)
-        from genvx.fleet import hostfile, hostnames
-        from genvx.fleet.fleet import connect_fleet
+        return self.remote_fleet(selection)
 
-        if self.hosts is not None and self.hostfile is not None:
-            raise InvalidInput("give either -H or --hostfile, not both")
-        if self.hosts is not None:
-            specs = hostnames.parse_names(self.hosts)
-        else:
-            path = self.hostfile or hostfile.find(os.environ, tell=_say)
-            named = self.hostfile or os.environ.get("GENVX_HOSTFILE")
-            specs = hostfile.load(path, named=bool(named) or path != hostfile.IN_DIRECTORY)
-        if selection:
-            specs = selection.of(specs)
-        if self.login is not None:
-            hostnames.require_user(self.login)
-        return connect_fleet(
-            specs,
+    def remote_fleet(self, selection: Selection | None = None) -> Fleet[SSHHost]:
+        """The hosts of `genvx remote`, or some of them; nothing is connected yet.
+
+        Raises: as `fleet`.
+        """
+        from genvx.fleet.connect import connect
+
+        return connect(
+            self.hosts,
+            hostfile=self.hostfile,
+            selection=selection,
+            login=self.login,
             fanout=self.fanout,
             timeout=self.timeout,
-            user=self.login,
-            config=os.environ.get("GENVX_SSH_CONFIG") or None,
             accept_new_host_keys=self.accept_new_host_keys,
             host_lost_after=self.host_lost_after,
             prompt=prompt(),
+            tell=_say,
         )
 
     def ask(self, fleet: Fleet, question: Callable[[Host], T]) -> Outcomes[T]:

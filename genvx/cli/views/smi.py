@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from genvx.cli.ask import own
 from genvx.cli.ask.where import Where
@@ -10,6 +10,7 @@ from genvx.cli.show import schema
 from genvx.cli.show.tables import Output
 from genvx.errors import InvalidInput
 from genvx.fleet.fleet import Fleet
+from genvx.fleet.own import there
 from genvx.shown import mine, smi
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from genvx.core.device import DeviceProcess
     from genvx.core.lease import Environment
     from genvx.core.snapshot import Snapshot
+    from genvx.fleet.sshhost import SSHHost
 
     Own = Mapping[str, list[DeviceProcess]]
 
@@ -30,7 +32,7 @@ def show(where: Where, fleet: Fleet, output: Output, environment: str | None = N
         InvalidInput: none is named, and none is active here. UnknownEnvironment: there is none.
     """
     if where.remote:
-        name, env, snapshot, found = _there(where, fleet, environment)
+        name, env, snapshot, found = _there(where, cast("Fleet[SSHHost]", fleet), environment)
     else:
         name, env, snapshot, found = _here(where, fleet, environment)
     if output.json:
@@ -54,12 +56,12 @@ def _here(
         if env is None:
             raise InvalidInput("no environment is active in this shell; genvx devices shows all")
     else:
-        _, env = own.there(fleet, outcomes, environment)
+        _, env = there(fleet, outcomes, environment)
     return name, env, snapshot, mine.processes_of(env, snapshot)
 
 
 def _there(
-    where: Where, fleet: Fleet, environment: str | None
+    where: Where, fleet: Fleet[SSHHost], environment: str | None
 ) -> tuple[str, Environment, Snapshot, Own]:
     host, env = own.on_one_host(where, fleet, environment)
     snapshot, found = host.smi(env.id)

@@ -9,24 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genvx.cli import inplace
-from genvx.cli.ask import options, own
+from genvx.cli.ask import options
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.where import Where, here
 from genvx.cli.show.waiting_line import WaitingLine
-from genvx.cli.streams import stream
-from genvx.core.ask import Join
 from genvx.core.wire.operations import Job
 from genvx.errors import InvalidInput
-from genvx.fleet.host import Host
-from genvx.fleet.remotehold import RemoteHold
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
-    from genvx.core.ask import Wanted
-    from genvx.core.snapshot import Snapshot
-    from genvx.fleet.fleet import Fleet, Outcomes
-    from genvx.fleet.host import Hold
-    from genvx.fleet.remotehold import Started
     from genvx.local.host import LocalHost
     from genvx.local.running.hold import LocalHold
 
@@ -109,79 +100,41 @@ def _held(host: LocalHost, request: Request, shown: str) -> LocalHold:
 
 
 def _remotely(where: Where, request: Request, command: list[str] | None, *, prompted: bool) -> int:
-    from genvx.fleet.sshhost import SSHHost
+    from genvx.fleet import running
     from genvx.fleet.terminal import open_shell
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return run_remotely(where, request, command)
-
-    shown = " ".join(command or ["shell"])
-
-    def take(host: Host) -> tuple[Host, Hold]:
-        assert isinstance(host, SSHHost)
-        host.require_terminal()
-        return host, host.acquire(request.ask(shown))
-
-    with where.fleet(request.selection) as fleet:
+    wanted = request.wanted(" ".join(command or ["shell"]))
+    with where.remote_fleet(request.selection) as fleet:
         seen = where.look(fleet)
-        host: Host
-        hold: Hold
-        if request.environment is not None:
-            host, env = own.there(fleet, seen, request.environment)
-            assert isinstance(host, SSHHost)
-            hold = host.join(env.id, command=shown)
-        elif request.wait is not None:
-            host, hold = _in_line(fleet, request, seen, shown)
-        else:
-            host, hold = fleet.first_with_room(request.requirements, take, seen)
+        with WaitingLine(request.requirements) as waiting:
+            host, hold = running.hold(
+                fleet,
+                wanted,
+                seen,
+                tell=waiting.stands_on,
+                ready=lambda host: host.require_terminal(),
+            )
         with hold:
-            assert isinstance(host, SSHHost)
-            assert isinstance(hold, RemoteHold)
             where.landed(host.name, hold.grant)
             prompt = host.name if prompted else None
             return open_shell(host, hold, prompt=prompt, command=command)
-
-
-def _in_line(
-    fleet: Fleet, request: Request, seen: Outcomes[Snapshot], command: str
-) -> tuple[Host, Hold]:
-    """Wait in the lines of the hosts for devices; they are held through a connection then."""
-    from genvx.fleet.line import wait_for_room
-
-    assert request.wait is not None
-    with WaitingLine(request.requirements) as waiting:
-        return wait_for_room(fleet, request.ask(command), tell=waiting.stands_on, seen=seen)
 
 
 def run_remotely(where: Where, request: Request, command: list[str] | None) -> int:
     """Run a command (None: the user's shell, reading stdin) on the best host, its streams
     as ours.
     """
-    from genvx.fleet.sshhost import SSHHost
+    from genvx.fleet import running
 
     if command is not None and not command:
         raise InvalidInput("no command to run")
-
-    shown = " ".join(command or ["shell"])
+    wanted = request.wanted(" ".join(command or ["shell"]))
     job = Job(None if command is None else tuple(command))
-
-    def start(host: Host, wanted: Wanted) -> tuple[SSHHost, Started]:
-        assert isinstance(host, SSHHost)
-        return host, host.start(wanted, job)
-
-    with where.fleet(request.selection) as fleet:
+    with where.remote_fleet(request.selection) as fleet:
         seen = where.look(fleet)
-        if request.environment is not None:
-            home, env = own.there(fleet, seen, request.environment)
-            host, started = start(home, Join(env.id, shown))
-        elif request.wait is not None:
-            found, hold = _in_line(fleet, request, seen, shown)
-            with hold:
-                # The command joins what we hold, and then holds it alone.
-                host, started = start(found, Join(hold.environment_id, shown))
-        else:
-            host, started = fleet.first_with_room(
-                request.requirements, lambda host: start(host, request.ask(shown)), seen
-            )
+        with WaitingLine(request.requirements) as waiting:
+            host, started = running.start(fleet, wanted, job, seen, tell=waiting.stands_on)
         where.landed(host.name, started.grant())
-        return stream(host, started)
+        return running.stream(host, started)

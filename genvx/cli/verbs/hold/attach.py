@@ -86,7 +86,7 @@ def _found(
         host = LocalHost()
         yield host, own.here(host, environment)
         return
-    with where.fleet() as fleet:
+    with where.remote_fleet() as fleet:
         there, env = own.on_one_host(where, fleet, environment)
         yield there, env.id
 

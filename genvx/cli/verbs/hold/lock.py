@@ -9,7 +9,6 @@ import typer
 
 from genvx.cli.ask import options, own
 from genvx.cli.ask.where import here
-from genvx.cli.streams import stream
 from genvx.cli.verbs.hold.attach import Id
 from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput
@@ -39,9 +38,11 @@ def lock(
     patience = math.inf if within is None else parse_duration(within)
     where = here(context)
     if where.remote:
-        with where.fleet() as fleet:
+        with where.remote_fleet() as fleet:
             there, env = own.on_one_host(where, fleet, id)
             started = there.start_in_turn(env.id, command, patience=patience, tell=_waits_for)
+            from genvx.fleet.running import stream
+
             raise typer.Exit(stream(there, started))
     from genvx.local.host import LocalHost
     from genvx.local.turns import run_in_turn

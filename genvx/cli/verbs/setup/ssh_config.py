@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genvx.cli.ask import candidates, own
+from genvx.cli.ask import candidates
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.where import Where, here
 from genvx.cli.verbs.hold.activate import run_remotely
@@ -25,6 +25,7 @@ from genvx.core.requirements import Requirements
 from genvx.core.text import printable
 from genvx.errors import InvalidInput, StateError, UnknownEnvironment
 from genvx.fleet import hostfile, hostnames
+from genvx.fleet.own import matching, only
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
@@ -156,11 +157,11 @@ def _find(
     is_host = target in seen.succeeded
     if is_host and not living:
         return fleet.host(target), None
-    found = own.matching(
+    found = matching(
         fleet, seen, lambda host, env: host == target if is_host else target in (env.id, env.name)
     )
     if found:
-        return own.only(found, target)
+        return only(found, target)
     if is_host:
         raise UnknownEnvironment(f"no active environment of yours on {target}")
     where.report(seen)

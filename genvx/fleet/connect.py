@@ -1,0 +1,72 @@
+"""A fleet from what people give: names, a hostfile, or nothing; then a hostfile is looked for."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from genvx.errors import InvalidInput
+from genvx.fleet import hostfile as hostfiles
+from genvx.fleet import hostnames
+from genvx.fleet.defaults import FANOUT
+from genvx.fleet.fleet import connect_fleet
+from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from genvx.fleet.fleet import Fleet
+    from genvx.fleet.hostspec import Selection
+    from genvx.fleet.sshhost import SSHHost
+
+
+def connect(
+    hosts: str | None = None,
+    *,
+    hostfile: str | None = None,
+    selection: Selection | None = None,
+    login: str | None = None,
+    fanout: int = FANOUT,
+    timeout: float = TIMEOUT,
+    accept_new_host_keys: bool = False,
+    host_lost_after: float = HOST_LOST_AFTER,
+    prompt: Callable[[str], str | None] | None = None,
+    tell: Callable[[str], object] = lambda line: None,
+    environ: Mapping[str, str] | None = None,
+) -> Fleet[SSHHost]:
+    """The hosts that are named, over SSH, as `genvx remote` finds them. Nothing is connected yet.
+
+    hosts: as after -H, such as "a,raz@b:2222,gpu[1-4]". hostfile: a path. Without both it is looked
+    for: $GENVX_HOSTFILE, ~/.config/genvx/hostfile, ./hostfile. selection: only some of them. login:
+    the user where the hostfile names none. fanout: how many are asked at once. timeout: seconds for
+    each host. host_lost_after: seconds of silence after which a host that something depends on is
+    lost. prompt: asks a person for a password or a passphrase. tell: gets lines that a person
+    should read. environ: os.environ by default; $GENVX_SSH_CONFIG is read from it, too.
+
+    Raises:
+        InvalidHostfile: a line of it is wrong. UnknownHost: no hosts are named anywhere, or none is
+        left. InvalidInput: both are given, or the login cannot be a user's.
+    """
+    environ = os.environ if environ is None else environ
+    if hosts is not None and hostfile is not None:
+        raise InvalidInput("give either -H or --hostfile, not both")
+    if hosts is not None:
+        specs = hostnames.parse_names(hosts)
+    else:
+        path = hostfile or hostfiles.find(environ, tell=tell)
+        named = hostfile or environ.get("GENVX_HOSTFILE")
+        specs = hostfiles.load(path, named=bool(named) or path != hostfiles.IN_DIRECTORY)
+    if selection:
+        specs = selection.of(specs)
+    if login is not None:
+        hostnames.require_user(login)
+    return connect_fleet(
+        specs,
+        fanout=fanout,
+        timeout=timeout,
+        user=login,
+        config=environ.get("GENVX_SSH_CONFIG") or None,
+        accept_new_host_keys=accept_new_host_keys,
+        host_lost_after=host_lost_after,
+        prompt=prompt,
+    )

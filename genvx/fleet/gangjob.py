@@ -1,0 +1,144 @@
+"""A command on several hosts at once, as one job: the first failure ends all of it."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING
+
+from genvx.core.ask import Join
+from genvx.core.gang import variables
+from genvx.core.text import printable
+from genvx.core.wire.operations import Job
+from genvx.errors import GenvxError
+from genvx.fleet.gang import at_once
+from genvx.fleet.running import forwarding, signal_there
+from genvx.ssh.channels import close_channel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from genvx.fleet.gang import Gang
+    from genvx.fleet.remotehold import Started
+    from genvx.fleet.sshhost import SSHHost
+
+    # Gets a line of a host's output, without its end.
+    Print = Callable[[SSHHost, bytes], None]
+
+# After one has failed the others get SIGTERM, and this much time to end by themselves.
+_GRACE = 10.0
+
+
+class GangJob:
+    """Commands that run on the devices of a gang.
+
+    print_out, print_err: called with each line of output, one at a time. say: called with what a
+    person should know of the job itself.
+    """
+
+    def __init__(
+        self,
+        gang: Gang[SSHHost],
+        *,
+        print_out: Print,
+        print_err: Print,
+        say: Callable[[str], object],
+    ) -> None:
+        self._gang = gang
+        self._hosts = [host for host, _ in gang.members]
+        self._prints = (print_out, print_err)
+        self._say = say
+        self._ends: queue.SimpleQueue[tuple[SSHHost, int | GenvxError | BrokenPipeError]] = (
+            queue.SimpleQueue()
+        )
+        self._lock = threading.Lock()
+
+    def run(self, command: list[str], gpus: int, address: str | None) -> int:
+        """Run the command on every host to its end; return the exit code of the first that fails,
+        or 0. For the main thread.
+
+        gpus: on each host. address: where the others reach the first host; as we do by default.
+
+        Raises:
+            BrokenPipeError: nobody reads the output any more.
+        """
+        names = [host.name for host in self._hosts]
+        master = self._hosts[0]
+        address, port = address or master.address, master.free_port()
+        environments = {host: hold.environment_id for host, hold in self._gang.members}
+
+        def start(host: SSHHost) -> Started:
+            given = variables(names.index(host.name), names, gpus, address, port)
+            wanted = Join(environments[host], " ".join(command))
+            return host.start(wanted, Job(tuple(command), given))
+
+        started = at_once(start, self._hosts, on_interrupt=lambda each: close_channel(each.channel))
+        try:
+            self._gang.release()  # the commands have joined, and hold the devices alone now
+            with forwarding({host: each.grant() for host, each in started.items()}):
+                return self._stream(started)
+        finally:
+            for each in started.values():
+                close_channel(each.channel)
+
+    def _stream(self, started: dict[SSHHost, Started]) -> int:
+        for host, command in started.items():
+            threading.Thread(target=self._follow, args=(host, command), daemon=True).start()
+        first: int | None = None
+        patience: float | None = None
+        for _ in started:
+            try:
+                host, end = self._ends.get(timeout=patience)
+            except queue.Empty:
+                break  # their hosts end what is left when our connections close
+            if isinstance(end, BrokenPipeError):
+                raise end  # nobody reads us any more: all hosts end what they run
+            code = end if isinstance(end, int) else end.exit_code
+            if code and first is None:
+                first, patience = code, _GRACE
+                why = f"exit code {end}" if isinstance(end, int) else printable(str(end), 300)
+                self._say(f"{host.name}: {why}; the others are ended")
+                for other in started:
+                    if other is not host:
+                        threading.Thread(
+                            target=signal_there,
+                            args=(other, started[other].grant(), "TERM"),
+                            daemon=True,
+                        ).start()
+        return first or 0
+
+    def _follow(self, host: SSHHost, command: Started) -> None:
+        end: int | GenvxError | BrokenPipeError
+        out, err = (_Lines(host, each, self._lock) for each in self._prints)
+        try:
+            try:
+                end = command.communicate(stdin=None, write_out=out.write, write_err=err.write)
+            finally:
+                out.end()
+                err.end()
+        except (GenvxError, BrokenPipeError) as error:
+            end = error
+        except OSError as error:
+            end = GenvxError(f"the output cannot be written: {error.strerror}")
+        self._ends.put((host, end))
+
+
+class _Lines:
+    """Cuts a stream into lines, so that those of others do not get in between."""
+
+    def __init__(self, host: SSHHost, print_line: Print, lock: threading.Lock) -> None:
+        self._host = host
+        self._print_line = print_line
+        self._lock = lock
+        self._rest = b""
+
+    def write(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        with self._lock:
+            for line in lines:
+                self._print_line(self._host, line)
+
+    def end(self) -> None:
+        if self._rest:
+            with self._lock:
+                self._print_line(self._host, self._rest)
