@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Optional
 
 from genvx.errors import GenvxError, StateError
 from genvx.local import mounts
+from genvx.local.opened import Opened
 from genvx.local.userdirectory import Found, UserDirectory, look, open_to_all
 
 if TYPE_CHECKING:
@@ -83,11 +84,12 @@ class StateDirectory:
         self.root = root
         self.is_former = is_former
         self.uid = os.geteuid() if uid is None else uid
-        descriptor = self._open_root(root)
+        # Programs make a host for one question and drop it.
+        self._opened = Opened(self._open_root(root))
         try:
             with saying(f"open the state directory {root}"):
-                mode = self._check(descriptor, root)
-                kind = mounts.network_kind(descriptor)
+                mode = self._check(self.descriptor, root)
+                kind = mounts.network_kind(self.descriptor)
                 if kind is not None:
                     # Not the kernel's own locks: they may outlive their holder.
                     raise StateError(
@@ -95,33 +97,32 @@ class StateDirectory:
                         "their holder; choose a local one with GENVX_STATE_DIR"
                     )
                 # Of the lock file's directory.
-                self.root_mount = mounts.mount_of(descriptor)
+                self.root_mount = mounts.mount_of(self.descriptor)
                 self.shared = bool(mode & stat.S_IWOTH)
                 if self.shared:
                     self._prefix = ".genvx-"
                     self.lock_path = os.path.join(root, ".genvx.lock")
-                    self.descriptor = descriptor
                 else:
                     self._prefix = ""
                     self.lock_path = os.path.join(root, "acquire.lock")
-                    self.descriptor = self._open_leases(descriptor)
-                    os.close(descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        try:
-            with saying(f"open the state directory {root}"):
+                    above, self._opened = self._opened, Opened(self._open_leases(self.descriptor))
+                    above.close()
                 self._mount = mounts.mount_of(self.descriptor)
             self.former = None if former is None else former_directory(former, self.uid)
         except BaseException:
-            os.close(self.descriptor)
+            self._opened.close()
             raise
         self._pattern = re.compile(
             re.escape(self._prefix) + r"(0|[1-9]\d{0,9})(\.[0-9a-f]{8})?", re.ASCII
         )
 
+    @property
+    def descriptor(self) -> int:
+        """Of the directory that the users' directories are in."""
+        return self._opened.number
+
     def close(self) -> None:
-        os.close(self.descriptor)
+        self._opened.close()
         if self.former is not None:
             self.former.close()
 
