@@ -28,7 +28,7 @@ from genvx.core.request import Requirements
 from genvx.local import locks
 from genvx.local.host import LocalHost
 from torture import ground
-from torture.cases import VALUES, edited, random_edits, with_value
+from torture.cases import TOKENS, VALUES, edited, random_edits, with_value
 from torture.readers import readers
 from torture.trial import Outcome, Trial
 
@@ -106,7 +106,9 @@ def _hostile(directory: Path, well_formed: bytes, chance: Any) -> int:
         data = json.dumps(
             with_value(record, (chance.choice(list(record)),), chance.choice(VALUES))
         ).encode()
-    if chance.random() < 0.8:
+    if chance.random() < 0.2:
+        data = chance.choice(TOKENS)  # and nothing else, or few of them come to be parsed
+    elif chance.random() < 0.8:
         data = edited(data, random_edits(chance))
     spelled = os.fsencode(f"{name}.lease")
     if chance.random() < 0.1:
