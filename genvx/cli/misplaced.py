@@ -1,4 +1,4 @@
-"""Options of genvx that were typed behind a verb that does not have them, and what to type there."""
+"""Options of genvx behind a verb that does not have them, and what to type there."""
 
 from __future__ import annotations
 
