@@ -58,7 +58,7 @@ def require_typed_name(text: str) -> str:
     if text.isdecimal():
         shown = printable(text, 20)
         raise InvalidInput(
-            f"--name {shown} would be only a name; GPUs are --gpus {shown}, hosts --nodes {shown}"
+            f"--name {shown} is only a name; try --gpus {shown}, or genvx remote run --nodes {shown}"
         )
     return require_name(text)
 

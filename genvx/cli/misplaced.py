@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 # Verbs of which the general answer names no more.
 _MOST = 3
 
-_TAKEN_AWAY = "--device 0,3 takes GPUs away by number; without it, all go"
+_TAKEN_AWAY = "--device 0,3 names them; without it all go"
 _BY_ID = "--id ENV names an environment, by its id or its name"
 _ONE = "{} smi --id ENV shows one environment, {} envs --name NAME who holds it"
 _BACK = "{} detach --device 0 --id ENV gives one GPU back, {} release ENV all"
