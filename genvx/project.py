@@ -56,9 +56,10 @@ def require_typed_name(text: str) -> str:
         InvalidInput: it is a number, or no name at all.
     """
     if text.isdecimal():
-        shown = printable(text, 20)
+        number = printable(text, 20)
         raise InvalidInput(
-            f"--name {shown} is only a name; try --gpus {shown}, or genvx remote run --nodes {shown}"
+            f"--name {number} is only a name; "
+            f"try --gpus {number}, or genvx remote run --nodes {number}"
         )
     return require_name(text)
 
