@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from genvx.cli.progress import Progress
 from genvx.cli.prompt import prompt
+from genvx.core.ranges import ranges
 from genvx.core.snapshot import Snapshot
 from genvx.core.units import format_memory
 from genvx.errors import FleetError, GenvxError, HostError, InvalidInput
@@ -173,7 +174,7 @@ def shown_devices(grant: Grant) -> str:
     if not grant.devices:
         return "no GPU"
     part = "" if grant.memory is None else f"{format_memory(grant.memory)} of "
-    return f"{part}GPU {', '.join(device.label for device in grant.devices)}"
+    return f"{part}GPU {ranges(device.label for device in grant.devices)}"
 
 
 def kind_of(error: GenvxError) -> str:

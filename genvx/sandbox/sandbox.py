@@ -35,7 +35,7 @@ _DEVICES = re.compile(r"(\d{1,4})(x[A-Za-z0-9 -]{1,60})?", re.ASCII)
 class Sandbox:
     """A pretend fleet that is up. `servers` are in the order of `hosts`.
 
-    note: what people should know of how it came up; "" if nothing.
+    note: what people should know of how it came up, in lines; "" if nothing.
     """
 
     directory: str
@@ -97,15 +97,16 @@ def up(directory: str, gpus: Sequence[str], *, server: str | None = None) -> San
         files.write_client(directory, hosts)
         _start_all(directory, hosts, server, started)
         if server == "openssh" and not _gives_terminal(directory, hosts[0]):
-            note = f"the sshd here gives an ordinary user no terminal ({_last_words(hosts[0])})"
+            note = "the sshd here gives an ordinary user no terminal:"
+            note += f"\n  {_last_words(hosts[0])}\n  "
             if asked is None:
-                note += "; the embedded server is used instead"
+                note += "The embedded server is used instead."
                 processes.end(started, directory)
                 started.clear()
                 server = "embedded"
                 _start_all(directory, hosts, server, started)
             else:
-                note += "; remote activate and ssh will not work, --server embedded would"
+                note += "remote activate and ssh will not work; --server embedded would."
         sandbox = Sandbox(directory, server, tuple(hosts), tuple(started), note)
         _record(sandbox)
     except BaseException as error:

@@ -148,6 +148,9 @@ def test_where_sshd_gives_no_terminal_the_embedded_server_is_used_and_that_is_sa
     sandbox = make_sandbox("1", server=None)
     assert sandbox.server == "embedded"
     assert "gives an ordinary user no terminal" in sandbox.note
+    lines = f"genvx: {sandbox.note}".splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[-1] == "  The embedded server is used instead."
     terminal = Terminal(["ssh", "-F", sandbox.ssh_config, "gpu-server-1"], genvx_env())
     terminal.expect("$ ")
     terminal.line("exit")

@@ -32,7 +32,7 @@ def show(where: Where, fleet: Fleet, output: Output, chosen: Chosen = _ALL) -> i
     summary = total_of(total)
     if where.remote:
         summary += f" on {len(found)} hosts"
-    output.table(columns, rows, summary, yielding=YIELDING)
+    output.table(columns, rows, summary, yielding=YIELDING, answered=bool(found))
     shown = (env for snapshot in found.values() for env in chosen.environments(snapshot))
     note = note_on(shown)
     if note is not None:
