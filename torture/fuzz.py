@@ -72,7 +72,8 @@ def leases(trial: Trial) -> Outcome:
         os.chown(directory, _stranger(), _stranger())
     chance, wanted, done = trial.chance(), trial.size(4_000, 100_000), 0
     while done < wanted and not outcome.enough:
-        held = [_hostile(directory, well_formed, chance) for _ in range(200)]
+        held = [_deep(directory, well_formed)]
+        held += [_hostile(directory, well_formed, chance) for _ in range(199)]
         done += len(held)
         try:
             with _in_time():
@@ -97,6 +98,13 @@ def _stranger() -> int:
     return ground.STRANGER if ground.root() else os.geteuid()
 
 
+def _deep(directory: Path, well_formed: bytes) -> int:
+    """A lease file whose JSON is nested deeper than its reader goes; chance seldom makes one."""
+    name = os.urandom(8).hex()
+    first, colon, _ = well_formed.partition(b":")
+    return _held(directory, f"{name}.lease".encode(), first + colon + b"[" * 3000)
+
+
 def _hostile(directory: Path, well_formed: bytes, chance: Any) -> int:
     """A lease file of a hostile user whose lock is held; the descriptor that holds it."""
     name = os.urandom(8).hex()
@@ -114,7 +122,12 @@ def _hostile(directory: Path, well_formed: bytes, chance: Any) -> int:
     if chance.random() < 0.1:
         spelled = edited(spelled, random_edits(chance)).replace(b"/", b"").replace(b"\0", b"")
         spelled = spelled[:200] or b"x.lease"
-    path = os.path.join(os.fsencode(directory), spelled)
+    return _held(directory, spelled, data, huge=chance.random() < 0.05)
+
+
+def _held(directory: Path, name: bytes, data: bytes, *, huge: bool = False) -> int:
+    """Write a hostile user's lease file and hold its lock; return the descriptor that holds it."""
+    path = os.path.join(os.fsencode(directory), name)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError:
@@ -122,7 +135,7 @@ def _hostile(directory: Path, well_formed: bytes, chance: Any) -> int:
     if ground.root():
         os.fchown(descriptor, ground.STRANGER, ground.STRANGER)
     os.write(descriptor, data)
-    if chance.random() < 0.05:
+    if huge:
         os.ftruncate(descriptor, 1 << 40)
     locks.hold(descriptor)
     return descriptor

@@ -224,7 +224,10 @@ def _through_fabric(host: SSHHost, hold: RemoteHold, call: Call, environ: Mappin
                 begun=lambda: True,
                 give_up=lambda: close_channel(channel),
             )
-            _pump(channel, changed)
+            with contextlib.suppress(
+                EOFError
+            ):  # the connection is lost; there is no exit code then
+                _pump(channel, changed)
         code = int(channel.recv_exit_status())
     finally:
         close_channel(channel)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,21 @@ def test_it_listens_on_loopback_only(make_sandbox, server):
         if line.split()[1].endswith(port) and line.split()[3] == "0A"
     ]
     assert addresses == [f"0100007F{port}"]
+
+
+def test_nobody_else_gets_a_hosts_port_while_its_server_starts(make_sandbox, monkeypatch):
+    tried = []
+
+    def start(directory, host, server):
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", host.port))
+        tried.append(host)
+        return usual(directory, host, server)
+
+    usual = rooms._start
+    monkeypatch.setattr(rooms, "_start", start)
+    sandbox = make_sandbox("1", "1")
+    assert tuple(tried) == sandbox.hosts
 
 
 def test_a_second_one_in_the_same_place_is_refused(make_sandbox):
