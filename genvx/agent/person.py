@@ -158,8 +158,7 @@ def _envs(host: LocalHost, given: Given, words: list[str]) -> int:
     snapshot = host.snapshot(holders=True)
     rows = [envs.row(env, snapshot, format_age) for env in snapshot.environments]
     _table(envs.COLUMNS, rows, envs.total_of(len(rows)), yielding=envs.YIELDING)
-    note = envs.note_on(snapshot.environments)
-    if note is not None:
+    for note in envs.notes_on([(snapshot, snapshot.environments)]):
         say(f"genvx: {note}")
     return 0
 

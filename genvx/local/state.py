@@ -25,7 +25,7 @@ from genvx.local.opened import Opened
 from genvx.local.userdirectory import Found, UserDirectory, look, open_to_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 # A user whose <uid> was squatted by somebody else goes on under <uid>.<random>; few of those are
 # looked at. Directories of theirs that do not count cost a look, too.
@@ -49,6 +49,14 @@ def state_error(error: OSError, doing: str) -> StateError:
         errno.EIO: "the disk fails; look at dmesg",
     }.get(error.errno or 0, os.strerror(error.errno) if error.errno else str(error))
     return StateError(f"cannot {doing}: {advice}")
+
+
+def _may_be_directory(entry: os.DirEntry[str]) -> bool:
+    """Whether a listed name is a directory; True where that cannot be told."""
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return True
 
 
 @contextlib.contextmanager
@@ -186,43 +194,50 @@ class StateDirectory:
 
     # Users' directories
 
-    def _names(self) -> list[str]:
-        """What is in the directory.
-
-        Listed through a descriptor of its own: ours has one position for all threads, and for all
-        processes that were forked with it, and two who list at once would each miss names.
-        """
-        with saying(f"read the state directory {self.root}"):
-            descriptor = os.open(".", mounts.OPEN_DIRECTORY, dir_fd=self.descriptor)
-            try:
-                return os.listdir(descriptor)
-            finally:
-                os.close(descriptor)
-
-    def _candidates(self) -> list[tuple[int, str]]:
-        """The names that look like a user's directory, with the uid that they mean.
+    def _names(self, *, whole: bool = True) -> list[str]:
+        """The names in the directory that begin like a user's.
 
         The directory may be everybody's, and full of other things: those cost nothing more than
         being listed.
+
+        whole: if False, only directories are named where there is a crowd. The kernel tells the
+        kind of a file while it lists, so what somebody makes at no cost costs others next to
+        nothing.
         """
-        prefix, pattern = self._prefix, self._pattern
-        matches = (pattern.fullmatch(name) for name in self._names() if name.startswith(prefix))
+        prefix = self._prefix
+        with saying(f"read the state directory {self.root}"):
+            # A descriptor of its own: ours has one position for all threads, and for all processes
+            # that were forked with it, and two who list at once would each miss names.
+            descriptor = os.open(".", mounts.OPEN_DIRECTORY, dir_fd=self.descriptor)
+            try:
+                with os.scandir(descriptor) as listed:
+                    entries = [entry for entry in listed if entry.name.startswith(prefix)]
+                    if not whole and len(entries) > _CROWD:
+                        entries = [entry for entry in entries if _may_be_directory(entry)]
+            finally:
+                os.close(descriptor)
+        return [entry.name for entry in entries]
+
+    def _candidates(self, names: Iterable[str]) -> list[tuple[int, str]]:
+        """Those names that look like a user's directory, with the uid that they mean."""
+        matches = map(self._pattern.fullmatch, names)
         return [(int(match[1]), match[0]) for match in matches if match]
 
     def _by_user(self) -> dict[int, list[str]]:
         """The names that are to be looked at, by uid; the user's first choice first."""
-        candidates = self._candidates()
-        if len(candidates) > _CROWD and self._mount is not None:
-            # Somebody squats names: most of them are told from users' own at less cost.
+        names = self._names(whole=False)
+        if len(names) > _CROWD and self._mount is not None:
+            # Somebody squats names: first drop those that do not belong to whom they name, which
+            # costs less than to look at each.
+            prefix = self._prefix
             with saying(f"read the state directory {self.root}"):
-                uids = {name: uid for uid, name in candidates}
-                candidates = [
-                    (uids[name], name)
-                    for name, owner in mounts.owners(list(uids), self.descriptor)
-                    if owner in (None, uids[name])
+                names = [
+                    name
+                    for name, owner in mounts.owners(names, self.descriptor)
+                    if owner is None or name.startswith(f"{prefix}{owner}")
                 ]
         found: dict[int, list[str]] = {}
-        for uid, name in candidates:
+        for uid, name in self._candidates(names):
             found.setdefault(uid, []).append(name)
         for several in found.values():
             several.sort()
@@ -281,7 +296,7 @@ class StateDirectory:
         something is mounted on them, which is not asked.
         """
         found: dict[Optional[int], list[str]] = {}
-        uids = {name: uid for uid, name in self._candidates()}
+        uids = {name: uid for uid, name in self._candidates(self._names())}
         if self._mount is not None:
             with saying(f"read the state directory {self.root}"):
                 for name, owner in mounts.owners(list(uids), self.descriptor):
