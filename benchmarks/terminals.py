@@ -13,6 +13,13 @@ from collections.abc import Mapping, Sequence
 PATIENCE = 60.0
 
 
+def readable(descriptor: int, seconds: float) -> bool:
+    """Whether there is something to read, or the end of it, within so many seconds."""
+    poll = select.poll()  # select() takes no descriptor above 1,023
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
 class Terminal:
     """Started at once. Every wait ends after a time that only a fault needs."""
 
@@ -28,7 +35,7 @@ class Terminal:
         end = time.monotonic() + PATIENCE
         while text not in self._seen:
             left = end - time.monotonic()
-            if left <= 0 or not select.select([self._master], [], [], left)[0]:
+            if left <= 0 or not readable(self._master, left):
                 raise SystemExit(f"waited for {text!r} in vain: {self._seen[-500:]!r}")
             self._seen += os.read(self._master, 65536)
         self._seen = self._seen[self._seen.index(text) + len(text) :]
@@ -51,7 +58,7 @@ class Terminal:
         end = time.monotonic() + patience
         with contextlib.suppress(OSError):
             while (left := end - time.monotonic()) > 0:
-                if select.select([self._master], [], [], left)[0]:
+                if readable(self._master, left):
                     self._seen += os.read(self._master, 65536)
         if time.monotonic() > end:
             return None

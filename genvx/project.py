@@ -56,9 +56,10 @@ def require_typed_name(text: str) -> str:
         InvalidInput: it is a number, or no name at all.
     """
     if text.isdecimal():
-        shown = printable(text, 20)
+        number = printable(text, 20)
         raise InvalidInput(
-            f"--name {shown} would be only a name; GPUs are --gpus {shown}, hosts --nodes {shown}"
+            f"--name {number} is only a name; "
+            f"try --gpus {number}, or genvx remote run --nodes {number}"
         )
     return require_name(text)
 

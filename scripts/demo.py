@@ -28,7 +28,8 @@ class Screen:
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             os.execvp(argv[0], argv)
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+        columns, lines = os.get_terminal_size() if sys.stdout.isatty() else (120, 40)
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self._raw = ""
 
     @property
@@ -75,16 +76,10 @@ def say(text: str = "") -> None:
 def run(command: str) -> None:
     """Show a command, run it, show what it prints."""
     say(f"$ {command}")
-    answer = subprocess.run(
-        command,
-        shell=True,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+    # On a terminal the command itself prints there, so that its tables fit.
+    subprocess.run(
+        command, shell=True, stdin=subprocess.DEVNULL, check=False, stderr=subprocess.STDOUT
     )
-    say(answer.stdout.rstrip("\n"))
     say()
 
 
@@ -129,8 +124,8 @@ def main() -> None:
 
 
 def play(sandbox: str) -> None:
-    say("# Two machines, gpu-server-1 with one GPU and gpu-server-2 with two (here: simulated ones")
-    say("# behind real SSH on this machine). A hostfile names them:")
+    say("# Two machines, gpu-server-1 with one GPU and gpu-server-2 with two (here:")
+    say("# simulated ones behind real SSH on this machine). A hostfile names them:")
     say()
     with open("hostfile.txt", "w") as file:
         file.write("gpu-server-1\ngpu-server-2\n")

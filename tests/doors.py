@@ -10,11 +10,12 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from genvx.sandbox import files
+from genvx.sandbox.ports import reserved
 from tests.helpers import until
 
 USER, PASSWORD = "bob", "bob123"
@@ -62,6 +63,21 @@ class Door:
 @contextlib.contextmanager
 def door(kind: str, directory: Path, *settings: str) -> Iterator[Door]:
     """Start a server; kind: openssh or dropbear; settings: lines of sshd_config."""
+    with contextlib.ExitStack() as reservation:
+        port = reservation.enter_context(reserved())
+        server = _start(kind, directory, port, settings)
+        try:
+            until(lambda: _greets(port), "the server greets")
+            reservation.close()
+            yield Door(directory, port)
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait()
+
+
+def _start(
+    kind: str, directory: Path, port: int, settings: Sequence[str]
+) -> subprocess.Popen[bytes]:
     home = directory / "home"
     (home / ".ssh").mkdir(parents=True, mode=0o700)
     public = files.make_key(str(directory / "key"), "test")
@@ -75,9 +91,6 @@ def door(kind: str, directory: Path, *settings: str) -> Iterator[Door]:
     ]
     (directory / "passwd").write_text("".join(others) + f"{USER}:x:0:0::{home}:/bin/sh\n")
     (directory / "shadow").write_text(f"root:*:19000::::::\n{USER}:{_HASH}:19000::::::\n")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     variables = {
         "GENVX_STATE_DIR": str(directory / "state"),
         "GENVX_SIMULATE": "2xA100-80GB",
@@ -117,7 +130,7 @@ def door(kind: str, directory: Path, *settings: str) -> Iterator[Door]:
         ]
     (directory / "known_hosts").write_text(f"door {' '.join(host_key.split()[:2])}\n")
     with open(directory / "log", "wb") as log:
-        server = subprocess.Popen(
+        return subprocess.Popen(
             ["unshare", "--mount", "sh", "-c", _APART, "sh", *command],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -129,12 +142,6 @@ def door(kind: str, directory: Path, *settings: str) -> Iterator[Door]:
             },
             start_new_session=True,
         )
-    try:
-        until(lambda: _greets(port), "the server greets")
-        yield Door(directory, port)
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait()
 
 
 def _greets(port: int) -> bool:

@@ -60,6 +60,21 @@ def genvx_env(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", **more}
 
 
+_CROWDED = """\
+import os, resource, sys
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(2048, most), most))
+for _ in range(1100):
+    os.set_inheritable(os.open(os.devnull, os.O_RDONLY), True)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+def crowded(argv: Sequence[str]) -> list[str]:
+    """A command that finds 1,100 descriptors open: its own are above those that select() takes."""
+    return [sys.executable, "-c", _CROWDED, *argv]
+
+
 def end(process: subprocess.Popen[str]) -> tuple[str, str]:
     """Kill a process of `start_genvx` and its command, and collect what they said."""
     try:

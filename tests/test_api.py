@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -73,6 +74,29 @@ def test_lock_is_one_block_at_a_time():
             pass
         with genvx.lock(timeout=5):
             pass
+
+
+def test_a_program_that_does_it_again_and_again_keeps_nothing_open():
+    def all_of_it():
+        with genvx.activate(1):
+            genvx.attach(1)
+            with genvx.lock():
+                held()
+            genvx.detach()
+            assert genvx.active()
+
+    def descriptors():
+        return sorted(os.listdir("/proc/self/fd"))
+
+    all_of_it()
+    gc.disable()  # whoever makes few objects waits long for the collector
+    try:
+        before = descriptors()
+        for _ in range(3):
+            all_of_it()
+        assert descriptors() == before
+    finally:
+        gc.enable()
 
 
 def test_configure_writes_what_activate_takes(tmp_path, monkeypatch):

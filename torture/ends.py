@@ -24,12 +24,13 @@ _SECONDS = 3.0
 _TRIES = 100
 
 
-def ends(outcome: Outcome, variables: dict[str, str]) -> None:
+def ends(outcome: Outcome, place: Path, variables: dict[str, str]) -> None:
     """All at once: each takes as long as the time is."""
+    torn = {"LD_PRELOAD": str(ground.preloaded("torn_info", place))}
     strangers = _Strangers(variables)
     with contextlib.ExitStack() as stack:
         runs = {
-            name: stack.enter_context(_Run(variables, name, act))
+            name: stack.enter_context(_Run(variables | torn, name, act))
             for name, act in (
                 ("whose parent is killed", _kill_parent),
                 ("that is stopped", _stop),
@@ -116,7 +117,7 @@ def _stop(pid: int) -> None:
 def _stop_for_a_while(pid: int) -> None:
     """Not until the end: what interrupts a wait whose time is over must not be taken for a signal.
 
-    More than once, as it may not have begun to wait, or what is found there may look like nothing.
+    More than once, as it may not have begun to wait.
     """
     for _ in range(3):
         os.kill(pid, signal.SIGSTOP)

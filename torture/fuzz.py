@@ -29,7 +29,7 @@ from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 from genvx.local.state import locks
 from torture import ground
-from torture.cases import VALUES, edited, random_edits, with_value
+from torture.cases import TOKENS, VALUES, edited, random_edits, with_value
 from torture.readers import readers
 from torture.trial import Outcome, Trial
 
@@ -73,7 +73,8 @@ def leases(trial: Trial) -> Outcome:
         os.chown(directory, _stranger(), _stranger())
     chance, wanted, done = trial.chance(), trial.size(4_000, 100_000), 0
     while done < wanted and not outcome.enough:
-        held = [_hostile(directory, well_formed, chance) for _ in range(200)]
+        held = [_deep(directory, well_formed)]
+        held += [_hostile(directory, well_formed, chance) for _ in range(199)]
         done += len(held)
         try:
             with _in_time():
@@ -98,6 +99,13 @@ def _stranger() -> int:
     return ground.STRANGER if ground.root() else os.geteuid()
 
 
+def _deep(directory: Path, well_formed: bytes) -> int:
+    """A lease file whose JSON is nested deeper than its reader goes; chance seldom makes one."""
+    name = os.urandom(8).hex()
+    first, colon, _ = well_formed.partition(b":")
+    return _held(directory, f"{name}.lease".encode(), first + colon + b"[" * 3000)
+
+
 def _hostile(directory: Path, well_formed: bytes, chance: Any) -> int:
     """A lease file of a hostile user whose lock is held; the descriptor that holds it."""
     name = os.urandom(8).hex()
@@ -107,13 +115,20 @@ def _hostile(directory: Path, well_formed: bytes, chance: Any) -> int:
         data = json.dumps(
             with_value(record, (chance.choice(list(record)),), chance.choice(VALUES))
         ).encode()
-    if chance.random() < 0.8:
+    if chance.random() < 0.2:
+        data = chance.choice(TOKENS)  # and nothing else, or few of them come to be parsed
+    elif chance.random() < 0.8:
         data = edited(data, random_edits(chance))
     spelled = os.fsencode(f"{name}.lease")
     if chance.random() < 0.1:
         spelled = edited(spelled, random_edits(chance)).replace(b"/", b"").replace(b"\0", b"")
         spelled = spelled[:200] or b"x.lease"
-    path = os.path.join(os.fsencode(directory), spelled)
+    return _held(directory, spelled, data, huge=chance.random() < 0.05)
+
+
+def _held(directory: Path, name: bytes, data: bytes, *, huge: bool = False) -> int:
+    """Write a hostile user's lease file and hold its lock; return the descriptor that holds it."""
+    path = os.path.join(os.fsencode(directory), name)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError:
@@ -121,7 +136,7 @@ def _hostile(directory: Path, well_formed: bytes, chance: Any) -> int:
     if ground.root():
         os.fchown(descriptor, ground.STRANGER, ground.STRANGER)
     os.write(descriptor, data)
-    if chance.random() < 0.05:
+    if huge:
         os.ftruncate(descriptor, 1 << 40)
     locks.hold(descriptor)
     return descriptor

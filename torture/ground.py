@@ -83,6 +83,14 @@ def command_environ(variables: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "PYTHONPATH": here, "PYTHONDONTWRITEBYTECODE": "1", **variables}
 
 
+def preloaded(name: str, place: Path) -> Path:
+    """A library of this directory's, compiled, for LD_PRELOAD."""
+    library = place / f"{name}.so"
+    source = Path(__file__).with_name(f"{name}.c")
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
+    return library
+
+
 def genvx(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "genvx", *arguments]
 

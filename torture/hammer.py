@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import os
 import random
-import select
 import signal
 import sys
 import time
@@ -19,6 +18,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from benchmarks.terminals import readable
 from genvx.core.ask import Ask
 from genvx.core.grant import Grant
 from genvx.core.requirements import Requirements
@@ -164,7 +164,7 @@ def _hammer(
 
 def lines(descriptor: int) -> Iterator[str]:
     """What the rivals have told by now; each tells whole lines in one write."""
-    if select.select([descriptor], [], [], 0.005)[0]:
+    if readable(descriptor, 0.005):
         yield from os.read(descriptor, 1 << 16).decode().splitlines()
 
 
@@ -270,7 +270,7 @@ def first_use(trial: Trial) -> Outcome:
         os.close(opened)  # which lets both go
         # Each keeps what it got until it is killed: they must have got different ones.
         lines: list[str] = []
-        while len(lines) < len(users) and select.select([told], [], [], 20)[0]:
+        while len(lines) < len(users) and readable(told, 20):
             data = os.read(told, 4096).decode()
             lines += data.splitlines()
             if not data:

@@ -57,6 +57,8 @@ _CHANGING = (
     "write",
 )
 _LOCKING = ("openat", "fcntl", "flock", "execve")
+# The operations that grant nothing before they have read all leases.
+_LOOKING = ("first acquire", "acquire", "join", "attach", "wait")
 _END = "/the-operation-is-over"
 
 _LINE = re.compile(r"(?:\d+ +)?(\w+)\(")
@@ -254,14 +256,21 @@ def _victim(scene: Scene, operation: Operation, told: mmap.mmap) -> None:
         del result
 
 
-def _strace(scene: Scene, operation: Operation, injection: str | None) -> Ending:
-    """Run an operation under strace, with a fault or to see what it does."""
+def _strace(
+    scene: Scene, operation: Operation, injection: str | None, only: Path | None = None
+) -> Ending:
+    """Run an operation under strace, with a fault or to see what it does.
+
+    only: the file whose system calls are traced and fail; the others are left alone.
+    """
     told = mmap.mmap(-1, 4096)
     pid = ground.fork(lambda: _victim(scene, operation, told), scene.victim)
     os.waitpid(pid, os.WUNTRACED)
     before = len(scene.host.snapshot().leases)
     trace = scene.root.with_name("trace")
     inject = [] if injection is None else ["-e", f"inject={injection}"]
+    if only is not None:
+        inject += ["-P", str(only)]
     tracer = subprocess.Popen(
         ["strace", "-o", trace, "-e", f"trace={_TRACED}", *inject, "-p", str(pid)],
         stderr=subprocess.PIPE,
@@ -362,7 +371,9 @@ def killed(trial: Trial) -> Outcome:
 
 
 def failed(trial: Trial) -> Outcome:
-    """F4: each of six errors at every system call, once and from then on."""
+    """F4: each of six errors at every system call, once and from then on; and another user's lease
+    that cannot be read.
+    """
     outcome, count, endings = Outcome(), 0, collections.Counter[str]()
     for operation, point, place in _everything(trial, _ends):
         if point.name in _NOT_FAILED:
@@ -384,11 +395,33 @@ def failed(trial: Trial) -> Outcome:
             endings[_judge(outcome, operation, ending, where)] += 1
             _examine(outcome, scene, where)
             scene.close()
+    for operation in OPERATIONS:
+        if outcome.enough or operation.name not in _LOOKING:
+            continue
+        count += 1
+        endings[_unreadable(outcome, trial, operation)] += 1
     outcome.seen.append(
         f"{count} errors ({endings['refused']} refusals of one line, {endings['done']} without "
         f"effect), {len(outcome.violations)} violations"
     )
     return outcome
+
+
+def _unreadable(outcome: Outcome, trial: Trial, operation: Operation) -> str:
+    """The disk fails below one lease, the bystander's, and nowhere else: its device is not granted.
+
+    Where no lease can be read at all, the victim misses its own, too, and withdraws it.
+    """
+    scene = Scene(trial.place / "unreadable", fresh=operation.fresh)
+    (lease,) = (p for p in scene.root.rglob("*.lease") if b'"bystander"' in p.read_bytes())
+    where = f"{operation.name}, another user's lease unreadable"
+    ending = _strace(scene, operation, "pread64:error=EIO:when=1+", only=lease)
+    outcome.check(any("(INJECTED)" in line for line in ending.trace), f"{where}: not hit")
+    kind = _judge(outcome, operation, ending, where)
+    outcome.check(kind == "refused", f"{where}: {kind}")
+    _examine(outcome, scene, where)
+    scene.close()
+    return kind
 
 
 def _judge(outcome: Outcome, operation: Operation, ending: Ending, where: str) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import select
 import struct
 import time
 from pathlib import Path
 
+from benchmarks.terminals import readable
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local import granting
@@ -32,7 +32,7 @@ def locked_openings(trial: Trial) -> Outcome:
     os.close(tells)
     said = ""
     try:
-        while select.select([told], [], [], 30)[0]:
+        while readable(told, 30):
             part = os.read(told, 4096).decode()
             if not part:
                 break

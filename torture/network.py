@@ -54,8 +54,8 @@ def killed_client(trial: Trial) -> Outcome:
 def thousand(trial: Trial) -> Outcome:
     """F11: a fleet of which one host in ten is dead, in six ways."""
     outcome = Outcome()
-    healthy, dead = trial.size(27, 900), trial.size(6, 100)
-    timeout = trial.size(4, 20)
+    healthy, dead = trial.size(12, 900), trial.size(6, 100)
+    timeout = trial.size(8, 20)
     with world() as place, scale.bad_servers():
         here = _here(place)
 
@@ -69,8 +69,8 @@ def thousand(trial: Trial) -> Outcome:
     said = mixed.output.decode()
     answered = len(re.findall(r"  2 +2  ", said))
     failures = scale.failures_in(said)
-    outcome.check(answered == healthy, f"{answered} of {healthy} answered")
     outcome.check(len(failures) == dead, f"{len(failures)} lines for {dead} dead hosts")
+    outcome.check(answered == healthy, f"{answered} of {healthy} answered")
     outcome.check(len(set(failures)) >= 5, f"only {sorted(set(failures))}")
     outcome.check(mixed.code == 4, f"exit code {mixed.code}")
     more = mixed.wall - alone.wall

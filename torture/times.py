@@ -92,7 +92,7 @@ def clocks(trial: Trial) -> Outcome:
     held.release()
     _used_again(outcome, variables)
     _stopped(outcome, variables)
-    ends.ends(outcome, variables)
+    ends.ends(outcome, trial.place, variables)
     done = "±10 years, another boot, reused pids and inodes, stopped and killed holders"
     outcome.seen.append(f"{done}: {len(outcome.violations)} violations")
     return outcome
@@ -125,9 +125,7 @@ def _names(variables: dict[str, str], *before: str) -> list[str]:
 
 
 def _wrong_clocks(outcome: Outcome, trial: Trial, variables: dict[str, str]) -> None:
-    library = trial.place / "wrong_clock.so"
-    source = Path(__file__).with_name("wrong_clock.c")
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
+    library = ground.preloaded("wrong_clock", trial.place)
     for years in (0, _TEN_YEARS, -_TEN_YEARS):
         wrong = {"LD_PRELOAD": str(library), "WRONG_CLOCK": str(years)}
         told = subprocess.run(

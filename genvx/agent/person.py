@@ -35,15 +35,15 @@ Nothing of genvx is installed on this host. In this shell it has:
   status                        this environment
   devices                       the GPUs of this host, and who has them
   envs                          the active environments of this host
-  smi                           the GPUs of this environment, and what of it runs on them
-  attach --gpus N               give this environment more GPUs; also --gpu-memory SIZE,
+  smi                           its GPUs, and its processes on them
+  attach --gpus N               give it more GPUs; also --gpu-memory SIZE,
                                 --min-memory SIZE, --device ID, --over-subscribe
   detach [--device ID]          take GPUs away from it: all, or those named
   lock [--timeout TIME] CMD...  run a command when its turn on the GPUs comes
   deactivate                    leave this shell and give its GPUs back
 
 attach, detach, lock and smi take --id ENV for another environment of yours.
-All else is for genvx on your own machine: genvx remote --help.
+For all else (other verbs, --json, -w) use genvx remote on your own machine.
 """
 
 
@@ -67,13 +67,12 @@ def _act(words: list[str]) -> int:
         return 0
     if verb not in _VERBS:
         raise InvalidInput(
-            f"genvx {printable(verb, 40)} needs genvx installed on this host, or is to be run from "
-            "your own machine, as genvx remote; genvx --help shows what there is here"
+            f"no {printable(verb, 40)} here, where genvx is not installed; see genvx --help"
         )
     act, options, takes_words = _VERBS[verb]
     given, left = _parsed(verb, rest, options)
     if left and not takes_words:
-        raise InvalidInput(f"genvx {verb}: one word too many: {printable(left[0], 40)}")
+        raise InvalidInput(f"{verb}: one word too many: {printable(left[0], 40)}")
     code = act(LocalHost(), given, left)
     door.flush()
     return code
@@ -85,14 +84,22 @@ def _parsed(verb: str, words: list[str], options: Sequence[str]) -> tuple[Given,
     try:
         pairs, left = getopt.getopt(words, short, list(options))
     except getopt.GetoptError as error:
-        raise InvalidInput(
-            f"genvx {verb}: {printable(error.msg, 100)}; genvx --help shows what there is here"
-        ) from None
+        raise InvalidInput(_refused(verb, error)) from None
     given: Given = {}
     for name, value in pairs:
         name = {"-g": "--gpus", "-o": "--over-subscribe"}.get(name, name)
         given.setdefault(name[2:], []).append(value)
     return given, left
+
+
+def _refused(verb: str, error: getopt.GetoptError) -> str:
+    """Why options were refused, and what to type."""
+    dashed = f"{'-' if len(error.opt) == 1 else '--'}{error.opt}"
+    if verb == "detach" and dashed in ("-g", "--gpus"):
+        return f"detach has no {dashed}; --device 0,3 takes GPUs away, and without it all go"
+    if dashed == "--json":
+        return f"no --json here; from your own machine: genvx remote {verb} --json"
+    return f"{verb}: {printable(error.msg, 100)}; see genvx --help"
 
 
 def _last(given: Given, name: str) -> Optional[str]:
@@ -151,8 +158,7 @@ def _envs(host: LocalHost, given: Given, words: list[str]) -> int:
     snapshot = host.snapshot(holders=True)
     rows = [envs.row(env, snapshot, format_age) for env in snapshot.environments]
     _table(envs.COLUMNS, rows, envs.total_of(len(rows)), yielding=envs.YIELDING)
-    note = envs.note_on(snapshot.environments)
-    if note is not None:
+    for note in envs.notes_on([(snapshot, snapshot.environments)]):
         say(f"genvx: {note}")
     return 0
 

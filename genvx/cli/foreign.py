@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from genvx.cli import misplaced
 from genvx.cli.commands import scan
 from genvx.core.text import printable
 
@@ -114,7 +115,6 @@ _TAGS = "--tag TAG takes hosts whose line in the hostfile has that tag"
 _DEVICE = "--device 0,3 takes GPUs by number or UUID"
 _NOT_LIMITED = "genvx hands out GPUs only; processors and memory of a host are not limited"
 _NO_OUTPUT = "the output comes here; write it to a file with > FILE"
-_WHERE = "it is an option of genvx remote, as in: genvx remote -H A,B devices"
 _HOST = "-H A,B (of genvx remote) names hosts, --only-host NAME takes some of those in a hostfile"
 _FORMAT = "--csv or --json, with --no-header and --fields, are for scripts; --as github for pages"
 
@@ -192,15 +192,9 @@ OPTIONS = {
     "--type": _GPUS,
     "--detach": "nohup or tmux keep a command when you leave",
     "-d": "nohup or tmux keep a command when you leave",
-    # Of genvx remote, typed elsewhere; --host chose among the hosts once
+    # It chose among the hosts once
     "--host": _HOST,
     "--hosts": _HOST,
-    "-H": _WHERE,
-    "--hostfile": _WHERE,
-    "-f": _WHERE,
-    "--login": _WHERE,
-    "-l": _WHERE,
-    "--fanout": _WHERE,
 }
 
 
@@ -211,7 +205,7 @@ def meaning(error: Any, command: Any, words: list[str]) -> str | None:
     """
     option = getattr(error, "option_name", None)
     if option is not None:
-        return _answer(option, OPTIONS.get(option), "genvx")
+        return _answer(option, _instead(option, error.ctx, command), "genvx")
     path = ["genvx"]
     for _, word, found in scan(command, words):
         if word.startswith("-"):
@@ -224,6 +218,18 @@ def meaning(error: Any, command: Any, words: list[str]) -> str | None:
             return _answer(word, VERBS.get(word), " ".join(path))
         path.append(word)
     return None
+
+
+def _instead(option: str, context: Any, command: Any) -> str | None:
+    """What to type for an option that is not there."""
+    path = "genvx" if context is None else context.command_path
+    expected = misplaced.answer(option, path)
+    if expected is not None:
+        return expected
+    ours, others = misplaced.elsewhere(option, path, command), OPTIONS.get(option)
+    # Where GPUs are asked for, people mean Slurm's -w and not our --watch.
+    asks = context is not None and any("--spread" in each.opts for each in context.command.params)
+    return (others or ours) if asks else (ours or others)
 
 
 def _answer(word: str, answer: str | None, prefix: str) -> str | None:

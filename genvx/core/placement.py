@@ -70,9 +70,13 @@ class Refusal:
         if self.requirements.devices:
             reasons = tuple(pair for pair in reasons if pair[1] != UNNAMED)
         if self.never and self.requirements.devices:
-            head = f"only {self.ever} of these can be had here"
+            if self.ever:
+                head = f"only {self.ever} of these can be had here"
+            else:
+                one = len(self.requirements.devices) == 1
+                head = f"{'it is' if one else 'they are'} not to be had here"
         elif self.never:
-            head = f"this host has {self.ever} at most"
+            head = f"this host has {self.ever} at most" if self.ever else "this host has none"
         else:
             head = f"{self.fitting} of {self.total} available"
         groups: dict[str, list[str]] = {}
@@ -151,6 +155,11 @@ def refusal_of(
         reason = why_not(device, requirements, snapshot, environment, kept)
         if reason is not None:
             reasons.append((device.label, reason))
+    fitting, ever = len(snapshot.devices) - len(reasons), possible(requirements, snapshot)
+    if ever < requirements.gpus:
+        # Who has the others now is beside the point: they would be too few.
+        wrong = {d.label for d in snapshot.devices if requirements.mismatch(d) is not None}
+        reasons = [(label, reason) for label, reason in reasons if label in wrong]
     if len({reason for _, reason in reasons}) > _MOST_REASONS:
         leased = {
             device.label: device for device in snapshot.devices if device.uuid in snapshot.holdings
@@ -163,11 +172,11 @@ def refusal_of(
         ]
     return Refusal(
         requirements,
-        len(snapshot.devices) - len(reasons),
+        fitting,
         len(snapshot.devices),
         tuple(reasons),
         snapshot.driver.error if not snapshot.devices else None,
-        possible(requirements, snapshot),
+        ever,
     )
 
 

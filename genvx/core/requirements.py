@@ -35,6 +35,8 @@ _MODEL_NUMBERS = 1000
 MODEL_LIMIT = 64
 
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*", re.ASCII)
+# As GENVX_SIMULATE and people write it, but not a request.
+_TIMES = re.compile(r"(\d{1,4}) ?[xX] ?([A-Za-z][A-Za-z0-9 ._+-]*)", re.ASCII)
 _LABEL = re.compile(r"\d{1,6}(?::\d{1,4})?", re.ASCII)
 _SIZES = re.compile(r"([0-9][0-9. ]*[KMGTkmgt]i?[Bb]?)?(\.\.)?([0-9][0-9. ]*[KMGTkmgt]i?[Bb]?)?")
 
@@ -277,6 +279,8 @@ def _parse_gpus(
         at_least, at_most = _sizes(parts.pop()) or (None, None)
     if parts:
         models = tuple(model.strip() for model in parts.pop(0).split(","))
+    for times in filter(None, map(_TIMES.fullmatch, models)):
+        raise InvalidQuantity(f"{times[1]} {times[2]} GPUs are written {times[2]}:{times[1]}")
     if parts or not all(_MODEL.fullmatch(model) for model in models):
         raise InvalidQuantity(
             f"not a request for GPUs: {printable(text, 60)!r}; write it like 2, A100:2 or "

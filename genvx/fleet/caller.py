@@ -80,7 +80,7 @@ class Caller:
                 channel.settimeout(deadline.left())
                 while len(said) < MOST_NOISE and (data := channel.recv(65536)):
                     said += data
-            except OSError as error:
+            except (EOFError, OSError) as error:
                 raise self._connections.let_go(link, error, deadline) from None
             finally:
                 close_channel(channel)

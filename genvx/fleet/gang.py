@@ -142,7 +142,8 @@ def _chosen(
             mixing = "; --mixed takes different models"
     wanted = f"{nodes} hosts with {every.requirements} each{one} wanted"
     if ever < nodes and not failed:
-        raise Unsatisfiable(f"{wanted}, but no more than {ever} could ever be had{mixing}")
+        most = f"no more than {ever}" if ever else "none"
+        raise Unsatisfiable(f"{wanted}, but {most} could ever be had{mixing}")
     if len(choice.ready) >= nodes:
         return choice.ready[:nodes]
     if waits and ever >= nodes:

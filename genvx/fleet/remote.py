@@ -1,7 +1,8 @@
 """What runs on the far end after its reply: a command whose streams are ours.
 
 Nothing here knows paramiko: a channel is what has recv, recv_stderr, sendall, shutdown_write and
-exit_status.
+exit_status. All but the last may raise EOFError where the connection is lost, recv too: it tells
+the far end that there is room for more.
 """
 
 from __future__ import annotations
@@ -95,6 +96,8 @@ class RemoteCommand(Generic[R]):
                 data = self.channel.recv(_CHUNK)
             except TimeoutError:
                 continue
+            except EOFError:
+                data = b""
             if not data:
                 raise self._ended("the connection ended while we waited")
             reply = reader.feed(data)
@@ -144,8 +147,21 @@ class RemoteCommand(Generic[R]):
         Raises:
             HostUnreachable: the connection ended before the command did.
         """
-        out = write_out or writer(1)
-        err = write_err or writer(2)
+        cut_off = f"the connection ended before the command did, which {self._pulse.name} ends now"
+        try:
+            code = self._pass_through(stdin, write_out or writer(1), write_err or writer(2))
+        except EOFError:
+            raise self._ended(cut_off) from None
+        finally:
+            close_channel(self.channel)
+        if code < 0:
+            raise self._ended(cut_off)
+        return code
+
+    def _pass_through(
+        self, stdin: int | None, out: Callable[[bytes], None], err: Callable[[bytes], None]
+    ) -> int:
+        """The command's exit code; negative where the connection ended without one."""
         self.channel.settimeout(None)
         if stdin is None:
             self.channel.shutdown_write()
@@ -153,24 +169,15 @@ class RemoteCommand(Generic[R]):
             threading.Thread(target=self._feed, args=(stdin,), daemon=True).start()
         errors = threading.Thread(target=self._drain_errors, args=(err,), daemon=True)
         errors.start()
-        try:
-            data = self._first
-            while True:
-                if data:
-                    out(data)
-                data = self.channel.recv(_CHUNK)
-                if not data:
-                    break
-            errors.join()
-            code = int(self.channel.recv_exit_status())
-            if code < 0:
-                there = self._pulse.name
-                raise self._ended(
-                    f"the connection ended before the command did, which {there} ends now"
-                )
-            return code
-        finally:
-            close_channel(self.channel)
+        data = self._first
+        while True:
+            if data:
+                out(data)
+            data = self.channel.recv(_CHUNK)
+            if not data:
+                break
+        errors.join()
+        return int(self.channel.recv_exit_status())
 
     def _feed(self, stdin: int) -> None:
         try:
@@ -184,10 +191,13 @@ class RemoteCommand(Generic[R]):
             pass  # the command ended and does not read on, or our stdin is gone
 
     def _drain_errors(self, write: Callable[[bytes], None]) -> None:
-        data = self._first_errors or self.channel.recv_stderr(_CHUNK)
-        while data:
-            write(data)
-            data = self.channel.recv_stderr(_CHUNK)
+        try:
+            data = self._first_errors or self.channel.recv_stderr(_CHUNK)
+            while data:
+                write(data)
+                data = self.channel.recv_stderr(_CHUNK)
+        except EOFError:
+            pass  # the connection is lost, which whoever reads the output is told
 
 
 def writer(descriptor: int) -> Callable[[bytes], None]:

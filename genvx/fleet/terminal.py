@@ -60,6 +60,9 @@ os.execvp(sys.argv[2], sys.argv[2:])
 """
 
 
+# Bytes that wait for the far end to take them.
+_MOST_TYPED = 65536
+
 # What ssh exits with when its connection ends; a shell may, too.
 _SSH_FAILED = 255
 
@@ -220,7 +223,10 @@ def _through_fabric(host: SSHHost, hold: RemoteHold, call: Call, environ: Mappin
                 begun=lambda: True,
                 give_up=lambda: close_channel(channel),
             )
-            _pump(channel, changed)
+            with contextlib.suppress(
+                EOFError
+            ):  # the connection is lost; there is no exit code then
+                _pump(channel, changed)
         code = int(channel.recv_exit_status())
     finally:
         close_channel(channel)
@@ -230,13 +236,14 @@ def _through_fabric(host: SSHHost, hold: RemoteHold, call: Call, environ: Mappin
 def _pump(channel: Any, changed: socket.socket) -> None:
     """Pass bytes between the terminal and the channel until the far end closes it."""
     channel.settimeout(0.0)
-    sources = [channel, 0, changed]
+    typing = True
     to_send = b""
     while True:
-        writable = [channel] if to_send and channel.send_ready() else []
+        writable = bool(to_send) and channel.send_ready()
         # A full window is looked at again soon: paramiko tells of no event when it opens.
-        wait = 0.02 if to_send and not writable else None
-        ready, _, _ = select.select(sources, [], [], 0 if writable else wait)
+        wait = 0.02 if to_send else None
+        sources = [channel, changed, *([0] if typing and len(to_send) < _MOST_TYPED else [])]
+        ready = _readable(sources, 0.0 if writable else wait)
         if writable:
             to_send = to_send[channel.send(to_send) :]
         if changed in ready:
@@ -248,13 +255,27 @@ def _pump(channel: Any, changed: socket.socket) -> None:
                 _write_all(1, channel.recv(65536))
             if channel.eof_received or channel.closed:
                 return
-        if 0 in ready and len(to_send) < 65536:
-            data = os.read(0, 65536)
+        if 0 in ready:
+            data = os.read(0, _MOST_TYPED)
             if data:
                 to_send += data
             else:
-                sources.remove(0)
+                typing = False
                 channel.shutdown_write()
+
+
+def _readable(sources: list[Any], seconds: float | None) -> list[Any]:
+    """What has bytes to read, or has ended, once any has, or after so many seconds.
+
+    Not by select(), which takes no descriptor above 1,023. What is left out is not waited for at
+    all; poll() would tell of a hang-up all the same.
+    """
+    poll = select.poll()
+    numbered = {each if isinstance(each, int) else each.fileno(): each for each in sources}
+    for number in numbered:
+        poll.register(number, select.POLLIN)
+    found = poll.poll(None if seconds is None else seconds * 1000)
+    return [numbered[number] for number, _ in found]
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

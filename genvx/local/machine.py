@@ -45,10 +45,12 @@ class Machine:
     ) -> None:
         self.name = name
         self.environ: Mapping[str, str] = os.environ if environ is None else environ
-        self._survey = survey or self._usual_survey
+        self._given_survey = survey
         self._state: Optional[StateDirectory] = None
 
-    def _usual_survey(self) -> Inventory:
+    def _survey(self) -> Inventory:
+        if self._given_survey is not None:
+            return self._given_survey()
         specification = self.environ.get("GENVX_SIMULATE", "")
         if specification:
             seed = f"{processes.hostname()}:{chosen_root(self.environ)}"
@@ -93,7 +95,7 @@ class Machine:
         StateError if it is unsafe or cannot be had.
         """
         if self._state is not None and is_superseded(self._state.root, self.environ):
-            self._state = None  # and left open: another thread may be reading it
+            self._state = None  # not closed: another thread may be reading it
         if self._state is None:
             self._state = StateDirectory(state_root(self.environ), former=former_root(self.environ))
         return self._state

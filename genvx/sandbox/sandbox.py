@@ -5,6 +5,7 @@ Loopback only, and nothing is left afterwards: no process, no file.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from genvx.core.text import printable
 from genvx.errors import InvalidInput, StateError
 from genvx.sandbox import files, processes
 from genvx.sandbox.files import SandboxHost
+from genvx.sandbox.ports import reserved
 from genvx.sandbox.processes import Process
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ _DEVICES = re.compile(r"(\d{1,4})(x[A-Za-z0-9 -]{1,60})?", re.ASCII)
 class Sandbox:
     """A pretend fleet that is up. `servers` are in the order of `hosts`.
 
-    note: what people should know of how it came up; "" if nothing.
+    note: what people should know of how it came up, in lines; "" if nothing.
     """
 
     directory: str
@@ -89,23 +91,25 @@ def up(directory: str, gpus: Sequence[str], *, server: str | None = None) -> San
     try:
         public = files.write_shared(directory)
         hosts = []
-        for number, simulate in enumerate(simulated, 1):
-            name = f"gpu-server-{number}"
-            host = SandboxHost(name, _free_port(), simulate, f"{directory}/{name}")
-            files.write_host(directory, host, public)
-            hosts.append(host)
-        files.write_client(directory, hosts)
-        _start_all(directory, hosts, server, started)
-        if server == "openssh" and not _gives_terminal(directory, hosts[0]):
-            note = f"the sshd here gives an ordinary user no terminal ({_last_words(hosts[0])})"
-            if asked is None:
-                note += "; the embedded server is used instead"
-                processes.end(started, directory)
-                started.clear()
-                server = "embedded"
-                _start_all(directory, hosts, server, started)
-            else:
-                note += "; remote activate and ssh will not work, --server embedded would"
+        with contextlib.ExitStack() as ports:
+            for number, simulate in enumerate(simulated, 1):
+                name, port = f"gpu-server-{number}", ports.enter_context(reserved())
+                host = SandboxHost(name, port, simulate, f"{directory}/{name}")
+                files.write_host(directory, host, public)
+                hosts.append(host)
+            files.write_client(directory, hosts)
+            _start_all(directory, hosts, server, started)
+            if server == "openssh" and not _gives_terminal(directory, hosts[0]):
+                note = "the sshd here gives an ordinary user no terminal:"
+                note += f"\n  {_last_words(hosts[0])}\n  "
+                if asked is None:
+                    note += "The embedded server is used instead."
+                    processes.end(started, directory)
+                    started.clear()
+                    server = "embedded"
+                    _start_all(directory, hosts, server, started)
+                else:
+                    note += "remote activate and ssh will not work; --server embedded would."
         sandbox = Sandbox(directory, server, tuple(hosts), tuple(started), note)
         _record(sandbox)
     except BaseException as error:
@@ -139,13 +143,6 @@ def _choose_server(server: str | None) -> str:
 
 def _sshd() -> str | None:
     return shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def _start_all(

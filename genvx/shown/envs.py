@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
 from genvx.core.ranges import ranges
 from genvx.core.units import format_duration, format_memory
 from genvx.shown import holding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from genvx.core.lease import Environment
     from genvx.core.snapshot import Snapshot
@@ -23,11 +23,13 @@ def total_of(environments: int) -> str:
     return f"Total {environments} environments"
 
 
-def note_on(shown: Iterable[Environment]) -> Optional[str]:
-    """What to say of a "?" in the table; None if there is none."""
-    if any(env.holders is None for env in shown):
-        return f"?: held by {holding.UNSEEN}"
-    return None
+def notes_on(shown: Iterable[tuple[Snapshot, Sequence[Environment]]]) -> list[str]:
+    """What to say below the table: what a "?" means, and who holds what after its shell."""
+    notes, unseen = [], False
+    for snapshot, environments in shown:
+        notes += holding.outliving(snapshot, environments)
+        unseen = unseen or any(env.holders is None for env in environments)
+    return notes + [f"?: held by {holding.UNSEEN}"] * unseen
 
 
 def row(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from genvx.core.lease import Environment
     from genvx.core.snapshot import Snapshot
 
@@ -42,6 +44,25 @@ def rows(env: Environment, snapshot: Snapshot) -> list[list[str]]:
     if env.outlived:
         texts.append("(the shell or command that took it has ended)")
     return [["held by" if n == 0 else "", text] for n, text in enumerate(texts)]
+
+
+def outliving(snapshot: Snapshot, shown: Optional[Iterable[Environment]] = None) -> list[str]:
+    """A line for each environment whose shell or command has ended: who holds it now.
+
+    shown: only of these.
+    """
+    outlived = [e for e in (snapshot.environments if shown is None else shown) if e.outlived]
+    lines = []
+    for env in outlived[:_MOST_ROWS]:
+        held = env.holders or ()
+        texts = [each.described(snapshot.boottime_ns) for each in held[:_MOST_PIDS]]
+        texts += [f"{len(held) - _MOST_PIDS} more"] * (len(held) > _MOST_PIDS)
+        lines.append(
+            f"{env.label} of {env.owner}: what took it has ended; held by {' and '.join(texts)}"
+        )
+    if len(outlived) > _MOST_ROWS:
+        lines.append(f"{len(outlived) - _MOST_ROWS} more whose shell or command has ended")
+    return lines
 
 
 def in_line(env: Environment) -> str:

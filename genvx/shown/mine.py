@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Optional
 
+from genvx.core.ranges import ranges
 from genvx.core.units import format_memory, format_percent
 from genvx.local import processes
 
@@ -29,8 +30,10 @@ def current(snapshot: Snapshot) -> Optional[Environment]:
 
 def has(grant: Grant) -> str:
     """What an environment has, once that has changed."""
-    devices = ", ".join(device.label for device in grant.devices) or "none"
-    return f"Environment {grant.label} has GPUs {devices}"
+    labels = [device.label for device in grant.devices]
+    if not labels:
+        return f"Environment {grant.label} has no GPU"
+    return f"Environment {grant.label} has GPU{'' if len(labels) == 1 else 's'} {ranges(labels)}"
 
 
 def own_processes(env: Environment, device: Device, snapshot: Snapshot) -> list[DeviceProcess]:

@@ -33,6 +33,7 @@ def rows(snapshot: Snapshot) -> list[list[str]]:
         ["driver", driver(snapshot)],
         ["devices", f"{len(snapshot.devices)}, {len(snapshot.available)} available"],
         ["environments", str(len(snapshot.environments))],
+        *(["", line] for line in holding.outliving(snapshot)),
     ]
     if env is not None:
         found = [

@@ -51,7 +51,7 @@ GROUPS = ("remote", "jupyter", "admin", "sandbox")
         (["--name", "\x1b]0;pwned\x07"], "printable"),
         (["--name", " a"], "space"),
         (["--name", "x" * 200], "128"),
-        (["-n", "2"], "GPUs are --gpus 2, hosts --nodes 2"),
+        (["-n", "2"], "only a name; try --gpus 2, or genvx remote run --nodes 2"),
         (["--time", "2"], "'2' has no unit; write 2h, 2m or 2s"),
         (["--wait", "30"], "'30' has no unit"),
         (["--wait", "30x"], "not a duration: '30x'"),

@@ -105,7 +105,7 @@ def test_comments_and_order_survive(place):
         ("gpus = 2\ndevice = [0]", "2 GPUs wanted, but 1 devices named"),
         ('time = "soon"', "time: "),
         ("time = 2", "time: '2' has no unit; write 2h, 2m or 2s"),
-        ("name = 2", "name: --name 2 would be only a name; GPUs are --gpus 2"),
+        ("name = 2", "name: --name 2 is only a name; try --gpus 2"),
         ('name = "a\\nb"', "name: "),
         ("gpus = ", "not TOML: "),
         ("gpus = " + "[" * 5000, "not TOML: "),

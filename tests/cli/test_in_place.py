@@ -220,9 +220,9 @@ def test_attach_and_detach_change_this_shell_at_once(shell, name, tmp_path):
     terminal.expect("(genvx) mine> ")
     both = "printenv GENVX_DEVICES; printenv CUDA_VISIBLE_DEVICES"
     terminal.line(f"genvx attach --device 3; {both}")
-    terminal.match(r"has GPUs 3\r\n(\x1b\S*)?3\r\n3\r\n")
+    terminal.match(r"has GPU 3\r\n(\x1b\S*)?3\r\n3\r\n")
     terminal.line("genvx detach")
-    terminal.match(r"has GPUs none\r\n")
+    terminal.match(r"has no GPU\r\n")
     terminal.expect("(genvx) mine> ")
     assert variable(terminal, tmp_path / "v", "CUDA_VISIBLE_DEVICES") == ""
 

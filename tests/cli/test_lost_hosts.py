@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import PATIENCE, Terminal, genvx_argv, genvx_env, until
+from tests.helpers import PATIENCE, Terminal, end, genvx_argv, genvx_env, until
 from torture.wires import cable
 
 pytestmark = pytest.mark.needs("openssh", "cables")
@@ -24,16 +24,28 @@ def far(sandbox):
         yield made
 
 
-def start(far, *arguments):
-    process = subprocess.Popen(
-        far.command(genvx_argv("remote", "-q", *AFTER, *arguments)),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=genvx_env(),
-    )
-    return process
+@pytest.fixture
+def start():
+    """Starts `genvx remote` at the near end of a cable; it ends with the test."""
+    started = []
+
+    def start(far, *arguments):
+        process = subprocess.Popen(
+            far.command(genvx_argv("remote", *AFTER, *arguments)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=genvx_env(),
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.returncode is None:
+            end(process)
 
 
 def environments(host):
@@ -48,8 +60,8 @@ def environments(host):
     return json.loads(answer.stdout)["hosts"][0]["environments"]
 
 
-def test_a_command_without_output_whose_host_is_lost(far, sandbox):
-    process = start(far, "run", "-g", "2", "--", "sh", "-c", "echo runs; sleep 600")
+def test_a_command_without_output_whose_host_is_lost(far, start):
+    process = start(far, "-q", "run", "-g", "2", "--", "sh", "-c", "echo runs; sleep 600")
     assert process.stdout.readline() == "runs\n"
     far.cut()
     out, err = process.communicate(timeout=PATIENCE)
@@ -58,41 +70,42 @@ def test_a_command_without_output_whose_host_is_lost(far, sandbox):
     assert err.startswith("genvx: gpu-server-2 is lost: no sign of life for 2 s")
 
 
-def test_a_command_with_output_and_input_whose_host_is_lost(far, sandbox):
+def test_a_command_with_output_and_input_whose_host_is_lost(far, start):
     """Data is on its way both ways, so that everything that can be full is."""
-    process = start(far, "run", "-g", "2", "--", "sh", "-c", "echo runs; cat >/dev/null & yes")
+    command = ("sh", "-c", "echo runs; cat >/dev/null & yes")
+    process = start(far, "-q", "run", "-g", "2", "--", *command)
     assert process.stdout.readline() == "runs\n"
     far.cut()
     _, err = process.communicate("x" * 10_000_000, timeout=PATIENCE)
-    assert process.returncode == 4
     assert err.startswith("genvx: gpu-server-2 is lost")
+    assert process.returncode == 4
 
 
-def test_a_host_behind_a_jump_host_that_still_answers(sandbox):
+def test_a_host_behind_a_jump_host_that_still_answers(sandbox, start):
     with cable() as far:
         far.move(sandbox, near=["gpu-server-1"])
         config = Path(sandbox.ssh_config)
         host = "Host gpu-server-2"
         config.write_text(config.read_text().replace(host, f"{host}\n    ProxyJump gpu-server-1"))
-        process = start(far, "run", "-g", "2", "--", "sh", "-c", "echo runs; sleep 600")
+        process = start(far, "-q", "run", "-g", "2", "--", "sh", "-c", "echo runs; sleep 600")
         assert process.stdout.readline() == "runs\n"
         far.cut()
         _, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 4
     assert err.startswith("genvx: gpu-server-2 is lost")
+    assert process.returncode == 4
 
 
-def test_a_host_that_is_only_slow_is_not_lost(far, sandbox):
+def test_a_host_that_is_only_slow_is_not_lost(far, start):
     """Nothing is sent for much longer than a host may be silent."""
-    process = start(far, "run", "-g", "2", "--", "sleep", "4")
+    process = start(far, "-q", "run", "-g", "2", "--", "sleep", "4")
     assert process.communicate(timeout=PATIENCE) == ("", "")
     assert process.returncode == 0
 
 
-def test_a_client_that_was_stopped_for_long_does_not_take_its_host_for_lost(far, sandbox):
+def test_a_client_that_was_stopped_for_long_does_not_take_its_host_for_lost(far, start):
     import signal
 
-    process = start(far, "run", "-g", "2", "--", "sh", "-c", "echo runs; read x; echo $x")
+    process = start(far, "-q", "run", "-g", "2", "--", "sh", "-c", "echo runs; read x; echo $x")
     assert process.stdout.readline() == "runs\n"
     process.send_signal(signal.SIGSTOP)
     with pytest.raises(subprocess.TimeoutExpired):
@@ -104,7 +117,7 @@ def test_a_client_that_was_stopped_for_long_does_not_take_its_host_for_lost(far,
 
 
 @pytest.mark.parametrize("terminal", ["openssh", "builtin"])
-def test_a_shell_whose_host_is_lost(far, sandbox, terminal):
+def test_a_shell_whose_host_is_lost(far, terminal):
     argv = genvx_argv("remote", *AFTER, "activate", "--gpus", "2")
     shell = Terminal(far.command(argv), genvx_env(GENVX_TERMINAL=terminal))
     shell.expect("gpu-server-2 $ ")
@@ -113,8 +126,9 @@ def test_a_shell_whose_host_is_lost(far, sandbox, terminal):
     assert shell.end() == 4
 
 
-def test_a_gang_of_which_a_host_is_lost(far, sandbox):
-    process = start(far, "run", "-N", "2", "-g", "1", "--", "sh", "-c", "echo runs; sleep 600")
+def test_a_gang_of_which_a_host_is_lost(far, start):
+    command = ("sh", "-c", "echo runs; sleep 600")
+    process = start(far, "-q", "run", "-N", "2", "-g", "1", "--", *command)
     assert process.stdout.readline().endswith("| runs\n")
     assert process.stdout.readline().endswith("| runs\n")
     far.cut()
@@ -123,12 +137,14 @@ def test_a_gang_of_which_a_host_is_lost(far, sandbox):
     assert "is lost: no sign of life for 2 s" in err
 
 
-def test_who_waits_for_a_host_that_is_lost_is_told_and_waits_there_no_more(far, sandbox):
-    holder = start(far, "--host", "gpu-server-2", "run", "-g", "2", "--", "sleep", "600")
+def test_who_waits_for_a_host_that_is_lost_is_told_and_waits_there_no_more(far, start, sandbox):
+    holder = start(far, "-q", "--host", "gpu-server-2", "run", "-g", "2", "--", "sleep", "600")
     host = sandbox.hosts[1]
     until(lambda: environments(host), "the devices are taken")
     waiter = start(far, "run", "-g", "2", "--wait", "--", "true")
-    until(lambda: tickets(host), "somebody waits")
+    # The ticket alone is not enough: a host that was lost before it answered was never there.
+    assert waiter.stderr.readline().startswith("genvx: waiting for 2 GPUs: 1st in line on gpu-ser")
+    assert tickets(host)
     far.cut()
     _, err = waiter.communicate(timeout=PATIENCE)
     assert "gpu-server-2 is lost" in err

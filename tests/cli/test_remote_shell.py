@@ -16,6 +16,7 @@ from tests.conftest import run_genvx
 from tests.helpers import (
     Terminal,
     alive,
+    crowded,
     end,
     genvx_argv,
     genvx_env,
@@ -107,6 +108,17 @@ def test_a_large_paste_arrives_whole(shell):
     shell.expect("done")
     shell.line("exit")
     shell.end()
+
+
+@pytest.mark.parametrize("via", ["openssh", "builtin"])
+def test_a_program_with_many_files_open_can_open_a_shell(sandbox, via):
+    terminal = Terminal(
+        crowded(genvx_argv("remote", "activate", "--gpus", "1", "--name", "mine")),
+        genvx_env(GENVX_TERMINAL=via),
+    )
+    terminal.expect(PROMPT)
+    terminal.line("exit 75")
+    assert terminal.end() == 75
 
 
 def test_the_terminal_is_restored_afterwards(sandbox):

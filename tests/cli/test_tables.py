@@ -104,6 +104,28 @@ def test_a_host_of_many_says_its_model_its_memory_and_who_is_on_it():
     assert first.endswith("bob(1006), maximilian.must…")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["devices"],
+        ["devices", "-v"],
+        ["envs"],
+        ["queue"],
+        ["status"],
+        ["policy"],
+        ["doctor"],
+        ["explain", "-g", "1"],
+    ],
+    ids=" ".join,
+)
+def test_where_no_host_answers_there_is_no_table_and_a_line_a_host(state, words):
+    answer = run_genvx("remote", "-H", "a.invalid,b.invalid", *words)
+    assert (answer.returncode, answer.stdout) == (4, "")
+    assert [line.split(":")[0] for line in answer.stderr.splitlines()] == ["a.invalid", "b.invalid"]
+    as_csv = run_genvx("remote", "-q", "-H", "a.invalid", *words, "--csv")
+    assert as_csv.stdout.count("\n") == 1
+
+
 def test_a_request_that_waits_in_twenty_lines_is_one_row():
     header, *rows, _, total, _ = in_a_pipe("queue").splitlines()
     assert header.split()[0] == "HOST"
@@ -143,6 +165,24 @@ def test_a_refusal_of_this_machine_groups_and_says_that_one_can_wait(state):
     assert first.endswith(" s)")
     assert " as job-1, " in first
     assert last == WAIT
+
+
+def test_a_refusal_of_this_machine_is_broken_between_words_on_a_terminal(state):
+    simulated = "8xA100-80GB," + ",".join(f"process=1:{n}0G@{n}" for n in range(1, 5))
+    refused = genvx_argv("run", "-g", "8", "--", "true")
+    terminal = Terminal(refused, genvx_env(GENVX_SIMULATE=simulated), size=(24, 80))
+    terminal.child.expect(pexpect.EOF)
+    *lines, last = terminal.child.before.replace("\r", "").splitlines()
+    assert max(map(len, lines)) <= 80
+    whole = run_genvx("run", "-g", "8", "--", "true", env={"GENVX_SIMULATE": simulated})
+    assert " ".join(line.strip() for line in lines) == whole.stderr.splitlines()[0]
+    assert last == WAIT
+
+
+def test_what_is_never_to_be_had_says_nothing_of_who_has_the_rest(state):
+    inside = genvx_argv("run", "-g", "3", "--", "true")
+    answer = run_genvx("run", "-g", "1", "-n", "job-1", "--", *inside)
+    assert answer.stderr == "genvx: 3 GPUs wanted, but this host has 2 at most\n"
 
 
 def test_what_is_never_to_be_had_is_not_waited_for(state):

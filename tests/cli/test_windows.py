@@ -166,6 +166,22 @@ def test_a_window_beside_an_activated_one_offers_to_join(person):
 
 
 @pytest.mark.needs("bash")
+def test_a_window_of_a_session_to_which_nobody_is_attached_joins_no_other_sessions(person):
+    me = person("bash")
+    me.tmux("new-session", "-d", "-s", "before")
+    terminal = me.open()
+    terminal.line("genvx activate -g 1 --name train")
+    terminal.expect("(genvx train) mine> ")
+    terminal.line("tmux new-session -s after")
+    until(lambda: "has joined train" in me.shown("after:"), "the window joins")
+    me.tmux("new-window", "-t", "before:")
+    until(lambda: "mine>" in me.shown("before:"), "the window has a prompt")
+    assert me.says("before:", "GENVX_ENVIRONMENT_ID") == ""
+    assert "joined" not in me.shown("before:")
+    assert len(environment().pids) == 2
+
+
+@pytest.mark.needs("bash")
 def test_a_window_of_a_server_whose_environment_has_ended_loses_its_variables(person):
     me = person("bash")
     terminal = me.open()

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from genvx.cli import app, foreign, main
+from genvx.cli import app, foreign, main, misplaced
 from tests.conftest import run_genvx
 
 ROOT = app.root()
@@ -45,6 +45,15 @@ def test_a_foreign_option_is_answered_with_one_of_ours(word):
     known(foreign.OPTIONS[word])
 
 
+@pytest.mark.parametrize(("verb", "option"), misplaced.ANSWERS)
+def test_an_option_that_people_expect_at_a_verb_is_not_there_and_is_answered(verb, option):
+    command = ROOT
+    for word in verb.split():
+        command = command.commands[word]
+    assert option not in options(command)
+    known(misplaced.answer(option, f"genvx {verb}"))
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -59,6 +68,13 @@ def test_a_foreign_option_is_answered_with_one_of_ours(word):
         (["devices", "-H", "a"], "genvx remote -H A,B devices"),
         (["remote", "run", "--host", "a", "x"], "--only-host NAME takes some of those"),
         (["remote", "run", "-t", "2:00:00", "x"], "--time 2h ends it"),
+        (["detach", "--gpus", "1"], "there is no --gpus here; --device 0,3 names them; without it"),
+        (["remote", "release", "-g", "1"], "genvx remote detach --device 0 --id ENV gives one"),
+        (["remote", "acquire", "--nodes", "2"], "it is an option of genvx remote run\n"),
+        (["status", "-w"], "it is an option of genvx devices, envs, queue and others\n"),
+        (["envs", "-q"], "it is an option of genvx remote, as in: genvx remote -H"),
+        (["--json", "devices"], "it stands behind a verb: genvx devices --json\n"),
+        (["sandbox", "up", "--hosts", "30"], "--gpus 8,8,8 is three hosts"),
         (["frobnicate"], "genvx: No such command 'frobnicate'; see genvx --help"),
         (["config", "find"], "No such command 'find'"),
         (["\x1b[2J"], "\\x1b[2J"),

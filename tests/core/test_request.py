@@ -54,6 +54,12 @@ def test_what_is_no_request_is_refused(typed):
         Requirements.parse(typed)
 
 
+@pytest.mark.parametrize("typed", ["8xA100", "8xA100:8", "8 x A100"])
+def test_a_count_before_a_model_is_answered_with_how_it_is_written(typed):
+    with pytest.raises(InvalidQuantity, match=r"8 A100 GPUs are written A100:8"):
+        Requirements.parse(typed)
+
+
 @given(st.text(max_size=30))
 def test_whatever_is_typed_is_a_request_or_one_printable_line(typed):
     try:

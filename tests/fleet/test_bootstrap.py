@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -110,9 +111,23 @@ def test_a_library_of_another_version_makes_another_agent(monkeypatch):
     before = pack.digest()
     sources = pack._sources()
     monkeypatch.setattr(pack, "_sources", lambda: sources + b" ")
-    pack.digest.cache_clear()
-    assert pack.digest() != before
-    pack.digest.cache_clear()
+    assert pack.digest.__wrapped__() != before
+
+
+def test_many_threads_that_want_the_agent_make_it_once(monkeypatch):
+    """As where a fleet is asked for the first time; in Python 3.11 two ast.parse at once fail."""
+    parsed, everybody = [], threading.Barrier(8)
+    read = pack._read
+    monkeypatch.setattr(pack, "_read", lambda path: parsed.append(path) or read(path))
+    program = pack._once(lambda: pack._program(pack.loader.__file__))
+
+    def want(_):
+        everybody.wait()
+        return program()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(want, range(8)))) == 1
+    assert parsed == [pack.loader.__file__]
 
 
 # Whatever the host is like

@@ -11,6 +11,7 @@ from genvx.fleet import hostfile
 from genvx.fleet.hostfile import find, load, parse
 from genvx.fleet.hostnames import parse_names
 from genvx.fleet.hostspec import HostSpec
+from tests.capabilities import USER_A
 from tests.conftest import ROOT
 
 
@@ -212,11 +213,11 @@ def test_the_first_hostfile_that_exists_is_found(tmp_path):
         find({}, places[:1])
 
 
-STRANGER = 61001
+STRANGER = USER_A
 STRANGE = {
-    "belongs to uid 61001": lambda place: os.chown(place / "hostfile", STRANGER, STRANGER),
+    f"belongs to uid {STRANGER}": lambda place: os.chown(place / "hostfile", STRANGER, STRANGER),
     "can be written by everybody": lambda place: (place / "hostfile").chmod(0o666),
-    "is in a directory of uid 61001": lambda place: os.chown(place, STRANGER, STRANGER),
+    f"is in a directory of uid {STRANGER}": lambda place: os.chown(place, STRANGER, STRANGER),
     "is in a directory that can be written by everybody": lambda place: place.chmod(0o777),
 }
 
@@ -263,7 +264,7 @@ def test_a_hostfile_that_becomes_a_strangers_is_not_loaded_unless_it_is_named(tm
     path = tmp_path / "hostfile"
     path.write_text("evil\n")
     os.chown(path, STRANGER, STRANGER)
-    with pytest.raises(InvalidHostfile, match="is not used: it belongs to uid 61001"):
+    with pytest.raises(InvalidHostfile, match=f"is not used: it belongs to uid {STRANGER}"):
         load(str(path), named=False)
 
 

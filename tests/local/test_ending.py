@@ -205,8 +205,8 @@ def test_the_owner_is_told_on_the_terminal_when_root_releases(world, shared_stat
         assert process.wait(timeout=20) == -signal.SIGTERM
         os.set_blocking(master, False)
         text = os.read(master, 4096).decode()
-        assert f"genvx: root has released the environment train ({environment}); " in text
-        assert "its processes are being ended" in text
+        assert f"genvx: root has released the environment train ({environment})" in text
+        assert f"({environment}) and ends its processes" in text
     finally:
         process.kill()
         process.communicate()

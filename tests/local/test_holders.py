@@ -74,6 +74,18 @@ def test_status_shows_each_holder_and_that_the_shell_has_ended(
     assert "(the shell or command that took it has ended)" in text
 
 
+@pytest.mark.parametrize("verb", ["status", "envs"])
+def test_whoever_looks_at_the_machine_is_told_what_holds_devices_after_their_shell(
+    state, tmp_path, spawned, verb
+):
+    pid = left_behind(tmp_path, spawned)
+    until(lambda: environment().outlived, "the command has ended")
+    answer = run_genvx(verb)
+    text = " ".join((answer.stdout + answer.stderr).split())
+    assert f"{environment().label} of " in text
+    assert f"what took it has ended; held by {pid} (sleep), started " in text
+
+
 def test_a_stopped_holder_is_shown_as_stopped(state, spawned):
     with start_genvx("run", "-g", "1", "--", "sleep", "600") as process:
         child = child_of(process.pid)

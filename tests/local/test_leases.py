@@ -20,7 +20,7 @@ from genvx.core.value import replace
 from genvx.errors import InvalidInput, NoCapacity, StateError, UnknownEnvironment
 from genvx.local import granting
 from genvx.local.host import LocalHost
-from genvx.local.state import locks, mounts, store, userdirectory
+from genvx.local.state import locks, store, userdirectory
 from genvx.local.state.store import LeaseStore
 from tests.conftest import run_genvx
 from tests.helpers import alive, child_of, end, genvx_env, job, start_genvx, until
@@ -400,25 +400,26 @@ def test_a_lease_that_others_do_not_see_is_not_granted(host, state, monkeypatch,
     assert len(left) == before
 
 
-def test_a_look_lists_the_directory_once_and_touches_nothing_that_is_not_genvxs(
+def test_a_look_lists_the_directory_once_and_opens_nothing_that_cannot_be_a_users(
     host, state, monkeypatch
 ):
-    """It may be everybody's, and full of other things."""
+    """It may be everybody's, full of other things, and of names that others squat."""
     state.mkdir()
     state.chmod(0o1777)
-    for number in range(500):
-        (state / f"junk-{number}").touch()
+    for number in range(600):
+        (state / f"junk-{number}").mkdir()
+        (state / f".genvx-{70000 + number}").touch()
+        (state / f".genvx-{80000 + number}").symlink_to("/")
     with host.acquire(Ask(ONE)):
         listed, opened = [], []
-        listdir, door = os.listdir, mounts.door
-        monkeypatch.setattr(
-            "genvx.local.state.directory.os.listdir", lambda d: listed.append(d) or listdir(d)
-        )
-        monkeypatch.setattr(mounts, "door", lambda n, *more: opened.append(n) or door(n, *more))
+        scan, opens = os.scandir, os.open
+        monkeypatch.setattr(os, "scandir", lambda d: listed.append(os.fstat(d).st_ino) or scan(d))
+        monkeypatch.setattr(os, "open", lambda n, *a, **k: opened.append(n) or opens(n, *a, **k))
         assert len(host.store.scan().leases) == 1
-    assert len(listed) == 1
-    assert [name for name in opened if name.startswith("junk")] == []
-    assert len(opened) == 2
+    assert listed.count(state.stat().st_ino) == 1
+    names = [os.fspath(name) for name in opened]
+    assert [name for name in names if name.startswith(("junk", ".genvx-7", ".genvx-8"))] == []
+    assert f".genvx-{os.getuid()}" in names
 
 
 def test_a_lease_that_does_not_fit_is_refused(state, monkeypatch):

@@ -18,6 +18,7 @@ from genvx.core.units import format_memory
 from genvx.local.devices.inventory import Inventory
 from genvx.local.host import LocalHost
 from tests.conftest import ROOT, run_genvx
+from tests.helpers import crowded, genvx_argv, genvx_env
 from torture import drivers
 
 pytestmark = pytest.mark.needs("cc")
@@ -75,6 +76,18 @@ def test_a_healthy_machine_shows_its_devices(machine):
         17,
     )
     assert (host["total"], host["available"]) == (2, 2)
+
+
+def test_a_program_with_many_files_open_sees_the_devices(libraries, machine):
+    answer = subprocess.run(
+        crowded(genvx_argv("devices")),
+        env=genvx_env(LD_LIBRARY_PATH=libraries["new"]),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "Total 2 devices with 2 available" in answer.stdout
 
 
 def test_no_library_is_no_driver_and_zero_devices(cli, state, monkeypatch, tmp_path):

@@ -12,6 +12,7 @@ import pytest
 
 from genvx.errors import StateError
 from genvx.local.state.directory import StateDirectory
+from genvx.local.state.opened import Opened
 from tests.capabilities import USER_A
 from tests.conftest import ROOT
 
@@ -19,6 +20,23 @@ from tests.conftest import ROOT
 def test_a_missing_directory_is_made_for_oneself_only(short_tmp):
     StateDirectory(str(short_tmp / "new")).close()
     assert (short_tmp / "new").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_fork_that_drops_what_it_inherited_closes_nothing_of_its_own():
+    opened = Opened(os.open("/", os.O_RDONLY))
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(opened.number)
+            number = os.open("/", os.O_RDONLY)
+            assert number == opened.number
+            del opened
+            os.fstat(number)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    opened.close()
+    assert os.waitpid(pid, 0)[1] == 0
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o775, 0o720])

@@ -278,3 +278,5 @@ def test_a_device_that_is_not_there_is_said_to_be_none(host):
     with pytest.raises(Unsatisfiable) as caught:
         host.acquire(Ask(Requirements.parse(devices=["0,9"])))
     assert str(caught.value) == "GPUs 0, 9 wanted, but only 1 of these can be had here"
+    with pytest.raises(Unsatisfiable, match="GPU 9 wanted, but it is not to be had here"):
+        host.acquire(Ask(Requirements.parse(devices=["9"])))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,21 @@ def test_it_listens_on_loopback_only(make_sandbox, server):
     assert addresses == [f"0100007F{port}"]
 
 
+def test_nobody_else_gets_a_hosts_port_while_its_server_starts(make_sandbox, monkeypatch):
+    tried = []
+
+    def start(directory, host, server):
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", host.port))
+        tried.append(host)
+        return usual(directory, host, server)
+
+    usual = rooms._start
+    monkeypatch.setattr(rooms, "_start", start)
+    sandbox = make_sandbox("1", "1")
+    assert tuple(tried) == sandbox.hosts
+
+
 def test_a_second_one_in_the_same_place_is_refused(make_sandbox):
     sandbox = make_sandbox("1", server="embedded")
     with pytest.raises(InvalidInput, match="genvx sandbox down"):
@@ -148,6 +164,9 @@ def test_where_sshd_gives_no_terminal_the_embedded_server_is_used_and_that_is_sa
     sandbox = make_sandbox("1", server=None)
     assert sandbox.server == "embedded"
     assert "gives an ordinary user no terminal" in sandbox.note
+    lines = f"genvx: {sandbox.note}".splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[-1] == "  The embedded server is used instead."
     terminal = Terminal(["ssh", "-F", sandbox.ssh_config, "gpu-server-1"], genvx_env())
     terminal.expect("$ ")
     terminal.line("exit")

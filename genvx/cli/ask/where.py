@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from genvx.cli.ask.prompt import prompt
 from genvx.cli.show.progress import Progress
+from genvx.core.ranges import ranges
 from genvx.core.snapshot import Snapshot
 from genvx.core.units import format_memory
 from genvx.errors import FleetError, GenvxError, HostError, InvalidInput, kind_of
@@ -170,7 +171,7 @@ def shown_devices(grant: Grant) -> str:
     if not grant.devices:
         return "no GPU"
     part = "" if grant.memory is None else f"{format_memory(grant.memory)} of "
-    return f"{part}GPU {', '.join(device.label for device in grant.devices)}"
+    return f"{part}GPU {ranges(device.label for device in grant.devices)}"
 
 
 def here(context: typer.Context) -> Where:

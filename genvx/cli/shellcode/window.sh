@@ -5,7 +5,9 @@
 environment_of() {
     tr "\0" "\n" 2>/dev/null <"/proc/$1/environ" | sed -n "s/^GENVX_ENVIRONMENT_ID=//p"
 }
-seen=$(tmux display-message -p -t "$TMUX_PANE" "#{pane_pid} 0#{client_pid} #{@genvx}" 2>/dev/null) || exit 0
+# Where nobody is attached to the session, tmux names a client of another one: that did not open it.
+attached="#{?#{==:#{client_session},#{session_name}},#{client_pid},}"
+seen=$(tmux display-message -p -t "$TMUX_PANE" "#{pane_pid} 0$attached #{@genvx}" 2>/dev/null) || exit 0
 # Of the window itself, and not of what runs in it; and of no shell that holds a lease already.
 [ "${seen%% *}" = "$1" ] || exit 0
 ls -l "/proc/$1/fd" 2>/dev/null | grep -q "[.]lease$" && exit 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from genvx.core.text import printable
 from genvx.errors import FleetError, NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.shown.columns import shortened, terminal_size
 from genvx.shown.console import say
@@ -23,8 +24,10 @@ def advise(error: NoCapacity) -> None:
 
 def say_refusal(error: NoCapacity | FleetError) -> None:
     """Say why there is no room, or no answer; on a terminal a screenful at most, without wraps."""
-    say(str(error) if error.reasons else f"genvx: {error}")
     size = terminal_size(sys.stderr)
+    head = str(error) if error.reasons else f"genvx: {error}"
+    for line in [head] if size is None else _folded(head, size.columns):
+        say(line)
     lines = [f"  {host}: {reason}" for host, reason in error.reasons.items()]
     more = 0
     if size is not None:
@@ -38,3 +41,10 @@ def say_refusal(error: NoCapacity | FleetError) -> None:
         say(f"  and {more} more hosts")
     for note in getattr(error, "__notes__", ()):
         say(note)
+
+
+def _folded(text: str, most: int) -> list[str]:
+    """The text in lines that a terminal has room for; it is broken between words only."""
+    import textwrap
+
+    return textwrap.wrap(printable(text), most, subsequent_indent="  ", break_on_hyphens=False)

@@ -63,17 +63,21 @@ class Output:
         *,
         yielding: Mapping[str, int] | None = None,
         wrapping: Sequence[str] = (),
+        answered: bool = True,
     ) -> None:
         """Print rows as a table with a summary below, or as CSV.
 
         On a terminal no line is longer than the terminal is wide. yielding: the columns that are
         shortened for that, least important first, and the characters that each keeps. wrapping: the
-        columns that go on in the next line instead. Elsewhere nothing is shortened.
+        columns that go on in the next line instead. Elsewhere nothing is shortened. answered: False
+        if no host did; then there is nothing to show, and only CSV has its column names.
         """
         columns, rows = self._only_fields(columns, rows)
         shown = [[safe(cell, sys.stdout) for cell in row] for row in rows]
         if self.csv:
             sys.stdout.write(_csv(columns if self.header else None, shown))
+            return
+        if not answered:
             return
         if self.style is not None:
             print(_styled(self.style, columns if self.header else None, shown))

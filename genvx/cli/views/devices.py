@@ -61,21 +61,20 @@ def _table(
         for device in shown[name]
     )
     summary = total_of(total, available)
-    if not where.remote:
-        rows = [row(d, found[name], output.since) for name in found for d in shown[name]]
-        output.table(COLUMNS, rows, summary, yielding=YIELDING)
-    elif by_device:
+    if where.remote:
+        summary += f" on {len(found)} hosts"
+    if where.remote and not by_device:
+        columns, yielding = _HOSTS, _HOSTS_YIELDING
+        rows = [_host_row(name, snapshot) for name, snapshot in found.items()]
+    else:
+        head = ("HOST",) if where.remote else ()
+        columns, yielding = (*head, *COLUMNS), YIELDING
         rows = [
-            [name, *row(device, snapshot, output.since)]
+            [*([name] if where.remote else []), *row(device, snapshot, output.since)]
             for name, snapshot in found.items()
             for device in shown[name]
         ]
-        summary += f" on {len(found)} hosts"
-        output.table(("HOST", *COLUMNS), rows, summary, yielding=YIELDING)
-    else:
-        rows = [_host_row(name, snapshot) for name, snapshot in found.items()]
-        summary += f" on {len(found)} hosts"
-        output.table(_HOSTS, rows, summary, yielding=_HOSTS_YIELDING)
+    output.table(columns, rows, summary, yielding=yielding, answered=bool(found))
 
 
 def _host_row(name: str, snapshot: Snapshot) -> list[str]:

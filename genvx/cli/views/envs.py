@@ -9,7 +9,7 @@ from genvx.cli.views.chosen import Chosen
 from genvx.core.ranges import ranges
 from genvx.core.snapshot import Snapshot
 from genvx.fleet.fleet import Fleet
-from genvx.shown.envs import COLUMNS, YIELDING, note_on, row, total_of
+from genvx.shown.envs import COLUMNS, YIELDING, notes_on, row, total_of
 
 _ALL = Chosen()
 
@@ -32,10 +32,8 @@ def show(where: Where, fleet: Fleet, output: Output, chosen: Chosen = _ALL) -> i
     summary = total_of(total)
     if where.remote:
         summary += f" on {len(found)} hosts"
-    output.table(columns, rows, summary, yielding=YIELDING)
-    shown = (env for snapshot in found.values() for env in chosen.environments(snapshot))
-    note = note_on(shown)
-    if note is not None:
+    output.table(columns, rows, summary, yielding=YIELDING, answered=bool(found))
+    for note in notes_on((each, chosen.environments(each)) for each in found.values()):
         where.note(note)
     return where.report(outcomes)
 

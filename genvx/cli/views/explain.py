@@ -74,7 +74,7 @@ def _table(
             rows.append([rank, each.host, "", "", "no devices"])
     columns = ("RANK", "HOST", *_COLUMNS) if where.remote else _COLUMNS
     summary = _summary(where, found, requirements)
-    output.table(columns, rows, summary, yielding={"NAME": 8, "DECISION": 12})
+    output.table(columns, rows, summary, yielding={"NAME": 8, "DECISION": 12}, answered=bool(found))
 
 
 def _grouped(lines: list[list[str]]) -> list[list[str]]:

@@ -37,7 +37,8 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
         for row in _rows(entitlement)
     ]
     notes = [] if where.remote else [n for e in outcomes.succeeded.values() for n in _notes(e)]
-    output.table(("HOST", *_COLUMNS) if where.remote else _COLUMNS, rows, "\n".join(notes))
+    columns = ("HOST", *_COLUMNS) if where.remote else _COLUMNS
+    output.table(columns, rows, "\n".join(notes), answered=bool(rows))
     return where.report(outcomes)
 
 

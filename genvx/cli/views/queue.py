@@ -36,7 +36,7 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
     summary = f"Total {len(rows)} waiting"
     if where.remote:
         summary += f" on {len(outcomes.succeeded)} hosts"
-    output.table(columns, rows, summary, yielding=_YIELDING)
+    output.table(columns, rows, summary, yielding=_YIELDING, answered=bool(outcomes.succeeded))
     return where.report(outcomes)
 
 

@@ -50,5 +50,8 @@ def _table(outcomes: Outcomes[Snapshot], output: Output) -> None:
         for name, snapshot in outcomes.succeeded.items()
     ]
     output.table(
-        ("HOST", "DRIVER", "DEVICES", "AVAILABLE", "ENVS", "GENVX"), lines, yielding={"DRIVER": 10}
+        ("HOST", "DRIVER", "DEVICES", "AVAILABLE", "ENVS", "GENVX"),
+        lines,
+        yielding={"DRIVER": 10},
+        answered=bool(lines),
     )

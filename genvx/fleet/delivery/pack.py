@@ -12,14 +12,36 @@ import hashlib
 import importlib.util
 import json
 import os
+import threading
 import zlib
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import genvx
 from genvx.fleet.delivery import installer, loader
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
 _ROOMS = ("core", "local", "shown", "agent")
 _LIBRARIES = ("filelock", "pynvml", "tomli")
+
+
+# Held by whoever makes something here. A fleet asks for it in one thread per host, and the others
+# would only make the same once more; and Python 3.11's ast.parse fails in two threads at once.
+_making = threading.RLock()
+
+
+def _once(make: Callable[[], _T]) -> Callable[[], _T]:
+    """Have a value made once, by one thread, while the others wait for it."""
+    cached = functools.cache(make)
+
+    @functools.wraps(make)
+    def get() -> _T:
+        with _making:
+            return cached()
+
+    return get
 
 
 class Pack(NamedTuple):
@@ -32,19 +54,19 @@ class Pack(NamedTuple):
     bundle: bytes
 
 
-@functools.cache
+@_once
 def digest() -> str:
     """What the agent's file on a host is named by."""
     return hashlib.sha256(_sources()).hexdigest()
 
 
-@functools.cache
+@_once
 def pack() -> Pack:
     """The agent, ready to travel."""
-    return Pack(digest(), zlib.compress(_sources(), 9))
+    return Pack(digest(), zlib.compress(_sources()))
 
 
-@functools.cache
+@_once
 def _sources() -> bytes:
     base = os.path.dirname(os.path.abspath(str(genvx.__file__)))
     modules: dict[str, tuple[bool, str]] = {
@@ -81,13 +103,13 @@ def _read(path: str) -> str:
         return file.read()
 
 
-@functools.cache
+@_once
 def loader_text() -> bytes:
     """The program that every call carries."""
     return _program(str(loader.__file__)) + b"\nstart(*sys.argv[2:])\n"
 
 
-@functools.cache
+@_once
 def installer_text() -> bytes:
     """The program that goes with the agent, to hosts that have none."""
     return _program(str(installer.__file__))

@@ -165,10 +165,12 @@ def _collect(pipe: int, findings: Findings, end: float, deadline: float) -> Opti
     longer than one step may take.
     """
     data = b""
+    readable = select.poll()  # select() takes no descriptor above 1,023
+    readable.register(pipe, select.POLLIN)
     step = max(_INIT, deadline / 2)
     while True:
         limit = min(end, monotonic() + step)
-        if not select.select([pipe], [], [], max(0.0, limit - monotonic()))[0]:
+        if not readable.poll(max(0.0, limit - monotonic()) * 1000):
             if limit < end:
                 return f"the NVIDIA driver did not answer within {format_duration(step)}"
             return (

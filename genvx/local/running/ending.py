@@ -116,9 +116,9 @@ def _tell_owner(env: Environment, leases: Sequence[Lease], *, kill: bool) -> Non
     own = [process for pid in processes.pids() if (process := processes.describe(pid))]
     own = [process for process in own if process.uid == env.owner.uid and process.terminal]
     within = [process for process in own if _is_member(process.pid, env, leases)]
-    then = "its processes are being ended" if kill else "its processes should not go on"
+    then = " and ends its processes" if kill else "; end its processes"
     label = printable(env.label, 100)
-    line = f"genvx: root has released the environment {label}; {then}"
+    line = f"genvx: root has released the environment {label}{then}"
     for terminal in {process.terminal for process in within or own}:
         _write(terminal, env.owner.uid, line)
 

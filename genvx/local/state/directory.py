@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Optional
 
 from genvx.errors import GenvxError, StateError
 from genvx.local.state import mounts
+from genvx.local.state.opened import Opened
 from genvx.local.state.userdirectory import Found, UserDirectory, look, open_to_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 # A user whose <uid> was squatted by somebody else goes on under <uid>.<random>; few of those are
 # looked at. Directories of theirs that do not count cost a look, too.
@@ -48,6 +49,14 @@ def state_error(error: OSError, doing: str) -> StateError:
         errno.EIO: "the disk fails; look at dmesg",
     }.get(error.errno or 0, os.strerror(error.errno) if error.errno else str(error))
     return StateError(f"cannot {doing}: {advice}")
+
+
+def _may_be_directory(entry: os.DirEntry[str]) -> bool:
+    """Whether a listed name is a directory; True where that cannot be told."""
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return True
 
 
 @contextlib.contextmanager
@@ -83,11 +92,12 @@ class StateDirectory:
         self.root = root
         self.is_former = is_former
         self.uid = os.geteuid() if uid is None else uid
-        descriptor = self._open_root(root)
+        # Programs make a host for one question and drop it.
+        self._opened = Opened(self._open_root(root))
         try:
             with saying(f"open the state directory {root}"):
-                mode = self._check(descriptor, root)
-                kind = mounts.network_kind(descriptor)
+                mode = self._check(self.descriptor, root)
+                kind = mounts.network_kind(self.descriptor)
                 if kind is not None:
                     # Not the kernel's own locks: they may outlive their holder.
                     raise StateError(
@@ -95,33 +105,32 @@ class StateDirectory:
                         "their holder; choose a local one with GENVX_STATE_DIR"
                     )
                 # Of the lock file's directory.
-                self.root_mount = mounts.mount_of(descriptor)
+                self.root_mount = mounts.mount_of(self.descriptor)
                 self.shared = bool(mode & stat.S_IWOTH)
                 if self.shared:
                     self._prefix = ".genvx-"
                     self.lock_path = os.path.join(root, ".genvx.lock")
-                    self.descriptor = descriptor
                 else:
                     self._prefix = ""
                     self.lock_path = os.path.join(root, "acquire.lock")
-                    self.descriptor = self._open_leases(descriptor)
-                    os.close(descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        try:
-            with saying(f"open the state directory {root}"):
+                    above, self._opened = self._opened, Opened(self._open_leases(self.descriptor))
+                    above.close()
                 self._mount = mounts.mount_of(self.descriptor)
             self.former = None if former is None else former_directory(former, self.uid)
         except BaseException:
-            os.close(self.descriptor)
+            self._opened.close()
             raise
         self._pattern = re.compile(
             re.escape(self._prefix) + r"(0|[1-9]\d{0,9})(\.[0-9a-f]{8})?", re.ASCII
         )
 
+    @property
+    def descriptor(self) -> int:
+        """Of the directory that the users' directories are in."""
+        return self._opened.number
+
     def close(self) -> None:
-        os.close(self.descriptor)
+        self._opened.close()
         if self.former is not None:
             self.former.close()
 
@@ -185,43 +194,50 @@ class StateDirectory:
 
     # Users' directories
 
-    def _names(self) -> list[str]:
-        """What is in the directory.
-
-        Listed through a descriptor of its own: ours has one position for all threads, and for all
-        processes that were forked with it, and two who list at once would each miss names.
-        """
-        with saying(f"read the state directory {self.root}"):
-            descriptor = os.open(".", mounts.OPEN_DIRECTORY, dir_fd=self.descriptor)
-            try:
-                return os.listdir(descriptor)
-            finally:
-                os.close(descriptor)
-
-    def _candidates(self) -> list[tuple[int, str]]:
-        """The names that look like a user's directory, with the uid that they mean.
+    def _names(self, *, whole: bool = True) -> list[str]:
+        """The names in the directory that begin like a user's.
 
         The directory may be everybody's, and full of other things: those cost nothing more than
         being listed.
+
+        whole: if False, only directories are named where there is a crowd. The kernel tells the
+        kind of a file while it lists, so what somebody makes at no cost costs others next to
+        nothing.
         """
-        prefix, pattern = self._prefix, self._pattern
-        matches = (pattern.fullmatch(name) for name in self._names() if name.startswith(prefix))
+        prefix = self._prefix
+        with saying(f"read the state directory {self.root}"):
+            # A descriptor of its own: ours has one position for all threads, and for all processes
+            # that were forked with it, and two who list at once would each miss names.
+            descriptor = os.open(".", mounts.OPEN_DIRECTORY, dir_fd=self.descriptor)
+            try:
+                with os.scandir(descriptor) as listed:
+                    entries = [entry for entry in listed if entry.name.startswith(prefix)]
+                    if not whole and len(entries) > _CROWD:
+                        entries = [entry for entry in entries if _may_be_directory(entry)]
+            finally:
+                os.close(descriptor)
+        return [entry.name for entry in entries]
+
+    def _candidates(self, names: Iterable[str]) -> list[tuple[int, str]]:
+        """Those names that look like a user's directory, with the uid that they mean."""
+        matches = map(self._pattern.fullmatch, names)
         return [(int(match[1]), match[0]) for match in matches if match]
 
     def _by_user(self) -> dict[int, list[str]]:
         """The names that are to be looked at, by uid; the user's first choice first."""
-        candidates = self._candidates()
-        if len(candidates) > _CROWD and self._mount is not None:
-            # Somebody squats names: most of them are told from users' own at less cost.
+        names = self._names(whole=False)
+        if len(names) > _CROWD and self._mount is not None:
+            # Somebody squats names: first drop those that do not belong to whom they name, which
+            # costs less than to look at each.
+            prefix = self._prefix
             with saying(f"read the state directory {self.root}"):
-                uids = {name: uid for uid, name in candidates}
-                candidates = [
-                    (uids[name], name)
-                    for name, owner in mounts.owners(list(uids), self.descriptor)
-                    if owner in (None, uids[name])
+                names = [
+                    name
+                    for name, owner in mounts.owners(names, self.descriptor)
+                    if owner is None or name.startswith(f"{prefix}{owner}")
                 ]
         found: dict[int, list[str]] = {}
-        for uid, name in candidates:
+        for uid, name in self._candidates(names):
             found.setdefault(uid, []).append(name)
         for several in found.values():
             several.sort()
@@ -280,7 +296,7 @@ class StateDirectory:
         something is mounted on them, which is not asked.
         """
         found: dict[Optional[int], list[str]] = {}
-        uids = {name: uid for uid, name in self._candidates()}
+        uids = {name: uid for uid, name in self._candidates(self._names())}
         if self._mount is not None:
             with saying(f"read the state directory {self.root}"):
                 for name, owner in mounts.owners(list(uids), self.descriptor):

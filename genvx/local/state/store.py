@@ -29,7 +29,14 @@ from genvx.errors import NotOwner, StateError, UnknownEnvironment
 from genvx.local import processes
 from genvx.local.state import locks
 from genvx.local.state.directory import StateDirectory, saying, state_error
-from genvx.local.state.heldfile import MOST_BYTES, OPENED, TEMPORARY, HeldFile, prepare, publish
+from genvx.local.state.heldfile import (
+    MOST_BYTES,
+    OPENED,
+    TEMPORARY,
+    HeldFile,
+    prepare,
+    publish,
+)
 from genvx.local.state.lockfile import TIMEOUT, LockFile
 from genvx.local.state.userdirectory import MOST_OF_A_KIND, OWNERS_DOING, UserDirectory
 

@@ -11,6 +11,7 @@ from genvx.cli.ask.request import Request
 from genvx.cli.ask.where import here
 from genvx.cli.show import schema
 from genvx.cli.show.tables import Output
+from genvx.core.ranges import ranges
 from genvx.core.units import format_duration, parse_duration
 from genvx.core.value import replace
 from genvx.shown.console import say
@@ -55,7 +56,7 @@ def acquire(
         return
     verb = "genvx remote" if where.remote else "genvx"
     place = f" on {host}" if where.remote else ""
-    devices = ", ".join(device.label for device in grant.devices) or "none"
+    devices = ranges(device.label for device in grant.devices) or "none"
     print(f"environment  {grant.environment}{place}")
     print(f"GPUs         {devices}, for {format_duration(grant.seconds or seconds)}")
     print(f"use          {verb} activate --id {grant.environment}")

@@ -60,7 +60,7 @@ def doctor(
             ]
             head = ("HOST",) if where.remote else ()
             columns = (*head, "CHECK", "RESULT", "ADVICE")
-            output.table(columns, rows, wrapping=("RESULT", "ADVICE"))
+            output.table(columns, rows, wrapping=("RESULT", "ADVICE"), answered=bool(rows))
         broken = any(
             item.severity is Severity.ERROR
             for findings in outcomes.succeeded.values()

@@ -39,12 +39,14 @@ def up(
 
     made = rooms.up(_directory(directory), gpus.split(","), server=server)
     if made.note:
-        say(f"genvx: {made.note}")
+        for line in f"genvx: {made.note}".splitlines():
+            say(line)
     if json:
         print_json(_document(made, [True] * len(made.hosts)))
         return
+    widest = max(len(host.name) for host in made.hosts)
     for host in made.hosts:
-        print(f"{host.name}  {host.simulate} (simulated)  127.0.0.1:{host.port}")
+        print(f"{host.name:<{widest}}  {host.simulate} (simulated)  127.0.0.1:{host.port}")
     print(
         f"""
 Now try:
