@@ -145,7 +145,7 @@ MUTANTS = (
     ),
     Mutant(
         "F8", "the watch over the client", "outlived",
-        (Change("_Server._run", "watch_client=True", "watch_client=False"),),
+        (Change("acts:run", "watch_client=True", "watch_client=False"),),
     ),
     Mutant(
         "F8", "the end of a lease with its holder where it has a time", "outlived",
@@ -159,8 +159,8 @@ MUTANTS = (
         "F8", "the end of what a silent client holds", "cut-off client",
         (
             Change(
-                "_Server._hold",
-                "math.inf if silence is None else silence / 1000",
+                "acts:hold",
+                "math.inf if asked.silence is None else asked.silence",
                 "math.inf",
             ),
         ),
