@@ -57,9 +57,33 @@ def newest_first(runs: Iterable[Run]) -> list[Run]:
     return sorted(runs, key=lambda run: run.age_key, reverse=True)
 
 
-def find(runs: Sequence[Run], wanted: str = "") -> Run:
+@value
+class Chosen:
+    """What somebody typed to mean a run. count: for a number, how many of the newest runs must be
+    known to tell which one that is; None for anything else.
+    """
+
+    text: str
+    count: Optional[int]
+
+    def matches(self, run: Run) -> bool:
+        """Whether an id, a prefix or a name may mean this run."""
+        return self.text in (run.id, run.spec.name, run.label) or _is_prefix(self.text, run.id)
+
+
+def chosen(wanted: str) -> Chosen:
+    """Understand what somebody typed; nothing is the latest run."""
+    if not wanted:
+        return Chosen(wanted, 1)
+    if wanted.isdecimal() and wanted.isascii() and int(wanted) < _NUMBERS:
+        return Chosen(wanted, int(wanted))
+    return Chosen(wanted, None)
+
+
+def find(runs: Sequence[Run], wanted: str = "", *, place: str = "") -> Run:
     """The run that is meant by an id, a unique prefix of one (4 characters or more), a name or a
     label, or a number: 1 is the latest, 2 the one before. The latest where nothing is given.
+    place: where was looked, for the message.
 
     An id comes before a name, and a name before a prefix.
 
@@ -67,11 +91,14 @@ def find(runs: Sequence[Run], wanted: str = "") -> Run:
         UnknownRun: there is none, or several are meant.
     """
     ordered = newest_first(runs)
-    if not wanted or (wanted.isdecimal() and wanted.isascii() and int(wanted) < _NUMBERS):
-        number = int(wanted or 1)
+    where = place and f" {place}"
+    number = chosen(wanted).count
+    if number is not None:
         if not 1 <= number <= len(ordered):
             raise UnknownRun(
-                f"no run {number}; there are {len(ordered)}" if ordered else "there are no runs"
+                f"no run {number}{where}; there are {len(ordered)}"
+                if ordered
+                else f"there are no runs{where}"
             )
         return ordered[number - 1]
     found = (
@@ -83,7 +110,7 @@ def find(runs: Sequence[Run], wanted: str = "") -> Run:
         return found[0]
     shown = printable(wanted, 60)
     if not found:
-        raise UnknownRun(f"no run {shown!r}; genvx runs -a lists all")
+        raise UnknownRun(f"no run {shown!r}{where}; genvx runs -a lists all")
     listed = ", ".join(f"{run.id} ({name_of(run.state)})" for run in found[:_MOST_SHOWN])
     more = f" and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
     raise UnknownRun(f"several runs are meant by {shown!r}; give the id: {listed}{more}")

@@ -69,6 +69,19 @@ def _clock_offset_ns() -> int:
     return 0
 
 
+def machine_id() -> str:
+    """The id of this machine; its name where it has none. Several machines may share a home."""
+    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
+        try:
+            with open(path, encoding="ascii", errors="replace") as file:
+                found = printable(file.read(64).strip(), 64)
+        except OSError:
+            continue
+        if found:
+            return found
+    return printable(os.uname().nodename, 64)
+
+
 def hostname() -> str:
     return printable(os.uname().nodename, 255)
 

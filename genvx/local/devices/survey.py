@@ -19,6 +19,7 @@ from genvx.core.text import printable
 from genvx.core.units import format_duration, parse_duration
 from genvx.core.wire.fields import Malformed
 from genvx.errors import InvalidInput
+from genvx.local import fresh
 from genvx.local.devices import nvml
 from genvx.local.devices.findings import Findings
 
@@ -140,15 +141,12 @@ def _fork_child(write: int, answered: frozenset[int], blamed: frozenset[int]) ->
 
 
 def _spawn_child(write: int, answered: frozenset[int], blamed: frozenset[int]) -> int:
-    code = (
-        f"import sys; sys.path[:] = {sys.path!r}; from genvx.local import nvml; "
-        f"nvml.report(1, {answered!r}, {blamed!r})"
-    )
+    code = f"from genvx.local.devices import nvml; nvml.report(1, {answered!r}, {blamed!r})"
     null = os.open(os.devnull, os.O_RDWR)
     try:
         return os.posix_spawn(
             sys.executable,
-            [sys.executable, "-S", "-E", "-c", code],
+            fresh.command(code),
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, null, 0),

@@ -47,6 +47,10 @@ class LocalHold(BaseHold):
         """As it is published."""
         return self._held.lease
 
+    def is_published(self) -> bool:
+        """Whether the devices are still held; False once the environment was released by id."""
+        return self._held.is_published()
+
     @property
     def host(self) -> Any:
         """This machine, as a Host."""

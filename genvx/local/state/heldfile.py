@@ -41,6 +41,14 @@ class HeldFile:
         except OSError:
             return self._name
 
+    def is_published(self) -> bool:
+        """Whether the file is still there; False once it was released by id from elsewhere."""
+        try:
+            there = os.stat(self._name, dir_fd=self._directory, follow_symlinks=False)
+            return os.path.samestat(there, os.fstat(self.descriptor))
+        except OSError:
+            return False
+
     def withdraw(self) -> None:
         """Unpublish and let go.
 

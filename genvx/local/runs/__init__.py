@@ -1,0 +1,1 @@
+"""Runs on this machine: their records, and the processes that supervise them."""

@@ -1,0 +1,253 @@
+"""The runs of one's own on this machine, as they are: found, shown, stopped, marked and deleted."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from itertools import islice
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.run import (
+    LossReason,
+    Lost,
+    Run,
+    Signs,
+    StopReason,
+    is_over,
+    name_of,
+    require_tags,
+    shown,
+)
+from genvx.core.runselect import Filter, chosen, find
+from genvx.core.text import is_identifier, require_name
+from genvx.core.wire.fields import Malformed
+from genvx.errors import InvalidInput, NotOwner, StateError, UnknownEnvironment, UnknownRun
+from genvx.local import processes
+from genvx.local.runs import lock, logs
+from genvx.local.runs.record import Marks, RunShelf, StopRequest, runs_root
+
+if TYPE_CHECKING:
+    from genvx.core.run import RunState
+    from genvx.local.host import LocalHost
+    from genvx.local.runs.record import RunDirectory
+
+# So long a run may be without a state before its supervisor is taken for dead: it has this long to
+# say that it waits or runs.
+_BEGINNING_NS = 60 * 10**9
+_MOST_TAIL = 64 * 1024
+
+
+class RunCatalog:
+    """The runs of the user that we are. Nothing of it is kept from one question to the next."""
+
+    def __init__(self, host: LocalHost) -> None:
+        self._host = host
+        self._shelf = RunShelf(runs_root(host.environ))
+        self._machine = processes.machine_id()
+
+    # Finding
+
+    def newest(self, narrowed: Filter, most: int, *, deleted: bool = False) -> list[Run]:
+        """At most so many runs that match, the newest first; deleted: of those in the trash."""
+        signs = self._signs()
+        found = (self._run(name, signs) for name in self._shelf.newest(deleted=deleted))
+        return list(islice((run for run in found if run and narrowed.matches(run)), most))
+
+    def candidates(self, wanted: str) -> list[Run]:
+        """The runs here that may be meant by what somebody typed, the newest first; those of other
+        hosts may be meant, too. Runs in the trash only by their whole id.
+        """
+        meant = chosen(wanted)
+        signs = self._signs()
+        if meant.count is not None:
+            found = (self._run(name, signs) for name in self._shelf.newest())
+            return list(islice((run for run in found if run), meant.count))
+        run = self._run(wanted, signs) if is_identifier(wanted) else None
+        if run is not None:
+            return [run]
+        matching = []
+        for name in self._shelf.newest():
+            run = self._run(name, signs)
+            if run is not None and meant.matches(run):
+                matching.append(run)
+        return matching
+
+    def find(self, wanted: str = "") -> Run:
+        """The run that is meant: see core.runselect.find.
+
+        Raises:
+            UnknownRun: there is none, or several are meant. NotOwner: it is another user's.
+        """
+        try:
+            return find(self.candidates(wanted), wanted)
+        except UnknownRun:
+            for each in lock.living(self._host.state):
+                if each.run == wanted and each.uid != self._host.state.uid:
+                    owner = processes.owner_of(each.uid).name
+                    raise NotOwner(f"run {wanted} is of {owner}") from None
+            raise
+
+    def open(self, run: Run) -> RunDirectory:
+        """The directory of a run. Raises UnknownRun if it was deleted meanwhile."""
+        return self._shelf.open(run.id)
+
+    def tail(self, run: Run, lines: int) -> str:
+        """The last lines of its log, as text."""
+        with suppress(OSError), self.open(run) as directory:
+            log = directory.open_log()
+            try:
+                start = logs.offset_of_last_lines(log, lines)
+                size = os.fstat(log).st_size
+                data = os.pread(log, _MOST_TAIL, max(start, size - _MOST_TAIL))
+            finally:
+                os.close(log)
+            return data.decode("utf-8", "replace")
+        return ""
+
+    # Acts
+
+    def stop(self, wanted: str, grace: Optional[float] = None, *, force: bool = False) -> Run:
+        """Have a run end, with all that it has started; return it as it was. See `is_over`.
+
+        grace: seconds between SIGTERM and SIGKILL, instead of those that it was started with.
+
+        Raises:
+            UnknownRun, NotOwner: as `find`.
+        """
+        run = self.find(wanted)
+        if is_over(run.state):
+            return run
+        state = self._host.state
+        request = StopRequest(
+            StopReason.ASKED, state.uid, run.spec.grace if grace is None else grace, force
+        )
+        with suppress(StateError), self.open(run) as directory:
+            # Where that cannot be written, the signal alone asks for the same.
+            directory.request_stop(request)
+        found = lock.supervision_of(state, state.uid, run.id)
+        if found is not None:
+            supervisor = found
+            processes.send(
+                supervisor.pid,
+                signal.SIGTERM,
+                lambda: processes.starttime(supervisor.pid) == supervisor.starttime,
+            )
+        else:
+            # Nobody supervises it: whatever holds its lease, or was started in it, is ended.
+            with suppress(UnknownEnvironment):
+                self._host.release(run.id, kill=True)
+        return run
+
+    def mark(
+        self,
+        wanted: str,
+        label: Optional[str] = None,
+        add: tuple[str, ...] = (),
+        remove: tuple[str, ...] = (),
+    ) -> Run:
+        """Give a run another label, or other tags; None leaves the label as it is, "" removes it.
+
+        Raises:
+            InvalidInput: no label or tag can be like that. StateError: it cannot be written.
+        """
+        require_name(label or "")
+        require_tags(add)
+        run = self.find(wanted)
+        with self.open(run) as directory:
+            before = directory.marks()
+            kept = [tag for tag in before.tags if tag not in remove]
+            tags = require_tags((*kept, *(tag for tag in add if tag not in kept)))
+            directory.write_marks(Marks(before.label if label is None else label, tags))
+        return self.find(run.id)
+
+    def delete(self, wanted: str) -> Run:
+        """Move a run that is over into the trash.
+
+        Raises:
+            InvalidInput: it is not over.
+        """
+        run = self.find(wanted)
+        if not is_over(run.state):
+            raise InvalidInput(
+                f"run {run.id} is {name_of(run.state)}; genvx runs stop {run.id} ends it"
+            )
+        self._shelf.delete(run.id)
+        return run
+
+    def restore(self, wanted: str) -> Run:
+        """Move a run out of the trash."""
+        run = self._deleted(wanted)
+        self._shelf.restore(run.id)
+        return run
+
+    def purge(self, wanted: str) -> Run:
+        """Delete a run in the trash for good."""
+        run = self._deleted(wanted)
+        self._shelf.purge(run.id)
+        return run
+
+    def _deleted(self, wanted: str) -> Run:
+        signs = self._signs()
+        found = (self._run(name, signs) for name in self._shelf.newest(deleted=True))
+        return find([run for run in found if run], wanted, place="in the trash")
+
+    # Reading
+
+    def _signs(self) -> _Living:
+        state = self._host.state
+        leases = self._host.store.scan().leases
+        return _Living(
+            frozenset(each.run for each in lock.living(state) if each.uid == state.uid),
+            frozenset(lease.key[1] for lease in leases if lease.key[0] == state.uid),
+        )
+
+    def _run(self, name: str, living: _Living) -> Optional[Run]:
+        """A run of this machine; None for one of another, and for what is none, or not yet."""
+        try:
+            with self._shelf.open(name) as directory:
+                run = self._read(directory, living)
+                if run is not None and isinstance(run.state, Lost):
+                    # It may have begun after we looked who lives.
+                    run = self._read(directory, self._signs())
+                return run
+        except (UnknownRun, StateError):
+            return None
+
+    def _read(self, directory: RunDirectory, living: _Living) -> Optional[Run]:
+        try:
+            spec = directory.spec()
+        except Malformed:
+            return None
+        if spec.machine != self._machine or spec.id != directory.id:
+            return None
+        supervised, held = spec.id in living.supervised, spec.id in living.held
+        try:
+            written, boot = directory.state()
+        except Malformed:
+            age = processes.boottime_ns() - spec.submitted.boottime_ns
+            if supervised or 0 <= age < _BEGINNING_NS:
+                return None
+            state: RunState = Lost(spec.submitted, LossReason.KILLED)
+            note = "it was never accepted"
+        else:
+            same = boot == processes.boot_id()
+            state, note = shown(written, Signs(same, supervised, held))
+        marks = directory.marks()
+        return Run(
+            spec,
+            state,
+            note,
+            marks.label,
+            marks.tags,
+            directory.log_bytes(),
+            directory.deleted,
+        )
+
+
+class _Living:
+    """The ids of the runs whose supervisor lives, and of the environments that are held."""
+
+    def __init__(self, supervised: frozenset[str], held: frozenset[str]) -> None:
+        self.supervised = supervised
+        self.held = held

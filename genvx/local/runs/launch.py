@@ -1,0 +1,218 @@
+"""Submitting a run: its record is made, its supervisor is started, and says whether it goes on."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Optional
+
+from genvx._version import __version__
+from genvx.core.run import GRACE, Run, StopReason, require_tags
+from genvx.core.text import printable
+from genvx.core.value import replace
+from genvx.core.wire.fields import Fields, Malformed, dumps, loads
+from genvx.core.wire.runcodec import STATE
+from genvx.errors import GenvxError, InvalidInput, StateError, from_wire
+from genvx.local import fresh, processes
+from genvx.local.runs import lock
+from genvx.local.runs.record import Marks, RunShelf, StopRequest, home_of, runs_root
+from genvx.local.runs.supervisor import Supervisor, now
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Callable
+
+    from genvx.core.run import RunSpec, RunState
+    from genvx.local.host import LocalHost
+
+# So long a supervisor has to say that its run waits or runs.
+_ACCEPTANCE = 60.0
+_MOST_BYTES = 1 << 20
+
+
+def submit(
+    host: LocalHost,
+    asked: RunSpec,
+    *,
+    patience: Optional[float] = None,
+    tags: tuple[str, ...] = (),
+    fork: bool = False,
+) -> Run:
+    """Start a run here that outlives us; return it as it was accepted: waiting, or running.
+
+    asked: what is wanted; where and when it was submitted is filled in. patience: seconds to wait
+    in line at most; None does not wait. tags: its first ones. fork: the supervisor is a copy of
+    this process, which must have one thread and should be small; otherwise it is a fresh Python.
+
+    Raises:
+        NoCapacity, InvalidInput, StateError: it was not accepted, and nothing is left of it.
+    """
+    _require_start(host, asked)
+    spec = replace(
+        asked,
+        id=os.urandom(4).hex(),
+        machine=processes.machine_id(),
+        host=processes.hostname(),
+        submitted=now(),
+        version=__version__,
+    )
+    shelf = RunShelf(runs_root(host.environ))
+    require_tags(tags)
+    with shelf.create(spec) as directory:
+        if tags:
+            directory.write_marks(Marks(tags=tags))
+    read, write = os.pipe()
+    try:
+        try:
+            if fork:
+                _fork(host, spec.id, shelf.root, patience, write)
+            else:
+                _spawn(host.environ, spec.id, shelf.root, patience, write)
+        except OSError as error:
+            shelf.discard(spec.id)
+            raise StateError(f"cannot start the supervisor of the run: {error.strerror}") from None
+        finally:
+            os.close(write)
+        state = _answer(read, shelf, spec.id)
+    finally:
+        os.close(read)
+    return Run(spec, state, tags=tags)
+
+
+def _require_start(host: LocalHost, asked: RunSpec) -> None:
+    """Refuse what cannot start, before anything is taken for it."""
+    from genvx.local.running.hold import find_command
+
+    if asked.cwd and not os.path.isdir(os.path.join(home_of(host.environ), asked.cwd)):
+        raise InvalidInput(f"no such directory: {printable(asked.cwd, 200)}")
+    if "/" not in asked.argv[0]:
+        find_command(asked.argv, {**host.environ, **asked.variables})
+
+
+def _answer(read: int, shelf: RunShelf, run: str) -> RunState:
+    """What the supervisor says of itself. One that says nothing in time is told to stop."""
+    data = b""
+    while not data.endswith(b"\n") and len(data) < _MOST_BYTES:
+        if not select.select([read], [], [], _ACCEPTANCE)[0]:
+            with shelf.open(run) as directory:
+                directory.request_stop(StopRequest(StopReason.ASKED, os.getuid(), GRACE))
+            raise StateError(
+                f"the supervisor of run {run} did not say in time whether it runs, and was told to "
+                "stop; genvx runs info shows what became of it"
+            )
+        part = os.read(read, 65536)
+        if not part:
+            raise StateError("the supervisor of the run ended before it said why")
+        data += part
+    try:
+        fields = Fields(loads(data), "the supervisor's answer")
+        if fields.has("error"):
+            raise from_wire(fields.string("error", 64), fields.text("message", 2000))
+        return STATE.read(fields.raw("state"))
+    except Malformed as error:
+        raise StateError(f"the supervisor's answer cannot be read: {error}") from None
+
+
+def _fork(host: LocalHost, run: str, root: str, patience: Optional[float], write: int) -> None:
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setsid()
+            if os.fork() == 0:
+                supervise(lambda: type(host)(environ=host.environ), run, root, patience, write)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+
+def _spawn(
+    environ: Mapping[str, str], run: str, root: str, patience: Optional[float], write: int
+) -> None:
+    words = [run, root, "" if patience is None else str(patience)]
+    code = "from genvx.local.runs import __main__ as m; m.main()"
+    pid = os.posix_spawn(
+        sys.executable,
+        fresh.command(code, *words),
+        dict(environ),
+        file_actions=[(os.POSIX_SPAWN_DUP2, write, 1)],
+    )
+    os.waitpid(pid, 0)
+
+
+def supervise(
+    make_host: Callable[[], LocalHost],
+    run: str,
+    root: str,
+    patience: Optional[float],
+    write: int,
+) -> None:
+    """Be the supervisor of a run whose record is made; returns at its end.
+
+    write: the pipe on which whoever submitted it waits for an answer.
+    """
+    pipe = [_leave(write)]
+
+    def answer(words: Mapping[str, Any]) -> None:
+        if pipe:  # they wait for one answer
+            descriptor = pipe.pop()
+            with suppress(OSError):  # whoever submitted it is gone; the run goes on
+                os.write(descriptor, dumps(words) + b"\n")
+            os.close(descriptor)
+
+    def refuse(kind: str, message: str) -> None:
+        if pipe:  # not accepted: there is to be nothing of it once that is said
+            shelf.discard(run)
+            answer({"error": kind, "message": message})
+
+    shelf = RunShelf(root)
+    try:
+        with shelf.open(run) as directory:
+            _say_where(directory.path, run)
+            host = make_host()
+            held = lock.supervise(host.state, run, directory.path)
+            try:
+                supervisor = Supervisor(
+                    host,
+                    directory.spec(),
+                    directory,
+                    lambda state: answer({"state": STATE.write(state)}),
+                )
+                supervisor.run(patience=patience)
+            finally:
+                held.withdraw()
+    except GenvxError as error:
+        refuse(type(error).__name__, str(error))
+    except (OSError, Malformed) as error:
+        refuse(StateError.__name__, f"cannot supervise the run: {error}")
+
+
+def _leave(write: int) -> int:
+    """Let go of all that belongs to whoever submitted the run, or their connection could not end.
+
+    Returns the number that the pipe has then.
+    """
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    os.chdir("/")
+    os.umask(0o077)
+    kept = os.dup2(write, 3)
+    os.set_inheritable(kept, False)
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in range(3):
+        os.dup2(null, descriptor)
+    os.closerange(kept + 1, 65536)
+    return kept
+
+
+def _say_where(directory: str, run: str) -> None:
+    """Have what we say land in the run's directory, and be called by a name in ps and top."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    own = os.open(os.path.join(directory, "supervisor.log"), flags, 0o600)
+    os.dup2(own, 1)
+    os.dup2(own, 2)
+    os.close(own)
+    with suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as file:
+        file.write(f"genvx-{run}")

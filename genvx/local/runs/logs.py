@@ -1,0 +1,119 @@
+"""Reading the log of a run from where one likes, and following it to its end.
+
+A place in a log is a byte offset. It stays true when the head of the file is freed (`log_limit`):
+what was there reads as a hole, and a reader is told how much is missing.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.value import value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Callable
+
+_PART = 256 * 1024
+_BACK = 64 * 1024
+# How soon a log that was quiet is looked at again: at first, and at last.
+_SOON, _LATER = 0.02, 0.2
+
+
+@value
+class Piece:
+    """Bytes of a log. at: the offset of the first. missing: how many before it were freed."""
+
+    at: int
+    data: bytes
+    missing: int = 0
+
+
+def offset_of_last_lines(log: int, lines: int) -> int:
+    """Where the last lines of a log begin; its end for 0 lines.
+
+    An unfinished line at the end counts as one.
+    """
+    size = os.fstat(log).st_size
+    if lines <= 0:
+        return size
+    start = size
+    while start > 0:
+        begin = max(0, start - _BACK)
+        part = os.pread(log, start - begin, begin)
+        place = len(part)
+        while (place := part.rfind(b"\n", 0, place)) >= 0:
+            if begin + place + 1 == size:
+                continue  # the end of the last line
+            lines -= 1
+            if lines == 0:
+                return begin + place + 1
+        start = begin
+    return 0
+
+
+def follow(
+    log: int,
+    offset: int,
+    over: Callable[[], bool],
+    pause: Callable[[float], bool],
+) -> Iterator[Piece]:
+    """The log from an offset on, until it is over and read to its end.
+
+    over: whether nothing will be appended any more. pause: waits so many seconds; True ends the
+    reading.
+    """
+    wait = _SOON
+    while True:
+        # Asked before the log is read: what is written between the two would be lost otherwise.
+        ended = over()
+        found = False
+        while True:
+            piece = _read(log, offset)
+            if piece is None:
+                break
+            found = True
+            offset = piece.at + len(piece.data)
+            yield piece
+        if ended:
+            return
+        wait = _SOON if found else min(wait * 1.5, _LATER)
+        if pause(wait):
+            return
+
+
+def _read(log: int, offset: int) -> Optional[Piece]:
+    begin = offset
+    try:
+        begin = os.lseek(log, offset, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            # Past the end, or a hole up to the end.
+            return None
+        if error.errno != errno.EINVAL:  # a file system that knows no holes
+            raise
+    data = os.pread(log, _PART, begin)
+    return Piece(begin, data, begin - offset) if data else None
+
+
+def free_head(log: int, keep: int) -> None:
+    """Free the disk space of all but the last `keep` bytes of a log; offsets stay true.
+
+    Raises:
+        OSError: the file system cannot do that.
+    """
+    import ctypes
+
+    size = os.fstat(log).st_size
+    block = 4096
+    end = (size - keep) // block * block
+    if end <= 0:
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    keep_size_and_punch_hole = 3
+    result = libc.fallocate(log, keep_size_and_punch_hole, ctypes.c_long(0), ctypes.c_long(end))
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

@@ -1,0 +1,361 @@
+"""The directories of one's runs: what was asked, what became of it, the log.
+
+    RUNS/<id>/spec.json    what was asked, written once
+              state.json   what became of it, replaced at each change
+              marks.json   what people have called it since
+              stop.json    that somebody wants it to end, and why
+              log          all output of the command, in order
+              events       a line of JSON for each change
+              work/        where the command starts
+    RUNS/.trash/<id>/      a run that was deleted and can be restored
+
+What decides something is replaced by rename and is on the disk before anybody goes on: after a
+power failure a file says what it said before or after, never something in between. Whether a run
+lives is not decided here (lock.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from typing import TYPE_CHECKING, Any, Optional
+
+from genvx.core.run import StopReason, name_of
+from genvx.core.text import NAME_LIMIT, is_identifier, printable
+from genvx.core.value import value
+from genvx.core.wire.fields import Fields, Malformed, dumps, loads
+from genvx.core.wire.runcodec import SPEC, STATE
+from genvx.core.wire.tables import Table, choice, flag, integer, seconds, text, texts
+from genvx.errors import StateError, UnknownRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from genvx.core.run import RunSpec, RunState
+
+_TRASH = ".trash"
+_SPEC, _STATE, _MARKS, _STOP = "spec.json", "state.json", "marks.json", "stop.json"
+LOG, EVENTS, WORK = "log", "events", "work"
+_MOST_BYTES = 64 << 20
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+@value
+class Marks:
+    """What people have called a run since it began."""
+
+    label: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@value
+class StopRequest:
+    """That somebody wants a run to end. by: their uid. grace: seconds between TERM and KILL."""
+
+    why: StopReason
+    by: int
+    grace: float
+    force: bool = False
+
+
+_MARKS_TABLE = Table(Marks, "marks", label=text(NAME_LIMIT), tags=texts(NAME_LIMIT, 10_000))
+_STOP_TABLE = Table(
+    StopRequest,
+    "stop",
+    why=choice(StopReason),
+    by=integer(0, 1 << 32),
+    grace=seconds(),
+    force=flag(),
+)
+
+
+def home_of(environ: Mapping[str, str]) -> str:
+    """The home directory, from which the directories of commands are counted."""
+    return environ.get("HOME") or os.path.expanduser("~")
+
+
+def runs_root(environ: Mapping[str, str]) -> str:
+    """Where one's runs are: $GENVX_RUNS_DIR, else below $XDG_DATA_HOME, else ~/.local/share."""
+    chosen = environ.get("GENVX_RUNS_DIR", "")
+    if chosen:
+        return os.path.abspath(os.path.expanduser(chosen))
+    data = environ.get("XDG_DATA_HOME", "")
+    if not os.path.isabs(data):
+        data = os.path.join(home_of(environ), ".local", "share")
+    return os.path.join(data, "genvx", "runs")
+
+
+class RunDirectory:
+    """The directory of one run, open.
+
+    What its owner could have written there by hand is checked when it is read.
+    """
+
+    def __init__(self, path: str, identifier: str, descriptor: int, *, deleted: bool) -> None:
+        self.path = path
+        self.id = identifier
+        self.deleted = deleted
+        self._descriptor = descriptor
+
+    def close(self) -> None:
+        """Close it. A second call does nothing."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def __enter__(self) -> RunDirectory:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def spec(self) -> RunSpec:
+        """What was asked.
+
+        Raises:
+            Malformed: the file is missing or is no such record.
+        """
+        return SPEC.read(self._read(_SPEC))
+
+    def state(self) -> tuple[RunState, str]:
+        """The last state that was written, and the id of the boot in which it was.
+
+        Raises:
+            Malformed: the file is missing or is no such record.
+        """
+        plain = self._read(_STATE)
+        return STATE.read(plain), Fields(plain, "state").text("boot_id", 64)
+
+    def write_state(self, state: RunState, boot: str) -> None:
+        """Replace the state, and note the change among the events.
+
+        Raises:
+            OSError: it cannot be written; the old state is still there.
+        """
+        plain = STATE.write(state) | {"boot_id": boot}
+        self._replace(_STATE, plain)
+        with contextlib.suppress(OSError):  # for people; the state is what counts
+            self._append(EVENTS, dumps({"event": name_of(state), **plain}) + b"\n")
+
+    def marks(self) -> Marks:
+        """What people have called it; nothing where that cannot be read."""
+        try:
+            return _MARKS_TABLE.read(self._read(_MARKS))
+        except Malformed:
+            return Marks()
+
+    def write_marks(self, marks: Marks) -> None:
+        """Replace what people have called it. Raises StateError if it cannot be written."""
+        try:
+            self._replace(_MARKS, _MARKS_TABLE.write(marks))
+        except OSError as error:
+            raise _trouble(error, f"write to {self.path}") from None
+
+    def stop_request(self) -> Optional[StopRequest]:
+        """That it is to end; None if nobody has asked for that."""
+        try:
+            return _STOP_TABLE.read(self._read(_STOP))
+        except Malformed:
+            return None
+
+    def request_stop(self, request: StopRequest) -> None:
+        """Ask for its end. Raises StateError if that cannot be written."""
+        try:
+            self._replace(_STOP, _STOP_TABLE.write(request))
+        except OSError as error:
+            raise _trouble(error, f"write to {self.path}") from None
+
+    def log_bytes(self) -> int:
+        """The size of the log; what was cut off its head counts."""
+        with contextlib.suppress(OSError):
+            return os.stat(LOG, dir_fd=self._descriptor, follow_symlinks=False).st_size
+        return 0
+
+    def open_log(self) -> int:
+        """A descriptor to read the log from. Raises OSError if there is none."""
+        return os.open(LOG, _OPEN_FILE, dir_fd=self._descriptor)
+
+    def create_log(self) -> int:
+        """A descriptor that appends to the log, made if need be. Raises OSError."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.open(LOG, flags, 0o600, dir_fd=self._descriptor)
+
+    def make_work(self) -> str:
+        """The path of the directory in which the command starts, made if need be."""
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(WORK, 0o700, dir_fd=self._descriptor)
+        return os.path.join(self.path, WORK)
+
+    def _read(self, name: str) -> Any:
+        try:
+            descriptor = os.open(name, _OPEN_FILE, dir_fd=self._descriptor)
+        except OSError as error:
+            raise Malformed(f"{name} cannot be read: {error.strerror}") from None
+        with open(descriptor, "rb") as file:
+            try:
+                data = file.read(_MOST_BYTES + 1)
+            except OSError as error:
+                raise Malformed(f"{name} cannot be read: {error.strerror}") from None
+        if len(data) > _MOST_BYTES:
+            raise Malformed(f"{name} is too large")
+        return loads(data)
+
+    def _replace(self, name: str, plain: Any) -> None:
+        temporary = f".{name}.{os.urandom(6).hex()}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(temporary, flags, 0o600, dir_fd=self._descriptor)
+        try:
+            try:
+                _write(descriptor, dumps(plain))
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            here = self._descriptor
+            os.rename(temporary, name, src_dir_fd=here, dst_dir_fd=here)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary, dir_fd=self._descriptor)
+            raise
+        os.fsync(self._descriptor)
+
+    def _append(self, name: str, data: bytes) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(name, flags, 0o600, dir_fd=self._descriptor)
+        try:
+            _write(descriptor, data)
+        finally:
+            os.close(descriptor)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+class RunShelf:
+    """The directories of one user's runs on one machine, or in a home that machines share."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    def create(self, spec: RunSpec) -> RunDirectory:
+        """The directory of a new run, with what was asked in it.
+
+        Raises:
+            StateError: it cannot be made.
+        """
+        path = os.path.join(self.root, spec.id)
+        try:
+            os.makedirs(self.root, 0o700, exist_ok=True)
+            os.mkdir(path, 0o700)
+            directory = self._open(path, spec.id, deleted=False)
+            try:
+                directory._replace(_SPEC, SPEC.write(spec))
+            except OSError:
+                directory.close()
+                shutil.rmtree(path, ignore_errors=True)
+                raise
+        except OSError as error:
+            raise _trouble(error, f"make the directory of a run in {self.root}") from None
+        return directory
+
+    def open(self, identifier: str) -> RunDirectory:
+        """The directory of a run, also of one in the trash.
+
+        Raises:
+            UnknownRun: there is none. StateError: it cannot be opened.
+        """
+        if is_identifier(identifier):
+            for deleted, parent in ((False, self.root), (True, self._trash)):
+                try:
+                    return self._open(os.path.join(parent, identifier), identifier, deleted=deleted)
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    raise _trouble(error, f"open {parent}/{identifier}") from None
+        raise UnknownRun(f"no run {printable(identifier, 60)!r} here")
+
+    def newest(self, *, deleted: bool = False) -> Iterator[str]:
+        """The ids of the runs, the newest first; deleted: of those in the trash.
+
+        Raises:
+            StateError: the directory cannot be read.
+        """
+        parent = self._trash if deleted else self.root
+        found = []
+        try:
+            with os.scandir(parent) as entries:
+                for entry in entries:
+                    if is_identifier(entry.name):
+                        with contextlib.suppress(OSError):
+                            # Written once, when the run was submitted.
+                            status = os.stat(f"{parent}/{entry.name}/{_SPEC}")
+                            found.append((status.st_mtime_ns, entry.name))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _trouble(error, f"read {parent}") from None
+        for _, name in sorted(found, reverse=True):
+            yield name
+
+    def discard(self, identifier: str) -> None:
+        """Delete a run that was not accepted, as far as that is possible."""
+        if is_identifier(identifier):
+            shutil.rmtree(os.path.join(self.root, identifier), ignore_errors=True)
+
+    def delete(self, identifier: str) -> None:
+        """Move a run into the trash. Raises UnknownRun or StateError."""
+        self._move(identifier, self.root, self._trash)
+
+    def restore(self, identifier: str) -> None:
+        """Move a run out of the trash. Raises UnknownRun or StateError."""
+        self._move(identifier, self._trash, self.root)
+
+    def purge(self, identifier: str) -> None:
+        """Delete a run in the trash for good. Raises UnknownRun or StateError."""
+        path = os.path.join(self._trash, identifier)
+        if not is_identifier(identifier) or not os.path.lexists(path):
+            raise UnknownRun(f"no deleted run {printable(identifier, 60)!r} here")
+        try:
+            shutil.rmtree(path)
+        except OSError as error:
+            raise _trouble(error, f"delete {path}") from None
+
+    @property
+    def _trash(self) -> str:
+        return os.path.join(self.root, _TRASH)
+
+    def _move(self, identifier: str, source: str, target: str) -> None:
+        if not is_identifier(identifier):
+            raise UnknownRun(f"no run {printable(identifier, 60)!r} here")
+        try:
+            os.makedirs(target, 0o700, exist_ok=True)
+            os.rename(os.path.join(source, identifier), os.path.join(target, identifier))
+        except FileNotFoundError:
+            raise UnknownRun(f"no run {identifier!r} there to move") from None
+        except OSError as error:
+            raise _trouble(error, f"move run {identifier}") from None
+
+    def _open(self, path: str, identifier: str, *, deleted: bool) -> RunDirectory:
+        descriptor = os.open(path, _OPEN_DIRECTORY)
+        if os.fstat(descriptor).st_uid not in (0, os.geteuid()) and os.geteuid() != 0:
+            os.close(descriptor)
+            raise PermissionError(errno.EACCES, "it is another user's")
+        return RunDirectory(path, identifier, descriptor, deleted=deleted)
+
+
+def _trouble(error: OSError, doing: str) -> StateError:
+    advice = {
+        errno.ENOSPC: "the disk is full; free some space, or choose another directory with "
+        "GENVX_RUNS_DIR or runs= in the hostfile",
+        errno.EDQUOT: "your disk quota is used up; free some space there, or choose another "
+        "directory with GENVX_RUNS_DIR or runs= in the hostfile",
+        errno.EROFS: "the file system is read-only; choose another directory with GENVX_RUNS_DIR "
+        "or runs= in the hostfile",
+        errno.EACCES: "permission denied; choose another directory with GENVX_RUNS_DIR or runs= "
+        "in the hostfile",
+    }.get(error.errno or 0, error.strerror or str(error))
+    return StateError(f"cannot {printable(doing)}: {advice}")

@@ -1,0 +1,101 @@
+"""Starting the command of a run, and the one that tells somebody of its end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from genvx.core.run import end_of, name_of
+from genvx.local.runs.record import home_of
+
+if TYPE_CHECKING:
+    from genvx.core.run import RunSpec, RunState
+    from genvx.local.running.hold import LocalHold
+    from genvx.local.runs.record import RunDirectory
+
+# Added to the command's badness: memory pressure takes it rather than its bookkeeper. Raising needs
+# no privilege.
+_OOM_SCORE = "300"
+_NOTIFY_SECONDS = 60.0
+# What a supervisor ignores, and what Python changes.
+_RESET = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)
+
+
+def start(spec: RunSpec, hold: LocalHold, directory: RunDirectory, log: int) -> int:
+    """Start a run's command in a session of its own; return its pid.
+
+    Its stdout and stderr are the log itself, opened to append, so nothing is copied and nothing is
+    lost when its supervisor dies.
+
+    Raises:
+        OSError: there is no such command or directory, or it cannot be executed.
+    """
+    work = directory.make_work()
+    place = os.path.join(home_of(hold.variables()), spec.cwd) if spec.cwd else work
+    variables = {
+        "PYTHONUNBUFFERED": "1",  # a log that comes an hour late helps nobody
+        **hold.variables(),
+        "GENVX_RUN_ID": spec.id,
+        "GENVX_RUN_DIR": directory.path,
+        **spec.variables,
+    }
+    argv = list(spec.argv)
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(read)
+            os.setsid()
+            null = os.open(os.devnull, os.O_RDONLY)
+            os.dup2(null, 0)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            os.set_inheritable(hold.descriptor, True)
+            with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+                file.write(_OOM_SCORE)
+            for each in _RESET:
+                signal.signal(each, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, [])
+            os.chdir(place)
+            os.execvpe(argv[0], argv, variables)
+        except OSError as error:
+            os.write(write, str(error.errno or errno.EINVAL).encode())
+        finally:
+            os._exit(127)
+    os.close(write)
+    # Closed by exec, or by the child's end after it has said why.
+    with open(read, "rb") as pipe:
+        why = pipe.read()
+    if why:
+        os.waitpid(pid, 0)
+        code = int(why)
+        raise OSError(code, os.strerror(code))
+    return pid
+
+
+def notify(spec: RunSpec, state: RunState, directory: str) -> None:
+    """Run the line that tells somebody of the end; whether it succeeds does not matter."""
+    end = end_of(state)
+    variables = {
+        **os.environ,
+        "GENVX_RUN_ID": spec.id,
+        "GENVX_RUN_NAME": spec.name,
+        "GENVX_RUN_DIR": directory,
+        "GENVX_RUN_STATE": name_of(state),
+        "GENVX_RUN_EXIT_CODE": "" if end is None else str(end.exit_code),
+    }
+    # A mask is inherited, and a command that cannot hear SIGTERM would surprise its user.
+    blocked = signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    with suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(
+            ["sh", "-c", spec.notify],
+            stdin=subprocess.DEVNULL,
+            env=variables,
+            timeout=_NOTIFY_SECONDS,
+            check=False,
+        )
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
