@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from genvx.agent.farend import FarEnd
     from genvx.core.queue import Standing
+    from genvx.core.wire.runoperations import WatchRun
     from genvx.local.host import LocalHost
     from genvx.local.running.hold import LocalHold
     from genvx.local.turns import Turn
@@ -173,9 +174,23 @@ def open_shell(end: FarEnd, asked: operations.OpenShell) -> int:
     )
 
 
+def watch(end: FarEnd, asked: WatchRun) -> int:
+    """Send how a run is and its log as it grows, until it has ended or the client is gone."""
+    client = Client(end.out)
+    with contextlib.suppress(BrokenPipeError):  # it is gone; the run goes on
+        for news in end.host.watch(asked, client.wait):
+            end.reply(asked, news)
+    return 0
+
+
 ACTS: Mapping[type[operations.Operation[Any]], Callable[[FarEnd, Any], int]] = {
     operations.Hold: hold,
     operations.Run: run,
     operations.RunInTurn: run_in_turn,
     operations.OpenShell: open_shell,
 }
+
+
+def acting(kind: type[operations.Operation[Any]]) -> Callable[[FarEnd, Any], int]:
+    """The function for operations of a class."""
+    return ACTS.get(kind, watch)

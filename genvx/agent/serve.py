@@ -20,7 +20,7 @@ from genvx.core.wire.protocol import PROTOCOL, Reply, call_from_word, read_call
 from genvx.errors import AgentError, GenvxError, ProtocolError
 from genvx.local import processes
 from genvx.local.host import LocalHost
-from genvx.local.questions import ANSWERS
+from genvx.local.questions import answering
 
 if TYPE_CHECKING:
     from genvx.core.wire.protocol import Call
@@ -79,13 +79,13 @@ def _answer(call: Call, end: FarEnd) -> int:
             f"speaks {call.protocol}; install the same version on both"
         )
     operation = operation_of(call)
-    answer = ANSWERS.get(type(operation))
+    answer = answering(type(operation))
     if answer is not None:
         end.reply(operation, answer(end.host, operation))
         return 0
-    from genvx.agent.acts import ACTS
+    from genvx.agent.acts import acting
 
-    return ACTS[type(operation)](end, operation)
+    return acting(type(operation))(end, operation)
 
 
 def _fail(call: Call, end: FarEnd, error: GenvxError) -> int:

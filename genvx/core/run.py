@@ -348,3 +348,12 @@ class Run:
     def age_key(self) -> tuple[int, str]:
         """Sorts runs of all hosts, oldest first."""
         return (self.spec.submitted.epoch_ns, self.id)
+
+
+@value
+class LogPiece:
+    """Bytes of a log. at: the offset of the first. missing: how many before it were freed."""
+
+    at: int
+    data: bytes
+    missing: int = 0

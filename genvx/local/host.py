@@ -15,7 +15,7 @@ from genvx.local import processes
 from genvx.local.machine import Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Callable, Optional
 
     from genvx.core.ask import Ask
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from genvx.core.queue import Standing
     from genvx.core.requirements import Requirements
     from genvx.core.wire.operations import Operation
+    from genvx.core.wire.runoperations import LogNews, WatchRun
     from genvx.local.running.hold import LocalHold
     from genvx.local.waiting import Stop
 
@@ -62,13 +63,25 @@ class LocalHost(Machine):
         Raises:
             InvalidInput: it is one that goes on after its reply; there are methods for these.
         """
-        from genvx.local.questions import ANSWERS
+        from genvx.local.questions import answering
 
-        answer = ANSWERS.get(type(operation))
+        answer = answering(type(operation))
         if answer is None:
             raise InvalidInput(f"{type(operation).__name__} has no single reply")
         reply: R = answer(self, operation)
         return reply
+
+    def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]:
+        """How a run is, and its log as it grows; the last is a LogEnd.
+
+        pause: waits so many seconds; True ends the watching.
+
+        Raises:
+            UnknownRun: there is none. NotOwner: it is another user's.
+        """
+        from genvx.local.runs.watching import watch
+
+        return watch(self, asked, pause)
 
     # Acts
 

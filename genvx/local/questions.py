@@ -6,7 +6,7 @@ them need is imported by those: start-up is most of what a question costs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from genvx.core.wire import operations
 from genvx.core.wire.operations import OwnUse
@@ -118,3 +118,13 @@ ANSWERS: Mapping[type[operations.Operation[Any]], Callable[[Here, Any], Any]] = 
     operations.Reserve: reserve,
     operations.Signal: signal,
 }
+
+
+def answering(kind: type[operations.Operation[Any]]) -> Optional[Callable[[Any, Any], Any]]:
+    """The function that answers operations of a class; None for what goes on after its reply."""
+    answer = ANSWERS.get(kind)
+    if answer is None and kind.__module__.endswith(".runoperations"):
+        from genvx.local.runs.questions import RUN_ANSWERS
+
+        return RUN_ANSWERS.get(kind)
+    return answer

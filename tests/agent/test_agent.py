@@ -13,6 +13,7 @@ import pytest
 from genvx.core.ask import Ask
 from genvx.core.grant import Severity
 from genvx.core.requirements import Requirements
+from genvx.core.run import LogPiece, Moment, RunSpec, name_of
 from genvx.core.value import replace
 from genvx.core.wire.operations import (
     Examine,
@@ -28,13 +29,31 @@ from genvx.core.wire.operations import (
     reply_form,
 )
 from genvx.core.wire.protocol import Call, ReplyReader
-from genvx.errors import AgentError, CommandNotFound, GenvxError, InvalidInput, ProtocolError
+from genvx.core.wire.runoperations import (
+    FindRuns,
+    LogEnd,
+    StopRun,
+    SubmitRun,
+    WatchRun,
+)
+from genvx.errors import (
+    AgentError,
+    CommandNotFound,
+    GenvxError,
+    InvalidInput,
+    ProtocolError,
+    UnknownRun,
+)
 from genvx.local import shells
 from tests.capabilities import old_pythons
 from tests.conftest import ROOT
 
 HOLD = Hold(Ask(Requirements(2), "h"))
 RUN = call_of(Run(Ask(Requirements()), Job(("true",))), "aabb")
+
+SUBMIT = call_of(
+    SubmitRun(RunSpec("abcd1234", ("true",), Requirements(), "", "", Moment(0, 0))), "aabb"
+)
 
 FAR_ROOMS = ["errors.py", "_version.py", "__init__.py", "core", "local", "shown", "agent"]
 
@@ -113,6 +132,12 @@ def test_what_a_library_prints_does_not_get_into_the_reply(state, tmp_path):
         (_changed(RUN, ("wanted", "requirements", "gpus"), -1), ProtocolError, "impossible gpus"),
         (_changed(RUN, ("wanted", "is"), "dance"), ProtocolError, "impossible is"),
         (call_of(Signal("abcd", "KILL"), "aabb"), InvalidInput, "not a signal"),
+        (_changed(SUBMIT, ("spec", "argv"), []), ProtocolError, "no command to run"),
+        (_changed(SUBMIT, ("spec", "id"), "../../x"), ProtocolError, "impossible id"),
+        (_changed(SUBMIT, ("spec", "cwd"), "/no/such"), InvalidInput, "no such directory"),
+        (_changed(SUBMIT, ("tags",), [""]), InvalidInput, "a tag has"),
+        (call_of(StopRun("no-such"), "aabb"), UnknownRun, "no run 'no-such'"),
+        (call_of(WatchRun("../x"), "aabb"), UnknownRun, "no run '../x'"),
     ],
 )
 def test_a_bad_call_is_an_error_by_its_name(state, call, error, words):
@@ -257,3 +282,57 @@ def test_the_agent_answers_and_leases_on_every_python_from_3_9(state, python, tm
     reply = reply_of(run_agent(call_of(Examine(), "aabb"), python=python, path=str(tmp_path)))[0]
     doctor = reply_form(Examine()).read(reply.result())
     assert any(f.check == "filelock" and f.severity is Severity.WARNING for f in doctor)
+
+
+def submit(argv, python, path):
+    spec = RunSpec("abcd1234", argv, Requirements(1), "", "", Moment(0, 0))
+    answer = run_agent(call_of(SubmitRun(spec), "aabb"), python=python, path=path)
+    assert answer.stderr == b""
+    return reply_form(SubmitRun(spec)).read(reply_of(answer)[0].result())
+
+
+def watched(answer, asked):
+    """All that somebody who watches a run is sent."""
+    data, news = answer.stdout, []
+    while data:
+        reader = ReplyReader("aabb")
+        news.append(reply_form(asked).read(reader.feed(data).result()))
+        data = reader.rest
+    return news
+
+
+@pytest.mark.needs("pythons")
+@pytest.mark.parametrize("python", [sys.executable, *old_pythons()], ids=os.path.basename)
+def test_a_run_outlives_the_agent_and_its_log_is_read_to_its_end(
+    state, python, tmp_path, monkeypatch
+):
+    """The agent's pipes are read to their end here, so its supervisor has none of them."""
+    monkeypatch.setenv("GENVX_RUNS_DIR", str(tmp_path / "runs"))
+    (tmp_path / "genvx").symlink_to(ROOT / "genvx")
+    go = tmp_path / "go"
+    line = f"echo first; until [ -e {go} ]; do sleep 0.01; done; echo last; exit 3"
+    run = submit(("sh", "-c", line), python, str(tmp_path))
+    assert name_of(run.state) == "running"
+    asked = WatchRun(run.id)
+    process = subprocess.Popen(
+        [python, "-m", "genvx.agent"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    process.stdin.write(call_of(asked, "aabb").to_bytes())
+    process.stdin.flush()
+    go.touch()
+    out = process.stdout.read()
+    process.stdin.close()
+    process.stdout.close()
+    assert process.wait() == 0
+    news = watched(subprocess.CompletedProcess([], 0, stdout=out), asked)
+    pieces = [each for each in news if isinstance(each, LogPiece)]
+    assert b"".join(each.data for each in pieces) == b"first\nlast\n"
+    assert isinstance(news[-1], LogEnd)
+    assert news[-1].run.state.end.exit_code == 3
+    again = WatchRun(run.id, offset=len("first\n"), follow=False)
+    answer = run_agent(call_of(again, "aabb"), python=python, path=str(tmp_path))
+    assert [e.data for e in watched(answer, again) if isinstance(e, LogPiece)] == [b"last\n"]
+    assert [each.id for each in ask(FindRuns("1"))] == [run.id]

@@ -24,6 +24,7 @@ from genvx.core.run import (
     Failed,
     Held,
     HoldWhen,
+    LogPiece,
     LossReason,
     Lost,
     Moment,
@@ -37,6 +38,7 @@ from genvx.core.run import (
     Usage,
     Waiting,
 )
+from genvx.core.runselect import Filter
 from genvx.core.snapshot import Snapshot
 from genvx.core.ticket import Ticket
 from genvx.core.value import replace
@@ -46,6 +48,7 @@ from genvx.core.wire import (
     operations,
     policycodec,
     runcodec,
+    runoperations,
     statefiles,
 )
 from genvx.core.wire.fields import Malformed, dumps, loads
@@ -115,6 +118,8 @@ RUN_USAGE = Usage(1.5, 2.5, 3, 4, 5)
 LIMIT = Limit(2, 1 << 40, 600)
 ASK = Ask(REQUIREMENTS, "n", "abcd", "cmd", 5.5, 6.5, False)
 JOB = operations.Job(("sh", "-c", "x"), {"A": "b"}, "/w")
+FILTER = Filter(("lost",), ("t",), "n", 5)
+RUN = Run(SPEC, Lost(THEN, LossReason.REBOOT), "note", "best", ("t",), 9, True)
 ASKED = [
     operations.TakeSnapshot(True),
     operations.Examine(),
@@ -130,6 +135,14 @@ ASKED = [
     operations.Run(ASK, JOB),
     operations.RunInTurn("abcd", JOB, 8.5),
     operations.OpenShell("abcd", "gpu-server-1", JOB),
+    runoperations.SubmitRun(SPEC, 5.5, ("t",)),
+    runoperations.ListRuns(FILTER, 7, True),
+    runoperations.FindRuns("n"),
+    runoperations.ShowRun("n", 7),
+    runoperations.StopRun("n", 2.5, True),
+    runoperations.MarkRun("n", "best", ("t",), ("u",)),
+    runoperations.DisposeOfRun("n", runoperations.Disposal.PURGE),
+    runoperations.WatchRun("n", 5, 6, False),
 ]
 POLICY = Policy(
     LIMIT, {"g": LIMIT}, {"u": LIMIT}, ("root",), ("0",), ("1",), ("2",), VisibleAs.INDEX
@@ -170,10 +183,13 @@ VALUES = [
     (runcodec.SPEC, SPEC),
     (runcodec.USAGE, RUN_USAGE),
     (runcodec.END, End(THEN, THEN, None, 9, RUN_USAGE)),
-    (runcodec.RUN, Run(SPEC, Lost(THEN, LossReason.REBOOT), "note", "best", ("t",), 9, True)),
+    (runcodec.RUN, RUN),
+    (runcodec.LOG_PIECE, LogPiece(5, b"\0\xff", 3)),
+    (runoperations.FILTER, FILTER),
+    (runoperations.DETAILS, runoperations.RunDetails(RUN, "/d", "last")),
     (operations.ASK, ASK),
     (operations.JOIN, Join("abcd", "cmd")),
-    *((operations.OPERATIONS[type(each)].table, each) for each in ASKED),
+    *((operations.wire_of(type(each)).table, each) for each in ASKED),
     (policycodec.LIMIT, LIMIT),
     (policycodec.POLICY, POLICY),
     (policycodec.ENTITLEMENT, Entitlement("u", POLICY, LIMIT)),
@@ -209,7 +225,7 @@ def test_a_table_has_the_fields_of_its_class(table):
 def test_every_table_is_tried():
     found = [
         each
-        for module in (codec, devicecodec, policycodec, runcodec)
+        for module in (codec, devicecodec, policycodec, runcodec, runoperations)
         for each in vars(module).values()
         if isinstance(each, Table)
     ]
@@ -217,7 +233,8 @@ def test_every_table_is_tried():
 
 
 def test_every_operation_is_tried():
-    assert {type(each) for each in ASKED} == set(operations.OPERATIONS)
+    every = {*operations.OPERATIONS, *runoperations.RUN_OPERATIONS}
+    assert {type(each) for each in ASKED} == every
 
 
 @pytest.mark.parametrize("asked", ASKED, ids=lambda asked: type(asked).__name__)
@@ -240,6 +257,10 @@ REPLIES = [
     (operations.Hold(ASK), operations.Joined()),
     (operations.Hold(ASK), operations.NeverRan("~/.bashrc")),
     (operations.Hold(ASK), Grant("abcd", "n", OWNER, (), None)),
+    (runoperations.ListRuns(), (RUN,)),
+    (runoperations.WatchRun("n"), LogPiece(5, b"x")),
+    (runoperations.WatchRun("n"), RUN),
+    (runoperations.WatchRun("n"), runoperations.LogEnd(RUN)),
 ]
 
 

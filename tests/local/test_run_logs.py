@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from genvx.local.runs.logs import Piece, follow, free_head, offset_of_last_lines
+from genvx.core.run import LogPiece
+from genvx.local.runs.logs import follow, free_head, offset_of_last_lines
 
 
 @pytest.fixture
@@ -66,4 +67,4 @@ def test_a_head_that_was_freed_is_a_gap_and_offsets_stay_true(log):
     assert os.fstat(log).st_blocks * 512 < 50_000
     first, *_ = read(log)
     assert first.missing == first.at > 80_000
-    assert read(log, 100_000) == [Piece(100_000, b"end\n")]
+    assert read(log, 100_000) == [LogPiece(100_000, b"end\n")]

@@ -3,12 +3,12 @@
 An operation is a value. Its class says what is sent; the type in brackets is what the far end
 replies. `OPERATIONS` has the name of each on the wire, the table of its fields, and the form of its
 reply. A new operation is a class and a line there, a function of the agent (genvx/agent), and a
-method of SSHHost.
+method of SSHHost. Operations on runs are in runoperations.py.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 
 from genvx._version import __version__
 from genvx.core.ask import Ask, Join, Wanted
@@ -21,6 +21,8 @@ from genvx.core.text import COMMAND_LIMIT, MESSAGE_LIMIT, NAME_LIMIT
 from genvx.core.value import field, value
 from genvx.core.wire import codec
 from genvx.core.wire.fields import MOST_DEVICES
+from genvx.core.wire.operation import Operation as Operation
+from genvx.core.wire.operation import Wire as Wire
 from genvx.core.wire.policycodec import ENTITLEMENT
 from genvx.core.wire.protocol import Call
 from genvx.core.wire.tables import (
@@ -57,10 +59,6 @@ R = TypeVar("R")
 MOST_WORDS = 10_000
 _LONGEST_WORD = 512 * 1024
 _LONGEST_PATH = 4096
-
-
-class Operation(Generic[R]):
-    """Something that a host is asked. R: what it replies."""
 
 
 # Questions
@@ -280,18 +278,6 @@ _PROGRESS: Tagged[Progress] = Tagged(
 _OWN_USE = Table(OwnUse, "use", snapshot=one(codec.SNAPSHOT), own=named_lists(MOST_DEVICES, 10_000))
 
 
-class Wire(Generic[R]):
-    """How an operation travels.
-
-    name: what it is called there. table: of its fields. reply: the form of what the far end says.
-    """
-
-    def __init__(self, name: str, table: Table[Any], reply: Form[R]) -> None:
-        self.name = name
-        self.table = table
-        self.reply = reply
-
-
 OPERATIONS: Mapping[type[Operation[Any]], Wire[Any]] = {
     wire.table.make: wire  # type: ignore[misc]  # a class makes its values
     for wire in (
@@ -357,9 +343,28 @@ OPERATIONS: Mapping[type[Operation[Any]], Wire[Any]] = {
 _BY_NAME = {wire.name: wire for wire in OPERATIONS.values()}
 
 
+def wire_of(kind: type[Operation[Any]]) -> Wire[Any]:
+    """How the operations of a class travel. Those on runs are loaded when one is asked for."""
+    wire = OPERATIONS.get(kind)
+    if wire is None:
+        from genvx.core.wire.runoperations import RUN_OPERATIONS
+
+        wire = RUN_OPERATIONS[kind]
+    return wire
+
+
+def _wire_named(name: str) -> Optional[Wire[Any]]:
+    wire = _BY_NAME.get(name)
+    if wire is None and name.startswith("run"):
+        from genvx.core.wire.runoperations import RUN_OPERATIONS
+
+        wire = next((each for each in RUN_OPERATIONS.values() if each.name == name), None)
+    return wire
+
+
 def call_of(operation: Operation[Any], token: str) -> Call:
     """The call that asks for an operation."""
-    wire = OPERATIONS[type(operation)]
+    wire = wire_of(type(operation))
     return Call(wire.name, token, wire.table.write(operation))
 
 
@@ -369,7 +374,7 @@ def operation_of(call: Call) -> Operation[Any]:
     Raises:
         AgentError: there is none of that name. Malformed: its fields cannot be read.
     """
-    wire = _BY_NAME.get(call.operation)
+    wire = _wire_named(call.operation)
     if wire is None:
         raise AgentError(
             f"genvx {__version__} there has no operation {call.operation!r} of genvx "
@@ -381,5 +386,5 @@ def operation_of(call: Call) -> Operation[Any]:
 
 def reply_form(operation: Operation[R]) -> Form[R]:
     """How the reply to an operation is written and read."""
-    form: Form[R] = OPERATIONS[type(operation)].reply
+    form: Form[R] = wire_of(type(operation)).reply
     return form

@@ -8,6 +8,7 @@ from genvx.core.run import (
     Failed,
     Held,
     HoldWhen,
+    LogPiece,
     LossReason,
     Lost,
     Moment,
@@ -28,6 +29,7 @@ from genvx.core.wire.tables import (
     Kind,
     Table,
     Tagged,
+    binary,
     choice,
     device_ids,
     exact_text,
@@ -47,6 +49,9 @@ from genvx.core.wire.tables import (
 LONGEST_WORD = 512 * 1024
 MOST_WORDS = 10_000
 LONGEST_PATH = 4096
+
+# More than a reader of logs takes at once, in base64.
+_MOST_PIECE = 1 << 20
 
 MOMENT = Table(Moment, "moment", epoch_ns=integer(), boottime_ns=integer())
 
@@ -145,4 +150,8 @@ RUN = Table(
     tags=texts(NAME_LIMIT, 10_000),
     log_bytes=integer(),
     deleted=flag(),
+)
+
+LOG_PIECE = Table(
+    LogPiece, "piece of a log", at=integer(), data=binary(_MOST_PIECE), missing=integer()
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from genvx.local.host import LocalHost
+from genvx.local.machine import Machine
 from genvx.local.runs.launch import supervise
 
 
@@ -18,4 +18,4 @@ def main() -> None:
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            supervise(LocalHost, run, root, float(patience) if patience else None, 1)
+            supervise(Machine, run, root, float(patience) if patience else None, 1)

@@ -24,12 +24,13 @@ from genvx.core.text import is_identifier, require_name
 from genvx.core.wire.fields import Malformed
 from genvx.errors import InvalidInput, NotOwner, StateError, UnknownEnvironment, UnknownRun
 from genvx.local import processes
+from genvx.local.running.ending import release
 from genvx.local.runs import lock, logs
 from genvx.local.runs.record import Marks, RunShelf, StopRequest, runs_root
 
 if TYPE_CHECKING:
     from genvx.core.run import RunState
-    from genvx.local.host import LocalHost
+    from genvx.local.machine import Machine
     from genvx.local.runs.record import RunDirectory
 
 # So long a run may be without a state before its supervisor is taken for dead: it has this long to
@@ -41,7 +42,7 @@ _MOST_TAIL = 64 * 1024
 class RunCatalog:
     """The runs of the user that we are. Nothing of it is kept from one question to the next."""
 
-    def __init__(self, host: LocalHost) -> None:
+    def __init__(self, host: Machine) -> None:
         self._host = host
         self._shelf = RunShelf(runs_root(host.environ))
         self._machine = processes.machine_id()
@@ -136,7 +137,7 @@ class RunCatalog:
         else:
             # Nobody supervises it: whatever holds its lease, or was started in it, is ended.
             with suppress(UnknownEnvironment):
-                self._host.release(run.id, kill=True)
+                release(self._host.store, run.id, state.uid, kill=True)
         return run
 
     def mark(

@@ -17,6 +17,7 @@ from genvx.core.wire.fields import Fields, Malformed, dumps, loads
 from genvx.core.wire.runcodec import STATE
 from genvx.errors import GenvxError, InvalidInput, StateError, from_wire
 from genvx.local import fresh, processes
+from genvx.local.machine import Machine
 from genvx.local.runs import lock
 from genvx.local.runs.record import Marks, RunShelf, StopRequest, home_of, runs_root
 from genvx.local.runs.supervisor import Supervisor, now
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from typing import Callable
 
     from genvx.core.run import RunSpec, RunState
-    from genvx.local.host import LocalHost
 
 # So long a supervisor has to say that its run waits or runs.
 _ACCEPTANCE = 60.0
@@ -34,7 +34,7 @@ _MOST_BYTES = 1 << 20
 
 
 def submit(
-    host: LocalHost,
+    host: Machine,
     asked: RunSpec,
     *,
     patience: Optional[float] = None,
@@ -82,7 +82,7 @@ def submit(
     return Run(spec, state, tags=tags)
 
 
-def _require_start(host: LocalHost, asked: RunSpec) -> None:
+def _require_start(host: Machine, asked: RunSpec) -> None:
     """Refuse what cannot start, before anything is taken for it."""
     from genvx.local.running.hold import find_command
 
@@ -116,13 +116,13 @@ def _answer(read: int, shelf: RunShelf, run: str) -> RunState:
         raise StateError(f"the supervisor's answer cannot be read: {error}") from None
 
 
-def _fork(host: LocalHost, run: str, root: str, patience: Optional[float], write: int) -> None:
+def _fork(host: Machine, run: str, root: str, patience: Optional[float], write: int) -> None:
     child = os.fork()
     if child == 0:
         try:
             os.setsid()
             if os.fork() == 0:
-                supervise(lambda: type(host)(environ=host.environ), run, root, patience, write)
+                supervise(lambda: Machine(environ=host.environ), run, root, patience, write)
         finally:
             os._exit(0)
     os.waitpid(child, 0)
@@ -143,7 +143,7 @@ def _spawn(
 
 
 def supervise(
-    make_host: Callable[[], LocalHost],
+    make_host: Callable[[], Machine],
     run: str,
     root: str,
     patience: Optional[float],

@@ -10,7 +10,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.value import value
+from genvx.core.run import LogPiece
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,15 +20,6 @@ _PART = 256 * 1024
 _BACK = 64 * 1024
 # How soon a log that was quiet is looked at again: at first, and at last.
 _SOON, _LATER = 0.02, 0.2
-
-
-@value
-class Piece:
-    """Bytes of a log. at: the offset of the first. missing: how many before it were freed."""
-
-    at: int
-    data: bytes
-    missing: int = 0
 
 
 def offset_of_last_lines(log: int, lines: int) -> int:
@@ -59,16 +50,19 @@ def follow(
     offset: int,
     over: Callable[[], bool],
     pause: Callable[[float], bool],
-) -> Iterator[Piece]:
+    news: Callable[[], bool] = lambda: False,
+) -> Iterator[Optional[LogPiece]]:
     """The log from an offset on, until it is over and read to its end.
 
     over: whether nothing will be appended any more. pause: waits so many seconds; True ends the
-    reading.
+    reading. news: whether there is something else to tell; then None is given.
     """
     wait = _SOON
     while True:
         # Asked before the log is read: what is written between the two would be lost otherwise.
         ended = over()
+        if news():
+            yield None
         found = False
         while True:
             piece = _read(log, offset)
@@ -84,7 +78,7 @@ def follow(
             return
 
 
-def _read(log: int, offset: int) -> Optional[Piece]:
+def _read(log: int, offset: int) -> Optional[LogPiece]:
     begin = offset
     try:
         begin = os.lseek(log, offset, os.SEEK_DATA)
@@ -95,7 +89,7 @@ def _read(log: int, offset: int) -> Optional[Piece]:
         if error.errno != errno.EINVAL:  # a file system that knows no holes
             raise
     data = os.pread(log, _PART, begin)
-    return Piece(begin, data, begin - offset) if data else None
+    return LogPiece(begin, data, begin - offset) if data else None
 
 
 def free_head(log: int, keep: int) -> None:

@@ -35,16 +35,18 @@ from genvx.core.run import (
 )
 from genvx.core.text import printable
 from genvx.local import processes
+from genvx.local.granting import acquire
 from genvx.local.runs import tree
 from genvx.local.runs.record import StopRequest
 from genvx.local.runs.start import start
+from genvx.local.waiting import wait
 
 if TYPE_CHECKING:
     from typing import Callable
 
     from genvx.core.queue import Standing
     from genvx.core.run import RunSpec, RunState
-    from genvx.local.host import LocalHost
+    from genvx.local.machine import Machine
     from genvx.local.running.hold import LocalHold
     from genvx.local.runs.record import RunDirectory
 
@@ -74,7 +76,7 @@ class Supervisor:
 
     def __init__(
         self,
-        host: LocalHost,
+        host: Machine,
         spec: RunSpec,
         directory: RunDirectory,
         accepted: Callable[[RunState], None],
@@ -130,11 +132,11 @@ class Supervisor:
             patience=patience,
         )
         if patience is None:
-            return self._host.acquire(ask)
+            return acquire(self._host, ask)
         from genvx.errors import GenvxError
 
         try:
-            return self._host.wait(ask, self._stands, _Stop(self))
+            return wait(self._host, ask, self._stands, _Stop(self))
         except GenvxError as error:
             if self._accepted is not None:
                 raise

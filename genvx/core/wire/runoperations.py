@@ -1,0 +1,214 @@
+"""What a host can be asked about runs; see operations.py. Loaded only where runs are spoken of."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from genvx.core.run import LogPiece, Run, RunSpec
+from genvx.core.runselect import Filter
+from genvx.core.text import NAME_LIMIT
+from genvx.core.value import field, value
+from genvx.core.wire.operation import Operation, Wire
+from genvx.core.wire.runcodec import LOG_PIECE, LONGEST_PATH, RUN, SPEC
+from genvx.core.wire.tables import (
+    Bare,
+    Table,
+    Tagged,
+    choice,
+    flag,
+    integer,
+    many,
+    one,
+    optional,
+    seconds,
+    string,
+    strings,
+    text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MOST_RUNS = 1000
+MOST_LINES = 10_000
+_MOST_TAIL = 256 * 1024
+
+
+@value
+class SubmitRun(Operation[Run]):
+    """Start a run that outlives the connection.
+
+    spec: what is wanted; where and when it was submitted is filled in there. patience: seconds to
+    wait in line at most; None does not wait. tags: its first ones.
+    """
+
+    spec: RunSpec
+    patience: Optional[float] = None
+    tags: tuple[str, ...] = ()
+
+
+@value
+class ListRuns(Operation[tuple[Run, ...]]):
+    """The newest runs that match, the newest first. deleted: of those in the trash."""
+
+    narrowed: Filter = field(default_factory=Filter)
+    most: int = MOST_RUNS
+    deleted: bool = False
+
+
+@value
+class FindRuns(Operation[tuple[Run, ...]]):
+    """The runs that may be meant by what somebody typed, among those of other hosts."""
+
+    wanted: str
+
+
+@value
+class RunDetails:
+    """A run, the path of its directory, and the last lines of its log."""
+
+    run: Run
+    directory: str
+    tail: str
+
+
+@value
+class ShowRun(Operation[RunDetails]):
+    """One run, with so many of the last lines of its log."""
+
+    run: str
+    lines: int = 10
+
+
+@value
+class StopRun(Operation[Run]):
+    """Have a run end, with all that it has started; replies at once, with the run as it was.
+
+    grace: seconds between SIGTERM and SIGKILL, instead of those that it was started with. force:
+    SIGKILL at once.
+    """
+
+    run: str
+    grace: Optional[float] = None
+    force: bool = False
+
+
+@value
+class MarkRun(Operation[Run]):
+    """Give a run another label (None leaves it as it is, "" removes it), or other tags."""
+
+    run: str
+    label: Optional[str] = None
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+
+class Disposal(str, Enum):
+    """What is done with a run that is over."""
+
+    DELETE = "delete"
+    RESTORE = "restore"
+    PURGE = "purge"
+
+
+@value
+class DisposeOfRun(Operation[Run]):
+    """Move a run into the trash, out of it, or delete one in the trash for good."""
+
+    run: str
+    how: Disposal
+
+
+@value
+class LogEnd:
+    """All of the log was sent, up to the end of the run if that was to be followed."""
+
+    run: Run
+
+
+LogNews = Union[Run, LogPiece, LogEnd]
+"""What somebody who watches a run gets, one after the other: how it is, and its log."""
+
+
+@value
+class WatchRun(Operation[LogNews]):
+    """The log of a run from an offset on, or from its last lines on; the whole by default.
+
+    follow: until the run has ended.
+    """
+
+    run: str
+    offset: Optional[int] = None
+    lines: Optional[int] = None
+    follow: bool = True
+
+
+FILTER = Table(
+    Filter,
+    "filter",
+    states=strings(64, 64),
+    tags=strings(NAME_LIMIT, 64),
+    name=optional(string(NAME_LIMIT)),
+    since_epoch_ns=optional(integer()),
+)
+DETAILS = Table(
+    RunDetails, "run", run=one(RUN), directory=text(LONGEST_PATH), tail=string(_MOST_TAIL)
+)
+LOG_NEWS: Tagged[LogNews] = Tagged(
+    "news of a run",
+    {"run": RUN, "piece": LOG_PIECE, "end": Table(LogEnd, "end of a log", run=one(RUN))},
+)
+_RUN = string(NAME_LIMIT)
+_TAGS = strings(NAME_LIMIT + 1, MOST_RUNS)  # one too long is refused in words
+_RUNS: Bare[tuple[Run, ...]] = Bare(many(RUN, MOST_RUNS))
+
+RUN_OPERATIONS: Mapping[type[Operation[Any]], Wire[Any]] = {
+    wire.table.make: wire  # type: ignore[misc]  # a class makes its values
+    for wire in (
+        Wire(
+            "run-submit",
+            Table(SubmitRun, "submit", spec=one(SPEC), patience=optional(seconds()), tags=_TAGS),
+            RUN,
+        ),
+        Wire(
+            "runs",
+            Table(
+                ListRuns, "runs", narrowed=one(FILTER), most=integer(1, MOST_RUNS), deleted=flag()
+            ),
+            _RUNS,
+        ),
+        Wire("run-find", Table(FindRuns, "find", wanted=_RUN), _RUNS),
+        Wire("run-info", Table(ShowRun, "info", run=_RUN, lines=integer(0, MOST_LINES)), DETAILS),
+        Wire(
+            "run-stop",
+            Table(StopRun, "stop", run=_RUN, grace=optional(seconds()), force=flag()),
+            RUN,
+        ),
+        Wire(
+            "run-mark",
+            Table(
+                MarkRun,
+                "mark",
+                run=_RUN,
+                label=optional(string(NAME_LIMIT + 1)),
+                add=_TAGS,
+                remove=_TAGS,
+            ),
+            RUN,
+        ),
+        Wire("run-dispose", Table(DisposeOfRun, "dispose", run=_RUN, how=choice(Disposal)), RUN),
+        Wire(
+            "run-watch",
+            Table(
+                WatchRun,
+                "watch",
+                run=_RUN,
+                offset=optional(integer()),
+                lines=optional(integer()),
+                follow=flag(),
+            ),
+            LOG_NEWS,
+        ),
+    )
+}

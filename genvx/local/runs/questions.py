@@ -1,0 +1,79 @@
+"""Operations on runs with one reply: a function each; see genvx/local/questions.py."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Callable
+
+from genvx.core.wire import runoperations
+from genvx.core.wire.runoperations import Disposal, RunDetails
+from genvx.local.runs.catalog import RunCatalog
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from genvx.core.run import Run
+    from genvx.core.wire.operation import Operation
+    from genvx.local.machine import Machine
+
+
+def submit(host: Machine, asked: runoperations.SubmitRun) -> Run:
+    """The run as it was accepted."""
+    from genvx.local.runs.launch import submit as launch
+
+    # A program is large and may have threads: its run gets a fresh Python. The agent is small, has
+    # one thread, and may be nowhere but in memory.
+    fork = "genvx.agent" in sys.modules
+    return launch(host, asked.spec, patience=asked.patience, tags=asked.tags, fork=fork)
+
+
+def newest(host: Machine, asked: runoperations.ListRuns) -> tuple[Run, ...]:
+    """The runs of the caller here, the newest first."""
+    found = RunCatalog(host).newest(asked.narrowed, asked.most, deleted=asked.deleted)
+    return tuple(found)
+
+
+def candidates(host: Machine, asked: runoperations.FindRuns) -> tuple[Run, ...]:
+    """The runs here that may be meant."""
+    return tuple(RunCatalog(host).candidates(asked.wanted)[: runoperations.MOST_RUNS])
+
+
+def info(host: Machine, asked: runoperations.ShowRun) -> RunDetails:
+    """One run, and where it is."""
+    catalog = RunCatalog(host)
+    run = catalog.find(asked.run)
+    with catalog.open(run) as directory:
+        path = os.fsencode(directory.path).decode("utf-8", "replace")
+    return RunDetails(run, path, catalog.tail(run, asked.lines))
+
+
+def stop(host: Machine, asked: runoperations.StopRun) -> Run:
+    """The run that was told to end."""
+    return RunCatalog(host).stop(asked.run, asked.grace, force=asked.force)
+
+
+def mark(host: Machine, asked: runoperations.MarkRun) -> Run:
+    """The run with its new marks."""
+    return RunCatalog(host).mark(asked.run, asked.label, asked.add, asked.remove)
+
+
+def dispose(host: Machine, asked: runoperations.DisposeOfRun) -> Run:
+    """The run that was moved or deleted."""
+    catalog = RunCatalog(host)
+    if asked.how is Disposal.DELETE:
+        return catalog.delete(asked.run)
+    if asked.how is Disposal.RESTORE:
+        return catalog.restore(asked.run)
+    return catalog.purge(asked.run)
+
+
+RUN_ANSWERS: Mapping[type[Operation[Any]], Callable[[Machine, Any], Any]] = {
+    runoperations.SubmitRun: submit,
+    runoperations.ListRuns: newest,
+    runoperations.FindRuns: candidates,
+    runoperations.ShowRun: info,
+    runoperations.StopRun: stop,
+    runoperations.MarkRun: mark,
+    runoperations.DisposeOfRun: dispose,
+}

@@ -1,0 +1,99 @@
+"""Watching a run: how it is, then its log as it grows, until it has ended."""
+
+from __future__ import annotations
+
+import os
+from time import monotonic
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.run import Run, Waiting, end_of, is_over
+from genvx.core.wire.fields import Malformed
+from genvx.core.wire.runoperations import LogEnd
+from genvx.local.runs import logs
+from genvx.local.runs.catalog import RunCatalog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Callable
+
+    from genvx.core.wire.runoperations import LogNews, WatchRun
+    from genvx.local.machine import Machine
+    from genvx.local.runs.record import RunDirectory
+
+# How often a run that has no end written is asked whether it lives at all, which costs a look at
+# all leases. In between only its own record is read.
+_CHECK = 2.0
+# Somebody who hears nothing for long takes us for lost.
+_AGAIN = 20.0
+
+
+def watch(host: Machine, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]:
+    """What somebody who watches a run gets: the run, again when its state changes before it starts,
+    its log, and a LogEnd.
+
+    pause: waits so many seconds; True ends the watching.
+
+    Raises:
+        UnknownRun: there is none. NotOwner: it is another user's.
+    """
+    catalog = RunCatalog(host)
+    run = catalog.find(asked.run)
+    yield run
+    with catalog.open(run) as directory:
+        log = directory.open_log()
+        try:
+            watched = _Watched(catalog, directory, run)
+            offset = asked.offset or 0
+            if asked.offset is None and asked.lines is not None:
+                offset = logs.offset_of_last_lines(log, asked.lines)
+            # An offset behind the end is of another log; what is there then is read from the end.
+            offset = min(offset, os.fstat(log).st_size)
+            over = watched.is_over if asked.follow else lambda: True
+            for piece in logs.follow(log, offset, over, pause, watched.news):
+                if piece is not None:
+                    watched.said = monotonic()
+                    yield piece
+                elif watched.changed is not None:
+                    news, watched.changed = watched.changed, None
+                    watched.said = monotonic()
+                    yield news
+        finally:
+            os.close(log)
+    yield LogEnd(catalog.find(run.id))
+
+
+class _Watched:
+    """A run whose end is awaited.
+
+    changed: it as it is now, if somebody is to be told. said: when they were last told something.
+    """
+
+    def __init__(self, catalog: RunCatalog, directory: RunDirectory, run: Run) -> None:
+        self.changed: Optional[Run] = None
+        self.said = monotonic()
+        self._catalog = catalog
+        self._directory = directory
+        self._run = run
+        self._checked = monotonic()
+
+    def is_over(self) -> bool:
+        """Whether nothing will be added to its log."""
+        try:
+            state, _ = self._directory.state()
+        except Malformed:
+            state = self._run.state
+        if is_over(state) or end_of(state) is not None:
+            return True
+        if monotonic() < self._checked + _CHECK:
+            return False
+        self._checked = monotonic()
+        before, self._run = self._run, self._catalog.find(self._run.id)
+        state = self._run.state
+        waits = isinstance(before.state, Waiting) and state != before.state
+        if waits or monotonic() >= self.said + _AGAIN:
+            self.changed = self._run
+        return is_over(state) or end_of(state) is not None
+
+    def news(self) -> bool:
+        """Whether there is something to tell besides the log."""
+        return self.changed is not None
