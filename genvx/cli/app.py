@@ -12,7 +12,7 @@ from genvx.cli import foreign
 from genvx.cli.ask import candidates, options
 from genvx.cli.ask.request import requesting, spell_out_wait
 from genvx.cli.ask.where import Where
-from genvx.cli.commands import RemoteVerb, Verb
+from genvx.cli.commands import Group, RemoteGroup, RemoteVerb, Verb
 from genvx.cli.verbs.hold.acquire import acquire
 from genvx.cli.verbs.hold.activate import activate
 from genvx.cli.verbs.hold.attach import attach, detach
@@ -26,8 +26,10 @@ from genvx.cli.verbs.look.envs import envs
 from genvx.cli.verbs.look.explain import explain
 from genvx.cli.verbs.look.policy import policy
 from genvx.cli.verbs.look.queue import queue
+from genvx.cli.verbs.look.runs import runs
 from genvx.cli.verbs.look.smi import smi
 from genvx.cli.verbs.look.status import status
+from genvx.cli.verbs.look.watch import logs, watch
 from genvx.cli.verbs.setup.admin import admin
 from genvx.cli.verbs.setup.completion import completion
 from genvx.cli.verbs.setup.config import config
@@ -151,7 +153,7 @@ def _lost_after(text: str) -> float:
 
 
 # What verbs are for, as the help groups them.
-LOOK, HOLD, SET_UP = "Look", "Hold GPUs", "Set up"
+LOOK, RUNS, HOLD, SET_UP = "Look", "Runs", "Hold GPUs", "Set up"
 
 
 def _register(
@@ -178,6 +180,10 @@ _register(LOOK, requesting(explain, "name", "wait", "time", "id"))
 _register(LOOK, policy)
 _register(LOOK, doctor)
 _register(LOOK, smi)
+_register(RUNS, watch)
+_register(RUNS, logs)
+app.add_typer(runs(Group, Verb), name="runs", rich_help_panel=RUNS)
+remote.add_typer(runs(RemoteGroup, RemoteVerb), name="runs", rich_help_panel=RUNS)
 _register(HOLD, requesting(activate, loads=True), _WITH_COMMAND | _HELP)
 _register(HOLD, requesting(run), _WITH_COMMAND | _HELP)
 _register(HOLD, requesting(acquire, "wait", "time", "id"))

@@ -51,15 +51,7 @@ class RemoteVerb(Verb):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb on the hosts that are named before it or behind it; behind counts more."""
-        group = ctx.parent.command
-        behind = {each.name: ctx.params.pop(each.name) for each in _where(ctx, self.params)}
-        given = {
-            name: value
-            for name, value in behind.items()
-            if ctx.get_parameter_source(name).name == "COMMANDLINE"
-        }
-        if given:
-            group.callback(**{**ctx.parent.params, **given})
+        _take_where(ctx, self.params)
         return super().invoke(ctx)
 
 
@@ -105,12 +97,48 @@ def scan(command: Any, words: list[str]) -> Iterator[tuple[int, str, Any]]:
         at += 1
 
 
+class RemoteGroup(Group):
+    """A group of verbs of genvx remote, whose options may stand behind its name, too."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Our options, and those of genvx remote that are not ours."""
+        ours = super().get_params(ctx)
+        return [*ours, *_where(ctx, ours)]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a verb on the hosts that are named before us or behind us."""
+        _take_where(ctx, self.params)
+        return super().invoke(ctx)
+
+
+def _remote(ctx: Any) -> Any:
+    """The context of genvx remote, to which a verb belongs."""
+    found = ctx.parent
+    while isinstance(found.command, RemoteGroup):
+        found = found.parent
+    return found
+
+
+def _take_where(ctx: Any, ours: list[Any]) -> None:
+    """Have what is said behind a verb of where to ask count more than what is said before it."""
+    remote = _remote(ctx)
+    behind = {each.name: ctx.params.pop(each.name) for each in _where(ctx, ours)}
+    given = {
+        name: value
+        for name, value in behind.items()
+        if ctx.get_parameter_source(name).name == "COMMANDLINE"
+    }
+    if given:
+        remote.params.update(given)
+        remote.command.callback(**remote.params)
+
+
 def _where(ctx: Any, ours: list[Any]) -> Iterator[Any]:
     """The options of the group that are accepted behind a verb with these options of its own."""
     taken = {name for each in ours for name in each.opts}
     if "--only-host" in taken:
         taken.update(_ELSEWHERE)
-    for param in ctx.parent.command.params:
+    for param in _remote(ctx).command.params:
         names = [name for name in param.opts if name not in taken]
         if names:
             behind = copy.copy(param)

@@ -19,7 +19,10 @@ _RUN = "{} run --gpus N -- CMD runs a command that holds GPUs"
 _BATCH = "{} run --gpus N --wait -- CMD waits for GPUs and runs a command"
 _WAITERS = "{} queue shows who waits, {} envs who has what"
 _END = "{} release ENV gives the GPUs of an environment back; Ctrl-C ends {} run"
-_OUTPUT = "{} run prints a command's output where it was started; nothing is kept"
+_SUBMIT = "{} run --detach --gpus N --wait -- CMD goes on without you; {} runs shows it"
+_STOP = "{} runs stop RUN ends a run; {} release ENV gives GPUs of an environment back"
+_PAST = "{} runs shows runs and what became of them"
+_KEPT = "genvx run --detach goes on when you leave"
 _LOGIN = "genvx remote activate --gpus N opens a shell on a host that has them"
 _HOSTS = "genvx remote devices shows the hosts; -H A,B or a hostfile names them"
 _LIMITS = "{} policy shows what the administrator allows"
@@ -31,24 +34,24 @@ VERBS = {
     "squeue": _WAITERS,
     "salloc": _SHELL,
     "srun": _RUN,
-    "sbatch": f"{_BATCH}; nohup or tmux keep it",
-    "scancel": _END,
+    "sbatch": _SUBMIT,
+    "scancel": _STOP,
     "sattach": "{} activate --id ENV joins an environment of yours",
-    "sacct": _ENVS,
+    "sacct": _PAST,
     "sstat": "{} status shows an environment, or a host",
     "sprio": _WAITERS,
     "sshare": _LIMITS,
     "scontrol": "{} status shows an environment, or a host",
     "sacctmgr": _LIMITS,
-    "qsub": _BATCH,
+    "qsub": _SUBMIT,
     "qstat": _WAITERS,
-    "qdel": _END,
-    "bsub": _BATCH,
+    "qdel": _STOP,
+    "bsub": _SUBMIT,
     "bjobs": _WAITERS,
-    "bkill": _END,
-    "submit": _BATCH,
-    "jobs": _ENVS,
-    "job": _ENVS,
+    "bkill": _STOP,
+    "submit": _SUBMIT,
+    "jobs": _PAST,
+    "job": _PAST,
     "nodes": _HOSTS,
     "node": _HOSTS,
     "hosts": _HOSTS,
@@ -56,15 +59,14 @@ VERBS = {
     # SkyPilot
     "launch": _RUN,
     "exec": _RUN,
-    "cancel": _END,
+    "cancel": _STOP,
     "down": _END,
     "autostop": "{} run --time 2h -- CMD ends a command after a time",
     "show-gpus": _DEVICES,
     "gpus": _DEVICES,
     "gpu": _DEVICES,
     "check": "{} doctor says what is wrong, and what to do",
-    "logs": _OUTPUT,
-    "log": _OUTPUT,
+    "log": "{} logs RUN shows the output of a run, {} watch RUN follows it",
     # Genv
     "find": "{} envs --name NAME --user USER finds environments",
     "query": "{} envs --fields id,name --csv prints what scripts read",
@@ -79,15 +81,14 @@ VERBS = {
     "save": "genvx config set KEY VALUE is kept at once",
     "load": "genvx activate loads the nearest .genvx.toml, unless --no-load",
     # Docker, ps and their like
-    "ps": _ENVS,
-    "kill": _END,
-    "stop": _END,
-    "rm": _END,
+    "ps": "{} runs shows runs, {} envs who has what",
+    "kill": _STOP,
+    "stop": _STOP,
+    "rm": "{} runs delete RUN moves a run to the trash; {} release ENV gives GPUs back",
     "start": _NO_DAEMON,
     "daemon": _NO_DAEMON,
     "server": _NO_DAEMON,
     "top": "{} devices -w redraws until Ctrl-C",
-    "watch": "{} devices -w redraws until Ctrl-C",
     "ls": _DEVICES,
     "list": _DEVICES,
     "info": "{} status shows an environment, or a host",
@@ -190,8 +191,8 @@ OPTIONS = {
     "--vram": "--gpu-memory 40G takes a part of each GPU",
     "--model": _GPUS,
     "--type": _GPUS,
-    "--detach": "nohup or tmux keep a command when you leave",
-    "-d": "nohup or tmux keep a command when you leave",
+    "--detach": _KEPT,
+    "-d": _KEPT,
     # It chose among the hosts once
     "--host": _HOST,
     "--hosts": _HOST,

@@ -51,13 +51,13 @@ class Moment:
 class RunSpec:
     """What was asked for. It never changes.
 
-    argv: the words of the command. cwd: where it starts; empty is the run's own directory.
-    variables: on top of the environment's. seconds: how long it may last. hold: seconds for which
-    devices and directory stay after the end. retries: how often it starts again after a failure.
-    grace: seconds between SIGTERM and SIGKILL. log_limit: bytes of its log that are kept. notify: a
-    line for `sh -c` that runs at the end. submitter: user and host that asked, for people. machine:
-    the id of the host that it belongs to, and host its name. restarted: the id of the run that it
-    repeats.
+    id: made up by whoever submits it. argv: the words of the command. cwd: where it starts, counted
+    from the home; empty is the run's own directory. variables: on top of the environment's.
+    seconds: how long it may last. hold: seconds for which devices and directory stay after the end.
+    retries: how often it starts again after a failure. grace: seconds between SIGTERM and SIGKILL.
+    log_limit: bytes of its log that are kept. notify: a line for `sh -c` that runs at the end.
+    submitter: user and host that asked, for people. machine: the id of the host that it belongs to,
+    and host its name. restarted: the id of the run that it repeats.
 
     Raises:
         InvalidInput: something of it makes no sense.
@@ -343,6 +343,12 @@ class Run:
     def id(self) -> str:
         """The id of the run and of its environment."""
         return self.spec.id
+
+    @property
+    def label_or_id(self) -> str:
+        """What people are shown for it: the id, and how it is called."""
+        name = self.label or self.spec.name
+        return f"{self.id} ({name})" if name else self.id
 
     @property
     def age_key(self) -> tuple[int, str]:

@@ -25,7 +25,7 @@ from genvx.ssh.channels import close_channel
 from genvx.ssh.connections import Connections
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import paramiko
 
@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from genvx.core.lease import Environment
     from genvx.core.policy import Entitlement
     from genvx.core.requirements import Requirements
+    from genvx.core.run import Run, RunSpec
     from genvx.core.snapshot import Snapshot
     from genvx.core.wire.operations import Operation, Progress
+    from genvx.core.wire.runoperations import LogNews, WatchRun
     from genvx.fleet.hostspec import HostSpec
     from genvx.fleet.remotehold import Started
     from genvx.ssh.deadline import Deadline
@@ -52,6 +54,9 @@ _ENDING = 15.0
 
 # And to look for the turns of others, before it says that it waits.
 _TURN = 5.0
+
+# So long a supervisor may take to look at the devices before it says that its run waits or runs.
+_ACCEPTANCE = 20.0
 
 # A far end in whose line we wait says something every 20 s at least.
 _SILENCE = 90.0
@@ -139,7 +144,41 @@ class SSHHost:
         }
         return self._offered(use.snapshot), own
 
+    def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]:
+        """How a run there is, and its log as it grows; the last is a LogEnd.
+
+        pause: called while nothing comes; True ends the watching.
+
+        Raises:
+            UnknownRun: there is none. HostError: the host could not be asked, or the connection has
+            ended; then ask again, with the offset behind the last piece.
+        """
+        from genvx.core.wire.runoperations import LogEnd
+
+        watched = self._caller.call(asked)
+        try:
+            yield watched.last
+            while not isinstance(watched.last, LogEnd):
+                if not watched.next_reply(_SILENCE, lambda: pause(0.0)):
+                    return
+                yield watched.last
+        finally:
+            close_channel(watched.channel)
+
     # Acts
+
+    def submit(
+        self, spec: RunSpec, *, patience: float | None = None, tags: tuple[str, ...] = ()
+    ) -> Run:
+        """Start a run there that outlives the connection; returns once it waits or runs.
+
+        Raises: as `acquire`, or with patience as `wait`.
+        """
+        from genvx.core.wire.runoperations import SubmitRun
+
+        offered = replace(spec, requirements=self._within(spec.requirements))
+        most = None if patience is None else min(patience, _MOST_PATIENCE)
+        return self.answer(SubmitRun(offered, most, tags), patience=_ACCEPTANCE)
 
     def attach(self, environment: str, requirements: Requirements) -> Grant:
         """Give a living environment of one's own there, by its id, more devices; returns the whole

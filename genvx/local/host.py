@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from genvx.core.policy import Entitlement
     from genvx.core.queue import Standing
     from genvx.core.requirements import Requirements
+    from genvx.core.run import Run, RunSpec
     from genvx.core.wire.operations import Operation
     from genvx.core.wire.runoperations import LogNews, WatchRun
     from genvx.local.running.hold import LocalHold
@@ -129,6 +130,17 @@ class LocalHost(Machine):
         from genvx.local.granting import reserve
 
         return reserve(self, ask)
+
+    def submit(
+        self, spec: RunSpec, *, patience: Optional[float] = None, tags: tuple[str, ...] = ()
+    ) -> Run:
+        """Start a run here that outlives us; returns once it waits or runs.
+
+        Raises: as `acquire`, or with patience as `wait`; then nothing is left of it.
+        """
+        from genvx.core.wire.runoperations import SubmitRun
+
+        return self.answer(SubmitRun(spec, patience, tags))
 
     def join(self, environment: str, *, command: str = "") -> LocalHold:
         """Hold on to an environment of one's own that is alive, beside those who hold it already.

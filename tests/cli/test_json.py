@@ -42,6 +42,16 @@ def test_a_local_verb_prints_what_the_schema_says(state, verb):
     assert checked(run_genvx(verb, "--json"))["verb"] == verb
 
 
+def test_runs_print_what_the_schema_says(state, short_tmp, monkeypatch):
+    monkeypatch.setenv("GENVX_RUNS_DIR", str(short_tmp / "runs"))
+    assert checked(run_genvx("runs", "--json"))["hosts"][0]["runs"] == []
+    run = run_genvx("run", "-d", "-g", "1", "--", "sh", "-c", "exit 3").stdout.strip()
+    assert run_genvx("watch", run).returncode == 3
+    (listed,) = checked(run_genvx("runs", "--json"))["hosts"][0]["runs"]
+    assert (listed["id"], listed["exit_code"]) == (run, 3)
+    assert checked(run_genvx("runs", "info", "--json"))["verb"] == "runs info"
+
+
 def test_config_tells_what_a_directory_takes(state, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert checked(run_genvx("config", "--json"))["path"] is None

@@ -137,7 +137,7 @@ ASKED = [
     operations.OpenShell("abcd", "gpu-server-1", JOB),
     runoperations.SubmitRun(SPEC, 5.5, ("t",)),
     runoperations.ListRuns(FILTER, 7, True),
-    runoperations.FindRuns("n"),
+    runoperations.FindRuns("n", True),
     runoperations.ShowRun("n", 7),
     runoperations.StopRun("n", 2.5, True),
     runoperations.MarkRun("n", "best", ("t",), ("u",)),

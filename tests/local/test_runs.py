@@ -47,7 +47,7 @@ def _environ(pid):
 
 
 def asked(*argv, gpus=1, **more):
-    return RunSpec("00000000", argv, Requirements(gpus), "", "", Moment(0, 0), **more)
+    return RunSpec(os.urandom(4).hex(), argv, Requirements(gpus), "", "", Moment(0, 0), **more)
 
 
 def shell(line, **more):

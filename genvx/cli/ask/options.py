@@ -64,10 +64,10 @@ OptionalCommand = Annotated[
 ]
 
 
-def group(text: str, **settings: Any) -> typer.Typer:
-    """A group of verbs, as plain as all of them. settings: more of typer's."""
+def group(text: str, kind: type[Group] = Group, **settings: Any) -> typer.Typer:
+    """A group of verbs, as plain as all of them. kind: its class. settings: more of typer's."""
     return typer.Typer(
-        cls=Group,
+        cls=kind,
         help=text,
         add_completion=False,
         rich_markup_mode=None,

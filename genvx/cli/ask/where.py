@@ -51,6 +51,18 @@ class Where:
     accept_new_host_keys: bool = False
     host_lost_after: float = HOST_LOST_AFTER
 
+    @property
+    def typed(self) -> str:
+        """What somebody types to ask the same hosts again: genvx, or genvx remote with these."""
+        if not self.remote:
+            return "genvx"
+        import shlex
+
+        words = ["genvx", "remote"]
+        words += ["-H", self.hosts] if self.hosts else []
+        words += ["-f", self.hostfile] if self.hostfile else []
+        return shlex.join(words)
+
     def fleet(self, selection: Selection | None = None) -> Fleet:
         """The hosts, or some of them; nothing is connected yet.
 

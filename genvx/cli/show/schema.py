@@ -14,6 +14,7 @@ from genvx.core.grant import Finding, Grant
 from genvx.core.lease import Environment, Owner, holders
 from genvx.core.queue import Position
 from genvx.core.requirements import Requirements
+from genvx.core.run import Run, end_of, name_of
 from genvx.core.snapshot import Snapshot
 from genvx.errors import GenvxError, kind_of
 from genvx.fleet.fleet import Fleet, Outcomes
@@ -162,6 +163,32 @@ def position(item: Position, snapshot: Snapshot) -> Plain:
         "waiting_seconds": round(snapshot.age_seconds(item.ticket.since_ns), 3),
         "pid": item.ticket.pid,
         "command": item.ticket.command,
+    }
+
+
+def run(item: Run) -> Plain:
+    end = end_of(item.state)
+    state = item.state
+    why = getattr(state, "why", None)
+    return {
+        "id": item.id,
+        "name": item.spec.name,
+        "label": item.label,
+        "tags": list(item.tags),
+        "state": name_of(state),
+        "note": item.note,
+        "reason": getattr(state, "reason", None) or getattr(why, "value", why) or None,
+        "place": getattr(state, "place", None),
+        "command": list(item.spec.argv),
+        "request": requirements(item.spec.requirements),
+        "devices": list(getattr(state, "devices", ())),
+        "submitted_epoch_seconds": round(item.spec.submitted.epoch_ns / 1e9, 3),
+        "submitter": item.spec.submitter,
+        "exit_code": None if end is None else end.exit_code,
+        "seconds": None if end is None else round(end.seconds, 3),
+        "memory_bytes": None if end is None else end.usage.memory,
+        "log_bytes": item.log_bytes,
+        "deleted": item.deleted,
     }
 
 

@@ -59,9 +59,12 @@ class ListRuns(Operation[tuple[Run, ...]]):
 
 @value
 class FindRuns(Operation[tuple[Run, ...]]):
-    """The runs that may be meant by what somebody typed, among those of other hosts."""
+    """The runs that may be meant by what somebody typed, among those of other hosts. deleted: of
+    those in the trash.
+    """
 
     wanted: str
+    deleted: bool = False
 
 
 @value
@@ -178,7 +181,7 @@ RUN_OPERATIONS: Mapping[type[Operation[Any]], Wire[Any]] = {
             ),
             _RUNS,
         ),
-        Wire("run-find", Table(FindRuns, "find", wanted=_RUN), _RUNS),
+        Wire("run-find", Table(FindRuns, "find", wanted=_RUN, deleted=flag()), _RUNS),
         Wire("run-info", Table(ShowRun, "info", run=_RUN, lines=integer(0, MOST_LINES)), DETAILS),
         Wire(
             "run-stop",

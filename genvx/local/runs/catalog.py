@@ -55,24 +55,36 @@ class RunCatalog:
         found = (self._run(name, signs) for name in self._shelf.newest(deleted=deleted))
         return list(islice((run for run in found if run and narrowed.matches(run)), most))
 
-    def candidates(self, wanted: str) -> list[Run]:
+    def candidates(self, wanted: str, *, deleted: bool = False) -> list[Run]:
         """The runs here that may be meant by what somebody typed, the newest first; those of other
-        hosts may be meant, too. Runs in the trash only by their whole id.
+        hosts may be meant, too. A whole id means
+        one in the trash, too. deleted: only those.
+
+        Raises:
+            NotOwner: it is the id of a living run of another user.
         """
         meant = chosen(wanted)
         signs = self._signs()
         if meant.count is not None:
-            found = (self._run(name, signs) for name in self._shelf.newest())
+            found = (self._run(name, signs) for name in self._shelf.newest(deleted=deleted))
             return list(islice((run for run in found if run), meant.count))
         run = self._run(wanted, signs) if is_identifier(wanted) else None
         if run is not None:
             return [run]
         matching = []
-        for name in self._shelf.newest():
+        for name in self._shelf.newest(deleted=deleted):
             run = self._run(name, signs)
             if run is not None and meant.matches(run):
                 matching.append(run)
+        if not matching:
+            self._refuse_others(wanted)
         return matching
+
+    def _refuse_others(self, wanted: str) -> None:
+        for each in lock.living(self._host.state):
+            if each.run == wanted and each.uid != self._host.state.uid:
+                owner = processes.owner_of(each.uid).name
+                raise NotOwner(f"run {wanted} is {owner}'s")
 
     def find(self, wanted: str = "") -> Run:
         """The run that is meant: see core.runselect.find.
@@ -80,14 +92,7 @@ class RunCatalog:
         Raises:
             UnknownRun: there is none, or several are meant. NotOwner: it is another user's.
         """
-        try:
-            return find(self.candidates(wanted), wanted)
-        except UnknownRun:
-            for each in lock.living(self._host.state):
-                if each.run == wanted and each.uid != self._host.state.uid:
-                    owner = processes.owner_of(each.uid).name
-                    raise NotOwner(f"run {wanted} is of {owner}") from None
-            raise
+        return find(self.candidates(wanted), wanted)
 
     def open(self, run: Run) -> RunDirectory:
         """The directory of a run. Raises UnknownRun if it was deleted meanwhile."""
@@ -189,9 +194,7 @@ class RunCatalog:
         return run
 
     def _deleted(self, wanted: str) -> Run:
-        signs = self._signs()
-        found = (self._run(name, signs) for name in self._shelf.newest(deleted=True))
-        return find([run for run in found if run], wanted, place="in the trash")
+        return find(self.candidates(wanted, deleted=True), wanted, place="in the trash")
 
     # Reading
 

@@ -53,7 +53,6 @@ def submit(
     _require_start(host, asked)
     spec = replace(
         asked,
-        id=os.urandom(4).hex(),
         machine=processes.machine_id(),
         host=processes.hostname(),
         submitted=now(),

@@ -36,7 +36,9 @@ def newest(host: Machine, asked: runoperations.ListRuns) -> tuple[Run, ...]:
 
 def candidates(host: Machine, asked: runoperations.FindRuns) -> tuple[Run, ...]:
     """The runs here that may be meant."""
-    return tuple(RunCatalog(host).candidates(asked.wanted)[: runoperations.MOST_RUNS])
+    return tuple(
+        RunCatalog(host).candidates(asked.wanted, deleted=asked.deleted)[: runoperations.MOST_RUNS]
+    )
 
 
 def info(host: Machine, asked: runoperations.ShowRun) -> RunDetails:

@@ -9,6 +9,7 @@ import typer
 from genvx.cli.ask import options
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.where import here
+from genvx.cli.detach import Detach, start_detached
 from genvx.cli.gang import run_gang
 from genvx.cli.verbs.hold.activate import locally, run_remotely
 from genvx.errors import InvalidInput
@@ -38,6 +39,46 @@ Mixed = Annotated[
 NoStdin = Annotated[
     bool, typer.Option("--no-stdin", help="Give the command nothing to read, as ssh -n does.")
 ]
+Detached = Annotated[
+    bool,
+    typer.Option("-d", "--detach", help="Let it go on without us; print the id of the run."),
+]
+Chdir = Annotated[
+    str | None,
+    typer.Option("-C", "--chdir", metavar="DIR", help="With --detach: start it in this directory."),
+]
+Keep = Annotated[
+    str | None,
+    typer.Option(
+        "--hold",
+        metavar="TIME[:on-failure]",
+        help="With --detach: keep the GPUs so long after its end.",
+    ),
+]
+Retries = Annotated[
+    int | None,
+    typer.Option(
+        "--retries",
+        metavar="N",
+        min=0,
+        max=1000,
+        help="With --detach: start it again after a failure, so often at most.",
+    ),
+]
+Env = Annotated[
+    list[str] | None,
+    typer.Option("--env", metavar="NAME=VALUE", help="With --detach: a variable for the command."),
+]
+RunTag = Annotated[
+    list[str] | None,
+    typer.Option("--run-tag", metavar="TAG", help="With --detach: a tag of the run."),
+]
+Notify = Annotated[
+    str | None,
+    typer.Option(
+        "--notify", metavar="LINE", help="With --detach: run this line of sh there at the end."
+    ),
+]
 
 
 def run(
@@ -48,6 +89,13 @@ def run(
     mixed: Mixed = False,
     master_addr: MasterAddr = None,
     no_stdin: NoStdin = False,
+    detached: Detached = False,
+    chdir: Chdir = None,
+    keep: Keep = None,
+    retries: Retries = None,
+    env: Env = None,
+    run_tag: RunTag = None,
+    notify: Notify = None,
 ) -> None:
     """Run a command that holds GPUs.
 
@@ -56,6 +104,9 @@ def run(
     NPROC_PER_NODE, WORLD_SIZE and GENVX_NODES there, and the first failure ends all.
 
     A remote command in the background (&) gets nothing of what is typed, and is not stopped.
+
+    With --detach it belongs to its host and goes on without us: its id is printed, and genvx runs,
+    watch and logs show it. --wait waits in line there. Locally it starts in this directory.
 
     Example: genvx run --gpus 1 -- python train.py
     """
@@ -68,6 +119,15 @@ def run(
         where.note("without --gpus the command holds no GPU, and sees none")
     if no_stdin:
         stdin.close()
+    asked = Detach.parse(chdir, keep, retries, env, run_tag, notify)
+    if detached:
+        if nodes > 1:
+            raise InvalidInput("--nodes does not go with --detach")
+        raise typer.Exit(start_detached(where, request, command, asked))
+    if asked != Detach():
+        raise InvalidInput(
+            "--chdir, --hold, --retries, --env, --run-tag and --notify go with --detach"
+        )
     if nodes > 1:
         if not where.remote:
             raise InvalidInput("--nodes is for the hosts of genvx remote")

@@ -1,0 +1,97 @@
+"""The output of a run, as it is shown to people and written to files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from genvx.core.run import LogPiece, Run, Stopped, Waiting, end_of, is_over, name_of
+from genvx.core.wire.runoperations import LogEnd
+from genvx.shown.console import say
+
+if TYPE_CHECKING:
+    from genvx.cli.ask.where import Where
+    from genvx.core.wire.runoperations import LogNews
+
+# A command that was stopped before it started, one that never started, and one whose end nobody
+# knows.
+_NEVER_STARTED = 1
+
+
+class LogView:
+    """Prints what somebody who watches a run gets.
+
+    terminal: progress bars, which return to the beginning of their line, go through as they are; in
+    a file only the last state of a line is left.
+    """
+
+    def __init__(self, where: Where, host: str, terminal: bool) -> None:
+        self._where = where
+        self._host = host
+        self._terminal = terminal
+        self._line = b""
+        self._told = ""
+        self._ended: Run | None = None
+
+    def take(self, news: LogNews) -> None:
+        """Print one of the news."""
+        if isinstance(news, LogPiece):
+            if news.missing:
+                say(f"genvx: {news.missing} bytes of the log are no longer kept")
+            self._print(news.data)
+        elif isinstance(news, LogEnd):
+            self._ended = news.run
+        else:
+            self._tell(news)
+
+    def finish(self) -> int:
+        """Print what is left; return the exit code of the run, 0 if it goes on."""
+        if self._line:
+            _write(_last_state(self._line))
+            self._line = b""
+        run = self._ended
+        if run is None:
+            return 0
+        if run.note:
+            self._where.note(f"run {run.id}: {run.note}")
+        end = end_of(run.state)
+        if end is not None:
+            if isinstance(run.state, Stopped):
+                self._where.note(f"run {run.id} was stopped ({run.state.why.value})")
+            return end.exit_code
+        if not is_over(run.state):
+            return 0
+        why = getattr(run.state, "why", "")
+        why = getattr(why, "value", why)
+        say(f"genvx: run {run.id} is {name_of(run.state)}" + (f": {why}" if why else ""))
+        return _NEVER_STARTED
+
+    def _tell(self, run: Run) -> None:
+        state = run.state
+        if not isinstance(state, Waiting):
+            return
+        reason = f" ({state.reason})" if state.reason else ""
+        line = f"run {run.id} waits in line on {self._host}: place {state.place}{reason}"
+        if line != self._told:
+            self._told = line
+            self._where.note(line)
+
+    def _print(self, data: bytes) -> None:
+        if self._terminal:
+            _write(data)
+            return
+        *lines, self._line = (self._line + data).split(b"\n")
+        if lines:
+            _write(b"".join(_last_state(line) + b"\n" for line in lines))
+
+
+def _last_state(line: bytes) -> bytes:
+    """A line without what was written over."""
+    return line.rstrip(b"\r").rpartition(b"\r")[2]
+
+
+def _write(data: bytes) -> None:
+    sys.stdout.flush()
+    while data:
+        data = data[os.write(1, data) :]

@@ -1,0 +1,160 @@
+"""Runs on the hosts of a fleet: where one starts or waits, where one is, and its log through
+connections that are cut.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from genvx.core.ranking import rank
+from genvx.core.run import LogPiece
+from genvx.core.runselect import find
+from genvx.core.value import replace
+from genvx.core.wire.runoperations import FindRuns, LogEnd, WatchRun
+from genvx.errors import (
+    HostError,
+    HostLost,
+    HostUnreachable,
+    NotOwner,
+    ProtocolError,
+    UnknownRun,
+    Unsatisfiable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from genvx.core.run import Run, RunSpec
+    from genvx.core.snapshot import Snapshot
+    from genvx.core.wire.runoperations import LogNews
+    from genvx.fleet.ask import HostGroup, Outcomes
+    from genvx.fleet.host import Host
+
+    class RunHost(Host, Protocol):
+        """A host that has runs."""
+
+        def submit(
+            self, spec: RunSpec, *, patience: float | None = None, tags: tuple[str, ...] = ()
+        ) -> Run: ...
+
+        def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]: ...
+
+
+# How often, and how far apart, a host is asked again whose connection was cut while its run was
+# watched.
+_TRIES = 30
+_PAUSE = 1.0
+
+
+def submit(
+    fleet: HostGroup[RunHost],
+    spec: RunSpec,
+    seen: Outcomes[Snapshot],
+    *,
+    patience: float | None = None,
+    tags: tuple[str, ...] = (),
+) -> tuple[RunHost, Run]:
+    """Start a run on the best host; with patience, have it wait in line on the host where it will
+    probably start soonest, if none has room.
+
+    seen: snapshots of the hosts.
+
+    Raises:
+        NoCapacity: no host has the room. FleetError: no host answered. HostLost: the connection
+        ended before the host said whether it has accepted the run.
+    """
+
+    def act(host: RunHost) -> tuple[RunHost, Run]:
+        try:
+            return host, host.submit(spec, patience=patience, tags=tags)
+        except HostError as error:
+            # To start it on another host would be to run it twice.
+            raise HostLost(
+                f"{host.name}: {error}; whether run {spec.id} was accepted there is not known: "
+                f"genvx remote runs shows it"
+            ) from None
+
+    if patience is not None:
+        for name in _best_lines(spec, seen):
+            try:
+                return act(fleet.host(name))
+            except Unsatisfiable:
+                continue
+    return fleet.first_with_room(spec.requirements, act, seen)
+
+
+def _best_lines(spec: RunSpec, seen: Outcomes[Snapshot]) -> list[str]:
+    """The hosts on which it may start some day, the one with the shortest line first; none where
+    one has room now.
+    """
+    ranked, refusals = rank(spec.requirements, seen.succeeded)
+    if ranked:
+        return [ranked[0]]
+    possible = [name for name, refusal in refusals.items() if not refusal.never]
+    return sorted(possible, key=lambda name: len(seen.succeeded[name].tickets))
+
+
+def locate(
+    fleet: HostGroup[RunHost], found: Outcomes[tuple[Run, ...]], wanted: str
+) -> tuple[RunHost, Run]:
+    """The run that is meant, and its host. found: what the hosts answered to FindRuns.
+
+    Raises:
+        UnknownRun: there is none, or several are meant. NotOwner: it is another user's. FleetError:
+        no host answered.
+    """
+    if not found.succeeded and not any(isinstance(e, NotOwner) for e in found.failed.values()):
+        raise fleet.nowhere({}, found.failed)
+    places = [(run, name) for name, runs in found.succeeded.items() for run in runs]
+    try:
+        meant = find([run for run, _ in places], wanted)
+    except UnknownRun as error:
+        for failure in found.failed.values():
+            if isinstance(failure, NotOwner):
+                raise failure from None
+        if found.failed:
+            raise UnknownRun(f"{error}; {len(found.failed)} hosts did not answer") from None
+        raise
+    name = next(name for run, name in places if run is meant)
+    return fleet.host(name), meant
+
+
+def question(wanted: str, *, deleted: bool = False) -> Callable[[Host], tuple[Run, ...]]:
+    """What a host is asked to find a run. deleted: one in the trash."""
+    return lambda host: host.answer(FindRuns(wanted, deleted))
+
+
+def _pause(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
+
+
+def watch(
+    host: RunHost, asked: WatchRun, tell: Callable[[str], None] = lambda line: None
+) -> Iterator[LogNews]:
+    """How a run is, and its log as it grows; the last is a LogEnd. Where the connection is cut it
+    goes on behind the last piece: no byte comes twice, and none is missing.
+
+    tell: called with a line when the connection is cut.
+
+    Raises:
+        UnknownRun: there is none. HostError: the host cannot be reached any more.
+    """
+    failures = 0
+    while True:
+        try:
+            for news in host.watch(asked, _pause):
+                failures = 0
+                if isinstance(news, LogPiece):
+                    asked = replace(asked, offset=news.at + len(news.data))
+                yield news
+                if isinstance(news, LogEnd):
+                    return
+        except (HostUnreachable, ProtocolError) as error:
+            failures += 1
+            if failures == 1:
+                tell(f"{host.name}: {error}; connecting again")
+            if failures >= _TRIES:
+                raise
+            time.sleep(_PAUSE)

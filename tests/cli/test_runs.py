@@ -1,0 +1,190 @@
+"""Runs as a person has them: started, watched, left, found again and stopped, here and over SSH."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from genvx.local.runs import tree
+from tests.conftest import run_genvx
+from tests.helpers import start_genvx, until
+
+ID = re.compile(r"[0-9a-f]{8}\n")
+
+
+@pytest.fixture
+def runs(state, short_tmp, monkeypatch):
+    """A directory of our own for runs; none lives on behind the test."""
+    place = short_tmp / "runs"
+    monkeypatch.setenv("GENVX_RUNS_DIR", str(place))
+    yield place
+    run_genvx("runs", "stop", "--force", *(os.listdir(place) if place.exists() else ["none"]))
+
+
+@pytest.fixture
+def hosts(sandbox):
+    """Two hosts over SSH; none of their runs lives on behind the test."""
+    yield sandbox
+    listed = run_genvx("remote", "runs", "--csv", "--no-header").stdout
+    for line in listed.splitlines():
+        run_genvx("remote", "runs", "stop", "--force", line.split(",")[1])
+
+
+def started(*words, remote=False):
+    answer = run_genvx(*(["remote"] if remote else []), "run", "-d", *words)
+    assert ID.fullmatch(answer.stdout), answer.stderr
+    assert "to see its output: genvx" in answer.stderr
+    return answer.stdout.strip()
+
+
+def rows(*words):
+    listed = run_genvx(*words, "runs", "--csv", "--no-header")
+    assert listed.returncode == 0, listed.stderr
+    return [line.split(",") for line in listed.stdout.splitlines()]
+
+
+def test_a_detached_run_is_listed_watched_and_ends_with_its_code(runs):
+    run = started("-g", "1", "-n", "train", "--run-tag", "base", "--", "sh", "-c", "echo a; exit 4")
+    watched = run_genvx("watch", "train")
+    assert (watched.stdout, watched.returncode) == ("a\n", 4)
+    ((listed, name, state, gpus, _, _, code),) = rows()
+    assert (listed, name, state, gpus, code) == (run, "train", "failed", "1", "4")
+    info = run_genvx("runs", "info").stdout
+    assert "failed, exit code 4" in info
+    assert "tags:       base" in info
+    assert run_genvx("logs", "-n", "1", run).stdout == "a\n"
+
+
+def test_a_local_run_starts_in_our_directory(runs, tmp_path):
+    started("--env", "A=b c", "--", "sh", "-c", 'echo "$PWD $A"')
+    assert run_genvx("watch").stdout == f"{tmp_path} b c\n"
+
+
+def test_somebody_is_told_of_the_end_by_a_line_of_theirs(runs, tmp_path):
+    told = tmp_path / "told"
+    line = f'echo "$GENVX_RUN_NAME $GENVX_RUN_STATE $GENVX_RUN_EXIT_CODE" > {told}'
+    started("-n", "x", "--notify", line, "--", "sh", "-c", "exit 3")
+    until(lambda: told.exists() and told.read_text() == "x failed 3\n")
+
+
+def test_ctrl_c_leaves_a_run_running_and_says_how_to_come_back(runs):
+    run = started("--", "sh", "-c", "echo ready; exec sleep 1000")
+    watching = start_genvx("watch", run)
+    assert watching.stdout.readline() == "ready\n"
+    watching.send_signal(signal.SIGINT)
+    _, said = watching.communicate()
+    assert watching.returncode == 130
+    assert f"run {run} goes on; genvx watch {run} shows it again" in said
+    assert rows()[0][2] == "running"
+    stopped = run_genvx("runs", "stop", run)
+    assert stopped.stdout == f"Stopped run {run}\n"
+    assert rows()[0][2] == "stopped"
+
+
+def test_several_runs_are_meant_by_what_they_were_before_the_first_was_touched(runs):
+    first, second = started("--", "true"), started("--", "true")
+    until(lambda: [row[2] for row in rows()] == ["completed"] * 2)
+    assert run_genvx("runs", "delete", "1", "2").returncode == 0
+    assert rows() == []
+    assert run_genvx("runs", "restore", first).returncode == 0
+    assert run_genvx("runs", "purge", "1").stdout == f"Purged run {second}\n"
+    assert [row[0] for row in rows()] == [first]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "--hold", "1h", "--", "true"], "go with --detach"),
+        (["run", "-d", "--hold", "1h:never", "--", "true"], "--hold is a time"),
+        (["run", "-d", "--env", "A", "--", "true"], "--env is NAME=VALUE"),
+        (["run", "-d", "-C", "/no/such", "--", "true"], "no such directory: /no/such"),
+        (["run", "-d", "--id", "x", "--", "true"], "--id joins an environment"),
+        (["watch", "nope"], "no run 'nope'"),
+        (["watch"], "there are no runs"),
+        (["runs", "stop", "nope"], "no run 'nope'"),
+        (["runs", "-s", "gone"], "no state 'gone'"),
+        (["sbatch", "x"], "genvx run --detach"),
+        (["scancel", "1"], "genvx runs stop RUN"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_line(runs, words, said):
+    answer = run_genvx(*words)
+    assert answer.returncode == 2
+    assert said in answer.stderr.splitlines()[-1]
+    assert not runs.exists() or os.listdir(runs) == []
+
+
+def sshd_children(sandbox):
+    """The processes of sshd that serve connections to the hosts of a sandbox."""
+    found = []
+    for name in os.listdir("/proc"):
+        if (
+            name.isdigit()
+            and f"{sandbox.directory}/" in words_of(name)
+            and "sshd" in words_of(name)
+        ):
+            found += [pid for pid in tree.descendants(int(name)) if "sshd" in words_of(pid)]
+    return found
+
+
+def words_of(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().decode("utf-8", "replace").replace("\0", " ")
+    except OSError:
+        return ""
+
+
+@pytest.mark.needs("openssh")
+def test_a_run_outlives_its_client_and_the_sessions_of_sshd(hosts, short_tmp):
+    """Also somebody who watches it gets each line once, in order, through cut connections."""
+    go = short_tmp / "go"
+    line = f"echo first; until [ -e {go} ]; do sleep 0.01; done; seq 2000; exit 9"
+    client = start_genvx("remote", "run", "-d", "-g", "1", "--", "sh", "-c", line)
+    run = client.stdout.readline().strip()
+    os.killpg(client.pid, signal.SIGKILL)
+    client.communicate()
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "genvx", "remote", "watch", run],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+    )
+    assert watching.stdout.readline() == b"first\n"
+    for pid in sshd_children(hosts):
+        os.kill(pid, signal.SIGKILL)
+    said = watching.stderr.readline()
+    assert b"connecting again" in said
+    go.touch()
+    out, _ = watching.communicate()
+    assert out.split() == [b"%d" % number for number in range(1, 2001)]
+    assert watching.returncode == 9
+    assert [row[:4] for row in rows("remote")] == [["gpu-server-1", run, "", "failed"]]
+
+
+@pytest.mark.needs("openssh")
+def test_remotely_a_run_waits_where_it_may_start_soonest_and_is_stopped_there(hosts):
+    one, two = (started("-g", n, "--", "sleep", "1000", remote=True) for n in ("1", "2"))
+    waits = started("-g", "2", "--wait", "--", "true", remote=True)
+    by_id = {row[1]: row for row in rows("remote")}
+    assert by_id[waits][::3] == ["gpu-server-2", "waiting", ""]
+    stopped = run_genvx("remote", "runs", "stop", two)
+    assert stopped.stdout == f"Stopped run {two} on gpu-server-2\n"
+    until(lambda: {row[1]: row[3] for row in rows("remote")}[waits] == "completed")
+    assert {row[1]: row[3] for row in rows("remote")}[one] == "running"
+
+
+@pytest.mark.needs("openssh")
+def test_a_remote_run_starts_in_its_own_directory_or_one_below_the_home(hosts):
+    started("--", "sh", "-c", "pwd", remote=True)
+    assert run_genvx("remote", "watch").stdout.endswith("/work\n")
+    started("-C", ".", "--", "sh", "-c", "pwd", remote=True)
+    assert run_genvx("remote", "watch").stdout.endswith("/home\n")
+    refused = run_genvx("remote", "run", "-d", "-C", "no/such", "--", "true")
+    assert refused.returncode == 2
+    assert "no such directory: no/such" in refused.stderr
