@@ -141,7 +141,7 @@ def _fork_child(write: int, answered: frozenset[int], blamed: frozenset[int]) ->
 
 def _spawn_child(write: int, answered: frozenset[int], blamed: frozenset[int]) -> int:
     code = (
-        f"import sys; sys.path[:] = {sys.path!r}; from genvx.local import nvml; "
+        f"import sys; sys.path[:] = {sys.path!r}; from genvx.local.devices import nvml; "
         f"nvml.report(1, {answered!r}, {blamed!r})"
     )
     null = os.open(os.devnull, os.O_RDWR)
