@@ -22,9 +22,9 @@ def rank(
 ) -> tuple[tuple[str, ...], Mapping[str, Refusal]]:
     """Return the hosts that have room, best first, and why each other host has none.
 
-    Best by the strategy: FIT, where the least memory is taken and then the fewest devices stay
-    available; PACK, where the fewest stay available; SPREAD, where the most do. Equal hosts keep
-    their order in the mapping.
+    FIT prefers the host where the least memory is taken, then the one where the fewest devices stay
+    available; PACK the one where the fewest stay available; SPREAD where the most do. Equal hosts
+    keep their order in the mapping.
     """
     ranked: list[tuple[float, float, int, str]] = []
     refusals = {}
@@ -42,7 +42,10 @@ def rank(
 def _rate(
     requirements: Requirements, snapshot: Snapshot, fitting: list[Device]
 ) -> tuple[float, float]:
-    """How good a host is for this, least is best; as `place` would take, without choosing yet."""
+    """How good a host is for the request; the least is the best.
+
+    Estimates what `place` would take, without choosing devices: choosing is the expensive part.
+    """
     rated = sorted((left(device, snapshot), device.uuid) for device in fitting)
     if requirements.strategy is Strategy.SPREAD:
         rated.reverse()

@@ -6,8 +6,8 @@
     24G..48G             one of a size in between
     1g.10gb:2            two MIG instances
 
-Sizes here are those on the box: a device of "80 GB" tells the driver 79.6 GiB, so a lower bound
-counts a billion bytes to the GB, and an upper bound 2**30.
+Sizes here are the advertised ones. The driver of an "80 GB" device reports 79.6 GiB, so a lower
+bound counts 10**9 bytes to the GB, and an upper bound 2**30.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 MOST_DEVICES = 4096
 MOST_MODELS = 32
-# From here on a bare number is a model: no host has as many devices, and 3090 is a GPU.
+# From here on a bare number is read as a model: no host has this many devices, and 3090 is a GPU.
 _MODEL_NUMBERS = 1000
 MODEL_LIMIT = 64
 
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*", re.ASCII)
-# As GENVX_SIMULATE and people write it, but not a request.
+# "2xA100", as in GENVX_SIMULATE: people type it here too, and get told the right form.
 _TIMES = re.compile(r"(\d{1,4}) ?[xX] ?([A-Za-z][A-Za-z0-9 ._+-]*)", re.ASCII)
 _LABEL = re.compile(r"\d{1,6}(?::\d{1,4})?", re.ASCII)
 _SIZES = re.compile(r"([0-9][0-9. ]*[KMGTkmgt]i?[Bb]?)?(\.\.)?([0-9][0-9. ]*[KMGTkmgt]i?[Bb]?)?")
@@ -45,7 +45,7 @@ UNNAMED = "is not one that was named"
 
 
 class Strategy(str, Enum):
-    """Where to, among hosts and devices that all would do.
+    """Which of the hosts and devices that fit are preferred.
 
     FIT keeps large devices and whole hosts free. PACK fills up the fullest host. SPREAD takes the
     emptiest.
@@ -58,16 +58,16 @@ class Strategy(str, Enum):
 
 @value
 class Requirements:
-    """`gpus` devices; the whole of each, or `memory` bytes of each.
+    """A request for `gpus` devices: the whole of each, or `memory` bytes of each.
 
-    among: only these indices. models: of one of these, as people type them. at_least, at_most:
-    bytes that a device has in all. devices: these and no others, by label ("3", "3:1") or UUID.
-    over: shares, which may add up with those of others to more than a device has. visible_as: how
-    CUDA is told which they are; None as the host's policy says, or by UUID.
+    among: only these indices. models: one of these, as people type them. at_least, at_most: total
+    bytes of a device. devices: exactly these, by label ("3", "3:1") or UUID. over: whether the
+    shares may add up with those of others to more than a device has. visible_as: how
+    CUDA_VISIBLE_DEVICES names the devices; None means as the host's policy says, or by UUID.
 
     Raises:
-        InvalidQuantity: a negative or absurd count, a share that is none, sizes that nothing has.
-        UnknownDevice: what can be neither a label nor a UUID.
+        InvalidQuantity: a count is negative or absurd, a share or a size is impossible.
+        UnknownDevice: a name can be neither a label nor a UUID.
     """
 
     gpus: int = 0
@@ -127,13 +127,14 @@ class Requirements:
         over: bool = False,
         visible_as: Optional[VisibleAs] = None,
     ) -> Requirements:
-        """Read what was typed: "2" or "A100:2", and "40G" or None for whole devices.
+        """Read what a user typed: "2" or "A100:2" devices, and "40G" of each, or None for whole
+        devices.
 
         A share, a size, a model or a device without a count means one device.
 
         Raises:
             InvalidQuantity: something cannot be read.
-            UnknownDevice: not the name of a device.
+            UnknownDevice: a name is not one of a device.
         """
         share = None if memory is None else parse_memory(memory)
         named = tuple(name.strip() for each in devices for name in each.split(","))
@@ -150,7 +151,7 @@ class Requirements:
 
     @cached
     def narrow(self) -> bool:
-        """Whether it matters at all which devices they are."""
+        """Whether the request accepts only some devices; if not, no device needs to be checked."""
         sizes = (self.memory, self.at_least, self.at_most)
         return (
             self.among is not None
@@ -159,8 +160,9 @@ class Requirements:
         )
 
     def mismatch(self, device: Device) -> Optional[str]:
-        """Return why this is not a device of those that are asked for, whoever holds it, as words
-        after "GPU 3"; None if it is.
+        """Return why `device` is not of the wanted kind, as words after "GPU 3"; None if it is.
+
+        Who holds the device does not matter here.
         """
         if self.among is not None and device.index not in self.among:
             return "is not offered by the hostfile"
@@ -168,6 +170,7 @@ class Requirements:
             return UNNAMED
         if self.visible_as is VisibleAs.INDEX and device.instance is not None:
             return "is a MIG instance, which has no index: only --visible-as uuid can name it"
+        # Hosts have many devices of few kinds; the names of models are compared once for each kind.
         kind = (
             device.name,
             device.memory,
@@ -180,7 +183,7 @@ class Requirements:
         return self._mismatches[kind]
 
     def obstacle(self, device: Device) -> Optional[str]:
-        """As `mismatch`, or why this is not to be had just now, whoever holds it."""
+        """Return `mismatch`, or why the device cannot be had just now, whoever holds it."""
         wrong = self.mismatch(device)
         if wrong is None and self.visible_as is VisibleAs.INDEX and device.ordinal is None:
             return (
@@ -191,7 +194,7 @@ class Requirements:
 
     @cached
     def _mismatches(self) -> dict[tuple[str, Optional[int], bool, bool, bool], Optional[str]]:
-        """What is the matter with each kind of device that was looked at."""
+        """The mismatch of each kind of device that was checked so far."""
         return {}
 
     def _wrong_kind(self, device: Device) -> Optional[str]:
@@ -238,12 +241,12 @@ class Requirements:
 def requirements_of(
     gpus: Union[int, str], memory: Optional[int] = None, visible_as: Optional[str] = None
 ) -> Requirements:
-    """The requirements of a program: a count, or a request as people type it, and bytes of each.
+    """Make requirements from what a program passes: a count or a typed request, and bytes of each.
 
     visible_as: "uuid" or "index".
 
     Raises:
-        InvalidInput: it makes no sense.
+        InvalidInput: an argument makes no sense.
     """
     named = None
     if visible_as is not None:
@@ -264,7 +267,7 @@ def is_model_text(text: str) -> bool:
 def _parse_gpus(
     text: Optional[str],
 ) -> tuple[Optional[int], tuple[str, ...], Optional[int], Optional[int]]:
-    """MODELS, SIZES and COUNT, each of which may be missing, in this order."""
+    """Split a request into COUNT, MODELS and the two SIZES; each of them may be missing."""
     count: Optional[int] = None
     models: tuple[str, ...] = ()
     at_least = at_most = None
