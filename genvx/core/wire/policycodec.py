@@ -1,4 +1,4 @@
-"""Tables of what a policy allows: apart from the others, because few calls need it."""
+"""Tables of policies; in a module of their own because few calls need them."""
 
 from __future__ import annotations
 

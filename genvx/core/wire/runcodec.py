@@ -1,4 +1,4 @@
-"""Tables of runs, for their record and for the wire."""
+"""Tables of runs, for their record on disk and for the wire."""
 
 from __future__ import annotations
 
