@@ -65,8 +65,7 @@ class Call:
         return _CALL_HEAD + str(len(body)).encode() + b"\n" + body
 
     def to_word(self) -> str:
-        """Return the call as one word of a command line, without characters that shells interpret.
-        """
+        """Return the call as one word of a command line, safe from every shell."""
         word = base64.urlsafe_b64encode(self._json()).decode("ascii").rstrip("=")
         if len(word) > MOST_WORD:
             raise InvalidInput("the command is too long for a terminal session; put it into a file")
