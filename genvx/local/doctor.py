@@ -1,4 +1,4 @@
-"""What is wrong on this machine, one line each, and what to do about it."""
+"""What is wrong on this machine: one line for each fault, and what to do about it."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 OK, WARNING, ERROR = Severity.OK, Severity.WARNING, Severity.ERROR
 
-# Of a kind: whoever fills the state directory must not fill the screen.
+# Lines of one kind: a user who fills the state directory must not fill the screen.
 _MOST_LINES = 10
 
 _T = TypeVar("_T")
 
 
 def examine(environ: Mapping[str, str], survey: Callable[[], Inventory]) -> tuple[Finding, ...]:
-    """Look at everything that genvx rests on. Never raises for what is wrong."""
+    """Check everything that genvx depends on. Never raises because something is wrong."""
     findings = [
         Finding("genvx", OK, f"{__version__} on Python {platform.python_version()}"),
         *_filelock(),
@@ -102,7 +102,7 @@ def _state(state: StateDirectory) -> Iterator[Finding]:
                 "state",
                 WARNING,
                 f"{what} has a file system mounted on it{_more(names)}",
-                "what is there counts for nothing, and is not asked; root can unmount it",
+                "leases in it are ignored, and it is not touched; root can unmount it",
             )
             continue
         yield Finding(
@@ -121,12 +121,12 @@ def _state(state: StateDirectory) -> Iterator[Finding]:
             "lock",
             WARNING,
             f"{state.lock_path} is not a file that everybody may write",
-            "acquires are slower but right; its owner or root should delete it",
+            "acquires are slower but correct; its owner or root should delete it",
         )
 
 
 def _reach(state: StateDirectory) -> Iterator[Finding]:
-    """Whether all who may use these GPUs look at the same leases."""
+    """Whether all users of these GPUs see the same leases."""
     if state.former is not None:
         yield Finding(
             "state",
@@ -165,7 +165,7 @@ def _policy(state: StateDirectory) -> Iterator[Finding]:
     try:
         limit = Rules(state.root, state.uid).limit
     except StateError as error:
-        yield Finding("policy", ERROR, str(error), "nothing is granted until it is mended")
+        yield Finding("policy", ERROR, str(error), "nothing is granted until it is corrected")
     else:
         yield Finding("policy", OK, f"{state.root}/policy.toml; for you: {limit}")
 
@@ -227,7 +227,7 @@ def _devices(inventory: Inventory, state: StateDirectory) -> Iterator[Finding]:
 
 
 def _in_use(device: Device, snapshot: Snapshot) -> Finding:
-    """A device that somebody uses without a lease."""
+    """A device that is used without a lease."""
     foreign = snapshot.foreign(device)
     if not foreign:
         return Finding(
@@ -247,7 +247,7 @@ def _in_use(device: Device, snapshot: Snapshot) -> Finding:
 
 
 def _outlived(environment: Environment, snapshot: Snapshot) -> Iterator[Finding]:
-    """What keeps devices after the shell or command that took them: jobs, and forgotten daemons."""
+    """The processes that hold devices after the shell or command that took them: jobs, daemons."""
     if not (environment.outlived and environment.devices and environment.holders):
         return
     count = len(environment.devices)

@@ -1,9 +1,9 @@
 """Waiting in the line of this machine: a ticket, and a look now and then.
 
-Nobody calls anybody: each who waits looks for himself whether it is his turn, from the same facts
-and by the same rule (core/queue.py). A lease that ends makes no event, so he looks once in a
-second; that is cheap. Asking the driver is not, so he asks again only when leases have come or
-gone, or after a while, for processes outside any lease end without a trace.
+There are no notifications: each waiting process looks by itself whether it is its turn, from the
+same facts and by the same rule (core/queue.py). A lease that ends makes no event, so they look once
+a second, which is cheap. Asking the driver is not: that is repeated only when leases have come or
+gone, or after a while, because processes without a lease end without a trace.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from genvx.local.running.hold import LocalHold
 
     class Stop(Protocol):
-        """What says that nobody waits any more: within so many seconds, or not."""
+        """Something that ends the waiting, such as a threading.Event."""
 
-        def wait(self, timeout: float) -> bool: ...
+        def wait(self, timeout: float) -> bool:
+            """Wait for `timeout` seconds at most; return whether the waiting is to end."""
 
 
 LOOK = 1.0
@@ -41,7 +42,7 @@ _ATTEND = 5.0
 
 
 def place_in_line(host: Machine, ask: Ask, environment_id: str) -> Ticket:
-    """A place in the line of this machine, from this moment on; not taken yet."""
+    """Make a ticket for the line of this machine, from this moment on; it is not published yet."""
     lease = host.blank(environment_id, ask.name, ask.command, None)
     rules = host.rules()
     requirements = ask.requirements
@@ -72,14 +73,14 @@ def wait(
     tell: Callable[[Standing], None] = lambda standing: None,
     stop: Optional[Stop] = None,
 ) -> LocalHold:
-    """Take devices as `LocalHost.acquire` does, and wait in line for them if need be.
+    """Take devices as `LocalHost.acquire` does, and wait in line for them if necessary.
 
-    tell: called at each look with the place in the line. stop: ends the waiting when it is set,
+    tell: called at each look with the position in the line. stop: ends the waiting when it is set,
     such as a threading.Event.
 
     Raises:
-        WaitedTooLong: they were not to be had in time. Unsatisfiable: they never are. StateError:
-        no ticket can be written.
+        WaitedTooLong: they did not become available in time. Unsatisfiable: they never will.
+        StateError: no ticket can be written.
     """
     try:
         return acquire(host, ask)
@@ -132,7 +133,7 @@ def wait(
 
 
 def pause(seconds: float, stop: Optional[Stop]) -> bool:
-    """Sleep, or until the waiting is ended; whether it is."""
+    """Sleep, or until the waiting is ended; return whether it is ended."""
     if stop is not None:
         return stop.wait(seconds)
     sleep(seconds)
@@ -140,7 +141,7 @@ def pause(seconds: float, stop: Optional[Stop]) -> bool:
 
 
 class _Looker:
-    """Looks at a host often, and asks its driver seldom."""
+    """Looks at a host often, and asks its driver rarely."""
 
     def __init__(self, host: Machine) -> None:
         self._host = host
@@ -149,7 +150,7 @@ class _Looker:
         self._inventory = host.survey()
 
     def forget(self) -> None:
-        """What was known of the devices has turned out to be old."""
+        """Ask the driver at the next look: what is known of the devices has proved outdated."""
         self._asked = -math.inf
 
     def look(self) -> Snapshot:
