@@ -1,6 +1,8 @@
-"""Operations with one reply: a function each, from a host and what is asked to the reply's value.
+"""Operations with one reply: a function for each, from a host and an operation to the reply's
+value.
 
-What only some of them need is imported by those: start-up is most of what a question costs.
+Modules that only some of them need are imported by those: start-up is most of what a question
+costs.
 """
 
 from __future__ import annotations
@@ -21,22 +23,22 @@ if TYPE_CHECKING:
 
 
 def snapshot(host: LocalHost, asked: operations.TakeSnapshot) -> Snapshot:
-    """The host at this moment."""
+    """Return the host at this moment."""
     return host.snapshot(holders=asked.holders)
 
 
 def doctor(host: LocalHost, asked: operations.Examine) -> tuple[Finding, ...]:
-    """What is wrong here."""
+    """Return what is wrong on the host."""
     return host.doctor()
 
 
 def policy(host: LocalHost, asked: operations.ShowPolicy) -> Entitlement:
-    """What the caller may do here."""
+    """Return what the caller may do on the host."""
     return host.entitlement()
 
 
 def use(host: LocalHost, asked: operations.ShowUse) -> OwnUse:
-    """Which processes on an environment's devices are its own."""
+    """Return the host, and which processes on an environment's devices are its own."""
     from genvx.shown import mine
 
     env = host.mine(asked.environment_id)
@@ -48,32 +50,34 @@ def use(host: LocalHost, asked: operations.ShowUse) -> OwnUse:
 
 
 def port(host: LocalHost, asked: operations.FindPort) -> int:
-    """A port for a job that will listen on it."""
+    """Return a port for a job that will listen on it."""
     import socket
 
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # The kernel picks a free port. Another process may take it before the job does; then the
+        # job says so when it listens.
         probe.bind(("", 0))
         number: int = probe.getsockname()[1]
         return number
 
 
 def release(host: LocalHost, asked: operations.Release) -> Environment:
-    """The environment that has ended."""
+    """End an environment; return it as it was."""
     return host.release(asked.environment, kill=asked.kill)
 
 
 def attach(host: LocalHost, asked: operations.Attach) -> Grant:
-    """All that the environment has then."""
+    """Give an environment more devices; return all that it has then."""
     return host.attach(asked.environment_id, asked.requirements)
 
 
 def detach(host: LocalHost, asked: operations.Detach) -> Grant:
-    """What is left of the environment."""
+    """Take devices from an environment; return what is left of it."""
     return host.detach(asked.environment_id, asked.devices)
 
 
 def reserve(host: LocalHost, asked: operations.Reserve) -> Grant:
-    """What is reserved."""
+    """Reserve devices; return them."""
     return host.reserve(asked.ask)
 
 

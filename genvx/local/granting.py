@@ -1,5 +1,4 @@
-"""How a lease is made: choose devices, publish, verify; and how an environment gets more or fewer.
-"""
+"""How a lease is made: choose devices, publish, verify; how an environment gets more or fewer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The environment of the shell that asks, and what of a device its own processes use."""
+"""The environment of this shell, and what its own processes use of a device."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def current(snapshot: Snapshot) -> Optional[Environment]:
-    """The environment that this shell is in.
+    """Return the environment of this shell; None if there is none.
 
-    The variable only names it: what counts is the lease.
+    The variable only names it; the lease decides.
     """
     wanted = os.environ.get("GENVX_ENVIRONMENT_ID")
     for env in snapshot.environments:
@@ -29,7 +29,7 @@ def current(snapshot: Snapshot) -> Optional[Environment]:
 
 
 def has(grant: Grant) -> str:
-    """What an environment has, once that has changed."""
+    """Return a sentence that says which devices an environment has."""
     labels = [device.label for device in grant.devices]
     if not labels:
         return f"Environment {grant.label} has no GPU"
@@ -37,8 +37,10 @@ def has(grant: Grant) -> str:
 
 
 def own_processes(env: Environment, device: Device, snapshot: Snapshot) -> list[DeviceProcess]:
-    """The processes of an environment on a device: its user's, that were started in it; and those
-    of which that cannot be told, where its user has nothing else there.
+    """Return the processes of an environment on a device.
+
+    These are processes of its user that were started in it. If that is unknown for a process, it
+    counts if the user has no other environment on the device.
     """
     tenants = {key for key in snapshot.holdings.get(device.uuid, ()) if key[0] == env.owner.uid}
     found = []
@@ -51,18 +53,18 @@ def own_processes(env: Environment, device: Device, snapshot: Snapshot) -> list[
 
 
 def processes_of(env: Environment, snapshot: Snapshot) -> dict[str, list[DeviceProcess]]:
-    """The processes of an environment on each of its devices, by UUID."""
+    """Return the processes of an environment on each of its devices, by UUID."""
     devices = (device for device in snapshot.devices if device.uuid in env.devices)
     return {device.uuid: own_processes(env, device, snapshot) for device in devices}
 
 
 def used(own: list[DeviceProcess]) -> str:
-    """The memory of processes, together; "?" where the driver does not tell."""
+    """Return the memory of processes, added up; "?" if the driver does not say."""
     sizes = [process.memory for process in own]
     return format_memory(None if None in sizes else sum(size for size in sizes if size))
 
 
 def busy(own: list[DeviceProcess]) -> str:
-    """How busy processes keep their device, together; "?" where the driver does not tell."""
+    """Return how busy processes keep their device, added up; "?" if the driver does not say."""
     rates = [process.utilization for process in own]
     return format_percent(None if None in rates else sum(rate for rate in rates if rate))

@@ -1,4 +1,4 @@
-"""The devices of an environment and what of it runs on them, as two tables."""
+"""The devices of an environment and its processes on them, as two tables."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ YIELDING = {"NAME": 6, "COMMAND": 12}
 def rows(
     env: Environment, snapshot: Snapshot, own: Mapping[str, list[DeviceProcess]]
 ) -> tuple[list[list[str]], list[list[str]]]:
-    """The rows of both tables. own: the environment's own processes, by the device's UUID."""
+    """Return the rows of both tables. own: the environment's processes, by the device's UUID."""
     devices, running = [], []
     for device in snapshot.devices:
         if device.uuid not in env.devices:
