@@ -80,6 +80,7 @@ def _act(words: list[str]) -> int:
 
 def _parsed(verb: str, words: list[str], options: Sequence[str]) -> tuple[Given, list[str]]:
     """The options, and the words after them."""
+    # getopt, not typer: the hosts have only the standard library.
     short = "g:o" if "gpus=" in options else ""
     try:
         pairs, left = getopt.getopt(words, short, list(options))
@@ -95,6 +96,7 @@ def _parsed(verb: str, words: list[str], options: Sequence[str]) -> tuple[Given,
 def _refused(verb: str, error: getopt.GetoptError) -> str:
     """Why options were refused, and what to type."""
     dashed = f"{'-' if len(error.opt) == 1 else '--'}{error.opt}"
+    # The two mistakes that people make from habit get an answer that says what to type.
     if verb == "detach" and dashed in ("-g", "--gpus"):
         return f"detach has no {dashed}; --device 0,3 takes GPUs away, and without it all go"
     if dashed == "--json":

@@ -164,6 +164,7 @@ def refusal_of(
         # Even all devices of this kind would be too few, so it does not matter who has them now.
         wrong = {d.label for d in snapshot.devices if requirements.mismatch(d) is not None}
         reasons = [(label, reason) for label, reason in reasons if label in wrong]
+    # Many different tenants: name only the owners, so that equal reasons can be grouped.
     if len({reason for _, reason in reasons}) > _MOST_REASONS:
         leased = {
             device.label: device for device in snapshot.devices if device.uuid in snapshot.holdings
@@ -284,6 +285,8 @@ def _choose(requirements: Requirements, snapshot: Snapshot, fitting: list[Device
         # Whole devices fill nothing up within one host, so PACK has no preference among them.
         sign = 0
     rated = [(sign * left(device, snapshot) if sign else 0, device) for device in fitting]
+    # Ties in index order: the same snapshot must give the same answer on every host and in each
+    # test.
     rated.sort(key=lambda pair: (pair[0], *_order(pair[1])))
     if wanted < 1:
         return []

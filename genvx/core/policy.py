@@ -101,6 +101,7 @@ class Policy:
         def most(of: Callable[[Limit], Any]) -> Any:
             if of(own) is not None:
                 return of(own)
+            # The most generous group wins: being in one more group never takes anything away.
             given = [of(limit) for limit in theirs if of(limit) is not None]
             return max(given) if given else of(self.everybody)
 
@@ -219,6 +220,8 @@ class _Reader:
         """Where a key stands, as far as one can tell without a parser of one's own; 0 unknown."""
         table: list[str] = []
         for number, line in enumerate(self._lines, 1):
+            # TOML parsers do not report where a value was. A search of the lines is good enough for
+            # a message; if it misses a key, the line of its table is named.
             head = re.match(r"\s*\[+([^]]+)\]", line)
             if head:
                 table = [part.strip(" \"'") for part in head[1].split(".")]
@@ -234,6 +237,7 @@ class _Reader:
         if not isinstance(value, dict):
             raise self.fail(path, "must be a table")
         for key in value:
+            # A misspelt limit that was ignored would allow everything.
             if key not in keys:
                 shown = printable(str(key), 60)
                 raise self.fail((*path, key), f"there is no {shown!r}; there are {', '.join(keys)}")

@@ -95,6 +95,7 @@ def decide(
     ticket: the id of the asking ticket, if it waits; tickets behind it do not count.
     """
     found = _Line(snapshot)
+    # Without devices there is nothing to wait for, and the line need not be walked.
     if requirements.gpus:
         found.walk(until=ticket)
     return place(
@@ -124,6 +125,8 @@ def nearest(requirements: Requirements, snapshots: Mapping[str, Snapshot]) -> Op
     for name, snapshot in snapshots.items():
         decision = decide(requirements, snapshot)
         fitting = decision.fitting if isinstance(decision, Refusal) else requirements.gpus
+        # Only one host: if a request kept devices on all, every host would have idle devices until
+        # one of them has enough.
         rated = (-fitting, sum(ticket.keeps for ticket in snapshot.tickets), name)
         if best is None or rated[:2] < best[:2]:
             best = rated
@@ -195,6 +198,8 @@ class _Line:
             uuids = [device.uuid for device in decision.devices]
             self.kept.update(dict.fromkeys(uuids, f"is offered to {ticket.owner}, who has waited"))
         else:
+            # A share leaves room for others: count it as if it were held, and place the next beside
+            # it.
             lease = _as_lease(ticket, tuple(device.uuid for device in decision.devices))
             self.world = replace(self.world, leases=(*self.world.leases, lease))
         return True

@@ -29,6 +29,8 @@ def rank(
     ranked: list[tuple[float, float, int, str]] = []
     refusals = {}
     for order, (name, snapshot) in enumerate(snapshots.items()):
+        # Behind everybody who waits there: a host is not free if its devices are promised to
+        # others.
         world, kept = left_over(snapshot)
         fitting = fitting_of(requirements, world, None, kept)
         if len(fitting) < requirements.gpus:

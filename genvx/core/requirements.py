@@ -141,6 +141,7 @@ class Requirements:
         count, models, at_least, at_most = _parse_gpus(gpus)
         if min_memory is not None:
             at_least = max(parse_memory(min_memory), at_least or 0)
+        # Named devices give the count; a different count would leave open which of them is meant.
         if named:
             if count not in (None, len(named)):
                 raise InvalidQuantity(f"{count} GPUs wanted, but {len(named)} devices named")
@@ -205,6 +206,8 @@ class Requirements:
             return f"is {printable(device.name, 60)}"
         if self.memory is not None and not device.shareable:
             return "is not to be shared, by policy"
+        # The administrator decides: programs on an over-subscribed device can fail for want of
+        # memory.
         if self.over and not device.oversubscribable:
             return "is not to be over-subscribed: its policy does not allow it"
         if not self.at_least and not self.at_most and not self.memory:
@@ -214,6 +217,8 @@ class Requirements:
                 return "does not tell its memory, so it cannot be shared"
             return "does not tell its memory"
         if (
+            # The lower bound in decimal, as on the box, and the device in binary: "80G.." has to
+            # match a device that reports 79.6 GiB.
             (self.memory or 0) > device.memory
             or (self.at_least or 0) * 10**9 > device.memory << 30
             or (self.at_most is not None and self.at_most < device.memory)
@@ -276,12 +281,14 @@ def _parse_gpus(
     parts = [part.strip() for part in text.split(":")]
     if re.fullmatch(r"[+-]?\d*(?:\.\d*)?", parts[-1], re.ASCII):
         count = parse_count(parts.pop(), "--gpus", MOST_DEVICES)
+        # "3090" would otherwise wait for 3,090 devices.
         if count >= _MODEL_NUMBERS and not parts:
             raise InvalidQuantity(f"{count} GPUs? a model whose name is a number is {count}:1")
     if parts and _sizes(parts[-1]):
         at_least, at_most = _sizes(parts.pop()) or (None, None)
     if parts:
         models = tuple(model.strip() for model in parts.pop(0).split(","))
+    # Read as a model, "2xA100" would fail with the message that no host has such a device.
     for times in filter(None, map(_TIMES.fullmatch, models)):
         raise InvalidQuantity(f"{times[1]} {times[2]} GPUs are written {times[2]}:{times[1]}")
     if parts or not all(_MODEL.fullmatch(model) for model in models):

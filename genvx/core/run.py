@@ -129,6 +129,7 @@ class End:
     usage: Usage = field(default_factory=Usage)
 
     def __post_init__(self) -> None:
+        # One of the two, so that no reader has to guess what a record with both, or none, means.
         if (self.code is None) == (self.signal is None):
             raise InvalidInput("a command ends with an exit code or by a signal")
 
@@ -294,6 +295,7 @@ def may_follow(before: Optional[RunState], after: RunState) -> bool:
     """Whether a state may be written after another; a held run keeps its end."""
     if type(after) not in _FOLLOWERS[None if before is None else type(before)]:
         return False
+    # A later writer may know that a held run was stopped or lost, but not how its command ended.
     return not (isinstance(before, Held) and end_of(after) not in (before.end, None))
 
 
@@ -328,6 +330,7 @@ def shown(state: RunState, signs: Signs) -> tuple[RunState, str]:
     # No process survives a reboot, so whatever the record says, the run is over.
     if not signs.boot_matches:
         return Lost(state.since, LossReason.REBOOT), ""
+    # A waiting run holds a ticket, not a lease; without its supervisor nobody takes its turn.
     if signs.held and not isinstance(state, Waiting):
         return state, "nobody supervises it: its supervisor was killed"
     return Lost(state.since, LossReason.KILLED), ""

@@ -17,6 +17,7 @@ COMMAND_LIMIT = 256
 MESSAGE_LIMIT = 2000
 
 _DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9/._-]{0,95}")
+# Ids become names of files, and words of a command line: no slash, no dot, no dash in front.
 _IDENTIFIER = re.compile(r"[0-9a-f]{4,32}")
 
 
@@ -49,6 +50,7 @@ def require_name(text: str) -> str:
         raise InvalidInput(
             f"a name has printable characters only, on one line: {printable(text, 60)!r}"
         )
+    # Two names that differ only in a space at the end look the same in every table.
     if text != text.strip():
         raise InvalidInput(f"a name does not begin or end with a space: {text!r}")
     return text

@@ -23,6 +23,7 @@ _CLOCK = re.compile(
     r"(\d{1,6})(?::(\d{1,2}))?(?::(\d{1,2}))?",
     re.ASCII,
 )
+# 1 PiB: far above any device, and far below 2**63, the limit of the wire.
 _MOST_BYTES = 1 << 50
 _STEPS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 

@@ -103,6 +103,7 @@ def _forget_old(directory: int) -> None:
             fresh = 0 <= now - int(unfinished[1]) * 10**9 < _KEPT_NS
         elif _NAME.fullmatch(name) is not None:
             descriptor = _open(directory, name)
+            # One that cannot be opened may have been collected meanwhile; it is left alone.
             fresh = descriptor is None or _is_fresh(_read(descriptor), boot, now)
         else:
             continue

@@ -95,6 +95,7 @@ def _state(state: StateDirectory) -> Iterator[Finding]:
     else:
         yield Finding("state", OK, f"{state.root}, {kind}")
     yield from _reach(state)
+    # One line for each culprit, with the worst first: 400,000 squatted names are one finding.
     for owner, names in _first(sorted(state.squatters().items(), key=_most_first)):
         what = f"{state.root}: {printable(min(names), 60)}"
         if owner is None:
@@ -113,6 +114,7 @@ def _state(state: StateDirectory) -> Iterator[Finding]:
         )
     try:
         with state.own() as directory:
+            # Only whether one's own directory can be made and opened: every acquire needs it.
             os.fstat(directory)
     except GenvxError as error:
         yield Finding("state", ERROR, str(error))
@@ -140,6 +142,7 @@ def _reach(state: StateDirectory) -> Iterator[Finding]:
         "root can run 'genvx admin provision' on the machine; or set GENVX_STATE_DIR to a "
         "directory that all share"
     )
+    # Leases are files: users that see another directory under this name see no lease of ours.
     if mounts.is_private(state.root):
         yield Finding(
             "state",
@@ -148,6 +151,8 @@ def _reach(state: StateDirectory) -> Iterator[Finding]:
             "same GPUs can be taken inside and outside",
             advice,
         )
+    # A directory from outside that is mounted into the container is shared; only one of its own is
+    # not.
     elif processes.in_container() and not mounts.is_mounted(state.root):
         yield Finding(
             "state",
@@ -209,6 +214,7 @@ def _devices(inventory: Inventory, state: StateDirectory) -> Iterator[Finding]:
             yield _in_use(device, snapshot)
     known = {device.uuid for device in inventory.devices}
     for environment in snapshot.environments:
+        # Only if the driver answers: without an answer every device would look lost.
         missing = [uuid for uuid in environment.devices if uuid not in known]
         if missing and driver.error is None:
             yield Finding(

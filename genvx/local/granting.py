@@ -49,6 +49,7 @@ def acquire(host: Machine, ask: Ask, ticket: Optional[str] = None) -> LocalHold:
     require_name(ask.name)
     if ask.environment_id is not None and not is_identifier(ask.environment_id):
         raise InvalidInput(f"not the id of an environment: {printable(ask.environment_id, 40)!r}")
+    # Short, because people type it. An id is unique together with its owner's uid.
     identifier = ask.environment_id or os.urandom(4).hex()
     rules = host.rules()
     requirements = ask.requirements
@@ -108,6 +109,8 @@ def take(
                 requirements,
                 snapshot,
                 environment=blank.key,
+                # After a collision devices are chosen at random: rivals that follow the same rule
+                # would choose the same ones again.
                 shuffle=chance if attempt else None,
                 ticket=ticket,
             )
@@ -118,6 +121,7 @@ def take(
             now = processes.boottime_ns()
             lease = replace(
                 blank,
+                # A new id for each attempt: a withdrawn file may still be in the scan of a rival.
                 id=os.urandom(8).hex(),
                 since_ns=now,
                 devices=tuple(device.uuid for device in decision.devices),
@@ -130,6 +134,7 @@ def take(
             held = _claim(host, lease, memory, rules=rules)
         if held is not None:
             return Taken(held, decision.devices, tuple(dict.fromkeys(notes)))
+        # The environment may have ended, which looks like a collision; then say so.
         if blank.amends:
             host.mine(blank.environment)
         _back_off(chance, attempt)
@@ -202,6 +207,7 @@ def join(
     inventory = host.survey() if host.mine(environment).devices else Inventory(Driver())
     memory = {device.uuid: device.memory for device in inventory.devices}
     chance = random.Random(os.urandom(8))
+    # A file that a shell has opened can be published only once.
     for attempt in range(MOST_ATTEMPTS if through is None else 1):
         # The lease is dated before the scan, so that devices that are detached meanwhile stay
         # detached.

@@ -38,6 +38,8 @@ class LocalHost(Machine):
         """Check everything that genvx depends on here; never raises because something is wrong."""
         from genvx.local import doctor
 
+        # The unfiltered survey: hidden devices are checked, too, and a broken policy must not hide
+        # the rest.
         return doctor.examine(self.environ, self._survey)
 
     def entitlement(self) -> Entitlement:
@@ -180,6 +182,8 @@ class LocalHost(Machine):
         found = self.mine(environment)
         for each in self.store.scan().leases:
             if each.key == (found.owner.uid, found.id) and lease in ("", each.id):
+                # The pid in the lease was written when the lease was taken. Its start time tells
+                # whether it is still the same process, and the uid whether it is the owner's.
                 holder = processes.describe(each.pid)
                 if holder is not None and (holder.uid, holder.starttime) == (
                     each.owner.uid,

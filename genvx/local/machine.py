@@ -53,6 +53,7 @@ class Machine:
             return self._given_survey()
         specification = self.environ.get("GENVX_SIMULATE", "")
         if specification:
+            # Simulated hosts of one machine differ only in their state directories.
             seed = f"{processes.hostname()}:{chosen_root(self.environ)}"
             from genvx.local.devices.simulated import simulate
 
@@ -134,6 +135,8 @@ class Machine:
 
     def snapshot_with(self, inventory: Inventory, *, reap: bool = False) -> Snapshot:
         """Return this host at this moment, with devices from an earlier survey."""
+        # The clock is read after the scan: a lease that began during the scan must not be in the
+        # future.
         scan = self.store.scan(reap=reap)
         return Snapshot(
             hostname=processes.hostname(),
@@ -194,6 +197,7 @@ class Machine:
             UnknownEnvironment: there is none, or the name fits several.
         """
         leases = self.store.scan().leases
+        # Only among our own: another user's environment may have the same name.
         key = meant((each for each in leases if each.owner.uid == self.state.uid), environment)
         if key is None:
             raise UnknownEnvironment(

@@ -33,6 +33,8 @@ class Rules:
         self.policy = policyfile.read(root)
         self.uid = uid
         self.user = processes.owner_of(uid).name
+        # The groups that this process has, which may be fewer than the database says. A group
+        # without a name cannot be in the policy.
         groups = []
         for number in {os.getegid(), *os.getgroups()}:
             with contextlib.suppress(KeyError):
@@ -67,6 +69,7 @@ class Rules:
         Raises:
             InvalidInput: too many seconds. Unsatisfiable: too many devices.
         """
+        # Refused at once, not after waiting: by policy it never becomes possible.
         if self.limit.gpus is not None and requirements.gpus > self.limit.gpus:
             raise Unsatisfiable(
                 f"{requirements} wanted, but by policy you may hold {self.limit.gpus} at once here"
@@ -87,6 +90,7 @@ class Rules:
         """Return how a lease of ours, beside the living ones, exceeds our limit; None if it does
         not.
         """
+        # In the verify step `living` contains the lease itself.
         others = [other for other in living if other.id != lease.id]
         return excess(self.limit, self.uid, [*others, lease], memory)
 

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
             """Wait for `timeout` seconds at most; return whether the waiting is to end."""
 
 
+# Seconds. How often a waiting process looks at the line; how long an answer of the driver stays
+# valid while no lease comes or goes; and how often a ticket says that its holder attends. The last
+# must stay well below PATIENCE_NS (core/ticket.py), or a slow holder would lose its place.
 LOOK = 1.0
 _SURVEY = 15.0
 _ATTEND = 5.0
@@ -101,15 +104,20 @@ def wait(
         while True:
             snapshot = looker.look()
             turn = turn_of(ticket.id, snapshot)
+            # turn_of also returns None for a ticket that does not attend, as after a suspend; that
+            # one is still there, and goes on.
             if turn is None and not any(each.id == ticket.id for each in snapshot.tickets):
                 raise NoCapacity("the ticket is gone from the state directory; wait again")
             if turn is not None and turn.offered:
                 try:
+                    # An offer is only a turn, no grant: the acquire publishes and verifies as any
+                    # other.
                     hold = acquire(host, ask, ticket.id)
                     return hold
                 except Unsatisfiable:
                     raise
                 except NoCapacity:
+                    # The line said yes, the acquire no: what we know of the devices is outdated.
                     looker.forget()
             if turn is not None:
                 tell(turn.standing)
@@ -125,10 +133,12 @@ def wait(
             if pause(min(LOOK, end - now), stop):
                 raise WaitedTooLong("the waiting was ended")
     except BaseException:
+        # Interrupted between the grant and the return: nobody else could release it.
         if hold is not None:
             hold.release()
         raise
     finally:
+        # After the lease is verified, so that the devices are never free between ticket and lease.
         held.withdraw()
 
 

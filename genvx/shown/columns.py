@@ -40,6 +40,7 @@ def terminal_size(stream: TextIO) -> Optional[os.terminal_size]:
 
 def width(text: str) -> int:
     """Return the cells that a text takes."""
+    # Most cells are, and this is much faster than to look at each character.
     if text.isascii():
         return len(text)
     return sum(map(_cells, text))

@@ -30,6 +30,7 @@ def row(device: Device, snapshot: Snapshot, since: Callable[[float], str]) -> li
     tenants = [env for env in snapshot.environments if (env.owner.uid, env.id) in held]
     users = [str(env.owner) for env in tenants]
     state = snapshot.state(device)
+    # Nobody holds it, so name the user whose process is in the way.
     if state is State.BUSY:
         users = [_foreigner(device, snapshot)]
     return [

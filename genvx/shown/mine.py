@@ -46,6 +46,8 @@ def own_processes(env: Environment, device: Device, snapshot: Snapshot) -> list[
     found = []
     for process in snapshot.usage_of(device).processes or ():
         if process.uid == env.owner.uid:
+            # A user may have several environments on one device, so the uid is not enough. The
+            # kernel keeps the variables with which a process was started.
             started_in = processes.environment_of(process.pid)
             if started_in == env.id or (started_in is None and len(tenants) == 1):
                 found.append(process)

@@ -77,6 +77,8 @@ def _usage(env: Environment, snapshot: Snapshot) -> list[list[str]]:
 
 def _strays(env: Environment, snapshot: Snapshot) -> list[list[str]]:
     """A row if CUDA_VISIBLE_DEVICES names devices that the environment does not hold."""
+    # A program that uses other devices than the environment's uses somebody else's, or fails there.
+    # A start-up file or an `export` in the shell does this without being noticed.
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     known = [snapshot.device(uuid) for uuid in env.devices]
     own = {"", *env.devices, *(device.label for device in known if device is not None)}

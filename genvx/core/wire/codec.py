@@ -117,6 +117,7 @@ ENVIRONMENT = Table(
     since_ns=integer(),
     devices=device_ids(),
     memory=optional(integer(1)),
+    # Limits keep a hostile host from filling our memory; no real environment comes near them.
     pids=integers(10_000),
     command=text(COMMAND_LIMIT),
     expires_ns=optional(integer()),

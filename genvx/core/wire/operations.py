@@ -169,6 +169,7 @@ class Job:
             not self.argv or not self.argv[0] or any("\0" in word for word in self.argv)
         ):
             raise InvalidInput("a command has at least one word, and none with a NUL")
+        # The kernel ends a path at its first NUL, so another directory would be used.
         if self.cwd is not None and "\0" in self.cwd:
             raise InvalidInput("a directory has no NUL in its name")
         if self.variables:

@@ -91,6 +91,8 @@ class Table(Generic[T]):
                 known[name] = kind.read(fields, key)
         try:
             return self.make(**known)
+        # The class checks its own fields. From outside, a value that it refuses is malformed data,
+        # not a mistake of the user.
         except InvalidInput as error:
             raise Malformed(f"{self.what}: {error}") from None
 
@@ -208,6 +210,7 @@ def named(table: Table[T], most: int, limit: int = 128) -> Kind[Mapping[str, T]]
     """Values of one table, by name; names are text for people."""
     return Kind(
         lambda fields, key: {
+            # The keys come from outside, too, and are printed.
             printable(name, limit): table.read(item)
             for name, item in fields.mapping(key, most).items()
         },

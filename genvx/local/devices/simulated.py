@@ -74,6 +74,8 @@ def _in_use(usage: Mapping[str, DeviceUsage], uses: Sequence[_Use]) -> dict[str,
     return found
 
 
+# A process that waits asks again and again; the devices of a text never change, only their use
+# does.
 @functools.lru_cache(maxsize=16)
 def _make(specification: str, seed: str) -> tuple[Inventory, tuple[_Use, ...]]:
     """The idle devices, and the uses of them."""

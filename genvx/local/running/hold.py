@@ -145,6 +145,8 @@ class LocalHold(BaseHold):
                 # that another part of the program starts.
                 os.set_inheritable(self.descriptor, True)
             self.keep_time()
+            # We become the shell: its exit code, signals and terminal are its own, with no process
+            # between.
             supervise.execute(shell.argv, environment, shell.program)
         try:
             self.keep_time(spare=os.getpid(), supervised=True)
@@ -152,6 +154,8 @@ class LocalHold(BaseHold):
                 shell.argv,
                 environment,
                 lease=self.descriptor,
+                # The shell has closed the lease. If we are killed, the devices are free, and a
+                # shell that went on would use devices that somebody else holds.
                 die_with_us=True,
                 program=shell.program,
                 end_ns=self.lease.expires_ns,

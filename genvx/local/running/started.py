@@ -46,6 +46,8 @@ class LocalRunning:
         try:
             self._process = subprocess.Popen(
                 self.args,
+                # Empty by default, as on a remote host: a command must not read the program's own
+                # stdin.
                 stdin=subprocess.DEVNULL if stdin is None else stdin,
                 stdout=stdout,
                 stderr=stderr,
