@@ -7,7 +7,7 @@ imported by those: start-up is most of what a question to many machines costs.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from genvx.core.policy import Entitlement
     from genvx.core.queue import Standing
     from genvx.core.requirements import Requirements
+    from genvx.core.wire.operations import Operation
     from genvx.local.running.hold import LocalHold
     from genvx.local.waiting import Stop
+
+R = TypeVar("R")
 
 
 class LocalHost(Machine):
@@ -54,6 +57,20 @@ class LocalHost(Machine):
         if rules is None:
             return Entitlement(processes.owner_of(self.state.uid).name, Policy(), Limit())
         return Entitlement(rules.user, rules.policy, rules.limit)
+
+    def answer(self, operation: Operation[R]) -> R:
+        """Reply to an operation as a host over SSH would.
+
+        Raises:
+            InvalidInput: the operation continues after its reply; use the host's methods for these.
+        """
+        from genvx.local.questions import ANSWERS
+
+        answer = ANSWERS.get(type(operation))
+        if answer is None:
+            raise InvalidInput(f"{type(operation).__name__} has no single reply")
+        reply: R = answer(self, operation)
+        return reply
 
     # Acts
 

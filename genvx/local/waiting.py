@@ -13,7 +13,7 @@ import os
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.queue import turn_of
+from genvx.core.queue import position_of
 from genvx.core.ticket import Ticket
 from genvx.core.units import format_duration
 from genvx.core.value import replace
@@ -103,12 +103,12 @@ def wait(
     try:
         while True:
             snapshot = looker.look()
-            turn = turn_of(ticket.id, snapshot)
-            # turn_of also returns None for a ticket that does not attend, as after a suspend; that
-            # one is still there, and goes on.
-            if turn is None and not any(each.id == ticket.id for each in snapshot.tickets):
+            position = position_of(ticket.id, snapshot)
+            # position_of also returns None for a ticket that does not attend, as after a suspend;
+            # that one is still there, and goes on.
+            if position is None and not any(each.id == ticket.id for each in snapshot.tickets):
                 raise NoCapacity("the ticket is gone from the state directory; wait again")
-            if turn is not None and turn.offered:
+            if position is not None and position.offered:
                 try:
                     # An offer is only a turn, no grant: the acquire publishes and verifies as any
                     # other.
@@ -119,15 +119,15 @@ def wait(
                 except NoCapacity:
                     # The line said yes, the acquire no: what we know of the devices is outdated.
                     looker.forget()
-            if turn is not None:
-                tell(turn.standing)
+            if position is not None:
+                tell(position.standing)
             now = monotonic()
             if now >= end:
-                reason = f": {turn.reason}" if turn is not None else ""
+                reason = f": {position.reason}" if position is not None else ""
                 raise WaitedTooLong(
                     f"{ask.requirements} not to be had within {format_duration(patience)}{reason}"
                 )
-            if now >= attended + _ATTEND or turn is None:
+            if now >= attended + _ATTEND or position is None:
                 held.attend(snapshot.boottime_ns)
                 attended = now
             if pause(min(LOOK, end - now), stop):

@@ -1,8 +1,7 @@
-"""Operations with one reply: a function for each, from a host and an operation to the reply's
-value.
+"""Operations with one reply: a function for each, from this machine and an operation to the reply.
 
-Modules that only some of them need are imported by those: start-up is most of what a question
-costs.
+The agent answers calls by them, and `LocalHost.answer` a program on this machine. Modules that only
+some of them need are imported by those: start-up is most of what a question costs.
 """
 
 from __future__ import annotations
@@ -13,43 +12,66 @@ from genvx.core.wire import operations
 from genvx.core.wire.operations import OwnUse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from typing import Protocol
 
+    from genvx.core.ask import Ask
     from genvx.core.grant import Finding, Grant
     from genvx.core.lease import Environment
     from genvx.core.policy import Entitlement
+    from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
-    from genvx.local.host import LocalHost
+
+    class Here(Protocol):
+        """The methods of a LocalHost that answer operations."""
+
+        def snapshot(self, *, holders: bool = False) -> Snapshot: ...
+
+        def doctor(self) -> tuple[Finding, ...]: ...
+
+        def entitlement(self) -> Entitlement: ...
+
+        def mine(self, environment: str) -> Environment: ...
+
+        def release(self, environment: str, *, kill: bool = False) -> Environment: ...
+
+        def attach(self, environment: str, requirements: Requirements) -> Grant: ...
+
+        def detach(self, environment: str, devices: Sequence[str] = ()) -> Grant: ...
+
+        def reserve(self, ask: Ask) -> Grant: ...
+
+        def signal(self, environment: str, name: str, lease: str = "") -> None: ...
 
 
-def snapshot(host: LocalHost, asked: operations.TakeSnapshot) -> Snapshot:
+def snapshot(host: Here, asked: operations.TakeSnapshot) -> Snapshot:
     """Return the host at this moment."""
     return host.snapshot(holders=asked.holders)
 
 
-def doctor(host: LocalHost, asked: operations.Examine) -> tuple[Finding, ...]:
+def doctor(host: Here, asked: operations.Examine) -> tuple[Finding, ...]:
     """Return what is wrong on the host."""
     return host.doctor()
 
 
-def policy(host: LocalHost, asked: operations.ShowPolicy) -> Entitlement:
+def policy(host: Here, asked: operations.ShowPolicy) -> Entitlement:
     """Return what the caller may do on the host."""
     return host.entitlement()
 
 
-def use(host: LocalHost, asked: operations.ShowUse) -> OwnUse:
+def use(host: Here, asked: operations.ShowUse) -> OwnUse:
     """Return the host, and which processes on an environment's devices are its own."""
-    from genvx.shown import mine
+    from genvx.local.use import processes_of
 
     env = host.mine(asked.environment_id)
     seen = host.snapshot()
-    own = mine.processes_of(env, seen)
+    own = processes_of(env, seen)
     return OwnUse(
         seen, {uuid: tuple(process.pid for process in found) for uuid, found in own.items()}
     )
 
 
-def port(host: LocalHost, asked: operations.FindPort) -> int:
+def port(host: Here, asked: operations.FindPort) -> int:
     """Return a port for a job that will listen on it."""
     import socket
 
@@ -61,32 +83,32 @@ def port(host: LocalHost, asked: operations.FindPort) -> int:
         return number
 
 
-def release(host: LocalHost, asked: operations.Release) -> Environment:
+def release(host: Here, asked: operations.Release) -> Environment:
     """End an environment; return it as it was."""
     return host.release(asked.environment, kill=asked.kill)
 
 
-def attach(host: LocalHost, asked: operations.Attach) -> Grant:
+def attach(host: Here, asked: operations.Attach) -> Grant:
     """Give an environment more devices; return all that it has then."""
     return host.attach(asked.environment_id, asked.requirements)
 
 
-def detach(host: LocalHost, asked: operations.Detach) -> Grant:
+def detach(host: Here, asked: operations.Detach) -> Grant:
     """Take devices from an environment; return what is left of it."""
     return host.detach(asked.environment_id, asked.devices)
 
 
-def reserve(host: LocalHost, asked: operations.Reserve) -> Grant:
+def reserve(host: Here, asked: operations.Reserve) -> Grant:
     """Reserve devices; return them."""
     return host.reserve(asked.ask)
 
 
-def signal(host: LocalHost, asked: operations.Signal) -> None:
+def signal(host: Here, asked: operations.Signal) -> None:
     """Pass a signal on."""
     host.signal(asked.environment_id, asked.signal, asked.lease)
 
 
-ANSWERS: Mapping[type[operations.Operation[Any]], Callable[[LocalHost, Any], Any]] = {
+ANSWERS: Mapping[type[operations.Operation[Any]], Callable[[Here, Any], Any]] = {
     operations.TakeSnapshot: snapshot,
     operations.Examine: doctor,
     operations.ShowPolicy: policy,
