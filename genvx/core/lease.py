@@ -77,7 +77,7 @@ class Holder:
 
         age = format_age(max(0, now_ns - self.since_ns) / 1e9)
         text = f"{self.pid} ({self.program}), started {age}" + (", stopped" if self.stopped else "")
-        return text if self.certain else f"perhaps {text}; it cannot be looked into"
+        return text if self.certain else f"perhaps {text}; it cannot be inspected"
 
 
 @value

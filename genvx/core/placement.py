@@ -72,10 +72,10 @@ class Refusal:
             reasons = tuple(pair for pair in reasons if pair[1] != UNNAMED)
         if self.never and self.requirements.devices:
             if self.ever:
-                head = f"only {self.ever} of these can be had here"
+                head = f"this host can offer only {self.ever} of these"
             else:
                 one = len(self.requirements.devices) == 1
-                head = f"{'it is' if one else 'they are'} not to be had here"
+                head = f"this host cannot offer {'it' if one else 'them'}"
         elif self.never:
             head = f"this host has {self.ever} at most" if self.ever else "this host has none"
         else:

@@ -240,7 +240,7 @@ class _Reader:
             # A misspelt limit that was ignored would allow everything.
             if key not in keys:
                 shown = printable(str(key), 60)
-                raise self.fail((*path, key), f"there is no {shown!r}; there are {', '.join(keys)}")
+                raise self.fail((*path, key), f"unknown key {shown!r}; known are {', '.join(keys)}")
         return value
 
     def limits(self, value: Any, path: tuple[str, ...]) -> dict[str, Limit]:

@@ -113,7 +113,9 @@ class Requirements:
                     f"neither the number nor the UUID of a device: {printable(name, 40)!r}"
                 )
         if self.devices and (self.gpus != len(self.devices) or len(set(self.devices)) != self.gpus):
-            raise InvalidQuantity("as many GPUs as devices, each of them once")
+            raise InvalidQuantity(
+                "the number of GPUs must be that of the named devices, each named once"
+            )
 
     @classmethod
     def parse(
@@ -205,17 +207,17 @@ class Requirements:
         ):
             return f"is {printable(device.name, 60)}"
         if self.memory is not None and not device.shareable:
-            return "is not to be shared, by policy"
+            return "may not be shared, by policy"
         # The administrator decides: programs on an over-subscribed device can fail for want of
         # memory.
         if self.over and not device.oversubscribable:
-            return "is not to be over-subscribed: its policy does not allow it"
+            return "may not be over-subscribed, by policy"
         if not self.at_least and not self.at_most and not self.memory:
             return None
         if device.memory is None:
             if self.memory is not None:
-                return "does not tell its memory, so it cannot be shared"
-            return "does not tell its memory"
+                return "does not report its memory, so it cannot be shared"
+            return "does not report its memory"
         if (
             # The lower bound in decimal, as on the box, and the device in binary: "80G.." has to
             # match a device that reports 79.6 GiB.

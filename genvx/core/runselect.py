@@ -88,7 +88,7 @@ def find(runs: Sequence[Run], wanted: str = "") -> Run:
         raise UnknownRun(f"no run {shown!r}; genvx runs -a lists all")
     listed = ", ".join(f"{run.id} ({name_of(run.state)})" for run in found[:_MOST_SHOWN])
     more = f" and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
-    raise UnknownRun(f"several runs are meant by {shown!r}; give the id: {listed}{more}")
+    raise UnknownRun(f"several runs match {shown!r}; give the id: {listed}{more}")
 
 
 def _is_prefix(wanted: str, identifier: str) -> bool:

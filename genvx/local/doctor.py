@@ -179,7 +179,7 @@ def _devices(inventory: Inventory, state: StateDirectory) -> Iterator[Finding]:
     driver = inventory.driver
     if driver.error is not None:
         yield Finding(
-            "driver", ERROR, driver.error, "GENVX_SIMULATE=2xA100-80GB pretends, for trying out"
+            "driver", ERROR, driver.error, "GENVX_SIMULATE=2xA100-80GB simulates some, to try genvx"
         )
     elif driver.simulated:
         yield Finding(
@@ -262,8 +262,8 @@ def _outlived(environment: Environment, snapshot: Snapshot) -> Iterator[Finding]
     yield Finding(
         "leases",
         WARNING,
-        f"what took {environment.label} of {environment.owner} has ended, and {count} "
-        f"device{'' if count == 1 else 's'} stay held by {first}"
+        f"the process that took {environment.label} of {environment.owner} has ended, "
+        f"and {count} device{'' if count == 1 else 's'} stay held by {first}"
         + (f" and {more} more" if more else ""),
         f"genvx release {environment.id} gives them back; with --kill it ends the processes, too",
     )

@@ -267,7 +267,7 @@ def prepared_id(descriptor: int) -> str:
         raise InvalidInput(f"descriptor {descriptor} is not open") from None
     identifier = name[1:].split(".")[0]
     if not is_identifier(identifier):
-        raise InvalidInput(f"descriptor {descriptor} is not one of a lease")
+        raise InvalidInput(f"descriptor {descriptor} is not that of a file for a lease")
     return identifier
 
 
@@ -346,7 +346,9 @@ def detach(host: Machine, environment: str, devices: Sequence[str] = ()) -> Gran
 def require_boot(lease: Lease) -> None:
     """Raise StateError if this boot is unknown: a lease that needs no holder would not count."""
     if not lease.boot_id:
-        raise StateError("cannot tell this boot: /proc/sys/kernel/random/boot_id cannot be read")
+        raise StateError(
+            "this boot has no known id: /proc/sys/kernel/random/boot_id cannot be read"
+        )
 
 
 def _forget(host: Machine, lease: Lease) -> None:

@@ -125,7 +125,7 @@ def wait(
             if now >= end:
                 reason = f": {position.reason}" if position is not None else ""
                 raise WaitedTooLong(
-                    f"{ask.requirements} not to be had within {format_duration(patience)}{reason}"
+                    f"{ask.requirements} not free within {format_duration(patience)}{reason}"
                 )
             if now >= attended + _ATTEND or position is None:
                 held.attend(snapshot.boottime_ns)

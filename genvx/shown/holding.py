@@ -62,7 +62,8 @@ def outliving(snapshot: Snapshot, shown: Optional[Iterable[Environment]] = None)
         texts = [each.described(snapshot.boottime_ns) for each in held[:_MOST_PIDS]]
         texts += [f"{len(held) - _MOST_PIDS} more"] * (len(held) > _MOST_PIDS)
         lines.append(
-            f"{env.label} of {env.owner}: what took it has ended; held by {' and '.join(texts)}"
+            f"{env.label} of {env.owner}: the process that took it has ended; "
+            f"held by {' and '.join(texts)}"
         )
     if len(outlived) > _MOST_ROWS:
         lines.append(f"{len(outlived) - _MOST_ROWS} more whose shell or command has ended")

@@ -93,7 +93,7 @@ class Findings:
         if index is not None:
             self._causes[index] = cause
         elif self._count:
-            self._notes.append(f"how near the GPUs are to each other is not known: {cause}")
+            self._notes.append(f"the links between the GPUs are unknown: {cause}")
         return index is not None
 
     def _next(self) -> Optional[int]:
