@@ -59,6 +59,7 @@ def main(words: Sequence[str]) -> int:
 
 def _act(words: list[str]) -> int:
     verb, rest = (words[0], words[1:]) if words else ("--help", [])
+    # Only as the first word: after `lock`, later words belong to the command.
     if verb in ("--help", "-h", "help") or rest[:1] in (["--help"], ["-h"]):
         sys.stdout.write(_HELP)
         return 0

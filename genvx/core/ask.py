@@ -32,6 +32,8 @@ class Ask:
 
     def __post_init__(self) -> None:
         for what, given in (("a time", self.lasts), ("a time to wait", self.patience)):
+            # `not given >= 0` refuses NaN, too: it compares false with every time, so the waiting
+            # would never end.
             if given is not None and (type(given) not in (int, float) or not given >= 0):
                 raise InvalidInput(f"{what} is a number of seconds, not {given!r}")
 

@@ -17,7 +17,7 @@ from genvx.errors import InvalidInput
 
 # Memory in use that belongs to no visible process counts as somebody's use from here on. A driver
 # keeps 300 to 700 MiB for itself; newer ones leave that out of what they report as used, but not on
-# every device. Any program that computes uses more than this.
+# every device. Programs that compute use more than this.
 UNEXPLAINED_MEMORY = 1 << 30
 
 

@@ -62,6 +62,7 @@ def _devices(
     # Only the best host would be asked for devices; on the others nothing "would be taken".
     decision = decide(requirements, snapshot) if rank == 1 else None
     taken = decision.devices if isinstance(decision, Placement) else ()
+    # Where the host has no room, a device that fits is not spare: with more like it there would be.
     idle = TOO_FEW if rank is None else SPARE
     uuids = {device.uuid for device in taken}
     world, kept = left_over(snapshot)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 _PLAIN = " ._-+@:/=,"
+# A longer name would leave no room to type on the line of the prompt.
 _LONGEST_MARK = 24
 
 

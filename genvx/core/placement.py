@@ -164,7 +164,6 @@ def refusal_of(
         # Even all devices of this kind would be too few, so it does not matter who has them now.
         wrong = {d.label for d in snapshot.devices if requirements.mismatch(d) is not None}
         reasons = [(label, reason) for label, reason in reasons if label in wrong]
-    # Many different tenants: name only the owners, so that equal reasons can be grouped.
     if len({reason for _, reason in reasons}) > _MOST_REASONS:
         leased = {
             device.label: device for device in snapshot.devices if device.uuid in snapshot.holdings

@@ -172,8 +172,8 @@ class LossReason(str, Enum):
     KILLED = "supervisor killed"
 
 
-# The states. Each class carries its own data, so a run that waits cannot have a pid by mistake, and
-# one that has ended always has its end.
+# The states. Each class carries its own data, so a waiting run cannot have a pid by mistake, and a
+# completed one always has its end.
 
 
 @value

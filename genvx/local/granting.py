@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from genvx.local.rules import Rules
     from genvx.local.state.store import HeldLease
 
+# After this many collisions an error is more use than to keep trying. The pause grows with the
+# attempts, so that many rivals spread over more time.
 MOST_ATTEMPTS = 50
 _BACK_OFF = 0.002
 

@@ -112,6 +112,8 @@ def environment_of(pid: int) -> Optional[str]:
     Empty if it was started in none; None if that cannot be determined.
     """
     try:
+        # The kernel shows the variables with which the process was started; it keeps no later
+        # changes. So a shell that was activated in place is not found by them.
         with open(f"/proc/{pid}/environ", "rb") as file:
             words = file.read(1 << 20).split(b"\0")
     except OSError:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from genvx.local.waiting import Stop
 
 _TURN, _CHOOSING = ".turn", ".choosing"
+# Seconds between looks: short at first, so that quick commands follow each other closely, and
+# longer in a long line.
 _SOON, _LATER = 0.05, 0.5
 # No number gets this high by taking turns: a user must have written it. A number above it would be
 # malformed to all others, who would then not wait for us.

@@ -133,6 +133,7 @@ def _narrow(widths: list[int], most: int, yielding: Mapping[int, int]) -> None:
         widths[at] -= less
         excess -= less
     while excess > 0 and max(widths) > _LEAST:
+        # From the widest, so that columns with little text stay whole.
         widths[widths.index(max(widths))] -= 1
         excess -= 1
 

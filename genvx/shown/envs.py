@@ -58,6 +58,7 @@ def _devices(env: Environment, snapshot: Snapshot, listed: Callable[[list[str]],
     known = [snapshot.device(uuid) for uuid in env.devices]
     present = sorted((d for d in known if d is not None), key=lambda d: (d.index, d.instance or 0))
     labels = [listed([device.label for device in present])] * bool(present)
+    # A GPU was lost, or the simulation changed; the lease still names it.
     labels += ["?"] * (len(known) - len(present))
     notes = ["simulated"] * any(device.simulated for device in present)
     notes += [] if env.memory is None else [f"{format_memory(env.memory)} each"]

@@ -20,6 +20,8 @@ def current(snapshot: Snapshot) -> Optional[Environment]:
 
     The variable only names it; the lease decides.
     """
+    # Anybody can set the variable; an environment of another user, or one that has ended, must not
+    # look like ours.
     wanted = os.environ.get("GENVX_ENVIRONMENT_ID")
     for env in snapshot.environments:
         if env.id == wanted and env.owner.uid == os.geteuid():

@@ -36,6 +36,7 @@ def rows(
                 format_memory(device.memory),
                 format_memory(usage.memory_used),
                 format_percent(usage.utilization),
+                # Unknown is not nothing: in a container the processes may not be visible.
                 "?" if usage.processes is None else used(mine),
                 "?" if usage.processes is None else busy(mine),
             ]

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from genvx.core.device import DeviceUsage
     from genvx.core.wire.fields import Fields
 
+# Every length has a limit: a host may be hostile, and must not fill our memory. Real values stay
+# far below the limits.
 OWNER = Table(Owner, "owner", uid=integer(0, 1 << 32), name=text(64))
 
 REQUIREMENTS = Table(
@@ -117,7 +119,6 @@ ENVIRONMENT = Table(
     since_ns=integer(),
     devices=device_ids(),
     memory=optional(integer(1)),
-    # Limits keep a hostile host from filling our memory; no real environment comes near them.
     pids=integers(10_000),
     command=text(COMMAND_LIMIT),
     expires_ns=optional(integer()),

@@ -23,6 +23,7 @@ LIMIT = Table(
     "limit",
     gpus=optional(integer()),
     memory=optional(integer()),
+    # On the wire times are whole seconds; a limit of less than one must not become 0.
     time=optional(Kind(_read_seconds, lambda seconds: max(1, round(seconds)))),
 )
 

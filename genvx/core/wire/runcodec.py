@@ -56,6 +56,7 @@ SPEC = Table(
     id=identifier(),
     argv=strings(LONGEST_WORD, MOST_WORDS),
     requirements=one(REQUIREMENTS),
+    # Exact, because it is compared: an escaped or cut id could match that of another host.
     machine=exact_text(64),
     host=text(256),
     submitted=one(MOMENT),

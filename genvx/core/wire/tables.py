@@ -118,7 +118,7 @@ def text(limit: int) -> Kind[str]:
 
 
 def exact_text(limit: int) -> Kind[str]:
-    """Text that must be printable as it is."""
+    """Text that must be printable as it is: for what is compared or written back."""
     return Kind(lambda fields, key: fields.exact_text(key, limit))
 
 
