@@ -122,6 +122,7 @@ class Unsatisfiable(NoCapacity):
 class WaitedTooLong(NoCapacity):
     """The time to wait is over; the ticket is withdrawn."""
 
+    # As timeout(1) exits when its time is over.
     exit_code = 124
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # terminal will join now, under the token of the same call.
 TAKES, JOINS = b"+", b">"
 
-# Seconds between news at the least, and after which unchanged news are repeated, so that both ends
+# Seconds between news at the least, and after which unchanged news is repeated, so that both ends
 # notice a lost connection.
 _NEWS = 5.0
 _AGAIN = 20.0

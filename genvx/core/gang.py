@@ -100,7 +100,7 @@ def in_order(names: Sequence[str], snapshots: Mapping[str, Snapshot]) -> tuple[s
 
     def identity(name: str) -> tuple[str, str, str]:
         snapshot = snapshots[name]
-        # UUIDs and boot ids are the same whoever looks; names of hosts are not.
+        # UUIDs and boot ids are the same for every user; names of hosts are not.
         first = min((device.uuid for device in snapshot.devices), default="")
         return (first, snapshot.boot_id, snapshot.hostname)
 

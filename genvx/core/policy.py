@@ -217,7 +217,7 @@ class _Reader:
         return InvalidInput(f"policy.toml: {where}{shown}: {message}")
 
     def _line(self, path: Sequence[str]) -> int:
-        """Where a key stands, as far as one can tell without a parser of one's own; 0 unknown."""
+        """The line of a key, as far as a simple search can tell; 0 if unknown."""
         table: list[str] = []
         for number, line in enumerate(self._lines, 1):
             # TOML parsers do not report where a value was. A search of the lines is good enough for

@@ -35,7 +35,7 @@ _MODEL_NUMBERS = 1000
 MODEL_LIMIT = 64
 
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*", re.ASCII)
-# "2xA100", as in GENVX_SIMULATE: people type it here too, and get told the right form.
+# "2xA100", as in GENVX_SIMULATE: people type it here too, and are shown the right form.
 _TIMES = re.compile(r"(\d{1,4}) ?[xX] ?([A-Za-z][A-Za-z0-9 ._+-]*)", re.ASCII)
 _LABEL = re.compile(r"\d{1,6}(?::\d{1,4})?", re.ASCII)
 _SIZES = re.compile(r"([0-9][0-9. ]*[KMGTkmgt]i?[Bb]?)?(\.\.)?([0-9][0-9. ]*[KMGTkmgt]i?[Bb]?)?")
@@ -186,7 +186,7 @@ class Requirements:
         return self._mismatches[kind]
 
     def obstacle(self, device: Device) -> Optional[str]:
-        """Return `mismatch`, or why the device cannot be had just now, whoever holds it."""
+        """Return `mismatch`, or why the device is unavailable just now, whoever holds it."""
         wrong = self.mismatch(device)
         if wrong is None and self.visible_as is VisibleAs.INDEX and device.ordinal is None:
             return (

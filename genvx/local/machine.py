@@ -79,6 +79,7 @@ class Machine:
         Raises:
             StateError: the policy cannot be read, or has a mistake.
         """
+        # Read anew for each grant: an administrator's change counts from the next one on.
         root = state_root(self.environ)
         try:
             os.lstat(f"{root}/policy.toml")

@@ -69,6 +69,7 @@ class Findings:
 
     def _pair(self, item: Any, index: int, number: int) -> tuple[Device, DeviceUsage]:
         """A device with its use; a device that cannot be read or identified costs only itself."""
+        # Stands for the UUID of a device that has none: its health keeps it from being handed out.
         place = f"UNKNOWN-{index}-{number}"
         try:
             fields = Fields(item, "the answer")
