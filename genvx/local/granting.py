@@ -167,6 +167,9 @@ def _claim(
     state = host.state
     held = LeaseStore(state).publish(lease, through=through)
     try:
+        # Published first, then scanned. If neither of two rivals saw the other, each scan would
+        # come before the other's rename, and after its own: a circle, which is impossible. So at
+        # least one of them sees the other and withdraws, with or without the lock.
         scan = host.store.scan()
         living = scan.leases
         # The machine may have been provisioned meanwhile, and root may have scanned the former
@@ -174,6 +177,8 @@ def _claim(
         # between would be missed.
         moved = host.state is not state
         if not moved and not any(o.id == lease.id for o in (*living, *scan.amendments)):
+            # What we do not find, others do not find either: they would be granted the same
+            # devices.
             raise visibility.unseen(held, scan)
         alone = (joins or lease.amends) and not any(
             o.key == lease.key and o.id != lease.id and not o.amends for o in living
