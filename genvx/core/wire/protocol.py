@@ -22,6 +22,8 @@ from genvx.core.value import field, value
 from genvx.core.wire.fields import Fields, Malformed, dumps, loads
 from genvx.errors import AgentError, GenvxError, InvalidInput, ProtocolError, from_wire
 
+# Both ends must have the same number. Raise it with each change that an older end would misread;
+# fields that it may ignore, or that have a default, need no new number.
 PROTOCOL = 2
 
 # The client of a hold writes this to stdin now and then. A hold with a limit of silence takes a
