@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from genvx.core.policy import Entitlement
     from genvx.core.queue import Standing
     from genvx.core.snapshot import Snapshot
+    from genvx.core.wire.operations import Operation
     from genvx.errors import HostLost
 
 
@@ -91,6 +92,7 @@ class Hold(Protocol):
     ) -> None: ...
 
 
+R = TypeVar("R")
 D_co = TypeVar("D_co", bound=Hold, covariant=True)
 
 
@@ -105,6 +107,9 @@ class Host(Protocol):
 
     def snapshot(self, *, holders: bool = False) -> Snapshot:
         """Take a snapshot of devices, environments and lines; with `holders`, also of processes."""
+
+    def answer(self, operation: Operation[R]) -> R:
+        """Perform an operation with one reply, and return the reply."""
 
     def doctor(self) -> tuple[Finding, ...]:
         """Examine everything that genvx needs on the host; faults are findings, not errors."""

@@ -101,7 +101,7 @@ class SSHHost:
 
         holders: also find the processes that hold leases.
         """
-        return self._offered(self._ask(operations.TakeSnapshot(holders)))
+        return self._offered(self.answer(operations.TakeSnapshot(holders)))
 
     def _offered(self, snapshot: Snapshot) -> Snapshot:
         gpus = self.spec.gpus
@@ -111,11 +111,11 @@ class SSHHost:
 
     def doctor(self) -> tuple[Finding, ...]:
         """Examine the host and return what is wrong there."""
-        return self._ask(operations.Examine())
+        return self.answer(operations.Examine())
 
     def entitlement(self) -> Entitlement:
         """Return what the policy of the host allows us."""
-        return self._ask(operations.ShowPolicy())
+        return self.answer(operations.ShowPolicy())
 
     def release(self, environment: str, *, kill: bool = False) -> Environment:
         """End an environment of one's own, by id or name.
@@ -126,7 +126,7 @@ class SSHHost:
             UnknownEnvironment: there is none.
         """
         asked = operations.Release(environment, kill)
-        return self._ask(asked, patience=_ENDING if kill else 0.0)
+        return self.answer(asked, patience=_ENDING if kill else 0.0)
 
     def smi(self, environment: str) -> tuple[Snapshot, dict[str, list[DeviceProcess]]]:
         """Return a snapshot, and the processes of our environment with this id on each device, by
@@ -135,7 +135,7 @@ class SSHHost:
         Raises:
             UnknownEnvironment: there is none.
         """
-        use = self._ask(operations.ShowUse(environment))
+        use = self.answer(operations.ShowUse(environment))
         own = {
             device.uuid: [
                 process
@@ -153,7 +153,7 @@ class SSHHost:
 
         Raises: as `acquire`. UnknownEnvironment: there is none.
         """
-        return self._ask(operations.Attach(environment, self._within(requirements)))
+        return self.answer(operations.Attach(environment, self._within(requirements)))
 
     def detach(self, environment: str, devices: Sequence[str] = ()) -> Grant:
         """Remove devices, named by label or UUID, or all, from an environment of one's own; return
@@ -162,7 +162,7 @@ class SSHHost:
         Raises:
             UnknownDevice: a device is not in it. UnknownEnvironment: there is none with this id.
         """
-        return self._ask(operations.Detach(environment, tuple(devices)))
+        return self.answer(operations.Detach(environment, tuple(devices)))
 
     def start_in_turn(
         self,
@@ -212,7 +212,7 @@ class SSHHost:
 
     def reserve(self, ask: Ask) -> Grant:
         """Take devices without a holder, for as long as the ask lasts; raises as `acquire`."""
-        return self._ask(operations.Reserve(self._offering(ask)))
+        return self.answer(operations.Reserve(self._offering(ask)))
 
     def wait(
         self,
@@ -291,7 +291,7 @@ class SSHHost:
 
     def free_port(self) -> int:
         """Find a TCP port of the host on which nothing listens at this moment."""
-        return self._ask(operations.FindPort())
+        return self.answer(operations.FindPort())
 
     @property
     def address(self) -> str:
@@ -302,7 +302,7 @@ class SSHHost:
         """Send a signal, named without SIG, to the command of a grant; to no others of its
         environment.
         """
-        self._ask(operations.Signal(grant.environment, name, grant.lease))
+        self.answer(operations.Signal(grant.environment, name, grant.lease))
 
     def require_terminal(self) -> None:
         """Check, after a first call, that the agent is stored on the host.
@@ -338,8 +338,14 @@ class SSHHost:
         link.pulse.watch(channel)
         return channel
 
-    def _ask(self, operation: Operation[R], *, patience: float = 0.0) -> R:
-        """Call an operation with one reply. patience: seconds in addition to the usual timeout."""
+    def answer(self, operation: Operation[R], *, patience: float = 0.0) -> R:
+        """Perform an operation with one reply on the host, and return the reply.
+
+        patience: seconds that it may take in addition to the usual timeout.
+
+        Raises:
+            GenvxError: the error that the host replied. HostError: the host could not be asked.
+        """
         answered = self._caller.call(operation, one_reply=True, patience=patience)
         # A large fleet would run out of descriptors if every host kept its connection.
         if not self.session.keeps and not self._connections.in_use:

@@ -203,7 +203,7 @@ class Link:
             HostError: the attempt failed; no thread, socket or process of it is left.
         """
         settings = session.settings(target)
-        with session.turn((settings.hostname, settings.port), deadline):
+        with session.login_slot((settings.hostname, settings.port), deadline):
             for left in reversed(range(_HANG_UP_TRIES)):
                 try:
                     return cls._open(target, settings, session, deadline, through)

@@ -1,7 +1,7 @@
 """The state that the hosts of one fleet share.
 
 Settings, known hosts, keys and secrets are read once; each jump host is connected to once; logins
-at one server take turns.
+at one server wait for slots.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Session:
         self._lock = threading.Lock()
         self._known: dict[tuple[str, ...], KnownHosts] = {}
         self._gateways: dict[tuple[str, str | None], Gateway] = {}
-        self._turns: dict[tuple[str, int], threading.Semaphore] = {}
+        self._slots: dict[tuple[str, int], threading.Semaphore] = {}
 
     def settings(self, target: Target) -> Settings:
         """Return the settings of a host, from ssh_config and the hostfile.
@@ -112,14 +112,14 @@ class Session:
         return self._open_any_link(target, self, deadline, through)
 
     @contextlib.contextmanager
-    def turn(self, server: tuple[str, int], deadline: Deadline) -> Iterator[None]:
-        """Wait for a turn to log in to a server, so that only a few logins run at once.
+    def login_slot(self, server: tuple[str, int], deadline: Deadline) -> Iterator[None]:
+        """Wait for a slot to log in to a server, so that only a few logins run at once.
 
         Many hosts may be one server: behind a jump host, or under several names.
         """
         with self._lock:
-            turns = self._turns.setdefault(server, threading.Semaphore(_LOGINS_AT_ONCE))
-        if not turns.acquire(timeout=deadline.left()):
+            slots = self._slots.setdefault(server, threading.Semaphore(_LOGINS_AT_ONCE))
+        if not slots.acquire(timeout=deadline.left()):
             raise HostUnreachable(
                 f"no answer from {server[0]} port {server[1]} within {deadline.seconds:g} s",
                 kind="timeout",
@@ -127,7 +127,7 @@ class Session:
         try:
             yield
         finally:
-            turns.release()
+            slots.release()
 
     def unlock(self, locked: Mapping[str, Locked]) -> dict[str, GenvxError]:
         """Fetch the secrets that hosts want; return the hosts that stay locked, and why.
