@@ -73,7 +73,7 @@ def test_an_option_that_people_expect_at_a_verb_is_not_there_and_is_answered(ver
         (["remote", "acquire", "--nodes", "2"], "it is an option of genvx remote run\n"),
         (["status", "-w"], "it is an option of genvx devices, envs, queue and others\n"),
         (["envs", "-q"], "it is an option of genvx remote, as in: genvx remote -H"),
-        (["--json", "devices"], "it stands behind a verb: genvx devices --json\n"),
+        (["--json", "devices"], "write it after a verb: genvx devices --json\n"),
         (["sandbox", "up", "--hosts", "30"], "--gpus 8,8,8 is three hosts"),
         (["frobnicate"], "genvx: No such command 'frobnicate'; see genvx --help"),
         (["config", "find"], "No such command 'find'"),

@@ -81,8 +81,8 @@ def test_a_request_for_two_models_gets_one_of_them_on_all_nodes():
 def test_where_no_model_is_on_enough_hosts_that_is_said_with_the_way_out():
     with pytest.raises(
         Unsatisfiable,
-        match="2 hosts with 1 GPU each, all of one model, wanted, but no more than 1 could ever be "
-        "had; --mixed takes different models",
+        match="2 hosts with 1 GPU each, all of one model, wanted, but at most 1 can ever have "
+        "them; --mixed takes different models",
     ):
         mixed_pool("A10-24GB", "A100-80GB").gang(2, 1)
 

@@ -1,4 +1,4 @@
-"""Which environment of their own a person means: by id, by name, or that of their shell."""
+"""Which environment of their own the user means: by id or name, or that of their shell."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 
 def here(host: LocalHost, environment: str | None) -> str:
-    """The id of the one that is named, or that of this shell.
+    """Return the id of the environment that is named, or of this shell's.
 
     Raises:
-        InvalidInput: none is named, and none is active here. UnknownEnvironment: there is none.
+        InvalidInput: none is named, and none is active here. UnknownEnvironment: there is none with
+        this id or name.
     """
     if environment is None:
         environment = os.environ.get("GENVX_ENVIRONMENT_ID", "")
@@ -32,7 +33,8 @@ def here(host: LocalHost, environment: str | None) -> str:
 def on_one_host(
     where: Where, fleet: Fleet[SSHHost], environment: str | None
 ) -> tuple[SSHHost, Environment]:
-    """The environment that is named, and its host among those of `genvx remote`.
+    """Find the environment that is named on the hosts of `genvx remote`; return host and
+    environment.
 
     Raises:
         InvalidInput: none is named. Otherwise as `genvx.fleet.own.there`.

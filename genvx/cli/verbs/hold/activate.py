@@ -1,4 +1,4 @@
-"""genvx activate: a shell that holds GPUs, here or on the best host that has them."""
+"""genvx activate: open a shell that holds GPUs, here or on the best host that has them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from genvx.local.running.hold import LocalHold
 
 InShell = Annotated[str | None, typer.Option("--in-shell", hidden=True)]
-NoPrompt = Annotated[bool, typer.Option("--no-prompt", help="Leave the shell's prompt alone.")]
+NoPrompt = Annotated[bool, typer.Option("--no-prompt", help="Leave the shell's prompt unchanged.")]
 
 
 def activate(
@@ -35,7 +35,7 @@ def activate(
     """Open a shell that holds GPUs until it ends.
 
     Without --gpus it holds none, and sees none. Leave it with exit, Ctrl-D or genvx deactivate.
-    After genvx shell-init it is the shell you are in that holds them.
+    With genvx shell-init, your current shell holds them instead of a new one.
 
     Example: genvx activate --gpus 2 --name train
     """
@@ -69,7 +69,7 @@ def _in_shell(where: Where, request: Request, asking: inplace.Asking, *, prompte
 
 
 def locally(where: Where, request: Request, command: list[str] | None, *, prompted: bool) -> int:
-    """Take the devices here, and become the shell, or the command's parent."""
+    """Take devices on this machine, and become the shell, or the parent of the command."""
     from genvx.local import shells
     from genvx.local.host import LocalHost
     from genvx.local.running.hold import find_command
@@ -86,7 +86,7 @@ def locally(where: Where, request: Request, command: list[str] | None, *, prompt
 
 
 def _held(host: LocalHost, request: Request, shown: str) -> LocalHold:
-    """What was asked for, held; we wait for it if that was asked, too. shown: what it is for."""
+    """Take what the request asks for, waiting if it says so. shown: the command, for people."""
     if request.environment is not None:
         hold = host.join(host.identify(request.environment), command=shown)
     elif request.wait is None:
@@ -123,8 +123,9 @@ def _remotely(where: Where, request: Request, command: list[str] | None, *, prom
 
 
 def run_remotely(where: Where, request: Request, command: list[str] | None) -> int:
-    """Run a command (None: the user's shell, reading stdin) on the best host, its streams
-    as ours.
+    """Run a command on the best host, with our streams; return its exit code.
+
+    command: None runs the user's shell, which reads commands from stdin.
     """
     from genvx.fleet import running
 
