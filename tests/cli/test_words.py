@@ -68,7 +68,7 @@ def test_an_option_that_people_expect_at_a_verb_is_not_there_and_is_answered(ver
         (["devices", "-H", "a"], "genvx remote -H A,B devices"),
         (["remote", "run", "--host", "a", "x"], "--only-host NAME takes some of those"),
         (["remote", "run", "-t", "2:00:00", "x"], "--time 2h ends it"),
-        (["detach", "--gpus", "1"], "there is no --gpus here; --device 0,3 names them; without it"),
+        (["detach", "--gpus", "1"], "there is no --gpus here; --device 0,3 names GPUs; without it"),
         (["remote", "release", "-g", "1"], "genvx remote detach --device 0 --id ENV gives one"),
         (["remote", "acquire", "--nodes", "2"], "it is an option of genvx remote run\n"),
         (["status", "-w"], "it is an option of genvx devices, envs, queue and others\n"),
