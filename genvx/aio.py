@@ -129,6 +129,7 @@ async def activate(
             stop=stop,
         )
 
+    # A thread, because waiting in line blocks; a thread cannot be cancelled, so `stop` ends it.
     activation = await _abandonable(take, stop, lambda late: late.release())
     try:
         activation.__enter__()

@@ -142,6 +142,8 @@ def take(
     host = LocalHost()
     ask = Ask(requirements, name, command=" ".join(sys.argv), lasts=time, patience=wait)
     hold = host.acquire(ask) if wait is None else host.wait(ask, stop=stop)
+    # Where no timer can be started (no more threads or processes), nothing would end this process
+    # in time, so it must not have the devices.
     try:
         hold.keep_time()
     except BaseException:

@@ -227,6 +227,7 @@ def invoke(arguments: list[str]) -> int:
 
         completion_init()
         command.main(args=arguments, prog_name="genvx", standalone_mode=False)
+    # `genvx` alone shows the help and exits with 0: click would call that a usage error.
     words = spell_out_wait(command, arguments) or ["--help"]
     try:
         # Not click's `main`: it handles closed streams itself, and differently from shown/door.py.

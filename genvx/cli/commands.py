@@ -96,6 +96,8 @@ def scan(command: Any, words: list[str]) -> Iterator[tuple[int, str, Any]]:
             name = word.partition("=")[0]
             option = next((each for each in params if name in each.opts), None)
             yield at, word, option
+            # A value after "=" takes no further word. words[at] is read anew: spell_out_wait puts
+            # "--wait=TIME" there.
             if option is not None and name == words[at] and not getattr(option, "is_flag", True):
                 at += 1
         elif hasattr(command, "commands"):
@@ -118,6 +120,7 @@ def _where(ctx: Any, ours: list[Any]) -> Iterator[Any]:
     for param in ctx.parent.command.params:
         names = [name for name in param.opts if name not in taken]
         if names:
+            # A copy: the option of the group keeps the names that the verb has taken for itself.
             behind = copy.copy(param)
             behind.opts = names
             yield behind

@@ -67,6 +67,8 @@ def _printer(stream: TextIO, width: int) -> Callable[[SSHHost, bytes], None]:
 
     def show(host: SSHHost, line: bytes) -> None:
         if buffer is not None:
+            # Bytes, in one write with the newline: output need not be text, and whole lines must
+            # not mix with those of other hosts.
             buffer.write(f"{host.name:<{width}} | ".encode() + line + b"\n")
             buffer.flush()
 

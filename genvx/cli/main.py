@@ -38,6 +38,8 @@ def _act(arguments: list[str]) -> int:
             from genvx.cli.app import invoke
 
             code = invoke(arguments)
+        # Flushed here, where an error becomes a message and an exit code. Python's own flush at
+        # exit would print a traceback for a full disk.
         door.flush()
         return code
     except (NoCapacity, FleetError) as error:

@@ -25,6 +25,7 @@ def quick(arguments: list[str]) -> int | None:
         return inplace.refresh(arguments[1:])
     if len(arguments) != 1 or arguments[0] not in _VERBS or "_GENVX_COMPLETE" in os.environ:
         return None
+    # Imported here: the prompts of shells call `shell-refresh` often, and need neither.
     from genvx.cli.ask.where import Where
     from genvx.cli.show.tables import Output
 

@@ -112,6 +112,8 @@ class Caller:
                 )
             except BaseException as error:
                 close_channel(channel)
+                # An error of genvx, such as one that the far end replied, concerns the call; the
+                # connection is kept. Others close it, unless something else runs on it.
                 if isinstance(error, GenvxError) and not deadline.expired:
                     raise
                 if isinstance(error, Exception):

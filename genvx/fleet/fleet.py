@@ -127,6 +127,7 @@ def connect_fleet(
     from genvx.ssh.session import Session, SSHOptions
 
     options = SSHOptions(timeout, config, accept_new_host_keys, host_lost_after)
+    # `Link.open` is handed in: session.py would otherwise import link.py, which imports it.
     session = Session(options, Link.open, Vault(prompt), keeps=len(specs) <= _KEPT)
     hosts = [SSHHost(replace(spec, user=spec.user or user), session) for spec in specs]
     return Fleet(hosts, fanout=fanout, timeout=timeout, unlock=session.unlock)

@@ -101,6 +101,8 @@ def take(
         every = choose(ask.requirements, snapshots)
         choice = every if mixed else choose_one_model(every, snapshots, nodes)
         chosen = _chosen(fleet, every, nodes, choice, failed, waits=end is not None)
+        # The same order for every gang, whatever order its user wrote the hosts in: it is what
+        # keeps gangs from waiting for each other.
         order = in_order(chosen, snapshots)
         each = replace(ask, requirements=choice.requirements)
         try:
@@ -181,6 +183,8 @@ def _together(fleet: HostGroup[H], ask: Ask, order: Sequence[str]) -> dict[str, 
         except (NoCapacity, HostError) as error:
             return error
 
+    # NoCapacity and HostError are results: an exception would undo the holds of all other hosts,
+    # of which those before the first busy one are kept.
     ends = at_once(acquire, order, on_interrupt=_give_back)
     held: dict[str, Hold] = {}
     surplus: list[Hold] = []
@@ -225,6 +229,8 @@ def _in_turn(
             if host in held:
                 continue
             try:
+                # One host after the other: waiting on all at once would hold hosts that come later
+                # in the order while an earlier one is missing.
                 held[host] = fleet.host(host).wait(
                     replace(ask, patience=max(0.0, end - monotonic())),
                     lambda standing, host=host: tell(host, standing),  # type: ignore[misc]

@@ -77,6 +77,7 @@ def load(path: str, *, named: bool = True) -> tuple[HostSpec, ...]:
     if len(data) > _MOST_BYTES:
         raise InvalidHostfile(f"the hostfile {printable(path, 200)} is larger than 4 MiB")
     try:
+        # -sig: editors of Windows write a byte order mark, which would become part of a name.
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidHostfile(
@@ -119,6 +120,7 @@ def parse(
                         f"{spec.name} is listed already, on line {found[spec.name]}, with other "
                         "options",
                     )
+                # MPI lists a host once for each process; those lines add up.
                 spec = replace(spec, slots=(earlier.slots or 1) + (spec.slots or 1))
             elif len(specs) >= MOST_HOSTS:
                 line.fail(0, f"more than {MOST_HOSTS} hosts")

@@ -86,6 +86,8 @@ class RemoteCommand(Generic[R]):
         reader = ReplyReader(self.token)
         reply = reader.feed(self._first)
         end = time.monotonic() + timeout
+        # Short reads, so that `over` is asked twice a second: nothing else would wake us when
+        # another host has won.
         self.channel.settimeout(_LOOK)
         while reply is None:
             if over():
@@ -180,6 +182,8 @@ class RemoteCommand(Generic[R]):
             data = self.channel.recv(_CHUNK)
             if not data:
                 break
+        # The last errors may come after the end of the output. Without the join they would be
+        # printed after the prompt of our shell, or lost.
         errors.join()
         return int(self.channel.recv_exit_status())
 

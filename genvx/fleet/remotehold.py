@@ -92,6 +92,7 @@ class RemoteHold(BaseHold):
 
     def expect_nobody(self) -> None:
         """Announce that no shell joins any more; the far end reports at once, if it had not yet."""
+        # The end of its stdin makes the far end give its last report and release.
         with contextlib.suppress(EOFError, OSError):
             self._living().channel.shutdown_write()
 

@@ -238,6 +238,8 @@ class SSHHost:
                 tell(waiting.last)
                 if not waiting.next_reply(_SILENCE, stop.is_set):
                     raise WaitedTooLong("the waiting was ended")
+            # Devices are offered, and ours only with this word. If another host was first, we have
+            # stopped waiting above, and the offer goes to the next in line.
             hold = RemoteHold(self, waiting)
             waiting.take()
             return hold

@@ -52,6 +52,7 @@ class RemoteRunning:
             self.stderr, write_err = None, write_out
         else:
             self.stderr, write_err = self._sink(stderr, 2)
+        # A daemon: a program that ends must not wait for a command that it has left.
         self._thread = threading.Thread(
             target=self._follow, args=(source, write_out, write_err), daemon=True
         )
@@ -132,6 +133,8 @@ class RemoteRunning:
             subprocess.TimeoutExpired: it has not ended within `timeout` seconds.
             HostError: the connection to its host is gone.
         """
+        # Written and read at the same time: a command that answers before it has read all of its
+        # input would fill a pipe that nobody empties, and neither side go on.
         readers = [_Reader(file) for file in (self.stdout, self.stderr)]
         if self.stdin is not None:
             threading.Thread(target=_feed, args=(self.stdin, input or b""), daemon=True).start()

@@ -97,6 +97,8 @@ def up(directory: str, gpus: Sequence[str], *, server: str | None = None) -> San
     try:
         public = files.write_shared(directory)
         hosts = []
+        # All ports stay reserved until the servers listen: the system could give a free one to
+        # another program in between.
         with contextlib.ExitStack() as ports:
             for number, simulate in enumerate(simulated, 1):
                 name, port = f"gpu-server-{number}", ports.enter_context(reserved())

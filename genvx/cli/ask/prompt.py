@@ -22,6 +22,7 @@ def _ask(question: str) -> str | None:
     import getpass
 
     try:
+        # EOFError: Ctrl-D at the question gives no secret. Ctrl-C goes on to `door` and ends genvx.
         with LINE:
             # Replaces the progress line, which is drawn again when the next host answers.
             return getpass.getpass(f"\r\x1b[K{question}")

@@ -243,6 +243,8 @@ def requesting(
                 advise(error)
             raise
 
+    # typer reads the options from the signature and the annotations. functools.wraps has copied
+    # those of the verb, which has `request` in place of the options.
     expanded.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in [*parameters, *shown]]
     )

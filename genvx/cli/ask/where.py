@@ -69,6 +69,7 @@ class Where:
                 )
             from genvx.local.host import LocalHost
 
+            # fanout 0 asks in this thread: a thread for one local question only costs time.
             return Fleet([LocalHost(LOCAL_NAME)], fanout=0)
         return self.remote_fleet(selection)
 
@@ -116,6 +117,7 @@ class Where:
                             raise FleetError(f"{name}: {error}")
                     progress.update(len(succeeded), len(failed))
             except KeyboardInterrupt:
+                # With no answer yet there is nothing to show: genvx ends as usual after Ctrl-C.
                 if not self.remote or not succeeded:
                     raise
                 for host in fleet.hosts:
@@ -131,6 +133,7 @@ class Where:
     def look(self, fleet: Fleet) -> Outcomes[Snapshot]:
         """Take a snapshot of every host, to choose one; raise KeyboardInterrupt on Ctrl-C."""
         outcomes = self.ask(fleet, lambda host: host.snapshot())
+        # After Ctrl-C people do not want GPUs taken, not even on a host that did answer.
         if any(kind_of(error) == _INTERRUPTED for error in outcomes.failed.values()):
             raise KeyboardInterrupt
         return outcomes

@@ -42,6 +42,7 @@ class WaitingLine:
 
     def _show(self, text: str) -> None:
         line = f"genvx: waiting for {self._requirements}: {printable(text, 300)}"
+        # Hosts report now and then even if nothing has changed; in a log each would be a line.
         if line == self._shown:
             return
         self._shown = line

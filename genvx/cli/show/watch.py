@@ -95,6 +95,8 @@ def _other_screen() -> Iterator[None]:
 
     def leave(number: int, frame: FrameType | None) -> None:
         _write(_LEAVE)
+        # The default action does what the sender meant, and the shell sees the right cause of our
+        # end or stop; a handler that exits by itself would hide it.
         before = signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
         # Execution continues here after a stop (Ctrl-Z, fg), with the shell's screen shown.
@@ -104,6 +106,7 @@ def _other_screen() -> Iterator[None]:
     numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP)
     former = {number: signal.getsignal(number) for number in numbers}
     for number, action in former.items():
+        # An ignored signal stays ignored: nohup ignores SIGHUP so that we go on.
         if action is not signal.SIG_IGN:
             signal.signal(number, leave)
     _write(_ENTER)

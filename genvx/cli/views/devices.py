@@ -32,6 +32,7 @@ def show(
 
     by_device: print a row per device instead of a row per host.
     """
+    # Looking for the processes that hold leases reads /proc of all processes: only for --pid.
     holders = chosen.pid is not None
     outcomes = where.ask(fleet, lambda host: host.snapshot(holders=holders))
     if output.json:

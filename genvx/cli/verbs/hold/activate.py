@@ -75,6 +75,7 @@ def locally(where: Where, request: Request, command: list[str] | None, *, prompt
     from genvx.local.running.hold import find_command
 
     where.fleet(request.selection)
+    # Before anything is taken: a command that does not exist should not wait in line for GPUs.
     if command:
         find_command(command, os.environ)
     host = LocalHost()
@@ -103,6 +104,7 @@ def _remotely(where: Where, request: Request, command: list[str] | None, *, prom
     from genvx.fleet import running
     from genvx.fleet.terminal import open_shell
 
+    # Without a terminal there is nothing to type into: like ssh, run the shell on our streams.
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return run_remotely(where, request, command)
     wanted = request.wanted(" ".join(command or ["shell"]))

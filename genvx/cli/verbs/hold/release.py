@@ -70,6 +70,8 @@ def release(
                 f"several hosts have an environment {printable(environment, 60)!r}: "
                 f"{', '.join(candidates)}; give its id, or one host with -H"
             )
+        # The holders are those of the snapshot: with the lease gone, nothing says any more which
+        # processes held it. With --kill the host itself says which processes go on.
         ended = fleet.host(candidates[0]).release(environment, kill=kill)
         living = ended if kill else _as_seen(outcomes.succeeded[candidates[0]], ended)
         if json:

@@ -68,6 +68,7 @@ def run(
         )
     if not request.counted and request.environment is None:
         where.note("without --gpus the command holds no GPU, and sees none")
+    # Before anything reads: the local command inherits our stdin, and `stream` reads it.
     if no_stdin:
         stdin.close()
     if nodes > 1:

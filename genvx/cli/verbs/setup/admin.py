@@ -53,6 +53,8 @@ def provision(group: Group = None, force: Force = False) -> None:
             f"--force: they stay held, and {paths.UNPROVISIONED} is read as well until you "
             "provision again"
         )
+    # Sticky: users can make their own directories, and nobody delete those of others. With a group
+    # also set-gid, and closed to everybody else.
     mode = 0o1777 if group is None else 0o3770
     lock_mode = 0o666 if group is None else 0o660
     try:
@@ -114,6 +116,7 @@ def _make(group: int, mode: int, lock_mode: int) -> None:
     os.makedirs(leases, mode=0o700, exist_ok=True)
     os.chown(leases, 0, group)
     os.chmod(leases, mode)
+    # O_NOFOLLOW, and the mode by descriptor: as root we must not follow a link to another file.
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         os.fchown(descriptor, 0, group)

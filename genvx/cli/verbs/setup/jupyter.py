@@ -109,6 +109,7 @@ def uninstall(name: Kernel = "genvx") -> None:
         argv = json.loads((directory / "kernel.json").read_text("utf-8"))["argv"]
     except (OSError, ValueError, KeyError, TypeError):
         argv = []
+    # A kernel of another program may have this name, and rmtree would delete it.
     if "genvx" not in argv:
         raise InvalidInput(f"{directory} is not a kernel of genvx's")
     try:

@@ -184,6 +184,7 @@ def _entry(where: Where, names: list[str], host: str, env: Environment | None, u
         words = ["env", f"GENVX_SSH_CONFIG={os.path.abspath(config)}", *words]
     # The name comes from the host and becomes a line of ssh_config: it must not contain another.
     hostnames.require_user(user)
+    # ssh expands %h and the like in ProxyCommand, and passes the line to a shell.
     proxy = " ".join(shlex.quote(word) for word in words).replace("%", "%%")
     home = _home()
     return (
@@ -256,6 +257,7 @@ def _include() -> None:
         if line in text.splitlines():
             return
         path.parent.mkdir(mode=0o700, exist_ok=True)
+        # resolve(): ~/.ssh/config is often a link into a repository; the rename would replace it.
         _replace(path.resolve(), f"{line}\n\n{text}" if text else f"{line}\n")
     except (OSError, UnicodeDecodeError) as error:
         say(f"genvx: cannot change {path} ({error}); add this as its first line: {line}")
