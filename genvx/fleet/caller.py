@@ -181,7 +181,7 @@ class Caller:
                 "a start-up file there (~/.bashrc, ~/.zshenv or the like) reads what is meant for "
                 "genvx; let it do that in interactive shells only"
             )
-        hint = "" if lines else "; a start-up file there may end what ssh was told to run"
+        hint = "" if lines else "; a start-up file there may end the command of genvx"
         return AgentError(f"the far end gave no reply and exit code {code}: {last}{hint}")
 
 

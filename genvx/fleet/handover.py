@@ -81,7 +81,7 @@ class Handover:
             )
         if code == LOST and not self.gave_up:
             raise HostUnreachable(
-                f"{self._host}: the connection of the terminal ended before a shell was there"
+                f"{self._host}: the connection of the terminal ended before the shell started"
             )
         raise AgentError(f"{self._host}: {never_ran(printable(file, 100))}")
 

@@ -67,8 +67,8 @@ class Selection:
             and set(self.tags) <= set(spec.tags)
         )
         if not found:
-            tags = f" with {printable(', '.join(self.tags), 100)}" if self.tags else ""
-            raise UnknownHost(f"none of the {len(specs)} hosts is left{tags}")
+            tags = f" with tag {printable(', '.join(self.tags), 100)}" if self.tags else ""
+            raise UnknownHost(f"none of the {len(specs)} hosts is selected{tags}")
         return found
 
 

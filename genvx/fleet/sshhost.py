@@ -237,7 +237,7 @@ class SSHHost:
             while isinstance(waiting.last, Standing):
                 tell(waiting.last)
                 if not waiting.next_reply(_SILENCE, stop.is_set):
-                    raise WaitedTooLong("the waiting was ended")
+                    raise WaitedTooLong("the wait was cancelled")
             # Devices are offered, and ours only with this word. If another host was first, we have
             # stopped waiting above, and the offer goes to the next in line.
             hold = RemoteHold(self, waiting)

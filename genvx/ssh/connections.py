@@ -125,6 +125,6 @@ class Connections:
             # now would be closed by nobody.
             if deadline.expired:
                 link.close()
-                raise HostUnreachable("closed while it was being opened", kind="timeout")
+                raise HostUnreachable("the connection was closed while it opened", kind="timeout")
             self._links.append(link)
             return link, True

@@ -156,8 +156,9 @@ def refusal(
         usual = os.path.expanduser("~/.ssh/known_hosts")
         file = "" if known_in == usual else f" -f {printable(shlex.quote(known_in), 200)}"
         return HostKeyError(
-            f"the host key of {name} has changed ({shown}): somebody may be in between; if the "
-            f"host was reinstalled, remove the old key with ssh-keygen -R {shlex.quote(name)}{file}"
+            f"the host key of {name} has changed ({shown}): somebody may be intercepting the "
+            "connection; if the host was reinstalled, remove the old key with ssh-keygen -R "
+            f"{shlex.quote(name)}{file}"
         )
     return HostKeyError(f"the host key of {name} is not known ({shown}){advice}")
 

@@ -184,7 +184,9 @@ def _run(command: str) -> str:
             f"the password_command {shown} failed with {error.returncode}"
         ) from None
     except subprocess.TimeoutExpired:
-        raise AuthenticationFailed(f"the password_command {shown} does not end") from None
+        raise AuthenticationFailed(
+            f"the password_command {shown} did not end within {_COMMAND_TIMEOUT:g} s"
+        ) from None
     except (OSError, ValueError, IndexError) as error:
         raise AuthenticationFailed(f"the password_command {shown} cannot be run: {error}") from None
     secret = done.stdout.decode("utf-8", "replace").split("\n", 1)[0].rstrip("\r")

@@ -42,5 +42,5 @@ def on_one_host(
     from genvx.fleet.own import there
 
     if not environment:
-        raise InvalidInput("name an environment of yours on the hosts with --id")
+        raise InvalidInput("no environment is named; give the id or name of one with --id")
     return there(fleet, where.look(fleet), environment)

@@ -46,7 +46,7 @@ def activate(
             raise typer.Exit(inplace.ELSEWHERE)
         if asking.active:
             raise InvalidInput(
-                "this shell is activated already; genvx attach takes more, genvx deactivate leaves"
+                "this shell is already activated; genvx attach adds GPUs, genvx deactivate leaves"
             )
         _in_shell(where, request, asking, prompted=not no_prompt)
         return

@@ -111,7 +111,7 @@ def uninstall(name: Kernel = "genvx") -> None:
         argv = []
     # A kernel of another program may have this name, and rmtree would delete it.
     if "genvx" not in argv:
-        raise InvalidInput(f"{directory} is not a kernel of genvx's")
+        raise InvalidInput(f"{directory} is not a kernel that genvx installed")
     try:
         shutil.rmtree(directory)
     except OSError as error:

@@ -104,7 +104,7 @@ def down(directory: Directory = None) -> None:
 
     if not rooms.down(_directory(directory)):
         raise InvalidInput(f"no sandbox is up in {_directory(directory)}")
-    print("the sandbox is gone")
+    print("Ended the sandbox and deleted its files")
 
 
 def _directory(chosen: str | None) -> str:

@@ -167,7 +167,9 @@ def _find(
     if is_host:
         raise UnknownEnvironment(f"no active environment of yours on {target}")
     where.report(seen)
-    raise UnknownEnvironment(f"no environment of yours and no host is {printable(target, 60)!r}")
+    raise UnknownEnvironment(
+        f"{printable(target, 60)!r} is neither an environment of yours nor a host"
+    )
 
 
 def _entry(where: Where, names: list[str], host: str, env: Environment | None, user: str) -> str:
