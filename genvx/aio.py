@@ -180,6 +180,8 @@ async def _abandonable(
     work: Callable[[], T], stop: threading.Event, undo: Callable[[T], object]
 ) -> T:
     """Call `work` in a thread; if we are cancelled, set `stop` and undo what the thread did."""
+    # shield: a cancelled task would leave its thread running, and nobody would release what the
+    # thread takes.
     task = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         return await asyncio.shield(task)

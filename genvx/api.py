@@ -65,6 +65,7 @@ class Activation(BaseHold):
 
     def _changed(self, grant: Grant) -> Grant:
         self.hold.grant = grant
+        # Only within the block; before it and after it, os.environ is the program's own.
         if self._before is not None:
             os.environ.update(grant.variables)
         return grant

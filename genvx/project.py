@@ -244,6 +244,7 @@ def change(changes: Mapping[str, Any], start: Path | None = None) -> tuple[Path,
 
     path = find(start) or (Path.cwd() if start is None else start) / NAME
     for key, value in changes.items():
+        # To remove a key, no value is checked; a key that does not exist is still an error.
         if value is None:
             checked({key: True} if key not in KEYS else {}, "genvx config")
         else:
@@ -264,6 +265,7 @@ def change(changes: Mapping[str, Any], start: Path | None = None) -> tuple[Path,
         try:
             with open(temporary, "x", encoding="utf-8") as file:
                 file.write(tomlkit.dumps(document))
+            # The mode of the old file: a group that shares a project would lose its access.
             if path.exists():
                 os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
             os.replace(temporary, path)

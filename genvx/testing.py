@@ -209,6 +209,8 @@ class FakeHost:
             requirements=ask.requirements,
             boot_id="fake",
             since_ns=number * 10**9,
+            # Far in the future: a ticket of this host is never passed over as one of a stopped
+            # process.
             seen_ns=1 << 62,
             command=printable(ask.command, 256),
             keeps=ask.keeps,

@@ -157,6 +157,7 @@ def where(
 
 def _lost_after(text: str) -> float:
     seconds = parse_seconds(text)
+    # Hosts are asked several times within it: with less, any slow network would lose them.
     if seconds < 1:
         raise InvalidInput("--host-lost-after must be at least 1 second")
     return seconds
@@ -206,6 +207,7 @@ _register(SET_UP, completion, remotely=False)
 app.add_typer(sandbox, name="sandbox", rich_help_panel=SET_UP)
 app.add_typer(admin, name="admin", rich_help_panel=SET_UP)
 _register(SET_UP, version, remotely=False)
+# Hidden: ssh calls it as a ProxyCommand; people do not type it.
 remote.command("ssh-proxy", hidden=True, cls=RemoteVerb)(ssh_proxy)
 
 
@@ -241,6 +243,7 @@ def invoke(arguments: list[str]) -> int:
         reason = printable(error.format_message(), 500).rstrip(".?")
         say(f"{path}: {foreign.meaning(error, command, words) or f'{reason}; see {path} --help'}")
         return InvalidInput.exit_code
+    # Verbs end with typer.Exit or return nothing; click hands on what a callback returns.
     return result if isinstance(result, int) else 0
 
 

@@ -130,6 +130,8 @@ def _page(command: Any, ctx: Any, params: list[Any], usage: str) -> str:
     """Return the help page: usage, what the verb does, and its options."""
     parts = [f"Usage: {ctx.command_path}{usage}\n"]
     text = inspect.cleandoc(command.help or "")
+    # A verb has one text for this machine and for many hosts. Examples that are about many hosts
+    # already say "remote".
     if isinstance(command, RemoteVerb):
         text = text.replace("Example: genvx ", "Example: genvx remote ").replace(
             " remote remote", " remote"

@@ -23,6 +23,7 @@ def quick(arguments: list[str]) -> int | None:
         if arguments[0] == "shell-leave":
             return inplace.leave(arguments[1])
         return inplace.refresh(arguments[1:])
+    # For completion, a shell calls genvx with the typed words in a variable; app.py answers that.
     if len(arguments) != 1 or arguments[0] not in _VERBS or "_GENVX_COMPLETE" in os.environ:
         return None
     # Imported here: the prompts of shells call `shell-refresh` often, and need neither.

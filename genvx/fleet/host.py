@@ -96,6 +96,7 @@ R = TypeVar("R")
 D_co = TypeVar("D_co", bound=Hold, covariant=True)
 
 
+# isinstance() checks only that an object has all these methods; it is used in tests.
 @runtime_checkable
 class Host(Protocol):
     """Host is one machine; values and errors do not show whether it is this one or another.

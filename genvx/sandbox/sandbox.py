@@ -120,6 +120,8 @@ def up(directory: str, gpus: Sequence[str], *, server: str | None = None) -> San
                     note += "remote activate and ssh will not work; --server embedded would."
         sandbox = Sandbox(directory, server, tuple(hosts), tuple(started), note)
         _record(sandbox)
+    # BaseException: also after Ctrl-C. Half a sandbox would keep its directory, and the next `up`
+    # be refused.
     except BaseException as error:
         processes.end(started, directory)
         shutil.rmtree(directory, ignore_errors=True)
@@ -273,6 +275,8 @@ def find(directory: str) -> Sandbox | None:
     """
     directory = os.path.abspath(directory)
     try:
+        # lstat, and our uid: `down` deletes the directory, and in /var/tmp anybody may have made it
+        # or a link with its name.
         status = os.lstat(directory)
     except FileNotFoundError:
         return None

@@ -274,6 +274,8 @@ def _pump_in(
                 data = data[os.write(target, data) :]
     except OSError:
         pass  # the command is gone
+    # The end of the input is not the end of the client, which may still read. It is gone when the
+    # channel has closed.
     if stdin is not None:
         stdin.close()
         channel.status_event.wait()

@@ -74,6 +74,7 @@ def hosts(context: typer.Context, incomplete: str) -> Offers:
 
 def _given(context: Any, name: str) -> Any:
     """Return the value of an option of this verb or of a group above it."""
+    # A hostfile may be named after the verb or before it, where it belongs to `remote`.
     while context is not None:
         if context.params.get(name) is not None:
             return context.params[name]

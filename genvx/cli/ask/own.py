@@ -26,6 +26,8 @@ def here(host: LocalHost, environment: str | None) -> str:
         environment = os.environ.get("GENVX_ENVIRONMENT_ID", "")
         if not environment:
             raise InvalidInput("no environment is active in this shell; name one with --id")
+        # The variable has an id, so it is not looked up. If that environment has ended, the act
+        # that follows says so.
         return environment
     return host.identify(environment)
 

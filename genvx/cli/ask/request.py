@@ -239,6 +239,7 @@ def requesting(
         try:
             verb(request=request, **given)
         except NoCapacity as error:
+            # Advised only where the verb has --wait and it was not used.
             if "wait" in wanted and request.wait is None and request.environment is None:
                 advise(error)
             raise
@@ -280,6 +281,8 @@ def _load(wanted: dict[str, Any], *, remote: bool, quiet: bool) -> None:
         if any(wanted[name] for name in group):
             for name in group:
                 values.pop(name, None)
+    # An option that was not typed is None, "" or False. `--gpus 0` is the text "0", which is true,
+    # so it overrides the file.
     for name, value in values.items():
         if not wanted[name]:
             wanted[name] = value

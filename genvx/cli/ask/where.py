@@ -124,6 +124,7 @@ class Where:
                     if host.name not in succeeded:
                         late = HostError("had not answered before Ctrl-C", kind=_INTERRUPTED)
                         failed.setdefault(host.name, late)
+        # Hosts answer in any order. Results in the order of the fleet keep tables steady.
         order = [host.name for host in fleet.hosts]
         return Outcomes(
             {name: succeeded[name] for name in order if name in succeeded},

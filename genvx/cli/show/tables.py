@@ -139,6 +139,7 @@ def _styles() -> list[str]:
 def _styled(style: str, columns: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> str:
     from tabulate import tabulate
 
+    # Otherwise tabulate would take an id such as 00012e34 for a number, and print another one.
     return tabulate(rows, headers=columns or (), tablefmt=style, disable_numparse=True)
 
 
@@ -147,6 +148,7 @@ def _csv(columns: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> str:
     import io
 
     buffer = io.StringIO()
+    # The default, "\r\n", would leave a carriage return in the last field for cut, awk and read.
     writer = csv.writer(buffer, lineterminator="\n")
     if columns is not None:
         writer.writerow(columns)

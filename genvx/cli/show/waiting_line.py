@@ -32,6 +32,7 @@ class WaitingLine:
 
     def stands_on(self, host: str, standing: Standing) -> None:
         """Show the best of the places in the lines of several hosts."""
+        # Each host reports in a thread of its own.
         with LINE:
             self._hosts[host] = standing
             best = min(self._hosts, key=lambda name: (self._hosts[name].place, name))

@@ -38,6 +38,7 @@ def watch(interval: float, draw: Callable[[], int]) -> int:
 def _repeat(interval: float, draw: Callable[[], int]) -> int:
     try:
         while True:
+            # Ctrl-C while hosts are asked is handled in `Where.ask`; it must also end the watch.
             if draw() == INTERRUPTED:
                 return INTERRUPTED
             sys.stdout.flush()
@@ -57,6 +58,7 @@ class _Page(io.StringIO):
     def encoding(self) -> str:  # type: ignore[override]
         return self._terminal.encoding
 
+    # Tables are cut to the width of a terminal, which they ask their stream for.
     def isatty(self) -> bool:
         return True
 

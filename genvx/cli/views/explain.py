@@ -38,6 +38,7 @@ def show(where: Where, fleet: Fleet, output: Output, requirements: Requirements)
         _table(where, found, output, requirements)
         where.report_drivers(outcomes)
     code = where.report(outcomes)
+    # A host that failed comes first: without its answer, "no room" is not certain.
     if code or any(each.rank for each in found) or not requirements.gpus:
         return code
     refusals = {each.host: each.refusal for each in found if each.refusal}

@@ -52,6 +52,7 @@ def _here(
     where: Where, fleet: Fleet, environment: str | None
 ) -> tuple[str, Environment, Snapshot, Own]:
     outcomes = where.ask(fleet, lambda host: host.snapshot())
+    # One host, and it has answered: `Where.ask` raises the error of the local host.
     ((name, snapshot),) = outcomes.succeeded.items()
     if environment is None:
         env = mine.current(snapshot)

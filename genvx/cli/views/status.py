@@ -14,6 +14,7 @@ from genvx.shown.status import COLUMNS, WRAPPING, driver, rows
 
 def show(where: Where, fleet: Fleet, output: Output) -> int:
     """Ask the hosts and print the answer; return the exit code."""
+    # The table of many hosts does not show holders, and finding them means reading /proc there.
     holders = output.json or not where.remote
     outcomes = where.ask(fleet, lambda host: host.snapshot(holders=holders))
     if output.json:

@@ -41,6 +41,7 @@ def acquire(
     def act(host: Host) -> tuple[str, Grant]:
         return host.name, host.reserve(replace(request.ask("acquire"), lasts=seconds))
 
+    # This machine decides by itself; only among several hosts is a snapshot needed to choose.
     with where.fleet(request.selection) as fleet:
         host, grant = (
             fleet.first_with_room(request.requirements, act, where.look(fleet))

@@ -74,6 +74,7 @@ def locally(where: Where, request: Request, command: list[str] | None, *, prompt
     from genvx.local.host import LocalHost
     from genvx.local.running.hold import find_command
 
+    # Refuses --only-host, --exclude-host and --tag, which have no meaning on one machine.
     where.fleet(request.selection)
     # Before anything is taken: a command that does not exist should not wait in line for GPUs.
     if command:
@@ -120,6 +121,8 @@ def _remotely(where: Where, request: Request, command: list[str] | None, *, prom
             )
         with hold:
             where.landed(host.name, hold.grant)
+            # The shell joins and then holds the devices by itself. At the end of the block, `hold`
+            # releases them only if that has not happened.
             prompt = host.name if prompted else None
             return open_shell(host, hold, prompt=prompt, command=command)
 

@@ -58,6 +58,7 @@ def release(
         ]
         if not outcomes.succeeded:
             raise fleet.nowhere({}, outcomes.failed)
+        # An empty text would match each environment that has no name.
         if not environment or not candidates:
             code = where.report(outcomes)
             place = "on any host" if where.remote else "here"

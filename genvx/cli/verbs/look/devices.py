@@ -49,6 +49,7 @@ def devices(
         style,
     )
     chosen = Chosen(name, user, pid)
+    # A row per host would count all of its devices, not the selected ones.
     by_device = by_device or bool(chosen)
     with where.fleet() as fleet:
         if redraw:

@@ -113,6 +113,7 @@ def _make(group: int, mode: int, lock_mode: int) -> None:
     os.makedirs(root, mode=0o755, exist_ok=True)
     os.chown(root, 0, 0)
     os.chmod(root, 0o755)
+    # Owner and group before the mode: an open directory must not have a wrong group, even briefly.
     os.makedirs(leases, mode=0o700, exist_ok=True)
     os.chown(leases, 0, group)
     os.chmod(leases, mode)

@@ -86,6 +86,7 @@ def unset(key: Key) -> None:
     path = project.find()
     if path is None:
         raise InvalidInput(f"no {project.NAME} here or above")
+    # An unknown key is left to `change`, whose message suggests a similar one.
     if key in project.KEYS and key not in project.load(path):
         raise InvalidInput(f"{path} does not set {key}")
     project.change({key: None})

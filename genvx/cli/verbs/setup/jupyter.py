@@ -79,6 +79,7 @@ def install(
         words.append("--wait" if wait == FOR_EVER else f"--wait={wait}")
     specification = {
         "argv": [
+            # By the path of this Python: the PATH of a Jupyter server may not have genvx.
             *(sys.executable, "-m", "genvx", "run", *words, f"--name=jupyter {name}", "--"),
             *(interpreter, "-m", "ipykernel_launcher", "-f", "{connection_file}"),
         ],
@@ -142,7 +143,9 @@ def _kernels_python(given: str | None) -> str:
     path = shutil.which(given or sys.executable)
     if path is None:
         raise InvalidInput(f"no Python at {printable(given or '', 100)!r}")
+    # Only that Python itself knows whether it can import it.
     answer = subprocess.run([path, "-c", "import ipykernel"], capture_output=True)
     if answer.returncode:
         raise InvalidInput(f"{path} has no ipykernel; {path} -m pip install ipykernel")
+    # Links are not resolved: the one in a virtual environment is what gives Python its packages.
     return os.path.abspath(path)

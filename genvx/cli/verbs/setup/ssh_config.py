@@ -189,6 +189,9 @@ def _entry(where: Where, names: list[str], host: str, env: Environment | None, u
     # ssh expands %h and the like in ProxyCommand, and passes the line to a shell.
     proxy = " ".join(shlex.quote(word) for word in words).replace("%", "%%")
     home = _home()
+    # HostKeyAlias and a known_hosts of ours: the sshd at the end of the ProxyCommand has a key of
+    # its own, which must not be compared with the host's. accept-new is safe for it: genvx has
+    # checked the key of the host that it runs on.
     return (
         f"# {'environment ' + printable(env.label, 200) if env else 'your environment'} on {host}\n"
         f"Host {' '.join(names)}\n"
