@@ -81,7 +81,7 @@ Wait = Annotated[
 Time = Annotated[
     str | None,
     typer.Option(
-        "--time", metavar="TIME", help="Time after which it is ended, with a warning, such as 2h."
+        "--time", metavar="TIME", help="Time limit, such as 2h, with a warning before its end."
     ),
 ]
 NoLoad = Annotated[

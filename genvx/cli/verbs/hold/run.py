@@ -31,7 +31,7 @@ MasterAddr = Annotated[
     typer.Option(
         "--master-addr",
         metavar="ADDRESS",
-        help="Where the other hosts reach node 0 (default: where genvx does).",
+        help="Address of node 0 for the other hosts (default: the one that genvx uses).",
     ),
 ]
 Mixed = Annotated[
