@@ -151,7 +151,7 @@ def test_an_environment_on_a_host_gets_more_and_fewer_devices(bare):
     assert len(json.loads(out)["hosts"][0]["devices"]) == 1
     assert answered("detach", "--id", "job", "--device", "7")[0] == 2
     assert answered("attach", "-g", "1")[::2] == (
-        2, "genvx: name an environment of yours on the hosts with --id\n",
+        2, "genvx: no environment is named; give the id or name of one with --id\n",
     )  # fmt: skip
     assert answered("smi", "--id", "other")[0] == 2
 

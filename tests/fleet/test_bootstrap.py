@@ -439,7 +439,7 @@ def test_a_shell_in_a_terminal_is_refused_where_the_agent_has_no_home(sandbox):
     specs = load(sandbox.hostfile)
     with connect_fleet(specs, config=sandbox.ssh_config) as fleet:
         fleet.snapshot()
-        with pytest.raises(AgentError, match="nothing can be written there"):
+        with pytest.raises(AgentError, match="genvx cannot write on the host"):
             fleet.hosts[0].require_terminal()
         assert fleet.ask(lambda host: host.snapshot()).failed == {}
 

@@ -1,4 +1,4 @@
-"""genvx admin: what root does once on a machine."""
+"""genvx admin: set up a machine, once, as root."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ _TMPFILES = "/etc/tmpfiles.d/genvx.conf"
 _SHOWN = 3
 
 Group = Annotated[
-    str | None, typer.Option("--group", metavar="GROUP", help="Admit this group only.")
+    str | None,
+    typer.Option("--group", metavar="GROUP", help="Group to admit (default: everybody)."),
 ]
 Force = Annotated[
-    bool, typer.Option("--force", help="Also while GPUs are held; they stay held, and seen.")
+    bool, typer.Option("--force", help="Proceed while GPUs are held; they stay held.")
 ]
 
 admin = options.group("What root does once on a machine.")
@@ -32,9 +33,10 @@ admin = options.group("What root does once on a machine.")
 
 @admin.command(cls=Verb)
 def provision(group: Group = None, force: Force = False) -> None:
-    """Make the directory for leases that no user owns, and keep it over reboots. Needs root.
+    """Make the shared directory for leases, and again at each boot. Needs root.
 
-    Refused while GPUs are held that were taken without it.
+    The directory belongs to root, not to the first user who takes a GPU. The command is refused
+    while GPUs are held that were taken without it.
 
     Example: sudo genvx admin provision
     """
@@ -47,15 +49,18 @@ def provision(group: Group = None, force: Force = False) -> None:
     held = _held_before()
     if held and not force and not os.path.isdir(paths.PROVISIONED):
         raise StateError(
-            f"GPUs of this machine are in use: {_some(held)}; wait for their end, or add --force: "
-            f"they stay held, and {paths.UNPROVISIONED} is looked at, too, until you provision "
-            "again"
+            f"GPUs of this machine are in use: {_some(held)}; wait until they are released, or add "
+            f"--force: they stay held, and {paths.UNPROVISIONED} is read as well until you "
+            "provision again"
         )
+    # Sticky: users can make their own directories, and nobody delete those of others. With a group
+    # also set-gid, and closed to everybody else.
     mode = 0o1777 if group is None else 0o3770
     lock_mode = 0o666 if group is None else 0o660
     try:
         _make(number, mode, lock_mode)
-        # What is published there from now on is withdrawn again by whoever has published it.
+        # Looked at again: somebody may have taken a GPU between the first look and the rename. From
+        # now on a process that publishes in the former place notices and withdraws.
         held = _held_before()
         if not held:
             _settle()
@@ -76,9 +81,7 @@ def provision(group: Group = None, force: Force = False) -> None:
 
 
 def _held_before() -> tuple[str, ...]:
-    """Who holds or awaits GPUs in the place that is used without provisioning; nobody once that is
-    settled.
-    """
+    """Return who holds or awaits GPUs in the unprovisioned place; nobody once it is settled."""
     if os.path.lexists(os.path.join(paths.PROVISIONED, paths.SETTLED)):
         return ()
     former = former_directory(paths.UNPROVISIONED, os.geteuid())
@@ -100,9 +103,9 @@ def _some(items: tuple[str, ...]) -> str:
 
 
 def _make(group: int, mode: int, lock_mode: int) -> None:
-    """Make the directory, or put in order the one that is there.
+    """Make the directory, or correct the modes and owners of the existing one.
 
-    A new one appears complete: from that moment on everybody uses it.
+    A new one appears complete, by a rename: from that moment on everybody uses it.
     """
     new = not os.path.isdir(paths.PROVISIONED)
     root = f"{paths.PROVISIONED}.{os.urandom(4).hex()}" if new else paths.PROVISIONED
@@ -110,9 +113,11 @@ def _make(group: int, mode: int, lock_mode: int) -> None:
     os.makedirs(root, mode=0o755, exist_ok=True)
     os.chown(root, 0, 0)
     os.chmod(root, 0o755)
+    # Owner and group before the mode: an open directory must not have a wrong group, even briefly.
     os.makedirs(leases, mode=0o700, exist_ok=True)
     os.chown(leases, 0, group)
     os.chmod(leases, mode)
+    # O_NOFOLLOW, and the mode by descriptor: as root we must not follow a link to another file.
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         os.fchown(descriptor, 0, group)
@@ -124,16 +129,17 @@ def _make(group: int, mode: int, lock_mode: int) -> None:
 
 
 def _settle() -> None:
-    """Say for good that no lease lives in the former place."""
+    """Record that the former place has no leases any more, and need not be read again."""
     marker = os.path.join(paths.PROVISIONED, paths.SETTLED)
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     os.close(os.open(marker, flags, 0o644))
 
 
 def _fragment(group: str, mode: int, lock_mode: int) -> str:
-    """systemd-tmpfiles makes these again where /var is emptied at boot, and never ages them.
+    """Return a fragment for systemd-tmpfiles, which makes the directory again at boot.
 
-    No lease lives through a boot, so afterwards the former place is settled in any case.
+    "-" keeps it from being cleaned by age. "f!" is done at boot only: no lease survives a boot, so
+    the former place is settled then.
     """
     root = paths.PROVISIONED
     return (
