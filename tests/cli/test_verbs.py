@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from genvx.fleet.hostfile import parse
-from genvx.ssh import sshconfig
 from tests.conftest import ROOT, run_genvx
 from tests.helpers import Terminal, end, genvx_argv, genvx_env, start_genvx, until
 
@@ -185,26 +183,3 @@ def test_provisioning_for_a_group_that_is_not_there_does_nothing(state):
         2,
         "genvx: no group 'no-such-group' on this machine\n",
     )
-
-
-def test_without_ssh_paramikos_reader_is_used(tmp_path, monkeypatch):
-    monkeypatch.setattr(sshconfig.shutil, "which", lambda name: None)
-    (tmp_path / "cfg").write_text(
-        "Host a\n  HostName 10.0.0.1\n  Port 2222\n  User raz\n  UserKnownHostsFile /k\n"
-    )
-    (spec,) = parse("a")
-    settings = sshconfig.Settler(str(tmp_path / "cfg")).settings(spec)
-    assert (settings.hostname, settings.port, settings.user) == ("10.0.0.1", 2222, "raz")
-    assert settings.known_hosts[0] == "/k"
-    assert settings.key_name == "[10.0.0.1]:2222"
-    assert not settings.accept_new
-
-
-def test_ssh_g_is_asked_with_what_the_hostfile_says(tmp_path):
-    (tmp_path / "cfg").write_text(
-        "Host a\n  HostKeyAlias alias\n  ProxyJump j\n  StrictHostKeyChecking accept-new\n"
-    )
-    (spec,) = parse("u@a:99")
-    settings = sshconfig.Settler(str(tmp_path / "cfg")).settings(spec)
-    assert (settings.user, settings.port, settings.key_name) == ("u", 99, "alias")
-    assert (settings.proxy_jump, settings.accept_new) == ("j", True)

@@ -13,7 +13,7 @@ from genvx.local.host import LocalHost
 from genvx.local.waiting import place_in_line
 from tests.conftest import ROOT, run_genvx
 from tests.helpers import end, genvx_argv, start_genvx, until
-from tests.local.test_nvml import libraries  # noqa: F401  (a fixture)
+from tests.local.devices.test_nvml import libraries  # noqa: F401  (a fixture)
 
 SCHEMA = json.loads((ROOT / "docs/reference/schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
