@@ -33,30 +33,19 @@ hypothesis.settings.load_profile("genvx")
 
 
 _MOST_DESCRIPTORS = 300
-
-
-class YouForgotToChooseAStateDirectory(Exception):
-    """A test was about to use the machine's real state directory."""
+# A directory that cannot be.
+_NOWHERE = "/proc/you-forgot-to-choose-a-state-directory"
 
 
 @pytest.fixture(autouse=True)
 def _isolated(monkeypatch, tmp_path):
     """No test sees the user's environment, and none reaches the real state directory."""
 
-    def refuse(environ):
-        chosen = environ.get("GENVX_STATE_DIR", "")
-        if not chosen:
-            raise YouForgotToChooseAStateDirectory
-        return os.path.abspath(chosen)
-
-    monkeypatch.setattr(paths, "state_root", refuse)
-    monkeypatch.setattr("genvx.local.machine.state_root", refuse)
-    monkeypatch.setattr("genvx.local.doctor.state_root", refuse)
+    monkeypatch.setattr(paths, "USUAL", paths.Places(provisioned=_NOWHERE, unprovisioned=_NOWHERE))
     for name in list(os.environ):
         if name.startswith(("GENVX_", "CUDA_")):
             monkeypatch.delenv(name)
-    # Subprocesses, which the patches above do not reach, find a directory that cannot be.
-    monkeypatch.setenv("GENVX_STATE_DIR", "/proc/you-forgot-to-choose-a-state-directory")
+    monkeypatch.setenv("GENVX_STATE_DIR", _NOWHERE)  # subprocesses see only this
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     for name in ("SSH_AUTH_SOCK", "TMUX", "TMUX_PANE", "STY"):
         monkeypatch.delenv(name, raising=False)

@@ -38,7 +38,7 @@ class LocalHost(Machine):
         """Look at everything that genvx rests on here; never raises for what is wrong."""
         from genvx.local import doctor
 
-        return doctor.examine(self.environ, self._survey)
+        return doctor.examine(self.environ, self._survey, self.places)
 
     def entitlement(self) -> Entitlement:
         """What we may do here by the policy of this machine.

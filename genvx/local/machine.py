@@ -16,8 +16,8 @@ from genvx.core.text import COMMAND_LIMIT, printable
 from genvx.core.value import replace
 from genvx.errors import UnknownEnvironment
 from genvx.local import processes
+from genvx.local.state import paths
 from genvx.local.state.directory import StateDirectory, state_error
-from genvx.local.state.paths import chosen_root, former_root, is_superseded, state_root
 from genvx.local.state.store import LeaseStore
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Machine:
 
     environ: where $GENVX_STATE_DIR, $GENVX_SIMULATE and $SHELL are looked up; the process's own by
     default. survey: who tells the devices; NVML, or the simulation that $GENVX_SIMULATE asks for,
-    by default.
+    by default. places: its directories, elsewhere than usual.
     """
 
     def __init__(
@@ -42,10 +42,12 @@ class Machine:
         *,
         environ: Optional[Mapping[str, str]] = None,
         survey: Optional[Callable[[], Inventory]] = None,
+        places: Optional[paths.Places] = None,
     ) -> None:
         self.name = name
         self.environ: Mapping[str, str] = os.environ if environ is None else environ
         self._given_survey = survey
+        self.places = paths.USUAL if places is None else places
         self._state: Optional[StateDirectory] = None
 
     def _survey(self) -> Inventory:
@@ -53,7 +55,7 @@ class Machine:
             return self._given_survey()
         specification = self.environ.get("GENVX_SIMULATE", "")
         if specification:
-            seed = f"{processes.hostname()}:{chosen_root(self.environ)}"
+            seed = f"{processes.hostname()}:{paths.chosen_root(self.environ)}"
             from genvx.local.devices.simulated import simulate
 
             return simulate(specification, seed)
@@ -77,7 +79,7 @@ class Machine:
         Raises:
             StateError: it cannot be read, or has a mistake.
         """
-        root = state_root(self.environ)
+        root = self.places.state_root(self.environ)
         try:
             os.lstat(f"{root}/policy.toml")
         except (FileNotFoundError, NotADirectoryError):
@@ -94,10 +96,12 @@ class Machine:
         """The opened state directory; another one once the machine is provisioned. Raises
         StateError if it is unsafe or cannot be had.
         """
-        if self._state is not None and is_superseded(self._state.root, self.environ):
+        if self._state is not None and self.places.is_superseded(self._state.root, self.environ):
             self._state = None  # not closed: another thread may be reading it
         if self._state is None:
-            self._state = StateDirectory(state_root(self.environ), former=former_root(self.environ))
+            self._state = StateDirectory(
+                self.places.state_root(self.environ), former=self.places.former_root(self.environ)
+            )
         return self._state
 
     @property

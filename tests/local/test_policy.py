@@ -171,7 +171,8 @@ def test_an_old_python_reads_it_too(host, policy, state):
 
     paths = [os.path.dirname(os.path.dirname(m.__file__)) for m in (genvx, tomli)]
     program = (
-        "from genvx.local.state import policyfile; import sys; print(policyfile.read(sys.argv[1]).hidden)"
+        "from genvx.local.state import policyfile; import sys; "
+        "print(policyfile.read(sys.argv[1]).hidden)"
     )
     answer = subprocess.run(
         [old_pythons()[0], "-c", program, str(state)],
