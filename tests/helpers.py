@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import select
 import signal
@@ -40,6 +41,12 @@ def alive(pid: int) -> bool:
             return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
     except OSError:
         return False
+
+
+def as_a_user(monkeypatch) -> None:
+    """Have this process's user be called raz: root has no limits."""
+    found = pwd.getpwuid(os.getuid())
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: pwd.struct_passwd(["raz", *found[1:]]))
 
 
 def child_of(pid: int) -> int:

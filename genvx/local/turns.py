@@ -71,12 +71,14 @@ def take_turn(
     patience: float = math.inf,
     tell: Callable[[Turn], None] = lambda turn: None,
     stop: Optional[Stop] = None,
+    most: int = MOST_OF_A_KIND,
 ) -> HeldFile:
     """Wait until it is our turn on the devices of an environment of our own; it is until the file
     that we return is let go, by all who inherit its descriptor.
 
     patience: seconds to wait at most. tell: is told for whom we wait, when that changes. stop: ends
-    the waiting when it is set, such as a threading.Event.
+    the waiting when it is set, such as a threading.Event. most: commands of ours that may take
+    turns here at once.
 
     Raises:
         UnknownEnvironment: there is none of that id of one's own. InvalidInput: it has no devices.
@@ -95,9 +97,9 @@ def take_turn(
         command=printable(command, COMMAND_LIMIT),
     )
     end = monotonic() + patience
-    if sum(turn.owner == mine.owner for turn in _turns(host, mine)) >= MOST_OF_A_KIND:
+    if sum(turn.owner == mine.owner for turn in _turns(host, mine)) >= most:
         raise StateError(
-            f"{MOST_OF_A_KIND} commands of yours take turns on this machine already, and more "
+            f"{most} commands of yours take turns on this machine already, and more "
             "might not be seen; wait for some of them to end"
         )
     choosing = _publish(host, mine, _CHOOSING)

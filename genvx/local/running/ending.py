@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from genvx.core.lease import Environment, Lease
     from genvx.local.state.store import LeaseStore
 
-GRACE = 10.0
+_GRACE = 10.0
 # What does not end by SIGKILL waits for a driver or a disk.
 _LAST = 3.0
 _LOOK = 0.1
@@ -32,13 +32,15 @@ _LOOK = 0.1
 _SHELLS = ("bash", "zsh", "fish", "tcsh", "sh")
 
 
-def release(store: LeaseStore, environment: str, uid: int, *, kill: bool) -> Environment:
+def release(
+    store: LeaseStore, environment: str, uid: int, *, kill: bool, grace: float = _GRACE
+) -> Environment:
     """Unpublish an environment's leases, and return it as it was; with `kill` its holders are those
     that live on.
 
-    kill: first end its processes: TERM, and KILL to those that are there 10 s later. A shell that
-    was activated in place is no process of it, and lives on; nor are we. uid: ours; an owner who
-    is somebody else is told on their terminals.
+    kill: first end its processes: TERM, and KILL to those that are there `grace` seconds later. A
+    shell that was activated in place is no process of it, and lives on; nor are we. uid: ours; an
+    owner who is somebody else is told on their terminals.
 
     Raises:
         UnknownEnvironment: there is none, or the name fits several. NotOwner: it is another user's.
@@ -48,7 +50,7 @@ def release(store: LeaseStore, environment: str, uid: int, *, kill: bool) -> Env
     if uid != env.owner.uid:
         _tell_owner(env, leases, kill=kill)
     if kill:
-        _end(env, leases)
+        _end(env, leases, grace)
         # What a process has joined while it was being ended ends, too.
         joined = {lease.id: lease for lease in store.scan().leases if lease.key == _key(env)}
         leases = tuple({**{lease.id: lease for lease in leases}, **joined}.values())
@@ -62,7 +64,7 @@ def _key(env: Environment) -> tuple[int, str]:
     return (env.owner.uid, env.id)
 
 
-def _end(env: Environment, leases: Sequence[Lease]) -> None:
+def _end(env: Environment, leases: Sequence[Lease], grace: float) -> None:
     # A shell with a person at it ignores TERM, and leaves at HUP; who is stopped hears neither.
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCONT):
         for pid in _members(env, leases):
@@ -70,9 +72,9 @@ def _end(env: Environment, leases: Sequence[Lease]) -> None:
     started = time.monotonic()
     while any(True for _ in _members(env, leases)):
         elapsed = time.monotonic() - started
-        if elapsed > GRACE + _LAST:
+        if elapsed > grace + _LAST:
             return
-        if elapsed > GRACE:
+        if elapsed > grace:
             # Until nobody is left: one may start another just while we look.
             for pid in _members(env, leases):
                 _signal(pid, env, leases, signal.SIGKILL)

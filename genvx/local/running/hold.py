@@ -91,15 +91,16 @@ class LocalHold(BaseHold):
         watch_client: bool = False,
         variables: Optional[Mapping[str, str]] = None,
         cwd: Optional[str] = None,
+        grace: float = timekeeper.GRACE,
     ) -> int:
         """Run a command as its parent and pass signals on; return its exit code.
 
-        For main threads only.
+        For main threads only. grace: seconds that it has after SIGTERM when its time is over.
 
         Afterwards the lease is let go, unless a job in the background has inherited it.
         """
         try:
-            self.keep_time(spare=os.getpid(), supervised=True)
+            self.keep_time(spare=os.getpid(), supervised=True, grace=grace)
             return supervise.run(
                 argv,
                 {**self.variables(), **(variables or {})},
@@ -109,6 +110,7 @@ class LocalHold(BaseHold):
                 watch_client=watch_client,
                 own_group=watch_client,
                 end_ns=self.lease.expires_ns,
+                grace=grace,
             )
         finally:
             self._held.leave()
@@ -174,12 +176,18 @@ class LocalHold(BaseHold):
         except OSError:
             return ""
 
-    def keep_time(self, *, spare: Optional[int] = None, supervised: bool = False) -> None:
+    def keep_time(
+        self,
+        *,
+        spare: Optional[int] = None,
+        supervised: bool = False,
+        grace: float = timekeeper.GRACE,
+    ) -> None:
         """Have whatever holds the lease ended when its time is over, this process too; by one
         keeper, however often this is called.
 
         spare: a process that is left alive, and loses the lease. supervised: it ends its command
-        itself.
+        itself. grace: as of `supervise`.
 
         Raises:
             StateError: there can be no keeper.
@@ -188,7 +196,11 @@ class LocalHold(BaseHold):
             return
         with saying("keep the time of the environment"):
             timekeeper.keep(
-                self.descriptor, self.lease.expires_ns, spare=spare, supervised=supervised
+                self.descriptor,
+                self.lease.expires_ns,
+                spare=spare,
+                supervised=supervised,
+                grace=grace,
             )
         self._time_is_kept = True
 

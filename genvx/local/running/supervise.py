@@ -37,9 +37,6 @@ _SI_USER = (
     0  # si_code of kill(2); the kernel's own signals, such as a terminal's, have a positive one
 )
 
-# After its client is gone a command gets SIGHUP, then SIGTERM, then SIGKILL, with this much time
-# between.
-_GRACE = 10.0
 _LOOK = 1.0
 
 NOT_FOUND = 127
@@ -90,6 +87,7 @@ def run(
     die_with_us: bool = False,
     program: Optional[str] = None,
     end_ns: Optional[int] = None,
+    grace: float = timekeeper.GRACE,
 ) -> int:
     """Run a command that inherits the descriptor `lease`; return its exit code, or 128 + its
     signal.
@@ -101,6 +99,7 @@ def run(
     die_with_us: SIGHUP the command should this process be killed; for shells that close the lease
         they inherit.
     end_ns: of CLOCK_BOOTTIME, when the command is ended, with a warning before.
+    grace: seconds between SIGHUP, SIGTERM and SIGKILL, at its end and after its client is gone.
     Must be called from the main thread.
     """
     sys.stdout.flush()
@@ -127,7 +126,7 @@ def run(
                 os.setpgid(pid, pid)  # the child does it too; whoever comes first
         if watch_client:
             threading.Thread(target=_hang_up_when_unread, args=(stdout,), daemon=True).start()
-        with contextlib.closing(_Agenda()) as agenda:
+        with contextlib.closing(_Agenda(grace)) as agenda:
             return _wait(pid, -pid if own_group else pid, watch_client, end_ns, agenda)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
@@ -141,7 +140,8 @@ class _Agenda:
     look like a signal (CPython 3.6 to 3.13).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, grace: float) -> None:
+        self.grace = grace
         self._steps: list[tuple[int, Callable[[], object]]] = []
         self._closed = threading.Event()
 
@@ -170,7 +170,7 @@ class _Agenda:
 def _end(agenda: _Agenda, target: int, at_ns: int, *numbers: signal.Signals) -> None:
     """Send signals, one after the other, with a grace between."""
     for count, number in enumerate(numbers):
-        at = at_ns + round(count * _GRACE * 1e9)
+        at = at_ns + round(count * agenda.grace * 1e9)
         agenda.add(at, lambda number=number: _send(target, number))  # type: ignore[misc]
 
 
@@ -210,7 +210,7 @@ def _wait(pid: int, target: int, watch_client: bool, end_ns: Optional[int], agen
         _send(target, number)
         if watch_client and number is signal.SIGHUP and not hung_up:
             hung_up = True
-            in_a_while = boottime_ns() + round(_GRACE * 1e9)
+            in_a_while = boottime_ns() + round(agenda.grace * 1e9)
             _end(agenda, target, in_a_while, signal.SIGTERM, signal.SIGKILL)
 
 

@@ -44,13 +44,19 @@ def warning(left: float) -> str:
 
 
 def keep(
-    descriptor: int, end_ns: int, *, spare: Optional[int] = None, supervised: bool = False
+    descriptor: int,
+    end_ns: int,
+    *,
+    spare: Optional[int] = None,
+    supervised: bool = False,
+    grace: float = GRACE,
 ) -> None:
     """End whatever holds a lease at `end_ns` of CLOCK_BOOTTIME, by a process of its own.
 
     descriptor: of the lease's file; our own copy stays open, the process's is closed. spare: a
     process that is left alive: the lease is released then, which it sees by itself. supervised:
-    that process tells its command of the end, and ends it, as long as it runs.
+    that process tells its command of the end, and ends it, as long as it runs. grace: seconds
+    between SIGTERM and SIGKILL.
 
     Raises:
         OSError: there can be no such process.
@@ -58,7 +64,7 @@ def keep(
     file = LeaseFile.of(descriptor)
     spared = None if spare is None else _Spared(spare, _stat(spare).starttime, supervised)
     terminal = _terminal()
-    apart(lambda: _keep(file, end_ns, terminal, spared))
+    apart(lambda: _keep(file, end_ns, terminal, spared, grace))
 
 
 def apart(work: Callable[[], None], keep: Sequence[int] = ()) -> None:
@@ -156,7 +162,13 @@ class _Spared:
         return False
 
 
-def _keep(file: LeaseFile, end_ns: int, terminal: Optional[str], spared: Optional[_Spared]) -> None:
+def _keep(
+    file: LeaseFile,
+    end_ns: int,
+    terminal: Optional[str],
+    spared: Optional[_Spared],
+    grace: float = GRACE,
+) -> None:
     def tell(line: str) -> None:
         if not (spared and spared.supervises_now()):
             _tell(terminal, line)
@@ -175,13 +187,13 @@ def _keep(file: LeaseFile, end_ns: int, terminal: Optional[str], spared: Optiona
     # A shell with a person at it ignores TERM, and leaves at HUP.
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCONT):
         _signal(file, number, spared, to_all=False)
-    give_up = time.monotonic() + GRACE
+    give_up = time.monotonic() + grace
     pause = _CHECK
-    while _lives_on(file, spared, give_up + GRACE):
+    while _lives_on(file, spared, give_up + grace):
         # Until nobody has it: a holder may start another just while we look.
         if time.monotonic() >= give_up:
             _signal(file, signal.SIGKILL, spared, to_all=True)
-            pause = min(2 * pause, GRACE)  # one that the kernel does not let go may stay for long
+            pause = min(2 * pause, grace)  # one that the kernel does not let go may stay for long
         time.sleep(pause)
     if spared is not None:
         file.remove()
