@@ -90,7 +90,8 @@ class HostGroup(Generic[H]):
 
     fanout: how many are asked at once; 0 asks them one after the other in the calling thread.
     timeout: seconds for each host, over everything. unlock: gets the secrets that hosts want, and
-    says of which it could not; the others are asked again.
+    says of which it could not; the others are asked again. grace: seconds beyond its timeout after
+    which a host is left behind.
 
     Raises:
         UnknownHost: two hosts have one name, or there is none.
@@ -103,11 +104,13 @@ class HostGroup(Generic[H]):
         fanout: int = FANOUT,
         timeout: float = TIMEOUT,
         unlock: Unlock | None = None,
+        grace: float = _LEAVE_BEHIND,
     ) -> None:
         self.hosts = tuple(hosts)
         self._unlock = unlock
         self.fanout = fanout
         self.timeout = timeout
+        self._grace = grace
         self._by_name = {host.name: host for host in self.hosts}
         if not self.hosts:
             raise UnknownHost("a fleet has at least one host")
@@ -201,7 +204,7 @@ class HostGroup(Generic[H]):
         while waiting or running:
             while waiting and len(running) < self.fanout:
                 host = waiting.pop()
-                running[host.name] = time.monotonic() + self.timeout + _LEAVE_BEHIND
+                running[host.name] = time.monotonic() + self.timeout + self._grace
                 thread = threading.Thread(
                     target=lambda host=host: answers.put(_attempt(host, question)),
                     name=f"genvx {host.name}",

@@ -25,7 +25,7 @@ __all__ = ["Fleet", "Outcomes", "connect_fleet"]
 
 # Connections are kept between questions in fleets of up to this many hosts: each costs a thread and
 # a descriptor, of which most systems give a process 1,024.
-_KEPT = 512
+_MOST_KEPT = 512
 
 
 class Fleet(HostGroup[H]):
@@ -115,12 +115,14 @@ def connect_fleet(
     accept_new_host_keys: bool = False,
     host_lost_after: float = HOST_LOST_AFTER,
     prompt: Callable[[str], str | None] | None = None,
+    most_kept: int = _MOST_KEPT,
 ) -> Fleet[SSHHost]:
     """A fleet of hosts over SSH. Nothing is connected before it is asked something.
 
     host_lost_after: seconds of silence after which a host that something depends on is lost.
     user: who logs in where the hostfile does not say; not on jump hosts, as with ssh's -l.
-    prompt: asks a person for a password or a passphrase; without it nobody is asked.
+    prompt: asks a person for a password or a passphrase; without it nobody is asked. most_kept: in
+    a fleet of more hosts connections are closed after each question.
     """
     # What only hosts over SSH need is loaded for these.
     from genvx.fleet.sshhost import SSHHost
@@ -129,6 +131,6 @@ def connect_fleet(
     from genvx.ssh.session import Session, SSHOptions
 
     options = SSHOptions(timeout, config, accept_new_host_keys, host_lost_after)
-    session = Session(options, Link.open, Vault(prompt), keeps=len(specs) <= _KEPT)
+    session = Session(options, Link.open, Vault(prompt), keeps=len(specs) <= most_kept)
     hosts = [SSHHost(replace(spec, user=spec.user or user), session) for spec in specs]
     return Fleet(hosts, fanout=fanout, timeout=timeout, unlock=session.unlock)

@@ -30,11 +30,20 @@ class Gateway:
     user.
 
     chain: "a,user@b:2222"; the last is where it ends. config: the ssh_config that says who they
-    are, as ssh gives its own -F on to them.
+    are, as ssh gives its own -F on to them. remembers: seconds in which it is not tried again after
+    it has failed.
     """
 
-    def __init__(self, chain: str, open_link: Opener, config: str | None = None) -> None:
+    def __init__(
+        self,
+        chain: str,
+        open_link: Opener,
+        config: str | None = None,
+        *,
+        remembers: float = _REMEMBERED_SECONDS,
+    ) -> None:
         self._config = config
+        self._remembers = remembers
         before, _, last = chain.rpartition(",")
         self._before = before or None
         self._hop = last.strip()
@@ -82,7 +91,7 @@ class Gateway:
             raise Locked(f"jump host {target.name}: {error}", error.want) from None
         except HostError as error:
             said = type(error)(f"jump host {target.name}: {error}", kind=error.kind)
-            self._failure = (time.monotonic() + _REMEMBERED_SECONDS, said)
+            self._failure = (time.monotonic() + self._remembers, said)
             raise said from None
         self._failure = None
         return link
