@@ -17,7 +17,7 @@ from genvx.core.requirements import Requirements
 from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hostfile import load
 from tests.conftest import run_genvx
-from tests.helpers import genvx_argv, genvx_env, until
+from tests.helpers import end, genvx_argv, genvx_env, start_genvx, until
 
 pytestmark = pytest.mark.needs("openssh")
 
@@ -41,15 +41,22 @@ def waits(fleet):
     return sum(len(snapshot.tickets) for snapshot in fleet.snapshot().values().values())
 
 
-def start(*arguments):
-    return subprocess.Popen(
-        [sys.executable, "-m", "genvx", "remote", "run", "-N", "2", "-g", "2", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
+@pytest.fixture
+def start():
+    """Starts a job on two hosts; it ends with the test."""
+    started = []
+
+    def start(*arguments):
+        process = start_genvx(
+            *("remote", "run", "-N", "2", "-g", "2", *arguments), env={"PYTHONUNBUFFERED": "1"}
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.returncode is None:
+            end(process)
 
 
 def test_the_command_sees_its_place_in_the_gang_and_output_says_whose_it_is(fleet):
@@ -69,7 +76,7 @@ def test_the_command_sees_its_place_in_the_gang_and_output_says_whose_it_is(flee
     assert sorted(answer.stderr.splitlines()) == ["gpu-server-1 | oops", "gpu-server-2 | oops"]
 
 
-def test_it_says_where_it_landed_a_line_a_host(fleet):
+def test_it_says_where_it_landed_a_line_a_host(fleet, start):
     process = start("--", "true")
     lines = process.communicate(timeout=20)[1].splitlines()
     assert [line.rpartition(" ")[0] for line in lines] == [
@@ -99,7 +106,7 @@ def test_a_command_that_is_nowhere_is_refused_and_nothing_is_held(fleet):
     until(lambda: held(fleet) == [0, 0], "all is free")
 
 
-def test_a_gang_that_is_killed_is_rolled_back(fleet):
+def test_a_gang_that_is_killed_is_rolled_back(fleet, start):
     process = start("--", "sleep", "60")
     until(lambda: held(fleet) == [2, 2], "it runs")
     process.kill()
@@ -107,7 +114,7 @@ def test_a_gang_that_is_killed_is_rolled_back(fleet):
     until(lambda: held(fleet) == [0, 0], "all is free")
 
 
-def test_a_gang_that_is_killed_while_half_of_it_waits_is_rolled_back(fleet):
+def test_a_gang_that_is_killed_while_half_of_it_waits_is_rolled_back(fleet, start):
     with _busy(fleet):
         process = start("--wait", "--", "true")
         until(lambda: waits(fleet) == 1, "half of it waits")
@@ -136,7 +143,7 @@ def test_a_job_whose_output_nobody_reads_any_more_ends_everywhere(fleet, nodes):
     until(lambda: held(fleet) == [0, 0], "all is free")
 
 
-def test_ctrl_c_goes_to_all(fleet):
+def test_ctrl_c_goes_to_all(fleet, start):
     process = start(
         "--", "sh", "-c", "trap 'echo caught; exit 3' INT; echo ready; while :; do sleep 0.1; done"
     )
