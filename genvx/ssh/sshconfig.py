@@ -103,12 +103,13 @@ class Settler:
     """What ssh_config says of hosts, below what the hostfile says.
 
     Hosts that ssh_config cannot tell apart are asked for once: a process each would cost more than
-    all the rest. config: instead of the usual files.
+    all the rest. config: instead of the usual files. ssh: the program that is asked; where there is
+    none, paramiko's reader is used.
     """
 
-    def __init__(self, config: str | None = None) -> None:
+    def __init__(self, config: str | None = None, *, ssh: str | None = "ssh") -> None:
         self._config = config
-        self._ssh = shutil.which("ssh")
+        self._ssh = None if ssh is None else shutil.which(ssh)
         self._lock = threading.Lock()
         self._files: dict[str | None, Patterns | None] = {}
         self._answers: dict[object, _Answer] = {}
