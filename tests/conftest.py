@@ -22,6 +22,8 @@ import hypothesis
 import pytest
 
 import genvx
+from genvx.fleet.fleet import connect_fleet
+from genvx.fleet.hostfile import load
 from genvx.local.state import paths
 from genvx.sandbox import sandbox as rooms
 from tests.capabilities import CAPABILITIES, required
@@ -145,15 +147,37 @@ def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
 # Pretend hosts
 
 
+@pytest.fixture(scope="session")
+def agent_cache() -> Iterator[Path]:
+    """The cache of a host that has been asked something: it has the agent."""
+    directory = Path(f"/var/tmp/genvx-cache-{os.getpid()}")
+    sandbox = rooms.up(str(directory), ["1"], server="embedded")
+    try:
+        with connect_fleet(load(sandbox.hostfile), config=sandbox.ssh_config) as fleet:
+            fleet.snapshot().values()
+        shutil.copytree(directory / "cache", f"{directory}.kept")
+    finally:
+        rooms.down(str(directory))
+    yield Path(f"{directory}.kept")
+    shutil.rmtree(f"{directory}.kept")
+
+
 @pytest.fixture
-def make_sandbox(short_tmp, monkeypatch) -> Iterator[Callable[..., rooms.Sandbox]]:
-    """Starts pretend fleets that end with the test."""
+def make_sandbox(short_tmp, monkeypatch, agent_cache) -> Iterator[Callable[..., rooms.Sandbox]]:
+    """Starts pretend fleets that end with the test.
+
+    unseen: their hosts have no agent yet. To send and unpack it costs a second that few tests need.
+    """
     made: list[str] = []
 
-    def make(*gpus: str, server: str | None = "openssh", select: bool = True) -> rooms.Sandbox:
+    def make(
+        *gpus: str, server: str | None = "openssh", select: bool = True, unseen: bool = False
+    ) -> rooms.Sandbox:
         directory = str(short_tmp / f"sandbox{len(made)}")
         made.append(directory)
         sandbox = rooms.up(directory, gpus, server=server)
+        if not unseen:
+            shutil.copytree(agent_cache, f"{directory}/cache")
         if select:
             monkeypatch.setenv("GENVX_HOSTFILE", sandbox.hostfile)
             monkeypatch.setenv("GENVX_SSH_CONFIG", sandbox.ssh_config)
@@ -169,6 +193,12 @@ def make_sandbox(short_tmp, monkeypatch) -> Iterator[Callable[..., rooms.Sandbox
 def sandbox(make_sandbox) -> rooms.Sandbox:
     """gpu-server-1 with one GPU and gpu-server-2 with two."""
     return make_sandbox("1", "2")
+
+
+@pytest.fixture
+def unseen(make_sandbox) -> rooms.Sandbox:
+    """The same hosts as they are before the first question."""
+    return make_sandbox("1", "2", unseen=True)
 
 
 def _links() -> list[str]:

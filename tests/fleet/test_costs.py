@@ -32,7 +32,7 @@ NAMES = [f"same{n}" for n in range(6)]
 
 
 @pytest.fixture
-def watched(sandbox):
+def watched(unseen):
     """gpu-server-1 behind something that counts; gives the counts and what asks it."""
     counts = {"connections": 0, "turns": 0, "out": 0, "in": 0}
     lock = threading.Lock()
@@ -47,7 +47,7 @@ def watched(sandbox):
 
     def through(connection, stop):
         counts["connections"] += 1
-        with socket.create_connection(("127.0.0.1", sandbox.hosts[0].port)) as onward:
+        with socket.create_connection(("127.0.0.1", unseen.hosts[0].port)) as onward:
 
             def pump(source, sink, direction):
                 with contextlib.suppress(OSError):
@@ -62,15 +62,15 @@ def watched(sandbox):
             back.join()
 
     with misbehaving(through) as port:
-        config = Path(sandbox.ssh_config)
+        config = Path(unseen.ssh_config)
         config.write_text(
-            config.read_text().replace(f"Port {sandbox.hosts[0].port}", f"Port {port}")
+            config.read_text().replace(f"Port {unseen.hosts[0].port}", f"Port {port}")
         )
 
         def ask(times=1):
             """Ask so often on one connection; return what each question has added."""
             seen = [dict(counts)]
-            with connect_fleet(parse("gpu-server-1"), config=sandbox.ssh_config) as fleet:
+            with connect_fleet(parse("gpu-server-1"), config=unseen.ssh_config) as fleet:
                 for _ in range(times):
                     fleet.snapshot().values()
                     seen.append(dict(counts))

@@ -439,19 +439,19 @@ def test_the_loader_has_nothing_that_a_login_shell_would_look_at():
 
 
 @pytest.mark.needs("openssh")
-def test_hosts_that_have_never_seen_genvx_lease_and_run(sandbox, cli):
+def test_hosts_that_have_never_seen_genvx_lease_and_run(unseen, cli):
     answer = cli("remote", "-q", "run", "-g", "2", "--", "sh", "-c", "echo on $GENVX_DEVICES")
     assert (answer.stdout, answer.stderr, answer.returncode) == ("on 0,1\n", "", 0)
 
 
 @pytest.mark.needs("openssh")
-def test_a_shell_in_a_terminal_is_refused_where_the_agent_has_no_home(sandbox):
+def test_a_shell_in_a_terminal_is_refused_where_the_agent_has_no_home(unseen):
     from genvx.fleet.fleet import connect_fleet
     from genvx.fleet.hostfile import load
 
-    waylay(sandbox, "gpu-server-1", "ulimit -f 0")
-    specs = load(sandbox.hostfile)
-    with connect_fleet(specs, config=sandbox.ssh_config) as fleet:
+    waylay(unseen, "gpu-server-1", "ulimit -f 0")
+    specs = load(unseen.hostfile)
+    with connect_fleet(specs, config=unseen.ssh_config) as fleet:
         fleet.snapshot()
         with pytest.raises(AgentError, match="nothing can be written there"):
             fleet.hosts[0].require_terminal()
