@@ -67,6 +67,9 @@ def _few_descriptors():
 
 
 def pytest_configure(config):
+    missing = [name for name in required() if name not in CAPABILITIES or not CAPABILITIES[name]()]
+    if missing:
+        raise pytest.UsageError(f"required, but not here: {', '.join(missing)}")
     # Whoever started us in the background may have us ignore these, and our children would inherit
     # that.
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
@@ -83,21 +86,6 @@ def pytest_collection_modifyitems(items):
             for name in mark.args:
                 if not CAPABILITIES[name]():
                     item.add_marker(pytest.mark.skip(reason=f"needs {name}"))
-
-
-def pytest_terminal_summary(terminalreporter):
-    """A capability that was promised must have been used, and not once been missing."""
-    missing = {
-        name
-        for report in terminalreporter.stats.get("skipped", [])
-        for name in required()
-        if isinstance(report.longrepr, tuple) and report.longrepr[2].endswith(f"needs {name}")
-    }
-    if missing:
-        terminalreporter.write_line(
-            f"UNTESTED capabilities: {', '.join(sorted(missing))}", red=True
-        )
-        terminalreporter._session.exitstatus = 1
 
 
 # Places
