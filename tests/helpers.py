@@ -15,6 +15,11 @@ from pathlib import Path
 
 import pexpect
 
+from genvx.core.snapshot import Snapshot
+from genvx.local.host import LocalHost
+from genvx.sandbox import sandbox as rooms
+from genvx.sandbox.files import SandboxHost
+
 ROOT = Path(__file__).parent.parent
 
 # What only a fault needs, also on a machine with ten times as much to do as it can.
@@ -176,6 +181,26 @@ def job(directory: Path) -> tuple[str, Callable[[], int]]:
         return int(told.read_text())
 
     return f"setsid nohup sh {script} >/dev/null 2>&1 &", pid
+
+
+def on_hosts() -> list[Snapshot]:
+    """What each host of the selected sandbox knows of itself, whatever is on its way; to ask this
+    so starts no process, for conditions that are polled.
+    """
+    sandbox = rooms.find(os.path.dirname(os.environ["GENVX_HOSTFILE"]))
+    assert sandbox is not None
+    return [snapshot_of(host) for host in sandbox.hosts]
+
+
+def snapshot_of(host: SandboxHost) -> Snapshot:
+    """What one of them knows of itself."""
+    environ = {"GENVX_STATE_DIR": host.state, "GENVX_SIMULATE": host.simulate}
+    return LocalHost(host.name, environ=environ).snapshot()
+
+
+def held_on_hosts() -> list[str]:
+    """The names of the environments on the hosts of the selected sandbox."""
+    return [env.name for snapshot in on_hosts() for env in snapshot.environments]
 
 
 def waylay(sandbox, host, lines):

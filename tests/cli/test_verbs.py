@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, run_genvx
-from tests.helpers import Terminal, end, genvx_argv, genvx_env, start_genvx, until
+from tests.helpers import (
+    Terminal,
+    end,
+    genvx_argv,
+    genvx_env,
+    held_on_hosts,
+    start_genvx,
+    until,
+)
 
 
 def rows(answer):
@@ -84,7 +92,7 @@ def test_remote_verbs_show_a_line_a_host(sandbox):
 @pytest.mark.needs("openssh")
 def test_releasing_on_a_host_frees_its_devices(sandbox):
     process = start_genvx("remote", "run", "-g", "2", "-n", "x", "--", "sleep", "600")
-    until(lambda: " x" in run_genvx("remote", "envs").stdout)
+    until(held_on_hosts)
     answer = run_genvx("remote", "release", "x")
     assert re.fullmatch(r"Released x \([0-9a-f]{8}\) on gpu-server-2: 2 devices\n", answer.stdout)
     assert "gpu-server-2,2,2" in run_genvx("remote", "devices", "--csv").stdout
@@ -98,7 +106,7 @@ def test_releasing_on_a_host_frees_its_devices(sandbox):
 def test_a_name_on_two_hosts_must_be_told_apart(make_sandbox):
     make_sandbox("1", "1")
     both = [start_genvx("remote", "run", "-g", "1", "-n", "x", "--", "sleep", "600") for _ in "ab"]
-    until(lambda: "Total 2" in run_genvx("remote", "envs").stdout)
+    until(lambda: held_on_hosts() == ["x", "x"])
     answer = run_genvx("remote", "release", "x")
     assert answer.returncode == 2
     assert "give its id, or one host with -H" in answer.stderr

@@ -22,6 +22,7 @@ from tests.helpers import (
     end,
     genvx_argv,
     genvx_env,
+    held_on_hosts,
     job,
     start_genvx,
     until,
@@ -222,6 +223,6 @@ def test_the_embedded_server_hangs_up_when_its_client_is_killed(make_sandbox, tt
         terminal.child.kill(signal.SIGKILL)
     else:
         client = start_genvx("remote", "run", "-g", "1", "--", "sleep", "600")
-        until(lambda: "gpu-server-1,1,0" in run_genvx("remote", "devices", "--csv").stdout)
+        until(held_on_hosts)
         end(client)
-    until(lambda: "gpu-server-1,1,1" in run_genvx("remote", "devices", "--csv").stdout)
+    until(lambda: not held_on_hosts())
