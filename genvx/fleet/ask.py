@@ -92,7 +92,8 @@ class HostGroup(Generic[H]):
 
     fanout: the number of hosts asked at once; 0 asks one after the other in the calling thread.
     timeout: total seconds allowed per host. unlock: fetches the secrets that hosts want and returns
-    the hosts for which it failed, and why; the others are asked again.
+    the hosts for which it failed, and why; the others are asked again. grace: seconds beyond its
+    timeout after which a host is left behind.
 
     Raises:
         UnknownHost: there are no hosts, or two have the same name.
@@ -105,11 +106,13 @@ class HostGroup(Generic[H]):
         fanout: int = FANOUT,
         timeout: float = TIMEOUT,
         unlock: Unlock | None = None,
+        grace: float = _LEAVE_BEHIND,
     ) -> None:
         self.hosts = tuple(hosts)
         self._unlock = unlock
         self.fanout = fanout
         self.timeout = timeout
+        self._grace = grace
         self._by_name = {host.name: host for host in self.hosts}
         if not self.hosts:
             raise UnknownHost("a fleet has at least one host")
@@ -208,7 +211,7 @@ class HostGroup(Generic[H]):
         while waiting or running:
             while waiting and len(running) < self.fanout:
                 host = waiting.pop()
-                running[host.name] = time.monotonic() + self.timeout + _LEAVE_BEHIND
+                running[host.name] = time.monotonic() + self.timeout + self._grace
                 thread = threading.Thread(
                     target=lambda host=host: answers.put(_attempt(host, question)),
                     name=f"genvx {host.name}",

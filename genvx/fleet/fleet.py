@@ -23,7 +23,7 @@ __all__ = ["Fleet", "Outcomes", "connect_fleet"]
 
 # Fleets of up to this many hosts keep connections between questions. Each costs a thread and a
 # descriptor, and most systems allow a process 1,024 descriptors.
-_KEPT = 512
+_MOST_KEPT = 512
 
 
 class Fleet(HostGroup[H]):
@@ -112,13 +112,15 @@ def connect_fleet(
     accept_new_host_keys: bool = False,
     host_lost_after: float = HOST_LOST_AFTER,
     prompt: Callable[[str], str | None] | None = None,
+    most_kept: int = _MOST_KEPT,
 ) -> Fleet[SSHHost]:
     """Make a fleet of hosts over SSH; each is connected to when it is first asked something.
 
     user: the login where the hostfile names none; not for jump hosts, as with ssh's -l. config: an
     ssh_config in place of the usual ones. host_lost_after: seconds of silence after which a host
     that holds something of ours is lost. prompt: asks a person for a password or a passphrase;
-    without it nobody is asked.
+    without it nobody is asked. most_kept: a fleet of more hosts closes connections after each
+    question.
     """
     # Imported here: paramiko and fabric take longer to load than a question to this machine takes.
     from genvx.fleet.sshhost import SSHHost
@@ -128,6 +130,6 @@ def connect_fleet(
 
     options = SSHOptions(timeout, config, accept_new_host_keys, host_lost_after)
     # `Link.open` is handed in: session.py would otherwise import link.py, which imports it.
-    session = Session(options, Link.open, Vault(prompt), keeps=len(specs) <= _KEPT)
+    session = Session(options, Link.open, Vault(prompt), keeps=len(specs) <= most_kept)
     hosts = [SSHHost(replace(spec, user=spec.user or user), session) for spec in specs]
     return Fleet(hosts, fanout=fanout, timeout=timeout, unlock=session.unlock)

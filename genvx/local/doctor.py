@@ -14,10 +14,9 @@ from genvx.core.text import printable
 from genvx.errors import GenvxError, StateError
 from genvx.local import processes
 from genvx.local.holders import with_holders
-from genvx.local.state import mounts, paths
+from genvx.local.state import mounts
 from genvx.local.state.directory import StateDirectory
 from genvx.local.state.lockfile import filelock_version
-from genvx.local.state.paths import former_root, state_root
 from genvx.local.state.store import LeaseStore
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from genvx.core.device import Device
     from genvx.core.lease import Environment
     from genvx.local.devices.inventory import Inventory
+    from genvx.local.state.paths import Places
 
 OK, WARNING, ERROR = Severity.OK, Severity.WARNING, Severity.ERROR
 
@@ -35,7 +35,9 @@ _MOST_LINES = 10
 _T = TypeVar("_T")
 
 
-def examine(environ: Mapping[str, str], survey: Callable[[], Inventory]) -> tuple[Finding, ...]:
+def examine(
+    environ: Mapping[str, str], survey: Callable[[], Inventory], places: Places
+) -> tuple[Finding, ...]:
     """Check everything that genvx depends on. Never raises because something is wrong."""
     findings = [
         Finding("genvx", OK, f"{__version__} on Python {platform.python_version()}"),
@@ -48,13 +50,13 @@ def examine(environ: Mapping[str, str], survey: Callable[[], Inventory]) -> tupl
         inventory = None
         findings.append(Finding("devices", ERROR, str(error)))
     try:
-        state = StateDirectory(state_root(environ), former=former_root(environ))
+        state = StateDirectory(places.state_root(environ), former=places.former_root(environ))
     except StateError as error:
         findings.append(Finding("state", ERROR, str(error)))
         return tuple(findings)
     try:
         findings += _policy(state)
-        findings += _state(state)
+        findings += _state(state, places)
         if inventory is not None:
             findings += _devices(inventory, state)
     except GenvxError as error:
@@ -84,8 +86,8 @@ def _filelock() -> Iterator[Finding]:
         )
 
 
-def _state(state: StateDirectory) -> Iterator[Finding]:
-    kind = "provisioned" if state.root == paths.PROVISIONED else "not provisioned"
+def _state(state: StateDirectory, places: Places) -> Iterator[Finding]:
+    kind = "provisioned" if state.root == places.provisioned else "not provisioned"
     if state.shared:
         yield Finding(
             "state",
@@ -95,7 +97,7 @@ def _state(state: StateDirectory) -> Iterator[Finding]:
         )
     else:
         yield Finding("state", OK, f"{state.root}, {kind}")
-    yield from _reach(state)
+    yield from _reach(state, places)
     # One line for each culprit, with the worst first: 400,000 squatted names are one finding.
     for owner, names in _first(sorted(state.squatters().items(), key=_most_first)):
         what = f"{state.root}: {printable(min(names), 60)}"
@@ -128,7 +130,7 @@ def _state(state: StateDirectory) -> Iterator[Finding]:
         )
 
 
-def _reach(state: StateDirectory) -> Iterator[Finding]:
+def _reach(state: StateDirectory, places: Places) -> Iterator[Finding]:
     """Whether all users of these GPUs see the same leases."""
     if state.former is not None:
         yield Finding(
@@ -137,7 +139,7 @@ def _reach(state: StateDirectory) -> Iterator[Finding]:
             f"{state.former.root}: leases from before the machine was provisioned count, too",
             "when none is left, root can run 'genvx admin provision' again",
         )
-    if state.root != paths.UNPROVISIONED:
+    if state.root != places.unprovisioned:
         return
     advice = (
         "root can run 'genvx admin provision' on the machine; or set GENVX_STATE_DIR to a "
@@ -159,7 +161,7 @@ def _reach(state: StateDirectory) -> Iterator[Finding]:
             "state",
             WARNING,
             f"{state.root} is this container's own: GPUs that others see, too, can be taken twice",
-            f"mount the machine's {state.root} or {paths.PROVISIONED} into the container",
+            f"mount the machine's {state.root} or {places.provisioned} into the container",
         )
 
 

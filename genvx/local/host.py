@@ -43,7 +43,7 @@ class LocalHost(Machine):
 
         # The unfiltered survey: hidden devices are checked, too, and a broken policy must not hide
         # the rest.
-        return doctor.examine(self.environ, self._survey)
+        return doctor.examine(self.environ, self._survey, self.places)
 
     def entitlement(self) -> Entitlement:
         """Return what the policy of this machine allows us.

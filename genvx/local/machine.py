@@ -16,8 +16,8 @@ from genvx.core.text import COMMAND_LIMIT, printable
 from genvx.core.value import replace
 from genvx.errors import UnknownEnvironment
 from genvx.local import processes
+from genvx.local.state import paths
 from genvx.local.state.directory import StateDirectory, state_error
-from genvx.local.state.paths import chosen_root, former_root, is_superseded, state_root
 from genvx.local.state.store import LeaseStore
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Machine:
 
     environ: where $GENVX_STATE_DIR, $GENVX_SIMULATE and $SHELL are looked up; by default
     os.environ. survey: the function that reports the devices; by default NVML, or the simulation
-    that $GENVX_SIMULATE asks for.
+    that $GENVX_SIMULATE asks for. places: its directories, if they are not the usual ones.
     """
 
     def __init__(
@@ -42,10 +42,12 @@ class Machine:
         *,
         environ: Optional[Mapping[str, str]] = None,
         survey: Optional[Callable[[], Inventory]] = None,
+        places: Optional[paths.Places] = None,
     ) -> None:
         self.name = name
         self.environ: Mapping[str, str] = os.environ if environ is None else environ
         self._given_survey = survey
+        self.places = paths.USUAL if places is None else places
         self._state: Optional[StateDirectory] = None
 
     def _survey(self) -> Inventory:
@@ -54,7 +56,7 @@ class Machine:
         specification = self.environ.get("GENVX_SIMULATE", "")
         if specification:
             # Simulated hosts of one machine differ only in their state directories.
-            seed = f"{processes.hostname()}:{chosen_root(self.environ)}"
+            seed = f"{processes.hostname()}:{paths.chosen_root(self.environ)}"
             from genvx.local.devices.simulated import simulate
 
             return simulate(specification, seed)
@@ -80,7 +82,7 @@ class Machine:
             StateError: the policy cannot be read, or has a mistake.
         """
         # Read anew for each grant: an administrator's change counts from the next one on.
-        root = state_root(self.environ)
+        root = self.places.state_root(self.environ)
         try:
             os.lstat(f"{root}/policy.toml")
         except (FileNotFoundError, NotADirectoryError):
@@ -99,10 +101,12 @@ class Machine:
         Raises:
             StateError: it is unsafe or unavailable.
         """
-        if self._state is not None and is_superseded(self._state.root, self.environ):
+        if self._state is not None and self.places.is_superseded(self._state.root, self.environ):
             self._state = None  # not closed: another thread may be reading it
         if self._state is None:
-            self._state = StateDirectory(state_root(self.environ), former=former_root(self.environ))
+            self._state = StateDirectory(
+                self.places.state_root(self.environ), former=self.places.former_root(self.environ)
+            )
         return self._state
 
     @property

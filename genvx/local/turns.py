@@ -75,13 +75,15 @@ def take_turn(
     patience: float = math.inf,
     tell: Callable[[Turn], None] = lambda turn: None,
     stop: Optional[Stop] = None,
+    most: int = MOST_OF_A_KIND,
 ) -> HeldFile:
     """Wait until it is our turn on the devices of an environment of our own.
 
     The turn lasts until the returned file is let go, by us and by all that inherit its descriptor.
 
     patience: the most seconds to wait. tell: called with the turn that we wait for, whenever that
-    changes. stop: ends the waiting when it is set, such as a threading.Event.
+    changes. stop: ends the waiting when it is set, such as a threading.Event. most: commands of
+    ours that may take turns here at once.
 
     Raises:
         UnknownEnvironment: one has no environment of that id. InvalidInput: it has no devices.
@@ -100,9 +102,9 @@ def take_turn(
         command=printable(command, COMMAND_LIMIT),
     )
     end = monotonic() + patience
-    if sum(turn.owner == mine.owner for turn in _turns(host, mine)) >= MOST_OF_A_KIND:
+    if sum(turn.owner == mine.owner for turn in _turns(host, mine)) >= most:
         raise StateError(
-            f"{MOST_OF_A_KIND} commands of yours take turns on this machine already, and more "
+            f"{most} commands of yours take turns on this machine already, and more "
             "might not be seen; wait for some of them to end"
         )
     # Announced before the numbers are read. Otherwise we could read them, be delayed while another

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from genvx.core.text import printable
 from genvx.errors import StateError
-from genvx.local.state import mounts, paths
+from genvx.local.state import mounts
 
 if TYPE_CHECKING:
     from genvx.local.machine import Machine
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def warnings(host: Machine) -> list[str]:
     """Return lines for the person if part of the machine cannot see devices that are taken here."""
     root = host.state.root
-    if root != paths.UNPROVISIONED or not mounts.is_private(root):
+    if root != host.places.unprovisioned or not mounts.is_private(root):
         return []
     return [
         f"{root} is not that of the whole machine here (PrivateTmp, or a job's own): users outside "

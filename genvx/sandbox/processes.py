@@ -78,7 +78,7 @@ def of_sandbox(servers: Iterable[Process], directory: str) -> set[Process]:
 def _has_mark(pid: int, mark: bytes) -> bool:
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
-            return any(entry.startswith(mark) for entry in file.read().split(b"\0"))
+            return b"\0" + mark in b"\0" + file.read()
     except OSError:
         return False
 

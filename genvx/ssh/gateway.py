@@ -29,11 +29,20 @@ class Gateway:
     """Gateway holds one connection to a jump host, from its first user to its last.
 
     chain: the jump hosts in order, as in "a,user@b:2222"; the connection ends at the last. config:
-    the ssh_config that describes them; ssh also passes its own -F on to them.
+    the ssh_config that describes them; ssh also passes its own -F on to them. remembers: seconds
+    after a failure in which it is not tried again.
     """
 
-    def __init__(self, chain: str, open_link: Opener, config: str | None = None) -> None:
+    def __init__(
+        self,
+        chain: str,
+        open_link: Opener,
+        config: str | None = None,
+        *,
+        remembers: float = _REMEMBERED_SECONDS,
+    ) -> None:
         self._config = config
+        self._remembers = remembers
         before, _, last = chain.rpartition(",")
         self._before = before or None
         self._hop = last.strip()
@@ -84,7 +93,7 @@ class Gateway:
             raise Locked(f"jump host {target.name}: {error}", error.want) from None
         except HostError as error:
             said = type(error)(f"jump host {target.name}: {error}", kind=error.kind)
-            self._failure = (time.monotonic() + _REMEMBERED_SECONDS, said)
+            self._failure = (time.monotonic() + self._remembers, said)
             raise said from None
         self._failure = None
         return link

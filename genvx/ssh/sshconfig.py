@@ -106,12 +106,13 @@ class Settler:
     """Settler finds the settings of hosts in ssh_config; the hostfile has precedence.
 
     ssh is asked once for all hosts that ssh_config treats alike: a process for each host would cost
-    more than all the rest. config: a file in place of the usual ones.
+    more than all the rest. config: a file in place of the usual ones. ssh: the program to ask; where
+    there is none, paramiko's reader is used.
     """
 
-    def __init__(self, config: str | None = None) -> None:
+    def __init__(self, config: str | None = None, *, ssh: str | None = "ssh") -> None:
         self._config = config
-        self._ssh = shutil.which("ssh")
+        self._ssh = None if ssh is None else shutil.which(ssh)
         self._lock = threading.Lock()
         self._files: dict[str | None, Patterns | None] = {}
         self._answers: dict[object, _Answer] = {}

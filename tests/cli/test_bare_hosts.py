@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import run_genvx
-from tests.helpers import Terminal, genvx_argv, genvx_env, start_genvx, until
+from tests.helpers import Terminal, genvx_argv, genvx_env, held_on_hosts, start_genvx, until
 
 pytestmark = pytest.mark.needs("openssh", "bash")
 
@@ -59,7 +59,7 @@ def test_status_in_each_shell(bare, name):
     shell.expect("(genvx mine) gpu-server-1")
     shell.line("genvx deactivate")
     shell.end()
-    until(lambda: "Total 0 env" in run_genvx("remote", "envs").stdout)
+    until(lambda: not held_on_hosts())
 
 
 def test_tables_are_the_same_as_with_an_installed_genvx(bare):

@@ -15,7 +15,7 @@ from genvx.errors import HostLost, HostUnreachable, NoCapacity, Unsatisfiable, W
 from genvx.fleet import gang
 from genvx.fleet.fleet import Fleet
 from genvx.local.host import LocalHost
-from genvx.testing import FakeHold, FakeHost
+from genvx.testing import FakeHost
 
 
 def held(*hosts):
@@ -111,10 +111,16 @@ class Cut(FakeHost):
         raise HostUnreachable("cut")
 
 
-def test_a_host_that_is_lost_while_others_are_waited_for_is_replaced(monkeypatch):
+def test_a_host_that_is_lost_while_others_are_waited_for_is_replaced():
     listeners = []
-    monkeypatch.setattr(FakeHold, "on_loss", lambda self, call: listeners.append((self, call)))
-    hosts = [FakeHost(name) for name in "abc"]
+
+    class Losable(FakeHost):
+        def acquire(self, ask):
+            hold = super().acquire(ask)
+            hold.on_loss = lambda call: listeners.append((hold, call))
+            return hold
+
+    hosts = [Losable(name) for name in "abc"]
     first, second = in_order("ab", {host.name: host.snapshot() for host in hosts})
     hosts["abc".index(second)].acquire(Ask(Requirements(1)))  # for ever
 

@@ -16,7 +16,7 @@ from genvx.errors import InvalidInput, NoCapacity, StateError, Unsatisfiable
 from genvx.local.host import LocalHost
 from genvx.local.waiting import place_in_line
 from tests.conftest import run_genvx
-from tests.helpers import until
+from tests.helpers import as_a_user, until
 
 GIB = 1 << 30
 
@@ -32,7 +32,7 @@ def host(state):
 @pytest.fixture
 def policy(host, state, monkeypatch):
     """Writes the policy; we are a user like others, not root."""
-    monkeypatch.setattr("genvx.core.policy.Policy.is_administrator", lambda self, user: False)
+    as_a_user(monkeypatch)
 
     def write(text):
         path = state / "policy.toml"
@@ -186,15 +186,6 @@ def test_an_old_python_reads_it_too(host, policy, state):
 # The end of its time
 
 
-def timed(*arguments):
-    return subprocess.Popen(
-        [sys.executable, "-m", "genvx", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def test_a_command_is_warned_and_ended_when_its_time_is_over(host):
     answer = run_genvx("run", "-g", "1", "--time", "1s", "--", "sleep", "60")
     assert answer.returncode == 128 + signal.SIGTERM
@@ -203,23 +194,6 @@ def test_a_command_is_warned_and_ended_when_its_time_is_over(host):
         "genvx: the time of this environment is over",
     ]
     assert host.snapshot().leases == ()
-
-
-def test_a_command_that_ignores_it_is_killed(host, monkeypatch):
-    program = (
-        "import genvx.local.running.supervise as s; s._GRACE = 0.2; "
-        "from genvx.cli.main import main; main()"
-    )
-    answer = subprocess.run(
-        [
-            *(sys.executable, "-c", program, "run", "-g", "1", "--time", "1s", "--"),
-            *("sh", "-c", "trap '' TERM HUP; while :; do sleep 0.1; done"),
-        ],
-        capture_output=True,
-        text=True,
-    )
-    assert answer.returncode == 128 + signal.SIGKILL
-    until(lambda: host.snapshot().leases == (), "all is free")
 
 
 def test_a_command_that_ends_before_is_not_told(host):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from genvx.core.lease import Environment, Lease
     from genvx.local.state.store import LeaseStore
 
-GRACE = 10.0
+_GRACE = 10.0
 # Seconds. A process that SIGKILL does not end waits for a driver or a disk.
 _LAST = 3.0
 _LOOK = 0.1
@@ -33,13 +33,15 @@ _LOOK = 0.1
 _SHELLS = ("bash", "zsh", "fish", "tcsh", "sh")
 
 
-def release(store: LeaseStore, environment: str, uid: int, *, kill: bool) -> Environment:
+def release(
+    store: LeaseStore, environment: str, uid: int, *, kill: bool, grace: float = _GRACE
+) -> Environment:
     """Delete an environment's leases, and return the environment as it was.
 
-    With `kill` its processes are ended first: TERM, and KILL after 10 s. The `holders` of the
-    result are then those that still live. A shell that was activated in place is not one of its
-    processes, and lives on; nor are we. uid: ours; if the owner is another user, a line on their
-    terminals says what was done.
+    With `kill` its processes are ended first: TERM, and KILL after `grace` seconds. The `holders`
+    of the result are then those that still live. A shell that was activated in place is not one of
+    its processes, and lives on; nor are we. uid: ours; if the owner is another user, a line on
+    their terminals says what was done.
 
     Raises:
         UnknownEnvironment: there is none, or the name fits several. NotOwner: it is another user's.
@@ -49,7 +51,7 @@ def release(store: LeaseStore, environment: str, uid: int, *, kill: bool) -> Env
     if uid != env.owner.uid:
         _tell_owner(env, leases, kill=kill)
     if kill:
-        _end(env, leases)
+        _end(env, leases, grace)
         # A process may have joined while the environment was being ended. Its lease ends, too, or
         # it would keep the devices.
         joined = {lease.id: lease for lease in store.scan().leases if lease.key == _key(env)}
@@ -64,7 +66,7 @@ def _key(env: Environment) -> tuple[int, str]:
     return (env.owner.uid, env.id)
 
 
-def _end(env: Environment, leases: Sequence[Lease]) -> None:
+def _end(env: Environment, leases: Sequence[Lease], grace: float) -> None:
     # An interactive shell ignores TERM, but exits on HUP. A stopped process receives neither until
     # CONT.
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCONT):
@@ -73,9 +75,9 @@ def _end(env: Environment, leases: Sequence[Lease]) -> None:
     started = time.monotonic()
     while any(True for _ in _members(env, leases)):
         elapsed = time.monotonic() - started
-        if elapsed > GRACE + _LAST:
+        if elapsed > grace + _LAST:
             return
-        if elapsed > GRACE:
+        if elapsed > grace:
             # Repeated until none is left: a process may start another between our scan of /proc and
             # its end.
             for pid in _members(env, leases):

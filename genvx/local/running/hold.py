@@ -91,14 +91,15 @@ class LocalHold(BaseHold):
         watch_client: bool = False,
         variables: Optional[Mapping[str, str]] = None,
         cwd: Optional[str] = None,
+        grace: float = timekeeper.GRACE,
     ) -> int:
         """Run a command as its parent and pass signals on; return its exit code.
 
         For main threads only. Afterwards the lease is released, unless a background job has
-        inherited it.
+        inherited it. grace: seconds between SIGTERM and SIGKILL when its time is over.
         """
         try:
-            self.keep_time(spare=os.getpid(), supervised=True)
+            self.keep_time(spare=os.getpid(), supervised=True, grace=grace)
             return supervise.run(
                 argv,
                 {**self.variables(), **(variables or {})},
@@ -108,6 +109,7 @@ class LocalHold(BaseHold):
                 watch_client=watch_client,
                 own_group=watch_client,
                 end_ns=self.lease.expires_ns,
+                grace=grace,
             )
         finally:
             self._held.leave()
@@ -178,13 +180,19 @@ class LocalHold(BaseHold):
         except OSError:
             return ""
 
-    def keep_time(self, *, spare: Optional[int] = None, supervised: bool = False) -> None:
+    def keep_time(
+        self,
+        *,
+        spare: Optional[int] = None,
+        supervised: bool = False,
+        grace: float = timekeeper.GRACE,
+    ) -> None:
         """Have all processes that hold the lease ended at its end, also this one.
 
         There is one keeper, however often this is called.
 
         spare: a process that is left alive, and loses the lease. supervised: whether that process
-        ends its command itself.
+        ends its command itself. grace: seconds between SIGTERM and SIGKILL.
 
         Raises:
             StateError: the keeper cannot be started.
@@ -193,7 +201,11 @@ class LocalHold(BaseHold):
             return
         with saying("keep the time of the environment"):
             timekeeper.keep(
-                self.descriptor, self.lease.expires_ns, spare=spare, supervised=supervised
+                self.descriptor,
+                self.lease.expires_ns,
+                spare=spare,
+                supervised=supervised,
+                grace=grace,
             )
         self._time_is_kept = True
 

@@ -36,8 +36,6 @@ _SI_USER = (
     0  # si_code of kill(2); the kernel's own signals, such as a terminal's, have a positive one
 )
 
-# Seconds between SIGHUP, SIGTERM and SIGKILL for a command whose client is gone.
-_GRACE = 10.0
 _LOOK = 1.0
 
 NOT_FOUND = 127
@@ -86,6 +84,7 @@ def run(
     die_with_us: bool = False,
     program: Optional[str] = None,
     end_ns: Optional[int] = None,
+    grace: float = timekeeper.GRACE,
 ) -> int:
     """Run a command that inherits the descriptor `lease`; return its exit code, or 128 + its
     signal.
@@ -97,6 +96,7 @@ def run(
     die_with_us: whether the command gets SIGHUP if this process is killed; for shells that close
         the lease that they inherit.
     end_ns: time of CLOCK_BOOTTIME at which the command is ended, after a warning.
+    grace: seconds between SIGHUP, SIGTERM and SIGKILL, at its end and when its client is gone.
     Must be called from the main thread.
     """
     sys.stdout.flush()
@@ -126,7 +126,7 @@ def run(
                 os.setpgid(pid, pid)  # so does the child: whichever comes first
         if watch_client:
             threading.Thread(target=_hang_up_when_unread, args=(stdout,), daemon=True).start()
-        with contextlib.closing(_Agenda()) as agenda:
+        with contextlib.closing(_Agenda(grace)) as agenda:
             return _wait(pid, -pid if own_group else pid, watch_client, end_ns, agenda)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
@@ -140,7 +140,8 @@ class _Agenda:
     may look like a signal (CPython 3.6 to 3.13).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, grace: float) -> None:
+        self.grace = grace
         self._steps: list[tuple[int, Callable[[], object]]] = []
         self._closed = threading.Event()
 
@@ -169,7 +170,7 @@ class _Agenda:
 def _end(agenda: _Agenda, target: int, at_ns: int, *numbers: signal.Signals) -> None:
     """Plan signals, one after another, with a grace period between them."""
     for count, number in enumerate(numbers):
-        at = at_ns + round(count * _GRACE * 1e9)
+        at = at_ns + round(count * agenda.grace * 1e9)
         agenda.add(at, lambda number=number: _send(target, number))  # type: ignore[misc]
 
 
@@ -212,7 +213,7 @@ def _wait(pid: int, target: int, watch_client: bool, end_ns: Optional[int], agen
         # The client is gone, so nobody can end a command that ignores the hang-up.
         if watch_client and number is signal.SIGHUP and not hung_up:
             hung_up = True
-            in_a_while = boottime_ns() + round(_GRACE * 1e9)
+            in_a_while = boottime_ns() + round(agenda.grace * 1e9)
             _end(agenda, target, in_a_while, signal.SIGTERM, signal.SIGKILL)
 
 

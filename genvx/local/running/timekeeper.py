@@ -46,13 +46,19 @@ def warning(left: float) -> str:
 
 
 def keep(
-    descriptor: int, end_ns: int, *, spare: Optional[int] = None, supervised: bool = False
+    descriptor: int,
+    end_ns: int,
+    *,
+    spare: Optional[int] = None,
+    supervised: bool = False,
+    grace: float = GRACE,
 ) -> None:
     """Start a process that ends all holders of a lease at `end_ns` of CLOCK_BOOTTIME.
 
     descriptor: of the lease's file; our copy stays open, the process closes its own. spare: a
     process that is left alive; the lease is released instead, which that process notices.
-    supervised: whether the spared process warns and ends its command itself, while it runs.
+    supervised: whether the spared process warns and ends its command itself, while it runs. grace:
+    seconds between SIGTERM and SIGKILL.
 
     Raises:
         OSError: the process cannot be started.
@@ -60,7 +66,7 @@ def keep(
     file = LeaseFile.of(descriptor)
     spared = None if spare is None else _Spared(spare, _stat(spare).starttime, supervised)
     terminal = _terminal()
-    apart(lambda: _keep(file, end_ns, terminal, spared))
+    apart(lambda: _keep(file, end_ns, terminal, spared, grace))
 
 
 def apart(work: Callable[[], None], keep: Sequence[int] = ()) -> None:
@@ -165,7 +171,13 @@ class _Spared:
         return False
 
 
-def _keep(file: LeaseFile, end_ns: int, terminal: Optional[str], spared: Optional[_Spared]) -> None:
+def _keep(
+    file: LeaseFile,
+    end_ns: int,
+    terminal: Optional[str],
+    spared: Optional[_Spared],
+    grace: float = GRACE,
+) -> None:
     def tell(line: str) -> None:
         if not (spared and spared.supervises_now()):
             _tell(terminal, line)
@@ -187,14 +199,14 @@ def _keep(file: LeaseFile, end_ns: int, terminal: Optional[str], spared: Optiona
     # CONT.
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCONT):
         _signal(file, number, spared, to_all=False)
-    give_up = time.monotonic() + GRACE
+    give_up = time.monotonic() + grace
     pause = _CHECK
-    while _lives_on(file, spared, give_up + GRACE):
+    while _lives_on(file, spared, give_up + grace):
         # Repeated until nobody has it: a holder may start another process between our scan and its
         # end.
         if time.monotonic() >= give_up:
             _signal(file, signal.SIGKILL, spared, to_all=True)
-            pause = min(2 * pause, GRACE)  # a process that the kernel blocks may stay long
+            pause = min(2 * pause, grace)  # a process that the kernel blocks may stay long
         time.sleep(pause)
     if spared is not None:
         file.remove()

@@ -94,11 +94,21 @@ class HeldTicket(HeldFile):
 
 
 class LeaseStore:
-    """The leases below one state directory. Reading takes no lock and needs no write permission."""
+    """The leases below one state directory. Reading takes no lock and needs no write permission.
 
-    def __init__(self, state: StateDirectory, *, lock_timeout: float = TIMEOUT) -> None:
+    most: files that a user may publish.
+    """
+
+    def __init__(
+        self,
+        state: StateDirectory,
+        *,
+        lock_timeout: float = TIMEOUT,
+        most: int = MOST_OF_A_KIND,
+    ) -> None:
         self._state = state
         self._lock_timeout = lock_timeout
+        self._most = most
 
     # Reading
 
@@ -276,9 +286,9 @@ class LeaseStore:
         """
         user = self._state.own_directory(directory)
         names, whole = user.names((LEASE, TICKET, TEMPORARY, OPENED), 8 * MOST_OF_A_KIND)
-        if not whole or sum(name.endswith((LEASE, TICKET)) for name in names) >= MOST_OF_A_KIND:
+        if not whole or sum(name.endswith((LEASE, TICKET)) for name in names) >= self._most:
             raise StateError(
-                f"you have {MOST_OF_A_KIND} leases, places in lines and files of junk in "
+                f"you have {self._most} leases, places in lines and files of junk in "
                 f"{self._state.path_of(directory)}, and more might not be seen; release what you "
                 "do not need, and delete junk there"
             )

@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -16,9 +15,9 @@ from genvx.core.ask import Ask
 from genvx.local.host import LocalHost
 from genvx.local.state import mounts
 from tests.capabilities import USER_A, USER_B
-from tests.helpers import genvx_argv, genvx_env
+from tests.helpers import ROOT, genvx_argv, genvx_env
 
-FUSE = Path(__file__).parent.parent / "fuse.py"
+FUSE = ROOT / "tests" / "fuse.py"
 
 # Everything that looks at others' files, in one process.
 LOOK = """
