@@ -1,9 +1,9 @@
-"""`genvx.activate` and its like for asyncio: nothing here blocks the event loop.
+"""`genvx.activate` and related functions for asyncio; none of them blocks the event loop.
 
     async with genvx.aio.activate(gpus=2, wait=600) as env:
         await env.run(["python", "train.py"], check=True)
 
-What is cancelled while it waits leaves no ticket, no turn and no lease behind.
+A call that is cancelled while it waits leaves no ticket, turn or lease behind.
 """
 
 from __future__ import annotations
@@ -28,37 +28,41 @@ T = TypeVar("T")
 
 
 class Activation:
-    """Devices of this machine that this process holds; as `genvx.api.Activation`."""
+    """Activation holds devices of this machine, as `genvx.api.Activation` does."""
 
     def __init__(self, activation: api.Activation) -> None:
         self._activation = activation
 
     @property
     def grant(self) -> Grant:
+        """The environment and its devices."""
         return self._activation.grant
 
     @property
     def host(self) -> LocalHost:
+        """This machine."""
         return self._activation.host
 
     @property
     def devices(self) -> tuple[Device, ...]:
+        """The devices that are held."""
         return self._activation.devices
 
     @property
     def environment_id(self) -> str:
+        """The id of the environment that holds them."""
         return self._activation.environment_id
 
     async def attach(
         self, gpus: int | str = 0, *, memory: int | None = None, devices: Sequence[str] = ()
     ) -> Grant:
-        """Take more devices."""
+        """Add devices; return all that are held then."""
         return await asyncio.to_thread(
             self._activation.attach, gpus, memory=memory, devices=devices
         )
 
     async def detach(self, devices: Sequence[str] = ()) -> Grant:
-        """Give devices back."""
+        """Remove devices; return what is left."""
         return await asyncio.to_thread(self._activation.detach, devices)
 
     async def run(
@@ -71,8 +75,9 @@ class Activation:
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run a command on these devices until it ends; as `genvx.Hold.run`. One that is cancelled
-        is killed.
+        """Run a command on these devices until it ends, as `genvx.Hold.run` does.
+
+        If the call is cancelled, the command is killed.
 
         Raises:
             subprocess.CalledProcessError: `check` is true and the command failed.
@@ -110,7 +115,7 @@ async def activate(
     time: float | None = None,
     visible_as: str | None = None,
 ) -> AsyncIterator[Activation]:
-    """Take devices of this machine for the block; as `genvx.activate`, and with its errors."""
+    """Take devices of this machine for the block, as `genvx.activate` does, with its errors."""
     stop = threading.Event()
 
     def take() -> api.Activation:
@@ -124,6 +129,7 @@ async def activate(
             stop=stop,
         )
 
+    # A thread, because waiting in line blocks; a thread cannot be cancelled, so `stop` ends it.
     activation = await _abandonable(take, stop, lambda late: late.release())
     try:
         activation.__enter__()
@@ -134,7 +140,7 @@ async def activate(
 
 @contextlib.asynccontextmanager
 async def lock(timeout: float | None = None) -> AsyncIterator[None]:
-    """Take turns on the devices of this process's environment; as `genvx.lock`."""
+    """Take turns on the devices of this process's environment, as `genvx.lock` does."""
     stop = threading.Event()
     turn = await _abandonable(lambda: api.turn(timeout, stop), stop, lambda late: late.withdraw())
     try:
@@ -144,52 +150,55 @@ async def lock(timeout: float | None = None) -> AsyncIterator[None]:
 
 
 async def current() -> Grant:
-    """The environment that this process runs in; as `genvx.current`."""
+    """Return the environment that this process runs in, as `genvx.current` does."""
     return await asyncio.to_thread(api.current)
 
 
 async def active() -> bool:
-    """Whether this process runs in an environment that lives; as `genvx.active`."""
+    """Return whether this process runs in an environment, as `genvx.active` does."""
     return await asyncio.to_thread(api.active)
 
 
 async def attach(
     gpus: int | str = 0, *, memory: int | None = None, devices: Sequence[str] = ()
 ) -> Grant:
-    """Give the environment of this process more devices; as `genvx.attach`."""
+    """Add devices to the environment of this process, as `genvx.attach` does."""
     return await asyncio.to_thread(api.attach, gpus, memory=memory, devices=devices)
 
 
 async def detach(devices: Sequence[str] = ()) -> Grant:
-    """Take devices away from the environment of this process; as `genvx.detach`."""
+    """Remove devices from the environment of this process, as `genvx.detach` does."""
     return await asyncio.to_thread(api.detach, devices)
 
 
 async def configure(**settings: Any) -> dict[str, Any]:
-    """Set what `genvx activate` takes in this directory; as `genvx.configure`."""
+    """Set defaults of `genvx activate` for this directory, as `genvx.configure` does."""
     return await asyncio.to_thread(lambda: api.configure(**settings))
 
 
 async def _abandonable(
     work: Callable[[], T], stop: threading.Event, undo: Callable[[T], object]
 ) -> T:
-    """Do something in a thread that ends when `stop` is set; what it has had then is undone."""
+    """Call `work` in a thread; if we are cancelled, set `stop` and undo what the thread did."""
+    # shield: a cancelled task would leave its thread running, and nobody would release what the
+    # thread takes.
     task = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         stop.set()
         with contextlib.suppress(Exception):
-            # Whatever it fails of now, nobody waits for it any more.
+            # The thread may have taken devices just before it saw `stop`: they are released. An
+            # error of it interests nobody any more.
             undo(await task)
         raise
 
 
 async def _in_daemon_thread(work: Callable[[], T]) -> T:
-    """The result of a call in a thread that nobody waits for once we are cancelled.
+    """Call `work` in a daemon thread; nobody waits for the thread once we are cancelled.
 
-    What a killed command has started may keep its pipes open for hours, and a thread of asyncio's
-    own would keep Python from ending for as long.
+    Children of a killed command may keep its pipes open for hours. asyncio's own threads are joined
+    at exit, so Python would not end for as long.
     """
     loop = asyncio.get_running_loop()
     result: asyncio.Future[T] = loop.create_future()

@@ -1,4 +1,4 @@
-"""Devices of this machine for a Python program: `genvx.activate`, and what goes with it."""
+"""The Python interface to the devices of this machine: `genvx.activate` and related functions."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 
 class Activation(BaseHold):
-    """Devices of this machine that this process holds until the end of the block, `release`, or its
-    death.
+    """Activation holds devices of this machine until the end of its block, `release`, or the end of
+    this process.
 
-    Inside the block os.environ has CUDA_VISIBLE_DEVICES and its like, so a framework that is first
-    used there sees these devices only; at the end they are as they were. Blocks of several threads
-    at once share one os.environ.
+    Within the block, os.environ has CUDA_VISIBLE_DEVICES and related variables, so a framework that
+    is first used there sees these devices only. At its end, their former values are restored.
+    Blocks of several threads at once share one os.environ.
     """
 
     def __init__(self, hold: LocalHold) -> None:
@@ -42,7 +42,7 @@ class Activation(BaseHold):
 
     @property
     def grant(self) -> Grant:  # type: ignore[override]  # it changes, but not by assignment
-        """What it has; after `attach` and `detach` of ours, what it has then."""
+        """The environment and its devices, as of the last `attach` or `detach` of this object."""
         return self.hold.grant
 
     @property
@@ -54,17 +54,18 @@ class Activation(BaseHold):
     def attach(
         self, gpus: int | str = 0, *, memory: int | None = None, devices: Sequence[str] = ()
     ) -> Grant:
-        """Take more devices; see `genvx.attach`."""
+        """Add devices; return all that are held then. `genvx.attach` has the arguments."""
         return self._changed(
             LocalHost().attach(self.grant.environment, _more(gpus, memory, devices))
         )
 
     def detach(self, devices: Sequence[str] = ()) -> Grant:
-        """Give devices back; see `genvx.detach`."""
+        """Remove devices; return what is left. `genvx.detach` has the arguments."""
         return self._changed(LocalHost().detach(self.grant.environment, devices))
 
     def _changed(self, grant: Grant) -> Grant:
         self.hold.grant = grant
+        # Only within the block; before it and after it, os.environ is the program's own.
         if self._before is not None:
             os.environ.update(grant.variables)
         return grant
@@ -83,7 +84,9 @@ class Activation(BaseHold):
         return self.hold.start(command, stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=env)
 
     def release(self) -> None:
-        """Give the devices back, and restore os.environ if the block was entered."""
+        """Release the devices, and restore os.environ if the block was entered. Idempotent."""
+        # os.environ first: what another thread starts from now on must not see devices that are
+        # about to be somebody else's.
         before, self._before = self._before, None
         for name, value in (before or {}).items():
             if value is None:
@@ -109,17 +112,17 @@ def activate(
     time: float | None = None,
     visible_as: str | None = None,
 ) -> Activation:
-    """Take devices of this machine; the whole of each, or `memory` bytes of each.
+    """Take devices of this machine: the whole of each, or `memory` bytes of each.
 
-    gpus: how many, or a request such as "A100:2". wait: seconds to wait in line at most; None does
-    not wait. time: seconds after which this process is ended; by default what the policy of the
-    machine says, or never. visible_as: "index" has CUDA_VISIBLE_DEVICES name them by number, "uuid"
-    by UUID, which is the default.
+    gpus: a number, or a request such as "A100:2". wait: the most seconds to wait in line; None does
+    not wait. time: seconds after which this process is ended; by default as the policy of the
+    machine says, or never. visible_as: "uuid" (the default) or "index", the form of
+    CUDA_VISIBLE_DEVICES.
 
     Raises:
-        NoCapacity: not enough devices are available; the message says why, device by device.
-        WaitedTooLong: they were not to be had in time. Unsatisfiable: they never are.
-        InvalidInput: the request makes no sense.
+        NoCapacity: not enough devices are available; the message says why for each.
+        WaitedTooLong: not enough became available in time. Unsatisfiable: there are never enough.
+        InvalidInput: the request is invalid.
         StateError: the state directory is unsafe, full or read-only.
     """
     return take(gpus, memory=memory, name=name, wait=wait, time=time, visible_as=visible_as)
@@ -135,11 +138,13 @@ def take(
     visible_as: str | None,
     stop: threading.Event | None = None,
 ) -> Activation:
-    """As `activate`; stop: ends the waiting when it is set."""
+    """Take devices as `activate` does. stop: ends the waiting when it is set."""
     requirements = requirements_of(gpus, memory, visible_as)
     host = LocalHost()
     ask = Ask(requirements, name, command=" ".join(sys.argv), lasts=time, patience=wait)
     hold = host.acquire(ask) if wait is None else host.wait(ask, stop=stop)
+    # Where no timer can be started (no more threads or processes), nothing would end this process
+    # in time, so it must not have the devices.
     try:
         hold.keep_time()
     except BaseException:
@@ -149,10 +154,10 @@ def take(
 
 
 def current() -> Grant:
-    """The environment that this process runs in, as it is now.
+    """Return the environment that this process runs in, as it is now.
 
-    It is told by $GENVX_ENVIRONMENT_ID, which activated shells, `genvx run` and the block of
-    `activate` set.
+    $GENVX_ENVIRONMENT_ID names it; activated shells, `genvx run` and the block of `activate` set
+    it.
 
     Raises:
         UnknownEnvironment: there is none, or it has ended. StateError: the state cannot be read.
@@ -164,7 +169,7 @@ def current() -> Grant:
 
 
 def active() -> bool:
-    """Whether this process runs in an environment that lives."""
+    """Return whether this process runs in an environment that has not ended."""
     try:
         current()
     except UnknownEnvironment:
@@ -173,13 +178,14 @@ def active() -> bool:
 
 
 def attach(gpus: int | str = 0, *, memory: int | None = None, devices: Sequence[str] = ()) -> Grant:
-    """Give the environment of this process more devices; the whole of each, or `memory` bytes.
+    """Add devices to the environment of this process: the whole of each, or `memory` bytes of each.
 
-    gpus: how many, or a request such as "A100:2". devices: these, by number or UUID. Returns all
-    that it has then; os.environ has it, too. A framework that was used already does not see them.
+    Return all that it has then, and set os.environ accordingly. A framework that was already used
+    does not see them. gpus: a number, or a request such as "A100:2". devices: numbers or UUIDs of
+    certain devices.
 
     Raises:
-        NoCapacity: not enough are available. InvalidInput: the request makes no sense.
+        NoCapacity: not enough devices are available. InvalidInput: the request is invalid.
         UnknownEnvironment: this process runs in no environment.
     """
     grant = LocalHost().attach(current().environment, _more(gpus, memory, devices))
@@ -188,11 +194,13 @@ def attach(gpus: int | str = 0, *, memory: int | None = None, devices: Sequence[
 
 
 def detach(devices: Sequence[str] = ()) -> Grant:
-    """Take devices away from the environment of this process, named by number or UUID; all of them
-    by default. Returns what is left; os.environ has it, too.
+    """Remove devices from the environment of this process; return what is left.
+
+    devices: numbers or UUIDs; all by default. os.environ is set accordingly.
 
     Raises:
-        UnknownDevice: one of them is not in it. UnknownEnvironment: there is no environment.
+        UnknownDevice: a device is not in it. UnknownEnvironment: this process runs in no
+        environment.
     """
     grant = LocalHost().detach(current().environment, devices)
     os.environ.update(grant.variables)
@@ -201,14 +209,15 @@ def detach(devices: Sequence[str] = ()) -> Grant:
 
 @contextlib.contextmanager
 def lock(timeout: float | None = None) -> Iterator[None]:
-    """Take turns on the devices of this process's environment: one block at a time, here and in all
-    environments that share a device with it, first come, first served.
+    """Take turns on the devices of this process's environment, first come, first served.
 
-    timeout: seconds to wait for the turn at most. What the block starts does not take the turn
-    along.
+    One block runs at a time, among all environments that share a device with this one. Processes
+    that the block starts do not keep the turn when it ends. timeout: the most seconds to wait; None
+    has no limit.
 
     Raises:
-        WaitedTooLong: it was not our turn in time. UnknownEnvironment: there is no environment.
+        WaitedTooLong: our turn did not come in time. UnknownEnvironment: this process runs in no
+        environment.
     """
     mine = turn(timeout)
     try:
@@ -218,7 +227,7 @@ def lock(timeout: float | None = None) -> Iterator[None]:
 
 
 def turn(timeout: float | None, stop: threading.Event | None = None) -> HeldFile:
-    """The turn of `lock`, until it is withdrawn; stop: ends the waiting when it is set."""
+    """Take the turn of `lock`; it lasts until it is withdrawn. stop: ends the waiting when set."""
     return take_turn(
         LocalHost(),
         current().environment,
@@ -229,10 +238,10 @@ def turn(timeout: float | None, stop: threading.Event | None = None) -> HeldFile
 
 
 def configure(**settings: Any) -> dict[str, Any]:
-    """Set what `genvx activate` takes in this directory, in the nearest .genvx.toml or a new one;
-    None unsets. Returns all that it says then.
+    """Set defaults of `genvx activate` for this directory; return all that its file has then.
 
-    settings: the options of `genvx activate`, with _ for -, such as gpus, name, gpu_memory, time.
+    They are written to the nearest .genvx.toml, or to a new one. settings: options of `genvx
+    activate`, with _ for -, such as gpus, name, gpu_memory, time; None removes one.
 
     Raises:
         InvalidInput: a key or a value is wrong; nothing is changed.

@@ -1,11 +1,11 @@
-"""`.genvx.toml`: what `genvx activate` takes in a directory, and in those below it.
+"""`.genvx.toml`: defaults of `genvx activate` for a directory and those below it.
 
     name = "train"
     gpus = "A100:2"        # every key is an option of genvx activate
     gpu-memory = "40G"
     time = "8h"
 
-Values are what one types for the option; a number or a list where one would expect it.
+Values are written as for the option, or as a TOML number, list or boolean where that fits.
 """
 
 from __future__ import annotations
@@ -49,11 +49,12 @@ def _flag(value: Any) -> bool:
 
 
 def require_typed_name(text: str) -> str:
-    """Return `text` if people may name an environment so: by no number alone, which is how many to
-    Slurm and MPI (-n 2).
+    """Return `text` if people may type it as the name of an environment.
+
+    A number alone is refused: with Slurm and MPI, -n 2 is a number of processes.
 
     Raises:
-        InvalidInput: it is a number, or no name at all.
+        InvalidInput: the text is a number, or no valid name.
     """
     if text.isdecimal():
         number = printable(text, 20)
@@ -96,7 +97,7 @@ def _devices(value: Any) -> list[str]:
     return named
 
 
-# What each key is to be; each raises InvalidInput if it is not.
+# The check of each key: it returns the value, or raises InvalidInput.
 KEYS: Mapping[str, Callable[[Any], Any]] = {
     "name": lambda value: require_typed_name(_text(value)),
     "gpus": _gpus,
@@ -116,27 +117,33 @@ KEYS: Mapping[str, Callable[[Any], Any]] = {
 
 
 def find(start: Path | None = None) -> Path | None:
-    """The file that counts in a directory (None: this one): its own, or the nearest above."""
+    """Return the file that applies in a directory: its own, or the nearest above; None if none is.
+
+    start: the directory; the current one by default.
+    """
     try:
         here = Path.cwd() if start is None else start.absolute()
     except FileNotFoundError:
-        return None  # the directory was removed under us
+        return None  # the current directory was removed
     for directory in (here, *here.parents):
         path = directory / NAME
         try:
             if path.is_file():
                 return path
         except OSError:
-            continue  # not ours to look at
+            continue  # a directory that we may not read
     return None
 
 
 class Stranger(InvalidInput):
-    """A file is not to be followed unasked: whoever can write it would choose for us."""
+    """A file is not loaded unasked, because somebody else could have written it.
+
+    They could choose devices, hosts and times for us.
+    """
 
 
 def stranger(path: Path) -> str | None:
-    """Why a file is not to be followed unasked."""
+    """Return why a file is not loaded unasked; None if it is loaded."""
     try:
         return ownership.stranger(path.stat(), os.geteuid())
     except OSError as error:
@@ -144,20 +151,22 @@ def stranger(path: Path) -> str | None:
 
 
 def load(path: Path, *, unasked: bool = False) -> Values:
-    """What a file says, checked.
+    """Read a file and check its values.
+
+    unasked: whether the user did not name the file.
 
     Raises:
-        InvalidInput: it cannot be read, is no TOML, or has a wrong key or value. Stranger: nobody
-            asked for it, and somebody else could have written it.
+        InvalidInput: the file cannot be read, is no TOML, or has a wrong key or value.
+        Stranger: it is unasked, and somebody else could have written it.
     """
     import tomllib
 
     try:
-        # It was a file when it was found; what it is now must not keep us waiting.
+        # It may have become a FIFO since it was found; opening that without O_NONBLOCK blocks.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise InvalidInput(f"{path} is no file any more")
+                raise InvalidInput(f"{path} is no regular file any more")
             why = ownership.stranger(status, os.geteuid()) if unasked else None
             if why is not None:
                 raise Stranger(f"{path} is not loaded: it {why}")
@@ -172,7 +181,13 @@ def load(path: Path, *, unasked: bool = False) -> Values:
 
 
 def checked(values: Mapping[str, Any], where: str) -> Values:
-    """Values as they are to be; raise InvalidInput that says where the first wrong one is."""
+    """Check values and return them in their usual types.
+
+    where: the name of the file, for messages.
+
+    Raises:
+        InvalidInput: a key or value is wrong; the message names the first.
+    """
     found: Values = {}
     for key, value in values.items():
         if key not in KEYS:
@@ -193,10 +208,10 @@ def checked(values: Mapping[str, Any], where: str) -> Values:
 
 
 def requirements(values: Values) -> Requirements:
-    """What devices values ask for.
+    """Return the requirements that values make.
 
     Raises:
-        InvalidInput: they do not go together.
+        InvalidInput: they contradict each other.
     """
     strategy = (
         Strategy.SPREAD
@@ -217,9 +232,9 @@ def requirements(values: Values) -> Requirements:
 
 
 def change(changes: Mapping[str, Any], start: Path | None = None) -> tuple[Path, Values]:
-    """Set keys in the file that counts, or in a new one in the directory; None unsets.
+    """Set keys in the file that applies, or in a new one in the directory; None removes a key.
 
-    Comments and order of the file survive. Returns the file, and all that it says then.
+    Comments and order of the file are kept. Return the file and all its values.
 
     Raises:
         InvalidInput: a key or value is wrong; nothing is changed.
@@ -229,6 +244,7 @@ def change(changes: Mapping[str, Any], start: Path | None = None) -> tuple[Path,
 
     path = find(start) or (Path.cwd() if start is None else start) / NAME
     for key, value in changes.items():
+        # To remove a key, no value is checked; a key that does not exist is still an error.
         if value is None:
             checked({key: True} if key not in KEYS else {}, "genvx config")
         else:
@@ -244,10 +260,12 @@ def change(changes: Mapping[str, Any], start: Path | None = None) -> tuple[Path,
                 document[key] = value
             elif key in document:
                 del document[key]
+        # Written beside it and renamed: a shell that activates meanwhile must not read half a file.
         temporary = path.with_name(f"{NAME}.{os.urandom(6).hex()}")
         try:
             with open(temporary, "x", encoding="utf-8") as file:
                 file.write(tomlkit.dumps(document))
+            # The mode of the old file: a group that shares a project would lose its access.
             if path.exists():
                 os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
             os.replace(temporary, path)

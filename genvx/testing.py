@@ -1,10 +1,10 @@
-"""A Host without a machine, for the tests of whoever builds on genvx.
+"""FakeHost is a Host without a machine, for tests of programs that use genvx.
 
     fleet = genvx.Fleet([FakeHost("a", devices=2), FakeHost("b",
     error=genvx.HostUnreachable("gone"))])
 
-It keeps the promises of the Host protocol, errors included; the same tests run against it and the
-real ones.
+It keeps the promises of the Host protocol, errors included; the same tests run against it and real
+hosts.
 """
 
 from __future__ import annotations
@@ -60,9 +60,11 @@ _numbers = itertools.count(1)
 
 
 class FakeHost:
-    """A host that lives in this object.
+    """FakeHost is a host in memory.
 
-    `error` is raised by every question; `leases` are there from the start.
+    devices: a number, or the devices. leases: those that exist from the start. owner: the user as
+    whom callers act. error: raised by every method that asks the host. closed: whether `close` was
+    called.
     """
 
     def __init__(
@@ -97,8 +99,9 @@ class FakeHost:
         self.closed = False
 
     def snapshot(self, *, holders: bool = False) -> Snapshot:
-        """The devices and leases as they are now; the clock stands one second later at each
-        look. holders: no process holds them.
+        """Take a snapshot; the clock of the host advances by a second at each.
+
+        holders: ignored, as no processes hold the leases.
         """
         self._answer()
         return Snapshot(
@@ -114,6 +117,7 @@ class FakeHost:
         )
 
     def doctor(self) -> tuple[Finding, ...]:
+        """Return one finding: the devices are simulated."""
         self._answer()
         return (Finding("driver", Severity.WARNING, "devices are simulated"),)
 
@@ -134,11 +138,18 @@ class FakeHost:
         return reply
 
     def entitlement(self) -> Entitlement:
+        """Return an entitlement without limits."""
         self._answer()
         return Entitlement(self.owner.name, Policy(), Limit())
 
     def acquire(self, ask: Ask) -> FakeHold:
-        """Take devices; the lease says when its time is over, and nothing is ended then."""
+        """Take devices, or raise and change nothing.
+
+        The lease has its time limit, but nothing ends when it is over.
+
+        Raises:
+            NoCapacity: not enough devices are available. Unsatisfiable: there are never enough.
+        """
         self._answer()
         require_name(ask.name)
         requirements = ask.requirements
@@ -183,7 +194,12 @@ class FakeHost:
         tell: Callable[[Standing], None] = lambda standing: None,
         stop: threading.Event | None = None,
     ) -> FakeHold:
-        """Take devices once others have released them, first come, first served."""
+        """Take devices when others have released enough, first come, first served.
+
+        Raises:
+            WaitedTooLong: the patience is over, or `stop` was set. Unsatisfiable: there are never
+            enough.
+        """
         number = next(_numbers)
         ticket = Ticket(
             id=f"{number:016x}",
@@ -193,6 +209,8 @@ class FakeHost:
             requirements=ask.requirements,
             boot_id="fake",
             since_ns=number * 10**9,
+            # Far in the future: a ticket of this host is never passed over as one of a stopped
+            # process.
             seen_ns=1 << 62,
             command=printable(ask.command, 256),
             keeps=ask.keeps,
@@ -212,13 +230,17 @@ class FakeHost:
                     return self.acquire(ask)
                 tell(position.standing)
                 if monotonic() >= end or stop.wait(0.005):
-                    raise WaitedTooLong(f"{ask.requirements} not to be had: {position.reason}")
+                    raise WaitedTooLong(f"{ask.requirements} not free: {position.reason}")
         finally:
             if ticket in self._tickets:
                 self._tickets.remove(ticket)
 
     def release(self, environment: str, *, kill: bool = False) -> Environment:
-        """End an environment of the owner's; there are no processes to end."""
+        """End an environment of the owner; kill is ignored, as there are no processes.
+
+        Raises:
+            UnknownEnvironment: there is none. NotOwner: it belongs to somebody else.
+        """
         self._answer()
         found = [
             candidate
@@ -246,6 +268,7 @@ class FakeHost:
         return self.name
 
     def close(self) -> None:
+        """Set `closed`."""
         self.closed = True
 
     def _answer(self) -> None:
@@ -254,8 +277,10 @@ class FakeHost:
 
 
 class FakeHold(BaseHold):
-    """Devices of a FakeHost. `start` starts nothing and remembers the command, which has succeeded
-    at once and written nothing.
+    """FakeHold holds devices of a FakeHost.
+
+    commands: the commands that were started. None is executed; each succeeds at once and writes
+    nothing.
     """
 
     def __init__(self, host: FakeHost, grant: Grant) -> None:
@@ -274,12 +299,14 @@ class FakeHold(BaseHold):
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
     ) -> FakeRunning:
+        """Record a command, and return it as one that has ended."""
         words = words_of(command)
         require_variables(env or {})
         self.commands.append(command)
         return FakeRunning(words, stdin, stdout, stderr)
 
     def release(self) -> None:
+        """Release the devices. Idempotent."""
         if self._held:
             self._held = False
             try:
@@ -289,7 +316,10 @@ class FakeHold(BaseHold):
 
 
 class FakeRunning:
-    """A command of a FakeHold, which has ended with exit code 0."""
+    """FakeRunning is a command of a FakeHold; it has ended with exit code 0.
+
+    signals: the signals that were sent to it.
+    """
 
     def __init__(self, args: list[str], stdin: Stream, stdout: Stream, stderr: Stream) -> None:
         self.args = args
@@ -301,24 +331,29 @@ class FakeRunning:
         )
 
     def poll(self) -> int:
+        """Return 0."""
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
+        """Return 0 at once."""
         return self.returncode
 
     def communicate(
         self, input: bytes | None = None, timeout: float | None = None
     ) -> tuple[bytes | None, bytes | None]:
+        """Return empty output and errors; None for one that is no pipe."""
         out, err = (None if pipe is None else pipe.read() for pipe in (self.stdout, self.stderr))
         return out, err
 
     def signal(self, number: int) -> None:
+        """Record a signal in `signals`."""
         self.signals.append(number)
 
     def kill(self) -> None:
-        pass  # it has ended
+        """Do nothing: the command has ended."""
 
     def close(self) -> None:
+        """Close the pipes."""
         for pipe in (self.stdin, self.stdout, self.stderr):
             if pipe is not None:
                 pipe.close()

@@ -143,7 +143,7 @@ def play(sandbox: str) -> None:
     other.type("genvx activate --name my-env --gpus 1")
     say("$ " + other.until("(genvx my-env) $ ").strip())
     say()
-    say("# Back here, it is seen:")
+    say("# Back on your own machine, you see it:")
     say()
     run("genvx remote --hostfile hostfile.txt envs")
     say("# One GPU is free on each. A shell with one:")
@@ -153,10 +153,10 @@ def play(sandbox: str) -> None:
         "(genvx) gpu-server-1 $ ",
         ["genvx status", "exit"],
     )
-    say("# Two on one machine are not to be had now:")
+    say("# No machine has two free GPUs now:")
     say()
     run("genvx remote --hostfile hostfile.txt activate --gpus 2")
-    say("# The environment on gpu-server-2 ends, and there they are:")
+    say("# The environment on gpu-server-2 ends, and both of its GPUs are free:")
     say()
     other.type("genvx deactivate")
     say("(genvx my-env) $ genvx deactivate")

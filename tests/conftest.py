@@ -22,6 +22,8 @@ import hypothesis
 import pytest
 
 import genvx
+from genvx.fleet.fleet import connect_fleet
+from genvx.fleet.hostfile import load
 from genvx.local.state import paths
 from genvx.sandbox import sandbox as rooms
 from tests.capabilities import CAPABILITIES, required
@@ -33,30 +35,19 @@ hypothesis.settings.load_profile("genvx")
 
 
 _MOST_DESCRIPTORS = 300
-
-
-class YouForgotToChooseAStateDirectory(Exception):
-    """A test was about to use the machine's real state directory."""
+# A directory that cannot be.
+_NOWHERE = "/proc/you-forgot-to-choose-a-state-directory"
 
 
 @pytest.fixture(autouse=True)
 def _isolated(monkeypatch, tmp_path):
     """No test sees the user's environment, and none reaches the real state directory."""
 
-    def refuse(environ):
-        chosen = environ.get("GENVX_STATE_DIR", "")
-        if not chosen:
-            raise YouForgotToChooseAStateDirectory
-        return os.path.abspath(chosen)
-
-    monkeypatch.setattr(paths, "state_root", refuse)
-    monkeypatch.setattr("genvx.local.machine.state_root", refuse)
-    monkeypatch.setattr("genvx.local.doctor.state_root", refuse)
+    monkeypatch.setattr(paths, "USUAL", paths.Places(provisioned=_NOWHERE, unprovisioned=_NOWHERE))
     for name in list(os.environ):
         if name.startswith(("GENVX_", "CUDA_")):
             monkeypatch.delenv(name)
-    # Subprocesses, which the patches above do not reach, find a directory that cannot be.
-    monkeypatch.setenv("GENVX_STATE_DIR", "/proc/you-forgot-to-choose-a-state-directory")
+    monkeypatch.setenv("GENVX_STATE_DIR", _NOWHERE)  # subprocesses see only this
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     for name in ("SSH_AUTH_SOCK", "TMUX", "TMUX_PANE", "STY"):
         monkeypatch.delenv(name, raising=False)
@@ -76,6 +67,9 @@ def _few_descriptors():
 
 
 def pytest_configure(config):
+    missing = [name for name in required() if name not in CAPABILITIES or not CAPABILITIES[name]()]
+    if missing:
+        raise pytest.UsageError(f"required, but not here: {', '.join(missing)}")
     # Whoever started us in the background may have us ignore these, and our children would inherit
     # that.
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
@@ -92,21 +86,6 @@ def pytest_collection_modifyitems(items):
             for name in mark.args:
                 if not CAPABILITIES[name]():
                     item.add_marker(pytest.mark.skip(reason=f"needs {name}"))
-
-
-def pytest_terminal_summary(terminalreporter):
-    """A capability that was promised must have been used, and not once been missing."""
-    missing = {
-        name
-        for report in terminalreporter.stats.get("skipped", [])
-        for name in required()
-        if isinstance(report.longrepr, tuple) and report.longrepr[2].endswith(f"needs {name}")
-    }
-    if missing:
-        terminalreporter.write_line(
-            f"UNTESTED capabilities: {', '.join(sorted(missing))}", red=True
-        )
-        terminalreporter._session.exitstatus = 1
 
 
 # Places
@@ -156,15 +135,37 @@ def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
 # Pretend hosts
 
 
+@pytest.fixture(scope="session")
+def agent_cache() -> Iterator[Path]:
+    """The cache of a host that has been asked something: it has the agent."""
+    directory = Path(f"/var/tmp/genvx-cache-{os.getpid()}")
+    sandbox = rooms.up(str(directory), ["1"], server="embedded")
+    try:
+        with connect_fleet(load(sandbox.hostfile), config=sandbox.ssh_config) as fleet:
+            fleet.snapshot().values()
+        shutil.copytree(directory / "cache", f"{directory}.kept")
+    finally:
+        rooms.down(str(directory))
+    yield Path(f"{directory}.kept")
+    shutil.rmtree(f"{directory}.kept")
+
+
 @pytest.fixture
-def make_sandbox(short_tmp, monkeypatch) -> Iterator[Callable[..., rooms.Sandbox]]:
-    """Starts pretend fleets that end with the test."""
+def make_sandbox(short_tmp, monkeypatch, agent_cache) -> Iterator[Callable[..., rooms.Sandbox]]:
+    """Starts pretend fleets that end with the test.
+
+    unseen: their hosts have no agent yet. To send and unpack it costs a second that few tests need.
+    """
     made: list[str] = []
 
-    def make(*gpus: str, server: str | None = "openssh", select: bool = True) -> rooms.Sandbox:
+    def make(
+        *gpus: str, server: str | None = "openssh", select: bool = True, unseen: bool = False
+    ) -> rooms.Sandbox:
         directory = str(short_tmp / f"sandbox{len(made)}")
         made.append(directory)
         sandbox = rooms.up(directory, gpus, server=server)
+        if not unseen:
+            shutil.copytree(agent_cache, f"{directory}/cache")
         if select:
             monkeypatch.setenv("GENVX_HOSTFILE", sandbox.hostfile)
             monkeypatch.setenv("GENVX_SSH_CONFIG", sandbox.ssh_config)
@@ -180,6 +181,12 @@ def make_sandbox(short_tmp, monkeypatch) -> Iterator[Callable[..., rooms.Sandbox
 def sandbox(make_sandbox) -> rooms.Sandbox:
     """gpu-server-1 with one GPU and gpu-server-2 with two."""
     return make_sandbox("1", "2")
+
+
+@pytest.fixture
+def unseen(make_sandbox) -> rooms.Sandbox:
+    """The same hosts as they are before the first question."""
+    return make_sandbox("1", "2", unseen=True)
 
 
 def _links() -> list[str]:

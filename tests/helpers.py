@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import select
 import signal
@@ -13,6 +14,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pexpect
+
+from genvx.core.snapshot import Snapshot
+from genvx.local.host import LocalHost
+from genvx.sandbox import sandbox as rooms
+from genvx.sandbox.files import SandboxHost
 
 ROOT = Path(__file__).parent.parent
 
@@ -40,6 +46,12 @@ def alive(pid: int) -> bool:
             return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
     except OSError:
         return False
+
+
+def as_a_user(monkeypatch) -> None:
+    """Have this process's user be called raz: root has no limits."""
+    found = pwd.getpwuid(os.getuid())
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: pwd.struct_passwd(["raz", *found[1:]]))
 
 
 def child_of(pid: int) -> int:
@@ -169,6 +181,26 @@ def job(directory: Path) -> tuple[str, Callable[[], int]]:
         return int(told.read_text())
 
     return f"setsid nohup sh {script} >/dev/null 2>&1 &", pid
+
+
+def on_hosts() -> list[Snapshot]:
+    """What each host of the selected sandbox knows of itself, whatever is on its way; to ask this
+    so starts no process, for conditions that are polled.
+    """
+    sandbox = rooms.find(os.path.dirname(os.environ["GENVX_HOSTFILE"]))
+    assert sandbox is not None
+    return [snapshot_of(host) for host in sandbox.hosts]
+
+
+def snapshot_of(host: SandboxHost) -> Snapshot:
+    """What one of them knows of itself."""
+    environ = {"GENVX_STATE_DIR": host.state, "GENVX_SIMULATE": host.simulate}
+    return LocalHost(host.name, environ=environ).snapshot()
+
+
+def held_on_hosts() -> list[str]:
+    """The names of the environments on the hosts of the selected sandbox."""
+    return [env.name for snapshot in on_hosts() for env in snapshot.environments]
 
 
 def waylay(sandbox, host, lines):

@@ -42,14 +42,16 @@ def moving(trial: Trial) -> Outcome:
 @contextlib.contextmanager
 def _machine(place: Path) -> Iterator[None]:
     """The usual paths of a machine, elsewhere."""
-    before = paths.UNPROVISIONED, paths.PROVISIONED, admin._TMPFILES
-    paths.UNPROVISIONED = str(ground.open_to_all(place / "old"))
-    paths.PROVISIONED = str(place / "new")
-    admin._TMPFILES = str(place / "nowhere" / "genvx.conf")
+    before = paths.USUAL
+    paths.USUAL = paths.Places(
+        provisioned=str(place / "new"),
+        unprovisioned=str(ground.open_to_all(place / "old")),
+        tmpfiles=str(place / "nowhere" / "genvx.conf"),
+    )
     try:
         yield
     finally:
-        paths.UNPROVISIONED, paths.PROVISIONED, admin._TMPFILES = before
+        paths.USUAL = before
 
 
 def _move(
@@ -110,4 +112,4 @@ def _provision(*, force: bool = False) -> None:
 
 
 def _settled() -> bool:
-    return os.path.exists(os.path.join(paths.PROVISIONED, paths.SETTLED))
+    return os.path.exists(os.path.join(paths.USUAL.provisioned, paths.SETTLED))

@@ -205,7 +205,9 @@ MUTANTS = (
         "F14", "the keeper of the time apart", "outlived its time",
         (
             Change(
-                "LocalHold.supervise", "self.keep_time(spare=os.getpid(), supervised=True)", "pass"
+                "LocalHold.supervise",
+                "self.keep_time(spare=os.getpid(), supervised=True, grace=grace)",
+                "pass",
             ),
         ),
     ),

@@ -336,9 +336,7 @@ def _settled(place: Path, with_ssh: bool) -> Callable[[bytes], None]:
     def feed(data: bytes) -> None:
         path.write_bytes(data)
         path.chmod(0o600)
-        settler = sshconfig.Settler(str(path))
-        if not with_ssh:
-            settler._ssh = None  # as where there is no ssh
+        settler = sshconfig.Settler(str(path), ssh="ssh" if with_ssh else None)
         settings = _read(settler.settings, HostSpec("door", "door"))
         if settings is not None:
             assert 0 < settings.port < 65536

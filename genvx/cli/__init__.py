@@ -1,4 +1,4 @@
-"""For people: parse, call the library, render.
+"""The command line: parse, call the library, render.
 
-Nothing here decides anything, nothing outside prints.
+Nothing here decides anything, and nothing outside prints (`shown` renders for both ends).
 """

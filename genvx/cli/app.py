@@ -1,4 +1,4 @@
-"""The verbs, put together: `genvx VERB` for this machine, `genvx remote [WHERE] VERB` for many."""
+"""All verbs together: `genvx VERB` for this machine, `genvx remote [WHERE] VERB` for many hosts."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ from genvx.fleet.defaults import FANOUT
 from genvx.shown.console import say
 from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 
-# Options of genvx end where the command begins: `genvx run -g 1 python x.py -g 2` gives -g 2 to
-# x.py.
+# Options of genvx end where the command begins: in `genvx run -g 1 python x.py -g 2`, the second -g
+# belongs to x.py.
 _WITH_COMMAND = {"allow_interspersed_args": False}
 _HELP = options.HELP
 
 
-# typer has click beside it or inside it, by its version; this is the class in either.
+# Depending on its version, typer depends on click or contains a copy; this is the class of either.
 _UsageError: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "UsageError")
 
 
@@ -59,8 +59,8 @@ app = options.group("One pool of GPUs out of machines that are shared over SSH."
 remote = options.group(
     """The same verbs on many hosts.
 
-    Which hosts: --hostfile or -H, before the verb or behind it; else $GENVX_HOSTFILE, ./hostfile,
-    ~/.config/genvx/hostfile, /etc/genvx/hostfile.
+    The hosts are those of -H or --hostfile, before or after the verb; otherwise those of the first
+    of $GENVX_HOSTFILE, ./hostfile, ~/.config/genvx/hostfile and /etc/genvx/hostfile that exists.
 
     Example: genvx remote -H a,b devices
     """
@@ -79,36 +79,47 @@ Version = Annotated[
         "-V", "--version", is_eager=True, callback=_print_version, help="Show the version."
     ),
 ]
-Verbs = Annotated[list[str] | None, typer.Argument(metavar="[VERB...]", help="Of this verb.")]
+Verbs = Annotated[
+    list[str] | None, typer.Argument(metavar="[VERB...]", help="Verb (default: all verbs).")
+]
 Hostfile = Annotated[
-    str | None, typer.Option("-f", "--hostfile", metavar="FILE", help="The hosts, one a line.")
+    str | None,
+    typer.Option("-f", "--hostfile", metavar="FILE", help="File of hosts, one per line."),
 ]
 Hosts = Annotated[
     str | None,
-    typer.Option("-H", "--host", metavar="A,B", help="The hosts.", autocompletion=candidates.hosts),
+    typer.Option(
+        "-H", "--host", metavar="A,B", help="Names of hosts.", autocompletion=candidates.hosts
+    ),
 ]
-Login = Annotated[str | None, typer.Option("-l", "--login", metavar="USER", help="Log in as.")]
+Login = Annotated[
+    str | None,
+    typer.Option("-l", "--login", metavar="USER", help="User to log in as (default: as ssh does)."),
+]
 Timeout = Annotated[
-    str, typer.Option("-t", "--timeout", metavar="SECONDS", help="For each host, over everything.")
+    str, typer.Option("-t", "--timeout", metavar="SECONDS", help="Total seconds allowed per host.")
 ]
 Fanout = Annotated[
-    int, typer.Option("--fanout", metavar="N", min=1, max=4096, help="Hosts asked at once.")
+    int,
+    typer.Option("--fanout", metavar="N", min=1, max=4096, help="Number of hosts asked at once."),
 ]
 ExitOnError = Annotated[
     bool, typer.Option("-e", "--exit-on-error", help="Stop at the first host that fails.")
 ]
 Quiet = Annotated[
     bool,
-    typer.Option("-q", "--quiet", help="Do not say which hosts fail, nor where a request landed."),
+    typer.Option("-q", "--quiet", help="Do not report failed hosts, nor where a request landed."),
 ]
 AcceptNew = Annotated[
-    bool, typer.Option("--accept-new-host-keys", help="Trust and remember keys never seen.")
+    bool, typer.Option("--accept-new-host-keys", help="Trust and remember unknown host keys.")
 ]
 
 LostAfter = Annotated[
     str,
     typer.Option(
-        "--host-lost-after", metavar="TIME", help="Give up a host in use that is silent so long."
+        "--host-lost-after",
+        metavar="TIME",
+        help="Silence after which a host in use counts as lost.",
     ),
 ]
 
@@ -131,6 +142,7 @@ def where(
     accept_new_host_keys: AcceptNew = False,
     host_lost_after: LostAfter = f"{HOST_LOST_AFTER:g}",
 ) -> None:
+    """Keep the options that say which hosts a verb is for."""
     context.obj = Where(
         remote=True,
         hostfile=hostfile,
@@ -147,12 +159,13 @@ def where(
 
 def _lost_after(text: str) -> float:
     seconds = parse_seconds(text)
+    # Hosts are asked several times within it: with less, any slow network would lose them.
     if seconds < 1:
-        raise InvalidInput("--host-lost-after is a second at least")
+        raise InvalidInput("--host-lost-after must be at least 1 second")
     return seconds
 
 
-# What verbs are for, as the help groups them.
+# The headings under which the help lists verbs.
 LOOK, RUNS, HOLD, SET_UP = "Look", "Runs", "Hold GPUs", "Set up"
 
 
@@ -164,7 +177,7 @@ def _register(
     name: str | None = None,
     remotely: bool = True,
 ) -> None:
-    """Add a verb for this machine, and the same for many hosts."""
+    """Add a verb for this machine and, with `remotely`, the same verb for many hosts."""
     shared: dict[str, Any] = {"context_settings": settings, "rich_help_panel": section}
     app.command(name, cls=Verb, **shared)(verb)
     if remotely:
@@ -200,12 +213,13 @@ _register(SET_UP, completion, remotely=False)
 app.add_typer(sandbox, name="sandbox", rich_help_panel=SET_UP)
 app.add_typer(admin, name="admin", rich_help_panel=SET_UP)
 _register(SET_UP, version, remotely=False)
+# Hidden: ssh calls it as a ProxyCommand; people do not type it.
 remote.command("ssh-proxy", hidden=True, cls=RemoteVerb)(ssh_proxy)
 
 
 @app.command("help", cls=Verb, context_settings=_HELP, rich_help_panel=SET_UP)
 def help_(verb: Verbs = None) -> None:
-    """Show what genvx has, or what a verb does.
+    """Show the verbs of genvx, or the help of one.
 
     Example: genvx help remote run
     """
@@ -213,17 +227,18 @@ def help_(verb: Verbs = None) -> None:
 
 
 def invoke(arguments: list[str]) -> int:
-    """Run the command line; return its exit code. Errors of usage are said in one line here."""
+    """Run the command line; return its exit code. A usage error is printed as one line."""
     command: Any = typer.main.get_command(app)
     if "_GENVX_COMPLETE" in os.environ:
-        # A shell asks for completions. typer knows the shells only after this.
+        # A shell asks for completions; typer registers the shells only in completion_init.
         from typer.completion import completion_init  # type: ignore[attr-defined]
 
         completion_init()
         command.main(args=arguments, prog_name="genvx", standalone_mode=False)
+    # `genvx` alone shows the help and exits with 0: click would call that a usage error.
     words = spell_out_wait(command, arguments) or ["--help"]
     try:
-        # Not by `main`, which has ways of its own with streams that are closed.
+        # Not click's `main`: it handles closed streams itself, and differently from shown/door.py.
         with command.make_context("genvx", words) as context:
             result = command.invoke(context)
     except typer.Exit as end:
@@ -234,9 +249,10 @@ def invoke(arguments: list[str]) -> int:
         reason = printable(error.format_message(), 500).rstrip(".?")
         say(f"{path}: {foreign.meaning(error, command, words) or f'{reason}; see {path} --help'}")
         return InvalidInput.exit_code
+    # Verbs end with typer.Exit or return nothing; click hands on what a callback returns.
     return result if isinstance(result, int) else 0
 
 
 def root() -> Any:
-    """The click command of everything, for the generated reference."""
+    """Return the click command of genvx, for the generated reference."""
     return typer.main.get_command(app)

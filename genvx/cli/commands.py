@@ -1,7 +1,6 @@
-"""Verbs and groups of verbs: their help, and the options of `genvx remote` behind its verbs.
+"""Verbs and groups of verbs: their help, and the options of `genvx remote` after its verbs.
 
-The help is written here and not by typer, whose text changes with its version and names types of
-Python.
+The help is written here, not by typer: typer's changes with its version and names Python types.
 """
 
 from __future__ import annotations
@@ -20,45 +19,48 @@ if TYPE_CHECKING:
 _WIDEST = 80
 _NAMES = 24
 
-# Not accepted behind verbs that take GPUs, but answered with a hint (foreign.py): people from Slurm
-# mean the time of a job by -t, and --host once chose among the hosts of a hostfile.
+# Not accepted after verbs that take GPUs, but answered with a hint (foreign.py): Slurm users mean
+# the time of a job by -t, and --host used to select from a hostfile.
 _ELSEWHERE = ("--host", "-t")
 
 
 class Verb(typer.core.TyperCommand):
-    """A verb of genvx."""
+    """Verb is a command of genvx."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help of the verb."""
         params = self.get_params(ctx)
         formatter.write(_page(self, ctx, params, _usage(params)))
 
 
 class RemoteVerb(Verb):
-    """A verb of genvx remote. The options of its group, which say where, may stand behind it."""
+    """RemoteVerb is a verb of genvx remote; options of the group may be written after it."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Our options, and those of the group that are not ours or meant otherwise here."""
+        """Return the options of the verb, and those of the group that the verb does not have."""
         ours = super().get_params(ctx)
         return [*ours, *_where(ctx, ours)]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help of the verb; the options of the group are only mentioned."""
         ours = super().get_params(ctx)
         formatter.write(_page(self, ctx, ours, _usage(ours)))
         formatter.write(
-            "\nWhich hosts: -H A,B or --hostfile FILE, before the verb or behind it; see\n"
+            "\nHosts: -H A,B or --hostfile FILE, before or after the verb; see\n"
             "genvx remote --help.\n"
         )
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the verb on the hosts that are named before it or behind it; behind counts more."""
+        """Run the verb on the hosts that are named before or after it; those after it win."""
         _take_where(ctx, self.params)
         return super().invoke(ctx)
 
 
 class Group(typer.core.TyperGroup):
-    """A group of verbs, listed by what they are for."""
+    """Group is a number of verbs, listed under headings."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help of the group and a line for each verb."""
         formatter.write(_page(self, ctx, self.get_params(ctx), " [OPTIONS] VERB ..."))
         sections: dict[str, list[tuple[str, str]]] = {}
         for name, command in self.commands.items():
@@ -72,8 +74,9 @@ class Group(typer.core.TyperGroup):
 
 
 def scan(command: Any, words: list[str]) -> Iterator[tuple[int, str, Any]]:
-    """The options and verbs of a command line, each with its place and what it is, None for what
-    genvx does not have; up to `--`, to what a verb is given, or to a verb that is none.
+    """Yield the options and verbs of a command line: index, word, and click's object or None.
+
+    It ends at `--`, at the first argument of a verb, or at a verb that does not exist.
     """
     params = list(command.params)
     at = 0
@@ -83,6 +86,8 @@ def scan(command: Any, words: list[str]) -> Iterator[tuple[int, str, Any]]:
             name = word.partition("=")[0]
             option = next((each for each in params if name in each.opts), None)
             yield at, word, option
+            # A value after "=" takes no further word. words[at] is read anew: spell_out_wait puts
+            # "--wait=TIME" there.
             if option is not None and name == words[at] and not getattr(option, "is_flag", True):
                 at += 1
         elif hasattr(command, "commands"):
@@ -90,7 +95,7 @@ def scan(command: Any, words: list[str]) -> Iterator[tuple[int, str, Any]]:
             yield at, word, command
             if command is None:
                 return
-            # Those of genvx remote may stand behind its verbs.
+            # Options of genvx remote may be written after its verbs.
             params += command.params
         else:
             return
@@ -134,22 +139,25 @@ def _take_where(ctx: Any, ours: list[Any]) -> None:
 
 
 def _where(ctx: Any, ours: list[Any]) -> Iterator[Any]:
-    """The options of the group that are accepted behind a verb with these options of its own."""
+    """Yield the options of the group that are accepted after a verb with the options `ours`."""
     taken = {name for each in ours for name in each.opts}
     if "--only-host" in taken:
         taken.update(_ELSEWHERE)
     for param in _remote(ctx).command.params:
         names = [name for name in param.opts if name not in taken]
         if names:
+            # A copy: the option of the group keeps the names that the verb has taken for itself.
             behind = copy.copy(param)
             behind.opts = names
             yield behind
 
 
 def _page(command: Any, ctx: Any, params: list[Any], usage: str) -> str:
-    """Usage, what the verb does, and its options."""
+    """Return the help page: usage, what the verb does, and its options."""
     parts = [f"Usage: {ctx.command_path}{usage}\n"]
     text = inspect.cleandoc(command.help or "")
+    # A verb has one text for this machine and for many hosts. Examples that are about many hosts
+    # already say "remote".
     if isinstance(command, RemoteVerb):
         text = text.replace("Example: genvx ", "Example: genvx remote ").replace(
             " remote remote", " remote"
@@ -180,7 +188,7 @@ def _metavar(param: Any) -> str:
 
 
 def _described(param: Any) -> tuple[str, str]:
-    """The names of an option or argument, and what it is for."""
+    """Return the names of an option or argument, and its help."""
     text = param.help or ""
     if param.param_type_name == "argument":
         return _metavar(param).strip("[]"), text

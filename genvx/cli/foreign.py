@@ -1,6 +1,6 @@
-"""Words of Slurm, SkyPilot, Genv, Docker and nvidia-smi, and what they are called here.
+"""Words of Slurm, SkyPilot, Genv, Docker and nvidia-smi, and what genvx has in their place.
 
-They are answers to what is no verb and no option of genvx: nothing here is ever run.
+They are answers to words that are no verb or option of genvx; nothing here is ever executed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from genvx.cli import misplaced
 from genvx.cli.commands import scan
 from genvx.core.text import printable
 
-# {} is genvx, or genvx remote where that was typed.
+# {} stands for "genvx" or "genvx remote", as the user typed it.
 _DEVICES = "{} devices shows the GPUs and who has them"
 _ENVS = "{} envs shows who has what"
 _SHELL = "{} activate --gpus N opens a shell that holds GPUs"
@@ -26,10 +26,10 @@ _KEPT = "genvx run --detach goes on when you leave"
 _LOGIN = "genvx remote activate --gpus N opens a shell on a host that has them"
 _HOSTS = "genvx remote devices shows the hosts; -H A,B or a hostfile names them"
 _LIMITS = "{} policy shows what the administrator allows"
-_NO_DAEMON = "genvx has no server; on a machine whose GPUs you share nothing needs to be started"
+_NO_DAEMON = "genvx has no server; nothing needs to be started on a shared machine"
 
 VERBS = {
-    # Slurm, and what is like it
+    # Slurm and similar systems
     "sinfo": "{} devices shows what is free, and where",
     "squeue": _WAITERS,
     "salloc": _SHELL,
@@ -76,11 +76,11 @@ VERBS = {
     "usage": "{} status --json has devices, processes, environments and who waits",
     "enforce": _LIMITS,
     "monitor": "{} devices -w redraws until Ctrl-C",
-    "refresh": "an activated shell sees changes at its next prompt; nothing is to be typed",
-    "unlock": "genvx lock -- CMD takes a turn for the time of a command",
-    "save": "genvx config set KEY VALUE is kept at once",
+    "refresh": "an activated shell sees changes at its next prompt; no command is needed",
+    "unlock": "genvx lock -- CMD keeps the turn while a command runs, and no longer",
+    "save": "genvx config set KEY VALUE saves at once",
     "load": "genvx activate loads the nearest .genvx.toml, unless --no-load",
-    # Docker, ps and their like
+    # Docker, ps and similar commands
     "ps": "{} runs shows runs, {} envs who has what",
     "kill": _STOP,
     "stop": _STOP,
@@ -104,7 +104,7 @@ VERBS = {
     "leases": _ENVS,
     "login": _LOGIN,
     "ssh": _LOGIN,
-    "wait": "{} run --wait 30m waits for GPUs, for a time at most",
+    "wait": "{} run --wait 30m waits for GPUs, at most 30 minutes",
     "exit": "type exit, or genvx deactivate, in the shell that is activated",
     "quit": "type exit, or genvx deactivate, in the shell that is activated",
 }
@@ -183,7 +183,7 @@ OPTIONS = {
     "--format-no-header": _FORMAT,
     "--format-no-summary": "--no-summary leaves out the last line",
     "--query": _FORMAT,
-    "--save": "genvx config set KEY VALUE is kept at once",
+    "--save": "genvx config set KEY VALUE saves at once",
     "--load": "genvx activate loads the nearest .genvx.toml, unless --no-load",
     "--shell": "genvx shell-init lets activate change your shell",
     # Others
@@ -193,16 +193,16 @@ OPTIONS = {
     "--type": _GPUS,
     "--detach": _KEPT,
     "-d": _KEPT,
-    # It chose among the hosts once
+    # An earlier option of genvx that selected hosts
     "--host": _HOST,
     "--hosts": _HOST,
 }
 
 
 def meaning(error: Any, command: Any, words: list[str]) -> str | None:
-    """What a word that genvx does not have is called here; None if nobody says it elsewhere.
+    """Return the answer to a word that genvx does not have; None if the word is not known.
 
-    error: why the words were refused. command: genvx.
+    error: why the words were refused. command: the click command of genvx.
     """
     option = getattr(error, "option_name", None)
     # Other errors name an option, too: one without its value, or with one that it does not take.
@@ -223,13 +223,13 @@ def meaning(error: Any, command: Any, words: list[str]) -> str | None:
 
 
 def _instead(option: str, context: Any, command: Any) -> str | None:
-    """What to type for an option that is not there."""
+    """Return what to type in place of an option that does not exist."""
     path = "genvx" if context is None else context.command_path
     expected = misplaced.answer(option, path)
     if expected is not None:
         return expected
     ours, others = misplaced.elsewhere(option, path, command), OPTIONS.get(option)
-    # Where GPUs are asked for, people mean Slurm's -w and not our --watch.
+    # At a verb that takes GPUs, people mean Slurm's -w (a node), not the --watch of other verbs.
     asks = context is not None and any("--spread" in each.opts for each in context.command.params)
     return (others or ours) if asks else (ours or others)
 

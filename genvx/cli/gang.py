@@ -1,4 +1,4 @@
-"""A command on several hosts at once: prefixed output, one exit code."""
+"""genvx remote run --nodes: a command on several hosts, with prefixed output and one exit code."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def run_gang(
 ) -> int:
     """Run a command on several hosts; return the exit code of the first that fails, or 0.
 
-    address: where the others reach node 0; as we do by default. mixed: the model of GPU may differ.
+    address: where the other hosts reach node 0; by default the address by which we reach it. mixed:
+    allow different models of GPU.
     """
     with (
         where.remote_fleet(request.selection) as fleet,
@@ -58,13 +59,16 @@ def run_gang(
 
 
 def _printer(stream: TextIO, width: int) -> Callable[[SSHHost, bytes], None]:
-    """Prints lines with the name of their host; what a job prints is its own, control characters
-    included.
+    """Return a function that prints a line after the name of its host.
+
+    The line itself is unchanged, control characters included: a job may print colours.
     """
     buffer = getattr(stream, "buffer", None)
 
     def show(host: SSHHost, line: bytes) -> None:
         if buffer is not None:
+            # Bytes, in one write with the newline: output need not be text, and whole lines must
+            # not mix with those of other hosts.
             buffer.write(f"{host.name:<{width}} | ".encode() + line + b"\n")
             buffer.flush()
 

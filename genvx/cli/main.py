@@ -1,4 +1,4 @@
-"""The entry of the command."""
+"""The entry point of the command."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     code = run(list(sys.argv[1:] if arguments is None else arguments))
     door.write_out()
     if "threading" in sys.modules and sys.modules["threading"].active_count() > 1:
-        # Hosts that hang, in a resolver perhaps, keep their threads: Python would take its leave of
-        # each of them.
+        # Threads of hosts that hang, in a resolver perhaps, still run. Python's normal exit may
+        # wait for them; all output is written, so nothing is lost by leaving at once.
         os._exit(code)
     sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
-    """Run genvx and return its exit code; whatever goes wrong is one line on stderr."""
+    """Run genvx and return its exit code; any error is printed as one line on stderr."""
     return door.answered(lambda: _act(arguments))
 
 
@@ -38,6 +38,8 @@ def _act(arguments: list[str]) -> int:
             from genvx.cli.app import invoke
 
             code = invoke(arguments)
+        # Flushed here, where an error becomes a message and an exit code. Python's own flush at
+        # exit would print a traceback for a full disk.
         door.flush()
         return code
     except (NoCapacity, FleetError) as error:

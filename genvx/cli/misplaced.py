@@ -1,4 +1,4 @@
-"""Options of genvx behind a verb that does not have them, and what to type there."""
+"""Options of genvx after a verb that does not have them, and what to type instead."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Verbs of which the general answer names no more.
+# The most verbs that the general answer names.
 _MOST = 3
 
-_TAKEN_AWAY = "--device 0,3 names them; without it all go"
+_TAKEN_AWAY = "--device 0,3 names GPUs; without it all are given back"
 _BY_ID = "--id ENV names an environment, by its id or its name"
 _ONE = "{} smi --id ENV shows one environment, {} envs --name NAME who holds it"
 _BACK = "{} detach --device 0 --id ENV gives one GPU back, {} release ENV all"
@@ -18,7 +18,7 @@ _RELEASED = "the environment is written without an option: {} release ENV"
 _TURN = "a turn is on all GPUs of the environment; {} attach --gpus N adds GPUs"
 _ENDS = "--time 2h ends it after a time"
 
-# By verb and option. {} is genvx, or genvx remote where that was typed.
+# By verb and option. {} stands for "genvx" or "genvx remote", as the user typed it.
 ANSWERS = {
     ("detach", "--gpus"): _TAKEN_AWAY,
     ("detach", "-g"): _TAKEN_AWAY,
@@ -47,7 +47,7 @@ ANSWERS = {
     ("lock", "--gpus"): _TURN,
     ("lock", "-g"): _TURN,
     ("lock", "--device"): _TURN,
-    ("lock", "--wait"): "it waits anyway; --timeout 10m waits for so long at most",
+    ("lock", "--wait"): "it always waits; --timeout 10m waits at most 10 minutes",
     ("acquire", "--time"): "--for 2h says how long",
     ("acquire", "--wait"): "it takes what is free now; {} run --wait -- CMD waits",
     ("activate", "--for"): _ENDS,
@@ -57,9 +57,9 @@ ANSWERS = {
 
 
 def answer(option: str, path: str) -> str | None:
-    """What to type instead of an option that people expect at this verb; None if they do not.
+    """Return what to type instead of an option that people expect at this verb; None if none is.
 
-    path: the verb, as "genvx remote envs".
+    path: the verb, as in "genvx remote envs".
     """
     prefix, verb = _parted(path)
     found = ANSWERS.get((verb, option))
@@ -67,7 +67,10 @@ def answer(option: str, path: str) -> str | None:
 
 
 def elsewhere(option: str, path: str, command: Any) -> str | None:
-    """Which verbs have an option that this one has not; None if none has. command: genvx."""
+    """Return a message that says which verbs have the option; None if none has.
+
+    command: the click command of genvx.
+    """
     prefix, verb = _parted(path)
     remote = command.commands["remote"]
     if prefix == "genvx" and _has(remote, option):
@@ -77,13 +80,13 @@ def elsewhere(option: str, path: str, command: Any) -> str | None:
     if not verbs:
         return None
     if not verb:
-        return f"it stands behind a verb: {prefix} {verbs[0]} {option}"
+        return f"write it after a verb: {prefix} {verbs[0]} {option}"
     more = " and others" if len(verbs) > _MOST else ""
     return f"it is an option of {prefix} {', '.join(verbs[:_MOST])}{more}"
 
 
 def _parted(path: str) -> tuple[str, str]:
-    """`genvx` or `genvx remote`, and the verb behind it; "" where there is none."""
+    """Split a path into `genvx` or `genvx remote`, and the verb; "" if there is none."""
     words = path.split()
     at = 2 if words[1:2] == ["remote"] else 1
     return " ".join(words[:at]), " ".join(words[at:])

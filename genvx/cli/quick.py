@@ -1,7 +1,7 @@
-"""The questions that people ask hundreds of times a day, without typer.
+"""The questions that people ask hundreds of times a day, answered without typer.
 
-Importing it and making it ready costs more than the answer (`scripts/bench local`). With any option
-they go through typer like all verbs.
+Importing typer and building its commands takes longer than the answer (`scripts/bench local`). With
+any option these verbs go through typer, like all others.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ _VERBS = ("devices", "envs", "status")
 
 
 def quick(arguments: list[str]) -> int | None:
-    """Answer `genvx devices`, `genvx envs` or `genvx status`, and what the functions of a shell ask
-    at its prompt, and return the exit code; None for anything else.
+    """Answer `genvx devices`, `genvx envs`, `genvx status` or a question of the shell functions.
+
+    Return the exit code; None for any other command line.
     """
     if len(arguments) > 1 and arguments[0] in ("shell-refresh", "shell-leave"):
         from genvx.cli import inplace
@@ -22,8 +23,10 @@ def quick(arguments: list[str]) -> int | None:
         if arguments[0] == "shell-leave":
             return inplace.leave(arguments[1])
         return inplace.refresh(arguments[1:])
+    # For completion, a shell calls genvx with the typed words in a variable; app.py answers that.
     if len(arguments) != 1 or arguments[0] not in _VERBS or "_GENVX_COMPLETE" in os.environ:
         return None
+    # Imported here: the prompts of shells call `shell-refresh` often, and need neither.
     from genvx.cli.ask.where import Where
     from genvx.cli.show.tables import Output
 

@@ -1,5 +1,4 @@
-"""Hosts addressed together: ask all at once, collect what comes, never lose a failure; choose one
-and act there.
+"""HostGroup asks many hosts at once, collects each answer and each failure, and acts on the best.
 
 Choosing is optimistic: a snapshot may be stale when it is used. Granting is not: the host decides
 again, under its own lock. No lock is held across the network.
@@ -51,11 +50,11 @@ K = TypeVar("K", bound="Host")
 T = TypeVar("T")
 G = TypeVar("G", bound="HostGroup[Any]")
 
-# A host that keeps its own deadline ends by itself; one that hangs where no deadline reaches (a
-# resolver) is given this much more and is then left behind.
+# A host that keeps its deadline ends by itself. One that hangs where no deadline reaches, such as
+# in a resolver, gets this many seconds more; then its thread is left behind and reported as failed.
 _LEAVE_BEHIND = 2.0
 
-# A passphrase, and a password that may be typed wrong twice.
+# Rounds of questions with new secrets: a passphrase, and a password that may be wrong twice.
 _SECRETS = 4
 
 NO_HOST = "Cannot find a host with enough available resources"
@@ -64,8 +63,9 @@ NO_ANSWER = "No host answered"
 
 @dataclass(frozen=True)
 class Outcomes(Generic[T]):
-    """What became of a question to many hosts: a value or an error of each, in the fleet's
-    order.
+    """Outcomes are the answers of many hosts to one question, in the order of the fleet.
+
+    succeeded: the values by host name. failed: the errors by host name.
     """
 
     succeeded: Mapping[str, T] = field(default_factory=dict)
@@ -75,8 +75,10 @@ class Outcomes(Generic[T]):
         return len(self.succeeded) + len(self.failed)
 
     def values(self) -> Mapping[str, T]:
-        """The value of every host; raise FleetError, which has these outcomes, if any host
-        failed.
+        """Return the value of every host.
+
+        Raises:
+            FleetError: a host failed; its `outcomes` are these.
         """
         if self.failed:
             first, error = next(iter(self.failed.items()))
@@ -86,14 +88,15 @@ class Outcomes(Generic[T]):
 
 
 class HostGroup(Generic[H]):
-    """Hosts addressed together.
+    """HostGroup is a number of hosts that are asked together.
 
-    fanout: how many are asked at once; 0 asks them one after the other in the calling thread.
-    timeout: seconds for each host, over everything. unlock: gets the secrets that hosts want, and
-    says of which it could not; the others are asked again.
+    fanout: the number of hosts asked at once; 0 asks one after the other in the calling thread.
+    timeout: total seconds allowed per host. unlock: fetches the secrets that hosts want and returns
+    the hosts for which it failed, and why; the others are asked again. grace: seconds beyond its
+    timeout after which a host is left behind.
 
     Raises:
-        UnknownHost: two hosts have one name, or there is none.
+        UnknownHost: there are no hosts, or two have the same name.
     """
 
     def __init__(
@@ -103,11 +106,13 @@ class HostGroup(Generic[H]):
         fanout: int = FANOUT,
         timeout: float = TIMEOUT,
         unlock: Unlock | None = None,
+        grace: float = _LEAVE_BEHIND,
     ) -> None:
         self.hosts = tuple(hosts)
         self._unlock = unlock
         self.fanout = fanout
         self.timeout = timeout
+        self._grace = grace
         self._by_name = {host.name: host for host in self.hosts}
         if not self.hosts:
             raise UnknownHost("a fleet has at least one host")
@@ -115,7 +120,7 @@ class HostGroup(Generic[H]):
             raise UnknownHost("two hosts of a fleet have the same name")
 
     def host(self, name: str) -> H:
-        """The host of that name; raise UnknownHost if there is none."""
+        """Return the host with this name; raise UnknownHost if there is none."""
         try:
             return self._by_name[name]
         except KeyError:
@@ -140,7 +145,10 @@ class HostGroup(Generic[H]):
     # Questions
 
     def snapshot(self, on_answer: Callable[[str], None] | None = None) -> Outcomes[Snapshot]:
-        """A snapshot of every host, all at once."""
+        """Take a snapshot of every host, all at once.
+
+        on_answer: called with the name of each host that has answered or failed.
+        """
         return self.ask(_snapshot, on_answer)
 
     def ask(
@@ -148,7 +156,7 @@ class HostGroup(Generic[H]):
     ) -> Outcomes[T]:
         """Ask every host; wait until each has answered, failed, or run out of time.
 
-        on_answer: called with a host's name, in this thread, when its outcome is there.
+        on_answer: called in this thread with the name of each host that has answered or failed.
         """
         succeeded: dict[str, T] = {}
         failed: dict[str, GenvxError] = {}
@@ -167,10 +175,10 @@ class HostGroup(Generic[H]):
     def stream(
         self, question: Callable[[H], T]
     ) -> Iterator[tuple[str, T | None, GenvxError | None]]:
-        """Ask every host and give each outcome as it comes: (name, value, None) or (name,
-        None, error).
+        """Ask every host and yield each outcome as it comes: (name, value, None) or (name, None,
+        error).
 
-        Hosts that want a secret come last.
+        Hosts that want a secret come last: the others have answered by the time a person is asked.
         """
         hosts = self.hosts
         for _ in range(_SECRETS):
@@ -195,13 +203,15 @@ class HostGroup(Generic[H]):
             for host in hosts:
                 yield _attempt(host, question)
             return
+        # Daemon threads and a queue instead of a ThreadPoolExecutor: a pool is joined at exit, so
+        # one host that hangs would keep the whole program from ending.
         answers: queue.SimpleQueue[tuple[str, T | None, GenvxError | None]] = queue.SimpleQueue()
         waiting = list(reversed(hosts))
         running: dict[str, float] = {}
         while waiting or running:
             while waiting and len(running) < self.fanout:
                 host = waiting.pop()
-                running[host.name] = time.monotonic() + self.timeout + _LEAVE_BEHIND
+                running[host.name] = time.monotonic() + self.timeout + self._grace
                 thread = threading.Thread(
                     target=lambda host=host: answers.put(_attempt(host, question)),
                     name=f"genvx {host.name}",
@@ -210,7 +220,8 @@ class HostGroup(Generic[H]):
                 try:
                     thread.start()
                 except RuntimeError:
-                    # As many at once as this machine lets us; if that is none, the caller is told.
+                    # The user may have no more threads: go on with those that run. If none runs,
+                    # waiting would last for ever.
                     del running[host.name]
                     if not running:
                         raise
@@ -225,7 +236,7 @@ class HostGroup(Generic[H]):
                     del running[name]
                     yield name, None, _out_of_time(self.timeout)
                 continue
-            # An answer of a host that was left behind comes too late: it was reported already.
+            # A host that was left behind has been reported as failed; its late answer is dropped.
             if running.pop(answer[0], None) is not None:
                 yield answer
 
@@ -237,15 +248,13 @@ class HostGroup(Generic[H]):
         act: Callable[[H], T],
         seen: Outcomes[Snapshot] | None = None,
     ) -> T:
-        """Look at all hosts, and `act` on the best; where `act` raises NoCapacity, on the next
-        best.
+        """Take snapshots of all hosts and `act` on the best; after NoCapacity, on the next best.
 
-        seen: what looking has given, where somebody has looked just now.
+        seen: snapshots that were just taken, in place of new ones.
 
         Raises:
-            NoCapacity: no host has the room. `reasons` has a line for each, also for those that
-            failed. FleetError: all have failed, so none has said that it has no room.
-            Unsatisfiable: all have answered, and none could ever have it.
+            NoCapacity: no host has room; `reasons` says why for each host, failed ones included.
+            FleetError: all hosts failed. Unsatisfiable: all answered, and none can ever have it.
         """
         outcomes = self.snapshot() if seen is None else seen
         ranked, refusals = rank(requirements, outcomes.succeeded)
@@ -259,10 +268,11 @@ class HostGroup(Generic[H]):
             except NoCapacity as refusal:
                 full[name] = refusal
             except HostLost:
-                raise  # something was started there, and may still run
+                # Something was started there and may still run: a second try on another host could
+                # run the command twice.
+                raise
             except HostError as error:
-                # Nothing was started there: whoever acts raises NoCapacity or any other HostError
-                # only before that.
+                # Nothing was started: `act` raises other HostErrors only before that.
                 failed[name] = error
         helps = bool(ranked) or any(each.passing for each in refusals.values())
         raise self.nowhere(full, failed, waiting_helps=helps)
@@ -274,10 +284,10 @@ class HostGroup(Generic[H]):
         *,
         waiting_helps: bool = False,
     ) -> GenvxError:
-        """The error for an act that was possible on no host.
+        """Make the error for an act that was possible on no host.
 
         full: why hosts that answered have no room. failed: why the others did not answer.
-        waiting_helps: whether there may be room on one of them later.
+        waiting_helps: whether one of them may have room later.
         """
         reasons = {**full, **failed}
         names = [host.name for host in self.hosts if host.name in reasons]
@@ -288,7 +298,7 @@ class HostGroup(Generic[H]):
 
 
 def unsatisfiable(requirements: Requirements, refusals: Mapping[str, Refusal]) -> Unsatisfiable:
-    """The error for what no host could ever give: says the most that any has."""
+    """Make the error for a request that no host can ever satisfy; it names the most that exist."""
     best = max(refusals, key=lambda name: refusals[name].ever)
     most = refusals[best].ever
     has = f"has more than {most} ({best})" if most else "has any"

@@ -1,4 +1,4 @@
-"""Calling the far end of one host: one call and its reply at a time, under one deadline."""
+"""Caller calls the agent on one host: a call, its reply, and one deadline over both."""
 
 from __future__ import annotations
 
@@ -32,16 +32,17 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-# How often we look whether somebody else reads our call, and how much it may say of that.
+# Seconds between looks for signs that another program reads our call, and the bytes of stderr in
+# which they are looked for.
 _LOOK = 0.5
 _MOST_ERRORS = 8192
 
 
 class Caller:
-    """Calls the far end of a host over its connections.
+    """Caller calls the agent of a host over its connections.
 
-    spec: what the hostfile says of the host; then with the Python that starts there. agent_kept:
-    whether the agent lies there; None until something was called.
+    spec: the host's line of the hostfile, and later the Python that starts there. agent_kept:
+    whether the agent is stored on the host; None before the first reply.
     """
 
     def __init__(self, spec: HostSpec, timeout: float, connections: Connections) -> None:
@@ -53,14 +54,13 @@ class Caller:
     def call(
         self, operation: Operation[R], *, one_reply: bool = False, patience: float = 0.0
     ) -> RemoteCommand[R]:
-        """Ask for an operation and wait for its reply; where the first Python does not start, with
-        the next.
+        """Call an operation and wait for its reply; try another Python if the first does not start.
 
-        one_reply: the channel is closed after it; otherwise it stays open for what follows.
-        patience: seconds that the reply may take longer than others.
+        one_reply: close the channel after the reply; otherwise it stays open for what follows.
+        patience: seconds that this reply may take in addition to the usual timeout.
 
         Raises:
-            GenvxError: what the far end replied; HostError: there was no reply in time.
+            GenvxError: the error that the agent replied. HostError: there was no reply in time.
         """
         try:
             return self._call(operation, one_reply, patience)
@@ -69,7 +69,7 @@ class Caller:
         return self._call(operation, one_reply, patience)
 
     def _python(self) -> str:
-        """A Python there that starts; raise AgentError if there is none."""
+        """Find a Python on the host that starts; raise AgentError if there is none."""
         token = new_token()
         with Deadline(self._timeout) as deadline:
             link, channel = self._connections.channel(
@@ -95,7 +95,8 @@ class Caller:
             )
             try:
                 channel.settimeout(deadline.left())
-                # Our end of stdin stays open: a host without the agent reads that from it, too.
+                # Our end of stdin stays open: a host without the agent asks for it and reads it
+                # from there.
                 _send(channel, call.to_bytes())
                 reader = ReplyReader(call.token)
                 errors = bytearray()
@@ -103,6 +104,7 @@ class Caller:
                 if one_reply:
                     close_channel(channel)
                 value = read_reply(form, reply.result())
+                # Watched only now: until the reply, the deadline ends a host that falls silent.
                 if not one_reply:
                     link.pulse.watch(channel, sign=ALIVE if isinstance(operation, Hold) else b"")
                 return RemoteCommand(
@@ -110,6 +112,8 @@ class Caller:
                 )
             except BaseException as error:
                 close_channel(channel)
+                # An error of genvx, such as one that the far end replied, concerns the call; the
+                # connection is kept. Others close it, unless something else runs on it.
                 if isinstance(error, GenvxError) and not deadline.expired:
                     raise
                 if isinstance(error, Exception):
@@ -126,7 +130,7 @@ class Caller:
         errors: bytearray,
         deadline: Deadline,
     ) -> Reply:
-        """The reply. errors: gets what comes on stderr meanwhile."""
+        """Read the reply; collect in `errors` what comes on stderr meanwhile."""
         sent = False
         while True:
             channel.settimeout(min(_LOOK, deadline.left()))
@@ -137,7 +141,8 @@ class Caller:
                     raise
                 _drain(channel, errors)
                 if CALL_WORD in errors or CALL_WORD in reader.noise:
-                    # Another program than ours has read the call, and goes on reading.
+                    # Another program echoes the call, and goes on reading: a shell that a start-up
+                    # file opened, for example. No reply will come; the deadline need not pass.
                     raise AgentError(never_ran()) from None
                 continue
             if not data:
@@ -153,8 +158,8 @@ class Caller:
     def _no_reply(
         self, channel: paramiko.Channel, reader: ReplyReader, errors: bytearray
     ) -> HostError:
-        """Why the far end ended without a reply, from its exit code and what it said instead."""
-        # An exit status without a reply comes with or just after the end of the output.
+        """Make the error for a far end that ended without a reply, by its exit code and output."""
+        # sshd sends the exit status in a message of its own, often just after the end of output.
         end = time.monotonic() + 1.0
         while not channel.exit_status_ready() and time.monotonic() < end:
             channel.status_event.wait(0.05)
@@ -169,19 +174,19 @@ class Caller:
         if code == -1:
             return ProtocolError(f"the connection ended before the reply: {last}")
         if code == 0 or CALL_WORD in said:
-            # Ours never ends so without a reply.
+            # The agent never exits with 0 without a reply, so another program ran.
             return AgentError(f"the far end gave no reply ({last}): {never_ran()}")
         if "no call on stdin" in last:
             return AgentError(
                 "a start-up file there (~/.bashrc, ~/.zshenv or the like) reads what is meant for "
                 "genvx; let it do that in interactive shells only"
             )
-        hint = "" if lines else "; a start-up file there may end what ssh was told to run"
+        hint = "" if lines else "; a start-up file there may end the command of genvx"
         return AgentError(f"the far end gave no reply and exit code {code}: {last}{hint}")
 
 
 def _drain(channel: paramiko.Channel, errors: bytearray) -> None:
-    """Take what has come on stderr; of a host that never ends saying something, the beginning."""
+    """Read what has come on stderr, at most the first 8 KiB: a host may send without end."""
     while channel.recv_stderr_ready() and len(errors) < _MOST_ERRORS:
         errors += channel.recv_stderr(8192)
 
@@ -190,5 +195,5 @@ def _send(channel: paramiko.Channel, data: bytes) -> None:
     try:
         channel.sendall(data)
     except (EOFError, OSError):
-        # The far end has ended without reading. What it said, and its exit code, tell why.
+        # The far end ended without reading. Its output and exit code say why, so reading goes on.
         pass

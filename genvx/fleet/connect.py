@@ -1,4 +1,4 @@
-"""A fleet from what people give: names, a hostfile, or nothing; then a hostfile is looked for."""
+"""connect() makes a fleet from names or a hostfile; without either it looks for a hostfile."""
 
 from __future__ import annotations
 
@@ -34,18 +34,20 @@ def connect(
     tell: Callable[[str], object] = lambda line: None,
     environ: Mapping[str, str] | None = None,
 ) -> Fleet[SSHHost]:
-    """The hosts that are named, over SSH, as `genvx remote` finds them. Nothing is connected yet.
+    """Make a fleet of hosts over SSH, found as `genvx remote` finds them; connect to none yet.
 
-    hosts: as after -H, such as "a,raz@b:2222,gpu[1-4]". hostfile: a path. Without both it is looked
-    for: $GENVX_HOSTFILE, ~/.config/genvx/hostfile, ./hostfile. selection: only some of them. login:
-    the user where the hostfile names none. fanout: how many are asked at once. timeout: seconds for
-    each host. host_lost_after: seconds of silence after which a host that something depends on is
-    lost. prompt: asks a person for a password or a passphrase. tell: gets lines that a person
-    should read. environ: os.environ by default; $GENVX_SSH_CONFIG is read from it, too.
+    hosts: names as after -H, such as "a,raz@b:2222,gpu[1-4]". hostfile: a path. Without either:
+    $GENVX_HOSTFILE, ./hostfile, ~/.config/genvx/hostfile, /etc/genvx/hostfile, the first that
+    exists. selection: which of the hosts to take. login: the user where the hostfile names none.
+    fanout: the number of hosts asked at once. timeout: total seconds allowed per host.
+    host_lost_after: seconds of silence after which a host that holds something of ours is lost.
+    prompt: asks a person for a password or a passphrase. tell: called with messages for people.
+    environ: os.environ by default; $GENVX_SSH_CONFIG is also read from it.
 
     Raises:
-        InvalidHostfile: a line of it is wrong. UnknownHost: no hosts are named anywhere, or none is
-        left. InvalidInput: both are given, or the login cannot be a user's.
+        InvalidHostfile: a line of the hostfile is wrong. UnknownHost: no hosts are named, or none
+        is selected. InvalidInput: both hosts and a hostfile are given, or the login is no user
+        name.
     """
     environ = os.environ if environ is None else environ
     if hosts is not None and hostfile is not None:

@@ -1,6 +1,6 @@
-"""What a fleet does where nobody says otherwise."""
+"""The defaults of fleets."""
 
 from __future__ import annotations
 
-# Hosts that are asked at once.
+# The number of hosts asked at once; each takes a thread.
 FANOUT = 128

@@ -1,6 +1,4 @@
-"""The face of a fleet: hosts addressed together, and devices taken on the best of them, or on
-several at once.
-"""
+"""Fleet asks many hosts at once, and takes devices on the best of them or on several together."""
 
 from __future__ import annotations
 
@@ -23,19 +21,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Fleet", "Outcomes", "connect_fleet"]
 
-# Connections are kept between questions in fleets of up to this many hosts: each costs a thread and
-# a descriptor, of which most systems give a process 1,024.
-_KEPT = 512
+# Fleets of up to this many hosts keep connections between questions. Each costs a thread and a
+# descriptor, and most systems allow a process 1,024 descriptors.
+_MOST_KEPT = 512
 
 
 class Fleet(HostGroup[H]):
-    """Hosts from which devices are taken; see HostGroup for its arguments."""
+    """Fleet is a number of hosts from which devices are taken; HostGroup has its arguments."""
 
     @classmethod
     def from_hostfile(
         cls, path: str, *, fanout: int = FANOUT, timeout: float = TIMEOUT
     ) -> Fleet[SSHHost]:
-        """The hosts of a hostfile, over SSH. Nothing is connected yet.
+        """Make a fleet of the hosts of a hostfile, over SSH; connect to none yet.
 
         Raises:
             InvalidHostfile: the file cannot be read or has a bad line.
@@ -58,14 +56,14 @@ class Fleet(HostGroup[H]):
     ) -> Hold:
         """Take devices on the best host that has them.
 
-        gpus: how many, or a request such as "A100:2". memory: bytes of each; None takes whole
-        devices. wait: seconds to wait in line at most; None does not wait. time: seconds that they
-        are held at most. visible_as: "index" has CUDA_VISIBLE_DEVICES name them by number.
+        gpus: a number, or a request such as "A100:2". memory: bytes per device; None takes whole
+        devices. wait: the most seconds to wait in line; None does not wait. time: the most seconds
+        to hold them. visible_as: "index" has CUDA_VISIBLE_DEVICES name them by number.
 
         Raises:
-            NoCapacity: no host has the room; `reasons` says why, host by host. FleetError: no host
-            answered. WaitedTooLong: it was not to be had in time.
-            InvalidInput: the request makes no sense.
+            NoCapacity: no host has room; `reasons` says why for each host. FleetError: no host
+            answered. WaitedTooLong: the devices did not become free in time. InvalidInput: the
+            request is invalid.
         """
         ask = Ask(requirements_of(gpus, memory, visible_as), name, lasts=time, patience=wait)
         if wait is not None:
@@ -90,14 +88,13 @@ class Fleet(HostGroup[H]):
         mixed: bool = False,
         visible_as: str | None = None,
     ) -> Gang[H]:
-        """Take the same devices on each of `nodes` hosts, or none at all; see `activate` for the
-        rest.
+        """Take the same devices on each of `nodes` hosts, or none; `activate` says the rest.
 
-        mixed: the model of GPU may differ among hosts.
+        mixed: allow different models of GPU on different hosts.
 
         Raises:
-            NoCapacity: too few hosts have the room. WaitedTooLong: not in time. Unsatisfiable: too
-            few hosts ever have it.
+            NoCapacity: too few hosts have room. WaitedTooLong: too few had room in time.
+            Unsatisfiable: too few hosts can ever have room.
         """
         from genvx.fleet.gang import take
 
@@ -115,20 +112,24 @@ def connect_fleet(
     accept_new_host_keys: bool = False,
     host_lost_after: float = HOST_LOST_AFTER,
     prompt: Callable[[str], str | None] | None = None,
+    most_kept: int = _MOST_KEPT,
 ) -> Fleet[SSHHost]:
-    """A fleet of hosts over SSH. Nothing is connected before it is asked something.
+    """Make a fleet of hosts over SSH; each is connected to when it is first asked something.
 
-    host_lost_after: seconds of silence after which a host that something depends on is lost.
-    user: who logs in where the hostfile does not say; not on jump hosts, as with ssh's -l.
-    prompt: asks a person for a password or a passphrase; without it nobody is asked.
+    user: the login where the hostfile names none; not for jump hosts, as with ssh's -l. config: an
+    ssh_config in place of the usual ones. host_lost_after: seconds of silence after which a host
+    that holds something of ours is lost. prompt: asks a person for a password or a passphrase;
+    without it nobody is asked. most_kept: a fleet of more hosts closes connections after each
+    question.
     """
-    # What only hosts over SSH need is loaded for these.
+    # Imported here: paramiko and fabric take longer to load than a question to this machine takes.
     from genvx.fleet.sshhost import SSHHost
     from genvx.ssh.link import Link
     from genvx.ssh.secrets import Vault
     from genvx.ssh.session import Session, SSHOptions
 
     options = SSHOptions(timeout, config, accept_new_host_keys, host_lost_after)
-    session = Session(options, Link.open, Vault(prompt), keeps=len(specs) <= _KEPT)
+    # `Link.open` is handed in: session.py would otherwise import link.py, which imports it.
+    session = Session(options, Link.open, Vault(prompt), keeps=len(specs) <= most_kept)
     hosts = [SSHHost(replace(spec, user=spec.user or user), session) for spec in specs]
     return Fleet(hosts, fanout=fanout, timeout=timeout, unlock=session.unlock)

@@ -1,8 +1,9 @@
-"""Gangs: devices on several hosts for one job, all or nothing.
+"""Gangs: devices on several hosts for one job, all or none.
 
-All are tried at once. Where some are busy and we wait, those that come behind the first busy one in
-the order of hosts are given back, and the rest is waited for in that order: whoever waits for a
-host holds only such as come before it, so gangs never wait for each other in a circle.
+All hosts are tried at once. If some are busy and the gang waits, it gives back the hosts that come
+after the first busy one in the order of hosts, and waits for the rest in that order. So a gang that
+waits for a host holds only hosts that come before it, and gangs never wait for each other in a
+circle.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from genvx.fleet.ask import HostGroup, Outcomes
     from genvx.fleet.host import Hold
 
-# How often a gang that does not wait is tried where hosts had room when we looked: rivals may have
-# taken some of them and give them back for the same reason.
+# The number of tries of a gang that does not wait, while snapshots show enough room: rivals may
+# have taken some of the hosts, and may give them back because they lack the others.
 _TRIES = 6
 _BACK_OFF = 0.3
 _MOST_THREADS = 128
@@ -39,7 +40,7 @@ T = TypeVar("T")
 
 
 class _Lost(Exception):
-    """A host that failed while a gang was taken there; nothing of it is held."""
+    """A host failed while a gang was taken; nothing of the gang is held any more."""
 
     def __init__(self, host: str, error: HostError) -> None:
         super().__init__(host)
@@ -47,13 +48,16 @@ class _Lost(Exception):
 
 
 class Gang(Generic[H]):
-    """Devices held on several hosts, by rank: until `release`, the block's end, or our death."""
+    """Gang holds devices on several hosts until `release`, the end of its block, or of the process.
+
+    members: each host and its hold, by rank.
+    """
 
     def __init__(self, members: Sequence[tuple[H, Hold]]) -> None:
         self.members = tuple(members)
 
     def release(self) -> None:
-        """Give all back. Idempotent."""
+        """Release the devices on all hosts; further calls do nothing."""
         _release([hold for _, hold in self.members])
 
     def __enter__(self) -> Gang[H]:
@@ -77,14 +81,14 @@ def take(
     seen: Outcomes[Snapshot] | None = None,
     mixed: bool = False,
 ) -> Gang[H]:
-    """Take the same devices on each of `nodes` hosts, or none at all.
+    """Take the same devices on each of `nodes` hosts, or none.
 
-    tell: called with the host that is waited for and the place in its line. seen: snapshots of the
-    hosts, if somebody has just taken them. mixed: the model of GPU may differ among hosts.
+    tell: called with the host that is waited for and the place in its line. seen: snapshots that
+    were just taken, in place of new ones. mixed: allow different models of GPU on different hosts.
 
     Raises:
-        NoCapacity: too few hosts have the room now. WaitedTooLong: not in time. Unsatisfiable: too
-        few hosts ever have it.
+        NoCapacity: too few hosts have room now. WaitedTooLong: too few had room in time.
+        Unsatisfiable: too few hosts can ever have room.
     """
     end = None if ask.patience is None else monotonic() + ask.patience
     chance = random.Random()
@@ -97,6 +101,8 @@ def take(
         every = choose(ask.requirements, snapshots)
         choice = every if mixed else choose_one_model(every, snapshots, nodes)
         chosen = _chosen(fleet, every, nodes, choice, failed, waits=end is not None)
+        # The same order for every gang, whatever order its user wrote the hosts in: it is what
+        # keeps gangs from waiting for each other.
         order = in_order(chosen, snapshots)
         each = replace(ask, requirements=choice.requirements)
         try:
@@ -111,7 +117,8 @@ def take(
         except WaitedTooLong:
             raise
         except NoCapacity:
-            pass  # one that could have it once cannot any more: choose again
+            pass  # a host that could have it when we looked cannot any more: choose again
+        # At random: gangs that got in each other's way would otherwise do so again, in step.
         sleep(chance.random() * _BACK_OFF * min(8, 1 + attempt))
     raise NoCapacity(
         f"{nodes} hosts with {ask.requirements} each wanted, but others kept taking them; try "
@@ -120,7 +127,7 @@ def take(
 
 
 def _gang(fleet: HostGroup[H], held: Mapping[str, Hold]) -> Gang[H]:
-    """Ranks are in the fleet's order, in which people have written the hosts."""
+    """Make a gang with ranks in the order of the fleet, as people wrote the hosts."""
     return Gang([(host, held[host.name]) for host in fleet.hosts if host.name in held])
 
 
@@ -133,7 +140,10 @@ def _chosen(
     *,
     waits: bool,
 ) -> tuple[str, ...]:
-    """The hosts to take, or why not. every: the choice if models of GPU may differ."""
+    """Return the hosts to take, or raise why there are too few.
+
+    every: the choice if models of GPU may differ.
+    """
     ever = len(choice.ready) + len(choice.later)
     one, mixing = "", ""
     if choice is not every:
@@ -142,8 +152,8 @@ def _chosen(
             mixing = "; --mixed takes different models"
     wanted = f"{nodes} hosts with {every.requirements} each{one} wanted"
     if ever < nodes and not failed:
-        most = f"no more than {ever}" if ever else "none"
-        raise Unsatisfiable(f"{wanted}, but {most} could ever be had{mixing}")
+        most = f"at most {ever}" if ever else "none"
+        raise Unsatisfiable(f"{wanted}, but {most} can ever have them{mixing}")
     if len(choice.ready) >= nodes:
         return choice.ready[:nodes]
     if waits and ever >= nodes:
@@ -161,11 +171,10 @@ def _chosen(
 
 
 def _together(fleet: HostGroup[H], ask: Ask, order: Sequence[str]) -> dict[str, Hold]:
-    """Try all at once; what could be had, up to the first that could not. The others are given
-    back.
+    """Try all hosts at once; keep the holds before the first busy host, and release the others.
 
     Raises:
-        _Lost: one of them failed, and nothing is held.
+        _Lost: a host failed; nothing is held.
     """
 
     def acquire(host: str) -> Hold | GenvxError:
@@ -174,6 +183,8 @@ def _together(fleet: HostGroup[H], ask: Ask, order: Sequence[str]) -> dict[str, 
         except (NoCapacity, HostError) as error:
             return error
 
+    # NoCapacity and HostError are results: an exception would undo the holds of all other hosts,
+    # of which those before the first busy one are kept.
     ends = at_once(acquire, order, on_interrupt=_give_back)
     held: dict[str, Hold] = {}
     surplus: list[Hold] = []
@@ -199,7 +210,8 @@ def _in_turn(
     end: float,
     tell: Callable[[str, Standing], None],
 ) -> Gang[H]:
-    """Wait for the hosts that are missing, in order, and hold those that are there."""
+    """Wait for the missing hosts in order, and hold the others meanwhile."""
+    # A host that is lost while we wait for another ends the waiting: the gang cannot be complete.
     gone: list[_Lost] = []
     stop = threading.Event()
 
@@ -217,6 +229,8 @@ def _in_turn(
             if host in held:
                 continue
             try:
+                # One host after the other: waiting on all at once would hold hosts that come later
+                # in the order while an earlier one is missing.
                 held[host] = fleet.host(host).wait(
                     replace(ask, patience=max(0.0, end - monotonic())),
                     lambda standing, host=host: tell(host, standing),  # type: ignore[misc]
@@ -229,7 +243,7 @@ def _in_turn(
                 if gone:
                     raise gone[0] from None
                 raise WaitedTooLong(
-                    f"{len(held)} of {len(order)} hosts had in time; {host}: {error}"
+                    f"got {len(held)} of {len(order)} hosts in time; {host}: {error}"
                 ) from None
         return _gang(fleet, held)
     except BaseException:
@@ -245,16 +259,18 @@ def _give_back(end: Hold | GenvxError) -> None:
 def at_once(
     function: Callable[[K], T], items: Sequence[K], *, on_interrupt: Callable[[T], object]
 ) -> dict[K, T]:
-    """What the function makes of each item, all in threads of their own.
+    """Call the function with each item, each in a thread, and return the results by item.
 
-    on_interrupt: gets each result that is there when it turns out that somebody, such as a Ctrl-C,
-    wants none of them; the first error of the function ends it that way, too.
+    on_interrupt: called with each result if a Ctrl-C or the first error of the function ends the
+    call; it undoes what the function did.
     """
     with ThreadPoolExecutor(max_workers=max(1, min(len(items), _MOST_THREADS))) as pool:
         works = {item: pool.submit(function, item) for item in items}
         try:
             return {item: work.result() for item, work in works.items()}
         except BaseException:
+            # exception() waits for a thread that still runs: what it takes a moment later must be
+            # undone as well, or nobody would ever release it.
             for work in works.values():
                 if not work.cancel() and work.exception() is None:
                     on_interrupt(work.result())
@@ -262,7 +278,7 @@ def at_once(
 
 
 def _release(holds: Sequence[Hold]) -> None:
-    """Give back all at once: a host that hangs must not keep the others' devices."""
+    """Release all at once: a host that hangs must not keep the devices of the others held."""
     threads = [threading.Thread(target=hold.release, daemon=True) for hold in holds]
     for thread in threads:
         thread.start()

@@ -1,4 +1,4 @@
-"""A command on several hosts at once, as one job: the first failure ends all of it."""
+"""GangJob runs a command on several hosts as one job; the first failure ends all of it."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from genvx.fleet.remotehold import Started
     from genvx.fleet.sshhost import SSHHost
 
-    # Gets a line of a host's output, without its end.
+    # Called with a line of a host's output, without its newline.
     Print = Callable[[SSHHost, bytes], None]
 
-# After one has failed the others get SIGTERM, and this much time to end by themselves.
+# When one command has failed the others get SIGTERM, and this many seconds to end by themselves.
 _GRACE = 10.0
 
 
 class GangJob:
-    """Commands that run on the devices of a gang.
+    """GangJob runs a command on each host of a gang, on its devices.
 
-    print_out, print_err: called with each line of output, one at a time. say: called with what a
-    person should know of the job itself.
+    print_out, print_err: called with each line of output, one at a time. say: called with messages
+    about the job itself.
     """
 
     def __init__(
@@ -55,9 +55,10 @@ class GangJob:
 
     def run(self, command: list[str], gpus: int, address: str | None) -> int:
         """Run the command on every host to its end; return the exit code of the first that fails,
-        or 0. For the main thread.
+        or 0. Call it in the main thread.
 
-        gpus: on each host. address: where the others reach the first host; as we do by default.
+        gpus: the number on each host. address: where the other hosts reach the first one; by
+        default the address by which we reach it.
 
         Raises:
             BrokenPipeError: nobody reads the output any more.
@@ -74,7 +75,9 @@ class GangJob:
 
         started = at_once(start, self._hosts, on_interrupt=lambda each: close_channel(each.channel))
         try:
-            self._gang.release()  # the commands have joined, and hold the devices alone now
+            # The commands have joined the environments and hold the devices themselves. If we held
+            # on, devices would stay taken on hosts whose command has ended.
+            self._gang.release()
             with forwarding({host: each.grant() for host, each in started.items()}):
                 return self._stream(started)
         finally:
@@ -90,9 +93,9 @@ class GangJob:
             try:
                 host, end = self._ends.get(timeout=patience)
             except queue.Empty:
-                break  # their hosts end what is left when our connections close
+                break  # what still runs is ended by its host when our connection closes
             if isinstance(end, BrokenPipeError):
-                raise end  # nobody reads us any more: all hosts end what they run
+                raise end  # nobody reads our output (`| head`): all hosts end what they run
             code = end if isinstance(end, int) else end.exit_code
             if code and first is None:
                 first, patience = code, _GRACE
@@ -124,7 +127,7 @@ class GangJob:
 
 
 class _Lines:
-    """Cuts a stream into lines, so that those of others do not get in between."""
+    """Prints whole lines of a stream, so that lines of different hosts do not mix."""
 
     def __init__(self, host: SSHHost, print_line: Print, lock: threading.Lock) -> None:
         self._host = host

@@ -1,9 +1,9 @@
-"""Handing devices that we hold over to a shell in a terminal, which joins their environment.
+"""Handover passes devices that we hold to a shell in a terminal, which joins their environment.
 
-The terminal tells us nothing: what it prints is for the person, and any exit code may be the
-shell's own. The far end that holds the devices tells us, on its own connection, once the shell has
-joined, or why it could not; then it lets go. If it never does, the call was never run: a start-up
-file there runs something else instead, and the person would sit in a shell that sees all GPUs.
+The terminal itself says nothing reliable: its output is for people, and any exit code may be the
+shell's. The far end that holds the devices reports on its own channel when the shell has joined, or
+why it could not, and then releases its own hold. Without such a report the shell never ran: a
+start-up file there runs something else, and people would sit in a shell that sees all GPUs.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 
     from genvx.fleet.remotehold import RemoteHold
 
-# What a terminal's end is if its connection ended, with OpenSSH's client and with ours.
+# The exit code of a terminal whose connection ended, with OpenSSH's client and with ours.
 LOST = 255
 
 
 class Handover:
-    """Watches from a thread of its own whether the shell joins what we hold.
+    """Handover watches, in a thread of its own, whether the shell joins what we hold.
 
-    host: its name. timeout: seconds that it may take from the moment in which `begun` is true.
-    give_up: called after that, from another thread; ends the terminal.
+    host: the name of the host. timeout: seconds that the shell may take once `begun` is true.
+    give_up: called in another thread when that time is over; it ends the terminal. gave_up: whether
+    that has happened.
     """
 
     def __init__(
@@ -47,6 +48,8 @@ class Handover:
         self._timeout = timeout
         self._begun = begun
         self._give_up = give_up
+        # When the time of the shell began. Before it, ssh may ask a person for a password, which
+        # takes as long as it takes.
         self._since = math.inf
         self._error: GenvxError | None = None
         self.gave_up = False
@@ -55,10 +58,10 @@ class Handover:
         self._thread.start()
 
     def conclude(self, code: int) -> None:
-        """The terminal has ended, with this exit code.
+        """Check, after the terminal has ended with this exit code, that a shell had joined.
 
         Raises:
-            HostError: no shell had joined. GenvxError: why the far end refused to join.
+            HostError: no shell had joined. GenvxError: the far end refused to let it join.
         """
         self._hold.expect_nobody()
         self._since = min(self._since, time.monotonic())
@@ -78,7 +81,7 @@ class Handover:
             )
         if code == LOST and not self.gave_up:
             raise HostUnreachable(
-                f"{self._host}: the connection of the terminal ended before a shell was there"
+                f"{self._host}: the connection of the terminal ended before the shell started"
             )
         raise AgentError(f"{self._host}: {never_ran(printable(file, 100))}")
 
@@ -92,6 +95,8 @@ class Handover:
             if not self._hold.next_word(math.inf, self._overdue):
                 self.gave_up = True
                 self._give_up()
+                # The far end still reports which start-up file its shell reads; the message to the
+                # user names it.
                 self._hold.next_word(self._timeout, lambda: False)
         except GenvxError as error:
             self._error = error

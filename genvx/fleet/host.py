@@ -1,6 +1,7 @@
-"""What is asked of one machine, wherever it is: the seam between choosing and acting.
+"""Host and Hold: what every machine can do, wherever it is; the seam between choosing and acting.
 
-LocalHost, SSHHost and genvx.testing.FakeHost are the same to a caller.
+LocalHost, SSHHost and genvx.testing.FakeHost behave the same; tests/fleet/test_host_protocol.py
+holds them to it.
 """
 
 from __future__ import annotations
@@ -26,22 +27,27 @@ if TYPE_CHECKING:
 
 
 class Hold(Protocol):
-    """Devices that are held for as long as this object is: until `release`, the end of the
-    block, or our death. `genvx.core.hold.BaseHold` says what each method does.
+    """Hold keeps devices until `release`, the end of its block, or the end of this process.
+
+    `genvx.core.hold.BaseHold` has the details of each method.
     """
 
     grant: Grant
 
     @property
-    def host(self) -> Host: ...
+    def host(self) -> Host:
+        """The host of the devices."""
 
     @property
-    def devices(self) -> tuple[Device, ...]: ...
+    def devices(self) -> tuple[Device, ...]:
+        """The devices that are held."""
 
     @property
-    def environment_id(self) -> str: ...
+    def environment_id(self) -> str:
+        """The id of the environment that holds them."""
 
-    def on_loss(self, call: Callable[[HostLost], object]) -> None: ...
+    def on_loss(self, call: Callable[[HostLost], object]) -> None:
+        """Call `call`, in another thread, if the host is lost."""
 
     def start(
         self,
@@ -52,7 +58,13 @@ class Hold(Protocol):
         stderr: Stream = None,
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
-    ) -> Running: ...
+    ) -> Running:
+        """Start a command on the devices and return without waiting for its end.
+
+        Raises:
+            InvalidInput: the command, the directory or a variable is invalid. HostError: the host
+            could not be asked.
+        """
 
     def run(
         self,
@@ -64,9 +76,11 @@ class Hold(Protocol):
         timeout: float | None = None,
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
-    ) -> subprocess.CompletedProcess[bytes]: ...
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a command on the devices to its end, like `subprocess.run`; `timeout` in seconds."""
 
-    def release(self) -> None: ...
+    def release(self) -> None:
+        """Release the devices and return when they are free for others. Idempotent."""
 
     def __enter__(self) -> Hold: ...
 
@@ -82,47 +96,77 @@ R = TypeVar("R")
 D_co = TypeVar("D_co", bound=Hold, covariant=True)
 
 
+# isinstance() checks only that an object has all these methods; it is used in tests.
 @runtime_checkable
 class Host(Protocol):
-    """One machine, wherever it is.
+    """Host is one machine; values and errors do not show whether it is this one or another.
 
-    A caller cannot tell from a value or an error where it happened.
+    Every method of a remote host may raise HostError: the host could not be asked, or was lost.
     """
 
     name: str
 
-    def snapshot(self, *, holders: bool = False) -> Snapshot: ...
+    def snapshot(self, *, holders: bool = False) -> Snapshot:
+        """Take a snapshot of devices, environments and lines; with `holders`, also of processes."""
 
-    def answer(self, operation: Operation[R]) -> R: ...
+    def answer(self, operation: Operation[R]) -> R:
+        """Perform an operation with one reply, and return the reply."""
 
-    def doctor(self) -> tuple[Finding, ...]: ...
+    def doctor(self) -> tuple[Finding, ...]:
+        """Examine everything that genvx needs on the host; faults are findings, not errors."""
 
-    def release(self, environment: str, *, kill: bool = False) -> Environment: ...
+    def release(self, environment: str, *, kill: bool = False) -> Environment:
+        """End an environment of one's own, by id or name; with `kill`, also its processes.
 
-    def entitlement(self) -> Entitlement: ...
+        Raises:
+            UnknownEnvironment: there is none.
+        """
 
-    def acquire(self, ask: Ask) -> Hold: ...
+    def entitlement(self) -> Entitlement:
+        """Return what the policy of the host allows us."""
+
+    def acquire(self, ask: Ask) -> Hold:
+        """Take devices for a new environment, or raise and change nothing.
+
+        Raises:
+            NoCapacity: too few devices are available now. Unsatisfiable: they never can be.
+        """
 
     def wait(
         self,
         ask: Ask,
         tell: Callable[[Standing], None] = ...,
         stop: threading.Event | None = None,
-    ) -> Hold: ...
+    ) -> Hold:
+        """Take devices as `acquire` does, and wait in line for them up to the ask's patience.
 
-    def reserve(self, ask: Ask) -> Grant: ...
+        tell: called with the place in the line, now and then. stop: ends the waiting when set.
 
-    def close(self) -> None: ...
+        Raises:
+            WaitedTooLong: the patience is over, or `stop` was set. Unsatisfiable: they never can be
+            available.
+        """
+
+    def reserve(self, ask: Ask) -> Grant:
+        """Take devices without a holder, for as long as the ask lasts.
+
+        Raises: as `acquire`.
+        """
+
+    def close(self) -> None:
+        """Close the connection, if there is one; what holds devices through it releases them."""
 
 
 class Giver(Host, Protocol[D_co]):
-    """A host, with the kind of its holds."""
+    """Giver is a Host whose holds have a known type."""
 
-    def acquire(self, ask: Ask) -> D_co: ...
+    def acquire(self, ask: Ask) -> D_co:
+        """Take devices as `Host.acquire` does."""
 
     def wait(
         self,
         ask: Ask,
         tell: Callable[[Standing], None] = ...,
         stop: threading.Event | None = None,
-    ) -> D_co: ...
+    ) -> D_co:
+        """Take devices as `Host.wait` does."""

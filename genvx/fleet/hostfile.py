@@ -1,9 +1,9 @@
-"""Hostfiles: `parse(text)` is pure, `load(path)` reads.
+"""Hostfiles: `parse(text)` is pure, `load(path)` reads a file.
 
-One host a line: a name, an address or an alias of ssh_config, with a user before and a port behind
-it, and options after it. Bracketed ranges and commas make many hosts of one line. Hostfiles of
-DeepSpeed, of MPI and of Slurm are read as they are: a host that is listed again is one host, and
-numbers of processes are no limit.
+One host per line: [user@]name[:port] and options; the name may be an address or an alias of
+ssh_config. Bracketed ranges and commas make many hosts of one line. Hostfiles of DeepSpeed, MPI and
+Slurm can be used unchanged: a host that is listed again is the same host, and numbers of processes
+limit nothing.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
     from genvx.fleet.hostspec import HostSpec
 
-# What is found in the directory where we are, without being named.
+# The name of the hostfile that is found in the current directory.
 IN_DIRECTORY = "hostfile"
 
 _MOST_BYTES = 4 << 20
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", re.ASCII)
-# Goes into a command line that five kinds of shell read.
+# The path goes into a command line that five kinds of shell read: no quotes, $ or backslashes.
 PYTHON_PATH = re.compile(r"/[A-Za-z0-9._/+@~ -]{1,1000}", re.ASCII)
 _WORD = re.compile(r'(?:[^\s"]|"[^"]*")+')
 
@@ -40,31 +40,33 @@ OPTIONS = (
     *("gpus", "tags", "slots", "max_slots", "visible_as"),
 )
 
-# Of MPI: how many processes go to a host, on which of its parts they run and how they are reached
-# there. That is between MPI and its processes; genvx counts GPUs, by itself.
+# MPI's options: how many processes a host gets, on which of its parts they run and how they are
+# reached. They are accepted and ignored, because genvx counts GPUs by itself.
 NUMBERS = (
     *("slots", "max_slots", "slot", "slots_max", "count", "count_max", "cpu", "cpus", "max_cpus"),
     *("cpu_max", "cores", "sockets", "np", "ppn"),
 )
 IGNORED = (*NUMBERS[2:], "binding", "ifname")
 
-# These make our own machine run something. A hostfile that merely lay in the directory where we
-# are, as in a repository that was cloned, must not.
+# These options run commands on this machine. A hostfile that was merely found in the current
+# directory, such as that of a cloned repository, must not be able to do so.
 _COMMANDS = ("password_command", "ssh_config")
-# Nor may it have any variable sent to a host of its choice.
+# Nor may it name any variable, such as the token of a cloud: the content is sent as a password.
 _VARIABLE = re.compile(r"GENVX_PASSWORD[A-Z0-9_]{0,64}", re.ASCII)
 
 
 def load(path: str, *, named: bool = True) -> tuple[HostSpec, ...]:
-    """Read a hostfile; ~ in its path is a home. Paths in it are relative to it.
+    """Read a hostfile; paths in it are relative to it.
 
-    named: whether the user has said that it is this one; else it may have nothing run here.
+    path: may begin with ~. named: whether the user named this file; otherwise it may run no
+    commands here.
 
     Raises:
-        InvalidHostfile: it cannot be read, has a bad line, has no host, or is a stranger's that
-        nobody has named.
+        InvalidHostfile: the file cannot be read, has a bad line or no host, or belongs to somebody
+        else and the user did not name it.
     """
     try:
+        # fstat of the open file: between a stat by name and the open, it could be exchanged.
         with open(os.path.expanduser(path), "rb") as file:
             status = os.fstat(file.fileno())
             data = file.read(_MOST_BYTES + 1)
@@ -75,6 +77,7 @@ def load(path: str, *, named: bool = True) -> tuple[HostSpec, ...]:
     if len(data) > _MOST_BYTES:
         raise InvalidHostfile(f"the hostfile {printable(path, 200)} is larger than 4 MiB")
     try:
+        # -sig: editors of Windows write a byte order mark, which would become part of a name.
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidHostfile(
@@ -95,13 +98,14 @@ def load(path: str, *, named: bool = True) -> tuple[HostSpec, ...]:
 def parse(
     text: str, *, source: str = "hostfile", base: str = ".", runs_nothing: str = ""
 ) -> tuple[HostSpec, ...]:
-    """Read the text of a hostfile; `source` names it in errors, `base` is where relative paths
-    start.
+    """Read the text of a hostfile.
 
-    runs_nothing: why this one may not have us run commands; empty if it may.
+    source: the name in errors. base: where relative paths start. runs_nothing: why this hostfile
+    may not run commands here; empty if it may.
 
     Raises:
-        InvalidHostfile: a bad line, a host named twice with other options, too many hosts, or none.
+        InvalidHostfile: a line is bad, a host is listed twice with different options, or there are
+        too many hosts or none.
     """
     found: dict[str, int] = {}
     specs: dict[str, HostSpec] = {}
@@ -116,6 +120,7 @@ def parse(
                         f"{spec.name} is listed already, on line {found[spec.name]}, with other "
                         "options",
                     )
+                # MPI lists a host once for each process; those lines add up.
                 spec = replace(spec, slots=(earlier.slots or 1) + (spec.slots or 1))
             elif len(specs) >= MOST_HOSTS:
                 line.fail(0, f"more than {MOST_HOSTS} hosts")
@@ -131,13 +136,13 @@ def find(
     candidates: Sequence[str] | None = None,
     tell: Callable[[str], object] = lambda line: None,
 ) -> str:
-    """Return the hostfile that is used when none is named: the first that exists.
+    """Return the hostfile to use when none is named: the first that exists.
 
-    tell: gets a line about one in the directory where we are that somebody else could have written:
-    it is passed over.
+    tell: called with a message about a hostfile in the current directory that is skipped because
+    somebody else could have written it.
 
     Raises:
-        UnknownHost: there is none; the message lists where it was looked for.
+        UnknownHost: there is none; the message lists the places.
     """
     if chosen := environ.get("GENVX_HOSTFILE"):
         return os.path.expanduser(chosen)
@@ -156,16 +161,17 @@ def find(
 
 
 def _stranger(path: str) -> str | None:
-    """Why a hostfile that lies where we are is not to be followed unasked."""
+    """Return why a hostfile of the current directory is not used unasked; None if it is used."""
     uid = os.geteuid()
     try:
         link = os.lstat(path)
-        if link.st_uid not in (0, uid):  # it may lead to a file of ours
+        # Somebody else's link may lead to a file of ours, whose owner then says nothing.
+        if link.st_uid not in (0, uid):
             return f"belongs to uid {link.st_uid}"
         directory = os.stat(os.path.dirname(path) or ".")
         return ownership.stranger(os.stat(path), uid) or ownership.strange_directory(directory, uid)
     except OSError as error:
-        return f"cannot be looked at: {error.strerror}"
+        return f"cannot be checked: {error.strerror}"
 
 
 def _not_used(path: str, why: str) -> str:
@@ -203,7 +209,7 @@ def _parse_line(line: Line, base: str, runs_nothing: str) -> Iterator[HostSpec]:
 
 
 def _joined(words: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    """Words, with an option that is written with spaces as one: "slots = 4"."""
+    """Yield the words of a line; an option with spaces, as in "slots = 4", is one word."""
     at = 0
     while at < len(words):
         column, word = words[at]
@@ -233,7 +239,7 @@ def _with_options(
 
     for key, (at, value) in values.items():
         if not value or not value.isprintable():
-            line.fail(at, f"{key} has no usable value")
+            line.fail(at, f"{key} needs a value of printable characters")
         if key == "user":
             if not USER.fullmatch(value):
                 line.fail(at, f"not a user name: {printable(value, 40)!r}")

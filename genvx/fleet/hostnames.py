@@ -1,4 +1,4 @@
-"""What people write for hosts: names, addresses, users, ports, lists and ranges."""
+"""Parsing of hosts as people write them: names, addresses, users, ports, lists and ranges."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 MOST_HOSTS = 10_000
 _LONGEST_NAME = 1024
 
-# Below this a number behind a host is a port only where it is ssh's own: MPI writes how many
-# processes there.
+# In a hostfile, "host:4" is MPI's number of processes, and "host:2222" a port. A number below this
+# is a port only if it is 22; between 22 and this it could be either, so people must say.
 _PRIVILEGED = 1024
 _SSH = 22
 
@@ -28,7 +28,10 @@ _COMMA = re.compile(r",(?![^\[]*\])")
 
 
 class Line:
-    """Where we are, for errors that name file, line and column and show the line."""
+    """Line is a line of a hostfile; its errors name file, line and column and show the text.
+
+    number: counted from 1; 0 if the text comes from the command line.
+    """
 
     def __init__(self, source: str, number: int, text: str) -> None:
         self.source = source
@@ -36,6 +39,7 @@ class Line:
         self.text = text
 
     def fail(self, column: int, message: str) -> NoReturn:
+        """Raise InvalidHostfile for a fault at `column`, counted from 0."""
         place = f"{printable(self.source, 200)}:{self.number}:{column + 1}"
         if self.number == 0:
             raise InvalidHostfile(f"{printable(self.source, 60)}: {message}")
@@ -43,10 +47,10 @@ class Line:
 
 
 def parse_names(text: str) -> tuple[HostSpec, ...]:
-    """Read hosts as people type them after -H: "a,raz@b:2222,gpu[1-4]".
+    """Parse hosts as people type them after -H, such as "a,raz@b:2222,gpu[1-4]".
 
     Raises:
-        InvalidHostfile: one of them is none, or there is none.
+        InvalidHostfile: a name is invalid, or there is none.
     """
     line = Line("-H", 0, text)
     specs: dict[str, HostSpec] = {}
@@ -62,12 +66,12 @@ def parse_names(text: str) -> tuple[HostSpec, ...]:
 
 
 def parse_hosts(line: Line, word: str, column: int, *, counts: bool = False) -> Iterator[HostSpec]:
-    """Read what stands for hosts: "a", "raz@b:2222", "gpu[1-4],big", "[2001:db8::7]:22".
+    """Parse the word for hosts on a line: "a", "raz@b:2222", "gpu[1-4],big", "[2001:db8::7]:22".
 
-    counts: a small number behind a host is MPI's number of processes, not a port.
+    counts: take a small number after a host as MPI's number of processes, not as a port.
 
     Raises:
-        InvalidHostfile: it is none.
+        InvalidHostfile: the word has none of these forms.
     """
     for part in _COMMA.split(word):
         yield from _parse_host(line, part, column, counts)
@@ -75,7 +79,7 @@ def parse_hosts(line: Line, word: str, column: int, *, counts: bool = False) -> 
 
 def _parse_host(line: Line, word: str, column: int, counts: bool) -> Iterator[HostSpec]:
     if word.startswith("^"):
-        line.fail(column, "MPI leaves a host with ^ out; leave its line out")
+        line.fail(column, "^ excludes a host in MPI; remove the line instead")
     user: str | None = None
     rest = word
     if "@" in word:
@@ -117,13 +121,14 @@ def _parse_host(line: Line, word: str, column: int, counts: bool) -> Iterator[Ho
 
 
 def parse_port(line: Line, text: str, column: int) -> int:
+    """Parse a port, from 1 to 65535; raise InvalidHostfile if it is none."""
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
         line.fail(column, f"a port is from 1 to 65535, not {printable(text, 20)!r}")
     return int(text)
 
 
 def _expand(line: Line, name: str, column: int) -> list[str]:
-    """Make "gpu[03-05,9]" into gpu03, gpu04, gpu05, gpu9; leading zeros are kept."""
+    """Expand "gpu[03-05,9]" to gpu03, gpu04, gpu05, gpu9; leading zeros are kept."""
     if len(name) > _LONGEST_NAME:
         line.fail(column, f"a name has at most {_LONGEST_NAME} characters, ranges included")
     match = _RANGE.search(name)
@@ -135,6 +140,7 @@ def _expand(line: Line, name: str, column: int) -> list[str]:
         if bounds is None:
             line.fail(column, f"not a range: {printable(match[0], 40)!r}")
         first, last = bounds[1], bounds[2] or bounds[1]
+        # Checked before the numbers are made: [0-999999999] would take all memory.
         if int(last) < int(first) or int(last) - int(first) >= MOST_HOSTS:
             line.fail(column, f"not a range: {printable(match[0], 40)!r}")
         for number in range(int(first), int(last) + 1):
@@ -150,7 +156,7 @@ def _expand(line: Line, name: str, column: int) -> list[str]:
 
 
 def require_user(name: str) -> str:
-    """Return `name` if it can be a user's; raise InvalidInput otherwise."""
+    """Return `name` if it can be the name of a user; raise InvalidInput otherwise."""
     if not USER.fullmatch(name):
         raise InvalidInput(f"not a user name: {printable(name, 40)!r}")
     return name

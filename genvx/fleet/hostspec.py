@@ -1,4 +1,4 @@
-"""What is known of a host before it is asked, and which hosts of many are meant."""
+"""HostSpec describes a host of a hostfile; Selection picks some of many hosts."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HostSpec(Target):
-    """One host of a hostfile: how to reach it, and which of its devices may be used.
+    """HostSpec is one host of a hostfile: how to reach it, and which of its devices may be used.
 
-    name: what tables show and results are keyed by; unique in a fleet.
-    gpus: the indices that may be used; None for all. tags, slots: kept for those who place by
-    them. visible_as: how CUDA is told of devices there where nobody says.
+    name: the key of results and the name in tables; unique in a fleet. python: the path of an
+    interpreter on the host; None looks for one. gpus: the indices of the devices that may be used;
+    None for all. tags, slots: kept for selection and for MPI. visible_as: the default form of
+    CUDA_VISIBLE_DEVICES on the host.
     """
 
     python: str | None = None
@@ -34,9 +35,10 @@ class HostSpec(Target):
 
 @dataclass(frozen=True)
 class Selection:
-    """Some of the hosts of a hostfile.
+    """Selection picks some of the hosts of a hostfile.
 
-    hosts: names or patterns, of which one must fit; excluded: of which none may; tags: all of them.
+    hosts: names or patterns, one of which must match; none given means all. excluded: names or
+    patterns, none of which may match. tags: the host must have all of them.
     """
 
     hosts: tuple[str, ...] = ()
@@ -47,11 +49,13 @@ class Selection:
         return bool(self.hosts or self.excluded or self.tags)
 
     def of(self, specs: Sequence[HostSpec]) -> tuple[HostSpec, ...]:
-        """The hosts that are meant.
+        """Return the selected hosts, in their order.
 
         Raises:
-            UnknownHost: there is none, or none for one of the names.
+            UnknownHost: no host is selected, or one of the names matches none.
         """
+        # A name that matches no host is probably a typing error; without the error the act would go
+        # to fewer hosts than people think.
         for pattern in self.hosts:
             if not any(_is_named(spec, pattern) for spec in specs):
                 raise UnknownHost(f"no host {printable(pattern, 60)!r} among the hosts")
@@ -63,8 +67,8 @@ class Selection:
             and set(self.tags) <= set(spec.tags)
         )
         if not found:
-            tags = f" with {printable(', '.join(self.tags), 100)}" if self.tags else ""
-            raise UnknownHost(f"none of the {len(specs)} hosts is left{tags}")
+            tags = f" with tag {printable(', '.join(self.tags), 100)}" if self.tags else ""
+            raise UnknownHost(f"none of the {len(specs)} hosts is selected{tags}")
         return found
 
 

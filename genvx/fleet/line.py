@@ -1,11 +1,10 @@
-"""Waiting in the lines of many hosts at once: the first that has room is taken, the others are
-left.
+"""Waiting in the lines of many hosts at once: the first host with room wins, the others are left.
 
-Each host keeps its own line, and the ticket there lives as long as our connection. Nothing is
-asked over the network meanwhile: hosts tell us.
+Each host keeps its own line, and a ticket there lives as long as our connection. We do not poll:
+hosts report changes.
 
-On one host, where we are nearest to our turn, our ticket keeps what becomes free until it is
-enough. On the others it does not: if it did, one large request would have all hosts stand idle
+On one host, where our turn is nearest, our ticket keeps devices that become free until there are
+enough. On the others it does not: otherwise one large request would keep devices of all hosts idle
 (scripts/simulate).
 """
 
@@ -42,16 +41,16 @@ def wait_for_room(
     tell: Callable[[str, Standing], None] = lambda host, standing: None,
     seen: Outcomes[Snapshot] | None = None,
 ) -> tuple[Giver[D], D]:
-    """Take devices on the best host that has them; or wait in line on each that ever could, and
-    take the first that has.
+    """Take devices on the best host that has them now; otherwise wait in the line of each host that
+    can ever have them, and take them on the first that does.
 
-    tell: called with a host and the place in its line, from other threads. seen: snapshots of the
-    hosts, if somebody has just taken them.
+    tell: called with a host and the place in its line, in other threads. seen: snapshots that were
+    just taken, in place of new ones.
 
     Raises:
-        WaitedTooLong: they were not to be had in time; `reasons` says how it stood, host by host.
-        Unsatisfiable: no host ever has them. NoCapacity: the hosts that might have them failed.
-        FleetError: all hosts failed.
+        WaitedTooLong: no host had room in time; `reasons` says why for each. Unsatisfiable: no host
+        can ever have room. NoCapacity: the hosts that could have room failed. FleetError: all hosts
+        failed.
     """
     requirements = ask.requirements
     outcomes = fleet.snapshot() if seen is None else seen
@@ -74,7 +73,7 @@ def wait_for_room(
         reasons = dict(refusal.reasons)
         lost = set(outcomes.failed)
 
-    # The same on all hosts, so that people see one request in several lines, and not several.
+    # The same id on all hosts: people see one request in several lines, not several requests.
     ask = replace(ask, environment_id=os.urandom(4).hex())
 
     def wait(host: Giver[D], stop: threading.Event, keeps: bool) -> D:
@@ -98,7 +97,7 @@ def wait_for_room(
             lost.add(found.name)
         seen_there.pop(found.name, None)
         if found.name == keeper and isinstance(end, HostError):
-            # Somebody else must keep what becomes free, or small requests could starve us.
+            # Another host must keep devices for us now, or small requests could starve this one.
             keeper = nearest(requirements, seen_there)
             if keeper is not None:
                 race.enter(fleet.host(keeper), keeps=True)
@@ -112,9 +111,9 @@ def wait_for_room(
 
 
 class _Race(Generic[D]):
-    """Hosts that are waited for at once; one wins, and whatever comes later is given back.
+    """_Race waits for several hosts at once; one wins, and what others give later is released.
 
-    wait: on a host, until the event is set.
+    wait: waits for a host until the event is set.
     """
 
     def __init__(self, wait: Callable[[Giver[D], threading.Event, bool], D]) -> None:
@@ -141,6 +140,8 @@ class _Race(Generic[D]):
                 exhausted(error) or f"a fault of genvx: {type(error).__name__}: {error}"
             )
         if not isinstance(end, GenvxError):
+            # The first to set the event wins. Without the lock, two hosts could both win, and the
+            # devices of one of them stay taken.
             with self._lock:
                 late = self._stop.is_set()
                 self._stop.set()
@@ -150,7 +151,7 @@ class _Race(Generic[D]):
         self._ends.put((host, end))
 
     def ends(self) -> Iterator[tuple[Giver[D], D | GenvxError]]:
-        """What becomes of each, as it comes, up to the first that wins."""
+        """Yield each host and its hold or error as it comes, up to the first hold."""
         won = False
         try:
             while self._running:
@@ -161,6 +162,8 @@ class _Race(Generic[D]):
                 if won:
                     return
         finally:
+            # Also after Ctrl-C: a hold that came at the same moment is in the queue, and nobody
+            # else would release it.
             with self._lock:
                 self._stop.set()
             while not won and not self._ends.empty():

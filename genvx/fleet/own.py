@@ -1,4 +1,4 @@
-"""Environments of one's own on the hosts of a fleet, as people name them: by id or by name."""
+"""Finding one's own environments on the hosts of a fleet, by id or name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def there(fleet: HostGroup[H], seen: Outcomes[Snapshot], environment: str) -> tuple[H, Environment]:
-    """The environment with this id or name, and its host.
+    """Find the own environment with this id or name; return its host and the environment.
+
+    seen: snapshots of the hosts.
 
     Raises:
         UnknownEnvironment: there is none, or there are several. FleetError: no host answered.
@@ -33,10 +35,9 @@ def there(fleet: HostGroup[H], seen: Outcomes[Snapshot], environment: str) -> tu
 def matching(
     fleet: HostGroup[H], seen: Outcomes[Snapshot], wanted: Callable[[str, Environment], bool]
 ) -> list[tuple[H, Environment]]:
-    """Our environments that are wanted, each with its host.
+    """Find those of our environments for which `wanted` is true; return each with its host.
 
-    wanted: asked with the name of the host and the environment. Only the hosts know who we are
-    there, so each that has a candidate is asked for our name.
+    seen: snapshots of the hosts. wanted: called with the name of a host and an environment.
 
     Raises:
         FleetError: no host answered.
@@ -46,6 +47,8 @@ def matching(
     found = []
     for name, snapshot in seen.succeeded.items():
         candidates = [env for env in snapshot.environments if wanted(name, env)]
+        # Only the host knows as whom we are logged in there (ssh_config may say it), so each host
+        # with a candidate is asked.
         if candidates:
             host = fleet.host(name)
             user = host.entitlement().user
@@ -54,10 +57,13 @@ def matching(
 
 
 def only(found: list[tuple[H, Environment]], wanted: str) -> tuple[H, Environment]:
-    """The one that was found; raise UnknownEnvironment if there are several."""
+    """Return the only one that was found; raise UnknownEnvironment if there are several.
+
+    wanted: what the user typed, for the message.
+    """
     if len(found) > 1:
         raise UnknownEnvironment(
-            f"several environments of yours are meant by {printable(wanted, 60)!r}: "
+            f"{printable(wanted, 60)!r} matches several environments of yours: "
             + ", ".join(f"{env.label} on {host.name}" for host, env in found)
         )
     return found[0]

@@ -1,8 +1,8 @@
-"""What runs on the far end after its reply: a command whose streams are ours.
+"""RemoteCommand is a far end that goes on after its reply: a command whose streams are ours.
 
-Nothing here knows paramiko: a channel is what has recv, recv_stderr, sendall, shutdown_write and
-exit_status. All but the last may raise EOFError where the connection is lost, recv too: it tells
-the far end that there is room for more.
+This module does not import paramiko: a channel is any object with recv, recv_stderr, sendall,
+shutdown_write and exit_status. All but the last may raise EOFError when the connection is lost;
+also recv, which sends the far end a message that there is room for more.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ _LOOK = 0.5
 
 
 def new_token() -> str:
-    """The random word by which a reply is told from noise."""
+    """Make the random word that distinguishes a reply from other output."""
     return secrets.token_hex(16)
 
 
 def read_reply(form: Form[R], plain: Any) -> R:
-    """The value of a reply.
+    """Read a reply into a value.
 
     Raises:
-        ProtocolError: it cannot be read.
+        ProtocolError: the reply cannot be read.
     """
     try:
         return form.read(plain)
@@ -52,10 +52,10 @@ def read_reply(form: Form[R], plain: Any) -> R:
 
 
 class RemoteCommand(Generic[R]):
-    """A far end that has replied to an operation. Its output follows the last reply.
+    """RemoteCommand is a far end that has replied to an operation; output follows the last reply.
 
-    form: of its replies. last: the last one. first_output, first_errors: what was read already of
-    what follows.
+    form: how replies are read. last: the last reply. first_output, first_errors: bytes after the
+    reply that were read along with it.
     """
 
     def __init__(
@@ -77,15 +77,17 @@ class RemoteCommand(Generic[R]):
         self._first_errors = first_errors
 
     def next_reply(self, timeout: float, over: Callable[[], bool]) -> bool:
-        """Wait for one more reply, which becomes `last`; False once `over` says so.
+        """Wait for one more reply, which becomes `last`; return False once `over` is true.
 
         Raises:
-            GenvxError: what the far end replied. HostUnreachable: it was silent for `timeout`
-            seconds.
+            GenvxError: the error that the far end replied. HostUnreachable: it was silent for
+            `timeout` seconds.
         """
         reader = ReplyReader(self.token)
         reply = reader.feed(self._first)
         end = time.monotonic() + timeout
+        # Short reads, so that `over` is asked twice a second: nothing else would wake us when
+        # another host has won.
         self.channel.settimeout(_LOOK)
         while reply is None:
             if over():
@@ -106,19 +108,19 @@ class RemoteCommand(Generic[R]):
         return True
 
     def on_loss(self, call: Callable[[HostLost], object]) -> None:
-        """Have `call` called, in another thread, if the host is lost."""
+        """Call `call`, in another thread, if the host is lost."""
         self._pulse.listeners.append(call)
 
     def _ended(self, reason: str) -> HostUnreachable:
         return self._pulse.lost or HostUnreachable(reason, kind="network")
 
     def take(self) -> None:
-        """Say that we take what was offered; else it goes to the next in line."""
+        """Accept the devices that were offered; otherwise they go to the next in line."""
         self._say(b"+")
 
     def expect_shell(self) -> None:
-        """Say that a shell joins what is held, under the token of the call: the next reply tells
-        whether it has.
+        """Announce a shell that joins what is held, called with the token of this call; the next
+        reply says whether it joined.
         """
         self._say(b">")
 
@@ -129,7 +131,7 @@ class RemoteCommand(Generic[R]):
             raise self._ended("the connection ended while we waited") from None
 
     def grant(self) -> Grant:
-        """The last reply, which is a grant; raise ProtocolError if it is not."""
+        """Return the last reply, which is a grant; raise ProtocolError if it is not."""
         if not isinstance(self.last, Grant):
             raise ProtocolError("the reply is no grant")
         return self.last
@@ -142,7 +144,8 @@ class RemoteCommand(Generic[R]):
     ) -> int:
         """Pass the streams through until the command ends; return its exit code.
 
-        stdin: the descriptor to read, None for nothing.
+        stdin: the descriptor to read; None for no input. write_out, write_err: called with output;
+        by default it goes to our stdout and stderr.
 
         Raises:
             HostUnreachable: the connection ended before the command did.
@@ -161,12 +164,15 @@ class RemoteCommand(Generic[R]):
     def _pass_through(
         self, stdin: int | None, out: Callable[[bytes], None], err: Callable[[bytes], None]
     ) -> int:
-        """The command's exit code; negative where the connection ended without one."""
+        """Return the command's exit code; negative if the connection ended without one."""
+        # No timeout: a command may be silent for days. The pulse ends this if the host is lost.
         self.channel.settimeout(None)
         if stdin is None:
             self.channel.shutdown_write()
         else:
             threading.Thread(target=self._feed, args=(stdin,), daemon=True).start()
+        # Output and errors share one SSH window (RFC 4254, 5.2): if nobody read the errors, they
+        # would fill it, and the command stop at its next output.
         errors = threading.Thread(target=self._drain_errors, args=(err,), daemon=True)
         errors.start()
         data = self._first
@@ -176,6 +182,8 @@ class RemoteCommand(Generic[R]):
             data = self.channel.recv(_CHUNK)
             if not data:
                 break
+        # The last errors may come after the end of the output. Without the join they would be
+        # printed after the prompt of our shell, or lost.
         errors.join()
         return int(self.channel.recv_exit_status())
 
@@ -188,7 +196,7 @@ class RemoteCommand(Generic[R]):
                 self.channel.sendall(data)
             self.channel.shutdown_write()
         except (EOFError, OSError):
-            pass  # the command ended and does not read on, or our stdin is gone
+            pass  # the command has ended and reads no more, or our stdin is gone
 
     def _drain_errors(self, write: Callable[[bytes], None]) -> None:
         try:
@@ -197,10 +205,12 @@ class RemoteCommand(Generic[R]):
                 write(data)
                 data = self.channel.recv_stderr(_CHUNK)
         except EOFError:
-            pass  # the connection is lost, which whoever reads the output is told
+            pass  # the connection is lost; the thread that reads the output reports it
 
 
 def writer(descriptor: int) -> Callable[[bytes], None]:
+    """Return a function that writes all of its bytes to a descriptor, without a buffer."""
+
     def write(data: bytes) -> None:
         while data:
             data = data[os.write(descriptor, data) :]

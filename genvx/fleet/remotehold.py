@@ -1,4 +1,4 @@
-"""RemoteHold: devices of a host that are held through a connection to it."""
+"""RemoteHold holds devices of another host through a connection to it."""
 
 from __future__ import annotations
 
@@ -30,26 +30,25 @@ _CHUNK = 65536
 
 
 class Caller(Protocol):
-    """The host that a hold calls: an SSHHost.
-
-    patience: seconds that an answer may take.
-    """
+    """Caller is what a hold needs of its host: an SSHHost."""
 
     name: str
 
     @property
-    def patience(self) -> float: ...
+    def patience(self) -> float:
+        """Seconds that an answer may take."""
 
     def start(self, wanted: Wanted, job: Job) -> Started:
-        """Start a command there."""
+        """Start a command on the host."""
 
     def signal(self, grant: Grant, name: str) -> None:
-        """Send a signal to a command there."""
+        """Send a signal, named without SIG, to the command of a grant."""
 
 
 class RemoteHold(BaseHold):
-    """Devices of a host that we hold through a connection: until `release`, the end of the
-    block, or our death.
+    """RemoteHold holds devices of a host until `release`, the end of its block, or of the process.
+
+    The far end holds the lease and releases it when our channel closes, whatever the reason.
     """
 
     def __init__(self, host: Caller, command: Started) -> None:
@@ -68,7 +67,10 @@ class RemoteHold(BaseHold):
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
     ) -> RemoteRunning:
-        """Start a command there as `BaseHold.start` says. cwd: there; the home by default."""
+        """Start a command on the host, as `BaseHold.start` does.
+
+        cwd: a directory on the host; the home directory by default.
+        """
         words = words_of(command)
         job = Job(tuple(words), dict(env or {}), cwd)
         started = self.host.start(Join(self.environment_id, " ".join(words)), job)
@@ -79,7 +81,9 @@ class RemoteHold(BaseHold):
     # Handing over to a shell that joins
 
     def expect_shell(self) -> None:
-        """A shell is to join, called with our `token`; the far end tells once, and then lets go.
+        """Announce a shell that joins, called with our `token`.
+
+        The far end reports once whether it joined, and then releases its own hold.
 
         Raises:
             HostUnreachable: the connection is gone, and so is the hold.
@@ -87,43 +91,46 @@ class RemoteHold(BaseHold):
         self._living().expect_shell()
 
     def expect_nobody(self) -> None:
-        """No shell joins any more; the far end tells at once, if it had not yet."""
+        """Announce that no shell joins any more; the far end reports at once, if it had not yet."""
+        # The end of its stdin makes the far end give its last report and release.
         with contextlib.suppress(EOFError, OSError):
             self._living().channel.shutdown_write()
 
     def next_word(self, timeout: float, over: Callable[[], bool]) -> bool:
-        """Wait for what the far end tells of the shell; see `RemoteCommand.next_reply`."""
+        """Wait for the report of the far end; see `RemoteCommand.next_reply`."""
         return self._living().next_reply(timeout, over)
 
     def unjoined(self) -> str | None:
-        """None if the far end has said that a shell joined; else the start-up file that its host's
-        shell reads first, empty where that is not known.
+        """Return None if a shell joined; otherwise the start-up file that the login shell of the
+        host reads first, empty if that is not known.
         """
         last = self._living().last
         return last.start_up if isinstance(last, NeverRan) else None
 
     def _living(self) -> Started:
         if self._command is None:
-            raise HostUnreachable("the devices were given back", kind="network")
+            raise HostUnreachable("the devices were released", kind="network")
         return self._command
 
     def on_loss(self, call: Callable[[HostLost], object]) -> None:
-        """Have `call` called, in another thread, if the host of the devices is lost."""
+        """Call `call`, in another thread, if the host of the devices is lost."""
         if self._command is not None:
             self._command.on_loss(call)
 
     def release(self) -> None:
-        """Give the devices back, and wait until the far end has done so."""
+        """Release the devices, and wait until the far end has done so; further calls do nothing."""
         command, self._command = self._command, None
         if command is None:
             return
         try:
+            # The end of its stdin makes the far end release. Its output ends when it has: closing
+            # the channel at once would leave the devices taken for a moment after we return.
             command.channel.shutdown_write()
             command.channel.settimeout(self.host.patience)
             while command.channel.recv(_CHUNK):
                 pass
         except (EOFError, OSError):
-            pass  # the connection is gone, and the far end let go when it was
+            pass  # the connection is gone, and with it the hold of the far end
         finally:
             close_channel(command.channel)
 

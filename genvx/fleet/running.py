@@ -1,5 +1,6 @@
-"""Devices on the best host of a fleet, and a command that holds them: what `genvx remote activate`
-and `genvx remote run` do, for any program.
+"""Taking devices on the best host of a fleet and running a command on them.
+
+`genvx remote activate` and `genvx remote run` call these functions, and any program can.
 """
 
 from __future__ import annotations
@@ -46,15 +47,15 @@ def hold(
     tell: Callable[[str, Standing], None] = lambda host, standing: None,
     ready: Callable[[SSHHost], object] = lambda host: None,
 ) -> tuple[SSHHost, RemoteHold]:
-    """Take devices on the best host, in line if the request has patience; or join an environment of
-    ours, by id or name.
+    """Take devices on the best host, or join an environment of ours by id or name.
 
-    seen: snapshots of the hosts. tell: called with a host and the place in its line. ready: called
-    with a host before anything is taken there; what it raises is raised.
+    wanted: waits in line if it has patience. seen: snapshots of the hosts. tell: called with a host
+    and the place in its line. ready: called with a host before anything is taken there; it may
+    raise.
 
     Raises:
-        NoCapacity: no host has the room. UnknownEnvironment: there is none to join. FleetError: no
-        host answered.
+        NoCapacity: no host has room. UnknownEnvironment: there is none to join. FleetError: no host
+        answered.
     """
     if isinstance(wanted, Join):
         host, env = own.there(fleet, seen, wanted.environment_id)
@@ -81,7 +82,7 @@ def start(
 ) -> tuple[SSHHost, Started]:
     """Start a command on the best host, or in an environment of ours; see `hold`.
 
-    Raises: as `hold`. CommandNotFound: that host does not have the command.
+    Raises: as `hold`. CommandNotFound: the host does not have the command.
     """
     if isinstance(wanted, Join):
         home, env = own.there(fleet, seen, wanted.environment_id)
@@ -90,7 +91,7 @@ def start(
     if ask.patience is not None:
         host, held = hold(fleet, ask, seen, tell=tell)
         with held:
-            # The command joins what we hold, and then holds it alone.
+            # The command joins our environment. It holds the devices by itself once we let go.
             return host, host.start(Join(held.environment_id, ask.command), job)
 
     def act(host: SSHHost) -> tuple[SSHHost, Started]:
@@ -102,8 +103,8 @@ def start(
 def stream(host: SSHHost, command: Started) -> int:
     """Pass our streams to a started command until it ends; return its exit code.
 
-    Signals go to the command. A second Ctrl-C cuts the connection, and its host ends the command.
-    For the main thread.
+    Signals that we get are sent to the command. A second Ctrl-C cuts the connection, and the host
+    ends the command. Call it in the main thread.
     """
     with forwarding({host: command.grant()}), not_stopped():
         return command.communicate()
@@ -114,12 +115,12 @@ def signal_there(host: SSHHost, grant: Grant, name: str) -> None:
     try:
         host.signal(grant, name)
     except GenvxError:
-        pass  # the command has ended, or the connection has: there is nobody to signal
+        pass  # the command or the connection has ended: there is nothing to signal
 
 
 @contextlib.contextmanager
 def forwarding(grants: Mapping[SSHHost, Grant]) -> Iterator[None]:
-    """Send the signals that we get to the commands of these grants. For the main thread.
+    """Send the signals that we get to the commands of these grants; call it in the main thread.
 
     Raises:
         KeyboardInterrupt: on a second Ctrl-C.
@@ -139,6 +140,7 @@ def forwarding(grants: Mapping[SSHHost, Grant]) -> Iterator[None]:
             threading.Thread(target=signal_there, args=(host, grant, name), daemon=True).start()
 
     before = {}
+    # A signal that is ignored stays so: under nohup, SIGHUP must not reach the command either.
     for number in _FORWARDED:
         if signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, forward)

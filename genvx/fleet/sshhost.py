@@ -1,4 +1,4 @@
-"""SSHHost: a Host over SSH. One call to its far end at a time, under one deadline."""
+"""SSHHost is a Host over SSH; each of its calls has one deadline."""
 
 from __future__ import annotations
 
@@ -46,27 +46,29 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-# Our look at a host comes before its look at us, also if either is late.
+# The far end waits this much longer for signs of us than we do for signs of it. So we report a
+# lost host before the host gives our devices to others.
 _LATER = 1.25
 
-# So long a far end may take to end the processes of an environment (local/running/ending.py).
+# Seconds that the far end may take to end the processes of an environment
+# (local/running/ending.py).
 _ENDING = 15.0
 
-# And to look for the turns of others, before it says that it waits.
+# Seconds that it may take to look at the locks of others, before it reports that it waits.
 _TURN = 5.0
 
 # So long a supervisor may take to look at the devices before it says that its run waits or runs.
 _ACCEPTANCE = 20.0
 
-# A far end in whose line we wait says something every 20 s at least.
+# A far end in whose line we wait reports at least every 20 s.
 _SILENCE = 90.0
 _MOST_PATIENCE = 10 * 365 * 86400.0
 
 
 class SSHHost:
-    """A machine over SSH, as a Host.
+    """SSHHost is a machine over SSH, as a Host.
 
-    Its connection is opened when first needed, and kept until `close`.
+    Its connection is opened when it is first needed, and kept until `close`.
     """
 
     def __init__(self, spec: HostSpec, session: Session) -> None:
@@ -77,7 +79,7 @@ class SSHHost:
 
     @property
     def spec(self) -> HostSpec:
-        """What the hostfile says of it, with the Python that starts there."""
+        """The host's line of the hostfile, with the Python that starts there."""
         return self._caller.spec
 
     @property
@@ -87,23 +89,22 @@ class SSHHost:
 
     @property
     def options(self) -> SSHOptions:
+        """The options of all hosts of the fleet."""
         return self.session.options
 
     def __str__(self) -> str:
         return self.name
 
     def close(self) -> None:
-        """Close the connection, also one that is being opened.
-
-        What holds a lease through it lets go.
-        """
+        """Close the connection, also one that is being opened; leases held through it end."""
         self._connections.close()
 
     # Questions
 
     def snapshot(self, *, holders: bool = False) -> Snapshot:
-        """This host at this moment; only the devices that the hostfile offers. holders: also which
-        processes hold its leases.
+        """Take a snapshot of the host, with the devices that the hostfile offers.
+
+        holders: also find the processes that hold leases.
         """
         return self._offered(self.answer(operations.TakeSnapshot(holders)))
 
@@ -114,21 +115,27 @@ class SSHHost:
         return replace(snapshot, devices=tuple(d for d in snapshot.devices if d.index in gpus))
 
     def doctor(self) -> tuple[Finding, ...]:
-        """What is wrong on this host."""
+        """Examine the host and return what is wrong there."""
         return self.answer(operations.Examine())
 
     def entitlement(self) -> Entitlement:
-        """What we may do there by its policy."""
+        """Return what the policy of the host allows us."""
         return self.answer(operations.ShowPolicy())
 
     def release(self, environment: str, *, kill: bool = False) -> Environment:
-        """End an environment there, by id or by name; one's own only. kill: its processes, too."""
+        """End an environment of one's own, by id or name.
+
+        kill: also end its processes, which may take 15 seconds.
+
+        Raises:
+            UnknownEnvironment: there is none.
+        """
         asked = operations.Release(environment, kill)
         return self.answer(asked, patience=_ENDING if kill else 0.0)
 
     def smi(self, environment: str) -> tuple[Snapshot, dict[str, list[DeviceProcess]]]:
-        """This host, and the own processes of an environment of ours, by its id, on each of its
-        devices, by UUID.
+        """Return a snapshot, and the processes of our environment with this id on each device, by
+        UUID.
 
         Raises:
             UnknownEnvironment: there is none.
@@ -181,17 +188,18 @@ class SSHHost:
         return self.answer(SubmitRun(offered, most, tags), patience=_ACCEPTANCE)
 
     def attach(self, environment: str, requirements: Requirements) -> Grant:
-        """Give a living environment of one's own there, by its id, more devices; returns the whole
-        of it.
+        """Add devices to an environment of one's own, by id; return all that it has then.
 
-        Raises: as `acquire`; UnknownEnvironment: there is none.
+        Raises: as `acquire`. UnknownEnvironment: there is none.
         """
         return self.answer(operations.Attach(environment, self._within(requirements)))
 
     def detach(self, environment: str, devices: Sequence[str] = ()) -> Grant:
-        """Take devices away from one there, named by label or UUID, or all; returns what is left.
+        """Remove devices, named by label or UUID, or all, from an environment of one's own; return
+        what is left.
 
-        Raises: UnknownDevice: one is not in it. UnknownEnvironment: there is none of that id.
+        Raises:
+            UnknownDevice: a device is not in it. UnknownEnvironment: there is none with this id.
         """
         return self.answer(operations.Detach(environment, tuple(devices)))
 
@@ -203,12 +211,13 @@ class SSHHost:
         patience: float = math.inf,
         tell: Callable[[str], None] = lambda turn: None,
     ) -> Started:
-        """Start a command in an environment there, by its id, when its turn on the GPUs comes.
+        """Start a command in an environment, by id, when it is our turn on the GPUs.
 
-        patience: seconds to wait for that at most. tell: called with who has the turn.
+        patience: the most seconds to wait. tell: called with the one who has the turn.
 
         Raises:
-            WaitedTooLong: it was not our turn in time. CommandNotFound: it is not there.
+            WaitedTooLong: our turn did not come in time. CommandNotFound: the host does not have
+            the command.
         """
         most = None if patience == math.inf else min(patience, _MOST_PATIENCE)
         asked = operations.RunInTurn(environment, Job(tuple(command)), most)
@@ -225,7 +234,7 @@ class SSHHost:
         return started
 
     def acquire(self, ask: Ask) -> RemoteHold:
-        """Take devices there and hold them while the connection lives and our process does.
+        """Take devices and hold them as long as the connection and our process live.
 
         Raises:
             NoCapacity: not enough devices are available. HostError: the host could not be asked.
@@ -233,7 +242,7 @@ class SSHHost:
         return self._held(replace(self._offering(ask), patience=None))
 
     def join(self, environment: str, *, command: str = "") -> RemoteHold:
-        """Hold on to a living environment of one's own there, by its id, beside those who hold it.
+        """Join a living environment of one's own, by id; it ends with its last holder.
 
         Raises:
             UnknownEnvironment: there is none. HostError: the host could not be asked.
@@ -241,7 +250,7 @@ class SSHHost:
         return self._held(Join(environment, printable(command)))
 
     def reserve(self, ask: Ask) -> Grant:
-        """Take devices there that nobody holds, for as long as the request lasts."""
+        """Take devices without a holder, for as long as the ask lasts; raises as `acquire`."""
         return self.answer(operations.Reserve(self._offering(ask)))
 
     def wait(
@@ -250,13 +259,14 @@ class SSHHost:
         tell: Callable[[Standing], None] = lambda standing: None,
         stop: threading.Event | None = None,
     ) -> RemoteHold:
-        """Take devices as `acquire` does, and wait in line there for them if need be.
+        """Take devices as `acquire` does, and wait in line for them if necessary.
 
-        The ticket is held there, and ends with the connection; nothing is asked meanwhile.
+        The host holds our ticket, which ends with the connection. It reports changes; we do not
+        poll. tell: called with the place in the line. stop: ends the waiting when it is set.
 
         Raises:
-            WaitedTooLong: not to be had in time. Unsatisfiable: never. HostError: the host could
-            not be asked, or fell silent.
+            WaitedTooLong: the devices were not available in time. Unsatisfiable: they never can be.
+            HostError: the host could not be asked, or fell silent.
         """
         stop = stop or threading.Event()
         patience = math.inf if ask.patience is None else ask.patience
@@ -266,7 +276,9 @@ class SSHHost:
             while isinstance(waiting.last, Standing):
                 tell(waiting.last)
                 if not waiting.next_reply(_SILENCE, stop.is_set):
-                    raise WaitedTooLong("the waiting was ended")
+                    raise WaitedTooLong("the wait was cancelled")
+            # Devices are offered, and ours only with this word. If another host was first, we have
+            # stopped waiting above, and the offer goes to the next in line.
             hold = RemoteHold(self, waiting)
             waiting.take()
             return hold
@@ -275,7 +287,7 @@ class SSHHost:
             raise
 
     def _offering(self, ask: Ask) -> Ask:
-        """The request, limited to what the hostfile offers of this host."""
+        """Return the ask, limited to the devices that the hostfile offers."""
         requirements = self._within(ask.requirements)
         return replace(ask, requirements=requirements, command=printable(ask.command))
 
@@ -288,17 +300,17 @@ class SSHHost:
 
     @property
     def _silence(self) -> float:
-        """Seconds after which a far end that hears nothing of us lets go: we notice first."""
+        """Seconds without a sign of us after which the far end releases; later than we notice."""
         return self.options.host_lost_after * _LATER
 
     def _held(self, wanted: Wanted) -> RemoteHold:
         return RemoteHold(self, self._granted(operations.Hold(wanted, self._silence)))
 
     def start(self, wanted: Wanted, job: Job) -> Started:
-        """Start a command there; returns once it holds its devices.
+        """Start a command on the host; return once it holds its devices.
 
         Raises:
-            NoCapacity: not enough devices are available. CommandNotFound: that host does not have
+            NoCapacity: not enough devices are available. CommandNotFound: the host does not have
             the command.
         """
         if isinstance(wanted, Ask):
@@ -309,7 +321,7 @@ class SSHHost:
             raise error.on(self.name) from None
 
     def _granted(self, operation: Operation[Progress]) -> Started:
-        """Start what must begin with a grant; a far end that replies otherwise is let go of."""
+        """Call an operation whose first reply must be a grant; close the channel if it is not."""
         started = self._caller.call(operation)
         try:
             started.grant()
@@ -319,39 +331,41 @@ class SSHHost:
         return started
 
     def free_port(self) -> int:
-        """A TCP port there that nobody listens on just now."""
+        """Find a TCP port of the host on which nothing listens at this moment."""
         return self.answer(operations.FindPort())
 
     @property
     def address(self) -> str:
-        """Where we reach it: a name or an address, as ssh_config has it."""
+        """The name or address at which we reach the host, by ssh_config."""
         return self.session.settings(self.spec).hostname
 
     def signal(self, grant: Grant, name: str) -> None:
-        """Send a signal, named without SIG, to the command that was granted devices there; not to
-        others in its environment.
+        """Send a signal, named without SIG, to the command of a grant; to no others of its
+        environment.
         """
         self.answer(operations.Signal(grant.environment, name, grant.lease))
 
     def require_terminal(self) -> None:
-        """The agent must lie on the host, once it was asked anything: a terminal cannot carry it.
+        """Check, after a first call, that the agent is stored on the host.
+
+        A shell in a terminal needs that: its stdin is the keyboard, and cannot carry the agent.
 
         Raises:
-            AgentError: the host has nowhere to keep it.
+            AgentError: the host has no place for the agent.
         """
         if self._caller.agent_kept is False:
             raise AgentError(
-                "nothing can be written there, neither to the cache directory of the home nor to "
-                "/var/tmp, and a shell in a terminal needs that; 'run' does not"
+                "genvx cannot write on the host, neither to the user's cache directory nor to "
+                "/var/tmp; a shell in a terminal needs that, 'run' does not"
             )
 
     @property
     def needed_secret(self) -> bool:
-        """Whether somebody had to give a secret for our connection."""
+        """Whether a connection took a password or a passphrase."""
         return any(link.needed_secret for link in self._connections.open)
 
     def lost(self) -> HostLost | None:
-        """Ask whether it still answers; what there is to say if it does not."""
+        """Ask whether the host still answers; return HostLost if it does not."""
         links = self._connections.open
         return links[-1].pulse.ask(self.options.host_lost_after / 10) if links else None
 
@@ -360,19 +374,21 @@ class SSHHost:
     def channel(
         self, deadline: Deadline, ask: Callable[[paramiko.Channel], None]
     ) -> paramiko.Channel:
-        """A channel that was asked before the deadline for what it is to run."""
+        """Open a channel and make the request `ask` on it, before the deadline."""
         link, channel = self._connections.channel(deadline, ask)
         link.pulse.watch(channel)
         return channel
 
     def answer(self, operation: Operation[R], *, patience: float = 0.0) -> R:
-        """Ask it for an operation with one reply. patience: seconds that it may take longer than
-        others.
+        """Perform an operation with one reply on the host, and return the reply.
+
+        patience: seconds that it may take in addition to the usual timeout.
 
         Raises:
-            GenvxError: what it replied. HostError: it could not be asked.
+            GenvxError: the error that the host replied. HostError: the host could not be asked.
         """
         answered = self._caller.call(operation, one_reply=True, patience=patience)
+        # A large fleet would run out of descriptors if every host kept its connection.
         if not self.session.keeps and not self._connections.in_use:
             self.close()
         return answered.last

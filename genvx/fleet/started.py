@@ -1,4 +1,4 @@
-"""A command that was started under a hold of another machine."""
+"""RemoteRunning is a command that runs under a hold on another machine."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 class RemoteRunning:
-    """A command on a host, its streams passed through our connection by threads of ours.
+    """RemoteRunning is a command on a host; a thread of ours passes its streams.
 
-    `stdin`, `stdout` and `stderr` are binary files where subprocess.PIPE was asked for.
+    `stdin`, `stdout` and `stderr` are binary files where subprocess.PIPE was given.
     """
 
     def __init__(
@@ -43,7 +43,8 @@ class RemoteRunning:
         self._command = command
         self._code: int | None = None
         self._error: Exception | None = None
-        # What only we have opened for the thread that passes the streams; it closes them.
+        # Our pipe ends for the thread that passes the streams. It closes them at the end; otherwise
+        # a reader of the pipe would never see the end of the output.
         self._ours: list[int] = []
         source = self._source(stdin)
         self.stdout, write_out = self._sink(stdout, 1)
@@ -51,6 +52,7 @@ class RemoteRunning:
             self.stderr, write_err = None, write_out
         else:
             self.stderr, write_err = self._sink(stderr, 2)
+        # A daemon: a program that ends must not wait for a command that it has left.
         self._thread = threading.Thread(
             target=self._follow, args=(source, write_out, write_err), daemon=True
         )
@@ -93,11 +95,11 @@ class RemoteRunning:
 
     @property
     def returncode(self) -> int | None:
-        """The exit code, or 128 + the signal that ended it; None until that is known."""
+        """The exit code, or 128 + the signal that ended the command; None until it is known."""
         return self._code
 
     def poll(self) -> int | None:
-        """The exit code if it has ended, else None.
+        """Return the exit code if the command has ended, else None.
 
         Raises:
             HostError: the connection to its host is gone.
@@ -105,7 +107,7 @@ class RemoteRunning:
         return None if self._thread.is_alive() else self.wait()
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait until it ends; return its exit code.
+        """Wait until the command ends; return its exit code.
 
         Raises:
             subprocess.TimeoutExpired: it has not ended within `timeout` seconds.
@@ -123,12 +125,16 @@ class RemoteRunning:
     def communicate(
         self, input: bytes | None = None, timeout: float | None = None
     ) -> tuple[bytes | None, bytes | None]:
-        """Write `input` to its stdin, read its pipes to their end, and wait; return what it wrote.
+        """Write `input` to the command, read its pipes to their end, and wait.
+
+        Return its output and its errors; None for one that is no pipe.
 
         Raises:
             subprocess.TimeoutExpired: it has not ended within `timeout` seconds.
             HostError: the connection to its host is gone.
         """
+        # Written and read at the same time: a command that answers before it has read all of its
+        # input would fill a pipe that nobody empties, and neither side go on.
         readers = [_Reader(file) for file in (self.stdout, self.stderr)]
         if self.stdin is not None:
             threading.Thread(target=_feed, args=(self.stdin, input or b""), daemon=True).start()
@@ -137,28 +143,29 @@ class RemoteRunning:
         return out, err
 
     def signal(self, number: int) -> None:
-        """Send it a signal; one that has ended gets none.
+        """Send the command a signal; do nothing if it has ended.
 
         Raises:
-            InvalidInput: not a signal that is passed on. HostError: the host could not be asked.
+            InvalidInput: the signal is not one that is passed on. HostError: the host could not be
+            asked.
         """
         if self._thread.is_alive():
             name = signal.Signals(number).name.removeprefix("SIG")
             self._send_signal(self._command.grant(), name)
 
     def kill(self) -> None:
-        """Cut it off: its host sends it SIGHUP, after a grace SIGTERM, and then SIGKILL."""
+        """Close the channel; the host then sends SIGHUP, after a while SIGTERM, then SIGKILL."""
         close_channel(self._command.channel)
 
     def close(self) -> None:
-        """Close the pipes that are open."""
+        """Close the pipes to the command."""
         for file in (self.stdin, self.stdout, self.stderr):
             if file is not None:
                 file.close()
 
 
 class _Reader:
-    """Reads a pipe to its end in a thread, so that a full one never holds up another."""
+    """Reads a pipe to its end in a thread, so that a full pipe never blocks another."""
 
     def __init__(self, file: IO[bytes] | None) -> None:
         self._file = file

@@ -1,11 +1,10 @@
-"""The activated shell of a remote host, in the terminal that we are in.
+"""The activated shell of a remote host, in our terminal.
 
-OpenSSH's client has the terminal whenever there is one: nothing of ours stands between it and the
-keys, so that everything works as people know it. Where there is none, a loop over Fabric's
-connection does.
+OpenSSH's client has the terminal where it is installed: nothing of ours is between it and the keys,
+so everything works as people know it. Otherwise a loop passes bytes over Fabric's connection.
 
-The devices are held already, through our connection, and the shell joins their environment: no host
-that refuses ever reads a key, and `handover.py` learns whether the shell was there.
+We hold the devices already, and the shell joins their environment. So a host that refuses never
+reads a key, and `handover.py` finds out whether the shell ran.
 """
 
 from __future__ import annotations
@@ -39,16 +38,18 @@ if TYPE_CHECKING:
     from genvx.fleet.remotehold import RemoteHold
     from genvx.fleet.sshhost import SSHHost
 
-# Undoes what full-screen programs do to a terminal: the scrolling region, the hidden cursor,
-# colours, the other screen, the mouse, marked pastes. Then the last line.
+# Undoes what full-screen programs do to a terminal (the scrolling region, the hidden cursor,
+# colours, the alternate screen, the mouse, bracketed paste) and moves to the last line.
 _PLAIN_SCREEN = (
     "\x1b[r\x1b[?25h\x1b[0m\x1b[?1047l"
     + "".join(f"\x1b[?{mode}l" for mode in (1000, 1002, 1003, 1006, 2004))
     + "\x1b[999;1H"
 )
 
-# Becomes ssh, but hangs up when genvx is killed: the shell's host must notice, and free its
-# devices. It is a program of its own because a fork of a process with threads must not run Python.
+# Becomes ssh, with a signal for the death of its parent: when genvx is killed, ssh must end, or the
+# shell would keep its devices. PR_SET_PDEATHSIG (1) survives execve. It must be set in the child,
+# and a fork of a process with threads must not run Python, so this is a program of its own. Its
+# parent may have died before the prctl: hence the check afterwards.
 _HANG_UP_WITH_US = """\
 import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGHUP)
@@ -60,10 +61,10 @@ os.execvp(sys.argv[2], sys.argv[2:])
 """
 
 
-# Bytes that wait for the far end to take them.
+# The most typed bytes that wait for the far end; beyond that the terminal is not read.
 _MOST_TYPED = 65536
 
-# What ssh exits with when its connection ends; a shell may, too.
+# The exit code of ssh when its connection ends. A shell may exit with it as well.
 _SSH_FAILED = 255
 
 
@@ -75,23 +76,23 @@ def open_shell(
     command: list[str] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> int:
-    """Open a shell there (or run `command`) in our terminal, which takes over what we hold there;
-    return its exit code.
+    """Open a shell on the host in our terminal, or run `command`; return its exit code.
 
-    prompt: the host's name, as the shell's prompt is to say it; None leaves the prompt alone.
+    It takes over the devices that `hold` holds. Call it in the main thread of a program whose stdin
+    is a terminal.
 
-    For the main thread of a program whose stdin is a terminal.
+    prompt: the name of the host in the shell's prompt; None leaves the prompt unchanged.
 
     Raises:
-        HostError: the shell never was there; a start-up file of the host may be why. InvalidInput:
-        there is no such command.
+        HostError: the shell never ran, perhaps because of a start-up file on the host.
+        InvalidInput: the host does not have the command.
     """
     environ = os.environ if environ is None else environ
     job = None if command is None else Job(tuple(command))
     call = call_of(OpenShell(hold.environment_id, prompt, job), hold.token)
     host.require_terminal()
     ssh = shutil.which("ssh")
-    # OpenSSH would ask again for what we were given.
+    # After a password or a passphrase, OpenSSH's client would ask for it again.
     if ssh is None or environ.get("GENVX_TERMINAL") == "builtin" or host.needed_secret:
         code = _through_fabric(host, hold, call, environ)
     else:
@@ -102,9 +103,9 @@ def open_shell(
 
 
 def _concluded(handover: Handover, code: int) -> int:
-    """The exit code of a shell that was there; raise what kept it from being there."""
+    """Return the exit code of a shell that ran; raise why it did not run."""
     if handover.gave_up:
-        # Whatever was there instead could not tidy up: tmux, or a prompt.
+        # What ran instead of the shell, such as tmux, was ended and could not restore the screen.
         dumb = os.environ.get("TERM", "dumb") == "dumb"
         print("" if dumb else _PLAIN_SCREEN, file=sys.stderr, flush=True)
     handover.conclude(code)
@@ -115,12 +116,14 @@ def _concluded(handover: Handover, code: int) -> int:
 
 
 def ssh_command(ssh: str, host: SSHHost, remote: str) -> list[str]:
-    """OpenSSH's client with the same settings that the fan-out uses."""
+    """Return the command line of OpenSSH's client, with the same settings as our connections."""
     options = host.options
     spec = host.spec
     checking = "accept-new" if options.accept_new_host_keys else "yes"
     if host.session.settings(spec).accept_new:
         checking = "accept-new"
+    # StrictHostKeyChecking is always set: we have accepted the host's key, so ssh need not ask
+    # again; a question would go to a terminal on which people expect their shell.
     return [
         ssh,
         "-tt",
@@ -149,8 +152,9 @@ class _Client:
         self.interrupted = False
 
     def end(self) -> None:
-        """Have it end, from another thread; it leaves the terminal as it found it."""
+        """End the client, from another thread; it restores the terminal by itself."""
         with self._lock:
+            # A stopped process handles SIGTERM only once it continues.
             if not self._ended:
                 os.kill(self._pid, signal.SIGTERM)
                 os.kill(self._pid, signal.SIGCONT)
@@ -161,14 +165,17 @@ class _Client:
             try:
                 os.waitid(os.P_PID, self._pid, os.WEXITED | os.WSTOPPED | os.WNOWAIT)
             except KeyboardInterrupt:
-                self.interrupted = True  # before ssh has the terminal: it gets it too, and ends
+                # Ctrl-C before the terminal is raw: ssh gets it as well, and ends.
+                self.interrupted = True
                 continue
             with self._lock:
-                # Until here its pid is its own.
+                # WNOWAIT above left it a zombie, so until this line no other process can have its
+                # pid, and `end` cannot hit a stranger.
                 _, status = os.waitpid(self._pid, os.WUNTRACED)
                 self._ended = not os.WIFSTOPPED(status)
             if not self._ended:
-                # ~^Z in ssh stops ssh alone; whoever waits for us must see that we stop, too.
+                # ~^Z in ssh stops ssh alone. The shell that waits for us must see that we stop, or
+                # it would not show its prompt.
                 os.kill(os.getpid(), signal.SIGSTOP)
                 os.kill(self._pid, signal.SIGCONT)
                 continue
@@ -181,7 +188,7 @@ def _through_openssh(ssh: str, host: SSHHost, hold: RemoteHold, call: Call) -> i
     command = ssh_command(ssh, host, agent_command(host.spec, call.token, call.to_word()))
     with _restored_terminal():
         client = _Client(command)
-        # What ssh asks before it has logged in is a person's time.
+        # The timeout counts only from raw mode: before it, ssh may ask a person for a secret.
         timeout = host.options.timeout
         handover = Handover(host.name, hold, timeout, begun=_is_raw, give_up=client.end)
         code = client.wait()
@@ -194,7 +201,7 @@ def _through_openssh(ssh: str, host: SSHHost, hold: RemoteHold, call: Call) -> i
 
 
 def _is_raw() -> bool:
-    """Whether our terminal gives each key as it comes, as it does once ssh has a session."""
+    """Return whether our terminal is in raw mode, as it is once ssh has a session."""
     try:
         return not termios.tcgetattr(0)[3] & termios.ICANON
     except termios.error:
@@ -214,7 +221,7 @@ def _through_fabric(host: SSHHost, hold: RemoteHold, call: Call, environ: Mappin
         channel = host.channel(deadline, ask)
     try:
         with _restored_terminal(), _size_changes() as changed:
-            # TCSAFLUSH, the default, would throw away what was typed ahead.
+            # tty.setraw's default, TCSAFLUSH, discards what was typed ahead; TCSADRAIN keeps it.
             tty.setraw(0, termios.TCSADRAIN)
             handover = Handover(
                 host.name,
@@ -240,7 +247,7 @@ def _pump(channel: Any, changed: socket.socket) -> None:
     to_send = b""
     while True:
         writable = bool(to_send) and channel.send_ready()
-        # A full window is looked at again soon: paramiko tells of no event when it opens.
+        # With a full window, look again soon: paramiko has no descriptor that says it has opened.
         wait = 0.02 if to_send else None
         sources = [channel, changed, *([0] if typing and len(to_send) < _MOST_TYPED else [])]
         ready = _readable(sources, 0.0 if writable else wait)
@@ -250,6 +257,7 @@ def _pump(channel: Any, changed: socket.socket) -> None:
             changed.recv(4096)
             columns, lines = os.get_terminal_size(0)
             channel.resize_pty(columns, lines)
+        # Emptied before its end is checked: output that came just before the end would be lost.
         if channel in ready:
             while channel.recv_ready():
                 _write_all(1, channel.recv(65536))
@@ -265,10 +273,10 @@ def _pump(channel: Any, changed: socket.socket) -> None:
 
 
 def _readable(sources: list[Any], seconds: float | None) -> list[Any]:
-    """What has bytes to read, or has ended, once any has, or after so many seconds.
+    """Wait until a source has bytes to read or has ended, or `seconds` are over; return those.
 
-    Not by select(), which takes no descriptor above 1,023. What is left out is not waited for at
-    all; poll() would tell of a hang-up all the same.
+    poll() instead of select(), which takes no descriptor above 1,023. A source that is not wanted
+    must be left out: poll() reports a hang-up even with an empty event mask.
     """
     poll = select.poll()
     numbered = {each if isinstance(each, int) else each.fileno(): each for each in sources}
@@ -285,7 +293,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 @contextlib.contextmanager
 def _restored_terminal() -> Iterator[None]:
-    """The terminal is restored at the end, whatever happens."""
+    """Restore the terminal's settings at the end of the block, whatever happens."""
     before = termios.tcgetattr(0)
     try:
         yield
@@ -295,11 +303,14 @@ def _restored_terminal() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _size_changes() -> Iterator[socket.socket]:
-    """A socket that becomes readable when the terminal's size changes."""
+    """Yield a socket that becomes readable when the size of the terminal changes."""
+    # A wake-up descriptor instead of a handler that sends the size: the handler runs between any
+    # two instructions, also where paramiko holds a lock that the message would need.
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
     wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    # The wake-up works only for signals with a handler in Python; by default SIGWINCH is ignored.
     before = signal.signal(signal.SIGWINCH, lambda number, frame: None)
     try:
         yield ours

@@ -1,7 +1,7 @@
-"""This machine as it is: its state directory, its policy, its devices, and who holds what.
+"""This machine as it is: its state directory, its policy, its devices, and its leases.
 
-What takes and gives devices (granting.py, waiting.py, turns.py) rests on this; host.py puts all of
-it together as a Host.
+The modules that take and give devices (granting.py, waiting.py, turns.py) build on it; host.py
+combines them into a Host.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from genvx.core.text import COMMAND_LIMIT, printable
 from genvx.core.value import replace
 from genvx.errors import UnknownEnvironment
 from genvx.local import processes
+from genvx.local.state import paths
 from genvx.local.state.directory import StateDirectory, state_error
-from genvx.local.state.paths import chosen_root, former_root, is_superseded, state_root
 from genvx.local.state.store import LeaseStore
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 
 class Machine:
-    """This machine. Its state directory is opened when first needed, and checked then.
+    """This machine. Its state directory is opened, and checked, when it is first needed.
 
-    environ: where $GENVX_STATE_DIR, $GENVX_SIMULATE and $SHELL are looked up; the process's own by
-    default. survey: who tells the devices; NVML, or the simulation that $GENVX_SIMULATE asks for,
-    by default.
+    environ: where $GENVX_STATE_DIR, $GENVX_SIMULATE and $SHELL are looked up; by default
+    os.environ. survey: the function that reports the devices; by default NVML, or the simulation
+    that $GENVX_SIMULATE asks for. places: its directories, if they are not the usual ones.
     """
 
     def __init__(
@@ -42,10 +42,12 @@ class Machine:
         *,
         environ: Optional[Mapping[str, str]] = None,
         survey: Optional[Callable[[], Inventory]] = None,
+        places: Optional[paths.Places] = None,
     ) -> None:
         self.name = name
         self.environ: Mapping[str, str] = os.environ if environ is None else environ
         self._given_survey = survey
+        self.places = paths.USUAL if places is None else places
         self._state: Optional[StateDirectory] = None
 
     def _survey(self) -> Inventory:
@@ -53,7 +55,8 @@ class Machine:
             return self._given_survey()
         specification = self.environ.get("GENVX_SIMULATE", "")
         if specification:
-            seed = f"{processes.hostname()}:{chosen_root(self.environ)}"
+            # Simulated hosts of one machine differ only in their state directories.
+            seed = f"{processes.hostname()}:{paths.chosen_root(self.environ)}"
             from genvx.local.devices.simulated import simulate
 
             return simulate(specification, seed)
@@ -62,7 +65,8 @@ class Machine:
         return survey(deadline_in(self.environ))
 
     def survey(self) -> Inventory:
-        """The devices of this machine as they are now, and as its policy lets us see them.
+        """Return the devices of this machine as they are now, as far as its policy lets us see
+        them.
 
         Raises:
             StateError: the policy cannot be read.
@@ -72,18 +76,19 @@ class Machine:
         return inventory if rules is None else rules.govern(inventory)
 
     def rules(self) -> Optional[Rules]:
-        """What the policy of this machine says of us; None where there is none.
+        """Return what the policy of this machine says about us; None without a policy.
 
         Raises:
-            StateError: it cannot be read, or has a mistake.
+            StateError: the policy cannot be read, or has a mistake.
         """
-        root = state_root(self.environ)
+        # Read anew for each grant: an administrator's change counts from the next one on.
+        root = self.places.state_root(self.environ)
         try:
             os.lstat(f"{root}/policy.toml")
         except (FileNotFoundError, NotADirectoryError):
-            return None  # as on most machines, and then the rest need not be imported
+            return None  # as on most machines, which need not import the rest
         except OSError as error:
-            # Not known to be none: there may be limits.
+            # There may be limits that we cannot see, so this must not count as none.
             raise state_error(error, f"look for {root}/policy.toml") from None
         from genvx.local.rules import Rules
 
@@ -91,21 +96,26 @@ class Machine:
 
     @property
     def state(self) -> StateDirectory:
-        """The opened state directory; another one once the machine is provisioned. Raises
-        StateError if it is unsafe or cannot be had.
+        """The opened state directory; a new one once the machine has been provisioned.
+
+        Raises:
+            StateError: it is unsafe or unavailable.
         """
-        if self._state is not None and is_superseded(self._state.root, self.environ):
+        if self._state is not None and self.places.is_superseded(self._state.root, self.environ):
             self._state = None  # not closed: another thread may be reading it
         if self._state is None:
-            self._state = StateDirectory(state_root(self.environ), former=former_root(self.environ))
+            self._state = StateDirectory(
+                self.places.state_root(self.environ), former=self.places.former_root(self.environ)
+            )
         return self._state
 
     @property
     def store(self) -> LeaseStore:
+        """The leases of the state directory."""
         return LeaseStore(self.state)
 
     def close(self) -> None:
-        """Close what was opened. Leases that are held stay held."""
+        """Close the state directory. Leases that are held stay held."""
         if self._state is not None:
             self._state.close()
             self._state = None
@@ -113,9 +123,10 @@ class Machine:
     # Questions
 
     def snapshot(self, *, holders: bool = False) -> Snapshot:
-        """This host at this moment. Takes no lock.
+        """Return this host at this moment. Takes no lock.
 
-        holders: also which processes hold its leases, for which all processes are looked at.
+        holders: whether to find the processes that hold its leases, for which all processes are
+        examined.
 
         Raises:
             StateError: the state directory is unsafe or cannot be read.
@@ -128,7 +139,9 @@ class Machine:
         return replace(snapshot, leases=with_holders(snapshot.leases, self.store, self.state.uid))
 
     def snapshot_with(self, inventory: Inventory, *, reap: bool = False) -> Snapshot:
-        """This host at this moment, with its devices as they were told before."""
+        """Return this host at this moment, with devices from an earlier survey."""
+        # The clock is read after the scan: a lease that began during the scan must not be in the
+        # future.
         scan = self.store.scan(reap=reap)
         return Snapshot(
             hostname=processes.hostname(),
@@ -154,7 +167,10 @@ class Machine:
         *,
         pid: Optional[int] = None,
     ) -> Lease:
-        """A lease of ours on nothing yet, since now. pid: whose it is, ours by default."""
+        """Return a lease of ours, beginning now, that has no devices yet.
+
+        pid: the process whose lease it is; ours by default.
+        """
         pid = pid or os.getpid()
         return Lease(
             id=os.urandom(8).hex(),
@@ -172,7 +188,7 @@ class Machine:
         )
 
     def mine(self, environment: str) -> Environment:
-        """A living environment of one's own, by its id.
+        """Return a living environment of one's own, by its id.
 
         Raises:
             UnknownEnvironment: there is none.
@@ -180,12 +196,13 @@ class Machine:
         return environments(self.own_leases(environment))[0]
 
     def identify(self, environment: str) -> str:
-        """The id of a living environment of one's own that is named by its id or its name.
+        """Return the id of a living environment of one's own, named by its id or its name.
 
         Raises:
             UnknownEnvironment: there is none, or the name fits several.
         """
         leases = self.store.scan().leases
+        # Only among our own: another user's environment may have the same name.
         key = meant((each for each in leases if each.owner.uid == self.state.uid), environment)
         if key is None:
             raise UnknownEnvironment(
@@ -194,7 +211,7 @@ class Machine:
         return key[1]
 
     def own_leases(self, environment: str) -> tuple[Lease, ...]:
-        """The leases of a living environment of one's own, oldest first.
+        """Return the leases of a living environment of one's own, oldest first.
 
         Raises:
             UnknownEnvironment: there is none.

@@ -1,9 +1,10 @@
-"""Taking turns on devices that several share: one at a time, in the order in which they came.
+"""Turns on devices that several environments share: one at a time, in the order of arrival.
 
-Lamport's bakery, with files for each who waits in his own directory: whoever comes says that he
-chooses, takes a number above all that he sees, and waits for those with smaller ones and for those
-who are choosing just then. A turn lives while somebody holds its file's lock, so whoever dies is
-waited for no more. Nothing is written over, and who does not hold a device is not waited for.
+This is Lamport's bakery algorithm, with files for each waiting process in its user's directory. A
+process announces that it is choosing, takes a number above all that it sees, and waits for those
+with smaller numbers and for those that are choosing at that moment. A turn lives while a process
+holds the lock of its file, so nobody waits for a dead process. No file is ever overwritten, and
+nobody waits for a process that does not hold a shared device.
 """
 
 from __future__ import annotations
@@ -36,15 +37,17 @@ if TYPE_CHECKING:
     from genvx.local.waiting import Stop
 
 _TURN, _CHOOSING = ".turn", ".choosing"
+# Seconds between looks: short at first, so that quick commands follow each other closely, and
+# longer in a long line.
 _SOON, _LATER = 0.05, 0.5
-# Nobody comes so far by taking turns: whoever has it has written it himself, and a number above it
-# would be malformed to all others, who would not wait for it.
+# No number gets this high by taking turns: a user must have written it. A number above it would be
+# malformed to all others, who would then not wait for us.
 _LAST = 1 << 62
 
 
 @value
 class Turn:
-    """Whose turn it may be. number: 0 while it is chosen."""
+    """A turn on devices, or one that is being chosen: then `number` is 0."""
 
     id: str
     owner: Owner
@@ -56,6 +59,7 @@ class Turn:
 
     @property
     def order(self) -> tuple[int, str]:
+        """The key that sorts turns; the id decides between equal numbers."""
         return (self.number, self.id)
 
     def __str__(self) -> str:
@@ -71,17 +75,20 @@ def take_turn(
     patience: float = math.inf,
     tell: Callable[[Turn], None] = lambda turn: None,
     stop: Optional[Stop] = None,
+    most: int = MOST_OF_A_KIND,
 ) -> HeldFile:
-    """Wait until it is our turn on the devices of an environment of our own; it is until the file
-    that we return is let go, by all who inherit its descriptor.
+    """Wait until it is our turn on the devices of an environment of our own.
 
-    patience: seconds to wait at most. tell: is told for whom we wait, when that changes. stop: ends
-    the waiting when it is set, such as a threading.Event.
+    The turn lasts until the returned file is let go, by us and by all that inherit its descriptor.
+
+    patience: the most seconds to wait. tell: called with the turn that we wait for, whenever that
+    changes. stop: ends the waiting when it is set, such as a threading.Event. most: commands of
+    ours that may take turns here at once.
 
     Raises:
-        UnknownEnvironment: there is none of that id of one's own. InvalidInput: it has no devices.
+        UnknownEnvironment: one has no environment of that id. InvalidInput: it has no devices.
         WaitedTooLong: it was not our turn in time. StateError: the state cannot be written, too
-            many of one's own wait already, or somebody has taken the last number that there is.
+        many processes of one's own wait already, or somebody has taken the last possible number.
     """
     devices = host.mine(environment).devices
     if not devices:
@@ -95,23 +102,27 @@ def take_turn(
         command=printable(command, COMMAND_LIMIT),
     )
     end = monotonic() + patience
-    if sum(turn.owner == mine.owner for turn in _turns(host, mine)) >= MOST_OF_A_KIND:
+    if sum(turn.owner == mine.owner for turn in _turns(host, mine)) >= most:
         raise StateError(
-            f"{MOST_OF_A_KIND} commands of yours take turns on this machine already, and more "
+            f"{most} commands of yours take turns on this machine already, and more "
             "might not be seen; wait for some of them to end"
         )
+    # Announced before the numbers are read. Otherwise we could read them, be delayed while another
+    # process takes a larger number and its turn, and then publish a smaller one: both would go.
     choosing = _publish(host, mine, _CHOOSING)
     try:
         last = max(_rivals(host, mine), key=lambda turn: turn.number, default=mine)
         if last.number >= _LAST:
-            raise StateError(f"there is no turn after that of {last}, who did not take it fairly")
+            raise StateError(
+                f"no turn can follow that of {last}: its number is the last; it must end first"
+            )
         mine = replace(mine, number=last.number + 1)
         held = _publish(host, mine, _TURN)
     finally:
-        choosing.withdraw()  # not before our turn is there: at each moment one of the two is
+        choosing.withdraw()  # only now: at each moment one of our two files exists
     try:
         if not any(turn.id == mine.id for turn in _turns(host, mine)):
-            # Others would not wait for us.
+            # Others cannot see our turn, so they would not wait for us.
             raise StateError(
                 f"no turn was taken: {held.path} is not seen by others; 'genvx doctor' may say why"
             )
@@ -145,7 +156,9 @@ def run_in_turn(
     patience: float = math.inf,
     tell: Callable[[Turn], None] = lambda turn: None,
 ) -> int:
-    """Run a command as its parent when its turn comes; return its exit code. For main threads only.
+    """Run a command as its parent when its turn comes; return its exit code.
+
+    For main threads only.
 
     Raises: as `take_turn`; CommandNotFound, CommandNotExecutable: it cannot be run.
     """
@@ -174,7 +187,7 @@ def _publish(host: Machine, turn: Turn, suffix: str) -> HeldFile:
 
 
 def _rivals(host: Machine, mine: Turn) -> list[Turn]:
-    """The living turns of others on devices of ours, of those who hold these devices."""
+    """The living turns of others on our devices, of environments that hold these devices."""
     holdings: dict[str, set[tuple[int, str]]] = {}
     for lease in host.store.scan().leases:
         for uuid in lease.devices:
@@ -198,19 +211,20 @@ def _turns(host: Machine, mine: Turn) -> Iterator[Turn]:
                 try:
                     turn = _read(host, user, name)
                 except FileNotFoundError:
-                    # He has chosen, and we may have listed the files before: look again.
+                    # That process has chosen, and its turn may have appeared after we listed the
+                    # files. Count it as still choosing, so that we look again.
                     turn = replace(mine, id=identifier, number=0) if suffix == _CHOOSING else None
                 except (OSError, Malformed):
-                    continue  # his own doing
+                    continue  # its own user has made it unreadable, and loses the turn
                 if turn is not None:
                     yield turn
 
 
 def _read(host: Machine, user: UserDirectory, name: str) -> Optional[Turn]:
-    """A turn if it lives.
+    """Read a turn; None if it is dead.
 
     Raises:
-        Malformed: it lives, and is none. OSError: it cannot be read.
+        Malformed: it is alive, but no turn. OSError: it cannot be read.
     """
     identifier, suffix = os.path.splitext(name)
     descriptor = user.open(name)

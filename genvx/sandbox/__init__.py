@@ -1,4 +1,4 @@
-"""A pretend fleet on this machine: loopback SSH hosts with simulated GPUs.
+"""A simulated fleet on this machine: SSH hosts on the loopback interface with simulated GPUs.
 
-Nothing of the user's own is touched.
+It uses no file of the user's home and no configuration of theirs.
 """

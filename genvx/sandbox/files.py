@@ -22,8 +22,10 @@ _MODE_PRIVATE = 0o700
 
 @dataclass(frozen=True)
 class SandboxHost:
-    """One pretend host: its name, the port it listens on, its simulated devices, and its
-    directory.
+    """SandboxHost is one simulated host.
+
+    simulate: its devices, as $GENVX_SIMULATE has them, such as "2xA100-80GB". directory: where its
+    files are.
     """
 
     name: str
@@ -33,34 +35,40 @@ class SandboxHost:
 
     @property
     def state(self) -> str:
+        """The state directory of genvx on this host."""
         return os.path.join(self.directory, "state")
 
     @property
     def home(self) -> str:
+        """The home directory of the user on this host."""
         return os.path.join(self.directory, "home")
 
     def path(self, name: str) -> str:
+        """Return the path of a file of this host."""
         return os.path.join(self.directory, name)
 
     def variables(self, root: str) -> dict[str, str]:
-        """What every session on this host has in its environment."""
+        """Return the variables of every session on this host."""
         return {
             "GENVX_SIMULATE": self.simulate,
             "GENVX_STATE_DIR": self.state,
-            "TMUX_TMPDIR": self.state,  # no tmux of this machine is one of the pretend host
+            # Otherwise `tmux new` on a host would open a window in a tmux server of this machine,
+            # with the variables of that server.
+            "TMUX_TMPDIR": self.state,
             "HOME": self.home,
-            # One agent for all, as where the homes of many machines are one network file system.
+            # All hosts share an agent, like machines whose homes are on one network file system.
             "XDG_CACHE_HOME": f"{root}/cache",
             "PATH": f"{root}/bin:/usr/local/bin:/usr/bin:/bin",
         }
 
 
 def package_root() -> str:
-    """Where the package that runs now is imported from: an installation or a checkout."""
+    """Return the directory from which this package was imported: an installation or a checkout."""
     return os.path.dirname(os.path.dirname(os.path.abspath(str(genvx.__file__))))
 
 
 def write(path: str, content: str | bytes, mode: int = 0o600) -> None:
+    """Write a file; it has this mode from the beginning if it is new."""
     data = content.encode() if isinstance(content, str) else content
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:
@@ -94,13 +102,16 @@ def write_shared(root: str) -> str:
     code = f"import sys; sys.path[0] = {package!r}; from genvx.cli.main import main; main()"
     line = f'exec {shlex.quote(sys.executable)} -c {shlex.quote(code)} "$@"\n'
     write(f"{root}/bin/genvx", f"#!/bin/sh\n{line}", 0o700)
-    # Wherever this Python lies, the hosts have it.
+    # The hosts find this Python on their PATH, wherever it is installed.
     os.symlink(os.path.realpath(sys.executable), f"{root}/bin/python3")
     return make_key(f"{root}/id_ed25519", "genvx-sandbox")
 
 
 def write_host(root: str, host: SandboxHost, public: str) -> None:
-    """One host's key, home and configuration."""
+    """Make the key, the home and the configuration of one host.
+
+    public: the line of the user's public key.
+    """
     os.makedirs(host.home, mode=_MODE_PRIVATE)
     os.makedirs(host.state, mode=_MODE_PRIVATE)
     line = make_key(host.path("host_key"), host.name)
@@ -108,8 +119,8 @@ def write_host(root: str, host: SandboxHost, public: str) -> None:
     with open(f"{root}/known_hosts", "a", encoding="ascii") as file:
         file.write(f"{host.name} {' '.join(line.split()[:2])}\n")
     path = f"{root}/bin"
-    # Login shells reset PATH in /etc/profile, so it is set once more; the prompt is the shortest
-    # there is.
+    # /etc/profile resets PATH in login shells, so start-up files set it again. A short, fixed
+    # prompt is easy for tests to recognise.
     posix = f"PATH={shlex.quote(path)}:$PATH\nPS1='$ '\n"
     write(f"{host.home}/.profile", posix)
     write(f"{host.home}/.bash_profile", posix)
@@ -118,7 +129,8 @@ def write_host(root: str, host: SandboxHost, public: str) -> None:
     write(f"{host.home}/.tcshrc", f"set path = ( {shlex.quote(path)} $path )\nset prompt = '$ '\n")
     write(f"{host.home}/.hushlogin", "")
     os.makedirs(f"{host.home}/.config/fish")
-    # Without it the first fish in a home reads all manual pages, for long.
+    # If this directory is missing, the first fish in a home parses all manual pages, which takes
+    # long.
     os.makedirs(f"{host.home}/.local/share/fish/generated_completions")
     write(
         f"{host.home}/.config/fish/config.fish",
@@ -129,7 +141,9 @@ def write_host(root: str, host: SandboxHost, public: str) -> None:
 
 
 def _sshd_config(root: str, host: SandboxHost) -> str:
-    # sshd takes the first SetEnv only, so there is one.
+    # sshd uses the first SetEnv line only, so all variables are in one. StrictModes no: the
+    # directory may be below /tmp, which others can write to. MaxStartups: a fleet of simulated
+    # hosts logs in to one machine all at once.
     variables = " ".join(f'"{name}={value}"' for name, value in host.variables(root).items())
     return f"""\
 ListenAddress 127.0.0.1
@@ -155,7 +169,7 @@ ClientAliveCountMax 3
 
 
 def write_client(root: str, hosts: Sequence[SandboxHost]) -> None:
-    """The hostfile and the ssh_config with which the hosts are reached."""
+    """Write the hostfile and the ssh_config with which the hosts are reached."""
     user = getpass.getuser()
     entries = [
         f"""\

@@ -1,4 +1,4 @@
-"""Ports for servers to come, which nobody else gets meanwhile."""
+"""Reserving ports for servers that are yet to start."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def reserved() -> Iterator[int]:
-    """A port of the loopback interface that the system gives to nobody else in the block.
+    """Reserve a port of the loopback interface; the system gives it to nobody else in the block.
 
-    A server that sets SO_REUSEADDR, as sshd does, can listen there in the meantime: this socket is
-    bound, but does not listen.
+    A server that sets SO_REUSEADDR, as sshd does, can listen on it meanwhile: our socket is bound,
+    but does not listen.
     """
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

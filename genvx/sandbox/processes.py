@@ -1,6 +1,4 @@
-"""The processes of a sandbox: its servers, what descends from them, and what was left in
-the background.
-"""
+"""The processes of a sandbox: its servers, their descendants, and those left in the background."""
 
 from __future__ import annotations
 
@@ -18,17 +16,22 @@ _END_TIMEOUT = 5.0
 
 @dataclass(frozen=True)
 class Process:
-    """A process, told from a later one of the same pid by its start time in clock ticks."""
+    """Process is a process; its start time, in clock ticks, distinguishes later users of its pid.
+
+    Without it, `down` could kill a stranger with the same pid.
+    """
 
     pid: int
     starttime: int
 
 
 def table() -> dict[int, tuple[int, Process]]:
-    """Every process that /proc shows and that is no zombie: pid -> (pid of its parent, process)."""
+    """Return each process in /proc that is no zombie, by pid, with the pid of its parent."""
     found = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
+            # The name of a program is in parentheses and may contain any character, so the fields
+            # are counted from the last parenthesis.
             try:
                 with open(f"/proc/{name}/stat", "rb") as file:
                     after = file.read().rpartition(b")")[2].split()
@@ -40,20 +43,21 @@ def table() -> dict[int, tuple[int, Process]]:
 
 
 def identify(pid: int) -> Process | None:
-    """The process that has this pid now; None if there is none."""
+    """Return the process that has this pid now; None if there is none."""
     entry = table().get(pid)
     return None if entry is None else entry[1]
 
 
 def alive(process: Process) -> bool:
+    """Return whether a process still runs."""
     return identify(process.pid) == process
 
 
 def of_sandbox(servers: Iterable[Process], directory: str) -> set[Process]:
-    """The living processes of a sandbox, ourselves and our ancestors excepted.
+    """Return the living processes of a sandbox, except ourselves and our ancestors.
 
-    Descendants of the servers are told by their parents; what was left in the background has init
-    as its parent, but still the state directory of its host in its environment.
+    Descendants of the servers are found by their parents. A process in the background has init as
+    its parent; it is found by the state directory of its host among its variables.
     """
     processes = table()
     members = {
@@ -74,7 +78,7 @@ def of_sandbox(servers: Iterable[Process], directory: str) -> set[Process]:
 def _has_mark(pid: int, mark: bytes) -> bool:
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
-            return any(entry.startswith(mark) for entry in file.read().split(b"\0"))
+            return b"\0" + mark in b"\0" + file.read()
     except OSError:
         return False
 
@@ -89,10 +93,10 @@ def _ourselves(processes: Mapping[int, tuple[int, Process]]) -> set[int]:
 
 
 def end(servers: Iterable[Process], directory: str) -> None:
-    """End every process of a sandbox: ask, then insist."""
+    """End every process of a sandbox: SIGTERM, after 5 s SIGHUP, after 5 more SIGKILL."""
     servers = list(servers)
-    # Gathered while the servers live: their sessions lose that parent, and sshd overwrites its
-    # environment.
+    # Collected while the servers live. Afterwards the sessions of sshd have init as their parent
+    # and could not be found by their variables either: sshd overwrites its environment.
     known = of_sandbox(servers, directory)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
         deadline = time.monotonic() + _END_TIMEOUT

@@ -1,6 +1,6 @@
-"""Bringing a pretend fleet up and down.
+"""Starting and ending a simulated fleet.
 
-Loopback only, and nothing is left afterwards: no process, no file.
+It listens on the loopback interface only, and leaves no process and no file when it has ended.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _DEVICES = re.compile(r"(\d{1,4})(x[A-Za-z0-9 -]{1,60})?", re.ASCII)
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A pretend fleet that is up. `servers` are in the order of `hosts`.
+    """Sandbox is a simulated fleet that is up. `servers` are in the order of `hosts`.
 
-    note: what people should know of how it came up, in lines; "" if nothing.
+    note: lines for people about its start; empty if there is nothing to say.
     """
 
     directory: str
@@ -48,26 +48,31 @@ class Sandbox:
 
     @property
     def hostfile(self) -> str:
+        """The path of its hostfile."""
         return os.path.join(self.directory, "hostfile")
 
     @property
     def ssh_config(self) -> str:
+        """The path of its ssh_config."""
         return os.path.join(self.directory, "ssh_config")
 
 
 def default_directory(environ: Mapping[str, str]) -> str:
-    """$GENVX_SANDBOX, else one of the user's own on a local disk: homes may be on the network."""
+    """Return $GENVX_SANDBOX, or a directory of the user's on a local disk.
+
+    Not in the home, which may be on a network file system.
+    """
     return environ.get("GENVX_SANDBOX") or f"/var/tmp/genvx-sandbox-{os.getuid()}"
 
 
 def up(directory: str, gpus: Sequence[str], *, server: str | None = None) -> Sandbox:
-    """Start one host for each entry of `gpus`: a count, or like "2xH100-80GB".
+    """Start a host for each entry of `gpus`: a count, or count and model as in "2xH100-80GB".
 
-    server: "openssh" or "embedded"; by default OpenSSH's sshd, where it is found and can give a
-    terminal, which it often cannot when it is started by an ordinary user.
+    server: "openssh" or "embedded"; by default OpenSSH's sshd if it is installed and can allocate
+    terminals, which an sshd of an ordinary user often cannot.
 
     Raises:
-        InvalidInput: a sandbox is up there, or an entry makes no sense.
+        InvalidInput: a sandbox is already up there, or an entry is invalid.
         StateError: the directory cannot be used, or a server does not start.
     """
     simulated = [_devices(entry) for entry in gpus]
@@ -75,6 +80,7 @@ def up(directory: str, gpus: Sequence[str], *, server: str | None = None) -> San
         raise InvalidInput(f"a sandbox has from 1 to {_MOST_HOSTS} hosts")
     asked, server = server, _choose_server(server)
     directory = os.path.abspath(directory)
+    # The path goes into sshd_config and ssh_config, where spaces and quotes have meanings.
     if not re.fullmatch(r"[A-Za-z0-9/._+@-]+", directory):
         raise InvalidInput(f"a sandbox's path has no spaces or quotes: {printable(directory, 200)}")
     try:
@@ -91,6 +97,8 @@ def up(directory: str, gpus: Sequence[str], *, server: str | None = None) -> San
     try:
         public = files.write_shared(directory)
         hosts = []
+        # All ports stay reserved until the servers listen: the system could give a free one to
+        # another program in between.
         with contextlib.ExitStack() as ports:
             for number, simulate in enumerate(simulated, 1):
                 name, port = f"gpu-server-{number}", ports.enter_context(reserved())
@@ -100,7 +108,7 @@ def up(directory: str, gpus: Sequence[str], *, server: str | None = None) -> San
             files.write_client(directory, hosts)
             _start_all(directory, hosts, server, started)
             if server == "openssh" and not _gives_terminal(directory, hosts[0]):
-                note = "the sshd here gives an ordinary user no terminal:"
+                note = "the sshd of this machine gives an ordinary user no terminal:"
                 note += f"\n  {_last_words(hosts[0])}\n  "
                 if asked is None:
                     note += "The embedded server is used instead."
@@ -112,6 +120,8 @@ def up(directory: str, gpus: Sequence[str], *, server: str | None = None) -> San
                     note += "remote activate and ssh will not work; --server embedded would."
         sandbox = Sandbox(directory, server, tuple(hosts), tuple(started), note)
         _record(sandbox)
+    # BaseException: also after Ctrl-C. Half a sandbox would keep its directory, and the next `up`
+    # be refused.
     except BaseException as error:
         processes.end(started, directory)
         shutil.rmtree(directory, ignore_errors=True)
@@ -148,8 +158,9 @@ def _sshd() -> str | None:
 def _start_all(
     directory: str, hosts: Sequence[SandboxHost], server: str, started: list[Process]
 ) -> None:
-    """Start a server for each host, and wait until all answer. started: gets what was started, also
-    when one of them does not.
+    """Start a server for each host, and wait until all answer.
+
+    started: collects the servers, also if one of them fails, so that the caller can end them.
     """
     for host in hosts:
         started.append(_start(directory, host, server))
@@ -158,10 +169,10 @@ def _start_all(
 
 
 def _gives_terminal(directory: str, host: SandboxHost) -> bool:
-    """Whether sshd gives a terminal to whoever logs in to a host.
+    """Return whether sshd can allocate a terminal for a session.
 
-    It wants to give the terminal to the group tty, which only root may do, unless the system has
-    done so already; in containers it often has not.
+    sshd changes the group of the terminal to tty, which only root may do. It succeeds for others if
+    the system has set the group already; in containers it often has not.
     """
     ssh = shutil.which("ssh")
     if os.geteuid() == 0 or ssh is None:
@@ -181,7 +192,7 @@ def _runs(ssh: str, terminal: str, directory: str, host: SandboxHost) -> bool:
 
 
 def _last_words(host: SandboxHost) -> str:
-    """What a server complained of last."""
+    """Return the last complaint in the log of a server."""
     with open(host.path("log"), encoding="utf-8", errors="replace") as file:
         lines = [line for line in file.read(65536).splitlines() if "failed" in line]
     return printable(lines[-1], 200) if lines else "it does not say why"
@@ -191,7 +202,8 @@ def _start(directory: str, host: SandboxHost, server: str) -> Process:
     sshd = _sshd()
     if server == "openssh" and sshd is not None:
         if os.geteuid() == 0:
-            # sshd of root wants this directory, which the distribution's service makes at boot.
+            # sshd refuses to start as root without this directory (privilege separation), which
+            # the distribution's service makes at boot.
             os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
         command = [sshd, "-D", "-e", "-f", host.path("sshd_config")]
     else:
@@ -204,13 +216,14 @@ def _start(directory: str, host: SandboxHost, server: str) -> Process:
             stdout=log,
             stderr=log,
             cwd="/",
-            # Tells the processes of this sandbox when it goes down.
+            # `down` recognises the processes of this sandbox by it.
             env={**os.environ, "GENVX_STATE_DIR": host.state},
             start_new_session=True,
         )
     finally:
         os.close(log)
-    # It outlives us on purpose: whoever asks later finds it by its pid and its environment.
+    # The server outlives us; `down` finds it by its pid and its variables. A return code keeps
+    # Popen from warning that a child still runs.
     process.returncode = 0
     return processes.identify(process.pid) or Process(process.pid, 0)
 
@@ -223,7 +236,11 @@ def _embedded_code() -> str:
 
 
 def _await(host: SandboxHost, process: Process) -> None:
-    """Wait until the host's server greets as SSH does, or has died."""
+    """Wait until the server of a host sends an SSH banner.
+
+    Raises:
+        StateError: the server has ended, or sent none in 15 seconds.
+    """
     end = time.monotonic() + _START_TIMEOUT
     while True:
         try:
@@ -251,13 +268,15 @@ def _record(sandbox: Sandbox) -> None:
 
 
 def find(directory: str) -> Sandbox | None:
-    """The sandbox in a directory; None if there is none.
+    """Read the sandbox of a directory; return None if there is none.
 
     Raises:
-        StateError: the directory is somebody else's, or not a sandbox's.
+        StateError: the directory belongs to somebody else, or is not a sandbox.
     """
     directory = os.path.abspath(directory)
     try:
+        # lstat, and our uid: `down` deletes the directory, and in /var/tmp anybody may have made it
+        # or a link with its name.
         status = os.lstat(directory)
     except FileNotFoundError:
         return None
@@ -271,25 +290,25 @@ def find(directory: str) -> Sandbox | None:
         return Sandbox(directory, str(document["server"]), hosts, servers)
     except FileNotFoundError:
         raise StateError(
-            f"{directory} has no sandbox.json: a start that was cut short, or not a sandbox; "
-            "look at it, and delete it"
+            f"{directory} has no sandbox.json: it is an incomplete sandbox, or none; look at it, "
+            "and delete it"
         ) from None
     except (ValueError, KeyError, TypeError):
         raise StateError(f"{directory}/sandbox.json cannot be read; delete the directory") from None
 
 
 def running(sandbox: Sandbox) -> tuple[bool, ...]:
-    """Whether each host's server runs, in the order of the hosts."""
+    """Return whether the server of each host runs, in the order of the hosts."""
     return tuple(processes.alive(server) for server in sandbox.servers)
 
 
 def down(directory: str) -> bool:
-    """End the sandbox: its servers, everything that runs on its hosts, and its files.
+    """End the sandbox: its servers, the processes on its hosts, and its files.
 
-    False: there was none.
+    Return False if there was none.
 
     Raises:
-        StateError: as `find` does, or a file cannot be deleted.
+        StateError: as `find`, or a file cannot be deleted.
     """
     sandbox = find(directory)
     if sandbox is None:

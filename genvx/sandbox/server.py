@@ -1,9 +1,8 @@
-"""A small SSH server on paramiko, for sandboxes on machines without OpenSSH's.
+"""A small SSH server with paramiko, for sandboxes on machines without OpenSSH's server.
 
-Loopback, one user, one key.
-
-It runs commands and shells of the user who started it, with or without a terminal, as sshd would:
-through the login shell, in a session of their own, with SIGHUP when the client is gone.
+It listens on the loopback interface and accepts one user with one key. It runs their commands and
+shells, with or without a terminal, as sshd does: through the login shell, in a session of their
+own, with SIGHUP when the client is gone.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Serve one host; arguments: the sandbox's directory, and the host as JSON."""
+    """Serve one host; sys.argv has the directory of the sandbox and the host as JSON."""
     directory, text = sys.argv[1:3]
     host = SandboxHost(**json.loads(text))
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -67,7 +66,11 @@ def _serve(
 
 @dataclass
 class _Session:
-    """One channel before and while its command runs. master: its terminal, while it has one."""
+    """One channel, before and while its command runs.
+
+    size: of the terminal that was asked for; None for none. master: the terminal; -1 for none.
+    lock: held while another thread uses `master`, which must not be closed meanwhile.
+    """
 
     variables: dict[str, str] = field(default_factory=dict)
     size: tuple[int, int] | None = None
@@ -168,7 +171,8 @@ def _set_size(master: int, width: int, height: int) -> None:
     fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
 
-# Makes the terminal on stdin the controlling one, then becomes the shell under its right argv[0].
+# Makes the terminal on stdin the controlling one (TIOCSCTTY), without which Ctrl-C and job control
+# do not work, then becomes the shell, whose argv[0] is "-bash" or the like for a login shell.
 _TAKE_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
     "os.execv(sys.argv[1], sys.argv[2:])"
@@ -194,7 +198,7 @@ def _run_with_terminal(
 
     def hang_up() -> None:
         with session.lock:
-            # Whoever has left the terminal by himself is not there any more.
+            # After the end of the session, its process group may belong to somebody else.
             if session.master >= 0:
                 _hang_up(session.master, process.pid)
 
@@ -204,14 +208,17 @@ def _run_with_terminal(
     with session.lock:
         session.master = -1
     _finish(channel, process)
-    feeder.join()  # it may be writing to the terminal, whose number another one could get
+    # The feeder may be writing to the terminal; after a close, another terminal could have its
+    # number.
+    feeder.join()
     os.close(master)
 
 
 def _run_with_pipes(
     channel: paramiko.Channel, session: _Session, argv: list[str], options: dict[str, Any]
 ) -> None:
-    # Socket pairs, as sshd has them: a command can tell that nobody reads its output any more.
+    # A socket pair for the output, as sshd uses: after a shutdown, a command that writes notices
+    # that nobody reads any more.
     out_ours, out_theirs = socket.socketpair()
     process = subprocess.Popen(
         argv, stdin=subprocess.PIPE, stdout=out_theirs.fileno(), stderr=subprocess.PIPE, **options
@@ -242,7 +249,7 @@ def _pump_out(source: int, send: Any) -> None:
         try:
             data = os.read(source, 32768)
         except OSError:
-            return  # a terminal whose last user is gone gives EIO; a socket that we shut, EBADF
+            return  # EIO: the last process has closed the terminal; EBADF: we have closed it
         if not data:
             return
         try:
@@ -267,6 +274,8 @@ def _pump_in(
                 data = data[os.write(target, data) :]
     except OSError:
         pass  # the command is gone
+    # The end of the input is not the end of the client, which may still read. It is gone when the
+    # channel has closed.
     if stdin is not None:
         stdin.close()
         channel.status_event.wait()
@@ -275,12 +284,12 @@ def _pump_in(
 
 
 def _hang_up(master: int, leader: int) -> None:
-    """Tell the session of a terminal, and whatever is in front there, that nobody reads it."""
+    """Send SIGHUP to the session leader of a terminal and to its foreground process group."""
     try:
         front = os.tcgetpgrp(master)
     except OSError:
         front = 0
-    # 0 is nobody there, and for killpg our own group.
+    # 0 means that there is no foreground group; killpg(0) would signal our own.
     for group in {leader, front} - {0}:
         with contextlib.suppress(OSError):
             os.killpg(group, signal.SIGHUP)

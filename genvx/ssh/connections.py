@@ -1,4 +1,4 @@
-"""The connections to one host: opened when they are needed, and kept until `close`."""
+"""The connections to one host: each is opened when it is needed and kept until `close`."""
 
 from __future__ import annotations
 
@@ -18,37 +18,43 @@ if TYPE_CHECKING:
     from genvx.ssh.target import Target
 
 _CLOSE_PATIENCE = 0.1
+# What paramiko raises when a channel or a connection fails; anything else is a fault of ours.
 _FAILURES = (paramiko.SSHException, EOFError, OSError)
 
 
 class Connections:
-    """One connection, as long as its server takes all sessions that we need on it.
+    """Connections holds one connection to a host, and more if one cannot carry all sessions.
 
-    MaxSessions in sshd_config may be less. Then there are more.
+    MaxSessions in sshd_config limits the sessions of a connection; where it is 1, each session gets
+    a connection of its own.
     """
 
     def __init__(self, target: Target, session: Session) -> None:
         self._target = target
         self._session = session
+        # Held while a connection is opened, so that two threads share it instead of logging in
+        # twice. `close` waits for it only briefly.
         self._lock = threading.Lock()
         self._links: list[Link] = []
         self._opening: Deadline | None = None
 
     @property
     def open(self) -> tuple[Link, ...]:
-        """Those that are open; the newest comes last."""
+        """The open connections, the newest last."""
         return tuple(self._links)
 
     @property
     def in_use(self) -> bool:
-        """Whether something lives on one of them."""
+        """Whether a channel that is watched is open on one of the connections."""
         return any(link.pulse.needed for link in self._links)
 
     def close(self) -> None:
-        """Close all, also one that is being opened."""
+        """Close all connections, including one that is being opened."""
         opening = self._opening
         if opening is not None:
-            opening()  # as if its time were up: whoever opens it closes what it has
+            # The deadline expires early: it closes the socket, and the thread that was opening the
+            # connection cleans up. Waiting for the lock instead would take as long as the login.
+            opening()
             return
         if not self._lock.acquire(timeout=_CLOSE_PATIENCE):
             return  # stuck where no deadline reaches, such as a resolver; its thread is left behind
@@ -62,15 +68,15 @@ class Connections:
     def channel(
         self, deadline: Deadline, ask: Callable[[paramiko.Channel], None]
     ) -> tuple[Link, paramiko.Channel]:
-        """A channel that was asked before the deadline for what it is to run; and on which link.
+        """Open a channel and make the request `ask` on it; return its connection and the channel.
 
-        A connection that was kept may be of no use any more, which shows only now: it has ended, or
-        MaxSessions still counts the session before, or has no room for another, or dropbear closes
-        the new session together with the last. Nothing has been started then, so another connection
-        is asked, and in the end a new one.
+        A kept connection may turn out to be unusable only now: it has ended, MaxSessions still
+        counts the previous session or leaves no room for another, or dropbear closes the new
+        session together with the previous one. Nothing has started at that point, so another
+        connection is tried, and finally a new one.
 
         Raises:
-            HostError: the new one failed, too, or there was no time for it.
+            HostError: the new connection failed as well, or there was no time left for one.
         """
         tried: list[Link] = []
         while True:
@@ -87,7 +93,9 @@ class Connections:
                 tried.append(link)
 
     def let_go(self, link: Link, error: Exception, deadline: Deadline) -> GenvxError:
-        """What an error means; its connection is closed, unless something lives on it."""
+        """Translate an error of a connection, and close the connection if nothing needs it."""
+        # A session that is refused (MaxSessions) says nothing against the sessions that run on the
+        # same connection: closing it would end a job for the sake of a question.
         if not link.pulse.needed:
             with self._lock:
                 if link in self._links:
@@ -96,13 +104,15 @@ class Connections:
         return link.pulse.lost or translate(error, self._session.settings(self._target), deadline)
 
     def _link(self, deadline: Deadline, tried: list[Link]) -> tuple[Link, bool]:
-        """A connection that was not tried yet, and whether it is a new one."""
+        """Return a connection that is not in `tried`, and whether it is new."""
         with self._lock:
             for dead in [link for link in self._links if not link.active]:
                 self._links.remove(dead)
                 dead.close()
             for link in reversed(self._links):
                 if link not in tried:
+                    # A question that gets no answer closes its connection, but not one that
+                    # carries a running command as well.
                     if not link.pulse.needed:
                         deadline.closes(link.close)
                     return link, False
@@ -111,8 +121,10 @@ class Connections:
                 link = Link.open(self._target, self._session, deadline)
             finally:
                 self._opening = None
+            # `close` may have ended the deadline after the login succeeded. A link that was kept
+            # now would be closed by nobody.
             if deadline.expired:
                 link.close()
-                raise HostUnreachable("closed while it was being opened", kind="timeout")
+                raise HostUnreachable("the connection was closed while it opened", kind="timeout")
             self._links.append(link)
             return link, True

@@ -1,8 +1,8 @@
-"""One absolute deadline over everything that is done with a host.
+"""One absolute deadline covers everything that is done with a host.
 
 Timeouts of single reads add up without limit against a peer that sends a byte now and then. A
-deadline closes the connection from outside when its time has come, whatever the thread that uses it
-is waiting for.
+deadline closes the connection from another thread when its time is up, whatever the thread that
+uses the connection waits for.
 """
 
 from __future__ import annotations
@@ -20,26 +20,30 @@ if TYPE_CHECKING:
 
 
 class Deadline:
-    """`seconds` from now.
+    """Deadline ends `seconds` from now.
 
-    Inside the block, what was given to `closes` is called when the time has come.
+    Used as a context: within the block, the functions that were given to `closes` are called when
+    the time is up. After the block they are not. Calling a deadline ends it early.
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.expired = False
+        # Not time.time(): a clock that is set would end a deadline early, or never.
         self._end = time.monotonic() + seconds
         self._closers: list[Callable[[], None]] = []
         self._lock = threading.Lock()
 
     def left(self) -> float:
-        """Seconds left; never less than a millisecond, because 0 means "do not wait" or
-        "for ever" to many.
+        """Return the seconds left, at least a millisecond: as a timeout, 0 means "do not wait" to
+        some functions and "for ever" to others.
         """
         return max(0.001, self._end - time.monotonic())
 
     def closes(self, closer: Callable[[], None]) -> None:
-        """Have `closer` called at the end; at once if that is past."""
+        """Call `closer` when the deadline ends; at once if it has ended."""
+        # The flag is read under the lock under which `_expire` sets it. Otherwise a closer that is
+        # added at the same moment might be called by neither, and its connection hang for ever.
         with self._lock:
             self._closers.append(closer)
             late = self.expired
@@ -47,12 +51,13 @@ class Deadline:
             closer()
 
     def _expire(self) -> None:
+        # The closers run outside the lock: closing may block, or call `closes` itself.
         with self._lock:
             self.expired = True
             closers = list(self._closers)
         for closer in closers:
-            # What is closed may be half closed already. One that fails must neither keep the others
-            # from being closed nor end the thread that watches over every other host.
+            # A connection may already be half closed. A closer that fails must neither keep the
+            # others from being called nor end the thread that watches over all other hosts.
             with contextlib.suppress(Exception):
                 closer()
 
@@ -75,12 +80,18 @@ class Deadline:
 
 
 class _Watch:
-    """One daemon thread for all deadlines; it ends when there are none."""
+    """One daemon thread serves all deadlines; it ends when there are none.
+
+    A timer thread for each would mean a thread more per host of a fleet.
+    """
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._heap: list[tuple[float, int, Deadline]] = []
+        # A heap cannot remove from its middle. Deadlines that were met early leave this set at
+        # once and the heap when they come to its top.
         self._live: set[int] = set()
+        # Decides between equal ends: deadlines themselves cannot be compared.
         self._order = itertools.count()
         self._running = False
 
@@ -91,7 +102,8 @@ class _Watch:
             if self._running:
                 self._condition.notify()
             else:
-                # Not before it runs: where no thread can be had, the next deadline tries again.
+                # Set after start(), which raises where the user may have no more threads: the next
+                # deadline then tries again.
                 threading.Thread(target=self._run, name="genvx deadlines", daemon=True).start()
                 self._running = True
 
@@ -117,6 +129,8 @@ class _Watch:
                 heapq.heappop(self._heap)
                 due = id(deadline) in self._live
                 self._live.discard(id(deadline))
+            # Outside the lock: closing a connection may take a while, and other deadlines must be
+            # added meanwhile.
             if due:
                 deadline()
 

@@ -1,8 +1,8 @@
-"""What holds for a host where nobody says otherwise."""
+"""The defaults of SSH connections."""
 
 from __future__ import annotations
 
-# Seconds for each host, over everything that is done with it.
+# Total seconds allowed per host.
 TIMEOUT = 15.0
-# Seconds of silence after which a host that something depends on is lost.
+# Seconds of silence after which a host that holds something of ours counts as lost.
 HOST_LOST_AFTER = 60.0

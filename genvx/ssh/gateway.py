@@ -1,4 +1,4 @@
-"""Jump hosts: one connection to each, shared by all hosts behind it."""
+"""Jump hosts: all hosts behind one share a connection to it."""
 
 from __future__ import annotations
 
@@ -20,21 +20,29 @@ if TYPE_CHECKING:
     # What it opens has `active`, `transport`, `needed_secret` and `close`: a Link.
     Opener = Callable[[Target, Deadline, str | None], Any]
 
-# How long a jump host that failed is not tried again: the hosts behind a dead one cost a deadline
-# together, not one after the other.
+# A jump host that failed is not tried again for this long. The hosts behind a dead one then wait
+# for one deadline together, instead of one after the other.
 _REMEMBERED_SECONDS = 5.0
 
 
 class Gateway:
-    """One connection to a jump host, opened by whoever comes first and closed with its last
-    user.
+    """Gateway holds one connection to a jump host, from its first user to its last.
 
-    chain: "a,user@b:2222"; the last is where it ends. config: the ssh_config that says who they
-    are, as ssh gives its own -F on to them.
+    chain: the jump hosts in order, as in "a,user@b:2222"; the connection ends at the last. config:
+    the ssh_config that describes them; ssh also passes its own -F on to them. remembers: seconds
+    after a failure in which it is not tried again.
     """
 
-    def __init__(self, chain: str, open_link: Opener, config: str | None = None) -> None:
+    def __init__(
+        self,
+        chain: str,
+        open_link: Opener,
+        config: str | None = None,
+        *,
+        remembers: float = _REMEMBERED_SECONDS,
+    ) -> None:
         self._config = config
+        self._remembers = remembers
         before, _, last = chain.rpartition(",")
         self._before = before or None
         self._hop = last.strip()
@@ -45,18 +53,21 @@ class Gateway:
         self._failure: tuple[float, HostError] | None = None
 
     def open_channel(self, address: tuple[str, int], deadline: Deadline) -> Through:
-        """A way through to `address`.
+        """Open a channel through the jump host to `address`.
 
         Raises:
-            HostError: the jump host cannot be reached, or could not just now.
+            HostError: the jump host cannot be reached, or could not be a few seconds ago.
         """
         with self._lock:
             if self._link is None or not self._link.active:
                 if self._link is not None:
-                    self._link.close()  # dead; it may hold on to the jump host before this one
+                    # Dead, but it may still count as a user of the jump host before this one.
+                    self._link.close()
                 self._link = self._opened(deadline)
             self._users += 1
             link = self._link
+        # Counted as a user first, and opened outside the lock: the last other user would otherwise
+        # close the link now, and one slow host would hold up all others behind this jump host.
         try:
             channel = link.transport.open_channel(
                 "direct-tcpip", address, ("127.0.0.1", 0), timeout=deadline.left()
@@ -78,11 +89,11 @@ class Gateway:
         try:
             link = self._open_link(target, deadline, self._before)
         except Locked as error:
-            # Not remembered: as soon as somebody gives the secret, it is tried again.
+            # Not remembered as a failure: it is tried again as soon as the secret is known.
             raise Locked(f"jump host {target.name}: {error}", error.want) from None
         except HostError as error:
             said = type(error)(f"jump host {target.name}: {error}", kind=error.kind)
-            self._failure = (time.monotonic() + _REMEMBERED_SECONDS, said)
+            self._failure = (time.monotonic() + self._remembers, said)
             raise said from None
         self._failure = None
         return link
@@ -96,9 +107,9 @@ class Gateway:
 
 
 class Through:
-    """A channel of a jump host as a socket; closing it leaves the gateway.
+    """Through is a channel of a jump host, used as a socket; closing it leaves the gateway.
 
-    needed_secret: as of the jump host's link.
+    needed_secret: whether the login at the jump host took a password or a passphrase.
     """
 
     def __init__(
@@ -112,10 +123,13 @@ class Through:
         return getattr(self._channel, name)
 
     def close(self) -> None:
+        """Close the channel and leave the gateway; further calls do nothing."""
         try:
             self._channel.close()
         except (EOFError, OSError, paramiko.SSHException):
-            pass  # the gateway is gone already
+            pass  # the connection to the jump host has ended
+        # paramiko, the deadline and the link each close it. Leaving twice would count down another
+        # user and close the link under them.
         leave, self._leave = self._leave, None
         if leave is not None:
             leave()

@@ -1,7 +1,7 @@
 """known_hosts as OpenSSH reads it: is this key known, changed, revoked or unknown for this name?
 
-Bad lines are passed over; they never make the good ones count for nothing. Nothing is ever accepted
-because a file could not be read: a file that is there but unreadable is an error.
+Bad lines are skipped, and the other lines still count. A file that exists but cannot be read is an
+error: otherwise a changed or revoked key in it would look like an unknown one.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 
 class Verdict(Enum):
+    """Verdict says how a host key relates to known_hosts."""
+
     KNOWN = "known"
     UNKNOWN = "unknown"
     CHANGED = "changed"
@@ -42,15 +44,16 @@ class _Row:
 
 
 def fingerprint(blob: bytes) -> str:
-    """A key's fingerprint as ssh prints it."""
+    """Return the fingerprint of a key, as ssh prints it."""
     digest = base64.b64encode(hashlib.sha256(blob).digest()).decode("ascii")
     return "SHA256:" + digest.rstrip("=")
 
 
 class KnownHosts:
-    """The host keys of some files, read once.
+    """KnownHosts holds the host keys of some files, each read once.
 
-    Rows by plain name are found by dictionary, the others one by one.
+    Plain names are looked up in a dictionary; patterns, hashed names and marked rows are tried one
+    by one.
     """
 
     def __init__(self, files: Iterable[str]) -> None:
@@ -61,6 +64,8 @@ class KnownHosts:
 
     def _read(self, path: str) -> None:
         try:
+            # Any bytes may stand in a comment. Refusing the file for them would make every host
+            # in it unknown.
             with open(path, "rb") as file:
                 text = file.read().decode("utf-8", "surrogateescape")
         except (FileNotFoundError, NotADirectoryError):
@@ -83,24 +88,30 @@ class KnownHosts:
         ]
 
     def kinds(self, name: str) -> tuple[str, ...]:
-        """The kinds of key that are known for `name`: a server is asked for one of those."""
+        """Return the kinds of key that are known for `name`, in the order of the files.
+
+        A server has one key of each kind; asking for a kind that is known avoids a false "unknown".
+        """
         return tuple(dict.fromkeys(row.kind for row in self._rows(name) if not row.marker))
 
     def judge(self, name: str, blob: bytes) -> Verdict:
-        """What is known of a key that a server called `name` has shown."""
+        """Judge the key that a server called `name` has shown."""
         rows = self._rows(name)
+        # Revoked first: as with ssh, @revoked wins over a row that trusts the same key.
         if any(row.marker == "@revoked" and row.blob == blob for row in rows):
             return Verdict.REVOKED
         trusted = [row for row in rows if not row.marker]
         if any(row.blob == blob for row in trusted):
             return Verdict.KNOWN
+        # A certificate authority alone leaves the key unknown, not changed: it signs many keys.
         return Verdict.CHANGED if trusted else Verdict.UNKNOWN
 
     def where(self, name: str) -> str:
-        """The file with a key that is known for `name`."""
+        """Return the first file with a known key for `name`; empty if there is none."""
         return next((row.path for row in self._rows(name) if not row.marker), "")
 
     def has_authority(self, name: str) -> bool:
+        """Return whether a certificate authority is known for `name`."""
         return any(row.marker == "@cert-authority" for row in self._rows(name))
 
 
@@ -119,7 +130,8 @@ def _parse(line: str, path: str) -> _Row | None:
 
 
 def _matches(names: str, name: str) -> bool:
-    """OpenSSH's match_hostname: patterns with * and ?, negation, and hashed names."""
+    """Match a name as OpenSSH does: patterns with * and ?, negation, and hashed names."""
+    # HashKnownHosts writes "|1|salt|HMAC-SHA1(salt, name)": each such row costs a hash.
     if names.startswith("|1|"):
         try:
             _, _, salt, wanted = names.split("|")
@@ -133,9 +145,9 @@ def _matches(names: str, name: str) -> bool:
 def refusal(
     verdict: Verdict, name: str, kind: str, blob: bytes, *, advice: str, known_in: str = ""
 ) -> HostKeyError:
-    """The error for a key that is not known: its fingerprint, and what to do.
+    """Make the error for a key that is not accepted: its fingerprint, and what to do.
 
-    advice: what to do about one that was never seen. known_in: the file with the old key.
+    advice: what to do about an unknown key. known_in: the file with the old key, if it changed.
     """
     shown = f"{kind} key {fingerprint(blob)}"
     if verdict is Verdict.REVOKED:
@@ -144,8 +156,9 @@ def refusal(
         usual = os.path.expanduser("~/.ssh/known_hosts")
         file = "" if known_in == usual else f" -f {printable(shlex.quote(known_in), 200)}"
         return HostKeyError(
-            f"the host key of {name} has changed ({shown}): somebody may be in between; if the "
-            f"host was reinstalled, remove the old key with ssh-keygen -R {shlex.quote(name)}{file}"
+            f"the host key of {name} has changed ({shown}): somebody may be intercepting the "
+            "connection; if the host was reinstalled, remove the old key with ssh-keygen -R "
+            f"{shlex.quote(name)}{file}"
         )
     return HostKeyError(f"the host key of {name} is not known ({shown}){advice}")
 
@@ -154,7 +167,7 @@ def remember(path: str, name: str, kind: str, blob: bytes) -> None:
     """Append a key to a known_hosts file, in one write.
 
     Raises:
-        HostKeyError: it cannot be written, so the key is not accepted either.
+        HostKeyError: the file cannot be written; the key is not accepted either.
     """
     if path == os.devnull:
         return
@@ -163,6 +176,8 @@ def remember(path: str, name: str, kind: str, blob: bytes) -> None:
         os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
+            # A last line without its end, as editors leave one, would merge with the new one, and
+            # both keys be lost.
             size = os.fstat(descriptor).st_size
             if size and os.pread(descriptor, 1, size - 1) != b"\n":
                 line = "\n" + line

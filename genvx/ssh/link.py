@@ -1,8 +1,8 @@
-"""Connections: the only door to fabric, made as strict as OpenSSH through its public hooks.
+"""Connections: the only module that imports fabric, made as strict as OpenSSH by public hooks.
 
-Stock Fabric accepts any host key, shares and changes its arguments, leaks a thread for a failed
-handshake, and has no limit on how long anything may take. Here every connection checks known_hosts
-itself, gets its own arguments and its own socket, and lives under one deadline.
+Stock Fabric accepts any host key, shares and changes its arguments, leaks a thread after a failed
+handshake, and sets no limit on how long anything may take. Here each connection checks known_hosts
+itself, gets its own arguments and its own socket, and is opened under one deadline.
 """
 
 from __future__ import annotations
@@ -40,22 +40,24 @@ if TYPE_CHECKING:
     from genvx.ssh.sshconfig import Settings
     from genvx.ssh.target import Target
 
-# paramiko's transport threads log what they die of; without a handler Python prints that to stderr.
-# The same error reaches us as an exception.
+# paramiko's transport threads log the error that ends them, and Python prints it to stderr where no
+# handler is set. The same error reaches us as an exception, so people would read it twice.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
-# sshd hangs up on new connections when too many log in at once (MaxStartups).
+# sshd hangs up on new connections at random when too many log in at once (MaxStartups 10:30:100).
+# Nothing has been tried then, so trying again is safe; after these tries it is an error.
 _HANG_UP_TRIES = 3
 _HANG_UP_SECONDS = 0.3
 
-# fabric's Config merges itself anew on attribute writes, which races between threads that share
-# one.
+# Constructing a fabric Config merges its levels anew, which is not safe among threads: one thread
+# constructs at a time.
 _constructing = threading.Lock()
 
 
 class _Policy(paramiko.MissingHostKeyPolicy):
-    """Decides on every host key: paramiko is given no known hosts of its own, so all keys
-    are missing to it.
+    """_Policy judges each host key.
+
+    paramiko is given no known hosts of its own, so it finds no key and asks the policy about all.
     """
 
     def __init__(self, target: Target, session: Session, settings: Settings, sock: Any) -> None:
@@ -74,7 +76,8 @@ class _Policy(paramiko.MissingHostKeyPolicy):
         name, blob = settings.key_name, key.asbytes()
         verdict = known.judge(name, blob)
         if verdict is Verdict.UNKNOWN and settings.other_key_name:
-            # As ssh does. A changed key there says nothing: it may be another server's.
+            # As ssh does: a host on another port may be known by its plain name. A different key
+            # under that name proves nothing, as it may belong to the server on port 22.
             other = known.judge(settings.other_key_name, blob)
             verdict = verdict if other is Verdict.CHANGED else other
         if verdict is Verdict.KNOWN:
@@ -83,6 +86,7 @@ class _Policy(paramiko.MissingHostKeyPolicy):
         accept = options.accept_new_host_keys or settings.accept_new
         if verdict is Verdict.UNKNOWN and accept and settings.remembers:
             hostkeys.remember(settings.remembers, name, key.get_name(), blob)
+            # Other threads may hold the rows as they were before: the file is read again.
             self._session.forget_known_hosts()
             return
         authority = known.has_authority(name)
@@ -114,7 +118,7 @@ class _Policy(paramiko.MissingHostKeyPolicy):
 
 
 class _Connection(fabric.Connection):  # type: ignore[misc]  # fabric has no types
-    """A Fabric connection that writes no attribute into the Config that it shares."""
+    """A Fabric connection that writes no attributes into its Config, which would merge anew."""
 
     inline_ssh_env = None
 
@@ -123,9 +127,10 @@ class _Connection(fabric.Connection):  # type: ignore[misc]  # fabric has no typ
 
 
 class _Packetizer(paramiko.packet.Packetizer):
-    """Without a timer thread for each handshake, which would outlive one that fails: the deadline
-    sees to it. `hung_up`: the server closed the connection before it said who it is. `heard`: how
-    many messages have come.
+    """_Packetizer starts no timer thread per handshake; the deadline ends a handshake instead.
+
+    paramiko's timer would outlive a handshake that fails. hung_up: the server closed the connection
+    before its SSH banner. heard: the number of messages received.
     """
 
     hung_up = False
@@ -145,21 +150,22 @@ class _Packetizer(paramiko.packet.Packetizer):
         return line
 
     def start_handshake(self, timeout: float) -> None:
-        """Nothing."""
+        """Start no timer."""
 
     def complete_handshake(self) -> None:
-        """Nothing."""
+        """Stop no timer."""
 
 
 class _HungUp(EOFError):
-    """The server closed the connection before it said who it is."""
+    """The server closed the connection before its SSH banner."""
 
 
 class Link:
-    """One open, authenticated SSH connection.
+    """Link is one open, authenticated SSH connection.
 
-    pulse: says whether the host still answers, while something of ours lives there. needed_secret:
-    opened with a password or a passphrase, on the way or there, for which OpenSSH would ask again.
+    pulse: watches whether the host still answers while something of ours runs there. needed_secret:
+    whether the login, here or at a jump host, took a password or a passphrase; OpenSSH's client
+    would ask for it again.
     """
 
     def __init__(
@@ -191,10 +197,10 @@ class Link:
     ) -> Link:
         """Connect, check the host key, and log in, all before the deadline.
 
-        through: jump hosts that a chain goes through before; in place of ssh_config's own.
+        through: the jump hosts on the way, in place of those that ssh_config names.
 
         Raises:
-            HostError: and nothing is left behind: no thread, no socket, no process.
+            HostError: the attempt failed; no thread, socket or process of it is left.
         """
         settings = session.settings(target)
         with session.login_slot((settings.hostname, settings.port), deadline):
@@ -204,6 +210,7 @@ class Link:
                 except _HungUp as error:
                     if not left:
                         raise translate(error, settings, deadline) from None
+                    # At random: those turned away together would else come back together.
                     time.sleep(min(_HANG_UP_SECONDS * (0.5 + random.random()), deadline.left()))
         raise AssertionError("the last try returns or raises")
 
@@ -229,8 +236,8 @@ class Link:
             if connection is not None:
                 transport = connection.client.get_transport()
                 hung_up = transport is not None and transport.packetizer.hung_up
-                # Fabric closes only what it believes to be open: after a failed handshake the
-                # transport's thread and socket would stay.
+                # Fabric closes only what it believes to be open: after a failed handshake that is
+                # nothing, and the transport's thread and socket would stay.
                 connection.client.close()
             if sock is not None:
                 sock.close()
@@ -251,17 +258,19 @@ class Link:
 
     @property
     def transport(self) -> paramiko.Transport:
+        """The paramiko transport, on which channels are opened."""
         transport: paramiko.Transport = self._connection.transport
         return transport
 
     @property
     def active(self) -> bool:
+        """Whether the connection is open, as far as is known."""
         return bool(self.transport.is_active())
 
     def channel(
         self, deadline: Deadline, ask: Callable[[paramiko.Channel], None]
     ) -> paramiko.Channel:
-        """A channel that was asked for what it is to run; the deadline closes it."""
+        """Open a channel and make the request `ask` on it; the deadline closes it."""
         channel: paramiko.Channel = self._connection.create_session()
         deadline.closes(channel.close)
         try:
@@ -272,6 +281,7 @@ class Link:
         return channel
 
     def close(self) -> None:
+        """Close the connection, and leave the jump host that it goes through."""
         self.pulse.stop()
         self._connection.client.close()
         self._sock.close()
@@ -280,7 +290,7 @@ class Link:
 def _reach(
     target: Target, settings: Settings, session: Session, deadline: Deadline, through: str | None
 ) -> Any:
-    """A socket to the host's SSH port: direct, through jump hosts, or through a command."""
+    """Open a socket to the host's SSH port: direct, through jump hosts, or through a command."""
     jump = through or settings.proxy_jump
     if jump:
         gateway = session.gateway(jump, target.ssh_config)
@@ -304,16 +314,15 @@ def _construct(
 ) -> _Connection:
     hosts = session.known_hosts(settings.known_hosts)
     known = hosts.kinds(settings.key_name) or hosts.kinds(settings.other_key_name or "")
-    # The deadline closes the socket by itself; paramiko's own limits come just after it, so that
-    # what is reported is the deadline.
+    # The deadline closes the socket. paramiko's own limits come just after it, so that people read
+    # of the deadline that they set, not of paramiko's.
     left = deadline.left() + 1.0
 
     def transport(sock: Any, **options: Any) -> paramiko.Transport:
         made = paramiko.Transport(sock, packetizer_class=_Packetizer, **options)
         _harden(made, known)
         made.banner_timeout = made.auth_timeout = made.handshake_timeout = left
-        # A socket that was shut down still gives what a flooding peer sends: reading must stop,
-        # too.
+        # A socket that was shut down still yields what a flooding peer has sent: stop reading, too.
         deadline.closes(made.packetizer.close)
         return made
 
@@ -322,6 +331,8 @@ def _construct(
             settings.hostname,
             user=settings.user,
             port=settings.port,
+            # An empty ssh_config: Fabric would read the user's with a parser that differs from
+            # OpenSSH's. `lazy` keeps it from reading fabric.yml and the like.
             config=fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig()),
             connect_kwargs={
                 "sock": sock,
@@ -337,8 +348,10 @@ def _construct(
 
 
 def _harden(transport: paramiko.Transport, known: Sequence[str]) -> None:
-    """Ask for a kind of host key that is known, and offer nothing that is broken."""
+    """Prefer kinds of host key that are known, and offer no broken algorithms."""
     options = transport.get_security_options()
+    # A server with several keys shows the kind that the client prefers, so kinds in known_hosts
+    # come first. An RSA key has three signature algorithms; that with SHA-1 (ssh-rsa) is left out.
     wanted = [
         name
         for kind in known
@@ -355,8 +368,9 @@ def _harden(transport: paramiko.Transport, known: Sequence[str]) -> None:
 
 
 def translate(error: Exception, settings: Settings, deadline: Deadline) -> GenvxError:
-    """What a foreign error of a connection means to the person who reads it."""
+    """Translate an error of paramiko's or of the system into one that says what happened where."""
     where = f"{settings.hostname} port {settings.port}"
+    # Once the deadline has expired, other errors only follow from the sockets that it closed.
     if isinstance(error, GenvxError) and not deadline.expired:
         return error
     if deadline.expired or isinstance(error, TimeoutError):

@@ -1,7 +1,7 @@
-"""Logging in: keys of files and of the agent, no authentication at all, a passphrase, a password.
+"""Logging in: keys from files and the agent, no authentication at all, a passphrase, a password.
 
-In that order, so that nobody is asked for a secret while a key would do. Questions that only a
-person could answer (keyboard-interactive) are refused: many hosts at once cannot ask them.
+In that order, so that nobody is asked for a secret where a key is enough. Questions that only a
+person can answer (keyboard-interactive) are refused: many hosts at once cannot ask them.
 """
 
 from __future__ import annotations
@@ -31,34 +31,40 @@ if TYPE_CHECKING:
     from genvx.ssh.sshconfig import Settings
     from genvx.ssh.target import Target
 
-# sshd ends a connection after six failures; the last is kept for a password.
+# sshd ends a connection after six failures (MaxAuthTries); the last try is kept for a password.
 _MOST_KEYS = 5
 _OPENSSH_MAGIC = b"openssh-key-v1\0"
 
-# What reading a key raises that is damaged, or of a kind that is not for us, such as one that
-# lives in a security token.
+# What reading a key raises if it is damaged, or of a kind that genvx cannot use, such as one in a
+# security token.
 _UNUSABLE = (OSError, ValueError, paramiko.SSHException, UnknownKeyType, UnsupportedAlgorithm)
 
-# What is left to try when a server names nothing: an empty list means that we are in.
+# The remaining methods where a server names none. An empty list cannot say so: it means that the
+# login succeeded.
 _NOTHING = ["nothing"]
 
 
 class Keyring:
-    """The keys of files, each read once: an RSA key costs more to read than a login."""
+    """Keyring holds the keys of files, each read once: reading an RSA key costs more than a login.
+
+    It may be used from several threads.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._keys: dict[str, paramiko.PKey | None] = {}
         self._locked: set[str] = set()
         self._why: dict[str, str] = {}
-        self.opened: set[str] = set()  # with a passphrase
+        # Paths of keys that were read with a passphrase: OpenSSH's client would ask for it again.
+        self.opened: set[str] = set()
 
     def key(self, path: str) -> paramiko.PKey | None:
-        """The key of a file; None if it is none of ours, or needs a passphrase."""
+        """Return the key of a file; None if it needs a passphrase or cannot be used."""
         with self._lock:
             if path not in self._keys:
                 try:
                     self._keys[path] = paramiko.PKey.from_path(path)
+                # TypeError is what cryptography raises for a key that needs a passphrase.
                 except (TypeError, paramiko.PasswordRequiredException):
                     self._keys[path] = None
                     self._locked.add(path)
@@ -68,17 +74,17 @@ class Keyring:
             return self._keys[path]
 
     def complaint(self, path: str) -> str | None:
-        """Why the key of a file cannot be used; None if it can, or only wants a passphrase."""
+        """Return why the key of a file cannot be used; None if it can, or needs a passphrase."""
         self.key(path)
         return self._why.get(path)
 
     def locked(self, path: str) -> bool:
-        """Whether the key of a file needs a passphrase that we have not had."""
+        """Return whether the key of a file needs a passphrase that is not known yet."""
         self.key(path)
         return path in self._locked
 
     def open(self, path: str, passphrase: str) -> bool:
-        """Read a key with its passphrase; whether it was the right one."""
+        """Read a key with its passphrase; return whether the passphrase was right."""
         with self._lock:
             try:
                 self._keys[path] = paramiko.PKey.from_path(path, passphrase.encode())  # type: ignore[arg-type]
@@ -90,7 +96,12 @@ class Keyring:
 
 
 def public_blob(path: str) -> bytes | None:
-    """The public half of a key, also of one that needs a passphrase; None if it cannot be told."""
+    """Return the public half of a key in SSH's wire format; None if it cannot be read.
+
+    It works without the passphrase of the key.
+    """
+    # The file itself may hold a public key: ssh allows that for IdentityFile, with the private
+    # half in the agent.
     for name in (path, f"{path}.pub"):
         try:
             with open(name, "rb") as file:
@@ -120,7 +131,10 @@ def _head_of(data: bytes) -> bytes | None:
 
 
 class _Agent(AgentSSH):
-    """The user's ssh-agent, through a connection of its own, which a deadline can end."""
+    """The user's ssh-agent, on a connection of its own that a deadline can end.
+
+    paramiko's own Agent has no timeout: an agent that does not answer would block the login.
+    """
 
     def __init__(self, path: str, deadline: Deadline) -> None:
         super().__init__()
@@ -142,13 +156,14 @@ class _Agent(AgentSSH):
 
 
 class _AgentKey(AgentKey):
-    """A key of the agent's that the user may keep it from using (ssh-add -c)."""
+    """A key of the agent whose use the user may deny (ssh-add -c)."""
 
     def sign_ssh_data(self, data: Any, algorithm: str | None = None) -> Any:
         try:
             return super().sign_ssh_data(data, algorithm)
         except paramiko.SSHException:
-            # Raised in paramiko's thread it would end the connection; this one key is refused.
+            # In paramiko's transport thread an exception would end the connection. An empty
+            # signature makes the server refuse this key only.
             return b""
 
 
@@ -161,9 +176,9 @@ def _reason(error: Exception) -> str:
 def not_accepted(
     settings: Settings, complaints: Sequence[str] = (), line: str = ""
 ) -> AuthenticationFailed:
-    """There is no way in with what we have.
+    """Make the error for a login that the host refuses.
 
-    complaints: keys that were named and cannot be used. line: how ssh would log in.
+    complaints: why keys that were named cannot be used. line: the ssh command for people to try.
     """
     unusable = f" ({'; '.join(complaints)})" if complaints else ""
     return AuthenticationFailed(
@@ -173,10 +188,10 @@ def not_accepted(
 
 
 class Login:
-    """An authentication strategy of paramiko's for one connection.
+    """Login is a paramiko authentication strategy for one connection.
 
-    ssh: the line with which a person would log in.
-    needed_secret: we came in with a password, or a key that needed its passphrase.
+    ssh: the command with which a person would log in. needed_secret: whether the login took a
+    password, or a key that needed its passphrase.
     """
 
     def __init__(
@@ -200,8 +215,10 @@ class Login:
         """Log in.
 
         Raises:
-            Locked: a secret is wanted. AuthenticationFailed: there is no way in for us.
+            Locked: the host would accept a secret that is not known yet.
+            AuthenticationFailed: the host accepts nothing that is at hand.
         """
+        # Each step returns the methods that the server still accepts; [] after a success.
         allowed = self._with_keys(transport)
         if allowed is None:
             allowed = self._with_nothing(transport)
@@ -221,8 +238,9 @@ class Login:
         raise not_accepted(self._settings, self._complaints(), self._ssh)
 
     def _complaints(self) -> list[str]:
-        """Which keys were named and cannot be used, and why: else nobody knows that they were not
-        even tried.
+        """Return which keys cannot be used, and why.
+
+        Without it people would not know that a key they named was never offered.
         """
         whys = dict.fromkeys(self._settings.missing, "no such file")
         for path in self._settings.identities:
@@ -235,8 +253,10 @@ class Login:
         return [f"key {printable(path, 200)}: {why}" for path, why in whys.items()]
 
     def _with_keys(self, transport: paramiko.Transport) -> list[str] | None:
-        """Offer the keys that ask for nothing. [] means: we are in; None: not, and nothing more
-        is known.
+        """Offer the keys that need no passphrase now.
+
+        Return [] after a success, the remaining methods after a partial one, and None if no key
+        was accepted.
         """
         for number, (key, secret) in enumerate(self._keys()):
             if number == _MOST_KEYS:
@@ -248,22 +268,24 @@ class Login:
         return None
 
     def _offer(self, transport: paramiko.Transport, key: paramiko.PKey) -> list[str] | None:
-        """Log in with a key: the methods that are left, [] if we are in, None if this key is not
-        accepted.
+        """Offer one key: return [] after a success, the remaining methods after a partial success
+        or where keys are not accepted at all, None if this key is not accepted.
         """
         try:
             more = transport.auth_publickey(self._settings.user, key)
         except paramiko.BadAuthenticationType as error:
             return _left(error)
         except paramiko.AuthenticationException:
+            # A server that has had enough failures hangs up: no other method can follow.
             if not transport.is_active():
                 raise
             return None
-        # A second step that is a key, too, would be the same key again.
+        # "publickey" as a second step (AuthenticationMethods publickey,publickey) wants another
+        # key; only the same one could be offered again.
         return [method for method in more if method != "publickey"] or _NOTHING if more else []
 
     def _keys(self) -> Iterator[tuple[paramiko.PKey, bool]]:
-        """Keys, and whether each needed a passphrase."""
+        """Yield the keys of files, then those of the agent, and whether each took a passphrase."""
         for path in self._settings.identities:
             key = self._keyring.key(path)
             if key is not None:
@@ -274,9 +296,11 @@ class Login:
         try:
             agent = _Agent(path, self._deadline)
         except (OSError, paramiko.SSHException):
-            return  # as with ssh: an agent that does not answer has no keys
+            return  # as with ssh, an agent that does not answer counts as one without keys
         try:
             keys = agent.keys()
+            # Keys that the configuration names come before the others of the agent: a full agent
+            # would use up the tries that sshd allows before the right key.
             wanted = {public_blob(path) for path in self._settings.identities}
             yield from ((key, False) for key in keys if key.blob in wanted)
             if not self._settings.identities_only:
@@ -285,8 +309,8 @@ class Login:
             agent.close()
 
     def _with_nothing(self, transport: paramiko.Transport) -> list[str]:
-        """No authentication at all is how some servers work (Tailscale's); the others say here
-        what they take.
+        """Try without authentication: some servers accept that (Tailscale's); others answer with
+        the methods that they accept.
         """
         try:
             more: list[str] = transport.auth_none(self._settings.user)
@@ -303,6 +327,7 @@ class Login:
             if secret is None or not self._keyring.open(path, secret):
                 if secret is not None:
                     self._vault.wrong(want)
+                # A password that is at hand needs no question; a passphrase would.
                 if "password" in allowed and self._has_password():
                     continue
                 raise Locked(self._vault.advice(want), want)
@@ -340,5 +365,5 @@ class Login:
 
 
 def _left(error: paramiko.BadAuthenticationType) -> list[str]:
-    """The methods that a server takes instead."""
+    """Return the methods that a server accepts instead."""
     return list(error.allowed_types) or _NOTHING

@@ -1,7 +1,7 @@
-"""Which hosts ssh_config can tell apart: read just far enough to know that two are alike to it.
+"""Which hosts does ssh_config treat alike? Their settings are asked of ssh only once.
 
-Only `Host` lines are understood. Whatever else could look at a host (Match, tokens, canonical
-names) makes every host one of its own.
+Only `Host` lines are understood. Whatever else could depend on the name of a host (Match, tokens,
+canonical names) makes each host different from all others.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from genvx.ssh.wildcards import matches_any
 _USUAL = ("~/.ssh/config", "/etc/ssh/ssh_config")
 _MOST_FILES = 64
 _LINE = re.compile(r"\s*([A-Za-z]+)(?:\s*=\s*|\s+)(.*)")
-# What is said of a host by these may hang on its name.
+# With one of these keywords, settings may depend on the name in ways that are not read here.
 _TELLING = {"match", "canonicalizehostname", "canonicaldomains", "canonicalizepermittedcnames"}
-# A token in one of these, which ssh expands before we see it, may be the name. (In ProxyCommand we
-# expand it, and others are not read by us.)
+# ssh expands tokens in these before it prints them, so the printed value may contain the name of
+# one host. Tokens in ProxyCommand are expanded here, for each host; other keywords are not used.
 _EXPANDED = {
     "hostname",
     "hostkeyalias",
@@ -35,19 +35,21 @@ _EXPANDED = {
 
 @dataclass(frozen=True)
 class Patterns:
-    """The `Host` lines of a configuration, each a list of patterns."""
+    """Patterns holds the `Host` lines of a configuration, each a list of patterns."""
 
     lines: tuple[tuple[str, ...], ...]
 
     def matching(self, address: str) -> tuple[bool, ...]:
-        """Which lines match: hosts with the same answer are alike."""
-        names = (address, address.lower())  # ssh has matched either, by its version
+        """Return which lines match; hosts with equal answers have equal settings."""
+        # Versions of ssh differ in which of these they match against.
+        names = (address, address.lower())
         return tuple(matches_any(line, name) for line in self.lines for name in names)
 
 
 def patterns(config: str | None) -> Patterns | None:
-    """The patterns of a configuration file (or of the usual ones); None if more than patterns
-    tells hosts apart.
+    """Read the patterns of a configuration file, or of the usual ones.
+
+    Return None if settings may depend on more than the patterns.
     """
     lines: list[tuple[str, ...]] = []
     waiting = [os.path.expanduser(path) for path in ([config] if config else _USUAL)]
@@ -65,7 +67,7 @@ def patterns(config: str | None) -> Patterns | None:
         except FileNotFoundError:
             continue
         except OSError:
-            return None  # ssh will say what it thinks of that
+            return None  # ssh reports it
         for line in text.splitlines():
             match = _LINE.fullmatch(line)
             if match is None or line.lstrip().startswith("#"):
@@ -81,7 +83,8 @@ def patterns(config: str | None) -> Patterns | None:
 
 
 def _included(value: str) -> list[str]:
-    # Relative names start in one of these; a file too many does no harm here.
+    # Relative names start in ~/.ssh or, for the system's file, in /etc/ssh. Reading a file too many
+    # is harmless: hosts are at most told apart needlessly, and ssh is asked once more.
     found = []
     for name in value.replace('"', " ").replace("\0", " ").split():
         for base in (os.path.expanduser("~/.ssh"), "/etc/ssh"):

@@ -1,12 +1,12 @@
-"""Whether a host still answers on which something of ours depends.
+"""Does a host that runs or holds something of ours still answer?
 
-TCP does not notice a cut network or a machine without power while nothing is sent; through a jump
-host, and where data is sent, it notices late. So a host that is silent for a while is asked for a
-sign of life, which every SSH server gives, and one that stays silent is lost: its connection is
-closed, and whoever waits on it learns why.
+While nothing is sent, TCP does not notice a cut network or a machine without power; through a jump
+host, or while data is sent, it notices late. So a host that is silent for a while is asked for a
+reply, which every SSH server gives. If it stays silent, it is lost: its connection is closed, and
+the threads that wait on it get HostLost.
 
-The other way round, a far end that holds something for us is sent a sign of life now and then, and
-lets go when none comes.
+In the other direction, a far end that holds devices for us is sent a sign of life at intervals, and
+releases them when none comes.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ from genvx.errors import HostLost
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# A host is asked after a quarter of the time, and again after each further one.
+# A silent host is asked after a quarter of the time, and again after each further quarter: three
+# lost replies, not one, make a host lost.
 _QUARTERS = 4
-_LOOKS = 3  # a quarter
+_LOOKS = 3  # per quarter
 _ASKING = 0.05
 
 
 class Pulse:
-    """Watches over one connection while a channel that was given to `watch` is open.
+    """Pulse watches one connection while a channel that was given to `watch` is open.
 
-    name: the host's. heard: how often the transport has received something. end: closes the
-    connection. seconds: of silence after which the host is lost.
+    name: the name of the host. heard: returns the number of messages received. end: closes the
+    connection. seconds: the silence after which the host is lost.
     """
 
     def __init__(
@@ -46,7 +47,8 @@ class Pulse:
         seconds: float,
     ) -> None:
         self.seconds = seconds
-        # The look that first finds nothing new comes up to a step after the last sign of life.
+        # The look that first finds nothing new may come a whole step after the last message: hence
+        # one step more.
         self.step = seconds / (_QUARTERS * _LOOKS + 1)
         self.lost: HostLost | None = None
         self.listeners: list[Callable[[HostLost], object]] = []
@@ -55,19 +57,22 @@ class Pulse:
         self._heard = heard
         self._end = end
         self._seen = 0
-        # Counted in looks, not by a clock: what passes while our process is stopped is no silence.
+        # Counted in looks, not by a clock: a process that is stopped (Ctrl-Z, a sleeping laptop)
+        # hears nothing, and would lose all its hosts when it goes on.
         self._silent = 0
         self._looks = 0
         self._speaking = False
         self._lock = threading.Lock()
+        # Weak: a channel that nobody uses any more is closed by paramiko when it is collected.
         self._watched: weakref.WeakSet[paramiko.Channel] = weakref.WeakSet()
         self._holding: weakref.WeakKeyDictionary[paramiko.Channel, bytes]
         self._holding = weakref.WeakKeyDictionary()
 
     def watch(self, channel: paramiko.Channel, *, sign: bytes = b"") -> None:
-        """Watch as long as a channel is open.
+        """Watch the connection while `channel` is open.
 
-        sign: what the far end of it is sent now and then, because it lets go when nothing comes.
+        sign: bytes sent to the far end of the channel at intervals; without them it lets go of
+        what it holds.
         """
         with self._lock:
             self._watched.add(channel)
@@ -77,16 +82,16 @@ class Pulse:
 
     @property
     def needed(self) -> bool:
-        """Whether a channel that is watched is open."""
+        """Whether a watched channel is open."""
         with self._lock:
             return any(not channel.closed for channel in self._watched)
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         _watch.remove(self)
 
     def ask(self, patience: float) -> HostLost | None:
-        """Ask for a sign of life now; what there is to say if none comes in so many seconds."""
+        """Ask the host for a reply now; return HostLost if none comes within `patience` seconds."""
         before, end = self._heard(), time.monotonic() + patience
         if self._transport.is_active():
             self._in_background(lambda: self._speak(ask=True))
@@ -98,7 +103,10 @@ class Pulse:
         return self.lost
 
     def look(self) -> bool:
-        """One look, a step after the one before; False when there is nothing more to watch."""
+        """Count the silence and ask the host if it is due; return False if nothing is watched.
+
+        It is called once per step, and must not block: one thread looks at all hosts.
+        """
         if not self.needed or not self._transport.is_active():
             return False
         heard = self._heard()
@@ -115,11 +123,13 @@ class Pulse:
         return True
 
     def _in_background(self, act: Callable[[], object]) -> None:
-        # Whatever writes may have to wait, if the connection is stuck.
+        # Writing blocks where a connection is stuck, and would keep the thread that calls `look`
+        # from all other hosts.
         try:
             threading.Thread(target=act, name="genvx pulse", daemon=True).start()
         except RuntimeError:
-            # No thread to be had just now. Nobody was asked, so nobody has failed to answer.
+            # The user may have no more threads just now. The host was not asked, so its silence
+            # does not count.
             self._speaking, self._silent = False, 0
 
     def _speak(self, *, ask: bool) -> None:
@@ -129,10 +139,12 @@ class Pulse:
             for channel, sign in holding:
                 if not channel.closed and channel.send_ready():
                     channel.send(sign)
+            # RFC 4254 has a server answer each global request that wants a reply, also one that it
+            # does not know: with a failure, which is as good here.
             if ask:
                 self._transport.global_request("keepalive@openssh.com", wait=True)
         except (paramiko.SSHException, EOFError, OSError):
-            pass  # it has ended, which whoever waits on it sees
+            pass  # the connection has ended, as the threads that wait on it find out
         finally:
             self._speaking = False
 
@@ -152,7 +164,7 @@ class Pulse:
 
 
 class _Watch:
-    """One daemon thread for all pulses; it ends when there are none."""
+    """One daemon thread serves all pulses; it ends when there are none."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
@@ -184,7 +196,8 @@ class _Watch:
                 if left > 0:
                     self._condition.wait(left)
                     continue
-                # From now, not from when it was due: looks that were missed are not made up for.
+                # Counted from now, not from when it was due: after a pause of the process, missed
+                # looks would follow at once, and count as silence.
                 self._due[pulse] = time.monotonic() + pulse.step
                 if not pulse.look():
                     del self._due[pulse]

@@ -1,8 +1,7 @@
-"""Passwords and passphrases: where they come from, each fetched once, and never shown.
+"""Passwords and passphrases: each is fetched once, and never shown.
 
-A host that wants one fails as `Locked`. When the others have answered, the secrets are fetched, in
-the main thread and without haste, and the locked hosts are asked again: no deadline runs while a
-person types.
+A host that wants a secret fails with `Locked`. When the other hosts have answered, the main thread
+fetches the secrets and asks the locked hosts again. So no deadline runs while a person types.
 """
 
 from __future__ import annotations
@@ -28,10 +27,11 @@ _MOST = 1024
 
 @dataclass(frozen=True)
 class Want:
-    """A secret that is wanted.
+    """Want names a secret that a login needs.
 
-    kind: password, or passphrase. of: the user, or the file of the key. host: who is given it;
-    nobody is given a passphrase. env, command: where the hostfile says that it is.
+    kind: "password" or "passphrase". of: the user, or the file of the key. host: the host that
+    receives it; empty for a passphrase, which no host receives. env, command: the variable or the
+    command that the hostfile names for it.
     """
 
     kind: str
@@ -42,21 +42,23 @@ class Want:
 
     @classmethod
     def password(cls, target: Target, user: str) -> Want:
-        # With a key on its line, what the hostfile names is the key's passphrase, which no host
-        # must be given.
+        """Want the password of `user` at a host."""
+        # With a key on its line, the hostfile names the passphrase of the key. Sending that to a
+        # host as a password would give it away.
         if target.key:
             return cls("password", user, target.name)
         return cls("password", user, target.name, target.password_env, target.password_command)
 
     @classmethod
     def passphrase(cls, target: Target, path: str) -> Want:
+        """Want the passphrase of the key in a file."""
         if target.key:
             return cls("passphrase", path, "", target.password_env, target.password_command)
         return cls("passphrase", path)
 
     @property
     def source(self) -> tuple[str, str, str | None, str | None]:
-        """Wants with one source have one answer."""
+        """Where the secret comes from: one answer serves all wants with the same source."""
         return (self.kind, self.of, self.env, self.command)
 
     def __str__(self) -> str:
@@ -64,7 +66,10 @@ class Want:
 
 
 class Locked(AuthenticationFailed):
-    """A host would let us in with a secret that we do not have yet, or that was wrong."""
+    """A host would accept a secret that is not known yet, or that was wrong.
+
+    want: the secret; None if there is no way to fetch it.
+    """
 
     def __init__(self, message: str, want: Want | None = None) -> None:
         super().__init__(message)
@@ -72,9 +77,10 @@ class Locked(AuthenticationFailed):
 
 
 class Vault:
-    """Secrets by who wants them.
+    """Vault keeps the secrets that were fetched, in memory only.
 
-    prompt: asks a person; None where there is nobody to ask.
+    prompt: asks a person for a secret; None where nobody can be asked. It may be used from several
+    threads.
     """
 
     def __init__(
@@ -87,24 +93,28 @@ class Vault:
         self._wrong: set[Want] = set()
 
     def get(self, want: Want) -> str | None:
-        """The secret, if it is here; nobody is asked."""
+        """Return the secret if it is known or in the environment; ask nobody."""
         with self._lock:
             if want in self._wrong:
                 return None
             if want in self._known:
                 return self._known[want]
-        # A variable that is empty is one that is not set.
+        # An empty variable counts as not set: an empty password would use up a try at the host.
         return (self._environ.get(want.env) or None) if want.env else None
 
     def wrong(self, want: Want) -> None:
-        """What we had did not fit; a person is asked again, anything else is not."""
+        """Forget a secret that was refused.
+
+        A person is asked again. A variable or a command is not: it would give the same answer, and
+        lock the account after a few.
+        """
         with self._lock:
             self._known.pop(want, None)
             if want.env or want.command:
                 self._wrong.add(want)
 
     def advice(self, want: Want) -> str:
-        """What is missing, for somebody who reads it."""
+        """Return a message that says which secret is missing, and how to give it."""
         if want.env and want not in self._wrong:
             return f"wants {want}, and ${want.env} is not set"
         if want in self._wrong:
@@ -117,12 +127,12 @@ class Vault:
     def fetch(
         self, wants: list[Want], fits: Callable[[Want, str], bool] = lambda want, secret: True
     ) -> bool:
-        """Have the secret that `wants`, all of one source, want. True: it is here now.
+        """Fetch the secret of `wants`, which all have one source; return whether it is known now.
 
-        fits: whether a secret is right, as far as can be told here.
+        fits: tells whether a secret is right, as far as this machine can know.
 
         Raises:
-            AuthenticationFailed: the command that the hostfile names fails.
+            AuthenticationFailed: the password_command of the hostfile fails.
         """
         first = wants[0]
         if first.env or first in self._wrong:
@@ -154,9 +164,11 @@ def _question(wants: list[Want]) -> str:
 
 
 def _run(command: str) -> str:
+    # Imported here: subprocess costs as much as a whole question to this machine.
     import shlex
-    import subprocess  # costs as much as a question to this machine
+    import subprocess
 
+    # The words without arguments in messages: a command line may contain a secret.
     words = shlex.split(command)
     shown = printable(words[0], 100) if words else "nothing"
     try:
@@ -172,7 +184,9 @@ def _run(command: str) -> str:
             f"the password_command {shown} failed with {error.returncode}"
         ) from None
     except subprocess.TimeoutExpired:
-        raise AuthenticationFailed(f"the password_command {shown} does not end") from None
+        raise AuthenticationFailed(
+            f"the password_command {shown} did not end within {_COMMAND_TIMEOUT:g} s"
+        ) from None
     except (OSError, ValueError, IndexError) as error:
         raise AuthenticationFailed(f"the password_command {shown} cannot be run: {error}") from None
     secret = done.stdout.decode("utf-8", "replace").split("\n", 1)[0].rstrip("\r")

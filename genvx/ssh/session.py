@@ -1,5 +1,7 @@
-"""What the hosts of one fleet share: settings, known hosts, keys and secrets, each read once; jump
-hosts, each connected to once; and slots at logging in.
+"""The state that the hosts of one fleet share.
+
+Settings, known hosts, keys and secrets are read once; each jump host is connected to once; logins
+at one server wait for slots.
 """
 
 from __future__ import annotations
@@ -25,16 +27,17 @@ if TYPE_CHECKING:
     from genvx.ssh.sshconfig import Settings
     from genvx.ssh.target import Target
 
-# sshd begins to drop connections when ten have not logged in yet.
+# sshd begins to drop connections when ten have not logged in yet (MaxStartups). Two are left for
+# other people.
 _LOGINS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
 class SSHOptions:
-    """What holds for all hosts of a fleet.
+    """SSHOptions are the options of all hosts of a fleet.
 
-    config: instead of the usual ssh_config. host_lost_after: seconds of silence after which a host
-    that something of ours depends on is lost.
+    timeout: total seconds allowed per host. config: an ssh_config in place of the usual ones.
+    host_lost_after: seconds of silence after which a host that holds something of ours is lost.
     """
 
     timeout: float = TIMEOUT
@@ -44,10 +47,10 @@ class SSHOptions:
 
 
 class Session:
-    """What the hosts of one fleet share.
+    """Session is what the hosts of one fleet share; it may be used from several threads.
 
-    open_link: opens a connection to a host, through the jump hosts that are named (Link.open).
-    keeps: whether connections are kept between questions.
+    open_link: opens a connection to a host through the given jump hosts (Link.open). keeps: whether
+    connections are kept between questions.
     """
 
     def __init__(
@@ -70,24 +73,34 @@ class Session:
         self._slots: dict[tuple[str, int], threading.Semaphore] = {}
 
     def settings(self, target: Target) -> Settings:
-        """What ssh_config and the hostfile say of a host; raise HostError if ssh refuses."""
+        """Return the settings of a host, from ssh_config and the hostfile.
+
+        Raises:
+            HostError: ssh refuses its configuration.
+        """
         return self._settler.settings(target)
 
     def known_hosts(self, files: tuple[str, ...]) -> KnownHosts:
+        """Return the host keys of `files`, read at the first call.
+
+        Raises:
+            HostKeyError: a file exists but cannot be read.
+        """
         with self._lock:
             if files not in self._known:
                 self._known[files] = KnownHosts(files)
             return self._known[files]
 
     def forget_known_hosts(self) -> None:
+        """Have known_hosts read again, after a key was added."""
+        # Not at each change of a file: a fleet that is asked again and again reads it once.
         with self._lock:
             self._known.clear()
 
     def gateway(self, chain: str, config: str | None = None) -> Gateway:
-        """The shared connection through the jump hosts "a,user@b:2222"; the last is where
-        it ends.
+        """Return the shared connection through the jump hosts `chain`, as in "a,user@b:2222".
 
-        config: the ssh_config of whoever is behind them, where it is not that of all.
+        config: the ssh_config of the hosts behind them, where it differs from the fleet's.
         """
         with self._lock:
             key = (chain, config)
@@ -100,7 +113,10 @@ class Session:
 
     @contextlib.contextmanager
     def login_slot(self, server: tuple[str, int], deadline: Deadline) -> Iterator[None]:
-        """Log in to one server with few at a time: under several names it may be many hosts."""
+        """Wait for a slot to log in to a server, so that only a few logins run at once.
+
+        Many hosts may be one server: behind a jump host, or under several names.
+        """
         with self._lock:
             slots = self._slots.setdefault(server, threading.Semaphore(_LOGINS_AT_ONCE))
         if not slots.acquire(timeout=deadline.left()):
@@ -114,14 +130,15 @@ class Session:
             slots.release()
 
     def unlock(self, locked: Mapping[str, Locked]) -> dict[str, GenvxError]:
-        """Get the secrets that hosts want; return those hosts that stay locked, and why.
+        """Fetch the secrets that hosts want; return the hosts that stay locked, and why.
 
-        For the main thread: a person, or a command, may be asked.
+        Call it in the main thread: it may ask a person or run a command.
         """
         wants: dict[object, list[Want]] = {}
         for error in locked.values():
             if error.want is not None and error.want not in wants.get(error.want.source, []):
                 wants.setdefault(error.want.source, []).append(error.want)
+        # A source is asked once for all its hosts: nobody types one password for each host.
         failed: dict[object, GenvxError | None] = {}
         for source, group in wants.items():
             try:

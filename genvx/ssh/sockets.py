@@ -1,4 +1,4 @@
-"""Ways to a host's SSH port, as sockets: a TCP connection, or a ProxyCommand."""
+"""Sockets to the SSH port of a host: a TCP connection, or a ProxyCommand."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ if TYPE_CHECKING:
     from genvx.ssh.deadline import Deadline
     from genvx.ssh.sshconfig import Settings
 
+# Seconds per address. A name with a dead first address would else use up the whole deadline.
 CONNECT_TIMEOUT = 5.0
 _AHEAD = 32_768
 _PEACE = 30.0
 
 
 class ReadAhead:
-    """A socket that is read in large pieces, and in peace.
+    """ReadAhead is a socket that reads large pieces and wakes up seldom.
 
-    paramiko reads a packet in two or three small ones: each would be a system call. And it wakes up
-    ten times a second to see whether somebody has closed it; here closing wakes it.
+    paramiko reads a packet in two or three small pieces, each a system call. It also wakes up ten
+    times a second to see whether the socket was closed; here, closing wakes the reader.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -32,6 +33,7 @@ class ReadAhead:
         self._closing = False
 
     def recv(self, size: int) -> bytes:
+        """Return up to `size` bytes; none after the end or after `close`."""
         with self._reading:
             if self._closing:
                 return b""
@@ -40,15 +42,17 @@ class ReadAhead:
         return data[:size]
 
     def settimeout(self, seconds: float | None) -> None:
+        """Set the timeout of reads; less than 30 seconds counts as 30."""
         self._socket.settimeout(None if seconds is None else max(seconds, _PEACE))
 
     def close(self) -> None:
-        # A peer that floods us keeps the reader busy even after that: it must not come back, or we
-        # might never have our turn.
+        """Close the socket, and wake a thread that reads from it."""
+        # A peer that floods us keeps the reader busy even after the shutdown. The flag keeps it
+        # from taking the lock again, which might never be free for us otherwise.
         self._closing = True
         shut(self._socket)
-        # Not before the reader has left: its descriptor would be the next connection's, and it
-        # would sleep on that.
+        # Closed only when the reader has left. The kernel gives the number of a closed descriptor
+        # to the next connection, and a late reader would take that one's data.
         with self._reading:
             self._socket.close()
 
@@ -57,7 +61,7 @@ class ReadAhead:
 
 
 def shut(sock: Any) -> None:
-    """Wake whoever waits on a socket; closing alone would not."""
+    """Shut a socket down, which wakes a thread that waits on it; closing it would not."""
     try:
         sock.shutdown(socket.SHUT_RDWR)
     except OSError:
@@ -65,7 +69,7 @@ def shut(sock: Any) -> None:
 
 
 def local(sock: Any) -> bool:
-    """Whether a socket leads straight to this machine, not through another or a command."""
+    """Return whether a socket leads to this machine, and not through a jump host or a command."""
     if not isinstance(sock, ReadAhead):
         return False
     import ipaddress
@@ -77,12 +81,12 @@ def local(sock: Any) -> bool:
 
 
 def connect(settings: Settings, deadline: Deadline, lost_after: float) -> ReadAhead:
-    """A TCP connection to the first address that answers.
+    """Open a TCP connection to the first address that answers.
 
-    lost_after: seconds after which a peer is gone that acknowledges nothing.
+    lost_after: seconds after which a peer that acknowledges nothing is lost.
 
     Raises:
-        OSError: none does.
+        OSError: no address answers, or the name cannot be resolved.
     """
     family = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}.get(settings.family, 0)
     found = socket.getaddrinfo(settings.hostname, settings.port, family, socket.SOCK_STREAM)
@@ -93,8 +97,9 @@ def connect(settings: Settings, deadline: Deadline, lost_after: float) -> ReadAh
             deadline.closes(lambda sock=sock: shut(sock))  # type: ignore[misc]
             limit = settings.connect_timeout or CONNECT_TIMEOUT
             sock.settimeout(min(limit, deadline.left()))
-            # Without it small packets wait for each other's acknowledgements: 150 ms a login.
+            # Without TCP_NODELAY small packets wait for acknowledgements: 150 ms per login.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # TCP_USER_TIMEOUT covers data that is not acknowledged, SO_KEEPALIVE idle connections.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _user_timeout(lost_after))
             sock.connect(address)
@@ -110,22 +115,25 @@ def connect(settings: Settings, deadline: Deadline, lost_after: float) -> ReadAh
 
 
 def _user_timeout(lost_after: float) -> int:
-    """Milliseconds: longer than ssh/pulse.py takes, which says what has happened, and not longer
-    than the kernel can count.
+    """Return milliseconds for TCP_USER_TIMEOUT.
+
+    Longer than ssh/pulse.py takes, whose message says more than the kernel's, and within the range
+    of the option.
     """
     return min(int(lost_after * 1500), 2**31 - 1)
 
 
 class Proxy:
-    """A ProxyCommand as a socket: what it reads and writes is one end of a pair, the other is ours.
+    """Proxy runs a ProxyCommand as a socket: one end of a pair is its input and output.
 
-    paramiko's own leaves its process and pipes behind, and cannot be woken from another thread.
+    paramiko's ProxyCommand leaves its process and pipes behind, and another thread cannot wake it.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
+                # `exec`, as ssh does: `close` then ends the command itself, not only a shell.
                 ["sh", "-c", f"exec {_command(settings)}"],
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
@@ -136,10 +144,11 @@ class Proxy:
         return getattr(self._socket, name)
 
     def wake(self) -> None:
-        """End whatever waits on the socket."""
+        """Wake a thread that waits on the socket."""
         shut(self._socket)
 
     def close(self) -> None:
+        """Close the socket and end the command."""
         self.wake()
         self._socket.close()
         self._process.kill()

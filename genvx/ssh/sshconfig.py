@@ -1,7 +1,7 @@
-"""What ssh would do for a host: the effective settings, from OpenSSH's own parser.
+"""The effective ssh settings of a host, from OpenSSH's own parser.
 
-`ssh -G` knows Include, Match and every token; a second parser would differ where it hurts. Where
-there is no ssh, paramiko's reader does, with the less that it knows.
+`ssh -G` knows Include, Match and every token; a parser of our own would differ in some of them and
+connect elsewhere. Where ssh is not installed, paramiko's reader is used, which knows less.
 """
 
 from __future__ import annotations
@@ -27,40 +27,43 @@ if TYPE_CHECKING:
     from genvx.ssh.target import Target
 
 _ASK_TIMEOUT = 10.0
-# paramiko makes a regular expression of each pattern, in a time that grows with the square of its
-# length. No name of a host is longer than 255.
+# paramiko makes a regular expression of each pattern, in time that grows with the square of its
+# length. No host name is longer than 255.
 _LONGEST_WORD = 1024
-# What ssh tries where ssh_config names no key. Nobody misses one of these.
+# The keys that ssh tries where ssh_config names none. One that does not exist is no complaint: the
+# user did not name it.
 _USUAL_KEYS = frozenset(f"~/.ssh/id_{kind}" for kind in ("ed25519", "ecdsa", "rsa"))
-# The settings under which a command runs in a terminal of its own, on a connection of its own; the
-# first is what is asked for, where ssh would do anything else.
+# What a command of ours in a terminal needs, on a connection of its own. The first value is passed
+# to ssh where the user's settings say anything else than one of these.
 _WANTED = {
     "RemoteCommand": ("none",),
     "SessionType": ("default",),
     "StdinNull": ("no", "false"),
     "ForkAfterAuthentication": ("no", "false"),
     "PermitLocalCommand": ("no", "false"),
-    # A port that is taken is no reason for having no shell; ssh says which it is.
+    # A forwarded port that is taken must not cost the shell; ssh says which port it is.
     "ExitOnForwardFailure": ("no", "false"),
-    # A master would stay until the last of its users has gone, and does not notice what is lost.
+    # A master would stay until the last of its users has left, and does not notice a lost host.
     "ControlMaster": ("no", "false"),
 }
 _DIGITS = re.compile(r"[0-9]{1,9}")
 
-# paramiko's reader stumbles over what it does not know: CanonicalizeHostname without domains is a
-# KeyError, a word too few an IndexError.
+# paramiko's reader fails on what it does not know: CanonicalizeHostname without domains is a
+# KeyError, a missing word an IndexError.
 _UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to reach one host.
+    """Settings say how to reach one host.
 
-    identities: key files that are there. missing: those that were named and are not. remembers:
-    the file that new host keys go to. agent: the socket of the user's agent; empty if it is not to
-    be asked. trusts_localhost: without its key. asks: whether ssh asks about an unknown host key.
-    tokens: what %h and its like mean in ProxyCommand. overrides: options that undo what would break
-    a command in a terminal. alive: whether ssh_config says how ssh notices that a host is lost.
+    identities: key files that exist. missing: key files that were named and do not exist.
+    remembers: the file for new host keys. agent: the socket of the user's agent; empty if it is not
+    used. trusts_localhost: whether this machine is trusted without its key. key_command: whether
+    KnownHostsCommand is set. asks: whether ssh asks about an unknown host key. connect_timeout:
+    seconds. tokens: the values of %h and the like in ProxyCommand. overrides: options that undo
+    settings which break a command in a terminal. alive: whether ssh_config sets how ssh notices a
+    lost host.
     """
 
     hostname: str
@@ -87,7 +90,7 @@ class Settings:
 
     @property
     def key_name(self) -> str:
-        """The name that the host's key has in known_hosts."""
+        """The name of the host's key in known_hosts; a port other than 22 is part of it."""
         if self.host_key_alias:
             return self.host_key_alias
         name = self.hostname.lower()
@@ -95,26 +98,27 @@ class Settings:
 
     @property
     def other_key_name(self) -> str | None:
-        """The name without its port, by which ssh looks where the other is not known."""
+        """The name without its port, which ssh looks up where `key_name` is not known."""
         return None if self.host_key_alias or self.port == 22 else self.hostname.lower()
 
 
 class Settler:
-    """What ssh_config says of hosts, below what the hostfile says.
+    """Settler finds the settings of hosts in ssh_config; the hostfile has precedence.
 
-    Hosts that ssh_config cannot tell apart are asked for once: a process each would cost more than
-    all the rest. config: instead of the usual files.
+    ssh is asked once for all hosts that ssh_config treats alike: a process for each host would cost
+    more than all the rest. config: a file in place of the usual ones. ssh: the program to ask;
+    where there is none, paramiko's reader is used.
     """
 
-    def __init__(self, config: str | None = None) -> None:
+    def __init__(self, config: str | None = None, *, ssh: str | None = "ssh") -> None:
         self._config = config
-        self._ssh = shutil.which("ssh")
+        self._ssh = None if ssh is None else shutil.which(ssh)
         self._lock = threading.Lock()
         self._files: dict[str | None, Patterns | None] = {}
         self._answers: dict[object, _Answer] = {}
 
     def settings(self, target: Target) -> Settings:
-        """The settings of one host.
+        """Return the settings of one host.
 
         Raises:
             HostError: ssh refuses the configuration.
@@ -136,18 +140,21 @@ class Settler:
                     known.matching(target.address),
                 )
             answer = self._answers.setdefault(alike, _Answer())
-        with answer.lock:  # others like this one wait for it here
+        # Threads with a host like this one wait here for the first to ask. The lock of the Settler
+        # is free meanwhile: other hosts are not held up by a slow `Match exec`.
+        with answer.lock:
             if answer.values is None:
                 answer.values = _ask_ssh(self._ssh, target, config)
                 answer.address = target.address
             values = answer.values
+        # ssh -G prints the address itself where no HostName is set; then this host has its own.
         if values.get("hostname") == [answer.address.lower()]:
             values = {**values, "hostname": [target.address.lower()]}
         return _settings(target, values)
 
 
 class _Answer:
-    """What ssh said of `address`; its lock is held while ssh is asked."""
+    """What ssh said about `address`; the lock is held while ssh is asked."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -176,7 +183,8 @@ def _settings(target: Target, values: dict[str, list[str]]) -> Settings:
     identities = [expand_path(path, known) for path in named if path.lower() != "none"]
     there = [p for p in identities if os.path.isfile(p) or os.path.isfile(f"{p}.pub")]
     chosen = not _USUAL_KEYS.issubset(named)
-    # Tokens in these, and in the agent's, ssh has expanded before it printed.
+    # ssh -G prints these, and IdentityAgent, with tokens expanded. Expanding again would change a
+    # path that contains a per cent sign.
     users, globals_ = (
         tuple(expand_path(path, {}) for path in (one(key) or "").split())
         for key in ("userknownhostsfile", "globalknownhostsfile")
@@ -209,10 +217,9 @@ def _settings(target: Target, values: dict[str, list[str]]) -> Settings:
 
 
 def _overrides(values: dict[str, list[str]]) -> tuple[str, ...]:
-    """The options that undo what the user's settings would do to a command in a terminal.
+    """Return the options that undo user settings which would break a command in a terminal.
 
-    Only those that are needed: an older ssh does not know all of them, and refuses what it does not
-    know.
+    Only the necessary ones: older versions of ssh refuse options that they do not know.
     """
     return tuple(
         f"{name}={wanted[0]}"
@@ -222,7 +229,7 @@ def _overrides(values: dict[str, list[str]]) -> tuple[str, ...]:
 
 
 def _port(text: str) -> int:
-    """As ssh checks it; paramiko's reader passes on whatever is written."""
+    """Check a port as ssh does; paramiko's reader passes on any text."""
     if not _DIGITS.fullmatch(text) or not 0 < int(text) < 65536:
         raise HostError(
             f"ssh_config: a port is from 1 to 65535, not {printable(text, 20)!r}", kind="config"
@@ -231,6 +238,7 @@ def _port(text: str) -> int:
 
 
 def _agent(value: str) -> str:
+    # IdentityAgent is "none", a variable that holds the path of the socket, or the path.
     if value.lower() == "none":
         return ""
     if value == "SSH_AUTH_SOCK" or re.fullmatch(r"\$\w+", value):
@@ -239,7 +247,7 @@ def _agent(value: str) -> str:
 
 
 def arguments(target: Target, config: str | None) -> list[str]:
-    """The options that tell OpenSSH's client what the hostfile says of a host."""
+    """Return the options with which OpenSSH's client reaches a host as the hostfile says."""
     config = target.ssh_config or config
     options = ["-F", config] if config else []
     if target.user:
@@ -252,14 +260,14 @@ def arguments(target: Target, config: str | None) -> list[str]:
 
 
 def terminal_options(settings: Settings, host_lost_after: float) -> list[str]:
-    """The options that OpenSSH's client needs to run a command of ours in a terminal.
+    """Return the options that OpenSSH's client needs for a command of ours in a terminal.
 
-    host_lost_after: seconds of silence after which a host is lost, where ssh_config does not say.
+    host_lost_after: seconds of silence after which a host is lost, unless ssh_config sets it.
     """
     wanted = ["ControlPath=none", *settings.overrides]
     if not settings.alive:
-        # ssh asks after each interval of silence, and leaves when one more would begin. Then we
-        # ask, too.
+        # ssh asks the server after each interval of silence, and exits when one more would begin.
+        # It exits at nine tenths of the time, so that the question which we ask then is in time.
         patience = host_lost_after * 0.9
         interval = max(1, int(patience / 4))
         most = max(1, int(patience / interval) - 1)
@@ -275,10 +283,11 @@ def advised_line(
     plain_key: str = "",
     authority: bool = False,
 ) -> str:
-    """The ssh command with which a person logs in to a host as we do, for them to type.
+    """Return the ssh command with which a person logs in to a host as genvx does.
 
-    plain_key: the kind of host key that it is to ask about and remember. authority: the host has a
-    certificate, which ssh would take instead.
+    plain_key: the kind of host key that ssh shall ask about and remember; "" for none. authority:
+    whether a certificate authority is known for the host; ssh would accept its certificate and
+    remember no key.
     """
     words = ["ssh", *arguments(target, config)]
     if plain_key and not settings.asks:
@@ -292,16 +301,18 @@ def advised_line(
 
 
 def _ask_ssh(ssh: str, target: Target, config: str | None) -> dict[str, list[str]]:
-    # What only ssh can compute, %C, it prints as the path that we ask for.
+    # Only ssh can compute %C, a hash whose recipe varies by version. With ControlPath=%C it prints
+    # the hash as a path.
     command = [ssh, "-G", "-o", "ControlPath=%C", *arguments(target, config), "--", target.address]
     answer = _output(command)
     forks = b"fork into background" in answer.stderr
     if answer.returncode != 0 and forks:
-        # ForkAfterAuthentication wants a command, which we have only later.
+        # ssh refuses ForkAfterAuthentication without a command, and the command comes only later.
         answer = _output([*command[:2], "-o", "ForkAfterAuthentication=no", *command[2:]])
     if answer.returncode != 0:
         lines = answer.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
         raise HostError(f"ssh refuses its configuration: {printable(lines[0], 300)}", kind="config")
+    # A keyword may be printed several times, as IdentityFile is, so each has a list.
     values: dict[str, list[str]] = {}
     for line in answer.stdout.decode("utf-8", "surrogateescape").splitlines():
         key, _, value = line.partition(" ")

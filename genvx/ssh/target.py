@@ -1,4 +1,4 @@
-"""One server that is to be reached: what a person or a hostfile says of it."""
+"""The server to connect to, as a person or a hostfile describes it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ _HOP = re.compile(r"(?:ssh://)?(?:([^@]+)@)?(?:\[([^\[\]@]+)\]|([^\[\]@:]+))(?::
 
 @dataclass(frozen=True)
 class Target:
-    """How to reach one server, below what ssh_config says.
+    """Target says how to reach one server; what it leaves open, ssh_config decides.
 
-    name: what messages call it. address: what ssh is told; an alias of ssh_config is one.
-    key: a file. ssh_config: instead of the usual files. password_env, password_command: where the
-    password is, or, with a key, the key's passphrase.
+    name: the name in messages. address: the name for ssh, which may be an alias of ssh_config. key:
+    the file of a private key. ssh_config: a file in place of the usual ones. password_env,
+    password_command: the variable or the command that holds the password or, with a key, the
+    passphrase of the key.
     """
 
     name: str
@@ -32,10 +33,10 @@ class Target:
 
     @classmethod
     def hop(cls, text: str, ssh_config: str | None) -> Target:
-        """A jump host: "a", "raz@b:2222", "[2001:db8::7]:22".
+        """Parse a jump host, as in "a", "raz@b:2222" or "[2001:db8::7]:22".
 
         Raises:
-            HostError: it is none of these.
+            HostError: the text has none of these forms.
         """
         match = _HOP.fullmatch(text)
         if match is None or (match[4] and not 0 < int(match[4]) < 65536):

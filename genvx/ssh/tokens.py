@@ -1,5 +1,6 @@
-"""The tokens (%h) and variables (${HOME}) of ssh_config, where `ssh -G` prints them as they stand:
-in IdentityFile and ProxyCommand.
+"""The tokens (%h) and variables (${HOME}) of ssh_config.
+
+`ssh -G` prints them unexpanded in IdentityFile and ProxyCommand, so they are expanded here.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TOKEN = re.compile(r"%(.)", re.DOTALL)
-# In one pass, as ssh does: what a variable holds is not expanded again.
+# Both in one pass, as ssh does: a token within the value of a variable is not expanded again.
 _TOKEN_OR_VARIABLE = re.compile(r"%(.)|\$\{([A-Za-z_][A-Za-z0-9_]*)\}", re.DOTALL)
 
 
@@ -28,12 +29,13 @@ def tokens(
     jump: str | None,
     mark: str,
 ) -> dict[str, str]:
-    """What each token means for one host.
+    """Return the value of each token for one host.
 
-    given: the host's name as ssh was given it. mark: ssh's hash of all that (%C).
+    given: the name that ssh is called with. mark: ssh's hash of the connection (%C).
     """
     local = socket.gethostname()
     try:
+        # ssh takes these from the password file, not from $USER and $HOME, which sudo may change.
         me = pwd.getpwuid(os.getuid())
         name, home = me.pw_name, me.pw_dir
     except KeyError:
@@ -56,14 +58,14 @@ def tokens(
 
 
 def expand(text: str, known: Mapping[str, str]) -> str:
-    """With the tokens in `known` replaced; others stay."""
+    """Replace the tokens in `known`; leave others as they are."""
     return _TOKEN.sub(lambda match: known.get(match[1], match[0]), text)
 
 
 def expand_path(path: str, known: Mapping[str, str]) -> str:
-    """A path with tokens, variables and a home in place of ~.
+    """Expand ~, tokens and variables in a path.
 
-    What can be no path stays, and is found nowhere.
+    A text with a NUL byte cannot be a path and is returned unchanged; no file has that name.
     """
     if "\0" in path:
         return path
@@ -73,5 +75,5 @@ def expand_path(path: str, known: Mapping[str, str]) -> str:
             return known.get(match[1], match[0])
         return os.environ.get(match[2], match[0])
 
-    # The home first, as ssh does: ~ in the name of a host is not one.
+    # ~ first, as ssh does: a ~ that comes from a token, such as a host name, is no home directory.
     return _TOKEN_OR_VARIABLE.sub(value, os.path.expanduser(path))

@@ -1,6 +1,6 @@
-"""Names against OpenSSH's patterns: `*` for any text, `?` for any character, `!` for not these.
+"""OpenSSH's patterns for names: `*` for any text, `?` for any character, `!` for negation.
 
-Not by regular expressions: forty stars in a file of somebody else's would keep one busy for ever.
+Regular expressions are not used: a pattern with forty stars would keep one busy for ever.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def matches_any(patterns: Iterable[str], name: str) -> bool:
-    """Whether one of the patterns matches the name, and none that begins with `!` does."""
+    """Return whether a pattern matches the name, and none that begins with `!` does."""
     hit = False
     for pattern in patterns:
         negated = pattern.startswith("!")
@@ -24,9 +24,9 @@ def matches_any(patterns: Iterable[str], name: str) -> bool:
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Whether a pattern matches the whole name.
+    """Return whether a pattern matches the whole name.
 
-    The time it takes grows with the product of their lengths.
+    The time grows with the product of the two lengths.
     """
     at = here = 0
     star = -1
@@ -39,7 +39,8 @@ def matches(pattern: str, name: str) -> bool:
             at += 1
             here += 1
         elif star >= 0:
-            # What the last star takes, takes one more; earlier stars need not be tried again.
+            # Let the last star take one character more. Earlier stars need not be tried again:
+            # what they could take in addition, the last one can take as well.
             after_star += 1
             at, here = star + 1, after_star
         else:

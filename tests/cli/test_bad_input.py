@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import run_genvx
-from tests.helpers import Terminal, end, genvx_argv, genvx_env, start_genvx, until
+from tests.helpers import (
+    Terminal,
+    end,
+    genvx_argv,
+    genvx_env,
+    held_on_hosts,
+    start_genvx,
+    until,
+)
 from torture.servers import misbehaving, silent
 
 
@@ -180,7 +188,7 @@ def test_where_no_host_answers_that_is_the_headline_and_the_code_is_4(state, wor
 @pytest.mark.needs("openssh")
 def test_where_one_answers_that_it_is_full_the_code_is_3(sandbox):
     keeper = start_genvx("remote", "run", "-g", "2", "--", "sleep", "600")
-    until(lambda: "gpu-server-2,2,0" in run_genvx("remote", "devices", "--csv").stdout)
+    until(held_on_hosts)
     hosts = ("-H", "no-such.invalid,gpu-server-2")
     answer = run_genvx("remote", *hosts, "run", "-g", "1", "--", "true")
     assert answer.returncode == 3

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import run_genvx
-from tests.helpers import Terminal, genvx_argv, genvx_env, start_genvx, until
+from tests.helpers import Terminal, genvx_argv, genvx_env, held_on_hosts, start_genvx, until
 
 pytestmark = pytest.mark.needs("openssh", "bash")
 
@@ -59,7 +59,7 @@ def test_status_in_each_shell(bare, name):
     shell.expect("(genvx mine) gpu-server-1")
     shell.line("genvx deactivate")
     shell.end()
-    until(lambda: "Total 0 env" in run_genvx("remote", "envs").stdout)
+    until(lambda: not held_on_hosts())
 
 
 def test_tables_are_the_same_as_with_an_installed_genvx(bare):
@@ -151,7 +151,7 @@ def test_an_environment_on_a_host_gets_more_and_fewer_devices(bare):
     assert len(json.loads(out)["hosts"][0]["devices"]) == 1
     assert answered("detach", "--id", "job", "--device", "7")[0] == 2
     assert answered("attach", "-g", "1")[::2] == (
-        2, "genvx: name an environment of yours on the hosts with --id\n",
+        2, "genvx: no environment is named; give the id or name of one with --id\n",
     )  # fmt: skip
     assert answered("smi", "--id", "other")[0] == 2
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import subprocess
+import threading
 
 import pytest
 
@@ -11,7 +12,7 @@ from genvx.core.limits import exhausted
 from genvx.fleet.fleet import Fleet
 from genvx.ssh.deadline import Deadline
 from genvx.testing import FakeHost
-from tests.helpers import genvx_argv, genvx_env
+from tests.helpers import genvx_argv, genvx_env, until
 
 
 def limited(kind, value, *arguments):
@@ -43,8 +44,6 @@ def test_few_descriptors_are_told(state):
 
 
 def test_a_machine_that_starts_few_threads_asks_few_hosts_at_once(monkeypatch):
-    import threading
-
     start, running = threading.Thread.start, []
 
     def few(thread):
@@ -59,8 +58,6 @@ def test_a_machine_that_starts_few_threads_asks_few_hosts_at_once(monkeypatch):
 
 
 def test_a_machine_that_starts_no_thread_is_told_so(monkeypatch):
-    import threading
-
     def none(thread):
         raise RuntimeError("can't start new thread")
 
@@ -71,25 +68,15 @@ def test_a_machine_that_starts_no_thread_is_told_so(monkeypatch):
 
 
 def test_a_deadline_that_could_not_be_watched_does_not_harm_the_next(monkeypatch):
-    import threading
+    def none(thread):
+        raise RuntimeError("can't start new thread")
 
     ended = threading.Event()
+    until(lambda: "genvx deadlines" not in {each.name for each in threading.enumerate()})
     with monkeypatch.context() as patch:
-        patch.setattr("genvx.ssh.deadline._watch", type(_watch())())
-
-        def none(thread):
-            raise RuntimeError("can't start new thread")
-
-        with monkeypatch.context() as other:
-            other.setattr(threading.Thread, "start", none)
-            with pytest.raises(RuntimeError), Deadline(0.01):
-                pass
-        with Deadline(0.01) as deadline:
-            deadline.closes(ended.set)
-            assert ended.wait(10)
-
-
-def _watch():
-    from genvx.ssh import deadline
-
-    return deadline._watch
+        patch.setattr(threading.Thread, "start", none)
+        with pytest.raises(RuntimeError), Deadline(0.01):
+            pass
+    with Deadline(0.01) as deadline:
+        deadline.closes(ended.set)
+        assert ended.wait(10)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.helpers import PATIENCE, Terminal, end, genvx_argv, genvx_env, until
+from tests.helpers import PATIENCE, Terminal, end, genvx_argv, genvx_env, snapshot_of, until
 from torture.wires import cable
 
 pytestmark = pytest.mark.needs("openssh", "cables")
@@ -50,14 +49,7 @@ def start():
 
 def environments(host):
     """What is held on a host of the sandbox, as the host itself knows it."""
-    answer = subprocess.run(
-        genvx_argv("envs", "--json"),
-        env=genvx_env(GENVX_STATE_DIR=host.state, GENVX_SIMULATE=host.simulate),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(answer.stdout)["hosts"][0]["environments"]
+    return snapshot_of(host).environments
 
 
 def test_a_command_without_output_whose_host_is_lost(far, start):

@@ -10,10 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from genvx.fleet.hostfile import parse
-from genvx.ssh import sshconfig
 from tests.conftest import ROOT, run_genvx
-from tests.helpers import Terminal, end, genvx_argv, genvx_env, start_genvx, until
+from tests.helpers import (
+    Terminal,
+    end,
+    genvx_argv,
+    genvx_env,
+    held_on_hosts,
+    start_genvx,
+    until,
+)
 
 
 def rows(answer):
@@ -86,7 +92,7 @@ def test_remote_verbs_show_a_line_a_host(sandbox):
 @pytest.mark.needs("openssh")
 def test_releasing_on_a_host_frees_its_devices(sandbox):
     process = start_genvx("remote", "run", "-g", "2", "-n", "x", "--", "sleep", "600")
-    until(lambda: " x" in run_genvx("remote", "envs").stdout)
+    until(held_on_hosts)
     answer = run_genvx("remote", "release", "x")
     assert re.fullmatch(r"Released x \([0-9a-f]{8}\) on gpu-server-2: 2 devices\n", answer.stdout)
     assert "gpu-server-2,2,2" in run_genvx("remote", "devices", "--csv").stdout
@@ -100,7 +106,7 @@ def test_releasing_on_a_host_frees_its_devices(sandbox):
 def test_a_name_on_two_hosts_must_be_told_apart(make_sandbox):
     make_sandbox("1", "1")
     both = [start_genvx("remote", "run", "-g", "1", "-n", "x", "--", "sleep", "600") for _ in "ab"]
-    until(lambda: "Total 2" in run_genvx("remote", "envs").stdout)
+    until(lambda: held_on_hosts() == ["x", "x"])
     answer = run_genvx("remote", "release", "x")
     assert answer.returncode == 2
     assert "give its id, or one host with -H" in answer.stderr
@@ -185,26 +191,3 @@ def test_provisioning_for_a_group_that_is_not_there_does_nothing(state):
         2,
         "genvx: no group 'no-such-group' on this machine\n",
     )
-
-
-def test_without_ssh_paramikos_reader_is_used(tmp_path, monkeypatch):
-    monkeypatch.setattr(sshconfig.shutil, "which", lambda name: None)
-    (tmp_path / "cfg").write_text(
-        "Host a\n  HostName 10.0.0.1\n  Port 2222\n  User raz\n  UserKnownHostsFile /k\n"
-    )
-    (spec,) = parse("a")
-    settings = sshconfig.Settler(str(tmp_path / "cfg")).settings(spec)
-    assert (settings.hostname, settings.port, settings.user) == ("10.0.0.1", 2222, "raz")
-    assert settings.known_hosts[0] == "/k"
-    assert settings.key_name == "[10.0.0.1]:2222"
-    assert not settings.accept_new
-
-
-def test_ssh_g_is_asked_with_what_the_hostfile_says(tmp_path):
-    (tmp_path / "cfg").write_text(
-        "Host a\n  HostKeyAlias alias\n  ProxyJump j\n  StrictHostKeyChecking accept-new\n"
-    )
-    (spec,) = parse("u@a:99")
-    settings = sshconfig.Settler(str(tmp_path / "cfg")).settings(spec)
-    assert (settings.user, settings.port, settings.key_name) == ("u", 99, "alias")
-    assert (settings.proxy_jump, settings.accept_new) == ("j", True)

@@ -5,6 +5,7 @@ threads, and files that are read.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import socket
@@ -22,7 +23,6 @@ from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hostfile import load, parse
 from genvx.fleet.hostspec import HostSpec
 from genvx.local.host import LocalHost
-from genvx.ssh import session
 from genvx.ssh.sshconfig import Settler
 from torture.servers import misbehaving, silent
 
@@ -32,7 +32,7 @@ NAMES = [f"same{n}" for n in range(6)]
 
 
 @pytest.fixture
-def watched(sandbox):
+def watched(unseen):
     """gpu-server-1 behind something that counts; gives the counts and what asks it."""
     counts = {"connections": 0, "turns": 0, "out": 0, "in": 0}
     lock = threading.Lock()
@@ -47,7 +47,7 @@ def watched(sandbox):
 
     def through(connection, stop):
         counts["connections"] += 1
-        with socket.create_connection(("127.0.0.1", sandbox.hosts[0].port)) as onward:
+        with socket.create_connection(("127.0.0.1", unseen.hosts[0].port)) as onward:
 
             def pump(source, sink, direction):
                 with contextlib.suppress(OSError):
@@ -62,36 +62,44 @@ def watched(sandbox):
             back.join()
 
     with misbehaving(through) as port:
-        config = Path(sandbox.ssh_config)
+        config = Path(unseen.ssh_config)
         config.write_text(
-            config.read_text().replace(f"Port {sandbox.hosts[0].port}", f"Port {port}")
+            config.read_text().replace(f"Port {unseen.hosts[0].port}", f"Port {port}")
         )
 
         def ask(times=1):
-            with connect_fleet(parse("gpu-server-1"), config=sandbox.ssh_config) as fleet:
+            """Ask so often on one connection; return what each question has added."""
+            seen = [dict(counts)]
+            with connect_fleet(parse("gpu-server-1"), config=unseen.ssh_config) as fleet:
                 for _ in range(times):
                     fleet.snapshot().values()
-            return dict(counts)
+                    seen.append(dict(counts))
+            return [
+                {name: after[name] - before[name] for name in counts}
+                for before, after in itertools.pairwise(seen)
+            ]
 
         yield ask
 
 
 def test_many_questions_take_one_connection(watched):
-    assert watched(5)["connections"] == 1
+    assert [question["connections"] for question in watched(5)] == [1, 0, 0, 0, 0]
 
 
 def test_a_question_takes_few_round_trips(watched):
-    """Key exchange, login, channel, command, answer: whatever the distance, so often."""
-    first = watched()["turns"]
-    second = watched()["turns"] - first
-    assert second <= 14
-    third = watched(2)["turns"] - first - second
-    assert third - second <= 5  # another question on the same connection
+    """Key exchange, login, channel, command, answer: whatever the distance, so often.
+
+    The fewest turns that several questions took are the exchanges: a machine that is busy may split
+    what one side says, and the other answers in between; but whoever waits for an answer always
+    makes a turn.
+    """
+    watched()  # brings the agent
+    assert min(watched()[0]["turns"] for _ in range(3)) <= 10
+    assert min(question["turns"] for question in watched(6)[1:]) <= 4
 
 
 def test_the_agent_travels_once_and_a_question_is_small(watched):
-    first = watched()["out"]
-    second = watched()["out"] - first
+    first, second = (watched()[0]["out"] for _ in range(2))
     assert 200_000 < first < 400_000
     assert second < 20_000
 
@@ -151,8 +159,14 @@ def test_keys_and_known_hosts_are_read_once_for_all_hosts(sandbox, monkeypatch):
         paramiko.PKey, "from_path", staticmethod(lambda path: keys.append(path) or read(path))
     )
 
-    real = session.KnownHosts
-    monkeypatch.setattr(session, "KnownHosts", lambda files: known.append(files) or real(files))
+    real = open
+
+    def counting(path, *more, **options):
+        if str(path) == f"{sandbox.directory}/known_hosts":
+            known.append(path)
+        return real(path, *more, **options)
+
+    monkeypatch.setattr("builtins.open", counting)
     config = Path(sandbox.ssh_config)
     config.write_text(
         config.read_text().replace("Host gpu-server-2", f"Host gpu-server-2 {' '.join(NAMES)}")
@@ -233,16 +247,17 @@ def test_a_large_answer_comes_through_whole(large):
 
 
 @pytest.mark.parametrize(("most", "kept"), [(1, 0), (2, 2)])
-def test_a_fleet_keeps_connections_only_while_it_is_not_large(sandbox, monkeypatch, most, kept):
+def test_a_fleet_keeps_connections_only_while_it_is_not_large(sandbox, most, kept):
     """Each is a descriptor, of which most systems give a process 1,024."""
-    monkeypatch.setattr("genvx.fleet.fleet._KEPT", most)
-    with connect_fleet(load(sandbox.hostfile)) as fleet:
+    with connect_fleet(load(sandbox.hostfile), most_kept=most) as fleet:
         assert len(fleet.snapshot().succeeded) == 2
         assert sum(len(host._connections.open) for host in fleet.hosts) == kept
 
 
-def test_a_hold_keeps_its_connection_in_a_large_fleet_too(sandbox, monkeypatch):
-    monkeypatch.setattr("genvx.fleet.fleet._KEPT", 1)
-    with connect_fleet(load(sandbox.hostfile)) as fleet, fleet.activate(gpus=2):
+def test_a_hold_keeps_its_connection_in_a_large_fleet_too(sandbox):
+    with (
+        connect_fleet(load(sandbox.hostfile), most_kept=1) as fleet,
+        fleet.activate(gpus=2),
+    ):
         assert len(fleet.snapshot().values()["gpu-server-2"].environments) == 1
         assert len(fleet.snapshot().values()["gpu-server-2"].environments) == 1

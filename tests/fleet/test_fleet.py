@@ -10,7 +10,6 @@ import genvx
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.errors import FleetError, HostUnreachable, InvalidQuantity, NoCapacity, UnknownHost
-from genvx.fleet import ask
 from genvx.fleet.fleet import Fleet
 from genvx.fleet.host import Host
 from genvx.testing import FakeHost
@@ -50,8 +49,7 @@ def test_no_more_than_fanout_are_asked_at_once():
     assert max(most) == 3
 
 
-def test_a_host_that_hangs_is_left_behind_at_its_deadline(monkeypatch):
-    monkeypatch.setattr(ask, "_LEAVE_BEHIND", 0.05)
+def test_a_host_that_hangs_is_left_behind_at_its_deadline():
     stop = threading.Event()
 
     def question(host):
@@ -59,7 +57,8 @@ def test_a_host_that_hangs_is_left_behind_at_its_deadline(monkeypatch):
             stop.wait(30)
         return host.name
 
-    fleet = Fleet([FakeHost("a"), FakeHost("b"), FakeHost("c")], fanout=1, timeout=0.1)
+    hosts = [FakeHost("a"), FakeHost("b"), FakeHost("c")]
+    fleet = Fleet(hosts, fanout=1, timeout=0.1, grace=0.05)
     outcomes = fleet.ask(question)
     stop.set()
     assert list(outcomes.succeeded) == ["a", "c"]

@@ -15,7 +15,7 @@ from genvx.errors import HostLost, HostUnreachable, NoCapacity, Unsatisfiable, W
 from genvx.fleet import gang
 from genvx.fleet.fleet import Fleet
 from genvx.local.host import LocalHost
-from genvx.testing import FakeHold, FakeHost
+from genvx.testing import FakeHost
 
 
 def held(*hosts):
@@ -47,7 +47,7 @@ def test_where_one_is_busy_nothing_is_taken():
 
 
 def test_more_hosts_than_there_ever_are_are_refused_as_such():
-    with pytest.raises(Unsatisfiable, match="no more than 1 could ever be had"):
+    with pytest.raises(Unsatisfiable, match="at most 1 can ever have them"):
         gang.take(Fleet([FakeHost("a", 2), FakeHost("b", 1)]), Ask(Requirements(2)), 2)
 
 
@@ -81,8 +81,8 @@ def test_a_request_for_two_models_gets_one_of_them_on_all_nodes():
 def test_where_no_model_is_on_enough_hosts_that_is_said_with_the_way_out():
     with pytest.raises(
         Unsatisfiable,
-        match="2 hosts with 1 GPU each, all of one model, wanted, but no more than 1 could ever be "
-        "had; --mixed takes different models",
+        match="2 hosts with 1 GPU each, all of one model, wanted, but at most 1 can ever have "
+        "them; --mixed takes different models",
     ):
         mixed_pool("A10-24GB", "A100-80GB").gang(2, 1)
 
@@ -111,10 +111,16 @@ class Cut(FakeHost):
         raise HostUnreachable("cut")
 
 
-def test_a_host_that_is_lost_while_others_are_waited_for_is_replaced(monkeypatch):
+def test_a_host_that_is_lost_while_others_are_waited_for_is_replaced():
     listeners = []
-    monkeypatch.setattr(FakeHold, "on_loss", lambda self, call: listeners.append((self, call)))
-    hosts = [FakeHost(name) for name in "abc"]
+
+    class Losable(FakeHost):
+        def acquire(self, ask):
+            hold = super().acquire(ask)
+            hold.on_loss = lambda call: listeners.append((hold, call))
+            return hold
+
+    hosts = [Losable(name) for name in "abc"]
     first, second = in_order("ab", {host.name: host.snapshot() for host in hosts})
     hosts["abc".index(second)].acquire(Ask(Requirements(1)))  # for ever
 
@@ -159,7 +165,7 @@ def test_a_busy_host_is_waited_for_with_the_others_held():
 def test_waiting_too_long_gives_all_back():
     a, b = FakeHost("a"), FakeHost("b")
     b.acquire(Ask(Requirements(1)))
-    with pytest.raises(WaitedTooLong, match="1 of 2 hosts had in time; b: 1 GPU not to be had"):
+    with pytest.raises(WaitedTooLong, match="got 1 of 2 hosts in time; b: 1 GPU not free"):
         gang.take(Fleet([a, b]), Ask(Requirements(1), patience=0.05), 2)
     assert held(a, b) == [0, 1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,7 +18,6 @@ from genvx.errors import (
     UnknownDevice,
     UnknownEnvironment,
 )
-from genvx.local import granting
 from genvx.local.host import LocalHost
 
 ONE = Requirements(1)
@@ -140,13 +140,13 @@ def test_an_environment_that_has_ended_gets_nothing(host):
 
 def test_an_environment_that_ends_just_then_gets_nothing(host, monkeypatch):
     hold = host.acquire(Ask(ONE))
-    real = granting.decide
+    rename = os.rename
 
-    def decide(*arguments, **options):
+    def publish(*arguments, **named):
         hold.release()
-        return real(*arguments, **options)
+        rename(*arguments, **named)
 
-    monkeypatch.setattr(granting, "decide", decide)
+    monkeypatch.setattr(os, "rename", publish)
     with pytest.raises(UnknownEnvironment):
         host.attach(hold.grant.environment, ONE)
     assert host.snapshot().leases == ()
@@ -166,10 +166,13 @@ def test_release_ends_what_was_attached_too(host):
     assert len(host.snapshot().available) == 4
 
 
-def test_what_another_boot_attached_counts_for_nothing(host, monkeypatch):
+def test_what_another_boot_attached_counts_for_nothing(host, state):
     with host.acquire(Ask(ONE, name="a")) as hold:
         host.attach(hold.grant.environment, ONE)
-        monkeypatch.setattr("genvx.local.processes.boot_id", lambda: "another")
+        for path in state.rglob("*.lease"):
+            record = json.loads(path.read_bytes())
+            if record.get("part") == "attached":
+                path.write_text(json.dumps(record | {"boot_id": "another"}))
         assert held(host) == {"a": [0]}
 
 
@@ -189,6 +192,6 @@ def test_where_the_boot_cannot_be_told_nothing_is_left_to_live_without_a_holder(
             lambda: host.detach(hold.grant.environment),
             lambda: host.reserve(Ask(ONE, lasts=60)),
         ):
-            with pytest.raises(StateError, match="cannot tell this boot"):
+            with pytest.raises(StateError, match="this boot has no known id"):
                 act()
         assert held(host) == {"a": [0, 1]}

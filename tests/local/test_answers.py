@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 
 import pytest
 
 from genvx.core.wire.protocol import Reply
 from genvx.errors import NoCapacity
-from genvx.local import answers, processes
+from genvx.local import answers
 from genvx.local.state.directory import StateDirectory
 
 
@@ -46,10 +48,11 @@ def test_one_that_nobody_collects_is_forgotten(state_directory, short_tmp, monke
     answers.leave(state_directory, "bbbb", Reply.of_error(NoCapacity("fresh")))
     assert left(short_tmp) == [".aaaa.answer", ".bbbb.answer"]
     if change == "later":
-        now = processes.boottime_ns()
-        monkeypatch.setattr(processes, "boottime_ns", lambda: now + 10**12)
+        now = time.clock_gettime_ns
+        monkeypatch.setattr(time, "clock_gettime_ns", lambda clock: now(clock) + 10**12)
     else:
-        monkeypatch.setattr(processes, "boot_id", lambda: "another boot")
+        for path in short_tmp.rglob("*.answer"):
+            path.write_text(json.dumps(json.loads(path.read_bytes()) | {"boot_id": "another"}))
     answers.leave(state_directory, "cccc", Reply.of_error(NoCapacity("new")))
     assert left(short_tmp) == [".cccc.answer"]
 
@@ -66,7 +69,7 @@ def test_one_that_is_being_written_is_neither_collected_nor_tidied(
         answers.leave(state_directory, "cccc", Reply())
         return os.write(descriptor, content)
 
-    monkeypatch.setattr(answers.os, "write", write)
+    monkeypatch.setattr(os, "write", write)
     answers.leave(state_directory, "aabb", Reply())
     assert seen == [None]
     assert left(short_tmp) == [".aabb.answer", ".cccc.answer"]
@@ -88,7 +91,7 @@ def test_one_that_comes_while_somebody_looks_is_there_for_the_next_look(
 
     with state_directory.own():
         pass  # made before
-    monkeypatch.setattr(answers.os, "open", just_too_late)
+    monkeypatch.setattr(os, "open", just_too_late)
     assert answers.collect(state_directory, "aabb") is None
     assert answers.collect(state_directory, "aabb") is not None
 

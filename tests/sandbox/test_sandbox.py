@@ -5,8 +5,9 @@ embedded one.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
-import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,28 @@ from tests.helpers import (
     end,
     genvx_argv,
     genvx_env,
+    held_on_hosts,
     job,
     start_genvx,
     until,
 )
 
 SERVERS = [pytest.param("openssh", marks=pytest.mark.needs("openssh")), "embedded"]
+
+
+@pytest.fixture
+def sshd(short_tmp, monkeypatch):
+    """Puts a script in the place of sshd, in which $SSHD is the real one."""
+
+    def replace(script):
+        real = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+        path = short_tmp / "bin" / "sshd"
+        path.parent.mkdir()
+        path.write_text(f"#!/bin/sh\nSSHD={real}\n{script}\n")
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
+
+    return replace
 
 
 @pytest.fixture(params=SERVERS)
@@ -99,19 +116,26 @@ def test_it_listens_on_loopback_only(make_sandbox, server):
     assert addresses == [f"0100007F{port}"]
 
 
-def test_nobody_else_gets_a_hosts_port_while_its_server_starts(make_sandbox, monkeypatch):
-    tried = []
+# Takes a port that the configuration of sshd names, if that is free; says how that went.
+_RIVAL = """
+import re, socket, sys
+port = int(re.search("(?m)^Port ([0-9]+)", open(sys.argv[1]).read())[1])
+try:
+    socket.socket().bind(("127.0.0.1", port))
+    print(port, "free")
+except OSError as error:
+    print(port, error.strerror)
+"""
 
-    def start(directory, host, server):
-        with socket.socket() as other, pytest.raises(OSError, match="in use"):
-            other.bind(("127.0.0.1", host.port))
-        tried.append(host)
-        return usual(directory, host, server)
 
-    usual = rooms._start
-    monkeypatch.setattr(rooms, "_start", start)
+@pytest.mark.needs("openssh")
+def test_nobody_else_gets_a_hosts_port_while_its_server_starts(make_sandbox, sshd, tmp_path):
+    (tmp_path / "rival.py").write_text(_RIVAL)
+    # sshd -D -e -f CONFIG
+    sshd(f'{sys.executable} {tmp_path}/rival.py "$4" >>{tmp_path}/said; exec $SSHD "$@"')
     sandbox = make_sandbox("1", "1")
-    assert tuple(tried) == sandbox.hosts
+    said = (tmp_path / "said").read_text().splitlines()
+    assert sorted(said) == sorted(f"{host.port} Address already in use" for host in sandbox.hosts)
 
 
 def test_a_second_one_in_the_same_place_is_refused(make_sandbox):
@@ -128,8 +152,8 @@ def test_what_is_not_a_sandbox_is_not_deleted(short_tmp):
     assert (short_tmp / "mine" / "thesis").exists()
 
 
-def test_a_server_that_does_not_start_is_named_and_nothing_is_left(short_tmp, monkeypatch):
-    monkeypatch.setattr(rooms, "_sshd", lambda: "/bin/false")
+def test_a_server_that_does_not_start_is_named_and_nothing_is_left(short_tmp, sshd):
+    sshd("exit 1")
     with pytest.raises(StateError, match="gpu-server-1 does not start"):
         rooms.up(str(short_tmp / "s"), ["1"], server="openssh")
     assert not (short_tmp / "s").exists()
@@ -148,13 +172,12 @@ def test_the_embedded_server_gives_a_terminal(make_sandbox):
 
 
 @pytest.fixture
-def no_terminals(monkeypatch):
+def no_terminals(sshd, monkeypatch):
     """The sshd of an ordinary user that cannot give a terminal, as in most containers."""
-    usual = rooms.files._sshd_config
-    monkeypatch.setattr(
-        rooms.files, "_sshd_config", lambda root, host: usual(root, host) + "PermitTTY no\n"
-    )
-    monkeypatch.setattr(rooms.os, "geteuid", lambda: 1000)
+    if os.geteuid() == 0:
+        os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
+    sshd('exec $SSHD -o PermitTTY=no "$@"')
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
 
 @pytest.mark.needs("openssh")
@@ -200,6 +223,6 @@ def test_the_embedded_server_hangs_up_when_its_client_is_killed(make_sandbox, tt
         terminal.child.kill(signal.SIGKILL)
     else:
         client = start_genvx("remote", "run", "-g", "1", "--", "sleep", "600")
-        until(lambda: "gpu-server-1,1,0" in run_genvx("remote", "devices", "--csv").stdout)
+        until(held_on_hosts)
         end(client)
-    until(lambda: "gpu-server-1,1,1" in run_genvx("remote", "devices", "--csv").stdout)
+    until(lambda: not held_on_hosts())

@@ -1,1 +1,1 @@
-"""What people type: options, and the values that are made of them."""
+"""What people type: options, and the values made from them."""

@@ -1,5 +1,7 @@
-"""What may stand where the Tab key was pressed: environments, devices and hosts. Never asks another
-machine, and never fails: then there is nothing to offer.
+"""Completions for the Tab key: environments, devices and hosts.
+
+They never come from another machine, which could take seconds. On any error there are none: a
+message would mix with the line that the user types.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ Offers = list[tuple[str, str]]
 
 
 def environments(context: typer.Context, incomplete: str) -> Offers:
-    """Our environments on this machine, by id."""
+    """Offer our environments on this machine, by id."""
     from genvx.local.host import LocalHost
 
     if _remote(context):
@@ -35,7 +37,7 @@ def environments(context: typer.Context, incomplete: str) -> Offers:
 
 
 def devices(context: typer.Context, incomplete: str) -> Offers:
-    """The devices of this machine, by number; after a comma, one more."""
+    """Offer the devices of this machine, by number; after a comma, another one."""
     from genvx.local.host import LocalHost
 
     if _remote(context):
@@ -54,7 +56,7 @@ def devices(context: typer.Context, incomplete: str) -> Offers:
 
 
 def hosts(context: typer.Context, incomplete: str) -> Offers:
-    """The hosts of the hostfile that counts; after a comma, one more."""
+    """Offer the hosts of the hostfile that would be used; after a comma, another one."""
     from genvx.fleet import hostfile
 
     before, comma, last = incomplete.rpartition(",")
@@ -71,7 +73,8 @@ def hosts(context: typer.Context, incomplete: str) -> Offers:
 
 
 def _given(context: Any, name: str) -> Any:
-    """The value of an option of this verb or of those above."""
+    """Return the value of an option of this verb or of a group above it."""
+    # A hostfile may be named after the verb or before it, where it belongs to `remote`.
     while context is not None:
         if context.params.get(name) is not None:
             return context.params[name]

@@ -1,4 +1,4 @@
-"""Options that several verbs share, spelled once; and how a group of verbs is made."""
+"""Options that several verbs share, and the function that makes a group of verbs."""
 
 from __future__ import annotations
 
@@ -19,53 +19,59 @@ Style = Annotated[
     ),
 ]
 NoHeader = Annotated[bool, typer.Option("--no-header", help="Leave out the column names.")]
-Timestamp = Annotated[bool, typer.Option("--timestamp", help="Show since when, not for how long.")]
+Timestamp = Annotated[bool, typer.Option("--timestamp", help="Show dates instead of ages.")]
 NoSummary = Annotated[bool, typer.Option("--no-summary", help="Leave out the last line.")]
 Fields = Annotated[
-    str | None, typer.Option("--fields", metavar="A,B", help="Only these columns, in this order.")
+    str | None, typer.Option("--fields", metavar="A,B", help="Columns to show, in this order.")
 ]
 OfName = Annotated[
     str | None,
-    typer.Option("--name", metavar="NAME", help="Only of this environment; * is any text."),
+    typer.Option("--name", metavar="NAME", help="Only the environment NAME; * is any text."),
 ]
-OfUser = Annotated[str | None, typer.Option("--user", metavar="USER", help="Only of this user.")]
+OfUser = Annotated[
+    str | None, typer.Option("--user", metavar="USER", help="Only what belongs to this user.")
+]
 OfPid = Annotated[
-    int | None, typer.Option("--pid", metavar="PID", min=1, help="Only with this process.")
+    int | None, typer.Option("--pid", metavar="PID", min=1, help="Only what this process uses.")
 ]
 Watch = Annotated[bool, typer.Option("-w", "--watch", help="Redraw until Ctrl-C.")]
 Interval = Annotated[
     float,
-    typer.Option("--interval", metavar="SECONDS", help="Between redraws.", min=0.2, max=3600),
+    typer.Option(
+        "--interval", metavar="SECONDS", help="Seconds between redraws.", min=0.2, max=3600
+    ),
 ]
 Gpus = Annotated[
     str | None,
     typer.Option(
-        "-g", "--gpus", metavar="N", help="How many GPUs, and which: 2, A100:2, A100,H100:80G..:2."
+        "-g", "--gpus", metavar="N", help="Number and kind of GPUs: 2, A100:2, A100,H100:80G..:2."
     ),
 ]
 GpuMemory = Annotated[
     str | None,
     typer.Option(
-        "--gpu-memory", metavar="SIZE", help="Take this much of each GPU, like 40G; not all."
+        "--gpu-memory", metavar="SIZE", help="Share of each GPU, such as 40G (default: all of it)."
     ),
 ]
 Name = Annotated[
-    str, typer.Option("-n", "--name", metavar="NAME", help="A name for the environment.")
+    str, typer.Option("-n", "--name", metavar="NAME", help="Name for the environment.")
 ]
 Command = Annotated[
     list[str] | None,
-    typer.Argument(metavar="CMD...", help="What to run, after --.", show_default=False),
+    typer.Argument(metavar="CMD...", help="Command to run, after --.", show_default=False),
 ]
 OptionalCommand = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[CMD...]", help="What to run instead of a shell, after --.", show_default=False
+        metavar="[CMD...]", help="Command to run, after -- (default: a shell).", show_default=False
     ),
 ]
 
 
 def group(text: str, kind: type[Group] = Group, **settings: Any) -> typer.Typer:
-    """A group of verbs, as plain as all of them. kind: its class. settings: more of typer's."""
+    """Make a group of verbs. kind: its class. settings: further arguments of typer.Typer."""
+    # Without typer's rich output and tracebacks, and without --install-completion: errors are one
+    # line each, printed by `app.invoke`.
     return typer.Typer(
         cls=kind,
         help=text,

@@ -1,4 +1,4 @@
-"""Which environment of their own a person means: by id, by name, or that of their shell."""
+"""Which environment of their own the user means: by id or name, or that of their shell."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ if TYPE_CHECKING:
 
 
 def here(host: LocalHost, environment: str | None) -> str:
-    """The id of the one that is named, or that of this shell.
+    """Return the id of the environment that is named, or of this shell's.
 
     Raises:
-        InvalidInput: none is named, and none is active here. UnknownEnvironment: there is none.
+        InvalidInput: none is named, and none is active here. UnknownEnvironment: there is none with
+        this id or name.
     """
     if environment is None:
         environment = os.environ.get("GENVX_ENVIRONMENT_ID", "")
         if not environment:
             raise InvalidInput("no environment is active in this shell; name one with --id")
+        # The variable has an id, so it is not looked up. If that environment has ended, the act
+        # that follows says so.
         return environment
     return host.identify(environment)
 
@@ -32,7 +35,8 @@ def here(host: LocalHost, environment: str | None) -> str:
 def on_one_host(
     where: Where, fleet: Fleet[SSHHost], environment: str | None
 ) -> tuple[SSHHost, Environment]:
-    """The environment that is named, and its host among those of `genvx remote`.
+    """Find the environment that is named on the hosts of `genvx remote`; return host and
+    environment.
 
     Raises:
         InvalidInput: none is named. Otherwise as `genvx.fleet.own.there`.
@@ -40,5 +44,5 @@ def on_one_host(
     from genvx.fleet.own import there
 
     if not environment:
-        raise InvalidInput("name an environment of yours on the hosts with --id")
+        raise InvalidInput("no environment is named; give the id or name of one with --id")
     return there(fleet, where.look(fleet), environment)

@@ -1,4 +1,4 @@
-"""Asking the person at the terminal for a secret."""
+"""The question for a secret on the user's terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from genvx.cli.show.progress import LINE
 
 
 def prompt() -> Callable[[str], str | None] | None:
-    """What asks on our terminal, wherever our streams go; None if we have none."""
+    """Return a function that asks on our terminal; None if we have no terminal."""
+    # /dev/tty instead of stdin and stderr: those may be redirected while a person is there.
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
     except OSError:
@@ -21,8 +22,9 @@ def _ask(question: str) -> str | None:
     import getpass
 
     try:
+        # EOFError: Ctrl-D at the question gives no secret. Ctrl-C goes on to `door` and ends genvx.
         with LINE:
-            # Over the progress line, which is drawn again when the next host answers.
+            # Replaces the progress line, which is drawn again when the next host answers.
             return getpass.getpass(f"\r\x1b[K{question}")
     except EOFError:
         return None

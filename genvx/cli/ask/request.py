@@ -1,6 +1,6 @@
-"""The options by which a verb says what devices it wants, and where.
+"""The options that say which devices a verb wants, and where.
 
-A verb takes `request: Request`; `requesting` puts the options in its place.
+A verb has a parameter `request: Request`; `requesting` replaces it by the options.
 """
 
 from __future__ import annotations
@@ -28,33 +28,33 @@ from genvx.shown.console import say
 FOR_EVER = "for ever"
 
 MinMemory = Annotated[
-    str | None, typer.Option("--min-memory", metavar="SIZE", help="Only GPUs of this size or more.")
+    str | None, typer.Option("--min-memory", metavar="SIZE", help="Least memory of a GPU.")
 ]
 Device = Annotated[
     list[str] | None,
     typer.Option(
         "--device",
         metavar="ID",
-        help="This GPU, by number or UUID; several: 0,3.",
+        help="Number or UUID of a GPU; several: 0,3.",
         autocompletion=candidates.devices,
     ),
 ]
-Spread = Annotated[bool, typer.Option("--spread", help="Take where the most is free.")]
+Spread = Annotated[bool, typer.Option("--spread", help="Prefer the emptiest hosts and GPUs.")]
 Over = Annotated[
     bool,
     typer.Option(
         "-o",
         "--over-subscribe",
-        help="Shares of --gpu-memory may add up to more than there is, where policy allows it.",
+        help="Let shares of --gpu-memory add up to more than a GPU has, if the policy allows it.",
     ),
 ]
-Pack = Annotated[bool, typer.Option("--pack", help="Take where the least is free.")]
+Pack = Annotated[bool, typer.Option("--pack", help="Prefer the fullest hosts and GPUs.")]
 OnlyHost = Annotated[
     list[str] | None,
     typer.Option(
         "--only-host",
         metavar="NAME",
-        help="Remote: only these of the hosts; * is any text.",
+        help="Remote: only these hosts; * is any text.",
         autocompletion=candidates.hosts,
     ),
 ]
@@ -63,32 +63,36 @@ ExcludeHost = Annotated[
     typer.Option(
         "--exclude-host",
         metavar="NAME",
-        help="Remote: not these.",
+        help="Remote: not these hosts.",
         autocompletion=candidates.hosts,
     ),
 ]
 Tag = Annotated[
     list[str] | None,
-    typer.Option("--tag", metavar="TAG", help="Remote: only hosts with this tag, or all of these."),
+    typer.Option("--tag", metavar="TAG", help="Remote: only hosts that have all these tags."),
 ]
 Wait = Annotated[
     str | None,
-    typer.Option("--wait", metavar="[=TIME]", help="Wait in line, for a time at most (30m)."),
+    typer.Option(
+        "--wait", metavar="[=TIME]", help="Wait in line, at most for TIME (default: no limit)."
+    ),
 ]
 
 Time = Annotated[
     str | None,
-    typer.Option("--time", metavar="TIME", help="End it after this time (2h), with a warning."),
+    typer.Option(
+        "--time", metavar="TIME", help="Time limit, such as 2h, with a warning before its end."
+    ),
 ]
 NoLoad = Annotated[
-    bool, typer.Option("--no-load", help="Do not look for a .genvx.toml here or above.")
+    bool, typer.Option("--no-load", help="Ignore .genvx.toml in this directory and above.")
 ]
 Id = Annotated[
     str | None,
     typer.Option(
         "--id",
         metavar="ENV",
-        help="Join this environment of yours, by id or name.",
+        help="Id or name of an environment of yours to join.",
         autocompletion=candidates.environments,
     ),
 ]
@@ -99,18 +103,18 @@ Visible = Annotated[
     typer.Option(
         "--visible-as",
         metavar="uuid|index",
-        help="How CUDA is told which GPUs: by UUID, or by number for programs that want numbers.",
+        help="Form of CUDA_VISIBLE_DEVICES; index is for programs that need numbers.",
     ),
 ]
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a verb was asked for.
+    """Request is what the user asked a verb for.
 
-    wait: seconds to wait in line at most, infinity for ever, None not at all. time: seconds after
-    which it is ended. environment: the id or name of one that is to be joined, instead of all that.
-    counted: whether a number of GPUs was given, which may be 0.
+    wait: the most seconds to wait in line; infinity has no limit, None does not wait. time: seconds
+    after which it is ended. environment: the id or name of an environment to join; the rest does
+    not apply then. counted: whether a number of GPUs was given, which may be 0.
     """
 
     requirements: Requirements
@@ -122,13 +126,13 @@ class Request:
     counted: bool = True
 
     def ask(self, command: str) -> Ask:
-        """What a host is asked for. command: what it will run, for people to read."""
+        """Return the ask for a host. command: what it will run, for people to read."""
         return Ask(
             self.requirements, self.name, command=command, lasts=self.time, patience=self.wait
         )
 
     def wanted(self, command: str) -> Wanted:
-        """The same, or the environment that is to be joined."""
+        """Return the ask, or the environment to join."""
         if self.environment is not None:
             return Join(self.environment, command)
         return self.ask(command)
@@ -159,9 +163,11 @@ def _request(
                 *(wait, time, visible_as),
             )
         ):
-            raise InvalidInput("--id joins an environment as it is; it goes with no request")
+            raise InvalidInput(
+                "--id joins an environment as it is; leave out the options that request GPUs"
+            )
         if not id:
-            raise InvalidInput("--id wants the id or the name of an environment")
+            raise InvalidInput("--id needs the id or name of an environment")
     if spread and pack:
         raise InvalidInput("give either --spread or --pack, not both")
     strategy = Strategy.SPREAD if spread else Strategy.PACK if pack else Strategy.FIT
@@ -193,10 +199,10 @@ def _seconds(option: str, text: str | None) -> float | None:
 
 
 def visible_as_of(text: str) -> VisibleAs:
-    """What was given for --visible-as.
+    """Parse the value of --visible-as.
 
     Raises:
-        InvalidInput: there is no such way.
+        InvalidInput: the value is neither uuid nor index.
     """
     try:
         return VisibleAs.parse(text)
@@ -211,9 +217,9 @@ def _several(texts: list[str] | None) -> tuple[str, ...]:
 def requesting(
     verb: Callable[..., None], *left_out: str, loads: bool = False
 ) -> Callable[..., None]:
-    """Give a verb the options of a request, without those left out.
+    """Give a verb the options of a request, except those in `left_out`.
 
-    loads: from .genvx.toml, too, what is not given.
+    loads: take options that are not given from .genvx.toml.
     """
     if not loads:
         left_out = (*left_out, "no_load")
@@ -226,17 +232,20 @@ def requesting(
     def expanded(**given: Any) -> None:
         wanted = {each.name: given.pop(each.name) for each in shown}
         if loads and not wanted["no_load"]:
-            # A shell that asks twice was told the first time.
+            # shell-init may ask twice for one activation; the first time printed the messages.
             told = (given.get("in_shell") or "").rpartition(":")[2].isdecimal()
             _load(wanted, remote=getattr(given["context"].obj, "remote", False), quiet=told)
         request = _request(**wanted)
         try:
             verb(request=request, **given)
         except NoCapacity as error:
+            # Advised only where the verb has --wait and it was not used.
             if "wait" in wanted and request.wait is None and request.environment is None:
                 advise(error)
             raise
 
+    # typer reads the options from the signature and the annotations. functools.wraps has copied
+    # those of the verb, which has `request` in place of the options.
     expanded.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in [*parameters, *shown]]
     )
@@ -244,14 +253,14 @@ def requesting(
     return expanded
 
 
-# Options that say the same in different ways: one that is given stands for all.
+# Options that exclude each other: one that is typed also overrides the others of the file.
 _ALIKE = (("gpus", "device"), ("spread", "pack"))
 
 
 def _load(wanted: dict[str, Any], *, remote: bool, quiet: bool) -> None:
-    """Add what the file of this directory says, where nothing was given.
+    """Add the values of this directory's .genvx.toml to options that were not given.
 
-    What it says of hosts is for genvx remote.
+    Its values about hosts apply to genvx remote only.
     """
     path = project.find()
     if path is None or wanted.get("id") is not None:
@@ -272,16 +281,18 @@ def _load(wanted: dict[str, Any], *, remote: bool, quiet: bool) -> None:
         if any(wanted[name] for name in group):
             for name in group:
                 values.pop(name, None)
+    # An option that was not typed is None, "" or False. `--gpus 0` is the text "0", which is true,
+    # so it overrides the file.
     for name, value in values.items():
         if not wanted[name]:
             wanted[name] = value
 
 
 def spell_out_wait(command: Any, arguments: list[str]) -> list[str]:
-    """Give `--wait` without a time the word for it, where it is an option of genvx.
+    """Replace `--wait` without a time, where it is an option of genvx, by `--wait=for ever`.
 
-    A value that may be missing is not for option parsers: the word behind it would be taken. A word
-    that begins with a digit is meant as the time, never as a command.
+    Option parsers cannot handle a value that may be missing: they would take the next word. A next
+    word that begins with a digit is the time, never a command.
     """
     spelled = list(arguments)
     for at, word, _ in scan(command, spelled):

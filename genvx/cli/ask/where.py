@@ -1,4 +1,4 @@
-"""Which hosts a verb is for: this machine, or those that WHERE names."""
+"""Where says which hosts a verb is for: this machine, or those of `genvx remote`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,11 @@ def _say(line: str) -> None:
 
 @dataclass(frozen=True)
 class Where:
-    """The hosts of a verb, and how they are asked. `remote` False is this machine."""
+    """Where holds the hosts of a verb and how to ask them; with `remote` False, this machine.
+
+    timeout: total seconds allowed per host. fanout: the number of hosts asked at once.
+    host_lost_after: seconds of silence after which a host in use counts as lost.
+    """
 
     remote: bool = False
     hostfile: str | None = None
@@ -64,24 +68,25 @@ class Where:
         return shlex.join(words)
 
     def fleet(self, selection: Selection | None = None) -> Fleet:
-        """The hosts, or some of them; nothing is connected yet.
+        """Make the fleet of the hosts, or of the selected ones; connect to none yet.
 
         Raises:
-            InvalidHostfile: a bad line. UnknownHost: no hosts are named anywhere, or none is left.
-            InvalidInput: both are.
+            InvalidHostfile: a line is bad. UnknownHost: no hosts are named, or none is selected.
+            InvalidInput: both hosts and a hostfile are given, or a selection for this machine.
         """
         if not self.remote:
             if selection:
                 raise InvalidInput(
-                    "--only-host, --exclude-host and --tag choose among the hosts of genvx remote"
+                    "--only-host, --exclude-host and --tag select hosts of genvx remote"
                 )
             from genvx.local.host import LocalHost
 
+            # fanout 0 asks in this thread: a thread for one local question only costs time.
             return Fleet([LocalHost(LOCAL_NAME)], fanout=0)
         return self.remote_fleet(selection)
 
     def remote_fleet(self, selection: Selection | None = None) -> Fleet[SSHHost]:
-        """The hosts of `genvx remote`, or some of them; nothing is connected yet.
+        """Make the fleet of the hosts of `genvx remote`, or of the selected ones.
 
         Raises: as `fleet`.
         """
@@ -101,8 +106,10 @@ class Where:
         )
 
     def ask(self, fleet: Fleet, question: Callable[[Host], T]) -> Outcomes[T]:
-        """Ask every host, with a progress line while it takes long. Ctrl-C ends the waiting: what
-        has come is kept, and the others are `interrupted`.
+        """Ask every host, with a progress line if it takes long.
+
+        Ctrl-C ends the waiting: answers that have come are kept, and the other hosts have failed as
+        `interrupted`.
 
         Raises:
             GenvxError: the first failure, if this is the local host or -e was given.
@@ -122,12 +129,14 @@ class Where:
                             raise FleetError(f"{name}: {error}")
                     progress.update(len(succeeded), len(failed))
             except KeyboardInterrupt:
+                # With no answer yet there is nothing to show: genvx ends as usual after Ctrl-C.
                 if not self.remote or not succeeded:
                     raise
                 for host in fleet.hosts:
                     if host.name not in succeeded:
                         late = HostError("had not answered before Ctrl-C", kind=_INTERRUPTED)
                         failed.setdefault(host.name, late)
+        # Hosts answer in any order. Results in the order of the fleet keep tables steady.
         order = [host.name for host in fleet.hosts]
         return Outcomes(
             {name: succeeded[name] for name in order if name in succeeded},
@@ -135,14 +144,15 @@ class Where:
         )
 
     def look(self, fleet: Fleet) -> Outcomes[Snapshot]:
-        """A snapshot of every host, to choose one by; raise KeyboardInterrupt on Ctrl-C."""
+        """Take a snapshot of every host, to choose one; raise KeyboardInterrupt on Ctrl-C."""
         outcomes = self.ask(fleet, lambda host: host.snapshot())
+        # After Ctrl-C people do not want GPUs taken, not even on a host that did answer.
         if any(kind_of(error) == _INTERRUPTED for error in outcomes.failed.values()):
             raise KeyboardInterrupt
         return outcomes
 
     def report(self, outcomes: Outcomes[T]) -> int:
-        """Say which hosts failed, a line each; return the exit code."""
+        """Print which hosts failed, a line each; return the exit code."""
         late = [e for e in outcomes.failed.values() if kind_of(e) == _INTERRUPTED]
         if not self.quiet:
             for name, error in outcomes.failed.items():
@@ -154,20 +164,18 @@ class Where:
         return FleetError.exit_code if outcomes.failed else 0
 
     def note(self, line: str) -> None:
-        """Say something about the answer, unless -q was given."""
+        """Print a note about the answer, unless -q was given."""
         if not self.quiet:
             say(f"genvx: {line}")
 
     def landed(self, host: str, grant: Grant) -> None:
-        """Say what was granted on a host and how it is called, unless -q was given; and what the
-        host adds to it.
-        """
+        """Print what was granted on which host, unless -q was given, and the notes of the host."""
         self.note(f"on {host}: {shown_devices(grant)}; environment {grant.label}")
         for note in grant.notes:
             say(f"genvx: {note}")
 
     def report_drivers(self, snapshots: Outcomes[Snapshot]) -> None:
-        """Say what is the matter with drivers and devices, a line each."""
+        """Print the faults of drivers and devices, a line each, unless -q was given."""
         if self.quiet:
             return
         for name, snapshot in snapshots.succeeded.items():
@@ -179,7 +187,7 @@ class Where:
 
 
 def shown_devices(grant: Grant) -> str:
-    """The devices of a grant in a few words: `GPU 0, 1`."""
+    """Return the devices of a grant in a few words, such as `GPU 0, 1`."""
     if not grant.devices:
         return "no GPU"
     part = "" if grant.memory is None else f"{format_memory(grant.memory)} of "
@@ -187,5 +195,5 @@ def shown_devices(grant: Grant) -> str:
 
 
 def here(context: typer.Context) -> Where:
-    """The hosts that the verb of this context is for."""
+    """Return the hosts that the verb of this context is for."""
     return context.obj if isinstance(context.obj, Where) else Where()

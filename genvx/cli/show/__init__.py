@@ -1,1 +1,1 @@
-"""What people see: tables, progress, refusals, documents for programs."""
+"""What people see: tables, progress, refusals, and JSON for programs."""

@@ -1,6 +1,4 @@
-"""One line that says how far a question to many hosts has come; only on a terminal, and
-only if it takes long.
-"""
+"""A progress line for questions to many hosts, on a terminal only, and only if they take long."""
 
 from __future__ import annotations
 
@@ -13,26 +11,27 @@ if TYPE_CHECKING:
 
 _PATIENCE = 0.5
 
-# Held by whoever has the terminal's line: progress is not drawn over a question.
+# Held while a thread writes to the last line: progress must not overwrite a question.
 LINE = threading.Lock()
 
 
 class Progress:
-    """`37/256 hosts, 2 failed` on stderr, gone when the block ends."""
+    """Progress shows `37/256 hosts, 2 failed` on stderr and removes it when its block ends."""
 
     def __init__(self, total: int) -> None:
         self._total = total
         self._succeeded = self._failed = 0
         self._shown = False
-        # Not sys.stderr: a watch collects what is said there, and would wait with an empty screen.
+        # Not sys.stderr: a watch collects that and shows it with the next drawing, too late.
         self._stream = sys.__stderr__ or sys.stderr
-        # Those that answer do so at once, mostly; who waits for the others wants to know how many.
+        # Most hosts answer at once. A line that appears and vanishes would only flicker.
         self._timer: threading.Timer | None = None
         if total > 1 and self._stream.isatty():
             self._timer = threading.Timer(_PATIENCE, self._show)
             self._timer.daemon = True
 
     def update(self, succeeded: int, failed: int) -> None:
+        """Set the numbers of hosts that have answered and failed."""
         with LINE:
             self._succeeded, self._failed = succeeded, failed
             if self._shown:
@@ -68,5 +67,6 @@ class Progress:
     ) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer.join()  # it may be drawing just now
+            # The timer may be drawing at this moment, and would leave its line behind.
+            self._timer.join()
         self._clear()

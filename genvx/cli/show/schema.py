@@ -1,5 +1,4 @@
-"""Values as the JSON of the command line has them: stable names, units in the names, nothing left
-to guess.
+"""Conversion of values to the JSON of the command line: stable names, with units in the names.
 
 This is the documented schema; the wire (core.codec) is another, and private.
 """
@@ -23,6 +22,7 @@ Plain = dict[str, Any]
 
 
 def failed_host(name: str, error: GenvxError) -> Plain:
+    """Convert the failure of a host."""
     return {
         "host": name,
         "ok": False,
@@ -31,6 +31,7 @@ def failed_host(name: str, error: GenvxError) -> Plain:
 
 
 def host(name: str, snapshot: Snapshot) -> Plain:
+    """Convert a host, without its devices and environments."""
     return {
         "host": name,
         "ok": True,
@@ -50,8 +51,9 @@ def host(name: str, snapshot: Snapshot) -> Plain:
 def answers(
     fleet: Fleet, outcomes: Outcomes[Snapshot], more: Callable[[Snapshot], Plain]
 ) -> list[Plain]:
-    """An entry for each host in the fleet's order: its failure, or what it said and `more`
-    of that.
+    """Convert outcomes to an entry per host, in the order of the fleet.
+
+    more: makes the fields of a verb from a snapshot, in addition to those of `host`.
     """
     return [
         failed_host(name, outcomes.failed[name])
@@ -62,10 +64,12 @@ def answers(
 
 
 def user(owner: Owner) -> Plain:
+    """Convert a user."""
     return {"name": owner.name, "uid": owner.uid}
 
 
 def device(item: Device, snapshot: Snapshot) -> Plain:
+    """Convert a device, with its environments and processes."""
     usage = snapshot.usage_of(item)
     held = holders(snapshot.leases, item.uuid)
     foreign = set(snapshot.foreign(item))
@@ -112,6 +116,7 @@ def device(item: Device, snapshot: Snapshot) -> Plain:
 
 
 def environment(item: Environment, snapshot: Snapshot) -> Plain:
+    """Convert an environment, with its holders."""
     return {
         "id": item.id,
         "name": item.name,
@@ -140,6 +145,7 @@ def environment(item: Environment, snapshot: Snapshot) -> Plain:
 
 
 def requirements(item: Requirements) -> Plain:
+    """Convert what a request requires."""
     return {
         "text": str(item),
         "gpus": item.gpus,
@@ -152,6 +158,7 @@ def requirements(item: Requirements) -> Plain:
 
 
 def position(item: Position, snapshot: Snapshot) -> Plain:
+    """Convert a position in the line."""
     return {
         "id": item.ticket.environment,
         "name": item.ticket.name,
@@ -193,6 +200,7 @@ def run(item: Run) -> Plain:
 
 
 def grant(item: Grant) -> Plain:
+    """Convert a grant."""
     return {
         "id": item.environment,
         "name": item.name,
@@ -203,6 +211,7 @@ def grant(item: Grant) -> Plain:
 
 
 def finding(item: Finding) -> Plain:
+    """Convert a finding of doctor."""
     return {
         "check": item.check,
         "severity": item.severity.value,

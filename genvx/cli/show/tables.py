@@ -1,4 +1,4 @@
-"""Tables for people, CSV and JSON for programs. The only door to tabulate."""
+"""Tables for people, CSV and JSON for programs. Only this module imports tabulate."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SCHEMA = "genvx/1"
 
 @dataclass(frozen=True)
 class Output:
-    """How a verb shows what it found.
+    """Output says how a verb shows what it found.
 
-    fields: only these columns, in this order. timestamp: since when, and not for how long. style: a
-    format of tabulate's, for pages and papers; the usual layout by default.
+    fields: the columns to show, in this order; all if empty. timestamp: show dates instead of ages.
+    style: a format of tabulate, for pages and papers; None for the usual layout.
 
     Raises:
         InvalidInput: there is no such style.
@@ -42,12 +42,12 @@ class Output:
                 raise InvalidInput(f"no style {shown!r}; there are {', '.join(known)}")
 
     def since(self, age: float) -> str:
-        """Since when something is so, that has been so for `age` seconds."""
+        """Return an age of so many seconds as text, or the date since when with `timestamp`."""
         if not self.timestamp:
             return format_age(age)
         from datetime import UTC, datetime, timedelta
 
-        # For people, and by our own wall clock: that of the host may be wrong.
+        # By our own wall clock: the clock of the host may be wrong, its ages are not.
         moment = datetime.now(UTC) - timedelta(seconds=age)  # noqa: TID251
         return moment.astimezone().isoformat(timespec="seconds")
 
@@ -67,12 +67,14 @@ class Output:
     ) -> None:
         """Print rows as a table with a summary below, or as CSV.
 
-        On a terminal no line is longer than the terminal is wide. yielding: the columns that are
-        shortened for that, least important first, and the characters that each keeps. wrapping: the
-        columns that go on in the next line instead. Elsewhere nothing is shortened. answered: False
-        if no host did; then there is nothing to show, and only CSV has its column names.
+        On a terminal no line is wider than the terminal; elsewhere nothing is shortened. yielding:
+        the columns that are shortened, least important first, and the characters that each keeps.
+        wrapping: the columns that continue in the next line instead. answered: False if no host
+        answered; then nothing is printed but the column names of CSV.
         """
         columns, rows = self._only_fields(columns, rows)
+        # Cells contain what other users and hosts have written: an escape sequence in a name must
+        # not reach the terminal.
         shown = [[safe(cell, sys.stdout) for cell in row] for row in rows]
         if self.csv:
             sys.stdout.write(_csv(columns if self.header else None, shown))
@@ -106,10 +108,10 @@ class Output:
 
 
 def fields_of(text: str | None, *, json: bool) -> tuple[str, ...]:
-    """The fields that --fields names.
+    """Parse the value of --fields.
 
     Raises:
-        InvalidInput: JSON is asked for, which has them all.
+        InvalidInput: it is combined with JSON, which has all fields.
     """
     if text is None:
         return ()
@@ -119,23 +121,25 @@ def fields_of(text: str | None, *, json: bool) -> tuple[str, ...]:
 
 
 def print_json(document: dict[str, Any]) -> None:
+    """Print a JSON document, indented."""
     import json
 
     print(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def _styles() -> list[str]:
-    # Loading tabulate costs a quarter of what `genvx devices` does, so the usual layout, which has
-    # to fit terminals anyway, is our own (shown/columns.py).
+    # Loading tabulate takes a quarter of the time of `genvx devices`. So the usual layout, which
+    # has to fit terminals anyway, is our own (shown/columns.py).
     from tabulate import tabulate_formats
 
-    # This one leaves what people have typed unescaped.
+    # This style does not escape the names that users have chosen.
     return [name for name in tabulate_formats if name != "unsafehtml"]
 
 
 def _styled(style: str, columns: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> str:
     from tabulate import tabulate
 
+    # Otherwise tabulate would take an id such as 00012e34 for a number, and print another one.
     return tabulate(rows, headers=columns or (), tablefmt=style, disable_numparse=True)
 
 
@@ -144,6 +148,7 @@ def _csv(columns: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> str:
     import io
 
     buffer = io.StringIO()
+    # The default, "\r\n", would leave a carriage return in the last field for cut, awk and read.
     writer = csv.writer(buffer, lineterminator="\n")
     if columns is not None:
         writer.writerow(columns)

@@ -1,4 +1,4 @@
-"""The line that says how it stands while we wait for devices."""
+"""The line that shows our place in the line while we wait for devices."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class WaitingLine:
-    """One line on a terminal's stderr that changes; elsewhere a line for each change."""
+    """WaitingLine shows one changing line on a terminal; elsewhere it prints a line per change."""
 
     def __init__(self, requirements: Requirements) -> None:
         self._requirements = requirements
@@ -27,11 +27,12 @@ class WaitingLine:
         self._hosts: dict[str, Standing] = {}
 
     def stands(self, standing: Standing) -> None:
-        """Show how it stands on this machine."""
+        """Show the place in the line of this machine."""
         self._show(f"{ordinal(standing.place)} in line; {standing.reason}")
 
     def stands_on(self, host: str, standing: Standing) -> None:
-        """Show how it stands on many hosts: where we are nearest to our turn."""
+        """Show the best of the places in the lines of several hosts."""
+        # Each host reports in a thread of its own.
         with LINE:
             self._hosts[host] = standing
             best = min(self._hosts, key=lambda name: (self._hosts[name].place, name))
@@ -42,11 +43,12 @@ class WaitingLine:
 
     def _show(self, text: str) -> None:
         line = f"genvx: waiting for {self._requirements}: {printable(text, 300)}"
+        # Hosts report now and then even if nothing has changed; in a log each would be a line.
         if line == self._shown:
             return
         self._shown = line
         if self._terminal:
-            # One line, whatever its terminal's width: what wraps cannot be taken back.
+            # Cut to one line: a line that wraps could not be erased with \r and \x1b[K.
             width = shutil.get_terminal_size().columns
             sys.stderr.write(f"\r\x1b[K{line[: width - 1]}")
             sys.stderr.flush()
@@ -65,7 +67,7 @@ class WaitingLine:
         self.clear()
 
     def clear(self) -> None:
-        """Take the line away: something else is to be shown."""
+        """Remove the line, before something else is printed."""
         if self._terminal and self._shown:
             self._shown = ""
             sys.stderr.write("\r\x1b[K")
@@ -73,6 +75,6 @@ class WaitingLine:
 
 
 def ordinal(number: int) -> str:
-    """1st, 2nd, 3rd, 4th, 11th, 21st."""
+    """Return an ordinal number: 1st, 2nd, 3rd, 4th, 11th, 21st."""
     ending = "th" if 10 < number % 100 < 14 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{ending}"

@@ -1,4 +1,4 @@
-"""A verb that draws again and again, as `watch` does, in the terminal's other screen."""
+"""Repeated drawing, as `watch` does it, on the terminal's alternate screen."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from typing import TextIO
 from genvx.shown.columns import shortened, terminal_size
 from genvx.shown.console import INTERRUPTED
 
-# The other screen, without a cursor; and back to what was there before.
+# Enters the alternate screen and hides the cursor; then back to what was there before.
 _ENTER = "\x1b[?1049h\x1b[?25l"
 _LEAVE = "\x1b[?25h\x1b[?1049l"
-# Errors of hosts get at most this part of the screen: what is watched is the table.
+# Errors of hosts get at most one such part of the screen; the rest is for the table.
 _FOR_ERRORS = 4
 
 
 def watch(interval: float, draw: Callable[[], int]) -> int:
     """Draw every `interval` seconds until Ctrl-C; return the exit code.
 
-    On a terminal what was there before is back afterwards, also when a signal ends us; of what has
-    no room the header, the top rows and the summary are kept. Elsewhere one drawing follows the
-    other.
+    On a terminal the former screen is restored afterwards, also when a signal ends us. If there is
+    too little room, the header, the top rows and the summary are shown. Elsewhere the drawings
+    follow each other.
     """
     if not sys.stdout.isatty():
         return _repeat(interval, draw)
@@ -38,6 +38,7 @@ def watch(interval: float, draw: Callable[[], int]) -> int:
 def _repeat(interval: float, draw: Callable[[], int]) -> int:
     try:
         while True:
+            # Ctrl-C while hosts are asked is handled in `Where.ask`; it must also end the watch.
             if draw() == INTERRUPTED:
                 return INTERRUPTED
             sys.stdout.flush()
@@ -47,7 +48,7 @@ def _repeat(interval: float, draw: Callable[[], int]) -> int:
 
 
 class _Page(io.StringIO):
-    """What is to be shown on a terminal, before it is cut to the terminal's size."""
+    """Collects output for a terminal, before it is cut to the size of the terminal."""
 
     def __init__(self, terminal: TextIO) -> None:
         super().__init__()
@@ -57,6 +58,7 @@ class _Page(io.StringIO):
     def encoding(self) -> str:  # type: ignore[override]
         return self._terminal.encoding
 
+    # Tables are cut to the width of a terminal, which they ask their stream for.
     def isatty(self) -> bool:
         return True
 
@@ -71,15 +73,16 @@ def _redraw(draw: Callable[[], int]) -> int:
     columns, height = terminal_size(sys.stdout) or (80, 24)
     below = fitted(errors.getvalue().splitlines(), max(1, height // _FOR_ERRORS))
     lines = fitted(page.getvalue().splitlines(), height - len(below)) + below
-    # Over the last drawing, and not after clearing it: that would flicker.
+    # Drawn over the last one; clearing the screen first would flicker.
     ends = "\x1b[K\n".join(shortened(line, columns) for line in lines)
     sys.stdout.write(f"\x1b[H{ends}\x1b[J")
     return code
 
 
 def fitted(lines: list[str], height: int) -> list[str]:
-    """The lines that have room on a screen: the top ones, how many are missing, and the summary,
-    which is what comes after the last empty line.
+    """Return the lines that fit a screen: the top ones, the number of missing ones, the summary.
+
+    The summary is the last line, if an empty one is before it.
     """
     if len(lines) <= height:
         return lines
@@ -90,19 +93,22 @@ def fitted(lines: list[str], height: int) -> list[str]:
 
 @contextmanager
 def _other_screen() -> Iterator[None]:
-    """Whatever ends or stops us, the terminal is as it was before."""
+    """Use the alternate screen; restore the terminal whatever ends or stops us."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         _write(_LEAVE)
+        # The default action does what the sender meant, and the shell sees the right cause of our
+        # end or stop; a handler that exits by itself would hide it.
         before = signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
-        # Here again after a stop: the terminal has shown other things meanwhile.
+        # Execution continues here after a stop (Ctrl-Z, fg), with the shell's screen shown.
         signal.signal(number, before)
         _write(_ENTER)
 
     numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP)
     former = {number: signal.getsignal(number) for number in numbers}
     for number, action in former.items():
+        # An ignored signal stays ignored: nohup ignores SIGHUP so that we go on.
         if action is not signal.SIG_IGN:
             signal.signal(number, leave)
     _write(_ENTER)
@@ -117,6 +123,6 @@ def _other_screen() -> Iterator[None]:
 
 
 def _write(sequence: str) -> None:
-    """Straight to the terminal: a signal may have come while Python's buffer was being written."""
+    """Write to the terminal without Python's buffer, which a signal may have interrupted."""
     with suppress(OSError):
         os.write(1, sequence.encode("ascii"))

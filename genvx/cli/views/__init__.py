@@ -1,1 +1,1 @@
-"""What verbs print. No module of these imports typer: see `quick.py`."""
+"""What verbs print. None of these modules imports typer: see `quick.py`."""

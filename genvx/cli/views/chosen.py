@@ -1,4 +1,4 @@
-"""Which environments and devices are shown: by the environment's name, its user, or a process."""
+"""Chosen selects the environments and devices to show: by name, user, or process."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from genvx.core.snapshot import Snapshot
 
 @dataclass(frozen=True)
 class Chosen:
-    """All that is given must be so. name: of the environment, or its id; * is any text. user: by
-    name or by uid. pid: of a holder, or of a process on the device.
+    """Chosen is a selection; all conditions that are given must hold.
+
+    name: the name of the environment, where * is any text, or its id. user: a name or a uid. pid: a
+    holder of the environment, or a process on the device.
     """
 
     name: str | None = None
@@ -23,11 +25,11 @@ class Chosen:
         return (self.name, self.user, self.pid) != (None, None, None)
 
     def environments(self, snapshot: Snapshot) -> tuple[Environment, ...]:
-        """Those of a host that are shown."""
+        """Return the environments of a host that are shown."""
         return tuple(env for env in snapshot.environments if self._shows(env, snapshot))
 
     def devices(self, snapshot: Snapshot) -> tuple[Device, ...]:
-        """Those of a host that are shown: whose environments are, or on which the process runs."""
+        """Return the devices of a host that are shown, by their environments or processes."""
         if not self:
             return snapshot.devices
         held = {uuid for env in self.environments(snapshot) for uuid in env.devices}
@@ -47,7 +49,7 @@ class Chosen:
         )
 
     def _uses(self, env: Environment, snapshot: Snapshot) -> bool:
-        """Whether the process runs on a device of an environment, as its user."""
+        """Return whether the process runs on a device of the environment, as its user."""
         return any(
             process.pid == self.pid and process.uid == env.owner.uid
             for uuid in env.devices
@@ -56,7 +58,7 @@ class Chosen:
         )
 
     def _runs_on(self, device: Device, snapshot: Snapshot) -> bool:
-        """Whether processes that are asked for run there without an environment."""
+        """Return whether a selected process runs on the device, in an environment or not."""
         return self.name is None and any(
             (self.pid is None or process.pid == self.pid)
             and (self.user is None or self.user in (process.user, str(process.uid)))

@@ -1,4 +1,4 @@
-"""Devices and who has them: as tables and as JSON."""
+"""genvx devices: devices and their holders, as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ def show(
     *,
     by_device: bool = False,
 ) -> int:
-    """Ask and print; return the exit code."""
+    """Ask the hosts and print the answer; return the exit code.
+
+    by_device: print a row per device instead of a row per host.
+    """
+    # Looking for the processes that hold leases reads /proc of all processes: only for --pid.
     holders = chosen.pid is not None
     outcomes = where.ask(fleet, lambda host: host.snapshot(holders=holders))
     if output.json:
@@ -90,7 +94,7 @@ def _host_row(name: str, snapshot: Snapshot) -> list[str]:
 
 
 def _counted(kinds: list[str]) -> str:
-    """What all devices of a host are; "4 A100, 2 H100" where they differ."""
+    """Return the kind of all devices of a host, or counts such as "4 A100, 2 H100"."""
     counts = Counter(kinds)
     if len(counts) == 1:
         return kinds[0]
@@ -98,7 +102,7 @@ def _counted(kinds: list[str]) -> str:
 
 
 def _users(snapshot: Snapshot) -> Iterable[str]:
-    """Whoever has devices of a host, also without a lease."""
+    """Return the users of devices of a host, also those without a lease."""
     holders = [str(env.owner) for env in snapshot.environments if env.devices]
     others = [
         process.user if process.uid is None else str(Owner(process.uid, process.user))

@@ -1,4 +1,4 @@
-"""Environments: as tables and as JSON."""
+"""genvx envs: environments, as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ALL = Chosen()
 
 
 def show(where: Where, fleet: Fleet, output: Output, chosen: Chosen = _ALL) -> int:
-    """Ask and print; return the exit code."""
+    """Ask the hosts and print the answer; return the exit code."""
     outcomes = where.ask(fleet, lambda host: host.snapshot(holders=True))
     if output.json:
         output.document("envs", schema.answers(fleet, outcomes, lambda s: _document(chosen, s)))

@@ -1,4 +1,4 @@
-"""Why a request goes where it goes: as a table and as JSON."""
+"""genvx explain: why a request goes where it goes, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COLUMNS = ("GPU", "NAME", "DECISION")
 
 
 def show(where: Where, fleet: Fleet, output: Output, requirements: Requirements) -> int:
-    """Ask and print; return the exit code."""
+    """Ask the hosts and print the explanation; return the exit code."""
     outcomes = where.ask(fleet, lambda host: host.snapshot())
     found = explain(requirements, outcomes.succeeded)
     if output.json:
@@ -38,6 +38,7 @@ def show(where: Where, fleet: Fleet, output: Output, requirements: Requirements)
         _table(where, found, output, requirements)
         where.report_drivers(outcomes)
     code = where.report(outcomes)
+    # A host that failed comes first: without its answer, "no room" is not certain.
     if code or any(each.rank for each in found) or not requirements.gpus:
         return code
     refusals = {each.host: each.refusal for each in found if each.refusal}
@@ -78,7 +79,7 @@ def _table(
 
 
 def _grouped(lines: list[list[str]]) -> list[list[str]]:
-    """One line for all devices of a host of which it says the same."""
+    """Merge the lines of devices about which the same is said."""
     alike: dict[tuple[str, ...], list[str]] = {}
     for label, *rest in lines:
         alike.setdefault(tuple(rest), []).append(label)

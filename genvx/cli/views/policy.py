@@ -1,4 +1,4 @@
-"""What is allowed: as a table and as JSON."""
+"""genvx policy: what is allowed, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAMES = {VisibleAs.UUID: "UUIDs", VisibleAs.INDEX: "indices"}
 
 
 def show(where: Where, fleet: Fleet, output: Output) -> int:
-    """Ask and print; return the exit code."""
+    """Ask the hosts and print the answer; return the exit code."""
     outcomes = where.ask(fleet, lambda host: host.entitlement())
     if output.json:
         hosts = [

@@ -1,4 +1,4 @@
-"""Those who wait: as a table and as JSON."""
+"""genvx queue: the requests that wait, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _YIELDING = {"NAME": 8, "HOST": 16, "USER": 8, "REASON": 12, "REQUEST": 8}
 
 
 def show(where: Where, fleet: Fleet, output: Output) -> int:
-    """Ask and print; return the exit code."""
+    """Ask the hosts and print the answer; return the exit code."""
     outcomes = where.ask(fleet, lambda host: host.snapshot())
     if output.json:
         output.document("queue", schema.answers(fleet, outcomes, _document))
@@ -59,11 +59,12 @@ def _requests(outcomes: Outcomes[Snapshot]) -> list[list[_Place]]:
     for name, snapshot in outcomes.succeeded.items():
         for position in line(snapshot):
             ticket = position.ticket
-            # A uid may differ from host to host; an id is made up for each request.
+            # Without the uid, which may differ from host to host. The id is the same on all hosts.
             key = (ticket.environment, ticket.owner.name, ticket.name, str(ticket.requirements))
             place = _Place(name, position, snapshot.age_seconds(ticket.since_ns))
             places = found.setdefault(key, [])
-            # Where the host that keeps devices for it has failed, another has it twice for a while.
+            # After the host that kept devices for it has failed, another has the request twice for
+            # a while (fleet/line.py).
             if not any(each.host == name for each in places):
                 places.append(place)
     return list(found.values())

@@ -1,4 +1,4 @@
-"""The devices of an environment and what of it runs on them: as tables and as JSON."""
+"""genvx smi: the devices and processes of an environment, as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 
 def show(where: Where, fleet: Fleet, output: Output, environment: str | None = None) -> int:
-    """Ask and print; return the exit code. environment: by id or name; that of this shell by
-    default.
+    """Ask the host and print the answer; return the exit code.
+
+    environment: an id or name; by default the environment of this shell.
 
     Raises:
         InvalidInput: none is named, and none is active here. UnknownEnvironment: there is none.
@@ -51,6 +52,7 @@ def _here(
     where: Where, fleet: Fleet, environment: str | None
 ) -> tuple[str, Environment, Snapshot, Own]:
     outcomes = where.ask(fleet, lambda host: host.snapshot())
+    # One host, and it has answered: `Where.ask` raises the error of the local host.
     ((name, snapshot),) = outcomes.succeeded.items()
     if environment is None:
         env = mine.current(snapshot)

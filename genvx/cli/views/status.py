@@ -1,4 +1,4 @@
-"""This environment, this host, or each host in a line: as tables and as JSON."""
+"""genvx status: this environment, this host, or a line per host, as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from genvx.shown.status import COLUMNS, WRAPPING, driver, rows
 
 
 def show(where: Where, fleet: Fleet, output: Output) -> int:
-    """Ask and print; return the exit code."""
+    """Ask the hosts and print the answer; return the exit code."""
+    # The table of many hosts does not show holders, and finding them means reading /proc there.
     holders = output.json or not where.remote
     outcomes = where.ask(fleet, lambda host: host.snapshot(holders=holders))
     if output.json:

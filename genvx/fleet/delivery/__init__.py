@@ -1,1 +1,1 @@
-"""How the agent gets to a host and is started there."""
+"""Delivery of the agent to hosts, and its start there."""

@@ -1,8 +1,8 @@
-"""The command line that starts the far end, as every login shell reads it alike.
+"""The command line that starts the agent, written so that all login shells read it alike.
 
-sshd hands a command to the user's login shell: bash, zsh, fish, tcsh, dash. They agree on words and
-on single quotes around text without quotes, backslashes, exclamation marks and newlines; nothing
-else is used here.
+sshd passes a command to the user's login shell: bash, zsh, fish, tcsh, dash. They agree on words,
+and on single quotes around text without quotes, backslashes, exclamation marks and newlines;
+nothing else is used here.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ from genvx.fleet.hostfile import PYTHON_PATH
 if TYPE_CHECKING:
     from genvx.fleet.hostspec import HostSpec
 
-# What may be the matter with a host that logs us in and then is silent.
+# The likely reasons for a host that is silent after the login.
 SILENT = (
-    "it logged us in, but a start-up file of the shell there (~/.bashrc, ~/.zshenv or the like) "
-    "may wait for something, or the host hangs"
+    "the login succeeded, but a start-up file of the shell there (~/.bashrc, ~/.zshenv or the "
+    "like) may wait for input, or the host hangs"
 )
 
 _VERSIONED = " ".join(f"python3.{minor}" for minor in range(NEWEST, OLDEST - 1, -1))
 _NAMES = f"python3 /usr/bin/python3 {_VERSIONED}"
 
-# An interpreter is better than pyenv's shim of one, which costs many times the question itself and
-# may be the shim of one that is not there.
+# Shims of pyenv come last: one takes many times as long as the question itself, and may stand for
+# an interpreter that is not installed. `-I -S` keeps out the user's and the site's modules, which
+# take time to load and may print.
 _FIND = (
     'PATH="$PATH:/usr/local/bin:/usr/bin:/bin:$HOME/.local/bin"; '
     f'for n in {_NAMES}; do p=$(command -v $n) && [ -x "$p" ] || continue; '
@@ -41,7 +42,7 @@ _FIND = (
     "echo GENVX-NO-PYTHON >&2; exit 127"
 )
 
-# Tries each candidate, which takes longer, and so only where the one that was found does not start.
+# Tries each candidate. That takes longer, so it is used only if the Python of _FIND does not start.
 _ENOUGH = f"import binascii,sys;sys.version_info<(3,{OLDEST})and sys.exit(sys.version.split()[0])"
 _TRY = (
     'PATH="$PATH:/usr/local/bin:/usr/bin:/bin:$HOME/.local/bin"; IFS=:; '
@@ -57,7 +58,7 @@ _MOST_SHOWN = 4
 
 
 class NotStarted(AgentError):
-    """The Python that was found does not start; another may."""
+    """NotStarted: the Python that was found does not start; another may."""
 
 
 @functools.cache
@@ -66,9 +67,9 @@ def _loader() -> str:
 
 
 def agent_command(spec: HostSpec, token: str, word: str | None = None) -> str:
-    """The command for sshd.
+    """Return the command for sshd that starts the agent.
 
-    `word`: a call in one word, where stdin is a terminal and cannot carry it.
+    word: the call as one word, where stdin is a terminal and cannot carry it.
     """
     words = " ".join([_loader(), pack.digest(), token, *([word] if word else [])])
     if spec.python is not None:
@@ -77,38 +78,39 @@ def agent_command(spec: HostSpec, token: str, word: str | None = None) -> str:
 
 
 def agent_parcel() -> bytes:
-    """What a host is sent that asks for the agent."""
+    """Return the bytes for a host that asks for the agent: a line of sizes, installer, bundle."""
     program, bundle = pack.installer_text(), pack.pack().bundle
     return f"GENVX-AGENT {len(program)} {len(bundle)}\n".encode() + program + bundle
 
 
 def never_ran(file: str = "") -> str:
-    """What is likely where a host logs us in and never runs what ssh was told to.
+    """Return the likely reason why a host never ran the command that ssh was given.
 
-    file: the start-up file that its shell reads first, where that is known.
+    file: the start-up file that its shell reads first, if that is known.
     """
     which = file or "~/.bashrc, ~/.zshenv or the like"
     return (
-        f"what ssh was told to run was never run: a start-up file there ({which}) seems to run "
-        "another program first; let it do that in interactive shells only"
+        f"the command of genvx never ran: a start-up file there ({which}) seems to run another "
+        "program first; let it do that in interactive shells only"
     )
 
 
 def probe_command(token: str) -> str:
-    """The command that tries every Python there; `probed` reads what it says."""
+    """Return the command that tries each Python of a host; `probed` reads its output."""
     return f"exec /bin/sh -c '{_TRY}' genvx {token}"
 
 
 def probed(said: bytes, token: str) -> str:
-    """The path of a Python that starts and is new enough.
+    """Return the path of a Python that starts and is new enough, from the output of the probe.
 
     Raises:
-        AgentError: there is none; says of each why.
+        AgentError: there is none; the message says why for each.
     """
     tried: dict[str, str] = {}
     for line in said.decode("utf-8", "replace").splitlines():
         if line.startswith(f"GENVX-PYTHON {token} "):
             path = line.split(" ", 2)[2]
+            # The path comes from the host and goes into the next command line.
             if PYTHON_PATH.fullmatch(path):
                 return path
         elif line.startswith(f"GENVX-TRIED {token} "):
@@ -141,9 +143,9 @@ _SEARCHED = (
 
 
 def not_started(spec: HostSpec, code: int, said: str) -> AgentError | None:
-    """The error when the far end could not be started; None if that is not what happened.
+    """Return the error if the far end could not be started, and None if it could.
 
-    code: the exit code; said: what it said on stderr, or instead of a reply.
+    code: the exit code. said: what came on stderr, or in place of a reply.
     """
     lines = [line for line in said.splitlines() if line] or [""]
     if spec.python is not None:

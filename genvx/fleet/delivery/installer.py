@@ -1,10 +1,9 @@
-"""Puts the agent on a host: the second half of `loader.py`, sent only where it is needed.
+"""Stores the agent on a host: the second half of `loader.py`, sent only where it is needed.
 
-A program like the loader, and run beside its functions, for the Python that the loader has found
-to be new enough. What it writes is
-a mark, the sizes of what follows (4 bytes each), the list's sha256, the list, and the modules. The
-list is a marshalled `{name: (is a package, offset, size, sha256)}`. The file appears complete or
-not at all, however many clients do this at once.
+A program like the loader, executed among its functions by a Python that is new enough. The file of
+an agent is a mark, the sizes of the list and of the modules (4 bytes each), the sha256 of the list,
+the list, and the modules. The list is a marshalled `{name: (is a package, offset, size, sha256)}`.
+The file appears complete or not at all, however many clients write it at once.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ _OURS = re.compile(r"agent-[0-9a-f]{64}\.[A-Za-z0-9._-]+")
 
 
 def install(bundle: bytes, digest: str, token: str, name: str) -> bytes:
-    """Compile what the client sent, leave it where the next call finds it, and return it.
+    """Compile what the client sent, store it for the next call, and return it.
 
-    Where nothing can be written it runs from memory, this time and every time.
+    If nothing can be written, the agent runs from memory and is sent again for each call.
     """
     sources = zlib.decompressobj().decompress(bundle, _MOST)
     if sha256(sources).hex() != digest:
@@ -48,7 +47,7 @@ def install(bundle: bytes, digest: str, token: str, name: str) -> bytes:
 
 
 def compiled(sources: dict[str, Any]) -> bytes:
-    """All modules as one file for this Python."""
+    """Compile all modules into the content of one file, for this Python only."""
     import marshal
 
     listed, modules, at = {}, [], 0
@@ -56,7 +55,7 @@ def compiled(sources: dict[str, Any]) -> bytes:
         try:
             code = compile(source, f"<genvx agent>/{module}", "exec", dont_inherit=True)
         except SyntaxError:
-            continue  # a library's module for newer Pythons; whoever imports it copes
+            continue  # a module for newer Pythons; the library that imports it catches the error
         dumped = marshal.dumps(code)
         listed[module] = (bool(package), at, len(dumped), sha256(dumped))
         modules.append(dumped)
@@ -67,7 +66,7 @@ def compiled(sources: dict[str, Any]) -> bytes:
 
 
 def leave(place: str, name: str, data: bytes) -> None:
-    """Write the file by atomic rename. Raises OSError, and leaves nothing behind, if it cannot."""
+    """Write the file by atomic rename; raise OSError and leave nothing behind if that fails."""
     os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
     try:
         os.mkdir(place, 0o700)
@@ -84,6 +83,7 @@ def leave(place: str, name: str, data: bytes) -> None:
 
 
 def write(place: str, name: str, data: bytes) -> None:
+    """Write the file into a directory that only we can write to."""
     directory = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         if not trusted(os.fstat(directory)):
@@ -94,8 +94,10 @@ def write(place: str, name: str, data: bytes) -> None:
             with os.fdopen(os.open(temporary, flags, 0o600, dir_fd=directory), "wb") as file:
                 file.write(data)
                 file.flush()
-                # Without it a power failure may leave a name without content.
+                # Without fsync, a power failure may leave the name with no content.
                 os.fsync(file.fileno())
+            # By descriptor of the directory that was checked: in /var/tmp its name could lead
+            # elsewhere by now.
             os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
         except BaseException:
             discard(temporary, directory)
@@ -106,7 +108,7 @@ def write(place: str, name: str, data: bytes) -> None:
 
 
 def clean(directory: int) -> None:
-    """Delete agents that nobody has used for a month, and what was cut short."""
+    """Delete agents that were not used for a month, and files that were left incomplete."""
     now = time.time()  # noqa: TID251  # what the times of files are
     for name in os.listdir(directory):
         if _OURS.fullmatch(name):
@@ -118,6 +120,7 @@ def clean(directory: int) -> None:
 
 
 def discard(name: str, directory: int) -> None:
+    """Delete a file if it is there."""
     try:
         os.unlink(name, dir_fd=directory)
     except OSError:

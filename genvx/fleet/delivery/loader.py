@@ -1,13 +1,13 @@
-"""Starts the agent on a host that has nothing of ours but what an earlier visit left there.
+"""Starts the agent on a host that has nothing of genvx but what an earlier call stored there.
 
-A program, not a part: `bootstrap.py` sends its text in the command, for whatever Python 3 the host
-has, with the words DIGEST TOKEN [CALL]. So nothing of genvx is imported here, nothing newer than
-Python 3.4 is written here (annotations are stripped), and it is short, because it is compiled anew
-at each call.
+This is a program of its own: `bootstrap.py` sends its text in the command, for any Python 3 that
+the host has, with the words DIGEST TOKEN [CALL]. So it imports nothing of genvx, uses nothing newer
+than Python 3.4 (annotations, docstrings and comments are stripped), and is short, because it is
+compiled anew at each call.
 
-An agent is one file of compiled modules, `agent-DIGEST.TAG`, in a directory of the user's. Who
-might have written it is checked before a byte of it runs. Where there is none, `GENVX-NEED TOKEN`
-asks the client for it, who answers on stdin after the call (`installer.py` reads on from there).
+An agent is one file of compiled modules, `agent-DIGEST.TAG`, in a directory of the user. Before any
+of it runs, the loader checks who may have written it. If there is none, it asks the client with
+`GENVX-NEED TOKEN`; the client sends the agent on stdin after the call, and `installer.py` reads it.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
 OLDEST, NEWEST = 9, 14  # of Python 3
 
-# How a Python is made to run the text of this file, which comes as its first word.
+# The argument of `python -c` that runs the text of this file, which is its first word: in base64,
+# because not all shells pass other text unchanged.
 STUB = "import binascii,sys;exec(binascii.a2b_base64(sys.argv[1]))"
 
 
 def sha256(data: bytes) -> bytes:
-    # hashlib loads OpenSSL, which costs more than all that is hashed here.
+    """Return the SHA-256 of bytes."""
+    # hashlib loads OpenSSL, which takes longer than all that is hashed here.
     try:
         from _sha2 import sha256 as new  # type: ignore[import-not-found]
     except ImportError:
@@ -39,8 +41,8 @@ def sha256(data: bytes) -> bytes:
 
 
 def places() -> list[str]:
-    """Where an agent may lie: the user's cache, or where everybody can write and only the owner
-    delete.
+    """Return the directories for agents: in the user's cache, and in /var/tmp, where everybody can
+    write but only owners delete.
     """
     cache = os.environ.get("XDG_CACHE_HOME", "")
     if not cache.startswith("/"):
@@ -51,18 +53,18 @@ def places() -> list[str]:
 
 
 def trusted(status: os.stat_result) -> bool:
-    """Whether only we (and root) can have written it."""
+    """Return whether only we and root can have written a file or directory."""
     return status.st_uid == os.geteuid() and not status.st_mode & 0o022
 
 
 def magic() -> bytes:
-    """What tells compiled code of this Python from that of any other."""
+    """Return the bytes that distinguish compiled code of this Python from that of others."""
     number: bytes = sys.modules["_frozen_importlib_external"].MAGIC_NUMBER
     return number + b"GENVX AGENT\n"
 
 
 def look(place: str, name: str) -> bytes | None:
-    """The content of an agent that can be trusted; None if there is none."""
+    """Read an agent that can be trusted; return None if there is none."""
     try:
         directory = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
@@ -70,20 +72,22 @@ def look(place: str, name: str) -> bytes | None:
     try:
         if not trusted(os.fstat(directory)):
             return None
+        # O_NOFOLLOW, O_NONBLOCK: a link could lead to any file of ours, and opening a FIFO blocks.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         with os.fdopen(os.open(name, flags, dir_fd=directory), "rb") as file:
             status = os.fstat(file.fileno())
             if not trusted(status) or status.st_mode & 0o170000 != 0o100000:
                 return None
             data = file.read()
-        # The directory of modules vouches for each of them; see installer.py.
+        # The list has a digest of each module, which is checked when the module is imported: most
+        # calls need few of them.
         head, listed, modules = parts(data)
         if data[:head] != magic() or sha256(listed) != data[head + 8 : head + 40]:
             return None
         if len(modules) != int.from_bytes(data[head + 4 : head + 8], "big"):
-            return None  # cut short by a power failure, or a disk that was full and did not say so
+            return None  # cut short, by a power failure or a full disk that reported no error
         try:
-            os.utime(name, dir_fd=directory)  # in use: not to be cleaned up
+            os.utime(name, dir_fd=directory)  # in use, so `clean` keeps it for another month
         except OSError:
             pass
         return data
@@ -94,16 +98,16 @@ def look(place: str, name: str) -> bytes | None:
 
 
 def parts(data: bytes) -> tuple[int, bytes, bytes]:
-    """The length of the mark, the list of modules, and the modules."""
+    """Return the length of the mark, the list of modules, and the modules."""
     head = len(magic())
     end = head + 40 + int.from_bytes(data[head : head + 4], "big")
     return head, data[head + 40 : end], data[end:]
 
 
 class Modules:
-    """Imports what `data` holds. All of it is in memory: nobody can take it away from under us.
+    """Modules imports from the content of an agent's file, which is kept in memory.
 
-    path: where it lies; empty if it does not.
+    So the file may be deleted at any time. path: the file; empty if there is none.
     """
 
     def __init__(self, data: bytes, path: str) -> None:
@@ -114,6 +118,7 @@ class Modules:
         self.listed = marshal.loads(listed)
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Find a module, as import asks its finders to."""
         if name in self.listed:
             kind: Any = type(sys.__spec__)
             spec: ModuleSpec = kind(name, self, is_package=self.listed[name][0])
@@ -121,9 +126,10 @@ class Modules:
         return None
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """As usual."""
+        """Leave the creation of the module to Python."""
 
     def exec_module(self, module: Any) -> None:
+        """Execute a module; delete the file and exit if the code is damaged."""
         import marshal
 
         _, at, size, digest = self.listed[module.__name__]
@@ -135,12 +141,15 @@ class Modules:
 
 
 def run(data: bytes, path: str, word: str, call: bytes = b"") -> None:
+    """Run the agent in `data`, which handles the call."""
     sys.meta_path.insert(0, Modules(data, path))
-    # Not an import of this package's own: the one that `data` holds.
+    # Not an import statement, which pack.py would strip: this module is in `data`, not here.
     __import__("genvx.agent.__main__", None, None, ["main"]).main(call, word)
 
 
 def exactly(size: int) -> bytes:
+    """Read `size` bytes from stdin; exit if it ends before."""
+    # os.read, not sys.stdin: a buffer would take bytes that the agent reads later.
     data = b""
     while len(data) < size:
         part = os.read(0, size - len(data))
@@ -151,6 +160,7 @@ def exactly(size: int) -> bytes:
 
 
 def line() -> bytes:
+    """Read a line from stdin, of about 100 bytes at most."""
     data = b""
     while not data.endswith(b"\n") and len(data) < 100:
         data += exactly(1)
@@ -158,6 +168,7 @@ def line() -> bytes:
 
 
 def start(digest: str, token: str, word: str = "") -> None:
+    """Start the agent with this digest: from its file, or from what the client sends."""
     if sys.version_info < (3, OLDEST):
         newer(sys.argv)
     name = "agent-" + digest + "." + str(sys.implementation.cache_tag)
@@ -181,7 +192,7 @@ def start(digest: str, token: str, word: str = "") -> None:
 
 
 def newer(words: list[str]) -> None:
-    """Go on in a newer Python, if there is one; the names with a version cannot lie about it."""
+    """Continue in a newer Python, if there is one; a name like python3.12 says its version."""
     for minor in range(NEWEST, OLDEST - 1, -1):
         for directory in os.environ.get("PATH", "").split(":"):
             path = directory + "/python3." + str(minor)

@@ -1,7 +1,7 @@
-"""The agent as it travels: the sources of what runs on a host, from the package that runs here.
+"""The agent in the form in which it is sent: the sources of the rooms that run on a host.
 
-Host and client never disagree on versions: what a client finds on a host is named by the digest of
-what the client itself would send, library versions included.
+Host and client never disagree on versions: the file of an agent is named by the digest of what the
+client itself would send, libraries included.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _ROOMS = ("core", "local", "shown", "agent")
 _LIBRARIES = ("filelock", "pynvml", "tomli")
 
 
-# Held by whoever makes something here. A fleet asks for it in one thread per host, and the others
-# would only make the same once more; and Python 3.11's ast.parse fails in two threads at once.
+# Held while something is made here. A fleet asks for it in one thread per host, and each would make
+# the same again; besides, ast.parse of Python 3.11 fails in two threads at once.
 _making = threading.RLock()
 
 
 def _once(make: Callable[[], _T]) -> Callable[[], _T]:
-    """Have a value made once, by one thread, while the others wait for it."""
+    """Decorate a function: one thread makes its value once, and the others wait for it."""
     cached = functools.cache(make)
 
     @functools.wraps(make)
@@ -45,9 +45,9 @@ def _once(make: Callable[[], _T]) -> Callable[[], _T]:
 
 
 class Pack(NamedTuple):
-    """The agent: a zlib-compressed JSON object `{module: [is a package, source]}`.
+    """Pack is the agent: a zlib-compressed JSON object `{module: [is a package, source]}`.
 
-    digest: sha256 of that JSON, in hex.
+    digest: the SHA-256 of that JSON, in hex.
     """
 
     digest: str
@@ -56,13 +56,13 @@ class Pack(NamedTuple):
 
 @_once
 def digest() -> str:
-    """What the agent's file on a host is named by."""
+    """Return the digest by which the agent's file on a host is named."""
     return hashlib.sha256(_sources()).hexdigest()
 
 
 @_once
 def pack() -> Pack:
-    """The agent, ready to travel."""
+    """Return the agent in the form in which it is sent."""
     return Pack(digest(), zlib.compress(_sources()))
 
 
@@ -72,14 +72,14 @@ def _sources() -> bytes:
     modules: dict[str, tuple[bool, str]] = {
         f"genvx.{name}": (False, _read(f"{base}/{name}.py")) for name in ("_version", "errors")
     }
-    # Not our own: that one offers the library, with parts that do not travel.
+    # Not our own __init__.py: it offers the library, parts of which are not sent.
     modules["genvx"] = (True, "from genvx._version import __version__\n")
     for room in _ROOMS:
         _gather(f"{base}/{room}", f"genvx.{room}", modules)
     for library in _LIBRARIES:
         spec = importlib.util.find_spec(library)
         if spec is None or spec.origin is None:
-            continue  # acquires there take no lock file, or see no devices, and doctor says so
+            continue  # the agent does without: no lock file, or no devices; doctor reports it
         if spec.submodule_search_locations:
             _gather(os.path.dirname(spec.origin), library, modules)
         else:
@@ -105,24 +105,24 @@ def _read(path: str) -> str:
 
 @_once
 def loader_text() -> bytes:
-    """The program that every call carries."""
+    """Return the program that every call carries."""
     return _program(str(loader.__file__)) + b"\nstart(*sys.argv[2:])\n"
 
 
 @_once
 def installer_text() -> bytes:
-    """The program that goes with the agent, to hosts that have none."""
+    """Return the program that is sent with the agent, to hosts that have none."""
     return _program(str(installer.__file__))
 
 
 def _program(path: str) -> bytes:
-    """The text of a module without what only people and checkers read."""
+    """Return the text of a module without the parts that only people and checkers read."""
     tree = _Stripped().visit(ast.parse(_read(path)))
     return ast.unparse(ast.fix_missing_locations(tree)).encode("ascii")
 
 
 class _Stripped(ast.NodeTransformer):
-    """Without docstrings, annotations, and imports of what is not on the host."""
+    """Strips docstrings, annotations, and imports that the host does not have."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         return None if isinstance(node.value, ast.Constant) else node

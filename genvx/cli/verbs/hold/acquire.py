@@ -1,4 +1,4 @@
-"""genvx acquire: GPUs for a time, without a shell or a command that holds them."""
+"""genvx acquire: hold GPUs for a time, without a shell or a command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from genvx.core.grant import Grant
     from genvx.fleet.host import Host
 
-For = Annotated[str, typer.Option("--for", metavar="TIME", help="How long they are held.")]
+For = Annotated[str, typer.Option("--for", metavar="TIME", help="Time to hold them, such as 2h.")]
 
 
 def acquire(
@@ -31,7 +31,7 @@ def acquire(
 ) -> None:
     """Hold GPUs for a time, without a shell.
 
-    genvx activate --id ENV uses them, genvx release ENV gives them back before.
+    genvx activate --id ENV uses them, genvx release ENV gives them back early.
 
     Example: genvx acquire --gpus 1 --for 2h
     """
@@ -41,6 +41,7 @@ def acquire(
     def act(host: Host) -> tuple[str, Grant]:
         return host.name, host.reserve(replace(request.ask("acquire"), lasts=seconds))
 
+    # This machine decides by itself; only among several hosts is a snapshot needed to choose.
     with where.fleet(request.selection) as fleet:
         host, grant = (
             fleet.first_with_room(request.requirements, act, where.look(fleet))

@@ -1,4 +1,4 @@
-"""genvx activate: a shell that holds GPUs, here or on the best host that has them."""
+"""genvx activate: open a shell that holds GPUs, here or on the best host that has them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from genvx.local.running.hold import LocalHold
 
 InShell = Annotated[str | None, typer.Option("--in-shell", hidden=True)]
-NoPrompt = Annotated[bool, typer.Option("--no-prompt", help="Leave the shell's prompt alone.")]
+NoPrompt = Annotated[bool, typer.Option("--no-prompt", help="Leave the shell's prompt unchanged.")]
 
 
 def activate(
@@ -35,7 +35,7 @@ def activate(
     """Open a shell that holds GPUs until it ends.
 
     Without --gpus it holds none, and sees none. Leave it with exit, Ctrl-D or genvx deactivate.
-    After genvx shell-init it is the shell you are in that holds them.
+    With genvx shell-init, your current shell holds them instead of a new one.
 
     Example: genvx activate --gpus 2 --name train
     """
@@ -46,7 +46,7 @@ def activate(
             raise typer.Exit(inplace.ELSEWHERE)
         if asking.active:
             raise InvalidInput(
-                "this shell is activated already; genvx attach takes more, genvx deactivate leaves"
+                "this shell is already activated; genvx attach adds GPUs, genvx deactivate leaves"
             )
         _in_shell(where, request, asking, prompted=not no_prompt)
         return
@@ -69,12 +69,14 @@ def _in_shell(where: Where, request: Request, asking: inplace.Asking, *, prompte
 
 
 def locally(where: Where, request: Request, command: list[str] | None, *, prompted: bool) -> int:
-    """Take the devices here, and become the shell, or the command's parent."""
+    """Take devices on this machine, and become the shell, or the parent of the command."""
     from genvx.local import shells
     from genvx.local.host import LocalHost
     from genvx.local.running.hold import find_command
 
+    # Refuses --only-host, --exclude-host and --tag, which have no meaning on one machine.
     where.fleet(request.selection)
+    # Before anything is taken: a command that does not exist should not wait in line for GPUs.
     if command:
         find_command(command, os.environ)
     host = LocalHost()
@@ -86,7 +88,7 @@ def locally(where: Where, request: Request, command: list[str] | None, *, prompt
 
 
 def _held(host: LocalHost, request: Request, shown: str) -> LocalHold:
-    """What was asked for, held; we wait for it if that was asked, too. shown: what it is for."""
+    """Take what the request asks for, waiting if it says so. shown: the command, for people."""
     if request.environment is not None:
         hold = host.join(host.identify(request.environment), command=shown)
     elif request.wait is None:
@@ -103,6 +105,7 @@ def _remotely(where: Where, request: Request, command: list[str] | None, *, prom
     from genvx.fleet import running
     from genvx.fleet.terminal import open_shell
 
+    # Without a terminal there is nothing to type into: like ssh, run the shell on our streams.
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return run_remotely(where, request, command)
     wanted = request.wanted(" ".join(command or ["shell"]))
@@ -118,13 +121,16 @@ def _remotely(where: Where, request: Request, command: list[str] | None, *, prom
             )
         with hold:
             where.landed(host.name, hold.grant)
+            # The shell joins and then holds the devices by itself. At the end of the block, `hold`
+            # releases them only if that has not happened.
             prompt = host.name if prompted else None
             return open_shell(host, hold, prompt=prompt, command=command)
 
 
 def run_remotely(where: Where, request: Request, command: list[str] | None) -> int:
-    """Run a command (None: the user's shell, reading stdin) on the best host, its streams
-    as ours.
+    """Run a command on the best host, with our streams; return its exit code.
+
+    command: None runs the user's shell, which reads commands from stdin.
     """
     from genvx.fleet import running
 

@@ -1,4 +1,4 @@
-"""genvx attach and genvx detach: more or fewer GPUs in a living environment."""
+"""genvx attach and genvx detach: add GPUs to an environment, or remove some."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Id = Annotated[
     typer.Option(
         "--id",
         metavar="ENV",
-        help="Of this environment, by id or name; by default that of this shell.",
+        help="Environment id or name (default: this shell's).",
         autocompletion=candidates.environments,
     ),
 ]
@@ -44,9 +44,9 @@ def attach(
     id: Id = None,
     json: options.Json = False,
 ) -> None:
-    """Give an environment more GPUs.
+    """Add GPUs to an environment.
 
-    Its shells see them at their next prompt; what runs already does not.
+    Its shells see them at their next prompt; running commands do not.
 
     Example: genvx attach --gpus 1 --id my-env
     """
@@ -63,9 +63,9 @@ def attach(
 def detach(
     context: typer.Context, device: Device = None, id: Id = None, json: options.Json = False
 ) -> None:
-    """Take GPUs away from an environment: all, or those named.
+    """Remove GPUs from an environment: all, or those named.
 
-    What runs on them is left alone, and keeps them from others until it ends.
+    Processes that use them go on, and keep them from others until they end.
 
     Example: genvx detach --device 3 --id my-env
     """
@@ -78,7 +78,7 @@ def detach(
 def _found(
     context: typer.Context, environment: str | None
 ) -> Iterator[tuple[LocalHost | SSHHost, str]]:
-    """Where the environment is that is meant, and its id."""
+    """Yield the host of the environment that is meant, and its id."""
     where = here(context)
     if not where.remote:
         from genvx.local.host import LocalHost

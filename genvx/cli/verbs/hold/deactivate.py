@@ -1,6 +1,6 @@
 """genvx deactivate: end the activated shell that we are in.
 
-bash, zsh, dash and fish have it as a function of the activated shell. This verb is for the others.
+bash, zsh, dash and fish define it as a function of the activated shell; this verb is for others.
 """
 
 from __future__ import annotations

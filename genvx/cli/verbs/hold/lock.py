@@ -14,9 +14,13 @@ from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput
 from genvx.shown.console import say
 
-# Its parameter has another name than the one of the group's --timeout, which -t still is behind it.
+# The parameter must not be called `timeout`: the group's option has that name, and can still be
+# given after this verb, as -t.
 Timeout = Annotated[
-    str | None, typer.Option("--timeout", metavar="TIME", help="Wait so long for the turn at most.")
+    str | None,
+    typer.Option(
+        "--timeout", metavar="TIME", help="Longest time to wait for the turn (default: no limit)."
+    ),
 ]
 
 
@@ -28,8 +32,9 @@ def lock(
 ) -> None:
     """Run a command when its turn on the GPUs comes.
 
-    Of all that genvx lock runs on a GPU, in this environment and in others that share it, one runs
-    at a time: first come, first served. Exits with the command's code; 124 when it waited too long.
+    Of all commands that genvx lock runs on a GPU, in this environment and in others that share it,
+    one runs at a time: first come, first served. The exit code is the command's, or 124 after
+    waiting too long.
 
     Example: genvx lock --id my-env -- python benchmark.py
     """

@@ -1,4 +1,4 @@
-"""genvx release: end an environment of one's own."""
+"""genvx release: end one of your environments."""
 
 from __future__ import annotations
 
@@ -23,29 +23,30 @@ Target = Annotated[
     str,
     typer.Argument(
         metavar="ENV",
-        help="The id of an environment, or its name.",
+        help="Environment id or name.",
         autocompletion=candidates.environments,
     ),
 ]
 
 
 Kill = Annotated[
-    bool, typer.Option("--kill", help="End its processes, too: TERM, and after 10 s KILL.")
+    bool, typer.Option("--kill", help="Also end its processes: TERM, and KILL after 10 s.")
 ]
 
 
 def release(
     context: typer.Context, environment: Target, kill: Kill = False, json: options.Json = False
 ) -> None:
-    """End an environment of one's own, by id or name.
+    """End one of your environments, by id or name.
 
     Its processes go on, unless --kill is given; a shell that was activated in place always does.
-    Root: anybody's; the owner is told on their terminals.
+    Root can end anybody's; the owner gets a message on their terminals.
 
     Example: genvx release 15ab02cd
     """
     if kill:
-        # The shell that we are in may be one of them, and its terminal hangs up then.
+        # Our own shell may be among the processes. Its end hangs up the terminal, and we must
+        # still end the others.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     where = here(context)
     with where.fleet() as fleet:
@@ -57,6 +58,7 @@ def release(
         ]
         if not outcomes.succeeded:
             raise fleet.nowhere({}, outcomes.failed)
+        # An empty text would match each environment that has no name.
         if not environment or not candidates:
             code = where.report(outcomes)
             place = "on any host" if where.remote else "here"
@@ -69,6 +71,8 @@ def release(
                 f"several hosts have an environment {printable(environment, 60)!r}: "
                 f"{', '.join(candidates)}; give its id, or one host with -H"
             )
+        # The holders are those of the snapshot: with the lease gone, nothing says any more which
+        # processes held it. With --kill the host itself says which processes go on.
         ended = fleet.host(candidates[0]).release(environment, kill=kill)
         living = ended if kill else _as_seen(outcomes.succeeded[candidates[0]], ended)
         if json:
@@ -101,7 +105,7 @@ def release(
 
 
 def _as_seen(snapshot: Snapshot, ended: Environment) -> Environment:
-    """An environment as it was just before it ended, with its holders."""
+    """Return an environment as the snapshot shows it before its end, with its holders."""
     key = (ended.owner.uid, ended.id)
     known = (env for env in snapshot.environments if (env.owner.uid, env.id) == key)
     return next(known, ended)

@@ -1,4 +1,4 @@
-"""genvx run: a command that holds GPUs."""
+"""genvx run: run a command that holds GPUs."""
 
 from __future__ import annotations
 
@@ -24,20 +24,22 @@ Nodes = Annotated[
         min=1,
         max=4096,
         show_default=False,
-        help="Remote: on so many hosts at once, as one job.",
+        help="Remote: number of hosts to run on at once, as one job.",
     ),
 ]
 MasterAddr = Annotated[
     str | None,
     typer.Option(
-        "--master-addr", metavar="ADDRESS", help="Where node 0 is reached; as we do, by default."
+        "--master-addr",
+        metavar="ADDRESS",
+        help="Address of node 0 for the other hosts (default: the one that genvx uses).",
     ),
 ]
 Mixed = Annotated[
-    bool, typer.Option("--mixed", help="With --nodes: the model of GPU may differ among hosts.")
+    bool, typer.Option("--mixed", help="With --nodes: allow different models of GPU.")
 ]
 NoStdin = Annotated[
-    bool, typer.Option("--no-stdin", help="Give the command nothing to read, as ssh -n does.")
+    bool, typer.Option("--no-stdin", help="Give the command an empty input, as ssh -n does.")
 ]
 Detached = Annotated[
     bool,
@@ -99,11 +101,11 @@ def run(
 ) -> None:
     """Run a command that holds GPUs.
 
-    They are its own until it ends; genvx exits with its code. With --nodes it runs on several
-    hosts, all or none, with one model of GPU; it sees MASTER_ADDR, MASTER_PORT, NODE_RANK, NNODES,
-    NPROC_PER_NODE, WORLD_SIZE and GENVX_NODES there, and the first failure ends all.
+    It holds them until it ends; genvx exits with its code. With --nodes it runs on several hosts,
+    all or none, with one model of GPU. There it has MASTER_ADDR, MASTER_PORT, NODE_RANK, NNODES,
+    NPROC_PER_NODE, WORLD_SIZE and GENVX_NODES, and the first failure ends all.
 
-    A remote command in the background (&) gets nothing of what is typed, and is not stopped.
+    A remote command in the background (&) reads nothing that is typed, and is not stopped for it.
 
     With --detach it belongs to its host and goes on without us: its id is printed, and genvx runs,
     watch and logs show it. --wait waits in line there. Locally it starts in this directory.
@@ -117,6 +119,7 @@ def run(
         )
     if not request.counted and request.environment is None:
         where.note("without --gpus the command holds no GPU, and sees none")
+    # Before anything reads: the local command inherits our stdin, and `stream` reads it.
     if no_stdin:
         stdin.close()
     asked = Detach.parse(chdir, keep, retries, env, run_tag, notify)

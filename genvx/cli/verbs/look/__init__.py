@@ -1,1 +1,1 @@
-"""Verbs that ask and change nothing."""
+"""Verbs that show something and change nothing."""

@@ -1,4 +1,4 @@
-"""genvx devices: what GPUs there are, and who has them."""
+"""genvx devices: show the GPUs and who has them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from genvx.cli.views.chosen import Chosen
 from genvx.cli.views.devices import show
 
 ByDevice = Annotated[
-    bool, typer.Option("-v", "--by-device", help="A row a device, not a row a host.")
+    bool, typer.Option("-v", "--by-device", help="One row per GPU instead of per host.")
 ]
 
 
@@ -49,6 +49,7 @@ def devices(
         style,
     )
     chosen = Chosen(name, user, pid)
+    # A row per host would count all of its devices, not the selected ones.
     by_device = by_device or bool(chosen)
     with where.fleet() as fleet:
         if redraw:

@@ -1,4 +1,4 @@
-"""genvx doctor: what is wrong, and what to do."""
+"""genvx doctor: find out what is wrong, and what to do."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def doctor(
     style: options.Style = None,
     no_header: options.NoHeader = False,
 ) -> None:
-    """Say what is wrong, one line each, and what to do.
+    """Show what is wrong, one line each, and what to do.
 
-    Exits with 4 if something is wrong.
+    The exit code is 4 if something is wrong.
 
     Example: genvx remote doctor
     """

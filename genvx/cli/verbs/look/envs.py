@@ -1,4 +1,4 @@
-"""genvx envs: the active environments."""
+"""genvx envs: show the active environments."""
 
 from __future__ import annotations
 

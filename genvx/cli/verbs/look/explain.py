@@ -1,4 +1,4 @@
-"""genvx explain: where a request would go, and why not elsewhere."""
+"""genvx explain: show where a request would go, and why not elsewhere."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def explain(
 ) -> None:
     """Show where a request would go, and why not elsewhere.
 
-    It says so host by host and GPU by GPU. Nothing is taken. Exit code 3 if there is no room now,
-    2 if there never is.
+    It gives the reason for each host and each GPU, and takes nothing. The exit code is 3 if there
+    is no room now, and 2 if there never is.
 
     Example: genvx remote explain --gpus A100:2
     """

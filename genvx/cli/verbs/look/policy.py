@@ -1,4 +1,4 @@
-"""genvx policy: what the administrator of a machine allows."""
+"""genvx policy: show what the administrator of a machine allows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def policy(
     no_header: options.NoHeader = False,
     no_summary: options.NoSummary = False,
 ) -> None:
-    """Show what the administrator allows, and what of that holds for you.
+    """Show what the administrator allows, to everybody and to you.
 
     Example: genvx policy
     """

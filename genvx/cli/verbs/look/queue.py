@@ -1,4 +1,4 @@
-"""genvx queue: who waits for devices, and why."""
+"""genvx queue: show who waits for devices, and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""genvx smi: the GPUs of an environment, and what of it runs on them."""
+"""genvx smi: show the GPUs of an environment, and its processes on them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def smi(
 ) -> None:
     """Show an environment's GPUs and processes.
 
-    Like nvidia-smi, but without what is not its own. USED and UTIL are of all that runs on a GPU,
-    OWN USED and OWN UTIL of the environment's own processes.
+    Like nvidia-smi, but for one environment only. USED and UTIL count all processes on a GPU, OWN
+    USED and OWN UTIL those of the environment.
 
     Example: genvx smi -w
     """

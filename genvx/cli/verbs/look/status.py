@@ -1,4 +1,4 @@
-"""genvx status: this environment, or this host; remotely, each host in a line."""
+"""genvx status: show this environment, or this host; remotely, a line per host."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""genvx admin: what root does once on a machine."""
+"""genvx admin: set up a machine, once, as root."""
 
 from __future__ import annotations
 
 import grp
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,14 +17,17 @@ from genvx.local.state import paths
 from genvx.local.state.directory import former_directory
 from genvx.local.state.store import LeaseStore
 
-_TMPFILES = "/etc/tmpfiles.d/genvx.conf"
+if TYPE_CHECKING:
+    from genvx.local.state.paths import Places
+
 _SHOWN = 3
 
 Group = Annotated[
-    str | None, typer.Option("--group", metavar="GROUP", help="Admit this group only.")
+    str | None,
+    typer.Option("--group", metavar="GROUP", help="Group to admit (default: everybody)."),
 ]
 Force = Annotated[
-    bool, typer.Option("--force", help="Also while GPUs are held; they stay held, and seen.")
+    bool, typer.Option("--force", help="Proceed while GPUs are held; they stay held.")
 ]
 
 admin = options.group("What root does once on a machine.")
@@ -32,56 +35,63 @@ admin = options.group("What root does once on a machine.")
 
 @admin.command(cls=Verb)
 def provision(group: Group = None, force: Force = False) -> None:
-    """Make the directory for leases that no user owns, and keep it over reboots. Needs root.
+    """Make the shared directory for leases, and again at each boot. Needs root.
 
-    Refused while GPUs are held that were taken without it.
+    The directory belongs to root, not to the first user who takes a GPU. The command is refused
+    while GPUs are held that were taken without it.
 
     Example: sudo genvx admin provision
     """
+    provision_in(paths.USUAL, group, force=force)
+
+
+def provision_in(places: Places, group: str | None = None, *, force: bool = False) -> None:
+    """What `provision` does, for a machine whose directories may be elsewhere than usual."""
     if os.geteuid() != 0:
         raise InvalidInput("only root can provision a machine: sudo genvx admin provision")
     try:
         number = -1 if group is None else grp.getgrnam(group).gr_gid
     except KeyError:
         raise InvalidInput(f"no group {printable(group or '', 60)!r} on this machine") from None
-    held = _held_before()
-    if held and not force and not os.path.isdir(paths.PROVISIONED):
+    held = _held_before(places)
+    if held and not force and not os.path.isdir(places.provisioned):
         raise StateError(
-            f"GPUs of this machine are in use: {_some(held)}; wait for their end, or add --force: "
-            f"they stay held, and {paths.UNPROVISIONED} is looked at, too, until you provision "
-            "again"
+            f"GPUs of this machine are in use: {_some(held)}; wait until they are released, or add "
+            f"--force: they stay held, and {places.unprovisioned} is read as well until you "
+            "provision again"
         )
+    # Sticky: users can make their own directories, and nobody delete those of others. With a group
+    # also set-gid, and closed to everybody else.
     mode = 0o1777 if group is None else 0o3770
     lock_mode = 0o666 if group is None else 0o660
     try:
-        _make(number, mode, lock_mode)
-        # What is published there from now on is withdrawn again by whoever has published it.
-        held = _held_before()
+        _make(places, number, mode, lock_mode)
+        # Looked at again: somebody may have taken a GPU between the first look and the rename. From
+        # now on a process that publishes in the former place notices and withdraws.
+        held = _held_before(places)
         if not held:
-            _settle()
-        fragment = _fragment(group or "root", mode, lock_mode)
-        if os.path.isdir(os.path.dirname(_TMPFILES)):
-            with open(_TMPFILES, "w", encoding="ascii") as file:
+            _settle(places)
+        fragment = _fragment(places, group or "root", mode, lock_mode)
+        if os.path.isdir(os.path.dirname(places.tmpfiles)):
+            with open(places.tmpfiles, "w", encoding="ascii") as file:
                 file.write(fragment)
-            print(f"wrote {_TMPFILES}")
+            print(f"wrote {places.tmpfiles}")
     except OSError as error:
         raise StateError(f"cannot provision {error.filename}: {error.strerror}") from None
-    leases = os.path.join(paths.PROVISIONED, "leases")
+    leases = os.path.join(places.provisioned, "leases")
     print(f"leases live in {leases}" + (f", for group {group}" if group else ", for everybody"))
     if held:
         print(
-            f"what is held in {paths.UNPROVISIONED} stays held: {_some(held)}; provision again "
+            f"what is held in {places.unprovisioned} stays held: {_some(held)}; provision again "
             "when it has ended"
         )
 
 
-def _held_before() -> tuple[str, ...]:
-    """Who holds or awaits GPUs in the place that is used without provisioning; nobody once that is
-    settled.
-    """
-    if os.path.lexists(os.path.join(paths.PROVISIONED, paths.SETTLED)):
+def _held_before(places: Places) -> tuple[str, ...]:
+    """Return who holds or awaits GPUs in the unprovisioned place; nobody once it is settled."""
+    if os.path.lexists(os.path.join(places.provisioned, paths.SETTLED)):
         return ()
-    former = former_directory(paths.UNPROVISIONED, os.geteuid())
+    former = former_directory(places.unprovisioned, os.geteuid())
     if former is None:
         return ()
     try:
@@ -99,20 +109,22 @@ def _some(items: tuple[str, ...]) -> str:
     return printable(", ".join(items[:_SHOWN]), 300) + more
 
 
-def _make(group: int, mode: int, lock_mode: int) -> None:
-    """Make the directory, or put in order the one that is there.
+def _make(places: Places, group: int, mode: int, lock_mode: int) -> None:
+    """Make the directory, or correct the modes and owners of the existing one.
 
-    A new one appears complete: from that moment on everybody uses it.
+    A new one appears complete, by a rename: from that moment on everybody uses it.
     """
-    new = not os.path.isdir(paths.PROVISIONED)
-    root = f"{paths.PROVISIONED}.{os.urandom(4).hex()}" if new else paths.PROVISIONED
+    new = not os.path.isdir(places.provisioned)
+    root = f"{places.provisioned}.{os.urandom(4).hex()}" if new else places.provisioned
     leases, lock = os.path.join(root, "leases"), os.path.join(root, "acquire.lock")
     os.makedirs(root, mode=0o755, exist_ok=True)
     os.chown(root, 0, 0)
     os.chmod(root, 0o755)
+    # Owner and group before the mode: an open directory must not have a wrong group, even briefly.
     os.makedirs(leases, mode=0o700, exist_ok=True)
     os.chown(leases, 0, group)
     os.chmod(leases, mode)
+    # O_NOFOLLOW, and the mode by descriptor: as root we must not follow a link to another file.
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         os.fchown(descriptor, 0, group)
@@ -120,22 +132,23 @@ def _make(group: int, mode: int, lock_mode: int) -> None:
     finally:
         os.close(descriptor)
     if new:
-        os.rename(root, paths.PROVISIONED)
+        os.rename(root, places.provisioned)
 
 
-def _settle() -> None:
-    """Say for good that no lease lives in the former place."""
-    marker = os.path.join(paths.PROVISIONED, paths.SETTLED)
+def _settle(places: Places) -> None:
+    """Record that the former place has no leases any more, and need not be read again."""
+    marker = os.path.join(places.provisioned, paths.SETTLED)
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     os.close(os.open(marker, flags, 0o644))
 
 
-def _fragment(group: str, mode: int, lock_mode: int) -> str:
-    """systemd-tmpfiles makes these again where /var is emptied at boot, and never ages them.
+def _fragment(places: Places, group: str, mode: int, lock_mode: int) -> str:
+    """Return a fragment for systemd-tmpfiles, which makes the directory again at boot.
 
-    No lease lives through a boot, so afterwards the former place is settled in any case.
+    "-" keeps it from being cleaned by age. "f!" is done at boot only: no lease survives a boot, so
+    the former place is settled then.
     """
-    root = paths.PROVISIONED
+    root = places.provisioned
     return (
         "# written by: genvx admin provision\n"
         f"d {root} 0755 root root -\n"

@@ -1,4 +1,4 @@
-"""genvx completion: what makes a shell complete genvx's verbs and options."""
+"""genvx completion: print the script with which a shell completes verbs and options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""genvx config: what genvx activate takes in this directory."""
+"""genvx config: show and change the defaults of genvx activate in this directory."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from genvx.core.text import printable
 from genvx.errors import InvalidInput
 
 config = options.group(
-    "What genvx activate takes in this directory.",
+    "Defaults of genvx activate in this directory.",
     invoke_without_command=True,
 )
 
-Key = Annotated[str, typer.Argument(metavar="KEY", help="An option of genvx activate.")]
-Values = Annotated[list[str], typer.Argument(metavar="VALUE", help="As one types it.")]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="Option of genvx activate, without --.")]
+Values = Annotated[list[str], typer.Argument(metavar="VALUE", help="Value, as for the option.")]
 
 
 @config.callback()
 def _config(context: typer.Context, json: options.Json = False) -> None:
-    """What genvx activate takes in this directory.
+    """Defaults of genvx activate in this directory.
 
-    The nearest .genvx.toml says it.
+    They are in the nearest .genvx.toml, here or above.
 
     Example: genvx config set gpus A100:2
     """
@@ -36,7 +36,7 @@ def _config(context: typer.Context, json: options.Json = False) -> None:
 
 @config.command(cls=Verb)
 def show(json: options.Json = False) -> None:
-    """Show the file that counts here, and what it says.
+    """Show the file that applies here, and its values.
 
     Example: genvx config show
     """
@@ -57,7 +57,7 @@ def show(json: options.Json = False) -> None:
 
 @config.command("path", cls=Verb)
 def path_() -> None:
-    """Print the path of the file that counts here.
+    """Print the path of the file that applies here.
 
     Example: genvx config path
     """
@@ -86,6 +86,7 @@ def unset(key: Key) -> None:
     path = project.find()
     if path is None:
         raise InvalidInput(f"no {project.NAME} here or above")
+    # An unknown key is left to `change`, whose message suggests a similar one.
     if key in project.KEYS and key not in project.load(path):
         raise InvalidInput(f"{path} does not set {key}")
     project.change({key: None})
@@ -97,7 +98,7 @@ _WORDS = {"true": True, "false": False}
 
 
 def _typed(key: str, values: list[str]) -> object:
-    """What was typed, as TOML has it."""
+    """Convert what was typed to a value of TOML."""
     if key in _LISTS:
         return [part.strip() for value in values for part in value.split(",")]
     if len(values) > 1:

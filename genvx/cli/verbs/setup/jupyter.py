@@ -1,4 +1,4 @@
-"""genvx jupyter: kernels that hold GPUs while they live."""
+"""genvx jupyter: install Jupyter kernels that hold GPUs while they run."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ from genvx.core.text import printable
 from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput, StateError
 
-jupyter = options.group("Jupyter kernels that hold GPUs while they live.")
+jupyter = options.group("Jupyter kernels that hold GPUs while they run.")
 
 Kernel = Annotated[
-    str, typer.Option("-n", "--name", metavar="NAME", help="What jupyter calls the kernel.")
+    str, typer.Option("-n", "--name", metavar="NAME", help="Name of the kernel for Jupyter.")
 ]
 DisplayName = Annotated[
-    str | None, typer.Option("--display-name", metavar="WORDS", help="What people see.")
+    str | None, typer.Option("--display-name", metavar="WORDS", help="Name that notebooks show.")
 ]
 Python = Annotated[
     str | None,
-    typer.Option("--python", metavar="PATH", help="Of the kernel; needs ipykernel. Ours."),
+    typer.Option(
+        "--python", metavar="PATH", help="Python with ipykernel for the kernel (default: genvx's)."
+    ),
 ]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -52,7 +54,7 @@ def install(
 ) -> None:
     """Install a kernel that takes GPUs when it starts and gives them back when it ends.
 
-    A notebook chooses it by name, as any other kernel. One GPU, if nothing else is said.
+    Notebooks choose it by name, like any kernel. By default it takes one GPU.
 
     Example: genvx jupyter install --gpus 2 --name two-gpus
     """
@@ -77,12 +79,14 @@ def install(
         words.append("--wait" if wait == FOR_EVER else f"--wait={wait}")
     specification = {
         "argv": [
+            # By the path of this Python: the PATH of a Jupyter server may not have genvx.
             *(sys.executable, "-m", "genvx", "run", *words, f"--name=jupyter {name}", "--"),
             *(interpreter, "-m", "ipykernel_launcher", "-f", "{connection_file}"),
         ],
         "display_name": display_name or f"Python ({wanted})",
         "language": "python",
-        # A signal would reach the kernel twice: from jupyter, and passed on by us.
+        # With interrupts by signal, the kernel would get each twice: from Jupyter, which signals
+        # the process group, and from genvx run, which passes signals on.
         "interrupt_mode": "message",
     }
     directory = _kernels() / name
@@ -96,7 +100,7 @@ def install(
 
 @jupyter.command(cls=Verb)
 def uninstall(name: Kernel = "genvx") -> None:
-    """Remove a kernel that genvx jupyter install has made.
+    """Remove a kernel that genvx jupyter install made.
 
     Example: genvx jupyter uninstall --name two-gpus
     """
@@ -106,8 +110,9 @@ def uninstall(name: Kernel = "genvx") -> None:
         argv = json.loads((directory / "kernel.json").read_text("utf-8"))["argv"]
     except (OSError, ValueError, KeyError, TypeError):
         argv = []
+    # A kernel of another program may have this name, and rmtree would delete it.
     if "genvx" not in argv:
-        raise InvalidInput(f"{directory} is not a kernel of genvx's")
+        raise InvalidInput(f"{directory} is not a kernel that genvx installed")
     try:
         shutil.rmtree(directory)
     except OSError as error:
@@ -121,7 +126,7 @@ def _require(name: str) -> None:
 
 
 def _kernels() -> Path:
-    """Where jupyter looks for the kernels of a user."""
+    """Return the directory where Jupyter looks for the kernels of a user."""
     data = os.environ.get("JUPYTER_DATA_DIR")
     if not data:
         base = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
@@ -130,7 +135,7 @@ def _kernels() -> Path:
 
 
 def _kernels_python(given: str | None) -> str:
-    """The Python of the kernel.
+    """Return the Python of the kernel.
 
     Raises:
         InvalidInput: there is none, or it has no ipykernel.
@@ -138,7 +143,9 @@ def _kernels_python(given: str | None) -> str:
     path = shutil.which(given or sys.executable)
     if path is None:
         raise InvalidInput(f"no Python at {printable(given or '', 100)!r}")
+    # Only that Python itself knows whether it can import it.
     answer = subprocess.run([path, "-c", "import ipykernel"], capture_output=True)
     if answer.returncode:
         raise InvalidInput(f"{path} has no ipykernel; {path} -m pip install ipykernel")
+    # Links are not resolved: the one in a virtual environment is what gives Python its packages.
     return os.path.abspath(path)

@@ -1,4 +1,4 @@
-"""genvx sandbox: a pretend fleet on this machine, to try things out."""
+"""genvx sandbox: start and stop a simulated fleet on this machine, to try things out."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from genvx.cli.show.tables import SCHEMA, Output, print_json
 from genvx.errors import InvalidInput
 from genvx.shown.console import say
 
-sandbox = options.group("A pretend fleet on this machine, to try things out.")
+sandbox = options.group("A simulated fleet on this machine, to try things out.")
 
-Directory = Annotated[str | None, typer.Option("--dir", metavar="DIR", help="Where its files are.")]
+Directory = Annotated[
+    str | None, typer.Option("--dir", metavar="DIR", help="Directory for its files.")
+]
 Hosts = Annotated[
-    str, typer.Option("--gpus", metavar="N,N", help="Simulated GPUs of each host, like 1,2.")
+    str, typer.Option("--gpus", metavar="N,N", help="Number of simulated GPUs of each host.")
 ]
 Server = Annotated[
-    str | None, typer.Option("--server", metavar="KIND", help="openssh or embedded.")
+    str | None,
+    typer.Option("--server", metavar="KIND", help="SSH server of the hosts: openssh or embedded."),
 ]
 
 
@@ -65,7 +68,7 @@ and when you are done:
 
 @sandbox.command(cls=Verb)
 def status(directory: Directory = None, json: options.Json = False) -> None:
-    """Tell whether a sandbox is up, and where its hosts are."""
+    """Show whether a sandbox is up, and its hosts."""
     from genvx.sandbox import sandbox as rooms
 
     found = rooms.find(_directory(directory))
@@ -96,12 +99,12 @@ def status(directory: Directory = None, json: options.Json = False) -> None:
 
 @sandbox.command(cls=Verb)
 def down(directory: Directory = None) -> None:
-    """End the sandbox: its hosts, what runs there, and its files."""
+    """End the sandbox: its hosts, their processes, and its files."""
     from genvx.sandbox import sandbox as rooms
 
     if not rooms.down(_directory(directory)):
         raise InvalidInput(f"no sandbox is up in {_directory(directory)}")
-    print("the sandbox is gone")
+    print("Ended the sandbox and deleted its files")
 
 
 def _directory(chosen: str | None) -> str:

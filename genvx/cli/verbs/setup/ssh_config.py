@@ -1,8 +1,8 @@
-"""genvx ssh-config: entries with which ssh, scp, sftp and editors land inside of an environment.
+"""genvx ssh-config: entries with which ssh, scp, sftp and editors connect into an environment.
 
-The way in is a connection of genvx, which holds on to the environment; at its end an sshd of the
-user's own serves that one connection, with the environment's variables set. So everything that
-speaks SSH works, and nothing is installed or opened on the host.
+The ProxyCommand of an entry is a connection of genvx, which holds the environment. At its far end
+an sshd of the user's own serves this one connection, with the variables of the environment. So
+every program that uses SSH works, and nothing is installed or opened on the host.
 """
 
 from __future__ import annotations
@@ -39,20 +39,22 @@ Target = Annotated[
     str,
     typer.Argument(
         metavar="HOST|ENV",
-        help="An environment of yours, by id or name; or a host, for the one you have there.",
+        help="Environment id or name; or a host, for your only environment there.",
         autocompletion=candidates.hosts,
     ),
 ]
 Write = Annotated[
     bool,
-    typer.Option("--write", help="Keep it in a file of genvx's that ~/.ssh/config includes."),
+    typer.Option("--write", help="Write it to a file that ~/.ssh/config includes."),
 ]
-Remove = Annotated[bool, typer.Option("--remove", help="Remove it from there.")]
+Remove = Annotated[bool, typer.Option("--remove", help="Remove it from that file.")]
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", re.ASCII)
 
-# What runs on the host, with our public key. An sshd of one's own needs no root, and ends with the
-# connection. Its host key stays there, so that the client can know it.
+# Runs on the host, with our public key as its argument. `sshd -i` serves one connection on its
+# stdin and stdout, needs no root, and ends with the connection. Its host key is kept, so that the
+# client recognises it. `ln` fails if another connection has made the key at the same time; then
+# both use that one.
 _SERVE = r"""
 set -eu
 for sshd in /usr/sbin/sshd /usr/local/sbin/sshd /sbin/sshd /usr/lib/ssh/sshd; do
@@ -89,8 +91,8 @@ def ssh_config(
 ) -> None:
     """Print an ssh entry that leads into an environment.
 
-    With it in ~/.ssh/config, ssh, scp, sftp and editors land inside. What they start sees the
-    environment's GPUs, and holds on to it while it is connected.
+    With it in ~/.ssh/config, ssh, scp, sftp and editors connect into the environment. Their
+    processes see its GPUs, and the connection holds it.
 
     Example: genvx remote ssh-config train --write
     """
@@ -112,7 +114,7 @@ def ssh_config(
     if not write:
         print(entry, end="")
         return
-    # An older entry of one of these names would stand before it, and ssh takes the first.
+    # ssh takes the first entry that matches, so older ones with these names must go.
     _keep(names, entry)
     _include()
     print(f"ssh {names[-1]}")
@@ -121,7 +123,7 @@ def ssh_config(
 def ssh_proxy(
     context: typer.Context, host: str, environment: Annotated[str, typer.Argument()] = ""
 ) -> None:
-    """The ProxyCommand of such an entry."""
+    """Connect stdin and stdout to an environment: the ProxyCommand of an entry."""
     where = _far(here(context))
     if not environment:
         with where.fleet() as fleet:
@@ -130,7 +132,7 @@ def ssh_proxy(
         environment = env.id
     public = _key().with_suffix(".pub").read_text("ascii").strip()
     request = Request(Requirements(), environment=environment)
-    # What ssh and scp say on stderr is theirs.
+    # Quiet: our stderr is that of ssh and scp, whose users do not expect messages of genvx.
     where = replace(where, quiet=True)
     raise typer.Exit(run_remotely(where, request, ["sh", "-c", _SERVE, "genvx", public]))
 
@@ -142,11 +144,11 @@ def _far(where: Where) -> Where:
 def _find(
     where: Where, fleet: Fleet, target: str, *, living: bool = False
 ) -> tuple[Host, Environment | None]:
-    """The host that is meant, and the environment if one is.
+    """Return the host that `target` names, and the environment if it names one.
 
-    living: an environment must be, for a host the only one of ours.
+    living: find an environment also for a host: the only one of ours there.
 
-    The name of a host means that host, whatever environments are called elsewhere.
+    A target that is both a host and an environment is the host.
 
     Raises:
         UnknownEnvironment: there is none.
@@ -165,7 +167,9 @@ def _find(
     if is_host:
         raise UnknownEnvironment(f"no active environment of yours on {target}")
     where.report(seen)
-    raise UnknownEnvironment(f"no environment of yours and no host is {printable(target, 60)!r}")
+    raise UnknownEnvironment(
+        f"{printable(target, 60)!r} is neither an environment of yours nor a host"
+    )
 
 
 def _entry(where: Where, names: list[str], host: str, env: Environment | None, user: str) -> str:
@@ -180,9 +184,14 @@ def _entry(where: Where, names: list[str], host: str, env: Environment | None, u
     config = os.environ.get("GENVX_SSH_CONFIG")
     if config:
         words = ["env", f"GENVX_SSH_CONFIG={os.path.abspath(config)}", *words]
-    hostnames.require_user(user)  # the host's word, and it becomes a line of ssh_config
+    # The name comes from the host and becomes a line of ssh_config: it must not contain another.
+    hostnames.require_user(user)
+    # ssh expands %h and the like in ProxyCommand, and passes the line to a shell.
     proxy = " ".join(shlex.quote(word) for word in words).replace("%", "%%")
     home = _home()
+    # HostKeyAlias and a known_hosts of ours: the sshd at the end of the ProxyCommand has a key of
+    # its own, which must not be compared with the host's. accept-new is safe for it: genvx has
+    # checked the key of the host that it runs on.
     return (
         f"# {'environment ' + printable(env.label, 200) if env else 'your environment'} on {host}\n"
         f"Host {' '.join(names)}\n"
@@ -212,7 +221,7 @@ def _home() -> Path:
 
 
 def _key() -> Path:
-    """The key that opens our own sshds; made when it is first needed."""
+    """Return the key that our own sshds accept; make it when it is first needed."""
     path = _home() / "id_ed25519"
     if not path.exists():
         from genvx.sandbox.files import make_key
@@ -226,9 +235,9 @@ def _file() -> Path:
 
 
 def _keep(names: Sequence[str], entry: str = "") -> bool:
-    """Put an entry into our file in place of all that have one of these names; whether one had.
+    """Replace all entries of our file with one of these names; return whether there was one.
 
-    An entry begins with a comment, and ends where the next does.
+    An entry begins with its comment, and ends where the next begins.
     """
     path = _file()
     text = path.read_text("utf-8") if path.exists() else ""
@@ -243,7 +252,9 @@ def _hosts_of(block: str) -> list[str]:
 
 
 def _include() -> None:
-    """Have ~/.ssh/config include our file, at its top: within a Host block it would not count."""
+    """Make ~/.ssh/config include our file, in the first line: in a Host block it would apply to
+    that host only.
+    """
     path = Path(os.path.expanduser("~/.ssh/config"))
     line = f'Include "{_file()}"'
     try:
@@ -251,6 +262,7 @@ def _include() -> None:
         if line in text.splitlines():
             return
         path.parent.mkdir(mode=0o700, exist_ok=True)
+        # resolve(): ~/.ssh/config is often a link into a repository; the rename would replace it.
         _replace(path.resolve(), f"{line}\n\n{text}" if text else f"{line}\n")
     except (OSError, UnicodeDecodeError) as error:
         say(f"genvx: cannot change {path} ({error}); add this as its first line: {line}")

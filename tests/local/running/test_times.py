@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from genvx.local.running import timekeeper
 from genvx.local.running.leasefile import LeaseFile
 from genvx.local.state import locks
 from tests.conftest import run_genvx
-from tests.helpers import alive, genvx_env, start_genvx, until
+from tests.helpers import alive, as_a_user, genvx_env, start_genvx, until
 
 ONE = Requirements(1)
 
@@ -39,7 +40,7 @@ def host(state):
 @pytest.fixture
 def limited(host, state, monkeypatch):
     """A policy that ends everybody's environments; we are a user like others, not root."""
-    monkeypatch.setattr("genvx.core.policy.Policy.is_administrator", lambda self, user: False)
+    as_a_user(monkeypatch)
     (state / "policy.toml").write_text('[limits]\ngpus = 1\ntime = "1h"\n')
 
 
@@ -47,8 +48,8 @@ def limited(host, state, monkeypatch):
 def later(monkeypatch):
     """Moves the clock of this process on."""
     moved = [0]
-    real = processes.boottime_ns
-    monkeypatch.setattr(processes, "boottime_ns", lambda: real() + moved[0])
+    real = time.clock_gettime_ns
+    monkeypatch.setattr(time, "clock_gettime_ns", lambda clock: real(clock) + moved[0])
 
     def move(seconds):
         moved[0] += round(seconds * 1e9)
@@ -174,20 +175,21 @@ def test_what_a_command_has_started_is_ended_with_it(host):
     process.communicate()
 
 
-def test_a_command_is_told_once_that_its_time_is_over(host):
+def test_a_command_that_ignores_the_end_of_its_time_is_told_once_and_killed(host):
     line = "trap 'echo told' TERM; trap '' HUP; while :; do sleep 0.1; done"
     program = (
-        "import genvx.local.running.supervise as s, genvx.local.running.timekeeper as t; "
-        "s._GRACE = t.GRACE = 1; "
-        "from genvx.cli.main import main; main()"
+        "import sys\n"
+        "from genvx.core.ask import Ask\n"
+        "from genvx.core.requirements import Requirements\n"
+        "from genvx.local.host import LocalHost\n"
+        "hold = LocalHost().acquire(Ask(Requirements(1), lasts=1))\n"
+        f"sys.exit(hold.supervise(['sh', '-c', {line!r}], grace=1.0))"
     )
     answer = subprocess.run(
-        [sys.executable, "-c", program, "run", "-g", "1", "--time", "1s", "--", "sh", "-c", line],
-        capture_output=True,
-        text=True,
-        env=genvx_env(),
+        [sys.executable, "-c", program], capture_output=True, text=True, env=genvx_env()
     )
     assert (answer.stdout, answer.returncode) == ("told\n", 128 + signal.SIGKILL)
+    until(lambda: host.snapshot().leases == (), "all is free")
 
 
 def test_a_command_that_is_stopped_with_its_parent_is_ended_at_its_time(host):
@@ -280,11 +282,16 @@ def test_a_lock_on_a_reservation_does_not_prolong_it(host, state, later):
         assert host.snapshot().environments == ()
 
 
-def test_who_dies_while_reserving_leaves_nothing(host, forked, monkeypatch):
-    def die(*_arguments, **_named):
-        os.kill(os.getpid(), signal.SIGKILL)
+def test_who_dies_while_reserving_leaves_nothing(host, monkeypatch):
+    """When the lease that is held is there, and the one that lives by its time is not yet."""
+    published, rename = [], os.rename
 
-    monkeypatch.setattr("genvx.local.granting.join", die)
+    def die(*arguments, **named):
+        if published:
+            os.kill(os.getpid(), signal.SIGKILL)
+        published.append(rename(*arguments, **named))
+
+    monkeypatch.setattr(os, "rename", die)
     pid = os.fork()
     if pid == 0:
         host.reserve(Ask(ONE, lasts=60))
@@ -358,7 +365,7 @@ def test_a_keeper_that_cannot_be_started_is_an_error_of_one_line(host, monkeypat
         raise OSError(11, "no more processes")
 
     hold = host.acquire(Ask(ONE, lasts=10))
-    monkeypatch.setattr("genvx.local.running.timekeeper.os.fork", fail)
+    monkeypatch.setattr(os, "fork", fail)
     with pytest.raises(StateError, match="cannot keep the time of the environment"):
         hold.keep_time()
     hold.release()

@@ -88,8 +88,12 @@ def test_a_configuration_that_ssh_refuses_is_one_line(settings):
 
 def test_without_ssh_paramikos_reader_does(settings, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = settings("Host door\n  HostName 10.0.0.1\n  Port 2222\n  User bob\n")
+    found = settings(
+        "Host door\n  HostName 10.0.0.1\n  Port 2222\n  User bob\n  UserKnownHostsFile /k\n"
+    )
     assert (found.hostname, found.port, found.user) == ("10.0.0.1", 2222, "bob")
+    assert (found.known_hosts[0], found.key_name) == ("/k", "[10.0.0.1]:2222")
+    assert not found.accept_new
 
 
 @pytest.mark.parametrize("port", ["22\0", "many", "0", "65536", "٢٢", "9" * 1000])
@@ -159,3 +163,12 @@ def test_a_proxy_command_may_name_the_host_as_it_was_given(settings):
         "Host door\n  HostName 10.0.0.1\n  ProxyCommand nc %n %h %p %r %%h\n  User x\n"
     )
     assert _command(found) == "nc door 10.0.0.1 22 x %h"
+
+
+def test_what_the_hostfile_says_goes_before_ssh_config(settings):
+    found = settings(
+        "Host a\n  HostKeyAlias alias\n  ProxyJump j\n  StrictHostKeyChecking accept-new\n",
+        "u@a:99",
+    )
+    assert (found.user, found.port, found.key_name) == ("u", 99, "alias")
+    assert (found.proxy_jump, found.accept_new) == ("j", True)

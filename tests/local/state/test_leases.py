@@ -4,7 +4,9 @@ processes.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -18,9 +20,8 @@ from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.core.value import replace
 from genvx.errors import InvalidInput, NoCapacity, StateError, UnknownEnvironment
-from genvx.local import granting
 from genvx.local.host import LocalHost
-from genvx.local.state import locks, store, userdirectory
+from genvx.local.state import locks
 from genvx.local.state.store import LeaseStore
 from tests.conftest import run_genvx
 from tests.helpers import alive, child_of, end, genvx_env, job, start_genvx, until
@@ -207,10 +208,10 @@ def test_a_lease_is_seen_whatever_runs_under_it(host, command):
         assert len(host.snapshot().leases) == 1
 
 
-def test_a_lease_that_nobody_could_read_is_not_published(host, monkeypatch):
-    monkeypatch.setattr("genvx.local.processes.hostname", lambda: "a\nb")
+def test_a_lease_that_nobody_could_read_is_not_published(host):
+    lease = replace(host.blank("abcd1234", "", "", None), host="a\nb")
     with pytest.raises(StateError, match="nobody could read"):
-        host.acquire(Ask(ONE))
+        host.store.publish(lease)
     assert host.snapshot().leases == ()
 
 
@@ -232,37 +233,11 @@ def test_publishing_is_seen_by_rivals_that_skip_the_lock(host, monkeypatch):
         return real(self, lease, through=through)
 
     monkeypatch.setattr(LeaseStore, "publish", publish)
-    monkeypatch.setattr(granting, "MOST_ATTEMPTS", 3)
-    monkeypatch.setattr(LeaseStore, "transaction", lambda self, notes: _nothing())
+    monkeypatch.setattr(LeaseStore, "transaction", lambda self, notes: contextlib.nullcontext())
     with pytest.raises(NoCapacity):
         host.acquire(Ask(TWO))
     assert len(granted) == 1
     assert len(host.snapshot().leases) == 1
-
-
-def test_without_the_verify_step_the_same_interleaving_grants_twice(host, monkeypatch):
-    """The check above bites: it is the verify step that saves us."""
-    rival = LocalHost()
-    real = LeaseStore.publish
-    entered = []
-
-    def publish(self, lease, through=None):
-        if not entered:
-            entered.append(True)
-            rival.acquire(Ask(TWO))
-        return real(self, lease, through=through)
-
-    monkeypatch.setattr(LeaseStore, "publish", publish)
-    monkeypatch.setattr(granting, "conflicts", lambda mine, living, memory: False)
-    monkeypatch.setattr(LeaseStore, "transaction", lambda self, notes: _nothing())
-    host.acquire(Ask(TWO))
-    assert len(host.snapshot().leases) == 2
-
-
-def _nothing():
-    import contextlib
-
-    return contextlib.nullcontext()
 
 
 def test_a_published_file_is_complete_locked_and_readable(host, state):
@@ -279,7 +254,7 @@ def test_a_published_file_is_complete_locked_and_readable(host, state):
         assert hold.descriptor >= 100
 
 
-def test_a_reservation_lives_by_boot_and_boottime(host, state, monkeypatch):
+def test_a_reservation_lives_by_boot_and_boottime(host, state):
     with host.acquire(Ask(ONE)) as hold:
         directory = state / "leases" / str(os.getuid())
         record = json.loads((directory / files(state)[0]).read_bytes())
@@ -288,7 +263,7 @@ def test_a_reservation_lives_by_boot_and_boottime(host, state, monkeypatch):
     path = directory / f"{record['id']}.lease"
     path.write_text(json.dumps(record))
     assert len(host.snapshot().environments) == 1
-    monkeypatch.setattr("genvx.local.processes.boot_id", lambda: "another boot")
+    path.write_text(json.dumps(record | {"boot_id": "another boot"}))
     assert host.snapshot().environments == ()
     assert not path.exists()
 
@@ -311,16 +286,16 @@ def test_a_half_made_file_is_reaped_by_the_next_acquire(host, state):
 
 
 def test_a_file_that_a_reaper_took_before_it_was_locked_is_made_again(host, state, monkeypatch):
-    real = locks.hold
+    real = fcntl.fcntl
     taken = []
 
-    def hold(descriptor):
-        if not taken:
+    def lock(descriptor, operation, *request):
+        if operation == fcntl.F_OFD_SETLK and not taken:
             taken.append(os.readlink(f"/proc/self/fd/{descriptor}"))
             os.unlink(taken[0])
-        return real(descriptor)
+        return real(descriptor, operation, *request)
 
-    monkeypatch.setattr(locks, "hold", hold)
+    monkeypatch.setattr(fcntl, "fcntl", lock)
     with host.acquire(Ask(ONE)):
         assert taken
         assert len(host.snapshot().leases) == 1
@@ -336,19 +311,13 @@ def test_too_many_files_of_ones_own_are_refused_not_hidden(host, state):
     assert "delete junk" in answer.stderr
 
 
-def test_more_leases_than_all_would_see_are_refused(host, monkeypatch):
-    monkeypatch.setattr(store, "MOST_OF_A_KIND", 2)
-    with host.acquire(Ask(Requirements())), host.acquire(Ask(Requirements())):
-        with pytest.raises(StateError, match="release what you do not need"):
-            host.acquire(Ask(Requirements()))
-        assert len(host.snapshot().leases) == 2
-
-
-def test_leases_beyond_what_is_refused_are_seen(host, monkeypatch):
+def test_more_leases_than_all_would_see_are_refused_but_seen(host):
     """Those that are made at the same moment do not see each other before."""
-    monkeypatch.setattr(store, "MOST_OF_A_KIND", 1000)
     blank = host.blank("abcd1234", "", "", None)
-    held = [host.store.publish(replace(blank, id=f"{number:016x}")) for number in range(300)]
+    store = LeaseStore(host.state, most=1000)
+    held = [store.publish(replace(blank, id=f"{number:016x}")) for number in range(300)]
+    with pytest.raises(StateError, match=r"you have 256 .* release what you do not need"):
+        host.acquire(Ask(Requirements()))
     assert len(host.snapshot().leases) == 300
     for each in held:
         each.withdraw()
@@ -360,11 +329,22 @@ def tenth_of_ten_directories(directory, monkeypatch):
     directory.rename(directory.parent / f"{directory.name}.ffffffff")
 
 
+def last_of_a_thousand(directory, monkeypatch):
+    for number in range(1024):
+        (directory / f"{number:016x}.ticket").touch()
+    real = os.scandir
+
+    @contextlib.contextmanager
+    def listed(place):
+        with real(place) as entries:
+            yield iter(sorted(entries, key=lambda entry: entry.name.endswith(".lease")))
+
+    monkeypatch.setattr(os, "scandir", listed)
+
+
 HIDDEN = {
     "are not looked at": tenth_of_ten_directories,
-    "more files than are looked at": lambda directory, monkeypatch: monkeypatch.setattr(
-        userdirectory, "_MOST_NAMES", 0
-    ),
+    "more files than are looked at": last_of_a_thousand,
     "others cannot look into it": lambda directory, monkeypatch: directory.chmod(0o700),
     "others may write it": lambda directory, monkeypatch: directory.chmod(0o775),
     "others cannot read it": lambda directory, monkeypatch: [
@@ -474,26 +454,28 @@ def test_an_environment_that_is_handed_on_while_a_rival_looks_is_not_granted_aga
     """A second terminal joins and the first leaves, just after a rival has listed the files and
     before it opens them: the rival finds the first one's gone, and never saw the second one's.
     """
-    monkeypatch.setattr(granting, "MOST_ATTEMPTS", 3)
     first = host.acquire(Ask(TWO))
     rival, members = LocalHost(), []
-    listed = rival.store._lease_names
-    real = LeaseStore._lease_names
+    real = os.scandir
+    leases = os.stat(os.path.dirname(os.readlink(f"/proc/self/fd/{first.descriptor}")))
 
-    def hand_on(self, user, odd):
-        names = listed(user, odd)
-        monkeypatch.setattr(LeaseStore, "_lease_names", real)
-        with pytest.raises(NoCapacity):
-            # The rival's lease is there already, and stays while it looks.
-            members.append(host.join(first.grant.environment))
-        if members:
-            first.release()
-        return names
+    @contextlib.contextmanager
+    def hand_on(place):
+        with real(place) as listed:
+            entries = list(listed)
+        if os.path.samestat(os.fstat(place), leases):
+            monkeypatch.setattr(os, "scandir", real)
+            with pytest.raises(NoCapacity):
+                # The rival's lease is there already, and stays while it looks.
+                members.append(host.join(first.grant.environment))
+            if members:
+                first.release()
+        yield iter(entries)
 
     lease = rival.blank("abcd1234", "rival", "", None)
     lease = replace(lease, devices=tuple(d.uuid for d in first.grant.devices))
     published = rival.store.publish(lease)
-    monkeypatch.setattr(LeaseStore, "_lease_names", hand_on)
+    monkeypatch.setattr(os, "scandir", hand_on)
     seen = rival.store.scan().leases
     assert [other.environment for other in seen if other.key != lease.key] == [
         first.grant.environment
@@ -533,14 +515,19 @@ def test_a_child_that_shares_our_directory_misses_nothing(host):
 
 @pytest.mark.parametrize("failing", ["dup", "scan"])
 def test_what_cannot_be_verified_is_not_held(host, monkeypatch, failing):
+    real = fcntl.fcntl
+
     def fail(*_arguments, **_named):
         raise OSError(errno.EMFILE, "too many")
 
+    def fail_to_ask(descriptor, operation, *request):
+        return (fail if operation == fcntl.F_OFD_GETLK else real)(descriptor, operation, *request)
+
     host.snapshot()
     if failing == "dup":
-        monkeypatch.setattr("genvx.local.state.store.os.dup", fail)
+        monkeypatch.setattr(os, "dup", fail)
     else:
-        monkeypatch.setattr("genvx.local.state.store.locks.is_held", fail)
+        monkeypatch.setattr(fcntl, "fcntl", fail_to_ask)
     with pytest.raises(StateError, match="too many files open"):
         host.acquire(Ask(ONE))
     monkeypatch.undo()
@@ -558,7 +545,7 @@ def test_a_lease_that_cannot_be_read_is_an_error_not_a_free_device(host, monkeyp
         return real(path, *arguments, **named)
 
     with host.acquire(Ask(TWO)):
-        monkeypatch.setattr("genvx.local.state.store.os.open", fail)
+        monkeypatch.setattr(os, "open", fail)
         with pytest.raises(StateError, match="raise ulimit -n"):
             host.snapshot()
         monkeypatch.undo()
@@ -570,7 +557,7 @@ def test_a_release_that_cannot_delete_the_file_still_lets_go(host, state, monkey
     def fail(*_arguments, **_named):
         raise OSError(errno.EROFS, "read-only")
 
-    monkeypatch.setattr("genvx.local.state.store.os.unlink", fail)
+    monkeypatch.setattr(os, "unlink", fail)
     hold.release()
     assert len(host.snapshot().available) == 2
     monkeypatch.undo()
@@ -583,7 +570,7 @@ def test_a_release_that_others_outlive_says_so(host, monkeypatch):
     def fail(*_arguments, **_named):
         raise OSError(errno.EROFS, "read-only")
 
-    monkeypatch.setattr("genvx.local.state.store.os.unlink", fail)
+    monkeypatch.setattr(os, "unlink", fail)
     with pytest.raises(StateError, match="cannot release what other processes hold"):
         hold.release()
     monkeypatch.undo()

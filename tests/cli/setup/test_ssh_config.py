@@ -165,7 +165,7 @@ def test_the_newest_entry_of_a_name_is_the_one_that_counts(job, tmp_path):
 def test_what_is_neither_host_nor_environment_is_refused(job):
     answer = run_genvx("remote", "ssh-config", "nothing")
     assert (answer.returncode, answer.stdout) == (2, "")
-    assert answer.stderr == "genvx: no environment of yours and no host is 'nothing'\n"
+    assert answer.stderr == "genvx: 'nothing' is neither an environment of yours nor a host\n"
 
 
 def test_python_is_named_by_its_path(entry):

@@ -172,7 +172,7 @@ def test_the_name_of_a_directory_does_not_reach_the_terminal_as_it_is(place, mon
 
 def test_what_is_no_file_any_more_when_it_is_read_does_not_keep_us_waiting(place):
     os.mkfifo(place / "pipe")
-    with pytest.raises(InvalidInput, match="is no file any more"):
+    with pytest.raises(InvalidInput, match="is no regular file any more"):
         project.load(place / "pipe", unasked=True)
 
 

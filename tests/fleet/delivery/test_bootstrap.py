@@ -9,9 +9,11 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pynvml
 import pytest
 
 from genvx.core.wire.protocol import Call, ReplyReader
@@ -19,7 +21,7 @@ from genvx.errors import AgentError
 from genvx.fleet.delivery import bootstrap, pack
 from genvx.fleet.hostfile import parse
 from tests.capabilities import USER_A, old_pythons
-from tests.helpers import Terminal, genvx_argv, genvx_env, waylay
+from tests.helpers import ROOT, Terminal, genvx_argv, genvx_env, waylay
 
 TOKEN = "ab" * 16
 SPEC = parse("host")[0]
@@ -39,8 +41,13 @@ class FarEnd:
         }
         self.errors = ""
 
-    def ask(self, operation="snapshot", *, spec=SPEC, shell=("sh",), wrap=(), offer=True):
-        """One call; returns the reply, and whether the agent was asked for."""
+    def ask(
+        self, operation="snapshot", *, spec=SPEC, shell=("sh",), wrap=(), offer=True, parcel=None
+    ):
+        """One call; returns the reply, and whether the agent was asked for.
+
+        parcel: what is sent instead of the agent.
+        """
         call = Call(operation, TOKEN)
         with subprocess.Popen(
             [*wrap, *shell, "-c", bootstrap.agent_command(spec, TOKEN)],
@@ -62,7 +69,7 @@ class FarEnd:
                     needed = True
                     if not offer:
                         break
-                    process.stdin.write(bootstrap.agent_parcel())
+                    process.stdin.write(parcel or bootstrap.agent_parcel())
                     process.stdin.flush()
             process.stdin.close()
             self.errors = process.stderr.read().decode()
@@ -107,19 +114,28 @@ def test_the_cache_directory_is_the_one_that_the_user_has_chosen(far_end, short_
     assert len(list((short_tmp / "elsewhere" / "genvx").iterdir())) == 1
 
 
-def test_a_library_of_another_version_makes_another_agent(monkeypatch):
-    before = pack.digest()
-    sources = pack._sources()
-    monkeypatch.setattr(pack, "_sources", lambda: sources + b" ")
-    assert pack.digest.__wrapped__() != before
+def test_a_library_of_another_version_makes_another_agent(tmp_path):
+    shutil.copy(pynvml.__file__, tmp_path)
+    code = "from genvx.fleet.delivery import pack; print(pack.digest())"
+
+    def digest():
+        env = {**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+        return subprocess.check_output([sys.executable, "-c", code], env=env, text=True).strip()
+
+    assert digest() == pack.digest()
+    with (tmp_path / "pynvml.py").open("a") as file:
+        file.write("# another version\n")
+    assert digest() != pack.digest()
 
 
-def test_many_threads_that_want_the_agent_make_it_once(monkeypatch):
+def test_many_threads_that_want_the_agent_make_it_once():
     """As where a fleet is asked for the first time; in Python 3.11 two ast.parse at once fail."""
     parsed, everybody = [], threading.Barrier(8)
-    read = pack._read
-    monkeypatch.setattr(pack, "_read", lambda path: parsed.append(path) or read(path))
-    program = pack._once(lambda: pack._program(pack.loader.__file__))
+
+    @pack._once
+    def program():
+        parsed.append(pack.loader.__file__)
+        return pack._program(pack.loader.__file__)
 
     def want(_):
         everybody.wait()
@@ -361,14 +377,12 @@ def test_a_damaged_agent_is_told_deleted_and_replaced(far_end):
     assert answered(far_end.ask())
 
 
-def test_a_parcel_that_was_changed_on_its_way_is_not_run(far_end, monkeypatch):
-    parcel = bootstrap.agent_parcel()
-    other = pack.Pack(pack.digest(), __import__("zlib").compress(b'{"genvx": [true, "1/0"]}'))
-    monkeypatch.setattr(pack, "pack", lambda: other)
-    reply, needed = far_end.ask()
+def test_a_parcel_that_was_changed_on_its_way_is_not_run(far_end):
+    program, bundle = pack.installer_text(), zlib.compress(b'{"genvx": [true, "1/0"]}')
+    head = f"GENVX-AGENT {len(program)} {len(bundle)}\n".encode()
+    reply, needed = far_end.ask(parcel=head + program + bundle)
     assert (reply, needed, far_end.agents) == (None, True, [])
     assert "damaged on its way" in far_end.errors
-    assert parcel != bootstrap.agent_parcel()
 
 
 def test_many_clients_at_once_leave_one_agent(far_end):
@@ -425,21 +439,21 @@ def test_the_loader_has_nothing_that_a_login_shell_would_look_at():
 
 
 @pytest.mark.needs("openssh")
-def test_hosts_that_have_never_seen_genvx_lease_and_run(sandbox, cli):
+def test_hosts_that_have_never_seen_genvx_lease_and_run(unseen, cli):
     answer = cli("remote", "-q", "run", "-g", "2", "--", "sh", "-c", "echo on $GENVX_DEVICES")
     assert (answer.stdout, answer.stderr, answer.returncode) == ("on 0,1\n", "", 0)
 
 
 @pytest.mark.needs("openssh")
-def test_a_shell_in_a_terminal_is_refused_where_the_agent_has_no_home(sandbox):
+def test_a_shell_in_a_terminal_is_refused_where_the_agent_has_no_home(unseen):
     from genvx.fleet.fleet import connect_fleet
     from genvx.fleet.hostfile import load
 
-    waylay(sandbox, "gpu-server-1", "ulimit -f 0")
-    specs = load(sandbox.hostfile)
-    with connect_fleet(specs, config=sandbox.ssh_config) as fleet:
+    waylay(unseen, "gpu-server-1", "ulimit -f 0")
+    specs = load(unseen.hostfile)
+    with connect_fleet(specs, config=unseen.ssh_config) as fleet:
         fleet.snapshot()
-        with pytest.raises(AgentError, match="nothing can be written there"):
+        with pytest.raises(AgentError, match="genvx cannot write on the host"):
             fleet.hosts[0].require_terminal()
         assert fleet.ask(lambda host: host.snapshot()).failed == {}
 

@@ -307,7 +307,7 @@ def test_exit_codes_are_the_commands_own(shell, name):
         terminal.line(f"{line}; {show}")
         terminal.expect(f"code={code}\r\n")
     terminal.line(f"genvx activate --gpus 1; genvx activate; {show}")
-    terminal.expect("this shell is activated already")
+    terminal.expect("this shell is already activated")
     terminal.expect("code=2\r\n")
 
 

@@ -97,7 +97,7 @@ from genvx.local.host import LocalHost
 from genvx.local.runs.launch import submit
 from genvx.local.runs.record import RunShelf
 sys.path.insert(0, {root!r})
-from tests.local.test_runs import shell
+from tests.local.runs.test_runs import shell
 print(submit(LocalHost(), shell({line!r}), fork={fork}).id, flush=True)
 os.killpg(0, signal.SIGKILL)
 """

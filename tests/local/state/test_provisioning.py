@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 
 import pytest
 
-from genvx.cli.verbs.setup import admin
+from genvx.cli.verbs.setup.admin import provision_in
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.errors import NoCapacity, StateError
 from genvx.local.host import LocalHost
-from genvx.local.state import paths
 from genvx.local.state.directory import StateDirectory
-from genvx.local.state.paths import state_root
+from genvx.local.state.paths import SETTLED, Places
 from genvx.local.state.store import LeaseStore
 from genvx.local.turns import take_turn
 from tests.helpers import genvx_argv, genvx_env
@@ -23,22 +23,22 @@ ONE, TWO = Requirements(1), Requirements(2)
 
 
 @pytest.fixture
-def machine(short_tmp, monkeypatch):
+def machine(short_tmp):
     """A machine with two GPUs that is not provisioned, elsewhere than at the usual paths."""
     (short_tmp / "old").mkdir()
     (short_tmp / "old").chmod(0o1777)
-    monkeypatch.setattr(paths, "UNPROVISIONED", str(short_tmp / "old"))
-    monkeypatch.setattr(paths, "PROVISIONED", str(short_tmp / "new"))
-    monkeypatch.setattr(paths, "state_root", state_root)
-    monkeypatch.setattr("genvx.local.machine.state_root", state_root)
-    monkeypatch.setattr("genvx.local.doctor.state_root", state_root)
-    monkeypatch.setattr(admin, "_TMPFILES", str(short_tmp / "nowhere" / "genvx.conf"))
+    places = Places(
+        provisioned=str(short_tmp / "new"),
+        unprovisioned=str(short_tmp / "old"),
+        tmpfiles=str(short_tmp / "nowhere" / "genvx.conf"),
+    )
     hosts = []
 
     def host():
-        hosts.append(LocalHost(environ={"GENVX_SIMULATE": "2xA100-80GB"}))
+        hosts.append(LocalHost(environ={"GENVX_SIMULATE": "2xA100-80GB"}, places=places))
         return hosts[-1]
 
+    host.provision = functools.partial(provision_in, places)
     host.old, host.new = short_tmp / "old", short_tmp / "new"
     yield host
     for each in hosts:
@@ -55,10 +55,10 @@ def names(host):
 def test_a_machine_whose_gpus_are_held_is_not_provisioned(machine):
     held = machine().acquire(Ask(ONE, name="train"))
     with pytest.raises(StateError, match=r"in use: train \(.*\) of root\(0\); .* or add --force"):
-        admin.provision()
+        machine.provision()
     assert not machine.new.exists()
     held.release()
-    admin.provision()
+    machine.provision()
     assert sorted(os.listdir(machine.new)) == ["acquire.lock", "leases", "settled"]
     assert os.listdir(machine.new.parent) in (["old", "new"], ["new", "old"])
 
@@ -69,14 +69,14 @@ def test_a_place_in_line_keeps_a_machine_from_being_provisioned_too(machine):
     host = machine()
     held = host.store.queue(place_in_line(host, Ask(TWO, name="", command=""), "ab12"))
     with pytest.raises(StateError, match="waits in line"):
-        admin.provision()
+        machine.provision()
     held.withdraw()
 
 
 def test_what_is_held_stays_held_when_a_machine_is_provisioned_by_force(machine, capsys):
     before, after = machine(), machine()
     held = before.acquire(Ask(ONE, name="before"))
-    admin.provision(force=True)
+    machine.provision(force=True)
     assert "stays held: before (" in capsys.readouterr().out
     assert names(after) == ["before"]
     second = after.acquire(Ask(ONE, name="after"))
@@ -91,7 +91,7 @@ def test_an_environment_of_the_old_place_can_be_joined_changed_and_released(mach
     before, after = machine(), machine()
     held = before.acquire(Ask(ONE, name="before"))
     env = held.grant.environment
-    admin.provision(force=True)
+    machine.provision(force=True)
     assert len(after.attach(env, ONE).devices) == 2
     assert len(after.detach(env).devices) == 0
     assert len(after.attach(env, ONE).devices) == 1
@@ -107,7 +107,7 @@ def test_a_shell_of_the_old_place_sees_that_its_environment_has_changed(machine)
     before = machine()
     held = before.acquire(Ask(ONE, name="before"))
     directory = os.path.dirname(os.readlink(f"/proc/self/fd/{held.descriptor}"))
-    admin.provision(force=True)
+    machine.provision(force=True)
     os.utime(directory, (0, 0))
     machine().attach(held.grant.environment, ONE)
     assert os.stat(directory).st_mtime > 0
@@ -122,7 +122,7 @@ def test_whoever_publishes_in_the_old_place_while_it_is_left_starts_again_in_the
 
     def late(store, lease, **named):
         monkeypatch.setattr(LeaseStore, "publish", publish)
-        admin.provision()
+        machine.provision()
         rivals.append(machine().acquire(Ask(TWO, name="rival")))
         return publish(store, lease, **named)
 
@@ -137,12 +137,12 @@ def test_whoever_publishes_in_the_old_place_while_it_is_left_starts_again_in_the
 
 def test_the_old_place_is_looked_at_until_it_is_empty_and_never_again(machine, capsys):
     held = machine().acquire(Ask(ONE, name="before"))
-    admin.provision(force=True)
-    admin.provision()
-    assert not (machine.new / paths.SETTLED).exists()
+    machine.provision(force=True)
+    machine.provision()
+    assert not (machine.new / SETTLED).exists()
     held.release()
     capsys.readouterr()
-    admin.provision()
+    machine.provision()
     assert "stays held" not in capsys.readouterr().out
     # As of somebody whom --group does not admit.
     forger = LeaseStore(StateDirectory(str(machine.old)))
@@ -154,7 +154,7 @@ def test_the_old_place_is_looked_at_until_it_is_empty_and_never_again(machine, c
 
 def test_the_doctor_says_that_the_old_place_counts_too(machine):
     held = machine().acquire(Ask(ONE))
-    admin.provision(force=True)
+    machine.provision(force=True)
     found = [f for f in machine().doctor() if f.check == "state"]
     assert any(f"{machine.old}: leases from before" in f.result for f in found)
     held.release()

@@ -4,7 +4,6 @@ and what ends it.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -20,6 +19,7 @@ from tests.helpers import (
     end,
     genvx_argv,
     genvx_env,
+    held_on_hosts,
     job,
     start_genvx,
     until,
@@ -29,12 +29,6 @@ from tests.helpers import (
 pytestmark = pytest.mark.needs("openssh", "bash")
 
 PROMPT = "(genvx mine) gpu-server-1 $ "
-
-
-def environments(*where):
-    answer = run_genvx("remote", *where, "envs", "--json")
-    assert answer.returncode == 0, answer.stderr
-    return [env for host in json.loads(answer.stdout)["hosts"] for env in host["environments"]]
 
 
 @pytest.fixture(params=["openssh", "builtin"])
@@ -140,9 +134,9 @@ def test_the_terminal_is_restored_afterwards(sandbox):
 
 
 def test_killing_the_client_frees_the_devices(shell):
-    assert len(environments()) == 1
+    assert len(held_on_hosts()) == 1
     shell.child.kill(signal.SIGKILL)
-    until(lambda: not environments())
+    until(lambda: not held_on_hosts())
 
 
 @pytest.mark.parametrize("how", ["openssh", "builtin"])
@@ -154,7 +148,7 @@ def test_killing_the_client_of_a_command_in_a_terminal_frees_the_devices(sandbox
     )
     terminal.expect("up")
     terminal.child.kill(signal.SIGKILL)
-    until(lambda: not environments())
+    until(lambda: not held_on_hosts())
 
 
 def test_a_job_left_behind_keeps_its_devices_until_it_ends(shell, tmp_path):
@@ -163,9 +157,9 @@ def test_a_job_left_behind_keeps_its_devices_until_it_ends(shell, tmp_path):
     pid = told()
     shell.line("exit")
     shell.end()
-    assert [env["name"] for env in environments()] == ["mine"]
+    assert held_on_hosts() == ["mine"]
     os.kill(pid, signal.SIGKILL)
-    until(lambda: not environments())
+    until(lambda: not held_on_hosts())
 
 
 def test_a_host_that_ends_the_connection_ends_the_shell(shell):
@@ -173,7 +167,7 @@ def test_a_host_that_ends_the_connection_ends_the_shell(shell):
     pid = int(shell.match(r"pid=(\d+)\.")[1])
     os.kill(pid, signal.SIGKILL)
     assert shell.end() != 0
-    until(lambda: not environments())
+    until(lambda: not held_on_hosts())
 
 
 def test_activate_with_a_command_runs_it_in_the_terminal(sandbox):
@@ -274,7 +268,7 @@ def test_a_connection_that_is_cut_is_one_line_and_the_host_ends_the_command(sand
     assert (process.returncode, out, error.count("\n")) == (4, "", 1)
     assert "the connection ended before the command did" in error
     until(lambda: not alive(pid))
-    until(lambda: not environments())
+    until(lambda: not held_on_hosts())
 
 
 def test_a_remote_command_whose_far_end_is_killed_is_ended_at_its_time(sandbox):
@@ -284,7 +278,7 @@ def test_a_remote_command_whose_far_end_is_killed_is_ended_at_its_time(sandbox):
     pid = int(process.stdout.readline())
     os.kill(processes.table()[pid][0], signal.SIGKILL)
     until(lambda: not alive(pid), "the command ends")
-    until(lambda: not environments())
+    until(lambda: not held_on_hosts())
     process.communicate(timeout=20)
 
 
@@ -309,7 +303,7 @@ def test_a_large_output_arrives_whole_and_a_closed_pipe_ends_quietly(sandbox):
     assert first.stderr is not None
     assert "Traceback" not in first.stderr.read()
     first.stderr.close()
-    until(lambda: not environments())
+    until(lambda: not held_on_hosts())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
@@ -334,7 +328,7 @@ def test_a_second_ctrl_c_cuts_the_connection_and_the_host_ends_the_command(sandb
     process.send_signal(signal.SIGINT)
     assert process.wait() == 130
     until(lambda: not alive(pid))
-    until(lambda: not environments())
+    until(lambda: not held_on_hosts())
     end(process)
 
 
@@ -345,10 +339,10 @@ def test_killing_a_client_without_a_terminal_frees_the_devices(sandbox, stdin):
     os.close(read)
     if stdin == "closed":
         os.close(write)
-    until(lambda: environments())
+    until(held_on_hosts)
     process.kill()
     process.wait()
-    until(lambda: not environments())
+    until(lambda: not held_on_hosts())
     end(process)
     if stdin == "open":
         os.close(write)
@@ -365,7 +359,7 @@ def test_a_nohup_job_outlives_a_killed_client_and_is_shown(sandbox, tmp_path):
     process.wait()
     end(process)
     asked = ("remote", "devices", "--csv", "--no-header", "--fields", "available")
-    until(lambda: run_genvx(*asked).stdout.splitlines().count("0") == 1)
-    assert [env["name"] for env in environments()] == ["night"]
+    assert run_genvx(*asked).stdout.splitlines().count("0") == 1
+    assert held_on_hosts() == ["night"]
     os.kill(pid, signal.SIGKILL)
-    until(lambda: not environments())
+    until(lambda: not held_on_hosts())

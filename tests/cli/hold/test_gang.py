@@ -17,7 +17,7 @@ from genvx.core.requirements import Requirements
 from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hostfile import load
 from tests.conftest import run_genvx
-from tests.helpers import genvx_argv, genvx_env, until
+from tests.helpers import end, genvx_argv, genvx_env, on_hosts, start_genvx, until
 
 pytestmark = pytest.mark.needs("openssh")
 
@@ -32,24 +32,30 @@ def run(*arguments):
     return run_genvx("remote", "-q", "run", "-N", "2", "-g", "2", *arguments)
 
 
-def held(fleet):
-    snapshots = fleet.snapshot().values().values()
-    return [sum(len(lease.devices) for lease in snapshot.leases) for snapshot in snapshots]
+def held():
+    return [sum(len(lease.devices) for lease in snapshot.leases) for snapshot in on_hosts()]
 
 
-def waits(fleet):
-    return sum(len(snapshot.tickets) for snapshot in fleet.snapshot().values().values())
+def waits():
+    return sum(len(snapshot.tickets) for snapshot in on_hosts())
 
 
-def start(*arguments):
-    return subprocess.Popen(
-        [sys.executable, "-m", "genvx", "remote", "run", "-N", "2", "-g", "2", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
+@pytest.fixture
+def start():
+    """Starts a job on two hosts; it ends with the test."""
+    started = []
+
+    def start(*arguments):
+        process = start_genvx(
+            *("remote", "run", "-N", "2", "-g", "2", *arguments), env={"PYTHONUNBUFFERED": "1"}
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.returncode is None:
+            end(process)
 
 
 def test_the_command_sees_its_place_in_the_gang_and_output_says_whose_it_is(fleet):
@@ -69,7 +75,7 @@ def test_the_command_sees_its_place_in_the_gang_and_output_says_whose_it_is(flee
     assert sorted(answer.stderr.splitlines()) == ["gpu-server-1 | oops", "gpu-server-2 | oops"]
 
 
-def test_it_says_where_it_landed_a_line_a_host(fleet):
+def test_it_says_where_it_landed_a_line_a_host(fleet, start):
     process = start("--", "true")
     lines = process.communicate(timeout=20)[1].splitlines()
     assert [line.rpartition(" ")[0] for line in lines] == [
@@ -87,7 +93,7 @@ def test_the_first_failure_ends_all_and_its_code_is_the_gangs(fleet):
     answer = run("--", "sh", "-c", "test $NODE_RANK = 0 && exec sleep 60; exit 7")
     assert answer.returncode == 7
     assert answer.stderr == "genvx: gpu-server-2: exit code 7; the others are ended\n"
-    until(lambda: held(fleet) == [0, 0], "all is free")
+    until(lambda: held() == [0, 0], "all is free")
 
 
 def test_a_command_that_is_nowhere_is_refused_and_nothing_is_held(fleet):
@@ -96,24 +102,24 @@ def test_a_command_that_is_nowhere_is_refused_and_nothing_is_held(fleet):
     assert re.fullmatch(
         r"genvx: gpu-server-[12]: command not found: no-such-command\n", answer.stderr
     )
-    until(lambda: held(fleet) == [0, 0], "all is free")
+    until(lambda: held() == [0, 0], "all is free")
 
 
-def test_a_gang_that_is_killed_is_rolled_back(fleet):
+def test_a_gang_that_is_killed_is_rolled_back(fleet, start):
     process = start("--", "sleep", "60")
-    until(lambda: held(fleet) == [2, 2], "it runs")
+    until(lambda: held() == [2, 2], "it runs")
     process.kill()
     process.communicate()
-    until(lambda: held(fleet) == [0, 0], "all is free")
+    until(lambda: held() == [0, 0], "all is free")
 
 
-def test_a_gang_that_is_killed_while_half_of_it_waits_is_rolled_back(fleet):
+def test_a_gang_that_is_killed_while_half_of_it_waits_is_rolled_back(fleet, start):
     with _busy(fleet):
         process = start("--wait", "--", "true")
-        until(lambda: waits(fleet) == 1, "half of it waits")
+        until(lambda: waits() == 1, "half of it waits")
         process.kill()
         process.communicate()
-        until(lambda: sum(held(fleet)) == 2 and waits(fleet) == 0, "rolled back")
+        until(lambda: sum(held()) == 2 and waits() == 0, "rolled back")
 
 
 def _busy(fleet):
@@ -133,10 +139,10 @@ def test_a_job_whose_output_nobody_reads_any_more_ends_everywhere(fleet, nodes):
         text=True,
     )
     assert (answer.returncode, answer.stderr) == (0, "")
-    until(lambda: held(fleet) == [0, 0], "all is free")
+    until(lambda: held() == [0, 0], "all is free")
 
 
-def test_ctrl_c_goes_to_all(fleet):
+def test_ctrl_c_goes_to_all(fleet, start):
     process = start(
         "--", "sh", "-c", "trap 'echo caught; exit 3' INT; echo ready; while :; do sleep 0.1; done"
     )
@@ -148,7 +154,7 @@ def test_ctrl_c_goes_to_all(fleet):
     out, _ = process.communicate()
     assert "caught" in out
     assert process.returncode == 3
-    until(lambda: held(fleet) == [0, 0], "all is free")
+    until(lambda: held() == [0, 0], "all is free")
 
 
 def test_nodes_are_of_remote_hosts(state):

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from genvx.errors import HostUnreachable
 from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hostfile import parse
+from genvx.ssh.deadline import Deadline
+from genvx.ssh.gateway import Gateway
 from torture.servers import misbehaving
 
 pytestmark = pytest.mark.needs("openssh")
@@ -78,24 +81,19 @@ def test_a_dead_jump_host_costs_its_hosts_one_deadline_together(behind, nothing_
     assert len(tried) == 1
 
 
-def test_a_jump_host_that_failed_is_tried_again_later(behind, sandbox, monkeypatch, nothing_left):
-    monkeypatch.setattr("genvx.ssh.gateway._REMEMBERED_SECONDS", 0.0)
-    calm = threading.Event()
+@pytest.mark.parametrize(("remembers", "tries"), [(60.0, 1), (0.0, 2)])
+def test_a_jump_host_that_failed_is_tried_again_later(remembers, tries):
+    tried = []
 
-    def waking(connection, stop):
-        if not calm.is_set():
-            return
-        forward(connection, sandbox.hosts[0].port, stop)
+    def dead(target, deadline, through):
+        tried.append(target)
+        raise HostUnreachable("no route to host", kind="refused")
 
-    with misbehaving(waking) as port:
-        config = Path(sandbox.ssh_config)
-        config.write_text(
-            config.read_text().replace(f"Port {sandbox.hosts[0].port}", f"Port {port}")
-        )
-        with behind("gpu-server-1") as fleet:
-            assert len(fleet.snapshot().failed) == 6
-            calm.set()
-            assert len(fleet.snapshot().succeeded) == 6
+    gateway = Gateway("bastion", dead, remembers=remembers)
+    for _ in range(2):
+        with pytest.raises(HostUnreachable, match="jump host bastion: no route to host"):
+            gateway.open_channel(("127.0.0.1", 22), Deadline(1.0))
+    assert len(tried) == tries
 
 
 def forward(connection, port, stop):

@@ -135,7 +135,7 @@ def test_what_is_asked_for_is_in_the_specification(home):
         (("install", "--time", "soon"), "soon"),
         (("install", "--python", "/nowhere"), "no Python at '/nowhere'"),
         (("install", "--python", "/bin/false"), "has no ipykernel"),
-        (("uninstall", "--name", "x"), "is not a kernel of genvx's"),
+        (("uninstall", "--name", "x"), "is not a kernel that genvx installed"),
     ],
 )
 def test_bad_input_is_refused_and_nothing_is_written(home, arguments, said):

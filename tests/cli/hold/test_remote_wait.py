@@ -16,7 +16,7 @@ from genvx.core.requirements import Requirements
 from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hostfile import load
 from tests.conftest import run_genvx
-from tests.helpers import until
+from tests.helpers import on_hosts, until
 
 pytestmark = pytest.mark.needs("openssh")
 
@@ -47,24 +47,24 @@ def start(*arguments):
     )
 
 
-def tickets(fleet):
-    return [len(line(snapshot)) for snapshot in fleet.snapshot().values().values()]
+def tickets():
+    return [len(line(snapshot)) for snapshot in on_hosts()]
 
 
 def test_run_waits_in_both_lines_and_runs_where_room_comes_first(fleet, busy):
     process = start("run", "-g", "1", "--wait", "--name", "mine", "--", "hostname")
-    until(lambda: tickets(fleet) == [1, 1], "it waits on both")
+    until(lambda: tickets() == [1, 1], "it waits on both")
     busy["gpu-server-2"].release()
     out, err = process.communicate()
     assert process.returncode == 0
     assert out == subprocess.run(["hostname"], capture_output=True, text=True).stdout
     assert "waiting for 1 GPU: 1st in line on gpu-server-" in err
-    assert tickets(fleet) == [0, 0]
+    assert tickets() == [0, 0]
 
 
 def test_the_command_holds_its_devices_and_nothing_else_does(fleet, busy):
     process = start("run", "-g", "1", "--wait", "--name", "mine", "--", "sleep", "60")
-    until(lambda: tickets(fleet) == [1, 1], "it waits on both")
+    until(lambda: tickets() == [1, 1], "it waits on both")
     busy["gpu-server-1"].release()
     host = fleet.host("gpu-server-1")
     until(
@@ -82,16 +82,16 @@ def test_the_command_holds_its_devices_and_nothing_else_does(fleet, busy):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_client_that_ends_leaves_no_ticket(fleet, busy, number):
     process = start("run", "-g", "1", "--wait", "--", "true")
-    until(lambda: tickets(fleet) == [1, 1], "it waits on both")
+    until(lambda: tickets() == [1, 1], "it waits on both")
     process.send_signal(number)
     process.communicate()
     assert process.returncode in (130, -signal.SIGKILL)
-    until(lambda: tickets(fleet) == [0, 0], "the tickets are gone")
+    until(lambda: tickets() == [0, 0], "the tickets are gone")
 
 
 def test_a_connection_that_is_cut_leaves_no_ticket(fleet, busy):
     process = start("run", "-g", "1", "--wait", "--", "true")
-    until(lambda: tickets(fleet) == [1, 1], "it waits on both")
+    until(lambda: tickets() == [1, 1], "it waits on both")
     with connect_fleet([host.spec for host in fleet.hosts]) as other:
         for host in other.hosts:
             pids = [turn.ticket.pid for turn in line(host.snapshot())]
@@ -99,7 +99,7 @@ def test_a_connection_that_is_cut_leaves_no_ticket(fleet, busy):
             for pid in pids:
                 parent = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
                 os.kill(parent, signal.SIGKILL)
-    until(lambda: tickets(fleet) == [0, 0], "the tickets are gone")
+    until(lambda: tickets() == [0, 0], "the tickets are gone")
     _, err = process.communicate()
     assert process.returncode == 4
     assert "the connection ended while we waited" in err
@@ -110,13 +110,13 @@ def test_waiting_too_long_says_so_for_every_host(fleet, busy):
     assert answer.returncode == 124
     lines = answer.stderr.splitlines()
     assert "Cannot find a host with enough available resources" in lines
-    assert "  gpu-server-1: 1 GPU not to be had within 1 s: 0 of 1 available" in lines
+    assert "  gpu-server-1: 1 GPU not free within 1 s: 0 of 1 available" in lines
 
 
 def test_what_is_offered_and_not_taken_goes_to_the_next(fleet, busy, monkeypatch):
     """A client that is stopped when its turn comes."""
     process = start("run", "-g", "1", "--wait", "--only-host", "gpu-server-1", "--", "true")
-    until(lambda: tickets(fleet) == [1, 0], "it waits")
+    until(lambda: tickets() == [1, 0], "it waits")
     process.send_signal(signal.SIGSTOP)
     host = fleet.host("gpu-server-1")
     busy["gpu-server-1"].release()
@@ -128,7 +128,7 @@ def test_what_is_offered_and_not_taken_goes_to_the_next(fleet, busy, monkeypatch
 
 def test_remote_queue_shows_a_request_that_waits_on_two_hosts_once(fleet, busy):
     process = start("run", "-g", "1", "--wait", "--name", "mine", "--", "true")
-    until(lambda: tickets(fleet) == [1, 1], "it waits on both")
+    until(lambda: tickets() == [1, 1], "it waits on both")
     rows = run_genvx("remote", "queue", "--csv", "--no-header").stdout.splitlines()
     cells = [row.split(",") for row in rows]
     assert [(c[0], c[3], c[4], c[6]) for c in cells] == [
@@ -153,7 +153,7 @@ def test_hosts_can_be_chosen_by_name_and_tag(make_sandbox):
     assert hosts("--tag", "a100,big") == ["gpu-server-1"]
     assert hosts("--only-host", "*-2") == ["gpu-server-2"]
     assert hosts("--exclude-host", "gpu-server-1") == ["gpu-server-2"]
-    assert hosts("--tag", "h100") == "genvx: none of the 2 hosts is left with h100"
+    assert hosts("--tag", "h100") == "genvx: none of the 2 hosts is selected with tag h100"
     assert hosts("--only-host", "nobody") == "genvx: no host 'nobody' among the hosts"
 
 
@@ -178,7 +178,7 @@ def test_time_ends_a_command_over_there(fleet):
         "genvx: this environment ends in 1 s",
         "genvx: the time of this environment is over",
     ]
-    assert tickets(fleet) == [0, 0]
+    assert tickets() == [0, 0]
 
 
 def test_a_request_by_model_and_size_is_understood_over_there(fleet):

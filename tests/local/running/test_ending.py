@@ -14,7 +14,8 @@ from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local import granting
 from genvx.local.host import LocalHost
-from genvx.local.running import ending, guardian
+from genvx.local.running import guardian
+from genvx.local.running.ending import release
 from tests.capabilities import USER_A, USER_B
 from tests.conftest import run_genvx
 from tests.helpers import Terminal, alive, genvx_env, job, start_genvx, start_up, until
@@ -67,16 +68,14 @@ def test_kill_ends_a_job_that_outlived_its_command(state, tmp_path):
     assert LocalHost().snapshot().environments == ()
 
 
-def test_what_ignores_term_or_is_stopped_is_killed_after_a_grace(
-    state, tmp_path, started, monkeypatch
-):
+def test_what_ignores_term_or_is_stopped_is_killed_after_a_grace(state, tmp_path, started):
     file = tmp_path / "pid"
     started.append(start_genvx("run", "-g", "1", "--", "sh", "-c", STUBBORN.format(file=file)))
     pid = told(file)
     os.kill(pid, signal.SIGSTOP)
-    monkeypatch.setattr(ending, "GRACE", 0.3)
-    (env,) = LocalHost().snapshot().environments
-    assert LocalHost().release(env.id, kill=True).holders == ()
+    host = LocalHost()
+    (env,) = host.snapshot().environments
+    assert release(host.store, env.id, os.getuid(), kill=True, grace=0.3).holders == ()
     assert not alive(pid)
 
 

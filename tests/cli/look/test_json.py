@@ -12,8 +12,8 @@ from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 from genvx.local.waiting import place_in_line
 from tests.conftest import ROOT, run_genvx
-from tests.helpers import end, genvx_argv, start_genvx, until
-from tests.local.test_nvml import libraries  # noqa: F401  (a fixture)
+from tests.helpers import end, genvx_argv, held_on_hosts, start_genvx, until
+from tests.local.devices.test_nvml import libraries  # noqa: F401  (a fixture)
 
 SCHEMA = json.loads((ROOT / "docs/reference/schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -108,7 +108,7 @@ def test_remote_verbs_with_good_and_bad_hosts_print_what_the_schema_says(sandbox
 @pytest.mark.needs("openssh")
 def test_release_prints_what_was_released(sandbox):
     process = start_genvx("remote", "run", "-g", "2", "-n", "x", "--", "sleep", "600")
-    until(lambda: " x" in run_genvx("remote", "envs").stdout)
+    until(held_on_hosts)
     document = checked(run_genvx("remote", "release", "x", "--json"))
     assert document["hosts"][0]["host"] == "gpu-server-2"
     assert len(document["hosts"][0]["released"]["devices"]) == 2

@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -16,9 +15,9 @@ from genvx.core.ask import Ask
 from genvx.local.host import LocalHost
 from genvx.local.state import mounts
 from tests.capabilities import USER_A, USER_B
-from tests.helpers import genvx_argv, genvx_env
+from tests.helpers import ROOT, genvx_argv, genvx_env
 
-FUSE = Path(__file__).parent.parent / "fuse.py"
+FUSE = ROOT / "tests" / "fuse.py"
 
 # Everything that looks at others' files, in one process.
 LOOK = """
@@ -115,7 +114,7 @@ mkdir -p $S/systemd-private-0-job/tmp
 chmod 1777 $S $S/systemd-private-0-job/tmp
 mount --bind $S/systemd-private-0-job/tmp /var/tmp
 """
-IS_PRIVATE = 'from genvx.local import mounts; print(mounts.is_private("/var/tmp"))'
+IS_PRIVATE = 'from genvx.local.state import mounts; print(mounts.is_private("/var/tmp"))'
 
 
 @pytest.mark.needs("namespaces", "root")
