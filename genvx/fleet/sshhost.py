@@ -47,7 +47,7 @@ R = TypeVar("R")
 # Our look at a host comes before its look at us, also if either is late.
 _LATER = 1.25
 
-# So long a far end may take to end the processes of an environment (local/running/ending.py).
+# So long a far end may take to end the processes of an environment (local/running/release.py).
 _ENDING = 15.0
 
 # And to look for the turns of others, before it says that it waits.

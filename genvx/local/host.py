@@ -153,7 +153,7 @@ class LocalHost(Machine):
         Raises:
             UnknownEnvironment: there is none. NotOwner: it is another user's.
         """
-        from genvx.local.running.ending import release
+        from genvx.local.running.release import release
 
         return release(self.store, environment, self.state.uid, kill=kill)
 

@@ -10,11 +10,12 @@ import sys
 
 import pytest
 
+from genvx.core import escalation
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local import granting
 from genvx.local.host import LocalHost
-from genvx.local.running import ending, guardian
+from genvx.local.running import guardian
 from tests.capabilities import USER_A, USER_B
 from tests.conftest import run_genvx
 from tests.helpers import Terminal, alive, genvx_env, job, start_genvx, start_up, until
@@ -74,7 +75,7 @@ def test_what_ignores_term_or_is_stopped_is_killed_after_a_grace(
     started.append(start_genvx("run", "-g", "1", "--", "sh", "-c", STUBBORN.format(file=file)))
     pid = told(file)
     os.kill(pid, signal.SIGSTOP)
-    monkeypatch.setattr(ending, "GRACE", 0.3)
+    monkeypatch.setattr(escalation, "GRACE", 0.3)
     (env,) = LocalHost().snapshot().environments
     assert LocalHost().release(env.id, kill=True).holders == ()
     assert not alive(pid)
@@ -162,6 +163,7 @@ ON_A_TERMINAL = """
 import os, sys, time
 os.setsid()
 terminal = os.open(sys.argv[1], os.O_RDWR)
+from genvx.core import escalation
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost

@@ -206,7 +206,7 @@ def test_a_command_is_warned_and_ended_when_its_time_is_over(host):
 
 def test_a_command_that_ignores_it_is_killed(host, monkeypatch):
     program = (
-        "import genvx.local.running.supervise as s; s._GRACE = 0.2; "
+        "from genvx.core import escalation; escalation.GRACE = 0.2; "
         "from genvx.cli.main import main; main()"
     )
     answer = subprocess.run(

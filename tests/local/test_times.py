@@ -177,8 +177,7 @@ def test_what_a_command_has_started_is_ended_with_it(host):
 def test_a_command_is_told_once_that_its_time_is_over(host):
     line = "trap 'echo told' TERM; trap '' HUP; while :; do sleep 0.1; done"
     program = (
-        "import genvx.local.running.supervise as s, genvx.local.running.timekeeper as t; "
-        "s._GRACE = t.GRACE = 1; "
+        "from genvx.core import escalation; escalation.GRACE = 1; "
         "from genvx.cli.main import main; main()"
     )
     answer = subprocess.run(

@@ -17,6 +17,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Optional
 
+from genvx.core import escalation
 from genvx.core.text import printable
 from genvx.local.processes import boottime_ns
 from genvx.local.running import timekeeper
@@ -24,6 +25,8 @@ from genvx.local.running import timekeeper
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Callable
+
+    from genvx.core.escalation import Step
 
 PASSED_ON = (
     signal.SIGINT,
@@ -37,9 +40,6 @@ _SI_USER = (
     0  # si_code of kill(2); the kernel's own signals, such as a terminal's, have a positive one
 )
 
-# After its client is gone a command gets SIGHUP, then SIGTERM, then SIGKILL, with this much time
-# between.
-_GRACE = 10.0
 _LOOK = 1.0
 
 NOT_FOUND = 127
@@ -167,11 +167,12 @@ class _Agenda:
         self._closed.set()
 
 
-def _end(agenda: _Agenda, target: int, at_ns: int, *numbers: signal.Signals) -> None:
-    """Send signals, one after the other, with a grace between."""
-    for count, number in enumerate(numbers):
-        at = at_ns + round(count * _GRACE * 1e9)
-        agenda.add(at, lambda number=number: _send(target, number))  # type: ignore[misc]
+def _end(agenda: _Agenda, target: int, at_ns: int, steps: Sequence[Step]) -> None:
+    """Have a command ended by these steps, which begin at `at_ns` of CLOCK_BOOTTIME."""
+    for step in steps:
+        at = at_ns + round(step.after * 1e9)
+        for number in step.signals:
+            agenda.add(at, lambda number=number: _send(target, number))  # type: ignore[misc]
 
 
 def _end_in_time(agenda: _Agenda, target: int, end_ns: int) -> None:
@@ -183,9 +184,7 @@ def _end_in_time(agenda: _Agenda, target: int, end_ns: int) -> None:
     seconds = (end_ns - boottime_ns()) / 1e9
     agenda.add(end_ns - round(timekeeper.notice(seconds) * 1e9), warn)
     agenda.add(end_ns, lambda: _say(timekeeper.OVER))
-    # A shell with a person at it ignores TERM, and leaves at HUP.
-    _end(agenda, target, end_ns, signal.SIGTERM, signal.SIGKILL)
-    agenda.add(end_ns, lambda: _send(target, signal.SIGHUP))
+    _end(agenda, target, end_ns, escalation.politely())
 
 
 def _wait(pid: int, target: int, watch_client: bool, end_ns: Optional[int], agenda: _Agenda) -> int:
@@ -210,8 +209,7 @@ def _wait(pid: int, target: int, watch_client: bool, end_ns: Optional[int], agen
         _send(target, number)
         if watch_client and number is signal.SIGHUP and not hung_up:
             hung_up = True
-            in_a_while = boottime_ns() + round(_GRACE * 1e9)
-            _end(agenda, target, in_a_while, signal.SIGTERM, signal.SIGKILL)
+            _end(agenda, target, boottime_ns(), escalation.after_hangup())
 
 
 def _say(line: str) -> None:

@@ -15,9 +15,11 @@ import signal
 import time
 from typing import TYPE_CHECKING, Optional
 
+from genvx.core import escalation
 from genvx.core.units import format_duration
 from genvx.core.value import value
 from genvx.local.processes import boottime_ns
+from genvx.local.running import ending
 from genvx.local.running.leasefile import LeaseFile
 
 if TYPE_CHECKING:
@@ -27,9 +29,7 @@ if TYPE_CHECKING:
 OVER = "genvx: the time of this environment is over"
 
 _NOTICE = 300.0
-GRACE = 10.0
 _LOOK = 1.0
-_CHECK = 0.2
 
 
 def notice(seconds: float) -> float:
@@ -172,17 +172,11 @@ def _keep(file: LeaseFile, end_ns: int, terminal: Optional[str], spared: Optiona
     if not file.is_held():
         return
     tell(OVER)
-    # A shell with a person at it ignores TERM, and leaves at HUP.
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCONT):
-        _signal(file, number, spared, to_all=False)
-    give_up = time.monotonic() + GRACE
-    pause = _CHECK
-    while _lives_on(file, spared, give_up + GRACE):
-        # Until nobody has it: a holder may start another just while we look.
-        if time.monotonic() >= give_up:
-            _signal(file, signal.SIGKILL, spared, to_all=True)
-            pause = min(2 * pause, GRACE)  # one that the kernel does not let go may stay for long
-        time.sleep(pause)
+    patience = time.monotonic() + 2 * escalation.GRACE
+    ending.end(
+        lambda number: _signal(file, number, spared, to_all=number is signal.SIGKILL),
+        lambda: _lives_on(file, spared, patience),
+    )
     if spared is not None:
         file.remove()
 
