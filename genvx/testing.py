@@ -25,7 +25,7 @@ from genvx.core.hold import BaseHold
 from genvx.core.lease import Environment, Lease, Owner, environments
 from genvx.core.placement import Refusal
 from genvx.core.policy import Entitlement, Limit, Policy
-from genvx.core.queue import decide, turn_of
+from genvx.core.queue import decide, position_of
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import printable, require_name
 from genvx.core.ticket import Ticket
@@ -175,13 +175,17 @@ class FakeHost:
         self._tickets.append(ticket)
         try:
             while True:
-                turn = turn_of(ticket.id, self.snapshot())
-                if turn is None or turn.offered or getattr(turn.decision, "never", False):
+                position = position_of(ticket.id, self.snapshot())
+                if (
+                    position is None
+                    or position.offered
+                    or getattr(position.decision, "never", False)
+                ):
                     self._tickets.remove(ticket)
                     return self.acquire(ask)
-                tell(turn.standing)
+                tell(position.standing)
                 if monotonic() >= end or stop.wait(0.005):
-                    raise WaitedTooLong(f"{ask.requirements} not to be had: {turn.reason}")
+                    raise WaitedTooLong(f"{ask.requirements} not to be had: {position.reason}")
         finally:
             if ticket in self._tickets:
                 self._tickets.remove(ticket)
