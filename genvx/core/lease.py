@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Optional
 
+from genvx.core.claim import Claim
 from genvx.core.device import VisibleAs
 from genvx.core.text import printable
 from genvx.core.value import replace, value
@@ -17,24 +18,11 @@ from genvx.errors import UnknownEnvironment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-# An environment is its id together with its owner: nobody joins an environment of another uid by
-# naming it.
-EnvironmentKey = tuple[int, str]
+    from genvx.core.claim import EnvironmentKey, Owner
 
 # A held lease counts for so long after its time: its processes are being ended then (warning, TERM,
 # KILL). Later it does not count, or a user who kills the keeper of the time would hold it for ever.
 OVERTIME_NS = 60 * 10**9
-
-
-@value
-class Owner:
-    """A Unix user of one host; `uid` is the kernel's word, `name` is for people."""
-
-    uid: int
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.name}({self.uid})"
 
 
 class Part(str, Enum):
@@ -77,7 +65,7 @@ class Holder:
 
 
 @value
-class Lease:
+class Lease(Claim):
     """One hold. `memory` is bytes on each device, or None for the whole of each. `over`: a share
     beside shares that may add up to more than the device has. `visible_as`: how what runs under it
     sees its devices.
@@ -88,33 +76,14 @@ class Lease:
     without any, None where nobody has looked or where only its owner could see them.
     """
 
-    id: str
-    owner: Owner
-    environment: str
-    name: str
     devices: tuple[str, ...]
     memory: Optional[int]
-    boot_id: str
-    since_ns: int
     expires_ns: Optional[int] = None
-    pid: int = 0
-    starttime: int = 0
-    host: str = ""
-    command: str = ""
     note: str = ""
     part: Part = Part.HELD
     over: bool = False
     visible_as: VisibleAs = VisibleAs.UUID
     holders: Optional[tuple[Holder, ...]] = None
-
-    @property
-    def key(self) -> EnvironmentKey:
-        return (self.owner.uid, self.environment)
-
-    @property
-    def label(self) -> str:
-        """What people call its environment."""
-        return f"{self.name} ({self.environment})" if self.name else self.environment
 
     @property
     def amends(self) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
+from genvx.core.claim import Claim
 from genvx.core.value import value
 
 if TYPE_CHECKING:
-    from genvx.core.lease import EnvironmentKey, Owner
     from genvx.core.requirements import Requirements
 
 # A waiting process that was not seen for so long, because it is stopped or its host is stuck, is
@@ -16,7 +16,7 @@ PATIENCE_NS = 30 * 10**9
 
 
 @value
-class Ticket:
+class Ticket(Claim):
     """One who waits. environment: the id of what it will be once it has its devices.
 
     Times are nanoseconds of CLOCK_BOOTTIME; `seen_ns` is when its holder last looked. most,
@@ -26,29 +26,11 @@ class Ticket:
     hosts at once does that on one of them.
     """
 
-    id: str
-    owner: Owner
-    environment: str
-    name: str
     requirements: Requirements
-    boot_id: str
-    since_ns: int
     seen_ns: int
-    pid: int = 0
-    starttime: int = 0
-    host: str = ""
-    command: str = ""
     most: Optional[int] = None
     keeps: bool = True
     most_memory: Optional[int] = None
-
-    @property
-    def key(self) -> EnvironmentKey:
-        return (self.owner.uid, self.environment)
-
-    @property
-    def label(self) -> str:
-        return f"{self.name} ({self.environment})" if self.name else self.environment
 
     def attends(self, now_ns: int) -> bool:
         """Whether its holder has looked lately."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Callable
 
-    from genvx.core.lease import Owner
+    from genvx.core.claim import Owner
     from genvx.local.machine import Machine
     from genvx.local.state.userdirectory import UserDirectory
     from genvx.local.waiting import Stop

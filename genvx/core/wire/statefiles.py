@@ -30,7 +30,7 @@ from genvx.core.wire.tables import (
 if TYPE_CHECKING:
     from typing import Union
 
-    from genvx.core.lease import Owner
+    from genvx.core.claim import Owner
     from genvx.core.wire.tables import Plain
 
 T = TypeVar("T")
@@ -40,8 +40,7 @@ T = TypeVar("T")
 _SEEN = 20
 _SEEN_KEY = b',"seen_boottime_ns":'
 
-
-_COMMON: dict[str, Kind[Any]] = {
+_CLAIM: dict[str, Kind[Any]] = {
     "environment": under("env", identifier()),
     "name": exact_text(NAME_LIMIT),
     "boot_id": exact_text(64),
@@ -56,7 +55,7 @@ _COMMON: dict[str, Kind[Any]] = {
 _LEASE = Table(
     Lease,
     "the lease",
-    **_COMMON,
+    **_CLAIM,
     devices=device_ids(),
     memory=optional(integer(1)),
     expires_ns=under("expires_boottime_ns", optional(integer())),
@@ -70,7 +69,7 @@ _LEASE = Table(
 _TICKET = Table(
     Ticket,
     "the ticket",
-    **_COMMON,
+    **_CLAIM,
     requirements=one(REQUIREMENTS),
     most=optional(integer(0, 1 << 31)),
     most_memory=optional(integer()),

@@ -19,7 +19,8 @@ import os
 import stat
 from typing import TYPE_CHECKING, Optional, Union
 
-from genvx.core.lease import Lease, Owner, amended, meant
+from genvx.core.claim import Owner
+from genvx.core.lease import Lease, amended, meant
 from genvx.core.text import is_identifier, printable
 from genvx.core.ticket import Ticket
 from genvx.core.value import value
