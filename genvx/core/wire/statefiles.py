@@ -1,6 +1,7 @@
-"""Leases and tickets as the files of the state directory have them.
+"""Leases, tickets and turns as the files of the state directory have them.
 
-What is common to both is written and checked once: whose it is, which one, of what, and since when.
+What leases and tickets have in common is written and checked once: whose it is, which one, of what,
+and since when.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from genvx.core.device import VisibleAs
 from genvx.core.lease import Lease, Part
 from genvx.core.text import COMMAND_LIMIT, NAME_LIMIT
 from genvx.core.ticket import Ticket
+from genvx.core.turn import LAST, Turn
+from genvx.core.value import replace
 from genvx.core.wire.codec import REQUIREMENTS
 from genvx.core.wire.fields import Fields, Malformed, dumps, loads
 from genvx.core.wire.tables import (
@@ -77,6 +80,16 @@ _TICKET = Table(
     seen_ns=under("seen_boottime_ns", integer()),
 )
 
+_TURN = Table(
+    Turn,
+    "the turn",
+    environment=under("env", identifier()),
+    devices=device_ids(),
+    number=integer(0, LAST),
+    pid=integer(0, 1 << 31),
+    command=exact_text(COMMAND_LIMIT),
+)
+
 
 def lease_to_file(lease: Lease) -> bytes:
     """The content of the lease's own file.
@@ -126,6 +139,33 @@ def ticket_from_file(data: bytes, *, owner: Owner, identifier: str) -> Ticket:
         Malformed: it is not a ticket, or not the one that its name and owner say.
     """
     return _from_file(_TICKET, data, owner, identifier)
+
+
+def turn_to_file(turn: Turn) -> bytes:
+    """The content of the turn's own file."""
+    return dumps({"v": 1, **_TURN.write(turn)})
+
+
+def turn_from_file(data: bytes, *, owner: Owner, identifier: str) -> Turn:
+    """Read the file of a turn that has its number.
+
+    Raises:
+        Malformed: it is none.
+    """
+    turn = _TURN.read_fields(Fields(loads(data), _TURN.what), id=identifier, owner=owner)
+    if not turn.number:
+        raise Malformed("the turn has no number")
+    return turn
+
+
+def choosing_from_file(data: bytes, *, owner: Owner, identifier: str) -> Turn:
+    """Read the file of a turn whose number is being chosen; it is 0 whatever the file says.
+
+    Raises:
+        Malformed: it is none.
+    """
+    turn = _TURN.read_fields(Fields(loads(data), _TURN.what), id=identifier, owner=owner)
+    return replace(turn, number=0)
 
 
 def _to_file(item: Union[Lease, Ticket], plain: Plain) -> bytes:
