@@ -181,7 +181,7 @@ class NotOwner(GenvxError, PermissionError):
     exit_code = 5
 
 
-class StateError(GenvxError, OSError):
+class StateError(GenvxError):
     """The state directory is unsafe, full or read-only."""
 
     exit_code = 6

@@ -66,6 +66,7 @@ from genvx.errors import (
     InvalidInput,
     NoCapacity,
     ProtocolError,
+    StateError,
     from_wire,
 )
 
@@ -520,6 +521,11 @@ def test_every_error_crosses_the_wire_as_itself(kind):
     with pytest.raises(kind, match="why") as caught:
         reply.result()
     assert type(caught.value) is kind
+
+
+def test_an_error_of_the_state_is_none_of_the_operating_system():
+    """Or each `except OSError` would translate it once more."""
+    assert not issubclass(StateError, OSError)
 
 
 def test_an_error_of_a_newer_version_is_an_agent_error():
