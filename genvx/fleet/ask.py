@@ -11,8 +11,9 @@ import queue
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
+from genvx.core.block import Block
 from genvx.core.limits import exhausted
 from genvx.core.ranking import rank
 from genvx.errors import (
@@ -31,7 +32,6 @@ from genvx.ssh.secrets import Locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from types import TracebackType
 
     from typing_extensions import TypeVar as _TypeVar
 
@@ -49,7 +49,6 @@ else:
 
 K = TypeVar("K", bound="Host")
 T = TypeVar("T")
-G = TypeVar("G", bound="HostGroup[Any]")
 
 # A host that keeps its own deadline ends by itself; one that hangs where no deadline reaches (a
 # resolver) is given this much more and is then left behind.
@@ -85,7 +84,7 @@ class Outcomes(Generic[T]):
         return self.succeeded
 
 
-class HostGroup(Generic[H]):
+class HostGroup(Block, Generic[H]):
     """Hosts addressed together.
 
     fanout: how many are asked at once; 0 asks them one after the other in the calling thread.
@@ -126,15 +125,7 @@ class HostGroup(Generic[H]):
         for host in self.hosts:
             host.close()
 
-    def __enter__(self: G) -> G:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def _leave(self) -> None:
         self.close()
 
     # Questions

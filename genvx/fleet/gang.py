@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from genvx.core.block import Block
 from genvx.core.gang import Choice, choose, choose_one_model, in_order
 from genvx.core.value import replace
 from genvx.errors import GenvxError, HostError, HostLost, NoCapacity, Unsatisfiable, WaitedTooLong
@@ -20,7 +21,6 @@ from genvx.fleet.ask import H
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import TracebackType
 
     from genvx.core.ask import Ask
     from genvx.core.queue import Standing
@@ -46,7 +46,7 @@ class _Lost(Exception):
         self.host, self.error = host, error
 
 
-class Gang(Generic[H]):
+class Gang(Block, Generic[H]):
     """Devices held on several hosts, by rank: until `release`, the block's end, or our death."""
 
     def __init__(self, members: Sequence[tuple[H, Hold]]) -> None:
@@ -56,15 +56,7 @@ class Gang(Generic[H]):
         """Give all back. Idempotent."""
         _release([hold for _, hold in self.members])
 
-    def __enter__(self) -> Gang[H]:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def _leave(self) -> None:
         self.release()
 
 

@@ -14,12 +14,13 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from genvx.core.block import Block
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
 
-class Deadline:
+class Deadline(Block):
     """`seconds` from now.
 
     Inside the block, what was given to `closes` is called when the time has come.
@@ -60,12 +61,7 @@ class Deadline:
         _watch.add(self._end, self)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def _leave(self) -> None:
         with self._lock:
             self._closers.clear()
         _watch.remove(self)

@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from types import TracebackType
+from genvx.core.block import Block
 
 _PATIENCE = 0.5
 
@@ -17,7 +15,7 @@ _PATIENCE = 0.5
 LINE = threading.Lock()
 
 
-class Progress:
+class Progress(Block):
     """`37/256 hosts, 2 failed` on stderr, gone when the block ends."""
 
     def __init__(self, total: int) -> None:
@@ -60,12 +58,7 @@ class Progress:
             self._timer.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def _leave(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer.join()  # it may be drawing just now
