@@ -15,6 +15,7 @@ from pathlib import Path
 from genvx.cli.verbs.setup import admin
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
+from genvx.local import provisioning
 from genvx.local.host import LocalHost
 from genvx.local.state import paths
 from torture import ground
@@ -42,14 +43,14 @@ def moving(trial: Trial) -> Outcome:
 @contextlib.contextmanager
 def _machine(place: Path) -> Iterator[None]:
     """The usual paths of a machine, elsewhere."""
-    before = paths.UNPROVISIONED, paths.PROVISIONED, admin._TMPFILES
+    before = paths.UNPROVISIONED, paths.PROVISIONED, provisioning.TMPFILES
     paths.UNPROVISIONED = str(ground.open_to_all(place / "old"))
     paths.PROVISIONED = str(place / "new")
-    admin._TMPFILES = str(place / "nowhere" / "genvx.conf")
+    provisioning.TMPFILES = str(place / "nowhere" / "genvx.conf")
     try:
         yield
     finally:
-        paths.UNPROVISIONED, paths.PROVISIONED, admin._TMPFILES = before
+        paths.UNPROVISIONED, paths.PROVISIONED, provisioning.TMPFILES = before
 
 
 def _move(

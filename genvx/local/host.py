@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from genvx.core.policy import Entitlement
     from genvx.core.queue import Standing
     from genvx.core.requirements import Requirements
-    from genvx.local.running.hold import LocalHold
+    from genvx.core.turn import Turn
+    from genvx.local.running.hold import LocalHold as LocalHold  # for those who hold what we give
     from genvx.local.waiting import Stop
 
 
@@ -52,6 +53,52 @@ class LocalHost(Machine):
         if rules is None:
             return Entitlement(processes.owner_of(self.state.uid).name, Policy(), Limit())
         return Entitlement(rules.user, rules.policy, rules.limit)
+
+    # What people run here
+
+    @property
+    def shell_name(self) -> str:
+        """The name of the user's shell, such as bash."""
+        from genvx.local.shells import user_shell
+
+        return os.path.basename(user_shell(self.environ))
+
+    def find_command(self, command: Sequence[str]) -> None:
+        """Look for a command before anything is acquired for it.
+
+        Raises:
+            CommandNotFound: it is not there. CommandNotExecutable: it is no program.
+        """
+        from genvx.local.running.hold import find_command
+
+        find_command(command, self.environ)
+
+    def run_in_turn(
+        self,
+        environment: str,
+        command: Sequence[str],
+        *,
+        patience: float,
+        tell: Callable[[Turn], None],
+    ) -> int:
+        """Run a command as its parent when its turn on the devices of an environment comes; return
+        its exit code. For main threads only. Arguments and errors are those of turns.run_in_turn.
+        """
+        from genvx.local.turns import run_in_turn
+
+        return run_in_turn(self, environment, command, patience=patience, tell=tell)
+
+    def write_shell_file(self, name: str, content: Callable[[str], str]) -> str:
+        """Write a file for shells below the user's own directory of the state; return its path.
+
+        content: given the path, what it says.
+
+        Raises:
+            StateError: it cannot be written.
+        """
+        from genvx.local.shells import write_file
+
+        return write_file(self.state, name, content)
 
     # Acts
 

@@ -11,6 +11,7 @@ from genvx.cli.verbs.setup import admin
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.errors import NoCapacity, StateError
+from genvx.local import provisioning
 from genvx.local.host import LocalHost
 from genvx.local.state import paths
 from genvx.local.state.directory import StateDirectory
@@ -32,7 +33,7 @@ def machine(short_tmp, monkeypatch):
     monkeypatch.setattr(paths, "state_root", state_root)
     monkeypatch.setattr("genvx.local.machine.state_root", state_root)
     monkeypatch.setattr("genvx.local.doctor.state_root", state_root)
-    monkeypatch.setattr(admin, "_TMPFILES", str(short_tmp / "nowhere" / "genvx.conf"))
+    monkeypatch.setattr(provisioning, "TMPFILES", str(short_tmp / "nowhere" / "genvx.conf"))
     hosts = []
 
     def host():
