@@ -15,7 +15,7 @@ import math
 import subprocess
 import threading
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from genvx._version import __version__
 from genvx.core.claim import Owner
@@ -30,8 +30,17 @@ from genvx.core.queue import decide, position_of
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import printable, require_name
 from genvx.core.ticket import Ticket
+from genvx.core.wire.operations import (
+    Examine,
+    Operation,
+    Release,
+    Reserve,
+    ShowPolicy,
+    TakeSnapshot,
+)
 from genvx.errors import (
     GenvxError,
+    InvalidInput,
     NoCapacity,
     NotOwner,
     UnknownEnvironment,
@@ -45,6 +54,8 @@ if TYPE_CHECKING:
     from genvx.core.ask import Ask
     from genvx.core.command import Command, Stream
     from genvx.core.queue import Standing
+
+R = TypeVar("R")
 
 _numbers = itertools.count(1)
 
@@ -106,6 +117,22 @@ class FakeHost:
     def doctor(self) -> tuple[Finding, ...]:
         self._answer()
         return (Finding("driver", Severity.WARNING, "devices are simulated"),)
+
+    def answer(self, operation: Operation[R]) -> R:
+        """Reply to an operation; raise InvalidInput for one that this host does not know."""
+        self._answer()
+        answers: dict[type[Operation[Any]], Callable[[Any], Any]] = {
+            TakeSnapshot: lambda asked: self.snapshot(holders=asked.holders),
+            Examine: lambda asked: self.doctor(),
+            ShowPolicy: lambda asked: self.entitlement(),
+            Release: lambda asked: self.release(asked.environment, kill=asked.kill),
+            Reserve: lambda asked: self.reserve(asked.ask),
+        }
+        answer = answers.get(type(operation))
+        if answer is None:
+            raise InvalidInput(f"a fake host has no {type(operation).__name__}")
+        reply: R = answer(operation)
+        return reply
 
     def entitlement(self) -> Entitlement:
         self._answer()
