@@ -43,6 +43,7 @@ class GenvxError(Exception):
     exit_code: ClassVar[int] = 1
 
 
+# It is a ValueError too, so that a program that does not know genvx can catch it as one.
 class InvalidInput(GenvxError, ValueError):
     """Wrong usage; refused before anything happened."""
 
@@ -60,39 +61,40 @@ class CommandNotFound(InvalidInput):
 
 
 class CommandNotExecutable(CommandNotFound):
-    """The command to run is there, but is no program."""
+    """The command to run exists, but is not an executable program."""
 
     exit_code = 126
 
 
 class InvalidHostfile(InvalidInput):
-    """A hostfile line that cannot be read; the message names file, line and column."""
+    """A line of a hostfile cannot be read; the message names file, line and column."""
 
 
 class InvalidQuantity(InvalidInput):
-    """A number, size or duration that is none, or is out of range."""
+    """A number, size or duration cannot be read, or is out of range."""
 
 
 class UnknownDevice(InvalidInput):
-    """No such device on this host."""
+    """This host has no such device."""
 
 
 class UnknownEnvironment(InvalidInput):
-    """No such active environment."""
+    """There is no such active environment."""
 
 
 class UnknownHost(InvalidInput):
-    """A host that the hostfile does not have."""
+    """The hostfile has no such host."""
 
 
 class UnknownRun(InvalidInput):
-    """No such run, or several are meant."""
+    """There is no such run, or several runs match."""
 
 
 class NoCapacity(GenvxError):
-    """No host has the room; the message says wanted and available. `reasons`: host by host, why.
-    `waiting_helps`: whether somebody has what was wanted, and may give it back. Over the wire it is
-    True.
+    """No host can satisfy the request now; the message says what was wanted and what is available.
+
+    `reasons`: why each host cannot, by its name. `waiting_helps`: whether the wanted devices exist
+    but somebody holds them, so that they may become free; always True for an error from the wire.
     """
 
     exit_code = 3
@@ -110,7 +112,9 @@ class NoCapacity(GenvxError):
 
 
 class Unsatisfiable(NoCapacity):
-    """Waiting is of no use: there are no such devices, in such number. Says the most there is."""
+    """No host has enough devices of this kind, so waiting is of no use; the message says the most
+    there is.
+    """
 
     exit_code = 2
 
@@ -118,6 +122,7 @@ class Unsatisfiable(NoCapacity):
 class WaitedTooLong(NoCapacity):
     """The time to wait is over; the ticket is withdrawn."""
 
+    # As timeout(1) exits when its time is over.
     exit_code = 124
 
 
@@ -134,43 +139,43 @@ class HostError(GenvxError):
 
 
 class HostUnreachable(HostError):
-    """No connection: `kind` is dns, refused, timeout or network."""
+    """The host cannot be reached; `kind` is dns, refused, timeout or network."""
 
     kind = "network"
 
 
 class HostLost(HostUnreachable):
-    """A host that something of ours depended on has fallen silent: a cut network, no power."""
+    """The connection to a host in use is lost: a cut network, or no power."""
 
     kind = "lost"
 
 
 class HostKeyError(HostError):
-    """The host key is unknown, changed or revoked. Never accepted in silence."""
+    """The host key is unknown, changed or revoked; such a key is never accepted silently."""
 
     kind = "host-key"
 
 
 class AuthenticationFailed(HostError):
-    """The host does not accept who we are."""
+    """The host rejects our login."""
 
     kind = "auth"
 
 
 class AgentError(HostError):
-    """The far end is missing, too old, or broke."""
+    """The agent on the host is missing, too old, or failed."""
 
     kind = "agent"
 
 
 class ProtocolError(HostError):
-    """The far end does not speak SSH, or not as genvx does."""
+    """The host answers, but not with SSH, or not as genvx does."""
 
     kind = "protocol"
 
 
 class DriverError(HostError):
-    """NVML could not be asked."""
+    """NVML cannot be asked."""
 
     kind = "driver"
 
@@ -188,8 +193,10 @@ class StateError(GenvxError):
 
 
 class FleetError(GenvxError):
-    """Some hosts failed. `outcomes` has the result of every host, also of those that did well.
-    `reasons`: where an act failed on every host, host by host, why.
+    """Some hosts failed.
+
+    `outcomes`: the result of every host, also of those that succeeded. `reasons`: where every host
+    failed, why each did, by its name.
     """
 
     exit_code = 4
@@ -210,7 +217,9 @@ def _tree(root: type[GenvxError]) -> dict[str, type[GenvxError]]:
 
 
 def from_wire(name: str, message: str) -> GenvxError:
-    """Make the error that a reply names; a name of a newer version becomes an AgentError."""
+    """Make the error that a reply names; an unknown class name becomes an AgentError."""
+    # A host with a newer genvx may name a class that we do not have. Only names in the tree of
+    # GenvxError are looked up, so a hostile host cannot choose any other class.
     kind = _tree(GenvxError).get(name)
     return AgentError(message) if kind is None else kind(message)
 
@@ -245,8 +254,9 @@ __all__ = [
 
 
 def kind_of(error: GenvxError) -> str:
-    """One word for a failure, for tables and programs."""
+    """Return one word for a failure, for tables and programs."""
     return error.kind if isinstance(error, HostError) else _WORDS.get(error.exit_code, "error")
 
 
+# By exit code: errors that concern no single host have no `kind` of their own.
 _WORDS = {2: "input", 3: "capacity", 5: "owner", 6: "state"}

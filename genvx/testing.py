@@ -213,7 +213,7 @@ class FakeHost:
                     return self.acquire(ask)
                 tell(position.standing)
                 if monotonic() >= end or stop.wait(0.005):
-                    raise WaitedTooLong(f"{ask.requirements} not to be had: {position.reason}")
+                    raise WaitedTooLong(f"{ask.requirements} not free: {position.reason}")
         finally:
             if ticket in self._tickets:
                 self._tickets.remove(ticket)

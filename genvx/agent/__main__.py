@@ -7,9 +7,10 @@ import sys
 
 
 def main(call: bytes = b"", word: str = "") -> None:
-    """Answer a call and exit: `call`, if it was read already, else `word`, else the one on stdin.
+    """Answer a call and exit. The call is `call` if it was read already, else `word`, else on
+    stdin.
 
-    The word "genvx" is for a person in a shell of ours, who has typed our arguments.
+    The word "genvx" means that a person has typed our arguments in a shell that genvx opened.
     """
     if word == "genvx":
         from genvx.agent.person import main as answer

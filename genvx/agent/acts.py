@@ -1,6 +1,6 @@
-"""Operations that go on after their first reply: they hold devices, and run what uses them.
+"""Operations that continue after their first reply: they hold devices, and run what uses them.
 
-Each takes this end of its call, and returns the exit code of the process.
+Each is passed this end of its call, and returns the exit code of the process.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from genvx.local.host import LocalHost
     from genvx.local.running.hold import LocalHold
 
-# So long a client has to take what was offered to it.
+# Seconds that a client has to accept an offer. Meanwhile the devices are kept from all others.
 _ANSWER = 30.0
 
-# How often we look whether a shell has joined.
+# Seconds between checks whether a shell has joined. A person waits for it.
 _LOOK = 0.05
 
 
 def hold(end: FarEnd, asked: operations.Hold) -> int:
-    """Hold devices until the client closes stdin, is gone, is silent for too long, or its shell has
+    """Hold devices until the client closes stdin, is gone, is silent too long, or its shell has
     joined.
     """
     client = Client(end.out, math.inf if asked.silence is None else asked.silence)
@@ -44,15 +44,15 @@ def hold(end: FarEnd, asked: operations.Hold) -> int:
     with _taken(end, asked, client if waits else None) as held:
         end.reply(asked, held.grant)
         if waits and not client.says(TAKES, _ANSWER):
-            return 0  # what is offered and not taken goes to the next
-        # Whoever joins has the same end; a hold that nothing runs under just lets go.
+            return 0  # an offer that is not accepted goes to the next in line
+        # The shell that joins has the same end of time. A hold under which nothing runs just ends.
         if client.says(JOINS, held.grant.seconds):
             _hand_over(end, asked, client)
     return 0
 
 
 def _taken(end: FarEnd, asked: operations.Hold, client: Optional[Client]) -> LocalHold:
-    """What is wanted, held. client: who listens while we wait in line."""
+    """Acquire or join what is wanted. client: listens while we wait in line; None does not wait."""
     wanted = asked.wanted
     if client is None or isinstance(wanted, Join):
         return _held(end.host, wanted)
@@ -71,18 +71,18 @@ def _held(host: LocalHost, wanted: Wanted) -> LocalHold:
 
 
 def _hand_over(end: FarEnd, asked: operations.Hold, client: Client) -> None:
-    """Wait for the shell that is to join under the token of our call, and tell the client what
-    became of it.
+    """Wait for the shell that joins under our call's token, and tell the client the result.
 
-    Once the client closes stdin nobody joins any more: its terminal has ended.
+    Once the client closes stdin, its terminal has ended, and no shell will join any more.
     """
     from genvx.local import answers
 
     answer, over = None, False
     while answer is None and not over:
+        # Look once more after the client is gone: the answer may have been left just before.
         over = client.wait(_LOOK)
         answer = answers.collect(end.host.state, end.token)
-    # A client that has closed both ends does not read this.
+    # The client may have closed its other end, too; then nobody reads this.
     with contextlib.suppress(BrokenPipeError):
         if answer is not None and answer.error is not None:
             end.send(answer)
@@ -91,7 +91,7 @@ def _hand_over(end: FarEnd, asked: operations.Hold, client: Client) -> None:
 
 
 def _argv(host: LocalHost, job: Job) -> list[str]:
-    """The words to execute: a command that is there, or the user's shell, which reads stdin."""
+    """The words to execute: a command, which must exist, or the user's shell, which reads stdin."""
     if job.argv is None:
         return [shells.user_shell(host.environ)]
     from genvx.local.running.hold import find_command
@@ -108,7 +108,7 @@ def _directory(job: Job) -> Optional[str]:
 
 
 def run(end: FarEnd, asked: operations.Run) -> int:
-    """Run a command that holds devices; what follows on stdin is the command's."""
+    """Run a command that holds devices; the command gets what follows on stdin."""
     argv, cwd = _argv(end.host, asked.job), _directory(asked.job)
     held = _held(end.host, asked.wanted)
     end.reply(asked, held.grant)
@@ -118,7 +118,7 @@ def run(end: FarEnd, asked: operations.Run) -> int:
 
 
 def run_in_turn(end: FarEnd, asked: operations.RunInTurn) -> int:
-    """Run a command in an environment when its turn comes, and say which one it waits for."""
+    """Run a command in an environment when its turn comes, and report whom it waits for."""
     from genvx.local.turns import take_turn
 
     argv = _argv(end.host, asked.job)
@@ -130,7 +130,7 @@ def run_in_turn(end: FarEnd, asked: operations.RunInTurn) -> int:
         again()
 
     def again() -> None:
-        # A client that hears nothing for long takes us for lost.
+        # Repeated, because a client that hears nothing for long takes the connection for lost.
         end.reply(asked, last[0])
 
     with end.host.join(asked.environment_id, command=command) as held:
@@ -144,7 +144,7 @@ def run_in_turn(end: FarEnd, asked: operations.RunInTurn) -> int:
         )
         try:
             end.reply(asked, held.grant)
-            # What the command leaves behind keeps the turn, as it keeps the lease.
+            # Background processes of the command keep the turn, as they keep the lease.
             os.set_inheritable(turn.descriptor, True)
             return held.supervise(argv, stdout=end.out, watch_client=True)
         finally:
@@ -152,9 +152,7 @@ def run_in_turn(end: FarEnd, asked: operations.RunInTurn) -> int:
 
 
 def open_shell(end: FarEnd, asked: operations.OpenShell) -> int:
-    """Join an environment and become the shell, or run a command, in the terminal that stdin and
-    stdout are.
-    """
+    """Join an environment and become the shell, or run a command, in the terminal of stdin."""
     from genvx.agent import program
     from genvx.local import answers
 
@@ -163,6 +161,7 @@ def open_shell(end: FarEnd, asked: operations.OpenShell) -> int:
     shown = " ".join(argv) if argv else os.path.basename(shells.user_shell(os.environ))
     held = end.host.join(asked.environment_id, command=shown)
     answers.leave(end.host.state, end.token, Reply())
+    # From here on stdout is the terminal again, for the shell. The reply has gone by a file.
     os.dup2(end.out, 1)
     os.close(end.out)
     path = program.leave()

@@ -1,4 +1,4 @@
-"""Whoever called us, on the other ends of stdin and stdout."""
+"""The client that called us, on the other ends of stdin and stdout."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from genvx.core.queue import Standing
 
-# What a client says to a far end that holds devices for it: that it takes what it was offered; and
-# that a shell in a terminal is to join now, under the token of the same call.
+# Words of a client to an agent that holds devices for it: it accepts the offer; and a shell in a
+# terminal will join now, under the token of the same call.
 TAKES, JOINS = b"+", b">"
 
-# News travel at most this often, and an old one again after a while, so that a connection that is
-# gone is noticed from either end.
+# Seconds between news at the least, and after which unchanged news is repeated, so that both ends
+# notice a lost connection.
 _NEWS = 5.0
 _AGAIN = 20.0
 
@@ -28,8 +28,8 @@ _AGAIN = 20.0
 class Client:
     """Tells when the client is gone or has something to say.
 
-    out: the descriptor that it reads. silence: seconds after which one that says nothing is gone,
-    too: sshd may take hours to notice a cut network.
+    out: the descriptor that the client reads. silence: seconds after which a silent client counts
+    as gone, because sshd may take hours to notice a cut network.
     """
 
     def __init__(self, out: int, silence: float = math.inf) -> None:
@@ -38,13 +38,15 @@ class Client:
         self._heard = time.monotonic()
         self._poll = select.poll()
         self._poll.register(0, select.POLLIN)
+        # No events: poll always reports errors and hang-ups, such as a pipe that nobody reads any
+        # more.
         self._poll.register(out, 0)
         self._said = b""
         self._told: Optional[Standing] = None
         self._at = float("-inf")
 
     def wait(self, timeout: Optional[float]) -> bool:
-        """Whether it is gone within so many seconds; None waits until it is."""
+        """Return whether the client is gone within `timeout` seconds; None waits until it is."""
         end = math.inf if timeout is None else time.monotonic() + timeout
         while True:
             heard = self._hear(min(end, self._heard + self._silence))
@@ -56,7 +58,9 @@ class Client:
                     return gone
 
     def says(self, word: bytes, timeout: Optional[float]) -> bool:
-        """Whether it says that within so many seconds, or has said it; False once it is gone."""
+        """Whether the client says `word` within `timeout` seconds, or has said it; False if it is
+        gone.
+        """
         end = math.inf if timeout is None else time.monotonic() + timeout
         while word not in self._said:
             if not self._hear(min(end, self._heard + self._silence)):
@@ -64,7 +68,7 @@ class Client:
         return True
 
     def wants_news(self, standing: Standing) -> bool:
-        """Whether to tell it how it stands now."""
+        """Whether to send the client this position in the line now."""
         age = time.monotonic() - self._at
         if age < _NEWS or (standing == self._told and age < _AGAIN):
             return False
@@ -72,7 +76,7 @@ class Client:
         return True
 
     def _hear(self, end: float) -> Optional[bytes]:
-        """What it says: b"" when it is gone, None when it is silent until then."""
+        """What the client says: b"" if it is gone, None if it is silent until `end`."""
         left = None if end == math.inf else max(0.0, end - time.monotonic()) * 1000
         ready = self._poll.poll(left)
         if not ready:
@@ -81,15 +85,15 @@ class Client:
             return b""
         self._heard = time.monotonic()
         heard = os.read(0, 4096)
-        # That it is there, it says for ever.
+        # Signs of life come for ever, and are not kept.
         self._said = (self._said + heard.replace(ALIVE, b""))[-16:]
         return heard
 
 
 class Unread:
-    """Tells when nobody reads what we say any more. Its stdin is left alone, for a command to read.
+    """Tells when nobody reads our output any more. Stdin is left alone, for a command to read.
 
-    again: called now and then while it waits, to say something.
+    again: called now and then during the wait, to send something.
     """
 
     def __init__(self, out: int, again: Callable[[], None]) -> None:
@@ -99,7 +103,7 @@ class Unread:
         self._said = time.monotonic()
 
     def wait(self, timeout: float) -> bool:
-        """Whether it is so within so many seconds."""
+        """Return whether nobody reads our output, after `timeout` seconds at most."""
         if time.monotonic() >= self._said + _AGAIN:
             self._said = time.monotonic()
             self._again()

@@ -1,7 +1,7 @@
-"""This end of one call: what it asks for, the host that is asked, and the way back.
+"""This end of one call: its token, the host that it asks, and the way to reply.
 
-Replies go to a duplicate of descriptor 1, which then points at stderr: what a library prints never
-gets between us and the client.
+Replies go to a duplicate of descriptor 1, which then points at stderr, so that output of a library
+never gets between replies.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class FarEnd:
         os.dup2(2, 1)
 
     def reply(self, operation: Operation[Any], value: Any) -> None:
-        """Send what an operation replies."""
+        """Send the reply of an operation."""
         self.send(Reply(value=reply_form(operation).write(value)))
 
     def send(self, reply: Reply) -> None:

@@ -1,4 +1,4 @@
-"""genvx in a remote shell on a host where it is not installed: a few verbs, typed by a person."""
+"""The `genvx` of a remote shell on a host without an installed genvx: a few verbs for a person."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from genvx.core.snapshot import Snapshot
 
-    # What was given for each option, by its name.
+    # The values of each option, by its name.
     Given = dict[str, list[str]]
     Act = Callable[[LocalHost, Given, list[str]], int]
 
@@ -48,8 +48,8 @@ For all else (other verbs, --json, -w) use genvx remote on your own machine.
 
 
 def main(words: Sequence[str]) -> int:
-    """Do what was typed; return the exit code."""
-    # Our command line is a path of a Python and of a file that nobody knows.
+    """Do what a person typed; return the exit code."""
+    # Our command line names a Python and a file that nobody knows.
     processes.call_ourselves("genvx")
     door.open_streams()
     code = door.answered(lambda: _act(list(words)))
@@ -59,6 +59,7 @@ def main(words: Sequence[str]) -> int:
 
 def _act(words: list[str]) -> int:
     verb, rest = (words[0], words[1:]) if words else ("--help", [])
+    # Only as the first word: after `lock`, later words belong to the command.
     if verb in ("--help", "-h", "help") or rest[:1] in (["--help"], ["-h"]):
         sys.stdout.write(_HELP)
         return 0
@@ -79,7 +80,8 @@ def _act(words: list[str]) -> int:
 
 
 def _parsed(verb: str, words: list[str], options: Sequence[str]) -> tuple[Given, list[str]]:
-    """The options, and what follows them."""
+    """The options, and the words after them."""
+    # getopt, not typer: the hosts have only the standard library.
     short = "g:o" if "gpus=" in options else ""
     try:
         pairs, left = getopt.getopt(words, short, list(options))
@@ -95,6 +97,7 @@ def _parsed(verb: str, words: list[str], options: Sequence[str]) -> tuple[Given,
 def _refused(verb: str, error: getopt.GetoptError) -> str:
     """Why options were refused, and what to type."""
     dashed = f"{'-' if len(error.opt) == 1 else '--'}{error.opt}"
+    # The two mistakes that people make from habit get an answer that says what to type.
     if verb == "detach" and dashed in ("-g", "--gpus"):
         return f"detach has no {dashed}; --device 0,3 takes GPUs away, and without it all go"
     if dashed == "--json":
@@ -164,7 +167,7 @@ def _envs(host: LocalHost, given: Given, words: list[str]) -> int:
 
 
 def _environment(host: LocalHost, given: Given) -> str:
-    """The id of the environment that is meant."""
+    """The id of the environment that the options name; by default this shell's."""
     named = _last(given, "id")
     if named is not None:
         return host.identify(named)
@@ -234,7 +237,7 @@ def _deactivate(host: LocalHost, given: Given, words: list[str]) -> int:
 
 
 def _refresh(host: LocalHost, given: Given, words: list[str]) -> int:
-    """What the prompt of a shell asks; see local/shells.py."""
+    """Answer the prompt of a shell; see local/shells.py."""
     if len(words) != 1:
         raise InvalidInput("shell-refresh is for the functions of a shell")
     grant = inside.refreshed(host, words[0])
@@ -245,7 +248,7 @@ def _refresh(host: LocalHost, given: Given, words: list[str]) -> int:
     return 0
 
 
-# Of each verb: what it does, its options as getopt has them, and whether other words may follow.
+# For each verb: its function, its options as getopt writes them, and whether words may follow.
 _VERBS: dict[str, tuple[Act, Sequence[str], bool]] = {
     "status": (_status, (), False),
     "devices": (_devices, (), False),

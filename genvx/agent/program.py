@@ -1,8 +1,8 @@
-"""The program `genvx` of shells that are opened over SSH, on hosts where genvx is not installed.
+"""The program `genvx` for shells that are opened over SSH on hosts without an installed genvx.
 
-It lies beside the agent, in a directory of its own that is named by what is in it: a home may be
-that of many hosts, each with another Python. It runs the loader's text, with which we were started
-ourselves, and so checks the agent's file as each call does.
+It is beside the agent, in a directory that is named by its content: several hosts with different
+Pythons may share a home. It contains the loader's text that started us, and so checks the agent's
+file as each call does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _GONE = (
     "genvx: what 'genvx remote activate' had put here is gone; it comes back when you activate a "
     "shell on this host again"
 )
-# To sh the second line is an exec of Python; to Python it is a string.
+# A script for two interpreters: to sh its second line executes Python, to Python it is a string. A
+# #! line with Python would not do: its length is limited, and it cannot quote a path with spaces.
 _TEXT = """\
 #!/bin/sh
 ''''exec {python} -I -S "$0" "$@" # '''
@@ -36,16 +37,16 @@ run(data, {path!r}, "genvx")
 
 
 def leave() -> str:
-    """Make the program unless it is there; return its directory, "" where there can be none.
+    """Write the program unless it exists; return its directory, or "" if that is impossible.
 
-    A shell without it is a shell all the same, so nothing is raised.
+    Nothing is raised: the shell works without the program.
     """
     finder = next((each for each in sys.meta_path if hasattr(each, "listed")), None)
     path = getattr(finder, "path", "")
     place, name = os.path.split(path)
     python = shlex.quote(sys.executable)
     if not path or len(sys.argv) < 2 or ":" in path or "'''" in python or "\\" in python:
-        return ""  # run from memory, or where a PATH or the program cannot name it
+        return ""  # run from memory, or PATH or the program cannot name the file
     loader = binascii.a2b_base64(sys.argv[1]).decode("ascii").rpartition("\nstart(")[0]
     words = {"python": python, "loader": loader, "place": place, "name": name, "path": path}
     from hashlib import sha256
@@ -58,20 +59,21 @@ def leave() -> str:
         _clean(place)
     except OSError:
         return ""
-    # A file system may be mounted so that no program on it can be run.
+    # The file system may be mounted with noexec.
     return directory if os.access(f"{directory}/genvx", os.X_OK) else ""
 
 
 def _write(directory: str, text: bytes) -> None:
-    """Have the program in its directory, which is ours alone. Raises OSError if it cannot be."""
+    """Write the program in a directory that only we may write. Raises OSError if that fails."""
     try:
         os.mkdir(directory, 0o700)
     except FileExistsError:
         pass
     status = os.lstat(directory)
+    # If another user could write here, they could change the program that our shells run.
     if not stat.S_ISDIR(status.st_mode) or not _ours_alone(status):
         raise PermissionError(directory)
-    os.utime(directory)  # in use: not to be cleaned up
+    os.utime(directory)  # in use, so _clean leaves it
     path = f"{directory}/genvx"
     try:
         if _ours_alone(os.lstat(path)):
@@ -80,6 +82,8 @@ def _write(directory: str, text: bytes) -> None:
                     return
     except FileNotFoundError:
         pass
+    # Renamed into place: another shell may start the program at this moment, and must not read
+    # half.
     temporary = f"{path}.{os.urandom(6).hex()}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700)
     try:

@@ -1,6 +1,7 @@
-"""Answers one call: reads it, has the operation's function answer, and makes every failure a reply.
+"""Answers one call: reads it, calls the operation's function, and makes every failure a reply.
 
-What only some operations need is imported by those: start-up is most of what a question costs.
+Modules that only some operations need are imported by those: start-up is most of what a question
+costs.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
 def serve(word: str = "", read_before: bytes = b"") -> int:
     """Read the call, answer it, and return the exit code of the process.
 
-    word: the call, where stdin is a terminal. read_before: the call, if our starter has taken it
-    from stdin.
+    word: the call, if stdin is a terminal. read_before: the call, if the loader has read it from
+    stdin.
     """
-    # Our command line is a program in base64, which tells nobody anything.
+    # Our command line is a program in base64, which tells people nothing in ps.
     processes.call_ourselves("genvx-agent")
     try:
         if read_before:
@@ -44,8 +45,7 @@ def serve(word: str = "", read_before: bytes = b"") -> int:
     except ProtocolError as error:
         sys.stderr.write(f"genvx: {error}\n")
         return error.exit_code
-    # A far end that was started in a directory that is gone, or in somebody's home, must not depend
-    # on it.
+    # The directory in which sshd started us may be deleted, or be unmounted while we hold devices.
     _go_home()
     end = FarEnd(call.token, LocalHost())
     try:
@@ -57,7 +57,7 @@ def serve(word: str = "", read_before: bytes = b"") -> int:
     except OSError as error:
         reason = exhausted(error) or printable(str(error), 300)
         return _fail(call, end, AgentError(f"the far end failed: {reason}"))
-    except Exception as error:  # the door of the far end: a fault is a reply, not a traceback
+    except Exception as error:  # the outermost frame: a fault is a reply, not a traceback
         short = exhausted(error)
         if short is not None:
             return _fail(call, end, AgentError(f"the far end failed: {short}"))
@@ -83,6 +83,7 @@ def _answer(call: Call, end: FarEnd) -> int:
     if answer is not None:
         end.reply(operation, answer(end.host, operation))
         return 0
+    # Only acts need this module and what it imports; questions are asked of many hosts at once.
     from genvx.agent.acts import ACTS
 
     return ACTS[type(operation)](end, operation)
@@ -90,6 +91,8 @@ def _answer(call: Call, end: FarEnd) -> int:
 
 def _fail(call: Call, end: FarEnd, error: GenvxError) -> int:
     reply = Reply.of_error(error)
+    # A shell in a terminal has no channel for replies; its error is collected as a file
+    # (local/answers.py).
     if call.operation != OPERATIONS[OpenShell].name:
         end.send(reply)
         return error.exit_code
@@ -98,6 +101,6 @@ def _fail(call: Call, end: FarEnd, error: GenvxError) -> int:
     try:
         answers.leave(end.host.state, call.token, reply)
     except (GenvxError, OSError):
-        # Nowhere to leave it: the person at the terminal reads it directly.
+        # The answer cannot be left, so the person at the terminal reads it directly.
         sys.stderr.write(f"genvx: {error}\n")
     return error.exit_code

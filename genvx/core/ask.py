@@ -1,4 +1,4 @@
-"""What somebody asks a host for: devices for a new environment, or a share in one that lives."""
+"""What a caller asks of a host: devices for a new environment, or a share in a living one."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 @value
 class Ask:
-    """Devices for a new environment.
+    """A request for devices for a new environment.
 
-    name: of the environment. environment_id: its id, which the host makes up by default. command:
-    what it will run, for people to read. lasts: seconds after which it ends; by default what the
-    host's policy says, or never. patience: seconds to wait in line at most; None does not wait.
-    keeps: whether a request that waits keeps those behind it from what it could use, while that is
-    too little for it.
+    name: of the environment. environment_id: its id; by default the host makes one up. command:
+    what it will run, for people to read. lasts: seconds after which the environment ends; by
+    default as long as the host's policy says, or for ever. patience: the most seconds to wait in
+    line; None does not wait. keeps: whether the waiting request reserves the devices that it could
+    use, while they are too few for it.
     """
 
     requirements: Requirements
@@ -32,18 +32,20 @@ class Ask:
 
     def __post_init__(self) -> None:
         for what, given in (("a time", self.lasts), ("a time to wait", self.patience)):
+            # `not given >= 0` refuses NaN, too: it compares false with every time, so the waiting
+            # would never end.
             if given is not None and (type(given) not in (int, float) or not given >= 0):
                 raise InvalidInput(f"{what} is a number of seconds, not {given!r}")
 
     @property
     def seconds(self) -> Optional[int]:
-        """How long it lasts, in whole seconds, as leases have it."""
+        """How long the environment lasts, in whole seconds, as leases store it."""
         return None if self.lasts is None else max(1, round(self.lasts))
 
 
 @value
 class Join:
-    """A share in a living environment of one's own, beside those that hold it.
+    """A request to join a living environment of one's own, beside the processes that hold it.
 
     command: what joins, for people to read.
     """

@@ -1,5 +1,5 @@
-"""Commands that run under a hold: what a caller hands over, checked before anything starts, and
-what every started command can do, wherever it runs.
+"""Commands that run under a hold: what a caller passes, checked before anything starts, and the
+interface of every started command, wherever it runs.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ Command = Union[str, Sequence[str]]
 Stream = Union[None, int, IO[bytes]]
 
 SIGNALLED = 128
-"""A command that a signal has ended has this plus the signal's number as its exit code."""
+"""Added to the signal's number, the exit code of a command that a signal has ended."""
 
+# The names that every shell accepts: dash drops all others from the environment.
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
@@ -31,20 +32,26 @@ class Running(Protocol):
     args: list[str]
 
     @property
-    def stdin(self) -> Optional[IO[bytes]]: ...
+    def stdin(self) -> Optional[IO[bytes]]:
+        """The pipe to the command's stdin; None unless subprocess.PIPE was asked for."""
+
     @property
-    def stdout(self) -> Optional[IO[bytes]]: ...
+    def stdout(self) -> Optional[IO[bytes]]:
+        """The pipe from the command's stdout; None unless subprocess.PIPE was asked for."""
+
     @property
-    def stderr(self) -> Optional[IO[bytes]]: ...
+    def stderr(self) -> Optional[IO[bytes]]:
+        """The pipe from the command's stderr; None unless subprocess.PIPE was asked for."""
+
     @property
     def returncode(self) -> Optional[int]:
-        """The exit code; None until `poll` or `wait` has seen the end."""
+        """The command's exit code; None until `poll` or `wait` has seen its end."""
 
     def poll(self) -> Optional[int]:
-        """The exit code if it has ended, else None."""
+        """Return the exit code if the command has ended, else None."""
 
     def wait(self, timeout: Optional[float] = None) -> int:
-        """Wait until it ends; return its exit code.
+        """Wait until the command ends; return its exit code.
 
         Raises:
             subprocess.TimeoutExpired: it has not ended within `timeout` seconds.
@@ -54,41 +61,41 @@ class Running(Protocol):
     def communicate(
         self, input: Optional[bytes] = None, timeout: Optional[float] = None
     ) -> tuple[Optional[bytes], Optional[bytes]]:
-        """Write `input` to its stdin, read its pipes to their end, and wait; return what it
-        wrote.
+        """Write `input` to stdin, read the pipes to their end, and wait; return the output.
 
         Raises: as `wait`.
         """
 
     def signal(self, number: int) -> None:
-        """Send it a signal; a command that has ended gets none."""
+        """Send the command a signal; does nothing if it has ended."""
 
     def kill(self) -> None:
-        """End it without waiting for it to agree."""
+        """Kill the command (SIGKILL)."""
 
     def close(self) -> None:
         """Close the pipes that are open."""
 
 
 def words_of(command: Command) -> list[str]:
-    """The words to execute: those of a list as they are; a string is a line for `sh -c`.
+    """Return the words to execute: a list as it is; a string as a line for `sh -c`.
 
     Raises:
-        InvalidInput: there is no word, or one with a NUL character.
+        InvalidInput: there is no word, or one has a NUL character.
     """
     words = ["sh", "-c", command] if isinstance(command, str) else list(command)
     if not words or not words[0]:
         raise InvalidInput("no command to run")
+    # The kernel ends each word at its first NUL, so the command would get another word than asked.
     if any("\0" in word for word in words):
         raise InvalidInput("a word of a command cannot have a NUL character")
     return words
 
 
 def require_variables(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return environment variables that a command can be given.
+    """Return the variables if a command can be given them.
 
     Raises:
-        InvalidInput: a name that no shell would take, or a value with a NUL character.
+        InvalidInput: a name is not one that a shell accepts, or a value has a NUL character.
     """
     for name, value in variables.items():
         if not isinstance(name, str) or _VARIABLE.fullmatch(name) is None:

@@ -2,8 +2,8 @@
 
 Facts and readings are apart because they age differently.
 
-Identity is the UUID: NVML promises no index order across reboots, and indices shift when a GPU is
-lost.
+A device is identified by its UUID: NVML promises no index order across reboots, and indices shift
+when a GPU is lost.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from genvx.core.text import printable
 from genvx.core.value import value
 from genvx.errors import InvalidInput
 
-# From here on, memory in use that belongs to no process in sight belongs to somebody. A driver
-# keeps 300 to 700 MiB for itself; what newer ones call used leaves that out, but not on every
-# device. Whatever computes has more.
+# Memory in use that belongs to no visible process counts as somebody's use from here on. A driver
+# keeps 300 to 700 MiB for itself; newer ones leave that out of what they report as used, but not on
+# every device. Programs that compute use more than this.
 UNEXPLAINED_MEMORY = 1 << 30
 
 
 class Health(str, Enum):
-    """Whether a device may be handed out. Only OK ones are."""
+    """Whether a device may be handed out; only OK devices are."""
 
     OK = "ok"
     LOST = "lost"
@@ -33,8 +33,7 @@ class Health(str, Enum):
 class VisibleAs(str, Enum):
     """How CUDA_VISIBLE_DEVICES names devices.
 
-    UUID: as nobody can mistake them. INDEX: by their number in PCI order, for programs that want
-    numbers.
+    UUID: unmistakable. INDEX: their number in PCI order, for programs that only accept numbers.
     """
 
     UUID = "uuid"
@@ -42,10 +41,10 @@ class VisibleAs(str, Enum):
 
     @classmethod
     def parse(cls, text: str) -> VisibleAs:
-        """Read the word for one.
+        """Return the member that a word names.
 
         Raises:
-            InvalidInput: it is none.
+            InvalidInput: the word is neither uuid nor index.
         """
         try:
             return cls(text)
@@ -59,7 +58,7 @@ class Device:
 
     uuid: NVML's UUID (GPU-…, MIG-…), or SIM-… for a simulated device.
     index: NVML's index, for people only. A MIG instance has its parent's, and `instance`.
-    memory: bytes, or None where the driver does not tell.
+    memory: bytes, or None where the driver does not say.
     ordinal: its number where CUDA counts the GPUs of its host in PCI order; None where that is
     not certain, and for MIG instances, which have none.
     unified: its memory is the system's too (GB10, Jetson, GH200), so what is in use of it does
@@ -84,12 +83,12 @@ class Device:
 
     @property
     def label(self) -> str:
-        """What people call it: "3", or "3:1" for the second MIG instance of GPU 3."""
+        """The short name that people use: "3", or "3:1" for the second MIG instance of GPU 3."""
         return str(self.index) if self.instance is None else f"{self.index}:{self.instance}"
 
     @property
     def shown_name(self) -> str:
-        """Its name, without the maker's, which says nothing: all are NVIDIA's."""
+        """The model without the maker's name, which is NVIDIA for all of them."""
         name = self.name.removeprefix("NVIDIA ")
         return f"{name} (simulated)" if self.simulated else name
 
@@ -99,10 +98,10 @@ class DeviceProcess:
     """A process that NVML sees on a device.
 
     uid: from the kernel; None where the pid does not resolve here (containers, hidepid).
-    memory: bytes, or None where the driver does not tell (WSL, MIG); never 0 for unknown.
-    compute: False for one that only draws (X, a compositor).
-    utilization: percent of the device that it kept busy of late; None where it is unknown.
-    mps: it is an MPS server, which computes for others; these are processes of their own.
+    memory: bytes, or None where the driver does not say (WSL, MIG); never 0 for unknown.
+    compute: False for a process that only draws (X, a compositor).
+    utilization: percent of the device that it kept busy lately; None where it is unknown.
+    mps: whether it is an MPS server, which computes for clients that are processes of their own.
     """
 
     pid: int
@@ -133,7 +132,7 @@ class DeviceUsage:
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing to be asked about it; a look that is cheap."""
+        """Whether nothing more needs to be asked about the device; cheap to compute."""
         return (
             self.health is Health.OK
             and self.processes == ()
@@ -143,7 +142,7 @@ class DeviceUsage:
 
 @value
 class Driver:
-    """What stands between us and the devices: its version, or why there is none.
+    """The driver of a host: its version, or why there is none.
 
     error: one line, when NVML could not be asked at all.
     notes: lines about devices that did not answer.

@@ -1,4 +1,4 @@
-"""Why a request goes where it goes: every host and every device, with the reason."""
+"""Why a request is placed where it is: every host and every device, with the reason."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ TOO_FEW = "would do, but there are too few"
 
 @value
 class Explanation:
-    """What would become of a request on one host.
+    """The result of a request on one host.
 
-    rank: 1 is where it goes; None without room. devices: each with why, in index order. refusal:
-    why there is no room.
+    rank: 1 for the host where it goes; None without room. devices: each device with its reason, in
+    index order. refusal: why there is no room.
     """
 
     host: str
@@ -39,8 +39,9 @@ class Explanation:
 def explain(
     requirements: Requirements, snapshots: Mapping[str, Snapshot]
 ) -> tuple[Explanation, ...]:
-    """Explain a request to hosts: those with room first, best first; then the others as they are
-    in the mapping.
+    """Explain a request to hosts.
+
+    Hosts with room come first, best first; then the others in the order of the mapping.
     """
     ranked, refusals = rank(requirements, snapshots)
     order = {name: number for number, name in enumerate(ranked, 1)}
@@ -58,8 +59,10 @@ def explain(
 def _devices(
     requirements: Requirements, snapshot: Snapshot, rank: Optional[int]
 ) -> tuple[tuple[Device, str], ...]:
+    # Only the best host would be asked for devices; on the others nothing "would be taken".
     decision = decide(requirements, snapshot) if rank == 1 else None
     taken = decision.devices if isinstance(decision, Placement) else ()
+    # Where the host has no room, a device that fits is not spare: with more like it there would be.
     idle = TOO_FEW if rank is None else SPARE
     uuids = {device.uuid for device in taken}
     world, kept = left_over(snapshot)

@@ -1,4 +1,4 @@
-"""Several hosts for one job: which, in which order, and what the job sees on each."""
+"""Several hosts for one job: which hosts, in which order, and the variables of the job on each."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 @value
 class Choice:
-    """Hosts for a gang. requirements: of each node. ready: those with room, best first; later:
-    those that could have it, the shortest line first; refusals: why the others than `ready` have no
-    room.
+    """Hosts for a gang.
+
+    requirements: of each node. ready: the hosts with room, best first. later: the hosts that could
+    have room, shortest line first. refusals: why each host that is not in `ready` has no room.
     """
 
     requirements: Requirements
@@ -41,11 +42,12 @@ def choose(requirements: Requirements, snapshots: Mapping[str, Snapshot]) -> Cho
 
 
 def choose_one_model(mixed: Choice, snapshots: Mapping[str, Snapshot], nodes: int) -> Choice:
-    """Narrow a choice to one model of GPU, the one with which a gang of so many nodes comes first:
-    the slowest of mixed GPUs would keep the others waiting.
+    """Narrow a choice to one model of GPU: with mixed models the slowest GPU would hold up the
+    others.
 
-    Of models with room on enough hosts it is the one of the best hosts; else the one that enough
-    hosts could ever have, and then the one with the most hosts.
+    Chosen is the model for which a gang of `nodes` nodes can start first. If several models have
+    room on enough hosts, the one of the best hosts; otherwise one that enough hosts could ever
+    have, and then the one with the most hosts.
     """
     wanted = mixed.requirements
     models = sorted(
@@ -71,8 +73,8 @@ def choose_one_model(mixed: Choice, snapshots: Mapping[str, Snapshot], nodes: in
 
 def _of_model(wanted: Requirements, model: str, snapshots: Mapping[str, Snapshot]) -> Choice:
     choice = choose(replace(wanted, models=(model,)), snapshots)
-    # A longer name may fit as well: "RTX 4090" also names an "RTX 4090 D". What would be given on
-    # such a host is not known.
+    # A request for "RTX 4090" also fits an "RTX 4090 D". What would be granted on a host that has
+    # another fitting model is unknown, so such a host is left out.
     sure = {
         host
         for host, snapshot in snapshots.items()
@@ -90,14 +92,15 @@ def _of_model(wanted: Requirements, model: str, snapshots: Mapping[str, Snapshot
 
 
 def in_order(names: Sequence[str], snapshots: Mapping[str, Snapshot]) -> tuple[str, ...]:
-    """Sort hosts the same way for everybody, whatever they are called in whose hostfile.
+    """Sort hosts the same way for every user, whatever their hostfiles call them.
 
-    Who waits for one holds only such as come before it: so gangs cannot wait for each other in a
-    circle.
+    A gang that waits for a host holds only hosts that come before it in this order. So gangs cannot
+    wait for each other in a circle.
     """
 
     def identity(name: str) -> tuple[str, str, str]:
         snapshot = snapshots[name]
+        # UUIDs and boot ids are the same for every user; names of hosts are not.
         first = min((device.uuid for device in snapshot.devices), default="")
         return (first, snapshot.boot_id, snapshot.hostname)
 
@@ -107,9 +110,11 @@ def in_order(names: Sequence[str], snapshots: Mapping[str, Snapshot]) -> tuple[s
 def variables(
     rank: int, nodes: Sequence[str], gpus: int, address: str, port: int
 ) -> dict[str, str]:
-    """What the job sees on the node of this rank, beside its devices.
+    """Return the job's environment variables on the node of this rank, beside those for its
+    devices.
 
-    nodes: the names of all, by rank. gpus: of each. address, port: where node 0 can be reached.
+    nodes: the names of all nodes, by rank. gpus: devices of each node. address, port: where node 0
+    can be reached.
     """
     each = max(1, gpus)
     shared = {
@@ -121,10 +126,13 @@ def variables(
     }
     found = {
         **shared,
+        # torchrun reads its options from variables that begin with PET_.
         **{f"PET_{name}": value for name, value in shared.items()},
         "WORLD_SIZE": str(len(nodes) * each),
         "GENVX_NODES": ",".join(nodes),
     }
     if each == 1:
+        # With one process for each node its rank is known here. With more, their launcher
+        # (torchrun) numbers the processes; RANK from us would then be wrong for all but one.
         found.update(RANK=str(rank), LOCAL_RANK="0")
     return found

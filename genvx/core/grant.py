@@ -1,4 +1,4 @@
-"""What an acquire gives, what the holder's shell sees of it, and what a check-up finds."""
+"""What an acquire gives, what the holder's shell sees of it, and what `genvx doctor` finds."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 _PLAIN = " ._-+@:/=,"
+# A longer name would leave no room to type on the line of the prompt.
 _LONGEST_MARK = 24
 
 
@@ -21,9 +22,9 @@ _LONGEST_MARK = 24
 class Grant:
     """An environment that was just given devices.
 
-    notes: lines that the person should read. seconds: how long it lasts, at most; None without end.
-    lease: the id of the lease by which the caller holds it. visible_as: how its devices are
-    named to CUDA.
+    notes: lines for the person to read. seconds: the longest that it lasts; None without end.
+    lease: the id of the lease by which the caller holds it. visible_as: how CUDA_VISIBLE_DEVICES
+    names its devices.
     """
 
     environment: str
@@ -38,25 +39,29 @@ class Grant:
 
     @property
     def label(self) -> str:
-        """What people call its environment."""
+        """The environment's name and id as people see them."""
         return f"{self.name} ({self.environment})" if self.name else self.environment
 
     def mark(self, host: str = "") -> str:
-        """What its shells' prompts begin with: its name, and the host's name where one is given.
+        """Return the beginning of the prompt in the environment's shells: its name, and the host's
+        if given.
 
-        Shells expand their prompts: a character that one of them might look at is an underscore.
+        Shells expand their prompts, so each character that a shell might interpret becomes an
+        underscore.
         """
         name = _plain(self.name[:_LONGEST_MARK].strip())
         return (f"(genvx {name}) " if name else "(genvx) ") + (f"{_plain(host)} " if host else "")
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment variables of whatever runs under this grant.
+        """The environment variables of all that runs under this grant.
 
         CUDA_VISIBLE_DEVICES is never unset: unset means all GPUs to CUDA, empty means none.
         """
         return {
             "CUDA_VISIBLE_DEVICES": ",".join(self._names()),
+            # CUDA counts the fastest GPU first by default; our indices count in PCI order, as
+            # nvidia-smi's do.
             "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
             "GENVX_ENVIRONMENT_ID": self.environment,
             "GENVX_ENVIRONMENT_NAME": self.name,
@@ -66,8 +71,8 @@ class Grant:
     def _names(self) -> list[str]:
         """The devices as CUDA_VISIBLE_DEVICES names them.
 
-        Where an index is not known any more, because a GPU before it was lost meanwhile, all are
-        named by UUID: a wrong index would be somebody else's GPU.
+        If one index is unknown, because a GPU before it was lost meanwhile, all are named by UUID:
+        a wrong index would name somebody else's GPU.
         """
         ordinals = [device.ordinal for device in self.devices if device.ordinal is not None]
         if self.visible_as is VisibleAs.INDEX and len(ordinals) == len(self.devices):
@@ -80,6 +85,8 @@ def _plain(text: str) -> str:
 
 
 class Severity(str, Enum):
+    """How bad a finding is."""
+
     OK = "ok"
     WARNING = "warning"
     ERROR = "error"
@@ -87,7 +94,7 @@ class Severity(str, Enum):
 
 @value
 class Finding:
-    """One line of `genvx doctor`: what was looked at, what was seen, what to do."""
+    """One line of `genvx doctor`: what was checked, what was found, what to do."""
 
     check: str
     severity: Severity

@@ -1,4 +1,4 @@
-"""What every hold on devices can do, wherever these are."""
+"""The base of every hold on devices, local, remote or fake."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class BaseHold(Block):
 
     @property
     def environment_id(self) -> str:
-        """The id of the environment that holds them."""
+        """The id of the environment that holds the devices."""
         return self.grant.environment
 
     def on_loss(self, call: Callable[[HostLost], object]) -> None:
-        """Have `call` called, in another thread, if the host of the devices is lost."""
+        """Register `call`, which is called in another thread if the host of the devices is lost."""
 
     def start(
         self,
@@ -46,13 +46,13 @@ class BaseHold(Block):
     ) -> Running:
         """Start a command under this hold; a string goes through `sh -c`.
 
-        What it leaves in the background keeps the devices until it ends.
+        Background processes of the command keep the devices until they end.
 
-        stdin, stdout, stderr: as for subprocess.Popen, but that stdin is empty by default. cwd: the
-        directory that it starts in. env: variables on top of those of the hold.
+        stdin, stdout, stderr: as for subprocess.Popen, except that stdin is empty by default. cwd:
+        the directory that the command starts in. env: variables added to those of the hold.
 
         Raises:
-            InvalidInput: there is no such command or directory, or a variable cannot be given.
+            InvalidInput: there is no such command or directory, or a variable cannot be passed.
             HostError: the host could not be asked.
         """
         raise NotImplementedError
@@ -70,8 +70,8 @@ class BaseHold(Block):
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a command under this hold until it ends; see `start`, and `subprocess.run`.
 
-        capture_output: its output is in the result; otherwise it goes where ours goes. input: what
-        its stdin has. timeout: seconds after which it is killed.
+        capture_output: whether the result has its output; otherwise the output goes where ours
+        goes. input: bytes for its stdin. timeout: seconds after which it is killed.
 
         Raises:
             subprocess.CalledProcessError: `check` is true and the command failed.
@@ -85,6 +85,7 @@ class BaseHold(Block):
             output = running.communicate(input, timeout)
             code = running.wait()
         except BaseException:
+            # A timeout or Ctrl-C leaves no command behind that would keep the devices.
             running.kill()
             raise
         finally:
@@ -94,7 +95,7 @@ class BaseHold(Block):
         return subprocess.CompletedProcess(command, code, *output)
 
     def release(self) -> None:
-        """Give the devices back. A second call does nothing."""
+        """Give the devices back. Idempotent."""
         raise NotImplementedError
 
     def _leave(self) -> None:

@@ -1,7 +1,7 @@
-"""Who holds what. A lease is an environment's hold on some devices of one host.
+"""Leases and environments: who holds which devices of one host.
 
-Whether somebody holds a lease is not decided here: the kernel knows (local/state/store.py). What
-follows from that, from its part and from its time is (`Lease.counts`).
+Whether a process holds a lease is not decided here: the kernel knows (local/state/store.py).
+`Lease.counts` decides what follows from that, from the lease's part and from its time.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ if TYPE_CHECKING:
 
     from genvx.core.claim import EnvironmentKey, Owner
 
-# A held lease counts for so long after its time: its processes are being ended then (warning, TERM,
-# KILL). Later it does not count, or a user who kills the keeper of the time would hold it for ever.
+# A held lease still counts for this long after its time, while its processes are being ended
+# (warning, TERM, KILL). Without a limit, a user who kills the keeper of the time would hold the
+# devices for ever.
 OVERTIME_NS = 60 * 10**9
 
 
 class Part(str, Enum):
-    """What a lease is to its environment, and what it lives by.
+    """The role of a lease in its environment, and what keeps it alive.
 
-    HELD makes the environment live while somebody holds it, and until its time is over. RESERVED
-    does so until its time is over, whoever holds it or not. ATTACHED and DETACHED amend the
-    environment: more devices, or fewer, from that moment on; they live with it.
+    HELD keeps the environment alive while a process holds the lease, and until its time is over.
+    RESERVED keeps it alive until its time is over, held or not. ATTACHED and DETACHED amend the
+    environment: it has more devices, or fewer, from that moment on; they count while it lives.
     """
 
     HELD = "held"
@@ -41,8 +42,10 @@ class Part(str, Enum):
 
 @value
 class Holder:
-    """A living process that holds a lease. since_ns: CLOCK_BOOTTIME when it was started. stopped:
-    by a signal, as Ctrl-Z does. certain: False for one that cannot be looked into, and may.
+    """A living process that holds a lease.
+
+    since_ns: CLOCK_BOOTTIME when the process was started. stopped: by a signal, as Ctrl-Z does.
+    certain: False for a process that may hold the lease but cannot be inspected.
     """
 
     pid: int
@@ -53,15 +56,16 @@ class Holder:
 
     @property
     def program(self) -> str:
+        """The name of the process's program, without its directory."""
         return self.command.split(" ")[0].rpartition("/")[2]
 
     def described(self, now_ns: int) -> str:
-        """In words: its pid, its program, since when it runs, and whether it is stopped."""
+        """Describe the process in words: its pid, program and age, and whether it is stopped."""
         from genvx.core.units import format_age
 
         age = format_age(max(0, now_ns - self.since_ns) / 1e9)
         text = f"{self.pid} ({self.program}), started {age}" + (", stopped" if self.stopped else "")
-        return text if self.certain else f"perhaps {text}; it cannot be looked into"
+        return text if self.certain else f"perhaps {text}; it cannot be inspected"
 
 
 @value
@@ -71,9 +75,9 @@ class Lease(Claim):
     sees its devices.
 
     Times are nanoseconds of CLOCK_BOOTTIME in the boot `boot_id`. `pid`, `starttime`, `command`,
-    `host`, `note` and `holders` are for people to read; no decision rests on them. `pid` took the
-    lease and may have ended; `holders` are the processes that keep it now: () for one that lives
-    without any, None where nobody has looked or where only its owner could see them.
+    `host`, `note` and `holders` are for people to read; no decision depends on them. `pid` is the
+    process that took the lease, and may have ended. `holders` are the processes that hold it now:
+    () for a lease that needs none, None if nobody has looked or only the owner could see them.
     """
 
     devices: tuple[str, ...]
@@ -87,17 +91,20 @@ class Lease(Claim):
 
     @property
     def amends(self) -> bool:
-        """Whether it changes an environment, and makes none live."""
+        """Whether the lease changes an environment instead of keeping one alive."""
         return self.part in (Part.ATTACHED, Part.DETACHED)
 
     def counts(self, *, held: bool, boot_id: str, now_ns: int) -> bool:
-        """Whether it counts now; one that amends, while its environment lives.
+        """Whether the lease counts now; an amendment also needs a living environment (see
+        `amended`).
 
-        held: whether somebody holds it. boot_id: of this boot; empty where it is not known.
+        held: whether a process holds the lease. boot_id: of this boot; empty where it is unknown.
         """
         if self.part is Part.HELD:
             over = self.expires_ns is not None and now_ns >= self.expires_ns + OVERTIME_NS
             return held and not over
+        # Nothing below needs a holder, so a file on a persistent disk would count again after a
+        # reboot: CLOCK_BOOTTIME starts at 0 in each boot. The boot id tells the boots apart.
         if not boot_id or self.boot_id != boot_id:
             return False
         if self.part is Part.RESERVED:
@@ -109,8 +116,9 @@ class Lease(Claim):
 class Environment:
     """A named holder of leases: a shell, a job, a kernel.
 
-    The sum of its living leases on one host. expires_ns: when it is ended, if ever. pids: the
-    processes that took its leases. holders: those that keep them now, as in Lease.
+    It is the sum of its living leases on one host. expires_ns: when it is ended; None for never.
+    pids: the processes that took its leases. holders: the processes that hold them now, as in
+    Lease.
     """
 
     id: str
@@ -127,27 +135,33 @@ class Environment:
 
     @property
     def label(self) -> str:
+        """The environment's name and id as people see them."""
         return f"{self.name} ({self.id})" if self.name else self.id
 
     @property
     def living_pids(self) -> tuple[int, ...]:
-        """The processes that hold it as far as that is known; else those that took its leases."""
+        """The processes that hold the environment; if unknown, those that took its leases."""
         if self.holders is None:
             return self.pids
         return tuple(holder.pid for holder in self.holders)
 
     @property
     def outlived(self) -> bool:
-        """Whether all that took its leases have ended, and others hold them: jobs, daemons."""
+        """Whether all processes that took its leases have ended, and others (jobs, daemons) hold
+        them.
+        """
         return bool(self.holders) and not set(self.pids) & set(self.living_pids)
 
 
 def amended(held: Sequence[Lease], amendments: Sequence[Lease]) -> tuple[Lease, ...]:
-    """The leases as they count, oldest first: with what was attached to living environments, and
-    without what was detached after they began to hold it.
+    """Return the leases as they count, oldest first, with attached devices and without detached
+    ones.
 
-    An amendment that is missing here makes nothing look free that is held: one that detaches is
-    never undone but by a later one that attaches, and that is published as leases are.
+    Devices are attached only to living environments. Devices are detached only from leases that are
+    older than the detachment.
+
+    If a scan misses an amendment, no held device looks free: a detachment is undone only by a later
+    attachment, and that is published and verified as leases are.
     """
     if not amendments:
         return tuple(sorted(held, key=_age))
@@ -172,13 +186,15 @@ def _age(lease: Lease) -> tuple[int, str]:
 
 
 def environments(leases: Iterable[Lease]) -> tuple[Environment, ...]:
-    """Gather living leases into environments, oldest first."""
+    """Group living leases into environments, oldest first."""
     members: dict[EnvironmentKey, list[Lease]] = {}
     for lease in leases:
         members.setdefault(lease.key, []).append(lease)
     found = []
     for group in members.values():
         group.sort(key=_age)
+        # The oldest lease names the environment: its name and command are those of its first
+        # process, whatever joins later.
         first = group[0]
         found.append(
             Environment(
@@ -190,6 +206,8 @@ def environments(leases: Iterable[Lease]) -> tuple[Environment, ...]:
                 memory=_joint_memory(lease.memory for lease in group if lease.devices),
                 pids=tuple(lease.pid for lease in group if lease.pid),
                 command=first.command,
+                # The first end among its leases ends the environment: one who joins cannot make it
+                # last longer.
                 expires_ns=min(
                     (lease.expires_ns for lease in group if lease.expires_ns is not None),
                     default=None,
@@ -209,11 +227,12 @@ def _joint_holders(leases: Iterable[Lease]) -> Optional[tuple[Holder, ...]]:
 
 
 def meant(leases: Iterable[Lease], wanted: str) -> Optional[EnvironmentKey]:
-    """The environment that is named by its id or, if that is nobody's id, by its name; None: there
-    is none.
+    """Find the environment that a user means by its id or its name; None if there is none.
+
+    An id comes before a name.
 
     Raises:
-        UnknownEnvironment: the name fits several.
+        UnknownEnvironment: the name fits several environments.
     """
     found = [lease for lease in leases if wanted and wanted in (lease.environment, lease.name)]
     by_id = {lease.key for lease in found if lease.environment == wanted}
@@ -227,9 +246,9 @@ def meant(leases: Iterable[Lease], wanted: str) -> Optional[EnvironmentKey]:
 
 
 def holders(leases: Iterable[Lease], uuid: str) -> dict[EnvironmentKey, Optional[int]]:
-    """Which environments hold the device `uuid`, and how many bytes of it (None: all of it).
+    """Return the environments that hold the device `uuid`, with their bytes of it (None: all).
 
-    The members of one environment share its hold, so its terminals do not add up.
+    The members of one environment share its hold, so those of its terminals do not add up.
     """
     return holdings(lease for lease in leases if uuid in lease.devices).get(uuid, {})
 
@@ -250,8 +269,8 @@ def fits(
 ) -> bool:
     """Whether a hold of `wanted` bytes (None: all) fits beside the holds of others on one device.
 
-    capacity: the device's bytes; None where unknown, and then there are no shares. over: whether
-    shares may add up to more than that.
+    capacity: the device's bytes; None where unknown, and then it has no shares. over: whether
+    shares may add up to more than the capacity.
     """
     if wanted is None:
         return not others
@@ -263,11 +282,12 @@ def fits(
 
 
 def conflicts(mine: Lease, living: Iterable[Lease], memory: Mapping[str, Optional[int]]) -> bool:
-    """Whether `mine` asks for more than is left beside the leases of other environments.
+    """Whether `mine` asks for more than the leases of other environments leave.
 
-    memory: bytes of each device of `mine`. Both the verify step of an acquire and the tests of it
-    rest on this.
+    memory: bytes of each device of `mine`. The verify step of an acquire and its tests both use
+    this.
     """
+    # Our own environment is no rival: all its members hold the same share.
     others = [lease for lease in living if lease.key != mine.key]
     return any(
         not fits(mine.memory, holders(others, uuid), memory.get(uuid), over=mine.over)
@@ -276,7 +296,7 @@ def conflicts(mine: Lease, living: Iterable[Lease], memory: Mapping[str, Optiona
 
 
 def holdings(leases: Iterable[Lease]) -> dict[str, dict[EnvironmentKey, Optional[int]]]:
-    """`holders` of every device that is held, at once."""
+    """Return `holders` of every device that is held, at once."""
     found: dict[str, dict[EnvironmentKey, Optional[int]]] = {}
     for lease in leases:
         for uuid in lease.devices:

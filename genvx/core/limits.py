@@ -1,4 +1,4 @@
-"""Errors that are no fault of genvx: the machine, or a limit on it, has no more to give."""
+"""Errors that come from a limit of the machine or of the user, not from a fault of genvx."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _THREADS = "can't start new thread"
 
 
 def exhausted(error: BaseException) -> Optional[str]:
-    """What there is too little of, and what to do; None if the error is something else."""
+    """Say which resource is exhausted and what to do; None if the error has another cause."""
     if _out_of_memory(error):
         return "out of memory; raise the limit (ulimit -v) or free some"
     if isinstance(error, RuntimeError) and _THREADS in str(error):
@@ -17,6 +17,8 @@ def exhausted(error: BaseException) -> Optional[str]:
             "no more threads can be started; raise the limit of processes (ulimit -u) or of memory "
             "(ulimit -v)"
         )
+    # fork fails with EAGAIN at the limit of processes. An EAGAIN with a file name comes from an
+    # open or a lock, and means something else.
     if isinstance(error, BlockingIOError) and error.filename is None:
         return "no more processes can be started; raise their limit (ulimit -u)"
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
@@ -30,6 +32,8 @@ def _out_of_memory(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
     if isinstance(error, ImportError):
+        # A shared library that does not fit under the limit of address space (ulimit -v) fails to
+        # load.
         return "failed to map segment" in str(error) or "cannot allocate" in str(error).lower()
-    # What CPython makes of an allocation that fails where nobody has thought of it.
+    # CPython raises SystemError where a C function fails for want of memory but sets no exception.
     return isinstance(error, SystemError) and "without" in str(error) and "exception" in str(error)

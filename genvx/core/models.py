@@ -1,7 +1,7 @@
-"""Names of GPUs, as people type them and as drivers tell them.
+"""Names of GPUs, as people type them and as drivers report them.
 
-"a100", "A100-80GB" and "NVIDIA A100" all name an "NVIDIA A100-SXM4-80GB"; "A10" does not, and
-"RTX 4070" is no "RTX 4070 Ti": a longer word, or one of `_OTHERS` behind it, is another model.
+"a100", "A100-80GB" and "NVIDIA A100" all name an "NVIDIA A100-SXM4-80GB". "A10" does not, and "RTX
+4070" is not an "RTX 4070 Ti": a longer word, or one of `_OTHERS` after it, is another model.
 """
 
 from __future__ import annotations
@@ -15,25 +15,26 @@ _PARTS = re.compile(r"[0-9][a-z0-9]*|[a-z]+")
 _WORDS = re.compile(r"[^a-z0-9.+]+")
 _PROFILE = re.compile(r"([0-9]+)g\.([0-9]+)gb(\+[a-z.]+)?")
 
-# Of the maker, not of the model.
+# The brand says nothing about the model, so it may be typed or left out.
 _BRANDS = ("nvidia", "geforce", "tesla", "quadro")
 _OTHERS = ("ti", "super", "ada", "laptop", "max", "mobile")
 
 
 def is_profile(text: str) -> bool:
-    """Whether this is the profile of a MIG instance, such as 1g.10gb."""
+    """Whether a text is the profile of a MIG instance, such as 1g.10gb."""
     return _PROFILE.fullmatch(text.lower()) is not None
 
 
 @functools.lru_cache(maxsize=4096)
 def is_model(name: str, typed: str, *, instance: bool = False) -> bool:
-    """Whether a device called `name` by its driver is of the model that somebody typed.
+    """Whether a device that its driver calls `name` is of the model that somebody typed.
 
-    instance: the device is a MIG instance; only a profile names those, alone or behind the model:
-    "1g.10gb", "A100 1g.10gb".
+    instance: whether the device is a MIG instance; only a profile names those, alone or after the
+    model: "1g.10gb", "A100 1g.10gb".
     """
     known, wanted = name.lower(), typed.lower()
     profiles = [word for word in _words(wanted) if is_profile(word)]
+    # "A100" must not match a slice of an A100, and a profile must not match the whole GPU.
     if bool(profiles) != instance:
         return False
     if profiles and not set(profiles) <= set(_words(known)):
@@ -47,6 +48,8 @@ def is_model(name: str, typed: str, *, instance: bool = False) -> bool:
         if end is None:
             return False
         at = end
+    # The words match a prefix of the model: what follows decides. "RTX 4070" followed by "ti" is
+    # another model; "A100" followed by "SXM4" is not.
     return at >= len(parts) or parts[at] not in _OTHERS
 
 

@@ -1,5 +1,7 @@
-"""Whether a file that was found, and not named, may be followed: a user who could have written it
-would choose for us.
+"""Whether genvx may use a file that it found by itself, such as a hostfile in the current
+directory.
+
+The user did not name such a file, so another user who can write it would choose for them.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def stranger(file: os.stat_result, uid: int) -> Optional[str]:
-    """Why a file is not to be followed unasked, as words after "it"; None if it may be."""
+    """Return why a file must not be used unless it is named, as words after "it"; None if it may
+    be.
+    """
     if file.st_uid not in (0, uid):
         return f"belongs to uid {file.st_uid}"
     if file.st_mode & stat.S_IWOTH:
@@ -21,9 +25,13 @@ def stranger(file: os.stat_result, uid: int) -> Optional[str]:
 
 
 def strange_directory(directory: os.stat_result, uid: int) -> Optional[str]:
-    """The same of the directory that it is in, where others could put another file in its place."""
+    """Return the same for the file's directory, where others could replace the file; None if it is
+    safe.
+    """
     if directory.st_uid not in (0, uid):
         return f"is in a directory of uid {directory.st_uid}"
+    # In a sticky directory such as /tmp only the owner of a file can rename or delete it, so there
+    # the check of the file is enough.
     if directory.st_mode & stat.S_IWOTH and not directory.st_mode & stat.S_ISVTX:
         return "is in a directory that can be written by everybody"
     return None

@@ -1,6 +1,7 @@
-"""Which devices, on which host; or why not, device by device.
+"""Which devices of one host to take; or why not, device by device.
 
-Pure: the same facts give the same answer. Who was here first is not asked here (queue.py).
+Pure: the same facts give the same answer. The order of waiting requests is not considered here, but
+in queue.py.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
 
-# A refusal with more different reasons than that says of leases only whose they are.
+# With more different reasons than this, a refusal names only the owners of leases, not their
+# environments and ages: the message must stay readable.
 _MOST_REASONS = 3
 
 
@@ -36,10 +38,9 @@ class Placement:
 
 @value
 class Refusal:
-    """Why there is no room: how many of how many fit, and what is the matter with each other
-    device.
+    """Why there is no room: how many of how many devices fit, and the reason for each other device.
 
-    ever: how many would do if nobody held anything and all were well.
+    ever: how many devices would fit if nobody held any and all were well.
     """
 
     requirements: Requirements
@@ -51,12 +52,12 @@ class Refusal:
 
     @property
     def never(self) -> bool:
-        """Whether waiting is of no use: the host does not have such devices, in such number."""
+        """Whether waiting is of no use: the host does not have enough such devices."""
         return self.driver_error is None and self.ever < self.requirements.gpus
 
     @property
     def passing(self) -> bool:
-        """Whether waiting may help: there are such devices, and somebody else has them."""
+        """Whether waiting may help: there are enough such devices, and somebody else has them."""
         return self.driver_error is None and not self.never
 
     def __str__(self) -> str:
@@ -64,7 +65,7 @@ class Refusal:
 
     @property
     def found(self) -> str:
-        """What there is instead, for where it is clear what was wanted."""
+        """What is available instead, for messages where the request itself is already clear."""
         if self.driver_error is not None:
             return f"0 devices here: {self.driver_error}"
         reasons = self.reasons
@@ -72,10 +73,10 @@ class Refusal:
             reasons = tuple(pair for pair in reasons if pair[1] != UNNAMED)
         if self.never and self.requirements.devices:
             if self.ever:
-                head = f"only {self.ever} of these can be had here"
+                head = f"this host can offer only {self.ever} of these"
             else:
                 one = len(self.requirements.devices) == 1
-                head = f"{'it is' if one else 'they are'} not to be had here"
+                head = f"this host cannot offer {'it' if one else 'them'}"
         elif self.never:
             head = f"this host has {self.ever} at most" if self.ever else "this host has none"
         else:
@@ -104,11 +105,12 @@ def place(
 ) -> Union[Placement, Refusal]:
     """Choose devices on one host.
 
-    Which of those that do, is the strategy's to say; among equals those that are neighbours.
+    The strategy of the request chooses among the devices that fit; among equally good ones,
+    neighbours are taken.
 
-    environment: an environment that asks for more; what it holds already is not offered to it
-    again. shuffle: choose among what fits at random instead, so that rivals without a lock do not
-    collide again. kept: devices that are not to be taken, by UUID, and why.
+    environment: an environment that asks for more; devices that it holds already are not offered to
+    it again. shuffle: choose at random among what fits, so that rivals without a lock do not
+    collide again. kept: devices that must not be taken, by UUID, and why.
     """
     fitting = fitting_of(requirements, snapshot, environment, kept)
     if len(fitting) < requirements.gpus:
@@ -126,8 +128,9 @@ def fitting_of(
     environment: Optional[EnvironmentKey] = None,
     kept: Optional[Mapping[str, str]] = None,
 ) -> list[Device]:
-    """The devices that would do."""
-    # Of what is idle only the kind can be wrong; this is most of what choosing a host costs.
+    """Return the devices that satisfy the request."""
+    # A free, idle device can only be of the wrong kind, so the other checks are skipped for it:
+    # they are most of what choosing among many hosts costs.
     idle = frozenset[str]() if kept else snapshot.available_uuids
     obstacle = requirements.obstacle if requirements.narrow else None
     return [
@@ -151,6 +154,7 @@ def refusal_of(
     environment: Optional[EnvironmentKey],
     kept: Optional[Mapping[str, str]],
 ) -> Refusal:
+    """Return why a host has no room, with the reason for each device that does not fit."""
     reasons = []
     for device in snapshot.devices:
         reason = why_not(device, requirements, snapshot, environment, kept)
@@ -158,7 +162,7 @@ def refusal_of(
             reasons.append((device.label, reason))
     fitting, ever = len(snapshot.devices) - len(reasons), possible(requirements, snapshot)
     if ever < requirements.gpus:
-        # Who has the others now is beside the point: they would be too few.
+        # Even all devices of this kind would be too few, so it does not matter who has them now.
         wrong = {d.label for d in snapshot.devices if requirements.mismatch(d) is not None}
         reasons = [(label, reason) for label, reason in reasons if label in wrong]
     if len({reason for _, reason in reasons}) > _MOST_REASONS:
@@ -182,7 +186,11 @@ def refusal_of(
 
 
 def possible(requirements: Requirements, snapshot: Snapshot) -> int:
-    """How many devices of a host could ever serve: what nobody knows of one counts for it."""
+    """Count the devices of a host that could ever satisfy the request.
+
+    A device of which nothing is known, because it did not answer, counts: it may be of the right
+    kind.
+    """
     return sum(
         snapshot.usage_of(device).health is Health.UNKNOWN or requirements.mismatch(device) is None
         for device in snapshot.devices
@@ -199,6 +207,9 @@ def why_not(
     """Return why `device` cannot serve one device of `requirements`, as words after "GPU 3"; None
     if it can.
     """
+    # The order of the checks decides which reason people read. An unknown device comes first, for
+    # its model and size are not known either; then what waiting cannot change; then use by others;
+    # and last what may pass soon.
     usage = snapshot.usage.get(device.uuid)
     if usage is not None and usage.health is Health.UNKNOWN:
         return _unwell(usage.health, usage.reason)
@@ -240,7 +251,7 @@ def _unwell(health: Health, reason: str) -> str:
 
 
 def _leased(device: Device, snapshot: Snapshot) -> str:
-    """Who has it, as what, and for how long already."""
+    """Who has the device, as which environment, and for how long."""
     tenants = (
         f"{env.owner} as {env.name or env.id}, {format_duration(int(age))}"
         for env in snapshot.environments
@@ -251,13 +262,13 @@ def _leased(device: Device, snapshot: Snapshot) -> str:
 
 
 def _whose(device: Device, snapshot: Snapshot) -> str:
-    """Who has it."""
+    """Who has the device."""
     owners = [str(env.owner) for env in snapshot.environments if device.uuid in env.devices]
     return "is leased by " + " and ".join(dict.fromkeys(owners))
 
 
 def left(device: Device, snapshot: Snapshot) -> float:
-    """Return the bytes of `device` that nobody holds; unknown counts as most, to go last."""
+    """Return the bytes of `device` that nobody holds; infinite if unknown, to be taken last."""
     if device.memory is None:
         return float("inf")
     held = snapshot.holdings.get(device.uuid)
@@ -265,14 +276,17 @@ def left(device: Device, snapshot: Snapshot) -> float:
 
 
 def _choose(requirements: Requirements, snapshot: Snapshot, fitting: list[Device]) -> list[Device]:
-    """What the strategy likes best; of what it likes equally well, those nearest to each other."""
+    """The devices that the strategy rates best; of equally good ones, the nearest to each other."""
     wanted = requirements.gpus
     if wanted == len(fitting):
         return fitting
     sign = -1 if requirements.strategy is Strategy.SPREAD else 1
     if requirements.strategy is Strategy.PACK and requirements.memory is None:
+        # Whole devices fill nothing up within one host, so PACK has no preference among them.
         sign = 0
     rated = [(sign * left(device, snapshot) if sign else 0, device) for device in fitting]
+    # Ties in index order: the same snapshot must give the same answer on every host and in each
+    # test.
     rated.sort(key=lambda pair: (pair[0], *_order(pair[1])))
     if wanted < 1:
         return []

@@ -19,7 +19,8 @@
     oversubscribed = [1]
     visible_as = "index"
 
-A mistake is an error that names the line; what is not understood is never taken for "no limit".
+A mistake is an error that names the line. An unknown key is a mistake too, because a misspelt limit
+must not mean "no limit".
 """
 
 from __future__ import annotations
@@ -46,9 +47,9 @@ _LABEL = re.compile(r"\d{1,6}(?::\d{1,4})?", re.ASCII)
 
 @value
 class Limit:
-    """The most that one user may hold on this machine at once; None without limit.
+    """The most that one user may hold on this machine at once; None means no limit.
 
-    gpus: devices. memory: bytes, in all. time: seconds that an environment lasts.
+    gpus: devices. memory: bytes in total. time: seconds that an environment may last.
     """
 
     gpus: Optional[int] = None
@@ -68,9 +69,11 @@ class Limit:
 
 @value
 class Policy:
-    """hidden: devices that only administrators see. shared: those that may be shared; None for all.
-    oversubscribed: those of which the shares may add up to more than their memory. visible_as: how
-    CUDA_VISIBLE_DEVICES names devices where nobody says.
+    """The policy of one machine.
+
+    hidden: devices that only administrators see. shared: devices that may be shared; None for all.
+    oversubscribed: devices whose shares may add up to more than their memory. visible_as: how
+    CUDA_VISIBLE_DEVICES names devices if the request does not say.
 
     Devices are named by UUID or by number.
     """
@@ -85,8 +88,10 @@ class Policy:
     visible_as: Optional[VisibleAs] = None
 
     def limit(self, user: str, groups: Iterable[str]) -> Limit:
-        """The limit of a user: for each key their own, else the most generous of their groups',
-        else everybody's. Administrators have no limit.
+        """Return the limit of a user; administrators have none.
+
+        For each key it is the user's own; else the most generous of their groups'; else
+        everybody's.
         """
         if self.is_administrator(user):
             return Limit()
@@ -96,6 +101,7 @@ class Policy:
         def most(of: Callable[[Limit], Any]) -> Any:
             if of(own) is not None:
                 return of(own)
+            # The most generous group wins: being in one more group never takes anything away.
             given = [of(limit) for limit in theirs if of(limit) is not None]
             return max(given) if given else of(self.everybody)
 
@@ -106,6 +112,7 @@ class Policy:
         )
 
     def is_administrator(self, user: str) -> bool:
+        """Whether a user is root or a named administrator."""
         return user == "root" or user in self.administrators
 
     def hides(self, device: Device) -> bool:
@@ -113,21 +120,22 @@ class Policy:
         return _is_named(device, self.hidden)
 
     def shares(self, device: Device) -> bool:
-        """Whether several may have parts of a device."""
+        """Whether several environments may hold parts of a device."""
         return self.shared is None or _is_named(device, self.shared)
 
     def oversubscribes(self, device: Device) -> bool:
-        """Whether the parts of a device may add up to more than it has."""
+        """Whether the parts of a device may add up to more than its memory."""
         return _is_named(device, self.oversubscribed)
 
 
 def _is_named(device: Device, names: Sequence[str]) -> bool:
+    # A MIG instance is also named by its GPU's UUID or index: one entry covers all instances.
     return bool({device.uuid, device.label, device.parent, str(device.index)} & {*names})
 
 
 @value
 class Entitlement:
-    """What one user may do on a host: its policy, and the limit that applies to them."""
+    """What one user may do on a host: the host's policy, and the limit that applies to the user."""
 
     user: str
     policy: Policy
@@ -137,8 +145,7 @@ class Entitlement:
 def excess(
     limit: Limit, uid: int, leases: Iterable[Lease], memory: Mapping[str, Optional[int]]
 ) -> Optional[str]:
-    """Return how a user's leases are more than a limit allows, as words after "you may"; None if
-    they are not.
+    """Return how a user's leases exceed a limit, as words after "you may"; None if they do not.
 
     memory: bytes of each device.
     """
@@ -146,6 +153,8 @@ def excess(
     for lease in leases:
         if lease.owner.uid == uid:
             for uuid in lease.devices:
+                # The members of one environment share its hold, so each device of an environment
+                # counts once, with its largest share.
                 key = (lease.environment, uuid)
                 size = memory.get(uuid) if lease.memory is None else lease.memory
                 held[key] = max(held.get(key) or 0, size or 0)
@@ -158,10 +167,12 @@ def excess(
 
 
 def parse(text: str, load: Callable[[str], Mapping[str, Any]]) -> Policy:
-    """Read the text of a policy.toml; `load` parses TOML, and raises ValueError for what is none.
+    """Read the text of a policy.toml.
+
+    load: parses TOML; raises ValueError for text that is not TOML.
 
     Raises:
-        InvalidInput: a mistake; the message names the line.
+        InvalidInput: there is a mistake; the message names the line.
     """
     try:
         document = load(text)
@@ -206,9 +217,11 @@ class _Reader:
         return InvalidInput(f"policy.toml: {where}{shown}: {message}")
 
     def _line(self, path: Sequence[str]) -> int:
-        """Where a key stands, as far as one can tell without a parser of one's own; 0 unknown."""
+        """The line of a key, as far as a simple search can tell; 0 if unknown."""
         table: list[str] = []
         for number, line in enumerate(self._lines, 1):
+            # TOML parsers do not report where a value was. A search of the lines is good enough for
+            # a message; if it misses a key, the line of its table is named.
             head = re.match(r"\s*\[+([^]]+)\]", line)
             if head:
                 table = [part.strip(" \"'") for part in head[1].split(".")]
@@ -224,9 +237,10 @@ class _Reader:
         if not isinstance(value, dict):
             raise self.fail(path, "must be a table")
         for key in value:
+            # A misspelt limit that was ignored would allow everything.
             if key not in keys:
                 shown = printable(str(key), 60)
-                raise self.fail((*path, key), f"there is no {shown!r}; there are {', '.join(keys)}")
+                raise self.fail((*path, key), f"unknown key {shown!r}; known are {', '.join(keys)}")
         return value
 
     def limits(self, value: Any, path: tuple[str, ...]) -> dict[str, Limit]:
@@ -244,6 +258,7 @@ class _Reader:
 
     def limit(self, table: Mapping[str, Any], path: tuple[str, ...]) -> Limit:
         gpus = table.get("gpus")
+        # TOML has booleans, and True is an int to isinstance().
         if gpus is not None and (type(gpus) is not int or not 0 <= gpus <= 1 << 20):
             raise self.fail((*path, "gpus"), "must be a whole number")
         return Limit(

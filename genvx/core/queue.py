@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 @value
 class Standing:
-    """The position of one waiting request. place: 1 is first in the line; 0, not in it just now.
+    """The position of one waiting request.
 
-    reason: why the request waits, in a few words.
+    place: 1 is first in the line; 0 means that it is not in the line just now. reason: why the
+    request waits, in a few words.
     """
 
     place: int
@@ -39,9 +40,10 @@ class Standing:
 
 @value
 class Position:
-    """The position of one ticket in the line. place: 1 is first.
+    """The position of one ticket in the line.
 
-    over_limit: the limit that its owner would exceed, if that is why the ticket waits.
+    place: 1 is first. over_limit: the limit that its owner would exceed, if the ticket waits for
+    that.
     """
 
     ticket: Ticket
@@ -51,16 +53,17 @@ class Position:
 
     @property
     def offered(self) -> bool:
-        """Whether its holder may take its devices now."""
+        """Whether the ticket's holder may take the devices now."""
         return isinstance(self.decision, Placement) and not self.over_limit
 
     @property
     def standing(self) -> Standing:
+        """The position of its request, as people see it."""
         return Standing(self.place, self.reason)
 
     @property
     def reason(self) -> str:
-        """Why it waits, in a few words."""
+        """Why the ticket waits, in a few words."""
         if self.over_limit:
             return f"may {self.over_limit}, by policy"
         if isinstance(self.decision, Placement):
@@ -70,7 +73,7 @@ class Position:
 
 
 def line(snapshot: Snapshot) -> tuple[Position, ...]:
-    """How it stands for everybody who waits and attends, in the order of the line."""
+    """Return the position of every ticket whose holder attends, in the order of the line."""
     return tuple(_Line(snapshot).positions())
 
 
@@ -88,11 +91,12 @@ def decide(
     shuffle: Optional[random.Random] = None,
     ticket: Optional[str] = None,
 ) -> Union[Placement, Refusal]:
-    """Choose devices on one host, after all tickets that were there first.
+    """Choose devices on one host, behind all tickets that were there first.
 
-    ticket: the id of the ticket that asks, if it waits; those behind it do not count.
+    ticket: the id of the asking ticket, if it waits; tickets behind it do not count.
     """
     found = _Line(snapshot)
+    # Without devices there is nothing to wait for, and the line need not be walked.
     if requirements.gpus:
         found.walk(until=ticket)
     return place(
@@ -101,8 +105,9 @@ def decide(
 
 
 def left_over(snapshot: Snapshot) -> tuple[Snapshot, Mapping[str, str]]:
-    """A host as it is for somebody who comes now: with what those who wait will share of it, and
-    the devices that are kept for them, with why.
+    """Return a host as a newcomer may use it, and the devices that are kept for others, with why.
+
+    The host includes the shares that waiting tickets would take.
     """
     if not snapshot.tickets:
         return snapshot, {}
@@ -112,13 +117,17 @@ def left_over(snapshot: Snapshot) -> tuple[Snapshot, Mapping[str, str]]:
 
 
 def nearest(requirements: Requirements, snapshots: Mapping[str, Snapshot]) -> Optional[str]:
-    """The host where somebody who waits on all of them keeps what becomes free: where the most is
-    free already, and then where the fewest wait.
+    """Choose the host on which a request that waits on several hosts keeps devices.
+
+    It is the host with the most fitting devices already; among equals, the one with the fewest
+    tickets that keep devices.
     """
     best: Optional[tuple[int, int, str]] = None
     for name, snapshot in snapshots.items():
         decision = decide(requirements, snapshot)
         fitting = decision.fitting if isinstance(decision, Refusal) else requirements.gpus
+        # Only one host: if a request kept devices on all, every host would have idle devices until
+        # one of them has enough.
         rated = (-fitting, sum(ticket.keeps for ticket in snapshot.tickets), name)
         if best is None or rated[:2] < best[:2]:
             best = rated
@@ -126,18 +135,22 @@ def nearest(requirements: Requirements, snapshots: Mapping[str, Snapshot]) -> Op
 
 
 def position_of(ticket: str, snapshot: Snapshot) -> Optional[Position]:
-    """How it stands for one ticket; None if it is not there, or its holder does not attend."""
+    """Return the position of one ticket; None if it is gone, or its holder does not attend."""
     return next((position for position in line(snapshot) if position.ticket.id == ticket), None)
 
 
 def _order(snapshot: Snapshot) -> list[Ticket]:
     waiting = [each for each in snapshot.tickets if each.attends(snapshot.boottime_ns)]
+    # Every process must sort alike, or two would each think that they are first; the random id
+    # decides between tickets of the same nanosecond.
     return sorted(waiting, key=lambda each: (each.since_ns, each.id))
 
 
 class _Line:
-    """The line of a host, walked from its head. `world` and `kept` are what is left for
-    the next ticket: a host with what the shares would take, and the devices that are kept.
+    """The line of a host, walked from its head.
+
+    `world` and `kept` are what the tickets so far leave for the next one: the host with the shares
+    that they would take, and the devices that are kept for them.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -146,23 +159,23 @@ class _Line:
         self.kept: dict[str, str] = {}
 
     def walk(self, until: Optional[str] = None) -> None:
-        """Go to the end, or up to one ticket, for what is left then."""
+        """Walk to the end of the line, or up to one ticket, to learn what is left then."""
         for _ in self.positions(until, only_offers=True):
             pass
 
     def positions(
         self, until: Optional[str] = None, *, only_offers: bool = False
     ) -> Iterator[Position]:
-        """Each position in order, up to that of one ticket.
+        """Yield each position in order, up to that of one ticket.
 
-        only_offers: those may be left out that are refused and keep nothing.
+        only_offers: whether tickets that are refused and keep nothing may be left out.
         """
         refused: dict[Requirements, Refusal] = {}
         for number, ticket in enumerate(_order(self._snapshot), 1):
             if ticket.id == until:
                 return
-            # Until somebody takes or keeps something, what is refused to one is refused to all
-            # who want the same.
+            # Until a ticket takes or keeps something, equal requests get equal answers. A long line
+            # of the same request would otherwise cost a placement for each ticket.
             known = refused.get(ticket.requirements)
             if known is not None and only_offers and not ticket.keeps:
                 continue
@@ -180,7 +193,7 @@ class _Line:
         """Keep what a ticket needs from the tickets behind it; return False if it keeps nothing."""
         ticket, decision = position.ticket, position.decision
         if position.over_limit:
-            return False  # devices that it may not have yet are not kept from others
+            return False  # others may use what this ticket may not have yet
         if isinstance(decision, Refusal):
             if decision.never or not ticket.keeps:
                 return False
@@ -190,21 +203,26 @@ class _Line:
             uuids = [device.uuid for device in decision.devices]
             self.kept.update(dict.fromkeys(uuids, f"is offered to {ticket.owner}, who has waited"))
         else:
+            # A share leaves room for others: count it as if it were held, and place the next beside
+            # it.
             lease = _as_lease(ticket, tuple(device.uuid for device in decision.devices))
             self.world = replace(self.world, leases=(*self.world.leases, lease))
         return True
 
 
 def _over_limit(ticket: Ticket, decision: Union[Placement, Refusal], snapshot: Snapshot) -> str:
-    """The limit that its owner would exceed, by the same rule that decides when they acquire."""
+    """The limit that the ticket's owner would exceed, by the rule that an acquire applies."""
     if ticket.most is None and ticket.most_memory is None:
         return ""
+    # Imported here: on most machines there is no policy, and a question should not pay for it.
     from genvx.core.policy import Limit, excess
 
     if isinstance(decision, Placement):
         devices = decision.devices
     else:
         fitting = [d for d in snapshot.devices if ticket.requirements.mismatch(d) is None]
+        # The devices are not chosen yet. Assume the smallest: a ticket that fits the limit with
+        # these must not be passed over.
         fitting.sort(key=lambda device: device.memory or 0)
         devices = tuple(fitting[: ticket.requirements.gpus])
     lease = _as_lease(ticket, tuple(device.uuid for device in devices))
@@ -214,8 +232,10 @@ def _over_limit(ticket: Ticket, decision: Union[Placement, Refusal], snapshot: S
 
 
 def _kept_for(ticket: Ticket, world: Snapshot, kept: dict[str, str]) -> list[str]:
-    """What somebody keeps who cannot have enough yet: what would do now, and then what is shared
-    and emptiest. What somebody else has whole cannot be taken by anybody anyway.
+    """The devices that a ticket keeps while they are too few: the free ones, then the emptiest
+    shared.
+
+    A device that somebody holds whole cannot be taken by anybody, so it needs no keeping.
     """
     free: list[Device] = []
     shared: list[Device] = []

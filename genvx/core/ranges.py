@@ -12,9 +12,9 @@ _NUMBERED = re.compile(r"(.*?)(\d{1,9})(\D*)", re.ASCII | re.DOTALL)
 
 
 def ranges(labels: Iterable[str]) -> str:
-    """Labels of devices, three neighbours or more as a range: "0, 1", "0-5, 7", "3:0-3:6".
+    """Join labels of devices; three neighbours or more become a range: "0, 1", "0-5, 7", "3:0-3:6".
 
-    The order is that of the labels.
+    The order of the labels is kept.
     """
     return ", ".join(
         ", ".join(run) if len(run) < 3 else f"{run[0]}-{run[-1]}" for run in _runs(list(labels))
@@ -22,7 +22,7 @@ def ranges(labels: Iterable[str]) -> str:
 
 
 def folded(names: Iterable[str]) -> str:
-    """Names of hosts, as a hostfile may write them: "a, gpu[03-16,20].lab"."""
+    """Join names of hosts as a hostfile may write them: "a, gpu[03-16,20].lab"."""
     alike: dict[tuple[str, str], list[str]] = {}
     for run in _runs(list(names)):
         before, first, after = _split(run[0])
@@ -53,7 +53,8 @@ def _runs(names: Sequence[str]) -> list[list[str]]:
             and before[1]
             and (now[0], now[2]) == (before[0], before[2])
             and int(now[1]) == int(before[1]) + 1
-            # gpu[9-10] is gpu9 and gpu10, gpu[09-10] is gpu09 and gpu10; gpu9 and gpu010 have none.
+            # The width of the numbers has to be recoverable: gpu[9-10] is gpu9 and gpu10,
+            # gpu[09-10] is gpu09 and gpu10. No range stands for gpu9 and gpu010.
             and (len(now[1]) == len(before[1]) or "0" not in (now[1][0], before[1][0]))
         )
         if follows:

@@ -22,13 +22,15 @@ def rank(
 ) -> tuple[tuple[str, ...], Mapping[str, Refusal]]:
     """Return the hosts that have room, best first, and why each other host has none.
 
-    Best by the strategy: FIT, where the least memory is taken and then the fewest devices stay
-    available; PACK, where the fewest stay available; SPREAD, where the most do. Equal hosts keep
-    their order in the mapping.
+    FIT prefers the host where the least memory is taken, then the one where the fewest devices stay
+    available; PACK the one where the fewest stay available; SPREAD where the most do. Equal hosts
+    keep their order in the mapping.
     """
     ranked: list[tuple[float, float, int, str]] = []
     refusals = {}
     for order, (name, snapshot) in enumerate(snapshots.items()):
+        # Behind everybody who waits there: a host is not free if its devices are promised to
+        # others.
         world, kept = left_over(snapshot)
         fitting = fitting_of(requirements, world, None, kept)
         if len(fitting) < requirements.gpus:
@@ -42,7 +44,10 @@ def rank(
 def _rate(
     requirements: Requirements, snapshot: Snapshot, fitting: list[Device]
 ) -> tuple[float, float]:
-    """How good a host is for this, least is best; as `place` would take, without choosing yet."""
+    """How good a host is for the request; the least is the best.
+
+    Estimates what `place` would take, without choosing devices: choosing is the expensive part.
+    """
     rated = sorted((left(device, snapshot), device.uuid) for device in fitting)
     if requirements.strategy is Strategy.SPREAD:
         rated.reverse()

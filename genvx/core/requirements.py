@@ -6,8 +6,8 @@
     24G..48G             one of a size in between
     1g.10gb:2            two MIG instances
 
-Sizes here are those on the box: a device of "80 GB" tells the driver 79.6 GiB, so a lower bound
-counts a billion bytes to the GB, and an upper bound 2**30.
+Sizes here are the advertised ones. The driver of an "80 GB" device reports 79.6 GiB, so a lower
+bound counts 10**9 bytes to the GB, and an upper bound 2**30.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 MOST_DEVICES = 4096
 MOST_MODELS = 32
-# From here on a bare number is a model: no host has as many devices, and 3090 is a GPU.
+# From here on a bare number is read as a model: no host has this many devices, and 3090 is a GPU.
 _MODEL_NUMBERS = 1000
 MODEL_LIMIT = 64
 
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*", re.ASCII)
-# As GENVX_SIMULATE and people write it, but not a request.
+# "2xA100", as in GENVX_SIMULATE: people type it here too, and are shown the right form.
 _TIMES = re.compile(r"(\d{1,4}) ?[xX] ?([A-Za-z][A-Za-z0-9 ._+-]*)", re.ASCII)
 _LABEL = re.compile(r"\d{1,6}(?::\d{1,4})?", re.ASCII)
 _SIZES = re.compile(r"([0-9][0-9. ]*[KMGTkmgt]i?[Bb]?)?(\.\.)?([0-9][0-9. ]*[KMGTkmgt]i?[Bb]?)?")
@@ -45,7 +45,7 @@ UNNAMED = "is not one that was named"
 
 
 class Strategy(str, Enum):
-    """Where to, among hosts and devices that all would do.
+    """Which of the hosts and devices that fit are preferred.
 
     FIT keeps large devices and whole hosts free. PACK fills up the fullest host. SPREAD takes the
     emptiest.
@@ -58,16 +58,16 @@ class Strategy(str, Enum):
 
 @value
 class Requirements:
-    """`gpus` devices; the whole of each, or `memory` bytes of each.
+    """A request for `gpus` devices: the whole of each, or `memory` bytes of each.
 
-    among: only these indices. models: of one of these, as people type them. at_least, at_most:
-    bytes that a device has in all. devices: these and no others, by label ("3", "3:1") or UUID.
-    over: shares, which may add up with those of others to more than a device has. visible_as: how
-    CUDA is told which they are; None as the host's policy says, or by UUID.
+    among: only these indices. models: one of these, as people type them. at_least, at_most: total
+    bytes of a device. devices: exactly these, by label ("3", "3:1") or UUID. over: whether the
+    shares may add up with those of others to more than a device has. visible_as: how
+    CUDA_VISIBLE_DEVICES names the devices; None means as the host's policy says, or by UUID.
 
     Raises:
-        InvalidQuantity: a negative or absurd count, a share that is none, sizes that nothing has.
-        UnknownDevice: what can be neither a label nor a UUID.
+        InvalidQuantity: a count is negative or absurd, a share or a size is impossible.
+        UnknownDevice: a name can be neither a label nor a UUID.
     """
 
     gpus: int = 0
@@ -113,7 +113,9 @@ class Requirements:
                     f"neither the number nor the UUID of a device: {printable(name, 40)!r}"
                 )
         if self.devices and (self.gpus != len(self.devices) or len(set(self.devices)) != self.gpus):
-            raise InvalidQuantity("as many GPUs as devices, each of them once")
+            raise InvalidQuantity(
+                "the number of GPUs must be that of the named devices, each named once"
+            )
 
     @classmethod
     def parse(
@@ -127,19 +129,21 @@ class Requirements:
         over: bool = False,
         visible_as: Optional[VisibleAs] = None,
     ) -> Requirements:
-        """Read what was typed: "2" or "A100:2", and "40G" or None for whole devices.
+        """Read what a user typed: "2" or "A100:2" devices, and "40G" of each, or None for whole
+        devices.
 
         A share, a size, a model or a device without a count means one device.
 
         Raises:
             InvalidQuantity: something cannot be read.
-            UnknownDevice: not the name of a device.
+            UnknownDevice: a name is not one of a device.
         """
         share = None if memory is None else parse_memory(memory)
         named = tuple(name.strip() for each in devices for name in each.split(","))
         count, models, at_least, at_most = _parse_gpus(gpus)
         if min_memory is not None:
             at_least = max(parse_memory(min_memory), at_least or 0)
+        # Named devices give the count; a different count would leave open which of them is meant.
         if named:
             if count not in (None, len(named)):
                 raise InvalidQuantity(f"{count} GPUs wanted, but {len(named)} devices named")
@@ -150,7 +154,7 @@ class Requirements:
 
     @cached
     def narrow(self) -> bool:
-        """Whether it matters at all which devices they are."""
+        """Whether the request accepts only some devices; if not, no device needs to be checked."""
         sizes = (self.memory, self.at_least, self.at_most)
         return (
             self.among is not None
@@ -159,8 +163,9 @@ class Requirements:
         )
 
     def mismatch(self, device: Device) -> Optional[str]:
-        """Return why this is not a device of those that are asked for, whoever holds it, as words
-        after "GPU 3"; None if it is.
+        """Return why `device` is not of the wanted kind, as words after "GPU 3"; None if it is.
+
+        Who holds the device does not matter here.
         """
         if self.among is not None and device.index not in self.among:
             return "is not offered by the hostfile"
@@ -168,6 +173,7 @@ class Requirements:
             return UNNAMED
         if self.visible_as is VisibleAs.INDEX and device.instance is not None:
             return "is a MIG instance, which has no index: only --visible-as uuid can name it"
+        # Hosts have many devices of few kinds; the names of models are compared once for each kind.
         kind = (
             device.name,
             device.memory,
@@ -180,7 +186,7 @@ class Requirements:
         return self._mismatches[kind]
 
     def obstacle(self, device: Device) -> Optional[str]:
-        """As `mismatch`, or why this is not to be had just now, whoever holds it."""
+        """Return `mismatch`, or why the device is unavailable just now, whoever holds it."""
         wrong = self.mismatch(device)
         if wrong is None and self.visible_as is VisibleAs.INDEX and device.ordinal is None:
             return (
@@ -191,7 +197,7 @@ class Requirements:
 
     @cached
     def _mismatches(self) -> dict[tuple[str, Optional[int], bool, bool, bool], Optional[str]]:
-        """What is the matter with each kind of device that was looked at."""
+        """The mismatch of each kind of device that was checked so far."""
         return {}
 
     def _wrong_kind(self, device: Device) -> Optional[str]:
@@ -201,16 +207,20 @@ class Requirements:
         ):
             return f"is {printable(device.name, 60)}"
         if self.memory is not None and not device.shareable:
-            return "is not to be shared, by policy"
+            return "may not be shared, by policy"
+        # The administrator decides: programs on an over-subscribed device can fail for want of
+        # memory.
         if self.over and not device.oversubscribable:
-            return "is not to be over-subscribed: its policy does not allow it"
+            return "may not be over-subscribed, by policy"
         if not self.at_least and not self.at_most and not self.memory:
             return None
         if device.memory is None:
             if self.memory is not None:
-                return "does not tell its memory, so it cannot be shared"
-            return "does not tell its memory"
+                return "does not report its memory, so it cannot be shared"
+            return "does not report its memory"
         if (
+            # The lower bound in decimal, as on the box, and the device in binary: "80G.." has to
+            # match a device that reports 79.6 GiB.
             (self.memory or 0) > device.memory
             or (self.at_least or 0) * 10**9 > device.memory << 30
             or (self.at_most is not None and self.at_most < device.memory)
@@ -238,12 +248,12 @@ class Requirements:
 def requirements_of(
     gpus: Union[int, str], memory: Optional[int] = None, visible_as: Optional[str] = None
 ) -> Requirements:
-    """The requirements of a program: a count, or a request as people type it, and bytes of each.
+    """Make requirements from what a program passes: a count or a typed request, and bytes of each.
 
     visible_as: "uuid" or "index".
 
     Raises:
-        InvalidInput: it makes no sense.
+        InvalidInput: an argument makes no sense.
     """
     named = None
     if visible_as is not None:
@@ -264,7 +274,7 @@ def is_model_text(text: str) -> bool:
 def _parse_gpus(
     text: Optional[str],
 ) -> tuple[Optional[int], tuple[str, ...], Optional[int], Optional[int]]:
-    """MODELS, SIZES and COUNT, each of which may be missing, in this order."""
+    """Split a request into COUNT, MODELS and the two SIZES; each of them may be missing."""
     count: Optional[int] = None
     models: tuple[str, ...] = ()
     at_least = at_most = None
@@ -273,12 +283,14 @@ def _parse_gpus(
     parts = [part.strip() for part in text.split(":")]
     if re.fullmatch(r"[+-]?\d*(?:\.\d*)?", parts[-1], re.ASCII):
         count = parse_count(parts.pop(), "--gpus", MOST_DEVICES)
+        # "3090" would otherwise wait for 3,090 devices.
         if count >= _MODEL_NUMBERS and not parts:
             raise InvalidQuantity(f"{count} GPUs? a model whose name is a number is {count}:1")
     if parts and _sizes(parts[-1]):
         at_least, at_most = _sizes(parts.pop()) or (None, None)
     if parts:
         models = tuple(model.strip() for model in parts.pop(0).split(","))
+    # Read as a model, "2xA100" would fail with the message that no host has such a device.
     for times in filter(None, map(_TIMES.fullmatch, models)):
         raise InvalidQuantity(f"{times[1]} {times[2]} GPUs are written {times[2]}:{times[1]}")
     if parts or not all(_MODEL.fullmatch(model) for model in models):

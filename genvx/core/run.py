@@ -1,8 +1,8 @@
-"""What a run is: what was asked for, what became of it, and which change may follow which.
+"""Runs: what was asked for, what became of it, and which state may follow which.
 
-A run is an environment with a record. Its id is the environment's id. The record says what its
-supervisor last wrote; whether that is still true is a question to the leases and to the boot, and
-`shown` answers it.
+A run is an environment with a record; both have the same id. The record says what the run's
+supervisor last wrote. Whether that is still true depends on the leases and on the boot; `shown`
+answers it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MOST_RETRIES = 1000
 
 
 class HoldWhen(str, Enum):
-    """After which ends a run keeps its devices and its directory for a look."""
+    """After which ends a run keeps its devices and its directory for inspection."""
 
     ALWAYS = "always"
     ON_FAILURE = "on-failure"
@@ -35,32 +35,32 @@ class HoldWhen(str, Enum):
 class Moment:
     """A point in time on a host.
 
-    epoch_ns: by its wall clock, for people. boottime_ns: of CLOCK_BOOTTIME, for durations; it means
-    something in one boot only.
+    epoch_ns: by the host's wall clock, for people. boottime_ns: of CLOCK_BOOTTIME, for durations;
+    comparable only within one boot.
     """
 
     epoch_ns: int
     boottime_ns: int
 
     def seconds_until(self, later: Moment) -> float:
-        """Seconds from this moment to a later one of the same boot."""
+        """Return the seconds from this moment to a later one of the same boot."""
         return max(0, later.boottime_ns - self.boottime_ns) / 1e9
 
 
 @value
 class RunSpec:
-    """What was asked for. It never changes.
+    """What was asked for; it never changes.
 
-    argv: the words of the command. cwd: where it starts; empty is the run's own directory.
-    variables: on top of the environment's. seconds: how long it may last. hold: seconds for which
-    devices and directory stay after the end. retries: how often it starts again after a failure.
-    grace: seconds between SIGTERM and SIGKILL. log_limit: bytes of its log that are kept. notify: a
-    line for `sh -c` that runs at the end. submitter: user and host that asked, for people. machine:
-    the id of the host that it belongs to, and host its name. restarted: the id of the run that it
-    repeats.
+    argv: the words of the command. cwd: where it starts; empty means the run's own directory.
+    variables: added to those of the environment. seconds: how long it may last. hold: seconds for
+    which devices and directory stay after the end. retries: how often it starts again after a
+    failure. grace: seconds between SIGTERM and SIGKILL. log_limit: bytes of its log that are kept.
+    notify: a line for `sh -c` that runs at the end. submitter: user and host that asked, for
+    people. machine: the id of the host that it belongs to; host: that host's name. restarted: the
+    id of the run that it repeats.
 
     Raises:
-        InvalidInput: something of it makes no sense.
+        InvalidInput: a field makes no sense.
     """
 
     id: str
@@ -106,9 +106,9 @@ def require_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
 
 @value
 class Usage:
-    """What a run has used. Seconds and bytes; None where it is not known.
+    """The resources that a run has used, in seconds and bytes; None where unknown.
 
-    gpu_memory: the most of one device at a time; gpu_utilization: percent, on average.
+    gpu_memory: the peak of a single device. gpu_utilization: percent, on average.
     """
 
     user: Optional[float] = None
@@ -129,22 +129,25 @@ class End:
     usage: Usage = field(default_factory=Usage)
 
     def __post_init__(self) -> None:
+        # One of the two, so that no reader has to guess what a record with both, or none, means.
         if (self.code is None) == (self.signal is None):
             raise InvalidInput("a command ends with an exit code or by a signal")
 
     @property
     def exit_code(self) -> int:
-        """As shells say it: 128 + the signal's number for one that was ended by a signal."""
+        """The exit code as shells report it: 128 + the signal's number if a signal ended the
+        command.
+        """
         return 128 + self.signal if self.signal is not None else self.code or 0
 
     @property
     def seconds(self) -> float:
-        """How long it ran."""
+        """How long the command ran."""
         return self.started.seconds_until(self.ended)
 
 
 class Step(str, Enum):
-    """What is done before a command starts."""
+    """A step before the command starts."""
 
     CODE = "code"
     PYTHON = "python"
@@ -163,18 +166,19 @@ class StopReason(str, Enum):
 
 
 class LossReason(str, Enum):
-    """Why nobody knows how a run ended."""
+    """Why it is unknown how a run ended."""
 
     REBOOT = "reboot"
     KILLED = "supervisor killed"
 
 
-# The states. Each carries its own data, so that one cannot have what belongs to another.
+# The states. Each class carries its own data, so a waiting run cannot have a pid by mistake, and a
+# completed one always has its end.
 
 
 @value
 class Waiting:
-    """Its supervisor has a ticket in the line."""
+    """The supervisor waits for devices with a ticket in the line."""
 
     since: Moment
     place: int
@@ -183,7 +187,7 @@ class Waiting:
 
 @value
 class Preparing:
-    """Devices are held, and what the command needs is being made."""
+    """The devices are held, and what the command needs is being prepared."""
 
     since: Moment
     step: Step
@@ -203,7 +207,7 @@ class Running:
 
 @value
 class Held:
-    """The command has ended; devices and directory are kept for a look until `until`."""
+    """The command has ended; devices and directory are kept for inspection until `until`."""
 
     since: Moment
     until: Moment
@@ -220,7 +224,7 @@ class Completed:
 
 @value
 class Failed:
-    """The command failed, or never started: then `step` and `why` say what did."""
+    """The command failed, or never started; then `step` and `why` say what failed."""
 
     since: Moment
     end: Optional[End] = None
@@ -230,7 +234,10 @@ class Failed:
 
 @value
 class Stopped:
-    """It was ended. by: the uid. end: None if the command had not started."""
+    """The run was ended on purpose; `why` says for what reason.
+
+    by: the uid that ended it. end: None if the command had not started.
+    """
 
     since: Moment
     why: StopReason
@@ -240,7 +247,7 @@ class Stopped:
 
 @value
 class Lost:
-    """Nobody has written its end, and nothing of it lives. since: when it was last heard of."""
+    """Nobody has recorded the run's end, and nothing of it lives. since: its last sign of life."""
 
     since: Moment
     why: LossReason
@@ -254,7 +261,8 @@ STATES: Mapping[str, type[Any]] = {
 
 _OVER = (Completed, Failed, Stopped, Lost)
 
-# What may be written after what. None: nothing was written yet.
+# The states that may be written after each state; None: nothing was written yet. The four final
+# states have no followers, so a late writer cannot change how a run ended.
 _FOLLOWERS: Mapping[Optional[type[Any]], tuple[type[Any], ...]] = {
     None: (Waiting, Preparing, Failed),
     Waiting: (Waiting, Preparing, Failed, Stopped, Lost),
@@ -269,39 +277,42 @@ _FOLLOWERS: Mapping[Optional[type[Any]], tuple[type[Any], ...]] = {
 
 
 def name_of(state: RunState) -> str:
-    """The word for a state: "waiting", "running" and so on."""
+    """Return the word for a state: "waiting", "running" and so on."""
     return type(state).__name__.lower()
 
 
 def is_over(state: RunState) -> bool:
-    """Whether nothing can follow a state."""
+    """Whether a state is final."""
     return isinstance(state, _OVER)
 
 
 def end_of(state: RunState) -> Optional[End]:
-    """How the command of a run ended; None if it has not ended, or that is not known."""
+    """Return how the run's command ended; None if it has not ended, or that is unknown."""
     return getattr(state, "end", None)
 
 
 def may_follow(before: Optional[RunState], after: RunState) -> bool:
-    """Whether a state may be written after another. A held run keeps the end that it had."""
+    """Whether a state may be written after another; a held run keeps its end."""
     if type(after) not in _FOLLOWERS[None if before is None else type(before)]:
         return False
+    # A later writer may know that a held run was stopped or lost, but not how its command ended.
     return not (isinstance(before, Held) and end_of(after) not in (before.end, None))
 
 
 def settled(end: End, since: Moment) -> RunState:
-    """The state of a run whose command ended by itself."""
+    """Return the final state of a run whose command ended by itself."""
     return Completed(since, end) if end.exit_code == 0 else Failed(since, end)
 
 
 @value
 class Signs:
-    """What else is known of a run when its record is read. To be gathered before that: an end that
-    is written in between is read then, instead of being missed.
+    """What is known of a run besides its record.
 
-    boot_matches: the record is of this boot. supervised: its supervisor lives. held: somebody holds
-    its lease.
+    Gather this before reading the record: an end that is written in between is then read, not
+    missed.
+
+    boot_matches: whether the record is of this boot. supervised: whether its supervisor lives.
+    held: whether a process holds its lease.
     """
 
     boot_matches: bool
@@ -310,14 +321,16 @@ class Signs:
 
 
 def shown(state: RunState, signs: Signs) -> tuple[RunState, str]:
-    """The state of a run as it is, given the last one that was written; and a note for people.
+    """Return a run's present state, given the last one that was written; and a note for people.
 
-    An end is never invented: where none was written and nothing of the run lives, it is lost.
+    An end is never invented: if none was written and nothing of the run lives, the run is lost.
     """
     if is_over(state) or (signs.boot_matches and signs.supervised):
         return state, ""
+    # No process survives a reboot, so whatever the record says, the run is over.
     if not signs.boot_matches:
         return Lost(state.since, LossReason.REBOOT), ""
+    # A waiting run holds a ticket, not a lease; without its supervisor nobody takes its turn.
     if signs.held and not isinstance(state, Waiting):
         return state, "nobody supervises it: its supervisor was killed"
     return Lost(state.since, LossReason.KILLED), ""
@@ -327,8 +340,8 @@ def shown(state: RunState, signs: Signs) -> tuple[RunState, str]:
 class Run:
     """A run as its host shows it now.
 
-    note: a line for people about its state. label, tags: what people have called it since.
-    log_bytes: the size of its log. deleted: whether it lies in the trash.
+    note: a line for people about its state. label, tags: what people called it later. log_bytes:
+    the size of its log. deleted: whether it is in the trash.
     """
 
     spec: RunSpec
@@ -346,5 +359,6 @@ class Run:
 
     @property
     def age_key(self) -> tuple[int, str]:
-        """Sorts runs of all hosts, oldest first."""
+        """The key that sorts runs of all hosts, oldest first."""
+        # The wall clock, for CLOCK_BOOTTIME cannot be compared between hosts or boots.
         return (self.spec.submitted.epoch_ns, self.id)

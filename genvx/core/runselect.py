@@ -1,4 +1,4 @@
-"""Which runs are meant by what people type."""
+"""Which runs a user means by what they type."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from genvx.core.run import Run
 
-# "1" is the latest run, "2" the one before. From here on digits are an id.
+# "1" is the latest run, "2" the one before. From here on digits are read as an id: ids are
+# hexadecimal and may have digits only.
 _NUMBERS = 1000
 _SHORTEST_PREFIX = 4
 _MOST_SHOWN = 8
@@ -22,9 +23,10 @@ _MOST_SHOWN = 8
 
 @value
 class Filter:
-    """What a listing is narrowed to; a run must match all that is given.
+    """A filter for a listing; a run must match all that is given.
 
-    states: words; any of them. tags: all of them. since_epoch_ns: submitted at that time or later.
+    states: words, of which one must match. tags: all must match. since_epoch_ns: submitted then or
+    later.
 
     Raises:
         InvalidInput: there is no such state.
@@ -43,7 +45,7 @@ class Filter:
                 )
 
     def matches(self, run: Run) -> bool:
-        """Whether a run is meant."""
+        """Whether a run matches."""
         return (
             (not self.states or name_of(run.state) in self.states)
             and set(self.tags) <= set(run.tags)
@@ -53,18 +55,18 @@ class Filter:
 
 
 def newest_first(runs: Iterable[Run]) -> list[Run]:
-    """Runs of one host or of many in the order in which numbers count them."""
+    """Sort runs of one or more hosts in the order in which numbers count them."""
     return sorted(runs, key=lambda run: run.age_key, reverse=True)
 
 
 def find(runs: Sequence[Run], wanted: str = "") -> Run:
-    """The run that is meant by an id, a unique prefix of one (4 characters or more), a name or a
-    label, or a number: 1 is the latest, 2 the one before. The latest where nothing is given.
+    """Find the run that a user means; the latest if `wanted` is empty.
 
-    An id comes before a name, and a name before a prefix.
+    wanted: an id, a unique prefix of one (4 characters or more), a name, a label, or a number: 1 is
+    the latest run, 2 the one before. An id comes before a name, and a name before a prefix.
 
     Raises:
-        UnknownRun: there is none, or several are meant.
+        UnknownRun: no run matches, or several do.
     """
     ordered = newest_first(runs)
     if not wanted or (wanted.isdecimal() and wanted.isascii() and int(wanted) < _NUMBERS):
@@ -86,7 +88,7 @@ def find(runs: Sequence[Run], wanted: str = "") -> Run:
         raise UnknownRun(f"no run {shown!r}; genvx runs -a lists all")
     listed = ", ".join(f"{run.id} ({name_of(run.state)})" for run in found[:_MOST_SHOWN])
     more = f" and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
-    raise UnknownRun(f"several runs are meant by {shown!r}; give the id: {listed}{more}")
+    raise UnknownRun(f"several runs match {shown!r}; give the id: {listed}{more}")
 
 
 def _is_prefix(wanted: str, identifier: str) -> bool:

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from genvx.core.claim import EnvironmentKey
     from genvx.core.ticket import Ticket
 
-# What an idle desktop may use of a device without making it busy: X, a compositor, a browser's
-# drawing.
+# A desktop (X, a compositor, a browser that draws) may use this much of a device without making it
+# busy. Otherwise no GPU with a screen could ever be leased.
 DESKTOP_MEMORY = 500 * (1 << 20)
 
 
 class State(str, Enum):
-    """What a device is to somebody who wants one."""
+    """The state of a device, as seen by somebody who wants one."""
 
     FREE = "free"
     LEASED = "leased"
@@ -44,9 +44,9 @@ class State(str, Enum):
 class Snapshot:
     """One host at one moment.
 
-    hostname: what the host calls itself; version: genvx there; boottime_ns: CLOCK_BOOTTIME at this
-    moment. leases, tickets: the living ones. odd: files in the state directory that count for
-    nothing, and why. desktop_memory: bytes that a process which only draws may use without making a
+    hostname: what the host calls itself. version: of genvx there. boottime_ns: CLOCK_BOOTTIME at
+    this moment. leases, tickets: the living ones. odd: files in the state directory that are
+    ignored, and why. desktop_memory: bytes that a process which only draws may use without making a
     device busy.
     """
 
@@ -64,6 +64,7 @@ class Snapshot:
 
     @cached
     def environments(self) -> tuple[Environment, ...]:
+        """The living environments, oldest first."""
         return environments(self.leases)
 
     @cached
@@ -73,7 +74,7 @@ class Snapshot:
 
     @cached
     def available(self) -> tuple[Device, ...]:
-        """The devices that can be leased whole, now."""
+        """The devices that can be leased whole now."""
         held, usage = self.holdings, self.usage
         found = []
         for device in self.devices:
@@ -85,22 +86,26 @@ class Snapshot:
 
     @cached
     def available_uuids(self) -> frozenset[str]:
+        """The UUIDs of `available`."""
         return frozenset([device.uuid for device in self.available])
 
     def age_seconds(self, since_ns: int) -> float:
+        """Return the seconds from a time of CLOCK_BOOTTIME to this moment; never negative."""
         return max(0, self.boottime_ns - since_ns) / 1e9
 
     def device(self, uuid: str) -> Optional[Device]:
+        """Return the device with this UUID; None if the host has none."""
         return next((device for device in self.devices if device.uuid == uuid), None)
 
     def usage_of(self, device: Device) -> DeviceUsage:
+        """Return the reading of a device; without one it counts as idle and healthy."""
         return self.usage.get(device.uuid, DeviceUsage())
 
     def foreign(self, device: Device) -> tuple[DeviceProcess, ...]:
-        """Processes on `device` of users who hold no lease on it.
+        """Return the processes on `device` of users who hold no lease on it.
 
-        The kernel says the uid of a process. A process whose user is unknown is foreign. One that
-        only draws, or only serves others, is excepted while it uses little.
+        The uid of a process comes from the kernel. A process whose user is unknown is foreign. A
+        process that only draws, or only serves others, is excepted while it uses little memory.
         """
         tenants = {uid for uid, _ in self.holdings.get(device.uuid, ())}
         usage = self.usage.get(device.uuid)
@@ -111,31 +116,35 @@ class Snapshot:
         )
 
     def _uses_little(self, process: DeviceProcess, held: bool) -> bool:
-        """Whether a desktop or an MPS server uses too little to matter; whoever only calls
-        themselves so can have no more.
+        """Whether a desktop or an MPS server uses too little to matter.
+
+        A program that disguises itself as one gains no more than that little.
         """
         if process.compute and not process.mps:
             return False
         if process.memory is None:
-            return process.mps and held  # for the clients of the holder, as far as can be told
+            return process.mps and held  # it serves the holder's clients, as far as can be known
         return process.memory < self.desktop_memory
 
     def unexplained(self, device: Device) -> int:
-        """Bytes of `device` in use by no process in sight; 0 where they are too few to matter.
+        """Return the bytes of `device` that no visible process uses; 0 if they are too few to
+        matter.
 
-        What is promised to those who hold a share counts as theirs, in sight or not: theirs may be
-        in a container, or have died just now.
+        Memory that is promised to holders of a share is theirs, whether their processes are visible
+        or not: a process may be in a container, or have died just now.
         """
         usage = self.usage.get(device.uuid)
         if usage is None or usage.memory_used is None or device.unified:
             return 0
         held = self.holdings.get(device.uuid, {})
+        # A holder of the whole device may use all of it. And where no process can be seen, what
+        # holders use cannot be told from what others use.
         if held and (usage.processes is None or None in held.values()):
             return 0
         seen: dict[Optional[int], int] = {}
         for process in usage.processes or ():
             if process.memory is None:
-                return 0  # as much as is in use, for all that is known
+                return 0  # it may be using all of it
             seen[process.uid] = seen.get(process.uid, 0) + process.memory
         promised: dict[Optional[int], int] = {}
         for (uid, _), size in held.items():
@@ -146,8 +155,9 @@ class Snapshot:
         return left if left >= least else 0
 
     def unseen(self, device: Device) -> str:
-        """Why somebody whom nobody here can see may be using `device`, as words after "GPU 3 is
-        busy:"; empty if nobody is.
+        """Return why an invisible process may be using `device`; empty if none is.
+
+        The words follow "GPU 3 is busy:".
         """
         unexplained = self.unexplained(device)
         if unexplained:
@@ -160,15 +170,16 @@ class Snapshot:
         return "" if device.uuid in self.holdings else "processes on it cannot be seen from here"
 
     def in_use(self, device: Device) -> bool:
-        """Whether somebody who holds no lease on `device` uses it."""
+        """Whether somebody without a lease uses `device`."""
         return bool(self.foreign(device) or self.unseen(device))
 
     def oversubscribed(self, device: Device) -> bool:
-        """Whether the shares of a device add up to more than it has."""
+        """Whether the shares of a device add up to more than its memory."""
         held = self.holdings.get(device.uuid, {}).values()
         return device.memory is not None and sum(size or 0 for size in held) > device.memory
 
     def state(self, device: Device) -> State:
+        """Return the state of a device."""
         usage = self.usage.get(device.uuid)
         if usage is not None and usage.health is not Health.OK:
             return State(usage.health.value)

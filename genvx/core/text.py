@@ -1,8 +1,9 @@
-"""What text from outside may look like, and how it is shown.
+"""Which text from outside is accepted, and how it is shown.
 
-Every string that a person, a file or a host gave passes `require_printable` on the way in or
-`printable` on the way out, so that no control character reaches a terminal. What counts as
-printable is `str.isprintable`: no controls, no bidirectional overrides, no lone surrogates.
+Every string from a person, a file or a host is checked on the way in (`require_name`,
+`is_printable`) or passes `printable` on the way out, so that no control character reaches a
+terminal. Printable is what `str.isprintable` accepts: no controls, no bidirectional overrides, no
+lone surrogates.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ COMMAND_LIMIT = 256
 MESSAGE_LIMIT = 2000
 
 _DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9/._-]{0,95}")
+# Ids become names of files, and words of a command line: no slash, no dot, no dash in front.
 _IDENTIFIER = re.compile(r"[0-9a-f]{4,32}")
 
 
 def printable(text: str, limit: int = MESSAGE_LIMIT) -> str:
-    """Show any text on one line: what cannot be printed becomes an escape such as \\x1b; at most
-    `limit` characters, escapes included.
+    """Show any text on one line, with escapes such as \\x1b for what cannot be printed.
+
+    The result has at most `limit` characters, escapes included.
     """
     head = text if len(text) <= limit else text[: limit - 1] + "…"
     if head.isprintable():
@@ -35,6 +38,7 @@ def _escape(character: str) -> str:
 
 
 def is_printable(text: str, limit: int) -> bool:
+    """Whether a text is printable as it is, and has at most `limit` characters."""
     return len(text) <= limit and text.isprintable()
 
 
@@ -46,18 +50,17 @@ def require_name(text: str) -> str:
         raise InvalidInput(
             f"a name has printable characters only, on one line: {printable(text, 60)!r}"
         )
+    # Two names that differ only in a space at the end look the same in every table.
     if text != text.strip():
         raise InvalidInput(f"a name does not begin or end with a space: {text!r}")
     return text
 
 
 def is_device_id(text: str) -> bool:
-    """Whether `text` has the shape of a UUID of NVML (GPU-…, MIG-…) or of a simulated device
-    (SIM-…).
-    """
+    """Whether `text` looks like a UUID of NVML (GPU-…, MIG-…) or of a simulated device (SIM-…)."""
     return _DEVICE_ID.fullmatch(text) is not None
 
 
 def is_identifier(text: str) -> bool:
-    """Whether `text` has the shape of an id that genvx gives to leases and environments."""
+    """Whether `text` looks like an id that genvx gives to leases and environments."""
     return _IDENTIFIER.fullmatch(text) is not None

@@ -1,4 +1,4 @@
-"""A place in the line for devices of one host: a held lock, like a lease."""
+"""A ticket: a place in the line for devices of one host. It is held by a lock, like a lease."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from genvx.core.value import value
 if TYPE_CHECKING:
     from genvx.core.requirements import Requirements
 
-# A waiting process that was not seen for so long, because it is stopped or its host is stuck, is
-# passed over until it is seen again.
+# A ticket whose holder was not seen for this long, because the process is stopped or stuck, is
+# passed over until it is seen again: it could not take what it is offered.
 PATIENCE_NS = 30 * 10**9
 
 
@@ -19,11 +19,12 @@ PATIENCE_NS = 30 * 10**9
 class Ticket(Claim):
     """One who waits. environment: the id of what it will be once it has its devices.
 
-    Times are nanoseconds of CLOCK_BOOTTIME; `seen_ns` is when its holder last looked. most,
-    most_memory: how many devices and bytes its owner may hold at once, by the policy of the host;
-    None without limit. keeps:
-    whether it keeps devices from those behind while it cannot have enough; one who waits on many
-    hosts at once does that on one of them.
+    environment: the id that its environment will have. most, most_memory: how many devices and
+    bytes its owner may hold at once, by the host's policy; None without limit. keeps: whether it
+    keeps devices from those behind it while they are too few for it; a request that waits on many
+    hosts at once does so on one of them.
+
+    Times are nanoseconds of CLOCK_BOOTTIME; `seen_ns` is when its holder last looked.
     """
 
     requirements: Requirements
@@ -33,5 +34,5 @@ class Ticket(Claim):
     most_memory: Optional[int] = None
 
     def attends(self, now_ns: int) -> bool:
-        """Whether its holder has looked lately."""
+        """Whether the ticket's holder has looked lately."""
         return now_ns - self.seen_ns < PATIENCE_NS

@@ -1,7 +1,7 @@
-"""Which devices of a host are near each other, from what NVML tells of the ways between them.
+"""Which devices of a host are near each other, from what NVML reports about the links between them.
 
-The ways have the letters of `nvidia-smi topo -m`, cut to one: V NVLink, I one PCIe switch, B
-several switches, H one host bridge, N one NUMA node, S between NUMA nodes; ? is unknown.
+A link is one letter, after `nvidia-smi topo -m`: V NVLink, I one PCIe switch, B several switches, H
+one host bridge, N one NUMA node, S between NUMA nodes; ? is unknown.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ if TYPE_CHECKING:
 
     from genvx.core.device import Device
 
-# How far, for sums of pairs: a way between nodes is worse than any number of ways within one.
+# The distance for each letter, to be summed over pairs. S is far above the others: one link between
+# NUMA nodes is worse than several within one.
 _FAR = {"V": 0, "I": 1, "B": 2, "H": 4, "N": 8, "?": 16, "S": 64}
 WAYS = "".join(_FAR)
 
-# Of eight devices there are 70 ways to take four, of sixteen 12,870 to take eight: beyond this many
-# the nearest to each in turn will do.
+# There are 70 ways to take four of eight devices, and 12,870 to take eight of sixteen. Beyond this
+# many, only the sets that grow around each device are compared: a good set is enough, and a
+# placement must stay fast.
 _MOST_SETS = 2_000
 
 
 def distance(one: Device, other: Device) -> int:
-    """How far two devices are apart; instances of one GPU are at one place."""
+    """Return how far two devices are apart; 0 for instances of one GPU."""
     if one.index == other.index:
         return 0
     way = one.topology[other.index : other.index + 1] or "?"
@@ -33,9 +35,9 @@ def distance(one: Device, other: Device) -> int:
 
 
 def neighbours(devices: Sequence[Device], count: int, company: Sequence[Device]) -> list[Device]:
-    """Choose `count` of the devices, as near as can be to each other and to the `company`.
+    """Choose `count` devices that are as near as possible to each other and to the `company`.
 
-    Of what is equally near, what leaves the others nearest to each other; then the first.
+    Among equally near sets, the one that leaves the others nearest to each other; then the first.
     """
     if count >= len(devices):
         return list(devices)
@@ -44,7 +46,8 @@ def neighbours(devices: Sequence[Device], count: int, company: Sequence[Device])
     if not any(device.topology for device in devices):
         return list(devices[:count])
     if count == 1 and not company:
-        # Of one, what is nearest to itself is no question: the loneliest goes.
+        # A single device is near itself anyway. Take the one that is farthest from the others, so
+        # that what remains is well connected.
         return [max(devices, key=lambda device: sum(distance(device, other) for other in devices))]
     sets: list[tuple[Device, ...]] = _sets(devices, count)
     best = min(sets, key=lambda some: _cost(some, devices, company))

@@ -1,7 +1,7 @@
-"""Sizes and times between people and numbers. Bytes are int, times are float seconds.
+"""Sizes and times, between text for people and numbers. Bytes are int, times are float seconds.
 
-Sizes are binary whatever the spelling: 80G, 80GB and 80GiB are all 80 x 2**30 bytes, because that
-is what nvidia-smi, Slurm and the names of GPUs mean by them.
+Sizes are binary however they are spelt: 80G, 80GB and 80GiB are all 80 x 2**30 bytes, because
+nvidia-smi, Slurm and the names of GPUs mean that by them.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _CLOCK = re.compile(
     r"(\d{1,6})(?::(\d{1,2}))?(?::(\d{1,2}))?",
     re.ASCII,
 )
+# 1 PiB: far above any device, and far below 2**63, the limit of the wire.
 _MOST_BYTES = 1 << 50
 _STEPS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
@@ -47,7 +48,7 @@ def parse_memory(text: str) -> int:
 
 
 def format_memory(size: int | None) -> str:
-    """Show bytes as nvidia-smi's readers know them: "80 GiB", "1.5 GiB", "512 MiB"; None is "?"."""
+    """Show bytes in binary units: "80 GiB", "1.5 GiB", "512 MiB"; None is "?"."""
     if size is None:
         return "?"
     if size >= 1 << 30:
@@ -74,7 +75,8 @@ def parse_duration(text: str) -> float:
             f"{shown!r} has no unit; write {stripped}h, {stripped}m or {stripped}s"
         )
     if re.fullmatch(r"\d{1,6}:\d{1,2}", stripped, re.ASCII):
-        # Minutes and seconds to Slurm, hours and minutes to many others.
+        # Slurm reads 10:30 as minutes and seconds, many others as hours and minutes. A wrong guess
+        # would end a job sixty times too early, so it is refused.
         raise InvalidQuantity(f"{shown!r} can be read in two ways; write it like 2h30m or 1:00:00")
     match = _CLOCK.fullmatch(stripped) or _TIME.fullmatch(stripped)
     if not stripped or (match is None and not _NUMBER.fullmatch(stripped)):
@@ -97,7 +99,7 @@ def parse_seconds(text: str) -> float:
 
 
 def parse_count(text: str, what: str, most: int = 4096) -> int:
-    """Return the whole number from 0 to `most` that `text` is; `what` names it in the error.
+    """Return the whole number from 0 to `most` that `text` says; `what` names it in the error.
 
     Raises:
         InvalidQuantity: not a whole number, negative, or more than `most`.

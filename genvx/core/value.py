@@ -131,7 +131,8 @@ else:
         cls.__eq__ = __eq__
 
         def __hash__(self):
-            # Of a value that is the key of many questions; its fields do not change.
+            # Computed once: values are keys of many look-ups, such as one for each ticket of a
+            # line. The fields do not change, so neither does the hash.
             known = self.__dict__.get("_hash")
             if known is None:
                 known = self.__dict__["_hash"] = hash(_fields(self))

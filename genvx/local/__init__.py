@@ -1,4 +1,4 @@
 """This machine: its devices, its leases, its processes.
 
-Runs on hosts too, on Python 3.9 and newer.
+It runs on remote hosts, too, with Python 3.9 and newer.
 """

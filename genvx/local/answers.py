@@ -1,9 +1,9 @@
-"""Answers that wait to be collected.
+"""Answers of remote shells, which are files that wait to be collected.
 
-The far end of a terminal has no channel for a reply: what it prints is for the person, and any exit
-code may be the shell's own. So it leaves its reply here, under the token of the call, before it
-becomes the shell: that it has joined the environment, or why not. The far end that holds the
-environment collects the reply. Where there is none, the call never ran.
+A remote call in a terminal has no channel for a reply: its output is for the person, and any exit
+code may be the shell's own. So before it becomes the shell, it leaves its reply here, under the
+token of the call: that it has joined the environment, or why not. The far end that holds the
+environment collects the reply. If there is none, the call never ran.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _KEPT_NS = 120 * 10**9
 _MOST_BYTES = 16384
 _NAME = re.compile(r"\.[0-9a-f]{4,32}\.answer")
-# One that is being written, and the seconds since boot at which that began.
+# An answer that is being written; the number is the seconds since boot at which that began.
 _UNFINISHED = re.compile(r"\.[0-9a-f]{4,32}\.([0-9]{1,12})\.new")
 
 
@@ -39,7 +39,8 @@ def leave(state: StateDirectory, token: str, reply: Reply) -> None:
     )
     with state.own() as directory:
         _forget_old(directory)
-        # Whoever collects it, or tidies up, must never see half of it.
+        # Written under another name and renamed: neither the collector nor a clean-up may see half
+        # of it.
         unfinished = f".{token}.{processes.boottime_ns() // 10**9}.new"
         descriptor = os.open(
             unfinished,
@@ -55,11 +56,11 @@ def leave(state: StateDirectory, token: str, reply: Reply) -> None:
 
 
 def collect(state: StateDirectory, token: str) -> Optional[Reply]:
-    """Take the reply that was left under `token`; None if there is none."""
+    """Take the reply that was left under `token`; return None if there is none."""
     with state.own() as directory:
         descriptor = _open(directory, _name(token))
         if descriptor is None:
-            # Not deleted either: it may come this very moment.
+            # Nothing is deleted here: the answer may appear at this very moment.
             return None
         fields = _read(descriptor)
         with contextlib.suppress(FileNotFoundError):
@@ -83,7 +84,7 @@ def _open(directory: int, name: str) -> Optional[int]:
 
 
 def _read(descriptor: int) -> Optional[Fields]:
-    """What an opened answer says, None for garbage; closes it."""
+    """The content of an opened answer, which is closed; None for garbage."""
     try:
         return Fields(loads(os.read(descriptor, _MOST_BYTES)), "the answer")
     except (Malformed, OSError):
@@ -93,7 +94,7 @@ def _read(descriptor: int) -> Optional[Fields]:
 
 
 def _forget_old(directory: int) -> None:
-    """Delete answers that nobody collected, because the client died or lost its connection."""
+    """Delete answers that nobody collected, because the client died or was cut off."""
     names = os.listdir(directory)
     boot, now = processes.boot_id(), processes.boottime_ns()
     for name in names:
@@ -102,6 +103,7 @@ def _forget_old(directory: int) -> None:
             fresh = 0 <= now - int(unfinished[1]) * 10**9 < _KEPT_NS
         elif _NAME.fullmatch(name) is not None:
             descriptor = _open(directory, name)
+            # One that cannot be opened may have been collected meanwhile; it is left alone.
             fresh = descriptor is None or _is_fresh(_read(descriptor), boot, now)
         else:
             continue

@@ -1,4 +1,4 @@
-"""What is wrong on this machine, one line each, and what to do about it."""
+"""What is wrong on this machine: one line for each fault, and what to do about it."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 OK, WARNING, ERROR = Severity.OK, Severity.WARNING, Severity.ERROR
 
-# Of a kind: whoever fills the state directory must not fill the screen.
+# Lines of one kind: a user who fills the state directory must not fill the screen.
 _MOST_LINES = 10
 
 _T = TypeVar("_T")
 
 
 def examine(environ: Mapping[str, str], survey: Callable[[], Inventory]) -> tuple[Finding, ...]:
-    """Look at everything that genvx rests on. Never raises for what is wrong."""
+    """Check everything that genvx depends on. Never raises because something is wrong."""
     findings = [
         Finding("genvx", OK, f"{__version__} on Python {platform.python_version()}"),
         *_filelock(),
@@ -44,6 +44,7 @@ def examine(environ: Mapping[str, str], survey: Callable[[], Inventory]) -> tupl
     try:
         inventory = survey()
     except GenvxError as error:
+        # The state can be checked without devices.
         inventory = None
         findings.append(Finding("devices", ERROR, str(error)))
     try:
@@ -95,6 +96,7 @@ def _state(state: StateDirectory) -> Iterator[Finding]:
     else:
         yield Finding("state", OK, f"{state.root}, {kind}")
     yield from _reach(state)
+    # One line for each culprit, with the worst first: 400,000 squatted names are one finding.
     for owner, names in _first(sorted(state.squatters().items(), key=_most_first)):
         what = f"{state.root}: {printable(min(names), 60)}"
         if owner is None:
@@ -102,7 +104,7 @@ def _state(state: StateDirectory) -> Iterator[Finding]:
                 "state",
                 WARNING,
                 f"{what} has a file system mounted on it{_more(names)}",
-                "what is there counts for nothing, and is not asked; root can unmount it",
+                "leases in it are ignored, and it is not touched; root can unmount it",
             )
             continue
         yield Finding(
@@ -113,6 +115,7 @@ def _state(state: StateDirectory) -> Iterator[Finding]:
         )
     try:
         with state.own() as directory:
+            # Only whether one's own directory can be made and opened: every acquire needs it.
             os.fstat(directory)
     except GenvxError as error:
         yield Finding("state", ERROR, str(error))
@@ -121,12 +124,12 @@ def _state(state: StateDirectory) -> Iterator[Finding]:
             "lock",
             WARNING,
             f"{state.lock_path} is not a file that everybody may write",
-            "acquires are slower but right; its owner or root should delete it",
+            "acquires are slower but correct; its owner or root should delete it",
         )
 
 
 def _reach(state: StateDirectory) -> Iterator[Finding]:
-    """Whether all who may use these GPUs look at the same leases."""
+    """Whether all users of these GPUs see the same leases."""
     if state.former is not None:
         yield Finding(
             "state",
@@ -140,6 +143,7 @@ def _reach(state: StateDirectory) -> Iterator[Finding]:
         "root can run 'genvx admin provision' on the machine; or set GENVX_STATE_DIR to a "
         "directory that all share"
     )
+    # Leases are files: users that see another directory under this name see no lease of ours.
     if mounts.is_private(state.root):
         yield Finding(
             "state",
@@ -148,6 +152,8 @@ def _reach(state: StateDirectory) -> Iterator[Finding]:
             "same GPUs can be taken inside and outside",
             advice,
         )
+    # A directory from outside that is mounted into the container is shared; only one of its own is
+    # not.
     elif processes.in_container() and not mounts.is_mounted(state.root):
         yield Finding(
             "state",
@@ -165,7 +171,7 @@ def _policy(state: StateDirectory) -> Iterator[Finding]:
     try:
         limit = Rules(state.root, state.uid).limit
     except StateError as error:
-        yield Finding("policy", ERROR, str(error), "nothing is granted until it is mended")
+        yield Finding("policy", ERROR, str(error), "nothing is granted until it is corrected")
     else:
         yield Finding("policy", OK, f"{state.root}/policy.toml; for you: {limit}")
 
@@ -174,7 +180,7 @@ def _devices(inventory: Inventory, state: StateDirectory) -> Iterator[Finding]:
     driver = inventory.driver
     if driver.error is not None:
         yield Finding(
-            "driver", ERROR, driver.error, "GENVX_SIMULATE=2xA100-80GB pretends, for trying out"
+            "driver", ERROR, driver.error, "GENVX_SIMULATE=2xA100-80GB simulates some, to try genvx"
         )
     elif driver.simulated:
         yield Finding(
@@ -209,6 +215,7 @@ def _devices(inventory: Inventory, state: StateDirectory) -> Iterator[Finding]:
             yield _in_use(device, snapshot)
     known = {device.uuid for device in inventory.devices}
     for environment in snapshot.environments:
+        # Only if the driver answers: without an answer every device would look lost.
         missing = [uuid for uuid in environment.devices if uuid not in known]
         if missing and driver.error is None:
             yield Finding(
@@ -227,7 +234,7 @@ def _devices(inventory: Inventory, state: StateDirectory) -> Iterator[Finding]:
 
 
 def _in_use(device: Device, snapshot: Snapshot) -> Finding:
-    """A device that somebody uses without a lease."""
+    """A device that is used without a lease."""
     foreign = snapshot.foreign(device)
     if not foreign:
         return Finding(
@@ -247,7 +254,7 @@ def _in_use(device: Device, snapshot: Snapshot) -> Finding:
 
 
 def _outlived(environment: Environment, snapshot: Snapshot) -> Iterator[Finding]:
-    """What keeps devices after the shell or command that took them: jobs, and forgotten daemons."""
+    """The processes that hold devices after the shell or command that took them: jobs, daemons."""
     if not (environment.outlived and environment.devices and environment.holders):
         return
     count = len(environment.devices)
@@ -256,8 +263,8 @@ def _outlived(environment: Environment, snapshot: Snapshot) -> Iterator[Finding]
     yield Finding(
         "leases",
         WARNING,
-        f"what took {environment.label} of {environment.owner} has ended, and {count} "
-        f"device{'' if count == 1 else 's'} stay held by {first}"
+        f"the process that took {environment.label} of {environment.owner} has ended, "
+        f"and {count} device{'' if count == 1 else 's'} stay held by {first}"
         + (f" and {more} more" if more else ""),
         f"genvx release {environment.id} gives them back; with --kill it ends the processes, too",
     )

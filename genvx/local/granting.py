@@ -1,6 +1,4 @@
-"""How a lease comes to be: chosen, published, and verified; and how an environment gets more, or
-fewer.
-"""
+"""How a lease is made: choose devices, publish, verify; how an environment gets more or fewer."""
 
 from __future__ import annotations
 
@@ -42,15 +40,18 @@ if TYPE_CHECKING:
     from genvx.local.rules import Rules
     from genvx.local.state.store import HeldLease
 
+# After this many collisions an error is more use than to keep trying. The pause grows with the
+# attempts, so that many rivals spread over more time.
 MOST_ATTEMPTS = 50
 _BACK_OFF = 0.002
 
 
 def acquire(host: Machine, ask: Ask, ticket: Optional[str] = None) -> LocalHold:
-    """See `LocalHost.acquire`. ticket: the id of our own place in the line."""
+    """See `LocalHost.acquire`. ticket: the id of our own ticket in the line."""
     require_name(ask.name)
     if ask.environment_id is not None and not is_identifier(ask.environment_id):
         raise InvalidInput(f"not the id of an environment: {printable(ask.environment_id, 40)!r}")
+    # Short, because people type it. An id is unique together with its owner's uid.
     identifier = ask.environment_id or os.urandom(4).hex()
     rules = host.rules()
     requirements = ask.requirements
@@ -76,7 +77,7 @@ def acquire(host: Machine, ask: Ask, ticket: Optional[str] = None) -> LocalHold:
 
 @value
 class Taken:
-    """What was had. notes: lines that the person should read."""
+    """What was taken. notes: lines for the person to read."""
 
     held: HeldLease
     devices: tuple[Device, ...]
@@ -94,10 +95,11 @@ def take(
 ) -> Taken:
     """Choose devices for a lease that has none yet, and publish it; or raise and change nothing.
 
-    One that amends an environment is had only while somebody holds that. seconds: after which it
-    ends.
+    An amendment succeeds only while somebody holds its environment. seconds: how long the lease
+    lasts.
     """
     notes = visibility.warnings(host) if requirements.gpus else []
+    # Before the lock is taken: a driver that hangs would hold the lock for its whole deadline.
     inventory = settled(host, requirements) if requirements.gpus else Inventory(Driver())
     memory = {device.uuid: device.memory for device in inventory.devices}
     chance = random.Random(os.urandom(8))
@@ -109,6 +111,8 @@ def take(
                 requirements,
                 snapshot,
                 environment=blank.key,
+                # After a collision devices are chosen at random: rivals that follow the same rule
+                # would choose the same ones again.
                 shuffle=chance if attempt else None,
                 ticket=ticket,
             )
@@ -119,6 +123,7 @@ def take(
             now = processes.boottime_ns()
             lease = replace(
                 blank,
+                # A new id for each attempt: a withdrawn file may still be in the scan of a rival.
                 id=os.urandom(8).hex(),
                 since_ns=now,
                 devices=tuple(device.uuid for device in decision.devices),
@@ -131,6 +136,7 @@ def take(
             held = _claim(host, lease, memory, rules=rules)
         if held is not None:
             return Taken(held, decision.devices, tuple(dict.fromkeys(notes)))
+        # The environment may have ended, which looks like a collision; then say so.
         if blank.amends:
             host.mine(blank.environment)
         _back_off(chance, attempt)
@@ -148,33 +154,40 @@ def _claim(
     rules: Optional[Rules] = None,
     through: Optional[int] = None,
 ) -> Optional[HeldLease]:
-    """Publish a lease, look again, and withdraw it if another's is in the way: then None.
+    """Publish a lease, scan again, and withdraw it if another lease conflicts: then return None.
 
-    Every lease goes this way, also one that joins an environment which holds its devices already. A
-    scan takes a moment: a rival that has listed the files may find the first member's gone and not
-    have listed the second's, and would take the environment for ended. Such a rival has published
-    before it listed, so whoever joins after that sees it here.
+    Every lease goes this way, also one that joins an environment which already holds its devices. A
+    scan takes a moment: a rival may find the file of the first member gone and not have listed the
+    file of the second yet, and would take the environment for ended. But such a rival has published
+    before it scanned, so the process that joins sees its lease here.
 
-    joins: it must have a fellow, too; whatever amends an environment must. rules: of the policy,
-    which it must keep. through: a descriptor to hold it by.
+    joins: whether another member has to be alive; for an amendment it has to be anyway. rules: the
+    policy that the lease must keep. through: a descriptor to hold it by.
     """
     state = host.state
     held = LeaseStore(state).publish(lease, through=through)
     try:
+        # Published first, then scanned. If neither of two rivals saw the other, each scan would
+        # come before the other's rename, and after its own: a circle, which is impossible. So at
+        # least one of them sees the other and withdraws, with or without the lock.
         scan = host.store.scan()
         living = scan.leases
-        # Provisioned meanwhile: the last look at the former place may be over. Asked after
-        # publishing, or that could be missed here, too.
+        # The machine may have been provisioned meanwhile, and root may have scanned the former
+        # place for the last time. This is checked after publishing; checked before, a change in
+        # between would be missed.
         moved = host.state is not state
         if not moved and not any(o.id == lease.id for o in (*living, *scan.amendments)):
+            # What we do not find, others do not find either: they would be granted the same
+            # devices.
             raise visibility.unseen(held, scan)
         alone = (joins or lease.amends) and not any(
             o.key == lease.key and o.id != lease.id and not o.amends for o in living
         )
         collided = moved or alone or conflicts(lease, living, memory)
+        # The limit once more: two acquires of one user at once could each have found room for one.
         excess = rules is not None and rules.excess(lease, living, memory)
     except BaseException:
-        # An interrupt too: what was not verified must not stay published.
+        # Also on Ctrl-C: a lease that was not verified must not stay published.
         held.withdraw()
         raise
     if not collided and not excess:
@@ -192,22 +205,24 @@ def join(
     through: Optional[int] = None,
     part: Part = Part.HELD,
 ) -> LocalHold:
-    """Hold on to an environment of one's own that is alive; see `LocalHost.join`.
+    """Hold an environment of one's own that is alive; see `LocalHost.join`.
 
-    pid: of the process for which we do it, for people to read. through: a descriptor of an empty
-    file where `LeaseStore.prepare` says; whoever else has it holds the lease too. part: HELD or
-    RESERVED.
+    pid: the process on whose behalf we join, for people to read. through: a descriptor of an empty
+    file that `LeaseStore.prepare` made; other processes that have it hold the lease, too. part:
+    HELD or RESERVED.
     """
     inventory = host.survey() if host.mine(environment).devices else Inventory(Driver())
     memory = {device.uuid: device.memory for device in inventory.devices}
     chance = random.Random(os.urandom(8))
+    # A file that a shell has opened can be published only once.
     for attempt in range(MOST_ATTEMPTS if through is None else 1):
-        # Since before we look: what is detached just then is not brought back by us.
+        # The lease is dated before the scan, so that devices that are detached meanwhile stay
+        # detached.
         blank = host.blank(environment, "", command, None, pid=pid)
         leases = host.own_leases(environment)
         found = environments(leases)[0]
         _refuse_over(found)
-        # What was attached needs no holder of its own: we hold what the others do.
+        # Attached devices need no holder of their own: we hold what the other members do.
         fellow = next(each for each in leases if not each.amends)
         lease = replace(
             blank,
@@ -221,7 +236,7 @@ def join(
             part=part,
         )
         if part is Part.RESERVED:
-            lease = replace(lease, pid=0, starttime=0)  # nobody's
+            lease = replace(lease, pid=0, starttime=0)  # no process holds it
         held = _claim(host, lease, memory, joins=True, through=through)
         if held is not None:
             grant = replace(grant_of(found, inventory), lease=lease.id)
@@ -236,7 +251,8 @@ def join(
 def reserve(host: Machine, ask: Ask) -> Grant:
     """See `LocalHost.reserve`.
 
-    Held first, and reserved when that is verified: if we are killed in between, nothing is left.
+    The devices are held first, and reserved once that is verified: if we are killed in between,
+    nothing is left behind.
     """
     if ask.lasts is None:
         raise InvalidInput("a reservation needs a duration (--for)")
@@ -247,10 +263,10 @@ def reserve(host: Machine, ask: Ask) -> Grant:
 
 
 def prepared_id(descriptor: int) -> str:
-    """The id of the lease for which somebody has opened a file.
+    """Return the id of the lease for which a shell has opened a prepared file.
 
     Raises:
-        InvalidInput: it was not.
+        InvalidInput: the descriptor is not open, or not of such a file.
     """
     try:
         name = os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))
@@ -258,12 +274,12 @@ def prepared_id(descriptor: int) -> str:
         raise InvalidInput(f"descriptor {descriptor} is not open") from None
     identifier = name[1:].split(".")[0]
     if not is_identifier(identifier):
-        raise InvalidInput(f"descriptor {descriptor} is not one of a lease")
+        raise InvalidInput(f"descriptor {descriptor} is not that of a file for a lease")
     return identifier
 
 
 def grant_of(found: Environment, inventory: Inventory) -> Grant:
-    """An environment with its devices as they are now."""
+    """Return an environment as a grant, with its devices as they are now."""
     held = [device for device in inventory.devices if device.uuid in found.devices]
     return Grant(
         environment=found.id,
@@ -327,7 +343,7 @@ def detach(host: Machine, environment: str, devices: Sequence[str] = ()) -> Gran
         devices=tuple(device.uuid for device in chosen),
     )
     require_boot(lease)
-    # Whatever gives something back takes nothing from anybody: there is nothing to verify.
+    # A detachment gives devices back and takes none, so there is nothing to verify.
     host.store.publish(lease).abandon()
     _forget(host, lease)
     left = tuple(device for device in grant.devices if device not in chosen)
@@ -335,17 +351,19 @@ def detach(host: Machine, environment: str, devices: Sequence[str] = ()) -> Gran
 
 
 def require_boot(lease: Lease) -> None:
-    """What lives without a holder is told by its boot; raise StateError where that is not known."""
+    """Raise StateError if this boot is unknown: a lease that needs no holder would not count."""
     if not lease.boot_id:
-        raise StateError("cannot tell this boot: /proc/sys/kernel/random/boot_id cannot be read")
+        raise StateError(
+            "this boot has no known id: /proc/sys/kernel/random/boot_id cannot be read"
+        )
 
 
 def _forget(host: Machine, lease: Lease) -> None:
-    """Delete the amendments of an environment that something detached later has made up for.
+    """Delete amendments of an environment that a later detachment has made obsolete.
 
-    They do no harm: where that fails, they lie until the environment ends.
+    They do no harm; if this fails, they stay until the environment ends.
 
-    Nothing that is attached makes up for them: without what was detached before, the older leases
+    A later attachment does not make a detachment obsolete: without the detachment, older leases
     would hold the device again, and perhaps more of it.
     """
     with contextlib.suppress(StateError):
@@ -359,21 +377,21 @@ def _forget(host: Machine, lease: Lease) -> None:
 
 
 def _back_off(chance: random.Random, attempt: int) -> None:
-    """Let chance separate rivals.
+    """Sleep for a random time, so that rivals separate.
 
-    No tie-break: one could evict a lease that was granted already.
+    There is no tie-break by rank: it could evict a lease that was granted already.
     """
     time.sleep(chance.random() * _BACK_OFF * (1 + attempt))
 
 
 def _refuse_over(found: Environment) -> None:
-    """Raise UnknownEnvironment where the time of an environment is over: it is being ended."""
+    """Raise UnknownEnvironment if the time of an environment is over: it is being ended."""
     if found.expires_ns is not None and processes.boottime_ns() >= found.expires_ns:
         raise UnknownEnvironment(f"the time of environment {found.label} is over")
 
 
 def _left(expires_ns: Optional[int]) -> Optional[int]:
-    """Whole seconds until then."""
+    """Whole seconds until a time of CLOCK_BOOTTIME."""
     if expires_ns is None:
         return None
     return max(0, expires_ns - processes.boottime_ns()) // 10**9

@@ -1,8 +1,8 @@
-"""Who holds a lease: the processes that have its file open for writing.
+"""The processes that hold a lease: those that have its file open for writing.
 
-Whoever only reads the file is none: somebody who looks, or whom an enemy has made open it. A lease
-is told by the name of its file and the uid of the process. The name is random and never made twice,
-while a file system gives the inode of a deleted file to the next one at once.
+A process that only reads the file does not hold it: it may be looking, or an attacker may have made
+it open the file. A lease is identified by the name of its file and the uid of the process. The name
+is random and never reused, while a file system soon gives the inode of a deleted file to another.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from genvx.local.state.store import LeaseStore
 
-# What a guardian calls itself: the shell that it holds a lease for is told of instead.
+# The name of a guardian process; where one holds a lease, people are shown its shell instead.
 GUARDIAN = "genvx-guardian"
 
 _GONE = " (deleted)"
-# A job with many workers need not be told process by process.
+# Nobody reads a list of all workers of a large job.
 _MOST_TOLD = 256
 
 
@@ -36,9 +36,9 @@ _File = tuple[int, str]
 
 
 def find(leases: Collection[Lease]) -> Mapping[_File, Sequence[int]]:
-    """The processes that hold leases, ours too, as far as we may look into them.
+    """Find the processes that hold leases, ourselves included, as far as we may inspect them.
 
-    That is into our own, unless they forbid it as ssh-agent does; root looks into all.
+    Users may inspect their own processes, except those that forbid it, as ssh-agent does; root all.
     """
     found: dict[_File, list[int]] = {_file(lease): [] for lease in leases}
     names = {name for _, name in found}
@@ -52,15 +52,16 @@ def find(leases: Collection[Lease]) -> Mapping[_File, Sequence[int]]:
 
 
 def is_held_by(pid: int, leases: Collection[Lease]) -> bool:
-    """Whether a process has the file of one of the leases open, as far as we may look into it."""
+    """Whether a process has the file of one of the leases open, as far as we may inspect it."""
     return bool(_open_for_writing(pid, {_file(lease)[1] for lease in leases}))
 
 
 def with_holders(leases: Sequence[Lease], store: LeaseStore, uid: int) -> tuple[Lease, ...]:
-    """The leases with their holders, as far as the user `uid`, whom we are, can see them.
+    """Return the leases with their holders, as far as the user `uid`, whom we run as, can see them.
 
-    Of another user's lease one sees only whether the process that took it lives. We ourselves are
-    told of only if we took it: who asks in an activated shell inherits the lease for a moment.
+    Of another user's lease only one thing can be seen: whether the process that took it lives. We
+    ourselves are listed only if we took the lease: a command in an activated shell inherits it
+    briefly.
     """
     seen = find([lease for lease in leases if uid in (0, lease.owner.uid)])
     return tuple(
@@ -72,14 +73,14 @@ def with_holders(leases: Sequence[Lease], store: LeaseStore, uid: int) -> tuple[
 def _holders_of(
     lease: Lease, seen: Optional[Sequence[int]], store: LeaseStore
 ) -> Optional[tuple[Holder, ...]]:
-    """The holders of a lease of which we have seen these processes; None: we may not see them."""
+    """The holders of a lease, of whose processes these were seen; None if we may not see them."""
     if lease.part is not Part.HELD:
         return ()
     pids = [pid for pid in seen or () if pid == lease.pid or pid != os.getpid()]
     certain = _described(lease, pids)
     if certain or not store.is_held(lease):
         return certain
-    # Another's: all that anybody sees is whether whoever took it lives.
+    # Another user's: only the process that took it can be seen, and whether it lives.
     maybe = [lease.pid] if seen is None else _closed_since(lease)
     return _described(lease, maybe, certain=False) or None
 
@@ -89,7 +90,7 @@ def _file(lease: Lease) -> _File:
 
 
 def _described(lease: Lease, pids: Sequence[int], *, certain: bool = True) -> tuple[Holder, ...]:
-    """Those that live still, whoever took the lease first, then the oldest first."""
+    """Those that are alive: the process that took the lease first, then the oldest first."""
     found = []
     for pid in pids:
         process = processes.describe(pid)
@@ -100,7 +101,8 @@ def _described(lease: Lease, pids: Sequence[int], *, certain: bool = True) -> tu
         took = (pid, process.starttime) == (lease.pid, lease.starttime)
         if pid == lease.pid and not took and not certain:
             continue  # the pid is another process's by now
-        # What it says of itself is what it is for; the far end's command line is a program.
+        # The lease says what the process is for; the command line of an agent is only a long
+        # program.
         command = (lease.command if took else "") or process.command
         holder = Holder(pid, command, process.since_ns, process.stopped, certain)
         found.append((not took, process.starttime, pid, holder))
@@ -109,7 +111,7 @@ def _described(lease: Lease, pids: Sequence[int], *, certain: bool = True) -> tu
 
 
 def _closed_since(lease: Lease) -> list[int]:
-    """The processes of a lease's owner that nobody may look into and that are younger than it."""
+    """The owner's processes that nobody may inspect and that are younger than the lease."""
     found = []
     for pid in processes.pids():
         process = processes.describe(pid)
@@ -145,10 +147,10 @@ def _name(path: str) -> str:
 
 
 def opened(pid: int, wanted: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
-    """The files that a process has open for writing and whose path is wanted: the link in /proc,
-    and the path.
+    """Yield the files that a process has open for writing and whose path is wanted.
 
-    The files themselves are not looked at: one of them may lie on a file system that hangs.
+    Each is the link in /proc, and the path. The files themselves are not touched: one of them may
+    be on a file system that hangs.
     """
     directory = f"/proc/{pid}/fd"
     with contextlib.suppress(OSError):
@@ -156,5 +158,6 @@ def opened(pid: int, wanted: Callable[[str], bool]) -> Iterator[tuple[str, str]]
             with contextlib.suppress(OSError):
                 link = f"{directory}/{number}"
                 path = os.readlink(link)
+                # The mode of the link itself says how the file was opened: w for writing.
                 if wanted(path) and os.lstat(link).st_mode & stat.S_IWUSR:
                     yield link, path

@@ -1,7 +1,7 @@
-"""LocalHost: gather facts, ask core, commit the answer.
+"""LocalHost: gathers facts, asks core, and carries out the decision.
 
-What a local command and the far end of the wire both run. What only some acts need is imported by
-those: a question asked of many machines costs mostly start-up.
+A local command and the agent on a remote host both run this. Modules that only some acts need are
+imported by those: start-up is most of what a question to many machines costs.
 """
 
 from __future__ import annotations
@@ -33,22 +33,24 @@ R = TypeVar("R")
 
 
 class LocalHost(Machine):
-    """This machine, as a Host; see Machine for its arguments."""
+    """This machine as a Host; see Machine for the arguments."""
 
     def __str__(self) -> str:
         return self.name
 
     def doctor(self) -> tuple[Finding, ...]:
-        """Look at everything that genvx rests on here; never raises for what is wrong."""
+        """Check everything that genvx depends on here; never raises because something is wrong."""
         from genvx.local import doctor
 
+        # The unfiltered survey: hidden devices are checked, too, and a broken policy must not hide
+        # the rest.
         return doctor.examine(self.environ, self._survey)
 
     def entitlement(self) -> Entitlement:
-        """What we may do here by the policy of this machine.
+        """Return what the policy of this machine allows us.
 
         Raises:
-            StateError: it cannot be read, or has a mistake.
+            StateError: the policy cannot be read, or has a mistake.
         """
         from genvx.core.policy import Entitlement, Limit, Policy
 
@@ -61,7 +63,7 @@ class LocalHost(Machine):
         """Reply to an operation as a host over SSH would.
 
         Raises:
-            InvalidInput: it is one that goes on after its reply; there are methods for these.
+            InvalidInput: the operation continues after its reply; use the host's methods for these.
         """
         from genvx.local.questions import ANSWERS
 
@@ -122,13 +124,13 @@ class LocalHost(Machine):
     def acquire(self, ask: Ask) -> LocalHold:
         """Take devices for a new environment, or raise and change nothing.
 
-        Those who wait for devices come before those who do not. When the time of the request is
-        over, what runs under the hold is ended.
+        Waiting requests come before those that do not wait. When the time of the request is over,
+        what runs under the hold is ended.
 
         Raises:
             NoCapacity: not enough devices are available; the message says why, device by device.
-            Unsatisfiable: this host does not have as many of the kind.
-            InvalidInput: the name or the id is none.
+            Unsatisfiable: this host does not have enough devices of this kind.
+            InvalidInput: the name or the id is not valid.
             StateError: the state directory is unsafe, full or read-only.
         """
         from genvx.local.granting import acquire
@@ -141,22 +143,24 @@ class LocalHost(Machine):
         tell: Optional[Callable[[Standing], None]] = None,
         stop: Optional[Stop] = None,
     ) -> LocalHold:
-        """Take devices as `acquire` does, and wait in line for them if need be: for ever, unless
-        the request says how long.
+        """Take devices as `acquire` does, and wait in line for them if necessary.
 
-        tell: called about once a second with the place in the line. stop: such as a
-        threading.Event; ends the waiting when it is set.
+        It waits for ever, unless the request says how long.
+
+        tell: called about once a second with the position in the line. stop: ends the waiting when
+        it is set, such as a threading.Event.
 
         Raises:
-            WaitedTooLong: they were not to be had in time. Unsatisfiable: they never are.
+            WaitedTooLong: they did not become available in time. Unsatisfiable: they never will.
         """
         from genvx.local.waiting import wait
 
         return wait(self, ask, tell or (lambda standing: None), stop)
 
     def reserve(self, ask: Ask) -> Grant:
-        """Take devices that nobody holds, for as long as the request lasts; `join` and `release`
-        go by the grant's environment.
+        """Take devices for as long as the request lasts, without a process that holds them.
+
+        `join` and `release` find them by the grant's environment.
 
         Raises: as `acquire`.
         """
@@ -165,44 +169,46 @@ class LocalHost(Machine):
         return reserve(self, ask)
 
     def join(self, environment: str, *, command: str = "") -> LocalHold:
-        """Hold on to an environment of one's own that is alive, beside those who hold it already.
+        """Hold a living environment of one's own, beside the processes that hold it already.
 
         Raises:
-            UnknownEnvironment: there is none of that id of one's own. NoCapacity: others are in the
-            way, again and again.
+            UnknownEnvironment: one has no environment of that id. NoCapacity: others kept colliding
+            with us.
         """
         from genvx.local.granting import join
 
         return join(self, environment, command=command)
 
     def attach(self, environment: str, requirements: Requirements) -> Grant:
-        """Give a living environment of one's own more devices; all who hold it have them then.
+        """Give a living environment of one's own more devices; all its holders have them then.
 
-        Returns the whole of it. They are given back when the environment ends, or with `detach`.
+        Returns the whole environment. The devices are given back when it ends, or with `detach`.
 
-        Raises: as `acquire`; UnknownEnvironment: there is none of that id of one's own.
+        Raises: as `acquire`; UnknownEnvironment: one has no environment of that id.
         """
         from genvx.local.granting import attach
 
         return attach(self, environment, requirements)
 
     def detach(self, environment: str, devices: Sequence[str] = ()) -> Grant:
-        """Take devices away from a living environment of one's own, named by label or UUID; all of
-        them by default. Returns what is left of it.
+        """Take devices, named by label or UUID, from a living environment of one's own; by default
+        all.
+
+        Returns what is left of the environment.
 
         Raises:
             UnknownDevice: one of them is not in it; then nothing is changed.
-            UnknownEnvironment: there is none of that id of one's own.
+            UnknownEnvironment: one has no environment of that id.
         """
         from genvx.local.granting import detach
 
         return detach(self, environment, devices)
 
     def grant_of(self, environment: str) -> Grant:
-        """A living environment of one's own as it is now.
+        """Return a living environment of one's own as it is now.
 
         Raises:
-            UnknownEnvironment: there is none of that id of one's own.
+            UnknownEnvironment: one has no environment of that id.
         """
 
         from genvx.local.granting import granted
@@ -210,9 +216,10 @@ class LocalHost(Machine):
         return granted(self, environment)
 
     def release(self, environment: str, *, kill: bool = False) -> Environment:
-        """End an environment, by id or by name; owners and root only. Its processes are left alone.
+        """End an environment, named by id or name; for its owner and root only.
 
-        kill: end them first, by TERM and 10 s later KILL; its holders are then those that live on.
+        Its processes live on, unless `kill` is true: then they are ended first, by TERM and 10 s
+        later KILL, and the holders of the result are those that still live.
 
         Raises:
             UnknownEnvironment: there is none. NotOwner: it is another user's.
@@ -222,11 +229,11 @@ class LocalHost(Machine):
         return release(self.store, environment, self.state.uid, kill=kill)
 
     def signal(self, environment: str, name: str, lease: str = "") -> None:
-        """Send a signal, named without SIG, to whoever holds an environment of one's own by a
-        lease; to all who hold it without one.
+        """Send a signal, named without SIG, to the processes that took an environment of one's own.
 
-        sshd passes no signals on to root and to forced commands, so they take this way. A holder
-        that is not the process that took the lease any more is left alone.
+        lease: if given, only to the process that took this lease. sshd passes no signals on to root
+        and to forced commands, so these go this way. A pid that is another process by now gets
+        none.
 
         Raises:
             InvalidInput: not a signal that is passed on. UnknownEnvironment: there is none.
@@ -239,6 +246,8 @@ class LocalHost(Machine):
         found = self.mine(environment)
         for each in self.store.scan().leases:
             if each.key == (found.owner.uid, found.id) and lease in ("", each.id):
+                # The pid in the lease was written when the lease was taken. Its start time tells
+                # whether it is still the same process, and the uid whether it is the owner's.
                 holder = processes.describe(each.pid)
                 if holder is not None and (holder.uid, holder.starttime) == (
                     each.owner.uid,

@@ -1,7 +1,7 @@
-"""This machine as it is: its state directory, its policy, its devices, and who holds what.
+"""This machine as it is: its state directory, its policy, its devices, and its leases.
 
-What takes and gives devices (granting.py, waiting.py, turns.py) rests on this; host.py puts all of
-it together as a Host.
+The modules that take and give devices (granting.py, waiting.py, turns.py) build on it; host.py
+combines them into a Host.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 
 class Machine:
-    """This machine. Its state directory is opened when first needed, and checked then.
+    """This machine. Its state directory is opened, and checked, when it is first needed.
 
-    environ: where $GENVX_STATE_DIR, $GENVX_SIMULATE and $SHELL are looked up; the process's own by
-    default. survey: who tells the devices; NVML, or the simulation that $GENVX_SIMULATE asks for,
-    by default.
+    environ: where $GENVX_STATE_DIR, $GENVX_SIMULATE and $SHELL are looked up; by default
+    os.environ. survey: the function that reports the devices; by default NVML, or the simulation
+    that $GENVX_SIMULATE asks for.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Machine:
             return self._given_survey()
         specification = self.environ.get("GENVX_SIMULATE", "")
         if specification:
+            # Simulated hosts of one machine differ only in their state directories.
             seed = f"{processes.hostname()}:{chosen_root(self.environ)}"
             from genvx.local.devices.simulated import simulate
 
@@ -62,7 +63,8 @@ class Machine:
         return survey(deadline_in(self.environ))
 
     def survey(self) -> Inventory:
-        """The devices of this machine as they are now, and as its policy lets us see them.
+        """Return the devices of this machine as they are now, as far as its policy lets us see
+        them.
 
         Raises:
             StateError: the policy cannot be read.
@@ -72,18 +74,19 @@ class Machine:
         return inventory if rules is None else rules.govern(inventory)
 
     def rules(self) -> Optional[Rules]:
-        """What the policy of this machine says of us; None where there is none.
+        """Return what the policy of this machine says about us; None without a policy.
 
         Raises:
-            StateError: it cannot be read, or has a mistake.
+            StateError: the policy cannot be read, or has a mistake.
         """
+        # Read anew for each grant: an administrator's change counts from the next one on.
         root = state_root(self.environ)
         try:
             os.lstat(f"{root}/policy.toml")
         except (FileNotFoundError, NotADirectoryError):
-            return None  # as on most machines, and then the rest need not be imported
+            return None  # as on most machines, which need not import the rest
         except OSError as error:
-            # Not known to be none: there may be limits.
+            # There may be limits that we cannot see, so this must not count as none.
             raise state_error(error, f"look for {root}/policy.toml") from None
         from genvx.local.rules import Rules
 
@@ -91,8 +94,10 @@ class Machine:
 
     @property
     def state(self) -> StateDirectory:
-        """The opened state directory; another one once the machine is provisioned. Raises
-        StateError if it is unsafe or cannot be had.
+        """The opened state directory; a new one once the machine has been provisioned.
+
+        Raises:
+            StateError: it is unsafe or unavailable.
         """
         if self._state is not None and is_superseded(self._state.root, self.environ):
             self._state = None  # not closed: another thread may be reading it
@@ -102,10 +107,11 @@ class Machine:
 
     @property
     def store(self) -> LeaseStore:
+        """The leases of the state directory."""
         return LeaseStore(self.state)
 
     def close(self) -> None:
-        """Close what was opened. Leases that are held stay held."""
+        """Close the state directory. Leases that are held stay held."""
         if self._state is not None:
             self._state.close()
             self._state = None
@@ -113,9 +119,10 @@ class Machine:
     # Questions
 
     def snapshot(self, *, holders: bool = False) -> Snapshot:
-        """This host at this moment. Takes no lock.
+        """Return this host at this moment. Takes no lock.
 
-        holders: also which processes hold its leases, for which all processes are looked at.
+        holders: whether to find the processes that hold its leases, for which all processes are
+        examined.
 
         Raises:
             StateError: the state directory is unsafe or cannot be read.
@@ -128,7 +135,9 @@ class Machine:
         return replace(snapshot, leases=with_holders(snapshot.leases, self.store, self.state.uid))
 
     def snapshot_with(self, inventory: Inventory, *, reap: bool = False) -> Snapshot:
-        """This host at this moment, with its devices as they were told before."""
+        """Return this host at this moment, with devices from an earlier survey."""
+        # The clock is read after the scan: a lease that began during the scan must not be in the
+        # future.
         scan = self.store.scan(reap=reap)
         return Snapshot(
             hostname=processes.hostname(),
@@ -154,7 +163,10 @@ class Machine:
         *,
         pid: Optional[int] = None,
     ) -> Lease:
-        """A lease of ours on nothing yet, since now. pid: whose it is, ours by default."""
+        """Return a lease of ours, beginning now, that has no devices yet.
+
+        pid: the process whose lease it is; ours by default.
+        """
         pid = pid or os.getpid()
         return Lease(
             id=os.urandom(8).hex(),
@@ -172,7 +184,7 @@ class Machine:
         )
 
     def mine(self, environment: str) -> Environment:
-        """A living environment of one's own, by its id.
+        """Return a living environment of one's own, by its id.
 
         Raises:
             UnknownEnvironment: there is none.
@@ -180,12 +192,13 @@ class Machine:
         return environments(self.own_leases(environment))[0]
 
     def identify(self, environment: str) -> str:
-        """The id of a living environment of one's own that is named by its id or its name.
+        """Return the id of a living environment of one's own, named by its id or its name.
 
         Raises:
             UnknownEnvironment: there is none, or the name fits several.
         """
         leases = self.store.scan().leases
+        # Only among our own: another user's environment may have the same name.
         key = meant((each for each in leases if each.owner.uid == self.state.uid), environment)
         if key is None:
             raise UnknownEnvironment(
@@ -194,7 +207,7 @@ class Machine:
         return key[1]
 
     def own_leases(self, environment: str) -> tuple[Lease, ...]:
-        """The leases of a living environment of one's own, oldest first.
+        """Return the leases of a living environment of one's own, oldest first.
 
         Raises:
             UnknownEnvironment: there is none.

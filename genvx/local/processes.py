@@ -1,6 +1,6 @@
-"""What the kernel says of this boot, of users and of processes.
+"""What the kernel says about this boot, about users and about processes.
 
-For people to read: no lease rests on a pid.
+Pids are for people to read: whether a lease lives never depends on one.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Callable
 
-# The inode of the first pid namespace (PROC_PID_INIT_INO); any other means that we are in a
-# container.
+# The inode of the first pid namespace (PROC_PID_INIT_INO in the kernel). In any other we are in a
+# container, where pids differ from those that the driver reports.
 _FIRST_PID_NAMESPACE = 0xEFFFFFFC
-# The same of time namespaces.
+# The inode of the first time namespace (PROC_TIME_INIT_INO).
 _FIRST_TIME_NAMESPACE = 0xEFFFFFFA
 
 
 def boot_id() -> str:
-    """The kernel's id of this boot; empty where /proc does not tell. No process sees two boots."""
+    """Return the kernel's id of this boot; empty if /proc does not say."""
+    # Read once: no process lives through two boots.
     if not _known_boot:
         try:
             with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
@@ -42,19 +43,20 @@ _known_boot: list[str] = []
 
 
 def boottime_ns() -> int:
-    """Nanoseconds since boot, suspended time included. Unlike the wall clock it never jumps.
+    """Return nanoseconds since boot, suspended time included. Unlike the wall clock it never jumps.
 
-    The same for everybody on the machine, also in a time namespace, whose clocks are set apart.
+    All processes of the machine get the same time, also those in a time namespace, whose clocks
+    differ.
     """
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - _clock_offset_ns()
 
 
 @functools.lru_cache(maxsize=1)
 def _clock_offset_ns() -> int:
-    """How far our time namespace's clock is ahead of the machine's.
+    """How far the clock of our time namespace is ahead of the machine's.
 
-    Without this, times of others would be judged by another clock than they were written by, and
-    root would delete reservations that are not over.
+    Without it, we would compare times in files by another clock than they were written by, and root
+    would delete reservations that are not over.
     """
     try:
         if os.stat("/proc/self/ns/time").st_ino == _FIRST_TIME_NAMESPACE:
@@ -70,11 +72,12 @@ def _clock_offset_ns() -> int:
 
 
 def hostname() -> str:
+    """Return the name of this machine, made printable."""
     return printable(os.uname().nodename, 255)
 
 
 def owner_of(uid: int) -> Owner:
-    """The user of a uid; one that has no name is shown by number."""
+    """Return the user of a uid; a uid without a name is shown as a number."""
     try:
         name = pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -83,7 +86,7 @@ def owner_of(uid: int) -> Owner:
 
 
 def in_container() -> bool:
-    """Whether the pids that a driver reports may be of another pid namespace than ours."""
+    """Whether a driver may report pids of another pid namespace than ours."""
     try:
         return os.stat("/proc/self/ns/pid").st_ino != _FIRST_PID_NAMESPACE
     except OSError:
@@ -91,7 +94,7 @@ def in_container() -> bool:
 
 
 def system_memory() -> tuple[Optional[int], Optional[int]]:
-    """Bytes of memory that this machine has, and those in use; None where /proc does not tell."""
+    """Return this machine's memory in bytes, and what is in use; None if /proc does not say."""
     found: dict[str, int] = {}
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
@@ -104,10 +107,13 @@ def system_memory() -> tuple[Optional[int], Optional[int]]:
 
 
 def environment_of(pid: int) -> Optional[str]:
-    """The id of the environment in which a process of our own was started; None if that cannot be
-    told, empty if in none.
+    """Return the id of the environment in which a process of our own was started.
+
+    Empty if it was started in none; None if that cannot be determined.
     """
     try:
+        # The kernel shows the variables with which the process was started; it keeps no later
+        # changes. So a shell that was activated in place is not found by them.
         with open(f"/proc/{pid}/environ", "rb") as file:
             words = file.read(1 << 20).split(b"\0")
     except OSError:
@@ -119,13 +125,15 @@ def environment_of(pid: int) -> Optional[str]:
 
 
 def pids() -> Iterator[int]:
-    """The processes that there are just now."""
+    """Return the pids of the processes that exist just now."""
     return (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
 
 
 def send(pid: int, number: signal.Signals, meant: Callable[[], bool]) -> None:
-    """Send a signal to a process that we may send one, if `meant` says so once the pid cannot
-    become another's; where the kernel has no pidfds (before 5.3), just before.
+    """Send a signal to a process if we may, and if `meant` still says so once its pid is pinned.
+
+    With a pidfd the pid cannot become another process in between. Before Linux 5.3 there are none:
+    there `meant` is asked just before.
     """
     try:
         process = os.pidfd_open(pid)
@@ -148,9 +156,10 @@ def send(pid: int, number: signal.Signals, meant: Callable[[], bool]) -> None:
 
 @value
 class Process:
-    """A process as /proc shows it. starttime: clock ticks since boot; uid: real uid; state: the
-    letter that ps shows; name: what it calls itself, 15 characters at most; terminal: the device
-    number of the one that it is in, or 0.
+    """A process as /proc shows it.
+
+    starttime: clock ticks since boot. uid: the real uid. state: the letter that ps shows. name:
+    what it calls itself, 15 characters at most. terminal: the device number of its terminal, or 0.
     """
 
     pid: int
@@ -163,7 +172,7 @@ class Process:
 
     @property
     def since_ns(self) -> int:
-        """When it was started, in nanoseconds since boot."""
+        """When the process was started, in nanoseconds since boot."""
         return self.starttime * 10**9 // os.sysconf("SC_CLK_TCK")
 
     @property
@@ -173,7 +182,7 @@ class Process:
 
 
 def call_ourselves(name: str) -> None:
-    """Take a name for ps and top. name: 15 characters at most."""
+    """Set the name that ps and top show for us; 15 characters at most."""
     try:
         with open("/proc/self/comm", "w", encoding="ascii") as file:
             file.write(name)
@@ -182,7 +191,7 @@ def call_ourselves(name: str) -> None:
 
 
 def starttime(pid: int) -> int:
-    """When a process was started, in clock ticks since boot; 0 if that cannot be told."""
+    """Return when a process was started, in clock ticks since boot; 0 if unknown."""
     return _our_starttime(pid) if pid == os.getpid() else _starttime(pid)
 
 
@@ -195,13 +204,14 @@ _our_starttime = functools.lru_cache(maxsize=1)(_starttime)
 
 
 def describe(pid: int) -> Optional[Process]:
-    """Return what /proc tells of a living process; None if there is none, or it may not be seen."""
+    """Return what /proc shows of a living process; None if there is none, or we may not see it."""
     base = f"/proc/{pid}"
     try:
         with open(f"{base}/status", "rb") as file:
             status = file.read(16384)
         with open(f"{base}/stat", "rb") as file:
-            # The command in parentheses may hold spaces and parentheses itself.
+            # The command is in parentheses, and may contain spaces and parentheses itself: a
+            # process could choose a name that shifts the fields. So split after the last one.
             after = file.read(4096).rpartition(b")")[2].split()
         with open(f"{base}/cmdline", "rb") as file:
             words = file.read(4096).rstrip(b"\0").split(b"\0")
@@ -212,6 +222,7 @@ def describe(pid: int) -> Optional[Process]:
     name = next(
         (line[5:].strip() for line in status.splitlines() if line.startswith(b"Name:")), b""
     )
+    # Kernel threads and zombies have no command line; ps shows their name in brackets as well.
     command = b" ".join(words) if words != [b""] else b"[" + name + b"]"
     return Process(
         pid,

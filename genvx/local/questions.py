@@ -1,7 +1,7 @@
-"""Operations with one reply: a function each, from this machine and what is asked to the reply.
+"""Operations with one reply: a function for each, from this machine and an operation to the reply.
 
-The agent answers calls by them, and `LocalHost.answer` answers a program here. What only some of
-them need is imported by those: start-up is most of what a question costs.
+The agent answers calls by them, and `LocalHost.answer` a program on this machine. Modules that only
+some of them need are imported by those: start-up is most of what a question costs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from genvx.core.snapshot import Snapshot
 
     class Here(Protocol):
-        """What is asked of this machine: a LocalHost."""
+        """The methods of a LocalHost that answer operations."""
 
         def snapshot(self, *, holders: bool = False) -> Snapshot: ...
 
@@ -45,22 +45,22 @@ if TYPE_CHECKING:
 
 
 def snapshot(host: Here, asked: operations.TakeSnapshot) -> Snapshot:
-    """The host at this moment."""
+    """Return the host at this moment."""
     return host.snapshot(holders=asked.holders)
 
 
 def doctor(host: Here, asked: operations.Examine) -> tuple[Finding, ...]:
-    """What is wrong here."""
+    """Return what is wrong on the host."""
     return host.doctor()
 
 
 def policy(host: Here, asked: operations.ShowPolicy) -> Entitlement:
-    """What the caller may do here."""
+    """Return what the caller may do on the host."""
     return host.entitlement()
 
 
 def use(host: Here, asked: operations.ShowUse) -> OwnUse:
-    """Which processes on an environment's devices are its own."""
+    """Return the host, and which processes on an environment's devices are its own."""
     from genvx.local.use import processes_of
 
     env = host.mine(asked.environment_id)
@@ -72,32 +72,34 @@ def use(host: Here, asked: operations.ShowUse) -> OwnUse:
 
 
 def port(host: Here, asked: operations.FindPort) -> int:
-    """A port for a job that will listen on it."""
+    """Return a port for a job that will listen on it."""
     import socket
 
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # The kernel picks a free port. Another process may take it before the job does; then the
+        # job says so when it listens.
         probe.bind(("", 0))
         number: int = probe.getsockname()[1]
         return number
 
 
 def release(host: Here, asked: operations.Release) -> Environment:
-    """The environment that has ended."""
+    """End an environment; return it as it was."""
     return host.release(asked.environment, kill=asked.kill)
 
 
 def attach(host: Here, asked: operations.Attach) -> Grant:
-    """All that the environment has then."""
+    """Give an environment more devices; return all that it has then."""
     return host.attach(asked.environment_id, asked.requirements)
 
 
 def detach(host: Here, asked: operations.Detach) -> Grant:
-    """What is left of the environment."""
+    """Take devices from an environment; return what is left of it."""
     return host.detach(asked.environment_id, asked.devices)
 
 
 def reserve(host: Here, asked: operations.Reserve) -> Grant:
-    """What is reserved."""
+    """Reserve devices; return them."""
     return host.reserve(asked.ask)
 
 

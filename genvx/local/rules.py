@@ -1,4 +1,4 @@
-"""What the policy of this machine says of one of its users. Imported only where there is one."""
+"""What the policy of this machine says about one user. Imported only if there is a policy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Rules:
-    """The policy of a state directory, for whoever we are.
+    """The policy of a state directory, applied to us.
 
     Raises:
         StateError: it cannot be read, or has a mistake.
@@ -33,6 +33,8 @@ class Rules:
         self.policy = policyfile.read(root)
         self.uid = uid
         self.user = processes.owner_of(uid).name
+        # The groups that this process has, which may be fewer than the database says. A group
+        # without a name cannot be in the policy.
         groups = []
         for number in {os.getegid(), *os.getgroups()}:
             with contextlib.suppress(KeyError):
@@ -40,7 +42,7 @@ class Rules:
         self.limit = self.policy.limit(self.user, groups)
 
     def govern(self, inventory: Inventory) -> Inventory:
-        """The devices that we may see, with what the policy says of each."""
+        """Return the devices that we may see, with what the policy says about each."""
         sees_all = self.policy.is_administrator(self.user)
         return replace(
             inventory,
@@ -56,17 +58,18 @@ class Rules:
         )
 
     def complete(self, requirements: Requirements) -> Requirements:
-        """What was asked for, and where nothing was said, as the policy says."""
+        """Fill in from the policy what the request leaves open."""
         if requirements.visible_as is not None:
             return requirements
         return replace(requirements, visible_as=self.policy.visible_as)
 
     def time(self, requirements: Requirements, wanted: Optional[float]) -> Optional[float]:
-        """How many seconds an environment lasts for which `wanted` seconds were asked.
+        """Return how many seconds an environment lasts if `wanted` seconds were asked for.
 
         Raises:
-            InvalidInput: too many. Unsatisfiable: too many devices.
+            InvalidInput: too many seconds. Unsatisfiable: too many devices.
         """
+        # Refused at once, not after waiting: by policy it never becomes possible.
         if self.limit.gpus is not None and requirements.gpus > self.limit.gpus:
             raise Unsatisfiable(
                 f"{requirements} wanted, but by policy you may hold {self.limit.gpus} at once here"
@@ -84,7 +87,10 @@ class Rules:
     def excess(
         self, lease: Lease, living: Iterable[Lease], memory: Mapping[str, Optional[int]]
     ) -> Optional[str]:
-        """How a lease of ours, beside the living ones, is more than we may hold."""
+        """Return how a lease of ours, beside the living ones, exceeds our limit; None if it does
+        not.
+        """
+        # In the verify step `living` contains the lease itself.
         others = [other for other in living if other.id != lease.id]
         return excess(self.limit, self.uid, [*others, lease], memory)
 
@@ -95,8 +101,9 @@ class Rules:
         living: Iterable[Lease],
         memory: Mapping[str, Optional[int]],
     ) -> None:
-        """Raise NoCapacity if a lease is more than we may hold beside what we hold, and
-        Unsatisfiable if it is so by itself.
+        """Raise NoCapacity if a lease exceeds our limit together with what we hold.
+
+        It is Unsatisfiable if the lease alone exceeds the limit.
         """
         why = self.excess(lease, living, memory)
         if why is None:

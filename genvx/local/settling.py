@@ -1,6 +1,6 @@
-"""What the dead leave: a driver gives back the memory of a process that has died a moment later.
+"""Memory of dead processes: a driver gives it back a moment after they have ended.
 
-Whoever acquires then must not be told that somebody whom nobody can see uses the device.
+An acquire in that moment must not fail because an invisible process seems to use the device.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from genvx.local.devices.inventory import Inventory
     from genvx.local.machine import Machine
 
-# Seconds. Where only such memory is in the way, we ask again for so long, and so often.
+# Seconds for which, and between which, the driver is asked again if only such memory is in the way.
 _SETTLES = 2.0
 _ASK_AGAIN = 0.25
 
 
 def settled(host: Machine, requirements: Requirements) -> Inventory:
-    """The devices; once it is back, where only memory of those who have just died is missing."""
+    """Return the devices; if only memory of dead processes is in the way, wait for it for 2 s at
+    most.
+    """
     end = monotonic() + _SETTLES
     while True:
         inventory = host.survey()
@@ -37,6 +39,8 @@ def settled(host: Machine, requirements: Requirements) -> Inventory:
             return inventory
         now = host.snapshot_with(inventory)
         soon = replace(now, usage={u: s for u, s in now.usage.items() if u not in settling})
+        # Wait only if the memory decides: if the request can be satisfied anyway, or not even then,
+        # waiting changes nothing.
         waits = isinstance(decide(requirements, now), Refusal)
         if not waits or isinstance(decide(requirements, soon), Refusal):
             return inventory

@@ -1,9 +1,10 @@
-"""Taking turns on devices that several share: one at a time, in the order in which they came.
+"""Turns on devices that several environments share: one at a time, in the order of arrival.
 
-Lamport's bakery, with files for each who waits in his own directory: whoever comes says that he
-chooses, takes a number above all that he sees, and waits for those with smaller ones and for those
-who are choosing just then. A turn lives while somebody holds its file's lock, so whoever dies is
-waited for no more. Nothing is written over, and who does not hold a device is not waited for.
+This is Lamport's bakery algorithm, with files for each waiting process in its user's directory. A
+process announces that it is choosing, takes a number above all that it sees, and waits for those
+with smaller numbers and for those that are choosing at that moment. A turn lives while a process
+holds the lock of its file, so nobody waits for a dead process. No file is ever overwritten, and
+nobody waits for a process that does not hold a shared device.
 """
 
 from __future__ import annotations
@@ -48,16 +49,17 @@ def take_turn(
     tell: Callable[[Turn], None] = lambda turn: None,
     stop: Optional[Stop] = None,
 ) -> HeldFile:
-    """Wait until it is our turn on the devices of an environment of our own; it is until the file
-    that we return is let go, by all who inherit its descriptor.
+    """Wait until it is our turn on the devices of an environment of our own.
 
-    patience: seconds to wait at most. tell: is told for whom we wait, when that changes. stop: ends
-    the waiting when it is set, such as a threading.Event.
+    The turn lasts until the returned file is let go, by us and by all that inherit its descriptor.
+
+    patience: the most seconds to wait. tell: called with the turn that we wait for, whenever that
+    changes. stop: ends the waiting when it is set, such as a threading.Event.
 
     Raises:
-        UnknownEnvironment: there is none of that id of one's own. InvalidInput: it has no devices.
+        UnknownEnvironment: one has no environment of that id. InvalidInput: it has no devices.
         WaitedTooLong: it was not our turn in time. StateError: the state cannot be written, too
-            many of one's own wait already, or somebody has taken the last number that there is.
+        many processes of one's own wait already, or somebody has taken the last possible number.
     """
     devices = host.mine(environment).devices
     if not devices:
@@ -84,10 +86,10 @@ def take_turn(
         mine = replace(mine, number=last.number + 1)
         held = _publish(host, mine, TURN)
     finally:
-        choosing.withdraw()  # not before our turn is there: at each moment one of the two is
+        choosing.withdraw()  # only now: at each moment one of our two files exists
     try:
         if not any(turn.id == mine.id for turn in _turns(host, mine)):
-            # Others would not wait for us.
+            # Others cannot see our turn, so they would not wait for us.
             raise StateError(
                 f"no turn was taken: {held.path} is not seen by others; 'genvx doctor' may say why"
             )
@@ -121,7 +123,9 @@ def run_in_turn(
     patience: float = math.inf,
     tell: Callable[[Turn], None] = lambda turn: None,
 ) -> int:
-    """Run a command as its parent when its turn comes; return its exit code. For main threads only.
+    """Run a command as its parent when its turn comes; return its exit code.
+
+    For main threads only.
 
     Raises: as `take_turn`; CommandNotFound, CommandNotExecutable: it cannot be run.
     """
@@ -143,7 +147,7 @@ def _publish(host: Machine, turn: Turn, kind: Kind) -> HeldFile:
 
 
 def _rivals(host: Machine, mine: Turn) -> list[Turn]:
-    """The living turns of others on devices of ours, of those who hold these devices."""
+    """The living turns of others on our devices, of environments that hold these devices."""
     holdings: dict[str, set[tuple[int, str]]] = {}
     for lease in host.store.scan().leases:
         for uuid in lease.devices:
@@ -171,7 +175,7 @@ def _turns(host: Machine, mine: Turn) -> Iterator[Turn]:
                     # He has chosen, and we may have listed the files before: look again.
                     turn = replace(mine, id=identifier, number=0) if kind is CHOOSING else None
                 except (OSError, Malformed):
-                    continue  # his own doing
+                    continue  # its own user has made it unreadable, and loses the turn
                 if turn is not None:
                     yield turn
 

@@ -1,4 +1,4 @@
-"""Whether others see what we hold: what they do not see is granted to them, too."""
+"""Whether others see our leases; if they do not, the same devices are granted to them, too."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def warnings(host: Machine) -> list[str]:
-    """Lines for those who take devices here, where some of the machine cannot see it."""
+    """Return lines for the person if part of the machine cannot see devices that are taken here."""
     root = host.state.root
     if root != paths.UNPROVISIONED or not mounts.is_private(root):
         return []
@@ -25,7 +25,7 @@ def warnings(host: Machine) -> list[str]:
 
 
 def unseen(held: HeldLease, scan: Scan) -> StateError:
-    """The error for a lease of our own that a scan does not show, and why if that is known."""
+    """Return the error for a lease of our own that a scan does not show, with the likely cause."""
     path = held.path
     directory, file = path.split("/")[-2:]
     about = (f"{directory}:", f"{directory}/{file}:")

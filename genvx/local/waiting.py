@@ -1,9 +1,9 @@
 """Waiting in the line of this machine: a ticket, and a look now and then.
 
-Nobody calls anybody: each process that waits looks whether it is its turn, from the same facts
-and by the same rule (core/queue.py). A lease that ends makes no event, so he looks once in a
-second; that is cheap. Asking the driver is not, so he asks again only when leases have come or
-gone, or after a while, for processes outside any lease end without a trace.
+There are no notifications: each waiting process looks by itself whether it is its turn, from the
+same facts and by the same rule (core/queue.py). A lease that ends makes no event, so they look once
+a second, which is cheap. Asking the driver is not: that is repeated only when leases have come or
+gone, or after a while, because processes without a lease end without a trace.
 """
 
 from __future__ import annotations
@@ -30,18 +30,22 @@ if TYPE_CHECKING:
     from genvx.local.running.hold import LocalHold
 
     class Stop(Protocol):
-        """What says that nobody waits any more: within so many seconds, or not."""
+        """Something that ends the waiting, such as a threading.Event."""
 
-        def wait(self, timeout: float) -> bool: ...
+        def wait(self, timeout: float) -> bool:
+            """Wait for `timeout` seconds at most; return whether the waiting is to end."""
 
 
+# Seconds. How often a waiting process looks at the line; how long an answer of the driver stays
+# valid while no lease comes or goes; and how often a ticket says that its holder attends. The last
+# must stay well below PATIENCE_NS (core/ticket.py), or a slow holder would lose its place.
 LOOK = 1.0
 _SURVEY = 15.0
 _ATTEND = 5.0
 
 
 def place_in_line(host: Machine, ask: Ask, environment_id: str) -> Ticket:
-    """A place in the line of this machine, from this moment on; not taken yet."""
+    """Make a ticket for the line of this machine, from this moment on; it is not published yet."""
     lease = host.blank(environment_id, ask.name, ask.command, None)
     rules = host.rules()
     requirements = ask.requirements
@@ -63,14 +67,14 @@ def wait(
     tell: Callable[[Standing], None] = lambda standing: None,
     stop: Optional[Stop] = None,
 ) -> LocalHold:
-    """Take devices as `LocalHost.acquire` does, and wait in line for them if need be.
+    """Take devices as `LocalHost.acquire` does, and wait in line for them if necessary.
 
-    tell: called at each look with the place in the line. stop: ends the waiting when it is set,
+    tell: called at each look with the position in the line. stop: ends the waiting when it is set,
     such as a threading.Event.
 
     Raises:
-        WaitedTooLong: they were not to be had in time. Unsatisfiable: they never are. StateError:
-        no ticket can be written.
+        WaitedTooLong: they did not become available in time. Unsatisfiable: they never will.
+        StateError: no ticket can be written.
     """
     try:
         return acquire(host, ask)
@@ -91,15 +95,20 @@ def wait(
         while True:
             snapshot = looker.look()
             position = position_of(ticket.id, snapshot)
+            # position_of also returns None for a ticket that does not attend, as after a suspend;
+            # that one is still there, and goes on.
             if position is None and not any(each.id == ticket.id for each in snapshot.tickets):
                 raise NoCapacity("the ticket is gone from the state directory; wait again")
             if position is not None and position.offered:
                 try:
+                    # An offer is only a turn, no grant: the acquire publishes and verifies as any
+                    # other.
                     hold = acquire(host, ask, ticket.id)
                     return hold
                 except Unsatisfiable:
                     raise
                 except NoCapacity:
+                    # The line said yes, the acquire no: what we know of the devices is outdated.
                     looker.forget()
             if position is not None:
                 tell(position.standing)
@@ -107,7 +116,7 @@ def wait(
             if now >= end:
                 reason = f": {position.reason}" if position is not None else ""
                 raise WaitedTooLong(
-                    f"{ask.requirements} not to be had within {format_duration(patience)}{reason}"
+                    f"{ask.requirements} not free within {format_duration(patience)}{reason}"
                 )
             if now >= attended + _ATTEND or position is None:
                 held.attend(snapshot.boottime_ns)
@@ -115,15 +124,17 @@ def wait(
             if pause(min(LOOK, end - now), stop):
                 raise WaitedTooLong("the waiting was ended")
     except BaseException:
+        # Interrupted between the grant and the return: nobody else could release it.
         if hold is not None:
             hold.release()
         raise
     finally:
+        # After the lease is verified, so that the devices are never free between ticket and lease.
         held.withdraw()
 
 
 def pause(seconds: float, stop: Optional[Stop]) -> bool:
-    """Sleep, or until the waiting is ended; whether it is."""
+    """Sleep, or until the waiting is ended; return whether it is ended."""
     if stop is not None:
         return stop.wait(seconds)
     sleep(seconds)
@@ -131,7 +142,7 @@ def pause(seconds: float, stop: Optional[Stop]) -> bool:
 
 
 class _Looker:
-    """Looks at a host often, and asks its driver seldom."""
+    """Looks at a host often, and asks its driver rarely."""
 
     def __init__(self, host: Machine) -> None:
         self._host = host
@@ -140,7 +151,7 @@ class _Looker:
         self._inventory = host.survey()
 
     def forget(self) -> None:
-        """What was known of the devices has turned out to be old."""
+        """Ask the driver at the next look: what is known of the devices has proved outdated."""
         self._asked = -math.inf
 
     def look(self) -> Snapshot:

@@ -1,4 +1,5 @@
-"""What tables say: their columns, their rows, and how they fit a terminal.
+"""What tables show: their columns, their rows, and how they fit a terminal.
 
-For the command line on one's own machine and for the one in a remote shell: core and local only.
+The local command line and the command in a remote shell both use it, so it needs only core and
+local.
 """

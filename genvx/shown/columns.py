@@ -1,5 +1,6 @@
-"""Text in columns that a terminal has room for. Widths are in cells of a terminal, where a Chinese
-character takes two and a combining accent none.
+"""Text in columns that fit a terminal.
+
+Widths are in cells of a terminal: a Chinese character takes two, a combining accent none.
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ if TYPE_CHECKING:
 
 ELLIPSIS = "…"
 _GAP = 2
-# What is left of any column, on a terminal that is too narrow for the table.
+# Cells that each column keeps on a terminal that is too narrow for the table.
 _LEAST = 3
-# Characters of a cell that are shown at all.
+# The most characters of a cell. Names come from other users, and one must not fill the screen.
 _MOST = 300
 
 
 def terminal_size(stream: TextIO) -> Optional[os.terminal_size]:
-    """Columns and lines of the terminal that a stream goes to; None if it goes elsewhere, or the
-    terminal does not say.
+    """Return the columns and lines of the terminal of a stream.
+
+    None if the stream is no terminal, or the terminal does not say.
     """
     if not stream.isatty():
         return None
@@ -37,7 +39,8 @@ def terminal_size(stream: TextIO) -> Optional[os.terminal_size]:
 
 
 def width(text: str) -> int:
-    """Cells of a terminal that a text takes."""
+    """Return the cells that a text takes."""
+    # Most cells are, and this is much faster than to look at each character.
     if text.isascii():
         return len(text)
     return sum(map(_cells, text))
@@ -50,7 +53,7 @@ def _cells(character: str) -> int:
 
 
 def shortened(text: str, most: int) -> str:
-    """The text in at most so many cells, with an ellipsis where its end is missing."""
+    """Return the text in at most `most` cells, with an ellipsis if its end is missing."""
     if width(text) <= most:
         return text
     left = most - width(ELLIPSIS)
@@ -64,7 +67,7 @@ def shortened(text: str, most: int) -> str:
 
 
 def safe(cell: str, stream: TextIO) -> str:
-    """A cell on one line, in the characters that a stream can show."""
+    """Return a cell on one line, in characters that a stream can show."""
     text = printable(cell, _MOST)
     encoding = stream.encoding or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
@@ -79,10 +82,10 @@ def table_for(
     yielding: Optional[Mapping[str, int]] = None,
     wrapping: Sequence[str] = (),
 ) -> list[str]:
-    """The lines of a table for a stream; on a terminal none is longer than that is wide.
+    """Return the lines of a table for a stream; none is wider than its terminal.
 
-    rows: as `safe` makes them. yielding, wrapping: as `lay_out` has them, by the columns' names;
-    columns that are not there are passed over.
+    rows: cells as `safe` returns them. yielding, wrapping: as for `lay_out`, by the names of
+    columns; absent columns are ignored.
     """
     size = terminal_size(stream)
     return lay_out(
@@ -106,12 +109,12 @@ def lay_out(
     yielding: Optional[Mapping[int, int]] = None,
     wrapping: Sequence[int] = (),
 ) -> list[str]:
-    """The lines of a table.
+    """Return the lines of a table.
 
-    most: cells that a line may take; None shortens nothing. yielding: the columns that are
-    shortened for that, least important first, and the cells that each keeps; when that is not
-    enough, all are shortened, widest first. wrapping: columns that go on in the next line instead,
-    so that nothing of them is lost.
+    most: the cells of a line; None shortens nothing. yielding: the columns to shorten first, least
+    important first, with the cells that each keeps; if that is not enough, all are shortened,
+    widest first. wrapping: columns that continue on the next line instead, so that nothing of them
+    is lost.
     """
     table = [*([] if header is None else [header]), *rows]
     if not table:
@@ -130,14 +133,15 @@ def _narrow(widths: list[int], most: int, yielding: Mapping[int, int]) -> None:
         widths[at] -= less
         excess -= less
     while excess > 0 and max(widths) > _LEAST:
+        # From the widest, so that columns with little text stay whole.
         widths[widths.index(max(widths))] -= 1
         excess -= 1
 
 
 def _lines(row: Sequence[str], widths: Sequence[int], wrapping: Sequence[int]) -> Iterator[str]:
-    """A row of a table; several lines where cells go on."""
+    """The lines of a row: several if cells continue."""
     if wrapping:
-        # Only some tables have long sentences, and those are not the ones that must be fast.
+        # Imported here: only tables with sentences need it, and those need not be fast.
         import textwrap
 
     columns = [

@@ -12,12 +12,12 @@ _LONGEST_LINE = 4000
 
 
 def say(line: str) -> None:
-    """Whatever it is, as a line for people on stderr; that this is gone is no reason to fail."""
+    """Print a line for people on stderr, made printable; do nothing if stderr is gone."""
     try:
-        # Where both go to one file, the line must not land in the middle of a table.
+        # If stdout and stderr are one file, the line must not land in the middle of a table.
         sys.stdout.flush()
     except OSError:
-        pass  # whoever writes to it next is told
+        pass  # the next write to stdout reports it
     try:
         print(printable(line, _LONGEST_LINE), file=sys.stderr, flush=True)
     except OSError:

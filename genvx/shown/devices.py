@@ -1,4 +1,4 @@
-"""The devices of a machine and who has them, as a table."""
+"""The devices of a machine, and who holds them, as a table."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ YIELDING = {"NAME": 6, "SINCE": 6, "ENV": 6, "USER": 6, "STATE": 6}
 
 
 def total_of(devices: int, available: int) -> str:
-    """The line below the table."""
+    """Return the line below the table."""
     return f"Total {devices} devices with {available} available"
 
 
 def row(device: Device, snapshot: Snapshot, since: Callable[[float], str]) -> list[str]:
-    """A device and who has it. since: says since when something is so, by its age in seconds."""
+    """Return the row of a device. since: formats an age in seconds."""
     usage = snapshot.usage_of(device)
     held = holders(snapshot.leases, device.uuid)
     tenants = [env for env in snapshot.environments if (env.owner.uid, env.id) in held]
     users = [str(env.owner) for env in tenants]
     state = snapshot.state(device)
+    # Nobody holds it, so name the user whose process is in the way.
     if state is State.BUSY:
         users = [_foreigner(device, snapshot)]
     return [

@@ -1,6 +1,4 @@
-"""The door of a command: its streams, and whatever goes wrong as a clear line and an exit code,
-never a traceback.
-"""
+"""The frame of a command: its streams, and every failure as one clear line and an exit code."""
 
 from __future__ import annotations
 
@@ -23,9 +21,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def answered(act: Callable[[], int]) -> int:
-    """Do what a command does and return its exit code; whatever goes wrong is one line on
-    stderr.
-    """
+    """Run a command and return its exit code; every failure becomes one line on stderr."""
     try:
         return act()
     except GenvxError as error:
@@ -34,6 +30,7 @@ def answered(act: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         say("")
         return INTERRUPTED
+    # As `genvx devices | head` does: the reader has enough, which is no failure.
     except BrokenPipeError:
         return 0
     except OSError as error:
@@ -41,7 +38,8 @@ def answered(act: Callable[[], int]) -> int:
         if error.filename is not None:
             what += f" ({printable(str(error.filename))})"
         elif error.errno in _FULL:
-            # Writing files of ours fails as a StateError: without a name it is a stream.
+            # Writing genvx's own files fails as a StateError, so an error without a file name is
+            # from a stream.
             what = f"cannot write the output: {what}"
         say(f"genvx: {what}")
         return GenvxError.exit_code
@@ -60,26 +58,28 @@ def answered(act: Callable[[], int]) -> int:
 
 
 def open_streams() -> None:
-    """Make streams ready: those that are closed are /dev/null, for the next file that is opened, a
-    lease or a connection perhaps, would become one of them. What a terminal cannot show is escaped.
+    """Prepare the standard streams.
+
+    Closed ones become /dev/null: otherwise the next file that is opened, such as a lease or a
+    connection, would get their number. Characters that a terminal cannot show are escaped.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             try:
                 os.fstat(number)
             except OSError:
-                os.open(os.devnull, os.O_RDWR)  # the lowest that is free is this one
+                os.open(os.devnull, os.O_RDWR)  # gets this number: it is the lowest that is free
                 os.set_inheritable(number, True)
             stream = os.fdopen(number, "w" if number else "r", closefd=False)
             setattr(sys, name, stream)
     for shown in (sys.stdout, sys.stderr):
         if isinstance(shown, io.TextIOWrapper):
-            # A terminal that cannot show a name is no reason to fail.
+            # A name that a terminal cannot show must not make the command fail.
             shown.reconfigure(errors="backslashreplace")
 
 
 def flush() -> None:
-    """Write what stdout still has, while errors can be said; that nobody reads it is none."""
+    """Write what stdout still holds, while errors can be reported; a closed pipe is none."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -87,13 +87,13 @@ def flush() -> None:
 
 
 def write_out() -> None:
-    """Write what the streams still have, before the process ends."""
+    """Write what the streams still hold, before the process ends."""
     for stream in (sys.stdout, sys.stderr):
         _write_out(stream)
 
 
 def _write_out(stream: TextIO) -> None:
-    """Write what a stream still has. If it cannot, drop that, or Python would complain at exit."""
+    """Write what a stream still holds; drop it if that fails, or Python complains at exit."""
     try:
         stream.flush()
     except OSError:

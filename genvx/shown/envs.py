@@ -19,12 +19,12 @@ YIELDING = {"CREATED": 8, "NAME": 8, "DEVICES": 8, "USER": 8, "PID": 6, "LEFT": 
 
 
 def total_of(environments: int) -> str:
-    """The line below the table."""
+    """Return the line below the table."""
     return f"Total {environments} environments"
 
 
 def notes_on(shown: Iterable[tuple[Snapshot, Sequence[Environment]]]) -> list[str]:
-    """What to say below the table: what a "?" means, and who holds what after its shell."""
+    """Return the notes below the table: what "?" means, and what has outlived its shell."""
     notes, unseen = [], False
     for snapshot, environments in shown:
         notes += holding.outliving(snapshot, environments)
@@ -38,10 +38,9 @@ def row(
     since: Callable[[float], str],
     listed: Callable[[list[str]], str] = ranges,
 ) -> list[str]:
-    """An environment, its devices and who holds it.
+    """Return the row of an environment.
 
-    since: says since when something is so, by its age in seconds. listed: puts labels of devices
-    together.
+    since: formats an age in seconds. listed: joins labels of devices.
     """
     return [
         env.id,
@@ -55,12 +54,11 @@ def row(
 
 
 def _devices(env: Environment, snapshot: Snapshot, listed: Callable[[list[str]], str]) -> str:
-    """The devices by index, "0-3, 6", or "0, 1 (40 GiB each)" for shares; one that is not there
-    as "?".
-    """
+    """The devices by index, "0-3, 6", or "0, 1 (40 GiB each)" for shares; a missing one is "?"."""
     known = [snapshot.device(uuid) for uuid in env.devices]
     present = sorted((d for d in known if d is not None), key=lambda d: (d.index, d.instance or 0))
     labels = [listed([device.label for device in present])] * bool(present)
+    # A GPU was lost, or the simulation changed; the lease still names it.
     labels += ["?"] * (len(known) - len(present))
     notes = ["simulated"] * any(device.simulated for device in present)
     notes += [] if env.memory is None else [f"{format_memory(env.memory)} each"]
@@ -68,7 +66,7 @@ def _devices(env: Environment, snapshot: Snapshot, listed: Callable[[list[str]],
 
 
 def _left(env: Environment, snapshot: Snapshot) -> str:
-    """The time until it is ended; "-" if it never is."""
+    """The time until the environment is ended; "-" if it never is."""
     if env.expires_ns is None:
         return "-"
     return format_duration(max(0, (env.expires_ns - snapshot.boottime_ns) // 10**9))

@@ -1,4 +1,4 @@
-"""Which processes hold an environment, in words."""
+"""The processes that hold an environment, in words."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ UNSEEN = "a process that only its owner and root can see"
 
 
 def pids(env: Environment) -> str:
-    """The processes that hold it: those that took it while they live, and those that are stopped.
+    """Return the pids that hold an environment: those that took it, and those that are stopped.
 
-    Where only others hold it, the oldest of these; "?" where nobody can be seen, "-" where it lives
-    by its time.
+    If only other processes hold it, the oldest of these; "?" if none can be seen, "-" if it needs
+    none.
     """
     if not env.holders:
         return "?" if env.holders is None else "-"
     took = [each for each in env.holders if each.pid in env.pids]
     main = took or list(env.holders[:1])
+    # A stopped process holds devices and does nothing: people look for it when GPUs are idle but
+    # held.
     shown = main + [each for each in env.holders if each.stopped and each not in main]
     text = ", ".join(f"{e.pid}{' (stopped)' if e.stopped else ''}" for e in shown[:_MOST_PIDS])
     more = len(shown) - _MOST_PIDS
@@ -33,7 +35,9 @@ def pids(env: Environment) -> str:
 
 
 def rows(env: Environment, snapshot: Snapshot) -> list[list[str]]:
-    """A row for each process that holds it, and whether what took it has ended."""
+    """Return a row for each process that holds an environment; the last says if its taker has
+    ended.
+    """
     if env.holders is None:
         return [["held by", UNSEEN]]
     if not env.holders:
@@ -47,9 +51,9 @@ def rows(env: Environment, snapshot: Snapshot) -> list[list[str]]:
 
 
 def outliving(snapshot: Snapshot, shown: Optional[Iterable[Environment]] = None) -> list[str]:
-    """A line for each environment whose shell or command has ended: who holds it now.
+    """Return a line for each environment whose shell or command has ended: what holds it now.
 
-    shown: only of these.
+    shown: only these environments.
     """
     outlived = [e for e in (snapshot.environments if shown is None else shown) if e.outlived]
     lines = []
@@ -58,7 +62,8 @@ def outliving(snapshot: Snapshot, shown: Optional[Iterable[Environment]] = None)
         texts = [each.described(snapshot.boottime_ns) for each in held[:_MOST_PIDS]]
         texts += [f"{len(held) - _MOST_PIDS} more"] * (len(held) > _MOST_PIDS)
         lines.append(
-            f"{env.label} of {env.owner}: what took it has ended; held by {' and '.join(texts)}"
+            f"{env.label} of {env.owner}: the process that took it has ended; "
+            f"held by {' and '.join(texts)}"
         )
     if len(outlived) > _MOST_ROWS:
         lines.append(f"{len(outlived) - _MOST_ROWS} more whose shell or command has ended")
@@ -66,7 +71,7 @@ def outliving(snapshot: Snapshot, shown: Optional[Iterable[Environment]] = None)
 
 
 def in_line(env: Environment) -> str:
-    """The processes that hold it, with their programs."""
+    """Return the processes that hold an environment, with their programs, in one line."""
     held = env.holders or ()
     shown = [f"{e.pid} ({e.program})" for e in held[:_MOST_PIDS]]
     more = len(held) - _MOST_PIDS

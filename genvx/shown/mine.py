@@ -1,4 +1,4 @@
-"""The environment of the shell that asks, and what of a device its own processes use."""
+"""The environment of this shell, and what its own processes use of a device."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 
 def current(snapshot: Snapshot) -> Optional[Environment]:
-    """The environment that this shell is in.
+    """Return the environment of this shell; None if there is none.
 
-    The variable only names it: what counts is the lease.
+    The variable only names it; the lease decides.
     """
+    # Anybody can set the variable; an environment of another user, or one that has ended, must not
+    # look like ours.
     wanted = os.environ.get("GENVX_ENVIRONMENT_ID")
     for env in snapshot.environments:
         if env.id == wanted and env.owner.uid == os.geteuid():
@@ -28,7 +30,7 @@ def current(snapshot: Snapshot) -> Optional[Environment]:
 
 
 def has(grant: Grant) -> str:
-    """What an environment has, once that has changed."""
+    """Return a sentence that says which devices an environment has."""
     labels = [device.label for device in grant.devices]
     if not labels:
         return f"Environment {grant.label} has no GPU"
@@ -36,12 +38,12 @@ def has(grant: Grant) -> str:
 
 
 def used(own: list[DeviceProcess]) -> str:
-    """The memory of processes, together; "?" where the driver does not tell."""
+    """Return the memory of processes, added up; "?" if the driver does not say."""
     sizes = [process.memory for process in own]
     return format_memory(None if None in sizes else sum(size for size in sizes if size))
 
 
 def busy(own: list[DeviceProcess]) -> str:
-    """How busy processes keep their device, together; "?" where the driver does not tell."""
+    """Return how busy processes keep their device, added up; "?" if the driver does not say."""
     rates = [process.utilization for process in own]
     return format_percent(None if None in rates else sum(rate for rate in rates if rate))

@@ -1,4 +1,4 @@
-"""The devices of an environment and what of it runs on them, as two tables."""
+"""The devices of an environment and its processes on them, as two tables."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ YIELDING = {"NAME": 6, "COMMAND": 12}
 def rows(
     env: Environment, snapshot: Snapshot, own: Mapping[str, list[DeviceProcess]]
 ) -> tuple[list[list[str]], list[list[str]]]:
-    """The rows of both tables. own: the environment's own processes, by the device's UUID."""
+    """Return the rows of both tables. own: the environment's processes, by the device's UUID."""
     devices, running = [], []
     for device in snapshot.devices:
         if device.uuid not in env.devices:
@@ -36,6 +36,7 @@ def rows(
                 format_memory(device.memory),
                 format_memory(usage.memory_used),
                 format_percent(usage.utilization),
+                # Unknown is not nothing: in a container the processes may not be visible.
                 "?" if usage.processes is None else used(mine),
                 "?" if usage.processes is None else busy(mine),
             ]

@@ -1,4 +1,4 @@
-"""This environment, or this machine, as a table."""
+"""This shell's environment, or this machine, as a table."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ WRAPPING = ("STATUS",)
 
 
 def driver(snapshot: Snapshot) -> str:
-    """Which driver a machine has, or what is the matter with it."""
+    """Return the version of a machine's driver, or what is wrong with it."""
     return snapshot.driver.error or snapshot.driver.version or "of unknown version"
 
 
 def rows(snapshot: Snapshot) -> list[list[str]]:
-    """What there is to say of the environment that this shell is in, else of this machine."""
+    """Return the rows about this shell's environment; without one, about this machine."""
     env = current(snapshot)
     found = [
         ["host", snapshot.hostname],
@@ -55,7 +55,7 @@ def rows(snapshot: Snapshot) -> list[list[str]]:
 
 
 def _usage(env: Environment, snapshot: Snapshot) -> list[list[str]]:
-    """A row for each device: what its own processes use of it, and who else has it."""
+    """A row for each device: what the environment's processes use of it, and who shares it."""
     rows = []
     for device in snapshot.devices:
         if device.uuid not in env.devices:
@@ -77,7 +77,9 @@ def _usage(env: Environment, snapshot: Snapshot) -> list[list[str]]:
 
 
 def _strays(env: Environment, snapshot: Snapshot) -> list[list[str]]:
-    """A row if this shell's CUDA_VISIBLE_DEVICES names devices that are not the environment's."""
+    """A row if CUDA_VISIBLE_DEVICES names devices that the environment does not hold."""
+    # A program that uses other devices than the environment's uses somebody else's, or fails there.
+    # A start-up file or an `export` in the shell does this without being noticed.
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     known = [snapshot.device(uuid) for uuid in env.devices]
     own = {"", *env.devices, *(device.label for device in known if device is not None)}
@@ -97,7 +99,7 @@ def _own(env: Environment, device: Device, snapshot: Snapshot) -> str:
 
 
 def _devices(env: Environment, snapshot: Snapshot) -> str:
-    """The devices by index, those of one model together; what is not there by its UUID."""
+    """The devices by index, grouped by model; a missing device by its UUID."""
     alike: dict[str, list[str]] = {}
     for uuid in env.devices:
         device = snapshot.device(uuid)

@@ -110,7 +110,7 @@ def test_waiting_too_long_says_so_for_every_host(fleet, busy):
     assert answer.returncode == 124
     lines = answer.stderr.splitlines()
     assert "Cannot find a host with enough available resources" in lines
-    assert "  gpu-server-1: 1 GPU not to be had within 1 s: 0 of 1 available" in lines
+    assert "  gpu-server-1: 1 GPU not free within 1 s: 0 of 1 available" in lines
 
 
 def test_what_is_offered_and_not_taken_goes_to_the_next(fleet, busy, monkeypatch):

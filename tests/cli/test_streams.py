@@ -33,7 +33,7 @@ PRINTING = [
     ("--version",),
     ("--help",),
     ("help", "run"),
-    (*NO_HOST, "devices"),
+    (*NO_HOST, "devices", "--json"),
 ]
 
 

@@ -154,4 +154,4 @@ def test_a_size_means_what_the_box_says(mib, box):
 
 def test_a_size_cannot_be_asked_of_a_device_that_does_not_tell_it():
     device = Device("GPU-1", 0, "GB10", None)
-    assert Requirements.parse("1G..").mismatch(device) == "does not tell its memory"
+    assert Requirements.parse("1G..").mismatch(device) == "does not report its memory"

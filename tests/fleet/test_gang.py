@@ -159,7 +159,7 @@ def test_a_busy_host_is_waited_for_with_the_others_held():
 def test_waiting_too_long_gives_all_back():
     a, b = FakeHost("a"), FakeHost("b")
     b.acquire(Ask(Requirements(1)))
-    with pytest.raises(WaitedTooLong, match="1 of 2 hosts had in time; b: 1 GPU not to be had"):
+    with pytest.raises(WaitedTooLong, match="1 of 2 hosts had in time; b: 1 GPU not free"):
         gang.take(Fleet([a, b]), Ask(Requirements(1), patience=0.05), 2)
     assert held(a, b) == [0, 1]
 

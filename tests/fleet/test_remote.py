@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from genvx.core.wire.codec import GRANT
 from genvx.errors import HostUnreachable
 from genvx.fleet.remote import RemoteCommand
 
@@ -26,7 +27,7 @@ class Silent:
 
 @pytest.fixture
 def command():
-    return RemoteCommand(Lost(), "token", None, Silent(), b"")
+    return RemoteCommand(Lost(), "token", GRANT, None, Silent(), b"")
 
 
 def test_a_command_whose_connection_is_lost_while_it_is_read_is_unreachable(command):

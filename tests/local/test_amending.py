@@ -189,6 +189,6 @@ def test_where_the_boot_cannot_be_told_nothing_is_left_to_live_without_a_holder(
             lambda: host.detach(hold.grant.environment),
             lambda: host.reserve(Ask(ONE, lasts=60)),
         ):
-            with pytest.raises(StateError, match="cannot tell this boot"):
+            with pytest.raises(StateError, match="this boot has no known id"):
                 act()
         assert held(host) == {"a": [0, 1]}

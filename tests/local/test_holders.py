@@ -83,7 +83,7 @@ def test_whoever_looks_at_the_machine_is_told_what_holds_devices_after_their_she
     answer = run_genvx(verb)
     text = " ".join((answer.stdout + answer.stderr).split())
     assert f"{environment().label} of " in text
-    assert f"what took it has ended; held by {pid} (sleep), started " in text
+    assert f"the process that took it has ended; held by {pid} (sleep), started " in text
 
 
 def test_a_stopped_holder_is_shown_as_stopped(state, spawned):

@@ -126,7 +126,7 @@ def test_a_waiter_that_is_stopped_is_passed_over_after_a_while(host, waiter, mon
 
 def test_the_time_to_wait_ends_with_an_error_and_no_ticket(host, state):
     with host.acquire(Ask(Requirements(2))):
-        with pytest.raises(WaitedTooLong, match=r"2 GPUs not to be had within 0\.01 s: 0 of 2"):
+        with pytest.raises(WaitedTooLong, match=r"2 GPUs not free within 0\.01 s: 0 of 2"):
             host.wait(Ask(Requirements(2), patience=0.01))
         assert list(state.rglob("*.ticket")) == []
 
@@ -215,7 +215,7 @@ def test_waiting_too_long_is_124(host):
         answer = run_genvx("run", "-g", "2", "--wait=0.1s", "--", "true")
     assert answer.returncode == 124
     assert answer.stderr.splitlines()[-1] == (
-        "genvx: 2 GPUs not to be had within 0.1 s: 1 of 2 available"
+        "genvx: 2 GPUs not free within 0.1 s: 1 of 2 available"
     )
 
 
@@ -277,6 +277,6 @@ def test_explain_says_what_would_be_taken_and_why_not_the_others(host):
 def test_a_device_that_is_not_there_is_said_to_be_none(host):
     with pytest.raises(Unsatisfiable) as caught:
         host.acquire(Ask(Requirements.parse(devices=["0,9"])))
-    assert str(caught.value) == "GPUs 0, 9 wanted, but only 1 of these can be had here"
-    with pytest.raises(Unsatisfiable, match="GPU 9 wanted, but it is not to be had here"):
+    assert str(caught.value) == "GPUs 0, 9 wanted, but this host can offer only 1 of these"
+    with pytest.raises(Unsatisfiable, match="GPU 9 wanted, but this host cannot offer it"):
         host.acquire(Ask(Requirements.parse(devices=["9"])))

@@ -1,4 +1,4 @@
-"""Tables of the values that go over the wire. (Files: core/wire/statefiles.py.)"""
+"""Tables of the values that go over the wire. Those of files are in core/wire/statefiles.py."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from genvx.core.device import DeviceUsage
     from genvx.core.wire.fields import Fields
 
+# Every length has a limit: a host may be hostile, and must not fill our memory. Real values stay
+# far below the limits.
 OWNER = Table(Owner, "owner", uid=integer(0, 1 << 32), name=text(64))
 
 REQUIREMENTS = Table(
@@ -87,6 +89,8 @@ LEASE = Table(
     note=text(COMMAND_LIMIT),
     part=choice(Part),
     over=flag(),
+    # A word of a newer version must not make the whole snapshot unreadable. How CUDA names devices
+    # decides nothing about who holds them.
     visible_as=choice(VisibleAs, unknown=VisibleAs.UUID),
     holders=optional(many(HOLDER)),
 )
@@ -143,6 +147,7 @@ FINDING = Table(
 
 
 def _read_usage(fields: Fields, key: str) -> Mapping[str, DeviceUsage]:
+    # A hostile host may send readings of any number of devices that it does not have.
     known = {item.get("uuid") for item in fields.items("devices") if isinstance(item, dict)}
     given = fields.mapping(key, MOST_DEVICES)
     return {uuid: USAGE.read(item) for uuid, item in given.items() if uuid in known}
@@ -161,7 +166,7 @@ SNAPSHOT = Table(
     boottime_ns=integer(),
     driver=one(DRIVER),
     devices=many(DEVICE, MOST_DEVICES),
-    usage=Kind(_read_usage, _write_usage),  # of devices that are there, by their UUID
+    usage=Kind(_read_usage, _write_usage),  # by UUID, of devices in `devices` only
     leases=many(LEASE),
     odd=texts(512, 10_000),
     desktop_memory=integer(),

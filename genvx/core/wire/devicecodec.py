@@ -1,4 +1,4 @@
-"""Tables of devices and their use: for the wire, and for the child that asks NVML."""
+"""Tables of devices and their use, for the wire and for the child process that asks NVML."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ PROCESS = Table(
 USAGE = Table(
     DeviceUsage,
     "usage",
-    health=choice(Health, unknown=Health.UNKNOWN),  # which is never handed out
+    health=choice(Health, unknown=Health.UNKNOWN),  # never handed out
     reason=text(256),
     memory_used=optional(integer()),
     utilization=optional(integer(0, 1000)),

@@ -1,9 +1,9 @@
-"""What a host can be asked: a class for each operation, and one table that both ends read.
+"""The operations of a host: a class for each, and one table that both ends of the wire read.
 
 An operation is a value. Its class says what is sent; the type in brackets is what the far end
-replies. `OPERATIONS` has the name of each on the wire, the table of its fields, and the form of its
-reply. A new operation is a class and a line there, a function of the agent (genvx/agent), and a
-method of SSHHost.
+replies. `OPERATIONS` has each operation's name on the wire, the table of its fields, and the form
+of its reply. A new operation is a class and a line there, a function of the agent (genvx/agent),
+and a method of SSHHost.
 """
 
 from __future__ import annotations
@@ -56,11 +56,12 @@ R = TypeVar("R")
 
 MOST_WORDS = 10_000
 _LONGEST_WORD = 512 * 1024
+# As PATH_MAX of Linux: a longer path cannot be opened anyway.
 _LONGEST_PATH = 4096
 
 
 class Operation(Generic[R]):
-    """Something that a host is asked. R: what it replies."""
+    """Something that a host can be asked to do. R: the type of its reply."""
 
 
 # Questions
@@ -68,25 +69,26 @@ class Operation(Generic[R]):
 
 @value
 class TakeSnapshot(Operation[Snapshot]):
-    """This host at this moment. holders: also which processes hold its leases."""
+    """Ask for the host at this moment. holders: also which processes hold its leases."""
 
     holders: bool = False
 
 
 @value
 class Examine(Operation[tuple[Finding, ...]]):
-    """What is wrong on this host."""
+    """Ask what is wrong on the host."""
 
 
 @value
 class ShowPolicy(Operation[Entitlement]):
-    """What we may do here by this host's policy."""
+    """Ask what the host's policy allows us."""
 
 
 @value
 class OwnUse:
-    """A host, and on each device of an environment the pids that are of that environment, by the
-    device's UUID.
+    """A host, and which processes on its devices belong to one environment.
+
+    own: the environment's pids on each of its devices, by the device's UUID.
     """
 
     snapshot: Snapshot
@@ -95,14 +97,14 @@ class OwnUse:
 
 @value
 class ShowUse(Operation[OwnUse]):
-    """This host, and what of its use is an environment's of ours."""
+    """Ask for the host, and for the use of its devices by one of our environments."""
 
     environment_id: str
 
 
 @value
 class FindPort(Operation[int]):
-    """A TCP port on which nobody listens just now."""
+    """Ask for a TCP port on which nobody listens just now."""
 
 
 # Acts
@@ -110,7 +112,7 @@ class FindPort(Operation[int]):
 
 @value
 class Release(Operation[Environment]):
-    """End an environment, by id or by name. kill: end its processes first."""
+    """End an environment, named by id or name. kill: end its processes first."""
 
     environment: str
     kill: bool = False
@@ -118,7 +120,7 @@ class Release(Operation[Environment]):
 
 @value
 class Attach(Operation[Grant]):
-    """Give an environment of ours more devices."""
+    """Give one of our environments more devices."""
 
     environment_id: str
     requirements: Requirements
@@ -126,7 +128,7 @@ class Attach(Operation[Grant]):
 
 @value
 class Detach(Operation[Grant]):
-    """Take devices, by label or UUID, from an environment of ours; all where none is named."""
+    """Take devices, by label or UUID, from one of our environments; all if none is named."""
 
     environment_id: str
     devices: tuple[str, ...] = ()
@@ -134,16 +136,16 @@ class Detach(Operation[Grant]):
 
 @value
 class Reserve(Operation[Grant]):
-    """Take devices that nobody holds, for as long as the request says."""
+    """Take devices for as long as the request says, without a process that holds them."""
 
     ask: Ask
 
 
 @value
 class Signal(Operation[None]):
-    """Send a signal, named without SIG, to those that hold an environment of ours.
+    """Send a signal, named without SIG, to the processes that hold one of our environments.
 
-    lease: to the process that took this lease, and to no other.
+    lease: if given, only to the process that took this lease.
     """
 
     environment_id: str
@@ -156,7 +158,7 @@ class Signal(Operation[None]):
 
 @value
 class Job:
-    """A command. argv: None for the user's shell, which reads stdin. cwd: below the home."""
+    """A command. argv: None for the user's shell, which reads stdin. cwd: relative to the home."""
 
     argv: Optional[tuple[str, ...]] = None
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -167,6 +169,7 @@ class Job:
             not self.argv or not self.argv[0] or any("\0" in word for word in self.argv)
         ):
             raise InvalidInput("a command has at least one word, and none with a NUL")
+        # The kernel ends a path at its first NUL, so another directory would be used.
         if self.cwd is not None and "\0" in self.cwd:
             raise InvalidInput("a directory has no NUL in its name")
         if self.variables:
@@ -177,36 +180,36 @@ class Job:
 
 @value
 class Behind:
-    """Whose turn on the devices it is, in words: a command that takes turns waits for them."""
+    """Whom a command waits for, in words, before its turn on the devices."""
 
     who: str
 
 
 @value
 class Joined:
-    """The shell that was to join what is held has done so."""
+    """The expected shell has joined the environment."""
 
 
 @value
 class NeverRan:
-    """The shell that was to join was never started.
+    """The expected shell never started.
 
-    start_up: the start-up file that the login shell reads first, which may be why; empty where that
-    is not known.
+    start_up: the start-up file that the login shell reads first, which may be the cause; empty if
+    unknown.
     """
 
     start_up: str
 
 
 Progress = Union[Grant, Standing, Behind, Joined, NeverRan]
-"""What a far end that holds, or is to hold, devices says of them, one after the other."""
+"""The replies, one after another, of a far end that holds devices or waits for them."""
 
 
 @value
 class Hold(Operation[Progress]):
     """Hold devices until stdin ends, the client is gone, or its shell has joined.
 
-    silence: seconds after which a client that says nothing is gone.
+    silence: seconds after which a silent client counts as gone.
     """
 
     wanted: Wanted
@@ -215,7 +218,7 @@ class Hold(Operation[Progress]):
 
 @value
 class Run(Operation[Progress]):
-    """Run a command that holds devices, its streams ours."""
+    """Run a command that holds devices; its streams are ours."""
 
     wanted: Wanted
     job: Job
@@ -223,9 +226,9 @@ class Run(Operation[Progress]):
 
 @value
 class RunInTurn(Operation[Progress]):
-    """Run a command in an environment of ours when its turn on the devices comes.
+    """Run a command in one of our environments when its turn on the devices comes.
 
-    patience: seconds to wait for that at most; None waits for ever.
+    patience: the most seconds to wait for the turn; None waits for ever.
     """
 
     environment_id: str
@@ -235,11 +238,12 @@ class RunInTurn(Operation[Progress]):
 
 @value
 class OpenShell(Operation[None]):
-    """Join an environment of ours and become the shell, or run a command, in the terminal that
-    stdin and stdout are. It leaves its answer to the `Hold` of the same token.
+    """Join one of our environments and become a shell, or run a command, in the terminal of stdin.
 
-    prompt: the name of the host as the shell's prompt is to say it; None leaves the prompt alone.
-    job: None for a shell.
+    Its result goes to the `Hold` of the same token, because the terminal is for the person.
+
+    prompt: the host's name for the shell's prompt; None leaves the prompt alone. job: None for a
+    shell.
     """
 
     environment_id: str
@@ -251,7 +255,7 @@ ASK = Table(
     Ask,
     "request",
     requirements=one(codec.REQUIREMENTS),
-    name=string(NAME_LIMIT + 1),  # one too long is refused in words
+    name=string(NAME_LIMIT + 1),  # require_name refuses longer ones
     environment_id=optional(identifier()),
     command=text(COMMAND_LIMIT),
     lasts=optional(seconds()),
@@ -283,7 +287,7 @@ _OWN_USE = Table(OwnUse, "use", snapshot=one(codec.SNAPSHOT), own=named_lists(MO
 class Wire(Generic[R]):
     """How an operation travels.
 
-    name: what it is called there. table: of its fields. reply: the form of what the far end says.
+    name: of the operation on the wire. table: of its fields. reply: the form of the reply.
     """
 
     def __init__(self, name: str, table: Table[Any], reply: Form[R]) -> None:
@@ -358,16 +362,16 @@ _BY_NAME = {wire.name: wire for wire in OPERATIONS.values()}
 
 
 def call_of(operation: Operation[Any], token: str) -> Call:
-    """The call that asks for an operation."""
+    """Return the call that asks for an operation."""
     wire = OPERATIONS[type(operation)]
     return Call(wire.name, token, wire.table.write(operation))
 
 
 def operation_of(call: Call) -> Operation[Any]:
-    """The operation that a call asks for.
+    """Return the operation that a call asks for.
 
     Raises:
-        AgentError: there is none of that name. Malformed: its fields cannot be read.
+        AgentError: there is no operation of that name. Malformed: its fields cannot be read.
     """
     wire = _BY_NAME.get(call.operation)
     if wire is None:
@@ -380,6 +384,6 @@ def operation_of(call: Call) -> Operation[Any]:
 
 
 def reply_form(operation: Operation[R]) -> Form[R]:
-    """How the reply to an operation is written and read."""
+    """Return how the reply to an operation is written and read."""
     form: Form[R] = OPERATIONS[type(operation)].reply
     return form

@@ -1,4 +1,4 @@
-"""Tables of what a policy allows: apart from the others, because few calls need it."""
+"""Tables of policies; in a module of their own because few calls need them."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ LIMIT = Table(
     "limit",
     gpus=optional(integer()),
     memory=optional(integer()),
+    # On the wire times are whole seconds; a limit of less than one must not become 0.
     time=optional(Kind(_read_seconds, lambda seconds: max(1, round(seconds)))),
 )
 

@@ -1,15 +1,14 @@
 """The wire: one Call in, one framed Reply out. Bytes in, values out; no socket here.
 
-A call travels on stdin as `GENVX-CALL <length>\\n<json>` so that what follows it on stdin is the
-command's own, or, where stdin is a terminal, as one base64 word on the command line.
+A call travels on stdin as `GENVX-CALL <length>\\n<json>`, so that what follows it on stdin belongs
+to the command. Where stdin is a terminal, the call is one base64 word on the command line.
 
-A reply is `GENVX-REPLY <token> <length> <json>\\n`. stdout is not ours alone: login scripts and
-libraries print to it. The random token of the call tells the reply from noise, the JSON is ASCII on
-one line so that a terminal's line discipline leaves it whole, and what follows the newline is the
-command's output.
+A reply is `GENVX-REPLY <token> <length> <json>\\n`. Login scripts and libraries print to stdout,
+too, so the random token of the call distinguishes the reply from noise. The JSON is ASCII on one
+line, which a terminal's line discipline leaves unchanged. The command's output follows the newline.
 
-A host that has no agent says `GENVX-NEED <token>\\n` instead, and is sent one; `GENVX-MEMORY
-<token>\\n` says that it could not keep it.
+A host that has no agent says `GENVX-NEED <token>\\n` instead, and is sent one. `GENVX-MEMORY
+<token>\\n` says that the host could not store it.
 """
 
 from __future__ import annotations
@@ -23,11 +22,16 @@ from genvx.core.value import field, value
 from genvx.core.wire.fields import Fields, Malformed, dumps, loads
 from genvx.errors import AgentError, GenvxError, InvalidInput, ProtocolError, from_wire
 
+# Both ends must have the same number. Raise it with each change that an older end would misread;
+# fields that it may ignore, or that have a default, need no new number.
 PROTOCOL = 2
 
-# What a client says now and then on the stdin of a hold: that it is there.
+# The client of a hold writes this to stdin now and then. A hold with a limit of silence takes a
+# client that writes nothing for gone: sshd may notice a cut network only after hours.
 ALIVE = b"."
 
+# Limits on what a host can make us keep in memory, and a caller the host. Noise is what login
+# scripts print before the reply.
 MOST_NOISE = 64 * 1024
 MOST_REPLY = 64 * 1024 * 1024
 MOST_CALL = 1024 * 1024
@@ -40,9 +44,7 @@ _REPLY_HEAD = b"GENVX-REPLY "
 
 @value
 class Call:
-    """One question: an operation of the far end, its arguments, and the token that its reply must
-    carry.
-    """
+    """One question: an operation, its arguments, and the token that its reply must carry."""
 
     operation: str
     token: str
@@ -51,19 +53,21 @@ class Call:
     version: str = __version__
 
     def to_bytes(self) -> bytes:
-        """The call as it goes to stdin."""
+        """Return the call as it is written to stdin."""
         body = self._json()
         if len(body) > MOST_CALL:
             raise InvalidInput(
                 "the command is too long: its words have 1 MiB at most, all together"
             )
-        # A shell that reads it as commands, in place of our far end, must find nothing to run.
+        # If a start-up file of the host runs a shell in place of our agent, that shell reads the
+        # call as commands. Without $ and ` it finds no substitution that it could run. JSON reads
+        # the escapes as the same characters.
         for character in b"$`":
             body = body.replace(bytes([character]), b"\\u%04x" % character)
         return _CALL_HEAD + str(len(body)).encode() + b"\n" + body
 
     def to_word(self) -> str:
-        """The call as one word of a command line; it has no character that any shell looks at."""
+        """Return the call as one word of a command line, safe from every shell."""
         word = base64.urlsafe_b64encode(self._json()).decode("ascii").rstrip("=")
         if len(word) > MOST_WORD:
             raise InvalidInput("the command is too long for a terminal session; put it into a file")
@@ -82,7 +86,7 @@ class Call:
 
 
 def call_from_word(word: str) -> Call:
-    """Read what `Call.to_word` wrote; raise ProtocolError if it is not that."""
+    """Read what `Call.to_word` wrote; raise ProtocolError if it is something else."""
     try:
         return _call(base64.urlsafe_b64decode(word.encode("ascii") + b"=" * (-len(word) % 4)))
     except (binascii.Error, UnicodeEncodeError) as error:
@@ -99,6 +103,8 @@ def read_call(read: Callable[[int], bytes]) -> Call:
     """
     head = b""
     while not head.endswith(b"\n"):
+        # One byte at a time: what follows the call on stdin is the command's, and must not end up
+        # in a buffer of ours.
         byte = read(1)
         head += byte
         if not byte or len(head) > len(_CALL_HEAD) + 10:
@@ -134,7 +140,7 @@ def _call(body: bytes) -> Call:
 
 @value
 class Reply:
-    """What became of a call: a plain value, or an error by its class name."""
+    """The result of a call: a plain value, or an error by its class name."""
 
     value: Any = None
     error: Optional[str] = None
@@ -144,9 +150,11 @@ class Reply:
 
     @classmethod
     def of_error(cls, error: GenvxError) -> Reply:
+        """Make the reply that carries an error: its class name and its message."""
         return cls(error=type(error).__name__, message=str(error))
 
     def to_bytes(self, token: str) -> bytes:
+        """Return the reply as it is written to stdout; `token` is that of its call."""
         body = dumps(
             {
                 "protocol": self.protocol,
@@ -156,21 +164,23 @@ class Reply:
                 "message": self.message,
             }
         )
-        # The newline in front ends whatever line a login script left open.
+        # A login script may have printed a line without an end. The newline in front starts a new
+        # one, so that a person who reads the output sees the reply on its own line.
         return b"\n" + _REPLY_HEAD + f"{token} {len(body)} ".encode("ascii") + body + b"\n"
 
     def result(self) -> Any:
-        """The value; or raise the error that the far end named."""
+        """Return the value, or raise the error that the far end named."""
         if self.error is not None:
             raise from_wire(self.error, self.message)
         return self.value
 
 
 class ReplyReader:
-    """Finds one reply in a stream. Feed it bytes; it gives the reply once that is whole.
+    """Finds one reply in a stream of bytes.
 
-    After that `rest` holds what followed the reply: the command's own output. `agent_needed`: the
-    host waits for the agent; `agent_homeless`: it had nowhere to keep it.
+    After the reply `rest` holds the bytes that followed it: the command's own output.
+    `agent_needed`: whether the host waits for the agent. `agent_homeless`: whether the host had no
+    place to store it.
     """
 
     def __init__(self, token: str) -> None:
@@ -187,14 +197,14 @@ class ReplyReader:
 
     @property
     def noise(self) -> bytes:
-        """What came instead of a reply so far: it often says why there is none."""
+        """The bytes that came instead of a reply so far; they often say why there is none."""
         return bytes(self._buffer[:2000])
 
     def feed(self, data: bytes) -> Optional[Reply]:
-        """Take bytes; return the reply once it is whole, None before.
+        """Take bytes; return the reply once it is complete, None before.
 
         Raises:
-            ProtocolError: too much noise, too large a reply, or one that cannot be read.
+            ProtocolError: there is too much noise, the reply is too large, or it cannot be read.
         """
         self._buffer += data
         if self._start is None:
@@ -207,6 +217,8 @@ class ReplyReader:
         if len(self._buffer) < end + 1:
             return None
         after = bytes(self._buffer[end : end + 2])
+        # A terminal turns the newline into CR LF. Wait for the LF, or it would be taken for the
+        # first byte of the command's output.
         if after == b"\r":
             return None
         self.rest = bytes(self._buffer[end + (2 if after == b"\r\n" else 1) :])
@@ -235,6 +247,8 @@ class ReplyReader:
 
 def _reply(body: bytes) -> Reply:
     try:
+        # The protocol is checked before the value: a reply of another protocol may have any form,
+        # and the useful message is to install the same version.
         fields = Fields(loads(body), "the reply")
         protocol = fields.integer("protocol", 0, 1 << 16)
         version = fields.text("version", 64)

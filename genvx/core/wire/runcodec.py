@@ -1,4 +1,4 @@
-"""Tables of runs, for their record and for the wire."""
+"""Tables of runs, for their record on disk and for the wire."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ SPEC = Table(
     id=identifier(),
     argv=strings(LONGEST_WORD, MOST_WORDS),
     requirements=one(REQUIREMENTS),
+    # Exact, because it is compared: an escaped or cut id could match that of another host.
     machine=exact_text(64),
     host=text(256),
     submitted=one(MOMENT),

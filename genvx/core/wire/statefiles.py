@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# When its holder last looked stands at the end of a ticket's file, in this many characters, so that
-# it can be written over in place.
+# The time at which its holder last looked is the last field of a ticket file, padded to this many
+# characters. So it can be overwritten in place with one write, and no reader sees half a file.
 _SEEN = 20
 _SEEN_KEY = b',"seen_boottime_ns":'
 
@@ -54,7 +54,8 @@ _CLAIM: dict[str, Kind[Any]] = {
     "command": exact_text(COMMAND_LIMIT),
 }
 
-# Their id is the file's name, and their owner is the file's.
+# The id comes from the file's name and the owner from the file's owner, as the kernel reports them.
+# What the file itself says of both is only compared, so nobody can forge another's lease.
 _LEASE = Table(
     Lease,
     "the lease",
@@ -65,7 +66,8 @@ _LEASE = Table(
     note=exact_text(COMMAND_LIMIT),
     part=choice(Part),
     over=flag(),
-    # A newer version's word must not make a lease that is held count for nothing.
+    # A word of a newer version must not make a held lease malformed: it would not count, and its
+    # devices would be granted again.
     visible_as=choice(VisibleAs, unknown=VisibleAs.UUID),
 )
 
@@ -92,39 +94,39 @@ _TURN = Table(
 
 
 def lease_to_file(lease: Lease) -> bytes:
-    """The content of the lease's own file.
+    """Return the content of a lease file.
 
-    The owner is the file's owner; the uid is there to be compared.
+    The file's owner is the lease's owner; the uid in the content is there to be compared.
     """
     plain = _LEASE.write(lease)
     if lease.part is Part.HELD:
-        del plain["part"]  # so that a look at the bytes tells most files from amendments
+        del plain["part"]  # most files have none; see may_outlive_its_holder
     return _to_file(lease, plain)
 
 
 def may_outlive_its_holder(data: bytes) -> bool:
-    """Whether a lease's file that nobody holds may still count: a reservation, or an amendment.
+    """Whether a lease file that nobody holds may still count: a reservation or an amendment.
 
-    A look at the bytes, for most files are neither: a quotation mark inside of what somebody named
-    has a backslash before it.
+    A search of the bytes, because most files are neither and need not be parsed. A name that
+    contains `"part":` does not match: JSON writes its quotation marks with a backslash.
     """
     return b'"part":' in data
 
 
 def ticket_to_file(ticket: Ticket) -> bytes:
-    """The content of the ticket's own file, which is like a lease's."""
+    """Return the content of a ticket file, which is like a lease's."""
     plain = _TICKET.write(ticket)
     del plain["seen_boottime_ns"]
     return _to_file(ticket, plain)[:-1] + _SEEN_KEY + b"%-*d}" % (_SEEN, ticket.seen_ns)
 
 
 def seen_in_ticket(data: bytes, now_ns: int) -> tuple[bytes, int]:
-    """What to write where into a ticket's file when its holder has looked again."""
+    """Return the bytes to write into a ticket file, and where, when its holder has looked again."""
     return b"%-*d" % (_SEEN, now_ns), len(data) - 1 - _SEEN
 
 
 def lease_from_file(data: bytes, *, owner: Owner, identifier: str) -> Lease:
-    """Read a lease file that the kernel says is `owner`'s and whose name says `identifier`.
+    """Read a lease file whose owner is `owner`, by the kernel, and whose name has `identifier`.
 
     Raises:
         Malformed: it is not a lease, or not the lease that its name and owner say.
@@ -133,7 +135,7 @@ def lease_from_file(data: bytes, *, owner: Owner, identifier: str) -> Lease:
 
 
 def ticket_from_file(data: bytes, *, owner: Owner, identifier: str) -> Ticket:
-    """Read a ticket's file that the kernel says is `owner`'s and whose name says `identifier`.
+    """Read a ticket file whose owner is `owner`, by the kernel, and whose name has `identifier`.
 
     Raises:
         Malformed: it is not a ticket, or not the one that its name and owner say.

@@ -2,12 +2,11 @@
 
     OWNER = Table(Owner, "owner", uid=integer(0, 1 << 32), name=text(64))
 
-A table names each field of a class once, with the kind of its value. Both directions come from it,
-so a field that is added to one of them cannot be missing in the other (tests compare the names with
-the class's).
+A table names each field of a class once, with the kind of its value. Both directions use it, so a
+new field cannot be missing in one of them. Tests compare the names with those of the class.
 
-Reading is generous, writing is strict: unknown keys belong to a newer version and are passed over,
-a missing key gives the field's default, and impossible values do not pass.
+Reading is generous, writing is strict: unknown keys belong to a newer version and are ignored, a
+missing key gives the field's default, and impossible values are refused.
 """
 
 from __future__ import annotations
@@ -28,9 +27,11 @@ if TYPE_CHECKING:
     class Form(Protocol[F]):
         """How a value is written as plain data and read back: a Table, a Tagged or a Bare."""
 
-        def write(self, value: F) -> dict[str, Any]: ...
+        def write(self, value: F) -> dict[str, Any]:
+            """Return the value as plain data."""
 
-        def read(self, plain: Any) -> F: ...
+        def read(self, plain: Any) -> F:
+            """Return the value in plain data; raise Malformed if there is none."""
 
 
 T = TypeVar("T")
@@ -40,7 +41,7 @@ Plain = dict[str, Any]
 
 
 class Kind(Generic[T]):
-    """How the value of one field is written, and how it is read from under a key."""
+    """How the value of one field is written, and read from under a key."""
 
     def __init__(
         self,
@@ -66,35 +67,38 @@ class Table(Generic[T]):
         self._rows = tuple((name, kind.key or name, kind) for name, kind in kinds.items())
 
     def write(self, value: T) -> Plain:
-        """The value as plain data."""
+        """Return the value as plain data."""
         return {key: kind.write(getattr(value, name)) for name, key, kind in self._rows}
 
     def read(self, plain: Any) -> T:
-        """The value in plain data of unknown origin.
+        """Return the value in plain data of unknown origin.
 
         Raises:
-            Malformed: it is none.
+            Malformed: it is not such a value.
         """
         return self.read_fields(Fields(plain, self.what))
 
     def read_fields(self, fields: Fields, **known: Any) -> T:
-        """As `read`; known: the fields of the class that this table does not have.
+        """Read as `read` does; known: values of fields that this table does not have.
 
         Raises:
-            Malformed: it is none.
+            Malformed: it is not such a value.
         """
         for name, key, kind in self._rows:
-            # Only a field without a default is no attribute of the class.
+            # A field with a default is an attribute of its class (core/value.py). Where the key is
+            # missing, the file or host is older than the field: leave it to the default.
             if fields.names(key) or not hasattr(self.make, name):
                 known[name] = kind.read(fields, key)
         try:
             return self.make(**known)
+        # The class checks its own fields. From outside, a value that it refuses is malformed data,
+        # not a mistake of the user.
         except InvalidInput as error:
             raise Malformed(f"{self.what}: {error}") from None
 
 
 def under(key: str, kind: Kind[T]) -> Kind[T]:
-    """A field whose key is not its name."""
+    """A field whose key differs from its name."""
     return Kind(kind.read, kind.write, key)
 
 
@@ -109,12 +113,12 @@ def flag() -> Kind[bool]:
 
 
 def text(limit: int) -> Kind[str]:
-    """Text for people; what cannot be printed is escaped, what is too long is cut."""
+    """Text for people; unprintable characters are escaped, long text is cut."""
     return Kind(lambda fields, key: fields.text(key, limit))
 
 
 def exact_text(limit: int) -> Kind[str]:
-    """Text that is refused if it cannot be printed as it is."""
+    """Text that must be printable as it is: for what is compared or written back."""
     return Kind(lambda fields, key: fields.exact_text(key, limit))
 
 
@@ -124,7 +128,7 @@ def string(limit: int) -> Kind[str]:
 
 
 def identifier() -> Kind[str]:
-    """An id that genvx has made up."""
+    """An id that genvx has made."""
     return Kind(lambda fields, key: fields.identifier(key))
 
 
@@ -162,8 +166,9 @@ def optional(kind: Kind[T]) -> Kind[Optional[T]]:
 
 
 def choice(kind: type[E], unknown: Optional[E] = None) -> Kind[E]:
-    """A member of an Enum. unknown: stands for words of a newer version; without it they do not
-    pass.
+    """A member of an Enum.
+
+    unknown: stands for the words of newer versions; if None, they are refused.
     """
 
     def read(fields: Fields, key: str) -> E:
@@ -202,9 +207,10 @@ def many(table: Table[T], most: int = MOST_ITEMS) -> Kind[tuple[T, ...]]:
 
 
 def named(table: Table[T], most: int, limit: int = 128) -> Kind[Mapping[str, T]]:
-    """Values of one table by name; names are text for people."""
+    """Values of one table, by name; names are text for people."""
     return Kind(
         lambda fields, key: {
+            # The keys come from outside, too, and are printed.
             printable(name, limit): table.read(item)
             for name, item in fields.mapping(key, most).items()
         },
@@ -247,9 +253,9 @@ def seconds() -> Kind[float]:
 
 
 class Tagged(Generic[T]):
-    """Values of one of several classes; a word says of which.
+    """Values of one of several classes; a word says which.
 
-    what: the name of the whole in messages. tables: by the word.
+    what: the name of the whole in messages. tables: by that word.
     """
 
     def __init__(self, what: str, tables: Mapping[str, Table[Any]]) -> None:
@@ -258,15 +264,15 @@ class Tagged(Generic[T]):
         self._words = {table.make: word for word, table in tables.items()}
 
     def write(self, value: T) -> Plain:
-        """The value as plain data."""
+        """Return the value as plain data."""
         word = self._words[type(value)]
         return {"is": word, **self.tables[word].write(value)}
 
     def read(self, plain: Any) -> T:
-        """The value in plain data of unknown origin.
+        """Return the value in plain data of unknown origin.
 
         Raises:
-            Malformed: it is none.
+            Malformed: it is not such a value.
         """
         fields = Fields(plain, self.what)
         table = self.tables.get(fields.string("is", 64))
@@ -277,19 +283,19 @@ class Tagged(Generic[T]):
 
 
 class Bare(Generic[T]):
-    """A value for which there is no class of ours, alone."""
+    """A lone value that is of no class of ours."""
 
     def __init__(self, kind: Kind[T]) -> None:
         self._kind = kind
 
     def write(self, value: T) -> Plain:
-        """The value as plain data."""
+        """Return the value as plain data."""
         return {"value": self._kind.write(value)}
 
     def read(self, plain: Any) -> T:
-        """The value in plain data of unknown origin.
+        """Return the value in plain data of unknown origin.
 
         Raises:
-            Malformed: it is none.
+            Malformed: it is not such a value.
         """
         return self._kind.read(Fields(plain, "the reply"), "value")

@@ -1,10 +1,10 @@
-"""Where the driver's library is."""
+"""Where NVML's library is."""
 
 from __future__ import annotations
 
 _LIBRARY = "libnvidia-ml.so.1"
-# Where containers, and drivers that run in one, put it, outside of where a loader looks. Only root
-# can write there.
+# Where containers, and drivers that run in one, put the library, outside the paths of the loader.
+# Only root can write there, so no other user can make us load their code.
 PLACES = (
     *("/usr/local/nvidia/lib64", "/usr/local/nvidia/lib"),  # Kubernetes
     "/usr/lib/wsl/lib",
@@ -18,14 +18,15 @@ PLACES = (
 
 
 def load() -> None:
-    """Load it where the loader does not find it by itself; pynvml, which asks for it by name, then
-    gets what is loaded.
+    """Load the library from a place that the dynamic loader does not search.
+
+    pynvml asks for it by name, and then gets the one that is loaded already.
     """
-    from ctypes import CDLL  # takes as long as all else here, and only the child that asks needs it
+    from ctypes import CDLL  # slow to import, and only the child that asks NVML needs it
 
     for path in (_LIBRARY, *(f"{place}/{_LIBRARY}" for place in PLACES)):
         try:
             CDLL(path)
             return
         except OSError:
-            continue  # not there, or none that can be loaded
+            continue  # missing, or not loadable

@@ -1,4 +1,4 @@
-"""What NVML has told so far, line by line, of which device it told nothing, and why."""
+"""What NVML has reported so far, line by line; which devices it did not report, and why."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ADVICE = "look at dmesg, or reboot"
 
 
 class Findings:
-    """Takes the lines of one child after another (local/devices/survey.py)."""
+    """Collects the lines of one child after another (local/devices/survey.py)."""
 
     def __init__(self) -> None:
         self._version: Optional[str] = None
@@ -32,19 +32,19 @@ class Findings:
 
     @property
     def answered(self) -> frozenset[int]:
-        """The devices that need not be asked again."""
+        """The indices of devices that need not be asked again."""
         return frozenset(self._told)
 
     @property
     def blamed(self) -> frozenset[int]:
-        """The devices that must not be asked again."""
+        """The indices of devices that must not be asked again."""
         return frozenset(self._causes)
 
     def take(self, line: bytes) -> None:
         """Read one line.
 
         Raises:
-            Malformed: it is not one of a child's.
+            Malformed: it is not a line that a child writes.
         """
         fields = Fields(loads(line), "the answer")
         if fields.has("error"):
@@ -52,7 +52,8 @@ class Findings:
         if fields.has("count"):
             count = fields.integer("count", 0, _MOST)
             if self._count not in (None, count):
-                # A GPU went away between two children, and what an index means with it.
+                # A GPU has disappeared between two children. Indices shift then, so what the first
+                # child reported may be of other devices.
                 raise Malformed(f"{count} devices, and {self._count} a moment ago")
             self._version = fields.optional_text("version", 64)
             self._count = count
@@ -67,7 +68,8 @@ class Findings:
         self.complete = self.complete or fields.has("done")
 
     def _pair(self, item: Any, index: int, number: int) -> tuple[Device, DeviceUsage]:
-        """A device with its use; one that cannot be read or told apart costs only itself."""
+        """A device with its use; a device that cannot be read or identified costs only itself."""
+        # Stands for the UUID of a device that has none: its health keeps it from being handed out.
         place = f"UNKNOWN-{index}-{number}"
         try:
             fields = Fields(item, "the answer")
@@ -79,7 +81,7 @@ class Findings:
             return _unknown(index, Health.UNHEALTHY, reason, place)
         first = self._uuids.setdefault(device.uuid, device.label)
         if first != device.label:
-            # Nobody could say which of the two is leased.
+            # A lease names a UUID, so it would be unknown which of the two is leased.
             reason = f"it has the same UUID as GPU {first}"
             self._notes.append(f"GPU {index}: {reason}")
             usage = DeviceUsage(Health.UNHEALTHY, reason, processes=None)
@@ -87,16 +89,16 @@ class Findings:
         return device, usage
 
     def blame(self, cause: str) -> bool:
-        """Note why the device that was being asked did not answer; False if none was."""
+        """Record why the device that was being asked did not answer; return False if none was."""
         index = self._next()
         if index is not None:
             self._causes[index] = cause
         elif self._count:
-            self._notes.append(f"how near the GPUs are to each other is not known: {cause}")
+            self._notes.append(f"the links between the GPUs are unknown: {cause}")
         return index is not None
 
     def _next(self) -> Optional[int]:
-        """The device that a child asks next."""
+        """The index of the device that a child asks next."""
         known = self.answered | self.blamed
         return next((i for i in range(self._count or 0) if i not in known), None)
 
@@ -108,13 +110,17 @@ class Findings:
         self.complete = True
 
     def give_up(self, cause: str) -> None:
-        """Nobody is asked any more, for this reason."""
+        """Record that no more devices are asked, for this reason."""
         if not self._count:
             self._error = f"{cause}; {_ADVICE}"
         while (index := self._next()) is not None:
             self._causes[index] = cause
 
     def inventory(self) -> Inventory:
+        """Return the devices and their use, as far as they are known.
+
+        Devices that did not answer are in it with an unknown health, which is never handed out.
+        """
         if self._error is not None:
             return Inventory(Driver(version=self._version, error=self._error))
         pairs: list[tuple[Device, DeviceUsage]] = []
@@ -137,11 +143,12 @@ class Findings:
         return Inventory(driver, devices, {device.uuid: usage for device, usage in pairs})
 
     def _ordinals(self) -> dict[int, int]:
-        """The number of each GPU where CUDA counts in PCI order, by its index here.
+        """The number of each GPU where CUDA counts in PCI order, by its NVML index.
 
-        One that does not answer may be missing in CUDA's count, and how one in MIG mode is counted
-        is not the same in each version: from such a one on no number is sure.
+        CUDA may not count a GPU that does not answer, and versions differ in how they count one in
+        MIG mode. So no number after such a GPU is certain.
         """
+        # A GPU without an address could be anywhere in the PCI order.
         if len(self._addresses) != self._count:
             return {}
         found: dict[int, int] = {}
@@ -153,7 +160,7 @@ class Findings:
         return found
 
     def _causes_told(self) -> list[str]:
-        """A line for each cause, with the devices that it took."""
+        """A line for each cause, with the devices that it concerns."""
         found: dict[str, list[str]] = {}
         for index, cause in sorted(self._causes.items()):
             found.setdefault(cause, []).append(str(index))
@@ -164,7 +171,7 @@ class Findings:
 
 
 def _unknown(index: int, health: Health, reason: str, place: str) -> tuple[Device, DeviceUsage]:
-    """A device of which nothing is known but that it is there. place: instead of its UUID."""
+    """A device of which only the existence is known. place: stands for its UUID."""
     device = Device(uuid=place, index=index, name="unknown", memory=None)
     return device, DeviceUsage(health=health, reason=reason, processes=None)
 

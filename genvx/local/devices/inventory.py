@@ -1,4 +1,4 @@
-"""What devices a machine has and how they are used now, whoever told: NVML or a simulation."""
+"""The devices of a machine and their use now, whether NVML or a simulation reports them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MPS_SERVER = "nvidia-cuda-mps-server"
 
 @value
 class Inventory:
-    """The answer of one survey.
+    """The result of one survey.
 
     A device without a reading in `usage` counts as idle and healthy.
     """
@@ -31,7 +31,9 @@ class Inventory:
 def process_on_device(
     pid: int, memory: Optional[int], utilization: Optional[int] = None, *, compute: bool = True
 ) -> DeviceProcess:
-    """A process that uses a device: its user and command are the kernel's word."""
+    """Describe a process that uses a device; its user and command come from the kernel."""
+    # NVML reports only pids. In a container, or with hidepid, the pid is not found here; the user
+    # is then unknown, and the process counts as foreign.
     known = processes.describe(pid)
     if known is None:
         uid, user, command = None, "an unknown user", ""

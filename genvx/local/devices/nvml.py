@@ -1,7 +1,7 @@
-"""The only door to pynvml; it is opened in a child process (local/devices/survey.py).
+"""The only door to pynvml; it is used in a child process (local/devices/survey.py).
 
-Every fact and every reading may fail on its own: what is not supported is None, a device that fails
-is lost or unhealthy, and the others go on.
+Every fact and every reading may fail by itself: unsupported ones become None, a failing device is
+lost or unhealthy, and the others continue.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from genvx.local import processes
 from genvx.local.devices import driverlibrary
 from genvx.local.devices.inventory import process_on_device
 
-# NVML samples what each process does once a second at the least; older samples are of what was.
+# NVML samples the processes at least once a second; older samples are of what has ended.
 _RECENT_US = 2_000_000
 
 
@@ -28,13 +28,15 @@ def report(
     answered: frozenset[int] = frozenset(),
     blamed: frozenset[int] = frozenset(),
 ) -> None:
-    """Ask NVML for everything and write a line of JSON for each thing known.
+    """Ask NVML for everything, and write a line of JSON for each thing as soon as it is known.
 
-    answered: devices that have told all before. blamed: devices over which somebody who asked hung
-    or died.
+    answered: devices that have been reported already. blamed: devices on which an earlier child
+    hung or died.
     """
 
     def tell(plain: Any) -> None:
+        # One line at once, unbuffered: if the driver hangs at the next device, the parent has this
+        # one.
         data = dumps(plain) + b"\n"
         while data:
             data = data[os.write(descriptor, data) :]
@@ -44,6 +46,8 @@ def report(
     except ImportError:
         tell({"error": "the Python module pynvml is missing; pip install nvidia-ml-py"})
         return
+    # A package named pynvml installs an old module of that name over the one of nvidia-ml-py.
+    # Without these names it would fail at the first device, with an obscure error.
     if not hasattr(pynvml, "nvmlMemory_v2") or not hasattr(pynvml, "NVMLLibraryMismatchError"):
         tell(
             {
@@ -57,16 +61,15 @@ def report(
 
 
 class _Reporter:
-    """Asks one initialized NVML.
+    """Asks one NVML.
 
-    `nvml` is the module; every call of it may raise either of `failures`.
+    `nvml` is the module; each of its calls may raise any of `failures`.
     """
 
     def __init__(self, nvml: Any, tell: Callable[[Any], None]) -> None:
         self._nvml = nvml
         self._tell = tell
-        # The second is what pynvml raises when the library is older than itself, and it is not an
-        # NVMLError.
+        # pynvml raises the second if the library is older than itself. It is not an NVMLError.
         self._failures = (nvml.NVMLError, nvml.NVMLLibraryMismatchError)
         self._contained = processes.in_container()
 
@@ -97,14 +100,15 @@ class _Reporter:
         self._tell({"done": True})
 
     def _address(self, index: int) -> Optional[list[int]]:
-        """Where on the PCI bus a device is; None where that is not told."""
+        """The device's address on the PCI bus; None if unknown."""
         handle = self._told(self._nvml.nvmlDeviceGetHandleByIndex, index)
         found = None if handle is None else self._told(self._nvml.nvmlDeviceGetPciInfo, handle)
         return None if found is None else [int(found.domain), int(found.bus), int(found.device)]
 
     def _topology(self, count: int, blamed: frozenset[int]) -> list[str]:
-        """The way from each device to each other, as core/topology.py has it; asked last, for
-        nothing but the choice among equals rests on it.
+        """The link between each pair of devices, as in core/topology.py.
+
+        Asked last: only the choice among equal devices depends on it.
         """
         ways = [["?"] * count for _ in range(count)]
         handles = [
@@ -137,7 +141,7 @@ class _Reporter:
         }.get(level, "?")
 
     def _told(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """The answer, or None whatever is the matter: of what is sick the readings have told."""
+        """The answer, or None on any failure: the readings have reported sick devices already."""
         try:
             return function(*arguments)
         except self._failures:
@@ -148,6 +152,8 @@ class _Reporter:
         code = getattr(error, "value", None)
         if code in (nvml.NVML_ERROR_LIBRARY_NOT_FOUND, nvml.NVML_ERROR_DRIVER_NOT_LOADED):
             return "no NVIDIA driver on this host"
+        # As after an upgrade of the driver: the library on disk is new, the module in the kernel is
+        # the old one until it is reloaded.
         if code == nvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH:
             return (
                 "the NVIDIA library and the loaded kernel module are of different versions; "
@@ -158,9 +164,9 @@ class _Reporter:
         return f"NVML does not start: {printable(str(error), 200)}"
 
     def _ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """The answer, or None where this driver or device does not tell it.
+        """The answer, or None if this driver or device does not support the question.
 
-        What says that the device is gone or sick goes on up.
+        An error that says that the device is lost or sick is raised.
         """
         try:
             return function(*arguments)
@@ -190,7 +196,7 @@ class _Reporter:
         return Health.UNHEALTHY if code in sick else None
 
     def _look_at(self, index: int) -> list[tuple[Device, DeviceUsage]]:
-        """The device at `index`; or the MIG instances of it, which hide it."""
+        """The device at `index`, or its MIG instances, which replace it."""
         nvml = self._nvml
         device = Device(uuid=f"UNKNOWN-{index}", index=index, name="unknown", memory=None)
         try:
@@ -207,6 +213,8 @@ class _Reporter:
             return [self._read(handle, device)]
         except self._failures as error:
             health = self._health_of(error) or Health.UNHEALTHY
+            # Reported as sick rather than left out: a missing device would look like a smaller
+            # machine, and leases on it would seem to be of a device that does not exist.
             return [(device, DeviceUsage(health, printable(str(error), 200), processes=None))]
 
     def _has_mig(self, handle: Any) -> bool:
@@ -217,6 +225,7 @@ class _Reporter:
         nvml = self._nvml
         found = []
         for slot in range(self._ask(nvml.nvmlDeviceGetMaxMigDeviceCount, handle) or 0):
+            # Slots are not contiguous: an instance that was destroyed leaves an empty one.
             instance = self._ask(nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, slot)
             if instance is None:
                 continue
@@ -253,9 +262,9 @@ class _Reporter:
         )
 
     def _memory(self, handle: Any, *, whole: bool) -> tuple[Optional[int], Optional[int], bool]:
-        """Total and used bytes, and whether they are of memory that the system uses, too.
+        """Total and used bytes, and whether the memory is also the system's.
 
-        The second form leaves out the driver's own reserve; old drivers lack it.
+        The second version of the call leaves out the driver's own reserve; old drivers lack it.
         """
         nvml = self._nvml
         memory = self._ask(nvml.nvmlDeviceGetMemoryInfo, handle, nvml.nvmlMemory_v2)
@@ -267,7 +276,7 @@ class _Reporter:
                 if self._health_of(error) is not None:
                     raise
                 if whole and code == nvml.NVML_ERROR_NOT_SUPPORTED:
-                    # It has none of its own: GB10, Jetson.
+                    # The device has no memory of its own, but uses the system's (GB10, Jetson).
                     return (*processes.system_memory(), True)
                 return None, None, False
         if not memory.total:
@@ -275,8 +284,9 @@ class _Reporter:
         return int(memory.total), int(memory.used), self._coherent(handle)
 
     def _coherent(self, handle: Any) -> bool:
-        """Whether the system has the device's memory as a NUMA node of its own (GH200): what the
-        kernel keeps there is no process's on the device.
+        """Whether the device's memory is also a NUMA node of the system (GH200).
+
+        The kernel may keep data there, which belongs to no process on the device.
         """
         ask = getattr(self._nvml, "nvmlDeviceGetAddressingMode", None)
         return (
@@ -285,7 +295,7 @@ class _Reporter:
         )
 
     def _processes(self, handle: Any, used: int) -> Optional[tuple[DeviceProcess, ...]]:
-        """Who uses the device; None where that cannot be seen, which must not look like nobody."""
+        """Who uses the device; None if that cannot be seen, which must not look like nobody."""
         nvml = self._nvml
         compute = self._first_known(
             handle,
@@ -294,7 +304,8 @@ class _Reporter:
         )
         if compute is None:
             return None
-        # Clients of MPS may be in a list of their own.
+        # Some drivers list the clients of MPS separately. Without them a client would use a device
+        # that looks idle.
         known = {entry.pid for entry in compute}
         clients = self._first_known(
             handle,
@@ -310,9 +321,12 @@ class _Reporter:
             nvml.nvmlDeviceGetGraphicsRunningProcesses_v3,
             nvml.nvmlDeviceGetGraphicsRunningProcesses_v2,
         )
+        # In a container NVML may hide all processes and report an empty list. If memory is in use,
+        # somebody uses it, and the honest answer is that nobody can be seen.
         if not compute and not graphics and self._contained and used >= DESKTOP_MEMORY:
             return None
         computing = {entry.pid for entry in compute}
+        # A process may be in both lists. It computes then, which counts even if it uses little.
         drawing = [entry for entry in graphics or () if entry.pid not in computing]
         busy = self._busy(handle) if computing or drawing else None
         return tuple(
@@ -322,18 +336,22 @@ class _Reporter:
         )
 
     def _busy(self, handle: Any) -> Optional[dict[int, int]]:
-        """Percent of the device that each process keeps busy, without those that are idle; None
-        where this driver or device does not tell. It is only shown: whatever is wrong with it
-        condemns no device.
+        """Percent of the device that each process keeps busy, without idle ones; None if
+        unsupported.
+
+        It is only shown, so an error here does not make the device unhealthy.
         """
         nvml = self._nvml
         since = time.time_ns() // 1000 - _RECENT_US
         try:
             samples = nvml.nvmlDeviceGetProcessUtilization(handle, since)
         except self._failures as error:
+            # NOT_FOUND means that no process was busy since then. pynvml asks for the size of the
+            # list first, and some versions raise SUCCESS for an empty one.
             idle = (nvml.NVML_SUCCESS, nvml.NVML_ERROR_NOT_FOUND)
             return {} if getattr(error, "value", None) in idle else None
-        # The newest sample of a process counts. Drivers are known to fill in some with garbage.
+        # Sorted so that the newest sample of a process wins. Some drivers fill unused entries with
+        # garbage, which has an impossible share or an old time.
         return {
             int(sample.pid): int(sample.smUtil)
             for sample in sorted(samples, key=lambda sample: int(sample.timeStamp))
@@ -349,7 +367,7 @@ class _Reporter:
 
 
 def _decoded(function: Callable[..., str], *arguments: Any) -> str:
-    """A text of the driver; what of it is not UTF-8 is replaced."""
+    """A text of the driver; bytes that are not UTF-8 are replaced."""
     try:
         return function(*arguments)
     except UnicodeDecodeError as error:

@@ -1,6 +1,6 @@
-"""Made-up devices, for trying out and for tests.
+"""Simulated devices, for trying genvx out and for tests.
 
-Never on by itself: only $GENVX_SIMULATE asks for them.
+They exist only if $GENVX_SIMULATE asks for them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _MOST = 1024
-_SLICES = 7  # of the compute of one GPU
+_SLICES = 7  # compute slices of one GPU
 _PART = re.compile(
     r"(?:(\d{1,4})x)?([A-Za-z][A-Za-z0-9 .]{0,40}?)-(\d{1,6}(?:[KMGT]i?B?))", re.ASCII
 )
@@ -37,11 +37,11 @@ _USE = re.compile(
 def simulate(specification: str, seed: str) -> Inventory:
     """Make the devices of a text such as "2xA100-80GB" or "1xA100-80GB,4xT4-16GB"; "0" makes none.
 
-    "7xA100 1g.10gb-10GB" makes MIG instances. "process=1234:20G@0" has a process use GPU 0 for as
-    long as it lives, with 20 GiB or, without a size, an amount that is not told; "used=20G@0" has
-    memory of it in use by nobody.
+    "7xA100 1g.10gb-10GB" makes MIG instances. "process=1234:20G@0" makes process 1234 use GPU 0
+    while it lives, with 20 GiB; without a size, the amount is unknown. "used=20G@0" makes memory of
+    GPU 0 used by no process.
 
-    seed: tells hosts apart, so that pretend hosts on one machine do not share their UUIDs.
+    seed: distinguishes hosts, so that simulated hosts on one machine do not share UUIDs.
 
     Raises:
         InvalidInput: the text is not a list of these.
@@ -52,7 +52,7 @@ def simulate(specification: str, seed: str) -> Inventory:
 
 @value
 class _Use:
-    """What goes on on a simulated device. pid: None for memory that no process has."""
+    """A use of a simulated device. pid: None for memory that no process uses."""
 
     uuid: str
     pid: Optional[int]
@@ -60,7 +60,7 @@ class _Use:
 
 
 def _in_use(usage: Mapping[str, DeviceUsage], uses: Sequence[_Use]) -> dict[str, DeviceUsage]:
-    """How devices are used now: a process uses its device for as long as it lives."""
+    """The devices' use now: a process uses its device while it lives."""
     found = dict(usage)
     for use in uses:
         now = found[use.uuid]
@@ -74,22 +74,24 @@ def _in_use(usage: Mapping[str, DeviceUsage], uses: Sequence[_Use]) -> dict[str,
     return found
 
 
+# A process that waits asks again and again; the devices of a text never change, only their use
+# does.
 @functools.lru_cache(maxsize=16)
 def _make(specification: str, seed: str) -> tuple[Inventory, tuple[_Use, ...]]:
-    """Idle devices, and what goes on on them."""
+    """The idle devices, and the uses of them."""
     parts = [] if specification.strip() == "0" else specification.split(",")
     uses = [part.strip() for part in parts if "=" in part]
     kinds = [kind for part in parts if "=" not in part for kind in _kinds(part)]
     if len(kinds) > _MOST:
         raise InvalidInput(f"GENVX_SIMULATE: at most {_MOST} devices")
-    # From the first GPU in MIG mode on, no number is sure; see local/devices/findings.py.
+    # No number is certain from the first GPU in MIG mode on; see local/devices/findings.py.
     places = _places(kinds)
     instances = min((gpu for gpu, slot in places if slot is not None), default=len(kinds))
     host = f"{crc32(seed.encode()):08x}"
     gpus = 1 + max((gpu for gpu, _ in places), default=-1)
     devices = [
         Device(
-            # Not from the module uuid, which loads OpenSSL: a question to a host that is simulated
+            # Not from the module uuid: it loads OpenSSL, so that a question to a simulated host
             # would cost more than one to a real host.
             uuid=f"SIM-{host}-{number:04x}",
             index=index,
@@ -133,7 +135,7 @@ def _use(text: str, devices: Sequence[Device]) -> _Use:
 
 
 def _kinds(part: str) -> list[tuple[str, int, int]]:
-    """Name, memory, and how many there are of one GPU, for each device of a COUNTxMODEL-MEMORY."""
+    """Name, memory, and instances for each GPU, for each device of a COUNTxMODEL-MEMORY."""
     match = _PART.fullmatch(part.strip())
     if match is None:
         raise InvalidInput(
@@ -147,7 +149,7 @@ def _kinds(part: str) -> list[tuple[str, int, int]]:
 
 
 def _places(kinds: Sequence[tuple[str, int, int]]) -> list[tuple[int, Optional[int]]]:
-    """The index of each device and, for a MIG instance, which of that GPU it is."""
+    """The index of each device and, for a MIG instance, its number on its GPU."""
     found: list[tuple[int, Optional[int]]] = []
     gpu, last, used = -1, "", 0
     for name, _, slices in kinds:
@@ -159,7 +161,7 @@ def _places(kinds: Sequence[tuple[str, int, int]]) -> list[tuple[int, Optional[i
 
 
 def _way(one: int, other: int) -> str:
-    """Bridges between pairs, and two nodes of four in turn; see core/topology.py."""
+    """The simulated link: NVLink between pairs, and NUMA nodes of four; see core/topology.py."""
     if one == other:
         return "X"
     if one // 2 == other // 2:

@@ -1,8 +1,10 @@
-"""Asks NVML in a child process, because a wedged driver blocks in the kernel, where no thread can
-be cancelled: the child gets deadlines, and is then abandoned, not waited for.
+"""Asks NVML in a child process that has deadlines, and is abandoned when it hangs.
 
-The child writes one line as soon as it knows a device (local/devices/nvml.py). Where it hangs or
-dies over one, another child asks for those that are left, without that one: a bad device costs only
+A wedged driver blocks in the kernel, where no thread can be cancelled; a process can be left
+behind. It is never waited for.
+
+The child writes a line as soon as it knows a device (local/devices/nvml.py). If it hangs or dies
+over one, another child asks for the remaining devices without that one: a bad device costs only
 itself.
 """
 
@@ -27,24 +29,27 @@ if TYPE_CHECKING:
 
     from genvx.local.devices.inventory import Inventory
 
-# Seconds for all that is asked; less than what a fan-out gives a host, login included.
+# Seconds for the whole survey. A fan-out gives a host more than this, login included, so that a
+# hanging driver is an answer, and not a host that did not answer.
 DEADLINE = 8.0
 VARIABLE = "GENVX_NVML_TIMEOUT"
-# Seconds to initialize NVML, and for each device. Where persistence mode is off, the driver
-# initializes a GPU anew whenever somebody asks, which takes a second or two.
+# Seconds to initialize NVML, and for each device. Without persistence mode the driver initializes a
+# GPU again each time somebody asks, which takes a second or two.
 _INIT = 5.0
 _STEP = 3.0
 
 _DIED = "the process that asked the NVIDIA driver died"
 
+# Children that were killed but may still be blocked in the kernel. Kept to be reaped later: a long
+# program would otherwise collect zombies.
 _abandoned: list[int] = []
 
 
 def deadline_in(environ: Mapping[str, str]) -> float:
-    """Seconds that $GENVX_NVML_TIMEOUT gives, or the usual.
+    """Return the seconds of $GENVX_NVML_TIMEOUT, or the default.
 
     Raises:
-        InvalidInput: it is not a time.
+        InvalidInput: it is not a duration.
     """
     text = environ.get(VARIABLE, "")
     if not text:
@@ -58,9 +63,8 @@ def deadline_in(environ: Mapping[str, str]) -> float:
 def survey(deadline: float = DEADLINE) -> Inventory:
     """Ask NVML for all devices and their use, within `deadline` seconds.
 
-    Never raises for what NVML does.
-
-    No driver is an Inventory with `driver.error` and no device.
+    Never raises because of NVML: without a driver the Inventory has no device, and `driver.error`
+    says why.
     """
     _bury()
     findings = Findings()
@@ -69,7 +73,7 @@ def survey(deadline: float = DEADLINE) -> Inventory:
         cause = _ask(findings, end, deadline)
         if cause is None:
             break
-        # Each turn blames a device, so there are no more children than devices, and one.
+        # Each round blames a device, so there are at most as many children as devices, plus one.
         if not findings.blame(cause) or monotonic() >= end:
             findings.give_up(cause)
             break
@@ -77,21 +81,21 @@ def survey(deadline: float = DEADLINE) -> Inventory:
 
 
 def _ask(findings: Findings, end: float, deadline: float) -> Optional[str]:
-    """Have a child ask for what is not known yet; return what ended it early, or None."""
+    """Let a child ask for what is unknown yet; return why it ended early, or None."""
     pid, pipe = _start_child(findings.answered, findings.blamed)
     try:
         return _collect(pipe, findings, end, deadline)
     finally:
         os.close(pipe)
-        # A child that ended is a zombie and takes no harm; one that hangs in the kernel dies when
-        # it wakes.
+        # A child that has ended is a zombie, which the signal does not affect. One that hangs in
+        # the kernel dies when it wakes.
         os.kill(pid, signal.SIGKILL)
         _abandoned.append(pid)
         _bury()
 
 
 def _bury() -> None:
-    """Collect abandoned children that have died; never wait for one that has not."""
+    """Reap abandoned children that have died; never wait for one that has not."""
     for pid in list(_abandoned):
         try:
             done = os.waitpid(pid, os.WNOHANG)[0] != 0
@@ -109,8 +113,8 @@ def _start_child(
         if len(os.listdir("/proc/self/task")) == 1:
             pid = _fork_child(write, answered, blamed)
         else:
-            # Other threads may hold locks (of the C library, of the import system) that a fork
-            # would copy locked: start a fresh interpreter instead.
+            # Other threads may hold locks, of the C library or the import system, which a fork
+            # would copy as locked for ever. A fresh interpreter has none.
             pid = _spawn_child(write, answered, blamed)
     except OSError:
         os.close(read)
@@ -125,8 +129,8 @@ def _fork_child(write: int, answered: frozenset[int], blamed: frozenset[int]) ->
     if pid:
         return pid
     try:
-        # Nothing of the parent's may stay open in a child that may hang for ever: neither a lease,
-        # which would never be free again, nor a pipe that somebody reads to its end.
+        # The child may hang for ever, so no descriptor of the parent may stay open in it: a lease
+        # would never become free, and a reader of a pipe would never see its end.
         high = os.dup2(write, 3)
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in range(3):
@@ -141,7 +145,7 @@ def _fork_child(write: int, answered: frozenset[int], blamed: frozenset[int]) ->
 
 def _spawn_child(write: int, answered: frozenset[int], blamed: frozenset[int]) -> int:
     code = (
-        f"import sys; sys.path[:] = {sys.path!r}; from genvx.local import nvml; "
+        f"import sys; sys.path[:] = {sys.path!r}; from genvx.local.devices import nvml; "
         f"nvml.report(1, {answered!r}, {blamed!r})"
     )
     null = os.open(os.devnull, os.O_RDWR)
@@ -161,12 +165,15 @@ def _spawn_child(write: int, answered: frozenset[int], blamed: frozenset[int]) -
 
 
 def _collect(pipe: int, findings: Findings, end: float, deadline: float) -> Optional[str]:
-    """Read lines until all is said; return why it was not, if the child dies, or says nothing for
-    longer than one step may take.
+    """Read lines until the child is done; return why it was not, or None.
+
+    It fails if the child dies, or writes nothing for longer than one step may take.
     """
     data = b""
-    readable = select.poll()  # select() takes no descriptor above 1,023
+    readable = select.poll()  # select() fails for descriptors above 1,023
     readable.register(pipe, select.POLLIN)
+    # A deadline for each step as well as for all: otherwise the first bad device would use up the
+    # time of all the others. Longer with a longer total, which people choose for slow drivers.
     step = max(_INIT, deadline / 2)
     while True:
         limit = min(end, monotonic() + step)

@@ -1,4 +1,4 @@
-"""The guardian of a shell that cannot hold a descriptor itself: it holds the lease for it."""
+"""The guardian of a shell: a process that holds the lease for a shell that cannot do so itself."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ _LOOK = 1.0
 
 
 def guard(descriptor: int, pid: int) -> None:
-    """Hold a lease while the process `pid` lives, or until somebody releases it, in a process of
-    its own. Our own copy of the descriptor stays open.
+    """Hold a lease in a separate process while the process `pid` lives and the lease is not
+    released.
+
+    Our own copy of the descriptor stays open.
     """
     file = LeaseFile.of(descriptor)
+    # Opened before the fork, while the shell waits for us and so certainly lives: later its pid
+    # might be another process.
     life = _life(pid)
     apart(
         lambda: _guard(life, pid, file),
@@ -33,9 +37,7 @@ def guard(descriptor: int, pid: int) -> None:
 
 
 def _life(pid: int) -> Optional[int]:
-    """A descriptor that becomes readable when a process ends; None where the kernel has none
-    (before 5.3).
-    """
+    """A descriptor that becomes readable when a process ends; None before Linux 5.3."""
     try:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):
@@ -47,6 +49,8 @@ def _guard(life: Optional[int], pid: int, file: LeaseFile) -> None:
     poll = select.poll()
     if life is not None:
         poll.register(life, select.POLLIN)
+    # The pidfd wakes us at once when the shell ends. A released lease makes no event, so that is
+    # looked for now and then.
     while not poll.poll(_LOOK * 1000):
         if not file.is_held():
             return  # released

@@ -1,4 +1,4 @@
-"""LocalHold: devices that this process holds, and what it may run under them."""
+"""LocalHold: devices that this process holds, and the commands that it runs under them."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 
 class LocalHold(BaseHold):
-    """Devices of this machine that this process holds, until `release`, the end of the
-    block, or its death.
+    """Devices of this machine that this process holds until `release`, the end of the block, or its
+    death.
     """
 
     def __init__(self, host: Machine, grant: Grant, held: HeldLease) -> None:
@@ -39,12 +39,12 @@ class LocalHold(BaseHold):
 
     @property
     def descriptor(self) -> int:
-        """The lease's descriptor: whoever inherits it holds the lease too."""
+        """The lease's descriptor; a process that inherits it holds the lease, too."""
         return self._held.descriptor
 
     @property
     def lease(self) -> Lease:
-        """As it is published."""
+        """The lease as it is published."""
         return self._held.lease
 
     @property
@@ -53,8 +53,8 @@ class LocalHold(BaseHold):
         return self._host
 
     def variables(self) -> dict[str, str]:
-        """The environment variables of what runs under this hold: the host's, and those of the
-        grant.
+        """Return the environment variables of what runs under this hold: the host's and the
+        grant's.
         """
         return {**self._host.environ, **self.grant.variables}
 
@@ -68,7 +68,7 @@ class LocalHold(BaseHold):
         cwd: Optional[str] = None,
         env: Optional[Mapping[str, str]] = None,
     ) -> LocalRunning:
-        """Start a command as `BaseHold.start` says; it inherits the lease."""
+        """Start a command as `BaseHold.start` says; the command inherits the lease."""
         from genvx.core.command import require_variables, words_of
         from genvx.local.running.started import LocalRunning
 
@@ -94,9 +94,8 @@ class LocalHold(BaseHold):
     ) -> int:
         """Run a command as its parent and pass signals on; return its exit code.
 
-        For main threads only.
-
-        Afterwards the lease is let go, unless a job in the background has inherited it.
+        For main threads only. Afterwards the lease is released, unless a background job has
+        inherited it.
         """
         try:
             self.keep_time(spare=os.getpid(), supervised=True)
@@ -116,13 +115,14 @@ class LocalHold(BaseHold):
     def enter_shell(
         self, *, prompt: bool = True, host: str = "", login: bool = False, path: str = ""
     ) -> int:
-        """Become the user's shell, activated; the lease lives until it and all it started end.
+        """Become the user's shell, activated; the lease lives until the shell and all it started
+        end.
 
-        Returns only for shells that need a parent which holds the lease: then with their exit code.
+        Returns only for shells that need a parent to hold the lease, then with their exit code.
 
-        prompt: whether the shell's prompt says so. host: the name that it then says, too. login: as
-        the first shell of a session, which it is after ssh. path: a directory of programs that the
-        shell finds after all others.
+        prompt: whether the shell's prompt shows the environment. host: a name that the prompt
+        shows, too. login: whether to start it as a login shell, as ssh does. path: a directory of
+        programs that the shell finds after all others.
 
         Raises:
             StateError: the shell's start-up files cannot be written.
@@ -141,8 +141,12 @@ class LocalHold(BaseHold):
         self._tell_of_windows()
         if shell.keeps_lease:
             with saying("hand the lease to the shell"):
+                # Only now, just before exec: an inheritable descriptor would leak into any process
+                # that another part of the program starts.
                 os.set_inheritable(self.descriptor, True)
             self.keep_time()
+            # We become the shell: its exit code, signals and terminal are its own, with no process
+            # between.
             supervise.execute(shell.argv, environment, shell.program)
         try:
             self.keep_time(spare=os.getpid(), supervised=True)
@@ -150,6 +154,8 @@ class LocalHold(BaseHold):
                 shell.argv,
                 environment,
                 lease=self.descriptor,
+                # The shell has closed the lease. If we are killed, the devices are free, and a
+                # shell that went on would use devices that somebody else holds.
                 die_with_us=True,
                 program=shell.program,
                 end_ns=self.lease.expires_ns,
@@ -160,29 +166,28 @@ class LocalHold(BaseHold):
     def _tell_of_windows(self) -> None:
         from genvx.local.running import windows
 
-        with contextlib.suppress(OSError):  # a note, and no reason not to open the shell
+        with contextlib.suppress(OSError):  # only a note: the shell is opened anyway
             note = windows.announce(self._host.state, self._host.environ, self.grant, self._path())
             if note is not None:
                 os.write(2, f"genvx: {note}\n".encode())
 
     def _path(self) -> str:
-        """The path of the lease's file, at which a shell sees that something has changed; empty if
-        it cannot be told, and then it does not look.
-        """
+        """The path of the lease's file, at which a shell sees changes; empty if unknown."""
         try:
             return os.readlink(f"/proc/self/fd/{self.descriptor}")
         except OSError:
             return ""
 
     def keep_time(self, *, spare: Optional[int] = None, supervised: bool = False) -> None:
-        """Have whatever holds the lease ended when its time is over, this process too; by one
-        keeper, however often this is called.
+        """Have all processes that hold the lease ended at its end, also this one.
 
-        spare: a process that is left alive, and loses the lease. supervised: it ends its command
-        itself.
+        There is one keeper, however often this is called.
+
+        spare: a process that is left alive, and loses the lease. supervised: whether that process
+        ends its command itself.
 
         Raises:
-            StateError: there can be no keeper.
+            StateError: the keeper cannot be started.
         """
         if self.lease.expires_ns is None or self._time_is_kept:
             return
@@ -193,22 +198,20 @@ class LocalHold(BaseHold):
         self._time_is_kept = True
 
     def leave_to_time(self) -> None:
-        """Let go of a reservation: it stays until its time is over, or until somebody releases
-        the environment.
-        """
-        assert self.lease.part is Part.RESERVED, "what is held would be free at once"
+        """Let go of a reservation, which then lives until its time is over or it is released."""
+        assert self.lease.part is Part.RESERVED, "a held lease would end at once"
         self._held.abandon()
 
     def release(self) -> None:
-        """Give the devices back. Twice is once."""
+        """Give the devices back. Idempotent."""
         self._held.withdraw()
 
 
 def find_command(argv: Sequence[str], environ: Mapping[str, str]) -> None:
-    """Look for a command before anything is acquired for it.
+    """Check that a command exists, before anything is acquired for it.
 
     Raises:
-        CommandNotFound: it is not there. CommandNotExecutable: it is no program.
+        CommandNotFound: it does not exist. CommandNotExecutable: it is not executable.
     """
     if shutil.which(argv[0], path=environ.get("PATH", os.defpath)) is not None:
         return

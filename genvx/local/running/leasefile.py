@@ -1,8 +1,7 @@
-"""The file of a lease as somebody holds it: whether it is held, who has it open, and signals for
-those.
+"""The file of a lease: whether it is held, who has it open, and signals for these processes.
 
-A pid and an inode are used again, an inode of ext4 at once; the path of a lease never is. A signal
-goes to a process that has this path open for writing, while the lease is held, and to nobody else.
+Pids and inodes are reused, an inode of ext4 at once; the path of a lease never is. A signal goes
+only to a process that has this path open for writing, and only while the lease is held.
 """
 
 from __future__ import annotations
@@ -23,19 +22,19 @@ if TYPE_CHECKING:
 
 @value
 class LeaseFile:
-    """A lease's file, by its path and by its inode, which have to agree."""
+    """A lease's file, by its path and its inode, which both have to match."""
 
     path: str
     inode: tuple[int, int]
 
     @classmethod
     def of(cls, descriptor: int) -> LeaseFile:
-        """The file behind a descriptor. Raises OSError where /proc does not tell its path."""
+        """Return the file behind a descriptor. Raises OSError if /proc does not show its path."""
         status = os.fstat(descriptor)
         return cls(os.readlink(f"/proc/self/fd/{descriptor}"), (status.st_dev, status.st_ino))
 
     def is_held(self) -> bool:
-        """Whether somebody holds the lease, and nobody has released it."""
+        """Whether a process holds the lease, and nobody has released it."""
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
@@ -49,17 +48,17 @@ class LeaseFile:
             os.close(descriptor)
 
     def remove(self) -> None:
-        """Release the lease; who holds it sees that by itself."""
+        """Release the lease; its holders notice by themselves."""
         with contextlib.suppress(OSError):
             status = os.stat(self.path, follow_symlinks=False)
             if (status.st_dev, status.st_ino) == self.inode:
                 os.unlink(self.path)
 
     def holders(self) -> Iterator[int]:
-        """The processes of our user, or for root of all, that have the file open for writing, as
-        holders do.
+        """Yield the processes, of our user or for root of all, that have the file open for writing.
 
-        Whoever only reads it is none: somebody who looks, or whom an enemy has made open it.
+        A process that only reads the file does not hold it: it may be looking, or an attacker may
+        have made it open the file.
         """
         for pid in processes.pids():
             if pid != os.getpid() and self._is_open_in(pid):
@@ -69,6 +68,8 @@ class LeaseFile:
         with contextlib.suppress(OSError):
             if os.geteuid() not in (0, os.stat(f"/proc/{pid}").st_uid):
                 return False
+        # First the path, by reading the link. stat follows it into the file system, which may hang,
+        # so it is done only for our own file.
         for link, _ in opened(pid, lambda path: path == self.path):
             with contextlib.suppress(OSError):
                 status = os.stat(link)

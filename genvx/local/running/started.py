@@ -1,4 +1,4 @@
-"""A command that was started under a hold of this machine."""
+"""A command that was started under a hold on this machine."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class LocalRunning:
-    """A child process that holds the lease beside us.
+    """A child process that holds the lease, as we do.
 
-    `stdin`, `stdout` and `stderr` are binary files where subprocess.PIPE was asked for.
+    `stdin`, `stdout` and `stderr` are binary files if subprocess.PIPE was asked for.
     """
 
     def __init__(
@@ -33,17 +33,21 @@ class LocalRunning:
         stdout: Stream = None,
         stderr: Stream = None,
     ) -> None:
-        """Start it. lease: the descriptor that it inherits.
+        """Start the command. lease: the descriptor that it inherits.
 
         Raises:
             InvalidInput: there is no such command or directory.
         """
         self.args = list(args)
+        # Popen reports a missing directory like a missing command: the message would name the wrong
+        # one.
         if cwd is not None and not os.path.isdir(cwd):
             raise InvalidInput(f"no such directory: {printable(cwd, 200)}")
         try:
             self._process = subprocess.Popen(
                 self.args,
+                # Empty by default, as on a remote host: a command must not read the program's own
+                # stdin.
                 stdin=subprocess.DEVNULL if stdin is None else stdin,
                 stdout=stdout,
                 stderr=stderr,
@@ -56,27 +60,30 @@ class LocalRunning:
 
     @property
     def stdin(self) -> Optional[IO[bytes]]:
+        """The pipe to the command's stdin, if there is one."""
         return self._process.stdin
 
     @property
     def stdout(self) -> Optional[IO[bytes]]:
+        """The pipe from the command's stdout, if there is one."""
         return self._process.stdout
 
     @property
     def stderr(self) -> Optional[IO[bytes]]:
+        """The pipe from the command's stderr, if there is one."""
         return self._process.stderr
 
     @property
     def returncode(self) -> Optional[int]:
-        """The exit code, or 128 + the signal that ended it; None until that is known."""
+        """The exit code, or 128 + the signal that ended the command; None until known."""
         return _code(self._process.returncode)
 
     def poll(self) -> Optional[int]:
-        """The exit code if it has ended, else None."""
+        """Return the exit code if the command has ended, else None."""
         return _code(self._process.poll())
 
     def wait(self, timeout: Optional[float] = None) -> int:
-        """Wait until it ends; return its exit code.
+        """Wait until the command ends; return its exit code.
 
         Raises:
             subprocess.TimeoutExpired: it has not ended within `timeout` seconds.
@@ -88,7 +95,7 @@ class LocalRunning:
     def communicate(
         self, input: Optional[bytes] = None, timeout: Optional[float] = None
     ) -> tuple[Optional[bytes], Optional[bytes]]:
-        """Write `input` to its stdin, read its pipes to their end, and wait; return what it wrote.
+        """Write `input` to stdin, read the pipes to their end, and wait; return the output.
 
         Raises:
             subprocess.TimeoutExpired: it has not ended within `timeout` seconds.
@@ -96,11 +103,11 @@ class LocalRunning:
         return self._process.communicate(input, timeout)
 
     def signal(self, number: int) -> None:
-        """Send it a signal; one that has ended gets none."""
+        """Send the command a signal; does nothing if it has ended."""
         self._process.send_signal(number)
 
     def kill(self) -> None:
-        """Kill it and wait until it is dead. What it has started itself goes on."""
+        """Kill the command and wait until it is dead; processes that it has started live on."""
         self._process.kill()
         self._process.wait()
 

@@ -1,10 +1,9 @@
-"""Running a command that carries a lease, as its parent: signals go through, its exit code comes
-back.
+"""Runs a command that holds a lease, as its parent: signals are passed on, the exit code returned.
 
 Signals are blocked and waited for instead of handled, so that none is lost between two checks. A
-signal that the terminal sends reaches the command by itself, because it is in the terminal's
-process group; only what another process sent to us is passed on. The exception is a terminal that
-hangs up: its kernel tells the leader of the session alone, which we are when sshd has started us.
+signal of the terminal reaches the command by itself, because it is in the terminal's process group;
+only signals that other processes sent to us are passed on. The exception is a terminal that hangs
+up: the kernel then signals only the leader of the session, which we are if sshd has started us.
 """
 
 from __future__ import annotations
@@ -47,9 +46,7 @@ NOT_EXECUTABLE = 126
 
 
 def reset_signals() -> None:
-    """Undo what Python changed, before exec: a shell that ignores SIGPIPE would surprise
-    its user.
-    """
+    """Undo what Python changed, before exec: a shell that ignores SIGPIPE surprises its user."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     for number in PASSED_ON:
@@ -62,9 +59,9 @@ def reset_signals() -> None:
 def execute(
     argv: Sequence[str], environment: Mapping[str, str], program: Optional[str] = None
 ) -> None:
-    """Become a command, whose descriptors above 2 are only those made inheritable. Returns never.
+    """Become a command; never returns. It keeps only the descriptors above 2 that are inheritable.
 
-    A command that cannot be started exits with 127 or 126, as a shell does.
+    If it cannot be started, exit with 127 or 126, as a shell does.
     """
     reset_signals()
     try:
@@ -94,19 +91,22 @@ def run(
     """Run a command that inherits the descriptor `lease`; return its exit code, or 128 + its
     signal.
 
-    cwd: the directory that it starts in, ours by default.
-    watch_client: when nobody reads `stdout` any more, end the command's process group: without a
-        terminal sshd sends no signal when its client is gone.
-    own_group: give the command a process group, for which signals are then meant.
-    die_with_us: SIGHUP the command should this process be killed; for shells that close the lease
-        they inherit.
-    end_ns: of CLOCK_BOOTTIME, when the command is ended, with a warning before.
+    cwd: the directory that it starts in; ours by default.
+    watch_client: whether to end the command's process group when nobody reads `stdout` any more:
+        without a terminal, sshd sends no signal when its client is gone.
+    own_group: whether the command gets a process group, which signals are then sent to.
+    die_with_us: whether the command gets SIGHUP if this process is killed; for shells that close
+        the lease that they inherit.
+    end_ns: time of CLOCK_BOOTTIME at which the command is ended, after a warning.
     Must be called from the main thread.
     """
     sys.stdout.flush()
     sys.stderr.flush()
+    # Before the fork: a signal that comes in between waits, and is passed on to the command.
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {*PASSED_ON, signal.SIGCHLD})
     try:
+        # Not subprocess: the child has to become the leader of its group, ask for SIGHUP on our
+        # death and undo our signal mask, in this order, before exec.
         pid = os.fork()
         if pid == 0:
             try:
@@ -124,7 +124,7 @@ def run(
                 os._exit(NOT_EXECUTABLE)
         if own_group:
             with contextlib.suppress(OSError):
-                os.setpgid(pid, pid)  # the child does it too; whoever comes first
+                os.setpgid(pid, pid)  # so does the child: whichever comes first
         if watch_client:
             threading.Thread(target=_hang_up_when_unread, args=(stdout,), daemon=True).start()
         with contextlib.closing(_Agenda()) as agenda:
@@ -134,11 +134,11 @@ def run(
 
 
 class _Agenda:
-    """What is to be done to a command when: its steps, the first one first.
+    """The steps to take for a command, with their times, earliest first.
 
-    When one is due we get SIGCHLD. The timeout of signal.sigtimedwait would be simpler, but if a
-    stop (SIGSTOP) interrupts it and the time is over when we go on, it returns garbage, which may
-    look like a signal (CPython 3.6 to 3.13).
+    When a step is due, we get SIGCHLD. The timeout of signal.sigtimedwait would be simpler. But if
+    a stop (SIGSTOP) interrupts it and the time is over when we continue, it returns garbage, which
+    may look like a signal (CPython 3.6 to 3.13).
     """
 
     def __init__(self) -> None:
@@ -146,7 +146,7 @@ class _Agenda:
         self._closed = threading.Event()
 
     def add(self, at_ns: int, step: Callable[[], object]) -> None:
-        """at_ns: of CLOCK_BOOTTIME."""
+        """Add a step. at_ns: its time of CLOCK_BOOTTIME."""
         if at_ns not in (known for known, _ in self._steps):
             threading.Thread(target=self._call, args=(at_ns,), daemon=True).start()
         self._steps.append((at_ns, step))
@@ -154,7 +154,7 @@ class _Agenda:
 
     def _call(self, at_ns: int) -> None:
         while (left := at_ns - boottime_ns()) > 0:
-            # Often: to sleep takes no notice of a machine that is suspended meanwhile.
+            # In short waits: a wait does not count the time in which the machine is suspended.
             if self._closed.wait(min(left / 1e9, _LOOK)):
                 return
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGCHLD)
@@ -178,7 +178,7 @@ def _end(agenda: _Agenda, target: int, at_ns: int, steps: Sequence[Step]) -> Non
 def _end_in_time(agenda: _Agenda, target: int, end_ns: int) -> None:
     def warn() -> None:
         left = (end_ns - boottime_ns()) / 1e9
-        if left > 0:  # else we were stopped
+        if left > 0:  # otherwise we were stopped meanwhile
             _say(timekeeper.warning(left))
 
     seconds = (end_ns - boottime_ns()) / 1e9
@@ -204,9 +204,12 @@ def _wait(pid: int, target: int, watch_client: bool, end_ns: Optional[int], agen
         if number is signal.SIGCHLD or number in ignored:
             continue
         ours_alone = number is signal.SIGHUP and os.getsid(0) == os.getpid()
+        # It came from the terminal, and the command has got it itself: passing it on would make it
+        # two.
         if received.si_code > _SI_USER and not ours_alone:
             continue
         _send(target, number)
+        # The client is gone, so nobody can end a command that ignores the hang-up.
         if watch_client and number is signal.SIGHUP and not hung_up:
             hung_up = True
             _end(agenda, target, boottime_ns(), escalation.after_hangup())
@@ -234,5 +237,6 @@ def _die_with_parent() -> None:
 
     parent = os.getppid()
     ctypes.CDLL(None).prctl(1, signal.SIGHUP)  # PR_SET_PDEATHSIG
+    # The parent may have died before prctl, which then reports nothing: our parent has changed.
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGHUP)

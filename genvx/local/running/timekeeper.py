@@ -1,9 +1,9 @@
-"""The end of an environment's time: a warning, then TERM, then KILL.
+"""Ends an environment when its time is over: a warning, then TERM, then KILL.
 
-Whatever holds a lease that has an end also has a keeper: a small process apart that holds nothing
-of the lease, and ends with it. So the time is kept whoever is killed or stopped meanwhile. Where
-genvx runs a command as its parent, the parent ends that itself (supervise.py) and the keeper the
-rest, or all if the parent cannot.
+A lease with an end has a keeper: a small separate process that holds nothing of the lease, and ends
+with it. So the time is kept even if other processes are killed or stopped. If genvx runs a command
+as its parent, the parent ends the command itself (supervise.py), and the keeper all other holders;
+if the parent cannot, the keeper ends all of them.
 """
 
 from __future__ import annotations
@@ -33,27 +33,29 @@ _LOOK = 1.0
 
 
 def notice(seconds: float) -> float:
-    """How long before the end it is told, in an environment that lasts `seconds`: five minutes; of
-    a short one, the last tenth.
+    """Return how many seconds before the end the warning comes, for an environment of `seconds`.
+
+    Five minutes; for a short environment the last tenth of its time.
     """
     return min(_NOTICE, seconds / 10)
 
 
 def warning(left: float) -> str:
+    """Return the warning that is shown `left` seconds before the end."""
     return f"genvx: this environment ends in {format_duration(max(1.0, round(left)))}"
 
 
 def keep(
     descriptor: int, end_ns: int, *, spare: Optional[int] = None, supervised: bool = False
 ) -> None:
-    """End whatever holds a lease at `end_ns` of CLOCK_BOOTTIME, by a process of its own.
+    """Start a process that ends all holders of a lease at `end_ns` of CLOCK_BOOTTIME.
 
-    descriptor: of the lease's file; our own copy stays open, the process's is closed. spare: a
-    process that is left alive: the lease is released then, which it sees by itself. supervised:
-    that process tells its command of the end, and ends it, as long as it runs.
+    descriptor: of the lease's file; our copy stays open, the process closes its own. spare: a
+    process that is left alive; the lease is released instead, which that process notices.
+    supervised: whether the spared process warns and ends its command itself, while it runs.
 
     Raises:
-        OSError: there can be no such process.
+        OSError: the process cannot be started.
     """
     file = LeaseFile.of(descriptor)
     spared = None if spare is None else _Spared(spare, _stat(spare).starttime, supervised)
@@ -62,17 +64,22 @@ def keep(
 
 
 def apart(work: Callable[[], None], keep: Sequence[int] = ()) -> None:
-    """Do something in a process of its own, which has no terminal, and of ours only these
-    descriptors.
+    """Call `work` in a separate process without a terminal and without our other descriptors.
+
+    keep: descriptors that stay open in it.
 
     Raises:
-        OSError: there can be no such process.
+        OSError: the process cannot be started.
     """
     child = os.fork()
     if child == 0:
         code = errno.EAGAIN
         try:
+            # A session of its own: the terminal's Ctrl-C and hang-up must not end the keeper with
+            # the shell.
             os.setsid()
+            # Twice forked: the process belongs to init, which reaps it, so the program that called
+            # us gets no child that it does not know.
             if os.fork() == 0:
                 _close_all(keep)
                 work()
@@ -84,7 +91,7 @@ def apart(work: Callable[[], None], keep: Sequence[int] = ()) -> None:
     try:
         code = os.WEXITSTATUS(os.waitpid(child, 0)[1])
     except ChildProcessError:
-        return  # a program that ignores SIGCHLD is not told
+        return  # the program ignores SIGCHLD: the kernel keeps no exit code
     if code:
         raise OSError(code, os.strerror(code))
 
@@ -101,6 +108,8 @@ def _close_all(keep: Sequence[int]) -> None:
         signal.signal(number, signal.SIG_DFL)
     with contextlib.suppress(OSError):
         os.chdir("/")
+    # A copy of the lease would keep it held for ever, and a copy of a pipe would let its reader
+    # wait.
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in range(3):
         os.dup2(null, descriptor)
@@ -113,7 +122,7 @@ def _close_all(keep: Sequence[int]) -> None:
 
 @value
 class _Stat:
-    """What the kernel says of a process; starttime is 0 for one that is gone."""
+    """The state of a process from the kernel; starttime is 0 if it is gone."""
 
     state: str
     parent: int
@@ -132,7 +141,7 @@ def _stat(pid: int) -> _Stat:
 
 @value
 class _Spared:
-    """A process that is left alive. supervises: it ends its command itself."""
+    """A process that is left alive. supervises: whether it ends its command itself."""
 
     pid: int
     starttime: int
@@ -142,13 +151,13 @@ class _Spared:
         return pid == self.pid and _stat(pid).starttime == self.starttime
 
     def supervises_now(self) -> bool:
-        """Whether it runs, and is not stopped."""
+        """Whether it supervises, runs, and is not stopped."""
         now = _stat(self.pid)
         running = now.starttime == self.starttime and now.state not in "TtZX"
         return self.supervises and running
 
     def ends_itself(self, pid: int) -> bool:
-        """Whether a process is its command, or in a group of that command's own."""
+        """Whether a process is its command, or in the process group of that command."""
         with contextlib.suppress(OSError):
             group = os.getpgid(pid)
             in_group = group != os.getpgid(self.pid) and _stat(group).parent == self.pid
@@ -168,6 +177,8 @@ def _keep(file: LeaseFile, end_ns: int, terminal: Optional[str], spared: Optiona
         if warn_ns is not None and now_ns >= warn_ns:
             warn_ns = None
             tell(warning((end_ns - now_ns) / 1e9))
+        # In short steps: a sleep does not count suspended time, and a released lease makes no
+        # event.
         time.sleep(min(_LOOK, max(0.0, ((warn_ns or end_ns) - now_ns) / 1e9)))
     if not file.is_held():
         return
@@ -182,8 +193,9 @@ def _keep(file: LeaseFile, end_ns: int, terminal: Optional[str], spared: Optiona
 
 
 def _lives_on(file: LeaseFile, spared: Optional[_Spared], patience: float) -> bool:
-    """Whether the lease is held by others than whoever is spared; by that one too, while it ends
-    its command and we have patience with it.
+    """Whether processes other than the spared one hold the lease.
+
+    The spared one counts, too, for a while, during which it ends its command.
     """
     if not file.is_held():
         return False
@@ -195,7 +207,7 @@ def _lives_on(file: LeaseFile, spared: Optional[_Spared], patience: float) -> bo
 def _signal(
     file: LeaseFile, number: signal.Signals, spared: Optional[_Spared], *, to_all: bool
 ) -> None:
-    """Signal who holds the lease. to_all: also those that a parent is ending."""
+    """Signal the holders of the lease. to_all: also those that their parent is ending."""
     supervised = spared is not None and not to_all and spared.supervises_now()
     for pid in file.holders():
         if spared is not None and (spared.is_one(pid) or (supervised and spared.ends_itself(pid))):

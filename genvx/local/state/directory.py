@@ -1,13 +1,13 @@
 """The state directory: opened once, checked, and from then on reached through descriptors only.
 
-Two layouts, told apart by who may write the root:
+There are two layouts, depending on who may write the root:
 
     only its owner (root, or oneself)   ROOT/leases/<uid>/      ROOT/acquire.lock
     everybody, and it is sticky         ROOT/.genvx-<uid>/      ROOT/.genvx.lock
 
-The second is for machines where nobody is root: a shared directory that the first user owned would
-let that user delete everybody's leases, so there is none. What is in <uid> counts only while the
-kernel says that it is of that user and that nobody else may write it.
+The second is for machines where nobody is root. It has no common directory: the first user would
+own that, and could delete everybody's leases. <uid> counts only while the kernel says that it
+belongs to that user and that nobody else may write it.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from genvx.local.state.userdirectory import Found, UserDirectory, look, open_to_
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# A user whose <uid> was squatted by somebody else goes on under <uid>.<random>; few of those are
-# looked at. Directories of theirs that do not count cost a look, too.
+# A user whose <uid> is squatted by another user uses <uid>.<random>; the first few of those count.
+# Directories of the user that do not count cost time, too.
 _MOST_COUNTED = 9
 _MOST_LOOKED_AT = 64
-# More names than a machine has users.
+# More names than this are a sign that somebody squats names.
 _CROWD = 512
 
 
@@ -52,7 +52,7 @@ def state_error(error: OSError, doing: str) -> StateError:
 
 
 def _may_be_directory(entry: os.DirEntry[str]) -> bool:
-    """Whether a listed name is a directory; True where that cannot be told."""
+    """Whether a listed name is a directory; True if unknown."""
     try:
         return entry.is_dir(follow_symlinks=False)
     except OSError:
@@ -71,12 +71,12 @@ def saying(doing: str) -> Iterator[None]:
 class StateDirectory:
     """The opened root of all leases of a machine.
 
-    former: where its leases were before it was provisioned. Those that live there still count; new
-    ones are not made there. is_former: it is that one.
+    former: where its leases were before it was provisioned. Leases that live there still count; new
+    ones are not made there. is_former: whether this is that former directory.
 
     Raises:
-        StateError: missing, on a network file system, of another user, or writable by others and
-        not sticky.
+        StateError: it is missing, on a network file system, of another user, or writable by others
+        and not sticky.
     """
 
     def __init__(
@@ -90,19 +90,18 @@ class StateDirectory:
         self.root = root
         self.is_former = is_former
         self.uid = os.geteuid() if uid is None else uid
-        # Programs make a host for one question and drop it.
+        # Programs make many hosts and drop them: the descriptor must not leak.
         self._opened = Opened(self._open_root(root))
         try:
             with saying(f"open the state directory {root}"):
                 mode = self._check(self.descriptor, root)
                 kind = mounts.network_kind(self.descriptor)
                 if kind is not None:
-                    # Not the kernel's own locks: they may outlive their holder.
+                    # These locks may outlive their holder; only the local kernel's end with it.
                     raise StateError(
                         f"the state directory {root} is on {kind}, where locks do not end with "
                         "their holder; choose a local one with GENVX_STATE_DIR"
                     )
-                # Of the lock file's directory.
                 self.root_mount = mounts.mount_of(self.descriptor)
                 self.shared = bool(mode & stat.S_IWOTH)
                 if self.shared:
@@ -124,10 +123,11 @@ class StateDirectory:
 
     @property
     def descriptor(self) -> int:
-        """Of the directory that the users' directories are in."""
+        """The directory that contains the users' directories."""
         return self._opened.number
 
     def close(self) -> None:
+        """Close the directory, and the former one."""
         self._opened.close()
         if self.former is not None:
             self.former.close()
@@ -195,17 +195,16 @@ class StateDirectory:
     def _names(self, *, whole: bool = True) -> list[str]:
         """The names in the directory that begin like a user's.
 
-        The directory may be everybody's, and full of other things: those cost nothing more than
-        being listed.
+        The directory may be everybody's and full of other files, which cost no more than listing
+        them.
 
-        whole: if False, only directories are named where there is a crowd. The kernel tells the
-        kind of a file while it lists, so what somebody makes at no cost costs others next to
-        nothing.
+        whole: if False, and there is a crowd, only directories are named. The kernel tells the kind
+        of a file (d_type) while listing, so squatted files cost others next to nothing.
         """
         prefix = self._prefix
         with saying(f"read the state directory {self.root}"):
-            # A descriptor of its own: ours has one position for all threads, and for all processes
-            # that were forked with it, and two who list at once would each miss names.
+            # A descriptor of its own: the position in ours is shared by all threads and forked
+            # processes, and two that list at once would each miss names.
             descriptor = os.open(".", mounts.OPEN_DIRECTORY, dir_fd=self.descriptor)
             try:
                 with os.scandir(descriptor) as listed:
@@ -217,16 +216,16 @@ class StateDirectory:
         return [entry.name for entry in entries]
 
     def _candidates(self, names: Iterable[str]) -> list[tuple[int, str]]:
-        """Those names that look like a user's directory, with the uid that they mean."""
+        """The names that look like a user's directory, with the uid that they name."""
         matches = map(self._pattern.fullmatch, names)
         return [(int(match[1]), match[0]) for match in matches if match]
 
     def _by_user(self) -> dict[int, list[str]]:
-        """The names that are to be looked at, by uid; the user's first choice first."""
+        """The names to examine, by uid, with the user's first choice first."""
         names = self._names(whole=False)
         if len(names) > _CROWD and self._mount is not None:
-            # Somebody squats names: first drop those that do not belong to whom they name, which
-            # costs less than to look at each.
+            # Somebody squats names. Drop those that do not belong to the user whom they name: this
+            # costs less than examining each.
             prefix = self._prefix
             with saying(f"read the state directory {self.root}"):
                 names = [
@@ -242,14 +241,16 @@ class StateDirectory:
         return found
 
     def users(self, odd: Optional[list[str]] = None) -> Iterator[UserDirectory]:
-        """Every user's directory that the kernel vouches for, also in the former place; each is
-        open until the next is asked for.
+        """Yield every user's directory that counts, also in the former place.
 
-        odd: gets lines about directories that count for nothing, so far as they are our own, or
-        something is mounted on them.
+        Each is open until the next one is requested.
+
+        odd: receives lines about directories that do not count, if they are our own or mount
+        points.
         """
         if self.former is not None:
-            # First: an environment may be handed on meanwhile, from there to here.
+            # First the former place: an environment may move from there to here meanwhile, never
+            # back.
             yield from self.former.users(odd)
         for uid, names in self._by_user().items():
             looked = counted = 0
@@ -262,7 +263,7 @@ class StateDirectory:
                         )
                     break
                 found = self._look(uid, name)
-                # Others' may be half made. Of what is mounted nobody knows whose it is.
+                # Another user may be making theirs just now. The owner of a mount point is unknown.
                 if found.flaw and odd is not None and (uid == self.uid or found.owner is None):
                     odd.append(f"{self._shown(name)}: {found.flaw}")
                 looked += found.owner == uid
@@ -275,14 +276,14 @@ class StateDirectory:
                     os.close(found.descriptor)
 
     def _shown(self, name: str) -> str:
-        """A directory's name, for people: with its path where it is not in the usual place."""
+        """A directory's name for people; with its path if it is in the former place."""
         return os.path.join(self.root, name) if self.is_former else name
 
     def _look(self, uid: int, name: str, *, private: bool = False) -> Found:
-        """Look at a name of a user, and open the directory if it counts; see `look`.
+        """Examine a name of a user, and open the directory if it counts; see `look`.
 
         Raises:
-            StateError: it could not be looked at, for which its owner is not to blame.
+            StateError: it could not be examined, for a reason that its owner has not caused.
         """
         try:
             return look(name, uid, self.descriptor, self._mount, private=private)
@@ -290,8 +291,9 @@ class StateDirectory:
             raise state_error(error, f"read {self.root}/{name}") from None
 
     def squatters(self) -> dict[Optional[int], list[str]]:
-        """Names that look like a user's directory but are not theirs, by uid of their owner; None:
-        something is mounted on them, which is not asked.
+        """Return names of users' directories that are not theirs, by the uid of their owner.
+
+        None as uid: something is mounted there, which is not touched.
         """
         found: dict[Optional[int], list[str]] = {}
         uids = {name: uid for uid, name in self._candidates(self._names())}
@@ -304,7 +306,7 @@ class StateDirectory:
 
     @contextlib.contextmanager
     def own(self) -> Iterator[int]:
-        """One's own directory, which others can read, made if need be; open inside the block.
+        """Open one's own directory, which is made if needed; it is closed after the block.
 
         Raises:
             StateError: it cannot be made.
@@ -328,7 +330,7 @@ class StateDirectory:
             try:
                 os.mkdir(candidate, 0o700, dir_fd=self.descriptor)
             except FileExistsError:
-                # Made by another process of ours this moment, or squatted by somebody else.
+                # Another process of ours has made it just now, or another user squats it.
                 pass
             except OSError as error:
                 raise state_error(error, f"create {self.root}/{candidate}") from None
@@ -338,7 +340,7 @@ class StateDirectory:
         raise StateError(f"cannot create a directory of your own in {self.root}")
 
     def has_usable_lock(self) -> bool:
-        """Whether the lock file is one that we may lock, or there is none yet."""
+        """Whether we may lock the lock file, or there is none yet."""
         try:
             door = mounts.door(self.lock_path, None, self.root_mount)
         except FileNotFoundError:
@@ -352,12 +354,13 @@ class StateDirectory:
         return regular and os.access(self.lock_path, os.R_OK | os.W_OK)
 
     def own_directory(self, descriptor: int) -> UserDirectory:
-        """What `own` has opened."""
+        """Wrap the descriptor that `own` gave."""
         return UserDirectory(self.uid, descriptor, "", self._mount)
 
     def tell_former(self) -> None:
-        """Have one's own shells whose leases are in the former place look at their environment:
-        they see by the time of the lease's directory that something has changed.
+        """Make one's own shells with leases in the former place notice a change.
+
+        At each prompt they compare the time of their lease's directory.
         """
         if self.former is not None:
             for user in self.former.users():
@@ -366,16 +369,15 @@ class StateDirectory:
                         os.utime(user.descriptor)
 
     def path_of(self, directory: int) -> str:
-        """The path of an open directory, for programs that need one."""
+        """Return the path of an open directory, for programs that need one."""
         return os.readlink(f"/proc/self/fd/{directory}")
 
 
 def former_directory(root: str, uid: int) -> Optional[StateDirectory]:
-    """The state directory that was used before, only to be read; None where nobody can have made
-    leases.
+    """Open the state directory that was used before, for reading; None if no lease can be there.
 
     Raises:
-        StateError: it cannot be looked at.
+        StateError: it cannot be examined.
     """
     with saying(f"look at {root}"):
         try:
@@ -389,7 +391,7 @@ def former_directory(root: str, uid: int) -> Optional[StateDirectory]:
             os.close(descriptor)
     others = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     if unsafe or status.st_uid != 0 or (others and not status.st_mode & stat.S_ISVTX):
-        return None  # what everybody refuses
+        return None  # every genvx refuses such a root
     if not status.st_mode & stat.S_IWOTH and not os.path.isdir(os.path.join(root, "leases")):
         return None
     return StateDirectory(root, uid=uid, is_former=True)

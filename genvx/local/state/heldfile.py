@@ -1,6 +1,6 @@
-"""Files that live while somebody holds their lock: made complete and already locked, and let go of.
+"""Files that live while a process holds their lock.
 
-Such a file is never locked again, so what is once dead stays dead.
+They are published complete and already locked, and never locked again; so a dead file stays dead.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ class HeldFile:
 
     @property
     def path(self) -> str:
-        """For people to read; the name alone where the rest cannot be told."""
+        """The file's path, for people to read; only its name if /proc cannot tell the directory."""
         try:
             return os.path.join(os.readlink(f"/proc/self/fd/{self._directory}"), self._name)
         except OSError:
             return self._name
 
     def withdraw(self) -> None:
-        """Unpublish and let go.
+        """Delete the file and let go of it. Idempotent.
 
-        Twice is once. Copies of the descriptor in other processes no longer matter.
+        Copies of the descriptor in other processes no longer matter then.
 
         Raises:
-            StateError: it cannot be unpublished, and such copies keep it alive.
+            StateError: the file cannot be deleted, and such copies keep it alive.
         """
         if self.descriptor < 0:
             return
@@ -67,7 +67,9 @@ class HeldFile:
         self._let_go(unpublish=False, why=why)
 
     def abandon(self) -> None:
-        """Let go, and leave the file where it is: for what lives by its time."""
+        """Close our descriptors and leave the file: for reservations and amendments, which need no
+        holder.
+        """
         descriptor, directory = self.descriptor, self._directory
         if descriptor >= 0:
             self.descriptor = self._directory = -1
@@ -75,17 +77,17 @@ class HeldFile:
             os.close(directory)
 
     def leave(self) -> None:
-        """Let go; unpublish unless another process, such as a background job, has the
-        descriptor.
-        """
+        """Let go of the file; delete it unless another process, such as a job, holds it."""
         if self.descriptor >= 0:
             self._let_go(unpublish=True)
 
     def _let_go(self, *, unpublish: bool, why: Optional[OSError] = None) -> None:
-        """Close our descriptors. A file that nobody holds is dead, and may lie until it is reaped.
+        """Close our descriptors. A file that nobody holds is dead, and may stay until it is reaped.
 
-        why: what kept the file from being unpublished.
+        why: the error that kept the file from being deleted.
         """
+        # Forgotten before it is closed: a second call, as from a signal handler's cleanup, must not
+        # close a number that another file has got meanwhile.
         descriptor, directory = self.descriptor, self._directory
         self.descriptor = self._directory = -1
         os.close(descriptor)
@@ -96,7 +98,7 @@ class HeldFile:
             os.close(directory)
 
     def _lives_on(self, directory: int) -> bool:
-        """Whether others hold the file, or may; deletes it if not."""
+        """Whether others hold the file, or may; deletes the file if not."""
         try:
             descriptor = os.open(self._name, OPEN_FILE, dir_fd=directory)
         except FileNotFoundError:
@@ -110,7 +112,7 @@ class HeldFile:
         finally:
             os.close(descriptor)
         if not held:
-            with contextlib.suppress(OSError):  # dead, and reaped by whoever can
+            with contextlib.suppress(OSError):  # dead anyway; a later scan deletes it
                 os.unlink(self._name, dir_fd=directory)
         return held
 
@@ -118,8 +120,8 @@ class HeldFile:
 def prepare(identifier: str, directory: int) -> str:
     """Make the empty file through which a shell will hold a lease; return its name.
 
-    The shell would make it with its own umask, for others to read; and whoever may read a file may
-    lock it, before we do.
+    genvx makes it, because the shell would use its own umask: others could read the file, and who
+    can read a file can lock it before we do.
     """
     name = f".{identifier}{OPENED}"
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -132,8 +134,7 @@ def publish(
 ) -> tuple[int, int]:
     """Publish a file in a directory of one's own, complete and already locked.
 
-    through: its descriptor, where somebody else has made it under its temporary name and opened it
-    for us.
+    through: a descriptor of the prepared file, if a shell has opened it for us.
 
     Returns the locked descriptor, and one of the directory; both are the caller's to close.
     """
@@ -168,13 +169,20 @@ def _publish(
         descriptor = os.dup(through)
     try:
         descriptor = locks.move_up(descriptor)
+        # Locked before it has its final name: a reader that finds the name must never see it
+        # unlocked, or it would take the lease for dead and delete it.
         if not locks.hold(descriptor):
             raise OSError(errno.EAGAIN, "somebody else locked a file that was just created")
+        # The descriptor comes from a shell. It must be the file that we prepared, still empty and
+        # still there: else the rename below would publish another file than the one that is held.
         if through is not None and not _is_same(descriptor, temporary, directory):
             raise FileNotFoundError
         while data:
             data = data[os.write(descriptor, data) :]
+        # Readable for all only now that it is locked: a process that can read a file can lock it.
         os.fchmod(descriptor, 0o644)
+        # Atomic: others see the whole file or none. ENOENT means that a reaper took the temporary
+        # file for dead between its creation and its lock; the caller starts again.
         os.rename(temporary, identifier + suffix, src_dir_fd=directory, dst_dir_fd=directory)
     except FileNotFoundError:
         os.close(descriptor)

@@ -1,6 +1,6 @@
 """The lock file of a machine, and the only door to filelock.
 
-It spares rivals collisions. Safety does not rest on it (store.py).
+It keeps rivals apart, which saves retries. Safety does not depend on it (store.py).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _POLL = 0.005
 
 
 def filelock_version() -> Optional[str]:
-    """The version of the filelock that acquires use here; None if this Python cannot import it."""
+    """Return the version of filelock that acquires use; None if this Python cannot import it."""
     try:
         import filelock
     except ImportError:
@@ -42,17 +42,18 @@ class LockFile:
 
     @contextlib.contextmanager
     def taken(self, notes: list[str]) -> Iterator[None]:
-        """Keep rivals out for one unit of work, if that can be had in time; go on without
-        otherwise.
+        """Keep rivals out during one unit of work; go on without the lock if it cannot be had in
+        time.
 
-        notes: gets a line that says why there was no lock, and who has it.
+        notes: receives a line that says why there was no lock, and who has it.
         """
         lock = self._take(notes)
         try:
             yield
         finally:
             if lock is not None:
-                # Should this fail, its file is closed with the object; what was done here stands.
+                # If the release fails, the lock ends with the object, which closes its file. The
+                # work that was done stays valid.
                 with contextlib.suppress(OSError):
                     lock.release()
 
@@ -60,7 +61,8 @@ class LockFile:
         try:
             import filelock
         except ImportError:
-            # A host with an older Python than filelock wants. Publish-then-verify is all it takes.
+            # filelock needs a newer Python than this host has. Publish-then-verify is safe without
+            # the lock.
             return None
         try:
             owner = self._owner()
@@ -75,6 +77,8 @@ class LockFile:
                 poll_interval=_POLL,
                 mode=0o666,
                 thread_local=False,
+                # A soft lock is a file that exists: it would outlive a killed process, and every
+                # later acquire would wait for its timeout.
                 fallback_to_soft=False,
                 preserve_lock_file=True,
             )
@@ -84,16 +88,17 @@ class LockFile:
             why = f"{self._holder()} has held it for {self._timeout:g} s"
         except (OSError, NotImplementedError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            why = f"{printable(reason, 100)}; 'genvx doctor' tells more"
+            why = f"{printable(reason, 100)}; 'genvx doctor' says more"
         notes.append(f"went on without the lock {self._state.lock_path}: {why}")
         return None
 
     def _owner(self) -> Optional[int]:
-        """Whose the lock file is; None if there is none.
+        """The uid of the lock file's owner; None if there is no lock file.
 
         Raises:
-            OSError: it cannot be told, as where somebody has mounted something on it: whoever may
-            write a file may do that, and lock it by a server that never answers.
+            OSError: it cannot be determined, as when something is mounted on the file. Everybody
+            may write the lock file, so anyone can mount a file system on it whose server never
+            answers.
         """
         try:
             door = mounts.door(self._state.lock_path, None, self._state.root_mount)
@@ -105,10 +110,10 @@ class LockFile:
             os.close(door)
 
     def _make(self) -> None:
-        """Create the lock file for everybody, whatever our umask, or leave the one that is there.
+        """Create the lock file for everybody, whatever our umask; leave an existing one alone.
 
-        filelock must not create it: two users who come first at once get in each other's way,
-        between the creation and the mode. A link appears complete or not at all.
+        filelock must not create it: the second of two users who come at once would find it before
+        its mode lets them write. A link appears complete or not at all.
         """
         path = self._state.lock_path
         temporary = f"{path}.{os.urandom(8).hex()}"
@@ -122,19 +127,21 @@ class LockFile:
             os.unlink(temporary)
 
     def _is_anothers(self, owner: int) -> bool:
-        """Whether the lock file is of a user who could replace it under whoever holds it.
+        """Whether the lock file belongs to a user who could replace it while somebody holds it.
 
-        Where nobody is root the first to come owns it. filelock rightly refuses that; for us the
-        lock only spares collisions, so those who cannot have it go without, and say nothing.
+        Where nobody is root, the first user owns it. filelock rightly refuses such a file. For us
+        the lock only saves retries, so other users go without it, silently.
         """
         if not self._state.shared:
             return False
         return owner not in (self._state.uid, os.stat(self._state.root).st_uid)
 
     def _holder(self) -> str:
-        """Who has the lock file locked, as words."""
+        """Describe the process that has locked the lock file."""
         try:
             status = os.stat(self._state.lock_path, follow_symlinks=False)
+            # /proc/locks names files by device, in hexadecimal, and inode. "->" marks processes
+            # that wait.
             wanted = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
             with open("/proc/locks", encoding="ascii", errors="replace") as file:
                 for line in file:

@@ -1,10 +1,9 @@
-"""The only door to fcntl: locks that are held on open descriptors, and the question whether one is
-held.
+"""The only door to fcntl: locks on open files, and the question whether a file is locked.
 
-An open-file-description (OFD) lock belongs to the open file, not to the process: children inherit
-it, and the kernel drops it when the last descriptor is gone, SIGKILL and power cut included. A
-write lock needs write permission on the file, so nobody but its owner (and root) can make a lease
-look alive.
+An open-file-description (OFD) lock belongs to the open file, not to the process. Children inherit
+it, and the kernel drops it when the last descriptor is closed, also by SIGKILL or a power cut. A
+write lock needs write permission on the file, so only its owner (and root) can make a lease look
+alive.
 """
 
 from __future__ import annotations
@@ -16,8 +15,9 @@ import struct
 
 _FLOCK = "hhqqi4x"  # struct flock of Linux with 64-bit offsets: type, whence, start, len, pid
 
-# Shells move their own descriptors to 10 and above, and scripts use the single digits: a lease
-# stays out of their way, or `exec 4>file` in somebody's rc file would end it.
+# Shells use descriptors from 10 on for themselves, and scripts use the single digits. A lease's
+# descriptor is above both: otherwise `exec 4>file` in somebody's rc file would close it and end the
+# lease.
 _LEAST_DESCRIPTOR = 100
 
 
@@ -28,17 +28,17 @@ def _ofd(descriptor: int, operation: int, kind: int) -> int:
 
 
 def hold(descriptor: int) -> bool:
-    """Take the write lock of a file for as long as its descriptor lives.
+    """Take the write lock of a file for as long as its descriptor lives; False if somebody has it.
 
-    False: somebody else has it.
-
-    The flock beside it keeps systemd-tmpfiles from ageing the file away: it skips files that are
-    flocked.
+    The file is also flocked: systemd-tmpfiles deletes old files, but skips flocked ones.
     """
     try:
+        # Not lockf (F_SETLK): that lock belongs to the process, is not inherited by children, and
+        # is dropped when the process closes any other descriptor of the file.
         _ofd(descriptor, fcntl.F_OFD_SETLK, fcntl.F_WRLCK)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
+        # POSIX allows both for a lock that somebody else has.
         if error.errno in (errno.EAGAIN, errno.EACCES):
             return False
         raise
@@ -46,15 +46,17 @@ def hold(descriptor: int) -> bool:
 
 
 def is_held(descriptor: int) -> bool:
-    """Whether somebody holds the write lock.
+    """Whether a process holds the write lock.
 
-    Asking changes nothing, and askers never disturb each other.
+    Asking changes nothing, and askers do not disturb each other.
     """
+    # To try the lock instead would make the file look held for a moment to others who ask. A read
+    # lock of somebody else does not count: anyone who can read the file could take it.
     return _ofd(descriptor, fcntl.F_OFD_GETLK, fcntl.F_RDLCK) == fcntl.F_WRLCK
 
 
 def move_up(descriptor: int) -> int:
-    """Move a descriptor out of the way of shells, still closed on exec; return its new number."""
+    """Move a descriptor to 100 or above, still closed on exec; return its new number."""
     try:
         moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _LEAST_DESCRIPTOR)
     except OSError as error:

@@ -1,10 +1,10 @@
-"""Mounts: opening files without touching what somebody has mounted on them, and who sees a mount.
+"""Mounts: opening files without touching what is mounted on them, and asking who sees a mount.
 
-Users may mount file systems of their own (FUSE) on what is theirs. Such a file system answers when
-its owner pleases: a server that has died makes each question an error, and one that keeps silent
-blocks whoever asks, beyond all signals. So nothing below the state directory is asked before it is
-known to be on the same mount as its parent. Opening with O_PATH stops at the door, and the kernel
-itself says in /proc/self/fdinfo which mount that is.
+Users may mount file systems of their own (FUSE) on their own files and directories. Such a file
+system answers when its server likes: a dead server makes every request an error, and a silent one
+blocks the caller, beyond all signals. So a file below the state directory is touched only if it is
+on the same mount as its parent. An open with O_PATH does not touch the file system, and the kernel
+says in /proc/self/fdinfo which mount the result is on.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _OPEN_DOOR = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
-# What is known to keep locks that do not end with their holder.
+# File systems whose locks may outlive their holder, such as when a client host crashes: a lease
+# there would never end. "fuse" and its variants may do anything.
 _NETWORK = {
     "9p", "afs", "beegfs", "ceph", "cifs", "fuse", "gfs2", "glusterfs", "gpfs", "lustre", "ncpfs",
     "nfs", "nfs4", "ocfs2", "orangefs", "smb3", "smbfs", "virtiofs",
@@ -29,14 +30,16 @@ _NETWORK = {
 
 
 def mount_of(descriptor: int) -> Optional[int]:
-    """The id of the mount that an open file is on; None where there is no /proc to tell.
+    """Return the id of the mount that an open file is on; None without /proc.
 
-    Never asks the file system itself.
+    The file system itself is never asked.
 
     Raises:
-        OSError: it cannot be told for another reason.
+        OSError: the mount cannot be determined for another reason.
     """
     try:
+        # Not st_dev: a FUSE file system is asked for its attributes by fstat, which is what must
+        # not happen.
         information = os.open(f"/proc/self/fdinfo/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
@@ -49,14 +52,15 @@ def mount_of(descriptor: int) -> Optional[int]:
 
 
 def door(name: str, directory: Optional[int], mount: Optional[int]) -> int:
-    """An O_PATH descriptor of a file of any kind, whose file system may be asked.
+    """Open a file of any kind with O_PATH, if it is on the mount of its directory.
 
-    directory: the open directory that `name` is in. mount: that of the directory, from `mount_of`;
-    None does not check.
+    directory: the open directory that contains `name`. mount: the directory's, from `mount_of`;
+    None skips the check.
 
     Raises:
-        OSError: there is none; EXDEV: something is mounted on it.
+        OSError: there is no such file; EXDEV: something is mounted on it.
     """
+    # First open, then check what was opened: a check of the name first could be outrun by a mount.
     descriptor = os.open(name, _OPEN_DOOR, dir_fd=directory)
     try:
         if mount is not None and mount_of(descriptor) != mount:
@@ -73,42 +77,47 @@ def open_directory(name: str, directory: int, mount: Optional[int]) -> int:
         return os.open(name, OPEN_DIRECTORY, dir_fd=directory)
     entrance = door(name, directory, mount)
     try:
-        # "." is what was checked, whatever has been mounted there since.
+        # "." of the checked descriptor is the checked directory, even if something has been mounted
+        # on its name since.
         return os.open(".", OPEN_DIRECTORY, dir_fd=entrance)
     finally:
         os.close(entrance)
 
 
 def open_file(name: str, directory: int, mount: Optional[int]) -> int:
-    """Open a file for reading, without waiting for whatever it is; see `door`."""
+    """Open a file for reading, without blocking even if it is a pipe or a device; see `door`."""
     if mount is None:
         return os.open(name, OPEN_FILE, dir_fd=directory)
     entrance = door(name, directory, mount)
     try:
-        # This link leads to what was checked, and a link that was checked is not followed further.
+        # The link in /proc leads to the checked file itself. O_NOFOLLOW would refuse that link; a
+        # symbolic link that was checked is still not followed.
         return os.open(f"/proc/self/fd/{entrance}", OPEN_FILE & ~os.O_NOFOLLOW)
     finally:
         os.close(entrance)
 
 
-# Open at once; there may not be room for many more.
+# Descriptors that are open at once. The usual limit of a process is 1,024, and a program may have
+# used most of them.
 _BATCH = 64
 
 
 def owners(names: Sequence[str], directory: int) -> Iterator[tuple[str, Optional[int]]]:
-    """The owner of each of many files in an open directory; None: something may be mounted on it,
-    and has not been asked. Files that are gone are left out.
+    """Yield the owner of each of many files in an open directory; files that are gone are left out.
 
-    Costs a third of looking at each by itself: instead of asking on which mount each is, we read
-    once what is mounted here, and after opening some the kernel says whether that has changed.
+    The owner is None if something may be mounted on the file, which is then not touched.
+
+    This costs a third of checking the mount of each file. The list of mounts is read once, and
+    after each batch of opens the kernel says whether it has changed.
 
     Raises:
-        OSError: they cannot be looked at.
+        OSError: the files cannot be examined.
     """
     here = os.readlink(f"/proc/self/fd/{directory}")
     mount = mount_of(directory)
     with open("/proc/self/mountinfo", "rb", buffering=0) as file:
         changes = select.poll()
+        # The kernel reports a change of the mounts as POLLERR and POLLPRI on an open mountinfo.
         changes.register(file, select.POLLERR | select.POLLPRI)
         mounted = _mounted_in(here, file.read())
         for first in range(0, len(names), _BATCH):
@@ -119,6 +128,9 @@ def owners(names: Sequence[str], directory: int) -> Iterator[tuple[str, Optional
                         doors.append((name, os.open(name, _OPEN_DOOR, dir_fd=directory)))
                     except FileNotFoundError:
                         continue
+                # After the opens: a mount that came before an open is in the list that was read, or
+                # is a change that is reported now. One that comes later is not reached through the
+                # descriptor.
                 changed = bool(changes.poll(0))
                 if changed:
                     file.seek(0)
@@ -134,27 +146,29 @@ def owners(names: Sequence[str], directory: int) -> Iterator[tuple[str, Optional
 
 
 def _mounted_in(directory: str, mountinfo: bytes) -> frozenset[str]:
-    """The names in a directory on which something is mounted."""
+    """The names in a directory that are mount points."""
     points = (os.fsdecode(words[4]) for words in map(bytes.split, mountinfo.splitlines()))
     return frozenset(os.path.basename(p) for p in points if os.path.dirname(p) == directory)
 
 
 def network_kind(descriptor: int) -> Optional[str]:
-    """The kind of file system that an open file is on, if its locks may outlive their holder:
-    network file systems and FUSE.
+    """Return the kind of an open file's file system if its locks may outlive their holder, else
+    None.
+
+    These are network file systems and FUSE.
     """
     device = os.fstat(descriptor).st_dev
     wanted = f"{os.major(device)}:{os.minor(device)}"
-    # btrfs has subvolumes whose devices are not listed; they are local.
+    # A subvolume of btrfs has a device number that is not listed; btrfs is local.
     kind = next((kind for _, which, _, kind in _mounts("self") if which == wanted), "")
     return kind if kind in _NETWORK or kind.startswith("fuse") else None
 
 
 def is_private(path: str) -> bool:
-    """Whether a directory is another one than the first process of this machine, or of this
-    container, has under that path: as with PrivateTmp of systemd, and tmpfs of Slurm's jobs.
+    """Whether a directory differs from the one that process 1 has under the same path.
 
-    False where that cannot be told.
+    This is so with PrivateTmp of systemd, and with the tmpfs of Slurm's jobs. Process 1 is the
+    first of this machine, or of this container. False if unknown.
     """
     ours, theirs = _origin(path, "self"), _origin(path, "1")
     if ours is None:
@@ -166,18 +180,17 @@ def is_private(path: str) -> bool:
 
 
 def is_mounted(path: str) -> bool:
-    """Whether something is mounted on a directory or above it, other than on /."""
+    """Whether a directory is on a mount other than the one on /."""
     origin = _origin(path, "self")
     return origin is not None and origin[2] != "/"
 
 
 def _origin(path: str, process: str) -> Optional[tuple[str, str, str]]:
-    """Where a process has a directory from: the device, the path in its file system, and the mount
-    point.
-    """
+    """Where a process's directory comes from: device, path in its file system, mount point."""
     best: Optional[tuple[str, str, str]] = None
     for point, device, root, _ in _mounts(process):
         inside = path == point or path.startswith(point.rstrip("/") + "/")
+        # The longest mount point wins; of mounts on one point the last, which hides the others.
         if inside and (best is None or len(point) >= len(best[2])):
             rest = path[len(point) :].lstrip("/")
             best = (device, os.path.join(root, rest).rstrip("/") or "/", point)
@@ -185,9 +198,7 @@ def _origin(path: str, process: str) -> Optional[tuple[str, str, str]]:
 
 
 def _mounts(process: str) -> list[tuple[str, str, str, str]]:
-    """The mounts that a process sees, in their order: mount point, device, path in the file system,
-    and its kind.
-    """
+    """The mounts that a process sees, in order: mount point, device, path in it, kind."""
     try:
         with open(f"/proc/{process}/mountinfo", encoding="utf-8", errors="replace") as file:
             lines = [line.split() for line in file]

@@ -1,4 +1,4 @@
-"""A descriptor that is closed when nobody needs it any more, as a file is."""
+"""A descriptor that is closed with its last reference, as a file object is."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 class Opened:
-    """An open descriptor, closed by `close` or with the last reference to this.
+    """An open descriptor, closed by `close` or with the last reference to this object.
 
-    A fork does not close what it inherits so: it may have closed everything, and have opened
-    something else under the same number.
+    After a fork the child does not close it that way: it may have closed all descriptors, and
+    another file may have the same number.
     """
 
     def __init__(self, number: int) -> None:
@@ -21,14 +21,15 @@ class Opened:
         self._process = os.getpid()
 
     def close(self) -> None:
-        """Close it. Twice is once."""
+        """Close the descriptor. Idempotent."""
         number, self.number = self.number, -1
         if number >= 0:
             os.close(number)
 
     def __del__(
         self,
-        # Bound here: when a program ends, the module's own names may be gone first.
+        # Bound as defaults: when the interpreter exits, the names of the module may be gone before
+        # this runs.
         _process: Callable[[], int] = os.getpid,
         _close: Callable[[int], None] = os.close,
     ) -> None:
@@ -36,4 +37,4 @@ class Opened:
             try:
                 _close(self.number)
             except OSError:
-                pass  # the program has closed it, with all others
+                pass  # the program has closed all descriptors

@@ -1,4 +1,4 @@
-"""Where state lives, as functions of the environment. Nothing is opened or created here."""
+"""Where the state is, as functions of the environment. Nothing is opened or created here."""
 
 from __future__ import annotations
 
@@ -9,26 +9,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PROVISIONED = "/var/lib/genvx"
-# Not /tmp and not /dev/shm: both are emptied under living leases, the first by age, the second by
-# systemd-logind at a user's last logout.
+# Not /tmp or /dev/shm: files of living leases would be deleted there, in /tmp by age, in /dev/shm
+# by systemd-logind when the user logs out for the last time.
 UNPROVISIONED = "/var/tmp"
 
-# In the provisioned one: no lease lives in the other any more, and none is made there.
+# This file in the provisioned directory says that no lease is left in /var/tmp and that none will
+# be made there.
 SETTLED = "settled"
 
 
 def chosen_root(environ: Mapping[str, str]) -> str:
-    """Return $GENVX_STATE_DIR as a full path; empty where the machine's own directory is used,
-    provisioned or not.
-    """
+    """Return $GENVX_STATE_DIR as a full path; empty if it is not set."""
     chosen = environ.get("GENVX_STATE_DIR", "")
     return os.path.abspath(chosen) if chosen else ""
 
 
 def state_root(environ: Mapping[str, str]) -> str:
-    """Return the directory that holds the state: $GENVX_STATE_DIR, else the provisioned one, else
-    /var/tmp.
-    """
+    """Return the root of the state: $GENVX_STATE_DIR, else the provisioned one, else /var/tmp."""
     chosen = chosen_root(environ)
     if chosen:
         return chosen
@@ -36,7 +33,7 @@ def state_root(environ: Mapping[str, str]) -> str:
 
 
 def former_root(environ: Mapping[str, str]) -> Optional[str]:
-    """Return where leases may live from before this machine was provisioned; None: nowhere."""
+    """Return where leases from before this machine was provisioned may live; None for nowhere."""
     if chosen_root(environ) or not os.path.isdir(PROVISIONED):
         return None
     if os.path.lexists(os.path.join(PROVISIONED, SETTLED)):
@@ -45,5 +42,7 @@ def former_root(environ: Mapping[str, str]) -> Optional[str]:
 
 
 def is_superseded(root: str, environ: Mapping[str, str]) -> bool:
-    """Whether a machine has been provisioned since its state was looked for in `root`."""
+    """Whether the machine has been provisioned since its state was found in `root`."""
+    # A process may run for weeks. If it went on with /var/tmp alone, it would neither see nor be
+    # seen by those who acquire in the new directory.
     return root == UNPROVISIONED and state_root(environ) == PROVISIONED

@@ -1,4 +1,4 @@
-"""The policy.toml of this machine: read anew for each grant, trusted only if its owner can be."""
+"""The policy.toml of this machine: read anew for each grant, if its owner can be trusted."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 def read(root: str) -> Policy:
-    """The policy of a state directory; one without limits where there is no file.
+    """Read the policy of a state directory; without a file it has no limits.
 
     Raises:
-        StateError: it cannot be read, is not to be trusted, or has a mistake: then nothing is
-        granted, for nobody knows what is allowed.
+        StateError: the file cannot be read, cannot be trusted, or has a mistake. Nothing is granted
+        then, because nobody knows what is allowed.
     """
     path = os.path.join(root, NAME)
     try:
+        # O_NONBLOCK and O_NOFOLLOW: where everybody may write, the name may be a pipe or a link of
+        # another user, on which an open must not hang.
         descriptor = os.open(path, _OPEN)
     except OSError as error:
         if error.errno == errno.ENOENT:
@@ -38,7 +40,7 @@ def read(root: str) -> Policy:
         trusted = (0, os.stat(root).st_uid)
         if not stat.S_ISREG(status.st_mode) or status.st_uid not in trusted:
             if os.stat(root).st_mode & stat.S_IWOTH:
-                return Policy()  # where everybody may write, a file of somebody says nothing
+                return Policy()  # anyone could have put it there
             raise StateError(f"{path} is not a file of root's; ask the administrator")
         if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise StateError(f"{path} can be written by others than its owner; chmod 644 it")
@@ -60,7 +62,7 @@ def read(root: str) -> Policy:
 def _load(text: str) -> Mapping[str, Any]:
     import importlib
 
-    for library in ("tomllib", "tomli"):  # of Python 3.11, and the same for older ones
+    for library in ("tomllib", "tomli"):  # tomli is tomllib for Python before 3.11
         try:
             parser = importlib.import_module(library)
         except ImportError:
@@ -68,5 +70,5 @@ def _load(text: str) -> Mapping[str, Any]:
         loaded: Mapping[str, Any] = parser.loads(text)
         return loaded
     raise StateError(
-        "policy.toml cannot be read by this Python; it takes 3.11, or pip install tomli"
+        "policy.toml cannot be read by this Python; use Python 3.11 or newer, or pip install tomli"
     )

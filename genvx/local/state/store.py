@@ -1,15 +1,15 @@
-"""The leases of one machine, and the tickets of those who wait for one.
+"""The leases of one machine, and the tickets of requests that wait for one.
 
-A lease is a file in its owner's directory whose write lock somebody holds. It is published complete
-and already locked (by rename), and never locked again, so what is once dead stays dead. Only
-reservations and amendments need nobody who holds them (core/lease.py).
+A lease is a file in its owner's directory whose write lock a process holds. It is published
+complete and already locked (by rename), and never locked again, so a dead lease stays dead. Only
+reservations and amendments need no holder (core/lease.py).
 
-Safety rests on publish-then-verify, not on the lock file: whoever acquires publishes, looks again,
-and withdraws on any conflict. Two rivals cannot both miss the other: each published before it
-looked. The lock file only keeps rivals from colliding; without it everything is slower and still
-right.
+Safety rests on publish-then-verify, not on the lock file: an acquire publishes, scans again, and
+withdraws on any conflict. Two rivals cannot both miss the other, because each published before it
+scanned. The lock file only keeps rivals from colliding; without it everything is slower and still
+correct.
 
-A ticket is a file like it: a place in the line that ends with whoever waits.
+A ticket is a file of the same kind: a place in the line that ends with the process that waits.
 """
 
 from __future__ import annotations
@@ -38,18 +38,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
 
-# Where files come and go all the time, a look that misses none may never be had; what is safe does
-# not rest on it.
+# How often to scan again for a complete listing. Under constant churn there may never be one;
+# safety does not depend on it.
 _LOOKS = 3
 
-# Between a shell's opening of a file and its asking for a lease in it.
+# How long a prepared file may stay empty, until the shell that opened it asks for a lease in it.
+# Later it counts as left behind.
 _OPENED_SECONDS = 60.0
 
 
 @value
 class Scan:
-    """What a look at the state found: the living leases as they count and tickets, and files that
-    count for nothing and why. amendments: what was attached and detached, as it was written.
+    """The result of a scan of the state.
+
+    leases: the living leases, with amendments applied. odd: files that are ignored, and why.
+    tickets: the living ones. amendments: as they were written.
     """
 
     leases: tuple[Lease, ...]
@@ -59,7 +62,7 @@ class Scan:
 
 
 class HeldLease(HeldFile):
-    """A published lease whose lock this process holds; its file."""
+    """The file of a published lease whose lock this process holds."""
 
     def __init__(self, lease: Lease, descriptor: int, directory: int) -> None:
         super().__init__(LEASE.name(lease.id), descriptor, directory)
@@ -67,7 +70,7 @@ class HeldLease(HeldFile):
 
 
 class HeldTicket(HeldFile):
-    """A published ticket whose lock this process holds; its file."""
+    """The file of a published ticket whose lock this process holds."""
 
     def __init__(self, ticket: Ticket, descriptor: int, directory: int) -> None:
         super().__init__(TICKET.name(ticket.id), descriptor, directory)
@@ -75,8 +78,9 @@ class HeldTicket(HeldFile):
         self._data = TICKET.write(ticket)
 
     def attend(self, now_ns: int) -> None:
-        """Say that we are still looking."""
+        """Record that the ticket's holder is still looking."""
         with saying("keep the place in the line"):
+            # In place and at a fixed width, so that no reader sees half a time, and the lock stays.
             os.pwrite(self.descriptor, *statefiles.seen_in_ticket(self._data, now_ns))
 
 
@@ -90,12 +94,12 @@ class LeaseStore:
     # Reading
 
     def scan(self, *, reap: bool = False) -> Scan:
-        """Find all living leases of all users. Never raises for what a user put there.
+        """Find all living leases of all users. Never raises because of what a user put there.
 
-        reap: delete the dead ones that are ours to delete on the way.
+        reap: whether to delete dead files on the way, as far as they are ours to delete.
 
         Raises:
-            StateError: something could not be read for a reason that is not its owner's doing.
+            StateError: something could not be read, for a reason that its owner has not caused.
         """
         for _ in range(_LOOKS):
             found, whole = self._scan(reap)
@@ -104,10 +108,10 @@ class LeaseStore:
         return found
 
     def _scan(self, reap: bool) -> tuple[Scan, bool]:
-        """One look; False if a file was gone when its turn came.
+        """Scan once; the second value is False if a file was gone before it could be read.
 
-        An environment may have been handed on meanwhile, from a member whose file is gone to one
-        whose file was not there yet when we listed.
+        The environment may have passed meanwhile from that member to one whose file was not there
+        yet when the directory was listed.
         """
         leases: list[Lease] = []
         amendments: list[Lease] = []
@@ -140,14 +144,14 @@ class LeaseStore:
                 elif found is not None and found.counts(held=held, boot_id=boot, now_ns=now):
                     (amendments if found.amends else leases).append(found)
                 elif reap and not held and self._state.uid in (0, user.uid):
-                    # What is held beyond its time stays: to its keeper, what is gone is released.
+                    # Held beyond its time it stays: to its keeper a missing file means released.
                     with contextlib.suppress(OSError):
                         os.unlink(name, dir_fd=user.descriptor)
             if missed:
                 missing.add(user.uid)
         if reap and amendments:
-            # Not after a look that missed something of the user: it may be whoever holds the
-            # environment now.
+            # Not if a file of the user was missed: it may be of the process that now holds the
+            # environment.
             living = {lease.key for lease in leases}
             self.remove(
                 each
@@ -174,7 +178,7 @@ class LeaseStore:
         return names
 
     def is_held(self, lease: Lease) -> bool:
-        """Whether some process holds a lease just now; True where that cannot be told."""
+        """Whether a process holds a lease just now; True if unknown."""
         for user in self._state.users():
             if user.uid == lease.owner.uid:
                 try:
@@ -194,17 +198,17 @@ class LeaseStore:
     # Writing
 
     def transaction(self, notes: list[str]) -> AbstractContextManager[None]:
-        """Keep rivals out for one unit of work, if that can be had in time; go on without
-        otherwise.
+        """Keep rivals out during one unit of work; go on without the lock if it cannot be had in
+        time.
 
-        notes: gets a line that says why there was no lock, and who has it.
+        notes: receives a line that says why there was no lock, and who has it.
         """
         return LockFile(self._state, self._lock_timeout).taken(notes)
 
     def publish(self, lease: Lease, *, through: Optional[int] = None) -> HeldLease:
         """Publish a lease of one's own, complete and already locked.
 
-        through: a descriptor of a file that `prepare` has made; the lease has its id then.
+        through: a descriptor of a file that `prepare` has made; the lease then has that file's id.
 
         Raises:
             StateError: the state cannot be written; nothing was published.
@@ -221,8 +225,10 @@ class LeaseStore:
         return held
 
     def prepare(self) -> str:
-        """The path of an empty file, to hold a lease by opening it; for shells, which cannot be
-        given a descriptor. Within a minute, or it is taken for left behind.
+        """Make an empty file through which a shell can hold a lease; return its path.
+
+        Shells cannot be passed a descriptor, but can open a file. After a minute without a lease
+        the file counts as left behind.
         """
         identifier = f"{processes.boottime_ns() // 10**9:08x}{os.urandom(8).hex()}"
         with saying(f"write a lease in {self._state.root}"), self._state.own() as directory:
@@ -237,17 +243,17 @@ class LeaseStore:
     def _publish(
         self, identifier: str, kind: Kind, data: bytes, through: Optional[int] = None
     ) -> tuple[int, int]:
-        """The descriptor of the file, and that of its directory."""
+        """Publish a file; return its descriptor and that of its directory."""
         with saying(f"write a lease in {self._state.root}"), self._state.own() as directory:
             self._tidy(directory)
             return heldfile.publish(identifier, kind, data, directory, through)
 
     def _tidy(self, directory: int) -> None:
-        """Delete what was half made and left in a directory of one's own; refuse a flood.
+        """Delete half-made files that were left in one's own directory; refuse a flood.
 
-        What is half made by somebody who lives may be taken for dead before it is locked: its maker
-        notices, and starts again. Dead leases are not looked for: whoever publishes has scanned
-        just before.
+        A file that a living process is making may be taken for dead before it is locked; its maker
+        notices, and starts again. Dead leases are not deleted here: the caller has scanned just
+        before.
         """
         user = self._state.own_directory(directory)
         known = suffixes(CLAIMS)
@@ -267,8 +273,9 @@ class LeaseStore:
                         os.unlink(name, dir_fd=directory)
 
     def releasable(self, environment: str) -> tuple[Lease, ...]:
-        """The living leases of an environment, named by id or by name, that we may release: our
-        own, or for root anybody's.
+        """Return the living leases of an environment that we may release: our own, or for root all.
+
+        environment: its id or its name.
 
         Raises:
             UnknownEnvironment: there is none, or the name fits several.
@@ -276,6 +283,7 @@ class LeaseStore:
         """
         living = self.scan().leases
         key = meant((e for e in living if e.owner.uid == self._state.uid), environment)
+        # Our own first: root may have an environment of the same name as somebody else.
         if key is None and self._state.uid == 0:
             key = meant(living, environment)
         if key is None:
@@ -290,7 +298,7 @@ class LeaseStore:
         return tuple(lease for lease in living if lease.key == key)
 
     def unpublish(self, leases: Sequence[Lease]) -> None:
-        """End leases; also while somebody holds the lock.
+        """Delete the files of leases, whether a process holds them or not.
 
         Raises:
             StateError: one of them cannot be deleted.
@@ -306,7 +314,7 @@ class LeaseStore:
                         raise state_error(error, f"remove a lease of {lease.owner}") from None
 
     def remove(self, leases: Iterable[Lease]) -> None:
-        """Delete the files of leases as far as we may; for those that do not count any more."""
+        """Delete the files of leases that no longer count, as far as we may."""
         unwanted = [lease for lease in leases if self._state.uid in (0, lease.owner.uid)]
         if not unwanted:
             return
@@ -318,19 +326,18 @@ class LeaseStore:
 
 
 def _was_asked_for_now(name: str) -> bool:
-    """Whether a shell may be about to hold a lease by a file: its id begins with when that was."""
+    """Whether a shell may soon use a prepared file: its name begins with the time of its making."""
     with contextlib.suppress(ValueError):
         return 0 <= processes.boottime_ns() / 1e9 - int(name[1:9], 16) < _OPENED_SECONDS
     return False
 
 
 def _read(user: UserDirectory, name: str, owner: Owner) -> tuple[Union[Lease, Ticket, None], bool]:
-    """The lease or the ticket in a file, and whether somebody holds it; None for one that is dead
-    whatever it says.
+    """Read the lease or ticket in a file, and whether it is held; None if it is dead.
 
     Raises:
-        Malformed: alive, but neither. OSError: it cannot be opened, or is no regular file of its
-        user.
+        Malformed: alive, but neither a lease nor a ticket. OSError: it cannot be opened, or is no
+        regular file of its user.
     """
     content = heldfile.read(user, name)
     named = of_name(name, CLAIMS)

@@ -1,4 +1,4 @@
-"""One user's directory of the state, and what is taken from it: bounded, whoever fills it."""
+"""One user's directory of the state. Reading it has bounds, whatever its owner puts there."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Optional
 from genvx.core.value import value
 from genvx.local.state import mounts
 
-# What whoever owns a file can bring about when somebody else opens it: then it is nobody's lease.
-# Anything else is trouble of our own (no descriptors left, a disk that fails), and to go on without
-# having looked would be to grant what somebody holds.
+# Errors that the owner of a file can cause when somebody else opens it. Such a file is no lease.
+# Any other error is our own trouble (no descriptors left, a failing disk): to go on without having
+# read the file would be to grant devices that somebody may hold.
 OWNERS_DOING = frozenset(
     (
         *(errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
@@ -20,8 +20,8 @@ OWNERS_DOING = frozenset(
     )
 )
 
-# genvx itself makes at most this many files of a kind for a user. Readers look at more: those who
-# start at once do not see each other before they add to it.
+# genvx makes at most this many files of a kind for a user. Readers accept more, because processes
+# that start at once do not see each other before they publish.
 MOST_OF_A_KIND = 256
 _MOST_NAMES = 4 * MOST_OF_A_KIND
 
@@ -32,8 +32,8 @@ _SEEN_BY_ALL = stat.S_IROTH | stat.S_IXOTH
 class UserDirectory:
     """One user's directory, open.
 
-    `descriptor` is valid only inside the loop or block that gave it. mount: the one that the
-    directory is on; None if that is not known.
+    `descriptor` is valid only inside the loop or block that gave it. mount: the mount that the
+    directory is on; None if unknown.
     """
 
     uid: int
@@ -44,10 +44,12 @@ class UserDirectory:
     def names(
         self, suffixes: tuple[str, ...], entries: int = 16 * MOST_OF_A_KIND
     ) -> tuple[list[str], bool]:
-        """The files that end so, and whether these are all: a flood costs everybody a bounded time,
-        and hides nothing but what is the flooder's own.
+        """Return the files with one of the suffixes, and whether these are all.
 
-        entries: files of any name that are looked at.
+        A flood of files costs everybody a bounded time, and hides only files of the user who made
+        it.
+
+        entries: how many files of any name are examined.
 
         Raises:
             OSError: the directory cannot be read.
@@ -62,7 +64,7 @@ class UserDirectory:
         return found, True
 
     def open(self, name: str) -> int:
-        """Open one of its files for reading, without waiting for whatever it is.
+        """Open one of the user's files for reading, without blocking whatever it is.
 
         Raises:
             OSError: it cannot be opened, or something is mounted on it.
@@ -72,10 +74,10 @@ class UserDirectory:
 
 @value
 class Found:
-    """What a look at a name has found.
+    """The result of `look`.
 
-    descriptor: the directory, open, if it counts. owner: None if that is not known. flaw: why it
-    does not count, where somebody has brought that about.
+    descriptor: the directory, open, if it counts. owner: None if unknown. flaw: why it does not
+    count, if a user has caused that.
     """
 
     descriptor: Optional[int] = None
@@ -84,20 +86,20 @@ class Found:
 
 
 def look(name: str, uid: int, parent: int, mount: Optional[int], *, private: bool = False) -> Found:
-    """Look at a name that a user may have, and open the directory if it counts.
+    """Examine a name that may be a user's directory, and open the directory if it counts.
 
-    parent: the directory that it is in, open; mount: the one that is on. private: it counts also
-    while others cannot look into it.
+    parent: the open directory that contains it; mount: the parent's mount. private: whether it also
+    counts while others cannot read it.
 
     Raises:
-        OSError: it could not be looked at, for which its owner is not to blame.
+        OSError: it could not be examined, for a reason that its owner has not caused.
     """
     try:
         door = mounts.door(name, parent, mount)
     except OSError as error:
         if error.errno not in OWNERS_DOING:
             raise
-        # Only what is mounted there could say whose it is, and that is not asked.
+        # Only the mounted file system knows the owner, and it must not be asked.
         return Found(flaw=str(error.strerror) if error.errno == errno.EXDEV else "")
     owner: Optional[int] = None
     try:
@@ -106,6 +108,7 @@ def look(name: str, uid: int, parent: int, mount: Optional[int], *, private: boo
         flaw = _flaw(status, private) if owner == uid else ""
         if owner != uid or flaw:
             return Found(owner=owner, flaw=flaw)
+        # "." of the checked directory: its name may be another directory by now.
         return Found(os.open(".", mounts.OPEN_DIRECTORY, dir_fd=door), owner)
     except OSError as error:
         if error.errno not in OWNERS_DOING:
@@ -116,20 +119,20 @@ def look(name: str, uid: int, parent: int, mount: Optional[int], *, private: boo
 
 
 def _flaw(status: os.stat_result, private: bool) -> str:
-    """Why a user's own directory does not count."""
+    """Why a user's own directory does not count; empty if it does."""
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return "others may write it"
-    # What some see and others do not would be granted again by those.
+    # If only some users can read it, the others would grant its devices again.
     if not private and status.st_mode & _SEEN_BY_ALL != _SEEN_BY_ALL:
         return "others cannot look into it"
     return ""
 
 
 def open_to_all(descriptor: int) -> int:
-    """Have others be able to look into one's own directory, before anything is published there.
+    """Let others read one's own directory, before anything is published there.
 
-    Whatever the umask was, and also where another process of ours has just made the directory, or
-    has died before it came to this: a lease that others cannot see would be granted again.
+    The umask may have forbidden it, and another process of ours may have made the directory just
+    now or died before this step. A lease that others cannot see would be granted again.
     """
     try:
         if os.fstat(descriptor).st_mode & 0o777 != 0o755:
