@@ -70,9 +70,11 @@ class Holder:
 
 @value
 class Lease(Claim):
-    """One hold. `memory` is bytes on each device, or None for the whole of each. `over`: a share
-    beside shares that may add up to more than the device has. `visible_as`: how what runs under it
-    sees its devices.
+    """An environment's hold on some devices.
+
+    `memory`: bytes on each device, or None for the whole of each. `over`: whether this share and
+    others may add up to more than the device has. `visible_as`: how CUDA_VISIBLE_DEVICES names the
+    devices for what runs under it.
 
     Times are nanoseconds of CLOCK_BOOTTIME in the boot `boot_id`. `pid`, `starttime`, `command`,
     `host`, `note` and `holders` are for people to read; no decision depends on them. `pid` is the

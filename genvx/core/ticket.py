@@ -17,7 +17,7 @@ PATIENCE_NS = 30 * 10**9
 
 @value
 class Ticket(Claim):
-    """One who waits. environment: the id of what it will be once it has its devices.
+    """One waiting request.
 
     environment: the id that its environment will have. most, most_memory: how many devices and
     bytes its owner may hold at once, by the host's policy; None without limit. keeps: whether it

@@ -9,14 +9,14 @@ from genvx.core.value import value
 if TYPE_CHECKING:
     from genvx.core.claim import Owner
 
-# Nobody comes so far by taking turns: whoever has it has written it himself, and a number above it
-# would be malformed to all others, who would not wait for it.
+# No number gets this high by taking turns: a user must have written it. A number above it would be
+# malformed to all others, who would then not wait for us.
 LAST = 1 << 62
 
 
 @value
 class Turn:
-    """Whose turn it may be. number: 0 while it is chosen."""
+    """A turn on devices, or one that is being chosen: then `number` is 0."""
 
     id: str
     owner: Owner

@@ -82,7 +82,9 @@ def take_turn(
     try:
         last = max(_rivals(host, mine), key=lambda turn: turn.number, default=mine)
         if last.number >= LAST:
-            raise StateError(f"there is no turn after that of {last}, who did not take it fairly")
+            raise StateError(
+                f"no turn can follow that of {last}: its number is the last; it must end first"
+            )
         mine = replace(mine, number=last.number + 1)
         held = _publish(host, mine, TURN)
     finally:

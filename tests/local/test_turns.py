@@ -161,7 +161,7 @@ def test_the_last_number_that_there_is_keeps_others_from_meeting(host):
     """Whoever shares a device can take any number; nobody gets one above it that does not count."""
     with host.acquire(Ask(SHARE)) as one, host.acquire(Ask(SHARE)) as other:
         held = turns._publish(host, fellow(one, LAST), TURN)
-        with pytest.raises(StateError, match="did not take it fairly"):
+        with pytest.raises(StateError, match="its number is the last"):
             take_turn(host, other.grant.environment)
         held.withdraw()
         take_turn(host, other.grant.environment).withdraw()
