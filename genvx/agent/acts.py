@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from genvx.agent.farend import FarEnd
     from genvx.core.queue import Standing
+    from genvx.core.turn import Turn
     from genvx.local.host import LocalHost
     from genvx.local.running.hold import LocalHold
-    from genvx.local.turns import Turn
 
 # Seconds that a client has to accept an offer. Meanwhile the devices are kept from all others.
 _ANSWER = 30.0

@@ -9,8 +9,8 @@ from genvx.core.device import VisibleAs
 from genvx.core.value import value
 
 if TYPE_CHECKING:
+    from genvx.core.claim import Owner
     from genvx.core.device import Device
-    from genvx.core.lease import Owner
 
 
 _PLAIN = " ._-+@:/=,"

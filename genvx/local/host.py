@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from genvx.core.policy import Entitlement
     from genvx.core.queue import Standing
     from genvx.core.requirements import Requirements
+    from genvx.core.turn import Turn
     from genvx.core.wire.operations import Operation
-    from genvx.local.running.hold import LocalHold
+    from genvx.local.running.hold import LocalHold as LocalHold  # for those who hold what we give
     from genvx.local.waiting import Stop
 
 R = TypeVar("R")
@@ -71,6 +72,52 @@ class LocalHost(Machine):
             raise InvalidInput(f"{type(operation).__name__} has no single reply")
         reply: R = answer(self, operation)
         return reply
+
+    # What people run here
+
+    @property
+    def shell_name(self) -> str:
+        """The name of the user's shell, such as bash."""
+        from genvx.local.shells import user_shell
+
+        return os.path.basename(user_shell(self.environ))
+
+    def find_command(self, command: Sequence[str]) -> None:
+        """Look for a command before anything is acquired for it.
+
+        Raises:
+            CommandNotFound: it is not there. CommandNotExecutable: it is no program.
+        """
+        from genvx.local.running.hold import find_command
+
+        find_command(command, self.environ)
+
+    def run_in_turn(
+        self,
+        environment: str,
+        command: Sequence[str],
+        *,
+        patience: float,
+        tell: Callable[[Turn], None],
+    ) -> int:
+        """Run a command as its parent when its turn on the devices of an environment comes; return
+        its exit code. For main threads only. Arguments and errors are those of turns.run_in_turn.
+        """
+        from genvx.local.turns import run_in_turn
+
+        return run_in_turn(self, environment, command, patience=patience, tell=tell)
+
+    def write_shell_file(self, name: str, content: Callable[[str], str]) -> str:
+        """Write a file for shells below the user's own directory of the state; return its path.
+
+        content: given the path, what it says.
+
+        Raises:
+            StateError: it cannot be written.
+        """
+        from genvx.local.shells import write_file
+
+        return write_file(self.state, name, content)
 
     # Acts
 
@@ -177,7 +224,7 @@ class LocalHost(Machine):
         Raises:
             UnknownEnvironment: there is none. NotOwner: it is another user's.
         """
-        from genvx.local.running.ending import release
+        from genvx.local.running.release import release
 
         return release(self.store, environment, self.state.uid, kill=kill)
 

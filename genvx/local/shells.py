@@ -15,7 +15,6 @@ import pwd
 from typing import TYPE_CHECKING
 
 from genvx.core.value import value
-from genvx.errors import StateError
 from genvx.local.state.directory import StateDirectory, state_error
 
 if TYPE_CHECKING:
@@ -335,8 +334,6 @@ def _write_files(state: StateDirectory) -> str:
             for name, content in _FILES.items():
                 _write(os.path.join(base, name), content)
             return base
-    except StateError:
-        raise
     except OSError as error:
         raise state_error(error, "write the start-up files of the shell") from None
 
@@ -354,8 +351,6 @@ def write_file(state: StateDirectory, name: str, content: Callable[[str], str]) 
             path = os.path.join(state.path_of(directory), "shell", name)
             _write(path, content(path))
             return path
-    except StateError:
-        raise
     except OSError as error:
         raise state_error(error, "write the start-up files of the shell") from None
 

@@ -106,8 +106,8 @@ class Settler:
     """Settler finds the settings of hosts in ssh_config; the hostfile has precedence.
 
     ssh is asked once for all hosts that ssh_config treats alike: a process for each host would cost
-    more than all the rest. config: a file in place of the usual ones. ssh: the program to ask; where
-    there is none, paramiko's reader is used.
+    more than all the rest. config: a file in place of the usual ones. ssh: the program to ask;
+    where there is none, paramiko's reader is used.
     """
 
     def __init__(self, config: str | None = None, *, ssh: str | None = "ssh") -> None:

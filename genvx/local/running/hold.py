@@ -7,6 +7,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any, Optional
 
+from genvx.core import escalation
 from genvx.core.hold import BaseHold
 from genvx.core.lease import Part
 from genvx.core.text import printable
@@ -91,7 +92,7 @@ class LocalHold(BaseHold):
         watch_client: bool = False,
         variables: Optional[Mapping[str, str]] = None,
         cwd: Optional[str] = None,
-        grace: float = timekeeper.GRACE,
+        grace: float = escalation.GRACE,
     ) -> int:
         """Run a command as its parent and pass signals on; return its exit code.
 
@@ -185,7 +186,7 @@ class LocalHold(BaseHold):
         *,
         spare: Optional[int] = None,
         supervised: bool = False,
-        grace: float = timekeeper.GRACE,
+        grace: float = escalation.GRACE,
     ) -> None:
         """Have all processes that hold the lease ended at its end, also this one.
 

@@ -33,10 +33,9 @@ def shell_init(shell: Shell) -> None:
         print(code, end="")
         return
     # tcsh evaluates one line only, and has no functions: an alias reads a file.
-    from genvx.local import shells
     from genvx.local.host import LocalHost
 
-    path = shells.write_file(LocalHost().state, "genvx.tcsh", lambda p: code.replace("@FILE@", p))
+    path = LocalHost().write_shell_file("genvx.tcsh", lambda path: code.replace("@FILE@", path))
     print(f"alias genvx 'set __genvx_argv = ( \\!* ); source \"{path}\"'")
 
 
