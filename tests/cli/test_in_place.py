@@ -11,10 +11,10 @@ import subprocess
 
 import pytest
 
-from genvx.cli.verbs.setup.shell_init import SHELLS as SUPPORTED
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
+from genvx.shell.init import SHELLS as SUPPORTED
 from tests.capabilities import USER_A
 from tests.conftest import run_genvx
 from tests.helpers import Terminal, genvx_argv, genvx_env, job, start_up, until
