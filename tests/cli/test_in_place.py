@@ -255,6 +255,16 @@ def test_a_shell_keeps_its_environment_when_it_cannot_be_looked_at(shell, name, 
     assert len(environments()) == 1
 
 
+@pytest.mark.parametrize("name", [*SELF_HOLDING, SHELLS[-1]])
+def test_an_alias_of_the_users_for_genvx_gives_way(shell, monkeypatch, name):
+    monkeypatch.setitem(BEFORE, name, f"alias genvx='env genvx'\n{BEFORE[name]}")
+    terminal = shell(name)
+    terminal.line("genvx activate --gpus 1")
+    terminal.expect("(genvx) mine> ")
+    terminal.line("genvx deactivate")
+    until(lambda: not environments())
+
+
 @pytest.mark.parametrize("name", SHELLS)
 def test_two_terminals_are_in_one_environment_until_the_second_leaves(shell, name):
     first, second = shell(name), shell(name)

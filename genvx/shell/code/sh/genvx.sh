@@ -1,8 +1,10 @@
 # The command genvx, for bash, zsh and every sh. Whatever genvx answers is assigned, line by line,
 # and never evaluated.
 unalias genvx 2>/dev/null || :
+# Within eval, because zsh reads all that shell-init says before it removes an alias of the user's.
+eval 'genvx() { __genvx_command "$@"; }'
 
-genvx() {
+__genvx_command() {
     case ${1-} in
     activate)
         shift
