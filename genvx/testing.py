@@ -15,7 +15,7 @@ import math
 import subprocess
 import threading
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from genvx._version import __version__
 from genvx.core.command import require_variables, words_of
@@ -25,12 +25,21 @@ from genvx.core.hold import BaseHold
 from genvx.core.lease import Environment, Lease, Owner, environments
 from genvx.core.placement import Refusal
 from genvx.core.policy import Entitlement, Limit, Policy
-from genvx.core.queue import decide, turn_of
+from genvx.core.queue import decide, position_of
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import printable, require_name
 from genvx.core.ticket import Ticket
+from genvx.core.wire.operations import (
+    Examine,
+    Operation,
+    Release,
+    Reserve,
+    ShowPolicy,
+    TakeSnapshot,
+)
 from genvx.errors import (
     GenvxError,
+    InvalidInput,
     NoCapacity,
     NotOwner,
     UnknownEnvironment,
@@ -44,6 +53,8 @@ if TYPE_CHECKING:
     from genvx.core.ask import Ask
     from genvx.core.command import Command, Stream
     from genvx.core.queue import Standing
+
+R = TypeVar("R")
 
 _numbers = itertools.count(1)
 
@@ -105,6 +116,22 @@ class FakeHost:
     def doctor(self) -> tuple[Finding, ...]:
         self._answer()
         return (Finding("driver", Severity.WARNING, "devices are simulated"),)
+
+    def answer(self, operation: Operation[R]) -> R:
+        """Reply to an operation; raise InvalidInput for one that this host does not know."""
+        self._answer()
+        answers: dict[type[Operation[Any]], Callable[[Any], Any]] = {
+            TakeSnapshot: lambda asked: self.snapshot(holders=asked.holders),
+            Examine: lambda asked: self.doctor(),
+            ShowPolicy: lambda asked: self.entitlement(),
+            Release: lambda asked: self.release(asked.environment, kill=asked.kill),
+            Reserve: lambda asked: self.reserve(asked.ask),
+        }
+        answer = answers.get(type(operation))
+        if answer is None:
+            raise InvalidInput(f"a fake host has no {type(operation).__name__}")
+        reply: R = answer(operation)
+        return reply
 
     def entitlement(self) -> Entitlement:
         self._answer()
@@ -175,13 +202,17 @@ class FakeHost:
         self._tickets.append(ticket)
         try:
             while True:
-                turn = turn_of(ticket.id, self.snapshot())
-                if turn is None or turn.offered or getattr(turn.decision, "never", False):
+                position = position_of(ticket.id, self.snapshot())
+                if (
+                    position is None
+                    or position.offered
+                    or getattr(position.decision, "never", False)
+                ):
                     self._tickets.remove(ticket)
                     return self.acquire(ask)
-                tell(turn.standing)
+                tell(position.standing)
                 if monotonic() >= end or stop.wait(0.005):
-                    raise WaitedTooLong(f"{ask.requirements} not to be had: {turn.reason}")
+                    raise WaitedTooLong(f"{ask.requirements} not to be had: {position.reason}")
         finally:
             if ticket in self._tickets:
                 self._tickets.remove(ticket)

@@ -197,3 +197,9 @@ def test_cancelling_does_not_wait_for_what_the_command_left_behind(tmp_path):
 async def _enter(context):
     async with context:
         raise AssertionError("there is no room")
+
+
+@pytest.mark.parametrize("wrong", [{"time": "10m"}, {"time": -1}, {"wait": "1h"}, {"time": True}])
+def test_a_time_that_is_no_number_of_seconds_is_refused(state, wrong):
+    with pytest.raises(genvx.InvalidInput, match="number of seconds"):
+        genvx.activate(0, **wrong)

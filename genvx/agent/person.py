@@ -176,11 +176,12 @@ def _environment(host: LocalHost, given: Given) -> str:
 
 
 def _smi(host: LocalHost, given: Given, words: list[str]) -> int:
-    from genvx.shown import mine, smi
+    from genvx.local.use import processes_of
+    from genvx.shown import smi
 
     environment = _environment(host, given)
     snapshot, env = host.snapshot(), host.mine(environment)
-    devices, running = smi.rows(env, snapshot, mine.processes_of(env, snapshot))
+    devices, running = smi.rows(env, snapshot, processes_of(env, snapshot))
     _table(smi.DEVICES, devices, yielding=smi.YIELDING)
     print()
     _table(smi.PROCESSES, running, yielding=smi.YIELDING)

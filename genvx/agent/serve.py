@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from genvx._version import __version__
 from genvx.agent.farend import FarEnd
-from genvx.agent.questions import ANSWERS
 from genvx.core.limits import exhausted
 from genvx.core.text import printable
 from genvx.core.wire.fields import Malformed
@@ -21,6 +20,7 @@ from genvx.core.wire.protocol import PROTOCOL, Reply, call_from_word, read_call
 from genvx.errors import AgentError, GenvxError, ProtocolError
 from genvx.local import processes
 from genvx.local.host import LocalHost
+from genvx.local.questions import ANSWERS
 
 if TYPE_CHECKING:
     from genvx.core.wire.protocol import Call

@@ -204,7 +204,8 @@ def meaning(error: Any, command: Any, words: list[str]) -> str | None:
     error: why the words were refused. command: genvx.
     """
     option = getattr(error, "option_name", None)
-    if option is not None:
+    # Other errors name an option, too: one without its value, or with one that it does not take.
+    if option is not None and hasattr(error, "possibilities"):
         return _answer(option, _instead(option, error.ctx, command), "genvx")
     path = ["genvx"]
     for _, word, found in scan(command, words):

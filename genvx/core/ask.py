@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Optional, Union
 
 from genvx.core.value import value
+from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
     from genvx.core.requirements import Requirements
@@ -28,6 +29,11 @@ class Ask:
     lasts: Optional[float] = None
     patience: Optional[float] = None
     keeps: bool = True
+
+    def __post_init__(self) -> None:
+        for what, given in (("a time", self.lasts), ("a time to wait", self.patience)):
+            if given is not None and (type(given) not in (int, float) or not given >= 0):
+                raise InvalidInput(f"{what} is a number of seconds, not {given!r}")
 
     @property
     def seconds(self) -> Optional[int]:

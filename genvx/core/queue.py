@@ -1,4 +1,4 @@
-"""Whose turn it is on one host: first come, first served, among those who could use the devices.
+"""The line of one host: first come, first served, among those who could use the devices.
 
 A later ticket never takes devices that an earlier one could use. A ticket that can be satisfied is
 offered its devices. One that cannot yet be satisfied keeps the usable free devices, and no further
@@ -37,7 +37,7 @@ class Standing:
 
 
 @value
-class Turn:
+class Position:
     """The position of one ticket in the line. place: 1 is first.
 
     over_limit: the limit that its owner would exceed, if that is why the ticket waits.
@@ -68,15 +68,15 @@ class Turn:
         return f"{min(self.decision.fitting, wanted)} of {wanted} available"
 
 
-def line(snapshot: Snapshot) -> tuple[Turn, ...]:
+def line(snapshot: Snapshot) -> tuple[Position, ...]:
     """How it stands for everybody who waits and attends, in the order of the line."""
-    return tuple(_Line(snapshot).turns())
+    return tuple(_Line(snapshot).positions())
 
 
-def first_offer(snapshot: Snapshot) -> Optional[Turn]:
+def first_offer(snapshot: Snapshot) -> Optional[Position]:
     """Return the first ticket in the line that may take its devices now."""
-    turns = _Line(snapshot).turns(only_offers=True)
-    return next((turn for turn in turns if turn.offered), None)
+    positions = _Line(snapshot).positions(only_offers=True)
+    return next((position for position in positions if position.offered), None)
 
 
 def decide(
@@ -124,9 +124,9 @@ def nearest(requirements: Requirements, snapshots: Mapping[str, Snapshot]) -> Op
     return None if best is None else best[2]
 
 
-def turn_of(ticket: str, snapshot: Snapshot) -> Optional[Turn]:
+def position_of(ticket: str, snapshot: Snapshot) -> Optional[Position]:
     """How it stands for one ticket; None if it is not there, or its holder does not attend."""
-    return next((turn for turn in line(snapshot) if turn.ticket.id == ticket), None)
+    return next((position for position in line(snapshot) if position.ticket.id == ticket), None)
 
 
 def _order(snapshot: Snapshot) -> list[Ticket]:
@@ -146,11 +146,13 @@ class _Line:
 
     def walk(self, until: Optional[str] = None) -> None:
         """Go to the end, or up to one ticket, for what is left then."""
-        for _ in self.turns(until, only_offers=True):
+        for _ in self.positions(until, only_offers=True):
             pass
 
-    def turns(self, until: Optional[str] = None, *, only_offers: bool = False) -> Iterator[Turn]:
-        """Each turn in order, up to that of one ticket.
+    def positions(
+        self, until: Optional[str] = None, *, only_offers: bool = False
+    ) -> Iterator[Position]:
+        """Each position in order, up to that of one ticket.
 
         only_offers: those may be left out that are refused and keep nothing.
         """
@@ -164,17 +166,19 @@ class _Line:
             if known is not None and only_offers and not ticket.keeps:
                 continue
             decision = known or place(ticket.requirements, self.world, kept=self.kept)
-            turn = Turn(ticket, number, decision, _over_limit(ticket, decision, self._snapshot))
-            if self._reserve(turn):
+            position = Position(
+                ticket, number, decision, _over_limit(ticket, decision, self._snapshot)
+            )
+            if self._reserve(position):
                 refused.clear()
             elif isinstance(decision, Refusal):
                 refused[ticket.requirements] = decision
-            yield turn
+            yield position
 
-    def _reserve(self, turn: Turn) -> bool:
-        """Keep what a turn needs from the tickets behind it; return False if it keeps nothing."""
-        ticket, decision = turn.ticket, turn.decision
-        if turn.over_limit:
+    def _reserve(self, position: Position) -> bool:
+        """Keep what a ticket needs from the tickets behind it; return False if it keeps nothing."""
+        ticket, decision = position.ticket, position.decision
+        if position.over_limit:
             return False  # devices that it may not have yet are not kept from others
         if isinstance(decision, Refusal):
             if decision.never or not ticket.keeps:

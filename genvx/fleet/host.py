@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from genvx.core.policy import Entitlement
     from genvx.core.queue import Standing
     from genvx.core.snapshot import Snapshot
+    from genvx.core.wire.operations import Operation
     from genvx.errors import HostLost
 
 
@@ -77,6 +78,7 @@ class Hold(Protocol):
     ) -> None: ...
 
 
+R = TypeVar("R")
 D_co = TypeVar("D_co", bound=Hold, covariant=True)
 
 
@@ -90,6 +92,8 @@ class Host(Protocol):
     name: str
 
     def snapshot(self, *, holders: bool = False) -> Snapshot: ...
+
+    def answer(self, operation: Operation[R]) -> R: ...
 
     def doctor(self) -> tuple[Finding, ...]: ...
 

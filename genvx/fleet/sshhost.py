@@ -100,7 +100,7 @@ class SSHHost:
         """This host at this moment; only the devices that the hostfile offers. holders: also which
         processes hold its leases.
         """
-        return self._offered(self._ask(operations.TakeSnapshot(holders)))
+        return self._offered(self.answer(operations.TakeSnapshot(holders)))
 
     def _offered(self, snapshot: Snapshot) -> Snapshot:
         gpus = self.spec.gpus
@@ -110,16 +110,16 @@ class SSHHost:
 
     def doctor(self) -> tuple[Finding, ...]:
         """What is wrong on this host."""
-        return self._ask(operations.Examine())
+        return self.answer(operations.Examine())
 
     def entitlement(self) -> Entitlement:
         """What we may do there by its policy."""
-        return self._ask(operations.ShowPolicy())
+        return self.answer(operations.ShowPolicy())
 
     def release(self, environment: str, *, kill: bool = False) -> Environment:
         """End an environment there, by id or by name; one's own only. kill: its processes, too."""
         asked = operations.Release(environment, kill)
-        return self._ask(asked, patience=_ENDING if kill else 0.0)
+        return self.answer(asked, patience=_ENDING if kill else 0.0)
 
     def smi(self, environment: str) -> tuple[Snapshot, dict[str, list[DeviceProcess]]]:
         """This host, and the own processes of an environment of ours, by its id, on each of its
@@ -128,7 +128,7 @@ class SSHHost:
         Raises:
             UnknownEnvironment: there is none.
         """
-        use = self._ask(operations.ShowUse(environment))
+        use = self.answer(operations.ShowUse(environment))
         own = {
             device.uuid: [
                 process
@@ -147,14 +147,14 @@ class SSHHost:
 
         Raises: as `acquire`; UnknownEnvironment: there is none.
         """
-        return self._ask(operations.Attach(environment, self._within(requirements)))
+        return self.answer(operations.Attach(environment, self._within(requirements)))
 
     def detach(self, environment: str, devices: Sequence[str] = ()) -> Grant:
         """Take devices away from one there, named by label or UUID, or all; returns what is left.
 
         Raises: UnknownDevice: one is not in it. UnknownEnvironment: there is none of that id.
         """
-        return self._ask(operations.Detach(environment, tuple(devices)))
+        return self.answer(operations.Detach(environment, tuple(devices)))
 
     def start_in_turn(
         self,
@@ -203,7 +203,7 @@ class SSHHost:
 
     def reserve(self, ask: Ask) -> Grant:
         """Take devices there that nobody holds, for as long as the request lasts."""
-        return self._ask(operations.Reserve(self._offering(ask)))
+        return self.answer(operations.Reserve(self._offering(ask)))
 
     def wait(
         self,
@@ -281,7 +281,7 @@ class SSHHost:
 
     def free_port(self) -> int:
         """A TCP port there that nobody listens on just now."""
-        return self._ask(operations.FindPort())
+        return self.answer(operations.FindPort())
 
     @property
     def address(self) -> str:
@@ -292,7 +292,7 @@ class SSHHost:
         """Send a signal, named without SIG, to the command that was granted devices there; not to
         others in its environment.
         """
-        self._ask(operations.Signal(grant.environment, name, grant.lease))
+        self.answer(operations.Signal(grant.environment, name, grant.lease))
 
     def require_terminal(self) -> None:
         """The agent must lie on the host, once it was asked anything: a terminal cannot carry it.
@@ -326,9 +326,12 @@ class SSHHost:
         link.pulse.watch(channel)
         return channel
 
-    def _ask(self, operation: Operation[R], *, patience: float = 0.0) -> R:
-        """One call, one reply, and the channel is closed. patience: seconds that it may take longer
-        than others.
+    def answer(self, operation: Operation[R], *, patience: float = 0.0) -> R:
+        """Ask it for an operation with one reply. patience: seconds that it may take longer than
+        others.
+
+        Raises:
+            GenvxError: what it replied. HostError: it could not be asked.
         """
         answered = self._caller.call(operation, one_reply=True, patience=patience)
         if not self.session.keeps and not self._connections.in_use:

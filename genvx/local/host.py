@@ -7,7 +7,7 @@ those: a question asked of many machines costs mostly start-up.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from genvx.core.policy import Entitlement
     from genvx.core.queue import Standing
     from genvx.core.requirements import Requirements
+    from genvx.core.wire.operations import Operation
     from genvx.local.running.hold import LocalHold
     from genvx.local.waiting import Stop
+
+R = TypeVar("R")
 
 
 class LocalHost(Machine):
@@ -52,6 +55,20 @@ class LocalHost(Machine):
         if rules is None:
             return Entitlement(processes.owner_of(self.state.uid).name, Policy(), Limit())
         return Entitlement(rules.user, rules.policy, rules.limit)
+
+    def answer(self, operation: Operation[R]) -> R:
+        """Reply to an operation as a host over SSH would.
+
+        Raises:
+            InvalidInput: it is one that goes on after its reply; there are methods for these.
+        """
+        from genvx.local.questions import ANSWERS
+
+        answer = ANSWERS.get(type(operation))
+        if answer is None:
+            raise InvalidInput(f"{type(operation).__name__} has no single reply")
+        reply: R = answer(self, operation)
+        return reply
 
     # Acts
 

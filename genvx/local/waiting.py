@@ -1,6 +1,6 @@
 """Waiting in the line of this machine: a ticket, and a look now and then.
 
-Nobody calls anybody: each who waits looks for himself whether it is his turn, from the same facts
+Nobody calls anybody: each process that waits looks whether it is its turn, from the same facts
 and by the same rule (core/queue.py). A lease that ends makes no event, so he looks once in a
 second; that is cheap. Asking the driver is not, so he asks again only when leases have come or
 gone, or after a while, for processes outside any lease end without a trace.
@@ -13,7 +13,7 @@ import os
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.queue import turn_of
+from genvx.core.queue import position_of
 from genvx.core.ticket import Ticket
 from genvx.core.units import format_duration
 from genvx.core.value import replace
@@ -99,10 +99,10 @@ def wait(
     try:
         while True:
             snapshot = looker.look()
-            turn = turn_of(ticket.id, snapshot)
-            if turn is None and not any(each.id == ticket.id for each in snapshot.tickets):
+            position = position_of(ticket.id, snapshot)
+            if position is None and not any(each.id == ticket.id for each in snapshot.tickets):
                 raise NoCapacity("the ticket is gone from the state directory; wait again")
-            if turn is not None and turn.offered:
+            if position is not None and position.offered:
                 try:
                     hold = acquire(host, ask, ticket.id)
                     return hold
@@ -110,15 +110,15 @@ def wait(
                     raise
                 except NoCapacity:
                     looker.forget()
-            if turn is not None:
-                tell(turn.standing)
+            if position is not None:
+                tell(position.standing)
             now = monotonic()
             if now >= end:
-                reason = f": {turn.reason}" if turn is not None else ""
+                reason = f": {position.reason}" if position is not None else ""
                 raise WaitedTooLong(
                     f"{ask.requirements} not to be had within {format_duration(patience)}{reason}"
                 )
-            if now >= attended + _ATTEND or turn is None:
+            if now >= attended + _ATTEND or position is None:
                 held.attend(snapshot.boottime_ns)
                 attended = now
             if pause(min(LOOK, end - now), stop):

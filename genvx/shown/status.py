@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from genvx.core.lease import holders
 from genvx.core.ranges import ranges
 from genvx.core.units import format_age, format_duration, format_memory, format_percent
+from genvx.local.use import own_processes
 from genvx.shown import holding
-from genvx.shown.mine import busy, current, own_processes, used
+from genvx.shown.mine import busy, current, used
 
 if TYPE_CHECKING:
     from genvx.core.device import Device

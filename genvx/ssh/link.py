@@ -197,7 +197,7 @@ class Link:
             HostError: and nothing is left behind: no thread, no socket, no process.
         """
         settings = session.settings(target)
-        with session.turn((settings.hostname, settings.port), deadline):
+        with session.login_slot((settings.hostname, settings.port), deadline):
             for left in reversed(range(_HANG_UP_TRIES)):
                 try:
                     return cls._open(target, settings, session, deadline, through)

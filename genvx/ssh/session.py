@@ -1,5 +1,5 @@
 """What the hosts of one fleet share: settings, known hosts, keys and secrets, each read once; jump
-hosts, each connected to once; and turns at logging in.
+hosts, each connected to once; and slots at logging in.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Session:
         self._lock = threading.Lock()
         self._known: dict[tuple[str, ...], KnownHosts] = {}
         self._gateways: dict[tuple[str, str | None], Gateway] = {}
-        self._turns: dict[tuple[str, int], threading.Semaphore] = {}
+        self._slots: dict[tuple[str, int], threading.Semaphore] = {}
 
     def settings(self, target: Target) -> Settings:
         """What ssh_config and the hostfile say of a host; raise HostError if ssh refuses."""
@@ -99,11 +99,11 @@ class Session:
         return self._open_any_link(target, self, deadline, through)
 
     @contextlib.contextmanager
-    def turn(self, server: tuple[str, int], deadline: Deadline) -> Iterator[None]:
+    def login_slot(self, server: tuple[str, int], deadline: Deadline) -> Iterator[None]:
         """Log in to one server with few at a time: under several names it may be many hosts."""
         with self._lock:
-            turns = self._turns.setdefault(server, threading.Semaphore(_LOGINS_AT_ONCE))
-        if not turns.acquire(timeout=deadline.left()):
+            slots = self._slots.setdefault(server, threading.Semaphore(_LOGINS_AT_ONCE))
+        if not slots.acquire(timeout=deadline.left()):
             raise HostUnreachable(
                 f"no answer from {server[0]} port {server[1]} within {deadline.seconds:g} s",
                 kind="timeout",
@@ -111,7 +111,7 @@ class Session:
         try:
             yield
         finally:
-            turns.release()
+            slots.release()
 
     def unlock(self, locked: Mapping[str, Locked]) -> dict[str, GenvxError]:
         """Get the secrets that hosts want; return those hosts that stay locked, and why.

@@ -15,9 +15,9 @@ from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver
 from genvx.core.lease import Lease, Owner
 from genvx.core.requirements import Requirements
 from genvx.core.snapshot import Snapshot
-from genvx.local import processes
+from genvx.local import processes, use
 from genvx.local.host import LocalHost
-from genvx.shown import mine
+from genvx.shown import mine as shown
 from tests.conftest import run_genvx
 from tests.helpers import start_genvx, until
 
@@ -200,29 +200,29 @@ def test_a_process_is_of_the_environment_in_which_it_was_started(started_in):
     first, second = started_in("aaaa1111"), started_in("bbbb2222")
     seen = snapshot([process(first), process(second)], "aaaa1111", "bbbb2222")
     for env, pid in zip(seen.environments, (first, second), strict=True):
-        assert [each.pid for each in mine.own_processes(env, GPU, seen)] == [pid]
+        assert [each.pid for each in use.own_processes(env, GPU, seen)] == [pid]
 
 
 def test_a_process_that_tells_nothing_is_of_its_users_only_environment():
     gone = 2**22 + 1  # no pid is so great
     alone = snapshot([process(gone)], "aaaa1111")
-    assert [each.pid for each in mine.own_processes(alone.environments[0], GPU, alone)] == [gone]
+    assert [each.pid for each in use.own_processes(alone.environments[0], GPU, alone)] == [gone]
     two = snapshot([process(gone)], "aaaa1111", "bbbb2222")
-    assert mine.own_processes(two.environments[0], GPU, two) == []
+    assert use.own_processes(two.environments[0], GPU, two) == []
 
 
 def test_another_users_process_is_not_ours():
     seen = snapshot([process(1, uid=OWNER.uid + 1)], "aaaa1111")
-    assert mine.own_processes(seen.environments[0], GPU, seen) == []
+    assert use.own_processes(seen.environments[0], GPU, seen) == []
 
 
 def test_memory_that_the_driver_does_not_tell_is_not_nothing():
-    assert mine.used([process(1), process(2, memory=None)]) == "?"
-    assert mine.used([process(1), process(2)]) == "2 GiB"
-    assert mine.used([]) == "0 MiB"
+    assert shown.used([process(1), process(2, memory=None)]) == "?"
+    assert shown.used([process(1), process(2)]) == "2 GiB"
+    assert shown.used([]) == "0 MiB"
 
 
 def test_how_busy_processes_are_is_told_together_or_not_at_all():
-    assert mine.busy([process(1, busy=12), process(2, busy=30)]) == "42 %"
-    assert mine.busy([process(1, busy=12), process(2, busy=None)]) == "?"
-    assert mine.busy([]) == "0 %"
+    assert shown.busy([process(1, busy=12), process(2, busy=30)]) == "42 %"
+    assert shown.busy([process(1, busy=12), process(2, busy=None)]) == "?"
+    assert shown.busy([]) == "0 %"

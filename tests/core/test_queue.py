@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from genvx.core.device import Device, Driver
 from genvx.core.lease import Lease, Owner, conflicts
 from genvx.core.placement import Placement, Refusal, place
-from genvx.core.queue import decide, first_offer, line, nearest, turn_of
+from genvx.core.queue import decide, first_offer, line, nearest, position_of
 from genvx.core.requirements import Requirements
 from genvx.core.snapshot import Snapshot
 from genvx.core.ticket import PATIENCE_NS, Ticket
@@ -203,7 +203,7 @@ def test_whoever_comes_later_changes_nothing_for_those_before(found, wanted):
 @given(hosts(), _wanted)
 def test_whoever_does_not_wait_gets_what_one_behind_all_would_be_offered(found, wanted):
     later = replace(found, tickets=(*found.tickets, ticket(99, wanted)))
-    turn = turn_of(ticket(99, wanted).id, later)
+    turn = position_of(ticket(99, wanted).id, later)
     assert turn is not None
     assert turn.decision == decide(wanted, found)
 

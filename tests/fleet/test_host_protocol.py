@@ -13,6 +13,7 @@ import pytest
 
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
+from genvx.core.wire.operations import Hold, ShowPolicy, TakeSnapshot
 from genvx.errors import (
     InvalidInput,
     NoCapacity,
@@ -78,6 +79,17 @@ def test_a_snapshot_shows_two_free_simulated_devices(host):
     ]
     assert snapshot.available == snapshot.devices
     assert snapshot.environments == ()
+
+
+def test_an_operation_is_answered_like_the_method_that_asks_for_it(host):
+    assert host.answer(TakeSnapshot()).devices == host.snapshot().devices
+    assert host.answer(ShowPolicy()) == host.entitlement()
+
+
+def test_what_has_no_single_reply_is_refused(host):
+    if isinstance(host, LocalHost | FakeHost):
+        with pytest.raises(InvalidInput, match="Hold"):
+            host.answer(Hold(Ask(Requirements(1))))
 
 
 def test_a_hold_is_seen_while_it_lasts(host):

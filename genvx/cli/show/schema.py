@@ -12,7 +12,7 @@ from typing import Any
 from genvx.core.device import Device
 from genvx.core.grant import Finding, Grant
 from genvx.core.lease import Environment, Owner, holders
-from genvx.core.queue import Turn
+from genvx.core.queue import Position
 from genvx.core.requirements import Requirements
 from genvx.core.snapshot import Snapshot
 from genvx.errors import GenvxError, kind_of
@@ -150,7 +150,7 @@ def requirements(item: Requirements) -> Plain:
     }
 
 
-def turn(item: Turn, snapshot: Snapshot) -> Plain:
+def position(item: Position, snapshot: Snapshot) -> Plain:
     return {
         "id": item.ticket.environment,
         "name": item.ticket.name,

@@ -13,7 +13,7 @@ from genvx.core.ranges import folded
 from genvx.core.units import format_elapsed
 
 if TYPE_CHECKING:
-    from genvx.core.queue import Turn
+    from genvx.core.queue import Position
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.fleet import Fleet, Outcomes
 
@@ -41,7 +41,7 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
 
 
 def _document(snapshot: Snapshot) -> schema.Plain:
-    return {"tickets": [schema.turn(turn, snapshot) for turn in line(snapshot)]}
+    return {"tickets": [schema.position(position, snapshot) for position in line(snapshot)]}
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class _Place:
     """Where a request stands in the line of one host."""
 
     host: str
-    turn: Turn
+    position: Position
     waiting: float
 
 
@@ -57,11 +57,11 @@ def _requests(outcomes: Outcomes[Snapshot]) -> list[list[_Place]]:
     """The places of each request, in the order of the hosts: it may wait in the lines of many."""
     found: dict[tuple[str, ...], list[_Place]] = {}
     for name, snapshot in outcomes.succeeded.items():
-        for turn in line(snapshot):
-            ticket = turn.ticket
+        for position in line(snapshot):
+            ticket = position.ticket
             # A uid may differ from host to host; an id is made up for each request.
             key = (ticket.environment, ticket.owner.name, ticket.name, str(ticket.requirements))
-            place = _Place(name, turn, snapshot.age_seconds(ticket.since_ns))
+            place = _Place(name, position, snapshot.age_seconds(ticket.since_ns))
             places = found.setdefault(key, [])
             # Where the host that keeps devices for it has failed, another has it twice for a while.
             if not any(each.host == name for each in places):
@@ -71,13 +71,15 @@ def _requests(outcomes: Outcomes[Snapshot]) -> list[list[_Place]]:
 
 def _row(places: list[_Place]) -> list[str]:
     """A request, with the reason of the host where it is nearest to its turn."""
-    nearest = min(places, key=lambda place: (not place.turn.offered, place.turn.place))
-    turn, ticket = nearest.turn, nearest.turn.ticket
+    nearest = min(places, key=lambda place: (not place.position.offered, place.position.place))
+    position, ticket = nearest.position, nearest.position.ticket
     return [
         ticket.environment,
         str(ticket.owner),
         ticket.name,
         str(ticket.requirements),
         format_elapsed(max(place.waiting for place in places)),
-        turn.reason if turn.place == 1 or turn.offered else f"{turn.reason}, behind others",
+        position.reason
+        if position.place == 1 or position.offered
+        else f"{position.reason}, behind others",
     ]

@@ -11,6 +11,7 @@ from genvx.cli.show.tables import Output
 from genvx.errors import InvalidInput
 from genvx.fleet.fleet import Fleet
 from genvx.fleet.own import there
+from genvx.local.use import processes_of
 from genvx.shown import mine, smi
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _here(
             raise InvalidInput("no environment is active in this shell; genvx devices shows all")
     else:
         _, env = there(fleet, outcomes, environment)
-    return name, env, snapshot, mine.processes_of(env, snapshot)
+    return name, env, snapshot, processes_of(env, snapshot)
 
 
 def _there(

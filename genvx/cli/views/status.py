@@ -31,7 +31,7 @@ def _document(snapshot: Snapshot) -> schema.Plain:
     return {
         "devices": [schema.device(device, snapshot) for device in snapshot.devices],
         "environments": [schema.environment(each, snapshot) for each in snapshot.environments],
-        "tickets": [schema.turn(turn, snapshot) for turn in line(snapshot)],
+        "tickets": [schema.position(position, snapshot) for position in line(snapshot)],
         "current": None if env is None else schema.environment(env, snapshot),
         "odd": list(snapshot.odd),
     }
