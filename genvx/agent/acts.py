@@ -166,7 +166,9 @@ def open_shell(end: FarEnd, asked: operations.OpenShell) -> int:
     os.close(end.out)
     path = program.leave()
     if argv is not None:
-        return held.supervise(argv, variables=shells.with_path(environ, path))
+        from genvx.shell.prepare import with_path
+
+        return held.supervise(argv, variables=with_path(environ, path))
     return held.enter_shell(
         prompt=asked.prompt is not None, host=asked.prompt or "", login=True, path=path
     )

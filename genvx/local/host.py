@@ -107,17 +107,15 @@ class LocalHost(Machine):
 
         return run_in_turn(self, environment, command, patience=patience, tell=tell)
 
-    def write_shell_file(self, name: str, content: Callable[[str], str]) -> str:
-        """Write a file for shells below the user's own directory of the state; return its path.
-
-        content: given the path, what it says.
+    def write_tcsh_file(self) -> str:
+        """Write the file that tcsh reads whenever genvx is typed; return its path.
 
         Raises:
             StateError: it cannot be written.
         """
-        from genvx.local.shells import write_file
+        from genvx.local.shells import write_tcsh_file
 
-        return write_file(self.state, name, content)
+        return write_tcsh_file(self.state)
 
     # Acts
 

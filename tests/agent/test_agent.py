@@ -36,7 +36,7 @@ from tests.conftest import ROOT
 HOLD = Hold(Ask(Requirements(2), "h"))
 RUN = call_of(Run(Ask(Requirements()), Job(("true",))), "aabb")
 
-FAR_ROOMS = ["errors.py", "_version.py", "__init__.py", "core", "local", "shown", "agent"]
+FAR_ROOMS = ["errors.py", "_version.py", "__init__.py", "core", "shell", "local", "shown", "agent"]
 
 
 def run_agent(call, *, python=sys.executable, stdin=b"", path=str(ROOT), words=(), **env):

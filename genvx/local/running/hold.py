@@ -12,7 +12,6 @@ from genvx.core.hold import BaseHold
 from genvx.core.lease import Part
 from genvx.core.text import printable
 from genvx.errors import CommandNotExecutable, CommandNotFound
-from genvx.local import shells
 from genvx.local.running import supervise, timekeeper
 from genvx.local.state.directory import saying
 
@@ -130,14 +129,15 @@ class LocalHold(BaseHold):
         Raises:
             StateError: the shell's start-up files cannot be written.
         """
+        from genvx.local import shells
+        from genvx.shell.answer import answer
+
         environment = self.variables()
-        shell = shells.prepare(
+        shell = shells.prepared(
             self._host.state,
             environment,
-            devices=environment["CUDA_VISIBLE_DEVICES"],
-            prompt=self.grant.mark(host) if prompt else "",
+            answer=answer(self._path(), self.grant.mark(host) if prompt else "", self.grant),
             login=login,
-            lease=self._path(),
             path=path,
         )
         environment.update(shell.variables)

@@ -14,6 +14,7 @@ from genvx.cli.ask.where import Where, here
 from genvx.cli.show.waiting_line import WaitingLine
 from genvx.core.wire.operations import Job
 from genvx.errors import InvalidInput
+from genvx.shell.answer import ELSEWHERE
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def activate(
     if in_shell is not None:
         asking = inplace.Asking.parse(in_shell)
         if where.remote or command:
-            raise typer.Exit(inplace.ELSEWHERE)
+            raise typer.Exit(ELSEWHERE)
         if asking.active:
             raise InvalidInput(
                 "this shell is already activated; genvx attach adds GPUs, genvx deactivate leaves"
