@@ -7,8 +7,9 @@ import statistics
 import time
 
 from benchmarks.report import Table, verdict
+from genvx.core.claim import Owner
 from genvx.core.device import Device, DeviceUsage, Driver
-from genvx.core.lease import Lease, Owner
+from genvx.core.lease import Lease
 from genvx.core.queue import decide
 from genvx.core.ranking import rank
 from genvx.core.requirements import Requirements
@@ -52,7 +53,16 @@ def _host(number: int, chance: random.Random) -> Snapshot:
     )
     usage = {device.uuid: DeviceUsage(memory_used=0, utilization=0) for device in devices}
     leases = tuple(
-        Lease(f"{number:04x}{i}", Owner(1000, "u"), f"{number:04x}{i}", "", (d.uuid,), None, "b", 0)
+        Lease(
+            (d.uuid,),
+            None,
+            id=f"{number:04x}{i}",
+            owner=Owner(1000, "u"),
+            environment=f"{number:04x}{i}",
+            name="",
+            boot_id="b",
+            since_ns=0,
+        )
         for i, d in enumerate(devices)
         if chance.random() < 0.5
     )

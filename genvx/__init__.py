@@ -38,7 +38,7 @@ _HOMES = {
     "Health": "genvx.core.device",
     "Environment": "genvx.core.lease",
     "Lease": "genvx.core.lease",
-    "Owner": "genvx.core.lease",
+    "Owner": "genvx.core.claim",
     "Grant": "genvx.core.grant",
     "Finding": "genvx.core.grant",
     "Requirements": "genvx.core.requirements",

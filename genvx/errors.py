@@ -186,9 +186,7 @@ class NotOwner(GenvxError, PermissionError):
     exit_code = 5
 
 
-# It is an OSError too: code that turns an OSError into another error must let this one pass first,
-# as `saying` in local/state/directory.py does.
-class StateError(GenvxError, OSError):
+class StateError(GenvxError):
     """The state directory is unsafe, full or read-only."""
 
     exit_code = 6

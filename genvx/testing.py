@@ -18,11 +18,12 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from genvx._version import __version__
+from genvx.core.claim import Owner
 from genvx.core.command import require_variables, words_of
 from genvx.core.device import Device, DeviceUsage, Driver, VisibleAs
 from genvx.core.grant import Finding, Grant, Severity
 from genvx.core.hold import BaseHold
-from genvx.core.lease import Environment, Lease, Owner, environments
+from genvx.core.lease import Environment, Lease, environments
 from genvx.core.placement import Refusal
 from genvx.core.policy import Entitlement, Limit, Policy
 from genvx.core.queue import decide, position_of

@@ -285,8 +285,8 @@ MUTANTS = (
         (
             Change(
                 "store:_read",
-                "name.endswith(TICKET) or not statefiles.may_outlive_its_holder(data)",
-                "not name.endswith(TICKET) and not statefiles.may_outlive_its_holder(data)",
+                "named is None or not named[0].outlives(content.data)",
+                "named is None or (named[0] is not TICKET and not named[0].outlives(content.data))",
             ),
         ),
     ),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from genvx.core import policy
 from genvx.core.ask import Ask
-from genvx.core.lease import Owner
+from genvx.core.claim import Owner
 from genvx.core.requirements import Requirements
 from genvx.core.text import require_name
 from genvx.core.ticket import Ticket
@@ -172,8 +172,9 @@ def _feed_lease(data: bytes) -> None:
 
 
 _WAITING = Ticket(
-    "00ff00ff00ff00ff", Owner(1000, "me"), "abcd1234", "é x",
-    Requirements.parse("A100,H100:80G..:2", "1G"), "b", 1, 1 << 62, 7, 9, "h", "python", 4,
+    Requirements.parse("A100,H100:80G..:2", "1G"), 1 << 62, 4, id="00ff00ff00ff00ff",
+    owner=Owner(1000, "me"), environment="abcd1234", name="é x", boot_id="b", since_ns=1, pid=7,
+    starttime=9, host="h", command="python",
 )  # fmt: skip
 _TICKET = statefiles.ticket_to_file(_WAITING)
 

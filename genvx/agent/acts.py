@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from genvx.agent.farend import FarEnd
     from genvx.core.queue import Standing
+    from genvx.core.turn import Turn
     from genvx.core.wire.runoperations import WatchRun
     from genvx.local.host import LocalHost
     from genvx.local.running.hold import LocalHold
-    from genvx.local.turns import Turn
 
 # Seconds that a client has to accept an offer. Meanwhile the devices are kept from all others.
 _ANSWER = 30.0
@@ -167,7 +167,9 @@ def open_shell(end: FarEnd, asked: operations.OpenShell) -> int:
     os.close(end.out)
     path = program.leave()
     if argv is not None:
-        return held.supervise(argv, variables=shells.with_path(environ, path))
+        from genvx.shell.prepare import with_path
+
+        return held.supervise(argv, variables=with_path(environ, path))
     return held.enter_shell(
         prompt=asked.prompt is not None, host=asked.prompt or "", login=True, path=path
     )

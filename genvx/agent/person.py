@@ -14,6 +14,7 @@ from genvx.core.units import format_age
 from genvx.errors import InvalidInput
 from genvx.local import inside, processes
 from genvx.local.host import LocalHost
+from genvx.shell.answer import ENDED, answer, for_tcsh
 from genvx.shown import door
 from genvx.shown.console import say
 
@@ -237,14 +238,16 @@ def _deactivate(host: LocalHost, given: Given, words: list[str]) -> int:
 
 
 def _refresh(host: LocalHost, given: Given, words: list[str]) -> int:
-    """Answer the prompt of a shell; see local/shells.py."""
+    """Answer the prompt of a shell; see shell/answer.py."""
     if len(words) != 1:
         raise InvalidInput("shell-refresh is for the functions of a shell")
     grant = inside.refreshed(host, words[0])
     if grant is None:
         say("genvx: the environment of this shell has ended")
-        return inside.ENDED
-    sys.stdout.write("".join(f"{line}\n" for line in inside.answer(words[0], "", grant)))
+        return ENDED
+    lines = answer(words[0], "", grant)
+    lines = for_tcsh(lines) if "lines" in given else lines
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
     return 0
 
 
@@ -262,5 +265,5 @@ _VERBS: dict[str, tuple[Act, Sequence[str], bool]] = {
     "detach": (_detach, ("id=", "device="), False),
     "lock": (_lock, ("id=", "timeout="), True),
     "deactivate": (_deactivate, (), False),
-    "shell-refresh": (_refresh, (), True),
+    "shell-refresh": (_refresh, ("lines",), True),
 }

@@ -1,9 +1,8 @@
 """What the functions that `genvx shell-init` gives to a shell ask genvx behind its user's back.
 
-An answer is lines on stdout: the lease's file, the mark of the prompt (nothing where it stays as it
-is), and the values of the variables, which the shell assigns. bash and zsh hold the lease
-themselves: they ask where, open that, and ask again with the descriptor. For the others a guardian
-holds it.
+An answer is lines on stdout, which the shell assigns (`shell/answer.py`). bash and zsh hold the
+lease themselves: they ask where, open that, and ask again with the descriptor. For the others a
+guardian holds it.
 """
 
 from __future__ import annotations
@@ -16,15 +15,13 @@ from typing import TYPE_CHECKING
 
 from genvx.errors import InvalidInput
 from genvx.local import inside
+from genvx.shell.answer import ENDED, answer, for_tcsh
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
     from genvx.core.grant import Grant
     from genvx.local.host import LocalHost
     from genvx.local.running.hold import LocalHold
-
-# To be run without the shell: a command of its own, and other hosts.
-ELSEWHERE = 94
 
 HOLDS_ITSELF = ("bash", "zsh")
 
@@ -98,7 +95,7 @@ def refresh(arguments: list[str]) -> int:
     grant = inside.refreshed(LocalHost(), path)
     if grant is None:
         say("genvx: the environment of this shell has ended")
-        return inside.ENDED
+        return ENDED
     _tell(shell, path, "", grant)
     return 0
 
@@ -114,9 +111,8 @@ def leave(path: str) -> int:
 
 
 def _tell(shell: str, path: str, mark: str, grant: Grant) -> None:
-    lines = inside.answer(path, mark, grant)
-    # tcsh drops empty lines.
-    _answer([f"={line}" for line in lines] if shell == "tcsh" else lines)
+    lines = answer(path, mark, grant)
+    _answer(for_tcsh(lines) if shell == "tcsh" else lines)
 
 
 def _answer(lines: list[str]) -> None:

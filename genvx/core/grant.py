@@ -9,8 +9,10 @@ from genvx.core.device import VisibleAs
 from genvx.core.value import value
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from genvx.core.claim import Owner
     from genvx.core.device import Device
-    from genvx.core.lease import Owner
 
 
 _PLAIN = " ._-+@:/=,"
@@ -58,15 +60,7 @@ class Grant:
 
         CUDA_VISIBLE_DEVICES is never unset: unset means all GPUs to CUDA, empty means none.
         """
-        return {
-            "CUDA_VISIBLE_DEVICES": ",".join(self._names()),
-            # CUDA counts the fastest GPU first by default; our indices count in PCI order, as
-            # nvidia-smi's do.
-            "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
-            "GENVX_ENVIRONMENT_ID": self.environment,
-            "GENVX_ENVIRONMENT_NAME": self.name,
-            "GENVX_DEVICES": ",".join(device.label for device in self.devices),
-        }
+        return {name: value_of(self) for name, value_of in _VARIABLES.items()}
 
     def _names(self) -> list[str]:
         """The devices as CUDA_VISIBLE_DEVICES names them.
@@ -78,6 +72,20 @@ class Grant:
         if self.visible_as is VisibleAs.INDEX and len(ordinals) == len(self.devices):
             return [str(ordinal) for ordinal in sorted(ordinals)]
         return [device.uuid for device in self.devices]
+
+
+# The one list of the variables: their values by their names, in the order in which shells assign
+# them.
+_VARIABLES: dict[str, Callable[[Grant], str]] = {
+    "CUDA_VISIBLE_DEVICES": lambda grant: ",".join(grant._names()),
+    # CUDA counts the fastest GPU first by default; our indices count in PCI order, as nvidia-smi's
+    # do.
+    "CUDA_DEVICE_ORDER": lambda grant: "PCI_BUS_ID",
+    "GENVX_ENVIRONMENT_ID": lambda grant: grant.environment,
+    "GENVX_ENVIRONMENT_NAME": lambda grant: grant.name,
+    "GENVX_DEVICES": lambda grant: ",".join(device.label for device in grant.devices),
+}
+VARIABLES = tuple(_VARIABLES)
 
 
 def _plain(text: str) -> str:

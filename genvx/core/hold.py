@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING, Optional, TypeVar
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.block import Block
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
 
     from genvx.core.command import Command, Running, Stream
     from genvx.core.device import Device
     from genvx.core.grant import Grant
     from genvx.errors import HostLost
 
-Self = TypeVar("Self", bound="BaseHold")
 
-
-class BaseHold:
+class BaseHold(Block):
     """Devices that are held until `release`, the end of the block, or the death of this process."""
 
     grant: Grant
@@ -99,13 +98,5 @@ class BaseHold:
         """Give the devices back. Idempotent."""
         raise NotImplementedError
 
-    def __enter__(self: Self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def _leave(self) -> None:
         self.release()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Optional
 
+from genvx.core.claim import Claim
 from genvx.core.device import VisibleAs
 from genvx.core.text import printable
 from genvx.core.value import replace, value
@@ -17,25 +18,12 @@ from genvx.errors import UnknownEnvironment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-# An environment is its id together with its owner: nobody joins an environment of another uid by
-# naming it.
-EnvironmentKey = tuple[int, str]
+    from genvx.core.claim import EnvironmentKey, Owner
 
 # A held lease still counts for this long after its time, while its processes are being ended
 # (warning, TERM, KILL). Without a limit, a user who kills the keeper of the time would hold the
 # devices for ever.
 OVERTIME_NS = 60 * 10**9
-
-
-@value
-class Owner:
-    """A Unix user of one host; `uid` comes from the kernel, `name` is for people."""
-
-    uid: int
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.name}({self.uid})"
 
 
 class Part(str, Enum):
@@ -81,7 +69,7 @@ class Holder:
 
 
 @value
-class Lease:
+class Lease(Claim):
     """An environment's hold on some devices.
 
     `memory`: bytes on each device, or None for the whole of each. `over`: whether this share and
@@ -94,34 +82,14 @@ class Lease:
     () for a lease that needs none, None if nobody has looked or only the owner could see them.
     """
 
-    id: str
-    owner: Owner
-    environment: str
-    name: str
     devices: tuple[str, ...]
     memory: Optional[int]
-    boot_id: str
-    since_ns: int
     expires_ns: Optional[int] = None
-    pid: int = 0
-    starttime: int = 0
-    host: str = ""
-    command: str = ""
     note: str = ""
     part: Part = Part.HELD
     over: bool = False
     visible_as: VisibleAs = VisibleAs.UUID
     holders: Optional[tuple[Holder, ...]] = None
-
-    @property
-    def key(self) -> EnvironmentKey:
-        """The environment of the lease, identified by its owner's uid and its id."""
-        return (self.owner.uid, self.environment)
-
-    @property
-    def label(self) -> str:
-        """The name and id of its environment as people see them."""
-        return f"{self.name} ({self.environment})" if self.name else self.environment
 
     @property
     def amends(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Optional, Union
 
 from genvx.core.device import Device, Health
-from genvx.core.lease import EnvironmentKey, fits
+from genvx.core.lease import fits
 from genvx.core.ranges import ranges
 from genvx.core.requirements import UNNAMED, Strategy
 from genvx.core.topology import neighbours
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Mapping
 
+    from genvx.core.claim import EnvironmentKey
     from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Optional, Union
 
 from genvx.core.device import Health
-from genvx.core.lease import EnvironmentKey, Lease
+from genvx.core.lease import Lease
 from genvx.core.placement import Placement, Refusal, left, place
 from genvx.core.value import replace, value
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterator, Mapping
 
+    from genvx.core.claim import EnvironmentKey
     from genvx.core.device import Device
     from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
@@ -253,13 +254,4 @@ def _kept_for(ticket: Ticket, world: Snapshot, kept: dict[str, str]) -> list[str
 
 
 def _as_lease(ticket: Ticket, devices: tuple[str, ...]) -> Lease:
-    return Lease(
-        id=ticket.id,
-        owner=ticket.owner,
-        environment=ticket.environment,
-        name=ticket.name,
-        devices=devices,
-        memory=ticket.requirements.memory,
-        boot_id=ticket.boot_id,
-        since_ns=ticket.since_ns,
-    )
+    return Lease(devices, ticket.requirements.memory, **ticket.claimed())

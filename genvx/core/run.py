@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Optional, Union
 
+from genvx.core.escalation import GRACE
 from genvx.core.text import NAME_LIMIT, require_name
 from genvx.core.value import field, value
 from genvx.errors import InvalidInput
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 MOST_TAGS = 32
 MOST_RETRIES = 1000
-GRACE = 10.0
 
 
 class HoldWhen(str, Enum):

@@ -13,13 +13,14 @@ from genvx.core.device import (
     Driver,
     Health,
 )
-from genvx.core.lease import Environment, EnvironmentKey, Lease, environments, holdings
+from genvx.core.lease import Environment, Lease, environments, holdings
 from genvx.core.units import format_memory
 from genvx.core.value import cached, field, value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from genvx.core.claim import EnvironmentKey
     from genvx.core.ticket import Ticket
 
 # A desktop (X, a compositor, a browser that draws) may use this much of a device without making it

@@ -4,7 +4,7 @@ A dataclass of the standard library compiles several methods for each class and 
 which is a third of what a question to a host costs (`scripts/bench question`). `@value` does what
 `dataclass(frozen=True)` does for plain fields, defaults, default factories and `__post_init__`, and
 nothing else: `dataclasses.replace` and `dataclasses.asdict` do not know these classes, so use
-`replace` of this module.
+`replace` of this module. Fields that several values share are those of a `@value_base`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     @dataclass_transform(frozen_default=True, field_specifiers=(field,))
     def value(cls: type[T]) -> type[T]:
         """Make a class with annotated fields a value."""
+
+    @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
+    def value_base(cls: type[T]) -> type[T]:
+        """Make a class with annotated fields a value that others inherit."""
 
     def replace(value: T, **changes: Any) -> T:
         """A copy of `value` with other fields."""
@@ -59,20 +63,34 @@ else:
         return type(value)(**{**{name: fields[name] for name in value.__match_args__}, **changes})
 
     def value(cls):
-        """Make a class with annotated fields a value."""
-        names = tuple(
+        """Make a class with annotated fields a value; what it inherits is of a `value_base`."""
+        return _make(cls, by_place=True)
+
+    def value_base(cls):
+        """Make a class with annotated fields a value that others inherit.
+
+        Its fields are given by name only, so that one without a default may follow in a class that
+        inherits them.
+        """
+        return _make(cls, by_place=False)
+
+    def _make(cls, *, by_place):
+        inherited = getattr(cls, "__match_args__", ())
+        own = tuple(
             n
             for n, kind in getattr(cls, "__annotations__", {}).items()
-            if "ClassVar" not in str(kind)
+            if "ClassVar" not in str(kind) and n not in inherited
         )
-        factories = {}
-        for name in names:
+        names = own + inherited
+        placed = own if by_place else ()
+        factories = dict(getattr(cls, "__factories__", {}))
+        for name in own:
             default = cls.__dict__.get(name)
             if isinstance(default, _Field):
                 factories[name] = default.default_factory
                 delattr(cls, name)
-        required = [n for n in names if n not in factories and n not in cls.__dict__]
-        defaults = {n: cls.__dict__[n] for n in names if n in cls.__dict__}
+        required = [n for n in names if n not in factories and not hasattr(cls, n)]
+        defaults = {n: getattr(cls, n) for n in names if hasattr(cls, n)}
         after = getattr(cls, "__post_init__", None)
 
         def __init__(self, *arguments, **named):
@@ -81,8 +99,8 @@ else:
             for name, make in factories.items():
                 if name not in named:
                     fields[name] = make()
-            given = dict(zip(names, arguments))
-            if len(arguments) > len(names) or not named.keys() <= set(names) - given.keys():
+            given = dict(zip(placed, arguments))
+            if len(arguments) > len(placed) or not named.keys() <= set(names) - given.keys():
                 raise TypeError(f"{cls.__name__} has no such arguments, or has one of them twice")
             fields.update(given, **named)
             for name in required:
@@ -107,6 +125,7 @@ else:
             return f"{type(self).__qualname__}({shown})"
 
         cls.__match_args__ = names
+        cls.__factories__ = factories
         cls.__init__ = __init__
         cls.__setattr__ = cls.__delattr__ = __setattr__
         cls.__eq__ = __eq__
@@ -126,4 +145,4 @@ else:
         return cls
 
 
-__all__ = ["cached", "field", "replace", "value"]
+__all__ = ["cached", "field", "replace", "value", "value_base"]

@@ -10,8 +10,9 @@ import queue
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
+from genvx.core.block import Block
 from genvx.core.limits import exhausted
 from genvx.core.ranking import rank
 from genvx.errors import (
@@ -30,7 +31,6 @@ from genvx.ssh.secrets import Locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from types import TracebackType
 
     from typing_extensions import TypeVar as _TypeVar
 
@@ -48,7 +48,6 @@ else:
 
 K = TypeVar("K", bound="Host")
 T = TypeVar("T")
-G = TypeVar("G", bound="HostGroup[Any]")
 
 # A host that keeps its deadline ends by itself. One that hangs where no deadline reaches, such as
 # in a resolver, gets this many seconds more; then its thread is left behind and reported as failed.
@@ -87,7 +86,7 @@ class Outcomes(Generic[T]):
         return self.succeeded
 
 
-class HostGroup(Generic[H]):
+class HostGroup(Block, Generic[H]):
     """HostGroup is a number of hosts that are asked together.
 
     fanout: the number of hosts asked at once; 0 asks one after the other in the calling thread.
@@ -131,15 +130,7 @@ class HostGroup(Generic[H]):
         for host in self.hosts:
             host.close()
 
-    def __enter__(self: G) -> G:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def _leave(self) -> None:
         self.close()
 
     # Questions

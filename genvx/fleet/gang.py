@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from genvx.core.block import Block
 from genvx.core.gang import Choice, choose, choose_one_model, in_order
 from genvx.core.value import replace
 from genvx.errors import GenvxError, HostError, HostLost, NoCapacity, Unsatisfiable, WaitedTooLong
@@ -21,7 +22,6 @@ from genvx.fleet.ask import H
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import TracebackType
 
     from genvx.core.ask import Ask
     from genvx.core.queue import Standing
@@ -47,7 +47,7 @@ class _Lost(Exception):
         self.host, self.error = host, error
 
 
-class Gang(Generic[H]):
+class Gang(Block, Generic[H]):
     """Gang holds devices on several hosts until `release`, the end of its block, or of the process.
 
     members: each host and its hold, by rank.
@@ -60,15 +60,7 @@ class Gang(Generic[H]):
         """Release the devices on all hosts; further calls do nothing."""
         _release([hold for _, hold in self.members])
 
-    def __enter__(self) -> Gang[H]:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def _leave(self) -> None:
         self.release()
 
 

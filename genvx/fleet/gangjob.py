@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from genvx.core.ask import Join
+from genvx.core.escalation import GRACE
 from genvx.core.gang import variables
 from genvx.core.text import printable
 from genvx.core.wire.operations import Job
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
     # Called with a line of a host's output, without its newline.
     Print = Callable[[SSHHost, bytes], None]
-
-# When one command has failed the others get SIGTERM, and this many seconds to end by themselves.
-_GRACE = 10.0
 
 
 class GangJob:
@@ -98,7 +96,8 @@ class GangJob:
                 raise end  # nobody reads our output (`| head`): all hosts end what they run
             code = end if isinstance(end, int) else end.exit_code
             if code and first is None:
-                first, patience = code, _GRACE
+                # The others get SIGTERM, and this much time to end by themselves.
+                first, patience = code, GRACE
                 why = f"exit code {end}" if isinstance(end, int) else printable(str(end), 300)
                 self._say(f"{host.name}: {why}; the others are ended")
                 for other in started:

@@ -51,7 +51,7 @@ R = TypeVar("R")
 _LATER = 1.25
 
 # Seconds that the far end may take to end the processes of an environment
-# (local/running/ending.py).
+# (local/running/release.py).
 _ENDING = 15.0
 
 # Seconds that it may take to look at the locks of others, before it reports that it waits.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from genvx.core.lease import Holder, Lease, Part
 from genvx.core.value import replace
 from genvx.local import processes
+from genvx.local.state.kinds import LEASE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -85,7 +86,7 @@ def _holders_of(
 
 
 def _file(lease: Lease) -> _File:
-    return (lease.owner.uid, f"{lease.id}.lease")
+    return (lease.owner.uid, LEASE.name(lease.id))
 
 
 def _described(lease: Lease, pids: Sequence[int], *, certain: bool = True) -> tuple[Holder, ...]:

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from genvx.core.queue import Standing
     from genvx.core.requirements import Requirements
     from genvx.core.run import Run, RunSpec
+    from genvx.core.turn import Turn
     from genvx.core.wire.operations import Operation
     from genvx.core.wire.runoperations import LogNews, WatchRun
-    from genvx.local.running.hold import LocalHold
+    from genvx.local.running.hold import LocalHold as LocalHold  # for those who hold what we give
     from genvx.local.waiting import Stop
 
 R = TypeVar("R")
@@ -85,6 +86,50 @@ class LocalHost(Machine):
         from genvx.local.runs.watching import watch
 
         return watch(self, asked, pause)
+
+    # What people run here
+
+    @property
+    def shell_name(self) -> str:
+        """The name of the user's shell, such as bash."""
+        from genvx.local.shells import user_shell
+
+        return os.path.basename(user_shell(self.environ))
+
+    def find_command(self, command: Sequence[str]) -> None:
+        """Look for a command before anything is acquired for it.
+
+        Raises:
+            CommandNotFound: it is not there. CommandNotExecutable: it is no program.
+        """
+        from genvx.local.running.hold import find_command
+
+        find_command(command, self.environ)
+
+    def run_in_turn(
+        self,
+        environment: str,
+        command: Sequence[str],
+        *,
+        patience: float,
+        tell: Callable[[Turn], None],
+    ) -> int:
+        """Run a command as its parent when its turn on the devices of an environment comes; return
+        its exit code. For main threads only. Arguments and errors are those of turns.run_in_turn.
+        """
+        from genvx.local.turns import run_in_turn
+
+        return run_in_turn(self, environment, command, patience=patience, tell=tell)
+
+    def write_tcsh_file(self) -> str:
+        """Write the file that tcsh reads whenever genvx is typed; return its path.
+
+        Raises:
+            StateError: it cannot be written.
+        """
+        from genvx.local.shells import write_tcsh_file
+
+        return write_tcsh_file(self.state)
 
     # Acts
 
@@ -202,7 +247,7 @@ class LocalHost(Machine):
         Raises:
             UnknownEnvironment: there is none. NotOwner: it is another user's.
         """
-        from genvx.local.running.ending import release
+        from genvx.local.running.release import release
 
         return release(self.store, environment, self.state.uid, kill=kill)
 

@@ -13,18 +13,6 @@ if TYPE_CHECKING:
     from genvx.core.grant import Grant
     from genvx.local.host import LocalHost
 
-# The exit code of `genvx shell-refresh` when the environment is over: on any other failure a shell
-# keeps what it holds.
-ENDED = 95
-
-VARIABLES = (
-    "CUDA_VISIBLE_DEVICES",
-    "CUDA_DEVICE_ORDER",
-    "GENVX_ENVIRONMENT_ID",
-    "GENVX_ENVIRONMENT_NAME",
-    "GENVX_DEVICES",
-)
-
 
 def lease_of(path: str) -> str:
     """The id of the lease that a file is of; raise InvalidInput if it is of none."""
@@ -52,14 +40,6 @@ def refreshed(host: LocalHost, path: str) -> Optional[Grant]:
     # As old as what we have seen: what has changed meanwhile is seen at the next prompt.
     os.utime(path, ns=(listed, listed))
     return grant
-
-
-def answer(path: str, mark: str, grant: Grant) -> list[str]:
-    """The lines that a shell assigns: its lease's file, the mark of its prompt (empty where that
-    stays as it is), and the values of the variables.
-    """
-    variables = grant.variables
-    return [path, mark, *(variables[name] for name in VARIABLES)]
 
 
 def deactivate(host: LocalHost) -> None:

@@ -12,7 +12,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.lease import Owner
+from genvx.core.claim import Owner
 from genvx.core.text import COMMAND_LIMIT, printable
 from genvx.core.value import value
 

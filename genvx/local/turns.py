@@ -11,60 +11,33 @@ from __future__ import annotations
 
 import math
 import os
-import stat
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.text import COMMAND_LIMIT, is_identifier, printable
+from genvx.core.text import COMMAND_LIMIT, printable
+from genvx.core.turn import LAST, Turn
 from genvx.core.units import format_duration
-from genvx.core.value import replace, value
-from genvx.core.wire.fields import Fields, Malformed, dumps, loads
+from genvx.core.value import replace
+from genvx.core.wire.fields import Malformed
 from genvx.errors import InvalidInput, StateError, WaitedTooLong
 from genvx.local import processes, waiting
-from genvx.local.state import locks
+from genvx.local.state import heldfile
 from genvx.local.state.directory import saying
-from genvx.local.state.heldfile import MOST_BYTES, HeldFile, publish
+from genvx.local.state.heldfile import HeldFile
+from genvx.local.state.kinds import CHOOSING, TURN, TURNS, of_name, suffixes
 from genvx.local.state.userdirectory import MOST_OF_A_KIND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Callable
 
-    from genvx.core.lease import Owner
     from genvx.local.machine import Machine
+    from genvx.local.state.kinds import Kind
     from genvx.local.state.userdirectory import UserDirectory
     from genvx.local.waiting import Stop
 
-_TURN, _CHOOSING = ".turn", ".choosing"
-# Seconds between looks: short at first, so that quick commands follow each other closely, and
-# longer in a long line.
 _SOON, _LATER = 0.05, 0.5
-# No number gets this high by taking turns: a user must have written it. A number above it would be
-# malformed to all others, who would then not wait for us.
-_LAST = 1 << 62
-
-
-@value
-class Turn:
-    """A turn on devices, or one that is being chosen: then `number` is 0."""
-
-    id: str
-    owner: Owner
-    environment: str
-    devices: tuple[str, ...]
-    number: int = 0
-    pid: int = 0
-    command: str = ""
-
-    @property
-    def order(self) -> tuple[int, str]:
-        """The key that sorts turns; the id decides between equal numbers."""
-        return (self.number, self.id)
-
-    def __str__(self) -> str:
-        what = f" ({self.command})" if self.command else ""
-        return f"{self.owner}, process {self.pid}{what}"
 
 
 def take_turn(
@@ -107,17 +80,15 @@ def take_turn(
             f"{most} commands of yours take turns on this machine already, and more "
             "might not be seen; wait for some of them to end"
         )
-    # Announced before the numbers are read. Otherwise we could read them, be delayed while another
-    # process takes a larger number and its turn, and then publish a smaller one: both would go.
-    choosing = _publish(host, mine, _CHOOSING)
+    choosing = _publish(host, mine, CHOOSING)
     try:
         last = max(_rivals(host, mine), key=lambda turn: turn.number, default=mine)
-        if last.number >= _LAST:
+        if last.number >= LAST:
             raise StateError(
                 f"no turn can follow that of {last}: its number is the last; it must end first"
             )
         mine = replace(mine, number=last.number + 1)
-        held = _publish(host, mine, _TURN)
+        held = _publish(host, mine, TURN)
     finally:
         choosing.withdraw()  # only now: at each moment one of our two files exists
     try:
@@ -173,17 +144,10 @@ def run_in_turn(
         turn.leave()
 
 
-def _publish(host: Machine, turn: Turn, suffix: str) -> HeldFile:
+def _publish(host: Machine, turn: Turn, kind: Kind) -> HeldFile:
     with saying("take a turn"), host.state.own() as directory:
-        kept = os.dup(directory)
-        try:
-            while True:
-                descriptor = publish(turn.id, suffix, _to_file(turn), directory)
-                if descriptor is not None:
-                    return HeldFile(turn.id + suffix, descriptor, kept)
-        except BaseException:
-            os.close(kept)
-            raise
+        published = heldfile.publish(turn.id, kind, kind.write(turn), directory)
+        return HeldFile(kind.name(turn.id), *published)
 
 
 def _rivals(host: Machine, mine: Turn) -> list[Turn]:
@@ -204,61 +168,34 @@ def _rivals(host: Machine, mine: Turn) -> list[Turn]:
 def _turns(host: Machine, mine: Turn) -> Iterator[Turn]:
     for user in host.state.users():
         with suppress(OSError):
-            for name in user.names((_TURN, _CHOOSING))[0]:
-                identifier, suffix = os.path.splitext(name)
-                if not is_identifier(identifier):
+            for name in user.names(suffixes(TURNS))[0]:
+                named = of_name(name, TURNS)
+                if named is None:
                     continue
+                kind, identifier = named
                 try:
-                    turn = _read(host, user, name)
+                    turn = _read(host, user, kind, identifier)
                 except FileNotFoundError:
-                    # That process has chosen, and its turn may have appeared after we listed the
-                    # files. Count it as still choosing, so that we look again.
-                    turn = replace(mine, id=identifier, number=0) if suffix == _CHOOSING else None
+                    # He has chosen, and we may have listed the files before: look again.
+                    turn = replace(mine, id=identifier, number=0) if kind is CHOOSING else None
                 except (OSError, Malformed):
                     continue  # its own user has made it unreadable, and loses the turn
                 if turn is not None:
                     yield turn
 
 
-def _read(host: Machine, user: UserDirectory, name: str) -> Optional[Turn]:
-    """Read a turn; None if it is dead.
+def _read(host: Machine, user: UserDirectory, kind: Kind, identifier: str) -> Optional[Turn]:
+    """A turn if it lives; one of ours that does not is deleted.
 
     Raises:
-        Malformed: it is alive, but no turn. OSError: it cannot be read.
+        Malformed: it is none. OSError: it cannot be read.
     """
-    identifier, suffix = os.path.splitext(name)
-    descriptor = user.open(name)
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != user.uid:
-            return None
-        if not locks.is_held(descriptor):
-            if user.uid == host.state.uid:
-                os.unlink(name, dir_fd=user.descriptor)
-            return None
-        data = os.pread(descriptor, MOST_BYTES, 0)
-    finally:
-        os.close(descriptor)
-    fields = Fields(loads(data), "the turn")
-    return Turn(
-        id=identifier,
-        owner=processes.owner_of(user.uid),
-        environment=fields.identifier("env"),
-        devices=fields.device_ids("devices"),
-        number=fields.integer("number", 1, _LAST) if suffix == _TURN else 0,
-        pid=fields.integer("pid", 0, 1 << 31),
-        command=fields.exact_text("command", COMMAND_LIMIT),
-    )
-
-
-def _to_file(turn: Turn) -> bytes:
-    return dumps(
-        {
-            "v": 1,
-            "env": turn.environment,
-            "devices": list(turn.devices),
-            "number": turn.number,
-            "pid": turn.pid,
-            "command": turn.command,
-        }
-    )
+    name = kind.name(identifier)
+    content = heldfile.read(user, name)
+    if not content.held:
+        if user.uid == host.state.uid:
+            os.unlink(name, dir_fd=user.descriptor)
+        return None
+    owner = processes.owner_of(user.uid)
+    turn: Turn = kind.read(content.data, owner=owner, identifier=identifier)
+    return turn

@@ -52,21 +52,12 @@ def place_in_line(host: Machine, ask: Ask, environment_id: str) -> Ticket:
     if rules is not None:
         requirements = rules.complete(requirements)
     return Ticket(
-        id=lease.id,
-        owner=lease.owner,
-        environment=environment_id,
-        name=ask.name,
         requirements=requirements,
-        boot_id=lease.boot_id,
-        since_ns=lease.since_ns,
         seen_ns=lease.since_ns,
-        pid=lease.pid,
-        starttime=lease.starttime,
-        host=lease.host,
-        command=lease.command,
         most=None if rules is None else rules.limit.gpus,
         most_memory=None if rules is None else rules.limit.memory,
         keeps=ask.keeps,
+        **lease.claimed(),
     )
 
 

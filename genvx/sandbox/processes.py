@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from genvx.core.escalation import Step, due
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_END_TIMEOUT = 5.0
+_PATIENCE = 5.0
+# What a server starts meanwhile is to end as well.
+_STEPS = (
+    Step(0, (signal.SIGTERM,), again=True),
+    Step(_PATIENCE, (signal.SIGHUP,), again=True),
+    Step(2 * _PATIENCE, (signal.SIGKILL,), again=True),
+)
 
 
 @dataclass(frozen=True)
@@ -98,19 +107,17 @@ def end(servers: Iterable[Process], directory: str) -> None:
     # Collected while the servers live. Afterwards the sessions of sshd have init as their parent
     # and could not be found by their variables either: sshd overwrites its environment.
     known = of_sandbox(servers, directory)
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
-        deadline = time.monotonic() + _END_TIMEOUT
-        while time.monotonic() < deadline:
-            known |= of_sandbox(servers, directory)
-            living = {entry for _, entry in table().values()} & known
-            if not living:
-                break
+    began = time.monotonic()
+    while (elapsed := time.monotonic() - began) < 3 * _PATIENCE:
+        known |= of_sandbox(servers, directory)
+        living = {entry for _, entry in table().values()} & known
+        if not living:
+            break
+        for number in due(_STEPS, elapsed):
             for process in living:
-                try:
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(process.pid, number)
-                except ProcessLookupError:
-                    continue
-            time.sleep(0.02)
+        time.sleep(0.02)
     for server in servers:
         try:
             os.waitpid(server.pid, os.WNOHANG)

@@ -125,7 +125,7 @@ def up(directory: str, gpus: Sequence[str], *, server: str | None = None) -> San
     except BaseException as error:
         processes.end(started, directory)
         shutil.rmtree(directory, ignore_errors=True)
-        if isinstance(error, OSError) and not isinstance(error, StateError):
+        if isinstance(error, OSError):
             raise StateError(f"cannot make the sandbox: {error.strerror or error}") from None
         raise
     return sandbox

@@ -14,12 +14,13 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from genvx.core.block import Block
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
 
-class Deadline:
+class Deadline(Block):
     """Deadline ends `seconds` from now.
 
     Used as a context: within the block, the functions that were given to `closes` are called when
@@ -65,12 +66,7 @@ class Deadline:
         _watch.add(self._end, self)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def _leave(self) -> None:
         with self._lock:
             self._closers.clear()
         _watch.remove(self)

@@ -55,7 +55,7 @@ SUBMIT = call_of(
     SubmitRun(RunSpec("abcd1234", ("true",), Requirements(), "", "", Moment(0, 0))), "aabb"
 )
 
-FAR_ROOMS = ["errors.py", "_version.py", "__init__.py", "core", "local", "shown", "agent"]
+FAR_ROOMS = ["errors.py", "_version.py", "__init__.py", "core", "shell", "local", "shown", "agent"]
 
 
 def run_agent(call, *, python=sys.executable, stdin=b"", path=str(ROOT), words=(), **env):

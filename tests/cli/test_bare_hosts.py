@@ -46,7 +46,7 @@ def said(shell, line):
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.needs(n)) for n in SHELLS])
-def test_status_in_each_shell(bare, name):
+def test_status_and_what_is_attached_in_each_shell(bare, name):
     path = Path(bare.hosts[0].home, ".bashrc")
     path.write_text(path.read_text() + f"export SHELL={shutil.which(name)}\n")
     if name == "dash":
@@ -56,6 +56,9 @@ def test_status_in_each_shell(bare, name):
     shell.line("genvx status")
     shell.match(r"environment +mine \([0-9a-f]{8}\)")
     shell.expect("A100-80GB (simulated)")
+    shell.expect("(genvx mine) gpu-server-1")
+    shell.line("genvx attach -g 1; printenv GENVX_DEVICES")
+    shell.match(r"has GPUs 0, 1\r\n(\x1b\S*)?0,1\r\n")
     shell.expect("(genvx mine) gpu-server-1")
     shell.line("genvx deactivate")
     shell.end()

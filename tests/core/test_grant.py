@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from genvx.core.claim import Owner
 from genvx.core.grant import Grant
-from genvx.core.lease import Owner
 
 
 def grant(name):

@@ -3,7 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvx.core.lease import Lease, Owner, conflicts, environments, fits, holders
+from genvx.core.claim import Owner
+from genvx.core.lease import Lease, conflicts, environments, fits, holders
 
 GIB = 1 << 30
 

@@ -4,8 +4,9 @@ import random
 
 import pytest
 
+from genvx.core.claim import Owner
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
-from genvx.core.lease import Lease, Owner
+from genvx.core.lease import Lease
 from genvx.core.placement import Placement, Refusal, place
 from genvx.core.ranking import rank
 from genvx.core.requirements import Requirements
@@ -26,7 +27,10 @@ def process(uid, *, memory=GIB, compute=True):
 
 
 def hold(*uuids, memory=None, owner=RAZ, env="abcd"):
-    return Lease("0011", owner, env, "my-env", uuids, memory, "b", 0)
+    return Lease(
+        uuids, memory, id="0011", owner=owner, environment=env, name="my-env", boot_id="b",
+        since_ns=0,
+    )  # fmt: skip
 
 
 def snapshot(*devices, leases=(), **usage):

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from genvx.core.claim import Owner
 from genvx.core.device import Device
-from genvx.core.lease import Lease, Owner
+from genvx.core.lease import Lease
 from genvx.core.policy import Entitlement, Limit, Policy, excess, parse
 from genvx.core.wire import policycodec
 from genvx.errors import InvalidInput
@@ -119,7 +120,10 @@ def test_a_device_is_named_by_number_label_or_uuid():
 
 
 def lease(env, *uuids, memory=None, uid=7):
-    return Lease("00ff", Owner(uid, "me"), env, "", uuids, memory, "b", 0)
+    return Lease(
+        uuids, memory, id="00ff", owner=Owner(uid, "me"), environment=env, name="", boot_id="b",
+        since_ns=0,
+    )  # fmt: skip
 
 
 MEMORY = {"a": 80 * GIB, "b": 80 * GIB}

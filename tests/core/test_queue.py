@@ -3,8 +3,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from genvx.core.claim import Owner
 from genvx.core.device import Device, Driver
-from genvx.core.lease import Lease, Owner, conflicts
+from genvx.core.lease import Lease, conflicts
 from genvx.core.placement import Placement, Refusal, place
 from genvx.core.queue import decide, first_offer, line, nearest, position_of
 from genvx.core.requirements import Requirements
@@ -22,15 +23,18 @@ def device(index, name="A100", memory=80):
 
 def lease(number, *indices, memory=None):
     uuids = tuple(f"GPU-{index}" for index in indices)
-    return Lease(f"{number:08x}", Owner(7, "eve"), f"{number:08x}", "", uuids, memory, "b", 0)
+    return Lease(
+        uuids, memory, id=f"{number:08x}", owner=Owner(7, "eve"), environment=f"{number:08x}",
+        name="", boot_id="b", since_ns=0,
+    )  # fmt: skip
 
 
 def ticket(number, wanted, *, seen=NOW, most=None):
     if isinstance(wanted, int):
         wanted = Requirements(wanted)
     return Ticket(
-        f"aa{number:06x}", Owner(1000 + number, f"u{number}"), f"bb{number:06x}", "", wanted, "b",
-        since_ns=number, seen_ns=seen, most=most,
+        wanted, seen, most=most, id=f"aa{number:06x}", owner=Owner(1000 + number, f"u{number}"),
+        environment=f"bb{number:06x}", name="", boot_id="b", since_ns=number,
     )  # fmt: skip
 
 

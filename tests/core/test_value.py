@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from genvx.core.lease import Owner
-from genvx.core.value import field, replace, value
+from genvx.core.claim import Owner
+from genvx.core.value import field, replace, value, value_base
 
 
 @value
@@ -73,6 +73,38 @@ def test_replacing_makes_another():
     point = Point(1)
     assert replace(point, y=5) == Point(1, 5)
     assert point.y == 2
+
+
+@value_base
+class Named:
+    """Fields that several values share."""
+
+    name: str
+    tags: dict[str, int] = field(default_factory=dict)
+
+
+@value
+class NamedPoint(Named):
+    """A value with fields of its own beside those."""
+
+    x: int
+    y: int = 2
+
+
+def test_a_value_has_the_fields_of_its_base_by_name():
+    point = NamedPoint(1, name="a")
+    assert (point.x, point.y, point.name, point.tags) == (1, 2, "a", {})
+    assert point == NamedPoint(1, 2, name="a", tags={})
+    assert point != NamedPoint(1, name="b")
+    assert replace(point, name="b") == NamedPoint(1, name="b")
+    assert repr(point) == "NamedPoint(x=1, y=2, name='a', tags={})"
+    assert point.tags is not NamedPoint(1, name="a").tags
+
+
+@pytest.mark.parametrize(("arguments", "named"), [((1,), {}), ((1, 2, ""), {}), ((), {"name": ""})])
+def test_a_field_of_a_base_is_needed_and_not_taken_by_its_place(arguments, named):
+    with pytest.raises(TypeError):
+        NamedPoint(*arguments, **named)
 
 
 def test_a_value_can_be_matched():

@@ -15,7 +15,8 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from genvx.core.lease import Lease, Owner
+from genvx.core.claim import Owner
+from genvx.core.lease import Lease
 from genvx.core.value import replace
 from genvx.core.wire import codec
 from genvx.core.wire.protocol import Reply

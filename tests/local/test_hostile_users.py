@@ -218,15 +218,17 @@ def test_a_turn_of_who_does_not_hold_the_device_is_not_waited_for(machine):
         USER_B,
         f"""
 import sys
+from genvx.core.turn import Turn
 from genvx.local import processes, turns
 from genvx.local.host import LocalHost
+from genvx.local.state.kinds import TURNS
 host = LocalHost()
 devices = tuple(device.uuid for device in host.snapshot().devices)
 owner = processes.owner_of({USER_B})
 for number, name in ((1, "e" * 16), (2**61, "f" * 16)):
-    for suffix in (".turn", ".choosing"):
-        turn = turns.Turn(name, owner, {env!r}, devices, number)
-        globals()[name + suffix] = turns._publish(host, turn, suffix)
+    for kind in TURNS:
+        turn = Turn(name, owner, {env!r}, devices, number)
+        globals()[kind.name(name)] = turns._publish(host, turn, kind)
 print("waiting", flush=True)
 sys.stdin.read()
 """,

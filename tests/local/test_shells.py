@@ -20,20 +20,27 @@ SHELLS = [
 ]
 
 # What each shell's own start-up file says: a prompt, a variable, and, as some people have it,
-# CUDA_VISIBLE_DEVICES.
+# CUDA_VISIBLE_DEVICES; also one of genvx's own, as of an environment that somebody has copied.
 START_UP = {
-    "bash": (".bashrc", "PS1='mine> '\nexport FROM_RC=yes CUDA_VISIBLE_DEVICES=7\n"),
-    "zsh": (".zshrc", "PROMPT='mine> '\nexport FROM_RC=yes CUDA_VISIBLE_DEVICES=7\n"),
+    "bash": (
+        ".bashrc",
+        "PS1='mine> '\nexport FROM_RC=yes CUDA_VISIBLE_DEVICES=7 GENVX_DEVICES=7\n",
+    ),
+    "zsh": (
+        ".zshrc",
+        "PROMPT='mine> '\nexport FROM_RC=yes CUDA_VISIBLE_DEVICES=7 GENVX_DEVICES=7\n",
+    ),
     "fish": (
         ".config/fish/config.fish",
         "set -g fish_greeting\nfunction fish_prompt; echo -n 'mine> '; end\n"
-        "set -gx FROM_RC yes\nset -gx CUDA_VISIBLE_DEVICES 7\n",
+        "set -gx FROM_RC yes\nset -gx CUDA_VISIBLE_DEVICES 7\nset -gx GENVX_DEVICES 7\n",
     ),
     "tcsh": (
         ".tcshrc",
-        "set prompt = 'mine> '\nsetenv FROM_RC yes\nsetenv CUDA_VISIBLE_DEVICES 7\n",
+        "set prompt = 'mine> '\nsetenv FROM_RC yes\nsetenv CUDA_VISIBLE_DEVICES 7\n"
+        "setenv GENVX_DEVICES 7\n",
     ),
-    "dash": (".shrc", "PS1='mine> '\nexport FROM_RC=yes CUDA_VISIBLE_DEVICES=7\n"),
+    "dash": (".shrc", "PS1='mine> '\nexport FROM_RC=yes CUDA_VISIBLE_DEVICES=7 GENVX_DEVICES=7\n"),
 }
 
 
@@ -263,20 +270,68 @@ def test_an_unknown_shell_is_started_as_it_is(state, short_tmp):
     assert terminal.end() == 3
 
 
-@pytest.mark.parametrize(
-    "shell", [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("bash", "zsh", "fish")]
-)
+TWO = "2xA100-80GB"
+
+
+def attach_one_elsewhere():
+    (env,) = LocalHost().snapshot().environments
+    LocalHost(environ={**os.environ, "GENVX_SIMULATE": TWO}).attach(env.id, Requirements(1))
+
+
+PROMPTING = [each for each in SHELLS if each.values[0] != "dash"]
+
+
+@pytest.mark.parametrize("shell", PROMPTING)
 def test_what_is_attached_elsewhere_is_seen_at_the_next_prompt(
     activated, shell, genvx_on_path, tmp_path
 ):
-    terminal = activated(shell, "--gpus", "1", PATH=genvx_on_path, GENVX_SIMULATE="2xA100-80GB")
+    terminal = activated(shell, "--gpus", "1", PATH=genvx_on_path, GENVX_SIMULATE=TWO)
     terminal.expect("(genvx) mine> ")
-    (env,) = LocalHost().snapshot().environments
-    LocalHost(environ={**os.environ, "GENVX_SIMULATE": "2xA100-80GB"}).attach(
-        env.id, Requirements(1)
-    )
+    attach_one_elsewhere()
     terminal.line("")
     terminal.expect("(genvx) mine> ")
     seen = environment_of(terminal, tmp_path / "env")
     assert seen["GENVX_DEVICES"] == "0,1"
     assert len(seen["CUDA_VISIBLE_DEVICES"].split(",")) == 2
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_the_shell_itself_attaches_is_seen_in_the_same_line(activated, shell, genvx_on_path):
+    terminal = activated(shell, "--gpus", "1", PATH=genvx_on_path, GENVX_SIMULATE=TWO)
+    terminal.expect("(genvx) mine> ")
+    terminal.line("genvx attach --gpus 1; printenv GENVX_DEVICES")
+    terminal.match(r"has GPUs 0, 1\r\n(\x1b\S*)?0,1\r\n")
+
+
+@pytest.mark.parametrize("shell", PROMPTING)
+def test_a_shell_that_could_not_ask_once_asks_again(
+    activated, shell, genvx_on_path, state, tmp_path
+):
+    """Such as while root writes a policy that has a mistake."""
+    terminal = activated(shell, "--gpus", "1", PATH=genvx_on_path, GENVX_SIMULATE=TWO)
+    terminal.expect("(genvx) mine> ")
+    attach_one_elsewhere()
+    (state / "policy.toml").write_text("[limits\n")
+    terminal.line("")
+    terminal.expect("policy.toml")
+    (state / "policy.toml").unlink()
+    terminal.line("")
+    terminal.expect("(genvx) mine> ")
+    assert environment_of(terminal, tmp_path / "env")["GENVX_DEVICES"] == "0,1"
+
+
+@pytest.mark.parametrize("shell", PROMPTING)
+def test_a_shell_whose_environment_has_ended_says_so_once_and_stays(
+    activated, shell, genvx_on_path, tmp_path
+):
+    terminal = activated(shell, "--gpus", "1", PATH=genvx_on_path)
+    terminal.expect("(genvx) mine> ")
+    (env,) = LocalHost().snapshot().environments
+    LocalHost().release(env.id)
+    terminal.line("")
+    terminal.expect("genvx: the environment of this shell has ended")
+    terminal.expect("(genvx) mine> ")
+    terminal.line("echo al''ive")
+    assert "has ended" not in terminal.expect("alive")
+    terminal.line("exit 5")
+    assert terminal.end() == 5

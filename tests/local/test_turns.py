@@ -10,9 +10,11 @@ import pytest
 
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
+from genvx.core.turn import LAST, Turn
 from genvx.errors import InvalidInput, StateError, UnknownEnvironment, WaitedTooLong
 from genvx.local import turns
 from genvx.local.host import LocalHost
+from genvx.local.state.kinds import TURN
 from genvx.local.turns import take_turn
 from tests.helpers import end, start_genvx, until
 
@@ -33,7 +35,7 @@ def files(state):
 def fellow(hold, number):
     """A turn of somebody who holds the devices of `hold`."""
     devices = tuple(device.uuid for device in hold.grant.devices)
-    return turns.Turn("e" * 16, hold.grant.owner, hold.grant.environment, devices, number)
+    return Turn("e" * 16, hold.grant.owner, hold.grant.environment, devices, number)
 
 
 def test_one_at_a_time_in_the_order_in_which_they_came(host, state):
@@ -116,7 +118,7 @@ def test_more_than_are_seen_by_all_do_not_wait(host, state):
         first = take_turn(host, one.grant.environment)
         with pytest.raises(WaitedTooLong):
             take_turn(host, other.grant.environment, patience=0)
-        second = turns._publish(host, fellow(other, 2), ".turn")
+        second = turns._publish(host, fellow(other, 2), TURN)
         with pytest.raises(StateError, match="2 commands of yours"):
             take_turn(host, other.grant.environment, most=2)
         second.withdraw()
@@ -156,7 +158,7 @@ def test_turns_do_not_hide_leases(host, state):
 def test_the_last_number_that_there_is_keeps_others_from_meeting(host):
     """Whoever shares a device can take any number; nobody gets one above it that does not count."""
     with host.acquire(Ask(SHARE)) as one, host.acquire(Ask(SHARE)) as other:
-        held = turns._publish(host, fellow(one, turns._LAST), ".turn")
+        held = turns._publish(host, fellow(one, LAST), TURN)
         with pytest.raises(StateError, match="its number is the last"):
             take_turn(host, other.grant.environment)
         held.withdraw()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from types import TracebackType
+from genvx.core.block import Block
 
 _PATIENCE = 0.5
 
@@ -15,7 +13,7 @@ _PATIENCE = 0.5
 LINE = threading.Lock()
 
 
-class Progress:
+class Progress(Block):
     """Progress shows `37/256 hosts, 2 failed` on stderr and removes it when its block ends."""
 
     def __init__(self, total: int) -> None:
@@ -59,12 +57,7 @@ class Progress:
             self._timer.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def _leave(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             # The timer may be drawing at this moment, and would leave its line behind.

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from genvx.core.claim import Owner
 from genvx.core.device import Device
 from genvx.core.grant import Finding, Grant
-from genvx.core.lease import Environment, Owner, holders
+from genvx.core.lease import Environment, holders
 from genvx.core.queue import Position
 from genvx.core.requirements import Requirements
 from genvx.core.run import Run, end_of, name_of

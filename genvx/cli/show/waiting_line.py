@@ -7,17 +7,16 @@ import sys
 from typing import TYPE_CHECKING
 
 from genvx.cli.show.progress import LINE
+from genvx.core.block import Block
 from genvx.core.text import printable
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from genvx.core.queue import Standing
     from genvx.core.requirements import Requirements
 
 
-class WaitingLine:
+class WaitingLine(Block):
     """WaitingLine shows one changing line on a terminal; elsewhere it prints a line per change."""
 
     def __init__(self, requirements: Requirements) -> None:
@@ -55,15 +54,7 @@ class WaitingLine:
         else:
             say(line)
 
-    def __enter__(self) -> WaitingLine:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def _leave(self) -> None:
         self.clear()
 
     def clear(self) -> None:

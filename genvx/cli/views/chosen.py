@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from genvx.core.claim import Owner
 from genvx.core.device import Device
-from genvx.core.lease import Environment, Owner
+from genvx.core.lease import Environment
 from genvx.core.snapshot import Snapshot
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from genvx.core.claim import Owner
 from genvx.core.device import VisibleAs
 from genvx.core.grant import Finding, Grant, Severity
-from genvx.core.lease import Environment, Holder, Lease, Owner, Part
+from genvx.core.lease import Environment, Holder, Lease, Part
 from genvx.core.requirements import MODEL_LIMIT, MOST_MODELS, Requirements, Strategy
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import COMMAND_LIMIT, MESSAGE_LIMIT, NAME_LIMIT
@@ -65,22 +66,26 @@ HOLDER = Table(
     certain=flag(),
 )
 
+_CLAIM: dict[str, Kind[Any]] = {
+    "id": identifier(),
+    "owner": one(OWNER),
+    "environment": identifier(),
+    "name": text(NAME_LIMIT),
+    "boot_id": text(64),
+    "since_ns": integer(),
+    "pid": integer(),
+    "starttime": integer(),
+    "host": text(256),
+    "command": text(COMMAND_LIMIT),
+}
+
 LEASE = Table(
     Lease,
     "lease",
-    id=identifier(),
-    owner=one(OWNER),
-    environment=identifier(),
-    name=text(NAME_LIMIT),
+    **_CLAIM,
     devices=device_ids(),
     memory=optional(integer(1)),
-    boot_id=text(64),
-    since_ns=integer(),
     expires_ns=optional(integer()),
-    pid=integer(),
-    starttime=integer(),
-    host=text(256),
-    command=text(COMMAND_LIMIT),
     note=text(COMMAND_LIMIT),
     part=choice(Part),
     over=flag(),
@@ -93,18 +98,9 @@ LEASE = Table(
 TICKET = Table(
     Ticket,
     "ticket",
-    id=identifier(),
-    owner=one(OWNER),
-    environment=identifier(),
-    name=text(NAME_LIMIT),
+    **_CLAIM,
     requirements=one(REQUIREMENTS),
-    boot_id=text(64),
-    since_ns=integer(),
     seen_ns=integer(),
-    pid=integer(),
-    starttime=integer(),
-    host=text(256),
-    command=text(COMMAND_LIMIT),
     most=optional(integer()),
     keeps=flag(),
     most_memory=optional(integer()),

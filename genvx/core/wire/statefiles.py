@@ -1,6 +1,7 @@
-"""The formats of lease files and ticket files in the state directory.
+"""Leases, tickets and turns as the files of the state directory have them.
 
-Both share the fields that say whose they are, of which environment, and since when.
+What leases and tickets have in common is written and checked once: whose it is, which one, of what,
+and since when.
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from genvx.core.device import VisibleAs
 from genvx.core.lease import Lease, Part
+from genvx.core.supervision import Supervision
 from genvx.core.text import COMMAND_LIMIT, NAME_LIMIT
 from genvx.core.ticket import Ticket
+from genvx.core.turn import LAST, Turn
+from genvx.core.value import replace
 from genvx.core.wire.codec import REQUIREMENTS
 from genvx.core.wire.fields import Fields, Malformed, dumps, loads
 from genvx.core.wire.tables import (
@@ -24,13 +28,14 @@ from genvx.core.wire.tables import (
     integer,
     one,
     optional,
+    string,
     under,
 )
 
 if TYPE_CHECKING:
     from typing import Union
 
-    from genvx.core.lease import Owner
+    from genvx.core.claim import Owner
     from genvx.core.wire.tables import Plain
 
 T = TypeVar("T")
@@ -40,8 +45,7 @@ T = TypeVar("T")
 _SEEN = 20
 _SEEN_KEY = b',"seen_boottime_ns":'
 
-
-_COMMON: dict[str, Kind[Any]] = {
+_CLAIM: dict[str, Kind[Any]] = {
     "environment": under("env", identifier()),
     "name": exact_text(NAME_LIMIT),
     "boot_id": exact_text(64),
@@ -57,7 +61,7 @@ _COMMON: dict[str, Kind[Any]] = {
 _LEASE = Table(
     Lease,
     "the lease",
-    **_COMMON,
+    **_CLAIM,
     devices=device_ids(),
     memory=optional(integer(1)),
     expires_ns=under("expires_boottime_ns", optional(integer())),
@@ -72,13 +76,48 @@ _LEASE = Table(
 _TICKET = Table(
     Ticket,
     "the ticket",
-    **_COMMON,
+    **_CLAIM,
     requirements=one(REQUIREMENTS),
     most=optional(integer(0, 1 << 31)),
     most_memory=optional(integer()),
     keeps=flag(),
     seen_ns=under("seen_boottime_ns", integer()),
 )
+
+_TURN = Table(
+    Turn,
+    "the turn",
+    environment=under("env", identifier()),
+    devices=device_ids(),
+    number=integer(0, LAST),
+    pid=integer(0, 1 << 31),
+    command=exact_text(COMMAND_LIMIT),
+)
+
+# A path of a file has 4 KiB at most, and so does the whole file here.
+_LONGEST_PATH = 3072
+_SUPERVISION = Table(
+    Supervision,
+    "the supervisor",
+    pid=integer(1, 1 << 31),
+    starttime=integer(),
+    directory=string(_LONGEST_PATH),
+)
+
+
+def supervision_to_file(supervision: Supervision) -> bytes:
+    """Return the content of a supervisor's file."""
+    return dumps({"v": 1, **_SUPERVISION.write(supervision)})
+
+
+def supervision_from_file(data: bytes, *, owner: Owner, identifier: str) -> Supervision:
+    """Read a supervisor's file whose owner and run are these, by the kernel and by its name.
+
+    Raises:
+        Malformed: it is none.
+    """
+    fields = Fields(loads(data), _SUPERVISION.what)
+    return _SUPERVISION.read_fields(fields, id=identifier, owner=owner)
 
 
 def lease_to_file(lease: Lease) -> bytes:
@@ -129,6 +168,33 @@ def ticket_from_file(data: bytes, *, owner: Owner, identifier: str) -> Ticket:
         Malformed: it is not a ticket, or not the one that its name and owner say.
     """
     return _from_file(_TICKET, data, owner, identifier)
+
+
+def turn_to_file(turn: Turn) -> bytes:
+    """The content of the turn's own file."""
+    return dumps({"v": 1, **_TURN.write(turn)})
+
+
+def turn_from_file(data: bytes, *, owner: Owner, identifier: str) -> Turn:
+    """Read the file of a turn that has its number.
+
+    Raises:
+        Malformed: it is none.
+    """
+    turn = _TURN.read_fields(Fields(loads(data), _TURN.what), id=identifier, owner=owner)
+    if not turn.number:
+        raise Malformed("the turn has no number")
+    return turn
+
+
+def choosing_from_file(data: bytes, *, owner: Owner, identifier: str) -> Turn:
+    """Read the file of a turn whose number is being chosen; it is 0 whatever the file says.
+
+    Raises:
+        Malformed: it is none.
+    """
+    turn = _TURN.read_fields(Fields(loads(data), _TURN.what), id=identifier, owner=owner)
+    return replace(turn, number=0)
 
 
 def _to_file(item: Union[Lease, Ticket], plain: Plain) -> bytes:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _T = TypeVar("_T")
-_ROOMS = ("core", "local", "shown", "agent")
+_ROOMS = ("core", "shell", "local", "shown", "agent")
 _LIBRARIES = ("filelock", "pynvml", "tomli")
 
 
@@ -76,6 +76,8 @@ def _sources() -> bytes:
     modules["genvx"] = (True, "from genvx._version import __version__\n")
     for room in _ROOMS:
         _gather(f"{base}/{room}", f"genvx.{room}", modules)
+    # Nor that one: it reads files, and the agent has none.
+    modules["genvx.shell.texts"] = (False, _texts(f"{base}/shell/code"))
     for library in _LIBRARIES:
         spec = importlib.util.find_spec(library)
         if spec is None or spec.origin is None:
@@ -96,6 +98,17 @@ def _gather(directory: str, package: str, modules: dict[str, tuple[bool, str]]) 
             modules[package] = (True, _read(path))
         elif extension == ".py":
             modules[f"{package}.{name}"] = (False, _read(path))
+
+
+def _texts(directory: str) -> str:
+    """A module that has the code of shells in it, with the function of `genvx.shell.texts`."""
+    texts = {
+        os.path.relpath(os.path.join(place, name), directory): _read(os.path.join(place, name))
+        for place, _, names in os.walk(directory)
+        for name in names
+    }
+    listed = "".join(f"    {name!r}: {texts[name]!r},\n" for name in sorted(texts))
+    return f"_TEXTS = {{\n{listed}}}\n\n\ndef read(name):\n    return _TEXTS[name]\n"
 
 
 def _read(path: str) -> str:

@@ -7,11 +7,11 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any, Optional
 
+from genvx.core import escalation
 from genvx.core.hold import BaseHold
 from genvx.core.lease import Part
 from genvx.core.text import printable
 from genvx.errors import CommandNotExecutable, CommandNotFound
-from genvx.local import shells
 from genvx.local.running import supervise, timekeeper
 from genvx.local.state.directory import saying
 
@@ -95,7 +95,7 @@ class LocalHold(BaseHold):
         watch_client: bool = False,
         variables: Optional[Mapping[str, str]] = None,
         cwd: Optional[str] = None,
-        grace: float = timekeeper.GRACE,
+        grace: float = escalation.GRACE,
     ) -> int:
         """Run a command as its parent and pass signals on; return its exit code.
 
@@ -133,14 +133,15 @@ class LocalHold(BaseHold):
         Raises:
             StateError: the shell's start-up files cannot be written.
         """
+        from genvx.local import shells
+        from genvx.shell.answer import answer
+
         environment = self.variables()
-        shell = shells.prepare(
+        shell = shells.prepared(
             self._host.state,
             environment,
-            devices=environment["CUDA_VISIBLE_DEVICES"],
-            prompt=self.grant.mark(host) if prompt else "",
+            answer=answer(self._path(), self.grant.mark(host) if prompt else "", self.grant),
             login=login,
-            lease=self._path(),
             path=path,
         )
         environment.update(shell.variables)
@@ -189,7 +190,7 @@ class LocalHold(BaseHold):
         *,
         spare: Optional[int] = None,
         supervised: bool = False,
-        grace: float = timekeeper.GRACE,
+        grace: float = escalation.GRACE,
     ) -> None:
         """Have all processes that hold the lease ended at its end, also this one.
 

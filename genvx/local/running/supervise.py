@@ -16,6 +16,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Optional
 
+from genvx.core import escalation
 from genvx.core.text import printable
 from genvx.local.processes import boottime_ns
 from genvx.local.running import timekeeper
@@ -23,6 +24,8 @@ from genvx.local.running import timekeeper
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Callable
+
+    from genvx.core.escalation import Step
 
 PASSED_ON = (
     signal.SIGINT,
@@ -84,7 +87,7 @@ def run(
     die_with_us: bool = False,
     program: Optional[str] = None,
     end_ns: Optional[int] = None,
-    grace: float = timekeeper.GRACE,
+    grace: float = escalation.GRACE,
 ) -> int:
     """Run a command that inherits the descriptor `lease`; return its exit code, or 128 + its
     signal.
@@ -167,11 +170,12 @@ class _Agenda:
         self._closed.set()
 
 
-def _end(agenda: _Agenda, target: int, at_ns: int, *numbers: signal.Signals) -> None:
-    """Plan signals, one after another, with a grace period between them."""
-    for count, number in enumerate(numbers):
-        at = at_ns + round(count * agenda.grace * 1e9)
-        agenda.add(at, lambda number=number: _send(target, number))  # type: ignore[misc]
+def _end(agenda: _Agenda, target: int, at_ns: int, steps: Sequence[Step]) -> None:
+    """Have a command ended by these steps, which begin at `at_ns` of CLOCK_BOOTTIME."""
+    for step in steps:
+        at = at_ns + round(step.after * 1e9)
+        for number in step.signals:
+            agenda.add(at, lambda number=number: _send(target, number))  # type: ignore[misc]
 
 
 def _end_in_time(agenda: _Agenda, target: int, end_ns: int) -> None:
@@ -183,9 +187,7 @@ def _end_in_time(agenda: _Agenda, target: int, end_ns: int) -> None:
     seconds = (end_ns - boottime_ns()) / 1e9
     agenda.add(end_ns - round(timekeeper.notice(seconds) * 1e9), warn)
     agenda.add(end_ns, lambda: _say(timekeeper.OVER))
-    # An interactive shell ignores TERM, but exits on HUP.
-    _end(agenda, target, end_ns, signal.SIGTERM, signal.SIGKILL)
-    agenda.add(end_ns, lambda: _send(target, signal.SIGHUP))
+    _end(agenda, target, end_ns, escalation.politely(agenda.grace))
 
 
 def _wait(pid: int, target: int, watch_client: bool, end_ns: Optional[int], agenda: _Agenda) -> int:
@@ -213,8 +215,7 @@ def _wait(pid: int, target: int, watch_client: bool, end_ns: Optional[int], agen
         # The client is gone, so nobody can end a command that ignores the hang-up.
         if watch_client and number is signal.SIGHUP and not hung_up:
             hung_up = True
-            in_a_while = boottime_ns() + round(agenda.grace * 1e9)
-            _end(agenda, target, in_a_while, signal.SIGTERM, signal.SIGKILL)
+            _end(agenda, target, boottime_ns(), escalation.after_hangup(agenda.grace))
 
 
 def _say(line: str) -> None:

@@ -15,9 +15,11 @@ import signal
 import time
 from typing import TYPE_CHECKING, Optional
 
+from genvx.core import escalation
 from genvx.core.units import format_duration
 from genvx.core.value import value
 from genvx.local.processes import boottime_ns
+from genvx.local.running import ending
 from genvx.local.running.leasefile import LeaseFile
 
 if TYPE_CHECKING:
@@ -27,9 +29,7 @@ if TYPE_CHECKING:
 OVER = "genvx: the time of this environment is over"
 
 _NOTICE = 300.0
-GRACE = 10.0
 _LOOK = 1.0
-_CHECK = 0.2
 
 
 def notice(seconds: float) -> float:
@@ -51,7 +51,7 @@ def keep(
     *,
     spare: Optional[int] = None,
     supervised: bool = False,
-    grace: float = GRACE,
+    grace: float = escalation.GRACE,
 ) -> None:
     """Start a process that ends all holders of a lease at `end_ns` of CLOCK_BOOTTIME.
 
@@ -176,7 +176,7 @@ def _keep(
     end_ns: int,
     terminal: Optional[str],
     spared: Optional[_Spared],
-    grace: float = GRACE,
+    grace: float = escalation.GRACE,
 ) -> None:
     def tell(line: str) -> None:
         if not (spared and spared.supervises_now()):
@@ -195,19 +195,12 @@ def _keep(
     if not file.is_held():
         return
     tell(OVER)
-    # An interactive shell ignores TERM, but exits on HUP. A stopped process receives neither until
-    # CONT.
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCONT):
-        _signal(file, number, spared, to_all=False)
-    give_up = time.monotonic() + grace
-    pause = _CHECK
-    while _lives_on(file, spared, give_up + grace):
-        # Repeated until nobody has it: a holder may start another process between our scan and its
-        # end.
-        if time.monotonic() >= give_up:
-            _signal(file, signal.SIGKILL, spared, to_all=True)
-            pause = min(2 * pause, grace)  # a process that the kernel blocks may stay long
-        time.sleep(pause)
+    patience = time.monotonic() + 2 * grace
+    ending.end(
+        lambda number: _signal(file, number, spared, to_all=number is signal.SIGKILL),
+        lambda: _lives_on(file, spared, patience),
+        grace=grace,
+    )
     if spared is not None:
         file.remove()
 

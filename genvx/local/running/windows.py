@@ -2,7 +2,7 @@
 
 A window is started by a server that may have been there before, and gets that server's variables
 and none of a shell's descriptors. So it is outside of the shell's environment, and sees all GPUs. A
-shell with `genvx shell-init` finds its way in (cli/shellcode/window.sh); a person is told, once for
+shell with `genvx shell-init` finds its way in (shell/code/window.sh); a person is told, once for
 each server.
 """
 

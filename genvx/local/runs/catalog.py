@@ -24,7 +24,7 @@ from genvx.core.text import is_identifier, require_name
 from genvx.core.wire.fields import Malformed
 from genvx.errors import InvalidInput, NotOwner, StateError, UnknownEnvironment, UnknownRun
 from genvx.local import processes
-from genvx.local.running.ending import release
+from genvx.local.running.release import release
 from genvx.local.runs import lock, logs
 from genvx.local.runs.record import Marks, RunShelf, StopRequest, runs_root
 
@@ -82,9 +82,8 @@ class RunCatalog:
 
     def _refuse_others(self, wanted: str) -> None:
         for each in lock.living(self._host.state):
-            if each.run == wanted and each.uid != self._host.state.uid:
-                owner = processes.owner_of(each.uid).name
-                raise NotOwner(f"run {wanted} is {owner}'s")
+            if each.id == wanted and each.owner.uid != self._host.state.uid:
+                raise NotOwner(f"run {wanted} is {each.owner}'s")
 
     def find(self, wanted: str = "") -> Run:
         """The run that is meant: see core.runselect.find.
@@ -202,7 +201,7 @@ class RunCatalog:
         state = self._host.state
         leases = self._host.store.scan().leases
         return _Living(
-            frozenset(each.run for each in lock.living(state) if each.uid == state.uid),
+            frozenset(each.id for each in lock.living(state) if each.owner.uid == state.uid),
             frozenset(lease.key[1] for lease in leases if lease.key[0] == state.uid),
         )
 

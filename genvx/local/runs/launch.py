@@ -10,7 +10,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Optional
 
 from genvx._version import __version__
-from genvx.core.run import GRACE, Run, StopReason, require_tags
+from genvx.core.escalation import GRACE
+from genvx.core.run import Run, StopReason, require_tags
 from genvx.core.text import printable
 from genvx.core.value import replace
 from genvx.core.wire.fields import Fields, Malformed, dumps, loads

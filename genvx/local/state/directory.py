@@ -19,7 +19,7 @@ import re
 import stat
 from typing import TYPE_CHECKING, Optional
 
-from genvx.errors import GenvxError, StateError
+from genvx.errors import StateError
 from genvx.local.state import mounts
 from genvx.local.state.opened import Opened
 from genvx.local.state.userdirectory import Found, UserDirectory, look, open_to_all
@@ -64,8 +64,6 @@ def saying(doing: str) -> Iterator[None]:
     """Turn an operating system error of the block into a StateError that says what was done."""
     try:
         yield
-    except GenvxError:
-        raise
     except OSError as error:
         raise state_error(error, doing) from None
 

@@ -9,16 +9,21 @@ import contextlib
 import errno
 import os
 import stat
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
+from genvx.core.value import value
+from genvx.core.wire.fields import Malformed
 from genvx.errors import StateError
 from genvx.local.state import locks
 from genvx.local.state.directory import state_error
+from genvx.local.state.kinds import MOST_BYTES
 from genvx.local.state.mounts import OPEN_FILE
 
-MOST_BYTES = 4096
-# The suffixes of files that are not published yet: made by genvx itself, and made by genvx for a
-# shell that opens it.
+if TYPE_CHECKING:
+    from genvx.local.state.kinds import Kind
+    from genvx.local.state.userdirectory import UserDirectory
+
+# What is not published yet: made by ourselves, and opened by a shell that will hold it.
 TEMPORARY = ".tmp"
 OPENED = ".open"
 
@@ -133,14 +138,31 @@ def prepare(identifier: str, directory: int) -> str:
 
 
 def publish(
-    identifier: str, suffix: str, data: bytes, directory: int, through: Optional[int] = None
-) -> Optional[int]:
+    identifier: str, kind: Kind, data: bytes, directory: int, through: Optional[int] = None
+) -> tuple[int, int]:
     """Publish a file in a directory of one's own, complete and already locked.
 
     through: a descriptor of the prepared file, if a shell has opened it for us.
 
-    Returns the locked descriptor; None if a reaper deleted the file before it was locked.
+    Returns the locked descriptor, and one of the directory; both are the caller's to close.
     """
+    kept = os.dup(directory)  # before there is a file that a failure would leave behind
+    try:
+        while True:
+            descriptor = _publish(identifier, kind.suffix, data, directory, through)
+            if descriptor is not None:
+                return descriptor, kept
+            if through is not None:
+                raise StateError("the file for the lease was deleted meanwhile; try again")
+    except BaseException:
+        os.close(kept)
+        raise
+
+
+def _publish(
+    identifier: str, suffix: str, data: bytes, directory: int, through: Optional[int]
+) -> Optional[int]:
+    """The locked descriptor; None if a reaper took the file for dead before it was locked."""
     if len(data) > MOST_BYTES:
         raise StateError(f"at most {MOST_BYTES} bytes; use a shorter name or fewer devices")
     temporary = f".{identifier}{TEMPORARY if through is None else OPENED}"
@@ -179,6 +201,42 @@ def publish(
             os.unlink(temporary, dir_fd=directory)
         raise
     return descriptor
+
+
+@value
+class Content:
+    """A held file as it is found. data: empty for one that is dead, and too long. for_all: whether
+    everybody can read it.
+    """
+
+    held: bool
+    data: bytes
+    for_all: bool
+
+
+def read(user: UserDirectory, name: str) -> Content:
+    """What is in a held file of a user's, and whether somebody holds it.
+
+    Raises:
+        Malformed: it is no regular file of theirs, or alive and too long. OSError: it cannot be
+        opened.
+    """
+    descriptor = user.open(name)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise Malformed("not a regular file")
+        held = locks.is_held(descriptor)
+        if status.st_uid != user.uid:
+            raise Malformed(f"a file of uid {status.st_uid}, not of the directory's owner")
+        for_all = bool(status.st_mode & stat.S_IROTH)
+        if status.st_size > MOST_BYTES:
+            if not held:
+                return Content(held, b"", for_all)
+            raise Malformed(f"more than {MOST_BYTES} bytes")
+        return Content(held, os.pread(descriptor, MOST_BYTES, 0), for_all)
+    finally:
+        os.close(descriptor)
 
 
 def _is_same(descriptor: int, name: str, directory: int) -> bool:

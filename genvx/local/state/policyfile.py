@@ -46,8 +46,6 @@ def read(root: str) -> Policy:
             raise StateError(f"{path} can be written by others than its owner; chmod 644 it")
         data = os.read(descriptor, _MOST_BYTES + 1)
     except OSError as error:
-        if isinstance(error, StateError):
-            raise
         raise state_error(error, f"read {path}") from None
     finally:
         os.close(descriptor)

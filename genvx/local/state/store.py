@@ -16,27 +16,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 from typing import TYPE_CHECKING, Optional, Union
 
-from genvx.core.lease import Lease, Owner, amended, meant
-from genvx.core.text import is_identifier, printable
+from genvx.core.claim import Owner
+from genvx.core.lease import Lease, amended, meant
+from genvx.core.text import printable
 from genvx.core.ticket import Ticket
 from genvx.core.value import value
 from genvx.core.wire import statefiles
 from genvx.core.wire.fields import Malformed
 from genvx.errors import NotOwner, StateError, UnknownEnvironment
 from genvx.local import processes
-from genvx.local.state import locks
+from genvx.local.state import heldfile, locks
 from genvx.local.state.directory import StateDirectory, saying, state_error
-from genvx.local.state.heldfile import (
-    MOST_BYTES,
-    OPENED,
-    TEMPORARY,
-    HeldFile,
-    prepare,
-    publish,
-)
+from genvx.local.state.heldfile import OPENED, TEMPORARY, HeldFile
+from genvx.local.state.kinds import CLAIMS, LEASE, TICKET, Kind, of_name, suffixes
 from genvx.local.state.lockfile import TIMEOUT, LockFile
 from genvx.local.state.userdirectory import MOST_OF_A_KIND, OWNERS_DOING, UserDirectory
 
@@ -51,9 +45,6 @@ _LOOKS = 3
 # How long a prepared file may stay empty, until the shell that opened it asks for a lease in it.
 # Later it counts as left behind.
 _OPENED_SECONDS = 60.0
-
-LEASE = ".lease"
-TICKET = ".ticket"
 
 
 @value
@@ -74,7 +65,7 @@ class HeldLease(HeldFile):
     """The file of a published lease whose lock this process holds."""
 
     def __init__(self, lease: Lease, descriptor: int, directory: int) -> None:
-        super().__init__(lease.id + LEASE, descriptor, directory)
+        super().__init__(LEASE.name(lease.id), descriptor, directory)
         self.lease = lease
 
 
@@ -82,9 +73,9 @@ class HeldTicket(HeldFile):
     """The file of a published ticket whose lock this process holds."""
 
     def __init__(self, ticket: Ticket, descriptor: int, directory: int) -> None:
-        super().__init__(ticket.id + TICKET, descriptor, directory)
+        super().__init__(TICKET.name(ticket.id), descriptor, directory)
         self.ticket = ticket
-        self._data = statefiles.ticket_to_file(ticket)
+        self._data = TICKET.write(ticket)
 
     def attend(self, now_ns: int) -> None:
         """Record that the ticket's holder is still looking."""
@@ -187,7 +178,7 @@ class LeaseStore:
 
     def _lease_names(self, user: UserDirectory, odd: list[str]) -> list[str]:
         try:
-            names, whole = user.names((LEASE, TICKET))
+            names, whole = user.names(suffixes(CLAIMS))
         except OSError as error:
             if error.errno not in OWNERS_DOING:
                 raise state_error(error, f"read {self._path(user)}") from None
@@ -201,7 +192,7 @@ class LeaseStore:
         for user in self._state.users():
             if user.uid == lease.owner.uid:
                 try:
-                    descriptor = user.open(lease.id + LEASE)
+                    descriptor = user.open(LEASE.name(lease.id))
                 except FileNotFoundError:
                     continue
                 except OSError:
@@ -232,10 +223,10 @@ class LeaseStore:
         Raises:
             StateError: the state cannot be written; nothing was published.
         """
-        data = statefiles.lease_to_file(lease)
+        data = LEASE.write(lease)
         try:
-            # A lease that others cannot read would be ignored, and its devices granted again.
-            statefiles.lease_from_file(data, owner=lease.owner, identifier=lease.id)
+            # What others cannot read would count for nothing, and its devices would be given twice.
+            LEASE.read(data, owner=lease.owner, identifier=lease.id)
         except Malformed as error:
             raise StateError(f"a fault of genvx: a lease that nobody could read: {error}") from None
         held = HeldLease(lease, *self._publish(lease.id, LEASE, data, through))
@@ -251,31 +242,21 @@ class LeaseStore:
         """
         identifier = f"{processes.boottime_ns() // 10**9:08x}{os.urandom(8).hex()}"
         with saying(f"write a lease in {self._state.root}"), self._state.own() as directory:
-            return os.path.join(self._state.path_of(directory), prepare(identifier, directory))
+            return os.path.join(
+                self._state.path_of(directory), heldfile.prepare(identifier, directory)
+            )
 
     def queue(self, ticket: Ticket) -> HeldTicket:
-        """Publish a ticket, as `publish` does a lease."""
-        return HeldTicket(
-            ticket, *self._publish(ticket.id, TICKET, statefiles.ticket_to_file(ticket))
-        )
+        """Take a place in the line, as `publish` does."""
+        return HeldTicket(ticket, *self._publish(ticket.id, TICKET, TICKET.write(ticket)))
 
     def _publish(
-        self, identifier: str, suffix: str, data: bytes, through: Optional[int] = None
+        self, identifier: str, kind: Kind, data: bytes, through: Optional[int] = None
     ) -> tuple[int, int]:
         """Publish a file; return its descriptor and that of its directory."""
         with saying(f"write a lease in {self._state.root}"), self._state.own() as directory:
             self._tidy(directory)
-            kept = os.dup(directory)  # a failure later would leave a lease behind
-            try:
-                while True:
-                    descriptor = publish(identifier, suffix, data, directory, through)
-                    if descriptor is not None:
-                        return descriptor, kept
-                    if through is not None:
-                        raise StateError("the file for the lease was deleted meanwhile; try again")
-            except BaseException:
-                os.close(kept)
-                raise
+            return heldfile.publish(identifier, kind, data, directory, through)
 
     def _tidy(self, directory: int) -> None:
         """Delete half-made files that were left in one's own directory; refuse a flood.
@@ -285,8 +266,9 @@ class LeaseStore:
         before.
         """
         user = self._state.own_directory(directory)
-        names, whole = user.names((LEASE, TICKET, TEMPORARY, OPENED), 8 * MOST_OF_A_KIND)
-        if not whole or sum(name.endswith((LEASE, TICKET)) for name in names) >= self._most:
+        known = suffixes(CLAIMS)
+        names, whole = user.names((*known, TEMPORARY, OPENED), 8 * MOST_OF_A_KIND)
+        if not whole or sum(name.endswith(known) for name in names) >= self._most:
             raise StateError(
                 f"you have {self._most} leases, places in lines and files of junk in "
                 f"{self._state.path_of(directory)}, and more might not be seen; release what you "
@@ -335,7 +317,7 @@ class LeaseStore:
             for lease in leases:
                 if lease.owner.uid == user.uid:
                     try:
-                        os.unlink(lease.id + LEASE, dir_fd=user.descriptor)
+                        os.unlink(LEASE.name(lease.id), dir_fd=user.descriptor)
                     except FileNotFoundError:
                         pass  # ended by itself meanwhile, or in the user's other directory
                     except OSError as error:
@@ -350,7 +332,7 @@ class LeaseStore:
             for lease in unwanted:
                 if lease.owner.uid == user.uid:
                     with contextlib.suppress(OSError):
-                        os.unlink(lease.id + LEASE, dir_fd=user.descriptor)
+                        os.unlink(LEASE.name(lease.id), dir_fd=user.descriptor)
 
 
 def _was_asked_for_now(name: str) -> bool:
@@ -367,33 +349,18 @@ def _read(user: UserDirectory, name: str, owner: Owner) -> tuple[Union[Lease, Ti
         Malformed: alive, but neither a lease nor a ticket. OSError: it cannot be opened, or is no
         regular file of its user.
     """
-    descriptor = user.open(name)
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise Malformed("not a regular file")
-        held = locks.is_held(descriptor)
-        if status.st_uid != user.uid:
-            raise Malformed(f"a file of uid {status.st_uid}, not of the directory's owner")
-        if status.st_size > MOST_BYTES:
-            if not held:
-                return None, held
-            raise Malformed(f"more than {MOST_BYTES} bytes")
-        data = os.pread(descriptor, MOST_BYTES, 0)
-    finally:
-        os.close(descriptor)
-    if not held and (name.endswith(TICKET) or not statefiles.may_outlive_its_holder(data)):
-        return None, held
-    identifier, suffix = os.path.splitext(name)
-    if held and not (suffix in (LEASE, TICKET) and is_identifier(identifier)):
+    content = heldfile.read(user, name)
+    named = of_name(name, CLAIMS)
+    if not content.held and (named is None or not named[0].outlives(content.data)):
+        return None, False
+    if named is None:
         raise Malformed("not the name of a lease")
-    if held and not status.st_mode & stat.S_IROTH:
+    if content.held and not content.for_all:
         raise Malformed("others cannot read it")  # and would grant its devices again
-    if suffix == TICKET:
-        return statefiles.ticket_from_file(data, owner=owner, identifier=identifier), held
+    kind, identifier = named
     try:
-        return statefiles.lease_from_file(data, owner=owner, identifier=identifier), held
+        return kind.read(content.data, owner=owner, identifier=identifier), content.held
     except Malformed:
-        if held:
+        if content.held:
             raise
-        return None, held
+        return None, False

@@ -11,10 +11,10 @@ import subprocess
 
 import pytest
 
-from genvx.cli.verbs.setup.shell_init import SHELLS as SUPPORTED
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
+from genvx.shell.init import SHELLS as SUPPORTED
 from tests.capabilities import USER_A
 from tests.conftest import run_genvx
 from tests.helpers import Terminal, genvx_argv, genvx_env, job, start_up, until
@@ -253,6 +253,16 @@ def test_a_shell_keeps_its_environment_when_it_cannot_be_looked_at(shell, name, 
     (state / "policy.toml").unlink()
     assert variable(terminal, tmp_path / "v", "GENVX_DEVICES") == "0"
     assert len(environments()) == 1
+
+
+@pytest.mark.parametrize("name", [*SELF_HOLDING, SHELLS[-1]])
+def test_an_alias_of_the_users_for_genvx_gives_way(shell, monkeypatch, name):
+    monkeypatch.setitem(BEFORE, name, f"alias genvx='env genvx'\n{BEFORE[name]}")
+    terminal = shell(name)
+    terminal.line("genvx activate --gpus 1")
+    terminal.expect("(genvx) mine> ")
+    terminal.line("genvx deactivate")
+    until(lambda: not environments())
 
 
 @pytest.mark.parametrize("name", SHELLS)

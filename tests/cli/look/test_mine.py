@@ -11,8 +11,9 @@ import time
 import pytest
 
 from genvx.core.ask import Ask
+from genvx.core.claim import Owner
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver
-from genvx.core.lease import Lease, Owner
+from genvx.core.lease import Lease
 from genvx.core.requirements import Requirements
 from genvx.core.snapshot import Snapshot
 from genvx.local import processes, use
@@ -167,7 +168,16 @@ GPU = Device("GPU-1", 0, "A100", 80 << 30)
 
 def snapshot(processes, *environments):
     leases = tuple(
-        Lease(f"{n:016x}", OWNER, env, "", (GPU.uuid,), 1 << 30, "b", n)
+        Lease(
+            devices=(GPU.uuid,),
+            memory=1 << 30,
+            id=f"{n:016x}",
+            owner=OWNER,
+            environment=env,
+            name="",
+            boot_id="b",
+            since_ns=n,
+        )
         for n, env in enumerate(environments)
     )
     usage = {GPU.uuid: DeviceUsage(processes=tuple(processes))}

@@ -28,7 +28,8 @@ from genvx.cli.show.tables import Output
 from genvx.cli.views import devices, envs, explain, queue
 from genvx.cli.ask.where import Where
 from genvx.core.device import Device
-from genvx.core.lease import Lease, Owner
+from genvx.core.claim import Owner
+from genvx.core.lease import Lease
 from genvx.core.requirements import Requirements
 from genvx.core.ticket import Ticket
 from genvx.errors import HostUnreachable, NoCapacity
@@ -42,16 +43,19 @@ for number in range(1, 31):
     model = "NVIDIA A100-SXM4-80GB" if number % 3 else "NVIDIA H100 80GB HBM3"
     gpus = [Device(f"GPU-{number}-{n}", n, model, 80 << 30) for n in range(8)]
     leases = [
-        Lease(f"{number * 10 + k:016x}", PEOPLE[(number + k) % 3], f"{number * 10 + k:08x}",
-              ("job-1", "train-llama-70b-on-everything")[k], tuple(d.uuid for d in held), None,
-              "fake", 0, expires_ns=7200 * 10**9, pid=4194000 + k)
+        Lease(tuple(d.uuid for d in held), None, expires_ns=7200 * 10**9, boot_id="fake",
+              since_ns=0, pid=4194000 + k, id=f"{number * 10 + k:016x}",
+              owner=PEOPLE[(number + k) % 3],
+              environment=f"{number * 10 + k:08x}",
+              name=("job-1", "train-llama-70b-on-everything")[k])
         for k, held in enumerate((gpus[:6], gpus[6:]))
     ]
     hosts.append(FakeHost(name, gpus, leases=leases, owner=PEOPLE[0]))
     for k in range(3):
         if number <= 20:
-            hosts[-1]._tickets.append(Ticket(f"{k:016x}", PEOPLE[k], f"{k:08x}", f"sweep-{k}",
-                                             Requirements(4), "fake", k, 1 << 62))
+            hosts[-1]._tickets.append(Ticket(Requirements(4), 1 << 62, id=f"{k:016x}",
+                                             owner=PEOPLE[k], environment=f"{k:08x}",
+                                             name=f"sweep-{k}", boot_id="fake", since_ns=k))
 hosts[6] = FakeHost("gpu-server-7", error=HostUnreachable("no route to host"))
 where, fleet, output = Where(remote=True), Fleet(hosts), Output()
 SHOW = {

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genvx.core.ask import Ask, Join
+from genvx.core.claim import Claim, Owner
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health, VisibleAs
 from genvx.core.grant import Finding, Grant, Severity
-from genvx.core.lease import Environment, Holder, Lease, Owner, Part
+from genvx.core.lease import Environment, Holder, Lease, Part
 from genvx.core.policy import Entitlement, Limit, Policy
 from genvx.core.queue import Standing
 from genvx.core.requirements import Requirements, Strategy
@@ -68,14 +69,17 @@ from genvx.errors import (
     InvalidInput,
     NoCapacity,
     ProtocolError,
+    StateError,
     from_wire,
 )
 
 OWNER = Owner(1003, "raz")
 DEVICE = Device("GPU-1", 0, "A100", 80 << 30)
-LEASE = Lease(
-    "00ff", OWNER, "abcd", "tränen 'x'", ("GPU-1",), 1 << 30, "b", 5, None, 9, 8, "h", "c"
-)
+CLAIM = Claim(
+    id="00ff", owner=OWNER, environment="abcd", name="tränen 'x'", boot_id="b", since_ns=5, pid=9,
+    starttime=8, host="h", command="c",
+)  # fmt: skip
+LEASE = Lease(("GPU-1",), 1 << 30, **CLAIM.claimed())
 SNAPSHOT = Snapshot(
     "host",
     "0.1",
@@ -103,12 +107,10 @@ USAGE = DeviceUsage(Health.LOST, "gone", 5, 7, (PROCESS,))
 DRIVER = Driver("550", "broken", True, ("note",))
 HOLDER = Holder(7, "ssh-agent", 4, stopped=True, certain=False)
 LEASE_IN_FULL = Lease(
-    "00ff", OWNER, "abcd", "n", ("GPU-1",), 1 << 30, "b", 5, 6, 9, 8, "h", "c", "note",
-    Part.ATTACHED, True, VisibleAs.INDEX, (HOLDER,),
+    ("GPU-1",), 1 << 30, 6, "note", Part.ATTACHED, True, VisibleAs.INDEX, (HOLDER,),
+    **CLAIM.claimed(),
 )  # fmt: skip
-TICKET = Ticket(
-    "00fe", OWNER, "abce", "n", REQUIREMENTS, "b", 5, 6, 9, 8, "h", "c", 3, False, 1 << 40
-)
+TICKET = Ticket(REQUIREMENTS, 6, 3, False, 1 << 40, **replace(CLAIM, id="00fe").claimed())
 THEN = Moment(7, 8)
 SPEC = RunSpec(
     "abcd", ("sh", "-c", "x"), REQUIREMENTS, "m", "h", THEN, "n", "/w", {"A": "b"}, 5, 6,
@@ -540,6 +542,11 @@ def test_every_error_crosses_the_wire_as_itself(kind):
     with pytest.raises(kind, match="why") as caught:
         reply.result()
     assert type(caught.value) is kind
+
+
+def test_an_error_of_the_state_is_none_of_the_operating_system():
+    """Or each `except OSError` would translate it once more."""
+    assert not issubclass(StateError, OSError)
 
 
 def test_an_error_of_a_newer_version_is_an_agent_error():

@@ -15,7 +15,7 @@ from genvx.core.requirements import Requirements
 from genvx.local import granting
 from genvx.local.host import LocalHost
 from genvx.local.running import guardian
-from genvx.local.running.ending import release
+from genvx.local.running.release import release
 from tests.capabilities import USER_A, USER_B
 from tests.conftest import run_genvx
 from tests.helpers import Terminal, alive, genvx_env, job, start_genvx, start_up, until
@@ -161,6 +161,7 @@ ON_A_TERMINAL = """
 import os, sys, time
 os.setsid()
 terminal = os.open(sys.argv[1], os.O_RDWR)
+from genvx.core import escalation
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,11 +14,11 @@ from genvx.cli.ask.where import Where, here
 from genvx.cli.show.waiting_line import WaitingLine
 from genvx.core.wire.operations import Job
 from genvx.errors import InvalidInput
+from genvx.shell.answer import ELSEWHERE
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
-    from genvx.local.host import LocalHost
-    from genvx.local.running.hold import LocalHold
+    from genvx.local.host import LocalHold, LocalHost
 
 InShell = Annotated[str | None, typer.Option("--in-shell", hidden=True)]
 NoPrompt = Annotated[bool, typer.Option("--no-prompt", help="Leave the shell's prompt unchanged.")]
@@ -43,7 +42,7 @@ def activate(
     if in_shell is not None:
         asking = inplace.Asking.parse(in_shell)
         if where.remote or command:
-            raise typer.Exit(inplace.ELSEWHERE)
+            raise typer.Exit(ELSEWHERE)
         if asking.active:
             raise InvalidInput(
                 "this shell is already activated; genvx attach adds GPUs, genvx deactivate leaves"
@@ -70,17 +69,14 @@ def _in_shell(where: Where, request: Request, asking: inplace.Asking, *, prompte
 
 def locally(where: Where, request: Request, command: list[str] | None, *, prompted: bool) -> int:
     """Take devices on this machine, and become the shell, or the parent of the command."""
-    from genvx.local import shells
     from genvx.local.host import LocalHost
-    from genvx.local.running.hold import find_command
 
     # Refuses --only-host, --exclude-host and --tag, which have no meaning on one machine.
     where.fleet(request.selection)
-    # Before anything is taken: a command that does not exist should not wait in line for GPUs.
-    if command:
-        find_command(command, os.environ)
     host = LocalHost()
-    shown = " ".join(command) if command else os.path.basename(shells.user_shell(os.environ))
+    if command:
+        host.find_command(command)
+    shown = " ".join(command) if command else host.shell_name
     hold = _held(host, request, shown)
     if command:
         return hold.supervise(command)

@@ -50,16 +50,9 @@ def lock(
 
             raise typer.Exit(stream(there, started))
     from genvx.local.host import LocalHost
-    from genvx.local.turns import run_in_turn
 
     host = LocalHost()
-    code = run_in_turn(
-        host,
-        own.here(host, id),
-        command,
-        patience=patience,
-        tell=_waits_for,
-    )
+    code = host.run_in_turn(own.here(host, id), command, patience=patience, tell=_waits_for)
     raise typer.Exit(code)
 
 

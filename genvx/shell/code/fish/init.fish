@@ -1,26 +1,5 @@
 # genvx in this shell: genvx shell-init fish | source, in ~/.config/fish/config.fish.
-# Whatever genvx answers is assigned, line by line, and never evaluated.
-set -g __genvx_names @NAMES@
-
-function genvx --wraps genvx
-    switch "$argv[1]"
-        case activate
-            __genvx_activate $argv[2..-1]
-        case deactivate
-            if test (count $argv) -gt 1; or not set -q __genvx_lease
-                command genvx $argv
-            else
-                __genvx_deactivate
-            end
-        case attach detach
-            command genvx $argv
-            set -l code $status
-            __genvx_refresh
-            return $code
-        case '*'
-            command genvx $argv
-    end
-end
+#include fish/shared.fish
 
 function __genvx_activate
     for word in $argv
@@ -35,7 +14,7 @@ function __genvx_activate
         if test -e $__genvx_lease
             set active active
         else
-            __genvx_deactivate
+            __genvx_ended
         end
     end
     set -l reply (command genvx activate --in-shell "fish:$fish_pid:$active" $argv)
@@ -52,48 +31,20 @@ function __genvx_activate
         set -qgx $name; and set -g __genvx_exported_$name
     end
     __genvx_assign $reply
-    if status is-interactive
-        functions -q fish_prompt; and functions -c fish_prompt __genvx_user_prompt
-        function fish_prompt
-            set -l last $status
-            printf '%s' $__genvx_mark
-            __genvx_status $last
-            functions -q __genvx_user_prompt; and __genvx_user_prompt; or echo '> '
-        end
-        function __genvx_status
-            return $argv[1]
-        end
-        function __genvx_at_prompt --on-event fish_prompt
-            __genvx_refresh
-        end
-    end
-end
-
-# Lines: the lease's file, the mark of the prompt, then the values of the variables.
-function __genvx_assign
-    set -g __genvx_lease $argv[1]
-    set -q __genvx_mark; or set -g __genvx_mark $argv[2]
-    for at in (seq (count $__genvx_names))
-        set -gx $__genvx_names[$at] $argv[(math $at + 2)]
-    end
-end
-
-# Another terminal may have attached or detached devices, or ended the environment.
-function __genvx_refresh
-    set -q __genvx_lease; or return 0
-    if test -e $__genvx_lease; and not command test (dirname $__genvx_lease) -nt $__genvx_lease
-        return 0
-    end
-    set -l reply (command genvx shell-refresh $__genvx_lease)
-    set -l code $status
-    if test $code -eq @ENDED@
-        __genvx_deactivate
-    else if test $code -eq 0
-        __genvx_assign $reply
-    end
+    status is-interactive; and __genvx_hook
+    return 0
 end
 
 function __genvx_deactivate
+    if test (count $argv) -gt 0; or not set -q __genvx_lease
+        command genvx deactivate $argv
+    else
+        __genvx_ended
+    end
+end
+
+# Restore all that activate has changed.
+function __genvx_ended
     command genvx shell-leave $__genvx_lease
     for name in $__genvx_names
         set -l was __genvx_was_$name

@@ -1,32 +1,5 @@
 # genvx in this shell: eval "$(genvx shell-init bash)" in ~/.bashrc.
-# Whatever genvx answers is assigned, line by line, and never evaluated.
-unalias genvx 2>/dev/null || :
-__genvx_names=(@NAMES@)
-
-genvx() {
-    case ${1-} in
-    activate)
-        shift
-        __genvx_activate "$@"
-        ;;
-    deactivate)
-        if [ "$#" -gt 1 ] || [ -z "${__genvx_lease-}" ]; then
-            command genvx "$@"
-        else
-            __genvx_deactivate
-        fi
-        ;;
-    attach | detach)
-        local code=0
-        command genvx "$@" || code=$?
-        __genvx_refresh
-        return "$code"
-        ;;
-    *)
-        command genvx "$@"
-        ;;
-    esac
-}
+#include bash/shared.bash
 
 __genvx_activate() {
     local word file fd reply code=0
@@ -37,7 +10,7 @@ __genvx_activate() {
             ;;
         esac
     done
-    [ -z "${__genvx_lease-}" ] || [ -e "$__genvx_lease" ] || __genvx_deactivate
+    [ -z "${__genvx_lease-}" ] || [ -e "$__genvx_lease" ] || __genvx_ended
     if [ -z "${__genvx_lease-}" ] && [ -n "${__genvx_fd-}" ]; then
         # Ctrl-C has ended us the last time.
         exec {__genvx_fd}>&-
@@ -78,29 +51,6 @@ __genvx_remember() {
     __genvx_command_was=${PROMPT_COMMAND+set}
 }
 
-# Lines: the lease's file, the mark of the prompt, then the values of the variables.
-__genvx_assign() {
-    local lines at
-    mapfile -t lines <<<"$1"
-    __genvx_lease=${lines[0]}
-    __genvx_mark=${lines[1]:-${__genvx_mark-}}
-    for at in "${!__genvx_names[@]}"; do
-        export "${__genvx_names[at]}=${lines[at + 2]}"
-    done
-}
-
-# Have a function run before each prompt; 1 where that is readonly.
-__genvx_hook() {
-    local how
-    how=$(declare -p PROMPT_COMMAND 2>/dev/null) || :
-    case ${how%% PROMPT*} in
-    "declare -"*r*) return 1 ;;
-    "declare -"*a*) PROMPT_COMMAND+=("$1") ;;
-    *) PROMPT_COMMAND="${PROMPT_COMMAND:+$PROMPT_COMMAND
-}$1" ;;
-    esac
-}
-
 __genvx_unhook() {
     local how at
     how=$(declare -p PROMPT_COMMAND 2>/dev/null) || :
@@ -120,27 +70,16 @@ __genvx_unhook() {
     esac
 }
 
-__genvx_prompt() {
-    __genvx_refresh
-    [ -n "${__genvx_lease-}" ] || return 0
-    case $PS1 in "$__genvx_mark"*) return 0 ;; esac
-    case $(declare -p PS1) in "declare -"*r*" PS1="*) ;; *) PS1=$__genvx_mark$PS1 ;; esac
-}
-
-# Another terminal may have attached or detached devices, or ended the environment.
-__genvx_refresh() {
-    local reply code=0
-    [ -n "${__genvx_lease-}" ] || return 0
-    if [[ ! ${__genvx_lease%/*} -nt $__genvx_lease ]]; then return 0; fi
-    reply=$(command genvx shell-refresh "$__genvx_lease") || code=$?
-    if [ "$code" -eq @ENDED@ ]; then
-        __genvx_deactivate
-    elif [ "$code" -eq 0 ]; then
-        __genvx_assign "$reply"
+__genvx_deactivate() {
+    if [ "$#" -gt 0 ] || [ -z "${__genvx_lease-}" ]; then
+        command genvx deactivate "$@"
+    else
+        __genvx_ended
     fi
 }
 
-__genvx_deactivate() {
+# Restore all that activate has changed.
+__genvx_ended() {
     local at name
     [ -z "${__genvx_fd-}" ] || exec {__genvx_fd}>&-
     for at in "${!__genvx_names[@]}"; do

@@ -1,31 +1,5 @@
 # genvx in this shell (dash, ksh, any sh): eval "$(genvx shell-init sh)" in the file that $ENV names.
-# Whatever genvx answers is assigned, line by line, and never evaluated.
-unalias genvx 2>/dev/null || :
-
-genvx() {
-    case ${1-} in
-    activate)
-        shift
-        __genvx_activate "$@"
-        ;;
-    deactivate)
-        if [ "$#" -gt 1 ] || [ -z "${__genvx_lease-}" ]; then
-            command genvx "$@"
-        else
-            __genvx_deactivate
-        fi
-        ;;
-    attach | detach)
-        __genvx_code=0
-        command genvx "$@" || __genvx_code=$?
-        __genvx_refresh
-        return "$__genvx_code"
-        ;;
-    *)
-        command genvx "$@"
-        ;;
-    esac
-}
+#include sh/shared.sh
 
 __genvx_activate() {
     for __genvx_word in "$@"; do
@@ -35,7 +9,7 @@ __genvx_activate() {
             ;;
         esac
     done
-    [ -z "${__genvx_lease-}" ] || [ -e "$__genvx_lease" ] || __genvx_deactivate
+    [ -z "${__genvx_lease-}" ] || [ -e "$__genvx_lease" ] || __genvx_ended
     __genvx_code=0
     __genvx_reply=$(command genvx activate --in-shell "sh:$$:${__genvx_lease:+active}" "$@") || __genvx_code=$?
     if [ "$__genvx_code" -eq @ELSEWHERE@ ]; then
@@ -47,47 +21,43 @@ __genvx_activate() {
         return "$__genvx_code"
     fi
     __genvx_prompt_was=${PS1+=$PS1}
-@REMEMBER@
-    __genvx_assign
-    case $- in *i*) PS1=$__genvx_mark${PS1-} ;; esac
-}
-
-# Lines: the lease's file, the mark of the prompt, then the values of the variables.
-__genvx_assign() {
-    {
-        IFS= read -r __genvx_lease
-        IFS= read -r __genvx_word
-        __genvx_mark=${__genvx_word:-${__genvx_mark-}}
-@READ@
-    } <<__GENVX_END
-$__genvx_reply
-__GENVX_END
-    export @NAMES@
+#each
+    __genvx_was_@NAME@=${@NAME@+=$@NAME@}
+    case $(export -p) in *" @NAME@="* | *" @NAME@
+"*) __genvx_exported_@NAME@=x ;; *) __genvx_exported_@NAME@= ;; esac
+#end
+    __genvx_assign "$__genvx_reply"
     unset __genvx_reply
-}
-
-# Another terminal may have attached or detached devices, or ended the environment.
-__genvx_refresh() {
-    [ -n "${__genvx_lease-}" ] || return 0
-    __genvx_word=0
-    __genvx_reply=$(command genvx shell-refresh "$__genvx_lease") || __genvx_word=$?
-    if [ "$__genvx_word" -eq @ENDED@ ]; then
-        __genvx_deactivate
-    elif [ "$__genvx_word" -eq 0 ]; then
-        __genvx_assign
-    fi
+    __genvx_mark_prompt
 }
 
 __genvx_deactivate() {
+    if [ "$#" -gt 0 ] || [ -z "${__genvx_lease-}" ]; then
+        command genvx deactivate "$@"
+    else
+        __genvx_ended
+    fi
+}
+
+# Restore all that activate has changed.
+__genvx_ended() {
     command genvx shell-leave "$__genvx_lease" || :
-@RESTORE@
+#each
+    unset @NAME@
+    [ -z "$__genvx_was_@NAME@" ] || @NAME@=${__genvx_was_@NAME@#=}
+    [ -z "$__genvx_exported_@NAME@" ] || export @NAME@
+    unset __genvx_was_@NAME@ __genvx_exported_@NAME@
+#end
     if [ -n "$__genvx_prompt_was" ]; then PS1=${PS1#"$__genvx_mark"}; else unset PS1; fi
     unset __genvx_lease __genvx_mark __genvx_prompt_was __genvx_code __genvx_word
 }
 
 # What a shell within an environment was given wins over what its start-up files say.
 __genvx_keep() {
-@KEEP@
+#each
+    __genvx_word=$(tr "\0" "\n" 2>/dev/null <"/proc/$$/environ" | sed -n "s/^@NAME@=/=/p")
+    [ -z "$__genvx_word" ] || { @NAME@=${__genvx_word#=}; export @NAME@; }
+#end
     unset __genvx_word
 }
 

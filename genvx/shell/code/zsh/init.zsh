@@ -1,33 +1,5 @@
 # genvx in this shell: eval "$(genvx shell-init zsh)" in ~/.zshrc.
-# Whatever genvx answers is assigned, line by line, and never evaluated.
-unalias genvx 2>/dev/null || :
-typeset -ga __genvx_names
-__genvx_names=(@NAMES@)
-
-genvx() {
-    case ${1-} in
-    activate)
-        shift
-        __genvx_activate "$@"
-        ;;
-    deactivate)
-        if [ "$#" -gt 1 ] || [ -z "${__genvx_lease-}" ]; then
-            command genvx "$@"
-        else
-            __genvx_deactivate
-        fi
-        ;;
-    attach | detach)
-        local code=0
-        command genvx "$@" || code=$?
-        __genvx_refresh
-        return "$code"
-        ;;
-    *)
-        command genvx "$@"
-        ;;
-    esac
-}
+#include zsh/shared.zsh
 
 __genvx_activate() {
     emulate -L zsh
@@ -39,7 +11,7 @@ __genvx_activate() {
             ;;
         esac
     done
-    [[ -z ${__genvx_lease-} || -e $__genvx_lease ]] || __genvx_deactivate
+    [[ -z ${__genvx_lease-} || -e $__genvx_lease ]] || __genvx_ended
     if [[ -z ${__genvx_lease-} && -n ${__genvx_fd-} ]]; then
         # Ctrl-C has ended us the last time.
         exec {__genvx_fd}>&-
@@ -63,10 +35,7 @@ __genvx_activate() {
     fi
     __genvx_remember
     __genvx_assign "$reply"
-    if [[ -o interactive ]]; then
-        typeset -ga precmd_functions
-        precmd_functions+=(__genvx_prompt)
-    fi
+    [[ ! -o interactive ]] || __genvx_hook __genvx_prompt
 }
 
 __genvx_remember() {
@@ -82,40 +51,17 @@ __genvx_remember() {
     typeset -g __genvx_hooks_were=${+precmd_functions}
 }
 
-# Lines: the lease's file, the mark of the prompt, then the values of the variables.
-__genvx_assign() {
+__genvx_deactivate() {
     emulate -L zsh
-    local at
-    local -a lines
-    lines=("${(@f)1}")
-    typeset -g __genvx_lease=$lines[1] __genvx_mark=${lines[2]:-${__genvx_mark-}}
-    for at in {1..$#__genvx_names}; do
-        export "${__genvx_names[at]}=${lines[at + 2]}"
-    done
-}
-
-__genvx_prompt() {
-    emulate -L zsh
-    __genvx_refresh
-    [[ -n ${__genvx_lease-} ]] || return 0
-    [[ $PROMPT == "$__genvx_mark"* ]] || PROMPT=$__genvx_mark$PROMPT
-}
-
-# Another terminal may have attached or detached devices, or ended the environment.
-__genvx_refresh() {
-    emulate -L zsh
-    local reply code=0
-    [[ -n ${__genvx_lease-} ]] || return 0
-    [[ ${__genvx_lease:h} -nt $__genvx_lease || ! -e $__genvx_lease ]] || return 0
-    reply=$(command genvx shell-refresh "$__genvx_lease") || code=$?
-    if (( code == @ENDED@ )); then
-        __genvx_deactivate
-    elif (( code == 0 )); then
-        __genvx_assign "$reply"
+    if [[ $# -gt 0 || -z ${__genvx_lease-} ]]; then
+        command genvx deactivate "$@"
+    else
+        __genvx_ended
     fi
 }
 
-__genvx_deactivate() {
+# Restore all that activate has changed.
+__genvx_ended() {
     emulate -L zsh
     local at name
     [[ -z ${__genvx_fd-} ]] || exec {__genvx_fd}>&-
@@ -181,7 +127,6 @@ __genvx_begin() {
 if [[ -z ${__genvx_lease-} ]]; then
     [[ -z ${GENVX_ENVIRONMENT_ID-} ]] || __genvx_keep
     if [[ -o interactive && -n ${GENVX_ENVIRONMENT_ID-}${TMUX-} ]]; then
-        typeset -ga precmd_functions
-        precmd_functions+=(__genvx_begin)
+        __genvx_hook __genvx_begin
     fi
 fi

@@ -1,0 +1,121 @@
+"""The directory for leases that no user owns: made by root, once on a machine."""
+
+from __future__ import annotations
+
+import os
+
+from genvx.core.lease import environments
+from genvx.core.value import value
+from genvx.errors import StateError
+from genvx.local.state import paths
+from genvx.local.state.directory import former_directory
+from genvx.local.state.paths import USUAL, Places
+from genvx.local.state.store import LeaseStore
+
+__all__ = ["USUAL", "Places", "Provisioned", "held_before", "provision"]
+
+
+@value
+class Provisioned:
+    """A machine that was provisioned. leases: the directory of the leases. fragment: the file that
+    keeps it over reboots; empty where the machine has no systemd-tmpfiles. held: who still holds or
+    awaits GPUs in the former place.
+    """
+
+    leases: str
+    fragment: str
+    held: tuple[str, ...]
+
+
+def held_before(places: Places) -> tuple[str, ...]:
+    """Return who holds or awaits GPUs in the unprovisioned place; nobody once it is settled."""
+    if os.path.lexists(os.path.join(places.provisioned, paths.SETTLED)):
+        return ()
+    former = former_directory(places.unprovisioned, os.geteuid())
+    if former is None:
+        return ()
+    try:
+        scan = LeaseStore(former).scan()
+    finally:
+        former.close()
+    return (
+        *(f"{each.label} of {each.owner}" for each in environments(scan.leases)),
+        *(f"{each.owner} waits in line" for each in scan.tickets),
+    )
+
+
+def provision(places: Places, group: str, number: int) -> Provisioned:
+    """Make the shared directory, or correct the existing one, and keep it over reboots. Needs root.
+
+    group: the only one that is admitted, and its `number`; empty and -1: everybody is.
+
+    Raises:
+        StateError: something cannot be written.
+    """
+    # Sticky: users can make their own directories, and nobody delete those of others. With a group
+    # also set-gid, and closed to everybody else.
+    mode, lock_mode = (0o3770, 0o660) if group else (0o1777, 0o666)
+    fragment = ""
+    try:
+        _make(places, number, mode, lock_mode)
+        # Looked at again: somebody may have taken a GPU between the first look and the rename. From
+        # now on a process that publishes in the former place notices and withdraws.
+        held = held_before(places)
+        if not held:
+            _settle(places)
+        if os.path.isdir(os.path.dirname(places.tmpfiles)):
+            fragment = places.tmpfiles
+            with open(fragment, "w", encoding="ascii") as file:
+                file.write(_fragment(places, group or "root", mode, lock_mode))
+    except OSError as error:
+        raise StateError(f"cannot provision {error.filename}: {error.strerror}") from None
+    return Provisioned(os.path.join(places.provisioned, "leases"), fragment, held)
+
+
+def _make(places: Places, group: int, mode: int, lock_mode: int) -> None:
+    """Make the directory, or correct the modes and owners of the existing one.
+
+    A new one appears complete, by a rename: from that moment on everybody uses it.
+    """
+    new = not os.path.isdir(places.provisioned)
+    root = f"{places.provisioned}.{os.urandom(4).hex()}" if new else places.provisioned
+    leases, lock = os.path.join(root, "leases"), os.path.join(root, "acquire.lock")
+    os.makedirs(root, mode=0o755, exist_ok=True)
+    os.chown(root, 0, 0)
+    os.chmod(root, 0o755)
+    # Owner and group before the mode: an open directory must not have a wrong group, even briefly.
+    os.makedirs(leases, mode=0o700, exist_ok=True)
+    os.chown(leases, 0, group)
+    os.chmod(leases, mode)
+    # O_NOFOLLOW, and the mode by descriptor: as root we must not follow a link to another file.
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchown(descriptor, 0, group)
+        os.fchmod(descriptor, lock_mode)
+    finally:
+        os.close(descriptor)
+    if new:
+        os.rename(root, places.provisioned)
+
+
+def _settle(places: Places) -> None:
+    """Record that the former place has no leases any more, and need not be read again."""
+    marker = os.path.join(places.provisioned, paths.SETTLED)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    os.close(os.open(marker, flags, 0o644))
+
+
+def _fragment(places: Places, group: str, mode: int, lock_mode: int) -> str:
+    """Return a fragment for systemd-tmpfiles, which makes the directory again at boot.
+
+    "-" keeps it from being cleaned by age. "f!" is done at boot only: no lease survives a boot, so
+    the former place is settled then.
+    """
+    root = places.provisioned
+    return (
+        "# written by: genvx admin provision\n"
+        f"d {root} 0755 root root -\n"
+        f"d {root}/leases {mode:04o} root {group} -\n"
+        f"f {root}/acquire.lock {lock_mode:04o} root {group} -\n"
+        f"f! {root}/{paths.SETTLED} 0644 root root -\n"
+    )

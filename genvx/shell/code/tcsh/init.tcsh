@@ -1,0 +1,1 @@
+alias genvx 'set __genvx_argv = ( \!* ); source "@FILE@"'

@@ -1,0 +1,122 @@
+"""How to start a user's shell so that it is activated: with its own start-up files, and ours last.
+
+Ours are the same for everybody and every environment: what differs comes in variables, which are
+only ever assigned, never evaluated.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from genvx.core.value import value
+from genvx.shell.answer import for_tcsh
+from genvx.shell.assemble import assemble
+from genvx.shell.init import TCSH_FILE, tcsh_code
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_FILES = {
+    "bash": {"bashrc": "bash/bashrc"},
+    "zsh": {
+        "zsh/.zshenv": "zsh/zshenv",
+        "zsh/.zprofile": "zsh/zprofile",
+        "zsh/.zshrc": "zsh/zshrc",
+    },
+    "fish": {"config.fish": "fish/config.fish"},
+    "tcsh": {"tcsh/.tcshrc": "tcsh/tcshrc"},
+    "sh": {"shrc": "sh/shrc"},
+}
+_KINDS = {
+    **{name: name for name in _FILES},
+    **dict.fromkeys(("dash", "ash", "ksh", "mksh"), "sh"),
+    "csh": "tcsh",
+}
+
+
+@value
+class Shell:
+    """How to start an activated shell.
+
+    keeps_lease: False for shells that close the descriptors they inherit; they need a parent that
+    holds it.
+    """
+
+    program: str
+    argv: list[str]
+    variables: Mapping[str, str]
+    keeps_lease: bool = True
+
+
+def files(program: str, directory: str) -> dict[str, str]:
+    """The texts of the start-up files that a shell needs, by their paths.
+
+    program: the shell's path. directory: where the files will be.
+    """
+    kind = _kind(program)
+    found = {f"{directory}/{path}": assemble(name) for path, name in _FILES.get(kind, {}).items()}
+    if kind == "tcsh":
+        again = f"{directory}/{TCSH_FILE}"
+        found = {path: text.replace("@FILE@", again) for path, text in found.items()}
+        found[again] = tcsh_code(again)
+    return found
+
+
+def prepare(
+    program: str,
+    directory: str,
+    environ: Mapping[str, str],
+    *,
+    answer: Sequence[str],
+    login: bool,
+    path: str = "",
+) -> Shell:
+    """Say how to start a shell so that it is activated.
+
+    program: its path. directory: where `files` are. answer: what the shell assigns, the lines of
+    `shell/answer.py`. login: as the first shell of a session, which it is after ssh. path: a
+    directory that the shell is to have at the end of its PATH, whatever its start-up files make of
+    that.
+    """
+    name = os.path.basename(program)
+    kind = _kind(program)
+    variables: dict[str, str] = {
+        "GENVX_SHELL_ANSWER": "\n".join(answer),
+        "GENVX_SHELL_FILES": directory,
+    }
+    if path:
+        variables["GENVX_SHELL_PATH"] = path
+    flags = ["-l"] if login else []
+    if kind == "bash":
+        if login:
+            variables["GENVX_SHELL_LOGIN"] = "1"
+        return Shell(program, [name, "--rcfile", f"{directory}/bashrc", "-i"], variables)
+    if kind == "zsh":
+        variables["ZDOTDIR"] = f"{directory}/zsh"
+        if "ZDOTDIR" in environ:
+            variables["GENVX_USER_ZDOTDIR"] = environ["ZDOTDIR"]
+        return Shell(program, [name, *flags, "-i"], variables)
+    if kind == "fish":
+        read = "source $GENVX_SHELL_FILES/config.fish"
+        return Shell(program, [name, *flags, "-i", "-C", read], variables)
+    if kind == "tcsh":
+        variables["GENVX_USER_HOME"] = environ.get("HOME", "/")
+        variables["HOME"] = f"{directory}/tcsh"
+        variables["GENVX_SHELL_ANSWER"] = "\n".join(for_tcsh(answer))
+        return Shell(program, [name, *flags], variables, keeps_lease=False)
+    if kind == "sh":
+        variables["GENVX_USER_ENV"] = environ.get("ENV", "")
+        variables["ENV"] = f"{directory}/shrc"
+        return Shell(program, [name, *flags, "-i"], variables)
+    return Shell(program, [name], with_path(environ, path), keeps_lease=False)
+
+
+def with_path(environ: Mapping[str, str], path: str) -> dict[str, str]:
+    """PATH with a directory at its end; nothing where there is none to add."""
+    return {"PATH": f"{environ.get('PATH', os.defpath)}:{path}"} if path else {}
+
+
+def _kind(program: str) -> str:
+    """Which of our start-up files a shell can read, "" if none."""
+    return _KINDS.get(os.path.basename(program), "")
