@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from genvx.core.lease import Owner
+from genvx.core.claim import Owner
 from genvx.core.placement import Placement, place
 from genvx.core.queue import decide, first_offer, nearest
 from genvx.core.ranking import rank

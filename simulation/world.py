@@ -6,8 +6,9 @@ import heapq
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from genvx.core.claim import Owner
 from genvx.core.device import Device, DeviceUsage, Driver
-from genvx.core.lease import Lease, Owner
+from genvx.core.lease import Lease
 from genvx.core.snapshot import Snapshot
 from genvx.core.value import replace
 
@@ -79,7 +80,16 @@ class World:
         before = host.free
         uuids = tuple(device.uuid for device in devices)
         assert set(uuids) <= host.snapshot.available_uuids, "a device is given twice"
-        lease = Lease(f"{job.number:016x}", _OWNER, f"{job.number:08x}", "", uuids, None, "b", 0)
+        lease = Lease(
+            uuids,
+            None,
+            id=f"{job.number:016x}",
+            owner=_OWNER,
+            environment=f"{job.number:08x}",
+            name="",
+            boot_id="b",
+            since_ns=0,
+        )
         host.snapshot = replace(host.snapshot, leases=(*host.snapshot.leases, lease))
         host.ends.append((self.now + job.limit, job.gpus, job.number))
         host.ends.sort()

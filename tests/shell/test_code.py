@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from genvx.core.claim import Owner
 from genvx.core.grant import VARIABLES, Grant
-from genvx.core.lease import Owner
 from genvx.fleet.delivery import pack
 from genvx.shell import answer, assemble, prepare, texts
 from genvx.shell.init import SHELLS, init, tcsh_code
