@@ -108,7 +108,7 @@ ExitOnError = Annotated[
 ]
 Quiet = Annotated[
     bool,
-    typer.Option("-q", "--quiet", help="Do not report failed hosts, nor where a request landed."),
+    typer.Option("-q", "--quiet", help="Silence on failed hosts and on the host taken."),
 ]
 AcceptNew = Annotated[
     bool, typer.Option("--accept-new-host-keys", help="Trust and remember unknown host keys.")

@@ -48,7 +48,7 @@ GROUPS = ("remote", "jupyter", "admin", "sandbox")
         (["--device", "$(touch x)"], "neither the number nor the UUID"),
         (["--device", "0", "--gpus", "2"], "2 GPUs wanted, but 1 devices named"),
         (["--spread", "--pack", "-g", "1"], "either --spread or --pack"),
-        (["--tag", "x", "-g", "1"], "choose among the hosts of genvx remote"),
+        (["--tag", "x", "-g", "1"], "select hosts of genvx remote"),
         (["--gpus", ""], "--gpus is a whole number"),
         (["--gpus", "\x1b[31m"], "\\x1b[31m"),
         (["--gpu-memory", "40"], "no unit"),
