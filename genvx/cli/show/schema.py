@@ -175,6 +175,7 @@ def position(item: Position, snapshot: Snapshot) -> Plain:
 
 
 def run(item: Run) -> Plain:
+    """Return a run as documented: what was asked, its state, its end if it has one."""
     end = end_of(item.state)
     state = item.state
     why = getattr(state, "why", None)

@@ -1,7 +1,7 @@
 """Reading the log of a run from where one likes, and following it to its end.
 
-A place in a log is a byte offset. It stays true when the head of the file is freed (`log_limit`):
-what was there reads as a hole, and a reader is told how much is missing.
+A place in a log is a byte offset. It stays true when somebody frees the head of the file, as
+`fallocate -p` does: what was there reads as a hole, and a reader is told how much is missing.
 """
 
 from __future__ import annotations
@@ -90,24 +90,3 @@ def _read(log: int, offset: int) -> Optional[LogPiece]:
             raise
     data = os.pread(log, _PART, begin)
     return LogPiece(begin, data, begin - offset) if data else None
-
-
-def free_head(log: int, keep: int) -> None:
-    """Free the disk space of all but the last `keep` bytes of a log; offsets stay true.
-
-    Raises:
-        OSError: the file system cannot do that.
-    """
-    import ctypes
-
-    size = os.fstat(log).st_size
-    block = 4096
-    end = (size - keep) // block * block
-    if end <= 0:
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    keep_size_and_punch_hole = 3
-    result = libc.fallocate(log, keep_size_and_punch_hole, ctypes.c_long(0), ctypes.c_long(end))
-    if result != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))

@@ -348,14 +348,11 @@ class RunShelf:
 
 
 def _trouble(error: OSError, doing: str) -> StateError:
+    elsewhere = "choose another directory with GENVX_RUNS_DIR"
     advice = {
-        errno.ENOSPC: "the disk is full; free some space, or choose another directory with "
-        "GENVX_RUNS_DIR or runs= in the hostfile",
-        errno.EDQUOT: "your disk quota is used up; free some space there, or choose another "
-        "directory with GENVX_RUNS_DIR or runs= in the hostfile",
-        errno.EROFS: "the file system is read-only; choose another directory with GENVX_RUNS_DIR "
-        "or runs= in the hostfile",
-        errno.EACCES: "permission denied; choose another directory with GENVX_RUNS_DIR or runs= "
-        "in the hostfile",
+        errno.ENOSPC: f"the disk is full; free some space, or {elsewhere}",
+        errno.EDQUOT: f"your disk quota is used up; free some space there, or {elsewhere}",
+        errno.EROFS: f"the file system is read-only; {elsewhere}",
+        errno.EACCES: f"permission denied; {elsewhere}",
     }.get(error.errno or 0, error.strerror or str(error))
     return StateError(f"cannot {printable(doing)}: {advice}")

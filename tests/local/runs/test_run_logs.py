@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import pytest
 
 from genvx.core.run import LogPiece
-from genvx.local.runs.logs import follow, free_head, offset_of_last_lines
+from genvx.local.runs.logs import follow, offset_of_last_lines
 
 
 @pytest.fixture
@@ -33,6 +34,16 @@ def log(tmp_path):
 def test_the_last_lines_are_found(log, content, lines, shown):
     os.write(log, content)
     assert content[offset_of_last_lines(log, lines) :] == shown
+
+
+def free_head(log, keep):
+    """Free all but the last bytes of a log, by whole blocks, as fallocate -p does."""
+    end = (os.fstat(log).st_size - keep) // 4096 * 4096
+    subprocess.run(
+        ["fallocate", "-p", "-o", "0", "-l", str(end), f"/proc/self/fd/{log}"],
+        pass_fds=(log,),
+        check=True,
+    )
 
 
 def read(log, offset=0, over=lambda: True):
