@@ -45,7 +45,7 @@ def show(where: Where, fleet: Fleet, asked: ListRuns, output: Output) -> int:
     found = newest_first(run for runs in outcomes.succeeded.values() for run in runs)[: asked.most]
     rows = [[*([places[run.id]] if where.remote else []), *_row(run, output)] for run in found]
     columns = ("HOST", *_COLUMNS) if where.remote else _COLUMNS
-    summary = f"Total {len(rows)} runs"
+    summary = f"Total {len(rows)} run{'' if len(rows) == 1 else 's'}"
     if len(rows) == asked.most:
         summary = f"The newest {len(rows)} runs; -a shows more"
     output.table(columns, rows, summary, yielding=_YIELDING, answered=bool(outcomes.succeeded))
@@ -131,7 +131,7 @@ def _state(run: Run) -> str:
 def ended(host: Any, run: Run, *, wait: bool) -> str:
     """What to say of a run that was told to stop; waits for its end, if that is wanted."""
     if is_over(run.state):
-        return f"Run {run.label_or_id} was {name_of(run.state)} already"
+        return f"Run {run.label_or_id} has ended already ({name_of(run.state)})"
     while wait:
         (found,) = host.answer(FindRuns(run.id)) or (None,)
         if found is None:

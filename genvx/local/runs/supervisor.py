@@ -257,7 +257,8 @@ class Supervisor:
         self._reap(0)
         left = tree.descendants(os.getpid())
         if left:
-            self._say(f"ending what the command left behind: {len(left)} processes")
+            many = "1 process" if len(left) == 1 else f"{len(left)} processes"
+            self._say(f"ending what the command left behind: {many}")
         said = False
         request = self._stop or StopRequest(StopReason.ASKED, os.getuid(), self._spec.grace)
         if left and kill_at is None:
