@@ -100,7 +100,9 @@ def warm(place: Path) -> None:
     not be able to read it any more, where it lies in a private home.
     """
     import genvx.local.running.windows  # noqa: F401
+    from genvx.shell.prepare import files
 
+    files("/bin/bash", str(place))
     host = LocalHost(environ=provisioned(place / "warm"))
     (place / "warm" / "policy.toml").write_text('[limits]\ntime = "1h"\n')
     host.join(host.acquire(Ask(Requirements(1))).grant.environment).release()

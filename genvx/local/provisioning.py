@@ -9,10 +9,10 @@ from genvx.core.value import value
 from genvx.errors import StateError
 from genvx.local.state import paths
 from genvx.local.state.directory import former_directory
-from genvx.local.state.paths import USUAL, Places
+from genvx.local.state.paths import Places
 from genvx.local.state.store import LeaseStore
 
-__all__ = ["USUAL", "Places", "Provisioned", "held_before", "provision"]
+__all__ = ["Places", "Provisioned", "held_before", "provision", "usual"]
 
 
 @value
@@ -25,6 +25,11 @@ class Provisioned:
     leases: str
     fragment: str
     held: tuple[str, ...]
+
+
+def usual() -> Places:
+    """Return the directories of this machine."""
+    return paths.USUAL
 
 
 def held_before(places: Places) -> tuple[str, ...]:

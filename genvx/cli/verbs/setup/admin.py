@@ -39,7 +39,7 @@ def provision(group: Group = None, force: Force = False) -> None:
 
     Example: sudo genvx admin provision
     """
-    provision_in(provisioning.USUAL, group, force=force)
+    provision_in(provisioning.usual(), group, force=force)
 
 
 def provision_in(places: Places, group: str | None = None, *, force: bool = False) -> None:
