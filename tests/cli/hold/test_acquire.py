@@ -85,7 +85,7 @@ def test_an_environment_can_be_joined_by_its_name_if_that_is_its_own(host):
         ),
         (["run", "--id", "$(x)", "--", "true"], "no active environment '$(x)' of yours here"),
         (["run", "--id", "", "--", "true"], "--id needs the id or name"),
-        (["run", "--id", "abcd1234", "-g", "1", "--", "true"], "leave out the options that request GPUs"),
+        (["run", "--id", "abcd1234", "-g", "1", "--", "true"], "leave out the options"),
         (["acquire", "-g", "1", "--for", "ever"], "not a duration: 'ever'"),
         (["acquire", "-g", "1"], "Missing option '--for'"),
     ],
