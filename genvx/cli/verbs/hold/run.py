@@ -9,8 +9,6 @@ import typer
 from genvx.cli.ask import options
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.where import here
-from genvx.cli.detach import Detach, start_detached
-from genvx.cli.gang import run_gang
 from genvx.cli.verbs.hold.activate import locally, run_remotely
 from genvx.errors import InvalidInput
 from genvx.fleet import stdin
@@ -112,6 +110,9 @@ def run(
 
     Example: genvx run --gpus 1 -- python train.py
     """
+    # Imported here: every verb is loaded at start-up, and only this one needs them.
+    from genvx.cli.detach import Detach, start_detached
+
     where = here(context)
     if not command:
         raise InvalidInput(
@@ -134,6 +135,8 @@ def run(
     if nodes > 1:
         if not where.remote:
             raise InvalidInput("--nodes is for the hosts of genvx remote")
+        from genvx.cli.gang import run_gang
+
         raise typer.Exit(run_gang(where, request, nodes, command, master_addr, mixed=mixed))
     if where.remote:
         raise typer.Exit(run_remotely(where, request, command))
