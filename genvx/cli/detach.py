@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from genvx.core.run import HoldWhen, Moment, Run, RunSpec, Waiting, end_of, name_of
+from genvx.core.run import Failed, HoldWhen, Moment, Run, RunSpec, Waiting, end_of, name_of
 from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput, InvalidQuantity
 from genvx.shown.console import say
@@ -103,9 +103,8 @@ def start_detached(where: Where, request: Request, command: list[str], asked: De
     print(run.id, flush=True)
     place = f" on {host.name}" if where.remote else ""
     where.note(f"run {run.label_or_id}{place} {_beginning(run)}")
-    end = end_of(run.state)
-    if name_of(run.state) == "failed" and end is None:
-        say(f"genvx: {run.state.why}")  # type: ignore[union-attr]  # it has failed
+    if isinstance(run.state, Failed) and end_of(run.state) is None:
+        say(f"genvx: {run.state.why}")
         return 1
     genvx = where.typed
     where.note(f"to see its output: {genvx} watch {run.id}; to end it: {genvx} runs stop {run.id}")

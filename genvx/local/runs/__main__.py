@@ -12,7 +12,7 @@ from genvx.local.runs.launch import supervise
 def main() -> None:
     """Go to the background; the words are the run, where runs are, and how long it may wait.
 
-    Descriptor 1 is the pipe on which whoever submitted the run waits for an answer.
+    Descriptor 1 is the pipe on which the client waits for an answer.
     """
     run, root, patience = sys.argv[1:]
     if os.fork() == 0:

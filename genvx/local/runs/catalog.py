@@ -56,9 +56,9 @@ class RunCatalog:
         return list(islice((run for run in found if run and narrowed.matches(run)), most))
 
     def candidates(self, wanted: str, *, deleted: bool = False) -> list[Run]:
-        """The runs here that may be meant by what somebody typed, the newest first; those of other
-        hosts may be meant, too. A whole id means
-        one in the trash, too. deleted: only those.
+        """Return the runs here that fit what was typed, the newest first.
+
+        Other hosts may have more. A whole id also fits a run in the trash. deleted: only runs in the trash.
 
         Raises:
             NotOwner: it is the id of a living run of another user.

@@ -151,14 +151,14 @@ def supervise(
 ) -> None:
     """Be the supervisor of a run whose record is made; returns at its end.
 
-    write: the pipe on which whoever submitted it waits for an answer.
+    write: the pipe on which the client waits for an answer.
     """
     pipe = [_leave(write)]
 
     def answer(words: Mapping[str, Any]) -> None:
         if pipe:  # they wait for one answer
             descriptor = pipe.pop()
-            with suppress(OSError):  # whoever submitted it is gone; the run goes on
+            with suppress(OSError):  # the client is gone; the run goes on
                 os.write(descriptor, dumps(words) + b"\n")
             os.close(descriptor)
 
@@ -190,7 +190,7 @@ def supervise(
 
 
 def _leave(write: int) -> int:
-    """Let go of all that belongs to whoever submitted the run, or their connection could not end.
+    """Let go of all that belongs to the client; otherwise its connection could not end.
 
     Returns the number that the pipe has then.
     """

@@ -3,7 +3,7 @@
     RUNS/<id>/spec.json    what was asked, written once
               state.json   what became of it, replaced at each change
               marks.json   what people have called it since
-              stop.json    that somebody wants it to end, and why
+              stop.json    a request to end it, and why
               log          all output of the command, in order
               events       a line of JSON for each change
               work/        where the command starts
@@ -53,7 +53,7 @@ class Marks:
 
 @value
 class StopRequest:
-    """That somebody wants a run to end. by: their uid. grace: seconds between TERM and KILL."""
+    """A request to end a run. by: uid of the user who asks. grace: seconds from TERM to KILL."""
 
     why: StopReason
     by: int

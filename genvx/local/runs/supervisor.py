@@ -301,7 +301,7 @@ class Supervisor:
     # Common
 
     def _sleep(self, seconds: float) -> None:
-        """Sleep until a signal comes, at most; then see whether somebody wants the run to end."""
+        """Sleep until a signal comes, at most; then look for a request to end the run."""
         # A timer, and not sigtimedwait: if a stop (SIGSTOP) interrupts that and the time is over
         # when we go on, it returns garbage that may look like a signal (CPython 3.6 to 3.13).
         signal.setitimer(signal.ITIMER_REAL, max(seconds, _LEAST))
@@ -330,7 +330,7 @@ class Supervisor:
 
 
 class _Stop:
-    """Ends the waiting in a line when somebody wants the run to end."""
+    """Ends the waiting in line on a request to end the run."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor

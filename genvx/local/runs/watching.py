@@ -65,7 +65,7 @@ def watch(host: Machine, asked: WatchRun, pause: Callable[[float], bool]) -> Ite
 class _Watched:
     """A run whose end is awaited.
 
-    changed: it as it is now, if somebody is to be told. said: when they were last told something.
+    changed: the run as it is now, if the client must get it. said: when the client last got news.
     """
 
     def __init__(self, catalog: RunCatalog, directory: RunDirectory, run: Run) -> None:
