@@ -58,7 +58,8 @@ class RunCatalog:
     def candidates(self, wanted: str, *, deleted: bool = False) -> list[Run]:
         """Return the runs here that fit what was typed, the newest first.
 
-        Other hosts may have more. A whole id also fits a run in the trash. deleted: only runs in the trash.
+        Other hosts may have more. A whole id also fits a run in the trash. deleted: only runs in
+        the trash.
 
         Raises:
             NotOwner: it is the id of a living run of another user.
