@@ -337,7 +337,7 @@ def shown(state: RunState, signs: Signs) -> tuple[RunState, str]:
 
 
 @value
-class Run:
+class RunInfo:
     """A run as its host shows it now.
 
     note: a line for people about its state. label, tags: what people called it later. log_bytes:

@@ -25,7 +25,7 @@ from genvx.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from genvx.core.run import Run, RunSpec
+    from genvx.core.run import RunInfo, RunSpec
     from genvx.core.snapshot import Snapshot
     from genvx.core.wire.runoperations import LogNews
     from genvx.fleet.ask import HostGroup, Outcomes
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
         def submit(
             self, spec: RunSpec, *, patience: float | None = None, tags: tuple[str, ...] = ()
-        ) -> Run: ...
+        ) -> RunInfo: ...
 
         def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]: ...
 
@@ -54,7 +54,7 @@ def submit(
     *,
     patience: float | None = None,
     tags: tuple[str, ...] = (),
-) -> tuple[RunHost, Run]:
+) -> tuple[RunHost, RunInfo]:
     """Start a run on the best host; with patience, have it wait in line on the host where it will
     probably start soonest, if none has room.
 
@@ -65,7 +65,7 @@ def submit(
         ended before the host said whether it has accepted the run.
     """
 
-    def act(host: RunHost) -> tuple[RunHost, Run]:
+    def act(host: RunHost) -> tuple[RunHost, RunInfo]:
         try:
             return host, host.submit(spec, patience=patience, tags=tags)
         except HostError as error:
@@ -96,8 +96,8 @@ def _best_lines(spec: RunSpec, seen: Outcomes[Snapshot]) -> list[str]:
 
 
 def locate(
-    fleet: HostGroup[RunHost], found: Outcomes[tuple[Run, ...]], wanted: str
-) -> tuple[RunHost, Run]:
+    fleet: HostGroup[RunHost], found: Outcomes[tuple[RunInfo, ...]], wanted: str
+) -> tuple[RunHost, RunInfo]:
     """The run that is meant, and its host. found: what the hosts answered to FindRuns.
 
     Raises:
@@ -120,7 +120,7 @@ def locate(
     return fleet.host(name), meant
 
 
-def question(wanted: str, *, deleted: bool = False) -> Callable[[Host], tuple[Run, ...]]:
+def question(wanted: str, *, deleted: bool = False) -> Callable[[Host], tuple[RunInfo, ...]]:
     """What a host is asked to find a run. deleted: one in the trash."""
     return lambda host: host.answer(FindRuns(wanted, deleted))
 

@@ -187,7 +187,7 @@ def hold(state):
             reply = reader.feed(data)
         return reply
 
-    say.environment = granted(say(b"")).environment
+    say.environment = granted(say(b"")).environment_id
     say.ended, say.write = process.wait, write
     yield say
     process.stdin.close()

@@ -10,7 +10,7 @@ from genvx.core.run import (
     End,
     Failed,
     Moment,
-    Run,
+    RunInfo,
     Running,
     RunSpec,
 )
@@ -22,7 +22,7 @@ def run(identifier, second, name="", label="", tags=(), state=None):
     then = Moment(second * 10**9, 0)
     end = End(then, then, code=0)
     spec = RunSpec(identifier, ("true",), Requirements(1), "m", "h", then, name)
-    return Run(spec, state or Completed(then, end), label=label, tags=tags)
+    return RunInfo(spec, state or Completed(then, end), label=label, tags=tags)
 
 
 THEN = Moment(0, 0)

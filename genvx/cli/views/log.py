@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from genvx.core.run import LogPiece, Run, Stopped, Waiting, end_of, is_over, name_of
+from genvx.core.run import LogPiece, RunInfo, Stopped, Waiting, end_of, is_over, name_of
 from genvx.core.wire.runoperations import LogEnd
 from genvx.shown.console import say
 
@@ -32,7 +32,7 @@ class LogView:
         self._terminal = terminal
         self._line = b""
         self._told = ""
-        self._ended: Run | None = None
+        self._ended: RunInfo | None = None
 
     def take(self, news: LogNews) -> None:
         """Print one of the news."""
@@ -67,7 +67,7 @@ class LogView:
         say(f"genvx: run {run.id} is {name_of(run.state)}" + (f": {why}" if why else ""))
         return _NEVER_STARTED
 
-    def _tell(self, run: Run) -> None:
+    def _tell(self, run: RunInfo) -> None:
         state = run.state
         if not isinstance(state, Waiting):
             return

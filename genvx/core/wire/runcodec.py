@@ -13,7 +13,7 @@ from genvx.core.run import (
     Lost,
     Moment,
     Preparing,
-    Run,
+    RunInfo,
     Running,
     RunSpec,
     RunState,
@@ -142,7 +142,7 @@ STATE: Tagged[RunState] = Tagged(
 )
 
 RUN = Table(
-    Run,
+    RunInfo,
     "run",
     spec=one(SPEC),
     state=Kind(lambda fields, key: STATE.read(fields.raw(key)), STATE.write),
