@@ -7,7 +7,14 @@ import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from genvx.core.run import Failed, HoldWhen, Moment, RunInfo, RunSpec, Waiting, end_of, name_of
+from genvx.core.run import HoldWhen, Moment, RunSpec
+from genvx.core.runinfo import RunInfo
+from genvx.core.runstate import (
+    Failed,
+    Waiting,
+    end_of,
+    name_of,
+)
 from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput, InvalidQuantity
 from genvx.shown.console import say

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.run import STATES, name_of
+from genvx.core.runstate import STATES, name_of
 from genvx.core.text import is_identifier, printable
 from genvx.core.value import value
 from genvx.errors import InvalidInput, UnknownRun
@@ -12,7 +12,7 @@ from genvx.errors import InvalidInput, UnknownRun
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from genvx.core.run import RunInfo
+    from genvx.core.runinfo import RunInfo
 
 # "1" is the latest run, "2" the one before. From here on digits are read as an id: ids are
 # hexadecimal and may have digits only.

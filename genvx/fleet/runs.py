@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from genvx.core.ranking import rank
-from genvx.core.run import LogPiece
+from genvx.core.runinfo import LogPiece
 from genvx.core.runselect import find
 from genvx.core.value import replace
 from genvx.core.wire.runoperations import FindRuns, LogEnd, WatchRun
@@ -25,7 +25,8 @@ from genvx.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from genvx.core.run import RunInfo, RunSpec
+    from genvx.core.run import RunSpec
+    from genvx.core.runinfo import RunInfo
     from genvx.core.snapshot import Snapshot
     from genvx.core.wire.runoperations import LogNews
     from genvx.fleet.ask import HostGroup, Outcomes

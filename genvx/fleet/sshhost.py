@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from genvx.core.lease import Environment
     from genvx.core.policy import Entitlement
     from genvx.core.requirements import Requirements
-    from genvx.core.run import RunInfo, RunSpec
+    from genvx.core.run import RunSpec
+    from genvx.core.runinfo import RunInfo
     from genvx.core.snapshot import Snapshot
     from genvx.core.wire.operations import Operation, Progress
     from genvx.core.wire.runoperations import LogNews, WatchRun

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from genvx.core.policy import Entitlement
     from genvx.core.queue import Standing
     from genvx.core.requirements import Requirements
-    from genvx.core.run import RunInfo, RunSpec
+    from genvx.core.run import RunSpec
+    from genvx.core.runinfo import RunInfo
     from genvx.core.turn import Turn
     from genvx.core.wire.operations import Operation
     from genvx.core.wire.runoperations import LogNews, WatchRun

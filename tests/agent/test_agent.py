@@ -13,7 +13,9 @@ import pytest
 from genvx.core.ask import Ask
 from genvx.core.grant import Severity
 from genvx.core.requirements import Requirements
-from genvx.core.run import LogPiece, Moment, RunSpec, name_of
+from genvx.core.run import Moment, RunSpec
+from genvx.core.runinfo import LogPiece
+from genvx.core.runstate import name_of
 from genvx.core.value import replace
 from genvx.core.wire.operations import (
     Examine,

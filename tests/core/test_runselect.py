@@ -5,16 +5,10 @@ from __future__ import annotations
 import pytest
 
 from genvx.core.requirements import Requirements
-from genvx.core.run import (
-    Completed,
-    End,
-    Failed,
-    Moment,
-    RunInfo,
-    Running,
-    RunSpec,
-)
+from genvx.core.run import End, Moment, RunSpec
+from genvx.core.runinfo import RunInfo
 from genvx.core.runselect import Filter, find, newest_first
+from genvx.core.runstate import Completed, Failed, Running
 from genvx.errors import InvalidInput, UnknownRun
 
 

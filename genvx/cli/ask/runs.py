@@ -11,7 +11,7 @@ from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
     from genvx.cli.ask.where import Where
-    from genvx.core.run import RunInfo
+    from genvx.core.runinfo import RunInfo
     from genvx.fleet.fleet import Fleet
 
 _WHICH = "A run, by its id, the beginning of it, its name, or a number: 1 is the latest."

@@ -14,7 +14,8 @@ from genvx.core.grant import Finding, Grant
 from genvx.core.lease import Environment, holders
 from genvx.core.queue import Position
 from genvx.core.requirements import Requirements
-from genvx.core.run import RunInfo, end_of, name_of
+from genvx.core.runinfo import RunInfo
+from genvx.core.runstate import end_of, name_of
 from genvx.core.snapshot import Snapshot
 from genvx.errors import GenvxError, kind_of
 from genvx.fleet.fleet import Fleet, Outcomes

@@ -6,7 +6,14 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from genvx.core.run import LogPiece, RunInfo, Stopped, Waiting, end_of, is_over, name_of
+from genvx.core.runinfo import LogPiece, RunInfo
+from genvx.core.runstate import (
+    Stopped,
+    Waiting,
+    end_of,
+    is_over,
+    name_of,
+)
 from genvx.core.wire.runoperations import LogEnd
 from genvx.shown.console import say
 

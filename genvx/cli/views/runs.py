@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from genvx.cli.show import schema
 from genvx.cli.show.tables import SCHEMA, Output, print_json
-from genvx.core.run import (
+from genvx.core.runinfo import RunInfo
+from genvx.core.runselect import newest_first
+from genvx.core.runstate import (
     Failed,
     Lost,
-    RunInfo,
     Running,
     Stopped,
     Waiting,
@@ -19,7 +20,6 @@ from genvx.core.run import (
     is_over,
     name_of,
 )
-from genvx.core.runselect import newest_first
 from genvx.core.text import printable
 from genvx.core.units import format_duration, format_memory
 from genvx.core.wire.runoperations import FindRuns

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from genvx.core.run import (
-    Completed,
     End,
+    HoldWhen,
+    Moment,
+    RunSpec,
+    Usage,
+)
+from genvx.core.runinfo import LogPiece, RunInfo
+from genvx.core.runstate import (
+    Completed,
     Failed,
     Held,
-    HoldWhen,
-    LogPiece,
     LossReason,
     Lost,
-    Moment,
     Preparing,
-    RunInfo,
     Running,
-    RunSpec,
     RunState,
     Step,
     Stopped,
     StopReason,
-    Usage,
     Waiting,
 )
 from genvx.core.text import MESSAGE_LIMIT, NAME_LIMIT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from genvx.core.run import LogPiece, RunInfo, RunSpec
+from genvx.core.runinfo import LogPiece, RunInfo
 from genvx.core.runselect import Filter
 from genvx.core.text import NAME_LIMIT
 from genvx.core.value import field, value
@@ -29,6 +29,8 @@ from genvx.core.wire.tables import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from genvx.core.run import RunSpec
 
 MOST_RUNS = 1000
 MOST_LINES = 10_000

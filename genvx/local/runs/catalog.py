@@ -8,18 +8,18 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.run import (
+from genvx.core.run import require_tags
+from genvx.core.runinfo import RunInfo
+from genvx.core.runselect import Filter, chosen, find
+from genvx.core.runstate import (
     LossReason,
     Lost,
-    RunInfo,
     Signs,
     StopReason,
     is_over,
     name_of,
-    require_tags,
     shown,
 )
-from genvx.core.runselect import Filter, chosen, find
 from genvx.core.text import is_identifier, require_name
 from genvx.core.wire.fields import Malformed
 from genvx.errors import InvalidInput, NotOwner, StateError, UnknownEnvironment, UnknownRun
@@ -29,7 +29,7 @@ from genvx.local.runs import lock, logs
 from genvx.local.runs.record import Marks, RunShelf, StopRequest, runs_root
 
 if TYPE_CHECKING:
-    from genvx.core.run import RunState
+    from genvx.core.runstate import RunState
     from genvx.local.machine import Machine
     from genvx.local.runs.record import RunDirectory
 

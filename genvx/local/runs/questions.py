@@ -13,7 +13,7 @@ from genvx.local.runs.catalog import RunCatalog
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from genvx.core.run import RunInfo
+    from genvx.core.runinfo import RunInfo
     from genvx.core.wire.operation import Operation
     from genvx.local.machine import Machine
 

@@ -6,7 +6,7 @@ import os
 from time import monotonic
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.run import RunInfo, Waiting, end_of, is_over
+from genvx.core.runstate import Waiting, end_of, is_over
 from genvx.core.wire.fields import Malformed
 from genvx.core.wire.runoperations import LogEnd
 from genvx.local.runs import logs
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Callable
 
+    from genvx.core.runinfo import RunInfo
     from genvx.core.wire.runoperations import LogNews, WatchRun
     from genvx.local.machine import Machine
     from genvx.local.runs.record import RunDirectory

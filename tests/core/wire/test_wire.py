@@ -19,27 +19,28 @@ from genvx.core.policy import Entitlement, Limit, Policy
 from genvx.core.queue import Standing
 from genvx.core.requirements import Requirements, Strategy
 from genvx.core.run import (
+    End,
+    HoldWhen,
+    Moment,
+    RunSpec,
+    Usage,
+)
+from genvx.core.runinfo import LogPiece, RunInfo
+from genvx.core.runselect import Filter
+from genvx.core.runstate import (
     STATES,
     Completed,
-    End,
     Failed,
     Held,
-    HoldWhen,
-    LogPiece,
     LossReason,
     Lost,
-    Moment,
     Preparing,
-    RunInfo,
     Running,
-    RunSpec,
     Step,
     Stopped,
     StopReason,
-    Usage,
     Waiting,
 )
-from genvx.core.runselect import Filter
 from genvx.core.snapshot import Snapshot
 from genvx.core.ticket import Ticket
 from genvx.core.value import replace

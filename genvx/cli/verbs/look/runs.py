@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from genvx.cli.commands import Group, Verb
-    from genvx.core.run import RunInfo
+    from genvx.core.runinfo import RunInfo
     from genvx.core.wire.operations import Operation
 
 _NEWEST = 50
