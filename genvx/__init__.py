@@ -21,8 +21,9 @@ from typing import Any
 from genvx._version import __version__
 
 _HOMES = {
+    "activate": "genvx.api.activation",
     **dict.fromkeys(
-        ("activate", "active", "attach", "configure", "current", "detach", "lock"), "genvx.api"
+        ("active", "attach", "configure", "current", "detach", "lock"), "genvx.api.inside"
     ),
     "Fleet": "genvx.fleet.fleet",
     "Outcomes": "genvx.fleet.fleet",

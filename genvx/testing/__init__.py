@@ -1,0 +1,13 @@
+"""FakeHost is a Host without a machine, for tests of programs that use genvx.
+
+    fleet = genvx.Fleet([FakeHost("a", devices=2), FakeHost("b",
+    error=genvx.HostUnreachable("gone"))])
+
+It keeps the promises of the Host protocol, errors included; the same tests run against it and real
+hosts.
+"""
+
+from genvx.testing.hold import FakeHold, FakeRunning
+from genvx.testing.host import FakeHost
+
+__all__ = ["FakeHold", "FakeHost", "FakeRunning"]
