@@ -9,5 +9,7 @@ hosts.
 
 from genvx.testing.hold import FakeHold, FakeRunning
 from genvx.testing.host import FakeHost
+from genvx.testing.runs import FakeRuns
+from genvx.testing.shelf import Played
 
-__all__ = ["FakeHold", "FakeHost", "FakeRunning"]
+__all__ = ["FakeHold", "FakeHost", "FakeRunning", "FakeRuns", "Played"]

@@ -24,10 +24,17 @@ class FakeHold(BaseHold):
     nothing.
     """
 
-    def __init__(self, host: Any, grant: Grant, let_go: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        host: Any,
+        grant: Grant,
+        let_go: Callable[[], object],
+        note: Callable[[Command], object],
+    ) -> None:
         self.host = host
         self.grant = grant
         self.commands: list[Command] = []
+        self._note = note
         self._let_go: Callable[[], object] | None = let_go
 
     def start(
@@ -44,6 +51,7 @@ class FakeHold(BaseHold):
         words = words_of(command)
         require_variables(env or {})
         self.commands.append(command)
+        self._note(command)
         return FakeRunning(words, stdin, stdout, stderr)
 
     def release(self) -> None:

@@ -17,15 +17,35 @@ from genvx.core.wire.operations import (
     ShowPolicy,
     TakeSnapshot,
 )
+from genvx.core.wire.runoperations import (
+    DisposeOfRun,
+    FindRuns,
+    ListRuns,
+    MarkRun,
+    ShowRun,
+    StopRun,
+    SubmitRun,
+)
 from genvx.errors import InvalidInput, WaitedTooLong
 from genvx.testing.hold import FakeHold
 from genvx.testing.machine import FakeMachine
+from genvx.testing.runs import FakeRuns
+from genvx.testing.shelf import Played
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from genvx.core.ask import Ask
+    from genvx.core.claim import Owner
+    from genvx.core.command import Command
+    from genvx.core.device import Device
+    from genvx.core.lease import Lease
     from genvx.core.queue import Standing
+    from genvx.core.run import RunSpec
+    from genvx.core.runinfo import RunInfo
+    from genvx.core.snapshot import Snapshot
+    from genvx.core.wire.runoperations import LogNews, WatchRun
+    from genvx.errors import GenvxError
 
 R = TypeVar("R")
 
@@ -35,10 +55,36 @@ class FakeHost(FakeMachine):
 
     devices: a number, or the devices. leases: those that exist from the start. owner: the user as
     whom callers act. error: raised by every method that asks the host. closed: whether `close` was
-    called.
+    called. commands: those that were started under its holds, which each succeed at once.
+
+    script: says what the command of a run does, called with what was asked for; by default each
+    succeeds at once and writes nothing. runs: they are there, and a test can have them write, end
+    and be lost.
     """
 
-    closed = False
+    def __init__(
+        self,
+        name: str,
+        devices: int | Sequence[Device] = 1,
+        *,
+        leases: Sequence[Lease] = (),
+        owner: Owner | None = None,
+        error: GenvxError | None = None,
+        script: Callable[[RunSpec], Played] | None = None,
+    ) -> None:
+        super().__init__(name, devices, leases=leases, owner=owner, error=error)
+        self.runs = FakeRuns(self, script or (lambda spec: Played()))
+        self.commands: list[Command] = []
+        self.closed = False
+
+    def snapshot(self, *, holders: bool = False) -> Snapshot:
+        """Take a snapshot; the clock of the host advances by a second at each.
+
+        holders: ignored, as no processes hold the leases.
+        """
+        self.require_answer()
+        self.runs.advance()
+        return super().snapshot()
 
     def doctor(self) -> tuple[Finding, ...]:
         """Return one finding: the devices are simulated."""
@@ -54,6 +100,13 @@ class FakeHost(FakeMachine):
             ShowPolicy: lambda asked: self.entitlement(),
             Release: lambda asked: self.release(asked.environment, kill=asked.kill),
             Reserve: lambda asked: self.reserve(asked.ask),
+            SubmitRun: self.runs.submit,
+            ListRuns: self.runs.listed,
+            FindRuns: self.runs.found,
+            ShowRun: self.runs.shown,
+            StopRun: self.runs.stop,
+            MarkRun: self.runs.mark,
+            DisposeOfRun: self.runs.dispose,
         }
         answer = answers.get(type(operation))
         if answer is None:
@@ -75,7 +128,18 @@ class FakeHost(FakeMachine):
             NoCapacity: not enough devices are available. Unsatisfiable: there are never enough.
         """
         grant = self.grant(ask)
-        return FakeHold(self, grant, lambda: self.release(grant.environment_id))
+        return self._hold(grant, lambda: self.release(grant.environment_id))
+
+    def join(self, environment: str, *, command: str = "") -> FakeHold:
+        """Join a living environment of the owner, by id; it ends with the hold that took it.
+
+        Raises:
+            UnknownEnvironment: there is none.
+        """
+        return self._hold(self.grant_of(environment), lambda: None)
+
+    def _hold(self, grant: Grant, let_go: Callable[[], object]) -> FakeHold:
+        return FakeHold(self, grant, let_go, self.commands.append)
 
     def reserve(self, ask: Ask) -> Grant:
         """Take devices; they stay taken until they are released."""
@@ -105,6 +169,26 @@ class FakeHost(FakeMachine):
             return self.acquire(ask)
         finally:
             self.leave_line(ticket)
+
+    # Runs
+
+    def submit(
+        self, spec: RunSpec, *, patience: float | None = None, tags: tuple[str, ...] = ()
+    ) -> RunInfo:
+        """Start a run, which does what the script says; with patience it waits for devices.
+
+        Raises: as `acquire`.
+        """
+        return self.answer(SubmitRun(spec, patience, tags))
+
+    def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]:
+        """Tell how a run is, and its log as it grows; the last is a LogEnd.
+
+        Raises:
+            UnknownRun: there is none.
+        """
+        self.require_answer()
+        return self.runs.watch(asked, pause)
 
     def __str__(self) -> str:
         return self.name

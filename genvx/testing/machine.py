@@ -76,6 +76,9 @@ class FakeMachine:
         holders: ignored, as no processes hold the leases.
         """
         self.require_answer()
+        return self._look()
+
+    def _look(self) -> Snapshot:
         return Snapshot(
             hostname=self.name,
             version=__version__,
@@ -93,7 +96,7 @@ class FakeMachine:
         self.require_answer()
         require_name(ask.name)
         requirements = ask.requirements
-        snapshot = self.snapshot()
+        snapshot = self._look()
         decision = decide(requirements, snapshot)
         if isinstance(decision, Refusal):
             raise (Unsatisfiable if decision.never else NoCapacity)(str(decision))
@@ -158,7 +161,7 @@ class FakeMachine:
 
     def standing_of(self, ticket: Ticket) -> Standing | None:
         """Return the place of a request in the line; None when it is its turn."""
-        position = position_of(ticket.id, self.snapshot())
+        position = position_of(ticket.id, self._look())
         if position is None or position.offered or getattr(position.decision, "never", False):
             return None
         return position.standing
