@@ -30,4 +30,4 @@ def located(where: Where, fleet: Fleet, wanted: str, *, deleted: bool = False) -
         raise InvalidInput(f"no run {printable(wanted, 60)!r}")
     everywhere: Any = fleet
     found = where.ask(fleet, runs.question(wanted, deleted=deleted))
-    return runs.locate(everywhere, found, wanted)
+    return runs.locate(everywhere, found, wanted, deleted=deleted, typed=where.typed)

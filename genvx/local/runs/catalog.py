@@ -194,7 +194,7 @@ class RunCatalog:
         return run
 
     def _deleted(self, wanted: str) -> Run:
-        return find(self.candidates(wanted, deleted=True), wanted, place="in the trash")
+        return find(self.candidates(wanted, deleted=True), wanted, deleted=True)
 
     # Reading
 
