@@ -19,7 +19,6 @@ import re
 import stat
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.text import printable
 from genvx.errors import StateError
 from genvx.local.state import mounts
 from genvx.local.state.opened import Opened
@@ -50,22 +49,6 @@ def state_error(error: OSError, doing: str) -> StateError:
         errno.EIO: "the disk fails; look at dmesg",
     }.get(error.errno or 0, os.strerror(error.errno) if error.errno else str(error))
     return StateError(f"cannot {doing}: {advice}")
-
-
-def _refuse_outsider(path: str, status: os.stat_result) -> None:
-    """Raise StateError if root has admitted one group only (`admin provision --group`)."""
-    if status.st_uid != 0 or status.st_mode & stat.S_IRWXO or not status.st_mode & stat.S_IRWXG:
-        return
-    import grp
-
-    try:
-        group = grp.getgrgid(status.st_gid).gr_name
-    except KeyError:
-        group = str(status.st_gid)
-    raise StateError(
-        f"{path} is for the group {printable(group, 60)} only; ask the administrator to add you to "
-        "it, then log in again"
-    )
 
 
 def _may_be_directory(entry: os.DirEntry[str]) -> bool:
@@ -199,8 +182,9 @@ class StateDirectory:
             except OSError as error:
                 raise state_error(error, f"create {path}") from None
         except OSError as error:
-            if error.errno == errno.EACCES:
-                _refuse_outsider(path, os.stat("leases", dir_fd=root))
+            from genvx.local.state.admission import refuse_outsider
+
+            refuse_outsider(error, path)
             raise state_error(error, f"open {path}") from None
         try:
             self._check(descriptor, path)
