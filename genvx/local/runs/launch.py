@@ -103,7 +103,7 @@ def _answer(read: int, shelf: RunShelf, run: str) -> RunState:
                 directory.request_stop(StopRequest(StopReason.ASKED, os.getuid(), GRACE))
             raise StateError(
                 f"the supervisor of run {run} did not say in time whether it runs, and was told to "
-                "stop; genvx runs info shows what became of it"
+                "stop; runs info shows what became of it"
             )
         part = os.read(read, 65536)
         if not part:

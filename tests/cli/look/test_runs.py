@@ -197,6 +197,12 @@ def test_a_remote_run_starts_in_its_own_directory_or_one_below_the_home(hosts):
     assert run_genvx("remote", "watch").stdout.endswith("/work\n")
     started("-C", ".", "--", "sh", "-c", "pwd", remote=True)
     assert run_genvx("remote", "watch").stdout.endswith("/home\n")
+    run = started("--", "sleep", "600", remote=True)
+    deleted = run_genvx("remote", "runs", "delete", run)
+    assert re.fullmatch(
+        rf"gpu-server-\d: input: run {run} is running; end it first, with runs stop\n",
+        deleted.stderr,
+    )
     refused = run_genvx("remote", "run", "-d", "-C", "no/such", "--", "true")
     assert refused.returncode == 2
     assert re.search("no such directory: /.*/home/no/such\n", refused.stderr)
