@@ -58,7 +58,7 @@ def _host(number: int, chance: random.Random) -> Snapshot:
             None,
             id=f"{number:04x}{i}",
             owner=Owner(1000, "u"),
-            environment=f"{number:04x}{i}",
+            environment_id=f"{number:04x}{i}",
             name="",
             boot_id="b",
             since_ns=0,

@@ -56,12 +56,12 @@ class Activation(BaseHold):
     ) -> Grant:
         """Add devices; return all that are held then. `genvx.attach` has the arguments."""
         return self._changed(
-            LocalHost().attach(self.grant.environment, _more(gpus, memory, devices))
+            LocalHost().attach(self.grant.environment_id, _more(gpus, memory, devices))
         )
 
     def detach(self, devices: Sequence[str] = ()) -> Grant:
         """Remove devices; return what is left. `genvx.detach` has the arguments."""
-        return self._changed(LocalHost().detach(self.grant.environment, devices))
+        return self._changed(LocalHost().detach(self.grant.environment_id, devices))
 
     def _changed(self, grant: Grant) -> Grant:
         self.hold.grant = grant
@@ -188,7 +188,7 @@ def attach(gpus: int | str = 0, *, memory: int | None = None, devices: Sequence[
         NoCapacity: not enough devices are available. InvalidInput: the request is invalid.
         UnknownEnvironment: this process runs in no environment.
     """
-    grant = LocalHost().attach(current().environment, _more(gpus, memory, devices))
+    grant = LocalHost().attach(current().environment_id, _more(gpus, memory, devices))
     os.environ.update(grant.variables)
     return grant
 
@@ -202,7 +202,7 @@ def detach(devices: Sequence[str] = ()) -> Grant:
         UnknownDevice: a device is not in it. UnknownEnvironment: this process runs in no
         environment.
     """
-    grant = LocalHost().detach(current().environment, devices)
+    grant = LocalHost().detach(current().environment_id, devices)
     os.environ.update(grant.variables)
     return grant
 
@@ -230,7 +230,7 @@ def turn(timeout: float | None, stop: threading.Event | None = None) -> HeldFile
     """Take the turn of `lock`; it lasts until it is withdrawn. stop: ends the waiting when set."""
     return take_turn(
         LocalHost(),
-        current().environment,
+        current().environment_id,
         command=" ".join(sys.argv),
         patience=math.inf if timeout is None else timeout,
         stop=stop,

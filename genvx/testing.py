@@ -162,7 +162,7 @@ class FakeHost:
         lease = Lease(
             id=f"{number:016x}",
             owner=self.owner,
-            environment=f"{number:08x}",
+            environment_id=f"{number:08x}",
             name=ask.name,
             devices=tuple(device.uuid for device in decision.devices),
             memory=requirements.memory,
@@ -176,7 +176,7 @@ class FakeHost:
         )
         self._leases.append(lease)
         grant = Grant(
-            lease.environment,
+            lease.environment_id,
             ask.name,
             self.owner,
             decision.devices,
@@ -205,7 +205,7 @@ class FakeHost:
         ticket = Ticket(
             id=f"{number:016x}",
             owner=self.owner,
-            environment=ask.environment_id or f"{number:08x}",
+            environment_id=ask.environment_id or f"{number:08x}",
             name=ask.name,
             requirements=ask.requirements,
             boot_id="fake",

@@ -80,7 +80,7 @@ class Genvx:
         plain = Ticket(
             id=f"{number:016x}",
             owner=Owner(1000, job.user),
-            environment=f"{number:08x}",
+            environment_id=f"{number:08x}",
             name="",
             requirements=requirements,
             boot_id="b",

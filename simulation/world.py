@@ -85,7 +85,7 @@ class World:
             None,
             id=f"{job.number:016x}",
             owner=_OWNER,
-            environment=f"{job.number:08x}",
+            environment_id=f"{job.number:08x}",
             name="",
             boot_id="b",
             since_ns=0,

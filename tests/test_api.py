@@ -32,7 +32,7 @@ def test_inside_of_a_block_the_environment_is_active_and_current():
     assert not genvx.active()
     with genvx.activate(1, name="x") as env:
         assert genvx.active()
-        assert genvx.current().environment == env.grant.environment
+        assert genvx.current().environment_id == env.grant.environment_id
         assert (genvx.current().name, genvx.current().devices) == ("x", env.devices)
     assert not genvx.active()
 

@@ -82,7 +82,7 @@ def leases(trial: Trial) -> Outcome:
         except (Exception, Hang) as error:
             outcome.violated(f"a scan ended in {type(error).__name__}: {error}")
         else:
-            key = (os.geteuid(), victim.grant.environment)
+            key = (os.geteuid(), victim.grant.environment_id)
             seen = [lease for lease in snapshot.leases if lease.key == key]
             outcome.check(len(seen) == 1, "the victim's lease is not seen")
             outcome.check(all(line.isprintable() for line in snapshot.odd), "odd is not printable")

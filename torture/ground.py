@@ -105,8 +105,8 @@ def warm(place: Path) -> None:
     files("/bin/bash", str(place))
     host = LocalHost(environ=provisioned(place / "warm"))
     (place / "warm" / "policy.toml").write_text('[limits]\ntime = "1h"\n')
-    host.join(host.acquire(Ask(Requirements(1))).grant.environment).release()
-    host.release(host.acquire(Ask(Requirements(1))).grant.environment)
+    host.join(host.acquire(Ask(Requirements(1))).grant.environment_id).release()
+    host.release(host.acquire(Ask(Requirements(1))).grant.environment_id)
     host.snapshot()
     host.close()
 

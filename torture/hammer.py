@@ -200,7 +200,7 @@ def rival(
             _amend(here, claims, held.grant, chance.choice(_WANTED), tell)
         if chance.random() < 0.25:
             # A second terminal joins, and the first one leaves.
-            holds.append(here.join(held.grant.environment))
+            holds.append(here.join(held.grant.environment_id))
             holds.pop(0).release()
         time.sleep(chance.random() * 0.006)
         claims.give_back()
@@ -217,7 +217,7 @@ def _amend(
 ) -> None:
     """Attach devices to an environment, and detach one."""
     try:
-        after = here.attach(grant.environment, wanted)
+        after = here.attach(grant.environment_id, wanted)
     except NoCapacity:
         tell("busy")
         return
@@ -226,7 +226,7 @@ def _amend(
         if device not in grant.devices and not claims.claim(device.uuid, units):
             tell(f"double {device.uuid} by pid {os.getpid()}, attached")
     claims.give_back(after.devices[0].uuid)
-    here.detach(grant.environment, [after.devices[0].label])
+    here.detach(grant.environment_id, [after.devices[0].label])
     tell("granted by attaching")
 
 

@@ -115,14 +115,14 @@ class Holding:
 
     def acquire(self, gpus: int, memory: int | None, time: int | None) -> dict[str, Any]:
         held = self._host.acquire(Ask(Requirements(gpus, memory), lasts=time))
-        self._held.setdefault(held.grant.environment, []).append(held)
+        self._held.setdefault(held.grant.environment_id, []).append(held)
         devices = [device.uuid for device in held.grant.devices]
-        return {"ending": "done", "environment": held.grant.environment, "devices": devices}
+        return {"ending": "done", "environment": held.grant.environment_id, "devices": devices}
 
     def reserve(self, gpus: int, memory: int | None, time: int) -> dict[str, Any]:
         grant = self._host.reserve(Ask(Requirements(gpus, memory), lasts=time))
         devices = [device.uuid for device in grant.devices]
-        return {"ending": "done", "environment": grant.environment, "devices": devices}
+        return {"ending": "done", "environment": grant.environment_id, "devices": devices}
 
     def join(self, environment: str) -> dict[str, Any]:
         self._held.setdefault(environment, []).append(self._host.join(environment))

@@ -121,22 +121,22 @@ OPERATIONS = (
     Operation(
         "release by id",
         lambda host: host.acquire(Ask(Requirements(2), name="victim")),
-        lambda host, held: host.release(held.grant.environment),  # type: ignore[attr-defined]
+        lambda host, held: host.release(held.grant.environment_id),  # type: ignore[attr-defined]
     ),
     Operation(
         "join",
         lambda host: host.acquire(Ask(Requirements(2), name="victim")),
-        lambda host, held: host.join(held.grant.environment),  # type: ignore[attr-defined]
+        lambda host, held: host.join(held.grant.environment_id),  # type: ignore[attr-defined]
     ),
     Operation(
         "attach",
         lambda host: host.acquire(Ask(Requirements(1), name="victim")),
-        lambda host, held: host.attach(held.grant.environment, Requirements(1)),  # type: ignore[attr-defined]
+        lambda host, held: host.attach(held.grant.environment_id, Requirements(1)),  # type: ignore[attr-defined]
     ),
     Operation(
         "detach",
         lambda host: host.acquire(Ask(Requirements(2), name="victim")),
-        lambda host, held: host.detach(held.grant.environment),  # type: ignore[attr-defined]
+        lambda host, held: host.detach(held.grant.environment_id),  # type: ignore[attr-defined]
     ),
     Operation("reap", lambda host: None, _reap),
     # For more than there is left: it always ends without. What it imports is there before.

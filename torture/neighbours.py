@@ -60,7 +60,9 @@ def _activate(variables: dict[str, str], turns: int, tells: int) -> None:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
             time.sleep(0.005)
             first = here.acquire(Ask(Requirements(1)))
-            granting.join(here, first.grant.environment, command="sh", through=descriptor).release()
+            granting.join(
+                here, first.grant.environment_id, command="sh", through=descriptor
+            ).release()
             first.release()
             os.close(descriptor)
             os.write(tells, b"held\n")

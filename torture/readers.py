@@ -173,7 +173,7 @@ def _feed_lease(data: bytes) -> None:
 
 _WAITING = Ticket(
     Requirements.parse("A100,H100:80G..:2", "1G"), 1 << 62, 4, id="00ff00ff00ff00ff",
-    owner=Owner(1000, "me"), environment="abcd1234", name="é x", boot_id="b", since_ns=1, pid=7,
+    owner=Owner(1000, "me"), environment_id="abcd1234", name="é x", boot_id="b", since_ns=1, pid=7,
     starttime=9, host="h", command="python",
 )  # fmt: skip
 _TICKET = statefiles.ticket_to_file(_WAITING)

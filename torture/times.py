@@ -172,7 +172,7 @@ def _used_again(outcome: Outcome, variables: dict[str, str]) -> None:
     until(lambda: here.snapshot().leases)
     (lease,) = here.snapshot().leases
     # A job that the holder leaves behind keeps the environment, under the dead holder's pid.
-    keeper = here.join(lease.environment)
+    keeper = here.join(lease.environment_id)
     ground.kill(pid)
     # The kernel tells when a process began in ticks of 10 ms. By its clock, not by what genvx takes
     # for that: it may be what is tried here.
@@ -200,7 +200,7 @@ def _signal_at_stranger(outcome: Outcome, here: LocalHost, stranger: int) -> Non
     record = json.loads(exact)
     # As if its holder had been the one whose pid the stranger has now.
     path.write_text(json.dumps(record | {"pid": stranger}))
-    here.signal(lease.environment, "TERM")
+    here.signal(lease.environment_id, "TERM")
     path.write_bytes(exact)
     gone = until(lambda: os.waitpid(stranger, os.WNOHANG)[0], 0.2)
     outcome.check(not gone, "a signal went to a stranger")

@@ -7,7 +7,14 @@ import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from genvx.core.run import Failed, HoldWhen, Moment, Run, RunSpec, Waiting, end_of, name_of
+from genvx.core.run import HoldWhen, Moment, RunSpec
+from genvx.core.runinfo import RunInfo
+from genvx.core.runstate import (
+    Failed,
+    Waiting,
+    end_of,
+    name_of,
+)
 from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput, InvalidQuantity
 from genvx.shown.console import say
@@ -113,7 +120,7 @@ def start_detached(where: Where, request: Request, command: list[str], asked: De
     return 0
 
 
-def _beginning(run: Run) -> str:
+def _beginning(run: RunInfo) -> str:
     if isinstance(run.state, Waiting):
         return f"waits in line: place {run.state.place}" + (
             f" ({run.state.reason})" if run.state.reason else ""

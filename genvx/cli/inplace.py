@@ -67,7 +67,7 @@ def enter(
 
     shell = granting.join(
         host,
-        hold.grant.environment,
+        hold.grant.environment_id,
         command=asking.shell,
         pid=asking.pid,
         through=asking.descriptor,

@@ -35,7 +35,7 @@ class Claim:
 
     id: str
     owner: Owner
-    environment: str
+    environment_id: str
     name: str
     boot_id: str
     since_ns: int
@@ -47,12 +47,12 @@ class Claim:
     @property
     def key(self) -> EnvironmentKey:
         """The environment that it is of."""
-        return (self.owner.uid, self.environment)
+        return (self.owner.uid, self.environment_id)
 
     @property
     def label(self) -> str:
         """What people call its environment."""
-        return f"{self.name} ({self.environment})" if self.name else self.environment
+        return f"{self.name} ({self.environment_id})" if self.name else self.environment_id
 
     def claimed(self) -> dict[str, Any]:
         """These fields by name, to make another claim for the same."""

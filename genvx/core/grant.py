@@ -29,7 +29,7 @@ class Grant:
     names its devices.
     """
 
-    environment: str
+    environment_id: str
     name: str
     owner: Owner
     devices: tuple[Device, ...]
@@ -42,7 +42,7 @@ class Grant:
     @property
     def label(self) -> str:
         """The environment's name and id as people see them."""
-        return f"{self.name} ({self.environment})" if self.name else self.environment
+        return f"{self.name} ({self.environment_id})" if self.name else self.environment_id
 
     def mark(self, host: str = "") -> str:
         """Return the beginning of the prompt in the environment's shells: its name, and the host's
@@ -81,7 +81,7 @@ _VARIABLES: dict[str, Callable[[Grant], str]] = {
     # CUDA counts the fastest GPU first by default; our indices count in PCI order, as nvidia-smi's
     # do.
     "CUDA_DEVICE_ORDER": lambda grant: "PCI_BUS_ID",
-    "GENVX_ENVIRONMENT_ID": lambda grant: grant.environment,
+    "GENVX_ENVIRONMENT_ID": lambda grant: grant.environment_id,
     "GENVX_ENVIRONMENT_NAME": lambda grant: grant.name,
     "GENVX_DEVICES": lambda grant: ",".join(device.label for device in grant.devices),
 }

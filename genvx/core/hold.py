@@ -29,7 +29,7 @@ class BaseHold(Block):
     @property
     def environment_id(self) -> str:
         """The id of the environment that holds the devices."""
-        return self.grant.environment
+        return self.grant.environment_id
 
     def on_loss(self, call: Callable[[HostLost], object]) -> None:
         """Register `call`, which is called in another thread if the host of the devices is lost."""

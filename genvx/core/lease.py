@@ -200,7 +200,7 @@ def environments(leases: Iterable[Lease]) -> tuple[Environment, ...]:
         first = group[0]
         found.append(
             Environment(
-                id=first.environment,
+                id=first.environment_id,
                 name=first.name,
                 owner=first.owner,
                 since_ns=first.since_ns,
@@ -236,8 +236,8 @@ def meant(leases: Iterable[Lease], wanted: str) -> Optional[EnvironmentKey]:
     Raises:
         UnknownEnvironment: the name fits several environments.
     """
-    found = [lease for lease in leases if wanted and wanted in (lease.environment, lease.name)]
-    by_id = {lease.key for lease in found if lease.environment == wanted}
+    found = [lease for lease in leases if wanted and wanted in (lease.environment_id, lease.name)]
+    by_id = {lease.key for lease in found if lease.environment_id == wanted}
     keys = sorted(by_id or {lease.key for lease in found})
     if len(keys) > 1:
         ids = ", ".join(identifier for _, identifier in keys)

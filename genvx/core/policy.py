@@ -155,7 +155,7 @@ def excess(
             for uuid in lease.devices:
                 # The members of one environment share its hold, so each device of an environment
                 # counts once, with its largest share.
-                key = (lease.environment, uuid)
+                key = (lease.environment_id, uuid)
                 size = memory.get(uuid) if lease.memory is None else lease.memory
                 held[key] = max(held.get(key) or 0, size or 0)
     devices = {uuid for _, uuid in held}

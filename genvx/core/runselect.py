@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.run import STATES, name_of
+from genvx.core.runstate import STATES, name_of
 from genvx.core.text import is_identifier, printable
 from genvx.core.value import value
 from genvx.errors import InvalidInput, UnknownRun
@@ -12,7 +12,7 @@ from genvx.errors import InvalidInput, UnknownRun
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from genvx.core.run import Run
+    from genvx.core.runinfo import RunInfo
 
 # "1" is the latest run, "2" the one before. From here on digits are read as an id: ids are
 # hexadecimal and may have digits only.
@@ -44,7 +44,7 @@ class Filter:
                     f"no state {printable(state, 40)!r}; states are {', '.join(STATES)}"
                 )
 
-    def matches(self, run: Run) -> bool:
+    def matches(self, run: RunInfo) -> bool:
         """Whether a run matches."""
         return (
             (not self.states or name_of(run.state) in self.states)
@@ -54,7 +54,7 @@ class Filter:
         )
 
 
-def newest_first(runs: Iterable[Run]) -> list[Run]:
+def newest_first(runs: Iterable[RunInfo]) -> list[RunInfo]:
     """Sort runs of one or more hosts in the order in which numbers count them."""
     return sorted(runs, key=lambda run: run.age_key, reverse=True)
 
@@ -68,7 +68,7 @@ class Chosen:
     text: str
     count: Optional[int]
 
-    def matches(self, run: Run) -> bool:
+    def matches(self, run: RunInfo) -> bool:
         """Whether an id, a prefix or a name may mean this run."""
         return self.text in (run.id, run.spec.name, run.label) or _is_prefix(self.text, run.id)
 
@@ -83,8 +83,8 @@ def chosen(wanted: str) -> Chosen:
 
 
 def find(
-    runs: Sequence[Run], wanted: str = "", *, deleted: bool = False, typed: str = "genvx"
-) -> Run:
+    runs: Sequence[RunInfo], wanted: str = "", *, deleted: bool = False, typed: str = "genvx"
+) -> RunInfo:
     """Find the run that a user means; the latest if `wanted` is empty.
 
     wanted: an id, a unique prefix of one (4 characters or more), a name, a label, or a number: 1 is

@@ -20,7 +20,7 @@ class Turn:
 
     id: str
     owner: Owner
-    environment: str
+    environment_id: str
     devices: tuple[str, ...]
     number: int = 0
     pid: int = 0

@@ -135,4 +135,4 @@ class RemoteHold(BaseHold):
             close_channel(command.channel)
 
     def __repr__(self) -> str:
-        return f"<RemoteHold {printable(self.grant.environment)} on {self.host.name}>"
+        return f"<RemoteHold {printable(self.grant.environment_id)} on {self.host.name}>"

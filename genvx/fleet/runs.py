@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from genvx.core.ranking import rank
-from genvx.core.run import LogPiece
+from genvx.core.runinfo import LogPiece
 from genvx.core.runselect import find
 from genvx.core.value import replace
 from genvx.core.wire.runoperations import FindRuns, LogEnd, WatchRun
@@ -25,7 +25,8 @@ from genvx.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from genvx.core.run import Run, RunSpec
+    from genvx.core.run import RunSpec
+    from genvx.core.runinfo import RunInfo
     from genvx.core.snapshot import Snapshot
     from genvx.core.wire.runoperations import LogNews
     from genvx.fleet.ask import HostGroup, Outcomes
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
         def submit(
             self, spec: RunSpec, *, patience: float | None = None, tags: tuple[str, ...] = ()
-        ) -> Run: ...
+        ) -> RunInfo: ...
 
         def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]: ...
 
@@ -54,7 +55,7 @@ def submit(
     *,
     patience: float | None = None,
     tags: tuple[str, ...] = (),
-) -> tuple[RunHost, Run]:
+) -> tuple[RunHost, RunInfo]:
     """Start a run on the best host; with patience, have it wait in line on the host where it will
     probably start soonest, if none has room.
 
@@ -65,7 +66,7 @@ def submit(
         ended before the host said whether it has accepted the run.
     """
 
-    def act(host: RunHost) -> tuple[RunHost, Run]:
+    def act(host: RunHost) -> tuple[RunHost, RunInfo]:
         try:
             return host, host.submit(spec, patience=patience, tags=tags)
         except HostError as error:
@@ -97,12 +98,12 @@ def _best_lines(spec: RunSpec, seen: Outcomes[Snapshot]) -> list[str]:
 
 def locate(
     fleet: HostGroup[RunHost],
-    found: Outcomes[tuple[Run, ...]],
+    found: Outcomes[tuple[RunInfo, ...]],
     wanted: str,
     *,
     deleted: bool = False,
     typed: str = "genvx remote",
-) -> tuple[RunHost, Run]:
+) -> tuple[RunHost, RunInfo]:
     """The run that is meant, and its host. found: what the hosts answered to FindRuns. deleted,
     typed: as for core.runselect.find.
 
@@ -126,7 +127,7 @@ def locate(
     return fleet.host(name), meant
 
 
-def question(wanted: str, *, deleted: bool = False) -> Callable[[Host], tuple[Run, ...]]:
+def question(wanted: str, *, deleted: bool = False) -> Callable[[Host], tuple[RunInfo, ...]]:
     """What a host is asked to find a run. deleted: one in the trash."""
     return lambda host: host.answer(FindRuns(wanted, deleted))
 

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from genvx.core.lease import Environment
     from genvx.core.policy import Entitlement
     from genvx.core.requirements import Requirements
-    from genvx.core.run import Run, RunSpec
+    from genvx.core.run import RunSpec
+    from genvx.core.runinfo import RunInfo
     from genvx.core.snapshot import Snapshot
     from genvx.core.wire.operations import Operation, Progress
     from genvx.core.wire.runoperations import LogNews, WatchRun
@@ -176,7 +177,7 @@ class SSHHost:
 
     def submit(
         self, spec: RunSpec, *, patience: float | None = None, tags: tuple[str, ...] = ()
-    ) -> Run:
+    ) -> RunInfo:
         """Start a run there that outlives the connection; returns once it waits or runs.
 
         Raises: as `acquire`, or with patience as `wait`.
@@ -343,7 +344,7 @@ class SSHHost:
         """Send a signal, named without SIG, to the command of a grant; to no others of its
         environment.
         """
-        self.answer(operations.Signal(grant.environment, name, grant.lease))
+        self.answer(operations.Signal(grant.environment_id, name, grant.lease))
 
     def require_terminal(self) -> None:
         """Check, after a first call, that the agent is stored on the host.

@@ -62,7 +62,7 @@ def acquire(host: Machine, ask: Ask, ticket: Optional[str] = None) -> LocalHold:
     blank = host.blank(identifier, ask.name, ask.command, requirements.memory)
     taken = take(host, requirements, blank, rules=rules, ticket=ticket, seconds=seconds)
     grant = Grant(
-        environment=identifier,
+        environment_id=identifier,
         name=ask.name,
         owner=blank.owner,
         devices=taken.devices,
@@ -138,7 +138,7 @@ def take(
             return Taken(held, decision.devices, tuple(dict.fromkeys(notes)))
         # The environment may have ended, which looks like a collision; then say so.
         if blank.amends:
-            host.mine(blank.environment)
+            host.mine(blank.environment_id)
         _back_off(chance, attempt)
     raise NoCapacity(
         f"{requirements} wanted, but others kept taking them first; try again in a moment"
@@ -258,7 +258,9 @@ def reserve(host: Machine, ask: Ask) -> Grant:
         raise InvalidInput("a reservation needs a duration (--for)")
     with acquire(host, ask) as hold:
         require_boot(hold.lease)
-        join(host, hold.grant.environment, command=ask.command, part=Part.RESERVED).leave_to_time()
+        join(
+            host, hold.grant.environment_id, command=ask.command, part=Part.RESERVED
+        ).leave_to_time()
         return hold.grant
 
 
@@ -282,7 +284,7 @@ def grant_of(found: Environment, inventory: Inventory) -> Grant:
     """Return an environment as a grant, with its devices as they are now."""
     held = [device for device in inventory.devices if device.uuid in found.devices]
     return Grant(
-        environment=found.id,
+        environment_id=found.id,
         name=found.name,
         owner=found.owner,
         devices=tuple(sorted(held, key=lambda device: (device.index, device.instance or 0))),
@@ -336,7 +338,7 @@ def detach(host: Machine, environment: str, devices: Sequence[str] = ()) -> Gran
     if not chosen:
         return grant
     lease = replace(
-        host.blank(grant.environment, grant.name, "", None),
+        host.blank(grant.environment_id, grant.name, "", None),
         part=Part.DETACHED,
         pid=0,
         starttime=0,

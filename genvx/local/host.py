@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from genvx.core.policy import Entitlement
     from genvx.core.queue import Standing
     from genvx.core.requirements import Requirements
-    from genvx.core.run import Run, RunSpec
+    from genvx.core.run import RunSpec
+    from genvx.core.runinfo import RunInfo
     from genvx.core.turn import Turn
     from genvx.core.wire.operations import Operation
     from genvx.core.wire.runoperations import LogNews, WatchRun
@@ -182,7 +183,7 @@ class LocalHost(Machine):
 
     def submit(
         self, spec: RunSpec, *, patience: Optional[float] = None, tags: tuple[str, ...] = ()
-    ) -> Run:
+    ) -> RunInfo:
         """Start a run here that outlives us; returns once it waits or runs.
 
         Raises: as `acquire`, or with patience as `wait`; then nothing is left of it.

@@ -36,7 +36,7 @@ def refreshed(host: LocalHost, path: str) -> Optional[Grant]:
     lease = next((e for e in host.store.scan().leases if e.id == identifier), None)
     if lease is None or lease.owner.uid != host.state.uid:
         return None
-    grant = host.grant_of(lease.environment)
+    grant = host.grant_of(lease.environment_id)
     # As old as what we have seen: what has changed meanwhile is seen at the next prompt.
     os.utime(path, ns=(listed, listed))
     return grant

@@ -175,7 +175,7 @@ class Machine:
         return Lease(
             id=os.urandom(8).hex(),
             owner=processes.owner_of(self.state.uid),
-            environment=environment,
+            environment_id=environment,
             name=name,
             devices=(),
             memory=memory,

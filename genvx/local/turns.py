@@ -69,7 +69,7 @@ def take_turn(
     mine = Turn(
         id=os.urandom(8).hex(),
         owner=processes.owner_of(host.state.uid),
-        environment=environment,
+        environment_id=environment,
         devices=devices,
         pid=os.getpid(),
         command=printable(command, COMMAND_LIMIT),
@@ -159,7 +159,7 @@ def _rivals(host: Machine, mine: Turn) -> list[Turn]:
     found = []
     for turn in _turns(host, mine):
         shared = set(turn.devices) & set(mine.devices)
-        key = (turn.owner.uid, turn.environment)
+        key = (turn.owner.uid, turn.environment_id)
         if turn.id != mine.id and any(key in holdings.get(uuid, ()) for uuid in shared):
             found.append(turn)
     return found

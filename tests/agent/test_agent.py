@@ -13,7 +13,9 @@ import pytest
 from genvx.core.ask import Ask
 from genvx.core.grant import Severity
 from genvx.core.requirements import Requirements
-from genvx.core.run import LogPiece, Moment, RunSpec, name_of
+from genvx.core.run import Moment, RunSpec
+from genvx.core.runinfo import LogPiece
+from genvx.core.runstate import name_of
 from genvx.core.value import replace
 from genvx.core.wire.operations import (
     Examine,
@@ -187,7 +189,7 @@ def hold(state):
             reply = reader.feed(data)
         return reply
 
-    say.environment = granted(say(b"")).environment
+    say.environment = granted(say(b"")).environment_id
     say.ended, say.write = process.wait, write
     yield say
     process.stdin.close()

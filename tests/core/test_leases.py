@@ -13,7 +13,7 @@ def lease(number, uid=1, env="e1", devices=("GPU-a",), memory=None, since=0):
     return Lease(
         id=f"{number:016x}",
         owner=Owner(uid, f"user{uid}"),
-        environment=env,
+        environment_id=env,
         name="",
         devices=devices,
         memory=memory,

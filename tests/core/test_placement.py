@@ -28,7 +28,7 @@ def process(uid, *, memory=GIB, compute=True):
 
 def hold(*uuids, memory=None, owner=RAZ, env="abcd"):
     return Lease(
-        uuids, memory, id="0011", owner=owner, environment=env, name="my-env", boot_id="b",
+        uuids, memory, id="0011", owner=owner, environment_id=env, name="my-env", boot_id="b",
         since_ns=0,
     )  # fmt: skip
 

@@ -121,7 +121,7 @@ def test_a_device_is_named_by_number_label_or_uuid():
 
 def lease(env, *uuids, memory=None, uid=7):
     return Lease(
-        uuids, memory, id="00ff", owner=Owner(uid, "me"), environment=env, name="", boot_id="b",
+        uuids, memory, id="00ff", owner=Owner(uid, "me"), environment_id=env, name="", boot_id="b",
         since_ns=0,
     )  # fmt: skip
 

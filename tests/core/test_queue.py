@@ -24,7 +24,7 @@ def device(index, name="A100", memory=80):
 def lease(number, *indices, memory=None):
     uuids = tuple(f"GPU-{index}" for index in indices)
     return Lease(
-        uuids, memory, id=f"{number:08x}", owner=Owner(7, "eve"), environment=f"{number:08x}",
+        uuids, memory, id=f"{number:08x}", owner=Owner(7, "eve"), environment_id=f"{number:08x}",
         name="", boot_id="b", since_ns=0,
     )  # fmt: skip
 
@@ -34,7 +34,7 @@ def ticket(number, wanted, *, seen=NOW, most=None):
         wanted = Requirements(wanted)
     return Ticket(
         wanted, seen, most=most, id=f"aa{number:06x}", owner=Owner(1000 + number, f"u{number}"),
-        environment=f"bb{number:06x}", name="", boot_id="b", since_ns=number,
+        environment_id=f"bb{number:06x}", name="", boot_id="b", since_ns=number,
     )  # fmt: skip
 
 
@@ -192,7 +192,7 @@ def test_all_that_is_offered_can_be_taken_together(found):
             uuids = tuple(d.uuid for d in turn.decision.devices)
             wanted = turn.ticket.requirements
             taken = replace(lease(99, memory=wanted.memory), devices=uuids, id=turn.ticket.id)
-            taken = replace(taken, environment=turn.ticket.environment)
+            taken = replace(taken, environment_id=turn.ticket.environment_id)
             assert len(set(uuids)) == wanted.gpus
             assert not conflicts(taken, living, memory)
             living.append(taken)

@@ -8,17 +8,20 @@ import pytest
 
 from genvx.core.requirements import Requirements
 from genvx.core.run import (
+    End,
+    Moment,
+    RunSpec,
+    require_tags,
+)
+from genvx.core.runstate import (
     STATES,
     Completed,
-    End,
     Failed,
     Held,
     LossReason,
     Lost,
-    Moment,
     Preparing,
     Running,
-    RunSpec,
     Signs,
     Step,
     Stopped,
@@ -27,7 +30,6 @@ from genvx.core.run import (
     is_over,
     may_follow,
     name_of,
-    require_tags,
     settled,
     shown,
 )

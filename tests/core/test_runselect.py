@@ -5,16 +5,10 @@ from __future__ import annotations
 import pytest
 
 from genvx.core.requirements import Requirements
-from genvx.core.run import (
-    Completed,
-    End,
-    Failed,
-    Moment,
-    Run,
-    Running,
-    RunSpec,
-)
+from genvx.core.run import End, Moment, RunSpec
+from genvx.core.runinfo import RunInfo
 from genvx.core.runselect import Filter, find, newest_first
+from genvx.core.runstate import Completed, Failed, Running
 from genvx.errors import InvalidInput, UnknownRun
 
 
@@ -22,7 +16,7 @@ def run(identifier, second, name="", label="", tags=(), state=None):
     then = Moment(second * 10**9, 0)
     end = End(then, then, code=0)
     spec = RunSpec(identifier, ("true",), Requirements(1), "m", "h", then, name)
-    return Run(spec, state or Completed(then, end), label=label, tags=tags)
+    return RunInfo(spec, state or Completed(then, end), label=label, tags=tags)
 
 
 THEN = Moment(0, 0)

@@ -212,7 +212,7 @@ def large(state, monkeypatch):
             Lease(
                 id=f"{n:016x}",
                 owner=Owner(1000, "raz"),
-                environment=f"{n:08x}",
+                environment_id=f"{n:08x}",
                 name="train",
                 devices=(snapshot.devices[n % 64].uuid,),
                 memory=1 << 30,

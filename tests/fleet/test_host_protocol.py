@@ -96,7 +96,7 @@ def test_a_hold_is_seen_while_it_lasts(host):
     with host.acquire(Ask(Requirements(1), name="mein 'Name'")) as hold:
         assert names(host) == ["mein 'Name'"]
         (environment,) = host.snapshot().environments
-        assert environment.id == hold.grant.environment
+        assert environment.id == hold.grant.environment_id
         assert environment.devices == tuple(d.uuid for d in hold.grant.devices)
         assert [d.index for d in host.snapshot().available] == [1]
     assert names(host) == []
@@ -107,7 +107,7 @@ def test_the_variables_of_a_grant_name_its_devices(host):
         variables = hold.grant.variables
         assert variables["CUDA_VISIBLE_DEVICES"] == ",".join(d.uuid for d in hold.grant.devices)
         assert variables["GENVX_DEVICES"] == "0,1"
-        assert variables["GENVX_ENVIRONMENT_ID"] == hold.grant.environment
+        assert variables["GENVX_ENVIRONMENT_ID"] == hold.grant.environment_id
 
 
 def test_more_than_there_is_raises_no_capacity_with_the_same_words(host):
@@ -136,8 +136,8 @@ def test_a_name_that_cannot_be_shown_raises_invalid_input(host):
 def test_release_ends_an_environment_by_id_and_by_name(host):
     first = host.acquire(Ask(Requirements(1), name="one"))
     second = host.acquire(Ask(Requirements(1), name="two"))
-    assert host.release(first.grant.environment).name == "one"
-    assert host.release("two").id == second.grant.environment
+    assert host.release(first.grant.environment_id).name == "one"
+    assert host.release("two").id == second.grant.environment_id
     assert names(host) == []
     first.release()
     second.release()

@@ -22,7 +22,7 @@ from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 hold = LocalHost().acquire(Ask(Requirements({count}), name={name!r}))
-print(hold.grant.environment, flush=True)
+print(hold.grant.environment_id, flush=True)
 for note in hold.grant.notes: print("note:", note, flush=True)
 sys.stdin.read()
 """
@@ -469,7 +469,7 @@ descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)  # as a shell does
 print("open", flush=True)
 sys.stdin.readline()
 hold = host.acquire(Ask(Requirements(1)))
-granting.join(host, hold.grant.environment, command="sh", through=descriptor)
+granting.join(host, hold.grant.environment_id, command="sh", through=descriptor)
 print("held", flush=True)
 """,
     )

@@ -66,13 +66,13 @@ def test_it_is_for_shares():
 
 def test_it_can_be_attached_and_joined(host):
     with host.acquire(Ask(PLAIN)), host.acquire(Ask(Requirements())) as hold:
-        host.attach(hold.grant.environment, OVER)
-        with host.join(hold.grant.environment):
+        host.attach(hold.grant.environment_id, OVER)
+        with host.join(hold.grant.environment_id):
             assert len(host.snapshot().environments) == 2
     with (
         host.acquire(Ask(PLAIN)),
         host.acquire(Ask(OVER)) as hold,
-        host.join(hold.grant.environment),
+        host.join(hold.grant.environment_id),
     ):
         assert len(host.snapshot().leases) == 3
 

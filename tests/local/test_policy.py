@@ -241,7 +241,7 @@ def test_whoever_only_reads_the_lease_is_not_ended_with_it(host, state):
 
 def test_whoever_joins_has_the_same_end(host):
     with host.acquire(Ask(Requirements(1), lasts=100)) as first:
-        with host.join(first.grant.environment) as second:
+        with host.join(first.grant.environment_id) as second:
             assert second.grant.seconds in (99, 100)
         (environment,) = host.snapshot().environments
         assert environment.expires_ns is not None

@@ -35,17 +35,17 @@ def files(state):
 def fellow(hold, number):
     """A turn of somebody who holds the devices of `hold`."""
     devices = tuple(device.uuid for device in hold.grant.devices)
-    return Turn("e" * 16, hold.grant.owner, hold.grant.environment, devices, number)
+    return Turn("e" * 16, hold.grant.owner, hold.grant.environment_id, devices, number)
 
 
 def test_one_at_a_time_in_the_order_in_which_they_came(host, state):
     """Ten, of two environments that share a device."""
     log: list[str] = []
     with host.acquire(Ask(SHARE)) as one, host.acquire(Ask(SHARE)) as other:
-        first = take_turn(host, one.grant.environment)
+        first = take_turn(host, one.grant.environment_id)
         threads = []
         for number in range(10):
-            environment = (one, other)[number % 2].grant.environment
+            environment = (one, other)[number % 2].grant.environment_id
             waits = threading.Event()
 
             def work(number=number, environment=environment, waits=waits):
@@ -72,7 +72,7 @@ def test_many_at_once_never_meet(host):
 
         def work():
             for _ in range(5):
-                turn = take_turn(LocalHost(), hold.grant.environment)
+                turn = take_turn(LocalHost(), hold.grant.environment_id)
                 inside.append(1)
                 most.append(len(inside))
                 inside.pop()
@@ -89,9 +89,9 @@ def test_many_at_once_never_meet(host):
 
 def test_whoever_waits_too_long_is_told_who_has_it(host, state):
     with host.acquire(Ask(SHARE)) as hold:
-        turn = take_turn(host, hold.grant.environment, command="train")
+        turn = take_turn(host, hold.grant.environment_id, command="train")
         with pytest.raises(WaitedTooLong, match=rf"process {os.getpid()} \(train\) has it"):
-            take_turn(host, hold.grant.environment, patience=0.1)
+            take_turn(host, hold.grant.environment_id, patience=0.1)
         assert len(files(state)) == 1
         turn.withdraw()
 
@@ -99,31 +99,31 @@ def test_whoever_waits_too_long_is_told_who_has_it(host, state):
 def test_other_devices_are_not_waited_for(host):
     whole = Requirements(1)
     with host.acquire(Ask(whole)) as one, host.acquire(Ask(whole)) as other:
-        first = take_turn(host, one.grant.environment)
-        second = take_turn(host, other.grant.environment, patience=0.0)
+        first = take_turn(host, one.grant.environment_id)
+        second = take_turn(host, other.grant.environment_id, patience=0.0)
         first.withdraw()
         second.withdraw()
 
 
 def test_whoever_gave_the_device_back_is_not_waited_for(host):
     with host.acquire(Ask(SHARE)) as one, host.acquire(Ask(SHARE)) as other:
-        first = take_turn(host, one.grant.environment)
-        host.detach(one.grant.environment)
-        take_turn(host, other.grant.environment, patience=0.0).withdraw()
+        first = take_turn(host, one.grant.environment_id)
+        host.detach(one.grant.environment_id)
+        take_turn(host, other.grant.environment_id, patience=0.0).withdraw()
         first.withdraw()
 
 
 def test_more_than_are_seen_by_all_do_not_wait(host, state):
     with host.acquire(Ask(SHARE)) as one, host.acquire(Ask(SHARE)) as other:
-        first = take_turn(host, one.grant.environment)
+        first = take_turn(host, one.grant.environment_id)
         with pytest.raises(WaitedTooLong):
-            take_turn(host, other.grant.environment, patience=0)
+            take_turn(host, other.grant.environment_id, patience=0)
         second = turns._publish(host, fellow(other, 2), TURN)
         with pytest.raises(StateError, match="2 commands of yours"):
-            take_turn(host, other.grant.environment, most=2)
+            take_turn(host, other.grant.environment_id, most=2)
         second.withdraw()
         first.withdraw()
-        take_turn(host, other.grant.environment, most=2).withdraw()
+        take_turn(host, other.grant.environment_id, most=2).withdraw()
     assert files(state) == []
 
 
@@ -140,7 +140,7 @@ def test_a_turn_that_others_do_not_see_is_not_taken(host, state, monkeypatch):
     with host.acquire(Ask(SHARE)) as one:
         monkeypatch.setattr(os, "rename", publish)
         with pytest.raises(StateError, match=r"no turn was taken: .* not seen by others"):
-            take_turn(host, one.grant.environment)
+            take_turn(host, one.grant.environment_id)
         assert files(state) == []
 
 
@@ -151,7 +151,7 @@ def test_turns_do_not_hide_leases(host, state):
             (state / "leases" / str(os.getuid()) / f"{number:016x}.turn").touch()
         assert len(host.snapshot().leases) == 1
         host.acquire(Ask(SHARE)).release()
-        take_turn(host, one.grant.environment).withdraw()
+        take_turn(host, one.grant.environment_id).withdraw()
     assert files(state) == []
 
 
@@ -160,14 +160,14 @@ def test_the_last_number_that_there_is_keeps_others_from_meeting(host):
     with host.acquire(Ask(SHARE)) as one, host.acquire(Ask(SHARE)) as other:
         held = turns._publish(host, fellow(one, LAST), TURN)
         with pytest.raises(StateError, match="its number is the last"):
-            take_turn(host, other.grant.environment)
+            take_turn(host, other.grant.environment_id)
         held.withdraw()
-        take_turn(host, other.grant.environment).withdraw()
+        take_turn(host, other.grant.environment_id).withdraw()
 
 
 def test_an_environment_without_devices_has_no_turns(host):
     with host.acquire(Ask(Requirements())) as hold, pytest.raises(InvalidInput, match="no GPUs"):
-        take_turn(host, hold.grant.environment)
+        take_turn(host, hold.grant.environment_id)
 
 
 def test_an_environment_that_has_ended_has_no_turns(host):
@@ -176,7 +176,7 @@ def test_an_environment_that_has_ended_has_no_turns(host):
 
 
 def start(hold, *line, **more):
-    return start_genvx("lock", "--id", hold.grant.environment, *line, **more)
+    return start_genvx("lock", "--id", hold.grant.environment_id, *line, **more)
 
 
 def test_a_killed_holder_passes_the_turn_on(host, tmp_path, state):
@@ -200,7 +200,7 @@ def test_the_commands_exit_code_is_its_own_and_a_long_wait_is_124(host):
         seven = start(hold, "--", "sh", "-c", "exit 7")
         seven.communicate(timeout=20)
         assert seven.returncode == 7
-        turn = take_turn(host, hold.grant.environment)
+        turn = take_turn(host, hold.grant.environment_id)
         late = start(hold, "--timeout", "0.2s", "--", "true")
         _, said = late.communicate(timeout=20)
         assert late.returncode == 124

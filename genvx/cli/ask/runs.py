@@ -11,7 +11,7 @@ from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
     from genvx.cli.ask.where import Where
-    from genvx.core.run import Run
+    from genvx.core.runinfo import RunInfo
     from genvx.fleet.fleet import Fleet
 
 _WHICH = "A run, by its id, the beginning of it, its name, or a number: 1 is the latest."
@@ -19,7 +19,9 @@ OneRun = Annotated[str, typer.Argument(metavar="[RUN]", help=_WHICH, show_defaul
 Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help=_WHICH)]
 
 
-def located(where: Where, fleet: Fleet, wanted: str, *, deleted: bool = False) -> tuple[Any, Run]:
+def located(
+    where: Where, fleet: Fleet, wanted: str, *, deleted: bool = False
+) -> tuple[Any, RunInfo]:
     """The run that is meant, and its host. deleted: one in the trash.
 
     Raises: as genvx.fleet.runs.locate.

@@ -14,7 +14,8 @@ from genvx.core.grant import Finding, Grant
 from genvx.core.lease import Environment, holders
 from genvx.core.queue import Position
 from genvx.core.requirements import Requirements
-from genvx.core.run import Run, end_of, name_of
+from genvx.core.runinfo import RunInfo
+from genvx.core.runstate import end_of, name_of
 from genvx.core.snapshot import Snapshot
 from genvx.errors import GenvxError, kind_of
 from genvx.fleet.fleet import Fleet, Outcomes
@@ -161,7 +162,7 @@ def requirements(item: Requirements) -> Plain:
 def position(item: Position, snapshot: Snapshot) -> Plain:
     """Convert a position in the line."""
     return {
-        "id": item.ticket.environment,
+        "id": item.ticket.environment_id,
         "name": item.ticket.name,
         "user": user(item.ticket.owner),
         "place": item.place,
@@ -174,7 +175,7 @@ def position(item: Position, snapshot: Snapshot) -> Plain:
     }
 
 
-def run(item: Run) -> Plain:
+def run(item: RunInfo) -> Plain:
     """Return a run as documented: what was asked, its state, its end if it has one."""
     end = end_of(item.state)
     state = item.state
@@ -204,7 +205,7 @@ def run(item: Run) -> Plain:
 def grant(item: Grant) -> Plain:
     """Convert a grant."""
     return {
-        "id": item.environment,
+        "id": item.environment_id,
         "name": item.name,
         "devices": [device.uuid for device in item.devices],
         "memory_bytes": item.memory,

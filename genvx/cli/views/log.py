@@ -6,7 +6,14 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from genvx.core.run import LogPiece, Run, Stopped, Waiting, end_of, is_over, name_of
+from genvx.core.runinfo import LogPiece, RunInfo
+from genvx.core.runstate import (
+    Stopped,
+    Waiting,
+    end_of,
+    is_over,
+    name_of,
+)
 from genvx.core.wire.runoperations import LogEnd
 from genvx.shown.console import say
 
@@ -32,7 +39,7 @@ class LogView:
         self._terminal = terminal
         self._line = b""
         self._told = ""
-        self._ended: Run | None = None
+        self._ended: RunInfo | None = None
 
     def take(self, news: LogNews) -> None:
         """Print one of the news."""
@@ -67,7 +74,7 @@ class LogView:
         say(f"genvx: run {run.id} is {name_of(run.state)}" + (f": {why}" if why else ""))
         return _NEVER_STARTED
 
-    def _tell(self, run: Run) -> None:
+    def _tell(self, run: RunInfo) -> None:
         state = run.state
         if not isinstance(state, Waiting):
             return
@@ -81,9 +88,17 @@ class LogView:
         if self._terminal:
             _write(data)
             return
-        *lines, self._line = (self._line + data).split(b"\n")
-        if lines:
-            _write(b"".join(_last_state(line) + b"\n" for line in lines))
+        whole, newline, rest = data.rpartition(b"\n")
+        if not newline:
+            self._line += data
+            return
+        lines = self._line + whole + newline
+        self._line = rest
+        # Most logs have no line that was written over, and a look at each line costs more than all
+        # the rest of the way from the host.
+        if b"\r" in lines:
+            lines = b"".join(_last_state(line) + b"\n" for line in lines.split(b"\n")[:-1])
+        _write(lines)
 
 
 def _last_state(line: bytes) -> bytes:

@@ -60,7 +60,7 @@ def _requests(outcomes: Outcomes[Snapshot]) -> list[list[_Place]]:
         for position in line(snapshot):
             ticket = position.ticket
             # Without the uid, which may differ from host to host. The id is the same on all hosts.
-            key = (ticket.environment, ticket.owner.name, ticket.name, str(ticket.requirements))
+            key = (ticket.environment_id, ticket.owner.name, ticket.name, str(ticket.requirements))
             place = _Place(name, position, snapshot.age_seconds(ticket.since_ns))
             places = found.setdefault(key, [])
             # After the host that kept devices for it has failed, another has the request twice for
@@ -75,7 +75,7 @@ def _row(places: list[_Place]) -> list[str]:
     nearest = min(places, key=lambda place: (not place.position.offered, place.position.place))
     position, ticket = nearest.position, nearest.position.ticket
     return [
-        ticket.environment,
+        ticket.environment_id,
         str(ticket.owner),
         ticket.name,
         str(ticket.requirements),

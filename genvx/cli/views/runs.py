@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from genvx.cli.show import schema
 from genvx.cli.show.tables import SCHEMA, Output, print_json
-from genvx.core.run import Failed, Lost, Run, Running, Stopped, Waiting, end_of, is_over, name_of
+from genvx.core.runinfo import RunInfo
 from genvx.core.runselect import newest_first
+from genvx.core.runstate import (
+    Failed,
+    Lost,
+    Running,
+    Stopped,
+    Waiting,
+    end_of,
+    is_over,
+    name_of,
+)
 from genvx.core.text import printable
 from genvx.core.units import format_duration, format_memory
 from genvx.core.wire.runoperations import FindRuns
@@ -52,7 +62,7 @@ def show(where: Where, fleet: Fleet, asked: ListRuns, output: Output) -> int:
     return where.report(outcomes)
 
 
-def _row(run: Run, output: Output) -> list[str]:
+def _row(run: RunInfo, output: Output) -> list[str]:
     end = end_of(run.state)
     return [
         run.id,
@@ -70,7 +80,7 @@ def _age(epoch_ns: int) -> float:
     return max(0.0, (time.time_ns() - epoch_ns) / 1e9)
 
 
-def _took(run: Run) -> str:
+def _took(run: RunInfo) -> str:
     end = end_of(run.state)
     if end is not None:
         return format_duration(round(end.seconds) or 1)
@@ -114,7 +124,7 @@ def show_one(where: Where, host: str, details: RunDetails, *, json: bool) -> Non
             print(f"  {printable(line, 2000)}")
 
 
-def _state(run: Run) -> str:
+def _state(run: RunInfo) -> str:
     state, end = run.state, end_of(run.state)
     word = name_of(state)
     if isinstance(state, Waiting):
@@ -128,7 +138,7 @@ def _state(run: Run) -> str:
     return word
 
 
-def ended(host: Any, run: Run, *, wait: bool) -> str:
+def ended(host: Any, run: RunInfo, *, wait: bool) -> str:
     """What to say of a run that was told to stop; waits for its end, if that is wanted."""
     if is_over(run.state):
         return f"Run {run.label_or_id} has ended already ({name_of(run.state)})"

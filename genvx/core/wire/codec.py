@@ -29,6 +29,7 @@ from genvx.core.wire.tables import (
     strings,
     text,
     texts,
+    under,
 )
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ HOLDER = Table(
 _CLAIM: dict[str, Kind[Any]] = {
     "id": identifier(),
     "owner": one(OWNER),
-    "environment": identifier(),
+    "environment_id": under("environment", identifier()),
     "name": text(NAME_LIMIT),
     "boot_id": text(64),
     "since_ns": integer(),
@@ -125,7 +126,7 @@ ENVIRONMENT = Table(
 GRANT = Table(
     Grant,
     "grant",
-    environment=identifier(),
+    environment_id=under("environment", identifier()),
     name=text(NAME_LIMIT),
     owner=one(OWNER),
     devices=many(DEVICE, MOST_DEVICES),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from genvx.core.run import LogPiece, Run, RunSpec
+from genvx.core.runinfo import LogPiece, RunInfo
 from genvx.core.runselect import Filter
 from genvx.core.text import NAME_LIMIT
 from genvx.core.value import field, value
@@ -30,13 +30,15 @@ from genvx.core.wire.tables import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from genvx.core.run import RunSpec
+
 MOST_RUNS = 1000
 MOST_LINES = 10_000
 _MOST_TAIL = 256 * 1024
 
 
 @value
-class SubmitRun(Operation[Run]):
+class SubmitRun(Operation[RunInfo]):
     """Start a run that outlives the connection.
 
     spec: what is wanted; where and when it was submitted is filled in there. patience: seconds to
@@ -49,7 +51,7 @@ class SubmitRun(Operation[Run]):
 
 
 @value
-class ListRuns(Operation[tuple[Run, ...]]):
+class ListRuns(Operation[tuple[RunInfo, ...]]):
     """The newest runs that match, the newest first. deleted: of those in the trash."""
 
     narrowed: Filter = field(default_factory=Filter)
@@ -58,7 +60,7 @@ class ListRuns(Operation[tuple[Run, ...]]):
 
 
 @value
-class FindRuns(Operation[tuple[Run, ...]]):
+class FindRuns(Operation[tuple[RunInfo, ...]]):
     """The runs that may be meant by what somebody typed, among those of other hosts. deleted: of
     those in the trash.
     """
@@ -71,7 +73,7 @@ class FindRuns(Operation[tuple[Run, ...]]):
 class RunDetails:
     """A run, the path of its directory, and the last lines of its log."""
 
-    run: Run
+    run: RunInfo
     directory: str
     tail: str
 
@@ -85,7 +87,7 @@ class ShowRun(Operation[RunDetails]):
 
 
 @value
-class StopRun(Operation[Run]):
+class StopRun(Operation[RunInfo]):
     """Have a run end, with all that it has started; replies at once, with the run as it was.
 
     grace: seconds between SIGTERM and SIGKILL, instead of those that it was started with. force:
@@ -98,7 +100,7 @@ class StopRun(Operation[Run]):
 
 
 @value
-class MarkRun(Operation[Run]):
+class MarkRun(Operation[RunInfo]):
     """Give a run another label (None leaves it as it is, "" removes it), or other tags."""
 
     run: str
@@ -116,7 +118,7 @@ class Disposal(str, Enum):
 
 
 @value
-class DisposeOfRun(Operation[Run]):
+class DisposeOfRun(Operation[RunInfo]):
     """Move a run into the trash, out of it, or delete one in the trash for good."""
 
     run: str
@@ -127,10 +129,10 @@ class DisposeOfRun(Operation[Run]):
 class LogEnd:
     """All of the log was sent, up to the end of the run if that was to be followed."""
 
-    run: Run
+    run: RunInfo
 
 
-LogNews = Union[Run, LogPiece, LogEnd]
+LogNews = Union[RunInfo, LogPiece, LogEnd]
 """What somebody who watches a run gets, one after the other: how it is, and its log."""
 
 
@@ -164,7 +166,7 @@ LOG_NEWS: Tagged[LogNews] = Tagged(
 )
 _RUN = string(NAME_LIMIT)
 _TAGS = strings(NAME_LIMIT + 1, MOST_RUNS)  # one too long is refused in words
-_RUNS: Bare[tuple[Run, ...]] = Bare(many(RUN, MOST_RUNS))
+_RUNS: Bare[tuple[RunInfo, ...]] = Bare(many(RUN, MOST_RUNS))
 
 RUN_OPERATIONS: Mapping[type[Operation[Any]], Wire[Any]] = {
     wire.table.make: wire  # type: ignore[misc]  # a class makes its values

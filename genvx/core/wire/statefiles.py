@@ -46,7 +46,7 @@ _SEEN = 20
 _SEEN_KEY = b',"seen_boottime_ns":'
 
 _CLAIM: dict[str, Kind[Any]] = {
-    "environment": under("env", identifier()),
+    "environment_id": under("env", identifier()),
     "name": exact_text(NAME_LIMIT),
     "boot_id": exact_text(64),
     "since_ns": under("since_boottime_ns", integer()),
@@ -87,7 +87,7 @@ _TICKET = Table(
 _TURN = Table(
     Turn,
     "the turn",
-    environment=under("env", identifier()),
+    environment_id=under("env", identifier()),
     devices=device_ids(),
     number=integer(0, LAST),
     pid=integer(0, 1 << 31),

@@ -96,7 +96,7 @@ def _is_in_place(lease: Lease) -> bool:
         return False
     # A pid alone may be of another process by now; with its start time it is unique within a boot.
     began = processes.starttime(lease.pid) == lease.starttime
-    return began and processes.environment_of(lease.pid) not in (None, lease.environment)
+    return began and processes.environment_of(lease.pid) not in (None, lease.environment_id)
 
 
 def _signal(pid: int, env: Environment, leases: Sequence[Lease], number: Signals) -> None:

@@ -45,7 +45,7 @@ def announce(
     of that session rests on the session's option @genvx.
     """
     if environ.get("TMUX") and environ.get("TMUX_PANE") and lease:
-        option = ["@genvx", f"{grant.environment} {lease}"]
+        option = ["@genvx", f"{grant.environment_id} {lease}"]
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             subprocess.run(
                 ["tmux", "set-option", "-q", "-t", environ["TMUX_PANE"], *option],
@@ -59,7 +59,7 @@ def announce(
         return None
     return (
         f"{'other ' if server.around else ''}{server.program} windows see all GPUs; "
-        f"to join: genvx activate --id {grant.environment}"
+        f"to join: genvx activate --id {grant.environment_id}"
     )
 
 

@@ -8,18 +8,18 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.run import (
+from genvx.core.run import require_tags
+from genvx.core.runinfo import RunInfo
+from genvx.core.runselect import Filter, chosen, find
+from genvx.core.runstate import (
     LossReason,
     Lost,
-    Run,
     Signs,
     StopReason,
     is_over,
     name_of,
-    require_tags,
     shown,
 )
-from genvx.core.runselect import Filter, chosen, find
 from genvx.core.text import is_identifier, require_name
 from genvx.core.wire.fields import Malformed
 from genvx.errors import InvalidInput, NotOwner, StateError, UnknownEnvironment, UnknownRun
@@ -29,7 +29,7 @@ from genvx.local.runs import lock, logs
 from genvx.local.runs.record import Marks, RunShelf, StopRequest, runs_root
 
 if TYPE_CHECKING:
-    from genvx.core.run import RunState
+    from genvx.core.runstate import RunState
     from genvx.local.machine import Machine
     from genvx.local.runs.record import RunDirectory
 
@@ -49,13 +49,13 @@ class RunCatalog:
 
     # Finding
 
-    def newest(self, narrowed: Filter, most: int, *, deleted: bool = False) -> list[Run]:
+    def newest(self, narrowed: Filter, most: int, *, deleted: bool = False) -> list[RunInfo]:
         """At most so many runs that match, the newest first; deleted: of those in the trash."""
         signs = self._signs()
         found = (self._run(name, signs) for name in self._shelf.newest(deleted=deleted))
         return list(islice((run for run in found if run and narrowed.matches(run)), most))
 
-    def candidates(self, wanted: str, *, deleted: bool = False) -> list[Run]:
+    def candidates(self, wanted: str, *, deleted: bool = False) -> list[RunInfo]:
         """Return the runs here that fit what was typed, the newest first.
 
         Other hosts may have more. A whole id also fits a run in the trash. deleted: only runs in
@@ -86,7 +86,7 @@ class RunCatalog:
             if each.id == wanted and each.owner.uid != self._host.state.uid:
                 raise NotOwner(f"run {wanted} is {each.owner}'s")
 
-    def find(self, wanted: str = "") -> Run:
+    def find(self, wanted: str = "") -> RunInfo:
         """The run that is meant: see core.runselect.find.
 
         Raises:
@@ -94,11 +94,11 @@ class RunCatalog:
         """
         return find(self.candidates(wanted), wanted)
 
-    def open(self, run: Run) -> RunDirectory:
+    def open(self, run: RunInfo) -> RunDirectory:
         """The directory of a run. Raises UnknownRun if it was deleted meanwhile."""
         return self._shelf.open(run.id)
 
-    def tail(self, run: Run, lines: int) -> str:
+    def tail(self, run: RunInfo, lines: int) -> str:
         """The last lines of its log, as text."""
         with suppress(OSError), self.open(run) as directory:
             log = directory.open_log()
@@ -113,7 +113,7 @@ class RunCatalog:
 
     # Acts
 
-    def stop(self, wanted: str, grace: Optional[float] = None, *, force: bool = False) -> Run:
+    def stop(self, wanted: str, grace: Optional[float] = None, *, force: bool = False) -> RunInfo:
         """Have a run end, with all that it has started; return it as it was. See `is_over`.
 
         grace: seconds between SIGTERM and SIGKILL, instead of those that it was started with.
@@ -151,7 +151,7 @@ class RunCatalog:
         label: Optional[str] = None,
         add: tuple[str, ...] = (),
         remove: tuple[str, ...] = (),
-    ) -> Run:
+    ) -> RunInfo:
         """Give a run another label, or other tags; None leaves the label as it is, "" removes it.
 
         Raises:
@@ -167,7 +167,7 @@ class RunCatalog:
             directory.write_marks(Marks(before.label if label is None else label, tags))
         return self.find(run.id)
 
-    def delete(self, wanted: str) -> Run:
+    def delete(self, wanted: str) -> RunInfo:
         """Move a run that is over into the trash.
 
         Raises:
@@ -181,19 +181,19 @@ class RunCatalog:
         self._shelf.delete(run.id)
         return run
 
-    def restore(self, wanted: str) -> Run:
+    def restore(self, wanted: str) -> RunInfo:
         """Move a run out of the trash."""
         run = self._deleted(wanted)
         self._shelf.restore(run.id)
         return run
 
-    def purge(self, wanted: str) -> Run:
+    def purge(self, wanted: str) -> RunInfo:
         """Delete a run in the trash for good."""
         run = self._deleted(wanted)
         self._shelf.purge(run.id)
         return run
 
-    def _deleted(self, wanted: str) -> Run:
+    def _deleted(self, wanted: str) -> RunInfo:
         return find(self.candidates(wanted, deleted=True), wanted, deleted=True)
 
     # Reading
@@ -206,7 +206,7 @@ class RunCatalog:
             frozenset(lease.key[1] for lease in leases if lease.key[0] == state.uid),
         )
 
-    def _run(self, name: str, living: _Living) -> Optional[Run]:
+    def _run(self, name: str, living: _Living) -> Optional[RunInfo]:
         """A run of this machine; None for one of another, and for what is none, or not yet."""
         try:
             with self._shelf.open(name) as directory:
@@ -218,7 +218,7 @@ class RunCatalog:
         except (UnknownRun, StateError):
             return None
 
-    def _read(self, directory: RunDirectory, living: _Living) -> Optional[Run]:
+    def _read(self, directory: RunDirectory, living: _Living) -> Optional[RunInfo]:
         try:
             spec = directory.spec()
         except Malformed:
@@ -238,7 +238,7 @@ class RunCatalog:
             same = boot == processes.boot_id()
             state, note = shown(written, Signs(same, supervised, held))
         marks = directory.marks()
-        return Run(
+        return RunInfo(
             spec,
             state,
             note,

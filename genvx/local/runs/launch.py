@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from genvx._version import __version__
 from genvx.core.escalation import GRACE
-from genvx.core.run import Run, StopReason, require_tags
+from genvx.core.run import require_tags
+from genvx.core.runinfo import RunInfo
+from genvx.core.runstate import StopReason
 from genvx.core.text import printable
 from genvx.core.value import replace
 from genvx.core.wire.fields import Fields, Malformed, dumps, loads
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Callable
 
-    from genvx.core.run import RunSpec, RunState
+    from genvx.core.run import RunSpec
+    from genvx.core.runstate import RunState
 
 # So long a supervisor has to say that its run waits or runs.
 _ACCEPTANCE = 60.0
@@ -41,7 +44,7 @@ def submit(
     patience: Optional[float] = None,
     tags: tuple[str, ...] = (),
     fork: bool = False,
-) -> Run:
+) -> RunInfo:
     """Start a run here that outlives us; return it as it was accepted: waiting, or running.
 
     asked: what is wanted; where and when it was submitted is filled in. patience: seconds to wait
@@ -79,7 +82,7 @@ def submit(
         state = _answer(read, shelf, spec.id)
     finally:
         os.close(read)
-    return Run(spec, state, tags=tags)
+    return RunInfo(spec, state, tags=tags)
 
 
 def _require_start(host: Machine, asked: RunSpec) -> None:

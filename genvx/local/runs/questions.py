@@ -13,12 +13,12 @@ from genvx.local.runs.catalog import RunCatalog
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from genvx.core.run import Run
+    from genvx.core.runinfo import RunInfo
     from genvx.core.wire.operation import Operation
     from genvx.local.machine import Machine
 
 
-def submit(host: Machine, asked: runoperations.SubmitRun) -> Run:
+def submit(host: Machine, asked: runoperations.SubmitRun) -> RunInfo:
     """The run as it was accepted."""
     from genvx.local.runs.launch import submit as launch
 
@@ -28,13 +28,13 @@ def submit(host: Machine, asked: runoperations.SubmitRun) -> Run:
     return launch(host, asked.spec, patience=asked.patience, tags=asked.tags, fork=fork)
 
 
-def newest(host: Machine, asked: runoperations.ListRuns) -> tuple[Run, ...]:
+def newest(host: Machine, asked: runoperations.ListRuns) -> tuple[RunInfo, ...]:
     """The runs of the caller here, the newest first."""
     found = RunCatalog(host).newest(asked.narrowed, asked.most, deleted=asked.deleted)
     return tuple(found)
 
 
-def candidates(host: Machine, asked: runoperations.FindRuns) -> tuple[Run, ...]:
+def candidates(host: Machine, asked: runoperations.FindRuns) -> tuple[RunInfo, ...]:
     """The runs here that may be meant."""
     return tuple(
         RunCatalog(host).candidates(asked.wanted, deleted=asked.deleted)[: runoperations.MOST_RUNS]
@@ -50,17 +50,17 @@ def info(host: Machine, asked: runoperations.ShowRun) -> RunDetails:
     return RunDetails(run, path, catalog.tail(run, asked.lines))
 
 
-def stop(host: Machine, asked: runoperations.StopRun) -> Run:
+def stop(host: Machine, asked: runoperations.StopRun) -> RunInfo:
     """The run that was told to end."""
     return RunCatalog(host).stop(asked.run, asked.grace, force=asked.force)
 
 
-def mark(host: Machine, asked: runoperations.MarkRun) -> Run:
+def mark(host: Machine, asked: runoperations.MarkRun) -> RunInfo:
     """The run with its new marks."""
     return RunCatalog(host).mark(asked.run, asked.label, asked.add, asked.remove)
 
 
-def dispose(host: Machine, asked: runoperations.DisposeOfRun) -> Run:
+def dispose(host: Machine, asked: runoperations.DisposeOfRun) -> RunInfo:
     """The run that was moved or deleted."""
     catalog = RunCatalog(host)
     if asked.how is Disposal.DELETE:

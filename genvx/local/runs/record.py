@@ -22,7 +22,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any, Optional
 
-from genvx.core.run import StopReason, name_of
+from genvx.core.runstate import StopReason, name_of
 from genvx.core.text import NAME_LIMIT, is_identifier, printable
 from genvx.core.value import value
 from genvx.core.wire.fields import Fields, Malformed, dumps, loads
@@ -33,7 +33,8 @@ from genvx.errors import StateError, UnknownRun
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from genvx.core.run import RunSpec, RunState
+    from genvx.core.run import RunSpec
+    from genvx.core.runstate import RunState
 
 _TRASH = ".trash"
 _SPEC, _STATE, _MARKS, _STOP = "spec.json", "state.json", "marks.json", "stop.json"

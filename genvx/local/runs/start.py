@@ -9,11 +9,12 @@ import subprocess
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from genvx.core.run import end_of, name_of
+from genvx.core.runstate import end_of, name_of
 from genvx.local.runs.record import home_of
 
 if TYPE_CHECKING:
-    from genvx.core.run import RunSpec, RunState
+    from genvx.core.run import RunSpec
+    from genvx.core.runstate import RunState
     from genvx.local.running.hold import LocalHold
     from genvx.local.runs.record import RunDirectory
 

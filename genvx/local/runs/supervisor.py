@@ -20,16 +20,18 @@ from typing import TYPE_CHECKING, Optional, Union
 from genvx.core.ask import Ask
 from genvx.core.run import (
     End,
-    Failed,
-    Held,
     HoldWhen,
     Moment,
+    Usage,
+)
+from genvx.core.runstate import (
+    Failed,
+    Held,
     Preparing,
     Running,
     Step,
     Stopped,
     StopReason,
-    Usage,
     Waiting,
     settled,
 )
@@ -45,7 +47,8 @@ if TYPE_CHECKING:
     from typing import Callable
 
     from genvx.core.queue import Standing
-    from genvx.core.run import RunSpec, RunState
+    from genvx.core.run import RunSpec
+    from genvx.core.runstate import RunState
     from genvx.local.machine import Machine
     from genvx.local.running.hold import LocalHold
     from genvx.local.runs.record import RunDirectory

@@ -6,7 +6,7 @@ import os
 from time import monotonic
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.run import Run, Waiting, end_of, is_over
+from genvx.core.runstate import Waiting, end_of, is_over
 from genvx.core.wire.fields import Malformed
 from genvx.core.wire.runoperations import LogEnd
 from genvx.local.runs import logs
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Callable
 
+    from genvx.core.runinfo import RunInfo
     from genvx.core.wire.runoperations import LogNews, WatchRun
     from genvx.local.machine import Machine
     from genvx.local.runs.record import RunDirectory
@@ -68,8 +69,8 @@ class _Watched:
     changed: the run as it is now, if the client must get it. said: when the client last got news.
     """
 
-    def __init__(self, catalog: RunCatalog, directory: RunDirectory, run: Run) -> None:
-        self.changed: Optional[Run] = None
+    def __init__(self, catalog: RunCatalog, directory: RunDirectory, run: RunInfo) -> None:
+        self.changed: Optional[RunInfo] = None
         self.said = monotonic()
         self._catalog = catalog
         self._directory = directory

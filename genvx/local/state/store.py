@@ -299,7 +299,7 @@ class LeaseStore:
         if key is None:
             shown = printable(environment, 60)
             for each in living:
-                if environment and environment in (each.environment, each.name):
+                if environment and environment in (each.environment_id, each.name):
                     raise NotOwner(
                         f"environment {shown!r} belongs to {each.owner}; "
                         "only its owner and root can release it"

@@ -61,7 +61,7 @@ def test_reaping_leaves_it(host):
 
 def test_an_environment_can_be_joined_while_another_terminal_has_it(host):
     with host.acquire(Ask(Requirements(1), name="mine")) as hold:
-        environment = hold.grant.environment
+        environment = hold.grant.environment_id
         answer = run_genvx("run", "--id", environment, "--", "printenv", "GENVX_ENVIRONMENT_NAME")
     assert answer.stdout == "mine\n"
 
@@ -69,7 +69,7 @@ def test_an_environment_can_be_joined_while_another_terminal_has_it(host):
 def test_an_environment_can_be_joined_by_its_name_if_that_is_its_own(host):
     line = ("run", "--id", "beef", "--", "printenv", "GENVX_ENVIRONMENT_ID")
     with host.acquire(Ask(Requirements(), name="beef")) as hold:
-        assert run_genvx(*line).stdout == f"{hold.grant.environment}\n"
+        assert run_genvx(*line).stdout == f"{hold.grant.environment_id}\n"
         with host.acquire(Ask(Requirements(), name="beef")):
             answer = run_genvx(*line)
     assert answer.returncode == 2

@@ -290,7 +290,7 @@ def test_a_name_is_never_evaluated(shell, name, tmp_path):
     hold = LocalHost().acquire(Ask(Requirements(1), name=HOSTILE))
     terminal = shell(name)
     terminal.line(f"cd {tmp_path}")
-    terminal.line(f"genvx activate --id {hold.grant.environment}")
+    terminal.line(f"genvx activate --id {hold.grant.environment_id}")
     terminal.expect("(genvx __touch x_ _touch x_ _q_) mine> ")
     assert variable(terminal, tmp_path / "v", "GENVX_ENVIRONMENT_NAME") == HOSTILE
     terminal.line("genvx attach --gpus 1")
@@ -389,7 +389,7 @@ def test_names_of_all_kinds_arrive_as_they_are(shell, name, tmp_path):
     names = [each for each in names if each.isprintable() and each == each.strip()]
     host = LocalHost()
     holds = [host.acquire(Ask(Requirements(), name=each)) for each in names]
-    ids = [hold.grant.environment for hold in holds]
+    ids = [hold.grant.environment_id for hold in holds]
     first = BEFORE[name].splitlines()[-1]
     assign = {"fish": "set id", "tcsh": "set id ="}.get(name)
     lines = [first]

@@ -52,14 +52,14 @@ def refused(*arguments):
 def test_status_tells_of_this_environment(machine):
     mine, other = machine
     lines = dict(line.split(None, 1) for line in ok("status").splitlines())
-    assert lines["environment"] == f"mine ({mine.grant.environment})"
+    assert lines["environment"] == f"mine ({mine.grant.environment_id})"
     assert lines["held"].startswith(f"by      {os.getpid()} (python")
     assert lines["ends"].startswith("in 1 h 59 m") or lines["ends"] == "in 2 h"
     text = ok("status")
     owner = mine.grant.owner
     assert (
         "GPU 0        40 GiB of 80 GiB, 0 % busy; its own: no process; shared with "
-        f"{owner} other one ({other.grant.environment})\n"
+        f"{owner} other one ({other.grant.environment_id})\n"
     ) in text
     assert "GPU 1        40 GiB of 80 GiB, 0 % busy; its own: no process\n" in text
 
@@ -125,7 +125,7 @@ def test_devices_are_chosen(machine, options, labels):
 
 def test_an_environment_is_chosen_by_its_id(machine):
     mine, _ = machine
-    shown = ok("envs", "--name", mine.grant.environment, "--no-header", "--fields", "name")
+    shown = ok("envs", "--name", mine.grant.environment_id, "--no-header", "--fields", "name")
     assert shown == "mine\n\nTotal 1 environments\n"
 
 
@@ -173,7 +173,7 @@ def snapshot(processes, *environments):
             memory=1 << 30,
             id=f"{n:016x}",
             owner=OWNER,
-            environment=env,
+            environment_id=env,
             name="",
             boot_id="b",
             since_ns=n,

@@ -47,7 +47,7 @@ for number in range(1, 31):
         Lease(tuple(d.uuid for d in held), None, expires_ns=7200 * 10**9, boot_id="fake",
               since_ns=0, pid=4194000 + k, id=f"{number * 10 + k:016x}",
               owner=PEOPLE[(number + k) % 3],
-              environment=f"{number * 10 + k:08x}",
+              environment_id=f"{number * 10 + k:08x}",
               name=("job-1", "train-llama-70b-on-everything")[k])
         for k, held in enumerate((gpus[:6], gpus[6:]))
     ]
@@ -55,7 +55,7 @@ for number in range(1, 31):
     for k in range(3):
         if number <= 20:
             hosts[-1]._tickets.append(Ticket(Requirements(4), 1 << 62, id=f"{k:016x}",
-                                             owner=PEOPLE[k], environment=f"{k:08x}",
+                                             owner=PEOPLE[k], environment_id=f"{k:08x}",
                                              name=f"sweep-{k}", boot_id="fake", since_ns=k))
 hosts[6] = FakeHost("gpu-server-7", error=HostUnreachable("no route to host"))
 where, fleet, output = Where(remote=True), Fleet(hosts), Output()

@@ -21,7 +21,7 @@ def environment(state, monkeypatch):
     """A living environment on this machine; its id."""
     monkeypatch.setenv("GENVX_SIMULATE", "4xA100-80GB")
     with LocalHost().acquire(Ask(Requirements(1), name="train")) as hold:
-        yield hold.grant.environment
+        yield hold.grant.environment_id
 
 
 def offered(line, **more):

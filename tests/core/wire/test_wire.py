@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import subprocess
+import zlib
 
 import pytest
 from hypothesis import given
@@ -19,27 +21,28 @@ from genvx.core.policy import Entitlement, Limit, Policy
 from genvx.core.queue import Standing
 from genvx.core.requirements import Requirements, Strategy
 from genvx.core.run import (
+    End,
+    HoldWhen,
+    Moment,
+    RunSpec,
+    Usage,
+)
+from genvx.core.runinfo import LogPiece, RunInfo
+from genvx.core.runselect import Filter
+from genvx.core.runstate import (
     STATES,
     Completed,
-    End,
     Failed,
     Held,
-    HoldWhen,
-    LogPiece,
     LossReason,
     Lost,
-    Moment,
     Preparing,
-    Run,
     Running,
-    RunSpec,
     Step,
     Stopped,
     StopReason,
-    Usage,
     Waiting,
 )
-from genvx.core.runselect import Filter
 from genvx.core.snapshot import Snapshot
 from genvx.core.ticket import Ticket
 from genvx.core.value import replace
@@ -76,8 +79,8 @@ from genvx.errors import (
 OWNER = Owner(1003, "raz")
 DEVICE = Device("GPU-1", 0, "A100", 80 << 30)
 CLAIM = Claim(
-    id="00ff", owner=OWNER, environment="abcd", name="tränen 'x'", boot_id="b", since_ns=5, pid=9,
-    starttime=8, host="h", command="c",
+    id="00ff", owner=OWNER, environment_id="abcd", name="tränen 'x'", boot_id="b", since_ns=5,
+    pid=9, starttime=8, host="h", command="c",
 )  # fmt: skip
 LEASE = Lease(("GPU-1",), 1 << 30, **CLAIM.claimed())
 SNAPSHOT = Snapshot(
@@ -121,7 +124,7 @@ LIMIT = Limit(2, 1 << 40, 600)
 ASK = Ask(REQUIREMENTS, "n", "abcd", "cmd", 5.5, 6.5, False)
 JOB = operations.Job(("sh", "-c", "x"), {"A": "b"}, "/w")
 FILTER = Filter(("lost",), ("t",), "n", 5)
-RUN = Run(SPEC, Lost(THEN, LossReason.REBOOT), "note", "best", ("t",), 9, True)
+RUN = RunInfo(SPEC, Lost(THEN, LossReason.REBOOT), "note", "best", ("t",), 9, True)
 ASKED = [
     operations.TakeSnapshot(True),
     operations.Examine(),
@@ -295,10 +298,11 @@ TIED = {
 
 
 def test_a_key_that_is_missing_is_the_default_of_its_field(table, value):
-    for name in table.kinds:
+    for name, kind in table.kinds.items():
         if (table.what, name) in TIED:
             continue
-        plain = {key: item for key, item in table.write(value).items() if key != name}
+        absent = kind.key or name
+        plain = {key: item for key, item in table.write(value).items() if key != absent}
         if hasattr(table.make, name):
             assert getattr(table.read(plain), name) == getattr(table.make, name)
         else:
@@ -312,6 +316,17 @@ def test_a_mistyped_key_is_malformed_and_nothing_else(table, value):
         for wrong in (-1.5, [[]]):
             with pytest.raises(Malformed):
                 table.read({**plain, key: wrong})
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [zlib.compress(bytes(1 << 28), 9), zlib.compress(b"log")[:-1], b"no deflated data"],
+    ids=["a bomb", "cut off", "nonsense"],
+)
+def test_a_piece_of_a_log_that_does_not_inflate_to_a_piece_is_malformed(packed):
+    plain = {"at": 0, "data": base64.b64encode(packed).decode(), "missing": 0}
+    with pytest.raises(Malformed):
+        runcodec.LOG_PIECE.read(plain)
 
 
 END = End(THEN, THEN, 3, None, RUN_USAGE)

@@ -101,7 +101,9 @@ def test_other_environments_and_processes_are_left_alone(state, tmp_path, starte
         until(lambda: len(LocalHost().snapshot().environments) == 2, "both are there")
         assert run_genvx("release", "--kill", "ended").returncode == 0
         assert started[-1].wait(timeout=20) != 0
-        assert [env.id for env in LocalHost().snapshot().environments] == [kept.grant.environment]
+        assert [env.id for env in LocalHost().snapshot().environments] == [
+            kept.grant.environment_id
+        ]
     assert bystander.poll() is None
 
 
@@ -130,7 +132,7 @@ def test_a_guardian_stands_for_its_shell_and_ends_without_it(state, started):
     started.append(shell)
     host = LocalHost()
     with host.acquire(Ask(Requirements(1))) as hold:
-        environment = hold.grant.environment
+        environment = hold.grant.environment_id
         held = granting.join(host, environment, command="fish", pid=shell.pid)
         guardian.guard(held.descriptor, shell.pid)
         held._held.abandon()
@@ -150,7 +152,7 @@ def test_who_was_given_the_lease_by_somebody_else_is_not_ended(state):
         ["sleep", "600"], user=USER_B, group=USER_B, extra_groups=[], pass_fds=[hold.descriptor]
     )
     try:
-        LocalHost().release(hold.grant.environment, kill=True)
+        LocalHost().release(hold.grant.environment_id, kill=True)
         assert service.poll() is None
     finally:
         service.kill()
@@ -166,7 +168,7 @@ from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 hold = LocalHost().acquire(Ask(Requirements(1), name="train"))
-print(hold.grant.environment, flush=True)
+print(hold.grant.environment_id, flush=True)
 time.sleep(600)
 """
 

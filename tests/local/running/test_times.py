@@ -215,7 +215,7 @@ def test_a_held_lease_does_not_count_long_after_its_time(host, limited, forked, 
     later(OVERTIME_NS / 1e9)
     assert host.snapshot().leases == ()
     with pytest.raises(UnknownEnvironment):
-        host.release(lease.environment)
+        host.release(lease.environment_id)
     host.acquire(Ask(ONE)).release()
 
 
@@ -232,8 +232,8 @@ def test_an_environment_whose_time_is_over_gets_no_more_members_and_devices(host
     with host.acquire(Ask(ONE, name="late", lasts=10)) as hold:
         later(10)
         for act in (
-            lambda: host.join(hold.grant.environment),
-            lambda: host.attach(hold.grant.environment, ONE),
+            lambda: host.join(hold.grant.environment_id),
+            lambda: host.attach(hold.grant.environment_id, ONE),
         ):
             with pytest.raises(UnknownEnvironment, match="the time of environment late "):
                 act()
@@ -245,7 +245,7 @@ def test_an_environment_whose_time_is_over_gets_no_more_members_and_devices(host
 def test_a_reservation_lives_without_a_holder_until_its_time_is_over(host, later):
     grant = host.reserve(Ask(ONE, lasts=60))
     (environment,) = host.snapshot().environments
-    assert (environment.id, environment.pids) == (grant.environment, ())
+    assert (environment.id, environment.pids) == (grant.environment_id, ())
     later(59)
     assert len(host.snapshot().environments) == 1
     later(1)
@@ -254,19 +254,19 @@ def test_a_reservation_lives_without_a_holder_until_its_time_is_over(host, later
 
 def test_whoever_joins_a_reservation_does_not_prolong_it(host, forked, later):
     grant = host.reserve(Ask(ONE, lasts=60))
-    pid = forked(lambda: host.join(grant.environment))
+    pid = forked(lambda: host.join(grant.environment_id))
     until(lambda: host.snapshot().environments[0].pids)
     forked.end(pid)
     assert len(host.snapshot().environments) == 1
-    host.join(grant.environment)
+    host.join(grant.environment_id)
     later(60 + OVERTIME_NS / 1e9)
     assert host.snapshot().environments == ()
 
 
 def test_what_was_attached_to_a_reservation_lives_with_it(host, later):
     grant = host.reserve(Ask(ONE, lasts=60))
-    host.attach(grant.environment, ONE)
-    host.detach(grant.environment, ["0"])
+    host.attach(grant.environment_id, ONE)
+    host.detach(grant.environment_id, ["0"])
     later(59)
     assert [len(env.devices) for env in host.snapshot().environments] == [1]
     later(1)
@@ -331,7 +331,7 @@ def test_what_was_released_is_not_ended(host, state):
     process = subprocess.Popen([sys.executable, "-c", LISTENS, file.path], stdout=subprocess.PIPE)
     process.stdout.readline()
     assert list(file.holders()) == [process.pid]
-    host.release(hold.grant.environment)
+    host.release(hold.grant.environment_id)
     file.signal(process.pid, signal.SIGKILL)
     assert process.poll() is None
     hold.release()

@@ -25,7 +25,7 @@ except GenvxError as error:
     print(type(error).__name__, error)
 """
 SHOW = """
-from genvx.core.run import name_of
+from genvx.core.runstate import name_of
 from genvx.core.wire.runoperations import ListRuns
 from genvx.local.host import LocalHost
 print([name_of(run.state) for run in LocalHost().answer(ListRuns())])

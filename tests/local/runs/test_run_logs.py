@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from genvx.core.run import LogPiece
+from genvx.core.runinfo import LogPiece
 from genvx.local.runs.logs import follow, offset_of_last_lines
 
 

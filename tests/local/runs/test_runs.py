@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from genvx.core.requirements import Requirements
-from genvx.core.run import HoldWhen, Moment, RunSpec, name_of
+from genvx.core.run import HoldWhen, Moment, RunSpec
 from genvx.core.runselect import Filter
+from genvx.core.runstate import name_of
 from genvx.errors import CommandNotFound, InvalidInput, NoCapacity, UnknownRun
 from genvx.local import processes
 from genvx.local.host import LocalHost

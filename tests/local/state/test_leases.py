@@ -137,7 +137,7 @@ def test_release_by_name_needs_the_name_to_be_unique(host):
     with host.acquire(Ask(ONE, name="x")) as first, host.acquire(Ask(ONE, name="x")):
         with pytest.raises(UnknownEnvironment, match="several"):
             host.release("x")
-        host.release(first.grant.environment)
+        host.release(first.grant.environment_id)
         host.release("x")
         with pytest.raises(UnknownEnvironment):
             host.release("x")
@@ -152,7 +152,7 @@ def test_releasing_what_is_not_there_is_an_error(host, name):
 
 def test_a_member_keeps_the_environment_alive_after_the_first_holder(host):
     first = host.acquire(Ask(ONE, name="both"))
-    second = host.join(first.grant.environment)
+    second = host.join(first.grant.environment_id)
     first.release()
     (environment,) = host.snapshot().environments
     assert environment.name == "both"
@@ -165,7 +165,7 @@ def test_joining_what_has_ended_is_an_error(host):
     hold = host.acquire(Ask(ONE))
     hold.release()
     with pytest.raises(UnknownEnvironment):
-        host.join(hold.grant.environment)
+        host.join(hold.grant.environment_id)
 
 
 def test_a_library_hold_is_free_after_sigkill(host):
@@ -364,7 +364,7 @@ def test_a_lease_that_others_do_not_see_is_not_granted(host, state, monkeypatch,
         "join": lambda: host.join(env),
         "attach": lambda: host.attach(env, ONE),
     }
-    env = host.acquire(Ask(ONE)).grant.environment if act != "acquire" else ""
+    env = host.acquire(Ask(ONE)).grant.environment_id if act != "acquire" else ""
     publish = LeaseStore.publish
 
     def published(store, lease, **named):
@@ -467,7 +467,7 @@ def test_an_environment_that_is_handed_on_while_a_rival_looks_is_not_granted_aga
             monkeypatch.setattr(os, "scandir", real)
             with pytest.raises(NoCapacity):
                 # The rival's lease is there already, and stays while it looks.
-                members.append(host.join(first.grant.environment))
+                members.append(host.join(first.grant.environment_id))
             if members:
                 first.release()
         yield iter(entries)
@@ -477,11 +477,11 @@ def test_an_environment_that_is_handed_on_while_a_rival_looks_is_not_granted_aga
     published = rival.store.publish(lease)
     monkeypatch.setattr(os, "scandir", hand_on)
     seen = rival.store.scan().leases
-    assert [other.environment for other in seen if other.key != lease.key] == [
-        first.grant.environment
+    assert [other.environment_id for other in seen if other.key != lease.key] == [
+        first.grant.environment_id
     ]
     published.withdraw()
-    host.join(first.grant.environment).release()
+    host.join(first.grant.environment_id).release()
 
 
 def test_threads_that_look_at_once_miss_nothing(host):

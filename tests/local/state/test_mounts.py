@@ -29,8 +29,8 @@ from genvx.local.turns import take_turn
 host = LocalHost()
 doctor = [finding.result for finding in host.doctor()]
 hold = host.acquire(Ask(Requirements(2), name="mine"))
-joined = host.join(hold.grant.environment)
-take_turn(host, hold.grant.environment, patience=10).withdraw()
+joined = host.join(hold.grant.environment_id)
+take_turn(host, hold.grant.environment_id, patience=10).withdraw()
 shown = host.snapshot()
 print(json.dumps({"names": [e.name for e in shown.environments], "odd": list(shown.odd),
                   "notes": list(hold.grant.notes), "doctor": doctor}))

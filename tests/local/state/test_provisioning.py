@@ -92,7 +92,7 @@ def test_what_is_held_stays_held_when_a_machine_is_provisioned_by_force(machine,
 def test_an_environment_of_the_old_place_can_be_joined_changed_and_released(machine):
     before, after = machine(), machine()
     held = before.acquire(Ask(ONE, name="before"))
-    env = held.grant.environment
+    env = held.grant.environment_id
     machine.provision(force=True)
     assert len(after.attach(env, ONE).devices) == 2
     assert len(after.detach(env).devices) == 0
@@ -111,7 +111,7 @@ def test_a_shell_of_the_old_place_sees_that_its_environment_has_changed(machine)
     directory = os.path.dirname(os.readlink(f"/proc/self/fd/{held.descriptor}"))
     machine.provision(force=True)
     os.utime(directory, (0, 0))
-    machine().attach(held.grant.environment, ONE)
+    machine().attach(held.grant.environment_id, ONE)
     assert os.stat(directory).st_mtime > 0
 
 

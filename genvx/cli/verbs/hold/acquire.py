@@ -58,7 +58,7 @@ def acquire(
     verb = "genvx remote" if where.remote else "genvx"
     place = f" on {host}" if where.remote else ""
     devices = ranges(device.label for device in grant.devices) or "none"
-    print(f"environment  {grant.environment}{place}")
+    print(f"environment  {grant.environment_id}{place}")
     print(f"GPUs         {devices}, for {format_duration(grant.seconds or seconds)}")
-    print(f"use          {verb} activate --id {grant.environment}")
-    print(f"give back    {verb} release {grant.environment}")
+    print(f"use          {verb} activate --id {grant.environment_id}")
+    print(f"give back    {verb} release {grant.environment_id}")

@@ -11,7 +11,7 @@ from genvx.cli.ask import candidates, options
 from genvx.cli.ask.where import here
 from genvx.cli.show import schema
 from genvx.cli.show.tables import SCHEMA, print_json
-from genvx.core.run import end_of
+from genvx.core.runstate import end_of
 from genvx.core.text import printable
 from genvx.core.value import replace
 from genvx.core.wire.runoperations import FindRuns

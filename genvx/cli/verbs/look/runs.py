@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from genvx.cli.commands import Group, Verb
-    from genvx.core.run import Run
+    from genvx.core.runinfo import RunInfo
     from genvx.core.wire.operations import Operation
 
 _NEWEST = 50
@@ -140,7 +140,7 @@ def stop(
     where = here(context)
     seconds = None if grace is None else parse_duration(grace)
 
-    def act(host: Any, found: Run) -> str:
+    def act(host: Any, found: RunInfo) -> str:
         before = host.answer(StopRun(found.id, seconds, force))
         return view.ended(host, before, wait=not no_wait)
 
@@ -148,7 +148,7 @@ def stop(
 
 
 def _each(
-    where: Where, wanted: list[str], act: Callable[[Any, Run], str], *, deleted: bool = False
+    where: Where, wanted: list[str], act: Callable[[Any, RunInfo], str], *, deleted: bool = False
 ) -> int:
     """Do something to each of several runs, and print what became of it; return the exit code of
     the first that failed, once all were tried.
@@ -172,13 +172,13 @@ def _each(
 def _all(
     context: typer.Context,
     wanted: list[str],
-    ask: Callable[[Run], Operation[Run]],
+    ask: Callable[[RunInfo], Operation[RunInfo]],
     did: str,
     *,
     deleted: bool = False,
 ) -> None:
-    def act(host: Any, found: Run) -> str:
-        run: Run = host.answer(ask(found))
+    def act(host: Any, found: RunInfo) -> str:
+        run: RunInfo = host.answer(ask(found))
         return f"{did} run {run.label_or_id}"
 
     raise typer.Exit(_each(here(context), wanted, act, deleted=deleted))
