@@ -8,7 +8,8 @@ import subprocess
 import threading
 from typing import TYPE_CHECKING
 
-from genvx.aio.threads import abandonable, in_daemon_thread
+from genvx.aio.commands import to_end
+from genvx.aio.threads import abandonable
 from genvx.api.activation import take
 
 if TYPE_CHECKING:
@@ -86,17 +87,7 @@ class Activation:
             cwd=cwd,
             env=env,
         )
-        try:
-            output = await in_daemon_thread(lambda: running.communicate(input))
-        except asyncio.CancelledError:
-            running.kill()
-            raise
-        finally:
-            running.close()
-        code = running.wait()
-        if check and code:
-            raise subprocess.CalledProcessError(code, command, *output)
-        return subprocess.CompletedProcess(command, code, *output)
+        return await to_end(running, command, input, check=check)
 
 
 @contextlib.asynccontextmanager

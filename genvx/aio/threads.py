@@ -27,7 +27,8 @@ async def abandonable(
         with contextlib.suppress(Exception):
             # The thread may have taken devices just before it saw `stop`: they are released. An
             # error of it interests nobody any more.
-            undo(await task)
+            late = await task
+            await asyncio.to_thread(undo, late)
         raise
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from genvx.core.command import Command
     from genvx.core.wire.runoperations import LogNews
+    from genvx.fleet.host import Hold
     from genvx.fleet.runs import RunHost
 
 # How soon a run that was told to stop is asked again whether it is over.
@@ -126,14 +127,15 @@ class Run:
 
         lines: begin with so many of the last lines. stop: ends the iteration when set.
         """
-        asked = WatchRun(self.id, lines=_most(lines))
-        return lines_of(self.pieces(asked, stop))
+        return lines_of(self.pieces(lines, stop=stop))
 
-    def pieces(self, asked: WatchRun, stop: threading.Event | None = None) -> Iterator[LogPiece]:
+    def pieces(
+        self, lines: int | None = None, *, stop: threading.Event | None = None
+    ) -> Iterator[LogPiece]:
         """Iterate over pieces of the output as they come; see `follow`."""
-        for news in self._watch(asked, _pauser(None, stop)):
-            if isinstance(news, LogPiece):
-                yield news
+        asked = WatchRun(self.id, lines=_most(lines))
+        news = self._watch(asked, _pauser(None, stop))
+        return (each for each in news if isinstance(each, LogPiece))
 
     def stop(self, *, grace: float | None = None, force: bool = False, wait: bool = True) -> None:
         """End the run with all the processes that it has started; nothing happens if it is over.
@@ -173,6 +175,25 @@ class Run:
             InvalidInput: the run waits, or is over; or the command, the directory or a variable
             cannot be. subprocess.CalledProcessError, subprocess.TimeoutExpired: as of `Hold.run`.
         """
+        hold, place, variables = self.enter(command, cwd, env)
+        with hold:
+            return hold.run(
+                command,
+                check=check,
+                capture_output=capture_output,
+                input=input,
+                timeout=timeout,
+                cwd=place,
+                env=variables,
+            )
+
+    def enter(
+        self, command: Command, cwd: str | None, env: Mapping[str, str] | None
+    ) -> tuple[Hold, str, dict[str, str]]:
+        """Join the environment of the run for a command; see `exec`.
+
+        Return the hold, the directory in which the command starts, and its variables.
+        """
         words = words_of(command)
         more = require_variables(env or {})
         details = self._host.answer(ShowRun(self.id, 0))
@@ -182,17 +203,9 @@ class Run:
         except UnknownEnvironment:
             _require_entry(self.info)
             raise
-        variables = {"GENVX_RUN_ID": self.id, "GENVX_RUN_DIR": details.directory}
-        with hold:
-            return hold.run(
-                command,
-                check=check,
-                capture_output=capture_output,
-                input=input,
-                timeout=timeout,
-                cwd=posixpath.join(details.work, cwd or ""),
-                env={**variables, **details.run.spec.variables, **more},
-            )
+        own = {"GENVX_RUN_ID": self.id, "GENVX_RUN_DIR": details.directory}
+        place = posixpath.join(details.work, cwd or "")
+        return hold, place, {**own, **details.run.spec.variables, **more}
 
     def label(self, label: str) -> None:
         """Give the run another name; "" gives it its first one again.

@@ -124,7 +124,7 @@ class FakeRuns(FakeShelf):
                         f"run {run.id} is {name_of(run.state)}; genvx runs stop {run.id} ends it"
                     )
             else:
-                run = find(self._all(deleted=True), asked.run, place="in the trash")
+                run = find(self._all(deleted=True), asked.run, deleted=True)
             if asked.how is Disposal.PURGE:
                 del self._records[run.id]
             else:
