@@ -10,6 +10,7 @@ from genvx.aio.threads import abandonable, in_daemon_thread
 from genvx.errors import InvalidInput
 from genvx.fleet.defaults import FANOUT
 from genvx.fleet.fleet import Fleet as Hosts
+from genvx.fleet.foundruns import FoundRuns
 from genvx.ssh.defaults import TIMEOUT
 
 if TYPE_CHECKING:
@@ -17,19 +18,7 @@ if TYPE_CHECKING:
 
     from genvx.core.command import Command
     from genvx.core.snapshot import Snapshot
-    from genvx.errors import GenvxError
     from genvx.fleet.ask import Outcomes
-
-
-class FoundRuns(list[Run]):
-    """FoundRuns are runs of many hosts, the newest first.
-
-    failed: the errors of the hosts that could not be asked, by name.
-    """
-
-    def __init__(self, found: Sequence[Run], failed: Mapping[str, GenvxError]) -> None:
-        super().__init__(found)
-        self.failed = failed
 
 
 class Fleet:
@@ -111,7 +100,7 @@ class Fleet:
         most: int = 1000,
         *,
         deleted: bool = False,
-    ) -> FoundRuns:
+    ) -> FoundRuns[Run]:
         """List our runs on all hosts, as `genvx.Fleet.runs` does."""
         found = await in_daemon_thread(
             lambda: self._fleet.runs(state, tags, name, since, most, deleted=deleted)

@@ -14,6 +14,7 @@ from genvx.core.text import printable, require_name
 from genvx.core.wire.runoperations import MOST_RUNS, ListRuns
 from genvx.errors import InvalidInput
 from genvx.fleet import runs
+from genvx.fleet.foundruns import FoundRuns
 from genvx.fleet.run import Run
 from genvx.fleet.submission import spec_of
 
@@ -22,20 +23,8 @@ if TYPE_CHECKING:
 
     from genvx.core.command import Command
     from genvx.core.run import RunSpec
-    from genvx.errors import GenvxError
     from genvx.fleet.ask import HostGroup
     from genvx.fleet.runs import RunHost
-
-
-class FoundRuns(list[Run]):
-    """FoundRuns are runs of many hosts, the newest first.
-
-    failed: the errors of the hosts that could not be asked, by name.
-    """
-
-    def __init__(self, found: Sequence[Run], failed: Mapping[str, GenvxError]) -> None:
-        super().__init__(found)
-        self.failed = failed
 
 
 class Request:
@@ -127,7 +116,7 @@ def listing(
     return ListRuns(narrowed, most, deleted)
 
 
-def listed(fleet: HostGroup[RunHost], asked: ListRuns) -> FoundRuns:
+def listed(fleet: HostGroup[RunHost], asked: ListRuns) -> FoundRuns[Run]:
     """List the runs of a fleet.
 
     Raises:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from genvx.core.command import Command
-    from genvx.fleet.detached import FoundRuns
+    from genvx.fleet.foundruns import FoundRuns
     from genvx.fleet.gang import Gang
     from genvx.fleet.host import Hold, Host
     from genvx.fleet.hostspec import HostSpec
@@ -184,7 +184,7 @@ class Fleet(HostGroup[H]):
         most: int = 1000,
         *,
         deleted: bool = False,
-    ) -> FoundRuns:
+    ) -> FoundRuns[Run]:
         """List our runs on all hosts that match all that is given, the newest first.
 
         The list has `failed`, the errors of hosts that could not be asked, by name. state: one, or

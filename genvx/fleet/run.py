@@ -288,6 +288,9 @@ def _most(lines: int | None) -> int | None:
 
 def _pauser(timeout: float | None, stop: threading.Event | None) -> Callable[[float], bool]:
     """Return what waits so many seconds, and says whether the time is over or `stop` is set."""
+    # NaN compares false with every time, so the waiting would never end.
+    if timeout is not None and not (isinstance(timeout, (int, float)) and timeout == timeout):
+        raise InvalidInput(f"a timeout is a number of seconds, not {timeout!r}")
     end = math.inf if timeout is None else time.monotonic() + timeout
     stopped = stop or threading.Event()
 

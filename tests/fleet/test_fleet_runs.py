@@ -92,6 +92,7 @@ def test_a_bad_request_for_a_run_asks_no_host(options, says):
         lambda fleet, run: run.follow(lines=-1),
         lambda fleet, run: run.log(lines=1.5),
         lambda fleet, run: run.stop(grace=-1),
+        lambda fleet, run: run.wait(timeout=float("nan")),
         lambda fleet, run: run.exec([]),
         lambda fleet, run: run.exec("x", env={"A-B": ""}),
     ],
