@@ -4,7 +4,7 @@
     error=genvx.HostUnreachable("gone"))])
 
 It keeps the promises of the Host protocol, errors included; the same tests run against it and real
-hosts.
+hosts. Nothing is executed: a script says what the commands of its runs do.
 """
 
 from genvx.testing.hold import FakeHold, FakeRunning

@@ -8,6 +8,8 @@ import threading
 
 import pytest
 
+from genvx.core.ask import Ask
+from genvx.core.requirements import Requirements
 from genvx.errors import (
     FleetError,
     HostUnreachable,
@@ -44,6 +46,20 @@ def test_a_run_starts_on_the_best_host_and_is_found_among_all():
         with pytest.raises(NoCapacity) as caught:
             fleet.run("more", gpus=1, detach=True)
         assert list(caught.value.reasons) == ["a", "b"]
+
+
+def test_a_run_that_may_wait_starts_where_there_is_room_although_another_was_faster():
+    class Raced(FakeHost):
+        def submit(self, spec, *, patience=None, tags=()):
+            if patience is None:
+                raise NoCapacity("taken meanwhile")
+            return super().submit(spec, patience=patience, tags=tags)
+
+    raced, other = Raced("a", 1, script=lambda spec: GOES_ON), fake("b", 2)
+    with Fleet([raced, other]) as fleet:
+        assert fleet.run("train", gpus=1, wait=60, detach=True).host == other
+        other.acquire(Ask(Requirements(1)))
+        assert fleet.run("train", gpus=1, wait=60, detach=True).host == raced
 
 
 def test_a_list_of_runs_has_the_hosts_that_failed():
