@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from genvx.core.claim import Owner
     from genvx.core.command import Command
     from genvx.core.device import Device
-    from genvx.core.lease import Lease
+    from genvx.core.lease import Environment, Lease
     from genvx.core.queue import Standing
     from genvx.core.run import RunSpec
     from genvx.core.runinfo import RunInfo
@@ -84,7 +84,7 @@ class FakeHost(FakeMachine):
         """
         self.require_answer()
         self.runs.advance()
-        return super().snapshot()
+        return self.look()
 
     def doctor(self) -> tuple[Finding, ...]:
         """Return one finding: the devices are simulated."""
@@ -127,6 +127,7 @@ class FakeHost(FakeMachine):
         Raises:
             NoCapacity: not enough devices are available. Unsatisfiable: there are never enough.
         """
+        self.require_answer()
         grant = self.grant(ask)
         return self._hold(grant, lambda: self.release(grant.environment_id))
 
@@ -136,6 +137,7 @@ class FakeHost(FakeMachine):
         Raises:
             UnknownEnvironment: there is none.
         """
+        self.require_answer()
         return self._hold(self.grant_of(environment), lambda: None)
 
     def _hold(self, grant: Grant, let_go: Callable[[], object]) -> FakeHold:
@@ -157,18 +159,29 @@ class FakeHost(FakeMachine):
             WaitedTooLong: the patience is over, or `stop` was set. Unsatisfiable: there are never
             enough.
         """
+        self.require_answer()
         end = monotonic() + (math.inf if ask.patience is None else ask.patience)
         stop = stop or threading.Event()
         ticket = self.line_up(ask)
         try:
             while (standing := self.standing_of(ticket)) is not None:
                 tell(standing)
+                self.require_answer()
                 if monotonic() >= end or stop.wait(0.005):
                     raise WaitedTooLong(f"{ask.requirements} not free: {standing.reason}")
             self.leave_line(ticket)
             return self.acquire(ask)
         finally:
             self.leave_line(ticket)
+
+    def release(self, environment: str, *, kill: bool = False) -> Environment:
+        """End an environment of the owner; kill is ignored, as there are no processes.
+
+        Raises:
+            UnknownEnvironment: there is none. NotOwner: it belongs to somebody else.
+        """
+        self.require_answer()
+        return self.let_go(environment)
 
     # Runs
 

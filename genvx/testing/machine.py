@@ -33,7 +33,10 @@ _numbers = itertools.count(1)
 
 
 class FakeMachine:
-    """FakeMachine is what a fake host has, in memory; FakeHost has its arguments."""
+    """FakeMachine is what a fake host has, in memory; FakeHost has its arguments.
+
+    It goes on while nobody can ask the host: only FakeHost raises `error`.
+    """
 
     def __init__(
         self,
@@ -70,15 +73,8 @@ class FakeMachine:
         if self.error is not None:
             raise self.error
 
-    def snapshot(self, *, holders: bool = False) -> Snapshot:
-        """Take a snapshot; the clock of the host advances by a second at each.
-
-        holders: ignored, as no processes hold the leases.
-        """
-        self.require_answer()
-        return self._look()
-
-    def _look(self) -> Snapshot:
+    def look(self) -> Snapshot:
+        """Return what there is now; the clock of the host advances by a second at each call."""
         return Snapshot(
             hostname=self.name,
             version=__version__,
@@ -93,10 +89,9 @@ class FakeMachine:
 
     def grant(self, ask: Ask) -> Grant:
         """Take devices, or raise and change nothing."""
-        self.require_answer()
         require_name(ask.name)
         requirements = ask.requirements
-        snapshot = self._look()
+        snapshot = self.look()
         decision = decide(requirements, snapshot)
         if isinstance(decision, Refusal):
             raise (Unsatisfiable if decision.never else NoCapacity)(str(decision))
@@ -132,7 +127,6 @@ class FakeMachine:
         Raises:
             UnknownEnvironment: there is none.
         """
-        self.require_answer()
         for found in environments(self._leases):
             if (found.owner, found.id) == (self.owner, environment):
                 devices = tuple(d for d in self.devices if d.uuid in found.devices)
@@ -161,7 +155,7 @@ class FakeMachine:
 
     def standing_of(self, ticket: Ticket) -> Standing | None:
         """Return the place of a request in the line; None when it is its turn."""
-        position = position_of(ticket.id, self._look())
+        position = position_of(ticket.id, self.look())
         if position is None or position.offered or getattr(position.decision, "never", False):
             return None
         return position.standing
@@ -171,13 +165,12 @@ class FakeMachine:
         if ticket in self._tickets:
             self._tickets.remove(ticket)
 
-    def release(self, environment: str, *, kill: bool = False) -> Environment:
-        """End an environment of the owner; kill is ignored, as there are no processes.
+    def let_go(self, environment: str) -> Environment:
+        """End an environment of the owner, by id or name.
 
         Raises:
             UnknownEnvironment: there is none. NotOwner: it belongs to somebody else.
         """
-        self.require_answer()
         found = [
             candidate
             for candidate in environments(self._leases)

@@ -170,7 +170,7 @@ class FakeShelf:
         self._put(record, state)
         self._leave_line(record)
         try:
-            self._machine.release(record.info.id)
+            self._machine.let_go(record.info.id)
         except UnknownEnvironment:
             pass  # it had no devices yet, or somebody has released them
         self.advance()

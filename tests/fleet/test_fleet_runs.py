@@ -167,11 +167,11 @@ def test_following_goes_on_when_the_host_answers_again(monkeypatch):
     assert next(lines) == b"1\n"
     host.error = HostUnreachable("cut")
     host.runs.write(run.id, b"2\n")
+    host.runs.end(run.id, 3)
     timer = threading.Timer(0.1, lambda: setattr(host, "error", None))
     timer.start()
-    assert next(lines) == b"2\n"
-    host.runs.end(run.id)
-    assert list(lines) == []
+    assert list(lines) == [b"2\n"]
+    assert run.wait() == 3
     timer.join()
 
 
