@@ -19,7 +19,7 @@ from genvx.core.requirements import Requirements
 from genvx.core.text import require_name
 from genvx.core.ticket import Ticket
 from genvx.core.units import parse_duration
-from genvx.core.wire import codec, operations, policycodec, protocol, statefiles
+from genvx.core.wire import codec, operations, policycodec, protocol, statefiles, wires
 from genvx.core.wire.fields import Malformed, dumps
 from genvx.errors import GenvxError
 from genvx.fleet import hostfile, hostnames
@@ -204,7 +204,7 @@ def _feed_policy(text: str) -> None:
 
 
 _TOKEN = "00ff00ff00ff00ff"
-_CALL = operations.call_of(
+_CALL = wires.call_of(
     operations.Run(Ask(Requirements(1), name="é"), operations.Job(("x",), {"A": "b"})), _TOKEN
 )
 
@@ -215,7 +215,7 @@ def _feed_call(data: bytes) -> None:
         _read(lambda: protocol.call_from_word(data.decode("latin-1"))),
     ):
         if call is not None:
-            _read(operations.operation_of, call)
+            _read(wires.operation_of, call)
 
 
 def _answers() -> list[Any]:

@@ -16,8 +16,8 @@ from genvx.agent.farend import FarEnd
 from genvx.core.limits import exhausted
 from genvx.core.text import printable
 from genvx.core.wire.fields import Malformed
-from genvx.core.wire.operations import OPERATIONS, OpenShell, operation_of
 from genvx.core.wire.protocol import PROTOCOL, Reply, call_from_word, read_call
+from genvx.core.wire.wires import operation_of
 from genvx.errors import AgentError, GenvxError, ProtocolError
 from genvx.local import processes
 from genvx.local.host import LocalHost
@@ -93,7 +93,7 @@ def _fail(call: Call, end: FarEnd, error: GenvxError) -> int:
     reply = Reply.of_error(error)
     # A shell in a terminal has no channel for replies; its error is collected as a file
     # (local/answers.py).
-    if call.operation != OPERATIONS[OpenShell].name:
+    if call.operation != "shell":
         end.send(reply)
         return error.exit_code
     from genvx.local import answers

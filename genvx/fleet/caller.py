@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from genvx.core.text import printable
 from genvx.core.value import replace
-from genvx.core.wire.operations import Hold, Operation, call_of, reply_form
+from genvx.core.wire.operations import Hold, Operation
 from genvx.core.wire.protocol import ALIVE, CALL_WORD, MOST_NOISE, Reply, ReplyReader
+from genvx.core.wire.wires import call_of, reply_form
 from genvx.errors import AgentError, GenvxError, HostError, HostUnreachable, ProtocolError
 from genvx.fleet.delivery.bootstrap import (
     SILENT,

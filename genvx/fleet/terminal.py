@@ -21,7 +21,8 @@ import threading
 import tty
 from typing import TYPE_CHECKING, Any
 
-from genvx.core.wire.operations import Job, OpenShell, call_of
+from genvx.core.wire.operations import Job, OpenShell
+from genvx.core.wire.wires import call_of
 from genvx.errors import HostError
 from genvx.fleet.delivery.bootstrap import agent_command
 from genvx.fleet.handover import LOST, Handover

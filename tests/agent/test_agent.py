@@ -27,8 +27,6 @@ from genvx.core.wire.operations import (
     Run,
     Signal,
     TakeSnapshot,
-    call_of,
-    reply_form,
 )
 from genvx.core.wire.protocol import Call, ReplyReader
 from genvx.core.wire.runoperations import (
@@ -38,6 +36,7 @@ from genvx.core.wire.runoperations import (
     SubmitRun,
     WatchRun,
 )
+from genvx.core.wire.wires import call_of, reply_form
 from genvx.errors import (
     AgentError,
     CommandNotFound,

@@ -1,65 +1,28 @@
-"""The operations of a host: a class for each, and one table that both ends of the wire read.
+"""The operations of a host: a class for each. An operation is a value.
 
-An operation is a value. Its class says what is sent; the type in brackets is what the far end
-replies. `OPERATIONS` has each operation's name on the wire, the table of its fields, and the form
-of its reply. A new operation is a class and a line there, a function of the agent (genvx/agent),
-and a method of SSHHost. Operations on runs are in runoperations.py.
+Its class says what is sent; the type in brackets is what the far end replies. How it travels is
+said in wires.py. A new operation is a class here, a line and a table there, a function of the agent
+(genvx/agent), and a method of SSHHost. Operations on runs are in runoperations.py.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Optional, Union
 
-from genvx._version import __version__
-from genvx.core.ask import Ask, Join, Wanted
 from genvx.core.grant import Finding, Grant
 from genvx.core.lease import Environment
-from genvx.core.policy import Entitlement
-from genvx.core.queue import Standing
 from genvx.core.snapshot import Snapshot
-from genvx.core.text import COMMAND_LIMIT, MESSAGE_LIMIT, NAME_LIMIT
 from genvx.core.value import field, value
-from genvx.core.wire import codec
-from genvx.core.wire.fields import MOST_DEVICES
 from genvx.core.wire.operation import Operation as Operation
-from genvx.core.wire.operation import Wire as Wire
-from genvx.core.wire.policycodec import ENTITLEMENT
-from genvx.core.wire.protocol import Call
-from genvx.core.wire.tables import (
-    Bare,
-    Kind,
-    Table,
-    Tagged,
-    exact_text,
-    flag,
-    identifier,
-    integer,
-    many,
-    named_lists,
-    nothing,
-    one,
-    optional,
-    seconds,
-    string,
-    strings,
-    tagged,
-    text,
-    texts_by_name,
-)
-from genvx.errors import AgentError, InvalidInput
+from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from genvx.core.ask import Ask, Wanted
+    from genvx.core.policy import Entitlement  # noqa: F401  # the reply of ShowPolicy
+    from genvx.core.queue import Standing
     from genvx.core.requirements import Requirements
-    from genvx.core.wire.tables import Form
-
-R = TypeVar("R")
-
-MOST_WORDS = 10_000
-_LONGEST_WORD = 512 * 1024
-# As PATH_MAX of Linux: a longer path cannot be opened anyway.
-_LONGEST_PATH = 4096
 
 
 # Questions
@@ -77,8 +40,9 @@ class Examine(Operation[tuple[Finding, ...]]):
     """Ask what is wrong on the host."""
 
 
+# Named, not imported: few calls are about policies, and start-up is most of what a call costs.
 @value
-class ShowPolicy(Operation[Entitlement]):
+class ShowPolicy(Operation["Entitlement"]):
     """Ask what the host's policy allows us."""
 
 
@@ -199,12 +163,13 @@ class NeverRan:
     start_up: str
 
 
-Progress = Union[Grant, Standing, Behind, Joined, NeverRan]
-"""The replies, one after another, of a far end that holds devices or waits for them."""
+if TYPE_CHECKING:
+    Progress = Union[Grant, Standing, Behind, Joined, NeverRan]
+    """The replies, one after another, of a far end that holds devices or waits for them."""
 
 
 @value
-class Hold(Operation[Progress]):
+class Hold(Operation["Progress"]):
     """Hold devices until stdin ends, the client is gone, or its shell has joined.
 
     silence: seconds after which a silent client counts as gone.
@@ -215,7 +180,7 @@ class Hold(Operation[Progress]):
 
 
 @value
-class Run(Operation[Progress]):
+class Run(Operation["Progress"]):
     """Run a command that holds devices; its streams are ours."""
 
     wanted: Wanted
@@ -223,7 +188,7 @@ class Run(Operation[Progress]):
 
 
 @value
-class RunInTurn(Operation[Progress]):
+class RunInTurn(Operation["Progress"]):
     """Run a command in one of our environments when its turn on the devices comes.
 
     patience: the most seconds to wait for the turn; None waits for ever.
@@ -247,148 +212,3 @@ class OpenShell(Operation[None]):
     environment_id: str
     prompt: Optional[str] = None
     job: Optional[Job] = None
-
-
-ASK = Table(
-    Ask,
-    "request",
-    requirements=one(codec.REQUIREMENTS),
-    name=string(NAME_LIMIT + 1),  # require_name refuses longer ones
-    environment_id=optional(identifier()),
-    command=text(COMMAND_LIMIT),
-    lasts=optional(seconds()),
-    patience=optional(seconds()),
-    keeps=flag(),
-)
-JOIN = Table(Join, "join", environment_id=identifier(), command=text(COMMAND_LIMIT))
-_WANTED: Kind[Wanted] = tagged(Tagged("what is wanted", {"new": ASK, "join": JOIN}))
-_JOB = Table(
-    Job,
-    "command",
-    argv=optional(strings(_LONGEST_WORD, MOST_WORDS)),
-    variables=texts_by_name(_LONGEST_WORD, MOST_WORDS),
-    cwd=optional(string(_LONGEST_PATH)),
-)
-_PROGRESS: Tagged[Progress] = Tagged(
-    "progress",
-    {
-        "granted": codec.GRANT,
-        "waiting": Table(Standing, "standing", place=integer(0, 1 << 20), reason=text(300)),
-        "behind": Table(Behind, "turn", who=text(MESSAGE_LIMIT)),
-        "joined": Table(Joined, "joined"),
-        "never ran": Table(NeverRan, "start-up", start_up=text(256)),
-    },
-)
-_OWN_USE = Table(OwnUse, "use", snapshot=one(codec.SNAPSHOT), own=named_lists(MOST_DEVICES, 10_000))
-
-
-OPERATIONS: Mapping[type[Operation[Any]], Wire[Any]] = {
-    wire.table.make: wire  # type: ignore[misc]  # a class makes its values
-    for wire in (
-        Wire("snapshot", Table(TakeSnapshot, "snapshot", holders=flag()), codec.SNAPSHOT),
-        Wire("doctor", Table(Examine, "doctor"), Bare(many(codec.FINDING))),
-        Wire("policy", Table(ShowPolicy, "policy"), ENTITLEMENT),
-        Wire("use", Table(ShowUse, "use", environment_id=identifier()), _OWN_USE),
-        Wire("port", Table(FindPort, "port"), Bare(integer(1, 65535))),
-        Wire(
-            "release",
-            Table(Release, "release", environment=string(NAME_LIMIT), kill=flag()),
-            codec.ENVIRONMENT,
-        ),
-        Wire(
-            "attach",
-            Table(
-                Attach, "attach", environment_id=identifier(), requirements=one(codec.REQUIREMENTS)
-            ),
-            codec.GRANT,
-        ),
-        Wire(
-            "detach",
-            Table(
-                Detach,
-                "detach",
-                environment_id=identifier(),
-                devices=strings(NAME_LIMIT, MOST_WORDS),
-            ),
-            codec.GRANT,
-        ),
-        Wire("reserve", Table(Reserve, "reserve", ask=one(ASK)), codec.GRANT),
-        Wire(
-            "signal",
-            Table(Signal, "signal", environment_id=identifier(), signal=string(16), lease=text(32)),
-            Bare(nothing()),
-        ),
-        Wire("hold", Table(Hold, "hold", wanted=_WANTED, silence=optional(seconds())), _PROGRESS),
-        Wire("run", Table(Run, "run", wanted=_WANTED, job=one(_JOB)), _PROGRESS),
-        Wire(
-            "lock",
-            Table(
-                RunInTurn,
-                "lock",
-                environment_id=identifier(),
-                job=one(_JOB),
-                patience=optional(seconds()),
-            ),
-            _PROGRESS,
-        ),
-        Wire(
-            "shell",
-            Table(
-                OpenShell,
-                "shell",
-                environment_id=identifier(),
-                prompt=optional(exact_text(300)),
-                job=optional(one(_JOB)),
-            ),
-            Bare(nothing()),
-        ),
-    )
-}
-_BY_NAME = {wire.name: wire for wire in OPERATIONS.values()}
-
-
-def wire_of(kind: type[Operation[Any]]) -> Wire[Any]:
-    """How the operations of a class travel. Those on runs are loaded when one is asked for."""
-    wire = OPERATIONS.get(kind)
-    if wire is None:
-        from genvx.core.wire.runoperations import RUN_OPERATIONS
-
-        wire = RUN_OPERATIONS[kind]
-    return wire
-
-
-def _wire_named(name: str) -> Optional[Wire[Any]]:
-    wire = _BY_NAME.get(name)
-    if wire is None and name.startswith("run"):
-        from genvx.core.wire.runoperations import RUN_OPERATIONS
-
-        wire = next((each for each in RUN_OPERATIONS.values() if each.name == name), None)
-    return wire
-
-
-def call_of(operation: Operation[Any], token: str) -> Call:
-    """Return the call that asks for an operation."""
-    wire = wire_of(type(operation))
-    return Call(wire.name, token, wire.table.write(operation))
-
-
-def operation_of(call: Call) -> Operation[Any]:
-    """Return the operation that a call asks for.
-
-    Raises:
-        AgentError: there is no operation of that name. Malformed: its fields cannot be read.
-    """
-    wire = _wire_named(call.operation)
-    if wire is None:
-        raise AgentError(
-            f"genvx {__version__} there has no operation {call.operation!r} of genvx "
-            f"{call.version} here; install the same version on both"
-        )
-    operation: Operation[Any] = wire.table.read(call.arguments)
-    return operation
-
-
-def reply_form(operation: Operation[R]) -> Form[R]:
-    """Return how the reply to an operation is written and read."""
-    form: Form[R] = wire_of(type(operation)).reply
-    return form

@@ -13,7 +13,6 @@ A host that has no agent says `GENVX-NEED <token>\\n` instead, and is sent one. 
 
 from __future__ import annotations
 
-import base64
 import binascii
 from typing import Any, Callable, Optional
 
@@ -68,6 +67,8 @@ class Call:
 
     def to_word(self) -> str:
         """Return the call as one word of a command line, safe from every shell."""
+        import base64
+
         word = base64.urlsafe_b64encode(self._json()).decode("ascii").rstrip("=")
         if len(word) > MOST_WORD:
             raise InvalidInput("the command is too long for a terminal session; put it into a file")
@@ -87,6 +88,8 @@ class Call:
 
 def call_from_word(word: str) -> Call:
     """Read what `Call.to_word` wrote; raise ProtocolError if it is something else."""
+    import base64
+
     try:
         return _call(base64.urlsafe_b64decode(word.encode("ascii") + b"=" * (-len(word) % 4)))
     except (binascii.Error, UnicodeEncodeError) as error:

@@ -11,7 +11,6 @@ missing key gives the field's default, and impossible values are refused.
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar
 
 from genvx.core.text import printable
@@ -130,6 +129,7 @@ def string(limit: int) -> Kind[str]:
 
 def binary(limit: int) -> Kind[bytes]:
     """Bytes as they are, in base64. limit: characters of that."""
+    import base64
 
     def read(fields: Fields, key: str) -> bytes:
         try:

@@ -45,6 +45,7 @@ from genvx.core.snapshot import Snapshot
 from genvx.core.ticket import Ticket
 from genvx.core.value import replace
 from genvx.core.wire import (
+    askcodec,
     codec,
     devicecodec,
     operations,
@@ -52,6 +53,7 @@ from genvx.core.wire import (
     runcodec,
     runoperations,
     statefiles,
+    wires,
 )
 from genvx.core.wire.fields import Malformed, dumps, loads
 from genvx.core.wire.protocol import (
@@ -190,9 +192,10 @@ VALUES = [
     (runcodec.LOG_PIECE, LogPiece(5, b"\0\xff", 3)),
     (runoperations.FILTER, FILTER),
     (runoperations.DETAILS, runoperations.RunDetails(RUN, "/d", "last")),
-    (operations.ASK, ASK),
-    (operations.JOIN, Join("abcd", "cmd")),
-    *((operations.wire_of(type(each)).table, each) for each in ASKED),
+    (askcodec.ASK, ASK),
+    (askcodec.JOB, JOB),
+    (askcodec.JOIN, Join("abcd", "cmd")),
+    *((wires.wire_of(type(each)).table, each) for each in ASKED),
     (policycodec.LIMIT, LIMIT),
     (policycodec.POLICY, POLICY),
     (policycodec.ENTITLEMENT, Entitlement("u", POLICY, LIMIT)),
@@ -228,7 +231,7 @@ def test_a_table_has_the_fields_of_its_class(table):
 def test_every_table_is_tried():
     found = [
         each
-        for module in (codec, devicecodec, policycodec, runcodec, runoperations)
+        for module in (askcodec, codec, devicecodec, policycodec, runcodec, runoperations)
         for each in vars(module).values()
         if isinstance(each, Table)
     ]
@@ -236,14 +239,22 @@ def test_every_table_is_tried():
 
 
 def test_every_operation_is_tried():
-    every = {*operations.OPERATIONS, *runoperations.RUN_OPERATIONS}
-    assert {type(each) for each in ASKED} == every
+    assert {type(each).__name__ for each in ASKED} == {
+        kind for kind, _ in wires.OPERATIONS.values()
+    }
+
+
+@pytest.mark.parametrize("name", wires.OPERATIONS)
+def test_an_operation_travels_as_the_module_of_its_name_says(name):
+    kind, _ = wires.OPERATIONS[name]
+    wire = wires.wire_named(name)
+    assert (wire.name, wire.table.make.__name__) == (name, kind)
 
 
 @pytest.mark.parametrize("asked", ASKED, ids=lambda asked: type(asked).__name__)
 def test_every_operation_survives_its_call(asked):
-    read, _ = reader_of(operations.call_of(asked, "aabb").to_bytes())
-    assert operations.operation_of(read_call(read)) == asked
+    read, _ = reader_of(wires.call_of(asked, "aabb").to_bytes())
+    assert wires.operation_of(read_call(read)) == asked
 
 
 REPLIES = [
@@ -269,14 +280,14 @@ REPLIES = [
 
 @pytest.mark.parametrize(("asked", "reply"), REPLIES, ids=lambda value: type(value).__name__)
 def test_every_kind_of_reply_survives_the_wire(asked, reply):
-    form = operations.reply_form(asked)
+    form = wires.reply_form(asked)
     assert form.read(loads(dumps(form.write(reply)))) == reply
 
 
 @pytest.mark.parametrize("port", [0, 65536, "22", None])
 def test_what_is_no_port_is_malformed(port):
     with pytest.raises(Malformed):
-        operations.reply_form(operations.FindPort()).read({"value": port})
+        wires.reply_form(operations.FindPort()).read({"value": port})
 
 
 def test_every_value_survives_the_wire(table, value):

@@ -1,0 +1,74 @@
+"""How operations travel that start something, and the replies that come while it goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from genvx.core.queue import Standing
+from genvx.core.text import MESSAGE_LIMIT
+from genvx.core.wire import codec
+from genvx.core.wire.askcodec import JOB, WANTED
+from genvx.core.wire.operation import Wire
+from genvx.core.wire.operations import (
+    Behind,
+    Hold,
+    Joined,
+    NeverRan,
+    OpenShell,
+    Run,
+    RunInTurn,
+)
+from genvx.core.wire.tables import (
+    Bare,
+    Table,
+    Tagged,
+    exact_text,
+    identifier,
+    integer,
+    nothing,
+    one,
+    optional,
+    seconds,
+    text,
+)
+
+if TYPE_CHECKING:
+    from genvx.core.wire.operations import Progress
+
+_PROGRESS: Tagged[Progress] = Tagged(
+    "progress",
+    {
+        "granted": codec.GRANT,
+        "waiting": Table(Standing, "standing", place=integer(0, 1 << 20), reason=text(300)),
+        "behind": Table(Behind, "turn", who=text(MESSAGE_LIMIT)),
+        "joined": Table(Joined, "joined"),
+        "never ran": Table(NeverRan, "start-up", start_up=text(256)),
+    },
+)
+
+WIRES = (
+    Wire("hold", Table(Hold, "hold", wanted=WANTED, silence=optional(seconds())), _PROGRESS),
+    Wire("run", Table(Run, "run", wanted=WANTED, job=one(JOB)), _PROGRESS),
+    Wire(
+        "lock",
+        Table(
+            RunInTurn,
+            "lock",
+            environment_id=identifier(),
+            job=one(JOB),
+            patience=optional(seconds()),
+        ),
+        _PROGRESS,
+    ),
+    Wire(
+        "shell",
+        Table(
+            OpenShell,
+            "shell",
+            environment_id=identifier(),
+            prompt=optional(exact_text(300)),
+            job=optional(one(JOB)),
+        ),
+        Bare(nothing()),
+    ),
+)
