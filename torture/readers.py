@@ -298,7 +298,7 @@ def _feed_frame(case: tuple[bytes, list[int]]) -> None:
 def _show(snapshot: Any) -> None:
     """Everything that the commands would print of a snapshot."""
     from genvx.cli.ask.where import Where
-    from genvx.cli.show.tables import Output
+    from genvx.cli.show.output import Output
     from genvx.cli.views import devices, envs, explain, queue, status
     from genvx.core.placement import place
     from genvx.fleet.fleet import Fleet

@@ -18,7 +18,7 @@ def quick(arguments: list[str]) -> int | None:
     Return the exit code; None for any other command line.
     """
     if len(arguments) > 1 and arguments[0] in ("shell-refresh", "shell-leave"):
-        from genvx.cli import inplace
+        from genvx.cli.holds import inplace
 
         if arguments[0] == "shell-leave":
             return inplace.leave(arguments[1])
@@ -28,7 +28,7 @@ def quick(arguments: list[str]) -> int | None:
         return None
     # Imported here: the prompts of shells call `shell-refresh` often, and need neither.
     from genvx.cli.ask.where import Where
-    from genvx.cli.show.tables import Output
+    from genvx.cli.show.output import Output
 
     where = Where()
     with where.fleet() as fleet:

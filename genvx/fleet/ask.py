@@ -6,15 +6,13 @@ again, under its own lock. No lock is held across the network.
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from genvx.core.block import Block
 from genvx.core.limits import exhausted
-from genvx.core.ranking import rank
+from genvx.core.value import field, value
 from genvx.errors import (
     FleetError,
     GenvxError,
@@ -27,7 +25,6 @@ from genvx.errors import (
 )
 from genvx.fleet.defaults import FANOUT
 from genvx.ssh.defaults import TIMEOUT
-from genvx.ssh.secrets import Locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,6 +35,7 @@ if TYPE_CHECKING:
     from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.host import Host
+    from genvx.ssh.secrets import Locked
 
     Unlock = Callable[[Mapping[str, Locked]], Mapping[str, GenvxError]]
 
@@ -60,7 +58,7 @@ NO_HOST = "Cannot find a host with enough available resources"
 NO_ANSWER = "No host answered"
 
 
-@dataclass(frozen=True)
+@value
 class Outcomes(Generic[T]):
     """Outcomes are the answers of many hosts to one question, in the order of the fleet.
 
@@ -151,11 +149,11 @@ class HostGroup(Block, Generic[H]):
         """
         succeeded: dict[str, T] = {}
         failed: dict[str, GenvxError] = {}
-        for name, value, error in self.stream(question):
+        for name, found, error in self.stream(question):
             if error is not None:
                 failed[name] = error
             else:
-                succeeded[name] = value  # type: ignore[assignment]  # no error means a value
+                succeeded[name] = found  # type: ignore[assignment]  # no error means a value
             if on_answer is not None:
                 on_answer(name)
         return Outcomes(
@@ -171,15 +169,21 @@ class HostGroup(Block, Generic[H]):
 
         Hosts that want a secret come last: the others have answered by the time a person is asked.
         """
+        if self._unlock is None:
+            yield from self._stream(self.hosts, question)
+            return
+        # Imported here: this machine and most fleets want no secret.
+        from genvx.ssh.secrets import Locked
+
         hosts = self.hosts
         for _ in range(_SECRETS):
             locked: dict[str, Locked] = {}
-            for name, value, error in self._stream(hosts, question):
-                if self._unlock is not None and isinstance(error, Locked):
+            for name, found, error in self._stream(hosts, question):
+                if isinstance(error, Locked):
                     locked[name] = error
                 else:
-                    yield name, value, error
-            if not locked or self._unlock is None:
+                    yield name, found, error
+            if not locked:
                 return
             hopeless = self._unlock({h.name: locked[h.name] for h in hosts if h.name in locked})
             for name, why in hopeless.items():
@@ -194,6 +198,8 @@ class HostGroup(Block, Generic[H]):
             for host in hosts:
                 yield _attempt(host, question)
             return
+        import queue
+
         # Daemon threads and a queue instead of a ThreadPoolExecutor: a pool is joined at exit, so
         # one host that hangs would keep the whole program from ending.
         answers: queue.SimpleQueue[tuple[str, T | None, GenvxError | None]] = queue.SimpleQueue()
@@ -247,6 +253,8 @@ class HostGroup(Block, Generic[H]):
             NoCapacity: no host has room; `reasons` says why for each host, failed ones included.
             FleetError: all hosts failed. Unsatisfiable: all answered, and none can ever have it.
         """
+        from genvx.core.ranking import rank
+
         outcomes = self.snapshot() if seen is None else seen
         ranked, refusals = rank(requirements, outcomes.succeeded)
         if not ranked and not outcomes.failed and all(r.never for r in refusals.values()):

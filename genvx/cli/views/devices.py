@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from genvx.cli.ask.where import Where
 from genvx.cli.show import schema
-from genvx.cli.show.tables import Output
+from genvx.cli.show.output import Output
 from genvx.cli.views.chosen import Chosen
 from genvx.core.claim import Owner
 from genvx.core.snapshot import Snapshot

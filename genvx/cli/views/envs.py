@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from genvx.cli.ask.where import Where
 from genvx.cli.show import schema
-from genvx.cli.show.tables import Output
+from genvx.cli.show.output import Output
 from genvx.cli.views.chosen import Chosen
 from genvx.core.ranges import ranges
 from genvx.core.snapshot import Snapshot

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from genvx.cli.ask.where import Where
 from genvx.cli.show import schema
-from genvx.cli.show.tables import Output
+from genvx.cli.show.output import Output
 from genvx.core.explanation import TAKEN, Explanation, explain
 from genvx.core.ranges import ranges
 from genvx.errors import NoCapacity, Unsatisfiable

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from genvx.cli.ask.where import Where
 from genvx.cli.show import schema
-from genvx.cli.show.tables import Output
+from genvx.cli.show.output import Output
 from genvx.core.queue import line
 from genvx.core.ranges import folded
 from genvx.core.units import format_elapsed
+from genvx.core.value import value
 
 if TYPE_CHECKING:
     from genvx.core.queue import Position
@@ -44,7 +44,7 @@ def _document(snapshot: Snapshot) -> schema.Plain:
     return {"tickets": [schema.position(position, snapshot) for position in line(snapshot)]}
 
 
-@dataclass(frozen=True)
+@value
 class _Place:
     """Where a request stands in the line of one host."""
 

@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from genvx.cli.show import schema
-from genvx.cli.show.tables import SCHEMA, Output, print_json
+from genvx.cli.show.documents import print_document
+from genvx.cli.show.output import Output
 from genvx.core.runinfo import RunInfo
 from genvx.core.runselect import newest_first
 from genvx.core.runstate import (
@@ -95,7 +96,7 @@ def show_one(where: Where, host: str, details: RunDetails, *, json: bool) -> Non
     if json:
         shown = schema.run(run) | {"directory": details.directory, "log_tail": details.tail}
         hosts = [{"host": host, "ok": True, "runs": [shown]}]
-        print_json({"schema": SCHEMA, "verb": "runs info", "hosts": hosts})
+        print_document("runs info", hosts=hosts)
         return
     spec, end = run.spec, end_of(run.state)
     lines = {

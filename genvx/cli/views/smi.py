@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from genvx.cli.ask import own
 from genvx.cli.ask.where import Where
 from genvx.cli.show import schema
-from genvx.cli.show.tables import Output
+from genvx.cli.show.output import Output
 from genvx.errors import InvalidInput
 from genvx.fleet.fleet import Fleet
 from genvx.fleet.own import there

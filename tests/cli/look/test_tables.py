@@ -24,7 +24,7 @@ from tests.helpers import Terminal, genvx_argv, genvx_env
 _MANY = """
 import sys
 from genvx.cli.show.refusal import advise, say_refusal
-from genvx.cli.show.tables import Output
+from genvx.cli.show.output import Output
 from genvx.cli.views import devices, envs, explain, queue
 from genvx.cli.ask.where import Where
 from genvx.core.device import Device

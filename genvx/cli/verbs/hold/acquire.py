@@ -8,9 +8,10 @@ import typer
 
 from genvx.cli.ask import options
 from genvx.cli.ask.request import Request
+from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
 from genvx.cli.show import schema
-from genvx.cli.show.tables import Output
+from genvx.cli.show.documents import print_document
 from genvx.core.ranges import ranges
 from genvx.core.units import format_duration, parse_duration
 from genvx.core.value import replace
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 For = Annotated[str, typer.Option("--for", metavar="TIME", help="Time to hold them, such as 2h.")]
 
 
+@requesting("wait", "time", "id")
 def acquire(
     context: typer.Context,
     request: Request,
@@ -53,7 +55,7 @@ def acquire(
     if json:
         if where.remote:
             where.landed(host, grant)
-        Output(json=True).document("acquire", [{"host": host, "ok": True, **schema.grant(grant)}])
+        print_document("acquire", hosts=[{"host": host, "ok": True, **schema.grant(grant)}])
         return
     verb = "genvx remote" if where.remote else "genvx"
     place = f" on {host}" if where.remote else ""

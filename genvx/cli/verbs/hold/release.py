@@ -9,11 +9,9 @@ import typer
 
 from genvx.cli.ask import candidates, options
 from genvx.cli.ask.where import here
-from genvx.cli.show import schema
-from genvx.cli.show.tables import SCHEMA, print_json
+from genvx.cli.views.release import show
 from genvx.core.text import printable
 from genvx.errors import UnknownEnvironment
-from genvx.shown import holding
 
 if TYPE_CHECKING:
     from genvx.core.lease import Environment
@@ -75,32 +73,7 @@ def release(
         # processes held it. With --kill the host itself says which processes go on.
         ended = fleet.host(candidates[0]).release(environment, kill=kill)
         living = ended if kill else _as_seen(outcomes.succeeded[candidates[0]], ended)
-        if json:
-            print_json(
-                {
-                    "schema": SCHEMA,
-                    "verb": "release",
-                    "hosts": [
-                        {
-                            "host": candidates[0],
-                            "ok": True,
-                            "released": {
-                                "id": ended.id,
-                                "name": ended.name,
-                                "user": schema.user(ended.owner),
-                                "devices": list(ended.devices),
-                                "pids": [each.pid for each in living.holders or ()],
-                            },
-                        }
-                    ],
-                }
-            )
-        else:
-            place = f" on {candidates[0]}" if where.remote else ""
-            count = len(ended.devices)
-            print(f"Released {ended.label}{place}: {count} device{'' if count == 1 else 's'}")
-            if living.holders:
-                where.note(f"these processes go on: {holding.in_line(living)}")
+        show(where, candidates[0], ended, living, json=json)
         raise typer.Exit(where.report(outcomes))
 
 

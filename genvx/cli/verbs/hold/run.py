@@ -8,8 +8,10 @@ import typer
 
 from genvx.cli.ask import options
 from genvx.cli.ask.request import Request
+from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
-from genvx.cli.verbs.hold.activate import locally, run_remotely
+from genvx.cli.holds.local import locally
+from genvx.cli.holds.remote import run_remotely
 from genvx.errors import InvalidInput
 from genvx.fleet import stdin
 
@@ -81,6 +83,7 @@ Notify = Annotated[
 ]
 
 
+@requesting()
 def run(
     context: typer.Context,
     request: Request,
@@ -110,7 +113,6 @@ def run(
 
     Example: genvx run --gpus 1 -- python train.py
     """
-    # Imported here: every verb is loaded at start-up, and only this one needs them.
     from genvx.cli.detach import Detach, start_detached
 
     where = here(context)

@@ -8,12 +8,13 @@ import typer
 
 from genvx import project
 from genvx.cli.ask import options
-from genvx.cli.commands import Verb
-from genvx.cli.show.tables import SCHEMA, print_json
+from genvx.cli.parse.commands import Verb
+from genvx.cli.parse.groups import group
+from genvx.cli.show.documents import print_document
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
 
-config = options.group(
+config = group(
     "Defaults of genvx activate in this directory.",
     invoke_without_command=True,
 )
@@ -44,7 +45,7 @@ def show(json: options.Json = False) -> None:
     values = {} if path is None else project.load(path)
     if json:
         shown = None if path is None else str(path)
-        print_json({"schema": SCHEMA, "verb": "config", "path": shown, "values": values})
+        print_document("config", path=shown, values=values)
         return
     if path is None:
         print(f"No {project.NAME} here or above; genvx config set KEY VALUE makes one")

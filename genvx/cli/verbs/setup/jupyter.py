@@ -14,14 +14,17 @@ from typing import Annotated
 import typer
 
 from genvx.cli.ask import options
-from genvx.cli.ask.request import FOR_EVER, Device, MinMemory, Time, Visible, Wait, visible_as_of
-from genvx.cli.commands import Verb
+from genvx.cli.ask.requested import visible_as_of
+from genvx.cli.ask.wants import Device, MinMemory, Time, Visible, Wait
+from genvx.cli.parse.commands import Verb
+from genvx.cli.parse.groups import group
+from genvx.cli.parse.scan import FOR_EVER
 from genvx.core.requirements import Requirements
 from genvx.core.text import printable
 from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput, StateError
 
-jupyter = options.group("Jupyter kernels that hold GPUs while they run.")
+jupyter = group("Jupyter kernels that hold GPUs while they run.")
 
 Kernel = Annotated[
     str, typer.Option("-n", "--name", metavar="NAME", help="Name of the kernel for Jupyter.")

@@ -1,21 +1,20 @@
-"""Tables for people, CSV and JSON for programs. Only this module imports tabulate."""
+"""Output says how a verb prints what it found: a table for people, CSV or JSON for programs."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from genvx.cli.show.documents import print_document
 from genvx.core.text import printable
 from genvx.core.units import format_age
+from genvx.core.value import value
 from genvx.errors import InvalidInput
 from genvx.shown.columns import safe, table_for
 
-SCHEMA = "genvx/1"
 
-
-@dataclass(frozen=True)
+@value
 class Output:
     """Output says how a verb shows what it found.
 
@@ -36,7 +35,9 @@ class Output:
 
     def __post_init__(self) -> None:
         if self.style is not None:
-            known = _styles()
+            from genvx.cli.show.styles import styles
+
+            known = styles()
             if self.style not in known:
                 shown = printable(self.style, 40)
                 raise InvalidInput(f"no style {shown!r}; there are {', '.join(known)}")
@@ -53,7 +54,7 @@ class Output:
 
     def document(self, verb: str, hosts: list[dict[str, Any]]) -> None:
         """Print the JSON document of a verb; its schema is in docs/reference."""
-        print_json({"schema": SCHEMA, "verb": verb, "hosts": hosts})
+        print_document(verb, hosts=hosts)
 
     def table(
         self,
@@ -82,7 +83,9 @@ class Output:
         if not answered:
             return
         if self.style is not None:
-            print(_styled(self.style, columns if self.header else None, shown))
+            from genvx.cli.show.styles import styled
+
+            print(styled(self.style, columns if self.header else None, shown))
             return
         lines = table_for(
             sys.stdout, columns, shown, header=self.header, yielding=yielding, wrapping=wrapping
@@ -118,29 +121,6 @@ def fields_of(text: str | None, *, json: bool) -> tuple[str, ...]:
     if json:
         raise InvalidInput("--fields is for tables and --csv; --json has all of them")
     return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def print_json(document: dict[str, Any]) -> None:
-    """Print a JSON document, indented."""
-    import json
-
-    print(json.dumps(document, indent=2, ensure_ascii=False))
-
-
-def _styles() -> list[str]:
-    # Loading tabulate takes a quarter of the time of `genvx devices`. So the usual layout, which
-    # has to fit terminals anyway, is our own (shown/columns.py).
-    from tabulate import tabulate_formats
-
-    # This style does not escape the names that users have chosen.
-    return [name for name in tabulate_formats if name != "unsafehtml"]
-
-
-def _styled(style: str, columns: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> str:
-    from tabulate import tabulate
-
-    # Otherwise tabulate would take an id such as 00012e34 for a number, and print another one.
-    return tabulate(rows, headers=columns or (), tablefmt=style, disable_numparse=True)
 
 
 def _csv(columns: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> str:

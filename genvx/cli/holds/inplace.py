@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from genvx.core.value import value
 from genvx.errors import InvalidInput
 from genvx.local import inside
 from genvx.shell.answer import ENDED, answer, for_tcsh
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 HOLDS_ITSELF = ("bash", "zsh")
 
 
-@dataclass(frozen=True)
+@value
 class Asking:
     """The shell that asks. descriptor: by which it will hold its lease; None if it does not yet.
 
