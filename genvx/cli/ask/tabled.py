@@ -6,12 +6,14 @@ A verb has a parameter `shown: Shown`; `tabled` replaces it by the options.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genvx.cli.ask import options
 from genvx.cli.ask.expanding import Expanded
-from genvx.cli.show.output import Output, fields_of
 from genvx.core.value import value
+
+if TYPE_CHECKING:
+    from genvx.cli.show.output import Output
 
 
 @value
@@ -41,6 +43,8 @@ def _shown(
     redraw: options.Watch = False,
     interval: options.Interval = 2.0,
 ) -> Shown:
+    from genvx.cli.show.output import Output, fields_of
+
     output = Output(
         json,
         csv,

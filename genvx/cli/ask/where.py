@@ -9,7 +9,6 @@ from genvx.cli.show.reporting import INTERRUPTED_KIND, Reporting
 from genvx.core.value import value
 from genvx.errors import FleetError, GenvxError, HostError, InvalidInput, kind_of
 from genvx.fleet.defaults import FANOUT
-from genvx.fleet.fleet import Fleet, Outcomes
 from genvx.shown.console import say
 from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     import typer
 
     from genvx.core.snapshot import Snapshot
+    from genvx.fleet.fleet import Fleet, Outcomes
     from genvx.fleet.host import Host
     from genvx.fleet.hostspec import Selection
     from genvx.fleet.sshhost import SSHHost
@@ -71,6 +71,7 @@ class Where(Reporting):
                 raise InvalidInput(
                     "--only-host, --exclude-host and --tag select hosts of genvx remote"
                 )
+            from genvx.fleet.fleet import Fleet
             from genvx.local.host import LocalHost
 
             # fanout 0 asks in this thread: a thread for one local question only costs time.
@@ -114,6 +115,7 @@ class Where(Reporting):
             return outcomes
         # Imported here: threads are needed where many hosts are asked.
         from genvx.cli.show.progress import Progress
+        from genvx.fleet.fleet import Outcomes
 
         succeeded: dict[str, T] = {}
         failed: dict[str, GenvxError] = {}

@@ -1,29 +1,29 @@
-"""What the functions that `genvx shell-init` gives to a shell ask genvx behind its user's back.
+"""Activating the shell that somebody is in, with the functions of `genvx shell-init`.
 
-An answer is lines on stdout, which the shell assigns (`shell/answer.py`). bash and zsh hold the
-lease themselves: they ask where, open that, and ask again with the descriptor. For the others a
-guardian holds it.
+bash and zsh hold the lease themselves: they ask where, open that, and ask again with the
+descriptor. For the others a guardian holds it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from typing import TYPE_CHECKING
 
+from genvx.cli.holds import local
+from genvx.cli.holds.prompt import print_lines, tell
 from genvx.core.value import value
 from genvx.errors import InvalidInput
-from genvx.local import inside
-from genvx.shell.answer import ENDED, answer, for_tcsh
+from genvx.shell.answer import ELSEWHERE
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
-    from genvx.core.grant import Grant
+    from genvx.cli.ask.request import Request
+    from genvx.cli.ask.where import Where
     from genvx.local.host import LocalHost
     from genvx.local.running.hold import LocalHold
 
-HOLDS_ITSELF = ("bash", "zsh")
+_HOLDS_ITSELF = ("bash", "zsh")
 
 
 @value
@@ -53,12 +53,35 @@ class Asking:
         return cls(shell, int(pid), descriptor, state == "active")
 
 
-def place(host: LocalHost) -> None:
-    """Say where the shell is to open a file for its lease."""
-    _answer([host.store.prepare()])
+def activate_shell(
+    where: Where, request: Request, text: str, command: list[str] | None, *, prompted: bool
+) -> int:
+    """Activate the shell that asks, which says in `text` how; return the exit code.
+
+    Raises:
+        InvalidInput: it is activated already, or is no shell with our functions.
+    """
+    from genvx.local.host import LocalHost
+
+    asking = Asking.parse(text)
+    if where.remote or command:
+        return ELSEWHERE
+    if asking.active:
+        raise InvalidInput(
+            "this shell is already activated; genvx attach adds GPUs, genvx deactivate leaves"
+        )
+    where.fleet(request.selection)
+    host = LocalHost()
+    if asking.descriptor is None and asking.shell in _HOLDS_ITSELF:
+        # It is to open a file for its lease there.
+        print_lines([host.store.prepare()])
+        return 0
+    hold = local.held(host, request, asking.shell)
+    _enter(host, hold, asking, prompted=prompted, joined=request.environment is not None)
+    return 0
 
 
-def enter(
+def _enter(
     host: LocalHost, hold: LocalHold, asking: Asking, *, prompted: bool, joined: bool
 ) -> None:
     """Hand what we hold to the shell, and tell it so. joined: whether others hold it, too."""
@@ -83,38 +106,4 @@ def enter(
         note = windows.announce(host.state, host.environ, shell.grant, path)
     if note is not None and not joined:
         say(f"genvx: {note}")
-    _tell(asking.shell, path, mark, shell.grant)
-
-
-def refresh(arguments: list[str]) -> int:
-    """`genvx shell-refresh FILE`: the answer anew; another exit code if the environment is gone."""
-    from genvx.local.host import LocalHost
-
-    shell = "tcsh" if arguments[0] == "--lines" else ""
-    path = arguments[-1]
-    grant = inside.refreshed(LocalHost(), path)
-    if grant is None:
-        say("genvx: the environment of this shell has ended")
-        return ENDED
-    _tell(shell, path, "", grant)
-    return 0
-
-
-def leave(path: str) -> int:
-    """`genvx shell-leave FILE`: end a lease of our own that a guardian holds."""
-    from genvx.local.host import LocalHost
-
-    identifier = inside.lease_of(path)
-    store = LocalHost().store
-    store.remove(lease for lease in store.scan().leases if lease.id == identifier)
-    return 0
-
-
-def _tell(shell: str, path: str, mark: str, grant: Grant) -> None:
-    lines = answer(path, mark, grant)
-    _answer(for_tcsh(lines) if shell == "tcsh" else lines)
-
-
-def _answer(lines: list[str]) -> None:
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    sys.stdout.flush()
+    tell(asking.shell, path, mark, shell.grant)

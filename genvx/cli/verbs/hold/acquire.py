@@ -10,11 +10,7 @@ from genvx.cli.ask import options
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
-from genvx.cli.show import schema
-from genvx.cli.show.documents import print_document
-from genvx.core.ranges import ranges
 from genvx.core.units import format_duration, parse_duration
-from genvx.core.value import replace
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
@@ -37,6 +33,11 @@ def acquire(
 
     Example: genvx acquire --gpus 1 --for 2h
     """
+    from genvx.cli.show import schema
+    from genvx.cli.show.documents import print_document
+    from genvx.core.ranges import ranges
+    from genvx.core.value import replace
+
     where = here(context)
     seconds = parse_duration(for_)
 

@@ -9,10 +9,7 @@ import typer
 from genvx.cli.ask import options
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
-from genvx.cli.ask.where import Where, here
-from genvx.cli.holds import inplace, local, remote
-from genvx.errors import InvalidInput
-from genvx.shell.answer import ELSEWHERE
+from genvx.cli.ask.where import here
 
 InShell = Annotated[str | None, typer.Option("--in-shell", hidden=True)]
 NoPrompt = Annotated[bool, typer.Option("--no-prompt", help="Leave the shell's prompt unchanged.")]
@@ -35,28 +32,15 @@ def activate(
     """
     where = here(context)
     if in_shell is not None:
-        asking = inplace.Asking.parse(in_shell)
-        if where.remote or command:
-            raise typer.Exit(ELSEWHERE)
-        if asking.active:
-            raise InvalidInput(
-                "this shell is already activated; genvx attach adds GPUs, genvx deactivate leaves"
-            )
-        _in_shell(where, request, asking, prompted=not no_prompt)
-        return
-    if where.remote:
-        raise typer.Exit(remote.open_remotely(where, request, command, prompted=not no_prompt))
-    raise typer.Exit(local.locally(where, request, command, prompted=not no_prompt))
+        from genvx.cli.holds.inplace import activate_shell
 
+        code = activate_shell(where, request, in_shell, command, prompted=not no_prompt)
+    elif where.remote:
+        from genvx.cli.holds.remote import open_remotely
 
-def _in_shell(where: Where, request: Request, asking: inplace.Asking, *, prompted: bool) -> None:
-    from genvx.local.host import LocalHost
+        code = open_remotely(where, request, command, prompted=not no_prompt)
+    else:
+        from genvx.cli.holds.local import locally
 
-    where.fleet(request.selection)
-    host = LocalHost()
-    if asking.descriptor is None and asking.shell in inplace.HOLDS_ITSELF:
-        inplace.place(host)
-        return
-    hold = local.held(host, request, asking.shell)
-    joined = request.environment is not None
-    inplace.enter(host, hold, asking, prompted=prompted, joined=joined)
+        code = locally(where, request, command, prompted=not no_prompt)
+    raise typer.Exit(code)

@@ -8,8 +8,6 @@ from genvx.cli.ask import options
 from genvx.cli.ask.own import meant
 from genvx.cli.ask.wants import Device, MinMemory, Over
 from genvx.cli.ask.where import here
-from genvx.cli.views.grant import show
-from genvx.core.requirements import Requirements
 from genvx.shown.console import say
 
 
@@ -29,6 +27,9 @@ def attach(
 
     Example: genvx attach --gpus 1 --id my-env
     """
+    from genvx.cli.views.grant import show
+    from genvx.core.requirements import Requirements
+
     wanted = Requirements.parse(
         gpus, gpu_memory, min_memory=min_memory, devices=device or (), over=over_subscribe
     )

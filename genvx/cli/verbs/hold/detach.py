@@ -8,7 +8,6 @@ from genvx.cli.ask import options
 from genvx.cli.ask.own import meant
 from genvx.cli.ask.wants import Device
 from genvx.cli.ask.where import here
-from genvx.cli.views.grant import show
 
 
 def detach(
@@ -23,6 +22,8 @@ def detach(
 
     Example: genvx detach --device 3 --id my-env
     """
+    from genvx.cli.views.grant import show
+
     named = [name.strip() for each in device or () for name in each.split(",")]
     where = here(context)
     with meant(where, id) as (host, environment):

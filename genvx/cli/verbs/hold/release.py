@@ -9,7 +9,6 @@ import typer
 
 from genvx.cli.ask import candidates, options
 from genvx.cli.ask.where import here
-from genvx.cli.views.release import show
 from genvx.core.text import printable
 from genvx.errors import UnknownEnvironment
 
@@ -42,6 +41,8 @@ def release(
 
     Example: genvx release 15ab02cd
     """
+    from genvx.cli.views.release import show
+
     if kill:
         # Our own shell may be among the processes. Its end hangs up the terminal, and we must
         # still end the others.

@@ -10,10 +10,7 @@ from genvx.cli.ask import options
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
-from genvx.cli.holds.local import locally
-from genvx.cli.holds.remote import run_remotely
 from genvx.errors import InvalidInput
-from genvx.fleet import stdin
 
 Nodes = Annotated[
     int,
@@ -124,6 +121,8 @@ def run(
         where.note("without --gpus the command holds no GPU, and sees none")
     # Before anything reads: the local command inherits our stdin, and `stream` reads it.
     if no_stdin:
+        from genvx.fleet import stdin
+
         stdin.close()
     asked = Detach.parse(chdir, keep, retries, env, run_tag, notify)
     if detached:
@@ -141,5 +140,9 @@ def run(
 
         raise typer.Exit(run_gang(where, request, nodes, command, master_addr, mixed=mixed))
     if where.remote:
+        from genvx.cli.holds.remote import run_remotely
+
         raise typer.Exit(run_remotely(where, request, command))
+    from genvx.cli.holds.local import locally
+
     raise typer.Exit(locally(where, request, command, prompted=False))

@@ -9,8 +9,6 @@ import typer
 from genvx.cli.ask import options
 from genvx.cli.ask.tabled import Shown, tabled
 from genvx.cli.ask.where import here
-from genvx.cli.views.chosen import Chosen
-from genvx.cli.views.devices import show
 
 ByDevice = Annotated[
     bool, typer.Option("-v", "--by-device", help="One row per GPU instead of per host.")
@@ -30,6 +28,9 @@ def devices(
 
     Example: genvx devices -w
     """
+    from genvx.cli.views.chosen import Chosen
+    from genvx.cli.views.devices import show
+
     where = here(context)
     chosen = Chosen(name, user, pid)
     # A row per host would count all of its devices, not the selected ones.

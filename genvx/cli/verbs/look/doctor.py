@@ -6,7 +6,6 @@ import typer
 
 from genvx.cli.ask.tabled import ONCE, PLAIN, Shown, tabled
 from genvx.cli.ask.where import here
-from genvx.cli.views.doctor import show
 
 
 @tabled(*PLAIN, *ONCE, "no_summary")
@@ -17,6 +16,8 @@ def doctor(context: typer.Context, shown: Shown) -> None:
 
     Example: genvx remote doctor
     """
+    from genvx.cli.views.doctor import show
+
     where = here(context)
     with where.fleet() as fleet:
         raise typer.Exit(show(where, fleet, shown.output))

@@ -7,8 +7,6 @@ import typer
 from genvx.cli.ask import options
 from genvx.cli.ask.tabled import Shown, tabled
 from genvx.cli.ask.where import here
-from genvx.cli.views.chosen import Chosen
-from genvx.cli.views.envs import show
 
 
 @tabled()
@@ -23,6 +21,9 @@ def envs(
 
     Example: genvx envs --user raz --fields id,name,devices
     """
+    from genvx.cli.views.chosen import Chosen
+    from genvx.cli.views.envs import show
+
     where = here(context)
     chosen = Chosen(name, user, pid)
     with where.fleet() as fleet:

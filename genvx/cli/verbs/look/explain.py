@@ -8,7 +8,6 @@ from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.tabled import ONCE, PLAIN, Shown, tabled
 from genvx.cli.ask.where import here
-from genvx.cli.views.explain import show
 from genvx.errors import InvalidInput
 
 
@@ -22,6 +21,8 @@ def explain(context: typer.Context, shown: Shown, request: Request) -> None:
 
     Example: genvx remote explain --gpus A100:2
     """
+    from genvx.cli.views.explain import show
+
     where = here(context)
     if not request.requirements.gpus:
         raise InvalidInput("nothing to explain; say what you want, as in: genvx explain --gpus 2")

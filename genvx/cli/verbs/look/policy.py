@@ -6,7 +6,6 @@ import typer
 
 from genvx.cli.ask.tabled import ONCE, PLAIN, Shown, tabled
 from genvx.cli.ask.where import here
-from genvx.cli.views.policy import show
 
 
 @tabled(*PLAIN, *ONCE)
@@ -15,6 +14,8 @@ def policy(context: typer.Context, shown: Shown) -> None:
 
     Example: genvx policy
     """
+    from genvx.cli.views.policy import show
+
     where = here(context)
     with where.fleet() as fleet:
         raise typer.Exit(show(where, fleet, shown.output))

@@ -6,7 +6,6 @@ import typer
 
 from genvx.cli.ask.tabled import PLAIN, Shown, tabled
 from genvx.cli.ask.where import here
-from genvx.cli.views.queue import show
 
 
 @tabled(*PLAIN)
@@ -15,6 +14,8 @@ def queue(context: typer.Context, shown: Shown) -> None:
 
     Example: genvx remote queue
     """
+    from genvx.cli.views.queue import show
+
     where = here(context)
     with where.fleet() as fleet:
         raise typer.Exit(shown.draw(lambda: show(where, fleet, shown.output)))

@@ -7,7 +7,6 @@ import typer
 from genvx.cli.ask import options
 from genvx.cli.ask.tabled import PLAIN, Shown, tabled
 from genvx.cli.ask.where import here
-from genvx.cli.views.smi import show
 
 
 @tabled(*PLAIN, "no_summary")
@@ -19,6 +18,8 @@ def smi(context: typer.Context, shown: Shown, id: options.OwnEnvironment = None)
 
     Example: genvx smi -w
     """
+    from genvx.cli.views.smi import show
+
     where = here(context)
     with where.fleet() as fleet:
         raise typer.Exit(shown.draw(lambda: show(where, fleet, shown.output, id)))

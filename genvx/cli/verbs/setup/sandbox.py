@@ -10,7 +10,6 @@ import typer
 from genvx.cli.ask import options
 from genvx.cli.parse.commands import Verb
 from genvx.cli.parse.groups import group
-from genvx.cli.views import sandbox as view
 from genvx.errors import InvalidInput
 from genvx.shown.console import say
 
@@ -39,6 +38,7 @@ def up(
 
     Example: genvx sandbox up --gpus 1,2
     """
+    from genvx.cli.views import sandbox as view
     from genvx.sandbox import sandbox as rooms
 
     made = rooms.up(_directory(directory), gpus.split(","), server=server)
@@ -56,6 +56,7 @@ def up(
 @sandbox.command(cls=Verb)
 def status(directory: Directory = None, json: options.Json = False) -> None:
     """Show whether a sandbox is up, and its hosts."""
+    from genvx.cli.views import sandbox as view
     from genvx.sandbox import sandbox as rooms
 
     found = rooms.find(_directory(directory))

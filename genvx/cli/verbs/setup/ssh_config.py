@@ -14,9 +14,6 @@ import typer
 
 from genvx.cli.ask import candidates
 from genvx.cli.ask.where import here
-from genvx.cli.entries import files
-from genvx.cli.entries.entry import entry as entry_for
-from genvx.cli.entries.target import far, find
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
 
@@ -47,6 +44,10 @@ def ssh_config(
 
     Example: genvx remote ssh-config train --write
     """
+    from genvx.cli.entries import files
+    from genvx.cli.entries.entry import entry as entry_for
+    from genvx.cli.entries.target import far, find
+
     where = far(here(context))
     if remove:
         path = files.file()
