@@ -50,7 +50,8 @@ def test_no_verb_loads_pydantic_or_rich(state, words):
     assert answer.stdout.splitlines()[-1] == "['typer']", answer.stderr
 
 
-@pytest.mark.parametrize("verb", VERBS)
+# doctor is to find out whether NVML can be loaded, and whether locks work.
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "doctor"])
 def test_it_imports_neither_typer_nor_what_reaches_hosts(state, verb):
     heavy = ("typer", "click", "pydantic", "rich", "fabric", "paramiko", "filelock", "pynvml")
     code = (

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from genvx.cli.show.documents import print_document
+from genvx.cli.schema.document import print_document
 from genvx.core.text import printable
 from genvx.core.units import format_age
 from genvx.core.value import value

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from genvx.cli.ask.where import Where
-from genvx.cli.show import schema
 from genvx.cli.show.output import Output
 from genvx.cli.views.chosen import Chosen
 from genvx.core.claim import Owner
@@ -14,6 +14,9 @@ from genvx.core.snapshot import Snapshot
 from genvx.core.units import format_memory
 from genvx.fleet.fleet import Fleet, Outcomes
 from genvx.shown.devices import COLUMNS, YIELDING, row, total_of
+
+if TYPE_CHECKING:
+    from genvx.cli.schema.document import Plain
 
 _ALL = Chosen()
 _HOSTS = ("HOST", "TOTAL", "AVAILABLE", "MODEL", "MEMORY", "USERS")
@@ -36,16 +39,20 @@ def show(
     holders = chosen.pid is not None
     outcomes = where.ask(fleet, lambda host: host.snapshot(holders=holders))
     if output.json:
-        output.document("devices", schema.answers(fleet, outcomes, lambda s: _document(chosen, s)))
+        from genvx.cli.schema.hosts import answers
+
+        output.document("devices", answers(fleet, outcomes, lambda s: _document(chosen, s)))
     else:
         _table(where, outcomes, output, chosen, by_device=by_device)
         where.report_drivers(outcomes)
     return where.report(outcomes)
 
 
-def _document(chosen: Chosen, snapshot: Snapshot) -> schema.Plain:
+def _document(chosen: Chosen, snapshot: Snapshot) -> Plain:
+    from genvx.cli.schema.devices import plain_device
+
     shown = chosen.devices(snapshot)
-    return {"devices": [schema.device(device, snapshot) for device in shown]}
+    return {"devices": [plain_device(device, snapshot) for device in shown]}
 
 
 def _table(

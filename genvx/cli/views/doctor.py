@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genvx.cli.ask.where import Where
-from genvx.cli.show import schema
+from genvx.cli.schema.document import Plain
+from genvx.cli.schema.findings import plain_finding
+from genvx.cli.schema.hosts import failed_host
 from genvx.cli.show.output import Output
 from genvx.core.grant import Finding, Severity
 from genvx.errors import HostError
@@ -19,7 +21,7 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
     outcomes = where.ask(fleet, lambda host: host.doctor())
     if output.json:
         hosts = [
-            schema.failed_host(name, outcomes.failed[name])
+            failed_host(name, outcomes.failed[name])
             if name in outcomes.failed
             else {"host": name, "ok": True, "findings": _document(outcomes.succeeded[name])}
             for name in (host.name for host in fleet.hosts)
@@ -35,8 +37,8 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
     return where.report(outcomes) or (HostError.exit_code if broken else 0)
 
 
-def _document(findings: tuple[Finding, ...]) -> list[schema.Plain]:
-    return [schema.finding(item) for item in findings]
+def _document(findings: tuple[Finding, ...]) -> list[Plain]:
+    return [plain_finding(item) for item in findings]
 
 
 def _table(where: Where, outcomes: Outcomes[tuple[Finding, ...]], output: Output) -> None:

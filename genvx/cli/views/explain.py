@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genvx.cli.ask.where import Where
-from genvx.cli.show import schema
+from genvx.cli.schema.devices import plain_device
+from genvx.cli.schema.document import Plain
+from genvx.cli.schema.hosts import failed_host, plain_host
 from genvx.cli.show.output import Output
 from genvx.core.explanation import TAKEN, Explanation, explain
 from genvx.core.ranges import ranges
@@ -27,9 +29,9 @@ def show(where: Where, fleet: Fleet, output: Output, requirements: Requirements)
     if output.json:
         by_host = {each.host: each for each in found}
         hosts = [
-            schema.failed_host(name, outcomes.failed[name])
+            failed_host(name, outcomes.failed[name])
             if name in outcomes.failed
-            else schema.host(name, outcomes.succeeded[name])
+            else plain_host(name, outcomes.succeeded[name])
             | _document(by_host[name], outcomes.succeeded[name])
             for name in (host.name for host in fleet.hosts)
         ]
@@ -50,12 +52,12 @@ def show(where: Where, fleet: Fleet, output: Output, requirements: Requirements)
     return NoCapacity.exit_code
 
 
-def _document(found: Explanation, snapshot: Snapshot) -> schema.Plain:
+def _document(found: Explanation, snapshot: Snapshot) -> Plain:
     return {
         "rank": found.rank,
         "refusal": None if found.refusal is None else str(found.refusal),
         "devices": [
-            {"device": schema.device(device, snapshot), "taken": why == TAKEN, "decision": why}
+            {"device": plain_device(device, snapshot), "taken": why == TAKEN, "decision": why}
             for device, why in found.devices
         ],
     }

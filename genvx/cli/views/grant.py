@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.cli.show import schema
-from genvx.cli.show.documents import print_document
+from genvx.cli.schema.document import print_document
+from genvx.cli.schema.environments import plain_grant
 from genvx.shown.mine import has
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def show(where: Where, verb: str, host: str, grant: Grant, *, json: bool) -> None:
     """Print what an environment on a host has now."""
     if json:
-        print_document(verb, hosts=[{"host": host, "ok": True, **schema.grant(grant)}])
+        print_document(verb, hosts=[{"host": host, "ok": True, **plain_grant(grant)}])
         return
     place = f" on {host}" if where.remote else ""
     print(f"{has(grant)}{place}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genvx.cli.ask.where import Where
-from genvx.cli.show import schema
+from genvx.cli.schema.document import Plain
+from genvx.cli.schema.hosts import failed_host
 from genvx.cli.show.output import Output
 from genvx.core.device import VisibleAs
 from genvx.core.policy import Policy
@@ -24,7 +25,7 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
     outcomes = where.ask(fleet, lambda host: host.entitlement())
     if output.json:
         hosts = [
-            schema.failed_host(name, outcomes.failed[name])
+            failed_host(name, outcomes.failed[name])
             if name in outcomes.failed
             else {"host": name, "ok": True} | _document(outcomes.succeeded[name])
             for name in (host.name for host in fleet.hosts)
@@ -83,7 +84,7 @@ def _notes(entitlement: Entitlement) -> list[str]:
     return notes
 
 
-def _document(entitlement: Entitlement) -> schema.Plain:
+def _document(entitlement: Entitlement) -> Plain:
     policy = entitlement.policy
     return {
         "user": entitlement.user,
@@ -99,5 +100,5 @@ def _document(entitlement: Entitlement) -> schema.Plain:
     }
 
 
-def _limit(limit: Limit) -> schema.Plain:
+def _limit(limit: Limit) -> Plain:
     return {"gpus": limit.gpus, "memory_bytes": limit.memory, "seconds": limit.time}

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genvx.cli.ask.where import Where
-from genvx.cli.show import schema
+from genvx.cli.schema.document import Plain
+from genvx.cli.schema.hosts import answers
+from genvx.cli.schema.requests import plain_position
 from genvx.cli.show.output import Output
 from genvx.core.queue import line
 from genvx.core.ranges import folded
@@ -25,7 +27,7 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
     """Ask the hosts and print the answer; return the exit code."""
     outcomes = where.ask(fleet, lambda host: host.snapshot())
     if output.json:
-        output.document("queue", schema.answers(fleet, outcomes, _document))
+        output.document("queue", answers(fleet, outcomes, _document))
         return where.report(outcomes)
     requests = _requests(outcomes)
     rows = [
@@ -40,8 +42,8 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
     return where.report(outcomes)
 
 
-def _document(snapshot: Snapshot) -> schema.Plain:
-    return {"tickets": [schema.position(position, snapshot) for position in line(snapshot)]}
+def _document(snapshot: Snapshot) -> Plain:
+    return {"tickets": [plain_position(position, snapshot) for position in line(snapshot)]}
 
 
 @value

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.cli.show import schema
-from genvx.cli.show.documents import print_document
+from genvx.cli.schema.document import print_document
+from genvx.cli.schema.environments import plain_user
 from genvx.shown import holding
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def show(where: Where, host: str, ended: Environment, living: Environment, *, js
         released = {
             "id": ended.id,
             "name": ended.name,
-            "user": schema.user(ended.owner),
+            "user": plain_user(ended.owner),
             "devices": list(ended.devices),
             "pids": [each.pid for each in living.holders or ()],
         }

@@ -6,8 +6,9 @@ import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
-from genvx.cli.show import schema
-from genvx.cli.show.documents import print_document
+from genvx.cli.schema.document import print_document
+from genvx.cli.schema.hosts import failed_host
+from genvx.cli.schema.runs import plain_run
 from genvx.cli.show.output import Output
 from genvx.core.runinfo import RunInfo
 from genvx.core.runselect import newest_first
@@ -41,12 +42,12 @@ def show(where: Where, fleet: Fleet, asked: ListRuns, output: Output) -> int:
     outcomes = where.ask(fleet, lambda host: host.answer(asked))
     if output.json:
         hosts = [
-            schema.failed_host(host.name, outcomes.failed[host.name])
+            failed_host(host.name, outcomes.failed[host.name])
             if host.name in outcomes.failed
             else {
                 "host": host.name,
                 "ok": True,
-                "runs": [schema.run(run) for run in outcomes.succeeded[host.name]],
+                "runs": [plain_run(run) for run in outcomes.succeeded[host.name]],
             }
             for host in fleet.hosts
         ]
@@ -94,7 +95,7 @@ def show_one(where: Where, host: str, details: RunDetails, *, json: bool) -> Non
     """Print one run in full."""
     run = details.run
     if json:
-        shown = schema.run(run) | {"directory": details.directory, "log_tail": details.tail}
+        shown = plain_run(run) | {"directory": details.directory, "log_tail": details.tail}
         hosts = [{"host": host, "ok": True, "runs": [shown]}]
         print_document("runs info", hosts=hosts)
         return

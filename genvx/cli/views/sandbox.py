@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.cli.show.documents import print_document
+from genvx.cli.schema.document import print_document
 from genvx.cli.show.output import Output
 
 if TYPE_CHECKING:

@@ -33,8 +33,8 @@ def acquire(
 
     Example: genvx acquire --gpus 1 --for 2h
     """
-    from genvx.cli.show import schema
-    from genvx.cli.show.documents import print_document
+    from genvx.cli.schema.document import print_document
+    from genvx.cli.schema.environments import plain_grant
     from genvx.core.ranges import ranges
     from genvx.core.value import replace
 
@@ -56,7 +56,7 @@ def acquire(
     if json:
         if where.remote:
             where.landed(host, grant)
-        print_document("acquire", hosts=[{"host": host, "ok": True, **schema.grant(grant)}])
+        print_document("acquire", hosts=[{"host": host, "ok": True, **plain_grant(grant)}])
         return
     verb = "genvx remote" if where.remote else "genvx"
     place = f" on {host}" if where.remote else ""

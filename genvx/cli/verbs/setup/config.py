@@ -10,7 +10,7 @@ from genvx import project
 from genvx.cli.ask import options
 from genvx.cli.parse.commands import Verb
 from genvx.cli.parse.groups import group
-from genvx.cli.show.documents import print_document
+from genvx.cli.schema.document import print_document
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from genvx._version import __version__
 from genvx.cli.ask import options
-from genvx.cli.show.documents import print_document
+from genvx.cli.schema.document import print_document
 
 
 def version(json: options.Json = False) -> None:

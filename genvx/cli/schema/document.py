@@ -6,6 +6,8 @@ from typing import Any
 
 SCHEMA = "genvx/1"
 
+Plain = dict[str, Any]
+
 
 def print_document(verb: str, **parts: Any) -> None:
     """Print the document of a verb. parts: what is in it besides the schema and the verb."""
