@@ -127,19 +127,6 @@ def string(limit: int) -> Kind[str]:
     return Kind(lambda fields, key: fields.string(key, limit))
 
 
-def binary(limit: int) -> Kind[bytes]:
-    """Bytes as they are, in base64. limit: characters of that."""
-    import base64
-
-    def read(fields: Fields, key: str) -> bytes:
-        try:
-            return base64.b64decode(fields.string(key, limit), validate=True)
-        except ValueError:
-            raise fields.wrong(key) from None
-
-    return Kind(read, lambda data: base64.b64encode(data).decode("ascii"))
-
-
 def identifier() -> Kind[str]:
     """An id that genvx has made."""
     return Kind(lambda fields, key: fields.identifier(key))
