@@ -10,7 +10,7 @@ from genvx.cli.show.output import Output
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from genvx.sandbox.sandbox import Sandbox
+    from genvx.sandbox.record import Sandbox
 
 
 def show_started(made: Sandbox, down: str) -> None:

@@ -57,10 +57,10 @@ def up(
 def status(directory: Directory = None, json: options.Json = False) -> None:
     """Show whether a sandbox is up, and its hosts."""
     from genvx.cli.views import sandbox as view
-    from genvx.sandbox import sandbox as rooms
+    from genvx.sandbox import record
 
-    found = rooms.find(_directory(directory))
-    running = () if found is None else rooms.running(found)
+    found = record.find(_directory(directory))
+    running = () if found is None else record.running(found)
     if json:
         view.document(found, running)
     elif found is None:
