@@ -63,7 +63,8 @@ def prepared(
     Raises:
         StateError: the start-up files cannot be written.
     """
-    from genvx.shell.prepare import files, prepare
+    from genvx.shell.prepare import prepare
+    from genvx.shell.startup import files
 
     program = user_shell(environ)
     directory = _written(state, lambda directory: files(program, directory))

@@ -11,7 +11,8 @@ from genvx.core.text import printable
 from genvx.core.units import format_age
 from genvx.core.value import value
 from genvx.errors import InvalidInput
-from genvx.shown.columns import safe, table_for
+from genvx.shown.cells import safe
+from genvx.shown.columns import table_for
 
 
 @value

@@ -12,7 +12,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppres
 from types import FrameType
 from typing import TextIO
 
-from genvx.shown.columns import shortened, terminal_size
+from genvx.shown.cells import shortened, terminal_size
 from genvx.shown.console import INTERRUPTED
 
 # Enters the alternate screen and hides the cursor; then back to what was there before.

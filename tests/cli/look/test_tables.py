@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from genvx.cli.show.refusal import WAIT
 from genvx.cli.show.watch import fitted
-from genvx.shown.columns import lay_out, shortened, width
+from genvx.shown.cells import shortened, width
+from genvx.shown.columns import lay_out
 from tests.conftest import run_genvx
 from tests.helpers import Terminal, genvx_argv, genvx_env
 
