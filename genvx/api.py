@@ -8,13 +8,13 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from genvx import project
 from genvx.core.ask import Ask
 from genvx.core.hold import BaseHold
 from genvx.core.requirements import Requirements, requirements_of
 from genvx.errors import UnknownEnvironment
 from genvx.local.host import LocalHost
 from genvx.local.turns import take_turn
+from genvx.project import changing
 
 if TYPE_CHECKING:
     import threading
@@ -247,7 +247,7 @@ def configure(**settings: Any) -> dict[str, Any]:
         InvalidInput: a key or a value is wrong; nothing is changed.
     """
     changes = {key.replace("_", "-"): value for key, value in settings.items()}
-    return project.change(changes)[1]
+    return changing.change(changes)[1]
 
 
 def _more(gpus: int | str, memory: int | None, devices: Sequence[str]) -> Requirements:

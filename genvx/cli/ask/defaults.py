@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from genvx import project
 from genvx.cli.parse.scan import FOR_EVER
+from genvx.project import reading
 from genvx.shown.console import say
 
 # Options that exclude each other: one that is typed also overrides the others of the file.
@@ -17,12 +17,12 @@ def load(wanted: dict[str, Any], *, remote: bool, quiet: bool) -> None:
 
     Its values about hosts apply to genvx remote only.
     """
-    path = project.find()
+    path = reading.find()
     if path is None or wanted.get("id") is not None:
         return
     try:
-        found = project.load(path, unasked=True)
-    except project.Stranger as stranger:
+        found = reading.load(path, unasked=True)
+    except reading.Stranger as stranger:
         if not quiet:
             say(f"genvx: {stranger}")
         return

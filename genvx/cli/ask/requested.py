@@ -10,7 +10,7 @@ from genvx.core.requirements import Requirements, Strategy
 from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput, InvalidQuantity
 from genvx.fleet.hostspec import Selection
-from genvx.project import require_typed_name
+from genvx.project.keys import require_typed_name
 
 
 def requested(

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from genvx import project
 from genvx.cli.ask import options
 from genvx.cli.parse.commands import Verb
 from genvx.cli.parse.groups import group
 from genvx.cli.schema.document import print_document
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
+from genvx.project import changing, keys, reading
 
 config = group(
     "Defaults of genvx activate in this directory.",
@@ -41,16 +41,16 @@ def show(json: options.Json = False) -> None:
 
     Example: genvx config show
     """
-    path = project.find()
-    values = {} if path is None else project.load(path)
+    path = reading.find()
+    values = {} if path is None else reading.load(path)
     if json:
         shown = None if path is None else str(path)
         print_document("config", path=shown, values=values)
         return
     if path is None:
-        print(f"No {project.NAME} here or above; genvx config set KEY VALUE makes one")
+        print(f"No {reading.NAME} here or above; genvx config set KEY VALUE makes one")
         return
-    why = project.stranger(path)
+    why = reading.stranger(path)
     print(printable(str(path)) + ("" if why is None else f" (not loaded: it {why})"))
     for key, value in values.items():
         print(f"  {key} = {_shown(value)}")
@@ -62,9 +62,9 @@ def path_() -> None:
 
     Example: genvx config path
     """
-    path = project.find()
+    path = reading.find()
     if path is None:
-        raise InvalidInput(f"no {project.NAME} here or above")
+        raise InvalidInput(f"no {reading.NAME} here or above")
     print(printable(str(path)))
 
 
@@ -74,7 +74,7 @@ def set_(key: Key, values: Values) -> None:
 
     Example: genvx config set gpus 2
     """
-    path, _ = project.change({key: _typed(key, values)})
+    path, _ = changing.change({key: _typed(key, values)})
     print(f"{key} = {_shown(_typed(key, values))} in {printable(str(path))}")
 
 
@@ -84,13 +84,13 @@ def unset(key: Key) -> None:
 
     Example: genvx config unset gpus
     """
-    path = project.find()
+    path = reading.find()
     if path is None:
-        raise InvalidInput(f"no {project.NAME} here or above")
+        raise InvalidInput(f"no {reading.NAME} here or above")
     # An unknown key is left to `change`, whose message suggests a similar one.
-    if key in project.KEYS and key not in project.load(path):
+    if key in keys.KEYS and key not in reading.load(path):
         raise InvalidInput(f"{path} does not set {key}")
-    project.change({key: None})
+    changing.change({key: None})
     print(f"{key} is no longer set in {printable(str(path))}")
 
 
