@@ -18,13 +18,14 @@ def show_started(made: Sandbox, down: str) -> None:
     widest = max(len(host.name) for host in made.hosts)
     for host in made.hosts:
         print(f"{host.name:<{widest}}  {host.simulate} (simulated)  127.0.0.1:{host.port}")
+    most = max(int(host.simulate.partition("x")[0]) for host in made.hosts)
     print(
         f"""
 Now try:
 
   export GENVX_HOSTFILE={made.hostfile}
   genvx remote devices
-  genvx remote activate --gpus 2
+  genvx remote activate --gpus {min(most, 2)}
   ssh -F {made.ssh_config} {made.hosts[-1].name}
 
 and when you are done:

@@ -19,7 +19,8 @@ Directory = Annotated[
     str | None, typer.Option("--dir", metavar="DIR", help="Directory for its files.")
 ]
 Hosts = Annotated[
-    str, typer.Option("--gpus", metavar="N,N", help="Number of simulated GPUs of each host.")
+    str,
+    typer.Option("--gpus", metavar="N,N", help="Simulated GPUs of each host, as in 1,2xH100-80GB."),
 ]
 Server = Annotated[
     str | None,
