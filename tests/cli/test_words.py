@@ -10,6 +10,7 @@ import pytest
 
 from genvx.cli import app, main
 from genvx.cli.words import misplaced
+from genvx.cli.words.expected import ANSWERS
 from genvx.cli.words.options import OPTIONS
 from genvx.cli.words.verbs import VERBS
 from tests.conftest import run_genvx
@@ -48,7 +49,7 @@ def test_a_foreign_option_is_answered_with_one_of_ours(word):
     known(OPTIONS[word])
 
 
-@pytest.mark.parametrize(("verb", "option"), misplaced.ANSWERS)
+@pytest.mark.parametrize(("verb", "option"), ANSWERS)
 def test_an_option_that_people_expect_at_a_verb_is_not_there_and_is_answered(verb, option):
     command = ROOT
     for word in verb.split():

@@ -43,7 +43,8 @@ def _shown(
     redraw: options.Watch = False,
     interval: options.Interval = 2.0,
 ) -> Shown:
-    from genvx.cli.show.output import Output, fields_of
+    from genvx.cli.show.fields import fields_of
+    from genvx.cli.show.output import Output
 
     output = Output(
         json,

@@ -1,1 +1,1 @@
-"""Entries of ssh_config that lead into an environment: which one, its text, and its files."""
+"""What genvx writes for other programs: entries of ssh_config, and kernels of Jupyter."""

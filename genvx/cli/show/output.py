@@ -74,12 +74,17 @@ class Output:
         wrapping: the columns that continue in the next line instead. answered: False if no host
         answered; then nothing is printed but the column names of CSV.
         """
-        columns, rows = self._only_fields(columns, rows)
+        if self.fields:
+            from genvx.cli.show.fields import only
+
+            columns, rows = only(self.fields, columns, rows)
         # Cells contain what other users and hosts have written: an escape sequence in a name must
         # not reach the terminal.
         shown = [[safe(cell, sys.stdout) for cell in row] for row in rows]
         if self.csv:
-            sys.stdout.write(_csv(columns if self.header else None, shown))
+            from genvx.cli.show.separated import csv_of
+
+            sys.stdout.write(csv_of(columns if self.header else None, shown))
             return
         if not answered:
             return
@@ -95,43 +100,3 @@ class Output:
             print(line)
         if summary and self.summary:
             print(f"\n{summary}")
-
-    def _only_fields(
-        self, columns: Sequence[str], rows: Sequence[Sequence[str]]
-    ) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
-        if not self.fields:
-            return columns, rows
-        known = [column.lower() for column in columns]
-        for field in self.fields:
-            if field.lower() not in known:
-                raise InvalidInput(
-                    f"no field {printable(field, 40)!r}; there are {', '.join(known)}"
-                )
-        at = [known.index(field.lower()) for field in self.fields]
-        return [columns[n] for n in at], [[row[n] for n in at] for row in rows]
-
-
-def fields_of(text: str | None, *, json: bool) -> tuple[str, ...]:
-    """Parse the value of --fields.
-
-    Raises:
-        InvalidInput: it is combined with JSON, which has all fields.
-    """
-    if text is None:
-        return ()
-    if json:
-        raise InvalidInput("--fields is for tables and --csv; --json has all of them")
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _csv(columns: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> str:
-    import csv
-    import io
-
-    buffer = io.StringIO()
-    # The default, "\r\n", would leave a carriage return in the last field for cut, awk and read.
-    writer = csv.writer(buffer, lineterminator="\n")
-    if columns is not None:
-        writer.writerow(columns)
-    writer.writerows(rows)
-    return buffer.getvalue()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from genvx.cli.ask import candidates
+from genvx.cli.ask import hostoptions
 from genvx.cli.ask.where import Where
 from genvx.cli.parse.groups import group
 from genvx.cli.parse.loading import AllVerbs
@@ -26,59 +24,19 @@ remote = group(
     AllVerbs,
 )
 
-Hostfile = Annotated[
-    str | None,
-    typer.Option("-f", "--hostfile", metavar="FILE", help="File of hosts, one per line."),
-]
-Hosts = Annotated[
-    str | None,
-    typer.Option(
-        "-H", "--host", metavar="A,B", help="Names of hosts.", autocompletion=candidates.hosts
-    ),
-]
-Login = Annotated[
-    str | None,
-    typer.Option("-l", "--login", metavar="USER", help="User to log in as (default: as ssh does)."),
-]
-Timeout = Annotated[
-    str, typer.Option("-t", "--timeout", metavar="SECONDS", help="Total seconds allowed per host.")
-]
-Fanout = Annotated[
-    int,
-    typer.Option("--fanout", metavar="N", min=1, max=4096, help="Number of hosts asked at once."),
-]
-ExitOnError = Annotated[
-    bool, typer.Option("-e", "--exit-on-error", help="Stop at the first host that fails.")
-]
-Quiet = Annotated[
-    bool,
-    typer.Option("-q", "--quiet", help="Silence on failed hosts and on the host taken."),
-]
-AcceptNew = Annotated[
-    bool, typer.Option("--accept-new-host-keys", help="Trust and remember unknown host keys.")
-]
-LostAfter = Annotated[
-    str,
-    typer.Option(
-        "--host-lost-after",
-        metavar="TIME",
-        help="Silence after which a host in use counts as lost.",
-    ),
-]
-
 
 @remote.callback()
 def where(
     context: typer.Context,
-    hostfile: Hostfile = None,
-    hosts: Hosts = None,
-    login: Login = None,
-    timeout: Timeout = f"{TIMEOUT:g}",
-    fanout: Fanout = FANOUT,
-    exit_on_error: ExitOnError = False,
-    quiet: Quiet = False,
-    accept_new_host_keys: AcceptNew = False,
-    host_lost_after: LostAfter = f"{HOST_LOST_AFTER:g}",
+    hostfile: hostoptions.Hostfile = None,
+    hosts: hostoptions.Hosts = None,
+    login: hostoptions.Login = None,
+    timeout: hostoptions.Timeout = f"{TIMEOUT:g}",
+    fanout: hostoptions.Fanout = FANOUT,
+    exit_on_error: hostoptions.ExitOnError = False,
+    quiet: hostoptions.Quiet = False,
+    accept_new_host_keys: hostoptions.AcceptNew = False,
+    host_lost_after: hostoptions.LostAfter = f"{HOST_LOST_AFTER:g}",
 ) -> None:
     """Keep the options that say which hosts a verb is for."""
     context.obj = Where(

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from genvx.cli.ask.where import Where
 from genvx.cli.show.output import Output
 from genvx.cli.views.chosen import Chosen
-from genvx.core.claim import Owner
 from genvx.core.snapshot import Snapshot
-from genvx.core.units import format_memory
 from genvx.fleet.fleet import Fleet, Outcomes
 from genvx.shown.devices import COLUMNS, YIELDING, row, total_of
 
@@ -19,8 +15,6 @@ if TYPE_CHECKING:
     from genvx.cli.schema.document import Plain
 
 _ALL = Chosen()
-_HOSTS = ("HOST", "TOTAL", "AVAILABLE", "MODEL", "MEMORY", "USERS")
-_HOSTS_YIELDING = {"MODEL": 10, "MEMORY": 8, "USERS": 10}
 
 
 def show(
@@ -75,8 +69,10 @@ def _table(
     if where.remote:
         summary += f" on {len(found)} hosts"
     if where.remote and not by_device:
-        columns, yielding = _HOSTS, _HOSTS_YIELDING
-        rows = [_host_row(name, snapshot) for name, snapshot in found.items()]
+        from genvx.cli.views import hostrows
+
+        columns, yielding = hostrows.COLUMNS, hostrows.YIELDING
+        rows = [hostrows.row(name, snapshot) for name, snapshot in found.items()]
     else:
         head = ("HOST",) if where.remote else ()
         columns, yielding = (*head, *COLUMNS), YIELDING
@@ -86,34 +82,3 @@ def _table(
             for device in shown[name]
         ]
     output.table(columns, rows, summary, yielding=yielding, answered=bool(found))
-
-
-def _host_row(name: str, snapshot: Snapshot) -> list[str]:
-    devices = snapshot.devices
-    return [
-        name,
-        str(len(devices)),
-        str(len(snapshot.available)),
-        _counted([device.shown_name for device in devices]),
-        _counted([format_memory(device.memory) for device in devices]),
-        ", ".join(_users(snapshot)),
-    ]
-
-
-def _counted(kinds: list[str]) -> str:
-    """Return the kind of all devices of a host, or counts such as "4 A100, 2 H100"."""
-    counts = Counter(kinds)
-    if len(counts) == 1:
-        return kinds[0]
-    return ", ".join(f"{count} {kind}" for kind, count in counts.items())
-
-
-def _users(snapshot: Snapshot) -> Iterable[str]:
-    """Return the users of devices of a host, also those without a lease."""
-    holders = [str(env.owner) for env in snapshot.environments if env.devices]
-    others = [
-        process.user if process.uid is None else str(Owner(process.uid, process.user))
-        for device in snapshot.devices
-        for process in snapshot.foreign(device)
-    ]
-    return dict.fromkeys(holders + others)

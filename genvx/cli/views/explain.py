@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genvx.cli.ask.where import Where
-from genvx.cli.schema.devices import plain_device
-from genvx.cli.schema.document import Plain
+from genvx.cli.schema.explanations import plain_explanation
 from genvx.cli.schema.hosts import failed_host, plain_host
 from genvx.cli.show.output import Output
 from genvx.core.explanation import TAKEN, Explanation, explain
@@ -16,7 +15,6 @@ from genvx.fleet.ask import unsatisfiable
 
 if TYPE_CHECKING:
     from genvx.core.requirements import Requirements
-    from genvx.core.snapshot import Snapshot
     from genvx.fleet.fleet import Fleet
 
 _COLUMNS = ("GPU", "NAME", "DECISION")
@@ -32,7 +30,7 @@ def show(where: Where, fleet: Fleet, output: Output, requirements: Requirements)
             failed_host(name, outcomes.failed[name])
             if name in outcomes.failed
             else plain_host(name, outcomes.succeeded[name])
-            | _document(by_host[name], outcomes.succeeded[name])
+            | plain_explanation(by_host[name], outcomes.succeeded[name])
             for name in (host.name for host in fleet.hosts)
         ]
         output.document("explain", hosts)
@@ -50,17 +48,6 @@ def show(where: Where, fleet: Fleet, output: Output, requirements: Requirements)
             where.note(str(unsatisfiable(requirements, refusals)))
         return Unsatisfiable.exit_code
     return NoCapacity.exit_code
-
-
-def _document(found: Explanation, snapshot: Snapshot) -> Plain:
-    return {
-        "rank": found.rank,
-        "refusal": None if found.refusal is None else str(found.refusal),
-        "devices": [
-            {"device": plain_device(device, snapshot), "taken": why == TAKEN, "decision": why}
-            for device, why in found.devices
-        ],
-    }
 
 
 def _table(

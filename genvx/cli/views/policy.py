@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genvx.cli.ask.where import Where
-from genvx.cli.schema.document import Plain
 from genvx.cli.schema.hosts import failed_host
+from genvx.cli.schema.policies import plain_entitlement
 from genvx.cli.show.output import Output
 from genvx.core.device import VisibleAs
 from genvx.core.policy import Policy
@@ -27,7 +27,7 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
         hosts = [
             failed_host(name, outcomes.failed[name])
             if name in outcomes.failed
-            else {"host": name, "ok": True} | _document(outcomes.succeeded[name])
+            else {"host": name, "ok": True} | plain_entitlement(outcomes.succeeded[name])
             for name in (host.name for host in fleet.hosts)
         ]
         output.document("policy", hosts)
@@ -82,23 +82,3 @@ def _notes(entitlement: Entitlement) -> list[str]:
             f"Can be shared: {', '.join(f'GPU {name}' for name in policy.shared) or 'none'}"
         )
     return notes
-
-
-def _document(entitlement: Entitlement) -> Plain:
-    policy = entitlement.policy
-    return {
-        "user": entitlement.user,
-        "limit": _limit(entitlement.limit),
-        "everybody": _limit(policy.everybody),
-        "groups": {name: _limit(limit) for name, limit in policy.groups.items()},
-        "users": {name: _limit(limit) for name, limit in policy.users.items()},
-        "administrators": list(policy.administrators),
-        "hidden": list(policy.hidden),
-        "shared": None if policy.shared is None else list(policy.shared),
-        "oversubscribed": list(policy.oversubscribed),
-        "visible_as": None if policy.visible_as is None else policy.visible_as.value,
-    }
-
-
-def _limit(limit: Limit) -> Plain:
-    return {"gpus": limit.gpus, "memory_bytes": limit.memory, "seconds": limit.time}

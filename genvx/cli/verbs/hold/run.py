@@ -2,82 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from genvx.cli.ask import options
+from genvx.cli.ask import options, runoptions
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
 from genvx.errors import InvalidInput
-
-Nodes = Annotated[
-    int,
-    typer.Option(
-        "-N",
-        "--nodes",
-        metavar="N",
-        min=1,
-        max=4096,
-        show_default=False,
-        help="Remote: number of hosts to run on at once, as one job.",
-    ),
-]
-MasterAddr = Annotated[
-    str | None,
-    typer.Option(
-        "--master-addr",
-        metavar="ADDRESS",
-        help="Address of node 0 for the other hosts (default: the one that genvx uses).",
-    ),
-]
-Mixed = Annotated[
-    bool, typer.Option("--mixed", help="With --nodes: allow different models of GPU.")
-]
-NoStdin = Annotated[
-    bool, typer.Option("--no-stdin", help="Give the command an empty input, as ssh -n does.")
-]
-Detached = Annotated[
-    bool,
-    typer.Option("-d", "--detach", help="Let it go on without us; print the id of the run."),
-]
-Chdir = Annotated[
-    str | None,
-    typer.Option("-C", "--chdir", metavar="DIR", help="With --detach: start it in this directory."),
-]
-Keep = Annotated[
-    str | None,
-    typer.Option(
-        "--hold",
-        metavar="TIME[:on-failure]",
-        help="With --detach: keep the GPUs so long after its end.",
-    ),
-]
-Retries = Annotated[
-    int | None,
-    typer.Option(
-        "--retries",
-        metavar="N",
-        min=0,
-        max=1000,
-        help="With --detach: start it again after a failure, so often at most.",
-    ),
-]
-Env = Annotated[
-    list[str] | None,
-    typer.Option("--env", metavar="NAME=VALUE", help="With --detach: a variable for the command."),
-]
-RunTag = Annotated[
-    list[str] | None,
-    typer.Option("--run-tag", metavar="TAG", help="With --detach: a tag of the run."),
-]
-Notify = Annotated[
-    str | None,
-    typer.Option(
-        "--notify", metavar="LINE", help="With --detach: run this line of sh there at the end."
-    ),
-]
 
 
 @requesting()
@@ -85,17 +16,17 @@ def run(
     context: typer.Context,
     request: Request,
     command: options.Command = None,
-    nodes: Nodes = 1,
-    mixed: Mixed = False,
-    master_addr: MasterAddr = None,
-    no_stdin: NoStdin = False,
-    detached: Detached = False,
-    chdir: Chdir = None,
-    keep: Keep = None,
-    retries: Retries = None,
-    env: Env = None,
-    run_tag: RunTag = None,
-    notify: Notify = None,
+    nodes: runoptions.Nodes = 1,
+    mixed: runoptions.Mixed = False,
+    master_addr: runoptions.MasterAddr = None,
+    no_stdin: runoptions.NoStdin = False,
+    detached: runoptions.Detached = False,
+    chdir: runoptions.Chdir = None,
+    keep: runoptions.Keep = None,
+    retries: runoptions.Retries = None,
+    env: runoptions.Env = None,
+    run_tag: runoptions.RunTag = None,
+    notify: runoptions.Notify = None,
 ) -> None:
     """Run a command that holds GPUs.
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from genvx.cli.ask import options
+from genvx.cli.ask.tomlvalues import as_typed, typed
 from genvx.cli.parse.commands import Verb
 from genvx.cli.parse.groups import group
 from genvx.cli.schema.document import print_document
@@ -53,7 +54,7 @@ def show(json: options.Json = False) -> None:
     why = reading.stranger(path)
     print(printable(str(path)) + ("" if why is None else f" (not loaded: it {why})"))
     for key, value in values.items():
-        print(f"  {key} = {_shown(value)}")
+        print(f"  {key} = {as_typed(value)}")
 
 
 @config.command("path", cls=Verb)
@@ -74,8 +75,8 @@ def set_(key: Key, values: Values) -> None:
 
     Example: genvx config set gpus 2
     """
-    path, _ = changing.change({key: _typed(key, values)})
-    print(f"{key} = {_shown(_typed(key, values))} in {printable(str(path))}")
+    path, _ = changing.change({key: typed(key, values)})
+    print(f"{key} = {as_typed(typed(key, values))} in {printable(str(path))}")
 
 
 @config.command(cls=Verb)
@@ -92,25 +93,3 @@ def unset(key: Key) -> None:
         raise InvalidInput(f"{path} does not set {key}")
     changing.change({key: None})
     print(f"{key} is no longer set in {printable(str(path))}")
-
-
-_LISTS = ("device", "only-host", "exclude-host", "tag")
-_WORDS = {"true": True, "false": False}
-
-
-def _typed(key: str, values: list[str]) -> object:
-    """Convert what was typed to a value of TOML."""
-    if key in _LISTS:
-        return [part.strip() for value in values for part in value.split(",")]
-    if len(values) > 1:
-        raise InvalidInput(f"{printable(key, 40)} has one value, not {len(values)}")
-    (value,) = values
-    if key in ("spread", "pack", "over-subscribe", "wait") and value in _WORDS:
-        return _WORDS[value]
-    return int(value) if key == "gpus" and value.isdecimal() and len(value) < 10 else value
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(printable(str(each)) for each in value)
-    return str(value).lower() if isinstance(value, bool) else printable(str(value))
