@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from genvx.core import ownership
 from genvx.core.device import VisibleAs
+from genvx.core.durations import parse_duration
 from genvx.core.requirements import Requirements, Strategy
 from genvx.core.text import printable, require_name
-from genvx.core.units import parse_duration
 from genvx.errors import GenvxError, InvalidInput
 
 if TYPE_CHECKING:

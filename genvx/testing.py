@@ -21,11 +21,13 @@ from genvx._version import __version__
 from genvx.core.claim import Owner
 from genvx.core.command import require_variables, words_of
 from genvx.core.device import Device, DeviceUsage, Driver, VisibleAs
-from genvx.core.grant import Finding, Grant, Severity
+from genvx.core.finding import Finding, Severity
+from genvx.core.grant import Grant
 from genvx.core.hold import BaseHold
 from genvx.core.lease import Environment, Lease, environments
+from genvx.core.limit import Limit
 from genvx.core.placement import Refusal
-from genvx.core.policy import Entitlement, Limit, Policy
+from genvx.core.policy import Entitlement, Policy
 from genvx.core.queue import decide, position_of
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import printable, require_name
@@ -52,8 +54,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from genvx.core.ask import Ask
-    from genvx.core.command import Command, Stream
+    from genvx.core.command import Command
     from genvx.core.queue import Standing
+    from genvx.core.running import Stream
 
 R = TypeVar("R")
 

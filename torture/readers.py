@@ -12,13 +12,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from genvx.core import policy
+from genvx.core import limit, policy, policytext
 from genvx.core.ask import Ask
 from genvx.core.claim import Owner
+from genvx.core.durations import parse_duration
 from genvx.core.requirements import Requirements
 from genvx.core.text import require_name
 from genvx.core.ticket import Ticket
-from genvx.core.units import parse_duration
 from genvx.core.wire import codec, operations, policycodec, protocol, statefiles
 from genvx.core.wire.fields import Malformed, dumps
 from genvx.errors import GenvxError
@@ -198,7 +198,7 @@ _POLICIES = (
 
 
 def _feed_policy(text: str) -> None:
-    found = _read(policy.parse, text, tomllib.loads)
+    found = _read(policytext.parse, text, tomllib.loads)
     if found is not None:
         _one_line(str(found.limit("raz", ["students"])))
 
@@ -244,7 +244,7 @@ def _answers() -> list[Any]:
         codec.ENVIRONMENT.write(environment),
         codec.GRANT.write(held.grant),
         policycodec.ENTITLEMENT.write(
-            policy.Entitlement("raz", policy.Policy(users={"raz": policy.Limit(1)}), policy.Limit())
+            policy.Entitlement("raz", policy.Policy(users={"raz": limit.Limit(1)}), limit.Limit())
         ),
         [codec.FINDING.write(finding) for finding in host.doctor()],
     ]

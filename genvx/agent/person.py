@@ -9,8 +9,8 @@ import sys
 from typing import TYPE_CHECKING, Optional
 
 from genvx._version import __version__
+from genvx.core.ages import format_age
 from genvx.core.text import printable
-from genvx.core.units import format_age
 from genvx.errors import InvalidInput
 from genvx.local import inside, processes
 from genvx.local.host import LocalHost
@@ -217,7 +217,7 @@ def _detach(host: LocalHost, given: Given, words: list[str]) -> int:
 
 
 def _lock(host: LocalHost, given: Given, words: list[str]) -> int:
-    from genvx.core.units import parse_duration
+    from genvx.core.durations import parse_duration
     from genvx.local.turns import run_in_turn
 
     if not words:

@@ -38,8 +38,8 @@ from genvx.cli.verbs.setup.sandbox import sandbox
 from genvx.cli.verbs.setup.shell_init import shell_init
 from genvx.cli.verbs.setup.ssh_config import ssh_config, ssh_proxy
 from genvx.cli.verbs.setup.version import version
+from genvx.core.durations import parse_seconds
 from genvx.core.text import printable
-from genvx.core.units import parse_seconds
 from genvx.errors import InvalidInput
 from genvx.fleet.defaults import FANOUT
 from genvx.shown.console import say

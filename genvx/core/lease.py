@@ -61,7 +61,7 @@ class Holder:
 
     def described(self, now_ns: int) -> str:
         """Describe the process in words: its pid, program and age, and whether it is stopped."""
-        from genvx.core.units import format_age
+        from genvx.core.ages import format_age
 
         age = format_age(max(0, now_ns - self.since_ns) / 1e9)
         text = f"{self.pid} ({self.program}), started {age}" + (", stopped" if self.stopped else "")

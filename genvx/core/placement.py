@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional, Union
 
+from genvx.core.ages import format_duration
 from genvx.core.device import Device, Health
 from genvx.core.lease import fits
 from genvx.core.ranges import ranges
 from genvx.core.requirements import UNNAMED, Strategy
 from genvx.core.topology import neighbours
-from genvx.core.units import format_duration
 from genvx.core.value import value
 
 if TYPE_CHECKING:

@@ -215,7 +215,7 @@ def _over_limit(ticket: Ticket, decision: Union[Placement, Refusal], snapshot: S
     if ticket.most is None and ticket.most_memory is None:
         return ""
     # Imported here: on most machines there is no policy, and a question should not pay for it.
-    from genvx.core.policy import Limit, excess
+    from genvx.core.limit import Limit, excess
 
     if isinstance(decision, Placement):
         devices = decision.devices

@@ -16,10 +16,10 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING, Optional, Union
 
+from genvx.core.amounts import format_memory, parse_count, parse_memory
 from genvx.core.device import VisibleAs
 from genvx.core.models import is_model
 from genvx.core.text import is_device_id, printable
-from genvx.core.units import format_memory, parse_count, parse_memory
 from genvx.core.value import cached, replace, value
 from genvx.errors import InvalidInput, InvalidQuantity, UnknownDevice
 

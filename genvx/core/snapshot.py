@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Optional
 
+from genvx.core.amounts import format_memory
 from genvx.core.device import (
     UNEXPLAINED_MEMORY,
     Device,
@@ -14,7 +15,6 @@ from genvx.core.device import (
     Health,
 )
 from genvx.core.lease import Environment, Lease, environments, holdings
-from genvx.core.units import format_memory
 from genvx.core.value import cached, field, value
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from genvx.core.block import Block
-from genvx.core.gang import Choice, choose, choose_one_model, in_order
+from genvx.core.gang import Choice, choose, in_order
+from genvx.core.onemodel import choose_one_model
 from genvx.core.value import replace
 from genvx.errors import GenvxError, HostError, HostLost, NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.fleet.ask import H

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from genvx.core.ask import Join
 from genvx.core.escalation import GRACE
-from genvx.core.gang import variables
+from genvx.core.jobvariables import variables
 from genvx.core.text import printable
 from genvx.core.wire.operations import Job
 from genvx.errors import GenvxError

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from genvx.core.ask import Wanted
-    from genvx.core.command import Command, Stream
+    from genvx.core.command import Command
     from genvx.core.grant import Grant
+    from genvx.core.running import Stream
     from genvx.core.wire.operations import Progress
     from genvx.errors import HostLost
     from genvx.fleet.remote import RemoteCommand

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from genvx.core.ask import Wanted
     from genvx.core.device import DeviceProcess
-    from genvx.core.grant import Finding, Grant
+    from genvx.core.finding import Finding
+    from genvx.core.grant import Grant
     from genvx.core.lease import Environment
     from genvx.core.policy import Entitlement
     from genvx.core.requirements import Requirements

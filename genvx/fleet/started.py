@@ -15,8 +15,8 @@ from genvx.ssh.channels import close_channel
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from genvx.core.command import Stream
     from genvx.core.grant import Grant
+    from genvx.core.running import Stream
     from genvx.core.wire.operations import Progress
     from genvx.fleet.remote import RemoteCommand
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Callable, Optional, TypeVar
 
 from genvx._version import __version__
 from genvx.core.device import Health
-from genvx.core.grant import Finding, Severity
+from genvx.core.finding import Finding, Severity
 from genvx.core.snapshot import Snapshot, State
 from genvx.core.text import printable
 from genvx.errors import GenvxError, StateError

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from typing import Callable, Optional
 
     from genvx.core.ask import Ask
-    from genvx.core.grant import Finding, Grant
+    from genvx.core.finding import Finding
+    from genvx.core.grant import Grant
     from genvx.core.lease import Environment
     from genvx.core.policy import Entitlement
     from genvx.core.queue import Standing
@@ -55,7 +56,8 @@ class LocalHost(Machine):
         Raises:
             StateError: the policy cannot be read, or has a mistake.
         """
-        from genvx.core.policy import Entitlement, Limit, Policy
+        from genvx.core.limit import Limit
+        from genvx.core.policy import Entitlement, Policy
 
         rules = self.rules()
         if rules is None:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from genvx.core.ask import Ask
-    from genvx.core.grant import Finding, Grant
+    from genvx.core.finding import Finding
+    from genvx.core.grant import Grant
     from genvx.core.lease import Environment
     from genvx.core.policy import Entitlement
     from genvx.core.requirements import Requirements

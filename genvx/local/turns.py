@@ -15,9 +15,9 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Optional
 
+from genvx.core.ages import format_duration
 from genvx.core.text import COMMAND_LIMIT, printable
 from genvx.core.turn import LAST, Turn
-from genvx.core.units import format_duration
 from genvx.core.value import replace
 from genvx.core.wire.fields import Malformed
 from genvx.errors import InvalidInput, StateError, WaitedTooLong

@@ -13,9 +13,9 @@ import os
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Optional
 
+from genvx.core.ages import format_duration
 from genvx.core.queue import position_of
 from genvx.core.ticket import Ticket
-from genvx.core.units import format_duration
 from genvx.core.value import replace
 from genvx.errors import NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.local.granting import acquire

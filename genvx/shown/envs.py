@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from genvx.core.ages import format_duration
+from genvx.core.amounts import format_memory
 from genvx.core.ranges import ranges
-from genvx.core.units import format_duration, format_memory
 from genvx.shown import holding
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Optional
 
+from genvx.core.amounts import format_memory, format_percent
 from genvx.core.ranges import ranges
-from genvx.core.units import format_memory, format_percent
 
 if TYPE_CHECKING:
     from genvx.core.device import DeviceProcess

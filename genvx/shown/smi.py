@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.units import format_memory, format_percent
+from genvx.core.amounts import format_memory, format_percent
 from genvx.shown.mine import busy, used
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from genvx.core.ages import format_age, format_duration
+from genvx.core.amounts import format_memory, format_percent
 from genvx.core.lease import holders
 from genvx.core.ranges import ranges
-from genvx.core.units import format_age, format_duration, format_memory, format_percent
 from genvx.local.use import own_processes
 from genvx.shown import holding
 from genvx.shown.mine import busy, current, used

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from genvx.core.ask import Ask
-from genvx.core.grant import Severity
+from genvx.core.finding import Severity
 from genvx.core.requirements import Requirements
 from genvx.core.run import Moment, RunSpec
 from genvx.core.runinfo import LogPiece

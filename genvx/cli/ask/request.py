@@ -19,8 +19,8 @@ from genvx.cli.commands import scan
 from genvx.cli.show.refusal import advise
 from genvx.core.ask import Ask, Join, Wanted
 from genvx.core.device import VisibleAs
+from genvx.core.durations import parse_duration
 from genvx.core.requirements import Requirements, Strategy
-from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput, InvalidQuantity, NoCapacity
 from genvx.fleet.hostspec import Selection
 from genvx.shown.console import say

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from genvx.cli.ask.prompt import prompt
 from genvx.cli.show.progress import Progress
+from genvx.core.amounts import format_memory
 from genvx.core.ranges import ranges
 from genvx.core.snapshot import Snapshot
-from genvx.core.units import format_memory
 from genvx.errors import FleetError, GenvxError, HostError, InvalidInput, kind_of
 from genvx.fleet.defaults import FANOUT
 from genvx.fleet.fleet import Fleet, Outcomes

@@ -10,7 +10,8 @@ from typing import Any
 
 from genvx.core.claim import Owner
 from genvx.core.device import Device
-from genvx.core.grant import Finding, Grant
+from genvx.core.finding import Finding
+from genvx.core.grant import Grant
 from genvx.core.lease import Environment, holders
 from genvx.core.queue import Position
 from genvx.core.requirements import Requirements

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from genvx.core.ages import format_age
 from genvx.core.text import printable
-from genvx.core.units import format_age
 from genvx.errors import InvalidInput
 from genvx.shown.columns import safe, table_for
 

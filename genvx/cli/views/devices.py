@@ -9,9 +9,9 @@ from genvx.cli.ask.where import Where
 from genvx.cli.show import schema
 from genvx.cli.show.tables import Output
 from genvx.cli.views.chosen import Chosen
+from genvx.core.amounts import format_memory
 from genvx.core.claim import Owner
 from genvx.core.snapshot import Snapshot
-from genvx.core.units import format_memory
 from genvx.fleet.fleet import Fleet, Outcomes
 from genvx.shown.devices import COLUMNS, YIELDING, row, total_of
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from genvx.cli.ask.where import Where
 from genvx.cli.show import schema
 from genvx.cli.show.tables import Output
+from genvx.core.ages import format_duration
+from genvx.core.amounts import format_memory
 from genvx.core.device import VisibleAs
 from genvx.core.policy import Policy
-from genvx.core.units import format_duration, format_memory
 
 if TYPE_CHECKING:
-    from genvx.core.policy import Entitlement, Limit
+    from genvx.core.limit import Limit
+    from genvx.core.policy import Entitlement
     from genvx.fleet.fleet import Fleet
 
 _COLUMNS = ("WHO", "GPUS", "MEMORY", "TIME")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from genvx.cli.ask.where import Where
 from genvx.cli.show import schema
 from genvx.cli.show.tables import Output
+from genvx.core.ages import format_elapsed
 from genvx.core.queue import line
 from genvx.core.ranges import folded
-from genvx.core.units import format_elapsed
 
 if TYPE_CHECKING:
     from genvx.core.queue import Position

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from genvx.cli.show import schema
 from genvx.cli.show.tables import SCHEMA, Output, print_json
+from genvx.core.ages import format_duration
+from genvx.core.amounts import format_memory
 from genvx.core.runinfo import RunInfo
 from genvx.core.runselect import newest_first
 from genvx.core.runstate import (
@@ -21,7 +23,6 @@ from genvx.core.runstate import (
     name_of,
 )
 from genvx.core.text import printable
-from genvx.core.units import format_duration, format_memory
 from genvx.core.wire.runoperations import FindRuns
 from genvx.errors import UnknownRun
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from genvx.core.claim import Owner
 from genvx.core.device import VisibleAs
-from genvx.core.grant import Finding, Grant, Severity
+from genvx.core.finding import Finding, Severity
+from genvx.core.grant import Grant
 from genvx.core.lease import Environment, Holder, Lease, Part
 from genvx.core.requirements import MODEL_LIMIT, MOST_MODELS, Requirements, Strategy
 from genvx.core.snapshot import Snapshot

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 
 from genvx._version import __version__
 from genvx.core.ask import Ask, Join, Wanted
-from genvx.core.grant import Finding, Grant
+from genvx.core.finding import Finding
+from genvx.core.grant import Grant
 from genvx.core.lease import Environment
 from genvx.core.policy import Entitlement
 from genvx.core.queue import Standing

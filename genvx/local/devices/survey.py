@@ -17,8 +17,9 @@ import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Optional
 
+from genvx.core.ages import format_duration
+from genvx.core.durations import parse_duration
 from genvx.core.text import printable
-from genvx.core.units import format_duration, parse_duration
 from genvx.core.wire.fields import Malformed
 from genvx.errors import InvalidInput
 from genvx.local import fresh

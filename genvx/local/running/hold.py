@@ -18,9 +18,10 @@ from genvx.local.state.directory import saying
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from genvx.core.command import Command, Stream
+    from genvx.core.command import Command
     from genvx.core.grant import Grant
     from genvx.core.lease import Lease
+    from genvx.core.running import Stream
     from genvx.local.machine import Machine
     from genvx.local.running.started import LocalRunning
     from genvx.local.state.store import HeldLease

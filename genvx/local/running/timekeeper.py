@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core import escalation
-from genvx.core.units import format_duration
+from genvx.core.ages import format_duration
 from genvx.core.value import value
 from genvx.local.processes import boottime_ns
 from genvx.local.running import ending

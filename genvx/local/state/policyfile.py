@@ -7,7 +7,8 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
-from genvx.core.policy import Policy, parse
+from genvx.core.policy import Policy
+from genvx.core.policytext import parse
 from genvx.errors import InvalidInput, StateError
 from genvx.local.state.directory import state_error
 

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from genvx.core.ask import Ask, Join
 from genvx.core.claim import Claim, Owner
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health, VisibleAs
-from genvx.core.grant import Finding, Grant, Severity
+from genvx.core.finding import Finding, Severity
+from genvx.core.grant import Grant
 from genvx.core.lease import Environment, Holder, Lease, Part
-from genvx.core.policy import Entitlement, Limit, Policy
+from genvx.core.limit import Limit
+from genvx.core.policy import Entitlement, Policy
 from genvx.core.queue import Standing
 from genvx.core.requirements import Requirements, Strategy
 from genvx.core.run import (

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from genvx.core.amounts import format_memory
 from genvx.core.ask import Ask
 from genvx.core.device import Device, DeviceUsage, Driver
 from genvx.core.requirements import Requirements
-from genvx.core.units import format_memory
 from genvx.local.devices.inventory import Inventory
 from genvx.local.host import LocalHost
 from tests.conftest import ROOT, run_genvx

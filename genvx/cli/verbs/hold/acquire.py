@@ -11,8 +11,9 @@ from genvx.cli.ask.request import Request
 from genvx.cli.ask.where import here
 from genvx.cli.show import schema
 from genvx.cli.show.tables import Output
+from genvx.core.ages import format_duration
+from genvx.core.durations import parse_duration
 from genvx.core.ranges import ranges
-from genvx.core.units import format_duration, parse_duration
 from genvx.core.value import replace
 from genvx.shown.console import say
 

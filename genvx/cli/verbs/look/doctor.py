@@ -8,7 +8,7 @@ from genvx.cli.ask import options
 from genvx.cli.ask.where import here
 from genvx.cli.show import schema
 from genvx.cli.show.tables import Output
-from genvx.core.grant import Severity
+from genvx.core.finding import Severity
 from genvx.errors import HostError
 
 

@@ -10,8 +10,8 @@ from genvx.cli.ask import options
 from genvx.cli.ask.runs import OneRun, Runs, located
 from genvx.cli.ask.where import Where, here
 from genvx.cli.show.tables import Output
+from genvx.core.durations import parse_duration
 from genvx.core.runselect import Filter
-from genvx.core.units import parse_duration
 from genvx.core.wire.runoperations import (
     MOST_RUNS,
     Disposal,

@@ -16,9 +16,9 @@ import typer
 from genvx.cli.ask import options
 from genvx.cli.ask.request import FOR_EVER, Device, MinMemory, Time, Visible, Wait, visible_as_of
 from genvx.cli.commands import Verb
+from genvx.core.durations import parse_duration
 from genvx.core.requirements import Requirements
 from genvx.core.text import printable
-from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput, StateError
 
 jupyter = options.group("Jupyter kernels that hold GPUs while they run.")

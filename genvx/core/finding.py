@@ -1,0 +1,25 @@
+"""What `genvx doctor` finds."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from genvx.core.value import value
+
+
+class Severity(str, Enum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@value
+class Finding:
+    """One line of `genvx doctor`: what was checked, what was found, what to do."""
+
+    check: str
+    severity: Severity
+    result: str
+    advice: str = ""
