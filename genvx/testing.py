@@ -20,18 +20,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from genvx._version import __version__
 from genvx.core.claim import Owner
 from genvx.core.command import require_variables, words_of
-from genvx.core.device import Device, DeviceUsage, Driver, VisibleAs
+from genvx.core.device import Device, VisibleAs
+from genvx.core.environments import environments
 from genvx.core.finding import Finding, Severity
 from genvx.core.grant import Grant
 from genvx.core.hold import BaseHold
-from genvx.core.lease import Environment, Lease, environments
+from genvx.core.lease import Lease
 from genvx.core.limit import Limit
-from genvx.core.placement import Refusal
 from genvx.core.policy import Entitlement, Policy
 from genvx.core.queue import decide, position_of
+from genvx.core.refusal import Refusal
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import printable, require_name
 from genvx.core.ticket import Ticket
+from genvx.core.usage import DeviceUsage, Driver
 from genvx.core.wire.operations import (
     Examine,
     Operation,
@@ -55,8 +57,9 @@ if TYPE_CHECKING:
 
     from genvx.core.ask import Ask
     from genvx.core.command import Command
-    from genvx.core.queue import Standing
+    from genvx.core.environment import Environment
     from genvx.core.running import Stream
+    from genvx.core.standing import Standing
 
 R = TypeVar("R")
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from genvx.agent.farend import FarEnd
-    from genvx.core.queue import Standing
+    from genvx.core.standing import Standing
     from genvx.core.turn import Turn
     from genvx.core.wire.runoperations import WatchRun
     from genvx.local.host import LocalHost

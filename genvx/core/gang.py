@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.placement import possible
 from genvx.core.ranking import rank
+from genvx.core.refusing import possible
 from genvx.core.value import value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from genvx.core.placement import Refusal
+    from genvx.core.refusal import Refusal
     from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar as _TypeVar
 
-    from genvx.core.placement import Refusal
+    from genvx.core.refusal import Refusal
     from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.host import Host

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from genvx.core.ask import Ask
-    from genvx.core.queue import Standing
     from genvx.core.snapshot import Snapshot
+    from genvx.core.standing import Standing
     from genvx.fleet.ask import HostGroup, Outcomes
     from genvx.fleet.host import Hold
 

@@ -16,8 +16,8 @@ import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from genvx.core.limits import exhausted
-from genvx.core.placement import possible
 from genvx.core.queue import nearest
+from genvx.core.refusing import possible
 from genvx.core.value import replace
 from genvx.errors import FleetError, GenvxError, HostError, NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.fleet.ask import NO_HOST, HostGroup, Outcomes
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from genvx.core.ask import Ask
-    from genvx.core.queue import Standing
     from genvx.core.snapshot import Snapshot
+    from genvx.core.standing import Standing
     from genvx.fleet.host import Giver, Hold
 
 

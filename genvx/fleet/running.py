@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from genvx.core.ask import Wanted
     from genvx.core.grant import Grant
-    from genvx.core.queue import Standing
     from genvx.core.snapshot import Snapshot
+    from genvx.core.standing import Standing
     from genvx.core.wire.operations import Job
     from genvx.fleet.ask import HostGroup, Outcomes
     from genvx.fleet.remotehold import RemoteHold, Started

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, TypeVar
 
 from genvx.core.ask import Ask, Join
-from genvx.core.queue import Standing
+from genvx.core.standing import Standing
 from genvx.core.text import printable
 from genvx.core.value import replace
 from genvx.core.wire import operations
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     import paramiko
 
     from genvx.core.ask import Wanted
-    from genvx.core.device import DeviceProcess
+    from genvx.core.environment import Environment
     from genvx.core.finding import Finding
     from genvx.core.grant import Grant
-    from genvx.core.lease import Environment
     from genvx.core.policy import Entitlement
     from genvx.core.requirements import Requirements
     from genvx.core.run import RunSpec
     from genvx.core.runinfo import RunInfo
     from genvx.core.snapshot import Snapshot
+    from genvx.core.usage import DeviceProcess
     from genvx.core.wire.operations import Operation, Progress
     from genvx.core.wire.runoperations import LogNews, WatchRun
     from genvx.fleet.hostspec import HostSpec

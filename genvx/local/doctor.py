@@ -7,10 +7,10 @@ import platform
 from typing import TYPE_CHECKING, Callable, Optional, TypeVar
 
 from genvx._version import __version__
-from genvx.core.device import Health
 from genvx.core.finding import Finding, Severity
 from genvx.core.snapshot import Snapshot, State
 from genvx.core.text import printable
+from genvx.core.usage import Health
 from genvx.errors import GenvxError, StateError
 from genvx.local import processes
 from genvx.local.holders import with_holders
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from genvx.core.device import Device
-    from genvx.core.lease import Environment
+    from genvx.core.environment import Environment
     from genvx.local.devices.inventory import Inventory
     from genvx.local.state.paths import Places
 

@@ -8,12 +8,15 @@ import random
 import time
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.device import Driver, VisibleAs
+from genvx.core.device import VisibleAs
+from genvx.core.environments import environments
 from genvx.core.grant import Grant
-from genvx.core.lease import Part, conflicts, environments
-from genvx.core.placement import Refusal
+from genvx.core.holdings import conflicts
+from genvx.core.lease import Part
 from genvx.core.queue import decide
+from genvx.core.refusal import Refusal
 from genvx.core.text import is_identifier, printable, require_name
+from genvx.core.usage import Driver
 from genvx.core.value import replace, value
 from genvx.errors import (
     InvalidInput,
@@ -34,7 +37,8 @@ if TYPE_CHECKING:
 
     from genvx.core.ask import Ask
     from genvx.core.device import Device
-    from genvx.core.lease import Environment, Lease
+    from genvx.core.environment import Environment
+    from genvx.core.lease import Lease
     from genvx.core.requirements import Requirements
     from genvx.local.machine import Machine
     from genvx.local.rules import Rules

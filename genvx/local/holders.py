@@ -12,7 +12,8 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from genvx.core.lease import Holder, Lease, Part
+from genvx.core.environment import Holder
+from genvx.core.lease import Lease, Part
 from genvx.core.value import replace
 from genvx.local import processes
 from genvx.local.state.kinds import LEASE

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from typing import Callable, Optional
 
     from genvx.core.ask import Ask
+    from genvx.core.environment import Environment
     from genvx.core.finding import Finding
     from genvx.core.grant import Grant
-    from genvx.core.lease import Environment
     from genvx.core.policy import Entitlement
-    from genvx.core.queue import Standing
     from genvx.core.requirements import Requirements
     from genvx.core.run import RunSpec
     from genvx.core.runinfo import RunInfo
+    from genvx.core.standing import Standing
     from genvx.core.turn import Turn
     from genvx.core.wire.operations import Operation
     from genvx.core.wire.runoperations import LogNews, WatchRun

@@ -10,7 +10,8 @@ import os
 from typing import TYPE_CHECKING
 
 from genvx._version import __version__
-from genvx.core.lease import Environment, Lease, environments, meant
+from genvx.core.environments import environments, meant
+from genvx.core.lease import Lease
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import COMMAND_LIMIT, printable
 from genvx.core.value import replace
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Callable, Optional
 
+    from genvx.core.environment import Environment
     from genvx.local.devices.inventory import Inventory
     from genvx.local.rules import Rules
 

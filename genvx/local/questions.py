@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from genvx.core.ask import Ask
+    from genvx.core.environment import Environment
     from genvx.core.finding import Finding
     from genvx.core.grant import Grant
-    from genvx.core.lease import Environment
     from genvx.core.policy import Entitlement
     from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from typing import Callable, Protocol
 
     from genvx.core.ask import Ask
-    from genvx.core.queue import Standing
     from genvx.core.snapshot import Snapshot
+    from genvx.core.standing import Standing
     from genvx.local.machine import Machine
     from genvx.local.running.hold import LocalHold
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genvx.core.amounts import format_memory, format_percent
-from genvx.core.lease import holders
+from genvx.core.holdings import holders
 from genvx.core.snapshot import State
 
 if TYPE_CHECKING:

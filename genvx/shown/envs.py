@@ -12,7 +12,7 @@ from genvx.shown import holding
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from genvx.core.lease import Environment
+    from genvx.core.environment import Environment
     from genvx.core.snapshot import Snapshot
 
 COLUMNS = ("ID", "USER", "NAME", "CREATED", "DEVICES", "LEFT", "PID")

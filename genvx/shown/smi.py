@@ -10,9 +10,9 @@ from genvx.shown.mine import busy, used
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from genvx.core.device import DeviceProcess
-    from genvx.core.lease import Environment
+    from genvx.core.environment import Environment
     from genvx.core.snapshot import Snapshot
+    from genvx.core.usage import DeviceProcess
 
 DEVICES = ("GPU", "NAME", "MEMORY", "USED", "UTIL", "OWN USED", "OWN UTIL")
 PROCESSES = ("GPU", "PID", "USED", "UTIL", "COMMAND")

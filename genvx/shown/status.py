@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from genvx.core.ages import format_age, format_duration
 from genvx.core.amounts import format_memory, format_percent
-from genvx.core.lease import holders
+from genvx.core.holdings import holders
 from genvx.core.ranges import ranges
 from genvx.local.use import own_processes
 from genvx.shown import holding
@@ -15,7 +15,7 @@ from genvx.shown.mine import busy, current, used
 
 if TYPE_CHECKING:
     from genvx.core.device import Device
-    from genvx.core.lease import Environment
+    from genvx.core.environment import Environment
     from genvx.core.snapshot import Snapshot
 
 COLUMNS = ("WHAT", "STATUS")

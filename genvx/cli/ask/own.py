@@ -9,7 +9,7 @@ from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
     from genvx.cli.ask.where import Where
-    from genvx.core.lease import Environment
+    from genvx.core.environment import Environment
     from genvx.fleet.fleet import Fleet
     from genvx.fleet.sshhost import SSHHost
     from genvx.local.host import LocalHost

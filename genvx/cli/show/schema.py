@@ -10,10 +10,11 @@ from typing import Any
 
 from genvx.core.claim import Owner
 from genvx.core.device import Device
+from genvx.core.environment import Environment
 from genvx.core.finding import Finding
 from genvx.core.grant import Grant
-from genvx.core.lease import Environment, holders
-from genvx.core.queue import Position
+from genvx.core.holdings import holders
+from genvx.core.position import Position
 from genvx.core.requirements import Requirements
 from genvx.core.runinfo import RunInfo
 from genvx.core.runstate import end_of, name_of

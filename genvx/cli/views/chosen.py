@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from genvx.core.claim import Owner
 from genvx.core.device import Device
-from genvx.core.lease import Environment
+from genvx.core.environment import Environment
 from genvx.core.snapshot import Snapshot
 
 

@@ -13,7 +13,7 @@ from genvx.core.queue import line
 from genvx.core.ranges import folded
 
 if TYPE_CHECKING:
-    from genvx.core.queue import Position
+    from genvx.core.position import Position
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.fleet import Fleet, Outcomes
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from genvx.core.claim import Owner
 from genvx.core.device import VisibleAs
+from genvx.core.environment import Environment, Holder
 from genvx.core.finding import Finding, Severity
 from genvx.core.grant import Grant
-from genvx.core.lease import Environment, Holder, Lease, Part
+from genvx.core.lease import Lease, Part
 from genvx.core.requirements import MODEL_LIMIT, MOST_MODELS, Requirements, Strategy
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import COMMAND_LIMIT, MESSAGE_LIMIT, NAME_LIMIT
@@ -36,7 +37,7 @@ from genvx.core.wire.tables import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from genvx.core.device import DeviceUsage
+    from genvx.core.usage import DeviceUsage
     from genvx.core.wire.fields import Fields
 
 # Every length has a limit: a host may be hostile, and must not fill our memory. Real values stay

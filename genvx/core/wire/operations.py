@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 
 from genvx._version import __version__
 from genvx.core.ask import Ask, Join, Wanted
+from genvx.core.environment import Environment
 from genvx.core.finding import Finding
 from genvx.core.grant import Grant
-from genvx.core.lease import Environment
 from genvx.core.policy import Entitlement
-from genvx.core.queue import Standing
 from genvx.core.snapshot import Snapshot
+from genvx.core.standing import Standing
 from genvx.core.text import COMMAND_LIMIT, MESSAGE_LIMIT, NAME_LIMIT
 from genvx.core.value import field, value
 from genvx.core.wire import codec

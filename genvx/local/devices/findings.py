@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from genvx.core.device import Device, DeviceUsage, Driver, Health
+from genvx.core.device import Device
 from genvx.core.text import is_device_id, printable
+from genvx.core.usage import DeviceUsage, Driver, Health
 from genvx.core.value import replace
 from genvx.core.wire.devicecodec import DEVICE, USAGE
 from genvx.core.wire.fields import Fields, Malformed, loads

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.device import DeviceProcess
+from genvx.core.usage import DeviceProcess
 from genvx.core.value import field, value
 from genvx.local import processes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from genvx.core.device import Device, DeviceUsage, Driver
+    from genvx.core.device import Device
+    from genvx.core.usage import DeviceUsage, Driver
 
 _MPS_SERVER = "nvidia-cuda-mps-server"
 

@@ -10,9 +10,10 @@ import os
 import time
 from typing import Any, Callable, Optional
 
-from genvx.core.device import Device, DeviceProcess, DeviceUsage, Health
+from genvx.core.device import Device
 from genvx.core.snapshot import DESKTOP_MEMORY
 from genvx.core.text import printable
+from genvx.core.usage import DeviceProcess, DeviceUsage, Health
 from genvx.core.wire.devicecodec import DEVICE, USAGE
 from genvx.core.wire.fields import dumps
 from genvx.local import processes

@@ -12,9 +12,10 @@ from binascii import crc32
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.amounts import format_memory, parse_memory
-from genvx.core.device import Device, DeviceUsage, Driver
+from genvx.core.device import Device
 from genvx.core.models import is_profile
 from genvx.core.text import printable
+from genvx.core.usage import DeviceUsage, Driver
 from genvx.core.value import replace, value
 from genvx.errors import InvalidInput
 from genvx.local.devices.inventory import Inventory, process_on_device

@@ -12,8 +12,9 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from genvx.core.environments import environments
 from genvx.core.escalation import GRACE
-from genvx.core.lease import Part, environments
+from genvx.core.lease import Part
 from genvx.core.text import printable
 from genvx.core.value import replace
 from genvx.local import holders, processes
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from signal import Signals
 
-    from genvx.core.lease import Environment, Lease
+    from genvx.core.environment import Environment
+    from genvx.core.lease import Lease
     from genvx.local.state.store import LeaseStore
 
 # Seconds. A process that SIGKILL does not end waits for a driver or a disk.

@@ -18,8 +18,9 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Optional, Union
 
+from genvx.core.amendments import amended
 from genvx.core.claim import Owner
-from genvx.core.lease import Lease, amended, meant
+from genvx.core.environments import meant
 from genvx.core.text import printable
 from genvx.core.ticket import Ticket
 from genvx.core.value import value
@@ -37,6 +38,8 @@ from genvx.local.state.userdirectory import MOST_OF_A_KIND, OWNERS_DOING, UserDi
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
+
+    from genvx.core.lease import Lease
 
 # How often to scan again for a complete listing. Under constant churn there may never be one;
 # safety does not depend on it.

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from genvx.core.ask import Ask, Join
 from genvx.core.claim import Claim, Owner
-from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health, VisibleAs
+from genvx.core.device import Device, VisibleAs
+from genvx.core.environment import Environment, Holder
 from genvx.core.finding import Finding, Severity
 from genvx.core.grant import Grant
-from genvx.core.lease import Environment, Holder, Lease, Part
+from genvx.core.lease import Lease, Part
 from genvx.core.limit import Limit
 from genvx.core.policy import Entitlement, Policy
-from genvx.core.queue import Standing
 from genvx.core.requirements import Requirements, Strategy
 from genvx.core.run import (
     End,
@@ -44,7 +44,9 @@ from genvx.core.runstate import (
     Waiting,
 )
 from genvx.core.snapshot import Snapshot
+from genvx.core.standing import Standing
 from genvx.core.ticket import Ticket
+from genvx.core.usage import DeviceProcess, DeviceUsage, Driver, Health
 from genvx.core.value import replace
 from genvx.core.wire import (
     codec,

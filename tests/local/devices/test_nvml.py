@@ -13,8 +13,9 @@ import pytest
 
 from genvx.core.amounts import format_memory
 from genvx.core.ask import Ask
-from genvx.core.device import Device, DeviceUsage, Driver
+from genvx.core.device import Device
 from genvx.core.requirements import Requirements
+from genvx.core.usage import DeviceUsage, Driver
 from genvx.local.devices.inventory import Inventory
 from genvx.local.host import LocalHost
 from tests.conftest import ROOT, run_genvx

@@ -16,7 +16,7 @@ from genvx.errors import UnknownEnvironment
 from genvx.shown import holding
 
 if TYPE_CHECKING:
-    from genvx.core.lease import Environment
+    from genvx.core.environment import Environment
     from genvx.core.snapshot import Snapshot
 
 Target = Annotated[

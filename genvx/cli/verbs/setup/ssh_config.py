@@ -31,7 +31,7 @@ from genvx.shown.console import say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from genvx.core.lease import Environment
+    from genvx.core.environment import Environment
     from genvx.fleet.fleet import Fleet
     from genvx.fleet.host import Host
 
