@@ -34,14 +34,8 @@ from genvx.core.snapshot import Snapshot
 from genvx.core.text import printable, require_name
 from genvx.core.ticket import Ticket
 from genvx.core.usage import DeviceUsage, Driver
-from genvx.core.wire.operations import (
-    Examine,
-    Operation,
-    Release,
-    Reserve,
-    ShowPolicy,
-    TakeSnapshot,
-)
+from genvx.core.wire.acts import Release, Reserve
+from genvx.core.wire.questions import Examine, ShowPolicy, TakeSnapshot
 from genvx.errors import (
     GenvxError,
     InvalidInput,
@@ -60,6 +54,7 @@ if TYPE_CHECKING:
     from genvx.core.environment import Environment
     from genvx.core.running import Stream
     from genvx.core.standing import Standing
+    from genvx.core.wire.operation import Operation
 
 R = TypeVar("R")
 

@@ -56,7 +56,7 @@ class Bitten:
 
 
 # Places in the sources: torture/places.py.
-_NO_VERIFY = Change("_claim", "conflicts(lease, living, memory)", "False")
+_NO_VERIFY = Change("claiming:claim", "conflicts(lease, living, memory)", "False")
 _NO_LOCK = Change("LockFile.taken", "self._take(notes)", "None")
 _ALWAYS_HELD = Change(
     "locks:is_held", "_ofd(descriptor, fcntl.F_OFD_GETLK, fcntl.F_RDLCK) == fcntl.F_WRLCK", "True"
@@ -110,7 +110,7 @@ MUTANTS = (
         "F4", "the withdrawal of what was not verified", "refused, but +1",
         (
             Change(
-                "_claim",
+                "claiming:claim",
                 "    except BaseException:\n        held.withdraw()\n        raise",
                 "    except BaseException:\n        raise",
             ),

@@ -19,7 +19,17 @@ from genvx.core.durations import parse_duration
 from genvx.core.requirements import Requirements
 from genvx.core.text import require_name
 from genvx.core.ticket import Ticket
-from genvx.core.wire import codec, operations, policycodec, protocol, statefiles
+from genvx.core.wire import (
+    asking,
+    callreader,
+    codec,
+    job,
+    ongoing,
+    policycodec,
+    reply,
+    replyreader,
+    statefiles,
+)
 from genvx.core.wire.fields import Malformed, dumps
 from genvx.errors import GenvxError
 from genvx.fleet import hostfile, hostnames
@@ -52,7 +62,7 @@ class Reader:
 def readers(place: Path) -> dict[str, Reader]:
     """All of them, by name; their files are in an empty directory."""
     calls = (_CALL.to_bytes(), _CALL.to_word().encode())
-    frames = tuple(protocol.Reply(value=value).to_bytes(_TOKEN) for value in _ANSWERS)
+    frames = tuple(reply.Reply(value=value).to_bytes(_TOKEN) for value in _ANSWERS)
     return {
         "hostfiles": Reader(_HOSTFILES, _feed_hostfile, _text),
         "options": Reader(_TYPED, _feed_typed, _text),
@@ -204,18 +214,18 @@ def _feed_policy(text: str) -> None:
 
 
 _TOKEN = "00ff00ff00ff00ff"
-_CALL = operations.call_of(
-    operations.Run(Ask(Requirements(1), name="é"), operations.Job(("x",), {"A": "b"})), _TOKEN
+_CALL = asking.call_of(
+    ongoing.Run(Ask(Requirements(1), name="é"), job.Job(("x",), {"A": "b"})), _TOKEN
 )
 
 
 def _feed_call(data: bytes) -> None:
     for call in (
-        _read(lambda: protocol.read_call(io.BytesIO(data).read)),
-        _read(lambda: protocol.call_from_word(data.decode("latin-1"))),
+        _read(lambda: callreader.read_call(io.BytesIO(data).read)),
+        _read(lambda: callreader.call_from_word(data.decode("latin-1"))),
     ):
         if call is not None:
-            _read(operations.operation_of, call)
+            _read(asking.operation_of, call)
 
 
 def _answers() -> list[Any]:
@@ -263,10 +273,8 @@ def _frames(draw: Any) -> tuple[bytes, list[int]]:
     error = draw(
         st.sampled_from((None, None, None, "NoCapacity", "StateError", "SystemExit", "x\x1b"))
     )
-    reply = protocol.Reply(
-        value=value, error=error, message=draw(st.sampled_from(("", "m\x1b[2J")))
-    )
-    data = draw(st.sampled_from((b"", b"motd\r\n", b"GENVX-REPLY ", b"\x1b[2J"))) + reply.to_bytes(
+    answer = reply.Reply(value=value, error=error, message=draw(st.sampled_from(("", "m\x1b[2J"))))
+    data = draw(st.sampled_from((b"", b"motd\r\n", b"GENVX-REPLY ", b"\x1b[2J"))) + answer.to_bytes(
         _TOKEN
     )
     if draw(st.booleans()):
@@ -276,7 +284,7 @@ def _frames(draw: Any) -> tuple[bytes, list[int]]:
 
 def _feed_frame(case: tuple[bytes, list[int]]) -> None:
     data, cuts = case
-    reader, reply, start = protocol.ReplyReader(_TOKEN), None, 0
+    reader, reply, start = replyreader.ReplyReader(_TOKEN), None, 0
     for size in [*cuts, len(data)]:
         reply = reply or _read(reader.feed, data[start : start + size])
         start += size

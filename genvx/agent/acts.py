@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from genvx.agent.client import JOINS, TAKES, Client, Unread
 from genvx.core.ask import Ask, Join, Wanted
 from genvx.core.text import printable
-from genvx.core.wire import operations
-from genvx.core.wire.operations import Behind, Job, Joined, NeverRan
-from genvx.core.wire.protocol import Reply
+from genvx.core.wire import ongoing
+from genvx.core.wire.progress import Behind, Joined, NeverRan
+from genvx.core.wire.reply import Reply
 from genvx.errors import InvalidInput
 from genvx.local import shells
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from genvx.agent.farend import FarEnd
     from genvx.core.standing import Standing
     from genvx.core.turn import Turn
+    from genvx.core.wire.job import Job
+    from genvx.core.wire.operation import Operation
     from genvx.core.wire.runoperations import WatchRun
     from genvx.local.host import LocalHost
     from genvx.local.running.hold import LocalHold
@@ -36,7 +38,7 @@ _ANSWER = 30.0
 _LOOK = 0.05
 
 
-def hold(end: FarEnd, asked: operations.Hold) -> int:
+def hold(end: FarEnd, asked: ongoing.Hold) -> int:
     """Hold devices until the client closes stdin, is gone, is silent too long, or its shell has
     joined.
     """
@@ -52,7 +54,7 @@ def hold(end: FarEnd, asked: operations.Hold) -> int:
     return 0
 
 
-def _taken(end: FarEnd, asked: operations.Hold, client: Optional[Client]) -> LocalHold:
+def _taken(end: FarEnd, asked: ongoing.Hold, client: Optional[Client]) -> LocalHold:
     """Acquire or join what is wanted. client: listens while we wait in line; None does not wait."""
     wanted = asked.wanted
     if client is None or isinstance(wanted, Join):
@@ -71,7 +73,7 @@ def _held(host: LocalHost, wanted: Wanted) -> LocalHold:
     return host.acquire(wanted)
 
 
-def _hand_over(end: FarEnd, asked: operations.Hold, client: Client) -> None:
+def _hand_over(end: FarEnd, asked: ongoing.Hold, client: Client) -> None:
     """Wait for the shell that joins under our call's token, and tell the client the result.
 
     Once the client closes stdin, its terminal has ended, and no shell will join any more.
@@ -108,7 +110,7 @@ def _directory(job: Job) -> Optional[str]:
     return job.cwd
 
 
-def run(end: FarEnd, asked: operations.Run) -> int:
+def run(end: FarEnd, asked: ongoing.Run) -> int:
     """Run a command that holds devices; the command gets what follows on stdin."""
     argv, cwd = _argv(end.host, asked.job), _directory(asked.job)
     held = _held(end.host, asked.wanted)
@@ -118,7 +120,7 @@ def run(end: FarEnd, asked: operations.Run) -> int:
     )
 
 
-def run_in_turn(end: FarEnd, asked: operations.RunInTurn) -> int:
+def run_in_turn(end: FarEnd, asked: ongoing.RunInTurn) -> int:
     """Run a command in an environment when its turn comes, and report whom it waits for."""
     from genvx.local.turns import take_turn
 
@@ -152,7 +154,7 @@ def run_in_turn(end: FarEnd, asked: operations.RunInTurn) -> int:
             turn.leave()
 
 
-def open_shell(end: FarEnd, asked: operations.OpenShell) -> int:
+def open_shell(end: FarEnd, asked: ongoing.OpenShell) -> int:
     """Join an environment and become the shell, or run a command, in the terminal of stdin."""
     from genvx.agent import program
     from genvx.local import answers
@@ -184,14 +186,14 @@ def watch(end: FarEnd, asked: WatchRun) -> int:
     return 0
 
 
-ACTS: Mapping[type[operations.Operation[Any]], Callable[[FarEnd, Any], int]] = {
-    operations.Hold: hold,
-    operations.Run: run,
-    operations.RunInTurn: run_in_turn,
-    operations.OpenShell: open_shell,
+ACTS: Mapping[type[Operation[Any]], Callable[[FarEnd, Any], int]] = {
+    ongoing.Hold: hold,
+    ongoing.Run: run,
+    ongoing.RunInTurn: run_in_turn,
+    ongoing.OpenShell: open_shell,
 }
 
 
-def acting(kind: type[operations.Operation[Any]]) -> Callable[[FarEnd, Any], int]:
+def acting(kind: type[Operation[Any]]) -> Callable[[FarEnd, Any], int]:
     """The function for operations of a class."""
     return ACTS.get(kind, watch)

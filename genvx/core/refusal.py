@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Optional
 from genvx.core.ranges import ranges
 from genvx.core.requirements import UNNAMED
 from genvx.core.value import value
+from genvx.errors import NoCapacity, Unsatisfiable
 
 if TYPE_CHECKING:
     from genvx.core.requirements import Requirements
@@ -35,6 +36,13 @@ class Refusal:
     def passing(self) -> bool:
         """Whether waiting may help: there are enough such devices, and somebody else has them."""
         return self.driver_error is None and not self.never
+
+    @property
+    def error(self) -> NoCapacity:
+        """The refusal as an exception."""
+        if self.never:
+            return Unsatisfiable(str(self))
+        return NoCapacity(str(self), waiting_helps=self.passing)
 
     def __str__(self) -> str:
         return f"{self.requirements} wanted, {'but ' if self.never else ''}{self.found}"

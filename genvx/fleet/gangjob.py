@@ -10,7 +10,7 @@ from genvx.core.ask import Join
 from genvx.core.escalation import GRACE
 from genvx.core.jobvariables import variables
 from genvx.core.text import printable
-from genvx.core.wire.operations import Job
+from genvx.core.wire.job import Job
 from genvx.errors import GenvxError
 from genvx.fleet.gang import at_once
 from genvx.fleet.running import forwarding, signal_there

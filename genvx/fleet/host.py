@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from genvx.core.running import Running, Stream
     from genvx.core.snapshot import Snapshot
     from genvx.core.standing import Standing
-    from genvx.core.wire.operations import Operation
+    from genvx.core.wire.operation import Operation
     from genvx.errors import HostLost
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from genvx.core.grant import Grant
     from genvx.core.snapshot import Snapshot
     from genvx.core.standing import Standing
-    from genvx.core.wire.operations import Job
+    from genvx.core.wire.job import Job
     from genvx.fleet.ask import HostGroup, Outcomes
     from genvx.fleet.remotehold import RemoteHold, Started
     from genvx.fleet.sshhost import SSHHost

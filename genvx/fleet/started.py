@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from genvx.core.grant import Grant
     from genvx.core.running import Stream
-    from genvx.core.wire.operations import Progress
+    from genvx.core.wire.progress import Progress
     from genvx.fleet.remote import RemoteCommand
 
 

@@ -21,7 +21,9 @@ import threading
 import tty
 from typing import TYPE_CHECKING, Any
 
-from genvx.core.wire.operations import Job, OpenShell, call_of
+from genvx.core.wire.asking import call_of
+from genvx.core.wire.job import Job
+from genvx.core.wire.ongoing import OpenShell
 from genvx.errors import HostError
 from genvx.fleet.delivery.bootstrap import agent_command
 from genvx.fleet.handover import LOST, Handover
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
     import paramiko
 
-    from genvx.core.wire.protocol import Call
+    from genvx.core.wire.call import Call
     from genvx.fleet.remotehold import RemoteHold
     from genvx.fleet.sshhost import SSHHost
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from genvx.core.runinfo import RunInfo
     from genvx.core.standing import Standing
     from genvx.core.turn import Turn
-    from genvx.core.wire.operations import Operation
+    from genvx.core.wire.operation import Operation
     from genvx.core.wire.runoperations import LogNews, WatchRun
     from genvx.local.running.hold import LocalHold as LocalHold  # for those who hold what we give
     from genvx.local.waiting import Stop
@@ -179,7 +179,7 @@ class LocalHost(Machine):
 
         Raises: as `acquire`.
         """
-        from genvx.local.granting import reserve
+        from genvx.local.reserving import reserve
 
         return reserve(self, ask)
 
@@ -201,7 +201,7 @@ class LocalHost(Machine):
             UnknownEnvironment: one has no environment of that id. NoCapacity: others kept colliding
             with us.
         """
-        from genvx.local.granting import join
+        from genvx.local.joining import join
 
         return join(self, environment, command=command)
 
@@ -212,7 +212,7 @@ class LocalHost(Machine):
 
         Raises: as `acquire`; UnknownEnvironment: one has no environment of that id.
         """
-        from genvx.local.granting import attach
+        from genvx.local.amending import attach
 
         return attach(self, environment, requirements)
 
@@ -226,7 +226,7 @@ class LocalHost(Machine):
             UnknownDevice: one of them is not in it; then nothing is changed.
             UnknownEnvironment: one has no environment of that id.
         """
-        from genvx.local.granting import detach
+        from genvx.local.amending import detach
 
         return detach(self, environment, devices)
 
@@ -237,7 +237,7 @@ class LocalHost(Machine):
             UnknownEnvironment: one has no environment of that id.
         """
 
-        from genvx.local.granting import granted
+        from genvx.local.grants import granted
 
         return granted(self, environment)
 

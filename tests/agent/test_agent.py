@@ -17,20 +17,14 @@ from genvx.core.run import Moment, RunSpec
 from genvx.core.runinfo import LogPiece
 from genvx.core.runstate import name_of
 from genvx.core.value import replace
-from genvx.core.wire.operations import (
-    Examine,
-    Hold,
-    Job,
-    Joined,
-    NeverRan,
-    OpenShell,
-    Run,
-    Signal,
-    TakeSnapshot,
-    call_of,
-    reply_form,
-)
-from genvx.core.wire.protocol import Call, ReplyReader
+from genvx.core.wire.acts import Signal
+from genvx.core.wire.asking import call_of, reply_form
+from genvx.core.wire.call import Call
+from genvx.core.wire.job import Job
+from genvx.core.wire.ongoing import Hold, OpenShell, Run
+from genvx.core.wire.progress import Joined, NeverRan
+from genvx.core.wire.questions import Examine, TakeSnapshot
+from genvx.core.wire.replyreader import ReplyReader
 from genvx.core.wire.runoperations import (
     FindRuns,
     LogEnd,

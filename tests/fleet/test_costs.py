@@ -19,7 +19,7 @@ from genvx.core.claim import Owner
 from genvx.core.lease import Lease
 from genvx.core.value import replace
 from genvx.core.wire import codec
-from genvx.core.wire.protocol import Reply
+from genvx.core.wire.reply import Reply
 from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hostfile import load, parse
 from genvx.fleet.hostspec import HostSpec

@@ -459,7 +459,7 @@ def test_nobody_can_lock_a_file_that_a_shell_is_about_to_hold(machine):
 import os, sys
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
-from genvx.local import granting
+from genvx.local import joining
 from genvx.local.host import LocalHost
 os.umask(0o022)
 host = LocalHost()
@@ -469,7 +469,7 @@ descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)  # as a shell does
 print("open", flush=True)
 sys.stdin.readline()
 hold = host.acquire(Ask(Requirements(1)))
-granting.join(host, hold.grant.environment_id, command="sh", through=descriptor)
+joining.join(host, hold.grant.environment_id, command="sh", through=descriptor)
 print("held", flush=True)
 """,
     )

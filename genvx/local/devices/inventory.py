@@ -28,6 +28,11 @@ class Inventory:
     devices: tuple[Device, ...] = ()
     usage: Mapping[str, DeviceUsage] = field(default_factory=dict)
 
+    @property
+    def memory(self) -> dict[str, Optional[int]]:
+        """The bytes of each device, by UUID."""
+        return {device.uuid: device.memory for device in self.devices}
+
 
 def process_on_device(
     pid: int, memory: Optional[int], utilization: Optional[int] = None, *, compute: bool = True

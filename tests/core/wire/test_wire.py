@@ -49,24 +49,26 @@ from genvx.core.ticket import Ticket
 from genvx.core.usage import DeviceProcess, DeviceUsage, Driver, Health
 from genvx.core.value import replace
 from genvx.core.wire import (
+    acts,
+    asking,
     codec,
     devicecodec,
+    job,
+    ongoing,
     operations,
     policycodec,
+    progress,
+    questions,
     runcodec,
     runoperations,
     statefiles,
 )
+from genvx.core.wire.call import Call
+from genvx.core.wire.callreader import call_from_word, read_call
 from genvx.core.wire.fields import Malformed, dumps, loads
-from genvx.core.wire.protocol import (
-    MOST_NOISE,
-    PROTOCOL,
-    Call,
-    Reply,
-    ReplyReader,
-    call_from_word,
-    read_call,
-)
+from genvx.core.wire.protocol import PROTOCOL
+from genvx.core.wire.reply import Reply
+from genvx.core.wire.replyreader import MOST_NOISE, ReplyReader
 from genvx.core.wire.tables import Table
 from genvx.errors import (
     AgentError,
@@ -124,24 +126,24 @@ SPEC = RunSpec(
 RUN_USAGE = Usage(1.5, 2.5, 3, 4, 5)
 LIMIT = Limit(2, 1 << 40, 600)
 ASK = Ask(REQUIREMENTS, "n", "abcd", "cmd", 5.5, 6.5, False)
-JOB = operations.Job(("sh", "-c", "x"), {"A": "b"}, "/w")
+JOB = job.Job(("sh", "-c", "x"), {"A": "b"}, "/w")
 FILTER = Filter(("lost",), ("t",), "n", 5)
 RUN = RunInfo(SPEC, Lost(THEN, LossReason.REBOOT), "note", "best", ("t",), 9, True)
 ASKED = [
-    operations.TakeSnapshot(True),
-    operations.Examine(),
-    operations.ShowPolicy(),
-    operations.ShowUse("abcd"),
-    operations.FindPort(),
-    operations.Release("n", True),
-    operations.Attach("abcd", REQUIREMENTS),
-    operations.Detach("abcd", ("0", "GPU-1")),
-    operations.Reserve(ASK),
-    operations.Signal("abcd", "TERM", "00ff"),
-    operations.Hold(Join("abcd", "cmd"), 7.5),
-    operations.Run(ASK, JOB),
-    operations.RunInTurn("abcd", JOB, 8.5),
-    operations.OpenShell("abcd", "gpu-server-1", JOB),
+    questions.TakeSnapshot(True),
+    questions.Examine(),
+    questions.ShowPolicy(),
+    questions.ShowUse("abcd"),
+    questions.FindPort(),
+    acts.Release("n", True),
+    acts.Attach("abcd", REQUIREMENTS),
+    acts.Detach("abcd", ("0", "GPU-1")),
+    acts.Reserve(ASK),
+    acts.Signal("abcd", "TERM", "00ff"),
+    ongoing.Hold(Join("abcd", "cmd"), 7.5),
+    ongoing.Run(ASK, JOB),
+    ongoing.RunInTurn("abcd", JOB, 8.5),
+    ongoing.OpenShell("abcd", "gpu-server-1", JOB),
     runoperations.SubmitRun(SPEC, 5.5, ("t",)),
     runoperations.ListRuns(FILTER, 7, True),
     runoperations.FindRuns("n", True),
@@ -196,7 +198,7 @@ VALUES = [
     (runoperations.DETAILS, runoperations.RunDetails(RUN, "/d", "last")),
     (operations.ASK, ASK),
     (operations.JOIN, Join("abcd", "cmd")),
-    *((operations.wire_of(type(each)).table, each) for each in ASKED),
+    *((asking.wire_of(type(each)).table, each) for each in ASKED),
     (policycodec.LIMIT, LIMIT),
     (policycodec.POLICY, POLICY),
     (policycodec.ENTITLEMENT, Entitlement("u", POLICY, LIMIT)),
@@ -246,24 +248,24 @@ def test_every_operation_is_tried():
 
 @pytest.mark.parametrize("asked", ASKED, ids=lambda asked: type(asked).__name__)
 def test_every_operation_survives_its_call(asked):
-    read, _ = reader_of(operations.call_of(asked, "aabb").to_bytes())
-    assert operations.operation_of(read_call(read)) == asked
+    read, _ = reader_of(asking.call_of(asked, "aabb").to_bytes())
+    assert asking.operation_of(read_call(read)) == asked
 
 
 REPLIES = [
-    (operations.TakeSnapshot(), Snapshot("h", "0.1", "boot", 1, DRIVER, (), {}, ())),
-    (operations.Examine(), (Finding("c", Severity.ERROR, "r", "a"),)),
-    (operations.FindPort(), 4711),
-    (operations.Signal("abcd", "TERM"), None),
+    (questions.TakeSnapshot(), Snapshot("h", "0.1", "boot", 1, DRIVER, (), {}, ())),
+    (questions.Examine(), (Finding("c", Severity.ERROR, "r", "a"),)),
+    (questions.FindPort(), 4711),
+    (acts.Signal("abcd", "TERM"), None),
     (
-        operations.ShowUse("abcd"),
-        operations.OwnUse(Snapshot("h", "0.1", "boot", 1, DRIVER, (), {}, ()), {"GPU-1": (1, 2)}),
+        questions.ShowUse("abcd"),
+        questions.OwnUse(Snapshot("h", "0.1", "boot", 1, DRIVER, (), {}, ()), {"GPU-1": (1, 2)}),
     ),
-    (operations.Hold(ASK), Standing(3, "why")),
-    (operations.Hold(ASK), operations.Behind("x")),
-    (operations.Hold(ASK), operations.Joined()),
-    (operations.Hold(ASK), operations.NeverRan("~/.bashrc")),
-    (operations.Hold(ASK), Grant("abcd", "n", OWNER, (), None)),
+    (ongoing.Hold(ASK), Standing(3, "why")),
+    (ongoing.Hold(ASK), progress.Behind("x")),
+    (ongoing.Hold(ASK), progress.Joined()),
+    (ongoing.Hold(ASK), progress.NeverRan("~/.bashrc")),
+    (ongoing.Hold(ASK), Grant("abcd", "n", OWNER, (), None)),
     (runoperations.ListRuns(), (RUN,)),
     (runoperations.WatchRun("n"), LogPiece(5, b"x")),
     (runoperations.WatchRun("n"), RUN),
@@ -273,14 +275,14 @@ REPLIES = [
 
 @pytest.mark.parametrize(("asked", "reply"), REPLIES, ids=lambda value: type(value).__name__)
 def test_every_kind_of_reply_survives_the_wire(asked, reply):
-    form = operations.reply_form(asked)
+    form = asking.reply_form(asked)
     assert form.read(loads(dumps(form.write(reply)))) == reply
 
 
 @pytest.mark.parametrize("port", [0, 65536, "22", None])
 def test_what_is_no_port_is_malformed(port):
     with pytest.raises(Malformed):
-        operations.reply_form(operations.FindPort()).read({"value": port})
+        asking.reply_form(questions.FindPort()).read({"value": port})
 
 
 def test_every_value_survives_the_wire(table, value):

@@ -16,7 +16,8 @@ from pathlib import Path
 import pynvml
 import pytest
 
-from genvx.core.wire.protocol import Call, ReplyReader
+from genvx.core.wire.call import Call
+from genvx.core.wire.replyreader import ReplyReader
 from genvx.errors import AgentError
 from genvx.fleet.delivery import bootstrap, pack
 from genvx.fleet.hostfile import parse

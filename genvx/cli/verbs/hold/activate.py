@@ -12,7 +12,7 @@ from genvx.cli.ask import options
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.where import Where, here
 from genvx.cli.show.waiting_line import WaitingLine
-from genvx.core.wire.operations import Job
+from genvx.core.wire.job import Job
 from genvx.errors import InvalidInput
 from genvx.shell.answer import ELSEWHERE
 from genvx.shown.console import say

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from genvx.cli.commands import Group, Verb
     from genvx.core.runinfo import RunInfo
-    from genvx.core.wire.operations import Operation
+    from genvx.core.wire.operation import Operation
 
 _NEWEST = 50
 
