@@ -118,7 +118,7 @@ MUTANTS = (
     ),
     Mutant(
         "F5", "the limit of JSON's depth", "RecursionError",
-        (Change("fields:loads", "(ValueError, RecursionError)", "ValueError"),),
+        (Change("plain:loads", "(ValueError, RecursionError)", "ValueError"),),
     ),
     Mutant(
         "F6", "the translation of a reader's errors", "Error",

@@ -22,15 +22,18 @@ from genvx.core.ticket import Ticket
 from genvx.core.wire import (
     asking,
     callreader,
-    codec,
+    grantcodec,
     job,
+    leasecodec,
+    leasefiles,
     ongoing,
     policycodec,
     reply,
     replyreader,
-    statefiles,
+    snapshotcodec,
+    ticketfiles,
 )
-from genvx.core.wire.fields import Malformed, dumps
+from genvx.core.wire.plain import Malformed, dumps
 from genvx.errors import GenvxError
 from genvx.fleet import hostfile, hostnames
 from genvx.fleet.hostspec import HostSpec
@@ -173,7 +176,7 @@ _LEASE = dumps(
 def _feed_lease(data: bytes) -> None:
     owner = Owner(1000, "me")
     lease = _read(
-        lambda: statefiles.lease_from_file(data, owner=owner, identifier="00ff00ff00ff00ff")
+        lambda: leasefiles.lease_from_file(data, owner=owner, identifier="00ff00ff00ff00ff")
     )
     if lease is not None:
         assert lease.owner == owner
@@ -186,13 +189,13 @@ _WAITING = Ticket(
     owner=Owner(1000, "me"), environment_id="abcd1234", name="é x", boot_id="b", since_ns=1, pid=7,
     starttime=9, host="h", command="python",
 )  # fmt: skip
-_TICKET = statefiles.ticket_to_file(_WAITING)
+_TICKET = ticketfiles.ticket_to_file(_WAITING)
 
 
 def _feed_ticket(data: bytes) -> None:
     owner = Owner(1000, "me")
     ticket = _read(
-        lambda: statefiles.ticket_from_file(data, owner=owner, identifier="00ff00ff00ff00ff")
+        lambda: ticketfiles.ticket_from_file(data, owner=owner, identifier="00ff00ff00ff00ff")
     )
     if ticket is not None:
         assert ticket.owner == owner
@@ -232,7 +235,7 @@ def _answers() -> list[Any]:
     """What a host may answer, well-formed: snapshots, environments, grants, findings."""
     host = FakeHost("h", devices=3)
     held = host.acquire(Ask(Requirements(2), name="né", command="python x"))
-    snapshot = codec.SNAPSHOT.write(host.snapshot())
+    snapshot = snapshotcodec.SNAPSHOT.write(host.snapshot())
     snapshot["usage"][snapshot["devices"][2]["uuid"]]["processes"] = [
         {
             "pid": 1,
@@ -245,18 +248,18 @@ def _answers() -> list[Any]:
         }
     ]
     snapshot["driver"]["notes"] = ["a note"]
-    snapshot["tickets"] = [codec.TICKET.write(_WAITING)]
+    snapshot["tickets"] = [leasecodec.TICKET.write(_WAITING)]
     snapshot["odd"] = ["7/x.lease: odd"]
     (environment,) = host.snapshot().environments
     return [
         snapshot,
         snapshot,
-        codec.ENVIRONMENT.write(environment),
-        codec.GRANT.write(held.grant),
+        grantcodec.ENVIRONMENT.write(environment),
+        grantcodec.GRANT.write(held.grant),
         policycodec.ENTITLEMENT.write(
             policy.Entitlement("raz", policy.Policy(users={"raz": limit.Limit(1)}), limit.Limit())
         ),
-        [codec.FINDING.write(finding) for finding in host.doctor()],
+        [grantcodec.FINDING.write(finding) for finding in host.doctor()],
     ]
 
 
@@ -292,13 +295,13 @@ def _feed_frame(case: tuple[bytes, list[int]]) -> None:
         return
     value = _read(reply.result)
     for decode in (
-        codec.ENVIRONMENT.read,
-        codec.GRANT.read,
-        codec.FINDING.read,
+        grantcodec.ENVIRONMENT.read,
+        grantcodec.GRANT.read,
+        grantcodec.FINDING.read,
         policycodec.ENTITLEMENT.read,
     ):
         _read(decode, value)
-    snapshot = _read(codec.SNAPSHOT.read, value)
+    snapshot = _read(snapshotcodec.SNAPSHOT.read, value)
     if snapshot is not None:
         _show(snapshot)
 

@@ -17,9 +17,9 @@ from genvx.core.limits import exhausted
 from genvx.core.text import printable
 from genvx.core.wire.asking import operation_of
 from genvx.core.wire.callreader import call_from_word, read_call
-from genvx.core.wire.fields import Malformed
 from genvx.core.wire.ongoing import OpenShell
 from genvx.core.wire.operations import OPERATIONS
+from genvx.core.wire.plain import Malformed
 from genvx.core.wire.protocol import PROTOCOL
 from genvx.core.wire.reply import Reply
 from genvx.errors import AgentError, GenvxError, ProtocolError

@@ -19,13 +19,14 @@ from genvx.core.ages import format_duration
 from genvx.core.text import COMMAND_LIMIT, printable
 from genvx.core.turn import LAST, Turn
 from genvx.core.value import replace
-from genvx.core.wire.fields import Malformed
+from genvx.core.wire.plain import Malformed
 from genvx.errors import InvalidInput, StateError, WaitedTooLong
 from genvx.local import processes, waiting
 from genvx.local.state import heldfile
 from genvx.local.state.directory import saying
 from genvx.local.state.heldfile import HeldFile
-from genvx.local.state.kinds import CHOOSING, TURN, TURNS, of_name, suffixes
+from genvx.local.state.kinds import of_name, suffixes
+from genvx.local.state.turnkinds import CHOOSING, TURN, TURNS
 from genvx.local.state.userdirectory import MOST_OF_A_KIND
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from genvx.core.turn import LAST, Turn
 from genvx.errors import InvalidInput, StateError, UnknownEnvironment, WaitedTooLong
 from genvx.local import turns
 from genvx.local.host import LocalHost
-from genvx.local.state.kinds import TURN
+from genvx.local.state.turnkinds import TURN
 from genvx.local.turns import take_turn
 from tests.helpers import end, start_genvx, until
 

@@ -7,7 +7,8 @@ import binascii
 from typing import Callable
 
 from genvx.core.wire.call import CALL_HEAD, MOST_CALL, Call
-from genvx.core.wire.fields import Fields, Malformed, loads
+from genvx.core.wire.fields import Fields
+from genvx.core.wire.plain import Malformed, loads
 from genvx.errors import ProtocolError
 
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from genvx.core.ask import Ask, Join, Wanted
 from genvx.core.standing import Standing
 from genvx.core.text import COMMAND_LIMIT, MESSAGE_LIMIT, NAME_LIMIT
-from genvx.core.wire import codec
+from genvx.core.wire import grantcodec, requestcodec, snapshotcodec
 from genvx.core.wire.acts import Attach, Detach, Release, Reserve, Signal
 from genvx.core.wire.fields import MOST_DEVICES
+from genvx.core.wire.forms import Bare, Tagged, tagged
 from genvx.core.wire.job import Job
 from genvx.core.wire.ongoing import Hold, OpenShell, Run, RunInTurn
 from genvx.core.wire.operation import Operation, Wire
@@ -23,10 +24,8 @@ from genvx.core.wire.policycodec import ENTITLEMENT
 from genvx.core.wire.progress import Behind, Joined, NeverRan, Progress
 from genvx.core.wire.questions import Examine, FindPort, OwnUse, ShowPolicy, ShowUse, TakeSnapshot
 from genvx.core.wire.tables import (
-    Bare,
     Kind,
     Table,
-    Tagged,
     exact_text,
     flag,
     identifier,
@@ -39,7 +38,6 @@ from genvx.core.wire.tables import (
     seconds,
     string,
     strings,
-    tagged,
     text,
     texts_by_name,
 )
@@ -54,7 +52,7 @@ _LONGEST_PATH = 4096
 ASK = Table(
     Ask,
     "request",
-    requirements=one(codec.REQUIREMENTS),
+    requirements=one(requestcodec.REQUIREMENTS),
     name=string(NAME_LIMIT + 1),  # require_name refuses longer ones
     environment_id=optional(identifier()),
     command=text(COMMAND_LIMIT),
@@ -74,33 +72,38 @@ _JOB = Table(
 _PROGRESS: Tagged[Progress] = Tagged(
     "progress",
     {
-        "granted": codec.GRANT,
+        "granted": grantcodec.GRANT,
         "waiting": Table(Standing, "standing", place=integer(0, 1 << 20), reason=text(300)),
         "behind": Table(Behind, "turn", who=text(MESSAGE_LIMIT)),
         "joined": Table(Joined, "joined"),
         "never ran": Table(NeverRan, "start-up", start_up=text(256)),
     },
 )
-_OWN_USE = Table(OwnUse, "use", snapshot=one(codec.SNAPSHOT), own=named_lists(MOST_DEVICES, 10_000))
+_OWN_USE = Table(
+    OwnUse, "use", snapshot=one(snapshotcodec.SNAPSHOT), own=named_lists(MOST_DEVICES, 10_000)
+)
 OPERATIONS: Mapping[type[Operation[Any]], Wire[Any]] = {
     wire.table.make: wire  # type: ignore[misc]  # a class makes its values
     for wire in (
-        Wire("snapshot", Table(TakeSnapshot, "snapshot", holders=flag()), codec.SNAPSHOT),
-        Wire("doctor", Table(Examine, "doctor"), Bare(many(codec.FINDING))),
+        Wire("snapshot", Table(TakeSnapshot, "snapshot", holders=flag()), snapshotcodec.SNAPSHOT),
+        Wire("doctor", Table(Examine, "doctor"), Bare(many(grantcodec.FINDING))),
         Wire("policy", Table(ShowPolicy, "policy"), ENTITLEMENT),
         Wire("use", Table(ShowUse, "use", environment_id=identifier()), _OWN_USE),
         Wire("port", Table(FindPort, "port"), Bare(integer(1, 65535))),
         Wire(
             "release",
             Table(Release, "release", environment=string(NAME_LIMIT), kill=flag()),
-            codec.ENVIRONMENT,
+            grantcodec.ENVIRONMENT,
         ),
         Wire(
             "attach",
             Table(
-                Attach, "attach", environment_id=identifier(), requirements=one(codec.REQUIREMENTS)
+                Attach,
+                "attach",
+                environment_id=identifier(),
+                requirements=one(requestcodec.REQUIREMENTS),
             ),
-            codec.GRANT,
+            grantcodec.GRANT,
         ),
         Wire(
             "detach",
@@ -110,9 +113,9 @@ OPERATIONS: Mapping[type[Operation[Any]], Wire[Any]] = {
                 environment_id=identifier(),
                 devices=strings(NAME_LIMIT, MOST_WORDS),
             ),
-            codec.GRANT,
+            grantcodec.GRANT,
         ),
-        Wire("reserve", Table(Reserve, "reserve", ask=one(ASK)), codec.GRANT),
+        Wire("reserve", Table(Reserve, "reserve", ask=one(ASK)), grantcodec.GRANT),
         Wire(
             "signal",
             Table(Signal, "signal", environment_id=identifier(), signal=string(16), lease=text(32)),

@@ -6,7 +6,7 @@ from typing import Any, Optional
 
 from genvx._version import __version__
 from genvx.core.value import value
-from genvx.core.wire.fields import dumps
+from genvx.core.wire.plain import dumps
 from genvx.core.wire.protocol import PROTOCOL
 from genvx.errors import GenvxError, from_wire
 

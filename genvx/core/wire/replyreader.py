@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Optional
 
 from genvx._version import __version__
-from genvx.core.wire.fields import Fields, Malformed, loads
+from genvx.core.wire.fields import Fields
+from genvx.core.wire.plain import Malformed, loads
 from genvx.core.wire.protocol import PROTOCOL
 from genvx.core.wire.reply import REPLY_HEAD, Reply
 from genvx.errors import AgentError, ProtocolError

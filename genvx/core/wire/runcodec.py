@@ -25,11 +25,11 @@ from genvx.core.runstate import (
     Waiting,
 )
 from genvx.core.text import MESSAGE_LIMIT, NAME_LIMIT
-from genvx.core.wire.codec import REQUIREMENTS
+from genvx.core.wire.forms import Tagged
+from genvx.core.wire.requestcodec import REQUIREMENTS
 from genvx.core.wire.tables import (
     Kind,
     Table,
-    Tagged,
     binary,
     choice,
     device_ids,

@@ -15,7 +15,7 @@ from genvx.core.snapshot import DESKTOP_MEMORY
 from genvx.core.text import printable
 from genvx.core.usage import DeviceProcess, DeviceUsage, Health
 from genvx.core.wire.devicecodec import DEVICE, USAGE
-from genvx.core.wire.fields import dumps
+from genvx.core.wire.plain import dumps
 from genvx.local import processes
 from genvx.local.devices import driverlibrary
 from genvx.local.devices.inventory import process_on_device

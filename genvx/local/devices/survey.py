@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Optional
 from genvx.core.ages import format_duration
 from genvx.core.durations import parse_duration
 from genvx.core.text import printable
-from genvx.core.wire.fields import Malformed
+from genvx.core.wire.plain import Malformed
 from genvx.errors import InvalidInput
 from genvx.local import fresh
 from genvx.local.devices import nvml

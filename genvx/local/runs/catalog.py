@@ -21,7 +21,7 @@ from genvx.core.runstate import (
     shown,
 )
 from genvx.core.text import is_identifier, require_name
-from genvx.core.wire.fields import Malformed
+from genvx.core.wire.plain import Malformed
 from genvx.errors import InvalidInput, NotOwner, StateError, UnknownEnvironment, UnknownRun
 from genvx.local import processes
 from genvx.local.running.release import release

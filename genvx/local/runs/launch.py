@@ -16,7 +16,8 @@ from genvx.core.runinfo import RunInfo
 from genvx.core.runstate import StopReason
 from genvx.core.text import printable
 from genvx.core.value import replace
-from genvx.core.wire.fields import Fields, Malformed, dumps, loads
+from genvx.core.wire.fields import Fields
+from genvx.core.wire.plain import Malformed, dumps, loads
 from genvx.core.wire.runcodec import STATE
 from genvx.errors import GenvxError, InvalidInput, StateError, from_wire
 from genvx.local import fresh, processes

@@ -11,12 +11,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.supervision import Supervision
-from genvx.core.wire.fields import Malformed
+from genvx.core.wire.plain import Malformed
 from genvx.errors import StateError
 from genvx.local import processes
 from genvx.local.state import heldfile
 from genvx.local.state.directory import saying
-from genvx.local.state.kinds import RUN, of_name
+from genvx.local.state.kinds import of_name
+from genvx.local.state.runkind import RUN
 from genvx.local.state.userdirectory import MOST_OF_A_KIND
 
 if TYPE_CHECKING:

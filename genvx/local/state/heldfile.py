@@ -12,7 +12,7 @@ import stat
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.value import value
-from genvx.core.wire.fields import Malformed
+from genvx.core.wire.plain import Malformed
 from genvx.errors import StateError
 from genvx.local.state import locks
 from genvx.local.state.directory import state_error

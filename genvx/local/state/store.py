@@ -24,8 +24,8 @@ from genvx.core.environments import meant
 from genvx.core.text import printable
 from genvx.core.ticket import Ticket
 from genvx.core.value import value
-from genvx.core.wire import statefiles
-from genvx.core.wire.fields import Malformed
+from genvx.core.wire import ticketfiles
+from genvx.core.wire.plain import Malformed
 from genvx.errors import NotOwner, StateError, UnknownEnvironment
 from genvx.local import processes
 from genvx.local.state import heldfile, locks
@@ -84,7 +84,7 @@ class HeldTicket(HeldFile):
         """Record that the ticket's holder is still looking."""
         with saying("keep the place in the line"):
             # In place and at a fixed width, so that no reader sees half a time, and the lock stays.
-            os.pwrite(self.descriptor, *statefiles.seen_in_ticket(self._data, now_ns))
+            os.pwrite(self.descriptor, *ticketfiles.seen_in_ticket(self._data, now_ns))
 
 
 class LeaseStore:

@@ -51,21 +51,25 @@ from genvx.core.value import replace
 from genvx.core.wire import (
     acts,
     asking,
-    codec,
     devicecodec,
+    grantcodec,
     job,
+    leasecodec,
+    leasefiles,
     ongoing,
     operations,
     policycodec,
     progress,
     questions,
+    requestcodec,
     runcodec,
     runoperations,
-    statefiles,
+    snapshotcodec,
+    ticketfiles,
 )
 from genvx.core.wire.call import Call
 from genvx.core.wire.callreader import call_from_word, read_call
-from genvx.core.wire.fields import Malformed, dumps, loads
+from genvx.core.wire.plain import Malformed, dumps, loads
 from genvx.core.wire.protocol import PROTOCOL
 from genvx.core.wire.reply import Reply
 from genvx.core.wire.replyreader import MOST_NOISE, ReplyReader
@@ -158,27 +162,27 @@ POLICY = Policy(
 )
 
 VALUES = [
-    (codec.OWNER, OWNER),
-    (codec.REQUIREMENTS, REQUIREMENTS),
-    (codec.LEASE, LEASE_IN_FULL),
-    (codec.TICKET, TICKET),
+    (requestcodec.OWNER, OWNER),
+    (requestcodec.REQUIREMENTS, REQUIREMENTS),
+    (leasecodec.LEASE, LEASE_IN_FULL),
+    (leasecodec.TICKET, TICKET),
     (
-        codec.ENVIRONMENT,
+        grantcodec.ENVIRONMENT,
         Environment(
             "abcd", "n", OWNER, 3, ("GPU-1",), 7, (1, 2), "cmd", 9, VisibleAs.INDEX,
             (HOLDER,),
         ),
     ),
-    (codec.HOLDER, HOLDER),
+    (leasecodec.HOLDER, HOLDER),
     (
-        codec.GRANT,
+        grantcodec.GRANT,
         Grant(
             "abcd", "n", OWNER, (DEVICE_IN_FULL,), 7, ("x",), 60, "00ff", VisibleAs.INDEX
         ),
     ),
-    (codec.FINDING, Finding("c", Severity.ERROR, "r", "a")),
+    (grantcodec.FINDING, Finding("c", Severity.ERROR, "r", "a")),
     (
-        codec.SNAPSHOT,
+        snapshotcodec.SNAPSHOT,
         Snapshot(
             "host", "0.1", "boot", 10, DRIVER, (DEVICE_IN_FULL,), {"MIG-2": USAGE},
             (LEASE_IN_FULL,), ("odd",), 5, (TICKET,),
@@ -234,7 +238,16 @@ def test_a_table_has_the_fields_of_its_class(table):
 def test_every_table_is_tried():
     found = [
         each
-        for module in (codec, devicecodec, policycodec, runcodec, runoperations)
+        for module in (
+            requestcodec,
+            leasecodec,
+            grantcodec,
+            snapshotcodec,
+            devicecodec,
+            policycodec,
+            runcodec,
+            runoperations,
+        )
         for each in vars(module).values()
         if isinstance(each, Table)
     ]
@@ -353,21 +366,21 @@ def test_what_is_no_state_of_a_run_is_malformed(plain):
 
 
 def test_a_lease_file_is_read_only_under_its_own_name_and_owner():
-    data = statefiles.lease_to_file(LEASE)
-    assert statefiles.lease_from_file(data, owner=OWNER, identifier="00ff") == LEASE
+    data = leasefiles.lease_to_file(LEASE)
+    assert leasefiles.lease_from_file(data, owner=OWNER, identifier="00ff") == LEASE
     with pytest.raises(Malformed, match="name"):
-        statefiles.lease_from_file(data, owner=OWNER, identifier="00fe")
+        leasefiles.lease_from_file(data, owner=OWNER, identifier="00fe")
     with pytest.raises(Malformed, match="owner"):
-        statefiles.lease_from_file(data, owner=Owner(1, "x"), identifier="00ff")
+        leasefiles.lease_from_file(data, owner=Owner(1, "x"), identifier="00ff")
 
 
 def test_a_lease_and_a_ticket_survive_their_files():
-    data = statefiles.lease_to_file(LEASE_IN_FULL)
+    data = leasefiles.lease_to_file(LEASE_IN_FULL)
     # Who holds it is looked up each time.
     kept = replace(LEASE_IN_FULL, holders=None)
-    assert statefiles.lease_from_file(data, owner=OWNER, identifier="00ff") == kept
-    data = statefiles.ticket_to_file(TICKET)
-    assert statefiles.ticket_from_file(data, owner=OWNER, identifier="00fe") == TICKET
+    assert leasefiles.lease_from_file(data, owner=OWNER, identifier="00ff") == kept
+    data = ticketfiles.ticket_to_file(TICKET)
+    assert ticketfiles.ticket_from_file(data, owner=OWNER, identifier="00fe") == TICKET
 
 
 @pytest.mark.parametrize(
@@ -388,9 +401,9 @@ def test_a_lease_and_a_ticket_survive_their_files():
     ],
 )
 def test_an_impossible_lease_file_does_not_pass(change):
-    plain = json.loads(statefiles.lease_to_file(LEASE)) | change
+    plain = json.loads(leasefiles.lease_to_file(LEASE)) | change
     with pytest.raises(Malformed):
-        statefiles.lease_from_file(json.dumps(plain).encode(), owner=OWNER, identifier="00ff")
+        leasefiles.lease_from_file(json.dumps(plain).encode(), owner=OWNER, identifier="00ff")
 
 
 @pytest.mark.parametrize(
@@ -416,12 +429,12 @@ def test_json_of_unknown_origin_is_a_value_or_malformed(data):
 @given(st.binary(max_size=600))
 def test_no_bytes_in_a_lease_file_raise_anything_but_malformed(data):
     with pytest.raises(Malformed):
-        statefiles.lease_from_file(data, owner=OWNER, identifier="00ff")
+        leasefiles.lease_from_file(data, owner=OWNER, identifier="00ff")
 
 
 def test_control_characters_from_a_host_are_escaped_when_read():
-    plain = codec.SNAPSHOT.write(replace(SNAPSHOT, hostname="a\x1b[31mb"))
-    assert codec.SNAPSHOT.read(plain).hostname == "a\\x1b[31mb"
+    plain = snapshotcodec.SNAPSHOT.write(replace(SNAPSHOT, hostname="a\x1b[31mb"))
+    assert snapshotcodec.SNAPSHOT.read(plain).hostname == "a\\x1b[31mb"
 
 
 # The protocol
