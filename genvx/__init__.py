@@ -25,7 +25,7 @@ _HOMES = {
         ("activate", "active", "attach", "configure", "current", "detach", "lock"), "genvx.api"
     ),
     "Fleet": "genvx.fleet.fleet",
-    "Outcomes": "genvx.fleet.fleet",
+    "Outcomes": "genvx.fleet.outcomes",
     "Host": "genvx.fleet.host",
     "Hold": "genvx.fleet.host",
     "Running": "genvx.core.running",

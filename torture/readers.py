@@ -373,7 +373,7 @@ def _known(place: Path) -> Callable[[bytes], None]:
         known = hostkeys.KnownHosts([str(path)])
         for name in ("door", "gpu1.lab", "[127.0.0.1]:2222"):
             verdict = known.judge(name, b"a key that nobody knows")
-            assert verdict is not hostkeys.Verdict.KNOWN
+            assert verdict is not verdict.Verdict.KNOWN
             kinds = known.kinds(name)
             assert isinstance(kinds, tuple)
 

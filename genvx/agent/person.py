@@ -218,7 +218,7 @@ def _detach(host: LocalHost, given: Given, words: list[str]) -> int:
 
 def _lock(host: LocalHost, given: Given, words: list[str]) -> int:
     from genvx.core.durations import parse_duration
-    from genvx.local.turns import run_in_turn
+    from genvx.local.turnruns import run_in_turn
 
     if not words:
         raise InvalidInput("no command to run; write it after --, as in: genvx lock -- make bench")

@@ -15,6 +15,9 @@ from genvx.core.text import printable
 from genvx.core.value import value
 from genvx.errors import InvalidInput
 
+# A host has no more devices than this.
+MOST_DEVICES = 4096
+
 
 class VisibleAs(str, Enum):
     """How CUDA_VISIBLE_DEVICES names devices.

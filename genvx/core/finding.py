@@ -15,6 +15,12 @@ class Severity(str, Enum):
     ERROR = "error"
 
 
+OK, WARNING, ERROR = Severity
+
+# Findings of one kind: a user who fills the state directory must not fill the screen.
+MOST_OF_A_KIND = 10
+
+
 @value
 class Finding:
     """One line of `genvx doctor`: what was checked, what was found, what to do."""

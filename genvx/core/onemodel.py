@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genvx.core.gang import Choice, choose
-from genvx.core.requirements import is_model_text
+from genvx.core.models import is_model_text
 from genvx.core.value import replace
 
 if TYPE_CHECKING:

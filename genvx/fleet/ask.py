@@ -9,7 +9,6 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from genvx.core.block import Block
@@ -26,8 +25,9 @@ from genvx.errors import (
     Unsatisfiable,
 )
 from genvx.fleet.defaults import FANOUT
+from genvx.fleet.outcomes import Outcomes
 from genvx.ssh.defaults import TIMEOUT
-from genvx.ssh.secrets import Locked
+from genvx.ssh.want import Locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -58,32 +58,6 @@ _SECRETS = 4
 
 NO_HOST = "Cannot find a host with enough available resources"
 NO_ANSWER = "No host answered"
-
-
-@dataclass(frozen=True)
-class Outcomes(Generic[T]):
-    """Outcomes are the answers of many hosts to one question, in the order of the fleet.
-
-    succeeded: the values by host name. failed: the errors by host name.
-    """
-
-    succeeded: Mapping[str, T] = field(default_factory=dict)
-    failed: Mapping[str, GenvxError] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.succeeded) + len(self.failed)
-
-    def values(self) -> Mapping[str, T]:
-        """Return the value of every host.
-
-        Raises:
-            FleetError: a host failed; its `outcomes` are these.
-        """
-        if self.failed:
-            first, error = next(iter(self.failed.items()))
-            more = f" and {len(self.failed) - 1} more hosts failed" if len(self.failed) > 1 else ""
-            raise FleetError(f"{first}: {error}{more}", self)
-        return self.succeeded
 
 
 class HostGroup(Block, Generic[H]):

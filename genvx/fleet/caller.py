@@ -20,12 +20,11 @@ from genvx.fleet.delivery.bootstrap import (
     agent_parcel,
     never_ran,
     not_started,
-    probe_command,
-    probed,
 )
+from genvx.fleet.delivery.probe import probe_command, probed
 from genvx.fleet.remote import RemoteCommand, new_token, read_reply
-from genvx.ssh.channels import close_channel
 from genvx.ssh.deadline import Deadline
+from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
     import paramiko

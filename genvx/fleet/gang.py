@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from genvx.core.ask import Ask
     from genvx.core.snapshot import Snapshot
     from genvx.core.standing import Standing
-    from genvx.fleet.ask import HostGroup, Outcomes
+    from genvx.fleet.ask import HostGroup
     from genvx.fleet.host import Hold
+    from genvx.fleet.outcomes import Outcomes
 
 # The number of tries of a gang that does not wait, while snapshots show enough room: rivals may
 # have taken some of the hosts, and may give them back because they lack the others.

@@ -12,9 +12,9 @@ from genvx.core.jobvariables import variables
 from genvx.core.text import printable
 from genvx.core.wire.job import Job
 from genvx.errors import GenvxError
+from genvx.fleet.forwarding import forwarding, signal_there
 from genvx.fleet.gang import at_once
-from genvx.fleet.running import forwarding, signal_there
-from genvx.ssh.channels import close_channel
+from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

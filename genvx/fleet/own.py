@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from genvx.core.environment import Environment
     from genvx.core.snapshot import Snapshot
-    from genvx.fleet.ask import H, HostGroup, Outcomes
+    from genvx.fleet.ask import H, HostGroup
+    from genvx.fleet.outcomes import Outcomes
 
 
 def there(fleet: HostGroup[H], seen: Outcomes[Snapshot], environment: str) -> tuple[H, Environment]:

@@ -19,7 +19,7 @@ from genvx.core.wire.plain import Malformed
 from genvx.core.wire.replyreader import ReplyReader
 from genvx.errors import HostUnreachable, ProtocolError
 from genvx.fleet.stdin import read
-from genvx.ssh.channels import close_channel
+from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from genvx.core.wire.job import Job
 from genvx.core.wire.progress import NeverRan
 from genvx.errors import HostUnreachable
 from genvx.fleet.started import RemoteRunning
-from genvx.ssh.channels import close_channel
+from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

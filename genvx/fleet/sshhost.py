@@ -21,8 +21,8 @@ from genvx.errors import (
 )
 from genvx.fleet.caller import Caller
 from genvx.fleet.remotehold import RemoteHold
-from genvx.ssh.channels import close_channel
 from genvx.ssh.connections import Connections
+from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from genvx.fleet.hostspec import HostSpec
     from genvx.fleet.remotehold import Started
     from genvx.ssh.deadline import Deadline
-    from genvx.ssh.session import Session, SSHOptions
+    from genvx.ssh.options import SSHOptions
+    from genvx.ssh.session import Session
 
 R = TypeVar("R")
 

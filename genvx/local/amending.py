@@ -11,6 +11,7 @@ from genvx.core.value import replace
 from genvx.errors import InvalidInput, StateError, UnknownDevice
 from genvx.local.grants import granted
 from genvx.local.preconditions import refuse_over, require_boot
+from genvx.local.state.removal import remove
 from genvx.local.taking import take
 
 if TYPE_CHECKING:
@@ -80,10 +81,13 @@ def _forget(host: Machine, lease: Lease) -> None:
     would hold the device again, and perhaps more of it.
     """
     with contextlib.suppress(StateError):
-        host.store.remove(
-            each
-            for each in host.store.scan().amendments
-            if each.key == lease.key
-            and each.since_ns < lease.since_ns
-            and set(each.devices) <= set(lease.devices)
+        remove(
+            host.state,
+            [
+                each
+                for each in host.store.scan().amendments
+                if each.key == lease.key
+                and each.since_ns < lease.since_ns
+                and set(each.devices) <= set(lease.devices)
+            ],
         )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from genvx.core.lease import Lease
     from genvx.local.machine import Machine
     from genvx.local.rules import Rules
-    from genvx.local.state.store import HeldLease
+    from genvx.local.state.held import HeldLease
 
 # After this many collisions an error is more use than to keep trying. The pause grows with the
 # attempts, so that many rivals spread over more time.

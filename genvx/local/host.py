@@ -120,7 +120,7 @@ class LocalHost(Machine):
         """Run a command as its parent when its turn on the devices of an environment comes; return
         its exit code. For main threads only. Arguments and errors are those of turns.run_in_turn.
         """
-        from genvx.local.turns import run_in_turn
+        from genvx.local.turnruns import run_in_turn
 
         return run_in_turn(self, environment, command, patience=patience, tell=tell)
 
@@ -130,7 +130,7 @@ class LocalHost(Machine):
         Raises:
             StateError: it cannot be written.
         """
-        from genvx.local.shells import write_tcsh_file
+        from genvx.local.startfiles import write_tcsh_file
 
         return write_tcsh_file(self.state)
 
@@ -264,9 +264,9 @@ class LocalHost(Machine):
         Raises:
             InvalidInput: not a signal that is passed on. UnknownEnvironment: there is none.
         """
-        from genvx.local.running import supervise
+        from genvx.local.running import execute
 
-        number = {signal.name: signal for signal in supervise.PASSED_ON}.get(f"SIG{name}")
+        number = {signal.name: signal for signal in execute.PASSED_ON}.get(f"SIG{name}")
         if number is None:
             raise InvalidInput(f"not a signal that is passed on: {printable(name, 20)!r}")
         found = self.mine(environment)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from genvx.core.requirements import Requirements
     from genvx.local.machine import Machine
     from genvx.local.rules import Rules
-    from genvx.local.state.store import HeldLease
+    from genvx.local.state.held import HeldLease
 
 
 @value
