@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-STEPS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+STEPS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def format_duration(seconds: float) -> str:
@@ -29,12 +29,9 @@ def format_elapsed(seconds: float) -> str:
 
 
 def format_age(seconds: float) -> str:
-    """Show how long ago something was, in its largest whole unit: "42 seconds ago", "1 hour
-    ago".
-    """
+    """Show how long ago something was, in its largest whole unit: "42 s ago", "1 h ago"."""
     whole = max(0, int(seconds))
-    for name, size in STEPS:
+    for unit, size in STEPS:
         if whole >= size or size == 1:
-            count = whole // size
-            return f"{count} {name}{'' if count == 1 else 's'} ago"
+            return f"{whole // size} {unit} ago"
     raise AssertionError("the last step always fits")
