@@ -219,16 +219,17 @@ def test_a_turn_of_who_does_not_hold_the_device_is_not_waited_for(machine):
         f"""
 import sys
 from genvx.core.turn import Turn
-from genvx.local import processes, turns
+from genvx.local import processes
 from genvx.local.host import LocalHost
-from genvx.local.state.kinds import TURNS
+from genvx.local.state.turnkinds import TURNS
+from genvx.local.turnstate import publish_turn
 host = LocalHost()
 devices = tuple(device.uuid for device in host.snapshot().devices)
 owner = processes.owner_of({USER_B})
 for number, name in ((1, "e" * 16), (2**61, "f" * 16)):
     for kind in TURNS:
         turn = Turn(name, owner, {env!r}, devices, number)
-        globals()[kind.name(name)] = turns._publish(host, turn, kind)
+        globals()[kind.name(name)] = publish_turn(host, turn, kind)
 print("waiting", flush=True)
 sys.stdin.read()
 """,
