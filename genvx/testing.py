@@ -20,24 +20,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from genvx._version import __version__
 from genvx.core.claim import Owner
 from genvx.core.command import require_variables, words_of
-from genvx.core.device import Device, DeviceUsage, Driver, VisibleAs
-from genvx.core.grant import Finding, Grant, Severity
+from genvx.core.device import Device, VisibleAs
+from genvx.core.environments import environments
+from genvx.core.finding import Finding, Severity
+from genvx.core.grant import Grant
 from genvx.core.hold import BaseHold
-from genvx.core.lease import Environment, Lease, environments
-from genvx.core.placement import Refusal
-from genvx.core.policy import Entitlement, Limit, Policy
+from genvx.core.lease import Lease
+from genvx.core.limit import Limit
+from genvx.core.policy import Entitlement, Policy
 from genvx.core.queue import decide, position_of
+from genvx.core.refusal import Refusal
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import printable, require_name
 from genvx.core.ticket import Ticket
-from genvx.core.wire.operations import (
-    Examine,
-    Operation,
-    Release,
-    Reserve,
-    ShowPolicy,
-    TakeSnapshot,
-)
+from genvx.core.usage import DeviceUsage, Driver
+from genvx.core.wire.acts import Release, Reserve
+from genvx.core.wire.questions import Examine, ShowPolicy, TakeSnapshot
 from genvx.errors import (
     GenvxError,
     InvalidInput,
@@ -52,8 +50,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from genvx.core.ask import Ask
-    from genvx.core.command import Command, Stream
-    from genvx.core.queue import Standing
+    from genvx.core.command import Command
+    from genvx.core.environment import Environment
+    from genvx.core.running import Stream
+    from genvx.core.standing import Standing
+    from genvx.core.wire.operation import Operation
 
 R = TypeVar("R")
 

@@ -18,8 +18,9 @@ from benchmarks.measure import Sample, measured
 from benchmarks.world import World, world
 from genvx.core.snapshot import Snapshot
 from genvx.errors import HostKeyError
-from genvx.fleet.fleet import Outcomes, connect_fleet
+from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hostspec import HostSpec
+from genvx.fleet.outcomes import Outcomes
 from genvx.sandbox import files, record
 from genvx.sandbox import sandbox as rooms
 from torture import ground

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Callable
 from genvx.agent.client import Client
 from genvx.agent.commands import open_shell, run, run_in_turn
 from genvx.agent.holding import hold
-from genvx.core.wire import operations
+from genvx.core.wire import ongoing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from genvx.agent.farend import FarEnd
+    from genvx.core.wire.operation import Operation
     from genvx.core.wire.runoperations import WatchRun
 
 
@@ -29,14 +30,14 @@ def watch(end: FarEnd, asked: WatchRun) -> int:
     return 0
 
 
-ACTS: Mapping[type[operations.Operation[Any]], Callable[[FarEnd, Any], int]] = {
-    operations.Hold: hold,
-    operations.Run: run,
-    operations.RunInTurn: run_in_turn,
-    operations.OpenShell: open_shell,
+ACTS: Mapping[type[Operation[Any]], Callable[[FarEnd, Any], int]] = {
+    ongoing.Hold: hold,
+    ongoing.Run: run,
+    ongoing.RunInTurn: run_in_turn,
+    ongoing.OpenShell: open_shell,
 }
 
 
-def acting(kind: type[operations.Operation[Any]]) -> Callable[[FarEnd, Any], int]:
+def acting(kind: type[Operation[Any]]) -> Callable[[FarEnd, Any], int]:
     """The function for operations of a class."""
     return ACTS.get(kind, watch)

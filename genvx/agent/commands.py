@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Optional
 from genvx.agent.holding import held
 from genvx.agent.unread import Unread
 from genvx.core.text import printable
-from genvx.core.wire.operations import Behind
-from genvx.core.wire.protocol import Reply
+from genvx.core.wire.progress import Behind
+from genvx.core.wire.reply import Reply
 from genvx.errors import InvalidInput
 from genvx.local import shells
 
 if TYPE_CHECKING:
     from genvx.agent.farend import FarEnd
     from genvx.core.turn import Turn
-    from genvx.core.wire.operations import Job, OpenShell, Run, RunInTurn
+    from genvx.core.wire.job import Job
+    from genvx.core.wire.ongoing import OpenShell, Run, RunInTurn
     from genvx.local.host import LocalHost
 
 

@@ -10,6 +10,9 @@ import functools
 import re
 from typing import Optional
 
+# The longest text that names a model.
+MODEL_LIMIT = 64
+MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*", re.ASCII)
 # A digit behind a letter begins a new part: "RTX3090" is "RTX 3090", but "L40S" stays.
 _PARTS = re.compile(r"[0-9][a-z0-9]*|[a-z]+")
 _WORDS = re.compile(r"[^a-z0-9.+]+")
@@ -18,6 +21,11 @@ _PROFILE = re.compile(r"([0-9]+)g\.([0-9]+)gb(\+[a-z.]+)?")
 # The brand says nothing about the model, so it may be typed or left out.
 _BRANDS = ("nvidia", "geforce", "tesla", "quadro")
 _OTHERS = ("ti", "super", "ada", "laptop", "max", "mobile")
+
+
+def is_model_text(text: str) -> bool:
+    """Whether a request can name a model by this text."""
+    return len(text) <= MODEL_LIMIT and MODEL.fullmatch(text) is not None
 
 
 def is_profile(text: str) -> bool:

@@ -5,22 +5,19 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.device import (
-    UNEXPLAINED_MEMORY,
-    Device,
-    DeviceProcess,
-    DeviceUsage,
-    Driver,
-    Health,
-)
-from genvx.core.lease import Environment, Lease, environments, holdings
-from genvx.core.units import format_memory
+from genvx.core.amounts import format_memory
+from genvx.core.environments import environments
+from genvx.core.holdings import holdings
+from genvx.core.usage import UNEXPLAINED_MEMORY, DeviceProcess, DeviceUsage, Driver, Health
 from genvx.core.value import cached, field, value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from genvx.core.claim import EnvironmentKey
+    from genvx.core.device import Device
+    from genvx.core.environment import Environment
+    from genvx.core.lease import Lease
     from genvx.core.ticket import Ticket
 
 # A desktop (X, a compositor, a browser that draws) may use this much of a device without making it

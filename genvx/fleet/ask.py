@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from genvx.core.block import Block
 from genvx.core.limits import exhausted
-from genvx.core.value import field, value
 from genvx.errors import (
     FleetError,
     GenvxError,
@@ -24,6 +23,7 @@ from genvx.errors import (
     Unsatisfiable,
 )
 from genvx.fleet.defaults import FANOUT
+from genvx.fleet.outcomes import Outcomes
 from genvx.ssh.defaults import TIMEOUT
 
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar as _TypeVar
 
-    from genvx.core.placement import Refusal
+    from genvx.core.refusal import Refusal
     from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.host import Host
-    from genvx.ssh.secrets import Locked
+    from genvx.ssh.want import Locked
 
     Unlock = Callable[[Mapping[str, Locked]], Mapping[str, GenvxError]]
 
@@ -56,32 +56,6 @@ _SECRETS = 4
 
 NO_HOST = "Cannot find a host with enough available resources"
 NO_ANSWER = "No host answered"
-
-
-@value
-class Outcomes(Generic[T]):
-    """Outcomes are the answers of many hosts to one question, in the order of the fleet.
-
-    succeeded: the values by host name. failed: the errors by host name.
-    """
-
-    succeeded: Mapping[str, T] = field(default_factory=dict)
-    failed: Mapping[str, GenvxError] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.succeeded) + len(self.failed)
-
-    def values(self) -> Mapping[str, T]:
-        """Return the value of every host.
-
-        Raises:
-            FleetError: a host failed; its `outcomes` are these.
-        """
-        if self.failed:
-            first, error = next(iter(self.failed.items()))
-            more = f" and {len(self.failed) - 1} more hosts failed" if len(self.failed) > 1 else ""
-            raise FleetError(f"{first}: {error}{more}", self)
-        return self.succeeded
 
 
 class HostGroup(Block, Generic[H]):
@@ -149,11 +123,11 @@ class HostGroup(Block, Generic[H]):
         """
         succeeded: dict[str, T] = {}
         failed: dict[str, GenvxError] = {}
-        for name, found, error in self.stream(question):
+        for name, value, error in self.stream(question):
             if error is not None:
                 failed[name] = error
             else:
-                succeeded[name] = found  # type: ignore[assignment]  # no error means a value
+                succeeded[name] = value  # type: ignore[assignment]  # no error means a value
             if on_answer is not None:
                 on_answer(name)
         return Outcomes(
@@ -173,16 +147,16 @@ class HostGroup(Block, Generic[H]):
             yield from self._stream(self.hosts, question)
             return
         # Imported here: this machine and most fleets want no secret.
-        from genvx.ssh.secrets import Locked
+        from genvx.ssh.want import Locked
 
         hosts = self.hosts
         for _ in range(_SECRETS):
             locked: dict[str, Locked] = {}
-            for name, found, error in self._stream(hosts, question):
+            for name, value, error in self._stream(hosts, question):
                 if isinstance(error, Locked):
                     locked[name] = error
                 else:
-                    yield name, found, error
+                    yield name, value, error
             if not locked:
                 return
             hopeless = self._unlock({h.name: locked[h.name] for h in hosts if h.name in locked})

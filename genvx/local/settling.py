@@ -8,9 +8,9 @@ from __future__ import annotations
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
-from genvx.core.device import Health
-from genvx.core.placement import Refusal
 from genvx.core.queue import decide
+from genvx.core.refusal import Refusal
+from genvx.core.usage import Health
 from genvx.core.value import replace
 
 if TYPE_CHECKING:

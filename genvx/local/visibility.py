@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING
 
 from genvx.core.text import printable
 from genvx.errors import StateError
-from genvx.local.state import mounts
+from genvx.local.state import mountinfo
 
 if TYPE_CHECKING:
     from genvx.local.machine import Machine
-    from genvx.local.state.store import HeldLease, Scan
+    from genvx.local.state.held import HeldLease
+    from genvx.local.state.scanning import Scan
 
 
 def warnings(host: Machine) -> list[str]:
     """Return lines for the person if part of the machine cannot see devices that are taken here."""
     root = host.state.root
-    if root != host.places.unprovisioned or not mounts.is_private(root):
+    if root != host.places.unprovisioned or not mountinfo.is_private(root):
         return []
     return [
         f"{root} is not that of the whole machine here (PrivateTmp, or a job's own): users outside "

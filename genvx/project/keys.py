@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from genvx.core.device import VisibleAs
+from genvx.core.durations import parse_duration
 from genvx.core.requirements import Requirements
 from genvx.core.text import printable, require_name
-from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:

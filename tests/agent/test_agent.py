@@ -11,24 +11,20 @@ import sys
 import pytest
 
 from genvx.core.ask import Ask
-from genvx.core.grant import Severity
+from genvx.core.finding import Severity
 from genvx.core.requirements import Requirements
 from genvx.core.run import Moment, RunSpec
 from genvx.core.runinfo import LogPiece
 from genvx.core.runstate import name_of
 from genvx.core.value import replace
-from genvx.core.wire.operations import (
-    Examine,
-    Hold,
-    Job,
-    Joined,
-    NeverRan,
-    OpenShell,
-    Run,
-    Signal,
-    TakeSnapshot,
-)
-from genvx.core.wire.protocol import Call, ReplyReader
+from genvx.core.wire.acts import Signal
+from genvx.core.wire.asking import call_of, reply_form
+from genvx.core.wire.call import Call
+from genvx.core.wire.job import Job
+from genvx.core.wire.ongoing import Hold, OpenShell, Run
+from genvx.core.wire.progress import Joined, NeverRan
+from genvx.core.wire.questions import Examine, TakeSnapshot
+from genvx.core.wire.replyreader import ReplyReader
 from genvx.core.wire.runoperations import (
     FindRuns,
     LogEnd,
@@ -36,7 +32,6 @@ from genvx.core.wire.runoperations import (
     SubmitRun,
     WatchRun,
 )
-from genvx.core.wire.wires import call_of, reply_form
 from genvx.errors import (
     AgentError,
     CommandNotFound,

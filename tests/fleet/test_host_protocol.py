@@ -13,7 +13,8 @@ import pytest
 
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
-from genvx.core.wire.operations import Hold, ShowPolicy, TakeSnapshot
+from genvx.core.wire.ongoing import Hold
+from genvx.core.wire.questions import ShowPolicy, TakeSnapshot
 from genvx.errors import (
     InvalidInput,
     NoCapacity,

@@ -46,8 +46,8 @@ def detach(host: LocalHost, given: Given, words: list[str]) -> int:
 
 def lock(host: LocalHost, given: Given, words: list[str]) -> int:
     """Run a command when its turn comes."""
-    from genvx.core.units import parse_duration
-    from genvx.local.turns import run_in_turn
+    from genvx.core.durations import parse_duration
+    from genvx.local.turnruns import run_in_turn
 
     if not words:
         raise InvalidInput("no command to run; write it after --, as in: genvx lock -- make bench")

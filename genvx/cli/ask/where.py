@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     import typer
 
     from genvx.core.snapshot import Snapshot
-    from genvx.fleet.fleet import Fleet, Outcomes
+    from genvx.fleet.fleet import Fleet
     from genvx.fleet.host import Host
     from genvx.fleet.hostspec import Selection
+    from genvx.fleet.outcomes import Outcomes
     from genvx.fleet.sshhost import SSHHost
 
 T = TypeVar("T")
@@ -115,7 +116,7 @@ class Where(Reporting):
             return outcomes
         # Imported here: threads are needed where many hosts are asked.
         from genvx.cli.show.progress import Progress
-        from genvx.fleet.fleet import Outcomes
+        from genvx.fleet.outcomes import Outcomes
 
         succeeded: dict[str, T] = {}
         failed: dict[str, GenvxError] = {}

@@ -13,7 +13,7 @@ from genvx.fleet import hostfile, hostnames
 
 if TYPE_CHECKING:
     from genvx.cli.ask.where import Where
-    from genvx.core.lease import Environment
+    from genvx.core.environment import Environment
 
 
 def entry(where: Where, names: list[str], host: str, env: Environment | None, user: str) -> str:

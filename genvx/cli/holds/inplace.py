@@ -58,10 +58,10 @@ def _enter(
     host: LocalHost, hold: LocalHold, asking: Asking, *, prompted: bool, joined: bool
 ) -> None:
     """Hand what we hold to the shell, and tell it so. joined: whether others hold it, too."""
-    from genvx.local import granting
+    from genvx.local import joining
     from genvx.local.running import guardian, windows
 
-    shell = granting.join(
+    shell = joining.join(
         host,
         hold.grant.environment_id,
         command=asking.shell,

@@ -33,10 +33,11 @@ def refresh(arguments: list[str]) -> int:
 def leave(path: str) -> int:
     """`genvx shell-leave FILE`: end a lease of our own that a guardian holds."""
     from genvx.local.host import LocalHost
+    from genvx.local.state.removal import remove
 
     identifier = inside.lease_of(path)
     store = LocalHost().store
-    store.remove(lease for lease in store.scan().leases if lease.id == identifier)
+    remove(store.state, [lease for lease in store.scan().leases if lease.id == identifier])
     return 0
 
 

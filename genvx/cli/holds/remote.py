@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from genvx.cli.show.waiting_line import WaitingLine
-from genvx.core.wire.operations import Job
+from genvx.core.wire.job import Job
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genvx.cli.schema.environments import plain_user
-from genvx.core.lease import holders
+from genvx.core.holdings import holders
 
 if TYPE_CHECKING:
     from genvx.cli.schema.document import Plain

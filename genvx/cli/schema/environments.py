@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from genvx.cli.schema.document import Plain
     from genvx.core.claim import Owner
+    from genvx.core.environment import Environment
     from genvx.core.grant import Grant
-    from genvx.core.lease import Environment
     from genvx.core.snapshot import Snapshot
 
 

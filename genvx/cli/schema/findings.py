@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from genvx.cli.schema.document import Plain
-    from genvx.core.grant import Finding
+    from genvx.core.finding import Finding
 
 
 def plain_finding(item: Finding) -> Plain:

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from genvx.cli.schema.document import Plain
     from genvx.core.snapshot import Snapshot
-    from genvx.fleet.fleet import Fleet, Outcomes
+    from genvx.fleet.fleet import Fleet
+    from genvx.fleet.outcomes import Outcomes
 
 
 def failed_host(name: str, error: GenvxError) -> Plain:

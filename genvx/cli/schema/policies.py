@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from genvx.cli.schema.document import Plain
-    from genvx.core.policy import Entitlement, Limit
+    from genvx.core.limit import Limit
+    from genvx.core.policy import Entitlement
 
 
 def plain_entitlement(entitlement: Entitlement) -> Plain:

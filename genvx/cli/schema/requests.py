@@ -8,7 +8,7 @@ from genvx.cli.schema.environments import plain_user
 
 if TYPE_CHECKING:
     from genvx.cli.schema.document import Plain
-    from genvx.core.queue import Position
+    from genvx.core.position import Position
     from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from genvx.core.amounts import format_memory
 from genvx.core.ranges import ranges
-from genvx.core.units import format_memory
 from genvx.core.value import value_base
 from genvx.errors import FleetError, kind_of
 from genvx.shown.console import INTERRUPTED, say
@@ -13,7 +13,7 @@ from genvx.shown.console import INTERRUPTED, say
 if TYPE_CHECKING:
     from genvx.core.grant import Grant
     from genvx.core.snapshot import Snapshot
-    from genvx.fleet.fleet import Outcomes
+    from genvx.fleet.outcomes import Outcomes
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from genvx.core.claim import Owner
 from genvx.core.device import Device
-from genvx.core.lease import Environment
+from genvx.core.environment import Environment
 from genvx.core.snapshot import Snapshot
 from genvx.core.value import value
 

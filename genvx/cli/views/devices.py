@@ -8,7 +8,8 @@ from genvx.cli.ask.where import Where
 from genvx.cli.show.output import Output
 from genvx.cli.views.chosen import Chosen
 from genvx.core.snapshot import Snapshot
-from genvx.fleet.fleet import Fleet, Outcomes
+from genvx.fleet.fleet import Fleet
+from genvx.fleet.outcomes import Outcomes
 from genvx.shown.devices import COLUMNS, YIELDING, row, total_of
 
 if TYPE_CHECKING:

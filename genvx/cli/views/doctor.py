@@ -9,11 +9,12 @@ from genvx.cli.schema.document import Plain
 from genvx.cli.schema.findings import plain_finding
 from genvx.cli.schema.hosts import failed_host
 from genvx.cli.show.output import Output
-from genvx.core.grant import Finding, Severity
+from genvx.core.finding import Finding, Severity
 from genvx.errors import HostError
 
 if TYPE_CHECKING:
-    from genvx.fleet.fleet import Fleet, Outcomes
+    from genvx.fleet.fleet import Fleet
+    from genvx.fleet.outcomes import Outcomes
 
 
 def show(where: Where, fleet: Fleet, output: Output) -> int:

@@ -9,15 +9,16 @@ from genvx.cli.schema.document import Plain
 from genvx.cli.schema.hosts import answers
 from genvx.cli.schema.requests import plain_position
 from genvx.cli.show.output import Output
+from genvx.core.ages import format_elapsed
 from genvx.core.queue import line
 from genvx.core.ranges import folded
-from genvx.core.units import format_elapsed
 from genvx.core.value import value
 
 if TYPE_CHECKING:
-    from genvx.core.queue import Position
+    from genvx.core.position import Position
     from genvx.core.snapshot import Snapshot
-    from genvx.fleet.fleet import Fleet, Outcomes
+    from genvx.fleet.fleet import Fleet
+    from genvx.fleet.outcomes import Outcomes
 
 _COLUMNS = ("ID", "USER", "NAME", "REQUEST", "WAITING", "REASON")
 _YIELDING = {"NAME": 8, "HOST": 16, "USER": 8, "REASON": 12, "REQUEST": 8}

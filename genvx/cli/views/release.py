@@ -10,7 +10,7 @@ from genvx.shown import holding
 
 if TYPE_CHECKING:
     from genvx.cli.ask.where import Where
-    from genvx.core.lease import Environment
+    from genvx.core.environment import Environment
 
 
 def show(where: Where, host: str, ended: Environment, living: Environment, *, json: bool) -> None:

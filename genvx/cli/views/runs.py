@@ -10,6 +10,8 @@ from genvx.cli.schema.document import print_document
 from genvx.cli.schema.hosts import failed_host
 from genvx.cli.schema.runs import plain_run
 from genvx.cli.show.output import Output
+from genvx.core.ages import format_duration
+from genvx.core.amounts import format_memory
 from genvx.core.runinfo import RunInfo
 from genvx.core.runselect import newest_first
 from genvx.core.runstate import (
@@ -23,7 +25,6 @@ from genvx.core.runstate import (
     name_of,
 )
 from genvx.core.text import printable
-from genvx.core.units import format_duration, format_memory
 from genvx.core.wire.runoperations import FindRuns
 from genvx.errors import UnknownRun
 

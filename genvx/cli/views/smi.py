@@ -20,9 +20,9 @@ from genvx.shown import mine, smi
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from genvx.core.device import DeviceProcess
-    from genvx.core.lease import Environment
+    from genvx.core.environment import Environment
     from genvx.core.snapshot import Snapshot
+    from genvx.core.usage import DeviceProcess
     from genvx.fleet.sshhost import SSHHost
 
     Own = Mapping[str, list[DeviceProcess]]

@@ -11,7 +11,8 @@ from genvx.cli.schema.requests import plain_position
 from genvx.cli.show.output import Output
 from genvx.core.queue import line
 from genvx.core.snapshot import Snapshot
-from genvx.fleet.fleet import Fleet, Outcomes
+from genvx.fleet.fleet import Fleet
+from genvx.fleet.outcomes import Outcomes
 from genvx.shown.mine import current
 from genvx.shown.status import COLUMNS, WRAPPING, driver, rows
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from genvx.core.ask import Ask, Join
 from genvx.core.text import COMMAND_LIMIT, NAME_LIMIT
-from genvx.core.wire import codec
-from genvx.core.wire.operations import Job
+from genvx.core.wire.forms import Tagged, tagged
+from genvx.core.wire.job import Job
+from genvx.core.wire.requestcodec import REQUIREMENTS
 from genvx.core.wire.tables import (
     Table,
-    Tagged,
     flag,
     identifier,
     one,
@@ -18,7 +18,6 @@ from genvx.core.wire.tables import (
     seconds,
     string,
     strings,
-    tagged,
     text,
     texts_by_name,
 )
@@ -35,7 +34,7 @@ _LONGEST_PATH = 4096
 ASK = Table(
     Ask,
     "request",
-    requirements=one(codec.REQUIREMENTS),
+    requirements=one(REQUIREMENTS),
     name=string(NAME_LIMIT + 1),  # require_name refuses longer ones
     environment_id=optional(identifier()),
     command=text(COMMAND_LIMIT),

@@ -9,12 +9,11 @@ from genvx.core.runinfo import LogPiece, RunInfo
 from genvx.core.runselect import Filter
 from genvx.core.text import NAME_LIMIT
 from genvx.core.value import field, value
+from genvx.core.wire.forms import Bare, Tagged
 from genvx.core.wire.operation import Operation, Wire
 from genvx.core.wire.runcodec import LOG_PIECE, LONGEST_PATH, RUN, SPEC
 from genvx.core.wire.tables import (
-    Bare,
     Table,
-    Tagged,
     choice,
     flag,
     integer,

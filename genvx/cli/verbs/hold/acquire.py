@@ -10,7 +10,8 @@ from genvx.cli.ask import options
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
-from genvx.core.units import format_duration, parse_duration
+from genvx.core.ages import format_duration
+from genvx.core.durations import parse_duration
 from genvx.shown.console import say
 
 if TYPE_CHECKING:

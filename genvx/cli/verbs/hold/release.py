@@ -14,7 +14,7 @@ from genvx.core.value import replace
 from genvx.errors import GenvxError, UnknownEnvironment
 
 if TYPE_CHECKING:
-    from genvx.core.lease import Environment
+    from genvx.core.environment import Environment
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.host import Host
 

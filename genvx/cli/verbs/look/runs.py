@@ -11,8 +11,8 @@ from genvx.cli.ask.runs import OneRun, Runs, located
 from genvx.cli.ask.where import Where, here
 from genvx.cli.parse.groups import group
 from genvx.cli.show.output import Output
+from genvx.core.durations import parse_duration
 from genvx.core.runselect import Filter
-from genvx.core.units import parse_duration
 from genvx.core.wire.runoperations import (
     MOST_RUNS,
     Disposal,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from genvx.cli.parse.commands import Group, Verb
     from genvx.core.runinfo import RunInfo
-    from genvx.core.wire.operations import Operation
+    from genvx.core.wire.operation import Operation
 
 _NEWEST = 50
 

@@ -1,8 +1,17 @@
-"""Ending channels of SSH connections."""
+"""Ending sockets and channels of SSH connections."""
 
 from __future__ import annotations
 
+import socket
 from typing import Any
+
+
+def shut(sock: Any) -> None:
+    """Shut a socket down, which wakes a thread that waits on it; closing it would not."""
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # not connected yet, or closed already
 
 
 def close_channel(channel: Any) -> None:

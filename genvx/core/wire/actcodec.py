@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from genvx.core.text import NAME_LIMIT
-from genvx.core.wire import codec
+from genvx.core.wire.acts import Attach, Detach, Release, Reserve, Signal
 from genvx.core.wire.askcodec import ASK, MOST_WORDS
+from genvx.core.wire.forms import Bare
+from genvx.core.wire.grantcodec import ENVIRONMENT, GRANT
 from genvx.core.wire.operation import Wire
-from genvx.core.wire.operations import Attach, Detach, Release, Reserve, Signal
+from genvx.core.wire.requestcodec import REQUIREMENTS
 from genvx.core.wire.tables import (
-    Bare,
     Table,
     flag,
     identifier,
@@ -23,21 +24,21 @@ WIRES = (
     Wire(
         "release",
         Table(Release, "release", environment=string(NAME_LIMIT), kill=flag()),
-        codec.ENVIRONMENT,
+        ENVIRONMENT,
     ),
     Wire(
         "attach",
-        Table(Attach, "attach", environment_id=identifier(), requirements=one(codec.REQUIREMENTS)),
-        codec.GRANT,
+        Table(Attach, "attach", environment_id=identifier(), requirements=one(REQUIREMENTS)),
+        GRANT,
     ),
     Wire(
         "detach",
         Table(
             Detach, "detach", environment_id=identifier(), devices=strings(NAME_LIMIT, MOST_WORDS)
         ),
-        codec.GRANT,
+        GRANT,
     ),
-    Wire("reserve", Table(Reserve, "reserve", ask=one(ASK)), codec.GRANT),
+    Wire("reserve", Table(Reserve, "reserve", ask=one(ASK)), GRANT),
     Wire(
         "signal",
         Table(Signal, "signal", environment_id=identifier(), signal=string(16), lease=text(32)),

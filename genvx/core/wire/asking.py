@@ -1,4 +1,4 @@
-"""How each operation travels: its name on the wire, the table of its fields, the form of its reply.
+"""From an operation to its call, and back; from an operation to the form of its reply.
 
 The tables are in several modules, each loaded when one of its operations is asked for: a question
 to a host reads and writes two values, and loading the tables of all would cost more than that.
@@ -10,7 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from genvx._version import __version__
-from genvx.core.wire.protocol import Call
+from genvx.core.wire.call import Call
+from genvx.core.wire.operations import OPERATIONS
 from genvx.errors import AgentError
 
 if TYPE_CHECKING:
@@ -19,31 +20,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-# By name on the wire: the class of the operation, and the module that says how it travels.
-OPERATIONS = {
-    "snapshot": ("TakeSnapshot", "questioncodec"),
-    "doctor": ("Examine", "questioncodec"),
-    "policy": ("ShowPolicy", "policycodec"),
-    "use": ("ShowUse", "questioncodec"),
-    "port": ("FindPort", "questioncodec"),
-    "release": ("Release", "changecodec"),
-    "attach": ("Attach", "changecodec"),
-    "detach": ("Detach", "changecodec"),
-    "reserve": ("Reserve", "changecodec"),
-    "signal": ("Signal", "changecodec"),
-    "hold": ("Hold", "holdcodec"),
-    "run": ("Run", "holdcodec"),
-    "lock": ("RunInTurn", "holdcodec"),
-    "shell": ("OpenShell", "holdcodec"),
-    "run-submit": ("SubmitRun", "runoperations"),
-    "runs": ("ListRuns", "runoperations"),
-    "run-find": ("FindRuns", "runoperations"),
-    "run-info": ("ShowRun", "runoperations"),
-    "run-stop": ("StopRun", "runoperations"),
-    "run-mark": ("MarkRun", "runoperations"),
-    "run-dispose": ("DisposeOfRun", "runoperations"),
-    "run-watch": ("WatchRun", "runoperations"),
-}
 _NAMES = {kind: name for name, (kind, _) in OPERATIONS.items()}
 
 

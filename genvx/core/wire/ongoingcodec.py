@@ -4,24 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.queue import Standing
+from genvx.core.standing import Standing
 from genvx.core.text import MESSAGE_LIMIT
-from genvx.core.wire import codec
 from genvx.core.wire.askcodec import JOB, WANTED
+from genvx.core.wire.forms import Bare, Tagged
+from genvx.core.wire.grantcodec import GRANT
+from genvx.core.wire.ongoing import Hold, OpenShell, Run, RunInTurn
 from genvx.core.wire.operation import Wire
-from genvx.core.wire.operations import (
-    Behind,
-    Hold,
-    Joined,
-    NeverRan,
-    OpenShell,
-    Run,
-    RunInTurn,
-)
+from genvx.core.wire.progress import Behind, Joined, NeverRan
 from genvx.core.wire.tables import (
-    Bare,
     Table,
-    Tagged,
     exact_text,
     identifier,
     integer,
@@ -33,12 +25,12 @@ from genvx.core.wire.tables import (
 )
 
 if TYPE_CHECKING:
-    from genvx.core.wire.operations import Progress
+    from genvx.core.wire.progress import Progress
 
 _PROGRESS: Tagged[Progress] = Tagged(
     "progress",
     {
-        "granted": codec.GRANT,
+        "granted": GRANT,
         "waiting": Table(Standing, "standing", place=integer(0, 1 << 20), reason=text(300)),
         "behind": Table(Behind, "turn", who=text(MESSAGE_LIMIT)),
         "joined": Table(Joined, "joined"),
