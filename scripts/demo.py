@@ -185,6 +185,7 @@ def runs(sandbox: str) -> None:
     os.environ["GENVX_HOSTFILE"] = f"{sandbox}/hostfile"
     scene("start")
     run("genvx remote run -d --gpus 2 --name train -- sh -c 'echo epoch 1; sleep 600'")
+    scene("wait")
     run("genvx remote run -d --gpus 2 --wait --name eval -- sh -c 'echo accuracy 0.92; exit 3'")
     scene("look")
     run("genvx remote runs")
