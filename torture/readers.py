@@ -22,6 +22,7 @@ from genvx.core.ticket import Ticket
 from genvx.core.wire import (
     asking,
     callreader,
+    findingcodec,
     grantcodec,
     job,
     leasecodec,
@@ -259,7 +260,7 @@ def _answers() -> list[Any]:
         policycodec.ENTITLEMENT.write(
             policy.Entitlement("raz", policy.Policy(users={"raz": limit.Limit(1)}), limit.Limit())
         ),
-        [grantcodec.FINDING.write(finding) for finding in host.doctor()],
+        [findingcodec.FINDING.write(finding) for finding in host.doctor()],
     ]
 
 
@@ -297,7 +298,7 @@ def _feed_frame(case: tuple[bytes, list[int]]) -> None:
     for decode in (
         grantcodec.ENVIRONMENT.read,
         grantcodec.GRANT.read,
-        grantcodec.FINDING.read,
+        findingcodec.FINDING.read,
         policycodec.ENTITLEMENT.read,
     ):
         _read(decode, value)

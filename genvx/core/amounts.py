@@ -11,7 +11,7 @@ import re
 from genvx.core.text import printable
 from genvx.errors import InvalidQuantity
 
-_SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE | re.ASCII)
+_SIZE = r"(?ai)(\d{1,12}(?:\.\d{1,6})?)\s*([kmgt]?)(?:i?b)?"
 _POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 # 1 PiB: far above any device, and far below 2**63, the limit of the wire.
 _MOST_BYTES = 1 << 50
@@ -23,7 +23,7 @@ def parse_memory(text: str) -> int:
     Raises:
         InvalidQuantity: not a size, zero, negative, no unit, or beyond 1 PiB.
     """
-    match = _SIZE.fullmatch(text.strip())
+    match = re.fullmatch(_SIZE, text.strip())
     shown = printable(text, 40)
     if match is None:
         raise InvalidQuantity(f"not a size of memory: {shown!r}; write it like 40G or 512MiB")

@@ -48,7 +48,7 @@ def parse_gpus(
     # Read as a model, "2xA100" would fail with the message that no host has such a device.
     for times in filter(None, map(_TIMES.fullmatch, models)):
         raise InvalidQuantity(f"{times[1]} {times[2]} GPUs are written {times[2]}:{times[1]}")
-    if parts or not all(MODEL.fullmatch(model) for model in models):
+    if parts or not all(re.fullmatch(MODEL, model) for model in models):
         raise InvalidQuantity(
             f"not a request for GPUs: {printable(text, 60)!r}; write it like 2, A100:2 or "
             "A100,H100:80G..:2"

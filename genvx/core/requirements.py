@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MOST_MODELS = 32
 
-_LABEL = re.compile(r"\d{1,6}(?::\d{1,4})?", re.ASCII)
+_LABEL = r"(?a)\d{1,6}(?::\d{1,4})?"
 
 
 UNNAMED = "is not one that was named"
@@ -94,7 +94,7 @@ class Requirements:
             if not is_model_text(model):
                 raise InvalidQuantity(f"not a model of GPU: {printable(model, 40)!r}")
         for name in self.devices:
-            if _LABEL.fullmatch(name) is None and not is_device_id(name):
+            if re.fullmatch(_LABEL, name) is None and not is_device_id(name):
                 raise UnknownDevice(
                     f"neither the number nor the UUID of a device: {printable(name, 40)!r}"
                 )

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from genvx.core.wire import acts, questions
-from genvx.core.wire.questions import OwnUse
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Protocol
@@ -22,6 +19,7 @@ if TYPE_CHECKING:
     from genvx.core.policy import Entitlement
     from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
+    from genvx.core.wire import acts, questions
     from genvx.core.wire.operation import Operation
 
     class Here(Protocol):
@@ -61,8 +59,9 @@ def policy(host: Here, asked: questions.ShowPolicy) -> Entitlement:
     return host.entitlement()
 
 
-def use(host: Here, asked: questions.ShowUse) -> OwnUse:
+def use(host: Here, asked: questions.ShowUse) -> questions.OwnUse:
     """Return the host, and which processes on an environment's devices are its own."""
+    from genvx.core.wire.questions import OwnUse
     from genvx.local.use import processes_of
 
     env = host.mine(asked.environment_id)
@@ -110,23 +109,24 @@ def signal(host: Here, asked: acts.Signal) -> None:
     host.signal(asked.environment_id, asked.signal, asked.lease)
 
 
-ANSWERS: Mapping[type[Operation[Any]], Callable[[Here, Any], Any]] = {
-    questions.TakeSnapshot: snapshot,
-    questions.Examine: doctor,
-    questions.ShowPolicy: policy,
-    questions.ShowUse: use,
-    questions.FindPort: port,
-    acts.Release: release,
-    acts.Attach: attach,
-    acts.Detach: detach,
-    acts.Reserve: reserve,
-    acts.Signal: signal,
+# By the name of the class: a call loads the class of its own operation only.
+ANSWERS: Mapping[str, Callable[[Here, Any], Any]] = {
+    "TakeSnapshot": snapshot,
+    "Examine": doctor,
+    "ShowPolicy": policy,
+    "ShowUse": use,
+    "FindPort": port,
+    "Release": release,
+    "Attach": attach,
+    "Detach": detach,
+    "Reserve": reserve,
+    "Signal": signal,
 }
 
 
 def answering(kind: type[Operation[Any]]) -> Optional[Callable[[Any, Any], Any]]:
     """The function that answers operations of a class; None for what goes on after its reply."""
-    answer = ANSWERS.get(kind)
+    answer = ANSWERS.get(kind.__name__)
     if answer is None and kind.__module__.endswith(".runoperations"):
         from genvx.local.runs.questions import RUN_ANSWERS
 

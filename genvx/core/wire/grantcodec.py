@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from genvx.core.device import VisibleAs
 from genvx.core.environment import Environment
-from genvx.core.finding import Finding, Severity
 from genvx.core.grant import Grant
 from genvx.core.text import COMMAND_LIMIT, MESSAGE_LIMIT, NAME_LIMIT
 from genvx.core.wire.devicecodec import DEVICE
@@ -53,12 +52,4 @@ GRANT = Table(
     seconds=optional(integer()),
     lease=text(32),
     visible_as=choice(VisibleAs, unknown=VisibleAs.UUID),
-)
-FINDING = Table(
-    Finding,
-    "finding",
-    check=text(64),
-    severity=choice(Severity),
-    result=text(MESSAGE_LIMIT),
-    advice=text(MESSAGE_LIMIT),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 OPERATIONS = {
     "snapshot": ("TakeSnapshot", "questioncodec"),
-    "doctor": ("Examine", "questioncodec"),
+    "doctor": ("Examine", "findingcodec"),
     "policy": ("ShowPolicy", "policycodec"),
     "use": ("ShowUse", "questioncodec"),
     "port": ("FindPort", "questioncodec"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.finding import Finding
 from genvx.core.snapshot import Snapshot
 from genvx.core.value import value
 from genvx.core.wire.operation import Operation as Operation
@@ -12,6 +11,7 @@ from genvx.core.wire.operation import Operation as Operation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from genvx.core.finding import Finding  # noqa: F401  # the reply of Examine
     from genvx.core.policy import Entitlement  # noqa: F401  # the reply of ShowPolicy
 
 
@@ -22,12 +22,13 @@ class TakeSnapshot(Operation[Snapshot]):
     holders: bool = False
 
 
+# The replies of these two are named, not imported: most calls are about neither, and start-up is
+# most of what a call costs.
 @value
-class Examine(Operation[tuple[Finding, ...]]):
+class Examine(Operation["tuple[Finding, ...]"]):
     """Ask what is wrong on the host."""
 
 
-# Named, not imported: few calls are about policies, and start-up is most of what a call costs.
 @value
 class ShowPolicy(Operation["Entitlement"]):
     """Ask what the host's policy allows us."""

@@ -17,13 +17,10 @@ if TYPE_CHECKING:
     from genvx.core.device import Device
 
 _SLICES = 7  # compute slices of one GPU
-_PART = re.compile(
-    r"(?:(\d{1,4})x)?([A-Za-z][A-Za-z0-9 .]{0,40}?)-(\d{1,6}(?:[KMGT]i?B?))", re.ASCII
-)
-_USE = re.compile(
-    r"(?:process=([1-9]\d{0,6})(?::([1-9]\d{0,5}[KMGT]i?B?))?|used=([1-9]\d{0,5}[KMGT]i?B?))"
-    r"@(\d{1,4}(?::\d{1,4})?)",
-    re.ASCII,
+_PART = r"(?a)(?:(\d{1,4})x)?([A-Za-z][A-Za-z0-9 .]{0,40}?)-(\d{1,6}(?:[KMGT]i?B?))"
+_USE = (
+    r"(?a)(?:process=([1-9]\d{0,6})(?::([1-9]\d{0,5}[KMGT]i?B?))?|used=([1-9]\d{0,5}[KMGT]i?B?))"
+    r"@(\d{1,4}(?::\d{1,4})?)"
 )
 
 
@@ -38,7 +35,7 @@ class Use:
 
 def use_of(text: str, devices: Sequence[Device]) -> Use:
     """Return the use of one of these devices that a text such as "used=20G@0" means."""
-    match = _USE.fullmatch(text)
+    match = re.fullmatch(_USE, text)
     if match is None:
         raise InvalidInput(
             f"GENVX_SIMULATE: not a use of a device: {printable(text, 60)!r}; "
@@ -60,7 +57,7 @@ def use_of(text: str, devices: Sequence[Device]) -> Use:
 
 def kinds_of(part: str) -> list[tuple[str, int, int]]:
     """Return name, memory, and instances for each GPU, for each device of a COUNTxMODEL-MEMORY."""
-    match = _PART.fullmatch(part.strip())
+    match = re.fullmatch(_PART, part.strip())
     if match is None:
         raise InvalidInput(
             f"GENVX_SIMULATE: not COUNTxMODEL-MEMORY: {printable(part, 60)!r}; "

@@ -55,6 +55,7 @@ from genvx.core.wire import (
     askcodec,
     asking,
     devicecodec,
+    findingcodec,
     grantcodec,
     job,
     leasecodec,
@@ -183,7 +184,7 @@ VALUES = [
             "abcd", "n", OWNER, (DEVICE_IN_FULL,), 7, ("x",), 60, "00ff", VisibleAs.INDEX
         ),
     ),
-    (grantcodec.FINDING, Finding("c", Severity.ERROR, "r", "a")),
+    (findingcodec.FINDING, Finding("c", Severity.ERROR, "r", "a")),
     (
         snapshotcodec.SNAPSHOT,
         Snapshot(
