@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-STEPS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+import re
+
+STEPS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+_BRIEF = {"day": "d", "hour": "h", "minute": "min", "second": "s"}
 
 
 def format_duration(seconds: float) -> str:
@@ -29,9 +32,20 @@ def format_elapsed(seconds: float) -> str:
 
 
 def format_age(seconds: float) -> str:
-    """Show how long ago something was, in its largest whole unit: "42 s ago", "1 h ago"."""
+    """Show how long ago something was, in its largest whole unit: "42 seconds ago", "1 hour
+    ago".
+    """
     whole = max(0, int(seconds))
-    for unit, size in STEPS:
+    for name, size in STEPS:
         if whole >= size or size == 1:
-            return f"{whole // size} {unit} ago"
+            count = whole // size
+            return f"{count} {name}{'' if count == 1 else 's'} ago"
     raise AssertionError("the last step always fits")
+
+
+def brief_age(text: str) -> str:
+    """Shorten an age, for where there is little room: "42 s ago"; return other texts as they
+    are.
+    """
+    found = re.fullmatch(r"(\d+) (day|hour|minute|second)s? ago", text)
+    return text if found is None else f"{found[1]} {_BRIEF[found[2]]} ago"
