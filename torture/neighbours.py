@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.terminals import readable
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
-from genvx.local import joining
+from genvx.local.granting import joining
 from genvx.local.host import LocalHost
 from torture import ground
 from torture.trial import Outcome, Trial

@@ -44,11 +44,11 @@ class LocalHost(Machine):
 
     def doctor(self) -> tuple[Finding, ...]:
         """Check everything that genvx depends on here; never raises because something is wrong."""
-        from genvx.local import doctor
+        from genvx.local.doctor.examination import examine
 
         # The unfiltered survey: hidden devices are checked, too, and a broken policy must not hide
         # the rest.
-        return doctor.examine(self.environ, self._survey, self.places)
+        return examine(self.environ, self._survey, self.places)
 
     def entitlement(self) -> Entitlement:
         """Return what the policy of this machine allows us.
@@ -148,7 +148,7 @@ class LocalHost(Machine):
             InvalidInput: the name or the id is not valid.
             StateError: the state directory is unsafe, full or read-only.
         """
-        from genvx.local.granting import acquire
+        from genvx.local.granting.acquiring import acquire
 
         return acquire(self, ask)
 
@@ -179,7 +179,7 @@ class LocalHost(Machine):
 
         Raises: as `acquire`.
         """
-        from genvx.local.reserving import reserve
+        from genvx.local.granting.reserving import reserve
 
         return reserve(self, ask)
 
@@ -201,7 +201,7 @@ class LocalHost(Machine):
             UnknownEnvironment: one has no environment of that id. NoCapacity: others kept colliding
             with us.
         """
-        from genvx.local.joining import join
+        from genvx.local.granting.joining import join
 
         return join(self, environment, command=command)
 
@@ -212,7 +212,7 @@ class LocalHost(Machine):
 
         Raises: as `acquire`; UnknownEnvironment: one has no environment of that id.
         """
-        from genvx.local.amending import attach
+        from genvx.local.granting.amending import attach
 
         return attach(self, environment, requirements)
 
@@ -226,7 +226,7 @@ class LocalHost(Machine):
             UnknownDevice: one of them is not in it; then nothing is changed.
             UnknownEnvironment: one has no environment of that id.
         """
-        from genvx.local.amending import detach
+        from genvx.local.granting.amending import detach
 
         return detach(self, environment, devices)
 
@@ -237,7 +237,7 @@ class LocalHost(Machine):
             UnknownEnvironment: one has no environment of that id.
         """
 
-        from genvx.local.grants import granted
+        from genvx.local.granting.grants import granted
 
         return granted(self, environment)
 

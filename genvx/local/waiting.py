@@ -16,7 +16,7 @@ from genvx.core.ages import format_duration
 from genvx.core.queue import position_of
 from genvx.core.value import replace
 from genvx.errors import NoCapacity, Unsatisfiable, WaitedTooLong
-from genvx.local.granting import acquire
+from genvx.local.granting.acquiring import acquire
 from genvx.local.joiningline import place_in_line
 from genvx.local.looker import Looker
 

@@ -68,7 +68,8 @@ NOT_FOR_DEVICES = {
     "genvx.core.wire.runoperations",
     "genvx.cli.show.progress",
     "genvx.cli.show.watch",
-    "genvx.local.granting",
+    "genvx.local.granting.taking",
+    "genvx.local.doctor.doctor",
     "genvx.project",
     "genvx.ssh.secrets",
 }

@@ -460,7 +460,7 @@ def test_nobody_can_lock_a_file_that_a_shell_is_about_to_hold(machine):
 import os, sys
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
-from genvx.local import joining
+from genvx.local.granting import joining
 from genvx.local.host import LocalHost
 os.umask(0o022)
 host = LocalHost()

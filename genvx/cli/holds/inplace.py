@@ -58,7 +58,7 @@ def _enter(
     host: LocalHost, hold: LocalHold, asking: Asking, *, prompted: bool, joined: bool
 ) -> None:
     """Hand what we hold to the shell, and tell it so. joined: whether others hold it, too."""
-    from genvx.local import joining
+    from genvx.local.granting import joining
     from genvx.local.running import guardian, windows
 
     shell = joining.join(

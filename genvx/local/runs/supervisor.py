@@ -37,7 +37,7 @@ from genvx.core.runstate import (
 )
 from genvx.core.text import printable
 from genvx.local import processes
-from genvx.local.granting import acquire
+from genvx.local.granting.acquiring import acquire
 from genvx.local.runs import tree
 from genvx.local.runs.record import StopRequest
 from genvx.local.runs.start import start

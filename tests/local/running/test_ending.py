@@ -12,7 +12,7 @@ import pytest
 
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
-from genvx.local import joining
+from genvx.local.granting import joining
 from genvx.local.host import LocalHost
 from genvx.local.running import guardian
 from genvx.local.running.release import release

@@ -9,8 +9,8 @@ from genvx.core.finding import ERROR, OK, WARNING, Finding
 from genvx.core.snapshot import Snapshot, State
 from genvx.core.usage import Health
 from genvx.local import facts, processes
+from genvx.local.doctor.leases import of_leases
 from genvx.local.holders import with_holders
-from genvx.local.leasechecks import of_leases
 from genvx.local.state.store import LeaseStore
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from genvx.core.grant import Grant
 from genvx.core.text import is_identifier, printable, require_name
 from genvx.core.value import replace
 from genvx.errors import InvalidInput
+from genvx.local.granting.taking import take
 from genvx.local.running.hold import LocalHold
-from genvx.local.taking import take
 
 if TYPE_CHECKING:
     from genvx.core.ask import Ask

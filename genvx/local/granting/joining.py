@@ -12,10 +12,10 @@ from genvx.core.text import is_identifier
 from genvx.core.usage import Driver
 from genvx.core.value import replace
 from genvx.errors import InvalidInput, NoCapacity
-from genvx.local.claiming import MOST_ATTEMPTS, back_off, claim
 from genvx.local.devices.inventory import Inventory
-from genvx.local.grants import grant_of
-from genvx.local.preconditions import refuse_over
+from genvx.local.granting.claiming import MOST_ATTEMPTS, back_off, claim
+from genvx.local.granting.grants import grant_of
+from genvx.local.granting.preconditions import refuse_over
 from genvx.local.running.hold import LocalHold
 
 if TYPE_CHECKING:

@@ -13,10 +13,11 @@ from genvx.core.refusal import Refusal
 from genvx.core.usage import Driver
 from genvx.core.value import replace, value
 from genvx.errors import NoCapacity
-from genvx.local import processes, visibility
-from genvx.local.claiming import MOST_ATTEMPTS, back_off, claim
+from genvx.local import processes
 from genvx.local.devices.inventory import Inventory
-from genvx.local.settling import settled
+from genvx.local.granting import visibility
+from genvx.local.granting.claiming import MOST_ATTEMPTS, back_off, claim
+from genvx.local.granting.settling import settled
 
 if TYPE_CHECKING:
     from genvx.core.device import Device

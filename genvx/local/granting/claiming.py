@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.holdings import conflicts
-from genvx.local import visibility
+from genvx.local.granting import visibility
 from genvx.local.state.store import LeaseStore
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from genvx.core.finding import ERROR, MOST_OF_A_KIND, OK, WARNING, Finding
 from genvx.core.text import printable
 from genvx.errors import GenvxError
 from genvx.local import processes
-from genvx.local.reachcheck import of_reach
+from genvx.local.doctor.reach import of_reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

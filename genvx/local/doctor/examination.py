@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Callable
 from genvx._version import __version__
 from genvx.core.finding import ERROR, OK, WARNING, Finding
 from genvx.errors import GenvxError, StateError
-from genvx.local.devicechecks import of_devices
+from genvx.local.doctor.devices import of_devices
+from genvx.local.doctor.state import of_state
 from genvx.local.state.directory import StateDirectory
 from genvx.local.state.lockfile import filelock_version
-from genvx.local.statechecks import of_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,10 +9,10 @@ from genvx.core.lease import Part
 from genvx.core.text import printable
 from genvx.core.value import replace
 from genvx.errors import InvalidInput, StateError, UnknownDevice
-from genvx.local.grants import granted
-from genvx.local.preconditions import refuse_over, require_boot
+from genvx.local.granting.grants import granted
+from genvx.local.granting.preconditions import refuse_over, require_boot
+from genvx.local.granting.taking import take
 from genvx.local.state.removal import remove
-from genvx.local.taking import take
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from genvx.core.lease import Part
 from genvx.errors import InvalidInput
-from genvx.local.granting import acquire
-from genvx.local.joining import join
-from genvx.local.preconditions import require_boot
+from genvx.local.granting.acquiring import acquire
+from genvx.local.granting.joining import join
+from genvx.local.granting.preconditions import require_boot
 
 if TYPE_CHECKING:
     from genvx.core.ask import Ask
