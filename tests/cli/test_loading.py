@@ -69,7 +69,7 @@ NOT_FOR_DEVICES = {
     "genvx.cli.show.progress",
     "genvx.cli.show.watch",
     "genvx.local.granting.taking",
-    "genvx.local.doctor.doctor",
+    "genvx.local.doctor.examination",
     "genvx.project",
     "genvx.ssh.secrets",
 }
