@@ -5,9 +5,6 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.amounts import format_memory
-from genvx.core.environments import environments
-from genvx.core.holdings import holdings
 from genvx.core.usage import UNEXPLAINED_MEMORY, DeviceProcess, DeviceUsage, Driver, Health
 from genvx.core.value import cached, field, value
 
@@ -62,11 +59,16 @@ class Snapshot:
     @cached
     def environments(self) -> tuple[Environment, ...]:
         """The living environments, oldest first."""
+        # Imported here: a host that only reports what it sees works out neither.
+        from genvx.core.environments import environments
+
         return environments(self.leases)
 
     @cached
     def holdings(self) -> Mapping[str, Mapping[EnvironmentKey, Optional[int]]]:
         """Who holds what of each device that is held, by UUID."""
+        from genvx.core.holdings import holdings
+
         return holdings(self.leases)
 
     @cached
@@ -158,6 +160,8 @@ class Snapshot:
         """
         unexplained = self.unexplained(device)
         if unexplained:
+            from genvx.core.amounts import format_memory
+
             return f"{format_memory(unexplained)} in use by no visible process"
         usage = self.usage.get(device.uuid)
         if usage is None or usage.processes is not None:

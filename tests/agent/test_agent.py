@@ -254,6 +254,26 @@ def test_the_agent_imports_none_of_the_clients_libraries(state):
     assert answer.stdout == "[]\n", answer.stderr
 
 
+def test_a_question_loads_the_tables_of_its_own_operation_only(state):
+    code = (
+        "import sys, io, os\n"
+        "from genvx.agent.serve import serve\n"
+        "serve('', bytes.fromhex(sys.argv[1]))\n"
+        "others = {'genvx.core.policy', 'genvx.core.queue', 'genvx.core.placement', 'base64',"
+        " 'genvx.core.wire.acts', 'genvx.core.wire.ongoing', 'genvx.core.wire.findingcodec',"
+        " 'genvx.core.wire.policycodec', 'genvx.core.wire.runoperations', 'genvx.agent.acts'}\n"
+        "sys.stderr.write(str(sorted(others & set(sys.modules))))\n"
+    )
+    call = call_of(TakeSnapshot(), "aabb").to_bytes()
+    answer = subprocess.run(
+        [sys.executable, "-c", code, call.hex()],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert answer.stderr == "[]", answer.stdout
+
+
 def _far_files():
     for name in FAR_ROOMS:
         path = ROOT / "genvx" / name
