@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from genvx.core.ask import Ask
+from genvx.core.durations import parse_duration
 from genvx.core.run import HoldWhen
 from genvx.core.runinfo import RunInfo
 from genvx.core.runstate import (
@@ -15,7 +16,6 @@ from genvx.core.runstate import (
     end_of,
     name_of,
 )
-from genvx.core.units import parse_duration
 from genvx.errors import InvalidInput, InvalidQuantity
 from genvx.shown.console import say
 
