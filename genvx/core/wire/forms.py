@@ -8,7 +8,9 @@ from genvx.core.wire.fields import Fields
 from genvx.core.wire.tables import Kind, Plain, T, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from genvx.core.wire.tables import Form
 
 
 def tagged(form: Tagged[T]) -> Kind[T]:
@@ -44,6 +46,25 @@ class Tagged(Generic[T]):
             raise fields.wrong("is")
         found: T = table.read_fields(fields)
         return found
+
+
+class Later(Generic[T]):
+    """A form whose module is loaded when the form is needed. get: returns the form."""
+
+    def __init__(self, get: Callable[[], Form[T]]) -> None:
+        self._get = get
+
+    def write(self, value: T) -> Plain:
+        """Return the value as plain data."""
+        return self._get().write(value)
+
+    def read(self, plain: Any) -> T:
+        """Return the value in plain data of unknown origin.
+
+        Raises:
+            Malformed: it is not such a value.
+        """
+        return self._get().read(plain)
 
 
 class Bare(Generic[T]):

@@ -16,11 +16,10 @@ from genvx.core.text import COMMAND_LIMIT, MESSAGE_LIMIT, NAME_LIMIT
 from genvx.core.wire import grantcodec, requestcodec, snapshotcodec
 from genvx.core.wire.acts import Attach, Detach, Release, Reserve, Signal
 from genvx.core.wire.fields import MOST_DEVICES
-from genvx.core.wire.forms import Bare, Tagged, tagged
+from genvx.core.wire.forms import Bare, Later, Tagged, tagged
 from genvx.core.wire.job import Job
 from genvx.core.wire.ongoing import Hold, OpenShell, Run, RunInTurn
 from genvx.core.wire.operation import Operation, Wire
-from genvx.core.wire.policycodec import ENTITLEMENT
 from genvx.core.wire.progress import Behind, Joined, NeverRan, Progress
 from genvx.core.wire.questions import Examine, FindPort, OwnUse, ShowPolicy, ShowUse, TakeSnapshot
 from genvx.core.wire.tables import (
@@ -44,6 +43,9 @@ from genvx.core.wire.tables import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from genvx.core.policy import Entitlement
+    from genvx.core.wire.tables import Form
 
 MOST_WORDS = 10_000
 _LONGEST_WORD = 512 * 1024
@@ -82,12 +84,21 @@ _PROGRESS: Tagged[Progress] = Tagged(
 _OWN_USE = Table(
     OwnUse, "use", snapshot=one(snapshotcodec.SNAPSHOT), own=named_lists(MOST_DEVICES, 10_000)
 )
+
+
+def _entitlement() -> Form[Entitlement]:
+    # Few calls are about policies.
+    from genvx.core.wire.policycodec import ENTITLEMENT
+
+    return ENTITLEMENT
+
+
 OPERATIONS: Mapping[type[Operation[Any]], Wire[Any]] = {
     wire.table.make: wire  # type: ignore[misc]  # a class makes its values
     for wire in (
         Wire("snapshot", Table(TakeSnapshot, "snapshot", holders=flag()), snapshotcodec.SNAPSHOT),
         Wire("doctor", Table(Examine, "doctor"), Bare(many(grantcodec.FINDING))),
-        Wire("policy", Table(ShowPolicy, "policy"), ENTITLEMENT),
+        Wire("policy", Table(ShowPolicy, "policy"), Later(_entitlement)),
         Wire("use", Table(ShowUse, "use", environment_id=identifier()), _OWN_USE),
         Wire("port", Table(FindPort, "port"), Bare(integer(1, 65535))),
         Wire(

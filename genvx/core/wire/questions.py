@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genvx.core.finding import Finding
-from genvx.core.policy import Entitlement
 from genvx.core.snapshot import Snapshot
 from genvx.core.value import value
-from genvx.core.wire.operation import Operation as Operation
+from genvx.core.wire.operation import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from genvx.core.policy import Entitlement  # noqa: F401  # named in a string below
 
 
 @value
@@ -27,7 +28,7 @@ class Examine(Operation[tuple[Finding, ...]]):
 
 
 @value
-class ShowPolicy(Operation[Entitlement]):
+class ShowPolicy(Operation["Entitlement"]):
     """Ask what the host's policy allows us."""
 
 
