@@ -39,7 +39,7 @@ from genvx.fleet import hostfile, hostnames
 from genvx.fleet.hostspec import HostSpec
 from genvx.local.devices.simulated import simulate
 from genvx.ssh import hostkeys, sshconfig
-from genvx.testing import FakeHost
+from genvx.testing.host import FakeHost
 from torture.cases import OPERATIONS, TOKENS, VALUES, Edit, edited, places, with_value
 
 

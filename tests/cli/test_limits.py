@@ -11,7 +11,7 @@ import pytest
 from genvx.core.limits import exhausted
 from genvx.fleet.fleet import Fleet
 from genvx.ssh.deadline import Deadline
-from genvx.testing import FakeHost
+from genvx.testing.host import FakeHost
 from tests.helpers import genvx_argv, genvx_env, until
 
 

@@ -12,7 +12,7 @@ from genvx.core.requirements import Requirements
 from genvx.errors import FleetError, HostUnreachable, InvalidQuantity, NoCapacity, UnknownHost
 from genvx.fleet.fleet import Fleet
 from genvx.fleet.host import Host
-from genvx.testing import FakeHost
+from genvx.testing.host import FakeHost
 
 GONE = HostUnreachable("gone", kind="refused")
 

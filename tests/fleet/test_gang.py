@@ -16,7 +16,7 @@ from genvx.errors import HostLost, HostUnreachable, NoCapacity, Unsatisfiable, W
 from genvx.fleet import gang
 from genvx.fleet.fleet import Fleet
 from genvx.local.host import LocalHost
-from genvx.testing import FakeHost
+from genvx.testing.host import FakeHost
 
 
 def held(*hosts):

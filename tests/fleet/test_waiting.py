@@ -9,7 +9,7 @@ from genvx.core.requirements import Requirements
 from genvx.errors import HostUnreachable, NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.fleet.fleet import Fleet
 from genvx.fleet.line import wait_for_room
-from genvx.testing import FakeHost
+from genvx.testing.host import FakeHost
 from tests.helpers import until
 
 
