@@ -24,8 +24,7 @@ def prepared(
     login: bool,
     path: str = "",
 ) -> Shell:
-    """Write the start-up files that the user's shell needs to be activated; return how to start it,
-    as `shell.prepare` says.
+    """Write the start-up files of the user's shell; return how to start it (`shell.prepare`).
 
     Raises:
         StateError: the start-up files cannot be written.

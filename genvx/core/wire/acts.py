@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from genvx.core.environment import Environment
 from genvx.core.grant import Grant
 from genvx.core.value import value
-from genvx.core.wire.operation import Operation as Operation
+from genvx.core.wire.operation import Operation
 
 if TYPE_CHECKING:
     from genvx.core.ask import Ask

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.value import value
-from genvx.core.wire.operation import Operation as Operation
+from genvx.core.wire.operation import Operation
 from genvx.core.wire.progress import Progress
 
 if TYPE_CHECKING:

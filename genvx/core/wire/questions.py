@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from genvx.core.snapshot import Snapshot
 from genvx.core.value import value
-from genvx.core.wire.operation import Operation as Operation
+from genvx.core.wire.operation import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

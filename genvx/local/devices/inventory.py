@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.usage import DeviceProcess
+from genvx.core.usage import DeviceProcess, Driver
 from genvx.core.value import field, value
 from genvx.local import processes
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from genvx.core.device import Device
-    from genvx.core.usage import DeviceUsage, Driver
+    from genvx.core.usage import DeviceUsage
 
 _MPS_SERVER = "nvidia-cuda-mps-server"
 
@@ -24,7 +24,7 @@ class Inventory:
     A device without a reading in `usage` counts as idle and healthy.
     """
 
-    driver: Driver
+    driver: Driver = field(default_factory=Driver)
     devices: tuple[Device, ...] = ()
     usage: Mapping[str, DeviceUsage] = field(default_factory=dict)
 

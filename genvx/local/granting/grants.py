@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.grant import Grant
-from genvx.core.usage import Driver
 from genvx.local import processes
 from genvx.local.devices.inventory import Inventory
 
@@ -31,7 +30,7 @@ def grant_of(found: Environment, inventory: Inventory) -> Grant:
 def granted(host: Machine, environment: str) -> Grant:
     """See `LocalHost.grant_of`."""
     found = host.mine(environment)
-    inventory = host.survey() if found.devices else Inventory(Driver())
+    inventory = host.survey() if found.devices else Inventory()
     return grant_of(found, inventory)
 
 

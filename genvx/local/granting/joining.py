@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Optional
 from genvx.core.environments import environments
 from genvx.core.lease import Part
 from genvx.core.text import is_identifier
-from genvx.core.usage import Driver
 from genvx.core.value import replace
 from genvx.errors import InvalidInput, NoCapacity
 from genvx.local.devices.inventory import Inventory
@@ -37,7 +36,7 @@ def join(
     file that `LeaseStore.prepare` made; other processes that have it hold the lease, too. part:
     HELD or RESERVED.
     """
-    inventory = host.survey() if host.mine(environment).devices else Inventory(Driver())
+    inventory = host.survey() if host.mine(environment).devices else Inventory()
     chance = random.Random(os.urandom(8))
     # A file that a shell has opened can be published only once.
     for attempt in range(MOST_ATTEMPTS if through is None else 1):

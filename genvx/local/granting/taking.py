@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Optional
 from genvx.core.device import VisibleAs
 from genvx.core.queue import decide
 from genvx.core.refusal import Refusal
-from genvx.core.usage import Driver
 from genvx.core.value import replace, value
 from genvx.errors import NoCapacity
 from genvx.local import processes
@@ -52,7 +51,7 @@ def take(
     """
     notes = visibility.warnings(host) if requirements.gpus else []
     # Before the lock is taken: a driver that hangs would hold the lock for its whole deadline.
-    inventory = settled(host, requirements) if requirements.gpus else Inventory(Driver())
+    inventory = settled(host, requirements) if requirements.gpus else Inventory()
     chance = random.Random(os.urandom(8))
     for attempt in range(MOST_ATTEMPTS):
         with host.store.transaction(notes) if requirements.gpus else contextlib.nullcontext():

@@ -74,8 +74,7 @@ def end_in_time(agenda: Agenda, target: int, end_ns: int) -> None:
         if left > 0:  # otherwise we were stopped meanwhile
             _say(notices.warning(left))
 
-    seconds = (end_ns - boottime_ns()) / 1e9
-    agenda.add(end_ns - round(notices.notice(seconds) * 1e9), warn)
+    agenda.add(end_ns - round(notices.notice((end_ns - boottime_ns()) / 1e9) * 1e9), warn)
     agenda.add(end_ns, lambda: _say(notices.OVER))
     end_by(agenda, target, end_ns, escalation.politely(agenda.grace))
 
