@@ -147,4 +147,10 @@ FIGURES = (
         "F20", "shells told to end before they are there, at hosts that refuse; swallowed ones",
         "0 of 200 lost, each swallowed one an error", "ahead:typed_ahead", (_SSHD,),
     ),
+    Figure(
+        "R1", "runs whose client, agent, connection, supervisor or command is killed; reboots, "
+        "full disks, clocks",
+        "what is shown is true: 0 invented, leaked, given or started twice",
+        "runs:runs", (_ROOT, _STRACE, _CC, _SSHD),
+    ),
 )  # fmt: skip
