@@ -76,7 +76,8 @@ class _Crowd:
         elif kind == "supervisor":
             found = [pid for _, pid in self.home.supervisors()]
         elif kind == "command":
-            found = [pid for job in self.jobs if (pid := _pid_of(job))]
+            # It has said that it starts, or nobody could tell that it has.
+            found = [pid for job in self.jobs if job.starts and (pid := job.pid())]
         else:
             found = sorted(below({server.pid for server in self.sandbox.servers}, kind))
         if not found:
@@ -105,16 +106,15 @@ class _Crowd:
         rooms.down(self.sandbox.directory)
 
 
-def _pid_of(job: Job) -> int:
-    """The process that runs a job; 0 if there is none."""
-    told = str(job.told).encode()
+def _all_over() -> bool:
+    """Whether no agent and no supervisor lives in our namespace."""
     for name in os.listdir("/proc"):
         if name.isdigit():
             with contextlib.suppress(OSError):
-                words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
-                if words[0] == b"python3" and told in words:
-                    return int(name)
-    return 0
+                text = Path(f"/proc/{name}/stat").read_text("utf-8", "replace")
+                if "(genvx-" in text and text.rpartition(")")[2].split()[0] not in "ZX":
+                    return False
+    return True
 
 
 def crowd(trial: Trial, outcome: Outcome) -> None:
@@ -140,6 +140,7 @@ def crowd(trial: Trial, outcome: Outcome) -> None:
             job.end()
         until(lambda: place.collect() or not place.clients, 60)
         outcome.check(not place.clients, "a client of a run never ends")
+        outcome.check(until(_all_over), "an agent or a supervisor never ends")
         for job in place.with_runs():
             _judge(outcome, place, job)
         place.home.judge_rest(outcome, "after a crowd")

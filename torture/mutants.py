@@ -298,6 +298,22 @@ MUTANTS = (
         "F20", "the question whether the shell joined", "a shell without GPUs",
         (Change("Handover.conclude", "file is None and (not self.gave_up)", "not self.gave_up"),),
     ),
+    Mutant(
+        "R1", "the lease that a command inherits", "given twice",
+        (Change("start:start", "os.set_inheritable(hold.descriptor, True)", "pass"),),
+    ),
+    Mutant(
+        "R1", "the question whether anything of a run lives", "shown as",
+        (Change("shown", "signs.held and (not isinstance(state, Waiting))", "True"),),
+    ),
+    Mutant(
+        "R1", "the end that is written again until the disk has room", "full disk",
+        (Change("Supervisor._write", "self._unwritten = state", "pass"),),
+    ),
+    Mutant(
+        "R1", "the refusal of a run that cannot be recorded", "free pages",
+        (Change("Supervisor._write", "not self._recorded", "False"),),
+    ),
 )  # fmt: skip
 
 

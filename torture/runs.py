@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -31,11 +32,9 @@ _MOST_PAGES = 10
 def runs(trial: Trial) -> Outcome:
     """R1."""
     outcome = Outcome()
-    torn(trial, outcome)
-    crowd(trial, outcome)
-    _reboot(outcome, trial.place / "boot")
-    _full_disk(outcome, trial.place / "full")
-    _clocks(outcome, trial.place / "clocks")
+    for part in (_running, _reboot, _full_disk, _clocks, torn, crowd):
+        if not outcome.enough:
+            part(trial, outcome)
     return outcome
 
 
@@ -52,8 +51,35 @@ def _start(home: Home, **more: object) -> Job:
     return job
 
 
-def _reboot(outcome: Outcome, place: Path) -> None:
+def _running(trial: Trial, outcome: Outcome) -> None:
+    """SIGKILL of the command of a run that runs, and of its supervisor."""
+    place = trial.place / "running"
+    home = Home.made(place)
+    job = _start(home)
+    pid = job.pid()
+    outcome.check(pid, "a command that has started is not there")
+    if pid is not None:
+        os.kill(pid, signal.SIGKILL)
+    home.settle(outcome, job, "a killed command")
+    for stop in (False, True):
+        where = f"a killed supervisor, {'stopped' if stop else 'ends'}"
+        job = _start(home)
+        for _, pid in home.supervisors():
+            os.kill(pid, signal.SIGKILL)
+        until(lambda run=job.run: not home.supervised(run))
+        home.judge_orphan(outcome, job, where)
+        if stop:
+            with home.host() as host:
+                host.answer(StopRun(job.run, grace=1))
+            outcome.check(not job.pid(), f"{where}: its command lives on")
+        job.end()
+        home.settle(outcome, job, where, killed=True)
+    home.judge_rest(outcome, "killed while it ran")
+
+
+def _reboot(trial: Trial, outcome: Outcome) -> None:
     """After another boot what ran is lost, and what had ended is as it was."""
+    place = trial.place / "boot"
     home = Home.made(place)
     over, runs = _start(home), _start(home)
     over.end()
@@ -69,8 +95,9 @@ def _reboot(outcome: Outcome, place: Path) -> None:
     home.judge_rest(outcome, "a reboot")
 
 
-def _full_disk(outcome: Outcome, place: Path) -> None:
+def _full_disk(trial: Trial, outcome: Outcome) -> None:
     """The disk of the runs gets full while some run, and is nearly full while others start."""
+    place = trial.place / "full"
     place.mkdir()
     with ground.mounted("tmpfs", place / "disk", _MEGABYTES) as disk:
         home = Home.made(place / "home", disk / "runs")
@@ -121,17 +148,16 @@ def _start_on(outcome: Outcome, home: Home, disk: Path, pages: int) -> None:
         else:
             until(lambda: job.starts)
             shown = home.shown().get(job.run, Shown())
-            outcome.check(
-                shown.state in ("preparing", "running"), f"{where}: it runs, shown as {shown}"
-            )
+            outcome.check(shown.state in ("preparing", "running"), f"{where}: it runs, {shown}")
     job.end()
     until(lambda: not home.held(job.run))
     empty(disk)
     home.settle(outcome, job, where)
 
 
-def _clocks(outcome: Outcome, place: Path) -> None:
+def _clocks(trial: Trial, outcome: Outcome) -> None:
     """The wall clock of a run's host is years ahead or behind, and right again for who asks."""
+    place = trial.place / "clocks"
     home = Home.made(place)
     library = ground.preloaded("wrong_clock", place)
     jobs = []

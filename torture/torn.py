@@ -65,7 +65,8 @@ class _Submission:
         self.spec, self.job = home.job()
         self._of_client = victim == "client"
         self._in_line = victim == "supervisor in line"
-        self._supervisor = mmap.mmap(-1, 4096)
+        self._told = mmap.mmap(-1, 4096)
+        self._pipe = os.pipe()
 
     def run(self, outcome: Outcome, injection: str | None, where: str, *, stop: bool) -> list[str]:
         """Submit it, with a fault; return the system calls. An orphan is stopped, or ends."""
@@ -93,23 +94,30 @@ class _Submission:
             os.kill(victim, signal.SIGKILL)
         tracer.communicate()
         ground.kill(client)
-        with suppress(ChildProcessError):  # the orphans of a namespace are its first process's
-            os.waitpid(victim, os.WNOHANG)
+        # A supervisor that was being forked has let go of the pipe when it is seen.
+        os.close(self._pipe[1])
+        os.read(self._pipe[0], 1)
+        os.close(self._pipe[0])
+        if self._supervisor:
+            over = until(lambda: _gone(self._supervisor))
+            outcome.check(over, f"{where}: its supervisor does not end")
+            with suppress(ChildProcessError):  # the orphans of a namespace are its first process's
+                os.waitpid(self._supervisor, os.WNOHANG)
         return (self.home.root / "trace").read_text("utf-8", "replace").splitlines()
 
     def _submit(self) -> None:
         supervise = launch.supervise
 
         def halted(*arguments: object) -> None:
-            self._supervisor[:4] = os.getpid().to_bytes(4, "little")
-            os.kill(os.getpid(), signal.SIGSTOP)
+            self._told[:4] = os.getpid().to_bytes(4, "little")
+            if not self._of_client:
+                os.kill(os.getpid(), signal.SIGSTOP)
             supervise(*arguments)  # type: ignore[arg-type]
 
+        launch.supervise = halted
+        waiting.LOOK = _LOOK
         if self._of_client:
             os.kill(os.getpid(), signal.SIGSTOP)
-        else:
-            launch.supervise = halted
-            waiting.LOOK = _LOOK
         with self.home.host() as host, suppress(GenvxError):
             launch.submit(host, self.spec, patience=1e6 if self._in_line else None, fork=True)
 
@@ -118,8 +126,13 @@ class _Submission:
         if self._of_client:
             os.waitpid(client, os.WUNTRACED)
             return client
-        until(lambda: _letter(int.from_bytes(self._supervisor[:4], "little")) == "T")
-        return int.from_bytes(self._supervisor[:4], "little")
+        until(lambda: self._supervisor and _letter(self._supervisor) == "T")
+        return self._supervisor
+
+    @property
+    def _supervisor(self) -> int:
+        """The pid of the supervisor; 0 if there was none yet."""
+        return int.from_bytes(self._told[:4], "little")
 
     def _trace(self, victim: int, injection: str | None) -> subprocess.Popen[str]:
         inject = [] if injection is None else ["-e", f"inject={injection}"]
@@ -140,8 +153,8 @@ class _Submission:
     def _orphan(self, outcome: Outcome, where: str, *, stop: bool) -> None:
         """What the killed supervisor has started, if anything, holds its GPU."""
         job = self.job
-        until(lambda: job.starts or not self.home.held(job.run))
-        if self.home.held(job.run):
+        until(lambda: job.starts or not (self.home.held(job.run) or job.pid()))
+        if job.starts:
             self.home.judge_orphan(outcome, job, where)
             if stop:
                 with self.home.host() as host:

@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import struct
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ from genvx.local.host import LocalHost
 from torture import ground, oracle
 from torture.trial import Outcome, until
 
-_PYTHON = ("python3", "-I", "-S", oracle.__file__)
+_PYTHON = (sys.executable, "-I", "-S", oracle.__file__)
 # A run without a state is not shown at first: it may be beginning. Later it must be.
 _LATER_NS = 100 * 10**9
 _ANOTHER_BOOT = "0b00715e-0000-4000-8000-000000000000"
@@ -43,6 +44,10 @@ class Shown:
     state: str = ""
     code: int | None = None
     note: str = ""
+
+    def __str__(self) -> str:
+        code = "" if self.code is None else f" with {self.code}"
+        return f"shown as {self.state or 'nothing'}{code} {self.note}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,17 @@ class Job:
 
     def end(self) -> None:
         self.go.touch()
+
+    def pid(self) -> int | None:
+        """The process of the command, if it lives."""
+        told = str(self.told).encode()
+        for name in os.listdir("/proc"):
+            if name.isdigit():
+                with contextlib.suppress(OSError):
+                    words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
+                    if words[1:3] == [b"-I", b"-S"] and told in words:
+                        return int(name)
+        return None
 
 
 class Home:
@@ -185,31 +201,31 @@ class Home:
         self, outcome: Outcome, job: Job, shown: Shown, where: str, *, killed: bool = False
     ) -> None:
         """What may be shown of a run of which nothing lives. killed: see `settle`."""
-        said = " ".join((f"shown as {shown.state or 'nothing'}", str(shown.code or ""), shown.note))
         outcome.check(job.starts <= 1, f"{where}: started {job.starts} times")
         double = [line for line in job.lines() if line.startswith("double")]
         outcome.check(not double, f"{where}: a GPU was given twice: {double}")
         if not job.starts:
             fine = shown.state in _NOT_STARTED and shown.code is None
-            outcome.check(fine, f"{where}: it never started, and is {said}")
+            outcome.check(fine, f"{where}: it never started, and is {shown}")
         elif not job.ended:
             # Somebody has killed it: nobody knows more, or the signal is known.
             fine = shown.state in ("lost", "stopped") or (
                 shown.state == "failed" and (shown.code or 0) > 128
             )
-            outcome.check(fine, f"{where}: it had no end, and is {said}")
+            outcome.check(fine, f"{where}: it had no end, and is {shown}")
         else:
             lost = killed and shown.state == "lost"
             fine = lost or (shown.state, shown.code) == ("failed", oracle.CODE)
-            outcome.check(fine, f"{where}: it ended with {oracle.CODE}, and is {said}")
+            outcome.check(fine, f"{where}: it ended with {oracle.CODE}, and is {shown}")
 
     def judge_orphan(self, outcome: Outcome, job: Job, where: str) -> None:
         """A run lives, and its supervisor does not: it is shown, and its GPU is nobody else's."""
+        with self.host() as host:
+            left = len(host.snapshot().available)
+        self._take(outcome, left, where)
         shown = self.shown().get(job.run, Shown())
         alive = shown.state in ("preparing", "running") and shown.note
-        if self.held(job.run):  # else it has ended in this moment
-            outcome.check(alive, f"{where}: it lives unsupervised, and is shown as {shown}")
-        self._take(outcome, 1, where)
+        outcome.check(alive, f"{where}: it lives unsupervised, and is {shown}")
 
     def judge_rest(self, outcome: Outcome, where: str) -> None:
         """Nothing lives here: everything can be had, and nothing is left of the dead."""

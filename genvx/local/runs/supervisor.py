@@ -39,7 +39,7 @@ from genvx.core.text import printable
 from genvx.local import processes
 from genvx.local.granting import acquire
 from genvx.local.runs import tree
-from genvx.local.runs.record import StopRequest
+from genvx.local.runs.record import StopRequest, trouble
 from genvx.local.runs.start import start
 from genvx.local.waiting import wait
 
@@ -90,6 +90,7 @@ class Supervisor:
         self._accepted: Optional[Callable[[RunState], None]] = accepted
         self._boot = processes.boot_id()
         self._log = directory.create_log()
+        self._recorded = False
         self._unwritten: Optional[RunState] = None
         self._stop: Optional[StopRequest] = None
         self._told = 0.0
@@ -319,12 +320,20 @@ class Supervisor:
             self._write(self._unwritten)
 
     def _write(self, state: RunState) -> None:
-        """Write a state; one that cannot be written is tried again later."""
+        """Write a state; one that cannot be written is tried again later.
+
+        Raises:
+            StateError: it is the first one. Nothing has started, and a run without a record could
+            be neither seen nor stopped.
+        """
         try:
             self._directory.write_state(state, self._boot)
-            self._unwritten = None
-        except OSError:
+        except OSError as error:
+            if not self._recorded:
+                raise trouble(error, f"write to {self._directory.path}") from None
             self._unwritten = state
+        else:
+            self._recorded, self._unwritten = True, None
 
     def _say(self, line: str) -> None:
         """A line of ours in the log."""
