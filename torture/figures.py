@@ -153,4 +153,8 @@ FIGURES = (
         "what is shown is true: 0 invented, leaked, given or started twice",
         "runs:runs", (_ROOT, _STRACE, _CC, _SSHD),
     ),
+    Figure(
+        "R2", "somebody who watches a run through connections that are cut at any byte",
+        "200 cuts, every line once and in order, the exit code", "watched:watched", (_SSHD,),
+    ),
 )  # fmt: skip
