@@ -157,4 +157,8 @@ FIGURES = (
         "R2", "somebody who watches a run through connections that are cut at any byte",
         "200 cuts, every line once and in order, the exit code", "watched:watched", (_SSHD,),
     ),
+    Figure(
+        "R3", "stops of runs with daemons, deaf, stopped and forking processes, and fork bombs",
+        "0 left, GPUs free <= 1 s after the last", "trees:trees", (_ROOT,),
+    ),
 )  # fmt: skip

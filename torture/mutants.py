@@ -314,6 +314,22 @@ MUTANTS = (
         "R1", "the refusal of a run that cannot be recorded", "free pages",
         (Change("Supervisor._write", "not self._recorded", "False"),),
     ),
+    Mutant(
+        "R2", "going on behind the last piece", "after line",
+        (Change("runs:watch", "news.at + len(news.data)", "news.at"),),
+    ),
+    Mutant(
+        "R2", "connecting again", "exit code of watch",
+        (Change("runs:_TRIES", "30", "1"),),
+    ),
+    Mutant(
+        "R3", "having orphans come to the supervisor", "are left",
+        (Change("become_subreaper", "ctypes.CDLL(None).prctl", "(lambda *_: None)"),),
+    ),
+    Mutant(
+        "R3", "SIGKILL after the grace", "after 20 s",
+        (Change("Supervisor._end_tree", "tree.signal_below(os.getpid(), signal.SIGKILL)", "pass"),),
+    ),
 )  # fmt: skip
 
 
