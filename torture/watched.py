@@ -123,10 +123,13 @@ def watched(trial: Trial) -> Outcome:
         go.touch()
         if not until(ended, 60):
             ground.kill(client)
-        outcome.check(codes == [_CODE], f"the exit code of watch is {codes}, not {_CODE}")
+        said = shown.with_name("said").read_text()
+        outcome.check(
+            codes == [_CODE], f"the exit code of watch is {codes}, not {_CODE}: {said[-200:]}"
+        )
         lines = _judge(outcome, shown)
         # It says so once for the cuts between which nothing came.
-        told = shown.with_name("said").read_text().count("connecting again")
+        told = said.count("connecting again")
         outcome.check(cutter.cut >= cuts, f"only {cutter.cut} of {cuts} connections were cut")
         outcome.check(told >= cuts / 3, f"only {told} of {cutter.cut} cuts were in the log")
         outcome.seen.append(f"{cutter.cut} cuts, {told} of them in the log of {lines:,} lines")
