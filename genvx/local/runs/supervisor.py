@@ -259,18 +259,20 @@ class Supervisor:
     def _end_leftovers(self, kill_at: Optional[float]) -> None:
         """End what the command has left behind: nobody is there who could want it."""
         self._reap(0)
+        if tree.is_empty():
+            return
         left = tree.descendants(os.getpid())
         if left:
             many = "1 process" if len(left) == 1 else f"{len(left)} processes"
             self._say(f"ending what the command left behind: {many}")
         said = False
         request = self._stop or StopRequest(StopReason.ASKED, os.getuid(), self._spec.grace)
-        if left and kill_at is None:
+        if kill_at is None:
             tree.signal_below(os.getpid(), signal.SIGTERM)
             tree.signal_below(os.getpid(), signal.SIGCONT)
             kill_at = time.monotonic() + request.grace
-        while tree.descendants(os.getpid()):
-            if kill_at is not None and time.monotonic() >= kill_at:
+        while not tree.is_empty():
+            if time.monotonic() >= kill_at:
                 tree.signal_below(os.getpid(), signal.SIGKILL)
                 if not said and time.monotonic() >= kill_at + request.grace:
                     said = True

@@ -174,6 +174,20 @@ def test_a_run_whose_supervisor_was_killed_is_shown_as_that_and_can_be_stopped(
     assert free(host) == 2
 
 
+def test_a_forced_stop_asks_nobody_first_also_where_nobody_supervises(
+    host, start, catalog, short_tmp
+):
+    asked_to = short_tmp / "asked"
+    run = start(shell(f"trap 'touch {asked_to}' TERM; echo on; while :; do sleep 0.01; done"))
+    until(lambda: log_of(host, run) == "on\n")
+    supervisor = lock.supervision_of(host.state, os.getuid(), run.id)
+    os.kill(supervisor.pid, signal.SIGKILL)
+    until(lambda: not alive(supervisor.pid))
+    catalog.stop(run.id, force=True)
+    assert not alive(run.state.pid)
+    assert not asked_to.exists()
+
+
 def test_a_run_of_an_earlier_boot_is_lost(host, start, catalog, monkeypatch):
     run = start(asked("sleep", "1000"))
     monkeypatch.setattr(processes, "_known_boot", ["another"])
