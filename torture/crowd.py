@@ -120,7 +120,7 @@ def _all_over() -> bool:
 def crowd(trial: Trial, outcome: Outcome) -> None:
     """Start runs, kill at random, let all commands end, and judge what is said of each."""
     count, gpus = trial.size(8, 60), trial.size(6, 30)
-    seconds, pause = trial.size(4, 60), 0.25
+    seconds, pause = trial.size(3, 60), 0.25
     chance = trial.chance("crowd")
     hits = collections.Counter[str]()
     place = _Crowd(trial, gpus)

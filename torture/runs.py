@@ -26,7 +26,7 @@ _TEN_YEARS = 10 * 365 * 86400
 _MEGABYTES = 1
 _PAGE = 4096
 # More than a run needs for its record, its log and its first states.
-_MOST_PAGES = 10
+_MOST_PAGES = 6
 
 
 def runs(trial: Trial) -> Outcome:

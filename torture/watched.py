@@ -39,9 +39,9 @@ import os, sys, time
 go, least = sys.argv[1], int(sys.argv[2])
 number, rest = 0, b""
 while number < least or not os.path.exists(go):
-    rest += b"".join(b"%d\\n" % each for each in range(number + 1, number + 2001))
-    number += 2000
-    cut = number // 2000 % 37
+    rest += b"".join(b"%d\\n" % each for each in range(number + 1, number + 4001))
+    number += 4000
+    cut = number // 4000 % 37
     os.write(1, rest[:-cut] if cut else rest)
     rest = rest[-cut:] if cut else b""
     time.sleep(0.01)

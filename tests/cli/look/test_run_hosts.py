@@ -87,13 +87,24 @@ def remote(*words):
 
 
 @pytest.mark.needs("openssh", "root", "namespaces")
-@pytest.mark.parametrize(("trouble", "said"), [("full", "the disk is full"), ("ro", "read-only")])
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        ("full", "the disk is full"),
+        # What was asked can be written, and no state.
+        ("full but for one page", "the disk is full"),
+        ("read-only", "read-only"),
+    ],
+)
 def test_where_runs_cannot_be_written_one_is_refused_in_one_line(host, trouble, said):
     share = sandbox_share(host)
-    if trouble == "full":
-        fill(share)
-    else:
+    (share / "page").write_bytes(b"x" * 4096)
+    if trouble == "read-only":
         subprocess.run(["mount", "-o", "remount,ro", share], check=True)
+    else:
+        fill(share)
+    if trouble == "full but for one page":
+        (share / "page").unlink()
     refused = remote("run", "-d", "-g", "1", "--", "true")
     assert refused.returncode == 6
     (line,) = refused.stderr.splitlines()
