@@ -30,6 +30,7 @@ from genvx.ssh.channels import close_channel
 from genvx.ssh.gateway import Through
 from genvx.ssh.hostkeys import Verdict
 from genvx.ssh.login import Login, not_accepted
+from genvx.ssh.packets import Packetizer
 from genvx.ssh.pulse import Pulse
 
 if TYPE_CHECKING:
@@ -124,39 +125,6 @@ class _Connection(fabric.Connection):  # type: ignore[misc]  # fabric has no typ
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
-
-
-class _Packetizer(paramiko.packet.Packetizer):
-    """_Packetizer starts no timer thread per handshake; the deadline ends a handshake instead.
-
-    paramiko's timer would outlive a handshake that fails. hung_up: the server closed the connection
-    before its SSH banner. dismissed: the server has said that it ends the connection. heard: the
-    number of messages received.
-    """
-
-    hung_up = False
-    dismissed = False
-    heard = 0
-
-    def read_message(self) -> tuple[int, paramiko.Message]:
-        message: tuple[int, paramiko.Message] = super().read_message()
-        self.heard += 1
-        self.dismissed = self.dismissed or message[0] == paramiko.common.MSG_DISCONNECT
-        return message
-
-    def readline(self, timeout: float) -> str:
-        try:
-            line: str = super().readline(timeout)
-        except (EOFError, ConnectionResetError):
-            self.hung_up = True
-            raise
-        return line
-
-    def start_handshake(self, timeout: float) -> None:
-        """Start no timer."""
-
-    def complete_handshake(self) -> None:
-        """Stop no timer."""
 
 
 class _HungUp(EOFError):
@@ -322,7 +290,7 @@ def _construct(
     left = deadline.left() + 1.0
 
     def transport(sock: Any, **options: Any) -> paramiko.Transport:
-        made = paramiko.Transport(sock, packetizer_class=_Packetizer, **options)
+        made = paramiko.Transport(sock, packetizer_class=Packetizer, **options)
         _harden(made, known)
         made.banner_timeout = made.auth_timeout = made.handshake_timeout = left
         # A socket that was shut down still yields what a flooding peer has sent: stop reading, too.
