@@ -78,6 +78,17 @@ def follow(
             return
 
 
+def await_end(
+    over: Callable[[], bool], pause: Callable[[float], bool], news: Callable[[], bool]
+) -> Iterator[Optional[LogPiece]]:
+    """Wait as `follow` does, without reading; None is given when there is something to tell."""
+    while not over():
+        if news():
+            yield None
+        if pause(_LATER):
+            return
+
+
 def _read(log: int, offset: int) -> Optional[LogPiece]:
     begin = offset
     try:
