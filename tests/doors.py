@@ -61,11 +61,13 @@ class Door:
 
 
 @contextlib.contextmanager
-def door(kind: str, directory: Path, *settings: str) -> Iterator[Door]:
-    """Start a server; kind: openssh or dropbear; settings: lines of sshd_config."""
+def door(kind: str, directory: Path, *settings: str, shell: str = "/bin/sh") -> Iterator[Door]:
+    """Start a server; kind: openssh or dropbear; settings: lines of sshd_config; shell: the login
+    shell of its user.
+    """
     with contextlib.ExitStack() as reservation:
         port = reservation.enter_context(reserved())
-        server = _start(kind, directory, port, settings)
+        server = _start(kind, directory, port, settings, shell)
         try:
             until(lambda: _greets(port), "the server greets")
             reservation.close()
@@ -76,7 +78,7 @@ def door(kind: str, directory: Path, *settings: str) -> Iterator[Door]:
 
 
 def _start(
-    kind: str, directory: Path, port: int, settings: Sequence[str]
+    kind: str, directory: Path, port: int, settings: Sequence[str], shell: str
 ) -> subprocess.Popen[bytes]:
     home = directory / "home"
     (home / ".ssh").mkdir(parents=True, mode=0o700)
@@ -89,7 +91,7 @@ def _start(
         for line in Path("/etc/passwd").read_text().splitlines(keepends=True)
         if not line.startswith(f"{USER}:")
     ]
-    (directory / "passwd").write_text("".join(others) + f"{USER}:x:0:0::{home}:/bin/sh\n")
+    (directory / "passwd").write_text("".join(others) + f"{USER}:x:0:0::{home}:{shell}\n")
     (directory / "shadow").write_text(f"root:*:19000::::::\n{USER}:{_HASH}:19000::::::\n")
     variables = {
         "GENVX_STATE_DIR": str(directory / "state"),

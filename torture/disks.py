@@ -36,7 +36,7 @@ def _run(*command: object) -> None:
     subprocess.run([str(word) for word in command], check=True, capture_output=True)
 
 
-def _fill(directory: Path) -> None:
+def fill(directory: Path) -> None:
     """To the last byte."""
     for size in (1 << 20, 4096, 256, 1):
         number = 0
@@ -55,7 +55,7 @@ def _fill_inodes(directory: Path) -> None:
             (directory / "inodes" / str(number)).touch()
 
 
-def _empty(directory: Path) -> None:
+def empty(directory: Path) -> None:
     for path in directory.glob("fill*"):
         path.unlink()
     shutil.rmtree(directory / "inodes", ignore_errors=True)
@@ -64,7 +64,7 @@ def _empty(directory: Path) -> None:
 def _limit(directory: Path) -> None:
     _run("btrfs", "quota", "enable", directory)
     _run("btrfs", "qgroup", "limit", "1M", directory)
-    _fill(directory)
+    fill(directory)
 
 
 def _seal(directory: Path) -> Path:
@@ -81,13 +81,13 @@ def _unseal(directory: Path) -> None:
 
 
 TROUBLES = (
-    Trouble("full", "tmpfs", "full", _fill, _empty),
-    Trouble("out of inodes", "tmpfs", "inodes", _fill_inodes, _empty, "nr_inodes=40"),
+    Trouble("full", "tmpfs", "full", fill, empty),
+    Trouble("out of inodes", "tmpfs", "inodes", _fill_inodes, empty, "nr_inodes=40"),
     Trouble("read-only", "tmpfs", "read-only", _seal, _unseal),
-    Trouble("full", "ext4", "full", _fill, _empty),
-    Trouble("out of inodes", "ext4", "inodes", _fill_inodes, _empty),
+    Trouble("full", "ext4", "full", fill, empty),
+    Trouble("out of inodes", "ext4", "inodes", _fill_inodes, empty),
     Trouble("read-only", "ext4", "read-only", _seal, _unseal),
-    Trouble("over quota", "btrfs", "quota", _limit, _empty),
+    Trouble("over quota", "btrfs", "quota", _limit, empty),
 )
 
 

@@ -147,4 +147,18 @@ FIGURES = (
         "F20", "shells told to end before they are there, at hosts that refuse; swallowed ones",
         "0 of 200 lost, each swallowed one an error", "ahead:typed_ahead", (_SSHD,),
     ),
+    Figure(
+        "R1", "runs whose client, agent, connection, supervisor or command is killed; reboots, "
+        "full disks, clocks",
+        "what is shown is true: 0 invented, leaked, given or started twice",
+        "runs:runs", (_ROOT, _STRACE, _CC, _SSHD),
+    ),
+    Figure(
+        "R2", "somebody who watches a run through connections that are cut at any byte",
+        "200 cuts, every line once and in order, the exit code", "watched:watched", (_SSHD,),
+    ),
+    Figure(
+        "R3", "stops of runs with daemons, deaf, stopped and forking processes, and fork bombs",
+        "0 left, GPUs free <= 1 s after the last", "trees:trees", (_ROOT,),
+    ),
 )  # fmt: skip

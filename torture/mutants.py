@@ -298,6 +298,38 @@ MUTANTS = (
         "F20", "the question whether the shell joined", "a shell without GPUs",
         (Change("Handover.conclude", "file is None and (not self.gave_up)", "not self.gave_up"),),
     ),
+    Mutant(
+        "R1", "the lease that a command inherits", "given twice",
+        (Change("start:start", "os.set_inheritable(hold.descriptor, True)", "pass"),),
+    ),
+    Mutant(
+        "R1", "the question whether anything of a run lives", "shown as",
+        (Change("shown", "signs.held and (not isinstance(state, Waiting))", "True"),),
+    ),
+    Mutant(
+        "R1", "the end that is written again until the disk has room", "full disk",
+        (Change("Supervisor._write", "self._unwritten = state", "pass"),),
+    ),
+    Mutant(
+        "R1", "the refusal of a run that cannot be recorded", "free pages",
+        (Change("Supervisor._write", "not self._recorded", "False"),),
+    ),
+    Mutant(
+        "R2", "going on behind the last piece", "after line",
+        (Change("runs:watch", "news.at + len(news.data)", "news.at"),),
+    ),
+    Mutant(
+        "R2", "connecting again", "exit code of watch",
+        (Change("runs:_TRIES", "30", "1"),),
+    ),
+    Mutant(
+        "R3", "having orphans come to the supervisor", "are left",
+        (Change("become_subreaper", "ctypes.CDLL(None).prctl", "(lambda *_: None)"),),
+    ),
+    Mutant(
+        "R3", "SIGKILL after the grace", "after 20 s",
+        (Change("Supervisor._end_tree", "tree.signal_below(os.getpid(), signal.SIGKILL)", "pass"),),
+    ),
 )  # fmt: skip
 
 
@@ -322,7 +354,7 @@ def bite(mutant: Mutant, directory: Path, seed: int = 1) -> Bitten:
         )
         output.seek(0)
         told = output.read()
-    found = re.findall(r"^F\d+ on \S+: violated: (.*)$", told, re.MULTILINE)
+    found = re.findall(r"^[FR]\d+ on \S+: violated: (.*)$", told, re.MULTILINE)
     seen = [line for line in found if mutant.word in line]
     caught = answer.returncode == 1 and bool(seen)
     return Bitten(caught, seen[0] if seen else "", told)

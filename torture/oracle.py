@@ -4,7 +4,9 @@ A file per device, a byte for each tenth of its memory; whoever uses a tenth hol
 description lock on its byte. Two users of one byte are a device that was granted twice.
 
 Also a program: `python3 oracle.py DIRECTORY SECONDS TOLD` uses the devices of $CUDA_VISIBLE_DEVICES
-for a while, as a job does, and appends a line to TOLD: used, or double and which device.
+for a while, as a job does, and appends a line to TOLD: used, or double and which device. A path in
+place of SECONDS means until that file is there; then it also appends "ended", and its exit code is
+CODE.
 """
 
 from __future__ import annotations
@@ -83,14 +85,23 @@ def _try(descriptor: int, unit: int) -> bool:
     return True
 
 
-def main(directory: str, seconds: str, told: str) -> None:
+CODE = 7
+
+
+def main(directory: str, lasts: str, told: str) -> int:
     oracle = Oracle(directory)
     devices = [name for name in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if name]
     words = [f"double {device}" for device in devices if not oracle.claim(device)]
     descriptor = os.open(told, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     os.write(descriptor, "".join(f"{word}\n" for word in words or ["used"]).encode())
-    time.sleep(float(seconds))
+    if not os.path.isabs(lasts):
+        time.sleep(float(lasts))
+        return 0
+    while not os.path.exists(lasts):
+        time.sleep(0.01)
+    os.write(descriptor, b"ended\n")
+    return CODE
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(main(*sys.argv[1:]))

@@ -124,7 +124,7 @@ class _Pool:
 
     def kill_far(self, name: str) -> bool:
         """SIGKILL a process of that name on a host: a connection's server, or an agent."""
-        found = sorted(_below({server.pid for server in self.sandbox.servers}, name))
+        found = sorted(below({server.pid for server in self.sandbox.servers}, name))
         if not found:
             return False
         with contextlib.suppress(ProcessLookupError):
@@ -139,7 +139,7 @@ class _Pool:
         until(lambda: self.collect() or not self.clients)
 
 
-def _below(servers: set[int], name: str) -> Iterator[int]:
+def below(servers: set[int], name: str) -> Iterator[int]:
     """Descendants of the servers with this name."""
     parents: dict[int, int] = {}
     names: dict[int, str] = {}

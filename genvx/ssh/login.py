@@ -6,6 +6,7 @@ person can answer (keyboard-interactive) are refused: many hosts at once cannot 
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,7 @@ class Login:
         self._vault = vault
         self._deadline = deadline
         self.needed_secret = False
+        self._was_refused = False
 
     def authenticate(self, transport: paramiko.Transport) -> None:
         """Log in.
@@ -78,7 +80,20 @@ class Login:
         Raises:
             Locked: the host would accept a secret that is not known yet.
             AuthenticationFailed: the host accepts nothing that is at hand.
+            ConnectionResetError: the connection was cut before the host had answered.
         """
+        try:
+            self._authenticate(transport)
+        except paramiko.AuthenticationException:
+            # A server that hangs up because of too many failures says so, or has refused something
+            # before. Otherwise nothing is wrong with the keys, and another try may succeed.
+            dismissed = transport.packetizer.dismissed  # type: ignore[attr-defined]
+            if transport.is_active() or self._was_refused or dismissed:
+                raise
+            why = "the connection was closed during the login"
+            raise ConnectionResetError(errno.ECONNRESET, why) from None
+
+    def _authenticate(self, transport: paramiko.Transport) -> None:
         # Each step returns the methods that the server still accepts; [] after a success.
         allowed = self._with_keys(transport)
         if allowed is None:
@@ -140,6 +155,7 @@ class Login:
             # A server that has had enough failures hangs up: no other method can follow.
             if not transport.is_active():
                 raise
+            self._was_refused = True
             return None
         # "publickey" as a second step (AuthenticationMethods publickey,publickey) wants another
         # key; only the same one could be offered again.

@@ -9,16 +9,19 @@ class Packetizer(paramiko.packet.Packetizer):
     """Packetizer starts no timer thread per handshake; the deadline ends a handshake instead.
 
     paramiko's timer would outlive a handshake that fails. hung_up: the server closed the connection
-    before its SSH banner. heard: the number of messages received.
+    before its SSH banner. dismissed: the server has said that it ends the connection. heard: the
+    number of messages received.
     """
 
     hung_up = False
+    dismissed = False
     heard = 0
 
     def read_message(self) -> tuple[int, paramiko.Message]:
-        """Read a message, and count it."""
+        """Read a message; count it, and note whether it ends the connection."""
         message: tuple[int, paramiko.Message] = super().read_message()
         self.heard += 1
+        self.dismissed = self.dismissed or message[0] == paramiko.common.MSG_DISCONNECT
         return message
 
     def readline(self, timeout: float) -> str:

@@ -28,8 +28,7 @@ from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.host import Host
 from genvx.fleet.hostfile import load
 from genvx.local.host import LocalHost
-from genvx.testing import FakeHost
-from genvx.testing.shelf import Played
+from genvx.testing import FakeHost, Played
 from tests.helpers import ROOT, until
 
 GIB = 1 << 30

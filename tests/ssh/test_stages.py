@@ -10,7 +10,7 @@ import threading
 import paramiko
 import pytest
 
-from genvx.errors import HostError
+from genvx.errors import HostError, HostUnreachable
 from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hostfile import parse
 from genvx.sandbox import files
@@ -182,3 +182,10 @@ def test_a_subsystem_that_refuses_commands_is_told(turncoat, nothing_left):
         raise paramiko.SSHException("no commands here")
 
     assert turncoat(EXEC, refuse).kind in ("protocol", "agent", "timeout")
+
+
+@pytest.mark.parametrize("turn", [close, cut])
+def test_a_connection_that_is_cut_during_the_login_is_no_refusal_of_the_key(turncoat, turn):
+    error = turncoat(AUTH, turn, timeout=10.0)
+    assert isinstance(error, HostUnreachable)
+    assert "the connection was closed during the login" in str(error)

@@ -28,7 +28,7 @@ def end(
     """End processes; False if some are still there `patience` seconds after they were killed.
 
     send: sends a signal to all of them, as they are at that moment. remain: whether there are any.
-    grace: seconds between the question and the kill.
+    grace: seconds between the question and the kill; 0 kills at once.
     """
     steps = escalation.politely(grace)
     killed = steps[-1].after
@@ -43,4 +43,4 @@ def end(
             return True
         if elapsed > killed + patience:
             return False
-        time.sleep(min(grace, max(_LOOK, (elapsed - killed) / _LOOKS)))
+        time.sleep(min(grace or _LOOK, max(_LOOK, (elapsed - killed) / _LOOKS)))

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 # Seconds. A process that SIGKILL does not end waits for a driver or a disk.
 _LAST = 3.0
+# A look at /proc is not one moment: a process that forks and ends during it is seen neither itself
+# nor by its child. So an environment counts as empty after several looks.
+_LOOKS = 3
 
 
 def release(
@@ -69,7 +72,10 @@ def _end(env: Environment, leases: Sequence[Lease], grace: float) -> None:
         for pid in members(env, leases):
             _signal(pid, env, leases, number)
 
-    ending.end(send, lambda: any(True for _ in members(env, leases)), patience=_LAST, grace=grace)
+    def remain() -> bool:
+        return any(True for _ in range(_LOOKS) for _ in members(env, leases))
+
+    ending.end(send, remain, patience=_LAST, grace=grace)
 
 
 def _signal(pid: int, env: Environment, leases: Sequence[Lease], number: Signals) -> None:

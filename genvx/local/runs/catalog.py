@@ -142,7 +142,8 @@ class RunCatalog:
         else:
             # Nobody supervises it: whatever holds its lease, or was started in it, is ended.
             with suppress(UnknownEnvironment):
-                release(self._host.store, run.id, state.uid, kill=True)
+                grace = 0.0 if force else request.grace
+                release(self._host.store, run.id, state.uid, kill=True, grace=grace)
         return run
 
     def mark(

@@ -161,7 +161,7 @@ class RunDirectory:
         try:
             self._replace(_MARKS, _MARKS_TABLE.write(marks))
         except OSError as error:
-            raise _trouble(error, f"write to {self.path}") from None
+            raise trouble(error, f"write to {self.path}") from None
 
     def stop_request(self) -> Optional[StopRequest]:
         """That it is to end; None if nobody has asked for that."""
@@ -175,7 +175,7 @@ class RunDirectory:
         try:
             self._replace(_STOP, _STOP_TABLE.write(request))
         except OSError as error:
-            raise _trouble(error, f"write to {self.path}") from None
+            raise trouble(error, f"write to {self.path}") from None
 
     def log_bytes(self) -> int:
         """The size of the log; what was cut off its head counts."""
@@ -267,7 +267,7 @@ class RunShelf:
                 shutil.rmtree(path, ignore_errors=True)
                 raise
         except OSError as error:
-            raise _trouble(error, f"make the directory of a run in {self.root}") from None
+            raise trouble(error, f"make the directory of a run in {self.root}") from None
         return directory
 
     def open(self, identifier: str) -> RunDirectory:
@@ -283,7 +283,7 @@ class RunShelf:
                 except FileNotFoundError:
                     continue
                 except OSError as error:
-                    raise _trouble(error, f"open {parent}/{identifier}") from None
+                    raise trouble(error, f"open {parent}/{identifier}") from None
         raise UnknownRun(f"no run {printable(identifier, 60)!r} here")
 
     def newest(self, *, deleted: bool = False) -> Iterator[str]:
@@ -305,7 +305,7 @@ class RunShelf:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise _trouble(error, f"read {parent}") from None
+            raise trouble(error, f"read {parent}") from None
         for _, name in sorted(found, reverse=True):
             yield name
 
@@ -330,7 +330,7 @@ class RunShelf:
         try:
             shutil.rmtree(path)
         except OSError as error:
-            raise _trouble(error, f"delete {path}") from None
+            raise trouble(error, f"delete {path}") from None
 
     @property
     def _trash(self) -> str:
@@ -345,7 +345,7 @@ class RunShelf:
         except FileNotFoundError:
             raise UnknownRun(f"no run {identifier!r} there to move") from None
         except OSError as error:
-            raise _trouble(error, f"move run {identifier}") from None
+            raise trouble(error, f"move run {identifier}") from None
 
     def _open(self, path: str, identifier: str, *, deleted: bool) -> RunDirectory:
         descriptor = os.open(path, _OPEN_DIRECTORY)
@@ -355,7 +355,8 @@ class RunShelf:
         return RunDirectory(path, identifier, descriptor, deleted=deleted)
 
 
-def _trouble(error: OSError, doing: str) -> StateError:
+def trouble(error: OSError, doing: str) -> StateError:
+    """The error for people when something cannot be done to a run's directory."""
     elsewhere = "choose another directory with GENVX_RUNS_DIR"
     advice = {
         errno.ENOSPC: f"the disk is full; free some space, or {elsewhere}",

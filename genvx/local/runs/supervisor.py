@@ -39,7 +39,7 @@ from genvx.core.text import printable
 from genvx.local import processes
 from genvx.local.granting.acquiring import acquire
 from genvx.local.runs import tree
-from genvx.local.runs.record import StopRequest
+from genvx.local.runs.record import StopRequest, trouble
 from genvx.local.runs.start import start
 from genvx.local.waiting import wait
 
@@ -90,6 +90,7 @@ class Supervisor:
         self._accepted: Optional[Callable[[RunState], None]] = accepted
         self._boot = processes.boot_id()
         self._log = directory.create_log()
+        self._recorded = False
         self._unwritten: Optional[RunState] = None
         self._stop: Optional[StopRequest] = None
         self._told = 0.0
@@ -258,18 +259,20 @@ class Supervisor:
     def _end_leftovers(self, kill_at: Optional[float]) -> None:
         """End what the command has left behind: nobody is there who could want it."""
         self._reap(0)
+        if tree.is_empty():
+            return
         left = tree.descendants(os.getpid())
         if left:
             many = "1 process" if len(left) == 1 else f"{len(left)} processes"
             self._say(f"ending what the command left behind: {many}")
         said = False
         request = self._stop or StopRequest(StopReason.ASKED, os.getuid(), self._spec.grace)
-        if left and kill_at is None:
+        if kill_at is None:
             tree.signal_below(os.getpid(), signal.SIGTERM)
             tree.signal_below(os.getpid(), signal.SIGCONT)
             kill_at = time.monotonic() + request.grace
-        while tree.descendants(os.getpid()):
-            if kill_at is not None and time.monotonic() >= kill_at:
+        while not tree.is_empty():
+            if time.monotonic() >= kill_at:
                 tree.signal_below(os.getpid(), signal.SIGKILL)
                 if not said and time.monotonic() >= kill_at + request.grace:
                     said = True
@@ -319,12 +322,20 @@ class Supervisor:
             self._write(self._unwritten)
 
     def _write(self, state: RunState) -> None:
-        """Write a state; one that cannot be written is tried again later."""
+        """Write a state; one that cannot be written is tried again later.
+
+        Raises:
+            StateError: it is the first one. Nothing has started, and a run without a record could
+            be neither seen nor stopped.
+        """
         try:
             self._directory.write_state(state, self._boot)
-            self._unwritten = None
-        except OSError:
+        except OSError as error:
+            if not self._recorded:
+                raise trouble(error, f"write to {self._directory.path}") from None
             self._unwritten = state
+        else:
+            self._recorded, self._unwritten = True, None
 
     def _say(self, line: str) -> None:
         """A line of ours in the log."""

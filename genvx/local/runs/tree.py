@@ -20,6 +20,19 @@ def become_subreaper() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def is_empty() -> bool:
+    """Whether nothing is below this process, which is a subreaper: the kernel's word.
+
+    A walk over /proc is not one moment: who forks and ends during it is seen neither itself nor by
+    its child. What has ended counts until it is waited for.
+    """
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return True
+    return False
+
+
 def descendants(root: int) -> list[int]:
     """The pids of all living processes below one, zombies left out."""
     children: dict[int, list[int]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -97,6 +98,15 @@ def test_ctrl_c_leaves_a_run_running_and_says_how_to_come_back(runs):
     assert rows()[0][2] == "stopped"
 
 
+def test_a_failed_run_is_held_until_it_is_released_and_keeps_its_code(runs):
+    run = started("-g", "2", "--hold", "1m:on-failure", "--", "sh", "-c", "exit 5")
+    until(lambda: rows()[0][2] == "held")
+    assert run_genvx("run", "-g", "1", "--", "true").returncode == 3
+    assert run_genvx("release", run).returncode == 0
+    until(lambda: rows()[0][2::4] == ["failed", "5"])
+    assert run_genvx("run", "-g", "2", "--", "true").returncode == 0
+
+
 def test_several_runs_are_meant_by_what_they_were_before_the_first_was_touched(runs):
     first, second = started("--", "true"), started("--", "true")
     until(lambda: [row[2] for row in rows()] == ["completed"] * 2)
@@ -131,30 +141,13 @@ def test_what_makes_no_sense_is_refused_in_one_line(runs, words, said):
     assert not runs.exists() or os.listdir(runs) == []
 
 
-def sshd_children(sandbox):
-    """The processes of sshd that serve connections to the hosts of a sandbox."""
-    found = []
-    for name in os.listdir("/proc"):
-        if (
-            name.isdigit()
-            and f"{sandbox.directory}/" in words_of(name)
-            and "sshd" in words_of(name)
-        ):
-            found += [pid for pid in tree.descendants(int(name)) if "sshd" in words_of(pid)]
-    return found
-
-
-def words_of(pid):
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return file.read().decode("utf-8", "replace").replace("\0", " ")
-    except OSError:
-        return ""
-
-
 @pytest.mark.needs("openssh")
-def test_a_run_outlives_its_client_and_the_sessions_of_sshd(hosts, short_tmp):
-    """Also somebody who watches it gets each line once, in order, through cut connections."""
+def test_a_run_outlives_its_client_the_agent_and_the_sessions_of_sshd(
+    hosts, short_tmp, monkeypatch
+):
+    """Also somebody who watches it gets each line once, in order, through cut connections; and it
+    is listed on another machine.
+    """
     go = short_tmp / "go"
     line = f"echo first; until [ -e {go} ]; do sleep 0.01; done; seq 2000; exit 9"
     client = start_genvx("remote", "run", "-d", "-g", "1", "--", "sh", "-c", line)
@@ -168,14 +161,20 @@ def test_a_run_outlives_its_client_and_the_sessions_of_sshd(hosts, short_tmp):
         bufsize=0,
     )
     assert watching.stdout.readline() == b"first\n"
-    for pid in sshd_children(hosts):
-        os.kill(pid, signal.SIGKILL)
+    # The processes of sshd for our connection, and the agent below them.
+    for server in hosts.servers:
+        for pid in tree.descendants(server.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
     said = watching.stderr.readline()
     assert b"connecting again" in said
     go.touch()
     out, _ = watching.communicate()
     assert out.split() == [b"%d" % number for number in range(1, 2001)]
     assert watching.returncode == 9
+    elsewhere = short_tmp / "another-home"
+    elsewhere.mkdir()
+    monkeypatch.setenv("HOME", str(elsewhere))
     assert [row[:4] for row in rows("remote")] == [["gpu-server-1", run, "", "failed"]]
 
 

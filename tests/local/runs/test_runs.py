@@ -174,6 +174,20 @@ def test_a_run_whose_supervisor_was_killed_is_shown_as_that_and_can_be_stopped(
     assert free(host) == 2
 
 
+def test_a_forced_stop_asks_nobody_first_also_where_nobody_supervises(
+    host, start, catalog, short_tmp
+):
+    asked_to = short_tmp / "asked"
+    run = start(shell(f"trap 'touch {asked_to}' TERM; echo on; while :; do sleep 0.01; done"))
+    until(lambda: log_of(host, run) == "on\n")
+    supervisor = lock.supervision_of(host.state, os.getuid(), run.id)
+    os.kill(supervisor.pid, signal.SIGKILL)
+    until(lambda: not alive(supervisor.pid))
+    catalog.stop(run.id, force=True)
+    assert not alive(run.state.pid)
+    assert not asked_to.exists()
+
+
 def test_a_run_of_an_earlier_boot_is_lost(host, start, catalog, monkeypatch):
     run = start(asked("sleep", "1000"))
     monkeypatch.setattr(processes, "_known_boot", ["another"])
@@ -279,15 +293,19 @@ def test_a_living_run_is_not_deleted(start, catalog):
         catalog.delete(run.id)
 
 
-def test_a_listing_opens_only_the_runs_that_it_shows(start, catalog, short_tmp, monkeypatch):
+def test_of_thousands_of_runs_only_those_that_are_shown_are_opened(
+    start, catalog, short_tmp, monkeypatch
+):
     run = start(asked("true"))
     ends_as(catalog, run, "completed")
-    kept = short_tmp / "runs" / run.id
-    for number in range(20):
-        other = short_tmp / "runs" / f"{number:08x}"
-        other.mkdir()
-        (other / "spec.json").write_bytes((kept / "spec.json").read_bytes())
-        os.utime(other / "spec.json", (1000, 1000))
+    root = short_tmp / "runs"
+    for name in ("spec.json", "state.json"):
+        written = (root / run.id / name).read_text()
+        for number in range(2_000):
+            (root / f"{number:08x}").mkdir(exist_ok=True)
+            copied = root / f"{number:08x}" / name
+            copied.write_text(written.replace(run.id, f"{number:08x}"))
+            os.utime(copied, (number, number))
     opened = []
     shelf = type(catalog._shelf)
     monkeypatch.setattr(
@@ -295,5 +313,9 @@ def test_a_listing_opens_only_the_runs_that_it_shows(start, catalog, short_tmp, 
         "open",
         lambda self, name, real=shelf.open: (opened.append(name), real(self, name))[1],
     )
-    assert [each.id for each in catalog.newest(Filter(), 1)] == [run.id]
-    assert opened == [run.id]
+    wanted = [run.id, *(f"{number:08x}" for number in range(1_999, 1_950, -1))]
+    assert [each.id for each in catalog.newest(Filter(), 50)] == wanted
+    assert opened == wanted
+    assert catalog.find("3").id == wanted[2]
+    assert catalog.find(wanted[49]).id == wanted[49]
+    assert len(opened) == 50 + 3 + 1
