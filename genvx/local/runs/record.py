@@ -2,6 +2,7 @@
 
     RUNS/<id>/spec.json    what was asked, written once
               state.json   what became of it, replaced at each change
+              end.json     its final state, before the devices are given back
               marks.json   what people have called it since
               stop.json    a request to end it, and why
               log          all output of the command, in order
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
     from genvx.core.runstate import RunState
 
 _TRASH = ".trash"
-_SPEC, _STATE, _MARKS, _STOP = "spec.json", "state.json", "marks.json", "stop.json"
+_SPEC, _STATE, _END = "spec.json", "state.json", "end.json"
+_MARKS, _STOP = "marks.json", "stop.json"
 LOG, EVENTS, WORK = "log", "events", "work"
 _MOST_BYTES = 64 << 20
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -140,6 +142,19 @@ class RunDirectory:
         self._replace(_STATE, plain)
         with contextlib.suppress(OSError):  # for people; the state is what counts
             self._append(EVENTS, dumps({"event": name_of(state), **plain}) + b"\n")
+
+    def decided(self) -> Optional[RunState]:
+        """The final state that was written down before the devices were given back; None if none
+        was, or that cannot be read.
+        """
+        try:
+            return STATE.read(self._read(_END))
+        except Malformed:
+            return None
+
+    def write_decided(self, state: RunState) -> None:
+        """Write down the final state that the run will have. Raises OSError."""
+        self._replace(_END, STATE.write(state))
 
     def marks(self) -> Marks:
         """What people have called it; nothing where that cannot be read."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Optional, Union
 
 from genvx.core.ask import Ask
@@ -110,6 +111,11 @@ class Supervisor:
             hold.keep_time(spare=os.getpid(), supervised=True)
             tree.become_subreaper()
             state = self._hold_to_end(hold)
+            # The end is shown only once the devices are free, for people count on that. So it is
+            # written down twice: if we are killed in between, it is not lost. A full disk must not
+            # keep the devices.
+            with suppress(OSError):
+                self._directory.write_decided(state)
         finally:
             hold.release()
         self._write(state)
