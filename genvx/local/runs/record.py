@@ -364,7 +364,7 @@ class RunShelf:
 
 
 def _trouble(error: OSError, doing: str) -> StateError:
-    elsewhere = "choose another directory with GENVX_RUNS_DIR"
+    elsewhere = "choose another directory with GENVX_RUNS_DIR, or runs= in a hostfile"
     advice = {
         errno.ENOSPC: f"the disk is full; free some space, or {elsewhere}",
         errno.EDQUOT: f"your disk quota is used up; free some space there, or {elsewhere}",
