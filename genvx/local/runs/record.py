@@ -115,6 +115,11 @@ class RunDirectory:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def owner(self) -> int:
+        """The uid of the user whose directory it is."""
+        return os.fstat(self._descriptor).st_uid
+
     def spec(self) -> RunSpec:
         """What was asked.
 
