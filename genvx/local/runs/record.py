@@ -246,7 +246,12 @@ class RunDirectory:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(name, flags, 0o600, dir_fd=self._descriptor)
         try:
-            _write(descriptor, data)
+            before = os.fstat(descriptor).st_size
+            try:
+                _write(descriptor, data)
+            except OSError:
+                os.ftruncate(descriptor, before)  # no part of a line is left on a full disk
+                raise
         finally:
             os.close(descriptor)
 
