@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from genvx.fleet.fleet import Fleet
 
 _WHICH = "A run, by its id, the beginning of it, its name, or a number: 1 is the latest."
-OneRun = Annotated[str, typer.Argument(metavar="[RUN]", help=_WHICH, show_default=False)]
+OneRun = Annotated[str, typer.Argument(metavar="RUN", help=_WHICH, show_default=False)]
 Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help=_WHICH)]
 
 
@@ -32,4 +32,4 @@ def located(
         raise InvalidInput(f"no run {printable(wanted, 60)!r}")
     everywhere: Any = fleet
     found = where.ask(fleet, runs.question(wanted, deleted=deleted))
-    return runs.locate(everywhere, found, wanted)
+    return runs.locate(everywhere, found, wanted, deleted=deleted, typed=where.typed)

@@ -161,7 +161,8 @@ def _each(
             try:
                 line = act(host, found)
             except GenvxError as error:
-                say(f"genvx: {kind_of(error)}: {error}" if where.remote else f"genvx: {error}")
+                head = f"{host.name}: {kind_of(error)}" if where.remote else "genvx"
+                say(f"{head}: {error}")
                 code = code or error.exit_code
             else:
                 print(f"{line} on {host.name}" if where.remote else line)
