@@ -43,7 +43,7 @@ def test_a_log_that_was_cut_says_so_in_one_line(runs, short_tmp):
     go.touch()
     until(lambda: "completed" in run_genvx("runs", "info").stdout)
     watched = run_genvx("watch")
-    assert re.fullmatch(r"genvx: [0-9.]+ MiB of the log are not kept any more\n", watched.stderr)
+    assert re.fullmatch(r"genvx: [0-9.]+ [KM]iB of the log are not kept any more\n", watched.stderr)
     assert watched.stdout.endswith("\n299999\n300000\nlast\n")
 
 
