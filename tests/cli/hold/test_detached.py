@@ -12,6 +12,7 @@ import pytest
 
 from genvx.fleet.delivery.bootstrap import agent_command
 from genvx.fleet.hostfile import parse
+from tests.capabilities import old_pythons
 from tests.conftest import run_genvx
 from tests.helpers import until
 
@@ -94,3 +95,19 @@ def test_every_login_shell_passes_the_directory_of_runs_on(short_tmp, shell):
         [shell, "-c", agent_command(spec, "x" * 16)], capture_output=True, text=True, check=True
     )
     assert answer.stdout == "~/my runs/+@~x\n"
+
+
+@pytest.mark.needs("pythons")
+@pytest.mark.parametrize("python", old_pythons())
+def test_a_run_goes_on_with_every_python_that_a_host_may_have(sandbox, python):
+    """Also with one that is too old for filelock."""
+    other = Path(sandbox.hostfile).with_name("other")
+    other.write_text(f"gpu-server-2 ssh_config=ssh_config python={python}\n")
+    words = ("remote", "--hostfile", str(other))
+    line = "seq 50000; tty >/dev/null && exit 3"
+    options = ("-d", "-g", "1", "--tty", "--log-limit", "64K")
+    started = run_genvx(*words, "run", *options, "--", "sh", "-c", line)
+    assert started.returncode == 0, started.stderr
+    watched = run_genvx(*words, "watch")
+    assert watched.returncode == 3
+    assert watched.stdout.endswith("\n50000\n")
