@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from genvx.core.run import HoldWhen, Moment, RunSpec
+from genvx.core.ask import Ask
+from genvx.core.run import HoldWhen
 from genvx.core.runinfo import RunInfo
 from genvx.core.runstate import (
     Failed,
@@ -90,6 +90,7 @@ class Detach:
 def start_detached(where: Where, request: Request, command: list[str], asked: Detach) -> int:
     """Start the run, print its id, and say what to type next; return the exit code."""
     from genvx.fleet import runs
+    from genvx.fleet.submission import spec_of
 
     if request.environment is not None:
         raise InvalidInput("--id joins an environment; a run with --detach is one of its own")
@@ -98,24 +99,17 @@ def start_detached(where: Where, request: Request, command: list[str], asked: De
         chdir = os.path.abspath(os.path.expanduser(chdir or "."))
     elif chdir == "~" or chdir.startswith("~/"):
         chdir = chdir[2:] or "."  # the directories of a host are counted from the home there
-    spec = RunSpec(
-        os.urandom(4).hex(),
-        tuple(command),
-        request.requirements,
-        machine="",
-        host="",
-        submitted=Moment(0, 0),
-        name=request.name,
+    spec = spec_of(
+        command,
+        Ask(request.requirements, request.name, lasts=request.time),
         cwd=chdir,
         variables=asked.variables,
-        seconds=None if request.time is None else max(1, round(request.time)),
         hold=asked.hold,
         hold_when=asked.hold_when,
         retries=asked.retries,
         log_limit=asked.log_limit,
         tty=asked.tty,
         notify=asked.notify,
-        submitter=f"{_user()}@{socket.gethostname()}",
     )
     with where.fleet(request.selection) as fleet:
         ours: Any = fleet  # every host of a verb has runs
@@ -145,12 +139,3 @@ def _beginning(run: RunInfo) -> str:
     if not devices:
         return f"is {name_of(run.state)}, without a GPU"
     return f"is {name_of(run.state)} with {len(devices)} GPU{'' if len(devices) == 1 else 's'}"
-
-
-def _user() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
