@@ -15,7 +15,7 @@ from functools import partial
 
 from benchmarks.measure import Sample, measured, side_by_side
 from benchmarks.report import Table
-from genvx.core.wire.protocol import Call
+from genvx.core.wire.call import Call
 from genvx.fleet.delivery import pack
 
 _START = "from genvx.agent.__main__ import main; main()"

@@ -8,12 +8,13 @@ import time
 
 from benchmarks.report import Table, verdict
 from genvx.core.claim import Owner
-from genvx.core.device import Device, DeviceUsage, Driver
+from genvx.core.device import Device
 from genvx.core.lease import Lease
 from genvx.core.queue import decide
 from genvx.core.ranking import rank
 from genvx.core.requirements import Requirements
 from genvx.core.snapshot import Snapshot
+from genvx.core.usage import DeviceUsage, Driver
 
 _HOSTS, _DEVICES = 1000, 8
 _WAYS = ("XVVVSSSS",) * 4 + ("SSSSXVVV",) * 4

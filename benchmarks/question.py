@@ -10,7 +10,7 @@ from functools import partial
 from benchmarks.measure import Sample, measured, side_by_side
 from benchmarks.packing import interpreters
 from benchmarks.report import Table, verdict
-from genvx.core.wire.protocol import Call
+from genvx.core.wire.call import Call
 from genvx.fleet.delivery.bootstrap import agent_command, agent_parcel
 from genvx.fleet.hostspec import HostSpec
 

@@ -40,13 +40,15 @@ def commands() -> str:
 
 
 def _row(param: Any) -> str:
+    from genvx.cli.parse.pages import explained
+
     metavar = param.metavar or ""
     if param.param_type_name == "argument":
         names = f"`{metavar or param.name.upper()}`"
     else:
         names = ", ".join(f"`{name}`" for name in sorted(param.opts, key=len))
         names += f" `{metavar}`" if metavar else ""
-    return f"| {names} | {getattr(param, 'help', None) or ''} |\n"
+    return f"| {names} | {explained(param)} |\n"
 
 
 def errors() -> str:

@@ -25,6 +25,7 @@ import genvx
 from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hostfile import load
 from genvx.local.state import paths
+from genvx.sandbox import record
 from genvx.sandbox import sandbox as rooms
 from tests.capabilities import CAPABILITIES, required
 from tests.helpers import ROOT, until
@@ -151,7 +152,7 @@ def agent_cache() -> Iterator[Path]:
 
 
 @pytest.fixture
-def make_sandbox(short_tmp, monkeypatch, agent_cache) -> Iterator[Callable[..., rooms.Sandbox]]:
+def make_sandbox(short_tmp, monkeypatch, agent_cache) -> Iterator[Callable[..., record.Sandbox]]:
     """Starts pretend fleets that end with the test.
 
     unseen: their hosts have no agent yet. To send and unpack it costs a second that few tests need.
@@ -160,7 +161,7 @@ def make_sandbox(short_tmp, monkeypatch, agent_cache) -> Iterator[Callable[..., 
 
     def make(
         *gpus: str, server: str | None = "openssh", select: bool = True, unseen: bool = False
-    ) -> rooms.Sandbox:
+    ) -> record.Sandbox:
         directory = str(short_tmp / f"sandbox{len(made)}")
         made.append(directory)
         sandbox = rooms.up(directory, gpus, server=server)
@@ -178,13 +179,13 @@ def make_sandbox(short_tmp, monkeypatch, agent_cache) -> Iterator[Callable[..., 
 
 
 @pytest.fixture
-def sandbox(make_sandbox) -> rooms.Sandbox:
+def sandbox(make_sandbox) -> record.Sandbox:
     """gpu-server-1 with one GPU and gpu-server-2 with two."""
     return make_sandbox("1", "2")
 
 
 @pytest.fixture
-def unseen(make_sandbox) -> rooms.Sandbox:
+def unseen(make_sandbox) -> record.Sandbox:
     """The same hosts as they are before the first question."""
     return make_sandbox("1", "2", unseen=True)
 

@@ -17,8 +17,8 @@ import pexpect
 
 from genvx.core.snapshot import Snapshot
 from genvx.local.host import LocalHost
-from genvx.sandbox import sandbox as rooms
-from genvx.sandbox.files import SandboxHost
+from genvx.sandbox import record
+from genvx.sandbox.host import SandboxHost
 
 ROOT = Path(__file__).parent.parent
 
@@ -187,7 +187,7 @@ def on_hosts() -> list[Snapshot]:
     """What each host of the selected sandbox knows of itself, whatever is on its way; to ask this
     so starts no process, for conditions that are polled.
     """
-    sandbox = rooms.find(os.path.dirname(os.environ["GENVX_HOSTFILE"]))
+    sandbox = record.find(os.path.dirname(os.environ["GENVX_HOSTFILE"]))
     assert sandbox is not None
     return [snapshot_of(host) for host in sandbox.hosts]
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from genvx.local.host import LocalHost
+from genvx.sandbox import record
 from genvx.sandbox import sandbox as rooms
 from torture import ground
 from torture.trial import Outcome, Trial, until
@@ -48,7 +49,7 @@ def cut(trial: Trial) -> Outcome:
 
 
 @contextlib.contextmanager
-def _apart(place: Path) -> Iterator[tuple[rooms.Sandbox, Cable]]:
+def _apart(place: Path) -> Iterator[tuple[record.Sandbox, Cable]]:
     """A host with two GPUs at the other end of a cable."""
     sandbox = rooms.up(str(place), ["2"], server="openssh")
     try:
@@ -59,7 +60,7 @@ def _apart(place: Path) -> Iterator[tuple[rooms.Sandbox, Cable]]:
         rooms.down(sandbox.directory)
 
 
-def _once(outcome: Outcome, sandbox: rooms.Sandbox, wire: Cable, pause: float) -> float:
+def _once(outcome: Outcome, sandbox: record.Sandbox, wire: Cable, pause: float) -> float:
     """Seconds from the cut until the client of the command was told."""
     (room,) = sandbox.hosts
     there = LocalHost("there", environ={**os.environ, **room.variables(sandbox.directory)})

@@ -17,6 +17,7 @@ from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
 from genvx.local.running import timekeeper
 from genvx.local.running.leasefile import LeaseFile
+from genvx.local.running.spared import Spared
 from torture import ground
 from torture.trial import Outcome, until
 
@@ -160,7 +161,7 @@ class _Strangers:
         self.again = 0
 
     def come(self) -> None:
-        for spared in (None, timekeeper._Spared(1, 0, supervises=False)):
+        for spared in (None, Spared(1, 0, supervises=False)):
             before = self._host.acquire(Ask(Requirements(), name="before"))
             file = LeaseFile.of(before.descriptor)
             before.release()

@@ -100,7 +100,7 @@ def warm(place: Path) -> None:
     not be able to read it any more, where it lies in a private home.
     """
     import genvx.local.running.windows  # noqa: F401
-    from genvx.shell.prepare import files
+    from genvx.shell.startup import files
 
     files("/bin/bash", str(place))
     host = LocalHost(environ=provisioned(place / "warm"))

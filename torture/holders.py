@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from genvx.core.ask import Ask
-from genvx.core.device import DeviceProcess, DeviceUsage, Health
 from genvx.core.requirements import Requirements
+from genvx.core.usage import DeviceProcess, DeviceUsage, Health
 from genvx.errors import GenvxError
 from genvx.local import processes
 from genvx.local.devices import simulated

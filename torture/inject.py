@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genvx.core.ask import Ask
-from genvx.core.lease import holders
+from genvx.core.holdings import holders
 from genvx.core.requirements import Requirements
 from genvx.errors import GenvxError
 from genvx.local import processes

@@ -56,7 +56,7 @@ class Bitten:
 
 
 # Places in the sources: torture/places.py.
-_NO_VERIFY = Change("_claim", "conflicts(lease, living, memory)", "False")
+_NO_VERIFY = Change("claiming:claim", "conflicts(lease, living, memory)", "False")
 _NO_LOCK = Change("LockFile.taken", "self._take(notes)", "None")
 _ALWAYS_HELD = Change(
     "locks:is_held", "_ofd(descriptor, fcntl.F_OFD_GETLK, fcntl.F_RDLCK) == fcntl.F_WRLCK", "True"
@@ -87,7 +87,7 @@ MUTANTS = (
     ),
     Mutant(
         "F3", "reaping of what the dead left", "left",
-        (Change("LeaseStore._publish", "self._tidy(directory)", "pass"),),
+        (Change("LeaseStore._publish", "tidy(self.state, directory, self._most)", "pass"),),
     ),
     Mutant(
         "F3", "opening one's own directory to others before each use", "seen",
@@ -104,13 +104,13 @@ MUTANTS = (
     Mutant("F4", "the translation of errors", "Error", (_RAW_ERRORS,)),
     Mutant(
         "F4", "the refusal where a lease cannot be read", "granted twice",
-        (Change("LeaseStore._scan", "error.errno not in OWNERS_DOING", "False"),),
+        (Change("scanning:_scan", "error.errno not in OWNERS_DOING", "False"),),
     ),
     Mutant(
         "F4", "the withdrawal of what was not verified", "refused, but +1",
         (
             Change(
-                "_claim",
+                "claiming:claim",
                 "    except BaseException:\n        held.withdraw()\n        raise",
                 "    except BaseException:\n        raise",
             ),
@@ -118,7 +118,7 @@ MUTANTS = (
     ),
     Mutant(
         "F5", "the limit of JSON's depth", "RecursionError",
-        (Change("fields:loads", "(ValueError, RecursionError)", "ValueError"),),
+        (Change("plain:loads", "(ValueError, RecursionError)", "ValueError"),),
     ),
     Mutant(
         "F6", "the translation of a reader's errors", "Error",
@@ -167,7 +167,7 @@ MUTANTS = (
     ),
     Mutant(
         "F10", "the refusal of host keys", "accepted",
-        (Change("_Policy.missing_host_key", "verdict is Verdict.KNOWN", "True"),),
+        (Change("HostKeyPolicy.missing_host_key", "verdict is Verdict.KNOWN", "True"),),
     ),
     Mutant(
         "F10", "the deadline", "took",
@@ -260,7 +260,7 @@ MUTANTS = (
     ),
     Mutant(
         "F16", "files for shells that nobody else can read", "refused",
-        (Change("heldfile:prepare", "open(name, flags, ", "open(name, flags, 0o044 | "),),
+        (Change("publishing:prepare", "open(name, flags, ", "open(name, flags, 0o044 | "),),
     ),
     Mutant("F17", "the comparison of boots", "live", (_ANY_BOOT,)),
     Mutant("F18", "the question whether a lease is held", "AssertionError", (_ALWAYS_HELD,)),
@@ -284,7 +284,7 @@ MUTANTS = (
         "F19", "the end of a ticket with its holder", "stranded",
         (
             Change(
-                "store:_read",
+                "reading:read_claim",
                 "named is None or not named[0].outlives(content.data)",
                 "named is None or (named[0] is not TICKET and not named[0].outlives(content.data))",
             ),

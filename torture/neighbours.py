@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.terminals import readable
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
-from genvx.local import granting
+from genvx.local.granting import joining
 from genvx.local.host import LocalHost
 from torture import ground
 from torture.trial import Outcome, Trial
@@ -60,7 +60,7 @@ def _activate(variables: dict[str, str], turns: int, tells: int) -> None:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
             time.sleep(0.005)
             first = here.acquire(Ask(Requirements(1)))
-            granting.join(
+            joining.join(
                 here, first.grant.environment_id, command="sh", through=descriptor
             ).release()
             first.release()

@@ -18,9 +18,10 @@ from benchmarks.measure import Sample, measured
 from benchmarks.world import World, world
 from genvx.core.snapshot import Snapshot
 from genvx.errors import HostKeyError
-from genvx.fleet.fleet import Outcomes, connect_fleet
+from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hostspec import HostSpec
-from genvx.sandbox import files
+from genvx.fleet.outcomes import Outcomes
+from genvx.sandbox import files, record
 from genvx.sandbox import sandbox as rooms
 from torture import ground
 from torture.servers import BEHAVIOURS, misbehaving
@@ -174,14 +175,14 @@ def _keys(outcome: Outcome, trial: Trial) -> None:
         rooms.down(sandbox.directory)
 
 
-def _refuse(outcome: Outcome, what: str, sandbox: rooms.Sandbox, jump: str) -> None:
+def _refuse(outcome: Outcome, what: str, sandbox: record.Sandbox, jump: str) -> None:
     answers = _ask(sandbox, jump)
     outcome.check(not answers.succeeded, f"{what} was accepted")
     for error in answers.failed.values():
         outcome.check(isinstance(error, HostKeyError), f"{what}: {type(error).__name__}: {error}")
 
 
-def _ask(sandbox: rooms.Sandbox, jump: str) -> Outcomes[Snapshot]:
+def _ask(sandbox: record.Sandbox, jump: str) -> Outcomes[Snapshot]:
     """A snapshot of a host; of the second one, where there is a way to go."""
     config = Path(sandbox.directory, "ssh_config")
     before = config.read_text()

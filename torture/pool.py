@@ -19,6 +19,7 @@ from pathlib import Path
 from benchmarks.terminals import Terminal
 from genvx.cli import app, main
 from genvx.cli.ask import where
+from genvx.cli.verbs import remote
 from genvx.cli.verbs.hold import activate, run
 from genvx.fleet import hostfile, terminal
 from genvx.fleet import sshhost as ssh
@@ -27,7 +28,7 @@ from genvx.sandbox import sandbox as rooms
 from torture import ground, oracle
 from torture.trial import Outcome, Trial, until, while_time
 
-_PRELOADED = (activate, app, hostfile, run, ssh, terminal, where)
+_PRELOADED = (activate, app, hostfile, remote, run, ssh, terminal, where)
 
 _TIMEOUT = 60.0
 # Whoever kills must come before a hundred clients, or hardly anybody is killed.

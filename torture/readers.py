@@ -12,15 +12,29 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from genvx.core import policy
+from genvx.core import limit, policy, policytext
 from genvx.core.ask import Ask
 from genvx.core.claim import Owner
+from genvx.core.durations import parse_duration
 from genvx.core.requirements import Requirements
 from genvx.core.text import require_name
 from genvx.core.ticket import Ticket
-from genvx.core.units import parse_duration
-from genvx.core.wire import codec, operations, policycodec, protocol, statefiles
-from genvx.core.wire.fields import Malformed, dumps
+from genvx.core.wire import (
+    asking,
+    callreader,
+    findingcodec,
+    grantcodec,
+    job,
+    leasecodec,
+    leasefiles,
+    ongoing,
+    policycodec,
+    reply,
+    replyreader,
+    snapshotcodec,
+    ticketfiles,
+)
+from genvx.core.wire.plain import Malformed, dumps
 from genvx.errors import GenvxError
 from genvx.fleet import hostfile, hostnames
 from genvx.fleet.hostspec import HostSpec
@@ -52,7 +66,7 @@ class Reader:
 def readers(place: Path) -> dict[str, Reader]:
     """All of them, by name; their files are in an empty directory."""
     calls = (_CALL.to_bytes(), _CALL.to_word().encode())
-    frames = tuple(protocol.Reply(value=value).to_bytes(_TOKEN) for value in _ANSWERS)
+    frames = tuple(reply.Reply(value=value).to_bytes(_TOKEN) for value in _ANSWERS)
     return {
         "hostfiles": Reader(_HOSTFILES, _feed_hostfile, _text),
         "options": Reader(_TYPED, _feed_typed, _text),
@@ -163,7 +177,7 @@ _LEASE = dumps(
 def _feed_lease(data: bytes) -> None:
     owner = Owner(1000, "me")
     lease = _read(
-        lambda: statefiles.lease_from_file(data, owner=owner, identifier="00ff00ff00ff00ff")
+        lambda: leasefiles.lease_from_file(data, owner=owner, identifier="00ff00ff00ff00ff")
     )
     if lease is not None:
         assert lease.owner == owner
@@ -176,13 +190,13 @@ _WAITING = Ticket(
     owner=Owner(1000, "me"), environment_id="abcd1234", name="é x", boot_id="b", since_ns=1, pid=7,
     starttime=9, host="h", command="python",
 )  # fmt: skip
-_TICKET = statefiles.ticket_to_file(_WAITING)
+_TICKET = ticketfiles.ticket_to_file(_WAITING)
 
 
 def _feed_ticket(data: bytes) -> None:
     owner = Owner(1000, "me")
     ticket = _read(
-        lambda: statefiles.ticket_from_file(data, owner=owner, identifier="00ff00ff00ff00ff")
+        lambda: ticketfiles.ticket_from_file(data, owner=owner, identifier="00ff00ff00ff00ff")
     )
     if ticket is not None:
         assert ticket.owner == owner
@@ -198,31 +212,31 @@ _POLICIES = (
 
 
 def _feed_policy(text: str) -> None:
-    found = _read(policy.parse, text, tomllib.loads)
+    found = _read(policytext.parse, text, tomllib.loads)
     if found is not None:
         _one_line(str(found.limit("raz", ["students"])))
 
 
 _TOKEN = "00ff00ff00ff00ff"
-_CALL = operations.call_of(
-    operations.Run(Ask(Requirements(1), name="é"), operations.Job(("x",), {"A": "b"})), _TOKEN
+_CALL = asking.call_of(
+    ongoing.Run(Ask(Requirements(1), name="é"), job.Job(("x",), {"A": "b"})), _TOKEN
 )
 
 
 def _feed_call(data: bytes) -> None:
     for call in (
-        _read(lambda: protocol.read_call(io.BytesIO(data).read)),
-        _read(lambda: protocol.call_from_word(data.decode("latin-1"))),
+        _read(lambda: callreader.read_call(io.BytesIO(data).read)),
+        _read(lambda: callreader.call_from_word(data.decode("latin-1"))),
     ):
         if call is not None:
-            _read(operations.operation_of, call)
+            _read(asking.operation_of, call)
 
 
 def _answers() -> list[Any]:
     """What a host may answer, well-formed: snapshots, environments, grants, findings."""
     host = FakeHost("h", devices=3)
     held = host.acquire(Ask(Requirements(2), name="né", command="python x"))
-    snapshot = codec.SNAPSHOT.write(host.snapshot())
+    snapshot = snapshotcodec.SNAPSHOT.write(host.snapshot())
     snapshot["usage"][snapshot["devices"][2]["uuid"]]["processes"] = [
         {
             "pid": 1,
@@ -235,18 +249,18 @@ def _answers() -> list[Any]:
         }
     ]
     snapshot["driver"]["notes"] = ["a note"]
-    snapshot["tickets"] = [codec.TICKET.write(_WAITING)]
+    snapshot["tickets"] = [leasecodec.TICKET.write(_WAITING)]
     snapshot["odd"] = ["7/x.lease: odd"]
     (environment,) = host.snapshot().environments
     return [
         snapshot,
         snapshot,
-        codec.ENVIRONMENT.write(environment),
-        codec.GRANT.write(held.grant),
+        grantcodec.ENVIRONMENT.write(environment),
+        grantcodec.GRANT.write(held.grant),
         policycodec.ENTITLEMENT.write(
-            policy.Entitlement("raz", policy.Policy(users={"raz": policy.Limit(1)}), policy.Limit())
+            policy.Entitlement("raz", policy.Policy(users={"raz": limit.Limit(1)}), limit.Limit())
         ),
-        [codec.FINDING.write(finding) for finding in host.doctor()],
+        [findingcodec.FINDING.write(finding) for finding in host.doctor()],
     ]
 
 
@@ -263,10 +277,8 @@ def _frames(draw: Any) -> tuple[bytes, list[int]]:
     error = draw(
         st.sampled_from((None, None, None, "NoCapacity", "StateError", "SystemExit", "x\x1b"))
     )
-    reply = protocol.Reply(
-        value=value, error=error, message=draw(st.sampled_from(("", "m\x1b[2J")))
-    )
-    data = draw(st.sampled_from((b"", b"motd\r\n", b"GENVX-REPLY ", b"\x1b[2J"))) + reply.to_bytes(
+    answer = reply.Reply(value=value, error=error, message=draw(st.sampled_from(("", "m\x1b[2J"))))
+    data = draw(st.sampled_from((b"", b"motd\r\n", b"GENVX-REPLY ", b"\x1b[2J"))) + answer.to_bytes(
         _TOKEN
     )
     if draw(st.booleans()):
@@ -276,7 +288,7 @@ def _frames(draw: Any) -> tuple[bytes, list[int]]:
 
 def _feed_frame(case: tuple[bytes, list[int]]) -> None:
     data, cuts = case
-    reader, reply, start = protocol.ReplyReader(_TOKEN), None, 0
+    reader, reply, start = replyreader.ReplyReader(_TOKEN), None, 0
     for size in [*cuts, len(data)]:
         reply = reply or _read(reader.feed, data[start : start + size])
         start += size
@@ -284,13 +296,13 @@ def _feed_frame(case: tuple[bytes, list[int]]) -> None:
         return
     value = _read(reply.result)
     for decode in (
-        codec.ENVIRONMENT.read,
-        codec.GRANT.read,
-        codec.FINDING.read,
+        grantcodec.ENVIRONMENT.read,
+        grantcodec.GRANT.read,
+        findingcodec.FINDING.read,
         policycodec.ENTITLEMENT.read,
     ):
         _read(decode, value)
-    snapshot = _read(codec.SNAPSHOT.read, value)
+    snapshot = _read(snapshotcodec.SNAPSHOT.read, value)
     if snapshot is not None:
         _show(snapshot)
 
@@ -298,7 +310,7 @@ def _feed_frame(case: tuple[bytes, list[int]]) -> None:
 def _show(snapshot: Any) -> None:
     """Everything that the commands would print of a snapshot."""
     from genvx.cli.ask.where import Where
-    from genvx.cli.show.tables import Output
+    from genvx.cli.show.output import Output
     from genvx.cli.views import devices, envs, explain, queue, status
     from genvx.core.placement import place
     from genvx.fleet.fleet import Fleet
@@ -362,7 +374,7 @@ def _known(place: Path) -> Callable[[bytes], None]:
         known = hostkeys.KnownHosts([str(path)])
         for name in ("door", "gpu1.lab", "[127.0.0.1]:2222"):
             verdict = known.judge(name, b"a key that nobody knows")
-            assert verdict is not hostkeys.Verdict.KNOWN
+            assert verdict is not verdict.Verdict.KNOWN
             kinds = known.kinds(name)
             assert isinstance(kinds, tuple)
 

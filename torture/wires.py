@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from genvx.sandbox.sandbox import Sandbox
+from genvx.sandbox.record import Sandbox
 from torture.trial import until
 
 _HERE, _THERE = "10.77.0.1", "10.77.0.2"

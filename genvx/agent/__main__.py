@@ -13,7 +13,7 @@ def main(call: bytes = b"", word: str = "") -> None:
     The word "genvx" means that a person has typed our arguments in a shell that genvx opened.
     """
     if word == "genvx":
-        from genvx.agent.person import main as answer
+        from genvx.agent.person.command import main as answer
 
         sys.exit(answer(sys.argv[1:]))
     from genvx.agent.serve import serve

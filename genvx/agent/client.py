@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Optional
 from genvx.core.wire.protocol import ALIVE
 
 if TYPE_CHECKING:
-    from typing import Callable
-
-    from genvx.core.queue import Standing
+    from genvx.core.standing import Standing
 
 # Words of a client to an agent that holds devices for it: it accepts the offer; and a shell in a
 # terminal will join now, under the token of the same call.
@@ -22,7 +20,7 @@ TAKES, JOINS = b"+", b">"
 # Seconds between news at the least, and after which unchanged news is repeated, so that both ends
 # notice a lost connection.
 _NEWS = 5.0
-_AGAIN = 20.0
+AGAIN = 20.0
 
 
 class Client:
@@ -70,7 +68,7 @@ class Client:
     def wants_news(self, standing: Standing) -> bool:
         """Whether to send the client this position in the line now."""
         age = time.monotonic() - self._at
-        if age < _NEWS or (standing == self._told and age < _AGAIN):
+        if age < _NEWS or (standing == self._told and age < AGAIN):
             return False
         self._told, self._at = standing, time.monotonic()
         return True
@@ -88,23 +86,3 @@ class Client:
         # Signs of life come for ever, and are not kept.
         self._said = (self._said + heard.replace(ALIVE, b""))[-16:]
         return heard
-
-
-class Unread:
-    """Tells when nobody reads our output any more. Stdin is left alone, for a command to read.
-
-    again: called now and then during the wait, to send something.
-    """
-
-    def __init__(self, out: int, again: Callable[[], None]) -> None:
-        self._poll = select.poll()
-        self._poll.register(out, 0)
-        self._again = again
-        self._said = time.monotonic()
-
-    def wait(self, timeout: float) -> bool:
-        """Return whether nobody reads our output, after `timeout` seconds at most."""
-        if time.monotonic() >= self._said + _AGAIN:
-            self._said = time.monotonic()
-            self._again()
-        return bool(self._poll.poll(timeout * 1000))

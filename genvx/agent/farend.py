@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from genvx.core.wire.operations import reply_form
-from genvx.core.wire.protocol import Reply
+from genvx.core.wire.asking import reply_form
+from genvx.core.wire.reply import Reply
 
 if TYPE_CHECKING:
-    from genvx.core.wire.operations import Operation
+    from genvx.core.wire.operation import Operation
     from genvx.local.host import LocalHost
 
 

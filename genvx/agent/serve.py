@@ -15,16 +15,18 @@ from genvx._version import __version__
 from genvx.agent.farend import FarEnd
 from genvx.core.limits import exhausted
 from genvx.core.text import printable
-from genvx.core.wire.fields import Malformed
-from genvx.core.wire.operations import OPERATIONS, OpenShell, operation_of
-from genvx.core.wire.protocol import PROTOCOL, Reply, call_from_word, read_call
+from genvx.core.wire.asking import operation_of
+from genvx.core.wire.callreader import call_from_word, read_call
+from genvx.core.wire.plain import Malformed
+from genvx.core.wire.protocol import PROTOCOL
+from genvx.core.wire.reply import Reply
 from genvx.errors import AgentError, GenvxError, ProtocolError
 from genvx.local import processes
 from genvx.local.host import LocalHost
 from genvx.local.questions import answering
 
 if TYPE_CHECKING:
-    from genvx.core.wire.protocol import Call
+    from genvx.core.wire.call import Call
 
 
 def serve(word: str = "", read_before: bytes = b"") -> int:
@@ -93,7 +95,7 @@ def _fail(call: Call, end: FarEnd, error: GenvxError) -> int:
     reply = Reply.of_error(error)
     # A shell in a terminal has no channel for replies; its error is collected as a file
     # (local/answers.py).
-    if call.operation != OPERATIONS[OpenShell].name:
+    if call.operation != "shell":
         end.send(reply)
         return error.exit_code
     from genvx.local import answers

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from genvx.aio.threads import in_daemon_thread
 
 if TYPE_CHECKING:
-    from genvx.core.command import Command, Running
+    from genvx.core.command import Command
+    from genvx.core.running import Running
 
 
 async def to_end(

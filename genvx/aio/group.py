@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from genvx.core.command import Command
     from genvx.core.snapshot import Snapshot
-    from genvx.fleet.ask import Outcomes
+    from genvx.fleet.outcomes import Outcomes
 
 
 class Fleet:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Mapping, Sequence
 
-    from genvx.core.command import Command, Stream
+    from genvx.core.command import Command
     from genvx.core.grant import Grant
+    from genvx.core.running import Stream
     from genvx.local.running.hold import LocalHold
     from genvx.local.running.started import LocalRunning
 

@@ -8,11 +8,11 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from genvx import project
 from genvx.api.activation import more
 from genvx.errors import UnknownEnvironment
 from genvx.local.host import LocalHost
 from genvx.local.turns import take_turn
+from genvx.project import changing
 
 if TYPE_CHECKING:
     import threading
@@ -116,4 +116,4 @@ def configure(**settings: Any) -> dict[str, Any]:
         InvalidInput: a key or a value is wrong; nothing is changed.
     """
     changes = {key.replace("_", "-"): value for key, value in settings.items()}
-    return project.change(changes)[1]
+    return changing.change(changes)[1]

@@ -6,7 +6,9 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from genvx.core.amounts import parse_memory
 from genvx.core.ask import Ask
+from genvx.core.durations import parse_duration
 from genvx.core.run import HoldWhen
 from genvx.core.runinfo import RunInfo
 from genvx.core.runstate import (
@@ -15,7 +17,6 @@ from genvx.core.runstate import (
     end_of,
     name_of,
 )
-from genvx.core.units import parse_duration, parse_memory
 from genvx.errors import InvalidInput, InvalidQuantity
 from genvx.shown.console import say
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from genvx.cli.quick import quick
 from genvx.errors import FleetError, NoCapacity
-from genvx.shown import door
+from genvx.shown import door, streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run genvx with the arguments of the command line, and exit."""
-    door.open_streams()
+    streams.open_streams()
     code = run(list(sys.argv[1:] if arguments is None else arguments))
-    door.write_out()
+    streams.write_out()
     if "threading" in sys.modules and sys.modules["threading"].active_count() > 1:
         # Threads of hosts that hang, in a resolver perhaps, still run. Python's normal exit may
         # wait for them; all output is written, so nothing is lost by leaving at once.
@@ -40,7 +40,7 @@ def _act(arguments: list[str]) -> int:
             code = invoke(arguments)
         # Flushed here, where an error becomes a message and an exit code. Python's own flush at
         # exit would print a traceback for a full disk.
-        door.flush()
+        streams.flush()
         return code
     except (NoCapacity, FleetError) as error:
         from genvx.cli.show.refusal import say_refusal

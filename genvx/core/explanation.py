@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.placement import Placement, why_not
+from genvx.core.obstacles import why_not
+from genvx.core.placement import Placement
 from genvx.core.queue import decide, left_over
 from genvx.core.ranking import rank
 from genvx.core.value import value
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from genvx.core.device import Device
-    from genvx.core.placement import Refusal
+    from genvx.core.refusal import Refusal
     from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
 

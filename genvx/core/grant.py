@@ -1,8 +1,7 @@
-"""What an acquire gives, what the holder's shell sees of it, and what `genvx doctor` finds."""
+"""What an acquire gives, and what the holder's shell sees of it."""
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.device import VisibleAs
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
 
     from genvx.core.claim import Owner
     from genvx.core.device import Device
-
 
 _PLAIN = " ._-+@:/=,"
 # A longer name would leave no room to type on the line of the prompt.
@@ -90,21 +88,3 @@ VARIABLES = tuple(_VARIABLES)
 
 def _plain(text: str) -> str:
     return "".join(c if c.isalnum() or c in _PLAIN else "_" for c in text)
-
-
-class Severity(str, Enum):
-    """How bad a finding is."""
-
-    OK = "ok"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-@value
-class Finding:
-    """One line of `genvx doctor`: what was checked, what was found, what to do."""
-
-    check: str
-    severity: Severity
-    result: str
-    advice: str = ""

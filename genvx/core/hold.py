@@ -10,9 +10,10 @@ from genvx.core.block import Block
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from genvx.core.command import Command, Running, Stream
+    from genvx.core.command import Command
     from genvx.core.device import Device
     from genvx.core.grant import Grant
+    from genvx.core.running import Running, Stream
     from genvx.errors import HostLost
 
 

@@ -10,19 +10,27 @@ import functools
 import re
 from typing import Optional
 
+# The longest text that names a model.
+MODEL_LIMIT = 64
+MODEL = r"(?a)[A-Za-z0-9][A-Za-z0-9 ._+-]*"
 # A digit behind a letter begins a new part: "RTX3090" is "RTX 3090", but "L40S" stays.
-_PARTS = re.compile(r"[0-9][a-z0-9]*|[a-z]+")
-_WORDS = re.compile(r"[^a-z0-9.+]+")
-_PROFILE = re.compile(r"([0-9]+)g\.([0-9]+)gb(\+[a-z.]+)?")
+_PARTS = r"[0-9][a-z0-9]*|[a-z]+"
+_WORDS = r"[^a-z0-9.+]+"
+_PROFILE = r"([0-9]+)g\.([0-9]+)gb(\+[a-z.]+)?"
 
 # The brand says nothing about the model, so it may be typed or left out.
 _BRANDS = ("nvidia", "geforce", "tesla", "quadro")
 _OTHERS = ("ti", "super", "ada", "laptop", "max", "mobile")
 
 
+def is_model_text(text: str) -> bool:
+    """Whether a request can name a model by this text."""
+    return len(text) <= MODEL_LIMIT and re.fullmatch(MODEL, text) is not None
+
+
 def is_profile(text: str) -> bool:
     """Whether a text is the profile of a MIG instance, such as 1g.10gb."""
-    return _PROFILE.fullmatch(text.lower()) is not None
+    return re.fullmatch(_PROFILE, text.lower()) is not None
 
 
 @functools.lru_cache(maxsize=4096)
@@ -44,7 +52,7 @@ def is_model(name: str, typed: str, *, instance: bool = False) -> bool:
     for word in _words(wanted):
         if word in _BRANDS or word in profiles:
             continue
-        end = _find("".join(_PARTS.findall(word)), parts, at)
+        end = _find("".join(re.findall(_PARTS, word)), parts, at)
         if end is None:
             return False
         at = end
@@ -54,11 +62,11 @@ def is_model(name: str, typed: str, *, instance: bool = False) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    return [word for word in _WORDS.split(text) if word]
+    return [word for word in re.split(_WORDS, text) if word]
 
 
 def _parts(name: str) -> list[str]:
-    return [part for word in _words(name) for part in _PARTS.findall(word)]
+    return [part for word in _words(name) for part in re.findall(_PARTS, word)]
 
 
 def _find(word: str, parts: list[str], start: int) -> Optional[int]:

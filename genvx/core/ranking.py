@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.placement import fitting_of, left, refusal_of
+from genvx.core.placement import fitting_of
+from genvx.core.preference import left
 from genvx.core.queue import left_over
+from genvx.core.refusing import refusal_of
 from genvx.core.requirements import Strategy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from genvx.core.device import Device
-    from genvx.core.placement import Refusal
+    from genvx.core.refusal import Refusal
     from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
 

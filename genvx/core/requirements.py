@@ -1,10 +1,4 @@
-"""What is asked for: parsed from what people type, checked before anything happens.
-
-    2                    two devices
-    A100:2               two of a model
-    A100,H100:80G..:2    two of either model, each of 80 GB or more
-    24G..48G             one of a size in between
-    1g.10gb:2            two MIG instances
+"""What is asked for, checked before anything happens.
 
 Sizes here are the advertised ones. The driver of an "80 GB" device reports 79.6 GiB, so a lower
 bound counts 10**9 bytes to the GB, and an upper bound 2**30.
@@ -16,10 +10,10 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING, Optional, Union
 
-from genvx.core.device import VisibleAs
-from genvx.core.models import is_model
+from genvx.core.amounts import format_memory, parse_memory
+from genvx.core.device import MOST_DEVICES, VisibleAs
+from genvx.core.models import is_model, is_model_text
 from genvx.core.text import is_device_id, printable
-from genvx.core.units import format_memory, parse_count, parse_memory
 from genvx.core.value import cached, replace, value
 from genvx.errors import InvalidInput, InvalidQuantity, UnknownDevice
 
@@ -28,17 +22,9 @@ if TYPE_CHECKING:
 
     from genvx.core.device import Device
 
-MOST_DEVICES = 4096
 MOST_MODELS = 32
-# From here on a bare number is read as a model: no host has this many devices, and 3090 is a GPU.
-_MODEL_NUMBERS = 1000
-MODEL_LIMIT = 64
 
-_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*", re.ASCII)
-# "2xA100", as in GENVX_SIMULATE: people type it here too, and are shown the right form.
-_TIMES = re.compile(r"(\d{1,4}) ?[xX] ?([A-Za-z][A-Za-z0-9 ._+-]*)", re.ASCII)
-_LABEL = re.compile(r"\d{1,6}(?::\d{1,4})?", re.ASCII)
-_SIZES = re.compile(r"([0-9][0-9. ]*[KMGTkmgt]i?[Bb]?)?(\.\.)?([0-9][0-9. ]*[KMGTkmgt]i?[Bb]?)?")
+_LABEL = r"(?a)\d{1,6}(?::\d{1,4})?"
 
 
 UNNAMED = "is not one that was named"
@@ -108,7 +94,7 @@ class Requirements:
             if not is_model_text(model):
                 raise InvalidQuantity(f"not a model of GPU: {printable(model, 40)!r}")
         for name in self.devices:
-            if _LABEL.fullmatch(name) is None and not is_device_id(name):
+            if re.fullmatch(_LABEL, name) is None and not is_device_id(name):
                 raise UnknownDevice(
                     f"neither the number nor the UUID of a device: {printable(name, 40)!r}"
                 )
@@ -138,9 +124,11 @@ class Requirements:
             InvalidQuantity: something cannot be read.
             UnknownDevice: a name is not one of a device.
         """
+        from genvx.core.gputext import parse_gpus
+
         share = None if memory is None else parse_memory(memory)
         named = tuple(name.strip() for each in devices for name in each.split(","))
-        count, models, at_least, at_most = _parse_gpus(gpus)
+        count, models, at_least, at_most = parse_gpus(gpus)
         if min_memory is not None:
             at_least = max(parse_memory(min_memory), at_least or 0)
         # Named devices give the count; a different count would leave open which of them is meant.
@@ -264,47 +252,3 @@ def requirements_of(
     if not isinstance(gpus, str):
         return Requirements(gpus=gpus, memory=memory, visible_as=named)
     return replace(Requirements.parse(gpus), memory=memory, visible_as=named)
-
-
-def is_model_text(text: str) -> bool:
-    """Whether a request can name a model by this text."""
-    return len(text) <= MODEL_LIMIT and _MODEL.fullmatch(text) is not None
-
-
-def _parse_gpus(
-    text: Optional[str],
-) -> tuple[Optional[int], tuple[str, ...], Optional[int], Optional[int]]:
-    """Split a request into COUNT, MODELS and the two SIZES; each of them may be missing."""
-    count: Optional[int] = None
-    models: tuple[str, ...] = ()
-    at_least = at_most = None
-    if text is None:
-        return count, models, at_least, at_most
-    parts = [part.strip() for part in text.split(":")]
-    if re.fullmatch(r"[+-]?\d*(?:\.\d*)?", parts[-1], re.ASCII):
-        count = parse_count(parts.pop(), "--gpus", MOST_DEVICES)
-        # "3090" would otherwise wait for 3,090 devices.
-        if count >= _MODEL_NUMBERS and not parts:
-            raise InvalidQuantity(f"{count} GPUs? a model whose name is a number is {count}:1")
-    if parts and _sizes(parts[-1]):
-        at_least, at_most = _sizes(parts.pop()) or (None, None)
-    if parts:
-        models = tuple(model.strip() for model in parts.pop(0).split(","))
-    # Read as a model, "2xA100" would fail with the message that no host has such a device.
-    for times in filter(None, map(_TIMES.fullmatch, models)):
-        raise InvalidQuantity(f"{times[1]} {times[2]} GPUs are written {times[2]}:{times[1]}")
-    if parts or not all(_MODEL.fullmatch(model) for model in models):
-        raise InvalidQuantity(
-            f"not a request for GPUs: {printable(text, 60)!r}; write it like 2, A100:2 or "
-            "A100,H100:80G..:2"
-        )
-    return count, models, at_least, at_most
-
-
-def _sizes(text: str) -> Optional[tuple[Optional[int], Optional[int]]]:
-    """The bounds of "80G", "80G..", "..24G" or "24G..48G"; None if this is no size."""
-    match = _SIZES.fullmatch(text)
-    if match is None or not (match[1] or match[3]) or (match[3] and not match[2]):
-        return None
-    low, _, high = match.groups()
-    return (parse_memory(low) if low else None), (parse_memory(high) if high else None)

@@ -5,22 +5,16 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.device import (
-    UNEXPLAINED_MEMORY,
-    Device,
-    DeviceProcess,
-    DeviceUsage,
-    Driver,
-    Health,
-)
-from genvx.core.lease import Environment, Lease, environments, holdings
-from genvx.core.units import format_memory
+from genvx.core.usage import UNEXPLAINED_MEMORY, DeviceProcess, DeviceUsage, Driver, Health
 from genvx.core.value import cached, field, value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from genvx.core.claim import EnvironmentKey
+    from genvx.core.device import Device
+    from genvx.core.environment import Environment
+    from genvx.core.lease import Lease
     from genvx.core.ticket import Ticket
 
 # A desktop (X, a compositor, a browser that draws) may use this much of a device without making it
@@ -65,11 +59,16 @@ class Snapshot:
     @cached
     def environments(self) -> tuple[Environment, ...]:
         """The living environments, oldest first."""
+        # Imported here: a host that only reports what it sees works out neither.
+        from genvx.core.environments import environments
+
         return environments(self.leases)
 
     @cached
     def holdings(self) -> Mapping[str, Mapping[EnvironmentKey, Optional[int]]]:
         """Who holds what of each device that is held, by UUID."""
+        from genvx.core.holdings import holdings
+
         return holdings(self.leases)
 
     @cached
@@ -161,6 +160,8 @@ class Snapshot:
         """
         unexplained = self.unexplained(device)
         if unexplained:
+            from genvx.core.amounts import format_memory
+
             return f"{format_memory(unexplained)} in use by no visible process"
         usage = self.usage.get(device.uuid)
         if usage is None or usage.processes is not None:

@@ -16,9 +16,10 @@ NAME_LIMIT = 128
 COMMAND_LIMIT = 256
 MESSAGE_LIMIT = 2000
 
-_DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9/._-]{0,95}")
+# Patterns are compiled when they are first used, which in most calls they are not.
+_DEVICE_ID = r"[A-Za-z0-9][A-Za-z0-9/._-]{0,95}"
 # Ids become names of files, and words of a command line: no slash, no dot, no dash in front.
-_IDENTIFIER = re.compile(r"[0-9a-f]{4,32}")
+_IDENTIFIER = r"[0-9a-f]{4,32}"
 
 
 def printable(text: str, limit: int = MESSAGE_LIMIT) -> str:
@@ -58,9 +59,9 @@ def require_name(text: str) -> str:
 
 def is_device_id(text: str) -> bool:
     """Whether `text` looks like a UUID of NVML (GPU-…, MIG-…) or of a simulated device (SIM-…)."""
-    return _DEVICE_ID.fullmatch(text) is not None
+    return re.fullmatch(_DEVICE_ID, text) is not None
 
 
 def is_identifier(text: str) -> bool:
     """Whether `text` looks like an id that genvx gives to leases and environments."""
-    return _IDENTIFIER.fullmatch(text) is not None
+    return re.fullmatch(_IDENTIFIER, text) is not None

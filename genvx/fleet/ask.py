@@ -6,15 +6,12 @@ again, under its own lock. No lock is held across the network.
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from genvx.core.block import Block
 from genvx.core.limits import exhausted
-from genvx.core.ranking import rank
 from genvx.errors import (
     FleetError,
     GenvxError,
@@ -26,18 +23,19 @@ from genvx.errors import (
     Unsatisfiable,
 )
 from genvx.fleet.defaults import FANOUT
+from genvx.fleet.outcomes import Outcomes
 from genvx.ssh.defaults import TIMEOUT
-from genvx.ssh.secrets import Locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from typing_extensions import TypeVar as _TypeVar
 
-    from genvx.core.placement import Refusal
+    from genvx.core.refusal import Refusal
     from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.host import Host
+    from genvx.ssh.want import Locked
 
     Unlock = Callable[[Mapping[str, Locked]], Mapping[str, GenvxError]]
 
@@ -58,32 +56,6 @@ _SECRETS = 4
 
 NO_HOST = "Cannot find a host with enough available resources"
 NO_ANSWER = "No host answered"
-
-
-@dataclass(frozen=True)
-class Outcomes(Generic[T]):
-    """Outcomes are the answers of many hosts to one question, in the order of the fleet.
-
-    succeeded: the values by host name. failed: the errors by host name.
-    """
-
-    succeeded: Mapping[str, T] = field(default_factory=dict)
-    failed: Mapping[str, GenvxError] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.succeeded) + len(self.failed)
-
-    def values(self) -> Mapping[str, T]:
-        """Return the value of every host.
-
-        Raises:
-            FleetError: a host failed; its `outcomes` are these.
-        """
-        if self.failed:
-            first, error = next(iter(self.failed.items()))
-            more = f" and {len(self.failed) - 1} more hosts failed" if len(self.failed) > 1 else ""
-            raise FleetError(f"{first}: {error}{more}", self)
-        return self.succeeded
 
 
 class HostGroup(Block, Generic[H]):
@@ -171,15 +143,21 @@ class HostGroup(Block, Generic[H]):
 
         Hosts that want a secret come last: the others have answered by the time a person is asked.
         """
+        if self._unlock is None:
+            yield from self._stream(self.hosts, question)
+            return
+        # Imported here: this machine and most fleets want no secret.
+        from genvx.ssh.want import Locked
+
         hosts = self.hosts
         for _ in range(_SECRETS):
             locked: dict[str, Locked] = {}
             for name, value, error in self._stream(hosts, question):
-                if self._unlock is not None and isinstance(error, Locked):
+                if isinstance(error, Locked):
                     locked[name] = error
                 else:
                     yield name, value, error
-            if not locked or self._unlock is None:
+            if not locked:
                 return
             hopeless = self._unlock({h.name: locked[h.name] for h in hosts if h.name in locked})
             for name, why in hopeless.items():
@@ -194,6 +172,8 @@ class HostGroup(Block, Generic[H]):
             for host in hosts:
                 yield _attempt(host, question)
             return
+        import queue
+
         # Daemon threads and a queue instead of a ThreadPoolExecutor: a pool is joined at exit, so
         # one host that hangs would keep the whole program from ending.
         answers: queue.SimpleQueue[tuple[str, T | None, GenvxError | None]] = queue.SimpleQueue()
@@ -247,6 +227,8 @@ class HostGroup(Block, Generic[H]):
             NoCapacity: no host has room; `reasons` says why for each host, failed ones included.
             FleetError: all hosts failed. Unsatisfiable: all answered, and none can ever have it.
         """
+        from genvx.core.ranking import rank
+
         outcomes = self.snapshot() if seen is None else seen
         ranked, refusals = rank(requirements, outcomes.succeeded)
         if not ranked and not outcomes.failed and all(r.never for r in refusals.values()):

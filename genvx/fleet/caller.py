@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from genvx.core.text import printable
 from genvx.core.value import replace
-from genvx.core.wire.operations import Hold, Operation, call_of, reply_form
-from genvx.core.wire.protocol import ALIVE, CALL_WORD, MOST_NOISE, Reply, ReplyReader
+from genvx.core.wire.asking import call_of, reply_form
+from genvx.core.wire.call import CALL_WORD
+from genvx.core.wire.ongoing import Hold
+from genvx.core.wire.protocol import ALIVE
+from genvx.core.wire.replyreader import MOST_NOISE, ReplyReader
 from genvx.errors import AgentError, GenvxError, HostError, HostUnreachable, ProtocolError
 from genvx.fleet.delivery.bootstrap import (
     SILENT,
@@ -17,16 +20,17 @@ from genvx.fleet.delivery.bootstrap import (
     agent_parcel,
     never_ran,
     not_started,
-    probe_command,
-    probed,
 )
+from genvx.fleet.delivery.probe import probe_command, probed
 from genvx.fleet.remote import RemoteCommand, new_token, read_reply
-from genvx.ssh.channels import close_channel
 from genvx.ssh.deadline import Deadline
+from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
     import paramiko
 
+    from genvx.core.wire.operation import Operation
+    from genvx.core.wire.reply import Reply
     from genvx.fleet.hostspec import HostSpec
     from genvx.ssh.connections import Connections
 

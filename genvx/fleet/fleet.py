@@ -8,8 +8,9 @@ from genvx.core.ask import Ask
 from genvx.core.requirements import requirements_of
 from genvx.core.value import replace
 from genvx.errors import InvalidInput
-from genvx.fleet.ask import H, HostGroup, Outcomes
+from genvx.fleet.ask import H, HostGroup
 from genvx.fleet.defaults import FANOUT
+from genvx.fleet.outcomes import Outcomes
 from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 
 if TYPE_CHECKING:
@@ -240,8 +241,9 @@ def connect_fleet(
     # Imported here: paramiko and fabric take longer to load than a question to this machine takes.
     from genvx.fleet.sshhost import SSHHost
     from genvx.ssh.link import Link
+    from genvx.ssh.options import SSHOptions
     from genvx.ssh.secrets import Vault
-    from genvx.ssh.session import Session, SSHOptions
+    from genvx.ssh.session import Session
 
     options = SSHOptions(timeout, config, accept_new_host_keys, host_lost_after)
     # `Link.open` is handed in: session.py would otherwise import link.py, which imports it.

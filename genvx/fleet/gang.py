@@ -15,7 +15,8 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from genvx.core.block import Block
-from genvx.core.gang import Choice, choose, choose_one_model, in_order
+from genvx.core.gang import Choice, choose, in_order
+from genvx.core.onemodel import choose_one_model
 from genvx.core.value import replace
 from genvx.errors import GenvxError, HostError, HostLost, NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.fleet.ask import H
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from genvx.core.ask import Ask
-    from genvx.core.queue import Standing
     from genvx.core.snapshot import Snapshot
-    from genvx.fleet.ask import HostGroup, Outcomes
+    from genvx.core.standing import Standing
+    from genvx.fleet.ask import HostGroup
     from genvx.fleet.host import Hold
+    from genvx.fleet.outcomes import Outcomes
 
 # The number of tries of a gang that does not wait, while snapshots show enough room: rivals may
 # have taken some of the hosts, and may give them back because they lack the others.

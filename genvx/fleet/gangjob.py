@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from genvx.core.ask import Join
 from genvx.core.escalation import GRACE
-from genvx.core.gang import variables
+from genvx.core.jobvariables import variables
 from genvx.core.text import printable
-from genvx.core.wire.operations import Job
+from genvx.core.wire.job import Job
 from genvx.errors import GenvxError
+from genvx.fleet.forwarding import forwarding, signal_there
 from genvx.fleet.gang import at_once
-from genvx.fleet.running import forwarding, signal_there
-from genvx.ssh.channels import close_channel
+from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

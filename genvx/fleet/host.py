@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from genvx.core.ask import Ask
-    from genvx.core.command import Command, Running, Stream
+    from genvx.core.command import Command
     from genvx.core.device import Device
-    from genvx.core.grant import Finding, Grant
-    from genvx.core.lease import Environment
+    from genvx.core.environment import Environment
+    from genvx.core.finding import Finding
+    from genvx.core.grant import Grant
     from genvx.core.policy import Entitlement
-    from genvx.core.queue import Standing
+    from genvx.core.running import Running, Stream
     from genvx.core.snapshot import Snapshot
-    from genvx.core.wire.operations import Operation
+    from genvx.core.standing import Standing
+    from genvx.core.wire.operation import Operation
     from genvx.errors import HostLost
 
 

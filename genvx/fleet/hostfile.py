@@ -18,7 +18,9 @@ from genvx.core import ownership
 from genvx.core.device import VisibleAs
 from genvx.core.text import printable
 from genvx.errors import InvalidHostfile, UnknownHost
-from genvx.fleet.hostnames import MOST_HOSTS, USER, Line, parse_hosts, parse_port
+from genvx.fleet.hostline import Line
+from genvx.fleet.hostnames import USER, parse_hosts, parse_port
+from genvx.fleet.hostranges import MOST_HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

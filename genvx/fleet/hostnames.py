@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from genvx.core.text import printable
 from genvx.errors import InvalidHostfile, InvalidInput
+from genvx.fleet.hostline import Line
+from genvx.fleet.hostranges import expand
 from genvx.fleet.hostspec import HostSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-MOST_HOSTS = 10_000
-_LONGEST_NAME = 1024
 
 # In a hostfile, "host:4" is MPI's number of processes, and "host:2222" a port. A number below this
 # is a port only if it is 22; between 22 and this it could be either, so people must say.
@@ -23,27 +22,7 @@ _SSH = 22
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?", re.ASCII)
 _IPV6 = re.compile(r"[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9._-]{1,32})?", re.ASCII)
 USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+\\-]{0,127}", re.ASCII)
-_RANGE = re.compile(r"\[([0-9,-]+)\]", re.ASCII)
 _COMMA = re.compile(r",(?![^\[]*\])")
-
-
-class Line:
-    """Line is a line of a hostfile; its errors name file, line and column and show the text.
-
-    number: counted from 1; 0 if the text comes from the command line.
-    """
-
-    def __init__(self, source: str, number: int, text: str) -> None:
-        self.source = source
-        self.number = number
-        self.text = text
-
-    def fail(self, column: int, message: str) -> NoReturn:
-        """Raise InvalidHostfile for a fault at `column`, counted from 0."""
-        place = f"{printable(self.source, 200)}:{self.number}:{column + 1}"
-        if self.number == 0:
-            raise InvalidHostfile(f"{printable(self.source, 60)}: {message}")
-        raise InvalidHostfile(f"{place}: {message}: {printable(self.text.strip(), 120)}")
 
 
 def parse_names(text: str) -> tuple[HostSpec, ...]:
@@ -98,7 +77,7 @@ def _parse_host(line: Line, word: str, column: int, counts: bool) -> Iterator[Ho
         name, colon, port_text = rest.partition(":")
         if not colon:
             port_text = None
-        addresses = _expand(line, name, column)
+        addresses = expand(line, name, column)
         for address in addresses:
             if not _NAME.fullmatch(address):
                 line.fail(column, f"not a host name: {printable(address, 60)!r}")
@@ -125,34 +104,6 @@ def parse_port(line: Line, text: str, column: int) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
         line.fail(column, f"a port is from 1 to 65535, not {printable(text, 20)!r}")
     return int(text)
-
-
-def _expand(line: Line, name: str, column: int) -> list[str]:
-    """Expand "gpu[03-05,9]" to gpu03, gpu04, gpu05, gpu9; leading zeros are kept."""
-    if len(name) > _LONGEST_NAME:
-        line.fail(column, f"a name has at most {_LONGEST_NAME} characters, ranges included")
-    match = _RANGE.search(name)
-    if match is None:
-        return [name]
-    made: list[str] = []
-    for part in match[1].split(","):
-        bounds = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part)
-        if bounds is None:
-            line.fail(column, f"not a range: {printable(match[0], 40)!r}")
-        first, last = bounds[1], bounds[2] or bounds[1]
-        # Checked before the numbers are made: [0-999999999] would take all memory.
-        if int(last) < int(first) or int(last) - int(first) >= MOST_HOSTS:
-            line.fail(column, f"not a range: {printable(match[0], 40)!r}")
-        for number in range(int(first), int(last) + 1):
-            made.append(str(number).zfill(len(first)))
-        if len(made) > MOST_HOSTS:
-            line.fail(column, f"more than {MOST_HOSTS} hosts")
-    result: list[str] = []
-    for number_text in made:
-        result += _expand(line, name[: match.start()] + number_text + name[match.end() :], column)
-        if len(result) > MOST_HOSTS:
-            line.fail(column, f"more than {MOST_HOSTS} hosts")
-    return result
 
 
 def require_user(name: str) -> str:

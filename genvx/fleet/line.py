@@ -11,25 +11,24 @@ enough. On the others it does not: otherwise one large request would keep device
 from __future__ import annotations
 
 import os
-import queue
-import threading
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from genvx.core.limits import exhausted
-from genvx.core.placement import possible
 from genvx.core.queue import nearest
+from genvx.core.refusing import possible
 from genvx.core.value import replace
 from genvx.errors import FleetError, GenvxError, HostError, NoCapacity, Unsatisfiable, WaitedTooLong
-from genvx.fleet.ask import NO_HOST, HostGroup, Outcomes
+from genvx.fleet.ask import NO_HOST, HostGroup
+from genvx.fleet.race import Race
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import threading
+    from collections.abc import Callable
 
     from genvx.core.ask import Ask
-    from genvx.core.queue import Standing
     from genvx.core.snapshot import Snapshot
+    from genvx.core.standing import Standing
     from genvx.fleet.host import Giver, Hold
-
+    from genvx.fleet.outcomes import Outcomes
 
 D = TypeVar("D", bound="Hold")
 
@@ -83,7 +82,7 @@ def wait_for_room(
 
         return host.wait(replace(ask, keeps=keeps), news, stop)
 
-    race: _Race[D] = _Race(wait)
+    race: Race[D] = Race(wait)
     keeper = nearest(requirements, seen_there)
     for host in seen_there:
         race.enter(fleet.host(host), keeps=host == keeper)
@@ -108,65 +107,3 @@ def wait_for_room(
         {host: reason for host, reason in reasons.items() if host not in lost},
         {host: reason for host, reason in reasons.items() if host in lost},
     )
-
-
-class _Race(Generic[D]):
-    """_Race waits for several hosts at once; one wins, and what others give later is released.
-
-    wait: waits for a host until the event is set.
-    """
-
-    def __init__(self, wait: Callable[[Giver[D], threading.Event, bool], D]) -> None:
-        self._wait = wait
-        self._running = 0
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._ends: queue.SimpleQueue[tuple[Giver[D], D | GenvxError]] = queue.SimpleQueue()
-
-    def enter(self, host: Giver[D], *, keeps: bool) -> None:
-        self._running += 1
-        threading.Thread(
-            target=self._run, args=(host, keeps), name=f"genvx waits on {host.name}", daemon=True
-        ).start()
-
-    def _run(self, host: Giver[D], keeps: bool) -> None:
-        end: D | GenvxError
-        try:
-            end = self._wait(host, self._stop, keeps)
-        except GenvxError as error:
-            end = error
-        except Exception as error:  # a fault of genvx on one host must not end the others' waiting
-            end = GenvxError(
-                exhausted(error) or f"a fault of genvx: {type(error).__name__}: {error}"
-            )
-        if not isinstance(end, GenvxError):
-            # The first to set the event wins. Without the lock, two hosts could both win, and the
-            # devices of one of them stay taken.
-            with self._lock:
-                late = self._stop.is_set()
-                self._stop.set()
-            if late:
-                end.release()
-                return
-        self._ends.put((host, end))
-
-    def ends(self) -> Iterator[tuple[Giver[D], D | GenvxError]]:
-        """Yield each host and its hold or error as it comes, up to the first hold."""
-        won = False
-        try:
-            while self._running:
-                host, end = self._ends.get()
-                self._running -= 1
-                won = not isinstance(end, GenvxError)
-                yield host, end
-                if won:
-                    return
-        finally:
-            # Also after Ctrl-C: a hold that came at the same moment is in the queue, and nobody
-            # else would release it.
-            with self._lock:
-                self._stop.set()
-            while not won and not self._ends.empty():
-                _, end = self._ends.get()
-                if not isinstance(end, GenvxError):
-                    end.release()

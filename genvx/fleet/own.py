@@ -10,9 +10,10 @@ from genvx.errors import UnknownEnvironment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from genvx.core.lease import Environment
+    from genvx.core.environment import Environment
     from genvx.core.snapshot import Snapshot
-    from genvx.fleet.ask import H, HostGroup, Outcomes
+    from genvx.fleet.ask import H, HostGroup
+    from genvx.fleet.outcomes import Outcomes
 
 
 def there(fleet: HostGroup[H], seen: Outcomes[Snapshot], environment: str) -> tuple[H, Environment]:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from genvx.core.grant import Grant
 from genvx.core.text import printable
-from genvx.core.wire.fields import Malformed
-from genvx.core.wire.protocol import ReplyReader
+from genvx.core.wire.plain import Malformed
+from genvx.core.wire.replyreader import ReplyReader
 from genvx.errors import HostUnreachable, ProtocolError
 from genvx.fleet.stdin import read
-from genvx.ssh.channels import close_channel
+from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,18 +9,20 @@ from genvx.core.ask import Join
 from genvx.core.command import words_of
 from genvx.core.hold import BaseHold
 from genvx.core.text import printable
-from genvx.core.wire.operations import Job, NeverRan
+from genvx.core.wire.job import Job
+from genvx.core.wire.progress import NeverRan
 from genvx.errors import HostUnreachable
 from genvx.fleet.started import RemoteRunning
-from genvx.ssh.channels import close_channel
+from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from genvx.core.ask import Wanted
-    from genvx.core.command import Command, Stream
+    from genvx.core.command import Command
     from genvx.core.grant import Grant
-    from genvx.core.wire.operations import Progress
+    from genvx.core.running import Stream
+    from genvx.core.wire.progress import Progress
     from genvx.errors import HostLost
     from genvx.fleet.remote import RemoteCommand
 

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from genvx.core.runinfo import RunInfo
     from genvx.core.snapshot import Snapshot
     from genvx.core.wire.runoperations import LogNews
-    from genvx.fleet.ask import HostGroup, Outcomes
+    from genvx.fleet.ask import HostGroup
     from genvx.fleet.host import Hold, Host
+    from genvx.fleet.outcomes import Outcomes
 
     class RunHost(Host, Protocol):
         """A host that has runs."""

@@ -7,11 +7,11 @@ import threading
 from typing import TYPE_CHECKING, TypeVar
 
 from genvx.core.ask import Ask, Join
-from genvx.core.queue import Standing
+from genvx.core.standing import Standing
 from genvx.core.text import printable
 from genvx.core.value import replace
-from genvx.core.wire import operations
-from genvx.core.wire.operations import Job
+from genvx.core.wire import acts, ongoing, progress, questions
+from genvx.core.wire.job import Job
 from genvx.errors import (
     AgentError,
     CommandNotFound,
@@ -21,8 +21,8 @@ from genvx.errors import (
 )
 from genvx.fleet.caller import Caller
 from genvx.fleet.remotehold import RemoteHold
-from genvx.ssh.channels import close_channel
 from genvx.ssh.connections import Connections
+from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,20 +30,23 @@ if TYPE_CHECKING:
     import paramiko
 
     from genvx.core.ask import Wanted
-    from genvx.core.device import DeviceProcess
-    from genvx.core.grant import Finding, Grant
-    from genvx.core.lease import Environment
+    from genvx.core.environment import Environment
+    from genvx.core.finding import Finding
+    from genvx.core.grant import Grant
     from genvx.core.policy import Entitlement
     from genvx.core.requirements import Requirements
     from genvx.core.run import RunSpec
     from genvx.core.runinfo import RunInfo
     from genvx.core.snapshot import Snapshot
-    from genvx.core.wire.operations import Operation, Progress
+    from genvx.core.usage import DeviceProcess
+    from genvx.core.wire.operation import Operation
+    from genvx.core.wire.progress import Progress
     from genvx.core.wire.runoperations import LogNews, WatchRun
     from genvx.fleet.hostspec import HostSpec
     from genvx.fleet.remotehold import Started
     from genvx.ssh.deadline import Deadline
-    from genvx.ssh.session import Session, SSHOptions
+    from genvx.ssh.options import SSHOptions
+    from genvx.ssh.session import Session
 
 R = TypeVar("R")
 
@@ -107,7 +110,7 @@ class SSHHost:
 
         holders: also find the processes that hold leases.
         """
-        return self._offered(self.answer(operations.TakeSnapshot(holders)))
+        return self._offered(self.answer(questions.TakeSnapshot(holders)))
 
     def _offered(self, snapshot: Snapshot) -> Snapshot:
         gpus = self.spec.gpus
@@ -117,11 +120,11 @@ class SSHHost:
 
     def doctor(self) -> tuple[Finding, ...]:
         """Examine the host and return what is wrong there."""
-        return self.answer(operations.Examine())
+        return self.answer(questions.Examine())
 
     def entitlement(self) -> Entitlement:
         """Return what the policy of the host allows us."""
-        return self.answer(operations.ShowPolicy())
+        return self.answer(questions.ShowPolicy())
 
     def release(self, environment: str, *, kill: bool = False) -> Environment:
         """End an environment of one's own, by id or name.
@@ -131,7 +134,7 @@ class SSHHost:
         Raises:
             UnknownEnvironment: there is none.
         """
-        asked = operations.Release(environment, kill)
+        asked = acts.Release(environment, kill)
         return self.answer(asked, patience=_ENDING if kill else 0.0)
 
     def smi(self, environment: str) -> tuple[Snapshot, dict[str, list[DeviceProcess]]]:
@@ -141,7 +144,7 @@ class SSHHost:
         Raises:
             UnknownEnvironment: there is none.
         """
-        use = self.answer(operations.ShowUse(environment))
+        use = self.answer(questions.ShowUse(environment))
         own = {
             device.uuid: [
                 process
@@ -193,7 +196,7 @@ class SSHHost:
 
         Raises: as `acquire`. UnknownEnvironment: there is none.
         """
-        return self.answer(operations.Attach(environment, self._within(requirements)))
+        return self.answer(acts.Attach(environment, self._within(requirements)))
 
     def detach(self, environment: str, devices: Sequence[str] = ()) -> Grant:
         """Remove devices, named by label or UUID, or all, from an environment of one's own; return
@@ -202,7 +205,7 @@ class SSHHost:
         Raises:
             UnknownDevice: a device is not in it. UnknownEnvironment: there is none with this id.
         """
-        return self.answer(operations.Detach(environment, tuple(devices)))
+        return self.answer(acts.Detach(environment, tuple(devices)))
 
     def start_in_turn(
         self,
@@ -221,11 +224,11 @@ class SSHHost:
             the command.
         """
         most = None if patience == math.inf else min(patience, _MOST_PATIENCE)
-        asked = operations.RunInTurn(environment, Job(tuple(command)), most)
+        asked = ongoing.RunInTurn(environment, Job(tuple(command)), most)
         told = ""
         try:
             started = self._caller.call(asked, patience=_TURN)
-            while isinstance(started.last, operations.Behind):
+            while isinstance(started.last, progress.Behind):
                 if started.last.who != told:
                     told = started.last.who
                     tell(told)
@@ -252,7 +255,7 @@ class SSHHost:
 
     def reserve(self, ask: Ask) -> Grant:
         """Take devices without a holder, for as long as the ask lasts; raises as `acquire`."""
-        return self.answer(operations.Reserve(self._offering(ask)))
+        return self.answer(acts.Reserve(self._offering(ask)))
 
     def wait(
         self,
@@ -272,7 +275,7 @@ class SSHHost:
         stop = stop or threading.Event()
         patience = math.inf if ask.patience is None else ask.patience
         wanted = replace(self._offering(ask), patience=min(patience, _MOST_PATIENCE))
-        waiting = self._caller.call(operations.Hold(wanted, self._silence))
+        waiting = self._caller.call(ongoing.Hold(wanted, self._silence))
         try:
             while isinstance(waiting.last, Standing):
                 tell(waiting.last)
@@ -305,7 +308,7 @@ class SSHHost:
         return self.options.host_lost_after * _LATER
 
     def _held(self, wanted: Wanted) -> RemoteHold:
-        return RemoteHold(self, self._granted(operations.Hold(wanted, self._silence)))
+        return RemoteHold(self, self._granted(ongoing.Hold(wanted, self._silence)))
 
     def start(self, wanted: Wanted, job: Job) -> Started:
         """Start a command on the host; return once it holds its devices.
@@ -317,7 +320,7 @@ class SSHHost:
         if isinstance(wanted, Ask):
             wanted = self._offering(wanted)
         try:
-            return self._granted(operations.Run(wanted, job))
+            return self._granted(ongoing.Run(wanted, job))
         except CommandNotFound as error:
             raise error.on(self.name) from None
 
@@ -333,7 +336,7 @@ class SSHHost:
 
     def free_port(self) -> int:
         """Find a TCP port of the host on which nothing listens at this moment."""
-        return self.answer(operations.FindPort())
+        return self.answer(questions.FindPort())
 
     @property
     def address(self) -> str:
@@ -344,7 +347,7 @@ class SSHHost:
         """Send a signal, named without SIG, to the command of a grant; to no others of its
         environment.
         """
-        self.answer(operations.Signal(grant.environment_id, name, grant.lease))
+        self.answer(acts.Signal(grant.environment_id, name, grant.lease))
 
     def require_terminal(self) -> None:
         """Check, after a first call, that the agent is stored on the host.

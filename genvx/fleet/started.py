@@ -9,15 +9,16 @@ import threading
 from typing import IO, TYPE_CHECKING
 
 from genvx.errors import GenvxError
+from genvx.fleet.pipes import PipeReader, feed
 from genvx.fleet.remote import writer
-from genvx.ssh.channels import close_channel
+from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from genvx.core.command import Stream
     from genvx.core.grant import Grant
-    from genvx.core.wire.operations import Progress
+    from genvx.core.running import Stream
+    from genvx.core.wire.progress import Progress
     from genvx.fleet.remote import RemoteCommand
 
 
@@ -135,9 +136,9 @@ class RemoteRunning:
         """
         # Written and read at the same time: a command that answers before it has read all of its
         # input would fill a pipe that nobody empties, and neither side go on.
-        readers = [_Reader(file) for file in (self.stdout, self.stderr)]
+        readers = [PipeReader(file) for file in (self.stdout, self.stderr)]
         if self.stdin is not None:
-            threading.Thread(target=_feed, args=(self.stdin, input or b""), daemon=True).start()
+            threading.Thread(target=feed, args=(self.stdin, input or b""), daemon=True).start()
         self.wait(timeout)
         out, err = (reader.result() for reader in readers)
         return out, err
@@ -162,31 +163,3 @@ class RemoteRunning:
         for file in (self.stdin, self.stdout, self.stderr):
             if file is not None:
                 file.close()
-
-
-class _Reader:
-    """Reads a pipe to its end in a thread, so that a full pipe never blocks another."""
-
-    def __init__(self, file: IO[bytes] | None) -> None:
-        self._file = file
-        self._parts: list[bytes] = []
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        if self._file is not None:
-            while part := self._file.read(65536):
-                self._parts.append(part)
-
-    def result(self) -> bytes | None:
-        self._thread.join()
-        return None if self._file is None else b"".join(self._parts)
-
-
-def _feed(file: IO[bytes], data: bytes) -> None:
-    try:
-        with file:
-            while data:
-                data = data[file.write(data) :]
-    except (OSError, ValueError):
-        pass  # the command has ended without reading it all

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from genvx.core.command import require_variables, words_of
 from genvx.core.run import Moment, RunSpec
-from genvx.core.wire.fields import Malformed
+from genvx.core.wire.plain import Malformed
 from genvx.core.wire.runcodec import SPEC
 from genvx.errors import InvalidInput
 

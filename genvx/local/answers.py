@@ -13,8 +13,9 @@ import os
 import re
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.wire.fields import Fields, Malformed, dumps, loads
-from genvx.core.wire.protocol import Reply
+from genvx.core.wire.fields import Fields
+from genvx.core.wire.plain import Malformed, dumps, loads
+from genvx.core.wire.reply import Reply
 from genvx.local import processes
 
 if TYPE_CHECKING:

@@ -7,30 +7,26 @@ is random and never reused, while a file system soon gives the inode of a delete
 
 from __future__ import annotations
 
-import contextlib
 import os
-import stat
 from typing import TYPE_CHECKING
 
-from genvx.core.lease import Holder, Lease, Part
+from genvx.core.environment import Holder
+from genvx.core.lease import Lease, Part
 from genvx.core.value import replace
 from genvx.local import processes
+from genvx.local.openfiles import open_for_writing
 from genvx.local.state.kinds import LEASE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
-    from typing import Callable, Optional
+    from collections.abc import Collection, Mapping, Sequence
+    from typing import Optional
 
     from genvx.local.state.store import LeaseStore
 
 # The name of a guardian process; where one holds a lease, people are shown its shell instead.
 GUARDIAN = "genvx-guardian"
-
-_GONE = " (deleted)"
 # Nobody reads a list of all workers of a large job.
 _MOST_TOLD = 256
-
-
 # The uid of a lease's owner, and the name of its file.
 _File = tuple[int, str]
 
@@ -43,7 +39,7 @@ def find(leases: Collection[Lease]) -> Mapping[_File, Sequence[int]]:
     found: dict[_File, list[int]] = {_file(lease): [] for lease in leases}
     names = {name for _, name in found}
     for pid in processes.pids() if found else ():
-        opened = _open_for_writing(pid, names)
+        opened = open_for_writing(pid, names)
         process = processes.describe(pid) if opened else None
         for name in opened:
             if process is not None and (process.uid, name) in found:
@@ -53,7 +49,7 @@ def find(leases: Collection[Lease]) -> Mapping[_File, Sequence[int]]:
 
 def is_held_by(pid: int, leases: Collection[Lease]) -> bool:
     """Whether a process has the file of one of the leases open, as far as we may inspect it."""
-    return bool(_open_for_writing(pid, {_file(lease)[1] for lease in leases}))
+    return bool(open_for_writing(pid, {_file(lease)[1] for lease in leases}))
 
 
 def with_holders(leases: Sequence[Lease], store: LeaseStore, uid: int) -> tuple[Lease, ...]:
@@ -133,31 +129,3 @@ def _may_look_into(pid: int) -> bool:
     except OSError:
         pass  # it has ended
     return True
-
-
-def _open_for_writing(pid: int, names: Collection[str]) -> set[str]:
-    """Which files of these names a process has open for writing."""
-    links = opened(pid, lambda path: _name(path) in names)
-    return {_name(path) for _, path in links}
-
-
-def _name(path: str) -> str:
-    name = path.rpartition("/")[2]
-    return name[: -len(_GONE)] if name.endswith(_GONE) else name
-
-
-def opened(pid: int, wanted: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
-    """Yield the files that a process has open for writing and whose path is wanted.
-
-    Each is the link in /proc, and the path. The files themselves are not touched: one of them may
-    be on a file system that hangs.
-    """
-    directory = f"/proc/{pid}/fd"
-    with contextlib.suppress(OSError):
-        for number in os.listdir(directory):
-            with contextlib.suppress(OSError):
-                link = f"{directory}/{number}"
-                path = os.readlink(link)
-                # The mode of the link itself says how the file was opened: w for writing.
-                if wanted(path) and os.lstat(link).st_mode & stat.S_IWUSR:
-                    yield link, path

@@ -19,15 +19,16 @@ if TYPE_CHECKING:
     from typing import Callable, Optional
 
     from genvx.core.ask import Ask
-    from genvx.core.grant import Finding, Grant
-    from genvx.core.lease import Environment
+    from genvx.core.environment import Environment
+    from genvx.core.finding import Finding
+    from genvx.core.grant import Grant
     from genvx.core.policy import Entitlement
-    from genvx.core.queue import Standing
     from genvx.core.requirements import Requirements
     from genvx.core.run import RunSpec
     from genvx.core.runinfo import RunInfo
+    from genvx.core.standing import Standing
     from genvx.core.turn import Turn
-    from genvx.core.wire.operations import Operation
+    from genvx.core.wire.operation import Operation
     from genvx.core.wire.runoperations import LogNews, WatchRun
     from genvx.local.running.hold import LocalHold as LocalHold  # for those who hold what we give
     from genvx.local.waiting import Stop
@@ -43,11 +44,11 @@ class LocalHost(Machine):
 
     def doctor(self) -> tuple[Finding, ...]:
         """Check everything that genvx depends on here; never raises because something is wrong."""
-        from genvx.local import doctor
+        from genvx.local.doctor.examination import examine
 
         # The unfiltered survey: hidden devices are checked, too, and a broken policy must not hide
         # the rest.
-        return doctor.examine(self.environ, self._survey, self.places)
+        return examine(self.environ, self._survey, self.places)
 
     def entitlement(self) -> Entitlement:
         """Return what the policy of this machine allows us.
@@ -55,7 +56,8 @@ class LocalHost(Machine):
         Raises:
             StateError: the policy cannot be read, or has a mistake.
         """
-        from genvx.core.policy import Entitlement, Limit, Policy
+        from genvx.core.limit import Limit
+        from genvx.core.policy import Entitlement, Policy
 
         rules = self.rules()
         if rules is None:
@@ -118,7 +120,7 @@ class LocalHost(Machine):
         """Run a command as its parent when its turn on the devices of an environment comes; return
         its exit code. For main threads only. Arguments and errors are those of turns.run_in_turn.
         """
-        from genvx.local.turns import run_in_turn
+        from genvx.local.turnruns import run_in_turn
 
         return run_in_turn(self, environment, command, patience=patience, tell=tell)
 
@@ -128,7 +130,7 @@ class LocalHost(Machine):
         Raises:
             StateError: it cannot be written.
         """
-        from genvx.local.shells import write_tcsh_file
+        from genvx.local.startfiles import write_tcsh_file
 
         return write_tcsh_file(self.state)
 
@@ -146,7 +148,7 @@ class LocalHost(Machine):
             InvalidInput: the name or the id is not valid.
             StateError: the state directory is unsafe, full or read-only.
         """
-        from genvx.local.granting import acquire
+        from genvx.local.granting.acquiring import acquire
 
         return acquire(self, ask)
 
@@ -177,7 +179,7 @@ class LocalHost(Machine):
 
         Raises: as `acquire`.
         """
-        from genvx.local.granting import reserve
+        from genvx.local.granting.reserving import reserve
 
         return reserve(self, ask)
 
@@ -199,7 +201,7 @@ class LocalHost(Machine):
             UnknownEnvironment: one has no environment of that id. NoCapacity: others kept colliding
             with us.
         """
-        from genvx.local.granting import join
+        from genvx.local.granting.joining import join
 
         return join(self, environment, command=command)
 
@@ -210,7 +212,7 @@ class LocalHost(Machine):
 
         Raises: as `acquire`; UnknownEnvironment: one has no environment of that id.
         """
-        from genvx.local.granting import attach
+        from genvx.local.granting.amending import attach
 
         return attach(self, environment, requirements)
 
@@ -224,7 +226,7 @@ class LocalHost(Machine):
             UnknownDevice: one of them is not in it; then nothing is changed.
             UnknownEnvironment: one has no environment of that id.
         """
-        from genvx.local.granting import detach
+        from genvx.local.granting.amending import detach
 
         return detach(self, environment, devices)
 
@@ -235,7 +237,7 @@ class LocalHost(Machine):
             UnknownEnvironment: one has no environment of that id.
         """
 
-        from genvx.local.granting import granted
+        from genvx.local.granting.grants import granted
 
         return granted(self, environment)
 
@@ -262,9 +264,9 @@ class LocalHost(Machine):
         Raises:
             InvalidInput: not a signal that is passed on. UnknownEnvironment: there is none.
         """
-        from genvx.local.running import supervise
+        from genvx.local.running import execute
 
-        number = {signal.name: signal for signal in supervise.PASSED_ON}.get(f"SIG{name}")
+        number = {signal.name: signal for signal in execute.PASSED_ON}.get(f"SIG{name}")
         if number is None:
             raise InvalidInput(f"not a signal that is passed on: {printable(name, 20)!r}")
         found = self.mine(environment)

@@ -10,21 +10,25 @@ import os
 from typing import TYPE_CHECKING
 
 from genvx._version import __version__
-from genvx.core.lease import Environment, Lease, environments, meant
+from genvx.core.environments import environments, meant
+from genvx.core.lease import Lease
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import COMMAND_LIMIT, printable
 from genvx.core.value import replace
 from genvx.errors import UnknownEnvironment
-from genvx.local import processes
+from genvx.local import facts, processes
 from genvx.local.state import paths
-from genvx.local.state.directory import StateDirectory, state_error
+from genvx.local.state.directory import StateDirectory
+from genvx.local.state.saying import state_error
 from genvx.local.state.store import LeaseStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Callable, Optional
 
-    from genvx.core.device import Device, DeviceUsage
+    from genvx.core.device import Device
+    from genvx.core.environment import Environment
+    from genvx.core.usage import DeviceUsage
     from genvx.local.devices.inventory import Inventory
     from genvx.local.rules import Rules
 
@@ -60,11 +64,12 @@ class Machine:
         specification = self.environ.get("GENVX_SIMULATE", "")
         if specification:
             # Simulated hosts of one machine differ only in their state directories.
-            seed = f"{processes.hostname()}:{paths.chosen_root(self.environ)}"
+            seed = f"{facts.hostname()}:{paths.chosen_root(self.environ)}"
             from genvx.local.devices.simulated import simulate
 
             return simulate(specification, seed)
-        from genvx.local.devices.survey import deadline_in, survey
+        from genvx.local.devices.deadline import deadline_in
+        from genvx.local.devices.survey import survey
 
         return survey(deadline_in(self.environ))
 
@@ -93,7 +98,7 @@ class Machine:
         """
         if self._given_survey is not None or self.environ.get("GENVX_SIMULATE"):
             return frozenset()
-        from genvx.local.devices.survey import abandoned
+        from genvx.local.devices.child import abandoned
 
         return abandoned()
 
@@ -166,7 +171,7 @@ class Machine:
         # future.
         scan = self.store.scan(reap=reap)
         return Snapshot(
-            hostname=processes.hostname(),
+            hostname=facts.hostname(),
             version=__version__,
             boot_id=processes.boot_id(),
             boottime_ns=processes.boottime_ns(),
@@ -205,7 +210,7 @@ class Machine:
             since_ns=processes.boottime_ns(),
             pid=pid,
             starttime=processes.starttime(pid),
-            host=processes.hostname(),
+            host=facts.hostname(),
             command=printable(command, COMMAND_LIMIT),
         )
 

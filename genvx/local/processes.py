@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import os
 import pwd
-import signal
 import time
 from typing import TYPE_CHECKING, Optional
 
@@ -18,11 +17,6 @@ from genvx.core.value import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Callable
-
-# The inode of the first pid namespace (PROC_PID_INIT_INO in the kernel). In any other we are in a
-# container, where pids differ from those that the driver reports.
-_FIRST_PID_NAMESPACE = 0xEFFFFFFC
 # The inode of the first time namespace (PROC_TIME_INIT_INO).
 _FIRST_TIME_NAMESPACE = 0xEFFFFFFA
 
@@ -71,24 +65,6 @@ def _clock_offset_ns() -> int:
     return 0
 
 
-def machine_id() -> str:
-    """The id of this machine; its name where it has none. Several machines may share a home."""
-    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
-        try:
-            with open(path, encoding="ascii", errors="replace") as file:
-                found = printable(file.read(64).strip(), 64)
-        except OSError:
-            continue
-        if found:
-            return found
-    return printable(os.uname().nodename, 64)
-
-
-def hostname() -> str:
-    """Return the name of this machine, made printable."""
-    return printable(os.uname().nodename, 255)
-
-
 def owner_of(uid: int) -> Owner:
     """Return the user of a uid; a uid without a name is shown as a number."""
     try:
@@ -96,27 +72,6 @@ def owner_of(uid: int) -> Owner:
     except KeyError:
         name = str(uid)
     return Owner(uid, printable(name, 64))
-
-
-def in_container() -> bool:
-    """Whether a driver may report pids of another pid namespace than ours."""
-    try:
-        return os.stat("/proc/self/ns/pid").st_ino != _FIRST_PID_NAMESPACE
-    except OSError:
-        return True
-
-
-def system_memory() -> tuple[Optional[int], Optional[int]]:
-    """Return this machine's memory in bytes, and what is in use; None if /proc does not say."""
-    found: dict[str, int] = {}
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            for line in file:
-                name, _, rest = line.partition(":")
-                found[name] = int(rest.split()[0]) << 10
-        return found["MemTotal"], found["MemTotal"] - found["MemAvailable"]
-    except (OSError, ValueError, LookupError):
-        return None, None
 
 
 def environment_of(pid: int) -> Optional[str]:
@@ -140,31 +95,6 @@ def environment_of(pid: int) -> Optional[str]:
 def pids() -> Iterator[int]:
     """Return the pids of the processes that exist just now."""
     return (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
-
-
-def send(pid: int, number: signal.Signals, meant: Callable[[], bool]) -> None:
-    """Send a signal to a process if we may, and if `meant` still says so once its pid is pinned.
-
-    With a pidfd the pid cannot become another process in between. Before Linux 5.3 there are none:
-    there `meant` is asked just before.
-    """
-    try:
-        process = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    except (AttributeError, OSError):
-        process = -1
-    try:
-        if meant():
-            if process >= 0:
-                signal.pidfd_send_signal(process, number)
-            else:
-                os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass
-    finally:
-        if process >= 0:
-            os.close(process)
 
 
 @value

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 
-from genvx.core.lease import environments
+from genvx.core.environments import environments
 from genvx.core.value import value
 from genvx.errors import StateError
 from genvx.local.state import paths
 from genvx.local.state.directory import former_directory
 from genvx.local.state.paths import Places
 from genvx.local.state.store import LeaseStore
+from genvx.local.tmpfiles import fragment_of
 
 __all__ = ["Places", "Provisioned", "held_before", "provision", "usual"]
 
@@ -71,7 +72,7 @@ def provision(places: Places, group: str, number: int) -> Provisioned:
         if os.path.isdir(os.path.dirname(places.tmpfiles)):
             fragment = places.tmpfiles
             with open(fragment, "w", encoding="ascii") as file:
-                file.write(_fragment(places, group or "root", mode, lock_mode))
+                file.write(fragment_of(places, group or "root", mode, lock_mode))
     except OSError as error:
         raise StateError(f"cannot provision {error.filename}: {error.strerror}") from None
     return Provisioned(os.path.join(places.provisioned, "leases"), fragment, held)
@@ -108,19 +109,3 @@ def _settle(places: Places) -> None:
     marker = os.path.join(places.provisioned, paths.SETTLED)
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     os.close(os.open(marker, flags, 0o644))
-
-
-def _fragment(places: Places, group: str, mode: int, lock_mode: int) -> str:
-    """Return a fragment for systemd-tmpfiles, which makes the directory again at boot.
-
-    "-" keeps it from being cleaned by age. "f!" is done at boot only: no lease survives a boot, so
-    the former place is settled then.
-    """
-    root = places.provisioned
-    return (
-        "# written by: genvx admin provision\n"
-        f"d {root} 0755 root root -\n"
-        f"d {root}/leases {mode:04o} root {group} -\n"
-        f"f {root}/acquire.lock {lock_mode:04o} root {group} -\n"
-        f"f! {root}/{paths.SETTLED} 0644 root root -\n"
-    )

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from genvx.core.wire import operations
-from genvx.core.wire.operations import OwnUse
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Protocol
 
     from genvx.core.ask import Ask
-    from genvx.core.grant import Finding, Grant
-    from genvx.core.lease import Environment
+    from genvx.core.environment import Environment
+    from genvx.core.finding import Finding
+    from genvx.core.grant import Grant
     from genvx.core.policy import Entitlement
     from genvx.core.requirements import Requirements
     from genvx.core.snapshot import Snapshot
+    from genvx.core.wire import acts, questions
+    from genvx.core.wire.operation import Operation
 
     class Here(Protocol):
         """The methods of a LocalHost that answer operations."""
@@ -44,23 +44,24 @@ if TYPE_CHECKING:
         def signal(self, environment: str, name: str, lease: str = "") -> None: ...
 
 
-def snapshot(host: Here, asked: operations.TakeSnapshot) -> Snapshot:
+def snapshot(host: Here, asked: questions.TakeSnapshot) -> Snapshot:
     """Return the host at this moment."""
     return host.snapshot(holders=asked.holders)
 
 
-def doctor(host: Here, asked: operations.Examine) -> tuple[Finding, ...]:
+def doctor(host: Here, asked: questions.Examine) -> tuple[Finding, ...]:
     """Return what is wrong on the host."""
     return host.doctor()
 
 
-def policy(host: Here, asked: operations.ShowPolicy) -> Entitlement:
+def policy(host: Here, asked: questions.ShowPolicy) -> Entitlement:
     """Return what the caller may do on the host."""
     return host.entitlement()
 
 
-def use(host: Here, asked: operations.ShowUse) -> OwnUse:
+def use(host: Here, asked: questions.ShowUse) -> questions.OwnUse:
     """Return the host, and which processes on an environment's devices are its own."""
+    from genvx.core.wire.questions import OwnUse
     from genvx.local.use import processes_of
 
     env = host.mine(asked.environment_id)
@@ -71,7 +72,7 @@ def use(host: Here, asked: operations.ShowUse) -> OwnUse:
     )
 
 
-def port(host: Here, asked: operations.FindPort) -> int:
+def port(host: Here, asked: questions.FindPort) -> int:
     """Return a port for a job that will listen on it."""
     import socket
 
@@ -83,48 +84,49 @@ def port(host: Here, asked: operations.FindPort) -> int:
         return number
 
 
-def release(host: Here, asked: operations.Release) -> Environment:
+def release(host: Here, asked: acts.Release) -> Environment:
     """End an environment; return it as it was."""
     return host.release(asked.environment, kill=asked.kill)
 
 
-def attach(host: Here, asked: operations.Attach) -> Grant:
+def attach(host: Here, asked: acts.Attach) -> Grant:
     """Give an environment more devices; return all that it has then."""
     return host.attach(asked.environment_id, asked.requirements)
 
 
-def detach(host: Here, asked: operations.Detach) -> Grant:
+def detach(host: Here, asked: acts.Detach) -> Grant:
     """Take devices from an environment; return what is left of it."""
     return host.detach(asked.environment_id, asked.devices)
 
 
-def reserve(host: Here, asked: operations.Reserve) -> Grant:
+def reserve(host: Here, asked: acts.Reserve) -> Grant:
     """Reserve devices; return them."""
     return host.reserve(asked.ask)
 
 
-def signal(host: Here, asked: operations.Signal) -> None:
+def signal(host: Here, asked: acts.Signal) -> None:
     """Pass a signal on."""
     host.signal(asked.environment_id, asked.signal, asked.lease)
 
 
-ANSWERS: Mapping[type[operations.Operation[Any]], Callable[[Here, Any], Any]] = {
-    operations.TakeSnapshot: snapshot,
-    operations.Examine: doctor,
-    operations.ShowPolicy: policy,
-    operations.ShowUse: use,
-    operations.FindPort: port,
-    operations.Release: release,
-    operations.Attach: attach,
-    operations.Detach: detach,
-    operations.Reserve: reserve,
-    operations.Signal: signal,
+# By the name of the class: a call loads the class of its own operation only.
+ANSWERS: Mapping[str, Callable[[Here, Any], Any]] = {
+    "TakeSnapshot": snapshot,
+    "Examine": doctor,
+    "ShowPolicy": policy,
+    "ShowUse": use,
+    "FindPort": port,
+    "Release": release,
+    "Attach": attach,
+    "Detach": detach,
+    "Reserve": reserve,
+    "Signal": signal,
 }
 
 
-def answering(kind: type[operations.Operation[Any]]) -> Optional[Callable[[Any, Any], Any]]:
+def answering(kind: type[Operation[Any]]) -> Optional[Callable[[Any, Any], Any]]:
     """The function that answers operations of a class; None for what goes on after its reply."""
-    answer = ANSWERS.get(kind)
+    answer = ANSWERS.get(kind.__name__)
     if answer is None and kind.__module__.endswith(".runoperations"):
         from genvx.local.runs.questions import RUN_ANSWERS
 

@@ -7,8 +7,8 @@ import grp
 import os
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.policy import excess
-from genvx.core.units import format_duration
+from genvx.core.ages import format_duration
+from genvx.core.limit import excess
 from genvx.core.value import replace
 from genvx.errors import InvalidInput, NoCapacity, Unsatisfiable
 from genvx.local import processes

@@ -11,30 +11,24 @@ from __future__ import annotations
 
 import math
 import os
-from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Optional
 
+from genvx.core.ages import format_duration
 from genvx.core.text import COMMAND_LIMIT, printable
 from genvx.core.turn import LAST, Turn
-from genvx.core.units import format_duration
 from genvx.core.value import replace
-from genvx.core.wire.fields import Malformed
 from genvx.errors import InvalidInput, StateError, WaitedTooLong
 from genvx.local import processes, waiting
-from genvx.local.state import heldfile
-from genvx.local.state.directory import saying
-from genvx.local.state.heldfile import HeldFile
-from genvx.local.state.kinds import CHOOSING, TURN, TURNS, of_name, suffixes
+from genvx.local.state.turnkinds import CHOOSING, TURN
 from genvx.local.state.userdirectory import MOST_OF_A_KIND
+from genvx.local.turnstate import living_turns, publish_turn, rivals_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
     from typing import Callable
 
     from genvx.local.machine import Machine
-    from genvx.local.state.kinds import Kind
-    from genvx.local.state.userdirectory import UserDirectory
+    from genvx.local.state.heldfile import HeldFile
     from genvx.local.waiting import Stop
 
 _SOON, _LATER = 0.05, 0.5
@@ -75,24 +69,24 @@ def take_turn(
         command=printable(command, COMMAND_LIMIT),
     )
     end = monotonic() + patience
-    if sum(turn.owner == mine.owner for turn in _turns(host, mine)) >= most:
+    if sum(turn.owner == mine.owner for turn in living_turns(host, mine)) >= most:
         raise StateError(
             f"{most} commands of yours take turns on this machine already, and more "
             "might not be seen; wait for some of them to end"
         )
-    choosing = _publish(host, mine, CHOOSING)
+    choosing = publish_turn(host, mine, CHOOSING)
     try:
-        last = max(_rivals(host, mine), key=lambda turn: turn.number, default=mine)
+        last = max(rivals_of(host, mine), key=lambda turn: turn.number, default=mine)
         if last.number >= LAST:
             raise StateError(
                 f"no turn can follow that of {last}: its number is the last; it must end first"
             )
         mine = replace(mine, number=last.number + 1)
-        held = _publish(host, mine, TURN)
+        held = publish_turn(host, mine, TURN)
     finally:
         choosing.withdraw()  # only now: at each moment one of our two files exists
     try:
-        if not any(turn.id == mine.id for turn in _turns(host, mine)):
+        if not any(turn.id == mine.id for turn in living_turns(host, mine)):
             # Others cannot see our turn, so they would not wait for us.
             raise StateError(
                 f"no turn was taken: {held.path} is not seen by others; 'genvx doctor' may say why"
@@ -100,7 +94,7 @@ def take_turn(
         told: Optional[Turn] = None
         pause = _SOON
         while True:
-            before = [t for t in _rivals(host, mine) if not t.number or t.order < mine.order]
+            before = [t for t in rivals_of(host, mine) if not t.number or t.order < mine.order]
             if not before:
                 return held
             first = min(before, key=lambda turn: turn.order)
@@ -117,85 +111,3 @@ def take_turn(
     except BaseException:
         held.withdraw()
         raise
-
-
-def run_in_turn(
-    host: Machine,
-    environment: str,
-    command: Sequence[str],
-    *,
-    patience: float = math.inf,
-    tell: Callable[[Turn], None] = lambda turn: None,
-) -> int:
-    """Run a command as its parent when its turn comes; return its exit code.
-
-    For main threads only.
-
-    Raises: as `take_turn`; CommandNotFound, CommandNotExecutable: it cannot be run.
-    """
-    from genvx.local.running import supervise
-    from genvx.local.running.hold import find_command
-
-    find_command(command, os.environ)
-    turn = take_turn(host, environment, command=" ".join(command), patience=patience, tell=tell)
-    try:
-        return supervise.run(command, os.environ, lease=turn.descriptor)
-    finally:
-        turn.leave()
-
-
-def _publish(host: Machine, turn: Turn, kind: Kind) -> HeldFile:
-    with saying("take a turn"), host.state.own() as directory:
-        published = heldfile.publish(turn.id, kind, kind.write(turn), directory)
-        return HeldFile(kind.name(turn.id), *published)
-
-
-def _rivals(host: Machine, mine: Turn) -> list[Turn]:
-    """The living turns of others on our devices, of environments that hold these devices."""
-    holdings: dict[str, set[tuple[int, str]]] = {}
-    for lease in host.store.scan().leases:
-        for uuid in lease.devices:
-            holdings.setdefault(uuid, set()).add(lease.key)
-    found = []
-    for turn in _turns(host, mine):
-        shared = set(turn.devices) & set(mine.devices)
-        key = (turn.owner.uid, turn.environment_id)
-        if turn.id != mine.id and any(key in holdings.get(uuid, ()) for uuid in shared):
-            found.append(turn)
-    return found
-
-
-def _turns(host: Machine, mine: Turn) -> Iterator[Turn]:
-    for user in host.state.users():
-        with suppress(OSError):
-            for name in user.names(suffixes(TURNS))[0]:
-                named = of_name(name, TURNS)
-                if named is None:
-                    continue
-                kind, identifier = named
-                try:
-                    turn = _read(host, user, kind, identifier)
-                except FileNotFoundError:
-                    # He has chosen, and we may have listed the files before: look again.
-                    turn = replace(mine, id=identifier, number=0) if kind is CHOOSING else None
-                except (OSError, Malformed):
-                    continue  # its own user has made it unreadable, and loses the turn
-                if turn is not None:
-                    yield turn
-
-
-def _read(host: Machine, user: UserDirectory, kind: Kind, identifier: str) -> Optional[Turn]:
-    """A turn if it lives; one of ours that does not is deleted.
-
-    Raises:
-        Malformed: it is none. OSError: it cannot be read.
-    """
-    name = kind.name(identifier)
-    content = heldfile.read(user, name)
-    if not content.held:
-        if user.uid == host.state.uid:
-            os.unlink(name, dir_fd=user.descriptor)
-        return None
-    owner = processes.owner_of(user.uid)
-    turn: Turn = kind.read(content.data, owner=owner, identifier=identifier)
-    return turn

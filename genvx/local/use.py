@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from genvx.local import processes
 
 if TYPE_CHECKING:
-    from genvx.core.device import Device, DeviceProcess
-    from genvx.core.lease import Environment
+    from genvx.core.device import Device
+    from genvx.core.environment import Environment
     from genvx.core.snapshot import Snapshot
+    from genvx.core.usage import DeviceProcess
 
 
 def own_processes(env: Environment, device: Device, snapshot: Snapshot) -> list[DeviceProcess]:

@@ -2,8 +2,7 @@
 
 There are no notifications: each waiting process looks by itself whether it is its turn, from the
 same facts and by the same rule (core/queue.py). A lease that ends makes no event, so they look once
-a second, which is cheap. Asking the driver is not: that is repeated only when leases have come or
-gone, or after a while, because processes without a lease end without a trace.
+a second, which is cheap.
 """
 
 from __future__ import annotations
@@ -13,19 +12,19 @@ import os
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Optional
 
+from genvx.core.ages import format_duration
 from genvx.core.queue import position_of
-from genvx.core.ticket import Ticket
-from genvx.core.units import format_duration
 from genvx.core.value import replace
 from genvx.errors import NoCapacity, Unsatisfiable, WaitedTooLong
-from genvx.local.granting import acquire
+from genvx.local.granting.acquiring import acquire
+from genvx.local.joiningline import place_in_line
+from genvx.local.looker import Looker
 
 if TYPE_CHECKING:
     from typing import Callable, Protocol
 
     from genvx.core.ask import Ask
-    from genvx.core.queue import Standing
-    from genvx.core.snapshot import Snapshot
+    from genvx.core.standing import Standing
     from genvx.local.machine import Machine
     from genvx.local.running.hold import LocalHold
 
@@ -36,29 +35,11 @@ if TYPE_CHECKING:
             """Wait for `timeout` seconds at most; return whether the waiting is to end."""
 
 
-# Seconds. How often a waiting process looks at the line; how long an answer of the driver stays
-# valid while no lease comes or goes; and how often a ticket says that its holder attends. The last
-# must stay well below PATIENCE_NS (core/ticket.py), or a slow holder would lose its place.
+# Seconds. How often a waiting process looks at the line, and how often a ticket says that its
+# holder attends. The latter must stay well below PATIENCE_NS (core/ticket.py), or a slow holder
+# would lose its place.
 LOOK = 1.0
-_SURVEY = 15.0
 _ATTEND = 5.0
-
-
-def place_in_line(host: Machine, ask: Ask, environment_id: str) -> Ticket:
-    """Make a ticket for the line of this machine, from this moment on; it is not published yet."""
-    lease = host.blank(environment_id, ask.name, ask.command, None)
-    rules = host.rules()
-    requirements = ask.requirements
-    if rules is not None:
-        requirements = rules.complete(requirements)
-    return Ticket(
-        requirements=requirements,
-        seen_ns=lease.since_ns,
-        most=None if rules is None else rules.limit.gpus,
-        most_memory=None if rules is None else rules.limit.memory,
-        keeps=ask.keeps,
-        **lease.claimed(),
-    )
 
 
 def wait(
@@ -86,7 +67,7 @@ def wait(
     end = monotonic() + patience
     environment_id = ask.environment_id or os.urandom(4).hex()
     ask = replace(ask, environment_id=environment_id)
-    looker = _Looker(host)
+    looker = Looker(host)
     ticket = place_in_line(host, ask, environment_id)
     held = host.store.queue(ticket)
     hold: Optional[LocalHold] = None
@@ -139,26 +120,3 @@ def pause(seconds: float, stop: Optional[Stop]) -> bool:
         return stop.wait(seconds)
     sleep(seconds)
     return False
-
-
-class _Looker:
-    """Looks at a host often, and asks its driver rarely."""
-
-    def __init__(self, host: Machine) -> None:
-        self._host = host
-        self._leases: Optional[frozenset[str]] = None
-        self._asked = -math.inf
-        self._inventory = host.survey()
-
-    def forget(self) -> None:
-        """Ask the driver at the next look: what is known of the devices has proved outdated."""
-        self._asked = -math.inf
-
-    def look(self) -> Snapshot:
-        snapshot = self._host.snapshot_with(self._inventory)
-        leases = frozenset(lease.id for lease in snapshot.leases)
-        if leases != self._leases or monotonic() >= self._asked + _SURVEY:
-            self._inventory = self._host.survey()
-            self._asked, self._leases = monotonic(), leases
-            snapshot = self._host.snapshot_with(self._inventory)
-        return snapshot

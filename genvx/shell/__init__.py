@@ -2,5 +2,5 @@
 
 The code is in code/, a directory for each shell: `shared` is for every activated shell, `init` for
 the shell that `genvx shell-init` is evaluated in, and the rest are start-up files of the shell that
-`genvx activate` opens. Nothing here touches the machine: `local/shells.py` writes the files.
+`genvx activate` opens. Nothing here touches the machine: `local/startfiles.py` writes the files.
 """

@@ -11,28 +11,10 @@ from typing import TYPE_CHECKING
 
 from genvx.core.value import value
 from genvx.shell.answer import for_tcsh
-from genvx.shell.assemble import assemble
-from genvx.shell.init import TCSH_FILE, tcsh_code
+from genvx.shell.startup import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-_FILES = {
-    "bash": {"bashrc": "bash/bashrc"},
-    "zsh": {
-        "zsh/.zshenv": "zsh/zshenv",
-        "zsh/.zprofile": "zsh/zprofile",
-        "zsh/.zshrc": "zsh/zshrc",
-    },
-    "fish": {"config.fish": "fish/config.fish"},
-    "tcsh": {"tcsh/.tcshrc": "tcsh/tcshrc"},
-    "sh": {"shrc": "sh/shrc"},
-}
-_KINDS = {
-    **{name: name for name in _FILES},
-    **dict.fromkeys(("dash", "ash", "ksh", "mksh"), "sh"),
-    "csh": "tcsh",
-}
 
 
 @value
@@ -47,20 +29,6 @@ class Shell:
     argv: list[str]
     variables: Mapping[str, str]
     keeps_lease: bool = True
-
-
-def files(program: str, directory: str) -> dict[str, str]:
-    """The texts of the start-up files that a shell needs, by their paths.
-
-    program: the shell's path. directory: where the files will be.
-    """
-    kind = _kind(program)
-    found = {f"{directory}/{path}": assemble(name) for path, name in _FILES.get(kind, {}).items()}
-    if kind == "tcsh":
-        again = f"{directory}/{TCSH_FILE}"
-        found = {path: text.replace("@FILE@", again) for path, text in found.items()}
-        found[again] = tcsh_code(again)
-    return found
 
 
 def prepare(
@@ -80,7 +48,7 @@ def prepare(
     that.
     """
     name = os.path.basename(program)
-    kind = _kind(program)
+    kind = kind_of(program)
     variables: dict[str, str] = {
         "GENVX_SHELL_ANSWER": "\n".join(answer),
         "GENVX_SHELL_FILES": directory,
@@ -115,8 +83,3 @@ def prepare(
 def with_path(environ: Mapping[str, str], path: str) -> dict[str, str]:
     """PATH with a directory at its end; nothing where there is none to add."""
     return {"PATH": f"{environ.get('PATH', os.defpath)}:{path}"} if path else {}
-
-
-def _kind(program: str) -> str:
-    """Which of our start-up files a shell can read, "" if none."""
-    return _KINDS.get(os.path.basename(program), "")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.lease import holders
+from genvx.core.amounts import format_memory, format_percent
+from genvx.core.holdings import holders
 from genvx.core.snapshot import State
-from genvx.core.units import format_memory, format_percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Optional
 
+from genvx.core.amounts import format_memory, format_percent
 from genvx.core.ranges import ranges
-from genvx.core.units import format_memory, format_percent
 
 if TYPE_CHECKING:
-    from genvx.core.device import DeviceProcess
+    from genvx.core.environment import Environment
     from genvx.core.grant import Grant
-    from genvx.core.lease import Environment
     from genvx.core.snapshot import Snapshot
+    from genvx.core.usage import DeviceProcess
 
 
 def current(snapshot: Snapshot) -> Optional[Environment]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.units import format_memory, format_percent
+from genvx.core.amounts import format_memory, format_percent
 from genvx.shown.mine import busy, used
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from genvx.core.device import DeviceProcess
-    from genvx.core.lease import Environment
+    from genvx.core.environment import Environment
     from genvx.core.snapshot import Snapshot
+    from genvx.core.usage import DeviceProcess
 
 DEVICES = ("GPU", "NAME", "MEMORY", "USED", "UTIL", "OWN USED", "OWN UTIL")
 PROCESSES = ("GPU", "PID", "USED", "UTIL", "COMMAND")

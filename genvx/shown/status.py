@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from genvx.core.lease import holders
+from genvx.core.ages import format_age, format_duration
 from genvx.core.ranges import ranges
-from genvx.core.units import format_age, format_duration, format_memory, format_percent
-from genvx.local.use import own_processes
 from genvx.shown import holding
-from genvx.shown.mine import busy, current, used
+from genvx.shown.mine import current
+from genvx.shown.usage import usage_rows
 
 if TYPE_CHECKING:
-    from genvx.core.device import Device
-    from genvx.core.lease import Environment
+    from genvx.core.environment import Environment
     from genvx.core.snapshot import Snapshot
 
 COLUMNS = ("WHAT", "STATUS")
@@ -44,7 +42,7 @@ def rows(snapshot: Snapshot) -> list[list[str]]:
             *holding.rows(env, snapshot),
             ["devices", _devices(env, snapshot)],
             *_strays(env, snapshot),
-            *_usage(env, snapshot),
+            *usage_rows(env, snapshot),
         ]
         if env.expires_ns is not None:
             left = (env.expires_ns - snapshot.boottime_ns) / 1e9
@@ -52,28 +50,6 @@ def rows(snapshot: Snapshot) -> list[list[str]]:
     elif os.environ.get("GENVX_ENVIRONMENT_ID"):
         found.append(["environment", f"{os.environ['GENVX_ENVIRONMENT_ID']}: not active any more"])
     return found
-
-
-def _usage(env: Environment, snapshot: Snapshot) -> list[list[str]]:
-    """A row for each device: what the environment's processes use of it, and who shares it."""
-    rows = []
-    for device in snapshot.devices:
-        if device.uuid not in env.devices:
-            continue
-        usage = snapshot.usage_of(device)
-        others = [
-            f"{other.owner} {other.label}"
-            for other in snapshot.environments
-            if device.uuid in other.devices and other is not env
-        ]
-        shared = f"; shared with {', '.join(others)}" if others else ""
-        share = holders(snapshot.leases, device.uuid).get((env.owner.uid, env.id))
-        part = "" if share is None else f"{format_memory(share)} of "
-        own = "cannot be seen" if usage.processes is None else _own(env, device, snapshot)
-        size, rate = format_memory(device.memory), format_percent(usage.utilization)
-        text = f"{part}{size}, {rate} busy; its own: {own}{shared}"
-        rows.append([f"GPU {device.label}", text])
-    return rows
 
 
 def _strays(env: Environment, snapshot: Snapshot) -> list[list[str]]:
@@ -88,14 +64,6 @@ def _strays(env: Environment, snapshot: Snapshot) -> list[list[str]]:
     found = "not set" if visible is None else visible
     text = f"CUDA_VISIBLE_DEVICES is {found} in this shell: not what the environment holds"
     return [["beware", text]]
-
-
-def _own(env: Environment, device: Device, snapshot: Snapshot) -> str:
-    own = own_processes(env, device, snapshot)
-    if not own:
-        return "no process"
-    count = f"{len(own)} process{'' if len(own) == 1 else 'es'}"
-    return f"{count}, {used(own)}, {busy(own)} busy"
 
 
 def _devices(env: Environment, snapshot: Snapshot) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import paramiko
 
 from genvx.errors import GenvxError, HostUnreachable
-from genvx.ssh.link import Link, translate
+from genvx.ssh.link import Link
+from genvx.ssh.translating import translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

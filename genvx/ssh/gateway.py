@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import paramiko
 
 from genvx.errors import HostError, HostUnreachable
-from genvx.ssh.secrets import Locked
 from genvx.ssh.target import Target
+from genvx.ssh.through import Through
+from genvx.ssh.want import Locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,32 +105,3 @@ class Gateway:
             if self._users == 0 and self._link is not None:
                 self._link.close()
                 self._link = None
-
-
-class Through:
-    """Through is a channel of a jump host, used as a socket; closing it leaves the gateway.
-
-    needed_secret: whether the login at the jump host took a password or a passphrase.
-    """
-
-    def __init__(
-        self, channel: paramiko.Channel, leave: Callable[[], None], *, needed_secret: bool
-    ) -> None:
-        self.needed_secret = needed_secret
-        self._channel = channel
-        self._leave: Callable[[], None] | None = leave
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._channel, name)
-
-    def close(self) -> None:
-        """Close the channel and leave the gateway; further calls do nothing."""
-        try:
-            self._channel.close()
-        except (EOFError, OSError, paramiko.SSHException):
-            pass  # the connection to the jump host has ended
-        # paramiko, the deadline and the link each close it. Leaving twice would count down another
-        # user and close the link under them.
-        leave, self._leave = self._leave, None
-        if leave is not None:
-            leave()

@@ -6,47 +6,16 @@ error: otherwise a changed or revoked key in it would look like an unknown one.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
-import os
 import re
-import shlex
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from genvx.core.text import printable
 from genvx.errors import HostKeyError
-from genvx.ssh.wildcards import matches_any
+from genvx.ssh.knownrow import Row, matches_name, parse_row
+from genvx.ssh.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-
-class Verdict(Enum):
-    """Verdict says how a host key relates to known_hosts."""
-
-    KNOWN = "known"
-    UNKNOWN = "unknown"
-    CHANGED = "changed"
-    REVOKED = "revoked"
-
-
-@dataclass(frozen=True)
-class _Row:
-    marker: str
-    names: str
-    kind: str
-    blob: bytes
-    path: str
-
-
-def fingerprint(blob: bytes) -> str:
-    """Return the fingerprint of a key, as ssh prints it."""
-    digest = base64.b64encode(hashlib.sha256(blob).digest()).decode("ascii")
-    return "SHA256:" + digest.rstrip("=")
 
 
 class KnownHosts:
@@ -57,8 +26,8 @@ class KnownHosts:
     """
 
     def __init__(self, files: Iterable[str]) -> None:
-        self._plain: dict[str, list[_Row]] = {}
-        self._others: list[_Row] = []
+        self._plain: dict[str, list[Row]] = {}
+        self._others: list[Row] = []
         for path in files:
             self._read(path)
 
@@ -73,7 +42,7 @@ class KnownHosts:
         except OSError as error:
             raise HostKeyError(f"cannot read {printable(path, 200)}: {error.strerror}") from None
         for line in text.split("\n"):
-            row = _parse(line, path)
+            row = parse_row(line, path)
             if row is None:
                 continue
             if row.marker or re.search(r"[*?!|]", row.names):
@@ -82,9 +51,9 @@ class KnownHosts:
                 for name in row.names.lower().split(","):
                     self._plain.setdefault(name, []).append(row)
 
-    def _rows(self, name: str) -> list[_Row]:
+    def _rows(self, name: str) -> list[Row]:
         return self._plain.get(name.lower(), []) + [
-            row for row in self._others if _matches(row.names, name.lower())
+            row for row in self._others if matches_name(row.names, name.lower())
         ]
 
     def kinds(self, name: str) -> tuple[str, ...]:
@@ -113,78 +82,3 @@ class KnownHosts:
     def has_authority(self, name: str) -> bool:
         """Return whether a certificate authority is known for `name`."""
         return any(row.marker == "@cert-authority" for row in self._rows(name))
-
-
-def _parse(line: str, path: str) -> _Row | None:
-    words = line.split()
-    if not words or words[0].startswith("#"):
-        return None
-    marker = words.pop(0) if words[0].startswith("@") else ""
-    if len(words) < 3 or marker not in ("", "@revoked", "@cert-authority"):
-        return None
-    try:
-        blob = base64.b64decode(words[2], validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return _Row(marker, words[0], words[1], blob, path)
-
-
-def _matches(names: str, name: str) -> bool:
-    """Match a name as OpenSSH does: patterns with * and ?, negation, and hashed names."""
-    # HashKnownHosts writes "|1|salt|HMAC-SHA1(salt, name)": each such row costs a hash.
-    if names.startswith("|1|"):
-        try:
-            _, _, salt, wanted = names.split("|")
-            key, digest = base64.b64decode(salt), base64.b64decode(wanted)
-        except (ValueError, binascii.Error):
-            return False
-        return hmac.compare_digest(hmac.new(key, name.encode(), hashlib.sha1).digest(), digest)
-    return matches_any(names.lower().split(","), name)
-
-
-def refusal(
-    verdict: Verdict, name: str, kind: str, blob: bytes, *, advice: str, known_in: str = ""
-) -> HostKeyError:
-    """Make the error for a key that is not accepted: its fingerprint, and what to do.
-
-    advice: what to do about an unknown key. known_in: the file with the old key, if it changed.
-    """
-    shown = f"{kind} key {fingerprint(blob)}"
-    if verdict is Verdict.REVOKED:
-        return HostKeyError(f"the host key of {name} is revoked ({shown}); do not connect")
-    if verdict is Verdict.CHANGED:
-        usual = os.path.expanduser("~/.ssh/known_hosts")
-        file = "" if known_in == usual else f" -f {printable(shlex.quote(known_in), 200)}"
-        return HostKeyError(
-            f"the host key of {name} has changed ({shown}): somebody may be intercepting the "
-            "connection; if the host was reinstalled, remove the old key with ssh-keygen -R "
-            f"{shlex.quote(name)}{file}"
-        )
-    return HostKeyError(f"the host key of {name} is not known ({shown}){advice}")
-
-
-def remember(path: str, name: str, kind: str, blob: bytes) -> None:
-    """Append a key to a known_hosts file, in one write.
-
-    Raises:
-        HostKeyError: the file cannot be written; the key is not accepted either.
-    """
-    if path == os.devnull:
-        return
-    line = f"{name} {kind} {base64.b64encode(blob).decode('ascii')}\n"
-    try:
-        os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            # A last line without its end, as editors leave one, would merge with the new one, and
-            # both keys be lost.
-            size = os.fstat(descriptor).st_size
-            if size and os.pread(descriptor, 1, size - 1) != b"\n":
-                line = "\n" + line
-            os.write(descriptor, line.encode("ascii"))
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise HostKeyError(
-            f"cannot remember the new key of {name} in {printable(path, 200)}: {error.strerror}"
-        ) from None

@@ -8,9 +8,7 @@ itself, gets its own arguments and its own socket, and is opened under one deadl
 from __future__ import annotations
 
 import logging
-import os
 import random
-import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -18,26 +16,23 @@ from typing import TYPE_CHECKING, Any
 import fabric
 import paramiko
 
-from genvx.core.limits import exhausted
-from genvx.core.text import printable
-from genvx.errors import (
-    GenvxError,
-    HostUnreachable,
-    ProtocolError,
-)
-from genvx.ssh import hostkeys, sockets, sshconfig
-from genvx.ssh.channels import close_channel
-from genvx.ssh.gateway import Through
-from genvx.ssh.hostkeys import Verdict
-from genvx.ssh.login import Login, not_accepted
+from genvx.ssh import commandline, sockets
+from genvx.ssh.ending import close_channel
+from genvx.ssh.hardening import harden
+from genvx.ssh.hostkeypolicy import HostKeyPolicy
+from genvx.ssh.login import Login
+from genvx.ssh.packetizer import Packetizer
+from genvx.ssh.proxy import Proxy
 from genvx.ssh.pulse import Pulse
+from genvx.ssh.through import Through
+from genvx.ssh.translating import translate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from genvx.ssh.deadline import Deadline
     from genvx.ssh.session import Session
-    from genvx.ssh.sshconfig import Settings
+    from genvx.ssh.settings import Settings
     from genvx.ssh.target import Target
 
 # paramiko's transport threads log the error that ends them, and Python prints it to stderr where no
@@ -54,69 +49,6 @@ _HANG_UP_SECONDS = 0.3
 _constructing = threading.Lock()
 
 
-class _Policy(paramiko.MissingHostKeyPolicy):
-    """_Policy judges each host key.
-
-    paramiko is given no known hosts of its own, so it finds no key and asks the policy about all.
-    """
-
-    def __init__(self, target: Target, session: Session, settings: Settings, sock: Any) -> None:
-        self._target = target
-        self._session = session
-        self._settings = settings
-        self._sock = sock
-
-    def missing_host_key(
-        self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
-    ) -> None:
-        settings = self._settings
-        if settings.trusts_localhost and not settings.host_key_alias and sockets.local(self._sock):
-            return
-        known = self._session.known_hosts(settings.known_hosts)
-        name, blob = settings.key_name, key.asbytes()
-        verdict = known.judge(name, blob)
-        if verdict is Verdict.UNKNOWN and settings.other_key_name:
-            # As ssh does: a host on another port may be known by its plain name. A different key
-            # under that name proves nothing, as it may belong to the server on port 22.
-            other = known.judge(settings.other_key_name, blob)
-            verdict = verdict if other is Verdict.CHANGED else other
-        if verdict is Verdict.KNOWN:
-            return
-        options = self._session.options
-        accept = options.accept_new_host_keys or settings.accept_new
-        if verdict is Verdict.UNKNOWN and accept and settings.remembers:
-            hostkeys.remember(settings.remembers, name, key.get_name(), blob)
-            # Other threads may hold the rows as they were before: the file is read again.
-            self._session.forget_known_hosts()
-            return
-        authority = known.has_authority(name)
-        raise hostkeys.refusal(
-            verdict,
-            name,
-            key.get_name(),
-            blob,
-            advice=self._advice(key.get_name(), authority=authority),
-            known_in=known.where(name),
-        )
-
-    def _advice(self, kind: str, *, authority: bool) -> str:
-        if not self._settings.remembers or self._settings.remembers == os.devnull:
-            return "; nothing is remembered: UserKnownHostsFile in ssh_config names no file"
-        line = sshconfig.advised_line(
-            self._target,
-            self._settings,
-            self._session.options.config,
-            plain_key=kind,
-            authority=authority,
-        )
-        if authority:
-            return (
-                ", only a certificate authority is, which genvx cannot check; compare it, and "
-                f"remember it with: {line}"
-            )
-        return f"; compare it, then answer yes to: {line} (or use --accept-new-host-keys)"
-
-
 class _Connection(fabric.Connection):  # type: ignore[misc]  # fabric has no types
     """A Fabric connection that writes no attributes into its Config, which would merge anew."""
 
@@ -124,36 +56,6 @@ class _Connection(fabric.Connection):  # type: ignore[misc]  # fabric has no typ
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
-
-
-class _Packetizer(paramiko.packet.Packetizer):
-    """_Packetizer starts no timer thread per handshake; the deadline ends a handshake instead.
-
-    paramiko's timer would outlive a handshake that fails. hung_up: the server closed the connection
-    before its SSH banner. heard: the number of messages received.
-    """
-
-    hung_up = False
-    heard = 0
-
-    def read_message(self) -> tuple[int, paramiko.Message]:
-        message: tuple[int, paramiko.Message] = super().read_message()
-        self.heard += 1
-        return message
-
-    def readline(self, timeout: float) -> str:
-        try:
-            line: str = super().readline(timeout)
-        except (EOFError, ConnectionResetError):
-            self.hung_up = True
-            raise
-        return line
-
-    def start_handshake(self, timeout: float) -> None:
-        """Start no timer."""
-
-    def complete_handshake(self) -> None:
-        """Stop no timer."""
 
 
 class _HungUp(EOFError):
@@ -225,7 +127,7 @@ class Link:
     ) -> Link:
         sock: Any = None
         connection: _Connection | None = None
-        line = sshconfig.advised_line(target, settings, session.options.config)
+        line = commandline.advised_line(target, settings, session.options.config)
         login = Login(target, settings, session.keyring, session.vault, deadline, line)
         try:
             sock = _reach(target, settings, session, deadline, through)
@@ -298,9 +200,9 @@ def _reach(
         deadline.closes(channel.close)
         return channel
     if settings.proxy_command:
-        proxy = sockets.Proxy(settings)
-        deadline.closes(proxy.wake)
-        return proxy
+        command = Proxy(settings)
+        deadline.closes(command.wake)
+        return command
     return sockets.connect(settings, deadline, session.options.host_lost_after)
 
 
@@ -319,8 +221,8 @@ def _construct(
     left = deadline.left() + 1.0
 
     def transport(sock: Any, **options: Any) -> paramiko.Transport:
-        made = paramiko.Transport(sock, packetizer_class=_Packetizer, **options)
-        _harden(made, known)
+        made = paramiko.Transport(sock, packetizer_class=Packetizer, **options)
+        harden(made, known)
         made.banner_timeout = made.auth_timeout = made.handshake_timeout = left
         # A socket that was shut down still yields what a flooding peer has sent: stop reading, too.
         deadline.closes(made.packetizer.close)
@@ -343,57 +245,5 @@ def _construct(
                 "transport_factory": transport,
             },
         )
-    connection.client.set_missing_host_key_policy(_Policy(target, session, settings, sock))
+    connection.client.set_missing_host_key_policy(HostKeyPolicy(target, session, settings, sock))
     return connection
-
-
-def _harden(transport: paramiko.Transport, known: Sequence[str]) -> None:
-    """Prefer kinds of host key that are known, and offer no broken algorithms."""
-    options = transport.get_security_options()
-    # A server with several keys shows the kind that the client prefers, so kinds in known_hosts
-    # come first. An RSA key has three signature algorithms; that with SHA-1 (ssh-rsa) is left out.
-    wanted = [
-        name
-        for kind in known
-        for name in (("rsa-sha2-512", "rsa-sha2-256") if kind == "ssh-rsa" else (kind,))
-        if name in options.key_types
-    ]
-    options.key_types = [
-        *wanted,
-        *(name for name in options.key_types if name not in wanted and name != "ssh-rsa"),
-    ]
-    options.ciphers = [n for n in options.ciphers if "cbc" not in n and "3des" not in n]
-    options.digests = [n for n in options.digests if "md5" not in n and "sha1" not in n]
-    options.kex = [n for n in options.kex if not n.endswith("sha1")]
-
-
-def translate(error: Exception, settings: Settings, deadline: Deadline) -> GenvxError:
-    """Translate an error of paramiko's or of the system into one that says what happened where."""
-    where = f"{settings.hostname} port {settings.port}"
-    # Once the deadline has expired, other errors only follow from the sockets that it closed.
-    if isinstance(error, GenvxError) and not deadline.expired:
-        return error
-    if deadline.expired or isinstance(error, TimeoutError):
-        return HostUnreachable(
-            f"no answer from {where} within {deadline.seconds:g} s", kind="timeout"
-        )
-    if (short := exhausted(error)) is not None:
-        return GenvxError(short)
-    if isinstance(error, socket.gaierror):
-        return HostUnreachable(f"cannot resolve {settings.hostname}: {error.strerror}", kind="dns")
-    if isinstance(error, ConnectionRefusedError):
-        return HostUnreachable(f"{where} refuses the connection; is sshd running?", kind="refused")
-    if isinstance(error, paramiko.AuthenticationException | paramiko.PasswordRequiredException):
-        return not_accepted(settings)
-    if isinstance(error, paramiko.ChannelException):
-        return HostUnreachable(
-            f"{where} refuses a session, although we have just logged in; see MaxSessions in its "
-            "sshd_config",
-            kind="refused",
-        )
-    if isinstance(error, paramiko.SSHException | EOFError | UnicodeError | ValueError):
-        reason = printable(str(error) or "it closed the connection", 200)
-        return ProtocolError(f"{where} does not speak SSH as it should: {reason}")
-    if isinstance(error, OSError):
-        return HostUnreachable(f"cannot reach {where}: {error.strerror or error}", kind="network")
-    return GenvxError(f"a fault of genvx: {type(error).__name__}: {printable(str(error), 200)}")

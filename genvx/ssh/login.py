@@ -6,171 +6,32 @@ person can answer (keyboard-interactive) are refused: many hosts at once cannot 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
-import socket
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import paramiko
-from cryptography.exceptions import UnsupportedAlgorithm
-from paramiko.agent import AgentKey, AgentSSH
-from paramiko.pkey import UnknownKeyType
 
 from genvx.core.text import printable
 from genvx.errors import AuthenticationFailed
-from genvx.ssh.secrets import Locked, Want
-from genvx.ssh.sockets import shut
+from genvx.ssh.publickey import public_blob
+from genvx.ssh.sshagent import Agent
+from genvx.ssh.want import Locked, Want
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from genvx.ssh.deadline import Deadline
+    from genvx.ssh.keyring import Keyring
     from genvx.ssh.secrets import Vault
-    from genvx.ssh.sshconfig import Settings
+    from genvx.ssh.settings import Settings
     from genvx.ssh.target import Target
 
 # sshd ends a connection after six failures (MaxAuthTries); the last try is kept for a password.
 _MOST_KEYS = 5
-_OPENSSH_MAGIC = b"openssh-key-v1\0"
-
-# What reading a key raises if it is damaged, or of a kind that genvx cannot use, such as one in a
-# security token.
-_UNUSABLE = (OSError, ValueError, paramiko.SSHException, UnknownKeyType, UnsupportedAlgorithm)
 
 # The remaining methods where a server names none. An empty list cannot say so: it means that the
 # login succeeded.
 _NOTHING = ["nothing"]
-
-
-class Keyring:
-    """Keyring holds the keys of files, each read once: reading an RSA key costs more than a login.
-
-    It may be used from several threads.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._keys: dict[str, paramiko.PKey | None] = {}
-        self._locked: set[str] = set()
-        self._why: dict[str, str] = {}
-        # Paths of keys that were read with a passphrase: OpenSSH's client would ask for it again.
-        self.opened: set[str] = set()
-
-    def key(self, path: str) -> paramiko.PKey | None:
-        """Return the key of a file; None if it needs a passphrase or cannot be used."""
-        with self._lock:
-            if path not in self._keys:
-                try:
-                    self._keys[path] = paramiko.PKey.from_path(path)
-                # TypeError is what cryptography raises for a key that needs a passphrase.
-                except (TypeError, paramiko.PasswordRequiredException):
-                    self._keys[path] = None
-                    self._locked.add(path)
-                except _UNUSABLE as error:
-                    self._keys[path] = None
-                    self._why[path] = _reason(error)
-            return self._keys[path]
-
-    def complaint(self, path: str) -> str | None:
-        """Return why the key of a file cannot be used; None if it can, or needs a passphrase."""
-        self.key(path)
-        return self._why.get(path)
-
-    def locked(self, path: str) -> bool:
-        """Return whether the key of a file needs a passphrase that is not known yet."""
-        self.key(path)
-        return path in self._locked
-
-    def open(self, path: str, passphrase: str) -> bool:
-        """Read a key with its passphrase; return whether the passphrase was right."""
-        with self._lock:
-            try:
-                self._keys[path] = paramiko.PKey.from_path(path, passphrase.encode())  # type: ignore[arg-type]
-            except (TypeError, *_UNUSABLE):
-                return False
-            self._locked.discard(path)
-            self.opened.add(path)
-            return True
-
-
-def public_blob(path: str) -> bytes | None:
-    """Return the public half of a key in SSH's wire format; None if it cannot be read.
-
-    It works without the passphrase of the key.
-    """
-    # The file itself may hold a public key: ssh allows that for IdentityFile, with the private
-    # half in the agent.
-    for name in (path, f"{path}.pub"):
-        try:
-            with open(name, "rb") as file:
-                data = file.read(65536)
-        except OSError:
-            continue
-        words = data.split()
-        try:
-            if len(words) > 1 and words[0].startswith((b"ssh-", b"ecdsa-", b"sk-")):
-                return base64.b64decode(words[1], validate=True)
-            if data.startswith(b"-----BEGIN OPENSSH PRIVATE KEY-----"):
-                return _head_of(base64.b64decode(b"".join(data.split(b"\n")[1:-2])))
-        except (binascii.Error, ValueError, EOFError):
-            continue
-    return None
-
-
-def _head_of(data: bytes) -> bytes | None:
-    # Cipher, derivation and its options come before the number of keys and the public half of each.
-    if not data.startswith(_OPENSSH_MAGIC):
-        return None
-    message = paramiko.Message(data[len(_OPENSSH_MAGIC) :])
-    for _ in range(3):
-        message.get_binary()
-    message.get_int()
-    return message.get_binary() or None
-
-
-class _Agent(AgentSSH):
-    """The user's ssh-agent, on a connection of its own that a deadline can end.
-
-    paramiko's own Agent has no timeout: an agent that does not answer would block the login.
-    """
-
-    def __init__(self, path: str, deadline: Deadline) -> None:
-        super().__init__()
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            deadline.closes(lambda: shut(sock))
-            sock.settimeout(deadline.left())
-            sock.connect(path)
-            self._connect(sock)  # type: ignore[attr-defined]
-        except BaseException:
-            sock.close()
-            raise
-
-    def keys(self) -> list[_AgentKey]:
-        return [_AgentKey(key.agent, key.blob, key.comment) for key in self.get_keys()]
-
-    def close(self) -> None:
-        self._close()  # type: ignore[attr-defined]
-
-
-class _AgentKey(AgentKey):
-    """A key of the agent whose use the user may deny (ssh-add -c)."""
-
-    def sign_ssh_data(self, data: Any, algorithm: str | None = None) -> Any:
-        try:
-            return super().sign_ssh_data(data, algorithm)
-        except paramiko.SSHException:
-            # In paramiko's transport thread an exception would end the connection. An empty
-            # signature makes the server refuse this key only.
-            return b""
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return "it is damaged, or of a kind that genvx cannot use"
 
 
 def not_accepted(
@@ -294,7 +155,7 @@ class Login:
         if not path:
             return
         try:
-            agent = _Agent(path, self._deadline)
+            agent = Agent(path, self._deadline)
         except (OSError, paramiko.SSHException):
             return  # as with ssh, an agent that does not answer counts as one without keys
         try:

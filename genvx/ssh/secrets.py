@@ -8,72 +8,17 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from genvx.core.text import printable
-from genvx.errors import AuthenticationFailed
+from genvx.ssh.passwordcommand import password_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from genvx.ssh.target import Target
+    from genvx.ssh.want import Want
 
     Prompt = Callable[[str], str | None]
-
-_COMMAND_TIMEOUT = 120.0
-_MOST = 1024
-
-
-@dataclass(frozen=True)
-class Want:
-    """Want names a secret that a login needs.
-
-    kind: "password" or "passphrase". of: the user, or the file of the key. host: the host that
-    receives it; empty for a passphrase, which no host receives. env, command: the variable or the
-    command that the hostfile names for it.
-    """
-
-    kind: str
-    of: str
-    host: str = ""
-    env: str | None = None
-    command: str | None = None
-
-    @classmethod
-    def password(cls, target: Target, user: str) -> Want:
-        """Want the password of `user` at a host."""
-        # With a key on its line, the hostfile names the passphrase of the key. Sending that to a
-        # host as a password would give it away.
-        if target.key:
-            return cls("password", user, target.name)
-        return cls("password", user, target.name, target.password_env, target.password_command)
-
-    @classmethod
-    def passphrase(cls, target: Target, path: str) -> Want:
-        """Want the passphrase of the key in a file."""
-        if target.key:
-            return cls("passphrase", path, "", target.password_env, target.password_command)
-        return cls("passphrase", path)
-
-    @property
-    def source(self) -> tuple[str, str, str | None, str | None]:
-        """Where the secret comes from: one answer serves all wants with the same source."""
-        return (self.kind, self.of, self.env, self.command)
-
-    def __str__(self) -> str:
-        return f"the {self.kind} of {printable(self.of, 200)}"
-
-
-class Locked(AuthenticationFailed):
-    """A host would accept a secret that is not known yet, or that was wrong.
-
-    want: the secret; None if there is no way to fetch it.
-    """
-
-    def __init__(self, message: str, want: Want | None = None) -> None:
-        super().__init__(message)
-        self.want = want
 
 
 class Vault:
@@ -138,7 +83,7 @@ class Vault:
         if first.env or first in self._wrong:
             return False
         for _ in range(3):
-            secret = _run(first.command) if first.command else self._asked(wants)
+            secret = password_from(first.command) if first.command else self._asked(wants)
             if not secret:
                 return False
             if fits(first, secret):
@@ -161,35 +106,3 @@ def _question(wants: list[Want]) -> str:
         return f"{what[4:].capitalize()}: "
     more = f" and {len(hosts) - 3} more" if len(hosts) > 3 else ""
     return f"{what[4:].capitalize()} on {', '.join(hosts[:3])}{more}: "
-
-
-def _run(command: str) -> str:
-    # Imported here: subprocess costs as much as a whole question to this machine.
-    import shlex
-    import subprocess
-
-    # The words without arguments in messages: a command line may contain a secret.
-    words = shlex.split(command)
-    shown = printable(words[0], 100) if words else "nothing"
-    try:
-        done = subprocess.run(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            timeout=_COMMAND_TIMEOUT,
-            check=True,
-        )
-    except subprocess.CalledProcessError as error:
-        raise AuthenticationFailed(
-            f"the password_command {shown} failed with {error.returncode}"
-        ) from None
-    except subprocess.TimeoutExpired:
-        raise AuthenticationFailed(
-            f"the password_command {shown} did not end within {_COMMAND_TIMEOUT:g} s"
-        ) from None
-    except (OSError, ValueError, IndexError) as error:
-        raise AuthenticationFailed(f"the password_command {shown} cannot be run: {error}") from None
-    secret = done.stdout.decode("utf-8", "replace").split("\n", 1)[0].rstrip("\r")
-    if not secret or len(secret) > _MOST:
-        raise AuthenticationFailed(f"the password_command {shown} printed no password")
-    return secret

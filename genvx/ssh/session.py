@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from genvx.errors import GenvxError, HostUnreachable
-from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 from genvx.ssh.gateway import Gateway
 from genvx.ssh.hostkeys import KnownHosts
-from genvx.ssh.login import Keyring
+from genvx.ssh.keyring import Keyring
 from genvx.ssh.secrets import Vault
 from genvx.ssh.sshconfig import Settler
 
@@ -23,27 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from genvx.ssh.deadline import Deadline
-    from genvx.ssh.secrets import Locked, Want
-    from genvx.ssh.sshconfig import Settings
+    from genvx.ssh.options import SSHOptions
+    from genvx.ssh.settings import Settings
     from genvx.ssh.target import Target
+    from genvx.ssh.want import Locked, Want
 
 # sshd begins to drop connections when ten have not logged in yet (MaxStartups). Two are left for
 # other people.
 _LOGINS_AT_ONCE = 8
-
-
-@dataclass(frozen=True)
-class SSHOptions:
-    """SSHOptions are the options of all hosts of a fleet.
-
-    timeout: total seconds allowed per host. config: an ssh_config in place of the usual ones.
-    host_lost_after: seconds of silence after which a host that holds something of ours is lost.
-    """
-
-    timeout: float = TIMEOUT
-    config: str | None = None
-    accept_new_host_keys: bool = False
-    host_lost_after: float = HOST_LOST_AFTER
 
 
 class Session:

@@ -3,69 +3,17 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import threading
 from typing import TYPE_CHECKING, Any
 
-from genvx.ssh.tokens import expand
+from genvx.ssh.ending import shut
+from genvx.ssh.readahead import ReadAhead
 
 if TYPE_CHECKING:
     from genvx.ssh.deadline import Deadline
-    from genvx.ssh.sshconfig import Settings
+    from genvx.ssh.settings import Settings
 
 # Seconds per address. A name with a dead first address would else use up the whole deadline.
 CONNECT_TIMEOUT = 5.0
-_AHEAD = 32_768
-_PEACE = 30.0
-
-
-class ReadAhead:
-    """ReadAhead is a socket that reads large pieces and wakes up seldom.
-
-    paramiko reads a packet in two or three small pieces, each a system call. It also wakes up ten
-    times a second to see whether the socket was closed; here, closing wakes the reader.
-    """
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
-        self._buffer = b""
-        self._reading = threading.Lock()
-        self._closing = False
-
-    def recv(self, size: int) -> bytes:
-        """Return up to `size` bytes; none after the end or after `close`."""
-        with self._reading:
-            if self._closing:
-                return b""
-            data = self._buffer or self._socket.recv(_AHEAD)
-            self._buffer = data[size:]
-        return data[:size]
-
-    def settimeout(self, seconds: float | None) -> None:
-        """Set the timeout of reads; less than 30 seconds counts as 30."""
-        self._socket.settimeout(None if seconds is None else max(seconds, _PEACE))
-
-    def close(self) -> None:
-        """Close the socket, and wake a thread that reads from it."""
-        # A peer that floods us keeps the reader busy even after the shutdown. The flag keeps it
-        # from taking the lock again, which might never be free for us otherwise.
-        self._closing = True
-        shut(self._socket)
-        # Closed only when the reader has left. The kernel gives the number of a closed descriptor
-        # to the next connection, and a late reader would take that one's data.
-        with self._reading:
-            self._socket.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._socket, name)
-
-
-def shut(sock: Any) -> None:
-    """Shut a socket down, which wakes a thread that waits on it; closing it would not."""
-    try:
-        sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass  # not connected yet, or closed already
 
 
 def local(sock: Any) -> bool:
@@ -121,39 +69,3 @@ def _user_timeout(lost_after: float) -> int:
     of the option.
     """
     return min(int(lost_after * 1500), 2**31 - 1)
-
-
-class Proxy:
-    """Proxy runs a ProxyCommand as a socket: one end of a pair is its input and output.
-
-    paramiko's ProxyCommand leaves its process and pipes behind, and another thread cannot wake it.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._socket, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                # `exec`, as ssh does: `close` then ends the command itself, not only a shell.
-                ["sh", "-c", f"exec {_command(settings)}"],
-                stdin=theirs.fileno(),
-                stdout=theirs.fileno(),
-                stderr=subprocess.DEVNULL,
-            )
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._socket, name)
-
-    def wake(self) -> None:
-        """Wake a thread that waits on the socket."""
-        shut(self._socket)
-
-    def close(self) -> None:
-        """Close the socket and end the command."""
-        self.wake()
-        self._socket.close()
-        self._process.kill()
-        self._process.wait()
-
-
-def _command(settings: Settings) -> str:
-    return expand(settings.proxy_command or "", settings.tokens)

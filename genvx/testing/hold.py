@@ -13,8 +13,9 @@ from genvx.errors import UnknownEnvironment
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from genvx.core.command import Command, Stream
+    from genvx.core.command import Command
     from genvx.core.grant import Grant
+    from genvx.core.running import Stream
 
 
 class FakeHold(BaseHold):

@@ -7,16 +7,11 @@ import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from genvx.core.grant import Finding, Grant, Severity
-from genvx.core.policy import Entitlement, Limit, Policy
-from genvx.core.wire.operations import (
-    Examine,
-    Operation,
-    Release,
-    Reserve,
-    ShowPolicy,
-    TakeSnapshot,
-)
+from genvx.core.finding import Finding, Severity
+from genvx.core.limit import Limit
+from genvx.core.policy import Entitlement, Policy
+from genvx.core.wire.acts import Release, Reserve
+from genvx.core.wire.questions import Examine, ShowPolicy, TakeSnapshot
 from genvx.core.wire.runoperations import (
     DisposeOfRun,
     FindRuns,
@@ -39,11 +34,14 @@ if TYPE_CHECKING:
     from genvx.core.claim import Owner
     from genvx.core.command import Command
     from genvx.core.device import Device
-    from genvx.core.lease import Environment, Lease
-    from genvx.core.queue import Standing
+    from genvx.core.environment import Environment
+    from genvx.core.grant import Grant
+    from genvx.core.lease import Lease
     from genvx.core.run import RunSpec
     from genvx.core.runinfo import RunInfo
     from genvx.core.snapshot import Snapshot
+    from genvx.core.standing import Standing
+    from genvx.core.wire.operation import Operation
     from genvx.core.wire.runoperations import LogNews, WatchRun
     from genvx.errors import GenvxError
 

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from genvx._version import __version__
 from genvx.core.claim import Owner
-from genvx.core.device import Device, DeviceUsage, Driver, VisibleAs
+from genvx.core.device import Device, VisibleAs
+from genvx.core.environments import environments
 from genvx.core.grant import Grant
-from genvx.core.lease import Environment, Lease, environments
-from genvx.core.placement import Refusal
+from genvx.core.lease import Lease
 from genvx.core.queue import decide, position_of
+from genvx.core.refusal import Refusal
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import printable, require_name
 from genvx.core.ticket import Ticket
+from genvx.core.usage import DeviceUsage, Driver
 from genvx.errors import (
     GenvxError,
     NoCapacity,
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from genvx.core.ask import Ask
-    from genvx.core.queue import Standing
+    from genvx.core.environment import Environment
+    from genvx.core.standing import Standing
 
 _numbers = itertools.count(1)
 

@@ -11,26 +11,20 @@ import sys
 import pytest
 
 from genvx.core.ask import Ask
-from genvx.core.grant import Severity
+from genvx.core.finding import Severity
 from genvx.core.requirements import Requirements
 from genvx.core.run import Moment, RunSpec
 from genvx.core.runinfo import LogPiece
 from genvx.core.runstate import name_of
 from genvx.core.value import replace
-from genvx.core.wire.operations import (
-    Examine,
-    Hold,
-    Job,
-    Joined,
-    NeverRan,
-    OpenShell,
-    Run,
-    Signal,
-    TakeSnapshot,
-    call_of,
-    reply_form,
-)
-from genvx.core.wire.protocol import Call, ReplyReader
+from genvx.core.wire.acts import Signal
+from genvx.core.wire.asking import call_of, reply_form
+from genvx.core.wire.call import Call
+from genvx.core.wire.job import Job
+from genvx.core.wire.ongoing import Hold, OpenShell, Run
+from genvx.core.wire.progress import Joined, NeverRan
+from genvx.core.wire.questions import Examine, TakeSnapshot
+from genvx.core.wire.replyreader import ReplyReader
 from genvx.core.wire.runoperations import (
     FindRuns,
     LogEnd,
@@ -258,6 +252,26 @@ def test_the_agent_imports_none_of_the_clients_libraries(state):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert answer.stdout == "[]\n", answer.stderr
+
+
+def test_a_question_loads_the_tables_of_its_own_operation_only(state):
+    code = (
+        "import sys, io, os\n"
+        "from genvx.agent.serve import serve\n"
+        "serve('', bytes.fromhex(sys.argv[1]))\n"
+        "others = {'genvx.core.policy', 'genvx.core.queue', 'genvx.core.placement', 'base64',"
+        " 'genvx.core.wire.acts', 'genvx.core.wire.ongoing', 'genvx.core.wire.findingcodec',"
+        " 'genvx.core.wire.policycodec', 'genvx.core.wire.runoperations', 'genvx.agent.acts'}\n"
+        "sys.stderr.write(str(sorted(others & set(sys.modules))))\n"
+    )
+    call = call_of(TakeSnapshot(), "aabb").to_bytes()
+    answer = subprocess.run(
+        [sys.executable, "-c", code, call.hex()],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert answer.stderr == "[]", answer.stdout
 
 
 def _far_files():

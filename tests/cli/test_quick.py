@@ -1,4 +1,4 @@
-"""Verbs without options answer without typer, and answer the same."""
+"""Questions without options, or with --json alone, are answered without typer, and the same."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ import pytest
 from genvx.cli import app, main, quick
 from tests.helpers import genvx_env
 
-VERBS = ("devices", "envs", "status")
+VERBS = ("devices", "envs", "status", "queue", "policy", "doctor")
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["table", "json"])
 @pytest.mark.parametrize("verb", VERBS)
-def test_it_says_the_same_as_through_typer(state, capsys, verb):
-    assert main.run([verb]) == 0
+def test_it_says_the_same_as_through_typer(state, capsys, verb, options):
+    assert main.run([verb, *options]) == 0
     short = capsys.readouterr()
-    assert app.invoke([verb]) == 0
+    assert app.invoke([verb, *options]) == 0
     assert capsys.readouterr() == short
     assert short.out
 
 
-@pytest.mark.parametrize("words", [[], ["devices", "-v"], ["run"], ["--help"], ["device"]])
+@pytest.mark.parametrize(
+    "words", [[], ["devices", "-v"], ["run"], ["--help"], ["device"], ["runs", "--json"]]
+)
 def test_everything_else_goes_through_typer(words):
     assert quick.quick(words) is None
 
@@ -30,8 +33,8 @@ def test_everything_else_goes_through_typer(words):
 @pytest.mark.parametrize(
     "words",
     [
-        *(["--help"], ["devices", "--json"], ["envs", "-w", "--help"], ["status", "--json"]),
-        *(["explain", "-g", "1"], ["queue"], ["doctor"], ["config", "show"], ["version"]),
+        *(["--help"], ["devices", "-v"], ["envs", "-w", "--help"], ["status", "--csv"]),
+        *(["explain", "-g", "1"], ["runs"], ["smi", "-h"], ["config", "show"], ["version"]),
         *(["run", "-g", "1", "--", "true"], ["remote", "-H", "localhost", "--help"]),
     ],
     ids=" ".join,
@@ -47,7 +50,8 @@ def test_no_verb_loads_pydantic_or_rich(state, words):
     assert answer.stdout.splitlines()[-1] == "['typer']", answer.stderr
 
 
-@pytest.mark.parametrize("verb", VERBS)
+# doctor is to find out whether NVML can be loaded, and whether locks work.
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "doctor"])
 def test_it_imports_neither_typer_nor_what_reaches_hosts(state, verb):
     heavy = ("typer", "click", "pydantic", "rich", "fabric", "paramiko", "filelock", "pynvml")
     code = (

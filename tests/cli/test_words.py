@@ -8,7 +8,11 @@ import re
 
 import pytest
 
-from genvx.cli import app, foreign, main, misplaced
+from genvx.cli import app, main
+from genvx.cli.words import misplaced
+from genvx.cli.words.expected import ANSWERS
+from genvx.cli.words.options import OPTIONS
+from genvx.cli.words.verbs import VERBS
 from tests.conftest import run_genvx
 
 ROOT = app.root()
@@ -31,21 +35,21 @@ def known(text):
         assert verb in {"remote", *group.commands, "has", "hands"}, text
 
 
-@pytest.mark.parametrize("word", foreign.VERBS)
+@pytest.mark.parametrize("word", VERBS)
 def test_a_foreign_verb_is_none_of_ours_and_is_answered_with_one_that_is(word):
     assert word not in ROOT.commands
-    known(foreign.VERBS[word].replace("{}", "genvx"))
-    known(foreign.VERBS[word].replace("{}", "genvx remote"))
+    known(VERBS[word].replace("{}", "genvx"))
+    known(VERBS[word].replace("{}", "genvx remote"))
 
 
-@pytest.mark.parametrize("word", foreign.OPTIONS)
+@pytest.mark.parametrize("word", OPTIONS)
 def test_a_foreign_option_is_answered_with_one_of_ours(word):
     # What genvx run has of them, for runs that are detached, a shell does not have.
     assert word not in options(ROOT.commands["activate"])
-    known(foreign.OPTIONS[word])
+    known(OPTIONS[word])
 
 
-@pytest.mark.parametrize(("verb", "option"), misplaced.ANSWERS)
+@pytest.mark.parametrize(("verb", "option"), ANSWERS)
 def test_an_option_that_people_expect_at_a_verb_is_not_there_and_is_answered(verb, option):
     command = ROOT
     for word in verb.split():

@@ -4,7 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genvx.core.claim import Owner
-from genvx.core.lease import Lease, conflicts, environments, fits, holders
+from genvx.core.environments import environments
+from genvx.core.holdings import conflicts, fits, holders
+from genvx.core.lease import Lease
 
 GIB = 1 << 30
 

@@ -5,12 +5,14 @@ import random
 import pytest
 
 from genvx.core.claim import Owner
-from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
+from genvx.core.device import Device
 from genvx.core.lease import Lease
-from genvx.core.placement import Placement, Refusal, place
+from genvx.core.placement import Placement, place
 from genvx.core.ranking import rank
+from genvx.core.refusal import Refusal
 from genvx.core.requirements import Requirements
 from genvx.core.snapshot import Snapshot, State
+from genvx.core.usage import DeviceProcess, DeviceUsage, Driver, Health
 from genvx.core.value import replace
 from genvx.errors import InvalidQuantity
 

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from genvx.core.claim import Owner
 from genvx.core.device import Device
 from genvx.core.lease import Lease
-from genvx.core.policy import Entitlement, Limit, Policy, excess, parse
+from genvx.core.limit import Limit, excess
+from genvx.core.policy import Entitlement, Policy
+from genvx.core.policytext import parse
 from genvx.core.wire import policycodec
 from genvx.errors import InvalidInput
 

@@ -153,7 +153,7 @@ def test_what_the_tutorial_types_in_your_own_shell_works(state, short_tmp):
 def test_what_a_page_for_those_who_come_from_elsewhere_names_is_there(state, page, some):
     """Every verb, and every option behind it, that stands in what people are to type."""
     from genvx.cli.app import root
-    from genvx.cli.commands import scan
+    from genvx.cli.parse.scan import scan
 
     text = (ROOT / f"docs/coming-from-{page}.md").read_text()
     quoted = re.findall(r"`([^`]+)`", text)

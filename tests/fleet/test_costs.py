@@ -18,8 +18,8 @@ import pytest
 from genvx.core.claim import Owner
 from genvx.core.lease import Lease
 from genvx.core.value import replace
-from genvx.core.wire import codec
-from genvx.core.wire.protocol import Reply
+from genvx.core.wire import snapshotcodec
+from genvx.core.wire.reply import Reply
 from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hostfile import load, parse
 from genvx.fleet.hostspec import HostSpec
@@ -234,7 +234,8 @@ def large(state, monkeypatch):
 
 def test_a_large_answer_grows_by_its_leases_and_by_nothing_else(large):
     sizes = [
-        len(Reply(value=codec.SNAPSHOT.write(large(n))).to_bytes("a" * 32)) for n in (0, 500, 1000)
+        len(Reply(value=snapshotcodec.SNAPSHOT.write(large(n))).to_bytes("a" * 32))
+        for n in (0, 500, 1000)
     ]
     assert sizes[0] < 64 * 1024
     first, second = sizes[1] - sizes[0], sizes[2] - sizes[1]
@@ -244,7 +245,7 @@ def test_a_large_answer_grows_by_its_leases_and_by_nothing_else(large):
 
 def test_a_large_answer_comes_through_whole(large):
     snapshot = large(1000)
-    assert codec.SNAPSHOT.read(codec.SNAPSHOT.write(snapshot)) == snapshot
+    assert snapshotcodec.SNAPSHOT.read(snapshotcodec.SNAPSHOT.write(snapshot)) == snapshot
 
 
 @pytest.mark.parametrize(("most", "kept"), [(1, 0), (2, 2)])

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from genvx.core.ask import Ask
 from genvx.core.device import Device
-from genvx.core.gang import in_order, variables
+from genvx.core.gang import in_order
+from genvx.core.jobvariables import variables
 from genvx.core.requirements import Requirements
 from genvx.errors import HostLost, HostUnreachable, NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.fleet import gang

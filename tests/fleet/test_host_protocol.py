@@ -13,7 +13,8 @@ import pytest
 
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
-from genvx.core.wire.operations import Hold, ShowPolicy, TakeSnapshot
+from genvx.core.wire.ongoing import Hold
+from genvx.core.wire.questions import ShowPolicy, TakeSnapshot
 from genvx.errors import (
     InvalidInput,
     NoCapacity,
@@ -27,7 +28,8 @@ from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.host import Host
 from genvx.fleet.hostfile import load
 from genvx.local.host import LocalHost
-from genvx.testing import FakeHost, Played
+from genvx.testing import FakeHost
+from genvx.testing.shelf import Played
 from tests.helpers import ROOT, until
 
 GIB = 1 << 30

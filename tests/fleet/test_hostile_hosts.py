@@ -18,15 +18,16 @@ pytestmark = pytest.mark.needs("openssh")
 PREAMBLE = f"""
 import json, os, sys
 sys.path[0] = {str(ROOT)!r}
-from genvx.core.wire.protocol import Reply, read_call
+from genvx.core.wire.callreader import read_call
+from genvx.core.wire.reply import Reply
 call = read_call(lambda n: os.read(0, n))
 def send(data):
     while data: data = data[os.write(1, data[:65536]):]
 def reply(value): send(Reply(value=value).to_bytes(call.token))
 def snapshot():
-    from genvx.core.wire import codec
+    from genvx.core.wire import snapshotcodec
     from genvx.local.host import LocalHost
-    return codec.SNAPSHOT.write(LocalHost().snapshot())
+    return snapshotcodec.SNAPSHOT.write(LocalHost().snapshot())
 """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from genvx.core.wire.codec import GRANT
+from genvx.core.wire.grantcodec import GRANT
 from genvx.errors import HostUnreachable
 from genvx.fleet.remote import RemoteCommand
 

@@ -60,7 +60,7 @@ def host_key_line(sandbox, number=0):
 def fingerprint(sandbox, number=0):
     import base64
 
-    from genvx.ssh.hostkeys import fingerprint
+    from genvx.ssh.hostkeyrefusal import fingerprint
 
     return fingerprint(base64.b64decode(host_key_line(sandbox, number).split()[1]))
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from genvx.core.wire.protocol import Reply
+from genvx.core.wire.reply import Reply
 from genvx.errors import NoCapacity
 from genvx.local import answers
 from genvx.local.state.directory import StateDirectory

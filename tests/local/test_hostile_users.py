@@ -219,16 +219,17 @@ def test_a_turn_of_who_does_not_hold_the_device_is_not_waited_for(machine):
         f"""
 import sys
 from genvx.core.turn import Turn
-from genvx.local import processes, turns
+from genvx.local import processes
 from genvx.local.host import LocalHost
-from genvx.local.state.kinds import TURNS
+from genvx.local.state.turnkinds import TURNS
+from genvx.local.turnstate import publish_turn
 host = LocalHost()
 devices = tuple(device.uuid for device in host.snapshot().devices)
 owner = processes.owner_of({USER_B})
 for number, name in ((1, "e" * 16), (2**61, "f" * 16)):
     for kind in TURNS:
         turn = Turn(name, owner, {env!r}, devices, number)
-        globals()[kind.name(name)] = turns._publish(host, turn, kind)
+        globals()[kind.name(name)] = publish_turn(host, turn, kind)
 print("waiting", flush=True)
 sys.stdin.read()
 """,
@@ -459,7 +460,7 @@ def test_nobody_can_lock_a_file_that_a_shell_is_about_to_hold(machine):
 import os, sys
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
-from genvx.local import granting
+from genvx.local.granting import joining
 from genvx.local.host import LocalHost
 os.umask(0o022)
 host = LocalHost()
@@ -469,7 +470,7 @@ descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)  # as a shell does
 print("open", flush=True)
 sys.stdin.readline()
 hold = host.acquire(Ask(Requirements(1)))
-granting.join(host, hold.grant.environment_id, command="sh", through=descriptor)
+joining.join(host, hold.grant.environment_id, command="sh", through=descriptor)
 print("held", flush=True)
 """,
     )

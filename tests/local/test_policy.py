@@ -14,7 +14,7 @@ from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.errors import InvalidInput, NoCapacity, StateError, Unsatisfiable
 from genvx.local.host import LocalHost
-from genvx.local.waiting import place_in_line
+from genvx.local.joiningline import place_in_line
 from tests.conftest import run_genvx
 from tests.helpers import as_a_user, until
 

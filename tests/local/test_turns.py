@@ -12,9 +12,9 @@ from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.core.turn import LAST, Turn
 from genvx.errors import InvalidInput, StateError, UnknownEnvironment, WaitedTooLong
-from genvx.local import turns
+from genvx.local import turnstate
 from genvx.local.host import LocalHost
-from genvx.local.state.kinds import TURN
+from genvx.local.state.turnkinds import TURN
 from genvx.local.turns import take_turn
 from tests.helpers import end, start_genvx, until
 
@@ -118,7 +118,7 @@ def test_more_than_are_seen_by_all_do_not_wait(host, state):
         first = take_turn(host, one.grant.environment_id)
         with pytest.raises(WaitedTooLong):
             take_turn(host, other.grant.environment_id, patience=0)
-        second = turns._publish(host, fellow(other, 2), TURN)
+        second = turnstate.publish_turn(host, fellow(other, 2), TURN)
         with pytest.raises(StateError, match="2 commands of yours"):
             take_turn(host, other.grant.environment_id, most=2)
         second.withdraw()
@@ -158,7 +158,7 @@ def test_turns_do_not_hide_leases(host, state):
 def test_the_last_number_that_there_is_keeps_others_from_meeting(host):
     """Whoever shares a device can take any number; nobody gets one above it that does not count."""
     with host.acquire(Ask(SHARE)) as one, host.acquire(Ask(SHARE)) as other:
-        held = turns._publish(host, fellow(one, LAST), TURN)
+        held = turnstate.publish_turn(host, fellow(one, LAST), TURN)
         with pytest.raises(StateError, match="its number is the last"):
             take_turn(host, other.grant.environment_id)
         held.withdraw()

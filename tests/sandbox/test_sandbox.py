@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from genvx.errors import InvalidInput, StateError
-from genvx.sandbox import processes
+from genvx.sandbox import ending, processes, record
 from genvx.sandbox import sandbox as rooms
 from tests.conftest import run_genvx
 from tests.helpers import (
@@ -79,7 +79,7 @@ def test_going_down_leaves_no_process_and_no_file(make_sandbox, server, short_tm
     line, told = job(short_tmp)
     client = start_genvx("remote", "run", "-g", "1", "--", "sh", "-c", f"{line} sleep 600")
     pid = told()
-    members = processes.of_sandbox(sandbox.servers, sandbox.directory)
+    members = ending.of_sandbox(sandbox.servers, sandbox.directory)
     assert pid in {member.pid for member in members}
     assert rooms.down(sandbox.directory)
     assert not any(processes.alive(member) for member in members)
@@ -217,7 +217,7 @@ def test_the_embedded_server_lives_on_when_a_shell_in_a_terminal_has_ended(make_
     command = ["ssh", "-F", sandbox.ssh_config, "-tt", "gpu-server-1", "exit 7"]
     shells = [Terminal(command, genvx_env()) for _ in range(8)]
     assert [shell.end() for shell in shells] == [7] * 8
-    assert rooms.running(sandbox) == (True,)
+    assert record.running(sandbox) == (True,)
 
 
 @pytest.mark.parametrize("tty", [True, False])

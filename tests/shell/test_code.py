@@ -13,7 +13,7 @@ import pytest
 from genvx.core.claim import Owner
 from genvx.core.grant import VARIABLES, Grant
 from genvx.fleet.delivery import pack
-from genvx.shell import answer, assemble, prepare, texts
+from genvx.shell import answer, assemble, startup, texts
 from genvx.shell.init import SHELLS, init, tcsh_code
 
 CODE = Path(texts.__file__).parent / "code"
@@ -26,7 +26,7 @@ def generated():
     found = {f"shell-init {shell}": init(shell, "/x") for shell in SHELLS}
     found["genvx.tcsh"] = tcsh_code("/x")
     for shell in SHELLS:
-        found.update(prepare.files(f"/bin/{shell}", "/x"))
+        found.update(startup.files(f"/bin/{shell}", "/x"))
     return found
 
 

@@ -4,7 +4,7 @@ import contextlib
 import socket
 import threading
 
-from genvx.ssh.sockets import ReadAhead
+from genvx.ssh.readahead import ReadAhead
 
 
 def test_a_socket_is_closed_once_its_reader_has_left():

@@ -12,7 +12,8 @@ from genvx.fleet.hostspec import HostSpec
 from genvx.ssh.deadline import Deadline
 from genvx.ssh.link import Link, _construct
 from genvx.ssh.login import Login
-from genvx.ssh.session import Session, SSHOptions
+from genvx.ssh.options import SSHOptions
+from genvx.ssh.session import Session
 from genvx.ssh.sshconfig import Settler
 
 pytestmark = pytest.mark.needs("openssh")
@@ -157,7 +158,7 @@ def test_keys_that_nobody_has_named_are_not_missing(settings):
 
 
 def test_a_proxy_command_may_name_the_host_as_it_was_given(settings):
-    from genvx.ssh.sockets import _command
+    from genvx.ssh.proxy import _command
 
     found = settings(
         "Host door\n  HostName 10.0.0.1\n  ProxyCommand nc %n %h %p %r %%h\n  User x\n"

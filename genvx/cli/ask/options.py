@@ -1,14 +1,12 @@
-"""Options that several verbs share, and the function that makes a group of verbs."""
+"""Options that several verbs share."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from genvx.cli.commands import Group
-
-HELP = {"help_option_names": ["-h", "--help"]}
+from genvx.cli.ask import candidates
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")]
@@ -66,18 +64,12 @@ OptionalCommand = Annotated[
         metavar="[CMD...]", help="Command to run, after -- (default: a shell).", show_default=False
     ),
 ]
-
-
-def group(text: str, kind: type[Group] = Group, **settings: Any) -> typer.Typer:
-    """Make a group of verbs. kind: its class. settings: further arguments of typer.Typer."""
-    # Without typer's rich output and tracebacks, and without --install-completion: errors are one
-    # line each, printed by `app.invoke`.
-    return typer.Typer(
-        cls=kind,
-        help=text,
-        add_completion=False,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings=HELP,
-        **settings,
-    )
+OwnEnvironment = Annotated[
+    str | None,
+    typer.Option(
+        "--id",
+        metavar="ENV",
+        help="Environment id or name (default: this shell's).",
+        autocompletion=candidates.environments,
+    ),
+]

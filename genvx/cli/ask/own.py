@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from genvx.cli.ask.where import Where
-    from genvx.core.lease import Environment
+    from genvx.core.environment import Environment
     from genvx.fleet.fleet import Fleet
     from genvx.fleet.sshhost import SSHHost
     from genvx.local.host import LocalHost
@@ -46,3 +49,20 @@ def on_one_host(
     if not environment:
         raise InvalidInput("no environment is named; give the id or name of one with --id")
     return there(fleet, where.look(fleet), environment)
+
+
+@contextlib.contextmanager
+def meant(where: Where, environment: str | None) -> Iterator[tuple[LocalHost | SSHHost, str]]:
+    """Yield the host of the environment that is meant, here or on the hosts, and its id.
+
+    Raises: as `here` and `on_one_host`.
+    """
+    if not where.remote:
+        from genvx.local.host import LocalHost
+
+        host = LocalHost()
+        yield host, here(host, environment)
+        return
+    with where.remote_fleet() as fleet:
+        there, env = on_one_host(where, fleet, environment)
+        yield there, env.id

@@ -3,55 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from genvx.cli.ask.prompt import prompt
-from genvx.cli.show.progress import Progress
-from genvx.core.ranges import ranges
-from genvx.core.snapshot import Snapshot
-from genvx.core.units import format_memory
+from genvx.cli.show.reporting import INTERRUPTED_KIND, Reporting
+from genvx.core.value import value
 from genvx.errors import FleetError, GenvxError, HostError, InvalidInput, kind_of
 from genvx.fleet.defaults import FANOUT
-from genvx.fleet.fleet import Fleet, Outcomes
-from genvx.fleet.host import Host
-from genvx.shown.console import INTERRUPTED, say
+from genvx.shown.console import say
 from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 
 if TYPE_CHECKING:
     import typer
 
-    from genvx.core.grant import Grant
+    from genvx.core.snapshot import Snapshot
+    from genvx.fleet.fleet import Fleet
+    from genvx.fleet.host import Host
     from genvx.fleet.hostspec import Selection
+    from genvx.fleet.outcomes import Outcomes
     from genvx.fleet.sshhost import SSHHost
 
 T = TypeVar("T")
 
 LOCAL_NAME = "localhost"
 
-_INTERRUPTED = "interrupted"
-
 
 def _say(line: str) -> None:
     say(f"genvx: {line}")
 
 
-@dataclass(frozen=True)
-class Where:
+@value
+class Where(Reporting):
     """Where holds the hosts of a verb and how to ask them; with `remote` False, this machine.
 
     timeout: total seconds allowed per host. fanout: the number of hosts asked at once.
     host_lost_after: seconds of silence after which a host in use counts as lost.
     """
 
-    remote: bool = False
     hostfile: str | None = None
     hosts: str | None = None
     login: str | None = None
     timeout: float = TIMEOUT
     fanout: int = FANOUT
     exit_on_error: bool = False
-    quiet: bool = False
     accept_new_host_keys: bool = False
     host_lost_after: float = HOST_LOST_AFTER
 
@@ -79,6 +72,7 @@ class Where:
                 raise InvalidInput(
                     "--only-host, --exclude-host and --tag select hosts of genvx remote"
                 )
+            from genvx.fleet.fleet import Fleet
             from genvx.local.host import LocalHost
 
             # fanout 0 asks in this thread: a thread for one local question only costs time.
@@ -90,6 +84,7 @@ class Where:
 
         Raises: as `fleet`.
         """
+        from genvx.cli.ask.prompt import prompt
         from genvx.fleet.connect import connect
 
         return connect(
@@ -114,6 +109,15 @@ class Where:
         Raises:
             GenvxError: the first failure, if this is the local host or -e was given.
         """
+        if not self.remote:
+            outcomes = fleet.ask(question)
+            for failure in outcomes.failed.values():
+                raise failure
+            return outcomes
+        # Imported here: threads are needed where many hosts are asked.
+        from genvx.cli.show.progress import Progress
+        from genvx.fleet.outcomes import Outcomes
+
         succeeded: dict[str, T] = {}
         failed: dict[str, GenvxError] = {}
         with Progress(len(fleet.hosts)) as progress:
@@ -123,18 +127,16 @@ class Where:
                         succeeded[name] = value  # type: ignore[assignment]  # no error: a value
                     else:
                         failed[name] = error
-                        if not self.remote:
-                            raise error
                         if self.exit_on_error:
                             raise FleetError(f"{name}: {error}")
                     progress.update(len(succeeded), len(failed))
             except KeyboardInterrupt:
                 # With no answer yet there is nothing to show: genvx ends as usual after Ctrl-C.
-                if not self.remote or not succeeded:
+                if not succeeded:
                     raise
                 for host in fleet.hosts:
                     if host.name not in succeeded:
-                        late = HostError("had not answered before Ctrl-C", kind=_INTERRUPTED)
+                        late = HostError("had not answered before Ctrl-C", kind=INTERRUPTED_KIND)
                         failed.setdefault(host.name, late)
         # Hosts answer in any order. Results in the order of the fleet keep tables steady.
         order = [host.name for host in fleet.hosts]
@@ -147,51 +149,9 @@ class Where:
         """Take a snapshot of every host, to choose one; raise KeyboardInterrupt on Ctrl-C."""
         outcomes = self.ask(fleet, lambda host: host.snapshot())
         # After Ctrl-C people do not want GPUs taken, not even on a host that did answer.
-        if any(kind_of(error) == _INTERRUPTED for error in outcomes.failed.values()):
+        if any(kind_of(error) == INTERRUPTED_KIND for error in outcomes.failed.values()):
             raise KeyboardInterrupt
         return outcomes
-
-    def report(self, outcomes: Outcomes[T]) -> int:
-        """Print which hosts failed, a line each; return the exit code."""
-        late = [e for e in outcomes.failed.values() if kind_of(e) == _INTERRUPTED]
-        if not self.quiet:
-            for name, error in outcomes.failed.items():
-                if error not in late:
-                    say(f"{name}: {kind_of(error)}: {error}")
-        if late:
-            say(f"interrupted: {len(late)} of {len(outcomes)} hosts had not answered")
-            return INTERRUPTED
-        return FleetError.exit_code if outcomes.failed else 0
-
-    def note(self, line: str) -> None:
-        """Print a note about the answer, unless -q was given."""
-        if not self.quiet:
-            say(f"genvx: {line}")
-
-    def landed(self, host: str, grant: Grant) -> None:
-        """Print what was granted on which host, unless -q was given, and the notes of the host."""
-        self.note(f"on {host}: {shown_devices(grant)}; environment {grant.label}")
-        for note in grant.notes:
-            say(f"genvx: {note}")
-
-    def report_drivers(self, snapshots: Outcomes[Snapshot]) -> None:
-        """Print the faults of drivers and devices, a line each, unless -q was given."""
-        if self.quiet:
-            return
-        for name, snapshot in snapshots.succeeded.items():
-            head = f"{name}: " if self.remote else "genvx: "
-            if snapshot.driver.error is not None:
-                say(f"{head}{snapshot.driver.error}")
-            for note in snapshot.driver.notes:
-                say(f"{head}{note}")
-
-
-def shown_devices(grant: Grant) -> str:
-    """Return the devices of a grant in a few words, such as `GPU 0, 1`."""
-    if not grant.devices:
-        return "no GPU"
-    part = "" if grant.memory is None else f"{format_memory(grant.memory)} of "
-    return f"{part}GPU {ranges(device.label for device in grant.devices)}"
 
 
 def here(context: typer.Context) -> Where:

@@ -6,7 +6,7 @@ import sys
 
 from genvx.core.text import printable
 from genvx.errors import FleetError, NoCapacity, Unsatisfiable, WaitedTooLong
-from genvx.shown.columns import shortened, terminal_size
+from genvx.shown.cells import shortened, terminal_size
 from genvx.shown.console import say
 
 WAIT = "To wait in line for them, add --wait (or --wait=30m to wait at most 30 minutes)"

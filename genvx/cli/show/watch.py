@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import io
-import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from types import FrameType
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from typing import TextIO
 
-from genvx.shown.columns import shortened, terminal_size
+from genvx.cli.show.screen import other_screen
+from genvx.shown.cells import shortened, terminal_size
 from genvx.shown.console import INTERRUPTED
 
-# Enters the alternate screen and hides the cursor; then back to what was there before.
-_ENTER = "\x1b[?1049h\x1b[?25l"
-_LEAVE = "\x1b[?25h\x1b[?1049l"
 # Errors of hosts get at most one such part of the screen; the rest is for the table.
 _FOR_ERRORS = 4
 
@@ -31,7 +26,7 @@ def watch(interval: float, draw: Callable[[], int]) -> int:
     """
     if not sys.stdout.isatty():
         return _repeat(interval, draw)
-    with _other_screen():
+    with other_screen():
         return _repeat(interval, lambda: _redraw(draw))
 
 
@@ -89,40 +84,3 @@ def fitted(lines: list[str], height: int) -> list[str]:
     end = lines[-2:] if len(lines) > 1 and not lines[-2] and height > 4 else []
     top = max(0, height - len(end) - 1)
     return [*lines[:top], f"and {len(lines) - len(end) - top} more lines", *end]
-
-
-@contextmanager
-def _other_screen() -> Iterator[None]:
-    """Use the alternate screen; restore the terminal whatever ends or stops us."""
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        _write(_LEAVE)
-        # The default action does what the sender meant, and the shell sees the right cause of our
-        # end or stop; a handler that exits by itself would hide it.
-        before = signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-        # Execution continues here after a stop (Ctrl-Z, fg), with the shell's screen shown.
-        signal.signal(number, before)
-        _write(_ENTER)
-
-    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP)
-    former = {number: signal.getsignal(number) for number in numbers}
-    for number, action in former.items():
-        # An ignored signal stays ignored: nohup ignores SIGHUP so that we go on.
-        if action is not signal.SIG_IGN:
-            signal.signal(number, leave)
-    _write(_ENTER)
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            sys.stdout.flush()
-        _write(_LEAVE)
-        for number, action in former.items():
-            signal.signal(number, action)
-
-
-def _write(sequence: str) -> None:
-    """Write to the terminal without Python's buffer, which a signal may have interrupted."""
-    with suppress(OSError):
-        os.write(1, sequence.encode("ascii"))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from genvx.core.claim import Owner
 from genvx.core.device import Device
-from genvx.core.lease import Environment
+from genvx.core.environment import Environment
 from genvx.core.snapshot import Snapshot
+from genvx.core.value import value
 
 
-@dataclass(frozen=True)
+@value
 class Chosen:
     """Chosen is a selection; all conditions that are given must hold.
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from genvx.cli.ask.where import Where
-from genvx.cli.show import schema
-from genvx.cli.show.tables import Output
+from genvx.cli.show.output import Output
 from genvx.cli.views.chosen import Chosen
-from genvx.core.claim import Owner
 from genvx.core.snapshot import Snapshot
-from genvx.core.units import format_memory
-from genvx.fleet.fleet import Fleet, Outcomes
+from genvx.fleet.fleet import Fleet
+from genvx.fleet.outcomes import Outcomes
 from genvx.shown.devices import COLUMNS, YIELDING, row, total_of
 
+if TYPE_CHECKING:
+    from genvx.cli.schema.document import Plain
+
 _ALL = Chosen()
-_HOSTS = ("HOST", "TOTAL", "AVAILABLE", "MODEL", "MEMORY", "USERS")
-_HOSTS_YIELDING = {"MODEL": 10, "MEMORY": 8, "USERS": 10}
 
 
 def show(
@@ -36,16 +34,20 @@ def show(
     holders = chosen.pid is not None
     outcomes = where.ask(fleet, lambda host: host.snapshot(holders=holders))
     if output.json:
-        output.document("devices", schema.answers(fleet, outcomes, lambda s: _document(chosen, s)))
+        from genvx.cli.schema.hosts import answers
+
+        output.document("devices", answers(fleet, outcomes, lambda s: _document(chosen, s)))
     else:
         _table(where, outcomes, output, chosen, by_device=by_device)
         where.report_drivers(outcomes)
     return where.report(outcomes)
 
 
-def _document(chosen: Chosen, snapshot: Snapshot) -> schema.Plain:
+def _document(chosen: Chosen, snapshot: Snapshot) -> Plain:
+    from genvx.cli.schema.devices import plain_device
+
     shown = chosen.devices(snapshot)
-    return {"devices": [schema.device(device, snapshot) for device in shown]}
+    return {"devices": [plain_device(device, snapshot) for device in shown]}
 
 
 def _table(
@@ -68,8 +70,10 @@ def _table(
     if where.remote:
         summary += f" on {len(found)} hosts"
     if where.remote and not by_device:
-        columns, yielding = _HOSTS, _HOSTS_YIELDING
-        rows = [_host_row(name, snapshot) for name, snapshot in found.items()]
+        from genvx.cli.views import hostrows
+
+        columns, yielding = hostrows.COLUMNS, hostrows.YIELDING
+        rows = [hostrows.row(name, snapshot) for name, snapshot in found.items()]
     else:
         head = ("HOST",) if where.remote else ()
         columns, yielding = (*head, *COLUMNS), YIELDING
@@ -79,34 +83,3 @@ def _table(
             for device in shown[name]
         ]
     output.table(columns, rows, summary, yielding=yielding, answered=bool(found))
-
-
-def _host_row(name: str, snapshot: Snapshot) -> list[str]:
-    devices = snapshot.devices
-    return [
-        name,
-        str(len(devices)),
-        str(len(snapshot.available)),
-        _counted([device.shown_name for device in devices]),
-        _counted([format_memory(device.memory) for device in devices]),
-        ", ".join(_users(snapshot)),
-    ]
-
-
-def _counted(kinds: list[str]) -> str:
-    """Return the kind of all devices of a host, or counts such as "4 A100, 2 H100"."""
-    counts = Counter(kinds)
-    if len(counts) == 1:
-        return kinds[0]
-    return ", ".join(f"{count} {kind}" for kind, count in counts.items())
-
-
-def _users(snapshot: Snapshot) -> Iterable[str]:
-    """Return the users of devices of a host, also those without a lease."""
-    holders = [str(env.owner) for env in snapshot.environments if env.devices]
-    others = [
-        process.user if process.uid is None else str(Owner(process.uid, process.user))
-        for device in snapshot.devices
-        for process in snapshot.foreign(device)
-    ]
-    return dict.fromkeys(holders + others)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from genvx.cli.ask.where import Where
-from genvx.cli.show import schema
-from genvx.cli.show.tables import Output
+from genvx.cli.show.output import Output
 from genvx.cli.views.chosen import Chosen
 from genvx.core.ranges import ranges
 from genvx.core.snapshot import Snapshot
 from genvx.fleet.fleet import Fleet
 from genvx.shown.envs import COLUMNS, YIELDING, notes_on, row, total_of
+
+if TYPE_CHECKING:
+    from genvx.cli.schema.document import Plain
 
 _ALL = Chosen()
 
@@ -18,7 +22,9 @@ def show(where: Where, fleet: Fleet, output: Output, chosen: Chosen = _ALL) -> i
     """Ask the hosts and print the answer; return the exit code."""
     outcomes = where.ask(fleet, lambda host: host.snapshot(holders=True))
     if output.json:
-        output.document("envs", schema.answers(fleet, outcomes, lambda s: _document(chosen, s)))
+        from genvx.cli.schema.hosts import answers
+
+        output.document("envs", answers(fleet, outcomes, lambda s: _document(chosen, s)))
         return where.report(outcomes)
     found = outcomes.succeeded
     total = sum(len(chosen.environments(snapshot)) for snapshot in found.values())
@@ -38,6 +44,8 @@ def show(where: Where, fleet: Fleet, output: Output, chosen: Chosen = _ALL) -> i
     return where.report(outcomes)
 
 
-def _document(chosen: Chosen, snapshot: Snapshot) -> schema.Plain:
+def _document(chosen: Chosen, snapshot: Snapshot) -> Plain:
+    from genvx.cli.schema.environments import plain_environment
+
     shown = chosen.environments(snapshot)
-    return {"environments": [schema.environment(env, snapshot) for env in shown]}
+    return {"environments": [plain_environment(env, snapshot) for env in shown]}

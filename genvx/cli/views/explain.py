@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genvx.cli.ask.where import Where
-from genvx.cli.show import schema
-from genvx.cli.show.tables import Output
+from genvx.cli.schema.explanations import plain_explanation
+from genvx.cli.schema.hosts import failed_host, plain_host
+from genvx.cli.show.output import Output
 from genvx.core.explanation import TAKEN, Explanation, explain
 from genvx.core.ranges import ranges
 from genvx.errors import NoCapacity, Unsatisfiable
@@ -14,7 +15,6 @@ from genvx.fleet.ask import unsatisfiable
 
 if TYPE_CHECKING:
     from genvx.core.requirements import Requirements
-    from genvx.core.snapshot import Snapshot
     from genvx.fleet.fleet import Fleet
 
 _COLUMNS = ("GPU", "NAME", "DECISION")
@@ -27,10 +27,10 @@ def show(where: Where, fleet: Fleet, output: Output, requirements: Requirements)
     if output.json:
         by_host = {each.host: each for each in found}
         hosts = [
-            schema.failed_host(name, outcomes.failed[name])
+            failed_host(name, outcomes.failed[name])
             if name in outcomes.failed
-            else schema.host(name, outcomes.succeeded[name])
-            | _document(by_host[name], outcomes.succeeded[name])
+            else plain_host(name, outcomes.succeeded[name])
+            | plain_explanation(by_host[name], outcomes.succeeded[name])
             for name in (host.name for host in fleet.hosts)
         ]
         output.document("explain", hosts)
@@ -48,17 +48,6 @@ def show(where: Where, fleet: Fleet, output: Output, requirements: Requirements)
             where.note(str(unsatisfiable(requirements, refusals)))
         return Unsatisfiable.exit_code
     return NoCapacity.exit_code
-
-
-def _document(found: Explanation, snapshot: Snapshot) -> schema.Plain:
-    return {
-        "rank": found.rank,
-        "refusal": None if found.refusal is None else str(found.refusal),
-        "devices": [
-            {"device": schema.device(device, snapshot), "taken": why == TAKEN, "decision": why}
-            for device, why in found.devices
-        ],
-    }
 
 
 def _table(

@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from genvx.core.amounts import format_memory
 from genvx.core.runinfo import LogPiece, RunInfo
 from genvx.core.runstate import (
     Stopped,
@@ -14,7 +15,6 @@ from genvx.core.runstate import (
     is_over,
     name_of,
 )
-from genvx.core.units import format_memory
 from genvx.core.wire.runoperations import LogEnd
 from genvx.shown.console import say
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genvx.cli.ask.where import Where
-from genvx.cli.show import schema
-from genvx.cli.show.tables import Output
+from genvx.cli.schema.hosts import failed_host
+from genvx.cli.schema.policies import plain_entitlement
+from genvx.cli.show.output import Output
+from genvx.core.ages import format_duration
+from genvx.core.amounts import format_memory
 from genvx.core.device import VisibleAs
 from genvx.core.policy import Policy
-from genvx.core.units import format_duration, format_memory
 
 if TYPE_CHECKING:
-    from genvx.core.policy import Entitlement, Limit
+    from genvx.core.limit import Limit
+    from genvx.core.policy import Entitlement
     from genvx.fleet.fleet import Fleet
 
 _COLUMNS = ("WHO", "GPUS", "MEMORY", "TIME")
@@ -24,9 +27,9 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
     outcomes = where.ask(fleet, lambda host: host.entitlement())
     if output.json:
         hosts = [
-            schema.failed_host(name, outcomes.failed[name])
+            failed_host(name, outcomes.failed[name])
             if name in outcomes.failed
-            else {"host": name, "ok": True} | _document(outcomes.succeeded[name])
+            else {"host": name, "ok": True} | plain_entitlement(outcomes.succeeded[name])
             for name in (host.name for host in fleet.hosts)
         ]
         output.document("policy", hosts)
@@ -81,23 +84,3 @@ def _notes(entitlement: Entitlement) -> list[str]:
             f"Can be shared: {', '.join(f'GPU {name}' for name in policy.shared) or 'none'}"
         )
     return notes
-
-
-def _document(entitlement: Entitlement) -> schema.Plain:
-    policy = entitlement.policy
-    return {
-        "user": entitlement.user,
-        "limit": _limit(entitlement.limit),
-        "everybody": _limit(policy.everybody),
-        "groups": {name: _limit(limit) for name, limit in policy.groups.items()},
-        "users": {name: _limit(limit) for name, limit in policy.users.items()},
-        "administrators": list(policy.administrators),
-        "hidden": list(policy.hidden),
-        "shared": None if policy.shared is None else list(policy.shared),
-        "oversubscribed": list(policy.oversubscribed),
-        "visible_as": None if policy.visible_as is None else policy.visible_as.value,
-    }
-
-
-def _limit(limit: Limit) -> schema.Plain:
-    return {"gpus": limit.gpus, "memory_bytes": limit.memory, "seconds": limit.time}

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from genvx.cli.ask.where import Where
-from genvx.cli.show import schema
-from genvx.cli.show.tables import Output
+from genvx.cli.schema.document import Plain
+from genvx.cli.schema.hosts import answers
+from genvx.cli.schema.requests import plain_position
+from genvx.cli.show.output import Output
+from genvx.core.ages import format_elapsed
 from genvx.core.queue import line
 from genvx.core.ranges import folded
-from genvx.core.units import format_elapsed
+from genvx.core.value import value
 
 if TYPE_CHECKING:
-    from genvx.core.queue import Position
+    from genvx.core.position import Position
     from genvx.core.snapshot import Snapshot
-    from genvx.fleet.fleet import Fleet, Outcomes
+    from genvx.fleet.fleet import Fleet
+    from genvx.fleet.outcomes import Outcomes
 
 _COLUMNS = ("ID", "USER", "NAME", "REQUEST", "WAITING", "REASON")
 _YIELDING = {"NAME": 8, "HOST": 16, "USER": 8, "REASON": 12, "REQUEST": 8}
@@ -25,7 +28,7 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
     """Ask the hosts and print the answer; return the exit code."""
     outcomes = where.ask(fleet, lambda host: host.snapshot())
     if output.json:
-        output.document("queue", schema.answers(fleet, outcomes, _document))
+        output.document("queue", answers(fleet, outcomes, _document))
         return where.report(outcomes)
     requests = _requests(outcomes)
     rows = [
@@ -40,11 +43,11 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
     return where.report(outcomes)
 
 
-def _document(snapshot: Snapshot) -> schema.Plain:
-    return {"tickets": [schema.position(position, snapshot) for position in line(snapshot)]}
+def _document(snapshot: Snapshot) -> Plain:
+    return {"tickets": [plain_position(position, snapshot) for position in line(snapshot)]}
 
 
-@dataclass(frozen=True)
+@value
 class _Place:
     """Where a request stands in the line of one host."""
 

@@ -6,8 +6,12 @@ import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
-from genvx.cli.show import schema
-from genvx.cli.show.tables import SCHEMA, Output, print_json
+from genvx.cli.schema.document import print_document
+from genvx.cli.schema.hosts import failed_host
+from genvx.cli.schema.runs import plain_run
+from genvx.cli.show.output import Output
+from genvx.core.ages import format_duration
+from genvx.core.amounts import format_memory
 from genvx.core.runinfo import RunInfo
 from genvx.core.runselect import newest_first
 from genvx.core.runstate import (
@@ -21,7 +25,6 @@ from genvx.core.runstate import (
     name_of,
 )
 from genvx.core.text import printable
-from genvx.core.units import format_duration, format_memory
 from genvx.core.wire.runoperations import FindRuns
 
 if TYPE_CHECKING:
@@ -40,12 +43,12 @@ def show(where: Where, fleet: Fleet, asked: ListRuns, output: Output) -> int:
     outcomes = where.ask(fleet, lambda host: host.answer(asked))
     if output.json:
         hosts = [
-            schema.failed_host(host.name, outcomes.failed[host.name])
+            failed_host(host.name, outcomes.failed[host.name])
             if host.name in outcomes.failed
             else {
                 "host": host.name,
                 "ok": True,
-                "runs": [schema.run(run) for run in outcomes.succeeded[host.name]],
+                "runs": [plain_run(run) for run in outcomes.succeeded[host.name]],
             }
             for host in fleet.hosts
         ]
@@ -93,9 +96,9 @@ def show_one(where: Where, host: str, details: RunDetails, *, json: bool) -> Non
     """Print one run in full."""
     run = details.run
     if json:
-        shown = schema.run(run) | {"directory": details.directory, "log_tail": details.tail}
+        shown = plain_run(run) | {"directory": details.directory, "log_tail": details.tail}
         hosts = [{"host": host, "ok": True, "runs": [shown]}]
-        print_json({"schema": SCHEMA, "verb": "runs info", "hosts": hosts})
+        print_document("runs info", hosts=hosts)
         return
     spec, end = run.spec, end_of(run.state)
     lines = {

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, cast
 
 from genvx.cli.ask import own
 from genvx.cli.ask.where import Where
-from genvx.cli.show import schema
-from genvx.cli.show.tables import Output
+from genvx.cli.schema.devices import plain_device
+from genvx.cli.schema.document import Plain
+from genvx.cli.schema.environments import plain_environment
+from genvx.cli.schema.hosts import plain_host
+from genvx.cli.show.output import Output
 from genvx.errors import InvalidInput
 from genvx.fleet.fleet import Fleet
 from genvx.fleet.own import there
@@ -17,9 +20,9 @@ from genvx.shown import mine, smi
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from genvx.core.device import DeviceProcess
-    from genvx.core.lease import Environment
+    from genvx.core.environment import Environment
     from genvx.core.snapshot import Snapshot
+    from genvx.core.usage import DeviceProcess
     from genvx.fleet.sshhost import SSHHost
 
     Own = Mapping[str, list[DeviceProcess]]
@@ -38,7 +41,7 @@ def show(where: Where, fleet: Fleet, output: Output, environment: str | None = N
     else:
         name, env, snapshot, found = _here(where, fleet, environment)
     if output.json:
-        output.document("smi", [schema.host(name, snapshot) | _document(env, snapshot, found)])
+        output.document("smi", [plain_host(name, snapshot) | _document(env, snapshot, found)])
         return 0
     devices, running = smi.rows(env, snapshot, found)
     output.table(smi.DEVICES, devices, yielding=smi.YIELDING)
@@ -71,11 +74,11 @@ def _there(
     return host.name, env, snapshot, found
 
 
-def _document(env: Environment, snapshot: Snapshot, found: Own) -> schema.Plain:
+def _document(env: Environment, snapshot: Snapshot, found: Own) -> Plain:
     return {
-        "environment": schema.environment(env, snapshot),
+        "environment": plain_environment(env, snapshot),
         "devices": [
-            schema.device(device, snapshot)
+            plain_device(device, snapshot)
             | {"own_pids": [process.pid for process in found.get(device.uuid, ())]}
             for device in snapshot.devices
             if device.uuid in env.devices

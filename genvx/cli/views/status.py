@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from genvx.cli.ask.where import Where
-from genvx.cli.show import schema
-from genvx.cli.show.tables import Output
+from genvx.cli.schema.devices import plain_device
+from genvx.cli.schema.document import Plain
+from genvx.cli.schema.environments import plain_environment
+from genvx.cli.schema.hosts import answers
+from genvx.cli.schema.requests import plain_position
+from genvx.cli.show.output import Output
 from genvx.core.queue import line
 from genvx.core.snapshot import Snapshot
-from genvx.fleet.fleet import Fleet, Outcomes
+from genvx.fleet.fleet import Fleet
+from genvx.fleet.outcomes import Outcomes
 from genvx.shown.mine import current
 from genvx.shown.status import COLUMNS, WRAPPING, driver, rows
 
@@ -18,7 +23,7 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
     holders = output.json or not where.remote
     outcomes = where.ask(fleet, lambda host: host.snapshot(holders=holders))
     if output.json:
-        output.document("status", schema.answers(fleet, outcomes, _document))
+        output.document("status", answers(fleet, outcomes, _document))
     elif where.remote:
         _table(outcomes, output)
     else:
@@ -27,13 +32,13 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
     return where.report(outcomes)
 
 
-def _document(snapshot: Snapshot) -> schema.Plain:
+def _document(snapshot: Snapshot) -> Plain:
     env = current(snapshot)
     return {
-        "devices": [schema.device(device, snapshot) for device in snapshot.devices],
-        "environments": [schema.environment(each, snapshot) for each in snapshot.environments],
-        "tickets": [schema.position(position, snapshot) for position in line(snapshot)],
-        "current": None if env is None else schema.environment(env, snapshot),
+        "devices": [plain_device(device, snapshot) for device in snapshot.devices],
+        "environments": [plain_environment(each, snapshot) for each in snapshot.environments],
+        "tickets": [plain_position(position, snapshot) for position in line(snapshot)],
+        "current": None if env is None else plain_environment(env, snapshot),
         "odd": list(snapshot.odd),
     }
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health
+from genvx.core.device import Device
 from genvx.core.text import COMMAND_LIMIT
+from genvx.core.usage import DeviceProcess, DeviceUsage, Driver, Health
 from genvx.core.wire.fields import MOST_DEVICES
 from genvx.core.wire.tables import (
     Table,

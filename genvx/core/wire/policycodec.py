@@ -1,11 +1,14 @@
-"""Tables of policies; in a module of their own because few calls need them."""
+"""How policies travel, and the question for them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from genvx.core.device import VisibleAs
-from genvx.core.policy import Entitlement, Limit, Policy
+from genvx.core.limit import Limit
+from genvx.core.policy import Entitlement, Policy
+from genvx.core.wire.operation import Wire
+from genvx.core.wire.questions import ShowPolicy
 from genvx.core.wire.tables import Kind, Table, choice, integer, named, one, optional, text, texts
 
 if TYPE_CHECKING:
@@ -43,3 +46,5 @@ POLICY = Table(
 ENTITLEMENT = Table(
     Entitlement, "entitlement", user=text(128), policy=one(POLICY), limit=one(LIMIT)
 )
+
+WIRES = (Wire("policy", Table(ShowPolicy, "policy"), ENTITLEMENT),)

@@ -29,11 +29,11 @@ from genvx.core.runstate import (
     Waiting,
 )
 from genvx.core.text import MESSAGE_LIMIT, NAME_LIMIT
-from genvx.core.wire.codec import REQUIREMENTS
+from genvx.core.wire.forms import Tagged
+from genvx.core.wire.requestcodec import REQUIREMENTS
 from genvx.core.wire.tables import (
     Kind,
     Table,
-    Tagged,
     choice,
     device_ids,
     exact_text,

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Optional, Union
 
 from genvx.core.runinfo import LogPiece, RunInfo
 from genvx.core.runselect import Filter
 from genvx.core.text import NAME_LIMIT
 from genvx.core.value import field, value
+from genvx.core.wire.forms import Bare, Tagged
 from genvx.core.wire.operation import Operation, Wire
 from genvx.core.wire.runcodec import LOG_PIECE, LONGEST_PATH, RUN, SPEC
 from genvx.core.wire.tables import (
-    Bare,
     Table,
-    Tagged,
     choice,
     flag,
     integer,
@@ -28,8 +27,6 @@ from genvx.core.wire.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from genvx.core.run import RunSpec
 
 MOST_RUNS = 1000
@@ -178,53 +175,48 @@ _RUN = string(NAME_LIMIT)
 _TAGS = strings(NAME_LIMIT + 1, MOST_RUNS)  # one too long is refused in words
 _RUNS: Bare[tuple[RunInfo, ...]] = Bare(many(RUN, MOST_RUNS))
 
-RUN_OPERATIONS: Mapping[type[Operation[Any]], Wire[Any]] = {
-    wire.table.make: wire  # type: ignore[misc]  # a class makes its values
-    for wire in (
-        Wire(
-            "run-submit",
-            Table(SubmitRun, "submit", spec=one(SPEC), patience=optional(seconds()), tags=_TAGS),
-            RUN,
+WIRES = (
+    Wire(
+        "run-submit",
+        Table(SubmitRun, "submit", spec=one(SPEC), patience=optional(seconds()), tags=_TAGS),
+        RUN,
+    ),
+    Wire(
+        "runs",
+        Table(ListRuns, "runs", narrowed=one(FILTER), most=integer(1, MOST_RUNS), deleted=flag()),
+        _RUNS,
+    ),
+    Wire("run-find", Table(FindRuns, "find", wanted=_RUN, deleted=flag()), _RUNS),
+    Wire("run-info", Table(ShowRun, "info", run=_RUN, lines=integer(0, MOST_LINES)), DETAILS),
+    Wire(
+        "run-stop",
+        Table(StopRun, "stop", run=_RUN, grace=optional(seconds()), force=flag()),
+        RUN,
+    ),
+    Wire(
+        "run-mark",
+        Table(
+            MarkRun,
+            "mark",
+            run=_RUN,
+            label=optional(string(NAME_LIMIT + 1)),
+            add=_TAGS,
+            remove=_TAGS,
         ),
-        Wire(
-            "runs",
-            Table(
-                ListRuns, "runs", narrowed=one(FILTER), most=integer(1, MOST_RUNS), deleted=flag()
-            ),
-            _RUNS,
+        RUN,
+    ),
+    Wire("run-dispose", Table(DisposeOfRun, "dispose", run=_RUN, how=choice(Disposal)), RUN),
+    Wire(
+        "run-watch",
+        Table(
+            WatchRun,
+            "watch",
+            run=_RUN,
+            offset=optional(integer()),
+            lines=optional(integer()),
+            follow=flag(),
+            log=flag(),
         ),
-        Wire("run-find", Table(FindRuns, "find", wanted=_RUN, deleted=flag()), _RUNS),
-        Wire("run-info", Table(ShowRun, "info", run=_RUN, lines=integer(0, MOST_LINES)), DETAILS),
-        Wire(
-            "run-stop",
-            Table(StopRun, "stop", run=_RUN, grace=optional(seconds()), force=flag()),
-            RUN,
-        ),
-        Wire(
-            "run-mark",
-            Table(
-                MarkRun,
-                "mark",
-                run=_RUN,
-                label=optional(string(NAME_LIMIT + 1)),
-                add=_TAGS,
-                remove=_TAGS,
-            ),
-            RUN,
-        ),
-        Wire("run-dispose", Table(DisposeOfRun, "dispose", run=_RUN, how=choice(Disposal)), RUN),
-        Wire(
-            "run-watch",
-            Table(
-                WatchRun,
-                "watch",
-                run=_RUN,
-                offset=optional(integer()),
-                lines=optional(integer()),
-                follow=flag(),
-                log=flag(),
-            ),
-            LOG_NEWS,
-        ),
-    )
-}
+        LOG_NEWS,
+    ),
+)

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import base64
 import functools
-import re
 from typing import TYPE_CHECKING
 
-from genvx.core.text import printable
 from genvx.errors import AgentError
 from genvx.fleet.delivery import pack
-from genvx.fleet.delivery.loader import NEWEST, OLDEST, STUB
-from genvx.fleet.hostfile import PYTHON_PATH
+from genvx.fleet.delivery.loader import STUB
+from genvx.fleet.delivery.pythons import SEARCHED, VERSIONED, WANTED
 
 if TYPE_CHECKING:
     from genvx.fleet.hostspec import HostSpec
@@ -26,9 +24,7 @@ SILENT = (
     "the login succeeded, but a start-up file of the shell there (~/.bashrc, ~/.zshenv or the "
     "like) may wait for input, or the host hangs"
 )
-
-_VERSIONED = " ".join(f"python3.{minor}" for minor in range(NEWEST, OLDEST - 1, -1))
-_NAMES = f"python3 /usr/bin/python3 {_VERSIONED}"
+_NAMES = f"python3 /usr/bin/python3 {VERSIONED}"
 
 # Shims of pyenv come last: one takes many times as long as the question itself, and may stand for
 # an interpreter that is not installed. `-I -S` keeps out the user's and the site's modules, which
@@ -41,20 +37,6 @@ _FIND = (
     f'p=$(command -v python3) && exec "$p" -I -S -c "{STUB}" "$@"; '
     "echo GENVX-NO-PYTHON >&2; exit 127"
 )
-
-# Tries each candidate. That takes longer, so it is used only if the Python of _FIND does not start.
-_ENOUGH = f"import binascii,sys;sys.version_info<(3,{OLDEST})and sys.exit(sys.version.split()[0])"
-_TRY = (
-    'PATH="$PATH:/usr/local/bin:/usr/bin:/bin:$HOME/.local/bin"; IFS=:; '
-    f"for s in no yes; do for n in python3 {_VERSIONED} python; do for d in $PATH; do p=$d/$n; "
-    '[ -f "$p" ] && [ -x "$p" ] || continue; '
-    "case $p in */shims/*) [ $s = yes ] || continue;; /*) [ $s = no ] || continue;; "
-    "*) continue;; esac; "
-    f'w=$("$p" -I -S -c "{_ENOUGH}" 2>&1 </dev/null); c=$?; '
-    'if [ $c = 0 ]; then echo "GENVX-PYTHON $1 $p"; exit 0; fi; '
-    'echo "GENVX-TRIED $1 $c $p: $w"; done; done; done'
-)
-_MOST_SHOWN = 4
 
 
 class NotStarted(AgentError):
@@ -97,53 +79,6 @@ def never_ran(file: str = "") -> str:
     )
 
 
-def probe_command(token: str) -> str:
-    """Return the command that tries each Python of a host; `probed` reads its output."""
-    return f"exec /bin/sh -c '{_TRY}' genvx {token}"
-
-
-def probed(said: bytes, token: str) -> str:
-    """Return the path of a Python that starts and is new enough, from the output of the probe.
-
-    Raises:
-        AgentError: there is none; the message says why for each.
-    """
-    tried: dict[str, str] = {}
-    for line in said.decode("utf-8", "replace").splitlines():
-        if line.startswith(f"GENVX-PYTHON {token} "):
-            path = line.split(" ", 2)[2]
-            # The path comes from the host and goes into the next command line.
-            if PYTHON_PATH.fullmatch(path):
-                return path
-        elif line.startswith(f"GENVX-TRIED {token} "):
-            code, _, rest = line.split(" ", 2)[2].partition(" ")
-            path, _, why = rest.partition(": ")
-            tried[path] = _reason(path, code, why)
-    if not tried:
-        raise AgentError(f"the host has no {_WANTED}; {_SEARCHED}")
-    reasons = [f"{path}: {why}" for path, why in tried.items()]
-    more = len(reasons) - _MOST_SHOWN
-    shown = "; ".join(reasons[:_MOST_SHOWN]) + (f"; and {more} more" if more > 0 else "")
-    raise AgentError(
-        f"the host has no {_WANTED} that starts: {printable(shown, 1000)}; {_NAME_ONE}"
-    )
-
-
-def _reason(path: str, code: str, said: str) -> str:
-    why = said.strip().removeprefix(f"{path}: ")
-    if re.fullmatch(r"[23]\.[0-9.]+\S*", why):
-        return f"it is {why}"
-    return why or f"exit code {code}"
-
-
-_NAME_ONE = "name one with python= in the hostfile"
-_WANTED = f"Python 3.{OLDEST} or newer"
-_SEARCHED = (
-    f"looked for python3 and python3.{OLDEST} to python3.{NEWEST} on the PATH of a non-interactive "
-    f"shell, in /usr/local/bin, /usr/bin, /bin and ~/.local/bin; {_NAME_ONE}"
-)
-
-
 def not_started(spec: HostSpec, code: int, said: str) -> AgentError | None:
     """Return the error if the far end could not be started, and None if it could.
 
@@ -153,9 +88,9 @@ def not_started(spec: HostSpec, code: int, said: str) -> AgentError | None:
     if spec.python is not None:
         if code in (126, 127) or "Unknown option: -I" in lines[-1]:
             return AgentError(
-                f"python={spec.python} cannot be run there, or is not {_WANTED}; see the hostfile"
+                f"python={spec.python} cannot be run there, or is not {WANTED}; see the hostfile"
             )
         return None
     if code in (126, 127) or "Fatal Python error" in said:
-        return NotStarted(f"the host has no {_WANTED}; {_SEARCHED}")
+        return NotStarted(f"the host has no {WANTED}; {SEARCHED}")
     return None

@@ -6,7 +6,6 @@ client itself would send, libraries included.
 
 from __future__ import annotations
 
-import ast
 import functools
 import hashlib
 import importlib.util
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import genvx
 from genvx.fleet.delivery import installer, loader
+from genvx.fleet.delivery.stripped import program_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _ROOMS = ("core", "shell", "local", "shown", "agent")
 _LIBRARIES = ("filelock", "pynvml", "tomli")
-
-
 # Held while something is made here. A fleet asks for it in one thread per host, and each would make
 # the same again; besides, ast.parse of Python 3.11 fails in two threads at once.
 _making = threading.RLock()
@@ -119,46 +117,10 @@ def _read(path: str) -> str:
 @_once
 def loader_text() -> bytes:
     """Return the program that every call carries."""
-    return _program(str(loader.__file__)) + b"\nstart(*sys.argv[2:])\n"
+    return program_of(_read(str(loader.__file__))) + b"\nstart(*sys.argv[2:])\n"
 
 
 @_once
 def installer_text() -> bytes:
     """Return the program that is sent with the agent, to hosts that have none."""
-    return _program(str(installer.__file__))
-
-
-def _program(path: str) -> bytes:
-    """Return the text of a module without the parts that only people and checkers read."""
-    tree = _Stripped().visit(ast.parse(_read(path)))
-    return ast.unparse(ast.fix_missing_locations(tree)).encode("ascii")
-
-
-class _Stripped(ast.NodeTransformer):
-    """Strips docstrings, annotations, and imports that the host does not have."""
-
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        return None if isinstance(node.value, ast.Constant) else node
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
-        ours = (node.module or "").startswith("genvx")
-        return None if ours or node.module in ("__future__", "typing") else node
-
-    def visit_If(self, node: ast.If) -> ast.AST | None:
-        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            return None
-        self.generic_visit(node)
-        return node
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
-        return node.value and ast.Assign([node.target], node.value)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        self.generic_visit(node)
-        node.returns = None
-        node.body = node.body or [ast.Pass()]
-        return node
-
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        node.annotation = None
-        return node
+    return program_of(_read(str(installer.__file__)))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from genvx.core.device import Device, DeviceUsage, Driver, Health
+from genvx.core.device import Device
 from genvx.core.text import is_device_id, printable
+from genvx.core.usage import DeviceUsage, Driver, Health
 from genvx.core.value import replace
 from genvx.core.wire.devicecodec import DEVICE, USAGE
-from genvx.core.wire.fields import Fields, Malformed, loads
+from genvx.core.wire.fields import Fields
+from genvx.core.wire.plain import Malformed, loads
 from genvx.local.devices.inventory import Inventory
 
 _MOST = 4096

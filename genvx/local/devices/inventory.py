@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.device import DeviceProcess
+from genvx.core.usage import DeviceProcess, Driver
 from genvx.core.value import field, value
 from genvx.local import processes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from genvx.core.device import Device, DeviceUsage, Driver
+    from genvx.core.device import Device
+    from genvx.core.usage import DeviceUsage
 
 _MPS_SERVER = "nvidia-cuda-mps-server"
 
@@ -23,9 +24,14 @@ class Inventory:
     A device without a reading in `usage` counts as idle and healthy.
     """
 
-    driver: Driver
+    driver: Driver = field(default_factory=Driver)
     devices: tuple[Device, ...] = ()
     usage: Mapping[str, DeviceUsage] = field(default_factory=dict)
+
+    @property
+    def memory(self) -> dict[str, Optional[int]]:
+        """The bytes of each device, by UUID."""
+        return {device.uuid: device.memory for device in self.devices}
 
 
 def process_on_device(

@@ -10,12 +10,13 @@ import os
 import time
 from typing import Any, Callable, Optional
 
-from genvx.core.device import Device, DeviceProcess, DeviceUsage, Health
+from genvx.core.device import Device
 from genvx.core.snapshot import DESKTOP_MEMORY
 from genvx.core.text import printable
+from genvx.core.usage import DeviceProcess, DeviceUsage, Health
 from genvx.core.wire.devicecodec import DEVICE, USAGE
-from genvx.core.wire.fields import dumps
-from genvx.local import processes
+from genvx.core.wire.plain import dumps
+from genvx.local import facts
 from genvx.local.devices import driverlibrary
 from genvx.local.devices.inventory import process_on_device
 
@@ -72,7 +73,7 @@ class _Reporter:
         self._tell = tell
         # pynvml raises the second if the library is older than itself. It is not an NVMLError.
         self._failures = (nvml.NVMLError, nvml.NVMLLibraryMismatchError)
-        self._contained = processes.in_container()
+        self._contained = facts.in_container()
 
     def report(
         self,
@@ -284,7 +285,7 @@ class _Reporter:
                     raise
                 if whole and code == nvml.NVML_ERROR_NOT_SUPPORTED:
                     # The device has no memory of its own, but uses the system's (GB10, Jetson).
-                    return (*processes.system_memory(), True)
+                    return (*facts.system_memory(), True)
                 return None, None, False
         if not memory.total:
             return None, None, False

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from genvx.local import processes
 from genvx.local.holders import GUARDIAN
+from genvx.local.running.apart import apart
 from genvx.local.running.leasefile import LeaseFile
-from genvx.local.running.timekeeper import apart
 
 if TYPE_CHECKING:
     from typing import Optional

@@ -12,18 +12,19 @@ from genvx.core.hold import BaseHold
 from genvx.core.lease import Part
 from genvx.core.text import printable
 from genvx.errors import CommandNotExecutable, CommandNotFound
-from genvx.local.running import supervise, timekeeper
-from genvx.local.state.directory import saying
+from genvx.local.running import execute, supervise, timekeeper
+from genvx.local.state.saying import saying
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from genvx.core.command import Command, Stream
+    from genvx.core.command import Command
     from genvx.core.grant import Grant
     from genvx.core.lease import Lease
+    from genvx.core.running import Stream
     from genvx.local.machine import Machine
     from genvx.local.running.started import LocalRunning
-    from genvx.local.state.store import HeldLease
+    from genvx.local.state.held import HeldLease
 
 
 class LocalHold(BaseHold):
@@ -133,11 +134,11 @@ class LocalHold(BaseHold):
         Raises:
             StateError: the shell's start-up files cannot be written.
         """
-        from genvx.local import shells
+        from genvx.local import startfiles
         from genvx.shell.answer import answer
 
         environment = self.variables()
-        shell = shells.prepared(
+        shell = startfiles.prepared(
             self._host.state,
             environment,
             answer=answer(self._path(), self.grant.mark(host) if prompt else "", self.grant),
@@ -154,7 +155,7 @@ class LocalHold(BaseHold):
             self.keep_time()
             # We become the shell: its exit code, signals and terminal are its own, with no process
             # between.
-            supervise.execute(shell.argv, environment, shell.program)
+            execute.execute(shell.argv, environment, shell.program)
         try:
             self.keep_time(spare=os.getpid(), supervised=True)
             return supervise.run(

@@ -11,8 +11,8 @@ import os
 from typing import TYPE_CHECKING
 
 from genvx.core.value import value
-from genvx.local import processes
-from genvx.local.holders import opened
+from genvx.local import processes, signals
+from genvx.local.openfiles import opened
 from genvx.local.state import locks
 
 if TYPE_CHECKING:
@@ -79,4 +79,4 @@ class LeaseFile:
 
     def signal(self, pid: int, number: signal.Signals) -> None:
         """Send a signal to a process if it has the file open, and the lease is held."""
-        processes.send(pid, number, lambda: self._is_open_in(pid) and self.is_held())
+        signals.send(pid, number, lambda: self._is_open_in(pid) and self.is_held())

@@ -13,7 +13,7 @@ from genvx.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from genvx.core.command import Stream
+    from genvx.core.running import Stream
 
 
 class LocalRunning:

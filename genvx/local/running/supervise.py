@@ -17,62 +17,16 @@ import threading
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core import escalation
-from genvx.core.text import printable
 from genvx.local.processes import boottime_ns
-from genvx.local.running import timekeeper
+from genvx.local.running.agenda import Agenda, end_by, end_in_time, send
+from genvx.local.running.execute import NOT_EXECUTABLE, PASSED_ON, execute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Callable
 
-    from genvx.core.escalation import Step
-
-PASSED_ON = (
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGHUP,
-    signal.SIGQUIT,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-)
 _SI_USER = (
     0  # si_code of kill(2); the kernel's own signals, such as a terminal's, have a positive one
 )
-
-_LOOK = 1.0
-
-NOT_FOUND = 127
-NOT_EXECUTABLE = 126
-
-
-def reset_signals() -> None:
-    """Undo what Python changed, before exec: a shell that ignores SIGPIPE surprises its user."""
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)
-    for number in PASSED_ON:
-        # A handler of Python's would take a signal that waits, and exec would forget that it came.
-        if callable(signal.getsignal(number)):
-            signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-
-
-def execute(
-    argv: Sequence[str], environment: Mapping[str, str], program: Optional[str] = None
-) -> None:
-    """Become a command; never returns. It keeps only the descriptors above 2 that are inheritable.
-
-    If it cannot be started, exit with 127 or 126, as a shell does.
-    """
-    reset_signals()
-    try:
-        os.execvpe(program or argv[0], list(argv), dict(environment))
-    except FileNotFoundError:
-        code, reason = NOT_FOUND, "command not found"
-    except (OSError, ValueError) as error:
-        code, reason = NOT_EXECUTABLE, getattr(error, "strerror", None) or str(error)
-    with contextlib.suppress(OSError):
-        os.write(2, f"genvx: {printable(argv[0], 100)}: {reason}\n".encode())
-    os._exit(code)
 
 
 def run(
@@ -129,71 +83,16 @@ def run(
                 os.setpgid(pid, pid)  # so does the child: whichever comes first
         if watch_client:
             threading.Thread(target=_hang_up_when_unread, args=(stdout,), daemon=True).start()
-        with contextlib.closing(_Agenda(grace)) as agenda:
+        with contextlib.closing(Agenda(grace)) as agenda:
             return _wait(pid, -pid if own_group else pid, watch_client, end_ns, agenda)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
-class _Agenda:
-    """The steps to take for a command, with their times, earliest first.
-
-    When a step is due, we get SIGCHLD. The timeout of signal.sigtimedwait would be simpler. But if
-    a stop (SIGSTOP) interrupts it and the time is over when we continue, it returns garbage, which
-    may look like a signal (CPython 3.6 to 3.13).
-    """
-
-    def __init__(self, grace: float) -> None:
-        self.grace = grace
-        self._steps: list[tuple[int, Callable[[], object]]] = []
-        self._closed = threading.Event()
-
-    def add(self, at_ns: int, step: Callable[[], object]) -> None:
-        """Add a step. at_ns: its time of CLOCK_BOOTTIME."""
-        if at_ns not in (known for known, _ in self._steps):
-            threading.Thread(target=self._call, args=(at_ns,), daemon=True).start()
-        self._steps.append((at_ns, step))
-        self._steps.sort(key=lambda pair: pair[0])
-
-    def _call(self, at_ns: int) -> None:
-        while (left := at_ns - boottime_ns()) > 0:
-            # In short waits: a wait does not count the time in which the machine is suspended.
-            if self._closed.wait(min(left / 1e9, _LOOK)):
-                return
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGCHLD)
-
-    def do_what_is_due(self) -> None:
-        while self._steps and self._steps[0][0] <= boottime_ns():
-            self._steps.pop(0)[1]()
-
-    def close(self) -> None:
-        self._closed.set()
-
-
-def _end(agenda: _Agenda, target: int, at_ns: int, steps: Sequence[Step]) -> None:
-    """Have a command ended by these steps, which begin at `at_ns` of CLOCK_BOOTTIME."""
-    for step in steps:
-        at = at_ns + round(step.after * 1e9)
-        for number in step.signals:
-            agenda.add(at, lambda number=number: _send(target, number))  # type: ignore[misc]
-
-
-def _end_in_time(agenda: _Agenda, target: int, end_ns: int) -> None:
-    def warn() -> None:
-        left = (end_ns - boottime_ns()) / 1e9
-        if left > 0:  # otherwise we were stopped meanwhile
-            _say(timekeeper.warning(left))
-
-    seconds = (end_ns - boottime_ns()) / 1e9
-    agenda.add(end_ns - round(timekeeper.notice(seconds) * 1e9), warn)
-    agenda.add(end_ns, lambda: _say(timekeeper.OVER))
-    _end(agenda, target, end_ns, escalation.politely(agenda.grace))
-
-
-def _wait(pid: int, target: int, watch_client: bool, end_ns: Optional[int], agenda: _Agenda) -> int:
+def _wait(pid: int, target: int, watch_client: bool, end_ns: Optional[int], agenda: Agenda) -> int:
     ignored = {n for n in PASSED_ON if signal.getsignal(n) is signal.SIG_IGN}
     if end_ns is not None:
-        _end_in_time(agenda, target, end_ns)
+        end_in_time(agenda, target, end_ns)
     hung_up = False
     while True:
         agenda.do_what_is_due()
@@ -211,21 +110,11 @@ def _wait(pid: int, target: int, watch_client: bool, end_ns: Optional[int], agen
         # two.
         if received.si_code > _SI_USER and not ours_alone:
             continue
-        _send(target, number)
+        send(target, number)
         # The client is gone, so nobody can end a command that ignores the hang-up.
         if watch_client and number is signal.SIGHUP and not hung_up:
             hung_up = True
-            _end(agenda, target, boottime_ns(), escalation.after_hangup(agenda.grace))
-
-
-def _say(line: str) -> None:
-    with contextlib.suppress(OSError):
-        os.write(2, f"{line}\n".encode())
-
-
-def _send(target: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(target, number)
+            end_by(agenda, target, boottime_ns(), escalation.after_hangup(agenda.grace))
 
 
 def _hang_up_when_unread(stdout: int) -> None:

@@ -21,9 +21,9 @@ from genvx.core.runstate import (
     shown,
 )
 from genvx.core.text import is_identifier, require_name
-from genvx.core.wire.fields import Malformed
+from genvx.core.wire.plain import Malformed
 from genvx.errors import InvalidInput, NotOwner, StateError, UnknownEnvironment, UnknownRun
-from genvx.local import processes
+from genvx.local import facts, processes, signals
 from genvx.local.running.release import release
 from genvx.local.runs import lock, logs
 from genvx.local.runs.record import Marks, RunShelf, StopRequest, runs_root
@@ -45,7 +45,7 @@ class RunCatalog:
     def __init__(self, host: Machine) -> None:
         self._host = host
         self._shelf = RunShelf(runs_root(host.environ))
-        self._machine = processes.machine_id()
+        self._machine = facts.machine_id()
 
     # Finding
 
@@ -151,7 +151,7 @@ class RunCatalog:
         found = lock.supervision_of(state, state.uid, run.id)
         if found is not None:
             supervisor = found
-            processes.send(
+            signals.send(
                 supervisor.pid,
                 signal.SIGTERM,
                 lambda: processes.starttime(supervisor.pid) == supervisor.starttime,

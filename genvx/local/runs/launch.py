@@ -16,10 +16,11 @@ from genvx.core.runinfo import RunInfo
 from genvx.core.runstate import StopReason
 from genvx.core.text import MESSAGE_LIMIT, printable
 from genvx.core.value import replace
-from genvx.core.wire.fields import Fields, Malformed, dumps, loads
+from genvx.core.wire.fields import Fields
+from genvx.core.wire.plain import Malformed, dumps, loads
 from genvx.core.wire.runcodec import STATE
 from genvx.errors import GenvxError, InvalidInput, StateError, from_wire
-from genvx.local import fresh, processes
+from genvx.local import facts, fresh
 from genvx.local.machine import Machine
 from genvx.local.running.logind import outlive_logout
 from genvx.local.runs import lock
@@ -58,8 +59,8 @@ def submit(
     _require_start(host, asked)
     spec = replace(
         asked,
-        machine=processes.machine_id(),
-        host=processes.hostname(),
+        machine=facts.machine_id(),
+        host=facts.hostname(),
         submitted=now(),
         version=__version__,
     )

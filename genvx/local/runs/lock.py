@@ -11,12 +11,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.supervision import Supervision
-from genvx.core.wire.fields import Malformed
+from genvx.core.wire.plain import Malformed
 from genvx.errors import StateError
 from genvx.local import processes
-from genvx.local.state import heldfile
-from genvx.local.state.directory import saying
-from genvx.local.state.kinds import RUN, of_name
+from genvx.local.state import heldfile, publishing
+from genvx.local.state.content import read_content
+from genvx.local.state.kinds import of_name
+from genvx.local.state.runkind import RUN
+from genvx.local.state.saying import saying
 from genvx.local.state.userdirectory import MOST_OF_A_KIND
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def supervise(state: StateDirectory, run: str, directory: str) -> heldfile.HeldF
     path = os.fsencode(directory).decode("utf-8", "surrogateescape")
     ours = Supervision(run, processes.owner_of(state.uid), pid, processes.starttime(pid), path)
     with saying("say that a run is supervised"), state.own() as own:
-        return heldfile.HeldFile(RUN.name(run), *heldfile.publish(run, RUN, RUN.write(ours), own))
+        return heldfile.HeldFile(RUN.name(run), *publishing.publish(run, RUN, RUN.write(ours), own))
 
 
 def living(state: StateDirectory) -> Iterator[Supervision]:
@@ -88,7 +90,7 @@ def _read(state: StateDirectory, user: UserDirectory, name: str) -> Optional[Sup
     meant = of_name(name, (RUN,))
     if meant is None:
         return None
-    content = heldfile.read(user, name)
+    content = read_content(user, name)
     if not content.held:
         if state.uid in (0, user.uid):
             os.unlink(name, dir_fd=user.descriptor)

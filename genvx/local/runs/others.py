@@ -19,9 +19,9 @@ from genvx.core.run import Moment, RunSpec
 from genvx.core.runinfo import RunInfo
 from genvx.core.runselect import chosen
 from genvx.core.runstate import Running, StopReason, is_over
-from genvx.core.wire.fields import Malformed
+from genvx.core.wire.plain import Malformed
 from genvx.errors import GenvxError, StateError, UnknownRun
-from genvx.local import processes
+from genvx.local import facts, signals
 from genvx.local.runs import lock
 from genvx.local.runs.record import RunShelf, StopRequest
 
@@ -64,7 +64,7 @@ def stop(state: StateDirectory, wanted: str, grace: Optional[float], *, force: b
             sent.append(supervision)
         return bool(sent)
 
-    processes.send(supervision.pid, signal.SIGTERM, meant)
+    signals.send(supervision.pid, signal.SIGTERM, meant)
     if not sent and lock.supervision_of(state, supervision.owner.uid, run.id) is not None:
         raise StateError(
             f"process {supervision.pid} is not the supervisor of run {run.id} of "
@@ -97,8 +97,8 @@ def _info(supervision: Supervision) -> RunInfo:
         supervision.id,
         ("?",),
         Requirements(0),
-        processes.machine_id(),
-        processes.hostname(),
+        facts.machine_id(),
+        facts.hostname(),
         unknown,
     )
     running = Running(unknown, (), supervision.pid, supervision.starttime)

@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any, Optional
 from genvx.core.runstate import StopReason, name_of
 from genvx.core.text import NAME_LIMIT, is_identifier, printable
 from genvx.core.value import value
-from genvx.core.wire.fields import Fields, Malformed, dumps, loads
+from genvx.core.wire.fields import Fields
+from genvx.core.wire.plain import Malformed, dumps, loads
 from genvx.core.wire.runcodec import SPEC, STATE
 from genvx.core.wire.tables import Table, choice, flag, integer, seconds, text, texts
 from genvx.errors import StateError, UnknownRun

@@ -35,7 +35,7 @@ from genvx.core.runstate import (
 )
 from genvx.core.text import printable
 from genvx.local import processes
-from genvx.local.granting import acquire
+from genvx.local.granting.acquiring import acquire
 from genvx.local.runs import tree
 from genvx.local.runs.output import Output
 from genvx.local.runs.record import StopRequest
@@ -47,9 +47,9 @@ from genvx.local.waiting import wait
 if TYPE_CHECKING:
     from typing import Callable
 
-    from genvx.core.queue import Standing
     from genvx.core.run import RunSpec
     from genvx.core.runstate import RunState
+    from genvx.core.standing import Standing
     from genvx.local.machine import Machine
     from genvx.local.running.hold import LocalHold
     from genvx.local.runs.record import RunDirectory

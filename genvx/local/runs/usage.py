@@ -19,7 +19,8 @@ from genvx.local.runs import tree
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from genvx.core.device import Device, DeviceUsage
+    from genvx.core.device import Device
+    from genvx.core.usage import DeviceUsage
     from genvx.local.machine import Machine
 
 # Seconds: when it is sampled first, and how often at last. In between it is sampled whenever the

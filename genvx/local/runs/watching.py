@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.runstate import Waiting, end_of, is_over
-from genvx.core.wire.fields import Malformed
+from genvx.core.wire.plain import Malformed
 from genvx.core.wire.runoperations import LogEnd
 from genvx.local.runs import logs
 from genvx.local.runs.catalog import RunCatalog

@@ -20,9 +20,11 @@ import stat
 from typing import TYPE_CHECKING, Optional
 
 from genvx.errors import StateError
-from genvx.local.state import mounts
+from genvx.local.state import mountinfo, mounts
+from genvx.local.state.looking import Found, look, open_to_all
 from genvx.local.state.opened import Opened
-from genvx.local.state.userdirectory import Found, UserDirectory, look, open_to_all
+from genvx.local.state.saying import saying, state_error
+from genvx.local.state.userdirectory import UserDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,37 +37,12 @@ _MOST_LOOKED_AT = 64
 _CROWD = 512
 
 
-def state_error(error: OSError, doing: str) -> StateError:
-    """Say in one line what an operating system error on the state means and what to do about it."""
-    advice = {
-        errno.ENOSPC: "the disk is full, or out of inodes; free some space, or choose another "
-        "directory with GENVX_STATE_DIR",
-        errno.EDQUOT: "your disk quota is used up; free some space there",
-        errno.EROFS: "the file system is read-only; choose another directory with GENVX_STATE_DIR",
-        errno.EMFILE: "this process has too many files open; raise ulimit -n",
-        errno.ENFILE: "the machine has too many files open",
-        errno.EACCES: "permission denied; ask the administrator to run 'genvx admin provision'",
-        errno.EPERM: "not permitted; ask the administrator to run 'genvx admin provision'",
-        errno.EIO: "the disk fails; look at dmesg",
-    }.get(error.errno or 0, os.strerror(error.errno) if error.errno else str(error))
-    return StateError(f"cannot {doing}: {advice}")
-
-
 def _may_be_directory(entry: os.DirEntry[str]) -> bool:
     """Whether a listed name is a directory; True if unknown."""
     try:
         return entry.is_dir(follow_symlinks=False)
     except OSError:
         return True
-
-
-@contextlib.contextmanager
-def saying(doing: str) -> Iterator[None]:
-    """Turn an operating system error of the block into a StateError that says what was done."""
-    try:
-        yield
-    except OSError as error:
-        raise state_error(error, doing) from None
 
 
 class StateDirectory:
@@ -95,7 +72,7 @@ class StateDirectory:
         try:
             with saying(f"open the state directory {root}"):
                 mode = self._check(self.descriptor, root)
-                kind = mounts.network_kind(self.descriptor)
+                kind = mountinfo.network_kind(self.descriptor)
                 if kind is not None:
                     # These locks may outlive their holder; only the local kernel's end with it.
                     raise StateError(
@@ -229,11 +206,13 @@ class StateDirectory:
         if len(names) > _CROWD and self._mount is not None:
             # Somebody squats names. Drop those that do not belong to the user whom they name: this
             # costs less than examining each.
+            from genvx.local.state.owners import owners
+
             prefix = self._prefix
             with saying(f"read the state directory {self.root}"):
                 names = [
                     name
-                    for name, owner in mounts.owners(names, self.descriptor)
+                    for name, owner in owners(names, self.descriptor)
                     if owner is None or name.startswith(f"{prefix}{owner}")
                 ]
         found: dict[int, list[str]] = {}
@@ -301,8 +280,10 @@ class StateDirectory:
         found: dict[Optional[int], list[str]] = {}
         uids = {name: uid for uid, name in self._candidates(self._names())}
         if self._mount is not None:
+            from genvx.local.state.owners import owners
+
             with saying(f"read the state directory {self.root}"):
-                for name, owner in mounts.owners(list(uids), self.descriptor):
+                for name, owner in owners(list(uids), self.descriptor):
                     if owner != uids[name]:
                         found.setdefault(owner, []).append(name)
         return found
@@ -389,7 +370,7 @@ def former_directory(root: str, uid: int) -> Optional[StateDirectory]:
             return None
         try:
             status = os.fstat(descriptor)
-            unsafe = mounts.network_kind(descriptor) is not None
+            unsafe = mountinfo.network_kind(descriptor) is not None
         finally:
             os.close(descriptor)
     others = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

@@ -1,7 +1,7 @@
 """The kinds of held files: what their names end in, and how they are written and read.
 
-A new kind is an entry here, with its table in core/wire/statefiles.py. Files of a kind that an
-older genvx does not know are nothing to it.
+A new kind is an entry here, with its table in core/wire. Files of a kind that an older genvx
+does not know are nothing to it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from genvx.core.text import is_identifier
 from genvx.core.value import value
-from genvx.core.wire import statefiles
+from genvx.core.wire import leasefiles, ticketfiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,19 +41,15 @@ class Kind:
 
 LEASE = Kind(
     ".lease",
-    statefiles.lease_to_file,
-    statefiles.lease_from_file,
-    statefiles.may_outlive_its_holder,
+    leasefiles.lease_to_file,
+    leasefiles.lease_from_file,
+    leasefiles.may_outlive_its_holder,
 )
-TICKET = Kind(".ticket", statefiles.ticket_to_file, statefiles.ticket_from_file)
-TURN = Kind(".turn", statefiles.turn_to_file, statefiles.turn_from_file)
-RUN = Kind(".run", statefiles.supervision_to_file, statefiles.supervision_from_file)
-CHOOSING = Kind(".choosing", statefiles.turn_to_file, statefiles.choosing_from_file)
+TICKET = Kind(".ticket", ticketfiles.ticket_to_file, ticketfiles.ticket_from_file)
 
 # Kinds that are looked for together, and count together for the limit of a user's files
 # (MOST_OF_A_KIND): a flood of one of these groups does not hide the other.
 CLAIMS = (LEASE, TICKET)
-TURNS = (TURN, CHOOSING)
 
 
 def suffixes(kinds: Iterable[Kind]) -> tuple[str, ...]:

@@ -7,9 +7,10 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
-from genvx.core.policy import Policy, parse
+from genvx.core.policy import Policy
+from genvx.core.policytext import parse
 from genvx.errors import InvalidInput, StateError
-from genvx.local.state.directory import state_error
+from genvx.local.state.saying import state_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ import pytest
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
 from genvx.local.host import LocalHost
-from genvx.local.waiting import place_in_line
+from genvx.local.joiningline import place_in_line
 from tests.conftest import ROOT, run_genvx
 from tests.helpers import end, genvx_argv, held_on_hosts, start_genvx, until
 from tests.local.devices.test_nvml import libraries  # noqa: F401  (a fixture)

@@ -12,10 +12,11 @@ import pytest
 
 from genvx.core.ask import Ask
 from genvx.core.claim import Owner
-from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver
+from genvx.core.device import Device
 from genvx.core.lease import Lease
 from genvx.core.requirements import Requirements
 from genvx.core.snapshot import Snapshot
+from genvx.core.usage import DeviceProcess, DeviceUsage, Driver
 from genvx.local import processes, use
 from genvx.local.host import LocalHost
 from genvx.shown import mine as shown

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from genvx.cli.show.refusal import WAIT
 from genvx.cli.show.watch import fitted
-from genvx.shown.columns import lay_out, shortened, width
+from genvx.shown.cells import shortened, width
+from genvx.shown.columns import lay_out
 from tests.conftest import run_genvx
 from tests.helpers import Terminal, genvx_argv, genvx_env
 
@@ -25,7 +26,7 @@ from tests.helpers import Terminal, genvx_argv, genvx_env
 _MANY = """
 import sys
 from genvx.cli.show.refusal import advise, say_refusal
-from genvx.cli.show.tables import Output
+from genvx.cli.show.output import Output
 from genvx.cli.views import devices, envs, explain, queue
 from genvx.cli.ask.where import Where
 from genvx.core.device import Device

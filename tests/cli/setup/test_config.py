@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvx import project
 from genvx.errors import GenvxError, InvalidInput
+from genvx.project import checking, keys, reading
 from tests.capabilities import USER_A
 from tests.conftest import run_genvx
 from tests.helpers import genvx_argv, genvx_env
@@ -173,7 +173,7 @@ def test_the_name_of_a_directory_does_not_reach_the_terminal_as_it_is(place, mon
 def test_what_is_no_file_any_more_when_it_is_read_does_not_keep_us_waiting(place):
     os.mkfifo(place / "pipe")
     with pytest.raises(InvalidInput, match="is no regular file any more"):
-        project.load(place / "pipe", unasked=True)
+        reading.load(place / "pipe", unasked=True)
 
 
 def test_a_file_that_everybody_can_write_is_not_followed(place):
@@ -186,7 +186,7 @@ def test_a_file_that_everybody_can_write_is_not_followed(place):
 
 @given(
     st.dictionaries(
-        st.sampled_from([*project.KEYS, "gpu", ""]),
+        st.sampled_from([*keys.KEYS, "gpu", ""]),
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
             lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner),
@@ -197,12 +197,12 @@ def test_a_file_that_everybody_can_write_is_not_followed(place):
 )
 def test_whatever_a_file_says_is_taken_whole_or_refused(values):
     try:
-        found = project.checked(values, "x")
+        found = checking.checked(values, "x")
     except InvalidInput:
         return
     assert found.keys() == values.keys()
     try:
-        project.requirements(found)
+        checking.requirements(found)
     except GenvxError as error:
         raise AssertionError("checked, and yet refused") from error
 

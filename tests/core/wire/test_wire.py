@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 from genvx.core.ask import Ask, Join
 from genvx.core.claim import Claim, Owner
-from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health, VisibleAs
-from genvx.core.grant import Finding, Grant, Severity
-from genvx.core.lease import Environment, Holder, Lease, Part
-from genvx.core.policy import Entitlement, Limit, Policy
-from genvx.core.queue import Standing
+from genvx.core.device import Device, VisibleAs
+from genvx.core.environment import Environment, Holder
+from genvx.core.finding import Finding, Severity
+from genvx.core.grant import Grant
+from genvx.core.lease import Lease, Part
+from genvx.core.limit import Limit
+from genvx.core.policy import Entitlement, Policy
 from genvx.core.requirements import Requirements, Strategy
 from genvx.core.run import (
     End,
@@ -44,27 +46,37 @@ from genvx.core.runstate import (
     Waiting,
 )
 from genvx.core.snapshot import Snapshot
+from genvx.core.standing import Standing
 from genvx.core.ticket import Ticket
+from genvx.core.usage import DeviceProcess, DeviceUsage, Driver, Health
 from genvx.core.value import replace
 from genvx.core.wire import (
-    codec,
+    acts,
+    askcodec,
+    asking,
     devicecodec,
+    findingcodec,
+    grantcodec,
+    job,
+    leasecodec,
+    leasefiles,
+    ongoing,
     operations,
     policycodec,
+    progress,
+    questions,
+    requestcodec,
     runcodec,
     runoperations,
-    statefiles,
+    snapshotcodec,
+    ticketfiles,
 )
-from genvx.core.wire.fields import Malformed, dumps, loads
-from genvx.core.wire.protocol import (
-    MOST_NOISE,
-    PROTOCOL,
-    Call,
-    Reply,
-    ReplyReader,
-    call_from_word,
-    read_call,
-)
+from genvx.core.wire.call import Call
+from genvx.core.wire.callreader import call_from_word, read_call
+from genvx.core.wire.plain import Malformed, dumps, loads
+from genvx.core.wire.protocol import PROTOCOL
+from genvx.core.wire.reply import Reply
+from genvx.core.wire.replyreader import MOST_NOISE, ReplyReader
 from genvx.core.wire.tables import Table
 from genvx.errors import (
     AgentError,
@@ -122,24 +134,24 @@ SPEC = RunSpec(
 RUN_USAGE = Usage(1.5, 2.5, 3, 4, 5)
 LIMIT = Limit(2, 1 << 40, 600)
 ASK = Ask(REQUIREMENTS, "n", "abcd", "cmd", 5.5, 6.5, False)
-JOB = operations.Job(("sh", "-c", "x"), {"A": "b"}, "/w")
+JOB = job.Job(("sh", "-c", "x"), {"A": "b"}, "/w")
 FILTER = Filter(("lost",), ("t",), "n", 5)
 RUN = RunInfo(SPEC, Lost(THEN, LossReason.REBOOT), "note", "best", ("t",), 9, True)
 ASKED = [
-    operations.TakeSnapshot(True),
-    operations.Examine(),
-    operations.ShowPolicy(),
-    operations.ShowUse("abcd"),
-    operations.FindPort(),
-    operations.Release("n", True),
-    operations.Attach("abcd", REQUIREMENTS),
-    operations.Detach("abcd", ("0", "GPU-1")),
-    operations.Reserve(ASK),
-    operations.Signal("abcd", "TERM", "00ff"),
-    operations.Hold(Join("abcd", "cmd"), 7.5),
-    operations.Run(ASK, JOB),
-    operations.RunInTurn("abcd", JOB, 8.5),
-    operations.OpenShell("abcd", "gpu-server-1", JOB),
+    questions.TakeSnapshot(True),
+    questions.Examine(),
+    questions.ShowPolicy(),
+    questions.ShowUse("abcd"),
+    questions.FindPort(),
+    acts.Release("n", True),
+    acts.Attach("abcd", REQUIREMENTS),
+    acts.Detach("abcd", ("0", "GPU-1")),
+    acts.Reserve(ASK),
+    acts.Signal("abcd", "TERM", "00ff"),
+    ongoing.Hold(Join("abcd", "cmd"), 7.5),
+    ongoing.Run(ASK, JOB),
+    ongoing.RunInTurn("abcd", JOB, 8.5),
+    ongoing.OpenShell("abcd", "gpu-server-1", JOB),
     runoperations.SubmitRun(SPEC, 5.5, ("t",)),
     runoperations.ListRuns(FILTER, 7, True),
     runoperations.FindRuns("n", True),
@@ -154,27 +166,27 @@ POLICY = Policy(
 )
 
 VALUES = [
-    (codec.OWNER, OWNER),
-    (codec.REQUIREMENTS, REQUIREMENTS),
-    (codec.LEASE, LEASE_IN_FULL),
-    (codec.TICKET, TICKET),
+    (requestcodec.OWNER, OWNER),
+    (requestcodec.REQUIREMENTS, REQUIREMENTS),
+    (leasecodec.LEASE, LEASE_IN_FULL),
+    (leasecodec.TICKET, TICKET),
     (
-        codec.ENVIRONMENT,
+        grantcodec.ENVIRONMENT,
         Environment(
             "abcd", "n", OWNER, 3, ("GPU-1",), 7, (1, 2), "cmd", 9, VisibleAs.INDEX,
             (HOLDER,),
         ),
     ),
-    (codec.HOLDER, HOLDER),
+    (leasecodec.HOLDER, HOLDER),
     (
-        codec.GRANT,
+        grantcodec.GRANT,
         Grant(
             "abcd", "n", OWNER, (DEVICE_IN_FULL,), 7, ("x",), 60, "00ff", VisibleAs.INDEX
         ),
     ),
-    (codec.FINDING, Finding("c", Severity.ERROR, "r", "a")),
+    (findingcodec.FINDING, Finding("c", Severity.ERROR, "r", "a")),
     (
-        codec.SNAPSHOT,
+        snapshotcodec.SNAPSHOT,
         Snapshot(
             "host", "0.1", "boot", 10, DRIVER, (DEVICE_IN_FULL,), {"MIG-2": USAGE},
             (LEASE_IN_FULL,), ("odd",), 5, (TICKET,),
@@ -192,9 +204,10 @@ VALUES = [
     (runcodec.LOG_PIECE, LogPiece(5, b"\0\xff", 3)),
     (runoperations.FILTER, FILTER),
     (runoperations.DETAILS, runoperations.RunDetails(RUN, "/d", "last", "/d/work")),
-    (operations.ASK, ASK),
-    (operations.JOIN, Join("abcd", "cmd")),
-    *((operations.wire_of(type(each)).table, each) for each in ASKED),
+    (askcodec.ASK, ASK),
+    (askcodec.JOB, JOB),
+    (askcodec.JOIN, Join("abcd", "cmd")),
+    *((asking.wire_of(type(each)).table, each) for each in ASKED),
     (policycodec.LIMIT, LIMIT),
     (policycodec.POLICY, POLICY),
     (policycodec.ENTITLEMENT, Entitlement("u", POLICY, LIMIT)),
@@ -230,7 +243,17 @@ def test_a_table_has_the_fields_of_its_class(table):
 def test_every_table_is_tried():
     found = [
         each
-        for module in (codec, devicecodec, policycodec, runcodec, runoperations)
+        for module in (
+            askcodec,
+            requestcodec,
+            leasecodec,
+            grantcodec,
+            snapshotcodec,
+            devicecodec,
+            policycodec,
+            runcodec,
+            runoperations,
+        )
         for each in vars(module).values()
         if isinstance(each, Table)
     ]
@@ -238,30 +261,38 @@ def test_every_table_is_tried():
 
 
 def test_every_operation_is_tried():
-    every = {*operations.OPERATIONS, *runoperations.RUN_OPERATIONS}
-    assert {type(each) for each in ASKED} == every
+    assert {type(each).__name__ for each in ASKED} == {
+        kind for kind, _ in operations.OPERATIONS.values()
+    }
+
+
+@pytest.mark.parametrize("name", operations.OPERATIONS)
+def test_an_operation_travels_as_the_module_of_its_name_says(name):
+    kind, _ = operations.OPERATIONS[name]
+    wire = asking.wire_named(name)
+    assert (wire.name, wire.table.make.__name__) == (name, kind)
 
 
 @pytest.mark.parametrize("asked", ASKED, ids=lambda asked: type(asked).__name__)
 def test_every_operation_survives_its_call(asked):
-    read, _ = reader_of(operations.call_of(asked, "aabb").to_bytes())
-    assert operations.operation_of(read_call(read)) == asked
+    read, _ = reader_of(asking.call_of(asked, "aabb").to_bytes())
+    assert asking.operation_of(read_call(read)) == asked
 
 
 REPLIES = [
-    (operations.TakeSnapshot(), Snapshot("h", "0.1", "boot", 1, DRIVER, (), {}, ())),
-    (operations.Examine(), (Finding("c", Severity.ERROR, "r", "a"),)),
-    (operations.FindPort(), 4711),
-    (operations.Signal("abcd", "TERM"), None),
+    (questions.TakeSnapshot(), Snapshot("h", "0.1", "boot", 1, DRIVER, (), {}, ())),
+    (questions.Examine(), (Finding("c", Severity.ERROR, "r", "a"),)),
+    (questions.FindPort(), 4711),
+    (acts.Signal("abcd", "TERM"), None),
     (
-        operations.ShowUse("abcd"),
-        operations.OwnUse(Snapshot("h", "0.1", "boot", 1, DRIVER, (), {}, ()), {"GPU-1": (1, 2)}),
+        questions.ShowUse("abcd"),
+        questions.OwnUse(Snapshot("h", "0.1", "boot", 1, DRIVER, (), {}, ()), {"GPU-1": (1, 2)}),
     ),
-    (operations.Hold(ASK), Standing(3, "why")),
-    (operations.Hold(ASK), operations.Behind("x")),
-    (operations.Hold(ASK), operations.Joined()),
-    (operations.Hold(ASK), operations.NeverRan("~/.bashrc")),
-    (operations.Hold(ASK), Grant("abcd", "n", OWNER, (), None)),
+    (ongoing.Hold(ASK), Standing(3, "why")),
+    (ongoing.Hold(ASK), progress.Behind("x")),
+    (ongoing.Hold(ASK), progress.Joined()),
+    (ongoing.Hold(ASK), progress.NeverRan("~/.bashrc")),
+    (ongoing.Hold(ASK), Grant("abcd", "n", OWNER, (), None)),
     (runoperations.ListRuns(), (RUN,)),
     (runoperations.WatchRun("n"), LogPiece(5, b"x")),
     (runoperations.WatchRun("n"), RUN),
@@ -271,14 +302,14 @@ REPLIES = [
 
 @pytest.mark.parametrize(("asked", "reply"), REPLIES, ids=lambda value: type(value).__name__)
 def test_every_kind_of_reply_survives_the_wire(asked, reply):
-    form = operations.reply_form(asked)
+    form = asking.reply_form(asked)
     assert form.read(loads(dumps(form.write(reply)))) == reply
 
 
 @pytest.mark.parametrize("port", [0, 65536, "22", None])
 def test_what_is_no_port_is_malformed(port):
     with pytest.raises(Malformed):
-        operations.reply_form(operations.FindPort()).read({"value": port})
+        asking.reply_form(questions.FindPort()).read({"value": port})
 
 
 def test_every_value_survives_the_wire(table, value):
@@ -360,21 +391,21 @@ def test_what_is_no_state_of_a_run_is_malformed(plain):
 
 
 def test_a_lease_file_is_read_only_under_its_own_name_and_owner():
-    data = statefiles.lease_to_file(LEASE)
-    assert statefiles.lease_from_file(data, owner=OWNER, identifier="00ff") == LEASE
+    data = leasefiles.lease_to_file(LEASE)
+    assert leasefiles.lease_from_file(data, owner=OWNER, identifier="00ff") == LEASE
     with pytest.raises(Malformed, match="name"):
-        statefiles.lease_from_file(data, owner=OWNER, identifier="00fe")
+        leasefiles.lease_from_file(data, owner=OWNER, identifier="00fe")
     with pytest.raises(Malformed, match="owner"):
-        statefiles.lease_from_file(data, owner=Owner(1, "x"), identifier="00ff")
+        leasefiles.lease_from_file(data, owner=Owner(1, "x"), identifier="00ff")
 
 
 def test_a_lease_and_a_ticket_survive_their_files():
-    data = statefiles.lease_to_file(LEASE_IN_FULL)
+    data = leasefiles.lease_to_file(LEASE_IN_FULL)
     # Who holds it is looked up each time.
     kept = replace(LEASE_IN_FULL, holders=None)
-    assert statefiles.lease_from_file(data, owner=OWNER, identifier="00ff") == kept
-    data = statefiles.ticket_to_file(TICKET)
-    assert statefiles.ticket_from_file(data, owner=OWNER, identifier="00fe") == TICKET
+    assert leasefiles.lease_from_file(data, owner=OWNER, identifier="00ff") == kept
+    data = ticketfiles.ticket_to_file(TICKET)
+    assert ticketfiles.ticket_from_file(data, owner=OWNER, identifier="00fe") == TICKET
 
 
 @pytest.mark.parametrize(
@@ -395,9 +426,9 @@ def test_a_lease_and_a_ticket_survive_their_files():
     ],
 )
 def test_an_impossible_lease_file_does_not_pass(change):
-    plain = json.loads(statefiles.lease_to_file(LEASE)) | change
+    plain = json.loads(leasefiles.lease_to_file(LEASE)) | change
     with pytest.raises(Malformed):
-        statefiles.lease_from_file(json.dumps(plain).encode(), owner=OWNER, identifier="00ff")
+        leasefiles.lease_from_file(json.dumps(plain).encode(), owner=OWNER, identifier="00ff")
 
 
 @pytest.mark.parametrize(
@@ -423,12 +454,12 @@ def test_json_of_unknown_origin_is_a_value_or_malformed(data):
 @given(st.binary(max_size=600))
 def test_no_bytes_in_a_lease_file_raise_anything_but_malformed(data):
     with pytest.raises(Malformed):
-        statefiles.lease_from_file(data, owner=OWNER, identifier="00ff")
+        leasefiles.lease_from_file(data, owner=OWNER, identifier="00ff")
 
 
 def test_control_characters_from_a_host_are_escaped_when_read():
-    plain = codec.SNAPSHOT.write(replace(SNAPSHOT, hostname="a\x1b[31mb"))
-    assert codec.SNAPSHOT.read(plain).hostname == "a\\x1b[31mb"
+    plain = snapshotcodec.SNAPSHOT.write(replace(SNAPSHOT, hostname="a\x1b[31mb"))
+    assert snapshotcodec.SNAPSHOT.read(plain).hostname == "a\\x1b[31mb"
 
 
 # The protocol

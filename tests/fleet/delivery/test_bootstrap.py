@@ -16,9 +16,11 @@ from pathlib import Path
 import pynvml
 import pytest
 
-from genvx.core.wire.protocol import Call, ReplyReader
+from genvx.core.wire.call import Call
+from genvx.core.wire.replyreader import ReplyReader
 from genvx.errors import AgentError
-from genvx.fleet.delivery import bootstrap, pack
+from genvx.fleet.delivery import bootstrap, pack, stripped
+from genvx.fleet.delivery.probe import probe_command, probed
 from genvx.fleet.hostfile import parse
 from tests.capabilities import USER_A, old_pythons
 from tests.helpers import ROOT, Terminal, genvx_argv, genvx_env, waylay
@@ -135,7 +137,7 @@ def test_many_threads_that_want_the_agent_make_it_once():
     @pack._once
     def program():
         parsed.append(pack.loader.__file__)
-        return pack._program(pack.loader.__file__)
+        return stripped.program_of(Path(pack.loader.__file__).read_text())
 
     def want(_):
         everybody.wait()
@@ -474,13 +476,13 @@ NO_LIBRARY = "echo $0: error while loading shared libraries: libx.so: no such fi
 
 def probe(far_end, shell="sh"):
     answer = subprocess.run(
-        [shutil.which(shell) or shell, "-c", bootstrap.probe_command(TOKEN)],
+        [shutil.which(shell) or shell, "-c", probe_command(TOKEN)],
         env=far_end.environ,
         cwd="/",
         capture_output=True,
         stdin=subprocess.DEVNULL,
     )
-    return bootstrap.probed(answer.stdout, TOKEN)
+    return probed(answer.stdout, TOKEN)
 
 
 @pytest.mark.parametrize(
@@ -512,7 +514,7 @@ def test_a_refusal_says_of_each_python_why(far_end, short_tmp):
         f"GENVX-PYTHON {token} /bin/sh; rm\n"
     )
     with pytest.raises(AgentError) as caught:
-        bootstrap.probed(said.encode(), token)
+        probed(said.encode(), token)
     assert str(caught.value) == (
         "the host has no Python 3.9 or newer that starts: /a/python3: error while loading libx.so; "
         "/b/python3: it is 3.6.8; /c/python3: exit code 139; /d/py: \\x1b[31m\\x07; and 1 more; "

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from genvx.core.amounts import format_memory
 from genvx.core.ask import Ask
-from genvx.core.device import Device, DeviceUsage, Driver
+from genvx.core.device import Device
 from genvx.core.requirements import Requirements
-from genvx.core.units import format_memory
+from genvx.core.usage import DeviceUsage, Driver
 from genvx.local.devices.inventory import Inventory
 from genvx.local.host import LocalHost
 from tests.conftest import ROOT, run_genvx
@@ -502,11 +503,11 @@ def test_a_survey_that_hangs_does_not_keep_a_lease_of_its_parent_alive(machine, 
         os.environ["GENVX_SIMULATE"] = "1xA100-80GB"
         from genvx.core.ask import Ask
         from genvx.core.requirements import Requirements
-        from genvx.local.devices import survey
+        from genvx.local.devices import child
         from genvx.local.host import LocalHost
         host = LocalHost()
         hold = host.acquire(Ask(Requirements(1)))
-        pid, pipe = survey._start_child()
+        pid, pipe = child.start_child()
         while not os.path.exists(f"/proc/{pid}/fd/3"):
             pass
         import time
@@ -587,10 +588,10 @@ def test_the_nearest_devices_are_taken_together(machine):
 def test_some_devices_are_asked_for_without_the_others(libraries):
     code = textwrap.dedent(
         """
-        from genvx.local.devices import survey
+        from genvx.local.devices import child, survey
         found = survey.survey(5.0, frozenset({1})).usage
         print([(uuid[:9], use.utilization) for uuid, use in sorted(found.items())])
-        print(survey.abandoned() and "a child is left")
+        print(child.abandoned() and "a child is left")
         """
     )
     answer = subprocess.run(

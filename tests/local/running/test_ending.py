@@ -12,7 +12,7 @@ import pytest
 
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
-from genvx.local import granting
+from genvx.local.granting import joining
 from genvx.local.host import LocalHost
 from genvx.local.running import guardian
 from genvx.local.running.release import release
@@ -133,7 +133,7 @@ def test_a_guardian_stands_for_its_shell_and_ends_without_it(state, started):
     host = LocalHost()
     with host.acquire(Ask(Requirements(1))) as hold:
         environment = hold.grant.environment_id
-        held = granting.join(host, environment, command="fish", pid=shell.pid)
+        held = joining.join(host, environment, command="fish", pid=shell.pid)
         guardian.guard(held.descriptor, shell.pid)
         held._held.abandon()
     until(lambda: len(host.snapshot().leases) == 1, "we have let go")

@@ -20,7 +20,7 @@ from genvx.core.value import replace
 from genvx.errors import NoCapacity, StateError, UnknownEnvironment
 from genvx.local import processes
 from genvx.local.host import LocalHost
-from genvx.local.running import timekeeper
+from genvx.local.running import spared, timekeeper
 from genvx.local.running.leasefile import LeaseFile
 from genvx.local.state import locks
 from tests.conftest import run_genvx
@@ -351,7 +351,7 @@ def test_a_keeper_whose_lease_is_gone_in_the_last_moment_ends_nobody(host, spare
     hold.release()
     pid = os.fork()
     if pid == 0:
-        shell = timekeeper._Spared(os.getppid(), processes.starttime(os.getppid()), False)
+        shell = spared.Spared(os.getppid(), processes.starttime(os.getppid()), False)
         timekeeper._keep(file, processes.boottime_ns(), None, shell if spares else None)
         os._exit(0)
     assert os.waitpid(pid, 0)[1] == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from genvx.errors import StateError
-from genvx.local import doctor
+from genvx.local.doctor.examination import examine
 from genvx.local.running import logind
 from genvx.local.runs import lock
 from tests.helpers import as_a_user
@@ -108,6 +108,6 @@ def test_elsewhere_nothing_is_done(session, start, answers, asks):
 
 def test_doctor_says_it_before(session, host):
     session()
-    found = doctor.examine(host.environ, host._survey, host.places)
+    found = examine(host.environ, host._survey, host.places)
     (line,) = [each for each in found if each.check == "logind"]
     assert line.advice.startswith("loginctl enable-linger")

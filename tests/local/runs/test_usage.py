@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from genvx.core.device import Device, DeviceProcess, DeviceUsage
+from genvx.core.device import Device
+from genvx.core.usage import DeviceProcess, DeviceUsage
 from genvx.local import processes
 from genvx.local.runs import usage
 from genvx.local.runs.usage import Meter

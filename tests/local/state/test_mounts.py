@@ -114,7 +114,7 @@ mkdir -p $S/systemd-private-0-job/tmp
 chmod 1777 $S $S/systemd-private-0-job/tmp
 mount --bind $S/systemd-private-0-job/tmp /var/tmp
 """
-IS_PRIVATE = 'from genvx.local.state import mounts; print(mounts.is_private("/var/tmp"))'
+IS_PRIVATE = 'from genvx.local.state import mountinfo; print(mountinfo.is_private("/var/tmp"))'
 
 
 @pytest.mark.needs("namespaces", "root")

@@ -66,7 +66,7 @@ def test_a_machine_whose_gpus_are_held_is_not_provisioned(machine):
 
 
 def test_a_place_in_line_keeps_a_machine_from_being_provisioned_too(machine):
-    from genvx.local.waiting import place_in_line
+    from genvx.local.joiningline import place_in_line
 
     host = machine()
     held = host.store.queue(place_in_line(host, Ask(TWO, name="", command=""), "ab12"))

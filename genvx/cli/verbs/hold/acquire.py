@@ -8,12 +8,10 @@ import typer
 
 from genvx.cli.ask import options
 from genvx.cli.ask.request import Request
+from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
-from genvx.cli.show import schema
-from genvx.cli.show.tables import Output
-from genvx.core.ranges import ranges
-from genvx.core.units import format_duration, parse_duration
-from genvx.core.value import replace
+from genvx.core.ages import format_duration
+from genvx.core.durations import parse_duration
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
 For = Annotated[str, typer.Option("--for", metavar="TIME", help="Time to hold them, such as 2h.")]
 
 
+@requesting("wait", "time", "id")
 def acquire(
     context: typer.Context,
     request: Request,
@@ -35,6 +34,11 @@ def acquire(
 
     Example: genvx acquire --gpus 1 --for 2h
     """
+    from genvx.cli.schema.document import print_document
+    from genvx.cli.schema.environments import plain_grant
+    from genvx.core.ranges import ranges
+    from genvx.core.value import replace
+
     where = here(context)
     seconds = parse_duration(for_)
 
@@ -53,7 +57,7 @@ def acquire(
     if json:
         if where.remote:
             where.landed(host, grant)
-        Output(json=True).document("acquire", [{"host": host, "ok": True, **schema.grant(grant)}])
+        print_document("acquire", hosts=[{"host": host, "ok": True, **plain_grant(grant)}])
         return
     verb = "genvx remote" if where.remote else "genvx"
     place = f" on {host}" if where.remote else ""

@@ -9,8 +9,7 @@ import typer
 
 from genvx.cli.ask import options, own
 from genvx.cli.ask.where import here
-from genvx.cli.verbs.hold.attach import Id
-from genvx.core.units import parse_duration
+from genvx.core.durations import parse_duration
 from genvx.errors import InvalidInput
 from genvx.shown.console import say
 
@@ -28,7 +27,7 @@ def lock(
     context: typer.Context,
     command: options.Command = None,
     within: Timeout = None,
-    id: Id = None,
+    id: options.OwnEnvironment = None,
 ) -> None:
     """Run a command when its turn on the GPUs comes.
 

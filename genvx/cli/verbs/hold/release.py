@@ -9,17 +9,12 @@ import typer
 
 from genvx.cli.ask import candidates, options
 from genvx.cli.ask.where import here
-from genvx.cli.show import schema
-from genvx.cli.show.tables import SCHEMA, print_json
-from genvx.core.runstate import end_of
 from genvx.core.text import printable
 from genvx.core.value import replace
-from genvx.core.wire.runoperations import FindRuns
 from genvx.errors import GenvxError, UnknownEnvironment
-from genvx.shown import holding
 
 if TYPE_CHECKING:
-    from genvx.core.lease import Environment
+    from genvx.core.environment import Environment
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.host import Host
 
@@ -48,6 +43,8 @@ def release(
 
     Example: genvx release 15ab02cd
     """
+    from genvx.cli.views.release import show
+
     if kill:
         # Our own shell may be among the processes. Its end hangs up the terminal, and we must
         # still end the others.
@@ -82,37 +79,15 @@ def release(
         living = ended if kill else _as_seen(outcomes.succeeded[candidates[0]], ended)
         if living.holders and _command_has_ended(host, ended):
             living = replace(living, holders=())
-        if json:
-            print_json(
-                {
-                    "schema": SCHEMA,
-                    "verb": "release",
-                    "hosts": [
-                        {
-                            "host": candidates[0],
-                            "ok": True,
-                            "released": {
-                                "id": ended.id,
-                                "name": ended.name,
-                                "user": schema.user(ended.owner),
-                                "devices": list(ended.devices),
-                                "pids": [each.pid for each in living.holders or ()],
-                            },
-                        }
-                    ],
-                }
-            )
-        else:
-            place = f" on {candidates[0]}" if where.remote else ""
-            count = len(ended.devices)
-            print(f"Released {ended.label}{place}: {count} device{'' if count == 1 else 's'}")
-            if living.holders:
-                where.note(f"these processes go on: {holding.in_line(living)}")
+        show(where, candidates[0], ended, living, json=json)
         raise typer.Exit(where.report(outcomes))
 
 
 def _command_has_ended(host: Host, ended: Environment) -> bool:
     """Whether it was a run that only kept its GPUs (--hold): its supervisor ends now, too."""
+    from genvx.core.runstate import end_of
+    from genvx.core.wire.runoperations import FindRuns
+
     try:
         runs = host.answer(FindRuns(ended.id))
     except GenvxError:

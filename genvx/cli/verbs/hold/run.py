@@ -2,114 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from genvx.cli.ask import options
+from genvx.cli.ask import options, runoptions
 from genvx.cli.ask.request import Request
+from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
-from genvx.cli.verbs.hold.activate import locally, run_remotely
 from genvx.errors import InvalidInput
-from genvx.fleet import stdin
-
-Nodes = Annotated[
-    int,
-    typer.Option(
-        "-N",
-        "--nodes",
-        metavar="N",
-        min=1,
-        max=4096,
-        show_default=False,
-        help="Remote: number of hosts to run on at once, as one job.",
-    ),
-]
-MasterAddr = Annotated[
-    str | None,
-    typer.Option(
-        "--master-addr",
-        metavar="ADDRESS",
-        help="Address of node 0 for the other hosts (default: the one that genvx uses).",
-    ),
-]
-Mixed = Annotated[
-    bool, typer.Option("--mixed", help="With --nodes: allow different models of GPU.")
-]
-NoStdin = Annotated[
-    bool, typer.Option("--no-stdin", help="Give the command an empty input, as ssh -n does.")
-]
-Detached = Annotated[
-    bool,
-    typer.Option("-d", "--detach", help="Let it go on without us; print the id of the run."),
-]
-Chdir = Annotated[
-    str | None,
-    typer.Option("-C", "--chdir", metavar="DIR", help="With --detach: start it in this directory."),
-]
-Keep = Annotated[
-    str | None,
-    typer.Option(
-        "--hold",
-        metavar="TIME[:on-failure]",
-        help="With --detach: keep the GPUs so long after its end.",
-    ),
-]
-Retries = Annotated[
-    int | None,
-    typer.Option(
-        "--retries",
-        metavar="N",
-        min=0,
-        max=1000,
-        help="With --detach: start it again after a failure, so often at most.",
-    ),
-]
-Env = Annotated[
-    list[str] | None,
-    typer.Option("--env", metavar="NAME=VALUE", help="With --detach: a variable for the command."),
-]
-RunTag = Annotated[
-    list[str] | None,
-    typer.Option("--run-tag", metavar="TAG", help="With --detach: a tag of the run."),
-]
-Notify = Annotated[
-    str | None,
-    typer.Option(
-        "--notify", metavar="LINE", help="With --detach: run this line of sh there at the end."
-    ),
-]
-Tty = Annotated[
-    bool,
-    typer.Option("--tty", help="With --detach: run it in a terminal, which nobody types into."),
-]
-LogLimit = Annotated[
-    str | None,
-    typer.Option(
-        "--log-limit",
-        metavar="SIZE",
-        help="With --detach: keep only so much of the end of its output (1G).",
-    ),
-]
 
 
+@requesting()
 def run(
     context: typer.Context,
     request: Request,
     command: options.Command = None,
-    nodes: Nodes = 1,
-    mixed: Mixed = False,
-    master_addr: MasterAddr = None,
-    no_stdin: NoStdin = False,
-    detached: Detached = False,
-    chdir: Chdir = None,
-    keep: Keep = None,
-    retries: Retries = None,
-    env: Env = None,
-    run_tag: RunTag = None,
-    notify: Notify = None,
-    tty: Tty = False,
-    log_limit: LogLimit = None,
+    nodes: runoptions.Nodes = 1,
+    mixed: runoptions.Mixed = False,
+    master_addr: runoptions.MasterAddr = None,
+    no_stdin: runoptions.NoStdin = False,
+    detached: runoptions.Detached = False,
+    chdir: runoptions.Chdir = None,
+    keep: runoptions.Keep = None,
+    retries: runoptions.Retries = None,
+    env: runoptions.Env = None,
+    run_tag: runoptions.RunTag = None,
+    notify: runoptions.Notify = None,
+    tty: runoptions.Tty = False,
+    log_limit: runoptions.LogLimit = None,
 ) -> None:
     """Run a command that holds GPUs.
 
@@ -124,7 +43,6 @@ def run(
 
     Example: genvx run --gpus 1 -- python train.py
     """
-    # Imported here: every verb is loaded at start-up, and only this one needs them.
     from genvx.cli.detach import Detach, start_detached
 
     where = here(context)
@@ -136,6 +54,8 @@ def run(
         where.note("without --gpus the command holds no GPU, and sees none")
     # Before anything reads: the local command inherits our stdin, and `stream` reads it.
     if no_stdin:
+        from genvx.fleet import stdin
+
         stdin.close()
     asked = Detach.parse(chdir, keep, retries, env, run_tag, notify, tty, log_limit)
     if detached:
@@ -154,5 +74,9 @@ def run(
 
         raise typer.Exit(run_gang(where, request, nodes, command, master_addr, mixed=mixed))
     if where.remote:
+        from genvx.cli.holds.remote import run_remotely
+
         raise typer.Exit(run_remotely(where, request, command))
+    from genvx.cli.holds.local import locally
+
     raise typer.Exit(locally(where, request, command, prompted=False))

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import typer
 
-from genvx.cli.ask import options
 from genvx.cli.ask.request import Request
+from genvx.cli.ask.requesting import requesting
+from genvx.cli.ask.tabled import ONCE, PLAIN, Shown, tabled
 from genvx.cli.ask.where import here
-from genvx.cli.show.tables import Output
-from genvx.cli.views.explain import show
 from genvx.errors import InvalidInput
 
 
-def explain(
-    context: typer.Context,
-    request: Request,
-    json: options.Json = False,
-    csv: options.Csv = False,
-    style: options.Style = None,
-    no_header: options.NoHeader = False,
-    no_summary: options.NoSummary = False,
-) -> None:
+@requesting("name", "wait", "time", "id")
+@tabled(*PLAIN, *ONCE)
+def explain(context: typer.Context, shown: Shown, request: Request) -> None:
     """Show where a request would go, and why not elsewhere.
 
     It gives the reason for each host and each GPU, and takes nothing. The exit code is 3 if there
@@ -28,9 +21,10 @@ def explain(
 
     Example: genvx remote explain --gpus A100:2
     """
+    from genvx.cli.views.explain import show
+
     where = here(context)
     if not request.requirements.gpus:
         raise InvalidInput("nothing to explain; say what you want, as in: genvx explain --gpus 2")
-    output = Output(json, csv, not no_header, not no_summary, style=style)
     with where.fleet(request.selection) as fleet:
-        raise typer.Exit(show(where, fleet, output, request.requirements))
+        raise typer.Exit(show(where, fleet, shown.output, request.requirements))

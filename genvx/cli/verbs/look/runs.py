@@ -9,9 +9,10 @@ import typer
 from genvx.cli.ask import options
 from genvx.cli.ask.runs import OneRun, Runs, located
 from genvx.cli.ask.where import Where, here
-from genvx.cli.show.tables import Output
+from genvx.cli.parse.groups import group
+from genvx.cli.show.output import Output
+from genvx.core.durations import parse_duration
 from genvx.core.runselect import Filter
-from genvx.core.units import parse_duration
 from genvx.core.wire.runoperations import (
     MOST_RUNS,
     Disposal,
@@ -27,9 +28,9 @@ from genvx.shown.console import say
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from genvx.cli.commands import Group, Verb
+    from genvx.cli.parse.commands import Group, Verb
     from genvx.core.runinfo import RunInfo
-    from genvx.core.wire.operations import Operation
+    from genvx.core.wire.operation import Operation
 
 _NEWEST = 50
 
@@ -241,12 +242,12 @@ def tag(context: typer.Context, run: OneRun, tags: NewTags) -> None:
 
 def runs(kind: type[Group], verb: type[Verb]) -> typer.Typer:
     """The group of verbs, of these classes."""
-    group = options.group(
+    made = group(
         "Runs: commands that go on without us (genvx run --detach).",
         kind,
         invoke_without_command=True,
     )
-    group.callback()(_runs)
+    made.callback()(_runs)
     for each in (info, stop, label, tag, delete, restore, purge):
-        group.command(cls=verb)(each)
-    return group
+        made.command(cls=verb)(each)
+    return made

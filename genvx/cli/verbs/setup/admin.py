@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genvx.cli.ask import options
-from genvx.cli.commands import Verb
+from genvx.cli.parse.commands import Verb
+from genvx.cli.parse.groups import group
 from genvx.core.text import printable
 from genvx.errors import InvalidInput, StateError
 from genvx.local import provisioning
@@ -29,11 +29,11 @@ Force = Annotated[
     bool, typer.Option("--force", help="Proceed while GPUs are held; they stay held.")
 ]
 
-admin = options.group("What root does once on a machine.")
+admin = group("What root does once on a machine.")
 
 
 @admin.command(cls=Verb)
-def provision(group: Group = None, force: Force = False) -> None:
+def provision(to: Group = None, force: Force = False) -> None:
     """Make the shared directory for leases, and again at each boot. Needs root.
 
     The directory belongs to root, not to the first user who takes a GPU. The command is refused
@@ -41,7 +41,7 @@ def provision(group: Group = None, force: Force = False) -> None:
 
     Example: sudo genvx admin provision
     """
-    provision_in(provisioning.usual(), group, force=force)
+    provision_in(provisioning.usual(), to, force=force)
 
 
 def provision_in(places: Places, group: str | None = None, *, force: bool = False) -> None:

@@ -6,14 +6,16 @@ from typing import Annotated
 
 import typer
 
-from genvx import project
 from genvx.cli.ask import options
-from genvx.cli.commands import Verb
-from genvx.cli.show.tables import SCHEMA, print_json
+from genvx.cli.ask.tomlvalues import as_typed, typed
+from genvx.cli.parse.commands import Verb
+from genvx.cli.parse.groups import group
+from genvx.cli.schema.document import print_document
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
+from genvx.project import changing, keys, reading
 
-config = options.group(
+config = group(
     "Defaults of genvx activate in this directory.",
     invoke_without_command=True,
 )
@@ -40,19 +42,19 @@ def show(json: options.Json = False) -> None:
 
     Example: genvx config show
     """
-    path = project.find()
-    values = {} if path is None else project.load(path)
+    path = reading.find()
+    values = {} if path is None else reading.load(path)
     if json:
         shown = None if path is None else str(path)
-        print_json({"schema": SCHEMA, "verb": "config", "path": shown, "values": values})
+        print_document("config", path=shown, values=values)
         return
     if path is None:
-        print(f"No {project.NAME} here or above; genvx config set KEY VALUE makes one")
+        print(f"No {reading.NAME} here or above; genvx config set KEY VALUE makes one")
         return
-    why = project.stranger(path)
+    why = reading.stranger(path)
     print(printable(str(path)) + ("" if why is None else f" (not loaded: it {why})"))
     for key, value in values.items():
-        print(f"  {key} = {_shown(value)}")
+        print(f"  {key} = {as_typed(value)}")
 
 
 @config.command("path", cls=Verb)
@@ -61,9 +63,9 @@ def path_() -> None:
 
     Example: genvx config path
     """
-    path = project.find()
+    path = reading.find()
     if path is None:
-        raise InvalidInput(f"no {project.NAME} here or above")
+        raise InvalidInput(f"no {reading.NAME} here or above")
     print(printable(str(path)))
 
 
@@ -73,8 +75,8 @@ def set_(key: Key, values: Values) -> None:
 
     Example: genvx config set gpus 2
     """
-    path, _ = project.change({key: _typed(key, values)})
-    print(f"{key} = {_shown(_typed(key, values))} in {printable(str(path))}")
+    path, _ = changing.change({key: typed(key, values)})
+    print(f"{key} = {as_typed(typed(key, values))} in {printable(str(path))}")
 
 
 @config.command(cls=Verb)
@@ -83,33 +85,11 @@ def unset(key: Key) -> None:
 
     Example: genvx config unset gpus
     """
-    path = project.find()
+    path = reading.find()
     if path is None:
-        raise InvalidInput(f"no {project.NAME} here or above")
+        raise InvalidInput(f"no {reading.NAME} here or above")
     # An unknown key is left to `change`, whose message suggests a similar one.
-    if key in project.KEYS and key not in project.load(path):
+    if key in keys.KEYS and key not in reading.load(path):
         raise InvalidInput(f"{path} does not set {key}")
-    project.change({key: None})
+    changing.change({key: None})
     print(f"{key} is no longer set in {printable(str(path))}")
-
-
-_LISTS = ("device", "only-host", "exclude-host", "tag")
-_WORDS = {"true": True, "false": False}
-
-
-def _typed(key: str, values: list[str]) -> object:
-    """Convert what was typed to a value of TOML."""
-    if key in _LISTS:
-        return [part.strip() for value in values for part in value.split(",")]
-    if len(values) > 1:
-        raise InvalidInput(f"{printable(key, 40)} has one value, not {len(values)}")
-    (value,) = values
-    if key in ("spread", "pack", "over-subscribe", "wait") and value in _WORDS:
-        return _WORDS[value]
-    return int(value) if key == "gpus" and value.isdecimal() and len(value) < 10 else value
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(printable(str(each)) for each in value)
-    return str(value).lower() if isinstance(value, bool) else printable(str(value))

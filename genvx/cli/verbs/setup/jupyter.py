@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import shutil
-import subprocess
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from genvx.cli.ask import options
-from genvx.cli.ask.request import FOR_EVER, Device, MinMemory, Time, Visible, Wait, visible_as_of
-from genvx.cli.commands import Verb
+from genvx.cli.ask.requested import visible_as_of
+from genvx.cli.ask.wants import Device, MinMemory, Time, Visible, Wait
+from genvx.cli.entries import kernels
+from genvx.cli.parse.commands import Verb
+from genvx.cli.parse.groups import group
+from genvx.cli.parse.scan import FOR_EVER
+from genvx.core.durations import parse_duration
 from genvx.core.requirements import Requirements
 from genvx.core.text import printable
-from genvx.core.units import parse_duration
-from genvx.errors import InvalidInput, StateError
 
-jupyter = options.group("Jupyter kernels that hold GPUs while they run.")
+jupyter = group("Jupyter kernels that hold GPUs while they run.")
 
 Kernel = Annotated[
     str, typer.Option("-n", "--name", metavar="NAME", help="Name of the kernel for Jupyter.")
@@ -35,8 +32,6 @@ Python = Annotated[
         "--python", metavar="PATH", help="Python with ipykernel for the kernel (default: genvx's)."
     ),
 ]
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
 @jupyter.command(cls=Verb)
@@ -58,14 +53,14 @@ def install(
 
     Example: genvx jupyter install --gpus 2 --name two-gpus
     """
-    _require(name)
+    kernels.require_name(name)
     wanted = Requirements.parse(gpus, gpu_memory, min_memory=min_memory, devices=device or ())
     for text in (wait, time):
         if text is not None and text != FOR_EVER:
             parse_duration(text)
     if not wanted.gpus:
         gpus, wanted = "1", Requirements.parse("1")
-    interpreter = _kernels_python(python)
+    interpreter = kernels.python_of(python)
     given = {
         "--gpus": gpus,
         "--gpu-memory": gpu_memory,
@@ -89,12 +84,7 @@ def install(
         # the process group, and from genvx run, which passes signals on.
         "interrupt_mode": "message",
     }
-    directory = _kernels() / name
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "kernel.json").write_text(json.dumps(specification, indent=1) + "\n", "utf-8")
-    except OSError as error:
-        raise StateError(f"cannot write {directory}: {error.strerror}") from None
+    directory = kernels.write(name, specification)
     print(f"Installed the kernel {name} ({wanted}) in {printable(str(directory))}")
 
 
@@ -104,48 +94,6 @@ def uninstall(name: Kernel = "genvx") -> None:
 
     Example: genvx jupyter uninstall --name two-gpus
     """
-    _require(name)
-    directory = _kernels() / name
-    try:
-        argv = json.loads((directory / "kernel.json").read_text("utf-8"))["argv"]
-    except (OSError, ValueError, KeyError, TypeError):
-        argv = []
-    # A kernel of another program may have this name, and rmtree would delete it.
-    if "genvx" not in argv:
-        raise InvalidInput(f"{directory} is not a kernel that genvx installed")
-    try:
-        shutil.rmtree(directory)
-    except OSError as error:
-        raise StateError(f"cannot remove {directory}: {error.strerror}") from None
+    kernels.require_name(name)
+    kernels.remove(name)
     print(f"Removed the kernel {name}")
-
-
-def _require(name: str) -> None:
-    if _NAME.fullmatch(name) is None:
-        raise InvalidInput(f"not the name of a kernel: {printable(name, 60)!r}")
-
-
-def _kernels() -> Path:
-    """Return the directory where Jupyter looks for the kernels of a user."""
-    data = os.environ.get("JUPYTER_DATA_DIR")
-    if not data:
-        base = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
-        data = os.path.join(base, "jupyter")
-    return Path(data) / "kernels"
-
-
-def _kernels_python(given: str | None) -> str:
-    """Return the Python of the kernel.
-
-    Raises:
-        InvalidInput: there is none, or it has no ipykernel.
-    """
-    path = shutil.which(given or sys.executable)
-    if path is None:
-        raise InvalidInput(f"no Python at {printable(given or '', 100)!r}")
-    # Only that Python itself knows whether it can import it.
-    answer = subprocess.run([path, "-c", "import ipykernel"], capture_output=True)
-    if answer.returncode:
-        raise InvalidInput(f"{path} has no ipykernel; {path} -m pip install ipykernel")
-    # Links are not resolved: the one in a virtual environment is what gives Python its packages.
-    return os.path.abspath(path)

@@ -1,0 +1,86 @@
+"""Options of genvx run: for a gang of hosts, and for a run that is detached."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Nodes = Annotated[
+    int,
+    typer.Option(
+        "-N",
+        "--nodes",
+        metavar="N",
+        min=1,
+        max=4096,
+        show_default=False,
+        help="Remote: number of hosts to run on at once, as one job.",
+    ),
+]
+MasterAddr = Annotated[
+    str | None,
+    typer.Option(
+        "--master-addr",
+        metavar="ADDRESS",
+        help="Address of node 0 for the other hosts (default: the one that genvx uses).",
+    ),
+]
+Mixed = Annotated[
+    bool, typer.Option("--mixed", help="With --nodes: allow different models of GPU.")
+]
+NoStdin = Annotated[
+    bool, typer.Option("--no-stdin", help="Give the command an empty input, as ssh -n does.")
+]
+Detached = Annotated[
+    bool,
+    typer.Option("-d", "--detach", help="Let it go on without us; print the id of the run."),
+]
+Chdir = Annotated[
+    str | None,
+    typer.Option("-C", "--chdir", metavar="DIR", help="With --detach: start it in this directory."),
+]
+Keep = Annotated[
+    str | None,
+    typer.Option(
+        "--hold",
+        metavar="TIME[:on-failure]",
+        help="With --detach: keep the GPUs so long after its end.",
+    ),
+]
+Retries = Annotated[
+    int | None,
+    typer.Option(
+        "--retries",
+        metavar="N",
+        min=0,
+        max=1000,
+        help="With --detach: start it again after a failure, so often at most.",
+    ),
+]
+Env = Annotated[
+    list[str] | None,
+    typer.Option("--env", metavar="NAME=VALUE", help="With --detach: a variable for the command."),
+]
+RunTag = Annotated[
+    list[str] | None,
+    typer.Option("--run-tag", metavar="TAG", help="With --detach: a tag of the run."),
+]
+Notify = Annotated[
+    str | None,
+    typer.Option(
+        "--notify", metavar="LINE", help="With --detach: run this line of sh there at the end."
+    ),
+]
+Tty = Annotated[
+    bool,
+    typer.Option("--tty", help="With --detach: run it in a terminal, which nobody types into."),
+]
+LogLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--log-limit",
+        metavar="SIZE",
+        help="With --detach: keep only so much of the end of its output (1G).",
+    ),
+]

@@ -1,0 +1,55 @@
+"""The text of an entry of ssh_config."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+from genvx.cli.entries import files
+from genvx.core.text import printable
+from genvx.fleet import hostfile, hostnames
+
+if TYPE_CHECKING:
+    from genvx.cli.ask.where import Where
+    from genvx.core.environment import Environment
+
+
+def entry(where: Where, names: list[str], host: str, env: Environment | None, user: str) -> str:
+    """Return the entry with these names for a host, or for an environment on it.
+
+    user: the user on the host.
+    """
+    words = [sys.executable, "-m", "genvx", "remote"]
+    if where.hosts is not None:
+        words += ["-H", where.hosts]
+    else:
+        words += ["-f", os.path.abspath(where.hostfile or hostfile.find(os.environ))]
+    if where.login is not None:
+        words += ["-l", where.login]
+    words += ["ssh-proxy", host, *([env.id] if env is not None else [])]
+    config = os.environ.get("GENVX_SSH_CONFIG")
+    if config:
+        words = ["env", f"GENVX_SSH_CONFIG={os.path.abspath(config)}", *words]
+    # The name comes from the host and becomes a line of ssh_config: it must not contain another.
+    hostnames.require_user(user)
+    # ssh expands %h and the like in ProxyCommand, and passes the line to a shell.
+    proxy = " ".join(shlex.quote(word) for word in words).replace("%", "%%")
+    home = files.home()
+    # HostKeyAlias and a known_hosts of ours: the sshd at the end of the ProxyCommand has a key of
+    # its own, which must not be compared with the host's. accept-new is safe for it: genvx has
+    # checked the key of the host that it runs on.
+    return (
+        f"# {'environment ' + printable(env.label, 200) if env else 'your environment'} on {host}\n"
+        f"Host {' '.join(names)}\n"
+        f"    User {user}\n"
+        f"    ProxyCommand {proxy}\n"
+        f"    HostKeyAlias genvx-at-{host}\n"
+        f'    UserKnownHostsFile "{home}/known_hosts"\n'
+        f"    StrictHostKeyChecking accept-new\n"
+        f'    IdentityFile "{files.key()}"\n'
+        f"    IdentitiesOnly yes\n"
+        f"    LogLevel ERROR\n"
+        f"    PreferredAuthentications publickey\n"
+    )

@@ -1,0 +1,86 @@
+"""The files of our entries: the key, the entries, and the line of ~/.ssh/config for them."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genvx.errors import StateError
+from genvx.shown.console import say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def home() -> Path:
+    """Return the directory of these files; make it when it is first needed.
+
+    Raises:
+        StateError: it cannot be made.
+    """
+    base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    path = Path(base) / "genvx" / "ssh"
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StateError(f"cannot make {path}: {error.strerror}") from None
+    return path
+
+
+def key() -> Path:
+    """Return the key that our own sshds accept; make it when it is first needed."""
+    path = home() / "id_ed25519"
+    if not path.exists():
+        from genvx.sandbox.files import make_key
+
+        make_key(str(path), "genvx")
+    return path
+
+
+def file() -> Path:
+    """Return the path of the file with our entries."""
+    return home() / "config"
+
+
+def keep(names: Sequence[str], entry: str = "") -> bool:
+    """Replace all entries of our file with one of these names; return whether there was one.
+
+    An entry begins with its comment, and ends where the next begins.
+    """
+    path = file()
+    text = path.read_text("utf-8") if path.exists() else ""
+    blocks = [block for block in re.split(r"(?m)^(?=# )", text) if block.strip()]
+    kept = [block for block in blocks if not set(_hosts_of(block)) & set(names)]
+    _replace(path, "".join([*kept, entry]))
+    return len(kept) < len(blocks)
+
+
+def _hosts_of(block: str) -> list[str]:
+    return [word for line in re.findall(r"(?m)^Host (.*)$", block) for word in line.split()]
+
+
+def include() -> None:
+    """Make ~/.ssh/config include our file, in the first line: in a Host block it would apply to
+    that host only.
+    """
+    path = Path(os.path.expanduser("~/.ssh/config"))
+    line = f'Include "{file()}"'
+    try:
+        text = path.read_text("utf-8") if path.exists() else ""
+        if line in text.splitlines():
+            return
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        # resolve(): ~/.ssh/config is often a link into a repository; the rename would replace it.
+        _replace(path.resolve(), f"{line}\n\n{text}" if text else f"{line}\n")
+    except (OSError, UnicodeDecodeError) as error:
+        say(f"genvx: cannot change {path} ({error}); add this as its first line: {line}")
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f"{path.name}.{os.urandom(6).hex()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(temporary, path)

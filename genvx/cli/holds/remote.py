@@ -1,0 +1,62 @@
+"""Devices of the best host, held by a shell or a command there."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from genvx.cli.show.waiting_line import WaitingLine
+from genvx.core.wire.job import Job
+from genvx.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from genvx.cli.ask.request import Request
+    from genvx.cli.ask.where import Where
+
+
+def open_remotely(
+    where: Where, request: Request, command: list[str] | None, *, prompted: bool
+) -> int:
+    """Open a shell on the best host, or run a command in its terminal; return the exit code."""
+    from genvx.fleet import running
+    from genvx.fleet.terminal import open_shell
+
+    # Without a terminal there is nothing to type into: like ssh, run the shell on our streams.
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return run_remotely(where, request, command)
+    wanted = request.wanted(" ".join(command or ["shell"]))
+    with where.remote_fleet(request.selection) as fleet:
+        seen = where.look(fleet)
+        with WaitingLine(request.requirements) as waiting:
+            host, hold = running.hold(
+                fleet,
+                wanted,
+                seen,
+                tell=waiting.stands_on,
+                ready=lambda host: host.require_terminal(),
+            )
+        with hold:
+            where.landed(host.name, hold.grant)
+            # The shell joins and then holds the devices by itself. At the end of the block, `hold`
+            # releases them only if that has not happened.
+            prompt = host.name if prompted else None
+            return open_shell(host, hold, prompt=prompt, command=command)
+
+
+def run_remotely(where: Where, request: Request, command: list[str] | None) -> int:
+    """Run a command on the best host, with our streams; return its exit code.
+
+    command: None runs the user's shell, which reads commands from stdin.
+    """
+    from genvx.fleet import running
+
+    if command is not None and not command:
+        raise InvalidInput("no command to run")
+    wanted = request.wanted(" ".join(command or ["shell"]))
+    job = Job(None if command is None else tuple(command))
+    with where.remote_fleet(request.selection) as fleet:
+        seen = where.look(fleet)
+        with WaitingLine(request.requirements) as waiting:
+            host, started = running.start(fleet, wanted, job, seen, tell=waiting.stands_on)
+        where.landed(host.name, started.grant())
+        return running.stream(host, started)

@@ -1,0 +1,96 @@
+"""The text of help pages.
+
+It is written here, not by typer: typer's changes with its version and names Python types.
+"""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_WIDEST = 80
+_NAMES = 24
+
+
+def page(path: str, text: str, params: list[Any], usage: str) -> str:
+    """Return the help page of a command: usage, what it does, and its options."""
+    parts = [f"Usage: {path}{usage}\n"]
+    for paragraph in text.split("\n\n"):
+        parts.append("\n" + textwrap.fill(" ".join(paragraph.split()), _width()) + "\n")
+    shown = [param for param in params if not getattr(param, "hidden", False)]
+    for title, kind in (("Arguments", "argument"), ("Options", "option")):
+        rows = [_described(param) for param in shown if param.param_type_name == kind]
+        if rows:
+            parts.append(f"\n{title}:\n{''.join(_rows(rows))}")
+    return "".join(parts)
+
+
+def text_of(command: Any) -> str:
+    """Return what the help of a command says that it does."""
+    return inspect.cleandoc(command.help or "")
+
+
+def usage_of(params: list[Any]) -> str:
+    """Return the line of usage of a verb with these parameters, after its name."""
+    words = [" [OPTIONS]"]
+    for param in params:
+        if param.param_type_name == "argument" and not getattr(param, "hidden", False):
+            name = _metavar(param)
+            optional = not param.required and "..." not in name
+            words.append(f" [{name}]" if optional else f" {name}")
+    return "".join(words)
+
+
+def sections(listed: Iterable[tuple[str, str, str]]) -> str:
+    """Return verbs under headings. listed: heading, name and line of help of each."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for section, name, line in listed:
+        found.setdefault(section, []).append((name, line))
+    return "".join(f"\n{section}:\n{''.join(_rows(rows))}" for section, rows in found.items())
+
+
+def explained(param: Any) -> str:
+    """Return the help of an option or argument, with its default."""
+    text: str = param.help or ""
+    default = param.default
+    shows = param.show_default and default and not isinstance(default, bool)
+    if not shows or not isinstance(default, str | int | float):
+        return text
+    shown = f"{default:g}" if isinstance(default, float) else default
+    return f"{text.rstrip('.')} (default: {shown})."
+
+
+def _metavar(param: Any) -> str:
+    name = param.metavar or param.name.upper()
+    return f"{name}..." if param.nargs == -1 and "..." not in name else name
+
+
+def _described(param: Any) -> tuple[str, str]:
+    """Return the names of an option or argument, and its help."""
+    if param.param_type_name == "argument":
+        return _metavar(param).strip("[]"), param.help or ""
+    names = ", ".join(sorted(param.opts, key=len))
+    if param.metavar:
+        names += f"{'' if param.metavar.startswith('[') else ' '}{param.metavar}"
+    return names, explained(param)
+
+
+def _rows(rows: list[tuple[str, str]]) -> Iterator[str]:
+    column = min(_NAMES, max(len(name) for name, _ in rows)) + 4
+    for name, text in rows:
+        lines = textwrap.wrap(text, max(20, _width() - column)) or [""]
+        if len(name) > column - 4:
+            yield f"  {name}\n"
+            name = ""
+        yield f"  {name:<{column - 2}}{lines[0]}".rstrip() + "\n"
+        for line in lines[1:]:
+            yield " " * column + line + "\n"
+
+
+def _width() -> int:
+    return max(40, min(_WIDEST, shutil.get_terminal_size().columns) - 1)

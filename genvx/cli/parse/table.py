@@ -1,0 +1,138 @@
+"""The verbs of genvx, in the order of its help: where each is, and what it is for."""
+
+from __future__ import annotations
+
+from genvx.core.value import value
+
+# The headings under which the help lists verbs.
+LOOK, RUNS, HOLD, SET_UP, MANY = "Look", "Runs", "Hold GPUs", "Set up", "Many hosts"
+
+
+@value
+class Entry:
+    """A verb or a group of verbs; its module is loaded when it is typed.
+
+    name: what is typed. module: below genvx.cli.verbs; it has a function, or a group, of this name.
+    line: the first line of its help. here: as genvx NAME. remotely: as genvx remote NAME. runs: it
+    ends with a command, and options of genvx end where that begins. both: its function makes a
+    group of the classes that it is given, because the group is there here and remotely.
+    """
+
+    name: str
+    module: str
+    section: str
+    line: str
+    here: bool = True
+    remotely: bool = True
+    runs: bool = False
+    both: bool = False
+    hidden: bool = False
+
+    @property
+    def attribute(self) -> str:
+        """The name in its module. A verb that Python has a word for ends with an underscore."""
+        return {"help": "help_"}.get(self.name, self.name.replace("-", "_"))
+
+
+VERBS = (
+    Entry("devices", "look.devices", LOOK, "Show the GPUs and who has them"),
+    Entry("envs", "look.envs", LOOK, "Show the active environments"),
+    Entry("status", "look.status", LOOK, "Show this environment, or this host when there is none"),
+    Entry(
+        "queue", "look.queue", LOOK, "Show who waits for GPUs, in the order of the line, and why"
+    ),
+    Entry("explain", "look.explain", LOOK, "Show where a request would go, and why not elsewhere"),
+    Entry(
+        "policy", "look.policy", LOOK, "Show what the administrator allows, to everybody and to you"
+    ),
+    Entry("doctor", "look.doctor", LOOK, "Show what is wrong, one line each, and what to do"),
+    Entry("smi", "look.smi", LOOK, "Show an environment's GPUs and processes"),
+    Entry(
+        "watch", "look.watch", RUNS, "Show the output of a run until it ends; exit with its code"
+    ),
+    Entry(
+        "logs",
+        "look.watch",
+        RUNS,
+        "Show the output of a run so far; exit with its code if it has ended",
+    ),
+    Entry(
+        "activate", "hold.activate", HOLD, "Open a shell that holds GPUs until it ends", runs=True
+    ),
+    Entry("run", "hold.run", HOLD, "Run a command that holds GPUs", runs=True),
+    Entry("acquire", "hold.acquire", HOLD, "Hold GPUs for a time, without a shell"),
+    Entry("release", "hold.release", HOLD, "End one of your environments, by id or name"),
+    Entry("attach", "hold.attach", HOLD, "Add GPUs to an environment"),
+    Entry("detach", "hold.detach", HOLD, "Remove GPUs from an environment: all, or those named"),
+    Entry("lock", "hold.lock", HOLD, "Run a command when its turn on the GPUs comes", runs=True),
+    Entry(
+        "deactivate",
+        "hold.deactivate",
+        HOLD,
+        "Leave the activated shell and give its GPUs back",
+        remotely=False,
+    ),
+    Entry(
+        "shell-init",
+        "setup.shell_init",
+        SET_UP,
+        "Print what makes activate change your shell",
+        remotely=False,
+    ),
+    Entry(
+        "ssh-config",
+        "setup.ssh_config",
+        SET_UP,
+        "Print an ssh entry that leads into an environment",
+    ),
+    # ssh calls it as a ProxyCommand; people do not type it.
+    Entry(
+        "ssh-proxy",
+        "setup.ssh_proxy",
+        SET_UP,
+        "Connect stdin and stdout to an environment: the ProxyCommand of an entry",
+        here=False,
+        hidden=True,
+    ),
+    Entry(
+        "completion",
+        "setup.completion",
+        SET_UP,
+        "Print the completion script of a shell",
+        remotely=False,
+    ),
+    Entry("version", "setup.version", SET_UP, "Show the version", remotely=False),
+    Entry(
+        "help", "setup.help", SET_UP, "Show the verbs of genvx, or the help of one", remotely=False
+    ),
+    Entry("remote", "remote", MANY, "The same verbs on many hosts", remotely=False),
+    Entry(
+        "runs",
+        "look.runs",
+        RUNS,
+        "Runs: commands that go on without us (genvx run --detach)",
+        both=True,
+    ),
+    Entry(
+        "config",
+        "setup.config",
+        SET_UP,
+        "Defaults of genvx activate in this directory",
+        remotely=False,
+    ),
+    Entry(
+        "jupyter",
+        "setup.jupyter",
+        SET_UP,
+        "Jupyter kernels that hold GPUs while they run",
+        remotely=False,
+    ),
+    Entry(
+        "sandbox",
+        "setup.sandbox",
+        SET_UP,
+        "A simulated fleet on this machine, to try things out",
+        remotely=False,
+    ),
+    Entry("admin", "setup.admin", SET_UP, "What root does once on a machine", remotely=False),
+)

@@ -1,0 +1,43 @@
+"""Runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from genvx.cli.schema.requests import plain_requirements
+from genvx.core.runstate import end_of, name_of
+
+if TYPE_CHECKING:
+    from genvx.cli.schema.document import Plain
+    from genvx.core.runinfo import RunInfo
+
+
+def plain_run(item: RunInfo) -> Plain:
+    """Return a run as documented: what was asked, its state, its end if it has one."""
+    end = end_of(item.state)
+    state = item.state
+    why = getattr(state, "why", None)
+    return {
+        "id": item.id,
+        "name": item.spec.name,
+        "label": item.label,
+        "tags": list(item.tags),
+        "state": name_of(state),
+        "note": item.note,
+        "reason": getattr(state, "reason", None) or getattr(why, "value", why) or None,
+        "place": getattr(state, "place", None),
+        "command": list(item.spec.argv),
+        "request": plain_requirements(item.spec.requirements),
+        "devices": list(getattr(state, "devices", ())),
+        "submitted_epoch_seconds": round(item.spec.submitted.epoch_ns / 1e9, 3),
+        "submitter": item.spec.submitter,
+        "exit_code": None if end is None else end.exit_code,
+        "seconds": None if end is None else round(end.seconds, 3),
+        "user_seconds": None if end is None else end.usage.user,
+        "system_seconds": None if end is None else end.usage.system,
+        "memory_bytes": None if end is None else end.usage.memory,
+        "gpu_memory_bytes": None if end is None else end.usage.gpu_memory,
+        "gpu_utilization_percent": None if end is None else end.usage.gpu_utilization,
+        "log_bytes": item.log_bytes,
+        "deleted": item.deleted,
+    }

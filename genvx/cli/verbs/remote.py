@@ -1,0 +1,61 @@
+"""genvx remote: the options that say which hosts a verb is for, and how they are asked."""
+
+from __future__ import annotations
+
+import typer
+
+from genvx.cli.ask import hostoptions
+from genvx.cli.ask.where import Where
+from genvx.cli.parse.groups import group
+from genvx.cli.parse.loading import AllVerbs
+from genvx.core.durations import parse_seconds
+from genvx.errors import InvalidInput
+from genvx.fleet.defaults import FANOUT
+from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
+
+remote = group(
+    """The same verbs on many hosts.
+
+    The hosts are those of -H or --hostfile, before or after the verb; otherwise those of the first
+    of $GENVX_HOSTFILE, ./hostfile, ~/.config/genvx/hostfile and /etc/genvx/hostfile that exists.
+
+    Example: genvx remote -H a,b devices
+    """,
+    AllVerbs,
+)
+
+
+@remote.callback()
+def where(
+    context: typer.Context,
+    hostfile: hostoptions.Hostfile = None,
+    hosts: hostoptions.Hosts = None,
+    login: hostoptions.Login = None,
+    timeout: hostoptions.Timeout = f"{TIMEOUT:g}",
+    fanout: hostoptions.Fanout = FANOUT,
+    exit_on_error: hostoptions.ExitOnError = False,
+    quiet: hostoptions.Quiet = False,
+    accept_new_host_keys: hostoptions.AcceptNew = False,
+    host_lost_after: hostoptions.LostAfter = f"{HOST_LOST_AFTER:g}",
+) -> None:
+    """Keep the options that say which hosts a verb is for."""
+    context.obj = Where(
+        remote=True,
+        hostfile=hostfile,
+        hosts=hosts,
+        login=login,
+        timeout=parse_seconds(timeout),
+        fanout=fanout,
+        exit_on_error=exit_on_error,
+        quiet=quiet,
+        accept_new_host_keys=accept_new_host_keys,
+        host_lost_after=_lost_after(host_lost_after),
+    )
+
+
+def _lost_after(text: str) -> float:
+    seconds = parse_seconds(text)
+    # Hosts are asked several times within it: with less, any slow network would lose them.
+    if seconds < 1:
+        raise InvalidInput("--host-lost-after must be at least 1 second")
+    return seconds

@@ -1,0 +1,48 @@
+"""Options that people expect at a verb which has another one for that, or none."""
+
+from __future__ import annotations
+
+_TAKEN_AWAY = "--device 0,3 names GPUs; without it all are given back"
+_BY_ID = "--id ENV names an environment, by its id or its name"
+_ONE = "{} smi --id ENV shows one environment, {} envs --name NAME who holds it"
+_BACK = "{} detach --device 0 --id ENV gives one GPU back, {} release ENV all"
+_RELEASED = "the environment is written without an option: {} release ENV"
+_TURN = "a turn is on all GPUs of the environment; {} attach --gpus N adds GPUs"
+_ENDS = "--time 2h ends it after a time"
+
+# By verb and option. {} stands for "genvx" or "genvx remote", as the user typed it.
+ANSWERS = {
+    ("detach", "--gpus"): _TAKEN_AWAY,
+    ("detach", "-g"): _TAKEN_AWAY,
+    ("detach", "--gpu-memory"): _TAKEN_AWAY,
+    ("detach", "--min-memory"): _TAKEN_AWAY,
+    ("release", "--gpus"): _BACK,
+    ("release", "-g"): _BACK,
+    ("release", "--device"): _BACK,
+    ("release", "--id"): _RELEASED,
+    ("release", "--name"): _RELEASED,
+    ("release", "-n"): _RELEASED,
+    ("release", "--force"): "--kill ends its processes first",
+    ("attach", "--name"): _BY_ID,
+    ("attach", "-n"): _BY_ID,
+    ("detach", "--name"): _BY_ID,
+    ("detach", "-n"): _BY_ID,
+    ("lock", "--name"): _BY_ID,
+    ("lock", "-n"): _BY_ID,
+    ("smi", "--name"): _BY_ID,
+    ("smi", "-n"): _BY_ID,
+    ("status", "--id"): _ONE,
+    ("status", "--name"): _ONE,
+    ("status", "-n"): _ONE,
+    ("devices", "--id"): _ONE,
+    ("envs", "--id"): _ONE,
+    ("lock", "--gpus"): _TURN,
+    ("lock", "-g"): _TURN,
+    ("lock", "--device"): _TURN,
+    ("lock", "--wait"): "it always waits; --timeout 10m waits at most 10 minutes",
+    ("acquire", "--time"): "--for 2h says how long",
+    ("acquire", "--wait"): "it takes what is free now; {} run --wait -- CMD waits",
+    ("activate", "--for"): _ENDS,
+    ("run", "--for"): _ENDS,
+    ("sandbox up", "--hosts"): "--gpus has a number for each host: --gpus 8,8,8 is three hosts",
+}

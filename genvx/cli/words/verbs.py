@@ -1,0 +1,102 @@
+"""Verbs of Slurm, SkyPilot, Genv, Docker and nvidia-smi, and what genvx has in their place.
+
+They are answers to words that are no verb of genvx; nothing here is ever executed.
+"""
+
+from __future__ import annotations
+
+# {} stands for "genvx" or "genvx remote", as the user typed it.
+_DEVICES = "{} devices shows the GPUs and who has them"
+_ENVS = "{} envs shows who has what"
+_SHELL = "{} activate --gpus N opens a shell that holds GPUs"
+_RUN = "{} run --gpus N -- CMD runs a command that holds GPUs"
+_WAITERS = "{} queue shows who waits, {} envs who has what"
+_END = "{} release ENV gives the GPUs of an environment back; Ctrl-C ends {} run"
+_SUBMIT = "{} run --detach --gpus N --wait -- CMD goes on without you; {} runs shows it"
+_STOP = "{} runs stop RUN ends a run; {} release ENV gives GPUs of an environment back"
+_PAST = "{} runs shows runs and what became of them"
+_LOGIN = "genvx remote activate --gpus N opens a shell on a host that has them"
+_HOSTS = "genvx remote devices shows the hosts; -H A,B or a hostfile names them"
+_LIMITS = "{} policy shows what the administrator allows"
+_NO_DAEMON = "genvx has no server; nothing needs to be started on a shared machine"
+
+VERBS = {
+    # Slurm and similar systems
+    "sinfo": "{} devices shows what is free, and where",
+    "squeue": _WAITERS,
+    "salloc": _SHELL,
+    "srun": _RUN,
+    "sbatch": _SUBMIT,
+    "scancel": _STOP,
+    "sattach": "{} activate --id ENV joins an environment of yours",
+    "sacct": _PAST,
+    "sstat": "{} status shows an environment, or a host",
+    "sprio": _WAITERS,
+    "sshare": _LIMITS,
+    "scontrol": "{} status shows an environment, or a host",
+    "sacctmgr": _LIMITS,
+    "qsub": _SUBMIT,
+    "qstat": _WAITERS,
+    "qdel": _STOP,
+    "bsub": _SUBMIT,
+    "bjobs": _WAITERS,
+    "bkill": _STOP,
+    "submit": _SUBMIT,
+    "jobs": _PAST,
+    "job": _PAST,
+    "nodes": _HOSTS,
+    "node": _HOSTS,
+    "hosts": _HOSTS,
+    "partition": "genvx remote run --tag TAG takes hosts whose line in the hostfile has that tag",
+    # SkyPilot
+    "launch": _RUN,
+    "exec": _RUN,
+    "cancel": _STOP,
+    "down": _END,
+    "autostop": "{} run --time 2h -- CMD ends a command after a time",
+    "show-gpus": _DEVICES,
+    "gpus": _DEVICES,
+    "gpu": _DEVICES,
+    "check": "{} doctor says what is wrong, and what to do",
+    "log": "{} logs RUN shows the output of a run, {} watch RUN follows it",
+    # Genv
+    "find": "{} envs --name NAME --user USER finds environments",
+    "query": "{} envs --fields id,name --csv prints what scripts read",
+    "init": 'eval "$(genvx shell-init bash)" lets activate change your shell',
+    "shell": "{} activate opens a shell; genvx shell-init lets it change yours",
+    "home": "genvx config path prints the file that counts here",
+    "usage": "{} status --json has devices, processes, environments and who waits",
+    "enforce": _LIMITS,
+    "monitor": "{} devices -w redraws until Ctrl-C",
+    "refresh": "an activated shell sees changes at its next prompt; no command is needed",
+    "unlock": "genvx lock -- CMD keeps the turn while a command runs, and no longer",
+    "save": "genvx config set KEY VALUE saves at once",
+    "load": "genvx activate loads the nearest .genvx.toml, unless --no-load",
+    # Docker, ps and similar commands
+    "ps": "{} runs shows runs, {} envs who has what",
+    "kill": _STOP,
+    "stop": _STOP,
+    "rm": "{} runs delete RUN moves a run to the trash; {} release ENV gives GPUs back",
+    "start": _NO_DAEMON,
+    "daemon": _NO_DAEMON,
+    "server": _NO_DAEMON,
+    "top": "{} devices -w redraws until Ctrl-C",
+    "ls": _DEVICES,
+    "list": _DEVICES,
+    "info": "{} status shows an environment, or a host",
+    "inspect": "{} status shows an environment, or a host",
+    "nvidia-smi": "genvx smi shows this environment's GPUs, {} devices all",
+    "gpustat": _DEVICES,
+    "nvtop": "{} devices -w redraws until Ctrl-C",
+    "free": "{} devices shows what is free; {} release ENV gives GPUs back",
+    "reserve": "{} acquire --gpus N --for 2h holds GPUs for a time",
+    "allocate": _SHELL,
+    "alloc": _SHELL,
+    "lease": _ENVS,
+    "leases": _ENVS,
+    "login": _LOGIN,
+    "ssh": _LOGIN,
+    "wait": "{} run --wait 30m waits for GPUs, at most 30 minutes",
+    "exit": "type exit, or genvx deactivate, in the shell that is activated",
+    "quit": "type exit, or genvx deactivate, in the shell that is activated",
+}

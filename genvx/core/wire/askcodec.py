@@ -1,0 +1,53 @@
+"""Tables of what somebody asks of a host: devices, an environment to join, a command to run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from genvx.core.ask import Ask, Join
+from genvx.core.text import COMMAND_LIMIT, NAME_LIMIT
+from genvx.core.wire.forms import Tagged, tagged
+from genvx.core.wire.job import Job
+from genvx.core.wire.requestcodec import REQUIREMENTS
+from genvx.core.wire.tables import (
+    Table,
+    flag,
+    identifier,
+    one,
+    optional,
+    seconds,
+    string,
+    strings,
+    text,
+    texts_by_name,
+)
+
+if TYPE_CHECKING:
+    from genvx.core.ask import Wanted
+    from genvx.core.wire.tables import Kind
+
+MOST_WORDS = 10_000
+_LONGEST_WORD = 512 * 1024
+# As PATH_MAX of Linux: a longer path cannot be opened anyway.
+_LONGEST_PATH = 4096
+
+ASK = Table(
+    Ask,
+    "request",
+    requirements=one(REQUIREMENTS),
+    name=string(NAME_LIMIT + 1),  # require_name refuses longer ones
+    environment_id=optional(identifier()),
+    command=text(COMMAND_LIMIT),
+    lasts=optional(seconds()),
+    patience=optional(seconds()),
+    keeps=flag(),
+)
+JOIN = Table(Join, "join", environment_id=identifier(), command=text(COMMAND_LIMIT))
+WANTED: Kind[Wanted] = tagged(Tagged("what is wanted", {"new": ASK, "join": JOIN}))
+JOB = Table(
+    Job,
+    "command",
+    argv=optional(strings(_LONGEST_WORD, MOST_WORDS)),
+    variables=texts_by_name(_LONGEST_WORD, MOST_WORDS),
+    cwd=optional(string(_LONGEST_PATH)),
+)

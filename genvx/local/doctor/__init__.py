@@ -1,0 +1,1 @@
+"""What `genvx doctor` checks on this machine."""

@@ -1,0 +1,1 @@
+"""How leases are made: for new environments, for living ones, and as reservations."""

@@ -1,0 +1,49 @@
+"""A ProxyCommand as a socket."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from genvx.ssh.ending import shut
+from genvx.ssh.tokens import expand
+
+if TYPE_CHECKING:
+    from genvx.ssh.settings import Settings
+
+
+class Proxy:
+    """Proxy runs a ProxyCommand as a socket: one end of a pair is its input and output.
+
+    paramiko's ProxyCommand leaves its process and pipes behind, and another thread cannot wake it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                # `exec`, as ssh does: `close` then ends the command itself, not only a shell.
+                ["sh", "-c", f"exec {_command(settings)}"],
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=subprocess.DEVNULL,
+            )
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+    def wake(self) -> None:
+        """Wake a thread that waits on the socket."""
+        shut(self._socket)
+
+    def close(self) -> None:
+        """Close the socket and end the command."""
+        self.wake()
+        self._socket.close()
+        self._process.kill()
+        self._process.wait()
+
+
+def _command(settings: Settings) -> str:
+    return expand(settings.proxy_command or "", settings.tokens)

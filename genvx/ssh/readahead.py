@@ -1,0 +1,55 @@
+"""Reads from a socket ahead of what is asked for."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from genvx.ssh.ending import shut
+
+if TYPE_CHECKING:
+    import socket
+
+_AHEAD = 32_768
+_PEACE = 30.0
+
+
+class ReadAhead:
+    """ReadAhead is a socket that reads large pieces and wakes up seldom.
+
+    paramiko reads a packet in two or three small pieces, each a system call. It also wakes up ten
+    times a second to see whether the socket was closed; here, closing wakes the reader.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._buffer = b""
+        self._reading = threading.Lock()
+        self._closing = False
+
+    def recv(self, size: int) -> bytes:
+        """Return up to `size` bytes; none after the end or after `close`."""
+        with self._reading:
+            if self._closing:
+                return b""
+            data = self._buffer or self._socket.recv(_AHEAD)
+            self._buffer = data[size:]
+        return data[:size]
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Set the timeout of reads; less than 30 seconds counts as 30."""
+        self._socket.settimeout(None if seconds is None else max(seconds, _PEACE))
+
+    def close(self) -> None:
+        """Close the socket, and wake a thread that reads from it."""
+        # A peer that floods us keeps the reader busy even after the shutdown. The flag keeps it
+        # from taking the lock again, which might never be free for us otherwise.
+        self._closing = True
+        shut(self._socket)
+        # Closed only when the reader has left. The kernel gives the number of a closed descriptor
+        # to the next connection, and a late reader would take that one's data.
+        with self._reading:
+            self._socket.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)

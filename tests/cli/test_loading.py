@@ -1,0 +1,84 @@
+"""Verbs are loaded when they are typed, and only the one that is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from genvx.cli import app
+from genvx.cli.parse.pages import text_of
+from genvx.cli.parse.table import VERBS
+from tests.helpers import genvx_env
+
+
+def loaded(*words):
+    """The modules of genvx that a command line has loaded."""
+    code = (
+        "import sys, genvx.cli.main as m; m.run(sys.argv[1:]); "
+        "print(*(x for x in sys.modules if x.startswith('genvx.')))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, env=genvx_env()
+    )
+    return set(answer.stdout.splitlines()[-1].split())
+
+
+def verbs_in(modules):
+    return {each for each in modules if each.startswith("genvx.cli.verbs.") and each.count(".") > 3}
+
+
+@pytest.mark.parametrize(
+    ("words", "module"),
+    [
+        (["devices", "--csv"], "look.devices"),
+        (["queue", "--help"], "look.queue"),
+        (["run", "--help"], "hold.run"),
+        (["remote", "-H", "a", "doctor", "--help"], "look.doctor"),
+        (["help", "version"], "setup.version"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_only_the_verb_that_is_typed_is_loaded(state, words, module):
+    others = verbs_in(loaded(*words)) - {"genvx.cli.verbs.setup.help"}
+    assert others == {f"genvx.cli.verbs.{module}"}
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["remote", "--help"]], ids=" ".join)
+def test_to_list_the_verbs_loads_none(state, words):
+    assert verbs_in(loaded(*words)) == set()
+
+
+@pytest.mark.parametrize("entry", VERBS, ids=lambda entry: entry.name)
+def test_the_table_has_the_first_line_of_each_help(entry):
+    group = app.root() if entry.here else app.root().commands["remote"]
+    first = text_of(group.commands[entry.name]).split("\n")[0]
+    assert entry.line == first.rstrip(".")
+
+
+# What only other questions need. Each costs start-up, of which a question has little else.
+NOT_FOR_DEVICES = {
+    "genvx.core.policy",
+    "genvx.core.placement",
+    "genvx.core.run",
+    "genvx.core.runinfo",
+    "genvx.core.wire.operations",
+    "genvx.core.wire.wires",
+    "genvx.core.wire.runoperations",
+    "genvx.cli.show.progress",
+    "genvx.cli.show.watch",
+    "genvx.local.granting.taking",
+    "genvx.local.doctor.examination",
+    "genvx.project",
+    "genvx.ssh.secrets",
+}
+
+
+def test_devices_loads_what_it_shows_and_little_else(state):
+    quick = loaded("devices")
+    assert quick & NOT_FOR_DEVICES == set()
+    assert len(quick) <= 90
+    document = loaded("devices", "--json")
+    assert document & NOT_FOR_DEVICES == set()
+    assert len(document) <= 95
