@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from genvx.core.amounts import parse_memory
 from genvx.core.ask import Ask
 from genvx.core.durations import parse_duration
 from genvx.core.run import HoldWhen
@@ -35,6 +36,8 @@ class Detach:
     variables: dict[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     notify: str = ""
+    tty: bool = False
+    log_limit: int | None = None
 
     @classmethod
     def parse(
@@ -45,6 +48,8 @@ class Detach:
         env: list[str] | None,
         tags: list[str] | None,
         notify: str | None,
+        tty: bool,
+        log_limit: str | None,
     ) -> Detach:
         """What the options say.
 
@@ -52,7 +57,7 @@ class Detach:
             InvalidInput: one of them makes no sense.
         """
         from genvx.core.command import require_variables
-        from genvx.core.run import require_tags
+        from genvx.core.run import require_log_limit, require_tags
 
         seconds, when = None, HoldWhen.ALWAYS
         if hold is not None:
@@ -72,7 +77,15 @@ class Detach:
             variables[name] = text
         require_variables(variables)
         every = require_tags(tuple(tags or ()))
-        return cls(chdir or "", seconds, when, retries or 0, variables, every, notify or "")
+        most = None
+        if log_limit is not None:
+            try:
+                most = require_log_limit(parse_memory(log_limit))
+            except InvalidQuantity as error:
+                raise InvalidQuantity(f"--log-limit: {error}") from None
+        return cls(
+            chdir or "", seconds, when, retries or 0, variables, every, notify or "", tty, most
+        )
 
 
 def start_detached(where: Where, request: Request, command: list[str], asked: Detach) -> int:
@@ -95,6 +108,8 @@ def start_detached(where: Where, request: Request, command: list[str], asked: De
         hold=asked.hold,
         hold_when=asked.hold_when,
         retries=asked.retries,
+        log_limit=asked.log_limit,
+        tty=asked.tty,
         notify=asked.notify,
     )
     with where.fleet(request.selection) as fleet:
@@ -104,6 +119,8 @@ def start_detached(where: Where, request: Request, command: list[str], asked: De
     print(run.id, flush=True)
     place = f" on {host.name}" if where.remote else ""
     where.note(f"run {run.label_or_id}{place} {_beginning(run)}")
+    if run.note:
+        where.note(run.note)
     if isinstance(run.state, Failed) and end_of(run.state) is None:
         say(f"genvx: {run.state.why}")
         return 1

@@ -72,3 +72,15 @@ Notify = Annotated[
         "--notify", metavar="LINE", help="With --detach: run this line of sh there at the end."
     ),
 ]
+Tty = Annotated[
+    bool,
+    typer.Option("--tty", help="With --detach: run it in a terminal, which nobody types into."),
+]
+LogLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--log-limit",
+        metavar="SIZE",
+        help="With --detach: keep only so much of the end of its output (1G).",
+    ),
+]

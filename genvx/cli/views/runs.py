@@ -26,10 +26,10 @@ from genvx.core.runstate import (
 )
 from genvx.core.text import printable
 from genvx.core.wire.runoperations import FindRuns
-from genvx.errors import UnknownRun
 
 if TYPE_CHECKING:
     from genvx.cli.ask.where import Where
+    from genvx.core.run import Usage
     from genvx.core.wire.runoperations import ListRuns, RunDetails
     from genvx.fleet.fleet import Fleet
 
@@ -112,9 +112,7 @@ def show_one(where: Where, host: str, details: RunDetails, *, json: bool) -> Non
         "submitted": f"{Output(timestamp=True).since(_age(spec.submitted.epoch_ns))}"
         + (f" by {spec.submitter}" if spec.submitter else ""),
         "took": _took(run),
-        "memory": ""
-        if end is None or end.usage.memory is None
-        else format_memory(end.usage.memory),
+        **({} if end is None else _used(end.usage)),
         "directory": details.directory,
         "log": f"{run.log_bytes} bytes",
     }
@@ -125,6 +123,23 @@ def show_one(where: Where, host: str, details: RunDetails, *, json: bool) -> Non
         print()
         for line in details.tail.splitlines():
             print(f"  {printable(line, 2000)}")
+
+
+def _used(usage: Usage) -> dict[str, str]:
+    """Lines about what a run has used, as far as it is known."""
+    found = {}
+    if usage.user is not None and usage.system is not None:
+        found["CPU time"] = f"{usage.user:.1f} s of its own, {usage.system:.1f} s in the kernel"
+    if usage.memory is not None:
+        found["memory"] = f"{format_memory(usage.memory)} at most"
+    gpu = []
+    if usage.gpu_memory is not None:
+        gpu.append(f"{format_memory(usage.gpu_memory)} at most of one")
+    if usage.gpu_utilization is not None:
+        gpu.append(f"{usage.gpu_utilization}% busy on average")
+    if gpu:
+        found["GPU use"] = ", ".join(gpu)
+    return found
 
 
 def _state(run: RunInfo) -> str:
@@ -147,9 +162,8 @@ def ended(host: Any, run: RunInfo, *, wait: bool) -> str:
         return f"Run {run.label_or_id} has ended already ({name_of(run.state)})"
     while wait:
         (found,) = host.answer(FindRuns(run.id)) or (None,)
-        if found is None:
-            raise UnknownRun(f"run {run.id} is gone")
-        if is_over(found.state):
+        # Root sees a run of another user only while it lives.
+        if found is None or is_over(found.state):
             return f"Stopped run {run.label_or_id}"
         time.sleep(_LOOK)
     return f"Stopping run {run.label_or_id}"

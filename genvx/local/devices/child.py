@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import Optional
 
 from genvx.local import fresh
 from genvx.local.devices import nvml
@@ -25,18 +26,28 @@ def bury() -> None:
             _abandoned.remove(pid)
 
 
+def abandoned() -> frozenset[int]:
+    """Return the pids of children that were killed and have not ended yet."""
+    bury()
+    return frozenset(_abandoned)
+
+
 def start_child(
-    answered: frozenset[int] = frozenset(), blamed: frozenset[int] = frozenset()
+    answered: frozenset[int] = frozenset(),
+    blamed: frozenset[int] = frozenset(),
+    only: Optional[frozenset[int]] = None,
 ) -> tuple[int, int]:
-    """Start a child that asks for all other devices; return its pid, and a pipe with its lines."""
+    """Start a child that asks for all other devices, or for `only` some of them; return its pid,
+    and a pipe with its lines.
+    """
     read, write = os.pipe()
     try:
         if len(os.listdir("/proc/self/task")) == 1:
-            pid = _fork_child(write, answered, blamed)
+            pid = _fork_child(write, answered, blamed, only)
         else:
             # Other threads may hold locks, of the C library or the import system, which a fork
             # would copy as locked for ever. A fresh interpreter has none.
-            pid = _spawn_child(write, answered, blamed)
+            pid = _spawn_child(write, answered, blamed, only)
     except OSError:
         os.close(read)
         raise
@@ -45,7 +56,12 @@ def start_child(
     return pid, read
 
 
-def _fork_child(write: int, answered: frozenset[int], blamed: frozenset[int]) -> int:
+def _fork_child(
+    write: int,
+    answered: frozenset[int],
+    blamed: frozenset[int],
+    only: Optional[frozenset[int]],
+) -> int:
     pid = os.fork()
     if pid:
         return pid
@@ -59,13 +75,20 @@ def _fork_child(write: int, answered: frozenset[int], blamed: frozenset[int]) ->
         os.closerange(high + 1, 65536)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
-        nvml.report(high, answered, blamed)
+        nvml.report(high, answered, blamed, only)
     finally:
         os._exit(0)
 
 
-def _spawn_child(write: int, answered: frozenset[int], blamed: frozenset[int]) -> int:
-    code = f"from genvx.local.devices import nvml; nvml.report(1, {answered!r}, {blamed!r})"
+def _spawn_child(
+    write: int,
+    answered: frozenset[int],
+    blamed: frozenset[int],
+    only: Optional[frozenset[int]],
+) -> int:
+    code = (
+        f"from genvx.local.devices import nvml; nvml.report(1, {answered!r}, {blamed!r}, {only!r})"
+    )
     null = os.open(os.devnull, os.O_RDWR)
     try:
         return os.posix_spawn(

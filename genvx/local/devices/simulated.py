@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import os
 from binascii import crc32
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from genvx.core.device import Device
 from genvx.core.usage import DeviceUsage, Driver
@@ -28,8 +28,9 @@ def simulate(specification: str, seed: str) -> Inventory:
     """Make the devices of a text such as "2xA100-80GB" or "1xA100-80GB,4xT4-16GB"; "0" makes none.
 
     "7xA100 1g.10gb-10GB" makes MIG instances. "process=1234:20G@0" makes process 1234 use GPU 0
-    while it lives, with 20 GiB; without a size, the amount is unknown. "used=20G@0" makes memory of
-    GPU 0 used by no process.
+    while it lives, with 20 GiB; without a size, the amount is unknown. "process=1234:20G:60%@0"
+    makes it busy, too. A path instead of the number is a file that has the number, as soon as it
+    has one. "used=20G@0" makes memory of GPU 0 used by no process.
 
     seed: distinguishes hosts, so that simulated hosts on one machine do not share UUIDs.
 
@@ -46,13 +47,28 @@ def _in_use(usage: Mapping[str, DeviceUsage], uses: Sequence[Use]) -> dict[str, 
     for use in uses:
         now = found[use.uuid]
         running = now.processes or ()
-        if use.pid is not None:
-            if not os.path.exists(f"/proc/{use.pid}"):
+        if use.process:
+            pid = _pid(use.process)
+            if pid is None or not os.path.exists(f"/proc/{pid}"):
                 continue
-            running += (process_on_device(use.pid, use.memory, 0),)
-        used = (now.memory_used or 0) + (use.memory or 0)
-        found[use.uuid] = replace(now, memory_used=used, processes=running)
+            running += (process_on_device(pid, use.memory, use.utilization),)
+        found[use.uuid] = replace(
+            now,
+            memory_used=(now.memory_used or 0) + (use.memory or 0),
+            utilization=min(100, (now.utilization or 0) + use.utilization),
+            processes=running,
+        )
     return found
+
+
+def _pid(process: str) -> Optional[int]:
+    if not process.startswith("/"):
+        return int(process)
+    try:
+        with open(process, encoding="ascii") as file:
+            return int(file.read(16))
+    except (OSError, ValueError):
+        return None
 
 
 # A process that waits asks again and again; the devices of a text never change, only their use

@@ -19,18 +19,21 @@ if TYPE_CHECKING:
 _SLICES = 7  # compute slices of one GPU
 _PART = r"(?a)(?:(\d{1,4})x)?([A-Za-z][A-Za-z0-9 .]{0,40}?)-(\d{1,6}(?:[KMGT]i?B?))"
 _USE = (
-    r"(?a)(?:process=([1-9]\d{0,6})(?::([1-9]\d{0,5}[KMGT]i?B?))?|used=([1-9]\d{0,5}[KMGT]i?B?))"
-    r"@(\d{1,4}(?::\d{1,4})?)"
+    r"(?a)(?:process=([1-9]\d{0,6}|/[^:@]{1,1000})(?::([1-9]\d{0,5}[KMGT]i?B?))?"
+    r"(?::(\d{1,2}|100)%)?|used=([1-9]\d{0,5}[KMGT]i?B?))@(\d{1,4}(?::\d{1,4})?)"
 )
 
 
 @value
 class Use:
-    """A use of a simulated device. pid: None for memory that no process uses."""
+    """A use of a simulated device. process: a pid, or the path of a file that has one; empty for
+    memory that no process uses. utilization: percent.
+    """
 
     uuid: str
-    pid: Optional[int]
+    process: str
     memory: Optional[int]
+    utilization: int = 0
 
 
 def use_of(text: str, devices: Sequence[Device]) -> Use:
@@ -39,9 +42,9 @@ def use_of(text: str, devices: Sequence[Device]) -> Use:
     if match is None:
         raise InvalidInput(
             f"GENVX_SIMULATE: not a use of a device: {printable(text, 60)!r}; "
-            "write it like process=1234:20G@0 or used=20G@0"
+            "write it like process=1234:20G:60%@0 or used=20G@0"
         )
-    pid, size, alone, label = match.groups()
+    process, size, percent, alone, label = match.groups()
     device = next((each for each in devices if each.label == label), None)
     if device is None:
         raise InvalidInput(f"GENVX_SIMULATE: {printable(text, 60)!r}: there is no GPU {label}")
@@ -52,7 +55,7 @@ def use_of(text: str, devices: Sequence[Device]) -> Use:
             f"GENVX_SIMULATE: {printable(text, 60)!r}: GPU {label} has "
             f"{format_memory(device.memory)}"
         )
-    return Use(device.uuid, None if pid is None else int(pid), memory)
+    return Use(device.uuid, process or "", memory, int(percent or 0))
 
 
 def kinds_of(part: str) -> list[tuple[str, int, int]]:

@@ -33,29 +33,35 @@ _STEP = 3.0
 _DIED = "the process that asked the NVIDIA driver died"
 
 
-def survey(deadline: float = DEADLINE) -> Inventory:
+def survey(deadline: float = DEADLINE, only: Optional[frozenset[int]] = None) -> Inventory:
     """Ask NVML for all devices and their use, within `deadline` seconds.
 
     Never raises because of NVML: without a driver the Inventory has no device, and `driver.error`
     says why.
+
+    only: the NVML indices of the devices to ask for; the others, and the links between devices,
+    are not asked for.
     """
     bury()
     findings = Findings()
     end = monotonic() + deadline
     while True:
-        cause = _ask(findings, end, deadline)
+        cause = _ask(findings, end, deadline, only)
         if cause is None:
             break
         # Each round blames a device, so there are at most as many children as devices, plus one.
-        if not findings.blame(cause) or monotonic() >= end:
+        # Which of some devices it was cannot be told: it is the first one that did not answer.
+        if only is not None or not findings.blame(cause) or monotonic() >= end:
             findings.give_up(cause)
             break
     return findings.inventory()
 
 
-def _ask(findings: Findings, end: float, deadline: float) -> Optional[str]:
+def _ask(
+    findings: Findings, end: float, deadline: float, only: Optional[frozenset[int]]
+) -> Optional[str]:
     """Let a child ask for what is unknown yet; return why it ended early, or None."""
-    pid, pipe = start_child(findings.answered, findings.blamed)
+    pid, pipe = start_child(findings.answered, findings.blamed, only)
     try:
         return _collect(pipe, findings, end, deadline)
     finally:

@@ -28,6 +28,7 @@ def examine(
     findings = [
         Finding("genvx", OK, f"{__version__} on Python {platform.python_version()}"),
         *_filelock(),
+        *_logout(),
     ]
     try:
         inventory = survey()
@@ -50,6 +51,15 @@ def examine(
     finally:
         state.close()
     return tuple(findings)
+
+
+def _logout() -> Iterator[Finding]:
+    """Whether runs outlive the logout of their user."""
+    from genvx.core.logind import Outliving, needed
+    from genvx.local.running import logind
+
+    if needed(logind.ask()) is Outliving.LINGERING:
+        yield Finding("logind", WARNING, logind.KILLS, logind.ADVICE)
 
 
 def _filelock() -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
     RUNS/<id>/spec.json    what was asked, written once
               state.json   what became of it, replaced at each change
+              end.json     its final state, before the devices are given back
               marks.json   what people have called it since
               stop.json    a request to end it, and why
               log          all output of the command, in order
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
     from genvx.core.runstate import RunState
 
 _TRASH = ".trash"
-_SPEC, _STATE, _MARKS, _STOP = "spec.json", "state.json", "marks.json", "stop.json"
+_SPEC, _STATE, _END = "spec.json", "state.json", "end.json"
+_MARKS, _STOP = "marks.json", "stop.json"
 LOG, EVENTS, WORK = "log", "events", "work"
 _MOST_BYTES = 64 << 20
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -121,6 +123,11 @@ class RunDirectory:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def owner(self) -> int:
+        """The uid of the user whose directory it is."""
+        return os.fstat(self._descriptor).st_uid
+
     def spec(self) -> RunSpec:
         """What was asked.
 
@@ -148,6 +155,19 @@ class RunDirectory:
         self._replace(_STATE, plain)
         with contextlib.suppress(OSError):  # for people; the state is what counts
             self._append(EVENTS, dumps({"event": name_of(state), **plain}) + b"\n")
+
+    def decided(self) -> Optional[RunState]:
+        """The final state that was written down before the devices were given back; None if none
+        was, or that cannot be read.
+        """
+        try:
+            return STATE.read(self._read(_END))
+        except Malformed:
+            return None
+
+    def write_decided(self, state: RunState) -> None:
+        """Write down the final state that the run will have. Raises OSError."""
+        self._replace(_END, STATE.write(state))
 
     def marks(self) -> Marks:
         """What people have called it; nothing where that cannot be read."""
@@ -233,7 +253,12 @@ class RunDirectory:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(name, flags, 0o600, dir_fd=self._descriptor)
         try:
-            _write(descriptor, data)
+            before = os.fstat(descriptor).st_size
+            try:
+                _write(descriptor, data)
+            except OSError:
+                os.ftruncate(descriptor, before)  # no part of a line is left on a full disk
+                raise
         finally:
             os.close(descriptor)
 
@@ -357,7 +382,7 @@ class RunShelf:
 
 def trouble(error: OSError, doing: str) -> StateError:
     """The error for people when something cannot be done to a run's directory."""
-    elsewhere = "choose another directory with GENVX_RUNS_DIR"
+    elsewhere = "choose another directory with GENVX_RUNS_DIR, or runs= in a hostfile"
     advice = {
         errno.ENOSPC: f"the disk is full; free some space, or {elsewhere}",
         errno.EDQUOT: f"your disk quota is used up; free some space there, or {elsewhere}",

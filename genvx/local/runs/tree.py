@@ -20,21 +20,29 @@ def become_subreaper() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def is_empty() -> bool:
-    """Whether nothing is below this process, which is a subreaper: the kernel's word.
+# A look at /proc is not one moment, so an empty one is trusted only after several.
+_LOOKS = 3
 
-    A walk over /proc is not one moment: who forks and ends during it is seen neither itself nor by
-    its child. What has ended counts until it is waited for.
+
+def is_empty(spared: frozenset[int] = frozenset()) -> bool:
+    """Whether nothing is below this process, which is a subreaper.
+
+    What has ended counts until it is waited for. spared: as of `descendants`.
     """
+    # Without children the kernel says so. A walk over /proc would miss a process that forks and
+    # ends during it: it is seen neither itself nor by its child.
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return True
-    return False
+    return bool(spared) and not any(descendants(os.getpid(), spared) for _ in range(_LOOKS))
 
 
-def descendants(root: int) -> list[int]:
-    """The pids of all living processes below one, zombies left out."""
+def descendants(root: int, spared: frozenset[int] = frozenset()) -> list[int]:
+    """The pids of all living processes below one, zombies left out.
+
+    spared: children that are not counted, with all that is below them.
+    """
     children: dict[int, list[int]] = {}
     dead = set()
     for name in os.listdir("/proc"):
@@ -50,16 +58,18 @@ def descendants(root: int) -> list[int]:
     below = [root]
     while below:
         for pid in children.get(below.pop(), ()):
+            if pid in spared:
+                continue
             below.append(pid)
             if pid not in dead:
                 found.append(pid)
     return found
 
 
-def signal_below(root: int, number: signal.Signals) -> int:
-    """Send a signal to all processes below one; return to how many."""
+def signal_below(root: int, number: signal.Signals, spared: frozenset[int] = frozenset()) -> int:
+    """Send a signal to all processes that `descendants` finds; return to how many."""
     count = 0
-    for pid in descendants(root):
+    for pid in descendants(root, spared):
         with suppress(ProcessLookupError, PermissionError):
             _signal(pid, number)
             count += 1

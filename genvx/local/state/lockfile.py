@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 
 TIMEOUT = 5.0
 _POLL = 0.005
+# How importing filelock fails on a Python that is too old for it: by a module or a name that is
+# missing there (3.9), by an argument that a function does not take (3.10), or by its syntax.
+_TOO_OLD = (ImportError, TypeError, AttributeError, SyntaxError)
 
 
 def filelock_version() -> Optional[str]:
     """Return the version of filelock that acquires use; None if this Python cannot import it."""
     try:
         import filelock
-    except ImportError:
+    except _TOO_OLD:
         return None
     return str(getattr(filelock, "__version__", "0"))
 
@@ -60,7 +63,7 @@ class LockFile:
     def _take(self, notes: list[str]) -> Optional[filelock.BaseFileLock]:
         try:
             import filelock
-        except ImportError:
+        except _TOO_OLD:
             # filelock needs a newer Python than this host has. Publish-then-verify is safe without
             # the lock.
             return None

@@ -27,6 +27,8 @@ def run(
     env: runoptions.Env = None,
     run_tag: runoptions.RunTag = None,
     notify: runoptions.Notify = None,
+    tty: runoptions.Tty = False,
+    log_limit: runoptions.LogLimit = None,
 ) -> None:
     """Run a command that holds GPUs.
 
@@ -55,14 +57,15 @@ def run(
         from genvx.fleet import stdin
 
         stdin.close()
-    asked = Detach.parse(chdir, keep, retries, env, run_tag, notify)
+    asked = Detach.parse(chdir, keep, retries, env, run_tag, notify, tty, log_limit)
     if detached:
         if nodes > 1:
             raise InvalidInput("--nodes does not go with --detach")
         raise typer.Exit(start_detached(where, request, command, asked))
     if asked != Detach():
         raise InvalidInput(
-            "--chdir, --hold, --retries, --env, --run-tag and --notify go with --detach"
+            "--chdir, --hold, --retries, --env, --run-tag, --notify, --tty and --log-limit go with "
+            "--detach"
         )
     if nodes > 1:
         if not where.remote:
