@@ -20,6 +20,8 @@ from genvx.errors import InvalidInput, InvalidQuantity
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from genvx.cli.ask.request import Request
     from genvx.cli.ask.where import Where
 
@@ -75,10 +77,26 @@ class Detach:
         return cls(chdir or "", seconds, when, retries or 0, variables, every, notify or "")
 
 
-def start_detached(where: Where, request: Request, command: list[str], asked: Detach) -> int:
-    """Start the run, print its id, and say what to type next; return the exit code."""
-    from genvx.fleet import runs
+@dataclass(frozen=True)
+class Several:
+    """A run on several hosts at once. address: where the others reach node 0, if not as we do."""
 
+    nodes: int
+    address: str | None
+    mixed: bool
+
+
+def start_detached(
+    where: Where,
+    request: Request,
+    command: list[str],
+    asked: Detach,
+    several: Several | None = None,
+) -> int:
+    """Start the run, print its id, and say what to type next; return the exit code.
+
+    several: on how many hosts, if not on one.
+    """
     if request.environment is not None:
         raise InvalidInput("--id joins an environment; a run with --detach is one of its own")
     chdir = asked.chdir
@@ -103,12 +121,10 @@ def start_detached(where: Where, request: Request, command: list[str], asked: De
         notify=asked.notify,
         submitter=f"{_user()}@{socket.gethostname()}",
     )
-    with where.fleet(request.selection) as fleet:
-        ours: Any = fleet  # every host of a verb has runs
-        seen = where.look(fleet)
-        host, run = runs.submit(ours, spec, seen, patience=request.wait, tags=asked.tags)
+    start = _on_one if several is None else _on_several(several)
+    names, run = start(where, request, spec, asked.tags)
     print(run.id, flush=True)
-    place = f" on {host.name}" if where.remote else ""
+    place = f" on {', '.join(names)}" if where.remote else ""
     where.note(f"run {run.label_or_id}{place} {_beginning(run)}")
     if isinstance(run.state, Failed) and end_of(run.state) is None:
         say(f"genvx: {run.state.why}")
@@ -116,6 +132,53 @@ def start_detached(where: Where, request: Request, command: list[str], asked: De
     genvx = where.typed
     where.note(f"to see its output: {genvx} watch {run.id}; to end it: {genvx} runs stop {run.id}")
     return 0
+
+
+def _on_one(
+    where: Where, request: Request, spec: RunSpec, tags: tuple[str, ...]
+) -> tuple[list[str], RunInfo]:
+    """Start a run on the best host; return the names of its hosts, and the run."""
+    from genvx.fleet import runs
+
+    with where.fleet(request.selection) as fleet:
+        ours: Any = fleet  # every host of a verb has runs
+        seen = where.look(fleet)
+        host, run = runs.submit(ours, spec, seen, patience=request.wait, tags=tags)
+    return [host.name], run
+
+
+def _on_several(
+    several: Several,
+) -> Callable[[Where, Request, RunSpec, tuple[str, ...]], tuple[list[str], RunInfo]]:
+    def start(
+        where: Where, request: Request, spec: RunSpec, tags: tuple[str, ...]
+    ) -> tuple[list[str], RunInfo]:
+        """Start a run on several hosts; return their names, and the part that tells most."""
+        from genvx.cli.show.waiting_line import WaitingLine
+        from genvx.core.rungang import decisive
+        from genvx.fleet.rungang import submit_gang
+
+        with (
+            where.remote_fleet(request.selection) as fleet,
+            WaitingLine(request.requirements) as waiting,
+        ):
+            seen = where.look(fleet)
+            parts = submit_gang(
+                fleet,
+                spec,
+                several.nodes,
+                patience=request.wait,
+                tags=tags,
+                address=several.address,
+                mixed=several.mixed,
+                seen=seen,
+                tell=waiting.stands_on,
+                say=lambda line: say(f"genvx: {line}"),
+            )
+            waiting.clear()
+        return [host.name for host, _ in parts], decisive([run for _, run in parts])
+
+    return start
 
 
 def _beginning(run: RunInfo) -> str:

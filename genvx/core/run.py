@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from genvx.core.requirements import Requirements
+    from genvx.core.rungang import Part
 
 MOST_TAGS = 32
 MOST_RETRIES = 1000
@@ -55,7 +56,7 @@ class RunSpec:
     retries: how often it starts again after a failure. grace: seconds between SIGTERM and SIGKILL.
     log_limit: bytes of its log that are kept. notify: a line for `sh -c` that runs at the end.
     submitter: user and host that asked, for people. machine: the id of the host that it belongs to,
-    and host its name. restarted: the id of the run that it repeats.
+    and host its name. restarted: the id of the run that it repeats. part: its place in a gang.
 
     Raises:
         InvalidInput: a field makes no sense.
@@ -81,6 +82,7 @@ class RunSpec:
     submitter: str = ""
     version: str = ""
     restarted: str = ""
+    part: Optional[Part] = None
 
     def __post_init__(self) -> None:
         if not self.argv or not self.argv[0]:

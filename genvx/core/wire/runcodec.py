@@ -9,6 +9,7 @@ from genvx.core.run import (
     RunSpec,
     Usage,
 )
+from genvx.core.rungang import MOST_NODES, Meeting, Part
 from genvx.core.runinfo import LogPiece, RunInfo
 from genvx.core.runstate import (
     Completed,
@@ -56,6 +57,23 @@ _MOST_PIECE = 1 << 20
 
 MOMENT = Table(Moment, "moment", epoch_ns=integer(), boottime_ns=integer())
 
+PART = Table(
+    Part,
+    "part of a gang",
+    rank=integer(0, MOST_NODES - 1),
+    nodes=texts(NAME_LIMIT, MOST_NODES),
+    address=string(NAME_LIMIT),
+    port=integer(0, 65535),
+)
+MEETING = Table(
+    Meeting,
+    "meeting",
+    secret=string(128),
+    address=string(NAME_LIMIT),
+    port=integer(0, 65535),
+    linked=flag(),
+)
+
 SPEC = Table(
     RunSpec,
     "run",
@@ -80,6 +98,7 @@ SPEC = Table(
     submitter=text(256),
     version=text(64),
     restarted=text(32),
+    part=optional(one(PART)),
 )
 
 USAGE = Table(

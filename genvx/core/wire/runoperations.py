@@ -10,7 +10,7 @@ from genvx.core.runselect import Filter
 from genvx.core.text import NAME_LIMIT
 from genvx.core.value import field, value
 from genvx.core.wire.operation import Operation, Wire
-from genvx.core.wire.runcodec import LOG_PIECE, LONGEST_PATH, RUN, SPEC
+from genvx.core.wire.runcodec import LOG_PIECE, LONGEST_PATH, MEETING, RUN, SPEC
 from genvx.core.wire.tables import (
     Bare,
     Table,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from genvx.core.run import RunSpec
+    from genvx.core.rungang import Meeting
 
 MOST_RUNS = 1000
 MOST_LINES = 10_000
@@ -48,6 +49,40 @@ class SubmitRun(Operation[RunInfo]):
     spec: RunSpec
     patience: Optional[float] = None
     tags: tuple[str, ...] = ()
+
+
+@value
+class AcceptedPart:
+    """A part that waits for the others. port: of node 0's supervisor. linked: whether it is
+    connected to that.
+    """
+
+    run: RunInfo
+    port: int
+    linked: bool
+
+
+@value
+class SubmitPart(Operation[AcceptedPart]):
+    """Start a part of a gang: it joins the environment of its id, which the caller holds, and waits
+    for DecideRun.
+
+    meeting: where it meets the others; node 0 chooses a port.
+    """
+
+    spec: RunSpec
+    meeting: Meeting
+    tags: tuple[str, ...] = ()
+
+
+@value
+class DecideRun(Operation[RunInfo]):
+    """Have a part of a gang that was accepted start, or else be gone. The first decision counts;
+    replies with the run as it is then.
+    """
+
+    run: str
+    start: bool
 
 
 @value
@@ -160,6 +195,7 @@ FILTER = Table(
 DETAILS = Table(
     RunDetails, "run", run=one(RUN), directory=text(LONGEST_PATH), tail=string(_MOST_TAIL)
 )
+ACCEPTED = Table(AcceptedPart, "accepted part", run=one(RUN), port=integer(0, 65535), linked=flag())
 LOG_NEWS: Tagged[LogNews] = Tagged(
     "news of a run",
     {"run": RUN, "piece": LOG_PIECE, "end": Table(LogEnd, "end of a log", run=one(RUN))},
@@ -176,6 +212,12 @@ RUN_OPERATIONS: Mapping[type[Operation[Any]], Wire[Any]] = {
             Table(SubmitRun, "submit", spec=one(SPEC), patience=optional(seconds()), tags=_TAGS),
             RUN,
         ),
+        Wire(
+            "run-part",
+            Table(SubmitPart, "part", spec=one(SPEC), meeting=one(MEETING), tags=_TAGS),
+            ACCEPTED,
+        ),
+        Wire("run-decide", Table(DecideRun, "decide", run=_RUN, start=flag()), RUN),
         Wire(
             "runs",
             Table(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Callable
 
     from genvx.core.run import RunSpec
+    from genvx.core.rungang import Meeting
     from genvx.core.runstate import RunState
 
 # So long a supervisor has to say that its run waits or runs.
@@ -44,12 +45,14 @@ def submit(
     patience: Optional[float] = None,
     tags: tuple[str, ...] = (),
     fork: bool = False,
+    meeting: Optional[Meeting] = None,
 ) -> RunInfo:
     """Start a run here that outlives us; return it as it was accepted: waiting, or running.
 
     asked: what is wanted; where and when it was submitted is filled in. patience: seconds to wait
     in line at most; None does not wait. tags: its first ones. fork: the supervisor is a copy of
     this process, which must have one thread and should be small; otherwise it is a fresh Python.
+    meeting: where a part of a gang meets the others.
 
     Raises:
         NoCapacity, InvalidInput, StateError: it was not accepted, and nothing is left of it.
@@ -67,6 +70,8 @@ def submit(
     with shelf.create(spec) as directory:
         if tags:
             directory.write_marks(Marks(tags=tags))
+        if meeting is not None:
+            directory.write_meeting(meeting)
     read, write = os.pipe()
     try:
         try:
@@ -184,6 +189,8 @@ def supervise(
                     lambda state: answer({"state": STATE.write(state)}),
                 )
                 supervisor.run(patience=patience)
+                if supervisor.withdrawn:
+                    shelf.discard(run)
             finally:
                 held.withdraw()
     except GenvxError as error:

@@ -22,10 +22,30 @@ def submit(host: Machine, asked: runoperations.SubmitRun) -> RunInfo:
     """The run as it was accepted."""
     from genvx.local.runs.launch import submit as launch
 
+    return launch(host, asked.spec, patience=asked.patience, tags=asked.tags, fork=_small())
+
+
+def _small() -> bool:
     # A program is large and may have threads: its run gets a fresh Python. The agent is small, has
     # one thread, and may be nowhere but in memory.
-    fork = "genvx.agent" in sys.modules
-    return launch(host, asked.spec, patience=asked.patience, tags=asked.tags, fork=fork)
+    return "genvx.agent" in sys.modules
+
+
+def part(host: Machine, asked: runoperations.SubmitPart) -> runoperations.AcceptedPart:
+    """A part of a gang that waits for the others."""
+    from genvx.local.runs.launch import submit as launch
+
+    run = launch(host, asked.spec, tags=asked.tags, fork=_small(), meeting=asked.meeting)
+    with RunCatalog(host).open(run) as directory:
+        meeting = directory.meeting()
+    return runoperations.AcceptedPart(run, meeting.port, meeting.linked)
+
+
+def decide(host: Machine, asked: runoperations.DecideRun) -> RunInfo:
+    """A part of a gang that was told to start, or to be gone."""
+    from genvx.local.runs.member import decide as tell
+
+    return tell(host, asked)
 
 
 def newest(host: Machine, asked: runoperations.ListRuns) -> tuple[RunInfo, ...]:
@@ -72,6 +92,8 @@ def dispose(host: Machine, asked: runoperations.DisposeOfRun) -> RunInfo:
 
 RUN_ANSWERS: Mapping[type[Operation[Any]], Callable[[Machine, Any], Any]] = {
     runoperations.SubmitRun: submit,
+    runoperations.SubmitPart: part,
+    runoperations.DecideRun: decide,
     runoperations.ListRuns: newest,
     runoperations.FindRuns: candidates,
     runoperations.ShowRun: info,

@@ -4,6 +4,8 @@
               state.json   what became of it, replaced at each change
               marks.json   what people have called it since
               stop.json    a request to end it, and why
+              gang.json    of a part of a gang: where the parts meet, and their secret
+              decision     of a part of a gang: a link to "start" or "withdraw", made once
               log          all output of the command, in order
               events       a line of JSON for each change
               work/        where the command starts
@@ -26,7 +28,7 @@ from genvx.core.runstate import StopReason, name_of
 from genvx.core.text import NAME_LIMIT, is_identifier, printable
 from genvx.core.value import value
 from genvx.core.wire.fields import Fields, Malformed, dumps, loads
-from genvx.core.wire.runcodec import SPEC, STATE
+from genvx.core.wire.runcodec import MEETING, SPEC, STATE
 from genvx.core.wire.tables import Table, choice, flag, integer, seconds, text, texts
 from genvx.errors import StateError, UnknownRun
 
@@ -34,10 +36,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from genvx.core.run import RunSpec
+    from genvx.core.rungang import Meeting
     from genvx.core.runstate import RunState
 
 _TRASH = ".trash"
 _SPEC, _STATE, _MARKS, _STOP = "spec.json", "state.json", "marks.json", "stop.json"
+_GANG, _DECISION = "gang.json", "decision"
 LOG, EVENTS, WORK = "log", "events", "work"
 _MOST_BYTES = 64 << 20
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -168,6 +172,30 @@ class RunDirectory:
             self._replace(_STOP, _STOP_TABLE.write(request))
         except OSError as error:
             raise _trouble(error, f"write to {self.path}") from None
+
+    def meeting(self) -> Meeting:
+        """Where it meets the other parts of its gang. Raises Malformed if that cannot be read."""
+        return MEETING.read(self._read(_GANG))
+
+    def write_meeting(self, meeting: Meeting) -> None:
+        """Replace where it meets the other parts. Raises StateError if it cannot be written."""
+        try:
+            self._replace(_GANG, MEETING.write(meeting))
+        except OSError as error:
+            raise _trouble(error, f"write to {self.path}") from None
+
+    def decide(self, word: str) -> str:
+        """Decide once whether a part of a gang starts; return what was decided first."""
+        # A link, because it is made with its content, or not at all if there is one.
+        with contextlib.suppress(OSError):
+            os.symlink(word, _DECISION, dir_fd=self._descriptor)
+        return self.decision()
+
+    def decision(self) -> str:
+        """Whether a part of a gang starts; empty while that is open."""
+        with contextlib.suppress(OSError):
+            return os.readlink(_DECISION, dir_fd=self._descriptor)
+        return ""
 
     def log_bytes(self) -> int:
         """The size of the log; what was cut off its head counts."""

@@ -14,6 +14,7 @@ from genvx.local.runs.record import home_of
 
 if TYPE_CHECKING:
     from genvx.core.run import RunSpec
+    from genvx.core.rungang import Part
     from genvx.core.runstate import RunState
     from genvx.local.running.hold import LocalHold
     from genvx.local.runs.record import RunDirectory
@@ -40,6 +41,7 @@ def start(spec: RunSpec, hold: LocalHold, directory: RunDirectory, log: int) -> 
     variables = {
         "PYTHONUNBUFFERED": "1",  # a log that comes an hour late helps nobody
         **hold.variables(),
+        **(_of_gang(spec, spec.part) if spec.part is not None else {}),
         "GENVX_RUN_ID": spec.id,
         "GENVX_RUN_DIR": directory.path,
         **spec.variables,
@@ -76,6 +78,13 @@ def start(spec: RunSpec, hold: LocalHold, directory: RunDirectory, log: int) -> 
         code = int(why)
         raise OSError(code, os.strerror(code))
     return pid
+
+
+def _of_gang(spec: RunSpec, part: Part) -> dict[str, str]:
+    from genvx.core import gang
+
+    gpus = spec.requirements.gpus
+    return gang.variables(part.rank, part.nodes, gpus, part.address, part.port)
 
 
 def notify(spec: RunSpec, state: RunState, directory: str) -> None:

@@ -10,6 +10,7 @@ two checks.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
 import signal
@@ -24,6 +25,7 @@ from genvx.core.run import (
     Moment,
     Usage,
 )
+from genvx.core.rungang import NO_CODE
 from genvx.core.runstate import (
     Failed,
     Held,
@@ -36,8 +38,9 @@ from genvx.core.runstate import (
     settled,
 )
 from genvx.core.text import printable
+from genvx.errors import StateError
 from genvx.local import processes
-from genvx.local.granting import acquire
+from genvx.local.granting import acquire, join
 from genvx.local.runs import tree
 from genvx.local.runs.record import StopRequest
 from genvx.local.runs.start import start
@@ -48,12 +51,14 @@ if TYPE_CHECKING:
 
     from genvx.core.queue import Standing
     from genvx.core.run import RunSpec
+    from genvx.core.rungang import Part
     from genvx.core.runstate import RunState
     from genvx.local.machine import Machine
     from genvx.local.running.hold import LocalHold
+    from genvx.local.runs.member import Member
     from genvx.local.runs.record import RunDirectory
 
-SIGNALS = {signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM}
+SIGNALS = {signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM, signal.SIGIO}
 # How long it sleeps when nothing is due. A signal wakes it earlier.
 _LOOK = 60.0
 # How often a state is tried again that could not be written, and how soon leftovers are looked at.
@@ -93,6 +98,8 @@ class Supervisor:
         self._unwritten: Optional[RunState] = None
         self._stop: Optional[StopRequest] = None
         self._told = 0.0
+        self._member: Optional[Member] = None
+        self.withdrawn = False
 
     def run(self, *, patience: Optional[float]) -> None:
         """Supervise the run to its end.
@@ -116,6 +123,8 @@ class Supervisor:
         finally:
             hold.release()
         self._write(state)
+        if self._member is not None:
+            self._member.linger(self._sleep)
         self._notify(state)
         while self._unwritten is not None:
             # The end is known, and only its record is missing: wait for room on the disk.
@@ -126,6 +135,9 @@ class Supervisor:
 
     def _acquire(self, patience: Optional[float]) -> Optional[LocalHold]:
         spec = self._spec
+        if spec.part is not None:
+            # The client has taken the devices on all hosts, and holds them until all have joined.
+            return join(self._host, spec.id, command=" ".join(spec.argv))
         ask = Ask(
             spec.requirements,
             spec.name,
@@ -173,18 +185,52 @@ class Supervisor:
         self._stop = self._stop or self._directory.stop_request()
         if self._stop is not None:
             return Stopped(now(), self._stop.why, self._stop.by)
+        if self._spec.part is not None:
+            why = self._meet(self._spec.part)
+            if why is not None:
+                return why
         attempt = 1
         while True:
             end = self._attempt(hold, attempt)
             if isinstance(end, Failed):
+                self._ended(NO_CODE)
                 return end
             if self._stop is not None:
+                self._ended(end.exit_code or NO_CODE)
                 return Stopped(now(), self._stop.why, self._stop.by, end)
             if end.exit_code == 0 or attempt > self._spec.retries:
+                self._ended(end.exit_code)
                 self._keep(hold, end)
                 return settled(end, now())
             self._say(f"attempt {attempt} ended with exit code {end.exit_code}; starting again")
             attempt += 1
+
+    def _meet(self, part: Part) -> Optional[RunState]:
+        """Wait until all parts of the gang start; return the state of one that never does."""
+        from genvx.local.runs.member import Member
+
+        try:
+            member = Member(self._spec, part, self._directory, _ByIO(), self._say)
+        except OSError as error:
+            raise StateError(f"cannot listen for the other parts: {error.strerror}") from None
+        self._member = member
+        member.meet(self._sleep)
+        waiting = Preparing(now(), Step.START, "waits for the other parts")
+        self._write(waiting)
+        self._accept(waiting)
+        why = member.begin(self._sleep, lambda: self._stop is not None)
+        if not why:
+            return None
+        self.withdrawn = member.withdrawn
+        self._say(f"never started: {why}")
+        if self._stop is not None and self._stop.why is not StopReason.GANG:
+            return Stopped(now(), self._stop.why, self._stop.by)
+        return Failed(now(), step=Step.START, why=f"never started: {why}")
+
+    def _ended(self, code: int) -> None:
+        """Tell the other parts how the command has ended."""
+        if self._member is not None:
+            self._member.ended(code)
 
     def _attempt(self, hold: LocalHold, attempt: int) -> Union[End, Failed]:
         """Start the command once and wait until it and all that it started has ended."""
@@ -307,6 +353,8 @@ class Supervisor:
         """Sleep until a signal comes, at most; then look for a request to end the run."""
         # A timer, and not sigtimedwait: if a stop (SIGSTOP) interrupts that and the time is over
         # when we go on, it returns garbage that may look like a signal (CPython 3.6 to 3.13).
+        if self._member is not None:
+            seconds = min(seconds, self._member.due())
         signal.setitimer(signal.ITIMER_REAL, max(seconds, _LEAST))
         received = signal.sigwaitinfo(SIGNALS)
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -315,6 +363,8 @@ class Supervisor:
         # Whoever asks for an end writes that before they send a signal; a bare kill has not.
         if self._stop is None and received.si_signo == signal.SIGTERM:
             self._stop = StopRequest(StopReason.ASKED, os.getuid(), self._spec.grace)
+        if self._member is not None and self._member.look() and self._stop is None:
+            self._stop = StopRequest(StopReason.GANG, os.getuid(), self._spec.grace)
         if self._unwritten is not None:
             self._write(self._unwritten)
 
@@ -330,6 +380,19 @@ class Supervisor:
         """A line of ours in the log."""
         with suppress(OSError):
             os.write(self._log, f"genvx: {line}\n".encode("utf-8", "replace"))
+
+
+class _ByIO:
+    """Has the kernel send us SIGIO when something happens on a socket."""
+
+    def watch(self, descriptor: int) -> None:
+        fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
+        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC)
+
+    def forget(self, descriptor: int) -> None:
+        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags & ~os.O_ASYNC)
 
 
 class _Stop:

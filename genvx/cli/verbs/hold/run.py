@@ -111,7 +111,7 @@ def run(
     Example: genvx run --gpus 1 -- python train.py
     """
     # Imported here: every verb is loaded at start-up, and only this one needs them.
-    from genvx.cli.detach import Detach, start_detached
+    from genvx.cli.detach import Detach, Several, start_detached
 
     where = here(context)
     if not command:
@@ -125,9 +125,10 @@ def run(
         stdin.close()
     asked = Detach.parse(chdir, keep, retries, env, run_tag, notify)
     if detached:
-        if nodes > 1:
-            raise InvalidInput("--nodes does not go with --detach")
-        raise typer.Exit(start_detached(where, request, command, asked))
+        several = Several(nodes, master_addr, mixed) if nodes > 1 else None
+        if several is not None and not where.remote:
+            raise InvalidInput("--nodes is for the hosts of genvx remote")
+        raise typer.Exit(start_detached(where, request, command, asked, several))
     if asked != Detach():
         raise InvalidInput(
             "--chdir, --hold, --retries, --env, --run-tag and --notify go with --detach"

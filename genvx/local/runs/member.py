@@ -1,0 +1,161 @@
+"""A run's membership in a gang, as its supervisor has it: it starts when all do, and ends when one
+of them fails.
+"""
+
+from __future__ import annotations
+
+import signal
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Union
+
+from genvx.core.runstate import Preparing
+from genvx.core.value import replace
+from genvx.core.wire.fields import Malformed
+from genvx.core.wire.gangtalk import GO_WITHIN
+from genvx.errors import StateError
+from genvx.local import processes
+from genvx.local.runs import lock
+from genvx.local.runs.catalog import RunCatalog
+from genvx.local.runs.hub import Hub
+from genvx.local.runs.spoke import Spoke
+
+if TYPE_CHECKING:
+    from typing import Callable
+
+    from genvx.core.run import RunSpec
+    from genvx.core.rungang import Part
+    from genvx.core.runinfo import RunInfo
+    from genvx.core.wire.runoperations import DecideRun
+    from genvx.local.machine import Machine
+    from genvx.local.runs.link import Wakeups
+    from genvx.local.runs.record import RunDirectory
+
+    Sleep = Callable[[float], None]
+
+START, WITHDRAW = "start", "withdraw"
+_LOOK = 1.0
+_SOON = 0.02
+# So long a supervisor may take to start its command, or to clear away what was withdrawn.
+_DECIDED = 15.0
+
+
+class Member:
+    """One part among the others.
+
+    say: writes a line into the log. withdrawn: whether the client has taken it back, so that
+    nothing of it is to be left.
+
+    Raises:
+        OSError: node 0 cannot listen.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        part: Part,
+        directory: RunDirectory,
+        wakeups: Wakeups,
+        say: Callable[[str], object],
+    ) -> None:
+        try:
+            self._meeting = directory.meeting()
+        except Malformed as error:
+            raise StateError(f"the gang of the run is not known: {error}") from None
+        self.withdrawn = False
+        self._over = False
+        self._part, self._directory, self._say = part, directory, say
+        kind = Spoke if part.rank else Hub
+        self._side: Union[Hub, Spoke] = kind(spec.id, part, self._meeting, wakeups, say)
+
+    def meet(self, sleep: Sleep) -> None:
+        """Connect to node 0, or listen for the others; say where that is, or that it failed."""
+        side = self._side
+        side.look()
+        while not (side.linked or side.alone):
+            sleep(_LOOK)
+        if side.alone:
+            place = f"{self._meeting.address}:{self._meeting.port}"
+            self._say(
+                f"cannot reach node 0 at {place} ({side.alone}): this part goes on alone, and does "
+                "not end when another fails"
+            )
+        port = side.port or self._meeting.port
+        self._directory.write_meeting(replace(self._meeting, port=port, linked=side.linked))
+
+    def begin(self, sleep: Sleep, stopped: Callable[[], bool]) -> str:
+        """Wait for the word that all start; return why it does not come, or nothing if it came.
+
+        stopped: whether somebody has ended the run meanwhile.
+        """
+        # Node 0 decides for all that are connected to it, so the others wait longer than it does.
+        end = monotonic() + (2 * GO_WITHIN if self._part.rank else GO_WITHIN)
+        while True:
+            if self._directory.decision() == WITHDRAW:
+                self.withdrawn = True
+                why = "its client took it back"
+            elif self._side.failed is not None:
+                why = f"node {self._side.failed[1]} has ended"
+            elif stopped():
+                why = "it was stopped"
+            elif monotonic() >= end and self._directory.decide(WITHDRAW) != START:
+                why = "its client was gone before all parts were accepted"
+            elif self._side.started or self._directory.decision() == START:
+                self._directory.decide(START)
+                if isinstance(self._side, Hub):
+                    self._side.go()
+                return ""
+            else:
+                sleep(min(_LOOK, max(0.0, end - monotonic())))
+                continue
+            self.ended(1)
+            return why
+
+    def look(self) -> bool:
+        """Hear what others say; whether one of them has failed, so that our command is to end."""
+        self._side.look()
+        return self._side.failed is not None and not self._over
+
+    def due(self) -> float:
+        """Seconds until `look` must be called, if no signal comes before."""
+        return self._side.due()
+
+    def ended(self, code: int) -> None:
+        """Tell the others that the command here has ended, and how."""
+        self._over = True
+        self._side.ended(code)
+
+    def linger(self, sleep: Sleep) -> None:
+        """Stay until nobody needs us any more: node 0 until the last part has ended."""
+        while self._side.waits():
+            sleep(_LOOK)
+        self._side.close()
+
+
+def decide(host: Machine, asked: DecideRun) -> RunInfo:
+    """Say to a part of a gang that it starts, or that it is withdrawn; return it once it has done
+    so, or as it was.
+
+    Raises:
+        UnknownRun, NotOwner: as RunCatalog.find.
+    """
+    catalog = RunCatalog(host)
+    run = catalog.find(asked.run)
+    with catalog.open(run) as directory:
+        directory.decide(START if asked.start else WITHDRAW)
+    found = lock.supervision_of(host.state, host.state.uid, run.id)
+    if found is None:
+        return run
+    supervisor = found
+    processes.send(
+        supervisor.pid,
+        signal.SIGCHLD,  # it means nothing but that something has happened
+        lambda: processes.starttime(supervisor.pid) == supervisor.starttime,
+    )
+    end = monotonic() + _DECIDED
+    while isinstance(run.state, Preparing) and monotonic() < end:
+        sleep(_SOON)
+        now = catalog.candidates(run.id)
+        if not now:
+            break  # withdrawn, and nothing of it is left
+        run = now[0]
+    return run
