@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from genvx.core.ranking import rank
+from genvx.core.rungang import together
 from genvx.core.runinfo import LogPiece
 from genvx.core.runselect import find
 from genvx.core.value import replace
@@ -99,7 +100,16 @@ def _best_lines(spec: RunSpec, seen: Outcomes[Snapshot]) -> list[str]:
 def locate(
     fleet: HostGroup[RunHost], found: Outcomes[tuple[RunInfo, ...]], wanted: str
 ) -> tuple[RunHost, RunInfo]:
-    """The run that is meant, and its host. found: what the hosts answered to FindRuns.
+    """The run that is meant, and its host; of a gang its first part. Raises: as `locate_parts`."""
+    return locate_parts(fleet, found, wanted)[0]
+
+
+def locate_parts(
+    fleet: HostGroup[RunHost], found: Outcomes[tuple[RunInfo, ...]], wanted: str
+) -> tuple[tuple[RunHost, RunInfo], ...]:
+    """The run that is meant, and its host; of a gang all parts that were found, by rank.
+
+    found: what the hosts answered to FindRuns.
 
     Raises:
         UnknownRun: there is none, or several are meant. NotOwner: it is another user's. FleetError:
@@ -107,9 +117,9 @@ def locate(
     """
     if not found.succeeded and not any(isinstance(e, NotOwner) for e in found.failed.values()):
         raise fleet.nowhere({}, found.failed)
-    places = [(run, name) for name, runs in found.succeeded.items() for run in runs]
+    groups = together((name, run) for name, runs in found.succeeded.items() for run in runs)
     try:
-        meant = find([run for run, _ in places], wanted)
+        meant = find([parts[0][1] for parts in groups], wanted)
     except UnknownRun as error:
         for failure in found.failed.values():
             if isinstance(failure, NotOwner):
@@ -117,8 +127,8 @@ def locate(
         if found.failed:
             raise UnknownRun(f"{error}; {len(found.failed)} hosts did not answer") from None
         raise
-    name = next(name for run, name in places if run is meant)
-    return fleet.host(name), meant
+    parts = next(parts for parts in groups if parts[0][1] is meant)
+    return tuple((fleet.host(name), run) for name, run in parts)
 
 
 def question(wanted: str, *, deleted: bool = False) -> Callable[[Host], tuple[RunInfo, ...]]:

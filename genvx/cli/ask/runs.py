@@ -22,7 +22,17 @@ Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help=_WHICH)]
 def located(
     where: Where, fleet: Fleet, wanted: str, *, deleted: bool = False
 ) -> tuple[Any, RunInfo]:
-    """The run that is meant, and its host. deleted: one in the trash.
+    """The run that is meant, and its host; of a gang its first part. deleted: one in the trash.
+
+    Raises: as genvx.fleet.runs.locate.
+    """
+    return located_parts(where, fleet, wanted, deleted=deleted)[0]
+
+
+def located_parts(
+    where: Where, fleet: Fleet, wanted: str, *, deleted: bool = False
+) -> tuple[tuple[Any, RunInfo], ...]:
+    """The run that is meant, and its host; of a gang all its parts. deleted: one in the trash.
 
     Raises: as genvx.fleet.runs.locate.
     """
@@ -32,4 +42,10 @@ def located(
         raise InvalidInput(f"no run {printable(wanted, 60)!r}")
     everywhere: Any = fleet
     found = where.ask(fleet, runs.question(wanted, deleted=deleted))
-    return runs.locate(everywhere, found, wanted)
+    parts = runs.locate_parts(everywhere, found, wanted)
+    part = parts[0][1].spec.part
+    if part is not None and len(parts) < len(part.nodes) and wanted != parts[0][1].id:
+        # Some parts may not have what was typed, such as a label; the id they all have.
+        found = where.ask(fleet, runs.question(parts[0][1].id, deleted=deleted))
+        parts = runs.locate_parts(everywhere, found, parts[0][1].id)
+    return parts
