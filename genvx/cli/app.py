@@ -26,10 +26,10 @@ from genvx.cli.verbs.look.envs import envs
 from genvx.cli.verbs.look.explain import explain
 from genvx.cli.verbs.look.policy import policy
 from genvx.cli.verbs.look.queue import queue
-from genvx.cli.verbs.look.runs import runs
 from genvx.cli.verbs.look.smi import smi
 from genvx.cli.verbs.look.status import status
-from genvx.cli.verbs.look.watch import logs, watch
+from genvx.cli.verbs.runs.group import runs
+from genvx.cli.verbs.runs.watch import logs, watch
 from genvx.cli.verbs.setup.admin import admin
 from genvx.cli.verbs.setup.completion import completion
 from genvx.cli.verbs.setup.config import config

@@ -131,6 +131,8 @@ STATES: Mapping[str, type[Any]] = {
 }
 
 _OVER = (Completed, Failed, Stopped, Lost)
+LIVE: tuple[str, ...] = tuple(word for word, kind in STATES.items() if kind not in _OVER)
+"""The words of the states that are not final."""
 
 # The states that may be written after each state; None: nothing was written yet. The four final
 # states have no followers, so a late writer cannot change how a run ended.

@@ -11,6 +11,7 @@ from genvx.core.ranking import rank
 from genvx.core.rungang import together
 from genvx.core.runinfo import LogPiece
 from genvx.core.runselect import find
+from genvx.core.runstate import is_over
 from genvx.core.value import replace
 from genvx.core.wire.runoperations import FindRuns, LogEnd, WatchRun
 from genvx.errors import (
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 # watched.
 _TRIES = 30
 _PAUSE = 1.0
+# How soon a host is asked again whether a run has ended: at first, and at last.
+_SOON, _LATER = 0.05, 1.0
 
 
 def submit(
@@ -134,6 +137,23 @@ def locate_parts(
 def question(wanted: str, *, deleted: bool = False) -> Callable[[Host], tuple[RunInfo, ...]]:
     """What a host is asked to find a run. deleted: one in the trash."""
     return lambda host: host.answer(FindRuns(wanted, deleted))
+
+
+def ended(host: Host, run: str) -> RunInfo:
+    """Wait for the end of a run that was told to stop, by its id; its GPUs are free then.
+
+    Raises:
+        UnknownRun: it was deleted meanwhile. HostError: the host could not be asked.
+    """
+    pause = _SOON
+    while True:
+        (found,) = host.answer(FindRuns(run)) or (None,)
+        if found is None:
+            raise UnknownRun(f"run {run} is gone")
+        if is_over(found.state):
+            return found
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LATER)
 
 
 def _pause(seconds: float) -> bool:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from genvx.core.runinfo import RunInfo
     from genvx.fleet.fleet import Fleet
 
-_WHICH = "A run, by its id, the beginning of it, its name, or a number: 1 is the latest."
-OneRun = Annotated[str, typer.Argument(metavar="[RUN]", help=_WHICH, show_default=False)]
-Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help=_WHICH)]
+WHICH = "A run, by its id, the beginning of it, its name, or a number: 1 is the latest."
+OneRun = Annotated[str, typer.Argument(metavar="[RUN]", help=WHICH, show_default=False)]
+Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help=WHICH)]
 
 
 def located(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from genvx.cli.show import schema
 from genvx.cli.show.tables import SCHEMA, Output, print_json
@@ -17,14 +17,12 @@ from genvx.core.runstate import (
     Stopped,
     Waiting,
     end_of,
-    is_over,
     name_of,
 )
 from genvx.core.text import printable
 from genvx.core.units import format_duration, format_memory
 from genvx.core.value import replace
-from genvx.core.wire.runoperations import MOST_RUNS, FindRuns
-from genvx.errors import UnknownRun
+from genvx.core.wire.runoperations import MOST_RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("ID", "NAME", "STATE", "GPUS", "STARTED", "TOOK", "EXIT")
 _YIELDING = {"NAME": 8, "HOST": 12, "STARTED": 8, "STATE": 9}
-_LOOK = 0.1
 
 
 def show(where: Where, fleet: Fleet, asked: ListRuns, output: Output) -> int:
@@ -143,7 +140,7 @@ def show_gang(where: Where, parts: Sequence[tuple[str, RunDetails]], *, json: bo
         hosts = [{"host": host, "ok": True, "runs": [_plain(part)]} for host, part in parts]
         print_json({"schema": SCHEMA, "verb": "runs info", "hosts": hosts})
         return
-    told = _decisive([(host, details.run) for host, details in parts])
+    told = decisive([details.run for _, details in parts])
     host, details = next(each for each in parts if each[1].run is told)
     _print(_lines(where, host, details, len(parts)))
     print("parts:")
@@ -221,17 +218,3 @@ def _state(run: RunInfo) -> str:
     if isinstance(state, Failed) and state.why:
         word += f": {state.why}"
     return word
-
-
-def ended(host: Any, run: RunInfo, *, wait: bool) -> str:
-    """What to say of a run that was told to stop; waits for its end, if that is wanted."""
-    if is_over(run.state):
-        return f"Run {run.label_or_id} has ended already ({name_of(run.state)})"
-    while wait:
-        (found,) = host.answer(FindRuns(run.id)) or (None,)
-        if found is None:
-            raise UnknownRun(f"run {run.id} is gone")
-        if is_over(found.state):
-            return f"Stopped run {run.label_or_id}"
-        time.sleep(_LOOK)
-    return f"Stopping run {run.label_or_id}"

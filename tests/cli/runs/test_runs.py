@@ -96,9 +96,28 @@ def test_several_runs_are_meant_by_what_they_were_before_the_first_was_touched(r
     assert [row[0] for row in rows()] == [first]
 
 
+def test_all_runs_that_are_alive_are_stopped_at_once_or_those_with_a_tag(runs):
+    ignores = 'trap "" TERM; echo ready; while :; do sleep 0.1; done'
+    one, two = (started("--run-tag", "x", "--", "sh", "-c", ignores) for _ in range(2))
+    other = started("-g", "1", "--", "sleep", "1000")
+    over = started("--run-tag", "x", "--", "true")
+    until(lambda: {row[0]: row[2] for row in rows()}[over] == "completed")
+    answer = run_genvx("runs", "stop", "--tag", "x", "--grace", "1s")
+    assert sorted(answer.stdout.split()) == sorted(["Stopped", "run", one, "Stopped", "run", two])
+    assert {row[0]: row[2] for row in rows()}[other] == "running"
+    assert run_genvx("runs", "stop", "--all").stdout == f"Stopped run {other}\n"
+    # Its GPU is free when that returns.
+    assert run_genvx("run", "-g", "2", "--", "true").returncode == 0
+    again = run_genvx("runs", "stop", "--all")
+    assert (again.returncode, again.stdout) == (0, "")
+    assert again.stderr == "genvx: no run of yours is alive\n"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["runs", "stop"], "give RUN, --all or --tag TAG"),
+        (["runs", "stop", "1", "--all"], "give RUN, --all or --tag TAG"),
         (["run", "--hold", "1h", "--", "true"], "go with --detach"),
         (["run", "-d", "--hold", "1h:never", "--", "true"], "--hold is a time"),
         (["run", "-d", "--env", "A", "--", "true"], "--env is NAME=VALUE"),

@@ -1,0 +1,32 @@
+"""genvx runs: the group of verbs, and what it shows without one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from genvx.cli.ask import options
+from genvx.cli.verbs.runs.info import info
+from genvx.cli.verbs.runs.listing import listing
+from genvx.cli.verbs.runs.marks import label, tag
+from genvx.cli.verbs.runs.stop import stop
+from genvx.cli.verbs.runs.trash import delete, purge, restore
+
+if TYPE_CHECKING:
+    import typer
+
+    from genvx.cli.commands import Group, Verb
+
+_VERBS = (info, stop, label, tag, delete, restore, purge)
+
+
+def runs(kind: type[Group], verb: type[Verb]) -> typer.Typer:
+    """The group of verbs, of these classes."""
+    group = options.group(
+        "Runs: commands that go on without us (genvx run --detach).",
+        kind,
+        invoke_without_command=True,
+    )
+    group.callback()(listing)
+    for each in _VERBS:
+        group.command(cls=verb)(each)
+    return group
