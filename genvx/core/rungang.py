@@ -64,13 +64,15 @@ class Meeting:
     other.
 
     address, port: of node 0's supervisor; port 0 where that chooses one. linked: whether this part
-    is connected.
+    is connected. patience: seconds that node 0 waits for the word to start; the others wait twice
+    as long, because node 0 may pass it on.
     """
 
     secret: str
     address: str
     port: int = 0
     linked: bool = False
+    patience: float = 60.0
 
 
 def together(places: Iterable[tuple[str, RunInfo]]) -> list[tuple[tuple[str, RunInfo], ...]]:

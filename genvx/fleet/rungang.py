@@ -16,7 +16,6 @@ from genvx.core.ask import Ask
 from genvx.core.rungang import Meeting, Part
 from genvx.core.runstate import Failed, Preparing, Running, end_of
 from genvx.core.value import replace
-from genvx.core.wire.gangtalk import GO_WITHIN
 from genvx.core.wire.runoperations import AcceptedPart, DecideRun, SubmitPart
 from genvx.errors import GenvxError, HostError, HostLost, InvalidInput, StateError, UnknownRun
 from genvx.fleet.gang import at_once, take
@@ -37,8 +36,9 @@ if TYPE_CHECKING:
 # Seconds. A supervisor looks at the devices and connects to node 0 before it says that it is ready;
 # and it starts its command before it says that it has started.
 _ACCEPTANCE = 30.0
-# Node 0 gives up after GO_WITHIN; who is not ready by then would start nothing.
-_READY_WITHIN = 0.75 * GO_WITHIN
+# Node 0 waits so long for the word to start, and this part of it is for all to get ready.
+GO_WITHIN = 60.0
+_READY = 0.75
 
 
 def submit_gang(
@@ -111,7 +111,7 @@ def _accepted(
     first, *others = parts
     part = parts[first].part
     assert part is not None
-    meeting = Meeting(os.urandom(32).hex(), part.address)
+    meeting = Meeting(os.urandom(32).hex(), part.address, patience=GO_WITHIN)
     began = monotonic()
 
     def submit(host: SSHHost) -> AcceptedPart:
@@ -124,7 +124,7 @@ def _accepted(
     found = {first: submit(first)}
     meeting = replace(meeting, port=found[first].port)
     found.update(at_once(submit, others, on_interrupt=lambda accepted: None))
-    if monotonic() > began + _READY_WITHIN:
+    if monotonic() > began + _READY * GO_WITHIN:
         raise StateError("the hosts took too long to accept the run; it was not started")
     for host, accepted in found.items():
         if not accepted.linked:

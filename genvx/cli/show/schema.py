@@ -198,6 +198,9 @@ def run(item: RunInfo) -> Plain:
         "seconds": None if end is None else round(end.seconds, 3),
         "memory_bytes": None if end is None else end.usage.memory,
         "log_bytes": item.log_bytes,
+        "part": None
+        if item.spec.part is None
+        else {"rank": item.spec.part.rank, "nodes": list(item.spec.part.nodes)},
         "deleted": item.deleted,
     }
 

@@ -55,7 +55,7 @@ class LogView:
     def finish(self) -> int:
         """Print what is left; return the exit code of the run, 0 if it goes on."""
         if self._line:
-            _write(_last_state(self._line))
+            _write(last_state(self._line))
             self._line = b""
         run = self._ended
         if run is None:
@@ -90,10 +90,10 @@ class LogView:
             return
         *lines, self._line = (self._line + data).split(b"\n")
         if lines:
-            _write(b"".join(_last_state(line) + b"\n" for line in lines))
+            _write(b"".join(last_state(line) + b"\n" for line in lines))
 
 
-def _last_state(line: bytes) -> bytes:
+def last_state(line: bytes) -> bytes:
     """A line without what was written over."""
     return line.rstrip(b"\r").rpartition(b"\r")[2]
 

@@ -179,7 +179,7 @@ def _lines(where: Where, host: str, details: RunDetails, nodes: int = 1) -> dict
         "state": _state(run),
         "note": run.note,
         "command": shlex.join(spec.argv),
-        "host": f"{host} ({spec.host})" if where.remote else "",
+        "host": f"{host} ({spec.host})" if where.remote and nodes == 1 else "",
         "GPUs": f"{gpus} on each of {nodes} hosts" if nodes > 1 else gpus,
         "tags": ", ".join(run.tags),
         "submitted": f"{Output(timestamp=True).since(_age(spec.submitted.epoch_ns))}"

@@ -27,8 +27,6 @@ from genvx.core.wire.fields import Malformed
 ALIVE_EVERY = 30.0
 SILENT_FOR = 300.0
 RETURN_WITHIN = 10.0
-# Node 0 waits so long for the word to start; a part as long again, because node 0 may pass it on.
-GO_WITHIN = 60.0
 # So long a part tries to connect before it is accepted, and a stranger may stay a stranger.
 CONNECT_WITHIN = 5.0
 PROVE_WITHIN = 10.0

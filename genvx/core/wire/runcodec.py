@@ -72,6 +72,7 @@ MEETING = Table(
     address=string(NAME_LIMIT),
     port=integer(0, 65535),
     linked=flag(),
+    patience=seconds(),
 )
 
 SPEC = Table(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Union
 from genvx.core.runstate import Preparing
 from genvx.core.value import replace
 from genvx.core.wire.fields import Malformed
-from genvx.core.wire.gangtalk import GO_WITHIN
 from genvx.errors import StateError
 from genvx.local import processes
 from genvx.local.runs import lock
@@ -88,7 +87,7 @@ class Member:
         stopped: whether somebody has ended the run meanwhile.
         """
         # Node 0 decides for all that are connected to it, so the others wait longer than it does.
-        end = monotonic() + (2 * GO_WITHIN if self._part.rank else GO_WITHIN)
+        end = monotonic() + self._meeting.patience * (2 if self._part.rank else 1)
         while True:
             if self._directory.decision() == WITHDRAW:
                 self.withdrawn = True

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from genvx.cli.ask.runs import OneRun, located
+from genvx.cli.ask.runs import OneRun, located_parts
 from genvx.cli.ask.where import Where, here
 from genvx.cli.views.log import LogView
 from genvx.core.wire.runoperations import MOST_LINES, WatchRun
@@ -33,6 +33,8 @@ def watch(
 ) -> None:
     """Show the output of a run until it ends; exit with its code.
 
+    Of a run on several hosts, each line comes after the name of its host.
+
     Ctrl-C leaves the run running. Where the connection is cut, it goes on where it was.
 
     Example: genvx watch 1
@@ -52,10 +54,15 @@ def _show(where: Where, wanted: str, lines: int | None, *, follow: bool) -> int:
     from genvx.fleet import runs
 
     with where.fleet() as fleet:
-        host, run = located(where, fleet, wanted)
+        parts = located_parts(where, fleet, wanted)
+        host, run = parts[0]
         view = LogView(where, host.name, sys.stdout.isatty())
         asked = WatchRun(run.id, lines=lines, follow=follow)
         try:
+            if len(parts) > 1:
+                from genvx.cli.views import ganglog
+
+                return ganglog.follow(where, parts, asked)
             for news in runs.watch(host, asked, lambda line: say(f"genvx: {line}")):
                 view.take(news)
         except KeyboardInterrupt:
