@@ -43,7 +43,8 @@ def started(*words, remote=False):
 
 
 def rows(*words):
-    listed = run_genvx(*words, "runs", "--csv", "--no-header")
+    remote = [word for word in words if word == "remote"]
+    listed = run_genvx(*remote, "runs", "--csv", "--no-header", *words[len(remote) :])
     assert listed.returncode == 0, listed.stderr
     return [line.split(",") for line in listed.stdout.splitlines()]
 

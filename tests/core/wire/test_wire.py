@@ -25,6 +25,8 @@ from genvx.core.run import (
     RunSpec,
     Usage,
 )
+from genvx.core.rungang import Meeting
+from genvx.core.rungang import Part as GangPart
 from genvx.core.runinfo import LogPiece, RunInfo
 from genvx.core.runselect import Filter
 from genvx.core.runstate import (
@@ -113,10 +115,13 @@ LEASE_IN_FULL = Lease(
 )  # fmt: skip
 TICKET = Ticket(REQUIREMENTS, 6, 3, False, 1 << 40, **replace(CLAIM, id="00fe").claimed())
 THEN = Moment(7, 8)
+GANG_PART = GangPart(1, ("a", "b"), "a", 29500)
 SPEC = RunSpec(
     "abcd", ("sh", "-c", "x"), REQUIREMENTS, "m", "h", THEN, "n", "/w", {"A": "b"}, 5, 6,
     HoldWhen.ON_FAILURE, 3, 2.5, 1 << 30, True, "mail me", "u@h", "1.0", "abce",
+    GANG_PART,
 )  # fmt: skip
+MEETING = Meeting("s3cret", "a", 5000, True, 2.5)
 RUN_USAGE = Usage(1.5, 2.5, 3, 4, 5)
 LIMIT = Limit(2, 1 << 40, 600)
 ASK = Ask(REQUIREMENTS, "n", "abcd", "cmd", 5.5, 6.5, False)
@@ -139,6 +144,8 @@ ASKED = [
     operations.RunInTurn("abcd", JOB, 8.5),
     operations.OpenShell("abcd", "gpu-server-1", JOB),
     runoperations.SubmitRun(SPEC, 5.5, ("t",)),
+    runoperations.SubmitPart(SPEC, MEETING, ("t",)),
+    runoperations.DecideRun("abcd", True),
     runoperations.ListRuns(FILTER, 7, True),
     runoperations.FindRuns("n", True),
     runoperations.ShowRun("n", 7),
@@ -184,11 +191,14 @@ VALUES = [
     (devicecodec.DRIVER, DRIVER),
     (runcodec.MOMENT, THEN),
     (runcodec.SPEC, SPEC),
+    (runcodec.PART, GANG_PART),
+    (runcodec.MEETING, MEETING),
     (runcodec.USAGE, RUN_USAGE),
     (runcodec.END, End(THEN, THEN, None, 9, RUN_USAGE)),
     (runcodec.RUN, RUN),
     (runcodec.LOG_PIECE, LogPiece(5, b"\0\xff", 3)),
     (runoperations.FILTER, FILTER),
+    (runoperations.ACCEPTED, runoperations.AcceptedPart(RUN, 5000, True)),
     (runoperations.DETAILS, runoperations.RunDetails(RUN, "/d", "last")),
     (operations.ASK, ASK),
     (operations.JOIN, Join("abcd", "cmd")),

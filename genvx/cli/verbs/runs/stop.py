@@ -70,7 +70,8 @@ def stop(
         for host, each in found:
             before = several.attempt(host.answer, StopRun(each.id, seconds, force))
             if before is not None:
-                told.append((host, before))
+                # The parts of a gang end with the first that is told, maybe before they are.
+                told.append((host, before if each.spec.part is None else each))
         for host, before in told:
             if is_over(before.state):
                 word = name_of(before.state)
