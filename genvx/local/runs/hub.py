@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from genvx.core.wire.gangtalk import Word
     from genvx.local.runs.link import Address, Wakeups
 
-# So many strangers are listened to; if another comes, the oldest must go. One of ours needs only
-# a moment to prove itself.
-_MOST_STRANGERS = 16
+# So many strangers are listened to besides the parts, which all come at once; if another comes, the
+# oldest must go. One of ours needs only a moment to prove itself.
+_STRANGERS = 16
 _SOON = 0.05
 
 
@@ -49,7 +49,8 @@ class Hub:
         self.started = False
         self._run, self._part, self._secret, self._say = run, part, meeting.secret, say
         self._wakeups = wakeups
-        self._listener = _listen(meeting.address)
+        self._most = _STRANGERS + len(part.nodes)
+        self._listener = _listen(meeting.address, self._most)
         self._deaf = False
         wakeups.watch(self._listener.fileno())
         self.port: int = self._listener.getsockname()[1]
@@ -125,7 +126,7 @@ class Hub:
     def _accept(self) -> None:
         self._listen_again(deaf=False)
         # As many at a time as may be listened to: strangers cannot keep us busy for ever.
-        for _ in range(_MOST_STRANGERS):
+        for _ in range(self._most):
             try:
                 connection, _ = self._listener.accept()
             except (BlockingIOError, ConnectionError):
@@ -138,7 +139,7 @@ class Hub:
             link, nonce = Link(connection, self._wakeups), os.urandom(16).hex()
             link.say(gangtalk.greeting(nonce))
             self._strangers.append((link, nonce))
-            if len(self._strangers) > _MOST_STRANGERS:
+            if len(self._strangers) > self._most:
                 self._strangers.pop(0)[0].close()
 
     def _listen_again(self, *, deaf: bool) -> None:
@@ -197,7 +198,7 @@ class Hub:
                 link.say(line)
 
 
-def _listen(address: str) -> socket.socket:
+def _listen(address: str, backlog: int) -> socket.socket:
     """A socket that listens on a port of its own: on the address by which the others know us, if
     that is one of ours here; behind a gateway it is not, and then on all. Raises OSError.
     """
@@ -214,7 +215,7 @@ def _listen(address: str) -> socket.socket:
             if place[0] == "::":
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             listener.bind(place)
-            listener.listen(_MOST_STRANGERS)
+            listener.listen(backlog)
             listener.setblocking(False)
             return listener
         except OSError as error:
