@@ -88,9 +88,17 @@ class LogView:
         if self._terminal:
             _write(data)
             return
-        *lines, self._line = (self._line + data).split(b"\n")
-        if lines:
-            _write(b"".join(last_state(line) + b"\n" for line in lines))
+        whole, newline, rest = data.rpartition(b"\n")
+        if not newline:
+            self._line += data
+            return
+        lines = self._line + whole + newline
+        self._line = rest
+        # Most logs have no line that was written over, and a look at each line costs more than all
+        # the rest of the way from the host.
+        if b"\r" in lines:
+            lines = b"".join(last_state(line) + b"\n" for line in lines.split(b"\n")[:-1])
+        _write(lines)
 
 
 def last_state(line: bytes) -> bytes:
