@@ -15,7 +15,7 @@ from genvx.core.runstate import (
     end_of,
     name_of,
 )
-from genvx.core.units import parse_duration
+from genvx.core.units import parse_duration, parse_memory
 from genvx.errors import InvalidInput, InvalidQuantity
 from genvx.shown.console import say
 
@@ -37,6 +37,8 @@ class Detach:
     variables: dict[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     notify: str = ""
+    tty: bool = False
+    log_limit: int | None = None
 
     @classmethod
     def parse(
@@ -47,6 +49,8 @@ class Detach:
         env: list[str] | None,
         tags: list[str] | None,
         notify: str | None,
+        tty: bool,
+        log_limit: str | None,
     ) -> Detach:
         """What the options say.
 
@@ -54,7 +58,7 @@ class Detach:
             InvalidInput: one of them makes no sense.
         """
         from genvx.core.command import require_variables
-        from genvx.core.run import require_tags
+        from genvx.core.run import require_log_limit, require_tags
 
         seconds, when = None, HoldWhen.ALWAYS
         if hold is not None:
@@ -74,7 +78,15 @@ class Detach:
             variables[name] = text
         require_variables(variables)
         every = require_tags(tuple(tags or ()))
-        return cls(chdir or "", seconds, when, retries or 0, variables, every, notify or "")
+        most = None
+        if log_limit is not None:
+            try:
+                most = require_log_limit(parse_memory(log_limit))
+            except InvalidQuantity as error:
+                raise InvalidQuantity(f"--log-limit: {error}") from None
+        return cls(
+            chdir or "", seconds, when, retries or 0, variables, every, notify or "", tty, most
+        )
 
 
 @dataclass(frozen=True)
@@ -118,6 +130,8 @@ def start_detached(
         hold=asked.hold,
         hold_when=asked.hold_when,
         retries=asked.retries,
+        log_limit=asked.log_limit,
+        tty=asked.tty,
         notify=asked.notify,
         submitter=f"{_user()}@{socket.gethostname()}",
     )

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MOST_TAGS = 32
 MOST_RETRIES = 1000
+# With less, a log would lose most of its lines to the blocks of its file system.
+LEAST_LOG = 64 * 1024
 
 
 class HoldWhen(str, Enum):
@@ -54,9 +56,10 @@ class RunSpec:
     from the home; empty is the run's own directory. variables: on top of the environment's.
     seconds: how long it may last. hold: seconds for which devices and directory stay after the end.
     retries: how often it starts again after a failure. grace: seconds between SIGTERM and SIGKILL.
-    log_limit: bytes of its log that are kept. notify: a line for `sh -c` that runs at the end.
-    submitter: user and host that asked, for people. machine: the id of the host that it belongs to,
-    and host its name. restarted: the id of the run that it repeats. part: its place in a gang.
+    log_limit: bytes of its log that are kept. tty: whether it runs in a terminal. notify: a line
+    for `sh -c` that runs at the end. submitter: user and host that asked, for people. machine: the
+    id of the host that it belongs to, and host its name. restarted: the id of the run that it
+    repeats. part: its place in a gang.
 
     Raises:
         InvalidInput: a field makes no sense.
@@ -92,6 +95,15 @@ class RunSpec:
         require_name(self.name)
         if not 0 <= self.retries <= MOST_RETRIES:
             raise InvalidInput(f"--retries is from 0 to {MOST_RETRIES}, not {self.retries}")
+        if self.log_limit is not None:
+            require_log_limit(self.log_limit)
+
+
+def require_log_limit(size: int) -> int:
+    """Return the size, or raise InvalidInput if a log cannot be kept as short as that."""
+    if size < LEAST_LOG:
+        raise InvalidInput(f"--log-limit is {LEAST_LOG // 1024}K at least")
+    return size
 
 
 def require_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
@@ -106,9 +118,12 @@ def require_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
 
 @value
 class Usage:
-    """The resources that a run has used, in seconds and bytes; None where unknown.
+    """The resources that the last attempt of a run has used, in seconds and bytes; None where
+    unknown.
 
-    gpu_memory: the peak of a single device. gpu_utilization: percent, on average.
+    memory: the peak of all its processes together, as far as it was seen. gpu_memory: the peak of
+    its processes on a single device. gpu_utilization: percent of its devices by its processes, on
+    average.
     """
 
     user: Optional[float] = None

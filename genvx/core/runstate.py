@@ -193,17 +193,25 @@ class Signs:
     held: bool
 
 
-def shown(state: RunState, signs: Signs) -> tuple[RunState, str]:
+def shown(
+    state: RunState, signs: Signs, decided: Optional[RunState] = None
+) -> tuple[RunState, str]:
     """Return a run's present state, given the last one that was written; and a note for people.
+
+    decided: the final state that the supervisor wrote down before it gave the devices back.
 
     An end is never invented: if none was written and nothing of the run lives, the run is lost.
     """
     if is_over(state) or (signs.boot_matches and signs.supervised):
         return state, ""
-    # No process survives a reboot, so whatever the record says, the run is over.
-    if not signs.boot_matches:
-        return Lost(state.since, LossReason.REBOOT), ""
     # A waiting run holds a ticket, not a lease; without its supervisor nobody takes its turn.
-    if signs.held and not isinstance(state, Waiting):
+    if signs.boot_matches and signs.held and not isinstance(state, Waiting):
         return state, "nobody supervises it: its supervisor was killed"
-    return Lost(state.since, LossReason.KILLED), ""
+    if decided is not None and is_over(decided) and may_follow(state, decided):
+        return decided, ""
+    # Its command has ended, and the record says how. Only the devices were kept.
+    if isinstance(state, Held):
+        return settled(state.end, state.since), ""
+    # No process survives a reboot, so whatever the record says, the run is over.
+    why = LossReason.KILLED if signs.boot_matches else LossReason.REBOOT
+    return Lost(state.since, why), ""

@@ -33,11 +33,12 @@ _MOST_BYTES = 4 << 20
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", re.ASCII)
 # The path goes into a command line that five kinds of shell read: no quotes, $ or backslashes.
 PYTHON_PATH = re.compile(r"/[A-Za-z0-9._/+@~ -]{1,1000}", re.ASCII)
+_RUNS_PATH = re.compile(r"~?/[A-Za-z0-9._/+@~ -]{1,1000}", re.ASCII)
 _WORD = re.compile(r'(?:[^\s"]|"[^"]*")+')
 
 OPTIONS = (
     *("user", "port", "key", "password_env", "password_command", "ssh_config", "python"),
-    *("gpus", "tags", "slots", "max_slots", "visible_as"),
+    *("gpus", "tags", "slots", "max_slots", "visible_as", "runs"),
 )
 
 # MPI's options: how many processes a host gets, on which of its parts they run and how they are
@@ -264,6 +265,10 @@ def _with_options(
             if not PYTHON_PATH.fullmatch(value):
                 line.fail(at, "python is the absolute path of an interpreter on the host")
             spec = replace(spec, python=value)
+        elif key == "runs":
+            if not _RUNS_PATH.fullmatch(value):
+                line.fail(at, "runs is the absolute path of a directory on the host, or ~/path")
+            spec = replace(spec, runs=value)
         elif key == "gpus":
             spec = replace(spec, gpus=_indices(line, value, at))
         elif key == "visible_as":

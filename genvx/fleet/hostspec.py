@@ -23,7 +23,8 @@ class HostSpec(Target):
     name: the key of results and the name in tables; unique in a fleet. python: the path of an
     interpreter on the host; None looks for one. gpus: the indices of the devices that may be used;
     None for all. tags, slots: kept for selection and for MPI. visible_as: the default form of
-    CUDA_VISIBLE_DEVICES on the host.
+    CUDA_VISIBLE_DEVICES on the host. runs: the directory there that has one's runs; None for the
+    usual one.
     """
 
     python: str | None = None
@@ -31,6 +32,7 @@ class HostSpec(Target):
     tags: tuple[str, ...] = ()
     slots: int | None = None
     visible_as: VisibleAs | None = None
+    runs: str | None = None
 
 
 @dataclass(frozen=True)

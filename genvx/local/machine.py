@@ -21,11 +21,15 @@ from genvx.local.state.directory import StateDirectory, state_error
 from genvx.local.state.store import LeaseStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Callable, Optional
 
+    from genvx.core.device import Device, DeviceUsage
     from genvx.local.devices.inventory import Inventory
     from genvx.local.rules import Rules
+
+# Seconds in which the driver must answer a question that is not worth a longer wait.
+_SOON = 3.0
 
 
 class Machine:
@@ -74,6 +78,24 @@ class Machine:
         rules = self.rules()
         inventory = self._survey()
         return inventory if rules is None else rules.govern(inventory)
+
+    def use_of(self, devices: Sequence[Device]) -> Mapping[str, DeviceUsage]:
+        """Return the use of some devices now, by UUID; without those that do not answer soon."""
+        if self._given_survey is not None or self.environ.get("GENVX_SIMULATE"):
+            return self._survey().usage
+        from genvx.local.devices.survey import survey
+
+        return survey(_SOON, frozenset(device.index for device in devices)).usage
+
+    def questions(self) -> frozenset[int]:
+        """Return the pids of our children that were to ask the driver, and cannot be ended: it has
+        not answered them.
+        """
+        if self._given_survey is not None or self.environ.get("GENVX_SIMULATE"):
+            return frozenset()
+        from genvx.local.devices.survey import abandoned
+
+        return abandoned()
 
     def rules(self) -> Optional[Rules]:
         """Return what the policy of this machine says about us; None without a policy.

@@ -114,17 +114,18 @@ def test_an_end_that_was_written_is_shown_whatever_else_is_seen(name, signs):
     assert shown(EACH[name], signs) == (EACH[name], "")
 
 
-# What is shown of a state that is not over: as written (=), that and a note (!), or lost and why.
+# What is shown of a state that is not over: as written (=), that and a note (!), lost and why, or
+# the end that its command had.
 LIVING = """
     boot supervised held    waiting preparing running held
     same yes        yes     =       =         =       =
     same yes        no      =       =         =       =
     same no         yes     killed  !         !       !
-    same no         no      killed  killed    killed  killed
-    new  yes        yes     reboot  reboot    reboot  reboot
-    new  yes        no      reboot  reboot    reboot  reboot
-    new  no         yes     reboot  reboot    reboot  reboot
-    new  no         no      reboot  reboot    reboot  reboot
+    same no         no      killed  killed    killed  end
+    new  yes        yes     reboot  reboot    reboot  end
+    new  yes        no      reboot  reboot    reboot  end
+    new  no         yes     reboot  reboot    reboot  end
+    new  no         no      reboot  reboot    reboot  end
 """
 
 
@@ -139,9 +140,27 @@ def living():
 def test_what_is_shown_of_a_run_that_has_not_ended(signs, name, mark):
     state = EACH[name]
     found, note = shown(state, signs)
-    why = {"killed": LossReason.KILLED, "reboot": LossReason.REBOOT}.get(mark)
-    assert found == (state if why is None else Lost(state.since, why))
+    expected = {
+        "killed": Lost(state.since, LossReason.KILLED),
+        "reboot": Lost(state.since, LossReason.REBOOT),
+        "end": Failed(state.since, BADLY),
+    }.get(mark, state)
+    assert found == expected
     assert bool(note) == (mark == "!")
+
+
+@pytest.mark.parametrize(("signs", "name", "mark"), list(living()))
+def test_an_end_that_was_decided_is_shown_once_nothing_of_the_run_lives(signs, name, mark):
+    decided = Stopped(NOW, StopReason.ASKED, 0, BADLY)
+    found, _ = shown(EACH[name], signs, decided)
+    assert found == (EACH[name] if mark in "=!" else decided)
+
+
+def test_what_cannot_follow_was_not_decided():
+    nobody = Signs(True, False, False)
+    assert shown(EACH["waiting"], nobody, Completed(NOW, WELL))[0] == EACH["lost"]
+    assert shown(EACH["held"], nobody, Completed(NOW, WELL))[0] == Failed(THEN, BADLY)
+    assert shown(EACH["running"], nobody, EACH["running"])[0] == EACH["lost"]
 
 
 def spec(**changes):

@@ -28,7 +28,7 @@ raz@gpu-server-2:2222   # behind a host too
 gpu[08-10].lab
 [2001:db8::7]:22
 fe80::1%eth0
-10.0.0.7  user=ubuntu  key=/k.pem  python=/opt/py/bin/python3  gpus=0,2-3  tags=a100,nvlink
+10.0.0.7  user=ubuntu  key=/k.pem  python=/opt/py/bin/python3  gpus=0,2-3  tags=a,b  runs=/scratch/al
 worker-1 slots=4 max_slots=8
 DOMAIN\\user@win
 """
@@ -46,8 +46,9 @@ DOMAIN\\user@win
             user="ubuntu",
             key="/k.pem",
             python="/opt/py/bin/python3",
+            runs="/scratch/al",
             gpus=(0, 2, 3),
-            tags=("a100", "nvlink"),
+            tags=("a", "b"),
         ),
         HostSpec("worker-1", "worker-1", slots=4),
         HostSpec("win", "win", user="DOMAIN\\user"),
@@ -137,6 +138,12 @@ def test_ranges_multiply_and_lists_are_ranges():
         ("-x@a", "not a user name"),
         ("a gpus=x", "gpus are indices"),
         ("a gpus=3-1", "gpus are indices"),
+        ("a runs=scratch", "absolute path"),
+        ("a runs=/x';reboot;'", "absolute path"),
+        ("a runs=$HOME/x", "absolute path"),
+        ("a runs=~bob/x", "absolute path"),
+        ("a runs=/x\\", "absolute path"),
+        ("a runs=/x!y", "absolute path"),
         ("a python=python3", "absolute path"),
         ("a python=/x'y", "absolute path"),
         ('a key="x', "a quote is not closed"),

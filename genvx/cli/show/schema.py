@@ -196,7 +196,11 @@ def run(item: RunInfo) -> Plain:
         "submitter": item.spec.submitter,
         "exit_code": None if end is None else end.exit_code,
         "seconds": None if end is None else round(end.seconds, 3),
+        "user_seconds": None if end is None else end.usage.user,
+        "system_seconds": None if end is None else end.usage.system,
         "memory_bytes": None if end is None else end.usage.memory,
+        "gpu_memory_bytes": None if end is None else end.usage.gpu_memory,
+        "gpu_utilization_percent": None if end is None else end.usage.gpu_utilization,
         "log_bytes": item.log_bytes,
         "part": None
         if item.spec.part is None

@@ -14,6 +14,7 @@ from genvx.core.runstate import (
     is_over,
     name_of,
 )
+from genvx.core.units import format_memory
 from genvx.core.wire.runoperations import LogEnd
 from genvx.shown.console import say
 
@@ -45,7 +46,7 @@ class LogView:
         """Print one of the news."""
         if isinstance(news, LogPiece):
             if news.missing:
-                say(f"genvx: {news.missing} bytes of the log are no longer kept")
+                say(f"genvx: {format_memory(news.missing)} of the log are not kept any more")
             self._print(news.data)
         elif isinstance(news, LogEnd):
             self._ended = news.run

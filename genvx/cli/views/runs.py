@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from genvx.cli.ask.where import Where
+    from genvx.core.run import Usage
     from genvx.core.wire.runoperations import ListRuns, RunDetails
     from genvx.fleet.fleet import Fleet, Outcomes
     from genvx.fleet.host import Host
@@ -185,9 +186,7 @@ def _lines(where: Where, host: str, details: RunDetails, nodes: int = 1) -> dict
         "submitted": f"{Output(timestamp=True).since(_age(spec.submitted.epoch_ns))}"
         + (f" by {spec.submitter}" if spec.submitter else ""),
         "took": _took(run),
-        "memory": ""
-        if end is None or end.usage.memory is None
-        else format_memory(end.usage.memory),
+        **({} if end is None else _used(end.usage)),
         "directory": details.directory,
         "log": f"{run.log_bytes} bytes",
     }
@@ -204,6 +203,23 @@ def _print_tail(details: RunDetails, whose: str = "") -> None:
         print(f"\n{whose}:" if whose else "")
         for line in details.tail.splitlines():
             print(f"  {printable(line, 2000)}")
+
+
+def _used(usage: Usage) -> dict[str, str]:
+    """Lines about what a run has used, as far as it is known."""
+    found = {}
+    if usage.user is not None and usage.system is not None:
+        found["CPU time"] = f"{usage.user:.1f} s of its own, {usage.system:.1f} s in the kernel"
+    if usage.memory is not None:
+        found["memory"] = f"{format_memory(usage.memory)} at most"
+    gpu = []
+    if usage.gpu_memory is not None:
+        gpu.append(f"{format_memory(usage.gpu_memory)} at most of one")
+    if usage.gpu_utilization is not None:
+        gpu.append(f"{usage.gpu_utilization}% busy on average")
+    if gpu:
+        found["GPU use"] = ", ".join(gpu)
+    return found
 
 
 def _state(run: RunInfo) -> str:

@@ -72,9 +72,11 @@ def agent_command(spec: HostSpec, token: str, word: str | None = None) -> str:
     word: the call as one word, where stdin is a terminal and cannot carry it.
     """
     words = " ".join([_loader(), pack.digest(), token, *([word] if word else [])])
+    # Not all shells know NAME=VALUE before a command.
+    runs = "" if spec.runs is None else f"env GENVX_RUNS_DIR='{spec.runs}' "
     if spec.python is not None:
-        return f"exec '{spec.python}' -I -S -c '{STUB}' {words}"
-    return f"exec /bin/sh -c '{_FIND}' genvx {words}"
+        return f"exec {runs}'{spec.python}' -I -S -c '{STUB}' {words}"
+    return f"exec {runs}/bin/sh -c '{_FIND}' genvx {words}"
 
 
 def agent_parcel() -> bytes:

@@ -26,7 +26,7 @@ OLDEST, NEWEST = 9, 14  # of Python 3
 STUB = "import binascii,sys;exec(binascii.a2b_base64(sys.argv[1]))"
 
 
-def sha256(data: bytes) -> bytes:
+def sha256(data: bytes | memoryview) -> bytes:
     """Return the SHA-256 of bytes."""
     # hashlib loads OpenSSL, which takes longer than all that is hashed here.
     try:
@@ -97,11 +97,12 @@ def look(place: str, name: str) -> bytes | None:
         os.close(directory)
 
 
-def parts(data: bytes) -> tuple[int, bytes, bytes]:
+def parts(data: bytes) -> tuple[int, bytes, memoryview]:
     """Return the length of the mark, the list of modules, and the modules."""
     head = len(magic())
     end = head + 40 + int.from_bytes(data[head : head + 4], "big")
-    return head, data[head + 40 : end], data[end:]
+    # No copy: an agent may live as long as a run, and these are megabytes.
+    return head, data[head + 40 : end], memoryview(data)[end:]
 
 
 class Modules:

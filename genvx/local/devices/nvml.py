@@ -27,11 +27,12 @@ def report(
     descriptor: int,
     answered: frozenset[int] = frozenset(),
     blamed: frozenset[int] = frozenset(),
+    only: Optional[frozenset[int]] = None,
 ) -> None:
     """Ask NVML for everything, and write a line of JSON for each thing as soon as it is known.
 
     answered: devices that have been reported already. blamed: devices on which an earlier child
-    hung or died.
+    hung or died. only: the devices to report, without the links between them; None for all.
     """
 
     def tell(plain: Any) -> None:
@@ -57,7 +58,7 @@ def report(
         )
         return
     driverlibrary.load()
-    _Reporter(pynvml, tell).report(answered, blamed)
+    _Reporter(pynvml, tell).report(answered, blamed, only)
 
 
 class _Reporter:
@@ -73,7 +74,12 @@ class _Reporter:
         self._failures = (nvml.NVMLError, nvml.NVMLLibraryMismatchError)
         self._contained = processes.in_container()
 
-    def report(self, answered: frozenset[int], blamed: frozenset[int]) -> None:
+    def report(
+        self,
+        answered: frozenset[int],
+        blamed: frozenset[int],
+        only: Optional[frozenset[int]],
+    ) -> None:
         nvml = self._nvml
         try:
             nvml.nvmlInit()
@@ -83,7 +89,7 @@ class _Reporter:
             return
         self._tell({"count": count, "version": self._text(nvml.nvmlSystemGetDriverVersion)})
         for index in range(count):
-            if index in answered or index in blamed:
+            if index in answered or index in blamed or (only is not None and index not in only):
                 continue
             found = self._look_at(index)
             self._tell(
@@ -96,7 +102,8 @@ class _Reporter:
                     "address": self._address(index),
                 }
             )
-        self._tell({"topology": self._topology(count, blamed)})
+        if only is None:
+            self._tell({"topology": self._topology(count, blamed)})
         self._tell({"done": True})
 
     def _address(self, index: int) -> Optional[list[int]]:

@@ -28,8 +28,8 @@ _PART = re.compile(
     r"(?:(\d{1,4})x)?([A-Za-z][A-Za-z0-9 .]{0,40}?)-(\d{1,6}(?:[KMGT]i?B?))", re.ASCII
 )
 _USE = re.compile(
-    r"(?:process=([1-9]\d{0,6})(?::([1-9]\d{0,5}[KMGT]i?B?))?|used=([1-9]\d{0,5}[KMGT]i?B?))"
-    r"@(\d{1,4}(?::\d{1,4})?)",
+    r"(?:process=([1-9]\d{0,6}|/[^:@]{1,1000})(?::([1-9]\d{0,5}[KMGT]i?B?))?(?::(\d{1,2}|100)%)?"
+    r"|used=([1-9]\d{0,5}[KMGT]i?B?))@(\d{1,4}(?::\d{1,4})?)",
     re.ASCII,
 )
 
@@ -38,8 +38,9 @@ def simulate(specification: str, seed: str) -> Inventory:
     """Make the devices of a text such as "2xA100-80GB" or "1xA100-80GB,4xT4-16GB"; "0" makes none.
 
     "7xA100 1g.10gb-10GB" makes MIG instances. "process=1234:20G@0" makes process 1234 use GPU 0
-    while it lives, with 20 GiB; without a size, the amount is unknown. "used=20G@0" makes memory of
-    GPU 0 used by no process.
+    while it lives, with 20 GiB; without a size, the amount is unknown. "process=1234:20G:60%@0"
+    makes it busy, too. A path instead of the number is a file that has the number, as soon as it
+    has one. "used=20G@0" makes memory of GPU 0 used by no process.
 
     seed: distinguishes hosts, so that simulated hosts on one machine do not share UUIDs.
 
@@ -52,11 +53,14 @@ def simulate(specification: str, seed: str) -> Inventory:
 
 @value
 class _Use:
-    """A use of a simulated device. pid: None for memory that no process uses."""
+    """A use of a simulated device. process: a pid, or the path of a file that has one; empty for
+    memory that no process uses. utilization: percent.
+    """
 
     uuid: str
-    pid: Optional[int]
+    process: str
     memory: Optional[int]
+    utilization: int = 0
 
 
 def _in_use(usage: Mapping[str, DeviceUsage], uses: Sequence[_Use]) -> dict[str, DeviceUsage]:
@@ -65,13 +69,28 @@ def _in_use(usage: Mapping[str, DeviceUsage], uses: Sequence[_Use]) -> dict[str,
     for use in uses:
         now = found[use.uuid]
         running = now.processes or ()
-        if use.pid is not None:
-            if not os.path.exists(f"/proc/{use.pid}"):
+        if use.process:
+            pid = _pid(use.process)
+            if pid is None or not os.path.exists(f"/proc/{pid}"):
                 continue
-            running += (process_on_device(use.pid, use.memory, 0),)
-        used = (now.memory_used or 0) + (use.memory or 0)
-        found[use.uuid] = replace(now, memory_used=used, processes=running)
+            running += (process_on_device(pid, use.memory, use.utilization),)
+        found[use.uuid] = replace(
+            now,
+            memory_used=(now.memory_used or 0) + (use.memory or 0),
+            utilization=min(100, (now.utilization or 0) + use.utilization),
+            processes=running,
+        )
     return found
+
+
+def _pid(process: str) -> Optional[int]:
+    if not process.startswith("/"):
+        return int(process)
+    try:
+        with open(process, encoding="ascii") as file:
+            return int(file.read(16))
+    except (OSError, ValueError):
+        return None
 
 
 # A process that waits asks again and again; the devices of a text never change, only their use
@@ -118,9 +137,9 @@ def _use(text: str, devices: Sequence[Device]) -> _Use:
     if match is None:
         raise InvalidInput(
             f"GENVX_SIMULATE: not a use of a device: {printable(text, 60)!r}; "
-            "write it like process=1234:20G@0 or used=20G@0"
+            "write it like process=1234:20G:60%@0 or used=20G@0"
         )
-    pid, size, alone, label = match.groups()
+    process, size, percent, alone, label = match.groups()
     device = next((each for each in devices if each.label == label), None)
     if device is None:
         raise InvalidInput(f"GENVX_SIMULATE: {printable(text, 60)!r}: there is no GPU {label}")
@@ -131,7 +150,7 @@ def _use(text: str, devices: Sequence[Device]) -> _Use:
             f"GENVX_SIMULATE: {printable(text, 60)!r}: GPU {label} has "
             f"{format_memory(device.memory)}"
         )
-    return _Use(device.uuid, None if pid is None else int(pid), memory)
+    return _Use(device.uuid, process or "", memory, int(percent or 0))
 
 
 def _kinds(part: str) -> list[tuple[str, int, int]]:

@@ -61,29 +61,41 @@ def deadline_in(environ: Mapping[str, str]) -> float:
         raise InvalidInput(f"{VARIABLE}: {error}") from None
 
 
-def survey(deadline: float = DEADLINE) -> Inventory:
+def abandoned() -> frozenset[int]:
+    """Return the pids of children that were killed and have not ended yet."""
+    _bury()
+    return frozenset(_abandoned)
+
+
+def survey(deadline: float = DEADLINE, only: Optional[frozenset[int]] = None) -> Inventory:
     """Ask NVML for all devices and their use, within `deadline` seconds.
 
     Never raises because of NVML: without a driver the Inventory has no device, and `driver.error`
     says why.
+
+    only: the NVML indices of the devices to ask for; the others, and the links between devices,
+    are not asked for.
     """
     _bury()
     findings = Findings()
     end = monotonic() + deadline
     while True:
-        cause = _ask(findings, end, deadline)
+        cause = _ask(findings, end, deadline, only)
         if cause is None:
             break
         # Each round blames a device, so there are at most as many children as devices, plus one.
-        if not findings.blame(cause) or monotonic() >= end:
+        # Which of some devices it was cannot be told: it is the first one that did not answer.
+        if only is not None or not findings.blame(cause) or monotonic() >= end:
             findings.give_up(cause)
             break
     return findings.inventory()
 
 
-def _ask(findings: Findings, end: float, deadline: float) -> Optional[str]:
+def _ask(
+    findings: Findings, end: float, deadline: float, only: Optional[frozenset[int]]
+) -> Optional[str]:
     """Let a child ask for what is unknown yet; return why it ended early, or None."""
-    pid, pipe = _start_child(findings.answered, findings.blamed)
+    pid, pipe = _start_child(findings.answered, findings.blamed, only)
     try:
         return _collect(pipe, findings, end, deadline)
     finally:
@@ -107,16 +119,18 @@ def _bury() -> None:
 
 
 def _start_child(
-    answered: frozenset[int] = frozenset(), blamed: frozenset[int] = frozenset()
+    answered: frozenset[int] = frozenset(),
+    blamed: frozenset[int] = frozenset(),
+    only: Optional[frozenset[int]] = None,
 ) -> tuple[int, int]:
     read, write = os.pipe()
     try:
         if len(os.listdir("/proc/self/task")) == 1:
-            pid = _fork_child(write, answered, blamed)
+            pid = _fork_child(write, answered, blamed, only)
         else:
             # Other threads may hold locks, of the C library or the import system, which a fork
             # would copy as locked for ever. A fresh interpreter has none.
-            pid = _spawn_child(write, answered, blamed)
+            pid = _spawn_child(write, answered, blamed, only)
     except OSError:
         os.close(read)
         raise
@@ -125,7 +139,12 @@ def _start_child(
     return pid, read
 
 
-def _fork_child(write: int, answered: frozenset[int], blamed: frozenset[int]) -> int:
+def _fork_child(
+    write: int,
+    answered: frozenset[int],
+    blamed: frozenset[int],
+    only: Optional[frozenset[int]],
+) -> int:
     pid = os.fork()
     if pid:
         return pid
@@ -139,13 +158,20 @@ def _fork_child(write: int, answered: frozenset[int], blamed: frozenset[int]) ->
         os.closerange(high + 1, 65536)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
-        nvml.report(high, answered, blamed)
+        nvml.report(high, answered, blamed, only)
     finally:
         os._exit(0)
 
 
-def _spawn_child(write: int, answered: frozenset[int], blamed: frozenset[int]) -> int:
-    code = f"from genvx.local.devices import nvml; nvml.report(1, {answered!r}, {blamed!r})"
+def _spawn_child(
+    write: int,
+    answered: frozenset[int],
+    blamed: frozenset[int],
+    only: Optional[frozenset[int]],
+) -> int:
+    code = (
+        f"from genvx.local.devices import nvml; nvml.report(1, {answered!r}, {blamed!r}, {only!r})"
+    )
     null = os.open(os.devnull, os.O_RDWR)
     try:
         return os.posix_spawn(

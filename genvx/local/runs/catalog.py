@@ -236,7 +236,8 @@ class RunCatalog:
             note = "it was never accepted"
         else:
             same = boot == processes.boot_id()
-            state, note = shown(written, Signs(same, supervised, held))
+            decided = None if supervised or is_over(written) else directory.decided()
+            state, note = shown(written, Signs(same, supervised, held), decided)
         marks = directory.marks()
         return RunInfo(
             spec,

@@ -1,7 +1,7 @@
 """Reading the log of a run from where one likes, and following it to its end.
 
-A place in a log is a byte offset. It stays true when somebody frees the head of the file, as
-`fallocate -p` does: what was there reads as a hole, and a reader is told how much is missing.
+A place in a log is a byte offset. It stays true when the head of the file is freed (trimming.py):
+what was there reads as a hole, and a reader is told how much is missing.
 """
 
 from __future__ import annotations
@@ -30,9 +30,13 @@ def offset_of_last_lines(log: int, lines: int) -> int:
     size = os.fstat(log).st_size
     if lines <= 0:
         return size
+    # There are no lines in a part that was freed, and it may be much longer than the rest.
+    first = _next_data(log, 0)
+    if first is None:
+        return size
     start = size
-    while start > 0:
-        begin = max(0, start - _BACK)
+    while start > first:
+        begin = max(first, start - _BACK)
         part = os.pread(log, start - begin, begin)
         place = len(part)
         while (place := part.rfind(b"\n", 0, place)) >= 0:
@@ -42,7 +46,7 @@ def offset_of_last_lines(log: int, lines: int) -> int:
             if lines == 0:
                 return begin + place + 1
         start = begin
-    return 0
+    return first
 
 
 def follow(
@@ -79,14 +83,24 @@ def follow(
 
 
 def _read(log: int, offset: int) -> Optional[LogPiece]:
-    begin = offset
+    while True:
+        begin = _next_data(log, offset)
+        if begin is None:
+            return None
+        data = os.pread(log, _PART, begin)
+        # It may have been freed before it was read, and has read as zeros then.
+        if _next_data(log, begin) in (begin, None):
+            return LogPiece(begin, data, begin - offset) if data else None
+
+
+def _next_data(log: int, offset: int) -> Optional[int]:
+    """The first place from an offset on that was not freed; None if nothing follows."""
     try:
-        begin = os.lseek(log, offset, os.SEEK_DATA)
+        return os.lseek(log, offset, os.SEEK_DATA)
     except OSError as error:
         if error.errno == errno.ENXIO:
             # Past the end, or a hole up to the end.
             return None
         if error.errno != errno.EINVAL:  # a file system that knows no holes
             raise
-    data = os.pread(log, _PART, begin)
-    return LogPiece(begin, data, begin - offset) if data else None
+    return offset

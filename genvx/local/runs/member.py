@@ -4,6 +4,7 @@ of them fails.
 
 from __future__ import annotations
 
+import math
 import signal
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Union
@@ -13,10 +14,6 @@ from genvx.core.value import replace
 from genvx.core.wire.fields import Malformed
 from genvx.errors import StateError
 from genvx.local import processes
-from genvx.local.runs import lock
-from genvx.local.runs.catalog import RunCatalog
-from genvx.local.runs.hub import Hub
-from genvx.local.runs.spoke import Spoke
 
 if TYPE_CHECKING:
     from typing import Callable
@@ -26,8 +23,10 @@ if TYPE_CHECKING:
     from genvx.core.runinfo import RunInfo
     from genvx.core.wire.runoperations import DecideRun
     from genvx.local.machine import Machine
+    from genvx.local.runs.hub import Hub
     from genvx.local.runs.link import Wakeups
     from genvx.local.runs.record import RunDirectory
+    from genvx.local.runs.spoke import Spoke
 
     Sleep = Callable[[float], None]
 
@@ -38,6 +37,26 @@ _SOON = 0.02
 _DECIDED = 15.0
 
 
+class Alone:
+    """A run that is no part of a gang."""
+
+    withdrawn = False
+
+    def look(self) -> bool:
+        """Nobody else can fail."""
+        return False
+
+    def due(self) -> float:
+        """Nothing is ever due."""
+        return math.inf
+
+    def ended(self, code: int) -> None:
+        """Nobody has to know."""
+
+    def linger(self, sleep: Sleep) -> None:
+        """Nobody needs us."""
+
+
 class Member:
     """One part among the others.
 
@@ -45,7 +64,7 @@ class Member:
     nothing of it is to be left.
 
     Raises:
-        OSError: node 0 cannot listen.
+        StateError: node 0 cannot listen.
     """
 
     def __init__(
@@ -63,8 +82,15 @@ class Member:
         self.withdrawn = False
         self._over = False
         self._part, self._directory, self._say = part, directory, say
+        # Only here: few runs have parts, and a supervisor should be small.
+        from genvx.local.runs.hub import Hub
+        from genvx.local.runs.spoke import Spoke
+
         kind = Spoke if part.rank else Hub
-        self._side: Union[Hub, Spoke] = kind(spec.id, part, self._meeting, wakeups, say)
+        try:
+            self._side: Union[Hub, Spoke] = kind(spec.id, part, self._meeting, wakeups, say)
+        except OSError as error:
+            raise StateError(f"cannot listen for the other parts: {error.strerror}") from None
 
     def meet(self, sleep: Sleep) -> None:
         """Connect to node 0, or listen for the others; say where that is, or that it failed."""
@@ -100,14 +126,14 @@ class Member:
                 why = "its client was gone before all parts were accepted"
             elif self._side.started or self._directory.decision() == START:
                 self._directory.decide(START)
-                if isinstance(self._side, Hub):
-                    self._side.go()
+                self._side.go()
                 return ""
             else:
                 sleep(min(_LOOK, max(0.0, end - monotonic())))
                 continue
             self.ended(1)
-            return why
+            self._say(f"never started: {why}")
+            return f"never started: {why}"
 
     def look(self) -> bool:
         """Hear what others say; whether one of them has failed, so that our command is to end."""
@@ -137,6 +163,9 @@ def decide(host: Machine, asked: DecideRun) -> RunInfo:
     Raises:
         UnknownRun, NotOwner: as RunCatalog.find.
     """
+    from genvx.local.runs import lock
+    from genvx.local.runs.catalog import RunCatalog
+
     catalog = RunCatalog(host)
     run = catalog.find(asked.run)
     with catalog.open(run) as directory:

@@ -2,6 +2,7 @@
 
     RUNS/<id>/spec.json    what was asked, written once
               state.json   what became of it, replaced at each change
+              end.json     its final state, before the devices are given back
               marks.json   what people have called it since
               stop.json    a request to end it, and why
               gang.json    of a part of a gang: where the parts meet, and their secret
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from genvx.core.runstate import RunState
 
 _TRASH = ".trash"
-_SPEC, _STATE, _MARKS, _STOP = "spec.json", "state.json", "marks.json", "stop.json"
+_SPEC, _STATE, _END = "spec.json", "state.json", "end.json"
+_MARKS, _STOP = "marks.json", "stop.json"
 _GANG, _DECISION = "gang.json", "decision"
 LOG, EVENTS, WORK = "log", "events", "work"
 _MOST_BYTES = 64 << 20
@@ -144,6 +146,19 @@ class RunDirectory:
         self._replace(_STATE, plain)
         with contextlib.suppress(OSError):  # for people; the state is what counts
             self._append(EVENTS, dumps({"event": name_of(state), **plain}) + b"\n")
+
+    def decided(self) -> Optional[RunState]:
+        """The final state that was written down before the devices were given back; None if none
+        was, or that cannot be read.
+        """
+        try:
+            return STATE.read(self._read(_END))
+        except Malformed:
+            return None
+
+    def write_decided(self, state: RunState) -> None:
+        """Write down the final state that the run will have. Raises OSError."""
+        self._replace(_END, STATE.write(state))
 
     def marks(self) -> Marks:
         """What people have called it; nothing where that cannot be read."""
@@ -377,7 +392,7 @@ class RunShelf:
 
 
 def _trouble(error: OSError, doing: str) -> StateError:
-    elsewhere = "choose another directory with GENVX_RUNS_DIR"
+    elsewhere = "choose another directory with GENVX_RUNS_DIR, or runs= in a hostfile"
     advice = {
         errno.ENOSPC: f"the disk is full; free some space, or {elsewhere}",
         errno.EDQUOT: f"your disk quota is used up; free some space there, or {elsewhere}",

@@ -93,6 +93,10 @@ class Spoke:
             return _RETRY
         return max(_SOON, self._alive_at - monotonic())
 
+    def go(self) -> None:
+        """Our command starts now."""
+        self.started = True
+
     def ended(self, code: int) -> None:
         """The command here has ended."""
         self._ended = code

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
+import termios
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -17,21 +19,25 @@ if TYPE_CHECKING:
     from genvx.core.rungang import Part
     from genvx.core.runstate import RunState
     from genvx.local.running.hold import LocalHold
+    from genvx.local.runs.output import Output
     from genvx.local.runs.record import RunDirectory
 
 # Added to the command's badness: memory pressure takes it rather than its bookkeeper. Raising needs
 # no privilege.
 _OOM_SCORE = "300"
 _NOTIFY_SECONDS = 60.0
+# The kind of terminal where the variables say none.
+_TERM = "xterm-256color"
 # What a supervisor ignores, and what Python changes.
 _RESET = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)
 
 
-def start(spec: RunSpec, hold: LocalHold, directory: RunDirectory, log: int) -> int:
-    """Start a run's command in a session of its own; return its pid.
+def start(spec: RunSpec, hold: LocalHold, directory: RunDirectory, output: Output) -> int:
+    """Start a run's command in a session of its own, and in its terminal if it has one; return its
+    pid.
 
-    Its stdout and stderr are the log itself, opened to append, so nothing is copied and nothing is
-    lost when its supervisor dies.
+    Without a terminal its stdout and stderr are the log itself, opened to append, so nothing is
+    copied and nothing is lost when its supervisor dies.
 
     Raises:
         OSError: there is no such command or directory, or it cannot be executed.
@@ -46,6 +52,9 @@ def start(spec: RunSpec, hold: LocalHold, directory: RunDirectory, log: int) -> 
         "GENVX_RUN_DIR": directory.path,
         **spec.variables,
     }
+    log, terminal = output.log, output.terminal
+    if terminal is not None:
+        variables.setdefault("TERM", _TERM)
     argv = list(spec.argv)
     read, write = os.pipe()
     pid = os.fork()
@@ -53,10 +62,13 @@ def start(spec: RunSpec, hold: LocalHold, directory: RunDirectory, log: int) -> 
         try:
             os.close(read)
             os.setsid()
-            null = os.open(os.devnull, os.O_RDONLY)
-            os.dup2(null, 0)
-            os.dup2(log, 1)
-            os.dup2(log, 2)
+            if terminal is None:
+                streams = (os.open(os.devnull, os.O_RDONLY), log, log)
+            else:
+                streams = (terminal.command_end,) * 3
+                fcntl.ioctl(terminal.command_end, termios.TIOCSCTTY, 0)
+            for number, each in enumerate(streams):
+                os.dup2(each, number)
             os.set_inheritable(hold.descriptor, True)
             with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
                 file.write(_OOM_SCORE)

@@ -4,27 +4,20 @@ It is the only process that must hold the lease: what a command starts often doe
 descriptor. It is a subreaper, so nothing that the command starts gets out of its sight, and it ends
 all of it before it lets the lease go.
 
-It has one thread and handles no signal: they are blocked and waited for, so none is lost between
-two checks.
+It has one thread and handles no signal: they are blocked and waited for (wakeups.py), so none is
+lost between two checks.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
-import resource
 import signal
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Optional, Union
 
 from genvx.core.ask import Ask
-from genvx.core.run import (
-    End,
-    HoldWhen,
-    Moment,
-    Usage,
-)
+from genvx.core.run import End, HoldWhen, Moment
 from genvx.core.rungang import NO_CODE
 from genvx.core.runstate import (
     Failed,
@@ -38,12 +31,15 @@ from genvx.core.runstate import (
     settled,
 )
 from genvx.core.text import printable
-from genvx.errors import StateError
 from genvx.local import processes
 from genvx.local.granting import acquire, join
 from genvx.local.runs import tree
+from genvx.local.runs.member import Alone, Member
+from genvx.local.runs.output import Output
 from genvx.local.runs.record import StopRequest
 from genvx.local.runs.start import start
+from genvx.local.runs.usage import Meter
+from genvx.local.runs.wakeups import Wakeups
 from genvx.local.waiting import wait
 
 if TYPE_CHECKING:
@@ -55,17 +51,13 @@ if TYPE_CHECKING:
     from genvx.core.runstate import RunState
     from genvx.local.machine import Machine
     from genvx.local.running.hold import LocalHold
-    from genvx.local.runs.member import Member
     from genvx.local.runs.record import RunDirectory
 
-SIGNALS = {signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM, signal.SIGIO}
 # How long it sleeps when nothing is due. A signal wakes it earlier.
 _LOOK = 60.0
 # How often a state is tried again that could not be written, and how soon leftovers are looked at.
 _AGAIN = 1.0
 _SOON = 0.1
-# A timer of 0 seconds would never ring.
-_LEAST = 0.001
 # A reason to wait that changes is written this often at most; a place is written at once.
 _NEWS = 5.0
 
@@ -94,12 +86,17 @@ class Supervisor:
         self._directory = directory
         self._accepted: Optional[Callable[[RunState], None]] = accepted
         self._boot = processes.boot_id()
-        self._log = directory.create_log()
         self._unwritten: Optional[RunState] = None
         self._stop: Optional[StopRequest] = None
         self._told = 0.0
-        self._member: Optional[Member] = None
-        self.withdrawn = False
+        self._wakeups = Wakeups()
+        self._output = Output(spec, directory, self._wakeups)
+        self._member: Union[Alone, Member] = Alone()
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether nothing is to be left of it, because its client has taken it back."""
+        return self._member.withdrawn
 
     def run(self, *, patience: Optional[float]) -> None:
         """Supervise the run to its end.
@@ -109,7 +106,6 @@ class Supervisor:
         Raises:
             GenvxError: it was not accepted; nothing was started, and nothing is held.
         """
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         hold = self._acquire(patience)
         if hold is None:
@@ -120,11 +116,15 @@ class Supervisor:
             hold.keep_time(spare=os.getpid(), supervised=True)
             tree.become_subreaper()
             state = self._hold_to_end(hold)
+            # The end is shown only once the devices are free, for people count on that. So it is
+            # written down twice: if we are killed in between, it is not lost. A full disk must not
+            # keep the devices.
+            with suppress(OSError):
+                self._directory.write_decided(state)
         finally:
             hold.release()
         self._write(state)
-        if self._member is not None:
-            self._member.linger(self._sleep)
+        self._member.linger(self._sleep)
         self._notify(state)
         while self._unwritten is not None:
             # The end is known, and only its record is missing: wait for room on the disk.
@@ -193,26 +193,23 @@ class Supervisor:
         while True:
             end = self._attempt(hold, attempt)
             if isinstance(end, Failed):
-                self._ended(NO_CODE)
+                self._member.ended(NO_CODE)
                 return end
             if self._stop is not None:
-                self._ended(end.exit_code or NO_CODE)
+                self._member.ended(end.exit_code or NO_CODE)
                 return Stopped(now(), self._stop.why, self._stop.by, end)
             if end.exit_code == 0 or attempt > self._spec.retries:
-                self._ended(end.exit_code)
+                self._member.ended(end.exit_code)
                 self._keep(hold, end)
                 return settled(end, now())
-            self._say(f"attempt {attempt} ended with exit code {end.exit_code}; starting again")
+            self._output.say(
+                f"attempt {attempt} ended with exit code {end.exit_code}; starting again"
+            )
             attempt += 1
 
     def _meet(self, part: Part) -> Optional[RunState]:
         """Wait until all parts of the gang start; return the state of one that never does."""
-        from genvx.local.runs.member import Member
-
-        try:
-            member = Member(self._spec, part, self._directory, _ByIO(), self._say)
-        except OSError as error:
-            raise StateError(f"cannot listen for the other parts: {error.strerror}") from None
+        member = Member(self._spec, part, self._directory, self._wakeups, self._output.say)
         self._member = member
         member.meet(self._sleep)
         waiting = Preparing(now(), Step.START, "waits for the other parts")
@@ -221,25 +218,21 @@ class Supervisor:
         why = member.begin(self._sleep, lambda: self._stop is not None)
         if not why:
             return None
-        self.withdrawn = member.withdrawn
-        self._say(f"never started: {why}")
         if self._stop is not None and self._stop.why is not StopReason.GANG:
             return Stopped(now(), self._stop.why, self._stop.by)
-        return Failed(now(), step=Step.START, why=f"never started: {why}")
-
-    def _ended(self, code: int) -> None:
-        """Tell the other parts how the command has ended."""
-        if self._member is not None:
-            self._member.ended(code)
+        return Failed(now(), step=Step.START, why=why)
 
     def _attempt(self, hold: LocalHold, attempt: int) -> Union[End, Failed]:
         """Start the command once and wait until it and all that it started has ended."""
         spec = self._spec
+        meter = Meter(self._host, hold.devices)
         try:
-            pid = start(spec, hold, self._directory, self._log)
+            self._output.open()
+            pid = start(spec, hold, self._directory, self._output)
         except OSError as error:
+            self._output.close()
             reason = f"cannot run {printable(spec.argv[0], 100)}: {error.strerror}"
-            self._say(reason)
+            self._output.say(reason)
             failed = Failed(now(), step=Step.START, why=reason)
             self._accept(failed)
             return failed
@@ -252,7 +245,7 @@ class Supervisor:
         status: Optional[int] = None
         kill_at: Optional[float] = None
         while status is None:
-            status = self._reap(pid)
+            status = self._reap(pid, meter)
             if status is not None:
                 break
             if self._stop is None and expires is not None and processes.boottime_ns() >= expires:
@@ -261,28 +254,31 @@ class Supervisor:
                 kill_at = self._end_tree(self._stop, kill_at)
                 self._sleep(_SOON)
             else:
-                left = _LOOK
+                meter.sample()
+                left = min(_LOOK, meter.due)
                 if expires is not None:
                     left = min(left, (expires - processes.boottime_ns()) / 1e9)
                 self._sleep(max(0.0, left if self._unwritten is None else _AGAIN))
         ended = now()
-        self._end_leftovers(kill_at)
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        usage = Usage(round(used.ru_utime, 3), round(used.ru_stime, 3), used.ru_maxrss * 1024)
+        self._end_leftovers(kill_at, meter)
+        self._output.close()
         if os.WIFSIGNALED(status):
-            return End(began, ended, signal=os.WTERMSIG(status), usage=usage)
-        return End(began, ended, code=os.WEXITSTATUS(status), usage=usage)
+            return End(began, ended, signal=os.WTERMSIG(status), usage=meter.usage())
+        return End(began, ended, code=os.WEXITSTATUS(status), usage=meter.usage())
 
-    def _reap(self, leader: int) -> Optional[int]:
+    def _reap(self, leader: int, meter: Meter) -> Optional[int]:
         """Collect what has ended below us; the status of the command if it is among that."""
         found = None
+        questions = self._host.questions()
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, used = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return found
             if pid == 0:
                 return found
+            if pid not in questions:
+                meter.collected(used)
             if pid == leader:
                 found = status
 
@@ -292,37 +288,47 @@ class Supervisor:
         """
         if kill_at is None:
             kill_at = time.monotonic() + (0.0 if request.force else request.grace)
-            self._say(f"stopped ({request.why.value})")
+            self._output.say(f"stopped ({request.why.value})")
             if not request.force:
-                tree.signal_below(os.getpid(), signal.SIGTERM)
+                self._signal_tree(signal.SIGTERM)
                 # Who is stopped hears SIGTERM only once they go on.
-                tree.signal_below(os.getpid(), signal.SIGCONT)
+                self._signal_tree(signal.SIGCONT)
         if time.monotonic() >= kill_at:
-            tree.signal_below(os.getpid(), signal.SIGKILL)
+            self._signal_tree(signal.SIGKILL)
         return kill_at
 
-    def _end_leftovers(self, kill_at: Optional[float]) -> None:
+    def _end_leftovers(self, kill_at: Optional[float], meter: Meter) -> None:
         """End what the command has left behind: nobody is there who could want it."""
-        self._reap(0)
-        left = tree.descendants(os.getpid())
+        self._reap(0, meter)
+        left = self._tree()
         if left:
             many = "1 process" if len(left) == 1 else f"{len(left)} processes"
-            self._say(f"ending what the command left behind: {many}")
+            self._output.say(f"ending what the command left behind: {many}")
         said = False
         request = self._stop or StopRequest(StopReason.ASKED, os.getuid(), self._spec.grace)
         if left and kill_at is None:
-            tree.signal_below(os.getpid(), signal.SIGTERM)
-            tree.signal_below(os.getpid(), signal.SIGCONT)
+            self._signal_tree(signal.SIGTERM)
+            self._signal_tree(signal.SIGCONT)
             kill_at = time.monotonic() + request.grace
-        while tree.descendants(os.getpid()):
+        while self._tree():
             if kill_at is not None and time.monotonic() >= kill_at:
-                tree.signal_below(os.getpid(), signal.SIGKILL)
+                self._signal_tree(signal.SIGKILL)
                 if not said and time.monotonic() >= kill_at + request.grace:
                     said = True
-                    stuck = ", ".join(map(str, tree.descendants(os.getpid())))
-                    self._say(f"these do not end even by SIGKILL: {stuck}; the GPUs stay leased")
+                    stuck = ", ".join(map(str, self._tree()))
+                    self._output.say(
+                        f"these do not end even by SIGKILL: {stuck}; the GPUs stay leased"
+                    )
             self._sleep(_SOON)
-            self._reap(0)
+            self._reap(0, meter)
+
+    # A process of ours that the driver does not answer is none of the run's, and cannot be ended.
+
+    def _tree(self) -> list[int]:
+        return tree.descendants(os.getpid(), self._host.questions())
+
+    def _signal_tree(self, number: signal.Signals) -> None:
+        tree.signal_below(os.getpid(), number, self._host.questions())
 
     # After the end
 
@@ -350,20 +356,24 @@ class Supervisor:
     # Common
 
     def _sleep(self, seconds: float) -> None:
-        """Sleep until a signal comes, at most; then look for a request to end the run."""
-        # A timer, and not sigtimedwait: if a stop (SIGSTOP) interrupts that and the time is over
-        # when we go on, it returns garbage that may look like a signal (CPython 3.6 to 3.13).
-        if self._member is not None:
-            seconds = min(seconds, self._member.due())
-        signal.setitimer(signal.ITIMER_REAL, max(seconds, _LEAST))
-        received = signal.sigwaitinfo(SIGNALS)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        """Sleep until a signal comes, at most; then look for a request to end the run. What comes
+        from the terminal and for the log is done meanwhile.
+        """
+        end = time.monotonic() + min(seconds, self._output.due, self._member.due())
+        signalled, sender = False, None
+        while not signalled:
+            woken = self._wakeups.wait(end - time.monotonic())
+            signalled, sender = woken.signalled, woken.sender
+            self._output.take(woken)
+            if time.monotonic() >= end or (woken.readable and self._spec.part):
+                break
+        self._output.tend()
         if self._stop is None:
             self._stop = self._directory.stop_request()
         # Whoever asks for an end writes that before they send a signal; a bare kill has not.
-        if self._stop is None and received.si_signo == signal.SIGTERM:
-            self._stop = StopRequest(StopReason.ASKED, os.getuid(), self._spec.grace)
-        if self._member is not None and self._member.look() and self._stop is None:
+        if self._stop is None and sender is not None:
+            self._stop = StopRequest(StopReason.ASKED, sender, self._spec.grace)
+        if self._member.look() and self._stop is None:
             self._stop = StopRequest(StopReason.GANG, os.getuid(), self._spec.grace)
         if self._unwritten is not None:
             self._write(self._unwritten)
@@ -375,24 +385,6 @@ class Supervisor:
             self._unwritten = None
         except OSError:
             self._unwritten = state
-
-    def _say(self, line: str) -> None:
-        """A line of ours in the log."""
-        with suppress(OSError):
-            os.write(self._log, f"genvx: {line}\n".encode("utf-8", "replace"))
-
-
-class _ByIO:
-    """Has the kernel send us SIGIO when something happens on a socket."""
-
-    def watch(self, descriptor: int) -> None:
-        fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
-        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
-        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC)
-
-    def forget(self, descriptor: int) -> None:
-        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
-        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags & ~os.O_ASYNC)
 
 
 class _Stop:

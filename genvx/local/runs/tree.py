@@ -20,8 +20,11 @@ def become_subreaper() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def descendants(root: int) -> list[int]:
-    """The pids of all living processes below one, zombies left out."""
+def descendants(root: int, spared: frozenset[int] = frozenset()) -> list[int]:
+    """The pids of all living processes below one, zombies left out.
+
+    spared: children that are not counted, with all that is below them.
+    """
     children: dict[int, list[int]] = {}
     dead = set()
     for name in os.listdir("/proc"):
@@ -37,16 +40,18 @@ def descendants(root: int) -> list[int]:
     below = [root]
     while below:
         for pid in children.get(below.pop(), ()):
+            if pid in spared:
+                continue
             below.append(pid)
             if pid not in dead:
                 found.append(pid)
     return found
 
 
-def signal_below(root: int, number: signal.Signals) -> int:
-    """Send a signal to all processes below one; return to how many."""
+def signal_below(root: int, number: signal.Signals, spared: frozenset[int] = frozenset()) -> int:
+    """Send a signal to all processes that `descendants` finds; return to how many."""
     count = 0
-    for pid in descendants(root):
+    for pid in descendants(root, spared):
         with suppress(ProcessLookupError, PermissionError):
             _signal(pid, number)
             count += 1

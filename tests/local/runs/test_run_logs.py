@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 
@@ -9,6 +10,7 @@ import pytest
 
 from genvx.core.runinfo import LogPiece
 from genvx.local.runs.logs import follow, offset_of_last_lines
+from genvx.local.runs.trimming import Trimmer
 
 
 @pytest.fixture
@@ -79,3 +81,51 @@ def test_a_head_that_was_freed_is_a_gap_and_offsets_stay_true(log):
     first, *_ = read(log)
     assert first.missing == first.at > 80_000
     assert read(log, 100_000) == [LogPiece(100_000, b"end\n")]
+
+
+def test_the_last_lines_are_not_looked_for_in_a_head_that_was_freed(log):
+    os.write(log, b"a" * 100_000 + b"\nlast\n")
+    free_head(log, 10)
+    first, *_ = read(log)
+    assert offset_of_last_lines(log, 1) == 100_001
+    assert offset_of_last_lines(log, 1000) == first.at > 90_000
+
+
+def test_a_part_that_is_freed_while_it_is_read_is_missing_and_not_zeros(log, monkeypatch):
+    os.write(log, b"a" * 100_000)
+    reads = []
+
+    def pread(descriptor, size, offset, real=os.pread):
+        if not reads:
+            free_head(log, 10_000)
+        reads.append(offset)
+        return real(descriptor, size, offset)
+
+    monkeypatch.setattr(os, "pread", pread)
+    pieces = read(log)
+    assert reads[0] == 0
+    assert pieces[0].missing == pieces[0].at > 80_000
+    assert set(b"".join(piece.data for piece in pieces)) == set(b"a")
+
+
+def test_a_log_keeps_its_last_bytes_up_to_its_limit(log):
+    trimmer = Trimmer(log, 256 * 1024)
+    for number in range(100):
+        os.write(log, f"{number:08}\n".encode() * 4096)
+        assert trimmer.trim() == ""
+        assert os.fstat(log).st_blocks * 512 <= 256 * 1024
+    assert os.fstat(log).st_size == 100 * 4096 * 9
+    kept = b"".join(piece.data for piece in read(log))
+    assert len(kept) > 200 * 1024
+    assert kept.endswith(b"00000099\n" * 4096)
+
+
+def test_a_file_system_that_frees_no_part_of_a_file_is_named_once_and_all_is_kept():
+    log = os.memfd_create("log", os.MFD_ALLOW_SEALING)
+    os.write(log, b"a" * 300_000)
+    fcntl.fcntl(log, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE)
+    trimmer = Trimmer(log, 65536)
+    assert "the whole log is kept" in trimmer.trim()
+    assert trimmer.trim() == ""
+    assert sum(len(piece.data) for piece in read(log)) == 300_000
+    os.close(log)

@@ -19,32 +19,9 @@ from genvx.core.runselect import Filter
 from genvx.core.runstate import name_of
 from genvx.errors import CommandNotFound, InvalidInput, NoCapacity, UnknownRun
 from genvx.local import processes
-from genvx.local.host import LocalHost
+from genvx.local.running.hold import LocalHold
 from genvx.local.runs import lock
-from genvx.local.runs.catalog import RunCatalog
-from genvx.local.runs.launch import submit
 from tests.helpers import ROOT, alive, genvx_env, until
-
-
-@pytest.fixture
-def host(state, short_tmp, monkeypatch):
-    monkeypatch.setenv("GENVX_RUNS_DIR", str(short_tmp / "runs"))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    host = LocalHost()
-    yield host
-    for each in lock.living(host.state):
-        os.kill(each.pid, signal.SIGKILL)
-    ours = f"GENVX_RUNS_DIR={short_tmp}/runs".encode()
-    for each in processes.pids():
-        if ours in _environ(each) and each != os.getpid():
-            os.kill(each, signal.SIGKILL)
-
-
-def _environ(pid):
-    try:
-        return Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return b""
 
 
 def asked(*argv, gpus=1, **more):
@@ -53,16 +30,6 @@ def asked(*argv, gpus=1, **more):
 
 def shell(line, **more):
     return asked("sh", "-c", line, **more)
-
-
-@pytest.fixture
-def start(host):
-    return lambda spec, **options: submit(host, spec, **options)
-
-
-@pytest.fixture
-def catalog(host):
-    return RunCatalog(host)
 
 
 def state_of(catalog, run):
@@ -195,6 +162,26 @@ def test_an_end_that_cannot_be_written_is_not_invented_and_is_written_later(
     assert state_of(catalog, run) == "running"
     resource.prlimit(supervisor.pid, resource.RLIMIT_FSIZE, (most, most))
     assert ends_as(catalog, run, "failed").state.end.exit_code == 3
+
+
+def test_an_end_is_known_when_the_supervisor_dies_just_after_it_has_given_the_gpus_back(
+    host, start, catalog, monkeypatch
+):
+    def release(hold, real=LocalHold.release):
+        real(hold)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(LocalHold, "release", release)
+    run = start(shell("sleep 0.2; exit 7"), fork=True)  # a copy of us, and of what was patched
+    assert ends_as(catalog, run, "failed").state.end.exit_code == 7
+    assert free(host) == 2
+
+
+def test_a_held_run_whose_supervisor_was_killed_keeps_the_end_of_its_command(host, start, catalog):
+    run = start(shell("exit 5", hold=1000))
+    ends_as(catalog, run, "held")
+    os.kill(lock.supervision_of(host.state, os.getuid(), run.id).pid, signal.SIGKILL)
+    assert ends_as(catalog, run, "failed").state.end.exit_code == 5
 
 
 def test_a_third_run_waits_for_one_of_two_gpus_without_a_client(start, catalog, short_tmp):

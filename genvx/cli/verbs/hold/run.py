@@ -79,6 +79,18 @@ Notify = Annotated[
         "--notify", metavar="LINE", help="With --detach: run this line of sh there at the end."
     ),
 ]
+Tty = Annotated[
+    bool,
+    typer.Option("--tty", help="With --detach: run it in a terminal, which nobody types into."),
+]
+LogLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--log-limit",
+        metavar="SIZE",
+        help="With --detach: keep only so much of the end of its output (1G).",
+    ),
+]
 
 
 def run(
@@ -96,6 +108,8 @@ def run(
     env: Env = None,
     run_tag: RunTag = None,
     notify: Notify = None,
+    tty: Tty = False,
+    log_limit: LogLimit = None,
 ) -> None:
     """Run a command that holds GPUs.
 
@@ -123,7 +137,7 @@ def run(
     # Before anything reads: the local command inherits our stdin, and `stream` reads it.
     if no_stdin:
         stdin.close()
-    asked = Detach.parse(chdir, keep, retries, env, run_tag, notify)
+    asked = Detach.parse(chdir, keep, retries, env, run_tag, notify, tty, log_limit)
     if detached:
         several = Several(nodes, master_addr, mixed) if nodes > 1 else None
         if several is not None and not where.remote:
@@ -131,7 +145,8 @@ def run(
         raise typer.Exit(start_detached(where, request, command, asked, several))
     if asked != Detach():
         raise InvalidInput(
-            "--chdir, --hold, --retries, --env, --run-tag and --notify go with --detach"
+            "--chdir, --hold, --retries, --env, --run-tag, --notify, --tty and --log-limit go with "
+            "--detach"
         )
     if nodes > 1:
         if not where.remote:

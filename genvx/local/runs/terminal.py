@@ -1,0 +1,83 @@
+"""The terminal of a run that was started with --tty: what it prints goes to the log."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import select
+import struct
+import termios
+
+# What a terminal of nobody has; programs wrap their lines for it.
+ROWS, COLUMNS = 24, 80
+
+_PART = 65536
+# So many parts are copied before the supervisor looks at anything else.
+_AT_ONCE = 256
+# At the end: a process outside of the run may have the terminal open and never let go of it.
+_QUIET_MS = 200
+
+
+class Terminal:
+    """A pty that its run's supervisor owns.
+
+    Our copy of the command's end stays open until `finish`. Without it a command that closes its
+    terminal and opens it again later would find nobody who reads what it prints.
+    """
+
+    def __init__(self, log: int) -> None:
+        self._log = log
+        self._lost = 0
+        self.descriptor, self.command_end = os.openpty()
+        size = struct.pack("HHHH", ROWS, COLUMNS, 0, 0)
+        fcntl.ioctl(self.command_end, termios.TIOCSWINSZ, size)
+        os.set_blocking(self.descriptor, False)
+
+    def copy(self) -> bool:
+        """Append to the log what there is to read, or a part of it; return whether there was any.
+
+        Raises:
+            EOFError: all that was printed has been read, and nobody has the command's end open.
+        """
+        for count in range(_AT_ONCE):
+            try:
+                data = os.read(self.descriptor, _PART)
+            except BlockingIOError:
+                return count > 0
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise
+                data = b""
+            if not data:
+                raise EOFError
+            self._append(data)
+        return True
+
+    def finish(self) -> None:
+        """Append what is left, once the processes of the run have ended, and close the terminal."""
+        os.close(self.command_end)
+        # The kernel passes on what was printed a moment later. EOF comes behind all of it.
+        look = select.poll()
+        look.register(self.descriptor, select.POLLIN)
+        try:
+            while look.poll(_QUIET_MS):
+                self.copy()
+        except EOFError:
+            pass
+        finally:
+            os.close(self.descriptor)
+
+    def _append(self, data: bytes) -> None:
+        """Append to the log. If the disk is full the command goes on, and the log says later what
+        is missing.
+        """
+        try:
+            if self._lost:
+                note = f"\r\ngenvx: {self._lost} bytes of output are missing: the disk was full\r\n"
+                os.write(self._log, note.encode())
+                self._lost = 0
+            while data:
+                data = data[os.write(self._log, data) :]
+        except OSError:
+            self._lost += len(data)
