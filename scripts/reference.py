@@ -129,7 +129,7 @@ def normalized(transcript: str) -> str:
     follows them.
     """
     text = re.sub(r"\b[0-9a-f]{8}\b", "ID", transcript)
-    text = re.sub(r"\d+ seconds? ago", "AGE", text)
+    text = re.sub(r"\d+ s ago", "AGE", text)
     text = re.sub(r"(as my-env, )\d+ s", r"\1AGE", text)
     text = re.sub(r"(held by +|\(simulated\) +- +)\d+", r"\1PID", text)
     return "\n".join(" ".join(line.split()) for line in text.strip().split("\n"))

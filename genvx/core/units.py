@@ -25,7 +25,7 @@ _CLOCK = re.compile(
 )
 # 1 PiB: far above any device, and far below 2**63, the limit of the wire.
 _MOST_BYTES = 1 << 50
-_STEPS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+_STEPS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def parse_memory(text: str) -> int:
@@ -136,12 +136,9 @@ def format_elapsed(seconds: float) -> str:
 
 
 def format_age(seconds: float) -> str:
-    """Show how long ago something was, in its largest whole unit: "42 seconds ago", "1 hour
-    ago".
-    """
+    """Show how long ago something was, in its largest whole unit: "42 s ago", "1 h ago"."""
     whole = max(0, int(seconds))
-    for name, size in _STEPS:
+    for unit, size in _STEPS:
         if whole >= size or size == 1:
-            count = whole // size
-            return f"{count} {name}{'' if count == 1 else 's'} ago"
+            return f"{whole // size} {unit} ago"
     raise AssertionError("the last step always fits")

@@ -101,18 +101,28 @@ def _best_lines(spec: RunSpec, seen: Outcomes[Snapshot]) -> list[str]:
 
 
 def locate(
-    fleet: HostGroup[RunHost], found: Outcomes[tuple[RunInfo, ...]], wanted: str
+    fleet: HostGroup[RunHost],
+    found: Outcomes[tuple[RunInfo, ...]],
+    wanted: str,
+    *,
+    deleted: bool = False,
+    typed: str = "genvx remote",
 ) -> tuple[RunHost, RunInfo]:
     """The run that is meant, and its host; of a gang its first part. Raises: as `locate_parts`."""
-    return locate_parts(fleet, found, wanted)[0]
+    return locate_parts(fleet, found, wanted, deleted=deleted, typed=typed)[0]
 
 
 def locate_parts(
-    fleet: HostGroup[RunHost], found: Outcomes[tuple[RunInfo, ...]], wanted: str
+    fleet: HostGroup[RunHost],
+    found: Outcomes[tuple[RunInfo, ...]],
+    wanted: str,
+    *,
+    deleted: bool = False,
+    typed: str = "genvx remote",
 ) -> tuple[tuple[RunHost, RunInfo], ...]:
     """The run that is meant, and its host; of a gang all parts that were found, by rank.
 
-    found: what the hosts answered to FindRuns.
+    found: what the hosts answered to FindRuns. deleted, typed: as for core.runselect.find.
 
     Raises:
         UnknownRun: there is none, or several are meant. NotOwner: it is another user's. FleetError:
@@ -122,7 +132,8 @@ def locate_parts(
         raise fleet.nowhere({}, found.failed)
     groups = together((name, run) for name, runs in found.succeeded.items() for run in runs)
     try:
-        meant = find([parts[0][1] for parts in groups], wanted)
+        runs = [parts[0][1] for parts in groups]
+        meant = find(runs, wanted, deleted=deleted, typed=typed)
     except UnknownRun as error:
         for failure in found.failed.values():
             if isinstance(failure, NotOwner):

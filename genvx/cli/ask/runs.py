@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from genvx.fleet.fleet import Fleet
 
 WHICH = "A run, by its id, the beginning of it, its name, or a number: 1 is the latest."
-OneRun = Annotated[str, typer.Argument(metavar="[RUN]", help=WHICH, show_default=False)]
+OneRun = Annotated[str, typer.Argument(metavar="RUN", help=WHICH, show_default=False)]
 Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help=WHICH)]
 
 
@@ -42,7 +42,7 @@ def located_parts(
         raise InvalidInput(f"no run {printable(wanted, 60)!r}")
     everywhere: Any = fleet
     found = where.ask(fleet, runs.question(wanted, deleted=deleted))
-    parts = runs.locate_parts(everywhere, found, wanted)
+    parts = runs.locate_parts(everywhere, found, wanted, deleted=deleted, typed=where.typed)
     part = parts[0][1].spec.part
     if part is not None and len(parts) < len(part.nodes) and wanted != parts[0][1].id:
         # Some parts may not have what was typed, such as a label; the id they all have.

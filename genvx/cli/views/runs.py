@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     # A run with the name of its host; of a gang all parts, by rank.
     Parts = tuple[tuple[str, RunInfo], ...]
 
-_COLUMNS = ("ID", "NAME", "STATE", "GPUS", "STARTED", "TOOK", "EXIT")
-_YIELDING = {"NAME": 8, "HOST": 12, "STARTED": 8, "STATE": 9}
+_COLUMNS = ("ID", "NAME", "STATE", "GPUS", "SUBMITTED", "TOOK", "EXIT")
+_YIELDING = {"NAME": 8, "HOST": 12, "SUBMITTED": 11, "STATE": 9}
 
 
 def show(where: Where, fleet: Fleet, asked: ListRuns, output: Output) -> int:
