@@ -70,7 +70,11 @@ class Chosen:
 
     def matches(self, run: RunInfo) -> bool:
         """Whether an id, a prefix or a name may mean this run."""
-        return self.text in (run.id, run.spec.name, run.label) or _is_prefix(self.text, run.id)
+        return self.text in (run.id, run.spec.name, run.label) or self.is_beginning_of(run.id)
+
+    def is_beginning_of(self, identifier: str) -> bool:
+        """Whether it is the beginning of an id, and long enough to mean it."""
+        return self.count is None and _is_prefix(self.text, identifier)
 
 
 def chosen(wanted: str) -> Chosen:

@@ -28,7 +28,7 @@ raz@gpu-server-2:2222   # behind a host too
 gpu[08-10].lab
 [2001:db8::7]:22
 fe80::1%eth0
-10.0.0.7  user=ubuntu  key=/k.pem  python=/opt/py/bin/python3  gpus=0,2-3  tags=a,b  runs=/scratch/al
+10.0.0.7  user=ubuntu  key=/k.pem  python=/opt/py/bin/python3  gpus=0,2-3  tags=a,b  runs=/scratch/a
 worker-1 slots=4 max_slots=8
 DOMAIN\\user@win
 """
@@ -46,7 +46,7 @@ DOMAIN\\user@win
             user="ubuntu",
             key="/k.pem",
             python="/opt/py/bin/python3",
-            runs="/scratch/al",
+            runs="/scratch/a",
             gpus=(0, 2, 3),
             tags=("a", "b"),
         ),

@@ -55,11 +55,13 @@ class RunCatalog:
         found = (self._run(name, signs) for name in self._shelf.newest(deleted=deleted))
         return list(islice((run for run in found if run and narrowed.matches(run)), most))
 
-    def candidates(self, wanted: str, *, deleted: bool = False) -> list[RunInfo]:
+    def candidates(
+        self, wanted: str, *, deleted: bool = False, others: bool = False
+    ) -> list[RunInfo]:
         """Return the runs here that fit what was typed, the newest first.
 
         Other hosts may have more. A whole id also fits a run in the trash. deleted: only runs in
-        the trash.
+        the trash. others: for root, also the living runs of others if none of root's fits.
 
         Raises:
             NotOwner: it is the id of a living run of another user.
@@ -77,9 +79,14 @@ class RunCatalog:
             run = self._run(name, signs)
             if run is not None and meant.matches(run):
                 matching.append(run)
-        if not matching:
-            self._refuse_others(wanted)
-        return matching
+        if matching:
+            return matching
+        if others and not deleted and self._host.state.uid == 0:
+            from genvx.local.runs import others as of_others
+
+            return of_others.found(self._host.state, wanted)
+        self._refuse_others(wanted)
+        return []
 
     def _refuse_others(self, wanted: str) -> None:
         for each in lock.living(self._host.state):
@@ -119,9 +126,19 @@ class RunCatalog:
         grace: seconds between SIGTERM and SIGKILL, instead of those that it was started with.
 
         Raises:
-            UnknownRun, NotOwner: as `find`.
+            UnknownRun, NotOwner: as `find`. For root, also a run of another user is found, by its
+            id.
         """
-        run = self.find(wanted)
+        try:
+            run = self.find(wanted)
+        except (UnknownRun, NotOwner):
+            if self._host.state.uid != 0:
+                raise
+            from genvx.local.runs import others
+
+            if not others.found(self._host.state, wanted):
+                raise
+            return others.stop(self._host.state, wanted, grace, force=force)
         if is_over(run.state):
             return run
         state = self._host.state

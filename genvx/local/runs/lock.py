@@ -62,6 +62,28 @@ def supervision_of(state: StateDirectory, uid: int, run: str) -> Optional[Superv
     return next((each for each in living(state) if (each.owner.uid, each.id) == (uid, run)), None)
 
 
+def is_supervisor(state: StateDirectory, claimed: Supervision) -> bool:
+    """Whether the process that a user names as a run's supervisor is theirs and has the run's file
+    open. Anybody can write any pid into a file of their own.
+    """
+    process = processes.describe(claimed.pid)
+    if process is None or (process.uid, process.starttime) != (
+        claimed.owner.uid,
+        claimed.starttime,
+    ):
+        return False
+    for user in state.users():
+        if user.uid != claimed.owner.uid:
+            continue
+        with suppress(OSError):
+            file = os.stat(RUN.name(claimed.id), dir_fd=user.descriptor, follow_symlinks=False)
+            for name in os.listdir(f"/proc/{claimed.pid}/fd"):
+                with suppress(OSError):
+                    if os.path.samestat(file, os.stat(f"/proc/{claimed.pid}/fd/{name}")):
+                        return True
+    return False
+
+
 def _read(state: StateDirectory, user: UserDirectory, name: str) -> Optional[Supervision]:
     meant = of_name(name, (RUN,))
     if meant is None:

@@ -57,7 +57,9 @@ def newest(host: Machine, asked: runoperations.ListRuns) -> tuple[RunInfo, ...]:
 def candidates(host: Machine, asked: runoperations.FindRuns) -> tuple[RunInfo, ...]:
     """The runs here that may be meant."""
     return tuple(
-        RunCatalog(host).candidates(asked.wanted, deleted=asked.deleted)[: runoperations.MOST_RUNS]
+        RunCatalog(host).candidates(asked.wanted, deleted=asked.deleted, others=True)[
+            : runoperations.MOST_RUNS
+        ]
     )
 
 

@@ -119,6 +119,11 @@ class RunDirectory:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def owner(self) -> int:
+        """The uid of the user whose directory it is."""
+        return os.fstat(self._descriptor).st_uid
+
     def spec(self) -> RunSpec:
         """What was asked.
 
@@ -269,7 +274,12 @@ class RunDirectory:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(name, flags, 0o600, dir_fd=self._descriptor)
         try:
-            _write(descriptor, data)
+            before = os.fstat(descriptor).st_size
+            try:
+                _write(descriptor, data)
+            except OSError:
+                os.ftruncate(descriptor, before)  # no part of a line is left on a full disk
+                raise
         finally:
             os.close(descriptor)
 

@@ -67,6 +67,7 @@ class Terminal:
             pass
         finally:
             os.close(self.descriptor)
+            self._append(b"")
 
     def _append(self, data: bytes) -> None:
         """Append to the log. If the disk is full the command goes on, and the log says later what

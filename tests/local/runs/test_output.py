@@ -8,6 +8,7 @@ from pathlib import Path
 
 from genvx.core.runstate import name_of
 from genvx.local.runs import lock
+from genvx.local.runs.terminal import Terminal
 from tests.helpers import alive, until
 from tests.local.runs.test_runs import asked, ends_as, free, log_of, shell
 
@@ -78,3 +79,18 @@ def test_a_log_with_a_limit_loses_its_head_while_the_command_goes_on(
     ends_as(catalog, run, "completed")
     assert log.stat().st_size == 3_000_001 + len("last\n")
     assert catalog.tail(catalog.find(run.id), 1) == "last\n"
+
+
+def test_output_that_finds_no_room_is_counted_and_the_command_goes_on(short_tmp):
+    log = os.open("/dev/full", os.O_WRONLY)
+    terminal = Terminal(log)
+    os.write(terminal.command_end, b"x" * 1000)
+    until(terminal.copy)
+    with open(short_tmp / "log", "wb") as file:
+        os.dup2(file.fileno(), log)
+    os.write(terminal.command_end, b"more\n")
+    terminal.finish()
+    os.close(log)
+    assert (short_tmp / "log").read_bytes() == (
+        b"\r\ngenvx: 1000 bytes of output are missing: the disk was full\r\nmore\r\n"
+    )
