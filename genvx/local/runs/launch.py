@@ -22,7 +22,8 @@ from genvx.errors import GenvxError, InvalidInput, StateError, from_wire
 from genvx.local import fresh, processes
 from genvx.local.machine import Machine
 from genvx.local.runs import lock
-from genvx.local.runs.record import Marks, RunShelf, StopRequest, home_of, runs_root
+from genvx.local.runs.record import Marks, StopRequest, home_of, name_in, runs_root
+from genvx.local.runs.shelf import RunShelf
 from genvx.local.runs.supervisor import Supervisor, now
 
 if TYPE_CHECKING:
@@ -76,15 +77,15 @@ def submit(
     try:
         try:
             if fork:
-                _fork(host, spec.id, shelf.root, patience, write)
+                _fork(host, name_in(spec), shelf.root, patience, write)
             else:
-                _spawn(host.environ, spec.id, shelf.root, patience, write)
+                _spawn(host.environ, name_in(spec), shelf.root, patience, write)
         except OSError as error:
-            shelf.discard(spec.id)
+            shelf.discard(name_in(spec))
             raise StateError(f"cannot start the supervisor of the run: {error.strerror}") from None
         finally:
             os.close(write)
-        state = _answer(read, shelf, spec.id)
+        state = _answer(read, shelf, name_in(spec))
     finally:
         os.close(read)
     return RunInfo(spec, state, tags=tags)
@@ -161,7 +162,8 @@ def supervise(
 ) -> None:
     """Be the supervisor of a run whose record is made; returns at its end.
 
-    write: the pipe on which the client waits for an answer.
+    run: the name of its directory in `root`. write: the pipe on which the client waits for an
+    answer.
     """
     pipe = [_leave(write)]
 
@@ -180,13 +182,14 @@ def supervise(
     shelf = RunShelf(root)
     try:
         with shelf.open(run) as directory:
-            _say_where(directory.path, run)
+            spec = directory.spec()
+            _say_where(directory.path, spec.id)
             host = make_host()
-            held = lock.supervise(host.state, run, directory.path)
+            held = lock.supervise(host.state, spec.id, directory.path)
             try:
                 supervisor = Supervisor(
                     host,
-                    directory.spec(),
+                    spec,
                     directory,
                     lambda state: answer({"state": STATE.write(state)}),
                 )

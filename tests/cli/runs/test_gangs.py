@@ -65,9 +65,9 @@ def supervisors(run):
 
 def directories(hosts, run):
     return [
-        Path(host.home, ".local/share/genvx/runs", run)
-        for host in hosts.hosts
-    ]  # fmt: skip
+        Path(host.home, ".local/share/genvx/runs", f"{run}.{rank}")
+        for rank, host in enumerate(hosts.hosts)
+    ]
 
 
 def test_a_detached_gang_is_one_row_and_one_run(hosts):

@@ -60,6 +60,11 @@ def release(
             for name, snapshot in outcomes.succeeded.items()
             if any(environment in (env.id, env.name) for env in snapshot.environments)
         ]
+        # The parts of a run on several hosts have one id.
+        exact = all(
+            any(environment == env.id for env in outcomes.succeeded[name].environments)
+            for name in candidates
+        )
         if not outcomes.succeeded:
             raise fleet.nowhere({}, outcomes.failed)
         # An empty text would match each environment that has no name.
@@ -70,45 +75,44 @@ def release(
                 f"no active environment {printable(environment, 60)!r} {place}"
                 + (" that answered" if code else "")
             )
-        if len(candidates) > 1:
+        if len(candidates) > 1 and not exact:
             raise UnknownEnvironment(
                 f"several hosts have an environment {printable(environment, 60)!r}: "
                 f"{', '.join(candidates)}; give its id, or one host with -H"
             )
-        # The holders are those of the snapshot: with the lease gone, nothing says any more which
-        # processes held it. With --kill the host itself says which processes go on.
-        host = fleet.host(candidates[0])
-        ended = host.release(environment, kill=kill)
-        living = ended if kill else _as_seen(outcomes.succeeded[candidates[0]], ended)
-        if living.holders and _command_has_ended(host, ended):
-            living = replace(living, holders=())
+        released = []
+        for name in candidates:
+            host = fleet.host(name)
+            ended = host.release(environment, kill=kill)
+            # The holders are those of the snapshot: with the lease gone, nothing says any more
+            # which processes held it. With --kill the host itself says which processes go on.
+            living = ended if kill else _as_seen(outcomes.succeeded[name], ended)
+            if living.holders and _command_has_ended(host, ended):
+                living = replace(living, holders=())
+            released.append(_plain(name, ended, living))
+            if not json:
+                place = f" on {name}" if where.remote else ""
+                count = len(ended.devices)
+                print(f"Released {ended.label}{place}: {count} device{'' if count == 1 else 's'}")
+                if living.holders:
+                    where.note(f"these processes go on: {holding.in_line(living)}")
         if json:
-            print_json(
-                {
-                    "schema": SCHEMA,
-                    "verb": "release",
-                    "hosts": [
-                        {
-                            "host": candidates[0],
-                            "ok": True,
-                            "released": {
-                                "id": ended.id,
-                                "name": ended.name,
-                                "user": schema.user(ended.owner),
-                                "devices": list(ended.devices),
-                                "pids": [each.pid for each in living.holders or ()],
-                            },
-                        }
-                    ],
-                }
-            )
-        else:
-            place = f" on {candidates[0]}" if where.remote else ""
-            count = len(ended.devices)
-            print(f"Released {ended.label}{place}: {count} device{'' if count == 1 else 's'}")
-            if living.holders:
-                where.note(f"these processes go on: {holding.in_line(living)}")
+            print_json({"schema": SCHEMA, "verb": "release", "hosts": released})
         raise typer.Exit(where.report(outcomes))
+
+
+def _plain(host: str, ended: Environment, living: Environment) -> schema.Plain:
+    return {
+        "host": host,
+        "ok": True,
+        "released": {
+            "id": ended.id,
+            "name": ended.name,
+            "user": schema.user(ended.owner),
+            "devices": list(ended.devices),
+            "pids": [each.pid for each in living.holders or ()],
+        },
+    }
 
 
 def _command_has_ended(host: Host, ended: Environment) -> bool:
