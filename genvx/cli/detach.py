@@ -13,6 +13,7 @@ from genvx.core.runstate import (
     Failed,
     Waiting,
     end_of,
+    is_over,
     name_of,
 )
 from genvx.core.units import parse_duration, parse_memory
@@ -202,10 +203,14 @@ def _beginning(run: RunInfo) -> str:
         return f"waits in line: place {run.state.place}" + (
             f" ({run.state.reason})" if run.state.reason else ""
         )
+    if is_over(run.state) or end_of(run.state) is not None:
+        return f"is {name_of(run.state)} already"
     devices = getattr(run.state, "devices", ())
     if not devices:
         return f"is {name_of(run.state)}, without a GPU"
-    return f"is {name_of(run.state)} with {len(devices)} GPU{'' if len(devices) == 1 else 's'}"
+    each = "" if run.spec.part is None else " each"
+    many = f"{len(devices)} GPU{'' if len(devices) == 1 else 's'}"
+    return f"is {name_of(run.state)} with {many}{each}"
 
 
 def _user() -> str:

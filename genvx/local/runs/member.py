@@ -9,7 +9,7 @@ import signal
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Union
 
-from genvx.core.runstate import Preparing
+from genvx.core.runstate import Failed, Preparing, end_of
 from genvx.core.value import replace
 from genvx.core.wire.fields import Malformed
 from genvx.errors import StateError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from genvx.core.run import RunSpec
     from genvx.core.rungang import Part
     from genvx.core.runinfo import RunInfo
+    from genvx.core.runstate import RunState
     from genvx.core.wire.runoperations import DecideRun
     from genvx.local.machine import Machine
     from genvx.local.runs.hub import Hub
@@ -55,6 +56,10 @@ class Alone:
 
     def linger(self, sleep: Sleep) -> None:
         """Nobody needs us."""
+
+    def overall(self, state: RunState) -> RunState:
+        """How all has ended: as this has."""
+        return state
 
 
 class Member:
@@ -154,6 +159,13 @@ class Member:
         while self._side.waits():
             sleep(_LOOK)
         self._side.close()
+
+    def overall(self, state: RunState) -> RunState:
+        """How the gang has ended, whose part here has ended so: as the first that failed."""
+        failed, end = self._side.failed, end_of(state)
+        if failed is None or end is None or failed[1] == self._part.rank:
+            return state
+        return Failed(state.since, replace(end, code=failed[0], signal=None))
 
 
 def decide(host: Machine, asked: DecideRun) -> RunInfo:

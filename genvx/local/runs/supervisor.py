@@ -125,7 +125,7 @@ class Supervisor:
             hold.release()
         self._write(state)
         self._member.linger(self._sleep)
-        self._notify(state)
+        self._notify(self._member.overall(state))
         while self._unwritten is not None:
             # The end is known, and only its record is missing: wait for room on the disk.
             self._sleep(_AGAIN)
