@@ -17,7 +17,15 @@ from genvx.core.rungang import Meeting, Part
 from genvx.core.runstate import Failed, Preparing, Running, end_of
 from genvx.core.value import replace
 from genvx.core.wire.runoperations import AcceptedPart, DecideRun, SubmitPart
-from genvx.errors import GenvxError, HostError, HostLost, InvalidInput, StateError, UnknownRun
+from genvx.errors import (
+    CommandNotFound,
+    GenvxError,
+    HostError,
+    HostLost,
+    InvalidInput,
+    StateError,
+    UnknownRun,
+)
 from genvx.fleet.gang import at_once, take
 
 if TYPE_CHECKING:
@@ -118,6 +126,10 @@ def _accepted(
         asked = SubmitPart(parts[host], meeting, tags)
         try:
             return host.answer(asked, patience=_ACCEPTANCE)
+        except CommandNotFound as error:
+            raise error.on(host.name) from None
+        except (InvalidInput, StateError) as error:
+            raise type(error)(f"{host.name}: {error}") from None
         except HostError as error:
             raise HostLost(f"{host.name}: {error}; the run was not started") from None
 

@@ -171,7 +171,7 @@ def test_where_one_host_refuses_nothing_is_left_on_the_others(hosts):
     Path(hosts.hosts[0].home, "here").mkdir()
     answer = run_genvx("remote", "run", "-d", "-N", "2", "-g", "2", "-C", "here", "--", "true")
     assert (answer.returncode, answer.stdout) == (2, "")
-    assert "no such directory: here" in answer.stderr
+    assert "gpu-server-2: no such directory: " in answer.stderr
     assert rows("remote") == []
     until(lambda: held_on_hosts() == [])
 
@@ -182,30 +182,30 @@ from genvx.fleet import rungang
 from genvx.fleet.sshhost import SSHHost
 
 rungang.GO_WITHIN = 3.0
-kind, host, when = sys.argv[1:4]
+number, kind, host, when = sys.argv[1:5]
 answer = SSHHost.answer
 
 def dying(self, operation, **more):
     meant = type(operation).__name__ == kind and self.name == host
     if meant and when == "before":
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), int(number))
     found = answer(self, operation, **more)
-    if meant:
-        os.kill(os.getpid(), signal.SIGKILL)
+    if meant and when == "after":
+        os.kill(os.getpid(), int(number))
     return found
 
 SSHHost.answer = dying
 from genvx.cli.main import main
-sys.argv = ["genvx", *sys.argv[4:]]
+sys.argv = ["genvx", *sys.argv[5:]]
 main()
 """
 
 
-def dying_client(kind, host, when, *words):
-    """A client that is killed before or after it has asked a host this."""
+def dying_client(number, kind, host, when, *words):
+    """A client that gets a signal before or after it has asked a host this."""
     words = ("remote", "run", "-d", "-N", "2", "-g", "1", "-n", f"{kind} {host} {when}", *words)
     return subprocess.Popen(
-        [sys.executable, "-c", _CLIENT, kind, host, when, *words],
+        [sys.executable, "-c", _CLIENT, str(int(number)), kind, host, when, *words],
         env=genvx_env(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -218,7 +218,7 @@ def test_a_client_that_is_killed_before_the_word_to_start_leaves_nothing_that_ru
     make_sandbox("4", "4")
     ran = short_tmp / "ran"
     clients = [
-        dying_client(*point, "--", "sh", "-c", f"touch {ran}; exec sleep 1000")
+        dying_client(signal.SIGKILL, *point, "--", "sh", "-c", f"touch {ran}; exec sleep 1000")
         for point in [
             ("SubmitPart", "gpu-server-1", "before"),
             ("SubmitPart", "gpu-server-1", "after"),
@@ -238,8 +238,22 @@ def test_a_client_that_is_killed_before_the_word_to_start_leaves_nothing_that_ru
     assert not ran.exists()
 
 
+@pytest.mark.parametrize("kind", ["SubmitPart", "DecideRun"])
+def test_ctrl_c_before_the_word_to_start_leaves_nothing_at_all(hosts, short_tmp, kind):
+    ran = short_tmp / "ran"
+    host = "gpu-server-2" if kind == "SubmitPart" else "gpu-server-1"
+    client = dying_client(signal.SIGINT, kind, host, "before", "--", "touch", str(ran))
+    client.communicate(timeout=60)
+    assert client.returncode == 130
+    until(lambda: rows("remote") == [])
+    until(lambda: held_on_hosts() == [])
+    assert not ran.exists()
+
+
 def test_once_node_0_has_the_word_to_start_all_start_without_the_client(hosts):
-    client = dying_client("DecideRun", "gpu-server-1", "after", "--", "sleep", "1000")
+    client = dying_client(
+        signal.SIGKILL, "DecideRun", "gpu-server-1", "after", "--", "sleep", "1000"
+    )
     client.communicate(timeout=60)
     (row,) = rows("remote")
     until(lambda: states(row[1]) == ["running"] * 2)
