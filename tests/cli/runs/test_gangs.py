@@ -187,6 +187,7 @@ answer = SSHHost.answer
 
 def dying(self, operation, **more):
     meant = type(operation).__name__ == kind and self.name == host
+    meant = meant and getattr(operation, "start", True)  # not when it is withdrawn
     if meant and when == "before":
         os.kill(os.getpid(), int(number))
     found = answer(self, operation, **more)
