@@ -201,6 +201,10 @@ class RunCatalog:
         self._shelf.delete(name_in(run.spec))
         return run
 
+    def discard(self, run: RunInfo) -> None:
+        """Delete a run that never started."""
+        self._shelf.discard(name_in(run.spec))
+
     def restore(self, wanted: str) -> RunInfo:
         """Move a run out of the trash."""
         run = self._deleted(wanted)

@@ -194,8 +194,6 @@ def supervise(
                     lambda state: answer({"state": STATE.write(state)}),
                 )
                 supervisor.run(patience=patience)
-                if supervisor.withdrawn:
-                    shelf.discard(run)
             finally:
                 held.withdraw()
     except GenvxError as error:

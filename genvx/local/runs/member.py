@@ -9,10 +9,10 @@ import signal
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Union
 
-from genvx.core.runstate import Failed, Preparing, end_of
+from genvx.core.runstate import Failed, Preparing, end_of, is_over
 from genvx.core.value import replace
 from genvx.core.wire.fields import Malformed
-from genvx.errors import StateError
+from genvx.errors import InvalidInput, StateError
 from genvx.local import processes
 
 if TYPE_CHECKING:
@@ -41,8 +41,6 @@ _DECIDED = 15.0
 class Alone:
     """A run that is no part of a gang."""
 
-    withdrawn = False
-
     def look(self) -> bool:
         """Nobody else can fail."""
         return False
@@ -65,8 +63,7 @@ class Alone:
 class Member:
     """One part among the others.
 
-    say: writes a line into the log. withdrawn: whether the client has taken it back, so that
-    nothing of it is to be left.
+    say: writes a line into the log.
 
     Raises:
         StateError: node 0 cannot listen.
@@ -84,7 +81,6 @@ class Member:
             self._meeting = directory.meeting()
         except Malformed as error:
             raise StateError(f"the gang of the run is not known: {error}") from None
-        self.withdrawn = False
         self._over = False
         self._part, self._directory, self._say = part, directory, say
         # Only here: few runs have parts, and a supervisor should be small.
@@ -121,7 +117,6 @@ class Member:
         end = monotonic() + self._meeting.patience * (2 if self._part.rank else 1)
         while True:
             if self._directory.decision() == WITHDRAW:
-                self.withdrawn = True
                 why = "its client took it back"
             elif self._side.failed is not None:
                 why = f"node {self._side.failed[1]} has ended"
@@ -169,33 +164,37 @@ class Member:
 
 
 def decide(host: Machine, asked: DecideRun) -> RunInfo:
-    """Say to a part of a gang that it starts, or that it is withdrawn; return it once it has done
-    so, or as it was.
+    """Say to a part of a gang that it starts, or that it is withdrawn; return it as it is once it
+    has started, or was before nothing is left of it.
 
     Raises:
-        UnknownRun, NotOwner: as RunCatalog.find.
+        InvalidInput: it is no such part. UnknownRun, NotOwner: as RunCatalog.find.
     """
     from genvx.local.runs import lock
     from genvx.local.runs.catalog import RunCatalog
 
     catalog = RunCatalog(host)
     run = catalog.find(asked.run)
+    if run.spec.part is None:
+        raise InvalidInput(f"run {run.id} is no part of a gang")
     with catalog.open(run) as directory:
-        directory.decide(START if asked.start else WITHDRAW)
-    found = lock.supervision_of(host.state, host.state.uid, run.id)
-    if found is None:
-        return run
-    supervisor = found
-    processes.send(
-        supervisor.pid,
-        signal.SIGCHLD,  # it means nothing but that something has happened
-        lambda: processes.starttime(supervisor.pid) == supervisor.starttime,
-    )
-    end = monotonic() + _DECIDED
+        decision = directory.decide(START if asked.start else WITHDRAW)
+    uid, end = host.state.uid, monotonic() + _DECIDED
+    found = lock.supervision_of(host.state, uid, run.id)
+    if found is not None:
+        supervisor = found
+        processes.send(
+            supervisor.pid,
+            signal.SIGCHLD,  # it means nothing but that something has happened
+            lambda: processes.starttime(supervisor.pid) == supervisor.starttime,
+        )
     while isinstance(run.state, Preparing) and monotonic() < end:
         sleep(_SOON)
-        now = catalog.candidates(run.id)
-        if not now:
-            break  # withdrawn, and nothing of it is left
-        run = now[0]
+        run = catalog.find(run.id)
+    if decision == WITHDRAW and is_over(run.state) and end_of(run.state) is None:
+        # It may have heard of another part's withdrawal before; so what is left of it is deleted
+        # here, once its supervisor does not write any more.
+        while lock.supervision_of(host.state, uid, run.id) is not None and monotonic() < end:
+            sleep(_SOON)
+        catalog.discard(run)
     return run

@@ -93,11 +93,6 @@ class Supervisor:
         self._output = Output(spec, directory, self._wakeups)
         self._member: Union[Alone, Member] = Alone()
 
-    @property
-    def withdrawn(self) -> bool:
-        """Whether nothing is to be left of it, because its client has taken it back."""
-        return self._member.withdrawn
-
     def run(self, *, patience: Optional[float]) -> None:
         """Supervise the run to its end.
 
