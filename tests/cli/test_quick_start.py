@@ -52,7 +52,7 @@ def test_the_quick_start_runs_word_for_word(remote, sandbox):
     assert row[0] == "gpu-server-2"
     assert re.fullmatch(r"\S+\(\d+\)", row[2])
     assert row[3] == "my-env"
-    assert re.fullmatch(r"\d+ s ago", " ".join(row[4:7]))
+    assert re.fullmatch(r"\d+ seconds? ago", " ".join(row[4:7]))
     assert total == ["Total", "1", "environments", "on", "2", "hosts"]
 
     first = remote("activate", "--gpus", "1")

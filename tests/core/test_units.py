@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genvx.core.units import (
+    brief_age,
     format_age,
     format_memory,
     parse_count,
@@ -137,13 +138,13 @@ def test_sizes_are_shown_as_nvidia_smi_readers_know_them(size, text):
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0, "0 s ago"),
-        (1.9, "1 s ago"),
-        (42, "42 s ago"),
-        (60, "1 min ago"),
-        (7200, "2 h ago"),
-        (86400 * 3, "3 d ago"),
-        (-5, "0 s ago"),
+        (0, "0 seconds ago"),
+        (1.9, "1 second ago"),
+        (42, "42 seconds ago"),
+        (60, "1 minute ago"),
+        (7200, "2 hours ago"),
+        (86400 * 3, "3 days ago"),
+        (-5, "0 seconds ago"),
     ],
 )
 def test_ages_are_shown_in_their_largest_unit(seconds, text):
@@ -157,3 +158,17 @@ def test_no_text_makes_a_parser_raise_anything_but_invalid_quantity(text):
             parse(text)
         except InvalidQuantity as error:
             assert str(error).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "brief"),
+    [
+        ("42 seconds ago", "42 s ago"),
+        ("1 minute ago", "1 min ago"),
+        ("3 days ago", "3 d ago"),
+        ("3 days ago at most", "3 days ago at most"),
+        ("2026-11-27", "2026-11-27"),
+    ],
+)
+def test_only_an_age_has_a_brief_form(text, brief):
+    assert brief_age(text) == brief
