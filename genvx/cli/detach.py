@@ -141,6 +141,8 @@ def start_detached(
     print(run.id, flush=True)
     place = f" on {', '.join(names)}" if where.remote else ""
     where.note(f"run {run.label_or_id}{place} {_beginning(run)}")
+    if run.note:
+        where.note(run.note)
     if isinstance(run.state, Failed) and end_of(run.state) is None:
         say(f"genvx: {run.state.why}")
         return 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Callable, Optional, TypeVar
 from genvx._version import __version__
 from genvx.core.device import Health
 from genvx.core.grant import Finding, Severity
+from genvx.core.logind import Outliving, needed
 from genvx.core.snapshot import Snapshot, State
 from genvx.core.text import printable
 from genvx.errors import GenvxError, StateError
@@ -42,6 +43,7 @@ def examine(
     findings = [
         Finding("genvx", OK, f"{__version__} on Python {platform.python_version()}"),
         *_filelock(),
+        *_logout(),
     ]
     try:
         inventory = survey()
@@ -84,6 +86,14 @@ def _filelock() -> Iterator[Finding]:
             f"{version} is older than 4.2.1, which closes CVE-2026-112909",
             "pip install 'filelock>=4.2.1,<5'",
         )
+
+
+def _logout() -> Iterator[Finding]:
+    """Whether runs outlive the logout of their user."""
+    from genvx.local.running import logind
+
+    if needed(logind.ask()) is Outliving.LINGERING:
+        yield Finding("logind", WARNING, logind.KILLS, logind.ADVICE)
 
 
 def _state(state: StateDirectory, places: Places) -> Iterator[Finding]:

@@ -46,7 +46,7 @@ class LogView:
         """Print one of the news."""
         if isinstance(news, LogPiece):
             if news.missing:
-                say(f"genvx: {format_memory(news.missing)} of the log are not kept any more")
+                say(f"genvx: {_size(news.missing)} of the log are not kept any more")
             self._print(news.data)
         elif isinstance(news, LogEnd):
             self._ended = news.run
@@ -100,6 +100,11 @@ class LogView:
         if b"\r" in lines:
             lines = b"".join(last_state(line) + b"\n" for line in lines.split(b"\n")[:-1])
         _write(lines)
+
+
+def _size(missing: int) -> str:
+    # Blocks of a disk are freed, so it is never less than a few KiB.
+    return format_memory(missing) if missing >= 1 << 20 else f"{missing >> 10} KiB"
 
 
 def last_state(line: bytes) -> bytes:

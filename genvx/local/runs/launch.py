@@ -14,13 +14,14 @@ from genvx.core.escalation import GRACE
 from genvx.core.run import require_tags
 from genvx.core.runinfo import RunInfo
 from genvx.core.runstate import StopReason
-from genvx.core.text import printable
+from genvx.core.text import MESSAGE_LIMIT, printable
 from genvx.core.value import replace
 from genvx.core.wire.fields import Fields, Malformed, dumps, loads
 from genvx.core.wire.runcodec import STATE
 from genvx.errors import GenvxError, InvalidInput, StateError, from_wire
 from genvx.local import fresh, processes
 from genvx.local.machine import Machine
+from genvx.local.running.logind import outlive_logout
 from genvx.local.runs import lock
 from genvx.local.runs.record import Marks, StopRequest, home_of, name_in, runs_root
 from genvx.local.runs.shelf import RunShelf
@@ -85,10 +86,10 @@ def submit(
             raise StateError(f"cannot start the supervisor of the run: {error.strerror}") from None
         finally:
             os.close(write)
-        state = _answer(read, shelf, name_in(spec))
+        state, note = _answer(read, shelf, name_in(spec))
     finally:
         os.close(read)
-    return RunInfo(spec, state, tags=tags)
+    return RunInfo(spec, state, note, tags=tags)
 
 
 def _require_start(host: Machine, asked: RunSpec) -> None:
@@ -103,8 +104,10 @@ def _require_start(host: Machine, asked: RunSpec) -> None:
         find_command(asked.argv, {**host.environ, **asked.variables})
 
 
-def _answer(read: int, shelf: RunShelf, run: str) -> RunState:
-    """What the supervisor says of itself. One that says nothing in time is told to stop."""
+def _answer(read: int, shelf: RunShelf, run: str) -> tuple[RunState, str]:
+    """What the supervisor says of itself, and to its user. One that says nothing in time is told to
+    stop.
+    """
     data = b""
     while not data.endswith(b"\n") and len(data) < _MOST_BYTES:
         if not select.select([read], [], [], _ACCEPTANCE)[0]:
@@ -122,7 +125,7 @@ def _answer(read: int, shelf: RunShelf, run: str) -> RunState:
         fields = Fields(loads(data), "the supervisor's answer")
         if fields.has("error"):
             raise from_wire(fields.string("error", 64), fields.text("message", 2000))
-        return STATE.read(fields.raw("state"))
+        return STATE.read(fields.raw("state")), fields.text("note", MESSAGE_LIMIT)
     except Malformed as error:
         raise StateError(f"the supervisor's answer cannot be read: {error}") from None
 
@@ -184,6 +187,7 @@ def supervise(
         with shelf.open(run) as directory:
             spec = directory.spec()
             _say_where(directory.path, spec.id)
+            note = outlive_logout(f"genvx-run-{spec.id}")
             host = make_host()
             held = lock.supervise(host.state, spec.id, directory.path)
             try:
@@ -191,7 +195,7 @@ def supervise(
                     host,
                     spec,
                     directory,
-                    lambda state: answer({"state": STATE.write(state)}),
+                    lambda state: answer({"state": STATE.write(state), "note": note}),
                 )
                 supervisor.run(patience=patience)
             finally:

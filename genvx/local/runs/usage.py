@@ -7,6 +7,7 @@ somebody looks. Between two looks a peak is missed, except that of a single proc
 from __future__ import annotations
 
 import os
+import resource
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Optional
@@ -16,7 +17,6 @@ from genvx.errors import GenvxError
 from genvx.local.runs import tree
 
 if TYPE_CHECKING:
-    import resource
     from collections.abc import Iterable, Mapping, Sequence
 
     from genvx.core.device import Device, DeviceUsage
@@ -50,7 +50,10 @@ class Meter:
         """Count a process of the attempt that has ended, with those that it has waited for."""
         self._user += used.ru_utime
         self._system += used.ru_stime
-        self._memory = max(self._memory or 0, used.ru_maxrss * 1024)
+        # The kernel counts what the process had when it was still a copy of us, before exec. So a
+        # peak below our own says nothing.
+        if used.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
+            self._memory = max(self._memory or 0, used.ru_maxrss * 1024)
 
     def sample(self) -> None:
         """Look at what it uses now, if that is due."""

@@ -582,3 +582,26 @@ def test_the_nearest_devices_are_taken_together(machine):
     assert answer.stdout == "1,3\n"
     answer = machine.genvx(words, "run", "-g", "3", "--", "printenv", "GENVX_DEVICES")
     assert answer.stdout == "1,2,3\n"
+
+
+def test_some_devices_are_asked_for_without_the_others(libraries):
+    code = textwrap.dedent(
+        """
+        from genvx.local.devices import survey
+        found = survey.survey(5.0, frozenset({1})).usage
+        print([(uuid[:9], use.utilization) for uuid, use in sorted(found.items())])
+        print(survey.abandoned() and "a child is left")
+        """
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "LD_LIBRARY_PATH": libraries["new"],
+            "NVML_STANDIN": "count=2 hang=nvmlDeviceGetMemoryInfo_v2:0 hang=nvmlDeviceGetName:0",
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert "('GPU-00000', 17), ('UNKNOWN-0', None)" in answer.stdout, answer

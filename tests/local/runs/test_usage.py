@@ -9,7 +9,7 @@ from genvx.local import processes
 from genvx.local.runs import usage
 from genvx.local.runs.usage import Meter
 from tests.helpers import until
-from tests.local.runs.test_runs import ends_as, shell
+from tests.local.runs.test_runs import asked, ends_as, shell
 
 
 class Host:
@@ -123,3 +123,9 @@ def test_usage_is_that_of_the_last_attempt(start, catalog):
     run = start(shell(f"[ -e tried ] || {{ touch tried; {burn}; exit 1; }}", retries=1))
     used = ends_as(catalog, run, "completed").state.end.usage
     assert used.user + used.system < 0.5
+
+
+def test_the_memory_of_the_supervisor_is_not_that_of_the_command(start, catalog):
+    """Until exec, a command is a copy of its supervisor, and the kernel counts that."""
+    run = start(asked("true"))
+    assert ends_as(catalog, run, "completed").state.end.usage.memory is None
