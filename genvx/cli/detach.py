@@ -75,8 +75,13 @@ class Detach:
         return cls(chdir or "", seconds, when, retries or 0, variables, every, notify or "")
 
 
-def start_detached(where: Where, request: Request, command: list[str], asked: Detach) -> int:
-    """Start the run, print its id, and say what to type next; return the exit code."""
+def start_detached(
+    where: Where, request: Request, command: list[str], asked: Detach, *, watched: bool = False
+) -> int:
+    """Start the run, print its id, and say what to type next; return the exit code.
+
+    watched: also show its output until it ends, and return its exit code.
+    """
     from genvx.fleet import runs
 
     if request.environment is not None:
@@ -101,15 +106,26 @@ def start_detached(where: Where, request: Request, command: list[str], asked: De
         hold_when=asked.hold_when,
         retries=asked.retries,
         notify=asked.notify,
-        submitter=f"{_user()}@{socket.gethostname()}",
+        submitter=submitter(),
+        stays=bool(request.selection),
     )
     with where.fleet(request.selection) as fleet:
         ours: Any = fleet  # every host of a verb has runs
         seen = where.look(fleet)
         host, run = runs.submit(ours, spec, seen, patience=request.wait, tags=asked.tags)
+        code = announce(where, host.name, run)
+        if code or not watched:
+            return code
+        from genvx.cli.following import follow
+
+        return follow(where, fleet, host, run, looked=True)
+
+
+def announce(where: Where, host: str, run: RunInfo) -> int:
+    """Print the id of a run that was submitted, and what to type next; return the exit code."""
     print(run.id, flush=True)
-    place = f" on {host.name}" if where.remote else ""
-    where.note(f"run {run.label_or_id}{place} {_beginning(run)}")
+    place = f" on {host}" if where.remote else ""
+    where.note(f"run {run.label_or_id}{place} {beginning(run)}")
     if isinstance(run.state, Failed) and end_of(run.state) is None:
         say(f"genvx: {run.state.why}")
         return 1
@@ -118,7 +134,8 @@ def start_detached(where: Where, request: Request, command: list[str], asked: De
     return 0
 
 
-def _beginning(run: RunInfo) -> str:
+def beginning(run: RunInfo) -> str:
+    """What a run does that was just submitted, in words behind its name."""
     if isinstance(run.state, Waiting):
         return f"waits in line: place {run.state.place}" + (
             f" ({run.state.reason})" if run.state.reason else ""
@@ -129,10 +146,12 @@ def _beginning(run: RunInfo) -> str:
     return f"is {name_of(run.state)} with {len(devices)} GPU{'' if len(devices) == 1 else 's'}"
 
 
-def _user() -> str:
+def submitter() -> str:
+    """Who submits a run from where, for people."""
     import getpass
 
     try:
-        return getpass.getuser()
+        user = getpass.getuser()
     except (KeyError, OSError):
-        return str(os.getuid())
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"

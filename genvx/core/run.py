@@ -55,7 +55,9 @@ class RunSpec:
     retries: how often it starts again after a failure. grace: seconds between SIGTERM and SIGKILL.
     log_limit: bytes of its log that are kept. notify: a line for `sh -c` that runs at the end.
     submitter: user and host that asked, for people. machine: the id of the host that it belongs to,
-    and host its name. restarted: the id of the run that it repeats.
+    and host its name. restarted: the id of the run that it repeats. patience: seconds that it waits
+    in line at most; None did not wait. stays: the hosts were chosen by whoever submitted it, so it
+    does not move to another by itself.
 
     Raises:
         InvalidInput: a field makes no sense.
@@ -81,6 +83,8 @@ class RunSpec:
     submitter: str = ""
     version: str = ""
     restarted: str = ""
+    patience: Optional[float] = None
+    stays: bool = False
 
     def __post_init__(self) -> None:
         if not self.argv or not self.argv[0]:

@@ -26,10 +26,17 @@ def located(
 
     Raises: as genvx.fleet.runs.locate.
     """
+    return located_among(where, fleet, wanted, deleted=deleted)[:2]
+
+
+def located_among(
+    where: Where, fleet: Fleet, wanted: str, *, deleted: bool = False
+) -> tuple[Any, RunInfo, tuple[str, ...]]:
+    """As `located`, with the names of the hosts that did not answer."""
     from genvx.fleet import runs
 
     if len(wanted) > NAME_LIMIT:
         raise InvalidInput(f"no run {printable(wanted, 60)!r}")
     everywhere: Any = fleet
     found = where.ask(fleet, runs.question(wanted, deleted=deleted))
-    return runs.locate(everywhere, found, wanted)
+    return (*runs.locate(everywhere, found, wanted), tuple(found.failed))

@@ -41,6 +41,10 @@ class LogView:
         self._told = ""
         self._ended: RunInfo | None = None
 
+    def moved_to(self, host: str) -> None:
+        """Go on with the run on another host."""
+        self._host = host
+
     def take(self, news: LogNews) -> None:
         """Print one of the news."""
         if isinstance(news, LogPiece):

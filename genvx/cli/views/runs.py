@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from genvx.cli.show import schema
 from genvx.cli.show.tables import SCHEMA, Output, print_json
 from genvx.core.runinfo import RunInfo
-from genvx.core.runselect import newest_first
+from genvx.core.runselect import newest_first, without_moved
 from genvx.core.runstate import (
     Failed,
     Lost,
@@ -47,8 +47,12 @@ def show(where: Where, fleet: Fleet, asked: ListRuns, output: Output) -> int:
         ]
         output.document("runs", hosts)
         return where.report(outcomes)
-    places = {run.id: name for name, runs in outcomes.succeeded.items() for run in runs}
-    found = newest_first(run for runs in outcomes.succeeded.values() for run in runs)[: asked.most]
+    everywhere = [run for runs in outcomes.succeeded.values() for run in runs]
+    found = newest_first(without_moved(everywhere))[: asked.most]
+    kept = set(map(id, found))
+    places = {
+        run.id: name for name, runs in outcomes.succeeded.items() for run in runs if id(run) in kept
+    }
     rows = [[*([places[run.id]] if where.remote else []), *_row(run, output)] for run in found]
     columns = ("HOST", *_COLUMNS) if where.remote else _COLUMNS
     summary = f"Total {len(rows)} run{'' if len(rows) == 1 else 's'}"
@@ -104,6 +108,7 @@ def show_one(where: Where, host: str, details: RunDetails, *, json: bool) -> Non
         "tags": ", ".join(run.tags),
         "submitted": f"{Output(timestamp=True).since(_age(spec.submitted.epoch_ns))}"
         + (f" by {spec.submitter}" if spec.submitter else ""),
+        "restarts": spec.restarted,
         "took": _took(run),
         "memory": ""
         if end is None or end.usage.memory is None

@@ -80,6 +80,8 @@ SPEC = Table(
     submitter=text(256),
     version=text(64),
     restarted=text(32),
+    patience=optional(seconds()),
+    stays=flag(),
 )
 
 USAGE = Table(

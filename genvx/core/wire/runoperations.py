@@ -100,6 +100,16 @@ class StopRun(Operation[RunInfo]):
 
 
 @value
+class WithdrawRun(Operation[RunInfo]):
+    """Take a waiting run out of the line of its host, to start it on another one.
+
+    It is refused once the run has begun to prepare. Of several who ask, one is told yes.
+    """
+
+    run: str
+
+
+@value
 class MarkRun(Operation[RunInfo]):
     """Give a run another label (None leaves it as it is, "" removes it), or other tags."""
 
@@ -190,6 +200,7 @@ RUN_OPERATIONS: Mapping[type[Operation[Any]], Wire[Any]] = {
             Table(StopRun, "stop", run=_RUN, grace=optional(seconds()), force=flag()),
             RUN,
         ),
+        Wire("run-withdraw", Table(WithdrawRun, "withdraw", run=_RUN), RUN),
         Wire(
             "run-mark",
             Table(

@@ -26,7 +26,8 @@ from genvx.errors import InvalidInput, NotOwner, StateError, UnknownEnvironment,
 from genvx.local import processes
 from genvx.local.running.release import release
 from genvx.local.runs import lock, logs
-from genvx.local.runs.record import Marks, RunShelf, StopRequest, runs_root
+from genvx.local.runs.record import Marks, StopRequest, runs_root
+from genvx.local.runs.shelf import RunShelf
 
 if TYPE_CHECKING:
     from genvx.core.runstate import RunState

@@ -22,7 +22,8 @@ from genvx.errors import GenvxError, InvalidInput, StateError, from_wire
 from genvx.local import fresh, processes
 from genvx.local.machine import Machine
 from genvx.local.runs import lock
-from genvx.local.runs.record import Marks, RunShelf, StopRequest, home_of, runs_root
+from genvx.local.runs.record import Marks, StopRequest, home_of, runs_root
+from genvx.local.runs.shelf import RunShelf
 from genvx.local.runs.supervisor import Supervisor, now
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 # So long a supervisor has to say that its run waits or runs.
 _ACCEPTANCE = 60.0
 _MOST_BYTES = 1 << 20
+# Written in place of "for ever", which is no number in JSON.
+_MOST_PATIENCE = 10 * 365 * 86400.0
 
 
 def submit(
@@ -61,6 +64,7 @@ def submit(
         host=processes.hostname(),
         submitted=now(),
         version=__version__,
+        patience=asked.patience if patience is None else min(patience, _MOST_PATIENCE),
     )
     shelf = RunShelf(runs_root(host.environ))
     require_tags(tags)
@@ -82,6 +86,7 @@ def submit(
         state = _answer(read, shelf, spec.id)
     finally:
         os.close(read)
+    shelf.accepted(spec.id)
     return RunInfo(spec, state, tags=tags)
 
 

@@ -34,6 +34,7 @@ from genvx.core.runstate import (
     StopReason,
     Waiting,
     settled,
+    was_moved,
 )
 from genvx.core.text import printable
 from genvx.local import processes
@@ -92,6 +93,7 @@ class Supervisor:
         self._log = directory.create_log()
         self._unwritten: Optional[RunState] = None
         self._stop: Optional[StopRequest] = None
+        self._begun = False
         self._told = 0.0
 
     def run(self, *, patience: Optional[float]) -> None:
@@ -106,6 +108,7 @@ class Supervisor:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         hold = self._acquire(patience)
         if hold is None:
+            self._finish_writing()
             return
         try:
             # If we are killed, the keeper ends the command in time. It is no child of ours, as long
@@ -117,6 +120,9 @@ class Supervisor:
             hold.release()
         self._write(state)
         self._notify(state)
+        self._finish_writing()
+
+    def _finish_writing(self) -> None:
         while self._unwritten is not None:
             # The end is known, and only its record is missing: wait for room on the disk.
             self._sleep(_AGAIN)
@@ -170,9 +176,10 @@ class Supervisor:
     def _hold_to_end(self, hold: LocalHold) -> RunState:
         """Run the command under a hold, again after failures; return how it ended."""
         self._write(Preparing(now(), Step.START))
-        self._stop = self._stop or self._directory.stop_request()
+        self._stop = self._stop or self._stop_request()
         if self._stop is not None:
             return Stopped(now(), self._stop.why, self._stop.by)
+        self._begun = True
         attempt = 1
         while True:
             end = self._attempt(hold, attempt)
@@ -295,7 +302,7 @@ class Supervisor:
             self._sleep(min(1.0, max(0.0, (until - processes.boottime_ns()) / 1e9)))
 
     def _notify(self, state: RunState) -> None:
-        if not self._spec.notify:
+        if not self._spec.notify or was_moved(state):
             return
         from genvx.local.runs.start import notify
 
@@ -311,12 +318,18 @@ class Supervisor:
         received = signal.sigwaitinfo(SIGNALS)
         signal.setitimer(signal.ITIMER_REAL, 0)
         if self._stop is None:
-            self._stop = self._directory.stop_request()
+            self._stop = self._stop_request()
         # Whoever asks for an end writes that before they send a signal; a bare kill has not.
         if self._stop is None and received.si_signo == signal.SIGTERM:
             self._stop = StopRequest(StopReason.ASKED, os.getuid(), self._spec.grace)
         if self._unwritten is not None:
             self._write(self._unwritten)
+
+    def _stop_request(self) -> Optional[StopRequest]:
+        """That it is to end. To move it is possible until it begins, and ignored from then on."""
+        request = self._directory.stop_request()
+        moves = request is not None and request.why is StopReason.MOVED
+        return None if moves and self._begun else request
 
     def _write(self, state: RunState) -> None:
         """Write a state; one that cannot be written is tried again later."""

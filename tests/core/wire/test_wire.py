@@ -115,7 +115,7 @@ TICKET = Ticket(REQUIREMENTS, 6, 3, False, 1 << 40, **replace(CLAIM, id="00fe").
 THEN = Moment(7, 8)
 SPEC = RunSpec(
     "abcd", ("sh", "-c", "x"), REQUIREMENTS, "m", "h", THEN, "n", "/w", {"A": "b"}, 5, 6,
-    HoldWhen.ON_FAILURE, 3, 2.5, 1 << 30, True, "mail me", "u@h", "1.0", "abce",
+    HoldWhen.ON_FAILURE, 3, 2.5, 1 << 30, True, "mail me", "u@h", "1.0", "abce", 7.5, True,
 )  # fmt: skip
 RUN_USAGE = Usage(1.5, 2.5, 3, 4, 5)
 LIMIT = Limit(2, 1 << 40, 600)
@@ -143,6 +143,7 @@ ASKED = [
     runoperations.FindRuns("n", True),
     runoperations.ShowRun("n", 7),
     runoperations.StopRun("n", 2.5, True),
+    runoperations.WithdrawRun("n"),
     runoperations.MarkRun("n", "best", ("t",), ("u",)),
     runoperations.DisposeOfRun("n", runoperations.Disposal.PURGE),
     runoperations.WatchRun("n", 5, 6, False),

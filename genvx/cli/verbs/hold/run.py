@@ -43,6 +43,10 @@ Detached = Annotated[
     bool,
     typer.Option("-d", "--detach", help="Let it go on without us; print the id of the run."),
 ]
+Watched = Annotated[
+    bool,
+    typer.Option("-w", "--watch", help="With --detach: show its output; Ctrl-C leaves it running."),
+]
 Chdir = Annotated[
     str | None,
     typer.Option("-C", "--chdir", metavar="DIR", help="With --detach: start it in this directory."),
@@ -90,6 +94,7 @@ def run(
     master_addr: MasterAddr = None,
     no_stdin: NoStdin = False,
     detached: Detached = False,
+    watched: Watched = False,
     chdir: Chdir = None,
     keep: Keep = None,
     retries: Retries = None,
@@ -127,10 +132,10 @@ def run(
     if detached:
         if nodes > 1:
             raise InvalidInput("--nodes does not go with --detach")
-        raise typer.Exit(start_detached(where, request, command, asked))
-    if asked != Detach():
+        raise typer.Exit(start_detached(where, request, command, asked, watched=watched))
+    if watched or asked != Detach():
         raise InvalidInput(
-            "--chdir, --hold, --retries, --env, --run-tag and --notify go with --detach"
+            "--watch, --chdir, --hold, --retries, --env, --run-tag and --notify go with --detach"
         )
     if nodes > 1:
         if not where.remote:

@@ -8,6 +8,8 @@ from genvx.cli.ask import options
 from genvx.cli.verbs.runs.info import info
 from genvx.cli.verbs.runs.listing import listing
 from genvx.cli.verbs.runs.marks import label, tag
+from genvx.cli.verbs.runs.move import move
+from genvx.cli.verbs.runs.restart import restart
 from genvx.cli.verbs.runs.stop import stop
 from genvx.cli.verbs.runs.trash import delete, purge, restore
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from genvx.cli.commands import Group, Verb
 
-_VERBS = (info, stop, label, tag, delete, restore, purge)
+_VERBS = (info, stop, restart, move, label, tag, delete, restore, purge)
 
 
 def runs(kind: type[Group], verb: type[Verb]) -> typer.Typer:
