@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # A command that was stopped before it started, one that never started, and one whose end nobody
 # knows.
 _NEVER_STARTED = 1
+# Bytes of an unfinished line that are kept, to show only its last state.
+_MOST_LINE = 1 << 20
 
 
 class LogView:
@@ -92,9 +94,14 @@ class LogView:
         if self._terminal:
             _write(data)
             return
-        *lines, self._line = (self._line + data).split(b"\n")
+        *lines, line = (self._line + data).split(b"\n")
         if lines:
             _write(b"".join(_last_state(line) + b"\n" for line in lines))
+        # What was written over is dropped at once, and a line without an end is not kept for ever.
+        self._line = line[len(line.rstrip(b"\r").rpartition(b"\r")[0]) :].removeprefix(b"\r")
+        if len(self._line) > _MOST_LINE:
+            _write(self._line)
+            self._line = b""
 
 
 def _last_state(line: bytes) -> bytes:

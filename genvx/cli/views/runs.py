@@ -58,6 +58,13 @@ def show(where: Where, fleet: Fleet, asked: ListRuns, output: Output) -> int:
     summary = f"Total {len(rows)} run{'' if len(rows) == 1 else 's'}"
     if len(rows) == asked.most:
         summary = f"The newest {len(rows)} runs; -a shows more"
+    waiting = [
+        f"{run.id} {_state(run)}" + (f", on {places[run.id]}" if where.remote else "")
+        for run in found
+        if isinstance(run.state, Waiting)
+    ]
+    if waiting:
+        summary = "\n".join([*(printable(line, 300) for line in waiting), "", summary])
     output.table(columns, rows, summary, yielding=_YIELDING, answered=bool(outcomes.succeeded))
     return where.report(outcomes)
 
