@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from genvx.core.run import HoldWhen, Moment, RunSpec
+from genvx.core.rungang import decisive
 from genvx.core.runinfo import RunInfo
 from genvx.core.runstate import (
     Failed,
@@ -21,10 +23,15 @@ from genvx.errors import InvalidInput, InvalidQuantity
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from genvx.cli.ask.request import Request
     from genvx.cli.ask.where import Where
+    from genvx.fleet.fleet import Fleet
+
+    # A run with its host, or all parts of a gang with theirs.
+    Parts = tuple[tuple[Any, RunInfo], ...]
 
 
 @dataclass(frozen=True)
@@ -105,10 +112,13 @@ def start_detached(
     command: list[str],
     asked: Detach,
     several: Several | None = None,
+    *,
+    watched: bool = False,
 ) -> int:
     """Start the run, print its id, and say what to type next; return the exit code.
 
-    several: on how many hosts, if not on one.
+    several: on how many hosts, if not on one. watched: also show its output until it ends, and
+    return its exit code.
     """
     if request.environment is not None:
         raise InvalidInput("--id joins an environment; a run with --detach is one of its own")
@@ -134,13 +144,27 @@ def start_detached(
         log_limit=asked.log_limit,
         tty=asked.tty,
         notify=asked.notify,
-        submitter=f"{_user()}@{socket.gethostname()}",
+        submitter=submitter(),
+        stays=bool(request.selection),
     )
     start = _on_one if several is None else _on_several(several)
-    names, run = start(where, request, spec, asked.tags)
+    with start(where, request, spec, asked.tags) as (fleet, parts):
+        run = decisive([part for _, part in parts])
+        code = announce(where, ", ".join(host.name for host, _ in parts), run)
+        if code or not watched:
+            return code
+        from genvx.cli.following import follow, follow_gang
+
+        if len(parts) > 1:
+            return follow_gang(where, parts)
+        return follow(where, fleet, parts[0][0], run, looked=True)
+
+
+def announce(where: Where, host: str, run: RunInfo) -> int:
+    """Print the id of a run that was submitted, and what to type next; return the exit code."""
     print(run.id, flush=True)
-    place = f" on {', '.join(names)}" if where.remote else ""
-    where.note(f"run {run.label_or_id}{place} {_beginning(run)}")
+    place = f" on {host}" if where.remote else ""
+    where.note(f"run {run.label_or_id}{place} {beginning(run)}")
     if run.note:
         where.note(run.note)
     if isinstance(run.state, Failed) and end_of(run.state) is None:
@@ -153,54 +177,50 @@ def start_detached(
     return 0
 
 
+@contextmanager
 def _on_one(
     where: Where, request: Request, spec: RunSpec, tags: tuple[str, ...]
-) -> tuple[list[str], RunInfo]:
-    """Start a run on the best host; return the names of its hosts, and the run."""
+) -> Iterator[tuple[Fleet, Parts]]:
+    """Start a run on the best host; give the hosts, and the run with its own."""
     from genvx.fleet import runs
 
     with where.fleet(request.selection) as fleet:
         ours: Any = fleet  # every host of a verb has runs
         seen = where.look(fleet)
-        host, run = runs.submit(ours, spec, seen, patience=request.wait, tags=tags)
-    return [host.name], run
+        yield fleet, (runs.submit(ours, spec, seen, patience=request.wait, tags=tags),)
 
 
-def _on_several(
-    several: Several,
-) -> Callable[[Where, Request, RunSpec, tuple[str, ...]], tuple[list[str], RunInfo]]:
+def _on_several(several: Several) -> Callable[..., AbstractContextManager[tuple[Fleet, Parts]]]:
+    @contextmanager
     def start(
         where: Where, request: Request, spec: RunSpec, tags: tuple[str, ...]
-    ) -> tuple[list[str], RunInfo]:
-        """Start a run on several hosts; return their names, and the part that tells most."""
+    ) -> Iterator[tuple[Fleet, Parts]]:
+        """Start a run on several hosts; give the hosts, and the parts with theirs."""
         from genvx.cli.show.waiting_line import WaitingLine
-        from genvx.core.rungang import decisive
         from genvx.fleet.rungang import submit_gang
 
-        with (
-            where.remote_fleet(request.selection) as fleet,
-            WaitingLine(request.requirements) as waiting,
-        ):
-            seen = where.look(fleet)
-            parts = submit_gang(
-                fleet,
-                spec,
-                several.nodes,
-                patience=request.wait,
-                tags=tags,
-                address=several.address,
-                mixed=several.mixed,
-                seen=seen,
-                tell=waiting.stands_on,
-                say=lambda line: say(f"genvx: {line}"),
-            )
-            waiting.clear()
-        return [host.name for host, _ in parts], decisive([run for _, run in parts])
+        with where.remote_fleet(request.selection) as fleet:
+            with WaitingLine(request.requirements) as waiting:
+                parts = submit_gang(
+                    fleet,
+                    spec,
+                    several.nodes,
+                    patience=request.wait,
+                    tags=tags,
+                    address=several.address,
+                    mixed=several.mixed,
+                    seen=where.look(fleet),
+                    tell=waiting.stands_on,
+                    say=lambda line: say(f"genvx: {line}"),
+                )
+                waiting.clear()
+            yield fleet, parts
 
     return start
 
 
-def _beginning(run: RunInfo) -> str:
+def beginning(run: RunInfo) -> str:
+    """What a run does that was just submitted, in words behind its name."""
     if isinstance(run.state, Waiting):
         return f"waits in line: place {run.state.place}" + (
             f" ({run.state.reason})" if run.state.reason else ""
@@ -215,10 +235,12 @@ def _beginning(run: RunInfo) -> str:
     return f"is {name_of(run.state)} with {many}{each}"
 
 
-def _user() -> str:
+def submitter() -> str:
+    """Who submits a run from where, for people."""
     import getpass
 
     try:
-        return getpass.getuser()
+        user = getpass.getuser()
     except (KeyError, OSError):
-        return str(os.getuid())
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"

@@ -1,4 +1,4 @@
-"""Words of Slurm, SkyPilot, Genv, Docker and nvidia-smi, and what genvx has in their place.
+"""Words of Slurm, SkyPilot, Guild, Genv, Docker and nvidia-smi, and what genvx has in their place.
 
 They are answers to words that are no verb or option of genvx; nothing here is ever executed.
 """
@@ -22,6 +22,14 @@ _END = "{} release ENV gives the GPUs of an environment back; Ctrl-C ends {} run
 _SUBMIT = "{} run --detach --gpus N --wait -- CMD goes on without you; {} runs shows it"
 _STOP = "{} runs stop RUN ends a run; {} release ENV gives GPUs of an environment back"
 _PAST = "{} runs shows runs and what became of them"
+_INSIDE = "{} run --id RUN -- CMD runs a command on the GPUs of a run"
+_ONE_RUN = "{} runs info RUN shows a run; RUN is an id, a name, or 1 for the latest"
+_SHOWS = "{} runs info RUN shows a run, {} status an environment, or a host"
+_DIFFERS = "{} runs compare RUN RUN shows what differs"
+_AGAIN = "{} runs restart RUN starts a run that is over again"
+_CALLED = "{} runs label RUN NAME gives a run another name, {} runs tag RUN TAG a tag"
+_GONE = "{} runs delete RUN moves a run to the trash; {} release ENV gives GPUs back"
+_OUTPUT = "{} logs RUN shows the output of a run, {} watch RUN follows it"
 _KEPT = "genvx run --detach goes on when you leave"
 _LOGIN = "genvx remote activate --gpus N opens a shell on a host that has them"
 _HOSTS = "genvx remote devices shows the hosts; -H A,B or a hostfile names them"
@@ -31,12 +39,13 @@ _NO_DAEMON = "genvx has no server; nothing needs to be started on a shared machi
 VERBS = {
     # Slurm and similar systems
     "sinfo": "{} devices shows what is free, and where",
-    "squeue": _WAITERS,
+    "squeue": "{} runs shows your runs, {} queue who waits, {} envs who has what",
     "salloc": _SHELL,
     "srun": _RUN,
     "sbatch": _SUBMIT,
     "scancel": _STOP,
-    "sattach": "{} activate --id ENV joins an environment of yours",
+    "sattach": "{} watch RUN shows the output of a run; {} activate --id RUN joins it",
+    "requeue": _AGAIN,
     "sacct": _PAST,
     "sstat": "{} status shows an environment, or a host",
     "sprio": _WAITERS,
@@ -58,7 +67,7 @@ VERBS = {
     "partition": "genvx remote run --tag TAG takes hosts whose line in the hostfile has that tag",
     # SkyPilot
     "launch": _RUN,
-    "exec": _RUN,
+    "exec": _INSIDE,
     "cancel": _STOP,
     "down": _END,
     "autostop": "{} run --time 2h -- CMD ends a command after a time",
@@ -66,7 +75,26 @@ VERBS = {
     "gpus": _DEVICES,
     "gpu": _DEVICES,
     "check": "{} doctor says what is wrong, and what to do",
-    "log": "{} logs RUN shows the output of a run, {} watch RUN follows it",
+    "log": _OUTPUT,
+    "tail": _OUTPUT,
+    # Guild
+    "select": _ONE_RUN,
+    "diff": _DIFFERS,
+    "compare": _DIFFERS,
+    "cat": _OUTPUT,
+    "label": _CALLED,
+    "tag": _CALLED,
+    "mark": _CALLED,
+    "comment": _CALLED,
+    "delete": _GONE,
+    "restore": "{} runs restore RUN takes a run out of the trash",
+    "purge": "{} runs purge RUN deletes a run in the trash for good",
+    "history": _PAST,
+    "experiment": _PAST,
+    "trial": _PAST,
+    "restart": _AGAIN,
+    "rerun": _AGAIN,
+    "move": "{} runs move RUN moves a run that waits to another host",
     # Genv
     "find": "{} envs --name NAME --user USER finds environments",
     "query": "{} envs --fields id,name --csv prints what scripts read",
@@ -84,15 +112,16 @@ VERBS = {
     "ps": "{} runs shows runs, {} envs who has what",
     "kill": _STOP,
     "stop": _STOP,
-    "rm": "{} runs delete RUN moves a run to the trash; {} release ENV gives GPUs back",
+    "rm": _GONE,
+    "rename": _CALLED,
     "start": _NO_DAEMON,
     "daemon": _NO_DAEMON,
     "server": _NO_DAEMON,
     "top": "{} devices -w redraws until Ctrl-C",
     "ls": _DEVICES,
     "list": _DEVICES,
-    "info": "{} status shows an environment, or a host",
-    "inspect": "{} status shows an environment, or a host",
+    "info": _SHOWS,
+    "inspect": _SHOWS,
     "nvidia-smi": "genvx smi shows this environment's GPUs, {} devices all",
     "gpustat": _DEVICES,
     "nvtop": "{} devices -w redraws until Ctrl-C",
@@ -104,9 +133,40 @@ VERBS = {
     "leases": _ENVS,
     "login": _LOGIN,
     "ssh": _LOGIN,
-    "wait": "{} run --wait 30m waits for GPUs, at most 30 minutes",
+    "wait": "{} watch RUN waits for the end of a run, {} run --wait for GPUs",
     "exit": "type exit, or genvx deactivate, in the shell that is activated",
     "quit": "type exit, or genvx deactivate, in the shell that is activated",
+}
+
+# Behind genvx runs.
+RUNS_VERBS = {
+    "list": _PAST,
+    "ls": _PAST,
+    "show": _ONE_RUN,
+    "status": _ONE_RUN,
+    "inspect": _ONE_RUN,
+    "select": _ONE_RUN,
+    "diff": _DIFFERS,
+    "logs": _OUTPUT,
+    "log": _OUTPUT,
+    "cat": _OUTPUT,
+    "tail": _OUTPUT,
+    "watch": "{} watch RUN shows the output of a run until it ends; {} runs -w redraws the table",
+    "kill": _STOP,
+    "cancel": _STOP,
+    "rm": _GONE,
+    "remove": _GONE,
+    "start": _SUBMIT,
+    "submit": _SUBMIT,
+    "run": _SUBMIT,
+    "rerun": _AGAIN,
+    "requeue": _AGAIN,
+    "retry": _AGAIN,
+    "rename": _CALLED,
+    "mark": _CALLED,
+    "comment": _CALLED,
+    "wait": "{} watch RUN waits for the end of a run",
+    "exec": _INSIDE,
 }
 
 _GPUS = "--gpus N takes N GPUs on one host, --gpus A100:2 two of a model"
@@ -115,7 +175,7 @@ _NODES = "--nodes N (of genvx remote run) takes N hosts at once"
 _TAGS = "--tag TAG takes hosts whose line in the hostfile has that tag"
 _DEVICE = "--device 0,3 takes GPUs by number or UUID"
 _NOT_LIMITED = "genvx hands out GPUs only; processors and memory of a host are not limited"
-_NO_OUTPUT = "the output comes here; write it to a file with > FILE"
+_NO_OUTPUT = "the output comes here; genvx logs shows that of a run that was detached"
 _HOST = "-H A,B (of genvx remote) names hosts, --only-host NAME takes some of those in a hostfile"
 _FORMAT = "--csv or --json, with --no-header and --fields, are for scripts; --as github for pages"
 
@@ -154,6 +214,12 @@ OPTIONS = {
     "--output": _NO_OUTPUT,
     "--error": _NO_OUTPUT,
     "--chdir": "cd there first",
+    "--requeue": "--retries N (of genvx run --detach) starts a command again that failed",
+    "--restart": "--retries N (of genvx run --detach) starts a command again that failed",
+    "--mail-type": "--notify LINE (of genvx run --detach) runs a line of sh at the end",
+    "--mail-user": "--notify LINE (of genvx run --detach) runs a line of sh at the end",
+    "--tail": "genvx logs -n 20 RUN begins with the last 20 lines",
+    "--follow": "genvx watch RUN follows the output of a run",
     "-D": "cd there first",
     "--array": "start one genvx run for each; --wait queues them",
     "--dependency": "put && between two commands",
@@ -215,9 +281,12 @@ def meaning(error: Any, command: Any, words: list[str]) -> str | None:
         if found is None:
             if path == ["genvx", "remote"] and word in command.commands:
                 return f"{word} is for this machine only: genvx {word}"
-            if path not in (["genvx"], ["genvx", "remote"]):
+            table, typed = VERBS, path
+            if path[-1] == "runs":
+                table, typed = RUNS_VERBS, path[:-1]
+            if typed not in (["genvx"], ["genvx", "remote"]):
                 return None
-            return _answer(word, VERBS.get(word), " ".join(path))
+            return _answer(word, table.get(word), " ".join(typed))
         path.append(word)
     return None
 

@@ -205,7 +205,7 @@ class _Line:
         else:
             # A share leaves room for others: count it as if it were held, and place the next beside
             # it.
-            lease = _as_lease(ticket, tuple(device.uuid for device in decision.devices))
+            lease = as_lease(ticket, tuple(device.uuid for device in decision.devices))
             self.world = replace(self.world, leases=(*self.world.leases, lease))
         return True
 
@@ -225,7 +225,7 @@ def _over_limit(ticket: Ticket, decision: Union[Placement, Refusal], snapshot: S
         # these must not be passed over.
         fitting.sort(key=lambda device: device.memory or 0)
         devices = tuple(fitting[: ticket.requirements.gpus])
-    lease = _as_lease(ticket, tuple(device.uuid for device in devices))
+    lease = as_lease(ticket, tuple(device.uuid for device in devices))
     memory = {device.uuid: device.memory for device in snapshot.devices}
     limit = Limit(ticket.most, ticket.most_memory)
     return excess(limit, ticket.owner.uid, [*snapshot.leases, lease], memory) or ""
@@ -253,5 +253,6 @@ def _kept_for(ticket: Ticket, world: Snapshot, kept: dict[str, str]) -> list[str
     return [device.uuid for device in (free + shared)[: ticket.requirements.gpus]]
 
 
-def _as_lease(ticket: Ticket, devices: tuple[str, ...]) -> Lease:
+def as_lease(ticket: Ticket, devices: tuple[str, ...]) -> Lease:
+    """Return the lease that a ticket would become on these devices."""
     return Lease(devices, ticket.requirements.memory, **ticket.claimed())

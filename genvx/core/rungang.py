@@ -1,6 +1,6 @@
 """Gangs that go on without a client: one command on several hosts, a run with the same id on each.
 
-Such a run is a part. Its rank is that of its node, and node 0 is where the parts keep in touch.
+Which runs are parts of one gang, and what is said of all of them.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from genvx.core.runstate import (
     end_of,
     is_over,
 )
-from genvx.core.value import value
-from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,52 +25,11 @@ if TYPE_CHECKING:
     from genvx.core.runinfo import RunInfo
     from genvx.core.runstate import RunState
 
-MOST_NODES = 4096
 # The exit code of a part whose command has not started, or whose end nobody knows.
 NO_CODE = 1
 
 # Which state is shown for all parts: of those that are alive the one that is furthest back.
 _LIVE = (Waiting, Preparing, Running, Held)
-
-
-@value
-class Part:
-    """The place of a run in a gang.
-
-    nodes: the names of all nodes, by rank. address, port: where the processes of the command meet
-    on node 0 (MASTER_ADDR, MASTER_PORT).
-    """
-
-    rank: int
-    nodes: tuple[str, ...]
-    address: str = ""
-    port: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.rank < len(self.nodes) <= MOST_NODES:
-            raise InvalidInput(f"no rank {self.rank} among {len(self.nodes)} nodes")
-
-    @property
-    def name(self) -> str:
-        """What people are shown for it."""
-        return f"node {self.rank} ({self.nodes[self.rank]})"
-
-
-@value
-class Meeting:
-    """Where the supervisors of the parts keep in touch, and the secret by which they know each
-    other.
-
-    address, port: of node 0's supervisor; port 0 where that chooses one. linked: whether this part
-    is connected. patience: seconds that node 0 waits for the word to start; the others wait twice
-    as long, because node 0 may pass it on.
-    """
-
-    secret: str
-    address: str
-    port: int = 0
-    linked: bool = False
-    patience: float = 60.0
 
 
 def together(places: Iterable[tuple[str, RunInfo]]) -> list[tuple[tuple[str, RunInfo], ...]]:

@@ -159,6 +159,11 @@ def is_over(state: RunState) -> bool:
     return isinstance(state, _OVER)
 
 
+def was_moved(state: RunState) -> bool:
+    """Whether it was withdrawn from the line of its host, to start on another one."""
+    return isinstance(state, Stopped) and state.why is StopReason.MOVED
+
+
 def end_of(state: RunState) -> Optional[End]:
     """Return how the run's command ended; None if it has not ended, or that is unknown."""
     return getattr(state, "end", None)

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from genvx.core.ask import Ask
-from genvx.core.rungang import Meeting, Part
+from genvx.core.part import Meeting, Part
 from genvx.core.runstate import Failed, Preparing, Running, end_of
 from genvx.core.value import replace
 from genvx.core.wire.runoperations import AcceptedPart, DecideRun, SubmitPart
@@ -84,7 +84,7 @@ def submit_gang(
         patience=patience,
     )
     with take(fleet, ask, nodes, tell=tell, seen=seen, mixed=mixed) as found:
-        parts = _specs(found, spec, address)
+        parts = _specs(found, spec, address, mixed=mixed)
         try:
             accepted = _accepted(parts, tags, say)
             first = next(iter(accepted))
@@ -96,7 +96,37 @@ def submit_gang(
     return tuple(started.items())
 
 
-def _specs(found: Gang[SSHHost], spec: RunSpec, address: str | None) -> dict[SSHHost, RunSpec]:
+def submit_again(
+    fleet: HostGroup[SSHHost],
+    before: RunInfo,
+    spec: RunSpec,
+    *,
+    patience: float | None = None,
+    say: Callable[[str], object] = lambda line: None,
+) -> Places:
+    """Start a gang as it was before, from one of its parts; returns and raises as `submit_gang`.
+
+    fleet: the hosts to choose from. spec: what is asked now.
+    """
+    part = before.spec.part
+    assert part is not None, "it is no gang"
+    same = [host.name for host in fleet.hosts] == list(part.nodes)
+    return submit_gang(
+        fleet,
+        spec,
+        len(part.nodes),
+        patience=patience,
+        tags=before.tags,
+        # On other hosts it would be that of a stranger.
+        address=part.address if same else None,
+        mixed=part.mixed,
+        say=say,
+    )
+
+
+def _specs(
+    found: Gang[SSHHost], spec: RunSpec, address: str | None, *, mixed: bool
+) -> dict[SSHHost, RunSpec]:
     """What each host is asked, by rank."""
     hosts = [host for host, _ in found.members]
     names = tuple(host.name for host in hosts)
@@ -105,7 +135,7 @@ def _specs(found: Gang[SSHHost], spec: RunSpec, address: str | None) -> dict[SSH
         # One line tells of the end of all of them: node 0's.
         host: replace(
             spec,
-            part=Part(rank, names, address, port),
+            part=Part(rank, names, address, port, mixed),
             notify=spec.notify if rank == 0 else "",
         )
         for rank, host in enumerate(hosts)
@@ -139,6 +169,8 @@ def _accepted(
     if monotonic() > began + _READY * GO_WITHIN:
         raise StateError("the hosts took too long to accept the run; it was not started")
     for host, accepted in found.items():
+        if accepted.run.note:
+            say(f"{host.name}: {accepted.run.note}")
         if not accepted.linked:
             say(
                 f"{host.name} cannot connect to {first.name} ({part.address}): its part goes on "

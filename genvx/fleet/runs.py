@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from genvx.core.ranking import rank
+from genvx.core.forecast import soonest
 from genvx.core.rungang import together
 from genvx.core.runinfo import LogPiece
 from genvx.core.runselect import find
@@ -25,7 +25,7 @@ from genvx.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from genvx.core.run import RunSpec
     from genvx.core.runinfo import RunInfo
@@ -71,17 +71,10 @@ def submit(
     """
 
     def act(host: RunHost) -> tuple[RunHost, RunInfo]:
-        try:
-            return host, host.submit(spec, patience=patience, tags=tags)
-        except HostError as error:
-            # To start it on another host would be to run it twice.
-            raise HostLost(
-                f"{host.name}: {error}; whether run {spec.id} was accepted there is not known: "
-                f"genvx remote runs shows it"
-            ) from None
+        return host, submit_to(host, spec, patience=patience, tags=tags)
 
     if patience is not None:
-        for name in _best_lines(spec, seen):
+        for name in soonest(spec.requirements, seen.succeeded):
             try:
                 return act(fleet.host(name))
             except Unsatisfiable:
@@ -89,15 +82,21 @@ def submit(
     return fleet.first_with_room(spec.requirements, act, seen)
 
 
-def _best_lines(spec: RunSpec, seen: Outcomes[Snapshot]) -> list[str]:
-    """The hosts on which it may start some day, the one with the shortest line first; none where
-    one has room now.
+def submit_to(
+    host: RunHost, spec: RunSpec, *, patience: float | None = None, tags: tuple[str, ...] = ()
+) -> RunInfo:
+    """Start a run on one host, or have it wait in line there.
+
+    Raises: as `Host.acquire`. HostLost: the connection ended before the host said whether it has
+    accepted the run; to start it on another host would perhaps run it twice.
     """
-    ranked, refusals = rank(spec.requirements, seen.succeeded)
-    if ranked:
-        return [ranked[0]]
-    possible = [name for name, refusal in refusals.items() if not refusal.never]
-    return sorted(possible, key=lambda name: len(seen.succeeded[name].tickets))
+    try:
+        return host.submit(spec, patience=patience, tags=tags)
+    except HostError as error:
+        raise HostLost(
+            f"{host.name}: {error}; whether run {spec.id} was accepted there is not known: "
+            f"genvx remote runs shows it"
+        ) from None
 
 
 def locate(
@@ -174,7 +173,7 @@ def _pause(seconds: float) -> bool:
 
 def watch(
     host: RunHost, asked: WatchRun, tell: Callable[[str], None] = lambda line: None
-) -> Iterator[LogNews]:
+) -> Generator[LogNews, None, None]:
     """How a run is, and its log as it grows; the last is a LogEnd. Where the connection is cut it
     goes on behind the last piece: no byte comes twice, and none is missing.
 

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from genvx.core.part import Part
 from genvx.core.requirements import Requirements
 from genvx.core.run import End, Moment, RunSpec
-from genvx.core.rungang import Part, decisive, exit_code, together
+from genvx.core.rungang import decisive, exit_code, together
 from genvx.core.runinfo import RunInfo
 from genvx.core.runstate import (
     Completed,

@@ -32,10 +32,14 @@ def located(
 def located_parts(
     where: Where, fleet: Fleet, wanted: str, *, deleted: bool = False
 ) -> tuple[tuple[Any, RunInfo], ...]:
-    """The run that is meant, and its host; of a gang all its parts. deleted: one in the trash.
+    """As `located`, with all parts of a gang."""
+    return located_among(where, fleet, wanted, deleted=deleted)[0]
 
-    Raises: as genvx.fleet.runs.locate.
-    """
+
+def located_among(
+    where: Where, fleet: Fleet, wanted: str, *, deleted: bool = False
+) -> tuple[tuple[tuple[Any, RunInfo], ...], tuple[str, ...]]:
+    """As `located_parts`, and the names of the hosts that did not answer."""
     from genvx.fleet import runs
 
     if len(wanted) > NAME_LIMIT:
@@ -48,4 +52,4 @@ def located_parts(
         # Some parts may not have what was typed, such as a label; the id they all have.
         found = where.ask(fleet, runs.question(parts[0][1].id, deleted=deleted))
         parts = runs.locate_parts(everywhere, found, parts[0][1].id)
-    return parts
+    return parts, tuple(found.failed)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # A command that was stopped before it started, one that never started, and one whose end nobody
 # knows.
 _NEVER_STARTED = 1
+# Bytes of an unfinished line that are kept, to show only its last state.
+_MOST_LINE = 1 << 20
 
 
 class LogView:
@@ -41,6 +43,10 @@ class LogView:
         self._line = b""
         self._told = ""
         self._ended: RunInfo | None = None
+
+    def moved_to(self, host: str) -> None:
+        """Go on with the run on another host."""
+        self._host = host
 
     def take(self, news: LogNews) -> None:
         """Print one of the news."""
@@ -90,16 +96,20 @@ class LogView:
             _write(data)
             return
         whole, newline, rest = data.rpartition(b"\n")
-        if not newline:
-            self._line += data
-            return
-        lines = self._line + whole + newline
-        self._line = rest
-        # Most logs have no line that was written over, and a look at each line costs more than all
-        # the rest of the way from the host.
-        if b"\r" in lines:
-            lines = b"".join(last_state(line) + b"\n" for line in lines.split(b"\n")[:-1])
-        _write(lines)
+        if newline:
+            lines = self._line + whole + newline
+            # Most logs have no line that was written over, and a look at each line costs more than
+            # all the rest of the way from the host.
+            if b"\r" in lines:
+                lines = b"".join(last_state(line) + b"\n" for line in lines.split(b"\n")[:-1])
+            _write(lines)
+            self._line = b""
+        line = self._line + rest
+        # What was written over is dropped at once, and a line without an end is not kept for ever.
+        self._line = line[len(line.rstrip(b"\r").rpartition(b"\r")[0]) :].removeprefix(b"\r")
+        if len(self._line) > _MOST_LINE:
+            _write(self._line)
+            self._line = b""
 
 
 def _size(missing: int) -> str:

@@ -10,6 +10,7 @@ from genvx.cli.show import schema
 from genvx.cli.show.tables import SCHEMA, Output, print_json
 from genvx.core.rungang import decisive, exit_code, together
 from genvx.core.runinfo import RunInfo
+from genvx.core.runselect import without_moved
 from genvx.core.runstate import (
     Failed,
     Lost,
@@ -62,6 +63,13 @@ def show(where: Where, fleet: Fleet, asked: ListRuns, output: Output) -> int:
     summary = f"Total {len(rows)} run{'' if len(rows) == 1 else 's'}"
     if len(rows) == asked.most:
         summary = f"The newest {len(rows)} runs; -a shows more"
+    waiting = [
+        f"{run.id} {_state(run)}" + (f", on {host}" if where.remote else "")
+        for ((host, run), *_) in found
+        if isinstance(run.state, Waiting)
+    ]
+    if waiting:
+        summary = "\n".join([*(printable(line, 300) for line in waiting), "", summary])
     output.table(columns, rows, summary, yielding=_YIELDING, answered=bool(outcomes.succeeded))
     return where.report(outcomes)
 
@@ -72,7 +80,9 @@ def _groups(
     """The runs, the newest first, and the parts of a gang together."""
 
     def groups(answers: Outcomes[tuple[RunInfo, ...]]) -> list[Parts]:
-        return together((name, run) for name, runs in answers.succeeded.items() for run in runs)
+        places = [(name, run) for name, runs in answers.succeeded.items() for run in runs]
+        kept = set(map(id, without_moved([run for _, run in places])))
+        return together(place for place in places if id(place[1]) in kept)
 
     found = groups(outcomes)
     wanted = asked.narrowed.states
@@ -185,6 +195,7 @@ def _lines(where: Where, host: str, details: RunDetails, nodes: int = 1) -> dict
         "tags": ", ".join(run.tags),
         "submitted": f"{Output(timestamp=True).since(_age(spec.submitted.epoch_ns))}"
         + (f" by {spec.submitter}" if spec.submitter else ""),
+        "restarts": spec.restarted,
         "took": _took(run),
         **({} if end is None else _used(end.usage)),
         "directory": details.directory,

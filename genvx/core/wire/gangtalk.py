@@ -17,7 +17,7 @@ import hashlib
 import hmac
 from typing import Optional
 
-from genvx.core.rungang import MOST_NODES
+from genvx.core.part import MOST_NODES
 from genvx.core.value import value
 from genvx.core.wire.fields import Malformed
 

@@ -6,6 +6,7 @@ import base64
 import zlib
 from typing import TYPE_CHECKING
 
+from genvx.core.part import MOST_NODES, Meeting, Part
 from genvx.core.run import (
     End,
     HoldWhen,
@@ -13,7 +14,6 @@ from genvx.core.run import (
     RunSpec,
     Usage,
 )
-from genvx.core.rungang import MOST_NODES, Meeting, Part
 from genvx.core.runinfo import LogPiece, RunInfo
 from genvx.core.runstate import (
     Completed,
@@ -70,6 +70,7 @@ PART = Table(
     nodes=texts(NAME_LIMIT, MOST_NODES),
     address=string(NAME_LIMIT),
     port=integer(0, 65535),
+    mixed=flag(),
 )
 MEETING = Table(
     Meeting,
@@ -105,6 +106,8 @@ SPEC = Table(
     submitter=text(256),
     version=text(64),
     restarted=text(32),
+    patience=optional(seconds()),
+    stays=flag(),
     part=optional(one(PART)),
 )
 

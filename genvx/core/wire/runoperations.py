@@ -30,8 +30,8 @@ from genvx.core.wire.tables import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from genvx.core.part import Meeting
     from genvx.core.run import RunSpec
-    from genvx.core.rungang import Meeting
 
 MOST_RUNS = 1000
 MOST_LINES = 10_000
@@ -135,6 +135,16 @@ class StopRun(Operation[RunInfo]):
 
 
 @value
+class WithdrawRun(Operation[RunInfo]):
+    """Take a waiting run out of the line of its host, to start it on another one.
+
+    It is refused once the run has begun to prepare. Of several who ask, one is told yes.
+    """
+
+    run: str
+
+
+@value
 class MarkRun(Operation[RunInfo]):
     """Give a run another label (None leaves it as it is, "" removes it), or other tags."""
 
@@ -232,6 +242,7 @@ RUN_OPERATIONS: Mapping[type[Operation[Any]], Wire[Any]] = {
             Table(StopRun, "stop", run=_RUN, grace=optional(seconds()), force=flag()),
             RUN,
         ),
+        Wire("run-withdraw", Table(WithdrawRun, "withdraw", run=_RUN), RUN),
         Wire(
             "run-mark",
             Table(

@@ -23,21 +23,24 @@ from genvx.local import fresh, processes
 from genvx.local.machine import Machine
 from genvx.local.running.logind import outlive_logout
 from genvx.local.runs import lock
+from genvx.local.runs.clock import now
 from genvx.local.runs.record import Marks, StopRequest, home_of, name_in, runs_root
 from genvx.local.runs.shelf import RunShelf
-from genvx.local.runs.supervisor import Supervisor, now
+from genvx.local.runs.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Callable
 
+    from genvx.core.part import Meeting
     from genvx.core.run import RunSpec
-    from genvx.core.rungang import Meeting
     from genvx.core.runstate import RunState
 
 # So long a supervisor has to say that its run waits or runs.
 _ACCEPTANCE = 60.0
 _MOST_BYTES = 1 << 20
+# Written in place of "for ever", which is no number in JSON.
+_MOST_PATIENCE = 10 * 365 * 86400.0
 
 
 def submit(
@@ -66,6 +69,7 @@ def submit(
         host=processes.hostname(),
         submitted=now(),
         version=__version__,
+        patience=asked.patience if patience is None else min(patience, _MOST_PATIENCE),
     )
     shelf = RunShelf(runs_root(host.environ))
     require_tags(tags)
@@ -89,6 +93,7 @@ def submit(
         state, note = _answer(read, shelf, name_in(spec))
     finally:
         os.close(read)
+    shelf.accepted(name_in(spec))
     return RunInfo(spec, state, note, tags=tags)
 
 

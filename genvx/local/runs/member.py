@@ -18,8 +18,8 @@ from genvx.local import processes
 if TYPE_CHECKING:
     from typing import Callable
 
+    from genvx.core.part import Part
     from genvx.core.run import RunSpec
-    from genvx.core.rungang import Part
     from genvx.core.runinfo import RunInfo
     from genvx.core.runstate import RunState
     from genvx.core.wire.runoperations import DecideRun

@@ -77,6 +77,13 @@ def stop(host: Machine, asked: runoperations.StopRun) -> RunInfo:
     return RunCatalog(host).stop(asked.run, asked.grace, force=asked.force)
 
 
+def withdraw(host: Machine, asked: runoperations.WithdrawRun) -> RunInfo:
+    """The run that will not start here."""
+    from genvx.local.runs.withdrawal import withdraw as take_out
+
+    return take_out(host, asked.run)
+
+
 def mark(host: Machine, asked: runoperations.MarkRun) -> RunInfo:
     """The run with its new marks."""
     return RunCatalog(host).mark(asked.run, asked.label, asked.add, asked.remove)
@@ -100,6 +107,7 @@ RUN_ANSWERS: Mapping[type[Operation[Any]], Callable[[Machine, Any], Any]] = {
     runoperations.FindRuns: candidates,
     runoperations.ShowRun: info,
     runoperations.StopRun: stop,
+    runoperations.WithdrawRun: withdraw,
     runoperations.MarkRun: mark,
     runoperations.DisposeOfRun: dispose,
 }

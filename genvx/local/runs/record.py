@@ -7,6 +7,7 @@
               stop.json    a request to end it, and why
               gang.json    of a part of a gang: where the parts meet, and their secret
               decision     of a part of a gang: a link to "start" or "withdraw", made once
+              withdraw.lock   held by who withdraws it from the line
               log          all output of the command, in order
               events       a line of JSON for each change
               work/        where the command starts
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -36,14 +38,15 @@ from genvx.errors import StateError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from genvx.core.part import Meeting
     from genvx.core.run import RunSpec
-    from genvx.core.rungang import Meeting
     from genvx.core.runstate import RunState
 
 SPEC_FILE = "spec.json"
 _STATE, _END = "state.json", "end.json"
 _MARKS, _STOP = "marks.json", "stop.json"
 _GANG, _DECISION = "gang.json", "decision"
+_LOCK = "withdraw.lock"
 LOG, EVENTS, WORK = "log", "events", "work"
 _MOST_BYTES = 64 << 20
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -233,6 +236,26 @@ class RunDirectory:
             return os.readlink(_DECISION, dir_fd=self._descriptor)
         return ""
 
+    def lock_withdrawal(self) -> Optional[int]:
+        """A descriptor that is held while the run is withdrawn; None if somebody else has it.
+
+        Raises:
+            StateError: it cannot be made.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            descriptor = os.open(_LOCK, flags, 0o600, dir_fd=self._descriptor)
+        except OSError as error:
+            raise trouble(error, f"write to {self.path}") from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno == errno.EWOULDBLOCK:
+                return None
+            raise trouble(error, f"lock {self.path}/{_LOCK}") from None
+        return descriptor
+
     def log_bytes(self) -> int:
         """The size of the log; what was cut off its head counts."""
         with contextlib.suppress(OSError):
@@ -306,7 +329,7 @@ def _write(descriptor: int, data: bytes) -> None:
 
 
 def trouble(error: OSError, doing: str) -> StateError:
-    """What a user is told of a file that cannot be read or written."""
+    """What to say where a file of a run cannot be read or written."""
     elsewhere = "choose another directory with GENVX_RUNS_DIR, or runs= in a hostfile"
     advice = {
         errno.ENOSPC: f"the disk is full; free some space, or {elsewhere}",

@@ -8,8 +8,10 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+from genvx.core.runstate import was_moved
 from genvx.core.text import printable
-from genvx.errors import UnknownRun
+from genvx.core.wire.fields import Malformed
+from genvx.errors import StateError, UnknownRun
 from genvx.local.runs.record import SPEC_FILE, RunDirectory, is_name, name_in, trouble
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class RunShelf:
         path = os.path.join(self.root, name)
         try:
             os.makedirs(self.root, 0o700, exist_ok=True)
+            self._set_aside(name)
             os.mkdir(path, 0o700)
             directory = self._open(path, name, deleted=False)
             try:
@@ -48,6 +51,27 @@ class RunShelf:
         except OSError as error:
             raise trouble(error, f"make the directory of a run in {self.root}") from None
         return directory
+
+    def _set_aside(self, identifier: str) -> None:
+        """Rename what a run has left here that moved away, and now comes to this directory again:
+        back to its first host, or to one with the same home.
+        """
+        try:
+            with self.open(identifier) as directory:
+                state, _ = directory.state()
+                if directory.deleted or not was_moved(state):
+                    return
+        except (UnknownRun, StateError, Malformed):
+            return
+        self.accepted(identifier)
+        os.rename(os.path.join(self.root, identifier), self._aside(identifier))
+
+    def accepted(self, identifier: str) -> None:
+        """Delete what was set aside for a run that now waits or runs."""
+        shutil.rmtree(self._aside(identifier), ignore_errors=True)
+
+    def _aside(self, identifier: str) -> str:
+        return os.path.join(self.root, f".{identifier}.moved")
 
     def open(self, identifier: str) -> RunDirectory:
         """The directory of a run, also of one in the trash.
@@ -98,9 +122,15 @@ class RunShelf:
             yield name
 
     def discard(self, identifier: str) -> None:
-        """Delete a run that was not accepted, as far as that is possible."""
+        """Delete a run that was not accepted, as far as that is possible.
+
+        What was set aside for it comes back: a run that moves is nowhere else.
+        """
         if is_name(identifier):
-            shutil.rmtree(os.path.join(self.root, identifier), ignore_errors=True)
+            path = os.path.join(self.root, identifier)
+            shutil.rmtree(path, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                os.rename(self._aside(identifier), path)
 
     def delete(self, identifier: str) -> None:
         """Move a run into the trash. Raises UnknownRun or StateError."""

@@ -19,7 +19,7 @@ from genvx.local.runs.link import Link, resolve
 if TYPE_CHECKING:
     from typing import Callable
 
-    from genvx.core.rungang import Meeting, Part
+    from genvx.core.part import Meeting, Part
     from genvx.core.wire.gangtalk import Word
     from genvx.local.runs.link import Address, Wakeups
 

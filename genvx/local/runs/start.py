@@ -15,8 +15,8 @@ from genvx.core.runstate import end_of, name_of
 from genvx.local.runs.record import home_of
 
 if TYPE_CHECKING:
+    from genvx.core.part import Part
     from genvx.core.run import RunSpec
-    from genvx.core.rungang import Part
     from genvx.core.runstate import RunState
     from genvx.local.running.hold import LocalHold
     from genvx.local.runs.output import Output

@@ -29,11 +29,13 @@ from genvx.core.runstate import (
     StopReason,
     Waiting,
     settled,
+    was_moved,
 )
 from genvx.core.text import printable
 from genvx.local import processes
 from genvx.local.granting import acquire, join
 from genvx.local.runs import tree
+from genvx.local.runs.clock import now
 from genvx.local.runs.member import Alone, Member
 from genvx.local.runs.output import Output
 from genvx.local.runs.record import StopRequest
@@ -45,9 +47,9 @@ from genvx.local.waiting import wait
 if TYPE_CHECKING:
     from typing import Callable
 
+    from genvx.core.part import Part
     from genvx.core.queue import Standing
     from genvx.core.run import RunSpec
-    from genvx.core.rungang import Part
     from genvx.core.runstate import RunState
     from genvx.local.machine import Machine
     from genvx.local.running.hold import LocalHold
@@ -60,12 +62,6 @@ _AGAIN = 1.0
 _SOON = 0.1
 # A reason to wait that changes is written this often at most; a place is written at once.
 _NEWS = 5.0
-
-
-def now() -> Moment:
-    """This moment, by both clocks."""
-    wall = time.clock_gettime_ns(time.CLOCK_REALTIME)
-    return Moment(wall, processes.boottime_ns())
 
 
 class Supervisor:
@@ -88,6 +84,7 @@ class Supervisor:
         self._boot = processes.boot_id()
         self._unwritten: Optional[RunState] = None
         self._stop: Optional[StopRequest] = None
+        self._begun = False
         self._told = 0.0
         self._wakeups = Wakeups()
         self._output = Output(spec, directory, self._wakeups)
@@ -104,6 +101,7 @@ class Supervisor:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         hold = self._acquire(patience)
         if hold is None:
+            self._finish_writing()
             return
         try:
             # If we are killed, the keeper ends the command in time. It is no child of ours, as long
@@ -121,6 +119,9 @@ class Supervisor:
         self._write(state)
         self._member.linger(self._sleep)
         self._notify(self._member.overall(state))
+        self._finish_writing()
+
+    def _finish_writing(self) -> None:
         while self._unwritten is not None:
             # The end is known, and only its record is missing: wait for room on the disk.
             self._sleep(_AGAIN)
@@ -146,7 +147,7 @@ class Supervisor:
         from genvx.errors import GenvxError
 
         try:
-            return wait(self._host, ask, self._stands, _Stop(self))
+            return wait(self._host, ask, self._stands, self)
         except GenvxError as error:
             if self._accepted is not None:
                 raise
@@ -177,9 +178,10 @@ class Supervisor:
     def _hold_to_end(self, hold: LocalHold) -> RunState:
         """Run the command under a hold, again after failures; return how it ended."""
         self._write(Preparing(now(), Step.START))
-        self._stop = self._stop or self._directory.stop_request()
+        self._stop = self._stop or self._stop_request()
         if self._stop is not None:
             return Stopped(now(), self._stop.why, self._stop.by)
+        self._begun = True
         if self._spec.part is not None:
             why = self._meet(self._spec.part)
             if why is not None:
@@ -342,13 +344,18 @@ class Supervisor:
             self._sleep(min(1.0, max(0.0, (until - processes.boottime_ns()) / 1e9)))
 
     def _notify(self, state: RunState) -> None:
-        if not self._spec.notify:
+        if not self._spec.notify or was_moved(state):
             return
         from genvx.local.runs.start import notify
 
         notify(self._spec, state, self._directory.path)
 
     # Common
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so many seconds at most; return whether the run is to end."""
+        self._sleep(seconds)
+        return self._stop is not None
 
     def _sleep(self, seconds: float) -> None:
         """Sleep until a signal comes, at most; then look for a request to end the run. What comes
@@ -364,7 +371,7 @@ class Supervisor:
                 break
         self._output.tend()
         if self._stop is None:
-            self._stop = self._directory.stop_request()
+            self._stop = self._stop_request()
         # Whoever asks for an end writes that before they send a signal; a bare kill has not.
         if self._stop is None and sender is not None:
             self._stop = StopRequest(StopReason.ASKED, sender, self._spec.grace)
@@ -373,6 +380,12 @@ class Supervisor:
         if self._unwritten is not None:
             self._write(self._unwritten)
 
+    def _stop_request(self) -> Optional[StopRequest]:
+        """That it is to end. To move it is possible until it begins, and ignored from then on."""
+        request = self._directory.stop_request()
+        moves = request is not None and request.why is StopReason.MOVED
+        return None if moves and self._begun else request
+
     def _write(self, state: RunState) -> None:
         """Write a state; one that cannot be written is tried again later."""
         try:
@@ -380,14 +393,3 @@ class Supervisor:
             self._unwritten = None
         except OSError:
             self._unwritten = state
-
-
-class _Stop:
-    """Ends the waiting in line on a request to end the run."""
-
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
-
-    def wait(self, seconds: float) -> bool:
-        self._supervisor._sleep(seconds)
-        return self._supervisor._stop is not None

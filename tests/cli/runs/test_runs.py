@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 
+import pexpect
 import pytest
 
 from genvx.local.runs import tree
 from tests.conftest import run_genvx
-from tests.helpers import start_genvx, until
+from tests.helpers import Terminal, genvx_argv, genvx_env, start_genvx, until
 
 ID = re.compile(r"[0-9a-f]{8}\n")
 
@@ -125,9 +126,55 @@ def test_all_runs_that_are_alive_are_stopped_at_once_or_those_with_a_tag(runs):
     assert again.stderr == "genvx: no run of yours is alive\n"
 
 
+def test_a_table_of_runs_fits_80_columns_and_says_why_a_run_waits(runs):
+    started("-g", "2", "-n", "n" * 60, "--", "sleep", "1000")
+    waits = started("-g", "1", "--wait", "--", "true")
+    terminal = Terminal(genvx_argv("runs"), genvx_env(), size=(24, 80))
+    terminal.child.expect(pexpect.EOF)
+    lines = terminal.child.before.splitlines()
+    assert lines[0].split() == ["ID", "NAME", "STATE", "GPUS", "STARTED", "TOOK", "EXIT"]
+    assert max(map(len, lines)) <= 80
+    assert f"{waits} waiting, place 1: 0 of 1 available" in lines
+
+
+def test_to_detach_and_to_watch_is_to_see_it_at_once_and_to_end_with_its_code(runs):
+    answer = run_genvx("run", "-d", "-w", "--", "sh", "-c", "echo a; kill -TERM $$")
+    run, *log = answer.stdout.splitlines()
+    assert (log, answer.returncode) == (["a"], 143)
+    client = start_genvx("run", "-d", "-w", "--", "sh", "-c", "echo ready; exec sleep 1000")
+    assert client.stdout.readline() != run
+    assert client.stdout.readline() == "ready\n"
+    client.send_signal(signal.SIGINT)
+    _, said = client.communicate()
+    assert client.returncode == 130
+    assert said.endswith(" shows it again\n")
+    assert rows()[0][2] == "running"
+
+
+def test_what_differs_between_runs_is_shown_and_no_value_that_may_be_a_secret(runs):
+    secret, other = "s3cr3t-one", "s3cr3t-two"
+    one = started("--env", f"API_TOKEN={secret}", "--env", "LR=0.1", "--", "sh", "-c", "exit 1")
+    two = started("--env", f"API_TOKEN={other}", "--env", "LR=0.2", "--", "sh", "-c", "exit 2")
+    until(lambda: [row[2] for row in rows()] == ["failed", "failed"])
+    compared = run_genvx("runs", "compare", one, two, "--csv").stdout.splitlines()
+    assert compared[0] == f",{one},{two}"
+    assert {"command,sh -c 'exit 1',sh -c 'exit 2'", "exit code,1,2"} <= set(compared)
+    assert {"$API_TOKEN,value 1,value 2", "$LR,value 1,value 2"} <= set(compared)
+    asked = [run_genvx("runs", "compare", one, two, *more) for more in (["--values"], ["--json"])]
+    assert "0.1" in asked[0].stdout
+    assert "0.1" not in asked[1].stdout
+    assert not any(word in each.stdout for each in asked for word in (secret, other))
+    alone = run_genvx("runs", "compare", one, one)
+    assert (alone.returncode, alone.stdout) == (2, "")
+    assert "name two runs or more" in alone.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["run", "-w", "--", "true"], "go with --detach"),
+        (["runs", "move", "1"], "a run moves among the hosts of genvx remote"),
+        (["runs", "compare", "1", "2", "--values", "--json"], "--json never has the values"),
         (["runs", "stop"], "give RUN, --all or --tag TAG"),
         (["runs", "stop", "1", "--all"], "give RUN, --all or --tag TAG"),
         (["run", "--hold", "1h", "--", "true"], "go with --detach"),

@@ -17,6 +17,8 @@ from genvx.core.claim import Claim, Owner
 from genvx.core.device import Device, DeviceProcess, DeviceUsage, Driver, Health, VisibleAs
 from genvx.core.grant import Finding, Grant, Severity
 from genvx.core.lease import Environment, Holder, Lease, Part
+from genvx.core.part import Meeting
+from genvx.core.part import Part as GangPart
 from genvx.core.policy import Entitlement, Limit, Policy
 from genvx.core.queue import Standing
 from genvx.core.requirements import Requirements, Strategy
@@ -27,8 +29,6 @@ from genvx.core.run import (
     RunSpec,
     Usage,
 )
-from genvx.core.rungang import Meeting
-from genvx.core.rungang import Part as GangPart
 from genvx.core.runinfo import LogPiece, RunInfo
 from genvx.core.runselect import Filter
 from genvx.core.runstate import (
@@ -117,11 +117,11 @@ LEASE_IN_FULL = Lease(
 )  # fmt: skip
 TICKET = Ticket(REQUIREMENTS, 6, 3, False, 1 << 40, **replace(CLAIM, id="00fe").claimed())
 THEN = Moment(7, 8)
-GANG_PART = GangPart(1, ("a", "b"), "a", 29500)
+GANG_PART = GangPart(1, ("a", "b"), "a", 29500, True)
 SPEC = RunSpec(
     "abcd", ("sh", "-c", "x"), REQUIREMENTS, "m", "h", THEN, "n", "/w", {"A": "b"}, 5, 6,
     HoldWhen.ON_FAILURE, 3, 2.5, 1 << 30, True, "mail me", "u@h", "1.0", "abce",
-    GANG_PART,
+    7.5, True, GANG_PART,
 )  # fmt: skip
 MEETING = Meeting("s3cret", "a", 5000, True, 2.5)
 RUN_USAGE = Usage(1.5, 2.5, 3, 4, 5)
@@ -152,6 +152,7 @@ ASKED = [
     runoperations.FindRuns("n", True),
     runoperations.ShowRun("n", 7),
     runoperations.StopRun("n", 2.5, True),
+    runoperations.WithdrawRun("n"),
     runoperations.MarkRun("n", "best", ("t",), ("u",)),
     runoperations.DisposeOfRun("n", runoperations.Disposal.PURGE),
     runoperations.WatchRun("n", 5, 6, False),

@@ -9,7 +9,7 @@ import socket
 
 import pytest
 
-from genvx.core.rungang import Meeting, Part
+from genvx.core.part import Meeting, Part
 from genvx.core.wire import gangtalk
 from genvx.local.runs import hub, spoke
 from genvx.local.runs.hub import Hub

@@ -43,6 +43,10 @@ Detached = Annotated[
     bool,
     typer.Option("-d", "--detach", help="Let it go on without us; print the id of the run."),
 ]
+Watched = Annotated[
+    bool,
+    typer.Option("-w", "--watch", help="With --detach: show its output; Ctrl-C leaves it running."),
+]
 Chdir = Annotated[
     str | None,
     typer.Option("-C", "--chdir", metavar="DIR", help="With --detach: start it in this directory."),
@@ -102,6 +106,7 @@ def run(
     master_addr: MasterAddr = None,
     no_stdin: NoStdin = False,
     detached: Detached = False,
+    watched: Watched = False,
     chdir: Chdir = None,
     keep: Keep = None,
     retries: Retries = None,
@@ -143,11 +148,12 @@ def run(
         several = Several(nodes, master_addr, mixed) if nodes > 1 else None
         if several is not None and not where.remote:
             raise InvalidInput("--nodes is for the hosts of genvx remote")
-        raise typer.Exit(start_detached(where, request, command, asked, several))
-    if asked != Detach():
+        code = start_detached(where, request, command, asked, several, watched=watched)
+        raise typer.Exit(code)
+    if watched or asked != Detach():
         raise InvalidInput(
-            "--chdir, --hold, --retries, --env, --run-tag, --notify, --tty and --log-limit go with "
-            "--detach"
+            "--watch, --chdir, --hold, --retries, --env, --run-tag, --notify, --tty and "
+            "--log-limit go with --detach"
         )
     if nodes > 1:
         if not where.remote:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genvx.cli.ask import options
+from genvx.cli.verbs.runs.compare import compare
 from genvx.cli.verbs.runs.info import info
 from genvx.cli.verbs.runs.listing import listing
 from genvx.cli.verbs.runs.marks import label, tag
+from genvx.cli.verbs.runs.move import move
+from genvx.cli.verbs.runs.restart import restart
 from genvx.cli.verbs.runs.stop import stop
 from genvx.cli.verbs.runs.trash import delete, purge, restore
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 
     from genvx.cli.commands import Group, Verb
 
-_VERBS = (info, stop, label, tag, delete, restore, purge)
+_VERBS = (info, compare, stop, restart, move, label, tag, delete, restore, purge)
 
 
 def runs(kind: type[Group], verb: type[Verb]) -> typer.Typer:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Annotated
 
 import typer
 
 from genvx.cli.ask.runs import OneRun, located_parts
-from genvx.cli.ask.where import Where, here
-from genvx.cli.views.log import LogView
-from genvx.core.wire.runoperations import MOST_LINES, WatchRun
-from genvx.shown.console import INTERRUPTED, say
+from genvx.cli.ask.where import here
+from genvx.core.wire.runoperations import MOST_LINES
 
 Lines = Annotated[
     int | None,
@@ -26,10 +22,17 @@ Lines = Annotated[
     ),
 ]
 NoFollow = Annotated[bool, typer.Option("--no-follow", help="Do not wait for more.")]
+Stay = Annotated[
+    bool, typer.Option("--stay", help="Remote: leave a waiting run on its host in any case.")
+]
 
 
 def watch(
-    context: typer.Context, run: OneRun = "", lines: Lines = None, no_follow: NoFollow = False
+    context: typer.Context,
+    run: OneRun = "",
+    lines: Lines = None,
+    no_follow: NoFollow = False,
+    stay: Stay = False,
 ) -> None:
     """Show the output of a run until it ends; exit with its code.
 
@@ -37,9 +40,12 @@ def watch(
 
     Ctrl-C leaves the run running. Where the connection is cut, it goes on where it was.
 
+    A run that waits moves to another host that has room, unless its hosts or its directory were
+    chosen, or --stay is given.
+
     Example: genvx watch 1
     """
-    raise typer.Exit(_show(here(context), run, lines, follow=not no_follow))
+    _show(context, run, lines, to_its_end=not no_follow, stays=stay)
 
 
 def logs(context: typer.Context, run: OneRun = "", lines: Lines = None) -> None:
@@ -47,30 +53,25 @@ def logs(context: typer.Context, run: OneRun = "", lines: Lines = None) -> None:
 
     Example: genvx logs -n 20 1
     """
-    raise typer.Exit(_show(here(context), run, lines, follow=False))
+    _show(context, run, lines, to_its_end=False)
 
 
-def _show(where: Where, wanted: str, lines: int | None, *, follow: bool) -> int:
-    from genvx.fleet import runs
+def _show(
+    context: typer.Context,
+    wanted: str,
+    lines: int | None,
+    *,
+    to_its_end: bool,
+    stays: bool = False,
+) -> None:
+    from genvx.cli.following import follow, follow_gang
 
+    where = here(context)
     with where.fleet() as fleet:
         parts = located_parts(where, fleet, wanted)
-        host, run = parts[0]
-        view = LogView(where, host.name, sys.stdout.isatty())
-        asked = WatchRun(run.id, lines=lines, follow=follow)
-        try:
-            if len(parts) > 1:
-                from genvx.cli.views import ganglog
-
-                return ganglog.follow(where, parts, asked)
-            for news in runs.watch(host, asked, lambda line: say(f"genvx: {line}")):
-                view.take(news)
-        except KeyboardInterrupt:
-            view.finish()
-            say(f"genvx: run {run.id} goes on; {where.typed} watch {run.id} shows it again")
-            return INTERRUPTED
-        except BrokenPipeError:
-            # Whoever read our output has left; Python would complain at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            return 0
-        return view.finish()
+        if len(parts) > 1:
+            code = follow_gang(where, parts, lines=lines, to_its_end=to_its_end)
+        else:
+            host, run = parts[0]
+            code = follow(where, fleet, host, run, lines=lines, to_its_end=to_its_end, stays=stays)
+    raise typer.Exit(code)
