@@ -5,7 +5,6 @@ of them fails.
 from __future__ import annotations
 
 import math
-import signal
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Union
 
@@ -13,7 +12,6 @@ from genvx.core.runstate import Failed, Preparing, end_of, is_over
 from genvx.core.value import replace
 from genvx.core.wire.fields import Malformed
 from genvx.errors import InvalidInput, StateError
-from genvx.local import processes
 
 if TYPE_CHECKING:
     from typing import Callable
@@ -172,6 +170,7 @@ def decide(host: Machine, asked: DecideRun) -> RunInfo:
     """
     from genvx.local.runs import lock
     from genvx.local.runs.catalog import RunCatalog
+    from genvx.local.runs.withdrawal import wake
 
     catalog = RunCatalog(host)
     run = catalog.find(asked.run)
@@ -180,14 +179,7 @@ def decide(host: Machine, asked: DecideRun) -> RunInfo:
     with catalog.open(run) as directory:
         decision = directory.decide(START if asked.start else WITHDRAW)
     uid, end = host.state.uid, monotonic() + _DECIDED
-    found = lock.supervision_of(host.state, uid, run.id)
-    if found is not None:
-        supervisor = found
-        processes.send(
-            supervisor.pid,
-            signal.SIGCHLD,  # it means nothing but that something has happened
-            lambda: processes.starttime(supervisor.pid) == supervisor.starttime,
-        )
+    wake(host, run)
     while isinstance(run.state, Preparing) and monotonic() < end:
         sleep(_SOON)
         run = catalog.find(run.id)

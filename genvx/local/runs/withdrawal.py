@@ -47,13 +47,13 @@ def withdraw(host: Machine, wanted: str) -> RunInfo:
             run = catalog.find(found.id)
             require_waiting(run)
             directory.request_stop(StopRequest(StopReason.MOVED, host.state.uid, run.spec.grace))
-            _wake(host, run)
+            wake(host, run)
             return _decided(catalog, run)
         finally:
             os.close(held)
 
 
-def _wake(host: Machine, run: RunInfo) -> None:
+def wake(host: Machine, run: RunInfo) -> None:
     """Have its supervisor look for requests at once."""
     supervisor = lock.supervision_of(host.state, host.state.uid, run.id)
     if supervisor is not None:

@@ -17,19 +17,11 @@ from genvx.errors import GenvxError, InvalidInput, NoCapacity
 from genvx.local.runs import lock
 from genvx.local.runs.withdrawal import withdraw
 from tests.helpers import until
-from tests.local.runs.test_runs import (  # noqa: F401  (fixtures)
-    asked,
-    catalog,
-    ends_as,
-    host,
-    shell,
-    start,
-    state_of,
-)
+from tests.local.runs.test_runs import asked, ends_as, shell, state_of
 
 
 @pytest.fixture
-def waiting(start, catalog):  # noqa: F811
+def waiting(start, catalog):
     """A run that waits for another one that has all GPUs."""
     first = start(asked("sleep", "1000", gpus=2))
     run = start(asked("true"), patience=1000.0, tags=("x",))
@@ -38,7 +30,7 @@ def waiting(start, catalog):  # noqa: F811
     catalog.stop(first.id)
 
 
-def test_a_waiting_run_is_withdrawn_and_never_starts(host, waiting, catalog):  # noqa: F811
+def test_a_waiting_run_is_withdrawn_and_never_starts(host, waiting, catalog):
     assert was_moved(withdraw(host, waiting.id).state)
     assert host.snapshot().tickets == ()
     found = catalog.find(waiting.id)
@@ -50,7 +42,7 @@ def test_a_waiting_run_is_withdrawn_and_never_starts(host, waiting, catalog):  #
         withdraw(host, waiting.id)
 
 
-def test_nobody_is_told_that_a_run_that_moves_has_ended(host, start, short_tmp):  # noqa: F811
+def test_nobody_is_told_that_a_run_that_moves_has_ended(host, start, short_tmp):
     start(asked("sleep", "1000", gpus=2))
     told = short_tmp / "told"
     run = start(asked("true", notify=f"touch {told}"), patience=1000.0)
@@ -59,7 +51,7 @@ def test_nobody_is_told_that_a_run_that_moves_has_ended(host, start, short_tmp):
     assert not told.exists()
 
 
-def test_of_many_who_withdraw_a_run_one_is_told_yes(host, waiting):  # noqa: F811
+def test_of_many_who_withdraw_a_run_one_is_told_yes(host, waiting):
     def attempt(_):
         try:
             return was_moved(withdraw(host, waiting.id).state)
@@ -70,7 +62,7 @@ def test_of_many_who_withdraw_a_run_one_is_told_yes(host, waiting):  # noqa: F81
         assert sum(pool.map(attempt, range(8))) == 1
 
 
-def test_a_run_that_has_begun_is_not_withdrawn_and_goes_on(host, start, catalog):  # noqa: F811
+def test_a_run_that_has_begun_is_not_withdrawn_and_goes_on(host, start, catalog):
     run = start(asked("sleep", "1000"))
     with pytest.raises(InvalidInput, match="is running; only a waiting run can move"):
         withdraw(host, run.id)
@@ -81,7 +73,7 @@ def test_a_run_that_has_begun_is_not_withdrawn_and_goes_on(host, start, catalog)
     with catalog.open(run) as directory:
         directory.request_stop(StopRequest(StopReason.MOVED, os.getuid(), 0.0))
     supervisor = lock.supervision_of(host.state, os.getuid(), run.id)
-    os.kill(supervisor.pid, signal.SIGALRM)
+    os.kill(supervisor.pid, signal.SIGCHLD)
     time.sleep(0.3)
     assert state_of(catalog, run) == "running"
     # A plain SIGTERM still ends it.
@@ -89,7 +81,7 @@ def test_a_run_that_has_begun_is_not_withdrawn_and_goes_on(host, start, catalog)
     assert ends_as(catalog, run, "stopped").state.why is StopReason.ASKED
 
 
-def _race(host, start, catalog, place, chance):  # noqa: F811
+def _race(host, start, catalog, place, chance):
     """Withdraw a run in the moment in which its turn comes; whether it was withdrawn, and how often
     it has started.
     """
@@ -112,9 +104,9 @@ def _race(host, start, catalog, place, chance):  # noqa: F811
 @pytest.mark.parametrize("tries", [6, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.timeout(900)
 def test_a_run_whose_turn_comes_just_then_is_withdrawn_or_starts(
-    host,  # noqa: F811
-    start,  # noqa: F811
-    catalog,  # noqa: F811
+    host,
+    start,
+    catalog,
     short_tmp,
     tries,
 ):
@@ -124,10 +116,10 @@ def test_a_run_whose_turn_comes_just_then_is_withdrawn_or_starts(
 
 
 def test_a_run_that_comes_back_takes_the_place_of_what_it_has_left(
-    host,  # noqa: F811
+    host,
     waiting,
-    catalog,  # noqa: F811
-    start,  # noqa: F811
+    catalog,
+    start,
     short_tmp,
 ):
     """Back to its first host, or to one whose home is the same."""
