@@ -6,6 +6,8 @@
     fleet = genvx.Fleet.from_hostfile("hostfile")          # many machines
     with fleet.activate(gpus=2) as env:
         env.run("python train.py", check=True)
+    run = fleet.run("python train.py", gpus=2, detach=True)   # goes on without this program
+    run.wait()
 
 `genvx.current`, `attach`, `detach` and `lock` are for what runs inside of an environment;
 `genvx.aio` has all this for asyncio.
@@ -21,14 +23,17 @@ from typing import Any
 from genvx._version import __version__
 
 _HOMES = {
+    "activate": "genvx.api.activation",
     **dict.fromkeys(
-        ("activate", "active", "attach", "configure", "current", "detach", "lock"), "genvx.api"
+        ("active", "attach", "configure", "current", "detach", "lock"), "genvx.api.inside"
     ),
+    **dict.fromkeys(("find_run", "run", "runs"), "genvx.api.runs"),
     "Fleet": "genvx.fleet.fleet",
     "Outcomes": "genvx.fleet.fleet",
     "Host": "genvx.fleet.host",
     "Hold": "genvx.fleet.host",
     "Running": "genvx.core.command",
+    "Run": "genvx.fleet.run",
     "HostSpec": "genvx.fleet.hostspec",
     "LocalHost": "genvx.local.host",
     "Device": "genvx.core.device",
@@ -44,6 +49,9 @@ _HOMES = {
     "Requirements": "genvx.core.requirements",
     "Snapshot": "genvx.core.snapshot",
     "State": "genvx.core.snapshot",
+    "RunInfo": "genvx.core.runinfo",
+    "RunSpec": "genvx.core.run",
+    "End": "genvx.core.run",
     **dict.fromkeys(
         (
             "AgentError",
@@ -66,6 +74,7 @@ _HOMES = {
             "UnknownDevice",
             "UnknownEnvironment",
             "UnknownHost",
+            "UnknownRun",
             "Unsatisfiable",
             "WaitedTooLong",
         ),

@@ -59,7 +59,9 @@ def _undocumented(parent: ast.Module | ast.ClassDef, where: str) -> Iterator[str
     for node in parent.body:
         if isinstance(node, kinds) and not node.name.startswith("_"):
             name = f"{where}.{node.name}"
-            if ast.get_docstring(node) is None:
+            # The docstring of an overloaded function is that of what does it.
+            overload = any(getattr(each, "id", "") == "overload" for each in node.decorator_list)
+            if ast.get_docstring(node) is None and not overload:
                 yield name
             if isinstance(node, ast.ClassDef):
                 yield from _undocumented(node, name)

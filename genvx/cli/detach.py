@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from genvx.core.run import HoldWhen, Moment, RunSpec
+from genvx.core.ask import Ask
+from genvx.core.run import HoldWhen
 from genvx.core.rungang import decisive
 from genvx.core.runinfo import RunInfo
 from genvx.core.runstate import (
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from genvx.cli.ask.request import Request
     from genvx.cli.ask.where import Where
+    from genvx.core.run import RunSpec
     from genvx.fleet.fleet import Fleet
 
     # A run with its host, or all parts of a gang with theirs.
@@ -120,6 +121,8 @@ def start_detached(
     several: on how many hosts, if not on one. watched: also show its output until it ends, and
     return its exit code.
     """
+    from genvx.fleet.submission import spec_of
+
     if request.environment is not None:
         raise InvalidInput("--id joins an environment; a run with --detach is one of its own")
     chdir = asked.chdir
@@ -127,24 +130,17 @@ def start_detached(
         chdir = os.path.abspath(os.path.expanduser(chdir or "."))
     elif chdir == "~" or chdir.startswith("~/"):
         chdir = chdir[2:] or "."  # the directories of a host are counted from the home there
-    spec = RunSpec(
-        os.urandom(4).hex(),
-        tuple(command),
-        request.requirements,
-        machine="",
-        host="",
-        submitted=Moment(0, 0),
-        name=request.name,
+    spec = spec_of(
+        command,
+        Ask(request.requirements, request.name, lasts=request.time),
         cwd=chdir,
         variables=asked.variables,
-        seconds=None if request.time is None else max(1, round(request.time)),
         hold=asked.hold,
         hold_when=asked.hold_when,
         retries=asked.retries,
         log_limit=asked.log_limit,
         tty=asked.tty,
         notify=asked.notify,
-        submitter=submitter(),
         stays=bool(request.selection),
     )
     start = _on_one if several is None else _on_several(several)
@@ -233,14 +229,3 @@ def beginning(run: RunInfo) -> str:
     each = "" if run.spec.part is None else " each"
     many = f"{len(devices)} GPU{'' if len(devices) == 1 else 's'}"
     return f"is {name_of(run.state)} with {many}{each}"
-
-
-def submitter() -> str:
-    """Who submits a run from where, for people."""
-    import getpass
-
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from genvx.core.runinfo import RunInfo
 
-# "1" is the latest run, "2" the one before. From here on digits are read as an id: ids are
-# hexadecimal and may have digits only.
-_NUMBERS = 1000
+# "1" is the latest run, "2" the one before. More digits are read as an id: ids are hexadecimal and
+# may have digits only.
+_DIGITS = 3
 _SHORTEST_PREFIX = 4
 _MOST_SHOWN = 8
 
@@ -110,7 +110,8 @@ def chosen(wanted: str) -> Chosen:
     """Understand what somebody typed; nothing is the latest run."""
     if not wanted:
         return Chosen(wanted, 1)
-    if wanted.isdecimal() and wanted.isascii() and int(wanted) < _NUMBERS:
+    # By its length: an id or a prefix of one may begin with zeros.
+    if wanted.isdecimal() and wanted.isascii() and len(wanted) <= _DIGITS:
         return Chosen(wanted, int(wanted))
     return Chosen(wanted, None)
 

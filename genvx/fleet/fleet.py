@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from genvx.core.ask import Ask
 from genvx.core.requirements import requirements_of
 from genvx.core.value import replace
+from genvx.errors import InvalidInput
 from genvx.fleet.ask import H, HostGroup, Outcomes
 from genvx.fleet.defaults import FANOUT
 from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    import subprocess
+    from collections.abc import Callable, Mapping, Sequence
 
+    from genvx.core.command import Command
+    from genvx.fleet.foundruns import FoundRuns
     from genvx.fleet.gang import Gang
     from genvx.fleet.host import Hold, Host
     from genvx.fleet.hostspec import HostSpec
+    from genvx.fleet.run import Run
+    from genvx.fleet.runs import RunHost
     from genvx.fleet.sshhost import SSHHost
 
 __all__ = ["Fleet", "Outcomes", "connect_fleet"]
@@ -100,6 +106,115 @@ class Fleet(HostGroup[H]):
 
         ask = Ask(requirements_of(gpus, memory, visible_as), name, lasts=time, patience=wait)
         return take(self, ask, nodes, mixed=mixed)
+
+    @overload
+    def run(
+        self,
+        command: Command,
+        gpus: int | str = 0,
+        *,
+        detach: Literal[True],
+        memory: int | None = None,
+        name: str = "",
+        wait: float | None = None,
+        time: float | None = None,
+        visible_as: str | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        nodes: int = 1,
+        tags: Sequence[str] = (),
+        hold: float | None = None,
+        hold_when: str = "always",
+        retries: int = 0,
+        notify: str = "",
+    ) -> Run: ...
+
+    @overload
+    def run(
+        self,
+        command: Command,
+        gpus: int | str = 0,
+        *,
+        detach: Literal[False] = False,
+        memory: int | None = None,
+        name: str = "",
+        wait: float | None = None,
+        time: float | None = None,
+        visible_as: str | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        check: bool = False,
+        capture_output: bool = False,
+        input: bytes | None = None,
+        timeout: float | None = None,
+    ) -> subprocess.CompletedProcess[bytes]: ...
+
+    def run(
+        self, command: Command, gpus: int | str = 0, *, detach: bool = False, **more: Any
+    ) -> Run | subprocess.CompletedProcess[bytes]:
+        """Run a command on the best host; `genvx.run` has the arguments.
+
+        With `wait` a detached run waits in line on one host, also when this program has ended. cwd:
+        a directory of that host, counted from the home; by default detached runs start in an empty
+        directory of their own.
+
+        Raises:
+            NoCapacity: no host has room; `reasons` says why for each host. FleetError: no host
+            answered. HostLost: the connection was lost before the host said whether it has the run.
+            InvalidInput: the request is invalid.
+        """
+        if not detach:
+            from genvx.fleet.attached import run
+
+            return run(self.activate, command, gpus, **more)
+        from genvx.fleet import detached
+
+        if more.pop("nodes", 1) != 1:
+            raise InvalidInput("nodes does not go with detach; Fleet.gang takes several hosts")
+        return detached.start(self._with_runs, detached.Request(command, gpus, **more))
+
+    # Runs
+
+    def runs(
+        self,
+        state: str | Sequence[str] = (),
+        tags: str | Sequence[str] = (),
+        name: str | None = None,
+        since: float | None = None,
+        most: int = 1000,
+        *,
+        deleted: bool = False,
+    ) -> FoundRuns[Run]:
+        """List our runs on all hosts that match all that is given, the newest first.
+
+        The list has `failed`, the errors of hosts that could not be asked, by name. state: one, or
+        several of which one must match. tags: all must match. name: of the run, or its label.
+        since: submitted in these last seconds. most: at most so many. deleted: those in the trash.
+
+        Raises:
+            FleetError: no host answered. InvalidInput: there is no such state.
+        """
+        from genvx.fleet import detached
+
+        asked = detached.listing(state, tags, name, since, most, deleted=deleted)
+        return detached.listed(self._with_runs, asked)
+
+    def find_run(self, run: str | int = "") -> Run:
+        """Find a run of ours by its id, the beginning of one, its name or label, or a number.
+
+        1 is the latest of all hosts, 2 the one before; nothing is the latest, too.
+
+        Raises:
+            UnknownRun: there is none, or several match. FleetError: no host answered.
+        """
+        from genvx.fleet import detached
+
+        return detached.found(self._with_runs, run)
+
+    @property
+    def _with_runs(self) -> HostGroup[RunHost]:
+        # Hosts that are handed in may have no runs; asking one of these fails like a faulty host.
+        return cast("HostGroup[RunHost]", self)
 
 
 def connect_fleet(

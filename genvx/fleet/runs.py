@@ -12,6 +12,7 @@ from genvx.core.rungang import together
 from genvx.core.runinfo import LogPiece
 from genvx.core.runselect import find
 from genvx.core.runstate import is_over
+from genvx.core.text import NAME_LIMIT, printable
 from genvx.core.value import replace
 from genvx.core.wire.runoperations import FindRuns, LogEnd, WatchRun
 from genvx.errors import (
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from genvx.core.snapshot import Snapshot
     from genvx.core.wire.runoperations import LogNews
     from genvx.fleet.ask import HostGroup, Outcomes
-    from genvx.fleet.host import Host
+    from genvx.fleet.host import Hold, Host
 
     class RunHost(Host, Protocol):
         """A host that has runs."""
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
         ) -> RunInfo: ...
 
         def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]: ...
+
+        def join(self, environment: str, *, command: str = "") -> Hold: ...
 
 
 # How often, and how far apart, a host is asked again whose connection was cut while its run was
@@ -145,7 +148,13 @@ def locate_parts(
 
 
 def question(wanted: str, *, deleted: bool = False) -> Callable[[Host], tuple[RunInfo, ...]]:
-    """What a host is asked to find a run. deleted: one in the trash."""
+    """What a host is asked to find a run. deleted: one in the trash.
+
+    Raises:
+        UnknownRun: no run can be called so.
+    """
+    if len(wanted) > NAME_LIMIT:
+        raise UnknownRun(f"no run {printable(wanted, 60)!r}")
     return lambda host: host.answer(FindRuns(wanted, deleted))
 
 
@@ -172,12 +181,16 @@ def _pause(seconds: float) -> bool:
 
 
 def watch(
-    host: RunHost, asked: WatchRun, tell: Callable[[str], None] = lambda line: None
+    host: RunHost,
+    asked: WatchRun,
+    tell: Callable[[str], None] = lambda line: None,
+    pause: Callable[[float], bool] = _pause,
 ) -> Generator[LogNews, None, None]:
     """How a run is, and its log as it grows; the last is a LogEnd. Where the connection is cut it
     goes on behind the last piece: no byte comes twice, and none is missing.
 
-    tell: called with a line when the connection is cut.
+    tell: called with a line when the connection is cut. pause: waits so many seconds; True ends the
+    watching, then without a LogEnd of a run that has ended.
 
     Raises:
         UnknownRun: there is none. HostError: the host cannot be reached any more.
@@ -185,17 +198,19 @@ def watch(
     failures = 0
     while True:
         try:
-            for news in host.watch(asked, _pause):
+            for news in host.watch(asked, pause):
                 failures = 0
                 if isinstance(news, LogPiece):
                     asked = replace(asked, offset=news.at + len(news.data))
                 yield news
                 if isinstance(news, LogEnd):
                     return
+            return  # `pause` has ended it
         except (HostUnreachable, ProtocolError) as error:
             failures += 1
             if failures == 1:
                 tell(f"{host.name}: {error}; connecting again")
             if failures >= _TRIES:
                 raise
-            time.sleep(_PAUSE)
+            if pause(_PAUSE):
+                return

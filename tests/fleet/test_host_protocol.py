@@ -18,15 +18,17 @@ from genvx.errors import (
     InvalidInput,
     NoCapacity,
     UnknownEnvironment,
+    UnknownRun,
     Unsatisfiable,
     WaitedTooLong,
 )
+from genvx.fleet.detached import Request, found_on, listed_on, listing, start_on
 from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.host import Host
 from genvx.fleet.hostfile import load
 from genvx.local.host import LocalHost
-from genvx.testing import FakeHost
-from tests.helpers import until
+from genvx.testing import FakeHost, Played
+from tests.helpers import ROOT, until
 
 GIB = 1 << 30
 
@@ -276,3 +278,127 @@ def test_waiting_can_be_ended(host):
     with host.acquire(Ask(Requirements(2))), pytest.raises(WaitedTooLong):
         host.wait(Ask(Requirements(1)), tell=lambda standing: stop.set(), stop=stop)
     until(lambda: host.snapshot().tickets == (), "the ticket is gone")
+
+
+# Runs
+
+ENDS, GOES_ON = "echo a; printf b; exit 3", "exec sleep 600"
+
+
+def played(spec):
+    return {ENDS: Played(b"a\nb", 3), GOES_ON: Played(code=None)}[spec.argv[-1]]
+
+
+@pytest.fixture(params=["local", SSH, "fake"])
+def runner(request, short_tmp, monkeypatch):
+    """A host with two free devices that has runs; none of them lives on behind the test."""
+    if request.param == "fake":
+        yield FakeHost("h", 2, script=played)
+        return
+    monkeypatch.setenv("GENVX_RUNS_DIR", str(short_tmp / "runs"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with real_host(request) as found:
+        yield found
+        for run in listed_on(found, listing()):
+            run.stop(force=True)
+
+
+def start(host, line, gpus=1, **more):
+    return start_on(host, Request(line, gpus, **more))
+
+
+def free(host):
+    return [device.index for device in host.snapshot().available]
+
+
+def test_a_run_ends_with_its_exit_code_and_its_log(runner):
+    run = start(runner, ENDS, name="train", tags=["base"])
+    assert (str(run.host), run.name, len(run.id)) == (runner.name, "train", 8)
+    assert list(run.follow()) == [b"a\n", b"b"]
+    assert (run.wait(), run.returncode, run.state) == (3, 3, "failed")
+    assert (run.log(), run.log(lines=1)) == (b"a\nb", b"b")
+    assert (run.info.tags, run.info.log_bytes) == (("base",), 3)
+    until(lambda: free(runner) == [0, 1], "the devices are free")
+
+
+def test_a_run_goes_on_until_it_is_stopped(runner):
+    run = start(runner, GOES_ON, name="train")
+    assert (run.state, run.returncode, free(runner)) == ("running", None, [1])
+    with pytest.raises(subprocess.TimeoutExpired):
+        run.wait(timeout=0.01)
+    assert all(found_on(runner, each) == run for each in (run.id, run.id[:6], "train", 1, ""))
+    with pytest.raises(InvalidInput, match=f"run {run.id} is running"):
+        run.delete()
+    run.stop(grace=30)
+    assert (run.state, run.returncode, free(runner)) == ("stopped", 143, [0, 1])
+    run.stop()
+    assert run.state == "stopped"
+
+
+def test_a_command_runs_inside_of_a_run_that_runs(runner):
+    run = start(runner, GOES_ON, env={"A": "b c"})
+    done = run.exec('echo "$A $GENVX_RUN_ID"; pwd', capture_output=True, check=True)
+    if not isinstance(runner, FakeHost):
+        said, place = done.stdout.decode().splitlines()
+        assert (said, place.endswith(f"/{run.id}/work")) == (f"b c {run.id}", True)
+        assert run.exec("exit 4", env={"A": "d"}).returncode == 4
+    waiting = start(runner, ENDS, 2, wait=60)
+    with pytest.raises(InvalidInput, match=f"run {waiting.id} waits in line"):
+        waiting.exec("true")
+    run.stop(force=True)
+    with pytest.raises(InvalidInput, match=rf"run {run.id} is over \(stopped\)"):
+        run.exec("true")
+
+
+def test_a_run_without_room_is_refused_or_waits_in_line(runner):
+    first = start(runner, GOES_ON, 2)
+    with pytest.raises(NoCapacity):
+        start(runner, ENDS)
+    with pytest.raises(Unsatisfiable, match="3 GPUs wanted, but this host has 2 at most"):
+        start(runner, ENDS, 3, wait=60)
+    assert listed_on(runner, listing()) == [first]
+    second, third = start(runner, ENDS, 2, wait=60), start(runner, ENDS, wait=60)
+    assert (second.info.state.place, third.info.state.place) == (1, 2)
+    assert listed_on(runner, listing("waiting")) == [third, second]
+    third.stop()
+    assert (third.state, third.returncode, third.wait()) == ("stopped", None, None)
+    first.stop(force=True)
+    assert second.wait() == 3
+
+
+def test_a_run_that_waits_too_long_fails_and_says_why(runner):
+    first = start(runner, GOES_ON, 2)
+    run = start(runner, ENDS, wait=0.05)
+    assert (run.wait(), run.state) == (None, "failed")
+    assert run.info.state.why.startswith("1 GPU not free")
+    assert first.state == "running"
+
+
+def test_the_devices_of_a_held_run_are_kept(runner):
+    run = start(runner, ENDS, hold=600, hold_when="on-failure")
+    assert (run.wait(), run.state, free(runner)) == (3, "held", [1])
+    assert run.exec("true").returncode == 0
+    run.stop()
+    assert (run.state, run.returncode, free(runner)) == ("failed", 3, [0, 1])
+
+
+def test_a_run_is_marked_listed_deleted_and_restored(runner):
+    run = start(runner, ENDS, name="train", tags=["base"])
+    run.label("best")
+    run.tag("good", "late", remove=["base"])
+    assert (run.name, run.info.tags) == ("best", ("good", "late"))
+    with pytest.raises(InvalidInput):
+        run.label("a\nb")
+    run.wait()
+    until(lambda: run.state == "failed", "it is over")
+    assert listed_on(runner, listing("failed", ["late", "good"], "best", 3600)) == [run]
+    assert listed_on(runner, listing(tags="base")) == []
+    run.delete()
+    assert (listed_on(runner, listing()), listed_on(runner, listing(deleted=True))) == ([], [run])
+    run.restore()
+    assert listed_on(runner, listing()) == [run]
+    run.delete()
+    run.purge()
+    for ask in (lambda: run.state, lambda: found_on(runner, "best"), run.log):
+        with pytest.raises(UnknownRun):
+            ask()

@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genvx.core.text import NAME_LIMIT, printable
-from genvx.errors import InvalidInput
-
 if TYPE_CHECKING:
     from genvx.cli.ask.where import Where
     from genvx.core.runinfo import RunInfo
@@ -42,8 +39,6 @@ def located_among(
     """As `located_parts`, and the names of the hosts that did not answer."""
     from genvx.fleet import runs
 
-    if len(wanted) > NAME_LIMIT:
-        raise InvalidInput(f"no run {printable(wanted, 60)!r}")
     everywhere: Any = fleet
     found = where.ask(fleet, runs.question(wanted, deleted=deleted))
     parts = runs.locate_parts(everywhere, found, wanted, deleted=deleted, typed=where.typed)

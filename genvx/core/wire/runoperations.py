@@ -106,11 +106,14 @@ class FindRuns(Operation[tuple[RunInfo, ...]]):
 
 @value
 class RunDetails:
-    """A run, the path of its directory, and the last lines of its log."""
+    """A run, the path of its directory, the last lines of its log, and `work`: the path of the
+    directory in which its command starts.
+    """
 
     run: RunInfo
     directory: str
     tail: str
+    work: str = ""
 
 
 @value
@@ -185,13 +188,15 @@ LogNews = Union[RunInfo, LogPiece, LogEnd]
 class WatchRun(Operation[LogNews]):
     """The log of a run from an offset on, or from its last lines on; the whole by default.
 
-    follow: until the run has ended.
+    follow: until the run has ended. log: whether the log is wanted; without it the news are only
+    how the run is.
     """
 
     run: str
     offset: Optional[int] = None
     lines: Optional[int] = None
     follow: bool = True
+    log: bool = True
 
 
 FILTER = Table(
@@ -203,7 +208,12 @@ FILTER = Table(
     since_epoch_ns=optional(integer()),
 )
 DETAILS = Table(
-    RunDetails, "run", run=one(RUN), directory=text(LONGEST_PATH), tail=string(_MOST_TAIL)
+    RunDetails,
+    "run",
+    run=one(RUN),
+    directory=text(LONGEST_PATH),
+    tail=string(_MOST_TAIL),
+    work=string(LONGEST_PATH),
 )
 ACCEPTED = Table(AcceptedPart, "accepted part", run=one(RUN), port=integer(0, 65535), linked=flag())
 LOG_NEWS: Tagged[LogNews] = Tagged(
@@ -265,6 +275,7 @@ RUN_OPERATIONS: Mapping[type[Operation[Any]], Wire[Any]] = {
                 offset=optional(integer()),
                 lines=optional(integer()),
                 follow=flag(),
+                log=flag(),
             ),
             LOG_NEWS,
         ),

@@ -82,6 +82,17 @@ def follow(
             return
 
 
+def await_end(
+    over: Callable[[], bool], pause: Callable[[float], bool], news: Callable[[], bool]
+) -> Iterator[Optional[LogPiece]]:
+    """Wait as `follow` does, without reading; None is given when there is something to tell."""
+    while not over():
+        if news():
+            yield None
+        if pause(_LATER):
+            return
+
+
 def _read(log: int, offset: int) -> Optional[LogPiece]:
     while True:
         begin = _next_data(log, offset)

@@ -86,6 +86,13 @@ def home_of(environ: Mapping[str, str]) -> str:
     return environ.get("HOME") or os.path.expanduser("~")
 
 
+def place_of(spec: RunSpec, directory: str, environ: Mapping[str, str]) -> str:
+    """Where the command of a run starts: below the home, or in the run's own directory."""
+    if spec.cwd:
+        return os.path.join(home_of(environ), spec.cwd)
+    return os.path.join(directory, WORK)
+
+
 def runs_root(environ: Mapping[str, str]) -> str:
     """Where one's runs are: $GENVX_RUNS_DIR, else below $XDG_DATA_HOME, else ~/.local/share."""
     chosen = environ.get("GENVX_RUNS_DIR", "")
@@ -271,11 +278,10 @@ class RunDirectory:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         return os.open(LOG, flags, 0o600, dir_fd=self._descriptor)
 
-    def make_work(self) -> str:
-        """The path of the directory in which the command starts, made if need be."""
+    def make_work(self) -> None:
+        """Make the run's own directory for its command, if need be."""
         with contextlib.suppress(FileExistsError):
             os.mkdir(WORK, 0o700, dir_fd=self._descriptor)
-        return os.path.join(self.path, WORK)
 
     def _read(self, name: str) -> Any:
         try:

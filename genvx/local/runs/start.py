@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from genvx.core.runstate import end_of, name_of
-from genvx.local.runs.record import home_of
+from genvx.local.runs.record import place_of
 
 if TYPE_CHECKING:
     from genvx.core.part import Part
@@ -42,8 +42,8 @@ def start(spec: RunSpec, hold: LocalHold, directory: RunDirectory, output: Outpu
     Raises:
         OSError: there is no such command or directory, or it cannot be executed.
     """
-    work = directory.make_work()
-    place = os.path.join(home_of(hold.variables()), spec.cwd) if spec.cwd else work
+    directory.make_work()
+    place = place_of(spec, directory.path, hold.variables())
     variables = {
         "PYTHONUNBUFFERED": "1",  # a log that comes an hour late helps nobody
         **hold.variables(),

@@ -55,7 +55,11 @@ def watch(host: Machine, asked: WatchRun, pause: Callable[[float], bool]) -> Ite
             # An offset behind the end is of another log; what is there then is read from the end.
             offset = min(offset, os.fstat(log).st_size)
             over = watched.is_over if asked.follow else lambda: True
-            for piece in logs.follow(log, offset, over, pause, watched.news):
+            if asked.log:
+                pieces = logs.follow(log, offset, over, pause, watched.news)
+            else:
+                pieces = logs.await_end(over, pause, watched.news)
+            for piece in pieces:
                 if piece is not None:
                     watched.said = monotonic()
                     yield piece

@@ -155,7 +155,7 @@ ASKED = [
     runoperations.WithdrawRun("n"),
     runoperations.MarkRun("n", "best", ("t",), ("u",)),
     runoperations.DisposeOfRun("n", runoperations.Disposal.PURGE),
-    runoperations.WatchRun("n", 5, 6, False),
+    runoperations.WatchRun("n", 5, 6, False, False),
 ]
 POLICY = Policy(
     LIMIT, {"g": LIMIT}, {"u": LIMIT}, ("root",), ("0",), ("1",), ("2",), VisibleAs.INDEX
@@ -202,7 +202,7 @@ VALUES = [
     (runcodec.LOG_PIECE, LogPiece(5, b"\0\xff", 3)),
     (runoperations.FILTER, FILTER),
     (runoperations.ACCEPTED, runoperations.AcceptedPart(RUN, 5000, True)),
-    (runoperations.DETAILS, runoperations.RunDetails(RUN, "/d", "last")),
+    (runoperations.DETAILS, runoperations.RunDetails(RUN, "/d", "last", "/d/work")),
     (operations.ASK, ASK),
     (operations.JOIN, Join("abcd", "cmd")),
     *((operations.wire_of(type(each)).table, each) for each in ASKED),

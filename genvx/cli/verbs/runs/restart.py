@@ -44,8 +44,9 @@ def restart(
 
     Example: genvx runs restart 1
     """
-    from genvx.cli.detach import announce, submitter
+    from genvx.cli.detach import announce
     from genvx.fleet import moving, runs
+    from genvx.fleet.submission import submitter
 
     where = here(context)
     selection = selection_of(only_host, exclude_host, tag)

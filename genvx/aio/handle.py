@@ -1,0 +1,153 @@
+"""`genvx.aio.Run`: a run for coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import threading
+from typing import TYPE_CHECKING
+
+from genvx.aio.commands import to_end
+from genvx.aio.threads import abandonable, in_daemon_thread
+from genvx.core.runstate import name_of
+from genvx.fleet.lines import Lines
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from genvx.core.command import Command
+    from genvx.core.runinfo import RunInfo
+    from genvx.fleet.run import Run as Handle
+    from genvx.fleet.runs import RunHost
+
+
+class Run:
+    """Run is a command that goes on without this program; `genvx.Run` says what each method does.
+
+    All that asks its host is a coroutine. One that is cancelled leaves the run as it is.
+    """
+
+    def __init__(self, run: Handle) -> None:
+        self._run = run
+
+    @property
+    def id(self) -> str:
+        """The id of the run, and of its environment."""
+        return self._run.id
+
+    @property
+    def host(self) -> RunHost:
+        """The host of the run; it prints as its name."""
+        return self._run.host
+
+    @property
+    def name(self) -> str:
+        """How the run is called: its label, else its name, else nothing."""
+        return self._run.name
+
+    async def info(self) -> RunInfo:
+        """Return all that the host knows of the run now."""
+        return await in_daemon_thread(lambda: self._run.info)
+
+    async def state(self) -> str:
+        """Return the state of the run now, such as "running"."""
+        return name_of((await self.info()).state)
+
+    async def returncode(self) -> int | None:
+        """Return the exit code of the command; None if it has none, or none yet."""
+        return await in_daemon_thread(lambda: self._run.returncode)
+
+    async def wait(self) -> int | None:
+        """Wait until the command has ended; return its exit code."""
+        stop = threading.Event()
+        try:
+            return await in_daemon_thread(lambda: self._run.wait(stop=stop))
+        finally:
+            stop.set()
+
+    async def log(self, lines: int | None = None) -> bytes:
+        """Return the output of the command so far; lines: only so many of the last ones."""
+        return await in_daemon_thread(lambda: self._run.log(lines))
+
+    async def follow(self, lines: int | None = None) -> AsyncIterator[bytes]:
+        """Iterate over the lines of the output as they come, to the end of the command."""
+        stop = threading.Event()
+        pieces = self._run.pieces(lines, stop=stop)
+        found = Lines()
+        try:
+            while (piece := await in_daemon_thread(lambda: next(pieces, None))) is not None:
+                for line in found.feed(piece.data):
+                    yield line
+            for line in found.finish():
+                yield line
+        finally:
+            stop.set()
+
+    async def stop(
+        self, *, grace: float | None = None, force: bool = False, wait: bool = True
+    ) -> None:
+        """End the run with all the processes that it has started."""
+        await in_daemon_thread(lambda: self._run.stop(grace=grace, force=force, wait=wait))
+
+    async def exec(
+        self,
+        command: Command,
+        *,
+        check: bool = False,
+        capture_output: bool = False,
+        input: bytes | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a command inside of the run; it is killed if the call is cancelled."""
+        pipe = subprocess.PIPE if capture_output else None
+        stdin = None if input is None else subprocess.PIPE
+        never = threading.Event()
+        hold, place, variables = await abandonable(
+            lambda: self._run.enter(command, cwd, env), never, lambda late: late[0].release()
+        )
+        try:
+            running = await abandonable(
+                lambda: hold.start(
+                    command, stdin=stdin, stdout=pipe, stderr=pipe, cwd=place, env=variables
+                ),
+                never,
+                lambda late: late.kill(),
+            )
+            return await to_end(running, command, input, check=check)
+        finally:
+            await asyncio.shield(asyncio.to_thread(hold.release))
+
+    async def label(self, label: str) -> None:
+        """Give the run another name; "" gives it its first one again."""
+        await in_daemon_thread(lambda: self._run.label(label))
+
+    async def tag(self, *tags: str, remove: Sequence[str] = ()) -> None:
+        """Add tags to the run, and remove others."""
+        await in_daemon_thread(lambda: self._run.tag(*tags, remove=remove))
+
+    async def delete(self) -> None:
+        """Move the run into the trash."""
+        await in_daemon_thread(self._run.delete)
+
+    async def restore(self) -> None:
+        """Move the run out of the trash."""
+        await in_daemon_thread(self._run.restore)
+
+    async def purge(self) -> None:
+        """Delete the run in the trash for good."""
+        await in_daemon_thread(self._run.purge)
+
+    def __eq__(self, other: object) -> bool:
+        return self._run == other._run if isinstance(other, Run) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._run)
+
+    def __repr__(self) -> str:
+        return repr(self._run)
+
+
+def forget(run: Handle) -> None:
+    """End a run that was accepted when nobody wanted it any more."""
+    run.stop(force=True, wait=False)

@@ -1,0 +1,165 @@
+"""`genvx.run`, `genvx.runs` and `genvx.find_run`: commands on the devices of this machine."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from genvx.core.ask import Ask
+from genvx.core.command import words_of
+from genvx.core.requirements import requirements_of
+from genvx.local.host import LocalHost
+
+if TYPE_CHECKING:
+    import subprocess
+    import threading
+    from collections.abc import Mapping, Sequence
+
+    from genvx.core.command import Command
+    from genvx.fleet.run import Run
+    from genvx.local.running.hold import LocalHold
+
+
+@overload
+def run(
+    command: Command,
+    gpus: int | str = 0,
+    *,
+    detach: Literal[True],
+    memory: int | None = None,
+    name: str = "",
+    wait: float | None = None,
+    time: float | None = None,
+    visible_as: str | None = None,
+    cwd: str | None = None,
+    env: Mapping[str, str] | None = None,
+    tags: Sequence[str] = (),
+    hold: float | None = None,
+    hold_when: str = "always",
+    retries: int = 0,
+    notify: str = "",
+) -> Run: ...
+
+
+@overload
+def run(
+    command: Command,
+    gpus: int | str = 0,
+    *,
+    detach: Literal[False] = False,
+    memory: int | None = None,
+    name: str = "",
+    wait: float | None = None,
+    time: float | None = None,
+    visible_as: str | None = None,
+    cwd: str | None = None,
+    env: Mapping[str, str] | None = None,
+    check: bool = False,
+    capture_output: bool = False,
+    input: bytes | None = None,
+    timeout: float | None = None,
+) -> subprocess.CompletedProcess[bytes]: ...
+
+
+def run(
+    command: Command, gpus: int | str = 0, *, detach: bool = False, **more: Any
+) -> Run | subprocess.CompletedProcess[bytes]:
+    """Run a command on devices of this machine: to its end, or with `detach` without us.
+
+    command: a list of words, or a line for `sh -c`. gpus, memory, name, wait, time, visible_as:
+    the devices, as of `genvx.activate`; `time` ends the command. cwd: where it starts, by default
+    here. env: variables for it.
+
+    Without `detach`: it ends with this program at the latest, and check, capture_output, input and
+    timeout are those of `subprocess.run`.
+
+    With `detach` it goes on when this program ends, and the result is a `genvx.Run` that waits or
+    runs. Its output goes to its log. tags: of the run. hold: seconds for which its devices are kept
+    after its end; hold_when: "always" or "on-failure". retries: how often it starts again after a
+    failure. notify: a line for `sh -c` that runs at the end.
+
+    Raises:
+        NoCapacity: not enough devices are available. Unsatisfiable: there are never enough.
+        InvalidInput: an argument makes no sense, or there is no such command or directory.
+        subprocess.CalledProcessError, subprocess.TimeoutExpired: as of `subprocess.run`.
+    """
+    if detach:
+        from genvx.fleet import detached
+
+        return detached.start_on(LocalHost(), request(command, gpus, **more))
+    from genvx.fleet import attached
+
+    def take(gpus: int | str, **request: Any) -> LocalHold:
+        return hold_for(command, gpus, **request)
+
+    return attached.run(take, command, gpus, **more)
+
+
+def request(command: Command, gpus: int | str, *, cwd: str | None = None, **more: Any) -> Any:
+    """Check what a new run is asked with; return it as a `genvx.fleet.detached.Request`."""
+    from genvx.fleet import detached
+
+    place = os.path.abspath(os.path.expanduser(cwd or "."))
+    return detached.Request(command, gpus, cwd=place, **more)
+
+
+def hold_for(
+    command: Command,
+    gpus: int | str,
+    *,
+    memory: int | None = None,
+    name: str = "",
+    wait: float | None = None,
+    time: float | None = None,
+    visible_as: str | None = None,
+    stop: threading.Event | None = None,
+) -> LocalHold:
+    """Take devices for a command, as `genvx.activate` does; its time ends the command alone.
+
+    stop: ends the waiting when it is set.
+    """
+    asked = Ask(
+        requirements_of(gpus, memory, visible_as),
+        name,
+        command=" ".join(words_of(command)),
+        lasts=time,
+        patience=wait,
+    )
+    host = LocalHost()
+    return host.acquire(asked) if wait is None else host.wait(asked, stop=stop)
+
+
+def runs(
+    state: str | Sequence[str] = (),
+    tags: str | Sequence[str] = (),
+    name: str | None = None,
+    since: float | None = None,
+    most: int = 1000,
+    *,
+    deleted: bool = False,
+) -> list[Run]:
+    """List our runs on this machine that match all that is given, the newest first.
+
+    state: one, or several of which one must match. tags: all must match. name: of the run, or its
+    label. since: submitted in these last seconds. most: at most so many. deleted: those in the
+    trash.
+
+    Raises:
+        InvalidInput: there is no such state. StateError: the runs cannot be read.
+    """
+    from genvx.fleet import detached
+
+    asked = detached.listing(state, tags, name, since, most, deleted=deleted)
+    return detached.listed_on(LocalHost(), asked)
+
+
+def find_run(run: str | int = "") -> Run:
+    """Find a run of ours on this machine by its id, the beginning of one, its name or label, or a
+    number: 1 is the latest, 2 the one before; nothing is the latest, too.
+
+    Raises:
+        UnknownRun: there is none, or several match. NotOwner: it is another user's.
+    """
+    from genvx.fleet import detached
+
+    return detached.found_on(LocalHost(), run)

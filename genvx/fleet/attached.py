@@ -1,0 +1,45 @@
+"""A command that is run on devices that are taken for it, and ends with its client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from genvx.core.command import require_variables, words_of
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Mapping
+
+    from genvx.core.command import Command
+    from genvx.fleet.host import Hold
+
+
+def run(
+    take: Callable[..., Hold],
+    command: Command,
+    gpus: int | str = 0,
+    *,
+    check: bool = False,
+    capture_output: bool = False,
+    input: bytes | None = None,
+    timeout: float | None = None,
+    cwd: str | None = None,
+    env: Mapping[str, str] | None = None,
+    **request: Any,
+) -> subprocess.CompletedProcess[bytes]:
+    """Take devices, run a command on them to its end, and release them.
+
+    take: takes the devices of a request. The rest is that of `genvx.Hold.run`.
+    """
+    words_of(command)
+    require_variables(env or {})
+    with take(gpus, **request) as hold:
+        return hold.run(
+            command,
+            check=check,
+            capture_output=capture_output,
+            input=input,
+            timeout=timeout,
+            cwd=cwd,
+            env=env,
+        )

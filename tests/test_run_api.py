@@ -1,0 +1,160 @@
+"""Runs on this machine as a program has them, with asyncio too; and the examples of the docs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+import genvx
+import genvx.aio
+from genvx.local.host import LocalHost
+from genvx.testing import FakeHost, Played
+from tests.helpers import ROOT, genvx_env, until
+
+
+@pytest.fixture
+def machine(state, short_tmp, monkeypatch):
+    monkeypatch.setenv("GENVX_RUNS_DIR", str(short_tmp / "runs"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    yield LocalHost()
+    for run in genvx.runs():
+        run.stop(force=True)
+
+
+def free(host):
+    return len(host.snapshot().available)
+
+
+def test_a_command_that_is_attached_gives_its_devices_back(machine, tmp_path):
+    done = genvx.run('echo "$A $GENVX_DEVICES"; pwd', 2, env={"A": "b"}, capture_output=True)
+    assert done.stdout.decode() == f"b 0,1\n{tmp_path}\n"
+    with pytest.raises(subprocess.CalledProcessError):
+        genvx.run("exit 3", 1, check=True)
+    with pytest.raises(genvx.CommandNotFound), genvx.activate(2):
+        genvx.run(["no such command"], detach=True)
+    with pytest.raises(TypeError):
+        genvx.run("true", hold=5)
+    assert free(machine) == 2
+    assert "GENVX_ENVIRONMENT_ID" not in os.environ
+
+
+def test_the_time_of_an_attached_command_ends_it_alone(machine):
+    assert genvx.run("exec sleep 600", 1, time=1).returncode == 143
+    assert free(machine) == 2
+
+
+def test_a_detached_run_starts_in_this_directory_and_outlives_its_program(machine, tmp_path):
+    code = "import genvx; print(genvx.run('pwd; exit 5', 1, detach=True, name='x').id)"
+    argv = [sys.executable, "-c", code]
+    started = subprocess.run(argv, env=genvx_env(), capture_output=True, text=True, check=True)
+    run = genvx.find_run("x")
+    assert (run.id, run.wait(), run.log().decode()) == (started.stdout.strip(), 5, f"{tmp_path}\n")
+    assert genvx.runs("failed") == [run]
+
+
+def test_asyncio_has_runs(machine):
+    async def work():
+        done = await genvx.aio.run("cat; echo $GENVX_DEVICES", 1, input=b"x", capture_output=True)
+        assert done.stdout == b"x0\n"
+        run = await genvx.aio.run("echo a; printf b; exec sleep 600", 1, name="x", detach=True)
+        lines = run.follow()
+        assert await anext(lines) == b"a\n"
+        assert (await run.exec("echo $GENVX_RUN_ID", capture_output=True)).stdout == (
+            f"{run.id}\n".encode()
+        )
+        assert [await genvx.aio.find_run("x"), *await genvx.aio.runs("running")] == [run, run]
+        assert (await run.state(), await run.returncode()) == ("running", None)
+        waiting = asyncio.ensure_future(run.wait())
+        await run.stop(grace=30)
+        assert await waiting == 143
+        rest = [line async for line in lines]
+        assert rest == [b"bgenvx: stopped (asked)\n"]
+        assert (await run.info()).state.why.value == "asked"
+
+    asyncio.run(work())
+    assert free(machine) == 2
+
+
+def test_asyncio_waits_and_follows_until_it_is_cancelled(machine):
+    async def work():
+        run = await genvx.aio.run("exec sleep 600", 1, detach=True)
+
+        async def follow():
+            return [line async for line in run.follow()]
+
+        for waits in (run.wait(), follow(), run.exec("exec sleep 600")):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await waits
+        assert await run.state() == "running"
+
+    asyncio.run(work())
+
+
+def test_asyncio_has_the_runs_of_a_fleet():
+    gone = genvx.HostUnreachable("gone")
+    host = FakeHost("a", 2, script=lambda spec: Played(b"1\n2", 3))
+
+    async def work():
+        async with genvx.aio.Fleet(genvx.Fleet([host, FakeHost("b", error=gone)])) as fleet:
+            run = await fleet.run("train", gpus=1, name="x", detach=True)
+            assert [line async for line in run.follow()] == [b"1\n", b"2"]
+            assert (await run.wait(), str(run.host)) == (3, "a")
+            found = await fleet.runs(name="x")
+            assert (found, found.failed) == ([run], {"b": gone})
+            assert await fleet.find_run("x") == run
+            assert list((await fleet.snapshot()).succeeded) == ["a"]
+            with pytest.raises(genvx.InvalidInput, match="detach=True only"):
+                await fleet.run("train", detach=False)
+
+    asyncio.run(work())
+    assert host.closed
+
+
+def test_a_run_that_nobody_waits_for_any_more_is_ended():
+    host = FakeHost("a", 1, script=lambda spec: Played(code=None))
+
+    async def work():
+        fleet = genvx.aio.Fleet(genvx.Fleet([host]))
+        starting = asyncio.ensure_future(fleet.run("train", gpus=1, detach=True))
+        await asyncio.sleep(0)  # it has begun
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+
+    asyncio.run(work())
+    assert len(host.snapshot().available) == 1
+
+
+def blocks(page, heading):
+    section = (ROOT / page).read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+
+
+@pytest.mark.needs("openssh")
+def test_the_example_of_the_page_about_runs_works(sandbox, monkeypatch):
+    monkeypatch.chdir(sandbox.directory)
+    (example,) = blocks("docs/how-to/runs.md", "From Python")
+    argv = [sys.executable, "-c", example]
+    ran = subprocess.run(argv, env=genvx_env(), capture_output=True, text=True, timeout=120)
+    assert (ran.stdout, ran.stderr) == ("rate 0.1\n", "")
+    with genvx.Fleet.from_hostfile("hostfile") as fleet:
+        until(lambda: len(fleet.runs("completed", "sweep")) == 3)
+
+
+def test_the_example_of_a_test_with_runs_works():
+    exec(blocks("docs/reference/python.md", "Tests")[-1], {"genvx": genvx})
+
+
+def test_runs_are_loaded_when_they_are_used():
+    code = (
+        "import sys, genvx; genvx.activate; genvx.Fleet\n"
+        "print([name for name in sys.modules if 'run' in name and 'genvx' in name])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (ran.stdout, ran.stderr) == ("[]\n", "")
