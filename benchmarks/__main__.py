@@ -6,7 +6,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-from benchmarks import report, world
+from benchmarks import guild, report, world
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
@@ -23,6 +23,10 @@ PARTS = {
     "scale": 1,
     "placement": 15,
     "waiting": 3,
+    "runs": 5,
+    "runlogs": 5,
+    "supervisors": 1,
+    "manyruns": 11,
 }
 
 
@@ -37,6 +41,7 @@ def main() -> None:
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     if not world.inside():
         world.install_peers()
+        guild.install()
         world.enter()
     for part in options.part or PARTS:
         module = importlib.import_module(f"benchmarks.{part}")

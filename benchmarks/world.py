@@ -86,6 +86,7 @@ def install_peers() -> None:
         package
         for program, package in (
             ("pdsh", "pdsh"),
+            ("rsync", "rsync"),
             ("clush", "clustershell"),
             ("sshd", "openssh-server"),
         )
@@ -124,6 +125,7 @@ def world() -> Iterator[World]:
     path = f"{directory}/bin:{_PEERS}/bin:/usr/local/bin:/usr/bin:/bin"
     variables = {
         "GENVX_STATE_DIR": f"{directory}/state",
+        "GENVX_RUNS_DIR": f"{directory}/runs",
         "GENVX_SIMULATE": "2xA100-80GB",
         "PATH": path,
     }

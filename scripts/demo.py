@@ -1,4 +1,8 @@
-"""The quick start, played: `scripts/demo`, and the transcripts of the docs, come from here."""
+"""Sessions played for real: `scripts/demo`, and the transcripts of the docs, come from here.
+
+demo.py          the quick start
+demo.py runs     runs that outlive the connection, in scenes
+"""
 
 from __future__ import annotations
 
@@ -98,7 +102,13 @@ def shell(command: str, prompt: str, lines: list[str]) -> None:
     say()
 
 
+def scene(name: str) -> None:
+    """Begin a scene; the docs show it by its name."""
+    say(f"# scene: {name}")
+
+
 def main() -> None:
+    play = PLAYS[sys.argv[1] if sys.argv[1:] else "quickstart"]
     directory = tempfile.mkdtemp(prefix="genvx-demo-", dir="/var/tmp")
     os.chdir(directory)
     sandbox = os.path.join(directory, "sandbox")
@@ -123,7 +133,7 @@ def main() -> None:
         shutil.rmtree(directory)
 
 
-def play(sandbox: str) -> None:
+def quickstart(sandbox: str) -> None:
     say("# Two machines, gpu-server-1 with one GPU and gpu-server-2 with two (here:")
     say("# simulated ones behind real SSH on this machine). A hostfile names them:")
     say()
@@ -169,6 +179,27 @@ def play(sandbox: str) -> None:
         "(genvx) gpu-server-2 $ ",
         ["echo $GENVX_DEVICES", "exit"],
     )
+
+
+def runs(sandbox: str) -> None:
+    os.environ["GENVX_HOSTFILE"] = f"{sandbox}/hostfile"
+    scene("start")
+    run("genvx remote run -d --gpus 2 --name train -- sh -c 'echo epoch 1; sleep 600'")
+    scene("wait")
+    run("genvx remote run -d --gpus 2 --wait --name eval -- sh -c 'echo accuracy 0.92; exit 3'")
+    scene("look")
+    run("genvx remote runs")
+    run("genvx remote logs train")
+    scene("stop")
+    run("genvx remote runs stop train")
+    scene("watch")
+    run("genvx remote watch eval; echo exit code $?")
+    scene("delete")
+    run("genvx remote runs delete train eval")
+    run("genvx remote runs")
+
+
+PLAYS = {"quickstart": quickstart, "runs": runs}
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 docs/reference/commands.md     every command, option and help text
 docs/reference/errors.md       the tree of exceptions and the exit codes
-README.md, docs/tutorial.md    the transcript of scripts/demo, with --transcript
+README.md, docs/…              the transcripts of scripts/demo, with --transcript
 """
 
 from __future__ import annotations
@@ -89,21 +89,31 @@ PAGES = {
 
 # Transcripts
 
-_BLOCK = re.compile(r"(<!-- transcript: scripts/demo -->\n```console\n)(.*?)(```)", re.DOTALL)
-TRANSCRIPTS = [ROOT / "README.md", ROOT / "docs/tutorial.md"]
+_BLOCK = re.compile(
+    r"(<!-- transcript: scripts/demo(?: (\w+))? -->\n```console\n)(.*?)(```)", re.DOTALL
+)
+# The pages with transcripts of each play.
+TRANSCRIPTS = {
+    "quickstart": [ROOT / "README.md", ROOT / "docs/tutorial.md"],
+    "runs": [ROOT / "docs/tutorial.md", ROOT / "docs/how-to/runs.md"],
+}
 
 
-def play() -> str:
-    """What scripts/demo prints, less the names of this machine's user."""
+def play(name: str) -> dict[str, str]:
+    """What a play prints, by scene, less the names of this machine's user; the quick start has one
+    scene, with no name.
+    """
     answer = subprocess.run(
-        [sys.executable, str(ROOT / "scripts/demo.py")],
+        [sys.executable, str(ROOT / "scripts/demo.py"), name],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=True,
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
     )
-    return _as_raz(answer.stdout).strip()
+    first, *pairs = re.split(r"^# scene: (\w+)\n", _as_raz(answer.stdout), flags=re.MULTILINE)
+    scenes = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    return {scene: text.strip() for scene, text in scenes.items()} or {"": first.strip()}
 
 
 def _as_raz(text: str) -> str:
@@ -120,8 +130,9 @@ def _as_raz(text: str) -> str:
     return text.replace(user[0], "raz(1003)")
 
 
-def transcripts_of(path: Path) -> list[str]:
-    return [match[2] for match in _BLOCK.finditer(path.read_text())]
+def transcripts_of(path: Path) -> list[tuple[str, str]]:
+    """The transcripts on a page: the scene, and what the page shows of it."""
+    return [(match[2] or "", match[3]) for match in _BLOCK.finditer(path.read_text())]
 
 
 def normalized(transcript: str) -> str:
@@ -130,16 +141,25 @@ def normalized(transcript: str) -> str:
     """
     text = re.sub(r"\b[0-9a-f]{8}\b", "ID", transcript)
     text = re.sub(r"\d+ seconds? ago", "AGE", text)
+    text = re.sub(r"AGE +\d+ s\b", "AGE TOOK", text)
     text = re.sub(r"(as my-env, )\d+ s", r"\1AGE", text)
     text = re.sub(r"(held by +|\(simulated\) +- +)\d+", r"\1PID", text)
     return "\n".join(" ".join(line.split()) for line in text.strip().split("\n"))
 
 
+def _write(scenes: dict[str, str], pages: list[Path]) -> None:
+    def shown(match: re.Match[str]) -> str:
+        scene = match[2] or ""
+        return f"{match[1]}{scenes[scene]}\n{match[4]}" if scene in scenes else match[0]
+
+    for page in pages:
+        page.write_text(_BLOCK.sub(shown, page.read_text()))
+
+
 def main() -> int:
     if "--transcript" in sys.argv:
-        text = play()
-        for path in TRANSCRIPTS:
-            path.write_text(_BLOCK.sub(lambda m: m[1] + text + "\n" + m[3], path.read_text()))
+        for name, pages in TRANSCRIPTS.items():
+            _write(play(name), pages)
         return 0
     stale = []
     for path, make in PAGES.items():

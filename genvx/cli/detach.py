@@ -130,7 +130,9 @@ def announce(where: Where, host: str, run: RunInfo) -> int:
         say(f"genvx: {run.state.why}")
         return 1
     genvx = where.typed
-    where.note(f"to see its output: {genvx} watch {run.id}; to end it: {genvx} runs stop {run.id}")
+    # A line each: in one, they would wrap in the middle of what people are to type.
+    where.note(f"to see its output: {genvx} watch {run.id}")
+    where.note(f"to end it: {genvx} runs stop {run.id}")
     return 0
 
 

@@ -111,18 +111,21 @@ def chosen(wanted: str) -> Chosen:
     return Chosen(wanted, None)
 
 
-def find(runs: Sequence[RunInfo], wanted: str = "", *, place: str = "") -> RunInfo:
+def find(
+    runs: Sequence[RunInfo], wanted: str = "", *, deleted: bool = False, typed: str = "genvx"
+) -> RunInfo:
     """Find the run that a user means; the latest if `wanted` is empty.
 
     wanted: an id, a unique prefix of one (4 characters or more), a name, a label, or a number: 1 is
     the latest run, 2 the one before. An id comes before a name, and a name before a prefix.
-    place: where was looked, for the message.
+    deleted: whether they are those in the trash. typed: what people type before `runs` to list
+    them. Both are for the message.
 
     Raises:
         UnknownRun: no run matches, or several do.
     """
     ordered = newest_first(without_moved(runs))
-    where = place and f" {place}"
+    where = " in the trash" if deleted else ""
     number = chosen(wanted).count
     if number is not None:
         if not 1 <= number <= len(ordered):
@@ -141,7 +144,8 @@ def find(runs: Sequence[RunInfo], wanted: str = "", *, place: str = "") -> RunIn
         return found[0]
     shown = printable(wanted, 60)
     if not found:
-        raise UnknownRun(f"no run {shown!r}{where}; genvx runs -a lists all")
+        option = "--deleted" if deleted else "-a"
+        raise UnknownRun(f"no run {shown!r}{where}; {typed} runs {option} lists all")
     listed = ", ".join(f"{run.id} ({name_of(run.state)})" for run in found[:_MOST_SHOWN])
     more = f" and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
     raise UnknownRun(f"several runs match {shown!r}; give the id: {listed}{more}")

@@ -26,6 +26,8 @@ _CLOCK = re.compile(
 # 1 PiB: far above any device, and far below 2**63, the limit of the wire.
 _MOST_BYTES = 1 << 50
 _STEPS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+_BRIEF = {"day": "d", "hour": "h", "minute": "min", "second": "s"}
+_AGE = re.compile(r"(\d+) (day|hour|minute|second)s? ago")
 
 
 def parse_memory(text: str) -> int:
@@ -145,3 +147,11 @@ def format_age(seconds: float) -> str:
             count = whole // size
             return f"{count} {name}{'' if count == 1 else 's'} ago"
     raise AssertionError("the last step always fits")
+
+
+def brief_age(text: str) -> str:
+    """Shorten an age, for where there is little room: "42 s ago"; return other texts as they
+    are.
+    """
+    found = _AGE.fullmatch(text)
+    return text if found is None else f"{found[1]} {_BRIEF[found[2]]} ago"

@@ -99,9 +99,15 @@ def submit_to(
 
 
 def locate(
-    fleet: HostGroup[RunHost], found: Outcomes[tuple[RunInfo, ...]], wanted: str
+    fleet: HostGroup[RunHost],
+    found: Outcomes[tuple[RunInfo, ...]],
+    wanted: str,
+    *,
+    deleted: bool = False,
+    typed: str = "genvx remote",
 ) -> tuple[RunHost, RunInfo]:
-    """The run that is meant, and its host. found: what the hosts answered to FindRuns.
+    """The run that is meant, and its host. found: what the hosts answered to FindRuns. deleted,
+    typed: as for core.runselect.find.
 
     Raises:
         UnknownRun: there is none, or several are meant. NotOwner: it is another user's. FleetError:
@@ -111,7 +117,7 @@ def locate(
         raise fleet.nowhere({}, found.failed)
     places = [(run, name) for name, runs in found.succeeded.items() for run in runs]
     try:
-        meant = find([run for run, _ in places], wanted)
+        meant = find([run for run, _ in places], wanted, deleted=deleted, typed=typed)
     except UnknownRun as error:
         for failure in found.failed.values():
             if isinstance(failure, NotOwner):

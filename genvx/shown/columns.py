@@ -11,6 +11,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.text import printable
+from genvx.core.units import brief_age
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -111,7 +112,8 @@ def lay_out(
 ) -> list[str]:
     """Return the lines of a table.
 
-    most: the cells of a line; None shortens nothing. yielding: the columns to shorten first, least
+    most: the cells of a line; None shortens nothing. Where the table is wider, ages are shown in
+    their brief form. yielding: the columns to shorten first, least
     important first, with the cells that each keeps; if that is not enough, all are shortened,
     widest first. wrapping: columns that continue on the next line instead, so that nothing of them
     is lost.
@@ -119,15 +121,25 @@ def lay_out(
     table = [*([] if header is None else [header]), *rows]
     if not table:
         return []
-    widths = [max(map(width, column)) for column in zip(*table)]
-    if most is not None:
+    widths = _widths(table)
+    if most is not None and _excess(widths, most) > 0:
+        table = [[brief_age(cell) for cell in row] for row in table]
+        widths = _widths(table)
         _narrow(widths, most, yielding or {})
     return [line for row in table for line in _lines(row, widths, wrapping)]
 
 
+def _widths(table: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(width, column)) for column in zip(*table)]
+
+
+def _excess(widths: Sequence[int], most: int) -> int:
+    return sum(widths) + _GAP * (len(widths) - 1) - most
+
+
 def _narrow(widths: list[int], most: int, yielding: Mapping[int, int]) -> None:
     """Make columns narrower until they and the gaps between them take at most `most` cells."""
-    excess = sum(widths) + _GAP * (len(widths) - 1) - most
+    excess = _excess(widths, most)
     for at, least in yielding.items():
         less = max(0, min(excess, widths[at] - least))
         widths[at] -= less

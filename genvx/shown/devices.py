@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from genvx.core.snapshot import Snapshot
 
 COLUMNS = ("GPU", "NAME", "MEMORY", "USED", "UTIL", "STATE", "USER", "ENV", "SINCE")
-YIELDING = {"NAME": 6, "SINCE": 6, "ENV": 6, "USER": 6, "STATE": 6}
+# ENV keeps an id whole: people type it.
+YIELDING = {"NAME": 6, "USER": 6, "SINCE": 6, "ENV": 8, "STATE": 6}
 
 
 def total_of(devices: int, available: int) -> str:

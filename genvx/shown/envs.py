@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from genvx.core.snapshot import Snapshot
 
 COLUMNS = ("ID", "USER", "NAME", "CREATED", "DEVICES", "LEFT", "PID")
-YIELDING = {"CREATED": 8, "NAME": 8, "DEVICES": 8, "USER": 8, "PID": 6, "LEFT": 6}
+# CREATED keeps an age whole, or the day of a date.
+YIELDING = {"NAME": 8, "DEVICES": 8, "USER": 8, "CREATED": 11, "PID": 6, "LEFT": 6}
 
 
 def total_of(environments: int) -> str:

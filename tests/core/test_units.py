@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genvx.core.units import (
+    brief_age,
     format_age,
     format_memory,
     parse_count,
@@ -157,3 +158,17 @@ def test_no_text_makes_a_parser_raise_anything_but_invalid_quantity(text):
             parse(text)
         except InvalidQuantity as error:
             assert str(error).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "brief"),
+    [
+        ("42 seconds ago", "42 s ago"),
+        ("1 minute ago", "1 min ago"),
+        ("3 days ago", "3 d ago"),
+        ("3 days ago at most", "3 days ago at most"),
+        ("2026-11-27", "2026-11-27"),
+    ],
+)
+def test_only_an_age_has_a_brief_form(text, brief):
+    assert brief_age(text) == brief

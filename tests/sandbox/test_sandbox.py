@@ -159,6 +159,14 @@ def test_a_server_that_does_not_start_is_named_and_nothing_is_left(short_tmp, ss
     assert not (short_tmp / "s").exists()
 
 
+@pytest.mark.parametrize(("gpus", "suggested"), [("1,1", 1), ("0,4", 2), ("0", 0)])
+def test_up_suggests_what_its_hosts_have(short_tmp, gpus, suggested):
+    words = ("--dir", str(short_tmp / "s"))
+    answer = run_genvx("sandbox", "up", "--gpus", gpus, "--server", "embedded", *words)
+    run_genvx("sandbox", "down", *words)
+    assert f"  genvx remote activate --gpus {suggested}\n" in answer.stdout
+
+
 def test_the_embedded_server_gives_a_terminal(make_sandbox):
     make_sandbox("1", server="embedded")
     terminal = Terminal(

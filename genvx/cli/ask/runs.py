@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from genvx.fleet.fleet import Fleet
 
 WHICH = "A run, by its id, the beginning of it, its name, or a number: 1 is the latest."
-OneRun = Annotated[str, typer.Argument(metavar="[RUN]", help=WHICH, show_default=False)]
+OneRun = Annotated[str, typer.Argument(metavar="RUN", help=WHICH, show_default=False)]
 Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help=WHICH)]
 
 
@@ -39,4 +39,5 @@ def located_among(
         raise InvalidInput(f"no run {printable(wanted, 60)!r}")
     everywhere: Any = fleet
     found = where.ask(fleet, runs.question(wanted, deleted=deleted))
-    return (*runs.locate(everywhere, found, wanted), tuple(found.failed))
+    place = runs.locate(everywhere, found, wanted, deleted=deleted, typed=where.typed)
+    return (*place, tuple(found.failed))

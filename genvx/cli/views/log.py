@@ -94,11 +94,21 @@ class LogView:
         if self._terminal:
             _write(data)
             return
-        *lines, line = (self._line + data).split(b"\n")
-        if lines:
-            _write(b"".join(_last_state(line) + b"\n" for line in lines))
+        whole, newline, rest = data.rpartition(b"\n")
+        if newline:
+            lines = self._line + whole + newline
+            # Most logs have no line that was written over, and a look at each line costs more than
+            # all the rest of the way from the host.
+            if b"\r" in lines:
+                lines = b"".join(_last_state(line) + b"\n" for line in lines.split(b"\n")[:-1])
+            _write(lines)
+            self._line = rest
+        else:
+            self._line += data
         # What was written over is dropped at once, and a line without an end is not kept for ever.
-        self._line = line[len(line.rstrip(b"\r").rpartition(b"\r")[0]) :].removeprefix(b"\r")
+        if b"\r" in self._line:
+            over = len(self._line.rstrip(b"\r").rpartition(b"\r")[0])
+            self._line = self._line[over:].removeprefix(b"\r")
         if len(self._line) > _MOST_LINE:
             _write(self._line)
             self._line = b""

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from genvx.core.wire.runoperations import ListRuns, RunDetails
     from genvx.fleet.fleet import Fleet
 
-_COLUMNS = ("ID", "NAME", "STATE", "GPUS", "STARTED", "TOOK", "EXIT")
-_YIELDING = {"NAME": 8, "HOST": 12, "STARTED": 8, "STATE": 9}
+_COLUMNS = ("ID", "NAME", "STATE", "GPUS", "SUBMITTED", "TOOK", "EXIT")
+_YIELDING = {"NAME": 8, "HOST": 12, "SUBMITTED": 11, "STATE": 9}
 
 
 def show(where: Where, fleet: Fleet, asked: ListRuns, output: Output) -> int:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
+from typing import TYPE_CHECKING
+
 from genvx.core.run import (
     End,
     HoldWhen,
@@ -30,7 +34,6 @@ from genvx.core.wire.tables import (
     Kind,
     Table,
     Tagged,
-    binary,
     choice,
     device_ids,
     exact_text,
@@ -47,11 +50,14 @@ from genvx.core.wire.tables import (
     texts_by_name,
 )
 
+if TYPE_CHECKING:
+    from genvx.core.wire.fields import Fields
+
 LONGEST_WORD = 512 * 1024
 MOST_WORDS = 10_000
 LONGEST_PATH = 4096
 
-# More than a reader of logs takes at once, in base64.
+# More than a reader of logs takes at once.
 _MOST_PIECE = 1 << 20
 
 MOMENT = Table(Moment, "moment", epoch_ns=integer(), boottime_ns=integer())
@@ -156,6 +162,28 @@ RUN = Table(
     deleted=flag(),
 )
 
+
+def _compressed(limit: int) -> Kind[bytes]:
+    """Bytes, deflated and in base64. limit: how many bytes there are at most."""
+
+    def read(fields: Fields, key: str) -> bytes:
+        try:
+            packed = base64.b64decode(fields.string(key, 2 * limit), validate=True)
+            inflater = zlib.decompressobj()
+            # Few bytes may inflate to terabytes.
+            data = inflater.decompress(packed, limit + 1)
+        except (ValueError, zlib.error):
+            raise fields.wrong(key) from None
+        if not inflater.eof or len(data) > limit:
+            raise fields.wrong(key)
+        return data
+
+    def write(data: bytes) -> str:
+        return base64.b64encode(zlib.compress(data, 1)).decode("ascii")
+
+    return Kind(read, write)
+
+
 LOG_PIECE = Table(
-    LogPiece, "piece of a log", at=integer(), data=binary(_MOST_PIECE), missing=integer()
+    LogPiece, "piece of a log", at=integer(), data=_compressed(_MOST_PIECE), missing=integer()
 )

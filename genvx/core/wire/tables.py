@@ -11,7 +11,6 @@ missing key gives the field's default, and impossible values are refused.
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar
 
 from genvx.core.text import printable
@@ -126,18 +125,6 @@ def exact_text(limit: int) -> Kind[str]:
 def string(limit: int) -> Kind[str]:
     """Text for a program, as it is."""
     return Kind(lambda fields, key: fields.string(key, limit))
-
-
-def binary(limit: int) -> Kind[bytes]:
-    """Bytes as they are, in base64. limit: characters of that."""
-
-    def read(fields: Fields, key: str) -> bytes:
-        try:
-            return base64.b64decode(fields.string(key, limit), validate=True)
-        except ValueError:
-            raise fields.wrong(key) from None
-
-    return Kind(read, lambda data: base64.b64encode(data).decode("ascii"))
 
 
 def identifier() -> Kind[str]:

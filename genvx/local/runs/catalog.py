@@ -177,7 +177,7 @@ class RunCatalog:
         run = self.find(wanted)
         if not is_over(run.state):
             raise InvalidInput(
-                f"run {run.id} is {name_of(run.state)}; genvx runs stop {run.id} ends it"
+                f"run {run.id} is {name_of(run.state)}; end it first, with runs stop"
             )
         self._shelf.delete(run.id)
         return run
@@ -195,7 +195,7 @@ class RunCatalog:
         return run
 
     def _deleted(self, wanted: str) -> RunInfo:
-        return find(self.candidates(wanted, deleted=True), wanted, place="in the trash")
+        return find(self.candidates(wanted, deleted=True), wanted, deleted=True)
 
     # Reading
 

@@ -94,8 +94,10 @@ def _require_start(host: Machine, asked: RunSpec) -> None:
     """Refuse what cannot start, before anything is taken for it."""
     from genvx.local.running.hold import find_command
 
-    if asked.cwd and not os.path.isdir(os.path.join(home_of(host.environ), asked.cwd)):
-        raise InvalidInput(f"no such directory: {printable(asked.cwd, 200)}")
+    # Shown whole, because a relative one is below the home of this host.
+    cwd = os.path.join(home_of(host.environ), asked.cwd)
+    if asked.cwd and not os.path.isdir(cwd):
+        raise InvalidInput(f"no such directory: {printable(cwd, 300)}")
     if "/" not in asked.argv[0]:
         find_command(asked.argv, {**host.environ, **asked.variables})
 
@@ -109,7 +111,7 @@ def _answer(read: int, shelf: RunShelf, run: str) -> RunState:
                 directory.request_stop(StopRequest(StopReason.ASKED, os.getuid(), GRACE))
             raise StateError(
                 f"the supervisor of run {run} did not say in time whether it runs, and was told to "
-                "stop; genvx runs info shows what became of it"
+                "stop; runs info shows what became of it"
             )
         part = os.read(read, 65536)
         if not part:

@@ -182,6 +182,9 @@ class StateDirectory:
             except OSError as error:
                 raise state_error(error, f"create {path}") from None
         except OSError as error:
+            from genvx.local.state.admission import refuse_outsider
+
+            refuse_outsider(error, path)
             raise state_error(error, f"open {path}") from None
         try:
             self._check(descriptor, path)

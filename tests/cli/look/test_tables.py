@@ -5,6 +5,7 @@ shortened.
 from __future__ import annotations
 
 import io
+import re
 import signal
 import subprocess
 import sys
@@ -106,6 +107,20 @@ def test_a_host_of_many_says_its_model_its_memory_and_who_is_on_it():
     assert header.split() == ["HOST", "TOTAL", "AVAILABLE", "MODEL", "MEMORY", "USERS"]
     assert first.split()[:5] == ["gpu-server-1", "8", "0", "A100-SXM4…", "80"]
     assert first.endswith("bob(1006), maximilian.must…")
+
+
+def test_ages_are_whole_on_a_terminal():
+    _, *rows = on_a_terminal("envs")
+    rows = [row for row in rows if re.match(r"gpu-server-\d+ +[0-9a-f]{8} ", row)]
+    assert len(rows) == 58
+    assert all(re.search(r" \d+ (s|min|h|d) ago ", row) for row in rows)
+
+
+def test_the_id_of_an_environment_is_whole_in_a_table_of_devices():
+    unnamed = _MANY.replace('("job-1", "train-llama-70b-on-everything")[k]', '""')
+    terminal = Terminal([sys.executable, "-c", unnamed, "by-device"], genvx_env(), size=(24, 80))
+    terminal.child.expect(pexpect.EOF)
+    assert " 00000014 " in terminal.child.before
 
 
 @pytest.mark.parametrize(

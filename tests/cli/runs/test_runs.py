@@ -39,7 +39,10 @@ def hosts(sandbox):
 def started(*words, remote=False):
     answer = run_genvx(*(["remote"] if remote else []), "run", "-d", *words)
     assert ID.fullmatch(answer.stdout), answer.stderr
-    assert "to see its output: genvx" in answer.stderr
+    # What people are to type stands on a line of its own, which a terminal does not wrap.
+    genvx = "genvx remote" if remote else "genvx"
+    assert f"genvx: to see its output: {genvx} watch {answer.stdout}" in answer.stderr
+    assert f"genvx: to end it: {genvx} runs stop {answer.stdout}" in answer.stderr
     return answer.stdout.strip()
 
 
@@ -59,6 +62,14 @@ def test_a_detached_run_is_listed_watched_and_ends_with_its_code(runs):
     assert "failed, exit code 4" in info
     assert "tags:       base" in info
     assert run_genvx("logs", "-n", "1", run).stdout == "a\n"
+
+
+def test_of_a_run_that_only_keeps_its_gpus_no_process_goes_on_after_its_release(runs):
+    run = started("-g", "1", "--hold", "1h", "--", "true")
+    until(lambda: rows()[0][2] == "held")
+    released = run_genvx("release", run)
+    assert (released.returncode, released.stderr) == (0, "")
+    until(lambda: rows()[0][2] == "completed")
 
 
 def test_a_local_run_starts_in_our_directory(runs, tmp_path):
@@ -120,7 +131,7 @@ def test_a_table_of_runs_fits_80_columns_and_says_why_a_run_waits(runs):
     terminal = Terminal(genvx_argv("runs"), genvx_env(), size=(24, 80))
     terminal.child.expect(pexpect.EOF)
     lines = terminal.child.before.splitlines()
-    assert lines[0].split() == ["ID", "NAME", "STATE", "GPUS", "STARTED", "TOOK", "EXIT"]
+    assert lines[0].split() == ["ID", "NAME", "STATE", "GPUS", "SUBMITTED", "TOOK", "EXIT"]
     assert max(map(len, lines)) <= 80
     assert f"{waits} waiting, place 1: 0 of 1 available" in lines
 
@@ -170,9 +181,10 @@ def test_what_differs_between_runs_is_shown_and_no_value_that_may_be_a_secret(ru
         (["run", "-d", "--env", "A", "--", "true"], "--env is NAME=VALUE"),
         (["run", "-d", "-C", "/no/such", "--", "true"], "no such directory: /no/such"),
         (["run", "-d", "--id", "x", "--", "true"], "--id joins an environment"),
-        (["watch", "nope"], "no run 'nope'"),
+        (["watch", "nope"], "no run 'nope'; genvx runs -a lists all"),
         (["watch"], "there are no runs"),
         (["runs", "stop", "nope"], "no run 'nope'"),
+        (["runs", "purge", "nope"], "no run 'nope' in the trash; genvx runs --deleted lists all"),
         (["runs", "-s", "gone"], "no state 'gone'"),
         (["sbatch", "x"], "genvx run --detach"),
         (["scancel", "1"], "genvx runs stop RUN"),
@@ -251,6 +263,14 @@ def test_a_remote_run_starts_in_its_own_directory_or_one_below_the_home(hosts):
     assert run_genvx("remote", "watch").stdout.endswith("/work\n")
     started("-C", ".", "--", "sh", "-c", "pwd", remote=True)
     assert run_genvx("remote", "watch").stdout.endswith("/home\n")
+    run = started("--", "sleep", "600", remote=True)
+    deleted = run_genvx("remote", "runs", "delete", run)
+    assert re.fullmatch(
+        rf"gpu-server-\d: input: run {run} is running; end it first, with runs stop\n",
+        deleted.stderr,
+    )
     refused = run_genvx("remote", "run", "-d", "-C", "no/such", "--", "true")
     assert refused.returncode == 2
-    assert "no such directory: no/such" in refused.stderr
+    assert re.search("no such directory: /.*/home/no/such\n", refused.stderr)
+    unknown = run_genvx("remote", "watch", "nope")
+    assert "no run 'nope'; genvx remote runs -a lists all" in unknown.stderr

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import subprocess
+import zlib
 
 import pytest
 from hypothesis import given
@@ -315,6 +317,17 @@ def test_a_mistyped_key_is_malformed_and_nothing_else(table, value):
         for wrong in (-1.5, [[]]):
             with pytest.raises(Malformed):
                 table.read({**plain, key: wrong})
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [zlib.compress(bytes(1 << 28), 9), zlib.compress(b"log")[:-1], b"no deflated data"],
+    ids=["a bomb", "cut off", "nonsense"],
+)
+def test_a_piece_of_a_log_that_does_not_inflate_to_a_piece_is_malformed(packed):
+    plain = {"at": 0, "data": base64.b64encode(packed).decode(), "missing": 0}
+    with pytest.raises(Malformed):
+        runcodec.LOG_PIECE.read(plain)
 
 
 END = End(THEN, THEN, 3, None, RUN_USAGE)

@@ -275,7 +275,7 @@ def test_runs_are_marked_deleted_restored_and_purged(start, catalog):
 
 def test_a_living_run_is_not_deleted(start, catalog):
     run = start(asked("sleep", "1000"))
-    with pytest.raises(InvalidInput, match="genvx runs stop"):
+    with pytest.raises(InvalidInput, match="end it first, with runs stop"):
         catalog.delete(run.id)
 
 

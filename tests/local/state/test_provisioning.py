@@ -5,18 +5,20 @@ from __future__ import annotations
 import functools
 import os
 import subprocess
+import sys
 
 import pytest
 
 from genvx.cli.verbs.setup.admin import provision_in
 from genvx.core.ask import Ask
 from genvx.core.requirements import Requirements
-from genvx.errors import NoCapacity, StateError
+from genvx.errors import InvalidInput, NoCapacity, StateError
 from genvx.local.host import LocalHost
 from genvx.local.state.directory import StateDirectory
 from genvx.local.state.paths import SETTLED, Places
 from genvx.local.state.store import LeaseStore
 from genvx.local.turns import take_turn
+from tests.capabilities import USER_A
 from tests.helpers import genvx_argv, genvx_env
 
 ONE, TWO = Requirements(1), Requirements(2)
@@ -158,6 +160,26 @@ def test_the_doctor_says_that_the_old_place_counts_too(machine):
     found = [f for f in machine().doctor() if f.check == "state"]
     assert any(f"{machine.old}: leases from before" in f.result for f in found)
     held.release()
+
+
+@pytest.mark.needs("uids")
+def test_somebody_outside_the_group_that_is_admitted_learns_that(world, short_tmp):
+    import grp
+
+    short_tmp.chmod(0o755)
+    places = Places(str(short_tmp / "new"), str(short_tmp), str(short_tmp / "no" / "genvx.conf"))
+    group = grp.getgrgid(1).gr_name
+    provision_in(places, group)
+    code = "from genvx.local.state.directory import StateDirectory as S; S({!r})"
+    answer = world.run(USER_A, code.format(places.provisioned))
+    assert f"new/leases is for the group {group} only; ask the administrator" in answer.stderr
+
+
+def test_only_root_provisions_and_is_told_how_to_start_a_program_of_a_users(monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(sys, "argv", ["/home/a user/bin/genvx", "admin", "provision"])
+    with pytest.raises(InvalidInput, match=r"sudo '/home/a user/bin/genvx' admin provision$"):
+        provision_in(Places("/nowhere", "/nowhere", "/nowhere"))
 
 
 @pytest.mark.needs("namespaces")

@@ -11,13 +11,17 @@ from genvx.cli.ask import candidates, options
 from genvx.cli.ask.where import here
 from genvx.cli.show import schema
 from genvx.cli.show.tables import SCHEMA, print_json
+from genvx.core.runstate import end_of
 from genvx.core.text import printable
-from genvx.errors import UnknownEnvironment
+from genvx.core.value import replace
+from genvx.core.wire.runoperations import FindRuns
+from genvx.errors import GenvxError, UnknownEnvironment
 from genvx.shown import holding
 
 if TYPE_CHECKING:
     from genvx.core.lease import Environment
     from genvx.core.snapshot import Snapshot
+    from genvx.fleet.host import Host
 
 Target = Annotated[
     str,
@@ -73,8 +77,11 @@ def release(
             )
         # The holders are those of the snapshot: with the lease gone, nothing says any more which
         # processes held it. With --kill the host itself says which processes go on.
-        ended = fleet.host(candidates[0]).release(environment, kill=kill)
+        host = fleet.host(candidates[0])
+        ended = host.release(environment, kill=kill)
         living = ended if kill else _as_seen(outcomes.succeeded[candidates[0]], ended)
+        if living.holders and _command_has_ended(host, ended):
+            living = replace(living, holders=())
         if json:
             print_json(
                 {
@@ -102,6 +109,15 @@ def release(
             if living.holders:
                 where.note(f"these processes go on: {holding.in_line(living)}")
         raise typer.Exit(where.report(outcomes))
+
+
+def _command_has_ended(host: Host, ended: Environment) -> bool:
+    """Whether it was a run that only kept its GPUs (--hold): its supervisor ends now, too."""
+    try:
+        runs = host.answer(FindRuns(ended.id))
+    except GenvxError:
+        return False  # another user's
+    return any(run.id == ended.id and end_of(run.state) is not None for run in runs)
 
 
 def _as_seen(snapshot: Snapshot, ended: Environment) -> Environment:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import grp
 import os
+import shlex
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,7 +47,7 @@ def provision(group: Group = None, force: Force = False) -> None:
 def provision_in(places: Places, group: str | None = None, *, force: bool = False) -> None:
     """What `provision` does, for a machine whose directories may be elsewhere than usual."""
     if os.geteuid() != 0:
-        raise InvalidInput("only root can provision a machine: sudo genvx admin provision")
+        raise InvalidInput(f"only root can provision a machine: sudo {_program()} admin provision")
     try:
         number = -1 if group is None else grp.getgrnam(group).gr_gid
     except KeyError:
@@ -68,6 +70,12 @@ def provision_in(places: Places, group: str | None = None, *, force: bool = Fals
             f"what is held in {places.unprovisioned} stays held: {_some(done.held)}; provision "
             "again when it has ended"
         )
+
+
+def _program() -> str:
+    """How root starts this program: sudo does not look where its user has installed it."""
+    started = os.path.abspath(sys.argv[0])
+    return shlex.quote(started) if os.path.basename(started) == "genvx" else "genvx"
 
 
 def _some(items: tuple[str, ...]) -> str:

@@ -19,7 +19,8 @@ Directory = Annotated[
     str | None, typer.Option("--dir", metavar="DIR", help="Directory for its files.")
 ]
 Hosts = Annotated[
-    str, typer.Option("--gpus", metavar="N,N", help="Number of simulated GPUs of each host.")
+    str,
+    typer.Option("--gpus", metavar="N,N", help="Simulated GPUs of each host, as in 1,2xH100-80GB."),
 ]
 Server = Annotated[
     str | None,
@@ -50,13 +51,14 @@ def up(
     widest = max(len(host.name) for host in made.hosts)
     for host in made.hosts:
         print(f"{host.name:<{widest}}  {host.simulate} (simulated)  127.0.0.1:{host.port}")
+    most = max(int(host.simulate.partition("x")[0]) for host in made.hosts)
     print(
         f"""
 Now try:
 
   export GENVX_HOSTFILE={made.hostfile}
   genvx remote devices
-  genvx remote activate --gpus 2
+  genvx remote activate --gpus {min(most, 2)}
   ssh -F {made.ssh_config} {made.hosts[-1].name}
 
 and when you are done:
