@@ -59,7 +59,8 @@ def show(where: Where, fleet: Fleet, asked: ListRuns, output: Output) -> int:
     if len(rows) == asked.most:
         summary = f"The newest {len(rows)} runs; -a shows more"
     waiting = [
-        f"{run.id} {_state(run)}" + (f", on {places[run.id]}" if where.remote else "")
+        f"run {run.id} waits in line: place {run.state.place}"
+        + (f" ({run.state.reason})" if run.state.reason else "")
         for run in found
         if isinstance(run.state, Waiting)
     ]
