@@ -17,7 +17,7 @@ from genvx.core.ranking import rank
 from genvx.core.run import Moment
 from genvx.core.runstate import is_over, name_of, was_moved
 from genvx.core.value import replace
-from genvx.core.wire.runoperations import Disposal, DisposeOfRun, MarkRun, WithdrawRun
+from genvx.core.wire.runoperations import Disposal, DisposeOfRun, FindRuns, MarkRun, WithdrawRun
 from genvx.errors import GenvxError, HostLost, InvalidInput, NoCapacity
 from genvx.fleet.runs import submit_to
 
@@ -81,7 +81,8 @@ def move(
     with suppress(GenvxError):  # what is left there is not shown, as long as both hosts answer
         if run.label:
             host.answer(MarkRun(run.id, run.label))
-        if host is not source:
+        # Not where both hosts have one home: then it is the run itself.
+        if host is not source and any(was_moved(e.state) for e in source.answer(FindRuns(run.id))):
             source.answer(DisposeOfRun(run.id, Disposal.DELETE))
             source.answer(DisposeOfRun(run.id, Disposal.PURGE))
     return host, moved

@@ -13,6 +13,7 @@ from genvx.core.runstate import (
     end_of,
     is_over,
     name_of,
+    was_moved,
 )
 from genvx.core.wire.runoperations import LogEnd
 from genvx.shown.console import say
@@ -42,6 +43,11 @@ class LogView:
         self._line = b""
         self._told = ""
         self._ended: RunInfo | None = None
+
+    @property
+    def was_moved(self) -> bool:
+        """Whether the run was withdrawn from its host, and is nowhere else."""
+        return self._ended is not None and was_moved(self._ended.state)
 
     def moved_to(self, host: str) -> None:
         """Go on with the run on another host."""

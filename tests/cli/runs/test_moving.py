@@ -85,6 +85,16 @@ def test_who_watches_a_waiting_run_sees_it_move_and_then_its_output(busy):
     assert f"genvx: run {run} moves to {target}, which has room" in watched.stderr
 
 
+def test_who_watches_a_run_that_somebody_else_moves_goes_with_it(busy):
+    run, _, target = waiting("--", "sh", "-c", "echo there; exit 4")
+    watching = start_genvx("remote", "watch", "--stay", run)
+    assert "waits in line" in watching.stderr.readline()
+    busy(target)
+    assert run_genvx("remote", "runs", "move", run).returncode == 0
+    out, _ = watching.communicate(timeout=PATIENCE)
+    assert (out, watching.returncode) == ("there\n", 4)
+
+
 @pytest.mark.parametrize(
     "words", [("--stay", ()), (None, ("--exclude-host", "none")), (None, ("-C", "."))]
 )
