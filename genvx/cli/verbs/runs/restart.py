@@ -44,7 +44,7 @@ def restart(
         host, found, failed = located_among(where, fleet, run)
         spec = moving.anew(found, submitter())
         patience = spec.patience if wait is None else patience_of(wait)
-        moving.require_known_elsewhere(found, failed)
+        moving.require_nowhere(host, found, failed)
         try:
             if selection:
                 with where.fleet(selection) as chosen:
