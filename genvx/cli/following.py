@@ -6,14 +6,14 @@ import os
 import signal
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from genvx.cli.views.log import LogView
 from genvx.core.runinfo import RunInfo
-from genvx.core.runstate import Waiting
-from genvx.core.wire.runoperations import WatchRun
-from genvx.errors import InvalidInput, NoCapacity
+from genvx.core.runstate import Waiting, was_moved
+from genvx.core.wire.runoperations import LogEnd, WatchRun
+from genvx.errors import GenvxError, InvalidInput, NoCapacity, UnknownRun
 from genvx.shown.console import INTERRUPTED, say
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 # How often the other hosts are asked, at most, whether they have room for a run that waits.
 _LOOK = 30.0
+# How long a run that somebody moves may be on its way to its next host, and how often we ask.
+_ON_ITS_WAY = 30.0
+_AGAIN = 0.5
 
 
 def follow(
@@ -52,20 +55,28 @@ def follow(
         scout = _Scout(where, fleet, looked=looked)
     try:
         while True:
-            heard = runs.watch(host, asked, lambda line: say(f"genvx: {line}"))
-            place = None
-            for news in heard:
-                view.take(news)
-                if scout is not None and isinstance(news, RunInfo):
-                    place = scout.move(host, news)
+            place, waited = None, isinstance(run.state, Waiting)
+            try:
+                for news in runs.watch(host, asked, lambda line: say(f"genvx: {line}")):
+                    if isinstance(news, LogEnd) and waited and was_moved(news.run.state):
+                        place = _arrival(fleet, run.id)
+                    view.take(news)
+                    if scout is not None and isinstance(news, RunInfo):
+                        place = scout.move(host, news)
                     if place is not None:
                         break
-            heard.close()
+            except UnknownRun:  # also what it left on the host from which it has moved
+                place = _arrival(fleet, run.id) if waited else None
+                if place is None:
+                    raise
             if place is None:
-                return view.finish()
+                code = view.finish()
+                if view.was_moved:
+                    where.note(f"{where.typed} runs restart {run.id} starts it")
+                return code
             host = place
             view.moved_to(host.name)
-            asked = WatchRun(run.id)
+            asked = WatchRun(run.id, follow=to_its_end)
     except KeyboardInterrupt:
         view.finish()
         return _left(where, run)
@@ -101,6 +112,21 @@ def _unread() -> int:
     # Whoever read our output has left; Python would complain at its end.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return 0
+
+
+def _arrival(fleet: Any, run: str) -> Any:
+    """The host on which a run arrives that somebody moves; None if it arrives nowhere."""
+    from genvx.fleet import runs
+
+    end = time.monotonic() + _ON_ITS_WAY
+    while True:
+        with suppress(GenvxError):
+            host, found = runs.locate(fleet, fleet.ask(runs.question(run)), run)
+            if not was_moved(found.state):
+                return host
+        if time.monotonic() >= end:
+            return None
+        time.sleep(_AGAIN)
 
 
 class _Scout:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,8 @@ from genvx.core.ranking import rank
 from genvx.core.run import Moment
 from genvx.core.runstate import is_over, name_of, was_moved
 from genvx.core.value import replace
-from genvx.core.wire.runoperations import Disposal, DisposeOfRun, MarkRun, WithdrawRun
-from genvx.errors import GenvxError, HostLost, InvalidInput, NoCapacity
+from genvx.core.wire.runoperations import Disposal, DisposeOfRun, FindRuns, MarkRun, WithdrawRun
+from genvx.errors import GenvxError, HostLost, InvalidInput, NoCapacity, StateError
 from genvx.fleet.runs import submit_to
 
 if TYPE_CHECKING:
@@ -28,9 +29,15 @@ if TYPE_CHECKING:
     from genvx.core.runinfo import RunInfo
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.ask import HostGroup, Outcomes
+    from genvx.fleet.host import Host
     from genvx.fleet.runs import RunHost
 
 _NEVER = Moment(0, 0)
+# A run that was withdrawn is submitted elsewhere within so many seconds, or not at all, because a
+# client may be stopped in between. An answer takes less than the rest. So a run that is nowhere
+# after the second time stays nowhere, and can be started anew without starting twice.
+_SUBMITTED_WITHIN = 20.0
+_ARRIVED_WITHIN = 60.0
 
 
 def room_elsewhere(
@@ -67,9 +74,10 @@ def move(
         targets = soonest(run.spec.requirements, others)
     if not targets:
         raise NoCapacity(f"no other host has room for run {run.id}; it waits on {source.name}")
+    began = _now()
     withdrawn = source.answer(WithdrawRun(run.id))
     try:
-        host, moved = _arrive(fleet, source, withdrawn, seen, targets, waits=waits)
+        host, moved = _arrive(fleet, source, withdrawn, seen, targets, began, waits=waits)
     except GenvxError as error:
         message = (
             f"run {run.id} was withdrawn on {source.name}, and could not be started elsewhere: "
@@ -81,7 +89,8 @@ def move(
     with suppress(GenvxError):  # what is left there is not shown, as long as both hosts answer
         if run.label:
             host.answer(MarkRun(run.id, run.label))
-        if host is not source:
+        # Not where both hosts have one home: then it is the run itself.
+        if host is not source and any(was_moved(e.state) for e in source.answer(FindRuns(run.id))):
             source.answer(DisposeOfRun(run.id, Disposal.DELETE))
             source.answer(DisposeOfRun(run.id, Disposal.PURGE))
     return host, moved
@@ -101,6 +110,7 @@ def _arrive(
     run: RunInfo,
     seen: Outcomes[Snapshot],
     targets: tuple[str, ...],
+    began: float,
     *,
     waits: bool,
 ) -> tuple[RunHost, RunInfo]:
@@ -113,6 +123,9 @@ def _arrive(
     known = {name: each for name, each in seen.succeeded.items() if name in {*targets, source.name}}
     attempts += [(fleet.host(name), patience) for name in soonest(spec.requirements, known)]
     for host, most in attempts:
+        if _now() >= began + _SUBMITTED_WITHIN:
+            refusal = refusal or StateError("it took too long")
+            break
         try:
             return host, submit_to(host, spec, patience=most, tags=run.tags)
         except HostLost:
@@ -144,12 +157,28 @@ def anew(run: RunInfo, submitter: str) -> RunSpec:
     )
 
 
-def require_known_elsewhere(run: RunInfo, failed: Collection[str]) -> None:
-    """Refuse to start a run anew that moves, as long as it may be on a host that does not answer.
+def _now() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    failed: the names of the hosts that did not answer.
+
+def require_nowhere(host: Host, run: RunInfo, failed: Collection[str]) -> None:
+    """Refuse to start a run anew that moves, as long as it may be on another host, or on its way.
+
+    host: where it was withdrawn. failed: the names of the hosts that did not answer.
+
+    Raises:
+        InvalidInput: it may be elsewhere.
     """
-    if was_moved(run.state) and failed:
+    if not was_moved(run.state):
+        return
+    # By the clock of the host itself; one that has been started anew since counts from its boot.
+    age = (host.snapshot().boottime_ns - run.state.since.boottime_ns) / 1e9
+    if 0 <= age < _ARRIVED_WITHIN:
+        raise InvalidInput(
+            f"run {run.id} was withdrawn {age:.0f} s ago, and may be on its way to another host; "
+            f"try again in {_ARRIVED_WITHIN - age:.0f} s"
+        )
+    if failed:
         raise InvalidInput(
             f"run {run.id} was moved, and may be on a host that did not answer "
             f"({', '.join(failed)}); name the others with -H to start it all the same"

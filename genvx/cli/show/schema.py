@@ -194,6 +194,7 @@ def run(item: RunInfo) -> Plain:
         "devices": list(getattr(state, "devices", ())),
         "submitted_epoch_seconds": round(item.spec.submitted.epoch_ns / 1e9, 3),
         "submitter": item.spec.submitter,
+        "restarts": item.spec.restarted or None,
         "exit_code": None if end is None else end.exit_code,
         "seconds": None if end is None else round(end.seconds, 3),
         "user_seconds": None if end is None else end.usage.user,

@@ -13,6 +13,7 @@ from genvx.core.runstate import (
     end_of,
     is_over,
     name_of,
+    was_moved,
 )
 from genvx.core.units import format_memory
 from genvx.core.wire.runoperations import LogEnd
@@ -43,6 +44,11 @@ class LogView:
         self._line = b""
         self._told = ""
         self._ended: RunInfo | None = None
+
+    @property
+    def was_moved(self) -> bool:
+        """Whether the run was withdrawn from its host, and is nowhere else."""
+        return self._ended is not None and was_moved(self._ended.state)
 
     def moved_to(self, host: str) -> None:
         """Go on with the run on another host."""
@@ -103,10 +109,13 @@ class LogView:
             if b"\r" in lines:
                 lines = b"".join(last_state(line) + b"\n" for line in lines.split(b"\n")[:-1])
             _write(lines)
-            self._line = b""
-        line = self._line + rest
+            self._line = rest
+        else:
+            self._line += data
         # What was written over is dropped at once, and a line without an end is not kept for ever.
-        self._line = line[len(line.rstrip(b"\r").rpartition(b"\r")[0]) :].removeprefix(b"\r")
+        if b"\r" in self._line:
+            over = len(self._line.rstrip(b"\r").rpartition(b"\r")[0])
+            self._line = self._line[over:].removeprefix(b"\r")
         if len(self._line) > _MOST_LINE:
             _write(self._line)
             self._line = b""

@@ -64,8 +64,9 @@ def show(where: Where, fleet: Fleet, asked: ListRuns, output: Output) -> int:
     if len(rows) == asked.most:
         summary = f"The newest {len(rows)} runs; -a shows more"
     waiting = [
-        f"{run.id} {_state(run)}" + (f", on {host}" if where.remote else "")
-        for ((host, run), *_) in found
+        f"run {run.id} waits in line: place {run.state.place}"
+        + (f" ({run.state.reason})" if run.state.reason else "")
+        for ((_, run), *_) in found
         if isinstance(run.state, Waiting)
     ]
     if waiting:

@@ -85,6 +85,16 @@ def test_who_watches_a_waiting_run_sees_it_move_and_then_its_output(busy):
     assert f"genvx: run {run} moves to {target}, which has room" in watched.stderr
 
 
+def test_who_watches_a_run_that_somebody_else_moves_goes_with_it(busy):
+    run, _, target = waiting("--", "sh", "-c", "echo there; exit 4")
+    watching = start_genvx("remote", "watch", "--stay", run)
+    assert "waits in line" in watching.stderr.readline()
+    busy(target)
+    assert run_genvx("remote", "runs", "move", run).returncode == 0
+    out, _ = watching.communicate(timeout=PATIENCE)
+    assert (out, watching.returncode) == ("there\n", 4)
+
+
 @pytest.mark.parametrize(
     "words", [("--stay", ()), (None, ("--exclude-host", "none")), (None, ("-C", "."))]
 )
@@ -123,6 +133,12 @@ def test_a_run_is_started_anew_with_all_that_was_asked(hosts):
     assert "is running; genvx runs stop" in alive.stderr
 
 
+def _is_started_anew(run, target):
+    """Whether a run that was moved is started again, or was on its way and has arrived."""
+    again = run_genvx("remote", "runs", "restart", run, "--only-host", target)
+    return again.returncode == 0 or "is running" in again.stderr
+
+
 @pytest.mark.parametrize("tries", [3, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.timeout(3000)
 def test_a_client_that_is_killed_while_a_run_moves_starts_it_once_at_most(hosts, short_tmp, tries):
@@ -143,10 +159,13 @@ def test_a_client_that_is_killed_while_a_run_moves_starts_it_once_at_most(hosts,
         if state_of(run) == "running":
             until(file.exists)
         elif state_of(run) == "stopped":
-            assert "stopped (moved)" in run_genvx("remote", "runs", "info", run).stdout
-            again = run_genvx("remote", "runs", "restart", run)
-            if again.returncode:  # it arrived just now
-                assert "only" in again.stderr or "is running" in again.stderr
+            again = run_genvx("remote", "runs", "restart", run, "--only-host", target)
+            # As long as it may be on its way it is not started anew.
+            assert "on its way" in again.stderr or "is running" in again.stderr, again
+            if tries < 100 and "on its way" in again.stderr:
+                run_genvx("remote", "runs", "stop", "--all", "--force")
+                continue
+            until(lambda r=run, t=target: _is_started_anew(r, t), patience=120)
             until(file.exists)
         else:
             assert run_genvx("remote", "runs", "move", run).returncode == 0

@@ -132,9 +132,9 @@ def test_a_table_of_runs_fits_80_columns_and_says_why_a_run_waits(runs):
     terminal = Terminal(genvx_argv("runs"), genvx_env(), size=(24, 80))
     terminal.child.expect(pexpect.EOF)
     lines = terminal.child.before.splitlines()
-    assert lines[0].split() == ["ID", "NAME", "STATE", "GPUS", "STARTED", "TOOK", "EXIT"]
+    assert lines[0].split() == ["ID", "NAME", "STATE", "GPUS", "SUBMITTED", "TOOK", "EXIT"]
     assert max(map(len, lines)) <= 80
-    assert f"{waits} waiting, place 1: 0 of 1 available" in lines
+    assert f"run {waits} waits in line: place 1 (0 of 1 available)" in lines
 
 
 def test_to_detach_and_to_watch_is_to_see_it_at_once_and_to_end_with_its_code(runs):

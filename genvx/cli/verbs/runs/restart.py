@@ -55,7 +55,7 @@ def restart(
         host, found = parts[0]
         spec = moving.anew(found, submitter())
         patience = spec.patience if wait is None else patience_of(wait)
-        moving.require_known_elsewhere(found, failed)
+        moving.require_nowhere(host, found, failed)
         try:
             if found.spec.part is not None:
                 raise typer.Exit(_gang(where, parts, spec, selection, patience))

@@ -31,13 +31,13 @@ class Several:
         self.code = 0
         self._where = where
 
-    def attempt(self, act: Callable[..., T], *given: object) -> T | None:
-        """Do something to a run; print why, and return None, if it fails."""
+    def attempt(self, host: Any, act: Callable[..., T], *given: object) -> T | None:
+        """Do something to a run on a host; print why, and return None, if it fails."""
         try:
             return act(*given)
         except GenvxError as error:
-            kind = f"{kind_of(error)}: " if self._where.remote else ""
-            say(f"genvx: {kind}{error}")
+            head = f"{host.name}: {kind_of(error)}" if self._where.remote else "genvx"
+            say(f"{head}: {error}")
             self.code = self.code or error.exit_code
             return None
 
@@ -72,7 +72,7 @@ def ask_each(
     several = Several(where)
     with where.fleet() as fleet:
         for host, found in places(where, fleet, wanted, deleted=deleted):
-            run: RunInfo | None = several.attempt(host.answer, question(found))
+            run: RunInfo | None = several.attempt(host, host.answer, question(found))
             if run is not None:
                 several.done(host, f"{did} run {run.label_or_id}")
     raise typer.Exit(several.code)

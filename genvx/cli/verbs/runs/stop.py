@@ -68,7 +68,7 @@ def stop(
         # All are told before the end of one is awaited: they end at the same time then.
         told = []
         for host, each in found:
-            before = several.attempt(host.answer, StopRun(each.id, seconds, force))
+            before = several.attempt(host, host.answer, StopRun(each.id, seconds, force))
             if before is not None:
                 # The parts of a gang end with the first that is told, maybe before they are.
                 told.append((host, before if each.spec.part is None else each))
@@ -78,7 +78,7 @@ def stop(
                 several.done(host, f"Run {before.label_or_id} has ended already ({word})")
             elif no_wait:
                 several.done(host, f"Stopping run {before.label_or_id}")
-            elif several.attempt(runs.ended, host, before.id):
+            elif several.attempt(host, runs.ended, host, before.id):
                 several.done(host, f"Stopped run {before.label_or_id}")
     raise typer.Exit(several.code or code)
 
