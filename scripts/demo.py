@@ -102,6 +102,14 @@ def shell(command: str, prompt: str, lines: list[str]) -> None:
     say()
 
 
+def wait_while(command: str) -> None:
+    """Run a command until it prints nothing; show nothing of it."""
+    end = time.monotonic() + PATIENCE
+    while subprocess.run(command, shell=True, capture_output=True, check=True).stdout.strip():
+        if time.monotonic() > end:
+            raise SystemExit(f"the demo waited {PATIENCE:g} s in vain for {command}")
+
+
 def scene(name: str) -> None:
     """Begin a scene; the docs show it by its name."""
     say(f"# scene: {name}")
@@ -192,6 +200,8 @@ def runs(sandbox: str) -> None:
     run("genvx remote logs train")
     scene("stop")
     run("genvx remote runs stop train")
+    # Otherwise whether watch still finds it waiting would be a matter of luck.
+    wait_while("genvx remote runs --state waiting --no-header --no-summary")
     scene("watch")
     run("genvx remote watch eval; echo exit code $?")
     scene("delete")

@@ -328,7 +328,7 @@ MUTANTS = (
     ),
     Mutant(
         "R3", "SIGKILL after the grace", "after 20 s",
-        (Change("Supervisor._end_tree", "tree.signal_below(os.getpid(), signal.SIGKILL)", "pass"),),
+        (Change("Supervisor._end_tree", "self._below.signal(signal.SIGKILL)", "pass"),),
     ),
 )  # fmt: skip
 

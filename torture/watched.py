@@ -13,7 +13,7 @@ from pathlib import Path
 
 from genvx.cli import app, main
 from genvx.cli.ask import where
-from genvx.cli.verbs.look import watch as watch_verb
+from genvx.cli.verbs.runs import watch as watch_verb
 from genvx.cli.views import log
 from genvx.core.requirements import Requirements
 from genvx.core.run import Moment, RunSpec

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,19 +11,29 @@ from genvx.core.amounts import parse_memory
 from genvx.core.ask import Ask
 from genvx.core.durations import parse_duration
 from genvx.core.run import HoldWhen
+from genvx.core.rungang import decisive
 from genvx.core.runinfo import RunInfo
 from genvx.core.runstate import (
     Failed,
     Waiting,
     end_of,
+    is_over,
     name_of,
 )
 from genvx.errors import InvalidInput, InvalidQuantity
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
     from genvx.cli.ask.request import Request
     from genvx.cli.ask.where import Where
+    from genvx.core.run import RunSpec
+    from genvx.fleet.fleet import Fleet
+
+    # A run with its host, or all parts of a gang with theirs.
+    Parts = tuple[tuple[Any, RunInfo], ...]
 
 
 @dataclass(frozen=True)
@@ -88,9 +99,29 @@ class Detach:
         )
 
 
-def start_detached(where: Where, request: Request, command: list[str], asked: Detach) -> int:
-    """Start the run, print its id, and say what to type next; return the exit code."""
-    from genvx.fleet import runs
+@dataclass(frozen=True)
+class Several:
+    """A run on several hosts at once. address: where the others reach node 0, if not as we do."""
+
+    nodes: int
+    address: str | None
+    mixed: bool
+
+
+def start_detached(
+    where: Where,
+    request: Request,
+    command: list[str],
+    asked: Detach,
+    several: Several | None = None,
+    *,
+    watched: bool = False,
+) -> int:
+    """Start the run, print its id, and say what to type next; return the exit code.
+
+    several: on how many hosts, if not on one. watched: also show its output until it ends, and
+    return its exit code.
+    """
     from genvx.fleet.submission import spec_of
 
     if request.environment is not None:
@@ -111,14 +142,26 @@ def start_detached(where: Where, request: Request, command: list[str], asked: De
         log_limit=asked.log_limit,
         tty=asked.tty,
         notify=asked.notify,
+        stays=bool(request.selection),
     )
-    with where.fleet(request.selection) as fleet:
-        ours: Any = fleet  # every host of a verb has runs
-        seen = where.look(fleet)
-        host, run = runs.submit(ours, spec, seen, patience=request.wait, tags=asked.tags)
+    start = _on_one if several is None else _on_several(several)
+    with start(where, request, spec, asked.tags) as (fleet, parts):
+        run = decisive([part for _, part in parts])
+        code = announce(where, ", ".join(host.name for host, _ in parts), run)
+        if code or not watched:
+            return code
+        from genvx.cli.following import follow, follow_gang
+
+        if len(parts) > 1:
+            return follow_gang(where, parts)
+        return follow(where, fleet, parts[0][0], run, looked=True)
+
+
+def announce(where: Where, host: str, run: RunInfo) -> int:
+    """Print the id of a run that was submitted, and what to type next; return the exit code."""
     print(run.id, flush=True)
-    place = f" on {host.name}" if where.remote else ""
-    where.note(f"run {run.label_or_id}{place} {_beginning(run)}")
+    place = f" on {host}" if where.remote else ""
+    where.note(f"run {run.label_or_id}{place} {beginning(run)}")
     if run.note:
         where.note(run.note)
     if isinstance(run.state, Failed) and end_of(run.state) is None:
@@ -131,12 +174,59 @@ def start_detached(where: Where, request: Request, command: list[str], asked: De
     return 0
 
 
-def _beginning(run: RunInfo) -> str:
+@contextmanager
+def _on_one(
+    where: Where, request: Request, spec: RunSpec, tags: tuple[str, ...]
+) -> Iterator[tuple[Fleet, Parts]]:
+    """Start a run on the best host; give the hosts, and the run with its own."""
+    from genvx.fleet import runs
+
+    with where.fleet(request.selection) as fleet:
+        ours: Any = fleet  # every host of a verb has runs
+        seen = where.look(fleet)
+        yield fleet, (runs.submit(ours, spec, seen, patience=request.wait, tags=tags),)
+
+
+def _on_several(several: Several) -> Callable[..., AbstractContextManager[tuple[Fleet, Parts]]]:
+    @contextmanager
+    def start(
+        where: Where, request: Request, spec: RunSpec, tags: tuple[str, ...]
+    ) -> Iterator[tuple[Fleet, Parts]]:
+        """Start a run on several hosts; give the hosts, and the parts with theirs."""
+        from genvx.cli.show.waiting_line import WaitingLine
+        from genvx.fleet.rungang import submit_gang
+
+        with where.remote_fleet(request.selection) as fleet:
+            with WaitingLine(request.requirements) as waiting:
+                parts = submit_gang(
+                    fleet,
+                    spec,
+                    several.nodes,
+                    patience=request.wait,
+                    tags=tags,
+                    address=several.address,
+                    mixed=several.mixed,
+                    seen=where.look(fleet),
+                    tell=waiting.stands_on,
+                    say=lambda line: say(f"genvx: {line}"),
+                )
+                waiting.clear()
+            yield fleet, parts
+
+    return start
+
+
+def beginning(run: RunInfo) -> str:
+    """What a run does that was just submitted, in words behind its name."""
     if isinstance(run.state, Waiting):
         return f"waits in line: place {run.state.place}" + (
             f" ({run.state.reason})" if run.state.reason else ""
         )
+    if is_over(run.state) or end_of(run.state) is not None:
+        return f"is {name_of(run.state)} already"
     devices = getattr(run.state, "devices", ())
     if not devices:
         return f"is {name_of(run.state)}, without a GPU"
-    return f"is {name_of(run.state)} with {len(devices)} GPU{'' if len(devices) == 1 else 's'}"
+    each = "" if run.spec.part is None else " each"
+    many = f"{len(devices)} GPU{'' if len(devices) == 1 else 's'}"
+    return f"is {name_of(run.state)} with {many}{each}"

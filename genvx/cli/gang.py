@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from genvx.cli.show.waiting_line import WaitingLine
+from genvx.cli.views.ganglog import printer
 from genvx.fleet import gang
 from genvx.fleet.gangjob import GangJob
 from genvx.shown.console import say
@@ -51,25 +52,12 @@ def run_gang(
             width = max(len(host.name) for host, _ in found.members)
             job = GangJob(
                 found,
-                print_out=_printer(sys.stdout, width),
-                print_err=_printer(sys.stderr, width),
+                print_out=_by_name(printer(sys.stdout, width)),
+                print_err=_by_name(printer(sys.stderr, width)),
                 say=lambda line: say(f"genvx: {line}"),
             )
             return job.run(command, request.requirements.gpus, address)
 
 
-def _printer(stream: TextIO, width: int) -> Callable[[SSHHost, bytes], None]:
-    """Return a function that prints a line after the name of its host.
-
-    The line itself is unchanged, control characters included: a job may print colours.
-    """
-    buffer = getattr(stream, "buffer", None)
-
-    def show(host: SSHHost, line: bytes) -> None:
-        if buffer is not None:
-            # Bytes, in one write with the newline: output need not be text, and whole lines must
-            # not mix with those of other hosts.
-            buffer.write(f"{host.name:<{width}} | ".encode() + line + b"\n")
-            buffer.flush()
-
-    return show
+def _by_name(show: Callable[[str, bytes], None]) -> Callable[[SSHHost, bytes], None]:
+    return lambda host, line: show(host.name, line)

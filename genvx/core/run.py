@@ -16,6 +16,7 @@ from genvx.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from genvx.core.part import Part
     from genvx.core.requirements import Requirements
 
 MOST_TAGS = 32
@@ -58,7 +59,9 @@ class RunSpec:
     log_limit: bytes of its log that are kept. tty: whether it runs in a terminal. notify: a line
     for `sh -c` that runs at the end. submitter: user and host that asked, for people. machine: the
     id of the host that it belongs to, and host its name. restarted: the id of the run that it
-    repeats.
+    repeats. patience: seconds that it waits in line at most; None did not wait. stays: the hosts
+    were chosen by whoever submitted it, so it does not move to another by itself. part: its place
+    in a gang.
 
     Raises:
         InvalidInput: a field makes no sense.
@@ -84,6 +87,9 @@ class RunSpec:
     submitter: str = ""
     version: str = ""
     restarted: str = ""
+    patience: Optional[float] = None
+    stays: bool = False
+    part: Optional[Part] = None
 
     def __post_init__(self) -> None:
         if not self.argv or not self.argv[0]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.runstate import STATES, name_of
+from genvx.core.runstate import STATES, Waiting, name_of, was_moved
 from genvx.core.text import is_identifier, printable
 from genvx.core.value import value
 from genvx.errors import InvalidInput, UnknownRun
@@ -59,6 +59,35 @@ def newest_first(runs: Iterable[RunInfo]) -> list[RunInfo]:
     return sorted(runs, key=lambda run: run.age_key, reverse=True)
 
 
+def without_moved(runs: Sequence[RunInfo]) -> list[RunInfo]:
+    """Leave out what a run has left on hosts from which it has moved, once it is on another.
+
+    A run keeps its id when it moves. Where it has not arrived anywhere, the latest record is kept.
+    """
+    kept: dict[str, RunInfo] = {}
+    for run in runs:
+        if was_moved(run.state):
+            other = kept.get(run.id)
+            if other is None or run.state.since.epoch_ns > other.state.since.epoch_ns:
+                kept[run.id] = run
+    arrived = {run.id for run in runs if not was_moved(run.state)}
+    return [
+        run
+        for run in runs
+        if not was_moved(run.state) or (run.id not in arrived and kept[run.id] is run)
+    ]
+
+
+def require_waiting(run: RunInfo) -> None:
+    """Raise InvalidInput if a run does not wait: then it cannot move."""
+    if was_moved(run.state):
+        raise InvalidInput(
+            f"run {run.id} was withdrawn already; genvx remote runs restart {run.id} starts it anew"
+        )
+    if not isinstance(run.state, Waiting):
+        raise InvalidInput(f"run {run.id} is {name_of(run.state)}; only a waiting run can move")
+
+
 @value
 class Chosen:
     """What somebody typed to mean a run. count: for a number, how many of the newest runs must be
@@ -100,7 +129,7 @@ def find(
     Raises:
         UnknownRun: no run matches, or several do.
     """
-    ordered = newest_first(runs)
+    ordered = newest_first(without_moved(runs))
     where = " in the trash" if deleted else ""
     number = chosen(wanted).count
     if number is not None:

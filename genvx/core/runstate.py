@@ -131,6 +131,8 @@ STATES: Mapping[str, type[Any]] = {
 }
 
 _OVER = (Completed, Failed, Stopped, Lost)
+LIVE: tuple[str, ...] = tuple(word for word, kind in STATES.items() if kind not in _OVER)
+"""The words of the states that are not final."""
 
 # The states that may be written after each state; None: nothing was written yet. The four final
 # states have no followers, so a late writer cannot change how a run ended.
@@ -155,6 +157,11 @@ def name_of(state: RunState) -> str:
 def is_over(state: RunState) -> bool:
     """Whether a state is final."""
     return isinstance(state, _OVER)
+
+
+def was_moved(state: RunState) -> bool:
+    """Whether it was withdrawn from the line of its host, to start on another one."""
+    return isinstance(state, Stopped) and state.why is StopReason.MOVED
 
 
 def end_of(state: RunState) -> Optional[End]:

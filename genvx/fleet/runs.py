@@ -7,9 +7,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from genvx.core.ranking import rank
+from genvx.core.forecast import soonest
+from genvx.core.rungang import together
 from genvx.core.runinfo import LogPiece
 from genvx.core.runselect import find
+from genvx.core.runstate import is_over
 from genvx.core.text import NAME_LIMIT, printable
 from genvx.core.value import replace
 from genvx.core.wire.runoperations import FindRuns, LogEnd, WatchRun
@@ -24,7 +26,7 @@ from genvx.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from genvx.core.run import RunSpec
     from genvx.core.runinfo import RunInfo
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
 # watched.
 _TRIES = 30
 _PAUSE = 1.0
+# How soon a host is asked again whether a run has ended: at first, and at last.
+_SOON, _LATER = 0.05, 1.0
 
 
 def submit(
@@ -71,17 +75,10 @@ def submit(
     """
 
     def act(host: RunHost) -> tuple[RunHost, RunInfo]:
-        try:
-            return host, host.submit(spec, patience=patience, tags=tags)
-        except HostError as error:
-            # To start it on another host would be to run it twice.
-            raise HostLost(
-                f"{host.name}: {error}; whether run {spec.id} was accepted there is not known: "
-                f"genvx remote runs shows it"
-            ) from None
+        return host, submit_to(host, spec, patience=patience, tags=tags)
 
     if patience is not None:
-        for name in _best_lines(spec, seen):
+        for name in soonest(spec.requirements, seen.succeeded):
             try:
                 return act(fleet.host(name))
             except Unsatisfiable:
@@ -89,15 +86,21 @@ def submit(
     return fleet.first_with_room(spec.requirements, act, seen)
 
 
-def _best_lines(spec: RunSpec, seen: Outcomes[Snapshot]) -> list[str]:
-    """The hosts on which it may start some day, the one with the shortest line first; none where
-    one has room now.
+def submit_to(
+    host: RunHost, spec: RunSpec, *, patience: float | None = None, tags: tuple[str, ...] = ()
+) -> RunInfo:
+    """Start a run on one host, or have it wait in line there.
+
+    Raises: as `Host.acquire`. HostLost: the connection ended before the host said whether it has
+    accepted the run; to start it on another host would perhaps run it twice.
     """
-    ranked, refusals = rank(spec.requirements, seen.succeeded)
-    if ranked:
-        return [ranked[0]]
-    possible = [name for name, refusal in refusals.items() if not refusal.never]
-    return sorted(possible, key=lambda name: len(seen.succeeded[name].tickets))
+    try:
+        return host.submit(spec, patience=patience, tags=tags)
+    except HostError as error:
+        raise HostLost(
+            f"{host.name}: {error}; whether run {spec.id} was accepted there is not known: "
+            f"genvx remote runs shows it"
+        ) from None
 
 
 def locate(
@@ -108,8 +111,21 @@ def locate(
     deleted: bool = False,
     typed: str = "genvx remote",
 ) -> tuple[RunHost, RunInfo]:
-    """The run that is meant, and its host. found: what the hosts answered to FindRuns. deleted,
-    typed: as for core.runselect.find.
+    """The run that is meant, and its host; of a gang its first part. Raises: as `locate_parts`."""
+    return locate_parts(fleet, found, wanted, deleted=deleted, typed=typed)[0]
+
+
+def locate_parts(
+    fleet: HostGroup[RunHost],
+    found: Outcomes[tuple[RunInfo, ...]],
+    wanted: str,
+    *,
+    deleted: bool = False,
+    typed: str = "genvx remote",
+) -> tuple[tuple[RunHost, RunInfo], ...]:
+    """The run that is meant, and its host; of a gang all parts that were found, by rank.
+
+    found: what the hosts answered to FindRuns. deleted, typed: as for core.runselect.find.
 
     Raises:
         UnknownRun: there is none, or several are meant. NotOwner: it is another user's. FleetError:
@@ -117,9 +133,10 @@ def locate(
     """
     if not found.succeeded and not any(isinstance(e, NotOwner) for e in found.failed.values()):
         raise fleet.nowhere({}, found.failed)
-    places = [(run, name) for name, runs in found.succeeded.items() for run in runs]
+    groups = together((name, run) for name, runs in found.succeeded.items() for run in runs)
     try:
-        meant = find([run for run, _ in places], wanted, deleted=deleted, typed=typed)
+        runs = [parts[0][1] for parts in groups]
+        meant = find(runs, wanted, deleted=deleted, typed=typed)
     except UnknownRun as error:
         for failure in found.failed.values():
             if isinstance(failure, NotOwner):
@@ -127,8 +144,8 @@ def locate(
         if found.failed:
             raise UnknownRun(f"{error}; {len(found.failed)} hosts did not answer") from None
         raise
-    name = next(name for run, name in places if run is meant)
-    return fleet.host(name), meant
+    parts = next(parts for parts in groups if parts[0][1] is meant)
+    return tuple((fleet.host(name), run) for name, run in parts)
 
 
 def question(wanted: str, *, deleted: bool = False) -> Callable[[Host], tuple[RunInfo, ...]]:
@@ -142,6 +159,23 @@ def question(wanted: str, *, deleted: bool = False) -> Callable[[Host], tuple[Ru
     return lambda host: host.answer(FindRuns(wanted, deleted))
 
 
+def ended(host: Host, run: str) -> bool:
+    """Wait for the end of a run that was told to stop, by its id; its GPUs are free then. Returns
+    True.
+
+    Raises:
+        HostError: the host could not be asked.
+    """
+    pause = _SOON
+    while True:
+        (found,) = host.answer(FindRuns(run)) or (None,)
+        # Root sees a run of another user only while it lives.
+        if found is None or is_over(found.state):
+            return True
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LATER)
+
+
 def _pause(seconds: float) -> bool:
     time.sleep(seconds)
     return False
@@ -152,7 +186,7 @@ def watch(
     asked: WatchRun,
     tell: Callable[[str], None] = lambda line: None,
     pause: Callable[[float], bool] = _pause,
-) -> Iterator[LogNews]:
+) -> Generator[LogNews, None, None]:
     """How a run is, and its log as it grows; the last is a LogEnd. Where the connection is cut it
     goes on behind the last piece: no byte comes twice, and none is missing.
 

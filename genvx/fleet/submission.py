@@ -41,7 +41,7 @@ def spec_of(
         name=ask.name,
         variables=require_variables(variables or {}),
         seconds=ask.seconds,
-        submitter=f"{_user()}@{socket.gethostname()}",
+        submitter=submitter(),
         **more,
     )
     try:
@@ -52,8 +52,10 @@ def spec_of(
     return spec
 
 
-def _user() -> str:
+def submitter() -> str:
+    """Who submits a run from where, for people."""
     try:
-        return getpass.getuser()
+        user = getpass.getuser()
     except (KeyError, OSError):
-        return str(os.getuid())
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"

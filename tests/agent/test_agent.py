@@ -31,6 +31,7 @@ from genvx.core.wire.runoperations import (
     StopRun,
     SubmitRun,
     WatchRun,
+    WithdrawRun,
 )
 from genvx.errors import (
     AgentError,
@@ -133,6 +134,7 @@ def test_what_a_library_prints_does_not_get_into_the_reply(state, tmp_path):
         (_changed(SUBMIT, ("spec", "cwd"), "/no/such"), InvalidInput, "no such directory"),
         (_changed(SUBMIT, ("tags",), [""]), InvalidInput, "a tag has"),
         (call_of(StopRun("no-such"), "aabb"), UnknownRun, "no run 'no-such'"),
+        (call_of(WithdrawRun("no-such"), "aabb"), UnknownRun, "no run 'no-such'"),
         (call_of(WatchRun("../x"), "aabb"), UnknownRun, "no run '../x'"),
     ],
 )

@@ -12,6 +12,7 @@ from genvx.cli import app, main
 from genvx.cli.words import misplaced
 from genvx.cli.words.expected import ANSWERS
 from genvx.cli.words.options import OPTIONS
+from genvx.cli.words.runsverbs import RUNS_VERBS
 from genvx.cli.words.verbs import VERBS
 from tests.conftest import run_genvx
 
@@ -42,6 +43,19 @@ def test_a_foreign_verb_is_none_of_ours_and_is_answered_with_one_that_is(word):
     known(VERBS[word].replace("{}", "genvx remote"))
 
 
+@pytest.mark.parametrize("word", RUNS_VERBS)
+def test_a_foreign_verb_behind_runs_is_none_of_its_and_is_answered_with_one_that_is(word):
+    assert word not in ROOT.commands["runs"].commands
+    known(RUNS_VERBS[word].replace("{}", "genvx"))
+
+
+def test_the_verbs_of_runs_that_answers_name_are_there():
+    answers = [*VERBS.values(), *RUNS_VERBS.values()]
+    named = {verb for text in answers for verb in re.findall(r"\{\} runs ([a-z]+) RUN", text)}
+    assert named <= set(ROOT.commands["runs"].commands)
+    assert {"stop", "compare", "restart", "move", "delete", "label"} <= named
+
+
 @pytest.mark.parametrize("word", OPTIONS)
 def test_a_foreign_option_is_answered_with_one_of_ours(word):
     # What genvx run has of them, for runs that are detached, a shell does not have.
@@ -61,7 +75,7 @@ def test_an_option_that_people_expect_at_a_verb_is_not_there_and_is_answered(ver
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["squeue"], "genvx: there is no squeue here; genvx queue shows who waits, genvx envs who"),
+        (["squeue"], "genvx: there is no squeue here; genvx runs shows your runs, genvx queue who"),
         (["remote", "-H", "a", "sinfo"], "genvx remote devices shows what is free"),
         (["srun", "--gres=gpu:2", "x"], "there is no srun here; genvx run --gpus N -- CMD"),
         (["run", "--gres=gpu:2", "--", "x"], "there is no --gres here; --gpus N takes N GPUs"),
@@ -79,6 +93,12 @@ def test_an_option_that_people_expect_at_a_verb_is_not_there_and_is_answered(ver
         (["envs", "-q"], "it is an option of genvx remote, as in: genvx remote -H"),
         (["--json", "devices"], "write it after a verb: genvx devices --json\n"),
         (["sandbox", "up", "--hosts", "30"], "--gpus 8,8,8 is three hosts"),
+        (["diff", "1", "2"], "genvx runs compare RUN RUN shows what differs\n"),
+        (["select"], "genvx runs info RUN shows a run"),
+        (["exec", "x"], "genvx run --id RUN -- CMD"),
+        (["runs", "list"], "there is no list here; genvx runs shows runs"),
+        (["remote", "runs", "kill", "1"], "genvx remote runs stop RUN ends a run"),
+        (["runs", "frobnicate"], "No such command 'frobnicate'"),
         (["frobnicate"], "genvx: No such command 'frobnicate'; see genvx --help"),
         (["config", "find"], "No such command 'find'"),
         (["\x1b[2J"], "\\x1b[2J"),

@@ -63,12 +63,24 @@ def requested(
     return Request(
         requirements,
         require_typed_name(name),
-        Selection(_several(only_host), _several(exclude_host), _several(tag)),
-        float("inf") if wait == FOR_EVER else _seconds("--wait", wait),
+        selection_of(only_host, exclude_host, tag),
+        patience_of(wait),
         _seconds("--time", time),
         id,
         counted=gpus is not None or bool(requirements.gpus),
     )
+
+
+def selection_of(
+    only_host: list[str] | None, exclude_host: list[str] | None, tag: list[str] | None
+) -> Selection:
+    """Return the hosts that these options select."""
+    return Selection(_several(only_host), _several(exclude_host), _several(tag))
+
+
+def patience_of(wait: str | None) -> float | None:
+    """Parse the value of --wait: the most seconds to wait in line; None does not wait."""
+    return float("inf") if wait == FOR_EVER else _seconds("--wait", wait)
 
 
 def _seconds(option: str, text: str | None) -> float | None:

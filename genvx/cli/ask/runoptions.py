@@ -36,6 +36,10 @@ Detached = Annotated[
     bool,
     typer.Option("-d", "--detach", help="Let it go on without us; print the id of the run."),
 ]
+Watched = Annotated[
+    bool,
+    typer.Option("-w", "--watch", help="With --detach: show its output; Ctrl-C leaves it running."),
+]
 Chdir = Annotated[
     str | None,
     typer.Option("-C", "--chdir", metavar="DIR", help="With --detach: start it in this directory."),

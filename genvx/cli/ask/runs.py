@@ -11,20 +11,40 @@ if TYPE_CHECKING:
     from genvx.core.runinfo import RunInfo
     from genvx.fleet.fleet import Fleet
 
-_WHICH = "A run, by its id, the beginning of it, its name, or a number: 1 is the latest."
-OneRun = Annotated[str, typer.Argument(metavar="RUN", help=_WHICH, show_default=False)]
-Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help=_WHICH)]
+WHICH = "A run, by its id, the beginning of it, its name, or a number: 1 is the latest."
+OneRun = Annotated[str, typer.Argument(metavar="RUN", help=WHICH, show_default=False)]
+Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help=WHICH)]
 
 
 def located(
     where: Where, fleet: Fleet, wanted: str, *, deleted: bool = False
 ) -> tuple[Any, RunInfo]:
-    """The run that is meant, and its host. deleted: one in the trash.
+    """The run that is meant, and its host; of a gang its first part. deleted: one in the trash.
 
     Raises: as genvx.fleet.runs.locate.
     """
+    return located_parts(where, fleet, wanted, deleted=deleted)[0]
+
+
+def located_parts(
+    where: Where, fleet: Fleet, wanted: str, *, deleted: bool = False
+) -> tuple[tuple[Any, RunInfo], ...]:
+    """As `located`, with all parts of a gang."""
+    return located_among(where, fleet, wanted, deleted=deleted)[0]
+
+
+def located_among(
+    where: Where, fleet: Fleet, wanted: str, *, deleted: bool = False
+) -> tuple[tuple[tuple[Any, RunInfo], ...], tuple[str, ...]]:
+    """As `located_parts`, and the names of the hosts that did not answer."""
     from genvx.fleet import runs
 
     everywhere: Any = fleet
     found = where.ask(fleet, runs.question(wanted, deleted=deleted))
-    return runs.locate(everywhere, found, wanted, deleted=deleted, typed=where.typed)
+    parts = runs.locate_parts(everywhere, found, wanted, deleted=deleted, typed=where.typed)
+    part = parts[0][1].spec.part
+    if part is not None and len(parts) < len(part.nodes) and wanted != parts[0][1].id:
+        # Some parts may not have what was typed, such as a label; the id they all have.
+        found = where.ask(fleet, runs.question(parts[0][1].id, deleted=deleted))
+        parts = runs.locate_parts(everywhere, found, parts[0][1].id)
+    return parts, tuple(found.failed)

@@ -13,7 +13,8 @@ FOR_EVER = "for ever"
 def scan(command: Any, words: list[str]) -> Iterator[tuple[int, str, Any]]:
     """Yield the options and verbs of a command line: index, word, and click's object or None.
 
-    It ends at `--`, at the first argument of a verb, or at a verb that does not exist.
+    It ends at `--`, at the first argument of a verb that has a command, or at a verb that does not
+    exist.
     """
     params = list(command.params)
     at = 0
@@ -34,7 +35,7 @@ def scan(command: Any, words: list[str]) -> Iterator[tuple[int, str, Any]]:
                 return
             # Options of genvx remote may be written after its verbs.
             params += command.params
-        else:
+        elif not command.context_settings.get("allow_interspersed_args", True):
             return
         at += 1
 

@@ -48,11 +48,11 @@ VERBS = (
     Entry("doctor", "look.doctor", LOOK, "Show what is wrong, one line each, and what to do"),
     Entry("smi", "look.smi", LOOK, "Show an environment's GPUs and processes"),
     Entry(
-        "watch", "look.watch", RUNS, "Show the output of a run until it ends; exit with its code"
+        "watch", "runs.watch", RUNS, "Show the output of a run until it ends; exit with its code"
     ),
     Entry(
         "logs",
-        "look.watch",
+        "runs.watch",
         RUNS,
         "Show the output of a run so far; exit with its code if it has ended",
     ),
@@ -108,7 +108,7 @@ VERBS = (
     Entry("remote", "remote", MANY, "The same verbs on many hosts", remotely=False),
     Entry(
         "runs",
-        "look.runs",
+        "runs.group",
         RUNS,
         "Runs: commands that go on without us (genvx run --detach)",
         both=True,

@@ -31,6 +31,7 @@ def plain_run(item: RunInfo) -> Plain:
         "devices": list(getattr(state, "devices", ())),
         "submitted_epoch_seconds": round(item.spec.submitted.epoch_ns / 1e9, 3),
         "submitter": item.spec.submitter,
+        "restarts": item.spec.restarted or None,
         "exit_code": None if end is None else end.exit_code,
         "seconds": None if end is None else round(end.seconds, 3),
         "user_seconds": None if end is None else end.usage.user,
@@ -39,5 +40,8 @@ def plain_run(item: RunInfo) -> Plain:
         "gpu_memory_bytes": None if end is None else end.usage.gpu_memory,
         "gpu_utilization_percent": None if end is None else end.usage.gpu_utilization,
         "log_bytes": item.log_bytes,
+        "part": None
+        if item.spec.part is None
+        else {"rank": item.spec.part.rank, "nodes": list(item.spec.part.nodes)},
         "deleted": item.deleted,
     }

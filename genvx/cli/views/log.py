@@ -14,6 +14,7 @@ from genvx.core.runstate import (
     end_of,
     is_over,
     name_of,
+    was_moved,
 )
 from genvx.core.wire.runoperations import LogEnd
 from genvx.shown.console import say
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 # A command that was stopped before it started, one that never started, and one whose end nobody
 # knows.
 _NEVER_STARTED = 1
+# Bytes of an unfinished line that are kept, to show only its last state.
+_MOST_LINE = 1 << 20
 
 
 class LogView:
@@ -42,6 +45,15 @@ class LogView:
         self._told = ""
         self._ended: RunInfo | None = None
 
+    @property
+    def was_moved(self) -> bool:
+        """Whether the run was withdrawn from its host, and is nowhere else."""
+        return self._ended is not None and was_moved(self._ended.state)
+
+    def moved_to(self, host: str) -> None:
+        """Go on with the run on another host."""
+        self._host = host
+
     def take(self, news: LogNews) -> None:
         """Print one of the news."""
         if isinstance(news, LogPiece):
@@ -56,7 +68,7 @@ class LogView:
     def finish(self) -> int:
         """Print what is left; return the exit code of the run, 0 if it goes on."""
         if self._line:
-            _write(_last_state(self._line))
+            _write(last_state(self._line))
             self._line = b""
         run = self._ended
         if run is None:
@@ -90,16 +102,23 @@ class LogView:
             _write(data)
             return
         whole, newline, rest = data.rpartition(b"\n")
-        if not newline:
+        if newline:
+            lines = self._line + whole + newline
+            # Most logs have no line that was written over, and a look at each line costs more than
+            # all the rest of the way from the host.
+            if b"\r" in lines:
+                lines = b"".join(last_state(line) + b"\n" for line in lines.split(b"\n")[:-1])
+            _write(lines)
+            self._line = rest
+        else:
             self._line += data
-            return
-        lines = self._line + whole + newline
-        self._line = rest
-        # Most logs have no line that was written over, and a look at each line costs more than all
-        # the rest of the way from the host.
-        if b"\r" in lines:
-            lines = b"".join(_last_state(line) + b"\n" for line in lines.split(b"\n")[:-1])
-        _write(lines)
+        # What was written over is dropped at once, and a line without an end is not kept for ever.
+        if b"\r" in self._line:
+            over = len(self._line.rstrip(b"\r").rpartition(b"\r")[0])
+            self._line = self._line[over:].removeprefix(b"\r")
+        if len(self._line) > _MOST_LINE:
+            _write(self._line)
+            self._line = b""
 
 
 def _size(missing: int) -> str:
@@ -107,7 +126,7 @@ def _size(missing: int) -> str:
     return format_memory(missing) if missing >= 1 << 20 else f"{missing >> 10} KiB"
 
 
-def _last_state(line: bytes) -> bytes:
+def last_state(line: bytes) -> bytes:
     """A line without what was written over."""
     return line.rstrip(b"\r").rpartition(b"\r")[2]
 

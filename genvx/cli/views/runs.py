@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from genvx.cli.schema.document import print_document
 from genvx.cli.schema.hosts import failed_host
@@ -12,8 +12,9 @@ from genvx.cli.schema.runs import plain_run
 from genvx.cli.show.output import Output
 from genvx.core.ages import format_duration
 from genvx.core.amounts import format_memory
+from genvx.core.rungang import decisive, exit_code, together
 from genvx.core.runinfo import RunInfo
-from genvx.core.runselect import newest_first
+from genvx.core.runselect import without_moved
 from genvx.core.runstate import (
     Failed,
     Lost,
@@ -21,26 +22,33 @@ from genvx.core.runstate import (
     Stopped,
     Waiting,
     end_of,
-    is_over,
     name_of,
 )
 from genvx.core.text import printable
-from genvx.core.wire.runoperations import FindRuns
+from genvx.core.value import replace
+from genvx.core.wire.runoperations import MOST_RUNS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from genvx.cli.ask.where import Where
+    from genvx.cli.schema.document import Plain
     from genvx.core.run import Usage
     from genvx.core.wire.runoperations import ListRuns, RunDetails
     from genvx.fleet.fleet import Fleet
+    from genvx.fleet.host import Host
+    from genvx.fleet.outcomes import Outcomes
+
+    # A run with the name of its host; of a gang all parts, by rank.
+    Parts = tuple[tuple[str, RunInfo], ...]
 
 _COLUMNS = ("ID", "NAME", "STATE", "GPUS", "SUBMITTED", "TOOK", "EXIT")
 _YIELDING = {"NAME": 8, "HOST": 12, "SUBMITTED": 11, "STATE": 9}
-_LOOK = 0.1
 
 
 def show(where: Where, fleet: Fleet, asked: ListRuns, output: Output) -> int:
     """Ask and print; return the exit code."""
-    outcomes = where.ask(fleet, lambda host: host.answer(asked))
+    outcomes = where.ask(fleet, _question(asked))
     if output.json:
         hosts = [
             failed_host(host.name, outcomes.failed[host.name])
@@ -54,27 +62,76 @@ def show(where: Where, fleet: Fleet, asked: ListRuns, output: Output) -> int:
         ]
         output.document("runs", hosts)
         return where.report(outcomes)
-    places = {run.id: name for name, runs in outcomes.succeeded.items() for run in runs}
-    found = newest_first(run for runs in outcomes.succeeded.values() for run in runs)[: asked.most]
-    rows = [[*([places[run.id]] if where.remote else []), *_row(run, output)] for run in found]
+    found = _groups(where, fleet, asked, outcomes)[: asked.most]
+    rows = [[*([_hosts(parts)] if where.remote else []), *_row(parts, output)] for parts in found]
     columns = ("HOST", *_COLUMNS) if where.remote else _COLUMNS
     summary = f"Total {len(rows)} run{'' if len(rows) == 1 else 's'}"
     if len(rows) == asked.most:
         summary = f"The newest {len(rows)} runs; -a shows more"
+    waiting = [
+        f"run {run.id} waits in line: place {run.state.place}"
+        + (f" ({run.state.reason})" if run.state.reason else "")
+        for ((_, run), *_) in found
+        if isinstance(run.state, Waiting)
+    ]
+    if waiting:
+        summary = "\n".join([*(printable(line, 300) for line in waiting), "", summary])
     output.table(columns, rows, summary, yielding=_YIELDING, answered=bool(outcomes.succeeded))
     return where.report(outcomes)
 
 
-def _row(run: RunInfo, output: Output) -> list[str]:
-    end = end_of(run.state)
+def _groups(
+    where: Where, fleet: Fleet, asked: ListRuns, outcomes: Outcomes[tuple[RunInfo, ...]]
+) -> list[Parts]:
+    """The runs, the newest first, and the parts of a gang together."""
+
+    def groups(answers: Outcomes[tuple[RunInfo, ...]]) -> list[Parts]:
+        places = [(name, run) for name, runs in answers.succeeded.items() for run in runs]
+        kept = set(map(id, without_moved([run for _, run in places])))
+        return together(place for place in places if id(place[1]) in kept)
+
+    found = groups(outcomes)
+    wanted = asked.narrowed.states
+    if wanted and any(_misses_parts(parts) for parts in found):
+        # Each host knows the state of its own part only, and has left others out.
+        every = replace(asked, narrowed=replace(asked.narrowed, states=()), most=MOST_RUNS)
+        whole = {parts[0][1].id: parts for parts in groups(where.ask(fleet, _question(every)))}
+        found = [
+            whole.get(parts[0][1].id, parts) if _misses_parts(parts) else parts for parts in found
+        ]
+        found = [parts for parts in found if name_of(_decisive(parts).state) in wanted]
+    return sorted(found, key=lambda parts: parts[0][1].age_key, reverse=True)
+
+
+def _question(asked: ListRuns) -> Callable[[Host], tuple[RunInfo, ...]]:
+    return lambda host: host.answer(asked)
+
+
+def _misses_parts(parts: Parts) -> bool:
+    part = parts[0][1].spec.part
+    return part is not None and len(parts) < len(part.nodes)
+
+
+def _decisive(parts: Parts) -> RunInfo:
+    return decisive([run for _, run in parts])
+
+
+def _hosts(parts: Parts) -> str:
+    return parts[0][0] + (f" +{len(parts) - 1}" if len(parts) > 1 else "")
+
+
+def _row(parts: Parts, output: Output) -> list[str]:
+    run = _decisive(parts)
+    runs = [each for _, each in parts]
+    code = exit_code(runs) if any(end_of(each.state) for each in runs) else None
     return [
         run.id,
         run.label or run.spec.name,
-        name_of(run.state) + ("?" if run.note else ""),
-        str(run.spec.requirements.gpus),
-        output.since(_age(run.spec.submitted.epoch_ns)),
+        name_of(run.state) + ("?" if any(each.note for each in runs) else ""),
+        str(sum(each.spec.requirements.gpus for each in runs)),
+        output.since(_age(parts[0][1].spec.submitted.epoch_ns)),
         _took(run),
-        "" if end is None else str(end.exit_code),
+        "" if code is None else str(code),
     ]
 
 
@@ -92,35 +149,75 @@ def _took(run: RunInfo) -> str:
     return ""
 
 
-def show_one(where: Where, host: str, details: RunDetails, *, json: bool) -> None:
-    """Print one run in full."""
-    run = details.run
+def show_gang(where: Where, parts: Sequence[tuple[str, RunDetails]], *, json: bool) -> None:
+    """Print the parts of a gang: what they have in common, each part, and the end of the log of the
+    one whose state tells most.
+    """
     if json:
-        shown = plain_run(run) | {"directory": details.directory, "log_tail": details.tail}
-        hosts = [{"host": host, "ok": True, "runs": [shown]}]
+        hosts = [{"host": host, "ok": True, "runs": [_plain(part)]} for host, part in parts]
         print_document("runs info", hosts=hosts)
         return
+    told = decisive([details.run for _, details in parts])
+    host, details = next(each for each in parts if each[1].run is told)
+    _print(_lines(where, host, details, len(parts)))
+    print("parts:")
+    width = max(len(host) for host, _ in parts)
+    for host, part in parts:
+        run = part.run
+        rank = 0 if run.spec.part is None else run.spec.part.rank
+        note = f"; {run.note}" if run.note else ""
+        print(f"  {rank:>3}  {host:<{width}}  {printable(_state(run) + note, 2000)}")
+    _print_tail(details, f"node {told.spec.part.rank}" if told.spec.part else "")
+
+
+def show_one(where: Where, host: str, details: RunDetails, *, json: bool) -> None:
+    """Print one run in full."""
+    if json:
+        hosts = [{"host": host, "ok": True, "runs": [_plain(details)]}]
+        print_document("runs info", hosts=hosts)
+        return
+    _print(_lines(where, host, details))
+    _print_tail(details)
+
+
+def _plain(details: RunDetails) -> Plain:
+    return plain_run(details.run) | {
+        "directory": details.directory,
+        "log_tail": details.tail,
+    }
+
+
+def _lines(where: Where, host: str, details: RunDetails, nodes: int = 1) -> dict[str, str]:
+    run = details.run
     spec, end = run.spec, end_of(run.state)
-    lines = {
+    gpus = str(spec.requirements)
+    return {
         "run": run.label_or_id,
         "state": _state(run),
         "note": run.note,
         "command": shlex.join(spec.argv),
-        "host": f"{host} ({spec.host})" if where.remote else "",
-        "GPUs": str(spec.requirements),
+        "host": f"{host} ({spec.host})" if where.remote and nodes == 1 else "",
+        "GPUs": f"{gpus} on each of {nodes} hosts" if nodes > 1 else gpus,
         "tags": ", ".join(run.tags),
         "submitted": f"{Output(timestamp=True).since(_age(spec.submitted.epoch_ns))}"
         + (f" by {spec.submitter}" if spec.submitter else ""),
+        "restarts": spec.restarted,
         "took": _took(run),
         **({} if end is None else _used(end.usage)),
         "directory": details.directory,
         "log": f"{run.log_bytes} bytes",
     }
+
+
+def _print(lines: dict[str, str]) -> None:
     for key, text in lines.items():
         if text:
             print(f"{key + ':':<11} {printable(text, 2000)}")
+
+
+def _print_tail(details: RunDetails, whose: str = "") -> None:
     if details.tail:
-        print()
+        print(f"\n{whose}:" if whose else "")
         for line in details.tail.splitlines():
             print(f"  {printable(line, 2000)}")
 
@@ -154,16 +251,3 @@ def _state(run: RunInfo) -> str:
     if isinstance(state, Failed) and state.why:
         word += f": {state.why}"
     return word
-
-
-def ended(host: Any, run: RunInfo, *, wait: bool) -> str:
-    """What to say of a run that was told to stop; waits for its end, if that is wanted."""
-    if is_over(run.state):
-        return f"Run {run.label_or_id} has ended already ({name_of(run.state)})"
-    while wait:
-        (found,) = host.answer(FindRuns(run.id)) or (None,)
-        # Root sees a run of another user only while it lives.
-        if found is None or is_over(found.state):
-            return f"Stopped run {run.label_or_id}"
-        time.sleep(_LOOK)
-    return f"Stopping run {run.label_or_id}"

@@ -7,6 +7,7 @@ from typing import Any
 from genvx.cli.parse.scan import scan
 from genvx.cli.words import misplaced
 from genvx.cli.words.options import OPTIONS
+from genvx.cli.words.runsverbs import RUNS_VERBS
 from genvx.cli.words.verbs import VERBS
 from genvx.core.text import printable
 
@@ -27,9 +28,10 @@ def meaning(error: Any, command: Any, words: list[str]) -> str | None:
         if found is None:
             if path == ["genvx", "remote"] and word in command.commands:
                 return f"{word} is for this machine only: genvx {word}"
-            if path not in (["genvx"], ["genvx", "remote"]):
+            table, typed = (RUNS_VERBS, path[:-1]) if path[-1] == "runs" else (VERBS, path)
+            if typed not in (["genvx"], ["genvx", "remote"]):
                 return None
-            return _answer(word, VERBS.get(word), " ".join(path))
+            return _answer(word, table.get(word), " ".join(typed))
         path.append(word)
     return None
 

@@ -10,7 +10,7 @@ _NODES = "--nodes N (of genvx remote run) takes N hosts at once"
 _TAGS = "--tag TAG takes hosts whose line in the hostfile has that tag"
 _DEVICE = "--device 0,3 takes GPUs by number or UUID"
 _NOT_LIMITED = "genvx hands out GPUs only; processors and memory of a host are not limited"
-_NO_OUTPUT = "the output comes here; write it to a file with > FILE"
+_NO_OUTPUT = "the output comes here; genvx logs shows that of a run that was detached"
 _HOST = "-H A,B (of genvx remote) names hosts, --only-host NAME takes some of those in a hostfile"
 _FORMAT = "--csv or --json, with --no-header and --fields, are for scripts; --as github for pages"
 
@@ -49,6 +49,12 @@ OPTIONS = {
     "--output": _NO_OUTPUT,
     "--error": _NO_OUTPUT,
     "--chdir": "cd there first",
+    "--requeue": "--retries N (of genvx run --detach) starts a command again that failed",
+    "--restart": "--retries N (of genvx run --detach) starts a command again that failed",
+    "--mail-type": "--notify LINE (of genvx run --detach) runs a line of sh at the end",
+    "--mail-user": "--notify LINE (of genvx run --detach) runs a line of sh at the end",
+    "--tail": "genvx logs -n 20 RUN begins with the last 20 lines",
+    "--follow": "genvx watch RUN follows the output of a run",
     "-D": "cd there first",
     "--array": "start one genvx run for each; --wait queues them",
     "--dependency": "put && between two commands",

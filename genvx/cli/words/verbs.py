@@ -1,9 +1,22 @@
-"""Verbs of Slurm, SkyPilot, Genv, Docker and nvidia-smi, and what genvx has in their place.
+"""Verbs of Slurm, SkyPilot, Guild, Genv, Docker and nvidia-smi, and what genvx has in their place.
 
 They are answers to words that are no verb of genvx; nothing here is ever executed.
 """
 
 from __future__ import annotations
+
+from genvx.cli.words.runsanswers import (
+    AGAIN,
+    CALLED,
+    DIFFERS,
+    GONE,
+    INSIDE,
+    ONE_RUN,
+    OUTPUT,
+    PAST,
+    STOP,
+    SUBMIT,
+)
 
 # {} stands for "genvx" or "genvx remote", as the user typed it.
 _DEVICES = "{} devices shows the GPUs and who has them"
@@ -12,9 +25,7 @@ _SHELL = "{} activate --gpus N opens a shell that holds GPUs"
 _RUN = "{} run --gpus N -- CMD runs a command that holds GPUs"
 _WAITERS = "{} queue shows who waits, {} envs who has what"
 _END = "{} release ENV gives the GPUs of an environment back; Ctrl-C ends {} run"
-_SUBMIT = "{} run --detach --gpus N --wait -- CMD goes on without you; {} runs shows it"
-_STOP = "{} runs stop RUN ends a run; {} release ENV gives GPUs of an environment back"
-_PAST = "{} runs shows runs and what became of them"
+_SHOWS = "{} runs info RUN shows a run, {} status an environment, or a host"
 _LOGIN = "genvx remote activate --gpus N opens a shell on a host that has them"
 _HOSTS = "genvx remote devices shows the hosts; -H A,B or a hostfile names them"
 _LIMITS = "{} policy shows what the administrator allows"
@@ -23,42 +34,62 @@ _NO_DAEMON = "genvx has no server; nothing needs to be started on a shared machi
 VERBS = {
     # Slurm and similar systems
     "sinfo": "{} devices shows what is free, and where",
-    "squeue": _WAITERS,
+    "squeue": "{} runs shows your runs, {} queue who waits, {} envs who has what",
     "salloc": _SHELL,
     "srun": _RUN,
-    "sbatch": _SUBMIT,
-    "scancel": _STOP,
-    "sattach": "{} activate --id ENV joins an environment of yours",
-    "sacct": _PAST,
+    "sbatch": SUBMIT,
+    "scancel": STOP,
+    "sattach": "{} watch RUN shows the output of a run; {} activate --id RUN joins it",
+    "requeue": AGAIN,
+    "sacct": PAST,
     "sstat": "{} status shows an environment, or a host",
     "sprio": _WAITERS,
     "sshare": _LIMITS,
     "scontrol": "{} status shows an environment, or a host",
     "sacctmgr": _LIMITS,
-    "qsub": _SUBMIT,
+    "qsub": SUBMIT,
     "qstat": _WAITERS,
-    "qdel": _STOP,
-    "bsub": _SUBMIT,
+    "qdel": STOP,
+    "bsub": SUBMIT,
     "bjobs": _WAITERS,
-    "bkill": _STOP,
-    "submit": _SUBMIT,
-    "jobs": _PAST,
-    "job": _PAST,
+    "bkill": STOP,
+    "submit": SUBMIT,
+    "jobs": PAST,
+    "job": PAST,
     "nodes": _HOSTS,
     "node": _HOSTS,
     "hosts": _HOSTS,
     "partition": "genvx remote run --tag TAG takes hosts whose line in the hostfile has that tag",
     # SkyPilot
     "launch": _RUN,
-    "exec": _RUN,
-    "cancel": _STOP,
+    "exec": INSIDE,
+    "cancel": STOP,
     "down": _END,
     "autostop": "{} run --time 2h -- CMD ends a command after a time",
     "show-gpus": _DEVICES,
     "gpus": _DEVICES,
     "gpu": _DEVICES,
     "check": "{} doctor says what is wrong, and what to do",
-    "log": "{} logs RUN shows the output of a run, {} watch RUN follows it",
+    "log": OUTPUT,
+    "tail": OUTPUT,
+    # Guild
+    "select": ONE_RUN,
+    "diff": DIFFERS,
+    "compare": DIFFERS,
+    "cat": OUTPUT,
+    "label": CALLED,
+    "tag": CALLED,
+    "mark": CALLED,
+    "comment": CALLED,
+    "delete": GONE,
+    "restore": "{} runs restore RUN takes a run out of the trash",
+    "purge": "{} runs purge RUN deletes a run in the trash for good",
+    "history": PAST,
+    "experiment": PAST,
+    "trial": PAST,
+    "restart": AGAIN,
+    "rerun": AGAIN,
+    "move": "{} runs move RUN moves a run that waits to another host",
     # Genv
     "find": "{} envs --name NAME --user USER finds environments",
     "query": "{} envs --fields id,name --csv prints what scripts read",
@@ -74,17 +105,18 @@ VERBS = {
     "load": "genvx activate loads the nearest .genvx.toml, unless --no-load",
     # Docker, ps and similar commands
     "ps": "{} runs shows runs, {} envs who has what",
-    "kill": _STOP,
-    "stop": _STOP,
-    "rm": "{} runs delete RUN moves a run to the trash; {} release ENV gives GPUs back",
+    "kill": STOP,
+    "stop": STOP,
+    "rm": GONE,
+    "rename": CALLED,
     "start": _NO_DAEMON,
     "daemon": _NO_DAEMON,
     "server": _NO_DAEMON,
     "top": "{} devices -w redraws until Ctrl-C",
     "ls": _DEVICES,
     "list": _DEVICES,
-    "info": "{} status shows an environment, or a host",
-    "inspect": "{} status shows an environment, or a host",
+    "info": _SHOWS,
+    "inspect": _SHOWS,
     "nvidia-smi": "genvx smi shows this environment's GPUs, {} devices all",
     "gpustat": _DEVICES,
     "nvtop": "{} devices -w redraws until Ctrl-C",
@@ -96,7 +128,7 @@ VERBS = {
     "leases": _ENVS,
     "login": _LOGIN,
     "ssh": _LOGIN,
-    "wait": "{} run --wait 30m waits for GPUs, at most 30 minutes",
+    "wait": "{} watch RUN waits for the end of a run, {} run --wait for GPUs",
     "exit": "type exit, or genvx deactivate, in the shell that is activated",
     "quit": "type exit, or genvx deactivate, in the shell that is activated",
 }

@@ -6,6 +6,7 @@ import base64
 import zlib
 from typing import TYPE_CHECKING
 
+from genvx.core.part import MOST_NODES, Meeting, Part
 from genvx.core.run import (
     End,
     HoldWhen,
@@ -62,6 +63,25 @@ _MOST_PIECE = 1 << 20
 
 MOMENT = Table(Moment, "moment", epoch_ns=integer(), boottime_ns=integer())
 
+PART = Table(
+    Part,
+    "part of a gang",
+    rank=integer(0, MOST_NODES - 1),
+    nodes=texts(NAME_LIMIT, MOST_NODES),
+    address=string(NAME_LIMIT),
+    port=integer(0, 65535),
+    mixed=flag(),
+)
+MEETING = Table(
+    Meeting,
+    "meeting",
+    secret=string(128),
+    address=string(NAME_LIMIT),
+    port=integer(0, 65535),
+    linked=flag(),
+    patience=seconds(),
+)
+
 SPEC = Table(
     RunSpec,
     "run",
@@ -86,6 +106,9 @@ SPEC = Table(
     submitter=text(256),
     version=text(64),
     restarted=text(32),
+    patience=optional(seconds()),
+    stays=flag(),
+    part=optional(one(PART)),
 )
 
 USAGE = Table(

@@ -11,7 +11,7 @@ from genvx.core.text import NAME_LIMIT
 from genvx.core.value import field, value
 from genvx.core.wire.forms import Bare, Tagged
 from genvx.core.wire.operation import Operation, Wire
-from genvx.core.wire.runcodec import LOG_PIECE, LONGEST_PATH, RUN, SPEC
+from genvx.core.wire.runcodec import LOG_PIECE, LONGEST_PATH, MEETING, RUN, SPEC
 from genvx.core.wire.tables import (
     Table,
     choice,
@@ -27,6 +27,7 @@ from genvx.core.wire.tables import (
 )
 
 if TYPE_CHECKING:
+    from genvx.core.part import Meeting
     from genvx.core.run import RunSpec
 
 MOST_RUNS = 1000
@@ -45,6 +46,40 @@ class SubmitRun(Operation[RunInfo]):
     spec: RunSpec
     patience: Optional[float] = None
     tags: tuple[str, ...] = ()
+
+
+@value
+class AcceptedPart:
+    """A part that waits for the others. port: of node 0's supervisor. linked: whether it is
+    connected to that.
+    """
+
+    run: RunInfo
+    port: int
+    linked: bool
+
+
+@value
+class SubmitPart(Operation[AcceptedPart]):
+    """Start a part of a gang: it joins the environment of its id, which the caller holds, and waits
+    for DecideRun.
+
+    meeting: where it meets the others; node 0 chooses a port.
+    """
+
+    spec: RunSpec
+    meeting: Meeting
+    tags: tuple[str, ...] = ()
+
+
+@value
+class DecideRun(Operation[RunInfo]):
+    """Have a part of a gang that was accepted start, or else be gone. The first decision counts;
+    replies with the run as it is then.
+    """
+
+    run: str
+    start: bool
 
 
 @value
@@ -97,6 +132,16 @@ class StopRun(Operation[RunInfo]):
     run: str
     grace: Optional[float] = None
     force: bool = False
+
+
+@value
+class WithdrawRun(Operation[RunInfo]):
+    """Take a waiting run out of the line of its host, to start it on another one.
+
+    It is refused once the run has begun to prepare. Of several who ask, one is told yes.
+    """
+
+    run: str
 
 
 @value
@@ -167,6 +212,7 @@ DETAILS = Table(
     tail=string(_MOST_TAIL),
     work=string(LONGEST_PATH),
 )
+ACCEPTED = Table(AcceptedPart, "accepted part", run=one(RUN), port=integer(0, 65535), linked=flag())
 LOG_NEWS: Tagged[LogNews] = Tagged(
     "news of a run",
     {"run": RUN, "piece": LOG_PIECE, "end": Table(LogEnd, "end of a log", run=one(RUN))},
@@ -182,6 +228,12 @@ WIRES = (
         RUN,
     ),
     Wire(
+        "run-part",
+        Table(SubmitPart, "part", spec=one(SPEC), meeting=one(MEETING), tags=_TAGS),
+        ACCEPTED,
+    ),
+    Wire("run-decide", Table(DecideRun, "decide", run=_RUN, start=flag()), RUN),
+    Wire(
         "runs",
         Table(ListRuns, "runs", narrowed=one(FILTER), most=integer(1, MOST_RUNS), deleted=flag()),
         _RUNS,
@@ -193,6 +245,7 @@ WIRES = (
         Table(StopRun, "stop", run=_RUN, grace=optional(seconds()), force=flag()),
         RUN,
     ),
+    Wire("run-withdraw", Table(WithdrawRun, "withdraw", run=_RUN), RUN),
     Wire(
         "run-mark",
         Table(

@@ -26,7 +26,8 @@ from genvx.errors import InvalidInput, NotOwner, StateError, UnknownEnvironment,
 from genvx.local import facts, processes, signals
 from genvx.local.running.release import release
 from genvx.local.runs import lock, logs
-from genvx.local.runs.record import Marks, RunShelf, StopRequest, runs_root
+from genvx.local.runs.record import Marks, StopRequest, name_in, runs_root
+from genvx.local.runs.shelf import RunShelf
 
 if TYPE_CHECKING:
     from genvx.core.runstate import RunState
@@ -71,9 +72,11 @@ class RunCatalog:
         if meant.count is not None:
             found = (self._run(name, signs) for name in self._shelf.newest(deleted=deleted))
             return list(islice((run for run in found if run), meant.count))
-        run = self._run(wanted, signs) if is_identifier(wanted) else None
-        if run is not None:
-            return [run]
+        if is_identifier(wanted):
+            for name in (wanted, *self._shelf.parts(wanted)):
+                run = self._run(name, signs)
+                if run is not None:
+                    return [run]
         matching = []
         for name in self._shelf.newest(deleted=deleted):
             run = self._run(name, signs)
@@ -103,7 +106,7 @@ class RunCatalog:
 
     def open(self, run: RunInfo) -> RunDirectory:
         """The directory of a run. Raises UnknownRun if it was deleted meanwhile."""
-        return self._shelf.open(run.id)
+        return self._shelf.open(name_in(run.spec))
 
     def tail(self, run: RunInfo, lines: int) -> str:
         """The last lines of its log, as text."""
@@ -196,19 +199,23 @@ class RunCatalog:
             raise InvalidInput(
                 f"run {run.id} is {name_of(run.state)}; end it first, with runs stop"
             )
-        self._shelf.delete(run.id)
+        self._shelf.delete(name_in(run.spec))
         return run
+
+    def discard(self, run: RunInfo) -> None:
+        """Delete a run that never started."""
+        self._shelf.discard(name_in(run.spec))
 
     def restore(self, wanted: str) -> RunInfo:
         """Move a run out of the trash."""
         run = self._deleted(wanted)
-        self._shelf.restore(run.id)
+        self._shelf.restore(name_in(run.spec))
         return run
 
     def purge(self, wanted: str) -> RunInfo:
         """Delete a run in the trash for good."""
         run = self._deleted(wanted)
-        self._shelf.purge(run.id)
+        self._shelf.purge(name_in(run.spec))
         return run
 
     def _deleted(self, wanted: str) -> RunInfo:
@@ -241,7 +248,7 @@ class RunCatalog:
             spec = directory.spec()
         except Malformed:
             return None
-        if spec.machine != self._machine or spec.id != directory.id:
+        if spec.machine != self._machine or name_in(spec) != directory.id:
             return None
         supervised, held = spec.id in living.supervised, spec.id in living.held
         try:

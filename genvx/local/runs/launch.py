@@ -24,19 +24,24 @@ from genvx.local import facts, fresh
 from genvx.local.machine import Machine
 from genvx.local.running.logind import outlive_logout
 from genvx.local.runs import lock
-from genvx.local.runs.record import Marks, RunShelf, StopRequest, home_of, runs_root
-from genvx.local.runs.supervisor import Supervisor, now
+from genvx.local.runs.clock import now
+from genvx.local.runs.record import Marks, StopRequest, home_of, name_in, runs_root
+from genvx.local.runs.shelf import RunShelf
+from genvx.local.runs.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Callable
 
+    from genvx.core.part import Meeting
     from genvx.core.run import RunSpec
     from genvx.core.runstate import RunState
 
 # So long a supervisor has to say that its run waits or runs.
 _ACCEPTANCE = 60.0
 _MOST_BYTES = 1 << 20
+# Written in place of "for ever", which is no number in JSON.
+_MOST_PATIENCE = 10 * 365 * 86400.0
 
 
 def submit(
@@ -46,12 +51,14 @@ def submit(
     patience: Optional[float] = None,
     tags: tuple[str, ...] = (),
     fork: bool = False,
+    meeting: Optional[Meeting] = None,
 ) -> RunInfo:
     """Start a run here that outlives us; return it as it was accepted: waiting, or running.
 
     asked: what is wanted; where and when it was submitted is filled in. patience: seconds to wait
     in line at most; None does not wait. tags: its first ones. fork: the supervisor is a copy of
     this process, which must have one thread and should be small; otherwise it is a fresh Python.
+    meeting: where a part of a gang meets the others.
 
     Raises:
         NoCapacity, InvalidInput, StateError: it was not accepted, and nothing is left of it.
@@ -63,27 +70,31 @@ def submit(
         host=facts.hostname(),
         submitted=now(),
         version=__version__,
+        patience=asked.patience if patience is None else min(patience, _MOST_PATIENCE),
     )
     shelf = RunShelf(runs_root(host.environ))
     require_tags(tags)
     with shelf.create(spec) as directory:
         if tags:
             directory.write_marks(Marks(tags=tags))
+        if meeting is not None:
+            directory.write_meeting(meeting)
     read, write = os.pipe()
     try:
         try:
             if fork:
-                _fork(host, spec.id, shelf.root, patience, write)
+                _fork(host, name_in(spec), shelf.root, patience, write)
             else:
-                _spawn(host.environ, spec.id, shelf.root, patience, write)
+                _spawn(host.environ, name_in(spec), shelf.root, patience, write)
         except OSError as error:
-            shelf.discard(spec.id)
+            shelf.discard(name_in(spec))
             raise StateError(f"cannot start the supervisor of the run: {error.strerror}") from None
         finally:
             os.close(write)
-        state, note = _answer(read, shelf, spec.id)
+        state, note = _answer(read, shelf, name_in(spec))
     finally:
         os.close(read)
+    shelf.accepted(name_in(spec))
     return RunInfo(spec, state, note, tags=tags)
 
 
@@ -160,7 +171,8 @@ def supervise(
 ) -> None:
     """Be the supervisor of a run whose record is made; returns at its end.
 
-    write: the pipe on which the client waits for an answer.
+    run: the name of its directory in `root`. write: the pipe on which the client waits for an
+    answer.
     """
     pipe = [_leave(write)]
 
@@ -179,14 +191,15 @@ def supervise(
     shelf = RunShelf(root)
     try:
         with shelf.open(run) as directory:
-            _say_where(directory.path, run)
-            note = outlive_logout(f"genvx-run-{run}")
+            spec = directory.spec()
+            _say_where(directory.path, spec.id)
+            note = outlive_logout(f"genvx-run-{spec.id}")
             host = make_host()
-            held = lock.supervise(host.state, run, directory.path)
+            held = lock.supervise(host.state, spec.id, directory.path)
             try:
                 supervisor = Supervisor(
                     host,
-                    directory.spec(),
+                    spec,
                     directory,
                     lambda state: answer({"state": STATE.write(state), "note": note}),
                 )

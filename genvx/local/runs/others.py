@@ -23,7 +23,8 @@ from genvx.core.wire.plain import Malformed
 from genvx.errors import GenvxError, StateError, UnknownRun
 from genvx.local import facts, signals
 from genvx.local.runs import lock
-from genvx.local.runs.record import RunShelf, StopRequest
+from genvx.local.runs.record import StopRequest
+from genvx.local.runs.shelf import RunShelf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +108,10 @@ def _info(supervision: Supervision) -> RunInfo:
 
 def _opened(supervision: Supervision) -> RunDirectory:
     """The run's directory. Raises StateError if it is not one of its owner's."""
-    directory = RunShelf(os.path.dirname(supervision.directory)).open(supervision.id)
+    root, name = os.path.split(supervision.directory)
+    identifier = supervision.id
+    # A part of a gang has its rank behind its id.
+    directory = RunShelf(root).open(name if name.startswith(f"{identifier}.") else identifier)
     if directory.owner != supervision.owner.uid:
         directory.close()
         raise StateError("the directory of the run is not its owner's")

@@ -23,10 +23,30 @@ def submit(host: Machine, asked: runoperations.SubmitRun) -> RunInfo:
     """The run as it was accepted."""
     from genvx.local.runs.launch import submit as launch
 
+    return launch(host, asked.spec, patience=asked.patience, tags=asked.tags, fork=_small())
+
+
+def _small() -> bool:
     # A program is large and may have threads: its run gets a fresh Python. The agent is small, has
     # one thread, and may be nowhere but in memory.
-    fork = "genvx.agent" in sys.modules
-    return launch(host, asked.spec, patience=asked.patience, tags=asked.tags, fork=fork)
+    return "genvx.agent" in sys.modules
+
+
+def part(host: Machine, asked: runoperations.SubmitPart) -> runoperations.AcceptedPart:
+    """A part of a gang that waits for the others."""
+    from genvx.local.runs.launch import submit as launch
+
+    run = launch(host, asked.spec, tags=asked.tags, fork=_small(), meeting=asked.meeting)
+    with RunCatalog(host).open(run) as directory:
+        meeting = directory.meeting()
+    return runoperations.AcceptedPart(run, meeting.port, meeting.linked)
+
+
+def decide(host: Machine, asked: runoperations.DecideRun) -> RunInfo:
+    """A part of a gang that was told to start, or to be gone."""
+    from genvx.local.runs.member import decide as tell
+
+    return tell(host, asked)
 
 
 def newest(host: Machine, asked: runoperations.ListRuns) -> tuple[RunInfo, ...]:
@@ -63,6 +83,13 @@ def stop(host: Machine, asked: runoperations.StopRun) -> RunInfo:
     return RunCatalog(host).stop(asked.run, asked.grace, force=asked.force)
 
 
+def withdraw(host: Machine, asked: runoperations.WithdrawRun) -> RunInfo:
+    """The run that will not start here."""
+    from genvx.local.runs.withdrawal import withdraw as take_out
+
+    return take_out(host, asked.run)
+
+
 def mark(host: Machine, asked: runoperations.MarkRun) -> RunInfo:
     """The run with its new marks."""
     return RunCatalog(host).mark(asked.run, asked.label, asked.add, asked.remove)
@@ -80,10 +107,13 @@ def dispose(host: Machine, asked: runoperations.DisposeOfRun) -> RunInfo:
 
 RUN_ANSWERS: Mapping[type[Operation[Any]], Callable[[Machine, Any], Any]] = {
     runoperations.SubmitRun: submit,
+    runoperations.SubmitPart: part,
+    runoperations.DecideRun: decide,
     runoperations.ListRuns: newest,
     runoperations.FindRuns: candidates,
     runoperations.ShowRun: info,
     runoperations.StopRun: stop,
+    runoperations.WithdrawRun: withdraw,
     runoperations.MarkRun: mark,
     runoperations.DisposeOfRun: dispose,
 }

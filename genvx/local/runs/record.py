@@ -5,9 +5,13 @@
               end.json     its final state, before the devices are given back
               marks.json   what people have called it since
               stop.json    a request to end it, and why
+              gang.json    of a part of a gang: where the parts meet, and their secret
+              decision     of a part of a gang: a link to "start" or "withdraw", made once
+              withdraw.lock   held by who withdraws it from the line
               log          all output of the command, in order
               events       a line of JSON for each change
               work/        where the command starts
+    RUNS/<id>.<rank>/      the same for a part of a gang
     RUNS/.trash/<id>/      a run that was deleted and can be restored
 
 What decides something is replaced by rename and is on the disk before anybody goes on: after a
@@ -19,8 +23,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
-import shutil
 from typing import TYPE_CHECKING, Any, Optional
 
 from genvx.core.runstate import StopReason, name_of
@@ -28,22 +32,24 @@ from genvx.core.text import NAME_LIMIT, is_identifier, printable
 from genvx.core.value import value
 from genvx.core.wire.fields import Fields
 from genvx.core.wire.plain import Malformed, dumps, loads
-from genvx.core.wire.runcodec import SPEC, STATE
+from genvx.core.wire.runcodec import MEETING, SPEC, STATE
 from genvx.core.wire.tables import Table, choice, flag, integer, seconds, text, texts
-from genvx.errors import StateError, UnknownRun
+from genvx.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
+    from genvx.core.part import Meeting
     from genvx.core.run import RunSpec
     from genvx.core.runstate import RunState
 
-_TRASH = ".trash"
-_SPEC, _STATE, _END = "spec.json", "state.json", "end.json"
+SPEC_FILE = "spec.json"
+_STATE, _END = "state.json", "end.json"
 _MARKS, _STOP = "marks.json", "stop.json"
+_GANG, _DECISION = "gang.json", "decision"
+_LOCK = "withdraw.lock"
 LOG, EVENTS, WORK = "log", "events", "work"
 _MOST_BYTES = 64 << 20
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -99,6 +105,19 @@ def runs_root(environ: Mapping[str, str]) -> str:
     return os.path.join(data, "genvx", "runs")
 
 
+def name_in(spec: RunSpec) -> str:
+    """The name of the directory of a run: its id. A part of a gang has its rank, too, because the
+    hosts may share a home.
+    """
+    return spec.id if spec.part is None else f"{spec.id}.{spec.part.rank}"
+
+
+def is_name(name: str) -> bool:
+    """Whether the directory of a run may have this name."""
+    identifier, dot, rank = name.partition(".")
+    return is_identifier(identifier) and (rank.isdecimal() and rank.isascii() if dot else True)
+
+
 class RunDirectory:
     """The directory of one run, open.
 
@@ -134,7 +153,11 @@ class RunDirectory:
         Raises:
             Malformed: the file is missing or is no such record.
         """
-        return SPEC.read(self._read(_SPEC))
+        return SPEC.read(self._read(SPEC_FILE))
+
+    def write_spec(self, spec: RunSpec) -> None:
+        """Write what was asked. Raises OSError."""
+        self._replace(SPEC_FILE, SPEC.write(spec))
 
     def state(self) -> tuple[RunState, str]:
         """The last state that was written, and the id of the boot in which it was.
@@ -196,6 +219,50 @@ class RunDirectory:
             self._replace(_STOP, _STOP_TABLE.write(request))
         except OSError as error:
             raise trouble(error, f"write to {self.path}") from None
+
+    def meeting(self) -> Meeting:
+        """Where it meets the other parts of its gang. Raises Malformed if that cannot be read."""
+        return MEETING.read(self._read(_GANG))
+
+    def write_meeting(self, meeting: Meeting) -> None:
+        """Replace where it meets the other parts. Raises StateError if it cannot be written."""
+        try:
+            self._replace(_GANG, MEETING.write(meeting))
+        except OSError as error:
+            raise trouble(error, f"write to {self.path}") from None
+
+    def decide(self, word: str) -> str:
+        """Decide once whether a part of a gang starts; return what was decided first."""
+        # A link, because it is made with its content, or not at all if there is one.
+        with contextlib.suppress(OSError):
+            os.symlink(word, _DECISION, dir_fd=self._descriptor)
+        return self.decision()
+
+    def decision(self) -> str:
+        """Whether a part of a gang starts; empty while that is open."""
+        with contextlib.suppress(OSError):
+            return os.readlink(_DECISION, dir_fd=self._descriptor)
+        return ""
+
+    def lock_withdrawal(self) -> Optional[int]:
+        """A descriptor that is held while the run is withdrawn; None if somebody else has it.
+
+        Raises:
+            StateError: it cannot be made.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            descriptor = os.open(_LOCK, flags, 0o600, dir_fd=self._descriptor)
+        except OSError as error:
+            raise trouble(error, f"write to {self.path}") from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno == errno.EWOULDBLOCK:
+                return None
+            raise trouble(error, f"lock {self.path}/{_LOCK}") from None
+        return descriptor
 
     def log_bytes(self) -> int:
         """The size of the log; what was cut off its head counts."""
@@ -266,118 +333,6 @@ class RunDirectory:
 def _write(descriptor: int, data: bytes) -> None:
     while data:
         data = data[os.write(descriptor, data) :]
-
-
-class RunShelf:
-    """The directories of one user's runs on one machine, or in a home that machines share."""
-
-    def __init__(self, root: str) -> None:
-        self.root = root
-
-    def create(self, spec: RunSpec) -> RunDirectory:
-        """The directory of a new run, with what was asked in it.
-
-        Raises:
-            StateError: it cannot be made.
-        """
-        path = os.path.join(self.root, spec.id)
-        try:
-            os.makedirs(self.root, 0o700, exist_ok=True)
-            os.mkdir(path, 0o700)
-            directory = self._open(path, spec.id, deleted=False)
-            try:
-                directory._replace(_SPEC, SPEC.write(spec))
-            except OSError:
-                directory.close()
-                shutil.rmtree(path, ignore_errors=True)
-                raise
-        except OSError as error:
-            raise trouble(error, f"make the directory of a run in {self.root}") from None
-        return directory
-
-    def open(self, identifier: str) -> RunDirectory:
-        """The directory of a run, also of one in the trash.
-
-        Raises:
-            UnknownRun: there is none. StateError: it cannot be opened.
-        """
-        if is_identifier(identifier):
-            for deleted, parent in ((False, self.root), (True, self._trash)):
-                try:
-                    return self._open(os.path.join(parent, identifier), identifier, deleted=deleted)
-                except FileNotFoundError:
-                    continue
-                except OSError as error:
-                    raise trouble(error, f"open {parent}/{identifier}") from None
-        raise UnknownRun(f"no run {printable(identifier, 60)!r} here")
-
-    def newest(self, *, deleted: bool = False) -> Iterator[str]:
-        """The ids of the runs, the newest first; deleted: of those in the trash.
-
-        Raises:
-            StateError: the directory cannot be read.
-        """
-        parent = self._trash if deleted else self.root
-        found = []
-        try:
-            with os.scandir(parent) as entries:
-                for entry in entries:
-                    if is_identifier(entry.name):
-                        with contextlib.suppress(OSError):
-                            # Written once, when the run was submitted.
-                            status = os.stat(f"{parent}/{entry.name}/{_SPEC}")
-                            found.append((status.st_mtime_ns, entry.name))
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise trouble(error, f"read {parent}") from None
-        for _, name in sorted(found, reverse=True):
-            yield name
-
-    def discard(self, identifier: str) -> None:
-        """Delete a run that was not accepted, as far as that is possible."""
-        if is_identifier(identifier):
-            shutil.rmtree(os.path.join(self.root, identifier), ignore_errors=True)
-
-    def delete(self, identifier: str) -> None:
-        """Move a run into the trash. Raises UnknownRun or StateError."""
-        self._move(identifier, self.root, self._trash)
-
-    def restore(self, identifier: str) -> None:
-        """Move a run out of the trash. Raises UnknownRun or StateError."""
-        self._move(identifier, self._trash, self.root)
-
-    def purge(self, identifier: str) -> None:
-        """Delete a run in the trash for good. Raises UnknownRun or StateError."""
-        path = os.path.join(self._trash, identifier)
-        if not is_identifier(identifier) or not os.path.lexists(path):
-            raise UnknownRun(f"no deleted run {printable(identifier, 60)!r} here")
-        try:
-            shutil.rmtree(path)
-        except OSError as error:
-            raise trouble(error, f"delete {path}") from None
-
-    @property
-    def _trash(self) -> str:
-        return os.path.join(self.root, _TRASH)
-
-    def _move(self, identifier: str, source: str, target: str) -> None:
-        if not is_identifier(identifier):
-            raise UnknownRun(f"no run {printable(identifier, 60)!r} here")
-        try:
-            os.makedirs(target, 0o700, exist_ok=True)
-            os.rename(os.path.join(source, identifier), os.path.join(target, identifier))
-        except FileNotFoundError:
-            raise UnknownRun(f"no run {identifier!r} there to move") from None
-        except OSError as error:
-            raise trouble(error, f"move run {identifier}") from None
-
-    def _open(self, path: str, identifier: str, *, deleted: bool) -> RunDirectory:
-        descriptor = os.open(path, _OPEN_DIRECTORY)
-        if os.fstat(descriptor).st_uid not in (0, os.geteuid()) and os.geteuid() != 0:
-            os.close(descriptor)
-            raise PermissionError(errno.EACCES, "it is another user's")
-        return RunDirectory(path, identifier, descriptor, deleted=deleted)
 
 
 def trouble(error: OSError, doing: str) -> StateError:

@@ -17,11 +17,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Optional, Union
 
 from genvx.core.ask import Ask
-from genvx.core.run import (
-    End,
-    HoldWhen,
-    Moment,
-)
+from genvx.core.run import End, HoldWhen, Moment
+from genvx.core.rungang import NO_CODE
 from genvx.core.runstate import (
     Failed,
     Held,
@@ -32,11 +29,16 @@ from genvx.core.runstate import (
     StopReason,
     Waiting,
     settled,
+    was_moved,
 )
 from genvx.core.text import printable
 from genvx.local import processes
 from genvx.local.granting.acquiring import acquire
+from genvx.local.granting.joining import join
 from genvx.local.runs import tree
+from genvx.local.runs.below import Below
+from genvx.local.runs.clock import now
+from genvx.local.runs.member import Alone, Member
 from genvx.local.runs.output import Output
 from genvx.local.runs.record import StopRequest, trouble
 from genvx.local.runs.start import start
@@ -47,6 +49,7 @@ from genvx.local.waiting import wait
 if TYPE_CHECKING:
     from typing import Callable
 
+    from genvx.core.part import Part
     from genvx.core.run import RunSpec
     from genvx.core.runstate import RunState
     from genvx.core.standing import Standing
@@ -61,12 +64,6 @@ _AGAIN = 1.0
 _SOON = 0.1
 # A reason to wait that changes is written this often at most; a place is written at once.
 _NEWS = 5.0
-
-
-def now() -> Moment:
-    """This moment, by both clocks."""
-    wall = time.clock_gettime_ns(time.CLOCK_REALTIME)
-    return Moment(wall, processes.boottime_ns())
 
 
 class Supervisor:
@@ -90,9 +87,12 @@ class Supervisor:
         self._recorded = False
         self._unwritten: Optional[RunState] = None
         self._stop: Optional[StopRequest] = None
+        self._begun = False
         self._told = 0.0
+        self._below = Below(host)
         self._wakeups = Wakeups()
         self._output = Output(spec, directory, self._wakeups)
+        self._member: Union[Alone, Member] = Alone()
 
     def run(self, *, patience: Optional[float]) -> None:
         """Supervise the run to its end.
@@ -105,6 +105,7 @@ class Supervisor:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         hold = self._acquire(patience)
         if hold is None:
+            self._finish_writing()
             return
         try:
             # If we are killed, the keeper ends the command in time. It is no child of ours, as long
@@ -120,7 +121,11 @@ class Supervisor:
         finally:
             hold.release()
         self._write(state)
-        self._notify(state)
+        self._member.linger(self._sleep)
+        self._notify(self._member.overall(state))
+        self._finish_writing()
+
+    def _finish_writing(self) -> None:
         while self._unwritten is not None:
             # The end is known, and only its record is missing: wait for room on the disk.
             self._sleep(_AGAIN)
@@ -130,6 +135,9 @@ class Supervisor:
 
     def _acquire(self, patience: Optional[float]) -> Optional[LocalHold]:
         spec = self._spec
+        if spec.part is not None:
+            # The client has taken the devices on all hosts, and holds them until all have joined.
+            return join(self._host, spec.id, command=" ".join(spec.argv))
         ask = Ask(
             spec.requirements,
             spec.name,
@@ -143,7 +151,7 @@ class Supervisor:
         from genvx.errors import GenvxError
 
         try:
-            return wait(self._host, ask, self._stands, _Stop(self))
+            return wait(self._host, ask, self._stands, self)
         except GenvxError as error:
             if self._accepted is not None:
                 raise
@@ -174,23 +182,46 @@ class Supervisor:
     def _hold_to_end(self, hold: LocalHold) -> RunState:
         """Run the command under a hold, again after failures; return how it ended."""
         self._write(Preparing(now(), Step.START))
-        self._stop = self._stop or self._directory.stop_request()
+        self._stop = self._stop or self._stop_request()
         if self._stop is not None:
             return Stopped(now(), self._stop.why, self._stop.by)
+        self._begun = True
+        if self._spec.part is not None:
+            why = self._meet(self._spec.part)
+            if why is not None:
+                return why
         attempt = 1
         while True:
             end = self._attempt(hold, attempt)
             if isinstance(end, Failed):
+                self._member.ended(NO_CODE)
                 return end
             if self._stop is not None:
+                self._member.ended(end.exit_code or NO_CODE)
                 return Stopped(now(), self._stop.why, self._stop.by, end)
             if end.exit_code == 0 or attempt > self._spec.retries:
+                self._member.ended(end.exit_code)
                 self._keep(hold, end)
                 return settled(end, now())
             self._output.say(
                 f"attempt {attempt} ended with exit code {end.exit_code}; starting again"
             )
             attempt += 1
+
+    def _meet(self, part: Part) -> Optional[RunState]:
+        """Wait until all parts of the gang start; return the state of one that never does."""
+        member = Member(self._spec, part, self._directory, self._wakeups, self._output.say)
+        self._member = member
+        member.meet(self._sleep)
+        waiting = Preparing(now(), Step.START, "waits for the other parts")
+        self._write(waiting)
+        self._accept(waiting)
+        why = member.begin(self._sleep, lambda: self._stop is not None)
+        if not why:
+            return None
+        if self._stop is not None and self._stop.why is not StopReason.GANG:
+            return Stopped(now(), self._stop.why, self._stop.by)
+        return Failed(now(), step=Step.START, why=why)
 
     def _attempt(self, hold: LocalHold, attempt: int) -> Union[End, Failed]:
         """Start the command once and wait until it and all that it started has ended."""
@@ -215,7 +246,7 @@ class Supervisor:
         status: Optional[int] = None
         kill_at: Optional[float] = None
         while status is None:
-            status = self._reap(pid, meter)
+            status = self._below.reap(pid, meter)
             if status is not None:
                 break
             if self._stop is None and expires is not None and processes.boottime_ns() >= expires:
@@ -236,22 +267,6 @@ class Supervisor:
             return End(began, ended, signal=os.WTERMSIG(status), usage=meter.usage())
         return End(began, ended, code=os.WEXITSTATUS(status), usage=meter.usage())
 
-    def _reap(self, leader: int, meter: Meter) -> Optional[int]:
-        """Collect what has ended below us; the status of the command if it is among that."""
-        found = None
-        questions = self._host.questions()
-        while True:
-            try:
-                pid, status, used = os.wait4(-1, os.WNOHANG)
-            except ChildProcessError:
-                return found
-            if pid == 0:
-                return found
-            if pid not in questions:
-                meter.collected(used)
-            if pid == leader:
-                found = status
-
     def _end_tree(self, request: StopRequest, kill_at: Optional[float]) -> float:
         """Have everything below us end: SIGTERM at first, SIGKILL once the grace is over. Returns
         when that is.
@@ -260,50 +275,39 @@ class Supervisor:
             kill_at = time.monotonic() + (0.0 if request.force else request.grace)
             self._output.say(f"stopped ({request.why.value})")
             if not request.force:
-                self._signal_tree(signal.SIGTERM)
+                self._below.signal(signal.SIGTERM)
                 # Who is stopped hears SIGTERM only once they go on.
-                self._signal_tree(signal.SIGCONT)
+                self._below.signal(signal.SIGCONT)
         if time.monotonic() >= kill_at:
-            self._signal_tree(signal.SIGKILL)
+            self._below.signal(signal.SIGKILL)
         return kill_at
 
     def _end_leftovers(self, kill_at: Optional[float], meter: Meter) -> None:
         """End what the command has left behind: nobody is there who could want it."""
-        self._reap(0, meter)
-        if self._is_alone():
+        self._below.reap(0, meter)
+        if self._below.is_empty():
             return
-        left = self._tree()
+        left = self._below.pids()
         if left:
             many = "1 process" if len(left) == 1 else f"{len(left)} processes"
             self._output.say(f"ending what the command left behind: {many}")
         said = False
         request = self._stop or StopRequest(StopReason.ASKED, os.getuid(), self._spec.grace)
         if kill_at is None:
-            self._signal_tree(signal.SIGTERM)
-            self._signal_tree(signal.SIGCONT)
+            self._below.signal(signal.SIGTERM)
+            self._below.signal(signal.SIGCONT)
             kill_at = time.monotonic() + request.grace
-        while not self._is_alone():
+        while not self._below.is_empty():
             if time.monotonic() >= kill_at:
-                self._signal_tree(signal.SIGKILL)
+                self._below.signal(signal.SIGKILL)
                 if not said and time.monotonic() >= kill_at + request.grace:
                     said = True
-                    stuck = ", ".join(map(str, self._tree()))
+                    stuck = ", ".join(map(str, self._below.pids()))
                     self._output.say(
                         f"these do not end even by SIGKILL: {stuck}; the GPUs stay leased"
                     )
             self._sleep(_SOON)
-            self._reap(0, meter)
-
-    # A process of ours that the driver does not answer is none of the run's, and cannot be ended.
-
-    def _tree(self) -> list[int]:
-        return tree.descendants(os.getpid(), self._host.questions())
-
-    def _is_alone(self) -> bool:
-        return tree.is_empty(self._host.questions())
-
-    def _signal_tree(self, number: signal.Signals) -> None:
-        tree.signal_below(os.getpid(), number, self._host.questions())
+            self._below.reap(0, meter)
 
     # After the end
 
@@ -322,7 +326,7 @@ class Supervisor:
             self._sleep(min(1.0, max(0.0, (until - processes.boottime_ns()) / 1e9)))
 
     def _notify(self, state: RunState) -> None:
-        if not self._spec.notify:
+        if not self._spec.notify or was_moved(state):
             return
         from genvx.local.runs.start import notify
 
@@ -330,26 +334,39 @@ class Supervisor:
 
     # Common
 
+    def wait(self, seconds: float) -> bool:
+        """Wait so many seconds at most; return whether the run is to end."""
+        self._sleep(seconds)
+        return self._stop is not None
+
     def _sleep(self, seconds: float) -> None:
         """Sleep until a signal comes, at most; then look for a request to end the run. What comes
         from the terminal and for the log is done meanwhile.
         """
-        end = time.monotonic() + min(seconds, self._output.due)
+        end = time.monotonic() + min(seconds, self._output.due, self._member.due())
         signalled, sender = False, None
         while not signalled:
             woken = self._wakeups.wait(end - time.monotonic())
             signalled, sender = woken.signalled, woken.sender
             self._output.take(woken)
-            if time.monotonic() >= end:
+            if time.monotonic() >= end or (woken.readable and self._spec.part):
                 break
         self._output.tend()
         if self._stop is None:
-            self._stop = self._directory.stop_request()
+            self._stop = self._stop_request()
         # Whoever asks for an end writes that before they send a signal; a bare kill has not.
         if self._stop is None and sender is not None:
             self._stop = StopRequest(StopReason.ASKED, sender, self._spec.grace)
+        if self._member.look() and self._stop is None:
+            self._stop = StopRequest(StopReason.GANG, os.getuid(), self._spec.grace)
         if self._unwritten is not None:
             self._write(self._unwritten)
+
+    def _stop_request(self) -> Optional[StopRequest]:
+        """That it is to end. To move it is possible until it begins, and ignored from then on."""
+        request = self._directory.stop_request()
+        moves = request is not None and request.why is StopReason.MOVED
+        return None if moves and self._begun else request
 
     def _write(self, state: RunState) -> None:
         """Write a state; one that cannot be written is tried again later.
@@ -366,14 +383,3 @@ class Supervisor:
             self._unwritten = state
         else:
             self._recorded, self._unwritten = True, None
-
-
-class _Stop:
-    """Ends the waiting in line on a request to end the run."""
-
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
-
-    def wait(self, seconds: float) -> bool:
-        self._supervisor._sleep(seconds)
-        return self._supervisor._stop is not None

@@ -6,6 +6,7 @@ import os
 from time import monotonic
 from typing import TYPE_CHECKING, Optional
 
+from genvx.core.runinfo import LogPiece
 from genvx.core.runstate import Waiting, end_of, is_over
 from genvx.core.wire.plain import Malformed
 from genvx.core.wire.runoperations import LogEnd
@@ -32,6 +33,9 @@ def watch(host: Machine, asked: WatchRun, pause: Callable[[float], bool]) -> Ite
     """What somebody who watches a run gets: the run, again when its state changes before it starts,
     its log, and a LogEnd.
 
+    Where the last lines were asked for, an empty piece comes first: it says where they begin. Whose
+    connection is cut asks again from there on, and misses nothing.
+
     pause: waits so many seconds; True ends the watching.
 
     Raises:
@@ -39,7 +43,6 @@ def watch(host: Machine, asked: WatchRun, pause: Callable[[float], bool]) -> Ite
     """
     catalog = RunCatalog(host)
     run = catalog.find(asked.run)
-    yield run
     with catalog.open(run) as directory:
         log = directory.open_log()
         try:
@@ -47,6 +50,8 @@ def watch(host: Machine, asked: WatchRun, pause: Callable[[float], bool]) -> Ite
             offset = asked.offset or 0
             if asked.offset is None and asked.lines is not None:
                 offset = logs.offset_of_last_lines(log, asked.lines)
+                yield LogPiece(offset, b"")
+            yield run
             # An offset behind the end is of another log; what is there then is read from the end.
             offset = min(offset, os.fstat(log).st_size)
             over = watched.is_over if asked.follow else lambda: True

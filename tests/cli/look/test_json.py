@@ -50,6 +50,10 @@ def test_runs_print_what_the_schema_says(state, short_tmp, monkeypatch):
     (listed,) = checked(run_genvx("runs", "--json"))["hosts"][0]["runs"]
     assert (listed["id"], listed["exit_code"]) == (run, 3)
     assert checked(run_genvx("runs", "info", "--json"))["verb"] == "runs info"
+    again = run_genvx("runs", "restart", run).stdout.strip()
+    assert run_genvx("watch", again).returncode == 3
+    compared = checked(run_genvx("runs", "compare", run, again, "--json"))
+    assert (compared["differs"], compared["variables"]) == (["restarts"], [])
 
 
 def test_config_tells_what_a_directory_takes(state, tmp_path, monkeypatch):

@@ -20,6 +20,8 @@ from genvx.core.finding import Finding, Severity
 from genvx.core.grant import Grant
 from genvx.core.lease import Lease, Part
 from genvx.core.limit import Limit
+from genvx.core.part import Meeting
+from genvx.core.part import Part as GangPart
 from genvx.core.policy import Entitlement, Policy
 from genvx.core.requirements import Requirements, Strategy
 from genvx.core.run import (
@@ -127,10 +129,13 @@ LEASE_IN_FULL = Lease(
 )  # fmt: skip
 TICKET = Ticket(REQUIREMENTS, 6, 3, False, 1 << 40, **replace(CLAIM, id="00fe").claimed())
 THEN = Moment(7, 8)
+GANG_PART = GangPart(1, ("a", "b"), "a", 29500, True)
 SPEC = RunSpec(
     "abcd", ("sh", "-c", "x"), REQUIREMENTS, "m", "h", THEN, "n", "/w", {"A": "b"}, 5, 6,
     HoldWhen.ON_FAILURE, 3, 2.5, 1 << 30, True, "mail me", "u@h", "1.0", "abce",
+    7.5, True, GANG_PART,
 )  # fmt: skip
+MEETING = Meeting("s3cret", "a", 5000, True, 2.5)
 RUN_USAGE = Usage(1.5, 2.5, 3, 4, 5)
 LIMIT = Limit(2, 1 << 40, 600)
 ASK = Ask(REQUIREMENTS, "n", "abcd", "cmd", 5.5, 6.5, False)
@@ -153,10 +158,13 @@ ASKED = [
     ongoing.RunInTurn("abcd", JOB, 8.5),
     ongoing.OpenShell("abcd", "gpu-server-1", JOB),
     runoperations.SubmitRun(SPEC, 5.5, ("t",)),
+    runoperations.SubmitPart(SPEC, MEETING, ("t",)),
+    runoperations.DecideRun("abcd", True),
     runoperations.ListRuns(FILTER, 7, True),
     runoperations.FindRuns("n", True),
     runoperations.ShowRun("n", 7),
     runoperations.StopRun("n", 2.5, True),
+    runoperations.WithdrawRun("n"),
     runoperations.MarkRun("n", "best", ("t",), ("u",)),
     runoperations.DisposeOfRun("n", runoperations.Disposal.PURGE),
     runoperations.WatchRun("n", 5, 6, False, False),
@@ -198,11 +206,14 @@ VALUES = [
     (devicecodec.DRIVER, DRIVER),
     (runcodec.MOMENT, THEN),
     (runcodec.SPEC, SPEC),
+    (runcodec.PART, GANG_PART),
+    (runcodec.MEETING, MEETING),
     (runcodec.USAGE, RUN_USAGE),
     (runcodec.END, End(THEN, THEN, None, 9, RUN_USAGE)),
     (runcodec.RUN, RUN),
     (runcodec.LOG_PIECE, LogPiece(5, b"\0\xff", 3)),
     (runoperations.FILTER, FILTER),
+    (runoperations.ACCEPTED, runoperations.AcceptedPart(RUN, 5000, True)),
     (runoperations.DETAILS, runoperations.RunDetails(RUN, "/d", "last", "/d/work")),
     (askcodec.ASK, ASK),
     (askcodec.JOB, JOB),

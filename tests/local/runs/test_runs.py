@@ -63,7 +63,7 @@ _SUBMITTER = """
 import os, signal, sys
 from genvx.local.host import LocalHost
 from genvx.local.runs.launch import submit
-from genvx.local.runs.record import RunShelf
+from genvx.local.runs.shelf import RunShelf
 sys.path.insert(0, {root!r})
 from tests.local.runs.test_runs import shell
 print(submit(LocalHost(), shell({line!r}), fork={fork}).id, flush=True)

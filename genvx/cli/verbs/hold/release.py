@@ -43,7 +43,7 @@ def release(
 
     Example: genvx release 15ab02cd
     """
-    from genvx.cli.views.release import show
+    from genvx.cli.views.release import document, show
 
     if kill:
         # Our own shell may be among the processes. Its end hangs up the terminal, and we must
@@ -57,6 +57,11 @@ def release(
             for name, snapshot in outcomes.succeeded.items()
             if any(environment in (env.id, env.name) for env in snapshot.environments)
         ]
+        # The parts of a run on several hosts have one id.
+        exact = all(
+            any(environment == env.id for env in outcomes.succeeded[name].environments)
+            for name in candidates
+        )
         if not outcomes.succeeded:
             raise fleet.nowhere({}, outcomes.failed)
         # An empty text would match each environment that has no name.
@@ -67,19 +72,25 @@ def release(
                 f"no active environment {printable(environment, 60)!r} {place}"
                 + (" that answered" if code else "")
             )
-        if len(candidates) > 1:
+        if len(candidates) > 1 and not exact:
             raise UnknownEnvironment(
                 f"several hosts have an environment {printable(environment, 60)!r}: "
                 f"{', '.join(candidates)}; give its id, or one host with -H"
             )
-        # The holders are those of the snapshot: with the lease gone, nothing says any more which
-        # processes held it. With --kill the host itself says which processes go on.
-        host = fleet.host(candidates[0])
-        ended = host.release(environment, kill=kill)
-        living = ended if kill else _as_seen(outcomes.succeeded[candidates[0]], ended)
-        if living.holders and _command_has_ended(host, ended):
-            living = replace(living, holders=())
-        show(where, candidates[0], ended, living, json=json)
+        released = []
+        for name in candidates:
+            host = fleet.host(name)
+            ended = host.release(environment, kill=kill)
+            # The holders are those of the snapshot: with the lease gone, nothing says any more
+            # which processes held it. With --kill the host itself says which processes go on.
+            living = ended if kill else _as_seen(outcomes.succeeded[name], ended)
+            if living.holders and _command_has_ended(host, ended):
+                living = replace(living, holders=())
+            released.append((name, ended, living))
+            if not json:
+                show(where, name, ended, living)
+        if json:
+            document(released)
         raise typer.Exit(where.report(outcomes))
 
 

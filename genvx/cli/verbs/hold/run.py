@@ -21,6 +21,7 @@ def run(
     master_addr: runoptions.MasterAddr = None,
     no_stdin: runoptions.NoStdin = False,
     detached: runoptions.Detached = False,
+    watched: runoptions.Watched = False,
     chdir: runoptions.Chdir = None,
     keep: runoptions.Keep = None,
     retries: runoptions.Retries = None,
@@ -39,11 +40,12 @@ def run(
     A remote command in the background (&) reads nothing that is typed, and is not stopped for it.
 
     With --detach it belongs to its host and goes on without us: its id is printed, and genvx runs,
-    watch and logs show it. --wait waits in line there. Locally it starts in this directory.
+    watch and logs show it. --wait waits in line there. Locally it starts in this directory. With
+    --nodes, too, it waits here until it has all hosts.
 
     Example: genvx run --gpus 1 -- python train.py
     """
-    from genvx.cli.detach import Detach, start_detached
+    from genvx.cli.detach import Detach, Several, start_detached
 
     where = here(context)
     if not command:
@@ -59,13 +61,15 @@ def run(
         stdin.close()
     asked = Detach.parse(chdir, keep, retries, env, run_tag, notify, tty, log_limit)
     if detached:
-        if nodes > 1:
-            raise InvalidInput("--nodes does not go with --detach")
-        raise typer.Exit(start_detached(where, request, command, asked))
-    if asked != Detach():
+        several = Several(nodes, master_addr, mixed) if nodes > 1 else None
+        if several is not None and not where.remote:
+            raise InvalidInput("--nodes is for the hosts of genvx remote")
+        code = start_detached(where, request, command, asked, several, watched=watched)
+        raise typer.Exit(code)
+    if watched or asked != Detach():
         raise InvalidInput(
-            "--chdir, --hold, --retries, --env, --run-tag, --notify, --tty and --log-limit go with "
-            "--detach"
+            "--watch, --chdir, --hold, --retries, --env, --run-tag, --notify, --tty and "
+            "--log-limit go with --detach"
         )
     if nodes > 1:
         if not where.remote:

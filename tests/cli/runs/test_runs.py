@@ -9,11 +9,12 @@ import signal
 import subprocess
 import sys
 
+import pexpect
 import pytest
 
 from genvx.local.runs import tree
 from tests.conftest import run_genvx
-from tests.helpers import start_genvx, until
+from tests.helpers import Terminal, genvx_argv, genvx_env, start_genvx, until
 
 ID = re.compile(r"[0-9a-f]{8}\n")
 
@@ -47,7 +48,8 @@ def started(*words, remote=False):
 
 
 def rows(*words):
-    listed = run_genvx(*words, "runs", "--csv", "--no-header")
+    remote = [word for word in words if word == "remote"]
+    listed = run_genvx(*remote, "runs", "--csv", "--no-header", *words[len(remote) :])
     assert listed.returncode == 0, listed.stderr
     return [line.split(",") for line in listed.stdout.splitlines()]
 
@@ -117,9 +119,74 @@ def test_several_runs_are_meant_by_what_they_were_before_the_first_was_touched(r
     assert [row[0] for row in rows()] == [first]
 
 
+def test_all_runs_that_are_alive_are_stopped_at_once_or_those_with_a_tag(runs):
+    ignores = 'trap "" TERM; echo ready; while :; do sleep 0.1; done'
+    one, two = (started("--run-tag", "x", "--", "sh", "-c", ignores) for _ in range(2))
+    other = started("-g", "1", "--", "sleep", "1000")
+    over = started("--run-tag", "x", "--", "true")
+    until(lambda: {row[0]: row[2] for row in rows()}[over] == "completed")
+    answer = run_genvx("runs", "stop", "--tag", "x", "--grace", "1s")
+    assert sorted(answer.stdout.split()) == sorted(["Stopped", "run", one, "Stopped", "run", two])
+    assert {row[0]: row[2] for row in rows()}[other] == "running"
+    assert run_genvx("runs", "stop", "--all").stdout == f"Stopped run {other}\n"
+    # Its GPU is free when that returns.
+    assert run_genvx("run", "-g", "2", "--", "true").returncode == 0
+    again = run_genvx("runs", "stop", "--all")
+    assert (again.returncode, again.stdout) == (0, "")
+    assert again.stderr == "genvx: no run of yours is alive\n"
+
+
+def test_a_table_of_runs_fits_80_columns_and_says_why_a_run_waits(runs):
+    started("-g", "2", "-n", "n" * 60, "--", "sleep", "1000")
+    waits = started("-g", "1", "--wait", "--", "true")
+    terminal = Terminal(genvx_argv("runs"), genvx_env(), size=(24, 80))
+    terminal.child.expect(pexpect.EOF)
+    lines = terminal.child.before.splitlines()
+    assert lines[0].split() == ["ID", "NAME", "STATE", "GPUS", "SUBMITTED", "TOOK", "EXIT"]
+    assert max(map(len, lines)) <= 80
+    assert f"run {waits} waits in line: place 1 (0 of 1 available)" in lines
+
+
+def test_to_detach_and_to_watch_is_to_see_it_at_once_and_to_end_with_its_code(runs):
+    answer = run_genvx("run", "-d", "-w", "--", "sh", "-c", "echo a; kill -TERM $$")
+    run, *log = answer.stdout.splitlines()
+    assert (log, answer.returncode) == (["a"], 143)
+    client = start_genvx("run", "-d", "-w", "--", "sh", "-c", "echo ready; exec sleep 1000")
+    assert client.stdout.readline() != run
+    assert client.stdout.readline() == "ready\n"
+    client.send_signal(signal.SIGINT)
+    _, said = client.communicate()
+    assert client.returncode == 130
+    assert said.endswith(" shows it again\n")
+    assert rows()[0][2] == "running"
+
+
+def test_what_differs_between_runs_is_shown_and_no_value_that_may_be_a_secret(runs):
+    secret, other = "s3cr3t-one", "s3cr3t-two"
+    one = started("--env", f"API_TOKEN={secret}", "--env", "LR=0.1", "--", "sh", "-c", "exit 1")
+    two = started("--env", f"API_TOKEN={other}", "--env", "LR=0.2", "--", "sh", "-c", "exit 2")
+    until(lambda: [row[2] for row in rows()] == ["failed", "failed"])
+    compared = run_genvx("runs", "compare", one, two, "--csv").stdout.splitlines()
+    assert compared[0] == f",{one},{two}"
+    assert {"command,sh -c 'exit 1',sh -c 'exit 2'", "exit code,1,2"} <= set(compared)
+    assert {"$API_TOKEN,value 1,value 2", "$LR,value 1,value 2"} <= set(compared)
+    asked = [run_genvx("runs", "compare", one, two, *more) for more in (["--values"], ["--json"])]
+    assert "0.1" in asked[0].stdout
+    assert "0.1" not in asked[1].stdout
+    assert not any(word in each.stdout for each in asked for word in (secret, other))
+    alone = run_genvx("runs", "compare", one, one)
+    assert (alone.returncode, alone.stdout) == (2, "")
+    assert "name two runs or more" in alone.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["run", "-w", "--", "true"], "go with --detach"),
+        (["runs", "move", "1"], "a run moves among the hosts of genvx remote"),
+        (["runs", "compare", "1", "2", "--values", "--json"], "--json never has the values"),
+        (["runs", "stop"], "give RUN, --all or --tag TAG"),
+        (["runs", "stop", "1", "--all"], "give RUN, --all or --tag TAG"),
         (["run", "--hold", "1h", "--", "true"], "go with --detach"),
         (["run", "-d", "--hold", "1h:never", "--", "true"], "--hold is a time"),
         (["run", "-d", "--env", "A", "--", "true"], "--env is NAME=VALUE"),
@@ -139,6 +206,14 @@ def test_what_makes_no_sense_is_refused_in_one_line(runs, words, said):
     assert answer.returncode == 2
     assert said in answer.stderr.splitlines()[-1]
     assert not runs.exists() or os.listdir(runs) == []
+
+
+def end_sessions(sandbox):
+    """Kill the processes of sshd for our connections, and the agent below them."""
+    for server in sandbox.servers:
+        for pid in tree.descendants(server.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.needs("openssh")
@@ -161,11 +236,7 @@ def test_a_run_outlives_its_client_the_agent_and_the_sessions_of_sshd(
         bufsize=0,
     )
     assert watching.stdout.readline() == b"first\n"
-    # The processes of sshd for our connection, and the agent below them.
-    for server in hosts.servers:
-        for pid in tree.descendants(server.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    end_sessions(hosts)
     said = watching.stderr.readline()
     assert b"connecting again" in said
     go.touch()

@@ -1,0 +1,183 @@
+"""Following a run, as genvx watch does: its log, and another host for it while it waits."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from genvx.cli.views.log import LogView
+from genvx.core.runinfo import RunInfo
+from genvx.core.runstate import Waiting, was_moved
+from genvx.core.wire.runoperations import LogEnd, WatchRun
+from genvx.errors import GenvxError, InvalidInput, NoCapacity, UnknownRun
+from genvx.shown.console import INTERRUPTED, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import FrameType
+
+    from genvx.cli.ask.where import Where
+    from genvx.fleet.fleet import Fleet
+
+# How often the other hosts are asked, at most, whether they have room for a run that waits.
+_LOOK = 30.0
+# How long a run that somebody moves may be on its way to its next host, and how often we ask.
+_ON_ITS_WAY = 30.0
+_AGAIN = 0.5
+
+
+def follow(
+    where: Where,
+    fleet: Fleet,
+    host: Any,
+    run: RunInfo,
+    *,
+    lines: int | None = None,
+    to_its_end: bool = True,
+    stays: bool = False,
+    looked: bool = False,
+) -> int:
+    """Print the log of a run and return its exit code; 130 after Ctrl-C, which leaves it running.
+
+    lines: begin with so many of the last ones. to_its_end: wait for more. stays: leave it where it
+    waits, also when another host has room. looked: the other hosts were asked just now.
+    """
+    from genvx.fleet import runs
+
+    view = LogView(where, host.name, sys.stdout.isatty())
+    asked = WatchRun(run.id, lines=lines, follow=to_its_end)
+    scout = None
+    if to_its_end and where.remote and not stays and len(fleet.hosts) > 1:
+        scout = _Scout(where, fleet, looked=looked)
+    try:
+        while True:
+            place, waited = None, isinstance(run.state, Waiting)
+            try:
+                for news in runs.watch(host, asked, lambda line: say(f"genvx: {line}")):
+                    if isinstance(news, LogEnd) and waited and was_moved(news.run.state):
+                        place = _arrival(fleet, run.id)
+                    view.take(news)
+                    if scout is not None and isinstance(news, RunInfo):
+                        place = scout.move(host, news)
+                    if place is not None:
+                        break
+            except UnknownRun:  # also what it left on the host from which it has moved
+                place = _arrival(fleet, run.id) if waited else None
+                if place is None:
+                    raise
+            if place is None:
+                code = view.finish()
+                if view.was_moved:
+                    where.note(f"{where.typed} runs restart {run.id} starts it")
+                return code
+            host = place
+            view.moved_to(host.name)
+            asked = WatchRun(run.id, follow=to_its_end)
+    except KeyboardInterrupt:
+        view.finish()
+        return _left(where, run)
+    except BrokenPipeError:
+        return _unread()
+
+
+def follow_gang(
+    where: Where,
+    parts: Sequence[tuple[Any, RunInfo]],
+    *,
+    lines: int | None = None,
+    to_its_end: bool = True,
+) -> int:
+    """Print the logs of all parts of a gang; otherwise as `follow`."""
+    from genvx.cli.views import ganglog
+
+    run = parts[0][1]
+    try:
+        return ganglog.follow(where, parts, WatchRun(run.id, lines=lines, follow=to_its_end))
+    except KeyboardInterrupt:
+        return _left(where, run)
+    except BrokenPipeError:
+        return _unread()
+
+
+def _left(where: Where, run: RunInfo) -> int:
+    say(f"genvx: run {run.id} goes on; {where.typed} watch {run.id} shows it again")
+    return INTERRUPTED
+
+
+def _unread() -> int:
+    # Whoever read our output has left; Python would complain at its end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 0
+
+
+def _arrival(fleet: Any, run: str) -> Any:
+    """The host on which a run arrives that somebody moves; None if it arrives nowhere."""
+    from genvx.fleet import runs
+
+    end = time.monotonic() + _ON_ITS_WAY
+    while True:
+        with suppress(GenvxError):
+            host, found = runs.locate(fleet, fleet.ask(runs.question(run)), run)
+            if not was_moved(found.state):
+                return host
+        if time.monotonic() >= end:
+            return None
+        time.sleep(_AGAIN)
+
+
+class _Scout:
+    """Looks for a host with room while a run waits on another one."""
+
+    def __init__(self, where: Where, fleet: Fleet, *, looked: bool) -> None:
+        self._where = where
+        self._fleet: Any = fleet
+        self._due = time.monotonic() + (_LOOK if looked else 0.0)
+
+    def move(self, source: Any, run: RunInfo) -> Any:
+        """Move a run that waits to a host that has room; return that host, None if it stays.
+
+        Not where its hosts or its directory were chosen: then another host may be a wrong one.
+        """
+        if not isinstance(run.state, Waiting) or run.spec.stays or run.spec.cwd:
+            return None
+        if time.monotonic() < self._due:
+            return None
+        from genvx.fleet import moving
+
+        seen = self._fleet.snapshot()
+        self._due = time.monotonic() + _LOOK
+        among = list(seen.succeeded)
+        better = moving.room_elsewhere(run.spec, source.name, seen, among)
+        if not better:
+            return None
+        self._where.note(
+            f"run {run.id} moves to {better[0]}, which has room (watch --stay leaves it)"
+        )
+        try:
+            with unbroken():
+                host, _ = moving.move(self._fleet, source, run, seen, among)
+        except (InvalidInput, NoCapacity) as error:
+            self._where.note(str(error))  # it has begun meanwhile, or waits on
+            return None
+        return host
+
+
+@contextmanager
+def unbroken() -> Iterator[None]:
+    """Do what Ctrl-C must not break in two; it is heard afterwards."""
+    pressed = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        pressed.append(number)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt

@@ -1,0 +1,44 @@
+"""genvx runs compare: runs side by side."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from genvx.cli.ask import options
+from genvx.cli.ask.runs import Runs
+from genvx.cli.ask.where import here
+from genvx.cli.show.output import Output
+from genvx.cli.verbs.runs.several import places
+from genvx.errors import InvalidInput
+
+Values = Annotated[
+    bool, typer.Option("--values", help="Also values of variables, unless they look like secrets.")
+]
+
+
+def compare(
+    context: typer.Context,
+    run: Runs,
+    values: Values = False,
+    json: options.Json = False,
+    csv: options.Csv = False,
+    style: options.Style = None,
+) -> None:
+    """Show runs side by side: what differs in what was asked, and what became of each.
+
+    Variables may hold secrets: their values are only told apart, as "value 1" and "value 2".
+
+    Example: genvx runs compare 1 2
+    """
+    from genvx.cli.views import compare as view
+
+    if values and json:
+        raise InvalidInput("--values is for tables; --json never has the values of variables")
+    where = here(context)
+    with where.fleet() as fleet:
+        found = [(host.name, each) for host, each in places(where, fleet, run)]
+    if len(found) < 2:
+        raise InvalidInput("name two runs or more, as in: genvx runs compare 1 2")
+    view.show(where.remote, found, Output(json, csv, style=style), values=values)

@@ -1,0 +1,77 @@
+"""genvx runs: the newest runs, as a table."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from genvx.cli.ask import options
+from genvx.cli.ask.where import here
+from genvx.cli.show.output import Output
+from genvx.core.durations import parse_duration
+from genvx.core.runselect import Filter
+from genvx.core.wire.runoperations import MOST_RUNS, ListRuns
+
+_NEWEST = 50
+
+All = Annotated[bool, typer.Option("-a", "--all", help=f"More than the newest {_NEWEST}.")]
+States = Annotated[
+    list[str] | None,
+    typer.Option("-s", "--state", metavar="STATE", help="Only in this state, or one of these."),
+]
+Tags = Annotated[
+    list[str] | None, typer.Option("--tag", metavar="TAG", help="Only with this tag, or all these.")
+]
+OfName = Annotated[
+    str | None, typer.Option("-n", "--name", metavar="NAME", help="Only of this name or label.")
+]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="TIME", help="Only those submitted within this time (7d)."),
+]
+Deleted = Annotated[bool, typer.Option("--deleted", help="Those in the trash instead.")]
+
+
+def listing(
+    context: typer.Context,
+    everything: All = False,
+    state: States = None,
+    tag: Tags = None,
+    name: OfName = None,
+    since: Since = None,
+    deleted: Deleted = False,
+    json: options.Json = False,
+    csv: options.Csv = False,
+    style: options.Style = None,
+    no_header: options.NoHeader = False,
+    no_summary: options.NoSummary = False,
+    timestamp: options.Timestamp = False,
+    redraw: options.Watch = False,
+    interval: options.Interval = 2.0,
+) -> None:
+    """Show runs, the newest first: commands that were started with genvx run --detach.
+
+    Example: genvx remote runs -s running
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from genvx.cli.show.watch import watch
+    from genvx.cli.views import runs as view
+
+    where = here(context)
+    narrowed = Filter(tuple(state or ()), tuple(tag or ()), name, _since_epoch_ns(since))
+    asked = ListRuns(narrowed, MOST_RUNS if everything else _NEWEST, deleted)
+    output = Output(json, csv, not no_header, not no_summary, timestamp=timestamp, style=style)
+    with where.fleet() as fleet:
+        if redraw:
+            raise typer.Exit(watch(interval, lambda: view.show(where, fleet, asked, output)))
+        raise typer.Exit(view.show(where, fleet, asked, output))
+
+
+def _since_epoch_ns(text: str | None) -> int | None:
+    if text is None:
+        return None
+    import time
+
+    return time.time_ns() - round(parse_duration(text) * 1e9)  # as people mean it

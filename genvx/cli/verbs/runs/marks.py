@@ -1,0 +1,37 @@
+"""genvx runs label and tag: what people call a run once it has begun."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from genvx.cli.ask.runs import OneRun
+from genvx.cli.verbs.runs.several import ask_each
+from genvx.core.wire.runoperations import MarkRun
+from genvx.errors import InvalidInput
+
+Label = Annotated[str, typer.Argument(metavar="LABEL", help="Another name; '' removes it.")]
+Tags = Annotated[
+    list[str], typer.Argument(metavar="TAG...", help="A tag; -TAG removes one, after --.")
+]
+
+
+def label(context: typer.Context, run: OneRun, text: Label) -> None:
+    """Give a run another name, by which it is found.
+
+    Example: genvx runs label 1 best
+    """
+    ask_each(context, [run], lambda found: MarkRun(found.id, text), "Labelled")
+
+
+def tag(context: typer.Context, run: OneRun, tags: Tags) -> None:
+    """Add tags to a run, or remove some.
+
+    Example: genvx runs tag 1 baseline
+    """
+    if not tags:
+        raise InvalidInput("no tag is given")
+    add = tuple(each for each in tags if not each.startswith("-"))
+    remove = tuple(each[1:] for each in tags if each.startswith("-"))
+    ask_each(context, [run], lambda found: MarkRun(found.id, None, add, remove), "Tagged")

@@ -1,0 +1,95 @@
+"""genvx runs restart: a new run of what another one was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from genvx.cli.ask.requested import patience_of, selection_of
+from genvx.cli.ask.runs import OneRun, located_among
+from genvx.cli.ask.wants import ExcludeHost, OnlyHost, Tag, Wait
+from genvx.cli.ask.where import here
+from genvx.cli.show.refusal import advise
+from genvx.errors import InvalidInput, NoCapacity
+from genvx.fleet.hostspec import Selection
+from genvx.shown.console import say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from genvx.cli.ask.where import Where
+    from genvx.core.run import RunSpec
+    from genvx.core.runinfo import RunInfo
+
+
+def restart(
+    context: typer.Context,
+    run: OneRun = "",
+    only_host: OnlyHost = None,
+    exclude_host: ExcludeHost = None,
+    tag: Tag = None,
+    wait: Wait = None,
+) -> None:
+    """Start a run that is over again, as a new one; print its id.
+
+    The command, variables, options and tags are the same. It starts on the same host, or on the
+    best of those that --only-host, --exclude-host or --tag select.
+
+    Example: genvx runs restart 1
+    """
+    from genvx.cli.detach import announce
+    from genvx.fleet import moving, runs
+    from genvx.fleet.submission import submitter
+
+    where = here(context)
+    selection = selection_of(only_host, exclude_host, tag)
+    with where.fleet() as fleet:
+        parts, failed = located_among(where, fleet, run)
+        host, found = parts[0]
+        spec = moving.anew(found, submitter())
+        patience = spec.patience if wait is None else patience_of(wait)
+        moving.require_nowhere(host, found, failed)
+        try:
+            if found.spec.part is not None:
+                raise typer.Exit(_gang(where, parts, spec, selection, patience))
+            if selection:
+                with where.fleet(selection) as chosen:
+                    hosts: Any = chosen
+                    seen = where.look(chosen)
+                    host, started = runs.submit(
+                        hosts, spec, seen, patience=patience, tags=found.tags
+                    )
+            else:
+                started = runs.submit_to(host, spec, patience=patience, tags=found.tags)
+        except NoCapacity as error:
+            if patience is None:
+                advise(error)
+            raise
+    raise typer.Exit(announce(where, host.name, started))
+
+
+def _gang(
+    where: Where,
+    parts: Sequence[tuple[Any, RunInfo]],
+    spec: RunSpec,
+    selection: Selection,
+    patience: float | None,
+) -> int:
+    """Start a run on several hosts again: on the same, or on the best of those selected."""
+    from genvx.cli.detach import announce
+    from genvx.core.rungang import decisive
+    from genvx.fleet.rungang import submit_again
+
+    before = parts[0][1]
+    if not where.remote:
+        raise InvalidInput(
+            f"run {before.id} is on several hosts; genvx remote runs restart starts it again"
+        )
+    same = Selection(hosts=tuple(host.name for host, _ in parts))
+    with where.remote_fleet(selection or same) as fleet:
+        started = submit_again(
+            fleet, before, spec, patience=patience, say=lambda line: say(f"genvx: {line}")
+        )
+    names = ", ".join(host.name for host, _ in started)
+    return announce(where, names, decisive([run for _, run in started]))

@@ -1,0 +1,38 @@
+"""genvx runs delete, restore and purge: the trash for runs that are over."""
+
+from __future__ import annotations
+
+import typer
+
+from genvx.cli.ask.runs import Runs
+from genvx.cli.verbs.runs.several import ask_each
+from genvx.core.wire.runoperations import Disposal, DisposeOfRun
+
+
+def delete(context: typer.Context, run: Runs) -> None:
+    """Move runs that are over into the trash.
+
+    Example: genvx runs delete 2
+    """
+    _dispose(context, run, Disposal.DELETE, "Deleted")
+
+
+def restore(context: typer.Context, run: Runs) -> None:
+    """Take runs out of the trash.
+
+    Example: genvx runs restore 15ab02cd
+    """
+    _dispose(context, run, Disposal.RESTORE, "Restored")
+
+
+def purge(context: typer.Context, run: Runs) -> None:
+    """Delete runs in the trash for good; this frees the disk.
+
+    Example: genvx runs purge 15ab02cd
+    """
+    _dispose(context, run, Disposal.PURGE, "Purged")
+
+
+def _dispose(context: typer.Context, wanted: list[str], how: Disposal, did: str) -> None:
+    deleted = how is not Disposal.DELETE
+    ask_each(context, wanted, lambda found: DisposeOfRun(found.id, how), did, deleted=deleted)

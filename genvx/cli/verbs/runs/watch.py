@@ -1,0 +1,77 @@
+"""genvx watch and genvx logs: the output of a run, from where one likes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from genvx.cli.ask.runs import OneRun, located_parts
+from genvx.cli.ask.where import here
+from genvx.core.wire.runoperations import MOST_LINES
+
+Lines = Annotated[
+    int | None,
+    typer.Option(
+        "-n",
+        "--lines",
+        metavar="LINES",
+        min=0,
+        max=MOST_LINES,
+        help="Begin with so many of the last lines; with the first one by default.",
+    ),
+]
+NoFollow = Annotated[bool, typer.Option("--no-follow", help="Do not wait for more.")]
+Stay = Annotated[
+    bool, typer.Option("--stay", help="Remote: leave a waiting run on its host in any case.")
+]
+
+
+def watch(
+    context: typer.Context,
+    run: OneRun = "",
+    lines: Lines = None,
+    no_follow: NoFollow = False,
+    stay: Stay = False,
+) -> None:
+    """Show the output of a run until it ends; exit with its code.
+
+    Of a run on several hosts, each line comes after the name of its host.
+
+    Ctrl-C leaves the run running. Where the connection is cut, it goes on where it was.
+
+    A run that waits moves to another host that has room, unless its hosts or its directory were
+    chosen, or --stay is given.
+
+    Example: genvx watch 1
+    """
+    _show(context, run, lines, to_its_end=not no_follow, stays=stay)
+
+
+def logs(context: typer.Context, run: OneRun = "", lines: Lines = None) -> None:
+    """Show the output of a run so far; exit with its code if it has ended.
+
+    Example: genvx logs -n 20 1
+    """
+    _show(context, run, lines, to_its_end=False)
+
+
+def _show(
+    context: typer.Context,
+    wanted: str,
+    lines: int | None,
+    *,
+    to_its_end: bool,
+    stays: bool = False,
+) -> None:
+    from genvx.cli.following import follow, follow_gang
+
+    where = here(context)
+    with where.fleet() as fleet:
+        parts = located_parts(where, fleet, wanted)
+        if len(parts) > 1:
+            code = follow_gang(where, parts, lines=lines, to_its_end=to_its_end)
+        else:
+            host, run = parts[0]
+            code = follow(where, fleet, host, run, lines=lines, to_its_end=to_its_end, stays=stays)
+    raise typer.Exit(code)

@@ -1,0 +1,135 @@
+"""Runs side by side: what differs in what was asked, and what became of each."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from genvx.cli.schema.document import print_document
+from genvx.cli.schema.runs import plain_run
+from genvx.cli.show.output import Output
+from genvx.core.ages import format_duration
+from genvx.core.amounts import format_memory
+from genvx.core.runcompare import differ, differing_variables, groups, looks_secret
+from genvx.core.runstate import end_of, name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from genvx.core.run import Usage
+    from genvx.core.runinfo import RunInfo
+
+# What was asked, by the word that people know it by.
+_ASKED: dict[str, Callable[[RunInfo], str]] = {
+    "name": lambda run: run.label or run.spec.name,
+    "tags": lambda run: ", ".join(run.tags),
+    "command": lambda run: shlex.join(run.spec.argv),
+    "directory": lambda run: run.spec.cwd,
+    "GPUs": lambda run: str(run.spec.requirements),
+    "strategy": lambda run: run.spec.requirements.strategy.value,
+    "time": lambda run: _duration(run.spec.seconds),
+    "hold": lambda run: _duration(run.spec.hold),
+    "retries": lambda run: str(run.spec.retries),
+    "restarts": lambda run: run.spec.restarted,
+    "version": lambda run: run.spec.version,
+}
+
+
+def show(
+    remote: bool, places: Sequence[tuple[str, RunInfo]], output: Output, *, values: bool
+) -> None:
+    """Print runs side by side. values: also those of variables, unless they may be secrets."""
+    runs = [run for _, run in places]
+    variables = differing_variables([run.spec for run in runs])
+    if output.json:
+        _show_json(places, variables)
+        return
+    rows = [
+        [word, *cells]
+        for word, cells in ((word, [of(run) for run in runs]) for word, of in _ASKED.items())
+        if differ(cells)
+    ]
+    for name, given in variables.items():
+        hidden = not values or looks_secret(name)
+        cells = [_numbered(each) for each in groups(given)] if hidden else map(_given, given)
+        rows.append([f"${name}", *cells])
+    if remote:
+        rows.insert(0, ["host", *(host for host, _ in places)])
+    became = [[word, *cells] for word, cells in _became(runs).items() if any(cells)]
+    # An id is a column of its own, and what is long goes on in the next line.
+    ids = [run.id for run in runs]
+    shown = {row[0] for row in rows}
+    same = [word for word, of in _ASKED.items() if word not in shown and of(runs[0])]
+    output.table(
+        ["", *ids], [*rows, *became], f"The same: {', '.join(same)}" if same else "", wrapping=ids
+    )
+
+
+def _numbered(number: int | None) -> str:
+    return "not set" if number is None else f"value {number}"
+
+
+def _given(text: str | None) -> str:
+    return "not set" if text is None else text or "empty"
+
+
+def _became(runs: Sequence[RunInfo]) -> dict[str, list[str]]:
+    ends = [end_of(run.state) for run in runs]
+
+    def each(of: Callable[[Any], str]) -> list[str]:
+        return ["" if end is None else of(end) for end in ends]
+
+    return {
+        "state": [name_of(run.state) for run in runs],
+        "exit code": each(lambda end: str(end.exit_code)),
+        "took": each(lambda end: format_duration(round(end.seconds) or 1)),
+        "user time": each(lambda end: _duration(end.usage.user)),
+        "system time": each(lambda end: _duration(end.usage.system)),
+        "memory": each(lambda end: _memory(end.usage.memory)),
+        "GPU memory": each(lambda end: _memory(end.usage.gpu_memory)),
+        "GPU use": each(
+            lambda end: (
+                "" if end.usage.gpu_utilization is None else f"{end.usage.gpu_utilization} %"
+            )
+        ),
+        "log": [f"{run.log_bytes} bytes" if run.log_bytes else "" for run in runs],
+    }
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{seconds:.1f} s" if seconds < 10 else format_duration(round(seconds))
+
+
+def _memory(size: int | None) -> str:
+    return "" if size is None else format_memory(size)
+
+
+def _show_json(
+    places: Sequence[tuple[str, RunInfo]], variables: Mapping[str, tuple[str | None, ...]]
+) -> None:
+    runs = [run for _, run in places]
+    print_document(
+        "runs compare",
+        runs=[{"host": host, "run": plain_run(run), "usage": _usage(run)} for host, run in places],
+        differs=[word for word, of in _ASKED.items() if differ([of(run) for run in runs])],
+        # Numbers stand for equal values: no value of a variable is ever in JSON.
+        variables=[
+            {"name": name, "values": list(groups(given))} for name, given in variables.items()
+        ],
+    )
+
+
+def _usage(run: RunInfo) -> dict[str, Any] | None:
+    end = end_of(run.state)
+    if end is None:
+        return None
+    usage: Usage = end.usage
+    return {
+        "user_seconds": usage.user,
+        "system_seconds": usage.system,
+        "memory_bytes": usage.memory,
+        "gpu_memory_bytes": usage.gpu_memory,
+        "gpu_utilization_percent": usage.gpu_utilization,
+    }

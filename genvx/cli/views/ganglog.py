@@ -1,0 +1,112 @@
+"""The output of the parts of a detached gang, a line of each after the name of its host."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from genvx.cli.views.log import last_state
+from genvx.core.rungang import exit_code
+from genvx.core.runinfo import LogPiece, RunInfo
+from genvx.core.runstate import Failed, Preparing, end_of, is_over, name_of
+from genvx.core.wire.runoperations import LogEnd
+from genvx.errors import GenvxError, kind_of
+from genvx.shown.console import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TextIO
+
+    from genvx.cli.ask.where import Where
+    from genvx.core.wire.runoperations import WatchRun
+
+    Parts = Sequence[tuple[Any, RunInfo]]
+
+
+def printer(stream: TextIO, width: int) -> Callable[[str, bytes], None]:
+    """Return a function that prints a line after the name of its host.
+
+    The line itself is unchanged, control characters included: a job may print colours.
+    """
+    buffer = getattr(stream, "buffer", None)
+
+    def show(host: str, line: bytes) -> None:
+        if buffer is not None:
+            # Bytes, in one write with the newline: output need not be text, and whole lines must
+            # not mix with those of other hosts.
+            buffer.write(f"{host:<{width}} | ".encode() + line + b"\n")
+            buffer.flush()
+
+    return show
+
+
+def follow(where: Where, parts: Parts, asked: WatchRun) -> int:
+    """Print the logs of all parts as they come; return the exit code of the gang, 0 if it goes on.
+
+    Raises:
+        BrokenPipeError: nobody reads the output any more. HostError: a host could not be asked.
+    """
+    news: queue.SimpleQueue[RunInfo | GenvxError | BrokenPipeError] = queue.SimpleQueue()
+    show = printer(sys.stdout, max(len(host.name) for host, _ in parts))
+    lock = threading.Lock()
+
+    def watch(host: Any) -> None:
+        try:
+            news.put(_watched(host, asked, lambda line: _locked(lock, show, host.name, line)))
+        except (GenvxError, BrokenPipeError) as error:
+            news.put(error)
+
+    for host, _ in parts:
+        threading.Thread(target=watch, args=(host,), daemon=True).start()
+    ends: list[RunInfo] = []
+    failed: GenvxError | None = None
+    for _ in parts:
+        end = news.get()
+        if isinstance(end, BrokenPipeError):
+            raise end
+        if isinstance(end, GenvxError):
+            failed = failed or end
+            say(f"genvx: {kind_of(end)}: {end}")
+        else:
+            ends.append(end)
+            _tell(where, end)
+    code = (exit_code(ends) or 0) if ends else 0
+    return code or (failed.exit_code if failed is not None else 0)
+
+
+def _watched(host: Any, asked: WatchRun, show: Callable[[bytes], None]) -> RunInfo:
+    from genvx.fleet import runs
+
+    rest = b""
+    for each in runs.watch(host, asked, lambda line: say(f"genvx: {line}")):
+        if isinstance(each, LogPiece):
+            if each.missing:
+                say(f"genvx: {host.name}: {each.missing} bytes of the log are no longer kept")
+            *lines, rest = (rest + each.data).split(b"\n")
+            for line in lines:
+                show(last_state(line))
+        elif isinstance(each, LogEnd):
+            if rest:
+                show(last_state(rest))
+            return each.run
+    raise AssertionError("a log ends with its end")
+
+
+def _locked(
+    lock: threading.Lock, show: Callable[[str, bytes], None], host: str, line: bytes
+) -> None:
+    with lock:
+        show(host, line)
+
+
+def _tell(where: Where, run: RunInfo) -> None:
+    """Say what the log of a part does not."""
+    who = run.spec.part.name if run.spec.part is not None else run.id
+    state = run.state
+    if run.note:
+        where.note(f"{who}: {run.note}")
+    elif end_of(state) is None and (is_over(state) or isinstance(state, Preparing)):
+        why = state.why if isinstance(state, Failed) else ""
+        where.note(f"{who} is {name_of(state)}" + (f": {why}" if why else ""))

@@ -1,0 +1,175 @@
+"""A run that waits moves to another host: when somebody says so, and when somebody watches it. It
+never starts twice, also when the client is killed in between.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import threading
+
+import pytest
+
+from tests.cli.runs.test_runs import rows, started
+from tests.conftest import run_genvx
+from tests.helpers import PATIENCE, start_genvx, until
+
+pytestmark = pytest.mark.needs("openssh")
+
+
+@pytest.fixture
+def hosts(make_sandbox):
+    """Two hosts with a GPU each; none of their runs lives on behind the test."""
+    yield make_sandbox("1", "1")
+    run_genvx("remote", "runs", "stop", "--all", "--force")
+
+
+@pytest.fixture
+def busy(hosts):
+    """Stops the run that has the GPU of a host."""
+    blockers = [started("-g", "1", "--", "sleep", "1000", remote=True) for _ in range(2)]
+    by_host = {row[0]: row[1] for row in rows("remote") if row[1] in blockers}
+    assert len(by_host) == 2
+    return lambda host: run_genvx("remote", "runs", "stop", "--force", by_host[host])
+
+
+def waiting(*words):
+    """A run that waits; its id, its host, and the other host."""
+    run = started("-g", "1", "--wait", *words, remote=True)
+    host = next(row[0] for row in rows("remote") if row[1] == run)
+    return run, host, "gpu-server-1" if host == "gpu-server-2" else "gpu-server-2"
+
+
+def state_of(run):
+    return next((row[3] for row in rows("remote") if row[1] == run), None)
+
+
+def test_a_waiting_run_moves_with_its_id_its_name_and_its_tags_and_leaves_nothing(busy):
+    words = ("-n", "x", "--run-tag", "t", "--", "sh", "-c", "echo there; exit 3")
+    run, source, target = waiting(*words)
+    refused = run_genvx("remote", "runs", "move", run)
+    assert refused.returncode == 3
+    assert f"no other host has room for run {run}; it waits on {source}" in refused.stderr
+    run_genvx("remote", "runs", "label", run, "best")
+    busy(target)
+    moved = run_genvx("remote", "runs", "move", run)
+    assert moved.stdout == f"Moved run {run} (x) from {source} to {target}\n", moved.stderr
+    assert "genvx: it is running with 1 GPU" in moved.stderr
+    watched = run_genvx("remote", "watch", "best")
+    assert (watched.stdout, watched.returncode) == ("there\n", 3)
+    (entry,) = json.loads(run_genvx("remote", "runs", "--tag", "t", "--json").stdout)["hosts"][
+        int(target[-1]) - 1
+    ]["runs"]
+    assert (entry["id"], entry["name"], entry["label"]) == (run, "x", "best")
+    assert [row[0] for row in rows("remote") if row[1] == run] == [target]
+    again = run_genvx("remote", "runs", "move", run)
+    assert (again.returncode, again.stdout) == (2, "")
+    assert f"run {run} is failed; only a waiting run can move" in again.stderr
+
+
+def test_a_run_moves_into_the_line_of_a_host_that_was_named(busy):
+    run, source, target = waiting("--", "true")
+    moved = run_genvx("remote", "runs", "move", run, "--only-host", target)
+    assert moved.stdout == f"Moved run {run} from {source} to {target}\n", moved.stderr
+    assert "it waits in line: place 1" in moved.stderr
+
+
+def test_who_watches_a_waiting_run_sees_it_move_and_then_its_output(busy):
+    run, source, target = waiting("--", "sh", "-c", "echo there; exit 4")
+    busy(target)
+    watched = run_genvx("remote", "watch", run)
+    assert (watched.stdout, watched.returncode) == ("there\n", 4)
+    assert f"genvx: run {run} waits in line on {source}: place 1" in watched.stderr
+    assert f"genvx: run {run} moves to {target}, which has room" in watched.stderr
+
+
+def test_who_watches_a_run_that_somebody_else_moves_goes_with_it(busy):
+    run, _, target = waiting("--", "sh", "-c", "echo there; exit 4")
+    watching = start_genvx("remote", "watch", "--stay", run)
+    assert "waits in line" in watching.stderr.readline()
+    busy(target)
+    assert run_genvx("remote", "runs", "move", run).returncode == 0
+    out, _ = watching.communicate(timeout=PATIENCE)
+    assert (out, watching.returncode) == ("there\n", 4)
+
+
+@pytest.mark.parametrize(
+    "words", [("--stay", ()), (None, ("--exclude-host", "none")), (None, ("-C", "."))]
+)
+def test_a_run_stays_where_that_was_chosen(busy, words):
+    option, chosen = words
+    run, source, target = waiting(*chosen, "--", "true")
+    busy(target)
+    watching = start_genvx("remote", "watch", run, *([option] if option else []))
+    assert "waits in line" in watching.stderr.readline()
+    busy(source)  # it starts there, and was not moved
+    _, said = watching.communicate(timeout=PATIENCE)
+    assert (watching.returncode, "moves" in said) == (0, False)
+    assert [row[0] for row in rows("remote") if row[1] == run] == [source]
+
+
+def test_a_run_is_started_anew_with_all_that_was_asked(hosts):
+    words = ("--env", "A=b", "--run-tag", "t", "-n", "x", "--", "sh", "-c", 'echo "$A"; exit 3')
+    first = started("-g", "1", *words, remote=True)
+    assert run_genvx("remote", "watch", first).returncode == 3
+    host = next(row[0] for row in rows("remote") if row[1] == first)
+    answer = run_genvx("remote", "runs", "restart", first)
+    second = answer.stdout.strip()
+    assert second != first
+    assert run_genvx("remote", "watch", second).stdout == "b\n"
+    other = "gpu-server-1" if host == "gpu-server-2" else "gpu-server-2"
+    third = run_genvx("remote", "runs", "restart", second, "--only-host", other).stdout.strip()
+    until(lambda: state_of(third) == "failed")
+    found = {row[1]: row[0] for row in rows("remote")}
+    assert found == {first: host, second: host, third: other}
+    info = run_genvx("remote", "runs", "info", third).stdout
+    assert f"restarts:   {second}\n" in info
+    assert "tags:       t\n" in info
+    started("-g", "1", "-n", "long", "--", "sleep", "1000", remote=True)
+    alive = run_genvx("remote", "runs", "restart", "long")
+    assert (alive.returncode, alive.stdout) == (2, "")
+    assert "is running; genvx runs stop" in alive.stderr
+
+
+def _is_started_anew(run, target):
+    """Whether a run that was moved is started again, or was on its way and has arrived."""
+    again = run_genvx("remote", "runs", "restart", run, "--only-host", target)
+    return again.returncode == 0 or "is running" in again.stderr
+
+
+@pytest.mark.parametrize("tries", [3, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.timeout(3000)
+def test_a_client_that_is_killed_while_a_run_moves_starts_it_once_at_most(hosts, short_tmp, tries):
+    chance = random.Random(tries)
+    for number in range(tries):
+        for _ in range(2):
+            started("-g", "1", "-n", "blocker", "--", "sleep", "1000", remote=True)
+        file = short_tmp / f"started{number}"
+        run, _, target = waiting("--", "sh", "-c", f"echo x >> {file}; exec sleep 1000")
+        blocker = next(r[1] for r in rows("remote") if r[0] == target and r[3] == "running")
+        run_genvx("remote", "runs", "stop", "--force", blocker)
+        client = start_genvx("remote", "runs", "move", run)
+        threading.Event().wait(chance.uniform(0.1, 1.5))
+        os.killpg(client.pid, signal.SIGKILL)
+        client.communicate()
+        # A host that was asked goes on without the client, for as long as a supervisor decides.
+        until(lambda r=run: state_of(r) in ("waiting", "running", "stopped"))
+        if state_of(run) == "running":
+            until(file.exists)
+        elif state_of(run) == "stopped":
+            again = run_genvx("remote", "runs", "restart", run, "--only-host", target)
+            # As long as it may be on its way it is not started anew.
+            assert "on its way" in again.stderr or "is running" in again.stderr, again
+            if tries < 100 and "on its way" in again.stderr:
+                run_genvx("remote", "runs", "stop", "--all", "--force")
+                continue
+            until(lambda r=run, t=target: _is_started_anew(r, t), patience=120)
+            until(file.exists)
+        else:
+            assert run_genvx("remote", "runs", "move", run).returncode == 0
+            until(file.exists)
+        assert file.read_text() == "x\n"
+        run_genvx("remote", "runs", "stop", "--all", "--force")
+        assert file.read_text() == "x\n"
