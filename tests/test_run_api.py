@@ -57,6 +57,12 @@ def test_a_detached_run_starts_in_this_directory_and_outlives_its_program(machin
     assert genvx.runs("failed") == [run]
 
 
+def test_a_run_whose_program_cannot_start_has_failed_when_it_is_returned(machine):
+    for _ in range(3):
+        run = genvx.run(["/no/such/program"], 2, detach=True)
+        assert (run.state, run.returncode, free(machine)) == ("failed", None, 2)
+
+
 def test_asyncio_has_runs(machine):
     async def work():
         done = await genvx.aio.run("cat; echo $GENVX_DEVICES", 1, input=b"x", capture_output=True)

@@ -121,6 +121,8 @@ class Supervisor:
         finally:
             hold.release()
         self._write(state)
+        # One whose command never started is accepted only now: its client may look at once.
+        self._accept(state)
         self._member.linger(self._sleep)
         self._notify(self._member.overall(state))
         self._finish_writing()
@@ -234,9 +236,7 @@ class Supervisor:
             self._output.close()
             reason = f"cannot run {printable(spec.argv[0], 100)}: {error.strerror}"
             self._output.say(reason)
-            failed = Failed(now(), step=Step.START, why=reason)
-            self._accept(failed)
-            return failed
+            return Failed(now(), step=Step.START, why=reason)
         began = now()
         devices = tuple(device.uuid for device in hold.devices)
         running = Running(began, devices, pid, processes.starttime(pid), attempt)
