@@ -63,6 +63,16 @@ def test_a_run_whose_program_cannot_start_has_failed_when_it_is_returned(machine
         assert (run.state, run.returncode, free(machine)) == ("failed", None, 2)
 
 
+def test_a_run_has_a_terminal_and_a_log_of_limited_length(machine):
+    line = "test -t 1 && echo terminal; seq 200000; echo end"
+    run = genvx.run(line, detach=True, tty=True, log_limit=1 << 16)
+    assert run.wait() == 0
+    assert (run.info.spec.tty, run.info.spec.log_limit) == (True, 1 << 16)
+    assert run.log(lines=1) == b"end\r\n"
+    assert len(run.log()) < 1 << 20
+    assert genvx.run("test -t 1 && echo terminal", detach=True, tty=True).wait() == 0
+
+
 def test_asyncio_has_runs(machine):
     async def work():
         done = await genvx.aio.run("cat; echo $GENVX_DEVICES", 1, input=b"x", capture_output=True)

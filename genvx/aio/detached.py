@@ -36,6 +36,8 @@ async def run(
     hold_when: str = "always",
     retries: int = 0,
     notify: str = "",
+    tty: bool = False,
+    log_limit: int | None = None,
 ) -> Run: ...
 
 

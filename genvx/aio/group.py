@@ -60,6 +60,8 @@ class Fleet:
         hold_when: str = "always",
         retries: int = 0,
         notify: str = "",
+        tty: bool = False,
+        log_limit: int | None = None,
     ) -> Run:
         """Start a run on the best host, as `genvx.Fleet.run` does; only with `detach`.
 
@@ -85,6 +87,8 @@ class Fleet:
                 hold_when=hold_when,
                 retries=retries,
                 notify=notify,
+                tty=tty,
+                log_limit=log_limit,
             ),
             threading.Event(),
             forget,

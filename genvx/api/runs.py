@@ -38,6 +38,8 @@ def run(
     hold_when: str = "always",
     retries: int = 0,
     notify: str = "",
+    tty: bool = False,
+    log_limit: int | None = None,
 ) -> Run: ...
 
 
@@ -76,7 +78,8 @@ def run(
     With `detach` it goes on when this program ends, and the result is a `genvx.Run` that waits or
     runs. Its output goes to its log. tags: of the run. hold: seconds for which its devices are kept
     after its end; hold_when: "always" or "on-failure". retries: how often it starts again after a
-    failure. notify: a line for `sh -c` that runs at the end.
+    failure. notify: a line for `sh -c` that runs at the end. tty: it runs in a terminal. log_limit:
+    bytes of its log that are kept, of the last ones; None keeps all.
 
     Raises:
         NoCapacity: not enough devices are available. Unsatisfiable: there are never enough.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from genvx.core.ask import Ask
 from genvx.core.requirements import requirements_of
-from genvx.core.run import HoldWhen, require_tags
+from genvx.core.run import LEAST_LOG, HoldWhen, require_tags
 from genvx.core.runselect import Filter, find
 from genvx.core.text import printable, require_name
 from genvx.core.wire.runoperations import MOST_RUNS, ListRuns
@@ -53,6 +53,8 @@ class Request:
         hold_when: str = "always",
         retries: int = 0,
         notify: str = "",
+        tty: bool = False,
+        log_limit: int | None = None,
     ) -> None:
         ask = Ask(
             requirements_of(gpus, memory, visible_as),
@@ -72,6 +74,8 @@ class Request:
             hold_when=_hold_when(hold_when),
             retries=retries,
             notify=notify,
+            tty=bool(tty),
+            log_limit=_log_limit(log_limit),
         )
 
 
@@ -164,6 +168,12 @@ def _words(given: str | Sequence[str]) -> tuple[str, ...]:
 def _seconds(what: str, given: float | None) -> float | None:
     if given is not None and not (type(given) in (int, float) and 0 <= given < math.inf):
         raise InvalidInput(f"{what} is a number of seconds, not {given!r}")
+    return given
+
+
+def _log_limit(given: int | None) -> int | None:
+    if given is not None and not (type(given) is int and given >= LEAST_LOG):
+        raise InvalidInput(f"log_limit is a number of bytes, {LEAST_LOG} at least, not {given!r}")
     return given
 
 

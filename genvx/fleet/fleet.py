@@ -128,6 +128,8 @@ class Fleet(HostGroup[H]):
         hold_when: str = "always",
         retries: int = 0,
         notify: str = "",
+        tty: bool = False,
+        log_limit: int | None = None,
     ) -> Run: ...
 
     @overload

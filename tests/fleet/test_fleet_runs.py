@@ -84,6 +84,8 @@ def test_a_list_of_runs_has_the_hosts_that_failed():
         ({"wait": -1}, "a time to wait"),
         ({"retries": -1}, "from 0 to 1000"),
         ({"tags": ["a,b"]}, "without a comma"),
+        ({"log_limit": 100}, "log_limit is a number of bytes, 65536 at least"),
+        ({"log_limit": "1G"}, "log_limit is a number of bytes"),
         ({"env": {"A-B": "c"}}, "not the name of a variable"),
         ({"cwd": "x" * 5000}, "impossible cwd"),
         ({"cwd": "a\0b"}, "NUL"),
