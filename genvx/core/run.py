@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MOST_TAGS = 32
 MOST_RETRIES = 1000
+# Written in place of "for ever", which is no number in JSON.
+MOST_PATIENCE = 10 * 365 * 86400.0
 # With less, a log would lose most of its lines to the blocks of its file system.
 LEAST_LOG = 64 * 1024
 

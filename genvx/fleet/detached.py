@@ -12,7 +12,7 @@ from genvx.core.run import LEAST_LOG, HoldWhen, require_tags
 from genvx.core.runselect import Filter, find
 from genvx.core.text import printable, require_name
 from genvx.core.wire.runoperations import MOST_RUNS, ListRuns
-from genvx.errors import InvalidInput, NoCapacity, Unsatisfiable
+from genvx.errors import InvalidInput
 from genvx.fleet import runs
 from genvx.fleet.foundruns import FoundRuns
 from genvx.fleet.run import Run
@@ -81,13 +81,6 @@ class Request:
 
 def start(fleet: HostGroup[RunHost], asked: Request) -> Run:
     """Start a run on the best host of a fleet; see genvx.fleet.runs.submit."""
-    try:
-        return Run(*runs.submit(fleet, asked.spec, fleet.snapshot(), tags=asked.tags))
-    except NoCapacity as refusal:
-        if asked.patience is None or isinstance(refusal, Unsatisfiable):
-            raise
-    # Only now in line, by new snapshots: a program starts many runs at the same time, and by those
-    # from before they would all wait on the host that seemed best to each of them.
     seen = fleet.snapshot()
     return Run(*runs.submit(fleet, asked.spec, seen, patience=asked.patience, tags=asked.tags))
 

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from genvx.core.forecast import soonest
+from genvx.core.run import MOST_PATIENCE
 from genvx.core.rungang import together
 from genvx.core.runinfo import LogPiece
 from genvx.core.runselect import find
@@ -19,6 +20,7 @@ from genvx.errors import (
     HostError,
     HostLost,
     HostUnreachable,
+    NoCapacity,
     NotOwner,
     ProtocolError,
     UnknownRun,
@@ -67,23 +69,38 @@ def submit(
     """Start a run on the best host; with patience, have it wait in line on the host where it will
     probably start soonest, if none has room.
 
-    seen: snapshots of the hosts.
+    seen: snapshots of the hosts; new ones are taken before it waits.
 
     Raises:
         NoCapacity: no host has the room. FleetError: no host answered. HostLost: the connection
         ended before the host said whether it has accepted the run.
     """
 
-    def act(host: RunHost) -> tuple[RunHost, RunInfo]:
-        return host, submit_to(host, spec, patience=patience, tags=tags)
+    def start(host: RunHost) -> tuple[RunHost, RunInfo]:
+        return host, submit_to(host, asked, tags=tags)
 
-    if patience is not None:
-        for name in soonest(spec.requirements, seen.succeeded):
-            try:
-                return act(fleet.host(name))
-            except Unsatisfiable:
-                continue
-    return fleet.first_with_room(spec.requirements, act, seen)
+    def line_up(host: RunHost) -> tuple[RunHost, RunInfo]:
+        return host, submit_to(host, asked, patience=patience, tags=tags)
+
+    if patience is None:
+        asked = spec
+        return fleet.first_with_room(spec.requirements, start, seen)
+    # Its record says that it may wait, also where it need not: a restart goes by that.
+    asked = replace(spec, patience=min(patience, MOST_PATIENCE))
+    try:
+        return fleet.first_with_room(spec.requirements, start, seen)
+    except Unsatisfiable:
+        raise
+    except NoCapacity:
+        # Only now in line, and by new snapshots: many runs may be started at the same time, and by
+        # those from before they would all wait on the host that seemed best to each of them.
+        seen = fleet.snapshot()
+    for name in soonest(spec.requirements, seen.succeeded):
+        try:
+            return line_up(fleet.host(name))
+        except Unsatisfiable:
+            continue
+    return fleet.first_with_room(spec.requirements, line_up, seen)
 
 
 def submit_to(

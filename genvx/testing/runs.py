@@ -53,7 +53,15 @@ class FakeRuns(FakeShelf):
         """Start a run, or have it wait; return it as it was accepted."""
         require_tags(asked.tags)
         name = self._machine.name
-        spec = replace(asked.spec, machine="fake", host=name, submitted=now(), version=__version__)
+        patience = asked.spec.patience if asked.patience is None else asked.patience
+        spec = replace(
+            asked.spec,
+            machine="fake",
+            host=name,
+            submitted=now(),
+            version=__version__,
+            patience=patience,
+        )
         with self._lock:
             if spec.id in self._records:
                 raise StateError(f"there is a run {spec.id} already")

@@ -18,6 +18,8 @@ from genvx.errors import (
     NoCapacity,
     UnknownRun,
 )
+from genvx.fleet import runs
+from genvx.fleet.detached import Request
 from genvx.fleet.fleet import Fleet, connect_fleet
 from genvx.fleet.hostfile import load
 from genvx.local import processes
@@ -60,6 +62,15 @@ def test_a_run_that_may_wait_starts_where_there_is_room_although_another_was_fas
         assert fleet.run("train", gpus=1, wait=60, detach=True).host == other
         other.acquire(Ask(Requirements(1)))
         assert fleet.run("train", gpus=1, wait=60, detach=True).host == raced
+
+
+def test_runs_that_were_started_by_the_same_snapshots_do_not_all_wait_on_one_host():
+    a, b = fake("a", 1), fake("b", 1)
+    fleet = Fleet([a, b])
+    seen = fleet.snapshot()
+    specs = [Request("train", 1, wait=60).spec for _ in range(6)]
+    hosts = [runs.submit(fleet, spec, seen, patience=60)[0].name for spec in specs]
+    assert sorted(hosts) == ["a", "a", "a", "b", "b", "b"]
 
 
 def test_a_list_of_runs_has_the_hosts_that_failed():

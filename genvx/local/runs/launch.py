@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from genvx._version import __version__
 from genvx.core.escalation import GRACE
-from genvx.core.run import require_tags
+from genvx.core.run import MOST_PATIENCE, require_tags
 from genvx.core.runinfo import RunInfo
 from genvx.core.runstate import StopReason
 from genvx.core.text import MESSAGE_LIMIT, printable
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 # So long a supervisor has to say that its run waits or runs.
 _ACCEPTANCE = 60.0
 _MOST_BYTES = 1 << 20
-# Written in place of "for ever", which is no number in JSON.
-_MOST_PATIENCE = 10 * 365 * 86400.0
 
 
 def submit(
@@ -70,7 +68,7 @@ def submit(
         host=facts.hostname(),
         submitted=now(),
         version=__version__,
-        patience=asked.patience if patience is None else min(patience, _MOST_PATIENCE),
+        patience=asked.patience if patience is None else min(patience, MOST_PATIENCE),
     )
     shelf = RunShelf(runs_root(host.environ))
     require_tags(tags)
