@@ -45,9 +45,23 @@ class Run:
         """How the run is called: its label, else its name, else nothing."""
         return self._run.name
 
+    @property
+    def hosts(self) -> tuple[RunHost, ...]:
+        """The hosts of all its parts that were found, by rank."""
+        return self._run.hosts
+
+    @property
+    def note(self) -> str:
+        """What people should know of its start."""
+        return self._run.note
+
     async def info(self) -> RunInfo:
-        """Return all that the host knows of the run now."""
+        """Return all that is known of the run now, or of the part that tells most."""
         return await in_daemon_thread(lambda: self._run.info)
+
+    async def parts(self) -> tuple[RunInfo, ...]:
+        """Return what each of `hosts` knows of its part now."""
+        return await in_daemon_thread(lambda: self._run.parts)
 
     async def state(self) -> str:
         """Return the state of the run now, such as "running"."""
@@ -65,14 +79,16 @@ class Run:
         finally:
             stop.set()
 
-    async def log(self, lines: int | None = None) -> bytes:
+    async def log(self, lines: int | None = None, *, node: int | None = None) -> bytes:
         """Return the output of the command so far; lines: only so many of the last ones."""
-        return await in_daemon_thread(lambda: self._run.log(lines))
+        return await in_daemon_thread(lambda: self._run.log(lines, node=node))
 
-    async def follow(self, lines: int | None = None) -> AsyncIterator[bytes]:
+    async def follow(
+        self, lines: int | None = None, *, node: int | None = None
+    ) -> AsyncIterator[bytes]:
         """Iterate over the lines of the output as they come, to the end of the command."""
         stop = threading.Event()
-        pieces = self._run.pieces(lines, stop=stop)
+        pieces = self._run.pieces(lines, node=node, stop=stop)
         found = Lines()
         try:
             while (piece := await in_daemon_thread(lambda: next(pieces, None))) is not None:

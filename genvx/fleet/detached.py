@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genvx.core.ask import Ask
 from genvx.core.requirements import requirements_of
@@ -85,6 +85,32 @@ def start(fleet: HostGroup[RunHost], asked: Request) -> Run:
     return Run(*runs.submit(fleet, asked.spec, seen, patience=asked.patience, tags=asked.tags))
 
 
+def start_gang(fleet: HostGroup[RunHost], asked: Request, nodes: int, *, mixed: bool) -> Run:
+    """Start a run on several hosts at once; see genvx.fleet.rungang.submit_gang."""
+    if not (type(nodes) is int and nodes >= 1):
+        raise InvalidInput(f"nodes is a number of hosts, not {nodes!r}")
+    if asked.spec.retries:
+        raise InvalidInput("retries does not go with nodes: the other nodes would be ended")
+    if not all(hasattr(host, "free_port") for host in fleet.hosts):
+        raise InvalidInput("a run on several hosts needs hosts over SSH")
+    # Imported here: its threads cost what a run on one host does not need.
+    from genvx.fleet.rungang import submit_gang
+
+    notes: list[str] = []
+    hosts: Any = fleet
+    parts = submit_gang(
+        hosts,
+        asked.spec,
+        nodes,
+        patience=asked.patience,
+        tags=asked.tags,
+        mixed=mixed,
+        say=notes.append,
+    )
+    first, *others = parts
+    return Run(*first, *others, note="\n".join(notes))
+
+
 def start_on(host: RunHost, asked: Request) -> Run:
     """Start a run on one host."""
     return Run(host, host.submit(asked.spec, patience=asked.patience, tags=asked.tags))
@@ -127,13 +153,14 @@ def listed(fleet: HostGroup[RunHost], asked: ListRuns) -> FoundRuns[Run]:
     outcomes = fleet.ask(lambda host: host.answer(asked))
     if not outcomes.succeeded:
         raise fleet.nowhere({}, outcomes.failed)
+    groups = runs.grouped(outcomes, asked, lambda every: fleet.ask(lambda h: h.answer(every)))
     found = [
-        (info.age_key, Run(fleet.host(host), info))
-        for host, infos in outcomes.succeeded.items()
-        for info in infos
+        Run(*first, *others)
+        for first, *others in (
+            [(fleet.host(name), run) for name, run in parts] for parts in groups[: asked.most]
+        )
     ]
-    found.sort(key=lambda each: each[0], reverse=True)
-    return FoundRuns([run for _, run in found[: asked.most]], outcomes.failed)
+    return FoundRuns(found, outcomes.failed)
 
 
 def listed_on(host: RunHost, asked: ListRuns) -> list[Run]:
@@ -144,7 +171,13 @@ def listed_on(host: RunHost, asked: ListRuns) -> list[Run]:
 def found(fleet: HostGroup[RunHost], wanted: str | int) -> Run:
     """Find the run that is meant; see genvx.fleet.runs.locate."""
     text = str(wanted)
-    return Run(*runs.locate(fleet, fleet.ask(runs.question(text)), text))
+    parts = runs.locate_parts(fleet, fleet.ask(runs.question(text)), text)
+    first, run = parts[0]
+    if run.spec.part is not None and len(parts) < len(run.spec.part.nodes):
+        # Some parts may not have what was typed, such as a number; the id they all have.
+        parts = runs.locate_parts(fleet, fleet.ask(runs.question(run.id)), run.id)
+        first, run = parts[0]
+    return Run(first, run, *parts[1:])
 
 
 def found_on(host: RunHost, wanted: str | int) -> Run:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 from genvx.core.ask import Ask
 from genvx.core.requirements import requirements_of
 from genvx.core.value import replace
-from genvx.errors import InvalidInput
 from genvx.fleet.ask import H, HostGroup
 from genvx.fleet.defaults import FANOUT
 from genvx.fleet.outcomes import Outcomes
@@ -122,7 +121,8 @@ class Fleet(HostGroup[H]):
         visible_as: str | None = None,
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
-        nodes: int = 1,
+        nodes: int | None = None,
+        mixed: bool = False,
         tags: Sequence[str] = (),
         hold: float | None = None,
         hold_when: str = "always",
@@ -157,7 +157,9 @@ class Fleet(HostGroup[H]):
     ) -> Run | subprocess.CompletedProcess[bytes]:
         """Run a command on the best host; `genvx.run` has the arguments.
 
-        With `wait` a detached run waits in line on one host, also when this program has ended. cwd:
+        With `wait` a detached run waits in line on one host, also when this program has ended.
+        nodes: start it on so many hosts at once, on all or none; then it waits while this program
+        is there. mixed: allow different models of GPU on these. cwd:
         a directory of that host, counted from the home; by default detached runs start in an empty
         directory of their own.
 
@@ -172,9 +174,11 @@ class Fleet(HostGroup[H]):
             return run(self.activate, command, gpus, **more)
         from genvx.fleet import detached
 
-        if more.pop("nodes", 1) != 1:
-            raise InvalidInput("nodes does not go with detach; Fleet.gang takes several hosts")
-        return detached.start(self._with_runs, detached.Request(command, gpus, **more))
+        nodes, mixed = more.pop("nodes", None), more.pop("mixed", False)
+        asked = detached.Request(command, gpus, **more)
+        if nodes is None:
+            return detached.start(self._with_runs, asked)
+        return detached.start_gang(self._with_runs, asked, nodes, mixed=mixed)
 
     # Runs
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from genvx.core.forecast import soonest
 from genvx.core.run import MOST_PATIENCE
-from genvx.core.rungang import together
+from genvx.core.rungang import decisive, together
 from genvx.core.runinfo import LogPiece
-from genvx.core.runselect import find
-from genvx.core.runstate import is_over
+from genvx.core.runselect import find, without_moved
+from genvx.core.runstate import is_over, name_of
 from genvx.core.text import NAME_LIMIT, printable
 from genvx.core.value import replace
-from genvx.core.wire.runoperations import FindRuns, LogEnd, WatchRun
+from genvx.core.wire.runoperations import MOST_RUNS, FindRuns, ListRuns, LogEnd, WatchRun
 from genvx.errors import (
     HostError,
     HostLost,
@@ -163,6 +163,36 @@ def locate_parts(
         raise
     parts = next(parts for parts in groups if parts[0][1] is meant)
     return tuple((fleet.host(name), run) for name, run in parts)
+
+
+def grouped(
+    found: Outcomes[tuple[RunInfo, ...]],
+    asked: ListRuns,
+    ask: Callable[[ListRuns], Outcomes[tuple[RunInfo, ...]]],
+) -> list[tuple[tuple[str, RunInfo], ...]]:
+    """Runs with the names of their hosts, the newest first, and the parts of a gang together.
+
+    found: what the hosts answered to `asked`. ask: asks them again where parts are missing.
+    """
+
+    def groups(answers: Outcomes[tuple[RunInfo, ...]]) -> list[tuple[tuple[str, RunInfo], ...]]:
+        places = [(name, run) for name, runs in answers.succeeded.items() for run in runs]
+        kept = set(map(id, without_moved([run for _, run in places])))
+        return together(place for place in places if id(place[1]) in kept)
+
+    def misses_parts(parts: tuple[tuple[str, RunInfo], ...]) -> bool:
+        part = parts[0][1].spec.part
+        return part is not None and len(parts) < len(part.nodes)
+
+    rows = groups(found)
+    wanted = asked.narrowed.states
+    if wanted and any(map(misses_parts, rows)):
+        # Each host knows the state of its own part only, and has left others out.
+        every = replace(asked, narrowed=replace(asked.narrowed, states=()), most=MOST_RUNS)
+        whole = {parts[0][1].id: parts for parts in groups(ask(every))}
+        rows = [whole.get(row[0][1].id, row) if misses_parts(row) else row for row in rows]
+        rows = [row for row in rows if name_of(decisive([run for _, run in row]).state) in wanted]
+    return sorted(rows, key=lambda row: row[0][1].age_key, reverse=True)
 
 
 def question(wanted: str, *, deleted: bool = False) -> Callable[[Host], tuple[RunInfo, ...]]:

@@ -101,7 +101,9 @@ def test_a_list_of_runs_has_the_hosts_that_failed():
         ({"cwd": "x" * 5000}, "impossible cwd"),
         ({"cwd": "a\0b"}, "NUL"),
         ({"name": "a\nb"}, "printable"),
-        ({"nodes": 2}, "nodes does not go with detach"),
+        ({"nodes": 0}, "nodes is a number of hosts, not 0"),
+        ({"nodes": 2, "retries": 1}, "retries does not go with nodes"),
+        ({"nodes": 2}, "needs hosts over SSH"),
     ],
     ids=lambda each: None if isinstance(each, str) else "-".join(each),
 )
@@ -233,3 +235,47 @@ def test_lines_and_the_end_come_through_connections_that_are_cut(sandbox, short_
         waiting.join()
         assert codes == [4]
         until(lambda: fleet.runs("failed") == [run], "it is over")
+
+
+@pytest.fixture
+def pair(make_sandbox):
+    """A fleet of two hosts with two devices each; none of its runs lives on behind the test."""
+    sandbox = make_sandbox("2", "2")
+    with connect_fleet(load(sandbox.hostfile), config=sandbox.ssh_config) as fleet:
+        yield fleet
+        for run in fleet.runs():
+            run.stop(force=True)
+
+
+@pytest.mark.needs("openssh")
+def test_a_run_on_several_hosts_is_one_run_and_ends_with_its_first_failure(pair, short_tmp):
+    go = short_tmp / "go"
+    line = (
+        "echo $NODE_RANK; if [ $NODE_RANK = 1 ]; then"
+        f" until [ -e {go} ]; do sleep 0.01; done; exit 7; fi; exec sleep 600"
+    )
+    run = pair.run(line, 2, name="train", tags=["t"], nodes=2, detach=True)
+    assert (run.hosts, run.host, run.note) == (pair.hosts, pair.hosts[0], "")
+    assert (run.state, run.returncode, pair.runs("running")) == ("running", None, [run])
+    assert pair.find_run(1).hosts == pair.hosts
+    assert next(run.follow()) == b"0\n"
+    assert next(run.follow(node=1)) == b"1\n"
+    with pytest.raises(InvalidInput, match="has no node 2"):
+        run.log(node=2)
+    go.touch()
+    assert (run.wait(), run.log(node=1)) == (7, b"1\n")
+    until(lambda: [part.spec.part.rank for part in run.parts] == [0, 1] and run.state == "failed")
+    # The part that failed decides, also when a host was asked for others.
+    until(lambda: pair.runs("failed") == [run] and pair.runs("stopped") == [])
+    run.label("best")
+    assert {part.label for part in run.parts} == {"best"}
+    run.delete()
+    assert (pair.runs(), pair.runs(deleted=True)) == ([], [run])
+
+
+@pytest.mark.needs("openssh")
+def test_a_run_on_several_hosts_is_stopped_on_all(pair):
+    run = pair.run("exec sleep 600", 2, nodes=2, detach=True)
+    run.stop()
+    assert [len(each.available) for each in pair.snapshot().succeeded.values()] == [2, 2]
+    assert (run.state, run.returncode) == ("stopped", 143)

@@ -12,9 +12,8 @@ from genvx.cli.schema.runs import plain_run
 from genvx.cli.show.output import Output
 from genvx.core.ages import format_duration
 from genvx.core.amounts import format_memory
-from genvx.core.rungang import decisive, exit_code, together
+from genvx.core.rungang import decisive, exit_code
 from genvx.core.runinfo import RunInfo
-from genvx.core.runselect import without_moved
 from genvx.core.runstate import (
     Failed,
     Lost,
@@ -25,8 +24,6 @@ from genvx.core.runstate import (
     name_of,
 )
 from genvx.core.text import printable
-from genvx.core.value import replace
-from genvx.core.wire.runoperations import MOST_RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,7 +34,6 @@ if TYPE_CHECKING:
     from genvx.core.wire.runoperations import ListRuns, RunDetails
     from genvx.fleet.fleet import Fleet
     from genvx.fleet.host import Host
-    from genvx.fleet.outcomes import Outcomes
 
     # A run with the name of its host; of a gang all parts, by rank.
     Parts = tuple[tuple[str, RunInfo], ...]
@@ -48,6 +44,8 @@ _YIELDING = {"NAME": 8, "HOST": 12, "SUBMITTED": 11, "STATE": 9}
 
 def show(where: Where, fleet: Fleet, asked: ListRuns, output: Output) -> int:
     """Ask and print; return the exit code."""
+    from genvx.fleet import runs
+
     outcomes = where.ask(fleet, _question(asked))
     if output.json:
         hosts = [
@@ -62,7 +60,8 @@ def show(where: Where, fleet: Fleet, asked: ListRuns, output: Output) -> int:
         ]
         output.document("runs", hosts)
         return where.report(outcomes)
-    found = _groups(where, fleet, asked, outcomes)[: asked.most]
+    groups = runs.grouped(outcomes, asked, lambda every: where.ask(fleet, _question(every)))
+    found = groups[: asked.most]
     rows = [[*([_hosts(parts)] if where.remote else []), *_row(parts, output)] for parts in found]
     columns = ("HOST", *_COLUMNS) if where.remote else _COLUMNS
     summary = f"Total {len(rows)} run{'' if len(rows) == 1 else 's'}"
@@ -80,36 +79,8 @@ def show(where: Where, fleet: Fleet, asked: ListRuns, output: Output) -> int:
     return where.report(outcomes)
 
 
-def _groups(
-    where: Where, fleet: Fleet, asked: ListRuns, outcomes: Outcomes[tuple[RunInfo, ...]]
-) -> list[Parts]:
-    """The runs, the newest first, and the parts of a gang together."""
-
-    def groups(answers: Outcomes[tuple[RunInfo, ...]]) -> list[Parts]:
-        places = [(name, run) for name, runs in answers.succeeded.items() for run in runs]
-        kept = set(map(id, without_moved([run for _, run in places])))
-        return together(place for place in places if id(place[1]) in kept)
-
-    found = groups(outcomes)
-    wanted = asked.narrowed.states
-    if wanted and any(_misses_parts(parts) for parts in found):
-        # Each host knows the state of its own part only, and has left others out.
-        every = replace(asked, narrowed=replace(asked.narrowed, states=()), most=MOST_RUNS)
-        whole = {parts[0][1].id: parts for parts in groups(where.ask(fleet, _question(every)))}
-        found = [
-            whole.get(parts[0][1].id, parts) if _misses_parts(parts) else parts for parts in found
-        ]
-        found = [parts for parts in found if name_of(_decisive(parts).state) in wanted]
-    return sorted(found, key=lambda parts: parts[0][1].age_key, reverse=True)
-
-
 def _question(asked: ListRuns) -> Callable[[Host], tuple[RunInfo, ...]]:
     return lambda host: host.answer(asked)
-
-
-def _misses_parts(parts: Parts) -> bool:
-    part = parts[0][1].spec.part
-    return part is not None and len(parts) < len(part.nodes)
 
 
 def _decisive(parts: Parts) -> RunInfo:
