@@ -134,6 +134,13 @@ class Run:
         finally:
             await asyncio.shield(asyncio.to_thread(hold.release))
 
+    async def restart(self) -> Run:
+        """Start the run, which is over, again where it was; return it as a new one.
+
+        If the call is cancelled, a run that was accepted meanwhile is ended.
+        """
+        return Run(await abandonable(self._run.restart, threading.Event(), forget))
+
     async def label(self, label: str) -> None:
         """Give the run another name; "" gives it its first one again."""
         await in_daemon_thread(lambda: self._run.label(label))

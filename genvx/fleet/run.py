@@ -251,6 +251,18 @@ class Run:
         place = posixpath.join(details.work, cwd or "")
         return hold, place, {**own, **details.run.spec.variables, **more}
 
+    def restart(self) -> Run:
+        """Start the run, which is over, again where it was; return it as a new one.
+
+        The command, variables, options and tags are the same. It waits in line if this one did.
+
+        Raises:
+            NoCapacity: there is no room. InvalidInput: it is alive, or a part was not found.
+        """
+        from genvx.fleet import detached
+
+        return detached.restarted(self)
+
     def label(self, label: str) -> None:
         """Give the run another name; "" gives it its first one again.
 

@@ -279,3 +279,5 @@ def test_a_run_on_several_hosts_is_stopped_on_all(pair):
     run.stop()
     assert [len(each.available) for each in pair.snapshot().succeeded.values()] == [2, 2]
     assert (run.state, run.returncode) == ("stopped", 143)
+    again = run.restart()
+    assert (again.hosts, again.state, again.info.spec.restarted) == (run.hosts, "running", run.id)

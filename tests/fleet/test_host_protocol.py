@@ -367,6 +367,23 @@ def test_a_run_without_room_is_refused_or_waits_in_line(runner):
     assert second.wait() == 3
 
 
+def test_a_run_that_is_over_is_started_again_as_a_new_one(runner):
+    run = start(runner, GOES_ON, 2, name="train", tags=["base"], wait=60)
+    with pytest.raises(InvalidInput, match=f"run {run.id} is running"):
+        run.restart()
+    run.stop(force=True)
+    again = run.restart()
+    assert (again == run, again.host, again.name, again.state) == (
+        False,
+        run.host,
+        "train",
+        "running",
+    )
+    found = again.info
+    assert (found.spec.restarted, found.tags, found.spec.patience) == (run.id, ("base",), 60)
+    assert run.restart().state == "waiting"
+
+
 def test_a_run_that_waits_too_long_fails_and_says_why(runner):
     first = start(runner, GOES_ON, 2)
     run = start(runner, ENDS, wait=0.05)
