@@ -15,16 +15,16 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from genvx.core.claim import Owner
-from genvx.core.lease import Lease
+from genvx.core.leases.claim import Owner
+from genvx.core.leases.lease import Lease
 from genvx.core.value import replace
 from genvx.core.wire import snapshotcodec
 from genvx.core.wire.reply import Reply
 from genvx.fleet.fleet import connect_fleet
-from genvx.fleet.hostfile import load, parse
-from genvx.fleet.hostspec import HostSpec
+from genvx.fleet.hosts.hostfile import load, parse
+from genvx.fleet.hosts.hostspec import HostSpec
 from genvx.local.host import LocalHost
-from genvx.ssh.sshconfig import Settler
+from genvx.ssh.config.sshconfig import Settler
 from torture.servers import misbehaving, silent
 
 pytestmark = pytest.mark.needs("openssh")

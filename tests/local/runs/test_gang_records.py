@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from genvx.core.part import Meeting, Part
-from genvx.core.requirements import Requirements
-from genvx.core.run import Moment, RunSpec
+from genvx.core.requests.requirements import Requirements
+from genvx.core.runs.part import Meeting, Part
+from genvx.core.runs.run import Moment, RunSpec
 from genvx.local import processes
 from genvx.local.host import LocalHost
 from genvx.local.runs.catalog import RunCatalog
