@@ -48,13 +48,13 @@ from genvx.core.value import replace
 from genvx.local import processes
 from genvx.local.host import LocalHost
 from genvx.local.runs import lock
-from genvx.local.state import heldfile
-from genvx.local.state.kinds import RUN
+from genvx.local.state import publishing
+from genvx.local.state.runkind import RUN
 state, pid = LocalHost().state, {pid}
 us, since = processes.owner_of(state.uid), processes.starttime(pid)
 claim = Supervision("f0f0f0f0", us, pid, since, {place!r})
 with state.own() as own:
-    held = heldfile.publish("f0f0f0f0", RUN, RUN.write(claim), own)
+    held = publishing.publish("f0f0f0f0", RUN, RUN.write(claim), own)
 print("ready", flush=True)
 sys.stdin.read()
 """
