@@ -8,9 +8,9 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from genvx.cli.views.log import last_state
-from genvx.core.rungang import exit_code
-from genvx.core.runinfo import LogPiece, RunInfo
-from genvx.core.runstate import Failed, Preparing, end_of, is_over, name_of
+from genvx.core.runs.rungang import exit_code
+from genvx.core.runs.runinfo import LogPiece, RunInfo
+from genvx.core.runs.runstate import Failed, Preparing, end_of, is_over, name_of
 from genvx.core.wire.runoperations import LogEnd
 from genvx.errors import GenvxError, kind_of
 from genvx.shown.console import say
@@ -77,7 +77,7 @@ def follow(where: Where, parts: Parts, asked: WatchRun) -> int:
 
 
 def _watched(host: Any, asked: WatchRun, show: Callable[[bytes], None]) -> RunInfo:
-    from genvx.fleet import runs
+    from genvx.fleet.detaching import runs
 
     rest = b""
     for each in runs.watch(host, asked, lambda line: say(f"genvx: {line}")):
