@@ -10,14 +10,13 @@ from genvx.core.requests.ask import Ask
 from genvx.core.requests.requirements import requirements_of
 from genvx.core.runs.run import LEAST_LOG, HoldWhen, require_tags
 from genvx.core.runs.runselect import Filter, find
-from genvx.core.runs.runstate import was_moved
 from genvx.core.text import printable, require_name
 from genvx.core.wire.runoperations import MOST_RUNS, ListRuns
 from genvx.errors import InvalidInput
 from genvx.fleet.detaching import runs
 from genvx.fleet.detaching.foundruns import FoundRuns
 from genvx.fleet.detaching.run import Run
-from genvx.fleet.detaching.submission import spec_of, submitter
+from genvx.fleet.detaching.submission import spec_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,37 +114,6 @@ def start_gang(fleet: HostGroup[RunHost], asked: Request, nodes: int, *, mixed: 
 def start_on(host: RunHost, asked: Request) -> Run:
     """Start a run on one host."""
     return Run(host, host.submit(asked.spec, patience=asked.patience, tags=asked.tags))
-
-
-def restarted(run: Run) -> Run:
-    """Start a run again on the hosts where it was; see genvx.fleet.detaching.run.Run.restart."""
-    # Imported here: few programs start a run again.
-    from genvx.fleet.detaching.moving import anew
-
-    before = run.parts
-    for each in before:
-        anew(each, "")  # checks that this part is over
-        if was_moved(each.state):
-            raise InvalidInput(
-                f"run {run.id} was moved, and may be on another host: "
-                f"genvx remote runs restart {run.id} looks for it"
-            )
-    spec = anew(before[0], submitter())  # of the first part, which has the line of notify
-    part = spec.part
-    if part is None:
-        host, (info,) = run.host, before
-        return Run(host, runs.submit_to(host, spec, patience=spec.patience, tags=info.tags))
-    if len(before) < len(part.nodes):
-        raise InvalidInput(
-            f"run {run.id} has {len(part.nodes)} parts, but {len(before)} were found"
-        )
-    from genvx.fleet.ask import HostGroup
-    from genvx.fleet.detaching.rungang import submit_again
-
-    notes: list[str] = []
-    hosts: Any = HostGroup(run.hosts)
-    first, *others = submit_again(hosts, before[0], spec, patience=spec.patience, say=notes.append)
-    return Run(*first, *others, note="\n".join(notes))
 
 
 def listing(

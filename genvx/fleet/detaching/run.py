@@ -259,9 +259,12 @@ class Run:
         Raises:
             NoCapacity: there is no room. InvalidInput: it is alive, or a part was not found.
         """
-        from genvx.fleet.detaching import detached
+        # Imported here: few programs start a run again.
+        from genvx.fleet.detaching.restarting import restarted
 
-        return detached.restarted(self)
+        notes: list[str] = []
+        first, *others = restarted(self.hosts, self.parts, notes.append)
+        return Run(*first, *others, note="\n".join(notes))
 
     def label(self, label: str) -> None:
         """Give the run another name; "" gives it its first one again.
