@@ -159,7 +159,15 @@ def start_detached(
 
 def announce(where: Where, host: str, run: RunInfo) -> int:
     """Print the id of a run that was submitted, and what to type next; return the exit code."""
-    print(run.id, flush=True)
+    try:
+        print(run.id, flush=True)
+    finally:
+        # The run is there also when its id cannot be written, and only this names it then.
+        code = _introduce(where, host, run)
+    return code
+
+
+def _introduce(where: Where, host: str, run: RunInfo) -> int:
     place = f" on {host}" if where.remote else ""
     where.note(f"run {run.label_or_id}{place} {beginning(run)}")
     if run.note:

@@ -145,7 +145,7 @@ def anew(run: RunInfo, submitter: str) -> RunSpec:
     """
     if not is_over(run.state):
         raise InvalidInput(
-            f"run {run.id} is {name_of(run.state)}; genvx runs stop {run.id} ends it"
+            f"run {run.id} is {name_of(run.state)}; end it first, with runs stop"
         )
     return replace(
         run.spec,
