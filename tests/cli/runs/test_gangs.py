@@ -17,7 +17,7 @@ import pytest
 from genvx.local import processes
 from tests.cli.runs.test_runs import end_sessions, rows
 from tests.conftest import run_genvx
-from tests.helpers import genvx_env, held_on_hosts, start_genvx, until
+from tests.helpers import genvx_argv, genvx_env, held_on_hosts, start_genvx, until
 
 pytestmark = pytest.mark.needs("openssh")
 
@@ -95,6 +95,28 @@ def test_a_detached_gang_is_one_row_and_one_run(hosts):
     assert run_genvx("remote", "runs", "restore", run).returncode == 0
     assert run_genvx("remote", "runs", "delete", run).returncode == 0
     assert run_genvx("remote", "runs", "purge", run).returncode == 0
+
+
+def test_who_watches_a_gang_leaves_it_where_the_output_cannot_be_written_or_is_not_read(hosts):
+    run = detached("--", "sh", "-c", "echo a; exec sleep 60")
+    until(lambda: states(run) == ["running"] * 2)
+    watch = genvx_argv("remote", "watch", run)
+    with open("/dev/full", "w") as full:
+        answer = subprocess.run(
+            watch, env=genvx_env(), stdout=full, stderr=subprocess.PIPE, timeout=60, check=False
+        )
+    said = b"genvx: cannot write the output: No space left on device\n"
+    assert (answer.returncode, answer.stderr) == (1, said)
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        answer = subprocess.run(
+            watch, env=genvx_env(), stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False
+        )
+    finally:
+        os.close(writer)
+    assert (answer.returncode, answer.stderr) == (0, b"")
+    assert states(run) == ["running"] * 2
 
 
 def test_the_first_failure_ends_all_when_client_and_sessions_were_killed(hosts, short_tmp):
