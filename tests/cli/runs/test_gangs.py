@@ -272,6 +272,17 @@ def test_ctrl_c_before_the_word_to_start_leaves_nothing_at_all(hosts, short_tmp,
     assert not ran.exists()
 
 
+def test_after_ctrl_c_a_run_that_a_host_may_have_accepted_is_named(hosts):
+    # Of two --nodes, the last one counts.
+    client = dying_client(
+        signal.SIGINT, "SubmitRun", "gpu-server-1", "after", "--nodes", "1", "--", "sleep", "1000"
+    )
+    said = client.communicate(timeout=60)[1].decode()
+    assert client.returncode == 130
+    (row,) = rows("remote")
+    assert f"genvx: run {row[1]} may have started; genvx remote runs stop {row[1]} ends it" in said
+
+
 def test_once_node_0_has_the_word_to_start_all_start_without_the_client(hosts):
     client = dying_client(
         signal.SIGKILL, "DecideRun", "gpu-server-1", "after", "--", "sleep", "1000"

@@ -109,6 +109,12 @@ def test_a_failed_run_is_held_until_it_is_released_and_keeps_its_code(runs):
     assert run_genvx("run", "-g", "2", "--", "true").returncode == 0
 
 
+def test_what_we_add_to_a_log_begins_a_line(runs):
+    started("--", "sh", "-c", "printf bar; sleep 600 & exit 0")
+    run_genvx("watch")
+    assert run_genvx("logs").stdout.splitlines()[0] == "bar"
+
+
 def test_several_runs_are_meant_by_what_they_were_before_the_first_was_touched(runs):
     first, second = started("--", "true"), started("--", "true")
     until(lambda: [row[2] for row in rows()] == ["completed"] * 2)
