@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from genvx.fleet.fleet import Fleet, connect_fleet
-from genvx.fleet.hostfile import load
+from genvx.fleet.hosts.hostfile import load
 from genvx.ssh.deadline import Deadline
 
 

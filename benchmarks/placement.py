@@ -7,12 +7,12 @@ import statistics
 import time
 
 from benchmarks.report import Table, verdict
-from genvx.core.claim import Owner
 from genvx.core.device import Device
-from genvx.core.lease import Lease
-from genvx.core.queue import decide
-from genvx.core.ranking import rank
-from genvx.core.requirements import Requirements
+from genvx.core.leases.claim import Owner
+from genvx.core.leases.lease import Lease
+from genvx.core.line.queue import decide
+from genvx.core.placing.ranking import rank
+from genvx.core.requests.requirements import Requirements
 from genvx.core.snapshot import Snapshot
 from genvx.core.usage import DeviceUsage, Driver
 

@@ -12,7 +12,7 @@ from benchmarks.packing import interpreters
 from benchmarks.report import Table, verdict
 from genvx.core.wire.call import Call
 from genvx.fleet.delivery.bootstrap import agent_command, agent_parcel
-from genvx.fleet.hostspec import HostSpec
+from genvx.fleet.hosts.hostspec import HostSpec
 
 _TOKEN = "a" * 32
 

@@ -14,10 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_LINES = 400
+_NO_CODE = {
+    tokenize.COMMENT,
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.ENCODING,
+    tokenize.ENDMARKER,
+}
 
 
 class Module:
@@ -32,8 +41,9 @@ class Module:
         self.lines = text.count("\n")
         self.tree = ast.parse(text, str(self.path))
         with path.open("rb") as file:
-            tokens = tokenize.tokenize(file.readline)
-            self.comments = sum(token.type == tokenize.COMMENT for token in tokens)
+            tokens = list(tokenize.tokenize(file.readline))
+        self.comments = sum(token.type == tokenize.COMMENT for token in tokens)
+        self.code = len({line for token in tokens for line in _lines_of_code(token)})
 
     def imports(self, known: set[str]) -> set[str]:
         """The modules of genvx that this one names in any import."""
@@ -52,6 +62,15 @@ class Module:
         if self.lines > 1 and ast.get_docstring(self.tree) is None:
             yield self.name
         yield from _undocumented(self.tree, self.name)
+
+
+def _lines_of_code(token: tokenize.TokenInfo) -> Iterable[int]:
+    """The lines that a token stands on; none for a comment, a docstring or an empty line."""
+    first, last = token.start[0], token.end[0]
+    docstring = token.type == tokenize.STRING and not token.line[: token.start[1]].strip()
+    if token.type in _NO_CODE or docstring:
+        return ()
+    return range(first, last + 1)
 
 
 def _undocumented(parent: ast.Module | ast.ClassDef, where: str) -> Iterator[str]:
@@ -113,7 +132,8 @@ def main() -> int:
     print(f"modules above {MOST_LINES} lines        {len(long)}")
     for module in long:
         print(f"    {module.path} ({module.lines})")
-    print(f"comments per 100 lines         {100 * comments / lines:.1f}")
+    code = sum(module.code for module in modules)
+    print(f"comments per 100 lines of code {100 * comments / code:.1f}")
     print(f"public names without docstring {len(bare)}")
     if "--names" in sys.argv:
         for name in bare:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from genvx.core.claim import Owner
-from genvx.core.placement import Placement, place
-from genvx.core.queue import decide, first_offer, nearest
-from genvx.core.ranking import rank
-from genvx.core.requirements import Requirements
-from genvx.core.ticket import Ticket
+from genvx.core.leases.claim import Owner
+from genvx.core.line.queue import decide, first_offer, nearest
+from genvx.core.line.ticket import Ticket
+from genvx.core.placing.placement import Placement, place
+from genvx.core.placing.ranking import rank
+from genvx.core.requests.requirements import Requirements
 from genvx.core.value import replace
 
 if TYPE_CHECKING:

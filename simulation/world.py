@@ -6,9 +6,9 @@ import heapq
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from genvx.core.claim import Owner
 from genvx.core.device import Device
-from genvx.core.lease import Lease
+from genvx.core.leases.claim import Owner
+from genvx.core.leases.lease import Lease
 from genvx.core.snapshot import Snapshot
 from genvx.core.usage import DeviceUsage, Driver
 from genvx.core.value import replace

@@ -23,7 +23,7 @@ import pytest
 
 import genvx
 from genvx.fleet.fleet import connect_fleet
-from genvx.fleet.hostfile import load
+from genvx.fleet.hosts.hostfile import load
 from genvx.local.state import paths
 from genvx.sandbox import record
 from genvx.sandbox import sandbox as rooms

@@ -17,9 +17,10 @@ from pathlib import Path
 from genvx.cli import app, detach, main
 from genvx.cli.ask import where as asked_where
 from genvx.cli.verbs.hold import run as run_verb
-from genvx.fleet import hostfile, sshhost
-from genvx.fleet import runs as fleet_runs
+from genvx.fleet import sshhost
+from genvx.fleet.detaching import runs as fleet_runs
 from genvx.fleet.fleet import connect_fleet
+from genvx.fleet.hosts import hostfile
 from genvx.sandbox import sandbox as rooms
 from torture import ground
 from torture.pool import below

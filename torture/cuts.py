@@ -23,7 +23,7 @@ _GRACE = 10.0
 
 _HOLDER = """\
 import sys, time
-from genvx.fleet.hostfile import load
+from genvx.fleet.hosts.hostfile import load
 from genvx.fleet.fleet import connect_fleet
 fleet = connect_fleet(load(sys.argv[1]), host_lost_after=float(sys.argv[2]))
 hold = fleet.activate(gpus=1, name="held")

@@ -102,8 +102,8 @@ def _cases() -> Iterator[Case]:
 # it was told when the process began.
 _SURVEYOR = """
 import json, os, sys, time
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.errors import NoCapacity
 from genvx.local.devices.survey import survey
 from genvx.local.host import LocalHost

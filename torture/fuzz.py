@@ -24,8 +24,8 @@ from typing import Any
 
 import hypothesis
 
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.local.host import LocalHost
 from genvx.local.state import locks
 from torture import ground

@@ -19,9 +19,9 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.terminals import readable
-from genvx.core.ask import Ask
-from genvx.core.grant import Grant
-from genvx.core.requirements import Requirements
+from genvx.core.leases.grant import Grant
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.errors import NoCapacity
 from genvx.local.host import LocalHost
 from torture import ground

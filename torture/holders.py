@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.core.usage import DeviceProcess, DeviceUsage, Health
 from genvx.errors import GenvxError
 from genvx.local import processes

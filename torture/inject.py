@@ -22,9 +22,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from genvx.core.ask import Ask
-from genvx.core.holdings import holders
-from genvx.core.requirements import Requirements
+from genvx.core.placing.holdings import holders
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.errors import GenvxError
 from genvx.local import processes
 from genvx.local.host import LocalHost

@@ -12,8 +12,8 @@ import random
 import time
 from functools import partial
 
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.errors import NoCapacity
 from genvx.fleet import gang
 from genvx.fleet.fleet import Fleet

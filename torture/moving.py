@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from genvx.cli.verbs.setup import admin
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.local.host import LocalHost
 from genvx.local.state import paths
 from torture import ground

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from benchmarks.terminals import readable
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.local.granting import joining
 from genvx.local.host import LocalHost
 from torture import ground

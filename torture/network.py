@@ -19,7 +19,7 @@ from benchmarks.world import World, world
 from genvx.core.snapshot import Snapshot
 from genvx.errors import HostKeyError
 from genvx.fleet.fleet import connect_fleet
-from genvx.fleet.hostspec import HostSpec
+from genvx.fleet.hosts.hostspec import HostSpec
 from genvx.fleet.outcomes import Outcomes
 from genvx.sandbox import files, record
 from genvx.sandbox import sandbox as rooms

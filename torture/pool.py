@@ -21,9 +21,10 @@ from genvx.cli import app, main
 from genvx.cli.ask import where
 from genvx.cli.verbs import remote
 from genvx.cli.verbs.hold import activate, run
-from genvx.fleet import hostfile, terminal
 from genvx.fleet import sshhost as ssh
 from genvx.fleet.fleet import Fleet, connect_fleet
+from genvx.fleet.hosts import hostfile
+from genvx.fleet.terminals import terminal
 from genvx.sandbox import sandbox as rooms
 from torture import ground, oracle
 from torture.trial import Outcome, Trial, until, while_time

@@ -12,13 +12,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from genvx.core import limit, policy, policytext
-from genvx.core.ask import Ask
-from genvx.core.claim import Owner
-from genvx.core.durations import parse_duration
-from genvx.core.requirements import Requirements
+from genvx.core.leases.claim import Owner
+from genvx.core.line.ticket import Ticket
+from genvx.core.policies import limit, policy, policytext
+from genvx.core.quantities.durations import parse_duration
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.core.text import require_name
-from genvx.core.ticket import Ticket
 from genvx.core.wire import (
     asking,
     callreader,
@@ -26,20 +26,20 @@ from genvx.core.wire import (
     grantcodec,
     job,
     leasecodec,
-    leasefiles,
     ongoing,
     policycodec,
     reply,
     replyreader,
     snapshotcodec,
-    ticketfiles,
 )
+from genvx.core.wire.files import leasefiles, ticketfiles
 from genvx.core.wire.plain import Malformed, dumps
 from genvx.errors import GenvxError
-from genvx.fleet import hostfile, hostnames
-from genvx.fleet.hostspec import HostSpec
+from genvx.fleet.hosts import hostfile, hostnames
+from genvx.fleet.hosts.hostspec import HostSpec
 from genvx.local.devices.simulated import simulate
-from genvx.ssh import hostkeys, sshconfig
+from genvx.ssh.config import sshconfig
+from genvx.ssh.hostkey import hostkeys
 from genvx.testing import FakeHost
 from torture.cases import OPERATIONS, TOKENS, VALUES, Edit, edited, places, with_value
 
@@ -312,7 +312,7 @@ def _show(snapshot: Any) -> None:
     from genvx.cli.ask.where import Where
     from genvx.cli.show.output import Output
     from genvx.cli.views import devices, envs, explain, queue, status
-    from genvx.core.placement import place
+    from genvx.core.placing.placement import place
     from genvx.fleet.fleet import Fleet
 
     class Liar(FakeHost):

@@ -11,8 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.local import processes
 from genvx.local.host import LocalHost
 from torture import ends, ground

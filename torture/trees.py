@@ -15,8 +15,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from genvx.core.requirements import Requirements
-from genvx.core.run import Moment, RunSpec
+from genvx.core.requests.requirements import Requirements
+from genvx.core.runs.run import Moment, RunSpec
 from genvx.core.wire.runoperations import StopRun
 from genvx.local.runs.launch import submit
 from torture import ground

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
-from genvx.core.run import Moment, RunSpec
-from genvx.core.runselect import Filter
-from genvx.core.runstate import end_of, name_of
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
+from genvx.core.runs.run import Moment, RunSpec
+from genvx.core.runs.runselect import Filter
+from genvx.core.runs.runstate import end_of, name_of
 from genvx.core.wire.runoperations import ListRuns
 from genvx.errors import GenvxError
 from genvx.local import processes

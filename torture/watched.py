@@ -15,10 +15,11 @@ from genvx.cli import app, main
 from genvx.cli.ask import where
 from genvx.cli.verbs.runs import watch as watch_verb
 from genvx.cli.views import log
-from genvx.core.requirements import Requirements
-from genvx.core.run import Moment, RunSpec
-from genvx.fleet import hostfile, sshhost
-from genvx.fleet import runs as fleet_runs
+from genvx.core.requests.requirements import Requirements
+from genvx.core.runs.run import Moment, RunSpec
+from genvx.fleet import sshhost
+from genvx.fleet.detaching import runs as fleet_runs
+from genvx.fleet.hosts import hostfile
 from genvx.local.runs.launch import submit
 from genvx.sandbox import sandbox as rooms
 from torture import ground

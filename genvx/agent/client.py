@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Optional
 from genvx.core.wire.protocol import ALIVE
 
 if TYPE_CHECKING:
-    from genvx.core.standing import Standing
+    from genvx.core.line.standing import Standing
 
 # Words of a client to an agent that holds devices for it: it accepts the offer; and a shell in a
 # terminal will join now, under the token of the same call.

@@ -16,7 +16,7 @@ from genvx.local import shells
 
 if TYPE_CHECKING:
     from genvx.agent.farend import FarEnd
-    from genvx.core.turn import Turn
+    from genvx.core.line.turn import Turn
     from genvx.core.wire.job import Job
     from genvx.core.wire.ongoing import OpenShell, Run, RunInTurn
     from genvx.local.host import LocalHost

@@ -7,14 +7,14 @@ import math
 from typing import TYPE_CHECKING, Optional
 
 from genvx.agent.client import JOINS, TAKES, Client
-from genvx.core.ask import Ask, Join
+from genvx.core.requests.ask import Ask, Join
 from genvx.core.wire.progress import Joined, NeverRan
 from genvx.local import shells
 
 if TYPE_CHECKING:
     from genvx.agent.farend import FarEnd
-    from genvx.core.ask import Wanted
-    from genvx.core.standing import Standing
+    from genvx.core.line.standing import Standing
+    from genvx.core.requests.ask import Wanted
     from genvx.core.wire.ongoing import Hold
     from genvx.local.host import LocalHost
     from genvx.local.running.hold import LocalHold

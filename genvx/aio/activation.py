@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from genvx.api.activation import Activation as Taken
     from genvx.core.command import Command
     from genvx.core.device import Device
-    from genvx.core.grant import Grant
+    from genvx.core.leases.grant import Grant
     from genvx.local.host import LocalHost
 
 

@@ -9,8 +9,8 @@ from genvx.aio.handle import Run, forget
 from genvx.aio.threads import abandonable, in_daemon_thread
 from genvx.errors import InvalidInput
 from genvx.fleet.defaults import FANOUT
+from genvx.fleet.detaching.foundruns import FoundRuns
 from genvx.fleet.fleet import Fleet as Hosts
-from genvx.fleet.foundruns import FoundRuns
 from genvx.ssh.defaults import TIMEOUT
 
 if TYPE_CHECKING:

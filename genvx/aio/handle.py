@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from genvx.aio.commands import to_end
 from genvx.aio.threads import abandonable, in_daemon_thread
-from genvx.core.runstate import name_of
+from genvx.core.runs.runstate import name_of
 from genvx.fleet.lines import Lines
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from genvx.core.command import Command
-    from genvx.core.runinfo import RunInfo
-    from genvx.fleet.run import Run as Handle
-    from genvx.fleet.runs import RunHost
+    from genvx.core.runs.runinfo import RunInfo
+    from genvx.fleet.detaching.run import Run as Handle
+    from genvx.fleet.detaching.runs import RunHost
 
 
 class Run:

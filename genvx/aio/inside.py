@@ -13,7 +13,7 @@ from genvx.api import inside
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from genvx.core.grant import Grant
+    from genvx.core.leases.grant import Grant
 
 
 @contextlib.asynccontextmanager

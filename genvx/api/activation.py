@@ -6,9 +6,9 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from genvx.core.ask import Ask
-from genvx.core.hold import BaseHold
-from genvx.core.requirements import Requirements, requirements_of
+from genvx.core.leases.hold import BaseHold
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements, requirements_of
 from genvx.local.host import LocalHost
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from genvx.core.command import Command
-    from genvx.core.grant import Grant
+    from genvx.core.leases.grant import Grant
     from genvx.core.running import Stream
     from genvx.local.running.hold import LocalHold
     from genvx.local.running.started import LocalRunning

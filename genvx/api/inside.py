@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator, Sequence
 
-    from genvx.core.grant import Grant
+    from genvx.core.leases.grant import Grant
     from genvx.local.state.heldfile import HeldFile
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from genvx.core.ask import Ask
 from genvx.core.command import words_of
-from genvx.core.requirements import requirements_of
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import requirements_of
 from genvx.local.host import LocalHost
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from genvx.core.command import Command
-    from genvx.fleet.run import Run
+    from genvx.fleet.detaching.run import Run
     from genvx.local.running.hold import LocalHold
 
 
@@ -84,10 +84,10 @@ def run(
         subprocess.CalledProcessError, subprocess.TimeoutExpired: as of `subprocess.run`.
     """
     if detach:
-        from genvx.fleet import detached
+        from genvx.fleet.detaching import detached
 
         return detached.start_on(LocalHost(), request(command, gpus, **more))
-    from genvx.fleet import attached
+    from genvx.fleet.detaching import attached
 
     def take(gpus: int | str, **request: Any) -> LocalHold:
         return hold_for(command, gpus, **request)
@@ -96,8 +96,8 @@ def run(
 
 
 def request(command: Command, gpus: int | str, *, cwd: str | None = None, **more: Any) -> Any:
-    """Check what a new run is asked with; return it as a `genvx.fleet.detached.Request`."""
-    from genvx.fleet import detached
+    """Check what a new run is asked with; return it as a Request of genvx.fleet.detaching."""
+    from genvx.fleet.detaching import detached
 
     place = os.path.abspath(os.path.expanduser(cwd or "."))
     return detached.Request(command, gpus, cwd=place, **more)
@@ -147,7 +147,7 @@ def runs(
     Raises:
         InvalidInput: there is no such state. StateError: the runs cannot be read.
     """
-    from genvx.fleet import detached
+    from genvx.fleet.detaching import detached
 
     asked = detached.listing(state, tags, name, since, most, deleted=deleted)
     return detached.listed_on(LocalHost(), asked)
@@ -160,6 +160,6 @@ def find_run(run: str | int = "") -> Run:
     Raises:
         UnknownRun: there is none, or several match. NotOwner: it is another user's.
     """
-    from genvx.fleet import detached
+    from genvx.fleet.detaching import detached
 
     return detached.found_on(LocalHost(), run)

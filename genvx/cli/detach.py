@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from genvx.core.amounts import parse_memory
-from genvx.core.ask import Ask
-from genvx.core.durations import parse_duration
-from genvx.core.run import HoldWhen
-from genvx.core.rungang import decisive
-from genvx.core.runinfo import RunInfo
-from genvx.core.runstate import (
+from genvx.core.quantities.amounts import parse_memory
+from genvx.core.quantities.durations import parse_duration
+from genvx.core.requests.ask import Ask
+from genvx.core.runs.run import HoldWhen
+from genvx.core.runs.rungang import decisive
+from genvx.core.runs.runinfo import RunInfo
+from genvx.core.runs.runstate import (
     Failed,
     Waiting,
     end_of,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from genvx.cli.ask.request import Request
     from genvx.cli.ask.where import Where
-    from genvx.core.run import RunSpec
+    from genvx.core.runs.run import RunSpec
     from genvx.fleet.fleet import Fleet
 
     # A run with its host, or all parts of a gang with theirs.
@@ -68,7 +68,7 @@ class Detach:
             InvalidInput: one of them makes no sense.
         """
         from genvx.core.command import require_variables
-        from genvx.core.run import require_log_limit, require_tags
+        from genvx.core.runs.run import require_log_limit, require_tags
 
         seconds, when = None, HoldWhen.ALWAYS
         if hold is not None:
@@ -122,7 +122,7 @@ def start_detached(
     several: on how many hosts, if not on one. watched: also show its output until it ends, and
     return its exit code.
     """
-    from genvx.fleet.submission import spec_of
+    from genvx.fleet.detaching.submission import spec_of
 
     if request.environment is not None:
         raise InvalidInput("--id joins an environment; a run with --detach is one of its own")
@@ -199,7 +199,7 @@ def _on_one(
     where: Where, request: Request, spec: RunSpec, tags: tuple[str, ...]
 ) -> Iterator[tuple[Fleet, Parts]]:
     """Start a run on the best host; give the hosts, and the run with its own."""
-    from genvx.fleet import runs
+    from genvx.fleet.detaching import runs
 
     with where.fleet(request.selection) as fleet:
         ours: Any = fleet  # every host of a verb has runs
@@ -216,7 +216,7 @@ def _on_several(several: Several) -> Callable[..., AbstractContextManager[tuple[
     ) -> Iterator[tuple[Fleet, Parts]]:
         """Start a run on several hosts; give the hosts, and the parts with theirs."""
         from genvx.cli.show.waiting_line import WaitingLine
-        from genvx.fleet.rungang import submit_gang
+        from genvx.fleet.detaching.rungang import submit_gang
 
         with where.remote_fleet(request.selection) as fleet:
             with WaitingLine(request.requirements) as waiting:

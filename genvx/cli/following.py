@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from genvx.cli.views.log import LogView
-from genvx.core.runinfo import RunInfo
-from genvx.core.runstate import Waiting, was_moved
+from genvx.core.runs.runinfo import RunInfo
+from genvx.core.runs.runstate import Waiting, was_moved
 from genvx.core.wire.runoperations import LogEnd, WatchRun
 from genvx.errors import GenvxError, InvalidInput, NoCapacity, UnknownRun
 from genvx.shown.console import INTERRUPTED, say
@@ -46,7 +46,7 @@ def follow(
     lines: begin with so many of the last ones. to_its_end: wait for more. stays: leave it where it
     waits, also when another host has room. looked: the other hosts were asked just now.
     """
-    from genvx.fleet import runs
+    from genvx.fleet.detaching import runs
 
     view = LogView(where, host.name, sys.stdout.isatty())
     asked = WatchRun(run.id, lines=lines, follow=to_its_end)
@@ -116,7 +116,7 @@ def _unread() -> int:
 
 def _arrival(fleet: Any, run: str) -> Any:
     """The host on which a run arrives that somebody moves; None if it arrives nowhere."""
-    from genvx.fleet import runs
+    from genvx.fleet.detaching import runs
 
     end = time.monotonic() + _ON_ITS_WAY
     while True:
@@ -146,7 +146,7 @@ class _Scout:
             return None
         if time.monotonic() < self._due:
             return None
-        from genvx.fleet import moving
+        from genvx.fleet.detaching import moving
 
         seen = self._fleet.snapshot()
         self._due = time.monotonic() + _LOOK

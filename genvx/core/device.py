@@ -52,9 +52,9 @@ class Device:
     not certain, and for MIG instances, which have none.
     unified: its memory is the system's too (GB10, Jetson, GH200), so what is in use of it does
     not show who uses the device. Where it has none of its own, `memory` is the system's.
-    topology: a letter for the way to the device of each index (core/topology.py); "" is unknown.
-    shareable: whether the policy of the host lets several have parts of it; oversubscribable:
-    whether these may add up to more than it has.
+    topology: a letter for the way to the device of each index (core/placing/topology.py); "" is
+    unknown. shareable: whether the policy of the host lets several have parts of it;
+    oversubscribable: whether these may add up to more than it has.
     """
 
     uuid: str

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.ranking import rank
-from genvx.core.refusing import possible
+from genvx.core.placing.ranking import rank
+from genvx.core.placing.refusing import possible
 from genvx.core.value import value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from genvx.core.refusal import Refusal
-    from genvx.core.requirements import Requirements
+    from genvx.core.placing.refusal import Refusal
+    from genvx.core.requests.requirements import Requirements
     from genvx.core.snapshot import Snapshot
 
 

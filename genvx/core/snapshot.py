@@ -11,11 +11,11 @@ from genvx.core.value import cached, field, value
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from genvx.core.claim import EnvironmentKey
     from genvx.core.device import Device
-    from genvx.core.environment import Environment
-    from genvx.core.lease import Lease
-    from genvx.core.ticket import Ticket
+    from genvx.core.leases.claim import EnvironmentKey
+    from genvx.core.leases.environment import Environment
+    from genvx.core.leases.lease import Lease
+    from genvx.core.line.ticket import Ticket
 
 # A desktop (X, a compositor, a browser that draws) may use this much of a device without making it
 # busy. Otherwise no GPU with a screen could ever be leased.
@@ -60,14 +60,14 @@ class Snapshot:
     def environments(self) -> tuple[Environment, ...]:
         """The living environments, oldest first."""
         # Imported here: a host that only reports what it sees works out neither.
-        from genvx.core.environments import environments
+        from genvx.core.leases.environments import environments
 
         return environments(self.leases)
 
     @cached
     def holdings(self) -> Mapping[str, Mapping[EnvironmentKey, Optional[int]]]:
         """Who holds what of each device that is held, by UUID."""
-        from genvx.core.holdings import holdings
+        from genvx.core.placing.holdings import holdings
 
         return holdings(self.leases)
 
@@ -160,7 +160,7 @@ class Snapshot:
         """
         unexplained = self.unexplained(device)
         if unexplained:
-            from genvx.core.amounts import format_memory
+            from genvx.core.quantities.amounts import format_memory
 
             return f"{format_memory(unexplained)} in use by no visible process"
         usage = self.usage.get(device.uuid)

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar as _TypeVar
 
-    from genvx.core.refusal import Refusal
-    from genvx.core.requirements import Requirements
+    from genvx.core.placing.refusal import Refusal
+    from genvx.core.requests.requirements import Requirements
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.host import Host
-    from genvx.ssh.want import Locked
+    from genvx.ssh.config.want import Locked
 
     Unlock = Callable[[Mapping[str, Locked]], Mapping[str, GenvxError]]
 
@@ -147,7 +147,7 @@ class HostGroup(Block, Generic[H]):
             yield from self._stream(self.hosts, question)
             return
         # Imported here: this machine and most fleets want no secret.
-        from genvx.ssh.want import Locked
+        from genvx.ssh.config.want import Locked
 
         hosts = self.hosts
         for _ in range(_SECRETS):
@@ -227,7 +227,7 @@ class HostGroup(Block, Generic[H]):
             NoCapacity: no host has room; `reasons` says why for each host, failed ones included.
             FleetError: all hosts failed. Unsatisfiable: all answered, and none can ever have it.
         """
-        from genvx.core.ranking import rank
+        from genvx.core.placing.ranking import rank
 
         outcomes = self.snapshot() if seen is None else seen
         ranked, refusals = rank(requirements, outcomes.succeeded)

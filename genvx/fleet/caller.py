@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from genvx.core.wire.operation import Operation
     from genvx.core.wire.reply import Reply
-    from genvx.fleet.hostspec import HostSpec
+    from genvx.fleet.hosts.hostspec import HostSpec
     from genvx.ssh.connections import Connections
 
 R = TypeVar("R")

@@ -6,17 +6,17 @@ import os
 from typing import TYPE_CHECKING
 
 from genvx.errors import InvalidInput
-from genvx.fleet import hostfile as hostfiles
-from genvx.fleet import hostnames
 from genvx.fleet.defaults import FANOUT
 from genvx.fleet.fleet import connect_fleet
+from genvx.fleet.hosts import hostfile as hostfiles
+from genvx.fleet.hosts import hostnames
 from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from genvx.fleet.fleet import Fleet
-    from genvx.fleet.hostspec import Selection
+    from genvx.fleet.hosts.hostspec import Selection
     from genvx.fleet.sshhost import SSHHost
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
-from genvx.core.ask import Ask
-from genvx.core.requirements import requirements_of
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import requirements_of
 from genvx.core.value import replace
 from genvx.errors import InvalidInput
 from genvx.fleet.ask import H, HostGroup
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from genvx.core.command import Command
-    from genvx.fleet.foundruns import FoundRuns
+    from genvx.fleet.detaching.foundruns import FoundRuns
+    from genvx.fleet.detaching.run import Run
+    from genvx.fleet.detaching.runs import RunHost
     from genvx.fleet.gang import Gang
     from genvx.fleet.host import Hold, Host
-    from genvx.fleet.hostspec import HostSpec
-    from genvx.fleet.run import Run
-    from genvx.fleet.runs import RunHost
+    from genvx.fleet.hosts.hostspec import HostSpec
     from genvx.fleet.sshhost import SSHHost
 
 __all__ = ["Fleet", "Outcomes", "connect_fleet"]
@@ -45,7 +45,7 @@ class Fleet(HostGroup[H]):
         Raises:
             InvalidHostfile: the file cannot be read or has a bad line.
         """
-        from genvx.fleet import hostfile
+        from genvx.fleet.hosts import hostfile
 
         return connect_fleet(hostfile.load(path), fanout=fanout, timeout=timeout)
 
@@ -165,10 +165,10 @@ class Fleet(HostGroup[H]):
             InvalidInput: the request is invalid.
         """
         if not detach:
-            from genvx.fleet.attached import run
+            from genvx.fleet.detaching.attached import run
 
             return run(self.activate, command, gpus, **more)
-        from genvx.fleet import detached
+        from genvx.fleet.detaching import detached
 
         if more.pop("nodes", 1) != 1:
             raise InvalidInput("nodes does not go with detach; Fleet.gang takes several hosts")
@@ -195,7 +195,7 @@ class Fleet(HostGroup[H]):
         Raises:
             FleetError: no host answered. InvalidInput: there is no such state.
         """
-        from genvx.fleet import detached
+        from genvx.fleet.detaching import detached
 
         asked = detached.listing(state, tags, name, since, most, deleted=deleted)
         return detached.listed(self._with_runs, asked)
@@ -208,7 +208,7 @@ class Fleet(HostGroup[H]):
         Raises:
             UnknownRun: there is none, or several match. FleetError: no host answered.
         """
-        from genvx.fleet import detached
+        from genvx.fleet.detaching import detached
 
         return detached.found(self._with_runs, run)
 
@@ -240,9 +240,9 @@ def connect_fleet(
     """
     # Imported here: paramiko and fabric take longer to load than a question to this machine takes.
     from genvx.fleet.sshhost import SSHHost
+    from genvx.ssh.config.options import SSHOptions
+    from genvx.ssh.credentials.secrets import Vault
     from genvx.ssh.link import Link
-    from genvx.ssh.options import SSHOptions
-    from genvx.ssh.secrets import Vault
     from genvx.ssh.session import Session
 
     options = SSHOptions(timeout, config, accept_new_host_keys, host_lost_after)

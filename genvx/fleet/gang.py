@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from genvx.core.block import Block
 from genvx.core.gang import Choice, choose, in_order
-from genvx.core.onemodel import choose_one_model
+from genvx.core.requests.onemodel import choose_one_model
 from genvx.core.value import replace
 from genvx.errors import GenvxError, HostError, HostLost, NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.fleet.ask import H
@@ -24,9 +24,9 @@ from genvx.fleet.ask import H
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from genvx.core.ask import Ask
+    from genvx.core.line.standing import Standing
+    from genvx.core.requests.ask import Ask
     from genvx.core.snapshot import Snapshot
-    from genvx.core.standing import Standing
     from genvx.fleet.ask import HostGroup
     from genvx.fleet.host import Hold
     from genvx.fleet.outcomes import Outcomes

@@ -6,14 +6,14 @@ import queue
 import threading
 from typing import TYPE_CHECKING
 
-from genvx.core.ask import Join
 from genvx.core.escalation import GRACE
 from genvx.core.jobvariables import variables
+from genvx.core.requests.ask import Join
 from genvx.core.text import printable
 from genvx.core.wire.job import Job
 from genvx.errors import GenvxError
-from genvx.fleet.forwarding import forwarding, signal_there
 from genvx.fleet.gang import at_once
+from genvx.fleet.terminals.forwarding import forwarding, signal_there
 from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:

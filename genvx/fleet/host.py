@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from genvx.core.ask import Ask
     from genvx.core.command import Command
     from genvx.core.device import Device
-    from genvx.core.environment import Environment
     from genvx.core.finding import Finding
-    from genvx.core.grant import Grant
-    from genvx.core.policy import Entitlement
+    from genvx.core.leases.environment import Environment
+    from genvx.core.leases.grant import Grant
+    from genvx.core.line.standing import Standing
+    from genvx.core.policies.policy import Entitlement
+    from genvx.core.requests.ask import Ask
     from genvx.core.running import Running, Stream
     from genvx.core.snapshot import Snapshot
-    from genvx.core.standing import Standing
     from genvx.core.wire.operation import Operation
     from genvx.errors import HostLost
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Hold(Protocol):
     """Hold keeps devices until `release`, the end of its block, or the end of this process.
 
-    `genvx.core.hold.BaseHold` has the details of each method.
+    `genvx.core.leases.hold.BaseHold` has the details of each method.
     """
 
     grant: Grant

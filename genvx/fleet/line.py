@@ -13,20 +13,20 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, TypeVar
 
-from genvx.core.queue import nearest
-from genvx.core.refusing import possible
+from genvx.core.line.queue import nearest
+from genvx.core.placing.refusing import possible
 from genvx.core.value import replace
 from genvx.errors import FleetError, GenvxError, HostError, NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.fleet.ask import NO_HOST, HostGroup
-from genvx.fleet.race import Race
+from genvx.fleet.terminals.race import Race
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from genvx.core.ask import Ask
+    from genvx.core.line.standing import Standing
+    from genvx.core.requests.ask import Ask
     from genvx.core.snapshot import Snapshot
-    from genvx.core.standing import Standing
     from genvx.fleet.host import Giver, Hold
     from genvx.fleet.outcomes import Outcomes
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from genvx.core.runinfo import LogPiece
+    from genvx.core.runs.runinfo import LogPiece
 
 # A log without a newline would fill the memory.
 _LONGEST = 1 << 20

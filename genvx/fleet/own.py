@@ -10,7 +10,7 @@ from genvx.errors import UnknownEnvironment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from genvx.core.environment import Environment
+    from genvx.core.leases.environment import Environment
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.ask import H, HostGroup
     from genvx.fleet.outcomes import Outcomes

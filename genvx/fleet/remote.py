@@ -13,12 +13,12 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from genvx.core.grant import Grant
+from genvx.core.leases.grant import Grant
 from genvx.core.text import printable
 from genvx.core.wire.plain import Malformed
 from genvx.core.wire.replyreader import ReplyReader
 from genvx.errors import HostUnreachable, ProtocolError
-from genvx.fleet.stdin import read
+from genvx.fleet.terminals.stdin import read
 from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:

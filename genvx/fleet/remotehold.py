@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, Protocol
 
-from genvx.core.ask import Join
 from genvx.core.command import words_of
-from genvx.core.hold import BaseHold
+from genvx.core.leases.hold import BaseHold
+from genvx.core.requests.ask import Join
 from genvx.core.text import printable
 from genvx.core.wire.job import Job
 from genvx.core.wire.progress import NeverRan
@@ -18,9 +18,9 @@ from genvx.ssh.ending import close_channel
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from genvx.core.ask import Wanted
     from genvx.core.command import Command
-    from genvx.core.grant import Grant
+    from genvx.core.leases.grant import Grant
+    from genvx.core.requests.ask import Wanted
     from genvx.core.running import Stream
     from genvx.core.wire.progress import Progress
     from genvx.errors import HostLost

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.ask import Ask, Join
+from genvx.core.requests.ask import Ask, Join
 from genvx.fleet import own
-from genvx.fleet.forwarding import forwarding
 from genvx.fleet.line import wait_for_room
-from genvx.fleet.stdin import not_stopped
+from genvx.fleet.terminals.forwarding import forwarding
+from genvx.fleet.terminals.stdin import not_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from genvx.core.ask import Wanted
+    from genvx.core.line.standing import Standing
+    from genvx.core.requests.ask import Wanted
     from genvx.core.snapshot import Snapshot
-    from genvx.core.standing import Standing
     from genvx.core.wire.job import Job
     from genvx.fleet.ask import HostGroup
     from genvx.fleet.outcomes import Outcomes

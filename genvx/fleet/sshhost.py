@@ -6,8 +6,8 @@ import math
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
-from genvx.core.ask import Ask, Join
-from genvx.core.standing import Standing
+from genvx.core.line.standing import Standing
+from genvx.core.requests.ask import Ask, Join
 from genvx.core.text import printable
 from genvx.core.value import replace
 from genvx.core.wire import acts, ongoing, progress, questions
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
 
     import paramiko
 
-    from genvx.core.ask import Wanted
-    from genvx.core.environment import Environment
     from genvx.core.finding import Finding
-    from genvx.core.grant import Grant
-    from genvx.core.policy import Entitlement
-    from genvx.core.requirements import Requirements
-    from genvx.core.run import RunSpec
-    from genvx.core.runinfo import RunInfo
+    from genvx.core.leases.environment import Environment
+    from genvx.core.leases.grant import Grant
+    from genvx.core.policies.policy import Entitlement
+    from genvx.core.requests.ask import Wanted
+    from genvx.core.requests.requirements import Requirements
+    from genvx.core.runs.run import RunSpec
+    from genvx.core.runs.runinfo import RunInfo
     from genvx.core.snapshot import Snapshot
     from genvx.core.usage import DeviceProcess
     from genvx.core.wire.operation import Operation
     from genvx.core.wire.progress import Progress
     from genvx.core.wire.runoperations import LogNews, WatchRun
-    from genvx.fleet.hostspec import HostSpec
+    from genvx.fleet.hosts.hostspec import HostSpec
     from genvx.fleet.remotehold import Started
+    from genvx.ssh.config.options import SSHOptions
     from genvx.ssh.deadline import Deadline
-    from genvx.ssh.options import SSHOptions
     from genvx.ssh.session import Session
 
 R = TypeVar("R")

@@ -9,14 +9,14 @@ import threading
 from typing import IO, TYPE_CHECKING
 
 from genvx.errors import GenvxError
-from genvx.fleet.pipes import PipeReader, feed
 from genvx.fleet.remote import writer
+from genvx.fleet.terminals.pipes import PipeReader, feed
 from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from genvx.core.grant import Grant
+    from genvx.core.leases.grant import Grant
     from genvx.core.running import Stream
     from genvx.core.wire.progress import Progress
     from genvx.fleet.remote import RemoteCommand

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from genvx.core.environment import Holder
-from genvx.core.lease import Lease, Part
+from genvx.core.leases.environment import Holder
+from genvx.core.leases.lease import Lease, Part
 from genvx.core.value import replace
 from genvx.local import processes
 from genvx.local.openfiles import open_for_writing

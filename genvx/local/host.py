@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Callable, Optional
 
-    from genvx.core.ask import Ask
-    from genvx.core.environment import Environment
     from genvx.core.finding import Finding
-    from genvx.core.grant import Grant
-    from genvx.core.policy import Entitlement
-    from genvx.core.requirements import Requirements
-    from genvx.core.run import RunSpec
-    from genvx.core.runinfo import RunInfo
-    from genvx.core.standing import Standing
-    from genvx.core.turn import Turn
+    from genvx.core.leases.environment import Environment
+    from genvx.core.leases.grant import Grant
+    from genvx.core.line.standing import Standing
+    from genvx.core.line.turn import Turn
+    from genvx.core.policies.policy import Entitlement
+    from genvx.core.requests.ask import Ask
+    from genvx.core.requests.requirements import Requirements
+    from genvx.core.runs.run import RunSpec
+    from genvx.core.runs.runinfo import RunInfo
     from genvx.core.wire.operation import Operation
     from genvx.core.wire.runoperations import LogNews, WatchRun
     from genvx.local.running.hold import LocalHold as LocalHold  # for those who hold what we give
@@ -56,8 +56,8 @@ class LocalHost(Machine):
         Raises:
             StateError: the policy cannot be read, or has a mistake.
         """
-        from genvx.core.limit import Limit
-        from genvx.core.policy import Entitlement, Policy
+        from genvx.core.policies.limit import Limit
+        from genvx.core.policies.policy import Entitlement, Policy
 
         rules = self.rules()
         if rules is None:

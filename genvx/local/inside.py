@@ -10,7 +10,7 @@ from genvx.core.text import is_identifier
 from genvx.errors import InvalidInput, StateError, UnknownEnvironment
 
 if TYPE_CHECKING:
-    from genvx.core.grant import Grant
+    from genvx.core.leases.grant import Grant
     from genvx.local.host import LocalHost
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.ticket import Ticket
+from genvx.core.line.ticket import Ticket
 
 if TYPE_CHECKING:
-    from genvx.core.ask import Ask
+    from genvx.core.requests.ask import Ask
     from genvx.local.machine import Machine
 
 

@@ -10,8 +10,8 @@ import os
 from typing import TYPE_CHECKING
 
 from genvx._version import __version__
-from genvx.core.environments import environments, meant
-from genvx.core.lease import Lease
+from genvx.core.leases.environments import environments, meant
+from genvx.core.leases.lease import Lease
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import COMMAND_LIMIT, printable
 from genvx.core.value import replace
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Callable, Optional
 
     from genvx.core.device import Device
-    from genvx.core.environment import Environment
+    from genvx.core.leases.environment import Environment
     from genvx.core.usage import DeviceUsage
     from genvx.local.devices.inventory import Inventory
     from genvx.local.rules import Rules

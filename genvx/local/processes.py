@@ -11,7 +11,7 @@ import pwd
 import time
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.claim import Owner
+from genvx.core.leases.claim import Owner
 from genvx.core.text import COMMAND_LIMIT, printable
 from genvx.core.value import value
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from genvx.core.environments import environments
+from genvx.core.leases.environments import environments
 from genvx.core.value import value
 from genvx.errors import StateError
 from genvx.local.state import paths

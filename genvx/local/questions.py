@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Protocol
 
-    from genvx.core.ask import Ask
-    from genvx.core.environment import Environment
     from genvx.core.finding import Finding
-    from genvx.core.grant import Grant
-    from genvx.core.policy import Entitlement
-    from genvx.core.requirements import Requirements
+    from genvx.core.leases.environment import Environment
+    from genvx.core.leases.grant import Grant
+    from genvx.core.policies.policy import Entitlement
+    from genvx.core.requests.ask import Ask
+    from genvx.core.requests.requirements import Requirements
     from genvx.core.snapshot import Snapshot
     from genvx.core.wire import acts, questions
     from genvx.core.wire.operation import Operation

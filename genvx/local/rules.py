@@ -7,8 +7,8 @@ import grp
 import os
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.ages import format_duration
-from genvx.core.limit import excess
+from genvx.core.policies.limit import excess
+from genvx.core.quantities.ages import format_duration
 from genvx.core.value import replace
 from genvx.errors import InvalidInput, NoCapacity, Unsatisfiable
 from genvx.local import processes
@@ -17,8 +17,8 @@ from genvx.local.state import policyfile
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from genvx.core.lease import Lease
-    from genvx.core.requirements import Requirements
+    from genvx.core.leases.lease import Lease
+    from genvx.core.requests.requirements import Requirements
     from genvx.local.devices.inventory import Inventory
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Callable
 
-    from genvx.core.turn import Turn
+    from genvx.core.line.turn import Turn
     from genvx.local.machine import Machine
 
 

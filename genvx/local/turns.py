@@ -14,9 +14,9 @@ import os
 from time import monotonic
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.ages import format_duration
+from genvx.core.line.turn import LAST, Turn
+from genvx.core.quantities.ages import format_duration
 from genvx.core.text import COMMAND_LIMIT, printable
-from genvx.core.turn import LAST, Turn
 from genvx.core.value import replace
 from genvx.errors import InvalidInput, StateError, WaitedTooLong
 from genvx.local import processes, waiting

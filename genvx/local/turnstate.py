@@ -19,7 +19,7 @@ from genvx.local.state.turnkinds import CHOOSING, TURNS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from genvx.core.turn import Turn
+    from genvx.core.line.turn import Turn
     from genvx.local.machine import Machine
     from genvx.local.state.kinds import Kind
     from genvx.local.state.userdirectory import UserDirectory

@@ -8,7 +8,7 @@ from genvx.local import processes
 
 if TYPE_CHECKING:
     from genvx.core.device import Device
-    from genvx.core.environment import Environment
+    from genvx.core.leases.environment import Environment
     from genvx.core.snapshot import Snapshot
     from genvx.core.usage import DeviceProcess
 

@@ -1,8 +1,8 @@
 """Waiting in the line of this machine: a ticket, and a look now and then.
 
 There are no notifications: each waiting process looks by itself whether it is its turn, from the
-same facts and by the same rule (core/queue.py). A lease that ends makes no event, so they look once
-a second, which is cheap.
+same facts and by the same rule (core/line/queue.py). A lease that ends makes no event, so they look
+once a second, which is cheap.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import os
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.ages import format_duration
-from genvx.core.queue import position_of
+from genvx.core.line.queue import position_of
+from genvx.core.quantities.ages import format_duration
 from genvx.core.value import replace
 from genvx.errors import NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.local.granting.acquiring import acquire
@@ -23,8 +23,8 @@ from genvx.local.looker import Looker
 if TYPE_CHECKING:
     from typing import Callable, Protocol
 
-    from genvx.core.ask import Ask
-    from genvx.core.standing import Standing
+    from genvx.core.line.standing import Standing
+    from genvx.core.requests.ask import Ask
     from genvx.local.machine import Machine
     from genvx.local.running.hold import LocalHold
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 
 # Seconds. How often a waiting process looks at the line, and how often a ticket says that its
-# holder attends. The latter must stay well below PATIENCE_NS (core/ticket.py), or a slow holder
-# would lose its place.
+# holder attends. The latter must stay well below PATIENCE_NS (core/line/ticket.py), or a slow
+# holder would lose its place.
 LOOK = 1.0
 _ATTEND = 5.0
 

@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 from genvx.core.device import VisibleAs
-from genvx.core.requirements import Requirements, Strategy
+from genvx.core.requests.requirements import Requirements, Strategy
 from genvx.core.text import printable
 from genvx.errors import GenvxError, InvalidInput
 from genvx.project.keys import KEYS

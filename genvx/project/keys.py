@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from genvx.core.device import VisibleAs
-from genvx.core.durations import parse_duration
-from genvx.core.requirements import Requirements
+from genvx.core.quantities.durations import parse_duration
+from genvx.core.requests.requirements import Requirements
 from genvx.core.text import printable, require_name
 from genvx.errors import InvalidInput
 

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genvx.core import ownership
+from genvx.core.leases import ownership
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
 from genvx.project.checking import checked

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.grant import VARIABLES
+from genvx.core.leases.grant import VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from genvx.core.grant import Grant
+    from genvx.core.leases.grant import Grant
 
 # activate: a command of its own, or other hosts; to be run without the code of the shell.
 ELSEWHERE = 94

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from genvx.core.grant import VARIABLES
+from genvx.core.leases.grant import VARIABLES
 from genvx.shell import texts
 from genvx.shell.answer import ELSEWHERE, ENDED, line_of
 

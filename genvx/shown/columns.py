@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.ages import brief_age
+from genvx.core.quantities.ages import brief_age
 from genvx.shown.cells import shortened, terminal_size, width
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.amounts import format_memory, format_percent
-from genvx.core.holdings import holders
+from genvx.core.placing.holdings import holders
+from genvx.core.quantities.amounts import format_memory, format_percent
 from genvx.core.snapshot import State
 
 if TYPE_CHECKING:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.ages import format_duration
-from genvx.core.amounts import format_memory
-from genvx.core.ranges import ranges
+from genvx.core.quantities.ages import format_duration
+from genvx.core.quantities.amounts import format_memory
+from genvx.core.requests.ranges import ranges
 from genvx.shown import holding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from genvx.core.environment import Environment
+    from genvx.core.leases.environment import Environment
     from genvx.core.snapshot import Snapshot
 
 COLUMNS = ("ID", "USER", "NAME", "CREATED", "DEVICES", "LEFT", "PID")

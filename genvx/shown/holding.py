@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Optional
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from genvx.core.environment import Environment
+    from genvx.core.leases.environment import Environment
     from genvx.core.snapshot import Snapshot
 
 _MOST_ROWS = 8

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.amounts import format_memory, format_percent
-from genvx.core.ranges import ranges
+from genvx.core.quantities.amounts import format_memory, format_percent
+from genvx.core.requests.ranges import ranges
 
 if TYPE_CHECKING:
-    from genvx.core.environment import Environment
-    from genvx.core.grant import Grant
+    from genvx.core.leases.environment import Environment
+    from genvx.core.leases.grant import Grant
     from genvx.core.snapshot import Snapshot
     from genvx.core.usage import DeviceProcess
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.amounts import format_memory, format_percent
+from genvx.core.quantities.amounts import format_memory, format_percent
 from genvx.shown.mine import busy, used
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from genvx.core.environment import Environment
+    from genvx.core.leases.environment import Environment
     from genvx.core.snapshot import Snapshot
     from genvx.core.usage import DeviceProcess
 

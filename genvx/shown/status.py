@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from genvx.core.ages import format_age, format_duration
-from genvx.core.ranges import ranges
+from genvx.core.quantities.ages import format_age, format_duration
+from genvx.core.requests.ranges import ranges
 from genvx.shown import holding
 from genvx.shown.mine import current
 from genvx.shown.usage import usage_rows
 
 if TYPE_CHECKING:
-    from genvx.core.environment import Environment
+    from genvx.core.leases.environment import Environment
     from genvx.core.snapshot import Snapshot
 
 COLUMNS = ("WHAT", "STATUS")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.amounts import format_memory, format_percent
-from genvx.core.holdings import holders
+from genvx.core.placing.holdings import holders
+from genvx.core.quantities.amounts import format_memory, format_percent
 from genvx.local.use import own_processes
 from genvx.shown.mine import busy, used
 
 if TYPE_CHECKING:
     from genvx.core.device import Device
-    from genvx.core.environment import Environment
+    from genvx.core.leases.environment import Environment
     from genvx.core.snapshot import Snapshot
 
 

@@ -14,9 +14,9 @@ from genvx.ssh.translating import translate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from genvx.ssh.config.target import Target
     from genvx.ssh.deadline import Deadline
     from genvx.ssh.session import Session
-    from genvx.ssh.target import Target
 
 _CLOSE_PATIENCE = 0.1
 # What paramiko raises when a channel or a connection fails; anything else is a fault of ours.

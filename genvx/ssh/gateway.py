@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import paramiko
 
 from genvx.errors import HostError, HostUnreachable
-from genvx.ssh.target import Target
+from genvx.ssh.config.target import Target
+from genvx.ssh.config.want import Locked
 from genvx.ssh.through import Through
-from genvx.ssh.want import Locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable

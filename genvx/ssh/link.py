@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import fabric
 import paramiko
 
-from genvx.ssh import commandline, sockets
+from genvx.ssh import sockets
+from genvx.ssh.config import commandline
+from genvx.ssh.credentials.login import Login
 from genvx.ssh.ending import close_channel
 from genvx.ssh.hardening import harden
-from genvx.ssh.hostkeypolicy import HostKeyPolicy
-from genvx.ssh.login import Login
+from genvx.ssh.hostkey.hostkeypolicy import HostKeyPolicy
 from genvx.ssh.packetizer import Packetizer
 from genvx.ssh.proxy import Proxy
 from genvx.ssh.pulse import Pulse
@@ -30,10 +31,10 @@ from genvx.ssh.translating import translate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from genvx.ssh.config.settings import Settings
+    from genvx.ssh.config.target import Target
     from genvx.ssh.deadline import Deadline
     from genvx.ssh.session import Session
-    from genvx.ssh.settings import Settings
-    from genvx.ssh.target import Target
 
 # paramiko's transport threads log the error that ends them, and Python prints it to stderr where no
 # handler is set. The same error reaches us as an exception, so people would read it twice.

@@ -6,11 +6,11 @@ import socket
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+from genvx.ssh.config.tokens import expand
 from genvx.ssh.ending import shut
-from genvx.ssh.tokens import expand
 
 if TYPE_CHECKING:
-    from genvx.ssh.settings import Settings
+    from genvx.ssh.config.settings import Settings
 
 
 class Proxy:

@@ -11,20 +11,20 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from genvx.errors import GenvxError, HostUnreachable
+from genvx.ssh.config.sshconfig import Settler
+from genvx.ssh.credentials.keyring import Keyring
+from genvx.ssh.credentials.secrets import Vault
 from genvx.ssh.gateway import Gateway
-from genvx.ssh.hostkeys import KnownHosts
-from genvx.ssh.keyring import Keyring
-from genvx.ssh.secrets import Vault
-from genvx.ssh.sshconfig import Settler
+from genvx.ssh.hostkey.hostkeys import KnownHosts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from genvx.ssh.config.options import SSHOptions
+    from genvx.ssh.config.settings import Settings
+    from genvx.ssh.config.target import Target
+    from genvx.ssh.config.want import Locked, Want
     from genvx.ssh.deadline import Deadline
-    from genvx.ssh.options import SSHOptions
-    from genvx.ssh.settings import Settings
-    from genvx.ssh.target import Target
-    from genvx.ssh.want import Locked, Want
 
 # sshd begins to drop connections when ten have not logged in yet (MaxStartups). Two are left for
 # other people.

@@ -9,8 +9,8 @@ from genvx.ssh.ending import shut
 from genvx.ssh.readahead import ReadAhead
 
 if TYPE_CHECKING:
+    from genvx.ssh.config.settings import Settings
     from genvx.ssh.deadline import Deadline
-    from genvx.ssh.settings import Settings
 
 # Seconds per address. A name with a dead first address would else use up the whole deadline.
 CONNECT_TIMEOUT = 5.0

@@ -10,11 +10,11 @@ import paramiko
 from genvx.core.limits import exhausted
 from genvx.core.text import printable
 from genvx.errors import GenvxError, HostUnreachable, ProtocolError
-from genvx.ssh.login import not_accepted
+from genvx.ssh.credentials.login import not_accepted
 
 if TYPE_CHECKING:
+    from genvx.ssh.config.settings import Settings
     from genvx.ssh.deadline import Deadline
-    from genvx.ssh.settings import Settings
 
 
 def translate(error: Exception, settings: Settings, deadline: Deadline) -> GenvxError:

@@ -7,14 +7,14 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 from genvx.core.command import require_variables, words_of
-from genvx.core.hold import BaseHold
+from genvx.core.leases.hold import BaseHold
 from genvx.errors import UnknownEnvironment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from genvx.core.command import Command
-    from genvx.core.grant import Grant
+    from genvx.core.leases.grant import Grant
     from genvx.core.running import Stream
 
 

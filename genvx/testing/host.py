@@ -8,8 +8,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from genvx.core.finding import Finding, Severity
-from genvx.core.limit import Limit
-from genvx.core.policy import Entitlement, Policy
+from genvx.core.policies.limit import Limit
+from genvx.core.policies.policy import Entitlement, Policy
 from genvx.core.wire.acts import Release, Reserve
 from genvx.core.wire.questions import Examine, ShowPolicy, TakeSnapshot
 from genvx.core.wire.runoperations import (
@@ -30,17 +30,17 @@ from genvx.testing.shelf import Played
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from genvx.core.ask import Ask
-    from genvx.core.claim import Owner
     from genvx.core.command import Command
     from genvx.core.device import Device
-    from genvx.core.environment import Environment
-    from genvx.core.grant import Grant
-    from genvx.core.lease import Lease
-    from genvx.core.run import RunSpec
-    from genvx.core.runinfo import RunInfo
+    from genvx.core.leases.claim import Owner
+    from genvx.core.leases.environment import Environment
+    from genvx.core.leases.grant import Grant
+    from genvx.core.leases.lease import Lease
+    from genvx.core.line.standing import Standing
+    from genvx.core.requests.ask import Ask
+    from genvx.core.runs.run import RunSpec
+    from genvx.core.runs.runinfo import RunInfo
     from genvx.core.snapshot import Snapshot
-    from genvx.core.standing import Standing
     from genvx.core.wire.operation import Operation
     from genvx.core.wire.runoperations import LogNews, WatchRun
     from genvx.errors import GenvxError

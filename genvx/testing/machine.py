@@ -6,16 +6,16 @@ import itertools
 from typing import TYPE_CHECKING
 
 from genvx._version import __version__
-from genvx.core.claim import Owner
 from genvx.core.device import Device, VisibleAs
-from genvx.core.environments import environments
-from genvx.core.grant import Grant
-from genvx.core.lease import Lease
-from genvx.core.queue import decide, position_of
-from genvx.core.refusal import Refusal
+from genvx.core.leases.claim import Owner
+from genvx.core.leases.environments import environments
+from genvx.core.leases.grant import Grant
+from genvx.core.leases.lease import Lease
+from genvx.core.line.queue import decide, position_of
+from genvx.core.line.ticket import Ticket
+from genvx.core.placing.refusal import Refusal
 from genvx.core.snapshot import Snapshot
 from genvx.core.text import printable, require_name
-from genvx.core.ticket import Ticket
 from genvx.core.usage import DeviceUsage, Driver
 from genvx.errors import (
     GenvxError,
@@ -28,9 +28,9 @@ from genvx.errors import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from genvx.core.ask import Ask
-    from genvx.core.environment import Environment
-    from genvx.core.standing import Standing
+    from genvx.core.leases.environment import Environment
+    from genvx.core.line.standing import Standing
+    from genvx.core.requests.ask import Ask
 
 _numbers = itertools.count(1)
 

@@ -8,10 +8,10 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from genvx._version import __version__
-from genvx.core.run import End, require_tags
-from genvx.core.runinfo import LogPiece, RunInfo
-from genvx.core.runselect import chosen, find
-from genvx.core.runstate import (
+from genvx.core.runs.run import End, require_tags
+from genvx.core.runs.runinfo import LogPiece, RunInfo
+from genvx.core.runs.runselect import chosen, find
+from genvx.core.runs.runstate import (
     Held,
     Running,
     Stopped,

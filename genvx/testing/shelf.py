@@ -6,11 +6,11 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from genvx.core.ask import Ask
-from genvx.core.run import End, HoldWhen, Moment, RunSpec
-from genvx.core.runinfo import RunInfo
-from genvx.core.runselect import find, newest_first
-from genvx.core.runstate import (
+from genvx.core.requests.ask import Ask
+from genvx.core.runs.run import End, HoldWhen, Moment, RunSpec
+from genvx.core.runs.runinfo import RunInfo
+from genvx.core.runs.runselect import find, newest_first
+from genvx.core.runs.runstate import (
     Failed,
     Held,
     LossReason,
@@ -27,9 +27,9 @@ from genvx.errors import InvalidInput, NoCapacity, UnknownEnvironment, Unsatisfi
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from genvx.core.grant import Grant
-    from genvx.core.runstate import RunState
-    from genvx.core.ticket import Ticket
+    from genvx.core.leases.grant import Grant
+    from genvx.core.line.ticket import Ticket
+    from genvx.core.runs.runstate import RunState
     from genvx.testing.machine import FakeMachine
 
 

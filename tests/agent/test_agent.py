@@ -10,12 +10,12 @@ import sys
 
 import pytest
 
-from genvx.core.ask import Ask
 from genvx.core.finding import Severity
-from genvx.core.requirements import Requirements
-from genvx.core.run import Moment, RunSpec
-from genvx.core.runinfo import LogPiece
-from genvx.core.runstate import name_of
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
+from genvx.core.runs.run import Moment, RunSpec
+from genvx.core.runs.runinfo import LogPiece
+from genvx.core.runs.runstate import name_of
 from genvx.core.value import replace
 from genvx.core.wire.acts import Signal
 from genvx.core.wire.asking import call_of, reply_form
@@ -261,7 +261,8 @@ def test_a_question_loads_the_tables_of_its_own_operation_only(state):
         "import sys, io, os\n"
         "from genvx.agent.serve import serve\n"
         "serve('', bytes.fromhex(sys.argv[1]))\n"
-        "others = {'genvx.core.policy', 'genvx.core.queue', 'genvx.core.placement', 'base64',"
+        "others = {'base64', 'genvx.core.policies.policy', 'genvx.core.line.queue',"
+        " 'genvx.core.placing.placement',"
         " 'genvx.core.wire.acts', 'genvx.core.wire.ongoing', 'genvx.core.wire.findingcodec',"
         " 'genvx.core.wire.policycodec', 'genvx.core.wire.runoperations', 'genvx.agent.acts'}\n"
         "sys.stderr.write(str(sorted(others & set(sys.modules))))\n"

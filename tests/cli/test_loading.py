@@ -59,10 +59,10 @@ def test_the_table_has_the_first_line_of_each_help(entry):
 
 # What only other questions need. Each costs start-up, of which a question has little else.
 NOT_FOR_DEVICES = {
-    "genvx.core.policy",
-    "genvx.core.placement",
-    "genvx.core.run",
-    "genvx.core.runinfo",
+    "genvx.core.policies.policy",
+    "genvx.core.placing.placement",
+    "genvx.core.runs.run",
+    "genvx.core.runs.runinfo",
     "genvx.core.wire.operations",
     "genvx.core.wire.wires",
     "genvx.core.wire.runoperations",
@@ -71,7 +71,7 @@ NOT_FOR_DEVICES = {
     "genvx.local.granting.taking",
     "genvx.local.doctor.examination",
     "genvx.project",
-    "genvx.ssh.secrets",
+    "genvx.ssh.credentials.secrets",
 }
 
 

@@ -150,7 +150,7 @@ def tickets(host):
 
 def test_what_a_lost_client_held_without_a_command_is_free_again(far, sandbox):
     code = (
-        "import sys, time; from genvx.fleet.hostfile import load; "
+        "import sys, time; from genvx.fleet.hosts.hostfile import load; "
         "from genvx.fleet.fleet import connect_fleet; "
         f"fleet = connect_fleet(load({sandbox.hostfile!r}), host_lost_after=2.0); "
         "hold = fleet.activate(gpus=2); print('held', flush=True); time.sleep(600)"

@@ -145,7 +145,8 @@ def test_completion_completes_verbs(state):
 
 def test_a_fault_is_one_line_and_asks_for_a_report(state, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
-        "import genvx.core.amounts as u\ndef broken(size): raise RuntimeError('boom\\x1b[31m')\n"
+        "import genvx.core.quantities.amounts as u\n"
+        "def broken(size): raise RuntimeError('boom\\x1b[31m')\n"
         "u.format_memory = broken\n"
     )
     env = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from genvx.core.forecast import Outlook, outlook, soonest
-from genvx.core.requirements import Requirements, Strategy
+from genvx.core.requests.requirements import Requirements, Strategy
+from genvx.core.runs.forecast import Outlook, outlook, soonest
 from genvx.core.usage import DeviceProcess, DeviceUsage
 from genvx.core.value import replace
 from tests.core.test_queue import NOW, device, host, lease, ticket

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvx.core.claim import Owner
-from genvx.core.grant import Grant
+from genvx.core.leases.claim import Owner
+from genvx.core.leases.grant import Grant
 
 
 def grant(name):

@@ -3,10 +3,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvx.core.claim import Owner
-from genvx.core.environments import environments
-from genvx.core.holdings import conflicts, fits, holders
-from genvx.core.lease import Lease
+from genvx.core.leases.claim import Owner
+from genvx.core.leases.environments import environments
+from genvx.core.leases.lease import Lease
+from genvx.core.placing.holdings import conflicts, fits, holders
 
 GIB = 1 << 30
 

@@ -4,13 +4,13 @@ import random
 
 import pytest
 
-from genvx.core.claim import Owner
 from genvx.core.device import Device
-from genvx.core.lease import Lease
-from genvx.core.placement import Placement, place
-from genvx.core.ranking import rank
-from genvx.core.refusal import Refusal
-from genvx.core.requirements import Requirements
+from genvx.core.leases.claim import Owner
+from genvx.core.leases.lease import Lease
+from genvx.core.placing.placement import Placement, place
+from genvx.core.placing.ranking import rank
+from genvx.core.placing.refusal import Refusal
+from genvx.core.requests.requirements import Requirements
 from genvx.core.snapshot import Snapshot, State
 from genvx.core.usage import DeviceProcess, DeviceUsage, Driver, Health
 from genvx.core.value import replace

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvx.core.claim import Owner
 from genvx.core.device import Device
-from genvx.core.lease import Lease
-from genvx.core.limit import Limit, excess
-from genvx.core.policy import Entitlement, Policy
-from genvx.core.policytext import parse
+from genvx.core.leases.claim import Owner
+from genvx.core.leases.lease import Lease
+from genvx.core.policies.limit import Limit, excess
+from genvx.core.policies.policy import Entitlement, Policy
+from genvx.core.policies.policytext import parse
 from genvx.core.wire import policycodec
 from genvx.errors import InvalidInput
 

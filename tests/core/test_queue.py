@@ -3,16 +3,16 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvx.core.claim import Owner
 from genvx.core.device import Device
-from genvx.core.holdings import conflicts
-from genvx.core.lease import Lease
-from genvx.core.placement import Placement, place
-from genvx.core.queue import decide, first_offer, line, nearest, position_of
-from genvx.core.refusal import Refusal
-from genvx.core.requirements import Requirements
+from genvx.core.leases.claim import Owner
+from genvx.core.leases.lease import Lease
+from genvx.core.line.queue import decide, first_offer, line, nearest, position_of
+from genvx.core.line.ticket import PATIENCE_NS, Ticket
+from genvx.core.placing.holdings import conflicts
+from genvx.core.placing.placement import Placement, place
+from genvx.core.placing.refusal import Refusal
+from genvx.core.requests.requirements import Requirements
 from genvx.core.snapshot import Snapshot
-from genvx.core.ticket import PATIENCE_NS, Ticket
 from genvx.core.usage import Driver
 from genvx.core.value import replace
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvx.core.ranges import folded, ranges
-from genvx.fleet.hostnames import parse_names
+from genvx.core.requests.ranges import folded, ranges
+from genvx.fleet.hosts.hostnames import parse_names
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genvx.core.device import Device
-from genvx.core.models import is_model
-from genvx.core.requirements import Requirements
+from genvx.core.requests.models import is_model
+from genvx.core.requests.requirements import Requirements
 from genvx.errors import GenvxError, InvalidQuantity, UnknownDevice
 
 GIB = 1 << 30

@@ -6,14 +6,14 @@ import itertools
 
 import pytest
 
-from genvx.core.requirements import Requirements
-from genvx.core.run import (
+from genvx.core.requests.requirements import Requirements
+from genvx.core.runs.run import (
     End,
     Moment,
     RunSpec,
     require_tags,
 )
-from genvx.core.runstate import (
+from genvx.core.runs.runstate import (
     STATES,
     Completed,
     Failed,

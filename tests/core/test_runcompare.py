@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from genvx.core.requirements import Requirements
-from genvx.core.run import Moment, RunSpec
-from genvx.core.runcompare import differ, differing_variables, groups, looks_secret
+from genvx.core.requests.requirements import Requirements
+from genvx.core.runs.run import Moment, RunSpec
+from genvx.core.runs.runcompare import differ, differing_variables, groups, looks_secret
 
 
 def spec(**variables):

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvx.core.part import Part
-from genvx.core.requirements import Requirements
-from genvx.core.run import End, Moment, RunSpec
-from genvx.core.rungang import decisive, exit_code, together
-from genvx.core.runinfo import RunInfo
-from genvx.core.runstate import (
+from genvx.core.requests.requirements import Requirements
+from genvx.core.runs.part import Part
+from genvx.core.runs.run import End, Moment, RunSpec
+from genvx.core.runs.rungang import decisive, exit_code, together
+from genvx.core.runs.runinfo import RunInfo
+from genvx.core.runs.runstate import (
     Completed,
     Failed,
     LossReason,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from genvx.core.requirements import Requirements
-from genvx.core.run import End, Moment, RunSpec
-from genvx.core.runinfo import RunInfo
-from genvx.core.runselect import Filter, find, newest_first
-from genvx.core.runstate import Completed, Failed, Running
+from genvx.core.requests.requirements import Requirements
+from genvx.core.runs.run import End, Moment, RunSpec
+from genvx.core.runs.runinfo import RunInfo
+from genvx.core.runs.runselect import Filter, find, newest_first
+from genvx.core.runs.runstate import Completed, Failed, Running
 from genvx.errors import InvalidInput, UnknownRun
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genvx.core.device import Device
-from genvx.core.topology import WAYS, distance, neighbours
+from genvx.core.placing.topology import WAYS, distance, neighbours
 
 
 def devices(*rows):

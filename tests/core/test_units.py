@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvx.core.ages import brief_age, format_age
-from genvx.core.amounts import format_memory, parse_count, parse_memory
-from genvx.core.durations import parse_duration, parse_seconds
+from genvx.core.quantities.ages import brief_age, format_age
+from genvx.core.quantities.amounts import format_memory, parse_count, parse_memory
+from genvx.core.quantities.durations import parse_duration, parse_seconds
 from genvx.errors import InvalidQuantity
 
 GIB = 1 << 30

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from genvx.core.claim import Owner
+from genvx.core.leases.claim import Owner
 from genvx.core.value import field, replace, value, value_base
 
 

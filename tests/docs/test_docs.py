@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from genvx.errors import GenvxError
-from genvx.fleet import hostfile
+from genvx.fleet.hosts import hostfile
 from tests.conftest import ROOT, run_genvx
 from tests.helpers import genvx_env
 

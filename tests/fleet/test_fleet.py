@@ -7,8 +7,8 @@ import threading
 import pytest
 
 import genvx
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.errors import FleetError, HostUnreachable, InvalidQuantity, NoCapacity, UnknownHost
 from genvx.fleet.fleet import Fleet
 from genvx.fleet.host import Host

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.errors import (
     FleetError,
     HostUnreachable,
@@ -19,7 +19,7 @@ from genvx.errors import (
     UnknownRun,
 )
 from genvx.fleet.fleet import Fleet, connect_fleet
-from genvx.fleet.hostfile import load
+from genvx.fleet.hosts.hostfile import load
 from genvx.local import processes
 from genvx.testing import FakeHost, Played
 from tests.helpers import until
@@ -159,7 +159,7 @@ def test_following_can_be_stopped_and_long_lines_come_in_parts():
 
 
 def test_following_goes_on_when_the_host_answers_again(monkeypatch):
-    monkeypatch.setattr("genvx.fleet.runs._PAUSE", 0.01)
+    monkeypatch.setattr("genvx.fleet.detaching.runs._PAUSE", 0.01)
     host = fake("a")
     run = Fleet([host]).run("train", detach=True)
     host.runs.write(run.id, b"1\n")

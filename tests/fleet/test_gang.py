@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvx.core.ask import Ask
 from genvx.core.device import Device
 from genvx.core.gang import in_order
 from genvx.core.jobvariables import variables
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.errors import HostLost, HostUnreachable, NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.fleet import gang
 from genvx.fleet.fleet import Fleet

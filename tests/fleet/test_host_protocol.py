@@ -11,8 +11,8 @@ import threading
 
 import pytest
 
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.core.wire.ongoing import Hold
 from genvx.core.wire.questions import ShowPolicy, TakeSnapshot
 from genvx.errors import (
@@ -23,10 +23,10 @@ from genvx.errors import (
     Unsatisfiable,
     WaitedTooLong,
 )
-from genvx.fleet.detached import Request, found_on, listed_on, listing, start_on
+from genvx.fleet.detaching.detached import Request, found_on, listed_on, listing, start_on
 from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.host import Host
-from genvx.fleet.hostfile import load
+from genvx.fleet.hosts.hostfile import load
 from genvx.local.host import LocalHost
 from genvx.testing import FakeHost, Played
 from tests.helpers import ROOT, until

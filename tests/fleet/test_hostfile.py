@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genvx.errors import InvalidHostfile, UnknownHost
-from genvx.fleet import hostfile
-from genvx.fleet.hostfile import find, load, parse
-from genvx.fleet.hostnames import parse_names
-from genvx.fleet.hostspec import HostSpec
+from genvx.fleet.hosts import hostfile
+from genvx.fleet.hosts.hostfile import find, load, parse
+from genvx.fleet.hosts.hostnames import parse_names
+from genvx.fleet.hosts.hostspec import HostSpec
 from tests.capabilities import USER_A
 from tests.conftest import ROOT
 

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from genvx.core.requirements import Requirements
-from genvx.core.run import Moment, RunSpec
-from genvx.core.runinfo import RunInfo
-from genvx.core.runselect import find, without_moved
-from genvx.core.runstate import Stopped, StopReason, Waiting
+from genvx.core.requests.requirements import Requirements
+from genvx.core.runs.run import Moment, RunSpec
+from genvx.core.runs.runinfo import RunInfo
+from genvx.core.runs.runselect import find, without_moved
+from genvx.core.runs.runstate import Stopped, StopReason, Waiting
 from genvx.errors import InvalidInput
-from genvx.fleet import moving
+from genvx.fleet.detaching import moving
 
 SPEC = RunSpec("abcd1234", ("x",), Requirements(1), "m", "h", Moment(1, 1), name="x")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.errors import (
     AgentError,
     AuthenticationFailed,
@@ -23,7 +23,7 @@ from genvx.errors import (
     ProtocolError,
 )
 from genvx.fleet.fleet import connect_fleet
-from genvx.fleet.hostfile import load, parse
+from genvx.fleet.hosts.hostfile import load, parse
 from genvx.sandbox import files
 from tests.helpers import child_of, until
 from torture.servers import BEHAVIOURS, misbehaving, silent
@@ -60,7 +60,7 @@ def host_key_line(sandbox, number=0):
 def fingerprint(sandbox, number=0):
     import base64
 
-    from genvx.ssh.hostkeyrefusal import fingerprint
+    from genvx.ssh.hostkey.hostkeyrefusal import fingerprint
 
     return fingerprint(base64.b64decode(host_key_line(sandbox, number).split()[1]))
 

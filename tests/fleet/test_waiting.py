@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.errors import HostUnreachable, NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.fleet.fleet import Fleet
 from genvx.fleet.line import wait_for_room

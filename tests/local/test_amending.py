@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.errors import (
     InvalidInput,
     NoCapacity,

@@ -8,8 +8,8 @@ import signal
 
 import pytest
 
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.local.host import LocalHost
 from tests.capabilities import USER_A, USER_B
 from tests.conftest import run_genvx
@@ -120,8 +120,8 @@ def test_a_process_that_holds_by_itself_sees_itself(state):
 
 TAKE = """
 import ctypes, os, sys
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.local.host import LocalHost
 hold = LocalHost().acquire(Ask(Requirements(1), name="a"))
 if os.fork() == 0:

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.needs("uids")
 
 TAKE = """
 import sys
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.local.host import LocalHost
 hold = LocalHost().acquire(Ask(Requirements({count}), name={name!r}))
 print(hold.grant.environment_id, flush=True)
@@ -177,8 +177,8 @@ def test_nobody_can_do_anything_to_anothers_environment(machine, attempt):
     refused = machine.run(
         USER_B,
         f"""
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.local.host import LocalHost
 from genvx.local.turns import take_turn
 host, env = LocalHost(), {env!r}
@@ -196,7 +196,7 @@ def test_an_amendment_of_anothers_environment_counts_for_nothing(machine, part):
     answer = machine.run(
         USER_B,
         f"""
-from genvx.core.lease import Part
+from genvx.core.leases.lease import Part
 from genvx.core.value import replace
 from genvx.local.host import LocalHost
 host = LocalHost()
@@ -218,7 +218,7 @@ def test_a_turn_of_who_does_not_hold_the_device_is_not_waited_for(machine):
         USER_B,
         f"""
 import sys
-from genvx.core.turn import Turn
+from genvx.core.line.turn import Turn
 from genvx.local import processes
 from genvx.local.host import LocalHost
 from genvx.local.state.turnkinds import TURNS
@@ -458,8 +458,8 @@ def test_nobody_can_lock_a_file_that_a_shell_is_about_to_hold(machine):
         USER_A,
         """
 import os, sys
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.local.granting import joining
 from genvx.local.host import LocalHost
 os.umask(0o022)

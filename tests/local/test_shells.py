@@ -10,7 +10,7 @@ import signal
 
 import pytest
 
-from genvx.core.requirements import Requirements
+from genvx.core.requests.requirements import Requirements
 from genvx.local.host import LocalHost
 from tests.helpers import Terminal, genvx_argv, genvx_env, job, start_up, until
 

@@ -8,9 +8,9 @@ import threading
 
 import pytest
 
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
-from genvx.core.turn import LAST, Turn
+from genvx.core.line.turn import LAST, Turn
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.errors import InvalidInput, StateError, UnknownEnvironment, WaitedTooLong
 from genvx.local import turnstate
 from genvx.local.host import LocalHost

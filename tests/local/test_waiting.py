@@ -12,10 +12,10 @@ import time
 
 import pytest
 
-from genvx.core.ask import Ask
-from genvx.core.queue import line
-from genvx.core.requirements import Requirements
-from genvx.core.ticket import PATIENCE_NS
+from genvx.core.line.queue import line
+from genvx.core.line.ticket import PATIENCE_NS
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.errors import NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.local.host import LocalHost
 from tests.conftest import run_genvx, until
@@ -24,8 +24,8 @@ GIB = 1 << 30
 
 _WAITER = """
 import sys
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.local.host import LocalHost
 hold = LocalHost().wait(Ask(Requirements(int(sys.argv[1])), name=sys.argv[2]))
 print(*(device.index for device in hold.grant.devices), flush=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from genvx.core.claim import Owner
-from genvx.core.grant import VARIABLES, Grant
+from genvx.core.leases.claim import Owner
+from genvx.core.leases.grant import VARIABLES, Grant
 from genvx.fleet.delivery import pack
 from genvx.shell import answer, assemble, startup, texts
 from genvx.shell.init import SHELLS, init, tcsh_code

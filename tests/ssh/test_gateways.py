@@ -11,7 +11,7 @@ import pytest
 
 from genvx.errors import HostUnreachable
 from genvx.fleet.fleet import connect_fleet
-from genvx.fleet.hostfile import parse
+from genvx.fleet.hosts.hostfile import parse
 from genvx.ssh.deadline import Deadline
 from genvx.ssh.gateway import Gateway
 from torture.servers import misbehaving

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genvx.errors import HostKeyError
-from genvx.ssh.hostkeymemory import remember
-from genvx.ssh.hostkeys import KnownHosts
-from genvx.ssh.verdict import Verdict
+from genvx.ssh.hostkey.hostkeymemory import remember
+from genvx.ssh.hostkey.hostkeys import KnownHosts
+from genvx.ssh.hostkey.verdict import Verdict
 
 KEY, OTHER = b"\0\0\0\x0bssh-ed25519key", b"\0\0\0\x0bssh-ed25519other"
 B64 = base64.b64encode(KEY).decode()

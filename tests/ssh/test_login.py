@@ -17,8 +17,8 @@ import pexpect
 import pytest
 
 from genvx.errors import AuthenticationFailed, InvalidHostfile
-from genvx.fleet import hostfile, hostnames
 from genvx.fleet.fleet import connect_fleet
+from genvx.fleet.hosts import hostfile, hostnames
 from genvx.sandbox import files
 from tests.capabilities import USER_A
 from tests.conftest import run_genvx

@@ -7,14 +7,14 @@ import threading
 import pytest
 
 from genvx.errors import HostError
-from genvx.fleet.hostnames import parse_names
-from genvx.fleet.hostspec import HostSpec
+from genvx.fleet.hosts.hostnames import parse_names
+from genvx.fleet.hosts.hostspec import HostSpec
+from genvx.ssh.config.options import SSHOptions
+from genvx.ssh.config.sshconfig import Settler
+from genvx.ssh.credentials.login import Login
 from genvx.ssh.deadline import Deadline
 from genvx.ssh.link import Link, _construct
-from genvx.ssh.login import Login
-from genvx.ssh.options import SSHOptions
 from genvx.ssh.session import Session
-from genvx.ssh.sshconfig import Settler
 
 pytestmark = pytest.mark.needs("openssh")
 

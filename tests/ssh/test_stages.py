@@ -12,7 +12,7 @@ import pytest
 
 from genvx.errors import HostError, HostUnreachable
 from genvx.fleet.fleet import connect_fleet
-from genvx.fleet.hostfile import parse
+from genvx.fleet.hosts.hostfile import parse
 from genvx.sandbox import files
 
 KEX, AUTH, CHANNEL, EXEC, OUTPUT = "kex", "auth", "channel", "exec", "output"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvx.ssh.wildcards import matches, matches_any
+from genvx.ssh.config.wildcards import matches, matches_any
 
 
 @given(st.text("ab*?", max_size=8), st.text("ab\n", max_size=8))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def attach(host: LocalHost, given: Given, words: list[str]) -> int:
     """Give an environment more devices."""
-    from genvx.core.requirements import Requirements
+    from genvx.core.requests.requirements import Requirements
     from genvx.shown.mine import has
 
     wanted = Requirements.parse(
@@ -46,7 +46,7 @@ def detach(host: LocalHost, given: Given, words: list[str]) -> int:
 
 def lock(host: LocalHost, given: Given, words: list[str]) -> int:
     """Run a command when its turn comes."""
-    from genvx.core.durations import parse_duration
+    from genvx.core.quantities.durations import parse_duration
     from genvx.local.turnruns import run_in_turn
 
     if not words:

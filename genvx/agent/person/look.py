@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Optional
 
 from genvx.agent.person.options import environment
-from genvx.core.ages import format_age
+from genvx.core.quantities.ages import format_age
 from genvx.shown.console import say
 
 if TYPE_CHECKING:

@@ -57,7 +57,7 @@ def devices(context: typer.Context, incomplete: str) -> Offers:
 
 def hosts(context: typer.Context, incomplete: str) -> Offers:
     """Offer the hosts of the hostfile that would be used; after a comma, another one."""
-    from genvx.fleet import hostfile
+    from genvx.fleet.hosts import hostfile
 
     before, comma, last = incomplete.rpartition(",")
     try:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from genvx.cli.ask.where import Where
-    from genvx.core.environment import Environment
+    from genvx.core.leases.environment import Environment
     from genvx.fleet.fleet import Fleet
     from genvx.fleet.sshhost import SSHHost
     from genvx.local.host import LocalHost

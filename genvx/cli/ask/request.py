@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.ask import Ask, Join
+from genvx.core.requests.ask import Ask, Join
 from genvx.core.value import field, value
-from genvx.fleet.hostspec import Selection
+from genvx.fleet.hosts.hostspec import Selection
 
 if TYPE_CHECKING:
-    from genvx.core.ask import Wanted
-    from genvx.core.requirements import Requirements
+    from genvx.core.requests.ask import Wanted
+    from genvx.core.requests.requirements import Requirements
 
 
 @value

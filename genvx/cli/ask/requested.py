@@ -6,10 +6,10 @@ from genvx.cli.ask import options, wants
 from genvx.cli.ask.request import Request
 from genvx.cli.parse.scan import FOR_EVER
 from genvx.core.device import VisibleAs
-from genvx.core.durations import parse_duration
-from genvx.core.requirements import Requirements, Strategy
+from genvx.core.quantities.durations import parse_duration
+from genvx.core.requests.requirements import Requirements, Strategy
 from genvx.errors import InvalidInput, InvalidQuantity
-from genvx.fleet.hostspec import Selection
+from genvx.fleet.hosts.hostspec import Selection
 from genvx.project.keys import require_typed_name
 
 

@@ -10,7 +10,7 @@ from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
     from genvx.cli.ask.where import Where
-    from genvx.core.runinfo import RunInfo
+    from genvx.core.runs.runinfo import RunInfo
     from genvx.fleet.fleet import Fleet
 
 WHICH = "A run, by its id, the beginning of it, its name, or a number: 1 is the latest."
@@ -39,7 +39,7 @@ def located(
 ) -> tuple[Any, RunInfo]:
     """The run that is meant, and its host; of a gang its first part. deleted: one in the trash.
 
-    Raises: as genvx.fleet.runs.locate.
+    Raises: as genvx.fleet.detaching.runs.locate.
     """
     return located_parts(where, fleet, wanted, deleted=deleted)[0]
 
@@ -55,7 +55,7 @@ def located_among(
     where: Where, fleet: Fleet, wanted: str, *, deleted: bool = False
 ) -> tuple[tuple[tuple[Any, RunInfo], ...], tuple[str, ...]]:
     """As `located_parts`, and the names of the hosts that did not answer."""
-    from genvx.fleet import runs
+    from genvx.fleet.detaching import runs
 
     everywhere: Any = fleet
     found = where.ask(fleet, runs.question(wanted, deleted=deleted))

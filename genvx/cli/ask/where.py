@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.fleet import Fleet
     from genvx.fleet.host import Host
-    from genvx.fleet.hostspec import Selection
+    from genvx.fleet.hosts.hostspec import Selection
     from genvx.fleet.outcomes import Outcomes
     from genvx.fleet.sshhost import SSHHost
 

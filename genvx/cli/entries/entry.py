@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from genvx.cli.entries import files
 from genvx.core.text import printable
-from genvx.fleet import hostfile, hostnames
+from genvx.fleet.hosts import hostfile, hostnames
 
 if TYPE_CHECKING:
     from genvx.cli.ask.where import Where
-    from genvx.core.environment import Environment
+    from genvx.core.leases.environment import Environment
 
 
 def entry(where: Where, names: list[str], host: str, env: Environment | None, user: str) -> str:

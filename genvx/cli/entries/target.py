@@ -10,7 +10,7 @@ from genvx.errors import UnknownEnvironment
 from genvx.fleet.own import matching, only
 
 if TYPE_CHECKING:
-    from genvx.core.environment import Environment
+    from genvx.core.leases.environment import Environment
     from genvx.fleet.fleet import Fleet
     from genvx.fleet.host import Host
 

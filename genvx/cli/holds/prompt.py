@@ -13,7 +13,7 @@ from genvx.shell.answer import ENDED, answer, for_tcsh
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
-    from genvx.core.grant import Grant
+    from genvx.core.leases.grant import Grant
 
 
 def refresh(arguments: list[str]) -> int:

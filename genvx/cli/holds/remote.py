@@ -19,7 +19,7 @@ def open_remotely(
 ) -> int:
     """Open a shell on the best host, or run a command in its terminal; return the exit code."""
     from genvx.fleet import running
-    from genvx.fleet.terminal import open_shell
+    from genvx.fleet.terminals.terminal import open_shell
 
     # Without a terminal there is nothing to type into: like ssh, run the shell on our streams.
     if not (sys.stdin.isatty() and sys.stdout.isatty()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genvx.cli.schema.environments import plain_user
-from genvx.core.holdings import holders
+from genvx.core.placing.holdings import holders
 
 if TYPE_CHECKING:
     from genvx.cli.schema.document import Plain

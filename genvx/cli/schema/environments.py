@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from genvx.cli.schema.document import Plain
-    from genvx.core.claim import Owner
-    from genvx.core.environment import Environment
-    from genvx.core.grant import Grant
+    from genvx.core.leases.claim import Owner
+    from genvx.core.leases.environment import Environment
+    from genvx.core.leases.grant import Grant
     from genvx.core.snapshot import Snapshot
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genvx.cli.schema.devices import plain_device
-from genvx.core.explanation import TAKEN
+from genvx.core.placing.explanation import TAKEN
 
 if TYPE_CHECKING:
     from genvx.cli.schema.document import Plain
-    from genvx.core.explanation import Explanation
+    from genvx.core.placing.explanation import Explanation
     from genvx.core.snapshot import Snapshot
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from genvx.cli.schema.document import Plain
-    from genvx.core.limit import Limit
-    from genvx.core.policy import Entitlement
+    from genvx.core.policies.limit import Limit
+    from genvx.core.policies.policy import Entitlement
 
 
 def plain_entitlement(entitlement: Entitlement) -> Plain:

@@ -8,8 +8,8 @@ from genvx.cli.schema.environments import plain_user
 
 if TYPE_CHECKING:
     from genvx.cli.schema.document import Plain
-    from genvx.core.position import Position
-    from genvx.core.requirements import Requirements
+    from genvx.core.line.position import Position
+    from genvx.core.requests.requirements import Requirements
     from genvx.core.snapshot import Snapshot
 
 

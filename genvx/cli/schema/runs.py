@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genvx.cli.schema.requests import plain_requirements
-from genvx.core.runstate import end_of, name_of
+from genvx.core.runs.runstate import end_of, name_of
 
 if TYPE_CHECKING:
     from genvx.cli.schema.document import Plain
-    from genvx.core.runinfo import RunInfo
+    from genvx.core.runs.runinfo import RunInfo
 
 
 def plain_run(item: RunInfo) -> Plain:

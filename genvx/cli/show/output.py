@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from genvx.cli.schema.document import print_document
-from genvx.core.ages import format_age
+from genvx.core.quantities.ages import format_age
 from genvx.core.text import printable
 from genvx.core.value import value
 from genvx.errors import InvalidInput

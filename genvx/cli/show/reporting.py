@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from genvx.core.amounts import format_memory
-from genvx.core.ranges import ranges
+from genvx.core.quantities.amounts import format_memory
+from genvx.core.requests.ranges import ranges
 from genvx.core.value import value_base
 from genvx.errors import FleetError, kind_of
 from genvx.shown.console import INTERRUPTED, say
 
 if TYPE_CHECKING:
-    from genvx.core.grant import Grant
+    from genvx.core.leases.grant import Grant
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.outcomes import Outcomes
 

@@ -12,8 +12,8 @@ from genvx.core.text import printable
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
-    from genvx.core.requirements import Requirements
-    from genvx.core.standing import Standing
+    from genvx.core.line.standing import Standing
+    from genvx.core.requests.requirements import Requirements
 
 
 class WaitingLine(Block):

@@ -8,7 +8,7 @@ from genvx.cli.ask import hostoptions
 from genvx.cli.ask.where import Where
 from genvx.cli.parse.groups import group
 from genvx.cli.parse.loading import AllVerbs
-from genvx.core.durations import parse_seconds
+from genvx.core.quantities.durations import parse_seconds
 from genvx.errors import InvalidInput
 from genvx.fleet.defaults import FANOUT
 from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from genvx.core.claim import Owner
 from genvx.core.device import Device
-from genvx.core.environment import Environment
+from genvx.core.leases.claim import Owner
+from genvx.core.leases.environment import Environment
 from genvx.core.snapshot import Snapshot
 from genvx.core.value import value
 
@@ -40,7 +40,7 @@ class Chosen:
         )
 
     def _shows(self, env: Environment, snapshot: Snapshot) -> bool:
-        from genvx.ssh.wildcards import matches
+        from genvx.ssh.config.wildcards import matches
 
         return (
             (self.name is None or env.id == self.name or matches(self.name, env.name))

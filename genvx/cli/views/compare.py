@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 from genvx.cli.schema.document import print_document
 from genvx.cli.schema.runs import plain_run
 from genvx.cli.show.output import Output
-from genvx.core.ages import format_duration
-from genvx.core.amounts import format_memory
-from genvx.core.runcompare import differ, differing_variables, groups, looks_secret
-from genvx.core.runstate import end_of, name_of
+from genvx.core.quantities.ages import format_duration
+from genvx.core.quantities.amounts import format_memory
+from genvx.core.runs.runcompare import differ, differing_variables, groups, looks_secret
+from genvx.core.runs.runstate import end_of, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from genvx.core.run import Usage
-    from genvx.core.runinfo import RunInfo
+    from genvx.core.runs.run import Usage
+    from genvx.core.runs.runinfo import RunInfo
 
 # What was asked, by the word that people know it by.
 _ASKED: dict[str, Callable[[RunInfo], str]] = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from genvx.cli.ask.where import Where
 from genvx.cli.show.output import Output
 from genvx.cli.views.chosen import Chosen
-from genvx.core.ranges import ranges
+from genvx.core.requests.ranges import ranges
 from genvx.core.snapshot import Snapshot
 from genvx.fleet.fleet import Fleet
 from genvx.shown.envs import COLUMNS, YIELDING, notes_on, row, total_of

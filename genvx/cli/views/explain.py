@@ -8,13 +8,13 @@ from genvx.cli.ask.where import Where
 from genvx.cli.schema.explanations import plain_explanation
 from genvx.cli.schema.hosts import failed_host, plain_host
 from genvx.cli.show.output import Output
-from genvx.core.explanation import TAKEN, Explanation, explain
-from genvx.core.ranges import ranges
+from genvx.core.placing.explanation import TAKEN, Explanation, explain
+from genvx.core.requests.ranges import ranges
 from genvx.errors import NoCapacity, Unsatisfiable
 from genvx.fleet.ask import unsatisfiable
 
 if TYPE_CHECKING:
-    from genvx.core.requirements import Requirements
+    from genvx.core.requests.requirements import Requirements
     from genvx.fleet.fleet import Fleet
 
 _COLUMNS = ("GPU", "NAME", "DECISION")

@@ -8,9 +8,9 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from genvx.cli.views.log import MOST_LINE, last_state, not_over, size_missing
-from genvx.core.rungang import exit_code
-from genvx.core.runinfo import LogPiece, RunInfo
-from genvx.core.runstate import Failed, Preparing, end_of, is_over, name_of
+from genvx.core.runs.rungang import exit_code
+from genvx.core.runs.runinfo import LogPiece, RunInfo
+from genvx.core.runs.runstate import Failed, Preparing, end_of, is_over, name_of
 from genvx.core.wire.runoperations import LogEnd
 from genvx.errors import GenvxError, kind_of
 from genvx.shown.console import say
@@ -100,7 +100,7 @@ def _ended(
 def _watched(
     host: Any, asked: WatchRun, show: Callable[[bytes], None], tell: Callable[[str], None]
 ) -> RunInfo:
-    from genvx.fleet import runs
+    from genvx.fleet.detaching import runs
 
     rest = b""
     for each in runs.watch(host, asked, tell):

@@ -10,7 +10,7 @@ from genvx.shown.mine import has
 
 if TYPE_CHECKING:
     from genvx.cli.ask.where import Where
-    from genvx.core.grant import Grant
+    from genvx.core.leases.grant import Grant
 
 
 def show(where: Where, verb: str, host: str, grant: Grant, *, json: bool) -> None:

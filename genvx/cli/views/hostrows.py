@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from genvx.core.amounts import format_memory
-from genvx.core.claim import Owner
+from genvx.core.leases.claim import Owner
+from genvx.core.quantities.amounts import format_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,9 +6,9 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from genvx.core.amounts import format_memory
-from genvx.core.runinfo import LogPiece, RunInfo
-from genvx.core.runstate import (
+from genvx.core.quantities.amounts import format_memory
+from genvx.core.runs.runinfo import LogPiece, RunInfo
+from genvx.core.runs.runstate import (
     Stopped,
     Waiting,
     end_of,

@@ -8,14 +8,14 @@ from genvx.cli.ask.where import Where
 from genvx.cli.schema.hosts import failed_host
 from genvx.cli.schema.policies import plain_entitlement
 from genvx.cli.show.output import Output
-from genvx.core.ages import format_duration
-from genvx.core.amounts import format_memory
 from genvx.core.device import VisibleAs
-from genvx.core.policy import Policy
+from genvx.core.policies.policy import Policy
+from genvx.core.quantities.ages import format_duration
+from genvx.core.quantities.amounts import format_memory
 
 if TYPE_CHECKING:
-    from genvx.core.limit import Limit
-    from genvx.core.policy import Entitlement
+    from genvx.core.policies.limit import Limit
+    from genvx.core.policies.policy import Entitlement
     from genvx.fleet.fleet import Fleet
 
 _COLUMNS = ("WHO", "GPUS", "MEMORY", "TIME")

@@ -9,13 +9,13 @@ from genvx.cli.schema.document import Plain
 from genvx.cli.schema.hosts import answers
 from genvx.cli.schema.requests import plain_position
 from genvx.cli.show.output import Output
-from genvx.core.ages import format_elapsed
-from genvx.core.queue import line
-from genvx.core.ranges import folded
+from genvx.core.line.queue import line
+from genvx.core.quantities.ages import format_elapsed
+from genvx.core.requests.ranges import folded
 from genvx.core.value import value
 
 if TYPE_CHECKING:
-    from genvx.core.position import Position
+    from genvx.core.line.position import Position
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.fleet import Fleet
     from genvx.fleet.outcomes import Outcomes

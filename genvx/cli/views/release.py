@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from genvx.cli.ask.where import Where
     from genvx.cli.schema.document import Plain
-    from genvx.core.environment import Environment
+    from genvx.core.leases.environment import Environment
 
 
 def show(where: Where, host: str, ended: Environment, living: Environment) -> None:

@@ -10,12 +10,12 @@ from genvx.cli.schema.document import print_document
 from genvx.cli.schema.hosts import failed_host
 from genvx.cli.schema.runs import plain_run
 from genvx.cli.show.output import Output
-from genvx.core.ages import format_duration
-from genvx.core.amounts import format_memory
-from genvx.core.rungang import decisive, exit_code, together
-from genvx.core.runinfo import RunInfo
-from genvx.core.runselect import without_moved
-from genvx.core.runstate import (
+from genvx.core.quantities.ages import format_duration
+from genvx.core.quantities.amounts import format_memory
+from genvx.core.runs.rungang import decisive, exit_code, together
+from genvx.core.runs.runinfo import RunInfo
+from genvx.core.runs.runselect import without_moved
+from genvx.core.runs.runstate import (
     Failed,
     Lost,
     Running,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from genvx.cli.ask.where import Where
     from genvx.cli.schema.document import Plain
-    from genvx.core.run import Usage
+    from genvx.core.runs.run import Usage
     from genvx.core.wire.runoperations import ListRuns, RunDetails
     from genvx.fleet.fleet import Fleet
     from genvx.fleet.host import Host

@@ -20,7 +20,7 @@ from genvx.shown import mine, smi
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from genvx.core.environment import Environment
+    from genvx.core.leases.environment import Environment
     from genvx.core.snapshot import Snapshot
     from genvx.core.usage import DeviceProcess
     from genvx.fleet.sshhost import SSHHost

@@ -9,7 +9,7 @@ from genvx.cli.schema.environments import plain_environment
 from genvx.cli.schema.hosts import answers
 from genvx.cli.schema.requests import plain_position
 from genvx.cli.show.output import Output
-from genvx.core.queue import line
+from genvx.core.line.queue import line
 from genvx.core.snapshot import Snapshot
 from genvx.fleet.fleet import Fleet
 from genvx.fleet.outcomes import Outcomes

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.environment import Environment
-from genvx.core.grant import Grant
+from genvx.core.leases.environment import Environment
+from genvx.core.leases.grant import Grant
 from genvx.core.value import value
 from genvx.core.wire.operation import Operation
 
 if TYPE_CHECKING:
-    from genvx.core.ask import Ask
-    from genvx.core.requirements import Requirements
+    from genvx.core.requests.ask import Ask
+    from genvx.core.requests.requirements import Requirements
 
 
 @value

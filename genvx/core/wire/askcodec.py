@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.ask import Ask, Join
+from genvx.core.requests.ask import Ask, Join
 from genvx.core.text import COMMAND_LIMIT, NAME_LIMIT
 from genvx.core.wire.forms import Tagged, tagged
 from genvx.core.wire.job import Job
@@ -23,7 +23,7 @@ from genvx.core.wire.tables import (
 )
 
 if TYPE_CHECKING:
-    from genvx.core.ask import Wanted
+    from genvx.core.requests.ask import Wanted
     from genvx.core.wire.tables import Kind
 
 MOST_WORDS = 10_000

@@ -17,7 +17,7 @@ import hashlib
 import hmac
 from typing import Optional
 
-from genvx.core.part import MOST_NODES
+from genvx.core.runs.part import MOST_NODES
 from genvx.core.value import value
 from genvx.core.wire.plain import Malformed
 

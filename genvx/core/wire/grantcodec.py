@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from genvx.core.device import VisibleAs
-from genvx.core.environment import Environment
-from genvx.core.grant import Grant
+from genvx.core.leases.environment import Environment
+from genvx.core.leases.grant import Grant
 from genvx.core.text import COMMAND_LIMIT, MESSAGE_LIMIT, NAME_LIMIT
 from genvx.core.wire.devicecodec import DEVICE
 from genvx.core.wire.fields import MOST_DEVICES

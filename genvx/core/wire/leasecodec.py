@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from genvx.core.device import VisibleAs
-from genvx.core.environment import Holder
-from genvx.core.lease import Lease, Part
+from genvx.core.leases.environment import Holder
+from genvx.core.leases.lease import Lease, Part
+from genvx.core.line.ticket import Ticket
 from genvx.core.text import COMMAND_LIMIT, NAME_LIMIT
-from genvx.core.ticket import Ticket
 from genvx.core.wire.requestcodec import OWNER, REQUIREMENTS
 from genvx.core.wire.tables import (
     Kind,

@@ -9,7 +9,7 @@ from genvx.core.wire.operation import Operation
 from genvx.core.wire.progress import Progress
 
 if TYPE_CHECKING:
-    from genvx.core.ask import Wanted
+    from genvx.core.requests.ask import Wanted
     from genvx.core.wire.job import Job
 
 

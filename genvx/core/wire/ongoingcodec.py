@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.standing import Standing
+from genvx.core.line.standing import Standing
 from genvx.core.text import MESSAGE_LIMIT
 from genvx.core.wire.askcodec import JOB, WANTED
 from genvx.core.wire.forms import Bare, Tagged

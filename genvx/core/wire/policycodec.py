@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genvx.core.device import VisibleAs
-from genvx.core.limit import Limit
-from genvx.core.policy import Entitlement, Policy
+from genvx.core.policies.limit import Limit
+from genvx.core.policies.policy import Entitlement, Policy
 from genvx.core.wire.operation import Wire
 from genvx.core.wire.questions import ShowPolicy
 from genvx.core.wire.tables import Kind, Table, choice, integer, named, one, optional, text, texts

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Union
 
-from genvx.core.grant import Grant
-from genvx.core.standing import Standing
+from genvx.core.leases.grant import Grant
+from genvx.core.line.standing import Standing
 from genvx.core.value import value
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from genvx.core.finding import Finding  # noqa: F401  # the reply of Examine
-    from genvx.core.policy import Entitlement  # noqa: F401  # the reply of ShowPolicy
+    from genvx.core.policies.policy import Entitlement  # noqa: F401  # the reply of ShowPolicy
 
 
 @value

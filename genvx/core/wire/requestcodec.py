@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from genvx.core.claim import Owner
 from genvx.core.device import VisibleAs
-from genvx.core.models import MODEL_LIMIT
-from genvx.core.requirements import MOST_MODELS, Requirements, Strategy
+from genvx.core.leases.claim import Owner
+from genvx.core.requests.models import MODEL_LIMIT
+from genvx.core.requests.requirements import MOST_MODELS, Requirements, Strategy
 from genvx.core.wire.fields import MOST_DEVICES
 from genvx.core.wire.tables import Table, choice, flag, integer, integers, optional, strings, text
 

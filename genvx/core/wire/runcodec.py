@@ -6,16 +6,16 @@ import base64
 import zlib
 from typing import TYPE_CHECKING
 
-from genvx.core.part import MOST_NODES, Meeting, Part
-from genvx.core.run import (
+from genvx.core.runs.part import MOST_NODES, Meeting, Part
+from genvx.core.runs.run import (
     End,
     HoldWhen,
     Moment,
     RunSpec,
     Usage,
 )
-from genvx.core.runinfo import LogPiece, RunInfo
-from genvx.core.runstate import (
+from genvx.core.runs.runinfo import LogPiece, RunInfo
+from genvx.core.runs.runstate import (
     Completed,
     Failed,
     Held,

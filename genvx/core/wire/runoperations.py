@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Optional, Union
 
-from genvx.core.runinfo import LogPiece, RunInfo
-from genvx.core.runselect import Filter
+from genvx.core.runs.runinfo import LogPiece, RunInfo
+from genvx.core.runs.runselect import Filter
 from genvx.core.text import NAME_LIMIT
 from genvx.core.value import field, value
 from genvx.core.wire.forms import Bare, Tagged
@@ -27,8 +27,8 @@ from genvx.core.wire.tables import (
 )
 
 if TYPE_CHECKING:
-    from genvx.core.part import Meeting
-    from genvx.core.run import RunSpec
+    from genvx.core.runs.part import Meeting
+    from genvx.core.runs.run import RunSpec
 
 MOST_RUNS = 1000
 MOST_LINES = 10_000

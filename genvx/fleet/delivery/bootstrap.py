@@ -17,7 +17,7 @@ from genvx.fleet.delivery.loader import STUB
 from genvx.fleet.delivery.pythons import SEARCHED, VERSIONED, WANTED
 
 if TYPE_CHECKING:
-    from genvx.fleet.hostspec import HostSpec
+    from genvx.fleet.hosts.hostspec import HostSpec
 
 # The likely reasons for a host that is silent after the login.
 SILENT = (

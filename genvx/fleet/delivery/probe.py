@@ -8,7 +8,7 @@ from genvx.core.text import printable
 from genvx.errors import AgentError
 from genvx.fleet.delivery.loader import OLDEST
 from genvx.fleet.delivery.pythons import NAME_ONE, SEARCHED, VERSIONED, WANTED
-from genvx.fleet.hostfile import PYTHON_PATH
+from genvx.fleet.hosts.hostfile import PYTHON_PATH
 
 # Tries each candidate. That takes longer, so it is used only if the Python of _FIND does not start.
 _ENOUGH = f"import binascii,sys;sys.version_info<(3,{OLDEST})and sys.exit(sys.version.split()[0])"

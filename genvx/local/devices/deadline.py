@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.durations import parse_duration
+from genvx.core.quantities.durations import parse_duration
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:

@@ -114,7 +114,7 @@ class _Reporter:
         return None if found is None else [int(found.domain), int(found.bus), int(found.device)]
 
     def _topology(self, count: int, blamed: frozenset[int]) -> list[str]:
-        """The link between each pair of devices, as in core/topology.py.
+        """The link between each pair of devices, as in core/placing/topology.py.
 
         Asked last: only the choice among equal devices depends on it.
         """

@@ -21,7 +21,7 @@ def places_of(kinds: Sequence[tuple[str, int, int]]) -> list[tuple[int, Optional
 
 
 def way_between(one: int, other: int) -> str:
-    """Return the link: NVLink between pairs, and NUMA nodes of four; see core/topology.py."""
+    """Return the link (core/placing/topology.py): NVLink between pairs, and NUMA nodes of four."""
     if one == other:
         return "X"
     if one // 2 == other // 2:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.amounts import format_memory, parse_memory
-from genvx.core.models import is_profile
+from genvx.core.quantities.amounts import format_memory, parse_memory
+from genvx.core.requests.models import is_profile
 from genvx.core.text import printable
 from genvx.core.value import value
 from genvx.errors import InvalidInput

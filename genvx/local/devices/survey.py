@@ -16,7 +16,7 @@ import signal
 from time import monotonic
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.ages import format_duration
+from genvx.core.quantities.ages import format_duration
 from genvx.core.text import printable
 from genvx.core.wire.plain import Malformed
 from genvx.local.devices.child import _abandoned, bury, start_child

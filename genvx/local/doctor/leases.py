@@ -9,7 +9,7 @@ from genvx.core.finding import MOST_OF_A_KIND, WARNING, Finding
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from genvx.core.environment import Environment
+    from genvx.core.leases.environment import Environment
     from genvx.core.snapshot import Snapshot
 
 

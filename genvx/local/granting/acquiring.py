@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.grant import Grant
+from genvx.core.leases.grant import Grant
 from genvx.core.text import is_identifier, printable, require_name
 from genvx.core.value import replace
 from genvx.errors import InvalidInput
@@ -13,7 +13,7 @@ from genvx.local.granting.taking import take
 from genvx.local.running.hold import LocalHold
 
 if TYPE_CHECKING:
-    from genvx.core.ask import Ask
+    from genvx.core.requests.ask import Ask
     from genvx.local.machine import Machine
 
 

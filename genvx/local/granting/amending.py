@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from genvx.core.lease import Part
+from genvx.core.leases.lease import Part
 from genvx.core.text import printable
 from genvx.core.value import replace
 from genvx.errors import InvalidInput, StateError, UnknownDevice
@@ -17,9 +17,9 @@ from genvx.local.state.removal import remove
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from genvx.core.grant import Grant
-    from genvx.core.lease import Lease
-    from genvx.core.requirements import Requirements
+    from genvx.core.leases.grant import Grant
+    from genvx.core.leases.lease import Lease
+    from genvx.core.requests.requirements import Requirements
     from genvx.local.machine import Machine
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.holdings import conflicts
+from genvx.core.placing.holdings import conflicts
 from genvx.local.granting import visibility
 from genvx.local.state.store import LeaseStore
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Mapping
 
-    from genvx.core.lease import Lease
+    from genvx.core.leases.lease import Lease
     from genvx.local.machine import Machine
     from genvx.local.rules import Rules
     from genvx.local.state.held import HeldLease

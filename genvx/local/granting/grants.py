@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.grant import Grant
+from genvx.core.leases.grant import Grant
 from genvx.local import processes
 from genvx.local.devices.inventory import Inventory
 
 if TYPE_CHECKING:
-    from genvx.core.environment import Environment
+    from genvx.core.leases.environment import Environment
     from genvx.local.machine import Machine
 
 

@@ -6,8 +6,8 @@ import os
 import random
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.environments import environments
-from genvx.core.lease import Part
+from genvx.core.leases.environments import environments
+from genvx.core.leases.lease import Part
 from genvx.core.text import is_identifier
 from genvx.core.value import replace
 from genvx.errors import InvalidInput, NoCapacity

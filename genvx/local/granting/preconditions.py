@@ -8,8 +8,8 @@ from genvx.errors import StateError, UnknownEnvironment
 from genvx.local import processes
 
 if TYPE_CHECKING:
-    from genvx.core.environment import Environment
-    from genvx.core.lease import Lease
+    from genvx.core.leases.environment import Environment
+    from genvx.core.leases.lease import Lease
 
 
 def require_boot(lease: Lease) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.lease import Part
+from genvx.core.leases.lease import Part
 from genvx.errors import InvalidInput
 from genvx.local.granting.acquiring import acquire
 from genvx.local.granting.joining import join
 from genvx.local.granting.preconditions import require_boot
 
 if TYPE_CHECKING:
-    from genvx.core.ask import Ask
-    from genvx.core.grant import Grant
+    from genvx.core.leases.grant import Grant
+    from genvx.core.requests.ask import Ask
     from genvx.local.machine import Machine
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
-from genvx.core.queue import decide
-from genvx.core.refusal import Refusal
+from genvx.core.line.queue import decide
+from genvx.core.placing.refusal import Refusal
 from genvx.core.usage import Health
 from genvx.core.value import replace
 
 if TYPE_CHECKING:
-    from genvx.core.requirements import Requirements
+    from genvx.core.requests.requirements import Requirements
     from genvx.local.devices.inventory import Inventory
     from genvx.local.machine import Machine
 

@@ -8,8 +8,8 @@ import random
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.device import VisibleAs
-from genvx.core.queue import decide
-from genvx.core.refusal import Refusal
+from genvx.core.line.queue import decide
+from genvx.core.placing.refusal import Refusal
 from genvx.core.value import replace, value
 from genvx.errors import NoCapacity
 from genvx.local import processes
@@ -20,8 +20,8 @@ from genvx.local.granting.settling import settled
 
 if TYPE_CHECKING:
     from genvx.core.device import Device
-    from genvx.core.lease import Lease
-    from genvx.core.requirements import Requirements
+    from genvx.core.leases.lease import Lease
+    from genvx.core.requests.requirements import Requirements
     from genvx.local.machine import Machine
     from genvx.local.rules import Rules
     from genvx.local.state.held import HeldLease

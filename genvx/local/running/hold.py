@@ -8,8 +8,8 @@ import shutil
 from typing import TYPE_CHECKING, Any, Optional
 
 from genvx.core import escalation
-from genvx.core.hold import BaseHold
-from genvx.core.lease import Part
+from genvx.core.leases.hold import BaseHold
+from genvx.core.leases.lease import Part
 from genvx.core.text import printable
 from genvx.errors import CommandNotExecutable, CommandNotFound
 from genvx.local.running import execute, supervise, timekeeper
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from genvx.core.command import Command
-    from genvx.core.grant import Grant
-    from genvx.core.lease import Lease
+    from genvx.core.leases.grant import Grant
+    from genvx.core.leases.lease import Lease
     from genvx.core.running import Stream
     from genvx.local.machine import Machine
     from genvx.local.running.started import LocalRunning

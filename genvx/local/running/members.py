@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from genvx.core.lease import Part
+from genvx.core.leases.lease import Part
 from genvx.local import holders, processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from genvx.core.environment import Environment
-    from genvx.core.lease import Lease
+    from genvx.core.leases.environment import Environment
+    from genvx.core.leases.lease import Lease
 
 _SHELLS = ("bash", "zsh", "fish", "tcsh", "sh")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genvx.core.ages import format_duration
+from genvx.core.quantities.ages import format_duration
 
 OVER = "genvx: the time of this environment is over"
 _NOTICE = 300.0

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.environments import environments
 from genvx.core.escalation import GRACE
+from genvx.core.leases.environments import environments
 from genvx.core.text import printable
 from genvx.core.value import replace
 from genvx.local import holders, processes, signals
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from signal import Signals
 
-    from genvx.core.environment import Environment
-    from genvx.core.lease import Lease
+    from genvx.core.leases.environment import Environment
+    from genvx.core.leases.lease import Lease
     from genvx.local.state.store import LeaseStore
 
 # Seconds. A process that SIGKILL does not end waits for a driver or a disk.

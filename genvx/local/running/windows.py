@@ -21,7 +21,7 @@ from genvx.local import processes
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from genvx.core.grant import Grant
+    from genvx.core.leases.grant import Grant
     from genvx.local.state.directory import StateDirectory
 
 _PATIENCE = 1.0

@@ -8,10 +8,10 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.run import require_tags
-from genvx.core.runinfo import RunInfo
-from genvx.core.runselect import Filter, chosen, find
-from genvx.core.runstate import (
+from genvx.core.runs.run import require_tags
+from genvx.core.runs.runinfo import RunInfo
+from genvx.core.runs.runselect import Filter, chosen, find
+from genvx.core.runs.runstate import (
     LossReason,
     Lost,
     Signs,
@@ -30,7 +30,7 @@ from genvx.local.runs.record import Marks, StopRequest, name_in, runs_root
 from genvx.local.runs.shelf import RunShelf
 
 if TYPE_CHECKING:
-    from genvx.core.runstate import RunState
+    from genvx.core.runs.runstate import RunState
     from genvx.local.machine import Machine
     from genvx.local.runs.record import RunDirectory
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from genvx.core.run import Moment
+from genvx.core.runs.run import Moment
 from genvx.local import processes
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from genvx._version import __version__
 from genvx.core.escalation import GRACE
-from genvx.core.run import require_tags
-from genvx.core.runinfo import RunInfo
-from genvx.core.runstate import StopReason
+from genvx.core.runs.run import require_tags
+from genvx.core.runs.runinfo import RunInfo
+from genvx.core.runs.runstate import StopReason
 from genvx.core.text import MESSAGE_LIMIT, printable
 from genvx.core.value import replace
 from genvx.core.wire.fields import Fields
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Callable
 
-    from genvx.core.part import Meeting
-    from genvx.core.run import RunSpec
-    from genvx.core.runstate import RunState
+    from genvx.core.runs.part import Meeting
+    from genvx.core.runs.run import RunSpec
+    from genvx.core.runs.runstate import RunState
 
 # So long a supervisor has to say that its run waits or runs.
 _ACCEPTANCE = 60.0

@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.supervision import Supervision
+from genvx.core.runs.supervision import Supervision
 from genvx.core.wire.plain import Malformed
 from genvx.errors import StateError
 from genvx.local import processes

@@ -10,7 +10,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.runinfo import LogPiece
+from genvx.core.runs.runinfo import LogPiece
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,11 +14,11 @@ import signal
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from genvx.core.requirements import Requirements
-from genvx.core.run import Moment, RunSpec
-from genvx.core.runinfo import RunInfo
-from genvx.core.runselect import chosen
-from genvx.core.runstate import Running, StopReason, is_over
+from genvx.core.requests.requirements import Requirements
+from genvx.core.runs.run import Moment, RunSpec
+from genvx.core.runs.runinfo import RunInfo
+from genvx.core.runs.runselect import chosen
+from genvx.core.runs.runstate import Running, StopReason, is_over
 from genvx.core.wire.plain import Malformed
 from genvx.errors import GenvxError, StateError, UnknownRun
 from genvx.local import facts, signals
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Optional
 
-    from genvx.core.supervision import Supervision
+    from genvx.core.runs.supervision import Supervision
     from genvx.local.runs.record import RunDirectory
     from genvx.local.state.directory import StateDirectory
 

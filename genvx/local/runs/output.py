@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Optional
 from genvx.local.runs.trimming import Trimmer
 
 if TYPE_CHECKING:
-    from genvx.core.run import RunSpec
+    from genvx.core.runs.run import RunSpec
     from genvx.local.runs.record import RunDirectory
     from genvx.local.runs.terminal import Terminal
     from genvx.local.runs.wakeups import Wakeup, Wakeups

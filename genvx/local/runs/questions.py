@@ -14,7 +14,7 @@ from genvx.local.runs.record import place_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from genvx.core.runinfo import RunInfo
+    from genvx.core.runs.runinfo import RunInfo
     from genvx.core.wire.operation import Operation
     from genvx.local.machine import Machine
 
@@ -44,7 +44,7 @@ def part(host: Machine, asked: runoperations.SubmitPart) -> runoperations.Accept
 
 def decide(host: Machine, asked: runoperations.DecideRun) -> RunInfo:
     """A part of a gang that was told to start, or to be gone."""
-    from genvx.local.runs.member import decide as tell
+    from genvx.local.runs.gang.member import decide as tell
 
     return tell(host, asked)
 

@@ -27,7 +27,7 @@ import fcntl
 import os
 from typing import TYPE_CHECKING, Any, Optional
 
-from genvx.core.runstate import StopReason, name_of
+from genvx.core.runs.runstate import StopReason, name_of
 from genvx.core.text import NAME_LIMIT, is_identifier, printable
 from genvx.core.value import value
 from genvx.core.wire.fields import Fields
@@ -39,9 +39,9 @@ from genvx.errors import StateError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from genvx.core.part import Meeting
-    from genvx.core.run import RunSpec
-    from genvx.core.runstate import RunState
+    from genvx.core.runs.part import Meeting
+    from genvx.core.runs.run import RunSpec
+    from genvx.core.runs.runstate import RunState
 
 SPEC_FILE = "spec.json"
 _STATE, _END = "state.json", "end.json"

@@ -8,7 +8,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from genvx.core.runstate import was_moved
+from genvx.core.runs.runstate import was_moved
 from genvx.core.text import printable
 from genvx.core.wire.plain import Malformed
 from genvx.errors import StateError, UnknownRun
@@ -17,7 +17,7 @@ from genvx.local.runs.record import SPEC_FILE, RunDirectory, is_name, name_in, t
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from genvx.core.run import RunSpec
+    from genvx.core.runs.run import RunSpec
 
 _TRASH = ".trash"
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -11,13 +11,13 @@ import termios
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from genvx.core.runstate import end_of, name_of
+from genvx.core.runs.runstate import end_of, name_of
 from genvx.local.runs.record import place_of
 
 if TYPE_CHECKING:
-    from genvx.core.part import Part
-    from genvx.core.run import RunSpec
-    from genvx.core.runstate import RunState
+    from genvx.core.runs.part import Part
+    from genvx.core.runs.run import RunSpec
+    from genvx.core.runs.runstate import RunState
     from genvx.local.running.hold import LocalHold
     from genvx.local.runs.output import Output
     from genvx.local.runs.record import RunDirectory

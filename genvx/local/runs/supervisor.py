@@ -16,10 +16,10 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Optional, Union
 
-from genvx.core.ask import Ask
-from genvx.core.run import End, HoldWhen, Moment
-from genvx.core.rungang import NO_CODE
-from genvx.core.runstate import (
+from genvx.core.requests.ask import Ask
+from genvx.core.runs.run import End, HoldWhen, Moment
+from genvx.core.runs.rungang import NO_CODE
+from genvx.core.runs.runstate import (
     Failed,
     Held,
     Preparing,
@@ -38,7 +38,7 @@ from genvx.local.granting.joining import join
 from genvx.local.runs import tree
 from genvx.local.runs.below import Below
 from genvx.local.runs.clock import now
-from genvx.local.runs.member import Alone, Member
+from genvx.local.runs.gang.member import Alone, Member
 from genvx.local.runs.output import Output
 from genvx.local.runs.record import StopRequest, trouble
 from genvx.local.runs.start import start
@@ -49,10 +49,10 @@ from genvx.local.waiting import wait
 if TYPE_CHECKING:
     from typing import Callable
 
-    from genvx.core.part import Part
-    from genvx.core.run import RunSpec
-    from genvx.core.runstate import RunState
-    from genvx.core.standing import Standing
+    from genvx.core.line.standing import Standing
+    from genvx.core.runs.part import Part
+    from genvx.core.runs.run import RunSpec
+    from genvx.core.runs.runstate import RunState
     from genvx.local.machine import Machine
     from genvx.local.running.hold import LocalHold
     from genvx.local.runs.record import RunDirectory

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-from genvx.core.amounts import format_memory
+from genvx.core.quantities.amounts import format_memory
 
 # From <linux/falloc.h>: free the blocks, and leave the size as it is.
 _PUNCH_HOLE, _KEEP_SIZE = 2, 1

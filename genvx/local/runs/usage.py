@@ -12,7 +12,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.run import Usage
+from genvx.core.runs.run import Usage
 from genvx.errors import GenvxError
 from genvx.local.runs import tree
 

@@ -6,8 +6,8 @@ import os
 from time import monotonic
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.runinfo import LogPiece
-from genvx.core.runstate import Waiting, end_of, is_over
+from genvx.core.runs.runinfo import LogPiece
+from genvx.core.runs.runstate import Waiting, end_of, is_over
 from genvx.core.wire.plain import Malformed
 from genvx.core.wire.runoperations import LogEnd
 from genvx.local.runs import logs
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Callable
 
-    from genvx.core.runinfo import RunInfo
+    from genvx.core.runs.runinfo import RunInfo
     from genvx.core.wire.runoperations import LogNews, WatchRun
     from genvx.local.machine import Machine
     from genvx.local.runs.record import RunDirectory

@@ -11,8 +11,8 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from genvx.core.runselect import require_waiting
-from genvx.core.runstate import Preparing, StopReason, Waiting, was_moved
+from genvx.core.runs.runselect import require_waiting
+from genvx.core.runs.runstate import Preparing, StopReason, Waiting, was_moved
 from genvx.errors import InvalidInput, StateError
 from genvx.local import processes, signals
 from genvx.local.runs import lock
@@ -20,7 +20,7 @@ from genvx.local.runs.catalog import RunCatalog
 from genvx.local.runs.record import StopRequest
 
 if TYPE_CHECKING:
-    from genvx.core.runinfo import RunInfo
+    from genvx.core.runs.runinfo import RunInfo
     from genvx.local.machine import Machine
 
 # A supervisor looks once a second whether it is to end, and may be asking the driver just then.

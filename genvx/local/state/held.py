@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from genvx.core.wire import ticketfiles
+from genvx.core.wire.files import ticketfiles
 from genvx.local.state.heldfile import HeldFile
 from genvx.local.state.kinds import LEASE, TICKET
 from genvx.local.state.saying import saying
 
 if TYPE_CHECKING:
-    from genvx.core.lease import Lease
-    from genvx.core.ticket import Ticket
+    from genvx.core.leases.lease import Lease
+    from genvx.core.line.ticket import Ticket
 
 
 class HeldLease(HeldFile):

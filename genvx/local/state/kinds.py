@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from genvx.core.text import is_identifier
 from genvx.core.value import value
-from genvx.core.wire import leasefiles, ticketfiles
+from genvx.core.wire.files import leasefiles, ticketfiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,8 +7,8 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
-from genvx.core.policy import Policy
-from genvx.core.policytext import parse
+from genvx.core.policies.policy import Policy
+from genvx.core.policies.policytext import parse
 from genvx.errors import InvalidInput, StateError
 from genvx.local.state.saying import state_error
 

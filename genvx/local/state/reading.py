@@ -9,9 +9,9 @@ from genvx.local.state.content import read_content
 from genvx.local.state.kinds import CLAIMS, of_name
 
 if TYPE_CHECKING:
-    from genvx.core.claim import Owner
-    from genvx.core.lease import Lease
-    from genvx.core.ticket import Ticket
+    from genvx.core.leases.claim import Owner
+    from genvx.core.leases.lease import Lease
+    from genvx.core.line.ticket import Ticket
     from genvx.local.state.userdirectory import UserDirectory
 
 

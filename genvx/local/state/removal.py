@@ -12,7 +12,7 @@ from genvx.local.state.saying import state_error
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from genvx.core.lease import Lease
+    from genvx.core.leases.lease import Lease
     from genvx.local.state.directory import StateDirectory
 
 

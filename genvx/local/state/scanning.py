@@ -6,9 +6,9 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.amendments import amended
+from genvx.core.leases.amendments import amended
+from genvx.core.line.ticket import Ticket
 from genvx.core.text import printable
-from genvx.core.ticket import Ticket
 from genvx.core.value import value
 from genvx.core.wire.plain import Malformed
 from genvx.local import processes
@@ -18,8 +18,8 @@ from genvx.local.state.saying import state_error
 from genvx.local.state.userdirectory import OWNERS_DOING
 
 if TYPE_CHECKING:
-    from genvx.core.claim import Owner
-    from genvx.core.lease import Lease
+    from genvx.core.leases.claim import Owner
+    from genvx.core.leases.lease import Lease
     from genvx.local.state.directory import StateDirectory
     from genvx.local.state.userdirectory import UserDirectory
 

@@ -2,7 +2,7 @@
 
 A lease is a file in its owner's directory whose write lock a process holds. It is published
 complete and already locked (by rename), and never locked again, so a dead lease stays dead. Only
-reservations and amendments need no holder (core/lease.py).
+reservations and amendments need no holder (core/leases/lease.py).
 
 Safety rests on publish-then-verify, not on the lock file: an acquire publishes, scans again, and
 withdraws on any conflict. Two rivals cannot both miss the other, because each published before it
@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.environments import meant
+from genvx.core.leases.environments import meant
 from genvx.core.text import printable
 from genvx.core.wire.plain import Malformed
 from genvx.errors import NotOwner, StateError, UnknownEnvironment
@@ -32,8 +32,8 @@ from genvx.local.state.userdirectory import MOST_OF_A_KIND
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from genvx.core.lease import Lease
-    from genvx.core.ticket import Ticket
+    from genvx.core.leases.lease import Lease
+    from genvx.core.line.ticket import Ticket
     from genvx.local.state.directory import StateDirectory
     from genvx.local.state.held import HeldLease, HeldTicket
 

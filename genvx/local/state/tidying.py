@@ -6,7 +6,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from genvx.core.claim import Owner
+from genvx.core.leases.claim import Owner
 from genvx.core.wire.plain import Malformed
 from genvx.errors import StateError
 from genvx.local import processes

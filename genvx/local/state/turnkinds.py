@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genvx.core.wire import turnfiles
+from genvx.core.wire.files import turnfiles
 from genvx.local.state.kinds import Kind
 
 TURN = Kind(".turn", turnfiles.turn_to_file, turnfiles.turn_from_file)

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.errors import NoCapacity
 from genvx.local.host import LocalHost
 from tests.conftest import run_genvx

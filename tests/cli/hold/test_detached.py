@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from genvx.fleet.delivery.bootstrap import agent_command
-from genvx.fleet.hostfile import parse
+from genvx.fleet.hosts.hostfile import parse
 from tests.capabilities import old_pythons
 from tests.conftest import run_genvx
 from tests.helpers import until

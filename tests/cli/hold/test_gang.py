@@ -11,11 +11,11 @@ import sys
 
 import pytest
 
-from genvx.core.ask import Ask
 from genvx.core.gang import in_order
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.fleet.fleet import connect_fleet
-from genvx.fleet.hostfile import load
+from genvx.fleet.hosts.hostfile import load
 from tests.conftest import run_genvx
 from tests.helpers import end, genvx_argv, genvx_env, on_hosts, start_genvx, until
 

@@ -11,8 +11,8 @@ import subprocess
 
 import pytest
 
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.local.host import LocalHost
 from genvx.shell.init import SHELLS as SUPPORTED
 from tests.capabilities import USER_A

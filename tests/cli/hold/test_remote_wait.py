@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from genvx.core.ask import Ask
-from genvx.core.queue import line
-from genvx.core.requirements import Requirements
+from genvx.core.line.queue import line
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.fleet.fleet import connect_fleet
-from genvx.fleet.hostfile import load
+from genvx.fleet.hosts.hostfile import load
 from tests.conftest import run_genvx
 from tests.helpers import on_hosts, until
 

@@ -7,8 +7,8 @@ import json
 import jsonschema
 import pytest
 
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.local.host import LocalHost
 from genvx.local.joiningline import place_in_line
 from tests.conftest import ROOT, run_genvx
@@ -130,7 +130,7 @@ def test_the_sandbox_tells_where_it_is(short_tmp):
 
 
 def test_explain_and_queue_and_policy_with_something_in_them_too(state):
-    from genvx.core.requirements import Requirements
+    from genvx.core.requests.requirements import Requirements
     from genvx.local.host import LocalHost
 
     host = LocalHost()

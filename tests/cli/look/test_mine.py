@@ -10,11 +10,11 @@ import time
 
 import pytest
 
-from genvx.core.ask import Ask
-from genvx.core.claim import Owner
 from genvx.core.device import Device
-from genvx.core.lease import Lease
-from genvx.core.requirements import Requirements
+from genvx.core.leases.claim import Owner
+from genvx.core.leases.lease import Lease
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.core.snapshot import Snapshot
 from genvx.core.usage import DeviceProcess, DeviceUsage, Driver
 from genvx.local import processes, use

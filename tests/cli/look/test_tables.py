@@ -32,10 +32,10 @@ from genvx.cli.show.output import Output
 from genvx.cli.views import devices, envs, explain, queue
 from genvx.cli.ask.where import Where
 from genvx.core.device import Device
-from genvx.core.claim import Owner
-from genvx.core.lease import Lease
-from genvx.core.requirements import Requirements
-from genvx.core.ticket import Ticket
+from genvx.core.leases.claim import Owner
+from genvx.core.leases.lease import Lease
+from genvx.core.requests.requirements import Requirements
+from genvx.core.line.ticket import Ticket
 from genvx.errors import HostUnreachable, NoCapacity
 from genvx.fleet.fleet import Fleet
 from genvx.testing import FakeHost

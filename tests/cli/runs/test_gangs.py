@@ -199,7 +199,7 @@ def test_where_one_host_refuses_nothing_is_left_on_the_others(hosts):
 
 _CLIENT = """
 import os, signal, sys
-from genvx.fleet import rungang
+from genvx.fleet.detaching import rungang
 from genvx.fleet.sshhost import SSHHost
 
 rungang.GO_WITHIN = 3.0

@@ -6,10 +6,10 @@ import pytest
 
 from genvx.cli.ask.where import Where
 from genvx.cli.views.log import LogView
-from genvx.core.runinfo import LogPiece
+from genvx.core.runs.runinfo import LogPiece
 from genvx.core.wire.runoperations import LogEnd, WatchRun
 from genvx.errors import HostUnreachable
-from genvx.fleet.runs import watch
+from genvx.fleet.detaching.runs import watch
 from genvx.local.host import LocalHost
 from tests.cli.runs.test_runs import ID, runs, started  # noqa: F401  (a fixture)
 from tests.conftest import run_genvx
@@ -80,7 +80,7 @@ def test_nothing_is_missing_where_the_connection_is_cut_before_the_first_piece(
     lines,
     after,
 ):
-    monkeypatch.setattr("genvx.fleet.runs._PAUSE", 0.0)
+    monkeypatch.setattr("genvx.fleet.detaching.runs._PAUSE", 0.0)
     go = short_tmp / "go"
     line = f"echo early; until [ -e {go} ]; do sleep 0.01; done; seq 5"
     run = started("--", "sh", "-c", line)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from genvx.core.runstate import name_of
+from genvx.core.runs.runstate import name_of
 from genvx.core.wire.runoperations import FindRuns
 from genvx.local.host import LocalHost
 from tests.conftest import run_genvx

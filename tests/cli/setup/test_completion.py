@@ -9,8 +9,8 @@ import subprocess
 
 import pytest
 
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.local.host import LocalHost
 from tests.conftest import run_genvx
 from tests.helpers import Terminal, genvx_argv, genvx_env

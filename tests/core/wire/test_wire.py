@@ -12,28 +12,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvx.core.ask import Ask, Join
-from genvx.core.claim import Claim, Owner
 from genvx.core.device import Device, VisibleAs
-from genvx.core.environment import Environment, Holder
 from genvx.core.finding import Finding, Severity
-from genvx.core.grant import Grant
-from genvx.core.lease import Lease, Part
-from genvx.core.limit import Limit
-from genvx.core.part import Meeting
-from genvx.core.part import Part as GangPart
-from genvx.core.policy import Entitlement, Policy
-from genvx.core.requirements import Requirements, Strategy
-from genvx.core.run import (
+from genvx.core.leases.claim import Claim, Owner
+from genvx.core.leases.environment import Environment, Holder
+from genvx.core.leases.grant import Grant
+from genvx.core.leases.lease import Lease, Part
+from genvx.core.line.standing import Standing
+from genvx.core.line.ticket import Ticket
+from genvx.core.policies.limit import Limit
+from genvx.core.policies.policy import Entitlement, Policy
+from genvx.core.requests.ask import Ask, Join
+from genvx.core.requests.requirements import Requirements, Strategy
+from genvx.core.runs.part import Meeting
+from genvx.core.runs.part import Part as GangPart
+from genvx.core.runs.run import (
     End,
     HoldWhen,
     Moment,
     RunSpec,
     Usage,
 )
-from genvx.core.runinfo import LogPiece, RunInfo
-from genvx.core.runselect import Filter
-from genvx.core.runstate import (
+from genvx.core.runs.runinfo import LogPiece, RunInfo
+from genvx.core.runs.runselect import Filter
+from genvx.core.runs.runstate import (
     STATES,
     Completed,
     Failed,
@@ -48,8 +50,6 @@ from genvx.core.runstate import (
     Waiting,
 )
 from genvx.core.snapshot import Snapshot
-from genvx.core.standing import Standing
-from genvx.core.ticket import Ticket
 from genvx.core.usage import DeviceProcess, DeviceUsage, Driver, Health
 from genvx.core.value import replace
 from genvx.core.wire import (
@@ -61,7 +61,6 @@ from genvx.core.wire import (
     grantcodec,
     job,
     leasecodec,
-    leasefiles,
     ongoing,
     operations,
     policycodec,
@@ -71,10 +70,10 @@ from genvx.core.wire import (
     runcodec,
     runoperations,
     snapshotcodec,
-    ticketfiles,
 )
 from genvx.core.wire.call import Call
 from genvx.core.wire.callreader import call_from_word, read_call
+from genvx.core.wire.files import leasefiles, ticketfiles
 from genvx.core.wire.plain import Malformed, dumps, loads
 from genvx.core.wire.protocol import PROTOCOL
 from genvx.core.wire.reply import Reply

@@ -21,7 +21,7 @@ from genvx.core.wire.replyreader import ReplyReader
 from genvx.errors import AgentError
 from genvx.fleet.delivery import bootstrap, pack, stripped
 from genvx.fleet.delivery.probe import probe_command, probed
-from genvx.fleet.hostfile import parse
+from genvx.fleet.hosts.hostfile import parse
 from tests.capabilities import USER_A, old_pythons
 from tests.helpers import ROOT, Terminal, genvx_argv, genvx_env, waylay
 
@@ -449,7 +449,7 @@ def test_hosts_that_have_never_seen_genvx_lease_and_run(unseen, cli):
 @pytest.mark.needs("openssh")
 def test_a_shell_in_a_terminal_is_refused_where_the_agent_has_no_home(unseen):
     from genvx.fleet.fleet import connect_fleet
-    from genvx.fleet.hostfile import load
+    from genvx.fleet.hosts.hostfile import load
 
     waylay(unseen, "gpu-server-1", "ulimit -f 0")
     specs = load(unseen.hostfile)

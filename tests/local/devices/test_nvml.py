@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from genvx.core.amounts import format_memory
-from genvx.core.ask import Ask
 from genvx.core.device import Device
-from genvx.core.requirements import Requirements
+from genvx.core.quantities.amounts import format_memory
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.core.usage import DeviceUsage, Driver
 from genvx.local.devices.inventory import Inventory
 from genvx.local.host import LocalHost
@@ -501,8 +501,8 @@ def test_a_survey_that_hangs_does_not_keep_a_lease_of_its_parent_alive(machine, 
         """
         import os
         os.environ["GENVX_SIMULATE"] = "1xA100-80GB"
-        from genvx.core.ask import Ask
-        from genvx.core.requirements import Requirements
+        from genvx.core.requests.ask import Ask
+        from genvx.core.requests.requirements import Requirements
         from genvx.local.devices import child
         from genvx.local.host import LocalHost
         host = LocalHost()

@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.local.granting import joining
 from genvx.local.host import LocalHost
 from genvx.local.running import guardian
@@ -164,8 +164,8 @@ import os, sys, time
 os.setsid()
 terminal = os.open(sys.argv[1], os.O_RDWR)
 from genvx.core import escalation
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.local.host import LocalHost
 hold = LocalHost().acquire(Ask(Requirements(1), name="train"))
 print(hold.grant.environment_id, flush=True)

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from genvx.core.ask import Ask
-from genvx.core.lease import OVERTIME_NS
-from genvx.core.requirements import Requirements
+from genvx.core.leases.lease import OVERTIME_NS
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.core.value import replace
 from genvx.errors import NoCapacity, StateError, UnknownEnvironment
 from genvx.local import processes
@@ -179,8 +179,8 @@ def test_a_command_that_ignores_the_end_of_its_time_is_told_once_and_killed(host
     line = "trap 'echo told' TERM; trap '' HUP; while :; do sleep 0.1; done"
     program = (
         "import sys\n"
-        "from genvx.core.ask import Ask\n"
-        "from genvx.core.requirements import Requirements\n"
+        "from genvx.core.requests.ask import Ask\n"
+        "from genvx.core.requests.requirements import Requirements\n"
         "from genvx.local.host import LocalHost\n"
         "hold = LocalHost().acquire(Ask(Requirements(1), lasts=1))\n"
         f"sys.exit(hold.supervise(['sh', '-c', {line!r}], grace=1.0))"

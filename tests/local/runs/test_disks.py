@@ -11,7 +11,7 @@ from tests.helpers import genvx_argv, genvx_env
 
 _FULL = """
 import json, os, subprocess, sys
-from genvx.core.runstate import name_of
+from genvx.core.runs.runstate import name_of
 from genvx.errors import GenvxError
 from genvx.local.host import LocalHost
 from genvx.local.runs.catalog import RunCatalog

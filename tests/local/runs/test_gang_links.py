@@ -9,11 +9,11 @@ import socket
 
 import pytest
 
-from genvx.core.part import Meeting, Part
+from genvx.core.runs.part import Meeting, Part
 from genvx.core.wire import gangtalk
-from genvx.local.runs import hub, spoke
-from genvx.local.runs.hub import Hub
-from genvx.local.runs.spoke import Spoke
+from genvx.local.runs.gang import hub, spoke
+from genvx.local.runs.gang.hub import Hub
+from genvx.local.runs.gang.spoke import Spoke
 from tests.helpers import until
 
 SECRET = "5ec2e7"

@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from genvx.core.part import Meeting, Part
-from genvx.core.requirements import Requirements
-from genvx.core.run import Moment, RunSpec
-from genvx.local import processes
+from genvx.core.requests.requirements import Requirements
+from genvx.core.runs.part import Meeting, Part
+from genvx.core.runs.run import Moment, RunSpec
+from genvx.local import facts, processes
 from genvx.local.host import LocalHost
 from genvx.local.runs.catalog import RunCatalog
 from genvx.local.runs.shelf import RunShelf
@@ -25,7 +25,7 @@ def test_parts_on_hosts_that_share_a_home_have_directories_of_their_own(
     home = short_tmp / "runs"
     monkeypatch.setenv("GENVX_RUNS_DIR", str(home))
     shelf = RunShelf(str(home))
-    for rank, machine in enumerate(["another", processes.machine_id()]):
+    for rank, machine in enumerate(["another", facts.machine_id()]):
         shelf.create(spec(rank, machine)).close()
     assert sorted(os.listdir(home)) == ["abcd1234.0", "abcd1234.1"]
     catalog = RunCatalog(LocalHost())

@@ -11,8 +11,8 @@ from tests.helpers import until
 
 START = """
 import os
-from genvx.core.requirements import Requirements
-from genvx.core.run import Moment, RunSpec
+from genvx.core.requests.requirements import Requirements
+from genvx.core.runs.run import Moment, RunSpec
 from genvx.local.host import LocalHost
 spec = RunSpec(os.urandom(4).hex(), ("sleep", "1000"), Requirements(1), "", "", Moment(0, 0))
 print(LocalHost().submit(spec).id)
@@ -27,7 +27,7 @@ except GenvxError as error:
     print(type(error).__name__, error)
 """
 SHOW = """
-from genvx.core.runstate import name_of
+from genvx.core.runs.runstate import name_of
 from genvx.core.wire.runoperations import ListRuns
 from genvx.local.host import LocalHost
 print([name_of(run.state) for run in LocalHost().answer(ListRuns())])
@@ -43,18 +43,18 @@ print(run.state.why.value, run.state.by)
 # Says that another process supervises a run, and where its directory is.
 FORGE = """
 import sys
-from genvx.core.supervision import Supervision
+from genvx.core.runs.supervision import Supervision
 from genvx.core.value import replace
 from genvx.local import processes
 from genvx.local.host import LocalHost
 from genvx.local.runs import lock
-from genvx.local.state import heldfile
-from genvx.local.state.kinds import RUN
+from genvx.local.state import publishing
+from genvx.local.state.runkind import RUN
 state, pid = LocalHost().state, {pid}
 us, since = processes.owner_of(state.uid), processes.starttime(pid)
 claim = Supervision("f0f0f0f0", us, pid, since, {place!r})
 with state.own() as own:
-    held = heldfile.publish("f0f0f0f0", RUN, RUN.write(claim), own)
+    held = publishing.publish("f0f0f0f0", RUN, RUN.write(claim), own)
 print("ready", flush=True)
 sys.stdin.read()
 """

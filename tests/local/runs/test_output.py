@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 
-from genvx.core.runstate import name_of
+from genvx.core.runs.runstate import name_of
 from genvx.local.runs import lock
 from genvx.local.runs.terminal import Terminal
 from tests.helpers import alive, until

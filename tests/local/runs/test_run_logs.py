@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from genvx.core.runinfo import LogPiece
+from genvx.core.runs.runinfo import LogPiece
 from genvx.local.runs.logs import follow, offset_of_last_lines
 from genvx.local.runs.trimming import Trimmer
 

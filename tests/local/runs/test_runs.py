@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from genvx.core.requirements import Requirements
-from genvx.core.run import HoldWhen, Moment, RunSpec
-from genvx.core.runselect import Filter
-from genvx.core.runstate import name_of
+from genvx.core.requests.requirements import Requirements
+from genvx.core.runs.run import HoldWhen, Moment, RunSpec
+from genvx.core.runs.runselect import Filter
+from genvx.core.runs.runstate import name_of
 from genvx.errors import CommandNotFound, InvalidInput, NoCapacity, UnknownRun
 from genvx.local import processes
 from genvx.local.running.hold import LocalHold

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from genvx.core.runstate import name_of, was_moved
+from genvx.core.runs.runstate import name_of, was_moved
 from genvx.core.value import replace
 from genvx.errors import GenvxError, InvalidInput, NoCapacity
 from genvx.local.runs import lock
@@ -67,7 +67,7 @@ def test_a_run_that_has_begun_is_not_withdrawn_and_goes_on(host, start, catalog)
     with pytest.raises(InvalidInput, match="is running; only a waiting run can move"):
         withdraw(host, run.id)
     # Also when the question came so late that the request was written.
-    from genvx.core.runstate import StopReason
+    from genvx.core.runs.runstate import StopReason
     from genvx.local.runs.record import StopRequest
 
     with catalog.open(run) as directory:

@@ -16,8 +16,8 @@ import threading
 
 import pytest
 
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.core.value import replace
 from genvx.errors import InvalidInput, NoCapacity, StateError, UnknownEnvironment
 from genvx.local.host import LocalHost
@@ -415,8 +415,8 @@ def test_many_processes_racing_never_share_a_device(state, monkeypatch, short_tm
     oracle.mkdir()
     code = (
         "import fcntl, os, sys\n"
-        "from genvx.core.ask import Ask\n"
-        "from genvx.core.requirements import Requirements\n"
+        "from genvx.core.requests.ask import Ask\n"
+        "from genvx.core.requests.requirements import Requirements\n"
         "from genvx.errors import NoCapacity\n"
         "from genvx.local.host import LocalHost\n"
         "host = LocalHost(); granted = 0\n"

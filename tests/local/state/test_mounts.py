@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from genvx.core.ask import Ask
+from genvx.core.requests.ask import Ask
 from genvx.local.host import LocalHost
 from genvx.local.state import mounts
 from tests.capabilities import USER_A, USER_B
@@ -22,8 +22,8 @@ FUSE = ROOT / "tests" / "fuse.py"
 # Everything that looks at others' files, in one process.
 LOOK = """
 import json
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.local.host import LocalHost
 from genvx.local.turns import take_turn
 host = LocalHost()
@@ -162,7 +162,7 @@ def test_only_a_var_tmp_that_others_do_not_see_is_private(short_tmp, setup, priv
 def test_in_a_time_namespace_reservations_are_judged_by_the_clock_of_the_machine(state):
     """Root's clean-up would delete everybody's."""
     host = LocalHost()
-    from genvx.core.requirements import Requirements
+    from genvx.core.requests.requirements import Requirements
 
     host.reserve(Ask(Requirements(1), lasts=600.0, name="kept"))
     for offset in ("864000", "-1"):

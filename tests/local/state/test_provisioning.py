@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from genvx.cli.verbs.setup.admin import provision_in
-from genvx.core.ask import Ask
-from genvx.core.requirements import Requirements
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
 from genvx.errors import InvalidInput, NoCapacity, StateError
 from genvx.local.host import LocalHost
 from genvx.local.state.directory import StateDirectory

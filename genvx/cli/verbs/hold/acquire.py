@@ -10,12 +10,12 @@ from genvx.cli.ask import options
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
-from genvx.core.ages import format_duration
-from genvx.core.durations import parse_duration
+from genvx.core.quantities.ages import format_duration
+from genvx.core.quantities.durations import parse_duration
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
-    from genvx.core.grant import Grant
+    from genvx.core.leases.grant import Grant
     from genvx.fleet.host import Host
 
 For = Annotated[str, typer.Option("--for", metavar="TIME", help="Time to hold them, such as 2h.")]
@@ -36,7 +36,7 @@ def acquire(
     """
     from genvx.cli.schema.document import print_document
     from genvx.cli.schema.environments import plain_grant
-    from genvx.core.ranges import ranges
+    from genvx.core.requests.ranges import ranges
     from genvx.core.value import replace
 
     where = here(context)

@@ -28,7 +28,7 @@ def attach(
     Example: genvx attach --gpus 1 --id my-env
     """
     from genvx.cli.views.grant import show
-    from genvx.core.requirements import Requirements
+    from genvx.core.requests.requirements import Requirements
 
     wanted = Requirements.parse(
         gpus, gpu_memory, min_memory=min_memory, devices=device or (), over=over_subscribe

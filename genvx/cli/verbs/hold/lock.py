@@ -9,7 +9,7 @@ import typer
 
 from genvx.cli.ask import options, own
 from genvx.cli.ask.where import here
-from genvx.core.durations import parse_duration
+from genvx.core.quantities.durations import parse_duration
 from genvx.errors import InvalidInput
 from genvx.shown.console import say
 

@@ -14,7 +14,7 @@ from genvx.core.value import replace
 from genvx.errors import GenvxError, UnknownEnvironment
 
 if TYPE_CHECKING:
-    from genvx.core.environment import Environment
+    from genvx.core.leases.environment import Environment
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.host import Host
 
@@ -96,7 +96,7 @@ def release(
 
 def _command_has_ended(host: Host, ended: Environment) -> bool:
     """Whether it was a run that only kept its GPUs (--hold): its supervisor ends now, too."""
-    from genvx.core.runstate import end_of
+    from genvx.core.runs.runstate import end_of
     from genvx.core.wire.runoperations import FindRuns
 
     try:

@@ -56,7 +56,7 @@ def run(
         where.note("without --gpus the command holds no GPU, and sees none")
     # Before anything reads: the local command inherits our stdin, and `stream` reads it.
     if no_stdin:
-        from genvx.fleet import stdin
+        from genvx.fleet.terminals import stdin
 
         stdin.close()
     asked = Detach.parse(chdir, keep, retries, env, run_tag, notify, tty, log_limit)

@@ -9,8 +9,8 @@ import typer
 from genvx.cli.ask import options
 from genvx.cli.ask.where import here
 from genvx.cli.show.output import Output
-from genvx.core.durations import parse_duration
-from genvx.core.runselect import Filter
+from genvx.core.quantities.durations import parse_duration
+from genvx.core.runs.runselect import Filter
 from genvx.core.wire.runoperations import MOST_RUNS, ListRuns
 
 _NEWEST = 50

@@ -8,7 +8,7 @@ import typer
 
 from genvx.cli.ask.runs import OneRun
 from genvx.cli.verbs.runs.several import ask_each
-from genvx.core.run import require_tags
+from genvx.core.runs.run import require_tags
 from genvx.core.text import require_name
 from genvx.core.wire.runoperations import MarkRun
 from genvx.errors import InvalidInput

@@ -10,7 +10,7 @@ from genvx.cli.ask.requested import selection_of
 from genvx.cli.ask.runs import OneRun, located
 from genvx.cli.ask.wants import ExcludeHost, OnlyHost, Tag
 from genvx.cli.ask.where import here
-from genvx.core.runselect import require_waiting
+from genvx.core.runs.runselect import require_waiting
 from genvx.errors import InvalidInput
 
 
@@ -30,7 +30,7 @@ def move(
     """
     from genvx.cli.detach import beginning
     from genvx.cli.following import unbroken
-    from genvx.fleet import moving
+    from genvx.fleet.detaching import moving
 
     where = here(context)
     if not where.remote:

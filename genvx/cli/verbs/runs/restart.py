@@ -12,15 +12,15 @@ from genvx.cli.ask.wants import ExcludeHost, OnlyHost, Tag, Wait
 from genvx.cli.ask.where import here
 from genvx.cli.show.refusal import advise
 from genvx.errors import InvalidInput, NoCapacity
-from genvx.fleet.hostspec import Selection
+from genvx.fleet.hosts.hostspec import Selection
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from genvx.cli.ask.where import Where
-    from genvx.core.run import RunSpec
-    from genvx.core.runinfo import RunInfo
+    from genvx.core.runs.run import RunSpec
+    from genvx.core.runs.runinfo import RunInfo
 
 
 def restart(
@@ -39,8 +39,8 @@ def restart(
     Example: genvx runs restart 1
     """
     from genvx.cli.detach import announce, named_after_ctrl_c
-    from genvx.fleet import moving, runs
-    from genvx.fleet.submission import submitter
+    from genvx.fleet.detaching import moving, runs
+    from genvx.fleet.detaching.submission import submitter
 
     where = here(context)
     selection = selection_of(only_host, exclude_host, tag)
@@ -80,8 +80,8 @@ def _gang(
 ) -> int:
     """Start a run on several hosts again: on the same, or on the best of those selected."""
     from genvx.cli.detach import announce
-    from genvx.core.rungang import decisive
-    from genvx.fleet.rungang import submit_again
+    from genvx.core.runs.rungang import decisive
+    from genvx.fleet.detaching.rungang import submit_again
 
     before = parts[0][1]
     if not where.remote:

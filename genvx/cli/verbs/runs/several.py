@@ -14,7 +14,7 @@ from genvx.shown.console import say
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from genvx.core.runinfo import RunInfo
+    from genvx.core.runs.runinfo import RunInfo
     from genvx.core.wire.operation import Operation
     from genvx.fleet.fleet import Fleet
 

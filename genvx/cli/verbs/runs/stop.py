@@ -9,14 +9,14 @@ import typer
 from genvx.cli.ask.runs import WHICH, not_empty
 from genvx.cli.ask.where import Where, here
 from genvx.cli.verbs.runs.several import Several, places
-from genvx.core.durations import parse_duration
-from genvx.core.runselect import Filter
-from genvx.core.runstate import LIVE, is_over, name_of
+from genvx.core.quantities.durations import parse_duration
+from genvx.core.runs.runselect import Filter
+from genvx.core.runs.runstate import LIVE, is_over, name_of
 from genvx.core.wire.runoperations import MOST_RUNS, ListRuns, StopRun
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from genvx.core.runinfo import RunInfo
+    from genvx.core.runs.runinfo import RunInfo
     from genvx.fleet.fleet import Fleet
 
 Which = Annotated[
@@ -53,7 +53,7 @@ def stop(
 
     Example: genvx runs stop 1
     """
-    from genvx.fleet import runs
+    from genvx.fleet.detaching import runs
 
     if [bool(run), everything, bool(tag)].count(True) != 1:
         raise InvalidInput("say which runs: give RUN, --all or --tag TAG, one of them")

@@ -14,8 +14,8 @@ from genvx.cli.entries import kernels
 from genvx.cli.parse.commands import Verb
 from genvx.cli.parse.groups import group
 from genvx.cli.parse.scan import FOR_EVER
-from genvx.core.durations import parse_duration
-from genvx.core.requirements import Requirements
+from genvx.core.quantities.durations import parse_duration
+from genvx.core.requests.requirements import Requirements
 from genvx.core.text import printable
 
 jupyter = group("Jupyter kernels that hold GPUs while they run.")

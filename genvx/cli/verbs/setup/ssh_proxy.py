@@ -11,7 +11,7 @@ from genvx.cli.ask.where import here
 from genvx.cli.entries.files import key
 from genvx.cli.entries.target import far, find
 from genvx.cli.holds.remote import run_remotely
-from genvx.core.requirements import Requirements
+from genvx.core.requests.requirements import Requirements
 from genvx.core.value import replace
 
 # Runs on the host, with our public key as its argument. `sshd -i` serves one connection on its

@@ -1,0 +1,1 @@
+"""What is asked for, and which devices answer to it."""

@@ -1,0 +1,1 @@
+"""Runs: what is asked, what becomes of it, and how it is chosen and shown."""

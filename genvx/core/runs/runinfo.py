@@ -1,0 +1,54 @@
+"""A run as its host shows it, and pieces of its log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from genvx.core.value import value
+
+if TYPE_CHECKING:
+    from genvx.core.runs.run import RunSpec
+    from genvx.core.runs.runstate import RunState
+
+
+@value
+class RunInfo:
+    """A run as its host shows it now.
+
+    note: a line for people about its state. label, tags: what people called it later. log_bytes:
+    the size of its log. deleted: whether it is in the trash.
+    """
+
+    spec: RunSpec
+    state: RunState
+    note: str = ""
+    label: str = ""
+    tags: tuple[str, ...] = ()
+    log_bytes: int = 0
+    deleted: bool = False
+
+    @property
+    def id(self) -> str:
+        """The id of the run and of its environment."""
+        return self.spec.id
+
+    @property
+    def label_or_id(self) -> str:
+        """What people are shown for it: the id, and how it is called."""
+        name = self.label or self.spec.name
+        return f"{self.id} ({name})" if name else self.id
+
+    @property
+    def age_key(self) -> tuple[int, str]:
+        """The key that sorts runs of all hosts, oldest first."""
+        # The wall clock, for CLOCK_BOOTTIME cannot be compared between hosts or boots.
+        return (self.spec.submitted.epoch_ns, self.id)
+
+
+@value
+class LogPiece:
+    """Bytes of a log. at: the offset of the first. missing: how many before it were freed."""
+
+    at: int
+    data: bytes
+    missing: int = 0

@@ -1,0 +1,217 @@
+"""Runs on the hosts of a fleet: where one starts or waits, where one is, and its log through
+connections that are cut.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from genvx.core.runs.forecast import soonest
+from genvx.core.runs.rungang import together
+from genvx.core.runs.runinfo import LogPiece
+from genvx.core.runs.runselect import find
+from genvx.core.runs.runstate import is_over
+from genvx.core.text import NAME_LIMIT, printable
+from genvx.core.value import replace
+from genvx.core.wire.runoperations import FindRuns, LogEnd, WatchRun
+from genvx.errors import (
+    HostError,
+    HostLost,
+    HostUnreachable,
+    NotOwner,
+    ProtocolError,
+    UnknownRun,
+    Unsatisfiable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from genvx.core.runs.run import RunSpec
+    from genvx.core.runs.runinfo import RunInfo
+    from genvx.core.snapshot import Snapshot
+    from genvx.core.wire.runoperations import LogNews
+    from genvx.fleet.ask import HostGroup
+    from genvx.fleet.host import Hold, Host
+    from genvx.fleet.outcomes import Outcomes
+
+    class RunHost(Host, Protocol):
+        """A host that has runs."""
+
+        def submit(
+            self, spec: RunSpec, *, patience: float | None = None, tags: tuple[str, ...] = ()
+        ) -> RunInfo: ...
+
+        def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]: ...
+
+        def join(self, environment: str, *, command: str = "") -> Hold: ...
+
+
+# How often, and how far apart, a host is asked again whose connection was cut while its run was
+# watched.
+_TRIES = 30
+_PAUSE = 1.0
+# How soon a host is asked again whether a run has ended: at first, and at last.
+_SOON, _LATER = 0.05, 1.0
+
+
+def submit(
+    fleet: HostGroup[RunHost],
+    spec: RunSpec,
+    seen: Outcomes[Snapshot],
+    *,
+    patience: float | None = None,
+    tags: tuple[str, ...] = (),
+) -> tuple[RunHost, RunInfo]:
+    """Start a run on the best host; with patience, have it wait in line on the host where it will
+    probably start soonest, if none has room.
+
+    seen: snapshots of the hosts.
+
+    Raises:
+        NoCapacity: no host has the room. FleetError: no host answered. HostLost: the connection
+        ended before the host said whether it has accepted the run.
+    """
+
+    def act(host: RunHost) -> tuple[RunHost, RunInfo]:
+        return host, submit_to(host, spec, patience=patience, tags=tags)
+
+    if patience is not None:
+        for name in soonest(spec.requirements, seen.succeeded):
+            try:
+                return act(fleet.host(name))
+            except Unsatisfiable:
+                continue
+    return fleet.first_with_room(spec.requirements, act, seen)
+
+
+def submit_to(
+    host: RunHost, spec: RunSpec, *, patience: float | None = None, tags: tuple[str, ...] = ()
+) -> RunInfo:
+    """Start a run on one host, or have it wait in line there.
+
+    Raises: as `Host.acquire`. HostLost: the connection ended before the host said whether it has
+    accepted the run; to start it on another host would perhaps run it twice.
+    """
+    try:
+        return host.submit(spec, patience=patience, tags=tags)
+    except HostError as error:
+        raise HostLost(
+            f"{host.name}: {error}; whether run {spec.id} was accepted there is not known: "
+            f"genvx remote runs shows it"
+        ) from None
+
+
+def locate(
+    fleet: HostGroup[RunHost],
+    found: Outcomes[tuple[RunInfo, ...]],
+    wanted: str,
+    *,
+    deleted: bool = False,
+    typed: str = "genvx remote",
+) -> tuple[RunHost, RunInfo]:
+    """The run that is meant, and its host; of a gang its first part. Raises: as `locate_parts`."""
+    return locate_parts(fleet, found, wanted, deleted=deleted, typed=typed)[0]
+
+
+def locate_parts(
+    fleet: HostGroup[RunHost],
+    found: Outcomes[tuple[RunInfo, ...]],
+    wanted: str,
+    *,
+    deleted: bool = False,
+    typed: str = "genvx remote",
+) -> tuple[tuple[RunHost, RunInfo], ...]:
+    """The run that is meant, and its host; of a gang all parts that were found, by rank.
+
+    found: what the hosts answered to FindRuns. deleted, typed: as for core.runselect.find.
+
+    Raises:
+        UnknownRun: there is none, or several are meant. NotOwner: it is another user's. FleetError:
+        no host answered.
+    """
+    if not found.succeeded and not any(isinstance(e, NotOwner) for e in found.failed.values()):
+        raise fleet.nowhere({}, found.failed)
+    groups = together((name, run) for name, runs in found.succeeded.items() for run in runs)
+    try:
+        runs = [parts[0][1] for parts in groups]
+        meant = find(runs, wanted, deleted=deleted, typed=typed)
+    except UnknownRun as error:
+        for failure in found.failed.values():
+            if isinstance(failure, NotOwner):
+                raise failure from None
+        if found.failed:
+            raise UnknownRun(f"{error}; {len(found.failed)} hosts did not answer") from None
+        raise
+    parts = next(parts for parts in groups if parts[0][1] is meant)
+    return tuple((fleet.host(name), run) for name, run in parts)
+
+
+def question(wanted: str, *, deleted: bool = False) -> Callable[[Host], tuple[RunInfo, ...]]:
+    """What a host is asked to find a run. deleted: one in the trash.
+
+    Raises:
+        UnknownRun: no run can be called so.
+    """
+    if len(wanted) > NAME_LIMIT:
+        raise UnknownRun(f"no run {printable(wanted, 60)!r}")
+    return lambda host: host.answer(FindRuns(wanted, deleted))
+
+
+def ended(host: Host, run: str) -> bool:
+    """Wait for the end of a run that was told to stop, by its id; its GPUs are free then. Returns
+    True.
+
+    Raises:
+        HostError: the host could not be asked.
+    """
+    pause = _SOON
+    while True:
+        (found,) = host.answer(FindRuns(run)) or (None,)
+        # Root sees a run of another user only while it lives.
+        if found is None or is_over(found.state):
+            return True
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LATER)
+
+
+def _pause(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
+
+
+def watch(
+    host: RunHost,
+    asked: WatchRun,
+    tell: Callable[[str], None] = lambda line: None,
+    pause: Callable[[float], bool] = _pause,
+) -> Generator[LogNews, None, None]:
+    """How a run is, and its log as it grows; the last is a LogEnd. Where the connection is cut it
+    goes on behind the last piece: no byte comes twice, and none is missing.
+
+    tell: called with a line when the connection is cut. pause: waits so many seconds; True ends the
+    watching, then without a LogEnd of a run that has ended.
+
+    Raises:
+        UnknownRun: there is none. HostError: the host cannot be reached any more.
+    """
+    failures = 0
+    while True:
+        try:
+            for news in host.watch(asked, pause):
+                failures = 0
+                if isinstance(news, LogPiece):
+                    asked = replace(asked, offset=news.at + len(news.data))
+                yield news
+                if isinstance(news, LogEnd):
+                    return
+            return  # `pause` has ended it
+        except (HostUnreachable, ProtocolError) as error:
+            failures += 1
+            if failures == 1:
+                tell(f"{host.name}: {error}; connecting again")
+            if failures >= _TRIES:
+                raise
+            if pause(_PAUSE):
+                return

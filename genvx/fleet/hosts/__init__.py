@@ -1,0 +1,1 @@
+"""Which hosts there are: hostfiles and names of hosts."""

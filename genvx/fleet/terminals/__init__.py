@@ -1,0 +1,1 @@
+"""Between our terminal and a command on a host."""

@@ -1,0 +1,92 @@
+"""Which hosts does ssh_config treat alike? Their settings are asked of ssh only once.
+
+Only `Host` lines are understood. Whatever else could depend on the name of a host (Match, tokens,
+canonical names) makes each host different from all others.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from dataclasses import dataclass
+
+from genvx.ssh.config.wildcards import matches_any
+
+_USUAL = ("~/.ssh/config", "/etc/ssh/ssh_config")
+_MOST_FILES = 64
+_LINE = re.compile(r"\s*([A-Za-z]+)(?:\s*=\s*|\s+)(.*)")
+# With one of these keywords, settings may depend on the name in ways that are not read here.
+_TELLING = {"match", "canonicalizehostname", "canonicaldomains", "canonicalizepermittedcnames"}
+# ssh expands tokens in these before it prints them, so the printed value may contain the name of
+# one host. Tokens in ProxyCommand are expanded here, for each host; other keywords are not used.
+_EXPANDED = {
+    "hostname",
+    "hostkeyalias",
+    "identityagent",
+    "identityfile",
+    "include",
+    "globalknownhostsfile",
+    "proxyjump",
+    "user",
+    "userknownhostsfile",
+}
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """Patterns holds the `Host` lines of a configuration, each a list of patterns."""
+
+    lines: tuple[tuple[str, ...], ...]
+
+    def matching(self, address: str) -> tuple[bool, ...]:
+        """Return which lines match; hosts with equal answers have equal settings."""
+        # Versions of ssh differ in which of these they match against.
+        names = (address, address.lower())
+        return tuple(matches_any(line, name) for line in self.lines for name in names)
+
+
+def patterns(config: str | None) -> Patterns | None:
+    """Read the patterns of a configuration file, or of the usual ones.
+
+    Return None if settings may depend on more than the patterns.
+    """
+    lines: list[tuple[str, ...]] = []
+    waiting = [os.path.expanduser(path) for path in ([config] if config else _USUAL)]
+    seen: set[str] = set()
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        if len(seen) > _MOST_FILES:
+            return None
+        try:
+            with open(path, encoding="utf-8", errors="surrogateescape") as file:
+                text = file.read()
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return None  # ssh reports it
+        for line in text.splitlines():
+            match = _LINE.fullmatch(line)
+            if match is None or line.lstrip().startswith("#"):
+                continue
+            key, value = match[1].lower(), match[2]
+            if key in _TELLING or ("%" in value and key in _EXPANDED):
+                return None
+            if key == "host":
+                lines.append(tuple(value.replace('"', " ").split()))
+            elif key == "include":
+                waiting += _included(value)
+    return Patterns(tuple(lines))
+
+
+def _included(value: str) -> list[str]:
+    # Relative names start in ~/.ssh or, for the system's file, in /etc/ssh. Reading a file too many
+    # is harmless: hosts are at most told apart needlessly, and ssh is asked once more.
+    found = []
+    for name in value.replace('"', " ").replace("\0", " ").split():
+        for base in (os.path.expanduser("~/.ssh"), "/etc/ssh"):
+            found += glob.glob(os.path.join(base, os.path.expanduser(name)))
+    return found

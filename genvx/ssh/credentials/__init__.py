@@ -1,0 +1,1 @@
+"""Keys, passwords, and how we log in with them."""

@@ -1,0 +1,1 @@
+"""Whether the host is the one that is known."""
