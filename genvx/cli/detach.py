@@ -159,7 +159,15 @@ def start_detached(
 
 def announce(where: Where, host: str, run: RunInfo) -> int:
     """Print the id of a run that was submitted, and what to type next; return the exit code."""
-    print(run.id, flush=True)
+    try:
+        print(run.id, flush=True)
+    finally:
+        # The run is there also when its id cannot be written, and only this names it then.
+        code = _introduce(where, host, run)
+    return code
+
+
+def _introduce(where: Where, host: str, run: RunInfo) -> int:
     place = f" on {host}" if where.remote else ""
     where.note(f"run {run.label_or_id}{place} {beginning(run)}")
     if run.note:
@@ -175,6 +183,18 @@ def announce(where: Where, host: str, run: RunInfo) -> int:
 
 
 @contextmanager
+def named_after_ctrl_c(where: Where, spec: RunSpec) -> Iterator[None]:
+    """Submit a run; after Ctrl-C, say its id, because a host may have accepted it already."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(
+            f"genvx: run {spec.id} may have started; {where.typed} runs stop {spec.id} ends it then"
+        )
+        raise
+
+
+@contextmanager
 def _on_one(
     where: Where, request: Request, spec: RunSpec, tags: tuple[str, ...]
 ) -> Iterator[tuple[Fleet, Parts]]:
@@ -184,7 +204,9 @@ def _on_one(
     with where.fleet(request.selection) as fleet:
         ours: Any = fleet  # every host of a verb has runs
         seen = where.look(fleet)
-        yield fleet, (runs.submit(ours, spec, seen, patience=request.wait, tags=tags),)
+        with named_after_ctrl_c(where, spec):
+            started = runs.submit(ours, spec, seen, patience=request.wait, tags=tags)
+        yield fleet, (started,)
 
 
 def _on_several(several: Several) -> Callable[..., AbstractContextManager[tuple[Fleet, Parts]]]:

@@ -41,7 +41,8 @@ def table_for(
             for name, least in (yielding or {}).items()
             if name in columns
         },
-        wrapping=[columns.index(name) for name in wrapping if name in columns],
+        # Two columns may have one name: the parts of a run on several hosts have one id.
+        wrapping=[at for at, name in enumerate(columns) if name in wrapping],
     )
 
 

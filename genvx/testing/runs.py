@@ -129,7 +129,7 @@ class FakeRuns(FakeShelf):
                 run = self._record(asked.run).info
                 if not is_over(run.state):
                     raise InvalidInput(
-                        f"run {run.id} is {name_of(run.state)}; genvx runs stop {run.id} ends it"
+                        f"run {run.id} is {name_of(run.state)}; end it first, with runs stop"
                     )
             else:
                 run = find(self._all(deleted=True), asked.run, deleted=True)

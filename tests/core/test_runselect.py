@@ -60,6 +60,12 @@ def test_where_there_are_no_runs_that_is_said():
         find([])
 
 
+def test_numbers_begin_at_one_also_where_the_answer_counts_none():
+    for runs in (RUNS, []):
+        with pytest.raises(UnknownRun, match="no run 0; 1 is the latest"):
+            find(runs, "0")
+
+
 def test_an_id_comes_before_a_name_and_a_name_before_a_prefix():
     named = run("cccc4444", 9, "aaaa1111")
     prefix = run("dddd5555", 9, "aaaa")

@@ -6,14 +6,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from genvx.errors import InvalidInput
+
 if TYPE_CHECKING:
     from genvx.cli.ask.where import Where
     from genvx.core.runs.runinfo import RunInfo
     from genvx.fleet.fleet import Fleet
 
 WHICH = "A run, by its id, the beginning of it, its name, or a number: 1 is the latest."
-OneRun = Annotated[str, typer.Argument(metavar="RUN", help=WHICH, show_default=False)]
-Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help=WHICH)]
+
+
+def not_empty(context: typer.Context, parameter: typer.CallbackParam, given: Any) -> Any:
+    """Refuse RUN that is given and empty.
+
+    Most of the time that is a variable that is not set, and the latest run is not what it means.
+    """
+    source = context.get_parameter_source(parameter.name or "")
+    typed = source is not None and source.name == "COMMANDLINE"
+    if typed and "" in (given if isinstance(given, list) else [given]):
+        raise InvalidInput("RUN is empty; give an id, a name, or 1 for the latest run")
+    return given
+
+
+OneRun = Annotated[
+    str, typer.Argument(metavar="RUN", help=WHICH, show_default=False, callback=not_empty)
+]
+Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help=WHICH, callback=not_empty)]
 
 
 def located(

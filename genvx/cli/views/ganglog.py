@@ -7,7 +7,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from genvx.cli.views.log import last_state
+from genvx.cli.views.log import MOST_LINE, last_state, not_over, size_missing
 from genvx.core.runs.rungang import exit_code
 from genvx.core.runs.runinfo import LogPiece, RunInfo
 from genvx.core.runs.runstate import Failed, Preparing, end_of, is_over, name_of
@@ -46,29 +46,50 @@ def follow(where: Where, parts: Parts, asked: WatchRun) -> int:
     """Print the logs of all parts as they come; return the exit code of the gang, 0 if it goes on.
 
     Raises:
-        BrokenPipeError: nobody reads the output any more. HostError: a host could not be asked.
+        OSError: the output cannot be written; as BrokenPipeError, nobody reads it any more.
     """
-    news: queue.SimpleQueue[RunInfo | GenvxError | BrokenPipeError] = queue.SimpleQueue()
+    news: queue.SimpleQueue[RunInfo | Exception] = queue.SimpleQueue()
     show = printer(sys.stdout, max(len(host.name) for host, _ in parts))
     lock = threading.Lock()
+    left = threading.Event()
+
+    def tell(line: str) -> None:
+        # Who leaves closes the connections: to say that one is cut would be noise then.
+        if not left.is_set():
+            say(f"genvx: {line}")
 
     def watch(host: Any) -> None:
         try:
-            news.put(_watched(host, asked, lambda line: _locked(lock, show, host.name, line)))
-        except (GenvxError, BrokenPipeError) as error:
+            end = _watched(host, asked, lambda line: _locked(lock, show, host.name, line), tell)
+        except Exception as error:  # raised by the thread that waits for us, for ever otherwise
             news.put(error)
+        else:
+            news.put(end)
 
+    try:
+        return _ended(where, parts, watch, news)
+    finally:
+        left.set()
+
+
+def _ended(
+    where: Where,
+    parts: Parts,
+    watch: Callable[[Any], None],
+    news: queue.SimpleQueue[RunInfo | Exception],
+) -> int:
+    """Watch each part in a thread until all have ended; return the exit code."""
     for host, _ in parts:
         threading.Thread(target=watch, args=(host,), daemon=True).start()
     ends: list[RunInfo] = []
     failed: GenvxError | None = None
     for _ in parts:
         end = news.get()
-        if isinstance(end, BrokenPipeError):
-            raise end
         if isinstance(end, GenvxError):
             failed = failed or end
             say(f"genvx: {kind_of(end)}: {end}")
+        elif isinstance(end, Exception):
+            raise end
         else:
             ends.append(end)
             _tell(where, end)
@@ -76,17 +97,25 @@ def follow(where: Where, parts: Parts, asked: WatchRun) -> int:
     return code or (failed.exit_code if failed is not None else 0)
 
 
-def _watched(host: Any, asked: WatchRun, show: Callable[[bytes], None]) -> RunInfo:
+def _watched(
+    host: Any, asked: WatchRun, show: Callable[[bytes], None], tell: Callable[[str], None]
+) -> RunInfo:
     from genvx.fleet.detaching import runs
 
     rest = b""
-    for each in runs.watch(host, asked, lambda line: say(f"genvx: {line}")):
+    for each in runs.watch(host, asked, tell):
         if isinstance(each, LogPiece):
             if each.missing:
-                say(f"genvx: {host.name}: {each.missing} bytes of the log are no longer kept")
+                tell(f"{host.name}: {size_missing(each.missing)} of the log are not kept any more")
             *lines, rest = (rest + each.data).split(b"\n")
             for line in lines:
                 show(last_state(line))
+            # What was written over is dropped at once, and a line without an end is not kept for
+            # ever.
+            rest = not_over(rest)
+            if len(rest) > MOST_LINE:
+                show(rest)
+                rest = b""
         elif isinstance(each, LogEnd):
             if rest:
                 show(last_state(rest))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # knows.
 _NEVER_STARTED = 1
 # Bytes of an unfinished line that are kept, to show only its last state.
-_MOST_LINE = 1 << 20
+MOST_LINE = 1 << 20
 
 
 class LogView:
@@ -58,7 +58,7 @@ class LogView:
         """Print one of the news."""
         if isinstance(news, LogPiece):
             if news.missing:
-                say(f"genvx: {_size(news.missing)} of the log are not kept any more")
+                say(f"genvx: {size_missing(news.missing)} of the log are not kept any more")
             self._print(news.data)
         elif isinstance(news, LogEnd):
             self._ended = news.run
@@ -113,17 +113,24 @@ class LogView:
         else:
             self._line += data
         # What was written over is dropped at once, and a line without an end is not kept for ever.
-        if b"\r" in self._line:
-            over = len(self._line.rstrip(b"\r").rpartition(b"\r")[0])
-            self._line = self._line[over:].removeprefix(b"\r")
-        if len(self._line) > _MOST_LINE:
+        self._line = not_over(self._line)
+        if len(self._line) > MOST_LINE:
             _write(self._line)
             self._line = b""
 
 
-def _size(missing: int) -> str:
+def size_missing(missing: int) -> str:
+    """How much of a log is not kept any more, in words."""
     # Blocks of a disk are freed, so it is never less than a few KiB.
     return format_memory(missing) if missing >= 1 << 20 else f"{missing >> 10} KiB"
+
+
+def not_over(line: bytes) -> bytes:
+    """An unfinished line without what was written over: what comes next may belong to it."""
+    if b"\r" not in line:
+        return line
+    over = len(line.rstrip(b"\r").rpartition(b"\r")[0])
+    return line[over:].removeprefix(b"\r")
 
 
 def last_state(line: bytes) -> bytes:

@@ -118,7 +118,7 @@ def require_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
         raise InvalidInput(f"a run has at most {MOST_TAGS} tags")
     for tag in tags:
         if not tag or len(tag) > NAME_LIMIT or not tag.isprintable() or "," in tag:
-            raise InvalidInput("a tag has printable characters, without a comma")
+            raise InvalidInput(f"a tag has 1 to {NAME_LIMIT} printable characters, without a comma")
     return tags
 
 

@@ -133,7 +133,9 @@ def find(
     where = " in the trash" if deleted else ""
     number = chosen(wanted).count
     if number is not None:
-        if not 1 <= number <= len(ordered):
+        if number == 0:
+            raise UnknownRun(f"no run 0{where}; 1 is the latest")
+        if number > len(ordered):
             raise UnknownRun(
                 f"no run {number}{where}; there are {len(ordered)}"
                 if ordered

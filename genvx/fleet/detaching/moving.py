@@ -144,9 +144,7 @@ def anew(run: RunInfo, submitter: str) -> RunSpec:
         InvalidInput: the run is alive.
     """
     if not is_over(run.state):
-        raise InvalidInput(
-            f"run {run.id} is {name_of(run.state)}; genvx runs stop {run.id} ends it"
-        )
+        raise InvalidInput(f"run {run.id} is {name_of(run.state)}; end it first, with runs stop")
     return replace(
         run.spec,
         id=os.urandom(4).hex(),

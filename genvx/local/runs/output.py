@@ -40,9 +40,11 @@ class Output:
         return float("inf") if self._trimmer is None else _LOOK
 
     def say(self, line: str) -> None:
-        """Append a line of ours."""
+        """Append a line of ours; it begins a line, also where the command has not ended its own."""
         with suppress(OSError):
-            os.write(self.log, f"genvx: {line}\n".encode("utf-8", "replace"))
+            size = os.fstat(self.log).st_size
+            begin = "\n" if size and os.pread(self.log, 1, size - 1) != b"\n" else ""
+            os.write(self.log, f"{begin}genvx: {line}\n".encode("utf-8", "replace"))
 
     def open(self) -> None:
         """Make a terminal for the command if it is to have one. Raises OSError."""

@@ -73,7 +73,7 @@ def _decided(catalog: RunCatalog, run: RunInfo) -> RunInfo:
             require_waiting(run)
             raise StateError(
                 f"the supervisor of run {run.id} did not say in time whether it still waits; "
-                f"genvx runs info {run.id} shows what became of it"
+                f"runs info {run.id} shows what became of it"
             )
         time.sleep(_LOOK)
         run = catalog.find(run.id)

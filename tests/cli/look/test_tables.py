@@ -5,6 +5,7 @@ shortened.
 from __future__ import annotations
 
 import io
+import os
 import re
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from genvx.cli.show.refusal import WAIT
 from genvx.cli.show.watch import fitted
+from genvx.shown import columns
 from genvx.shown.cells import shortened, width
 from genvx.shown.columns import lay_out
 from tests.conftest import run_genvx
@@ -243,6 +245,13 @@ def test_the_least_important_column_gives_way_first():
 def test_a_column_that_wraps_loses_nothing():
     lines = lay_out(["A", "B"], [["x", "one two three four"]], most=12, wrapping=[1])
     assert [line.strip() for line in lines] == ["A  B", "x  one two", "three", "four"]
+
+
+def test_of_two_columns_with_one_name_both_wrap(monkeypatch):
+    monkeypatch.setattr(columns, "terminal_size", lambda _: os.terminal_size((26, 24)))
+    text = "one two three four five"
+    lines = columns.table_for(sys.stdout, ["", "id", "id"], [["x", text, text]], wrapping=["id"])
+    assert "".join(lines).count("five") == 2
 
 
 def test_chinese_characters_take_two_cells():

@@ -17,7 +17,7 @@ import pytest
 from genvx.local import processes
 from tests.cli.runs.test_runs import end_sessions, rows
 from tests.conftest import run_genvx
-from tests.helpers import genvx_env, held_on_hosts, start_genvx, until
+from tests.helpers import genvx_argv, genvx_env, held_on_hosts, start_genvx, until
 
 pytestmark = pytest.mark.needs("openssh")
 
@@ -95,6 +95,28 @@ def test_a_detached_gang_is_one_row_and_one_run(hosts):
     assert run_genvx("remote", "runs", "restore", run).returncode == 0
     assert run_genvx("remote", "runs", "delete", run).returncode == 0
     assert run_genvx("remote", "runs", "purge", run).returncode == 0
+
+
+def test_who_watches_a_gang_leaves_it_where_the_output_cannot_be_written_or_is_not_read(hosts):
+    run = detached("--", "sh", "-c", "echo a; exec sleep 60")
+    until(lambda: states(run) == ["running"] * 2)
+    watch = genvx_argv("remote", "watch", run)
+    with open("/dev/full", "w") as full:
+        answer = subprocess.run(
+            watch, env=genvx_env(), stdout=full, stderr=subprocess.PIPE, timeout=60, check=False
+        )
+    said = b"genvx: cannot write the output: No space left on device\n"
+    assert (answer.returncode, answer.stderr) == (1, said)
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        answer = subprocess.run(
+            watch, env=genvx_env(), stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False
+        )
+    finally:
+        os.close(writer)
+    assert (answer.returncode, answer.stderr) == (0, b"")
+    assert states(run) == ["running"] * 2
 
 
 def test_the_first_failure_ends_all_when_client_and_sessions_were_killed(hosts, short_tmp):
@@ -248,6 +270,17 @@ def test_ctrl_c_before_the_word_to_start_leaves_nothing_at_all(hosts, short_tmp,
     until(lambda: rows("remote") == [])
     until(lambda: held_on_hosts() == [])
     assert not ran.exists()
+
+
+def test_after_ctrl_c_a_run_that_a_host_may_have_accepted_is_named(hosts):
+    # Of two --nodes, the last one counts.
+    client = dying_client(
+        signal.SIGINT, "SubmitRun", "gpu-server-1", "after", "--nodes", "1", "--", "sleep", "1000"
+    )
+    said = client.communicate(timeout=60)[1].decode()
+    assert client.returncode == 130
+    (row,) = rows("remote")
+    assert f"genvx: run {row[1]} may have started; genvx remote runs stop {row[1]} ends it" in said
 
 
 def test_once_node_0_has_the_word_to_start_all_start_without_the_client(hosts):

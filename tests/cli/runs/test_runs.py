@@ -109,6 +109,12 @@ def test_a_failed_run_is_held_until_it_is_released_and_keeps_its_code(runs):
     assert run_genvx("run", "-g", "2", "--", "true").returncode == 0
 
 
+def test_what_we_add_to_a_log_begins_a_line(runs):
+    started("--", "sh", "-c", "printf bar; sleep 600 & exit 0")
+    run_genvx("watch")
+    assert run_genvx("logs").stdout.splitlines()[0] == "bar"
+
+
 def test_several_runs_are_meant_by_what_they_were_before_the_first_was_touched(runs):
     first, second = started("--", "true"), started("--", "true")
     until(lambda: [row[2] for row in rows()] == ["completed"] * 2)
@@ -179,6 +185,23 @@ def test_what_differs_between_runs_is_shown_and_no_value_that_may_be_a_secret(ru
     assert "name two runs or more" in alone.stderr
 
 
+def test_a_run_is_named_also_when_its_id_cannot_be_written(runs):
+    with open("/dev/full", "w") as full:
+        answer = subprocess.run(
+            genvx_argv("run", "-d", "--", "sleep", "60"),
+            env=genvx_env(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    (name,) = os.listdir(runs)
+    assert answer.returncode == 1
+    assert f"genvx: to end it: genvx runs stop {name}\n" in answer.stderr
+    run_genvx("runs", "stop", name)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -194,6 +217,12 @@ def test_what_differs_between_runs_is_shown_and_no_value_that_may_be_a_secret(ru
         (["run", "-d", "--id", "x", "--", "true"], "--id joins an environment"),
         (["watch", "nope"], "no run 'nope'; genvx runs -a lists all"),
         (["watch"], "there are no runs"),
+        *((["runs", verb, ""], "RUN is empty") for verb in ("stop", "delete", "info", "restart")),
+        (["runs", "stop", "1", ""], "RUN is empty"),
+        (["watch", ""], "RUN is empty"),
+        (["runs", "label", "1", "x" * 200], "a name has at most 128 characters"),
+        (["runs", "tag", "1", "x" * 200], "a tag has 1 to 128 printable characters"),
+        (["runs", "tag", "--", "1", "-"], "a tag has 1 to 128 printable characters"),
         (["runs", "stop", "nope"], "no run 'nope'"),
         (["runs", "purge", "nope"], "no run 'nope' in the trash; genvx runs --deleted lists all"),
         (["runs", "-s", "gone"], "no state 'gone'"),

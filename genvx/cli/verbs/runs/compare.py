@@ -40,5 +40,5 @@ def compare(
     with where.fleet() as fleet:
         found = [(host.name, each) for host, each in places(where, fleet, run)]
     if len(found) < 2:
-        raise InvalidInput("name two runs or more, as in: genvx runs compare 1 2")
+        raise InvalidInput(f"name two runs or more, as in: {where.typed} runs compare 1 2")
     view.show(where.remote, found, Output(json, csv, style=style), values=values)

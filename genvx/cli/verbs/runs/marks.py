@@ -8,6 +8,8 @@ import typer
 
 from genvx.cli.ask.runs import OneRun
 from genvx.cli.verbs.runs.several import ask_each
+from genvx.core.runs.run import require_tags
+from genvx.core.text import require_name
 from genvx.core.wire.runoperations import MarkRun
 from genvx.errors import InvalidInput
 
@@ -22,6 +24,7 @@ def label(context: typer.Context, run: OneRun, text: Label) -> None:
 
     Example: genvx runs label 1 best
     """
+    require_name(text)
     ask_each(context, [run], lambda found: MarkRun(found.id, text), "Labelled")
 
 
@@ -32,6 +35,6 @@ def tag(context: typer.Context, run: OneRun, tags: Tags) -> None:
     """
     if not tags:
         raise InvalidInput("no tag is given")
-    add = tuple(each for each in tags if not each.startswith("-"))
-    remove = tuple(each[1:] for each in tags if each.startswith("-"))
+    add = require_tags(tuple(each for each in tags if not each.startswith("-")))
+    remove = require_tags(tuple(each[1:] for each in tags if each.startswith("-")))
     ask_each(context, [run], lambda found: MarkRun(found.id, None, add, remove), "Tagged")

@@ -38,7 +38,7 @@ def restart(
 
     Example: genvx runs restart 1
     """
-    from genvx.cli.detach import announce
+    from genvx.cli.detach import announce, named_after_ctrl_c
     from genvx.fleet.detaching import moving, runs
     from genvx.fleet.detaching.submission import submitter
 
@@ -57,11 +57,13 @@ def restart(
                 with where.fleet(selection) as chosen:
                     hosts: Any = chosen
                     seen = where.look(chosen)
-                    host, started = runs.submit(
-                        hosts, spec, seen, patience=patience, tags=found.tags
-                    )
+                    with named_after_ctrl_c(where, spec):
+                        host, started = runs.submit(
+                            hosts, spec, seen, patience=patience, tags=found.tags
+                        )
             else:
-                started = runs.submit_to(host, spec, patience=patience, tags=found.tags)
+                with named_after_ctrl_c(where, spec):
+                    started = runs.submit_to(host, spec, patience=patience, tags=found.tags)
         except NoCapacity as error:
             if patience is None:
                 advise(error)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genvx.cli.ask.runs import WHICH
+from genvx.cli.ask.runs import WHICH, not_empty
 from genvx.cli.ask.where import Where, here
 from genvx.cli.verbs.runs.several import Several, places
 from genvx.core.quantities.durations import parse_duration
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from genvx.fleet.fleet import Fleet
 
 Which = Annotated[
-    list[str] | None, typer.Argument(metavar="[RUN...]", help=WHICH, show_default=False)
+    list[str] | None,
+    typer.Argument(metavar="[RUN...]", help=WHICH, show_default=False, callback=not_empty),
 ]
 All = Annotated[bool, typer.Option("--all", help="All runs of yours that are alive.")]
 Tags = Annotated[
