@@ -130,7 +130,7 @@ def test_a_run_is_started_anew_with_all_that_was_asked(hosts):
     started("-g", "1", "-n", "long", "--", "sleep", "1000", remote=True)
     alive = run_genvx("remote", "runs", "restart", "long")
     assert (alive.returncode, alive.stdout) == (2, "")
-    assert "is running; genvx runs stop" in alive.stderr
+    assert "is running; end it first, with runs stop" in alive.stderr
 
 
 def _is_started_anew(run, target):
