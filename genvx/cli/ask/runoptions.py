@@ -49,7 +49,7 @@ Keep = Annotated[
     typer.Option(
         "--hold",
         metavar="TIME[:on-failure]",
-        help="With --detach: keep the GPUs so long after its end.",
+        help="With --detach: keep the GPUs for this time after its end.",
     ),
 ]
 Retries = Annotated[
@@ -59,7 +59,7 @@ Retries = Annotated[
         metavar="N",
         min=0,
         max=1000,
-        help="With --detach: start it again after a failure, so often at most.",
+        help="With --detach: start it again after a failure, N times at most.",
     ),
 ]
 Env = Annotated[
@@ -85,6 +85,6 @@ LogLimit = Annotated[
     typer.Option(
         "--log-limit",
         metavar="SIZE",
-        help="With --detach: keep only so much of the end of its output (1G).",
+        help="With --detach: keep only this much of the end of its output (1G).",
     ),
 ]
