@@ -139,7 +139,7 @@ def _is_started_anew(run, target):
     return again.returncode == 0 or "is running" in again.stderr
 
 
-# An hour for 100: GENVX_TEST_TRIES=100 scripts/test tests/cli/runs/test_moving.py -k killed
+# Half an hour for 100: GENVX_TEST_TRIES=100 scripts/test tests/cli/runs/test_moving.py -k killed
 _TRIES = int(os.environ.get("GENVX_TEST_TRIES", "3"))
 
 
@@ -166,7 +166,8 @@ def test_a_client_that_is_killed_while_a_run_moves_starts_it_once_at_most(hosts,
             again = run_genvx("remote", "runs", "restart", run, "--only-host", target)
             # As long as it may be on its way it is not started anew.
             assert "on its way" in again.stderr or "is running" in again.stderr, again
-            if tries < 100 and "on its way" in again.stderr:
+            # That takes a minute, which is not spent each time.
+            if number % 10 != 9 and "on its way" in again.stderr:
                 run_genvx("remote", "runs", "stop", "--all", "--force")
                 continue
             until(lambda r=run, t=target: _is_started_anew(r, t), patience=120)
