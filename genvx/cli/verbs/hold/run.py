@@ -39,9 +39,9 @@ def run(
 
     A remote command in the background (&) reads nothing that is typed, and is not stopped for it.
 
-    With --detach it belongs to its host and goes on without us: its id is printed, and genvx runs,
-    watch and logs show it. --wait waits in line there. Locally it starts in this directory. With
-    --nodes, too, it waits here until it has all hosts.
+    With --detach it belongs to its host and goes on without us: its id is printed,
+    and genvx runs, watch and logs show it. --wait waits in line there; with --nodes
+    it waits here until it has all hosts. Locally it starts in this directory.
 
     Example: genvx run --gpus 1 -- python train.py
     """
