@@ -89,7 +89,7 @@ def test_asyncio_has_runs(machine):
         await run.stop(grace=30)
         assert await waiting == 143
         rest = [line async for line in lines]
-        assert rest == [b"bgenvx: stopped (asked)\n"]
+        assert rest == [b"b\n", b"genvx: stopped (asked)\n"]
         assert (await run.info()).state.why.value == "asked"
 
     asyncio.run(work())

@@ -145,7 +145,7 @@ MUTANTS = (
     ),
     Mutant(
         "F8", "the watch over the client", "outlived",
-        (Change("acts:run", "watch_client=True", "watch_client=False"),),
+        (Change("commands:run", "watch_client=True", "watch_client=False"),),
     ),
     Mutant(
         "F8", "the end of a lease with its holder where it has a time", "outlived",
@@ -159,7 +159,7 @@ MUTANTS = (
         "F8", "the end of what a silent client holds", "cut-off client",
         (
             Change(
-                "acts:hold",
+                "holding:hold",
                 "math.inf if asked.silence is None else asked.silence",
                 "math.inf",
             ),

@@ -26,6 +26,7 @@ from genvx.errors import (
     StateError,
     UnknownRun,
 )
+from genvx.fleet.detaching.acceptance import Acceptance
 from genvx.fleet.gang import at_once, take
 
 if TYPE_CHECKING:
@@ -86,12 +87,13 @@ def submit_gang(
     )
     with take(fleet, ask, nodes, tell=tell, seen=seen, mixed=mixed) as found:
         parts = _specs(found, spec, address, mixed=mixed)
+        acceptance = Acceptance()
         try:
-            accepted = _accepted(parts, tags, say)
+            accepted = _accepted(parts, tags, say, acceptance)
             first = next(iter(accepted))
             started = {first: _started(first, accepted[first].run)}
         except BaseException:
-            _withdraw(parts, spec.id)
+            _withdraw(parts, spec.id, acceptance)
             raise
         started.update(_others(accepted, first, say))
     return tuple(started.items())
@@ -144,7 +146,10 @@ def _specs(
 
 
 def _accepted(
-    parts: dict[SSHHost, RunSpec], tags: tuple[str, ...], say: Callable[[str], object]
+    parts: dict[SSHHost, RunSpec],
+    tags: tuple[str, ...],
+    say: Callable[[str], object],
+    acceptance: Acceptance,
 ) -> dict[SSHHost, AcceptedPart]:
     """Have all hosts accept their parts: node 0 first, because the others connect to it."""
     first, *others = parts
@@ -156,7 +161,8 @@ def _accepted(
     def submit(host: SSHHost) -> AcceptedPart:
         asked = SubmitPart(parts[host], meeting, tags)
         try:
-            return host.answer(asked, patience=_ACCEPTANCE)
+            with acceptance.asking(host):
+                return host.answer(asked, patience=_ACCEPTANCE)
         except CommandNotFound as error:
             raise error.on(host.name) from None
         except (InvalidInput, StateError) as error:
@@ -215,10 +221,12 @@ def _others(
     return found
 
 
-def _withdraw(hosts: Iterable[SSHHost], run: str) -> None:
+def _withdraw(hosts: Iterable[SSHHost], run: str, acceptance: Acceptance) -> None:
     """Have nothing be left of a run on hosts that may have accepted it."""
+    acceptance.withdraw()
 
     def withdraw(host: SSHHost) -> None:
+        acceptance.settle(host)
         try:
             host.answer(DecideRun(run, False), patience=_ACCEPTANCE)
         except (HostError, UnknownRun):
