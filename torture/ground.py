@@ -106,7 +106,10 @@ def warm(place: Path) -> None:
     host = LocalHost(environ=provisioned(place / "warm"))
     (place / "warm" / "policy.toml").write_text('[limits]\ntime = "1h"\n')
     host.join(host.acquire(Ask(Requirements(1))).grant.environment_id).release()
-    host.release(host.acquire(Ask(Requirements(1))).grant.environment_id)
+    attached = host.acquire(Ask(Requirements(1))).grant.environment_id
+    host.attach(attached, Requirements(1))
+    host.detach(attached)
+    host.release(attached)
     host.snapshot()
     host.close()
 

@@ -40,6 +40,7 @@ from genvx.fleet.hosts.hostspec import HostSpec
 from genvx.local.devices.simulated import simulate
 from genvx.ssh.config import sshconfig
 from genvx.ssh.hostkey import hostkeys
+from genvx.ssh.hostkey.verdict import Verdict
 from genvx.testing import FakeHost
 from torture.cases import OPERATIONS, TOKENS, VALUES, Edit, edited, places, with_value
 
@@ -374,7 +375,7 @@ def _known(place: Path) -> Callable[[bytes], None]:
         known = hostkeys.KnownHosts([str(path)])
         for name in ("door", "gpu1.lab", "[127.0.0.1]:2222"):
             verdict = known.judge(name, b"a key that nobody knows")
-            assert verdict is not verdict.Verdict.KNOWN
+            assert verdict is not Verdict.KNOWN
             kinds = known.kinds(name)
             assert isinstance(kinds, tuple)
 
