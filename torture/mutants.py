@@ -286,7 +286,8 @@ MUTANTS = (
             Change(
                 "reading:read_claim",
                 "named is None or not named[0].outlives(content.data)",
-                "named is None or (named[0] is not CLAIMS[1] and not named[0].outlives(content.data))",
+                "named is None"
+                " or (named[0] is not CLAIMS[1] and not named[0].outlives(content.data))",
             ),
         ),
     ),
