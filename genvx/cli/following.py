@@ -109,7 +109,7 @@ def _left(where: Where, run: RunInfo) -> int:
 
 
 def _unread() -> int:
-    # Whoever read our output has left; Python would complain at its end.
+    # Nobody reads our output any more; Python would complain at its end.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return 0
 

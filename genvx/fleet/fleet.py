@@ -158,10 +158,10 @@ class Fleet(HostGroup[H]):
         """Run a command on the best host; `genvx.run` has the arguments.
 
         With `wait` a detached run waits in line on one host, also when this program has ended.
-        nodes: start it on so many hosts at once, on all or none; then it waits while this program
-        is there. mixed: allow different models of GPU on these. cwd:
-        a directory of that host, counted from the home; by default detached runs start in an empty
-        directory of their own.
+        nodes: the number of hosts to start it on, all or none; then it waits only while this
+        program is there. mixed: allow different models of GPU on these. cwd: a directory of that
+        host, counted from the home; by default detached runs start in an empty directory of their
+        own.
 
         Raises:
             NoCapacity: no host has room; `reasons` says why for each host. FleetError: no host

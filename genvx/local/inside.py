@@ -1,4 +1,4 @@
-"""What is asked from inside an activated shell: by its prompt, and by whoever wants to leave."""
+"""What is asked from inside an activated shell: by its prompt, and by a user who leaves."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Moment:
 class RunSpec:
     """What was asked for; it never changes.
 
-    id: made up by whoever submits it. argv: the words of the command. cwd: where it starts, counted
+    id: made up by its submitter. argv: the words of the command. cwd: where it starts, counted
     from the home; empty is the run's own directory. variables: on top of the environment's.
     seconds: how long it may last. hold: seconds for which devices and directory stay after the end.
     retries: how often it starts again after a failure. grace: seconds between SIGTERM and SIGKILL.
@@ -62,7 +62,7 @@ class RunSpec:
     for `sh -c` that runs at the end. submitter: user and host that asked, for people. machine: the
     id of the host that it belongs to, and host its name. restarted: the id of the run that it
     repeats. patience: seconds that it waits in line at most; None did not wait. stays: the hosts
-    were chosen by whoever submitted it, so it does not move to another by itself. part: its place
+    were chosen by its submitter, so it does not move to another by itself. part: its place
     in a gang.
 
     Raises:

@@ -283,7 +283,7 @@ class Supervisor:
         return kill_at
 
     def _end_leftovers(self, kill_at: Optional[float], meter: Meter) -> None:
-        """End what the command has left behind: nobody is there who could want it."""
+        """End what the command has left behind: nobody can want it any more."""
         self._below.reap(0, meter)
         if self._below.is_empty():
             return
@@ -354,7 +354,7 @@ class Supervisor:
         self._output.tend()
         if self._stop is None:
             self._stop = self._stop_request()
-        # Whoever asks for an end writes that before they send a signal; a bare kill has not.
+        # A request to end is written before its signal is sent; a bare kill writes none.
         if self._stop is None and sender is not None:
             self._stop = StopRequest(StopReason.ASKED, sender, self._spec.grace)
         if self._member.look() and self._stop is None:

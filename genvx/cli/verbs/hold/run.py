@@ -55,6 +55,8 @@ def run(
     if not request.counted and request.environment is None:
         where.note("without --gpus the command holds no GPU, and sees none")
     # Before anything reads: the local command inherits our stdin, and `stream` reads it.
+    if nodes > 1 and not where.remote:
+        raise InvalidInput("--nodes is for the hosts of genvx remote")
     if no_stdin:
         from genvx.fleet.terminals import stdin
 
@@ -62,8 +64,6 @@ def run(
     asked = Detach.parse(chdir, keep, retries, env, run_tag, notify, tty, log_limit)
     if detached:
         several = Several(nodes, master_addr, mixed) if nodes > 1 else None
-        if several is not None and not where.remote:
-            raise InvalidInput("--nodes is for the hosts of genvx remote")
         code = start_detached(where, request, command, asked, several, watched=watched)
         raise typer.Exit(code)
     if watched or asked != Detach():
@@ -72,8 +72,6 @@ def run(
             "--log-limit go with --detach"
         )
     if nodes > 1:
-        if not where.remote:
-            raise InvalidInput("--nodes is for the hosts of genvx remote")
         from genvx.cli.gang import run_gang
 
         raise typer.Exit(run_gang(where, request, nodes, command, master_addr, mixed=mixed))
