@@ -6,9 +6,14 @@ Names are bytes, as they are for git: `?` matches one byte of a letter that has 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
-_CLASSES = {
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Callable
+
+# ASCII only, as it is for git.
+_CLASSES: Mapping[bytes, Callable[[int], bool]] = {
     b"alpha": lambda c: chr(c).isalpha(),
     b"digit": lambda c: chr(c).isdigit(),
     b"alnum": lambda c: chr(c).isalnum(),

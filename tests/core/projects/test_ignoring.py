@@ -14,12 +14,27 @@ _NAMES = [b"a", b"b", b"ab", b"build", b"x.o", b"Ab-1", b"a b", b"b ", b"!a", b"
 _NAMES += ["é".encode(), b"\xff", b"data", b"-", b"]", b"a\nb"]
 _PARTS = [b"a", b"b", b"*", b"**", b"?", b"/", b"/", b"[ab]", b"[!a]", b"[a-c]", b"[[:alpha:]]"]
 _PARTS += [b"[]-a]", b"[[:digit:]x]", b"[a", b"[[:no:]]", b"\\", b"\\*", b"***", b".o", b"build"]
-_PARTS += ["é".encode(), b"\xff", b" ", b"\\ ", b"[^/]", b"[\\]]", b"data", b"[a-]", b"[[:al]", b"-"]
+_PARTS += [
+    "é".encode(),
+    b"\xff",
+    b" ",
+    b"\\ ",
+    b"[^/]",
+    b"[\\]]",
+    b"data",
+    b"[a-]",
+    b"[[:al]",
+    b"-",
+]
+
+_LINES = [b"*.o", b"a/**", b"**/b", b"/a", b"a/", b"a/**/b", b"# a", b"", b"\\!a"]
 
 
 def _line(chance: random.Random) -> bytes:
     if chance.random() < 0.3:
-        return chance.choice([b"*.o", b"a/**", b"**/b", b"/a", b"a/", b"a/**/b", b"# a", b"", b"\\!a"])
+        return chance.choice(
+            [b"*.o", b"a/**", b"**/b", b"/a", b"a/", b"a/**/b", b"# a", b"", b"\\!a"]
+        )
     parts = b"".join(chance.choice(_PARTS) for _ in range(chance.randint(1, 4)))
     ends = chance.choice([b"", b"", b"/", b" ", b"  ", b"\\ ", b"\r"])
     return chance.choice([b"", b"", b"", b"!", b"/"]) + parts + ends
@@ -63,8 +78,10 @@ def test_what_is_ignored_is_what_git_ignores(tmp_path, seed):
     clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     subprocess.run(["git", "init", "-q", "--bare", git], check=True, env=clean)
     listed = subprocess.run(
-        ["git", f"--git-dir={git}", f"--work-tree={tmp_path}/tree", "-c", "core.bare=false"]
-        + ["ls-files", "-z", "--others", "--exclude-standard"],
+        [
+            *("git", f"--git-dir={git}", f"--work-tree={tmp_path}/tree", "-c", "core.bare=false"),
+            *("ls-files", "-z", "--others", "--exclude-standard"),
+        ],
         check=True,
         env=clean,
         cwd=root,

@@ -1,0 +1,69 @@
+"""How contents travel: frames, one behind the other, in an order that both ends know.
+
+A frame says how it is packed, how long it is, and how long it becomes. What it is about is agreed
+before, so no frame can name a file.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+from genvx.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from typing import Callable
+
+_HEAD = struct.Struct(">cII")
+_RAW, _ZLIB = b"R", b"Z"
+_LEVEL = 1
+# Of a file, so much is packed to see whether packing helps: this much smaller, or it is not worth
+# the time.
+TASTE = 64 * 1024
+_WORTH = 0.95
+
+
+def shrinks(data: bytes) -> bool:
+    """Whether packing helps a file that begins so."""
+    taste = data[:TASTE]
+    return len(zlib.compress(taste, _LEVEL)) < _WORTH * len(taste)
+
+
+def frame(data: bytes, *, packed: bool) -> tuple[bytes, bytes]:
+    """The head and the rest of a frame."""
+    sent = zlib.compress(data, _LEVEL) if packed else data
+    return _HEAD.pack(_ZLIB if packed else _RAW, len(data), len(sent)), sent
+
+
+def read_frame(read: Callable[[int], bytes], most: int) -> bytes:
+    """Read a frame of at most so many bytes. read: returns so many bytes at most, b"" at the end.
+
+    Raises:
+        ProtocolError: it ends too early, or is none.
+    """
+    kind, length, sent = _HEAD.unpack(_exactly(read, _HEAD.size))
+    # A packed one may be a little longer than what is in it.
+    if length > most or sent > most + most // 1000 + 64 or kind not in (_RAW, _ZLIB):
+        raise ProtocolError("the files cannot be read: what came is longer than was agreed")
+    data = _exactly(read, sent)
+    if kind == _ZLIB:
+        unpacking = zlib.decompressobj()
+        try:
+            data = unpacking.decompress(data, length + 1)
+        except zlib.error:
+            raise ProtocolError("the files cannot be read: what came is no zlib data") from None
+    if len(data) != length:
+        raise ProtocolError("the files cannot be read: what came is not as long as it says")
+    return data
+
+
+def _exactly(read: Callable[[int], bytes], size: int) -> bytes:
+    parts, left = [], size
+    while left:
+        part = read(min(left, 1 << 20))
+        if not part:
+            raise ProtocolError("the connection ended before all files had come")
+        parts.append(part)
+        left -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
