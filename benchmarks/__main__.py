@@ -27,6 +27,7 @@ PARTS = {
     "runlogs": 5,
     "supervisors": 1,
     "manyruns": 11,
+    "projects": 5,
 }
 
 

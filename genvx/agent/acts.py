@@ -40,4 +40,8 @@ ACTS: Mapping[type[Operation[Any]], Callable[[FarEnd, Any], int]] = {
 
 def acting(kind: type[Operation[Any]]) -> Callable[[FarEnd, Any], int]:
     """The function for operations of a class."""
+    if kind.__name__ == "SendTree":
+        from genvx.agent.trees import receive_tree
+
+        return receive_tree
     return ACTS.get(kind, watch)

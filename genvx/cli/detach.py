@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from genvx.cli.project import PROJECT_TRIES, ProjectOptions, place_in, sending
 from genvx.core.quantities.amounts import parse_memory
 from genvx.core.quantities.durations import parse_duration
 from genvx.core.requests.ask import Ask
@@ -15,12 +16,14 @@ from genvx.core.runs.rungang import decisive
 from genvx.core.runs.runinfo import RunInfo
 from genvx.core.runs.runstate import (
     Failed,
+    Preparing,
+    Step,
     Waiting,
     end_of,
     is_over,
     name_of,
 )
-from genvx.errors import InvalidInput, InvalidQuantity
+from genvx.errors import InvalidInput, InvalidQuantity, ProjectChanged
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from genvx.cli.ask.where import Where
     from genvx.core.runs.run import RunSpec
     from genvx.fleet.fleet import Fleet
+    from genvx.local.trees.project import LocalProject
 
     # A run with its host, or all parts of a gang with theirs.
     Parts = tuple[tuple[Any, RunInfo], ...]
@@ -49,6 +53,7 @@ class Detach:
     notify: str = ""
     tty: bool = False
     log_limit: int | None = None
+    project: ProjectOptions = field(default_factory=ProjectOptions)
 
     @classmethod
     def parse(
@@ -61,6 +66,7 @@ class Detach:
         notify: str | None,
         tty: bool,
         log_limit: str | None,
+        project: ProjectOptions,
     ) -> Detach:
         """What the options say.
 
@@ -94,9 +100,8 @@ class Detach:
                 most = require_log_limit(parse_memory(log_limit))
             except InvalidQuantity as error:
                 raise InvalidQuantity(f"--log-limit: {error}") from None
-        return cls(
-            chdir or "", seconds, when, retries or 0, variables, every, notify or "", tty, most
-        )
+        said = (chdir or "", seconds, when, retries or 0, variables, every, notify or "", tty)
+        return cls(*said, most, project)
 
 
 @dataclass(frozen=True)
@@ -122,12 +127,32 @@ def start_detached(
     several: on how many hosts, if not on one. watched: also show its output until it ends, and
     return its exit code.
     """
+    for _ in range(PROJECT_TRIES - 1):
+        try:
+            return _start(where, request, command, asked, several, watched=watched)
+        except ProjectChanged as error:
+            where.note(f"{error}; reading it again")
+    return _start(where, request, command, asked, several, watched=watched)
+
+
+def _start(
+    where: Where,
+    request: Request,
+    command: list[str],
+    asked: Detach,
+    several: Several | None,
+    *,
+    watched: bool,
+) -> int:
     from genvx.fleet.detaching.submission import spec_of
 
     if request.environment is not None:
         raise InvalidInput("--id joins an environment; a run with --detach is one of its own")
     chdir = asked.chdir
-    if not where.remote:
+    project = asked.project.read()
+    if project is not None:
+        chdir = place_in(project, chdir)
+    elif not where.remote:
         chdir = os.path.abspath(os.path.expanduser(chdir or "."))
     elif chdir == "~" or chdir.startswith("~/"):
         chdir = chdir[2:] or "."  # the directories of a host are counted from the home there
@@ -143,9 +168,10 @@ def start_detached(
         tty=asked.tty,
         notify=asked.notify,
         stays=bool(request.selection),
+        project=None if project is None else project.recorded,
     )
     start = _on_one if several is None else _on_several(several)
-    with start(where, request, spec, asked.tags) as (fleet, parts):
+    with start(where, request, spec, asked.tags, project) as (fleet, parts):
         run = decisive([part for _, part in parts])
         code = announce(where, ", ".join(host.name for host, _ in parts), run)
         if code or not watched:
@@ -196,7 +222,11 @@ def named_after_ctrl_c(where: Where, spec: RunSpec) -> Iterator[None]:
 
 @contextmanager
 def _on_one(
-    where: Where, request: Request, spec: RunSpec, tags: tuple[str, ...]
+    where: Where,
+    request: Request,
+    spec: RunSpec,
+    tags: tuple[str, ...],
+    project: LocalProject | None,
 ) -> Iterator[tuple[Fleet, Parts]]:
     """Start a run on the best host; give the hosts, and the run with its own."""
     from genvx.fleet.detaching import runs
@@ -204,22 +234,29 @@ def _on_one(
     with where.fleet(request.selection) as fleet:
         ours: Any = fleet  # every host of a verb has runs
         seen = where.look(fleet)
-        with named_after_ctrl_c(where, spec):
-            started = runs.submit(ours, spec, seen, patience=request.wait, tags=tags)
+        with named_after_ctrl_c(where, spec), sending(where, project) as ship:
+            started = runs.submit(ours, spec, seen, patience=request.wait, tags=tags, ship=ship)
         yield fleet, (started,)
 
 
 def _on_several(several: Several) -> Callable[..., AbstractContextManager[tuple[Fleet, Parts]]]:
     @contextmanager
     def start(
-        where: Where, request: Request, spec: RunSpec, tags: tuple[str, ...]
+        where: Where,
+        request: Request,
+        spec: RunSpec,
+        tags: tuple[str, ...],
+        project: LocalProject | None,
     ) -> Iterator[tuple[Fleet, Parts]]:
         """Start a run on several hosts; give the hosts, and the parts with theirs."""
         from genvx.cli.show.waiting_line import WaitingLine
         from genvx.fleet.detaching.rungang import submit_gang
 
         with where.remote_fleet(request.selection) as fleet:
-            with WaitingLine(request.requirements) as waiting:
+            with (
+                WaitingLine(request.requirements) as waiting,
+                sending(where, project) as ship,
+            ):
                 parts = submit_gang(
                     fleet,
                     spec,
@@ -231,6 +268,7 @@ def _on_several(several: Several) -> Callable[..., AbstractContextManager[tuple[
                     seen=where.look(fleet),
                     tell=waiting.stands_on,
                     say=lambda line: say(f"genvx: {line}"),
+                    ship=ship,
                 )
                 waiting.clear()
             yield fleet, parts
@@ -246,6 +284,8 @@ def beginning(run: RunInfo) -> str:
         )
     if is_over(run.state) or end_of(run.state) is not None:
         return f"is {name_of(run.state)} already"
+    if isinstance(run.state, Preparing) and run.state.step is Step.CODE:
+        return f"gets its copy of the project: {run.state.progress or 'it begins'}"
     devices = getattr(run.state, "devices", ())
     if not devices:
         return f"is {name_of(run.state)}, without a GPU"

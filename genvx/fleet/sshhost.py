@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from genvx.core.wire.runoperations import LogNews, WatchRun
     from genvx.fleet.hosts.hostspec import HostSpec
     from genvx.fleet.remotehold import Started
+    from genvx.fleet.shipping.shipment import Sent, Shipment
     from genvx.ssh.config.options import SSHOptions
     from genvx.ssh.deadline import Deadline
     from genvx.ssh.session import Session
@@ -145,15 +146,7 @@ class SSHHost:
             UnknownEnvironment: there is none.
         """
         use = self.answer(questions.ShowUse(environment))
-        own = {
-            device.uuid: [
-                process
-                for process in use.snapshot.usage_of(device).processes or ()
-                if process.pid in use.own.get(device.uuid, ())
-            ]
-            for device in use.snapshot.devices
-        }
-        return self._offered(use.snapshot), own
+        return self._offered(use.snapshot), use.processes()
 
     def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]:
         """How a run there is, and its log as it grows; the last is a LogEnd.
@@ -190,6 +183,12 @@ class SSHHost:
         offered = replace(spec, requirements=self._within(spec.requirements))
         most = None if patience is None else min(patience, _MOST_PATIENCE)
         return self.answer(SubmitRun(offered, most, tags), patience=_ACCEPTANCE)
+
+    def send_tree(self, shipment: Shipment, sent: Sent = lambda done, total: None) -> None:
+        """Send the code of a run, unless it is there. Raises: as shipping.sending.send_tree."""
+        from genvx.fleet.shipping.sending import send_tree
+
+        send_tree(self._caller, shipment, sent)
 
     def attach(self, environment: str, requirements: Requirements) -> Grant:
         """Add devices to an environment of one's own, by id; return all that it has then.

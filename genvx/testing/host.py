@@ -21,6 +21,7 @@ from genvx.core.wire.runoperations import (
     StopRun,
     SubmitRun,
 )
+from genvx.core.wire.treeoperations import FindTree
 from genvx.errors import InvalidInput, WaitedTooLong
 from genvx.testing.hold import FakeHold
 from genvx.testing.machine import FakeMachine
@@ -105,6 +106,7 @@ class FakeHost(FakeMachine):
             StopRun: self.runs.stop,
             MarkRun: self.runs.mark,
             DisposeOfRun: self.runs.dispose,
+            FindTree: lambda asked: asked.tree in self.runs.trees,
         }
         answer = answers.get(type(operation))
         if answer is None:
@@ -191,6 +193,13 @@ class FakeHost(FakeMachine):
         Raises: as `acquire`.
         """
         return self.answer(SubmitRun(spec, patience, tags))
+
+    def send_tree(
+        self, shipment: Any, sent: Callable[[int, int], object] = lambda done, total: None
+    ) -> None:
+        """Take the id of a tree, which its runs can have then."""
+        self.require_answer()
+        self.runs.trees.add(shipment.recorded.tree)
 
     def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]:
         """Tell how a run is, and its log as it grows; the last is a LogEnd.

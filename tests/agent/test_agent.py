@@ -39,6 +39,7 @@ from genvx.errors import (
     GenvxError,
     InvalidInput,
     ProtocolError,
+    TreeMissing,
     UnknownRun,
 )
 from genvx.local import shells
@@ -126,6 +127,11 @@ def test_what_a_library_prints_does_not_get_into_the_reply(state, tmp_path):
         (_changed(RUN, ("job", "argv"), ["no-such"]), CommandNotFound, "command not found"),
         (_changed(RUN, ("job", "cwd"), "/no/such"), InvalidInput, "no such directory: /no/such"),
         (_changed(RUN, ("job", "variables"), {"A B": ""}), ProtocolError, "not the name of a var"),
+        (Call("tree-send", "aabb", {"tree": "x"}), ProtocolError, "ended before all files"),
+        (Call("tree-send", "aabb"), ProtocolError, "has no tree"),
+        (Call("tree-find", "aabb", {"tree": "\0"}), ProtocolError, "impossible tree"),
+        (_changed(SUBMIT, ("spec", "project"), {"tree": "x"}), ProtocolError, "64 hex digits"),
+        (_changed(SUBMIT, ("spec", "project"), {"tree": "0" * 64}), TreeMissing, "is not here"),
         (_changed(RUN, ("wanted", "requirements", "gpus"), -1), ProtocolError, "impossible gpus"),
         (_changed(RUN, ("wanted", "is"), "dance"), ProtocolError, "impossible is"),
         (call_of(Signal("abcd", "KILL"), "aabb"), InvalidInput, "not a signal"),

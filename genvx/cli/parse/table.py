@@ -134,5 +134,5 @@ VERBS = (
         "A simulated fleet on this machine, to try things out",
         remotely=False,
     ),
-    Entry("admin", "setup.admin", SET_UP, "What root does once on a machine", remotely=False),
+    Entry("admin", "setup.admin", SET_UP, "Set up a machine, and free what is not used", both=True),
 )

@@ -9,6 +9,7 @@ from genvx.core.runs.runstate import end_of, name_of
 
 if TYPE_CHECKING:
     from genvx.cli.schema.document import Plain
+    from genvx.core.projects.project import Project
     from genvx.core.runs.runinfo import RunInfo
 
 
@@ -43,5 +44,17 @@ def plain_run(item: RunInfo) -> Plain:
         "part": None
         if item.spec.part is None
         else {"rank": item.spec.part.rank, "nodes": list(item.spec.part.nodes)},
+        "project": None if item.spec.project is None else _plain_project(item.spec.project),
         "deleted": item.deleted,
+    }
+
+
+def _plain_project(item: Project) -> Plain:
+    return {
+        "name": item.name,
+        "tree": item.tree,
+        "files": item.files,
+        "bytes": item.size,
+        "commit": item.commit or None,
+        "dirty": item.dirty,
     }

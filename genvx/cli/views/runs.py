@@ -17,7 +17,9 @@ from genvx.core.runs.runinfo import RunInfo
 from genvx.core.runs.runstate import (
     Failed,
     Lost,
+    Preparing,
     Running,
+    Step,
     Stopped,
     Waiting,
     end_of,
@@ -167,6 +169,7 @@ def _lines(where: Where, host: str, details: RunDetails, nodes: int = 1) -> dict
         "state": _state(run),
         "note": run.note,
         "command": shlex.join(spec.argv),
+        "project": "" if spec.project is None else str(spec.project),
         "host": f"{host} ({spec.host})" if where.remote and nodes == 1 else "",
         "GPUs": f"{gpus} on each of {nodes} hosts" if nodes > 1 else gpus,
         "tags": ", ".join(run.tags),
@@ -219,6 +222,10 @@ def _state(run: RunInfo) -> str:
         word += f" ({state.why.value})"
     if end is not None:
         word += f", exit code {end.exit_code}"
+    if isinstance(state, Preparing) and state.progress:
+        word += f" ({state.step.value}): {state.progress}"
     if isinstance(state, Failed) and state.why:
-        word += f": {state.why}"
+        # Why a command cannot be started says so itself.
+        step = f" ({state.step.value})" if state.step not in (None, Step.START) else ""
+        word += f"{step}: {state.why}"
     return word

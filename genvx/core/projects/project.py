@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from genvx.core.quantities.amounts import format_size
 from genvx.core.value import value
 from genvx.errors import InvalidInput
 
@@ -31,6 +32,14 @@ class Project:
     def __post_init__(self) -> None:
         if not is_tree(self.tree):
             raise InvalidInput("the id of a tree has 64 hex digits")
+
+    def __str__(self) -> str:
+        """What it is, for people: its name, its size, and the commit on which it is based."""
+        files = f"{self.files} file{'' if self.files == 1 else 's'}"
+        text = f"{self.name}, {files}, {format_size(self.size)}, tree {self.tree[:12]}"
+        if self.commit:
+            text += f", commit {self.commit[:12]}" + (" with changes" if self.dirty else "")
+        return text
 
 
 def is_tree(text: str) -> bool:

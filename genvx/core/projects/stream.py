@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 _HEAD = struct.Struct(">cII")
 _RAW, _ZLIB = b"R", b"Z"
 _LEVEL = 1
-# Of a file, so much is packed to see whether packing helps: this much smaller, or it is not worth
-# the time.
-TASTE = 64 * 1024
+# So much of the beginning of a file is packed to see whether packing helps. Of small files that
+# cannot be packed, a longer taste would take longer than to send them.
+TASTE = 8 * 1024
 _WORTH = 0.95
 
 

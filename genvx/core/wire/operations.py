@@ -33,4 +33,7 @@ OPERATIONS = {
     "run-mark": ("MarkRun", "runoperations"),
     "run-dispose": ("DisposeOfRun", "runoperations"),
     "run-watch": ("WatchRun", "runoperations"),
+    "tree-find": ("FindTree", "treeoperations"),
+    "tree-clean": ("CleanTrees", "treeoperations"),
+    "tree-send": ("SendTree", "treeoperations"),
 }

@@ -6,6 +6,7 @@ import base64
 import zlib
 from typing import TYPE_CHECKING
 
+from genvx.core.projects.project import Project
 from genvx.core.runs.part import MOST_NODES, Meeting, Part
 from genvx.core.runs.run import (
     End,
@@ -82,6 +83,17 @@ MEETING = Table(
     patience=seconds(),
 )
 
+PROJECT = Table(
+    Project,
+    "project",
+    # Exact, because it is compared.
+    tree=exact_text(64),
+    name=text(NAME_LIMIT),
+    files=integer(),
+    size=integer(),
+    commit=exact_text(64),
+    dirty=flag(),
+)
 SPEC = Table(
     RunSpec,
     "run",
@@ -109,6 +121,7 @@ SPEC = Table(
     patience=optional(seconds()),
     stays=flag(),
     part=optional(one(PART)),
+    project=optional(one(PROJECT)),
 )
 
 USAGE = Table(

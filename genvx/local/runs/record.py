@@ -88,10 +88,12 @@ def home_of(environ: Mapping[str, str]) -> str:
 
 
 def place_of(spec: RunSpec, directory: str, environ: Mapping[str, str]) -> str:
-    """Where the command of a run starts: below the home, or in the run's own directory."""
-    if spec.cwd:
+    """Where the command of a run starts: below the home, or in the run's own directory, where its
+    copy of the project is.
+    """
+    if spec.cwd and spec.project is None:
         return os.path.join(home_of(environ), spec.cwd)
-    return os.path.join(directory, WORK)
+    return os.path.join(directory, WORK, spec.cwd)
 
 
 def runs_root(environ: Mapping[str, str]) -> str:
@@ -283,6 +285,10 @@ class RunDirectory:
         """Make the run's own directory for its command, if need be."""
         with contextlib.suppress(FileExistsError):
             os.mkdir(WORK, 0o700, dir_fd=self._descriptor)
+
+    def open_work(self) -> int:
+        """A descriptor of that directory. Raises OSError."""
+        return os.open(WORK, _OPEN_FILE | os.O_DIRECTORY, dir_fd=self._descriptor)
 
     def _read(self, name: str) -> Any:
         try:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _FICLONE = 0x40049409
 _STEP = 64 << 20
+# Smaller files are read and written: what the kernel does to copy a range costs more.
+_SMALL = 64 << 10
 _CHUNK = 1 << 20
 # What a file system says that cannot do it, or not between these two files.
 _CANNOT = (errno.EXDEV, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ENOTTY, errno.EPERM)
@@ -108,7 +110,7 @@ class _Copier:
 
     def _some(self, old: int, new: int, at: int, length: int) -> int:
         """Copy some bytes, and return how many."""
-        if self._ranges:
+        if self._ranges and length > _SMALL:
             try:
                 copied = os.copy_file_range(old, new, length, at, at)
             except OSError as error:

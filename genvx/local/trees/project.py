@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING
 
 from genvx.core.projects.manifest import FILE, Manifest, digest_of, shown
 from genvx.core.projects.project import Project
-from genvx.core.projects.stream import TASTE, frame, shrinks
+from genvx.core.projects.stream import TASTE, shrinks
 from genvx.core.text import printable
 from genvx.core.wire.plain import Malformed
 from genvx.errors import InvalidInput, ProjectChanged
@@ -108,12 +108,8 @@ class LocalProject:
         self._root = root
         self._follow = follow_links
 
-    def frames(
-        self, wanted: Sequence[int], sent: Callable[[int], None] = lambda size: None
-    ) -> Iterator[bytes]:
-        """The contents of the bodies that are wanted, by their indices, as they travel.
-
-        sent: called with the bytes of each content once it was taken.
+    def contents(self, wanted: Sequence[int]) -> Iterator[tuple[bytes, bool]]:
+        """The contents of the bodies that are wanted, by their indices, and whether packing helps.
 
         Raises:
             ProjectChanged: a file is not what it was when the project was read. InvalidInput: it
@@ -136,8 +132,7 @@ class LocalProject:
                 if digest_of(content) != body.digest:
                     raise changed(entry)
                 # A piece of zeros is in a hole, whatever the file begins with.
-                yield from frame(content, packed=packed or entry.sparse)
-                sent(body.size)
+                yield content, packed or entry.sparse
         except Changed:
             raise changed(entry) from None
         except OSError as error:

@@ -11,9 +11,8 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Callable
 
-from genvx.core.projects.manifest import FILE, MOST_MANIFEST, Manifest, digest_of, pieces
+from genvx.core.projects.manifest import FILE, Manifest, digest_of, pieces
 from genvx.core.projects.project import is_tree
-from genvx.core.projects.stream import read_frame
 from genvx.core.wire.plain import Malformed
 from genvx.errors import ProtocolError
 from genvx.local.trees.place import Place
@@ -21,6 +20,9 @@ from genvx.local.trees.store import FILES, trouble
 from genvx.local.trees.writing import TreeWriter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from genvx.core.projects.manifest import Body
     from genvx.local.trees.store import TreeStore
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -31,19 +33,19 @@ _MOST_SOURCES = 32
 def receive(
     store: TreeStore,
     tree: str,
-    read: Callable[[int], bytes],
-    ask: Callable[[list[int]], None],
-    busy: Callable[[], None],
+    data: bytes,
+    ask: Callable[[list[int], list[Body]], Iterable[bytes]],
+    busy: Callable[[], None] = lambda: None,
 ) -> None:
-    """Receive a tree: its manifest, and then the bodies that are not here.
+    """Receive a tree.
 
-    read: what the sender says, so many bytes at most. ask: called once with the indices of the
-    bodies that are to be sent, in this order. busy: called often while bodies are copied here.
+    data: its manifest, of unknown origin. ask: called once with the indices of the bodies that are
+    not here, and all bodies; it returns their contents in this order. busy: called often while
+    bodies are copied here.
 
     Raises:
-        ProtocolError: what came is not this tree, or has ended. StateError: it cannot be written.
+        ProtocolError: what came is not this tree. StateError: it cannot be written.
     """
-    data = read_frame(read, MOST_MANIFEST)
     try:
         manifest = Manifest.read(data)
         bodies = manifest.bodies()
@@ -64,13 +66,13 @@ def receive(
                 wanted = {body.digest: index for index, body in enumerate(bodies)}
                 _take(store, wanted, put, busy)
                 lacking = sorted(wanted.values())
-                ask(lacking)
-                for index in lacking:
+                for index, content in zip(lacking, ask(lacking, bodies)):
                     body = bodies[index]
-                    content = read_frame(read, body.size)
                     if len(content) != body.size or digest_of(content) != body.digest:
                         raise ProtocolError("the files are refused: a content has another digest")
-                    put(index, content)
+                    put(wanted.pop(body.digest), content)
+                if wanted:
+                    raise ProtocolError("not all contents of the files have come")
                 writer.finish()
         finally:
             os.close(files)
@@ -82,7 +84,7 @@ def receive(
     finally:
         os.close(descriptor)
     store.forget_parts(tree)
-    store.clean()
+    store.forget_unused()
 
 
 def _take(

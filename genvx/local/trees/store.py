@@ -182,36 +182,60 @@ class TreeStore:
                 _close(files)
                 _close(descriptor)
 
+    def clean(
+        self, unused: float = UNUSED_SECONDS, *, only_say: bool = False
+    ) -> tuple[list[Kept], list[Kept]]:
+        """Delete trees that nobody has used for so many seconds, and what transfers have left;
+        return what has gone and what stays.
+
+        What is in use stays, and what cannot be deleted. only_say: delete nothing.
+        """
+        gone: list[Kept] = []
+        stays: list[Kept] = []
+        for kept in self.kept():
+            limit = min(unused, _PARTIAL_SECONDS) if kept.partial else unused
+            goes = kept.idle >= limit and (
+                not self._in_use(kept.name) if only_say else self.delete(kept.name)
+            )
+            (gone if goes else stays).append(kept)
+        if not only_say:
+            with contextlib.suppress(OSError):
+                for name in os.listdir(self.root):
+                    if _GONE.fullmatch(name):
+                        shutil.rmtree(os.path.join(self.root, name), ignore_errors=True)
+        return gone, stays
+
     def kept(self) -> list[Kept]:
         """What is in the store, the longest unused first."""
         now = time.time()  # noqa: TID251  # what the times of files are
-        found = []
-        for used, name in sorted(self._times()):
-            size = 0
+        return [
+            Kept(name, not is_tree(name), max(0.0, now - used), self._size(name))
+            for used, name in sorted(self._times())
+        ]
+
+    def _size(self, name: str) -> int:
+        with contextlib.suppress(OSError, Malformed):
+            path = os.path.join(self.root, name, MANIFEST)
+            descriptor = os.open(path, os.O_RDONLY | _OPEN_FILE)
+            try:
+                return _read_manifest(descriptor).size
+            finally:
+                os.close(descriptor)
+        return 0
+
+    def _in_use(self, name: str) -> bool:
+        try:
             path = os.path.join(self.root, name)
-            with contextlib.suppress(OSError, Malformed):
-                descriptor = os.open(os.path.join(path, MANIFEST), os.O_RDONLY | _OPEN_FILE)
-                try:
-                    size = _read_manifest(descriptor).size
-                finally:
-                    os.close(descriptor)
-            found.append(Kept(name, not is_tree(name), max(0.0, now - used), size))
-        return found
+            _close(self._open_manifest(path, os.O_RDWR, fcntl.LOCK_EX | fcntl.LOCK_NB))
+        except OSError as error:
+            return error.errno != errno.ENOENT
+        return False
 
-    def clean(self, unused: float = UNUSED_SECONDS) -> None:
-        """Delete trees that nobody has used for so many seconds, and what transfers have left.
-
-        What is in use stays. What cannot be deleted is left.
-        """
+    def forget_unused(self) -> None:
+        """Delete what nobody has used for a month, now that there is something new."""
         now = time.time()  # noqa: TID251  # what the times of files are
-        for used, name in self._times():
-            limit = unused if is_tree(name) else min(unused, _PARTIAL_SECONDS)
-            if now - used >= limit:
-                self.delete(name)
-        with contextlib.suppress(OSError):
-            for name in os.listdir(self.root):
-                if _GONE.fullmatch(name):
-                    shutil.rmtree(os.path.join(self.root, name), ignore_errors=True)
+        if any(now - used >= _PARTIAL_SECONDS for used, _ in self._times()):
+            self.clean()
 
     def forget_parts(self, tree: str) -> None:
         """Delete what cut transfers have left of a tree."""

@@ -130,25 +130,24 @@ def test_a_hostile_list_of_files_writes_nothing(tmp_path, rows):
     with pytest.raises(Malformed):
         Manifest.read(data).bodies()
     store = TreeStore(str(tmp_path / "trees"))
-    coming = io.BytesIO(b"".join(frame(data, packed=False)))
     with pytest.raises(ProtocolError) as refused:
-        receive(store, HEX, coming.read, lambda wanted: None, lambda: None)
+        receive(store, HEX, data, lambda *asked: [])
     assert os.listdir(tmp_path) == []
     assert "\0" not in str(refused.value)
 
 
 def test_a_tree_of_another_name_is_refused(tmp_path):
-    coming = io.BytesIO(b"".join(frame(json.dumps([GOOD]).encode(), packed=False)))
     with pytest.raises(ProtocolError, match="not those of the tree"):
-        receive(TreeStore(str(tmp_path)), HEX, coming.read, lambda wanted: None, lambda: None)
+        receive(TreeStore(str(tmp_path)), HEX, json.dumps([GOOD]).encode(), lambda *asked: [])
 
 
 def test_a_content_of_another_digest_is_refused(tmp_path):
     data = json.dumps([GOOD]).encode()
-    frames = [*frame(data, packed=False), *frame(b"y", packed=False)]
     store, tree = TreeStore(str(tmp_path)), Manifest.read(data).tree
     with pytest.raises(ProtocolError, match="another digest"):
-        receive(store, tree, io.BytesIO(b"".join(frames)).read, lambda wanted: None, lambda: None)
+        receive(store, tree, data, lambda *asked: [b"y"])
+    with pytest.raises(ProtocolError, match="not all contents"):
+        receive(store, tree, data, lambda *asked: [])
     assert not store.has(tree)
 
 

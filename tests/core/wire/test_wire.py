@@ -22,6 +22,7 @@ from genvx.core.line.standing import Standing
 from genvx.core.line.ticket import Ticket
 from genvx.core.policies.limit import Limit
 from genvx.core.policies.policy import Entitlement, Policy
+from genvx.core.projects.project import Project
 from genvx.core.requests.ask import Ask, Join
 from genvx.core.requests.requirements import Requirements, Strategy
 from genvx.core.runs.part import Meeting
@@ -70,6 +71,7 @@ from genvx.core.wire import (
     runcodec,
     runoperations,
     snapshotcodec,
+    treeoperations,
 )
 from genvx.core.wire.call import Call
 from genvx.core.wire.callreader import call_from_word, read_call
@@ -129,10 +131,11 @@ LEASE_IN_FULL = Lease(
 TICKET = Ticket(REQUIREMENTS, 6, 3, False, 1 << 40, **replace(CLAIM, id="00fe").claimed())
 THEN = Moment(7, 8)
 GANG_PART = GangPart(1, ("a", "b"), "a", 29500, True)
+PROJECT = Project("0f" * 32, "p", 2, 3, "c0ffee", True)
 SPEC = RunSpec(
     "abcd", ("sh", "-c", "x"), REQUIREMENTS, "m", "h", THEN, "n", "/w", {"A": "b"}, 5, 6,
     HoldWhen.ON_FAILURE, 3, 2.5, 1 << 30, True, "mail me", "u@h", "1.0", "abce",
-    7.5, True, GANG_PART,
+    7.5, True, GANG_PART, PROJECT,
 )  # fmt: skip
 MEETING = Meeting("s3cret", "a", 5000, True, 2.5)
 RUN_USAGE = Usage(1.5, 2.5, 3, 4, 5)
@@ -167,6 +170,9 @@ ASKED = [
     runoperations.MarkRun("n", "best", ("t",), ("u",)),
     runoperations.DisposeOfRun("n", runoperations.Disposal.PURGE),
     runoperations.WatchRun("n", 5, 6, False, False),
+    treeoperations.FindTree("0f"),
+    treeoperations.CleanTrees(5.5, True),
+    treeoperations.SendTree("0f"),
 ]
 POLICY = Policy(
     LIMIT, {"g": LIMIT}, {"u": LIMIT}, ("root",), ("0",), ("1",), ("2",), VisibleAs.INDEX
@@ -206,6 +212,8 @@ VALUES = [
     (runcodec.MOMENT, THEN),
     (runcodec.SPEC, SPEC),
     (runcodec.PART, GANG_PART),
+    (runcodec.PROJECT, PROJECT),
+    (treeoperations.AMOUNT, treeoperations.Amount(2, 3)),
     (runcodec.MEETING, MEETING),
     (runcodec.USAGE, RUN_USAGE),
     (runcodec.END, End(THEN, THEN, None, 9, RUN_USAGE)),
@@ -263,6 +271,7 @@ def test_every_table_is_tried():
             policycodec,
             runcodec,
             runoperations,
+            treeoperations,
         )
         for each in vars(module).values()
         if isinstance(each, Table)
@@ -289,6 +298,7 @@ def test_every_operation_survives_its_call(asked):
     assert asking.operation_of(read_call(read)) == asked
 
 
+AMOUNT = treeoperations.Amount(2, 3)
 REPLIES = [
     (questions.TakeSnapshot(), Snapshot("h", "0.1", "boot", 1, DRIVER, (), {}, ())),
     (questions.Examine(), (Finding("c", Severity.ERROR, "r", "a"),)),
@@ -307,6 +317,11 @@ REPLIES = [
     (runoperations.WatchRun("n"), LogPiece(5, b"x")),
     (runoperations.WatchRun("n"), RUN),
     (runoperations.WatchRun("n"), runoperations.LogEnd(RUN)),
+    (treeoperations.FindTree("0f"), True),
+    (treeoperations.CleanTrees(5.5), treeoperations.Cleaned(AMOUNT, AMOUNT)),
+    (treeoperations.SendTree("0f"), treeoperations.Coming()),
+    (treeoperations.SendTree("0f"), treeoperations.lacking_of([0, 9], 10)),
+    (treeoperations.SendTree("0f"), treeoperations.Received()),
 ]
 
 
@@ -314,6 +329,16 @@ REPLIES = [
 def test_every_kind_of_reply_survives_the_wire(asked, reply):
     form = asking.reply_form(asked)
     assert form.read(loads(dumps(form.write(reply)))) == reply
+
+
+@pytest.mark.parametrize("count", [1, 9, 100])
+def test_what_a_host_lacks_is_told_in_a_bit_each(count):
+    indices = list(range(0, count, 3))
+    lacking = treeoperations.lacking_of(indices, count)
+    assert treeoperations.indices_of(lacking, count) == indices
+    for wrong in ("zz", lacking.bits + "00", "ff" * len(lacking.bits)):
+        with pytest.raises(Malformed):
+            treeoperations.indices_of(treeoperations.Lacking(wrong), count)
 
 
 @pytest.mark.parametrize("port", [0, 65536, "22", None])

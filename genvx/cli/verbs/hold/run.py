@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from genvx.cli.ask import options, runoptions
+from genvx.cli.ask import options, runoptions, wants
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
@@ -30,6 +30,10 @@ def run(
     notify: runoptions.Notify = None,
     tty: runoptions.Tty = False,
     log_limit: runoptions.LogLimit = None,
+    project: runoptions.ProjectDirectory = None,
+    follow_links: runoptions.FollowLinks = False,
+    yes: runoptions.Yes = False,
+    no_load: wants.NoLoad = False,
 ) -> None:
     """Run a command that holds GPUs.
 
@@ -41,11 +45,13 @@ def run(
 
     With --detach it belongs to its host and goes on without us: its id is printed,
     and genvx runs, watch and logs show it. --wait waits in line there; with --nodes
-    it waits here until it has all hosts. Locally it starts in this directory.
+    it waits here until it has all hosts. Locally it starts in this directory. With --project it
+    starts in a copy of its own of that directory, to which --chdir then belongs.
 
     Example: genvx run --gpus 1 -- python train.py
     """
     from genvx.cli.detach import Detach, Several, start_detached
+    from genvx.cli.project import ProjectOptions
 
     where = here(context)
     if not command:
@@ -61,15 +67,15 @@ def run(
         from genvx.fleet.terminals import stdin
 
         stdin.close()
-    asked = Detach.parse(chdir, keep, retries, env, run_tag, notify, tty, log_limit)
+    code = ProjectOptions(project, follow_links, yes).chosen(load=detached and not no_load)
+    asked = Detach.parse(chdir, keep, retries, env, run_tag, notify, tty, log_limit, code)
     if detached:
         several = Several(nodes, master_addr, mixed) if nodes > 1 else None
-        code = start_detached(where, request, command, asked, several, watched=watched)
-        raise typer.Exit(code)
+        raise typer.Exit(start_detached(where, request, command, asked, several, watched=watched))
     if watched or asked != Detach():
         raise InvalidInput(
-            "--watch, --chdir, --hold, --retries, --env, --run-tag, --notify, --tty and "
-            "--log-limit go with --detach"
+            "--watch, --chdir, --hold, --retries, --env, --run-tag, --notify, --tty, --log-limit, "
+            "--project, --follow-links and --yes go with --detach"
         )
     if nodes > 1:
         from genvx.cli.gang import run_gang
