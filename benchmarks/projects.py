@@ -41,7 +41,8 @@ def run(rounds: int) -> Table:
         ways = {
             "genvx remote run -d --project": start,
             "rsync -az": ["rsync", "-az", f"{code}/", f"{HOST}:{there}/rsync/"],
-            "scp -r": ["scp", "-qr", str(code), f"{HOST}:{there}/scp"],
+            # Its old protocol: the server here has no sftp.
+            "scp -r": ["scp", "-Oqr", str(code), f"{HOST}:{there}/scp"],
         }
 
         def emptied(name: str, words: list[str]) -> Sample:

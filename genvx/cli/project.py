@@ -96,8 +96,8 @@ def place_in(project: LocalProject, chdir: str) -> str:
     name = os.fsencode(place)
     if not any(e.name == name and e.kind == DIRECTORY for e in project.manifest.entries):
         raise InvalidInput(
-            f"--chdir is a directory of the project, if there is one; {printable(chdir, 100)} is "
-            "none"
+            f"the project has no directory {printable(chdir, 100)}; with a project, --chdir is a "
+            "directory in it"
         )
     return place
 

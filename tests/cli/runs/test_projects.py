@@ -155,9 +155,9 @@ def test_a_local_run_has_a_copy_too_and_genvx_toml_may_name_the_project(state, c
     [
         (("--project", "nowhere", "--", "true"), "no such directory: "),
         (("--project", "", "--", "true"), "--project is empty"),
-        (("--project", ".", "-C", "/tmp", "--", "true"), "--chdir is a directory of the project"),
-        (("--project", ".", "-C", "../x", "--", "true"), "--chdir is a directory of the project"),
-        (("--project", ".", "-C", "data", "--", "true"), "--chdir is a directory of the project"),
+        (("--project", ".", "-C", "/tmp", "--", "true"), "the project has no directory "),
+        (("--project", ".", "-C", "../x", "--", "true"), "the project has no directory "),
+        (("--project", ".", "-C", "data", "--", "true"), "the project has no directory "),
     ],
 )
 def test_what_is_no_project_is_refused(state, code, monkeypatch, words, said):
