@@ -95,7 +95,7 @@ def test_an_option_that_people_expect_at_a_verb_is_not_there_and_is_answered(ver
         (["sandbox", "up", "--hosts", "30"], "--gpus 8,8,8 is three hosts"),
         (["diff", "1", "2"], "genvx runs compare RUN RUN shows what differs\n"),
         (["select"], "genvx runs info RUN shows a run"),
-        (["exec", "x"], "genvx run --id RUN -- CMD"),
+        (["exec", "x"], "genvx ssh RUN -- CMD runs a command inside of a run"),
         (["runs", "list"], "there is no list here; genvx runs shows runs"),
         (["remote", "runs", "kill", "1"], "genvx remote runs stop RUN ends a run"),
         (["runs", "frobnicate"], "No such command 'frobnicate'"),

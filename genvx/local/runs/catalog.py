@@ -26,7 +26,7 @@ from genvx.errors import InvalidInput, NotOwner, StateError, UnknownEnvironment,
 from genvx.local import facts, processes, signals
 from genvx.local.running.release import release
 from genvx.local.runs import lock, logs
-from genvx.local.runs.record import Marks, StopRequest, name_in, runs_root
+from genvx.local.runs.record import Marks, StopRequest, name_in, runs_root, shown_path
 from genvx.local.runs.shelf import RunShelf
 
 if TYPE_CHECKING:
@@ -272,6 +272,7 @@ class RunCatalog:
             marks.tags,
             directory.log_bytes(),
             directory.deleted,
+            shown_path(directory.path),
         )
 
 

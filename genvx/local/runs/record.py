@@ -95,6 +95,11 @@ def place_of(spec: RunSpec, directory: str, environ: Mapping[str, str]) -> str:
     return os.path.join(directory, WORK)
 
 
+def shown_path(path: str) -> str:
+    """A path as it is sent: as text, also where it is none."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
 def runs_root(environ: Mapping[str, str]) -> str:
     """Where one's runs are: $GENVX_RUNS_DIR, else below $XDG_DATA_HOME, else ~/.local/share."""
     chosen = environ.get("GENVX_RUNS_DIR", "")

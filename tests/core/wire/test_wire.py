@@ -140,7 +140,7 @@ LIMIT = Limit(2, 1 << 40, 600)
 ASK = Ask(REQUIREMENTS, "n", "abcd", "cmd", 5.5, 6.5, False)
 JOB = job.Job(("sh", "-c", "x"), {"A": "b"}, "/w", in_run=True)
 FILTER = Filter(("lost",), ("t",), "n", 5)
-RUN = RunInfo(SPEC, Lost(THEN, LossReason.REBOOT), "note", "best", ("t",), 9, True)
+RUN = RunInfo(SPEC, Lost(THEN, LossReason.REBOOT), "note", "best", ("t",), 9, True, "/r/7")
 ASKED = [
     questions.TakeSnapshot(True),
     questions.Examine(),
