@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from genvx.core.requests.ranges import ranges
 from genvx.core.runs.runstate import (
     Failed,
     Lost,
@@ -19,6 +20,7 @@ from genvx.core.text import printable
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from genvx.core.leases.grant import Grant
     from genvx.core.runs.runinfo import RunInfo
     from genvx.core.runs.runstate import RunState
 
@@ -58,3 +60,9 @@ def ending_of(state: RunState) -> str:
     if isinstance(state, Failed):
         return printable(f"failed ({state.why})" if state.why else "failed", _LONGEST_REASON)
     return "completed"
+
+
+def entered(run: RunInfo, host: str, grant: Grant) -> str:
+    """What is said to a person who enters a run: which, on which host, with which devices."""
+    devices = f"GPU {ranges(each.label for each in grant.devices)}" if grant.devices else "no GPU"
+    return f"in run {run.label_or_id} on {host}: {devices}"
