@@ -97,11 +97,13 @@ class LocalHold(BaseHold):
         variables: Optional[Mapping[str, str]] = None,
         cwd: Optional[str] = None,
         grace: float = escalation.GRACE,
+        die_with_us: bool = False,
     ) -> int:
         """Run a command as its parent and pass signals on; return its exit code.
 
         For main threads only. Afterwards the lease is released, unless a background job has
-        inherited it. grace: seconds between SIGTERM and SIGKILL when its time is over.
+        inherited it. grace: seconds between SIGTERM and SIGKILL when its time is over. die_with_us:
+        whether the command gets SIGHUP if this process is killed.
         """
         try:
             self.keep_time(spare=os.getpid(), supervised=True, grace=grace)
@@ -113,6 +115,7 @@ class LocalHold(BaseHold):
                 cwd=cwd,
                 watch_client=watch_client,
                 own_group=watch_client,
+                die_with_us=die_with_us,
                 end_ns=self.lease.expires_ns,
                 grace=grace,
             )
