@@ -38,6 +38,7 @@ from genvx.local.granting.joining import join
 from genvx.local.runs import tree
 from genvx.local.runs.below import Below
 from genvx.local.runs.clock import now
+from genvx.local.runs.entrance import Entrance
 from genvx.local.runs.gang.member import Alone, Member
 from genvx.local.runs.output import Output
 from genvx.local.runs.record import StopRequest, trouble
@@ -92,6 +93,7 @@ class Supervisor:
         self._below = Below(host)
         self._wakeups = Wakeups()
         self._output = Output(spec, directory, self._wakeups)
+        self._entrance = Entrance(spec, directory, host.environ)
         self._member: Union[Alone, Member] = Alone()
 
     def run(self, *, patience: Optional[float]) -> None:
@@ -188,6 +190,7 @@ class Supervisor:
         if self._stop is not None:
             return Stopped(now(), self._stop.why, self._stop.by)
         self._begun = True
+        self._entrance.open()
         if self._spec.part is not None:
             why = self._meet(self._spec.part)
             if why is not None:
@@ -352,6 +355,7 @@ class Supervisor:
             if time.monotonic() >= end or (woken.readable and self._spec.part):
                 break
         self._output.tend()
+        self._entrance.tend()
         if self._stop is None:
             self._stop = self._stop_request()
         # A request to end is written before its signal is sent; a bare kill writes none.
