@@ -111,6 +111,7 @@ class Entry(Starter):
         watch_client: bool = False,
         variables: Optional[Mapping[str, str]] = None,
         cwd: Optional[str] = None,
+        alone: bool = False,
     ) -> int:
         """Run a command inside of the run as its parent; return its exit code. See `LocalHold`."""
         return self.hold.supervise(
@@ -120,6 +121,7 @@ class Entry(Starter):
             variables={**self.variables, **(variables or {})},
             cwd=self.place(cwd),
             die_with_us=True,
+            alone=alone,
         )
 
     def open_shell(

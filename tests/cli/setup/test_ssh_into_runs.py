@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import paramiko
 import pytest
 
+from genvx.local import processes
+from genvx.local.runs import tree
 from genvx.sandbox.ports import reserved
 from tests.conftest import run_genvx
 from tests.helpers import ROOT, alive, on_hosts, until
@@ -22,8 +26,8 @@ from tests.helpers import ROOT, alive, on_hosts, until
 pytestmark = pytest.mark.needs("openssh")
 
 SECRET = "s3cr3t-of-the-run"
-# Lives until somebody writes the file `end` into the directory of the run.
-COMMAND = "until [ -e end ]; do sleep 0.05; done; exit 7"
+# Lives until somebody runs END in the directory of the run.
+COMMAND, END = "mkfifo end; read line < end; exit 7", ": > end"
 
 
 @pytest.fixture
@@ -118,7 +122,7 @@ def test_files_are_copied_to_and_from_the_directory_of_the_run(run, home, tmp_pa
     got = said(home, "cat b old c | cksum; ls -m").splitlines()
     want = subprocess.run(["cksum"], input=data * 3, capture_output=True).stdout.decode().split()
     assert got[0].split() == want
-    assert got[1] == "b, c, d, old" if shutil.which("rsync") else "b, c, old"
+    assert got[1] == "b, c, d, end, old" if shutil.which("rsync") else "b, c, end, old"
 
 
 SERVER = """
@@ -179,7 +183,7 @@ def test_vs_code_has_a_server_inside_that_outlives_its_connection_and_ends_with_
         # The network is cut: nobody says goodbye.
         window.kill()
     until(lambda: said(home, f"kill -0 {pid} && ps -o ppid= -p {pid}").strip() != "")
-    said(home, "touch end")
+    said(home, END)
     until(lambda: not alive(int(pid)), "the server is ended with the run")
     until(lambda: not any(snapshot.environments for snapshot in on_hosts()))
 
@@ -267,12 +271,12 @@ def test_an_entry_follows_a_run_that_moves_and_says_in_one_line_why_it_cannot_be
     assert said(home, "echo $GENVX_RUN_ID") == f"{run}\n"
     # The host of its entry is down: the run is asked for elsewhere.
     os.kill(sandbox.servers[0].pid, signal.SIGKILL)
-    assert said(home, "touch end; echo $GENVX_RUN_ID") == f"{run}\n"
+    assert said(home, f"{END}; echo $GENVX_RUN_ID") == f"{run}\n"
     del holder
 
 
 def test_a_run_that_is_over_deleted_or_unknown_is_one_line(run, home):
-    said(home, "touch end")
+    said(home, END)
     until(lambda: not any(snapshot.environments for snapshot in on_hosts()))
     refused = ssh(home, "true")
     assert refused.returncode == 255
@@ -310,3 +314,67 @@ def test_a_word_that_is_several_things_is_a_host_then_an_environment_then_a_run(
         assert f"ssh-proxy gpu-server-2 --run {second}\n" in entry
         assert f"HostKeyAlias genvx-run-{second}\n" in entry
     assert f"Host genvx-{run} genvx-fit\n" in remote("ssh-config", "2").stdout
+
+
+def _started_at(pid):
+    return processes.starttime(pid) if alive(pid) else None
+
+
+def _inside(run):
+    """The processes that were started inside of a run."""
+    return {pid for pid in processes.pids() if processes.environment_of(pid) == run and alive(pid)}
+
+
+# What follows `ssh -F FILE`: sessions of all kinds, and forwarded ports alone.
+SESSIONS = (
+    ("-T", "genvx-fit", "cat"),
+    ("-T", "genvx-fit", "sleep 600"),
+    ("-tt", "genvx-fit"),
+    ("-s", "genvx-fit", "sftp"),
+    ("-N", "-R", "0:127.0.0.1:9", "genvx-fit"),
+)
+# Ten minutes for 200: GENVX_TEST_TRIES=200 scripts/test FILE -n 0 -k killed
+TRIES = int(os.environ.get("GENVX_TEST_TRIES", "5"))
+
+
+def test_connections_that_are_killed_at_any_moment_leave_nothing(run, home, sandbox):
+    """Who is killed: the client, its proxy, the far end, an sshd, what runs inside."""
+    chance = random.Random(os.environ.get("GENVX_TEST_SEED"))
+    server = sandbox.servers[0].pid
+    said(home, "true")  # the host key is made
+
+    def files():
+        places = (home, Path(sandbox.hosts[0].directory), Path(sandbox.directory) / "cache")
+        return {str(path) for place in places for path in place.rglob("*")}
+
+    def far():
+        return tree.descendants(server)
+
+    until(lambda: not far())
+    files_before, inside_before = files(), _inside(run)
+    seen = set()
+    for number in range(TRIES):
+        line = ("ssh", "-F", str(home / ".ssh" / "config"), *SESSIONS[number % len(SESSIONS)])
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        with subprocess.Popen(line, stdin=subprocess.PIPE, **quiet) as client:
+            # How many processes there are tells how far it has come on its way in.
+            wanted, end = chance.randint(0, 14), time.monotonic() + 5
+            involved = []
+            while len(involved) < wanted and client.poll() is None and time.monotonic() < end:
+                involved = [*tree.descendants(client.pid), *far()]
+            seen |= {(pid, _started_at(pid)) for pid in involved}
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(chance.choice([client.pid, *involved]), signal.SIGKILL)
+            # Some see for themselves that the other end is gone.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                client.wait(chance.random())
+            client.kill()
+    until(lambda: far() == [], "the far ends are gone")
+    until(lambda: _inside(run) == inside_before, "what was inside is gone")
+    until(lambda: not any(at and _started_at(pid) == at for pid, at in seen), "all are gone")
+    (snapshot,) = (each for each in on_hosts() if each.environments)
+    assert len(snapshot.leases) == 1
+    # The next one deletes the files of dead leases.
+    assert said(home, "echo $GENVX_RUN_ID") == f"{run}\n"
+    until(lambda: far() == [])
+    assert files() == files_before

@@ -29,7 +29,8 @@ mount --bind "$D/passwd" /etc/passwd
 mount --bind "$D/shadow" /etc/shadow
 mount --bind "$D/home" "$D/home"
 mount -o remount,bind,ro,noexec "$D/home"
-exec setpriv --reuid="$1" --regid="$1" --clear-groups sh -c 'cd /; exec "$@"' sh "$2" -S -c "$3" "$4" "$D/home" "$D/var"
+cd /
+exec setpriv --reuid="$1" --regid="$1" --clear-groups "$2" -S -c "$3" "$4" "$D/home" "$D/var"
 """
 
 
