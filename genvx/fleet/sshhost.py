@@ -324,6 +324,21 @@ class SSHHost:
         except CommandNotFound as error:
             raise error.on(self.name) from None
 
+    def serve_ssh(self, environment: str, key: str, *, in_run: bool = False) -> Started:
+        """Have the host serve an SSH connection, whose sessions are in an environment, by id.
+
+        key: the public key that may log in, as a line of authorized_keys. in_run: whether they are
+        inside of the run with this id.
+
+        Raises:
+            UnknownEnvironment, UnknownRun: there is none. InvalidInput: the run cannot be entered.
+            CommandNotFound: the host has no sshd.
+        """
+        try:
+            return self._granted(ongoing.ServeSSH(environment, key, in_run))
+        except CommandNotFound as error:
+            raise error.on(self.name) from None
+
     def _granted(self, operation: Operation[Progress]) -> Started:
         """Call an operation whose first reply must be a grant; close the channel if it is not."""
         started = self._caller.call(operation)

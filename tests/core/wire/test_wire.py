@@ -155,6 +155,7 @@ ASKED = [
     ongoing.Hold(Join("abcd", "cmd"), 7.5),
     ongoing.Run(ASK, JOB),
     ongoing.RunInTurn("abcd", JOB, 8.5),
+    ongoing.ServeSSH("abcd", "ssh-ed25519 AAAA", True),
     ongoing.OpenShell("abcd", "gpu-server-1", JOB),
     runoperations.SubmitRun(SPEC, 5.5, ("t",)),
     runoperations.SubmitPart(SPEC, MEETING, ("t",)),
