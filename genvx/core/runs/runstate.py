@@ -133,6 +133,8 @@ STATES: Mapping[str, type[Any]] = {
 _OVER = (Completed, Failed, Stopped, Lost)
 LIVE: tuple[str, ...] = tuple(word for word, kind in STATES.items() if kind not in _OVER)
 """The words of the states that are not final."""
+OVER: tuple[str, ...] = tuple(word for word in STATES if word not in LIVE)
+"""The words of the final states."""
 
 # The states that may be written after each state; None: nothing was written yet. The four final
 # states have no followers, so a late writer cannot change how a run ended.
