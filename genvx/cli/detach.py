@@ -11,7 +11,7 @@ from genvx.core.quantities.amounts import parse_memory
 from genvx.core.quantities.durations import parse_duration
 from genvx.core.requests.ask import Ask
 from genvx.core.runs.run import HoldWhen
-from genvx.core.runs.rungang import decisive
+from genvx.core.runs.rungang import decisive, require_no_retries
 from genvx.core.runs.runinfo import RunInfo
 from genvx.core.runs.runstate import (
     Failed,
@@ -127,6 +127,8 @@ def start_detached(
 
     if request.environment is not None:
         raise InvalidInput("--id joins an environment; a run with --detach is one of its own")
+    if several is not None:
+        require_no_retries(asked.retries)
     chdir = asked.chdir
     if not where.remote:
         chdir = os.path.abspath(os.path.expanduser(chdir or "."))

@@ -124,10 +124,12 @@ def test_bad_usage(state, arguments, words):
         (["-H", "a", "-t", "soon"], "--timeout: not a duration"),
         (["-H", "a", "-l", "-x"], "not a user name"),
         (["-H", "a", "--fanout", "0"], "fanout"),
+        (["-H", "a", "run", "-d", "-N", "2", "--retries", "1", "-g", "1", "--", "x"], "--retries"),
     ],
 )
 def test_bad_hosts(state, tmp_path, arguments, words):
-    assert words in one_line(run_genvx("remote", *arguments, "devices"), 2)
+    verb = [] if "run" in arguments else ["devices"]
+    assert words in one_line(run_genvx("remote", *arguments, *verb), 2)
     assert not (tmp_path / "pwned").exists()
 
 

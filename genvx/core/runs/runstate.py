@@ -171,6 +171,11 @@ def end_of(state: RunState) -> Optional[End]:
     return getattr(state, "end", None)
 
 
+def has_ended(state: RunState) -> bool:
+    """Whether the command has ended; a held run is not over, but its command has."""
+    return is_over(state) or end_of(state) is not None
+
+
 def may_follow(before: Optional[RunState], after: RunState) -> bool:
     """Whether a state may be written after another; a held run keeps its end."""
     if type(after) not in _FOLLOWERS[None if before is None else type(before)]:

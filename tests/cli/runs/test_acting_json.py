@@ -79,6 +79,9 @@ def test_the_parts_of_a_run_and_hosts_that_fail_have_entries_of_their_own(make_s
             run_genvx("remote", "run", "-d", "-N", "2", "-g", "1", "--json", "--", "sleep", "1000")
         )
         assert [act["run"]["part"]["rank"] for act in started] == [0, 1]
+        moved = run_genvx("remote", "runs", "move", started[0]["id"], "--json")
+        assert (moved.returncode, moved.stdout) == (2, "")
+        assert "is on several hosts; only a run on one host can move" in moved.stderr
         stop = ["runs", "stop", "--all", "--json"]
         both = checked(run_genvx("remote", "-H", "gpu-server-1,no-such.invalid", *stop), 4)
         assert [act["host"] for act in both["runs"]] == ["gpu-server-1"]
