@@ -9,6 +9,7 @@ from genvx.cli.ask.where import Where
 from genvx.cli.parse.groups import group
 from genvx.cli.parse.loading import AllVerbs
 from genvx.core.quantities.durations import parse_seconds
+from genvx.core.quantities.naming import naming
 from genvx.errors import InvalidInput
 from genvx.fleet.defaults import FANOUT
 from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
@@ -44,7 +45,7 @@ def where(
         hostfile=hostfile,
         hosts=hosts,
         login=login,
-        timeout=parse_seconds(timeout),
+        timeout=_seconds("--timeout", timeout),
         fanout=fanout,
         exit_on_error=exit_on_error,
         quiet=quiet,
@@ -53,8 +54,13 @@ def where(
     )
 
 
+def _seconds(option: str, text: str) -> float:
+    with naming(option):
+        return parse_seconds(text)
+
+
 def _lost_after(text: str) -> float:
-    seconds = parse_seconds(text)
+    seconds = _seconds("--host-lost-after", text)
     # Hosts are asked several times within it: with less, any slow network would lose them.
     if seconds < 1:
         raise InvalidInput("--host-lost-after must be at least 1 second")
