@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from genvx.core.command import require_variables, words_of
+from genvx.core.prelude import plain
 from genvx.core.runs.rungang import decisive, exit_code
 from genvx.core.runs.runinfo import LogPiece, RunInfo
 from genvx.core.runs.runstate import Held, Running, Waiting, end_of, is_over, name_of
@@ -135,7 +136,7 @@ class Run:
                     if not _has_ended(news) and pause(0.0):
                         break
             if not _has_ended(self._places[host]):
-                raise subprocess.TimeoutExpired(list(self._first.spec.argv), timeout or 0.0)
+                raise subprocess.TimeoutExpired(list(plain(self._first.spec.argv)), timeout or 0.0)
         return self.returncode
 
     def log(self, lines: int | None = None, *, node: int | None = None) -> bytes:
