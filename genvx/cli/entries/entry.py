@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from genvx.cli.entries import files
 from genvx.core.text import printable
+from genvx.errors import InvalidInput
 from genvx.fleet.hosts import hostfile, hostnames
 
 if TYPE_CHECKING:
@@ -22,16 +23,22 @@ def entry(where: Where, names: list[str], host: str, env: Environment | None, us
     user: the user on the host.
     """
     words = [sys.executable, "-m", "genvx", "remote"]
-    if where.hosts is not None:
+    if where.named is not None:
+        words += ["--remote", _everywhere(where.named)]
+    elif where.hosts is not None:
         words += ["-H", where.hosts]
     else:
         words += ["-f", os.path.abspath(where.hostfile or hostfile.find(os.environ))]
     if where.login is not None:
         words += ["-l", where.login]
     words += ["ssh-proxy", host, *([env.id] if env is not None else [])]
-    config = os.environ.get("GENVX_SSH_CONFIG")
-    if config:
-        words = ["env", f"GENVX_SSH_CONFIG={os.path.abspath(config)}", *words]
+    files_named = [
+        f"{name}={os.path.abspath(os.environ[name])}"
+        for name in ("GENVX_SSH_CONFIG", "GENVX_REMOTES")
+        if os.environ.get(name)
+    ]
+    if files_named:
+        words = ["env", *files_named, *words]
     # The name comes from the host and becomes a line of ssh_config: it must not contain another.
     hostnames.require_user(user)
     # ssh expands %h and the like in ProxyCommand, and passes the line to a shell.
@@ -53,3 +60,15 @@ def entry(where: Where, names: list[str], host: str, env: Environment | None, us
         f"    LogLevel ERROR\n"
         f"    PreferredAuthentications publickey\n"
     )
+
+
+def _everywhere(named: str) -> str:
+    """Return the name of a remote, if it means the same in every directory: ssh runs in any."""
+    from genvx.fleet.remotes.reading import remote_named
+
+    if remote_named(named, os.environ).of_project:
+        raise InvalidInput(
+            f"remote {named} is of a project's file, which ssh does not find from elsewhere; write "
+            "it in your own remotes.yml"
+        )
+    return named
