@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from genvx.core.command import require_variables, words_of
+from genvx.core.prelude import plain
 from genvx.core.runs.rungang import decisive, exit_code
 from genvx.core.runs.runinfo import LogPiece, RunInfo
 from genvx.core.runs.runstate import end_of, has_ended, is_over, name_of
@@ -142,7 +143,7 @@ class Run:
                     if not has_ended(news.state) and pause(0.0):
                         break
             if not has_ended(self._places[host].state):
-                raise subprocess.TimeoutExpired(list(self._first.spec.argv), timeout or 0.0)
+                raise subprocess.TimeoutExpired(list(plain(self._first.spec.argv)), timeout or 0.0)
         return self.returncode
 
     def log(self, lines: int | None = None, *, node: int | None = None) -> bytes:
