@@ -75,8 +75,8 @@ class SSHHost:
     def __init__(self, spec: HostSpec, session: Session) -> None:
         self.name = spec.name
         self.session = session
-        self._connections = Connections(spec, session)
-        self._caller = Caller(spec, session.options.timeout, self._connections)
+        self.connections = Connections(spec, session)
+        self._caller = Caller(spec, session.options.timeout, self.connections)
 
     @property
     def spec(self) -> HostSpec:
@@ -98,7 +98,7 @@ class SSHHost:
 
     def close(self) -> None:
         """Close the connection, also one that is being opened; leases held through it end."""
-        self._connections.close()
+        self.connections.close()
 
     # Questions
 
@@ -383,11 +383,11 @@ class SSHHost:
     @property
     def needed_secret(self) -> bool:
         """Whether a connection took a password or a passphrase."""
-        return any(link.needed_secret for link in self._connections.open)
+        return any(link.needed_secret for link in self.connections.open)
 
     def lost(self) -> HostLost | None:
         """Ask whether the host still answers; return HostLost if it does not."""
-        links = self._connections.open
+        links = self.connections.open
         return links[-1].pulse.ask(self.options.host_lost_after / 10) if links else None
 
     # The wire
@@ -396,7 +396,7 @@ class SSHHost:
         self, deadline: Deadline, ask: Callable[[paramiko.Channel], None]
     ) -> paramiko.Channel:
         """Open a channel and make the request `ask` on it, before the deadline."""
-        link, channel = self._connections.channel(deadline, ask)
+        link, channel = self.connections.channel(deadline, ask)
         link.pulse.watch(channel)
         return channel
 
@@ -410,6 +410,6 @@ class SSHHost:
         """
         answered = self._caller.call(operation, one_reply=True, patience=patience)
         # A large fleet would run out of descriptors if every host kept its connection.
-        if not self.session.keeps and not self._connections.in_use:
+        if not self.session.keeps and not self.connections.in_use:
             self.close()
         return answered.last
