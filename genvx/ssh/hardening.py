@@ -11,9 +11,7 @@ if TYPE_CHECKING:
 
 
 def harden(transport: paramiko.Transport, known: Sequence[str]) -> None:
-    """Prefer kinds of host key that are known, and offer no broken algorithms; the fastest cipher comes
-    first.
-    """
+    """Prefer kinds of host key that are known and fast ciphers; offer no broken algorithms."""
     options = transport.get_security_options()
     # A server with several keys shows the kind that the client prefers, so kinds in known_hosts
     # come first. An RSA key has three signature algorithms; that with SHA-1 (ssh-rsa) is left out.

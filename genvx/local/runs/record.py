@@ -8,6 +8,7 @@
               gang.json    of a part of a gang: where the parts meet, and their secret
               decision     of a part of a gang: a link to "start" or "withdraw", made once
               withdraw.lock   held by who withdraws it from the line
+              enter        a script that opens a shell inside of it, or runs a command there
               log          all output of the command, in order
               events       a line of JSON for each change
               work/        where the command starts
@@ -48,7 +49,7 @@ _STATE, _END = "state.json", "end.json"
 _MARKS, _STOP = "marks.json", "stop.json"
 _GANG, _DECISION = "gang.json", "decision"
 _LOCK = "withdraw.lock"
-LOG, EVENTS, WORK = "log", "events", "work"
+LOG, EVENTS, WORK, ENTER = "log", "events", "work", "enter"
 _MOST_BYTES = 64 << 20
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -94,6 +95,11 @@ def place_of(spec: RunSpec, directory: str, environ: Mapping[str, str]) -> str:
     if spec.cwd and spec.project is None:
         return os.path.join(home_of(environ), spec.cwd)
     return os.path.join(directory, WORK, spec.cwd)
+
+
+def shown_path(path: str) -> str:
+    """A path as it is sent: as text, also where it is none."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def runs_root(environ: Mapping[str, str]) -> str:
@@ -157,6 +163,15 @@ class RunDirectory:
         """
         return SPEC.read(self._read(SPEC_FILE))
 
+    def is_called(self, name: str) -> bool:
+        """Whether this is its name or its label. The rest of what was asked is not read."""
+        if self.marks().label == name:
+            return True
+        try:
+            return Fields(self._read(SPEC_FILE), "run").text("name", NAME_LIMIT) == name
+        except Malformed:
+            return False
+
     def write_spec(self, spec: RunSpec) -> None:
         """Write what was asked. Raises OSError."""
         self._replace(SPEC_FILE, SPEC.write(spec))
@@ -169,6 +184,13 @@ class RunDirectory:
         """
         plain = self._read(_STATE)
         return STATE.read(plain), Fields(plain, "state").text("boot_id", 64)
+
+    def word(self) -> str:
+        """The word of the last state that was written, without its rest; "" if there is none."""
+        try:
+            return Fields(self._read(_STATE), "state").string("is", 64)
+        except Malformed:
+            return ""
 
     def write_state(self, state: RunState, boot: str) -> None:
         """Replace the state, and note the change among the events.
@@ -290,6 +312,10 @@ class RunDirectory:
         """A descriptor of that directory. Raises OSError."""
         return os.open(WORK, _OPEN_FILE | os.O_DIRECTORY, dir_fd=self._descriptor)
 
+    def write_enter(self, script: bytes) -> None:
+        """Write the script by which others enter the run. Raises OSError."""
+        self._replace_data(ENTER, script, 0o700)
+
     def _read(self, name: str) -> Any:
         try:
             descriptor = os.open(name, _OPEN_FILE, dir_fd=self._descriptor)
@@ -305,12 +331,15 @@ class RunDirectory:
         return loads(data)
 
     def _replace(self, name: str, plain: Any) -> None:
+        self._replace_data(name, dumps(plain), 0o600)
+
+    def _replace_data(self, name: str, data: bytes, mode: int) -> None:
         temporary = f".{name}.{os.urandom(6).hex()}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(temporary, flags, 0o600, dir_fd=self._descriptor)
+        descriptor = os.open(temporary, flags, mode, dir_fd=self._descriptor)
         try:
             try:
-                _write(descriptor, dumps(plain))
+                _write(descriptor, data)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

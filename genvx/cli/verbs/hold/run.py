@@ -34,6 +34,7 @@ def run(
     follow_links: runoptions.FollowLinks = False,
     yes: runoptions.Yes = False,
     no_load: wants.NoLoad = False,
+    json: options.Json = False,
 ) -> None:
     """Run a command that holds GPUs.
 
@@ -69,9 +70,15 @@ def run(
         stdin.close()
     code = ProjectOptions(project, follow_links, yes).chosen(load=detached and not no_load)
     asked = Detach.parse(chdir, keep, retries, env, run_tag, notify, tty, log_limit, code)
+    if json and not detached:
+        raise InvalidInput("--json goes with --detach")
+    if json and watched:
+        raise InvalidInput("give either --json or --watch: --watch prints the output of the run")
     if detached:
         several = Several(nodes, master_addr, mixed) if nodes > 1 else None
-        raise typer.Exit(start_detached(where, request, command, asked, several, watched=watched))
+        raise typer.Exit(
+            start_detached(where, request, command, asked, several, watched=watched, json=json)
+        )
     if watched or asked != Detach():
         raise InvalidInput(
             "--watch, --chdir, --hold, --retries, --env, --run-tag, --notify, --tty, --log-limit, "
