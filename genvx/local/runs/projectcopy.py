@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from genvx.local.runs.record import RunDirectory
     from genvx.local.trees.store import StoredTree
 
-# How often it is said how far it is, and after which time its client is told that it takes long.
+# After so many seconds those who wait for the run are told that it is being prepared; and how often
+# it is said how far it is.
+_LONG = 0.5
 _NEWS = 1.0
-_LONG = 3.0
 
 
 def give_copy(
@@ -40,7 +41,7 @@ def give_copy(
     returns the state of a run that is to end. say: called with why it failed.
     """
     since, whole = now(), tree.manifest.size
-    began = said = time.monotonic()
+    due = time.monotonic() + _LONG
     over = report(Preparing(since, Step.CODE), False)
     try:
         directory.make_work()
@@ -48,10 +49,10 @@ def give_copy(
         try:
             for done in copy(tree, target):
                 at = time.monotonic()
-                if at >= said + _NEWS:
-                    said = at
+                if at >= due:
+                    due = at + _NEWS
                     progress = f"{format_size(done)} of {format_size(whole)}"
-                    over = report(Preparing(since, Step.CODE, progress), at >= began + _LONG)
+                    over = report(Preparing(since, Step.CODE, progress), True)
                 if over is not None:
                     return over
         finally:
