@@ -42,8 +42,8 @@ ACTS: Mapping[type[Operation[Any]], Callable[[FarEnd, Any], int]] = {
 
 def acting(kind: type[Operation[Any]]) -> Callable[[FarEnd, Any], int]:
     """The function for operations of a class."""
-    if kind.__name__ == "SendTree":
-        from genvx.agent.trees import receive_tree
+    if kind.__module__.endswith(".treeoperations"):
+        from genvx.agent import trees
 
-        return receive_tree
+        return trees.receive_tree if kind.__name__ == "SendTree" else trees.send_files
     return ACTS.get(kind, watch)

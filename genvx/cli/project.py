@@ -110,7 +110,7 @@ def sending(where: Where, project: LocalProject | None) -> Iterator[Callable[[An
         return
     from genvx.cli.show.sending import Sending
 
-    with Sending("code") as shown:
+    with Sending("sending code to") as shown:
 
         def ship(host: Any) -> None:
             try:

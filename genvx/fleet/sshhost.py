@@ -23,6 +23,7 @@ from genvx.errors import (
 from genvx.fleet.caller import Caller
 from genvx.fleet.examining import examined
 from genvx.fleet.remotehold import RemoteEntry, RemoteHold
+from genvx.fleet.shipping.ships import Ships
 from genvx.ssh.connections import Connections
 from genvx.ssh.ending import close_channel
 
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from genvx.core.wire.runoperations import LogNews, WatchRun
     from genvx.fleet.hosts.hostspec import HostSpec
     from genvx.fleet.remotehold import Started
-    from genvx.fleet.shipping.shipment import Sent, Shipment
     from genvx.ssh.config.options import SSHOptions
     from genvx.ssh.deadline import Deadline
     from genvx.ssh.session import Session
@@ -67,7 +67,7 @@ _SILENCE = 90.0
 _MOST_PATIENCE = 10 * 365 * 86400.0
 
 
-class SSHHost:
+class SSHHost(Ships):
     """SSHHost is a machine over SSH, as a Host.
 
     Its connection is opened when it is first needed, and kept until `close`.
@@ -180,12 +180,6 @@ class SSHHost:
         offered = replace(spec, requirements=self._within(spec.requirements), argv=argv)
         most = None if patience is None else min(patience, _MOST_PATIENCE)
         return self.answer(SubmitRun(offered, most, tags), patience=_ACCEPTANCE)
-
-    def send_tree(self, shipment: Shipment, sent: Sent = lambda done, total: None) -> None:
-        """Send the code of a run, unless it is there. Raises: as shipping.sending.send_tree."""
-        from genvx.fleet.shipping.sending import send_tree
-
-        send_tree(self._caller, shipment, sent)
 
     def attach(self, environment: str, requirements: Requirements) -> Grant:
         """Add devices to an environment of one's own, by id; return all that it has then.

@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from genvx.core.runs.runinfo import RunInfo
     from genvx.core.wire.operation import Operation
     from genvx.core.wire.runoperations import LogNews, WatchRun
+    from genvx.core.wire.treeoperations import Pulling, PullRun
     from genvx.local.running.hold import LocalHold as LocalHold  # for those who hold what we give
     from genvx.local.runs.entering import Entry
+    from genvx.local.trees.landing import Landing
     from genvx.local.trees.project import LocalProject
     from genvx.local.waiting import Stop
 
@@ -212,6 +214,17 @@ class LocalHost(Machine):
         from genvx.local.trees.keeping import keep
 
         keep(self.environ, shipment, sent)
+
+    def pull(
+        self,
+        asked: PullRun,
+        target: Landing,
+        got: Callable[[int, int], object] = lambda done, total: None,
+    ) -> tuple[Pulling, int]:
+        """Copy what a run here has made. Arguments and errors: as those of a host over SSH."""
+        from genvx.local.runs.made import bring
+
+        return bring(self, asked, target, got)
 
     def join(self, environment: str, *, command: str = "") -> LocalHold:
         """Hold a living environment of one's own, beside the processes that hold it already.

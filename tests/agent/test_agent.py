@@ -131,6 +131,7 @@ def test_what_a_library_prints_does_not_get_into_the_reply(state, tmp_path):
         (_changed(RUN, ("job", "argv"), ["no-such"]), CommandNotFound, "command not found"),
         (_changed(RUN, ("job", "cwd"), "/no/such"), InvalidInput, "no such directory: /no/such"),
         (_changed(RUN, ("job", "variables"), {"A B": ""}), ProtocolError, "not the name of a var"),
+        (Call("run-pull", "aabb", {"run": "no-such"}), UnknownRun, "no run 'no-such'"),
         (Call("tree-send", "aabb"), ProtocolError, "has no tree"),
         (Call("tree-find", "aabb", {"tree": "\0"}), ProtocolError, "impossible tree"),
         (_changed(SUBMIT, ("spec", "project"), {"tree": "x"}), ProtocolError, "64 hex digits"),

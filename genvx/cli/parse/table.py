@@ -80,6 +80,7 @@ VERBS = (
         "Open a shell inside of a live run, or run a command there",
         divided=True,
     ),
+    Entry("pull", "runs.pull", RUNS, "Copy what a run has made or changed to this machine"),
     Entry(
         "activate", "hold.activate", HOLD, "Open a shell that holds GPUs until it ends", runs=True
     ),

@@ -1,4 +1,4 @@
-"""A progress line for files that are sent, on a terminal only, and only if that takes long."""
+"""A progress line for files on their way, on a terminal only, and only if that takes long."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Sending(Block):
     """Sending shows `sending code to gpu-server-1: 41% of 1.2 GiB, 80 MiB/s, 9 s left` on stderr,
     and removes it when its block ends.
 
-    what: what is sent, in words. total: after the block, the bytes that were sent to all hosts.
+    what: what is done, in words before the name of the host.
     """
 
     def __init__(self, what: str) -> None:
@@ -51,7 +51,7 @@ class Sending(Block):
         names = list(self._hosts)
         place = names[0] if len(names) == 1 else f"{len(names)} hosts"
         seconds = now - self._began
-        text = f"sending {self._what} to {place}: {100 * done // max(1, total)}% of "
+        text = f"{self._what} {place}: {100 * done // max(1, total)}% of "
         text += f"{format_size(total)}, {format_size(int(done / seconds))}/s"
         if seconds >= _KNOWN_AFTER and done:
             text += f", {format_duration(round((total - done) * seconds / done))} left"

@@ -10,18 +10,23 @@ import struct
 import zlib
 from typing import TYPE_CHECKING
 
-from genvx.errors import ProtocolError
+from genvx.core.wire.fields import Fields
+from genvx.core.wire.plain import Malformed, dumps, loads
+from genvx.errors import ProtocolError, from_wire
 
 if TYPE_CHECKING:
     from typing import Callable
 
+    from genvx.errors import GenvxError
+
 _HEAD = struct.Struct(">cII")
-_RAW, _ZLIB = b"R", b"Z"
+_RAW, _ZLIB, _FAILED = b"R", b"Z", b"E"
 _LEVEL = 1
 # So much of the beginning of a file is packed to see whether packing helps. Of small files that
 # cannot be packed, a longer taste would take longer than to send them.
 TASTE = 8 * 1024
 _WORTH = 0.95
+_MOST_SAID = 2000
 
 
 def shrinks(data: bytes) -> bool:
@@ -36,13 +41,25 @@ def frame(data: bytes, *, packed: bool) -> tuple[bytes, bytes]:
     return _HEAD.pack(_ZLIB if packed else _RAW, len(data), len(sent)), sent
 
 
+def failure(error: GenvxError) -> bytes:
+    """The frame that stands for what cannot be sent."""
+    said = dumps({"error": type(error).__name__, "message": str(error)[:_MOST_SAID]})
+    return _HEAD.pack(_FAILED, len(said), len(said)) + said
+
+
 def read_frame(read: Callable[[int], bytes], most: int) -> bytes:
     """Read a frame of at most so many bytes. read: returns so many bytes at most, b"" at the end.
 
     Raises:
-        ProtocolError: it ends too early, or is none.
+        ProtocolError: it ends too early, or is none. GenvxError: the sender says that it failed.
     """
     kind, length, sent = _HEAD.unpack(_exactly(read, _HEAD.size))
+    if kind == _FAILED and sent <= 4 * _MOST_SAID:
+        try:
+            fields = Fields(loads(_exactly(read, sent)), "the failure")
+            raise from_wire(fields.string("error", 64), fields.text("message", _MOST_SAID))
+        except Malformed:
+            raise ProtocolError("the files cannot be read: it failed there") from None
     # A packed one may be a little longer than what is in it.
     if length > most or sent > most + most // 1000 + 64 or kind not in (_RAW, _ZLIB):
         raise ProtocolError("the files cannot be read: what came is longer than was agreed")

@@ -36,5 +36,6 @@ OPERATIONS = {
     "run-watch": ("WatchRun", "runoperations"),
     "tree-find": ("FindTree", "treeoperations"),
     "tree-clean": ("CleanTrees", "treeoperations"),
+    "run-pull": ("PullRun", "treeoperations"),
     "tree-send": ("SendTree", "treeoperations"),
 }

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Union
 
+from genvx.core.text import NAME_LIMIT
 from genvx.core.value import value
 from genvx.core.wire.forms import Bare, Tagged
 from genvx.core.wire.operation import Operation, Wire
 from genvx.core.wire.plain import Malformed
-from genvx.core.wire.tables import Table, exact_text, flag, integer, one, seconds, string
+from genvx.core.wire.tables import (
+    Table,
+    exact_text,
+    flag,
+    integer,
+    one,
+    seconds,
+    string,
+    strings,
+    texts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _MOST_BITS = 8 << 20  # hex digits
+_LONGEST_NOTE, _MOST_NOTES = 400, 1000
 
 
 @value
@@ -81,6 +93,33 @@ class SendTree(Operation[TreeNews]):
     tree: str
 
 
+@value
+class Pulling:
+    """What a run has made follows in frames. run: its id. left_out: what is not sent, in words."""
+
+    run: str
+    left_out: tuple[str, ...] = ()
+
+
+PullNews = Union[Coming, Pulling]
+
+
+@value
+class PullRun(Operation[PullNews]):
+    """Ask for the files of a run: its log, and what it has made or changed. The host says `Coming`
+    while it looks, then `Pulling`, and sends the manifest. It reads `Lacking.bits` from stdin, and
+    sends these bodies; all in frames (core/projects/stream.py).
+
+    only: patterns of which a name must fit one. everything: also what is as it was in the project.
+    bare: only the files in the directory where its command started, without the log.
+    """
+
+    run: str
+    only: tuple[str, ...] = ()
+    everything: bool = False
+    bare: bool = False
+
+
 def lacking_of(indices: Iterable[int], count: int) -> Lacking:
     """What a host says that lacks the bodies with these indices, of so many."""
     bits = bytearray((count + 7) // 8)
@@ -116,6 +155,15 @@ TREE_NEWS: Tagged[TreeNews] = Tagged(
         "received": Table(Received, "received"),
     },
 )
+PULL_NEWS: Tagged[PullNews] = Tagged(
+    "news of a run's files",
+    {
+        "coming": Table(Coming, "coming"),
+        "pulling": Table(
+            Pulling, "pulling", run=exact_text(64), left_out=texts(_LONGEST_NOTE, _MOST_NOTES)
+        ),
+    },
+)
 AMOUNT = Table(Amount, "amount", trees=integer(), size=integer())
 WIRES = (
     Wire("tree-find", Table(FindTree, "find", tree=_TREE), Bare(flag())),
@@ -123,6 +171,18 @@ WIRES = (
         "tree-clean",
         Table(CleanTrees, "clean", unused=seconds(), only_say=flag()),
         Table(Cleaned, "cleaned", gone=one(AMOUNT), stays=one(AMOUNT)),
+    ),
+    Wire(
+        "run-pull",
+        Table(
+            PullRun,
+            "pull",
+            run=string(NAME_LIMIT),
+            only=strings(4096, 1000),
+            everything=flag(),
+            bare=flag(),
+        ),
+        PULL_NEWS,
     ),
     Wire("tree-send", Table(SendTree, "send", tree=_TREE), TREE_NEWS),
 )

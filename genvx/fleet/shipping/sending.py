@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genvx.core.projects.stream import frame
 from genvx.core.text import printable
@@ -14,13 +14,12 @@ from genvx.ssh.ending import close_channel
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from genvx.core.wire.treeoperations import TreeNews
     from genvx.fleet.caller import Caller
     from genvx.fleet.remote import RemoteCommand
     from genvx.fleet.shipping.shipment import Sent, Shipment
 
 # The host reports while it copies, at least this often; a disk may be slow.
-_SILENCE = 90.0
+SILENCE = 90.0
 # paramiko copies what is left of a buffer for each packet of 32 KiB.
 _CHUNK = 128 * 1024
 
@@ -40,19 +39,19 @@ def send_tree(caller: Caller, shipment: Shipment, sent: Sent = lambda done, tota
         if isinstance(sending.last, Received):
             return
         manifest = shipment.manifest
-        _say(sending, frame(manifest.to_bytes(), packed=True))
+        say(sending, frame(manifest.to_bytes(), packed=True))
         bodies = manifest.bodies()
         while isinstance(sending.last, Coming):
-            sending.next_reply(_SILENCE, lambda: False)
+            sending.next_reply(SILENCE, lambda: False)
         if isinstance(sending.last, Lacking):
             try:
                 wanted = indices_of(sending.last, len(bodies))
             except Malformed as error:
                 raise ProtocolError(printable(str(error), 200)) from None
             total = sum(bodies[index].size for index in wanted)
-            _say(sending, _frames(shipment, wanted, total, sent))
+            say(sending, _frames(shipment, wanted, total, sent))
             while not isinstance(sending.last, Received):
-                sending.next_reply(_SILENCE, lambda: False)
+                sending.next_reply(SILENCE, lambda: False)
     finally:
         close_channel(sending.channel)
 
@@ -66,7 +65,7 @@ def _frames(shipment: Shipment, wanted: list[int], total: int, sent: Sent) -> It
         sent(done, total)
 
 
-def _say(sending: RemoteCommand[TreeNews], parts: Iterable[bytes]) -> None:
+def say(sending: RemoteCommand[Any], parts: Iterable[bytes]) -> None:
     """Send what the host reads; where it reads no more, raise the error that it replied."""
     # No timeout: a host may be slow. The pulse of the connection ends this if it is lost.
     sending.channel.settimeout(None)
@@ -84,6 +83,6 @@ def _say(sending: RemoteCommand[TreeNews], parts: Iterable[bytes]) -> None:
         if waiting:
             sending.channel.sendall(bytes(waiting))
     except (EOFError, OSError):
-        while sending.next_reply(_SILENCE, lambda: False):
+        while sending.next_reply(SILENCE, lambda: False):
             pass
         raise HostUnreachable("the connection ended while files were sent") from None

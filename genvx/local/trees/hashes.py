@@ -94,8 +94,12 @@ class HashCache:
         return {}
 
 
-def read_digests(descriptor: int, status: os.stat_result) -> tuple[bytes, ...]:
+def read_digests(
+    descriptor: int, status: os.stat_result, *, grows: bool = False
+) -> tuple[bytes, ...]:
     """Read a file that is open; return the digests of its pieces.
+
+    grows: it is a file that is only appended to, and may be longer meanwhile.
 
     Raises:
         Changed: it is not, or no longer, the file of `status`. OSError.
@@ -108,7 +112,7 @@ def read_digests(descriptor: int, status: os.stat_result) -> tuple[bytes, ...]:
             continue
         content = read_piece(descriptor, at, length)
         found.append(digest_of(content))
-    if _key(os.fstat(descriptor)) != _key(status):
+    if not grows and _key(os.fstat(descriptor)) != _key(status):
         raise Changed
     return tuple(found)
 

@@ -45,9 +45,9 @@ class TreeWriter:
         descriptor = self._place.open(entry.name, flags)
         try:
             if entry.sparse:
-                _write_sparse(descriptor, content, at)
+                write_sparse(descriptor, content, at)
             else:
-                _write(descriptor, content, at)
+                write_at(descriptor, content, at)
             if not _is_finished_last(entry):
                 _finish(descriptor, entry)
         finally:
@@ -77,22 +77,23 @@ def _finish(descriptor: int, entry: Entry) -> None:
     os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
 
 
-def _write(descriptor: int, content: bytes, at: int) -> None:
+def write_at(descriptor: int, content: bytes, at: int) -> None:
+    """Write all of a content at a place in a file. Raises OSError."""
     view = memoryview(content)
     while view:
         written = os.pwrite(descriptor, view, at)
         view, at = view[written:], at + written
 
 
-def _write_sparse(descriptor: int, content: bytes, at: int) -> None:
-    """Write all but blocks of zeros, which become holes."""
+def write_sparse(descriptor: int, content: bytes, at: int) -> None:
+    """As `write_at`, but leave out blocks of zeros, which become holes."""
     start = None
     for offset in range(0, len(content), _BLOCK):
         block = content[offset : offset + _BLOCK]
         if block != _NOTHING[: len(block)]:
             start = offset if start is None else start
         elif start is not None:
-            _write(descriptor, content[start:offset], at + start)
+            write_at(descriptor, content[start:offset], at + start)
             start = None
     if start is not None:
-        _write(descriptor, content[start:], at + start)
+        write_at(descriptor, content[start:], at + start)

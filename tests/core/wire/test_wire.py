@@ -174,6 +174,7 @@ ASKED = [
     treeoperations.FindTree("0f"),
     treeoperations.CleanTrees(5.5, True),
     treeoperations.SendTree("0f"),
+    treeoperations.PullRun("n", ("*.pt",), True, True),
 ]
 POLICY = Policy(
     LIMIT, {"g": LIMIT}, {"u": LIMIT}, ("root",), ("0",), ("1",), ("2",), VisibleAs.INDEX
@@ -323,6 +324,8 @@ REPLIES = [
     (treeoperations.SendTree("0f"), treeoperations.Coming()),
     (treeoperations.SendTree("0f"), treeoperations.lacking_of([0, 9], 10)),
     (treeoperations.SendTree("0f"), treeoperations.Received()),
+    (treeoperations.PullRun("n"), treeoperations.Coming()),
+    (treeoperations.PullRun("n"), treeoperations.Pulling("abcd", ("x",))),
 ]
 
 
