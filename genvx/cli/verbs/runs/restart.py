@@ -52,7 +52,8 @@ def restart(
         moving.require_nowhere(host, found, failed)
         try:
             if found.spec.part is not None:
-                raise typer.Exit(_gang(where, parts, spec, selection, patience))
+                again = _gang(where, parts, spec, selection, patience)
+                raise typer.Exit(announce(where, again))
             if selection:
                 with where.fleet(selection) as chosen:
                     hosts: Any = chosen
@@ -68,7 +69,7 @@ def restart(
             if patience is None:
                 advise(error)
             raise
-    raise typer.Exit(announce(where, host.name, started))
+    raise typer.Exit(announce(where, ((host, started),)))
 
 
 def _gang(
@@ -77,10 +78,8 @@ def _gang(
     spec: RunSpec,
     selection: Selection,
     patience: float | None,
-) -> int:
+) -> tuple[tuple[Any, RunInfo], ...]:
     """Start a run on several hosts again: on the same, or on the best of those selected."""
-    from genvx.cli.detach import announce
-    from genvx.core.runs.rungang import decisive
     from genvx.fleet.detaching.rungang import submit_again
 
     before = parts[0][1]
@@ -90,8 +89,6 @@ def _gang(
         )
     same = Selection(hosts=tuple(host.name for host, _ in parts))
     with where.remote_fleet(selection or same) as fleet:
-        started = submit_again(
+        return submit_again(
             fleet, before, spec, patience=patience, say=lambda line: say(f"genvx: {line}")
         )
-    names = ", ".join(host.name for host, _ in started)
-    return announce(where, names, decisive([run for _, run in started]))
