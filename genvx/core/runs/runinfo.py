@@ -34,6 +34,11 @@ class RunInfo:
         return self.spec.id
 
     @property
+    def rank(self) -> int:
+        """Its place in a run on several hosts; 0 for a run on one."""
+        return 0 if self.spec.part is None else self.spec.part.rank
+
+    @property
     def label_or_id(self) -> str:
         """What people are shown for it: the id, and how it is called."""
         name = self.label or self.spec.name

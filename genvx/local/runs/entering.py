@@ -113,6 +113,7 @@ class Entry(Starter):
         watch_client: bool = False,
         variables: Optional[Mapping[str, str]] = None,
         cwd: Optional[str] = None,
+        alone: bool = False,
     ) -> int:
         """Run a command inside of the run as its parent; return its exit code. See `LocalHold`."""
         return self.hold.supervise(
@@ -122,6 +123,7 @@ class Entry(Starter):
             variables={**self.variables, **(variables or {})},
             cwd=self.place(cwd),
             die_with_us=True,
+            alone=alone,
         )
 
     def run_command(self, command: Sequence[str]) -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from genvx.cli.ask import options
 from genvx.cli.ask.requested import patience_of, selection_of
 from genvx.cli.ask.runs import OneRun, located_among
 from genvx.cli.ask.wants import ExcludeHost, OnlyHost, Tag, Wait
@@ -30,6 +31,7 @@ def restart(
     exclude_host: ExcludeHost = None,
     tag: Tag = None,
     wait: Wait = None,
+    json: options.Json = False,
 ) -> None:
     """Start a run that is over again, as a new one; print its id.
 
@@ -43,6 +45,7 @@ def restart(
     from genvx.fleet.detaching.submission import submitter
 
     where = here(context)
+    verb = "runs restart" if json else None
     selection = selection_of(only_host, exclude_host, tag)
     with where.fleet() as fleet:
         parts, failed = located_among(where, fleet, run)
@@ -53,7 +56,7 @@ def restart(
         try:
             if found.spec.part is not None:
                 again = _gang(where, parts, spec, selection, patience)
-                raise typer.Exit(announce(where, again))
+                raise typer.Exit(announce(where, again, verb=verb))
             if selection:
                 with where.fleet(selection) as chosen:
                     hosts: Any = chosen
@@ -69,7 +72,7 @@ def restart(
             if patience is None:
                 advise(error)
             raise
-    raise typer.Exit(announce(where, ((host, started),)))
+    raise typer.Exit(announce(where, ((host, started),), verb=verb))
 
 
 def _gang(
