@@ -56,6 +56,7 @@ VERBS = (
         RUNS,
         "Show the output of a run so far; exit with its code if it has ended",
     ),
+    Entry("tunnel", "runs.tunnel", RUNS, "Make ports of a run's host ports of this machine"),
     Entry(
         "activate", "hold.activate", HOLD, "Open a shell that holds GPUs until it ends", runs=True
     ),
