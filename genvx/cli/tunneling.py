@@ -136,8 +136,10 @@ def _show(where: Where, run: str, asked: Sequence[Forward], listening: Listening
     if sys.stdout.isatty():
         return
     for got in listening.forwards:
-        here = f"{LOOPBACK[0]}:{got.local}" if got.reverse else f"{address}:{got.local}"
-        print(f"{here} {'<-' if got.reverse else '->'} {got.remote}")
+        if got.reverse:
+            print(f"{got.remote} -> {LOOPBACK[0]}:{got.local}")
+        else:
+            print(f"{address}:{got.local} -> {got.remote}")
     sys.stdout.flush()
 
 

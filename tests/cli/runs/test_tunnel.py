@@ -90,7 +90,7 @@ def test_a_server_in_a_run_is_reached_until_the_run_ends(hosts, short_tmp):
     with tunnel("web", str(port), "-R", f"{back}:{port}", lines=2) as (process, shown):
         here = int(re.match(r"127\.0\.0\.1:(\d+) -> ", shown[0])[1])
         assert here > port
-        assert shown == [f"127.0.0.1:{here} -> {port}\n", f"127.0.0.1:{port} <- {back}\n"]
+        assert shown == [f"127.0.0.1:{here} -> {port}\n", f"{back} -> 127.0.0.1:{port}\n"]
         assert (got(here), got(back)) == ("hello\n", "hello\n")
         go.touch()
         _, said = process.communicate(timeout=60)

@@ -68,12 +68,14 @@ def tunnel(
     tensorboard: Board = False,
     logdir: Logs = None,
 ) -> None:
-    """Make ports of a run's host ports of this machine, until the run ends or Ctrl-C.
+    """Make ports of a run's host ports of this machine.
 
-    If a port is taken here, the next free one is used. A connection that is cut is made again.
+    The tunnel ends with the run, or at Ctrl-C. If a port is taken here, the next free one is used.
+    A connection that is cut is made again.
 
     What leads where is said on stderr. Where stdout is no terminal, it gets a line for each port,
-    such as "127.0.0.1:8080 -> 6006", or "127.0.0.1:5678 <- 5678" for -R.
+    such as "127.0.0.1:8080 -> 6006", or "5678 -> 127.0.0.1:5678" for -R: the port that is alone is
+    that of the host.
 
     Example: genvx remote tunnel train 8080:6006 -R 5678
     """
