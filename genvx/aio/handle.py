@@ -88,7 +88,9 @@ class Run:
     async def follow(
         self, lines: int | None = None, *, node: int | None = None
     ) -> AsyncIterator[bytes]:
-        """Iterate over the lines of the output as they come, to the end of the command."""
+        """Iterate over the lines of the output as they come, to the end of the command; of a run on
+        several hosts over those of one part.
+        """
         stop = threading.Event()
         pieces = self._run.pieces(lines, node=node, stop=stop)
         found = Lines()
@@ -98,6 +100,16 @@ class Run:
                     yield line
             for line in found.finish():
                 yield line
+        finally:
+            stop.set()
+
+    async def follow_all(self, lines: int | None = None) -> AsyncIterator[tuple[int, bytes]]:
+        """Iterate over the lines of all parts as they come, each with the rank of its part."""
+        stop = threading.Event()
+        found = self._run.follow_all(lines, stop=stop)
+        try:
+            while (each := await in_daemon_thread(lambda: next(found, None))) is not None:
+                yield each
         finally:
             stop.set()
 
@@ -166,6 +178,13 @@ class Run:
         If the call is cancelled, a run that was accepted meanwhile is ended.
         """
         return Run(await abandonable(self._run.restart, threading.Event(), forget))
+
+    async def move(self, to: str | Sequence[str] = ()) -> None:
+        """Move the run, which waits, to another host of its fleet.
+
+        If the call is cancelled, the move is brought to its end in a thread.
+        """
+        await in_daemon_thread(lambda: self._run.move(to))
 
     async def label(self, label: str) -> None:
         """Give the run another name; "" gives it its first one again."""
