@@ -7,14 +7,12 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from genvx.cli.ask.runs import located_parts
+from genvx.cli.ask.runs import located_parts, part_of
+from genvx.cli.holds.inside import started
 from genvx.core.runs.entry import ending_of, require_entry
-from genvx.core.runs.runinfo import LogPiece, RunInfo
-from genvx.core.runs.runstate import Preparing, Waiting
+from genvx.core.runs.runstate import is_over
 from genvx.core.value import value
-from genvx.core.wire.runoperations import LogEnd, WatchRun
-from genvx.errors import GenvxError, InvalidInput, WaitedTooLong
-from genvx.fleet.detaching import runs
+from genvx.errors import GenvxError, InvalidInput
 from genvx.fleet.detaching.run import Run
 from genvx.fleet.tunnels.forward import LOOPBACK, Forward
 from genvx.fleet.tunnels.listening import Listening
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from genvx.cli.ask.where import Where
+    from genvx.core.runs.runinfo import RunInfo
 
 # The port here on which people expect TensorBoard.
 _USUAL = 6006
@@ -64,11 +63,11 @@ def _connect(where: Where, wanted_run: str, wanted: Wanted) -> int:
         # Before anything is connected: a port that is taken costs no login.
         listening = Listening(wanted.forwards, strict=wanted.strict, bind=wanted.bind)
         stack.enter_context(listening)
-        fleet = stack.enter_context(where.remote_fleet())
-        host, run = _part(located_parts(where, fleet, wanted_run), wanted.node)
+        fleet: Any = stack.enter_context(where.remote_fleet())
+        host, run = part_of(located_parts(where, fleet, wanted_run), wanted.node)
         if wanted.patience is not None:
-            run = _started(where, host, run, wanted.patience)
-        require_entry(run)
+            host, run = started(where, fleet, host, run, wanted.patience)
+        _require(run)
         asked, board = list(wanted.forwards), None
         if wanted.logs is not None:
             board = stack.enter_context(TensorBoard(Run(host, run), wanted.logs))
@@ -86,40 +85,13 @@ def _connect(where: Where, wanted_run: str, wanted: Wanted) -> int:
     return 0
 
 
-def _part(parts: Sequence[tuple[Any, RunInfo]], node: int | None) -> tuple[Any, RunInfo]:
-    """The part that is meant, and its host; the first one by default."""
-    if node is None:
-        return parts[0]
-    for host, run in parts:
-        if node == (0 if run.spec.part is None else run.spec.part.rank):
-            return host, run
-    raise InvalidInput(f"run {parts[0][1].label_or_id} has no node {node}, or it was not found")
-
-
-def _started(where: Where, host: Any, run: RunInfo, patience: float) -> RunInfo:
-    """Wait until a run has started, and say for what it waits; return it as it is then."""
-    end, told = time.monotonic() + patience, ""
-
-    def pause(seconds: float) -> bool:
-        left = end - time.monotonic()
-        if seconds:
-            time.sleep(max(0.0, min(seconds, left)))
-        return left <= 0
-
-    for news in runs.watch(host, WatchRun(run.id, log=False), where.note, pause):
-        if isinstance(news, LogPiece):
-            continue
-        run = news.run if isinstance(news, LogEnd) else news
-        state = run.state
-        if not isinstance(state, (Waiting, Preparing)):
-            return run
-        if isinstance(state, Waiting):
-            line = f"run {run.label_or_id} waits in line on {host.name}: place {state.place}"
-            line += f" ({state.reason})" if state.reason else ""
-            if line != told:
-                told = line
-                where.note(line)
-    raise WaitedTooLong(f"run {run.label_or_id} has not started in time, and waits on")
+def _require(run: RunInfo) -> None:
+    try:
+        require_entry(run)
+    except InvalidInput as error:
+        if is_over(run.state):
+            raise
+        raise InvalidInput(f"{error}; with --wait the tunnel opens when it starts") from None
 
 
 def _show(where: Where, run: str, asked: Sequence[Forward], listening: Listening) -> None:

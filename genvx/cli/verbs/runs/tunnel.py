@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from genvx.cli.ask.requested import patience_of
-from genvx.cli.ask.runs import OneRun
+from genvx.cli.ask.runs import Node, OneRun
 from genvx.cli.ask.where import here
 from genvx.errors import InvalidInput
 
@@ -32,10 +32,6 @@ Strict = Annotated[bool, typer.Option("--strict", help="Refuse a port that is ta
 Bind = Annotated[
     str | None,
     typer.Option("--bind", metavar="ADDRESS", help="Listen there, not on loopback only."),
-]
-Node = Annotated[
-    int | None,
-    typer.Option("--node", metavar="K", min=0, help="Of a run on several hosts: which part."),
 ]
 Wait = Annotated[
     str | None,
