@@ -57,8 +57,8 @@ def ssh_config(
 ) -> None:
     """Print an ssh entry that leads into a run or an environment.
 
-    With it in ~/.ssh/config, ssh, scp, sftp, rsync and editors connect into the run: its directory,
-    its variables, its GPUs. In an environment they have its GPUs. The connection holds both.
+    With it in ~/.ssh/config, ssh, scp, sftp, rsync and editors connect into it. In a run they have
+    its directory, its variables and its GPUs; in an environment its GPUs. The connection holds it.
 
     Example: genvx remote ssh-config train --write
     """
