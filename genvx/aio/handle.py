@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import threading
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from genvx.core.runs.runinfo import RunInfo
     from genvx.fleet.detaching.run import Run as Handle
     from genvx.fleet.detaching.runs import RunHost
+    from genvx.fleet.tunnels.tunnel import Tunnel
 
 
 class Run:
@@ -131,20 +133,44 @@ class Run:
         pipe = subprocess.PIPE if capture_output else None
         stdin = None if input is None else subprocess.PIPE
         never = threading.Event()
-        hold, place, variables = await abandonable(
-            lambda: self._run.enter(command, cwd, env), never, lambda late: late[0].release()
+        inside = await abandonable(
+            lambda: self._run.enter(command, env), never, lambda late: late.release()
         )
         try:
             running = await abandonable(
-                lambda: hold.start(
-                    command, stdin=stdin, stdout=pipe, stderr=pipe, cwd=place, env=variables
+                lambda: inside.start(
+                    command, stdin=stdin, stdout=pipe, stderr=pipe, cwd=cwd, env=env
                 ),
                 never,
                 lambda late: late.kill(),
             )
             return await to_end(running, command, input, check=check)
         finally:
-            await asyncio.shield(asyncio.to_thread(hold.release))
+            await asyncio.shield(asyncio.to_thread(inside.release))
+
+    @contextlib.asynccontextmanager
+    async def tunnel(
+        self,
+        port: int,
+        local: int | None = None,
+        *,
+        reverse: bool = False,
+        strict: bool = False,
+        bind: str | None = None,
+        node: int | None = None,
+    ) -> AsyncIterator[Tunnel]:
+        """Make a port of the run's host a port of this machine for the block."""
+        tunnel = await abandonable(
+            lambda: self._run.tunnel(
+                port, local, reverse=reverse, strict=strict, bind=bind, node=node
+            ),
+            threading.Event(),
+            lambda late: late.close(),
+        )
+        try:
+            yield tunnel
+        finally:
+            await asyncio.shield(asyncio.to_thread(tunnel.close))
 
     async def restart(self) -> Run:
         """Start the run, which is over, again where it was; return it as a new one.

@@ -181,6 +181,7 @@ RUN = Table(
     tags=texts(NAME_LIMIT, 10_000),
     log_bytes=integer(),
     deleted=flag(),
+    directory=string(LONGEST_PATH),
 )
 
 

@@ -7,14 +7,11 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from genvx.core.runs.runstate import Held, Running, Waiting, is_over, name_of
 from genvx.core.wire.runoperations import MOST_LINES
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from genvx.core.runs.runinfo import RunInfo
 
 
 def most_lines(lines: int | None) -> int | None:
@@ -37,14 +34,3 @@ def pauser(timeout: float | None, stop: threading.Event | None) -> Callable[[flo
         return stopped.wait(max(0.0, min(seconds, left))) or time.monotonic() >= end
 
     return pause
-
-
-def require_entry(run: RunInfo) -> None:
-    """Raise InvalidInput unless something can be started in the run."""
-    if isinstance(run.state, (Running, Held)):
-        return
-    if isinstance(run.state, Waiting):
-        raise InvalidInput(f"run {run.label_or_id} waits in line, and has no devices yet")
-    if is_over(run.state):
-        raise InvalidInput(f"run {run.label_or_id} is over ({name_of(run.state)})")
-    raise InvalidInput(f"run {run.label_or_id} has not started yet ({name_of(run.state)})")

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import math
-import posixpath
 import subprocess
 import time
 from typing import TYPE_CHECKING
 
 from genvx.core.command import require_variables, words_of
+from genvx.core.prelude import plain
 from genvx.core.runs.rungang import decisive, exit_code
 from genvx.core.runs.runinfo import LogPiece, RunInfo
-from genvx.core.runs.runstate import (
-    end_of,
-    has_ended,
-    is_over,
-    name_of,
-)
+from genvx.core.runs.runstate import end_of, has_ended, is_over, name_of
 from genvx.core.wire.runoperations import (
     Disposal,
     DisposeOfRun,
     FindRuns,
     LogEnd,
     MarkRun,
-    ShowRun,
     StopRun,
     WatchRun,
 )
-from genvx.errors import GenvxError, InvalidInput, UnknownEnvironment, UnknownRun
+from genvx.errors import GenvxError, InvalidInput, UnknownRun
 from genvx.fleet.detaching import runs
-from genvx.fleet.detaching.limits import most_lines, pauser, require_entry
+from genvx.fleet.detaching.limits import most_lines, pauser
 from genvx.fleet.lines import lines_of
 
 if TYPE_CHECKING:
@@ -37,10 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from genvx.core.command import Command
+    from genvx.core.leases.starter import Starter
     from genvx.core.wire.operation import Operation
     from genvx.fleet.ask import HostGroup
     from genvx.fleet.detaching.runs import RunHost
-    from genvx.fleet.host import Hold
+    from genvx.fleet.tunnels.tunnel import Tunnel
 
 # How soon a run that was told to stop is asked again whether it is over.
 _LOOK = 0.1
@@ -149,7 +144,7 @@ class Run:
                     if not has_ended(news.state) and pause(0.0):
                         break
             if not has_ended(self._places[host].state):
-                raise subprocess.TimeoutExpired(list(self._first.spec.argv), timeout or 0.0)
+                raise subprocess.TimeoutExpired(list(plain(self._first.spec.argv)), timeout or 0.0)
         return self.returncode
 
     def log(self, lines: int | None = None, *, node: int | None = None) -> bytes:
@@ -248,38 +243,51 @@ class Run:
             InvalidInput: the run waits, or is over; or the command, the directory or a variable
             cannot be. subprocess.CalledProcessError, subprocess.TimeoutExpired: as of `Hold.run`.
         """
-        hold, place, variables = self.enter(command, cwd, env)
-        with hold:
-            return hold.run(
+        with self.enter(command, env) as inside:
+            return inside.run(
                 command,
                 check=check,
                 capture_output=capture_output,
                 input=input,
                 timeout=timeout,
-                cwd=place,
-                env=variables,
+                cwd=cwd,
+                env=env,
             )
 
-    def enter(
-        self, command: Command, cwd: str | None, env: Mapping[str, str] | None
-    ) -> tuple[Hold, str, dict[str, str]]:
-        """Join the environment of the run for a command; see `exec`.
+    def enter(self, command: Command, env: Mapping[str, str] | None) -> Starter:
+        """Return what starts a command, with these variables on top, inside of the run; see `exec`.
 
-        Return the hold, the directory in which the command starts, and its variables.
+        The variables of the run stay on its host.
         """
         words = words_of(command)
-        more = require_variables(env or {})
-        host = self.host
-        details = host.answer(ShowRun(self.id, 0))
-        require_entry(self._learn(host, details.run))
-        try:
-            hold = host.join(self.id, command=" ".join(words))
-        except UnknownEnvironment:
-            require_entry(self._look(host))
-            raise
-        own = {"GENVX_RUN_ID": self.id, "GENVX_RUN_DIR": details.directory}
-        place = posixpath.join(details.work, cwd or "")
-        return hold, place, {**own, **details.run.spec.variables, **more}
+        require_variables(env or {})
+        return self.host.enter(self.id, command=" ".join(words))
+
+    def tunnel(
+        self,
+        port: int,
+        local: int | None = None,
+        *,
+        reverse: bool = False,
+        strict: bool = False,
+        bind: str | None = None,
+        node: int | None = None,
+    ) -> Tunnel:
+        """Make a port of the run's host a port of this machine, until the run ends, or the block.
+
+        local: the port here; by default the same one, or the next that is free; `port` of the
+        result says which. reverse: the host listens, and connections come to `local`, where a
+        program of ours listens. strict: refuse a port that is taken here. bind: an address of this
+        machine to listen on, instead of loopback. node: of which part, as of `log`.
+
+        Raises:
+            InvalidInput: the run waits, is over, or is on this machine; or a port is taken.
+        """
+        # Imported here: few programs need it, and it has paramiko.
+        from genvx.fleet.tunnels.opening import forward_of, open_tunnel
+
+        host, forward = self._host_of(node), forward_of(port, local, reverse=reverse)
+        return open_tunnel(host, lambda: self._look(host), forward, strict=strict, bind=bind)
 
     def restart(self) -> Run:
         """Start the run, which is over, again where it was; return it as a new one.

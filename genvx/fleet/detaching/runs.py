@@ -30,12 +30,13 @@ from genvx.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from genvx.core.leases.starter import Starter
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.runinfo import RunInfo
     from genvx.core.snapshot import Snapshot
     from genvx.core.wire.runoperations import LogNews
     from genvx.fleet.ask import HostGroup
-    from genvx.fleet.host import Hold, Host
+    from genvx.fleet.host import Host
     from genvx.fleet.outcomes import Outcomes
 
     class RunHost(Host, Protocol):
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
         def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]: ...
 
-        def join(self, environment: str, *, command: str = "") -> Hold: ...
+        def enter(self, run: str, *, command: str = "") -> Starter: ...
 
 
 # How often, and how far apart, a host is asked again whose connection was cut while its run was
@@ -178,7 +179,13 @@ def grouped(
     def groups(answers: Outcomes[tuple[RunInfo, ...]]) -> list[tuple[tuple[str, RunInfo], ...]]:
         places = [(name, run) for name, runs in answers.succeeded.items() for run in runs]
         kept = set(map(id, without_moved([run for _, run in places])))
-        return together(place for place in places if id(place[1]) in kept)
+        # A machine that is there under two names shows a run twice.
+        once: dict[object, tuple[str, RunInfo]] = {}
+        for name, run in places:
+            if id(run) in kept:
+                rank = None if run.spec.part is None else run.spec.part.rank
+                once.setdefault((run.id, run.spec.machine, rank), (name, run))
+        return together(once.values())
 
     def misses_parts(parts: tuple[tuple[str, RunInfo], ...]) -> bool:
         part = parts[0][1].spec.part

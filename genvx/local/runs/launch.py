@@ -25,7 +25,7 @@ from genvx.local.machine import Machine
 from genvx.local.running.logind import outlive_logout
 from genvx.local.runs import lock
 from genvx.local.runs.clock import now
-from genvx.local.runs.record import Marks, StopRequest, home_of, name_in, runs_root
+from genvx.local.runs.record import Marks, StopRequest, home_of, name_in, runs_root, shown_path
 from genvx.local.runs.shelf import RunShelf
 from genvx.local.runs.supervisor import Supervisor
 
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 # So long a supervisor has to say that its run waits or runs.
 _ACCEPTANCE = 60.0
 _MOST_BYTES = 1 << 20
+# Variables of the environment in which a run was submitted.
+_OF_ANOTHER = ("GENVX_ENVIRONMENT_ID", "GENVX_RUN_ID", "GENVX_RUN_DIR")
 
 
 def submit(
@@ -93,7 +95,8 @@ def submit(
     finally:
         os.close(read)
     shelf.accepted(name_in(spec))
-    return RunInfo(spec, state, note, tags=tags)
+    path = os.path.join(shelf.root, name_in(spec))
+    return RunInfo(spec, state, note, tags=tags, directory=shown_path(path))
 
 
 def _require_start(host: Machine, asked: RunSpec) -> None:
@@ -154,7 +157,8 @@ def _spawn(
     pid = os.posix_spawn(
         sys.executable,
         fresh.command(code, *words),
-        dict(environ),
+        # By these a process belongs to the environment in which it was started, and ends with it.
+        {name: text for name, text in environ.items() if name not in _OF_ANOTHER},
         file_actions=[(os.POSIX_SPAWN_DUP2, write, 1)],
     )
     os.waitpid(pid, 0)

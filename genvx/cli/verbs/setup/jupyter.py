@@ -76,8 +76,9 @@ def install(
         words.append("--wait" if wait == FOR_EVER else f"--wait={wait}")
     specification = {
         "argv": [
-            # By the path of this Python: the PATH of a Jupyter server may not have genvx.
-            *(sys.executable, "-m", "genvx", "run", *words, f"--name=jupyter {name}", "--"),
+            # By the path of this Python: the PATH of a Jupyter server may not have genvx. -P: a
+            # module beside the notebook must not stand in for one of ours.
+            *(sys.executable, "-P", "-m", "genvx", "run", *words, f"--name=jupyter {name}", "--"),
             *(interpreter, "-m", "ipykernel_launcher", "-f", "{connection_file}"),
         ],
         "display_name": display_name or f"Python ({wanted})",
