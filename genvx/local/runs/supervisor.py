@@ -29,6 +29,8 @@ from genvx.core.runs.runstate import (
     Stopped,
     StopReason,
     Waiting,
+    end_of,
+    is_over,
     settled,
     was_moved,
 )
@@ -94,7 +96,7 @@ class Supervisor:
         self._told = 0.0
         self._below = Below(host)
         self._wakeups = Wakeups()
-        self._output = Output(spec, directory, self._wakeups)
+        self._output = Output(spec, directory, self._wakeups, host.state)
         self._entrance = Entrance(spec, directory, host.environ)
         self._member: Union[Alone, Member] = Alone()
 
@@ -131,6 +133,7 @@ class Supervisor:
         self._write(state)
         # One whose command never started is accepted only now: its client may look at once.
         self._accept(state)
+        self._output.linger(self._sleep)
         self._member.linger(self._sleep)
         self._notify(self._member.overall(state))
         self._finish_writing()
@@ -376,3 +379,5 @@ class Supervisor:
             self._unwritten = state
         else:
             self._recorded, self._unwritten = True, None
+            if is_over(state) or end_of(state) is not None:
+                self._output.end()
