@@ -35,6 +35,11 @@ class Fleet:
         """Make a fleet of the hosts of a hostfile, as `genvx.Fleet.from_hostfile` does."""
         return cls(Hosts.from_hostfile(path, fanout=fanout, timeout=timeout))
 
+    @classmethod
+    def from_remote(cls, name: str, *, fanout: int = FANOUT, timeout: float = TIMEOUT) -> Fleet:
+        """Make a fleet of the hosts of a remote, as `genvx.Fleet.from_remote` does."""
+        return cls(Hosts.from_remote(name, fanout=fanout, timeout=timeout))
+
     @property
     def hosts(self) -> tuple[Any, ...]:
         """The hosts of the fleet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import threading
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from genvx.core.runs.runinfo import RunInfo
     from genvx.fleet.detaching.run import Run as Handle
     from genvx.fleet.detaching.runs import RunHost
+    from genvx.fleet.tunnels.tunnel import Tunnel
 
 
 class Run:
@@ -145,6 +147,30 @@ class Run:
             return await to_end(running, command, input, check=check)
         finally:
             await asyncio.shield(asyncio.to_thread(inside.release))
+
+    @contextlib.asynccontextmanager
+    async def tunnel(
+        self,
+        port: int,
+        local: int | None = None,
+        *,
+        reverse: bool = False,
+        strict: bool = False,
+        bind: str | None = None,
+        node: int | None = None,
+    ) -> AsyncIterator[Tunnel]:
+        """Make a port of the run's host a port of this machine for the block."""
+        tunnel = await abandonable(
+            lambda: self._run.tunnel(
+                port, local, reverse=reverse, strict=strict, bind=bind, node=node
+            ),
+            threading.Event(),
+            lambda late: late.close(),
+        )
+        try:
+            yield tunnel
+        finally:
+            await asyncio.shield(asyncio.to_thread(tunnel.close))
 
     async def restart(self) -> Run:
         """Start the run, which is over, again where it was; return it as a new one.

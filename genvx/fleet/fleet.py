@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from genvx.core.requests.ask import Ask
@@ -48,6 +49,24 @@ class Fleet(HostGroup[H]):
         from genvx.fleet.hosts import hostfile
 
         return connect_fleet(hostfile.load(path), fanout=fanout, timeout=timeout)
+
+    @classmethod
+    def from_remote(
+        cls, name: str, *, fanout: int = FANOUT, timeout: float = TIMEOUT
+    ) -> Fleet[SSHHost]:
+        """Make a fleet of the hosts of a remote, over SSH; connect to none yet.
+
+        name: of remotes.yml or of a project's genvx-remotes.yml, or ssh:user@host:port.
+
+        Raises:
+            UnknownRemote: there is none. InvalidRemotes: a file with remotes has a fault.
+            InvalidHostfile: its hostfile cannot be read. InvalidInput: it has no hosts over SSH.
+        """
+        from genvx.fleet.remotes.reading import remote_named
+
+        specs = remote_named(name, os.environ).specs()
+        config = os.environ.get("GENVX_SSH_CONFIG") or None
+        return connect_fleet(specs, fanout=fanout, timeout=timeout, config=config)
 
     # Acts
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from genvx.cli.entries import files
 from genvx.cli.entries.target import rank_of
 from genvx.core.text import printable
+from genvx.errors import InvalidInput
 from genvx.fleet.hosts import hostfile, hostnames
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ def entry(where: Where, names: list[str], goal: Goal, user: str) -> str:
     host = goal.host.name
     # -P: ssh starts it where its user is, and a module there must not stand in for one of ours.
     words = [sys.executable, "-P", "-m", "genvx", "remote"]
-    if where.hosts is not None:
+    if where.named is not None:
+        words += ["--remote", _everywhere(where.named)]
+    elif where.hosts is not None:
         words += ["-H", where.hosts]
     else:
         words += ["-f", os.path.abspath(where.hostfile or hostfile.find(os.environ))]
@@ -30,7 +33,7 @@ def entry(where: Where, names: list[str], goal: Goal, user: str) -> str:
         words += ["-l", where.login]
     words += ["ssh-proxy", host, *_words(goal)]
     # What is started from a desktop has none of the variables of a shell.
-    for name in ("XDG_CONFIG_HOME", "GENVX_SSH_CONFIG"):
+    for name in ("XDG_CONFIG_HOME", "GENVX_SSH_CONFIG", "GENVX_REMOTES"):
         if os.environ.get(name):
             words = [f"{name}={os.path.abspath(os.environ[name])}", *words]
     if "=" in words[0]:
@@ -89,3 +92,15 @@ def _title(goal: Goal) -> str:
     if goal.environment is not None:
         return f"environment {printable(goal.environment.label, 200)}"
     return "your environment"
+
+
+def _everywhere(named: str) -> str:
+    """Return the name of a remote, if it means the same in every directory: ssh runs in any."""
+    from genvx.fleet.remotes.reading import remote_named
+
+    if remote_named(named, os.environ).of_project:
+        raise InvalidInput(
+            f"remote {named} is of a project's file, which ssh does not find from elsewhere; write "
+            "it in your own remotes.yml"
+        )
+    return named

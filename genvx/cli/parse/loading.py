@@ -15,6 +15,7 @@ import typer
 from genvx.cli.parse.commands import DividedVerb, Group, Verb
 from genvx.cli.parse.groups import HELP, bare
 from genvx.cli.parse.remote import DividedRemoteVerb, RemoteGroup, RemoteVerb
+from genvx.cli.parse.remoteoption import give
 from genvx.cli.parse.table import VERBS, Entry
 
 
@@ -83,6 +84,8 @@ def _load(entry: Entry, *, remotely: bool) -> Any:
     else:
         command = typer.main.get_command(_alone(entry, made, verb))
     command.name = entry.name
+    if entry.remotely and not remotely:
+        give(command)
     return command
 
 

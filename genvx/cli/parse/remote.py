@@ -33,8 +33,8 @@ class RemoteVerb(Verb):
         text = text.replace(" remote remote", " remote")
         formatter.write(page(ctx.command_path, text, ours, usage_of(ours)))
         formatter.write(
-            "\nHosts: -H A,B or --hostfile FILE, before or after the verb; see\n"
-            "genvx remote --help.\n"
+            "\nHosts: -H A,B, --hostfile FILE or --remote NAME, before or after the verb;\n"
+            "see genvx remote --help.\n"
         )
 
     def invoke(self, ctx: Any) -> Any:

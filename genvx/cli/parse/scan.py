@@ -23,13 +23,9 @@ def scan(command: Any, words: list[str]) -> Iterator[tuple[int, str, Any]]:
     while at < len(words) and words[at] != "--":
         word = words[at]
         if word.startswith("-") and len(word) > 1:
-            name = word.partition("=")[0]
-            option = next((each for each in params if name in each.opts), None)
-            yield at, word, option
-            # A value after "=" takes no further word. words[at] is read anew: spell_out_wait puts
-            # "--wait=TIME" there.
-            if option is not None and name == words[at] and not getattr(option, "is_flag", True):
-                at += 1
+            yield at, word, _option(params, word)[0]
+            # words[at] is read anew: spell_out_wait puts "--wait=TIME" there.
+            at += _option(params, words[at])[1]
         elif hasattr(command, "commands"):
             command = command.commands.get(word)
             yield at, word, command
@@ -40,6 +36,27 @@ def scan(command: Any, words: list[str]) -> Iterator[tuple[int, str, Any]]:
         elif not command.context_settings.get("allow_interspersed_args", True):
             return
         at += 1
+
+
+def _option(params: list[Any], word: str) -> tuple[Any, bool]:
+    """Return the option that a word names, and whether the next word is its value.
+
+    Of several letters, as in -dr, it is the last, unless one before it takes the rest as its value.
+    """
+    name, equals, _ = word.partition("=")
+    found = next((each for each in params if name in each.opts), None)
+    letters = word[1:] if found is None and not word.startswith("--") else ""
+    rest = equals
+    for at, letter in enumerate(letters, 1):
+        found = next((each for each in params if f"-{letter}" in each.opts), None)
+        rest = letters[at:]
+        if found is None or not _is_flag(found):
+            break
+    return found, found is not None and not rest and not _is_flag(found)
+
+
+def _is_flag(option: Any) -> bool:
+    return bool(getattr(option, "is_flag", True))
 
 
 def spell_out_wait(command: Any, arguments: list[str]) -> list[str]:

@@ -39,7 +39,21 @@ class Entry:
 VERBS = (
     Entry("devices", "look.devices", LOOK, "Show the GPUs and who has them"),
     Entry("envs", "look.envs", LOOK, "Show the active environments"),
-    Entry("status", "look.status", LOOK, "Show this environment, or this host when there is none"),
+    Entry(
+        "status",
+        "look.status",
+        LOOK,
+        "Show this environment, or this host when there is none",
+        remotely=False,
+    ),
+    # Another one: its argument is the name of a remote.
+    Entry(
+        "status",
+        "look.remote_status",
+        LOOK,
+        "Show a line for each host, or whether a remote is available",
+        here=False,
+    ),
     Entry(
         "queue", "look.queue", LOOK, "Show who waits for GPUs, in the order of the line, and why"
     ),
@@ -48,6 +62,7 @@ VERBS = (
         "policy", "look.policy", LOOK, "Show what the administrator allows, to everybody and to you"
     ),
     Entry("doctor", "look.doctor", LOOK, "Show what is wrong, one line each, and what to do"),
+    Entry("check", "look.doctor", LOOK, "Show what is wrong, as doctor does; Guild's name for it"),
     Entry("smi", "look.smi", LOOK, "Show an environment's GPUs and processes"),
     Entry(
         "watch", "runs.watch", RUNS, "Show the output of a run until it ends; exit with its code"
@@ -115,6 +130,15 @@ VERBS = (
         "help", "setup.help", SET_UP, "Show the verbs of genvx, or the help of one", remotely=False
     ),
     Entry("remote", "remote", MANY, "The same verbs on many hosts", remotely=False),
+    Entry("remotes", "look.remotes", MANY, "Hosts by name, from remotes.yml", remotely=False),
+    Entry(
+        "start",
+        "look.remotes",
+        MANY,
+        "Start a remote, if its type can be started; or run its init",
+        here=False,
+    ),
+    Entry("stop", "look.remotes", MANY, "Stop a remote, if its type can be stopped", here=False),
     Entry(
         "runs",
         "runs.group",

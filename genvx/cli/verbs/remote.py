@@ -8,6 +8,7 @@ from genvx.cli.ask import hostoptions
 from genvx.cli.ask.where import Where
 from genvx.cli.parse.groups import group
 from genvx.cli.parse.loading import AllVerbs
+from genvx.cli.parse.remoteoption import Remote
 from genvx.core.quantities.durations import parse_seconds
 from genvx.core.quantities.naming import naming
 from genvx.errors import InvalidInput
@@ -17,8 +18,9 @@ from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 remote = group(
     """The same verbs on many hosts.
 
-    The hosts are those of -H or --hostfile, before or after the verb; otherwise those of the first
-    of $GENVX_HOSTFILE, ./hostfile, ~/.config/genvx/hostfile and /etc/genvx/hostfile that exists.
+    The hosts are those of -H, --hostfile or --remote, before or after the verb; otherwise those of
+    the first of $GENVX_HOSTFILE, ./hostfile, ~/.config/genvx/hostfile and /etc/genvx/hostfile that
+    exists. genvx --remote NAME VERB is short for genvx remote --remote NAME VERB.
 
     Example: genvx remote -H a,b devices
     """,
@@ -31,6 +33,7 @@ def where(
     context: typer.Context,
     hostfile: hostoptions.Hostfile = None,
     hosts: hostoptions.Hosts = None,
+    named: Remote = None,
     login: hostoptions.Login = None,
     timeout: hostoptions.Timeout = f"{TIMEOUT:g}",
     fanout: hostoptions.Fanout = FANOUT,
@@ -44,6 +47,7 @@ def where(
         remote=True,
         hostfile=hostfile,
         hosts=hosts,
+        named=named,
         login=login,
         timeout=_seconds("--timeout", timeout),
         fanout=fanout,

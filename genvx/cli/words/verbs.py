@@ -69,7 +69,6 @@ VERBS = {
     "show-gpus": _DEVICES,
     "gpus": _DEVICES,
     "gpu": _DEVICES,
-    "check": "{} doctor says what is wrong, and what to do",
     "log": OUTPUT,
     "tail": OUTPUT,
     # Guild

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from genvx.core.command import require_variables, words_of
+from genvx.core.prelude import plain
 from genvx.core.runs.rungang import decisive, exit_code
 from genvx.core.runs.runinfo import LogPiece, RunInfo
 from genvx.core.runs.runstate import end_of, has_ended, is_over, name_of
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from genvx.core.wire.operation import Operation
     from genvx.fleet.ask import HostGroup
     from genvx.fleet.detaching.runs import RunHost
+    from genvx.fleet.tunnels.tunnel import Tunnel
 
 # How soon a run that was told to stop is asked again whether it is over.
 _LOOK = 0.1
@@ -142,7 +144,7 @@ class Run:
                     if not has_ended(news.state) and pause(0.0):
                         break
             if not has_ended(self._places[host].state):
-                raise subprocess.TimeoutExpired(list(self._first.spec.argv), timeout or 0.0)
+                raise subprocess.TimeoutExpired(list(plain(self._first.spec.argv)), timeout or 0.0)
         return self.returncode
 
     def log(self, lines: int | None = None, *, node: int | None = None) -> bytes:
@@ -260,6 +262,32 @@ class Run:
         words = words_of(command)
         require_variables(env or {})
         return self.host.enter(self.id, command=" ".join(words))
+
+    def tunnel(
+        self,
+        port: int,
+        local: int | None = None,
+        *,
+        reverse: bool = False,
+        strict: bool = False,
+        bind: str | None = None,
+        node: int | None = None,
+    ) -> Tunnel:
+        """Make a port of the run's host a port of this machine, until the run ends, or the block.
+
+        local: the port here; by default the same one, or the next that is free; `port` of the
+        result says which. reverse: the host listens, and connections come to `local`, where a
+        program of ours listens. strict: refuse a port that is taken here. bind: an address of this
+        machine to listen on, instead of loopback. node: of which part, as of `log`.
+
+        Raises:
+            InvalidInput: the run waits, is over, or is on this machine; or a port is taken.
+        """
+        # Imported here: few programs need it, and it has paramiko.
+        from genvx.fleet.tunnels.opening import forward_of, open_tunnel
+
+        host, forward = self._host_of(node), forward_of(port, local, reverse=reverse)
+        return open_tunnel(host, lambda: self._look(host), forward, strict=strict, bind=bind)
 
     def restart(self) -> Run:
         """Start the run, which is over, again where it was; return it as a new one.

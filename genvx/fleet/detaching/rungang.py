@@ -12,6 +12,7 @@ import threading
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from genvx.core.prelude import plain, with_prelude
 from genvx.core.requests.ask import Ask
 from genvx.core.runs.part import Meeting, Part
 from genvx.core.runs.rungang import require_no_retries
@@ -81,7 +82,7 @@ def submit_gang(
         spec.requirements,
         spec.name,
         spec.id,
-        command=" ".join(spec.argv),
+        command=" ".join(plain(spec.argv)),
         lasts=spec.seconds,
         patience=patience,
     )
@@ -138,6 +139,7 @@ def _specs(
         # One line tells of the end of all of them: node 0's.
         host: replace(
             spec,
+            argv=with_prelude(host.spec.prelude, spec.argv),
             part=Part(rank, names, address, port, mixed),
             notify=spec.notify if rank == 0 else "",
         )

@@ -179,7 +179,13 @@ def grouped(
     def groups(answers: Outcomes[tuple[RunInfo, ...]]) -> list[tuple[tuple[str, RunInfo], ...]]:
         places = [(name, run) for name, runs in answers.succeeded.items() for run in runs]
         kept = set(map(id, without_moved([run for _, run in places])))
-        return together(place for place in places if id(place[1]) in kept)
+        # A machine that is there under two names shows a run twice.
+        once: dict[object, tuple[str, RunInfo]] = {}
+        for name, run in places:
+            if id(run) in kept:
+                rank = None if run.spec.part is None else run.spec.part.rank
+                once.setdefault((run.id, run.spec.machine, rank), (name, run))
+        return together(once.values())
 
     def misses_parts(parts: tuple[tuple[str, RunInfo], ...]) -> bool:
         part = parts[0][1].spec.part

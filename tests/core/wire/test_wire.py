@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genvx.core.device import Device, VisibleAs
-from genvx.core.finding import Finding, Severity
+from genvx.core.finding import Examination, Finding, Severity
 from genvx.core.leases.claim import Claim, Owner
 from genvx.core.leases.environment import Environment, Holder
 from genvx.core.leases.grant import Grant
@@ -294,7 +294,7 @@ def test_every_operation_survives_its_call(asked):
 
 REPLIES = [
     (questions.TakeSnapshot(), Snapshot("h", "0.1", "boot", 1, DRIVER, (), {}, ())),
-    (questions.Examine(), (Finding("c", Severity.ERROR, "r", "a"),)),
+    (questions.Examine(), Examination((Finding("c", Severity.ERROR, "r", "a"),), 7)),
     (questions.FindPort(), 4711),
     (acts.Signal("abcd", "TERM"), None),
     (

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from genvx.cli.ask import options
+from genvx.cli.ask.allremotes import AllRemotes, everywhere
 from genvx.cli.ask.where import here
 from genvx.cli.show.output import Output
 from genvx.core.quantities.durations import parse_duration
@@ -42,6 +43,7 @@ def listing(
     name: OfName = None,
     since: Since = None,
     deleted: Deleted = False,
+    all_remotes: AllRemotes = False,
     json: options.Json = False,
     csv: options.Csv = False,
     style: options.Style = None,
@@ -60,14 +62,16 @@ def listing(
     from genvx.cli.show.watch import watch
     from genvx.cli.views import runs as view
 
-    where = here(context)
+    where, code = here(context), 0
+    if all_remotes:
+        where, code = everywhere(where)
     narrowed = Filter(tuple(state or ()), tuple(tag or ()), name, _since_epoch_ns(since))
     asked = ListRuns(narrowed, MOST_RUNS if everything else _NEWEST, deleted)
     output = Output(json, csv, not no_header, not no_summary, timestamp=timestamp, style=style)
     with where.fleet() as fleet:
         if redraw:
             raise typer.Exit(watch(interval, lambda: view.show(where, fleet, asked, output)))
-        raise typer.Exit(view.show(where, fleet, asked, output))
+        raise typer.Exit(view.show(where, fleet, asked, output) or code)
 
 
 def _since_epoch_ns(text: str | None) -> int | None:
