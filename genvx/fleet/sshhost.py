@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from genvx.core.wire.progress import Progress
     from genvx.core.wire.runoperations import LogNews, WatchRun
     from genvx.core.wire.viewoperation import ViewRun
-    from genvx.fleet.detaching.followed import RemoteView
+    from genvx.fleet.detaching.followed import Views
     from genvx.fleet.hosts.hostspec import HostSpec
     from genvx.fleet.remotehold import Started
     from genvx.ssh.config.options import SSHOptions
@@ -151,9 +151,7 @@ class SSHHost:
 
         return watched(self._caller, asked, pause)
 
-    def view(
-        self, asked: ViewRun, pause: Callable[[float], bool]
-    ) -> Iterator[RunInfo | RemoteView]:
+    def view(self, asked: ViewRun, pause: Callable[[float], bool]) -> Iterator[Views]:
         """How a run there is until it has begun, then its terminal; see followed.viewed."""
         from genvx.fleet.detaching.followed import viewed
 

@@ -10,11 +10,14 @@ from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TypeAlias
 
     from genvx.core.wire.runoperations import LogNews, WatchRun
     from genvx.core.wire.viewoperation import ViewNews, ViewRun
     from genvx.fleet.caller import Caller
     from genvx.fleet.remote import RemoteCommand
+
+    Views: TypeAlias = "RunInfo | RemoteView"
 
 # While nothing is new, a host says so at least every 20 s.
 _SILENCE = 90.0
@@ -42,9 +45,7 @@ def watched(caller: Caller, asked: WatchRun, pause: Callable[[float], bool]) -> 
         close_channel(command.channel)
 
 
-def viewed(
-    caller: Caller, asked: ViewRun, pause: Callable[[float], bool]
-) -> Iterator[RunInfo | RemoteView]:
+def viewed(caller: Caller, asked: ViewRun, pause: Callable[[float], bool]) -> Iterator[Views]:
     """How a run on a host is until it has begun, then its terminal.
 
     pause: called while nothing comes; True ends it.
