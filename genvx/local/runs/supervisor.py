@@ -119,7 +119,7 @@ class Supervisor:
             # as orphans do not come to us.
             hold.keep_time(spare=os.getpid(), supervised=True)
             tree.become_subreaper()
-            guests = Guests(self._host, hold.lease)
+            guests = Guests(self._host, hold.lease, self._output.say)
             state = self._hold_to_end(hold, guests)
             # The end is shown only once the devices are free, for people count on that. So it is
             # written down twice: if we are killed in between, it is not lost. A full disk must not
