@@ -110,10 +110,9 @@ class Output:
             self._viewers.end()
 
     def linger(self, sleep: Callable[[float], None]) -> None:
-        """Wait a moment for viewers to read the rest."""
-        if self._viewers is None:
+        """Once the end of the run is known, wait a moment for viewers to read the rest."""
+        if self._viewers is None or not self._viewers.over:
             return
-        self._viewers.end()
         over = monotonic() + _FAREWELL
         while self._viewers.any_left and monotonic() < over:
             sleep(_SOON)

@@ -138,6 +138,7 @@ class Supervisor:
         self._member.linger(self._sleep)
         self._notify(self._member.overall(state))
         self._finish_writing()
+        self._output.linger(self._sleep)
 
     def _finish_writing(self) -> None:
         while self._unwritten is not None:

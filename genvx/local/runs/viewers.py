@@ -89,7 +89,7 @@ class Viewers:
     """The viewers of one run, over all its attempts.
 
     log: a descriptor from which the log can be read. size: rows and columns that a terminal of the
-    run has at first.
+    run has at first. over: whether the run has ended, and viewers only read the rest.
     """
 
     def __init__(self, state: StateDirectory, run: str, wakeups: Wakeups, log: int) -> None:
@@ -101,7 +101,7 @@ class Viewers:
         self._screen = Screen()
         self._terminal: Optional[Terminal] = None
         self._viewers: dict[int, _Viewer] = {}
-        self._over = False
+        self.over = False
         self._listener: Optional[socket.socket] = None
 
     def open(self) -> str:
@@ -139,7 +139,7 @@ class Viewers:
             viewer = self._viewers.get(descriptor)
             if viewer is None:
                 continue
-            if descriptor in woken.readable and not self._over and not viewer.typed:
+            if descriptor in woken.readable and not self.over and not viewer.typed:
                 self._hear(viewer)
             elif descriptor in woken.readable:
                 self._drop(viewer)  # hung up: nothing else is awaited of them
@@ -156,9 +156,9 @@ class Viewers:
 
     def end(self) -> None:
         """The run has ended: let nobody come, and viewers go once they have read the rest."""
-        if self._over:
+        if self.over:
             return
-        self._over = True
+        self.over = True
         if self._listener is not None:
             self._wakeups.forget(self._listener.fileno())
             self._listener.close()
@@ -248,7 +248,7 @@ class Viewers:
         except OSError:
             self._drop(viewer)
             return
-        if self._over and not viewer.waiting:
+        if self.over and not viewer.waiting:
             self._drop(viewer)
             return
         if viewer.skipped and not viewer.waiting and self._terminal is not None:
@@ -259,7 +259,7 @@ class Viewers:
     def _watch(self, viewer: _Viewer) -> None:
         self._wakeups.watch(
             viewer.descriptor,
-            reads=not viewer.typed and not self._over,
+            reads=not viewer.typed and not self.over,
             writes=bool(viewer.waiting),
         )
 
@@ -280,5 +280,5 @@ class Viewers:
         if self._viewers.pop(viewer.descriptor, None) is not None:
             self._wakeups.forget(viewer.descriptor)
             viewer.socket.close()
-            if not self._over:
+            if not self.over:
                 self._fit()

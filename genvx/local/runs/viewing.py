@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Union
 
 from genvx.core.runs.entry import require_terminal
 from genvx.core.runs.runstate import Running
 from genvx.errors import InvalidInput
+from genvx.local import processes
 from genvx.local.runs import viewsocket
 from genvx.local.runs.catalog import RunCatalog
 
@@ -45,6 +48,7 @@ def view(
     while True:
         require_terminal(run)
         if isinstance(run.state, Running):
+            _require_elsewhere(run, run.state)
             connected = viewsocket.connect(host.state, run.id)
             if connected is not None:
                 yield connected
@@ -58,6 +62,14 @@ def view(
         if pause(_LOOK):
             return
         run = catalog.find(run.id)
+
+
+def _require_elsewhere(run: RunInfo, state: Running) -> None:
+    """Refuse a view of a terminal in itself, which would show what it shows for ever."""
+    command = processes.describe(state.pid)
+    with suppress(OSError):
+        if command is not None and command.terminal and os.fstat(0).st_rdev == command.terminal:
+            raise InvalidInput(f"this is the terminal of run {run.label_or_id} already")
 
 
 def _unreachable(run: RunInfo) -> str:

@@ -9,6 +9,7 @@ import select
 import signal
 import socket
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,8 @@ def test_who_comes_back_sees_what_was_there_and_the_end(host, start, watch):
     assert terminal.end() == 0
     again, other = watch(run), watch(run)
     again.expect("it is 23\r\n33 99\r\n")
+    again.line(subprocess.list2cmdline(genvx_argv("watch", "-i", run.id)))
+    again.expect(f"genvx: this is the terminal of run {run.id} already\r\n")
     os.kill(other.child.pid, signal.SIGKILL)
     again.line("exit 9")
     assert again.end() == 9
