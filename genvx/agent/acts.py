@@ -45,4 +45,9 @@ ACTS: Mapping[type[Operation[Any]], Callable[[FarEnd, Any], int]] = {
 
 def acting(kind: type[Operation[Any]]) -> Callable[[FarEnd, Any], int]:
     """The function for operations of a class."""
+    # By name: their classes are loaded only where runs are spoken of.
+    if kind.__name__ == "ViewRun":
+        from genvx.agent.viewing import view
+
+        return view
     return ACTS.get(kind, watch)

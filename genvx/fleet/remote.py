@@ -107,6 +107,11 @@ class RemoteCommand(Generic[R]):
         self.last = read_reply(self._form, reply.result())
         return True
 
+    def take_first(self) -> bytes:
+        """Return, once, what was read behind the last reply."""
+        first, self._first = self._first, b""
+        return first
+
     def on_loss(self, call: Callable[[HostLost], object]) -> None:
         """Call `call`, in another thread, if the host is lost."""
         self._pulse.listeners.append(call)

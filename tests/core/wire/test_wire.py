@@ -70,6 +70,7 @@ from genvx.core.wire import (
     runcodec,
     runoperations,
     snapshotcodec,
+    viewoperation,
 )
 from genvx.core.wire.call import Call
 from genvx.core.wire.callreader import call_from_word, read_call
@@ -168,6 +169,7 @@ ASKED = [
     runoperations.MarkRun("n", "best", ("t",), ("u",)),
     runoperations.DisposeOfRun("n", runoperations.Disposal.PURGE),
     runoperations.WatchRun("n", 5, 6, False, False),
+    viewoperation.ViewRun("n"),
 ]
 POLICY = Policy(
     LIMIT, {"g": LIMIT}, {"u": LIMIT}, ("root",), ("0",), ("1",), ("2",), VisibleAs.INDEX
@@ -308,6 +310,8 @@ REPLIES = [
     (runoperations.WatchRun("n"), LogPiece(5, b"x")),
     (runoperations.WatchRun("n"), RUN),
     (runoperations.WatchRun("n"), runoperations.LogEnd(RUN)),
+    (viewoperation.ViewRun("n"), RUN),
+    (viewoperation.ViewRun("n"), viewoperation.Viewed()),
 ]
 
 
