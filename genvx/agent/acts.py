@@ -24,10 +24,13 @@ if TYPE_CHECKING:
 
 def watch(end: FarEnd, asked: WatchRun) -> int:
     """Send how a run is and its log as it grows, until it has ended or the client is gone."""
+    from genvx.agent.pieces import Pieces
+
     client = Client(end.out)
+    pieces = Pieces(end, asked)
     with contextlib.suppress(BrokenPipeError):  # it is gone; the run goes on
         for news in end.host.watch(asked, client.wait):
-            end.reply(asked, news)
+            pieces.send(news)
     return 0
 
 
@@ -46,4 +49,9 @@ def acting(kind: type[Operation[Any]]) -> Callable[[FarEnd, Any], int]:
         from genvx.agent import trees
 
         return trees.receive_tree if kind.__name__ == "SendTree" else trees.send_files
+    # By name: their classes are loaded only where runs are spoken of.
+    if kind.__name__ == "ViewRun":
+        from genvx.agent.viewing import view
+
+        return view
     return ACTS.get(kind, watch)

@@ -22,6 +22,7 @@ from genvx.errors import (
 )
 from genvx.fleet.caller import Caller
 from genvx.fleet.examining import examined
+from genvx.fleet.offer import offered, offering, within
 from genvx.fleet.remotehold import RemoteEntry, RemoteHold
 from genvx.fleet.shipping.ships import Ships
 from genvx.ssh.connections import Connections
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from genvx.core.wire.operation import Operation
     from genvx.core.wire.progress import Progress
     from genvx.core.wire.runoperations import LogNews, WatchRun
+    from genvx.core.wire.viewoperation import ViewRun
+    from genvx.fleet.detaching.followed import Views
     from genvx.fleet.hosts.hostspec import HostSpec
     from genvx.fleet.remotehold import Started
     from genvx.ssh.config.options import SSHOptions
@@ -108,13 +111,7 @@ class SSHHost(Ships):
 
         holders: also find the processes that hold leases.
         """
-        return self._offered(self.answer(questions.TakeSnapshot(holders)))
-
-    def _offered(self, snapshot: Snapshot) -> Snapshot:
-        gpus = self.spec.gpus
-        if gpus is None:
-            return snapshot
-        return replace(snapshot, devices=tuple(d for d in snapshot.devices if d.index in gpus))
+        return offered(self.spec, self.answer(questions.TakeSnapshot(holders)))
 
     def doctor(self) -> tuple[Finding, ...]:
         """Examine the host and return what is wrong there, and with its clock."""
@@ -142,28 +139,19 @@ class SSHHost(Ships):
             UnknownEnvironment: there is none.
         """
         use = self.answer(questions.ShowUse(environment))
-        return self._offered(use.snapshot), use.processes()
+        return offered(self.spec, use.snapshot), use.processes()
 
     def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]:
-        """How a run there is, and its log as it grows; the last is a LogEnd.
+        """How a run there is, and its log as it grows; see followed.watched."""
+        from genvx.fleet.detaching.followed import watched
 
-        pause: called while nothing comes; True ends the watching.
+        return watched(self._caller, asked, pause)
 
-        Raises:
-            UnknownRun: there is none. HostError: the host could not be asked, or the connection has
-            ended; then ask again, with the offset behind the last piece.
-        """
-        from genvx.core.wire.runoperations import LogEnd
+    def view(self, asked: ViewRun, pause: Callable[[float], bool]) -> Iterator[Views]:
+        """How a run there is until it has begun, then its terminal; see followed.viewed."""
+        from genvx.fleet.detaching.followed import viewed
 
-        watched = self._caller.call(asked)
-        try:
-            yield watched.last
-            while not isinstance(watched.last, LogEnd):
-                if not watched.next_reply(_SILENCE, lambda: pause(0.0)):
-                    return
-                yield watched.last
-        finally:
-            close_channel(watched.channel)
+        return viewed(self._caller, asked, pause)
 
     # Acts
 
@@ -177,16 +165,16 @@ class SSHHost(Ships):
         from genvx.core.wire.runoperations import SubmitRun
 
         argv = with_prelude(self.spec.prelude, spec.argv)
-        offered = replace(spec, requirements=self._within(spec.requirements), argv=argv)
+        ours = replace(spec, requirements=within(self.spec, spec.requirements), argv=argv)
         most = None if patience is None else min(patience, _MOST_PATIENCE)
-        return self.answer(SubmitRun(offered, most, tags), patience=_ACCEPTANCE)
+        return self.answer(SubmitRun(ours, most, tags), patience=_ACCEPTANCE)
 
     def attach(self, environment: str, requirements: Requirements) -> Grant:
         """Add devices to an environment of one's own, by id; return all that it has then.
 
         Raises: as `acquire`. UnknownEnvironment: there is none.
         """
-        return self.answer(acts.Attach(environment, self._within(requirements)))
+        return self.answer(acts.Attach(environment, within(self.spec, requirements)))
 
     def detach(self, environment: str, devices: Sequence[str] = ()) -> Grant:
         """Remove devices, named by label or UUID, or all, from an environment of one's own; return
@@ -233,7 +221,7 @@ class SSHHost(Ships):
         Raises:
             NoCapacity: not enough devices are available. HostError: the host could not be asked.
         """
-        return self._held(replace(self._offering(ask), patience=None))
+        return self._held(replace(offering(self.spec, ask), patience=None))
 
     def join(self, environment: str, *, command: str = "") -> RemoteHold:
         """Join a living environment of one's own, by id; it ends with its last holder.
@@ -249,7 +237,7 @@ class SSHHost(Ships):
 
     def reserve(self, ask: Ask) -> Grant:
         """Take devices without a holder, for as long as the ask lasts; raises as `acquire`."""
-        return self.answer(acts.Reserve(self._offering(ask)))
+        return self.answer(acts.Reserve(offering(self.spec, ask)))
 
     def wait(
         self,
@@ -268,7 +256,7 @@ class SSHHost(Ships):
         """
         stop = stop or threading.Event()
         patience = math.inf if ask.patience is None else ask.patience
-        wanted = replace(self._offering(ask), patience=min(patience, _MOST_PATIENCE))
+        wanted = replace(offering(self.spec, ask), patience=min(patience, _MOST_PATIENCE))
         waiting = self._caller.call(ongoing.Hold(wanted, self._silence))
         try:
             while isinstance(waiting.last, Standing):
@@ -284,59 +272,33 @@ class SSHHost(Ships):
             close_channel(waiting.channel)
             raise
 
-    def _offering(self, ask: Ask) -> Ask:
-        """Return the ask, limited to the devices that the hostfile offers."""
-        requirements = self._within(ask.requirements)
-        return replace(ask, requirements=requirements, command=printable(ask.command))
-
-    def _within(self, requirements: Requirements) -> Requirements:
-        return replace(
-            requirements,
-            among=self.spec.gpus,
-            visible_as=requirements.visible_as or self.spec.visible_as,
-        )
-
     @property
     def _silence(self) -> float:
         """Seconds without a sign of us after which the far end releases; later than we notice."""
         return self.options.host_lost_after * _LATER
 
     def _held(self, wanted: Wanted) -> RemoteHold:
-        return RemoteHold(self, self._granted(ongoing.Hold(wanted, self._silence)))
+        return RemoteHold(self, self.begin(ongoing.Hold(wanted, self._silence)))
 
     def start(self, wanted: Wanted, job: Job) -> Started:
         """Start a command on the host; return once it holds its devices.
 
-        Raises:
-            NoCapacity: not enough devices are available. CommandNotFound: the host does not have
-            the command.
+        Raises: as `acquire`. CommandNotFound: the host does not have the command.
         """
         if isinstance(wanted, Ask):
-            wanted = self._offering(wanted)
+            wanted = offering(self.spec, wanted)
         job = replace(job, argv=with_prelude(self.spec.prelude, job.argv))
-        try:
-            return self._granted(ongoing.Run(wanted, job))
-        except CommandNotFound as error:
-            raise error.on(self.name) from None
+        return self.begin(ongoing.Run(wanted, job))
 
-    def serve_ssh(self, environment: str, key: str, *, in_run: bool = False) -> Started:
-        """Have the host serve an SSH connection, whose sessions are in an environment, by id.
+    def begin(self, operation: Operation[Progress]) -> Started:
+        """Call an operation that goes on after a grant; return once it is granted.
 
-        key: the public key that may log in, as a line of authorized_keys. in_run: whether they are
-        inside of the run with this id.
-
-        Raises:
-            UnknownEnvironment, UnknownRun: there is none. InvalidInput: the run cannot be entered.
-            CommandNotFound: the host has no sshd.
+        Raises: as `answer`.
         """
         try:
-            return self._granted(ongoing.ServeSSH(environment, key, in_run))
+            started = self._caller.call(operation)
         except CommandNotFound as error:
             raise error.on(self.name) from None
-
-    def _granted(self, operation: Operation[Progress]) -> Started:
-        """Call an operation whose first reply must be a grant; close the channel if it is not."""
-        started = self._caller.call(operation)
         try:
             started.grant()
         except ProtocolError:

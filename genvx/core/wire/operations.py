@@ -38,4 +38,5 @@ OPERATIONS = {
     "tree-clean": ("CleanTrees", "treeoperations"),
     "run-pull": ("PullRun", "treeoperations"),
     "tree-send": ("SendTree", "treeoperations"),
+    "run-view": ("ViewRun", "viewoperation"),
 }

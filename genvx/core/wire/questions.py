@@ -46,7 +46,7 @@ class OwnUse:
     own: Mapping[str, tuple[int, ...]]
 
     def processes(self) -> dict[str, list[DeviceProcess]]:
-        """The environment's processes on each device, by the device's UUID."""
+        """The processes of the environment on each device, by its UUID."""
         return {
             device.uuid: [
                 process

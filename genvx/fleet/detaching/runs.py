@@ -27,6 +27,7 @@ from genvx.errors import (
     UnknownRun,
     Unsatisfiable,
 )
+from genvx.fleet.typed import typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -143,7 +144,7 @@ def _submit_to(
     except HostError as error:
         raise HostLost(
             f"{host.name}: {error}; whether run {spec.id} was accepted there is not known: "
-            f"genvx remote runs shows it"
+            f"{typed(host)} runs shows it"
         ) from None
 
 

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from genvx.cli.ask.runs import OneRun, located_parts
 from genvx.cli.ask.where import here
-from genvx.cli.show.sending import Sending
-from genvx.core.quantities.amounts import format_size
-from genvx.core.text import printable
 from genvx.core.wire.treeoperations import PullRun
-from genvx.errors import InvalidInput, ProjectChanged
-from genvx.shown.console import say
-
-# Files that are written all the time are fetched this often.
-_TRIES = 3
+from genvx.errors import InvalidInput
 
 Destination = Annotated[
     str | None,
@@ -50,11 +43,14 @@ def pull(
 ) -> None:
     """Copy what a run has made or changed to this machine.
 
-    That is its log, and the files in its directory that were not in its project. What is here already is not copied again, and a copy that was cut goes on. A run that is alive
-    gives what it has now.
+    That is its log, and the files in its directory that were not in its project. What is here
+    already is not copied again, and a copy that was cut goes on. A run that is alive gives what it
+    has now.
 
     Example: genvx remote pull train --only '*.pt'
     """
+    from genvx.cli.pulling import pulled
+
     where = here(context)
     if dest is not None and output is not None:
         raise InvalidInput("give either DEST or --output")
@@ -67,29 +63,4 @@ def pull(
             if len(parts) > 1:
                 directory = os.path.join(directory, host.name.replace("/", "_"))
             asked = PullRun(found.id, tuple(only or ()), everything, output is not None)
-            print(_pulled(host, asked, directory, found.label_or_id, remote=where.remote))
-
-
-def _pulled(host: Any, asked: PullRun, directory: str, run: str, *, remote: bool) -> str:
-    """Copy the files of a run, or of a part; return what was done, in words."""
-    from genvx.local.trees.landing import Landing
-
-    with Sending("pulling from") as shown, Landing(directory, os.environ) as landing:
-
-        def got(done: int, total: int) -> None:
-            shown.update(host.name, done, total)
-
-        for _ in range(_TRIES - 1):
-            try:
-                told, files = host.pull(asked, landing, got)
-                break
-            except ProjectChanged:
-                continue
-        else:
-            told, files = host.pull(asked, landing, got)
-    for line in told.left_out:
-        say(f"genvx: not copied: {line}")
-    many = f"{files} file{'' if files == 1 else 's'}"
-    came = f" ({format_size(shown.total)})" if shown.total else ""
-    place = f" from {host.name}" if remote else ""
-    return f"Pulled {many}{came} of run {run}{place} into {printable(directory, 300)}"
+            print(pulled(host, asked, directory, found.label_or_id, remote=where.remote))
