@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 class Target(Protocol):
     """Where the files go; as local.trees.landing.Landing."""
 
-    def lacking(self, manifest: Manifest) -> Sequence[int]: ...
+    def lacking(self, manifest: Manifest) -> Sequence[int]:
+        """The indices of the bodies that are not there, given the files that are to be there."""
 
-    def put(self, index: int, content: bytes) -> None: ...
+    def put(self, index: int, content: bytes) -> None:
+        """Take a body that was lacking."""
 
-    def finish(self) -> int: ...
+    def finish(self) -> int:
+        """Put everything into its place; return how many files are new or changed."""
 
 
 def fetch(

@@ -18,10 +18,12 @@ class Shipment(Protocol):
     """A tree that can be sent. recorded: what the record of a run says of it."""
 
     @property
-    def manifest(self) -> Manifest: ...
+    def manifest(self) -> Manifest:
+        """Its files."""
 
     @property
-    def recorded(self) -> Project: ...
+    def recorded(self) -> Project:
+        """What is said of it."""
 
     def contents(self, wanted: Sequence[int]) -> Iterator[tuple[bytes, bool]]:
         """The contents of the bodies with these indices, and whether packing helps."""

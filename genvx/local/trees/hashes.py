@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # Some file systems keep times of files in whole seconds, some in two.
 _JUST_NS = 3 * 10**9
 _MOST_BYTES = 1 << 28
+_KEPT_SECONDS = 90 * 86400.0
 
 
 class Changed(Exception):
@@ -79,9 +80,18 @@ class HashCache:
                 with open(os.open(temporary, flags, 0o600), "w", encoding="ascii") as file:
                     json.dump(self._now, file)
                 os.rename(temporary, self._path)
+                self._forget_others()
             except OSError:
                 os.unlink(temporary)
                 raise
+
+    def _forget_others(self) -> None:
+        """Delete what is known of projects that nobody has read for long."""
+        now = time.time()  # noqa: TID251  # what the times of files are
+        with os.scandir(self._directory) as entries:
+            for entry in entries:
+                if now - entry.stat(follow_symlinks=False).st_mtime > _KEPT_SECONDS:
+                    os.unlink(entry.path)
 
     def _load(self) -> dict[str, str]:
         with contextlib.suppress(OSError, ValueError, RecursionError):
