@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from genvx.cli import detach
+from genvx.cli.ask.where import Where
+from genvx.errors import ProjectChanged
 from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hosts.hostfile import load
 from genvx.local.trees.project import Gathered
@@ -176,3 +179,22 @@ def test_a_large_project_is_sent_only_if_somebody_says_so(state, code, monkeypat
         refused.stderr
     )
     shutil.rmtree(code)
+
+
+def test_a_project_that_changes_meanwhile_is_read_again_three_times_in_all(monkeypatch, capsys):
+    tried = []
+
+    def start(*asked, **more):
+        tried.append(1)
+        if len(tried) < outcome:
+            raise ProjectChanged("data was changed while the project was sent")
+        return 0
+
+    monkeypatch.setattr(detach, "_start", start)
+    outcome = 3
+    assert detach.start_detached(Where(), None, [], detach.Detach()) == 0
+    assert capsys.readouterr().err.count("reading it again") == 2
+    outcome = 9
+    with pytest.raises(ProjectChanged):
+        detach.start_detached(Where(), None, [], detach.Detach())
+    assert len(tried) == 3 + 3
