@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Optional
 
 from genvx.core.projects.manifest import DIRECTORY, FILE, LINK, digest_of, pieces, shown
 from genvx.errors import ProtocolError, StateError
-from genvx.local.trees.hashes import Changed, HashCache
+from genvx.local.trees.hashes import Changed, HashCache, read_piece
 from genvx.local.trees.place import Place
 from genvx.local.trees.writing import write_at, write_sparse
 
@@ -43,6 +43,8 @@ class Landing:
         self._root = -1
         self._wanted: list[Entry] = []
         self._bodies: list[Body] = []
+        # Contents of files here that are to be replaced: in which file, where, and how long.
+        self._old: dict[bytes, tuple[bytes, int, int]] = {}
 
     def __enter__(self) -> Landing:
         try:
@@ -75,7 +77,9 @@ class Landing:
             return [
                 index
                 for index, body in enumerate(self._bodies)
-                if body.digest in needed and self._staged(place, body.digest) is None
+                if body.digest in needed
+                and self._staged(place, body.digest) is None
+                and not self._taken(place, index)
             ]
 
     def put(self, index: int, content: bytes) -> None:
@@ -128,7 +132,7 @@ class Landing:
             descriptor = place.open(entry.name, _READ)
             try:
                 status = os.fstat(descriptor)
-                if not stat.S_ISREG(status.st_mode) or status.st_size != entry.size:
+                if not stat.S_ISREG(status.st_mode):
                     return False
                 known = cache.known(status)
                 found = known if known is not None else cache.digests(descriptor, status)
@@ -136,6 +140,8 @@ class Landing:
                     os.fchmod(descriptor, entry.mode)
                     os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
                     return True
+                for digest, (at, length) in zip(found, pieces(status.st_size)):
+                    self._old[digest] = (entry.name, at, length)
             finally:
                 os.close(descriptor)
         return False
@@ -149,6 +155,23 @@ class Landing:
         with open(descriptor, "rb") as file:
             content = file.read()
         return content if digest_of(content) == digest else None
+
+    def _taken(self, place: Place, index: int) -> bool:
+        """Take a content from a file that is to be replaced, if it is there: one that has grown is
+        mostly what it was.
+        """
+        name, at, length = self._old.get(self._bodies[index].digest, (b"", 0, 0))
+        if not name:
+            return False
+        with contextlib.suppress(OSError, Changed, ProtocolError):
+            descriptor = place.open(name, _READ)
+            try:
+                content = read_piece(descriptor, at, length)
+            finally:
+                os.close(descriptor)
+            self.put(index, content)
+            return True
+        return False
 
     def _make_directory(self, place: Place, entry: Entry) -> None:
         try:
