@@ -189,6 +189,8 @@ def _introduce(where: Where, parts: Parts, run: RunInfo) -> int:
     genvx = where.typed
     # A line each: in one, they would wrap in the middle of what people are to type.
     where.note(f"to see its output: {genvx} watch {run.id}")
+    if run.spec.tty:
+        where.note(f"to work in its terminal: {genvx} watch -i {run.id}")
     where.note(f"to enter it: {_way_in(where, *parts[0])}")
     where.note(f"to end it: {genvx} runs stop {run.id}")
     return 0
