@@ -216,24 +216,24 @@ class Tunnel(Block):
     def _watch(self, asked: WatchRun) -> RunInfo | None:
         """Watch the run; return it as it is at the end, None if we have stopped."""
         for news in runs.watch(self._host, asked, self._lost, self._pause):
-            if self._cut or self._forwarder is None or not self._forwarder.active:
+            if self._cut:
                 self._back()
             if isinstance(news, LogEnd):
                 return news.run
         return None
 
     def _lost(self, line: str) -> None:
-        self._cut = True
-        self._carrier.use(None)
-        self._say(line)
+        if not self._cut:
+            self._cut = True
+            self._carrier.use(None)
+            self._say(line)
 
     def _back(self) -> None:
         try:
             self._connect()
         except HostError:
             return  # cut again: the watching finds out, too
-        if self._cut:
-            self._say(f"{self._host.name}: connected again")
+        self._say(f"{self._host.name}: connected again")
         self._cut = False
         self._missing = [each for each in self.forwards if each.reverse]
         self._tried = 0.0
@@ -257,10 +257,14 @@ class Tunnel(Block):
 
     def _pause(self, seconds: float) -> bool:
         """Wait; return whether to stop."""
-        if not self._cut and not self._stop.is_set():
-            if self._forwarder is not None and not self._forwarder.active:
-                self._back()  # the run may be watched through another connection
-            self._restore()
+        if not self._stop.is_set():
+            active = self._forwarder is not None and self._forwarder.active
+            if not active and not self._cut:
+                self._lost(f"{self._host.name}: the connection was cut; connecting again")
+            elif not active and not seconds:
+                self._back()  # the run is watched through another connection, which is open
+            elif not self._cut:
+                self._restore()
         return self._stop.wait(seconds) or not self._carrier.alive
 
 
