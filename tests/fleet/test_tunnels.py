@@ -358,7 +358,7 @@ def test_a_port_of_the_host_that_is_taken_is_refused_and_others_lead_here(nothin
         ports = [free_port(), free_port()]
         nobody = free_port()
         forwards = [Forward(taken, ports[0], True), Forward(nobody, ports[1], True)]
-        with opened(run, forwards, told):
+        with opened(run, forwards, told) as first:
             assert answers(ports[0])
             assert not answers(ports[1])
             assert not answers(ports[1])
@@ -370,6 +370,7 @@ def test_a_port_of_the_host_that_is_taken_is_refused_and_others_lead_here(nothin
         until(lambda: not listens(ports[0]), "the host has stopped listening")
         with run.tunnel(ports[0], taken, reverse=True) as tunnel:
             assert (tunnel.remote_port, tunnel.port, tunnel.reverse) == (ports[0], taken, True)
+            first.close()  # once more; it has nothing to give back
             with pytest.raises(InvalidInput, match="another program has it"):
                 run.tunnel(ports[0], taken, reverse=True)
             assert answers(ports[0])

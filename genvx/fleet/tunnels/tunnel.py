@@ -199,7 +199,9 @@ class Tunnel(Block):
     def _leave_connection(self) -> None:
         if self._use is not None:
             self._use.closed = True
-        for forward, forwarder in list(self._listens.items()):
+        # Taken out, for we may be closed twice, and the port may be that of another tunnel by then.
+        while self._listens:
+            forward, forwarder = self._listens.popitem()
             forwarder.unlisten(forward.remote)
 
     # The run
