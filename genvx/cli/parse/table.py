@@ -73,6 +73,7 @@ VERBS = (
         RUNS,
         "Show the output of a run so far; exit with its code if it has ended",
     ),
+    Entry("tunnel", "runs.tunnel", RUNS, "Make ports of a run's host ports of this machine"),
     Entry(
         "ssh",
         "runs.ssh",
