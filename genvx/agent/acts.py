@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from genvx.agent.client import Client
 from genvx.agent.commands import open_shell, run, run_in_turn
+from genvx.agent.connections import serve_ssh
 from genvx.agent.holding import hold
 from genvx.core.wire import ongoing
 
@@ -23,10 +24,13 @@ if TYPE_CHECKING:
 
 def watch(end: FarEnd, asked: WatchRun) -> int:
     """Send how a run is and its log as it grows, until it has ended or the client is gone."""
+    from genvx.agent.pieces import Pieces
+
     client = Client(end.out)
+    pieces = Pieces(end, asked)
     with contextlib.suppress(BrokenPipeError):  # it is gone; the run goes on
         for news in end.host.watch(asked, client.wait):
-            end.reply(asked, news)
+            pieces.send(news)
     return 0
 
 
@@ -34,10 +38,16 @@ ACTS: Mapping[type[Operation[Any]], Callable[[FarEnd, Any], int]] = {
     ongoing.Hold: hold,
     ongoing.Run: run,
     ongoing.RunInTurn: run_in_turn,
+    ongoing.ServeSSH: serve_ssh,
     ongoing.OpenShell: open_shell,
 }
 
 
 def acting(kind: type[Operation[Any]]) -> Callable[[FarEnd, Any], int]:
     """The function for operations of a class."""
+    # By name: their classes are loaded only where runs are spoken of.
+    if kind.__name__ == "ViewRun":
+        from genvx.agent.viewing import view
+
+        return view
     return ACTS.get(kind, watch)

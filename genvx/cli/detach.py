@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from genvx.core.quantities.amounts import parse_memory
 from genvx.core.quantities.durations import parse_duration
 from genvx.core.requests.ask import Ask
 from genvx.core.runs.run import HoldWhen
-from genvx.core.runs.rungang import decisive
+from genvx.core.runs.rungang import decisive, require_no_retries
 from genvx.core.runs.runinfo import RunInfo
 from genvx.core.runs.runstate import (
     Failed,
@@ -20,7 +20,7 @@ from genvx.core.runs.runstate import (
     is_over,
     name_of,
 )
-from genvx.errors import InvalidInput, InvalidQuantity
+from genvx.errors import GenvxError, InvalidInput, InvalidQuantity
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
@@ -116,16 +116,19 @@ def start_detached(
     several: Several | None = None,
     *,
     watched: bool = False,
+    json: bool = False,
 ) -> int:
     """Start the run, print its id, and say what to type next; return the exit code.
 
     several: on how many hosts, if not on one. watched: also show its output until it ends, and
-    return its exit code.
+    return its exit code. json: print the run as JSON instead of its id.
     """
     from genvx.fleet.detaching.submission import spec_of
 
     if request.environment is not None:
         raise InvalidInput("--id joins an environment; a run with --detach is one of its own")
+    if several is not None:
+        require_no_retries(asked.retries)
     chdir = asked.chdir
     if not where.remote:
         chdir = os.path.abspath(os.path.expanduser(chdir or "."))
@@ -146,29 +149,37 @@ def start_detached(
     )
     start = _on_one if several is None else _on_several(several)
     with start(where, request, spec, asked.tags) as (fleet, parts):
-        run = decisive([part for _, part in parts])
-        code = announce(where, ", ".join(host.name for host, _ in parts), run)
+        code = announce(where, parts, verb="run" if json else None)
         if code or not watched:
             return code
         from genvx.cli.following import follow, follow_gang
 
         if len(parts) > 1:
             return follow_gang(where, parts)
-        return follow(where, fleet, parts[0][0], run, looked=True)
+        return follow(where, fleet, *parts[0], looked=True)
 
 
-def announce(where: Where, host: str, run: RunInfo) -> int:
-    """Print the id of a run that was submitted, and what to type next; return the exit code."""
+def announce(where: Where, parts: Parts, *, verb: str | None = None) -> int:
+    """Print the id of a run that was submitted, and what to type next; return the exit code.
+
+    verb: for JSON in place of the id, the verb that it is the document of.
+    """
+    run = decisive([part for _, part in parts])
     try:
-        print(run.id, flush=True)
+        if verb is None:
+            print(run.id, flush=True)
+        else:
+            from genvx.cli.schema.runs import plain_act, print_acts
+
+            print_acts(verb, [plain_act(host.name, "started", part) for host, part in parts])
     finally:
         # The run is there also when its id cannot be written, and only this names it then.
-        code = _introduce(where, host, run)
+        code = _introduce(where, parts, run)
     return code
 
 
-def _introduce(where: Where, host: str, run: RunInfo) -> int:
-    place = f" on {host}" if where.remote else ""
+def _introduce(where: Where, parts: Parts, run: RunInfo) -> int:
+    place = f" on {', '.join(host.name for host, _ in parts)}" if where.remote else ""
     where.note(f"run {run.label_or_id}{place} {beginning(run)}")
     if run.note:
         where.note(run.note)
@@ -178,8 +189,23 @@ def _introduce(where: Where, host: str, run: RunInfo) -> int:
     genvx = where.typed
     # A line each: in one, they would wrap in the middle of what people are to type.
     where.note(f"to see its output: {genvx} watch {run.id}")
+    if run.spec.tty:
+        where.note(f"to work in its terminal: {genvx} watch -i {run.id}")
+    where.note(f"to enter it: {_way_in(where, *parts[0])}")
     where.note(f"to end it: {genvx} runs stop {run.id}")
     return 0
+
+
+def _way_in(where: Where, host: Any, run: RunInfo) -> str:
+    """What to type to enter a run: where that is possible now, a line that needs no genvx."""
+    if isinstance(run.state, Waiting):
+        return f"{where.typed} ssh --wait {run.id}"
+    if where.remote:
+        from genvx.fleet.detaching.plainline import plain_line
+
+        with suppress(GenvxError):  # one of its words cannot be written for every shell
+            return plain_line(host, run)
+    return f"{where.typed} ssh {run.id}"
 
 
 @contextmanager

@@ -52,21 +52,21 @@ def follow(
     asked = WatchRun(run.id, lines=lines, follow=to_its_end)
     scout = None
     if to_its_end and where.remote and not stays and len(fleet.hosts) > 1:
-        scout = _Scout(where, fleet, looked=looked)
+        scout = Scout(where, fleet, looked=looked)
     try:
         while True:
             place, waited = None, isinstance(run.state, Waiting)
             try:
                 for news in runs.watch(host, asked, lambda line: say(f"genvx: {line}")):
                     if isinstance(news, LogEnd) and waited and was_moved(news.run.state):
-                        place = _arrival(fleet, run.id)
+                        place = arrival(fleet, run.id)
                     view.take(news)
                     if scout is not None and isinstance(news, RunInfo):
                         place = scout.move(host, news)
                     if place is not None:
                         break
             except UnknownRun:  # also what it left on the host from which it has moved
-                place = _arrival(fleet, run.id) if waited else None
+                place = arrival(fleet, run.id) if waited else None
                 if place is None:
                     raise
             if place is None:
@@ -79,7 +79,7 @@ def follow(
             asked = WatchRun(run.id, follow=to_its_end)
     except KeyboardInterrupt:
         view.finish()
-        return _left(where, run)
+        return left(where, run)
     except BrokenPipeError:
         return _unread()
 
@@ -98,14 +98,20 @@ def follow_gang(
     try:
         return ganglog.follow(where, parts, WatchRun(run.id, lines=lines, follow=to_its_end))
     except KeyboardInterrupt:
-        return _left(where, run)
+        return left(where, run)
     except BrokenPipeError:
         return _unread()
 
 
-def _left(where: Where, run: RunInfo) -> int:
-    say(f"genvx: run {run.id} goes on; {where.typed} watch {run.id} shows it again")
+def left(where: Where, run: RunInfo) -> int:
+    """Say, after Ctrl-C, that the run goes on; return the exit code."""
+    say(goes_on(where, run))
     return INTERRUPTED
+
+
+def goes_on(where: Where, run: RunInfo, options: str = "") -> str:
+    """The line for somebody who watched a run that goes on. options: with which they did."""
+    return f"genvx: run {run.id} goes on; {where.typed} watch {options}{run.id} shows it again"
 
 
 def _unread() -> int:
@@ -114,7 +120,7 @@ def _unread() -> int:
     return 0
 
 
-def _arrival(fleet: Any, run: str) -> Any:
+def arrival(fleet: Any, run: str) -> Any:
     """The host on which a run arrives that somebody moves; None if it arrives nowhere."""
     from genvx.fleet.detaching import runs
 
@@ -129,7 +135,7 @@ def _arrival(fleet: Any, run: str) -> Any:
         time.sleep(_AGAIN)
 
 
-class _Scout:
+class Scout:
     """Looks for a host with room while a run waits on another one."""
 
     def __init__(self, where: Where, fleet: Fleet, *, looked: bool) -> None:

@@ -15,6 +15,7 @@ from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT, TYPED
 
 if TYPE_CHECKING:
     import subprocess
+    import threading
     from collections.abc import Callable, Mapping, Sequence
 
     from genvx.core.command import Command
@@ -78,12 +79,14 @@ class Fleet(HostGroup[H]):
         wait: float | None = None,
         time: float | None = None,
         visible_as: str | None = None,
+        stop: threading.Event | None = None,
     ) -> Hold:
         """Take devices on the best host that has them.
 
         gpus: a number, or a request such as "A100:2". memory: bytes per device; None takes whole
         devices. wait: the most seconds to wait in line; None does not wait. time: the most seconds
-        to hold them. visible_as: "index" has CUDA_VISIBLE_DEVICES name them by number.
+        to hold them. visible_as: "index" has CUDA_VISIBLE_DEVICES name them by number. stop: ends
+        the waiting when it is set.
 
         Raises:
             NoCapacity: no host has room; `reasons` says why for each host. FleetError: no host
@@ -94,7 +97,7 @@ class Fleet(HostGroup[H]):
         if wait is not None:
             from genvx.fleet.line import wait_for_room
 
-            return wait_for_room(self, ask)[1]
+            return wait_for_room(self, ask, stop=stop)[1]
 
         def acquire(host: Host) -> Hold:
             return host.acquire(ask)
@@ -112,6 +115,7 @@ class Fleet(HostGroup[H]):
         time: float | None = None,
         mixed: bool = False,
         visible_as: str | None = None,
+        stop: threading.Event | None = None,
     ) -> Gang[H]:
         """Take the same devices on each of `nodes` hosts, or none; `activate` says the rest.
 
@@ -124,7 +128,7 @@ class Fleet(HostGroup[H]):
         from genvx.fleet.gang import take
 
         ask = Ask(requirements_of(gpus, memory, visible_as), name, lasts=time, patience=wait)
-        return take(self, ask, nodes, mixed=mixed)
+        return take(self, ask, nodes, mixed=mixed, stop=stop)
 
     @overload
     def run(

@@ -22,6 +22,7 @@ from genvx.errors import (
 )
 from genvx.fleet.caller import Caller
 from genvx.fleet.examining import examined
+from genvx.fleet.offer import offered, offering, within
 from genvx.fleet.remotehold import RemoteEntry, RemoteHold
 from genvx.ssh.connections import Connections
 from genvx.ssh.ending import close_channel
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from genvx.core.wire.operation import Operation
     from genvx.core.wire.progress import Progress
     from genvx.core.wire.runoperations import LogNews, WatchRun
+    from genvx.core.wire.viewoperation import ViewRun
+    from genvx.fleet.detaching.followed import Views
     from genvx.fleet.hosts.hostspec import HostSpec
     from genvx.fleet.remotehold import Started
     from genvx.ssh.config.options import SSHOptions
@@ -75,8 +78,8 @@ class SSHHost:
     def __init__(self, spec: HostSpec, session: Session) -> None:
         self.name = spec.name
         self.session = session
-        self._connections = Connections(spec, session)
-        self._caller = Caller(spec, session.options.timeout, self._connections)
+        self.connections = Connections(spec, session)
+        self._caller = Caller(spec, session.options.timeout, self.connections)
 
     @property
     def spec(self) -> HostSpec:
@@ -98,7 +101,7 @@ class SSHHost:
 
     def close(self) -> None:
         """Close the connection, also one that is being opened; leases held through it end."""
-        self._connections.close()
+        self.connections.close()
 
     # Questions
 
@@ -107,13 +110,7 @@ class SSHHost:
 
         holders: also find the processes that hold leases.
         """
-        return self._offered(self.answer(questions.TakeSnapshot(holders)))
-
-    def _offered(self, snapshot: Snapshot) -> Snapshot:
-        gpus = self.spec.gpus
-        if gpus is None:
-            return snapshot
-        return replace(snapshot, devices=tuple(d for d in snapshot.devices if d.index in gpus))
+        return offered(self.spec, self.answer(questions.TakeSnapshot(holders)))
 
     def doctor(self) -> tuple[Finding, ...]:
         """Examine the host and return what is wrong there, and with its clock."""
@@ -141,36 +138,19 @@ class SSHHost:
             UnknownEnvironment: there is none.
         """
         use = self.answer(questions.ShowUse(environment))
-        own = {
-            device.uuid: [
-                process
-                for process in use.snapshot.usage_of(device).processes or ()
-                if process.pid in use.own.get(device.uuid, ())
-            ]
-            for device in use.snapshot.devices
-        }
-        return self._offered(use.snapshot), own
+        return offered(self.spec, use.snapshot), use.processes()
 
     def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]:
-        """How a run there is, and its log as it grows; the last is a LogEnd.
+        """How a run there is, and its log as it grows; see followed.watched."""
+        from genvx.fleet.detaching.followed import watched
 
-        pause: called while nothing comes; True ends the watching.
+        return watched(self._caller, asked, pause)
 
-        Raises:
-            UnknownRun: there is none. HostError: the host could not be asked, or the connection has
-            ended; then ask again, with the offset behind the last piece.
-        """
-        from genvx.core.wire.runoperations import LogEnd
+    def view(self, asked: ViewRun, pause: Callable[[float], bool]) -> Iterator[Views]:
+        """How a run there is until it has begun, then its terminal; see followed.viewed."""
+        from genvx.fleet.detaching.followed import viewed
 
-        watched = self._caller.call(asked)
-        try:
-            yield watched.last
-            while not isinstance(watched.last, LogEnd):
-                if not watched.next_reply(_SILENCE, lambda: pause(0.0)):
-                    return
-                yield watched.last
-        finally:
-            close_channel(watched.channel)
+        return viewed(self._caller, asked, pause)
 
     # Acts
 
@@ -184,16 +164,16 @@ class SSHHost:
         from genvx.core.wire.runoperations import SubmitRun
 
         argv = with_prelude(self.spec.prelude, spec.argv)
-        offered = replace(spec, requirements=self._within(spec.requirements), argv=argv)
+        ours = replace(spec, requirements=within(self.spec, spec.requirements), argv=argv)
         most = None if patience is None else min(patience, _MOST_PATIENCE)
-        return self.answer(SubmitRun(offered, most, tags), patience=_ACCEPTANCE)
+        return self.answer(SubmitRun(ours, most, tags), patience=_ACCEPTANCE)
 
     def attach(self, environment: str, requirements: Requirements) -> Grant:
         """Add devices to an environment of one's own, by id; return all that it has then.
 
         Raises: as `acquire`. UnknownEnvironment: there is none.
         """
-        return self.answer(acts.Attach(environment, self._within(requirements)))
+        return self.answer(acts.Attach(environment, within(self.spec, requirements)))
 
     def detach(self, environment: str, devices: Sequence[str] = ()) -> Grant:
         """Remove devices, named by label or UUID, or all, from an environment of one's own; return
@@ -240,7 +220,7 @@ class SSHHost:
         Raises:
             NoCapacity: not enough devices are available. HostError: the host could not be asked.
         """
-        return self._held(replace(self._offering(ask), patience=None))
+        return self._held(replace(offering(self.spec, ask), patience=None))
 
     def join(self, environment: str, *, command: str = "") -> RemoteHold:
         """Join a living environment of one's own, by id; it ends with its last holder.
@@ -256,7 +236,7 @@ class SSHHost:
 
     def reserve(self, ask: Ask) -> Grant:
         """Take devices without a holder, for as long as the ask lasts; raises as `acquire`."""
-        return self.answer(acts.Reserve(self._offering(ask)))
+        return self.answer(acts.Reserve(offering(self.spec, ask)))
 
     def wait(
         self,
@@ -275,7 +255,7 @@ class SSHHost:
         """
         stop = stop or threading.Event()
         patience = math.inf if ask.patience is None else ask.patience
-        wanted = replace(self._offering(ask), patience=min(patience, _MOST_PATIENCE))
+        wanted = replace(offering(self.spec, ask), patience=min(patience, _MOST_PATIENCE))
         waiting = self._caller.call(ongoing.Hold(wanted, self._silence))
         try:
             while isinstance(waiting.last, Standing):
@@ -291,44 +271,33 @@ class SSHHost:
             close_channel(waiting.channel)
             raise
 
-    def _offering(self, ask: Ask) -> Ask:
-        """Return the ask, limited to the devices that the hostfile offers."""
-        requirements = self._within(ask.requirements)
-        return replace(ask, requirements=requirements, command=printable(ask.command))
-
-    def _within(self, requirements: Requirements) -> Requirements:
-        return replace(
-            requirements,
-            among=self.spec.gpus,
-            visible_as=requirements.visible_as or self.spec.visible_as,
-        )
-
     @property
     def _silence(self) -> float:
         """Seconds without a sign of us after which the far end releases; later than we notice."""
         return self.options.host_lost_after * _LATER
 
     def _held(self, wanted: Wanted) -> RemoteHold:
-        return RemoteHold(self, self._granted(ongoing.Hold(wanted, self._silence)))
+        return RemoteHold(self, self.begin(ongoing.Hold(wanted, self._silence)))
 
     def start(self, wanted: Wanted, job: Job) -> Started:
         """Start a command on the host; return once it holds its devices.
 
-        Raises:
-            NoCapacity: not enough devices are available. CommandNotFound: the host does not have
-            the command.
+        Raises: as `acquire`. CommandNotFound: the host does not have the command.
         """
         if isinstance(wanted, Ask):
-            wanted = self._offering(wanted)
+            wanted = offering(self.spec, wanted)
         job = replace(job, argv=with_prelude(self.spec.prelude, job.argv))
+        return self.begin(ongoing.Run(wanted, job))
+
+    def begin(self, operation: Operation[Progress]) -> Started:
+        """Call an operation that goes on after a grant; return once it is granted.
+
+        Raises: as `answer`.
+        """
         try:
-            return self._granted(ongoing.Run(wanted, job))
+            started = self._caller.call(operation)
         except CommandNotFound as error:
             raise error.on(self.name) from None
-
-    def _granted(self, operation: Operation[Progress]) -> Started:
-        """Call an operation whose first reply must be a grant; close the channel if it is not."""
-        started = self._caller.call(operation)
         try:
             started.grant()
         except ProtocolError:
@@ -368,11 +337,11 @@ class SSHHost:
     @property
     def needed_secret(self) -> bool:
         """Whether a connection took a password or a passphrase."""
-        return any(link.needed_secret for link in self._connections.open)
+        return any(link.needed_secret for link in self.connections.open)
 
     def lost(self) -> HostLost | None:
         """Ask whether the host still answers; return HostLost if it does not."""
-        links = self._connections.open
+        links = self.connections.open
         return links[-1].pulse.ask(self.options.host_lost_after / 10) if links else None
 
     # The wire
@@ -381,7 +350,7 @@ class SSHHost:
         self, deadline: Deadline, ask: Callable[[paramiko.Channel], None]
     ) -> paramiko.Channel:
         """Open a channel and make the request `ask` on it, before the deadline."""
-        link, channel = self._connections.channel(deadline, ask)
+        link, channel = self.connections.channel(deadline, ask)
         link.pulse.watch(channel)
         return channel
 
@@ -395,6 +364,6 @@ class SSHHost:
         """
         answered = self._caller.call(operation, one_reply=True, patience=patience)
         # A large fleet would run out of descriptors if every host kept its connection.
-        if not self.session.keeps and not self._connections.in_use:
+        if not self.session.keeps and not self.connections.in_use:
             self.close()
         return answered.last

@@ -7,6 +7,7 @@ itself, gets its own arguments and its own socket, and is opened under one deadl
 
 from __future__ import annotations
 
+import functools
 import logging
 import random
 import threading
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from genvx.ssh.config.settings import Settings
     from genvx.ssh.config.target import Target
     from genvx.ssh.deadline import Deadline
+    from genvx.ssh.forwarding import Forwarder
     from genvx.ssh.session import Session
 
 # paramiko's transport threads log the error that ends them, and Python prints it to stderr where no
@@ -94,6 +96,14 @@ class Link:
             end=packetizer.close,
             seconds=host_lost_after,
         )
+
+    @functools.cached_property
+    def forwarder(self) -> Forwarder:
+        """What forwards TCP connections through this one."""
+        # Imported here: few connections forward others.
+        from genvx.ssh.forwarding import Forwarder
+
+        return Forwarder(self.transport, self.pulse)
 
     @classmethod
     def open(

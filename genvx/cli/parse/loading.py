@@ -12,9 +12,9 @@ from typing import Any
 
 import typer
 
-from genvx.cli.parse.commands import Group, Verb
+from genvx.cli.parse.commands import DividedVerb, Group, Verb
 from genvx.cli.parse.groups import HELP, bare
-from genvx.cli.parse.remote import RemoteGroup, RemoteVerb
+from genvx.cli.parse.remote import DividedRemoteVerb, RemoteGroup, RemoteVerb
 from genvx.cli.parse.remoteoption import give
 from genvx.cli.parse.table import VERBS, Entry
 
@@ -73,6 +73,8 @@ def _load(entry: Entry, *, remotely: bool) -> Any:
     module = importlib.import_module(f"genvx.cli.verbs.{entry.module}")
     made = getattr(module, entry.attribute)
     verb, group = (RemoteVerb, RemoteGroup) if remotely else (Verb, Group)
+    if entry.divided:
+        verb = DividedRemoteVerb if remotely else DividedVerb
     if entry.both:
         made = made(group, verb)
     if entry.name == "remote":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from genvx.cli.parse.commands import Group, Verb
+from genvx.cli.parse.commands import Divided, Group, Verb
 from genvx.cli.parse.pages import page, text_of, usage_of
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ class RemoteVerb(Verb):
         """Run the verb on the hosts that are named before or after it; those after it win."""
         _take_where(ctx, self.params)
         return super().invoke(ctx)
+
+
+class DividedRemoteVerb(Divided, RemoteVerb):
+    """A verb of genvx remote whose command comes behind `--`."""
 
 
 class RemoteGroup(Group):

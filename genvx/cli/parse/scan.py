@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from genvx.cli.parse.commands import Divided
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -61,13 +63,15 @@ def spell_out_wait(command: Any, arguments: list[str]) -> list[str]:
     """Replace `--wait` without a time, where it is an option of genvx, by `--wait=for ever`.
 
     Option parsers cannot handle a value that may be missing: they would take the next word. A next
-    word that begins with a digit is the time, never a command.
+    word that begins with a digit is the time, never a command; but it may be a run.
     """
     spelled = list(arguments)
-    for at, word, _ in scan(command, spelled):
+    takes_a_run = False
+    for at, word, found in scan(command, spelled):
+        takes_a_run = takes_a_run or isinstance(found, Divided)
         if word == "--wait":
             time = spelled[at + 1] if at + 1 < len(spelled) else ""
-            if time[:1].isdigit():
+            if time[:1].isdigit() and not takes_a_run:
                 del spelled[at + 1]
             else:
                 time = FOR_EVER

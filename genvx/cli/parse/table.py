@@ -14,7 +14,8 @@ class Entry:
 
     name: what is typed. module: below genvx.cli.verbs; it has a function, or a group, of this name.
     line: the first line of its help. here: as genvx NAME. remotely: as genvx remote NAME. runs: it
-    ends with a command, and options of genvx end where that begins. both: its function makes a
+    ends with a command, and options of genvx end where that begins. divided: they end at `--`,
+    behind which the command is. both: its function makes a
     group of the classes that it is given, because the group is there here and remotely.
     """
 
@@ -25,6 +26,7 @@ class Entry:
     here: bool = True
     remotely: bool = True
     runs: bool = False
+    divided: bool = False
     both: bool = False
     hidden: bool = False
 
@@ -71,6 +73,14 @@ VERBS = (
         RUNS,
         "Show the output of a run so far; exit with its code if it has ended",
     ),
+    Entry("tunnel", "runs.tunnel", RUNS, "Make ports of a run's host ports of this machine"),
+    Entry(
+        "ssh",
+        "runs.ssh",
+        RUNS,
+        "Open a shell inside of a live run, or run a command there",
+        divided=True,
+    ),
     Entry(
         "activate", "hold.activate", HOLD, "Open a shell that holds GPUs until it ends", runs=True
     ),
@@ -98,14 +108,14 @@ VERBS = (
         "ssh-config",
         "setup.ssh_config",
         SET_UP,
-        "Print an ssh entry that leads into an environment",
+        "Print an ssh entry that leads into a run or an environment",
     ),
     # ssh calls it as a ProxyCommand; people do not type it.
     Entry(
         "ssh-proxy",
         "setup.ssh_proxy",
         SET_UP,
-        "Connect stdin and stdout to an environment: the ProxyCommand of an entry",
+        "Connect stdin and stdout to a run or an environment: the ProxyCommand of an entry",
         here=False,
         hidden=True,
     ),

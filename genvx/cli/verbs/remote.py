@@ -10,6 +10,7 @@ from genvx.cli.parse.groups import group
 from genvx.cli.parse.loading import AllVerbs
 from genvx.cli.parse.remoteoption import Remote
 from genvx.core.quantities.durations import parse_seconds
+from genvx.core.quantities.naming import naming
 from genvx.errors import InvalidInput
 from genvx.fleet.defaults import FANOUT
 from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
@@ -48,7 +49,7 @@ def where(
         hosts=hosts,
         named=named,
         login=login,
-        timeout=parse_seconds(timeout),
+        timeout=_seconds("--timeout", timeout),
         fanout=fanout,
         exit_on_error=exit_on_error,
         quiet=quiet,
@@ -57,8 +58,13 @@ def where(
     )
 
 
+def _seconds(option: str, text: str) -> float:
+    with naming(option):
+        return parse_seconds(text)
+
+
 def _lost_after(text: str) -> float:
-    seconds = parse_seconds(text)
+    seconds = _seconds("--host-lost-after", text)
     # Hosts are asked several times within it: with less, any slow network would lose them.
     if seconds < 1:
         raise InvalidInput("--host-lost-after must be at least 1 second")

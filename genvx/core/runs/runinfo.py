@@ -16,7 +16,7 @@ class RunInfo:
     """A run as its host shows it now.
 
     note: a line for people about its state. label, tags: what people called it later. log_bytes:
-    the size of its log. deleted: whether it is in the trash.
+    the size of its log. deleted: whether it is in the trash. directory: its path on its host.
     """
 
     spec: RunSpec
@@ -26,11 +26,17 @@ class RunInfo:
     tags: tuple[str, ...] = ()
     log_bytes: int = 0
     deleted: bool = False
+    directory: str = ""
 
     @property
     def id(self) -> str:
         """The id of the run and of its environment."""
         return self.spec.id
+
+    @property
+    def rank(self) -> int:
+        """Its place in a run on several hosts; 0 for a run on one."""
+        return 0 if self.spec.part is None else self.spec.part.rank
 
     @property
     def label_or_id(self) -> str:

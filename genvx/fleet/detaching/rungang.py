@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from genvx.core.prelude import plain, with_prelude
 from genvx.core.requests.ask import Ask
 from genvx.core.runs.part import Meeting, Part
+from genvx.core.runs.rungang import require_no_retries
 from genvx.core.runs.runstate import Failed, Preparing, Running, end_of
 from genvx.core.value import replace
 from genvx.core.wire.runoperations import AcceptedPart, DecideRun, SubmitPart
@@ -77,8 +78,7 @@ def submit_gang(
         HostLost: a host was lost on the way. Nothing is left running then: what was accepted is
         withdrawn, or gives up within two minutes where it cannot be reached.
     """
-    if spec.retries:
-        raise InvalidInput("--retries does not go with --nodes: the other nodes would be ended")
+    require_no_retries(spec.retries)
     ask = Ask(
         spec.requirements,
         spec.name,

@@ -214,19 +214,19 @@ def question(wanted: str, *, deleted: bool = False) -> Callable[[Host], tuple[Ru
     return lambda host: host.answer(FindRuns(wanted, deleted))
 
 
-def ended(host: Host, run: str) -> bool:
-    """Wait for the end of a run that was told to stop, by its id; its GPUs are free then. Returns
-    True.
+def ended(host: Host, run: RunInfo) -> RunInfo:
+    """Wait for the end of a run that was told to stop; its GPUs are free then. Return it as it is
+    then, or as it was if that cannot be seen any more.
 
     Raises:
         HostError: the host could not be asked.
     """
     pause = _SOON
     while True:
-        (found,) = host.answer(FindRuns(run)) or (None,)
+        (found,) = host.answer(FindRuns(run.id)) or (run,)
         # Root sees a run of another user only while it lives.
-        if found is None or is_over(found.state):
-            return True
+        if found is run or is_over(found.state):
+            return found
         time.sleep(pause)
         pause = min(pause * 1.5, _LATER)
 

@@ -25,7 +25,7 @@ from genvx.local.machine import Machine
 from genvx.local.running.logind import outlive_logout
 from genvx.local.runs import lock
 from genvx.local.runs.clock import now
-from genvx.local.runs.record import Marks, StopRequest, home_of, name_in, runs_root
+from genvx.local.runs.record import Marks, StopRequest, home_of, name_in, runs_root, shown_path
 from genvx.local.runs.shelf import RunShelf
 from genvx.local.runs.supervisor import Supervisor
 
@@ -95,7 +95,8 @@ def submit(
     finally:
         os.close(read)
     shelf.accepted(name_in(spec))
-    return RunInfo(spec, state, note, tags=tags)
+    path = os.path.join(shelf.root, name_in(spec))
+    return RunInfo(spec, state, note, tags=tags, directory=shown_path(path))
 
 
 def _require_start(host: Machine, asked: RunSpec) -> None:

@@ -70,6 +70,7 @@ from genvx.core.wire import (
     runcodec,
     runoperations,
     snapshotcodec,
+    viewoperation,
 )
 from genvx.core.wire.call import Call
 from genvx.core.wire.callreader import call_from_word, read_call
@@ -140,7 +141,7 @@ LIMIT = Limit(2, 1 << 40, 600)
 ASK = Ask(REQUIREMENTS, "n", "abcd", "cmd", 5.5, 6.5, False)
 JOB = job.Job(("sh", "-c", "x"), {"A": "b"}, "/w", in_run=True)
 FILTER = Filter(("lost",), ("t",), "n", 5)
-RUN = RunInfo(SPEC, Lost(THEN, LossReason.REBOOT), "note", "best", ("t",), 9, True)
+RUN = RunInfo(SPEC, Lost(THEN, LossReason.REBOOT), "note", "best", ("t",), 9, True, "/r/7")
 ASKED = [
     questions.TakeSnapshot(True),
     questions.Examine(),
@@ -155,6 +156,7 @@ ASKED = [
     ongoing.Hold(Join("abcd", "cmd"), 7.5),
     ongoing.Run(ASK, JOB),
     ongoing.RunInTurn("abcd", JOB, 8.5),
+    ongoing.ServeSSH("abcd", "ssh-ed25519 AAAA", True),
     ongoing.OpenShell("abcd", "gpu-server-1", JOB),
     runoperations.SubmitRun(SPEC, 5.5, ("t",)),
     runoperations.SubmitPart(SPEC, MEETING, ("t",)),
@@ -167,6 +169,7 @@ ASKED = [
     runoperations.MarkRun("n", "best", ("t",), ("u",)),
     runoperations.DisposeOfRun("n", runoperations.Disposal.PURGE),
     runoperations.WatchRun("n", 5, 6, False, False),
+    viewoperation.ViewRun("n"),
 ]
 POLICY = Policy(
     LIMIT, {"g": LIMIT}, {"u": LIMIT}, ("root",), ("0",), ("1",), ("2",), VisibleAs.INDEX
@@ -307,6 +310,8 @@ REPLIES = [
     (runoperations.WatchRun("n"), LogPiece(5, b"x")),
     (runoperations.WatchRun("n"), RUN),
     (runoperations.WatchRun("n"), runoperations.LogEnd(RUN)),
+    (viewoperation.ViewRun("n"), RUN),
+    (viewoperation.ViewRun("n"), viewoperation.Viewed()),
 ]
 
 
@@ -558,6 +563,25 @@ def test_a_reply_is_found_in_noise_in_pieces_and_through_a_terminal(ending, size
     assert got == b"output\n"
 
 
+@pytest.mark.parametrize("size", [1, 7, 100, 1 << 20])
+def test_bytes_that_are_attached_to_a_reply_come_as_they_are(size):
+    data = bytes(range(256)) + b"\nGENVX-REPLY aabb 2 {}\n"
+    plain = runcodec.LOG_PIECE.write(LogPiece(5, b""))
+    first = Reply(value=plain, attached=data).to_bytes("aabb")
+    stream = first + Reply(value=7).to_bytes("aabb")
+    reader, found = ReplyReader("aabb"), []
+    for start in range(0, len(stream), size):
+        reply = reader.feed(stream[start : start + size])
+        while reply is not None:
+            found.append(reply.result())
+            rest, reader = reader.rest, ReplyReader("aabb")
+            reply = reader.feed(rest)
+    assert runcodec.LOG_PIECE.read(found[0]) == LogPiece(5, data)
+    assert found[1:] == [7]
+    with pytest.raises(Malformed):
+        runcodec.LOG_PIECE.read({**plain, "data": bytes((1 << 20) + 1)})
+
+
 def test_too_much_noise_ends_the_search():
     reader = ReplyReader("aabb")
     with pytest.raises(ProtocolError, match="64 KiB"):
@@ -573,6 +597,10 @@ def test_too_much_noise_ends_the_search():
         b"GENVX-REPLY aabb 2 []\n",
         b"GENVX-REPLY aabb 2 {}\n",
         b"GENVX-REPLY aabb 1111111111111111111111111",
+        Reply(value=[], attached=b"x").to_bytes("aabb"),
+        Reply(value={}, attached=b"x").to_bytes("aabb").replace(b'"attached":1', b'"attached":0'),
+        Reply(value={}, attached=b"x").to_bytes("aabb").replace(b'"attached":1', b'"attached":[1]'),
+        Reply(value={}, attached=b"x" * 9).to_bytes("aabb").replace(b'":9', b'":' + b"9" * 12)[1:],
     ],
 )
 def test_a_broken_reply_is_a_protocol_error(frame):

@@ -30,6 +30,7 @@ def run(
     notify: runoptions.Notify = None,
     tty: runoptions.Tty = False,
     log_limit: runoptions.LogLimit = None,
+    json: options.Json = False,
 ) -> None:
     """Run a command that holds GPUs.
 
@@ -62,9 +63,13 @@ def run(
 
         stdin.close()
     asked = Detach.parse(chdir, keep, retries, env, run_tag, notify, tty, log_limit)
+    if json and not detached:
+        raise InvalidInput("--json goes with --detach")
+    if json and watched:
+        raise InvalidInput("give either --json or --watch: --watch prints the output of the run")
     if detached:
         several = Several(nodes, master_addr, mixed) if nodes > 1 else None
-        code = start_detached(where, request, command, asked, several, watched=watched)
+        code = start_detached(where, request, command, asked, several, watched=watched, json=json)
         raise typer.Exit(code)
     if watched or asked != Detach():
         raise InvalidInput(

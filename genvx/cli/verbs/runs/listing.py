@@ -11,6 +11,7 @@ from genvx.cli.ask.allremotes import AllRemotes, everywhere
 from genvx.cli.ask.where import here
 from genvx.cli.show.output import Output
 from genvx.core.quantities.durations import parse_duration
+from genvx.core.quantities.naming import naming
 from genvx.core.runs.runselect import Filter
 from genvx.core.wire.runoperations import MOST_RUNS, ListRuns
 
@@ -78,4 +79,6 @@ def _since_epoch_ns(text: str | None) -> int | None:
         return None
     import time
 
-    return time.time_ns() - round(parse_duration(text) * 1e9)  # as people mean it
+    with naming("--since"):
+        seconds = parse_duration(text)
+    return time.time_ns() - round(seconds * 1e9)  # as people mean it
