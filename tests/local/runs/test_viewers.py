@@ -76,8 +76,9 @@ def watch(host):
     """Starts genvx watch -i in terminals."""
     made = []
 
-    def begin(run, size=(24, 80)):
+    def begin(run, size=(24, 80), typed=""):
         made.append(Terminal(genvx_argv("watch", "-i", run.id), genvx_env(), size))
+        made[-1].key(typed)
         made[-1].expect("leaves it\r\n")
         return made[-1]
 
@@ -170,8 +171,10 @@ def test_who_comes_back_sees_what_was_there_and_the_end(host, start, watch):
     terminal.key(_LEAVE)
     terminal.expect(f"genvx: run {run.id} goes on; genvx watch -i {run.id} shows it again\r\n")
     assert terminal.end() == 0
-    again, other = watch(run), watch(run)
+    # What is typed before it is there is not lost.
+    again, other = watch(run, typed="echo ahead $((40 + 2))\r"), watch(run)
     again.expect("it is 23\r\n33 99\r\n")
+    again.expect("ahead 42\r\n")
     again.line(subprocess.list2cmdline(genvx_argv("watch", "-i", run.id)))
     again.expect(f"genvx: this is the terminal of run {run.id} already\r\n")
     os.kill(other.child.pid, signal.SIGKILL)
