@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-_CHUNK = 65536
+_CHUNK = 256 * 1024
 _LOOK = 0.5
 
 

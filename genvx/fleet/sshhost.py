@@ -277,41 +277,24 @@ class SSHHost:
         return self.options.host_lost_after * _LATER
 
     def _held(self, wanted: Wanted) -> RemoteHold:
-        return RemoteHold(self, self._granted(ongoing.Hold(wanted, self._silence)))
+        return RemoteHold(self, self.begin(ongoing.Hold(wanted, self._silence)))
 
     def start(self, wanted: Wanted, job: Job) -> Started:
         """Start a command on the host; return once it holds its devices.
 
-        Raises:
-            NoCapacity: not enough devices are available. CommandNotFound: the host does not have
-            the command.
+        Raises: as `acquire`. CommandNotFound: the host does not have the command.
         """
         if isinstance(wanted, Ask):
             wanted = offering(self.spec, wanted)
         job = replace(job, argv=with_prelude(self.spec.prelude, job.argv))
+        return self.begin(ongoing.Run(wanted, job))
+
+    def begin(self, operation: Operation[Progress]) -> Started:
+        """Call an operation that goes on after a grant; return once it is granted. Raises as `answer`."""
         try:
-            return self._granted(ongoing.Run(wanted, job))
+            started = self._caller.call(operation)
         except CommandNotFound as error:
             raise error.on(self.name) from None
-
-    def serve_ssh(self, environment: str, key: str, *, in_run: bool = False) -> Started:
-        """Have the host serve an SSH connection, whose sessions are in an environment, by id.
-
-        key: the public key that may log in, as a line of authorized_keys. in_run: whether they are
-        inside of the run with this id.
-
-        Raises:
-            UnknownEnvironment, UnknownRun: there is none. InvalidInput: the run cannot be entered.
-            CommandNotFound: the host has no sshd.
-        """
-        try:
-            return self._granted(ongoing.ServeSSH(environment, key, in_run))
-        except CommandNotFound as error:
-            raise error.on(self.name) from None
-
-    def _granted(self, operation: Operation[Progress]) -> Started:
-        """Call an operation whose first reply must be a grant; close the channel if it is not."""
-        started = self._caller.call(operation)
         try:
             started.grant()
         except ProtocolError:

@@ -73,6 +73,7 @@ VERBS = (
         RUNS,
         "Show the output of a run so far; exit with its code if it has ended",
     ),
+    Entry("tunnel", "runs.tunnel", RUNS, "Make ports of a run's host ports of this machine"),
     Entry(
         "ssh",
         "runs.ssh",
@@ -107,14 +108,14 @@ VERBS = (
         "ssh-config",
         "setup.ssh_config",
         SET_UP,
-        "Print an ssh entry that leads into an environment",
+        "Print an ssh entry that leads into a run or an environment",
     ),
     # ssh calls it as a ProxyCommand; people do not type it.
     Entry(
         "ssh-proxy",
         "setup.ssh_proxy",
         SET_UP,
-        "Connect stdin and stdout to an environment: the ProxyCommand of an entry",
+        "Connect stdin and stdout to a run or an environment: the ProxyCommand of an entry",
         here=False,
         hidden=True,
     ),
