@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Optional
 from genvx.core import escalation
 from genvx.core.leases.environments import environments
 from genvx.core.runs.runstate import StopReason
-from genvx.local import processes, signals
+from genvx.local import holders, processes, signals
 from genvx.local.running import notices
 from genvx.local.running.members import in_place, is_member, members
 from genvx.local.running.terminals import write_line
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 # A look at /proc is not one moment: a process that forks and ends during it is seen neither itself
 # nor by its child. So they count as gone after several looks.
 _LOOKS = 3
+# The variable that chooses the state directory, where one does.
+_STATE = "GENVX_STATE_DIR"
 # Seconds between looks at those who have their grace.
 _LOOK = 0.3
 # Seconds after SIGKILL: a process that is still there hangs in the kernel.
@@ -160,9 +162,17 @@ class Guests:
             alive = processes.starttime(each.pid) == each.starttime
             if each.pid != os.getpid() and each.owner.uid == self._env.owner.uid and alive:
                 spared |= {each.pid, *tree.descendants(each.pid)}
-        found = [pid for pid in found if pid not in spared]
+        found = [pid for pid in found if pid not in spared and self._is_here(pid)]
         self._met = self._met or bool(found)
         return found
+
+    def _is_here(self, pid: int) -> bool:
+        """Whether a process is of this host, and not of another one that a sandbox simulates: the
+        parts of a gang have the same id.
+        """
+        where = processes.variable_of(pid, _STATE)
+        same = where == self._host.environ.get(_STATE, "")
+        return same or holders.is_held_by(pid, self._all())
 
     def _all(self) -> list[Lease]:
         return list(self._leases.values())
