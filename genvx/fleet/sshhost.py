@@ -290,7 +290,10 @@ class SSHHost:
         return self.begin(ongoing.Run(wanted, job))
 
     def begin(self, operation: Operation[Progress]) -> Started:
-        """Call an operation that goes on after a grant; return once it is granted. Raises as `answer`."""
+        """Call an operation that goes on after a grant; return once it is granted.
+
+        Raises: as `answer`.
+        """
         try:
             started = self._caller.call(operation)
         except CommandNotFound as error:
