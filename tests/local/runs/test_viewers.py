@@ -263,7 +263,9 @@ def test_its_socket_is_gone_after_the_end_and_needs_no_short_path(
     monkeypatch.setenv("GENVX_STATE_DIR", str(long / "state"))
     host = LocalHost()
     run = submit(host, asked("cat", tty=True))
-    viewer = join(host, run)
+    viewer, late = join(host, run), viewsocket.connect(host.state, run.id)
     assert list(long.glob(f"**/{run.id}.view"))
-    viewer.type(b"\x04")
+    viewer.type(b"last\n\x04")
+    with late:  # who has not even said their size sees the end
+        assert late.recv(100).startswith(b"last\r\n")
     until(lambda: not list(long.glob(f"**/{run.id}.*")), "nothing of it is left")
