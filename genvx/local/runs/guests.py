@@ -59,7 +59,7 @@ class Guests:
         (self._env,) = environments((lease,))
         # By id, also those that were released meanwhile: their holders are guests all the same.
         self._leases: dict[str, Lease] = {lease.id: lease}
-        self._line = ""
+        self._over: Optional[tuple[str, str]] = None
         self._told: set[int] = set()
         self._met = False
         self._hurried = self._named = False
@@ -89,7 +89,7 @@ class Guests:
             steps = _steps(grace, stop)
             # Where the time of the environment is over, its keepers have said so.
             if stop is None or stop.why is not StopReason.TIME:
-                self._line = notices.run_over(run, how, steps[0].after)
+                self._over = (run, how)
             self._begin(steps)
             # Those of a run that is stopped have their grace while its command has its own.
             if stop is not None:
@@ -190,8 +190,11 @@ class Guests:
         shells = [lease.pid for lease in self._in_place()]
         seen = (processes.describe(pid) for pid in (*pids, *shells))
         terminals = {each.terminal for each in seen if each is not None and each.terminal}
-        for terminal in terminals - self._told if self._line else ():
-            write_line(terminal, self._env.owner.uid, self._line)
+        if self._over is not None and self._began is not None:
+            left = self._began + self._steps[0].after - time.monotonic()
+            line = notices.run_over(*self._over, left)
+            for terminal in terminals - self._told:
+                write_line(terminal, self._env.owner.uid, line)
         self._told |= terminals
 
 
