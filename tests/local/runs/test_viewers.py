@@ -150,6 +150,17 @@ def _rows(run):
         return os.get_terminal_size(terminal.fileno()).lines
 
 
+def test_a_viewer_who_is_gone_without_a_word_is_dropped(host, start, join, monkeypatch):
+    monkeypatch.setattr(viewers, "_SILENT", 3.0)
+    monkeypatch.setattr(viewers, "_LOOK", 0.1)
+    run = start(shell(_SIZES, tty=True), fork=True)
+    gone, stays = join(host, run, 30, 80), join(host, run, 40, 80)
+    gone.expect(b"30 80\r\n")
+    stays.expect(b"30 80\r\n")
+    until(lambda: stays.resize(40, 80) or (stays.read() and b"40 80\r\n" in stays.seen))
+    assert gone.socket.recv(65536) in (b"", b"30 80\r\n")
+
+
 def test_a_stopped_viewer_does_not_hold_up_the_end_of_a_run(host, start, catalog, watch, short_tmp):
     go = short_tmp / "go"
     line = f"until [ -e {go} ]; do sleep 0.01; done; head -c 50000000 /dev/zero; exit 7"
