@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from genvx.core.value import value
 
 if TYPE_CHECKING:
+    from genvx.core.runs.debugport import OpenPort
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.runstate import RunState
 
@@ -16,7 +17,8 @@ class RunInfo:
     """A run as its host shows it now.
 
     note: a line for people about its state. label, tags: what people called it later. log_bytes:
-    the size of its log. deleted: whether it is in the trash.
+    the size of its log. deleted: whether it is in the trash. open_port: its debug port, while that
+    is open.
     """
 
     spec: RunSpec
@@ -26,6 +28,7 @@ class RunInfo:
     tags: tuple[str, ...] = ()
     log_bytes: int = 0
     deleted: bool = False
+    open_port: Optional[OpenPort] = None
 
     @property
     def id(self) -> str:

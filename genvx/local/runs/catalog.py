@@ -272,6 +272,7 @@ class RunCatalog:
             marks.tags,
             directory.log_bytes(),
             directory.deleted,
+            None if spec.debug_port is None or is_over(state) else directory.open_port(),
         )
 
 

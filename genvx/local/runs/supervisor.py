@@ -38,6 +38,7 @@ from genvx.local.granting.joining import join
 from genvx.local.runs import tree
 from genvx.local.runs.below import Below
 from genvx.local.runs.clock import now
+from genvx.local.runs.debug.port import Port
 from genvx.local.runs.gang.member import Alone, Member
 from genvx.local.runs.output import Output
 from genvx.local.runs.record import StopRequest, trouble
@@ -93,6 +94,7 @@ class Supervisor:
         self._wakeups = Wakeups()
         self._output = Output(spec, directory, self._wakeups)
         self._member: Union[Alone, Member] = Alone()
+        self._debug_port = Port(host, spec, directory, self._output.say)
 
     def run(self, *, patience: Optional[float]) -> None:
         """Supervise the run to its end.
@@ -111,8 +113,10 @@ class Supervisor:
             # If we are killed, the keeper ends the command in time. It is no child of ours, as long
             # as orphans do not come to us.
             hold.keep_time(spare=os.getpid(), supervised=True)
+            closed = self._debug_port.open(refuse=self._accepted is not None)
             tree.become_subreaper()
-            state = self._hold_to_end(hold)
+            state = closed or self._hold_to_end(hold)
+            self._debug_port.end()
             # The end is shown only once the devices are free, for people count on that. So it is
             # written down twice: if we are killed in between, it is not lost. A full disk must not
             # keep the devices.

@@ -94,4 +94,5 @@ def _gang(
             fleet, before, spec, patience=patience, say=lambda line: say(f"genvx: {line}")
         )
     names = ", ".join(host.name for host, _ in started)
-    return announce(where, names, decisive([run for _, run in started]))
+    runs = [run for _, run in started]
+    return announce(where, names, decisive(runs), runs[0])
