@@ -158,7 +158,7 @@ FIGURES = (
         "200 cuts, every line once and in order, the exit code", "watched:watched", (_SSHD,),
     ),
     Figure(
-        "R3", "stops of runs with daemons, deaf, stopped and forking processes, and fork bombs",
+        "R3", "ends of runs with daemons, deaf, stopped, forking processes, fork bombs and guests",
         "0 left, GPUs free <= 1 s after the last", "trees:trees", (_ROOT,),
     ),
 )  # fmt: skip

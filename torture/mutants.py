@@ -329,7 +329,11 @@ MUTANTS = (
     ),
     Mutant(
         "R3", "SIGKILL after the grace", "after 20 s",
-        (Change("Supervisor._end_tree", "self._below.signal(signal.SIGKILL)", "pass"),),
+        (Change("TreeEnd._kill_in_time", "self._below.signal(signal.SIGKILL)", "pass"),),
+    ),
+    Mutant(
+        "R3", "ending guests", "are left after",
+        (Change("Guests._pids", "if pid not in spared", "if False"),),
     ),
 )  # fmt: skip
 

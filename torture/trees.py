@@ -1,4 +1,5 @@
-"""R3: stopping runs whose processes do not want to end, and that get away from their parents.
+"""R3: ends of runs whose processes do not want to end, and that get away from their parents; some
+have guests, which were started inside of the run by others.
 
 All of them have a name in common, which they get from the kernel when they are forked, so /proc
 tells who is left: nothing of genvx is asked for that.
@@ -18,6 +19,7 @@ from pathlib import Path
 from genvx.core.requests.requirements import Requirements
 from genvx.core.runs.run import Moment, RunSpec
 from genvx.core.wire.runoperations import StopRun
+from genvx.local.runs.catalog import RunCatalog
 from genvx.local.runs.launch import submit
 from torture import ground
 from torture.trial import Outcome, Trial, percentile, until
@@ -53,6 +55,16 @@ def daemon():
         deaf()
     os._exit(0)
 
+def bare():
+    # Without the variables of its run, so that only its parents tell whose it is.
+    os.setsid()
+    if os.fork() == 0:
+        again = "open('/proc/self/comm', 'w').write(%r); import signal, time; " % name
+        again += "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(1000)"
+        os.closerange(3, 1024)
+        os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", again], {})
+    os._exit(0)
+
 def stopped(): os.kill(os.getpid(), signal.SIGSTOP); deaf()
 
 def forker():
@@ -83,8 +95,8 @@ def many():
     # Of the whole machine, which is one read; so this one is quick.
     with open("/proc/loadavg") as file: return int(file.read().split()[3].partition("/")[2])
 
-acts = {"daemons": [daemon, daemon, deaf], "stopped": [stopped, deaf], "forkers": [forker, forker],
-        "chain": [chain], "bomb": [bomb]}
+acts = {"daemons": [daemon, bare, deaf], "guest": [daemon, deaf], "stopped": [stopped, deaf],
+        "forkers": [forker, forker], "chain": [chain], "bomb": [bomb]}
 for act in acts[kind]: child(act)
 if kind == "stopped": signal.signal(signal.SIGTERM, signal.SIG_DFL)
 else: signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -93,6 +105,7 @@ open(ready, "w").close()
 forever()
 """
 _KINDS = ("daemons", "stopped", "forkers", "chain", "bomb")
+_WITH_GUESTS = ("daemons", "chain")
 
 
 def trees(trial: Trial) -> Outcome:
@@ -102,8 +115,9 @@ def trees(trial: Trial) -> Outcome:
     took: list[float] = []
     for number in range(trial.size(1, 20)):
         for kind in _KINDS:
-            for ends in (_stop, _force, _without_supervisor) if trial.full else (_stop, _force):
-                if not outcome.enough:
+            for ends in (_stop, _force, _itself, _without_supervisor):
+                short = ends in (_stop, _force) or (kind, ends) == ("daemons", _itself)
+                if (trial.full or short) and not outcome.enough:
                     where = f"{kind}, {ends.__name__[1:]} {number}"
                     took += _one(outcome, home, kind, ends, where)
     home.judge_rest(outcome, "stopped trees")
@@ -131,6 +145,11 @@ def _one(
 
     os.waitpid(ground.fork(act), 0)
     outcome.check(until(ready.exists, 15), f"{where}: it never began")
+    guest = None
+    if kind in _WITH_GUESTS:
+        guest = ground.fork(lambda: _visit(home, run, name, ready.with_suffix(".guest")))
+        fine = until(ready.with_suffix(".guest").exists, 15)
+        outcome.check(fine, f"{where}: its guest never began")
     pid = ground.fork(lambda: ends(home, run))
     last = free = 0.0
     end = time.monotonic() + 20
@@ -149,13 +168,15 @@ def _one(
     for each in _living(name):
         with suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)
-    ground.kill(pid)
+    for each in (pid, guest):
+        if each is not None:
+            ground.kill(each)
     until(lambda: not home.supervised(run), 10)
     # The first process of a namespace gets all orphans; their zombies would fill its table.
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
-    wanted = "lost" if ends is _without_supervisor else "stopped"
+    wanted = {_without_supervisor: "lost", _itself: "failed"}.get(ends, "stopped")
     shown = home.shown().get(run, Shown())
     outcome.check(shown.state == wanted, f"{where}: {shown}, wanted {wanted}")
     shutil.rmtree(home.runs / run)
@@ -171,6 +192,20 @@ def _stop(home: Home, run: str) -> None:
 def _force(home: Home, run: str) -> None:
     with home.host() as host:
         host.answer(StopRun(run, force=True))
+
+
+def _itself(home: Home, run: str) -> None:
+    """Have its command end; what it has started is left behind."""
+    with home.host() as host:
+        os.kill(RunCatalog(host).find(run).state.pid, signal.SIGKILL)
+
+
+def _visit(home: Home, run: str, name: str, ready: Path) -> None:
+    """Be a guest of a run, with a tree of our own in it."""
+    Path("/proc/self/comm").write_text(name)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with home.host() as host, host.join(run) as hold:
+        hold.start([sys.executable, "-I", "-S", "-c", _TREE, name, str(ready), "guest"]).wait()
 
 
 def _without_supervisor(home: Home, run: str) -> None:

@@ -10,8 +10,13 @@ def main(call: bytes = b"", word: str = "") -> None:
     """Answer a call and exit. The call is `call` if it was read already, else `word`, else on
     stdin.
 
-    The word "genvx" means that a person has typed our arguments in a shell that genvx opened.
+    The word "genvx" means that a person has typed our arguments in a shell that genvx opened;
+    "enter" that the script of a run was called, which adds what it knows to its arguments.
     """
+    if word == "enter":
+        from genvx.agent.session import main as enter
+
+        sys.exit(enter(sys.argv[2], sys.argv[3:]))
     if word == "genvx":
         from genvx.agent.person.command import main as answer
 

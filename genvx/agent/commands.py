@@ -8,28 +8,32 @@ from typing import TYPE_CHECKING, Optional
 
 from genvx.agent.holding import held
 from genvx.agent.unread import Unread
+from genvx.core.requests.ask import Join
 from genvx.core.text import printable
+from genvx.core.wire.job import Job
 from genvx.core.wire.progress import Behind
 from genvx.core.wire.reply import Reply
 from genvx.errors import InvalidInput
 from genvx.local import shells
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from genvx.agent.farend import FarEnd
     from genvx.core.line.turn import Turn
-    from genvx.core.wire.job import Job
     from genvx.core.wire.ongoing import OpenShell, Run, RunInTurn
-    from genvx.local.host import LocalHost
 
 
-def _argv(host: LocalHost, job: Job) -> list[str]:
+def _argv(environ: Mapping[str, str], job: Job) -> list[str]:
     """The words to execute: a command, which must exist, or the user's shell, which reads stdin."""
     if job.argv is None:
-        return [shells.user_shell(host.environ)]
+        return [shells.user_shell(environ)]
     from genvx.local.running.hold import find_command
 
     argv = list(job.argv)
-    find_command(argv, host.environ)
+    # Inside of a run, a path counts from the run's directory, where we are not.
+    if not job.in_run or "/" not in argv[0]:
+        find_command(argv, {**environ, **job.variables})
     return argv
 
 
@@ -41,7 +45,9 @@ def _directory(job: Job) -> Optional[str]:
 
 def run(end: FarEnd, asked: Run) -> int:
     """Run a command that holds devices; the command gets what follows on stdin."""
-    argv, cwd = _argv(end.host, asked.job), _directory(asked.job)
+    if asked.job.in_run:
+        return _run_inside(end, asked)
+    argv, cwd = _argv(end.host.environ, asked.job), _directory(asked.job)
     holding = held(end.host, asked.wanted)
     end.reply(asked, holding.grant)
     return holding.supervise(
@@ -49,11 +55,24 @@ def run(end: FarEnd, asked: Run) -> int:
     )
 
 
+def _run_inside(end: FarEnd, asked: Run) -> int:
+    job = asked.job
+    if not isinstance(asked.wanted, Join):
+        raise InvalidInput("a command inside of a run joins the run's environment")
+    with end.host.enter(asked.wanted.environment_id, command=asked.wanted.command) as entry:
+        argv = _argv(entry.environment(), job)
+        entry.place(job.cwd)
+        end.reply(asked, entry.hold.grant)
+        return entry.supervise(
+            argv, stdout=end.out, watch_client=True, variables=job.variables, cwd=job.cwd
+        )
+
+
 def run_in_turn(end: FarEnd, asked: RunInTurn) -> int:
     """Run a command in an environment when its turn comes, and report whom it waits for."""
     from genvx.local.turns import take_turn
 
-    argv = _argv(end.host, asked.job)
+    argv = _argv(end.host.environ, asked.job)
     command = " ".join(argv)
     last = [Behind("")]
 
@@ -85,22 +104,50 @@ def run_in_turn(end: FarEnd, asked: RunInTurn) -> int:
 
 def open_shell(end: FarEnd, asked: OpenShell) -> int:
     """Join an environment and become the shell, or run a command, in the terminal of stdin."""
+    job = asked.job or Job()
+    if job.in_run:
+        return _open_inside(end, asked, job)
+    argv = None if job.argv is None else _argv(end.host.environ, job)
+    holding = end.host.join(asked.environment_id, command=_shown(end, job))
+    path = _take_terminal(end)
+    if argv is not None:
+        from genvx.shell.prepare import with_path
+
+        return holding.supervise(argv, variables=with_path(end.host.environ, path))
+    return holding.enter_shell(
+        prompt=asked.prompt is not None, host=asked.prompt or "", login=True, path=path
+    )
+
+
+def _open_inside(end: FarEnd, asked: OpenShell, job: Job) -> int:
+    with end.host.enter(asked.environment_id, command=_shown(end, job)) as entry:
+        if job.argv is None:
+            path = _take_terminal(end)
+            prompted = asked.prompt is not None
+            return entry.open_shell(prompt=prompted, host=asked.prompt or "", path=path)
+        argv = _argv(entry.environment(), job)
+        entry.place(job.cwd)
+        path = _take_terminal(end)
+        from genvx.shell.prepare import with_path
+
+        variables = {**with_path(entry.environment(), path), **job.variables}
+        return entry.supervise(argv, variables=variables, cwd=job.cwd)
+
+
+def _shown(end: FarEnd, job: Job) -> str:
+    """What joins, for people to read."""
+    return " ".join(job.argv) if job.argv else os.path.basename(shells.user_shell(end.host.environ))
+
+
+def _take_terminal(end: FarEnd) -> str:
+    """Say that we have joined, and leave the terminal to what runs in it; return the directory of
+    the program `genvx` that it finds there.
+    """
     from genvx.agent import program
     from genvx.local import answers
 
-    environ = end.host.environ
-    argv = None if asked.job is None else _argv(end.host, asked.job)
-    shown = " ".join(argv) if argv else os.path.basename(shells.user_shell(os.environ))
-    holding = end.host.join(asked.environment_id, command=shown)
     answers.leave(end.host.state, end.token, Reply())
     # From here on stdout is the terminal again, for the shell. The reply has gone by a file.
     os.dup2(end.out, 1)
     os.close(end.out)
-    path = program.leave()
-    if argv is not None:
-        from genvx.shell.prepare import with_path
-
-        return holding.supervise(argv, variables=with_path(environ, path))
-    return holding.enter_shell(
-        prompt=asked.prompt is not None, host=asked.prompt or "", login=True, path=path
-    )
+    return program.leave()

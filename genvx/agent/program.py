@@ -7,13 +7,14 @@ file as each call does.
 
 from __future__ import annotations
 
-import binascii
 import os
 import re
 import shlex
 import stat
 import sys
 import time
+
+from genvx.local.delivered import delivered
 
 _OURS = re.compile(r"bin-[0-9a-f]{16}")
 _KEPT_SECONDS = 30 * 86400
@@ -41,13 +42,12 @@ def leave() -> str:
 
     Nothing is raised: the shell works without the program.
     """
-    finder = next((each for each in sys.meta_path if hasattr(each, "listed")), None)
-    path = getattr(finder, "path", "")
-    place, name = os.path.split(path)
+    found = delivered()
     python = shlex.quote(sys.executable)
-    if not path or len(sys.argv) < 2 or ":" in path or "'''" in python or "\\" in python:
+    if found is None or ":" in found.path or "'''" in python or "\\" in python:
         return ""  # run from memory, or PATH or the program cannot name the file
-    loader = binascii.a2b_base64(sys.argv[1]).decode("ascii").rpartition("\nstart(")[0]
+    path, loader = found.path, found.functions
+    place, name = os.path.split(path)
     words = {"python": python, "loader": loader, "place": place, "name": name, "path": path}
     from hashlib import sha256
 

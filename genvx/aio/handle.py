@@ -119,20 +119,20 @@ class Run:
         pipe = subprocess.PIPE if capture_output else None
         stdin = None if input is None else subprocess.PIPE
         never = threading.Event()
-        hold, place, variables = await abandonable(
-            lambda: self._run.enter(command, cwd, env), never, lambda late: late[0].release()
+        inside = await abandonable(
+            lambda: self._run.enter(command, env), never, lambda late: late.release()
         )
         try:
             running = await abandonable(
-                lambda: hold.start(
-                    command, stdin=stdin, stdout=pipe, stderr=pipe, cwd=place, env=variables
+                lambda: inside.start(
+                    command, stdin=stdin, stdout=pipe, stderr=pipe, cwd=cwd, env=env
                 ),
                 never,
                 lambda late: late.kill(),
             )
             return await to_end(running, command, input, check=check)
         finally:
-            await asyncio.shield(asyncio.to_thread(hold.release))
+            await asyncio.shield(asyncio.to_thread(inside.release))
 
     async def restart(self) -> Run:
         """Start the run, which is over, again where it was; return it as a new one.

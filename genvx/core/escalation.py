@@ -1,7 +1,8 @@
 """How processes are ended: they are asked first, and killed if they are still there after a grace.
 
 Which signals are due is decided here. Who gets them, and how, is decided where they are sent:
-local/running/ending.py, local/running/supervise.py and sandbox/processes.py.
+local/running/ending.py, local/running/supervise.py, local/runs/guests.py and
+sandbox/processes.py.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 from signal import SIGCONT, SIGHUP, SIGKILL, SIGTERM
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.value import value
+from genvx.core.value import replace, value
 
 if TYPE_CHECKING:
     from signal import Signals
 
 # Seconds that processes have to end by themselves after they were asked.
 GRACE = 10.0
+# The most seconds for programs to clean up in, once people had their grace.
+_CLEANUP = 5.0
 
 
 @value
@@ -39,6 +42,12 @@ def politely(grace: float = GRACE) -> tuple[Step, ...]:
 def after_hangup(grace: float = GRACE) -> tuple[Step, ...]:
     """Ask what got HUP just now, after a grace; kill after another."""
     return (Step(grace, (SIGTERM,)), Step(2 * grace, (SIGKILL,), again=True))
+
+
+def after_notice(grace: float = GRACE) -> tuple[Step, ...]:
+    """Ask people who were just told that it ends, after a grace; kill a little later."""
+    first, last = politely(min(grace, _CLEANUP))
+    return (replace(first, after=grace), replace(last, after=grace + last.after))
 
 
 def due(

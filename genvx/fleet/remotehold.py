@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from genvx.core.command import words_of
 from genvx.core.leases.hold import BaseHold
+from genvx.core.leases.starter import Starter
 from genvx.core.requests.ask import Join
 from genvx.core.text import printable
 from genvx.core.wire.job import Job
@@ -75,10 +76,7 @@ class RemoteHold(BaseHold):
         """
         words = words_of(command)
         job = Job(tuple(words), dict(env or {}), cwd)
-        started = self.host.start(Join(self.environment_id, " ".join(words)), job)
-        return RemoteRunning(
-            self.host.signal, started, words, stdin=stdin, stdout=stdout, stderr=stderr
-        )
+        return _started(self.host, self.environment_id, job, stdin, stdout, stderr)
 
     # Handing over to a shell that joins
 
@@ -138,3 +136,40 @@ class RemoteHold(BaseHold):
 
     def __repr__(self) -> str:
         return f"<RemoteHold {printable(self.grant.environment_id)} on {self.host.name}>"
+
+
+class RemoteEntry(Starter):
+    """RemoteEntry starts commands inside of a run of a host; each joins its environment by itself.
+
+    The host says then whether the run can be entered, and puts the run's variables in there.
+    """
+
+    def __init__(self, host: Caller, run: str) -> None:
+        """run: its id."""
+        self._host = host
+        self._run = run
+
+    def start(
+        self,
+        command: Command,
+        *,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> RemoteRunning:
+        """Start a command inside of the run; cwd: counted from the run's directory."""
+        job = Job(tuple(words_of(command)), dict(env or {}), cwd, in_run=True)
+        return _started(self._host, self._run, job, stdin, stdout, stderr)
+
+    def release(self) -> None:
+        """Do nothing: only what was started is in the run."""
+
+
+def _started(
+    host: Caller, environment: str, job: Job, stdin: Stream, stdout: Stream, stderr: Stream
+) -> RemoteRunning:
+    words = list(job.argv or ())
+    started = host.start(Join(environment, printable(" ".join(words))), job)
+    return RemoteRunning(host.signal, started, words, stdin=stdin, stdout=stdout, stderr=stderr)

@@ -20,7 +20,7 @@ from genvx.errors import (
     WaitedTooLong,
 )
 from genvx.fleet.caller import Caller
-from genvx.fleet.remotehold import RemoteHold
+from genvx.fleet.remotehold import RemoteEntry, RemoteHold
 from genvx.ssh.connections import Connections
 from genvx.ssh.ending import close_channel
 
@@ -53,17 +53,13 @@ R = TypeVar("R")
 # The far end waits this much longer for signs of us than we do for signs of it. So we report a
 # lost host before the host gives our devices to others.
 _LATER = 1.25
-
 # Seconds that the far end may take to end the processes of an environment
 # (local/running/release.py).
 _ENDING = 15.0
-
 # Seconds that it may take to look at the locks of others, before it reports that it waits.
 _TURN = 5.0
-
 # So long a supervisor may take to look at the devices before it says that its run waits or runs.
 _ACCEPTANCE = 20.0
-
 # A far end in whose line we wait reports at least every 20 s.
 _SILENCE = 90.0
 _MOST_PATIENCE = 10 * 365 * 86400.0
@@ -252,6 +248,10 @@ class SSHHost:
             UnknownEnvironment: there is none. HostError: the host could not be asked.
         """
         return self._held(Join(environment, printable(command)))
+
+    def enter(self, run: str, *, command: str = "") -> RemoteEntry:
+        """Return what starts commands inside of a run there, by its id; nothing is asked yet."""
+        return RemoteEntry(self, run)
 
     def reserve(self, ask: Ask) -> Grant:
         """Take devices without a holder, for as long as the ask lasts; raises as `acquire`."""

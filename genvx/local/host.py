@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from genvx.core.wire.operation import Operation
     from genvx.core.wire.runoperations import LogNews, WatchRun
     from genvx.local.running.hold import LocalHold as LocalHold  # for those who hold what we give
+    from genvx.local.runs.entering import Entry
     from genvx.local.waiting import Stop
 
 R = TypeVar("R")
@@ -204,6 +205,17 @@ class LocalHost(Machine):
         from genvx.local.granting.joining import join
 
         return join(self, environment, command=command)
+
+    def enter(self, run: str, *, command: str = "") -> Entry:
+        """Join the environment of a live run of one's own, and have what starts inside of it.
+
+        Raises:
+            UnknownRun: there is none. NotOwner: it is another user's. InvalidInput: it waits, has
+            moved or is over.
+        """
+        from genvx.local.runs.entering import enter
+
+        return enter(self, run, command=command or self.shell_name)
 
     def attach(self, environment: str, requirements: Requirements) -> Grant:
         """Give a living environment of one's own more devices; all its holders have them then.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from genvx.core.finding import Finding, Severity
 from genvx.core.policies.limit import Limit
 from genvx.core.policies.policy import Entitlement, Policy
+from genvx.core.runs.entry import require_entry
 from genvx.core.wire.acts import Release, Reserve
 from genvx.core.wire.questions import Examine, ShowPolicy, TakeSnapshot
 from genvx.core.wire.runoperations import (
@@ -191,6 +192,15 @@ class FakeHost(FakeMachine):
         Raises: as `acquire`.
         """
         return self.answer(SubmitRun(spec, patience, tags))
+
+    def enter(self, run: str, *, command: str = "") -> FakeHold:
+        """Join the environment of a run that runs or is held, by the run's id.
+
+        Raises:
+            UnknownRun: there is none. InvalidInput: it waits, or is over.
+        """
+        require_entry(self.answer(ShowRun(run)).run)
+        return self.join(run, command=command)
 
     def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]:
         """Tell how a run is, and its log as it grows; the last is a LogEnd.

@@ -347,7 +347,7 @@ def test_a_command_runs_inside_of_a_run_that_runs(runner):
     with pytest.raises(InvalidInput, match=f"run {waiting.id} waits in line"):
         waiting.exec("true")
     run.stop(force=True)
-    with pytest.raises(InvalidInput, match=rf"run {run.id} is over \(stopped\)"):
+    with pytest.raises(InvalidInput, match=rf"run {run.id} is over: stopped \(asked\)"):
         run.exec("true")
 
 

@@ -50,4 +50,5 @@ JOB = Table(
     argv=optional(strings(_LONGEST_WORD, MOST_WORDS)),
     variables=texts_by_name(_LONGEST_WORD, MOST_WORDS),
     cwd=optional(string(_LONGEST_PATH)),
+    in_run=flag(),
 )

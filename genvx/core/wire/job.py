@@ -13,11 +13,16 @@ if TYPE_CHECKING:
 
 @value
 class Job:
-    """A command. argv: None for the user's shell, which reads stdin. cwd: relative to the home."""
+    """A command. argv: None for the user's shell, which reads stdin. cwd: relative to the home.
+
+    in_run: whether it starts inside of the run whose environment it joins: with the variables of
+    the run, which so never leave its host, and in its directory, from which cwd counts then.
+    """
 
     argv: Optional[tuple[str, ...]] = None
     variables: Mapping[str, str] = field(default_factory=dict)
     cwd: Optional[str] = None
+    in_run: bool = False
 
     def __post_init__(self) -> None:
         if self.argv is not None and (

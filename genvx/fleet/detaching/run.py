@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import posixpath
 import subprocess
 import threading
 import time
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from genvx.core.command import require_variables, words_of
 from genvx.core.runs.rungang import decisive, exit_code
 from genvx.core.runs.runinfo import LogPiece, RunInfo
-from genvx.core.runs.runstate import Held, Running, Waiting, end_of, is_over, name_of
+from genvx.core.runs.runstate import end_of, is_over, name_of
 from genvx.core.wire.runoperations import (
     MOST_LINES,
     Disposal,
@@ -20,11 +19,10 @@ from genvx.core.wire.runoperations import (
     FindRuns,
     LogEnd,
     MarkRun,
-    ShowRun,
     StopRun,
     WatchRun,
 )
-from genvx.errors import GenvxError, InvalidInput, UnknownEnvironment, UnknownRun
+from genvx.errors import GenvxError, InvalidInput, UnknownRun
 from genvx.fleet.detaching import runs
 from genvx.fleet.lines import lines_of
 
@@ -32,10 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from genvx.core.command import Command
+    from genvx.core.leases.starter import Starter
     from genvx.core.wire.operation import Operation
     from genvx.core.wire.runoperations import LogNews
     from genvx.fleet.detaching.runs import RunHost
-    from genvx.fleet.host import Hold
 
 # How soon a run that was told to stop is asked again whether it is over.
 _LOOK = 0.1
@@ -218,38 +216,25 @@ class Run:
             InvalidInput: the run waits, or is over; or the command, the directory or a variable
             cannot be. subprocess.CalledProcessError, subprocess.TimeoutExpired: as of `Hold.run`.
         """
-        hold, place, variables = self.enter(command, cwd, env)
-        with hold:
-            return hold.run(
+        with self.enter(command, env) as inside:
+            return inside.run(
                 command,
                 check=check,
                 capture_output=capture_output,
                 input=input,
                 timeout=timeout,
-                cwd=place,
-                env=variables,
+                cwd=cwd,
+                env=env,
             )
 
-    def enter(
-        self, command: Command, cwd: str | None, env: Mapping[str, str] | None
-    ) -> tuple[Hold, str, dict[str, str]]:
-        """Join the environment of the run for a command; see `exec`.
+    def enter(self, command: Command, env: Mapping[str, str] | None) -> Starter:
+        """Return what starts a command, with these variables on top, inside of the run; see `exec`.
 
-        Return the hold, the directory in which the command starts, and its variables.
+        The variables of the run stay on its host.
         """
         words = words_of(command)
-        more = require_variables(env or {})
-        host = self.host
-        details = host.answer(ShowRun(self.id, 0))
-        _require_entry(self._learn(host, details.run))
-        try:
-            hold = host.join(self.id, command=" ".join(words))
-        except UnknownEnvironment:
-            _require_entry(self._look(host))
-            raise
-        own = {"GENVX_RUN_ID": self.id, "GENVX_RUN_DIR": details.directory}
-        place = posixpath.join(details.work, cwd or "")
-        return hold, place, {**own, **details.run.spec.variables, **more}
+        require_variables(env or {})
+        return self.host.enter(self.id, command=" ".join(words))
 
     def restart(self) -> Run:
         """Start the run, which is over, again where it was; return it as a new one.
@@ -361,17 +346,6 @@ class Run:
 def _has_ended(run: RunInfo) -> bool:
     """Whether the command has ended; a held run is not over, but its command has."""
     return is_over(run.state) or end_of(run.state) is not None
-
-
-def _require_entry(run: RunInfo) -> None:
-    """Raise InvalidInput unless something can be started in the run."""
-    if isinstance(run.state, (Running, Held)):
-        return
-    if isinstance(run.state, Waiting):
-        raise InvalidInput(f"run {run.label_or_id} waits in line, and has no devices yet")
-    if is_over(run.state):
-        raise InvalidInput(f"run {run.label_or_id} is over ({name_of(run.state)})")
-    raise InvalidInput(f"run {run.label_or_id} has not started yet ({name_of(run.state)})")
 
 
 def _most(lines: int | None) -> int | None:

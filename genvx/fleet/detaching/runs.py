@@ -31,12 +31,13 @@ from genvx.fleet.detaching.submission import at
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from genvx.core.leases.starter import Starter
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.runinfo import RunInfo
     from genvx.core.snapshot import Snapshot
     from genvx.core.wire.runoperations import LogNews
     from genvx.fleet.ask import HostGroup
-    from genvx.fleet.host import Hold, Host
+    from genvx.fleet.host import Host
     from genvx.fleet.outcomes import Outcomes
 
     class RunHost(Host, Protocol):
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
         def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]: ...
 
-        def join(self, environment: str, *, command: str = "") -> Hold: ...
+        def enter(self, run: str, *, command: str = "") -> Starter: ...
 
 
 # How often, and how far apart, a host is asked again whose connection was cut while its run was

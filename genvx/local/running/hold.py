@@ -97,11 +97,13 @@ class LocalHold(BaseHold):
         variables: Optional[Mapping[str, str]] = None,
         cwd: Optional[str] = None,
         grace: float = escalation.GRACE,
+        die_with_us: bool = False,
     ) -> int:
         """Run a command as its parent and pass signals on; return its exit code.
 
         For main threads only. Afterwards the lease is released, unless a background job has
-        inherited it. grace: seconds between SIGTERM and SIGKILL when its time is over.
+        inherited it. grace: seconds between SIGTERM and SIGKILL when its time is over. die_with_us:
+        whether the command gets SIGHUP if this process is killed.
         """
         try:
             self.keep_time(spare=os.getpid(), supervised=True, grace=grace)
@@ -113,6 +115,7 @@ class LocalHold(BaseHold):
                 cwd=cwd,
                 watch_client=watch_client,
                 own_group=watch_client,
+                die_with_us=die_with_us,
                 end_ns=self.lease.expires_ns,
                 grace=grace,
             )
@@ -120,7 +123,15 @@ class LocalHold(BaseHold):
             self._held.leave()
 
     def enter_shell(
-        self, *, prompt: bool = True, host: str = "", login: bool = False, path: str = ""
+        self,
+        *,
+        prompt: bool = True,
+        host: str = "",
+        login: bool = False,
+        path: str = "",
+        variables: Optional[Mapping[str, str]] = None,
+        cwd: Optional[str] = None,
+        stays: bool = False,
     ) -> int:
         """Become the user's shell, activated; the lease lives until the shell and all it started
         end.
@@ -129,7 +140,8 @@ class LocalHold(BaseHold):
 
         prompt: whether the shell's prompt shows the environment. host: a name that the prompt
         shows, too. login: whether to start it as a login shell, as ssh does. path: a directory of
-        programs that the shell finds after all others.
+        programs that the shell finds after all others. variables: on top of those of the hold. cwd:
+        the directory that it starts in. stays: be the parent of every shell.
 
         Raises:
             StateError: the shell's start-up files cannot be written.
@@ -137,7 +149,7 @@ class LocalHold(BaseHold):
         from genvx.local import startfiles
         from genvx.shell.answer import answer
 
-        environment = self.variables()
+        environment = {**self.variables(), **(variables or {})}
         shell = startfiles.prepared(
             self._host.state,
             environment,
@@ -147,7 +159,9 @@ class LocalHold(BaseHold):
         )
         environment.update(shell.variables)
         self._tell_of_windows()
-        if shell.keeps_lease:
+        if shell.keeps_lease and not stays:
+            if cwd is not None:
+                os.chdir(cwd)
             with saying("hand the lease to the shell"):
                 # Only now, just before exec: an inheritable descriptor would leak into any process
                 # that another part of the program starts.
@@ -162,8 +176,9 @@ class LocalHold(BaseHold):
                 shell.argv,
                 environment,
                 lease=self.descriptor,
-                # The shell has closed the lease. If we are killed, the devices are free, and a
-                # shell that went on would use devices that somebody else holds.
+                cwd=cwd,
+                # The shell may have closed the lease. If we are killed, the devices are free then,
+                # and a shell that went on would use devices that somebody else holds.
                 die_with_us=True,
                 program=shell.program,
                 end_ns=self.lease.expires_ns,

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from genvx.core.leases.lease import Lease
 
 _SHELLS = ("bash", "zsh", "fish", "tcsh", "sh")
+# What our own processes call themselves.
+_OURS = ("genvx", "python")
 
 
 def members(env: Environment, leases: Sequence[Lease]) -> Iterator[int]:
     """Yield the living processes of an environment, except us and shells activated in place."""
-    spared = {lease.pid for lease in leases if _is_in_place(lease)} | {os.getpid()}
+    spared = {lease.pid for lease in leases if in_place(lease)} | {os.getpid()}
     for pid in processes.pids():
         if pid not in spared and is_member(pid, env, leases):
             yield pid
@@ -35,10 +37,15 @@ def is_member(pid: int, env: Environment, leases: Sequence[Lease]) -> bool:
     return process is not None and process.uid == env.owner.uid and process.state not in "ZX"
 
 
-def _is_in_place(lease: Lease) -> bool:
+def in_place(lease: Lease) -> bool:
     """Whether a lease was taken by a shell that existed before the environment."""
     if lease.part is not Part.HELD or lease.command not in _SHELLS:
         return False
+    process = processes.describe(lease.pid)
     # A pid alone may be of another process by now; with its start time it is unique within a boot.
-    began = processes.starttime(lease.pid) == lease.starttime
-    return began and processes.environment_of(lease.pid) not in (None, lease.environment_id)
+    if process is None or process.starttime != lease.starttime:
+        return False
+    # One of ours that runs a shell for somebody, such as the supervisor of a run, is none.
+    if process.name.startswith(_OURS):
+        return False
+    return processes.environment_of(lease.pid) not in (None, lease.environment_id)

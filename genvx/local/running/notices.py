@@ -1,4 +1,4 @@
-"""What people are shown when the time of an environment ends, and when."""
+"""What people are shown when their environment ends, and when."""
 
 from __future__ import annotations
 
@@ -19,3 +19,11 @@ def notice(seconds: float) -> float:
 def warning(left: float) -> str:
     """Return the warning that is shown `left` seconds before the end."""
     return f"genvx: this environment ends in {format_duration(max(1.0, round(left)))}"
+
+
+def run_over(run: str, how: str, grace: float) -> str:
+    """Return what those who are in a run are shown when it has ended, `grace` seconds before they
+    are asked to end.
+    """
+    when = f"in {format_duration(round(grace))}" if grace >= 1 else "now"
+    return f"genvx: run {run} is over ({how}); what was opened or started in it ends {when}"

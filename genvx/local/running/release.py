@@ -35,14 +35,21 @@ _LOOKS = 3
 
 
 def release(
-    store: LeaseStore, environment: str, uid: int, *, kill: bool, grace: float = GRACE
+    store: LeaseStore,
+    environment: str,
+    uid: int,
+    *,
+    kill: bool,
+    grace: float = GRACE,
+    line: str = "",
 ) -> Environment:
     """Delete an environment's leases, and return the environment as it was.
 
     With `kill` its processes are ended first: TERM, and KILL after `grace` seconds. The `holders`
     of the result are then those that still live. A shell that was activated in place is not one of
     its processes, and lives on; nor are we. uid: ours; if the owner is another user, a line on
-    their terminals says what was done.
+    their terminals says what was done. line: what the terminals of its own processes are shown
+    first.
 
     Raises:
         UnknownEnvironment: there is none, or the name fits several. NotOwner: it is another user's.
@@ -51,6 +58,8 @@ def release(
     env = environments(leases)[0]
     if uid != env.owner.uid:
         _tell_owner(env, leases, kill=kill)
+    elif line:
+        _tell_inside(env, leases, line)
     if kill:
         _end(env, leases, grace)
         # A process may have joined while the environment was being ended. Its lease ends, too, or
@@ -81,6 +90,12 @@ def _end(env: Environment, leases: Sequence[Lease], grace: float) -> None:
 def _signal(pid: int, env: Environment, leases: Sequence[Lease], number: Signals) -> None:
     """Send a signal to a process if it belongs to the environment at that moment."""
     signals.send(pid, number, lambda: is_member(pid, env, leases))
+
+
+def _tell_inside(env: Environment, leases: Sequence[Lease], line: str) -> None:
+    described = [processes.describe(pid) for pid in members(env, leases)]
+    for terminal in {each.terminal for each in described if each is not None and each.terminal}:
+        write_line(terminal, env.owner.uid, line)
 
 
 def _tell_owner(env: Environment, leases: Sequence[Lease], *, kill: bool) -> None:

@@ -24,6 +24,7 @@ from genvx.core.text import is_identifier, require_name
 from genvx.core.wire.plain import Malformed
 from genvx.errors import InvalidInput, NotOwner, StateError, UnknownEnvironment, UnknownRun
 from genvx.local import facts, processes, signals
+from genvx.local.running.notices import run_over
 from genvx.local.running.release import release
 from genvx.local.runs import lock, logs
 from genvx.local.runs.record import Marks, StopRequest, name_in, runs_root
@@ -163,7 +164,8 @@ class RunCatalog:
             # Nobody supervises it: whatever holds its lease, or was started in it, is ended.
             with suppress(UnknownEnvironment):
                 grace = 0.0 if force else request.grace
-                release(self._host.store, run.id, state.uid, kill=True, grace=grace)
+                line = run_over(run.label_or_id, f"stopped ({request.why.value})", 0.0)
+                release(self._host.store, run.id, state.uid, kill=True, grace=grace, line=line)
         return run
 
     def mark(

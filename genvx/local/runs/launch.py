@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 # So long a supervisor has to say that its run waits or runs.
 _ACCEPTANCE = 60.0
 _MOST_BYTES = 1 << 20
+# Variables of the environment in which a run was submitted.
+_OF_ANOTHER = ("GENVX_ENVIRONMENT_ID", "GENVX_RUN_ID", "GENVX_RUN_DIR")
 
 
 def submit(
@@ -160,7 +162,8 @@ def _spawn(
     pid = os.posix_spawn(
         sys.executable,
         fresh.command(code, *words),
-        dict(environ),
+        # By these a process belongs to the environment in which it was started, and ends with it.
+        {name: text for name, text in environ.items() if name not in _OF_ANOTHER},
         file_actions=[(os.POSIX_SPAWN_DUP2, write, 1)],
     )
     os.waitpid(pid, 0)

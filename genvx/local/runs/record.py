@@ -10,6 +10,7 @@
               debug/       what sshd needs for that (debug/files.py)
               decision     of a part of a gang: a link to "start" or "withdraw", made once
               withdraw.lock   held by who withdraws it from the line
+              enter        a script that opens a shell inside of it, or runs a command there
               log          all output of the command, in order
               events       a line of JSON for each change
               work/        where the command starts
@@ -52,7 +53,7 @@ _MARKS, _STOP = "marks.json", "stop.json"
 _GANG, _DECISION = "gang.json", "decision"
 _LOCK = "withdraw.lock"
 DEBUG = "debug.json"
-LOG, EVENTS, WORK = "log", "events", "work"
+LOG, EVENTS, WORK, ENTER = "log", "events", "work", "enter"
 _MOST_BYTES = 64 << 20
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -302,6 +303,10 @@ class RunDirectory:
         with contextlib.suppress(FileExistsError):
             os.mkdir(WORK, 0o700, dir_fd=self._descriptor)
 
+    def write_enter(self, script: bytes) -> None:
+        """Write the script by which others enter the run. Raises OSError."""
+        self._replace_data(ENTER, script, 0o700)
+
     def _read(self, name: str) -> Any:
         try:
             descriptor = os.open(name, _OPEN_FILE, dir_fd=self._descriptor)
@@ -317,12 +322,15 @@ class RunDirectory:
         return loads(data)
 
     def _replace(self, name: str, plain: Any) -> None:
+        self._replace_data(name, dumps(plain), 0o600)
+
+    def _replace_data(self, name: str, data: bytes, mode: int) -> None:
         temporary = f".{name}.{os.urandom(6).hex()}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(temporary, flags, 0o600, dir_fd=self._descriptor)
+        descriptor = os.open(temporary, flags, mode, dir_fd=self._descriptor)
         try:
             try:
-                _write(descriptor, dumps(plain))
+                _write(descriptor, data)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

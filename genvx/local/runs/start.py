@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from genvx.core.runs.runstate import end_of, name_of
 from genvx.local.runs.record import place_of
+from genvx.local.runs.variables import variables_of
 
 if TYPE_CHECKING:
-    from genvx.core.runs.part import Part
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.runstate import RunState
     from genvx.local.running.hold import LocalHold
@@ -47,10 +47,7 @@ def start(spec: RunSpec, hold: LocalHold, directory: RunDirectory, output: Outpu
     variables = {
         "PYTHONUNBUFFERED": "1",  # a log that comes an hour late helps nobody
         **hold.variables(),
-        **(_of_gang(spec, spec.part) if spec.part is not None else {}),
-        "GENVX_RUN_ID": spec.id,
-        "GENVX_RUN_DIR": directory.path,
-        **spec.variables,
+        **variables_of(spec, directory.path),
     }
     log, terminal = output.log, output.terminal
     if terminal is not None:
@@ -90,13 +87,6 @@ def start(spec: RunSpec, hold: LocalHold, directory: RunDirectory, output: Outpu
         code = int(why)
         raise OSError(code, os.strerror(code))
     return pid
-
-
-def _of_gang(spec: RunSpec, part: Part) -> dict[str, str]:
-    from genvx.core.jobvariables import variables
-
-    gpus = spec.requirements.gpus
-    return variables(part.rank, part.nodes, gpus, part.address, part.port)
 
 
 def notify(spec: RunSpec, state: RunState, directory: str) -> None:

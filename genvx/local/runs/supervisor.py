@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Optional, Union
 
 from genvx.core.requests.ask import Ask
+from genvx.core.runs.entry import ending_of
 from genvx.core.runs.run import End, HoldWhen, Moment
 from genvx.core.runs.rungang import NO_CODE
 from genvx.core.runs.runstate import (
@@ -39,10 +40,13 @@ from genvx.local.runs import tree
 from genvx.local.runs.below import Below
 from genvx.local.runs.clock import now
 from genvx.local.runs.debug.port import Port
+from genvx.local.runs.entrance import Entrance
 from genvx.local.runs.gang.member import Alone, Member
+from genvx.local.runs.guests import Guests
 from genvx.local.runs.output import Output
 from genvx.local.runs.record import StopRequest, trouble
 from genvx.local.runs.start import start
+from genvx.local.runs.treeend import SOON, TreeEnd
 from genvx.local.runs.usage import Meter
 from genvx.local.runs.wakeups import Wakeups
 from genvx.local.waiting import wait
@@ -60,9 +64,8 @@ if TYPE_CHECKING:
 
 # How long it sleeps when nothing is due. A signal wakes it earlier.
 _LOOK = 60.0
-# How often a state is tried again that could not be written, and how soon leftovers are looked at.
+# How often a state is tried again that could not be written.
 _AGAIN = 1.0
-_SOON = 0.1
 # A reason to wait that changes is written this often at most; a place is written at once.
 _NEWS = 5.0
 
@@ -93,6 +96,7 @@ class Supervisor:
         self._below = Below(host)
         self._wakeups = Wakeups()
         self._output = Output(spec, directory, self._wakeups)
+        self._entrance = Entrance(spec, directory, host.environ)
         self._member: Union[Alone, Member] = Alone()
         self._debug_port = Port(host, spec, directory, self._output.say)
 
@@ -115,15 +119,19 @@ class Supervisor:
             hold.keep_time(spare=os.getpid(), supervised=True)
             closed = self._debug_port.open(refuse=self._accepted is not None)
             tree.become_subreaper()
-            state = closed or self._hold_to_end(hold)
-            self._debug_port.end()
+            guests = Guests(self._host, hold.lease)
+            state = closed or self._hold_to_end(hold, guests)
             # The end is shown only once the devices are free, for people count on that. So it is
             # written down twice: if we are killed in between, it is not lost. A full disk must not
             # keep the devices.
             with suppress(OSError):
                 self._directory.write_decided(state)
+            self._see_off(guests, ending_of(state))
+            self._debug_port.end()
         finally:
             hold.release()
+        while guests.turn_out():
+            self._sleep(SOON)
         self._write(state)
         # One whose command never started is accepted only now: its client may look at once.
         self._accept(state)
@@ -185,20 +193,21 @@ class Supervisor:
 
     # Running
 
-    def _hold_to_end(self, hold: LocalHold) -> RunState:
+    def _hold_to_end(self, hold: LocalHold, guests: Guests) -> RunState:
         """Run the command under a hold, again after failures; return how it ended."""
         self._write(Preparing(now(), Step.START))
         self._stop = self._stop or self._stop_request()
         if self._stop is not None:
             return Stopped(now(), self._stop.why, self._stop.by)
         self._begun = True
+        self._entrance.open()
         if self._spec.part is not None:
             why = self._meet(self._spec.part)
             if why is not None:
                 return why
         attempt = 1
         while True:
-            end = self._attempt(hold, attempt)
+            end = self._attempt(hold, guests, attempt)
             if isinstance(end, Failed):
                 self._member.ended(NO_CODE)
                 return end
@@ -207,7 +216,7 @@ class Supervisor:
                 return Stopped(now(), self._stop.why, self._stop.by, end)
             if end.exit_code == 0 or attempt > self._spec.retries:
                 self._member.ended(end.exit_code)
-                self._keep(hold, end)
+                self._keep(hold, guests, end)
                 return settled(end, now())
             self._output.say(
                 f"attempt {attempt} ended with exit code {end.exit_code}; starting again"
@@ -229,7 +238,7 @@ class Supervisor:
             return Stopped(now(), self._stop.why, self._stop.by)
         return Failed(now(), step=Step.START, why=why)
 
-    def _attempt(self, hold: LocalHold, attempt: int) -> Union[End, Failed]:
+    def _attempt(self, hold: LocalHold, guests: Guests, attempt: int) -> Union[End, Failed]:
         """Start the command once and wait until it and all that it started has ended."""
         spec = self._spec
         meter = Meter(self._host, hold.devices)
@@ -248,7 +257,7 @@ class Supervisor:
         self._accept(running)
         expires = hold.lease.expires_ns
         status: Optional[int] = None
-        kill_at: Optional[float] = None
+        end = TreeEnd(self._below, self._output.say)
         while status is None:
             status = self._below.reap(pid, meter)
             if status is not None:
@@ -256,8 +265,9 @@ class Supervisor:
             if self._stop is None and expires is not None and processes.boottime_ns() >= expires:
                 self._stop = StopRequest(StopReason.TIME, os.getuid(), spec.grace)
             if self._stop is not None:
-                kill_at = self._end_tree(self._stop, kill_at)
-                self._sleep(_SOON)
+                end.stop(self._stop)
+                self._announce_end(guests, f"stopped ({self._stop.why.value})")
+                self._sleep(SOON)
             else:
                 meter.sample()
                 left = min(_LOOK, meter.due)
@@ -265,69 +275,52 @@ class Supervisor:
                     left = min(left, (expires - processes.boottime_ns()) / 1e9)
                 self._sleep(max(0.0, left if self._unwritten is None else _AGAIN))
         ended = now()
-        self._end_leftovers(kill_at, meter)
+        end.leftovers(self._sleep, meter, spec.grace, self._stop)
         self._output.close()
         if os.WIFSIGNALED(status):
             return End(began, ended, signal=os.WTERMSIG(status), usage=meter.usage())
         return End(began, ended, code=os.WEXITSTATUS(status), usage=meter.usage())
 
-    def _end_tree(self, request: StopRequest, kill_at: Optional[float]) -> float:
-        """Have everything below us end: SIGTERM at first, SIGKILL once the grace is over. Returns
-        when that is.
-        """
-        if kill_at is None:
-            kill_at = time.monotonic() + (0.0 if request.force else request.grace)
-            self._output.say(f"stopped ({request.why.value})")
-            if not request.force:
-                self._below.signal(signal.SIGTERM)
-                # Who is stopped hears SIGTERM only once they go on.
-                self._below.signal(signal.SIGCONT)
-        if time.monotonic() >= kill_at:
-            self._below.signal(signal.SIGKILL)
-        return kill_at
-
-    def _end_leftovers(self, kill_at: Optional[float], meter: Meter) -> None:
-        """End what the command has left behind: nobody can want it any more."""
-        self._below.reap(0, meter)
-        if self._below.is_empty():
-            return
-        left = self._below.pids()
-        if left:
-            many = "1 process" if len(left) == 1 else f"{len(left)} processes"
-            self._output.say(f"ending what the command left behind: {many}")
-        said = False
-        request = self._stop or StopRequest(StopReason.ASKED, os.getuid(), self._spec.grace)
-        if kill_at is None:
-            self._below.signal(signal.SIGTERM)
-            self._below.signal(signal.SIGCONT)
-            kill_at = time.monotonic() + request.grace
-        while not self._below.is_empty():
-            if time.monotonic() >= kill_at:
-                self._below.signal(signal.SIGKILL)
-                if not said and time.monotonic() >= kill_at + request.grace:
-                    said = True
-                    stuck = ", ".join(map(str, self._below.pids()))
-                    self._output.say(
-                        f"these do not end even by SIGKILL: {stuck}; the GPUs stay leased"
-                    )
-            self._sleep(_SOON)
-            self._below.reap(0, meter)
-
     # After the end
 
-    def _keep(self, hold: LocalHold, end: End) -> None:
-        """Keep devices and directory for a look, if that was asked for."""
+    def _keep(self, hold: LocalHold, guests: Guests, end: End) -> None:
+        """Keep devices and directory for a look, if that was asked for; then while guests have
+        their grace.
+        """
         spec = self._spec
-        if spec.hold is None or (spec.hold_when is HoldWhen.ON_FAILURE and end.exit_code == 0):
-            return
+        if spec.hold is not None and (spec.hold_when is HoldWhen.ALWAYS or end.exit_code):
+            until = self._write_held(hold, end, spec.hold)
+            while self._stop is None and processes.boottime_ns() < until and hold.is_published():
+                guests.look()
+                self._sleep(min(1.0, max(0.0, (until - processes.boottime_ns()) / 1e9)))
+        if guests.are_there():
+            self._write_held(hold, end, self._announce_end(guests, ending_of(settled(end, now()))))
+
+    def _write_held(self, hold: LocalHold, end: End, seconds: float) -> int:
+        """Write that the run is held, at most until its time is over; return until when."""
         began = now()
-        until = began.boottime_ns + spec.hold * 10**9
+        until = began.boottime_ns + round(seconds * 1e9)
         if hold.lease.expires_ns is not None:
             until = min(until, hold.lease.expires_ns)
         moment = Moment(began.epoch_ns + until - began.boottime_ns, until)
         self._write(Held(began, moment, end))
-        while self._stop is None and processes.boottime_ns() < until and hold.is_published():
-            self._sleep(min(1.0, max(0.0, (until - processes.boottime_ns()) / 1e9)))
+        return until
+
+    def _announce_end(self, guests: Guests, how: str) -> float:
+        """Tell the guests how the run ends; return the most seconds that they have."""
+        self._debug_port.shut()
+        label = f"{self._spec.id} ({self._spec.name})" if self._spec.name else self._spec.id
+        return guests.see_off(label, how, self._spec.grace, self._stop)
+
+    def _see_off(self, guests: Guests, how: str) -> None:
+        """Wait until all guests have ended."""
+        asked = self._stop
+        self._announce_end(guests, how)
+        while guests.tend():
+            self._sleep(guests.due)
+            if self._stop is not asked and self._stop is not None:
+                guests.hurry(self._stop)
+        guests.dismiss()
 
     def _notify(self, state: RunState) -> None:
         if not self._spec.notify or was_moved(state):
@@ -356,6 +349,7 @@ class Supervisor:
             if time.monotonic() >= end or (woken.readable and self._spec.part):
                 break
         self._output.tend()
+        self._entrance.tend()
         if self._stop is None:
             self._stop = self._stop_request()
         # A request to end is written before its signal is sent; a bare kill writes none.

@@ -93,7 +93,7 @@ def test_a_kernel_that_is_killed_frees_its_gpus(kernel):
 
 def test_an_interrupt_stops_the_cell_and_not_the_kernel(kernel):
     manager, client = kernel()
-    # With stop_on_error, which is the default, a kernel aborts what it is asked right after an error.
+    # With stop_on_error, the default, a kernel aborts what it is asked right after an error.
     cell = client.execute("import time\nprint('on')\ntime.sleep(600)", stop_on_error=False)
     while client.get_iopub_msg(timeout=60)["msg_type"] != "stream":
         pass

@@ -138,7 +138,7 @@ MEETING = Meeting("s3cret", "a", 5000, True, 2.5)
 RUN_USAGE = Usage(1.5, 2.5, 3, 4, 5)
 LIMIT = Limit(2, 1 << 40, 600)
 ASK = Ask(REQUIREMENTS, "n", "abcd", "cmd", 5.5, 6.5, False)
-JOB = job.Job(("sh", "-c", "x"), {"A": "b"}, "/w")
+JOB = job.Job(("sh", "-c", "x"), {"A": "b"}, "/w", in_run=True)
 FILTER = Filter(("lost",), ("t",), "n", 5)
 RUN = RunInfo(SPEC, Lost(THEN, LossReason.REBOOT), "note", "best", ("t",), 9, True)
 ASKED = [

@@ -22,12 +22,11 @@ from genvx.core.publickey import parse_key
 from genvx.core.sshserver import PRIVILEGE_SEPARATION, SSHD_PLACES
 from genvx.core.text import printable
 from genvx.errors import InvalidInput, StateError
-from genvx.local.runs.record import DEBUG, trouble
+from genvx.local.runs.record import DEBUG, ENTER, trouble
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ENTER = "enter"
 _DIRECTORY = "debug"
 # Seconds for a program that does little. A machine may have ten times as much to do as it can.
 _PATIENCE = 60.0

@@ -63,6 +63,7 @@ class Port:
         self._directory = directory
         self._say = say
         self._control = self._ended = -1
+        self._is_shut = False
 
     def open(self, *, refuse: bool) -> Optional[Failed]:
         """Open the port and say so in the log; return how the run ends if that cannot be done.
@@ -88,8 +89,9 @@ class Port:
         return None
 
     def shut(self) -> None:
-        """Let nobody in any more; those who are in stay."""
-        if self._control >= 0:
+        """Let nobody in any more; those who are in stay. A second call does nothing."""
+        if self._control >= 0 and not self._is_shut:
+            self._is_shut = True
             with suppress(BrokenPipeError):  # it was killed, and the port is closed
                 os.write(self._control, SHUT)
 

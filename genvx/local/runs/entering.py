@@ -1,0 +1,152 @@
+"""Entering a live run: its environment is joined, and what starts has its directory and variables.
+
+What is inside is a member of the run's environment: it holds a lease of it, and has its id among
+the variables with which it was started.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.leases.starter import Starter
+from genvx.core.runs.entry import require_entry
+from genvx.core.text import COMMAND_LIMIT, printable
+from genvx.errors import InvalidInput, UnknownEnvironment
+from genvx.local.granting.joining import join
+from genvx.local.runs.catalog import RunCatalog
+from genvx.local.runs.record import place_of
+from genvx.local.runs.variables import variables_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from genvx.core.command import Command
+    from genvx.core.running import Stream
+    from genvx.core.runs.runinfo import RunInfo
+    from genvx.local.machine import Machine
+    from genvx.local.running.hold import LocalHold
+    from genvx.local.running.started import LocalRunning
+
+
+def enter(host: Machine, wanted: str = "", *, command: str) -> Entry:
+    """Join the environment of a live run of one's own.
+
+    wanted: the run, as it is found everywhere. command: what starts inside, for people to read.
+
+    Raises:
+        UnknownRun: there is none. NotOwner: it is another user's. InvalidInput: it waits, has moved
+        or is over, or the directory of its command is gone.
+    """
+    catalog = RunCatalog(host)
+    found = catalog.find(wanted)
+    require_entry(found)
+    try:
+        hold = join(host, found.id, command=printable(command, COMMAND_LIMIT))
+    except UnknownEnvironment:
+        require_entry(catalog.find(found.id))
+        raise
+    try:
+        # Once more, now that we are there to be seen: a run that ends looks for those inside it,
+        # and would not have found us before.
+        run = catalog.find(found.id)
+        require_entry(run)
+        with catalog.open(run) as opened:
+            directory = opened.path
+        place = place_of(run.spec, directory, host.environ)
+        if not os.path.isdir(place):
+            raise InvalidInput(
+                f"the directory of run {run.label_or_id} is gone: {printable(place, 300)}"
+            )
+        return Entry(hold, run, place, variables_of(run.spec, directory))
+    except BaseException:
+        hold.release()
+        raise
+
+
+class Entry(Starter):
+    """A share in a live run, and all that is needed to start something inside of it.
+
+    hold: of the run's environment. directory: where the run's command started. variables: on top of
+    those of the hold: the id and the directory of the run, and what was set for its command.
+    """
+
+    def __init__(
+        self, hold: LocalHold, run: RunInfo, directory: str, variables: Mapping[str, str]
+    ) -> None:
+        self.hold = hold
+        self.run_info = run
+        self.directory = directory
+        self.variables = variables
+
+    def environment(self) -> dict[str, str]:
+        """Return all variables of what starts inside."""
+        return {**self.hold.variables(), **self.variables}
+
+    def start(
+        self,
+        command: Command,
+        *,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        cwd: Optional[str] = None,
+        env: Optional[Mapping[str, str]] = None,
+    ) -> LocalRunning:
+        """Start a command inside of the run; cwd: counted from the run's directory."""
+        return self.hold.start(
+            command,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            cwd=self.place(cwd),
+            env={**self.variables, **(env or {})},
+        )
+
+    def supervise(
+        self,
+        argv: Sequence[str],
+        *,
+        stdout: int = 1,
+        watch_client: bool = False,
+        variables: Optional[Mapping[str, str]] = None,
+        cwd: Optional[str] = None,
+    ) -> int:
+        """Run a command inside of the run as its parent; return its exit code. See `LocalHold`."""
+        return self.hold.supervise(
+            argv,
+            stdout=stdout,
+            watch_client=watch_client,
+            variables={**self.variables, **(variables or {})},
+            cwd=self.place(cwd),
+            die_with_us=True,
+        )
+
+    def open_shell(
+        self, *, prompt: bool = True, host: str = "", path: str = "", stays: bool = False
+    ) -> int:
+        """Become the user's login shell inside of the run, or its parent; see `enter_shell`."""
+        return self.hold.enter_shell(
+            prompt=prompt,
+            host=host,
+            login=True,
+            path=path,
+            variables=self.variables,
+            cwd=self.directory,
+            stays=stays,
+        )
+
+    def place(self, cwd: Optional[str]) -> str:
+        """A directory, counted from that of the run.
+
+        Raises:
+            InvalidInput: there is none.
+        """
+        place = os.path.join(self.directory, cwd or "")
+        if not os.path.isdir(place):
+            raise InvalidInput(f"no such directory: {printable(place, 300)}")
+        return place
+
+    def release(self) -> None:
+        """Leave the run. Idempotent."""
+        self.hold.release()

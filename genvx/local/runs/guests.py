@@ -1,0 +1,174 @@
+"""Guests of a run: the processes in its environment that its supervisor has not started.
+
+Somebody has opened a shell in it, or has started a command there. They would keep the devices
+after the end of the run, so they are told on their terminals, asked to end once they had the grace
+of the run, and killed soon after. A shell that was activated in place existed before: it only loses
+the devices, as when the time of its environment is over.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from signal import SIGKILL
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core import escalation
+from genvx.core.leases.environments import environments
+from genvx.core.runs.runstate import StopReason
+from genvx.local import processes, signals
+from genvx.local.running import notices
+from genvx.local.running.members import in_place, is_member, members
+from genvx.local.running.terminals import write_line
+from genvx.local.runs import lock, tree
+from genvx.local.runs.treeend import SOON
+from genvx.local.state.removal import unpublish
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from signal import Signals
+
+    from genvx.core.escalation import Step
+    from genvx.core.leases.lease import Lease
+    from genvx.local.machine import Machine
+    from genvx.local.runs.record import StopRequest
+
+# A look at /proc is not one moment: a process that forks and ends during it is seen neither itself
+# nor by its child. So they count as gone after several looks.
+_LOOKS = 3
+# Seconds between looks at those who have their grace.
+_LOOK = 0.3
+
+
+class Guests:
+    """The guests of the run that this process supervises.
+
+    lease: the supervisor's own. What is below this process is none of them.
+    """
+
+    def __init__(self, host: Machine, lease: Lease) -> None:
+        self._host = host
+        self._own = lease
+        (self._env,) = environments((lease,))
+        # By id, also those that were released meanwhile: their holders are guests all the same.
+        self._leases: dict[str, Lease] = {lease.id: lease}
+        self._line = ""
+        self._told: set[int] = set()
+        self._hurried: Optional[StopRequest] = None
+        self._steps: tuple[Step, ...] = ()
+        self._began: Optional[float] = None
+        self._before: Optional[float] = None
+
+    def look(self) -> None:
+        """Remember who holds the environment; after it was released by id, nothing says so."""
+        for lease in self._host.store.scan().leases:
+            # An older lease is that of the client who starts a gang, and lets go of it by itself.
+            if lease.key == self._own.key and lease.since_ns >= self._own.since_ns:
+                self._leases[lease.id] = lease
+
+    def are_there(self) -> bool:
+        """Whether there is a guest, or a shell that was activated in place."""
+        self.look()
+        return bool(self._pids() or self._in_place())
+
+    def see_off(self, run: str, how: str, grace: float, stop: Optional[StopRequest]) -> float:
+        """Tell them that the run is over, and have `tend` end them. The first call counts.
+
+        run: what people call it. how: how it ended. stop: the request by which it ends, if there is
+        one; its grace counts then. Returns the most seconds that they have.
+        """
+        if self._began is None:
+            steps = _steps(grace, stop)
+            # Where the time of the environment is over, its keepers have said so.
+            if stop is None or stop.why is not StopReason.TIME:
+                self._line = notices.run_over(run, how, steps[0].after)
+            self._begin(steps)
+            self._tell(self._pids())
+        return self._steps[-1].after
+
+    def hurry(self, stop: StopRequest) -> None:
+        """End those who were told already now, because somebody asks for that."""
+        if self._hurried is None:
+            self._hurried = stop
+            self._begin(escalation.politely(0.0 if stop.force else stop.grace))
+
+    def _begin(self, steps: tuple[Step, ...]) -> None:
+        self._steps, self._began, self._before = steps, time.monotonic(), None
+
+    def tend(self) -> bool:
+        """Take the steps that are due; return whether a guest is left."""
+        assert self._began is not None, "they are told first"
+        self.look()
+        elapsed = time.monotonic() - self._began
+        for _ in range(_LOOKS):
+            found = self._pids()
+            if found:
+                break
+        else:
+            return False
+        self._tell(found)
+        for number in escalation.due(self._steps, elapsed, self._before):
+            self._signal(found, number)
+        self._before = elapsed
+        return True
+
+    @property
+    def due(self) -> float:
+        """Seconds after which `tend` is to be called again."""
+        asked = self._before is not None and self._before >= self._steps[0].after
+        return SOON if asked else _LOOK
+
+    def dismiss(self) -> None:
+        """Take the devices from shells that were activated in place, which live on."""
+        self._tell(())
+        unpublish(self._host.state, self._in_place())
+
+    def turn_out(self) -> bool:
+        """Kill those who have joined at the last moment; return whether there was any.
+
+        To be called once our own lease is released: nobody can join without one that lives.
+        """
+        self.look()
+        found = self._pids()
+        self._signal(found, SIGKILL)
+        return bool(found)
+
+    def _pids(self) -> list[int]:
+        found = list(members(self._env, self._all()))
+        if not found:
+            return []
+        spared = set(tree.descendants(os.getpid()))
+        # A run that was started from inside of this one has its variables, and a life of its own.
+        for each in lock.living(self._host.state):
+            alive = processes.starttime(each.pid) == each.starttime
+            if each.pid != os.getpid() and each.owner.uid == self._env.owner.uid and alive:
+                spared |= {each.pid, *tree.descendants(each.pid)}
+        return [pid for pid in found if pid not in spared]
+
+    def _all(self) -> list[Lease]:
+        return list(self._leases.values())
+
+    def _in_place(self) -> list[Lease]:
+        return [lease for lease in self._all() if in_place(lease)]
+
+    def _signal(self, pids: Collection[int], number: Signals) -> None:
+        leases = self._all()
+        for pid in pids:
+            signals.send(pid, number, lambda pid=pid: is_member(pid, self._env, leases))  # type: ignore[misc]
+
+    def _tell(self, pids: Collection[int]) -> None:
+        """Tell each terminal once; also those that have come since."""
+        shells = [lease.pid for lease in self._in_place()]
+        seen = (processes.describe(pid) for pid in (*pids, *shells))
+        terminals = {each.terminal for each in seen if each is not None and each.terminal}
+        for terminal in terminals - self._told if self._line else ():
+            write_line(terminal, self._env.owner.uid, self._line)
+        self._told |= terminals
+
+
+def _steps(grace: float, stop: Optional[StopRequest]) -> tuple[Step, ...]:
+    if stop is None:
+        return escalation.after_notice(grace)
+    if stop.why is StopReason.TIME:
+        return escalation.politely(stop.grace)
+    return escalation.after_notice(0.0 if stop.force else stop.grace)

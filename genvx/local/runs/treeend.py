@@ -1,0 +1,84 @@
+"""The end of what the command of a run has started: asked first, and killed after a grace."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.runs.runstate import StopReason
+from genvx.local.runs.record import StopRequest
+
+if TYPE_CHECKING:
+    from typing import Callable
+
+    from genvx.local.runs.below import Below
+    from genvx.local.runs.usage import Meter
+
+# How soon what is to end is looked at again.
+SOON = 0.1
+
+
+class TreeEnd:
+    """Ends the processes of one attempt of a run, by one request or after the command's own end.
+
+    say: appends a line to the log.
+    """
+
+    def __init__(self, below: Below, say: Callable[[str], None]) -> None:
+        self._below = below
+        self._say = say
+        self._kill_at: Optional[float] = None
+
+    def stop(self, request: StopRequest) -> None:
+        """Have everything end: SIGTERM at first, SIGKILL once the grace is over. To be called again
+        until the command has ended.
+        """
+        if self._kill_at is None:
+            self._say(f"stopped ({request.why.value})")
+            self._ask(request)
+        self._kill_in_time()
+
+    def leftovers(
+        self,
+        sleep: Callable[[float], None],
+        meter: Meter,
+        grace: float,
+        stop: Optional[StopRequest],
+    ) -> None:
+        """End what the command has left behind: nobody can want it any more."""
+        self._below.reap(0, meter)
+        if self._below.is_empty():
+            return
+        left = self._below.pids()
+        if left:
+            many = "1 process" if len(left) == 1 else f"{len(left)} processes"
+            self._say(f"ending what the command left behind: {many}")
+        request = stop or StopRequest(StopReason.ASKED, os.getuid(), grace)
+        if self._kill_at is None:
+            self._ask(request)
+        said = False
+        while not self._below.is_empty():
+            killed = self._kill_in_time()
+            if not said and killed >= request.grace:
+                said = True
+                stuck = ", ".join(map(str, self._below.pids()))
+                self._say(f"these do not end even by SIGKILL: {stuck}; the GPUs stay leased")
+            sleep(SOON)
+            self._below.reap(0, meter)
+
+    def _ask(self, request: StopRequest) -> None:
+        self._kill_at = time.monotonic() + (0.0 if request.force else request.grace)
+        if not request.force:
+            self._below.signal(signal.SIGTERM)
+            # Who is stopped hears SIGTERM only once they go on.
+            self._below.signal(signal.SIGCONT)
+
+    def _kill_in_time(self) -> float:
+        """Kill once the grace is over; return since how many seconds it is, negative before."""
+        assert self._kill_at is not None, "they are asked first"
+        over = time.monotonic() - self._kill_at
+        if over >= 0:
+            self._below.signal(signal.SIGKILL)
+        return over
