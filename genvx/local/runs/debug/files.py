@@ -136,9 +136,9 @@ def configuration(directory: str) -> str:
 
 def delete(directory: str) -> None:
     """Delete the files, as far as that is possible. directory: of the run."""
-    shutil.rmtree(os.path.join(directory, _DIRECTORY), ignore_errors=True)
     with suppress(OSError):
         os.unlink(os.path.join(directory, DEBUG))
+    shutil.rmtree(os.path.join(directory, _DIRECTORY), ignore_errors=True)
 
 
 def _host_key(path: str, run: str) -> str:
