@@ -373,13 +373,15 @@ def test_an_ordinary_user_has_a_debug_port_with_shells_and_terminals(world, shar
     line, known_host = begun.stdout.splitlines()
     run = known_host.partition(" ")[0].removeprefix("genvx-")
     guest = Guest(run, line, key, known_host)
-    seen = guest.ssh("id -u; echo $GENVX_RUN_ID; pwd; exit 5")
     place = home / ".local/share/genvx/runs" / run / "work"
-    assert seen.stdout == f"{USER_A}\n{run}\n{place}\n", seen.stderr
-    assert seen.returncode == 5
-    seen = guest.ssh("tty", options=["-tt", "-q"])
-    assert seen.stdout.startswith("/dev/pts/"), seen
-    assert guest.ssh("true", place="root@127.0.0.1").returncode == 255
-    (place / "done").touch()
+    try:
+        seen = guest.ssh("id -u; echo $GENVX_RUN_ID; pwd; exit 5")
+        assert seen.stdout == f"{USER_A}\n{run}\n{place}\n", seen.stderr
+        assert seen.returncode == 5
+        seen = guest.ssh("tty", options=["-tt", "-q"])
+        assert seen.stdout.startswith("/dev/pts/"), seen
+        assert guest.ssh("true", place="root@127.0.0.1").returncode == 255
+    finally:
+        (place / "done").touch()
     until(guest.is_refused)
     until(lambda: not (place.parent / "debug").exists())

@@ -83,7 +83,19 @@ def sshd() -> str:
         raise InvalidInput("no sshd on this host; a debug port needs OpenSSH's server there")
     if shutil.which("ssh-keygen") is None:
         raise InvalidInput("no ssh-keygen on this host; a debug port needs it for its host key")
+    if os.geteuid() == 0 and _is_locked("root"):
+        raise InvalidInput(
+            "root's account is locked on this host, so sshd lets nobody log in as root; "
+            "usermod -p '*' root changes that, and gives root no password"
+        )
     return path
+
+
+def _is_locked(user: str) -> bool:
+    """Whether the password of a user is locked, as sshd sees it without PAM. For root to ask."""
+    with suppress(OSError), open("/etc/shadow", encoding="utf-8", errors="replace") as file:
+        return any(line.startswith(f"{user}:!") for line in file)
+    return False
 
 
 def make(sshd: str, directory: str, run: str, keys: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from genvx.errors import GenvxError, InvalidInput, StateError
 from genvx.local import facts, processes
 from genvx.local.running.apart import apart
 from genvx.local.runs.clock import now
-from genvx.local.runs.debug import SHUT
+from genvx.local.runs.debug import OPEN, SHUT
 
 if TYPE_CHECKING:
     import socket
@@ -92,8 +92,7 @@ class Port:
         """Let nobody in any more; those who are in stay. A second call does nothing."""
         if self._control >= 0 and not self._is_shut:
             self._is_shut = True
-            with suppress(BrokenPipeError):  # it was killed, and the port is closed
-                os.write(self._control, SHUT)
+            self._tell(SHUT)
 
     def end(self) -> None:
         """End the port and all that came in through it. A second call does nothing."""
@@ -109,6 +108,10 @@ class Port:
             os.close(ended)
             files.delete(self._directory.path)  # also where the server was killed
 
+    def _tell(self, word: bytes) -> None:
+        with suppress(BrokenPipeError):  # the server was killed, and the port is closed
+            os.write(self._control, word)
+
     def _open(self, asked: DebugPort) -> OpenPort:
         # Imported here: few runs have a debug port.
         from genvx.local.runs.debug import files
@@ -119,13 +122,14 @@ class Port:
             address = asked.address or facts.hostname()
             if asked.bind not in EVERYWHERE:
                 address = asked.bind
-            host_key = files.make(sshd, self._directory.path, self._run, asked.keys)
+            self._start(listener, sshd)
             try:
+                host_key = files.make(sshd, self._directory.path, self._run, asked.keys)
                 found = OpenPort(user, address, listener.getsockname()[1], host_key)
                 self._directory.write_open_port(found)
-                self._start(listener, sshd)
+                self._tell(OPEN)
             except BaseException:
-                files.delete(self._directory.path)
+                self.end()
                 raise
         return found
 

@@ -4,7 +4,8 @@ It has the listening socket itself, so nothing of sshd listens, and the port is 
 process ends, however it ends. It is none of the processes below the supervisor, which end before a
 run does; but all that comes in through the port is below this one, because it is a subreaper.
 
-It ends when its supervisor says so, and when that is gone: a pipe between them has an end then.
+It ends when its supervisor says so, and when that is gone: a pipe between them has an end then. It
+is there before the files are that sshd needs, so it deletes them whenever the supervisor is killed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Optional
 
 from genvx.local import processes
 from genvx.local.runs import tree
-from genvx.local.runs.debug import SHUT, files
+from genvx.local.runs.debug import OPEN, SHUT, files
 from genvx.local.runs.wakeups import Wakeups
 
 if TYPE_CHECKING:
@@ -71,35 +72,39 @@ class DebugServer:
         self._pid = os.getpid()
 
     def serve(self) -> None:
-        """Let connections in until the end; then end them, and delete the files of the port."""
+        """Let connections in, once that is said, until the end; then end them, and delete the files
+        of the port.
+        """
         processes.call_ourselves("genvx-debugport")
         tree.become_subreaper()
         self._wakeups = Wakeups()
         self._wakeups.watch(self._control)
         try:
-            self._accept_all()
+            self._until_the_end()
         finally:
             self._shut()
             self._end_all()
             files.delete(self._directory)
 
-    def _accept_all(self) -> None:
-        listener = self._listener
-        assert listener is not None
-        listener.setblocking(False)
-        self._wakeups.watch(listener.fileno())
+    def _until_the_end(self) -> None:
         while True:
             woken = self._wakeups.wait(float(1 << 20))
             if woken.sender is not None:  # somebody ends us by hand
                 return
             if self._control in woken.readable:
-                if os.read(self._control, 1) != SHUT:
+                said = os.read(self._control, 1)
+                if said == OPEN and self._listener is not None:
+                    self._listener.setblocking(False)
+                    self._wakeups.watch(self._listener.fileno())
+                elif said == SHUT:
+                    self._shut()
+                else:
                     return
-                self._shut()
             for each in [each for each in self._connections if each.log in woken.readable]:
                 self._hear(each)
             self._reap()
-            if self._listener is not None and listener.fileno() in woken.readable:
+            listener = self._listener
+            if listener is not None and listener.fileno() in woken.readable:
                 self._let_in(listener)
 
     def _shut(self) -> None:
