@@ -6,9 +6,11 @@ GenvxError                    the CLI prints one line and exits with .exit_code
 │   │   └── CommandNotExecutable (126)
 │   ├── InvalidHostfile       names file, line and column
 │   ├── InvalidQuantity       "-1", "40 parsecs"
+│   ├── InvalidRemotes        names file, line and column of remotes.yml
 │   ├── UnknownDevice
 │   ├── UnknownEnvironment
 │   ├── UnknownHost
+│   ├── UnknownRemote
 │   └── UnknownRun
 ├── NoCapacity (3)            the request cannot be satisfied now
 │   ├── Unsatisfiable (2)     it can never be satisfied: no host has such devices, in such number
@@ -70,6 +72,12 @@ class InvalidHostfile(InvalidInput):
     """A line of a hostfile cannot be read; the message names file, line and column."""
 
 
+class InvalidRemotes(InvalidInput):
+    """A file with remotes cannot be used; where that is one place, the message names file, line
+    and column.
+    """
+
+
 class InvalidQuantity(InvalidInput):
     """A number, size or duration cannot be read, or is out of range."""
 
@@ -84,6 +92,10 @@ class UnknownEnvironment(InvalidInput):
 
 class UnknownHost(InvalidInput):
     """The hostfile has no such host."""
+
+
+class UnknownRemote(InvalidInput):
+    """There is no remote with this name."""
 
 
 class UnknownRun(InvalidInput):
@@ -239,6 +251,7 @@ __all__ = [
     "InvalidHostfile",
     "InvalidInput",
     "InvalidQuantity",
+    "InvalidRemotes",
     "NoCapacity",
     "NotOwner",
     "ProtocolError",
@@ -246,6 +259,7 @@ __all__ = [
     "UnknownDevice",
     "UnknownEnvironment",
     "UnknownHost",
+    "UnknownRemote",
     "UnknownRun",
     "Unsatisfiable",
     "WaitedTooLong",

@@ -125,11 +125,43 @@ def test_asyncio_has_the_runs_of_a_fleet():
             assert (found, found.failed) == ([run], {"b": gone})
             assert await fleet.find_run("x") == run
             assert list((await fleet.snapshot()).succeeded) == ["a"]
-            with pytest.raises(genvx.InvalidInput, match="detach=True only"):
-                await fleet.run("train", detach=False)
+            assert [each async for each in run.follow_all()] == [(0, b"1\n"), (0, b"2")]
 
     asyncio.run(work())
     assert host.closed
+
+
+def test_asyncio_has_the_devices_of_a_fleet_and_leaves_none_behind():
+    hosts = [FakeHost(name, 1) for name in "ab"]
+
+    def left():
+        snapshots = [host.snapshot() for host in hosts]
+        return sum(len(each.available) for each in snapshots), sum(
+            len(each.tickets) for each in snapshots
+        )
+
+    async def work():
+        fleet = genvx.aio.Fleet(genvx.Fleet(hosts))
+        async with fleet.activate(1) as hold, fleet.activate(1, name="x") as other:
+            assert {str(hold.host), str(other.host), other.grant.name} == {"a", "b", "x"}
+            assert (await hold.run("train", check=True)).returncode == 0
+            waiting = (
+                fleet.activate(1, wait=600).__aenter__(),
+                fleet.gang(2, 1, wait=600).__aenter__(),
+                fleet.run("train", 1, wait=600),
+            )
+            for each in waiting:
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.3):
+                        await each
+            assert left() == (0, 0)
+        async with fleet.gang(2, 1) as gang:
+            assert [str(host) for host, _ in gang.members] == ["a", "b"]
+            assert left() == (0, 0)
+        assert (await fleet.run("train", 1)).returncode == 0
+
+    asyncio.run(work())
+    assert left() == (2, 0)
 
 
 def test_a_run_that_nobody_waits_for_any_more_is_ended():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from genvx.agent.client import Client
 from genvx.agent.commands import open_shell, run, run_in_turn
+from genvx.agent.connections import serve_ssh
 from genvx.agent.holding import hold
 from genvx.core.wire import ongoing
 
@@ -34,6 +35,7 @@ ACTS: Mapping[type[Operation[Any]], Callable[[FarEnd, Any], int]] = {
     ongoing.Hold: hold,
     ongoing.Run: run,
     ongoing.RunInTurn: run_in_turn,
+    ongoing.ServeSSH: serve_ssh,
     ongoing.OpenShell: open_shell,
 }
 

@@ -59,8 +59,14 @@ def _main(directory: str, words: list[str]) -> int:
             return _shell(entry, shell, path)
         terminal = any(map(os.isatty, range(3)))
         variables = with_path(entry.environment(), path)
-        # Without a terminal nobody tells us when the client is gone.
-        return entry.supervise(command, watch_client=not terminal, variables=variables)
+        # Without a terminal nobody tells us when the client is gone. Of sshd's sessions, what is in
+        # the background goes on, as it would without us: editors find their servers there again.
+        return entry.supervise(
+            command,
+            watch_client=not terminal,
+            variables=variables,
+            alone=words == ["--session"],
+        )
 
 
 def _command(words: list[str]) -> list[str] | None:
@@ -91,6 +97,6 @@ def _shell(entry: Entry, shell: str, path: str) -> int:
         # As a login shell, which sshd starts without a command; each kind that we know has -l.
         argv = [shell, "-l"] if kind_of(shell) else [shell]
         variables = with_path(entry.environment(), path)
-        return entry.supervise(argv, watch_client=True, variables=variables)
+        return entry.supervise(argv, watch_client=True, variables=variables, alone=True)
     say(f"genvx: {entered(entry.run_info, facts.hostname(), entry.hold.grant)}")
     return entry.open_shell(path=path, stays=True)

@@ -23,12 +23,16 @@ from genvx.aio.inside import active, attach, configure, current, detach, lock
 _HOMES = {
     "Fleet": "genvx.aio.group",
     "Run": "genvx.aio.handle",
+    "Hold": "genvx.aio.holding",
+    "Gang": "genvx.aio.holding",
     **dict.fromkeys(("find_run", "run", "runs"), "genvx.aio.detached"),
 }
 
 __all__ = [
     "Activation",
     "Fleet",
+    "Gang",
+    "Hold",
     "Run",
     "activate",
     "active",

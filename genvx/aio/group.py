@@ -1,20 +1,23 @@
-"""`genvx.aio.Fleet`: the runs of many hosts, for coroutines."""
+"""`genvx.aio.Fleet`: the devices and runs of many hosts, for coroutines."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from genvx.aio.handle import Run, forget
+from genvx.aio.holding import Gang, Hold
 from genvx.aio.threads import abandonable, in_daemon_thread
-from genvx.errors import InvalidInput
+from genvx.core.command import require_variables, words_of
 from genvx.fleet.defaults import FANOUT
 from genvx.fleet.detaching.foundruns import FoundRuns
 from genvx.fleet.fleet import Fleet as Hosts
 from genvx.ssh.defaults import TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    import subprocess
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from genvx.core.command import Command
     from genvx.core.snapshot import Snapshot
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Fleet:
-    """Fleet is a `genvx.Fleet` for coroutines: its snapshots and its runs."""
+    """Fleet is a `genvx.Fleet` for coroutines."""
 
     def __init__(self, fleet: Hosts[Any]) -> None:
         self._fleet = fleet
@@ -31,6 +34,11 @@ class Fleet:
     def from_hostfile(cls, path: str, *, fanout: int = FANOUT, timeout: float = TIMEOUT) -> Fleet:
         """Make a fleet of the hosts of a hostfile, as `genvx.Fleet.from_hostfile` does."""
         return cls(Hosts.from_hostfile(path, fanout=fanout, timeout=timeout))
+
+    @classmethod
+    def from_remote(cls, name: str, *, fanout: int = FANOUT, timeout: float = TIMEOUT) -> Fleet:
+        """Make a fleet of the hosts of a remote, as `genvx.Fleet.from_remote` does."""
+        return cls(Hosts.from_remote(name, fanout=fanout, timeout=timeout))
 
     @property
     def hosts(self) -> tuple[Any, ...]:
@@ -41,6 +49,83 @@ class Fleet:
         """Take a snapshot of every host, all at once."""
         return await in_daemon_thread(self._fleet.snapshot)
 
+    @contextlib.asynccontextmanager
+    async def activate(
+        self,
+        gpus: int | str = 0,
+        *,
+        memory: int | None = None,
+        name: str = "",
+        wait: float | None = None,
+        time: float | None = None,
+        visible_as: str | None = None,
+    ) -> AsyncIterator[Hold]:
+        """Take devices on the best host for the block, as `genvx.Fleet.activate` does.
+
+        If the call is cancelled while it waits, no ticket and no lease is left.
+        """
+        stop = threading.Event()
+        hold = Hold(
+            await abandonable(
+                lambda: self._fleet.activate(
+                    gpus,
+                    memory=memory,
+                    name=name,
+                    wait=wait,
+                    time=time,
+                    visible_as=visible_as,
+                    stop=stop,
+                ),
+                stop,
+                lambda late: late.release(),
+            )
+        )
+        try:
+            yield hold
+        finally:
+            await hold.release()
+
+    @contextlib.asynccontextmanager
+    async def gang(
+        self,
+        nodes: int,
+        gpus: int | str = 0,
+        *,
+        memory: int | None = None,
+        name: str = "",
+        wait: float | None = None,
+        time: float | None = None,
+        mixed: bool = False,
+        visible_as: str | None = None,
+    ) -> AsyncIterator[Gang]:
+        """Take the same devices on each of several hosts for the block, as `genvx.Fleet.gang` does.
+
+        If the call is cancelled while it waits, no ticket and no lease is left.
+        """
+        stop = threading.Event()
+        gang = Gang(
+            await abandonable(
+                lambda: self._fleet.gang(
+                    nodes,
+                    gpus,
+                    memory=memory,
+                    name=name,
+                    wait=wait,
+                    time=time,
+                    mixed=mixed,
+                    visible_as=visible_as,
+                    stop=stop,
+                ),
+                stop,
+                lambda late: late.release(),
+            )
+        )
+        try:
+            yield gang
+        finally:
+            await gang.release()
+
+    @overload
     async def run(
         self,
         command: Command,
@@ -63,39 +148,60 @@ class Fleet:
         notify: str = "",
         tty: bool = False,
         log_limit: int | None = None,
-    ) -> Run:
-        """Start a run on the best host, as `genvx.Fleet.run` does; only with `detach`.
+    ) -> Run: ...
 
-        If the call is cancelled, a run that was accepted meanwhile is ended.
+    @overload
+    async def run(
+        self,
+        command: Command,
+        gpus: int | str = 0,
+        *,
+        detach: Literal[False] = False,
+        memory: int | None = None,
+        name: str = "",
+        wait: float | None = None,
+        time: float | None = None,
+        visible_as: str | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        check: bool = False,
+        capture_output: bool = False,
+        input: bytes | None = None,
+    ) -> subprocess.CompletedProcess[bytes]: ...
+
+    async def run(
+        self, command: Command, gpus: int | str = 0, *, detach: bool = False, **more: Any
+    ) -> Run | subprocess.CompletedProcess[bytes]:
+        """Run a command on the best host, as `genvx.Fleet.run` does.
+
+        If the call is cancelled, the command is killed, and a run that was accepted meanwhile is
+        ended.
         """
-        if detach is not True:
-            raise InvalidInput("a fleet for coroutines runs commands with detach=True only")
+        if not detach:
+            return await self._to_end(command, gpus, **more)
         started = await abandonable(
-            lambda: self._fleet.run(
-                command,
-                gpus,
-                detach=True,
-                memory=memory,
-                name=name,
-                wait=wait,
-                time=time,
-                visible_as=visible_as,
-                cwd=cwd,
-                env=env,
-                nodes=nodes,
-                mixed=mixed,
-                tags=tags,
-                hold=hold,
-                hold_when=hold_when,
-                retries=retries,
-                notify=notify,
-                tty=tty,
-                log_limit=log_limit,
-            ),
-            threading.Event(),
-            forget,
+            lambda: self._fleet.run(command, gpus, detach=True, **more), threading.Event(), forget
         )
         return Run(started)
+
+    async def _to_end(
+        self,
+        command: Command,
+        gpus: int | str,
+        *,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        check: bool = False,
+        capture_output: bool = False,
+        input: bytes | None = None,
+        **request: Any,
+    ) -> subprocess.CompletedProcess[bytes]:
+        words_of(command)
+        require_variables(env or {})
+        async with self.activate(gpus, **request) as hold:
+            return await hold.run(
+                command, check=check, capture_output=capture_output, input=input, cwd=cwd, env=env
+            )
 
     async def runs(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import threading
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from genvx.core.runs.runinfo import RunInfo
     from genvx.fleet.detaching.run import Run as Handle
     from genvx.fleet.detaching.runs import RunHost
+    from genvx.fleet.tunnels.tunnel import Tunnel
 
 
 class Run:
@@ -86,7 +88,9 @@ class Run:
     async def follow(
         self, lines: int | None = None, *, node: int | None = None
     ) -> AsyncIterator[bytes]:
-        """Iterate over the lines of the output as they come, to the end of the command."""
+        """Iterate over the lines of the output as they come, to the end of the command; of a run on
+        several hosts over those of one part.
+        """
         stop = threading.Event()
         pieces = self._run.pieces(lines, node=node, stop=stop)
         found = Lines()
@@ -96,6 +100,16 @@ class Run:
                     yield line
             for line in found.finish():
                 yield line
+        finally:
+            stop.set()
+
+    async def follow_all(self, lines: int | None = None) -> AsyncIterator[tuple[int, bytes]]:
+        """Iterate over the lines of all parts as they come, each with the rank of its part."""
+        stop = threading.Event()
+        found = self._run.follow_all(lines, stop=stop)
+        try:
+            while (each := await in_daemon_thread(lambda: next(found, None))) is not None:
+                yield each
         finally:
             stop.set()
 
@@ -134,12 +148,43 @@ class Run:
         finally:
             await asyncio.shield(asyncio.to_thread(inside.release))
 
+    @contextlib.asynccontextmanager
+    async def tunnel(
+        self,
+        port: int,
+        local: int | None = None,
+        *,
+        reverse: bool = False,
+        strict: bool = False,
+        bind: str | None = None,
+        node: int | None = None,
+    ) -> AsyncIterator[Tunnel]:
+        """Make a port of the run's host a port of this machine for the block."""
+        tunnel = await abandonable(
+            lambda: self._run.tunnel(
+                port, local, reverse=reverse, strict=strict, bind=bind, node=node
+            ),
+            threading.Event(),
+            lambda late: late.close(),
+        )
+        try:
+            yield tunnel
+        finally:
+            await asyncio.shield(asyncio.to_thread(tunnel.close))
+
     async def restart(self) -> Run:
         """Start the run, which is over, again where it was; return it as a new one.
 
         If the call is cancelled, a run that was accepted meanwhile is ended.
         """
         return Run(await abandonable(self._run.restart, threading.Event(), forget))
+
+    async def move(self, to: str | Sequence[str] = ()) -> None:
+        """Move the run, which waits, to another host of its fleet.
+
+        If the call is cancelled, the move is brought to its end in a thread.
+        """
+        await in_daemon_thread(lambda: self._run.move(to))
 
     async def label(self, label: str) -> None:
         """Give the run another name; "" gives it its first one again."""

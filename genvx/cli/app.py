@@ -10,6 +10,7 @@ import typer
 from genvx._version import __version__
 from genvx.cli.parse.groups import group
 from genvx.cli.parse.loading import AllVerbs, all_verbs
+from genvx.cli.parse.remoteoption import Remote, on_remote
 from genvx.cli.parse.scan import spell_out_wait
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
@@ -33,7 +34,7 @@ Version = Annotated[
 ]
 
 
-def _genvx(show_version: Version = False) -> None:
+def _genvx(show_version: Version = False, named: Remote = None) -> None:
     """One pool of GPUs out of machines that are shared over SSH."""
 
 
@@ -54,7 +55,7 @@ def invoke(arguments: list[str]) -> int:
         completion_init()
         command.main(args=arguments, prog_name="genvx", standalone_mode=False)
     # `genvx` alone shows the help and exits with 0: click would call that a usage error.
-    words = spell_out_wait(command, arguments) or ["--help"]
+    words = spell_out_wait(command, on_remote(command, arguments)) or ["--help"]
     try:
         # Not click's `main`: it handles closed streams itself, and differently from shown/door.py.
         with command.make_context("genvx", words) as context:

@@ -11,7 +11,7 @@ from genvx.core.quantities.amounts import parse_memory
 from genvx.core.quantities.durations import parse_duration
 from genvx.core.requests.ask import Ask
 from genvx.core.runs.run import HoldWhen
-from genvx.core.runs.rungang import decisive
+from genvx.core.runs.rungang import decisive, require_no_retries
 from genvx.core.runs.runinfo import RunInfo
 from genvx.core.runs.runstate import (
     Failed,
@@ -122,16 +122,19 @@ def start_detached(
     several: Several | None = None,
     *,
     watched: bool = False,
+    json: bool = False,
 ) -> int:
     """Start the run, print its id, and say what to type next; return the exit code.
 
     several: on how many hosts, if not on one. watched: also show its output until it ends, and
-    return its exit code.
+    return its exit code. json: print the run as JSON instead of its id.
     """
     from genvx.fleet.detaching.submission import spec_of
 
     if request.environment is not None:
         raise InvalidInput("--id joins an environment; a run with --detach is one of its own")
+    if several is not None:
+        require_no_retries(asked.retries)
     chdir = asked.chdir
     if not where.remote:
         chdir = os.path.abspath(os.path.expanduser(chdir or "."))
@@ -153,33 +156,35 @@ def start_detached(
     )
     start = _on_one if several is None else _on_several(several)
     with start(where, request, spec, asked.tags) as (fleet, parts):
-        run = decisive([part for _, part in parts])
-        names = ", ".join(host.name for host, _ in parts)
-        code = announce(where, names, run, parts[0][1], key=asked.key)
+        code = announce(where, parts, verb="run" if json else None, key=asked.key)
         if code or not watched:
             return code
         from genvx.cli.following import follow, follow_gang
 
         if len(parts) > 1:
             return follow_gang(where, parts)
-        return follow(where, fleet, parts[0][0], run, looked=True)
+        return follow(where, fleet, *parts[0], looked=True)
 
 
-def announce(
-    where: Where, host: str, run: RunInfo, first: RunInfo | None = None, *, key: str = ""
-) -> int:
+def announce(where: Where, parts: Parts, *, verb: str | None = None, key: str = "") -> int:
     """Print the id of a run that was submitted, and what to type next; return the exit code.
 
-    first: the first part of a gang, if another one is `run`. key: the path of the private key for
-    its debug port, if that is known.
+    verb: for JSON in place of the id, the verb that it is the document of. key: the path of the
+    private key for its debug port, if that is known.
     """
+    run = decisive([part for _, part in parts])
     try:
-        print(run.id, flush=True)
+        if verb is None:
+            print(run.id, flush=True)
+        else:
+            from genvx.cli.schema.runs import plain_act, print_acts
+
+            print_acts(verb, [plain_act(host.name, "started", part) for host, part in parts])
     finally:
         # The run is there also when its id cannot be written, and only this names it then.
-        code = _introduce(where, host, run)
+        code = _introduce(where, ", ".join(host.name for host, _ in parts), run)
     if not code:
-        _show_debug_port(where, first or run, key)
+        _show_debug_port(where, parts[0][1], key)
     return code
 
 

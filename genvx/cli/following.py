@@ -59,14 +59,14 @@ def follow(
             try:
                 for news in runs.watch(host, asked, lambda line: say(f"genvx: {line}")):
                     if isinstance(news, LogEnd) and waited and was_moved(news.run.state):
-                        place = _arrival(fleet, run.id)
+                        place = arrival(fleet, run.id)
                     view.take(news)
                     if scout is not None and isinstance(news, RunInfo):
                         place = scout.move(host, news)
                     if place is not None:
                         break
             except UnknownRun:  # also what it left on the host from which it has moved
-                place = _arrival(fleet, run.id) if waited else None
+                place = arrival(fleet, run.id) if waited else None
                 if place is None:
                     raise
             if place is None:
@@ -79,7 +79,7 @@ def follow(
             asked = WatchRun(run.id, follow=to_its_end)
     except KeyboardInterrupt:
         view.finish()
-        return _left(where, run)
+        return left(where, run)
     except BrokenPipeError:
         return _unread()
 
@@ -98,12 +98,13 @@ def follow_gang(
     try:
         return ganglog.follow(where, parts, WatchRun(run.id, lines=lines, follow=to_its_end))
     except KeyboardInterrupt:
-        return _left(where, run)
+        return left(where, run)
     except BrokenPipeError:
         return _unread()
 
 
-def _left(where: Where, run: RunInfo) -> int:
+def left(where: Where, run: RunInfo) -> int:
+    """Say, after Ctrl-C, that the run goes on; return the exit code."""
     say(f"genvx: run {run.id} goes on; {where.typed} watch {run.id} shows it again")
     return INTERRUPTED
 
@@ -114,7 +115,7 @@ def _unread() -> int:
     return 0
 
 
-def _arrival(fleet: Any, run: str) -> Any:
+def arrival(fleet: Any, run: str) -> Any:
     """The host on which a run arrives that somebody moves; None if it arrives nowhere."""
     from genvx.fleet.detaching import runs
 

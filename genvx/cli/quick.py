@@ -9,7 +9,9 @@ from __future__ import annotations
 import importlib
 import os
 
-_VERBS = ("devices", "envs", "status", "queue", "policy", "doctor")
+# Each with its view.
+_VERBS = {name: name for name in ("devices", "envs", "status", "queue", "policy", "doctor")}
+_VERBS["check"] = "doctor"
 
 
 def quick(arguments: list[str]) -> int | None:
@@ -35,6 +37,6 @@ def quick(arguments: list[str]) -> int | None:
 
     where = Where()
     with where.fleet() as fleet:
-        view = importlib.import_module(f"genvx.cli.views.{verb[0]}")
+        view = importlib.import_module(f"genvx.cli.views.{_VERBS[verb[0]]}")
         code: int = view.show(where, fleet, Output(json=bool(options)))
         return code

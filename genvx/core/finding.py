@@ -29,3 +29,11 @@ class Finding:
     severity: Severity
     result: str
     advice: str = ""
+
+
+@value
+class Examination:
+    """What a host finds of itself. epoch_ns: its wall clock, in nanoseconds since the epoch."""
+
+    findings: tuple[Finding, ...]
+    epoch_ns: int

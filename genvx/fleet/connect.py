@@ -13,10 +13,10 @@ from genvx.fleet.hosts import hostnames
 from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from genvx.fleet.fleet import Fleet
-    from genvx.fleet.hosts.hostspec import Selection
+    from genvx.fleet.hosts.hostspec import HostSpec, Selection
     from genvx.fleet.sshhost import SSHHost
 
 
@@ -24,6 +24,8 @@ def connect(
     hosts: str | None = None,
     *,
     hostfile: str | None = None,
+    remote: str | None = None,
+    specs: Sequence[HostSpec] | None = None,
     selection: Selection | None = None,
     login: str | None = None,
     fanout: int = FANOUT,
@@ -36,7 +38,8 @@ def connect(
 ) -> Fleet[SSHHost]:
     """Make a fleet of hosts over SSH, found as `genvx remote` finds them; connect to none yet.
 
-    hosts: names as after -H, such as "a,raz@b:2222,gpu[1-4]". hostfile: a path. Without either:
+    hosts: names as after -H, such as "a,raz@b:2222,gpu[1-4]". hostfile: a path. remote: the name of
+    a remote, or ssh:user@host:port. specs: hosts, in place of these. Without any of them:
     $GENVX_HOSTFILE, ./hostfile, ~/.config/genvx/hostfile, /etc/genvx/hostfile, the first that
     exists. selection: which of the hosts to take. login: the user where the hostfile names none.
     fanout: the number of hosts asked at once. timeout: total seconds allowed per host.
@@ -46,13 +49,22 @@ def connect(
 
     Raises:
         InvalidHostfile: a line of the hostfile is wrong. UnknownHost: no hosts are named, or none
-        is selected. InvalidInput: both hosts and a hostfile are given, or the login is no user
-        name.
+        is selected. UnknownRemote, InvalidRemotes: there is no such remote, or a file with remotes
+        has a fault. InvalidInput: hosts are given in two ways, or the login is no user name.
     """
     environ = os.environ if environ is None else environ
     if hosts is not None and hostfile is not None:
         raise InvalidInput("give either -H or --hostfile, not both")
-    if hosts is not None:
+    if remote is not None and (hosts is not None or hostfile is not None):
+        raise InvalidInput("give either --remote or -H and --hostfile, not both")
+    if specs is not None:
+        pass
+    elif remote is not None:
+        # Imported here: few fleets are remotes.
+        from genvx.fleet.remotes.reading import remote_named
+
+        specs = remote_named(remote, environ, tell).specs()
+    elif hosts is not None:
         specs = hostnames.parse_names(hosts)
     else:
         path = hostfile or hostfiles.find(environ, tell=tell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from genvx.core.requests.ask import Ask
@@ -14,6 +15,7 @@ from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 
 if TYPE_CHECKING:
     import subprocess
+    import threading
     from collections.abc import Callable, Mapping, Sequence
 
     from genvx.core.command import Command
@@ -48,6 +50,24 @@ class Fleet(HostGroup[H]):
 
         return connect_fleet(hostfile.load(path), fanout=fanout, timeout=timeout)
 
+    @classmethod
+    def from_remote(
+        cls, name: str, *, fanout: int = FANOUT, timeout: float = TIMEOUT
+    ) -> Fleet[SSHHost]:
+        """Make a fleet of the hosts of a remote, over SSH; connect to none yet.
+
+        name: of remotes.yml or of a project's genvx-remotes.yml, or ssh:user@host:port.
+
+        Raises:
+            UnknownRemote: there is none. InvalidRemotes: a file with remotes has a fault.
+            InvalidHostfile: its hostfile cannot be read. InvalidInput: it has no hosts over SSH.
+        """
+        from genvx.fleet.remotes.reading import remote_named
+
+        specs = remote_named(name, os.environ).specs()
+        config = os.environ.get("GENVX_SSH_CONFIG") or None
+        return connect_fleet(specs, fanout=fanout, timeout=timeout, config=config)
+
     # Acts
 
     def activate(
@@ -59,12 +79,14 @@ class Fleet(HostGroup[H]):
         wait: float | None = None,
         time: float | None = None,
         visible_as: str | None = None,
+        stop: threading.Event | None = None,
     ) -> Hold:
         """Take devices on the best host that has them.
 
         gpus: a number, or a request such as "A100:2". memory: bytes per device; None takes whole
         devices. wait: the most seconds to wait in line; None does not wait. time: the most seconds
-        to hold them. visible_as: "index" has CUDA_VISIBLE_DEVICES name them by number.
+        to hold them. visible_as: "index" has CUDA_VISIBLE_DEVICES name them by number. stop: ends
+        the waiting when it is set.
 
         Raises:
             NoCapacity: no host has room; `reasons` says why for each host. FleetError: no host
@@ -75,7 +97,7 @@ class Fleet(HostGroup[H]):
         if wait is not None:
             from genvx.fleet.line import wait_for_room
 
-            return wait_for_room(self, ask)[1]
+            return wait_for_room(self, ask, stop=stop)[1]
 
         def acquire(host: Host) -> Hold:
             return host.acquire(ask)
@@ -93,6 +115,7 @@ class Fleet(HostGroup[H]):
         time: float | None = None,
         mixed: bool = False,
         visible_as: str | None = None,
+        stop: threading.Event | None = None,
     ) -> Gang[H]:
         """Take the same devices on each of `nodes` hosts, or none; `activate` says the rest.
 
@@ -105,7 +128,7 @@ class Fleet(HostGroup[H]):
         from genvx.fleet.gang import take
 
         ask = Ask(requirements_of(gpus, memory, visible_as), name, lasts=time, patience=wait)
-        return take(self, ask, nodes, mixed=mixed)
+        return take(self, ask, nodes, mixed=mixed, stop=stop)
 
     @overload
     def run(

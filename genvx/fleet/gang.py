@@ -20,6 +20,7 @@ from genvx.core.requests.onemodel import choose_one_model
 from genvx.core.value import replace
 from genvx.errors import GenvxError, HostError, HostLost, NoCapacity, Unsatisfiable, WaitedTooLong
 from genvx.fleet.ask import H
+from genvx.fleet.stopping import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -74,11 +75,13 @@ def take(
     tell: Callable[[str, Standing], None] = lambda host, standing: None,
     seen: Outcomes[Snapshot] | None = None,
     mixed: bool = False,
+    stop: threading.Event | None = None,
 ) -> Gang[H]:
     """Take the same devices on each of `nodes` hosts, or none.
 
     tell: called with the host that is waited for and the place in its line. seen: snapshots that
     were just taken, in place of new ones. mixed: allow different models of GPU on different hosts.
+    stop: ends the waiting when it is set.
 
     Raises:
         NoCapacity: too few hosts have room now. WaitedTooLong: too few had room in time.
@@ -87,7 +90,10 @@ def take(
     end = None if ask.patience is None else monotonic() + ask.patience
     chance = random.Random()
     failed: dict[str, GenvxError] = {}
+    stop = Stop(stop)
     for attempt in range(_TRIES if end is None else 1 << 30):
+        if stop.is_set():
+            raise WaitedTooLong("the wait was cancelled")
         outcomes = fleet.snapshot() if seen is None else seen
         seen = None
         failed.update(outcomes.failed)
@@ -104,7 +110,7 @@ def take(
             if len(held) == nodes:
                 return _gang(fleet, held)
             if end is not None:
-                return _in_turn(fleet, each, order, held, end, tell)
+                return _in_turn(fleet, each, order, held, end, tell, stop)
             _release(list(held.values()))
         except _Lost as lost:
             failed[lost.host] = lost.error
@@ -203,16 +209,17 @@ def _in_turn(
     held: dict[str, Hold],
     end: float,
     tell: Callable[[str, Standing], None],
+    stop: Stop,
 ) -> Gang[H]:
     """Wait for the missing hosts in order, and hold the others meanwhile."""
     # A host that is lost while we wait for another ends the waiting: the gang cannot be complete.
     gone: list[_Lost] = []
-    stop = threading.Event()
+    over = Stop(stop)
 
     def listen(host: str) -> None:
         def lose(error: HostLost) -> None:
             gone.append(_Lost(host, error))
-            stop.set()
+            over.set()
 
         held[host].on_loss(lose)
 
@@ -228,7 +235,7 @@ def _in_turn(
                 held[host] = fleet.host(host).wait(
                     replace(ask, patience=max(0.0, end - monotonic())),
                     lambda standing, host=host: tell(host, standing),  # type: ignore[misc]
-                    stop,
+                    over,
                 )
                 listen(host)
             except HostError as error:

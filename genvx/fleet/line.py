@@ -39,12 +39,13 @@ def wait_for_room(
     *,
     tell: Callable[[str, Standing], None] = lambda host, standing: None,
     seen: Outcomes[Snapshot] | None = None,
+    stop: threading.Event | None = None,
 ) -> tuple[Giver[D], D]:
     """Take devices on the best host that has them now; otherwise wait in the line of each host that
     can ever have them, and take them on the first that does.
 
     tell: called with a host and the place in its line, in other threads. seen: snapshots that were
-    just taken, in place of new ones.
+    just taken, in place of new ones. stop: ends the waiting when it is set.
 
     Raises:
         WaitedTooLong: no host had room in time; `reasons` says why for each. Unsatisfiable: no host
@@ -82,7 +83,7 @@ def wait_for_room(
 
         return host.wait(replace(ask, keeps=keeps), news, stop)
 
-    race: Race[D] = Race(wait)
+    race: Race[D] = Race(wait, stop)
     keeper = nearest(requirements, seen_there)
     for host in seen_there:
         race.enter(fleet.host(host), keeps=host == keeper)

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, TypeVar
 
 from genvx.core.line.standing import Standing
+from genvx.core.prelude import with_prelude
 from genvx.core.requests.ask import Ask, Join
 from genvx.core.text import printable
 from genvx.core.value import replace
@@ -20,6 +21,7 @@ from genvx.errors import (
     WaitedTooLong,
 )
 from genvx.fleet.caller import Caller
+from genvx.fleet.examining import examined
 from genvx.fleet.remotehold import RemoteEntry, RemoteHold
 from genvx.ssh.connections import Connections
 from genvx.ssh.ending import close_channel
@@ -53,8 +55,7 @@ R = TypeVar("R")
 # The far end waits this much longer for signs of us than we do for signs of it. So we report a
 # lost host before the host gives our devices to others.
 _LATER = 1.25
-# Seconds that the far end may take to end the processes of an environment
-# (local/running/release.py).
+# Seconds that the far end may take to end an environment's processes (running/release.py).
 _ENDING = 15.0
 # Seconds that it may take to look at the locks of others, before it reports that it waits.
 _TURN = 5.0
@@ -74,8 +75,8 @@ class SSHHost:
     def __init__(self, spec: HostSpec, session: Session) -> None:
         self.name = spec.name
         self.session = session
-        self._connections = Connections(spec, session)
-        self._caller = Caller(spec, session.options.timeout, self._connections)
+        self.connections = Connections(spec, session)
+        self._caller = Caller(spec, session.options.timeout, self.connections)
 
     @property
     def spec(self) -> HostSpec:
@@ -97,7 +98,7 @@ class SSHHost:
 
     def close(self) -> None:
         """Close the connection, also one that is being opened; leases held through it end."""
-        self._connections.close()
+        self.connections.close()
 
     # Questions
 
@@ -115,8 +116,8 @@ class SSHHost:
         return replace(snapshot, devices=tuple(d for d in snapshot.devices if d.index in gpus))
 
     def doctor(self) -> tuple[Finding, ...]:
-        """Examine the host and return what is wrong there."""
-        return self.answer(questions.Examine())
+        """Examine the host and return what is wrong there, and with its clock."""
+        return examined(self)
 
     def entitlement(self) -> Entitlement:
         """Return what the policy of the host allows us."""
@@ -134,8 +135,7 @@ class SSHHost:
         return self.answer(asked, patience=_ENDING if kill else 0.0)
 
     def smi(self, environment: str) -> tuple[Snapshot, dict[str, list[DeviceProcess]]]:
-        """Return a snapshot, and the processes of our environment with this id on each device, by
-        UUID.
+        """Return a snapshot, and the processes of our environment on each device, by UUID.
 
         Raises:
             UnknownEnvironment: there is none.
@@ -183,7 +183,8 @@ class SSHHost:
         """
         from genvx.core.wire.runoperations import SubmitRun
 
-        offered = replace(spec, requirements=self._within(spec.requirements))
+        argv = with_prelude(self.spec.prelude, spec.argv)
+        offered = replace(spec, requirements=self._within(spec.requirements), argv=argv)
         most = None if patience is None else min(patience, _MOST_PATIENCE)
         return self.answer(SubmitRun(offered, most, tags), patience=_ACCEPTANCE)
 
@@ -220,8 +221,8 @@ class SSHHost:
             the command.
         """
         most = None if patience == math.inf else min(patience, _MOST_PATIENCE)
-        asked = ongoing.RunInTurn(environment, Job(tuple(command)), most)
-        told = ""
+        words = with_prelude(self.spec.prelude, tuple(command))
+        asked, told = ongoing.RunInTurn(environment, Job(words), most), ""
         try:
             started = self._caller.call(asked, patience=_TURN)
             while isinstance(started.last, progress.Behind):
@@ -319,8 +320,24 @@ class SSHHost:
         """
         if isinstance(wanted, Ask):
             wanted = self._offering(wanted)
+        job = replace(job, argv=with_prelude(self.spec.prelude, job.argv))
         try:
             return self._granted(ongoing.Run(wanted, job))
+        except CommandNotFound as error:
+            raise error.on(self.name) from None
+
+    def serve_ssh(self, environment: str, key: str, *, in_run: bool = False) -> Started:
+        """Have the host serve an SSH connection, whose sessions are in an environment, by id.
+
+        key: the public key that may log in, as a line of authorized_keys. in_run: whether they are
+        inside of the run with this id.
+
+        Raises:
+            UnknownEnvironment, UnknownRun: there is none. InvalidInput: the run cannot be entered.
+            CommandNotFound: the host has no sshd.
+        """
+        try:
+            return self._granted(ongoing.ServeSSH(environment, key, in_run))
         except CommandNotFound as error:
             raise error.on(self.name) from None
 
@@ -366,11 +383,11 @@ class SSHHost:
     @property
     def needed_secret(self) -> bool:
         """Whether a connection took a password or a passphrase."""
-        return any(link.needed_secret for link in self._connections.open)
+        return any(link.needed_secret for link in self.connections.open)
 
     def lost(self) -> HostLost | None:
         """Ask whether the host still answers; return HostLost if it does not."""
-        links = self._connections.open
+        links = self.connections.open
         return links[-1].pulse.ask(self.options.host_lost_after / 10) if links else None
 
     # The wire
@@ -379,7 +396,7 @@ class SSHHost:
         self, deadline: Deadline, ask: Callable[[paramiko.Channel], None]
     ) -> paramiko.Channel:
         """Open a channel and make the request `ask` on it, before the deadline."""
-        link, channel = self._connections.channel(deadline, ask)
+        link, channel = self.connections.channel(deadline, ask)
         link.pulse.watch(channel)
         return channel
 
@@ -393,6 +410,6 @@ class SSHHost:
         """
         answered = self._caller.call(operation, one_reply=True, patience=patience)
         # A large fleet would run out of descriptors if every host kept its connection.
-        if not self.session.keeps and not self._connections.in_use:
+        if not self.session.keeps and not self.connections.in_use:
             self.close()
         return answered.last

@@ -46,10 +46,13 @@ class LocalHost(Machine):
     def doctor(self) -> tuple[Finding, ...]:
         """Check everything that genvx depends on here; never raises because something is wrong."""
         from genvx.local.doctor.examination import examine
+        from genvx.local.runs.record import runs_root
 
+        cache = self.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        rooms = {"runs": runs_root(self.environ), "environments": f"{cache}/genvx"}
         # The unfiltered survey: hidden devices are checked, too, and a broken policy must not hide
         # the rest.
-        return examine(self.environ, self._survey, self.places)
+        return examine(self.environ, self._survey, self.places, rooms)
 
     def entitlement(self) -> Entitlement:
         """Return what the policy of this machine allows us.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Protocol
 
-    from genvx.core.finding import Finding
+    from genvx.core.finding import Examination, Finding
     from genvx.core.leases.environment import Environment
     from genvx.core.leases.grant import Grant
     from genvx.core.policies.policy import Entitlement
@@ -49,9 +49,13 @@ def snapshot(host: Here, asked: questions.TakeSnapshot) -> Snapshot:
     return host.snapshot(holders=asked.holders)
 
 
-def doctor(host: Here, asked: questions.Examine) -> tuple[Finding, ...]:
-    """Return what is wrong on the host."""
-    return host.doctor()
+def doctor(host: Here, asked: questions.Examine) -> Examination:
+    """Return what is wrong on the host, and its clock."""
+    import time
+
+    from genvx.core.finding import Examination
+
+    return Examination(host.doctor(), time.time_ns())
 
 
 def policy(host: Here, asked: questions.ShowPolicy) -> Entitlement:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from genvx.core.device import VisibleAs
+from genvx.core.quantities.amounts import parse_memory
 from genvx.core.quantities.durations import parse_duration
 from genvx.core.requests.requirements import Requirements
 from genvx.core.text import printable, require_name
@@ -59,12 +60,12 @@ def _time(value: Any) -> str:
 
 
 def _share(value: Any) -> str:
-    Requirements.parse("1", _text(value))
+    parse_memory(_text(value))
     return _text(value)
 
 
 def _size(value: Any) -> str:
-    Requirements.parse("1", min_memory=_text(value))
+    parse_memory(_text(value))
     return _text(value)
 
 

@@ -19,17 +19,17 @@ NAME = ".genvx.toml"
 _MOST_BYTES = 65536
 
 
-def find(start: Path | None = None) -> Path | None:
+def find(start: Path | None = None, name: str = NAME) -> Path | None:
     """Return the file that applies in a directory: its own, or the nearest above; None if none is.
 
-    start: the directory; the current one by default.
+    start: the directory; the current one by default. name: of the file.
     """
     try:
         here = Path.cwd() if start is None else start.absolute()
     except FileNotFoundError:
         return None  # the current directory was removed
     for directory in (here, *here.parents):
-        path = directory / NAME
+        path = directory / name
         try:
             if path.is_file():
                 return path

@@ -81,10 +81,7 @@ class Connections:
         """
         tried: list[Link] = []
         while True:
-            try:
-                link, fresh = self._link(deadline, tried)
-            except _FAILURES as error:
-                raise translate(error, self._session.settings(self._target), deadline) from None
+            link, fresh = self._opened(deadline, tried)
             try:
                 return link, link.channel(deadline, ask)
             except _FAILURES as error:
@@ -92,6 +89,14 @@ class Connections:
                 if fresh or deadline.expired:
                     raise meaning from None
                 tried.append(link)
+
+    def link(self, deadline: Deadline) -> Link:
+        """Return the newest open connection; open one if there is none.
+
+        Raises:
+            HostError: it cannot be opened.
+        """
+        return self._opened(deadline, [])[0]
 
     def let_go(self, link: Link, error: Exception, deadline: Deadline) -> GenvxError:
         """Translate an error of a connection, and close the connection if nothing needs it."""
@@ -103,6 +108,12 @@ class Connections:
                     self._links.remove(link)
             link.close()
         return link.pulse.lost or translate(error, self._session.settings(self._target), deadline)
+
+    def _opened(self, deadline: Deadline, tried: list[Link]) -> tuple[Link, bool]:
+        try:
+            return self._link(deadline, tried)
+        except _FAILURES as error:
+            raise translate(error, self._session.settings(self._target), deadline) from None
 
     def _link(self, deadline: Deadline, tried: list[Link]) -> tuple[Link, bool]:
         """Return a connection that is not in `tried`, and whether it is new."""

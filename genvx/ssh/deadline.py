@@ -75,6 +75,26 @@ class Deadline(Block):
         self._expire()
 
 
+class Within(Deadline):
+    """A deadline within a longer one: what is to be closed is closed when the first of them ends.
+
+    After its block only the longer one counts.
+    """
+
+    def __init__(self, outer: Deadline, seconds: float) -> None:
+        super().__init__(min(seconds, outer.left()))
+        self._outer = outer
+
+    def closes(self, closer: Callable[[], None]) -> None:
+        """Call `closer` when either deadline ends; at once if one has ended."""
+        self._outer.closes(closer)
+        super().closes(closer)
+
+    def over(self) -> None:
+        """Do not end any more: what it was for has succeeded."""
+        self._leave()
+
+
 class _Watch:
     """One daemon thread serves all deadlines; it ends when there are none.
 

@@ -7,6 +7,7 @@ itself, gets its own arguments and its own socket, and is opened under one deadl
 
 from __future__ import annotations
 
+import functools
 import logging
 import random
 import threading
@@ -19,6 +20,7 @@ import paramiko
 from genvx.ssh import sockets
 from genvx.ssh.config import commandline
 from genvx.ssh.credentials.login import Login
+from genvx.ssh.deadline import Within
 from genvx.ssh.ending import close_channel
 from genvx.ssh.hardening import harden
 from genvx.ssh.hostkey.hostkeypolicy import HostKeyPolicy
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from genvx.ssh.config.settings import Settings
     from genvx.ssh.config.target import Target
     from genvx.ssh.deadline import Deadline
+    from genvx.ssh.forwarding import Forwarder
     from genvx.ssh.session import Session
 
 # paramiko's transport threads log the error that ends them, and Python prints it to stderr where no
@@ -94,6 +97,14 @@ class Link:
             seconds=host_lost_after,
         )
 
+    @functools.cached_property
+    def forwarder(self) -> Forwarder:
+        """What forwards TCP connections through this one."""
+        # Imported here: few connections forward others.
+        from genvx.ssh.forwarding import Forwarder
+
+        return Forwarder(self.transport, self.pulse)
+
     @classmethod
     def open(
         cls, target: Target, session: Session, deadline: Deadline, through: str | None = None
@@ -128,12 +139,20 @@ class Link:
     ) -> Link:
         sock: Any = None
         connection: _Connection | None = None
+        # As with ssh, ConnectTimeout covers the handshake, too: a server that accepts and says
+        # nothing is as silent as one that does not accept. It does not cover the login.
+        opening = Within(deadline, settings.connect_timeout or deadline.seconds)
         line = commandline.advised_line(target, settings, session.options.config)
-        login = Login(target, settings, session.keyring, session.vault, deadline, line)
         try:
-            sock = _reach(target, settings, session, deadline, through)
-            connection = _construct(target, settings, session, sock, deadline, login)
-            connection.open()
+            with opening:
+                login = Login(
+                    target, settings, session.keyring, session.vault, deadline, line, opening.over
+                )
+                sock = _reach(target, settings, session, opening, through)
+                connection = _construct(
+                    target, settings, session, sock, deadline, login, opening=opening
+                )
+                connection.open()
         except BaseException as error:
             hung_up = False
             if connection is not None:
@@ -144,10 +163,11 @@ class Link:
                 connection.client.close()
             if sock is not None:
                 sock.close()
-            if hung_up and not deadline.expired:
+            ended = opening if opening.expired else deadline
+            if hung_up and not ended.expired:
                 raise _HungUp("it closed the connection at once") from None
             if isinstance(error, Exception):
-                raise translate(error, settings, deadline) from None
+                raise translate(error, settings, ended) from None
             raise
         asked = login.needed_secret or (isinstance(sock, Through) and sock.needed_secret)
         return cls(
@@ -214,19 +234,23 @@ def _construct(
     sock: Any,
     deadline: Deadline,
     login: Login,
+    *,
+    opening: Deadline | None = None,
 ) -> _Connection:
     hosts = session.known_hosts(settings.known_hosts)
     known = hosts.kinds(settings.key_name) or hosts.kinds(settings.other_key_name or "")
+    opening = opening or deadline
     # The deadline closes the socket. paramiko's own limits come just after it, so that people read
     # of the deadline that they set, not of paramiko's.
-    left = deadline.left() + 1.0
+    left, soon = deadline.left() + 1.0, opening.left() + 1.0
 
     def transport(sock: Any, **options: Any) -> paramiko.Transport:
         made = paramiko.Transport(sock, packetizer_class=Packetizer, **options)
         harden(made, known)
-        made.banner_timeout = made.auth_timeout = made.handshake_timeout = left
+        made.banner_timeout = made.handshake_timeout = soon
+        made.auth_timeout = left
         # A socket that was shut down still yields what a flooding peer has sent: stop reading, too.
-        deadline.closes(made.packetizer.close)
+        opening.closes(made.packetizer.close)
         return made
 
     with _constructing:
@@ -240,7 +264,7 @@ def _construct(
             connect_kwargs={
                 "sock": sock,
                 "auth_strategy": login,
-                "banner_timeout": left,
+                "banner_timeout": soon,
                 "auth_timeout": left,
                 "channel_timeout": left,
                 "transport_factory": transport,

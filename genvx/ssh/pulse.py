@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import paramiko
 
@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 _QUARTERS = 4
 _LOOKS = 3  # per quarter
 _ASKING = 0.05
+
+
+class Watchable(Protocol):
+    """What depends on a connection until it is closed, such as a channel."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it depends on it no longer."""
 
 
 class Pulse:
@@ -63,12 +71,14 @@ class Pulse:
         self._looks = 0
         self._speaking = False
         self._lock = threading.Lock()
+        # Held over each global request: paramiko gives an answer to the one that was asked last.
+        self.asking = threading.Lock()
         # Weak: a channel that nobody uses any more is closed by paramiko when it is collected.
-        self._watched: weakref.WeakSet[paramiko.Channel] = weakref.WeakSet()
+        self._watched: weakref.WeakSet[Watchable] = weakref.WeakSet()
         self._holding: weakref.WeakKeyDictionary[paramiko.Channel, bytes]
         self._holding = weakref.WeakKeyDictionary()
 
-    def watch(self, channel: paramiko.Channel, *, sign: bytes = b"") -> None:
+    def watch(self, channel: Watchable, *, sign: bytes = b"") -> None:
         """Watch the connection while `channel` is open.
 
         sign: bytes sent to the far end of the channel at intervals; without them it lets go of
@@ -76,7 +86,7 @@ class Pulse:
         """
         with self._lock:
             self._watched.add(channel)
-            if sign:
+            if isinstance(channel, paramiko.Channel) and sign:
                 self._holding[channel] = sign
         _watch.add(self)
 
@@ -142,7 +152,8 @@ class Pulse:
             # RFC 4254 has a server answer each global request that wants a reply, also one that it
             # does not know: with a failure, which is as good here.
             if ask:
-                self._transport.global_request("keepalive@openssh.com", wait=True)
+                with self.asking:
+                    self._transport.global_request("keepalive@openssh.com", wait=True)
         except (paramiko.SSHException, EOFError, OSError):
             pass  # the connection has ended, as the threads that wait on it find out
         finally:

@@ -7,7 +7,7 @@ import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from genvx.core.finding import Finding, Severity
+from genvx.core.finding import Examination, Finding, Severity
 from genvx.core.policies.limit import Limit
 from genvx.core.policies.policy import Entitlement, Policy
 from genvx.core.runs.entry import require_entry
@@ -95,7 +95,7 @@ class FakeHost(FakeMachine):
         self.require_answer()
         answers: dict[type[Operation[Any]], Callable[[Any], Any]] = {
             TakeSnapshot: lambda asked: self.snapshot(holders=asked.holders),
-            Examine: lambda asked: self.doctor(),
+            Examine: lambda asked: Examination(self.doctor(), 0),
             ShowPolicy: lambda asked: self.entitlement(),
             Release: lambda asked: self.release(asked.environment, kill=asked.kill),
             Reserve: lambda asked: self.reserve(asked.ask),

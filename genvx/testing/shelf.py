@@ -106,6 +106,7 @@ class FakeShelf:
     def _begin(self, spec: RunSpec, patience: float | None, tags: tuple[str, ...]) -> RunInfo:
         """Take devices for a new run, or a place in line; return it as it was accepted."""
         ask = _ask_of(spec)
+        run = RunInfo(spec, Waiting(now(), 1), tags=tags, directory=f"/fake/{spec.id}")
         try:
             grant = self._machine.grant(ask)
         except Unsatisfiable:
@@ -114,12 +115,11 @@ class FakeShelf:
             if patience is None:
                 raise
             ticket = self._machine.line_up(ask)
-            waiting = RunInfo(spec, Waiting(now(), 1), tags=tags)
-            record = Record(waiting, ticket, time.monotonic() + patience)
+            record = Record(run, ticket, time.monotonic() + patience)
             self._records[spec.id] = record
             self._take_turn(record, ticket)
             return record.info
-        record = Record(RunInfo(spec, _running(grant), tags=tags), None, 0.0)
+        record = Record(replace(run, state=_running(grant)), None, 0.0)
         self._records[spec.id] = record
         accepted = record.info
         self._play(record)

@@ -299,7 +299,7 @@ def test_the_agent_answers_and_leases_on_every_python_from_3_9(state, python, tm
     assert granted(reply).name == "old"
     assert (rest, answer.returncode, answer.stderr) == (b"0,1\n", 0, b"")
     reply = reply_of(run_agent(call_of(Examine(), "aabb"), python=python, path=str(tmp_path)))[0]
-    doctor = reply_form(Examine()).read(reply.result())
+    doctor = reply_form(Examine()).read(reply.result()).findings
     assert any(f.check == "filelock" and f.severity is Severity.WARNING for f in doctor)
 
 

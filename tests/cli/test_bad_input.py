@@ -52,7 +52,7 @@ GROUPS = ("remote", "jupyter", "admin", "sandbox")
         (["--gpus", ""], "--gpus is a whole number"),
         (["--gpus", "\x1b[31m"], "\\x1b[31m"),
         (["--gpu-memory", "40"], "no unit"),
-        (["--gpu-memory", "-40G"], "not a size"),
+        (["--gpu-memory", "-40G"], "--gpu-memory: not a size"),
         (["--gpu-memory", "0G"], "out of range"),
         (["--gpu-memory", "9999999T"], "out of range"),
         (["--name", "a\nb"], "printable"),
@@ -60,7 +60,7 @@ GROUPS = ("remote", "jupyter", "admin", "sandbox")
         (["--name", " a"], "space"),
         (["--name", "x" * 200], "128"),
         (["-n", "2"], "only a name; try --gpus 2, or genvx remote run --nodes 2"),
-        (["--time", "2"], "'2' has no unit; write 2h, 2m or 2s"),
+        (["--time", "2"], "--time: '2' has no unit; write 2h, 2m or 2s"),
         (["--wait", "30"], "'30' has no unit"),
         (["--wait", "30x"], "not a duration: '30x'"),
         (["--no-such-option"], "No such option"),
@@ -91,6 +91,14 @@ def test_a_name_with_quotes_and_commands_is_only_a_name(state, tmp_path):
         (["run"], "no command to run"),
         (["completion", "cmd"], "completion is for"),
         (["deactivate"], "no environment is active"),
+        (["runs", "--since", "5"], "--since: '5' has no unit"),
+        (["runs", "stop", "1", "--grace", "soon"], "--grace: not a duration"),
+        (["acquire", "--for", "99999d"], "--for: a duration is more than 0 and at most 36500d"),
+        (["run", "-d", "-C", "x" * 5000, "-g", "1", "--", "true"], "--chdir has at most 4096"),
+        (
+            ["run", "-d", "--notify", "x" * 5000, "-g", "1", "--", "true"],
+            "--notify has at most 4096",
+        ),
         (["devices", "--interval", "0"], "0.2"),
         (["sandbox", "up", "--gpus", "x"], "not a number of GPUs"),
         (["sandbox", "up", "--gpus", "-1"], "not a number of GPUs"),
@@ -113,13 +121,15 @@ def test_bad_usage(state, arguments, words):
         (["-H", "-oProxyCommand=touch pwned"], "not a host name"),
         (["-H", "a", "-f", "b"], "not both"),
         (["-H", "a", "-t", "0"], "duration"),
-        (["-H", "a", "-t", "soon"], "duration"),
+        (["-H", "a", "-t", "soon"], "--timeout: not a duration"),
         (["-H", "a", "-l", "-x"], "not a user name"),
         (["-H", "a", "--fanout", "0"], "fanout"),
+        (["-H", "a", "run", "-d", "-N", "2", "--retries", "1", "-g", "1", "--", "x"], "--retries"),
     ],
 )
 def test_bad_hosts(state, tmp_path, arguments, words):
-    assert words in one_line(run_genvx("remote", *arguments, "devices"), 2)
+    verb = [] if "run" in arguments else ["devices"]
+    assert words in one_line(run_genvx("remote", *arguments, *verb), 2)
     assert not (tmp_path / "pwned").exists()
 
 

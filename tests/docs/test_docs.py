@@ -12,6 +12,7 @@ import pytest
 
 from genvx.errors import GenvxError
 from genvx.fleet.hosts import hostfile
+from genvx.fleet.remotes import keys as remotekeys
 from tests.conftest import ROOT, run_genvx
 from tests.helpers import genvx_env
 
@@ -86,6 +87,17 @@ def test_every_option_of_a_hostfile_is_documented():
         assert f"`{option}=" in text
 
 
+def test_every_key_of_a_remote_is_documented():
+    keys = {*remotekeys.OF_TYPE["ssh"], *remotekeys.ALIASES}
+    for page in ("how-to/hosts-and-ssh.md", "coming-from-guild.md"):
+        text = (ROOT / "docs" / page).read_text()
+        # A pool and a secret are not Guild's.
+        ours = (
+            {"hosts", "hostfile", "password-command", "password-env"} if "guild" in page else set()
+        )
+        assert [key for key in sorted(keys - ours) if f"`{key}" not in text] == []
+
+
 def test_every_variable_that_the_code_reads_is_documented():
     read = set()
     for path in (ROOT / "genvx").rglob("*.py"):
@@ -148,6 +160,10 @@ def test_what_the_tutorial_types_in_your_own_shell_works(state, short_tmp):
     [
         ("genv", {"activate", "attach", "config", "lock", "smi", "shell-init"}),
         ("slurm", {"activate", "run", "queue", "envs", "devices", "acquire", "explain"}),
+        (
+            "guild",
+            {"remotes", "remote", "status", "start", "stop", "check", "run", "watch", "runs"},
+        ),
     ],
 )
 def test_what_a_page_for_those_who_come_from_elsewhere_names_is_there(state, page, some):

@@ -253,7 +253,7 @@ def test_a_fleet_keeps_connections_only_while_it_is_not_large(sandbox, most, kep
     """Each is a descriptor, of which most systems give a process 1,024."""
     with connect_fleet(load(sandbox.hostfile), most_kept=most) as fleet:
         assert len(fleet.snapshot().succeeded) == 2
-        assert sum(len(host._connections.open) for host in fleet.hosts) == kept
+        assert sum(len(host.connections.open) for host in fleet.hosts) == kept
 
 
 def test_a_hold_keeps_its_connection_in_a_large_fleet_too(sandbox):

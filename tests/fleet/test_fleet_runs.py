@@ -10,16 +10,19 @@ import pytest
 
 from genvx.core.requests.ask import Ask
 from genvx.core.requests.requirements import Requirements
+from genvx.core.runs.runinfo import LogPiece
 from genvx.errors import (
     FleetError,
     HostUnreachable,
     InvalidInput,
     InvalidQuantity,
     NoCapacity,
+    UnknownHost,
     UnknownRun,
 )
 from genvx.fleet.detaching import runs
 from genvx.fleet.detaching.detached import Request
+from genvx.fleet.detaching.merged import merged
 from genvx.fleet.fleet import Fleet, connect_fleet
 from genvx.fleet.hosts.hostfile import load
 from genvx.local import processes
@@ -98,7 +101,7 @@ def test_a_list_of_runs_has_the_hosts_that_failed():
         ({"log_limit": 100}, "log_limit is a number of bytes, 65536 at least"),
         ({"log_limit": "1G"}, "log_limit is a number of bytes"),
         ({"env": {"A-B": "c"}}, "not the name of a variable"),
-        ({"cwd": "x" * 5000}, "impossible cwd"),
+        ({"cwd": "x" * 5000}, "--chdir has at most 4096"),
         ({"cwd": "a\0b"}, "NUL"),
         ({"name": "a\nb"}, "printable"),
         ({"nodes": 0}, "nodes is a number of hosts, not 0"),
@@ -264,6 +267,7 @@ def test_a_run_on_several_hosts_is_one_run_and_ends_with_its_first_failure(pair,
         run.log(node=2)
     go.touch()
     assert (run.wait(), run.log(node=1)) == (7, b"1\n")
+    assert {(0, b"0\n"), (1, b"1\n")} <= set(run.follow_all())
     until(lambda: [part.spec.part.rank for part in run.parts] == [0, 1] and run.state == "failed")
     # The part that failed decides, also when a host was asked for others.
     until(lambda: pair.runs("failed") == [run] and pair.runs("stopped") == [])
@@ -271,6 +275,42 @@ def test_a_run_on_several_hosts_is_one_run_and_ends_with_its_first_failure(pair,
     assert {part.label for part in run.parts} == {"best"}
     run.delete()
     assert (pair.runs(), pair.runs(deleted=True)) == ([], [run])
+
+
+@pytest.mark.needs("openssh")
+def test_a_run_that_waits_moves_to_the_host_of_its_fleet_that_has_room(pair):
+    blockers = [pair.run("exec sleep 600", 2, detach=True) for _ in pair.hosts]
+    run = pair.run("echo moved", 2, wait=600, detach=True)
+    (elsewhere,) = (each for each in blockers if each.host != run.host)
+    with pytest.raises(NoCapacity, match="it waits on"):
+        run.move()
+    with pytest.raises(UnknownHost, match="no host 'nowhere'"):
+        run.move("nowhere")
+    elsewhere.stop(force=True)
+    run.move()
+    assert (run.host, run.wait(), run.log()) == (elsewhere.host, 0, b"moved\n")
+    with pytest.raises(InvalidInput, match="only a waiting run can move"):
+        run.move()
+    assert pair.find_run(run.id).host == run.host
+
+
+def test_the_lines_of_all_parts_end_when_a_log_cannot_be_read_or_nobody_wants_them():
+    def pieces(node, stop):
+        yield LogPiece(0, b"a\n")
+        while node == 0 and not stop.wait(0.01):
+            yield LogPiece(2, b"b\n")
+        if node == 1:
+            raise GONE
+
+    with pytest.raises(HostUnreachable, match="gone"):
+        list(merged(pieces, [0, 1], None))
+    stop = threading.Event()
+    got = []
+    for each in merged(pieces, [0, 2], stop):
+        got.append(each)
+        if {(0, b"b\n"), (2, b"a\n")} <= set(got):
+            stop.set()
+    assert got[-1] in {(0, b"b\n"), (2, b"a\n")}
 
 
 @pytest.mark.needs("openssh")

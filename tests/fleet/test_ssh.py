@@ -299,10 +299,10 @@ def test_one_connection_serves_many_questions(sandbox):
     with connect_fleet(load(sandbox.hostfile)) as fleet:
         host = fleet.host("gpu-server-1")
         host.snapshot()
-        links = host._connections.open
+        links = host.connections.open
         host.doctor()
         host.snapshot()
-        assert host._connections.open == links
+        assert host.connections.open == links
 
 
 def test_a_connection_that_ends_while_it_is_asked_again_is_replaced(sandbox):
@@ -314,7 +314,7 @@ def test_a_connection_that_ends_while_it_is_asked_again_is_replaced(sandbox):
         with futures.ThreadPoolExecutor() as pool:
             asked = pool.submit(host.snapshot)
             until(
-                lambda: host._connections.open[0].transport.channel_events,
+                lambda: host.connections.open[0].transport.channel_events,
                 "a channel is being opened",
             )
             os.kill(server, signal.SIGKILL)

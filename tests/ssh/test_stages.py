@@ -133,6 +133,19 @@ def test_a_host_that_turns_bad_is_one_line_with_nothing_left(turncoat, nothing_l
     turncoat(stage, turn)
 
 
+def test_the_time_to_connect_covers_the_handshake_as_with_ssh(tmp_path, nothing_left):
+    """A server that accepts and says nothing is as silent as one that does not accept."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        config = tmp_path / "ssh_config"
+        config.write_text(
+            f"Host door\nHostName 127.0.0.1\nPort {silent.getsockname()[1]}\nConnectTimeout 1\n"
+        )
+        with connect_fleet(parse("door"), config=str(config), timeout=60.0) as fleet:
+            error = fleet.snapshot().failed["door"]
+    assert isinstance(error, HostUnreachable)
+    assert str(error).endswith("within 1 s")
+
+
 def test_a_host_that_floods_stdout_is_given_up(turncoat, nothing_left):
     def flood(transport, channel):
         while True:

@@ -47,16 +47,19 @@ def detach(host: LocalHost, given: Given, words: list[str]) -> int:
 def lock(host: LocalHost, given: Given, words: list[str]) -> int:
     """Run a command when its turn comes."""
     from genvx.core.quantities.durations import parse_duration
+    from genvx.core.quantities.naming import naming
     from genvx.local.turnruns import run_in_turn
 
     if not words:
         raise InvalidInput("no command to run; write it after --, as in: genvx lock -- make bench")
     timeout = last(given, "timeout")
+    with naming("--timeout"):
+        patience = math.inf if timeout is None else parse_duration(timeout)
     return run_in_turn(
         host,
         environment(host, given),
         words,
-        patience=math.inf if timeout is None else parse_duration(timeout),
+        patience=patience,
         tell=lambda turn: say(f"genvx: waiting for {turn}"),
     )
 

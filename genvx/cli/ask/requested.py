@@ -7,8 +7,9 @@ from genvx.cli.ask.request import Request
 from genvx.cli.parse.scan import FOR_EVER
 from genvx.core.device import VisibleAs
 from genvx.core.quantities.durations import parse_duration
+from genvx.core.quantities.naming import naming
 from genvx.core.requests.requirements import Requirements, Strategy
-from genvx.errors import InvalidInput, InvalidQuantity
+from genvx.errors import InvalidInput
 from genvx.fleet.hosts.hostspec import Selection
 from genvx.project.keys import require_typed_name
 
@@ -84,10 +85,8 @@ def patience_of(wait: str | None) -> float | None:
 
 
 def _seconds(option: str, text: str | None) -> float | None:
-    try:
+    with naming(option):
         return None if text is None else parse_duration(text)
-    except InvalidQuantity as error:
-        raise InvalidQuantity(f"{option}: {error}") from None
 
 
 def visible_as_of(text: str) -> VisibleAs:

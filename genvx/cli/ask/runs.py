@@ -31,6 +31,12 @@ def not_empty(context: typer.Context, parameter: typer.CallbackParam, given: Any
 OneRun = Annotated[
     str, typer.Argument(metavar="RUN", help=WHICH, show_default=False, callback=not_empty)
 ]
+Node = Annotated[
+    int | None,
+    typer.Option(
+        "--node", metavar="K", min=0, help="Of a run on several hosts: its part K (default: 0)."
+    ),
+]
 Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help=WHICH, callback=not_empty)]
 
 
@@ -49,6 +55,19 @@ def located_parts(
 ) -> tuple[tuple[Any, RunInfo], ...]:
     """As `located`, with all parts of a gang."""
     return located_among(where, fleet, wanted, deleted=deleted)[0]
+
+
+def part_of(parts: tuple[tuple[Any, RunInfo], ...], node: int | None) -> tuple[Any, RunInfo]:
+    """One part of a run, with its host; by default the first that was found.
+
+    Raises:
+        InvalidInput: there is no such part.
+    """
+    for host, run in parts:
+        part = run.spec.part
+        if node is None or node == (0 if part is None else part.rank):
+            return host, run
+    raise InvalidInput(f"run {parts[0][1].label_or_id} has no node {node} among its hosts")
 
 
 def located_among(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.fleet import Fleet
     from genvx.fleet.host import Host
-    from genvx.fleet.hosts.hostspec import Selection
+    from genvx.fleet.hosts.hostspec import HostSpec, Selection
     from genvx.fleet.outcomes import Outcomes
     from genvx.fleet.sshhost import SSHHost
 
@@ -36,11 +36,14 @@ class Where(Reporting):
     """Where holds the hosts of a verb and how to ask them; with `remote` False, this machine.
 
     timeout: total seconds allowed per host. fanout: the number of hosts asked at once.
-    host_lost_after: seconds of silence after which a host in use counts as lost.
+    host_lost_after: seconds of silence after which a host in use counts as lost. named: the name of
+    a remote. specs: hosts that are known already; None if the others say which.
     """
 
     hostfile: str | None = None
     hosts: str | None = None
+    named: str | None = None
+    specs: tuple[HostSpec, ...] | None = None
     login: str | None = None
     timeout: float = TIMEOUT
     fanout: int = FANOUT
@@ -55,6 +58,8 @@ class Where(Reporting):
             return "genvx"
         import shlex
 
+        if self.named is not None:
+            return shlex.join(["genvx", "--remote", self.named])
         words = ["genvx", "remote"]
         words += ["-H", self.hosts] if self.hosts else []
         words += ["-f", self.hostfile] if self.hostfile else []
@@ -90,6 +95,8 @@ class Where(Reporting):
         return connect(
             self.hosts,
             hostfile=self.hostfile,
+            remote=self.named,
+            specs=self.specs,
             selection=selection,
             login=self.login,
             fanout=self.fanout,

@@ -50,15 +50,35 @@ def keep(names: Sequence[str], entry: str = "") -> bool:
     An entry begins with its comment, and ends where the next begins.
     """
     path = file()
-    text = path.read_text("utf-8") if path.exists() else ""
+    text = _text(path)
     blocks = [block for block in re.split(r"(?m)^(?=# )", text) if block.strip()]
-    kept = [block for block in blocks if not set(_hosts_of(block)) & set(names)]
-    _replace(path, "".join([*kept, entry]))
-    return len(kept) < len(blocks)
+    gone = [block for block in blocks if set(_words(block, "Host")) & set(names)]
+    kept = [*(block for block in blocks if block not in gone), entry]
+    _replace(path, "".join(kept))
+    _forget(gone, kept)
+    return bool(gone)
 
 
-def _hosts_of(block: str) -> list[str]:
-    return [word for line in re.findall(r"(?m)^Host (.*)$", block) for word in line.split()]
+def _words(block: str, option: str) -> list[str]:
+    lines: list[str] = re.findall(rf"(?m)^ *{option} (.*)$", block)
+    return [word for line in lines for word in line.split()]
+
+
+def _forget(gone: Sequence[str], kept: Sequence[str]) -> None:
+    """Forget the host keys of entries that are gone, unless another needs them. Otherwise there
+    would be one more for each run.
+    """
+    path = home() / "known_hosts"
+    stays = {alias for block in kept for alias in _words(block, "HostKeyAlias")}
+    dropped = {alias for block in gone for alias in _words(block, "HostKeyAlias")} - stays
+    lines = _text(path).splitlines(keepends=True)
+    left = [line for line in lines if line.split(" ")[0] not in dropped]
+    if left != lines:
+        _replace(path, "".join(left))
+
+
+def _text(path: Path) -> str:
+    return path.read_text("utf-8") if path.exists() else ""
 
 
 def include() -> None:
@@ -68,7 +88,7 @@ def include() -> None:
     path = Path(os.path.expanduser("~/.ssh/config"))
     line = f'Include "{file()}"'
     try:
-        text = path.read_text("utf-8") if path.exists() else ""
+        text = _text(path)
         if line in text.splitlines():
             return
         path.parent.mkdir(mode=0o700, exist_ok=True)

@@ -1,18 +1,35 @@
-"""What an entry leads into: an environment, or the only one of ours on a host."""
+"""What an entry leads into: a run, an environment, or the only environment of ours on a host."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genvx.cli.ask.where import Where
+from genvx.core.runs.runstate import was_moved
 from genvx.core.text import printable
-from genvx.errors import UnknownEnvironment
+from genvx.core.value import value
+from genvx.errors import FleetError, HostError, InvalidInput, UnknownEnvironment, UnknownRun
+from genvx.fleet.detaching import runs
+from genvx.fleet.outcomes import Outcomes
 from genvx.fleet.own import matching, only
 
 if TYPE_CHECKING:
     from genvx.core.leases.environment import Environment
+    from genvx.core.runs.runinfo import RunInfo
     from genvx.fleet.fleet import Fleet
     from genvx.fleet.host import Host
+    from genvx.fleet.sshhost import SSHHost
+
+
+@value
+class Goal:
+    """What an entry leads into, and its host. With neither an environment nor a run, it is the only
+    environment of ours that is there when somebody connects.
+    """
+
+    host: SSHHost
+    environment: Environment | None = None
+    run: RunInfo | None = None
 
 
 def far(where: Where) -> Where:
@@ -20,32 +37,93 @@ def far(where: Where) -> Where:
     return where if where.remote else Where(remote=True)
 
 
-def find(
-    where: Where, fleet: Fleet, target: str, *, living: bool = False
-) -> tuple[Host, Environment | None]:
-    """Return the host that `target` names, and the environment if it names one.
+def find(where: Where, fleet: Fleet[SSHHost], target: str, node: int | None = None) -> Goal:
+    """Return what somebody means: a host comes before an environment, and an environment before a
+    run that is not one; a live run is an environment, too.
 
-    living: find an environment also for a host: the only one of ours there.
-
-    A target that is both a host and an environment is the host.
+    node: the part of a run on several hosts; its first by default.
 
     Raises:
-        UnknownEnvironment: there is none.
+        InvalidInput: it is none of them, or there are several, or the run has no such node.
     """
-    seen = where.look(fleet)
-    if target in seen.failed:
-        raise seen.failed[target]
-    is_host = target in seen.succeeded
-    if is_host and not living:
-        return fleet.host(target), None
-    found = matching(
-        fleet, seen, lambda host, env: host == target if is_host else target in (env.id, env.name)
-    )
-    if found:
-        return only(found, target)
-    if is_host:
-        raise UnknownEnvironment(f"no active environment of yours on {target}")
-    where.report(seen)
-    raise UnknownEnvironment(
-        f"{printable(target, 60)!r} is neither an environment of yours nor a host"
-    )
+    if target in (host.name for host in fleet.hosts):
+        return Goal(fleet.host(target))
+    runs_of = runs.question(target)
+
+    def look(host: Host) -> tuple[Any, tuple[RunInfo, ...]]:
+        return host.snapshot(), runs_of(host)
+
+    seen = where.ask(fleet, look)
+    found = Outcomes({name: both[1] for name, both in seen.succeeded.items()}, seen.failed)
+    known = {(name, run.id) for name, both in seen.succeeded.items() for run in both[1]}
+    snapshots = Outcomes({name: both[0] for name, both in seen.succeeded.items()}, seen.failed)
+    envs = matching(fleet, snapshots, lambda host, env: target in (env.id, env.name))
+    if len({env.id for _, env in envs}) > 1 or any(
+        (host.name, env.id) not in known for host, env in envs
+    ):
+        return Goal(*only(envs, target))
+    try:
+        # The parts of a run on several hosts are environments with its id.
+        parts = runs.locate_parts(fleet, found, envs[0][1].id if envs else target)
+    except UnknownRun as error:
+        if any(found.succeeded.values()):
+            raise  # several runs may be meant
+        where.report(seen)
+        shown = printable(target, 60)
+        raise UnknownEnvironment(
+            f"{shown!r} is no host, and no environment or run of yours"
+        ) from error
+    host, run = _part(parts, node)
+    return Goal(host, run=run)
+
+
+def _part(parts: tuple[tuple[Any, RunInfo], ...], node: int | None) -> tuple[Any, RunInfo]:
+    for host, run in parts:
+        if node in (None, rank_of(run)):
+            return host, run
+    raise InvalidInput(f"run {parts[0][1].label_or_id} has no node {node} among its hosts")
+
+
+def rank_of(run: RunInfo) -> int:
+    """The number of a part among those of its run; 0 for a run on one host."""
+    return 0 if run.spec.part is None else run.spec.part.rank
+
+
+def environment_on(fleet: Fleet[SSHHost], host: SSHHost) -> Environment:
+    """Return the only environment of ours on a host.
+
+    Raises:
+        UnknownEnvironment: there is none, or there are several. HostError: it cannot be asked.
+    """
+    seen = Outcomes({host.name: host.snapshot()}, {})
+    found = matching(fleet, seen, lambda name, env: True)
+    if not found:
+        raise UnknownEnvironment(f"no active environment of yours on {host.name}")
+    return only(found, host.name)[1]
+
+
+def run_on(
+    where: Where, fleet: Fleet[SSHHost], name: str, identifier: str, node: int
+) -> tuple[SSHHost, RunInfo]:
+    """Return where a run is now. name: its host when its entry was written, which is asked alone
+    first: others may be slow or down.
+
+    Raises:
+        UnknownRun: there is none. FleetError: its host does not answer.
+    """
+    question = runs.question(identifier)
+    failure = None
+    if name in (host.name for host in fleet.hosts):
+        host = fleet.host(name)
+        try:
+            for run in question(host):
+                if run.id == identifier and rank_of(run) == node and not was_moved(run.state):
+                    return host, run
+        except HostError as error:
+            failure = FleetError(f"{name}: {error}")
+    try:
+        return _part(runs.locate_parts(fleet, where.ask(fleet, question), identifier), node)
+    except (UnknownRun, FleetError):
+        if failure is not None:
+            raise failure from None
+        raise

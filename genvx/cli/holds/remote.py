@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from genvx.cli.show.waiting_line import WaitingLine
+from genvx.core.prelude import with_prelude
 from genvx.core.wire.job import Job
 from genvx.errors import InvalidInput
 
@@ -40,6 +41,11 @@ def open_remotely(
             # The shell joins and then holds the devices by itself. At the end of the block, `hold`
             # releases them only if that has not happened.
             prompt = host.name if prompted else None
+            prelude = host.spec.prelude
+            if command:
+                command = [*(with_prelude(prelude, tuple(command)) or ())]
+            elif prelude is not None:
+                where.note(f"{prelude.key} is for commands; this shell is as it is")
             return open_shell(host, hold, prompt=prompt, command=command)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer.core
 
 from genvx.cli.parse.pages import page, sections, text_of, usage_of
+from genvx.core.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,28 @@ class Verb(typer.core.TyperCommand):
         """Write the help of the verb."""
         params = self.get_params(ctx)
         formatter.write(page(ctx.command_path, text_of(self), params, usage_of(params)))
+
+
+class Divided:
+    """Divided is a verb whose command is all that comes behind `--`, even where words that it could
+    take before that are left out. Its parameter `command` gets None without a `--`.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what comes before `--`; leave the rest as it is."""
+        at = args.index("--") if "--" in args else len(args)
+        command = args[at + 1 :] if at < len(args) else None
+        rest: list[str] = super().parse_args(ctx, args[:at])  # type: ignore[misc]
+        early = ctx.params.get("command")
+        if early:
+            word = printable(early[0], 40)
+            ctx.fail(f"write the command after --, as in: {ctx.command_path} RUN -- {word}")
+        ctx.params["command"] = command
+        return rest
+
+
+class DividedVerb(Divided, Verb):
+    """A verb of genvx whose command comes behind `--`."""
 
 
 class Group(typer.core.TyperGroup):

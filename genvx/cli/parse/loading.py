@@ -12,9 +12,10 @@ from typing import Any
 
 import typer
 
-from genvx.cli.parse.commands import Group, Verb
+from genvx.cli.parse.commands import DividedVerb, Group, Verb
 from genvx.cli.parse.groups import HELP, bare
-from genvx.cli.parse.remote import RemoteGroup, RemoteVerb
+from genvx.cli.parse.remote import DividedRemoteVerb, RemoteGroup, RemoteVerb
+from genvx.cli.parse.remoteoption import give
 from genvx.cli.parse.table import VERBS, Entry
 
 
@@ -72,6 +73,8 @@ def _load(entry: Entry, *, remotely: bool) -> Any:
     module = importlib.import_module(f"genvx.cli.verbs.{entry.module}")
     made = getattr(module, entry.attribute)
     verb, group = (RemoteVerb, RemoteGroup) if remotely else (Verb, Group)
+    if entry.divided:
+        verb = DividedRemoteVerb if remotely else DividedVerb
     if entry.both:
         made = made(group, verb)
     if entry.name == "remote":
@@ -81,6 +84,8 @@ def _load(entry: Entry, *, remotely: bool) -> Any:
     else:
         command = typer.main.get_command(_alone(entry, made, verb))
     command.name = entry.name
+    if entry.remotely and not remotely:
+        give(command)
     return command
 
 

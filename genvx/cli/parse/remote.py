@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from genvx.cli.parse.commands import Group, Verb
+from genvx.cli.parse.commands import Divided, Group, Verb
 from genvx.cli.parse.pages import page, text_of, usage_of
 
 if TYPE_CHECKING:
@@ -33,14 +33,18 @@ class RemoteVerb(Verb):
         text = text.replace(" remote remote", " remote")
         formatter.write(page(ctx.command_path, text, ours, usage_of(ours)))
         formatter.write(
-            "\nHosts: -H A,B or --hostfile FILE, before or after the verb; see\n"
-            "genvx remote --help.\n"
+            "\nHosts: -H A,B, --hostfile FILE or --remote NAME, before or after the verb;\n"
+            "see genvx remote --help.\n"
         )
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb on the hosts that are named before or after it; those after it win."""
         _take_where(ctx, self.params)
         return super().invoke(ctx)
+
+
+class DividedRemoteVerb(Divided, RemoteVerb):
+    """A verb of genvx remote whose command comes behind `--`."""
 
 
 class RemoteGroup(Group):

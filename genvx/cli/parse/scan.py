@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from genvx.cli.parse.commands import Divided
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,13 +23,9 @@ def scan(command: Any, words: list[str]) -> Iterator[tuple[int, str, Any]]:
     while at < len(words) and words[at] != "--":
         word = words[at]
         if word.startswith("-") and len(word) > 1:
-            name = word.partition("=")[0]
-            option = next((each for each in params if name in each.opts), None)
-            yield at, word, option
-            # A value after "=" takes no further word. words[at] is read anew: spell_out_wait puts
-            # "--wait=TIME" there.
-            if option is not None and name == words[at] and not getattr(option, "is_flag", True):
-                at += 1
+            yield at, word, _option(params, word)[0]
+            # words[at] is read anew: spell_out_wait puts "--wait=TIME" there.
+            at += _option(params, words[at])[1]
         elif hasattr(command, "commands"):
             command = command.commands.get(word)
             yield at, word, command
@@ -40,17 +38,40 @@ def scan(command: Any, words: list[str]) -> Iterator[tuple[int, str, Any]]:
         at += 1
 
 
+def _option(params: list[Any], word: str) -> tuple[Any, bool]:
+    """Return the option that a word names, and whether the next word is its value.
+
+    Of several letters, as in -dr, it is the last, unless one before it takes the rest as its value.
+    """
+    name, equals, _ = word.partition("=")
+    found = next((each for each in params if name in each.opts), None)
+    letters = word[1:] if found is None and not word.startswith("--") else ""
+    rest = equals
+    for at, letter in enumerate(letters, 1):
+        found = next((each for each in params if f"-{letter}" in each.opts), None)
+        rest = letters[at:]
+        if found is None or not _is_flag(found):
+            break
+    return found, found is not None and not rest and not _is_flag(found)
+
+
+def _is_flag(option: Any) -> bool:
+    return bool(getattr(option, "is_flag", True))
+
+
 def spell_out_wait(command: Any, arguments: list[str]) -> list[str]:
     """Replace `--wait` without a time, where it is an option of genvx, by `--wait=for ever`.
 
     Option parsers cannot handle a value that may be missing: they would take the next word. A next
-    word that begins with a digit is the time, never a command.
+    word that begins with a digit is the time, never a command; but it may be a run.
     """
     spelled = list(arguments)
-    for at, word, _ in scan(command, spelled):
+    takes_a_run = False
+    for at, word, found in scan(command, spelled):
+        takes_a_run = takes_a_run or isinstance(found, Divided)
         if word == "--wait":
             time = spelled[at + 1] if at + 1 < len(spelled) else ""
-            if time[:1].isdigit():
+            if time[:1].isdigit() and not takes_a_run:
                 del spelled[at + 1]
             else:
                 time = FOR_EVER

@@ -14,7 +14,8 @@ class Entry:
 
     name: what is typed. module: below genvx.cli.verbs; it has a function, or a group, of this name.
     line: the first line of its help. here: as genvx NAME. remotely: as genvx remote NAME. runs: it
-    ends with a command, and options of genvx end where that begins. both: its function makes a
+    ends with a command, and options of genvx end where that begins. divided: they end at `--`,
+    behind which the command is. both: its function makes a
     group of the classes that it is given, because the group is there here and remotely.
     """
 
@@ -25,6 +26,7 @@ class Entry:
     here: bool = True
     remotely: bool = True
     runs: bool = False
+    divided: bool = False
     both: bool = False
     hidden: bool = False
 
@@ -37,7 +39,21 @@ class Entry:
 VERBS = (
     Entry("devices", "look.devices", LOOK, "Show the GPUs and who has them"),
     Entry("envs", "look.envs", LOOK, "Show the active environments"),
-    Entry("status", "look.status", LOOK, "Show this environment, or this host when there is none"),
+    Entry(
+        "status",
+        "look.status",
+        LOOK,
+        "Show this environment, or this host when there is none",
+        remotely=False,
+    ),
+    # Another one: its argument is the name of a remote.
+    Entry(
+        "status",
+        "look.remote_status",
+        LOOK,
+        "Show a line for each host, or whether a remote is available",
+        here=False,
+    ),
     Entry(
         "queue", "look.queue", LOOK, "Show who waits for GPUs, in the order of the line, and why"
     ),
@@ -46,6 +62,7 @@ VERBS = (
         "policy", "look.policy", LOOK, "Show what the administrator allows, to everybody and to you"
     ),
     Entry("doctor", "look.doctor", LOOK, "Show what is wrong, one line each, and what to do"),
+    Entry("check", "look.doctor", LOOK, "Show what is wrong, as doctor does; Guild's name for it"),
     Entry("smi", "look.smi", LOOK, "Show an environment's GPUs and processes"),
     Entry(
         "watch", "runs.watch", RUNS, "Show the output of a run until it ends; exit with its code"
@@ -55,6 +72,13 @@ VERBS = (
         "runs.watch",
         RUNS,
         "Show the output of a run so far; exit with its code if it has ended",
+    ),
+    Entry(
+        "ssh",
+        "runs.ssh",
+        RUNS,
+        "Open a shell inside of a live run, or run a command there",
+        divided=True,
     ),
     Entry(
         "activate", "hold.activate", HOLD, "Open a shell that holds GPUs until it ends", runs=True
@@ -113,6 +137,15 @@ VERBS = (
         "help", "setup.help", SET_UP, "Show the verbs of genvx, or the help of one", remotely=False
     ),
     Entry("remote", "remote", MANY, "The same verbs on many hosts", remotely=False),
+    Entry("remotes", "look.remotes", MANY, "Hosts by name, from remotes.yml", remotely=False),
+    Entry(
+        "start",
+        "look.remotes",
+        MANY,
+        "Start a remote, if its type can be started; or run its init",
+        here=False,
+    ),
+    Entry("stop", "look.remotes", MANY, "Stop a remote, if its type can be stopped", here=False),
     Entry(
         "runs",
         "runs.group",

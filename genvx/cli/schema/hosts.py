@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from genvx.fleet.outcomes import Outcomes
 
 
+def plain_error(error: GenvxError) -> Plain:
+    """Convert an error."""
+    return {"kind": kind_of(error), "type": type(error).__name__, "message": str(error)}
+
+
 def failed_host(name: str, error: GenvxError) -> Plain:
     """Convert the failure of a host."""
-    return {
-        "host": name,
-        "ok": False,
-        "error": {"kind": kind_of(error), "type": type(error).__name__, "message": str(error)},
-    }
+    return {"host": name, "ok": False, "error": plain_error(error)}
 
 
 def plain_host(name: str, snapshot: Snapshot) -> Plain:

@@ -1,16 +1,22 @@
-"""Runs."""
+"""Runs, and what was done to them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from genvx.cli.schema.document import print_document
+from genvx.cli.schema.hosts import failed_host, plain_error
 from genvx.cli.schema.requests import plain_requirements
+from genvx.core.prelude import plain
 from genvx.core.runs.debugport import PRIVATE_KEY
 from genvx.core.runs.runstate import end_of, name_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from genvx.cli.schema.document import Plain
     from genvx.core.runs.runinfo import RunInfo
+    from genvx.errors import GenvxError
 
 
 def plain_run(item: RunInfo) -> Plain:
@@ -27,7 +33,7 @@ def plain_run(item: RunInfo) -> Plain:
         "note": item.note,
         "reason": getattr(state, "reason", None) or getattr(why, "value", why) or None,
         "place": getattr(state, "place", None),
-        "command": list(item.spec.argv),
+        "command": list(plain(item.spec.argv)),
         "request": plain_requirements(item.spec.requirements),
         "devices": list(getattr(state, "devices", ())),
         "submitted_epoch_seconds": round(item.spec.submitted.epoch_ns / 1e9, 3),
@@ -66,3 +72,30 @@ def _debug_port(item: RunInfo) -> Plain:
         "known_hosts": None if port is None else port.known_host(item.id),
         "ssh": None if port is None else port.words(item.id, PRIVATE_KEY),
     }
+
+
+def plain_act(host: str, did: str, run: RunInfo) -> Plain:
+    """Return what was done to a run on a host. run: as it is then."""
+    return {"host": host, "id": run.id, "ok": True, "did": did, "run": plain_run(run)}
+
+
+def plain_failed_act(host: str, run: str, error: GenvxError) -> Plain:
+    """Return why something could not be done to a run on a host. run: its id."""
+    return {
+        "host": host,
+        "id": run,
+        "ok": False,
+        "error": plain_error(error),
+        "exit_code": error.exit_code,
+    }
+
+
+def print_acts(
+    verb: str, acts: Iterable[Plain], failed: Mapping[str, GenvxError] | None = None
+) -> None:
+    """Print the JSON document of a verb that acts on runs.
+
+    failed: the hosts that did not say which runs they have, and why.
+    """
+    hosts = [failed_host(name, error) for name, error in (failed or {}).items()]
+    print_document(verb, runs=list(acts), failed_hosts=hosts)

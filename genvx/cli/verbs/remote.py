@@ -8,7 +8,9 @@ from genvx.cli.ask import hostoptions
 from genvx.cli.ask.where import Where
 from genvx.cli.parse.groups import group
 from genvx.cli.parse.loading import AllVerbs
+from genvx.cli.parse.remoteoption import Remote
 from genvx.core.quantities.durations import parse_seconds
+from genvx.core.quantities.naming import naming
 from genvx.errors import InvalidInput
 from genvx.fleet.defaults import FANOUT
 from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
@@ -16,8 +18,9 @@ from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 remote = group(
     """The same verbs on many hosts.
 
-    The hosts are those of -H or --hostfile, before or after the verb; otherwise those of the first
-    of $GENVX_HOSTFILE, ./hostfile, ~/.config/genvx/hostfile and /etc/genvx/hostfile that exists.
+    The hosts are those of -H, --hostfile or --remote, before or after the verb; otherwise those of
+    the first of $GENVX_HOSTFILE, ./hostfile, ~/.config/genvx/hostfile and /etc/genvx/hostfile that
+    exists. genvx --remote NAME VERB is short for genvx remote --remote NAME VERB.
 
     Example: genvx remote -H a,b devices
     """,
@@ -30,6 +33,7 @@ def where(
     context: typer.Context,
     hostfile: hostoptions.Hostfile = None,
     hosts: hostoptions.Hosts = None,
+    named: Remote = None,
     login: hostoptions.Login = None,
     timeout: hostoptions.Timeout = f"{TIMEOUT:g}",
     fanout: hostoptions.Fanout = FANOUT,
@@ -43,8 +47,9 @@ def where(
         remote=True,
         hostfile=hostfile,
         hosts=hosts,
+        named=named,
         login=login,
-        timeout=parse_seconds(timeout),
+        timeout=_seconds("--timeout", timeout),
         fanout=fanout,
         exit_on_error=exit_on_error,
         quiet=quiet,
@@ -53,8 +58,13 @@ def where(
     )
 
 
+def _seconds(option: str, text: str) -> float:
+    with naming(option):
+        return parse_seconds(text)
+
+
 def _lost_after(text: str) -> float:
-    seconds = parse_seconds(text)
+    seconds = _seconds("--host-lost-after", text)
     # Hosts are asked several times within it: with less, any slow network would lose them.
     if seconds < 1:
         raise InvalidInput("--host-lost-after must be at least 1 second")

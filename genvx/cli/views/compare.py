@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from genvx.cli.schema.document import print_document
 from genvx.cli.schema.runs import plain_run
 from genvx.cli.show.output import Output
+from genvx.core.prelude import plain
 from genvx.core.quantities.ages import format_duration
 from genvx.core.quantities.amounts import format_memory
 from genvx.core.runs.runcompare import differ, differing_variables, groups, looks_secret
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _ASKED: dict[str, Callable[[RunInfo], str]] = {
     "name": lambda run: run.label or run.spec.name,
     "tags": lambda run: ", ".join(run.tags),
-    "command": lambda run: shlex.join(run.spec.argv),
+    "command": lambda run: shlex.join(plain(run.spec.argv)),
     "directory": lambda run: run.spec.cwd,
     "GPUs": lambda run: str(run.spec.requirements),
     "strategy": lambda run: run.spec.requirements.strategy.value,

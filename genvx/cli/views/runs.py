@@ -10,6 +10,7 @@ from genvx.cli.schema.document import print_document
 from genvx.cli.schema.hosts import failed_host
 from genvx.cli.schema.runs import plain_run
 from genvx.cli.show.output import Output
+from genvx.core.prelude import plain, prelude_of
 from genvx.core.quantities.ages import format_duration
 from genvx.core.quantities.amounts import format_memory
 from genvx.core.runs.rungang import decisive, exit_code
@@ -166,7 +167,10 @@ def _lines(where: Where, host: str, details: RunDetails, nodes: int = 1) -> dict
         "run": run.label_or_id,
         "state": _state(run),
         "note": run.note,
-        "command": shlex.join(spec.argv),
+        "command": shlex.join(plain(spec.argv)),
+        "before it": ""
+        if (first := prelude_of(spec.argv)) is None
+        else f"{first.key} {first.text}",
         "host": f"{host} ({spec.host})" if where.remote and nodes == 1 else "",
         "GPUs": f"{gpus} on each of {nodes} hosts" if nodes > 1 else gpus,
         "tags": ", ".join(run.tags),

@@ -6,7 +6,7 @@ from __future__ import annotations
 SUBMIT = "{} run --detach --gpus N --wait -- CMD goes on without you; {} runs shows it"
 STOP = "{} runs stop RUN ends a run; {} release ENV gives GPUs of an environment back"
 PAST = "{} runs shows runs and what became of them"
-INSIDE = "{} run --id RUN -- CMD runs a command on the GPUs of a run"
+INSIDE = "{} ssh RUN -- CMD runs a command inside of a run, {} ssh RUN opens a shell"
 ONE_RUN = "{} runs info RUN shows a run; RUN is an id, a name, or 1 for the latest"
 DIFFERS = "{} runs compare RUN RUN shows what differs"
 AGAIN = "{} runs restart RUN starts a run that is over again"

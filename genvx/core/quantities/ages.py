@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Of times that people give, in seconds: a hundred years. In nanoseconds that is far below 2**63,
+# the limit of the wire.
+LONGEST = 36500 * 86400.0
 STEPS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 _BRIEF = {"day": "d", "hour": "h", "minute": "min", "second": "s"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from genvx.core.quantities.ages import STEPS
+from genvx.core.quantities.ages import LONGEST, STEPS
 from genvx.core.text import printable
 from genvx.errors import InvalidQuantity
 
@@ -25,7 +25,7 @@ def parse_duration(text: str) -> float:
     "1-00:00:00".
 
     Raises:
-        InvalidQuantity: not a duration, a number without a unit, zero or negative.
+        InvalidQuantity: not a duration, a number without a unit, zero, negative, or beyond 36500d.
     """
     stripped = text.strip()
     shown = printable(text, 40)
@@ -42,8 +42,8 @@ def parse_duration(text: str) -> float:
         raise InvalidQuantity(f"not a duration: {shown!r}; write it like 90s, 30m or 2h30m")
     amounts = () if match is None else match.groups(default="0")
     total = sum((float(n) * size for n, (_, size) in zip(amounts, STEPS)), 0.0)
-    if total <= 0:
-        raise InvalidQuantity(f"a duration is more than 0: {shown!r}")
+    if not 0 < total <= LONGEST:
+        raise InvalidQuantity(f"a duration is more than 0 and at most 36500d: {shown!r}")
     return total
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional, Union
 
+from genvx.core.quantities.ages import LONGEST
 from genvx.core.value import value
 from genvx.errors import InvalidInput
 
@@ -36,6 +37,8 @@ class Ask:
             # would never end.
             if given is not None and (type(given) not in (int, float) or not given >= 0):
                 raise InvalidInput(f"{what} is a number of seconds, not {given!r}")
+        if self.lasts is not None and self.lasts > LONGEST:
+            raise InvalidInput(f"a time is at most {LONGEST:.0f} seconds, not {self.lasts!r}")
 
     @property
     def seconds(self) -> Optional[int]:

@@ -124,13 +124,16 @@ class Requirements:
             InvalidQuantity: something cannot be read.
             UnknownDevice: a name is not one of a device.
         """
+        from genvx.core.quantities.naming import naming
         from genvx.core.requests.gputext import parse_gpus
 
-        share = None if memory is None else parse_memory(memory)
+        with naming("--gpu-memory"):
+            share = None if memory is None else parse_memory(memory)
         named = tuple(name.strip() for each in devices for name in each.split(","))
         count, models, at_least, at_most = parse_gpus(gpus)
         if min_memory is not None:
-            at_least = max(parse_memory(min_memory), at_least or 0)
+            with naming("--min-memory"):
+                at_least = max(parse_memory(min_memory), at_least or 0)
         # Named devices give the count; a different count would leave open which of them is meant.
         if named:
             if count not in (None, len(named)):

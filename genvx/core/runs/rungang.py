@@ -18,6 +18,7 @@ from genvx.core.runs.runstate import (
     end_of,
     is_over,
 )
+from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,6 +31,12 @@ NO_CODE = 1
 
 # Which state is shown for all parts: of those that are alive the one that is furthest back.
 _LIVE = (Waiting, Preparing, Running, Held)
+
+
+def require_no_retries(retries: int) -> None:
+    """Raise InvalidInput if a run on several hosts is to be tried again after a failure."""
+    if retries:
+        raise InvalidInput("--retries does not go with --nodes: the other nodes would be ended")
 
 
 def together(places: Iterable[tuple[str, RunInfo]]) -> list[tuple[tuple[str, RunInfo], ...]]:

@@ -17,8 +17,8 @@ class RunInfo:
     """A run as its host shows it now.
 
     note: a line for people about its state. label, tags: what people called it later. log_bytes:
-    the size of its log. deleted: whether it is in the trash. open_port: its debug port, while that
-    is open.
+    the size of its log. deleted: whether it is in the trash. directory: its path on its host.
+    open_port: its debug port, while that is open.
     """
 
     spec: RunSpec
@@ -28,12 +28,18 @@ class RunInfo:
     tags: tuple[str, ...] = ()
     log_bytes: int = 0
     deleted: bool = False
+    directory: str = ""
     open_port: Optional[OpenPort] = None
 
     @property
     def id(self) -> str:
         """The id of the run and of its environment."""
         return self.spec.id
+
+    @property
+    def rank(self) -> int:
+        """Its place in a run on several hosts; 0 for a run on one."""
+        return 0 if self.spec.part is None else self.spec.part.rank
 
     @property
     def label_or_id(self) -> str:

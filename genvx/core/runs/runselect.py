@@ -84,6 +84,8 @@ def require_waiting(run: RunInfo) -> None:
         raise InvalidInput(
             f"run {run.id} was withdrawn already; genvx remote runs restart {run.id} starts it anew"
         )
+    if run.spec.part is not None:
+        raise InvalidInput(f"run {run.id} is on several hosts; only a run on one host can move")
     if not isinstance(run.state, Waiting):
         raise InvalidInput(f"run {run.id} is {name_of(run.state)}; only a waiting run can move")
 

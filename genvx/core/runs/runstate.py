@@ -133,6 +133,8 @@ STATES: Mapping[str, type[Any]] = {
 _OVER = (Completed, Failed, Stopped, Lost)
 LIVE: tuple[str, ...] = tuple(word for word, kind in STATES.items() if kind not in _OVER)
 """The words of the states that are not final."""
+OVER: tuple[str, ...] = tuple(word for word in STATES if word not in LIVE)
+"""The words of the final states."""
 
 # The states that may be written after each state; None: nothing was written yet. The four final
 # states have no followers, so a late writer cannot change how a run ended.
@@ -167,6 +169,11 @@ def was_moved(state: RunState) -> bool:
 def end_of(state: RunState) -> Optional[End]:
     """Return how the run's command ended; None if it has not ended, or that is unknown."""
     return getattr(state, "end", None)
+
+
+def has_ended(state: RunState) -> bool:
+    """Whether the command has ended; a held run is not over, but its command has."""
+    return is_over(state) or end_of(state) is not None
 
 
 def may_follow(before: Optional[RunState], after: RunState) -> bool:

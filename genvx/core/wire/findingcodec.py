@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from genvx.core.finding import Finding, Severity
+from genvx.core.finding import Examination, Finding, Severity
 from genvx.core.text import MESSAGE_LIMIT
-from genvx.core.wire.forms import Bare
 from genvx.core.wire.operation import Wire
 from genvx.core.wire.questions import Examine
-from genvx.core.wire.tables import Table, choice, many, text
+from genvx.core.wire.tables import Table, choice, integer, many, text
 
 FINDING = Table(
     Finding,
@@ -18,4 +17,6 @@ FINDING = Table(
     advice=text(MESSAGE_LIMIT),
 )
 
-WIRES = (Wire("doctor", Table(Examine, "doctor"), Bare(many(FINDING))),)
+EXAMINATION = Table(Examination, "examination", findings=many(FINDING), epoch_ns=integer())
+
+WIRES = (Wire("doctor", Table(Examine, "doctor"), EXAMINATION),)

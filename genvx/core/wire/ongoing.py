@@ -45,6 +45,19 @@ class RunInTurn(Operation[Progress]):
 
 
 @value
+class ServeSSH(Operation[Progress]):
+    """Serve one SSH connection on our streams, whose sessions are in one of our environments.
+
+    key: the public key that may log in, as a line of authorized_keys. in_run: whether they are
+    inside of the run of this environment.
+    """
+
+    environment_id: str
+    key: str
+    in_run: bool = False
+
+
+@value
 class OpenShell(Operation[None]):
     """Join one of our environments and become a shell, or run a command, in the terminal of stdin.
 

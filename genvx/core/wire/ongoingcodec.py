@@ -9,12 +9,13 @@ from genvx.core.text import MESSAGE_LIMIT
 from genvx.core.wire.askcodec import JOB, WANTED
 from genvx.core.wire.forms import Bare, Tagged
 from genvx.core.wire.grantcodec import GRANT
-from genvx.core.wire.ongoing import Hold, OpenShell, Run, RunInTurn
+from genvx.core.wire.ongoing import Hold, OpenShell, Run, RunInTurn, ServeSSH
 from genvx.core.wire.operation import Wire
 from genvx.core.wire.progress import Behind, Joined, NeverRan
 from genvx.core.wire.tables import (
     Table,
     exact_text,
+    flag,
     identifier,
     integer,
     nothing,
@@ -27,6 +28,8 @@ from genvx.core.wire.tables import (
 if TYPE_CHECKING:
     from genvx.core.wire.progress import Progress
 
+# A public key of 16,384 bits of RSA takes a sixth of it.
+_LONGEST_KEY = 16 * 1024
 _PROGRESS: Tagged[Progress] = Tagged(
     "progress",
     {
@@ -49,6 +52,17 @@ WIRES = (
             environment_id=identifier(),
             job=one(JOB),
             patience=optional(seconds()),
+        ),
+        _PROGRESS,
+    ),
+    Wire(
+        "ssh",
+        Table(
+            ServeSSH,
+            "ssh",
+            environment_id=identifier(),
+            key=exact_text(_LONGEST_KEY),
+            in_run=flag(),
         ),
         _PROGRESS,
     ),

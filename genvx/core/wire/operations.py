@@ -21,6 +21,7 @@ OPERATIONS = {
     "hold": ("Hold", "ongoingcodec"),
     "run": ("Run", "ongoingcodec"),
     "lock": ("RunInTurn", "ongoingcodec"),
+    "ssh": ("ServeSSH", "ongoingcodec"),
     "shell": ("OpenShell", "ongoingcodec"),
     "run-submit": ("SubmitRun", "runoperations"),
     "run-part": ("SubmitPart", "runoperations"),

@@ -11,7 +11,7 @@ from genvx.core.wire.operation import Operation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from genvx.core.finding import Finding  # noqa: F401  # the reply of Examine
+    from genvx.core.finding import Examination  # noqa: F401  # the reply of Examine
     from genvx.core.policies.policy import Entitlement  # noqa: F401  # the reply of ShowPolicy
 
 
@@ -25,8 +25,8 @@ class TakeSnapshot(Operation[Snapshot]):
 # The replies of these two are named, not imported: most calls are about neither, and start-up is
 # most of what a call costs.
 @value
-class Examine(Operation["tuple[Finding, ...]"]):
-    """Ask what is wrong on the host."""
+class Examine(Operation["Examination"]):
+    """Ask what is wrong on the host, and for its clock."""
 
 
 @value

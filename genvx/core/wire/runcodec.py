@@ -201,6 +201,7 @@ RUN = Table(
     tags=texts(NAME_LIMIT, 10_000),
     log_bytes=integer(),
     deleted=flag(),
+    directory=string(LONGEST_PATH),
     open_port=optional(one(OPEN_PORT)),
 )
 

@@ -82,7 +82,8 @@ class Request:
 def start(fleet: HostGroup[RunHost], asked: Request) -> Run:
     """Start a run on the best host of a fleet; see genvx.fleet.detaching.runs.submit."""
     seen = fleet.snapshot()
-    return Run(*runs.submit(fleet, asked.spec, seen, patience=asked.patience, tags=asked.tags))
+    found = runs.submit(fleet, asked.spec, seen, patience=asked.patience, tags=asked.tags)
+    return Run(*found, fleet=fleet)
 
 
 def start_gang(fleet: HostGroup[RunHost], asked: Request, nodes: int, *, mixed: bool) -> Run:
@@ -108,7 +109,7 @@ def start_gang(fleet: HostGroup[RunHost], asked: Request, nodes: int, *, mixed: 
         say=notes.append,
     )
     first, *others = parts
-    return Run(*first, *others, note="\n".join(notes))
+    return Run(*first, *others, note="\n".join(notes), fleet=fleet)
 
 
 def start_on(host: RunHost, asked: Request) -> Run:
@@ -155,7 +156,7 @@ def listed(fleet: HostGroup[RunHost], asked: ListRuns) -> FoundRuns[Run]:
         raise fleet.nowhere({}, outcomes.failed)
     groups = runs.grouped(outcomes, asked, lambda every: fleet.ask(lambda h: h.answer(every)))
     found = [
-        Run(*first, *others)
+        Run(*first, *others, fleet=fleet)
         for first, *others in (
             [(fleet.host(name), run) for name, run in parts] for parts in groups[: asked.most]
         )
@@ -177,7 +178,7 @@ def found(fleet: HostGroup[RunHost], wanted: str | int) -> Run:
         # Some parts may not have what was typed, such as a number; the id they all have.
         parts = runs.locate_parts(fleet, fleet.ask(runs.question(run.id)), run.id)
         first, run = parts[0]
-    return Run(first, run, *parts[1:])
+    return Run(first, run, *parts[1:], fleet=fleet)
 
 
 def found_on(host: RunHost, wanted: str | int) -> Run:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from genvx.core.placing.ranking import rank
 from genvx.core.runs.forecast import soonest
 from genvx.core.runs.run import Moment
+from genvx.core.runs.runselect import require_waiting
 from genvx.core.runs.runstate import is_over, name_of, was_moved
 from genvx.core.value import replace
 from genvx.core.wire.runoperations import Disposal, DisposeOfRun, FindRuns, MarkRun, WithdrawRun
@@ -23,7 +24,7 @@ from genvx.errors import GenvxError, HostLost, InvalidInput, NoCapacity, StateEr
 from genvx.fleet.detaching.runs import submit_to
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.runinfo import RunInfo
@@ -95,6 +96,24 @@ def move(
             source.answer(DisposeOfRun(run.id, Disposal.DELETE))
             source.answer(DisposeOfRun(run.id, Disposal.PURGE))
     return host, moved
+
+
+def move_in(
+    fleet: HostGroup[RunHost] | None, source: RunHost, run: RunInfo, to: str | Sequence[str]
+) -> tuple[RunHost, RunInfo]:
+    """Move a waiting run in a fleet; as `move`, with new snapshots.
+
+    to: names of hosts that come into question, also where it has to wait there; none: all that
+    have room.
+
+    Raises: as `move`. UnknownHost: the fleet has no host of such a name.
+    """
+    require_waiting(run)
+    if fleet is None:
+        raise InvalidInput(f"run {run.id} moves among the hosts of a fleet: use Fleet.find_run")
+    names = (to,) if isinstance(to, str) else tuple(to)
+    among = [fleet.host(name).name for name in names] or [host.name for host in fleet.hosts]
+    return move(fleet, source, run, fleet.snapshot(), among, waits=bool(names))
 
 
 def _others(source: str, seen: Outcomes[Snapshot], among: Collection[str]) -> dict[str, Snapshot]:

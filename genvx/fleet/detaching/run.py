@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 import subprocess
-import threading
 import time
 from typing import TYPE_CHECKING
 
 from genvx.core.command import require_variables, words_of
+from genvx.core.prelude import plain
 from genvx.core.runs.rungang import decisive, exit_code
 from genvx.core.runs.runinfo import LogPiece, RunInfo
-from genvx.core.runs.runstate import end_of, is_over, name_of
+from genvx.core.runs.runstate import end_of, has_ended, is_over, name_of
 from genvx.core.wire.runoperations import (
-    MOST_LINES,
     Disposal,
     DisposeOfRun,
     FindRuns,
@@ -24,16 +23,19 @@ from genvx.core.wire.runoperations import (
 )
 from genvx.errors import GenvxError, InvalidInput, UnknownRun
 from genvx.fleet.detaching import runs
+from genvx.fleet.detaching.limits import most_lines, pauser
 from genvx.fleet.lines import lines_of
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from genvx.core.command import Command
     from genvx.core.leases.starter import Starter
     from genvx.core.wire.operation import Operation
-    from genvx.core.wire.runoperations import LogNews
+    from genvx.fleet.ask import HostGroup
     from genvx.fleet.detaching.runs import RunHost
+    from genvx.fleet.tunnels.tunnel import Tunnel
 
 # How soon a run that was told to stop is asked again whether it is over.
 _LOOK = 0.1
@@ -51,11 +53,19 @@ class Run:
     """
 
     def __init__(
-        self, host: RunHost, info: RunInfo, *others: tuple[RunHost, RunInfo], note: str = ""
+        self,
+        host: RunHost,
+        info: RunInfo,
+        *others: tuple[RunHost, RunInfo],
+        note: str = "",
+        fleet: HostGroup[RunHost] | None = None,
     ) -> None:
-        """others: the other parts of a gang, by rank. note: what was said at its start."""
+        """others: the other parts of a gang, by rank. note: what was said at its start. fleet: the
+        hosts among which it moves.
+        """
         self._places = {host: info, **dict(others)}
         self._note = note
+        self._fleet = fleet
 
     @property
     def id(self) -> str:
@@ -105,7 +115,8 @@ class Run:
         On several hosts it is that of the part that failed first, or 0; 1 of a part without one.
         """
         known = tuple(
-            info if _has_ended(info) else self._look(host) for host, info in self._places.items()
+            info if has_ended(info.state) else self._look(host)
+            for host, info in self._places.items()
         )
         if self._first.spec.part is not None:
             return exit_code(known)
@@ -123,17 +134,17 @@ class Run:
         Raises:
             subprocess.TimeoutExpired: it has not ended in time, or `stop` was set.
         """
-        pause = _pauser(timeout, stop)
+        pause = pauser(timeout, stop)
         for host in self._places:
             for news in runs.watch(host, WatchRun(self.id, log=False), pause=pause):
                 if isinstance(news, LogEnd):
                     self._learn(host, news.run)
                 elif isinstance(news, RunInfo):
                     self._learn(host, news)
-                    if not _has_ended(news) and pause(0.0):
+                    if not has_ended(news.state) and pause(0.0):
                         break
-            if not _has_ended(self._places[host]):
-                raise subprocess.TimeoutExpired(list(self._first.spec.argv), timeout or 0.0)
+            if not has_ended(self._places[host].state):
+                raise subprocess.TimeoutExpired(list(plain(self._first.spec.argv)), timeout or 0.0)
         return self.returncode
 
     def log(self, lines: int | None = None, *, node: int | None = None) -> bytes:
@@ -141,9 +152,8 @@ class Run:
 
         node: the rank of the part of a run on several hosts; by default the first.
         """
-        asked = WatchRun(self.id, lines=_most(lines), follow=False)
-        news = self._watch(asked, node, _pauser(None, None))
-        return b"".join(each.data for each in news if isinstance(each, LogPiece))
+        asked = WatchRun(self.id, lines=most_lines(lines), follow=False)
+        return b"".join(each.data for each in self._pieces(asked, node, pauser(None, None)))
 
     def follow(
         self,
@@ -152,7 +162,8 @@ class Run:
         node: int | None = None,
         stop: threading.Event | None = None,
     ) -> Iterator[bytes]:
-        """Iterate over the lines of the output as they come, from the first one to the last.
+        """Iterate over the lines of the output as they come, from the first one to the last; of a
+        run on several hosts over those of one part. `follow_all` has those of all.
 
         It ends with the command. A connection that is cut is made again: no line is missing, and
         none comes twice. Lines end with a newline, except for an unfinished last one; one of more
@@ -163,6 +174,23 @@ class Run:
         """
         return lines_of(self.pieces(lines, node=node, stop=stop))
 
+    def follow_all(
+        self, lines: int | None = None, *, stop: threading.Event | None = None
+    ) -> Iterator[tuple[int, bytes]]:
+        """Iterate over the lines of all parts as they come, each with the rank of its part; 0 for a
+        run on one host.
+
+        The lines of a part are in order; those of different parts come as they are read. It ends
+        when all parts have. lines, stop, and the lines themselves: as of `follow`.
+        """
+        # Imported here: its threads cost what a run on one host does not need.
+        from genvx.fleet.detaching.merged import merged
+
+        def of(node: int, stop: threading.Event) -> Iterator[LogPiece]:
+            return self.pieces(lines, node=node, stop=stop)
+
+        return merged(of, [info.rank for info in self._places.values()], stop)
+
     def pieces(
         self,
         lines: int | None = None,
@@ -171,9 +199,8 @@ class Run:
         stop: threading.Event | None = None,
     ) -> Iterator[LogPiece]:
         """Iterate over pieces of the output as they come; see `follow`."""
-        asked = WatchRun(self.id, lines=_most(lines))
-        news = self._watch(asked, node, _pauser(None, stop))
-        return (each for each in news if isinstance(each, LogPiece))
+        asked = WatchRun(self.id, lines=most_lines(lines))
+        return self._pieces(asked, node, pauser(None, stop))
 
     def stop(self, *, grace: float | None = None, force: bool = False, wait: bool = True) -> None:
         """End the run with all the processes that it has started; nothing happens if it is over.
@@ -236,6 +263,32 @@ class Run:
         require_variables(env or {})
         return self.host.enter(self.id, command=" ".join(words))
 
+    def tunnel(
+        self,
+        port: int,
+        local: int | None = None,
+        *,
+        reverse: bool = False,
+        strict: bool = False,
+        bind: str | None = None,
+        node: int | None = None,
+    ) -> Tunnel:
+        """Make a port of the run's host a port of this machine, until the run ends, or the block.
+
+        local: the port here; by default the same one, or the next that is free; `port` of the
+        result says which. reverse: the host listens, and connections come to `local`, where a
+        program of ours listens. strict: refuse a port that is taken here. bind: an address of this
+        machine to listen on, instead of loopback. node: of which part, as of `log`.
+
+        Raises:
+            InvalidInput: the run waits, is over, or is on this machine; or a port is taken.
+        """
+        # Imported here: few programs need it, and it has paramiko.
+        from genvx.fleet.tunnels.opening import forward_of, open_tunnel
+
+        host, forward = self._host_of(node), forward_of(port, local, reverse=reverse)
+        return open_tunnel(host, lambda: self._look(host), forward, strict=strict, bind=bind)
+
     def restart(self) -> Run:
         """Start the run, which is over, again where it was; return it as a new one.
 
@@ -249,7 +302,21 @@ class Run:
 
         notes: list[str] = []
         first, *others = restarted(self.hosts, self.parts, notes.append)
-        return Run(*first, *others, note="\n".join(notes))
+        return Run(*first, *others, note="\n".join(notes), fleet=self._fleet)
+
+    def move(self, to: str | Sequence[str] = ()) -> None:
+        """Move the run, which waits, to another host of its fleet that has room; it keeps its id.
+
+        to: names of hosts to choose from; it also moves to one where it has to wait.
+
+        Raises:
+            NoCapacity: none of them has room; it waits where it was. InvalidInput: it does not
+            wait, or was not started or found with a fleet. UnknownHost: the fleet has no such host.
+        """
+        from genvx.fleet.detaching.moving import move_in
+
+        host, moved = move_in(self._fleet, self.host, self._look(self.host), to)
+        self._places = {host: moved}
 
     def label(self, label: str) -> None:
         """Give the run another name; "" gives it its first one again.
@@ -274,22 +341,19 @@ class Run:
         Raises:
             InvalidInput: it is not over.
         """
-        self._dispose(Disposal.DELETE)
+        self._ask_all(DisposeOfRun(self.id, Disposal.DELETE))
 
     def restore(self) -> None:
         """Move the run out of the trash. Raises UnknownRun if it is not there."""
-        self._dispose(Disposal.RESTORE)
+        self._ask_all(DisposeOfRun(self.id, Disposal.RESTORE))
 
     def purge(self) -> None:
         """Delete the run in the trash for good. Raises UnknownRun if it is not there."""
-        self._dispose(Disposal.PURGE)
+        self._ask_all(DisposeOfRun(self.id, Disposal.PURGE))
 
     @property
     def _first(self) -> RunInfo:
         return self._places[self.host]
-
-    def _dispose(self, how: Disposal) -> None:
-        self._ask_all(DisposeOfRun(self.id, how))
 
     def _ask_all(self, question: Operation[RunInfo]) -> None:
         """Ask the hosts of all parts; one that fails does not keep the others from being asked."""
@@ -302,16 +366,17 @@ class Run:
         if failures:
             raise failures[0]
 
-    def _watch(
+    def _pieces(
         self, asked: WatchRun, node: int | None, pause: Callable[[float], bool]
-    ) -> Iterator[LogNews]:
-        return runs.watch(self._host_of(node), asked, pause=pause)
+    ) -> Iterator[LogPiece]:
+        news = runs.watch(self._host_of(node), asked, pause=pause)
+        return (each for each in news if isinstance(each, LogPiece))
 
     def _host_of(self, node: int | None) -> RunHost:
         if node is None:
             return self.host
         for host, info in self._places.items():
-            if node == (0 if info.spec.part is None else info.spec.part.rank):
+            if node == info.rank:
                 return host
         raise InvalidInput(f"run {self.id} has no node {node!r} among its hosts")
 
@@ -341,29 +406,3 @@ class Run:
     def __repr__(self) -> str:
         names = ", ".join(host.name for host in self._places)
         return f"<Run {self._first.label_or_id} on {names}>"
-
-
-def _has_ended(run: RunInfo) -> bool:
-    """Whether the command has ended; a held run is not over, but its command has."""
-    return is_over(run.state) or end_of(run.state) is not None
-
-
-def _most(lines: int | None) -> int | None:
-    if lines is not None and not (isinstance(lines, int) and 0 <= lines <= MOST_LINES):
-        raise InvalidInput(f"lines are a number from 0 to {MOST_LINES}, not {lines!r}")
-    return lines
-
-
-def _pauser(timeout: float | None, stop: threading.Event | None) -> Callable[[float], bool]:
-    """Return what waits so many seconds, and says whether the time is over or `stop` is set."""
-    # NaN compares false with every time, so the waiting would never end.
-    if timeout is not None and not (isinstance(timeout, (int, float)) and timeout == timeout):
-        raise InvalidInput(f"a timeout is a number of seconds, not {timeout!r}")
-    end = math.inf if timeout is None else time.monotonic() + timeout
-    stopped = stop or threading.Event()
-
-    def pause(seconds: float) -> bool:
-        left = end - time.monotonic()
-        return stopped.wait(max(0.0, min(seconds, left))) or time.monotonic() >= end
-
-    return pause

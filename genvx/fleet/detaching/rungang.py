@@ -12,8 +12,10 @@ import threading
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from genvx.core.prelude import plain, with_prelude
 from genvx.core.requests.ask import Ask
 from genvx.core.runs.part import Meeting, Part
+from genvx.core.runs.rungang import require_no_retries
 from genvx.core.runs.runstate import Failed, Preparing, Running, end_of
 from genvx.core.value import replace
 from genvx.core.wire.runoperations import AcceptedPart, DecideRun, SubmitPart
@@ -76,13 +78,12 @@ def submit_gang(
         HostLost: a host was lost on the way. Nothing is left running then: what was accepted is
         withdrawn, or gives up within two minutes where it cannot be reached.
     """
-    if spec.retries:
-        raise InvalidInput("--retries does not go with --nodes: the other nodes would be ended")
+    require_no_retries(spec.retries)
     ask = Ask(
         spec.requirements,
         spec.name,
         spec.id,
-        command=" ".join(spec.argv),
+        command=" ".join(plain(spec.argv)),
         lasts=spec.seconds,
         patience=patience,
     )
@@ -140,6 +141,7 @@ def _specs(
         # One line tells of the end of all of them, and one port leads into them: node 0's.
         host: replace(
             spec,
+            argv=with_prelude(host.spec.prelude, spec.argv),
             part=Part(rank, names, address, port, mixed),
             notify=spec.notify if rank == 0 else "",
             debug_port=debug_port if rank == 0 else None,

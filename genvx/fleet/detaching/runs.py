@@ -180,7 +180,13 @@ def grouped(
     def groups(answers: Outcomes[tuple[RunInfo, ...]]) -> list[tuple[tuple[str, RunInfo], ...]]:
         places = [(name, run) for name, runs in answers.succeeded.items() for run in runs]
         kept = set(map(id, without_moved([run for _, run in places])))
-        return together(place for place in places if id(place[1]) in kept)
+        # A machine that is there under two names shows a run twice.
+        once: dict[object, tuple[str, RunInfo]] = {}
+        for name, run in places:
+            if id(run) in kept:
+                rank = None if run.spec.part is None else run.spec.part.rank
+                once.setdefault((run.id, run.spec.machine, rank), (name, run))
+        return together(once.values())
 
     def misses_parts(parts: tuple[tuple[str, RunInfo], ...]) -> bool:
         part = parts[0][1].spec.part
@@ -208,19 +214,19 @@ def question(wanted: str, *, deleted: bool = False) -> Callable[[Host], tuple[Ru
     return lambda host: host.answer(FindRuns(wanted, deleted))
 
 
-def ended(host: Host, run: str) -> bool:
-    """Wait for the end of a run that was told to stop, by its id; its GPUs are free then. Returns
-    True.
+def ended(host: Host, run: RunInfo) -> RunInfo:
+    """Wait for the end of a run that was told to stop; its GPUs are free then. Return it as it is
+    then, or as it was if that cannot be seen any more.
 
     Raises:
         HostError: the host could not be asked.
     """
     pause = _SOON
     while True:
-        (found,) = host.answer(FindRuns(run)) or (None,)
+        (found,) = host.answer(FindRuns(run.id)) or (run,)
         # Root sees a run of another user only while it lives.
-        if found is None or is_over(found.state):
-            return True
+        if found is run or is_over(found.state):
+            return found
         time.sleep(pause)
         pause = min(pause * 1.5, _LATER)
 

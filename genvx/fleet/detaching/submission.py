@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from genvx.core.command import require_variables, words_of
 from genvx.core.runs.run import Moment, RunSpec
+from genvx.core.text import printable
 from genvx.core.value import replace
 from genvx.core.wire.plain import Malformed
-from genvx.core.wire.runcodec import SPEC
+from genvx.core.wire.runcodec import LONGEST_PATH, LONGEST_WORD, SPEC
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -45,6 +46,17 @@ def spec_of(
         submitter=submitter(),
         **more,
     )
+    for what, text, most in (
+        ("--chdir", spec.cwd, LONGEST_PATH),
+        ("--notify", spec.notify, LONGEST_PATH),
+        *(("a word of the command", word, LONGEST_WORD) for word in spec.argv),
+        *(
+            (f"--env {printable(key, 60)}", text, LONGEST_WORD)
+            for key, text in spec.variables.items()
+        ),
+    ):
+        if len(text) > most:
+            raise InvalidInput(f"{what} has at most {most} characters; this one has {len(text)}")
     try:
         # The host reads it with these limits; its refusal would name the wire instead of the word.
         SPEC.read(SPEC.write(spec))

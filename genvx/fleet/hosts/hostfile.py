@@ -35,7 +35,7 @@ _MOST_BYTES = 4 << 20
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", re.ASCII)
 # The path goes into a command line that five kinds of shell read: no quotes, $ or backslashes.
 PYTHON_PATH = re.compile(r"/[A-Za-z0-9._/+@~ -]{1,1000}", re.ASCII)
-_RUNS_PATH = re.compile(r"~?/[A-Za-z0-9._/+@~ -]{1,1000}", re.ASCII)
+RUNS_PATH = re.compile(r"~?/[A-Za-z0-9._/+@~ -]{1,1000}", re.ASCII)
 _WORD = re.compile(r'(?:[^\s"]|"[^"]*")+')
 
 OPTIONS = (
@@ -55,7 +55,7 @@ IGNORED = (*NUMBERS[2:], "binding", "ifname")
 # directory, such as that of a cloned repository, must not be able to do so.
 _COMMANDS = ("password_command", "ssh_config")
 # Nor may it name any variable, such as the token of a cloud: the content is sent as a password.
-_VARIABLE = re.compile(r"GENVX_PASSWORD[A-Z0-9_]{0,64}", re.ASCII)
+PASSWORD_VARIABLE = re.compile(r"GENVX_PASSWORD[A-Z0-9_]{0,64}", re.ASCII)
 
 
 def load(path: str, *, named: bool = True) -> tuple[HostSpec, ...]:
@@ -153,7 +153,7 @@ def find(
     places = candidates or (IN_DIRECTORY, f"{config}/genvx/hostfile", "/etc/genvx/hostfile")
     for place in places:
         if os.path.isfile(place):
-            why = None if os.path.isabs(place) else _stranger(place)
+            why = None if os.path.isabs(place) else stranger(place)
             if why is None:
                 return place
             tell(_not_used(place, why))
@@ -163,8 +163,8 @@ def find(
     )
 
 
-def _stranger(path: str) -> str | None:
-    """Return why a hostfile of the current directory is not used unasked; None if it is used."""
+def stranger(path: str) -> str | None:
+    """Return why a file that nobody named is not used unasked; None if it is used."""
     uid = os.geteuid()
     try:
         link = os.lstat(path)
@@ -252,7 +252,7 @@ def _with_options(
         elif key == "key":
             spec = replace(spec, key=path(value))
         elif key == "password_env":
-            if not _VARIABLE.fullmatch(value):
+            if not PASSWORD_VARIABLE.fullmatch(value):
                 line.fail(at, "password_env is a variable whose name begins with GENVX_PASSWORD")
             spec = replace(spec, password_env=value)
         elif key == "password_command":
@@ -268,7 +268,7 @@ def _with_options(
                 line.fail(at, "python is the absolute path of an interpreter on the host")
             spec = replace(spec, python=value)
         elif key == "runs":
-            if not _RUNS_PATH.fullmatch(value):
+            if not RUNS_PATH.fullmatch(value):
                 line.fail(at, "runs is the absolute path of a directory on the host, or ~/path")
             spec = replace(spec, runs=value)
         elif key == "gpus":

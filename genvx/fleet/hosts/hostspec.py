@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from genvx.core.device import VisibleAs
+    from genvx.core.prelude import Prelude
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class HostSpec(Target):
     interpreter on the host; None looks for one. gpus: the indices of the devices that may be used;
     None for all. tags, slots: kept for selection and for MPI. visible_as: the default form of
     CUDA_VISIBLE_DEVICES on the host. runs: the directory there that has one's runs; None for the
-    usual one.
+    usual one. prelude: what comes before each command there; None for nothing.
     """
 
     python: str | None = None
@@ -33,6 +34,7 @@ class HostSpec(Target):
     slots: int | None = None
     visible_as: VisibleAs | None = None
     runs: str | None = None
+    prelude: Prelude | None = None
 
 
 @dataclass(frozen=True)

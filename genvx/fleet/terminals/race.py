@@ -7,7 +7,8 @@ import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from genvx.core.limits import exhausted
-from genvx.errors import GenvxError
+from genvx.errors import GenvxError, WaitedTooLong
+from genvx.fleet.stopping import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,13 +21,17 @@ D = TypeVar("D", bound="Hold")
 class Race(Generic[D]):
     """Race waits for several hosts at once; one wins, and what others give later is released.
 
-    wait: waits for a host until the event is set.
+    wait: waits for a host until the event is set. stop: ends the waiting for all when it is set.
     """
 
-    def __init__(self, wait: Callable[[Giver[D], threading.Event, bool], D]) -> None:
+    def __init__(
+        self,
+        wait: Callable[[Giver[D], threading.Event, bool], D],
+        stop: threading.Event | None = None,
+    ) -> None:
         self._wait = wait
         self._running = 0
-        self._stop = threading.Event()
+        self._stop = Stop(stop)
         self._lock = threading.Lock()
         self._ends: queue.SimpleQueue[tuple[Giver[D], D | GenvxError]] = queue.SimpleQueue()
 
@@ -55,7 +60,7 @@ class Race(Generic[D]):
                 self._stop.set()
             if late:
                 end.release()
-                return
+                end = WaitedTooLong("the wait was cancelled")
         self._ends.put((host, end))
 
     def ends(self) -> Iterator[tuple[Giver[D], D | GenvxError]]:

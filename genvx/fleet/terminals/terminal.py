@@ -57,6 +57,7 @@ def open_shell(
     *,
     prompt: str | None,
     command: list[str] | None = None,
+    in_run: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> int:
     """Open a shell on the host in our terminal, or run `command`; return its exit code.
@@ -64,14 +65,16 @@ def open_shell(
     It takes over the devices that `hold` holds. Call it in the main thread of a program whose stdin
     is a terminal.
 
-    prompt: the name of the host in the shell's prompt; None leaves the prompt unchanged.
+    prompt: the name of the host in the shell's prompt; None leaves the prompt unchanged. in_run:
+    whether it starts inside of the run whose environment `hold` holds.
 
     Raises:
         HostError: the shell never ran, perhaps because of a start-up file on the host.
         InvalidInput: the host does not have the command.
     """
     environ = os.environ if environ is None else environ
-    job = None if command is None else Job(tuple(command))
+    argv = None if command is None else tuple(command)
+    job = Job(argv, in_run=in_run) if argv or in_run else None
     call = call_of(OpenShell(hold.environment_id, prompt, job), hold.token)
     host.require_terminal()
     ssh = shutil.which("ssh")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 from genvx._version import __version__
@@ -34,6 +35,10 @@ def of_devices(inventory: Inventory, state: StateDirectory) -> Iterator[Finding]
         )
     else:
         yield Finding("driver", OK, f"NVIDIA driver {driver.version or 'of unknown version'}")
+        if shutil.which("nvidia-smi") is None:
+            yield Finding(
+                "nvidia-smi", WARNING, "not on the PATH", "genvx does not need it; people may"
+            )
     for note in driver.notes:
         yield Finding("driver", ERROR, note)
     store = LeaseStore(state)

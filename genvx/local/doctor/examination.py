@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Callable, Optional
 
 from genvx._version import __version__
 from genvx.core.finding import ERROR, OK, WARNING, Finding
 from genvx.errors import GenvxError, StateError
 from genvx.local.doctor.devices import of_devices
 from genvx.local.doctor.state import of_state
+from genvx.local.doctor.surroundings import of_python, of_room
 from genvx.local.state.directory import StateDirectory
 from genvx.local.state.lockfile import filelock_version
 
@@ -22,13 +23,21 @@ if TYPE_CHECKING:
 
 
 def examine(
-    environ: Mapping[str, str], survey: Callable[[], Inventory], places: Places
+    environ: Mapping[str, str],
+    survey: Callable[[], Inventory],
+    places: Places,
+    rooms: Optional[Mapping[str, str]] = None,
 ) -> tuple[Finding, ...]:
-    """Check everything that genvx depends on. Never raises because something is wrong."""
+    """Check everything that genvx depends on. Never raises because something is wrong.
+
+    rooms: directories that need room on their disks; what for, and where.
+    """
     findings = [
-        Finding("genvx", OK, f"{__version__} on Python {platform.python_version()}"),
+        Finding("genvx", OK, __version__),
+        *of_python(environ),
         *_filelock(),
         *_logout(),
+        *of_room(rooms or {}),
     ]
     try:
         inventory = survey()

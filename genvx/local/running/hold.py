@@ -98,12 +98,14 @@ class LocalHold(BaseHold):
         cwd: Optional[str] = None,
         grace: float = escalation.GRACE,
         die_with_us: bool = False,
+        alone: bool = False,
     ) -> int:
         """Run a command as its parent and pass signals on; return its exit code.
 
         For main threads only. Afterwards the lease is released, unless a background job has
         inherited it. grace: seconds between SIGTERM and SIGKILL when its time is over. die_with_us:
-        whether the command gets SIGHUP if this process is killed.
+        whether the command gets SIGHUP if this process is killed. alone: whether signals are for
+        the command only when its client is gone, and what it has left in the background goes on.
         """
         try:
             self.keep_time(spare=os.getpid(), supervised=True, grace=grace)
@@ -114,7 +116,7 @@ class LocalHold(BaseHold):
                 stdout=stdout,
                 cwd=cwd,
                 watch_client=watch_client,
-                own_group=watch_client,
+                own_group=watch_client and not alone,
                 die_with_us=die_with_us,
                 end_ns=self.lease.expires_ns,
                 grace=grace,

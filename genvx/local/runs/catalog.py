@@ -12,6 +12,8 @@ from genvx.core.runs.run import require_tags
 from genvx.core.runs.runinfo import RunInfo
 from genvx.core.runs.runselect import Filter, chosen, find
 from genvx.core.runs.runstate import (
+    LIVE,
+    OVER,
     LossReason,
     Lost,
     Signs,
@@ -27,10 +29,12 @@ from genvx.local import facts, processes, signals
 from genvx.local.running.notices import run_over
 from genvx.local.running.release import release
 from genvx.local.runs import lock, logs
-from genvx.local.runs.record import Marks, StopRequest, name_in, runs_root
+from genvx.local.runs.record import Marks, StopRequest, name_in, runs_root, shown_path
 from genvx.local.runs.shelf import RunShelf
 
 if TYPE_CHECKING:
+    from typing import Callable
+
     from genvx.core.runs.runstate import RunState
     from genvx.local.machine import Machine
     from genvx.local.runs.record import RunDirectory
@@ -54,7 +58,11 @@ class RunCatalog:
     def newest(self, narrowed: Filter, most: int, *, deleted: bool = False) -> list[RunInfo]:
         """At most so many runs that match, the newest first; deleted: of those in the trash."""
         signs = self._signs()
-        found = (self._run(name, signs) for name in self._shelf.newest(deleted=deleted))
+        names = self._shelf.newest(deleted=deleted, since_ns=narrowed.since_epoch_ns)
+        if narrowed.states and set(narrowed.states) <= set(LIVE):
+            alive = signs.supervised | signs.held
+            names = (name for name in names if name.partition(".")[0] in alive)
+        found = (self._run(name, signs, lambda each: _may_match(each, narrowed)) for name in names)
         return list(islice((run for run in found if run and narrowed.matches(run)), most))
 
     def candidates(
@@ -79,8 +87,13 @@ class RunCatalog:
                 if run is not None:
                     return [run]
         matching = []
+
+        def meant_by(directory: RunDirectory) -> bool:
+            identifier = directory.id.partition(".")[0]
+            return meant.is_beginning_of(identifier) or directory.is_called(wanted)
+
         for name in self._shelf.newest(deleted=deleted):
-            run = self._run(name, signs)
+            run = self._run(name, signs, meant_by)
             if run is not None and meant.matches(run):
                 matching.append(run)
         if matching:
@@ -233,10 +246,20 @@ class RunCatalog:
             frozenset(lease.key[1] for lease in leases if lease.key[0] == state.uid),
         )
 
-    def _run(self, name: str, living: _Living) -> Optional[RunInfo]:
-        """A run of this machine; None for one of another, and for what is none, or not yet."""
+    def _run(
+        self,
+        name: str,
+        living: _Living,
+        wanted: Callable[[RunDirectory], bool] = lambda directory: True,
+    ) -> Optional[RunInfo]:
+        """A run of this machine; None for one of another, and for what is none, or not yet.
+
+        wanted: whether the directory is worth reading.
+        """
         try:
             with self._shelf.open(name) as directory:
+                if not wanted(directory):
+                    return None
                 run = self._read(directory, living)
                 if run is not None and isinstance(run.state, Lost):
                     # It may have begun after we looked who lives.
@@ -274,8 +297,24 @@ class RunCatalog:
             marks.tags,
             directory.log_bytes(),
             directory.deleted,
+            shown_path(directory.path),
             None if spec.debug_port is None or is_over(state) else directory.open_port(),
         )
+
+
+def _may_match(directory: RunDirectory, narrowed: Filter) -> bool:
+    """Whether a run may match, by the parts of its record that say so: among thousands of runs,
+    most of the time goes into the rest.
+    """
+    if narrowed.tags and not set(narrowed.tags) <= set(directory.marks().tags):
+        return False
+    if narrowed.name is not None and not directory.is_called(narrowed.name):
+        return False
+    if not narrowed.states:
+        return True
+    word = directory.word()
+    # What is alive by its record may be over by now, but not the other way round.
+    return word in narrowed.states or word not in OVER
 
 
 class _Living:

@@ -14,9 +14,11 @@ from genvx.core.runs.entry import require_entry
 from genvx.core.text import COMMAND_LIMIT, printable
 from genvx.errors import InvalidInput, UnknownEnvironment
 from genvx.local.granting.joining import join
+from genvx.local.running.hold import find_command
 from genvx.local.runs.catalog import RunCatalog
 from genvx.local.runs.record import place_of
 from genvx.local.runs.variables import variables_of
+from genvx.local.shells import user_shell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,6 +113,7 @@ class Entry(Starter):
         watch_client: bool = False,
         variables: Optional[Mapping[str, str]] = None,
         cwd: Optional[str] = None,
+        alone: bool = False,
     ) -> int:
         """Run a command inside of the run as its parent; return its exit code. See `LocalHold`."""
         return self.hold.supervise(
@@ -120,16 +123,38 @@ class Entry(Starter):
             variables={**self.variables, **(variables or {})},
             cwd=self.place(cwd),
             die_with_us=True,
+            alone=alone,
         )
 
+    def run_command(self, command: Sequence[str]) -> int:
+        """Run a command, which must exist, as `supervise` does.
+
+        Raises:
+            CommandNotFound: it does not exist. CommandNotExecutable: it is not executable.
+        """
+        # A path counts from the run's directory, where we are not.
+        if "/" not in command[0]:
+            find_command(command, self.environment())
+        return self.supervise(command)
+
+    def run_shell(self) -> int:
+        """Run the user's shell, which reads commands from stdin, as `supervise` does."""
+        return self.supervise([user_shell(self.environment())])
+
     def open_shell(
-        self, *, prompt: bool = True, host: str = "", path: str = "", stays: bool = False
+        self,
+        *,
+        prompt: bool = True,
+        host: str = "",
+        login: bool = True,
+        path: str = "",
+        stays: bool = False,
     ) -> int:
-        """Become the user's login shell inside of the run, or its parent; see `enter_shell`."""
+        """Become the user's shell inside of the run, or its parent; see `enter_shell`."""
         return self.hold.enter_shell(
             prompt=prompt,
             host=host,
-            login=True,
+            login=login,
             path=path,
             variables=self.variables,
             cwd=self.directory,

@@ -25,7 +25,7 @@ from genvx.local.machine import Machine
 from genvx.local.running.logind import outlive_logout
 from genvx.local.runs import lock
 from genvx.local.runs.clock import now
-from genvx.local.runs.record import Marks, StopRequest, home_of, name_in, runs_root
+from genvx.local.runs.record import Marks, StopRequest, home_of, name_in, runs_root, shown_path
 from genvx.local.runs.shelf import RunShelf
 from genvx.local.runs.supervisor import Supervisor
 
@@ -96,8 +96,9 @@ def submit(
         os.close(read)
     shelf.accepted(name_in(spec))
     with shelf.open(name_in(spec)) as directory:
+        path = shown_path(directory.path)
         port = None if spec.debug_port is None else directory.open_port()
-    return RunInfo(spec, state, note, tags=tags, open_port=port)
+    return RunInfo(spec, state, note, tags=tags, directory=path, open_port=port)
 
 
 def _require_start(host: Machine, asked: RunSpec) -> None:

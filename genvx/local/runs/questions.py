@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Any, Callable
 
 from genvx.core.wire import runoperations
 from genvx.core.wire.runoperations import Disposal, RunDetails
 from genvx.local.runs.catalog import RunCatalog
-from genvx.local.runs.record import place_of
+from genvx.local.runs.record import place_of, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,13 +68,9 @@ def info(host: Machine, asked: runoperations.ShowRun) -> RunDetails:
     catalog = RunCatalog(host)
     run = catalog.find(asked.run)
     with catalog.open(run) as directory:
-        path = _text(directory.path)
-        work = _text(place_of(run.spec, directory.path, host.environ))
+        path = shown_path(directory.path)
+        work = shown_path(place_of(run.spec, directory.path, host.environ))
     return RunDetails(run, path, catalog.tail(run, asked.lines), work)
-
-
-def _text(path: str) -> str:
-    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def stop(host: Machine, asked: runoperations.StopRun) -> RunInfo:

@@ -99,6 +99,11 @@ def place_of(spec: RunSpec, directory: str, environ: Mapping[str, str]) -> str:
     return os.path.join(directory, WORK)
 
 
+def shown_path(path: str) -> str:
+    """A path as it is sent: as text, also where it is none."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
 def runs_root(environ: Mapping[str, str]) -> str:
     """Where one's runs are: $GENVX_RUNS_DIR, else below $XDG_DATA_HOME, else ~/.local/share."""
     chosen = environ.get("GENVX_RUNS_DIR", "")
@@ -160,6 +165,15 @@ class RunDirectory:
         """
         return SPEC.read(self._read(SPEC_FILE))
 
+    def is_called(self, name: str) -> bool:
+        """Whether this is its name or its label. The rest of what was asked is not read."""
+        if self.marks().label == name:
+            return True
+        try:
+            return Fields(self._read(SPEC_FILE), "run").text("name", NAME_LIMIT) == name
+        except Malformed:
+            return False
+
     def write_spec(self, spec: RunSpec) -> None:
         """Write what was asked. Raises OSError."""
         self._replace(SPEC_FILE, SPEC.write(spec))
@@ -172,6 +186,13 @@ class RunDirectory:
         """
         plain = self._read(_STATE)
         return STATE.read(plain), Fields(plain, "state").text("boot_id", 64)
+
+    def word(self) -> str:
+        """The word of the last state that was written, without its rest; "" if there is none."""
+        try:
+            return Fields(self._read(_STATE), "state").string("is", 64)
+        except Malformed:
+            return ""
 
     def write_state(self, state: RunState, boot: str) -> None:
         """Replace the state, and note the change among the events.

@@ -6,7 +6,8 @@ import contextlib
 import errno
 import os
 import shutil
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Optional
 
 from genvx.core.runs.runstate import was_moved
 from genvx.core.text import printable
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from genvx.core.runs.run import RunSpec
 
 _TRASH = ".trash"
+_ASIDE = ".moved"
+# A client writes what was asked just after it has made the directory. After this time, by the clock
+# of the disk's server and ours, it was killed in between; so was one that moved a run.
+_HALF_MADE_NS = 3600 * 10**9
+# So much the two clocks may differ.
+_SKEW_NS = 3600 * 10**9
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -71,7 +78,17 @@ class RunShelf:
         shutil.rmtree(self._aside(identifier), ignore_errors=True)
 
     def _aside(self, identifier: str) -> str:
-        return os.path.join(self.root, f".{identifier}.moved")
+        return os.path.join(self.root, f".{identifier}{_ASIDE}")
+
+    def _tidy_aside(self, identifier: str) -> None:
+        """Put back what was set aside for a run long ago, or delete it where the run came."""
+        aside = self._aside(identifier)
+        with contextlib.suppress(OSError):
+            if is_name(identifier) and _is_old(aside):
+                if os.path.lexists(os.path.join(self.root, identifier)):
+                    shutil.rmtree(aside)
+                else:
+                    os.rename(aside, os.path.join(self.root, identifier))
 
     def open(self, identifier: str) -> RunDirectory:
         """The directory of a run, also of one in the trash.
@@ -98,27 +115,43 @@ class RunShelf:
                 found += [each for each in names if each.startswith(f"{identifier}.")]
         return [each for each in found if is_name(each)]
 
-    def newest(self, *, deleted: bool = False) -> Iterator[str]:
+    def newest(self, *, deleted: bool = False, since_ns: Optional[int] = None) -> Iterator[str]:
         """The names of the runs, the newest first; deleted: of those in the trash.
+
+        since_ns: those that were submitted before this time may be left out. What a client that was
+        killed has left half-made is deleted.
 
         Raises:
             StateError: the directory cannot be read.
         """
         parent = self._trash if deleted else self.root
-        found = []
+        found, incomplete, aside = [], [], []
         try:
             with os.scandir(parent) as entries:
                 for entry in entries:
                     if is_name(entry.name):
-                        with contextlib.suppress(OSError):
+                        try:
                             # Written once, when the run was submitted.
                             status = os.stat(f"{parent}/{entry.name}/{SPEC_FILE}")
+                        except FileNotFoundError:
+                            incomplete.append(entry.path)
+                        except OSError:
+                            continue
+                        else:
                             found.append((status.st_mtime_ns, entry.name))
+                    elif entry.name.endswith(_ASIDE):
+                        aside.append(entry.name)
         except FileNotFoundError:
             return
         except OSError as error:
             raise trouble(error, f"read {parent}") from None
-        for _, name in sorted(found, reverse=True):
+        for path in incomplete:
+            _tidy(path)
+        for name in aside:
+            self._tidy_aside(name[1 : -len(_ASIDE)])
+        for written_ns, name in sorted(found, reverse=True):
+            if since_ns is not None and written_ns < since_ns - _SKEW_NS:
+                return
             yield name
 
     def discard(self, identifier: str) -> None:
@@ -128,7 +161,8 @@ class RunShelf:
         """
         if is_name(identifier):
             path = os.path.join(self.root, identifier)
-            shutil.rmtree(path, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                _delete(path)
             with contextlib.suppress(OSError):
                 os.rename(self._aside(identifier), path)
 
@@ -146,7 +180,7 @@ class RunShelf:
         if not is_name(identifier) or not os.path.lexists(path):
             raise UnknownRun(f"no deleted run {printable(identifier, 60)!r} here")
         try:
-            shutil.rmtree(path)
+            _delete(path)
         except OSError as error:
             raise trouble(error, f"delete {path}") from None
 
@@ -171,3 +205,36 @@ class RunShelf:
             os.close(descriptor)
             raise PermissionError(errno.EACCES, "it is another user's")
         return RunDirectory(path, identifier, descriptor, deleted=deleted)
+
+
+def _tidy(path: str) -> None:
+    """Delete a directory that has no run in it, if it is old and nothing is in it but what was to
+    become a run's record.
+    """
+    with contextlib.suppress(OSError):
+        if not _is_old(path):
+            return
+        for name in os.listdir(path):
+            if name.startswith(f".{SPEC_FILE}."):
+                os.unlink(os.path.join(path, name))
+        os.rmdir(path)
+
+
+def _is_old(path: str) -> bool:
+    status = os.lstat(path)
+    # By the wall clock: it may be of another boot, or of another machine.
+    return time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) >= _HALF_MADE_NS
+
+
+def _delete(path: str) -> None:
+    """Delete a run. What was asked is the last to go: if we are killed before, it is still a run
+    that can be seen, and deleted again.
+    """
+    if not os.path.islink(path):  # that is none of ours; rmtree says so
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path)
+                elif entry.name != SPEC_FILE:
+                    os.unlink(entry.path)
+    shutil.rmtree(path)

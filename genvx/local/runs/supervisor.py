@@ -16,6 +16,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Optional, Union
 
+from genvx.core.prelude import plain
 from genvx.core.requests.ask import Ask
 from genvx.core.runs.entry import ending_of
 from genvx.core.runs.run import End, HoldWhen, Moment
@@ -151,12 +152,12 @@ class Supervisor:
         spec = self._spec
         if spec.part is not None:
             # The client has taken the devices on all hosts, and holds them until all have joined.
-            return join(self._host, spec.id, command=" ".join(spec.argv))
+            return join(self._host, spec.id, command=" ".join(plain(spec.argv)))
         ask = Ask(
             spec.requirements,
             spec.name,
             spec.id,
-            command=" ".join(spec.argv),
+            command=" ".join(plain(spec.argv)),
             lasts=spec.seconds,
             patience=patience,
         )

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.runs.runinfo import LogPiece
-from genvx.core.runs.runstate import Waiting, end_of, is_over
+from genvx.core.runs.runstate import Preparing, Waiting, end_of, is_over
 from genvx.core.wire.plain import Malformed
 from genvx.core.wire.runoperations import LogEnd
 from genvx.local.runs import logs
@@ -94,13 +94,15 @@ class _Watched:
             state = self._run.state
         if is_over(state) or end_of(state) is not None:
             return True
-        if monotonic() < self._checked + _CHECK:
+        begins = isinstance(self._run.state, (Waiting, Preparing))
+        # One that has begun is told at once: somebody may wait to enter it.
+        moved_on = begins and type(state) is not type(self._run.state)
+        if not moved_on and monotonic() < self._checked + _CHECK:
             return False
         self._checked = monotonic()
         before, self._run = self._run, self._catalog.find(self._run.id)
         state = self._run.state
-        waits = isinstance(before.state, Waiting) and state != before.state
-        if waits or monotonic() >= self.said + _AGAIN:
+        if (begins and state != before.state) or monotonic() >= self.said + _AGAIN:
             self.changed = self._run
         return is_over(state) or end_of(state) is not None
 

@@ -22,6 +22,12 @@ def arguments(target: Target, config: str | None) -> list[str]:
         options += ["-p", str(target.port)]
     if target.key:
         options += ["-i", target.key]
+    if target.connect_timeout:
+        options += ["-o", f"ConnectTimeout={target.connect_timeout}"]
+    if target.proxy_jump:
+        options += ["-o", f"ProxyJump={target.proxy_jump}"]
+    if target.proxy_command:
+        options += ["-o", f"ProxyCommand={target.proxy_command}"]
     return options
 
 

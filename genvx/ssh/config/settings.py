@@ -17,9 +17,9 @@ class Settings:
     remembers: the file for new host keys. agent: the socket of the user's agent; empty if it is not
     used. trusts_localhost: whether this machine is trusted without its key. key_command: whether
     KnownHostsCommand is set. asks: whether ssh asks about an unknown host key. connect_timeout:
-    seconds. tokens: the values of %h and the like in ProxyCommand. overrides: options that undo
-    settings which break a command in a terminal. alive: whether ssh_config sets how ssh notices a
-    lost host.
+    seconds until the handshake is over. tokens: the values of %h and the like in ProxyCommand.
+    overrides: options that undo settings which break a command in a terminal. alive: whether
+    ssh_config sets how ssh notices a lost host.
     """
 
     hostname: str

@@ -10,6 +10,7 @@ import shutil
 import threading
 from typing import TYPE_CHECKING
 
+from genvx.ssh.config.commandline import arguments
 from genvx.ssh.config.patterns import Patterns, patterns
 from genvx.ssh.config.sshanswer import ask_ssh, read_ourselves
 from genvx.ssh.config.sshvalues import settings_of
@@ -49,13 +50,7 @@ class Settler:
             known = self._files[config]
             alike: object = target
             if known is not None:
-                alike = (
-                    config,
-                    target.user,
-                    target.port,
-                    target.key,
-                    known.matching(target.address),
-                )
+                alike = (*arguments(target, config), known.matching(target.address))
             answer = self._answers.setdefault(alike, _Answer())
         # Threads with a host like this one wait here for the first to ask. The lock of the Settler
         # is free meanwhile: other hosts are not held up by a slow `Match exec`.

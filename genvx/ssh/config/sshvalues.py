@@ -48,13 +48,17 @@ def settings_of(target: Target, values: dict[str, list[str]]) -> Settings:
     hostname = one("hostname") or target.address
     port = target.port or _port(one("port") or "22")
     user = target.user or one("user") or getpass.getuser()
+    jump, command = one("proxyjump"), one("proxycommand")
+    # ssh -G has been given these; paramiko's reader knows only what ssh_config says.
+    if target.proxy_jump or target.proxy_command:
+        jump, command = target.proxy_jump, target.proxy_command
     known = tokens(
         target.address,
         hostname,
         port,
         user,
         alias=one("hostkeyalias"),
-        jump=one("proxyjump"),
+        jump=jump,
         mark=one("controlpath") or "",
     )
     named = [target.key] if target.key else values.get("identityfile", [])
@@ -67,7 +71,7 @@ def settings_of(target: Target, values: dict[str, list[str]]) -> Settings:
         tuple(expand_path(path, {}) for path in (one(key) or "").split())
         for key in ("userknownhostsfile", "globalknownhostsfile")
     )
-    timeout = one("connecttimeout") or ""
+    timeout = str(target.connect_timeout or one("connecttimeout") or "")
     checking = one("stricthostkeychecking")
     return Settings(
         hostname=hostname,
@@ -80,8 +84,8 @@ def settings_of(target: Target, values: dict[str, list[str]]) -> Settings:
         known_hosts=users + globals_,
         remembers=next(iter(users), None),
         host_key_alias=one("hostkeyalias"),
-        proxy_jump=one("proxyjump"),
-        proxy_command=one("proxycommand"),
+        proxy_jump=jump,
+        proxy_command=command,
         accept_new=checking in ("accept-new", "no", "off", "false"),
         connect_timeout=float(timeout) if _DIGITS.fullmatch(timeout) else None,
         family=one("addressfamily") or "any",

@@ -19,7 +19,7 @@ from genvx.ssh.credentials.publickey import public_blob
 from genvx.ssh.credentials.sshagent import Agent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from genvx.ssh.config.settings import Settings
     from genvx.ssh.config.target import Target
@@ -52,8 +52,9 @@ def not_accepted(
 class Login:
     """Login is a paramiko authentication strategy for one connection.
 
-    ssh: the command with which a person would log in. needed_secret: whether the login took a
-    password, or a key that needed its passphrase.
+    ssh: the command with which a person would log in. begins: called when the handshake is over and
+    the login begins. needed_secret: whether the login took a password, or a key that needed its
+    passphrase.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Login:
         vault: Vault,
         deadline: Deadline,
         ssh: str,
+        begins: Callable[[], object] = lambda: None,
     ) -> None:
         self._target = target
         self._ssh = ssh
@@ -73,6 +75,7 @@ class Login:
         self._deadline = deadline
         self.needed_secret = False
         self._was_refused = False
+        self._begins = begins
 
     def authenticate(self, transport: paramiko.Transport) -> None:
         """Log in.
@@ -82,6 +85,7 @@ class Login:
             AuthenticationFailed: the host accepts nothing that is at hand.
             ConnectionResetError: the connection was cut before the host had answered.
         """
+        self._begins()
         try:
             self._authenticate(transport)
         except paramiko.AuthenticationException:

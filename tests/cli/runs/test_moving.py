@@ -12,6 +12,7 @@ import threading
 
 import pytest
 
+from tests.cli.runs.test_acting_json import acts
 from tests.cli.runs.test_runs import rows, started
 from tests.conftest import run_genvx
 from tests.helpers import PATIENCE, start_genvx, until
@@ -90,7 +91,8 @@ def test_who_watches_a_run_that_somebody_else_moves_goes_with_it(busy):
     watching = start_genvx("remote", "watch", "--stay", run)
     assert "waits in line" in watching.stderr.readline()
     busy(target)
-    assert run_genvx("remote", "runs", "move", run).returncode == 0
+    (moved,) = acts(run_genvx("remote", "runs", "move", run, "--json"))
+    assert (moved["did"], moved["host"], moved["id"]) == ("moved", target, run)
     out, _ = watching.communicate(timeout=PATIENCE)
     assert (out, watching.returncode) == ("there\n", 4)
 

@@ -165,12 +165,12 @@ def test_the_newest_entry_of_a_name_is_the_one_that_counts(job, tmp_path):
 def test_what_is_neither_host_nor_environment_is_refused(job):
     answer = run_genvx("remote", "ssh-config", "nothing")
     assert (answer.returncode, answer.stdout) == (2, "")
-    assert answer.stderr == "genvx: 'nothing' is neither an environment of yours nor a host\n"
+    assert answer.stderr == "genvx: 'nothing' is no host, and no environment or run of yours\n"
 
 
 def test_python_is_named_by_its_path(entry):
-    assert "ProxyCommand env GENVX_SSH_CONFIG=" in entry.read_text()
-    assert f"{sys.executable} -m genvx remote -f /" in entry.read_text()
+    assert "ProxyCommand /usr/bin/env " in entry.read_text()
+    assert f"{sys.executable} -P -m genvx remote -f /" in entry.read_text()
 
 
 def test_a_connection_that_ends_leaves_the_others_alone(entry, job):

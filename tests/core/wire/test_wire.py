@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genvx.core.device import Device, VisibleAs
-from genvx.core.finding import Finding, Severity
+from genvx.core.finding import Examination, Finding, Severity
 from genvx.core.leases.claim import Claim, Owner
 from genvx.core.leases.environment import Environment, Holder
 from genvx.core.leases.grant import Grant
@@ -146,7 +146,9 @@ LIMIT = Limit(2, 1 << 40, 600)
 ASK = Ask(REQUIREMENTS, "n", "abcd", "cmd", 5.5, 6.5, False)
 JOB = job.Job(("sh", "-c", "x"), {"A": "b"}, "/w", in_run=True)
 FILTER = Filter(("lost",), ("t",), "n", 5)
-RUN = RunInfo(SPEC, Lost(THEN, LossReason.REBOOT), "note", "best", ("t",), 9, True, OPEN_PORT)
+RUN = RunInfo(
+    SPEC, Lost(THEN, LossReason.REBOOT), "note", "best", ("t",), 9, True, "/r/7", OPEN_PORT
+)
 ASKED = [
     questions.TakeSnapshot(True),
     questions.Examine(),
@@ -161,6 +163,7 @@ ASKED = [
     ongoing.Hold(Join("abcd", "cmd"), 7.5),
     ongoing.Run(ASK, JOB),
     ongoing.RunInTurn("abcd", JOB, 8.5),
+    ongoing.ServeSSH("abcd", "ssh-ed25519 AAAA", True),
     ongoing.OpenShell("abcd", "gpu-server-1", JOB),
     runoperations.SubmitRun(SPEC, 5.5, ("t",)),
     runoperations.SubmitPart(SPEC, MEETING, ("t",)),
@@ -299,7 +302,7 @@ def test_every_operation_survives_its_call(asked):
 
 REPLIES = [
     (questions.TakeSnapshot(), Snapshot("h", "0.1", "boot", 1, DRIVER, (), {}, ())),
-    (questions.Examine(), (Finding("c", Severity.ERROR, "r", "a"),)),
+    (questions.Examine(), Examination((Finding("c", Severity.ERROR, "r", "a"),), 7)),
     (questions.FindPort(), 4711),
     (acts.Signal("abcd", "TERM"), None),
     (

@@ -306,3 +306,8 @@ def test_of_thousands_of_runs_only_those_that_are_shown_are_opened(
     assert catalog.find("3").id == wanted[2]
     assert catalog.find(wanted[49]).id == wanted[49]
     assert len(opened) == 50 + 3 + 1
+    opened.clear()
+    since = run.spec.submitted.epoch_ns
+    assert [each.id for each in catalog.newest(Filter(since_epoch_ns=since), 50)] == [run.id]
+    assert catalog.newest(Filter(("running", "waiting")), 50) == []
+    assert opened == [run.id]

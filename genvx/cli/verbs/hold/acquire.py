@@ -12,6 +12,7 @@ from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
 from genvx.core.quantities.ages import format_duration
 from genvx.core.quantities.durations import parse_duration
+from genvx.core.quantities.naming import naming
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def acquire(
     from genvx.core.value import replace
 
     where = here(context)
-    seconds = parse_duration(for_)
+    with naming("--for"):
+        seconds = parse_duration(for_)
 
     def act(host: Host) -> tuple[str, Grant]:
         return host.name, host.reserve(replace(request.ask("acquire"), lasts=seconds))

@@ -10,6 +10,7 @@ import typer
 from genvx.cli.ask import options, own
 from genvx.cli.ask.where import here
 from genvx.core.quantities.durations import parse_duration
+from genvx.core.quantities.naming import naming
 from genvx.errors import InvalidInput
 from genvx.shown.console import say
 
@@ -39,7 +40,8 @@ def lock(
     """
     if not command:
         raise InvalidInput("no command to run; write it after --, as in: genvx lock -- make bench")
-    patience = math.inf if within is None else parse_duration(within)
+    with naming("--timeout"):
+        patience = math.inf if within is None else parse_duration(within)
     where = here(context)
     if where.remote:
         with where.remote_fleet() as fleet:

@@ -32,6 +32,7 @@ def run(
     notify: runoptions.Notify = None,
     tty: runoptions.Tty = False,
     log_limit: runoptions.LogLimit = None,
+    json: options.Json = False,
     debug_key_file: runoptions.DebugKeyFile = None,
     debug_port: runoptions.DebugPort = None,
     debug_bind: runoptions.DebugBind = None,
@@ -68,12 +69,16 @@ def run(
 
         stdin.close()
     asked = Detach.parse(chdir, keep, retries, env, run_tag, notify, tty, log_limit)
+    if json and not detached:
+        raise InvalidInput("--json goes with --detach")
+    if json and watched:
+        raise InvalidInput("give either --json or --watch: --watch prints the output of the run")
     port = debugport.asked(debug_key_file, debug_port, debug_bind)
     if port is not None:
         asked = replace(asked, debug_port=port, key=debugport.key_beside(debug_key_file))
     if detached:
         several = Several(nodes, master_addr, mixed) if nodes > 1 else None
-        code = start_detached(where, request, command, asked, several, watched=watched)
+        code = start_detached(where, request, command, asked, several, watched=watched, json=json)
         raise typer.Exit(code)
     if watched or asked != Detach():
         raise InvalidInput(

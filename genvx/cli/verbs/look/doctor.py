@@ -16,6 +16,21 @@ def doctor(context: typer.Context, shown: Shown) -> None:
 
     Example: genvx remote doctor
     """
+    _show(context, shown)
+
+
+@tabled(*PLAIN, *ONCE, "no_summary")
+def check(context: typer.Context, shown: Shown) -> None:
+    """Show what is wrong, as doctor does; Guild's name for it.
+
+    The exit code is 4 if something is wrong.
+
+    Example: genvx check
+    """
+    _show(context, shown)
+
+
+def _show(context: typer.Context, shown: Shown) -> None:
     from genvx.cli.views.doctor import show
 
     where = here(context)

@@ -1,4 +1,4 @@
-"""genvx status: show this environment, or this host; remotely, a line per host."""
+"""genvx status: show this environment, or this host."""
 
 from __future__ import annotations
 

@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from genvx.cli.ask import options
+from genvx.cli.ask.allremotes import AllRemotes, everywhere
 from genvx.cli.ask.where import here
 from genvx.cli.show.output import Output
 from genvx.core.quantities.durations import parse_duration
+from genvx.core.quantities.naming import naming
 from genvx.core.runs.runselect import Filter
 from genvx.core.wire.runoperations import MOST_RUNS, ListRuns
 
@@ -41,6 +43,7 @@ def listing(
     name: OfName = None,
     since: Since = None,
     deleted: Deleted = False,
+    all_remotes: AllRemotes = False,
     json: options.Json = False,
     csv: options.Csv = False,
     style: options.Style = None,
@@ -59,14 +62,16 @@ def listing(
     from genvx.cli.show.watch import watch
     from genvx.cli.views import runs as view
 
-    where = here(context)
+    where, code = here(context), 0
+    if all_remotes:
+        where, code = everywhere(where)
     narrowed = Filter(tuple(state or ()), tuple(tag or ()), name, _since_epoch_ns(since))
     asked = ListRuns(narrowed, MOST_RUNS if everything else _NEWEST, deleted)
     output = Output(json, csv, not no_header, not no_summary, timestamp=timestamp, style=style)
     with where.fleet() as fleet:
         if redraw:
             raise typer.Exit(watch(interval, lambda: view.show(where, fleet, asked, output)))
-        raise typer.Exit(view.show(where, fleet, asked, output))
+        raise typer.Exit(view.show(where, fleet, asked, output) or code)
 
 
 def _since_epoch_ns(text: str | None) -> int | None:
@@ -74,4 +79,6 @@ def _since_epoch_ns(text: str | None) -> int | None:
         return None
     import time
 
-    return time.time_ns() - round(parse_duration(text) * 1e9)  # as people mean it
+    with naming("--since"):
+        seconds = parse_duration(text)
+    return time.time_ns() - round(seconds * 1e9)  # as people mean it

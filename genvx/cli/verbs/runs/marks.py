@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from genvx.cli.ask import options
 from genvx.cli.ask.runs import OneRun
 from genvx.cli.verbs.runs.several import ask_each
 from genvx.core.runs.run import require_tags
@@ -19,16 +20,16 @@ Tags = Annotated[
 ]
 
 
-def label(context: typer.Context, run: OneRun, text: Label) -> None:
+def label(context: typer.Context, run: OneRun, text: Label, json: options.Json = False) -> None:
     """Give a run another name, by which it is found.
 
     Example: genvx runs label 1 best
     """
     require_name(text)
-    ask_each(context, [run], lambda found: MarkRun(found.id, text), "Labelled")
+    ask_each(context, [run], lambda found: MarkRun(found.id, text), "labelled", json=json)
 
 
-def tag(context: typer.Context, run: OneRun, tags: Tags) -> None:
+def tag(context: typer.Context, run: OneRun, tags: Tags, json: options.Json = False) -> None:
     """Add tags to a run, or remove some.
 
     Example: genvx runs tag 1 baseline
@@ -37,4 +38,6 @@ def tag(context: typer.Context, run: OneRun, tags: Tags) -> None:
         raise InvalidInput("no tag is given")
     add = require_tags(tuple(each for each in tags if not each.startswith("-")))
     remove = require_tags(tuple(each[1:] for each in tags if each.startswith("-")))
-    ask_each(context, [run], lambda found: MarkRun(found.id, None, add, remove), "Tagged")
+    ask_each(
+        context, [run], lambda found: MarkRun(found.id, None, add, remove), "tagged", json=json
+    )

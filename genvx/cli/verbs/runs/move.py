@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from genvx.cli.ask import options
 from genvx.cli.ask.requested import selection_of
 from genvx.cli.ask.runs import OneRun, located
 from genvx.cli.ask.wants import ExcludeHost, OnlyHost, Tag
@@ -20,6 +21,7 @@ def move(
     only_host: OnlyHost = None,
     exclude_host: ExcludeHost = None,
     tag: Tag = None,
+    json: options.Json = False,
 ) -> None:
     """Move a run that waits to another host, where it has room.
 
@@ -44,5 +46,10 @@ def move(
         hosts: Any = fleet
         with unbroken():
             host, moved = moving.move(hosts, source, found, seen, among, waits=bool(selection))
-    print(f"Moved run {moved.label_or_id} from {source.name} to {host.name}")
+    if json:
+        from genvx.cli.schema.runs import plain_act, print_acts
+
+        print_acts("runs move", [plain_act(host.name, "moved", moved)])
+    else:
+        print(f"Moved run {moved.label_or_id} from {source.name} to {host.name}")
     where.note(f"it {beginning(moved)}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from genvx.cli.ask import options
 from genvx.cli.ask.requested import patience_of, selection_of
 from genvx.cli.ask.runs import OneRun, located_among
 from genvx.cli.ask.wants import ExcludeHost, OnlyHost, Tag, Wait
@@ -30,6 +31,7 @@ def restart(
     exclude_host: ExcludeHost = None,
     tag: Tag = None,
     wait: Wait = None,
+    json: options.Json = False,
 ) -> None:
     """Start a run that is over again, as a new one; print its id.
 
@@ -43,6 +45,7 @@ def restart(
     from genvx.fleet.detaching.submission import submitter
 
     where = here(context)
+    verb = "runs restart" if json else None
     selection = selection_of(only_host, exclude_host, tag)
     with where.fleet() as fleet:
         parts, failed = located_among(where, fleet, run)
@@ -52,7 +55,8 @@ def restart(
         moving.require_nowhere(host, found, failed)
         try:
             if found.spec.part is not None:
-                raise typer.Exit(_gang(where, parts, spec, selection, patience))
+                again = _gang(where, parts, spec, selection, patience)
+                raise typer.Exit(announce(where, again, verb=verb))
             if selection:
                 with where.fleet(selection) as chosen:
                     hosts: Any = chosen
@@ -68,7 +72,7 @@ def restart(
             if patience is None:
                 advise(error)
             raise
-    raise typer.Exit(announce(where, host.name, started))
+    raise typer.Exit(announce(where, ((host, started),), verb=verb))
 
 
 def _gang(
@@ -77,10 +81,8 @@ def _gang(
     spec: RunSpec,
     selection: Selection,
     patience: float | None,
-) -> int:
+) -> tuple[tuple[Any, RunInfo], ...]:
     """Start a run on several hosts again: on the same, or on the best of those selected."""
-    from genvx.cli.detach import announce
-    from genvx.core.runs.rungang import decisive
     from genvx.fleet.detaching.rungang import submit_again
 
     before = parts[0][1]
@@ -90,9 +92,6 @@ def _gang(
         )
     same = Selection(hosts=tuple(host.name for host, _ in parts))
     with where.remote_fleet(selection or same) as fleet:
-        started = submit_again(
+        return submit_again(
             fleet, before, spec, patience=patience, say=lambda line: say(f"genvx: {line}")
         )
-    names = ", ".join(host.name for host, _ in started)
-    runs = [run for _, run in started]
-    return announce(where, names, decisive(runs), runs[0])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from genvx.cli.ask import options
 from genvx.cli.ask.runs import WHICH, not_empty
 from genvx.cli.ask.where import Where, here
 from genvx.cli.verbs.runs.several import Several, places
 from genvx.core.quantities.durations import parse_duration
+from genvx.core.quantities.naming import naming
 from genvx.core.runs.runselect import Filter
 from genvx.core.runs.runstate import LIVE, is_over, name_of
 from genvx.core.wire.runoperations import MOST_RUNS, ListRuns, StopRun
@@ -18,6 +20,7 @@ from genvx.errors import InvalidInput
 if TYPE_CHECKING:
     from genvx.core.runs.runinfo import RunInfo
     from genvx.fleet.fleet import Fleet
+    from genvx.fleet.outcomes import Outcomes
 
 Which = Annotated[
     list[str] | None,
@@ -46,6 +49,7 @@ def stop(
     grace: Grace = None,
     force: Force = False,
     no_wait: NoWait = False,
+    json: options.Json = False,
 ) -> None:
     """End runs, with all the processes that they have started; their GPUs are free then.
 
@@ -58,40 +62,42 @@ def stop(
     if [bool(run), everything, bool(tag)].count(True) != 1:
         raise InvalidInput("say which runs: give RUN, --all or --tag TAG, one of them")
     where = here(context)
-    seconds = None if grace is None else parse_duration(grace)
-    several = Several(where)
-    code = 0
+    with naming("--grace"):
+        seconds = None if grace is None else parse_duration(grace)
+    several = Several(where, json=json)
+    code, failed = 0, None
     with where.fleet() as fleet:
         if run:
             found = places(where, fleet, run)
         else:
-            found, code = _alive(where, fleet, tuple(tag or ()))
+            seen = _alive(where, fleet, tuple(tag or ()))
+            code, failed = where.report(seen), seen.failed
+            found = [(fleet.host(name), one) for name, got in seen.succeeded.items() for one in got]
         # All are told before the end of one is awaited: they end at the same time then.
         told = []
         for host, each in found:
-            before = several.attempt(host, host.answer, StopRun(each.id, seconds, force))
+            before = several.attempt(host, each, host.answer, StopRun(each.id, seconds, force))
             if before is not None:
                 # The parts of a gang end with the first that is told, maybe before they are.
                 told.append((host, before if each.spec.part is None else each))
         for host, before in told:
             if is_over(before.state):
-                word = name_of(before.state)
-                several.done(host, f"Run {before.label_or_id} has ended already ({word})")
+                line = f"Run {before.label_or_id} has ended already ({name_of(before.state)})"
+                several.done(host, before, "nothing", line)
             elif no_wait:
-                several.done(host, f"Stopping run {before.label_or_id}")
-            elif several.attempt(host, runs.ended, host, before.id):
-                several.done(host, f"Stopped run {before.label_or_id}")
+                several.done(host, before, "stopping", f"Stopping run {before.label_or_id}")
+            else:
+                after = several.attempt(host, before, runs.ended, host, before)
+                if after is not None:
+                    several.done(host, after, "stopped", f"Stopped run {before.label_or_id}")
+    several.finish("runs stop", failed)
     raise typer.Exit(several.code or code)
 
 
-def _alive(
-    where: Where, fleet: Fleet, tags: tuple[str, ...]
-) -> tuple[list[tuple[Any, RunInfo]], int]:
-    """The runs that are alive, and the exit code for the hosts that did not answer."""
+def _alive(where: Where, fleet: Fleet, tags: tuple[str, ...]) -> Outcomes[tuple[RunInfo, ...]]:
+    """The runs that are alive, and the hosts that did not answer."""
     asked = ListRuns(Filter(LIVE, tags), MOST_RUNS)
     outcomes = where.ask(fleet, lambda host: host.answer(asked))
-    code = where.report(outcomes)
-    found = [(fleet.host(name), run) for name, runs in outcomes.succeeded.items() for run in runs]
-    if not found and outcomes.succeeded:
+    if outcomes.succeeded and not any(outcomes.succeeded.values()):
         where.note("no run of yours is alive" + (f" with tag {', '.join(tags)}" if tags else ""))
-    return found, code
+    return outcomes

@@ -4,35 +4,44 @@ from __future__ import annotations
 
 import typer
 
+from genvx.cli.ask import options
 from genvx.cli.ask.runs import Runs
 from genvx.cli.verbs.runs.several import ask_each
 from genvx.core.wire.runoperations import Disposal, DisposeOfRun
 
 
-def delete(context: typer.Context, run: Runs) -> None:
+def delete(context: typer.Context, run: Runs, json: options.Json = False) -> None:
     """Move runs that are over into the trash.
 
     Example: genvx runs delete 2
     """
-    _dispose(context, run, Disposal.DELETE, "Deleted")
+    _dispose(context, run, Disposal.DELETE, "deleted", json=json)
 
 
-def restore(context: typer.Context, run: Runs) -> None:
+def restore(context: typer.Context, run: Runs, json: options.Json = False) -> None:
     """Take runs out of the trash.
 
     Example: genvx runs restore 15ab02cd
     """
-    _dispose(context, run, Disposal.RESTORE, "Restored")
+    _dispose(context, run, Disposal.RESTORE, "restored", json=json)
 
 
-def purge(context: typer.Context, run: Runs) -> None:
+def purge(context: typer.Context, run: Runs, json: options.Json = False) -> None:
     """Delete runs in the trash for good; this frees the disk.
 
     Example: genvx runs purge 15ab02cd
     """
-    _dispose(context, run, Disposal.PURGE, "Purged")
+    _dispose(context, run, Disposal.PURGE, "purged", json=json)
 
 
-def _dispose(context: typer.Context, wanted: list[str], how: Disposal, did: str) -> None:
-    deleted = how is not Disposal.DELETE
-    ask_each(context, wanted, lambda found: DisposeOfRun(found.id, how), did, deleted=deleted)
+def _dispose(
+    context: typer.Context, wanted: list[str], how: Disposal, did: str, *, json: bool
+) -> None:
+    ask_each(
+        context,
+        wanted,
+        lambda found: DisposeOfRun(found.id, how),
+        did,
+        deleted=how is not Disposal.DELETE,
+        json=json,
+    )

@@ -15,6 +15,7 @@ from genvx.cli.parse.commands import Verb
 from genvx.cli.parse.groups import group
 from genvx.cli.parse.scan import FOR_EVER
 from genvx.core.quantities.durations import parse_duration
+from genvx.core.quantities.naming import naming
 from genvx.core.requests.requirements import Requirements
 from genvx.core.text import printable
 
@@ -55,9 +56,10 @@ def install(
     """
     kernels.require_name(name)
     wanted = Requirements.parse(gpus, gpu_memory, min_memory=min_memory, devices=device or ())
-    for text in (wait, time):
+    for option, text in (("--wait", wait), ("--time", time)):
         if text is not None and text != FOR_EVER:
-            parse_duration(text)
+            with naming(option):
+                parse_duration(text)
     if not wanted.gpus:
         gpus, wanted = "1", Requirements.parse("1")
     interpreter = kernels.python_of(python)
@@ -74,8 +76,9 @@ def install(
         words.append("--wait" if wait == FOR_EVER else f"--wait={wait}")
     specification = {
         "argv": [
-            # By the path of this Python: the PATH of a Jupyter server may not have genvx.
-            *(sys.executable, "-m", "genvx", "run", *words, f"--name=jupyter {name}", "--"),
+            # By the path of this Python: the PATH of a Jupyter server may not have genvx. -P: a
+            # module beside the notebook must not stand in for one of ours.
+            *(sys.executable, "-P", "-m", "genvx", "run", *words, f"--name=jupyter {name}", "--"),
             *(interpreter, "-m", "ipykernel_launcher", "-f", "{connection_file}"),
         ],
         "display_name": display_name or f"Python ({wanted})",

@@ -1,29 +1,43 @@
-"""genvx ssh-config: entries with which ssh, scp, sftp and editors connect into an environment.
+"""genvx ssh-config: entries with which ssh, scp, sftp and editors connect into a run or an
+environment.
 
 The ProxyCommand of an entry is a connection of genvx, which holds the environment. At its far end
-an sshd of the user's own serves this one connection, with the variables of the environment. So
-every program that uses SSH works, and nothing is installed or opened on the host.
+an sshd of the user's own serves this one connection, inside of the run or with the variables of the
+environment. So every program that uses SSH works, and nothing is installed or opened on the host.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from genvx.cli.ask import candidates
 from genvx.cli.ask.where import here
 from genvx.core.text import printable
-from genvx.errors import InvalidInput
+from genvx.errors import FleetError, HostError, InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from genvx.cli.ask.where import Where
+    from genvx.cli.entries.target import Goal
 
 Target = Annotated[
     str,
     typer.Argument(
-        metavar="HOST|ENV",
-        help="Environment id or name; or a host, for your only environment there.",
+        metavar="HOST|ENV|RUN",
+        help="A host, for your only environment there; or an environment, by its id or name; or a "
+        "run, by its id, the beginning of it, its name, or a number: 1 is the latest. "
+        "If it could be several of these, the first one counts.",
         autocompletion=candidates.hosts,
+        show_default=False,
     ),
+]
+Node = Annotated[
+    int | None,
+    typer.Option("--node", metavar="N", min=0, help="Of a run on several hosts, this node; 0."),
 ]
 Write = Annotated[
     bool,
@@ -35,12 +49,16 @@ _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", re.ASCII)
 
 
 def ssh_config(
-    context: typer.Context, target: Target, write: Write = False, remove: Remove = False
+    context: typer.Context,
+    target: Target,
+    node: Node = None,
+    write: Write = False,
+    remove: Remove = False,
 ) -> None:
-    """Print an ssh entry that leads into an environment.
+    """Print an ssh entry that leads into a run or an environment.
 
-    With it in ~/.ssh/config, ssh, scp, sftp and editors connect into the environment. Their
-    processes see its GPUs, and the connection holds it.
+    With it in ~/.ssh/config, ssh, scp, sftp, rsync and editors connect into the run: its directory,
+    its variables, its GPUs. In an environment they have its GPUs. The connection holds both.
 
     Example: genvx remote ssh-config train --write
     """
@@ -50,19 +68,18 @@ def ssh_config(
 
     where = far(here(context))
     if remove:
-        path = files.file()
-        if not files.keep([f"genvx-{target}", target]):
-            raise InvalidInput(f"{path} has no entry {printable(target, 60)!r}")
-        print(f"Removed {printable(target, 60)} from {path}")
+        _remove(where, target, node)
         return
-    with where.fleet() as fleet:
-        host, env = find(where, fleet, target)
-        user = host.entitlement().user
-        hosts = {each.name for each in fleet.hosts}
-    names = [f"genvx-{env.id}" if env is not None else f"genvx-{host.name}"]
-    if env is not None and _SAFE.fullmatch(env.name) and env.name not in hosts:
-        names.append(f"genvx-{env.name}")
-    entry = entry_for(where, names, host.name, env, user)
+    with where.remote_fleet() as fleet:
+        goal = find(where, fleet, target, node)
+        if goal.run is not None:
+            _check(where, goal)
+        try:
+            user = goal.host.entitlement().user
+        except HostError as error:
+            raise FleetError(f"{goal.host.name}: {error}") from None
+        names = _names(goal, {each.name for each in fleet.hosts})
+    entry = entry_for(where, names, goal, user)
     if not write:
         print(entry, end="")
         return
@@ -70,3 +87,47 @@ def ssh_config(
     files.keep(names, entry)
     files.include()
     print(f"ssh {names[-1]}")
+
+
+def _check(where: Where, goal: Goal) -> None:
+    """Refuse a run that is over; say of one that cannot be entered yet why not."""
+    from genvx.core.runs.entry import require_entry
+    from genvx.core.runs.runstate import is_over
+
+    assert goal.run is not None
+    try:
+        require_entry(goal.run)
+    except InvalidInput as error:
+        if is_over(goal.run.state):
+            raise
+        where.note(f"{error}; the entry leads into it once it has started")
+
+
+def _names(goal: Goal, hosts: Collection[str]) -> list[str]:
+    """The names of an entry; the last is the one for people."""
+    from genvx.cli.entries.entry import node_suffix
+
+    if goal.run is not None:
+        suffix = node_suffix(goal)
+        identifier, name = goal.run.id, goal.run.label or goal.run.spec.name
+    elif goal.environment is not None:
+        suffix, identifier, name = "", goal.environment.id, goal.environment.name
+    else:
+        return [f"genvx-{goal.host.name}"]
+    names = [f"genvx-{identifier}{suffix}"]
+    # A name that people have made up may be a pattern of ssh_config, or stand in for a host.
+    if _SAFE.fullmatch(name) and name not in hosts:
+        names.append(f"genvx-{name}{suffix}")
+    return names
+
+
+def _remove(where: Where, target: str, node: int | None) -> None:
+    """Remove an entry: by what it is called, which asks no host, or else by what is meant."""
+    from genvx.cli.entries import files
+
+    suffix = f"-{node}" if node else ""
+    shown = printable(target, 60)
+    names = [f"genvx-{target}{suffix}", f"{target}{suffix}"]
+    if not files.keep(names):
+        raise InvalidInput(f"{files.file()} has no entry {shown!r}")
+    print(f"Removed {shown} from {files.file()}")

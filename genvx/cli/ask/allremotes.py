@@ -1,0 +1,47 @@
+"""--all-remotes: a verb on the hosts of all remotes at once."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from genvx.cli.ask.where import Where
+from genvx.core.value import replace
+from genvx.errors import FleetError, GenvxError, InvalidInput, UnknownRemote, kind_of
+from genvx.shown.console import say
+
+AllRemotes = Annotated[
+    bool, typer.Option("--all-remotes", help="Of all remotes (genvx remotes), in one table.")
+]
+
+
+def everywhere(where: Where) -> tuple[Where, int]:
+    """Return the hosts of all remotes, and the exit code for remotes whose hosts are not known.
+
+    Raises:
+        InvalidInput: hosts are named, too. UnknownRemote: no remote has hosts.
+    """
+    from genvx.fleet.remotes.keys import LATER
+    from genvx.fleet.remotes.pool import pooled
+    from genvx.fleet.remotes.reading import load
+
+    if any((where.hosts, where.hostfile, where.named)):
+        raise InvalidInput("give either --all-remotes or --remote, -H and --hostfile")
+    known = load(os.environ, lambda line: say(f"genvx: {line}")).remotes.values()
+    code = 0
+
+    def failed(name: str, error: GenvxError) -> None:
+        nonlocal code
+        code = FleetError.exit_code
+        if not where.quiet:
+            say(f"{name}: {kind_of(error)}: {error}")
+
+    specs = pooled(known, failed)
+    for each in known:
+        if each.type in LATER:
+            where.note(f"{each.name} is left out: {each.type} comes with a later version of genvx")
+    if not specs:
+        raise UnknownRemote("no remote has hosts that could be asked; genvx remotes lists them")
+    return replace(where, remote=True, specs=specs), code

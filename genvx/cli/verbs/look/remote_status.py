@@ -1,0 +1,32 @@
+"""genvx remote status: a line for each host, or whether a remote is available."""
+
+from __future__ import annotations
+
+import typer
+
+from genvx.cli.ask.tabled import ONCE, PLAIN, Shown, tabled
+from genvx.cli.ask.where import here
+from genvx.cli.verbs.look.remotes import MaybeName, alone
+from genvx.errors import InvalidInput
+
+
+@tabled(*PLAIN, *ONCE, "no_summary")
+def status(context: typer.Context, shown: Shown, name: MaybeName = "") -> None:
+    """Show a line for each host, or whether a remote is available.
+
+    With the name of a remote it is genvx remotes status.
+
+    Example: genvx remote status
+    """
+    if not name:
+        from genvx.cli.views.status import show
+
+        where = here(context)
+        with where.fleet() as fleet:
+            raise typer.Exit(show(where, fleet, shown.output))
+    from genvx.cli.views import remotes
+
+    where = alone(context, name)
+    if shown.output.json or shown.output.csv:
+        raise InvalidInput(f"for programs: genvx --remote {name} status --json")
+    raise typer.Exit(remotes.status(where))

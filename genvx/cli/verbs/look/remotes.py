@@ -1,0 +1,143 @@
+"""genvx remotes: hosts by name, and how they are."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from genvx.cli.ask import hostoptions, options
+from genvx.cli.ask.where import Where, here
+from genvx.cli.parse.commands import Verb
+from genvx.cli.parse.groups import group
+from genvx.cli.parse.remoteoption import names
+from genvx.cli.show.output import Output
+from genvx.core.quantities.durations import parse_seconds
+from genvx.core.value import replace
+from genvx.errors import InvalidInput
+from genvx.ssh.defaults import TIMEOUT
+
+remotes = group("Hosts by name, from remotes.yml.", invoke_without_command=True)
+
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of a remote.", autocompletion=names)
+]
+MaybeName = Annotated[
+    str,
+    typer.Argument(
+        metavar="[NAME]", help="Name of a remote.", show_default=False, autocompletion=names
+    ),
+]
+Reinit = Annotated[bool, typer.Option("--reinit", help="Run the init of the remote there.")]
+Yes = Annotated[bool, typer.Option("-y", "--yes", hidden=True)]
+
+
+@remotes.callback()
+def listing(
+    context: typer.Context,
+    json: options.Json = False,
+    csv: options.Csv = False,
+    style: options.Style = None,
+    no_header: options.NoHeader = False,
+) -> None:
+    """Hosts by name, from remotes.yml.
+
+    It lists them and connects to none. They are in ~/.config/genvx/remotes.yml, and in
+    genvx-remotes.yml of a project, here or above.
+
+    Example: genvx remotes
+    """
+    if context.invoked_subcommand is None:
+        from genvx.cli.views.remotes import show
+
+        show(Output(json, csv, not no_header, style=style))
+
+
+@remotes.command("status", cls=Verb)
+def remotes_status(
+    name: Name,
+    timeout: hostoptions.Timeout = f"{TIMEOUT:g}",
+    accept_new_host_keys: hostoptions.AcceptNew = False,
+) -> None:
+    """Show whether a remote is available, and its GPUs.
+
+    The exit code is 2 if it is not, and 4 if only some of its hosts are.
+
+    Example: genvx remotes status lab
+    """
+    from genvx.cli.views.remotes import status
+
+    where = Where(
+        remote=True,
+        named=name,
+        timeout=parse_seconds(timeout),
+        accept_new_host_keys=accept_new_host_keys,
+    )
+    raise typer.Exit(status(where))
+
+
+@remotes.command("start", cls=Verb)
+def remotes_start(name: Name, reinit: Reinit = False, yes: Yes = False) -> None:
+    """Start a remote, if its type can be started; or run its init.
+
+    The exit code is that of init.
+
+    Example: genvx remotes start lab --reinit
+    """
+    raise typer.Exit(_start(Where(remote=True, named=name), reinit))
+
+
+@remotes.command("stop", cls=Verb)
+def remotes_stop(name: Name, yes: Yes = False) -> None:
+    """Stop a remote, if its type can be stopped.
+
+    Example: genvx remotes stop lab
+    """
+    _stop(name)
+
+
+def start(context: typer.Context, name: Name, reinit: Reinit = False, yes: Yes = False) -> None:
+    """Start a remote, if its type can be started; or run its init.
+
+    The exit code is that of init. genvx remotes start is the same.
+
+    Example: genvx remote start lab --reinit
+    """
+    raise typer.Exit(_start(alone(context, name), reinit))
+
+
+def stop(context: typer.Context, name: Name, yes: Yes = False) -> None:
+    """Stop a remote, if its type can be stopped.
+
+    genvx remotes stop is the same; genvx remote runs stop ends runs.
+
+    Example: genvx remote stop lab
+    """
+    _stop(alone(context, name).named or "")
+
+
+def alone(context: typer.Context, name: str) -> Where:
+    """Return where a remote is, which is named as the argument of a verb.
+
+    Raises:
+        InvalidInput: hosts are named by options, too.
+    """
+    where = here(context)
+    if any((where.hosts, where.hostfile, where.named)):
+        raise InvalidInput("give either the name of a remote or -H, --hostfile and --remote")
+    return replace(where, named=name)
+
+
+def _start(where: Where, reinit: bool) -> int:
+    from genvx.cli.views import remotes as views
+
+    if reinit:
+        return views.reinit(where)
+    views.refuse(where.named or "", "started")
+    raise AssertionError("no type can be started")
+
+
+def _stop(name: str) -> None:
+    from genvx.cli.views import remotes as views
+
+    views.refuse(name, "stopped")

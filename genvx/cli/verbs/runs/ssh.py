@@ -1,0 +1,95 @@
+"""genvx ssh: a shell or a command inside of a live run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from genvx.cli.ask.requested import patience_of
+from genvx.cli.ask.runs import Node, OneRun, located_parts, part_of
+from genvx.cli.ask.where import here
+from genvx.core.text import printable
+from genvx.core.value import replace
+from genvx.errors import InvalidInput, UnknownRun
+
+if TYPE_CHECKING:
+    from genvx.cli.ask.where import Where
+    from genvx.fleet.fleet import Fleet
+
+Command = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[-- CMD...]", help="Command to run (default: a shell).", show_default=False
+    ),
+]
+Wait = Annotated[
+    str | None,
+    typer.Option(
+        "--wait", metavar="[=TIME]", help="Wait for its start, at most TIME (default: no limit)."
+    ),
+]
+Line = Annotated[
+    bool,
+    typer.Option("--print", help="Remote: print a plain ssh command that does it, and end."),
+]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Do not say what is entered.")]
+
+
+def ssh(
+    context: typer.Context,
+    run: OneRun = "",
+    command: Command = None,
+    wait: Wait = None,
+    node: Node = None,
+    line: Line = False,
+    quiet: Quiet = False,
+) -> None:
+    """Open a shell inside of a live run, or run a command there.
+
+    It starts in the run's directory, with its variables and GPUs, and holds these like the run's
+    own command. Several can be inside at once. A held run can be entered, too.
+
+    With --print, the printed command works in every shell here, without genvx.
+
+    Example: genvx ssh 1 -- nvidia-smi
+    """
+    where = here(context)
+    where = replace(where, quiet=where.quiet or quiet)
+    if command is not None and not command:
+        raise InvalidInput("no command after --; without -- a shell is opened")
+    patience = patience_of(wait)
+    with where.fleet() as fleet:
+        try:
+            if line:
+                print(_line(where, fleet, run, node, command or []))
+                return
+            from genvx.cli.holds.inside import enter_run
+
+            code = enter_run(where, fleet, run, command, node=node, patience=patience)
+        except UnknownRun as error:
+            raise UnknownRun(f"{error}{_if_host(where, fleet, run)}") from None
+    raise typer.Exit(code)
+
+
+def _line(where: Where, fleet: Fleet, wanted: str, node: int | None, command: list[str]) -> str:
+    from genvx.fleet.detaching.plainline import plain_line
+
+    host: Any
+    host, found = part_of(located_parts(where, fleet, wanted), node)
+    if not where.remote:
+        path = f"{printable(found.directory, 4096)}/enter"
+        raise InvalidInput(f"--print is for runs on other hosts; here, {path} enters the run")
+    return plain_line(host, found, command)
+
+
+def _if_host(where: Where, fleet: Fleet, word: str) -> str:
+    """What to type for a host, if that is what somebody means by the word."""
+    name = word.rpartition("@")[2]
+    if not name or name.isdecimal() or not name.isprintable():
+        return ""
+    hosts = [host.name for host in fleet.hosts] if where.remote else [name]
+    # Of this machine we know no other hosts; what is no id may be one.
+    if name not in hosts:
+        return ""
+    return f"; genvx remote -H {printable(word, 60)} activate opens a shell on a host"

@@ -1,0 +1,144 @@
+"""Remotes: as a table and as JSON, and whether one is available."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from genvx.cli.ask.where import Where
+from genvx.cli.schema.document import print_document
+from genvx.core.text import printable
+from genvx.errors import FleetError, GenvxError, InvalidInput, kind_of
+from genvx.fleet.remotes.reading import load, remote_named
+from genvx.shown.console import say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+    from genvx.cli.schema.document import Plain
+    from genvx.cli.show.output import Output
+    from genvx.core.snapshot import Snapshot
+    from genvx.fleet.remotes.remote import Remote
+
+_COLUMNS = ("NAME", "TYPE", "WHERE", "DESCRIPTION")
+
+# What is wrong with a remote that is not available, by the kind of the error.
+_FAULTS = {
+    "dns": "its name does not resolve",
+    "refused": "it is down",
+    "timeout": "it does not answer",
+    "network": "no way leads there",
+    "lost": "it does not answer any more",
+    "host-key": "its host key is refused",
+    "auth": "authentication failed",
+    "agent": "genvx cannot run there",
+    "protocol": "it does not speak SSH",
+    "config": "ssh_config is wrong",
+}
+
+
+def _say(line: str) -> None:
+    say(f"genvx: {line}")
+
+
+def show(output: Output) -> None:
+    """Print the remotes; nothing is connected to."""
+    known = load(tell=_say).remotes.values()
+    if output.json:
+        print_document("remotes", remotes=[_plain(each) for each in known])
+        return
+    rows = [[each.name, each.type or "-", each.where or "-", each.description] for each in known]
+    output.table(_COLUMNS, rows, yielding={"DESCRIPTION": 12, "WHERE": 16}, answered=bool(rows))
+    if not rows:
+        from genvx.fleet.remotes.files import usual
+
+        _say(f"no remotes; {printable(usual(os.environ))} is where they are written")
+    for each in known:
+        for note in each.notes:
+            _say(f"{each.name}: {note}")
+
+
+def _plain(remote: Remote) -> Plain:
+    return {
+        "name": remote.name,
+        "type": remote.type or None,
+        "where": remote.where or None,
+        "description": remote.description,
+        "file": remote.place.source,
+        "line": remote.place.line,
+        "notes": list(remote.notes),
+    }
+
+
+def status(where: Where) -> int:
+    """Print whether a remote is available; return the exit code."""
+    remote = remote_named(where.named or "", os.environ, _say)
+    for note in remote.notes:
+        where.note(f"{remote.name}: {note}")
+    with where.remote_fleet() as fleet:
+        outcomes = where.ask(fleet, lambda host: host.snapshot())
+        hosts = len(fleet.hosts)
+    head = f"{remote.name} ({remote.where})"
+    for name, error in outcomes.failed.items():
+        say(f"genvx: {head if hosts == 1 else name} is not available: {_fault(error)}")
+    seen = list(outcomes.succeeded.values())
+    if seen:
+        which = "" if hosts == 1 else f"{len(seen)} of {hosts} hosts, "
+        print(printable(f"{head} is available: {which}{_devices(seen)}"))
+    if outcomes.failed:
+        return FleetError.exit_code if seen else InvalidInput.exit_code
+    return 0
+
+
+def _fault(error: GenvxError) -> str:
+    fault = _FAULTS.get(kind_of(error))
+    return f"{fault}: {error}" if fault else str(error)
+
+
+def _devices(seen: Sequence[Snapshot]) -> str:
+    models = Counter(device.shown_name for each in seen for device in each.devices)
+    free = sum(len(each.available) for each in seen)
+    errors = [each.driver.error for each in seen if each.driver.error is not None]
+    if not models:
+        return f"no GPU ({errors[0]})" if errors else "no GPU"
+    shown = ", ".join(f"{count} x {model}" for model, count in models.items())
+    return f"{shown}; {free} free"
+
+
+def refuse(name: str, what: str) -> NoReturn:
+    """Raise InvalidInput, because the type of a remote cannot be started or stopped.
+
+    what: "started" or "stopped".
+    """
+    remote = remote_named(name, os.environ, _say)
+    remote.require_ssh()
+    hint = "; --reinit runs its init" if what == "started" and remote.init else ""
+    raise InvalidInput(
+        f"remote {printable(remote.name)} is of type ssh, which cannot be started or stopped{hint}"
+    )
+
+
+def reinit(where: Where) -> int:
+    """Run the init of a remote on its hosts; return the first exit code that is not 0."""
+    from genvx.fleet.plainly import end_line, start_line
+
+    remote = remote_named(where.named or "", os.environ, _say)
+    remote.require_ssh()
+    if not remote.init:
+        raise InvalidInput(f"remote {printable(remote.name)} has no init to run")
+    with where.remote_fleet() as fleet:
+        # At once on all hosts; what they print comes host after host.
+        outcomes = fleet.ask(lambda host: start_line(host, remote.init))
+        found = where.report(outcomes)
+        for name, channel in outcomes.succeeded.items():
+            if len(fleet.hosts) > 1:
+                where.note(f"init on {name}")
+            try:
+                code = end_line(fleet.host(name), channel)
+            except GenvxError as error:
+                say(f"{name}: {kind_of(error)}: {error}")
+                code = error.exit_code
+            found = found or code
+    return found

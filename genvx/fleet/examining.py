@@ -1,0 +1,79 @@
+"""What is wrong on a host; with its clock beside ours, and the Python that a remote names."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from genvx.core.clocks import of_clock
+from genvx.core.finding import ERROR, OK, Finding
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
+from genvx.core.text import printable
+from genvx.core.wire.job import Job
+from genvx.core.wire.questions import Examine
+from genvx.errors import GenvxError, HostUnreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from genvx.core.prelude import Prelude
+    from genvx.core.requests.ask import Wanted
+    from genvx.core.wire.operation import Operation
+    from genvx.fleet.hosts.hostspec import HostSpec
+    from genvx.fleet.remotehold import Started
+
+R = TypeVar("R")
+
+_MOST_SAID = 500
+
+
+class Examined(Protocol):
+    """What is needed of a host: an SSHHost."""
+
+    @property
+    def spec(self) -> HostSpec:
+        """How it is reached, and what comes before each command there."""
+
+    def answer(self, operation: Operation[R]) -> R:
+        """Perform an operation there."""
+
+    def start(self, wanted: Wanted, job: Job) -> Started:
+        """Start a command there."""
+
+
+def examined(host: Examined) -> tuple[Finding, ...]:
+    """Examine a host.
+
+    Raises:
+        HostError: it could not be asked.
+    """
+    asked = time.time_ns()
+    answer = host.answer(Examine())
+    clock = of_clock(asked, answer.epoch_ns, time.time_ns())
+    prelude = host.spec.prelude
+    return (*answer.findings, clock, *(() if prelude is None else _of_prelude(host, prelude)))
+
+
+def _of_prelude(host: Examined, prelude: Prelude) -> Iterator[Finding]:
+    """Whether the Python that a remote names is there: a command of ours is started in it."""
+    what = f"{prelude.key} {printable(prelude.text, 100)}"
+    said = bytearray()
+
+    def hear(data: bytes) -> None:
+        said.extend(data[: _MOST_SAID - len(said)])
+
+    try:
+        started = host.start(Ask(Requirements(), command="check"), Job(("python", "--version")))
+        code = started.communicate(None, hear, hear)
+    except HostUnreachable:
+        raise
+    except GenvxError as error:
+        yield Finding("python", ERROR, f"{what}: {error}")
+        return
+    lines = said.decode("utf-8", "replace").strip().splitlines() or [f"exit code {code}"]
+    shown = printable(lines[-1].removeprefix("genvx: "), _MOST_SAID)
+    if code:
+        yield Finding("python", ERROR, f"{what}: {shown}", "make it on the host, or correct it")
+    else:
+        yield Finding("python", OK, f"{what}: {shown}")

@@ -1,0 +1,1 @@
+"""Hosts by name: remotes.yml, and a project's genvx-remotes.yml over it."""

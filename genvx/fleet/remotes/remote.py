@@ -1,0 +1,181 @@
+"""A remote: one host or a pool of hosts under a name, and how they are reached."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from genvx.core.prelude import Prelude
+from genvx.errors import InvalidInput
+from genvx.fleet.hosts import hostfile
+from genvx.fleet.hosts.hostnames import parse_names
+from genvx.fleet.remotes import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from genvx.fleet.hosts.hostspec import HostSpec
+    from genvx.fleet.remotes.files import Source
+    from genvx.fleet.remotes.yamltext import Node, Place
+
+_WAYS = ("host", "hosts", "hostfile")
+
+
+@dataclass(frozen=True)
+class Written:
+    """The value of a key, the name under which it is written, and the file."""
+
+    key: str
+    node: Node
+    source: Source
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A remote. type: ssh, or a type that can only be listed; empty for one that others extend."""
+
+    name: str
+    type: str
+    place: Place
+    written: Mapping[str, Written]
+
+    def text(self, key: str) -> str:
+        """Return the text of a key; empty if it is not set."""
+        found = self.written.get(key)
+        return "" if found is None else keys.text_of(key, found.node)
+
+    @property
+    def description(self) -> str:
+        """What its owner says of it, on one line."""
+        return " ".join(self.text("description").split())
+
+    @property
+    def init(self) -> str:
+        """What `remotes start --reinit` runs on its hosts."""
+        return self.text("init")
+
+    @property
+    def where(self) -> str:
+        """Where it is, in few words; no host is asked, and no hostfile read."""
+        if self.type in ("s3",):
+            bucket = f"s3://{self.text('bucket')}" if "bucket" in self.written else ""
+            return "/".join(part for part in (bucket, self.text("root").strip("/")) if part)
+        if "hostfile" in self.written:
+            return self.text("hostfile")
+        if "hosts" in self.written:
+            return ",".join(keys.texts_of("hosts", self.written["hosts"].node))
+        user, port = self.text("user"), self.text("port")
+        host = self.text("host") or self.text("region")
+        return f"{f'{user}@' if user else ''}{host}{f':{port}' if port else ''}" if host else ""
+
+    @property
+    def of_project(self) -> bool:
+        """Whether a file that was merely found says something of it."""
+        return any(each.source.found for each in self.written.values())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is written and has no effect, a line each."""
+        if self.type != "ssh":
+            return ()
+        found = []
+        if "use-prerelease" in self.written:
+            found.append("use-prerelease has no effect: genvx installs no packages on hosts")
+        chosen = self._prelude
+        for key in ("venv-activate", "venv-path", "conda-env"):
+            if chosen is not None and key in self.written and chosen.key != key:
+                found.append(f"{key} has no effect beside {chosen.key}")
+        return tuple(found)
+
+    def require_ssh(self) -> None:
+        """Check that it has hosts to which genvx can connect.
+
+        Raises:
+            InvalidInput: its type has none, or does not say where they are.
+        """
+        if self.type in keys.LATER:
+            raise InvalidInput(
+                f"remote {self.name} is of type {self.type}, which comes with a later version of "
+                "genvx"
+            )
+        if self.type in keys.NEVER:
+            raise InvalidInput(
+                f"remote {self.name} is of type {self.type}, which genvx does not have"
+            )
+        if not self.type:
+            self.place.fail(f"{self.name} has no type; for a host over SSH: type: ssh")
+        ways = [key for key in _WAYS if key in self.written]
+        if not ways:
+            self.place.fail(f"{self.name} has no host; write host: NAME, hosts or hostfile")
+        if len(ways) > 1:
+            self.place.fail(f"{self.name} has {' and '.join(ways)}; one of them is enough")
+        if "password-command" in self.written and "password-env" in self.written:
+            self.place.fail(f"{self.name}: give either password-command or password-env, not both")
+        self._require_harmless()
+
+    def _require_harmless(self) -> None:
+        """Refuse what could harm the user in a remote of which a found file says something."""
+        if not self.of_project:
+            return
+        for key in keys.PRIVATE:
+            if key not in self.written or (key == "proxy" and not keys.is_command(self.text(key))):
+                continue
+            what = "names a secret" if key == "password-env" else "runs a command on this machine"
+            self.written[key].node.place.fail(
+                f"{self.written[key].key} {what}, and a project's file may not; write {self.name} "
+                "in your own remotes.yml, or name this file in GENVX_REMOTES"
+            )
+
+    def specs(self) -> tuple[HostSpec, ...]:
+        """Return its hosts; connect to none.
+
+        Raises:
+            InvalidInput: it has none. InvalidHostfile: its hostfile cannot be read.
+        """
+        self.require_ssh()
+        if "hostfile" in self.written:
+            way = self.written["hostfile"]
+            path = os.path.join(way.source.base, os.path.expanduser(self.text("hostfile")))
+            found = hostfile.load(path, named=not way.source.found)
+        elif "hosts" in self.written:
+            found = parse_names(",".join(keys.texts_of("hosts", self.written["hosts"].node)))
+        else:
+            found = parse_names(self.text("host"))
+            if len(found) == 1:
+                # People know it by the name that they have given it.
+                found = (replace(found[0], name=self.name),)
+        return tuple(self._reached(spec) for spec in found)
+
+    def _reached(self, spec: HostSpec) -> HostSpec:
+        """Return a host with what the remote says of all its hosts; its own line comes first."""
+        more: dict[str, Any] = {}
+        if spec.user is None and "user" in self.written:
+            more["user"] = self.text("user")
+        if spec.port is None and "port" in self.written:
+            more["port"] = int(self.text("port"))
+        if not (spec.key or spec.password_env or spec.password_command):
+            # Together: with a key, the secret is that of the key.
+            if "private-key" in self.written:
+                more["key"] = self._path("private-key")
+            more["password_command"] = self.text("password-command") or None
+            more["password_env"] = self.text("password-env") or None
+        if "connect-timeout" in self.written:
+            more["connect_timeout"] = int(self.text("connect-timeout"))
+        proxy = self.text("proxy")
+        if proxy:
+            more["proxy_command" if keys.is_command(proxy) else "proxy_jump"] = proxy
+        if spec.runs is None and "home" in self.written:
+            more["runs"] = keys.home(self.text("home")).rstrip("/") + "/runs"
+        return replace(spec, **more, prelude=self._prelude)
+
+    @property
+    def _prelude(self) -> Prelude | None:
+        # In the order of Guild's documentation.
+        for key in ("venv-activate", "venv-path", "conda-env"):
+            if key in self.written:
+                return Prelude(key, self.text(key))
+        return None
+
+    def _path(self, key: str) -> str:
+        return os.path.join(self.written[key].source.base, os.path.expanduser(self.text(key)))

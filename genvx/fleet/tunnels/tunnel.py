@@ -1,0 +1,272 @@
+"""Tunnel: ports of a run's host that are ports here, until the run is over."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from genvx.core.block import Block
+from genvx.core.runs.runstate import Held
+from genvx.core.wire.runoperations import LogEnd, WatchRun
+from genvx.errors import GenvxError, HostError, InvalidInput
+from genvx.fleet.detaching import runs
+from genvx.fleet.tunnels.carrier import Carrier, forbidden
+from genvx.ssh.deadline import Deadline
+from genvx.ssh.forwarding import PROHIBITED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from genvx.core.runs.runinfo import RunInfo
+    from genvx.fleet.detaching.runs import RunHost
+    from genvx.fleet.tunnels.forward import Forward
+    from genvx.fleet.tunnels.listening import Listening
+    from genvx.ssh.connections import Connections
+    from genvx.ssh.forwarding import Forwarder, Stream, Use
+
+    class ConnectedHost(RunHost, Protocol):
+        """A host with runs to which connections lead."""
+
+        @property
+        def connections(self) -> Connections: ...
+
+        @property
+        def patience(self) -> float: ...
+
+
+# How often a run that is kept after its command is asked whether it is over.
+_LOOK = 3.0
+# How often the host is asked to listen on a port that it still has for a connection that was cut.
+_AGAIN = 2.0
+# A port on which nothing listens: no server is disturbed by a question whether we may connect.
+_NOBODY = 1
+
+
+class Tunnel(Block):
+    """Tunnel connects ports of this machine with ports of the host of a run.
+
+    It ends with the run, or at `close`, or at the end of its block. A connection that is cut is
+    made again; meanwhile new connections wait for a while.
+
+    forwards: what it connects, with the ports that it got here. end: the run, once it is over.
+    """
+
+    def __init__(
+        self,
+        host: ConnectedHost,
+        run: RunInfo,
+        listening: Listening,
+        tell: Callable[[str], object] = lambda line: None,
+    ) -> None:
+        """listening: the ports here; closed with the tunnel. tell: called with lines for people.
+
+        Raises:
+            InvalidInput: the host cannot listen on a port. HostError: it cannot be reached, or
+            forbids it.
+        """
+        self.end: RunInfo | None = None
+        self.forwards: tuple[Forward, ...] = listening.forwards
+        self._host = host
+        self._run = run
+        self._tell = tell
+        self._error: GenvxError | None = None
+        self._stop = threading.Event()
+        self._ended = threading.Event()
+        self._cut = False
+        self._use: Use | None = None
+        self._forwarder: Forwarder | None = None
+        self._missing: list[Forward] = [each for each in self.forwards if each.reverse]
+        self._tried = 0.0
+        self._carrier = Carrier(listening, host.name, self._say)
+        try:
+            self._connect()
+            self._require_permission()
+            for each in self._missing:
+                if not self._listen(each):
+                    raise InvalidInput(_not_there(host.name, each.remote))
+            self._missing = []
+        except BaseException:
+            self._carrier.close()
+            self._leave_connection()
+            raise
+        self._carrier.start()
+        threading.Thread(target=self._follow, name="genvx tunnel's run", daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        """The port here, of the first forward."""
+        return self.forwards[0].local
+
+    @property
+    def remote_port(self) -> int:
+        """The port of the host, of the first forward."""
+        return self.forwards[0].remote
+
+    @property
+    def reverse(self) -> bool:
+        """Whether connections of the first forward come from the host."""
+        return self.forwards[0].reverse
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended."""
+        return self._ended.is_set()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection to the host is open, as far as is known."""
+        return not self._cut and not self.closed
+
+    def answers(self, remote: int) -> bool:
+        """Whether something listens on a port of the host; connects to it to find out."""
+        return self.connected and self._refusal(remote) is None
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it has ended; return whether it has, within `timeout` seconds.
+
+        Raises:
+            HostError: it has ended because its host could not be reached any more.
+        """
+        over = self._ended.wait(timeout)
+        if over and self._error is not None:
+            raise self._error
+        return over
+
+    def close(self) -> None:
+        """Close all its connections, and stop listening. Idempotent."""
+        self._stop.set()
+        self._carrier.close()
+        self._leave_connection()
+        self._ended.set()
+
+    def _leave(self) -> None:
+        self.close()
+
+    def _say(self, line: str) -> None:
+        if not self._stop.is_set():
+            self._tell(line)
+
+    # The connection
+
+    def _connect(self) -> None:
+        with Deadline(self._host.patience) as deadline:
+            forwarder = self._host.connections.link(deadline).forwarder
+        if self._use is not None:
+            self._use.closed = True
+        self._use = forwarder.use()
+        self._forwarder = forwarder
+        self._carrier.use(forwarder)
+
+    def _require_permission(self) -> None:
+        """Raise HostError if the server forbids what connections here would need."""
+        wanted = next((each for each in self.forwards if not each.reverse), None)
+        if wanted is None or self._refusal(_NOBODY) != PROHIBITED:
+            return
+        # Only some ports may be allowed (PermitOpen): there is no other way than to try one.
+        if self._refusal(wanted.remote) == PROHIBITED:
+            raise HostError(forbidden(self._host.name), kind="forbidden")
+
+    def _refusal(self, port: int) -> int | None:
+        """Why the host does not connect to a port of its loopback; None if it does."""
+        assert self._forwarder is not None, "connected"
+        answered = threading.Event()
+        stream = self._forwarder.open("127.0.0.1", port, lambda stream: answered.set())
+        end = time.monotonic() + self._host.patience
+        while not stream.opened and stream.refusal is None and time.monotonic() < end:
+            answered.wait(max(0.0, end - time.monotonic()))
+            answered.clear()
+        stream.close()
+        return stream.refusal if stream.opened or stream.refusal is not None else 0
+
+    def _listen(self, forward: Forward) -> bool:
+        assert self._forwarder is not None, "connected"
+        take: Callable[[Stream], object] = functools.partial(self._carrier.take, forward)
+        with Deadline(self._host.patience) as deadline:
+            return self._forwarder.listen(forward.remote, take, self._carrier.ring, deadline)
+
+    def _leave_connection(self) -> None:
+        forwarder, self._forwarder = self._forwarder, None
+        if self._use is not None:
+            self._use.closed = True
+        if forwarder is None or not forwarder.active:
+            return
+        for each in self.forwards:
+            if each.reverse:
+                with Deadline(self._host.patience) as deadline:
+                    forwarder.unlisten(each.remote, deadline)
+
+    # The run
+
+    def _follow(self) -> None:
+        try:
+            run = self._watch(WatchRun(self._run.id, log=False))
+            while run is not None and isinstance(run.state, Held) and run.spec.hold is not None:
+                if self._pause(_LOOK):
+                    return
+                run = self._watch(WatchRun(self._run.id, log=False, follow=False))
+            self.end = run
+        except GenvxError as error:
+            if not self._stop.is_set():
+                self._error = error
+        finally:
+            self.close()
+
+    def _watch(self, asked: WatchRun) -> RunInfo | None:
+        """Watch the run; return it as it is at the end, None if we have stopped."""
+        for news in runs.watch(self._host, asked, self._lost, self._pause):
+            if self._cut or self._forwarder is None or not self._forwarder.active:
+                self._back()
+            if isinstance(news, LogEnd):
+                return news.run
+        return None
+
+    def _lost(self, line: str) -> None:
+        self._cut = True
+        self._carrier.use(None)
+        self._say(line)
+
+    def _back(self) -> None:
+        try:
+            self._connect()
+        except HostError:
+            return  # cut again: the watching finds out, too
+        if self._cut:
+            self._say(f"{self._host.name}: connected again")
+        self._cut = False
+        self._missing = [each for each in self.forwards if each.reverse]
+        self._tried = 0.0
+        self._restore()
+
+    def _restore(self) -> None:
+        """Have the host listen again where it did before the connection was cut."""
+        if not self._missing or time.monotonic() < self._tried + _AGAIN:
+            return
+        if self._forwarder is None or not self._forwarder.active:
+            return
+        first, self._tried = not self._tried, time.monotonic()
+        left = [each for each in self._missing if not self._listen(each)]
+        for each in left if first else ():
+            # The server may not know yet that the old connection is gone.
+            self._say(f"{_not_there(self._host.name, each.remote)}; trying again")
+        for each in self._missing if not first else ():
+            if each not in left:
+                self._say(f"{self._host.name} listens on its port {each.remote} again")
+        self._missing = left
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait; return whether to stop."""
+        if not self._cut and not self._stop.is_set():
+            if self._forwarder is not None and not self._forwarder.active:
+                self._back()  # the run may be watched through another connection
+            self._restore()
+        return self._stop.wait(seconds) or not self._carrier.alive
+
+
+def _not_there(host: str, port: int) -> str:
+    why = "another program has it" if port > 1023 else "another program has it, or only root may"
+    return (
+        f"{host} cannot listen on its port {port}: {why}, or its sshd_config forbids it "
+        "(AllowTcpForwarding, PermitListen)"
+    )

@@ -1,0 +1,220 @@
+"""An sshd of one's own: OpenSSH's server for one connection, on its stdin and stdout.
+
+It needs no root, and nothing listens. What it reads (settings, host key, the key that may log in)
+is in our memory, and it opens that through our entry in /proc. So lists of processes do not show
+it, it needs no place on a disk, and however this ends, nothing is left.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import stat
+import subprocess
+import tempfile
+from contextlib import suppress
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.text import printable
+from genvx.errors import CommandNotFound, StateError
+from genvx.local import processes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_PLACES = "/usr/sbin:/usr/local/sbin:/sbin:/usr/lib/ssh"
+_HOST_KEY = "host_key"
+_LONGEST = 16 * 1024
+_UNSAFE = re.compile(r'["\\\x00-\x1f\x7f]')
+# Of Linux 6.3. Without it, machines with vm.memfd_noexec=2 refuse memory that has a path.
+_MFD_NOEXEC_SEAL = 8
+# StrictModes is about directories that others may write; the key is in our memory. An editor opens
+# more than the ten sessions of a connection that are the default.
+ENTER = """/bin/sh -c 'exec /bin/sh "$GENVX_RUN_DIR/enter" --session'"""
+"""What runs instead of each session inside of a run, written so that all login shells read it
+alike. By sh: the directory may be on a file system on which nothing is executed.
+"""
+_SETTINGS = """\
+PidFile none
+StrictModes no
+LogLevel ERROR
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+MaxSessions 1000
+AcceptEnv LANG LC_*
+Subsystem sftp internal-sftp
+"""
+
+
+def find(environ: Mapping[str, str]) -> str:
+    """Return the path of OpenSSH's server.
+
+    Raises:
+        CommandNotFound: it is not installed.
+    """
+    # It is usually not on the PATH of users.
+    path = shutil.which("sshd", path=f"{_PLACES}:{environ.get('PATH', '')}")
+    if path is None:
+        raise CommandNotFound("no sshd here; ssh-config needs OpenSSH's server on the host")
+    return os.path.abspath(path)  # sshd refuses to start from a relative one
+
+
+def host_places(environ: Mapping[str, str]) -> list[str]:
+    """Return where the host key of our own sshds may be, the best place first: where the agent is,
+    too.
+    """
+    cache = environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return [f"{cache}/genvx/ssh", f"/var/tmp/.genvx-agent-{os.geteuid()}/ssh"]
+
+
+def command(
+    program: str,
+    key: str,
+    places: Sequence[str],
+    variables: Mapping[str, str],
+    *,
+    forced: str = "",
+) -> list[str]:
+    """Return the command of an sshd for one connection. This process has to live until the client
+    has logged in.
+
+    program: as of `find`. key: the public key that may log in, as a line of authorized_keys.
+    places: directories for its host key; the first that has one counts, else the first that can be
+    written. variables: those of each session. forced: a line for the login shell, which runs
+    instead of what the client asks for.
+
+    Raises:
+        StateError: there is no host key, and none can be made.
+    """
+    if os.geteuid() == 0:
+        with suppress(OSError):  # then sshd says what it misses
+            os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
+    lines = [
+        f"HostKey {_in_memory(_host_key(places))}",
+        f"AuthorizedKeysFile {_in_memory(key.encode())}",
+        f"UsePAM {'yes' if _root_is_locked() else 'no'}",
+        # On one line: only the first SetEnv counts.
+        f"SetEnv {' '.join(_quoted(*each) for each in variables.items())}",
+        *([f"ForceCommand {forced}"] if forced else []),
+    ]
+    text = _SETTINGS + "\n".join(lines) + "\n"
+    return [program, "-i", "-e", "-f", _in_memory(os.fsencode(text))]
+
+
+def _quoted(name: str, value: str) -> str:
+    # Versions of sshd differ in how a quote is escaped. No device is named so, and the name of an
+    # environment is for people.
+    if "/" in value and _UNSAFE.search(value):
+        raise StateError(f"sshd cannot pass on {printable(value, 300)}: a quote or a backslash")
+    return f'"{name}={_UNSAFE.sub("_", value)}"'
+
+
+def _in_memory(content: bytes) -> str:
+    """Return the path of a file that has no name, and is gone with this process."""
+    # Python may have been built for a C library without memfd_create.
+    if hasattr(os, "memfd_create"):
+        try:
+            descriptor = os.memfd_create("genvx", os.MFD_CLOEXEC | _MFD_NOEXEC_SEAL)
+        except OSError:  # an older kernel
+            descriptor = os.memfd_create("genvx")
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    # sshd takes no host key that others might read.
+    os.fchmod(descriptor, 0o600)
+    while content:
+        content = content[os.write(descriptor, content) :]
+    return f"/proc/{os.getpid()}/fd/{descriptor}"
+
+
+def _root_is_locked() -> bool:
+    """Whether we are root, and sshd without PAM would refuse us because root has no password."""
+    if os.geteuid() != 0:
+        return False
+    name = processes.owner_of(0).name
+    try:
+        with open("/etc/shadow", encoding="utf-8", errors="replace") as file:
+            return any(line.startswith(f"{name}:!") for line in file)
+    except OSError:
+        return False
+
+
+# The host key
+
+
+def _host_key(places: Sequence[str]) -> bytes:
+    for place in places:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return _read(place)
+    trouble: Optional[OSError] = None
+    for place in places:
+        try:
+            _make(place)
+            return _read(place)
+        except OSError as error:
+            trouble = error
+    assert trouble is not None
+    where = printable(places[-1], 200)
+    raise StateError(f"cannot keep a host key in {where}: {trouble.strerror}")
+
+
+def _read(place: str) -> bytes:
+    """Read the key in a place, and delete what a maker of it has left that was killed.
+
+    Raises:
+        FileNotFoundError: it has none. StateError: others could have written it.
+    """
+    path = f"{place}/{_HOST_KEY}"
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not (stat.S_ISREG(status.st_mode) and _is_private(status) and _is_private_at(place)):
+            raise StateError(f"{printable(path, 200)} could be of another user; delete it")
+        key = file.read(_LONGEST)
+    for name in os.listdir(place):
+        # Once there is a key, nobody needs what it was made from.
+        if name.startswith(f"{_HOST_KEY}."):
+            with suppress(OSError):
+                os.unlink(f"{place}/{name}")
+    return key
+
+
+def _make(place: str) -> None:
+    """Make the key of a place. Of several that do so at once, one wins.
+
+    Raises:
+        OSError: it cannot be written. StateError: there is no ssh-keygen.
+    """
+    os.makedirs(place, mode=0o700, exist_ok=True)
+    if not _is_private_at(place):
+        raise PermissionError(errno.EPERM, "others may write there")
+    path = f"{place}/{_HOST_KEY}"
+    temporary = f"{path}.{os.urandom(6).hex()}"
+    argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "genvx", "-f", temporary]
+    try:
+        made = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    except OSError as error:
+        raise StateError(f"cannot run ssh-keygen: {error.strerror}") from None
+    if made.returncode:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise OSError(errno.EIO, printable(made.stderr.decode("utf-8", "replace").strip(), 200))
+    descriptor = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
+    os.fsync(descriptor)  # after a power failure there is the whole key, or none
+    os.close(descriptor)
+    # A link, not a rename: a client may know the key of another maker by now. FileNotFoundError:
+    # that one has deleted ours.
+    with suppress(FileExistsError, FileNotFoundError):
+        os.link(temporary, path)
+
+
+def _is_private(status: os.stat_result) -> bool:
+    return status.st_uid == os.geteuid() and not status.st_mode & 0o077
+
+
+def _is_private_at(place: str) -> bool:
+    status = os.stat(place)
+    return status.st_uid == os.geteuid() and not status.st_mode & 0o022
