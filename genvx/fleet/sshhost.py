@@ -22,6 +22,7 @@ from genvx.errors import (
 )
 from genvx.fleet.caller import Caller
 from genvx.fleet.examining import examined
+from genvx.fleet.offer import offered, offering, within
 from genvx.fleet.remotehold import RemoteEntry, RemoteHold
 from genvx.ssh.connections import Connections
 from genvx.ssh.ending import close_channel
@@ -107,13 +108,7 @@ class SSHHost:
 
         holders: also find the processes that hold leases.
         """
-        return self._offered(self.answer(questions.TakeSnapshot(holders)))
-
-    def _offered(self, snapshot: Snapshot) -> Snapshot:
-        gpus = self.spec.gpus
-        if gpus is None:
-            return snapshot
-        return replace(snapshot, devices=tuple(d for d in snapshot.devices if d.index in gpus))
+        return offered(self.spec, self.answer(questions.TakeSnapshot(holders)))
 
     def doctor(self) -> tuple[Finding, ...]:
         """Examine the host and return what is wrong there, and with its clock."""
@@ -149,7 +144,7 @@ class SSHHost:
             ]
             for device in use.snapshot.devices
         }
-        return self._offered(use.snapshot), own
+        return offered(self.spec, use.snapshot), own
 
     def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]:
         """How a run there is, and its log as it grows; the last is a LogEnd.
@@ -184,16 +179,16 @@ class SSHHost:
         from genvx.core.wire.runoperations import SubmitRun
 
         argv = with_prelude(self.spec.prelude, spec.argv)
-        offered = replace(spec, requirements=self._within(spec.requirements), argv=argv)
+        ours = replace(spec, requirements=within(self.spec, spec.requirements), argv=argv)
         most = None if patience is None else min(patience, _MOST_PATIENCE)
-        return self.answer(SubmitRun(offered, most, tags), patience=_ACCEPTANCE)
+        return self.answer(SubmitRun(ours, most, tags), patience=_ACCEPTANCE)
 
     def attach(self, environment: str, requirements: Requirements) -> Grant:
         """Add devices to an environment of one's own, by id; return all that it has then.
 
         Raises: as `acquire`. UnknownEnvironment: there is none.
         """
-        return self.answer(acts.Attach(environment, self._within(requirements)))
+        return self.answer(acts.Attach(environment, within(self.spec, requirements)))
 
     def detach(self, environment: str, devices: Sequence[str] = ()) -> Grant:
         """Remove devices, named by label or UUID, or all, from an environment of one's own; return
@@ -240,7 +235,7 @@ class SSHHost:
         Raises:
             NoCapacity: not enough devices are available. HostError: the host could not be asked.
         """
-        return self._held(replace(self._offering(ask), patience=None))
+        return self._held(replace(offering(self.spec, ask), patience=None))
 
     def join(self, environment: str, *, command: str = "") -> RemoteHold:
         """Join a living environment of one's own, by id; it ends with its last holder.
@@ -256,7 +251,7 @@ class SSHHost:
 
     def reserve(self, ask: Ask) -> Grant:
         """Take devices without a holder, for as long as the ask lasts; raises as `acquire`."""
-        return self.answer(acts.Reserve(self._offering(ask)))
+        return self.answer(acts.Reserve(offering(self.spec, ask)))
 
     def wait(
         self,
@@ -275,7 +270,7 @@ class SSHHost:
         """
         stop = stop or threading.Event()
         patience = math.inf if ask.patience is None else ask.patience
-        wanted = replace(self._offering(ask), patience=min(patience, _MOST_PATIENCE))
+        wanted = replace(offering(self.spec, ask), patience=min(patience, _MOST_PATIENCE))
         waiting = self._caller.call(ongoing.Hold(wanted, self._silence))
         try:
             while isinstance(waiting.last, Standing):
@@ -290,18 +285,6 @@ class SSHHost:
         except BaseException:
             close_channel(waiting.channel)
             raise
-
-    def _offering(self, ask: Ask) -> Ask:
-        """Return the ask, limited to the devices that the hostfile offers."""
-        requirements = self._within(ask.requirements)
-        return replace(ask, requirements=requirements, command=printable(ask.command))
-
-    def _within(self, requirements: Requirements) -> Requirements:
-        return replace(
-            requirements,
-            among=self.spec.gpus,
-            visible_as=requirements.visible_as or self.spec.visible_as,
-        )
 
     @property
     def _silence(self) -> float:
@@ -319,7 +302,7 @@ class SSHHost:
             the command.
         """
         if isinstance(wanted, Ask):
-            wanted = self._offering(wanted)
+            wanted = offering(self.spec, wanted)
         job = replace(job, argv=with_prelude(self.spec.prelude, job.argv))
         try:
             return self._granted(ongoing.Run(wanted, job))
