@@ -7,7 +7,7 @@
               stop.json    a request to end it, and why
               gang.json    of a part of a gang: where the parts meet, and their secret
               debug.json   of an open debug port: where it is, and its host key
-              debug/       what sshd needs for that (debug/files.py)
+              host_key     of sshds that lead into the run
               decision     of a part of a gang: a link to "start" or "withdraw", made once
               withdraw.lock   held by who withdraws it from the line
               enter        a script that opens a shell inside of it, or runs a command there

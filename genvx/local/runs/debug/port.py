@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Optional
 
@@ -15,12 +16,14 @@ from genvx.core.runs.runstate import Failed, Step
 from genvx.core.text import printable
 from genvx.errors import GenvxError, InvalidInput, StateError
 from genvx.local import facts, processes
+from genvx.local.running import sshd
 from genvx.local.running.apart import apart
 from genvx.local.runs.clock import now
-from genvx.local.runs.debug import OPEN, SHUT
+from genvx.local.runs.debug import OPENED, SHUT
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Sequence
     from typing import Callable
 
     from genvx.core.runs.debugport import DebugPort
@@ -31,21 +34,21 @@ if TYPE_CHECKING:
 _BACKLOG = 64
 # Seconds in which the server ends what came in. It needs fewer, unless something cannot be ended.
 _PATIENCE = 20.0
+# And in which it says whether the port is open: it makes a host key.
+_ANSWER = 120.0
 
 
 def require(host: Machine) -> str:
     """Check that a run may have a debug port here; return the path of sshd.
 
     Raises:
-        InvalidInput: the policy forbids it, or there is no OpenSSH. StateError: the policy cannot
-        be read.
+        InvalidInput: the policy forbids it. CommandNotFound: there is no OpenSSH. StateError: the
+        policy cannot be read.
     """
     rules = host.rules()
     if rules is not None:
         rules.refuse_debug_port()
-    from genvx.local.runs.debug import files
-
-    return files.sshd()
+    return sshd.find(host.environ, "a debug port")
 
 
 class Port:
@@ -92,67 +95,77 @@ class Port:
         """Let nobody in any more; those who are in stay. A second call does nothing."""
         if self._control >= 0 and not self._is_shut:
             self._is_shut = True
-            self._tell(SHUT)
+            with suppress(BrokenPipeError):  # the server was killed, and the port is closed
+                os.write(self._control, SHUT)
 
     def end(self) -> None:
         """End the port and all that came in through it. A second call does nothing."""
         control, ended = self._control, self._ended
         self._control = self._ended = -1
         if control >= 0:
-            from genvx.local.runs.debug import files
+            from genvx.local.runs.debug import settings
 
             os.close(control)
-            poll = select.poll()
-            poll.register(ended, select.POLLIN)
-            poll.poll(round(_PATIENCE * 1000))
+            _read(ended, _PATIENCE)
             os.close(ended)
-            files.delete(self._directory.path)  # also where the server was killed
-
-    def _tell(self, word: bytes) -> None:
-        with suppress(BrokenPipeError):  # the server was killed, and the port is closed
-            os.write(self._control, word)
+            settings.forget(self._directory.path)  # also where the server was killed
 
     def _open(self, asked: DebugPort) -> OpenPort:
-        # Imported here: few runs have a debug port.
-        from genvx.local.runs.debug import files
-
-        sshd = require(self._host)
+        program = require(self._host)
         user = processes.owner_of(os.geteuid()).name
         with _listen(asked) as listener:
-            address = asked.address or facts.hostname()
-            if asked.bind not in EVERYWHERE:
-                address = asked.bind
-            self._start(listener, sshd)
+            self._start(listener, program, asked.keys)
             try:
-                host_key = files.make(sshd, self._directory.path, self._run, asked.keys)
-                found = OpenPort(user, address, listener.getsockname()[1], host_key)
+                said = _read(self._ended, _ANSWER)
+                if not said.startswith(OPENED):
+                    why = said[1:].decode("utf-8", "replace").strip() or "its server has ended"
+                    raise StateError(f"cannot open the debug port: {printable(why, 300)}")
+                address = asked.address or facts.hostname()
+                if asked.bind not in EVERYWHERE:
+                    address = asked.bind
+                port = listener.getsockname()[1]
+                found = OpenPort(user, address, port, said[1:].decode("ascii").strip())
                 self._directory.write_open_port(found)
-                self._tell(OPEN)
             except BaseException:
                 self.end()
                 raise
         return found
 
-    def _start(self, listener: socket.socket, sshd: str) -> None:
+    def _start(self, listener: socket.socket, program: str, keys: Sequence[str]) -> None:
+        # Imported here: few runs have a debug port.
         import socket
 
         from genvx.local.runs.debug.server import DebugServer
 
         theirs, self._control = os.pipe()
-        self._ended, held = os.pipe()
-        ours = listener.fileno()
+        self._ended, answer = os.pipe()
+        ours, directory = listener.fileno(), self._directory.path
 
         def serve() -> None:
             again = socket.socket(fileno=ours)
-            DebugServer(again, theirs, sshd, self._directory.path).serve()
+            DebugServer(again, theirs, answer, program, directory, keys).serve()
 
         try:
-            apart(serve, keep=(ours, theirs, held))
+            apart(serve, keep=(ours, theirs, answer))
         except OSError as error:
             raise StateError(f"cannot open the debug port: {error.strerror}") from None
         finally:
             os.close(theirs)
-            os.close(held)
+            os.close(answer)
+
+
+def _read(descriptor: int, seconds: float) -> bytes:
+    """Read a line from the server; what there is of it when the server ends, or after the time."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    end = time.monotonic() + seconds
+    data = b""
+    while not data.endswith(b"\n") and poll.poll(max(0, round((end - time.monotonic()) * 1000))):
+        part = os.read(descriptor, 65536)
+        if not part:
+            break
+        data += part
+    return data
 
 
 def _listen(asked: DebugPort) -> socket.socket:

@@ -4,8 +4,7 @@ It has the listening socket itself, so nothing of sshd listens, and the port is 
 process ends, however it ends. It is none of the processes below the supervisor, which end before a
 run does; but all that comes in through the port is below this one, because it is a subreaper.
 
-It ends when its supervisor says so, and when that is gone: a pipe between them has an end then. It
-is there before the files are that sshd needs, so it deletes them whenever the supervisor is killed.
+It ends when its supervisor says so, and when that is gone: a pipe between them has an end then.
 """
 
 from __future__ import annotations
@@ -17,13 +16,15 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Optional
 
+from genvx.errors import GenvxError
 from genvx.local import processes
 from genvx.local.runs import tree
-from genvx.local.runs.debug import OPEN, SHUT, files
+from genvx.local.runs.debug import FAILED, OPENED, SHUT, settings
 from genvx.local.runs.wakeups import Wakeups
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Sequence
 
 # Connections that have not logged in yet. Where there are more, the oldest of the address that has
 # most of them is ended: whoever makes many of them gets in the way of nobody but themselves.
@@ -59,47 +60,68 @@ class _Connection:
 class DebugServer:
     """Serves a debug port.
 
-    control: the pipe from the supervisor. sshd: its path. directory: of the run.
+    control: the pipe from the supervisor. answer: the one to it. sshd: its path. directory: of the
+    run. keys: who may log in.
     """
 
-    def __init__(self, listener: socket.socket, control: int, sshd: str, directory: str) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        control: int,
+        answer: int,
+        sshd: str,
+        directory: str,
+        keys: Sequence[str],
+    ) -> None:
         self._listener: Optional[socket.socket] = listener
         self._control = control
+        self._answer = answer
         self._sshd = sshd
         self._directory = directory
+        self._keys = keys
+        self._settings = ""
         self._connections: list[_Connection] = []
         self._libc = ctypes.CDLL(None)
         self._pid = os.getpid()
 
     def serve(self) -> None:
-        """Let connections in, once that is said, until the end; then end them, and delete the files
-        of the port.
+        """Say whether the port is open, and let connections in until the end. Then end them, and
+        delete what is on the disk.
         """
         processes.call_ourselves("genvx-debugport")
         tree.become_subreaper()
         self._wakeups = Wakeups()
         self._wakeups.watch(self._control)
         try:
-            self._until_the_end()
+            if self._open():
+                self._until_the_end()
         finally:
             self._shut()
             self._end_all()
-            files.delete(self._directory)
+            settings.forget(self._directory)
+
+    def _open(self) -> bool:
+        try:
+            self._settings, host_key = settings.make(self._sshd, self._directory, self._keys)
+            said = OPENED + host_key.encode()
+        except (GenvxError, OSError) as error:
+            said = FAILED + str(error).encode()
+        with suppress(BrokenPipeError):  # the supervisor was killed meanwhile
+            os.write(self._answer, said + b"\n")
+        return bool(self._settings)
 
     def _until_the_end(self) -> None:
+        if self._listener is not None:
+            self._listener.setblocking(False)
+            self._wakeups.watch(self._listener.fileno())
         while True:
             woken = self._wakeups.wait(float(1 << 20))
             if woken.sender is not None:  # somebody ends us by hand
                 return
             if self._control in woken.readable:
-                said = os.read(self._control, 1)
-                if said == OPEN and self._listener is not None:
-                    self._listener.setblocking(False)
-                    self._wakeups.watch(self._listener.fileno())
-                elif said == SHUT:
-                    self._shut()
-                else:
+                if os.read(self._control, 1) != SHUT:
                     return
+                self._shut()
             for each in [each for each in self._connections if each.log in woken.readable]:
                 self._hear(each)
             self._reap()
@@ -162,10 +184,9 @@ class DebugServer:
             for each in _RESET:
                 signal.signal(each, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
-            configuration = files.configuration(self._directory)
             # Its variables are those of the sessions, as far as it passes them on: none of ours.
             variables = {"PATH": os.environ.get("PATH", os.defpath)}
-            os.execve(self._sshd, [self._sshd, "-i", "-e", "-f", configuration], variables)
+            os.execve(self._sshd, [self._sshd, "-i", "-e", "-f", self._settings], variables)
         finally:
             os._exit(127)
 
