@@ -25,6 +25,7 @@ PARTS = {
     "waiting": 3,
     "runs": 5,
     "runlogs": 5,
+    "tunnel": 5,
     "supervisors": 1,
     "manyruns": 11,
 }

@@ -34,6 +34,7 @@ _HOMES = {
     "Hold": "genvx.fleet.host",
     "Running": "genvx.core.running",
     "Run": "genvx.fleet.detaching.run",
+    "Tunnel": "genvx.fleet.tunnels.tunnel",
     "HostSpec": "genvx.fleet.hosts.hostspec",
     "LocalHost": "genvx.local.host",
     "Device": "genvx.core.device",

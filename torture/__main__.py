@@ -54,14 +54,15 @@ COLUMNS = ("", "what", "on", "wanted", "got", "seed", "")
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/torture", description=__doc__)
     names = list(dict.fromkeys(figure.name for figure in FIGURES))
-    parser.add_argument("figure", nargs="*", help=", ".join(names))
+    homes = [figure.home for figure in FIGURES]
+    parser.add_argument("figure", nargs="*", help=f"{', '.join(names)}, or a part: {homes[1]}")
     parser.add_argument("--full", action="store_true", help="as long as it takes: an hour, about")
     parser.add_argument("--seed", type=int, help="of the random choices")
     parser.add_argument("--first", action="store_true", help="end a figure at its first violation")
     parser.add_argument("--bite", action="store_true", help="take protections away, and look")
     parser.add_argument("--write", action="store_true", help="also put the table into the docs")
     options = parser.parse_args()
-    unknown = set(options.figure) - set(names)
+    unknown = set(options.figure) - {*names, *homes}
     if unknown:
         parser.error(f"no figure {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     if options.first:
@@ -74,7 +75,7 @@ def main() -> int:
     ground.enter()
     if ground.inside():
         loopback_up()
-    chosen = [f for f in FIGURES if not options.figure or f.name in options.figure]
+    chosen = [f for f in FIGURES if not options.figure or {f.name, f.home} & {*options.figure}]
     seed = int.from_bytes(os.urandom(3)) if options.seed is None else options.seed
     with _directory() as directory:
         rows = [

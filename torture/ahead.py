@@ -46,6 +46,8 @@ def typed_ahead(trial: Trial) -> Outcome:
                 if outcome.enough:
                     break
             outcome.seen.append(f"{name}: {lost} of {shells} lost")
+            if outcome.enough:
+                break
             _swallowed(outcome, name, environ, swallowing.name)
     finally:
         rooms.down(sandbox.directory)
@@ -68,7 +70,8 @@ def _batch(
     ):
         time.sleep(max(0.0, begin + typed[0] - time.monotonic()))
         terminals[typed[1]].type(f"exit {_CODE}\r".encode())
-    lost, end = 0, time.monotonic() + _PATIENCE
+    # Of a mutant one is lost for certain, and waited for to the end.
+    lost, end = 0, time.monotonic() + (_PATIENCE / 2 if Outcome.most == 1 else _PATIENCE)
     for terminal in terminals:
         code = terminal.ended(max(0.5, end - time.monotonic()))
         if code is None:

@@ -22,12 +22,16 @@ _COPIED = ("genvx", "torture", "benchmarks")
 
 @dataclass(frozen=True)
 class Mutant:
-    """One or more changes of genvx that take a protection away."""
+    """One or more changes of genvx that take a protection away.
+
+    home: the part of the figure that sees it, where the figure has several.
+    """
 
     figure: str
     protection: str
     word: str
     changes: tuple[Change, ...]
+    home: str = ""
 
     @property
     def label(self) -> str:
@@ -80,10 +84,11 @@ _BY_TIME = (
 
 MUTANTS = (
     Mutant("F1", "the lock and the verify step", "double", (_NO_VERIFY, _NO_LOCK)),
-    Mutant("F2", "the verify step", "double", (_NO_VERIFY,)),
+    Mutant("F2", "the verify step", "double", (_NO_VERIFY,), "hammer:without_lock"),
     Mutant(
         "F2", "the look at the former place", "double",
         (Change("StateDirectory.users", "yield from self.former.users(odd)", "yield from ()"),),
+        "moving:moving",
     ),
     Mutant(
         "F3", "reaping of what the dead left", "left",
@@ -146,14 +151,17 @@ MUTANTS = (
     Mutant(
         "F8", "the watch over the client", "outlived",
         (Change("commands:run", "watch_client=True", "watch_client=False"),),
+        "network:killed_client",
     ),
     Mutant(
         "F8", "the end of a lease with its holder where it has a time", "outlived",
         _BY_TIME,
+        "network:killed_client",
     ),
     Mutant(
         "F8", "the question for signs of life", "was not told",
         (Change("Pulse.look", "self._silent >= _QUARTERS * _LOOKS", "False"),),
+        "cuts:cut",
     ),
     Mutant(
         "F8", "the end of what a silent client holds", "cut-off client",
@@ -164,6 +172,7 @@ MUTANTS = (
                 "math.inf",
             ),
         ),
+        "cuts:cut",
     ),
     Mutant(
         "F10", "the refusal of host keys", "accepted",
@@ -257,10 +266,12 @@ MUTANTS = (
             Change("open_to_all", "fchmod(descriptor, ", "fchmod(descriptor, 0o700 & "),
             _CLOSED_ONES_COUNT,
         ),
+        "hammer:first_use",
     ),
     Mutant(
         "F16", "files for shells that nobody else can read", "refused",
         (Change("publishing:prepare", "open(name, flags, ", "open(name, flags, 0o044 | "),),
+        "neighbours:locked_openings",
     ),
     Mutant("F17", "the comparison of boots", "live", (_ANY_BOOT,)),
     Mutant("F18", "the question whether a lease is held", "AssertionError", (_ALWAYS_HELD,)),
@@ -349,7 +360,15 @@ def bite(mutant: Mutant, directory: Path, seed: int = 1) -> Bitten:
     with open(directory / "output", "w+", encoding="utf-8") as output:
         # Not through a pipe: what a mutant leaves behind would keep it open.
         answer = subprocess.run(
-            [sys.executable, "-m", "torture", mutant.figure, "--seed", str(seed), "--first"],
+            [
+                sys.executable,
+                "-m",
+                "torture",
+                mutant.home or mutant.figure,
+                "--seed",
+                str(seed),
+                "--first",
+            ],
             cwd=directory,
             env=ground.command_environ({"PYTHONPATH": str(directory)}),
             stdin=subprocess.DEVNULL,

@@ -24,10 +24,13 @@ if TYPE_CHECKING:
 
 def watch(end: FarEnd, asked: WatchRun) -> int:
     """Send how a run is and its log as it grows, until it has ended or the client is gone."""
+    from genvx.agent.pieces import Pieces
+
     client = Client(end.out)
+    pieces = Pieces(end, asked)
     with contextlib.suppress(BrokenPipeError):  # it is gone; the run goes on
         for news in end.host.watch(asked, client.wait):
-            end.reply(asked, news)
+            pieces.send(news)
     return 0
 
 
@@ -42,4 +45,9 @@ ACTS: Mapping[type[Operation[Any]], Callable[[FarEnd, Any], int]] = {
 
 def acting(kind: type[Operation[Any]]) -> Callable[[FarEnd, Any], int]:
     """The function for operations of a class."""
+    # By name: their classes are loaded only where runs are spoken of.
+    if kind.__name__ == "ViewRun":
+        from genvx.agent.viewing import view
+
+        return view
     return ACTS.get(kind, watch)

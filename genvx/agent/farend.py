@@ -30,12 +30,14 @@ class FarEnd:
         """Send the reply of an operation."""
         self.send(Reply(value=reply_form(operation).write(value)))
 
-    def send(self, reply: Reply) -> None:
-        """Send a reply.
+    def send(self, reply: Reply) -> int:
+        """Send a reply; return its size in bytes.
 
         Raises:
             BrokenPipeError: the client has closed its end.
         """
         data = reply.to_bytes(self.token)
+        size = len(data)
         while data:
             data = data[os.write(self.out, data) :]
+        return size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from genvx.core.runs.runstate import (
     is_over,
     name_of,
 )
-from genvx.errors import InvalidInput, InvalidQuantity
+from genvx.errors import GenvxError, InvalidInput, InvalidQuantity
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
@@ -182,14 +182,14 @@ def announce(where: Where, parts: Parts, *, verb: str | None = None, key: str = 
             print_acts(verb, [plain_act(host.name, "started", part) for host, part in parts])
     finally:
         # The run is there also when its id cannot be written, and only this names it then.
-        code = _introduce(where, ", ".join(host.name for host, _ in parts), run)
+        code = _introduce(where, parts, run)
     if not code:
         _show_debug_port(where, parts[0][1], key)
     return code
 
 
-def _introduce(where: Where, host: str, run: RunInfo) -> int:
-    place = f" on {host}" if where.remote else ""
+def _introduce(where: Where, parts: Parts, run: RunInfo) -> int:
+    place = f" on {', '.join(host.name for host, _ in parts)}" if where.remote else ""
     where.note(f"run {run.label_or_id}{place} {beginning(run)}")
     if run.note:
         where.note(run.note)
@@ -199,8 +199,23 @@ def _introduce(where: Where, host: str, run: RunInfo) -> int:
     genvx = where.typed
     # A line each: in one, they would wrap in the middle of what people are to type.
     where.note(f"to see its output: {genvx} watch {run.id}")
+    if run.spec.tty:
+        where.note(f"to work in its terminal: {genvx} watch -i {run.id}")
+    where.note(f"to enter it: {_way_in(where, *parts[0])}")
     where.note(f"to end it: {genvx} runs stop {run.id}")
     return 0
+
+
+def _way_in(where: Where, host: Any, run: RunInfo) -> str:
+    """What to type to enter a run: where that is possible now, a line that needs no genvx."""
+    if isinstance(run.state, Waiting):
+        return f"{where.typed} ssh --wait {run.id}"
+    if where.remote:
+        from genvx.fleet.detaching.plainline import plain_line
+
+        with suppress(GenvxError):  # one of its words cannot be written for every shell
+            return plain_line(host, run)
+    return f"{where.typed} ssh {run.id}"
 
 
 def _show_debug_port(where: Where, run: RunInfo, key: str) -> None:

@@ -52,7 +52,7 @@ def follow(
     asked = WatchRun(run.id, lines=lines, follow=to_its_end)
     scout = None
     if to_its_end and where.remote and not stays and len(fleet.hosts) > 1:
-        scout = _Scout(where, fleet, looked=looked)
+        scout = Scout(where, fleet, looked=looked)
     try:
         while True:
             place, waited = None, isinstance(run.state, Waiting)
@@ -105,8 +105,13 @@ def follow_gang(
 
 def left(where: Where, run: RunInfo) -> int:
     """Say, after Ctrl-C, that the run goes on; return the exit code."""
-    say(f"genvx: run {run.id} goes on; {where.typed} watch {run.id} shows it again")
+    say(goes_on(where, run))
     return INTERRUPTED
+
+
+def goes_on(where: Where, run: RunInfo, options: str = "") -> str:
+    """The line for somebody who watched a run that goes on. options: with which they did."""
+    return f"genvx: run {run.id} goes on; {where.typed} watch {options}{run.id} shows it again"
 
 
 def _unread() -> int:
@@ -130,7 +135,7 @@ def arrival(fleet: Any, run: str) -> Any:
         time.sleep(_AGAIN)
 
 
-class _Scout:
+class Scout:
     """Looks for a host with room while a run waits on another one."""
 
     def __init__(self, where: Where, fleet: Fleet, *, looked: bool) -> None:

@@ -10,7 +10,7 @@ from genvx.fleet.defaults import FANOUT
 from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hosts import hostfile as hostfiles
 from genvx.fleet.hosts import hostnames
-from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
+from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT, TYPED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +35,7 @@ def connect(
     prompt: Callable[[str], str | None] | None = None,
     tell: Callable[[str], object] = lambda line: None,
     environ: Mapping[str, str] | None = None,
+    typed: str = TYPED,
 ) -> Fleet[SSHHost]:
     """Make a fleet of hosts over SSH, found as `genvx remote` finds them; connect to none yet.
 
@@ -46,6 +47,7 @@ def connect(
     host_lost_after: seconds of silence after which a host that holds something of ours is lost.
     prompt: asks a person for a password or a passphrase. tell: called with messages for people.
     environ: os.environ by default; $GENVX_SSH_CONFIG is also read from it.
+    typed: what people type in front of a verb to ask these hosts.
 
     Raises:
         InvalidHostfile: a line of the hostfile is wrong. UnknownHost: no hosts are named, or none
@@ -83,4 +85,5 @@ def connect(
         accept_new_host_keys=accept_new_host_keys,
         host_lost_after=host_lost_after,
         prompt=prompt,
+        typed=typed,
     )

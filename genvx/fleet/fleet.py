@@ -11,7 +11,7 @@ from genvx.core.value import replace
 from genvx.fleet.ask import H, HostGroup
 from genvx.fleet.defaults import FANOUT
 from genvx.fleet.outcomes import Outcomes
-from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
+from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT, TYPED
 
 if TYPE_CHECKING:
     import subprocess
@@ -258,6 +258,7 @@ def connect_fleet(
     host_lost_after: float = HOST_LOST_AFTER,
     prompt: Callable[[str], str | None] | None = None,
     most_kept: int = _MOST_KEPT,
+    typed: str = TYPED,
 ) -> Fleet[SSHHost]:
     """Make a fleet of hosts over SSH; each is connected to when it is first asked something.
 
@@ -265,7 +266,7 @@ def connect_fleet(
     ssh_config in place of the usual ones. host_lost_after: seconds of silence after which a host
     that holds something of ours is lost. prompt: asks a person for a password or a passphrase;
     without it nobody is asked. most_kept: a fleet of more hosts closes connections after each
-    question.
+    question. typed: what people type in front of a verb to ask these hosts.
     """
     # Imported here: paramiko and fabric take longer to load than a question to this machine takes.
     from genvx.fleet.sshhost import SSHHost
@@ -274,7 +275,7 @@ def connect_fleet(
     from genvx.ssh.link import Link
     from genvx.ssh.session import Session
 
-    options = SSHOptions(timeout, config, accept_new_host_keys, host_lost_after)
+    options = SSHOptions(timeout, config, accept_new_host_keys, host_lost_after, typed)
     # `Link.open` is handed in: session.py would otherwise import link.py, which imports it.
     session = Session(options, Link.open, Vault(prompt), keeps=len(specs) <= most_kept)
     hosts = [SSHHost(replace(spec, user=spec.user or user), session) for spec in specs]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-_CHUNK = 65536
+_CHUNK = 256 * 1024
 _LOOK = 0.5
 
 
@@ -106,6 +106,11 @@ class RemoteCommand(Generic[R]):
         self._first = reader.rest
         self.last = read_reply(self._form, reply.result())
         return True
+
+    def take_first(self) -> bytes:
+        """Return, once, what was read behind the last reply."""
+        first, self._first = self._first, b""
+        return first
 
     def on_loss(self, call: Callable[[HostLost], object]) -> None:
         """Call `call`, in another thread, if the host is lost."""

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from genvx.core.wire.operation import Operation
     from genvx.core.wire.progress import Progress
     from genvx.core.wire.runoperations import LogNews, WatchRun
+    from genvx.core.wire.viewoperation import ViewRun
+    from genvx.fleet.detaching.followed import Views
     from genvx.fleet.hosts.hostspec import HostSpec
     from genvx.fleet.remotehold import Started
     from genvx.ssh.config.options import SSHOptions
@@ -136,36 +138,19 @@ class SSHHost:
             UnknownEnvironment: there is none.
         """
         use = self.answer(questions.ShowUse(environment))
-        own = {
-            device.uuid: [
-                process
-                for process in use.snapshot.usage_of(device).processes or ()
-                if process.pid in use.own.get(device.uuid, ())
-            ]
-            for device in use.snapshot.devices
-        }
-        return offered(self.spec, use.snapshot), own
+        return offered(self.spec, use.snapshot), use.processes()
 
     def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]:
-        """How a run there is, and its log as it grows; the last is a LogEnd.
+        """How a run there is, and its log as it grows; see followed.watched."""
+        from genvx.fleet.detaching.followed import watched
 
-        pause: called while nothing comes; True ends the watching.
+        return watched(self._caller, asked, pause)
 
-        Raises:
-            UnknownRun: there is none. HostError: the host could not be asked, or the connection has
-            ended; then ask again, with the offset behind the last piece.
-        """
-        from genvx.core.wire.runoperations import LogEnd
+    def view(self, asked: ViewRun, pause: Callable[[float], bool]) -> Iterator[Views]:
+        """How a run there is until it has begun, then its terminal; see followed.viewed."""
+        from genvx.fleet.detaching.followed import viewed
 
-        watched = self._caller.call(asked)
-        try:
-            yield watched.last
-            while not isinstance(watched.last, LogEnd):
-                if not watched.next_reply(_SILENCE, lambda: pause(0.0)):
-                    return
-                yield watched.last
-        finally:
-            close_channel(watched.channel)
+        return viewed(self._caller, asked, pause)
 
     # Acts
 
@@ -292,41 +277,27 @@ class SSHHost:
         return self.options.host_lost_after * _LATER
 
     def _held(self, wanted: Wanted) -> RemoteHold:
-        return RemoteHold(self, self._granted(ongoing.Hold(wanted, self._silence)))
+        return RemoteHold(self, self.begin(ongoing.Hold(wanted, self._silence)))
 
     def start(self, wanted: Wanted, job: Job) -> Started:
         """Start a command on the host; return once it holds its devices.
 
-        Raises:
-            NoCapacity: not enough devices are available. CommandNotFound: the host does not have
-            the command.
+        Raises: as `acquire`. CommandNotFound: the host does not have the command.
         """
         if isinstance(wanted, Ask):
             wanted = offering(self.spec, wanted)
         job = replace(job, argv=with_prelude(self.spec.prelude, job.argv))
-        try:
-            return self._granted(ongoing.Run(wanted, job))
-        except CommandNotFound as error:
-            raise error.on(self.name) from None
+        return self.begin(ongoing.Run(wanted, job))
 
-    def serve_ssh(self, environment: str, key: str, *, in_run: bool = False) -> Started:
-        """Have the host serve an SSH connection, whose sessions are in an environment, by id.
+    def begin(self, operation: Operation[Progress]) -> Started:
+        """Call an operation that goes on after a grant; return once it is granted.
 
-        key: the public key that may log in, as a line of authorized_keys. in_run: whether they are
-        inside of the run with this id.
-
-        Raises:
-            UnknownEnvironment, UnknownRun: there is none. InvalidInput: the run cannot be entered.
-            CommandNotFound: the host has no sshd.
+        Raises: as `answer`.
         """
         try:
-            return self._granted(ongoing.ServeSSH(environment, key, in_run))
+            started = self._caller.call(operation)
         except CommandNotFound as error:
             raise error.on(self.name) from None
-
-    def _granted(self, operation: Operation[Progress]) -> Started:
-        """Call an operation whose first reply must be a grant; close the channel if it is not."""
-        started = self._caller.call(operation)
         try:
             started.grant()
         except ProtocolError:

@@ -15,8 +15,9 @@ from genvx.local import processes
 from genvx.local.machine import Machine
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator, Sequence
-    from typing import Callable, Optional
+    from typing import Callable, Optional, Union
 
     from genvx.core.finding import Finding
     from genvx.core.leases.environment import Environment
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from genvx.core.runs.runinfo import RunInfo
     from genvx.core.wire.operation import Operation
     from genvx.core.wire.runoperations import LogNews, WatchRun
+    from genvx.core.wire.viewoperation import ViewRun
     from genvx.local.running.hold import LocalHold as LocalHold  # for those who hold what we give
     from genvx.local.runs.entering import Entry
     from genvx.local.waiting import Stop
@@ -93,6 +95,21 @@ class LocalHost(Machine):
         from genvx.local.runs.watching import watch
 
         return watch(self, asked, pause)
+
+    def view(
+        self, asked: ViewRun, pause: Callable[[float], bool]
+    ) -> Iterator[Union[RunInfo, socket.socket]]:
+        """How a run is until it has begun, then a socket: its terminal, for viewing.Frames.
+
+        pause: waits so many seconds; True ends it.
+
+        Raises:
+            InvalidInput: it has no terminal, or is over. UnknownRun: there is none. NotOwner: it is
+            another user's.
+        """
+        from genvx.local.runs.viewing import view
+
+        return view(self, asked, pause)
 
     # What people run here
 

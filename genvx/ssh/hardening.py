@@ -25,6 +25,9 @@ def harden(transport: paramiko.Transport, known: Sequence[str]) -> None:
         *wanted,
         *(name for name in options.key_types if name not in wanted and name != "ssh-rsa"),
     ]
-    options.ciphers = [n for n in options.ciphers if "cbc" not in n and "3des" not in n]
+    # AES-GCM is cheapest by far where the machine has instructions for it, because no MAC has to be
+    # computed besides. A server that has none of it takes the next.
+    ciphers = [n for n in options.ciphers if "cbc" not in n and "3des" not in n]
+    options.ciphers = sorted(ciphers, key=lambda name: "gcm" not in name)
     options.digests = [n for n in options.digests if "md5" not in n and "sha1" not in n]
     options.kex = [n for n in options.kex if not n.endswith("sha1")]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import copy
+import math
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from genvx.agent.pieces import Pieces
 from genvx.core.finding import Severity
 from genvx.core.requests.ask import Ask
 from genvx.core.requests.requirements import Requirements
@@ -42,8 +45,10 @@ from genvx.errors import (
     UnknownRun,
 )
 from genvx.local import shells
+from genvx.local.host import LocalHost
 from tests.capabilities import old_pythons
 from tests.conftest import ROOT
+from tests.helpers import until
 
 HOLD = Hold(Ask(Requirements(2), "h"))
 RUN = call_of(Run(Ask(Requirements()), Job(("true",))), "aabb")
@@ -355,3 +360,27 @@ def test_a_run_outlives_the_agent_and_its_log_is_read_to_its_end(
     answer = run_agent(call_of(again, "aabb"), python=python, path=str(tmp_path))
     assert [e.data for e in watched(answer, again) if isinstance(e, LogPiece)] == [b"last\n"]
     assert [each.id for each in ask(FindRuns("1"))] == [run.id]
+
+
+@pytest.mark.parametrize("fast", [0, math.inf], ids=["a fast way", "a slow way"])
+def test_a_log_comes_whole_deflated_or_as_it_is(state, tmp_path, monkeypatch, fast):
+    monkeypatch.setenv("GENVX_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.setattr("genvx.agent.pieces._FAST", fast)
+    printed = tmp_path / "printed"
+    printed.write_bytes(os.urandom(100_000) + b"\n" * 900_000 + b"end")
+    run = submit(("cat", str(printed)), sys.executable, str(ROOT))
+    until(lambda: name_of(ask(FindRuns(run.id))[0].state) == "completed")
+    asked, sent = WatchRun(run.id), []
+
+    def send(reply):
+        sent.append(reply.to_bytes("aabb"))
+        return len(sent[-1])
+
+    pieces = Pieces(SimpleNamespace(send=send), asked)
+    for news in LocalHost().watch(asked, lambda seconds: False):
+        pieces.send(news)
+    out = b"".join(sent)
+    assert (len(out) > 1_000_000) is (fast == 0)
+    read = watched(subprocess.CompletedProcess([], 0, stdout=out), asked)
+    data = b"".join(each.data for each in read if isinstance(each, LogPiece))
+    assert data == printed.read_bytes()

@@ -94,7 +94,7 @@ def test_a_debug_port_that_cannot_be_is_refused(wrong):
 
 def test_the_line_that_leads_into_a_run_is_one_for_a_shell():
     port = OpenPort("a b", "::1", 2222, f"{ED25519} x")
-    settings = "-o IdentitiesOnly=yes -o HostKeyAlias=genvx-abcd -p 2222"
+    settings = "-o IdentitiesOnly=yes -o HostKeyAlias=genvx-run-abcd -p 2222"
     assert port.line("abcd") == f"ssh -i <private key> {settings} 'a b@::1'"
     assert port.line("abcd", "my key") == f"ssh -i 'my key' {settings} 'a b@::1'"
-    assert port.known_host("abcd") == f"genvx-abcd {ED25519}"
+    assert port.known_host("abcd") == f"genvx-run-abcd {ED25519}"

@@ -24,6 +24,11 @@ def test_a_figure_sees_that_a_protection_is_missing(mutant, short_tmp):
     assert bitten.caught, bitten.output[-3000:]
 
 
+def test_the_part_that_sees_a_mutant_is_one_of_its_figure():
+    homes = {(figure.name, figure.home) for figure in FIGURES}
+    assert all(not each.home or (each.figure, each.home) in homes for each in MUTANTS)
+
+
 def test_every_figure_has_a_protection_that_it_misses():
     assert {mutant.figure for mutant in MUTANTS} == {figure.name for figure in FIGURES}
 

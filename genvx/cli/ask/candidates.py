@@ -61,8 +61,14 @@ def hosts(context: typer.Context, incomplete: str) -> Offers:
 
     before, comma, last = incomplete.rpartition(",")
     try:
-        path = _given(context, "hostfile") or hostfile.find(os.environ)
-        names = [spec.name for spec in hostfile.load(path)]
+        remote = _given(context, "named")
+        if remote is not None:
+            from genvx.fleet.remotes.reading import remote_named
+
+            specs = remote_named(remote, os.environ).specs()
+        else:
+            specs = hostfile.load(_given(context, "hostfile") or hostfile.find(os.environ))
+        names = [spec.name for spec in specs]
     except GenvxError:
         return []
     return [

@@ -105,7 +105,19 @@ class Where(Reporting):
             host_lost_after=self.host_lost_after,
             prompt=prompt(),
             tell=_say,
+            typed=self.typed,
         )
+
+    def remote_notes(self) -> list[str]:
+        """Return what is written of the remote that is named and has no effect, a line each."""
+        if self.named is None:
+            return []
+        import os
+
+        from genvx.fleet.remotes.reading import remote_named
+
+        remote = remote_named(self.named, os.environ)
+        return [f"{remote.name}: {note}" for note in remote.notes]
 
     def ask(self, fleet: Fleet, question: Callable[[Host], T]) -> Outcomes[T]:
         """Ask every host, with a progress line if it takes long.

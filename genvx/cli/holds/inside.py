@@ -37,7 +37,7 @@ def enter_run(
     host, run = part_of(located_parts(where, fleet, wanted), node)
     if patience is not None:
         try:
-            host, run = _started(where, fleet, host, run, patience)
+            host, run = started(where, fleet, host, run, patience)
         except KeyboardInterrupt:
             from genvx.cli.following import left
 
@@ -64,7 +64,7 @@ def _require(where: Where, run: RunInfo) -> None:
         raise InvalidInput(f"{error}; {typed} enters it when it starts") from None
 
 
-def _started(
+def started(
     where: Where, fleet: Fleet, host: Any, run: RunInfo, patience: float
 ) -> tuple[Any, RunInfo]:
     """Wait until a run can be entered, or is over; also on another host, if it moves."""

@@ -6,6 +6,8 @@ that before it is parsed, so that the verb has its options for many hosts.
 
 from __future__ import annotations
 
+import copy
+import functools
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -73,7 +75,8 @@ def give(command: Any) -> None:
     """Give a verb of this machine, or a group of such verbs, the option; help and Tab show it."""
     for each in _with_verbs(command):
         taken = {name for param in each.params for name in param.opts}
-        option = _option()
+        # A copy: the verb may have taken one of the names.
+        option = copy.copy(_option())
         option.opts = [name for name in option.opts if name not in taken]
         each.params.append(option)
 
@@ -84,6 +87,7 @@ def _with_verbs(command: Any) -> Iterator[Any]:
         yield from _with_verbs(each)
 
 
+@functools.cache
 def _option() -> Any:
     made = bare()
 

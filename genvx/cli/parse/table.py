@@ -73,6 +73,7 @@ VERBS = (
         RUNS,
         "Show the output of a run so far; exit with its code if it has ended",
     ),
+    Entry("tunnel", "runs.tunnel", RUNS, "Make ports of a run's host ports of this machine"),
     Entry(
         "ssh",
         "runs.ssh",
@@ -107,7 +108,7 @@ VERBS = (
         "ssh-config",
         "setup.ssh_config",
         SET_UP,
-        "Print an ssh entry that leads into an environment",
+        "Print an ssh entry that leads into a run or an environment",
     ),
     Entry(
         "keygen",
@@ -121,7 +122,7 @@ VERBS = (
         "ssh-proxy",
         "setup.ssh_proxy",
         SET_UP,
-        "Connect stdin and stdout to an environment: the ProxyCommand of an entry",
+        "Connect stdin and stdout to a run or an environment: the ProxyCommand of an entry",
         here=False,
         hidden=True,
     ),

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 def show(where: Where, fleet: Fleet, output: Output) -> int:
     """Ask the hosts and print the answer; return the exit code."""
     outcomes = where.ask(fleet, lambda host: host.doctor())
+    for note in where.remote_notes():
+        where.note(note)
     if output.json:
         hosts = [
             failed_host(name, outcomes.failed[name])

@@ -74,9 +74,9 @@ def _plain(remote: Remote) -> Plain:
 
 def status(where: Where) -> int:
     """Print whether a remote is available; return the exit code."""
-    remote = remote_named(where.named or "", os.environ, _say)
-    for note in remote.notes:
-        where.note(f"{remote.name}: {note}")
+    remote = remote_named(where.named or "", os.environ)
+    for note in where.remote_notes():
+        where.note(note)
     with where.remote_fleet() as fleet:
         outcomes = where.ask(fleet, lambda host: host.snapshot())
         hosts = len(fleet.hosts)

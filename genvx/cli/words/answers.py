@@ -28,6 +28,11 @@ def meaning(error: Any, command: Any, words: list[str]) -> str | None:
         if found is None:
             if path == ["genvx", "remote"] and word in command.commands:
                 return f"{word} is for this machine only: genvx {word}"
+            if path == ["genvx", "remotes"]:
+                shown = printable(word, 40)
+                return (
+                    f"genvx remotes status {shown} shows one; genvx --remote {shown} VERB asks it"
+                )
             table, typed = (RUNS_VERBS, path[:-1]) if path[-1] == "runs" else (VERBS, path)
             if typed not in (["genvx"], ["genvx", "remote"]):
                 return None

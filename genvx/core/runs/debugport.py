@@ -111,4 +111,4 @@ class OpenPort:
 
 def alias(run: str) -> str:
     """The name under which ssh remembers the host key of a run's debug port."""
-    return f"genvx-{run}"
+    return f"genvx-run-{run}"  # as entries of ssh-config call it

@@ -47,6 +47,26 @@ def require_entry(run: RunInfo) -> None:
         raise InvalidInput(f"run {run.label_or_id} is over: {ending_of(state)}")
 
 
+def require_terminal(run: RunInfo, typed: str = "genvx") -> None:
+    """Raise InvalidInput if nobody can view the terminal of a run, now or once it runs; its one
+    line says why not, and what to type instead.
+
+    typed: what somebody types to ask the same hosts again.
+    """
+    label = run.label_or_id
+    if was_moved(run.state):
+        require_entry(run)
+    if is_over(run.state) or end_of(run.state) is not None:
+        raise InvalidInput(
+            f"run {label} is over: {ending_of(run.state)}; {typed} logs {run.id} shows its output"
+        )
+    if not run.spec.tty:
+        raise InvalidInput(
+            f"run {label} has no terminal, for it was started without --tty; "
+            f"{typed} watch {run.id} shows its output"
+        )
+
+
 def ending_of(state: RunState) -> str:
     """How a run that is over has ended, in a few words: "completed", "exit code 7", "signal 9"."""
     if isinstance(state, (Stopped, Lost)):

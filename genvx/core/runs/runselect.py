@@ -78,11 +78,11 @@ def without_moved(runs: Sequence[RunInfo]) -> list[RunInfo]:
     ]
 
 
-def require_waiting(run: RunInfo) -> None:
-    """Raise InvalidInput if a run does not wait: then it cannot move."""
+def require_waiting(run: RunInfo, typed: str = "genvx remote") -> None:
+    """Raise InvalidInput if a run does not wait: then it cannot move. typed: as for `find`."""
     if was_moved(run.state):
         raise InvalidInput(
-            f"run {run.id} was withdrawn already; genvx remote runs restart {run.id} starts it anew"
+            f"run {run.id} was withdrawn already; {typed} runs restart {run.id} starts it anew"
         )
     if run.spec.part is not None:
         raise InvalidInput(f"run {run.id} is on several hosts; only a run on one host can move")

@@ -34,4 +34,5 @@ OPERATIONS = {
     "run-mark": ("MarkRun", "runoperations"),
     "run-dispose": ("DisposeOfRun", "runoperations"),
     "run-watch": ("WatchRun", "runoperations"),
+    "run-view": ("ViewRun", "viewoperation"),
 }

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from genvx.core.finding import Examination  # noqa: F401  # the reply of Examine
     from genvx.core.policies.policy import Entitlement  # noqa: F401  # the reply of ShowPolicy
+    from genvx.core.usage import DeviceProcess
 
 
 @value
@@ -43,6 +44,17 @@ class OwnUse:
 
     snapshot: Snapshot
     own: Mapping[str, tuple[int, ...]]
+
+    def processes(self) -> dict[str, list[DeviceProcess]]:
+        """The processes of the environment on each device, by its UUID."""
+        return {
+            device.uuid: [
+                process
+                for process in self.snapshot.usage_of(device).processes or ()
+                if process.pid in self.own.get(device.uuid, ())
+            ]
+            for device in self.snapshot.devices
+        }
 
 
 @value

@@ -15,13 +15,18 @@ REPLY_HEAD = b"GENVX-REPLY "
 
 @value
 class Reply:
-    """The result of a call: a plain value, or an error by its class name."""
+    """The result of a call: a plain value, or an error by its class name.
+
+    attached: bytes that stand for the `data` of the value, which JSON would have to spell out. They
+    follow as they are, so they go only where no terminal is on the way.
+    """
 
     value: Any = None
     error: Optional[str] = None
     message: str = ""
     protocol: int = PROTOCOL
     version: str = __version__
+    attached: bytes = b""
 
     @classmethod
     def of_error(cls, error: GenvxError) -> Reply:
@@ -30,18 +35,20 @@ class Reply:
 
     def to_bytes(self, token: str) -> bytes:
         """Return the reply as it is written to stdout; `token` is that of its call."""
-        body = dumps(
-            {
-                "protocol": self.protocol,
-                "version": self.version,
-                "value": self.value,
-                "error": self.error,
-                "message": self.message,
-            }
-        )
+        plain = {
+            "protocol": self.protocol,
+            "version": self.version,
+            "value": self.value,
+            "error": self.error,
+            "message": self.message,
+        }
+        if self.attached:
+            plain["attached"] = len(self.attached)
+        body = dumps(plain)
         # A login script may have printed a line without an end. The newline in front starts a new
         # one, so that a person who reads the output sees the reply on its own line.
-        return b"\n" + REPLY_HEAD + f"{token} {len(body)} ".encode("ascii") + body + b"\n"
+        head = b"\n" + REPLY_HEAD + f"{token} {len(body)} ".encode("ascii")
+        return b"".join((head, body, b"\n", self.attached))
 
     def result(self) -> Any:
         """Return the value, or raise the error that the far end named."""

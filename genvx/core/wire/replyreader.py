@@ -35,6 +35,7 @@ class ReplyReader:
         self._buffer = bytearray()
         self._start: Optional[int] = None
         self._size = 0
+        self._fields: Optional[Fields] = None
         self.rest = b""
 
     @property
@@ -63,8 +64,17 @@ class ReplyReader:
         # first byte of the command's output.
         if after == b"\r":
             return None
-        self.rest = bytes(self._buffer[end + (2 if after == b"\r\n" else 1) :])
-        return _reply(bytes(self._buffer[self._start : end]))
+        behind = end + (2 if after == b"\r\n" else 1)
+        try:
+            if self._fields is None:
+                self._fields = Fields(loads(bytes(self._buffer[self._start : end])), "the reply")
+            attached = self._fields.optional_integer("attached", 1, MOST_REPLY) or 0
+            if len(self._buffer) < behind + attached:
+                return None
+            self.rest = bytes(self._buffer[behind + attached :])
+            return _reply(self._fields, bytes(self._buffer[behind : behind + attached]))
+        except Malformed as error:
+            raise ProtocolError(f"the reply cannot be read: {error}") from None
 
     def _find_head(self) -> bool:
         at = self._buffer.find(self._mark)
@@ -87,24 +97,25 @@ class ReplyReader:
         return True
 
 
-def _reply(body: bytes) -> Reply:
-    try:
-        # The protocol is checked before the value: a reply of another protocol may have any form,
-        # and the useful message is to install the same version.
-        fields = Fields(loads(body), "the reply")
-        protocol = fields.integer("protocol", 0, 1 << 16)
-        version = fields.text("version", 64)
-        if protocol != PROTOCOL:
-            raise AgentError(
-                f"genvx {version} there speaks protocol {protocol}, genvx {__version__} here "
-                f"speaks {PROTOCOL}; install the same version on both"
-            )
-        return Reply(
-            value=fields.raw("value"),
-            error=fields.optional_text("error", 64),
-            message=fields.text("message", 4000),
-            protocol=protocol,
-            version=version,
+def _reply(fields: Fields, attached: bytes) -> Reply:
+    # The protocol is checked before the value: a reply of another protocol may have any form, and
+    # the useful message is to install the same version.
+    protocol = fields.integer("protocol", 0, 1 << 16)
+    version = fields.text("version", 64)
+    if protocol != PROTOCOL:
+        raise AgentError(
+            f"genvx {version} there speaks protocol {protocol}, genvx {__version__} here "
+            f"speaks {PROTOCOL}; install the same version on both"
         )
-    except Malformed as error:
-        raise ProtocolError(f"the reply cannot be read: {error}") from None
+    value = fields.raw("value")
+    if attached:
+        if not isinstance(value, dict):
+            raise fields.wrong("attached")
+        value["data"] = attached
+    return Reply(
+        value=value,
+        error=fields.optional_text("error", 64),
+        message=fields.text("message", 4000),
+        protocol=protocol,
+        version=version,
+    )

@@ -207,9 +207,16 @@ RUN = Table(
 
 
 def _compressed(limit: int) -> Kind[bytes]:
-    """Bytes, deflated and in base64. limit: how many bytes there are at most."""
+    """Bytes, deflated and in base64, or attached to the reply as they are (reply.py). limit: how
+    many there are at most.
+    """
 
     def read(fields: Fields, key: str) -> bytes:
+        attached = fields.raw(key)
+        if isinstance(attached, bytes):
+            if len(attached) > limit:
+                raise fields.wrong(key)
+            return attached
         try:
             packed = base64.b64decode(fields.string(key, 2 * limit), validate=True)
             inflater = zlib.decompressobj()

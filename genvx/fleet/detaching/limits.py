@@ -21,6 +21,12 @@ def most_lines(lines: int | None) -> int | None:
     return lines
 
 
+def require_grace(grace: float | None) -> None:
+    """Raise InvalidInput unless a grace is a number of seconds, or None."""
+    if grace is not None and not (isinstance(grace, (int, float)) and 0 <= grace < math.inf):
+        raise InvalidInput(f"a grace is a number of seconds, not {grace!r}")
+
+
 def pauser(timeout: float | None, stop: threading.Event | None) -> Callable[[float], bool]:
     """Return what waits so many seconds, and says whether the time is over or `stop` is set."""
     # NaN compares false with every time, so the waiting would never end.

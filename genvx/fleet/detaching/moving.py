@@ -22,6 +22,7 @@ from genvx.core.value import replace
 from genvx.core.wire.runoperations import Disposal, DisposeOfRun, FindRuns, MarkRun, WithdrawRun
 from genvx.errors import GenvxError, HostLost, InvalidInput, NoCapacity, StateError
 from genvx.fleet.detaching.runs import submit_to
+from genvx.fleet.typed import typed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -83,7 +84,7 @@ def move(
     except GenvxError as error:
         message = (
             f"run {run.id} was withdrawn on {source.name}, and could not be started elsewhere: "
-            f"{error}; genvx remote runs restart {run.id} starts it"
+            f"{error}; {typed(source)} runs restart {run.id} starts it"
         )
         if isinstance(error, HostLost):
             message = f"run {run.id} was withdrawn on {source.name}; {error}"

@@ -11,6 +11,7 @@ from genvx.fleet.detaching import runs
 from genvx.fleet.detaching.moving import anew
 from genvx.fleet.detaching.rungang import submit_again
 from genvx.fleet.detaching.submission import submitter
+from genvx.fleet.typed import typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,7 +37,7 @@ def restarted(
         if was_moved(each.state):
             raise InvalidInput(
                 f"run {first.id} was moved, and may be on another host: "
-                f"genvx remote runs restart {first.id} looks for it"
+                f"{typed(hosts[0])} runs restart {first.id} looks for it"
             )
     spec = anew(first, submitter())  # of the first part, which has the line of notify
     if spec.part is None:

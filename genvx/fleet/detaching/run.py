@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -23,7 +22,7 @@ from genvx.core.wire.runoperations import (
 )
 from genvx.errors import GenvxError, InvalidInput, UnknownRun
 from genvx.fleet.detaching import runs
-from genvx.fleet.detaching.limits import most_lines, pauser
+from genvx.fleet.detaching.limits import most_lines, pauser, require_grace
 from genvx.fleet.lines import lines_of
 
 if TYPE_CHECKING:
@@ -114,10 +113,8 @@ class Run:
         None: it has not ended, never started, or nobody knows how it ended; `state` says which.
         On several hosts it is that of the part that failed first, or 0; 1 of a part without one.
         """
-        known = tuple(
-            info if has_ended(info.state) else self._look(host)
-            for host, info in self._places.items()
-        )
+        places = self._places.items()
+        known = tuple(info if has_ended(info.state) else self._look(host) for host, info in places)
         if self._first.spec.part is not None:
             return exit_code(known)
         end = end_of(known[0].state)
@@ -128,8 +125,7 @@ class Run:
     ) -> int | None:
         """Wait until the command has ended; return its `returncode`.
 
-        A connection that is cut is made again. timeout: in seconds. stop: ends the waiting when
-        set.
+        A connection that is cut is made again. timeout: in seconds. stop: ends the wait when set.
 
         Raises:
             subprocess.TimeoutExpired: it has not ended in time, or `stop` was set.
@@ -211,8 +207,7 @@ class Run:
         Raises:
             InvalidInput: the grace is no number of seconds.
         """
-        if grace is not None and not (isinstance(grace, (int, float)) and 0 <= grace < math.inf):
-            raise InvalidInput(f"a grace is a number of seconds, not {grace!r}")
+        require_grace(grace)
         self._ask_all(StopRun(self.id, grace, force))
         # Parts end with the first that is told, maybe before they are; so each answer may be older.
         found = [run for run in self._places.values() if not is_over(run.state)]
@@ -275,15 +270,13 @@ class Run:
     ) -> Tunnel:
         """Make a port of the run's host a port of this machine, until the run ends, or the block.
 
-        local: the port here; by default the same one, or the next that is free; `port` of the
-        result says which. reverse: the host listens, and connections come to `local`, where a
-        program of ours listens. strict: refuse a port that is taken here. bind: an address of this
-        machine to listen on, instead of loopback. node: of which part, as of `log`.
+        local: the port here; by default the same, or the next that is free. reverse: the host
+        listens, and connections come to `local` here. strict: refuse a port that is taken here.
+        bind: the address to listen on here, instead of loopback. node: of which part, as of `log`.
 
         Raises:
             InvalidInput: the run waits, is over, or is on this machine; or a port is taken.
         """
-        # Imported here: few programs need it, and it has paramiko.
         from genvx.fleet.tunnels.opening import forward_of, open_tunnel
 
         host, forward = self._host_of(node), forward_of(port, local, reverse=reverse)
@@ -381,9 +374,9 @@ class Run:
         raise InvalidInput(f"run {self.id} has no node {node!r} among its hosts")
 
     def _look(self, host: RunHost) -> RunInfo:
-        found = host.answer(FindRuns(self.id))
         # A host may answer anything.
-        return self._learn(host, next((each for each in found if each.id == self.id), None))
+        found = (each for each in host.answer(FindRuns(self.id)) if each.id == self.id)
+        return self._learn(host, next(found, None))
 
     def _learn(self, host: RunHost, info: RunInfo | None) -> RunInfo:
         if info is None or info.id != self.id:
@@ -404,5 +397,4 @@ class Run:
         return hash(self._key)
 
     def __repr__(self) -> str:
-        names = ", ".join(host.name for host in self._places)
-        return f"<Run {self._first.label_or_id} on {names}>"
+        return f"<Run {self._first.label_or_id} on {', '.join(h.name for h in self._places)}>"

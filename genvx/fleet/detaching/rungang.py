@@ -31,6 +31,7 @@ from genvx.errors import (
 from genvx.fleet.detaching.acceptance import Acceptance
 from genvx.fleet.detaching.submission import at
 from genvx.fleet.gang import at_once, take
+from genvx.fleet.typed import typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -197,8 +198,8 @@ def _started(host: SSHHost, run: RunInfo) -> RunInfo:
         found = host.answer(DecideRun(run.id, True), patience=_ACCEPTANCE)
     except HostError as error:
         raise HostLost(
-            f"{host.name}: {error}; whether run {run.id} was started is not known: genvx remote "
-            "runs shows it"
+            f"{host.name}: {error}; whether run {run.id} was started is not known: "
+            f"{typed(host)} runs shows it"
         ) from None
     if isinstance(found.state, (Preparing, Running)) or end_of(found.state) is not None:
         return found

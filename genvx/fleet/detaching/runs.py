@@ -27,6 +27,7 @@ from genvx.errors import (
     Unsatisfiable,
 )
 from genvx.fleet.detaching.submission import at
+from genvx.fleet.typed import typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -118,7 +119,7 @@ def submit_to(
     except HostError as error:
         raise HostLost(
             f"{host.name}: {error}; whether run {spec.id} was accepted there is not known: "
-            f"genvx remote runs shows it"
+            f"{typed(host)} runs shows it"
         ) from None
 
 

@@ -32,19 +32,23 @@ def restored_terminal() -> Iterator[None]:
 
 @contextlib.contextmanager
 def size_changes() -> Iterator[socket.socket]:
-    """Yield a socket that becomes readable when the size of the terminal changes."""
+    """Yield a socket that becomes readable when the size of the terminal changes, or may have
+    changed while we were stopped.
+    """
     # A wake-up descriptor instead of a handler that sends the size: the handler runs between any
     # two instructions, also where paramiko holds a lock that the message would need.
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
     wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-    # The wake-up works only for signals with a handler in Python; by default SIGWINCH is ignored.
-    before = signal.signal(signal.SIGWINCH, lambda number, frame: None)
+    # The wake-up works only for signals with a handler in Python; by default these are ignored.
+    numbers = (signal.SIGWINCH, signal.SIGCONT)
+    before = {each: signal.signal(each, lambda number, frame: None) for each in numbers}
     try:
         yield ours
     finally:
-        signal.signal(signal.SIGWINCH, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
         signal.set_wakeup_fd(wakeup)
         ours.close()
         theirs.close()

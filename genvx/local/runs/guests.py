@@ -27,6 +27,7 @@ from genvx.local.state.removal import unpublish
 if TYPE_CHECKING:
     from collections.abc import Collection
     from signal import Signals
+    from typing import Callable
 
     from genvx.core.escalation import Step
     from genvx.core.leases.lease import Lease
@@ -38,23 +39,28 @@ if TYPE_CHECKING:
 _LOOKS = 3
 # Seconds between looks at those who have their grace.
 _LOOK = 0.3
+# Seconds after SIGKILL: a process that is still there hangs in the kernel.
+_STUCK = 5.0
 
 
 class Guests:
     """The guests of the run that this process supervises.
 
-    lease: the supervisor's own. What is below this process is none of them.
+    lease: the supervisor's own. What is below this process is none of them. say: appends a line to
+    the log.
     """
 
-    def __init__(self, host: Machine, lease: Lease) -> None:
+    def __init__(self, host: Machine, lease: Lease, say: Callable[[str], None]) -> None:
         self._host = host
+        self._say = say
         self._own = lease
         (self._env,) = environments((lease,))
         # By id, also those that were released meanwhile: their holders are guests all the same.
         self._leases: dict[str, Lease] = {lease.id: lease}
         self._line = ""
         self._told: set[int] = set()
-        self._hurried: Optional[StopRequest] = None
+        self._met = False
+        self._hurried = self._named = False
         self._steps: tuple[Step, ...] = ()
         self._began: Optional[float] = None
         self._before: Optional[float] = None
@@ -67,9 +73,9 @@ class Guests:
                 self._leases[lease.id] = lease
 
     def are_there(self) -> bool:
-        """Whether there is a guest, or a shell that was activated in place."""
+        """Whether there is a guest."""
         self.look()
-        return bool(self._pids() or self._in_place())
+        return bool(self._pids())
 
     def see_off(self, run: str, how: str, grace: float, stop: Optional[StopRequest]) -> float:
         """Tell them that the run is over, and have `tend` end them. The first call counts.
@@ -83,13 +89,16 @@ class Guests:
             if stop is None or stop.why is not StopReason.TIME:
                 self._line = notices.run_over(run, how, steps[0].after)
             self._begin(steps)
-            self._tell(self._pids())
+            # Those of a run that is stopped have their grace while its command has its own.
+            if stop is not None:
+                self.look()
+                self._tell(self._pids())
         return self._steps[-1].after
 
     def hurry(self, stop: StopRequest) -> None:
         """End those who were told already now, because somebody asks for that."""
-        if self._hurried is None:
-            self._hurried = stop
+        if not self._hurried and (stop.force or not self._asked):
+            self._hurried = True
             self._begin(escalation.politely(0.0 if stop.force else stop.grace))
 
     def _begin(self, steps: tuple[Step, ...]) -> None:
@@ -100,23 +109,29 @@ class Guests:
         assert self._began is not None, "they are told first"
         self.look()
         elapsed = time.monotonic() - self._began
-        for _ in range(_LOOKS):
-            found = self._pids()
-            if found:
-                break
-        else:
+        # Most runs have none, and then nobody can have forked away from a look.
+        looks = _LOOKS if self._met else 1
+        found = next(filter(None, (self._pids() for _ in range(looks))), [])
+        if not found:
             return False
         self._tell(found)
         for number in escalation.due(self._steps, elapsed, self._before):
             self._signal(found, number)
         self._before = elapsed
+        if not self._named and elapsed > self._steps[-1].after + _STUCK:
+            self._named = True
+            stuck = ", ".join(map(str, found))
+            self._say(f"these do not end even by SIGKILL: {stuck}; the GPUs stay leased")
         return True
 
     @property
     def due(self) -> float:
         """Seconds after which `tend` is to be called again."""
-        asked = self._before is not None and self._before >= self._steps[0].after
-        return SOON if asked else _LOOK
+        return SOON if self._asked else _LOOK
+
+    @property
+    def _asked(self) -> bool:
+        return self._before is not None and self._before >= self._steps[0].after
 
     def dismiss(self) -> None:
         """Take the devices from shells that were activated in place, which live on."""
@@ -129,6 +144,8 @@ class Guests:
         To be called once our own lease is released: nobody can join without one that lives.
         """
         self.look()
+        if not self._met and len(self._leases) == 1:
+            return False
         found = self._pids()
         self._signal(found, SIGKILL)
         return bool(found)
@@ -143,7 +160,9 @@ class Guests:
             alive = processes.starttime(each.pid) == each.starttime
             if each.pid != os.getpid() and each.owner.uid == self._env.owner.uid and alive:
                 spared |= {each.pid, *tree.descendants(each.pid)}
-        return [pid for pid in found if pid not in spared]
+        found = [pid for pid in found if pid not in spared]
+        self._met = self._met or bool(found)
+        return found
 
     def _all(self) -> list[Lease]:
         return list(self._leases.values())

@@ -17,7 +17,7 @@ from genvx.local import processes
 from genvx.local.state import heldfile, publishing
 from genvx.local.state.content import read_content
 from genvx.local.state.kinds import of_name
-from genvx.local.state.runkind import RUN
+from genvx.local.state.runkind import RUN, VIEW_SUFFIX
 from genvx.local.state.saying import saying
 from genvx.local.state.userdirectory import MOST_OF_A_KIND
 
@@ -93,6 +93,9 @@ def _read(state: StateDirectory, user: UserDirectory, name: str) -> Optional[Sup
     content = read_content(user, name)
     if not content.held:
         if state.uid in (0, user.uid):
+            # First what is beside it: nobody looks for that once the file is gone.
+            with suppress(OSError):
+                os.unlink(meant[1] + VIEW_SUFFIX, dir_fd=user.descriptor)
             os.unlink(name, dir_fd=user.descriptor)
         return None
     found: Supervision = RUN.read(

@@ -49,6 +49,13 @@ def offset_of_last_lines(log: int, lines: int) -> int:
     return first
 
 
+def last_bytes(log: int, most: int) -> tuple[bytes, bool]:
+    """The last bytes of a log, so many at most; and whether something came before them."""
+    size = os.fstat(log).st_size
+    begin = _next_data(log, max(0, size - most))
+    return (b"" if begin is None else os.pread(log, most, begin)), bool(begin)
+
+
 def follow(
     log: int,
     offset: int,

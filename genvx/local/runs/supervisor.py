@@ -30,6 +30,8 @@ from genvx.core.runs.runstate import (
     Stopped,
     StopReason,
     Waiting,
+    end_of,
+    is_over,
     settled,
     was_moved,
 )
@@ -96,7 +98,7 @@ class Supervisor:
         self._told = 0.0
         self._below = Below(host)
         self._wakeups = Wakeups()
-        self._output = Output(spec, directory, self._wakeups)
+        self._output = Output(spec, directory, self._wakeups, host.state)
         self._entrance = Entrance(spec, directory, host.environ)
         self._member: Union[Alone, Member] = Alone()
         self._debug_port = Port(host, spec, directory, self._output.say)
@@ -120,7 +122,7 @@ class Supervisor:
             hold.keep_time(spare=os.getpid(), supervised=True)
             closed = self._debug_port.open(refuse=self._accepted is not None)
             tree.become_subreaper()
-            guests = Guests(self._host, hold.lease)
+            guests = Guests(self._host, hold.lease, self._output.say)
             state = closed or self._hold_to_end(hold, guests)
             # The end is shown only once the devices are free, for people count on that. So it is
             # written down twice: if we are killed in between, it is not lost. A full disk must not
@@ -136,9 +138,11 @@ class Supervisor:
         self._write(state)
         # One whose command never started is accepted only now: its client may look at once.
         self._accept(state)
+        self._output.linger(self._sleep)
         self._member.linger(self._sleep)
         self._notify(self._member.overall(state))
         self._finish_writing()
+        self._output.linger(self._sleep)
 
     def _finish_writing(self) -> None:
         while self._unwritten is not None:
@@ -382,3 +386,5 @@ class Supervisor:
             self._unwritten = state
         else:
             self._recorded, self._unwritten = True, None
+            if is_over(state) or end_of(state) is not None:
+                self._output.end()

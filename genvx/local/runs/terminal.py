@@ -6,15 +6,23 @@ import errno
 import fcntl
 import os
 import select
+import signal
 import struct
 import termios
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from genvx.core.wire.viewing import Size
+
+if TYPE_CHECKING:
+    from typing import Callable
 
 # What a terminal of nobody has; programs wrap their lines for it.
-ROWS, COLUMNS = 24, 80
+USUAL = Size(rows=24, columns=80)
 
 _PART = 65536
 # So many parts are copied before the supervisor looks at anything else.
-_AT_ONCE = 256
+_AT_ONCE = 32
 # At the end: a process outside of the run may have the terminal open and never let go of it.
 _QUIET_MS = 200
 
@@ -22,17 +30,46 @@ _QUIET_MS = 200
 class Terminal:
     """A pty that its run's supervisor owns.
 
+    log: what is printed is appended there. size: what it has at first. feed: called with what is
+    printed.
+
     Our copy of the command's end stays open until `finish`. Without it a command that closes its
     terminal and opens it again later would find nobody who reads what it prints.
     """
 
-    def __init__(self, log: int) -> None:
+    def __init__(
+        self,
+        log: int,
+        size: Size = USUAL,
+        feed: Callable[[bytes], object] = lambda data: None,
+    ) -> None:
         self._log = log
+        self._feed = feed
         self._lost = 0
         self.descriptor, self.command_end = os.openpty()
-        size = struct.pack("HHHH", ROWS, COLUMNS, 0, 0)
-        fcntl.ioctl(self.command_end, termios.TIOCSWINSZ, size)
+        self.resize(size)
         os.set_blocking(self.descriptor, False)
+
+    def resize(self, size: Size) -> None:
+        """Give it another size; the programs in its foreground hear of it."""
+        packed = struct.pack("HHHH", size.rows, size.columns, 0, 0)
+        fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, packed)
+
+    def redraw(self) -> None:
+        """Have a program in the foreground that fills the screen draw it again."""
+        with suppress(OSError):
+            group = os.tcgetpgrp(self.descriptor)
+            if group > 1:
+                os.killpg(group, signal.SIGWINCH)
+
+    def type(self, data: bytes) -> int:
+        """Type something; return how many bytes were taken, the others have to wait."""
+        try:
+            return os.write(self.descriptor, data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            return len(data)  # nobody is there to read it
 
     def copy(self) -> bool:
         """Append to the log what there is to read, or a part of it; return whether there was any.
@@ -52,6 +89,7 @@ class Terminal:
             if not data:
                 raise EOFError
             self._append(data)
+            self._feed(data)
         return True
 
     def finish(self) -> None:

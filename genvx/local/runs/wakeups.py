@@ -28,12 +28,14 @@ _LONGEST_MS = 1 << 30  # poll() takes an int
 @value
 class Wakeup:
     """Why a wait ended. signalled: whether a signal came. sender: the uid that has sent SIGTERM;
-    None if nobody has. readable: the descriptors from which something can be read.
+    None if nobody has. readable: the descriptors from which something can be read, or that were
+    hung up. writable: those that take more.
     """
 
     signalled: bool = False
     sender: Optional[int] = None
     readable: frozenset[int] = frozenset()
+    writable: frozenset[int] = frozenset()
 
 
 class Wakeups:
@@ -53,9 +55,11 @@ class Wakeups:
         self._poll = select.poll()
         self._poll.register(self._descriptor, select.POLLIN)
 
-    def watch(self, descriptor: int) -> None:
-        """End waits also when there is something to read from a descriptor, or it was hung up."""
-        self._poll.register(descriptor, select.POLLIN)
+    def watch(self, descriptor: int, *, reads: bool = True, writes: bool = False) -> None:
+        """End waits also when there is something to read from a descriptor, or it takes more; in
+        any case when it was hung up. The last call for a descriptor counts.
+        """
+        self._poll.register(descriptor, reads * select.POLLIN | writes * select.POLLOUT)
 
     def forget(self, descriptor: int) -> None:
         """Watch a descriptor no more; to be called before it is closed."""
@@ -64,10 +68,11 @@ class Wakeups:
     def wait(self, seconds: float) -> Wakeup:
         """Wait until a signal comes or something can be read, or so many seconds."""
         ready = self._poll.poll(min(ceil(max(0.0, seconds) * 1000), _LONGEST_MS))
-        readable = {descriptor for descriptor, _ in ready}
+        readable = {descriptor for descriptor, events in ready if events & ~select.POLLOUT}
+        writable = frozenset(number for number, events in ready if events & select.POLLOUT)
         signalled = self._descriptor in readable
         sender = self._received() if signalled else None
-        return Wakeup(signalled, sender, frozenset(readable - {self._descriptor}))
+        return Wakeup(signalled, sender, frozenset(readable - {self._descriptor}), writable)
 
     def _received(self) -> Optional[int]:
         sender = None

@@ -191,7 +191,7 @@ def test_the_port_is_said_in_the_log_and_shown_and_stays_for_a_restart(sandbox, 
     log = run_genvx("remote", "logs", run.id).stdout.splitlines()
     assert log[0] == "genvx: the debug port is open; with the private key, this leads into the run:"
     assert log[1].startswith("genvx: ssh -i <private key> -o IdentitiesOnly=yes ")
-    assert log[1].endswith(f"-o HostKeyAlias=genvx-{run.id} -p {run.port} {run.place}")
+    assert log[1].endswith(f"-o HostKeyAlias=genvx-run-{run.id} -p {run.port} {run.place}")
     printed = ran(["ssh-keygen", "-l", "-f", str(directory_of(sandbox, run.id) / "host_key")])
     assert log[2] == f"genvx: fingerprint of its host key: {printed.stdout.split()[1]} (ED25519)"
     assert log[3:] == ["out"]
@@ -372,7 +372,7 @@ def test_an_ordinary_user_has_a_debug_port_with_shells_and_terminals(world, shar
     )
     assert begun.returncode == 0, begun.stderr
     line, known_host = begun.stdout.splitlines()
-    run = known_host.partition(" ")[0].removeprefix("genvx-")
+    run = known_host.partition(" ")[0].removeprefix("genvx-run-")
     guest = Guest(run, line, key, known_host)
     place = home / ".local/share/genvx/runs" / run / "work"
     try:

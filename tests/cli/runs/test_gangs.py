@@ -290,3 +290,15 @@ def test_once_node_0_has_the_word_to_start_all_start_without_the_client(hosts):
     client.communicate(timeout=60)
     (row,) = rows("remote")
     until(lambda: states(row[1]) == ["running"] * 2)
+
+
+def test_of_the_terminals_of_all_parts_one_is_viewed(hosts, view):
+    run = detached("--tty", "--", "sh", "-c", "echo rank $NODE_RANK; read line; exit 3")
+    for words, rank in (((), 0), (("--node", "1"), 1)):
+        terminal = view(run, *words)
+        terminal.expect(f"rank {rank}\r\n")
+        terminal.key("\x1d\x1d\x1d")
+        assert terminal.end() == 0
+    refused = view(run, "--node", "2")
+    refused.expect("has no node 2")
+    assert refused.end() == 2

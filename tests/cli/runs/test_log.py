@@ -81,6 +81,9 @@ def test_nothing_is_missing_where_the_connection_is_cut_before_the_first_piece(
     after,
 ):
     monkeypatch.setattr("genvx.fleet.detaching.runs._PAUSE", 0.0)
+    # Without anything to read, the next answer is a sign of life.
+    monkeypatch.setattr("genvx.local.runs.watching._AGAIN", 0.1)
+    monkeypatch.setattr("genvx.local.runs.watching._CHECK", 0.1)
     go = short_tmp / "go"
     line = f"echo early; until [ -e {go} ]; do sleep 0.01; done; seq 5"
     run = started("--", "sh", "-c", line)

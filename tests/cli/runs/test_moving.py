@@ -13,7 +13,7 @@ import threading
 import pytest
 
 from tests.cli.runs.test_acting_json import acts
-from tests.cli.runs.test_runs import rows, started
+from tests.cli.runs.test_runs import end_sessions, rows, started
 from tests.conftest import run_genvx
 from tests.helpers import PATIENCE, start_genvx, until
 
@@ -139,6 +139,41 @@ def _is_started_anew(run, target):
     """Whether a run that was moved is started again, or was on its way and has arrived."""
     again = run_genvx("remote", "runs", "restart", run, "--only-host", target)
     return again.returncode == 0 or "is running" in again.stderr
+
+
+def test_who_views_a_waiting_run_follows_it_and_goes_on_into_its_terminal(hosts, busy, view):
+    words = ("--tty", "--env", "PS1=in$ ", "--", "bash", "--norc")
+    run, source, target = waiting(*words)
+    terminal = view(run)
+    terminal.expect(f"genvx: run {run} waits in line on {source}: place 1")
+    terminal.key("\x03")
+    terminal.expect(f"genvx: run {run} goes on; genvx remote watch -i {run} shows it again")
+    assert terminal.end() == 130
+    busy(target)
+    terminal = view(run)
+    terminal.expect(f"genvx: run {run} moves to {target}, which has room")
+    terminal.expect(f"genvx: the terminal of run {run}; Ctrl-] three times leaves it")
+    terminal.line("echo here $((20 + 3)); stty size")
+    terminal.expect("here 23\r\n24 200\r\n")
+    other = view(run, size=(50, 100))
+    # What was there is shown to who comes later, and the smaller size counts.
+    other.expect("here 23\r\n24 200\r\n")
+    other.line("stty size; sleep 1000")
+    terminal.expect("24 100\r\n")
+    terminal.key("\x03")
+    other.expect("^C")
+    other.key("\x1d\x1d\x1d")
+    other.expect(f"genvx: run {run} goes on; genvx remote watch -i {run} shows it again")
+    assert other.end() == 0
+    end_sessions(hosts)
+    terminal.expect(
+        f"{target}: the connection ended; run {run} goes on; genvx remote watch -i {run} shows it"
+    )
+    assert terminal.end() == 4
+    terminal = view(run)
+    terminal.expect("^C")
+    terminal.line("exit 7")
+    assert terminal.end() == 7
 
 
 # Half an hour for 100: GENVX_TEST_TRIES=100 scripts/test tests/cli/runs/test_moving.py -k killed

@@ -71,6 +71,7 @@ from genvx.core.wire import (
     runcodec,
     runoperations,
     snapshotcodec,
+    viewoperation,
 )
 from genvx.core.wire.call import Call
 from genvx.core.wire.callreader import call_from_word, read_call
@@ -176,6 +177,7 @@ ASKED = [
     runoperations.MarkRun("n", "best", ("t",), ("u",)),
     runoperations.DisposeOfRun("n", runoperations.Disposal.PURGE),
     runoperations.WatchRun("n", 5, 6, False, False),
+    viewoperation.ViewRun("n"),
 ]
 POLICY = Policy(
     LIMIT, {"g": LIMIT}, {"u": LIMIT}, ("root",), ("0",), ("1",), ("2",), VisibleAs.INDEX, False
@@ -318,6 +320,8 @@ REPLIES = [
     (runoperations.WatchRun("n"), LogPiece(5, b"x")),
     (runoperations.WatchRun("n"), RUN),
     (runoperations.WatchRun("n"), runoperations.LogEnd(RUN)),
+    (viewoperation.ViewRun("n"), RUN),
+    (viewoperation.ViewRun("n"), viewoperation.Viewed()),
 ]
 
 
@@ -569,6 +573,25 @@ def test_a_reply_is_found_in_noise_in_pieces_and_through_a_terminal(ending, size
     assert got == b"output\n"
 
 
+@pytest.mark.parametrize("size", [1, 7, 100, 1 << 20])
+def test_bytes_that_are_attached_to_a_reply_come_as_they_are(size):
+    data = bytes(range(256)) + b"\nGENVX-REPLY aabb 2 {}\n"
+    plain = runcodec.LOG_PIECE.write(LogPiece(5, b""))
+    first = Reply(value=plain, attached=data).to_bytes("aabb")
+    stream = first + Reply(value=7).to_bytes("aabb")
+    reader, found = ReplyReader("aabb"), []
+    for start in range(0, len(stream), size):
+        reply = reader.feed(stream[start : start + size])
+        while reply is not None:
+            found.append(reply.result())
+            rest, reader = reader.rest, ReplyReader("aabb")
+            reply = reader.feed(rest)
+    assert runcodec.LOG_PIECE.read(found[0]) == LogPiece(5, data)
+    assert found[1:] == [7]
+    with pytest.raises(Malformed):
+        runcodec.LOG_PIECE.read({**plain, "data": bytes((1 << 20) + 1)})
+
+
 def test_too_much_noise_ends_the_search():
     reader = ReplyReader("aabb")
     with pytest.raises(ProtocolError, match="64 KiB"):
@@ -584,6 +607,10 @@ def test_too_much_noise_ends_the_search():
         b"GENVX-REPLY aabb 2 []\n",
         b"GENVX-REPLY aabb 2 {}\n",
         b"GENVX-REPLY aabb 1111111111111111111111111",
+        Reply(value=[], attached=b"x").to_bytes("aabb"),
+        Reply(value={}, attached=b"x").to_bytes("aabb").replace(b'"attached":1', b'"attached":0'),
+        Reply(value={}, attached=b"x").to_bytes("aabb").replace(b'"attached":1', b'"attached":[1]'),
+        Reply(value={}, attached=b"x" * 9).to_bytes("aabb").replace(b'":9', b'":' + b"9" * 12)[1:],
     ],
 )
 def test_a_broken_reply_is_a_protocol_error(frame):

@@ -94,7 +94,9 @@ def test_a_shell_in_a_run_reads_that_it_is_over_and_ends_after_the_grace(
     # Whoever watches has the end at once.
     assert watching.wait(timeout=45) == 7
     assert state_of(catalog, run) == "held"
-    terminal.expect(f"genvx: run {run.id} (train) is over (exit code 7); what was opened or")
+    terminal.expect(
+        f"genvx: run {run.id} (train) is over (exit code 7); everything in it ends in 3 s"
+    )
     terminal.line("echo still $((1 + 1)) here")
     terminal.expect("still 2 here")
     assert terminal.end() != 0
@@ -146,6 +148,16 @@ def test_stop_ends_and_tells_the_guests_of_a_run_whose_supervisor_was_killed(
     terminal.expect(f"genvx: run {run.id} is over (stopped (asked))")
     terminal.end()
     ends_as(catalog, run, "lost")
+    assert not alive(pid)
+    assert free(host) == 2
+
+
+def test_guests_end_when_the_time_of_their_run_is_over(host, start, catalog, start_in, short_tmp):
+    run = start(asked("sleep", "1000", grace=0.3, seconds=3))
+    deaf = short_tmp / "deaf"
+    start_in(run, DEAF.format(file=deaf))
+    pid = pid_in(deaf)
+    assert ends_as(catalog, run, "stopped").state.why.value == "time"
     assert not alive(pid)
     assert free(host) == 2
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from genvx.core.requests.requirements import Requirements
 from genvx.core.runs.runstate import name_of, was_moved
 from genvx.core.value import replace
 from genvx.errors import GenvxError, InvalidInput, NoCapacity
@@ -81,13 +82,15 @@ def test_a_run_that_has_begun_is_not_withdrawn_and_goes_on(host, start, catalog)
     assert ends_as(catalog, run, "stopped").state.why is StopReason.ASKED
 
 
-def _race(host, start, catalog, place, chance):
-    """Withdraw a run in the moment in which its turn comes; whether it was withdrawn, and how often
-    it has started.
+def _race(host, start, catalog, place, chance, gpu):
+    """Withdraw a run in the moment in which its turn on a GPU comes; whether it was withdrawn, and
+    how often it has started.
     """
-    first = start(asked("sleep", "1000", gpus=2))
+    its = Requirements(1, devices=(str(gpu),))
+    first = start(replace(asked("sleep", "1000"), requirements=its))
     started = place / os.urandom(4).hex()
-    run = start(shell(f"echo x >> {started}; exec sleep 1000"), patience=1000.0)
+    line = f"echo x >> {started}; exec sleep 1000"
+    run = start(replace(shell(line), requirements=its), patience=1000.0)
     catalog.stop(first.id, force=True)
     # The supervisor looks once a second whether its turn has come.
     threading.Event().wait(chance.uniform(0.0, 1.3))
@@ -101,17 +104,31 @@ def _race(host, start, catalog, place, chance):
     return withdrawn, started.read_text().count("x") if started.exists() else 0
 
 
-@pytest.mark.parametrize("tries", [6, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("tries", "at_once"), [(6, 3), pytest.param(100, 10, marks=pytest.mark.slow)]
+)
 @pytest.mark.timeout(900)
 def test_a_run_whose_turn_comes_just_then_is_withdrawn_or_starts(
     host,
     start,
     catalog,
     short_tmp,
+    monkeypatch,
     tries,
+    at_once,
 ):
-    chance = random.Random(tries)
-    seen = [_race(host, start, catalog, short_tmp, chance) for _ in range(tries)]
+    monkeypatch.setenv("GENVX_SIMULATE", f"{at_once}xA100-80GB")
+
+    def races(gpu):
+        chance = random.Random(gpu)
+        return [
+            _race(host, start, catalog, short_tmp, chance, gpu) for _ in range(tries // at_once)
+        ]
+
+    # Most of each is waiting.
+    with ThreadPoolExecutor(at_once) as pool:
+        seen = [each for found in pool.map(races, range(at_once)) for each in found]
+    assert len(seen) == tries
     assert set(seen) <= {(True, 0), (False, 1)}
 
 

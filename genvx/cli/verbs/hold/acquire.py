@@ -61,10 +61,9 @@ def acquire(
             where.landed(host, grant)
         print_document("acquire", hosts=[{"host": host, "ok": True, **plain_grant(grant)}])
         return
-    verb = "genvx remote" if where.remote else "genvx"
     place = f" on {host}" if where.remote else ""
     devices = ranges(device.label for device in grant.devices) or "none"
     print(f"environment  {grant.environment_id}{place}")
     print(f"GPUs         {devices}, for {format_duration(grant.seconds or seconds)}")
-    print(f"use          {verb} activate --id {grant.environment_id}")
-    print(f"give back    {verb} release {grant.environment_id}")
+    print(f"use          {where.typed} activate --id {grant.environment_id}")
+    print(f"give back    {where.typed} release {grant.environment_id}")

@@ -41,7 +41,7 @@ def move(
     with where.remote_fleet() as fleet:
         among = [spec.name for spec in selection.of([host.spec for host in fleet.hosts])]
         source, found = located(where, fleet, run)
-        require_waiting(found)
+        require_waiting(found, where.typed)
         seen = where.look(fleet)
         hosts: Any = fleet
         with unbroken():

@@ -9,6 +9,7 @@ import typer
 from genvx.cli.ask.runs import OneRun, located_parts
 from genvx.cli.ask.where import here
 from genvx.core.wire.runoperations import MOST_LINES
+from genvx.errors import InvalidInput
 
 Lines = Annotated[
     int | None,
@@ -25,6 +26,18 @@ NoFollow = Annotated[bool, typer.Option("--no-follow", help="Do not wait for mor
 Stay = Annotated[
     bool, typer.Option("--stay", help="Remote: leave a waiting run on its host in any case.")
 ]
+Interactive = Annotated[
+    bool,
+    typer.Option(
+        "-i", "--interactive", help="Work in the terminal of a run that was started with --tty."
+    ),
+]
+Node = Annotated[
+    int | None,
+    typer.Option(
+        "--node", metavar="K", min=0, help="With -i, of a run on several hosts: in which; 0 first."
+    ),
+]
 
 
 def watch(
@@ -33,6 +46,8 @@ def watch(
     lines: Lines = None,
     no_follow: NoFollow = False,
     stay: Stay = False,
+    interactive: Interactive = False,
+    node: Node = None,
 ) -> None:
     """Show the output of a run until it ends; exit with its code.
 
@@ -40,11 +55,20 @@ def watch(
 
     Ctrl-C leaves the run running. Where the connection is cut, it goes on where it was.
 
+    With -i you are in the terminal of the run: what you type goes there, Ctrl-C too.
+    Ctrl-] three times within a second leaves it running.
+
     A run that waits moves to another host that has room, unless its hosts or its directory were
     chosen, or --stay is given.
 
     Example: genvx watch 1
     """
+    if interactive:
+        if lines is not None or no_follow:
+            raise InvalidInput("-n and --no-follow are for watch without -i")
+        raise typer.Exit(_view(context, run, node, stays=stay))
+    if node is not None:
+        raise InvalidInput("--node goes with -i; without -i all hosts of the run are shown")
     _show(context, run, lines, to_its_end=not no_follow, stays=stay)
 
 
@@ -54,6 +78,16 @@ def logs(context: typer.Context, run: OneRun = "", lines: Lines = None) -> None:
     Example: genvx logs -n 20 1
     """
     _show(context, run, lines, to_its_end=False)
+
+
+def _view(context: typer.Context, wanted: str, node: int | None, *, stays: bool) -> int:
+    from genvx.cli.viewing import part_of, require_our_terminal, view
+
+    where = here(context)
+    require_our_terminal(where, wanted)
+    with where.fleet() as fleet:
+        host, run = part_of(located_parts(where, fleet, wanted), node)
+        return view(where, fleet, host, run, stays=stays)
 
 
 def _show(

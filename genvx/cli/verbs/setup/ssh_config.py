@@ -16,7 +16,8 @@ import typer
 from genvx.cli.ask import candidates
 from genvx.cli.ask.where import here
 from genvx.core.text import printable
-from genvx.errors import FleetError, HostError, InvalidInput
+from genvx.core.value import replace
+from genvx.errors import FleetError, GenvxError, HostError, InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -57,8 +58,8 @@ def ssh_config(
 ) -> None:
     """Print an ssh entry that leads into a run or an environment.
 
-    With it in ~/.ssh/config, ssh, scp, sftp, rsync and editors connect into the run: its directory,
-    its variables, its GPUs. In an environment they have its GPUs. The connection holds both.
+    With it in ~/.ssh/config, ssh, scp, sftp, rsync and editors connect into it. In a run they have
+    its directory, its variables and its GPUs; in an environment its GPUs. The connection holds it.
 
     Example: genvx remote ssh-config train --write
     """
@@ -68,7 +69,7 @@ def ssh_config(
 
     where = far(here(context))
     if remove:
-        _remove(where, target, node)
+        _remove(replace(where, quiet=True), target, node)
         return
     with where.remote_fleet() as fleet:
         goal = find(where, fleet, target, node)
@@ -124,10 +125,17 @@ def _names(goal: Goal, hosts: Collection[str]) -> list[str]:
 def _remove(where: Where, target: str, node: int | None) -> None:
     """Remove an entry: by what it is called, which asks no host, or else by what is meant."""
     from genvx.cli.entries import files
+    from genvx.cli.entries.target import find
 
     suffix = f"-{node}" if node else ""
     shown = printable(target, 60)
     names = [f"genvx-{target}{suffix}", f"{target}{suffix}"]
     if not files.keep(names):
-        raise InvalidInput(f"{files.file()} has no entry {shown!r}")
+        try:
+            with where.remote_fleet() as fleet:
+                names = _names(find(where, fleet, target, node), ())[:1]
+        except GenvxError:
+            names = []
+        if not files.keep(names):
+            raise InvalidInput(f"{files.file()} has no entry {shown!r}")
     print(f"Removed {shown} from {files.file()}")

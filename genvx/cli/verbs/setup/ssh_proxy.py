@@ -22,6 +22,7 @@ def ssh_proxy(
 ) -> None:
     """Connect stdin and stdout to an environment or a run: the ProxyCommand of an entry."""
     from genvx.core.runs.entry import require_entry
+    from genvx.core.wire.ongoing import ServeSSH
     from genvx.fleet import running
 
     # Quiet: our stderr is that of ssh and scp, whose users do not expect messages of genvx.
@@ -36,7 +37,7 @@ def ssh_proxy(
         try:
             if not run and not environment:
                 environment = environment_on(fleet, place).id
-            served = place.serve_ssh(run or environment, public, in_run=bool(run))
+            served = place.begin(ServeSSH(run or environment, public, bool(run)))
         except HostError as error:
             raise FleetError(f"{host}: {error}") from None
         raise typer.Exit(running.stream(place, served))

@@ -1,0 +1,102 @@
+"""genvx tunnel: ports of a run that are ports here."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from genvx.cli.ask.requested import patience_of
+from genvx.cli.ask.runs import Node, OneRun
+from genvx.cli.ask.where import here
+from genvx.errors import InvalidInput
+
+Ports = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[PORT[:REMOTEPORT]...]",
+        help="Port here, and port of the host if that is another one.",
+        show_default=False,
+    ),
+]
+Back = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-R",
+        "--reverse",
+        metavar="PORT[:LOCALPORT]",
+        help="Have the host listen on PORT of its loopback, and connect that to a port here.",
+    ),
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse a port that is taken here.")]
+Bind = Annotated[
+    str | None,
+    typer.Option("--bind", metavar="ADDRESS", help="Listen there, not on loopback only."),
+]
+Wait = Annotated[
+    str | None,
+    typer.Option(
+        "--wait", metavar="[=TIME]", help="Wait for its start, at most TIME (default: no limit)."
+    ),
+]
+Board = Annotated[
+    bool, typer.Option("--tensorboard", help="Start TensorBoard inside of the run, and show it.")
+]
+Logs = Annotated[
+    str | None,
+    typer.Option(
+        "--logdir",
+        metavar="DIR",
+        help="What TensorBoard reads, from the directory of the run (default: all of it).",
+    ),
+]
+
+
+def tunnel(
+    context: typer.Context,
+    run: OneRun = "",
+    ports: Ports = None,
+    reverse: Back = None,
+    strict: Strict = False,
+    bind: Bind = None,
+    node: Node = None,
+    wait: Wait = None,
+    tensorboard: Board = False,
+    logdir: Logs = None,
+) -> None:
+    """Make ports of a run's host ports of this machine.
+
+    The tunnel ends with the run, or at Ctrl-C. If a port is taken here, the next free one is used.
+    A connection that is cut is made again.
+
+    What leads where is said on stderr. Where stdout is no terminal, it gets a line for each port,
+    such as "127.0.0.1:8080 -> 6006", or "5678 -> 127.0.0.1:5678" for -R: the port that is alone is
+    that of the host.
+
+    Example: genvx remote tunnel train 8080:6006 -R 5678
+    """
+    from genvx.cli.tunneling import Wanted, connect
+    from genvx.fleet.tunnels.forward import parse_forward, require_address, require_forwards
+
+    where = here(context)
+    patience = patience_of(wait)
+    forwards = [parse_forward(each) for each in ports or ()]
+    forwards += [parse_forward(each, reverse=True) for each in reverse or ()]
+    require_forwards(forwards)
+    if logdir is not None and not tensorboard:
+        raise InvalidInput("--logdir goes with --tensorboard")
+    if bind is not None:
+        bind = require_address(bind)
+    if not where.remote:
+        port = forwards[0].remote if forwards else "N"
+        raise InvalidInput(
+            f"a run on this machine needs no tunnel: its port {port} is port {port} of localhost; "
+            "genvx remote tunnel leads to runs on other hosts"
+        )
+    if not forwards and not tensorboard:
+        raise InvalidInput(
+            "give a run and a port, such as: genvx remote tunnel 1 6006 (1 is the latest run)"
+        )
+    logs = (logdir or ".") if tensorboard else None
+    wanted = Wanted(tuple(forwards), strict, bind, node, patience, logs)
+    raise typer.Exit(connect(where, run, wanted))

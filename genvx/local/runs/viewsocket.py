@@ -1,0 +1,86 @@
+"""The socket through which the terminal of a run is viewed: it is made, found and removed here.
+
+It is beside the file of the run's supervisor in the user's own directory of the state, 0600, and is
+reached through an open directory: a path of a socket has 107 bytes at most.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from contextlib import suppress
+from typing import TYPE_CHECKING, Optional
+
+from genvx.local.state.runkind import VIEW_SUFFIX
+
+if TYPE_CHECKING:
+    from genvx.local.state.directory import StateDirectory
+
+_CREDENTIALS = struct.Struct("3i")
+_WAITING = 16
+
+
+def listen(state: StateDirectory, run: str) -> socket.socket:
+    """Make the socket of a run that we supervise, instead of one that was left behind.
+
+    Raises:
+        OSError, StateError: it cannot be made.
+    """
+    listener = _socket()
+    try:
+        # What the socket gets where it is bound.
+        os.fchmod(listener.fileno(), 0o600)
+        with state.own() as directory:
+            remove_in(directory, run)
+            listener.bind(_path(directory, run))
+        listener.listen(_WAITING)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def remove(state: StateDirectory, run: str) -> None:
+    """Remove the socket of a run that we supervise, if it is there."""
+    with suppress(OSError), state.own() as directory:
+        remove_in(directory, run)
+
+
+def remove_in(directory: int, run: str) -> None:
+    """Remove the socket of a run from a user's directory, if it is there. Raises OSError."""
+    with suppress(FileNotFoundError):
+        os.unlink(run + VIEW_SUFFIX, dir_fd=directory)
+
+
+def connect(state: StateDirectory, run: str) -> Optional[socket.socket]:
+    """Connect to the terminal of a run of our own; None if nobody listens there."""
+    for user in state.users():
+        if user.uid != state.uid:
+            continue
+        connected = _socket()
+        try:
+            connected.connect(_path(user.descriptor, run))
+            if peer_of(connected) == state.uid:
+                return connected
+        except OSError:
+            pass
+        connected.close()
+    return None
+
+
+def peer_of(connected: socket.socket) -> int:
+    """The uid of whoever is on the other end, as the kernel says. Raises OSError."""
+    size = _CREDENTIALS.size
+    _, uid, _ = _CREDENTIALS.unpack(
+        connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    )
+    return int(uid)
+
+
+def _socket() -> socket.socket:
+    return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+
+
+def _path(directory: int, run: str) -> str:
+    return f"/proc/self/fd/{directory}/{run}{VIEW_SUFFIX}"
