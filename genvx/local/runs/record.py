@@ -6,6 +6,8 @@
               marks.json   what people have called it since
               stop.json    a request to end it, and why
               gang.json    of a part of a gang: where the parts meet, and their secret
+              debug.json   of an open debug port: where it is, and its host key
+              host_key     of sshds that lead into the run
               decision     of a part of a gang: a link to "start" or "withdraw", made once
               withdraw.lock   held by who withdraws it from the line
               enter        a script that opens a shell inside of it, or runs a command there
@@ -33,13 +35,14 @@ from genvx.core.text import NAME_LIMIT, is_identifier, printable
 from genvx.core.value import value
 from genvx.core.wire.fields import Fields
 from genvx.core.wire.plain import Malformed, dumps, loads
-from genvx.core.wire.runcodec import MEETING, SPEC, STATE
+from genvx.core.wire.runcodec import MEETING, OPEN_PORT, SPEC, STATE
 from genvx.core.wire.tables import Table, choice, flag, integer, seconds, text, texts
 from genvx.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from genvx.core.runs.debugport import OpenPort
     from genvx.core.runs.part import Meeting
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.runstate import RunState
@@ -49,6 +52,7 @@ _STATE, _END = "state.json", "end.json"
 _MARKS, _STOP = "marks.json", "stop.json"
 _GANG, _DECISION = "gang.json", "decision"
 _LOCK = "withdraw.lock"
+DEBUG = "debug.json"
 LOG, EVENTS, WORK, ENTER = "log", "events", "work", "enter"
 _MOST_BYTES = 64 << 20
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -250,6 +254,20 @@ class RunDirectory:
         """Replace where it meets the other parts. Raises StateError if it cannot be written."""
         try:
             self._replace(_GANG, MEETING.write(meeting))
+        except OSError as error:
+            raise trouble(error, f"write to {self.path}") from None
+
+    def open_port(self) -> Optional[OpenPort]:
+        """Its debug port; None where none is open."""
+        try:
+            return OPEN_PORT.read(self._read(DEBUG))
+        except Malformed:
+            return None
+
+    def write_open_port(self, port: OpenPort) -> None:
+        """Write down where its debug port is. Raises StateError if that cannot be written."""
+        try:
+            self._replace(DEBUG, OPEN_PORT.write(port))
         except OSError as error:
             raise trouble(error, f"write to {self.path}") from None
 
