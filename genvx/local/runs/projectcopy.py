@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from genvx.local.runs.record import RunDirectory
     from genvx.local.trees.store import StoredTree
 
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # After so many seconds those who wait for the run are told that it is being prepared; and how often
 # it is said how far it is.
 _LONG = 0.5
@@ -29,23 +30,25 @@ _NEWS = 1.0
 
 
 def give_copy(
-    tree: StoredTree,
+    tree: Optional[StoredTree],
     directory: RunDirectory,
     report: Callable[[Preparing, bool], Optional[RunState]],
     say: Callable[[str], None],
 ) -> Optional[RunState]:
     """Copy a stored tree into the directory of a run, and let go of it; return the state of a run
-    that ends with that.
+    that ends with that. Nothing happens without a tree.
 
     report: called with how far it is, and whether somebody who waits for it should be told; it
     returns the state of a run that is to end. say: called with why it failed.
     """
+    if tree is None:
+        return None
     since, whole = now(), tree.manifest.size
     due = time.monotonic() + _LONG
     over = report(Preparing(since, Step.CODE), False)
     try:
         directory.make_work()
-        target = directory.open_work()
+        target = os.open(os.path.join(directory.path, WORK), _OPEN_DIRECTORY)
         try:
             for done in copy(tree, target):
                 at = time.monotonic()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import typer
 
 from genvx.cli.ask import options, runoptions, wants
@@ -35,6 +37,9 @@ def run(
     yes: runoptions.Yes = False,
     no_load: wants.NoLoad = False,
     json: options.Json = False,
+    debug_key_file: runoptions.DebugKeyFile = None,
+    debug_port: runoptions.DebugPort = None,
+    debug_bind: runoptions.DebugBind = None,
 ) -> None:
     """Run a command that holds GPUs.
 
@@ -51,6 +56,7 @@ def run(
 
     Example: genvx run --gpus 1 -- python train.py
     """
+    from genvx.cli.ask import debugport
     from genvx.cli.detach import Detach, Several, start_detached
     from genvx.cli.project import ProjectOptions
 
@@ -74,6 +80,9 @@ def run(
         raise InvalidInput("--json goes with --detach")
     if json and watched:
         raise InvalidInput("give either --json or --watch: --watch prints the output of the run")
+    port = debugport.asked(debug_key_file, debug_port, debug_bind)
+    if port is not None:
+        asked = replace(asked, debug_port=port, key=debugport.key_beside(debug_key_file))
     if detached:
         several = Several(nodes, master_addr, mixed) if nodes > 1 else None
         raise typer.Exit(
@@ -82,7 +91,7 @@ def run(
     if watched or asked != Detach():
         raise InvalidInput(
             "--watch, --chdir, --hold, --retries, --env, --run-tag, --notify, --tty, --log-limit, "
-            "--project, --follow-links and --yes go with --detach"
+            "--debug-key-file, --project, --follow-links and --yes go with --detach"
         )
     if nodes > 1:
         from genvx.cli.gang import run_gang
