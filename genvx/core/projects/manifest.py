@@ -144,7 +144,7 @@ def bytes_of(text: str) -> bytes:
         raise Malformed("a name is no text") from None
 
 
-def shown(name: bytes) -> str:
+def shown_name(name: bytes) -> str:
     """A name for people, without characters that change a terminal."""
     return printable(name.decode("utf-8", "replace"), 200)
 
@@ -185,20 +185,20 @@ def _check(entries: tuple[Entry, ...]) -> None:
         parent = entry.name.rpartition(b"/")[0]
         # With this nothing can be written through a link, or in a directory of nobody.
         if parent and kinds.get(parent) != DIRECTORY:
-            raise Malformed(f"{shown(entry.name)} is in no directory of the list")
+            raise Malformed(f"{shown_name(entry.name)} is in no directory of the list")
         if entry.name in kinds:
-            raise Malformed(f"{shown(entry.name)} is listed twice")
+            raise Malformed(f"{shown_name(entry.name)} is listed twice")
         kinds[entry.name] = entry.kind
     links = {each.name: each.target for each in entries if each.kind == LINK}
     for name, target in links.items():
         if leads_out(name, target, links):
-            raise Malformed(f"the link {shown(name)} leads out of the tree")
+            raise Malformed(f"the link {shown_name(name)} leads out of the tree")
 
 
 def _check_entry(entry: Entry) -> None:
     why = _trouble(entry)
     if why is not None:
-        raise Malformed(f"{shown(entry.name)}: {why}")
+        raise Malformed(f"{shown_name(entry.name)}: {why}")
 
 
 def _trouble(entry: Entry) -> Optional[str]:

@@ -8,7 +8,7 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from genvx.core.projects.links import leads_out
-from genvx.core.projects.manifest import DIRECTORY, FILE, LINK, Entry, Manifest, shown
+from genvx.core.projects.manifest import DIRECTORY, FILE, LINK, Entry, Manifest, shown_name
 from genvx.core.projects.project import Project
 from genvx.core.wire.plain import Malformed
 from genvx.core.wire.treeoperations import Pulling
@@ -165,7 +165,7 @@ class _Finder:
             os.close(descriptor)
         links = {e.name: e.target for e in self.entries if e.kind == LINK}
         out = {name for name, target in links.items() if leads_out(name, target, links)}
-        self.left_out += [f"{shown(name)} leads out of the run's directory" for name in out]
+        self.left_out += [f"{shown_name(name)} leads out of the run's directory" for name in out]
         self.entries = [e for e in self.entries if e.name not in out]
 
     def of_log(self, root: bytes) -> list[Entry]:
@@ -191,14 +191,14 @@ class _Finder:
         for child in children:
             path = name + b"/" + child if name else child
             if child == b".git":
-                self.left_out.append(f"{shown(path)}, a repository")
+                self.left_out.append(f"{shown_name(path)}, a repository")
                 continue
             try:
                 self._child(place, path)
             except FileNotFoundError:
                 continue  # deleted meanwhile
             except OSError as error:
-                self.left_out.append(f"{shown(path)} ({error.strerror})")
+                self.left_out.append(f"{shown_name(path)} ({error.strerror})")
             self._busy()
 
     def _child(self, place: Place, path: bytes) -> None:
@@ -214,7 +214,7 @@ class _Finder:
         elif stat.S_ISREG(status.st_mode):
             self._file(place, path, name)
         else:
-            self.left_out.append(f"{shown(path)} is neither a file nor a link")
+            self.left_out.append(f"{shown_name(path)} is neither a file nor a link")
 
     def _file(self, place: Place, path: bytes, name: bytes) -> None:
         descriptor = place.open(path, _READ)
@@ -232,6 +232,6 @@ class _Finder:
                     Entry(name, FILE, mode, status.st_mtime_ns, size, digests, sparse=sparse)
                 )
                 return
-            self.left_out.append(f"{shown(path)}, which is being written")
+            self.left_out.append(f"{shown_name(path)}, which is being written")
         finally:
             os.close(descriptor)

@@ -9,7 +9,7 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
-from genvx.core.projects.manifest import DIRECTORY, FILE, shown
+from genvx.core.projects.manifest import DIRECTORY, FILE, shown_name
 from genvx.errors import StateError
 from genvx.local.trees.place import Place
 
@@ -71,9 +71,9 @@ class _Copier:
             status = os.fstat(old)
             if (status.st_size, status.st_mtime_ns) != (entry.size, entry.mtime_ns):
                 raise StateError(
-                    f"{shown(entry.name)} was changed in the store of trees, or was lost when the "
-                    "host went down; genvx admin clean --all frees the store, and the next run "
-                    "sends it again"
+                    f"{shown_name(entry.name)} was changed in the store of trees, or was lost when "
+                    "the host went down; genvx admin clean --all frees the store, and the next "
+                    "run sends it again"
                 )
             new = place.open(entry.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
             yield from self._content(old, new, entry)

@@ -13,7 +13,7 @@ import shutil
 import stat
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.projects.manifest import DIRECTORY, FILE, LINK, digest_of, pieces, shown
+from genvx.core.projects.manifest import DIRECTORY, FILE, LINK, digest_of, pieces, shown_name
 from genvx.errors import ProtocolError, StateError
 from genvx.local.trees.hashes import Changed, HashCache, read_piece
 from genvx.local.trees.place import Place
@@ -196,7 +196,7 @@ class Landing:
                 for digest, (at, _) in zip(entry.digests, pieces(entry.size)):
                     content = self._staged(place, digest)
                     if content is None:
-                        raise StateError(f"what has come of {shown(entry.name)} was deleted")
+                        raise StateError(f"what has come of {shown_name(entry.name)} was deleted")
                     (write_sparse if entry.sparse else write_at)(descriptor, content, at)
                 os.ftruncate(descriptor, entry.size)
             finally:
@@ -229,8 +229,8 @@ def _name(digest: bytes) -> bytes:
 
 def _trouble(error: OSError, path: str) -> StateError:
     named = error.filename if isinstance(error.filename, (str, bytes)) else b""
-    file = f" ({shown(os.fsencode(named))})" if named else ""
+    file = f" ({shown_name(os.fsencode(named))})" if named else ""
     why = error.strerror or str(error)
     if error.errno == errno.ELOOP:
         why = "a symbolic link is in the way"
-    return StateError(f"cannot write to {shown(os.fsencode(path))}{file}: {why}")
+    return StateError(f"cannot write to {shown_name(os.fsencode(path))}{file}: {why}")

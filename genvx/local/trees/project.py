@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from genvx.core.projects.manifest import FILE, Manifest, digest_of, shown
+from genvx.core.projects.manifest import FILE, Manifest, digest_of, shown_name
 from genvx.core.projects.project import Project
 from genvx.core.projects.stream import TASTE, shrinks
 from genvx.core.text import printable
@@ -54,7 +54,7 @@ class Gathered:
             top[0] += each.entry.size
             top[1] += each.entry.kind == FILE
         ordered = sorted(sizes.items(), key=lambda item: item[1], reverse=True)
-        return [(shown(name), size, files) for name, (size, files) in ordered[:_MOST_LARGE]]
+        return [(shown_name(name), size, files) for name, (size, files) in ordered[:_MOST_LARGE]]
 
     def read(self, environ: Mapping[str, str]) -> LocalProject:
         """Read the contents of all files that are not known from before.
@@ -149,11 +149,11 @@ class LocalProject:
 
 def changed(entry: Entry) -> ProjectChanged:
     """The error where a file is another one than when it was looked at."""
-    return ProjectChanged(f"{shown(entry.name)} was changed while the project was sent")
+    return ProjectChanged(f"{shown_name(entry.name)} was changed while the project was sent")
 
 
 def _unreadable(entry: Entry, error: OSError) -> InvalidInput:
-    return InvalidInput(f"cannot read {shown(entry.name)}: {error.strerror}")
+    return InvalidInput(f"cannot read {shown_name(entry.name)}: {error.strerror}")
 
 
 def _open(root: bytes, entry: Entry, *, follow_links: bool) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from genvx.core.projects.ignoring import Rules, parse, verdict
 from genvx.core.projects.links import leads_out
-from genvx.core.projects.manifest import DIRECTORY, FILE, LINK, Entry, shown
+from genvx.core.projects.manifest import DIRECTORY, FILE, LINK, Entry, shown_name
 from genvx.errors import InvalidInput
 from genvx.local.trees import git
 
@@ -60,7 +60,7 @@ def walk(root: bytes, *, follow_links: bool = False) -> list[Found]:
         InvalidInput: it is no directory; or something in it cannot be sent, with its names.
     """
     if not os.path.isdir(root):
-        raise InvalidInput(f"no such directory: {shown(root)}")
+        raise InvalidInput(f"no such directory: {shown_name(root)}")
     walker = _Walker(root, follow_links=follow_links)
     walker.directory(b"", walker.scope(b""))
     found = sorted(walker.found)
@@ -143,7 +143,7 @@ class _Walker:
             with os.scandir(path) as entries:
                 children = list(entries)
         except OSError as error:
-            self.refused.append(f"{shown(name or path)} cannot be read ({error.strerror})")
+            self.refused.append(f"{shown_name(name or path)} cannot be read ({error.strerror})")
             return
         names = {child.name for child in children}
         ours = list(scope.ours)
@@ -188,9 +188,9 @@ class _Walker:
     def _file(self, name: bytes, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
             kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no file")
-            self.refused.append(f"{shown(name)} is {kind}")
+            self.refused.append(f"{shown_name(name)} is {kind}")
         elif not os.access(os.path.join(self._root, name), os.R_OK):
-            self.refused.append(f"{shown(name)} cannot be read (Permission denied)")
+            self.refused.append(f"{shown_name(name)} cannot be read (Permission denied)")
         else:
             self.found.append(Found(_entry(name, FILE, status), status))
 
@@ -205,14 +205,14 @@ class _Walker:
         try:
             behind = os.stat(path)
         except OSError as error:
-            self.refused.append(f"the link {shown(name)} leads nowhere ({error.strerror})")
+            self.refused.append(f"the link {shown_name(name)} leads nowhere ({error.strerror})")
             return
         if not stat.S_ISDIR(behind.st_mode):
             self._file(name, behind)
             return
         key = (behind.st_dev, behind.st_ino)
         if key in self._inside:
-            self.refused.append(f"the link {shown(name)} leads to a directory around itself")
+            self.refused.append(f"the link {shown_name(name)} leads to a directory around itself")
             return
         self._inside.add(key)
         self.found.append(Found(_entry(name, DIRECTORY, behind), behind))
@@ -224,7 +224,9 @@ class _Walker:
         links = {each.entry.name: each.entry.target for each in self.found if each.entry.target}
         for name, target in links.items():
             if leads_out(name, target, links):
-                self.refused.append(f"the link {shown(name)} leads out of it, to {shown(target)}")
+                self.refused.append(
+                    f"the link {shown_name(name)} leads out of it, to {shown_name(target)}"
+                )
 
 
 def _belongs(name: bytes, scope: _Scope, *, directory: bool) -> bool:
