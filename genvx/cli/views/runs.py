@@ -182,9 +182,23 @@ def _lines(where: Where, host: str, details: RunDetails, nodes: int = 1) -> dict
         "restarts": spec.restarted,
         "took": _took(run),
         **({} if end is None else _used(end.usage)),
+        **_debug_port(run),
         "directory": details.directory,
         "log": f"{run.log_bytes} bytes",
     }
+
+
+def _debug_port(run: RunInfo) -> dict[str, str]:
+    """Lines about the debug port of a run that has one."""
+    asked, port = run.spec.debug_port, run.open_port
+    if asked is None:
+        return {}
+    found = {"debug keys": ", ".join(map(str, asked.public_keys))}
+    if port is not None:
+        found["debug port"] = port.line(run.id)
+        found["host key"] = f"{port.server_key.fingerprint} ({port.server_key.family})"
+        found["known as"] = port.known_host(run.id)
+    return found
 
 
 def _print(lines: dict[str, str]) -> None:

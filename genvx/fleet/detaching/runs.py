@@ -25,6 +25,7 @@ from genvx.errors import (
     UnknownRun,
     Unsatisfiable,
 )
+from genvx.fleet.detaching.submission import at
 from genvx.fleet.typed import typed
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def submit_to(
     accepted the run; to start it on another host would perhaps run it twice.
     """
     try:
-        return host.submit(spec, patience=patience, tags=tags)
+        return host.submit(at(spec, host), patience=patience, tags=tags)
     except HostError as error:
         raise HostLost(
             f"{host.name}: {error}; whether run {spec.id} was accepted there is not known: "

@@ -300,6 +300,7 @@ class RunCatalog:
             directory.log_bytes(),
             directory.deleted,
             shown_path(directory.path),
+            None if spec.debug_port is None or is_over(state) else directory.open_port(),
         )
 
 
