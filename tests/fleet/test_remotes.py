@@ -193,6 +193,8 @@ def test_a_remote_can_be_written_out():
         ("{type: ssh}", "lab has no host"),
         ("{host: h}", "lab has no type"),
         ("{type: ssh, host: h, hosts: a}", "host and hosts; one of them is enough"),
+        ("{type: ssh, host: ann@h, user: bob}", "host names another user: ann"),
+        ("{type: ssh, host: 'h:22', port: 23}", "host names another port: 22"),
         ("{type: ssh, host: h, port: 0}", "a whole number from 1 to 65535"),
         ("{type: ssh, host: h, port: ssh}", "a whole number from 1 to 65535"),
         ("{type: ssh, host: h, port: }", "port needs a value"),
@@ -284,6 +286,14 @@ def test_a_name_that_is_mistyped_is_told_the_nearest(own):
     own(SEED)
     with pytest.raises(UnknownRemote, match="did you mean remote-gpu"):
         specs("remote-gp")
+
+
+def test_without_pyyaml_a_line_says_what_to_install(own, monkeypatch):
+    own(SEED)
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(InvalidInput, match=r"pip install 'genvx\[remotes\]'"):
+        specs("remote-gpu")
+    assert specs("ssh:h")
 
 
 # Files

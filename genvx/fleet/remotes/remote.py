@@ -142,6 +142,9 @@ class Remote:
             found = parse_names(",".join(keys.texts_of("hosts", self.written["hosts"].node)))
         else:
             found = parse_names(self.text("host"))
+            for key, given in (("user", found[0].user), ("port", found[0].port)):
+                if given is not None and self.text(key) not in ("", str(given)):
+                    self.written[key].node.place.fail(f"host names another {key}: {given}")
             if len(found) == 1:
                 # People know it by the name that they have given it.
                 found = (replace(found[0], name=self.name),)
