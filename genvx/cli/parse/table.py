@@ -110,6 +110,13 @@ VERBS = (
         SET_UP,
         "Print an ssh entry that leads into a run or an environment",
     ),
+    Entry(
+        "keygen",
+        "setup.keygen",
+        SET_UP,
+        "Make a pair of SSH keys, for the debug port of a run",
+        remotely=False,
+    ),
     # ssh calls it as a ProxyCommand; people do not type it.
     Entry(
         "ssh-proxy",
