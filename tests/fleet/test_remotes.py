@@ -151,6 +151,18 @@ def test_a_remote_has_what_it_extends_and_its_own_comes_first(own):
     assert load().remotes["leaf"].description == "a leaf"
 
 
+def test_what_a_remote_says_itself_is_instead_of_another_way_that_it_would_take_over(own):
+    own(
+        "remotes:\n"
+        "  base: {type: ssh, hostfile: x, venv-activate: y, password-command: z}\n"
+        "  one: {extends: base, host: h, conda-env: c, password-env: GENVX_PASSWORD}\n"
+    )
+    assert specs("one") == (
+        HostSpec("one", "h", password_env="GENVX_PASSWORD", prelude=Prelude("conda-env", "c")),
+    )
+    assert load().remotes["one"].notes == ()
+
+
 def test_what_the_line_of_a_hostfile_says_comes_before_its_remote(own):
     path = own("remotes: {lab: {type: ssh, hostfile: lab.hosts, user: ann, port: 2222}}")
     (path.parent / "lab.hosts").write_text("a user=bob\nb:22\n")
