@@ -96,7 +96,7 @@ def start(sandbox, key):
 
 
 def line_in(said):
-    (line,) = [each for each in said.splitlines() if ": ssh " in each]
+    (line,) = [each for each in said.splitlines() if "debug key: ssh " in each]
     return line.partition("key: ")[2]
 
 
