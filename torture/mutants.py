@@ -344,7 +344,7 @@ MUTANTS = (
     ),
     Mutant(
         "R3", "ending guests", "are left after",
-        (Change("Guests._pids", "if pid not in spared", "if False"),),
+        (Change("Guests._pids", "if pid not in spared and", "if False and"),),
     ),
 )  # fmt: skip
 

@@ -79,6 +79,13 @@ def environment_of(pid: int) -> Optional[str]:
 
     Empty if it was started in none; None if that cannot be determined.
     """
+    return variable_of(pid, "GENVX_ENVIRONMENT_ID")
+
+
+def variable_of(pid: int, name: str) -> Optional[str]:
+    """Return a variable with which a process of our own was started; empty if it had none of that
+    name, None if that cannot be determined.
+    """
     try:
         # The kernel shows the variables with which the process was started; it keeps no later
         # changes. So a shell that was activated in place is not found by them.
@@ -86,9 +93,9 @@ def environment_of(pid: int) -> Optional[str]:
             words = file.read(1 << 20).split(b"\0")
     except OSError:
         return None
-    name = b"GENVX_ENVIRONMENT_ID="
+    head = name.encode() + b"="
     return next(
-        (w[len(name) :].decode("ascii", "replace") for w in words if w.startswith(name)), ""
+        (w[len(head) :].decode("ascii", "replace") for w in words if w.startswith(head)), ""
     )
 
 

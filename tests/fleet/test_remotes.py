@@ -8,6 +8,8 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import genvx
 from genvx.core.prelude import Prelude, plain, with_prelude
@@ -15,6 +17,7 @@ from genvx.errors import GenvxError, InvalidInput, InvalidRemotes, UnknownRemote
 from genvx.fleet.hosts.hostspec import HostSpec
 from genvx.fleet.remotes.keys import OF_TYPE
 from genvx.fleet.remotes.reading import load, remote_named
+from genvx.fleet.remotes.yamltext import parse
 from genvx.ssh.config.sshconfig import Settler
 from tests.capabilities import USER_A
 
@@ -258,6 +261,17 @@ def test_hostile_yaml_is_one_line(own, what):
     assert said.isprintable()
 
 
+@given(st.text("ab:{}[]-&*!|>%@'\"#\n \t,?~<=\\\x00\u2028", max_size=60))
+def test_any_text_is_a_tree_or_one_line(text):
+    try:
+        tree = parse("remotes: " + text, "file")
+    except InvalidRemotes as error:
+        assert str(error).isprintable()
+        assert str(error).startswith("file:")
+    else:
+        assert tree is not None
+
+
 @pytest.mark.parametrize("text", ["", "# nothing\n", "remotes:\n", "---\n"])
 def test_an_empty_file_has_no_remotes(own, text):
     own(text)
@@ -319,10 +333,14 @@ def test_a_remote_of_a_project_replaces_ones_own_of_that_name_as_a_whole(own, pr
 
 
 @pytest.mark.parametrize(
-    "line", ["password-command: id", "password-env: GENVX_PASSWORD", "proxy: nc %h %p"]
+    "line",
+    [
+        *("password-command: id", "password-env: GENVX_PASSWORD", "proxy: nc %h %p"),
+        *("init: id", "venv-activate: id"),
+    ],
 )
 @pytest.mark.parametrize("how", ["of its own", "taken over"])
-def test_a_project_has_nothing_run_here_and_names_no_secret(own, project, line, how):
+def test_a_project_names_no_command_and_no_secret(own, project, line, how):
     if how == "of its own":
         project(f"remotes:\n  lab:\n    {BASE}    {line}\n")
     else:
@@ -330,7 +348,7 @@ def test_a_project_has_nothing_run_here_and_names_no_secret(own, project, line, 
         project("remotes: {lab: {extends: mine, host: elsewhere}}")
         assert specs("mine")
     assert "yml:5:" in refusal()
-    assert "a project's file may not" in refusal()
+    assert "a project's file may name none" in refusal()
 
 
 def test_a_project_s_file_that_the_user_names_is_the_users_own(project, monkeypatch):
@@ -339,10 +357,8 @@ def test_a_project_s_file_that_the_user_names_is_the_users_own(project, monkeypa
     assert [spec.password_command for spec in specs("lab")] == ["id"]
 
 
-def test_a_project_may_name_a_jump_host_and_what_runs_on_its_hosts(project):
-    project(
-        f"remotes:\n  lab:\n    {BASE}    proxy: bastion\n    venv-path: venv\n    init: make\n"
-    )
+def test_a_project_may_name_a_jump_host_and_a_virtual_environment(project):
+    project(f"remotes:\n  lab:\n    {BASE}    proxy: bastion\n    venv-path: venv\n")
     (spec,) = specs("lab")
     assert (spec.proxy_jump, spec.prelude) == ("bastion", Prelude("venv-path", "venv"))
 

@@ -43,10 +43,13 @@ _COLUMNS = ("ID", "NAME", "STATE", "GPUS", "SUBMITTED", "TOOK", "EXIT")
 _YIELDING = {"NAME": 8, "HOST": 12, "SUBMITTED": 11, "STATE": 9}
 
 
-def show(where: Where, fleet: Fleet, asked: ListRuns, output: Output) -> int:
-    """Ask and print; return the exit code."""
+def show(where: Where, fleet: Fleet, output: Output, asked: ListRuns | None = None) -> int:
+    """Ask and print; return the exit code. asked: which runs; the newest by default."""
+    from genvx.core.runs.runselect import NEWEST
+    from genvx.core.wire.runoperations import ListRuns
     from genvx.fleet.detaching import runs
 
+    asked = asked or ListRuns(most=NEWEST)
     outcomes = where.ask(fleet, _question(asked))
     if output.json:
         hosts = [

@@ -43,8 +43,8 @@ OF_TYPE = {
 LATER = ("ec2", "s3")
 NEVER = ("azure-vm", "azure-blob", "gist")
 
-# Secrets, and what runs on this machine. A proxy is one only where it is a command.
-PRIVATE = ("password-command", "password-env", "proxy")
+# Secrets and commands. A proxy is one only where it is a command.
+PRIVATE = ("password-command", "password-env", "proxy", "init", "venv-activate")
 
 _PASSWORDS = ("password", "passphrase", "pass", "secret")
 

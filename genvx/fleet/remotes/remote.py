@@ -121,10 +121,10 @@ class Remote:
         for key in keys.PRIVATE:
             if key not in self.written or (key == "proxy" and not keys.is_command(self.text(key))):
                 continue
-            what = "names a secret" if key == "password-env" else "runs a command on this machine"
+            what = "secret" if key == "password-env" else "command"
             self.written[key].node.place.fail(
-                f"{self.written[key].key} {what}, and a project's file may not; write {self.name} "
-                "in your own remotes.yml, or name this file in GENVX_REMOTES"
+                f"{self.written[key].key} is a {what}, and a project's file may name none; write "
+                f"{self.name} in your own remotes.yml, or name this file in GENVX_REMOTES"
             )
 
     def specs(self) -> tuple[HostSpec, ...]:

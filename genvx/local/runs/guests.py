@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Optional
 from genvx.core import escalation
 from genvx.core.leases.environments import environments
 from genvx.core.runs.runstate import StopReason
-from genvx.local import processes, signals
+from genvx.local import holders, processes, signals
 from genvx.local.running import notices
 from genvx.local.running.members import in_place, is_member, members
 from genvx.local.running.terminals import write_line
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 # A look at /proc is not one moment: a process that forks and ends during it is seen neither itself
 # nor by its child. So they count as gone after several looks.
 _LOOKS = 3
+# The variable that chooses the state directory, where one does.
+_STATE = "GENVX_STATE_DIR"
 # Seconds between looks at those who have their grace.
 _LOOK = 0.3
 # Seconds after SIGKILL: a process that is still there hangs in the kernel.
@@ -57,7 +59,7 @@ class Guests:
         (self._env,) = environments((lease,))
         # By id, also those that were released meanwhile: their holders are guests all the same.
         self._leases: dict[str, Lease] = {lease.id: lease}
-        self._line = ""
+        self._over: Optional[tuple[str, str]] = None
         self._told: set[int] = set()
         self._met = False
         self._hurried = self._named = False
@@ -87,7 +89,7 @@ class Guests:
             steps = _steps(grace, stop)
             # Where the time of the environment is over, its keepers have said so.
             if stop is None or stop.why is not StopReason.TIME:
-                self._line = notices.run_over(run, how, steps[0].after)
+                self._over = (run, how)
             self._begin(steps)
             # Those of a run that is stopped have their grace while its command has its own.
             if stop is not None:
@@ -160,9 +162,17 @@ class Guests:
             alive = processes.starttime(each.pid) == each.starttime
             if each.pid != os.getpid() and each.owner.uid == self._env.owner.uid and alive:
                 spared |= {each.pid, *tree.descendants(each.pid)}
-        found = [pid for pid in found if pid not in spared]
+        found = [pid for pid in found if pid not in spared and self._is_here(pid)]
         self._met = self._met or bool(found)
         return found
+
+    def _is_here(self, pid: int) -> bool:
+        """Whether a process is of this host, and not of another one that a sandbox simulates: the
+        parts of a gang have the same id.
+        """
+        where = processes.variable_of(pid, _STATE)
+        same = where == self._host.environ.get(_STATE, "")
+        return same or holders.is_held_by(pid, self._all())
 
     def _all(self) -> list[Lease]:
         return list(self._leases.values())
@@ -180,8 +190,11 @@ class Guests:
         shells = [lease.pid for lease in self._in_place()]
         seen = (processes.describe(pid) for pid in (*pids, *shells))
         terminals = {each.terminal for each in seen if each is not None and each.terminal}
-        for terminal in terminals - self._told if self._line else ():
-            write_line(terminal, self._env.owner.uid, self._line)
+        if self._over is not None and self._began is not None:
+            left = self._began + self._steps[0].after - time.monotonic()
+            line = notices.run_over(*self._over, left)
+            for terminal in terminals - self._told:
+                write_line(terminal, self._env.owner.uid, line)
         self._told |= terminals
 
 

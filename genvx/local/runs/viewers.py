@@ -82,7 +82,9 @@ class _Viewer:
 
     def is_gone(self, now: float) -> bool:
         """Whether they read nothing, or say nothing, for too long."""
-        return (bool(self.waiting) and now > self.read + _UNREAD) or now > self.heard + _SILENT
+        # Nothing is heard of somebody while what they have typed has to wait.
+        silent = not self.typed and now > self.heard + _SILENT
+        return silent or (bool(self.waiting) and now > self.read + _UNREAD)
 
 
 class Viewers:
@@ -158,6 +160,8 @@ class Viewers:
         """The run has ended: let nobody come, and viewers go once they have read the rest."""
         if self.over:
             return
+        if self._listener is not None:
+            self._admit(self._listener)
         self.over = True
         if self._listener is not None:
             self._wakeups.forget(self._listener.fileno())
@@ -166,7 +170,8 @@ class Viewers:
             viewsocket.remove(self._state, self._run)
         for viewer in list(self._viewers.values()):
             viewer.typed.clear()
-            self._send(viewer, b"")
+            # Who has come just now sees at least what there was.
+            self._send(viewer, self._again() if viewer.size is None else b"")
 
     def close(self) -> None:
         """Let go of those who have not read the rest."""
@@ -220,13 +225,17 @@ class Viewers:
         if viewer.size == said or not (said.rows and said.columns):
             return
         if new:
-            tail, cut = logs.last_bytes(self._log, REPLAY)
-            self._send(viewer, shown_again(tail, self._screen, cut=cut))
+            self._send(viewer, self._again())
         viewer.size = said
         changed = self._fit()
         # A program that draws the whole screen draws it once more.
         if new and not changed and self._terminal is not None:
             self._terminal.redraw()
+
+    def _again(self) -> bytes:
+        """The end of the log, for somebody who has just come."""
+        tail, cut = logs.last_bytes(self._log, REPLAY)
+        return shown_again(tail, self._screen, cut=cut)
 
     def _fit(self) -> bool:
         """Give the terminal the smallest size of all viewers; return whether it has another now."""

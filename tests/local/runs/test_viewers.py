@@ -76,8 +76,9 @@ def watch(host):
     """Starts genvx watch -i in terminals."""
     made = []
 
-    def begin(run, size=(24, 80)):
+    def begin(run, size=(24, 80), typed=""):
         made.append(Terminal(genvx_argv("watch", "-i", run.id), genvx_env(), size))
+        made[-1].key(typed)
         made[-1].expect("leaves it\r\n")
         return made[-1]
 
@@ -149,6 +150,17 @@ def _rows(run):
         return os.get_terminal_size(terminal.fileno()).lines
 
 
+def test_a_viewer_who_is_gone_without_a_word_is_dropped(host, start, join, monkeypatch):
+    monkeypatch.setattr(viewers, "_SILENT", 3.0)
+    monkeypatch.setattr(viewers, "_LOOK", 0.1)
+    run = start(shell(_SIZES, tty=True), fork=True)
+    gone, stays = join(host, run, 30, 80), join(host, run, 40, 80)
+    gone.expect(b"30 80\r\n")
+    stays.expect(b"30 80\r\n")
+    until(lambda: stays.resize(40, 80) or (stays.read() and b"40 80\r\n" in stays.seen))
+    assert gone.socket.recv(65536) in (b"", b"30 80\r\n")
+
+
 def test_a_stopped_viewer_does_not_hold_up_the_end_of_a_run(host, start, catalog, watch, short_tmp):
     go = short_tmp / "go"
     line = f"until [ -e {go} ]; do sleep 0.01; done; head -c 50000000 /dev/zero; exit 7"
@@ -170,8 +182,10 @@ def test_who_comes_back_sees_what_was_there_and_the_end(host, start, watch):
     terminal.key(_LEAVE)
     terminal.expect(f"genvx: run {run.id} goes on; genvx watch -i {run.id} shows it again\r\n")
     assert terminal.end() == 0
-    again, other = watch(run), watch(run)
+    # What is typed before it is there is not lost.
+    again, other = watch(run, typed="echo ahead $((40 + 2))\r"), watch(run)
     again.expect("it is 23\r\n33 99\r\n")
+    again.expect("ahead 42\r\n")
     again.line(subprocess.list2cmdline(genvx_argv("watch", "-i", run.id)))
     again.expect(f"genvx: this is the terminal of run {run.id} already\r\n")
     os.kill(other.child.pid, signal.SIGKILL)
@@ -260,7 +274,9 @@ def test_its_socket_is_gone_after_the_end_and_needs_no_short_path(
     monkeypatch.setenv("GENVX_STATE_DIR", str(long / "state"))
     host = LocalHost()
     run = submit(host, asked("cat", tty=True))
-    viewer = join(host, run)
+    viewer, late = join(host, run), viewsocket.connect(host.state, run.id)
     assert list(long.glob(f"**/{run.id}.view"))
-    viewer.type(b"\x04")
+    viewer.type(b"last\n\x04")
+    with late:  # who has not even said their size sees the end
+        assert late.recv(100).startswith(b"last\r\n")
     until(lambda: not list(long.glob(f"**/{run.id}.*")), "nothing of it is left")
