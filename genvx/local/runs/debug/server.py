@@ -174,7 +174,7 @@ class DebugServer:
 
     def _become_sshd(self, connection: int, log: int) -> None:
         try:
-            # sshd ends its session at SIGTERM; so that no connection outlives us if we are killed.
+            # If we are killed, no connection outlives us: at SIGTERM sshd ends its session.
             self._libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
             if os.getppid() != self._pid:
                 return
