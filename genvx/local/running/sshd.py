@@ -171,9 +171,13 @@ def host_key(places: Sequence[str]) -> bytes:
     for place in places:
         try:
             _make(place)
-            return _read(place)
         except OSError as error:
             trouble = error
+        # Another maker who was first deletes what we make ours from: then theirs is there.
+        try:
+            return _read(place)
+        except OSError as error:
+            trouble = trouble or error
     assert trouble is not None
     where = printable(places[-1], 200)
     raise StateError(f"cannot keep a host key in {where}: {trouble.strerror}")
