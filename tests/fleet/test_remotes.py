@@ -151,6 +151,18 @@ def test_a_remote_has_what_it_extends_and_its_own_comes_first(own):
     assert load().remotes["leaf"].description == "a leaf"
 
 
+def test_what_a_remote_says_itself_is_instead_of_another_way_that_it_would_take_over(own):
+    own(
+        "remotes:\n"
+        "  base: {type: ssh, hostfile: x, venv-activate: y, password-command: z}\n"
+        "  one: {extends: base, host: h, conda-env: c, password-env: GENVX_PASSWORD}\n"
+    )
+    assert specs("one") == (
+        HostSpec("one", "h", password_env="GENVX_PASSWORD", prelude=Prelude("conda-env", "c")),
+    )
+    assert load().remotes["one"].notes == ()
+
+
 def test_what_the_line_of_a_hostfile_says_comes_before_its_remote(own):
     path = own("remotes: {lab: {type: ssh, hostfile: lab.hosts, user: ann, port: 2222}}")
     (path.parent / "lab.hosts").write_text("a user=bob\nb:22\n")
@@ -193,6 +205,8 @@ def test_a_remote_can_be_written_out():
         ("{type: ssh}", "lab has no host"),
         ("{host: h}", "lab has no type"),
         ("{type: ssh, host: h, hosts: a}", "host and hosts; one of them is enough"),
+        ("{type: ssh, host: ann@h, user: bob}", "host names another user: ann"),
+        ("{type: ssh, host: 'h:22', port: 23}", "host names another port: 22"),
         ("{type: ssh, host: h, port: 0}", "a whole number from 1 to 65535"),
         ("{type: ssh, host: h, port: ssh}", "a whole number from 1 to 65535"),
         ("{type: ssh, host: h, port: }", "port needs a value"),
@@ -284,6 +298,14 @@ def test_a_name_that_is_mistyped_is_told_the_nearest(own):
     own(SEED)
     with pytest.raises(UnknownRemote, match="did you mean remote-gpu"):
         specs("remote-gp")
+
+
+def test_without_pyyaml_a_line_says_what_to_install(own, monkeypatch):
+    own(SEED)
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(InvalidInput, match=r"pip install 'genvx\[remotes\]'"):
+        specs("remote-gpu")
+    assert specs("ssh:h")
 
 
 # Files

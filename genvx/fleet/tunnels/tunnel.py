@@ -87,12 +87,11 @@ class Tunnel(Block):
             for each in self._missing:
                 if not self._listen(each):
                     raise InvalidInput(_not_there(host.name, each.remote))
+            self._carrier.start()
+            threading.Thread(target=self._follow, name="genvx tunnel's run", daemon=True).start()
         except BaseException:
-            self._leave_connection()
-            self._carrier.close()
+            self.close()
             raise
-        self._carrier.start()
-        threading.Thread(target=self._follow, name="genvx tunnel's run", daemon=True).start()
 
     @property
     def port(self) -> int:
