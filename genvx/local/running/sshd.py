@@ -224,12 +224,11 @@ def _make(place: str) -> None:
         with suppress(OSError):
             os.unlink(temporary)
         raise OSError(errno.EIO, printable(made.stderr.decode("utf-8", "replace").strip(), 200))
-    descriptor = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
-    os.fsync(descriptor)  # after a power failure there is the whole key, or none
-    os.close(descriptor)
     # A link, not a rename: a client may know the key of another maker by now. FileNotFoundError:
     # that one has deleted ours.
     with suppress(FileExistsError, FileNotFoundError):
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())  # after a power failure there is the whole key, or none
         os.link(temporary, path)
 
 
