@@ -122,7 +122,7 @@ VERBS = (
         "ssh-proxy",
         "setup.ssh_proxy",
         SET_UP,
-        "Connect stdin and stdout to a run or an environment: the ProxyCommand of an entry",
+        "Connect stdin and stdout to an environment or a run: the ProxyCommand of an entry",
         here=False,
         hidden=True,
     ),
