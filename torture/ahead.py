@@ -46,8 +46,6 @@ def typed_ahead(trial: Trial) -> Outcome:
                 if outcome.enough:
                     break
             outcome.seen.append(f"{name}: {lost} of {shells} lost")
-            if outcome.enough:
-                break
             _swallowed(outcome, name, environ, swallowing.name)
     finally:
         rooms.down(sandbox.directory)

@@ -169,13 +169,19 @@ def inputs(trial: Trial) -> Outcome:
             rounds.append(_Round(kind, seed, count, trial.place, Outcome.most > 1))
     with futures.ProcessPoolExecutor(mp_context=multiprocessing.get_context("fork")) as pool:
         works = {pool.submit(_try, each): each.kind for each in rounds}
-        for work in futures.as_completed(works):
-            count, line = work.result()
-            tried[works[work]] += count
-            outcome.check(not line, f"{works[work]}: {line}")
+        try:
+            for work in futures.as_completed(works):
+                count, line = work.result()
+                tried[works[work]] += count
+                outcome.check(not line, f"{works[work]}: {line}")
+                if outcome.enough:
+                    break
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
             if outcome.enough:
-                pool.shutdown(cancel_futures=True)
-                break
+                # What they still try takes longer than all before, and interests nobody.
+                for worker in multiprocessing.active_children():
+                    worker.terminate()
     if not outcome.enough:
         few = [f"{kind} {tried[kind]:,}" for kind in tried if trial.full and tried[kind] < 100_000]
         outcome.seen.append(f"{sum(tried.values()):,} cases of {len(tried)} kinds")

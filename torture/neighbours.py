@@ -30,22 +30,22 @@ def locked_openings(trial: Trial) -> Outcome:
     neighbour = ground.fork(lambda: _lock_all(leases), ground.STRANGER)
     shell = ground.fork(lambda: _activate(variables, turns, tells), ground.USERS[0])
     os.close(tells)
-    said = ""
+    said, answers = "", list[str]()
     try:
         while readable(told, 30):
             part = os.read(told, 4096).decode()
             if not part:
                 break
             said += part
-            if Outcome.most == 1 and said.replace("held\n", "").endswith("\n"):
-                break  # one was refused, and nobody needs to see more
+            *whole, _ = said.split("\n")
+            for answer in whole:
+                outcome.check(answer == "held", answer)
+            said = said.rpartition("\n")[2]
+            answers += whole
     finally:
         ground.kill(shell)
         ground.kill(neighbour)
         os.close(told)
-    answers = said.splitlines()
-    for answer in answers:
-        outcome.check(answer == "held", answer)
     outcome.check(len(answers) == turns, f"{len(answers)} of {turns} shells")
     errors = len(answers) - answers.count("held")
     outcome.seen.append(f"{turns:,} times, {errors} errors")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -34,12 +35,21 @@ class Trial:
         return random.Random(f"{self.seed}:{parts}")
 
 
+class Enough(BaseException):
+    """The first violation of a figure of which nobody needs to see more."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
 @dataclass
 class Outcome:
     """What was seen.
 
     violations: what must never be, a line each. misses: numbers that were not reached. seen: counts
-    and times, for the table. most: after so many violations nobody needs to see more.
+    and times, for the table. most: after so many violations nobody needs to see more; where that is
+    one, the figure ends there.
     """
 
     most: ClassVar[int] = 5
@@ -58,10 +68,17 @@ class Outcome:
         return len(self.violations) >= self.most
 
     def violated(self, what: str) -> None:
+        """Note a violation.
+
+        Raises:
+            Enough: it is the only one that is wanted.
+        """
         if not self.enough:
             self.violations.append(" ".join(what.split())[:500])
             # At once, too: a long run that is ended must not take what it saw along.
             print(f"    violated: {self.violations[-1]}", file=sys.stderr, flush=True)
+            if self.most == 1 and threading.current_thread() is threading.main_thread():
+                raise Enough(self)
 
     def check(self, fine: object, what: str) -> None:
         if not fine:

@@ -120,11 +120,14 @@ def open_shell(end: FarEnd, asked: OpenShell) -> int:
 
 
 def _open_inside(end: FarEnd, asked: OpenShell, job: Job) -> int:
-    with end.host.enter(asked.environment_id, command=_shown(end, job)) as entry:
+    # With a dash, as ps shows a login shell. Without it, our lease would look like that of a shell
+    # that was activated in place: the process that holds it, we, was started outside of the run.
+    shown = _shown(end, job) if job.argv else f"-{_shown(end, job)}"
+    with end.host.enter(asked.environment_id, command=shown) as entry:
         if job.argv is None:
-            path = _take_terminal(end)
-            prompted = asked.prompt is not None
-            return entry.open_shell(prompt=prompted, host=asked.prompt or "", path=path)
+            path, name = _take_terminal(end), asked.prompt
+            # We stay: ssh has no exit code for a shell that a signal ends, as at the run's end.
+            return entry.open_shell(prompt=name is not None, host=name or "", path=path, stays=True)
         argv = _argv(entry.environment(), job)
         entry.place(job.cwd)
         path = _take_terminal(end)

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from genvx.agent.farend import FarEnd
     from genvx.core.wire.runoperations import LogNews, WatchRun
 
-# Bytes a second. Above that, to deflate a log and to read it again takes longer than to send it.
-_FAST = 40e6
+# Bytes a second. On slower ways it counts that a log deflates to a quarter; on faster ones the time
+# that it takes to deflate and to read that again.
+_FAST = 25e6
 # What is smaller does not tell how fast the way is: it only goes into a buffer.
 _LARGE = 32 * 1024
 # How much of what was measured before counts, each time: the speed of some pieces, not of one.
-_KEPT = 0.75
+_KEPT = 0.9
 
 
 class Pieces:

@@ -52,6 +52,7 @@ def _main(directory: str, words: list[str]) -> int:
         os.environ["GENVX_RUNS_DIR"] = root
     command = _command(words)
     shell = shells.user_shell(os.environ)
+    # With a dash, as for the agent (commands.py).
     shown = " ".join(command) if command else f"-{os.path.basename(shell)}"
     with enter(Machine(), name.partition(".")[0], command=shown) as entry:
         path = program.leave()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from genvx.cli.ask.request import Request
     from genvx.cli.ask.where import Where
+    from genvx.core.runs.debugport import DebugPort
     from genvx.core.runs.run import RunSpec
     from genvx.fleet.fleet import Fleet
 
@@ -38,7 +39,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Detach:
-    """What is said of a run besides its request for GPUs."""
+    """What is said of a run besides its request for GPUs.
+
+    key: the path of the private key with which one logs in to its debug port; empty if unknown.
+    """
 
     chdir: str = ""
     hold: int | None = None
@@ -49,6 +53,8 @@ class Detach:
     notify: str = ""
     tty: bool = False
     log_limit: int | None = None
+    debug_port: DebugPort | None = None
+    key: str = ""
 
     @classmethod
     def parse(
@@ -145,11 +151,12 @@ def start_detached(
         log_limit=asked.log_limit,
         tty=asked.tty,
         notify=asked.notify,
+        debug_port=asked.debug_port,
         stays=bool(request.selection),
     )
     start = _on_one if several is None else _on_several(several)
     with start(where, request, spec, asked.tags) as (fleet, parts):
-        code = announce(where, parts, verb="run" if json else None)
+        code = announce(where, parts, verb="run" if json else None, key=asked.key)
         if code or not watched:
             return code
         from genvx.cli.following import follow, follow_gang
@@ -159,10 +166,11 @@ def start_detached(
         return follow(where, fleet, *parts[0], looked=True)
 
 
-def announce(where: Where, parts: Parts, *, verb: str | None = None) -> int:
+def announce(where: Where, parts: Parts, *, verb: str | None = None, key: str = "") -> int:
     """Print the id of a run that was submitted, and what to type next; return the exit code.
 
-    verb: for JSON in place of the id, the verb that it is the document of.
+    verb: for JSON in place of the id, the verb that it is the document of. key: the path of the
+    private key for its debug port, if that is known.
     """
     run = decisive([part for _, part in parts])
     try:
@@ -175,6 +183,8 @@ def announce(where: Where, parts: Parts, *, verb: str | None = None) -> int:
     finally:
         # The run is there also when its id cannot be written, and only this names it then.
         code = _introduce(where, parts, run)
+    if not code:
+        _show_debug_port(where, parts[0][1], key)
     return code
 
 
@@ -206,6 +216,20 @@ def _way_in(where: Where, host: Any, run: RunInfo) -> str:
         with suppress(GenvxError):  # one of its words cannot be written for every shell
             return plain_line(host, run)
     return f"{where.typed} ssh {run.id}"
+
+
+def _show_debug_port(where: Where, run: RunInfo, key: str) -> None:
+    if run.spec.debug_port is None or is_over(run.state):
+        return
+    port = run.open_port
+    if port is None:
+        where.note(
+            f"its debug port opens when it starts; {where.typed} runs info {run.id} shows it then"
+        )
+        return
+    where.note(f"to enter it with the debug key: {port.line(run.id, key)}")
+    server = port.server_key
+    where.note(f"the host key of its debug port: {server.fingerprint} ({server.family})")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import importlib
 import os
 
 # Each with its view.
-_VERBS = {name: name for name in ("devices", "envs", "status", "queue", "policy", "doctor")}
+_VERBS = {name: name for name in ("devices", "envs", "status", "queue", "policy", "doctor", "runs")}
 _VERBS["check"] = "doctor"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from genvx.cli.ask.runs import located_parts, part_of
@@ -12,7 +12,7 @@ from genvx.cli.holds.inside import started
 from genvx.core.runs.entry import ending_of, require_entry
 from genvx.core.runs.runstate import is_over
 from genvx.core.value import value
-from genvx.errors import GenvxError, InvalidInput
+from genvx.errors import GenvxError, HostError, InvalidInput
 from genvx.fleet.detaching.run import Run
 from genvx.fleet.tunnels.forward import LOOPBACK, Forward
 from genvx.fleet.tunnels.listening import Listening
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _USUAL = 6006
 # Seconds. It loads TensorFlow before it listens, if that is there.
 _STARTS_WITHIN = 120.0
+# Seconds in which it starts again after a cut.
+_COMES_BACK = 30.0
 _LOOK = 0.5
 
 
@@ -121,16 +123,18 @@ def _show_board(where: Where, tunnel: Tunnel, board: TensorBoard) -> None:
     Raises:
         GenvxError: it has ended by itself.
     """
-    shown = False
+    shown, again = False, 0.0
     end = time.monotonic() + _STARTS_WITHIN
     while not tunnel.wait(_LOOK):
         over = board.over
-        if over:
-            raise GenvxError(f"TensorBoard has ended: {over}")
         if over is not None:
-            # It has ended with a connection that was cut.
-            if tunnel.connected:
-                board.restart()
+            # "": it has ended with a connection that was cut. Its port may not be free at once.
+            again = time.monotonic() + _COMES_BACK if not over else again
+            if time.monotonic() > again:
+                raise GenvxError(f"TensorBoard has ended: {over}")
+            with suppress(HostError):
+                if tunnel.connected:
+                    board.restart()
         elif not shown and tunnel.answers(board.port):
             shown = True
             where.note(f"TensorBoard: http://localhost:{tunnel.forwards[-1].local}/")

@@ -84,6 +84,11 @@ class Rules:
             )
         return wanted
 
+    def refuse_debug_port(self) -> None:
+        """Raise InvalidInput if our runs may have no debug port."""
+        if not (self.policy.debug_ports or self.policy.is_administrator(self.user)):
+            raise InvalidInput("by policy runs have no debug port here (--debug-key-file)")
+
     def excess(
         self, lease: Lease, living: Iterable[Lease], memory: Mapping[str, Optional[int]]
     ) -> Optional[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import genvx
+from genvx.keypair import new_key
 
 MODE_PRIVATE = 0o700
 
@@ -24,19 +25,7 @@ def write(path: str, content: str | bytes, mode: int = 0o600) -> None:
 
 def make_key(path: str, comment: str) -> str:
     """Write an ed25519 key in OpenSSH's format; return its public line."""
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    key = Ed25519PrivateKey.generate()
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.OpenSSH,
-        serialization.NoEncryption(),
-    )
-    public = key.public_key().public_bytes(
-        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    )
-    line = f"{public.decode('ascii')} {comment}"
+    private, line = new_key(comment)
     write(path, private)
     write(f"{path}.pub", line + "\n")
     return line

@@ -138,8 +138,11 @@ class Stream:
         except paramiko.SSHException:
             pass  # the connection is stuck in an exchange of keys
         self.answer()
-        # A circle of references would have the channel collected, and closed, in any thread.
+        # In a circle of references the channel would be collected, and closed once more, in any
+        # thread, also in one that holds a lock of paramiko (issue 247).
         self._channel.__dict__.pop("_close_internal", None)
+        self._channel.in_buffer.set_event(threading.Event())
+        self._channel.out_buffer_cv = threading.Condition(self._channel.lock)
 
     def set(self) -> None:
         """Note whether it was opened; paramiko calls this in the transport's thread."""
@@ -231,29 +234,33 @@ class Forwarder:
         take: called in the transport's thread with each stream that the host opens; it must not
         block.
         """
+        if port in self._takers:
+            return False
         self._takers[port] = (take, ring)
         self._transport._tcp_handler = self._incoming
-        if not self._ask("tcpip-forward", port, deadline):
+        listens = False
+        # paramiko gives an answer to the one that was asked last.
+        if self._pulse.asking.acquire(timeout=deadline.left()):
+            try:
+                asked = ("tcpip-forward", (_LOOPBACK, port))
+                listens = self._transport.global_request(*asked, wait=True) is not None
+            except _FAILURES:
+                pass  # the connection has ended
+            finally:
+                self._pulse.asking.release()
+        if not listens:
             self._takers.pop(port, None)
-            return False
-        return True
+        return listens
 
-    def unlisten(self, port: int, deadline: Deadline) -> None:
-        """Have the host no longer listen."""
-        self._takers.pop(port, None)
-        # Not Transport.cancel_port_forward, which forgets the handler of all other ports.
-        self._ask("cancel-tcpip-forward", port, deadline)
-
-    def _ask(self, kind: str, port: int, deadline: Deadline) -> bool:
-        # paramiko gives the answer to the last request to whoever waits for one.
-        if not self._pulse.asking.acquire(timeout=deadline.left()):
-            return False
+    def unlisten(self, port: int) -> None:
+        """Have the host no longer listen, and do not wait until it does not. Idempotent."""
+        if self._takers.pop(port, None) is None:
+            return
         try:
-            return self._transport.global_request(kind, (_LOOPBACK, port), wait=True) is not None
+            # Not Transport.cancel_port_forward, which forgets the handler of all other ports.
+            self._transport.global_request("cancel-tcpip-forward", (_LOOPBACK, port), wait=False)
         except _FAILURES:
-            return False
-        finally:
-            self._pulse.asking.release()
+            pass  # the connection has ended
 
     def _incoming(self, channel: paramiko.Channel, origin: Any, server: tuple[str, int]) -> None:
         taker = self._takers.get(server[1])

@@ -10,7 +10,7 @@ import pytest
 from genvx.cli import app, main, quick
 from tests.helpers import genvx_env
 
-VERBS = ("devices", "envs", "status", "queue", "policy", "doctor")
+VERBS = ("devices", "envs", "status", "queue", "policy", "doctor", "runs")
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["table", "json"])
@@ -24,7 +24,7 @@ def test_it_says_the_same_as_through_typer(state, capsys, verb, options):
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["devices", "-v"], ["run"], ["--help"], ["device"], ["runs", "--json"]]
+    "words", [[], ["devices", "-v"], ["run"], ["--help"], ["device"], ["runs", "info"]]
 )
 def test_everything_else_goes_through_typer(words):
     assert quick.quick(words) is None
@@ -34,7 +34,7 @@ def test_everything_else_goes_through_typer(words):
     "words",
     [
         *(["--help"], ["devices", "-v"], ["envs", "-w", "--help"], ["status", "--csv"]),
-        *(["explain", "-g", "1"], ["runs"], ["smi", "-h"], ["config", "show"], ["version"]),
+        *(["explain", "-g", "1"], ["runs", "-a"], ["smi", "-h"], ["config", "show"], ["version"]),
         *(["run", "-g", "1", "--", "true"], ["remote", "-H", "localhost", "--help"]),
     ],
     ids=" ".join,

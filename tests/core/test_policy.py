@@ -56,6 +56,12 @@ def test_a_policy_is_understood():
     )
 
 
+def test_a_policy_may_forbid_debug_ports():
+    assert not read("[runs]\ndebug_ports = false\n").debug_ports
+    with pytest.raises(InvalidInput, match=r"line 2: runs.debug_ports: must be true or false"):
+        read('[runs]\ndebug_ports = "no"\n')
+
+
 def test_an_empty_policy_limits_nothing():
     assert read("") == Policy()
 

@@ -7,11 +7,12 @@ connect, as `debugpy --connect` does.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -36,7 +37,7 @@ STOPS_AT = 3
 class Debugger:
     """A client of the Debug Adapter Protocol, for one program."""
 
-    def __init__(self, read: BinaryIO, write: BinaryIO) -> None:
+    def __init__(self, read: BinaryIO, write: Callable[[bytes], object]) -> None:
         self._read = read
         self._write = write
         self._count = 0
@@ -47,8 +48,7 @@ class Debugger:
         self._count += 1
         request = {"seq": self._count, "type": "request", "command": command}
         body = json.dumps({**request, "arguments": arguments}).encode()
-        self._write.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
-        self._write.flush()
+        self._write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
         return self._count
 
     def answer(self, command: str, **arguments: Any) -> dict[str, Any]:
@@ -153,9 +153,9 @@ def test_a_debugger_attaches_to_a_program_in_a_run(nothing_left, fleet, program)
             sock = stack.enter_context(
                 socket.create_connection(("127.0.0.1", tunnel.port), timeout=PATIENCE)
             )
-            file = stack.enter_context(sock.makefile("rwb"))
+            file = stack.enter_context(sock.makefile("rb"))
             with contextlib.suppress(ConnectionError):
-                debugger = Debugger(file, file)
+                debugger = Debugger(file, sock.sendall)
                 debugger.introduce()
                 return debugger
             return None
@@ -171,13 +171,16 @@ def test_a_program_in_a_run_connects_to_a_debugger_here(nothing_left, fleet, pro
     port, here, go = free_port(), free_port(), short_tmp / "go"
     line = f"until [ -e {go} ]; do sleep 0.05; done; {debugpy('--connect', port, program)}"
     adapter = subprocess.Popen(
-        [sys.executable, "-m", "debugpy.adapter"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "debugpy.adapter"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
     )
+    assert adapter.stdin is not None
+    assert adapter.stdout is not None
     try:
         with running(fleet, line) as run, run.tunnel(port, here, reverse=True):
-            assert adapter.stdin is not None
-            assert adapter.stdout is not None
-            debugger = Debugger(adapter.stdout, adapter.stdin)
+            debugger = Debugger(io.BufferedReader(adapter.stdout), adapter.stdin.write)
             debugger.introduce()
             debugger.ask("attach", listen={"host": "127.0.0.1", "port": here})
             debugger.event("debugpyWaitingForServer")

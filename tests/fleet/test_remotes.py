@@ -8,6 +8,8 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import genvx
 from genvx.core.prelude import Prelude, plain, with_prelude
@@ -15,6 +17,7 @@ from genvx.errors import GenvxError, InvalidInput, InvalidRemotes, UnknownRemote
 from genvx.fleet.hosts.hostspec import HostSpec
 from genvx.fleet.remotes.keys import OF_TYPE
 from genvx.fleet.remotes.reading import load, remote_named
+from genvx.fleet.remotes.yamltext import parse
 from genvx.ssh.config.sshconfig import Settler
 from tests.capabilities import USER_A
 
@@ -148,6 +151,18 @@ def test_a_remote_has_what_it_extends_and_its_own_comes_first(own):
     assert load().remotes["leaf"].description == "a leaf"
 
 
+def test_what_a_remote_says_itself_is_instead_of_another_way_that_it_would_take_over(own):
+    own(
+        "remotes:\n"
+        "  base: {type: ssh, hostfile: x, venv-activate: y, password-command: z}\n"
+        "  one: {extends: base, host: h, conda-env: c, password-env: GENVX_PASSWORD}\n"
+    )
+    assert specs("one") == (
+        HostSpec("one", "h", password_env="GENVX_PASSWORD", prelude=Prelude("conda-env", "c")),
+    )
+    assert load().remotes["one"].notes == ()
+
+
 def test_what_the_line_of_a_hostfile_says_comes_before_its_remote(own):
     path = own("remotes: {lab: {type: ssh, hostfile: lab.hosts, user: ann, port: 2222}}")
     (path.parent / "lab.hosts").write_text("a user=bob\nb:22\n")
@@ -190,6 +205,8 @@ def test_a_remote_can_be_written_out():
         ("{type: ssh}", "lab has no host"),
         ("{host: h}", "lab has no type"),
         ("{type: ssh, host: h, hosts: a}", "host and hosts; one of them is enough"),
+        ("{type: ssh, host: ann@h, user: bob}", "host names another user: ann"),
+        ("{type: ssh, host: 'h:22', port: 23}", "host names another port: 22"),
         ("{type: ssh, host: h, port: 0}", "a whole number from 1 to 65535"),
         ("{type: ssh, host: h, port: ssh}", "a whole number from 1 to 65535"),
         ("{type: ssh, host: h, port: }", "port needs a value"),
@@ -258,6 +275,17 @@ def test_hostile_yaml_is_one_line(own, what):
     assert said.isprintable()
 
 
+@given(st.text("ab:{}[]-&*!|>%@'\"#\n \t,?~<=\\\x00\u2028", max_size=60))
+def test_any_text_is_a_tree_or_one_line(text):
+    try:
+        tree = parse("remotes: " + text, "file")
+    except InvalidRemotes as error:
+        assert str(error).isprintable()
+        assert str(error).startswith("file:")
+    else:
+        assert tree is not None
+
+
 @pytest.mark.parametrize("text", ["", "# nothing\n", "remotes:\n", "---\n"])
 def test_an_empty_file_has_no_remotes(own, text):
     own(text)
@@ -270,6 +298,14 @@ def test_a_name_that_is_mistyped_is_told_the_nearest(own):
     own(SEED)
     with pytest.raises(UnknownRemote, match="did you mean remote-gpu"):
         specs("remote-gp")
+
+
+def test_without_pyyaml_a_line_says_what_to_install(own, monkeypatch):
+    own(SEED)
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(InvalidInput, match=r"pip install 'genvx\[remotes\]'"):
+        specs("remote-gpu")
+    assert specs("ssh:h")
 
 
 # Files
@@ -319,10 +355,14 @@ def test_a_remote_of_a_project_replaces_ones_own_of_that_name_as_a_whole(own, pr
 
 
 @pytest.mark.parametrize(
-    "line", ["password-command: id", "password-env: GENVX_PASSWORD", "proxy: nc %h %p"]
+    "line",
+    [
+        *("password-command: id", "password-env: GENVX_PASSWORD", "proxy: nc %h %p"),
+        *("init: id", "venv-activate: id"),
+    ],
 )
 @pytest.mark.parametrize("how", ["of its own", "taken over"])
-def test_a_project_has_nothing_run_here_and_names_no_secret(own, project, line, how):
+def test_a_project_names_no_command_and_no_secret(own, project, line, how):
     if how == "of its own":
         project(f"remotes:\n  lab:\n    {BASE}    {line}\n")
     else:
@@ -330,7 +370,7 @@ def test_a_project_has_nothing_run_here_and_names_no_secret(own, project, line, 
         project("remotes: {lab: {extends: mine, host: elsewhere}}")
         assert specs("mine")
     assert "yml:5:" in refusal()
-    assert "a project's file may not" in refusal()
+    assert "a project's file may name none" in refusal()
 
 
 def test_a_project_s_file_that_the_user_names_is_the_users_own(project, monkeypatch):
@@ -339,10 +379,8 @@ def test_a_project_s_file_that_the_user_names_is_the_users_own(project, monkeypa
     assert [spec.password_command for spec in specs("lab")] == ["id"]
 
 
-def test_a_project_may_name_a_jump_host_and_what_runs_on_its_hosts(project):
-    project(
-        f"remotes:\n  lab:\n    {BASE}    proxy: bastion\n    venv-path: venv\n    init: make\n"
-    )
+def test_a_project_may_name_a_jump_host_and_a_virtual_environment(project):
+    project(f"remotes:\n  lab:\n    {BASE}    proxy: bastion\n    venv-path: venv\n")
     (spec,) = specs("lab")
     assert (spec.proxy_jump, spec.prelude) == ("bastion", Prelude("venv-path", "venv"))
 

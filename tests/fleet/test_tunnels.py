@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import paramiko
 import pytest
 
 import genvx.aio
@@ -33,12 +34,14 @@ from genvx.fleet.tunnels.tunnel import Tunnel
 from genvx.local import processes
 from genvx.testing import FakeHost, Played
 from tests.doors import door
-from tests.helpers import until
+from tests.helpers import PATIENCE, until
 
 pytestmark = pytest.mark.needs("openssh")
 
 BLOCK = 65536
 LINGER_NOT = struct.pack("ii", 1, 0)
+# SSH_MSG_CHANNEL_DATA
+DATA = 94
 
 
 @pytest.fixture
@@ -91,6 +94,12 @@ def server(
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         return int(sock.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
 
 
 def echo(connection: socket.socket) -> None:
@@ -182,8 +191,49 @@ def test_every_byte_comes_through_both_ways_also_when_two_hundred_come_at_once(n
         until(lambda: threading.active_count() <= threads, "no thread of a connection is left")
 
 
-def test_peers_that_reset_their_connections_do_not_end_ours(nothing_left, fleet):
+def test_data_that_is_on_its_way_when_a_peer_closes_does_not_end_the_connection(
+    nothing_left, fleet, monkeypatch
+):
     """OpenSSH ends the whole connection for one message to a channel that is closed already."""
+    send = paramiko.Transport._send_user_message
+    late: list[int] = []
+
+    def slow(self, message):
+        data = message.asbytes()
+        mine = threading.current_thread().name == "genvx tunnel"
+        if not (mine and data[0] == DATA and data.endswith(b"last")):
+            send(self, message)
+            return
+        theirs = int.from_bytes(data[1:5], "big")
+        (channel,) = (c for c in self._channels.values() if c.remote_chanid == theirs)
+        send(self, message)
+        # Its server cannot write this any more, and closes the channel; the next piece comes then.
+        until(lambda: channel.closed, "the host has closed it")
+        late.append(theirs)
+        send(self, message)
+
+    def rude(connection: socket.socket) -> None:
+        connection.recv(1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
+
+    monkeypatch.setattr(paramiko.Transport, "_send_user_message", slow)
+    told: list[str] = []
+    with (
+        sleeping(fleet) as run,
+        server(rude) as port,
+        opened(run, [Forward(port, port)], told) as tunnel,
+    ):
+        with socket.create_connection(("127.0.0.1", tunnel.port), timeout=PATIENCE) as sock:
+            sock.sendall(b"x")
+            assert sock.recv(1) == b""
+            sock.sendall(b"last")
+            until(lambda: late, "it came too late")
+            # Its answer is behind that.
+            assert tunnel.answers(port)
+        assert told == []
+
+
+def test_peers_that_reset_their_connections_leave_nothing_behind(nothing_left, fleet):
 
     def rude(connection: socket.socket) -> None:
         connection.recv(random.randrange(1, 100_000))
@@ -192,7 +242,7 @@ def test_peers_that_reset_their_connections_do_not_end_ours(nothing_left, fleet)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
 
     def talk(port: int) -> None:
-        for _ in range(30):
+        for _ in range(10):
             with (
                 contextlib.suppress(OSError),
                 socket.create_connection(("127.0.0.1", port), timeout=20) as sock,
@@ -277,6 +327,29 @@ def test_a_tunnel_survives_ten_cuts_and_ends_with_its_run(nothing_left, fleet, m
                 socket.create_connection(("127.0.0.1", tunnel.port))
 
 
+def test_a_run_that_is_held_for_a_look_has_tunnels_until_it_is_given_back(
+    nothing_left, fleet, monkeypatch
+):
+    monkeypatch.setattr("genvx.fleet.tunnels.tunnel._LOOK", 0.1)
+    run = fleet.run("exit 3", gpus=1, hold=600, detach=True)
+    until(lambda: run.state == "held", "it is held")
+    told: list[str] = []
+    with server(echo) as port, opened(run, [Forward(port, port)], told) as tunnel:
+        assert answers(tunnel.port)
+        kill_connections(fleet.sandbox)
+        assert answers(tunnel.port)
+        assert [line.split("; ")[-1] for line in told] == [
+            "connecting again",
+            "gpu-server-1: connected again",
+        ]
+        assert not tunnel.wait(0.5)
+        run.host.release(run.id)
+        assert tunnel.wait(30)
+        assert tunnel.closed
+        assert tunnel.end is not None
+        assert tunnel.end.id == run.id
+
+
 def test_a_port_of_the_host_that_is_taken_is_refused_and_others_lead_here(nothing_left, fleet):
     told: list[str] = []
     with sleeping(fleet) as run, server(echo) as taken:
@@ -285,7 +358,7 @@ def test_a_port_of_the_host_that_is_taken_is_refused_and_others_lead_here(nothin
         ports = [free_port(), free_port()]
         nobody = free_port()
         forwards = [Forward(taken, ports[0], True), Forward(nobody, ports[1], True)]
-        with opened(run, forwards, told):
+        with opened(run, forwards, told) as first:
             assert answers(ports[0])
             assert not answers(ports[1])
             assert not answers(ports[1])
@@ -293,9 +366,13 @@ def test_a_port_of_the_host_that_is_taken_is_refused_and_others_lead_here(nothin
                 f"a connection came from port {ports[1]} of gpu-server-1, but nothing listens on "
                 f"port {nobody} here"
             ]
-        assert not answers(ports[0])
+        # It listens no longer when that one has been closed, maybe a moment later.
+        until(lambda: not listens(ports[0]), "the host has stopped listening")
         with run.tunnel(ports[0], taken, reverse=True) as tunnel:
             assert (tunnel.remote_port, tunnel.port, tunnel.reverse) == (ports[0], taken, True)
+            first.close()  # once more; it has nothing to give back
+            with pytest.raises(InvalidInput, match="another program has it"):
+                run.tunnel(ports[0], taken, reverse=True)
             assert answers(ports[0])
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from genvx.core.requests.ask import Ask
 from genvx.core.requests.requirements import Requirements
+from genvx.core.runs.debugport import DebugPort
+from genvx.core.runs.run import Moment, RunSpec
 from genvx.errors import InvalidInput, NoCapacity, StateError, Unsatisfiable
 from genvx.local.host import LocalHost
 from genvx.local.joiningline import place_in_line
@@ -181,6 +183,16 @@ def test_an_old_python_reads_it_too(host, policy, state):
         text=True,
     )
     assert answer.stdout == "('0', '1')\n", answer.stderr
+
+
+def test_a_run_with_a_debug_port_is_refused_where_the_policy_forbids_it(host, policy):
+    policy("[runs]\ndebug_ports = false\n")
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILBOxG4hsEOdIOrK8a+pz6mdNKEbmJV0O1QqgGPz1Ohu"
+    spec = RunSpec(
+        "abcd0123", ("true",), Requirements(), "", "", Moment(0, 0), debug_port=DebugPort((key,))
+    )
+    with pytest.raises(InvalidInput, match="by policy runs have no debug port here"):
+        host.submit(spec)
 
 
 # The end of its time

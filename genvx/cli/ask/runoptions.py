@@ -88,3 +88,29 @@ LogLimit = Annotated[
         help="With --detach: keep only this much of the end of its output (1G).",
     ),
 ]
+DebugKeyFile = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--debug-key-file",
+        metavar="K.pub",
+        help="With --detach: let whoever has the private key of it log in to the run (several).",
+    ),
+]
+DebugPort = Annotated[
+    int | None,
+    typer.Option(
+        "--debug-port",
+        metavar="PORT",
+        min=1,
+        max=65535,
+        help="With --debug-key-file: the port to log in at (default: any that is free).",
+    ),
+]
+DebugBind = Annotated[
+    str | None,
+    typer.Option(
+        "--debug-bind",
+        metavar="ADDRESS",
+        help="With --debug-key-file: listen on this address of the host only (default: all).",
+    ),
+]

@@ -8,7 +8,14 @@ from genvx.cli.ask.where import Where
 from genvx.core.runs.runstate import was_moved
 from genvx.core.text import printable
 from genvx.core.value import value
-from genvx.errors import FleetError, HostError, InvalidInput, UnknownEnvironment, UnknownRun
+from genvx.errors import (
+    FleetError,
+    HostError,
+    InvalidInput,
+    NotOwner,
+    UnknownEnvironment,
+    UnknownRun,
+)
 from genvx.fleet.detaching import runs
 from genvx.fleet.outcomes import Outcomes
 from genvx.fleet.own import matching, only
@@ -45,6 +52,7 @@ def find(where: Where, fleet: Fleet[SSHHost], target: str, node: int | None = No
 
     Raises:
         InvalidInput: it is none of them, or there are several, or the run has no such node.
+        NotOwner: it is another user's run.
     """
     if target in (host.name for host in fleet.hosts):
         return Goal(fleet.host(target))
@@ -54,6 +62,9 @@ def find(where: Where, fleet: Fleet[SSHHost], target: str, node: int | None = No
         return host.snapshot(), runs_of(host)
 
     seen = where.ask(fleet, look)
+    for error in seen.failed.values():
+        if isinstance(error, NotOwner):
+            raise error
     found = Outcomes({name: both[1] for name, both in seen.succeeded.items()}, seen.failed)
     known = {(name, run.id) for name, both in seen.succeeded.items() for run in both[1]}
     snapshots = Outcomes({name: both[0] for name, both in seen.succeeded.items()}, seen.failed)
@@ -74,6 +85,10 @@ def find(where: Where, fleet: Fleet[SSHHost], target: str, node: int | None = No
             f"{shown!r} is no host, and no environment or run of yours"
         ) from error
     host, run = _part(parts, node)
+    # Root is shown the living runs of others, too, but enters none of them.
+    for env in snapshots.succeeded[host.name].environments:
+        if env.id == run.id and env.owner.name != host.entitlement().user:
+            raise NotOwner(f"run {run.id} is {env.owner}'s")
     return Goal(host, run=run)
 
 

@@ -110,12 +110,19 @@ VERBS = (
         SET_UP,
         "Print an ssh entry that leads into a run or an environment",
     ),
+    Entry(
+        "keygen",
+        "setup.keygen",
+        SET_UP,
+        "Make a pair of SSH keys, for the debug port of a run",
+        remotely=False,
+    ),
     # ssh calls it as a ProxyCommand; people do not type it.
     Entry(
         "ssh-proxy",
         "setup.ssh_proxy",
         SET_UP,
-        "Connect stdin and stdout to a run or an environment: the ProxyCommand of an entry",
+        "Connect stdin and stdout to an environment or a run: the ProxyCommand of an entry",
         here=False,
         hidden=True,
     ),

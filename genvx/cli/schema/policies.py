@@ -24,6 +24,7 @@ def plain_entitlement(entitlement: Entitlement) -> Plain:
         "shared": None if policy.shared is None else list(policy.shared),
         "oversubscribed": list(policy.oversubscribed),
         "visible_as": None if policy.visible_as is None else policy.visible_as.value,
+        "debug_ports": policy.debug_ports,
     }
 
 

@@ -8,6 +8,7 @@ from genvx.cli.schema.document import print_document
 from genvx.cli.schema.hosts import failed_host, plain_error
 from genvx.cli.schema.requests import plain_requirements
 from genvx.core.prelude import plain
+from genvx.core.runs.debugport import PRIVATE_KEY
 from genvx.core.runs.runstate import end_of, name_of
 
 if TYPE_CHECKING:
@@ -50,6 +51,26 @@ def plain_run(item: RunInfo) -> Plain:
         if item.spec.part is None
         else {"rank": item.spec.part.rank, "nodes": list(item.spec.part.nodes)},
         "deleted": item.deleted,
+        "debug_port": None if item.spec.debug_port is None else _debug_port(item),
+    }
+
+
+def _debug_port(item: RunInfo) -> Plain:
+    asked, port = item.spec.debug_port, item.open_port
+    assert asked is not None
+    return {
+        "bind": asked.bind or None,
+        "keys": [
+            {"kind": key.kind, "fingerprint": key.fingerprint, "comment": key.comment}
+            for key in asked.public_keys
+        ],
+        "open": port is not None,
+        "port": asked.port or None if port is None else port.port,
+        "address": None if port is None else port.address,
+        "user": None if port is None else port.user,
+        "host_key_fingerprint": None if port is None else port.server_key.fingerprint,
+        "known_hosts": None if port is None else port.known_host(item.id),
+        "ssh": None if port is None else port.words(item.id, PRIVATE_KEY),
     }
 
 

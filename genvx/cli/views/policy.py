@@ -83,4 +83,6 @@ def _notes(entitlement: Entitlement) -> list[str]:
         notes.append(
             f"Can be shared: {', '.join(f'GPU {name}' for name in policy.shared) or 'none'}"
         )
+    if not policy.debug_ports:
+        notes.append("Runs have no debug ports (run -d --debug-key-file)")
     return notes

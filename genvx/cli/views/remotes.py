@@ -124,7 +124,7 @@ def reinit(where: Where) -> int:
     """Run the init of a remote on its hosts; return the first exit code that is not 0."""
     from genvx.fleet.plainly import end_line, start_line
 
-    remote = remote_named(where.named or "", os.environ, _say)
+    remote = remote_named(where.named or "", os.environ)
     remote.require_ssh()
     if not remote.init:
         raise InvalidInput(f"remote {printable(remote.name)} has no init to run")

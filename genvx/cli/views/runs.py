@@ -43,10 +43,13 @@ _COLUMNS = ("ID", "NAME", "STATE", "GPUS", "SUBMITTED", "TOOK", "EXIT")
 _YIELDING = {"NAME": 8, "HOST": 12, "SUBMITTED": 11, "STATE": 9}
 
 
-def show(where: Where, fleet: Fleet, asked: ListRuns, output: Output) -> int:
-    """Ask and print; return the exit code."""
+def show(where: Where, fleet: Fleet, output: Output, asked: ListRuns | None = None) -> int:
+    """Ask and print; return the exit code. asked: which runs; the newest by default."""
+    from genvx.core.runs.runselect import NEWEST
+    from genvx.core.wire.runoperations import ListRuns
     from genvx.fleet.detaching import runs
 
+    asked = asked or ListRuns(most=NEWEST)
     outcomes = where.ask(fleet, _question(asked))
     if output.json:
         hosts = [
@@ -179,9 +182,23 @@ def _lines(where: Where, host: str, details: RunDetails, nodes: int = 1) -> dict
         "restarts": spec.restarted,
         "took": _took(run),
         **({} if end is None else _used(end.usage)),
+        **_debug_port(run),
         "directory": details.directory,
         "log": f"{run.log_bytes} bytes",
     }
+
+
+def _debug_port(run: RunInfo) -> dict[str, str]:
+    """Lines about the debug port of a run that has one."""
+    asked, port = run.spec.debug_port, run.open_port
+    if asked is None:
+        return {}
+    found = {"debug keys": ", ".join(map(str, asked.public_keys))}
+    if port is not None:
+        found["debug port"] = port.line(run.id)
+        found["host key"] = f"{port.server_key.fingerprint} ({port.server_key.family})"
+        found["known as"] = port.known_host(run.id)
+    return found
 
 
 def _print(lines: dict[str, str]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from genvx.cli.words.runsanswers import (
     AGAIN,
+    BOARD,
     CALLED,
     DIFFERS,
     GONE,
@@ -14,6 +15,7 @@ from genvx.cli.words.runsanswers import (
     ONE_RUN,
     OUTPUT,
     PAST,
+    PORTS,
     STOP,
     SUBMIT,
 )
@@ -83,6 +85,7 @@ VERBS = {
     "delete": GONE,
     "restore": "{} runs restore RUN takes a run out of the trash",
     "purge": "{} runs purge RUN deletes a run in the trash for good",
+    "tensorboard": BOARD,
     "history": PAST,
     "experiment": PAST,
     "trial": PAST,
@@ -103,6 +106,8 @@ VERBS = {
     "save": "genvx config set KEY VALUE saves at once",
     "load": "genvx activate loads the nearest .genvx.toml, unless --no-load",
     # Docker, ps and similar commands
+    "port-forward": PORTS,
+    "forward": PORTS,
     "ps": "{} runs shows runs, {} envs who has what",
     "kill": STOP,
     "stop": STOP,

@@ -19,7 +19,8 @@ class Policy:
 
     hidden: devices that only administrators see. shared: devices that may be shared; None for all.
     oversubscribed: devices whose shares may add up to more than their memory. visible_as: how
-    CUDA_VISIBLE_DEVICES names devices if the request does not say.
+    CUDA_VISIBLE_DEVICES names devices if the request does not say. debug_ports: whether runs may
+    have debug ports.
 
     Devices are named by UUID or by number.
     """
@@ -32,6 +33,7 @@ class Policy:
     shared: Optional[tuple[str, ...]] = None
     oversubscribed: tuple[str, ...] = ()
     visible_as: Optional[VisibleAs] = None
+    debug_ports: bool = True
 
     def limit(self, user: str, groups: Iterable[str]) -> Limit:
         """Return the limit of a user; administrators have none.

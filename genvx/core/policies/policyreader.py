@@ -104,6 +104,13 @@ class PolicyReader:
         except InvalidInput as error:
             raise self.fail(path, str(error)) from None
 
+    def flag(self, table: Mapping[str, Any], path: tuple[str, ...], *, default: bool) -> bool:
+        """Return the truth value under a key, or the default if the key is missing."""
+        value = table.get(path[-1], default)
+        if not isinstance(value, bool):
+            raise self.fail(path, "must be true or false")
+        return value
+
     def names(
         self,
         table: Mapping[str, Any],

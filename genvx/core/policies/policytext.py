@@ -19,6 +19,9 @@
     oversubscribed = [1]
     visible_as = "index"
 
+    [runs]
+    debug_ports = false
+
 A mistake is an error that names the line. An unknown key is a mistake too, because a misspelt limit
 must not mean "no limit".
 """
@@ -50,13 +53,14 @@ def parse(text: str, load: Callable[[str], Mapping[str, Any]]) -> Policy:
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"policy.toml: {printable(str(error), 200)}") from None
     reader = PolicyReader(text)
-    top = reader.table(document, (), ("administrators", "limits", "devices"))
+    top = reader.table(document, (), ("administrators", "limits", "devices", "runs"))
     limits = reader.table(
         top.get("limits", {}), ("limits",), ("gpus", "memory", "time", "users", "groups")
     )
     devices = reader.table(
         top.get("devices", {}), ("devices",), ("hidden", "shared", "oversubscribed", "visible_as")
     )
+    runs = reader.table(top.get("runs", {}), ("runs",), ("debug_ports",))
     return Policy(
         everybody=reader.limit(limits, ("limits",)),
         groups=reader.limits(limits.get("groups", {}), ("limits", "groups")),
@@ -72,4 +76,5 @@ def parse(text: str, load: Callable[[str], Mapping[str, Any]]) -> Policy:
         visible_as=reader.quantity(
             devices, ("devices", "visible_as"), VisibleAs.parse, '"uuid" or "index"'
         ),
+        debug_ports=reader.flag(runs, ("runs", "debug_ports"), default=True),
     )

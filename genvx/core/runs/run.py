@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from genvx.core.requests.requirements import Requirements
+    from genvx.core.runs.debugport import DebugPort
     from genvx.core.runs.part import Part
 
 MOST_TAGS = 32
@@ -63,7 +64,7 @@ class RunSpec:
     id of the host that it belongs to, and host its name. restarted: the id of the run that it
     repeats. patience: seconds that it waits in line at most; None did not wait. stays: the hosts
     were chosen by its submitter, so it does not move to another by itself. part: its place
-    in a gang.
+    in a gang. debug_port: an SSH server for this run only; that of a gang is at its first part.
 
     Raises:
         InvalidInput: a field makes no sense.
@@ -92,6 +93,7 @@ class RunSpec:
     patience: Optional[float] = None
     stays: bool = False
     part: Optional[Part] = None
+    debug_port: Optional[DebugPort] = None
 
     def __post_init__(self) -> None:
         if not self.argv or not self.argv[0]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from genvx.core.value import value
 
 if TYPE_CHECKING:
+    from genvx.core.runs.debugport import OpenPort
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.runstate import RunState
 
@@ -17,6 +18,7 @@ class RunInfo:
 
     note: a line for people about its state. label, tags: what people called it later. log_bytes:
     the size of its log. deleted: whether it is in the trash. directory: its path on its host.
+    open_port: its debug port, while that is open.
     """
 
     spec: RunSpec
@@ -27,6 +29,7 @@ class RunInfo:
     log_bytes: int = 0
     deleted: bool = False
     directory: str = ""
+    open_port: Optional[OpenPort] = None
 
     @property
     def id(self) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _DIGITS = 3
 _SHORTEST_PREFIX = 4
 _MOST_SHOWN = 8
+# So many a list shows if nothing else is said.
+NEWEST = 50
 
 
 @value

@@ -16,7 +16,7 @@ class Job:
     """A command. argv: None for the user's shell, which reads stdin. cwd: relative to the home.
 
     in_run: whether it starts inside of the run whose environment it joins: with the variables of
-    the run, which so never leave its host, and in its directory, from which cwd counts then.
+    the run, which the host adds, and in its directory, from which cwd counts then.
     """
 
     argv: Optional[tuple[str, ...]] = None

@@ -9,7 +9,18 @@ from genvx.core.policies.limit import Limit
 from genvx.core.policies.policy import Entitlement, Policy
 from genvx.core.wire.operation import Wire
 from genvx.core.wire.questions import ShowPolicy
-from genvx.core.wire.tables import Kind, Table, choice, integer, named, one, optional, text, texts
+from genvx.core.wire.tables import (
+    Kind,
+    Table,
+    choice,
+    flag,
+    integer,
+    named,
+    one,
+    optional,
+    text,
+    texts,
+)
 
 if TYPE_CHECKING:
     from genvx.core.wire.fields import Fields
@@ -41,6 +52,7 @@ POLICY = Table(
     shared=optional(texts(128, _MOST)),
     oversubscribed=texts(128, _MOST),
     visible_as=optional(choice(VisibleAs)),
+    debug_ports=flag(),
 )
 
 ENTITLEMENT = Table(

@@ -6,6 +6,8 @@ import base64
 import zlib
 from typing import TYPE_CHECKING
 
+from genvx.core.publickey import LONGEST_LINE, MOST_KEYS
+from genvx.core.runs.debugport import LONGEST_ADDRESS, DebugPort, OpenPort
 from genvx.core.runs.part import MOST_NODES, Meeting, Part
 from genvx.core.runs.run import (
     End,
@@ -82,6 +84,23 @@ MEETING = Table(
     patience=seconds(),
 )
 
+DEBUG_PORT = Table(
+    DebugPort,
+    "debug port",
+    keys=strings(LONGEST_LINE, MOST_KEYS),
+    port=integer(0, 65535),
+    bind=exact_text(LONGEST_ADDRESS),
+    address=exact_text(LONGEST_ADDRESS),
+)
+OPEN_PORT = Table(
+    OpenPort,
+    "open debug port",
+    user=exact_text(NAME_LIMIT),
+    address=exact_text(LONGEST_ADDRESS),
+    port=integer(1, 65535),
+    host_key=exact_text(LONGEST_LINE),
+)
+
 SPEC = Table(
     RunSpec,
     "run",
@@ -109,6 +128,7 @@ SPEC = Table(
     patience=optional(seconds()),
     stays=flag(),
     part=optional(one(PART)),
+    debug_port=optional(one(DEBUG_PORT)),
 )
 
 USAGE = Table(
@@ -182,6 +202,7 @@ RUN = Table(
     log_bytes=integer(),
     deleted=flag(),
     directory=string(LONGEST_PATH),
+    open_port=optional(one(OPEN_PORT)),
 )
 
 

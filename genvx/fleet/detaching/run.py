@@ -252,7 +252,7 @@ class Run:
     def enter(self, command: Command, env: Mapping[str, str] | None) -> Starter:
         """Return what starts a command, with these variables on top, inside of the run; see `exec`.
 
-        The variables of the run stay on its host.
+        The host adds the variables of the run.
         """
         words = words_of(command)
         require_variables(env or {})

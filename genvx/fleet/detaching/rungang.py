@@ -29,6 +29,7 @@ from genvx.errors import (
     UnknownRun,
 )
 from genvx.fleet.detaching.acceptance import Acceptance
+from genvx.fleet.detaching.submission import at
 from genvx.fleet.gang import at_once, take
 from genvx.fleet.typed import typed
 
@@ -136,13 +137,15 @@ def _specs(
     hosts = [host for host, _ in found.members]
     names = tuple(host.name for host in hosts)
     address, port = address or hosts[0].address, hosts[0].free_port()
+    debug_port = at(spec, hosts[0]).debug_port
     return {
-        # One line tells of the end of all of them: node 0's.
+        # One line tells of the end of all of them, and one port leads into them: node 0's.
         host: replace(
             spec,
             argv=with_prelude(host.spec.prelude, spec.argv),
             part=Part(rank, names, address, port, mixed),
             notify=spec.notify if rank == 0 else "",
+            debug_port=debug_port if rank == 0 else None,
         )
         for rank, host in enumerate(hosts)
     }

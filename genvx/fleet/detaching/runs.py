@@ -7,7 +7,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from genvx.core.runs.forecast import soonest
 from genvx.core.runs.run import MOST_PATIENCE
 from genvx.core.runs.rungang import decisive, together
 from genvx.core.runs.runinfo import LogPiece
@@ -26,6 +25,7 @@ from genvx.errors import (
     UnknownRun,
     Unsatisfiable,
 )
+from genvx.fleet.detaching.submission import at
 from genvx.fleet.typed import typed
 
 if TYPE_CHECKING:
@@ -94,6 +94,9 @@ def submit(
     except Unsatisfiable:
         raise
     except NoCapacity:
+        # Imported here: only a run that waits needs it.
+        from genvx.core.runs.forecast import soonest
+
         # Only now in line, and by new snapshots: many runs may be started at the same time, and by
         # those from before they would all wait on the host that seemed best to each of them.
         seen = fleet.snapshot()
@@ -114,7 +117,7 @@ def submit_to(
     accepted the run; to start it on another host would perhaps run it twice.
     """
     try:
-        return host.submit(spec, patience=patience, tags=tags)
+        return host.submit(at(spec, host), patience=patience, tags=tags)
     except HostError as error:
         raise HostLost(
             f"{host.name}: {error}; whether run {spec.id} was accepted there is not known: "

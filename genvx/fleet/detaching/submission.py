@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from genvx.core.command import require_variables, words_of
 from genvx.core.runs.run import Moment, RunSpec
 from genvx.core.text import printable
+from genvx.core.value import replace
 from genvx.core.wire.plain import Malformed
 from genvx.core.wire.runcodec import LONGEST_PATH, LONGEST_WORD, SPEC
 from genvx.errors import InvalidInput
@@ -62,6 +63,14 @@ def spec_of(
     except Malformed as error:
         raise InvalidInput(f"no host accepts this: {error}") from None
     return spec
+
+
+def at(spec: RunSpec, host: object) -> RunSpec:
+    """What a host is asked: its debug port, if any, says under which address we reach the host."""
+    if spec.debug_port is None:
+        return spec
+    address = getattr(host, "address", "")  # this machine has none
+    return replace(spec, debug_port=replace(spec.debug_port, address=address))
 
 
 def submitter() -> str:

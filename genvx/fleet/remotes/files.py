@@ -27,7 +27,7 @@ class Source:
     """A file with remotes. path: in messages. base: where relative paths in it start.
 
     found: whether genvx merely found it, in a project. Such a file may come with a cloned
-    repository, so it has nothing run on this machine and names no secret.
+    repository, so it may name no command, here or on hosts, and no secret.
     """
 
     path: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 import shlex
 from typing import TYPE_CHECKING
@@ -43,8 +42,14 @@ OF_TYPE = {
 LATER = ("ec2", "s3")
 NEVER = ("azure-vm", "azure-blob", "gist")
 
-# Secrets, and what runs on this machine. A proxy is one only where it is a command.
-PRIVATE = ("password-command", "password-env", "proxy")
+PLACES = ("host", "hosts", "hostfile")
+# The first of these counts, as Guild's documentation has it.
+PYTHONS = ("venv-activate", "venv-path", "conda-env")
+# Keys in place of each other: one that a remote has itself replaces all that it would take over.
+INSTEAD = (PLACES, PYTHONS, ("password-command", "password-env"))
+
+# Secrets and commands. A proxy is one only where it is a command.
+PRIVATE = ("password-command", "password-env", "proxy", "init", "venv-activate")
 
 _PASSWORDS = ("password", "passphrase", "pass", "secret")
 
@@ -186,10 +191,9 @@ def _type(key: str, node: Node) -> None:
 
 
 def _key_file(key: str, node: Node) -> None:
-    # Guild takes the key itself in this place, in base 64. A file with remotes is no place for it.
+    # Guild also takes the key itself here. A file with remotes is no place for it.
     if "PRIVATE KEY" in text_of(key, node):
         node.place.fail(f"{key} is the path of a file, not the key itself")
-    os.path.expanduser(text_of(key, node))
 
 
 _CHECKS: dict[str, Callable[[str, Node], object]] = {

@@ -161,6 +161,8 @@ def _whole(
             near = difflib.get_close_matches(base, entries, 1, 0.5)
             advice = f"; did you mean {near[0]}?" if near else ""
             entry.place.fail(f"extends {printable(base, 60)!r}, which is no remote{advice}")
+        taken = {key for group in keys.INSTEAD if written.keys() & set(group) for key in group}
         for key, value in _whole(entries[base], entries, (*chain, base)).items():
-            written.setdefault(key, value)
+            if key not in taken:
+                written.setdefault(key, value)
     return written

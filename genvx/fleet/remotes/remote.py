@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from genvx.fleet.remotes.files import Source
     from genvx.fleet.remotes.yamltext import Node, Place
 
-_WAYS = ("host", "hosts", "hostfile")
-
 
 @dataclass(frozen=True)
 class Written:
@@ -58,7 +56,7 @@ class Remote:
     @property
     def where(self) -> str:
         """Where it is, in few words; no host is asked, and no hostfile read."""
-        if self.type in ("s3",):
+        if self.type == "s3":
             bucket = f"s3://{self.text('bucket')}" if "bucket" in self.written else ""
             return "/".join(part for part in (bucket, self.text("root").strip("/")) if part)
         if "hostfile" in self.written:
@@ -83,7 +81,7 @@ class Remote:
         if "use-prerelease" in self.written:
             found.append("use-prerelease has no effect: genvx installs no packages on hosts")
         chosen = self._prelude
-        for key in ("venv-activate", "venv-path", "conda-env"):
+        for key in keys.PYTHONS:
             if chosen is not None and key in self.written and chosen.key != key:
                 found.append(f"{key} has no effect beside {chosen.key}")
         return tuple(found)
@@ -105,7 +103,7 @@ class Remote:
             )
         if not self.type:
             self.place.fail(f"{self.name} has no type; for a host over SSH: type: ssh")
-        ways = [key for key in _WAYS if key in self.written]
+        ways = [key for key in keys.PLACES if key in self.written]
         if not ways:
             self.place.fail(f"{self.name} has no host; write host: NAME, hosts or hostfile")
         if len(ways) > 1:
@@ -121,10 +119,10 @@ class Remote:
         for key in keys.PRIVATE:
             if key not in self.written or (key == "proxy" and not keys.is_command(self.text(key))):
                 continue
-            what = "names a secret" if key == "password-env" else "runs a command on this machine"
+            what = "secret" if key == "password-env" else "command"
             self.written[key].node.place.fail(
-                f"{self.written[key].key} {what}, and a project's file may not; write {self.name} "
-                "in your own remotes.yml, or name this file in GENVX_REMOTES"
+                f"{self.written[key].key} is a {what}, and a project's file may name none; write "
+                f"{self.name} in your own remotes.yml, or name this file in GENVX_REMOTES"
             )
 
     def specs(self) -> tuple[HostSpec, ...]:
@@ -142,6 +140,9 @@ class Remote:
             found = parse_names(",".join(keys.texts_of("hosts", self.written["hosts"].node)))
         else:
             found = parse_names(self.text("host"))
+            for key, given in (("user", found[0].user), ("port", found[0].port)):
+                if given is not None and self.text(key) not in ("", str(given)):
+                    self.written[key].node.place.fail(f"host names another {key}: {given}")
             if len(found) == 1:
                 # People know it by the name that they have given it.
                 found = (replace(found[0], name=self.name),)
@@ -171,8 +172,7 @@ class Remote:
 
     @property
     def _prelude(self) -> Prelude | None:
-        # In the order of Guild's documentation.
-        for key in ("venv-activate", "venv-path", "conda-env"):
+        for key in keys.PYTHONS:
             if key in self.written:
                 return Prelude(key, self.text(key))
         return None

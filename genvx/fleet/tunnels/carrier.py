@@ -226,7 +226,9 @@ class Carrier:
             self._tell_seldom(exhausted(error) or f"cannot connect here: {error.strerror}")
             return
         _prepare(sock)
-        sock.connect_ex((address, forward.local))
+        if sock.connect_ex((address, forward.local)) not in (0, errno.EINPROGRESS):
+            self._not_reached(sock, stream, forward, tuple(others))
+            return
         self._reaching[sock] = stream
         reached = functools.partial(self._reached, sock, forward, tuple(others))
         self._selector.register(sock, selectors.EVENT_WRITE, reached)
@@ -234,9 +236,14 @@ class Carrier:
     def _reached(self, sock: socket.socket, forward: Forward, others: tuple[str, ...]) -> None:
         stream = self._reaching.pop(sock)
         self._selector.unregister(sock)
-        if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._not_reached(sock, stream, forward, others)
+        else:
             self._join(sock, stream)
-            return
+
+    def _not_reached(
+        self, sock: socket.socket, stream: Stream, forward: Forward, others: tuple[str, ...]
+    ) -> None:
         sock.close()
         if others:
             self._reach(stream, forward, others)

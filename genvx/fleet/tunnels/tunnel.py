@@ -77,7 +77,8 @@ class Tunnel(Block):
         self._cut = False
         self._use: Use | None = None
         self._forwarder: Forwarder | None = None
-        self._missing: list[Forward] = [each for each in self.forwards if each.reverse]
+        # Where the host listens for us, and on which connection.
+        self._listens: dict[Forward, Forwarder] = {}
         self._tried = 0.0
         self._carrier = Carrier(listening, host.name, self._say)
         try:
@@ -86,13 +87,11 @@ class Tunnel(Block):
             for each in self._missing:
                 if not self._listen(each):
                     raise InvalidInput(_not_there(host.name, each.remote))
-            self._missing = []
+            self._carrier.start()
+            threading.Thread(target=self._follow, name="genvx tunnel's run", daemon=True).start()
         except BaseException:
-            self._carrier.close()
-            self._leave_connection()
+            self.close()
             raise
-        self._carrier.start()
-        threading.Thread(target=self._follow, name="genvx tunnel's run", daemon=True).start()
 
     @property
     def port(self) -> int:
@@ -137,8 +136,9 @@ class Tunnel(Block):
     def close(self) -> None:
         """Close all its connections, and stop listening. Idempotent."""
         self._stop.set()
-        self._carrier.close()
+        # First, so that the host opens no stream that nobody takes.
         self._leave_connection()
+        self._carrier.close()
         self._ended.set()
 
     def _leave(self) -> None:
@@ -180,22 +180,28 @@ class Tunnel(Block):
         stream.close()
         return stream.refusal if stream.opened or stream.refusal is not None else 0
 
+    @property
+    def _missing(self) -> list[Forward]:
+        """The ports of the host on which it should listen, and does not."""
+        wanted = [each for each in self.forwards if each.reverse]
+        return [each for each in wanted if self._listens.get(each) is not self._forwarder]
+
     def _listen(self, forward: Forward) -> bool:
         assert self._forwarder is not None, "connected"
         take: Callable[[Stream], object] = functools.partial(self._carrier.take, forward)
         with Deadline(self._host.patience) as deadline:
-            return self._forwarder.listen(forward.remote, take, self._carrier.ring, deadline)
+            if not self._forwarder.listen(forward.remote, take, self._carrier.ring, deadline):
+                return False
+        self._listens[forward] = self._forwarder
+        return True
 
     def _leave_connection(self) -> None:
-        forwarder, self._forwarder = self._forwarder, None
         if self._use is not None:
             self._use.closed = True
-        if forwarder is None or not forwarder.active:
-            return
-        for each in self.forwards:
-            if each.reverse:
-                with Deadline(self._host.patience) as deadline:
-                    forwarder.unlisten(each.remote, deadline)
+        # Taken out, for we may be closed twice, and the port may be that of another tunnel by then.
+        while self._listens:
+            forward, forwarder = self._listens.popitem()
+            forwarder.unlisten(forward.remote)
 
     # The run
 
@@ -216,51 +222,51 @@ class Tunnel(Block):
     def _watch(self, asked: WatchRun) -> RunInfo | None:
         """Watch the run; return it as it is at the end, None if we have stopped."""
         for news in runs.watch(self._host, asked, self._lost, self._pause):
-            if self._cut or self._forwarder is None or not self._forwarder.active:
+            if self._cut:
                 self._back()
             if isinstance(news, LogEnd):
                 return news.run
         return None
 
     def _lost(self, line: str) -> None:
-        self._cut = True
-        self._carrier.use(None)
-        self._say(line)
+        if not self._cut:
+            self._cut = True
+            self._carrier.use(None)
+            self._say(line)
 
     def _back(self) -> None:
         try:
             self._connect()
         except HostError:
             return  # cut again: the watching finds out, too
-        if self._cut:
-            self._say(f"{self._host.name}: connected again")
+        self._say(f"{self._host.name}: connected again")
         self._cut = False
-        self._missing = [each for each in self.forwards if each.reverse]
         self._tried = 0.0
         self._restore()
 
     def _restore(self) -> None:
         """Have the host listen again where it did before the connection was cut."""
-        if not self._missing or time.monotonic() < self._tried + _AGAIN:
-            return
-        if self._forwarder is None or not self._forwarder.active:
+        if time.monotonic() < self._tried + _AGAIN:
             return
         first, self._tried = not self._tried, time.monotonic()
-        left = [each for each in self._missing if not self._listen(each)]
-        for each in left if first else ():
-            # The server may not know yet that the old connection is gone.
-            self._say(f"{_not_there(self._host.name, each.remote)}; trying again")
-        for each in self._missing if not first else ():
-            if each not in left:
+        for each in self._missing:
+            listens = self._listen(each)
+            if first and not listens:
+                # The server may not know yet that the old connection is gone.
+                self._say(f"{_not_there(self._host.name, each.remote)}; trying again")
+            elif listens and not first:
                 self._say(f"{self._host.name} listens on its port {each.remote} again")
-        self._missing = left
 
     def _pause(self, seconds: float) -> bool:
         """Wait; return whether to stop."""
-        if not self._cut and not self._stop.is_set():
-            if self._forwarder is not None and not self._forwarder.active:
-                self._back()  # the run may be watched through another connection
-            self._restore()
+        if not self._stop.is_set():
+            active = self._forwarder is not None and self._forwarder.active
+            if not active and not self._cut:
+                self._lost(f"{self._host.name}: the connection was cut; connecting again")
+            elif not active and not seconds:
+                self._back()  # the run is watched through another connection, which is open
+            elif not self._cut:
+                self._restore()
         return self._stop.wait(seconds) or not self._carrier.alive
 
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _PLACES = "/usr/sbin:/usr/local/sbin:/sbin:/usr/lib/ssh"
-_HOST_KEY = "host_key"
+HOST_KEY = "host_key"
+"""The name of the host key in its place."""
 _LONGEST = 16 * 1024
 _UNSAFE = re.compile(r'["\\\x00-\x1f\x7f]')
 # Of Linux 6.3. Without it, machines with vm.memfd_noexec=2 refuse memory that has a path.
@@ -49,8 +50,8 @@ Subsystem sftp internal-sftp
 """
 
 
-def find(environ: Mapping[str, str]) -> str:
-    """Return the path of OpenSSH's server.
+def find(environ: Mapping[str, str], what: str = "ssh-config") -> str:
+    """Return the path of OpenSSH's server. what: that needs it, for the message.
 
     Raises:
         CommandNotFound: it is not installed.
@@ -58,7 +59,7 @@ def find(environ: Mapping[str, str]) -> str:
     # It is usually not on the PATH of users.
     path = shutil.which("sshd", path=f"{_PLACES}:{environ.get('PATH', '')}")
     if path is None:
-        raise CommandNotFound("no sshd here; ssh-config needs OpenSSH's server on the host")
+        raise CommandNotFound(f"no sshd here; {what} needs OpenSSH's server on the host")
     return os.path.abspath(path)  # sshd refuses to start from a relative one
 
 
@@ -89,22 +90,33 @@ def command(
     Raises:
         StateError: there is no host key, and none can be made.
     """
-    if os.geteuid() == 0:
-        with suppress(OSError):  # then sshd says what it misses
-            os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
+    separate()
     lines = [
-        f"HostKey {_in_memory(_host_key(places))}",
-        f"AuthorizedKeysFile {_in_memory(key.encode())}",
-        f"UsePAM {'yes' if _root_is_locked() else 'no'}",
+        f"HostKey {in_memory(host_key(places))}",
+        f"AuthorizedKeysFile {in_memory(key.encode())}",
+        f"UsePAM {'yes' if root_is_locked() else 'no'}",
         # On one line: only the first SetEnv counts.
-        f"SetEnv {' '.join(_quoted(*each) for each in variables.items())}",
+        f"SetEnv {' '.join(quoted(*each) for each in variables.items())}",
         *([f"ForceCommand {forced}"] if forced else []),
     ]
     text = _SETTINGS + "\n".join(lines) + "\n"
-    return [program, "-i", "-e", "-f", _in_memory(os.fsencode(text))]
+    return [program, "-i", "-e", "-f", in_memory(os.fsencode(text))]
 
 
-def _quoted(name: str, value: str) -> str:
+def separate() -> None:
+    """Make the directory in which root's sshd separates privileges, if the system has none."""
+    if os.geteuid() == 0:
+        with suppress(OSError):  # then sshd says what it misses
+            os.mkdir("/run/sshd")
+            os.chmod("/run/sshd", 0o755)  # whatever the umask is
+
+
+def quoted(name: str, value: str) -> str:
+    """Return a variable as a word of SetEnv.
+
+    Raises:
+        StateError: it is a path, and sshd cannot be told it.
+    """
     # Versions of sshd differ in how a quote is escaped. No device is named so, and the name of an
     # environment is for people.
     if "/" in value and _UNSAFE.search(value):
@@ -112,7 +124,7 @@ def _quoted(name: str, value: str) -> str:
     return f'"{name}={_UNSAFE.sub("_", value)}"'
 
 
-def _in_memory(content: bytes) -> str:
+def in_memory(content: bytes) -> str:
     """Return the path of a file that has no name, and is gone with this process."""
     # Python may have been built for a C library without memfd_create.
     if hasattr(os, "memfd_create"):
@@ -130,7 +142,7 @@ def _in_memory(content: bytes) -> str:
     return f"/proc/{os.getpid()}/fd/{descriptor}"
 
 
-def _root_is_locked() -> bool:
+def root_is_locked() -> bool:
     """Whether we are root, and sshd without PAM would refuse us because root has no password."""
     if os.geteuid() != 0:
         return False
@@ -145,7 +157,13 @@ def _root_is_locked() -> bool:
 # The host key
 
 
-def _host_key(places: Sequence[str]) -> bytes:
+def host_key(places: Sequence[str]) -> bytes:
+    """Return the host key in the first of these places that has one; else make one in the first
+    that can be written.
+
+    Raises:
+        StateError: there is none, and none can be made.
+    """
     for place in places:
         with suppress(FileNotFoundError, NotADirectoryError):
             return _read(place)
@@ -167,7 +185,7 @@ def _read(place: str) -> bytes:
     Raises:
         FileNotFoundError: it has none. StateError: others could have written it.
     """
-    path = f"{place}/{_HOST_KEY}"
+    path = f"{place}/{HOST_KEY}"
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
         status = os.fstat(descriptor)
@@ -176,7 +194,7 @@ def _read(place: str) -> bytes:
         key = file.read(_LONGEST)
     for name in os.listdir(place):
         # Once there is a key, nobody needs what it was made from.
-        if name.startswith(f"{_HOST_KEY}."):
+        if name.startswith(f"{HOST_KEY}."):
             with suppress(OSError):
                 os.unlink(f"{place}/{name}")
     return key
@@ -191,7 +209,7 @@ def _make(place: str) -> None:
     os.makedirs(place, mode=0o700, exist_ok=True)
     if not _is_private_at(place):
         raise PermissionError(errno.EPERM, "others may write there")
-    path = f"{place}/{_HOST_KEY}"
+    path = f"{place}/{HOST_KEY}"
     temporary = f"{path}.{os.urandom(6).hex()}"
     argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "genvx", "-f", temporary]
     try:

@@ -27,7 +27,6 @@ from genvx.core.wire.plain import Malformed
 from genvx.errors import InvalidInput, NotOwner, StateError, UnknownEnvironment, UnknownRun
 from genvx.local import facts, processes, signals
 from genvx.local.running.notices import run_over
-from genvx.local.running.release import release
 from genvx.local.runs import lock, logs
 from genvx.local.runs.record import Marks, StopRequest, name_in, runs_root, shown_path
 from genvx.local.runs.shelf import RunShelf
@@ -175,6 +174,9 @@ class RunCatalog:
             )
         else:
             # Nobody supervises it: whatever holds its lease, or was started in it, is ended.
+            # Imported here: only a stop needs it.
+            from genvx.local.running.release import release
+
             with suppress(UnknownEnvironment):
                 grace = 0.0 if force else request.grace
                 line = run_over(run.label_or_id, f"stopped ({request.why.value})", 0.0)
@@ -298,6 +300,7 @@ class RunCatalog:
             directory.log_bytes(),
             directory.deleted,
             shown_path(directory.path),
+            None if spec.debug_port is None or is_over(state) else directory.open_port(),
         )
 
 

@@ -17,6 +17,7 @@ from genvx.local.granting.joining import join
 from genvx.local.running.hold import find_command
 from genvx.local.runs.catalog import RunCatalog
 from genvx.local.runs.record import place_of
+from genvx.local.runs.surroundings import surroundings
 from genvx.local.runs.variables import variables_of
 from genvx.local.shells import user_shell
 
@@ -60,7 +61,12 @@ def enter(host: Machine, wanted: str = "", *, command: str) -> Entry:
             raise InvalidInput(
                 f"the directory of run {run.label_or_id} is gone: {printable(place, 300)}"
             )
-        return Entry(hold, run, place, variables_of(run.spec, directory))
+        variables = {
+            **surroundings(host, run.id),
+            **hold.grant.variables,
+            **variables_of(run.spec, directory),
+        }
+        return Entry(hold, run, place, variables)
     except BaseException:
         hold.release()
         raise
@@ -70,7 +76,8 @@ class Entry(Starter):
     """A share in a live run, and all that is needed to start something inside of it.
 
     hold: of the run's environment. directory: where the run's command started. variables: on top of
-    those of the hold: the id and the directory of the run, and what was set for its command.
+    those of the hold: those among which the run was started, its id and its directory, and what was
+    set for its command.
     """
 
     def __init__(

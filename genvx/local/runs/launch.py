@@ -95,8 +95,10 @@ def submit(
     finally:
         os.close(read)
     shelf.accepted(name_in(spec))
-    path = os.path.join(shelf.root, name_in(spec))
-    return RunInfo(spec, state, note, tags=tags, directory=shown_path(path))
+    with shelf.open(name_in(spec)) as directory:
+        path = shown_path(directory.path)
+        port = None if spec.debug_port is None else directory.open_port()
+    return RunInfo(spec, state, note, tags=tags, directory=path, open_port=port)
 
 
 def _require_start(host: Machine, asked: RunSpec) -> None:
@@ -109,6 +111,10 @@ def _require_start(host: Machine, asked: RunSpec) -> None:
         raise InvalidInput(f"no such directory: {printable(cwd, 300)}")
     if "/" not in asked.argv[0]:
         find_command(asked.argv, {**host.environ, **asked.variables})
+    if asked.debug_port is not None:
+        from genvx.local.runs.debug.port import require
+
+        require(host)
 
 
 def _answer(read: int, shelf: RunShelf, run: str) -> tuple[RunState, str]:

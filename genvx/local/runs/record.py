@@ -6,6 +6,8 @@
               marks.json   what people have called it since
               stop.json    a request to end it, and why
               gang.json    of a part of a gang: where the parts meet, and their secret
+              debug.json   of an open debug port: where it is, and its host key
+              host_key     of sshds that lead into the run
               decision     of a part of a gang: a link to "start" or "withdraw", made once
               withdraw.lock   held by who withdraws it from the line
               enter        a script that opens a shell inside of it, or runs a command there
@@ -33,13 +35,14 @@ from genvx.core.text import NAME_LIMIT, is_identifier, printable
 from genvx.core.value import value
 from genvx.core.wire.fields import Fields
 from genvx.core.wire.plain import Malformed, dumps, loads
-from genvx.core.wire.runcodec import MEETING, SPEC, STATE
+from genvx.core.wire.runcodec import MEETING, OPEN_PORT, SPEC, STATE
 from genvx.core.wire.tables import Table, choice, flag, integer, seconds, text, texts
 from genvx.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from genvx.core.runs.debugport import OpenPort
     from genvx.core.runs.part import Meeting
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.runstate import RunState
@@ -49,6 +52,7 @@ _STATE, _END = "state.json", "end.json"
 _MARKS, _STOP = "marks.json", "stop.json"
 _GANG, _DECISION = "gang.json", "decision"
 _LOCK = "withdraw.lock"
+DEBUG = "debug.json"
 LOG, EVENTS, WORK, ENTER = "log", "events", "work", "enter"
 _MOST_BYTES = 64 << 20
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -253,6 +257,20 @@ class RunDirectory:
         except OSError as error:
             raise trouble(error, f"write to {self.path}") from None
 
+    def open_port(self) -> Optional[OpenPort]:
+        """Its debug port; None where none is open."""
+        try:
+            return OPEN_PORT.read(self._read(DEBUG))
+        except Malformed:
+            return None
+
+    def write_open_port(self, port: OpenPort) -> None:
+        """Write down where its debug port is. Raises StateError if that cannot be written."""
+        try:
+            self._replace(DEBUG, OPEN_PORT.write(port))
+        except OSError as error:
+            raise trouble(error, f"write to {self.path}") from None
+
     def decide(self, word: str) -> str:
         """Decide once whether a part of a gang starts; return what was decided first."""
         # A link, because it is made with its content, or not at all if there is one.
@@ -308,7 +326,16 @@ class RunDirectory:
 
     def write_enter(self, script: bytes) -> None:
         """Write the script by which others enter the run. Raises OSError."""
-        self._replace_data(ENTER, script, 0o700)
+        # Not synced: after a power failure there is nothing to enter.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(ENTER, flags, 0o700, dir_fd=self._descriptor)
+        try:
+            _write(descriptor, script)
+        except OSError:
+            os.unlink(ENTER, dir_fd=self._descriptor)  # half of it does something else
+            raise
+        finally:
+            os.close(descriptor)
 
     def _read(self, name: str) -> Any:
         try:
@@ -325,15 +352,12 @@ class RunDirectory:
         return loads(data)
 
     def _replace(self, name: str, plain: Any) -> None:
-        self._replace_data(name, dumps(plain), 0o600)
-
-    def _replace_data(self, name: str, data: bytes, mode: int) -> None:
         temporary = f".{name}.{os.urandom(6).hex()}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(temporary, flags, mode, dir_fd=self._descriptor)
+        descriptor = os.open(temporary, flags, 0o600, dir_fd=self._descriptor)
         try:
             try:
-                _write(descriptor, data)
+                _write(descriptor, dumps(plain))
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

@@ -42,6 +42,7 @@ from genvx.local.granting.joining import join
 from genvx.local.runs import tree
 from genvx.local.runs.below import Below
 from genvx.local.runs.clock import now
+from genvx.local.runs.debug.port import Port
 from genvx.local.runs.entrance import Entrance
 from genvx.local.runs.gang.member import Alone, Member
 from genvx.local.runs.guests import Guests
@@ -100,6 +101,7 @@ class Supervisor:
         self._output = Output(spec, directory, self._wakeups, host.state)
         self._entrance = Entrance(spec, directory, host.environ)
         self._member: Union[Alone, Member] = Alone()
+        self._debug_port = Port(host, spec, directory, self._output.say)
 
     def run(self, *, patience: Optional[float]) -> None:
         """Supervise the run to its end.
@@ -118,15 +120,17 @@ class Supervisor:
             # If we are killed, the keeper ends the command in time. It is no child of ours, as long
             # as orphans do not come to us.
             hold.keep_time(spare=os.getpid(), supervised=True)
+            closed = self._debug_port.open(refuse=self._accepted is not None)
             tree.become_subreaper()
             guests = Guests(self._host, hold.lease, self._output.say)
-            state = self._hold_to_end(hold, guests)
+            state = closed or self._hold_to_end(hold, guests)
             # The end is shown only once the devices are free, for people count on that. So it is
             # written down twice: if we are killed in between, it is not lost. A full disk must not
             # keep the devices.
             with suppress(OSError):
                 self._directory.write_decided(state)
             self._see_off(guests, ending_of(state))
+            self._debug_port.end()
         finally:
             hold.release()
         while guests.turn_out():
@@ -309,6 +313,7 @@ class Supervisor:
 
     def _announce_end(self, guests: Guests, how: str) -> float:
         """Tell the guests how the run ends; return the most seconds that they have."""
+        self._debug_port.shut()
         label = f"{self._spec.id} ({self._spec.name})" if self._spec.name else self._spec.id
         return guests.see_off(label, how, self._spec.grace, self._stop)
 

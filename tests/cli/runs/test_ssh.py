@@ -198,16 +198,25 @@ def test_a_run_behind_a_jump_host_is_entered_and_so_is_its_printed_line(hosts):
     assert done.stdout == b"0,1\n"
 
 
-def test_a_run_of_this_machine_is_entered_without_ssh(state, tmp_path):
-    run = started("-g", "1", "--env", "A=b", *SLEEP, remote=False)
-    shell = Terminal(genvx_argv("ssh"), genvx_env(PS1="$ ", SHELL="/bin/bash"))
+def test_a_run_of_this_machine_is_entered_without_ssh(state, tmp_path, monkeypatch):
+    venv = tmp_path / "venv/bin"
+    venv.mkdir(parents=True)
+    (venv / "tool").symlink_to("/bin/echo")
+    monkeypatch.setenv("VIRTUAL_ENV", str(venv.parent))
+    with monkeypatch.context() as there:
+        there.setenv("PATH", f"{venv}:{os.environ['PATH']}")
+        run = started("-g", "1", "--env", "A=b", *SLEEP, remote=False)
+    monkeypatch.delenv("VIRTUAL_ENV")
+    shell = Terminal(genvx_argv("ssh"), genvx_env(HOME=str(tmp_path), SHELL="/bin/bash"))
     shell.expect(f"genvx: in run {run} on localhost: GPU 0\r\n")
     shell.expect("(genvx) ")
     shell.line('echo "$PWD:$A:$GENVX_RUN_ID:$GENVX_DEVICES"; exit 5')
     shell.expect(f"{os.getcwd()}:b:{run}:0\r\n")
     assert shell.end() == 5
-    done = run_genvx("ssh", "-q", "--", "sh", "-c", "echo $GENVX_RUN_ID; exit 3", cwd=tmp_path)
-    assert (done.stdout, done.stderr, done.returncode) == (f"{run}\n", "", 3)
+    line = "echo $GENVX_RUN_ID $VIRTUAL_ENV; tool x; exit 3"
+    done = run_genvx("ssh", "-q", "--", "sh", "-c", line, cwd=tmp_path)
+    assert (done.stdout, done.returncode) == (f"{run} {venv.parent}\nx\n", 3)
+    assert done.stderr == ""
     done = run_genvx("ssh", "-q", input="echo $GENVX_DEVICES\nexit 4\n", stdin=None)
     assert (done.stdout, done.returncode) == ("0\n", 4)
     done = run_genvx("ssh", "--print")

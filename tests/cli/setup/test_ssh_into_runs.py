@@ -23,7 +23,7 @@ from genvx.sandbox.ports import reserved
 from tests.conftest import run_genvx
 from tests.helpers import ROOT, alive, on_hosts, until
 
-pytestmark = pytest.mark.needs("openssh")
+pytestmark = pytest.mark.needs("openssh", "root", "namespaces")
 
 SECRET = "s3cr3t-of-the-run"
 # Lives until somebody runs END in the directory of the run.
@@ -31,7 +31,38 @@ COMMAND, END = "mkfifo end; read line < end; exit 7", ": > end"
 
 
 @pytest.fixture
-def home(sandbox, tmp_path, monkeypatch):
+def servers(sandbox, tmp_path):
+    """The servers of the hosts, where the home of their user is that of the sandbox. sshd asks
+    passwd for it, and start-up files of whoever runs the tests are not what is tested.
+    """
+    running = []
+    for host, before in zip(sandbox.hosts, sandbox.servers, strict=True):
+        os.kill(before.pid, signal.SIGKILL)
+        until(lambda pid=before.pid: not alive(pid))
+        path = tmp_path / f"passwd-{host.name}"
+        others = Path("/etc/passwd").read_text()
+        path.write_text(f"root:x:0:0::{host.home}:/bin/sh\n{others}")
+        script = (
+            f"mount --bind {path} /etc/passwd; exec /usr/sbin/sshd -D -f {host.path('sshd_config')}"
+        )
+        environ = {**os.environ, "GENVX_STATE_DIR": host.state}
+        line = ("unshare", "--mount", "sh", "-c", script)
+        running.append(subprocess.Popen(line, env=environ, start_new_session=True))
+        until(lambda port=host.port: _listens(port), "sshd listens")
+    yield running
+    for server in running:
+        server.kill()
+        server.wait()
+
+
+def _listens(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
+
+
+@pytest.fixture
+def home(servers, tmp_path, monkeypatch):
     """A home of our own, from which ssh has our configuration only."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -193,19 +224,25 @@ def client(run, home):
     """A connection of paramiko, as programs in Python, and much like those in Java."""
     entry = paramiko.SSHConfig.from_path(str(home / ".config" / "genvx" / "ssh" / "config"))
     settings = entry.lookup("genvx-fit")
+    proxy = paramiko.ProxyCommand(settings["proxycommand"])
     connection = paramiko.SSHClient()
     connection.set_missing_host_key_policy(paramiko.AutoAddPolicy())
     connection.connect(
         settings["hostkeyalias"],
         username=settings["user"],
         key_filename=settings["identityfile"],
-        sock=paramiko.ProxyCommand(settings["proxycommand"]),
+        sock=proxy,
         look_for_keys=False,
         allow_agent=False,
         timeout=60,
     )
+    transport = connection.get_transport()
     with contextlib.closing(connection):
         yield connection
+    # Its thread ends the proxy, but leaves the pipes open.
+    transport.join()
+    with proxy.process:
+        pass
 
 
 def test_pycharm_has_files_and_commands_at_once_and_a_debugger_that_connects_back(client, run):
@@ -257,7 +294,7 @@ def test_other_settings_of_the_user_do_not_get_in_the_way(run, home, short_tmp, 
 
 
 def test_an_entry_follows_a_run_that_moves_and_says_in_one_line_why_it_cannot_be_entered(
-    home, sandbox
+    home, servers
 ):
     holder = started("--name", "holder")
     run = started("--name", "fit", "--wait", command=COMMAND)
@@ -270,7 +307,7 @@ def test_an_entry_follows_a_run_that_moves_and_says_in_one_line_why_it_cannot_be
     remote("runs", "move", "fit", "--only-host", "gpu-server-2")
     assert said(home, "echo $GENVX_RUN_ID") == f"{run}\n"
     # The host of its entry is down: the run is asked for elsewhere.
-    os.kill(sandbox.servers[0].pid, signal.SIGKILL)
+    servers[0].kill()
     assert said(home, f"{END}; echo $GENVX_RUN_ID") == f"{run}\n"
     del holder
 
@@ -325,10 +362,11 @@ def _inside(run):
     return {pid for pid in processes.pids() if processes.environment_of(pid) == run and alive(pid)}
 
 
-# What follows `ssh -F FILE`: sessions of all kinds, and forwarded ports alone.
+# What follows `ssh -F FILE`: sessions of all kinds, and forwarded ports alone. exec: what a shell has
+# started goes on without it, as after any ssh, until the run ends.
 SESSIONS = (
     ("-T", "genvx-fit", "cat"),
-    ("-T", "genvx-fit", "sleep 600"),
+    ("-T", "genvx-fit", "exec sleep 600"),
     ("-tt", "genvx-fit"),
     ("-s", "genvx-fit", "sftp"),
     ("-N", "-R", "0:127.0.0.1:9", "genvx-fit"),
@@ -338,10 +376,10 @@ TRIES = int(os.environ.get("GENVX_TEST_TRIES", "5"))
 
 
 @pytest.mark.timeout(120 + 15 * TRIES)
-def test_connections_that_are_killed_at_any_moment_leave_nothing(run, home, sandbox):
+def test_connections_that_are_killed_at_any_moment_leave_nothing(run, home, sandbox, servers):
     """Who is killed: the client, its proxy, the far end, an sshd, what runs inside."""
     chance = random.Random(os.environ.get("GENVX_TEST_SEED"))
-    server = sandbox.servers[0].pid
+    server = servers[0].pid
     # What the first ones leave for all: the host key of the run, start-up files for shells.
     config = ("ssh", "-F", str(home / ".ssh" / "config"))
     subprocess.run([*config, "-tt", "genvx-fit"], input=b"exit\n", capture_output=True, timeout=60)

@@ -24,6 +24,7 @@ from genvx.core.policies.limit import Limit
 from genvx.core.policies.policy import Entitlement, Policy
 from genvx.core.requests.ask import Ask, Join
 from genvx.core.requests.requirements import Requirements, Strategy
+from genvx.core.runs.debugport import DebugPort, OpenPort
 from genvx.core.runs.part import Meeting
 from genvx.core.runs.part import Part as GangPart
 from genvx.core.runs.run import (
@@ -130,10 +131,15 @@ LEASE_IN_FULL = Lease(
 TICKET = Ticket(REQUIREMENTS, 6, 3, False, 1 << 40, **replace(CLAIM, id="00fe").claimed())
 THEN = Moment(7, 8)
 GANG_PART = GangPart(1, ("a", "b"), "a", 29500, True)
+PUBLIC_KEY = (
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILBOxG4hsEOdIOrK8a+pz6mdNKEbmJV0O1QqgGPz1Ohu me@here"
+)
+DEBUG_PORT = DebugPort((PUBLIC_KEY,), 2222, "::1", "a")
+OPEN_PORT = OpenPort("u", "a", 2222, PUBLIC_KEY)
 SPEC = RunSpec(
     "abcd", ("sh", "-c", "x"), REQUIREMENTS, "m", "h", THEN, "n", "/w", {"A": "b"}, 5, 6,
     HoldWhen.ON_FAILURE, 3, 2.5, 1 << 30, True, "mail me", "u@h", "1.0", "abce",
-    7.5, True, GANG_PART,
+    7.5, True, GANG_PART, DEBUG_PORT,
 )  # fmt: skip
 MEETING = Meeting("s3cret", "a", 5000, True, 2.5)
 RUN_USAGE = Usage(1.5, 2.5, 3, 4, 5)
@@ -141,7 +147,9 @@ LIMIT = Limit(2, 1 << 40, 600)
 ASK = Ask(REQUIREMENTS, "n", "abcd", "cmd", 5.5, 6.5, False)
 JOB = job.Job(("sh", "-c", "x"), {"A": "b"}, "/w", in_run=True)
 FILTER = Filter(("lost",), ("t",), "n", 5)
-RUN = RunInfo(SPEC, Lost(THEN, LossReason.REBOOT), "note", "best", ("t",), 9, True, "/r/7")
+RUN = RunInfo(
+    SPEC, Lost(THEN, LossReason.REBOOT), "note", "best", ("t",), 9, True, "/r/7", OPEN_PORT
+)
 ASKED = [
     questions.TakeSnapshot(True),
     questions.Examine(),
@@ -172,7 +180,7 @@ ASKED = [
     viewoperation.ViewRun("n"),
 ]
 POLICY = Policy(
-    LIMIT, {"g": LIMIT}, {"u": LIMIT}, ("root",), ("0",), ("1",), ("2",), VisibleAs.INDEX
+    LIMIT, {"g": LIMIT}, {"u": LIMIT}, ("root",), ("0",), ("1",), ("2",), VisibleAs.INDEX, False
 )
 
 VALUES = [
@@ -210,6 +218,8 @@ VALUES = [
     (runcodec.SPEC, SPEC),
     (runcodec.PART, GANG_PART),
     (runcodec.MEETING, MEETING),
+    (runcodec.DEBUG_PORT, DEBUG_PORT),
+    (runcodec.OPEN_PORT, OPEN_PORT),
     (runcodec.USAGE, RUN_USAGE),
     (runcodec.END, End(THEN, THEN, None, 9, RUN_USAGE)),
     (runcodec.RUN, RUN),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import typer
 
 from genvx.cli.ask import options, runoptions
@@ -31,6 +33,9 @@ def run(
     tty: runoptions.Tty = False,
     log_limit: runoptions.LogLimit = None,
     json: options.Json = False,
+    debug_key_file: runoptions.DebugKeyFile = None,
+    debug_port: runoptions.DebugPort = None,
+    debug_bind: runoptions.DebugBind = None,
 ) -> None:
     """Run a command that holds GPUs.
 
@@ -46,6 +51,7 @@ def run(
 
     Example: genvx run --gpus 1 -- python train.py
     """
+    from genvx.cli.ask import debugport
     from genvx.cli.detach import Detach, Several, start_detached
 
     where = here(context)
@@ -67,14 +73,17 @@ def run(
         raise InvalidInput("--json goes with --detach")
     if json and watched:
         raise InvalidInput("give either --json or --watch: --watch prints the output of the run")
+    port = debugport.asked(debug_key_file, debug_port, debug_bind)
+    if port is not None:
+        asked = replace(asked, debug_port=port, key=debugport.key_beside(debug_key_file))
     if detached:
         several = Several(nodes, master_addr, mixed) if nodes > 1 else None
         code = start_detached(where, request, command, asked, several, watched=watched, json=json)
         raise typer.Exit(code)
     if watched or asked != Detach():
         raise InvalidInput(
-            "--watch, --chdir, --hold, --retries, --env, --run-tag, --notify, --tty and "
-            "--log-limit go with --detach"
+            "--watch, --chdir, --hold, --retries, --env, --run-tag, --notify, --tty, "
+            "--log-limit and --debug-key-file go with --detach"
         )
     if nodes > 1:
         from genvx.cli.gang import run_gang

@@ -12,12 +12,10 @@ from genvx.cli.ask.where import here
 from genvx.cli.show.output import Output
 from genvx.core.quantities.durations import parse_duration
 from genvx.core.quantities.naming import naming
-from genvx.core.runs.runselect import Filter
+from genvx.core.runs.runselect import NEWEST, Filter
 from genvx.core.wire.runoperations import MOST_RUNS, ListRuns
 
-_NEWEST = 50
-
-All = Annotated[bool, typer.Option("-a", "--all", help=f"More than the newest {_NEWEST}.")]
+All = Annotated[bool, typer.Option("-a", "--all", help=f"More than the newest {NEWEST}.")]
 States = Annotated[
     list[str] | None,
     typer.Option("-s", "--state", metavar="STATE", help="Only in this state, or one of these."),
@@ -66,12 +64,12 @@ def listing(
     if all_remotes:
         where, code = everywhere(where)
     narrowed = Filter(tuple(state or ()), tuple(tag or ()), name, _since_epoch_ns(since))
-    asked = ListRuns(narrowed, MOST_RUNS if everything else _NEWEST, deleted)
+    asked = ListRuns(narrowed, MOST_RUNS if everything else NEWEST, deleted)
     output = Output(json, csv, not no_header, not no_summary, timestamp=timestamp, style=style)
     with where.fleet() as fleet:
         if redraw:
-            raise typer.Exit(watch(interval, lambda: view.show(where, fleet, asked, output)))
-        raise typer.Exit(view.show(where, fleet, asked, output) or code)
+            raise typer.Exit(watch(interval, lambda: view.show(where, fleet, output, asked)))
+        raise typer.Exit(view.show(where, fleet, output, asked) or code)
 
 
 def _since_epoch_ns(text: str | None) -> int | None:

@@ -1,0 +1,235 @@
+"""The process behind a debug port: it starts an sshd for each connection, and ends them all.
+
+It has the listening socket itself, so nothing of sshd listens, and the port is closed when this
+process ends, however it ends. It is none of the processes below the supervisor, which end before a
+run does; but all that comes in through the port is below this one, because it is a subreaper.
+
+It ends when its supervisor says so, and when that is gone: a pipe between them has an end then.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Optional
+
+from genvx.errors import GenvxError
+from genvx.local import processes
+from genvx.local.runs import tree
+from genvx.local.runs.debug import FAILED, OPENED, SHUT, settings
+from genvx.local.runs.wakeups import Wakeups
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+# Connections that have not logged in yet. Where there are more, the oldest of the address that has
+# most of them is ended: whoever makes many of them gets in the way of nobody but themselves.
+MOST_NEWCOMERS = 20
+MOST_CONNECTIONS = 100
+# What sshd says of a connection that has logged in.
+_LOGGED_IN = b"Accepted publickey for "
+# Seconds: between SIGTERM and SIGKILL at the end, and after which what does not end is left alone.
+_GRACE = 1.0
+_GIVE_UP = 10.0
+_LOOK = 0.05
+_PR_SET_PDEATHSIG = 1
+_RESET = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+)
+
+
+class _Connection:
+    """A connection that an sshd serves. log: what that sshd says; -1 at its end."""
+
+    def __init__(self, pid: int, log: int, source: str) -> None:
+        self.pid = pid
+        self.log = log
+        self.source = source
+        self.logged_in = False
+
+
+class DebugServer:
+    """Serves a debug port.
+
+    control: the pipe from the supervisor. answer: the one to it. sshd: its path. directory: of the
+    run. keys: who may log in.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        control: int,
+        answer: int,
+        sshd: str,
+        directory: str,
+        keys: Sequence[str],
+    ) -> None:
+        self._listener: Optional[socket.socket] = listener
+        self._control = control
+        self._answer = answer
+        self._sshd = sshd
+        self._directory = directory
+        self._keys = keys
+        self._settings = ""
+        self._connections: list[_Connection] = []
+        self._libc = ctypes.CDLL(None)
+        self._pid = os.getpid()
+
+    def serve(self) -> None:
+        """Say whether the port is open, and let connections in until the end. Then end them, and
+        delete what is on the disk.
+        """
+        processes.call_ourselves("genvx-debugport")
+        tree.become_subreaper()
+        self._wakeups = Wakeups()
+        self._wakeups.watch(self._control)
+        try:
+            if self._open():
+                self._until_the_end()
+        finally:
+            self._shut()
+            self._end_all()
+            settings.forget(self._directory)
+
+    def _open(self) -> bool:
+        try:
+            self._settings, host_key = settings.make(self._sshd, self._directory, self._keys)
+            said = OPENED + host_key.encode()
+        except (GenvxError, OSError) as error:
+            said = FAILED + str(error).encode()
+        with suppress(BrokenPipeError):  # the supervisor was killed meanwhile
+            os.write(self._answer, said + b"\n")
+        return bool(self._settings)
+
+    def _until_the_end(self) -> None:
+        if self._listener is not None:
+            self._listener.setblocking(False)
+            self._wakeups.watch(self._listener.fileno())
+        while True:
+            woken = self._wakeups.wait(float(1 << 20))
+            if woken.sender is not None:  # somebody ends us by hand
+                return
+            if self._control in woken.readable:
+                if os.read(self._control, 1) != SHUT:
+                    return
+                self._shut()
+            for each in [each for each in self._connections if each.log in woken.readable]:
+                self._hear(each)
+            self._reap()
+            listener = self._listener
+            if listener is not None and listener.fileno() in woken.readable:
+                self._let_in(listener)
+
+    def _shut(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            with suppress(KeyError):
+                self._wakeups.forget(listener.fileno())
+            listener.close()
+
+    def _let_in(self, listener: socket.socket) -> None:
+        try:
+            connection, address = listener.accept()
+        except OSError:
+            time.sleep(_LOOK)  # it is gone already, or we have no descriptor left for it
+            return
+        with connection:
+            source = str(address[0])
+            newcomers = [each for each in self._connections if not each.logged_in]
+            if len(self._connections) - len(newcomers) >= MOST_CONNECTIONS:
+                return
+            if len(newcomers) >= MOST_NEWCOMERS:
+                sources = [each.source for each in newcomers]
+                most = max(sources, key=sources.count)
+                self._drop(next(each for each in newcomers if each.source == most))
+            try:
+                connection.setblocking(True)
+                self._start(connection, source)
+            except OSError:
+                time.sleep(_LOOK)  # too many processes or descriptors: that connection is closed
+
+    def _start(self, connection: socket.socket, source: str) -> None:
+        read, write = os.pipe()
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._become_sshd(connection.fileno(), write)
+        except OSError:
+            os.close(read)
+            raise
+        finally:
+            os.close(write)
+        os.set_blocking(read, False)
+        self._connections.append(_Connection(pid, read, source))
+        self._wakeups.watch(read)
+
+    def _become_sshd(self, connection: int, log: int) -> None:
+        try:
+            # sshd ends its session at SIGTERM; so that no connection outlives us if we are killed.
+            self._libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+            if os.getppid() != self._pid:
+                return
+            os.setsid()
+            for number, each in enumerate((connection, connection, log)):
+                os.dup2(each, number)
+            for each in _RESET:
+                signal.signal(each, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, [])
+            # Its variables are those of the sessions, as far as it passes them on: none of ours.
+            variables = {"PATH": os.environ.get("PATH", os.defpath)}
+            os.execve(self._sshd, [self._sshd, "-i", "-e", "-f", self._settings], variables)
+        finally:
+            os._exit(127)
+
+    def _hear(self, connection: _Connection) -> None:
+        try:
+            said = os.read(connection.log, 65536)
+        except OSError:
+            return
+        if not said:
+            self._forget(connection)
+        elif any(line.startswith(_LOGGED_IN) for line in said.splitlines()):
+            connection.logged_in = True
+
+    def _forget(self, connection: _Connection) -> None:
+        log, connection.log = connection.log, -1
+        if log >= 0:
+            self._wakeups.forget(log)
+            os.close(log)
+
+    def _drop(self, connection: _Connection) -> None:
+        # It is our child and was not waited for, so the pid is its own.
+        os.kill(connection.pid, signal.SIGKILL)
+        self._forget(connection)
+        self._connections.remove(connection)
+
+    def _reap(self) -> None:
+        with suppress(ChildProcessError):
+            while pid := os.waitpid(-1, os.WNOHANG)[0]:
+                for each in [each for each in self._connections if each.pid == pid]:
+                    self._forget(each)
+                    self._connections.remove(each)
+
+    def _end_all(self) -> None:
+        """End all that came in. What another user owns by now (sudo) may not end; it holds its own
+        part of the lease, so nothing is given away.
+        """
+        for each in self._connections:
+            self._forget(each)
+        began = time.monotonic()
+        tree.signal_below(self._pid, signal.SIGTERM)
+        tree.signal_below(self._pid, signal.SIGCONT)
+        while not tree.is_empty() and time.monotonic() < began + _GIVE_UP:
+            if time.monotonic() >= began + _GRACE:
+                tree.signal_below(self._pid, signal.SIGKILL)
+            time.sleep(_LOOK)
+            self._reap()

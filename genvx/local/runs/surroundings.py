@@ -1,0 +1,51 @@
+"""The variables among which a run was started: those of the shell or program that submitted it.
+
+Who enters the run finds the same programs as its command, such as those of a virtual environment.
+No file has these variables: the kernel has those of the supervisor, and shows them to its user.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from genvx.local.runs import lock
+
+if TYPE_CHECKING:
+    from genvx.local.machine import Machine
+
+# What belongs to a login, a terminal or a desktop: whoever enters has their own.
+_OWN = frozenset(
+    (
+        *("HOME", "USER", "LOGNAME", "MAIL", "SHELL", "SHLVL", "PWD", "OLDPWD", "_"),
+        *("LANG", "LANGUAGE", "KRB5CCNAME", "INVOCATION_ID", "JOURNAL_STREAM", "NOTIFY_SOCKET"),
+        *("TERM", "TERMINFO", "TERMCAP", "COLORTERM", "COLUMNS", "LINES", "STY", "WINDOW"),
+        *("WINDOWID", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "DESKTOP_SESSION", "GPG_TTY"),
+        *("PS1", "PS2", "PROMPT", "ENV", "ZDOTDIR"),
+    )
+)
+_OWN_BEGINNINGS = (
+    *("SSH_", "LC_", "XDG_", "DBUS_", "TERM_", "TMUX", "SUDO_", "VSCODE_", "GENVX_SHELL_"),
+    *("BASH_FUNC_", "ITERM_", "KITTY_", "VTE_"),
+)
+_MOST_BYTES = 8 << 20
+
+
+def surroundings(host: Machine, run: str) -> dict[str, str]:
+    """Return the variables of the supervisor of one's run, by id, without those of its submitter's
+    terminal and login; nothing where no supervisor lives.
+    """
+    found = lock.supervision_of(host.state, host.state.uid, run)
+    if found is None or not lock.is_supervisor(host.state, found):
+        return {}
+    try:
+        with open(f"/proc/{found.pid}/environ", "rb") as file:
+            words = file.read(_MOST_BYTES).split(b"\0")
+    except OSError:
+        return {}
+    pairs = (os.fsdecode(word).partition("=") for word in words)
+    return {
+        name: value
+        for name, equals, value in pairs
+        if name and equals and name not in _OWN and not name.startswith(_OWN_BEGINNINGS)
+    }
