@@ -134,7 +134,8 @@ def show_gang(where: Where, parts: Sequence[tuple[str, RunDetails]], *, json: bo
         return
     told = decisive([details.run for _, details in parts])
     host, details = next(each for each in parts if each[1].run is told)
-    _print(_lines(where, host, details, len(parts)))
+    # The first part has the debug port of all.
+    _print(_lines(where, host, details, len(parts)) | _debug_port(parts[0][1].run))
     print("parts:")
     width = max(len(host) for host, _ in parts)
     for host, part in parts:
