@@ -21,7 +21,7 @@ from genvx.local.running import notices
 from genvx.local.running.members import in_place, is_member, members
 from genvx.local.running.terminals import write_line
 from genvx.local.runs import lock, tree
-from genvx.local.runs.treeend import SOON
+from genvx.local.runs.treeend import SOON, STUCK
 from genvx.local.state.removal import unpublish
 
 if TYPE_CHECKING:
@@ -41,8 +41,6 @@ _LOOKS = 3
 _STATE = "GENVX_STATE_DIR"
 # Seconds between looks at those who have their grace.
 _LOOK = 0.3
-# Seconds after SIGKILL: a process that is still there hangs in the kernel.
-_STUCK = 5.0
 
 
 class Guests:
@@ -120,7 +118,7 @@ class Guests:
         for number in escalation.due(self._steps, elapsed, self._before):
             self._signal(found, number)
         self._before = elapsed
-        if not self._named and elapsed > self._steps[-1].after + _STUCK:
+        if not self._named and elapsed > self._steps[-1].after + STUCK:
             self._named = True
             stuck = ", ".join(map(str, found))
             self._say(f"these do not end even by SIGKILL: {stuck}; the GPUs stay leased")

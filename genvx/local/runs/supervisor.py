@@ -361,6 +361,8 @@ class Supervisor:
             woken = self._wakeups.wait(end - time.monotonic())
             signalled, sender = woken.signalled, woken.sender
             self._output.take(woken)
+            # A viewer that has just come is to be looked after sooner.
+            end = min(end, time.monotonic() + self._output.due)
             if time.monotonic() >= end or (woken.readable and self._spec.part):
                 break
         self._output.tend()

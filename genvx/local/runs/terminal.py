@@ -9,6 +9,7 @@ import select
 import signal
 import struct
 import termios
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,11 @@ USUAL = Size(rows=24, columns=80)
 _PART = 65536
 # So many parts are copied before the supervisor looks at anything else.
 _AT_ONCE = 32
-# At the end: a process outside of the run may have the terminal open and never let go of it.
+# At the end a process outside of the run may have the terminal open, and never let go of it. The
+# rest has been read when nothing came for so long, or, where it prints on and on, after so many
+# seconds: the kernel keeps less than can be read in that time.
 _QUIET_MS = 200
+_LONGEST_REST = 3.0
 
 
 class Terminal:
@@ -99,7 +103,8 @@ class Terminal:
         look = select.poll()
         look.register(self.descriptor, select.POLLIN)
         try:
-            while look.poll(_QUIET_MS):
+            over = time.monotonic() + _LONGEST_REST
+            while time.monotonic() < over and look.poll(_QUIET_MS):
                 self.copy()
         except EOFError:
             pass

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # How soon what is to end is looked at again.
 SOON = 0.1
+# Seconds after SIGKILL: a process that is still there hangs in the kernel.
+STUCK = 5.0
 
 
 class TreeEnd:
@@ -60,8 +62,7 @@ class TreeEnd:
             self._ask(request)
         said = False
         while not self._below.is_empty():
-            killed = self._kill_in_time()
-            if not said and killed >= request.grace:
+            if self._kill_in_time() > STUCK and not said:
                 said = True
                 stuck = ", ".join(map(str, self._below.pids()))
                 self._say(f"these do not end even by SIGKILL: {stuck}; the GPUs stay leased")

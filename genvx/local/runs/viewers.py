@@ -105,6 +105,7 @@ class Viewers:
         self._viewers: dict[int, _Viewer] = {}
         self.over = False
         self._listener: Optional[socket.socket] = None
+        self._pauses = False
 
     def open(self) -> str:
         """Let viewers come; return why they cannot, if so."""
@@ -124,7 +125,7 @@ class Viewers:
     @property
     def due(self) -> float:
         """Seconds after which `tend` must be called."""
-        return _LOOK if self._viewers else float("inf")
+        return _LOOK if self._viewers or self._pauses else float("inf")
 
     def feed(self, data: bytes) -> None:
         """Show all viewers what the run has printed."""
@@ -151,7 +152,10 @@ class Viewers:
             self._tend_keys()
 
     def tend(self) -> None:
-        """Drop viewers that are gone or do not read."""
+        """Drop viewers that are gone or do not read; admit those that could not be admitted."""
+        if self._pauses and self._listener is not None:
+            self._pauses = False
+            self._wakeups.watch(self._listener.fileno())
         now = time.monotonic()
         for viewer in [each for each in self._viewers.values() if each.is_gone(now)]:
             self._drop(viewer)
@@ -187,7 +191,12 @@ class Viewers:
         while True:
             try:
                 connected, _ = listener.accept()
+            except BlockingIOError:
+                return
             except OSError:
+                # No descriptor is left for it. It stays in line, and would wake us without end.
+                self._pauses = True
+                self._wakeups.watch(listener.fileno(), reads=False)
                 return
             # The mode of the socket keeps others out; the kernel knows who it is in any case.
             with suppress(OSError):

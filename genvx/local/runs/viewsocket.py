@@ -54,13 +54,18 @@ def remove_in(directory: int, run: str) -> None:
 
 
 def connect(state: StateDirectory, run: str) -> Optional[socket.socket]:
-    """Connect to the terminal of a run of our own; None if nobody listens there."""
+    """Connect to the terminal of a run of our own; None if nobody listens there, or too many
+    connections wait to be accepted.
+    """
     for user in state.users():
         if user.uid != state.uid:
             continue
         connected = _socket()
         try:
+            # A supervisor that is stopped accepts nobody, and we would wait without end.
+            connected.setblocking(False)
             connected.connect(_path(user.descriptor, run))
+            connected.setblocking(True)
             if peer_of(connected) == state.uid:
                 return connected
         except OSError:
