@@ -196,12 +196,13 @@ def _check(entries: tuple[Entry, ...]) -> None:
 
 
 def _check_entry(entry: Entry) -> None:
-    why = _trouble(entry)
+    why = fault_of(entry)
     if why is not None:
         raise Malformed(f"{shown_name(entry.name)}: {why}")
 
 
-def _trouble(entry: Entry) -> Optional[str]:
+def fault_of(entry: Entry) -> Optional[str]:
+    """Why an entry, whatever else is in the tree, can be in none; None if it can."""
     parts = entry.name.split(b"/")
     if not entry.name or len(entry.name) > _LONGEST_PATH or b"\0" in entry.name:
         return "no such name can be"

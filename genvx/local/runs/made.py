@@ -8,21 +8,23 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from genvx.core.projects.links import leads_out
-from genvx.core.projects.manifest import DIRECTORY, FILE, LINK, Entry, Manifest, shown_name
+from genvx.core.projects.manifest import DIRECTORY, FILE, LINK, Manifest, fault_of, shown_name
 from genvx.core.projects.project import Project
 from genvx.core.wire.plain import Malformed
 from genvx.core.wire.treeoperations import Pulling
 from genvx.errors import StateError, TreeMissing
 from genvx.local.runs.catalog import RunCatalog
-from genvx.local.runs.record import LOG, WORK
+from genvx.local.runs.record import LOG, WORK, trouble
 from genvx.local.trees.hashes import Changed, HashCache, read_digests
 from genvx.local.trees.place import Place
 from genvx.local.trees.project import LocalProject
+from genvx.local.trees.status import entry_of
 from genvx.local.trees.store import TreeStore, trees_root
 
 if TYPE_CHECKING:
     from typing import Callable
 
+    from genvx.core.projects.manifest import Entry
     from genvx.core.wire.treeoperations import PullRun
     from genvx.local.machine import Machine
     from genvx.local.trees.landing import Landing
@@ -48,7 +50,8 @@ def made(host: Machine, asked: PullRun, busy: Callable[[], None]) -> Made:
     busy: called often meanwhile.
 
     Raises:
-        UnknownRun, NotOwner: as RunCatalog.find. StateError: its directory cannot be read.
+        UnknownRun, NotOwner: as RunCatalog.find. StateError: its directory cannot be read, or is
+        none any more.
     """
     catalog = RunCatalog(host)
     run = catalog.find(asked.run)
@@ -56,7 +59,7 @@ def made(host: Machine, asked: PullRun, busy: Callable[[], None]) -> Made:
         root = os.fsencode(directory.path)
     top = b"" if asked.bare else WORK.encode() + b"/"
     finder = _Finder(host, os.path.join(root, WORK.encode()), top, busy)
-    finder.walk(b"")
+    finder.walk()
     entries = finder.entries
     if not asked.everything and run.spec.project is not None:
         entries = _without(entries, top, _project(host, run.spec.project))
@@ -64,10 +67,7 @@ def made(host: Machine, asked: PullRun, busy: Callable[[], None]) -> Made:
         entries = [e for e in entries if _chosen(e.name[len(top) :], asked.only)]
     entries = _with_parents(entries, finder.entries)
     if not asked.bare:
-        entries += finder.of_log(root)
-        work = os.stat(os.path.join(root, WORK.encode())) if entries else None
-        if work is not None and any(e.name.startswith(top) for e in entries):
-            entries.append(Entry(top[:-1], DIRECTORY, work.st_mode & 0o777, work.st_mtime_ns))
+        entries += [*finder.of_top, *finder.of_log(root)] if entries else finder.of_log(root)
     finder.cache.save()
     try:
         manifest = Manifest(entries)
@@ -148,19 +148,27 @@ class _Finder:
         self.root = root
         self.cache = HashCache(host.environ, root)
         self.entries: list[Entry] = []
+        self.of_top: list[Entry] = []
         self.left_out: list[str] = []
         self._top = top
         self._busy = busy
 
-    def walk(self, name: bytes) -> None:
-        """Take what is in a directory below."""
+    def walk(self) -> None:
+        """Take all that is below. Raises StateError if the directory cannot be read."""
         try:
             descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except FileNotFoundError:
             return  # a run that has not begun
+        except OSError as error:
+            raise trouble(error, f"read {shown_name(self.root)}") from None
         try:
+            self.of_top = [entry_of(self._top[:-1], DIRECTORY, os.fstat(descriptor))]
             with Place(descriptor) as place:
-                self._directory(place, name)
+                # Without recursion: a run may have made more directories in directories than
+                # Python's stack has room for.
+                waiting = [b""]
+                while waiting:
+                    waiting += self._directory(place, waiting.pop())
         finally:
             os.close(descriptor)
         links = {e.name: e.target for e in self.entries if e.kind == LINK}
@@ -181,40 +189,58 @@ class _Finder:
             return []
         finally:
             os.close(descriptor)
-        sparse = status.st_blocks * 512 < status.st_size
-        mode, size = status.st_mode & 0o777, status.st_size
-        return [Entry(LOG.encode(), FILE, mode, status.st_mtime_ns, size, digests, sparse=sparse)]
+        return [entry_of(LOG.encode(), FILE, status)._replace(digests=digests)]
 
-    def _directory(self, place: Place, name: bytes) -> None:
-        with os.scandir(place.directory(name)) as entries:
-            children = sorted(os.fsencode(entry.name) for entry in entries)
+    def _directory(self, place: Place, name: bytes) -> list[bytes]:
+        """Take what is in a directory; return the directories in it."""
+        below: list[bytes] = []
+        try:
+            with os.scandir(place.directory(name)) as entries:
+                children = sorted(os.fsencode(entry.name) for entry in entries)
+        except FileNotFoundError:
+            return []  # deleted meanwhile
+        except OSError as error:
+            self.left_out.append(f"{shown_name(name or self.root)} ({error.strerror})")
+            return []
         for child in children:
             path = name + b"/" + child if name else child
             if child == b".git":
                 self.left_out.append(f"{shown_name(path)}, a repository")
                 continue
             try:
-                self._child(place, path)
+                if self._is_directory(place, path):
+                    below.append(path)
             except FileNotFoundError:
                 continue  # deleted meanwhile
             except OSError as error:
                 self.left_out.append(f"{shown_name(path)} ({error.strerror})")
             self._busy()
+        return below
 
-    def _child(self, place: Place, path: bytes) -> None:
+    def _is_directory(self, place: Place, path: bytes) -> bool:
+        """Take a file, link or directory; return whether it is a directory that was taken."""
         parent, last = place.split(path)
         status = os.stat(last, dir_fd=parent, follow_symlinks=False)
-        name, mode = self._top + path, status.st_mode & 0o777
+        name = self._top + path
         if stat.S_ISDIR(status.st_mode):
-            self.entries.append(Entry(name, DIRECTORY, mode, status.st_mtime_ns))
-            self._directory(place, path)
-        elif stat.S_ISLNK(status.st_mode):
+            return self._take(path, entry_of(name, DIRECTORY, status))
+        if stat.S_ISLNK(status.st_mode):
             target = os.readlink(last, dir_fd=parent)
-            self.entries.append(Entry(name, LINK, 0o777, status.st_mtime_ns, target=target))
+            self._take(path, entry_of(name, LINK, status)._replace(target=target))
         elif stat.S_ISREG(status.st_mode):
             self._file(place, path, name)
         else:
             self.left_out.append(f"{shown_name(path)} is neither a file nor a link")
+        return False
+
+    def _take(self, path: bytes, entry: Entry) -> bool:
+        """Take an entry; return False, and name it, if none such can be sent."""
+        fault = fault_of(entry)
+        if fault is None:
+            self.entries.append(entry)
+        else:
+            self.left_out.append(f"{shown_name(path)}: {fault}")
+        return fault is None
 
     def _file(self, place: Place, path: bytes, name: bytes) -> None:
         descriptor = place.open(path, _READ)
@@ -226,11 +252,7 @@ class _Finder:
                     digests = self.cache.digests(descriptor, status) if known is None else known
                 except Changed:
                     continue
-                sparse = status.st_blocks * 512 < status.st_size
-                mode, size = status.st_mode & 0o777, status.st_size
-                self.entries.append(
-                    Entry(name, FILE, mode, status.st_mtime_ns, size, digests, sparse=sparse)
-                )
+                self._take(path, entry_of(name, FILE, status)._replace(digests=digests))
                 return
             self.left_out.append(f"{shown_name(path)}, which is being written")
         finally:

@@ -183,6 +183,11 @@ class RunShelf:
             _delete(path)
         except OSError as error:
             raise trouble(error, f"delete {path}") from None
+        except RecursionError:
+            raise StateError(
+                f"cannot delete {path}: it has too many directories in directories; delete it by "
+                "hand, with rm -rf"
+            ) from None
 
     @property
     def _trash(self) -> str:

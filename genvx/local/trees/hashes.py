@@ -8,12 +8,14 @@ before they were read are not kept: they are read once more, as git does.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import time
 from typing import TYPE_CHECKING
 
 from genvx.core.projects.manifest import DIGEST_BYTES, PIECE, digest_of, pieces
+from genvx.local.trees.status import is_sparse
 from genvx.local.trees.store import cache_root
 
 if TYPE_CHECKING:
@@ -114,7 +116,7 @@ def read_digests(
     Raises:
         Changed: it is not, or no longer, the file of `status`. OSError.
     """
-    sparse = status.st_blocks * 512 < status.st_size
+    sparse = is_sparse(status)
     found = []
     for at, length in pieces(status.st_size):
         if sparse and length == PIECE and _is_hole(descriptor, at, length):
@@ -142,7 +144,9 @@ def _is_hole(descriptor: int, at: int, length: int) -> bool:
     """Whether nothing was ever written to a piece of a file."""
     try:
         return os.lseek(descriptor, at, os.SEEK_DATA) >= at + length
-    except OSError:
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
         return True  # no data from there to its end
 
 
