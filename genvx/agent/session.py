@@ -84,7 +84,7 @@ def _command(words: list[str]) -> list[str] | None:
 
 def _of_session(line: str) -> list[str]:
     """What sshd would execute for a command, or for its subsystem for files."""
-    program, *more = line.split()
+    program, *more = line.split() or [""]  # a line of blanks does nothing
     if program == "internal-sftp" or os.path.basename(program) == "sftp-server":
         found = next((each for each in (program, *_SFTP) if os.access(each, os.X_OK)), None)
         if found is None:

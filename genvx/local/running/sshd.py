@@ -165,7 +165,7 @@ def host_key(places: Sequence[str]) -> bytes:
         StateError: there is none, and none can be made.
     """
     for place in places:
-        with suppress(FileNotFoundError, NotADirectoryError):
+        with suppress(OSError):  # a place that cannot be read is tried again below, and named
             return _read(place)
     trouble: Optional[OSError] = None
     for place in places:

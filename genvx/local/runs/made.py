@@ -133,12 +133,14 @@ def _chosen(name: bytes, only: tuple[str, ...]) -> bool:
 def _with_parents(entries: list[Entry], every: list[Entry]) -> list[Entry]:
     """The entries, with the directories in which they are."""
     names = {entry.name for entry in entries}
-    needed = set()
+    needed: set[bytes] = set()
     for name in names:
-        while b"/" in name:
-            name = name.rpartition(b"/")[0]
-            needed.add(name)
-    return entries + [e for e in every if e.name in needed - names]
+        parent = name.rpartition(b"/")[0]
+        while parent and parent not in needed:
+            needed.add(parent)
+            parent = parent.rpartition(b"/")[0]
+    lacking = needed - names
+    return entries + [each for each in every if each.name in lacking]
 
 
 class _Finder:

@@ -352,9 +352,7 @@ class Supervisor:
         return self._stop is not None
 
     def _sleep(self, seconds: float) -> None:
-        """Sleep until a signal comes, at most; then look for a request to end the run. What comes
-        from the terminal and for the log is done meanwhile.
-        """
+        """Serve the output until a signal comes, at most so long; then read requests to end."""
         end = time.monotonic() + min(seconds, self._output.due, self._member.due())
         signalled, sender = False, None
         while not signalled:

@@ -94,11 +94,14 @@ def _run(directory: bytes, *words: Union[str, bytes]) -> subprocess.CompletedPro
     # here, so they are in English.
     ours = {name: text for name, text in os.environ.items() if not name.startswith("GIT_")}
     kept = {name: text for name, text in os.environ.items() if name.startswith("GIT_CONFIG")}
-    return subprocess.run(
-        ["git", *_QUIET, *words],
-        cwd=directory,
-        env={**ours, **kept, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
+    try:
+        return subprocess.run(
+            ["git", *_QUIET, *words],
+            cwd=directory,
+            env={**ours, **kept, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+    except OSError as error:  # such as a directory that may be read, but not entered
+        raise _refusal(error.strerror or str(error)) from None

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 MANIFEST, FILES = "manifest", "files"
+_NEW_MANIFEST = "manifest.new"
 _PARTIAL = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{8}")
 _GONE = re.compile(r"\.gone\.[0-9a-f]{8}")
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -138,18 +139,22 @@ class TreeStore:
         keeps it from being deleted while it is open. Raises StateError.
         """
         path = os.path.join(self.root, f"{tree}.{os.urandom(4).hex()}")
+        new = os.path.join(path, _NEW_MANIFEST)
+        descriptor = -1
         try:
             self._make_root()
             os.mkdir(path, 0o700)
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN_FILE
-            descriptor = os.open(os.path.join(path, MANIFEST), flags, 0o600)
+            os.mkdir(os.path.join(path, FILES), 0o700)
+            descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN_FILE, 0o600)
             with contextlib.suppress(OSError):  # a file system without locks
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
             view = memoryview(manifest)
             while view:
                 view = view[os.write(descriptor, view) :]
-            os.mkdir(os.path.join(path, FILES), 0o700)
+            # It is locked when it gets its name: without one, `delete` spares what is new.
+            os.rename(new, os.path.join(path, MANIFEST))
         except OSError as error:
+            _close(descriptor)
             shutil.rmtree(path, ignore_errors=True)
             raise trouble(error, f"write to {self.root}") from None
         return path, descriptor
@@ -250,7 +255,9 @@ class TreeStore:
         try:
             descriptor = self._open_manifest(path, os.O_RDWR, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except FileNotFoundError:
-            descriptor = -1  # one that was begun, and has not even a list of files
+            if not self._is_abandoned(path):
+                return False
+            descriptor = -1
         except OSError:
             return False
         try:
@@ -261,6 +268,13 @@ class TreeStore:
             _close(descriptor)
         shutil.rmtree(gone, ignore_errors=True)
         return True
+
+    def _is_abandoned(self, path: str) -> bool:
+        """Whether a tree without a list of files was begun so long ago that nobody writes it."""
+        with contextlib.suppress(OSError):
+            now = time.time()  # noqa: TID251  # what the times of files are
+            return now - os.stat(path).st_mtime >= _PARTIAL_SECONDS
+        return False
 
     def _times(self) -> list[tuple[float, str]]:
         """When each tree was used last, and its name."""

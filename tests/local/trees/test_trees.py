@@ -183,6 +183,20 @@ def test_a_tree_in_use_is_not_deleted_and_an_unused_one_is(tmp_path, environ, st
     assert os.listdir(store.root) == []
 
 
+def test_a_transfer_that_has_just_begun_is_not_taken_for_one_that_was_cut(store):
+    tree = "a" * 64
+    _, descriptor = store.begin(tree, b"[]")
+    cut = Path(store.root, f"{tree}.00000000")
+    cut.mkdir()  # where it is killed, or has come to, before it has its list of files
+    before = sorted(os.listdir(store.root))
+    store.forget_parts(tree)
+    assert sorted(os.listdir(store.root)) == before
+    os.utime(cut, (1, 1))
+    store.clean()
+    assert sorted(os.listdir(store.root)) == [each for each in before if each != cut.name]
+    os.close(descriptor)
+
+
 def test_what_cannot_be_sent_is_refused_by_name(tmp_path, environ):
     code = tmp_path / "code"
     code.mkdir()

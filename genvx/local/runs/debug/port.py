@@ -137,8 +137,8 @@ class Port:
 
         from genvx.local.runs.debug.server import DebugServer
 
-        theirs, self._control = os.pipe()
-        self._ended, answer = os.pipe()
+        theirs, self._control = _pipe()
+        self._ended, answer = _pipe()
         ours, directory = listener.fileno(), self._directory.path
 
         def serve() -> None:
@@ -152,6 +152,13 @@ class Port:
         finally:
             os.close(theirs)
             os.close(answer)
+
+
+def _pipe() -> tuple[int, int]:
+    try:
+        return os.pipe()
+    except OSError as error:
+        raise StateError(f"cannot open the debug port: {error.strerror}") from None
 
 
 def _read(descriptor: int, seconds: float) -> bytes:
