@@ -13,8 +13,9 @@ from genvx.core.projects.project import Project
 from genvx.core.wire.plain import Malformed
 from genvx.core.wire.treeoperations import Pulling
 from genvx.errors import StateError, TreeMissing
+from genvx.local.diskerror import disk_error
 from genvx.local.runs.catalog import RunCatalog
-from genvx.local.runs.record import LOG, WORK, trouble
+from genvx.local.runs.record import LOG, WORK
 from genvx.local.trees.hashes import Changed, HashCache, read_digests
 from genvx.local.trees.place import Place
 from genvx.local.trees.project import LocalProject
@@ -162,7 +163,7 @@ class _Finder:
         except FileNotFoundError:
             return  # a run that has not begun
         except OSError as error:
-            raise trouble(error, f"read {shown_name(self.root)}") from None
+            raise disk_error(error, f"read {shown_name(self.root)}") from None
         try:
             self.of_top = [entry_of(self._top[:-1], DIRECTORY, os.fstat(descriptor))]
             with Place(descriptor) as place:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Optional
 from genvx.core.quantities.amounts import format_size
 from genvx.core.runs.runstate import Failed, Preparing, Step
 from genvx.errors import StateError
+from genvx.local.diskerror import disk_error
 from genvx.local.runs.clock import now
 from genvx.local.runs.record import WORK
 from genvx.local.trees.copying import copy
-from genvx.local.trees.store import trouble
 
 if TYPE_CHECKING:
     from typing import Callable
@@ -63,7 +63,7 @@ def give_copy(
     except StateError as error:
         why = f"cannot copy the project: {error}"
     except OSError as error:
-        why = str(trouble(error, f"copy the project to {directory.path}"))
+        why = str(disk_error(error, f"copy the project to {directory.path}"))
     else:
         return over
     finally:

@@ -37,6 +37,7 @@ from genvx.core.runs.runstate import (
 )
 from genvx.core.text import printable
 from genvx.local import processes
+from genvx.local.diskerror import disk_error
 from genvx.local.granting.acquiring import acquire
 from genvx.local.granting.joining import join
 from genvx.local.runs import tree
@@ -48,7 +49,7 @@ from genvx.local.runs.gang.member import Alone, Member
 from genvx.local.runs.guests import Guests
 from genvx.local.runs.output import Output
 from genvx.local.runs.projectcopy import give_copy
-from genvx.local.runs.record import StopRequest, trouble
+from genvx.local.runs.record import StopRequest
 from genvx.local.runs.start import notify, start
 from genvx.local.runs.treeend import SOON, TreeEnd
 from genvx.local.runs.usage import Meter
@@ -392,7 +393,7 @@ class Supervisor:
             self._directory.write_state(state, self._boot)
         except OSError as error:
             if not self._recorded:
-                raise trouble(error, f"write to {self._directory.path}") from None
+                raise disk_error(error, f"write to {self._directory.path}") from None
             self._unwritten = state
         else:
             self._recorded, self._unwritten = True, None

@@ -15,8 +15,9 @@ from genvx.core.projects.manifest import FILE, Manifest, digest_of, pieces
 from genvx.core.projects.project import is_tree
 from genvx.core.wire.plain import Malformed
 from genvx.errors import ProtocolError
+from genvx.local.diskerror import disk_error
 from genvx.local.trees.place import Place
-from genvx.local.trees.store import FILES, trouble
+from genvx.local.trees.store import FILES
 from genvx.local.trees.writing import TreeWriter
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def receive(
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             shutil.rmtree(path, ignore_errors=True)  # nobody gets room by keeping it
-        raise trouble(error, f"write to {store.root}") from None
+        raise disk_error(error, f"write to {store.root}") from None
     finally:
         os.close(descriptor)
     store.forget_parts(tree)

@@ -17,13 +17,13 @@ import os
 import re
 import shutil
 import time
-from typing import TYPE_CHECKING, NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple
 
 from genvx.core.projects.manifest import MOST_MANIFEST, Manifest
 from genvx.core.projects.project import is_tree
-from genvx.core.text import printable
 from genvx.core.wire.plain import Malformed
 from genvx.errors import StateError, TreeMissing
+from genvx.local.diskerror import disk_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -126,7 +126,7 @@ class TreeStore:
             raise missing() from None
         except OSError as error:
             _close(descriptor)
-            raise trouble(error, f"read {path}") from None
+            raise disk_error(error, f"read {path}") from None
         try:
             return StoredTree(_read_manifest(descriptor), files, descriptor)
         except (Malformed, OSError) as error:
@@ -156,7 +156,7 @@ class TreeStore:
         except OSError as error:
             _close(descriptor)
             shutil.rmtree(path, ignore_errors=True)
-            raise trouble(error, f"write to {self.root}") from None
+            raise disk_error(error, f"write to {self.root}") from None
         return path, descriptor
 
     def complete(self, path: str, tree: str) -> None:
@@ -165,7 +165,7 @@ class TreeStore:
             os.rename(path, os.path.join(self.root, tree))
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                raise trouble(error, f"write to {self.root}") from None
+                raise disk_error(error, f"write to {self.root}") from None
             shutil.rmtree(path, ignore_errors=True)  # another client was faster; it is the same
         with contextlib.suppress(OSError):
             os.utime(os.path.join(self.root, tree))
@@ -329,15 +329,3 @@ def _read_manifest(descriptor: int) -> Manifest:
 def _close(descriptor: int) -> None:
     if descriptor >= 0:
         os.close(descriptor)
-
-
-def trouble(error: OSError, doing: str) -> StateError:
-    """The error for people when something cannot be done in the store, or with a copy."""
-    elsewhere = "choose another directory with GENVX_RUNS_DIR, or runs= in a hostfile"
-    advice: Optional[str] = {
-        errno.ENOSPC: f"the disk is full; free some space, or {elsewhere}",
-        errno.EDQUOT: f"your disk quota is used up; free some space there, or {elsewhere}",
-        errno.EROFS: f"the file system is read-only; {elsewhere}",
-        errno.EACCES: f"permission denied; {elsewhere}",
-    }.get(error.errno or 0)
-    return StateError(f"cannot {printable(doing)}: {advice or error.strerror or error}")
