@@ -125,8 +125,11 @@ def _answer(read: int, shelf: RunShelf, run: str) -> tuple[RunState, str]:
     stop.
     """
     data = b""
+    # Not select(), which takes no descriptor above 1023: a program may have many files open.
+    poll = select.poll()
+    poll.register(read, select.POLLIN)
     while not data.endswith(b"\n") and len(data) < _MOST_BYTES:
-        if not select.select([read], [], [], _ACCEPTANCE)[0]:
+        if not poll.poll(_ACCEPTANCE * 1000):
             with shelf.open(run) as directory:
                 directory.request_stop(StopRequest(StopReason.ASKED, os.getuid(), GRACE))
             raise StateError(

@@ -36,6 +36,7 @@ from genvx.core.runs.runstate import (
     settled,
 )
 from genvx.core.text import printable
+from genvx.errors import GenvxError
 from genvx.local import processes
 from genvx.local.diskerror import disk_error
 from genvx.local.granting.acquiring import acquire
@@ -173,8 +174,6 @@ class Supervisor:
         )
         if patience is None:
             return acquire(self._host, ask)
-        from genvx.errors import GenvxError
-
         try:
             return wait(self._host, ask, self._stands, self)
         except GenvxError as error:
@@ -344,8 +343,6 @@ class Supervisor:
             if self._stop is not asked and self._stop is not None:
                 guests.hurry(self._stop)
         guests.dismiss()
-
-    # Common
 
     def wait(self, seconds: float) -> bool:
         """Wait so many seconds at most; return whether the run is to end."""

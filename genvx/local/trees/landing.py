@@ -61,7 +61,8 @@ class Landing:
         """The indices of the bodies that are not here, given the files that are to be here.
 
         Raises:
-            ProtocolError: the tree has a name that is ours.
+            ProtocolError: the tree has a name that is ours. StateError: contents that come could be
+            changed by another user.
         """
         if any(entry.name.partition(b"/")[0] == _STAGE for entry in manifest.entries):
             raise ProtocolError("the files are refused: one has a name of genvx's own")
@@ -74,6 +75,11 @@ class Landing:
         with self._trouble(), Place(self._root) as place:
             with contextlib.suppress(FileExistsError):
                 place.make_directory(_STAGE)
+            # Contents are checked when they come, and moved to their places later: whoever owns
+            # this directory could change them in between.
+            if os.fstat(place.directory(_STAGE)).st_uid != os.geteuid():
+                stage = shown_name(os.path.join(os.fsencode(self.path), _STAGE))
+                raise StateError(f"{stage} is another user's; delete it, or copy to elsewhere")
             return [
                 index
                 for index, body in enumerate(self._bodies)
