@@ -133,11 +133,12 @@ class _Walker:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             return []
-        with open(descriptor, "rb") as file:
-            try:
-                patterns = parse(file.read(_MOST_RULES))
-            except OSError:
-                return []
+        try:
+            patterns = parse(os.read(descriptor, _MOST_RULES))
+        except OSError:
+            return []  # such as a directory with this name
+        finally:
+            os.close(descriptor)
         return [Rules(place, patterns)] if patterns else []
 
     def directory(self, name: bytes, scope: _Scope) -> None:
