@@ -70,7 +70,7 @@ def require_address(text: str) -> str:
 class OpenPort:
     """A debug port that is open.
 
-    user: as whom one logs in. address: of the host, for people. host_key: the line of its .pub
+    user: the login name. address: of the host, for people. host_key: the line of its .pub
     file.
     """
 
@@ -92,7 +92,7 @@ class OpenPort:
         return f"{alias(run)} {self.server_key.bare}"
 
     def words(self, run: str, key: str) -> list[str]:
-        """The command line with which somebody enters the run. key: the path of a private key.
+        """The command line that leads into the run. key: the path of a private key.
 
         The name under which ssh remembers the server is that of the run: an address and a port that
         another run has later are not taken for those of this one.

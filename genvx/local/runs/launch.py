@@ -133,8 +133,8 @@ def _answer(read: int, shelf: RunShelf, run: str) -> tuple[RunState, str]:
             with shelf.open(run) as directory:
                 directory.request_stop(StopRequest(StopReason.ASKED, os.getuid(), GRACE))
             raise StateError(
-                f"the supervisor of run {run} did not say in time whether it runs, and was told to "
-                "stop; runs info shows what became of it"
+                f"the supervisor of run {run} did not say in time whether it runs, and was asked "
+                "to stop; runs info shows what became of it"
             )
         part = os.read(read, 65536)
         if not part:
@@ -191,14 +191,14 @@ def supervise(
     pipe = [_leave(write)]
 
     def answer(words: Mapping[str, Any]) -> None:
-        if pipe:  # they wait for one answer
+        if pipe:  # the client waits for one answer
             descriptor = pipe.pop()
             with suppress(OSError):  # the client is gone; the run goes on
                 os.write(descriptor, dumps(words) + b"\n")
             os.close(descriptor)
 
     def refuse(kind: str, message: str) -> None:
-        if pipe:  # not accepted: there is to be nothing of it once that is said
+        if pipe:  # it was not accepted: once the client knows that, nothing of it is left
             shelf.discard(run)
             answer({"error": kind, "message": message})
 

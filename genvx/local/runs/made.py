@@ -1,4 +1,4 @@
-"""What a run has made: its log, and the files in its directory that its project did not have."""
+"""What a run has made: its log, and files in its directory that are new or were changed."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def made(host: Machine, asked: PullRun, busy: Callable[[], None]) -> Made:
 def bring(
     host: Machine, asked: PullRun, target: Landing, got: Callable[[int, int], object]
 ) -> tuple[Pulling, int]:
-    """Bring what a run here has made into another directory; return what is to be said of it, and
-    how many files are new there. Arguments and errors: as fleet.shipping.fetching.fetch.
+    """Copy what a run here has made into another directory; return which run it is and what was
+    left out, and how many files are new there. Arguments and errors: as fleet.shipping.fetching.
     """
     found = made(host, asked, lambda: None)
     manifest = found.files.manifest
@@ -99,7 +99,7 @@ def bring(
 
 
 def _project(host: Machine, project: Project) -> dict[bytes, Entry]:
-    """The files that the run has got, by name; none where they are not kept any more."""
+    """The files that the run started with, by name; none if they are not stored any more."""
     try:
         with TreeStore(trees_root(host.environ)).open(project.tree) as tree:
             return {entry.name: entry for entry in tree.manifest.entries}

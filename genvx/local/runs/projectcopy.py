@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from genvx.local.trees.store import StoredTree
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# After so many seconds those who wait for the run are told that it is being prepared; and how often
-# it is said how far it is.
+# Seconds after which a client that waits for the run hears that it is being prepared; and between
+# reports of the progress.
 _LONG = 0.5
 _NEWS = 1.0
 
@@ -35,11 +35,11 @@ def give_copy(
     report: Callable[[Preparing, bool], Optional[RunState]],
     say: Callable[[str], None],
 ) -> Optional[RunState]:
-    """Copy a stored tree into the directory of a run, and let go of it; return the state of a run
-    that ends with that. Nothing happens without a tree.
+    """Copy a stored tree into the directory of a run, and close it; return a state if the run ends
+    with that. Without a tree, do nothing.
 
-    report: called with how far it is, and whether somebody who waits for it should be told; it
-    returns the state of a run that is to end. say: called with why it failed.
+    report: called with the progress, and whether a client that waits should hear it; returns a
+    state if the run is to end. say: called with the reason of a failure.
     """
     if tree is None:
         return None
@@ -68,7 +68,7 @@ def give_copy(
         return over
     finally:
         tree.close()
-    # Half a copy is of no use, and where the disk is full, what follows needs the room.
+    # Half a copy is of no use, and on a full disk it takes the room that the record needs.
     shutil.rmtree(os.path.join(directory.path, WORK), ignore_errors=True)
     say(why)
     return Failed(now(), step=Step.CODE, why=why)

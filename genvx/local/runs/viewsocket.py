@@ -1,7 +1,8 @@
-"""The socket through which the terminal of a run is viewed: it is made, found and removed here.
+"""The socket through which the terminal of a run is viewed: making, finding and removing it.
 
-It is beside the file of the run's supervisor in the user's own directory of the state, 0600, and is
-reached through an open directory: a path of a socket has 107 bytes at most.
+The socket is beside the file of the run's supervisor, in the user's own directory of the state,
+with mode 0600. Its path goes through /proc/self/fd, because the path of a socket has 107 bytes at
+most.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def listen(state: StateDirectory, run: str) -> socket.socket:
     """
     listener = _socket()
     try:
-        # What the socket gets where it is bound.
+        # The file that bind makes gets this mode, so there is no moment with another one.
         os.fchmod(listener.fileno(), 0o600)
         with state.own() as directory:
             remove_in(directory, run)
@@ -62,7 +63,7 @@ def connect(state: StateDirectory, run: str) -> Optional[socket.socket]:
             continue
         connected = _socket()
         try:
-            # A supervisor that is stopped accepts nobody, and we would wait without end.
+            # Where the backlog is full, because the supervisor is stopped, connect would block.
             connected.setblocking(False)
             connected.connect(_path(user.descriptor, run))
             connected.setblocking(True)
@@ -75,7 +76,7 @@ def connect(state: StateDirectory, run: str) -> Optional[socket.socket]:
 
 
 def peer_of(connected: socket.socket) -> int:
-    """The uid of whoever is on the other end, as the kernel says. Raises OSError."""
+    """The uid of the process that has connected or listens, from the kernel. Raises OSError."""
     size = _CREDENTIALS.size
     _, uid, _ = _CREDENTIALS.unpack(
         connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)

@@ -88,7 +88,7 @@ class HashCache:
                 raise
 
     def _forget_others(self) -> None:
-        """Delete what is known of projects that nobody has read for long."""
+        """Delete the digests of projects that were not read for long."""
         now = time.time()  # noqa: TID251  # what the times of files are
         with os.scandir(self._directory) as entries:
             for entry in entries:
@@ -99,7 +99,7 @@ class HashCache:
         with contextlib.suppress(OSError, ValueError, RecursionError):
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             with open(os.open(self._path, flags), "rb") as file:
-                # What others could have written is not believed.
+                # Another user's file could have wrong digests.
                 if os.fstat(file.fileno()).st_uid == os.geteuid():
                     found = json.loads(file.read(_MOST_BYTES))
                     return found if isinstance(found, dict) else {}

@@ -1,4 +1,4 @@
-"""Place: a directory below which files are opened by names that somebody else has chosen."""
+"""Place: a directory below which files are opened by names that come from elsewhere."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Place:
     """A directory, and those below it.
 
     Each component of a name is opened below the one before, and none of them may be a symbolic
-    link; so nothing outside is reached, whatever somebody does to the directories meanwhile.
+    link. So no file outside is reached, also if another process changes the directories meanwhile.
 
-    descriptor: of the directory; it stays that of the caller.
+    descriptor: of the directory; the caller closes it.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -51,7 +51,7 @@ class Place:
         return here
 
     def split(self, name: bytes) -> tuple[int, bytes]:
-        """The directory of a name, as of `directory`, and its last component."""
+        """The directory of a name (see `directory`), and the name's last component."""
         parent, _, last = name.rpartition(b"/")
         return self.directory(parent), last
 

@@ -1,6 +1,6 @@
-"""Receiving a tree: what other trees have of it is copied, and the rest is sent.
+"""Receiving a tree: contents that other trees here have are copied, and all others are sent.
 
-What has come of a tree stays when the connection ends, and the next transfer takes it from there.
+When the connection ends, the contents that have come stay, and the next transfer uses them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from genvx.local.trees.store import TreeStore
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# So many older trees are searched for contents.
+# The most trees that are searched for contents.
 _MOST_SOURCES = 32
 
 
@@ -80,7 +80,7 @@ def receive(
         store.complete(path, tree)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            shutil.rmtree(path, ignore_errors=True)  # nobody gets room by keeping it
+            shutil.rmtree(path, ignore_errors=True)  # it only takes room on a full disk
         raise disk_error(error, f"write to {store.root}") from None
     finally:
         os.close(descriptor)
@@ -94,9 +94,9 @@ def _take(
     put: Callable[[int, bytes], None],
     busy: Callable[[], None],
 ) -> None:
-    """Take bodies from trees that are here; what was taken is wanted no more.
+    """Take bodies from trees that are here, and remove them from `wanted`.
 
-    Nothing of them is believed: a content is compared with its digest.
+    Those trees may be damaged, so each content is compared with its digest.
     """
     for number, (manifest, files) in enumerate(store.sources()):
         if not wanted or number == _MOST_SOURCES:
@@ -108,7 +108,7 @@ def _take(
                 try:
                     source = place.open(entry.name, os.O_RDONLY | os.O_NONBLOCK)
                 except OSError:
-                    continue  # it has not come yet
+                    continue  # the transfer of that tree was cut before this file
                 try:
                     for digest, (at, length) in zip(entry.digests, pieces(entry.size)):
                         if digest in wanted:

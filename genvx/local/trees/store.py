@@ -1,6 +1,6 @@
 """The trees that have come to this machine, for the runs of one user.
 
-    TREES/<id>/manifest           which files it has; whoever uses the tree has a lock on it
+    TREES/<id>/manifest           which files it has; each user of the tree holds a lock on it
               files/              the files, readable for their owner only
     TREES/<id>.<8 hex>/           a tree of which not all has come yet
     TREES/.gone.<8 hex>/          one that is being deleted
@@ -35,15 +35,15 @@ _GONE = re.compile(r"\.gone\.[0-9a-f]{8}")
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 UNUSED_SECONDS = 30 * 86400.0
-# What a cut transfer has left is of use to the next one only.
+# How long the rest of a cut transfer is kept for the next one.
 _PARTIAL_SECONDS = 2 * 86400.0
 
 
 def trees_root(environ: Mapping[str, str]) -> str:
-    """Where one's trees are: with the runs if those were put somewhere, else below the cache.
+    """The directory of a user's trees: with the runs if GENVX_RUNS_DIR is set, else in the cache.
 
-    Somebody who has moved the runs has a small home, or a slow one; and on the same file system a
-    copy may cost nothing.
+    Runs are put elsewhere where the home is small or slow. And on the same file system a copy may
+    cost nothing.
     """
     runs = environ.get("GENVX_RUNS_DIR", "")
     if runs:
@@ -80,7 +80,7 @@ class StoredTree:
         self._lock = lock
 
     def close(self) -> None:
-        """Let go of it. A second call does nothing."""
+        """Allow that the tree is deleted. A second call does nothing."""
         files, lock, self.files, self._lock = self.files, self._lock, -1, -1
         for descriptor in (files, lock):
             if descriptor >= 0:
@@ -151,7 +151,7 @@ class TreeStore:
             view = memoryview(manifest)
             while view:
                 view = view[os.write(descriptor, view) :]
-            # It is locked when it gets its name: without one, `delete` spares what is new.
+            # It gets its name once it is locked: `delete` spares what is new and has no manifest.
             os.rename(new, os.path.join(path, MANIFEST))
         except OSError as error:
             _close(descriptor)
@@ -190,10 +190,10 @@ class TreeStore:
     def clean(
         self, unused: float = UNUSED_SECONDS, *, only_say: bool = False
     ) -> tuple[list[Kept], list[Kept]]:
-        """Delete trees that nobody has used for so many seconds, and what transfers have left;
-        return what has gone and what stays.
+        """Delete trees that were not used for so many seconds, and the rest of cut transfers;
+        return what was deleted and what stays.
 
-        What is in use stays, and what cannot be deleted. only_say: delete nothing.
+        A tree in use stays, and one that cannot be deleted. only_say: delete nothing.
         """
         gone: list[Kept] = []
         stays: list[Kept] = []
@@ -237,7 +237,7 @@ class TreeStore:
         return False
 
     def forget_unused(self) -> None:
-        """Delete what nobody has used for a month, now that there is something new."""
+        """Delete what was not used for a month, because something new was stored."""
         now = time.time()  # noqa: TID251  # what the times of files are
         if any(now - used >= _PARTIAL_SECONDS for used, _ in self._times()):
             self.clean()
@@ -270,7 +270,7 @@ class TreeStore:
         return True
 
     def _is_abandoned(self, path: str) -> bool:
-        """Whether a tree without a list of files was begun so long ago that nobody writes it."""
+        """Whether a tree without a manifest was begun so long ago that its transfer was cut."""
         with contextlib.suppress(OSError):
             now = time.time()  # noqa: TID251  # what the times of files are
             return now - os.stat(path).st_mtime >= _PARTIAL_SECONDS
@@ -312,7 +312,7 @@ class TreeStore:
 
 
 def missing() -> TreeMissing:
-    """The error where a tree is not, for those who cannot send it."""
+    """The error when a tree is not here; its message is for clients that cannot send it."""
     return TreeMissing("the code of the run is not here; start it again with run -d --project")
 
 

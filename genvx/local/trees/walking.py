@@ -1,8 +1,8 @@
 """Which files of a directory are its project, and what they are.
 
-Git says which files belong, where git is installed; otherwise our own reading of .gitignore does.
-Files that are named as those of OURS take more away, or bring something back. A repository inside
-is asked for itself.
+Where git is installed, git says which files belong; elsewhere our own reading of .gitignore does.
+Files with a name of OURS leave more out, or bring something back. A repository inside decides for
+itself.
 """
 
 from __future__ import annotations

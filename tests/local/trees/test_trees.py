@@ -205,7 +205,7 @@ def test_a_directory_that_is_named_like_a_file_of_patterns_is_sent(tmp_path, env
 
 def test_a_directory_that_git_cannot_enter_is_refused_in_one_line(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(InvalidInput, match="git cannot say which files .*: Not a directory"):
+    with pytest.raises(InvalidInput, match=r"git cannot say which files .*: Not a directory"):
         git.listed(os.fsencode(tmp_path / "file"))
 
 
