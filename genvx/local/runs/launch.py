@@ -223,6 +223,11 @@ def supervise(
                 )
                 supervisor.run(patience=patience)
             finally:
+                if spec.tty:
+                    from genvx.local.runs import viewsocket
+
+                    # Also after an error. Nobody looks for it once the supervisor's file is gone.
+                    viewsocket.remove(host.state, spec.id)
                 held.withdraw()
     except GenvxError as error:
         refuse(type(error).__name__, str(error))

@@ -17,7 +17,7 @@ from genvx.local.diskerror import disk_error
 from genvx.local.runs.catalog import RunCatalog
 from genvx.local.runs.record import LOG, WORK
 from genvx.local.trees.hashes import Changed, HashCache, read_digests
-from genvx.local.trees.place import Place
+from genvx.local.trees.place import OPEN_DIRECTORY, Place
 from genvx.local.trees.project import LocalProject
 from genvx.local.trees.status import entry_of
 from genvx.local.trees.store import TreeStore, trees_root
@@ -159,7 +159,7 @@ class _Finder:
     def walk(self) -> None:
         """Take all that is below. Raises StateError if the directory cannot be read."""
         try:
-            descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            descriptor = os.open(self.root, OPEN_DIRECTORY)
         except FileNotFoundError:
             return  # a run that has not begun
         except OSError as error:

@@ -14,6 +14,7 @@ from genvx.local.diskerror import disk_error
 from genvx.local.runs.clock import now
 from genvx.local.runs.record import WORK
 from genvx.local.trees.copying import copy
+from genvx.local.trees.place import OPEN_DIRECTORY
 
 if TYPE_CHECKING:
     from typing import Callable
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from genvx.local.runs.record import RunDirectory
     from genvx.local.trees.store import StoredTree
 
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Seconds after which a client that waits for the run hears that it is being prepared; and between
 # reports of the progress.
 _LONG = 0.5
@@ -48,7 +48,7 @@ def give_copy(
     over = report(Preparing(since, Step.CODE), False)
     try:
         directory.make_work()
-        target = os.open(os.path.join(directory.path, WORK), _OPEN_DIRECTORY)
+        target = os.open(os.path.join(directory.path, WORK), OPEN_DIRECTORY)
         try:
             for done in copy(tree, target):
                 at = time.monotonic()

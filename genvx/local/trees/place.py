@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""The flags with which a directory is opened, and never a link to one."""
 # Directories that are kept open: names come in order, so the next is mostly in one of these.
 _MOST_OPEN = 64
 
@@ -44,7 +45,7 @@ class Place:
             depth -= 1
         here = self._open[b"/".join(parts[:depth])] if depth else self._root
         for end in range(depth, len(parts)):
-            here = os.open(parts[end], _OPEN_DIRECTORY, dir_fd=here)
+            here = os.open(parts[end], OPEN_DIRECTORY, dir_fd=here)
             self._open[b"/".join(parts[: end + 1])] = here
             if len(self._open) > _MOST_OPEN:
                 os.close(self._open.pop(next(iter(self._open))))

@@ -16,7 +16,7 @@ from genvx.core.projects.project import is_tree
 from genvx.core.wire.plain import Malformed
 from genvx.errors import ProtocolError
 from genvx.local.diskerror import disk_error
-from genvx.local.trees.place import Place
+from genvx.local.trees.place import OPEN_DIRECTORY, Place
 from genvx.local.trees.store import FILES
 from genvx.local.trees.writing import TreeWriter
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from genvx.core.projects.manifest import Body
     from genvx.local.trees.store import TreeStore
 
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # The most trees that are searched for contents.
 _MOST_SOURCES = 32
 
@@ -56,7 +55,7 @@ def receive(
         raise ProtocolError("the files are refused: they are not those of the tree")
     path, descriptor = store.begin(tree, data)
     try:
-        files = os.open(os.path.join(path, FILES), _OPEN_DIRECTORY)
+        files = os.open(os.path.join(path, FILES), OPEN_DIRECTORY)
         try:
             with TreeWriter(files, manifest) as writer:
 

@@ -24,6 +24,7 @@ from genvx.core.projects.project import is_tree
 from genvx.core.wire.plain import Malformed
 from genvx.errors import StateError, TreeMissing
 from genvx.local.diskerror import disk_error
+from genvx.local.trees.place import OPEN_DIRECTORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +33,6 @@ MANIFEST, FILES = "manifest", "files"
 _NEW_MANIFEST = "manifest.new"
 _PARTIAL = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{8}")
 _GONE = re.compile(r"\.gone\.[0-9a-f]{8}")
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 UNUSED_SECONDS = 30 * 86400.0
 # How long the rest of a cut transfer is kept for the next one.
@@ -120,7 +120,7 @@ class TreeStore:
         try:
             descriptor = self._open_manifest(path, os.O_RDONLY, fcntl.LOCK_SH)
             os.utime(path)
-            files = os.open(os.path.join(path, FILES), _OPEN_DIRECTORY)
+            files = os.open(os.path.join(path, FILES), OPEN_DIRECTORY)
         except FileNotFoundError:
             _close(descriptor)
             raise missing() from None
@@ -179,7 +179,7 @@ class TreeStore:
             descriptor = files = -1
             try:
                 descriptor = self._open_manifest(path, os.O_RDONLY, fcntl.LOCK_SH)
-                files = os.open(os.path.join(path, FILES), _OPEN_DIRECTORY)
+                files = os.open(os.path.join(path, FILES), OPEN_DIRECTORY)
                 yield _read_manifest(descriptor), files
             except (OSError, Malformed):
                 continue

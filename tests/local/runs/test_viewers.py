@@ -16,8 +16,10 @@ from pathlib import Path
 import pytest
 
 from genvx.core.wire.viewing import keys, size
+from genvx.errors import StateError
 from genvx.local.host import LocalHost
 from genvx.local.runs import lock, viewers, viewsocket
+from genvx.local.runs.guests import Guests
 from genvx.local.runs.launch import submit
 from genvx.local.runs.wakeups import Wakeups
 from tests.capabilities import USER_A
@@ -282,6 +284,16 @@ def test_its_socket_is_gone_after_the_end_and_needs_no_short_path(
     with late:  # one that has not even said its size sees the end
         assert late.recv(100).startswith(b"last\r\n")
     until(lambda: not list(long.glob(f"**/{run.id}.*")), "nothing of it is left")
+
+
+def test_its_socket_is_gone_also_where_the_supervisor_fails(host, start, catalog, monkeypatch):
+    def fail(*_):
+        raise StateError("the state directory is gone")
+
+    monkeypatch.setattr(Guests, "see_off", fail)
+    run = start(shell("exit 0", tty=True), fork=True)  # a copy of us, and of what was patched
+    until(lambda: lock.supervision_of(host.state, os.getuid(), run.id) is None)
+    assert not list(Path(host.environ["GENVX_STATE_DIR"]).glob(f"**/{run.id}.view"))
 
 
 @pytest.fixture
