@@ -187,7 +187,7 @@ class _Finder:
             return []
         try:
             status = os.fstat(descriptor)
-            digests = read_digests(descriptor, status, grows=True)
+            digests = read_digests(descriptor, status, grows=True, busy=self._busy)
         except Changed:
             return []
         finally:
@@ -252,7 +252,8 @@ class _Finder:
                 status = os.fstat(descriptor)
                 known = self.cache.known(status)
                 try:
-                    digests = self.cache.digests(descriptor, status) if known is None else known
+                    # A client takes us for lost if it hears nothing while a large file is read.
+                    digests = known or self.cache.digests(descriptor, status, self._busy)
                 except Changed:
                     continue
                 self._take(path, entry_of(name, FILE, status)._replace(digests=digests))

@@ -20,6 +20,7 @@ from genvx.local.trees.store import cache_root
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Callable
 
 # Some file systems keep times of files in whole seconds, some in two.
 _JUST_NS = 3 * 10**9
@@ -43,14 +44,16 @@ class HashCache:
         self._before = self._load()
         self._now: dict[str, str] = {}
 
-    def digests(self, descriptor: int, status: os.stat_result) -> tuple[bytes, ...]:
-        """The digests of the pieces of a file that is open.
+    def digests(
+        self, descriptor: int, status: os.stat_result, busy: Callable[[], None] = lambda: None
+    ) -> tuple[bytes, ...]:
+        """The digests of the pieces of a file that is open. busy: called before each piece.
 
         Raises:
             Changed: it was changed meanwhile, or after `status` was taken. OSError.
         """
         key = _key(status)
-        digests = read_digests(descriptor, status)
+        digests = read_digests(descriptor, status, busy=busy)
         # By the clock of this machine and by that of the file system, which may be another one's.
         if max(status.st_mtime_ns, status.st_ctime_ns) < time.time_ns() - _JUST_NS:
             self._now[key] = b"".join(digests).hex()
@@ -107,11 +110,16 @@ class HashCache:
 
 
 def read_digests(
-    descriptor: int, status: os.stat_result, *, grows: bool = False
+    descriptor: int,
+    status: os.stat_result,
+    *,
+    grows: bool = False,
+    busy: Callable[[], None] = lambda: None,
 ) -> tuple[bytes, ...]:
     """Read a file that is open; return the digests of its pieces.
 
-    grows: it is a file that is only appended to, and may be longer meanwhile.
+    grows: it is a file that is only appended to, and may be longer meanwhile. busy: called before
+    each piece.
 
     Raises:
         Changed: it is not, or no longer, the file of `status`. OSError.
@@ -119,6 +127,7 @@ def read_digests(
     sparse = is_sparse(status)
     found = []
     for at, length in pieces(status.st_size):
+        busy()
         if sparse and length == PIECE and _is_hole(descriptor, at, length):
             found.append(_nothing())
             continue

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from genvx.core.projects.manifest import PIECE
 from genvx.core.wire.treeoperations import PullRun
 from genvx.errors import InvalidInput, StateError
 from genvx.local.runs.made import made
@@ -72,3 +73,14 @@ def test_a_run_that_replaced_its_directory_is_refused_in_one_line(host, start, t
     until(work.is_symlink)
     with pytest.raises(StateError, match=f"cannot read {work}: "):
         found(host, run)
+
+
+def test_a_client_hears_of_us_also_while_one_large_file_is_read(host, start):
+    run = start(
+        shell("head -c 60000000 /dev/zero >big; head -c 60000000 /dev/zero; exec sleep 1000")
+    )
+    log = Path(host.environ["GENVX_RUNS_DIR"], run.id, "log")
+    until(lambda: log.stat().st_size == 60_000_000)
+    heard = []
+    made(host, PullRun(run.id), lambda: heard.append(1))
+    assert len(heard) >= 2 * 60_000_000 // PIECE
