@@ -236,7 +236,7 @@ def supervise(
 
 
 def _leave(write: int) -> int:
-    """Let go of all that belongs to the client; otherwise its connection could not end.
+    """Close all descriptors of the client's; otherwise its connection could not end.
 
     Returns the number that the pipe has then.
     """

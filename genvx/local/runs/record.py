@@ -166,7 +166,7 @@ class RunDirectory:
         return SPEC.read(self._read(SPEC_FILE))
 
     def is_called(self, name: str) -> bool:
-        """Whether this is its name or its label. The rest of what was asked is not read."""
+        """Whether this is its name or its label; of what was asked, only the name is read."""
         if self.marks().label == name:
             return True
         try:
@@ -188,7 +188,7 @@ class RunDirectory:
         return STATE.read(plain), Fields(plain, "state").text("boot_id", 64)
 
     def word(self) -> str:
-        """The word of the last state that was written, without its rest; "" if there is none."""
+        """The word of the last state that was written, such as "running"; "" if there is none."""
         try:
             return Fields(self._read(_STATE), "state").string("is", 64)
         except Malformed:
@@ -332,7 +332,7 @@ class RunDirectory:
         try:
             _write(descriptor, script)
         except OSError:
-            os.unlink(ENTER, dir_fd=self._descriptor)  # half of it does something else
+            os.unlink(ENTER, dir_fd=self._descriptor)  # half a script must not be run
             raise
         finally:
             os.close(descriptor)
