@@ -62,7 +62,7 @@ class Meter:
         if now < self._due:
             return
         self._due = now + min(_AT_LAST, now - self._began)
-        # Without a free descriptor, on this machine or for us, a sample is missing. The run goes on.
+        # Where no descriptor is free, a sample is missing, and the run goes on.
         with suppress(OSError):
             self._look(now)
 
