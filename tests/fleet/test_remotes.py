@@ -242,6 +242,22 @@ def test_a_circle_of_many_is_refused(own):
     assert "a extends b extends c extends a: that has no end" in refusal()
 
 
+def chain(length, *, each):
+    """Remotes that extend one another, each its next one so many times."""
+    extends = [f"a{n}: {{extends: [{', '.join([f'a{n + 1}'] * each)}]}}" for n in range(length - 1)]
+    return f"remotes: {{{', '.join([*extends, f'a{length - 1}: {{type: ssh, host: h}}'])}}}"
+
+
+def test_a_remote_that_is_extended_in_a_billion_ways_is_read_at_once(project):
+    project(chain(16, each=50))
+    assert load(os.environ).named("a0").where == "h"
+
+
+def test_a_chain_of_remotes_has_an_end(project):
+    project(chain(1000, each=1))
+    assert "more than 16 remotes extend each other in a chain" in refusal()
+
+
 LEVELS = "\n".join(f"  - &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12))
 HOSTILE = {
     "a bomb of aliases": (f"remotes:\n  - &a0 x\n{LEVELS}\n", "nodes, with those that aliases"),
