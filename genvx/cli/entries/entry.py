@@ -28,21 +28,25 @@ def entry(where: Where, names: list[str], goal: Goal, user: str) -> str:
     elif where.hosts is not None:
         words += ["-H", where.hosts]
     else:
-        words += ["-f", os.path.abspath(where.hostfile or hostfile.find(os.environ))]
+        words += ["-f", _from_root(where.hostfile or hostfile.find(os.environ))]
     if where.login is not None:
         words += ["-l", where.login]
     words += ["ssh-proxy", host, *_words(goal)]
     # What is started from a desktop has none of the variables of a shell.
     for name in ("XDG_CONFIG_HOME", "GENVX_SSH_CONFIG", "GENVX_REMOTES"):
         if os.environ.get(name):
-            words = [f"{name}={os.path.abspath(os.environ[name])}", *words]
+            words = [f"{name}={_from_root(os.environ[name])}", *words]
     if "=" in words[0]:
         words = ["/usr/bin/env", *words]
     # The name comes from the host and becomes a line of ssh_config: it must not contain another.
     hostnames.require_user(user)
-    # ssh expands %h and the like in ProxyCommand, and passes the line to a shell.
-    proxy = " ".join(shlex.quote(word) for word in words).replace("%", "%%")
-    home = files.home()
+    if not all(map(str.isprintable, words)):
+        raise InvalidInput(
+            f"the path of a file cannot be written into ssh_config: {printable(' '.join(words))}"
+        )
+    # ssh passes the line to a shell.
+    proxy = _without_tokens(" ".join(shlex.quote(word) for word in words))
+    known_hosts = _without_tokens(str(files.home() / "known_hosts"))
     # HostKeyAlias and a known_hosts of ours: the sshd at the end of the ProxyCommand has a key of
     # its own, which must not be compared with the host's. accept-new is safe for it: genvx has
     # checked the key of the host that it runs on. Names are not hashed, for --remove finds them.
@@ -52,10 +56,10 @@ def entry(where: Where, names: list[str], goal: Goal, user: str) -> str:
         f"    User {user}\n"
         f"    ProxyCommand {proxy}\n"
         f"    HostKeyAlias {alias(goal)}\n"
-        f'    UserKnownHostsFile "{home}/known_hosts"\n'
+        f'    UserKnownHostsFile "{known_hosts}"\n'
         f"    HashKnownHosts no\n"
         f"    StrictHostKeyChecking accept-new\n"
-        f'    IdentityFile "{files.key()}"\n'
+        f'    IdentityFile "{_without_tokens(str(files.key()))}"\n'
         f"    IdentitiesOnly yes\n"
         f"    LogLevel ERROR\n"
         f"    PreferredAuthentications publickey\n"
@@ -92,6 +96,15 @@ def _title(goal: Goal) -> str:
     if goal.environment is not None:
         return f"environment {printable(goal.environment.label, 200)}"
     return "your environment"
+
+
+def _from_root(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))
+
+
+def _without_tokens(text: str) -> str:
+    """Return text in which ssh finds no %h and the like to expand."""
+    return text.replace("%", "%%")
 
 
 def _everywhere(named: str) -> str:
