@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -13,6 +14,7 @@ from genvx.core.text import printable
 from genvx.core.wire.job import Job
 from genvx.core.wire.questions import Examine
 from genvx.errors import GenvxError, HostUnreachable
+from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +32,10 @@ _MOST_SAID = 500
 
 class Examined(Protocol):
     """What is needed of a host: an SSHHost."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds that an answer may take."""
 
     @property
     def spec(self) -> HostSpec:
@@ -56,18 +62,34 @@ def examined(host: Examined) -> tuple[Finding, ...]:
 
 
 def _of_prelude(host: Examined, prelude: Prelude) -> Iterator[Finding]:
-    """Whether the Python that a remote names is there: a command of ours is started in it."""
+    """Find out whether the Python that a remote names is there, by a command that starts in it."""
     what = f"{prelude.key} {printable(prelude.text, 100)}"
     said = bytearray()
 
     def hear(data: bytes) -> None:
         said.extend(data[: _MOST_SAID - len(said)])
 
+    late = threading.Event()
     try:
         started = host.start(Ask(Requirements(), command="check"), Job(("python", "--version")))
-        code = started.communicate(None, hear, hear)
+
+        def give_up() -> None:
+            late.set()
+            close_channel(started.channel)
+
+        # What a remote names may be any command, and wait for something that never comes.
+        timer = threading.Timer(host.patience, give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            code = started.communicate(None, hear, hear)
+        finally:
+            timer.cancel()
     except HostUnreachable:
-        raise
+        if not late.is_set():
+            raise
+        yield Finding("python", ERROR, f"{what}: not done within {host.patience:g} s")
+        return
     except GenvxError as error:
         yield Finding("python", ERROR, f"{what}: {error}")
         return
