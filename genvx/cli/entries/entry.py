@@ -8,7 +8,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from genvx.cli.entries import files
-from genvx.cli.entries.target import rank_of
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
 from genvx.fleet.hosts import hostfile, hostnames
@@ -76,22 +75,21 @@ def alias(goal: Goal) -> str:
 
 
 def node_suffix(goal: Goal) -> str:
-    """What tells a part of a run on several hosts from its first one."""
-    rank = rank_of(goal.run) if goal.run is not None else 0
-    return f"-{rank}" if rank else ""
+    """Return the end of the names of a part of a run on several hosts; empty for its first part."""
+    return f"-{goal.run.rank}" if goal.run is not None and goal.run.rank else ""
 
 
 def _words(goal: Goal) -> list[str]:
     """The words of ssh-proxy behind the host."""
     if goal.run is not None:
-        rank = rank_of(goal.run)
-        return ["--run", goal.run.id, *(["--node", str(rank)] if rank else [])]
+        node = ["--node", str(goal.run.rank)] if goal.run.rank else []
+        return ["--run", goal.run.id, *node]
     return [goal.environment.id] if goal.environment is not None else []
 
 
 def _title(goal: Goal) -> str:
     if goal.run is not None:
-        node = f"node {rank_of(goal.run)} of " if goal.run.spec.part is not None else ""
+        node = f"node {goal.run.rank} of " if goal.run.spec.part is not None else ""
         return f"{node}run {printable(goal.run.label_or_id, 200)}"
     if goal.environment is not None:
         return f"environment {printable(goal.environment.label, 200)}"
