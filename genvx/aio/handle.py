@@ -217,5 +217,5 @@ class Run:
 
 
 def forget(run: Handle) -> None:
-    """End a run that was accepted when nobody wanted it any more."""
+    """End a run that was accepted after its call had been cancelled."""
     run.stop(force=True, wait=False)

@@ -1,4 +1,4 @@
-"""What is wrong on a host; with its clock beside ours, and the Python that a remote names."""
+"""What is wrong on a host: its own findings, its clock, and the Python that its remote names."""
 
 from __future__ import annotations
 

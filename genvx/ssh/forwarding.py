@@ -278,7 +278,7 @@ class _Bell:
         self.set = ring
 
     def clear(self) -> None:
-        """Do nothing: who was rung for looks until nothing is left."""
+        """Do nothing: a reader that was woken reads until nothing is left."""
 
 
 class _Ringing(threading.Condition):
