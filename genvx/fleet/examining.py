@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -14,10 +13,11 @@ from genvx.core.text import printable
 from genvx.core.wire.job import Job
 from genvx.core.wire.questions import Examine
 from genvx.errors import GenvxError, HostUnreachable
+from genvx.ssh.deadline import Deadline
 from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from genvx.core.prelude import Prelude
     from genvx.core.requests.ask import Wanted
@@ -69,29 +69,15 @@ def _of_prelude(host: Examined, prelude: Prelude) -> Iterator[Finding]:
     def hear(data: bytes) -> None:
         said.extend(data[: _MOST_SAID - len(said)])
 
-    late = threading.Event()
     try:
-        started = host.start(Ask(Requirements(), command="check"), Job(("python", "--version")))
-
-        def give_up() -> None:
-            late.set()
-            close_channel(started.channel)
-
-        # What a remote names may be any command, and wait for something that never comes.
-        timer = threading.Timer(host.patience, give_up)
-        timer.daemon = True
-        timer.start()
-        try:
-            code = started.communicate(None, hear, hear)
-        finally:
-            timer.cancel()
+        code = _code_of_python(host, hear)
     except HostUnreachable:
-        if not late.is_set():
-            raise
-        yield Finding("python", ERROR, f"{what}: not done within {host.patience:g} s")
-        return
+        raise
     except GenvxError as error:
         yield Finding("python", ERROR, f"{what}: {error}")
+        return
+    if code is None:
+        yield Finding("python", ERROR, f"{what}: not done within {host.patience:g} s")
         return
     lines = said.decode("utf-8", "replace").strip().splitlines() or [f"exit code {code}"]
     shown = printable(lines[-1].removeprefix("genvx: "), _MOST_SAID)
@@ -99,3 +85,17 @@ def _of_prelude(host: Examined, prelude: Prelude) -> Iterator[Finding]:
         yield Finding("python", ERROR, f"{what}: {shown}", "make it on the host, or correct it")
     else:
         yield Finding("python", OK, f"{what}: {shown}")
+
+
+def _code_of_python(host: Examined, hear: Callable[[bytes], None]) -> int | None:
+    """Return the exit code of `python --version` there; None if it does not end in time."""
+    started = host.start(Ask(Requirements(), command="check"), Job(("python", "--version")))
+    # What a remote names may be any command, and wait for something that never comes.
+    with Deadline(host.patience) as deadline:
+        deadline.closes(lambda: close_channel(started.channel))
+        try:
+            return started.communicate(None, hear, hear)
+        except HostUnreachable:
+            if not deadline.expired:
+                raise
+            return None
