@@ -16,6 +16,7 @@ from genvx.core.prelude import Prelude, plain, with_prelude
 from genvx.errors import GenvxError, InvalidInput, InvalidRemotes, UnknownRemote
 from genvx.fleet.hosts.hostspec import HostSpec
 from genvx.fleet.remotes.keys import OF_TYPE
+from genvx.fleet.remotes.pool import pooled
 from genvx.fleet.remotes.reading import load, remote_named
 from genvx.fleet.remotes.yamltext import parse
 from genvx.ssh.config.sshconfig import Settler
@@ -256,6 +257,20 @@ def test_a_remote_that_is_extended_in_a_billion_ways_is_read_at_once(project):
 def test_a_chain_of_remotes_has_an_end(project):
     project(chain(1000, each=1))
     assert "more than 16 remotes extend each other in a chain" in refusal()
+
+
+def test_hosts_with_one_address_behind_two_jump_hosts_are_two(own):
+    own(
+        "remotes:\n"
+        "  here: {type: ssh, hosts: '10.0.0.5', proxy: gate-1}\n"
+        "  there: {type: ssh, hosts: '10.0.0.5', proxy: gate-2}\n"
+        "  again: {type: ssh, hosts: '10.0.0.5', proxy: gate-2}\n"
+    )
+    found = pooled(load(os.environ).remotes.values(), lambda name, error: None)
+    assert [(spec.name, spec.proxy_jump) for spec in found] == [
+        ("10.0.0.5", "gate-1"),
+        ("there/10.0.0.5", "gate-2"),
+    ]
 
 
 LEVELS = "\n".join(f"  - &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12))

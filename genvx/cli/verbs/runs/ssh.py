@@ -54,6 +54,8 @@ def ssh(
     where = replace(where, quiet=where.quiet or quiet)
     if command is not None and not command:
         raise InvalidInput("no command after --; without -- a shell is opened")
+    if line and wait is not None:
+        raise InvalidInput("give either --print or --wait: --print waits for nothing")
     patience = patience_of(wait)
     with where.fleet() as fleet:
         try:
