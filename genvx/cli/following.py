@@ -146,8 +146,8 @@ class Scout:
     def move(self, source: Any, run: RunInfo) -> Any:
         """Move a run that waits to a host that has room; return that host, None if it stays.
 
-        Not where its hosts or its directory were chosen, or it has a project: then another host may
-        be a wrong one.
+        A run whose hosts or directory were chosen, or that has a project, stays: another host may
+        be the wrong one.
         """
         spec = run.spec
         if not isinstance(run.state, Waiting) or spec.stays or spec.cwd or spec.project is not None:
@@ -176,7 +176,7 @@ class Scout:
 
 @contextmanager
 def unbroken() -> Iterator[None]:
-    """Do what Ctrl-C must not break in two; it is heard afterwards."""
+    """Hold Ctrl-C back for the block, and raise it afterwards."""
     pressed = []
 
     def note(number: int, frame: FrameType | None) -> None:
