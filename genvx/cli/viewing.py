@@ -18,8 +18,6 @@ from genvx.errors import GenvxError, HostUnreachable, InvalidInput, UnknownRun
 from genvx.shown.console import INTERRUPTED, say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from genvx.cli.ask.where import Where
     from genvx.fleet.fleet import Fleet
 
@@ -38,24 +36,8 @@ def require_our_terminal(where: Where, wanted: str) -> None:
         )
 
 
-def part_of(parts: Sequence[tuple[Any, RunInfo]], node: int | None) -> tuple[Any, RunInfo]:
-    """The part of a run that is meant: the first if none is named.
-
-    Raises:
-        InvalidInput: there is no such part.
-    """
-    by_rank = {
-        0 if run.spec.part is None else run.spec.part.rank: (host, run) for host, run in parts
-    }
-    if node is None:
-        return parts[0]
-    if node not in by_rank:
-        raise InvalidInput(f"run {parts[0][1].id} has no node {node} that could be found")
-    return by_rank[node]
-
-
 def view(where: Where, fleet: Fleet, host: Any, run: RunInfo, *, stays: bool) -> int:
-    """Show the terminal of a run in ours until it ends, and return its exit code; 0 if somebody
+    """Show the terminal of a run in ours until it ends, and return its exit code; 0 if the person
     leaves it.
 
     stays: leave it where it waits, also when another host has room.
@@ -78,7 +60,7 @@ def view(where: Where, fleet: Fleet, host: Any, run: RunInfo, *, stays: bool) ->
                     if place is not None:
                         break
             except (InvalidInput, UnknownRun):
-                # It was perhaps moved by somebody else; otherwise it is as it says.
+                # Another client may have moved it; if not, the error is right.
                 place = arrival(fleet, run.id) if waited else None
                 if place is None or place is host:
                     raise
@@ -129,7 +111,7 @@ def _enter(where: Where, host: Any, run: RunInfo, stream: Any, shown: LogView) -
 
 
 def _ended(host: Any, run: RunInfo) -> RunInfo | None:
-    """The run, whose terminal has ended; None if it goes on without us."""
+    """Return the run as it has ended; None if only our view has ended."""
     over = time.monotonic() + _END_WITHIN
     while True:
         found: tuple[RunInfo, ...] = host.answer(FindRuns(run.id))

@@ -72,6 +72,9 @@ class OpenPort:
 
     user: the login name. address: of the host, for people. host_key: the line of its .pub
     file.
+
+    Raises:
+        InvalidInput: a field makes no sense.
     """
 
     user: str
@@ -81,6 +84,10 @@ class OpenPort:
 
     def __post_init__(self) -> None:
         parse_key(self.host_key)
+        # `words` begins one with it, and ssh would read -oProxyCommand=... as an option: a host
+        # would start a command where somebody pastes its line.
+        if not self.user or self.user.startswith("-"):
+            raise InvalidInput("the user of a debug port cannot be one")
 
     @property
     def server_key(self) -> PublicKey:
