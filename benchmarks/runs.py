@@ -1,4 +1,8 @@
-"""R5: runs that outlive the connection, beside Guild AI: start one, list, watch, stop."""
+"""R5: runs that outlive the connection, beside Guild AI: start one, list, watch, stop.
+
+`ssh HOST true` in the same rounds is the floor: what a login and an empty command cost, which no
+command can go below that makes its own connection.
+"""
 
 from __future__ import annotations
 
@@ -87,8 +91,10 @@ def run(rounds: int) -> Table:
                 ),
             ),
         }
+        empty = partial(measured, ["ssh", HOST, "true"], env=place.environ)
         for verb, (our_way, their_way) in verbs.items():
-            series = side_by_side({"genvx": our_way, "guild": their_way}, rounds)
+            ways = {"genvx": our_way, "guild": their_way, "ssh HOST true": empty}
+            series = side_by_side(ways, rounds)
             theirs = series["guild"].wall
             for name, found in series.items():
                 rows.append([verb, name, f"{found.wall:.2f}", f"{found.wall / theirs:.2f}"])

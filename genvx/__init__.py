@@ -53,6 +53,7 @@ _HOMES = {
     "RunInfo": "genvx.core.runs.runinfo",
     "RunSpec": "genvx.core.runs.run",
     "End": "genvx.core.runs.run",
+    "DebugPort": "genvx.core.runs.debugport",
     **dict.fromkeys(
         (
             "AgentError",

@@ -6,6 +6,7 @@ GenvxError                    the CLI prints one line and exits with .exit_code
 │   │   └── CommandNotExecutable (126)
 │   ├── InvalidHostfile       names file, line and column
 │   ├── InvalidQuantity       "-1", "40 parsecs"
+│   ├── ProjectChanged        its files are changed all the time
 │   ├── InvalidRemotes        names file, line and column of remotes.yml
 │   ├── UnknownDevice
 │   ├── UnknownEnvironment
@@ -25,6 +26,7 @@ GenvxError                    the CLI prints one line and exits with .exit_code
 │   └── DriverError           NVML
 ├── NotOwner (5)              someone else's environment
 ├── StateError (6)            the state directory is unsafe, full or read-only
+│   └── TreeMissing           the code of a run is not on its host
 └── FleetError (4)            some hosts failed; .outcomes has the result of each host
 
 Rule: the message of an exception says what to do, where that is known. The wire carries the class
@@ -80,6 +82,10 @@ class InvalidRemotes(InvalidInput):
 
 class InvalidQuantity(InvalidInput):
     """A number, size or duration cannot be read, or is out of range."""
+
+
+class ProjectChanged(InvalidInput):
+    """A file of a project was changed while it was read or sent."""
 
 
 class UnknownDevice(InvalidInput):
@@ -202,6 +208,10 @@ class StateError(GenvxError):
     """The state directory is unsafe, full or read-only."""
 
     exit_code = 6
+
+
+class TreeMissing(StateError):
+    """TreeMissing says that the code of a run is not on its host, and has to be sent."""
 
 
 class FleetError(GenvxError):

@@ -89,6 +89,7 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "strace": _has("strace"),
     "torch": lambda: importlib.util.find_spec("torch") is not None,
     "pythons": lambda: bool(old_pythons()),
+    "git": _has("git"),
     "bash": _has("bash"),
     "zsh": _has("zsh"),
     "tmux": _has("tmux"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import socket
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ import pytest
 import genvx
 import genvx.aio
 from genvx.local.host import LocalHost
+from genvx.sandbox.files import make_key
 from genvx.testing import FakeHost, Played
 from tests.helpers import ROOT, genvx_env, until
 
@@ -71,6 +73,20 @@ def test_a_run_has_a_terminal_and_a_log_of_limited_length(machine):
     assert run.log(lines=1) == b"end\r\n"
     assert len(run.log()) < 1 << 20
     assert genvx.run("test -t 1 && echo terminal", detach=True, tty=True).wait() == 0
+
+
+@pytest.mark.needs("openssh")
+def test_a_run_has_a_debug_port_that_says_where_it_is(machine, tmp_path):
+    public = make_key(str(tmp_path / "key"), "x")
+    port = genvx.DebugPort((public,), bind="127.0.0.1")
+    run = genvx.run(["sleep", "1000"], detach=True, debug_port=port)
+    found = run.info.open_port
+    assert found.line(run.id, "key").endswith(f" -p {found.port} {found.user}@127.0.0.1")
+    socket.create_connection(("127.0.0.1", found.port)).close()
+    run.stop(force=True)
+    assert run.info.open_port is None
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", found.port)).close()
 
 
 def test_asyncio_has_runs(machine):

@@ -95,8 +95,8 @@ def many():
     # Of the whole machine, which is one read; so this one is quick.
     with open("/proc/loadavg") as file: return int(file.read().split()[3].partition("/")[2])
 
-acts = {"daemons": [daemon, bare, deaf], "guest": [daemon, deaf], "stopped": [stopped, deaf],
-        "forkers": [forker, forker], "chain": [chain], "bomb": [bomb]}
+acts = {"daemons": [daemon, daemon, deaf], "bare": [bare, deaf], "guest": [daemon, deaf],
+        "stopped": [stopped, deaf], "forkers": [forker, forker], "chain": [chain], "bomb": [bomb]}
 for act in acts[kind]: child(act)
 if kind == "stopped": signal.signal(signal.SIGTERM, signal.SIG_DFL)
 else: signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -104,7 +104,7 @@ time.sleep(0.1)
 open(ready, "w").close()
 forever()
 """
-_KINDS = ("daemons", "stopped", "forkers", "chain", "bomb")
+_KINDS = ("daemons", "stopped", "forkers", "chain", "bomb", "bare")
 _WITH_GUESTS = ("daemons", "chain")
 
 
@@ -116,8 +116,7 @@ def trees(trial: Trial) -> Outcome:
     for number in range(trial.size(1, 20)):
         for kind in _KINDS:
             for ends in (_stop, _force, _itself, _without_supervisor):
-                short = ends in (_stop, _force) or (kind, ends) == ("daemons", _itself)
-                if (trial.full or short) and not outcome.enough:
+                if _is_tried(kind, ends, trial) and not outcome.enough:
                     where = f"{kind}, {ends.__name__[1:]} {number}"
                     took += _one(outcome, home, kind, ends, where)
     home.judge_rest(outcome, "stopped trees")
@@ -128,6 +127,13 @@ def trees(trial: Trial) -> Outcome:
             f"{percentile(took, 0.99) * 1000:.0f} ms"
         )
     return outcome
+
+
+def _is_tried(kind: str, ends: Callable[..., object], trial: Trial) -> bool:
+    if kind == "bare":
+        # Without the supervisor nothing says any more whose such a process is.
+        return ends is _stop or (trial.full and ends is not _without_supervisor)
+    return trial.full or ends in (_stop, _force) or (kind, ends) == ("daemons", _itself)
 
 
 def _one(

@@ -45,6 +45,10 @@ ACTS: Mapping[type[Operation[Any]], Callable[[FarEnd, Any], int]] = {
 
 def acting(kind: type[Operation[Any]]) -> Callable[[FarEnd, Any], int]:
     """The function for operations of a class."""
+    if kind.__module__.endswith(".treeoperations"):
+        from genvx.agent import trees
+
+        return trees.receive_tree if kind.__name__ == "SendTree" else trees.send_files
     # By name: their classes are loaded only where runs are spoken of.
     if kind.__name__ == "ViewRun":
         from genvx.agent.viewing import view

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from genvx.core.command import Command
+    from genvx.core.runs.debugport import DebugPort
 
 
 @overload
@@ -38,6 +39,7 @@ async def run(
     notify: str = "",
     tty: bool = False,
     log_limit: int | None = None,
+    debug_port: DebugPort | None = None,
 ) -> Run: ...
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from genvx.core.command import Command
+    from genvx.core.runs.debugport import DebugPort
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.outcomes import Outcomes
 
@@ -148,6 +149,7 @@ class Fleet:
         notify: str = "",
         tty: bool = False,
         log_limit: int | None = None,
+        debug_port: DebugPort | None = None,
     ) -> Run: ...
 
     @overload

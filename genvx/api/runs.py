@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from genvx.core.command import Command
+    from genvx.core.runs.debugport import DebugPort
     from genvx.fleet.detaching.run import Run
     from genvx.local.running.hold import LocalHold
 
@@ -40,6 +41,7 @@ def run(
     notify: str = "",
     tty: bool = False,
     log_limit: int | None = None,
+    debug_port: DebugPort | None = None,
 ) -> Run: ...
 
 
@@ -79,7 +81,8 @@ def run(
     runs. Its output goes to its log. tags: of the run. hold: seconds for which its devices are kept
     after its end; hold_when: "always" or "on-failure". retries: how often it starts again after a
     failure. notify: a line for `sh -c` that runs at the end. tty: it runs in a terminal. log_limit:
-    bytes of its log that are kept, of the last ones; None keeps all.
+    bytes of its log that are kept, of the last ones; None keeps all. debug_port: an SSH server for
+    this run only, with keys of its own.
 
     Raises:
         NoCapacity: not enough devices are available. Unsatisfiable: there are never enough.

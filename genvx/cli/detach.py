@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from genvx.cli.project import PROJECT_TRIES, ProjectOptions, place_in, sending
 from genvx.core.quantities.amounts import parse_memory
 from genvx.core.quantities.durations import parse_duration
 from genvx.core.requests.ask import Ask
@@ -15,12 +16,14 @@ from genvx.core.runs.rungang import decisive, require_no_retries
 from genvx.core.runs.runinfo import RunInfo
 from genvx.core.runs.runstate import (
     Failed,
+    Preparing,
+    Step,
     Waiting,
     end_of,
     is_over,
     name_of,
 )
-from genvx.errors import GenvxError, InvalidInput, InvalidQuantity
+from genvx.errors import GenvxError, InvalidInput, InvalidQuantity, ProjectChanged
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from genvx.core.runs.debugport import DebugPort
     from genvx.core.runs.run import RunSpec
     from genvx.fleet.fleet import Fleet
+    from genvx.local.trees.project import LocalProject
 
     # A run with its host, or all parts of a gang with theirs.
     Parts = tuple[tuple[Any, RunInfo], ...]
@@ -55,6 +59,7 @@ class Detach:
     log_limit: int | None = None
     debug_port: DebugPort | None = None
     key: str = ""
+    project: ProjectOptions = field(default_factory=ProjectOptions)
 
     @classmethod
     def parse(
@@ -67,6 +72,7 @@ class Detach:
         notify: str | None,
         tty: bool,
         log_limit: str | None,
+        project: ProjectOptions,
     ) -> Detach:
         """What the options say.
 
@@ -100,9 +106,8 @@ class Detach:
                 most = require_log_limit(parse_memory(log_limit))
             except InvalidQuantity as error:
                 raise InvalidQuantity(f"--log-limit: {error}") from None
-        return cls(
-            chdir or "", seconds, when, retries or 0, variables, every, notify or "", tty, most
-        )
+        said = (chdir or "", seconds, when, retries or 0, variables, every, notify or "", tty)
+        return cls(*said, most, project=project)
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,24 @@ def start_detached(
     several: on how many hosts, if not on one. watched: also show its output until it ends, and
     return its exit code. json: print the run as JSON instead of its id.
     """
+    for _ in range(PROJECT_TRIES - 1):
+        try:
+            return _start(where, request, command, asked, several, watched=watched, json=json)
+        except ProjectChanged as error:
+            where.note(f"{error}; reading it again")
+    return _start(where, request, command, asked, several, watched=watched, json=json)
+
+
+def _start(
+    where: Where,
+    request: Request,
+    command: list[str],
+    asked: Detach,
+    several: Several | None,
+    *,
+    watched: bool,
+    json: bool,
+) -> int:
     from genvx.fleet.detaching.submission import spec_of
 
     if request.environment is not None:
@@ -136,7 +159,10 @@ def start_detached(
     if several is not None:
         require_no_retries(asked.retries)
     chdir = asked.chdir
-    if not where.remote:
+    project = asked.project.read()
+    if project is not None:
+        chdir = place_in(project, chdir)
+    elif not where.remote:
         chdir = os.path.abspath(os.path.expanduser(chdir or "."))
     elif chdir == "~" or chdir.startswith("~/"):
         chdir = chdir[2:] or "."  # the directories of a host are counted from the home there
@@ -153,9 +179,10 @@ def start_detached(
         notify=asked.notify,
         debug_port=asked.debug_port,
         stays=bool(request.selection),
+        project=None if project is None else project.recorded,
     )
     start = _on_one if several is None else _on_several(several)
-    with start(where, request, spec, asked.tags) as (fleet, parts):
+    with start(where, request, spec, asked.tags, project) as (fleet, parts):
         code = announce(where, parts, verb="run" if json else None, key=asked.key)
         if code or not watched:
             return code
@@ -246,7 +273,11 @@ def named_after_ctrl_c(where: Where, spec: RunSpec) -> Iterator[None]:
 
 @contextmanager
 def _on_one(
-    where: Where, request: Request, spec: RunSpec, tags: tuple[str, ...]
+    where: Where,
+    request: Request,
+    spec: RunSpec,
+    tags: tuple[str, ...],
+    project: LocalProject | None,
 ) -> Iterator[tuple[Fleet, Parts]]:
     """Start a run on the best host; give the hosts, and the run with its own."""
     from genvx.fleet.detaching import runs
@@ -254,22 +285,29 @@ def _on_one(
     with where.fleet(request.selection) as fleet:
         ours: Any = fleet  # every host of a verb has runs
         seen = where.look(fleet)
-        with named_after_ctrl_c(where, spec):
-            started = runs.submit(ours, spec, seen, patience=request.wait, tags=tags)
+        with named_after_ctrl_c(where, spec), sending(where, project) as ship:
+            started = runs.submit(ours, spec, seen, patience=request.wait, tags=tags, ship=ship)
         yield fleet, (started,)
 
 
 def _on_several(several: Several) -> Callable[..., AbstractContextManager[tuple[Fleet, Parts]]]:
     @contextmanager
     def start(
-        where: Where, request: Request, spec: RunSpec, tags: tuple[str, ...]
+        where: Where,
+        request: Request,
+        spec: RunSpec,
+        tags: tuple[str, ...],
+        project: LocalProject | None,
     ) -> Iterator[tuple[Fleet, Parts]]:
         """Start a run on several hosts; give the hosts, and the parts with theirs."""
         from genvx.cli.show.waiting_line import WaitingLine
         from genvx.fleet.detaching.rungang import submit_gang
 
         with where.remote_fleet(request.selection) as fleet:
-            with WaitingLine(request.requirements) as waiting:
+            with (
+                WaitingLine(request.requirements) as waiting,
+                sending(where, project) as ship,
+            ):
                 parts = submit_gang(
                     fleet,
                     spec,
@@ -281,6 +319,7 @@ def _on_several(several: Several) -> Callable[..., AbstractContextManager[tuple[
                     seen=where.look(fleet),
                     tell=waiting.stands_on,
                     say=lambda line: say(f"genvx: {line}"),
+                    ship=ship,
                 )
                 waiting.clear()
             yield fleet, parts
@@ -296,6 +335,8 @@ def beginning(run: RunInfo) -> str:
         )
     if is_over(run.state) or end_of(run.state) is not None:
         return f"is {name_of(run.state)} already"
+    if isinstance(run.state, Preparing) and run.state.step is Step.CODE:
+        return f"gets its copy of the project: {run.state.progress or 'it begins'}"
     devices = getattr(run.state, "devices", ())
     if not devices:
         return f"is {name_of(run.state)}, without a GPU"

@@ -146,9 +146,11 @@ class Scout:
     def move(self, source: Any, run: RunInfo) -> Any:
         """Move a run that waits to a host that has room; return that host, None if it stays.
 
-        Not where its hosts or its directory were chosen: then another host may be a wrong one.
+        Not where its hosts or its directory were chosen, or it has a project: then another host may
+        be a wrong one.
         """
-        if not isinstance(run.state, Waiting) or run.spec.stays or run.spec.cwd:
+        spec = run.spec
+        if not isinstance(run.state, Waiting) or spec.stays or spec.cwd or spec.project is not None:
             return None
         if time.monotonic() < self._due:
             return None

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from genvx.core.command import Command
+    from genvx.core.runs.debugport import DebugPort
     from genvx.fleet.detaching.foundruns import FoundRuns
     from genvx.fleet.detaching.run import Run
     from genvx.fleet.detaching.runs import RunHost
@@ -153,6 +154,7 @@ class Fleet(HostGroup[H]):
         notify: str = "",
         tty: bool = False,
         log_limit: int | None = None,
+        debug_port: DebugPort | None = None,
     ) -> Run: ...
 
     @overload

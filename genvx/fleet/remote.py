@@ -107,6 +107,23 @@ class RemoteCommand(Generic[R]):
         self.last = read_reply(self._form, reply.result())
         return True
 
+    def read(self, size: int) -> bytes:
+        """Return what follows the last reply, so many bytes at most; b"" at its end.
+
+        It waits as long as the host gives signs of life.
+        """
+        if self._first:
+            data, self._first = self._first[:size], self._first[size:]
+            return data
+        self.channel.settimeout(None)
+        try:
+            data = self.channel.recv(size)
+        except (EOFError, OSError):
+            data = b""
+        if not data and self._pulse.lost is not None:
+            raise self._pulse.lost
+        return bytes(data)
+
     def take_first(self) -> bytes:
         """Return, once, what was read behind the last reply."""
         first, self._first = self._first, b""

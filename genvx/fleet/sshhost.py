@@ -24,6 +24,7 @@ from genvx.fleet.caller import Caller
 from genvx.fleet.examining import examined
 from genvx.fleet.offer import offered, offering, within
 from genvx.fleet.remotehold import RemoteEntry, RemoteHold
+from genvx.fleet.shipping.ships import Ships
 from genvx.ssh.connections import Connections
 from genvx.ssh.ending import close_channel
 
@@ -69,7 +70,7 @@ _SILENCE = 90.0
 _MOST_PATIENCE = 10 * 365 * 86400.0
 
 
-class SSHHost:
+class SSHHost(Ships):
     """SSHHost is a machine over SSH, as a Host.
 
     Its connection is opened when it is first needed, and kept until `close`.

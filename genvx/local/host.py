@@ -31,9 +31,12 @@ if TYPE_CHECKING:
     from genvx.core.runs.runinfo import RunInfo
     from genvx.core.wire.operation import Operation
     from genvx.core.wire.runoperations import LogNews, WatchRun
+    from genvx.core.wire.treeoperations import Pulling, PullRun
     from genvx.core.wire.viewoperation import ViewRun
     from genvx.local.running.hold import LocalHold as LocalHold  # for those who hold what we give
     from genvx.local.runs.entering import Entry
+    from genvx.local.trees.landing import Landing
+    from genvx.local.trees.project import LocalProject
     from genvx.local.waiting import Stop
 
 R = TypeVar("R")
@@ -214,6 +217,31 @@ class LocalHost(Machine):
         from genvx.core.wire.runoperations import SubmitRun
 
         return self.answer(SubmitRun(spec, patience, tags))
+
+    def send_tree(
+        self, shipment: LocalProject, sent: Callable[[int, int], object] = lambda done, total: None
+    ) -> None:
+        """Store the code of a run, unless it is here.
+
+        sent: called with how many bytes of content were stored, and how many are to be.
+
+        Raises:
+            StateError: it cannot be written. ProjectChanged: a file is changed meanwhile.
+        """
+        from genvx.local.trees.keeping import keep
+
+        keep(self.environ, shipment, sent)
+
+    def pull(
+        self,
+        asked: PullRun,
+        target: Landing,
+        got: Callable[[int, int], object] = lambda done, total: None,
+    ) -> tuple[Pulling, int]:
+        """Copy what a run here has made. Arguments and errors: as those of a host over SSH."""
+        from genvx.local.runs.made import bring
+
+        return bring(self, asked, target, got)
 
     def join(self, environment: str, *, command: str = "") -> LocalHold:
         """Hold a living environment of one's own, beside the processes that hold it already.

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from genvx.core.requests.ask import Ask
     from genvx.core.requests.requirements import Requirements
     from genvx.core.snapshot import Snapshot
-    from genvx.core.wire import acts, questions
+    from genvx.core.wire import acts, questions, treeoperations
     from genvx.core.wire.operation import Operation
 
     class Here(Protocol):
         """The methods of a LocalHost that answer operations."""
+
+        @property
+        def environ(self) -> Mapping[str, str]: ...
 
         def snapshot(self, *, holders: bool = False) -> Snapshot: ...
 
@@ -113,6 +116,23 @@ def signal(host: Here, asked: acts.Signal) -> None:
     host.signal(asked.environment_id, asked.signal, asked.lease)
 
 
+def find_tree(host: Here, asked: treeoperations.FindTree) -> bool:
+    """Return whether a tree is here."""
+    from genvx.local.trees.store import TreeStore, trees_root
+
+    return TreeStore(trees_root(host.environ)).has(asked.tree)
+
+
+def clean_trees(host: Here, asked: treeoperations.CleanTrees) -> treeoperations.Cleaned:
+    """Delete trees that are not used; return what that was."""
+    from genvx.core.wire.treeoperations import Amount, Cleaned
+    from genvx.local.trees.store import TreeStore, trees_root
+
+    store = TreeStore(trees_root(host.environ))
+    gone, stays = store.clean(asked.unused, only_say=asked.only_say)
+    return Cleaned(*(Amount(len(kept), sum(each.size for each in kept)) for kept in (gone, stays)))
+
+
 # By the name of the class: a call loads the class of its own operation only.
 ANSWERS: Mapping[str, Callable[[Here, Any], Any]] = {
     "TakeSnapshot": snapshot,
@@ -125,6 +145,8 @@ ANSWERS: Mapping[str, Callable[[Here, Any], Any]] = {
     "Detach": detach,
     "Reserve": reserve,
     "Signal": signal,
+    "FindTree": find_tree,
+    "CleanTrees": clean_trees,
 }
 
 

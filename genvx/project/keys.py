@@ -80,6 +80,14 @@ def _devices(value: Any) -> list[str]:
     return named
 
 
+def _project(value: Any) -> str:
+    text = _text(value)
+    # Whoever clones a repository should not send what is outside of it.
+    if not text or text.startswith(("/", "~")) or ".." in text.split("/"):
+        raise InvalidInput('is "." for the directory of the file, or a directory below it')
+    return text
+
+
 # The check of each key: it returns the value, or raises InvalidInput.
 KEYS: Mapping[str, Callable[[Any], Any]] = {
     "name": lambda value: require_typed_name(_text(value)),
@@ -95,5 +103,6 @@ KEYS: Mapping[str, Callable[[Any], Any]] = {
     "tag": _texts,
     "wait": _wait,
     "time": _time,
+    "project": _project,
     "visible-as": lambda value: VisibleAs.parse(_text(value)).value,
 }

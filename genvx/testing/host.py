@@ -22,6 +22,7 @@ from genvx.core.wire.runoperations import (
     StopRun,
     SubmitRun,
 )
+from genvx.core.wire.treeoperations import FindTree
 from genvx.errors import InvalidInput, WaitedTooLong
 from genvx.testing.hold import FakeHold
 from genvx.testing.machine import FakeMachine
@@ -106,6 +107,7 @@ class FakeHost(FakeMachine):
             StopRun: self.runs.stop,
             MarkRun: self.runs.mark,
             DisposeOfRun: self.runs.dispose,
+            FindTree: lambda asked: asked.tree in self.runs.trees,
         }
         answer = answers.get(type(operation))
         if answer is None:
@@ -192,6 +194,13 @@ class FakeHost(FakeMachine):
         Raises: as `acquire`.
         """
         return self.answer(SubmitRun(spec, patience, tags))
+
+    def send_tree(
+        self, shipment: Any, sent: Callable[[int, int], object] = lambda done, total: None
+    ) -> None:
+        """Take the id of a tree, which its runs can have then."""
+        self.require_answer()
+        self.runs.trees.add(shipment.recorded.tree)
 
     def enter(self, run: str, *, command: str = "") -> FakeHold:
         """Join the environment of a run that runs or is held, by the run's id.

@@ -25,7 +25,7 @@ from genvx.core.runs.runstate import (
 from genvx.core.text import require_name
 from genvx.core.value import replace
 from genvx.core.wire.runoperations import Disposal, LogEnd, RunDetails
-from genvx.errors import InvalidInput, StateError
+from genvx.errors import InvalidInput, StateError, TreeMissing
 from genvx.testing.shelf import FakeShelf, now
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class FakeRuns(FakeShelf):
     def submit(self, asked: SubmitRun) -> RunInfo:
         """Start a run, or have it wait; return it as it was accepted."""
         require_tags(asked.tags)
+        if asked.spec.project is not None and asked.spec.project.tree not in self.trees:
+            raise TreeMissing("the code of the run is not here")
         name = self._machine.name
         patience = asked.spec.patience if asked.patience is None else asked.patience
         spec = replace(

@@ -64,6 +64,7 @@ class FakeShelf:
         self.script = script
         self._machine = machine
         self._records: dict[str, Record] = {}
+        self.trees: set[str] = set()
         self._lock = threading.RLock()
 
     # What a test does to a run

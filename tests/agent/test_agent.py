@@ -14,6 +14,7 @@ import pytest
 
 from genvx.agent.pieces import Pieces
 from genvx.core.finding import Severity
+from genvx.core.projects.stream import frame
 from genvx.core.requests.ask import Ask
 from genvx.core.requests.requirements import Requirements
 from genvx.core.runs.run import Moment, RunSpec
@@ -36,19 +37,23 @@ from genvx.core.wire.runoperations import (
     WatchRun,
     WithdrawRun,
 )
+from genvx.core.wire.treeoperations import Received, SendTree
 from genvx.errors import (
     AgentError,
     CommandNotFound,
     GenvxError,
     InvalidInput,
     ProtocolError,
+    TreeMissing,
     UnknownRun,
 )
 from genvx.local import shells
 from genvx.local.host import LocalHost
+from genvx.local.trees.project import Gathered
 from tests.capabilities import old_pythons
 from tests.conftest import ROOT
 from tests.helpers import until
+from tests.local.trees.trees import plant, seen
 
 HOLD = Hold(Ask(Requirements(2), "h"))
 RUN = call_of(Run(Ask(Requirements()), Job(("true",))), "aabb")
@@ -131,6 +136,11 @@ def test_what_a_library_prints_does_not_get_into_the_reply(state, tmp_path):
         (_changed(RUN, ("job", "argv"), ["no-such"]), CommandNotFound, "command not found"),
         (_changed(RUN, ("job", "cwd"), "/no/such"), InvalidInput, "no such directory: /no/such"),
         (_changed(RUN, ("job", "variables"), {"A B": ""}), ProtocolError, "not the name of a var"),
+        (Call("run-pull", "aabb", {"run": "no-such"}), UnknownRun, "no run 'no-such'"),
+        (Call("tree-send", "aabb"), ProtocolError, "has no tree"),
+        (Call("tree-find", "aabb", {"tree": "\0"}), ProtocolError, "impossible tree"),
+        (_changed(SUBMIT, ("spec", "project"), {"tree": "x"}), ProtocolError, "64 hex digits"),
+        (_changed(SUBMIT, ("spec", "project"), {"tree": "0" * 64}), TreeMissing, "is not here"),
         (_changed(RUN, ("wanted", "requirements", "gpus"), -1), ProtocolError, "impossible gpus"),
         (_changed(RUN, ("wanted", "is"), "dance"), ProtocolError, "impossible is"),
         (call_of(Signal("abcd", "KILL"), "aabb"), InvalidInput, "not a signal"),
@@ -308,8 +318,8 @@ def test_the_agent_answers_and_leases_on_every_python_from_3_9(state, python, tm
     assert any(f.check == "filelock" and f.severity is Severity.WARNING for f in doctor)
 
 
-def submit(argv, python, path):
-    spec = RunSpec("abcd1234", argv, Requirements(1), "", "", Moment(0, 0))
+def submit(argv, python, path, project=None):
+    spec = RunSpec("abcd1234", argv, Requirements(1), "", "", Moment(0, 0), project=project)
     answer = run_agent(call_of(SubmitRun(spec), "aabb"), python=python, path=path)
     assert answer.stderr == b""
     return reply_form(SubmitRun(spec)).read(reply_of(answer)[0].result())
@@ -323,6 +333,29 @@ def watched(answer, asked):
         news.append(reply_form(asked).read(reader.feed(data).result()))
         data = reader.rest
     return news
+
+
+@pytest.mark.needs("pythons")
+@pytest.mark.parametrize("python", [sys.executable, *old_pythons()], ids=os.path.basename)
+def test_code_is_received_and_copied_on_every_python(state, python, tmp_path, monkeypatch):
+    monkeypatch.setenv("GENVX_RUNS_DIR", str(tmp_path / "runs"))
+    (tmp_path / "genvx").symlink_to(ROOT / "genvx")
+    plant(tmp_path / "code")
+    project = Gathered(str(tmp_path / "code")).read({"HOME": str(tmp_path)})
+    # What is asked for is known before: a host that has nothing lacks everything.
+    frames = [*frame(project.manifest.to_bytes(), packed=True)]
+    for content, packed in project.contents(range(len(project.manifest.bodies()))):
+        frames += frame(content, packed=packed)
+    asked = SendTree(project.recorded.tree)
+    call, path = call_of(asked, "aabb"), str(tmp_path)
+    answer = run_agent(call, python=python, path=path, stdin=b"".join(frames))
+    assert answer.stderr == b""
+    assert watched(answer, asked)[-1] == Received()
+    run = submit(("true",), python, path, project.recorded)
+    follow = WatchRun(run.id)
+    answer = run_agent(call_of(follow, "aabb"), python=python, path=path)
+    assert name_of(watched(answer, follow)[-1].run.state) == "completed"
+    assert seen(tmp_path / "runs" / run.id / "work") == seen(tmp_path / "code")
 
 
 @pytest.mark.needs("pythons")

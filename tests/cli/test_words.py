@@ -179,6 +179,7 @@ NAMING = ("start", "stop")
 def test_where_may_stand_behind_each_verb(state, tmp_path, capsys, verb):
     more = {
         "release": ["x"],
+        "admin": ["clean"],
         "run": ["-g", "1", "--", "true"],
         "activate": ["-g", "1", "--", "true"],
         "explain": ["-g", "1"],

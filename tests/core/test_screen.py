@@ -1,4 +1,4 @@
-"""What a program has changed of a terminal, and its output shown to somebody who comes later."""
+"""What a program has changed of a terminal, and its output for a viewer that comes later."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_what_was_on_another_screen_is_not_shown_on_this_one():
     assert shown_again(tail, Screen(), cut=False) == b"$ after"
 
 
-def test_who_comes_while_a_program_has_the_screen_for_itself_gets_one_as_well():
+def test_a_viewer_that_comes_during_a_full_screen_program_gets_that_screen():
     began = b"$ vi\r\n" + FULL
     again = shown_again(b"text of it", screen_of(began, b"text of it"), cut=True)
     terminal = pyte.Screen(80, 24)

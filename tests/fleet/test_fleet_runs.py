@@ -100,6 +100,7 @@ def test_a_list_of_runs_has_the_hosts_that_failed():
         ({"tags": ["a,b"]}, "without a comma"),
         ({"log_limit": 100}, "log_limit is a number of bytes, 65536 at least"),
         ({"log_limit": "1G"}, "log_limit is a number of bytes"),
+        ({"debug_port": 2222}, "debug_port is a genvx.DebugPort, not 2222"),
         ({"env": {"A-B": "c"}}, "not the name of a variable"),
         ({"cwd": "x" * 5000}, "--chdir has at most 4096"),
         ({"cwd": "a\0b"}, "NUL"),

@@ -27,6 +27,7 @@ def load(wanted: dict[str, Any], *, remote: bool, quiet: bool) -> None:
             say(f"genvx: {stranger}")
         return
     values = {key.replace("-", "_"): value for key, value in found.items()}
+    values.pop("project", None)  # of runs
     if values.get("wait") is True:
         values["wait"] = FOR_EVER
     if not remote:
@@ -41,3 +42,16 @@ def load(wanted: dict[str, Any], *, remote: bool, quiet: bool) -> None:
     for name, value in values.items():
         if not wanted[name]:
             wanted[name] = value
+
+
+def project() -> str | None:
+    """The directory of the project that this directory's .genvx.toml names; None if none is."""
+    path = reading.find()
+    if path is None:
+        return None
+    try:
+        named = reading.load(path, unasked=True).get("project")
+    except reading.Stranger as stranger:
+        say(f"genvx: {stranger}")
+        return None
+    return None if named is None else str(path.parent / named)

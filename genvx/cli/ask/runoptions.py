@@ -44,6 +44,19 @@ Chdir = Annotated[
     str | None,
     typer.Option("-C", "--chdir", metavar="DIR", help="With --detach: start it in this directory."),
 ]
+ProjectDirectory = Annotated[
+    str | None,
+    typer.Option(
+        "--project",
+        metavar="DIR",
+        help="With --detach: run in a copy of this directory, which is sent to the host.",
+    ),
+]
+FollowLinks = Annotated[
+    bool,
+    typer.Option("--follow-links", help="With --project: send what links outside of it lead to."),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="With --project: send it, however large it is.")]
 Keep = Annotated[
     str | None,
     typer.Option(

@@ -81,6 +81,7 @@ VERBS = (
         "Open a shell inside of a live run, or run a command there",
         divided=True,
     ),
+    Entry("pull", "runs.pull", RUNS, "Copy what a run has made or changed to this machine"),
     Entry(
         "activate", "hold.activate", HOLD, "Open a shell that holds GPUs until it ends", runs=True
     ),
@@ -175,5 +176,5 @@ VERBS = (
         "A simulated fleet on this machine, to try things out",
         remotely=False,
     ),
-    Entry("admin", "setup.admin", SET_UP, "What root does once on a machine", remotely=False),
+    Entry("admin", "setup.admin", SET_UP, "Set up a machine, and free what is not used", both=True),
 )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from genvx.cli.schema.document import Plain
+    from genvx.core.projects.project import Project
     from genvx.core.runs.runinfo import RunInfo
     from genvx.errors import GenvxError
 
@@ -50,6 +51,7 @@ def plain_run(item: RunInfo) -> Plain:
         "part": None
         if item.spec.part is None
         else {"rank": item.spec.part.rank, "nodes": list(item.spec.part.nodes)},
+        "project": None if item.spec.project is None else _plain_project(item.spec.project),
         "deleted": item.deleted,
         "debug_port": None if item.spec.debug_port is None else _debug_port(item),
     }
@@ -71,6 +73,17 @@ def _debug_port(item: RunInfo) -> Plain:
         "host_key_fingerprint": None if port is None else port.server_key.fingerprint,
         "known_hosts": None if port is None else port.known_host(item.id),
         "ssh": None if port is None else port.words(item.id, PRIVATE_KEY),
+    }
+
+
+def _plain_project(item: Project) -> Plain:
+    return {
+        "name": item.name,
+        "tree": item.tree,
+        "files": item.files,
+        "bytes": item.size,
+        "commit": item.commit or None,
+        "dirty": item.dirty,
     }
 
 

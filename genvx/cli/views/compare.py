@@ -25,6 +25,7 @@ _ASKED: dict[str, Callable[[RunInfo], str]] = {
     "name": lambda run: run.label or run.spec.name,
     "tags": lambda run: ", ".join(run.tags),
     "command": lambda run: shlex.join(plain(run.spec.argv)),
+    "project": lambda run: "" if run.spec.project is None else str(run.spec.project),
     "directory": lambda run: run.spec.cwd,
     "GPUs": lambda run: str(run.spec.requirements),
     "strategy": lambda run: run.spec.requirements.strategy.value,

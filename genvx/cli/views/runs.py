@@ -18,7 +18,9 @@ from genvx.core.runs.runinfo import RunInfo
 from genvx.core.runs.runstate import (
     Failed,
     Lost,
+    Preparing,
     Running,
+    Step,
     Stopped,
     Waiting,
     end_of,
@@ -134,7 +136,8 @@ def show_gang(where: Where, parts: Sequence[tuple[str, RunDetails]], *, json: bo
         return
     told = decisive([details.run for _, details in parts])
     host, details = next(each for each in parts if each[1].run is told)
-    _print(_lines(where, host, details, len(parts)))
+    # The first part has the debug port of all.
+    _print(_lines(where, host, details, len(parts)) | _debug_port(parts[0][1].run))
     print("parts:")
     width = max(len(host) for host, _ in parts)
     for host, part in parts:
@@ -174,6 +177,7 @@ def _lines(where: Where, host: str, details: RunDetails, nodes: int = 1) -> dict
         "before it": ""
         if (first := prelude_of(spec.argv)) is None
         else f"{first.key} {first.text}",
+        "project": "" if spec.project is None else str(spec.project),
         "host": f"{host} ({spec.host})" if where.remote and nodes == 1 else "",
         "GPUs": f"{gpus} on each of {nodes} hosts" if nodes > 1 else gpus,
         "tags": ", ".join(run.tags),
@@ -240,6 +244,10 @@ def _state(run: RunInfo) -> str:
         word += f" ({state.why.value})"
     if end is not None:
         word += f", exit code {end.exit_code}"
+    if isinstance(state, Preparing) and state.progress:
+        word += f" ({state.step.value}): {state.progress}"
     if isinstance(state, Failed) and state.why:
-        word += f": {state.why}"
+        # Why a command cannot be started says so itself.
+        step = f" ({state.step.value})" if state.step not in (None, Step.START) else ""
+        word += f"{step}: {state.why}"
     return word

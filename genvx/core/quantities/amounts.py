@@ -45,6 +45,13 @@ def format_memory(size: int | None) -> str:
     return f"{size // (1 << 20)} MiB"
 
 
+def format_size(size: int) -> str:
+    """Show bytes of files: "71 bytes", "12 KiB", and larger ones as `format_memory`."""
+    if size >= 1 << 20:
+        return format_memory(size)
+    return f"{size >> 10} KiB" if size >= 1 << 10 else f"{size} byte{'' if size == 1 else 's'}"
+
+
 def format_percent(share: int | None) -> str:
     """Show percent: "17 %"; None is "?"."""
     return "?" if share is None else f"{share} %"

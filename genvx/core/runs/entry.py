@@ -30,13 +30,14 @@ _LONGEST_REASON = 300
 def require_entry(run: RunInfo) -> None:
     """Raise InvalidInput unless something can be started in the run; its one line says why not.
 
-    A run can be entered while it has its devices and its directory: it prepares, runs, or is held.
+    A run can be entered while it has its devices and its directory: it is set up, runs, or is held.
     """
     state = run.state
     if isinstance(state, Waiting):
         reason = f" ({printable(state.reason, _LONGEST_REASON)})" if state.reason else ""
         raise InvalidInput(f"run {run.label_or_id} waits in line: place {state.place}{reason}")
-    if isinstance(state, Preparing) and state.step is Step.START:
+    # Before its code is there, its directory is missing or not whole.
+    if isinstance(state, Preparing) and state.step in (Step.START, Step.CODE):
         what = f": {printable(state.progress, _LONGEST_REASON)}" if state.progress else ""
         raise InvalidInput(f"run {run.label_or_id} has not started yet{what}")
     if was_moved(state):

@@ -16,6 +16,7 @@ from genvx.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from genvx.core.projects.project import Project
     from genvx.core.requests.requirements import Requirements
     from genvx.core.runs.debugport import DebugPort
     from genvx.core.runs.part import Part
@@ -56,15 +57,16 @@ class RunSpec:
     """What was asked for; it never changes.
 
     id: made up by its submitter. argv: the words of the command. cwd: where it starts, counted
-    from the home; empty is the run's own directory. variables: on top of the environment's.
-    seconds: how long it may last. hold: seconds for which devices and directory stay after the end.
-    retries: how often it starts again after a failure. grace: seconds between SIGTERM and SIGKILL.
-    log_limit: bytes of its log that are kept. tty: whether it runs in a terminal. notify: a line
-    for `sh -c` that runs at the end. submitter: user and host that asked, for people. machine: the
-    id of the host that it belongs to, and host its name. restarted: the id of the run that it
-    repeats. patience: seconds that it waits in line at most; None did not wait. stays: the hosts
-    were chosen by its submitter, so it does not move to another by itself. part: its place
-    in a gang. debug_port: an SSH server for this run only; that of a gang is at its first part.
+    from the home, or from the top of its project; empty is the run's own directory. variables:
+    on top of the environment's. seconds: how long it may last. hold: seconds for which devices
+    and directory stay after the end. retries: how often it starts again after a failure. grace:
+    seconds between SIGTERM and SIGKILL. log_limit: bytes of its log that are kept. tty: whether
+    it runs in a terminal. notify: a line for `sh -c` that runs at the end. submitter: user and
+    host that asked, for people. machine: the id of the host that it belongs to, and host its
+    name. restarted: the id of the run that it repeats. patience: seconds that it waits in line
+    at most; None did not wait. stays: the hosts were chosen by its submitter, so it does not
+    move to another by itself. part: its place in a gang. debug_port: an SSH server for this run
+    only; that of a gang is at its first part. project: the code of which it gets a copy.
 
     Raises:
         InvalidInput: a field makes no sense.
@@ -94,6 +96,7 @@ class RunSpec:
     stays: bool = False
     part: Optional[Part] = None
     debug_port: Optional[DebugPort] = None
+    project: Optional[Project] = None
 
     def __post_init__(self) -> None:
         if not self.argv or not self.argv[0]:

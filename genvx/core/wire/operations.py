@@ -34,5 +34,9 @@ OPERATIONS = {
     "run-mark": ("MarkRun", "runoperations"),
     "run-dispose": ("DisposeOfRun", "runoperations"),
     "run-watch": ("WatchRun", "runoperations"),
+    "tree-find": ("FindTree", "treeoperations"),
+    "tree-clean": ("CleanTrees", "treeoperations"),
+    "run-pull": ("PullRun", "treeoperations"),
+    "tree-send": ("SendTree", "treeoperations"),
     "run-view": ("ViewRun", "viewoperation"),
 }

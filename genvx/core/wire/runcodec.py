@@ -6,6 +6,7 @@ import base64
 import zlib
 from typing import TYPE_CHECKING
 
+from genvx.core.projects.project import Project
 from genvx.core.publickey import LONGEST_LINE, MOST_KEYS
 from genvx.core.runs.debugport import LONGEST_ADDRESS, DebugPort, OpenPort
 from genvx.core.runs.part import MOST_NODES, Meeting, Part
@@ -100,7 +101,17 @@ OPEN_PORT = Table(
     port=integer(1, 65535),
     host_key=exact_text(LONGEST_LINE),
 )
-
+PROJECT = Table(
+    Project,
+    "project",
+    # Exact, because it is compared.
+    tree=exact_text(64),
+    name=text(NAME_LIMIT),
+    files=integer(),
+    size=integer(),
+    commit=exact_text(64),
+    dirty=flag(),
+)
 SPEC = Table(
     RunSpec,
     "run",
@@ -129,6 +140,7 @@ SPEC = Table(
     stays=flag(),
     part=optional(one(PART)),
     debug_port=optional(one(DEBUG_PORT)),
+    project=optional(one(PROJECT)),
 )
 
 USAGE = Table(

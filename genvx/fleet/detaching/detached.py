@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from genvx.core.requests.ask import Ask
 from genvx.core.requests.requirements import requirements_of
+from genvx.core.runs.debugport import DebugPort
 from genvx.core.runs.run import LEAST_LOG, HoldWhen, require_tags
 from genvx.core.runs.runselect import Filter, find
 from genvx.core.text import printable, require_name
@@ -55,6 +56,7 @@ class Request:
         notify: str = "",
         tty: bool = False,
         log_limit: int | None = None,
+        debug_port: DebugPort | None = None,
     ) -> None:
         ask = Ask(
             requirements_of(gpus, memory, visible_as),
@@ -76,6 +78,7 @@ class Request:
             notify=notify,
             tty=bool(tty),
             log_limit=_log_limit(log_limit),
+            debug_port=_debug_port(debug_port),
         )
 
 
@@ -201,6 +204,12 @@ def _seconds(what: str, given: float | None) -> float | None:
 def _log_limit(given: int | None) -> int | None:
     if given is not None and not (type(given) is int and given >= LEAST_LOG):
         raise InvalidInput(f"log_limit is a number of bytes, {LEAST_LOG} at least, not {given!r}")
+    return given
+
+
+def _debug_port(given: DebugPort | None) -> DebugPort | None:
+    if given is not None and not isinstance(given, DebugPort):
+        raise InvalidInput(f"debug_port is a genvx.DebugPort, not {given!r}")
     return given
 
 

@@ -20,6 +20,7 @@ from genvx.core.runs.runselect import require_waiting
 from genvx.core.runs.runstate import is_over, name_of, was_moved
 from genvx.core.value import replace
 from genvx.core.wire.runoperations import Disposal, DisposeOfRun, FindRuns, MarkRun, WithdrawRun
+from genvx.core.wire.treeoperations import FindTree
 from genvx.errors import GenvxError, HostLost, InvalidInput, NoCapacity, StateError
 from genvx.fleet.detaching.runs import submit_to
 from genvx.fleet.typed import typed
@@ -75,6 +76,15 @@ def move(
     targets = rank(run.spec.requirements, others)[0]
     if waits:
         targets = soonest(run.spec.requirements, others)
+    if targets and run.spec.project is not None:
+        # Asked before it is withdrawn, for it would lose its place in the line.
+        tree = FindTree(run.spec.project.tree)
+        targets = tuple(name for name in targets if fleet.host(name).answer(tree))
+        if not targets:
+            raise NoCapacity(
+                f"no other host with room has the code of run {run.id}; it waits on {source.name}; "
+                f"runs stop {run.id} ends it, and run -d --project starts it anew"
+            )
     if not targets:
         raise NoCapacity(f"no other host has room for run {run.id}; it waits on {source.name}")
     began = _now()

@@ -67,12 +67,14 @@ def submit_gang(
     seen: Outcomes[Snapshot] | None = None,
     tell: Callable[[str, Standing], None] = lambda host, standing: None,
     say: Callable[[str], object] = lambda line: None,
+    ship: Callable[[SSHHost], object] | None = None,
 ) -> Places:
     """Start a run on several hosts at once; return its parts with their hosts, by rank.
 
     spec: of each part. patience: seconds to wait for the devices at most, while we are here; None
     does not wait. address: where the other hosts reach node 0; by default the address by which we
-    reach it. mixed, seen, tell: as for gang.take. say: called with what the user should know.
+    reach it. mixed, seen, tell: as for gang.take. say: called with what the user should know. ship:
+    sends the project of the run to a host, unless it has it.
 
     Raises:
         NoCapacity: too few hosts have room. InvalidInput, StateError: a host refused its part.
@@ -89,6 +91,9 @@ def submit_gang(
         patience=patience,
     )
     with take(fleet, ask, nodes, tell=tell, seen=seen, mixed=mixed) as found:
+        if ship is not None:
+            # Before any part is accepted: node 0 waits only so long for all to get ready.
+            at_once(ship, [host for host, _ in found.members], on_interrupt=lambda done: None)
         parts = _specs(found, spec, address, mixed=mixed)
         acceptance = Acceptance()
         try:

@@ -5,7 +5,7 @@ connections that are cut.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from genvx.core.runs.run import MOST_PATIENCE
 from genvx.core.runs.rungang import decisive, together
@@ -22,6 +22,7 @@ from genvx.errors import (
     NoCapacity,
     NotOwner,
     ProtocolError,
+    TreeMissing,
     UnknownRun,
     Unsatisfiable,
 )
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from genvx.fleet.ask import HostGroup
     from genvx.fleet.host import Host
     from genvx.fleet.outcomes import Outcomes
+    from genvx.fleet.shipping.shipment import Sent
 
     class RunHost(Host, Protocol):
         """A host that has runs."""
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
         def submit(
             self, spec: RunSpec, *, patience: float | None = None, tags: tuple[str, ...] = ()
         ) -> RunInfo: ...
+
+        def send_tree(self, shipment: Any, sent: Sent = ...) -> None: ...
 
         def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]: ...
 
@@ -67,11 +71,12 @@ def submit(
     *,
     patience: float | None = None,
     tags: tuple[str, ...] = (),
+    ship: Callable[[RunHost], object] | None = None,
 ) -> tuple[RunHost, RunInfo]:
     """Start a run on the best host; with patience, have it wait in line on the host where it will
     probably start soonest, if none has room.
 
-    seen: snapshots of the hosts; new ones are taken before it waits.
+    seen: snapshots of the hosts; new ones are taken before it waits. ship: as for `submit_to`.
 
     Raises:
         NoCapacity: no host has the room. FleetError: no host answered. HostLost: the connection
@@ -79,10 +84,10 @@ def submit(
     """
 
     def start(host: RunHost) -> tuple[RunHost, RunInfo]:
-        return host, submit_to(host, asked, tags=tags)
+        return host, submit_to(host, asked, tags=tags, ship=ship)
 
     def line_up(host: RunHost) -> tuple[RunHost, RunInfo]:
-        return host, submit_to(host, asked, patience=patience, tags=tags)
+        return host, submit_to(host, asked, patience=patience, tags=tags, ship=ship)
 
     if patience is None:
         asked = spec
@@ -109,13 +114,34 @@ def submit(
 
 
 def submit_to(
-    host: RunHost, spec: RunSpec, *, patience: float | None = None, tags: tuple[str, ...] = ()
+    host: RunHost,
+    spec: RunSpec,
+    *,
+    patience: float | None = None,
+    tags: tuple[str, ...] = (),
+    ship: Callable[[RunHost], object] | None = None,
 ) -> RunInfo:
     """Start a run on one host, or have it wait in line there.
 
-    Raises: as `Host.acquire`. HostLost: the connection ended before the host said whether it has
-    accepted the run; to start it on another host would perhaps run it twice.
+    ship: sends the project of the run to a host that does not have it.
+
+    Raises: as `Host.acquire`. TreeMissing: the host does not have it, and nobody sends it.
+    HostLost: the connection ended before the host said whether it has accepted the run; to start it
+    on another host would perhaps run it twice.
     """
+    try:
+        # Asked with the run itself: a host that has its project, as most have, is asked once.
+        return _submit_to(host, spec, patience, tags)
+    except TreeMissing as error:
+        if ship is None:
+            raise TreeMissing(f"{host.name}: {error}") from None
+    ship(host)
+    return _submit_to(host, spec, patience, tags)
+
+
+def _submit_to(
+    host: RunHost, spec: RunSpec, patience: float | None, tags: tuple[str, ...]
+) -> RunInfo:
     try:
         return host.submit(at(spec, host), patience=patience, tags=tags)
     except HostError as error:

@@ -100,7 +100,7 @@ def _pass_through(stream: Stream, shown: _Shown, changed: socket.socket) -> bool
         ready = _readable(sources, _AGAIN if to_send else said + ALIVE_AGAIN - time.monotonic())
         if changed.fileno() in ready:
             changed.recv(4096)
-            # Whoever was stopped may come back to another mode than they had.
+            # After a stop (SIGSTOP) the terminal may be in another mode.
             tty.setraw(0, termios.TCSADRAIN)
             to_send, said = to_send + _our_size(), time.monotonic()
         if 0 in ready:

@@ -171,9 +171,13 @@ def host_key(places: Sequence[str]) -> bytes:
     for place in places:
         try:
             _make(place)
-            return _read(place)
         except OSError as error:
             trouble = error
+        # Another maker who was first deletes what we make ours from: then theirs is there.
+        try:
+            return _read(place)
+        except OSError as error:
+            trouble = trouble or error
     assert trouble is not None
     where = printable(places[-1], 200)
     raise StateError(f"cannot keep a host key in {where}: {trouble.strerror}")
@@ -220,12 +224,11 @@ def _make(place: str) -> None:
         with suppress(OSError):
             os.unlink(temporary)
         raise OSError(errno.EIO, printable(made.stderr.decode("utf-8", "replace").strip(), 200))
-    descriptor = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
-    os.fsync(descriptor)  # after a power failure there is the whole key, or none
-    os.close(descriptor)
     # A link, not a rename: a client may know the key of another maker by now. FileNotFoundError:
     # that one has deleted ours.
     with suppress(FileExistsError, FileNotFoundError):
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())  # after a power failure there is the whole key, or none
         os.link(temporary, path)
 
 

@@ -63,13 +63,14 @@ def run(
     try:
         # Not subprocess: the child has to become the leader of its group, ask for SIGHUP on our
         # death and undo our signal mask, in this order, before exec.
+        us = os.getpid()
         pid = os.fork()
         if pid == 0:
             try:
                 if own_group:
                     os.setpgid(0, 0)
                 if die_with_us:
-                    _die_with_parent()
+                    _die_with_parent(us)
                 if stdout != 1:
                     os.dup2(stdout, 1)
                 if cwd is not None:
@@ -124,11 +125,11 @@ def _hang_up_when_unread(stdout: int) -> None:
     os.kill(os.getpid(), signal.SIGHUP)
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     import ctypes
 
-    parent = os.getppid()
     ctypes.CDLL(None).prctl(1, signal.SIGHUP)  # PR_SET_PDEATHSIG
-    # The parent may have died before prctl, which then reports nothing: our parent has changed.
+    # The parent may have died before prctl, which then reports nothing: our parent has changed. It
+    # may have died before all of this, so its pid is known from before the fork.
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGHUP)

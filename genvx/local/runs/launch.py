@@ -28,6 +28,7 @@ from genvx.local.runs.clock import now
 from genvx.local.runs.record import Marks, StopRequest, home_of, name_in, runs_root, shown_path
 from genvx.local.runs.shelf import RunShelf
 from genvx.local.runs.supervisor import Supervisor
+from genvx.local.trees.store import TreeStore, trees_root
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,9 +106,11 @@ def _require_start(host: Machine, asked: RunSpec) -> None:
     """Refuse what cannot start, before anything is taken for it."""
     from genvx.local.running.hold import find_command
 
+    if asked.project is not None:
+        TreeStore(trees_root(host.environ)).require(asked.project.tree)
     # Shown whole, because a relative one is below the home of this host.
     cwd = os.path.join(home_of(host.environ), asked.cwd)
-    if asked.cwd and not os.path.isdir(cwd):
+    if asked.cwd and asked.project is None and not os.path.isdir(cwd):
         raise InvalidInput(f"no such directory: {printable(cwd, 300)}")
     if "/" not in asked.argv[0]:
         find_command(asked.argv, {**host.environ, **asked.variables})
@@ -203,6 +206,9 @@ def supervise(
             _say_where(directory.path, spec.id)
             note = outlive_logout(f"genvx-run-{spec.id}")
             host = make_host()
+            tree = None
+            if spec.project is not None:
+                tree = TreeStore(trees_root(host.environ)).open(spec.project.tree)
             held = lock.supervise(host.state, spec.id, directory.path)
             try:
                 supervisor = Supervisor(
@@ -210,6 +216,7 @@ def supervise(
                     spec,
                     directory,
                     lambda state: answer({"state": STATE.write(state), "note": note}),
+                    tree,
                 )
                 supervisor.run(patience=patience)
             finally:

@@ -1,5 +1,5 @@
-"""The output of a run: its log, and the terminal from which it comes, if the run has one; with
-those who view that.
+"""The output of a run: its log, and the terminal from which it comes, if the run has one;
+and the viewers of that.
 """
 
 from __future__ import annotations

@@ -94,9 +94,9 @@ def home_of(environ: Mapping[str, str]) -> str:
 
 def place_of(spec: RunSpec, directory: str, environ: Mapping[str, str]) -> str:
     """Where the command of a run starts: below the home, or in the run's own directory."""
-    if spec.cwd:
+    if spec.cwd and spec.project is None:
         return os.path.join(home_of(environ), spec.cwd)
-    return os.path.join(directory, WORK)
+    return os.path.join(directory, WORK, spec.cwd)
 
 
 def shown_path(path: str) -> str:

@@ -11,7 +11,7 @@ import termios
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from genvx.core.runs.runstate import end_of, name_of
+from genvx.core.runs.runstate import end_of, name_of, was_moved
 from genvx.local.runs.record import place_of
 from genvx.local.runs.variables import variables_of
 
@@ -90,7 +90,11 @@ def start(spec: RunSpec, hold: LocalHold, directory: RunDirectory, output: Outpu
 
 
 def notify(spec: RunSpec, state: RunState, directory: str) -> None:
-    """Run the line that tells somebody of the end; whether it succeeds does not matter."""
+    """Run the line that tells somebody of the end, if there is one; whether it succeeds does not
+    matter.
+    """
+    if not spec.notify or was_moved(state):
+        return
     end = end_of(state)
     variables = {
         **os.environ,

@@ -10,6 +10,7 @@ lost between two checks.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -33,7 +34,6 @@ from genvx.core.runs.runstate import (
     end_of,
     is_over,
     settled,
-    was_moved,
 )
 from genvx.core.text import printable
 from genvx.local import processes
@@ -47,8 +47,9 @@ from genvx.local.runs.entrance import Entrance
 from genvx.local.runs.gang.member import Alone, Member
 from genvx.local.runs.guests import Guests
 from genvx.local.runs.output import Output
+from genvx.local.runs.projectcopy import give_copy
 from genvx.local.runs.record import StopRequest, trouble
-from genvx.local.runs.start import start
+from genvx.local.runs.start import notify, start
 from genvx.local.runs.treeend import SOON, TreeEnd
 from genvx.local.runs.usage import Meter
 from genvx.local.runs.wakeups import Wakeups
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from genvx.local.machine import Machine
     from genvx.local.running.hold import LocalHold
     from genvx.local.runs.record import RunDirectory
+    from genvx.local.trees.store import StoredTree
 
 # How long it sleeps when nothing is due. A signal wakes it earlier.
 _LOOK = 60.0
@@ -76,7 +78,7 @@ _NEWS = 5.0
 class Supervisor:
     """One run, from its acceptance to its end.
 
-    accepted: is called once, when the run waits in line or holds its devices.
+    accepted: is called once, when the run waits in line or holds its devices. tree: its project.
     """
 
     def __init__(
@@ -85,10 +87,12 @@ class Supervisor:
         spec: RunSpec,
         directory: RunDirectory,
         accepted: Callable[[RunState], None],
+        tree: Optional[StoredTree] = None,
     ) -> None:
         self._host = host
         self._spec = spec
         self._directory = directory
+        self._tree = tree
         self._accepted: Optional[Callable[[RunState], None]] = accepted
         self._boot = processes.boot_id()
         self._recorded = False
@@ -116,6 +120,7 @@ class Supervisor:
         if hold is None:
             self._finish_writing()
             return
+        self._expires: float = hold.lease.expires_ns or math.inf
         try:
             # If we are killed, the keeper ends the command in time. It is no child of ours, as long
             # as orphans do not come to us.
@@ -140,7 +145,7 @@ class Supervisor:
         self._accept(state)
         self._output.linger(self._sleep)
         self._member.linger(self._sleep)
-        self._notify(self._member.overall(state))
+        notify(self._spec, self._member.overall(state), self._directory.path)
         self._finish_writing()
         self._output.linger(self._sleep)
 
@@ -206,10 +211,13 @@ class Supervisor:
             return Stopped(now(), self._stop.why, self._stop.by)
         self._begun = True
         self._entrance.open()
-        if self._spec.part is not None:
-            why = self._meet(self._spec.part)
-            if why is not None:
-                return why
+        why = None if self._spec.part is None else self._meet(self._spec.part)
+        if why is not None:
+            return why
+        why = give_copy(self._tree, self._directory, self._is_prepared, self._output.say)
+        if why is not None:
+            self._member.ended(NO_CODE)
+            return why
         attempt = 1
         while True:
             end = self._attempt(hold, guests, attempt)
@@ -227,6 +235,19 @@ class Supervisor:
                 f"attempt {attempt} ended with exit code {end.exit_code}; starting again"
             )
             attempt += 1
+
+    def _is_prepared(self, state: Preparing, takes_long: bool) -> Optional[RunState]:
+        """Write how far it is with what the command needs; return the state of one that ends."""
+        self._write(state)
+        if takes_long:
+            self._accept(state)
+        self._sleep(0.0)
+        self._mind_time()
+        return None if self._stop is None else Stopped(now(), self._stop.why, self._stop.by)
+
+    def _mind_time(self) -> None:
+        if self._stop is None and processes.boottime_ns() >= self._expires:
+            self._stop = StopRequest(StopReason.TIME, os.getuid(), self._spec.grace)
 
     def _meet(self, part: Part) -> Optional[RunState]:
         """Wait until all parts of the gang start; return the state of one that never does."""
@@ -260,24 +281,20 @@ class Supervisor:
         running = Running(began, devices, pid, processes.starttime(pid), attempt)
         self._write(running)
         self._accept(running)
-        expires = hold.lease.expires_ns
         status: Optional[int] = None
         end = TreeEnd(self._below, self._output.say)
         while status is None:
             status = self._below.reap(pid, meter)
             if status is not None:
                 break
-            if self._stop is None and expires is not None and processes.boottime_ns() >= expires:
-                self._stop = StopRequest(StopReason.TIME, os.getuid(), spec.grace)
+            self._mind_time()
             if self._stop is not None:
                 end.stop(self._stop)
                 self._announce_end(guests, f"stopped ({self._stop.why.value})")
                 self._sleep(SOON)
             else:
                 meter.sample()
-                left = min(_LOOK, meter.due)
-                if expires is not None:
-                    left = min(left, (expires - processes.boottime_ns()) / 1e9)
+                left = min(_LOOK, meter.due, (self._expires - processes.boottime_ns()) / 1e9)
                 self._sleep(max(0.0, left if self._unwritten is None else _AGAIN))
         ended = now()
         end.leftovers(self._sleep, meter, spec.grace, self._stop)
@@ -326,13 +343,6 @@ class Supervisor:
             if self._stop is not asked and self._stop is not None:
                 guests.hurry(self._stop)
         guests.dismiss()
-
-    def _notify(self, state: RunState) -> None:
-        if not self._spec.notify or was_moved(state):
-            return
-        from genvx.local.runs.start import notify
-
-        notify(self._spec, state, self._directory.path)
 
     # Common
 

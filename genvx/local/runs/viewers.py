@@ -1,4 +1,4 @@
-"""Those who view the terminal of a run: they see what it prints, and type into it.
+"""The viewers of the terminal of a run: they see what it prints, and type into it.
 
 The run is never held up by them. What a viewer does not read in time is left out, and one that
 reads nothing for a while, or says nothing, is dropped. The size of the terminal is the smallest of
@@ -170,7 +170,7 @@ class Viewers:
             viewsocket.remove(self._state, self._run)
         for viewer in list(self._viewers.values()):
             viewer.typed.clear()
-            # Who has come just now sees at least what there was.
+            # A viewer that has come just now sees at least what there was.
             self._send(viewer, self._again() if viewer.size is None else b"")
 
     def close(self) -> None:

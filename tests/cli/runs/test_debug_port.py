@@ -96,7 +96,7 @@ def start(sandbox, key):
 
 
 def line_in(said):
-    (line,) = [each for each in said.splitlines() if ": ssh " in each]
+    (line,) = [each for each in said.splitlines() if "debug key: ssh " in each]
     return line.partition("key: ")[2]
 
 
@@ -312,6 +312,7 @@ def test_the_first_part_of_a_gang_has_the_debug_port(sandbox, key):
     first, second = (host["runs"][0]["debug_port"] for host in answer["hosts"])
     assert second is None
     guest = Guest(run, line_in(begun.stderr), key, first["known_hosts"])
+    assert "debug port: ssh -i <private key> " in run_genvx("remote", "runs", "info", run).stdout
     assert guest.ssh("echo $NODE_RANK:$GENVX_RUN_ID").stdout == f"0:{run}\n"
     assert run_genvx("remote", "runs", "stop", "--force", run).returncode == 0
     until(guest.is_refused)

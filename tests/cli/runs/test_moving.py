@@ -141,7 +141,7 @@ def _is_started_anew(run, target):
     return again.returncode == 0 or "is running" in again.stderr
 
 
-def test_who_views_a_waiting_run_follows_it_and_goes_on_into_its_terminal(hosts, busy, view):
+def test_a_viewer_of_a_waiting_run_follows_it_and_goes_on_into_its_terminal(hosts, busy, view):
     words = ("--tty", "--env", "PS1=in$ ", "--", "bash", "--norc")
     run, source, target = waiting(*words)
     terminal = view(run)
@@ -156,7 +156,7 @@ def test_who_views_a_waiting_run_follows_it_and_goes_on_into_its_terminal(hosts,
     terminal.line("echo here $((20 + 3)); stty size")
     terminal.expect("here 23\r\n24 200\r\n")
     other = view(run, size=(50, 100))
-    # What was there is shown to who comes later, and the smaller size counts.
+    # A viewer that comes later is shown what was there, and the smaller size counts.
     other.expect("here 23\r\n24 200\r\n")
     other.line("stty size; sleep 1000")
     terminal.expect("24 100\r\n")

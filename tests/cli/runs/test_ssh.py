@@ -114,8 +114,11 @@ def test_what_cannot_be_entered_is_one_line_that_says_why(hosts):
     late = run_genvx("remote", "ssh", "--wait=0.1s", waiting, "--", "true")
     assert (late.returncode, "has not started in time" in late.stderr) == (124, True)
     run_genvx("remote", "runs", "stop", "--all", "--force")
-    for run, how in ((held, "exit code 7"), (waiting, "stopped (asked)")):
-        done = run_genvx("remote", "ssh", "--wait", run)
+    for option, run, how in (
+        ("--wait", held, "exit code 7"),
+        ("--print", waiting, "stopped (asked)"),
+    ):
+        done = run_genvx("remote", "ssh", option, run)
         assert (done.stdout, done.returncode) == ("", 2)
         assert done.stderr.endswith(f" is over: {how}\n"), done.stderr
 

@@ -362,8 +362,8 @@ def _inside(run):
     return {pid for pid in processes.pids() if processes.environment_of(pid) == run and alive(pid)}
 
 
-# What follows `ssh -F FILE`: sessions of all kinds, and forwarded ports alone. exec: what a shell has
-# started goes on without it, as after any ssh, until the run ends.
+# What follows `ssh -F FILE`: sessions of all kinds, and forwarded ports alone. exec: what a shell
+# has started goes on without it, as after any ssh, until the run ends.
 SESSIONS = (
     ("-T", "genvx-fit", "cat"),
     ("-T", "genvx-fit", "exec sleep 600"),

@@ -22,6 +22,7 @@ from genvx.core.line.standing import Standing
 from genvx.core.line.ticket import Ticket
 from genvx.core.policies.limit import Limit
 from genvx.core.policies.policy import Entitlement, Policy
+from genvx.core.projects.project import Project
 from genvx.core.requests.ask import Ask, Join
 from genvx.core.requests.requirements import Requirements, Strategy
 from genvx.core.runs.debugport import DebugPort, OpenPort
@@ -71,6 +72,7 @@ from genvx.core.wire import (
     runcodec,
     runoperations,
     snapshotcodec,
+    treeoperations,
     viewoperation,
 )
 from genvx.core.wire.call import Call
@@ -131,6 +133,7 @@ LEASE_IN_FULL = Lease(
 TICKET = Ticket(REQUIREMENTS, 6, 3, False, 1 << 40, **replace(CLAIM, id="00fe").claimed())
 THEN = Moment(7, 8)
 GANG_PART = GangPart(1, ("a", "b"), "a", 29500, True)
+PROJECT = Project("0f" * 32, "p", 2, 3, "c0ffee", True)
 PUBLIC_KEY = (
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILBOxG4hsEOdIOrK8a+pz6mdNKEbmJV0O1QqgGPz1Ohu me@here"
 )
@@ -139,7 +142,7 @@ OPEN_PORT = OpenPort("u", "a", 2222, PUBLIC_KEY)
 SPEC = RunSpec(
     "abcd", ("sh", "-c", "x"), REQUIREMENTS, "m", "h", THEN, "n", "/w", {"A": "b"}, 5, 6,
     HoldWhen.ON_FAILURE, 3, 2.5, 1 << 30, True, "mail me", "u@h", "1.0", "abce",
-    7.5, True, GANG_PART, DEBUG_PORT,
+    7.5, True, GANG_PART, DEBUG_PORT, PROJECT,
 )  # fmt: skip
 MEETING = Meeting("s3cret", "a", 5000, True, 2.5)
 RUN_USAGE = Usage(1.5, 2.5, 3, 4, 5)
@@ -177,6 +180,10 @@ ASKED = [
     runoperations.MarkRun("n", "best", ("t",), ("u",)),
     runoperations.DisposeOfRun("n", runoperations.Disposal.PURGE),
     runoperations.WatchRun("n", 5, 6, False, False),
+    treeoperations.FindTree("0f"),
+    treeoperations.CleanTrees(5.5, True),
+    treeoperations.SendTree("0f"),
+    treeoperations.PullRun("n", ("*.pt",), True, True),
     viewoperation.ViewRun("n"),
 ]
 POLICY = Policy(
@@ -217,6 +224,8 @@ VALUES = [
     (runcodec.MOMENT, THEN),
     (runcodec.SPEC, SPEC),
     (runcodec.PART, GANG_PART),
+    (runcodec.PROJECT, PROJECT),
+    (treeoperations.AMOUNT, treeoperations.Amount(2, 3)),
     (runcodec.MEETING, MEETING),
     (runcodec.DEBUG_PORT, DEBUG_PORT),
     (runcodec.OPEN_PORT, OPEN_PORT),
@@ -276,6 +285,7 @@ def test_every_table_is_tried():
             policycodec,
             runcodec,
             runoperations,
+            treeoperations,
         )
         for each in vars(module).values()
         if isinstance(each, Table)
@@ -302,6 +312,7 @@ def test_every_operation_survives_its_call(asked):
     assert asking.operation_of(read_call(read)) == asked
 
 
+AMOUNT = treeoperations.Amount(2, 3)
 REPLIES = [
     (questions.TakeSnapshot(), Snapshot("h", "0.1", "boot", 1, DRIVER, (), {}, ())),
     (questions.Examine(), Examination((Finding("c", Severity.ERROR, "r", "a"),), 7)),
@@ -320,6 +331,13 @@ REPLIES = [
     (runoperations.WatchRun("n"), LogPiece(5, b"x")),
     (runoperations.WatchRun("n"), RUN),
     (runoperations.WatchRun("n"), runoperations.LogEnd(RUN)),
+    (treeoperations.FindTree("0f"), True),
+    (treeoperations.CleanTrees(5.5), treeoperations.Cleaned(AMOUNT, AMOUNT)),
+    (treeoperations.SendTree("0f"), treeoperations.Coming()),
+    (treeoperations.SendTree("0f"), treeoperations.lacking_of([0, 9], 10)),
+    (treeoperations.SendTree("0f"), treeoperations.Received()),
+    (treeoperations.PullRun("n"), treeoperations.Coming()),
+    (treeoperations.PullRun("n"), treeoperations.Pulling("abcd", ("x",))),
     (viewoperation.ViewRun("n"), RUN),
     (viewoperation.ViewRun("n"), viewoperation.Viewed()),
 ]
@@ -329,6 +347,16 @@ REPLIES = [
 def test_every_kind_of_reply_survives_the_wire(asked, reply):
     form = asking.reply_form(asked)
     assert form.read(loads(dumps(form.write(reply)))) == reply
+
+
+@pytest.mark.parametrize("count", [1, 9, 100])
+def test_what_a_host_lacks_is_told_in_a_bit_each(count):
+    indices = list(range(0, count, 3))
+    lacking = treeoperations.lacking_of(indices, count)
+    assert treeoperations.indices_of(lacking, count) == indices
+    for wrong in ("zz", lacking.bits + "00", "ff" * len(lacking.bits)):
+        with pytest.raises(Malformed):
+            treeoperations.indices_of(treeoperations.Lacking(wrong), count)
 
 
 @pytest.mark.parametrize("port", [0, 65536, "22", None])

@@ -8,6 +8,7 @@ import signal
 import pytest
 
 from genvx.local.host import LocalHost
+from genvx.local.running import supervise
 from tests.conftest import run_genvx
 from tests.helpers import (
     Terminal,
@@ -144,3 +145,11 @@ def test_the_command_does_not_inherit_ignored_signals(state):
         "run", "--", "sh", "-c", "grep SigIgn /proc/self/status; grep SigBlk /proc/self/status"
     )
     assert sorted(answer.stdout.split()) == ["0" * 16, "0" * 16, "SigBlk:", "SigIgn:"]
+
+
+def test_a_command_whose_parent_died_before_it_could_ask_hangs_up():
+    pid = os.fork()
+    if pid == 0:
+        supervise._die_with_parent(os.getpid())  # anybody but our parent, which lives
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGHUP

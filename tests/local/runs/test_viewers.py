@@ -1,5 +1,5 @@
-"""Those who view the terminal of a run: what they see, what they type, and that they never hold it
-up. Real supervisors, sockets and terminals.
+"""Viewers of the terminal of a run: what they see, what they type, and that they never hold it up.
+Real supervisors, sockets and terminals.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LEAVE = "\x1d\x1d\x1d"
 
 
 class Viewer:
-    """Somebody who views a run, without a terminal of their own."""
+    """A viewer without a terminal of its own."""
 
     def __init__(self, host, run, rows=24, columns=80):
         self.socket = until(lambda: viewsocket.connect(host.state, run.id), "its socket")
@@ -136,8 +136,8 @@ def test_a_viewer_that_does_not_read_is_dropped_and_the_others_get_what_comes(
     until(lambda: fine.read() and over.exists(), "it was not held up")
     fine.type(b"typed\n")
     fine.expect(b"typed\r\n")
-    # Those who do not read count no more.
-    until(lambda: _rows(run) == 40, "the size of who is left")
+    # A viewer that does not read counts no more.
+    until(lambda: _rows(run) == 40, "the size of the other viewer")
     left = b""
     while part := deaf.socket.recv(65536):
         left += part
@@ -150,7 +150,7 @@ def _rows(run):
         return os.get_terminal_size(terminal.fileno()).lines
 
 
-def test_a_viewer_who_is_gone_without_a_word_is_dropped(host, start, join, monkeypatch):
+def test_a_viewer_that_is_gone_without_a_word_is_dropped(host, start, join, monkeypatch):
     monkeypatch.setattr(viewers, "_SILENT", 3.0)
     monkeypatch.setattr(viewers, "_LOOK", 0.1)
     run = start(shell(_SIZES, tty=True), fork=True)
@@ -174,7 +174,7 @@ def test_a_stopped_viewer_does_not_hold_up_the_end_of_a_run(host, start, catalog
     assert terminal.end() == 7
 
 
-def test_who_comes_back_sees_what_was_there_and_the_end(host, start, watch):
+def test_a_viewer_that_comes_back_sees_what_was_there_and_the_end(host, start, watch):
     run = start(asked("bash", "--norc", tty=True, variables={"PS1": "in$ "}))
     terminal = watch(run, size=(33, 99))
     terminal.line("echo it is $((20 + 3)); stty size")
@@ -277,6 +277,6 @@ def test_its_socket_is_gone_after_the_end_and_needs_no_short_path(
     viewer, late = join(host, run), viewsocket.connect(host.state, run.id)
     assert list(long.glob(f"**/{run.id}.view"))
     viewer.type(b"last\n\x04")
-    with late:  # who has not even said their size sees the end
+    with late:  # one that has not even said its size sees the end
         assert late.recv(100).startswith(b"last\r\n")
     until(lambda: not list(long.glob(f"**/{run.id}.*")), "nothing of it is left")

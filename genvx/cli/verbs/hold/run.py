@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import typer
 
-from genvx.cli.ask import options, runoptions
+from genvx.cli.ask import options, runoptions, wants
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
@@ -32,6 +32,10 @@ def run(
     notify: runoptions.Notify = None,
     tty: runoptions.Tty = False,
     log_limit: runoptions.LogLimit = None,
+    project: runoptions.ProjectDirectory = None,
+    follow_links: runoptions.FollowLinks = False,
+    yes: runoptions.Yes = False,
+    no_load: wants.NoLoad = False,
     json: options.Json = False,
     debug_key_file: runoptions.DebugKeyFile = None,
     debug_port: runoptions.DebugPort = None,
@@ -47,12 +51,14 @@ def run(
 
     With --detach it belongs to its host and goes on without us: its id is printed,
     and genvx runs, watch and logs show it. --wait waits in line there; with --nodes
-    it waits here until it has all hosts. Locally it starts in this directory.
+    it waits here until it has all hosts. Locally it starts in this directory. With --project it
+    starts in a copy of its own of that directory, to which --chdir then belongs.
 
     Example: genvx run --gpus 1 -- python train.py
     """
     from genvx.cli.ask import debugport
     from genvx.cli.detach import Detach, Several, start_detached
+    from genvx.cli.project import ProjectOptions
 
     where = here(context)
     if not command:
@@ -68,7 +74,8 @@ def run(
         from genvx.fleet.terminals import stdin
 
         stdin.close()
-    asked = Detach.parse(chdir, keep, retries, env, run_tag, notify, tty, log_limit)
+    code = ProjectOptions(project, follow_links, yes).chosen(load=detached and not no_load)
+    asked = Detach.parse(chdir, keep, retries, env, run_tag, notify, tty, log_limit, code)
     if json and not detached:
         raise InvalidInput("--json goes with --detach")
     if json and watched:
@@ -78,12 +85,13 @@ def run(
         asked = replace(asked, debug_port=port, key=debugport.key_beside(debug_key_file))
     if detached:
         several = Several(nodes, master_addr, mixed) if nodes > 1 else None
-        code = start_detached(where, request, command, asked, several, watched=watched, json=json)
-        raise typer.Exit(code)
+        raise typer.Exit(
+            start_detached(where, request, command, asked, several, watched=watched, json=json)
+        )
     if watched or asked != Detach():
         raise InvalidInput(
-            "--watch, --chdir, --hold, --retries, --env, --run-tag, --notify, --tty, "
-            "--log-limit and --debug-key-file go with --detach"
+            "--watch, --chdir, --hold, --retries, --env, --run-tag, --notify, --tty, --log-limit, "
+            "--debug-key-file, --project, --follow-links and --yes go with --detach"
         )
     if nodes > 1:
         from genvx.cli.gang import run_gang

@@ -9,6 +9,8 @@ import typer
 from genvx.cli.ask.requested import patience_of
 from genvx.cli.ask.runs import Node, OneRun, located_parts, part_of
 from genvx.cli.ask.where import here
+from genvx.core.runs.entry import require_entry
+from genvx.core.runs.runstate import is_over
 from genvx.core.text import printable
 from genvx.core.value import replace
 from genvx.errors import InvalidInput, UnknownRun
@@ -80,6 +82,8 @@ def _line(where: Where, fleet: Fleet, wanted: str, node: int | None, command: li
     if not where.remote:
         path = f"{printable(found.directory, 4096)}/enter"
         raise InvalidInput(f"--print is for runs on other hosts; here, {path} enters the run")
+    if is_over(found.state):
+        require_entry(found)
     return plain_line(host, found, command)
 
 

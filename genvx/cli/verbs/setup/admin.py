@@ -1,4 +1,4 @@
-"""genvx admin: set up a machine, once, as root."""
+"""genvx admin: set up a machine once, as root; and free what genvx keeps on hosts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genvx.cli.parse.commands import Verb
+from genvx.cli.ask.where import here
+from genvx.cli.parse.commands import Group, Verb
 from genvx.cli.parse.groups import group
 from genvx.core.text import printable
 from genvx.errors import InvalidInput, StateError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 3
 
-Group = Annotated[
+ToGroup = Annotated[
     str | None,
     typer.Option("--group", metavar="GROUP", help="Group to admit (default: everybody)."),
 ]
@@ -29,11 +30,35 @@ Force = Annotated[
     bool, typer.Option("--force", help="Proceed while GPUs are held; they stay held.")
 ]
 
-admin = group("What root does once on a machine.")
+Everything = Annotated[
+    bool, typer.Option("--all", help="Also what was used in the last 30 days, if nothing uses it.")
+]
+DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Only say what would go.")]
 
 
-@admin.command(cls=Verb)
-def provision(to: Group = None, force: Force = False) -> None:
+def admin(kind: type[Group], verb: type[Verb]) -> typer.Typer:
+    """The group of verbs, of these classes. To provision a machine is for root there."""
+    made = group("Set up a machine, and free what is not used.", kind)
+    for each in (provision, clean) if verb is Verb else (clean,):
+        made.command(cls=verb)(each)
+    return made
+
+
+def clean(context: typer.Context, everything: Everything = False, dry_run: DryRun = False) -> None:
+    """Delete code of yours on the hosts that no run has used for 30 days.
+
+    A run has a copy of its own, which stays. What is deleted is sent again when a run needs it.
+
+    Example: genvx admin clean --dry-run
+    """
+    from genvx.cli.views.clean import show
+
+    where = here(context)
+    with where.fleet() as fleet:
+        raise typer.Exit(show(where, fleet, everything=everything, only_say=dry_run))
+
+
+def provision(to: ToGroup = None, force: Force = False) -> None:
     """Make the shared directory for leases, and again at each boot. Needs root.
 
     The directory belongs to root, not to the first user who takes a GPU. The command is refused

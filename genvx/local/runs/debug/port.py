@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 _BACKLOG = 64
 # Seconds in which the server ends what came in. It needs fewer, unless something cannot be ended.
 _PATIENCE = 20.0
-# And in which it says whether the port is open: it makes a host key.
-_ANSWER = 120.0
+# And in which it says whether the port is open: it makes a host key. Less than clients wait for.
+_ANSWER = 45.0
 
 
 def require(host: Machine) -> str:

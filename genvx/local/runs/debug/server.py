@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # Connections that have not logged in yet. Where there are more, the oldest of the address that has
 # most of them is ended: whoever makes many of them gets in the way of nobody but themselves.
-MOST_NEWCOMERS = 20
+MOST_NEWCOMERS = 40
 MOST_CONNECTIONS = 100
 # What sshd says of a connection that has logged in.
 _LOGGED_IN = b"Accepted publickey for "
@@ -174,7 +174,7 @@ class DebugServer:
 
     def _become_sshd(self, connection: int, log: int) -> None:
         try:
-            # sshd ends its session at SIGTERM; so that no connection outlives us if we are killed.
+            # If we are killed, no connection outlives us: at SIGTERM sshd ends its session.
             self._libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
             if os.getppid() != self._pid:
                 return

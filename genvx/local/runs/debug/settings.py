@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # Seconds for a program that does little. A machine may have ten times as much to do as it can.
-_PATIENCE = 60.0
+_PATIENCE = 20.0
 # In front of each key, so that a session is bounded twice.
 _OPTIONS = "restrict,pty,port-forwarding"
 # What has a meaning in a pattern of sshd, or ends a word.

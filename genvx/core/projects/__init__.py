@@ -1,0 +1,1 @@
+"""Which files are a project, and how they are named, compared and sent."""

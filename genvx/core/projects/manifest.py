@@ -1,0 +1,234 @@
+"""What a tree of files consists of: their names, modes, times and contents, and the id of it all.
+
+A manifest that comes from somebody else is checked as a whole when it is read. After that its names
+are relative, each is below a directory of the same manifest, and no link leads out of it.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+
+from genvx.core.projects.links import leads_out
+from genvx.core.text import printable
+from genvx.core.wire.plain import Malformed, dumps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FILE, DIRECTORY, LINK = "f", "d", "l"
+KINDS = (FILE, DIRECTORY, LINK)
+
+# A file of more than WHOLE bytes is sent in pieces, so that only those go that have changed.
+WHOLE, PIECE = 8 << 20, 4 << 20
+DIGEST_BYTES = 32
+MOST_MANIFEST = 256 << 20
+MOST_ENTRIES = 2_000_000
+_MOST_SIZE = 1 << 60
+_MOST_TIME = 1 << 62
+_LONGEST_NAME, _LONGEST_PATH = 255, 4095
+
+
+class Entry(NamedTuple):
+    """A file, directory or symbolic link of a tree.
+
+    name: its path in the tree. mode: its permission bits. digests: of a file, the BLAKE2b-256 of
+    each piece. target: of a link. sparse: whether the file has holes.
+    """
+
+    name: bytes
+    kind: str
+    mode: int
+    mtime_ns: int
+    size: int = 0
+    digests: tuple[bytes, ...] = ()
+    target: bytes = b""
+    sparse: bool = False
+
+
+class Body(NamedTuple):
+    """Content that is sent once. places: the entries that have it, by index, and where in them."""
+
+    digest: bytes
+    size: int
+    places: list[tuple[int, int]]
+
+
+def digest_of(content: bytes) -> bytes:
+    """The digest of a piece of a file."""
+    return blake2b(content, digest_size=DIGEST_BYTES).digest()
+
+
+def pieces(size: int) -> list[tuple[int, int]]:
+    """The pieces of a file of this size: the offset and the length of each."""
+    step = size if size <= WHOLE else PIECE
+    return [(at, min(step, size - at)) for at in range(0, size, step)] if size else []
+
+
+class Manifest:
+    """The entries of a tree, ordered by name.
+
+    Raises:
+        Malformed: they are no tree that may be written here.
+    """
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self.entries = tuple(sorted(entries))
+        if len(self.entries) > MOST_ENTRIES:
+            raise Malformed(f"more than {MOST_ENTRIES} files")
+        _check(self.entries)
+
+    @property
+    def size(self) -> int:
+        """The bytes of all files together."""
+        return sum(each.size for each in self.entries)
+
+    @property
+    def files(self) -> int:
+        """How many entries are no directories."""
+        return sum(each.kind != DIRECTORY for each in self.entries)
+
+    @property
+    def tree(self) -> str:
+        """The id of the tree, 64 hex digits: the same for the same names, modes and contents.
+
+        Times do not count: a checkout that only touched its files has the same id.
+        """
+        rows = [_row(each._replace(mtime_ns=0, sparse=False)) for each in self.entries]
+        return digest_of(dumps(rows)).hex()
+
+    def bodies(self) -> list[Body]:
+        """The different contents, in the order in which they first occur."""
+        found: dict[bytes, Body] = {}
+        for index, entry in enumerate(self.entries):
+            for digest, (at, length) in zip(entry.digests, pieces(entry.size)):
+                body = found.get(digest)
+                if body is None:
+                    body = found[digest] = Body(digest, length, [])
+                elif body.size != length:
+                    raise Malformed("one content has two sizes")
+                body.places.append((index, at))
+        return list(found.values())
+
+    def to_bytes(self) -> bytes:
+        """The manifest as it is sent and stored."""
+        return dumps([_row(each) for each in self.entries])
+
+    @classmethod
+    def read(cls, data: bytes) -> Manifest:
+        """Read a manifest of unknown origin.
+
+        Raises:
+            Malformed: it is none, or no tree that may be written here.
+        """
+        try:
+            rows = json.loads(data.decode("ascii"))
+        except (ValueError, RecursionError):
+            raise Malformed("the list of files is not JSON") from None
+        if not isinstance(rows, list):
+            raise Malformed("the list of files is no list")
+        return cls(_entry(row) for row in rows)
+
+
+def text_of(name: bytes) -> str:
+    """A name as text, from which `bytes_of` gets it back; not for the eyes of people."""
+    return name.decode("utf-8", "surrogateescape")
+
+
+def bytes_of(text: str) -> bytes:
+    """The name that a text of `text_of` stands for. Raises Malformed."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise Malformed("a name is no text") from None
+
+
+def shown_name(name: bytes) -> str:
+    """A name for people, without characters that change a terminal."""
+    return printable(name.decode("utf-8", "replace"), 200)
+
+
+def _row(entry: Entry) -> list[Any]:
+    content = (
+        text_of(entry.target) if entry.kind == LINK else "".join(map(bytes.hex, entry.digests))
+    )
+    row: list[Any] = [text_of(entry.name), entry.kind, entry.mode, entry.mtime_ns]
+    return [*row, entry.size, content, *([1] if entry.sparse else [])]
+
+
+def _entry(row: Any) -> Entry:
+    if not isinstance(row, list) or not 6 <= len(row) <= 7:
+        raise Malformed("a line of the list of files is not one")
+    name, kind, mode, mtime_ns, size, content, *sparse = row
+    if not all(type(each) is str for each in (name, kind, content)):
+        raise Malformed("a line of the list of files is not one")
+    if not all(type(each) is int for each in (mode, mtime_ns, size, *sparse)):
+        raise Malformed("a line of the list of files is not one")
+    digests: tuple[bytes, ...] = ()
+    target = b""
+    if kind == LINK:
+        target = bytes_of(content)
+    else:
+        try:
+            data = bytes.fromhex(content)
+        except ValueError:
+            raise Malformed("a digest of a file is none") from None
+        digests = tuple(data[at : at + DIGEST_BYTES] for at in range(0, len(data), DIGEST_BYTES))
+    return Entry(bytes_of(name), kind, mode, mtime_ns, size, digests, target, sparse == [1])
+
+
+def _check(entries: tuple[Entry, ...]) -> None:
+    kinds: dict[bytes, str] = {}
+    for entry in entries:
+        _check_entry(entry)
+        parent = entry.name.rpartition(b"/")[0]
+        # With this nothing can be written through a link, or in a directory of nobody.
+        if parent and kinds.get(parent) != DIRECTORY:
+            raise Malformed(f"{shown_name(entry.name)} is in no directory of the list")
+        if entry.name in kinds:
+            raise Malformed(f"{shown_name(entry.name)} is listed twice")
+        kinds[entry.name] = entry.kind
+    links = {each.name: each.target for each in entries if each.kind == LINK}
+    for name, target in links.items():
+        if leads_out(name, target, links):
+            raise Malformed(f"the link {shown_name(name)} leads out of the tree")
+
+
+def _check_entry(entry: Entry) -> None:
+    why = _trouble(entry)
+    if why is not None:
+        raise Malformed(f"{shown_name(entry.name)}: {why}")
+
+
+def _trouble(entry: Entry) -> Optional[str]:
+    parts = entry.name.split(b"/")
+    if not entry.name or len(entry.name) > _LONGEST_PATH or b"\0" in entry.name:
+        return "no such name can be"
+    if any(part in (b"", b".", b"..") or len(part) > _LONGEST_NAME for part in parts):
+        return "no such name can be in a tree"
+    if b".git" in parts:
+        return "the directory of git never travels"
+    if entry.kind not in KINDS:
+        return "neither a file, nor a directory, nor a link"
+    # Without those of setuid, setgid and sticky.
+    if not 0 <= entry.mode <= 0o777:
+        return "no such mode is sent"
+    if not -_MOST_TIME < entry.mtime_ns < _MOST_TIME:
+        return "no such time can be"
+    if entry.kind != FILE and (entry.size or entry.digests or entry.sparse):
+        return "only files have contents"
+    if not 0 <= entry.size < _MOST_SIZE:
+        return "no such size can be"
+    # Counted before the pieces are listed: a hostile size would make a list without end.
+    if entry.kind == FILE:
+        step = entry.size if entry.size <= WHOLE else PIECE
+        if len(entry.digests) != (-(-entry.size // step) if step else 0):
+            return "its digests are not those of its size"
+        if any(len(digest) != DIGEST_BYTES for digest in entry.digests):
+            return "a digest is too short"
+    if entry.kind == LINK and (
+        not entry.target or len(entry.target) > _LONGEST_PATH or b"\0" in entry.target
+    ):
+        return "no such link can be"
+    return None

@@ -1,0 +1,1 @@
+"""Trees of files on their way to hosts."""

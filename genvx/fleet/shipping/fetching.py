@@ -1,0 +1,69 @@
+"""Fetching what a run has made from its host: what is here already is not sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from genvx.core.projects.manifest import MOST_MANIFEST, Manifest
+from genvx.core.projects.stream import frame, read_frame
+from genvx.core.text import printable
+from genvx.core.wire.plain import Malformed
+from genvx.core.wire.treeoperations import Coming, Pulling, lacking_of
+from genvx.errors import ProtocolError
+from genvx.fleet.shipping.sending import SILENCE, say
+from genvx.ssh.ending import close_channel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from genvx.core.wire.treeoperations import PullRun
+    from genvx.fleet.caller import Caller
+    from genvx.fleet.shipping.shipment import Sent
+
+
+class Target(Protocol):
+    """Where the files go; as local.trees.landing.Landing."""
+
+    def lacking(self, manifest: Manifest) -> Sequence[int]:
+        """The indices of the bodies that are not there, given the files that are to be there."""
+
+    def put(self, index: int, content: bytes) -> None:
+        """Take a body that was lacking."""
+
+    def finish(self) -> int:
+        """Put everything into its place; return how many files are new or changed."""
+
+
+def fetch(
+    caller: Caller, asked: PullRun, target: Target, got: Sent = lambda done, total: None
+) -> tuple[Pulling, int]:
+    """Fetch the files of a run; return what the host says of it, and how many files are new.
+
+    got: called with how many bytes of content have come, and how many are to come.
+
+    Raises:
+        HostError: the connection has ended; what has come stays. ProjectChanged: a file is written
+        meanwhile. ProtocolError: what came cannot be written here. UnknownRun: there is none.
+    """
+    fetching = caller.call(asked)
+    try:
+        while isinstance(fetching.last, Coming):
+            fetching.next_reply(SILENCE, lambda: False)
+        assert isinstance(fetching.last, Pulling)
+        try:
+            manifest = Manifest.read(read_frame(fetching.read, MOST_MANIFEST))
+            bodies = manifest.bodies()
+        except Malformed as error:
+            raise ProtocolError(f"the files are refused: {printable(str(error), 300)}") from None
+        wanted = list(target.lacking(manifest))
+        bits = lacking_of(wanted, len(bodies)).bits.encode("ascii")
+        say(fetching, frame(bits, packed=False))
+        done, total = 0, sum(bodies[index].size for index in wanted)
+        for index in wanted:
+            content = read_frame(fetching.read, bodies[index].size)
+            target.put(index, content)
+            done += len(content)
+            got(done, total)
+        return fetching.last, target.finish()
+    finally:
+        close_channel(fetching.channel)

@@ -1,0 +1,29 @@
+"""What is sent of a tree, whoever has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from genvx.core.projects.manifest import Manifest
+    from genvx.core.projects.project import Project
+
+    # Called with how many bytes have been sent, and how many are to be sent.
+    Sent = Callable[[int, int], object]
+
+
+class Shipment(Protocol):
+    """A tree that can be sent. recorded: what the record of a run says of it."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """Its files."""
+
+    @property
+    def recorded(self) -> Project:
+        """What is said of it."""
+
+    def contents(self, wanted: Sequence[int]) -> Iterator[tuple[bytes, bool]]:
+        """The contents of the bodies with these indices, and whether packing helps."""

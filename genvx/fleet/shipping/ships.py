@@ -1,0 +1,31 @@
+"""What a host over SSH does with files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from genvx.core.wire.treeoperations import Pulling, PullRun
+    from genvx.fleet.caller import Caller
+    from genvx.fleet.shipping.fetching import Target
+    from genvx.fleet.shipping.shipment import Sent, Shipment
+
+
+class Ships:
+    """A host to which files are sent, and from which they are fetched."""
+
+    _caller: Caller
+
+    def send_tree(self, shipment: Shipment, sent: Sent = lambda done, total: None) -> None:
+        """Send the code of a run, unless it is there. Raises: as shipping.sending.send_tree."""
+        from genvx.fleet.shipping.sending import send_tree
+
+        send_tree(self._caller, shipment, sent)
+
+    def pull(
+        self, asked: PullRun, target: Target, got: Sent = lambda done, total: None
+    ) -> tuple[Pulling, int]:
+        """Fetch what a run has made. Arguments and errors: as shipping.fetching.fetch."""
+        from genvx.fleet.shipping.fetching import fetch
+
+        return fetch(self._caller, asked, target, got)

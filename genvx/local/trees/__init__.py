@@ -1,0 +1,1 @@
+"""Trees of files: those of a project here, those that have come from elsewhere, and copies."""

@@ -1,0 +1,125 @@
+"""Receiving a tree: what other trees have of it is copied, and the rest is sent.
+
+What has come of a tree stays when the connection ends, and the next transfer takes it from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from typing import TYPE_CHECKING, Callable
+
+from genvx.core.projects.manifest import FILE, Manifest, digest_of, pieces
+from genvx.core.projects.project import is_tree
+from genvx.core.wire.plain import Malformed
+from genvx.errors import ProtocolError
+from genvx.local.trees.place import Place
+from genvx.local.trees.store import FILES, trouble
+from genvx.local.trees.writing import TreeWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from genvx.core.projects.manifest import Body
+    from genvx.local.trees.store import TreeStore
+
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# So many older trees are searched for contents.
+_MOST_SOURCES = 32
+
+
+def receive(
+    store: TreeStore,
+    tree: str,
+    data: bytes,
+    ask: Callable[[list[int], list[Body]], Iterable[bytes]],
+    busy: Callable[[], None] = lambda: None,
+) -> None:
+    """Receive a tree.
+
+    data: its manifest, of unknown origin. ask: called once with the indices of the bodies that are
+    not here, and all bodies; it returns their contents in this order. busy: called often while
+    bodies are copied here.
+
+    Raises:
+        ProtocolError: what came is not this tree. StateError: it cannot be written.
+    """
+    try:
+        manifest = Manifest.read(data)
+        bodies = manifest.bodies()
+    except Malformed as error:
+        raise ProtocolError(f"the files are refused: {error}") from None
+    if not is_tree(tree) or manifest.tree != tree:
+        raise ProtocolError("the files are refused: they are not those of the tree")
+    path, descriptor = store.begin(tree, data)
+    try:
+        files = os.open(os.path.join(path, FILES), _OPEN_DIRECTORY)
+        try:
+            with TreeWriter(files, manifest) as writer:
+
+                def put(index: int, content: bytes) -> None:
+                    for entry, at in bodies[index].places:
+                        writer.write(entry, at, content)
+
+                wanted = {body.digest: index for index, body in enumerate(bodies)}
+                _take(store, wanted, put, busy)
+                lacking = sorted(wanted.values())
+                for index, content in zip(lacking, ask(lacking, bodies)):
+                    body = bodies[index]
+                    if len(content) != body.size or digest_of(content) != body.digest:
+                        raise ProtocolError("the files are refused: a content has another digest")
+                    put(wanted.pop(body.digest), content)
+                if wanted:
+                    raise ProtocolError("not all contents of the files have come")
+                writer.finish()
+        finally:
+            os.close(files)
+        store.complete(path, tree)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            shutil.rmtree(path, ignore_errors=True)  # nobody gets room by keeping it
+        raise trouble(error, f"write to {store.root}") from None
+    finally:
+        os.close(descriptor)
+    store.forget_parts(tree)
+    store.forget_unused()
+
+
+def _take(
+    store: TreeStore,
+    wanted: dict[bytes, int],
+    put: Callable[[int, bytes], None],
+    busy: Callable[[], None],
+) -> None:
+    """Take bodies from trees that are here; what was taken is wanted no more.
+
+    Nothing of them is believed: a content is compared with its digest.
+    """
+    for number, (manifest, files) in enumerate(store.sources()):
+        if not wanted or number == _MOST_SOURCES:
+            return
+        with Place(files) as place:
+            for entry in manifest.entries:
+                if entry.kind != FILE or wanted.keys().isdisjoint(entry.digests):
+                    continue
+                try:
+                    source = place.open(entry.name, os.O_RDONLY | os.O_NONBLOCK)
+                except OSError:
+                    continue  # it has not come yet
+                try:
+                    for digest, (at, length) in zip(entry.digests, pieces(entry.size)):
+                        if digest in wanted:
+                            content = _read(source, at, length)
+                            if digest_of(content) == digest:
+                                put(wanted.pop(digest), content)
+                            busy()
+                finally:
+                    os.close(source)
+
+
+def _read(descriptor: int, at: int, length: int) -> bytes:
+    with contextlib.suppress(OSError):  # a content that cannot be read is sent
+        return os.pread(descriptor, length, at)
+    return b""

@@ -1,0 +1,112 @@
+"""Bringing a tree into a directory in which there may be something."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from genvx.core.projects.manifest import FILE, Entry, Manifest
+from genvx.errors import ProtocolError, StateError
+from genvx.local.trees.landing import Landing
+from genvx.local.trees.project import Gathered, LocalProject
+from tests.local.trees.trees import plant, seen
+
+
+@pytest.fixture
+def environ(tmp_path):
+    return {"HOME": str(tmp_path / "home")}
+
+
+def gathered(directory: Path, environ: dict[str, str]) -> LocalProject:
+    return Gathered(str(directory)).read(environ)
+
+
+def bring(project: LocalProject, target: Path, environ: dict[str, str], cut: int | None = None):
+    """Bring a tree into a directory; return how many bodies came, and how many files are new."""
+    with Landing(str(target), environ) as landing:
+        wanted = landing.lacking(project.manifest)
+        for number, (content, _) in enumerate(project.contents(wanted)):
+            if number == cut:
+                return number, None
+            landing.put(wanted[number], content)
+        return len(wanted), landing.finish()
+
+
+def test_all_arrives_and_the_second_time_nothing_is_moved(tmp_path, environ):
+    plant(tmp_path / "made")
+    project = gathered(tmp_path / "made", environ)
+    target = tmp_path / "here"
+    bodies, files = bring(project, target, environ)
+    assert (bodies, files) == (len(project.manifest.bodies()), project.manifest.files)
+    assert seen(target) == seen(tmp_path / "made")
+    assert (target / "holes").stat().st_blocks * 512 < 12 << 20
+    (target / "mine").write_text("stays")
+    assert bring(project, target, environ) == (0, 0)
+    (tmp_path / "made" / "run.sh").write_bytes(b"other")
+    with open(tmp_path / "made" / "large", "ab") as file:
+        file.write(b"more")
+    changed = gathered(tmp_path / "made", environ)
+    # The first pieces of the large one are here.
+    assert bring(changed, target, environ) == (2, 2)
+    (target / "mine").unlink()
+    assert seen(target) == seen(tmp_path / "made")
+
+
+def test_what_was_cut_goes_on(tmp_path, environ):
+    plant(tmp_path / "made")
+    project = gathered(tmp_path / "made", environ)
+    total = len(project.manifest.bodies())
+    assert bring(project, tmp_path / "here", environ, cut=5) == (5, None)
+    assert bring(project, tmp_path / "here", environ)[0] == total - 5
+    assert seen(tmp_path / "here") == seen(tmp_path / "made")
+
+
+def test_half_a_content_is_asked_for_again(tmp_path, environ):
+    plant(tmp_path / "made")
+    project = gathered(tmp_path / "made", environ)
+    bring(project, tmp_path / "here", environ, cut=5)
+    largest = max((tmp_path / "here" / ".genvx-pull").iterdir(), key=lambda f: f.stat().st_size)
+    os.truncate(largest, largest.stat().st_size - 1)
+    assert bring(project, tmp_path / "here", environ)[0] == len(project.manifest.bodies()) - 4
+
+
+@pytest.mark.parametrize("name", ["deep", "deep/d"])
+def test_no_link_in_the_directory_is_followed(tmp_path, environ, name):
+    plant(tmp_path / "made")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    target = tmp_path / "here" / name
+    target.parent.mkdir(parents=True)
+    target.symlink_to(outside)
+    with pytest.raises(StateError, match="cannot write to "):
+        bring(gathered(tmp_path / "made", environ), tmp_path / "here", environ)
+    assert os.listdir(outside) == []
+
+
+def test_a_link_in_the_place_of_a_file_is_replaced_and_what_it_names_is_not(tmp_path, environ):
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "a").write_text("new")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "other").write_text("old")
+    (tmp_path / "here" / "a").symlink_to("../other")
+    bring(gathered(tmp_path / "made", environ), tmp_path / "here", environ)
+    assert (tmp_path / "other").read_text() == "old"
+    assert not (tmp_path / "here" / "a").is_symlink()
+    assert (tmp_path / "here" / "a").read_text() == "new"
+
+
+def test_a_directory_in_the_place_of_a_file_is_not_deleted(tmp_path, environ):
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "a").write_text("new")
+    (tmp_path / "here" / "a" / "mine").mkdir(parents=True)
+    with pytest.raises(StateError, match="Is a directory"):
+        bring(gathered(tmp_path / "made", environ), tmp_path / "here", environ)
+    assert (tmp_path / "here" / "a" / "mine").is_dir()
+
+
+def test_a_name_of_our_own_is_refused(tmp_path, environ):
+    manifest = Manifest([Entry(b".genvx-pull", FILE, 0o644, 0)])
+    with Landing(str(tmp_path / "here"), environ) as landing, pytest.raises(ProtocolError):
+        landing.lacking(manifest)
