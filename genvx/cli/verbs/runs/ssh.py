@@ -33,7 +33,9 @@ Wait = Annotated[
 ]
 Line = Annotated[
     bool,
-    typer.Option("--print", help="Remote: print a plain ssh command that does it, and end."),
+    typer.Option(
+        "--print", help="Remote: print an ssh command that does the same without genvx, and end."
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Do not say what is entered.")]
 
@@ -49,10 +51,9 @@ def ssh(
 ) -> None:
     """Open a shell inside of a live run, or run a command there.
 
-    It starts in the run's directory, with its variables and GPUs, and holds these like the run's
-    own command. Several can be inside at once. A held run can be entered, too.
-
-    With --print, the printed command works in every shell here, without genvx.
+    It starts in the run's directory, with its variables and GPUs. Several people can be
+    inside at once. When the run ends, they read that on their terminals, and end after its grace. A
+    run that is held (--hold) can be entered, too.
 
     Example: genvx ssh 1 -- nvidia-smi
     """
@@ -75,6 +76,7 @@ def ssh(
 
 
 def _line(where: Where, fleet: Fleet, wanted: str, node: int | None, command: list[str]) -> str:
+    from genvx.cli.holds.inside import require
     from genvx.fleet.detaching.plainline import plain_line
 
     host: Any
@@ -84,6 +86,7 @@ def _line(where: Where, fleet: Fleet, wanted: str, node: int | None, command: li
         raise InvalidInput(f"--print is for runs on other hosts; here, {path} enters the run")
     if is_over(found.state):
         require_entry(found)
+    require(where, found)
     return plain_line(host, found, command)
 
 

@@ -19,10 +19,10 @@ Lines = Annotated[
         metavar="LINES",
         min=0,
         max=MOST_LINES,
-        help="Begin with so many of the last lines; with the first one by default.",
+        help="Show only this many of the last lines first (default: all).",
     ),
 ]
-NoFollow = Annotated[bool, typer.Option("--no-follow", help="Do not wait for more.")]
+NoFollow = Annotated[bool, typer.Option("--no-follow", help="Show what there is so far, and end.")]
 Stay = Annotated[
     bool, typer.Option("--stay", help="Remote: leave a waiting run on its host in any case.")
 ]
@@ -35,7 +35,10 @@ Interactive = Annotated[
 Node = Annotated[
     int | None,
     typer.Option(
-        "--node", metavar="K", min=0, help="With -i, of a run on several hosts: in which; 0 first."
+        "--node",
+        metavar="K",
+        min=0,
+        help="With -i, of a run on several hosts: its part K (default: 0).",
     ),
 ]
 
