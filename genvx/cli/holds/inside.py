@@ -55,7 +55,9 @@ def enter_run(
 
 
 def require(where: Where, run: RunInfo) -> None:
-    """Raise InvalidInput if a run cannot be entered now; the line says what to type, if it waits."""
+    """Raise InvalidInput if a run cannot be entered now; its line says what to type for one
+    that waits.
+    """
     try:
         require_entry(run)
     except InvalidInput as error:

@@ -9,8 +9,6 @@ import typer
 from genvx.cli.ask.requested import patience_of
 from genvx.cli.ask.runs import Node, OneRun, located_parts, part_of
 from genvx.cli.ask.where import here
-from genvx.core.runs.entry import require_entry
-from genvx.core.runs.runstate import is_over
 from genvx.core.text import printable
 from genvx.core.value import replace
 from genvx.errors import InvalidInput, UnknownRun
@@ -84,8 +82,7 @@ def _line(where: Where, fleet: Fleet, wanted: str, node: int | None, command: li
     if not where.remote:
         path = f"{printable(found.directory, 4096)}/enter"
         raise InvalidInput(f"--print is for runs on other hosts; here, {path} enters the run")
-    if is_over(found.state):
-        require_entry(found)
+    # Of a run that waits nothing is there to enter, and it may move.
     require(where, found)
     return plain_line(host, found, command)
 
