@@ -2,6 +2,7 @@
 
 demo.py          the quick start
 demo.py runs     runs that outlive the connection, in scenes
+demo.py inside   into a run: a shell, a tunnel, a debug key, its end
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import pty
 import re
 import select
 import shutil
+import socket
 import struct
 import subprocess
 import sys
 import tempfile
 import termios
 import time
+import urllib.request
 
 PATIENCE = 60.0
 # What a line was before the program erased it, as a progress line.
@@ -85,6 +88,21 @@ def run(command: str) -> None:
         command, shell=True, stdin=subprocess.DEVNULL, check=False, stderr=subprocess.STDOUT
     )
     say()
+
+
+def answer(command: str) -> str:
+    """As `run`, for a command without tables; returns what it prints."""
+    say(f"$ {command}")
+    printed = subprocess.run(
+        command,
+        shell=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ).stdout
+    say(printed)
+    return printed
 
 
 def shell(command: str, prompt: str, lines: list[str]) -> None:
@@ -209,7 +227,61 @@ def runs(sandbox: str) -> None:
     run("genvx remote runs")
 
 
-PLAYS = {"quickstart": quickstart, "runs": runs}
+def inside(sandbox: str) -> None:
+    os.environ["GENVX_HOSTFILE"] = f"{sandbox}/hostfile"
+    # The hosts are this machine, where any port may be taken; the docs show the usual ones.
+    served, here = free_port(6006), free_port(8080)
+    scene("begin")
+    page = f"echo epoch 1 | tee index.html; exec python3 -m http.server -b 127.0.0.1 {served}"
+    run(f"genvx remote run -d --gpus 1 --name train -- sh -c '{page}'")
+    scene("enter")
+    shell(
+        "genvx remote ssh train",
+        "(genvx train) gpu-server-1 $ ",
+        ["cat index.html", "echo GPU $GENVX_DEVICES of run $GENVX_RUN_ID", "exit"],
+    )
+    run("genvx remote ssh train -- sh -c 'ls; exit 7'; echo exit code $?")
+    guest = Screen(["genvx", "remote", "ssh", "train"])
+    guest.until("(genvx train) gpu-server-1 $ ")
+    scene("tunnel")
+    command = f"genvx remote tunnel train {here}:{served}"
+    say(f"$ {command}")
+    tunnel = Screen(command.split())
+    say(tunnel.until("(train) on gpu-server-1").strip())
+    with urllib.request.urlopen(f"http://127.0.0.1:{here}/", timeout=PATIENCE) as page:
+        if page.read() != b"epoch 1\n":
+            raise SystemExit("the tunnel led elsewhere")
+    scene("end")
+    run("genvx remote runs stop train --grace 2s")
+    say(guest.rest().strip())
+    say(tunnel.rest().strip())
+    scene("key")
+    run("genvx keygen my-debug-key")
+    scene("lend")
+    started = answer(
+        "genvx remote run -d --gpus 1 --name shown --debug-key-file my-debug-key.pub -- sleep 600"
+    )
+    scene("guest")
+    line = next(each for each in started.splitlines() if "with the debug key: " in each)
+    # A person is asked once about the host key; nothing of this goes to their known_hosts.
+    info = subprocess.check_output(["genvx", "remote", "runs", "info", "shown"], text=True)
+    with open("known", "w") as file:
+        file.write(next(e for e in info.splitlines() if e.startswith("known as:"))[9:] + "\n")
+    ssh = "ssh -F none -o UserKnownHostsFile=known "
+    line = line.partition(": ssh ")[2]
+    run(f"{ssh}{line} 'echo GPU $GENVX_DEVICES of run $GENVX_RUN_ID'")
+
+
+def free_port(shown: int) -> int:
+    """A port that is free now; says which one the docs show instead."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    say(f"# port {port} stands for {shown}")
+    return port
+
+
+PLAYS = {"quickstart": quickstart, "runs": runs, "inside": inside}
 
 
 if __name__ == "__main__":

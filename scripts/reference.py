@@ -98,6 +98,7 @@ _BLOCK = re.compile(
 TRANSCRIPTS = {
     "quickstart": [ROOT / "README.md", ROOT / "docs/tutorial.md"],
     "runs": [ROOT / "docs/tutorial.md", ROOT / "docs/how-to/runs.md"],
+    "inside": [ROOT / "docs/how-to/look-inside-a-run.md"],
 }
 
 
@@ -122,6 +123,11 @@ def _as_raz(text: str) -> str:
     """A transcript in which somebody else is the user, at home; columns of tables stay columns."""
     # A real host needs no ssh_config of a sandbox, and has its homes elsewhere.
     text = re.sub(r"ssh -F \S+ -t (\S+) \S+?/home/", r"ssh -t \1 /home/raz/", text)
+    text = text.replace("ssh -F none -o UserKnownHostsFile=known ", "ssh ")
+    text = re.sub(r"-p \d+ [\w.-]+@127\.0\.0\.1", "-p 41075 raz@10.0.0.5", text)
+    text = re.sub(r"/var/tmp/genvx-demo-\w+/", "/home/sam/", text)
+    for port, shown in re.findall(r"^# port (\d+) stands for (\d+)$", text, re.MULTILINE):
+        text = re.sub(rf"\b{port}\b", shown, text)
     user = re.search(r"\b[\w.-]+\(\d+\)", text)
     if user is None:
         return text
@@ -144,6 +150,7 @@ def normalized(transcript: str) -> str:
     follows them.
     """
     text = re.sub(r"\b[0-9a-f]{8}\b", "ID", transcript)
+    text = re.sub(r"SHA256:[\w+/]+", "FINGERPRINT", text)
     text = re.sub(r"\d+ seconds? ago", "AGE", text)
     text = re.sub(r"AGE +\d+ s\b", "AGE TOOK", text)
     text = re.sub(r"(as my-env, )\d+ s", r"\1AGE", text)

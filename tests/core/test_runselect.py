@@ -49,10 +49,19 @@ def test_what_means_no_run_is_refused(wanted):
         find(RUNS, wanted)
 
 
-@pytest.mark.parametrize("wanted", ["aaaa", "train"])
-def test_what_means_several_runs_lists_them_newest_first(wanted):
+def test_what_means_several_runs_lists_them_newest_first():
     with pytest.raises(UnknownRun, match=r"aaaa2222 \(running\), aaaa1111 \(completed\)"):
-        find(RUNS, wanted)
+        find(RUNS, "aaaa")
+    older = run("dddd0000", 0, "test")
+    with pytest.raises(UnknownRun, match=r"bbbb3333 \(failed\), dddd0000 \(completed\)"):
+        find([*RUNS, older], "test")
+
+
+def test_a_name_of_several_runs_means_the_only_one_that_is_not_over():
+    assert find(RUNS, "train") is MIDDLE
+    other = run("dddd5555", 9, "train", state=Running(THEN, ("GPU-2",), 7, 8))
+    with pytest.raises(UnknownRun, match=r"dddd5555 \(running\), aaaa2222 \(running\)"):
+        find([*RUNS, other], "train")
 
 
 def test_where_there_are_no_runs_that_is_said():

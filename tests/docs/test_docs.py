@@ -29,7 +29,12 @@ def reference():
 
 @pytest.mark.needs("openssh", "bash")
 @pytest.mark.parametrize(
-    ("play", "some"), [("quickstart", "(genvx) gpu-server-2 $"), ("runs", "waits in line: place 1")]
+    ("play", "some"),
+    [
+        ("quickstart", "(genvx) gpu-server-2 $"),
+        ("runs", "waits in line: place 1"),
+        ("inside", "leads to port 6006"),
+    ],
 )
 def test_the_transcripts_are_what_the_demo_prints(reference, play, some):
     shown = {name: reference.normalized(text) for name, text in reference.play(play).items()}
@@ -164,6 +169,7 @@ def test_what_the_tutorial_types_in_your_own_shell_works(state, short_tmp):
             "guild",
             {"remotes", "remote", "status", "start", "stop", "check", "run", "watch", "runs"},
         ),
+        ("valohai", {"run", "ssh", "tunnel", "ssh-config", "keygen", "release", "runs"}),
     ],
 )
 def test_what_a_page_for_those_who_come_from_elsewhere_names_is_there(state, page, some):

@@ -91,7 +91,7 @@ Notify = Annotated[
 ]
 Tty = Annotated[
     bool,
-    typer.Option("--tty", help="With --detach: run it in a terminal, which nobody types into."),
+    typer.Option("--tty", help="With --detach: run it in a terminal; watch -i shows it."),
 ]
 LogLimit = Annotated[
     str | None,
@@ -106,7 +106,7 @@ DebugKeyFile = Annotated[
     typer.Option(
         "--debug-key-file",
         metavar="K.pub",
-        help="With --detach: let the holder of its private key log in to the run (several).",
+        help="With --detach: the owner of this public key can log in to the run (repeatable).",
     ),
 ]
 DebugPort = Annotated[

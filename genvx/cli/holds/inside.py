@@ -42,7 +42,7 @@ def enter_run(
             from genvx.cli.following import left
 
             return left(where, run)
-    _require(where, run)
+    require(where, run)
     try:
         if where.remote:
             return _remotely(where, host, run, command)
@@ -54,7 +54,10 @@ def enter_run(
         raise NotOwner(f"run {run.id} is another user's; only they can enter it") from None
 
 
-def _require(where: Where, run: RunInfo) -> None:
+def require(where: Where, run: RunInfo) -> None:
+    """Raise InvalidInput if a run cannot be entered now; its line says what to type for one
+    that waits.
+    """
     try:
         require_entry(run)
     except InvalidInput as error:

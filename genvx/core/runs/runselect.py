@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.runs.runstate import STATES, Waiting, name_of, was_moved
+from genvx.core.runs.runstate import STATES, Waiting, is_over, name_of, was_moved
 from genvx.core.text import is_identifier, printable
 from genvx.core.value import value
 from genvx.errors import InvalidInput, UnknownRun
@@ -126,7 +126,8 @@ def find(
     """Find the run that a user means; the latest if `wanted` is empty.
 
     wanted: an id, a unique prefix of one (4 characters or more), a name, a label, or a number: 1 is
-    the latest run, 2 the one before. An id comes before a name, and a name before a prefix.
+    the latest run, 2 the one before. An id comes before a name, and a name before a prefix. A name
+    that several runs have means the only one of them that is not over.
     deleted: whether they are those in the trash. typed: what people type before `runs` to list
     them. Both are for the message.
 
@@ -146,9 +147,11 @@ def find(
                 else f"there are no runs{where}"
             )
         return ordered[number - 1]
+    named = [run for run in ordered if wanted in (run.spec.name, run.label)]
     found = (
         [run for run in ordered if run.id == wanted]
-        or [run for run in ordered if wanted in (run.spec.name, run.label)]
+        or _the_live_one(named)
+        or named
         or [run for run in ordered if _is_prefix(wanted, run.id)]
     )
     if len(found) == 1:
@@ -160,6 +163,12 @@ def find(
     listed = ", ".join(f"{run.id} ({name_of(run.state)})" for run in found[:_MOST_SHOWN])
     more = f" and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
     raise UnknownRun(f"several runs match {shown!r}; give the id: {listed}{more}")
+
+
+def _the_live_one(named: Sequence[RunInfo]) -> list[RunInfo]:
+    """The only one of them that is not over; none if there are more."""
+    alive = [run for run in named if not is_over(run.state)]
+    return alive if len(alive) == 1 else []
 
 
 def _is_prefix(wanted: str, identifier: str) -> bool:

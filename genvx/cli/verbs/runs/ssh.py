@@ -9,8 +9,6 @@ import typer
 from genvx.cli.ask.requested import patience_of
 from genvx.cli.ask.runs import Node, OneRun, WaitForStart, located_parts, part_of
 from genvx.cli.ask.where import here
-from genvx.core.runs.entry import require_entry
-from genvx.core.runs.runstate import is_over
 from genvx.core.text import printable
 from genvx.core.value import replace
 from genvx.errors import InvalidInput, UnknownRun
@@ -27,7 +25,9 @@ Command = Annotated[
 ]
 Line = Annotated[
     bool,
-    typer.Option("--print", help="Remote: print a plain ssh command that does it, and end."),
+    typer.Option(
+        "--print", help="Remote: print an ssh command that does the same without genvx, and end."
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Do not say what is entered.")]
 
@@ -43,10 +43,9 @@ def ssh(
 ) -> None:
     """Open a shell inside of a live run, or run a command there.
 
-    It starts in the run's directory, with its variables and GPUs, and holds these like the run's
-    own command. Several can be inside at once. A held run can be entered, too.
-
-    With --print, the printed command works in every shell here, without genvx.
+    It starts in the run's directory, with its variables and GPUs. Several people can be
+    inside at once. When the run ends, they read that on their terminals, and end after its grace. A
+    run that is held (--hold) can be entered, too.
 
     Example: genvx ssh 1 -- nvidia-smi
     """
@@ -71,6 +70,7 @@ def ssh(
 
 
 def _line(where: Where, fleet: Fleet, wanted: str, node: int | None, command: list[str]) -> str:
+    from genvx.cli.holds.inside import require
     from genvx.fleet.detaching.plainline import plain_line
 
     host: Any
@@ -78,8 +78,8 @@ def _line(where: Where, fleet: Fleet, wanted: str, node: int | None, command: li
     if not where.remote:
         path = f"{printable(found.directory, 4096)}/enter"
         raise InvalidInput(f"--print is for runs on other hosts; here, {path} enters the run")
-    if is_over(found.state):
-        require_entry(found)
+    # Of a run that waits nothing is there to enter, and it may move.
+    require(where, found)
     return plain_line(host, found, command)
 
 

@@ -15,7 +15,7 @@ Ports = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[PORT[:REMOTEPORT]...]",
-        help="Port here, and port of the host if that is another one.",
+        help="Port here, and the port of the host if it has another number.",
         show_default=False,
     ),
 ]
@@ -34,14 +34,17 @@ Bind = Annotated[
     typer.Option("--bind", metavar="ADDRESS", help="Listen there, not on loopback only."),
 ]
 Board = Annotated[
-    bool, typer.Option("--tensorboard", help="Start TensorBoard inside of the run, and show it.")
+    bool,
+    typer.Option(
+        "--tensorboard", help="Start TensorBoard inside of the run, and print its address."
+    ),
 ]
 Logs = Annotated[
     str | None,
     typer.Option(
         "--logdir",
         metavar="DIR",
-        help="What TensorBoard reads, from the directory of the run (default: all of it).",
+        help="Directory that TensorBoard reads, below that of the run (default: all of it).",
     ),
 ]
 
@@ -63,9 +66,9 @@ def tunnel(
     The tunnel ends with the run, or at Ctrl-C. If a port is taken here, the next free one is used.
     A connection that is cut is made again.
 
-    It says on stderr which port leads where. If stdout is no terminal, it prints a line for each
-    port there: "127.0.0.1:8080 -> 6006", or "5678 -> 127.0.0.1:5678" for -R. The port without an
-    address is that of the host.
+    For scripts: where stdout is no terminal, it gets a line for each port, such as
+    "127.0.0.1:8080 -> 6006". With -R it is "5678 -> 127.0.0.1:5678"; the address is always the end
+    on this machine.
 
     Example: genvx remote tunnel train 8080:6006 -R 5678
     """

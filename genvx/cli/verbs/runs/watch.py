@@ -19,10 +19,10 @@ Lines = Annotated[
         metavar="LINES",
         min=0,
         max=MOST_LINES,
-        help="Begin with so many of the last lines; with the first one by default.",
+        help="Show only this many of the last lines first (default: all).",
     ),
 ]
-NoFollow = Annotated[bool, typer.Option("--no-follow", help="Do not wait for more.")]
+NoFollow = Annotated[bool, typer.Option("--no-follow", help="Show what there is so far, and end.")]
 Stay = Annotated[
     bool, typer.Option("--stay", help="Remote: leave a waiting run on its host in any case.")
 ]

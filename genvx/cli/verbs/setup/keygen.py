@@ -22,7 +22,7 @@ File = Annotated[
     str,
     typer.Argument(
         metavar="FILE",
-        help=f"Of the private key, by default {_DEFAULT}; the public one is FILE.pub.",
+        help=f"Where the private key goes (default: {_DEFAULT}); the public one is FILE.pub.",
     ),
 ]
 
@@ -30,8 +30,9 @@ File = Annotated[
 def keygen(file: File = _DEFAULT) -> None:
     """Make a pair of SSH keys, for the debug port of a run.
 
-    Prints the path of the private key. It overwrites nothing, and writes into no git worktree that
-    does not ignore the private key.
+    Prints the path of the private key, which stays with you. Give the public key, FILE.pub, to the
+    person who starts the run. No file is overwritten. In a git worktree that does not ignore the
+    private key, no keys are made.
 
     Example: genvx keygen my-debug-key
     """

@@ -32,7 +32,7 @@ Target = Annotated[
         metavar="HOST|ENV|RUN",
         help="A host, for your only environment there; or an environment, by its id or name; or a "
         "run, by its id, the beginning of it, its name, or a number: 1 is the latest. "
-        "If it could be several of these, the first one counts.",
+        "A host comes before an environment, and an environment before a run.",
         autocompletion=candidates.hosts,
         show_default=False,
     ),
@@ -56,7 +56,8 @@ def ssh_config(
     """Print an ssh entry that leads into a run or an environment.
 
     With it in ~/.ssh/config, ssh, scp, sftp, rsync and editors connect into it. In a run they have
-    its directory, its variables and its GPUs; in an environment its GPUs. The connection holds it.
+    its directory, its variables and its GPUs; in an environment its GPUs. An environment lasts
+    while somebody is connected.
 
     Example: genvx remote ssh-config train --write
     """
