@@ -18,8 +18,6 @@ from genvx.errors import GenvxError, HostUnreachable, InvalidInput, UnknownRun
 from genvx.shown.console import INTERRUPTED, say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from genvx.cli.ask.where import Where
     from genvx.fleet.fleet import Fleet
 
@@ -36,22 +34,6 @@ def require_our_terminal(where: Where, wanted: str) -> None:
             "watch -i needs a terminal to type into and to show the run's; without one: "
             f"{where.typed} watch {wanted}".rstrip()
         )
-
-
-def part_of(parts: Sequence[tuple[Any, RunInfo]], node: int | None) -> tuple[Any, RunInfo]:
-    """The part of a run that is meant: the first if none is named.
-
-    Raises:
-        InvalidInput: there is no such part.
-    """
-    by_rank = {
-        0 if run.spec.part is None else run.spec.part.rank: (host, run) for host, run in parts
-    }
-    if node is None:
-        return parts[0]
-    if node not in by_rank:
-        raise InvalidInput(f"run {parts[0][1].id} has no node {node} that could be found")
-    return by_rank[node]
 
 
 def view(where: Where, fleet: Fleet, host: Any, run: RunInfo, *, stays: bool) -> int:

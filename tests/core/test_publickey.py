@@ -98,3 +98,8 @@ def test_the_line_that_leads_into_a_run_is_one_for_a_shell():
     assert port.line("abcd") == f"ssh -i <private key> {settings} 'a b@::1'"
     assert port.line("abcd", "my key") == f"ssh -i 'my key' {settings} 'a b@::1'"
     assert port.known_host("abcd") == f"genvx-run-abcd {ED25519}"
+
+
+def test_a_host_cannot_put_an_option_of_ssh_into_that_line():
+    with pytest.raises(InvalidInput, match="no user is called -oProxyCommand=touch x;"):
+        OpenPort("-oProxyCommand=touch x;", "::1", 2222, ED25519)

@@ -72,6 +72,9 @@ class OpenPort:
 
     user: as whom one logs in. address: of the host, for people. host_key: the line of its .pub
     file.
+
+    Raises:
+        InvalidInput: a field makes no sense.
     """
 
     user: str
@@ -81,6 +84,9 @@ class OpenPort:
 
     def __post_init__(self) -> None:
         parse_key(self.host_key)
+        # The host says it, and people paste the line: ssh would take it for an option.
+        if self.user.startswith("-"):
+            raise InvalidInput(f"no user is called {printable(self.user, 60)}")
 
     @property
     def server_key(self) -> PublicKey:

@@ -26,4 +26,4 @@ def run_over(run: str, how: str, grace: float) -> str:
     are asked to end.
     """
     when = f"in {format_duration(round(grace))}" if grace >= 1 else "now"
-    return f"genvx: run {run} is over ({how}); everything in it ends {when}"
+    return f"genvx: run {run} is over: {how}; everything in it ends {when}"

@@ -120,7 +120,9 @@ def quoted(name: str, value: str) -> str:
     # Versions of sshd differ in how a quote is escaped. No device is named so, and the name of an
     # environment is for people.
     if "/" in value and _UNSAFE.search(value):
-        raise StateError(f"sshd cannot pass on {printable(value, 300)}: a quote or a backslash")
+        raise StateError(
+            f"sshd takes no path with a quote, a backslash or a line break: {printable(value, 300)}"
+        )
     return f'"{name}={_UNSAFE.sub("_", value)}"'
 
 

@@ -205,12 +205,15 @@ def test_a_run_is_named_also_when_its_id_cannot_be_written(runs):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["run", "-w", "--", "true"], "go with --detach"),
+        (["run", "-w", "--", "true"], "genvx: --watch goes with --detach"),
+        (["run", "--tty", "--debug-key-file", "/no/such", "--", "true"],
+         "genvx: --tty and --debug-key-file go with --detach"),
+        (["run", "-d", "--debug-key-file", "/no/such", "--", "true"], "genvx: --debug-key-file"),
         (["runs", "move", "1"], "a run moves among the hosts of genvx remote"),
         (["runs", "compare", "1", "2", "--values", "--json"], "--json never has the values"),
         (["runs", "stop"], "give RUN, --all or --tag TAG"),
         (["runs", "stop", "1", "--all"], "give RUN, --all or --tag TAG"),
-        (["run", "--hold", "1h", "--", "true"], "go with --detach"),
+        (["run", "--hold", "1h", "--", "true"], "--hold goes with --detach"),
         (["run", "-d", "--hold", "1h:never", "--", "true"], "--hold is a time"),
         (["run", "-d", "--env", "A", "--", "true"], "--env is NAME=VALUE"),
         (["run", "-d", "-C", "/no/such", "--", "true"], "no such directory: /no/such"),

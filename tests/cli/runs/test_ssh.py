@@ -111,6 +111,9 @@ def test_what_cannot_be_entered_is_one_line_that_says_why(hosts):
         assert why in done.stderr
     done = run_genvx("remote", "ssh", waiting)
     assert f"genvx remote ssh --wait {waiting} enters it when it starts" in done.stderr
+    done = run_genvx("remote", "ssh", "--print", waiting)
+    assert (done.returncode, done.stdout.endswith(f"/runs/{waiting}/enter\n")) == (0, True)
+    assert done.stderr.endswith("; the command enters it once it has started\n")
     late = run_genvx("remote", "ssh", "--wait=0.1s", waiting, "--", "true")
     assert (late.returncode, "has not started in time" in late.stderr) == (124, True)
     run_genvx("remote", "runs", "stop", "--all", "--force")
@@ -223,6 +226,6 @@ def test_a_run_of_this_machine_is_entered_without_ssh(state, tmp_path, monkeypat
     done = run_genvx("ssh", "-q", input="echo $GENVX_DEVICES\nexit 4\n", stdin=None)
     assert (done.stdout, done.returncode) == ("0\n", 4)
     done = run_genvx("ssh", "--print")
-    assert (done.returncode, f"/runs/{run}/enter enters the run" in done.stderr) == (2, True)
+    assert (done.returncode, done.stderr.endswith(f"; here: genvx ssh {run}\n")) == (2, True)
     done = run_genvx("ssh", run, "ls")
     assert (done.returncode, "write the command after --" in done.stderr) == (2, True)

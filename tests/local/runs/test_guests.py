@@ -95,7 +95,7 @@ def test_a_shell_in_a_run_reads_that_it_is_over_and_ends_after_the_grace(
     assert watching.wait(timeout=45) == 7
     assert state_of(catalog, run) == "held"
     terminal.expect(
-        f"genvx: run {run.id} (train) is over (exit code 7); everything in it ends in 3 s"
+        f"genvx: run {run.id} (train) is over: exit code 7; everything in it ends in 3 s"
     )
     terminal.line("echo still $((1 + 1)) here")
     terminal.expect("still 2 here")
@@ -145,7 +145,7 @@ def test_stop_ends_and_tells_the_guests_of_a_run_whose_supervisor_was_killed(
     os.kill(supervisor.pid, signal.SIGKILL)
     until(lambda: not alive(supervisor.pid))
     catalog.stop(run.id)
-    terminal.expect(f"genvx: run {run.id} is over (stopped (asked))")
+    terminal.expect(f"genvx: run {run.id} is over: stopped (asked)")
     terminal.end()
     ends_as(catalog, run, "lost")
     assert not alive(pid)
@@ -225,7 +225,7 @@ def test_a_shell_that_was_activated_in_place_lives_on_without_the_gpus(
     terminal.line("echo $GENVX_ENVIRONMENT_ID is here")
     terminal.expect(f"{run.id} is here\r\n")
     go.touch()
-    terminal.expect(f"genvx: run {run.id} is over (exit code 7)")
+    terminal.expect(f"genvx: run {run.id} is over: exit code 7")
     ends_as(catalog, run, "failed")
     until(lambda: free(host) == 2)
     terminal.line("")

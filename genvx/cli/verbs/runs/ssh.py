@@ -80,11 +80,15 @@ def _line(where: Where, fleet: Fleet, wanted: str, node: int | None, command: li
     host: Any
     host, found = part_of(located_parts(where, fleet, wanted), node)
     if not where.remote:
-        path = f"{printable(found.directory, 4096)}/enter"
-        raise InvalidInput(f"--print is for runs on other hosts; here, {path} enters the run")
-    if is_over(found.state):
+        raise InvalidInput(f"--print is for runs on other hosts; here: genvx ssh {found.id}")
+    printed = plain_line(host, found, command)
+    try:
         require_entry(found)
-    return plain_line(host, found, command)
+    except InvalidInput as error:
+        if is_over(found.state):
+            raise
+        where.note(f"{error}; the command enters it once it has started")
+    return printed
 
 
 def _if_host(where: Where, fleet: Fleet, word: str) -> str:

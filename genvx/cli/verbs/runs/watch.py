@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from genvx.cli.ask.runs import OneRun, located_parts
+from genvx.cli.ask.runs import OneRun, located_parts, part_of
 from genvx.cli.ask.where import here
 from genvx.core.wire.runoperations import MOST_LINES
 from genvx.errors import InvalidInput
@@ -35,7 +35,7 @@ Interactive = Annotated[
 Node = Annotated[
     int | None,
     typer.Option(
-        "--node", metavar="K", min=0, help="With -i, of a run on several hosts: in which; 0 first."
+        "--node", metavar="K", min=0, help="With -i: of a run on several hosts its part K (default: 0)."
     ),
 ]
 
@@ -81,7 +81,7 @@ def logs(context: typer.Context, run: OneRun = "", lines: Lines = None) -> None:
 
 
 def _view(context: typer.Context, wanted: str, node: int | None, *, stays: bool) -> int:
-    from genvx.cli.viewing import part_of, require_our_terminal, view
+    from genvx.cli.viewing import require_our_terminal, view
 
     where = here(context)
     require_our_terminal(where, wanted)

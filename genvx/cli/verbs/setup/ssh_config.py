@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genvx.cli.ask import candidates
+from genvx.cli.ask.runs import Node
 from genvx.cli.ask.where import here
 from genvx.core.text import printable
 from genvx.core.value import replace
@@ -35,10 +36,6 @@ Target = Annotated[
         autocompletion=candidates.hosts,
         show_default=False,
     ),
-]
-Node = Annotated[
-    int | None,
-    typer.Option("--node", metavar="N", min=0, help="Of a run on several hosts, this node; 0."),
 ]
 Write = Annotated[
     bool,
