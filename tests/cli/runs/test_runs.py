@@ -206,8 +206,10 @@ def test_a_run_is_named_also_when_its_id_cannot_be_written(runs):
     ("words", "said"),
     [
         (["run", "-w", "--", "true"], "genvx: --watch goes with --detach"),
-        (["run", "--tty", "--debug-key-file", "/no/such", "--", "true"],
-         "genvx: --tty and --debug-key-file go with --detach"),
+        (
+            ["run", "--tty", "--debug-key-file", "/no/such", "--", "true"],
+            "genvx: --tty and --debug-key-file go with --detach",
+        ),
         (["run", "-d", "--debug-key-file", "/no/such", "--", "true"], "genvx: --debug-key-file"),
         (["runs", "move", "1"], "a run moves among the hosts of genvx remote"),
         (["runs", "compare", "1", "2", "--values", "--json"], "--json never has the values"),

@@ -14,8 +14,8 @@ from genvx.errors import InvalidInput
 
 # The parameters of what only a run has, which its host keeps.
 _OF_A_RUN = frozenset(
-    ("watched", "chdir", "keep", "retries", "env", "run_tag", "notify", "tty", "log_limit")
-    + ("project", "follow_links", "yes", "json", "debug_key_file", "debug_port", "debug_bind")
+    "watched chdir keep retries env run_tag notify tty log_limit project follow_links yes json "
+    "debug_key_file debug_port debug_bind".split()
 )
 
 

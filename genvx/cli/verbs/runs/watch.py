@@ -35,7 +35,10 @@ Interactive = Annotated[
 Node = Annotated[
     int | None,
     typer.Option(
-        "--node", metavar="K", min=0, help="With -i: of a run on several hosts its part K (default: 0)."
+        "--node",
+        metavar="K",
+        min=0,
+        help="With -i: of a run on several hosts, its part K (default: 0).",
     ),
 ]
 
