@@ -13,9 +13,23 @@ from genvx.cli.ask.where import here
 from genvx.errors import InvalidInput
 
 # The parameters of what only a run has, which its host keeps.
-_OF_A_RUN = frozenset(
-    "watched chdir keep retries env run_tag notify tty log_limit project follow_links yes json "
-    "debug_key_file debug_port debug_bind".split()
+_OF_A_RUN = (
+    "watched",
+    "chdir",
+    "keep",
+    "retries",
+    "env",
+    "run_tag",
+    "notify",
+    "tty",
+    "log_limit",
+    "project",
+    "follow_links",
+    "yes",
+    "json",
+    "debug_key_file",
+    "debug_port",
+    "debug_bind",
 )
 
 
