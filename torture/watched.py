@@ -31,8 +31,8 @@ _CODE = 9
 # How long a watch waits before it connects again; what is tried here is not its patience.
 _PAUSE = 0.02
 # Most connections are cut in the log, some while they are made. A piece that comes only in part is
-# sent again, and a whole one of the largest must get through.
-_MOST_BYTES = 200_000
+# sent again, and several of the largest must get through whole.
+_MOST_BYTES = 1_500_000
 
 # Writes lines until a file is there, in parts that end anywhere.
 _COMMAND = """
