@@ -285,7 +285,7 @@ def test_a_pipe_that_is_closed_is_no_error(state):
 def test_help_fits_a_screen(state, arguments):
     answer = run_genvx(*arguments)
     assert answer.returncode == 0
-    assert answer.stdout.count("\n") <= 50
+    assert answer.stdout.count("\n") <= 55
     assert max(map(len, answer.stdout.splitlines())) <= 100
 
 

@@ -14,6 +14,7 @@ import typer
 
 from genvx.cli.parse.commands import DividedVerb, Group, Verb
 from genvx.cli.parse.groups import HELP, bare
+from genvx.cli.parse.pages import names, page, text_of
 from genvx.cli.parse.remote import DividedRemoteVerb, RemoteGroup, RemoteVerb
 from genvx.cli.parse.remoteoption import give
 from genvx.cli.parse.table import VERBS, Entry
@@ -26,12 +27,12 @@ class Verbs(Mapping[str, Any]):
         self.entries = {
             each.name: each for each in VERBS if (each.remotely if remotely else each.here)
         }
-        self._remotely = remotely
+        self.remotely = remotely
         self._loaded: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._loaded:
-            self._loaded[name] = _load(self.entries[name], remotely=self._remotely)
+            self._loaded[name] = _load(self.entries[name], remotely=self.remotely)
         return self._loaded[name]
 
     # Mapping's own would load the verb only to say that there is one.
@@ -53,6 +54,15 @@ class AllVerbs(Group):
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the verbs."""
         return list(self.commands)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help of the group, and its verbs: what each does, or for hosts its name."""
+        if not self.commands.remotely:
+            return super().format_help(ctx, formatter)
+        params = self.get_params(ctx)
+        formatter.write(page(ctx.command_path, text_of(self), params, " [OPTIONS] VERB ..."))
+        formatter.write("\nVerbs (genvx --help says what each does):\n")
+        formatter.write(names(self.listed()))
 
     def listed(self) -> Iterator[tuple[str, str, str]]:
         """Yield the verbs as the help lists them, without loading one."""

@@ -54,6 +54,15 @@ def sections(listed: Iterable[tuple[str, str, str]]) -> str:
     return "".join(f"\n{section}:\n{''.join(_rows(rows))}" for section, rows in found.items())
 
 
+def names(listed: Iterable[tuple[str, str, str]]) -> str:
+    """Return the names of verbs under headings, without what they do."""
+    found: dict[str, list[str]] = {}
+    for section, name, _ in listed:
+        found.setdefault(section, []).append(name)
+    rows = [(f"{section}:", ", ".join(each)) for section, each in found.items()]
+    return "".join(_rows(rows))
+
+
 def explained(param: Any) -> str:
     """Return the help of an option or argument, with its default."""
     text: str = param.help or ""

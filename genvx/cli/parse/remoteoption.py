@@ -44,7 +44,7 @@ Remote = Annotated[
     typer.Option(
         *_NAMES,
         metavar="NAME",
-        help="Hosts of a remote (genvx remotes), or of ssh:USER@HOST:PORT.",
+        help="Hosts by name (genvx remotes), or ssh:USER@HOST:PORT.",
         autocompletion=names,
     ),
 ]
