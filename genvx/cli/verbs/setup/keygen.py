@@ -60,7 +60,7 @@ def keygen(file: File = _DEFAULT) -> None:
         "genvx: to start a run that it opens: "
         f"genvx remote run -d --debug-key-file {quoted}.pub -- COMMAND"
     )
-    say("genvx: to enter that run: its owner is shown the ssh command, with address and port")
+    say("genvx: to enter that run: the ssh command that is printed when it starts")
 
 
 def _require_new(file: str, path: str) -> None:
