@@ -146,7 +146,8 @@ def quoted(name: str, value: str) -> str:
     # environment is for people.
     if "/" in value and _UNSAFE.search(value):
         raise StateError(
-            f"sshd takes no path with a quote, a backslash or a line break: {printable(value, 300)}"
+            "sshd takes no path with a double quote, a backslash or a line break: "
+            f"{printable(value, 300)}"
         )
     return f'"{name}={_UNSAFE.sub("_", value)}"'
 
