@@ -138,7 +138,7 @@ def _open_inside(end: FarEnd, asked: OpenShell, job: Job) -> int:
 
 
 def _shown(end: FarEnd, job: Job) -> str:
-    """What joins, for people to read."""
+    """The command that joins, for people to read."""
     return " ".join(job.argv) if job.argv else os.path.basename(shells.user_shell(end.host.environ))
 
 

@@ -1,4 +1,4 @@
-"""A log on its way to the client: deflated where the way is slow, as it is where that is faster."""
+"""Sending a log to a client: deflated on a slow connection, as it is on a fast one."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from genvx.agent.farend import FarEnd
     from genvx.core.wire.runoperations import LogNews, WatchRun
 
-# Bytes a second. On slower ways it counts that a log deflates to a quarter; on faster ones the time
-# that it takes to deflate and to read that again.
+# Bytes a second. A log deflates to about a quarter. On faster connections, deflating and inflating
+# takes longer than it saves.
 _FAST = 25e6
-# What is smaller does not tell how fast the way is: it only goes into a buffer.
+# Smaller pieces only go into a buffer, so the time for them says nothing about the connection.
 _LARGE = 32 * 1024
-# How much of what was measured before counts, each time: the speed of some pieces, not of one.
+# The weight of what was measured before: the speed is that of several pieces, not of the last one.
 _KEPT = 0.9
 
 
 class Pieces:
-    """Replies with what somebody gets who watches a run."""
+    """Sends the news of a run to a client that watches it."""
 
     def __init__(self, end: FarEnd, asked: WatchRun) -> None:
         self._end = end

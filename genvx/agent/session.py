@@ -1,6 +1,6 @@
-"""What the script `enter` of a run does: a shell, a command or a session of sshd inside of the run.
+"""What the script `enter` of a run starts: a shell, a command or a session of sshd in the run.
 
-We stay as the parent: we hold the lease, and pass signals on.
+This process stays as the parent: it holds the lease, and passes signals on.
 """
 
 from __future__ import annotations
@@ -60,8 +60,9 @@ def _main(directory: str, words: list[str]) -> int:
             return _shell(entry, shell, path)
         terminal = any(map(os.isatty, range(3)))
         variables = with_path(entry.environment(), path)
-        # Without a terminal nobody tells us when the client is gone. Of sshd's sessions, what is in
-        # the background goes on, as it would without us: editors find their servers there again.
+        # Without a terminal there is no hang-up when the client is gone, so stdout is watched. The
+        # background processes of a session go on, as they do with sshd alone: an editor finds its
+        # server again when it connects the next time.
         return entry.supervise(
             command,
             watch_client=not terminal,
@@ -84,7 +85,7 @@ def _command(words: list[str]) -> list[str] | None:
 
 def _of_session(line: str) -> list[str]:
     """What sshd would execute for a command, or for its subsystem for files."""
-    program, *more = line.split()
+    program, *more = line.split() or [""]  # a line of blanks does nothing
     if program == "internal-sftp" or os.path.basename(program) == "sftp-server":
         found = next((each for each in (program, *_SFTP) if os.access(each, os.X_OK)), None)
         if found is None:

@@ -1,4 +1,4 @@
-"""Receiving a tree that a client sends."""
+"""Trees on the wire: receiving the one of a client, and sending what a run has made."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _read(size: int) -> bytes:
 
 
 class _Busy:
-    """Tells the client now and then that we are at it, each time it is called."""
+    """Called often during long work; tells the client every few seconds that we are still there."""
 
     def __init__(self, end: FarEnd, asked: Any) -> None:
         self._end = end
@@ -51,7 +51,7 @@ class _Busy:
 
 
 def receive_tree(end: FarEnd, asked: SendTree) -> int:
-    """Receive a tree, unless it is here; reply how far it is."""
+    """Receive a tree, unless it is here."""
     store = TreeStore(trees_root(end.host.environ))
     if store.has(asked.tree):
         end.reply(asked, Received())

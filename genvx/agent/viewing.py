@@ -19,7 +19,7 @@ _PART = 65536
 
 
 def view(end: FarEnd, asked: ViewRun) -> int:
-    """Send how a run is until it has begun, then pass bytes between the client and its terminal."""
+    """Send the state of a run until it has begun, then pass bytes between client and terminal."""
     client = Client(end.out)
     with suppress(BrokenPipeError):  # the client is gone; the run goes on
         for news in end.host.view(asked, client.wait):
@@ -33,13 +33,13 @@ def view(end: FarEnd, asked: ViewRun) -> int:
 
 
 def _pass_through(connected: socket.socket, out: int) -> None:
-    """Pass bytes until one of them has ended."""
+    """Pass bytes until the client or the supervisor has ended."""
     connected.setblocking(False)
     poll = select.poll()
     poll.register(out, 0)
     typed = b""
     while True:
-        # What was typed may have to wait, and what the terminal shows must not wait for it.
+        # Keys may have to wait, and output must not wait for them.
         poll.register(connected.fileno(), select.POLLIN | (select.POLLOUT if typed else 0))
         if typed:
             with suppress(KeyError):
@@ -58,7 +58,7 @@ def _pass_through(connected: socket.socket, out: int) -> None:
             try:
                 data = connected.recv(_PART)
             except ConnectionError:
-                return  # it has ended with something typed unread
+                return  # it has ended without reading all keys
             if not data:
                 return
             while data:
@@ -69,4 +69,4 @@ def _pass_through(connected: socket.socket, out: int) -> None:
             except BlockingIOError:
                 continue
             except ConnectionError:
-                typed = b""  # what was shown last is read all the same
+                typed = b""  # its last output can still be read

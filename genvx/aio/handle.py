@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import subprocess
 import threading
 from typing import TYPE_CHECKING
 
-from genvx.aio.commands import to_end
+from genvx.aio.commands import run_on
 from genvx.aio.threads import abandonable, in_daemon_thread
 from genvx.core.runs.runstate import name_of
 from genvx.fleet.lines import Lines
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from genvx.core.command import Command
@@ -130,21 +130,19 @@ class Run:
         env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a command inside of the run; it is killed if the call is cancelled."""
-        pipe = subprocess.PIPE if capture_output else None
-        stdin = None if input is None else subprocess.PIPE
-        never = threading.Event()
         inside = await abandonable(
-            lambda: self._run.enter(command, env), never, lambda late: late.release()
+            lambda: self._run.enter(command, env), threading.Event(), lambda late: late.release()
         )
         try:
-            running = await abandonable(
-                lambda: inside.start(
-                    command, stdin=stdin, stdout=pipe, stderr=pipe, cwd=cwd, env=env
-                ),
-                never,
-                lambda late: late.kill(),
+            return await run_on(
+                inside,
+                command,
+                check=check,
+                capture_output=capture_output,
+                input=input,
+                cwd=cwd,
+                env=env,
             )
-            return await to_end(running, command, input, check=check)
         finally:
             await asyncio.shield(asyncio.to_thread(inside.release))
 
@@ -217,5 +215,5 @@ class Run:
 
 
 def forget(run: Handle) -> None:
-    """End a run that was accepted when nobody wanted it any more."""
+    """End a run that was accepted after its call had been cancelled."""
     run.stop(force=True, wait=False)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import threading
 from typing import TYPE_CHECKING, Any
 
-from genvx.aio.commands import to_end
-from genvx.aio.threads import abandonable
+from genvx.aio.commands import run_on
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Mapping
 
     from genvx.core.command import Command
@@ -64,16 +62,15 @@ class Hold:
             subprocess.CalledProcessError: `check` is true and the command failed.
             InvalidInput: there is no such command or directory. HostError: the host is gone.
         """
-        pipe = subprocess.PIPE if capture_output else None
-        stdin = None if input is None else subprocess.PIPE
-        running = await abandonable(
-            lambda: self._hold.start(
-                command, stdin=stdin, stdout=pipe, stderr=pipe, cwd=cwd, env=env
-            ),
-            threading.Event(),
-            lambda late: late.kill(),
+        return await run_on(
+            self._hold,
+            command,
+            check=check,
+            capture_output=capture_output,
+            input=input,
+            cwd=cwd,
+            env=env,
         )
-        return await to_end(running, command, input, check=check)
 
     async def release(self) -> None:
         """Give the devices back; further calls do nothing."""

@@ -17,19 +17,37 @@ async def abandonable(
     work: Callable[[], T], stop: threading.Event, undo: Callable[[T], object]
 ) -> T:
     """Call `work` in a thread; if we are cancelled, set `stop` and undo what the thread did."""
-    # shield: a cancelled task would leave its thread running, and nobody would release what the
-    # thread takes.
-    task = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        stop.set()
+    loop = asyncio.get_running_loop()
+    lock = threading.Lock()
+    cancelled = False
+    made: list[T] = []
+
+    def run() -> None:
+        value = work()
+        with lock:
+            if not cancelled:
+                made.append(value)
+                return
+        # By the thread itself: we may be cancelled once more while we wait for it, and nobody would
+        # release what it took.
         with contextlib.suppress(Exception):
-            # The thread may have taken devices just before it saw `stop`: they are released. An
-            # error of it interests nobody any more.
-            late = await task
-            await asyncio.to_thread(undo, late)
+            undo(value)
+
+    # shield: a cancelled task would leave its thread running.
+    task = asyncio.ensure_future(asyncio.to_thread(run))
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        with lock:
+            cancelled = True
+        stop.set()
+        with contextlib.suppress(Exception):  # nobody is interested in an error any more
+            if made:
+                await asyncio.shield(loop.run_in_executor(None, undo, made[0]))
+            else:
+                await asyncio.shield(task)
         raise
+    return made[0]
 
 
 async def in_daemon_thread(work: Callable[[], T]) -> T:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Detach:
-    """What is said of a run besides its request for GPUs.
+    """The options of a detached run besides its request for GPUs.
 
     key: the path of the private key with which one logs in to its debug port; empty if unknown.
     """

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # How often the other hosts are asked, at most, whether they have room for a run that waits.
 _LOOK = 30.0
-# How long a run that somebody moves may be on its way to its next host, and how often we ask.
+# How long a run may be on its way from one host to another, and how often we ask for it.
 _ON_ITS_WAY = 30.0
 _AGAIN = 0.5
 
@@ -110,7 +110,7 @@ def left(where: Where, run: RunInfo) -> int:
 
 
 def goes_on(where: Where, run: RunInfo, options: str = "") -> str:
-    """The line for somebody who watched a run that goes on. options: with which they did."""
+    """Return the line after a watch of a run that goes on. options: those of the watch."""
     return f"genvx: run {run.id} goes on; {where.typed} watch {options}{run.id} shows it again"
 
 
@@ -121,7 +121,7 @@ def _unread() -> int:
 
 
 def arrival(fleet: Any, run: str) -> Any:
-    """The host on which a run arrives that somebody moves; None if it arrives nowhere."""
+    """Return the host to which a run is being moved; None if it does not arrive in time."""
     from genvx.fleet.detaching import runs
 
     end = time.monotonic() + _ON_ITS_WAY
@@ -146,8 +146,8 @@ class Scout:
     def move(self, source: Any, run: RunInfo) -> Any:
         """Move a run that waits to a host that has room; return that host, None if it stays.
 
-        Not where its hosts or its directory were chosen, or it has a project: then another host may
-        be a wrong one.
+        A run whose hosts or directory were chosen, or that has a project, stays: another host may
+        be the wrong one.
         """
         spec = run.spec
         if not isinstance(run.state, Waiting) or spec.stays or spec.cwd or spec.project is not None:
@@ -176,7 +176,7 @@ class Scout:
 
 @contextmanager
 def unbroken() -> Iterator[None]:
-    """Do what Ctrl-C must not break in two; it is heard afterwards."""
+    """Hold Ctrl-C back for the block, and raise it afterwards."""
     pressed = []
 
     def note(number: int, frame: FrameType | None) -> None:

@@ -27,8 +27,8 @@ PROJECT_TRIES = 3
 
 @dataclass(frozen=True)
 class ProjectOptions:
-    """What is said of the project. directory: where it is; None if there is none. yes: it is sent
-    however large it is.
+    """The options for a project. directory: where it is; None if there is none. yes: send it
+    without a question, however large it is.
     """
 
     directory: str | None = None
@@ -36,7 +36,10 @@ class ProjectOptions:
     yes: bool = False
 
     def chosen(self, *, load: bool) -> ProjectOptions:
-        """With the directory that .genvx.toml names, if none was typed. load: whether it counts."""
+        """Return these options with the directory that .genvx.toml names, if none was typed.
+
+        load: whether to read that file.
+        """
         if self.directory is not None or not load:
             return self
         from genvx.cli.ask.defaults import project
@@ -47,7 +50,7 @@ class ProjectOptions:
         """Read the project; None if there is none.
 
         Raises:
-            InvalidInput: it cannot be sent, or is large and nobody says that it is to be sent.
+            InvalidInput: it cannot be sent, or is large and nobody confirmed it.
             ProjectChanged: a file is changed meanwhile.
         """
         if self.directory is None:
@@ -63,7 +66,7 @@ class ProjectOptions:
 
 
 def _confirm(gathered: Gathered) -> None:
-    """Have somebody say whether a large project is to be sent."""
+    """Ask whether a large project is to be sent."""
     if gathered.size <= MUCH_BYTES and gathered.files <= MANY_FILES:
         return
     large = f"the project has {gathered.files} files, {format_size(gathered.size)}"

@@ -1,4 +1,4 @@
-"""A tunnel as a person has it: what leads where, and how it ends."""
+"""genvx tunnel: opens a tunnel, says which port leads where, and waits for its end."""
 
 from __future__ import annotations
 
@@ -33,11 +33,13 @@ _STARTS_WITHIN = 120.0
 # Seconds in which it starts again after a cut.
 _COMES_BACK = 30.0
 _LOOK = 0.5
+# Seconds within which the end of a run is known here: its processes end before it does.
+_RUN_ENDS = 3.0
 
 
 @value
 class Wanted:
-    """What somebody wants of a tunnel.
+    """The options of genvx tunnel.
 
     patience: seconds to wait for the start of the run; None does not wait. logs: what TensorBoard
     reads; None: no TensorBoard.
@@ -52,7 +54,7 @@ class Wanted:
 
 
 def connect(where: Where, run: str, wanted: Wanted) -> int:
-    """Have a tunnel to a run until that is over, and return 0; 130 after Ctrl-C."""
+    """Keep a tunnel to a run open until the run is over, and return 0; 130 after Ctrl-C."""
     try:
         return _connect(where, run, wanted)
     except KeyboardInterrupt:
@@ -131,6 +133,8 @@ def _show_board(where: Where, tunnel: Tunnel, board: TensorBoard) -> None:
             # "": it has ended with a connection that was cut. Its port may not be free at once.
             again = time.monotonic() + _COMES_BACK if not over else again
             if time.monotonic() > again:
+                if tunnel.wait(_RUN_ENDS):
+                    return
                 raise GenvxError(f"TensorBoard has ended: {over}")
             with suppress(HostError):
                 if tunnel.connected:

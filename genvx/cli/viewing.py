@@ -37,7 +37,7 @@ def require_our_terminal(where: Where, wanted: str) -> None:
 
 
 def view(where: Where, fleet: Fleet, host: Any, run: RunInfo, *, stays: bool) -> int:
-    """Show the terminal of a run in ours until it ends, and return its exit code; 0 if somebody
+    """Show the terminal of a run in ours until it ends, and return its exit code; 0 if the person
     leaves it.
 
     stays: leave it where it waits, also when another host has room.
@@ -60,7 +60,7 @@ def view(where: Where, fleet: Fleet, host: Any, run: RunInfo, *, stays: bool) ->
                     if place is not None:
                         break
             except (InvalidInput, UnknownRun):
-                # It was perhaps moved by somebody else; otherwise it is as it says.
+                # Another client may have moved it; if not, the error is right.
                 place = arrival(fleet, run.id) if waited else None
                 if place is None or place is host:
                     raise
@@ -111,7 +111,7 @@ def _enter(where: Where, host: Any, run: RunInfo, stream: Any, shown: LogView) -
 
 
 def _ended(host: Any, run: RunInfo) -> RunInfo | None:
-    """The run, whose terminal has ended; None if it goes on without us."""
+    """Return the run as it has ended; None if only our view has ended."""
     over = time.monotonic() + _END_WITHIN
     while True:
         found: tuple[RunInfo, ...] = host.answer(FindRuns(run.id))

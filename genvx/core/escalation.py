@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Seconds that processes have to end by themselves after they were asked.
 GRACE = 10.0
-# The most seconds for programs to clean up in, once people had their grace.
+# The most seconds between SIGTERM and SIGKILL when a grace has passed before SIGTERM.
 _CLEANUP = 5.0
 
 
@@ -45,7 +45,7 @@ def after_hangup(grace: float = GRACE) -> tuple[Step, ...]:
 
 
 def after_notice(grace: float = GRACE) -> tuple[Step, ...]:
-    """Ask people who were just told that it ends, after a grace; kill a little later."""
+    """The steps after a line on a terminal: SIGTERM after the grace, SIGKILL a little later."""
     first, last = politely(min(grace, _CLEANUP))
     return (replace(first, after=grace), replace(last, after=grace + last.after))
 

@@ -1,4 +1,4 @@
-"""What is wrong on a host; with its clock beside ours, and the Python that a remote names."""
+"""What is wrong on a host: its own findings, its clock, and the Python that its remote names."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from genvx.core.text import printable
 from genvx.core.wire.job import Job
 from genvx.core.wire.questions import Examine
 from genvx.errors import GenvxError, HostUnreachable
+from genvx.ssh.deadline import Deadline
+from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from genvx.core.prelude import Prelude
     from genvx.core.requests.ask import Wanted
@@ -30,6 +32,10 @@ _MOST_SAID = 500
 
 class Examined(Protocol):
     """What is needed of a host: an SSHHost."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds that an answer may take."""
 
     @property
     def spec(self) -> HostSpec:
@@ -56,7 +62,7 @@ def examined(host: Examined) -> tuple[Finding, ...]:
 
 
 def _of_prelude(host: Examined, prelude: Prelude) -> Iterator[Finding]:
-    """Whether the Python that a remote names is there: a command of ours is started in it."""
+    """Find out whether the Python that a remote names is there, by a command that starts in it."""
     what = f"{prelude.key} {printable(prelude.text, 100)}"
     said = bytearray()
 
@@ -64,12 +70,14 @@ def _of_prelude(host: Examined, prelude: Prelude) -> Iterator[Finding]:
         said.extend(data[: _MOST_SAID - len(said)])
 
     try:
-        started = host.start(Ask(Requirements(), command="check"), Job(("python", "--version")))
-        code = started.communicate(None, hear, hear)
+        code = _code_of_python(host, hear)
     except HostUnreachable:
         raise
     except GenvxError as error:
         yield Finding("python", ERROR, f"{what}: {error}")
+        return
+    if code is None:
+        yield Finding("python", ERROR, f"{what}: not done within {host.patience:g} s")
         return
     lines = said.decode("utf-8", "replace").strip().splitlines() or [f"exit code {code}"]
     shown = printable(lines[-1].removeprefix("genvx: "), _MOST_SAID)
@@ -77,3 +85,17 @@ def _of_prelude(host: Examined, prelude: Prelude) -> Iterator[Finding]:
         yield Finding("python", ERROR, f"{what}: {shown}", "make it on the host, or correct it")
     else:
         yield Finding("python", OK, f"{what}: {shown}")
+
+
+def _code_of_python(host: Examined, hear: Callable[[bytes], None]) -> int | None:
+    """Return the exit code of `python --version` there; None if it does not end in time."""
+    started = host.start(Ask(Requirements(), command="check"), Job(("python", "--version")))
+    # What a remote names may be any command, and wait for something that never comes.
+    with Deadline(host.patience) as deadline:
+        deadline.closes(lambda: close_channel(started.channel))
+        try:
+            return started.communicate(None, hear, hear)
+        except HostUnreachable:
+            if not deadline.expired:
+                raise
+            return None

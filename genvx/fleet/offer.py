@@ -1,4 +1,4 @@
-"""What a hostfile offers of a host: some of its devices, and how commands see them."""
+"""The devices of a host that its hostfile offers, and how commands see them."""
 
 from __future__ import annotations
 

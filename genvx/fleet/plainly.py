@@ -1,6 +1,6 @@
-"""A line for the login shell of a host, without an agent, devices or a terminal.
+"""Running a line in the login shell of a host, without an agent, devices or a terminal.
 
-It is for what comes before all else there, such as the installation of a Python.
+It is for what has to run before an agent can, such as the installation of a Python.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What ends a wait for hosts."""
+"""Events that end a wait for hosts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people type to ask a host again, for messages."""
+"""The beginning of the commands that messages suggest."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from genvx.ssh.defaults import TYPED
 
 
 def typed(host: object) -> str:
-    """Return what stands in front of a verb: genvx remote, with what names the hosts."""
+    """Return what comes before a verb to ask the same hosts again: genvx remote, and the hosts."""
     options = getattr(host, "options", None)
     return getattr(options, "typed", TYPED)

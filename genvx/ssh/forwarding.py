@@ -229,14 +229,17 @@ class Forwarder:
         ring: Callable[[Stream], object],
         deadline: Deadline,
     ) -> bool:
-        """Have the host listen on a port of its loopback; return False if it does not.
+        """Have the host listen on a port of its loopback; return False if it does not. A host that
+        does not answer before the deadline loses the connection.
 
         take: called in the transport's thread with each stream that the host opens; it must not
         block.
         """
-        if port in self._takers:
+        taker = (take, ring)
+        if self._takers.setdefault(port, taker) is not taker:
             return False
-        self._takers[port] = (take, ring)
+        # paramiko waits without end, and would take a late answer for that to the next request.
+        deadline.closes(self._transport.packetizer.close)
         self._transport._tcp_handler = self._incoming
         listens = False
         # paramiko gives an answer to the one that was asked last.
@@ -248,6 +251,8 @@ class Forwarder:
                 pass  # the connection has ended
             finally:
                 self._pulse.asking.release()
+        else:
+            deadline()
         if not listens:
             self._takers.pop(port, None)
         return listens
@@ -278,7 +283,7 @@ class _Bell:
         self.set = ring
 
     def clear(self) -> None:
-        """Do nothing: who was rung for looks until nothing is left."""
+        """Do nothing: a reader that was woken reads until nothing is left."""
 
 
 class _Ringing(threading.Condition):

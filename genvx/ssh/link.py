@@ -7,7 +7,6 @@ itself, gets its own arguments and its own socket, and is opened under one deadl
 
 from __future__ import annotations
 
-import functools
 import logging
 import random
 import threading
@@ -88,6 +87,8 @@ class Link:
         self._sock = sock
         self.settings = settings
         self.needed_secret = needed_secret
+        self._lock = threading.Lock()
+        self._forwarder: Forwarder | None = None
         packetizer: Any = self.transport.packetizer
         self.pulse = Pulse(
             name,
@@ -97,13 +98,18 @@ class Link:
             seconds=host_lost_after,
         )
 
-    @functools.cached_property
+    @property
     def forwarder(self) -> Forwarder:
         """What forwards TCP connections through this one."""
         # Imported here: few connections forward others.
         from genvx.ssh.forwarding import Forwarder
 
-        return Forwarder(self.transport, self.pulse)
+        # Two tunnels may ask at the same time. Of two forwarders only one would be handed what the
+        # host opens.
+        with self._lock:
+            if self._forwarder is None:
+                self._forwarder = Forwarder(self.transport, self.pulse)
+            return self._forwarder
 
     @classmethod
     def open(

@@ -1,4 +1,4 @@
-"""Does a host that runs or holds something of ours still answer?
+"""Finding out whether a host that runs or holds something for us still answers.
 
 While nothing is sent, TCP does not notice a cut network or a machine without power; through a jump
 host, or while data is sent, it notices late. So a host that is silent for a while is asked for a
@@ -35,7 +35,7 @@ class Watchable(Protocol):
 
     @property
     def closed(self) -> bool:
-        """Whether it depends on it no longer."""
+        """Whether it no longer needs the connection."""
 
 
 class Pulse:

@@ -92,14 +92,15 @@ def test_a_debug_port_that_cannot_be_is_refused(wrong):
         DebugPort(**{"keys": (ED25519,), **wrong})
 
 
+@pytest.mark.parametrize("user", ["", "-oProxyCommand=touch x;a"])
+def test_a_host_names_no_user_that_ssh_reads_as_an_option(user):
+    with pytest.raises(InvalidInput):
+        OpenPort(user, "h", 2222, ED25519)
+
+
 def test_the_line_that_leads_into_a_run_is_one_for_a_shell():
     port = OpenPort("a b", "::1", 2222, f"{ED25519} x")
     settings = "-o IdentitiesOnly=yes -o HostKeyAlias=genvx-run-abcd -p 2222"
     assert port.line("abcd") == f"ssh -i <private key> {settings} 'a b@::1'"
     assert port.line("abcd", "my key") == f"ssh -i 'my key' {settings} 'a b@::1'"
     assert port.known_host("abcd") == f"genvx-run-abcd {ED25519}"
-
-
-def test_a_host_cannot_put_an_option_of_ssh_into_that_line():
-    with pytest.raises(InvalidInput, match="no user is called -oProxyCommand=touch x;"):
-        OpenPort("-oProxyCommand=touch x;", "::1", 2222, ED25519)

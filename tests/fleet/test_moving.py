@@ -6,13 +6,18 @@ from types import SimpleNamespace
 
 import pytest
 
+from genvx.core.projects.project import Project
+from genvx.core.requests.ask import Ask
 from genvx.core.requests.requirements import Requirements
 from genvx.core.runs.run import Moment, RunSpec
 from genvx.core.runs.runinfo import RunInfo
 from genvx.core.runs.runselect import find, without_moved
 from genvx.core.runs.runstate import Stopped, StopReason, Waiting
-from genvx.errors import InvalidInput
+from genvx.errors import HostUnreachable, InvalidInput
 from genvx.fleet.detaching import moving
+from genvx.fleet.detaching.submission import spec_of
+from genvx.fleet.fleet import Fleet
+from genvx.testing import FakeHost, Played
 
 SPEC = RunSpec("abcd1234", ("x",), Requirements(1), "m", "h", Moment(1, 1), name="x")
 
@@ -53,3 +58,20 @@ def test_what_a_run_has_left_behind_is_not_shown_once_it_has_arrived():
     assert without_moved([moved(1), arrived, moved(2)]) == [arrived]
     assert without_moved([moved(1), moved(2)]) == [moved(2)]
     assert find([moved(1), arrived], "x") is arrived
+
+
+def test_a_run_with_a_project_moves_past_a_host_that_does_not_answer():
+    project = Project("0f" * 32, "p", 2, 3, "c0ffee", False)
+    hosts = [FakeHost(name, 1, script=lambda spec: Played(code=None)) for name in "abc"]
+    for each in hosts:
+        each.runs.trees.add(project.tree)
+    fleet = Fleet(hosts)
+    source = fleet.run("x", gpus=1, detach=True).host
+    ask = Ask(Requirements(gpus=1), "")
+    run = source.submit(spec_of(["x"], ask, project=project), patience=600)
+    seen = fleet.snapshot()
+    gone, _ = moving.room_elsewhere(run.spec, source.name, seen, "abc")
+    fleet.host(gone).error = HostUnreachable("gone", kind="network")
+    # It comes as far as a fake host can go.
+    with pytest.raises(InvalidInput, match="no WithdrawRun"):
+        moving.move(fleet, source, run, seen, "abc")

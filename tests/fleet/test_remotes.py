@@ -16,6 +16,7 @@ from genvx.core.prelude import Prelude, plain, with_prelude
 from genvx.errors import GenvxError, InvalidInput, InvalidRemotes, UnknownRemote
 from genvx.fleet.hosts.hostspec import HostSpec
 from genvx.fleet.remotes.keys import OF_TYPE
+from genvx.fleet.remotes.pool import pooled
 from genvx.fleet.remotes.reading import load, remote_named
 from genvx.fleet.remotes.yamltext import parse
 from genvx.ssh.config.sshconfig import Settler
@@ -242,6 +243,36 @@ def test_what_makes_no_sense_is_a_line_that_says_where_and_what_to_do(own, entry
 def test_a_circle_of_many_is_refused(own):
     own("remotes: {a: {extends: b}, b: {extends: c}, c: {extends: a}}")
     assert "a extends b extends c extends a: that has no end" in refusal()
+
+
+def chain(length, *, each):
+    """Remotes that extend one another, each its next one so many times."""
+    extends = [f"a{n}: {{extends: [{', '.join([f'a{n + 1}'] * each)}]}}" for n in range(length - 1)]
+    return f"remotes: {{{', '.join([*extends, f'a{length - 1}: {{type: ssh, host: h}}'])}}}"
+
+
+def test_a_remote_that_is_extended_in_a_billion_ways_is_read_at_once(project):
+    project(chain(16, each=50))
+    assert load(os.environ).named("a0").where == "h"
+
+
+def test_a_chain_of_remotes_has_an_end(project):
+    project(chain(1000, each=1))
+    assert "more than 16 remotes extend each other in a chain" in refusal()
+
+
+def test_hosts_with_one_address_behind_two_jump_hosts_are_two(own):
+    own(
+        "remotes:\n"
+        "  here: {type: ssh, hosts: '10.0.0.5', proxy: gate-1}\n"
+        "  there: {type: ssh, hosts: '10.0.0.5', proxy: gate-2}\n"
+        "  again: {type: ssh, hosts: '10.0.0.5', proxy: gate-2}\n"
+    )
+    found = pooled(load(os.environ).remotes.values(), lambda name, error: None)
+    assert [(spec.name, spec.proxy_jump) for spec in found] == [
+        ("10.0.0.5", "gate-1"),
+        ("there/10.0.0.5", "gate-2"),
+    ]
 
 
 LEVELS = "\n".join(f"  - &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12))

@@ -15,7 +15,7 @@ _MOST_BYTES = 1 << 20
 
 
 def asked(files: list[str] | None, port: int | None, bind: str | None) -> DebugPort | None:
-    """Read the files; return what is asked for, or None where it is nothing.
+    """Read the files; return the debug port, or None if none is asked for.
 
     files: paths of .pub files; - is stdin.
 

@@ -106,7 +106,7 @@ DebugKeyFile = Annotated[
     typer.Option(
         "--debug-key-file",
         metavar="K.pub",
-        help="With --detach: let whoever has the private key of it log in to the run (several).",
+        help="With --detach: let the holder of its private key log in to the run (several).",
     ),
 ]
 DebugPort = Annotated[

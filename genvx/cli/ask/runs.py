@@ -34,7 +34,13 @@ OneRun = Annotated[
 Node = Annotated[
     int | None,
     typer.Option(
-        "--node", metavar="K", min=0, help="Of a run on several hosts: its part K (default: 0)."
+        "--node", metavar="K", min=0, help="Node K of a run on several hosts (default: 0)."
+    ),
+]
+WaitForStart = Annotated[
+    str | None,
+    typer.Option(
+        "--wait", metavar="[=TIME]", help="Wait for its start, at most TIME (default: no limit)."
     ),
 ]
 Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help=WHICH, callback=not_empty)]
@@ -64,8 +70,7 @@ def part_of(parts: tuple[tuple[Any, RunInfo], ...], node: int | None) -> tuple[A
         InvalidInput: there is no such part.
     """
     for host, run in parts:
-        part = run.spec.part
-        if node is None or node == (0 if part is None else part.rank):
+        if node in (None, run.rank):
             return host, run
     raise InvalidInput(f"run {parts[0][1].label_or_id} has no node {node} among its hosts")
 

@@ -58,11 +58,14 @@ class Where(Reporting):
             return "genvx"
         import shlex
 
-        if self.named is not None:
+        if self.named is not None and self.login is None:
             return shlex.join(["genvx", "--remote", self.named])
         words = ["genvx", "remote"]
+        words += ["--remote", self.named] if self.named else []
         words += ["-H", self.hosts] if self.hosts else []
         words += ["-f", self.hostfile] if self.hostfile else []
+        # Another user has other runs and environments.
+        words += ["-l", self.login] if self.login else []
         return shlex.join(words)
 
     def fleet(self, selection: Selection | None = None) -> Fleet:

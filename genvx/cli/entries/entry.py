@@ -8,7 +8,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from genvx.cli.entries import files
-from genvx.cli.entries.target import rank_of
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
 from genvx.fleet.hosts import hostfile, hostnames
@@ -28,21 +27,25 @@ def entry(where: Where, names: list[str], goal: Goal, user: str) -> str:
     elif where.hosts is not None:
         words += ["-H", where.hosts]
     else:
-        words += ["-f", os.path.abspath(where.hostfile or hostfile.find(os.environ))]
+        words += ["-f", _from_root(where.hostfile or hostfile.find(os.environ))]
     if where.login is not None:
         words += ["-l", where.login]
     words += ["ssh-proxy", host, *_words(goal)]
     # What is started from a desktop has none of the variables of a shell.
     for name in ("XDG_CONFIG_HOME", "GENVX_SSH_CONFIG", "GENVX_REMOTES"):
         if os.environ.get(name):
-            words = [f"{name}={os.path.abspath(os.environ[name])}", *words]
+            words = [f"{name}={_from_root(os.environ[name])}", *words]
     if "=" in words[0]:
         words = ["/usr/bin/env", *words]
     # The name comes from the host and becomes a line of ssh_config: it must not contain another.
     hostnames.require_user(user)
-    # ssh expands %h and the like in ProxyCommand, and passes the line to a shell.
-    proxy = " ".join(shlex.quote(word) for word in words).replace("%", "%%")
-    home = files.home()
+    if not all(map(str.isprintable, words)):
+        raise InvalidInput(
+            f"the path of a file cannot be written into ssh_config: {printable(' '.join(words))}"
+        )
+    # ssh passes the line to a shell.
+    proxy = _without_tokens(" ".join(shlex.quote(word) for word in words))
+    known_hosts = _without_tokens(str(files.home() / "known_hosts"))
     # HostKeyAlias and a known_hosts of ours: the sshd at the end of the ProxyCommand has a key of
     # its own, which must not be compared with the host's. accept-new is safe for it: genvx has
     # checked the key of the host that it runs on. Names are not hashed, for --remove finds them.
@@ -52,10 +55,10 @@ def entry(where: Where, names: list[str], goal: Goal, user: str) -> str:
         f"    User {user}\n"
         f"    ProxyCommand {proxy}\n"
         f"    HostKeyAlias {alias(goal)}\n"
-        f'    UserKnownHostsFile "{home}/known_hosts"\n'
+        f'    UserKnownHostsFile "{known_hosts}"\n'
         f"    HashKnownHosts no\n"
         f"    StrictHostKeyChecking accept-new\n"
-        f'    IdentityFile "{files.key()}"\n'
+        f'    IdentityFile "{_without_tokens(str(files.key()))}"\n'
         f"    IdentitiesOnly yes\n"
         f"    LogLevel ERROR\n"
         f"    PreferredAuthentications publickey\n"
@@ -72,26 +75,34 @@ def alias(goal: Goal) -> str:
 
 
 def node_suffix(goal: Goal) -> str:
-    """What tells a part of a run on several hosts from its first one."""
-    rank = rank_of(goal.run) if goal.run is not None else 0
-    return f"-{rank}" if rank else ""
+    """Return the end of the names of a part of a run on several hosts; empty for its first part."""
+    return f"-{goal.run.rank}" if goal.run is not None and goal.run.rank else ""
 
 
 def _words(goal: Goal) -> list[str]:
     """The words of ssh-proxy behind the host."""
     if goal.run is not None:
-        rank = rank_of(goal.run)
-        return ["--run", goal.run.id, *(["--node", str(rank)] if rank else [])]
+        node = ["--node", str(goal.run.rank)] if goal.run.rank else []
+        return ["--run", goal.run.id, *node]
     return [goal.environment.id] if goal.environment is not None else []
 
 
 def _title(goal: Goal) -> str:
     if goal.run is not None:
-        node = f"node {rank_of(goal.run)} of " if goal.run.spec.part is not None else ""
+        node = f"node {goal.run.rank} of " if goal.run.spec.part is not None else ""
         return f"{node}run {printable(goal.run.label_or_id, 200)}"
     if goal.environment is not None:
         return f"environment {printable(goal.environment.label, 200)}"
     return "your environment"
+
+
+def _from_root(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))
+
+
+def _without_tokens(text: str) -> str:
+    """Return text in which ssh finds no %h and the like to expand."""
+    return text.replace("%", "%%")
 
 
 def _everywhere(named: str) -> str:

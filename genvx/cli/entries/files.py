@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ from genvx.errors import StateError
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 def home() -> Path:
@@ -32,10 +34,13 @@ def home() -> Path:
 def key() -> Path:
     """Return the key that our own sshds accept; make it when it is first needed."""
     path = home() / "id_ed25519"
-    if not path.exists():
+    if not path.with_suffix(".pub").exists():
         from genvx.sandbox.files import make_key
 
-        make_key(str(path), "genvx")
+        with _alone():
+            # The public one is written last, so where it is, both are whole.
+            if not path.with_suffix(".pub").exists():
+                make_key(str(path), "genvx")
     return path
 
 
@@ -49,13 +54,14 @@ def keep(names: Sequence[str], entry: str = "") -> bool:
 
     An entry begins with its comment, and ends where the next begins.
     """
-    path = file()
-    text = _text(path)
-    blocks = [block for block in re.split(r"(?m)^(?=# )", text) if block.strip()]
-    gone = [block for block in blocks if set(_words(block, "Host")) & set(names)]
-    kept = [*(block for block in blocks if block not in gone), entry]
-    _replace(path, "".join(kept))
-    _forget(gone, kept)
+    with _alone():
+        path = file()
+        text = _text(path)
+        blocks = [block for block in re.split(r"(?m)^(?=# )", text) if block.strip()]
+        gone = [block for block in blocks if set(_words(block, "Host")) & set(names)]
+        kept = [*(block for block in blocks if block not in gone), entry]
+        _replace(path, "".join(kept))
+        _forget(gone, kept)
     return bool(gone)
 
 
@@ -78,7 +84,10 @@ def _forget(gone: Sequence[str], kept: Sequence[str]) -> None:
 
 
 def _text(path: Path) -> str:
-    return path.read_text("utf-8") if path.exists() else ""
+    try:
+        return path.read_text("utf-8") if path.exists() else ""
+    except UnicodeDecodeError:
+        raise StateError(f"{path} is not UTF-8 text") from None
 
 
 def include() -> None:
@@ -94,8 +103,23 @@ def include() -> None:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         # resolve(): ~/.ssh/config is often a link into a repository; the rename would replace it.
         _replace(path.resolve(), f"{line}\n\n{text}" if text else f"{line}\n")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, StateError) as error:
         say(f"genvx: cannot change {path} ({error}); add this as its first line: {line}")
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep other processes of this user from changing these files in the block.
+
+    An editor and a script may write entries at the same time, and one of them would be lost.
+    """
+    descriptor = os.open(home() / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from genvx.cli.ask.runs import part_of
 from genvx.cli.ask.where import Where
 from genvx.core.runs.runstate import was_moved
 from genvx.core.text import printable
@@ -11,7 +12,6 @@ from genvx.core.value import value
 from genvx.errors import (
     FleetError,
     HostError,
-    InvalidInput,
     NotOwner,
     UnknownEnvironment,
     UnknownRun,
@@ -40,13 +40,13 @@ class Goal:
 
 
 def far(where: Where) -> Where:
-    """Return the hosts of genvx remote, which is what entries are for, also without `remote`."""
+    """Return the hosts of genvx remote, also if `remote` was not typed: entries are for these."""
     return where if where.remote else Where(remote=True)
 
 
 def find(where: Where, fleet: Fleet[SSHHost], target: str, node: int | None = None) -> Goal:
-    """Return what somebody means: a host comes before an environment, and an environment before a
-    run that is not one; a live run is an environment, too.
+    """Return what a word means: a host comes before an environment, and an environment before a
+    run; a live run is an environment, too.
 
     node: the part of a run on several hosts; its first by default.
 
@@ -84,24 +84,12 @@ def find(where: Where, fleet: Fleet[SSHHost], target: str, node: int | None = No
         raise UnknownEnvironment(
             f"{shown!r} is no host, and no environment or run of yours"
         ) from error
-    host, run = _part(parts, node)
+    host, run = part_of(parts, node)
     # Root is shown the living runs of others, too, but enters none of them.
     for env in snapshots.succeeded[host.name].environments:
         if env.id == run.id and env.owner.name != host.entitlement().user:
             raise NotOwner(f"run {run.id} is {env.owner}'s")
     return Goal(host, run=run)
-
-
-def _part(parts: tuple[tuple[Any, RunInfo], ...], node: int | None) -> tuple[Any, RunInfo]:
-    for host, run in parts:
-        if node in (None, rank_of(run)):
-            return host, run
-    raise InvalidInput(f"run {parts[0][1].label_or_id} has no node {node} among its hosts")
-
-
-def rank_of(run: RunInfo) -> int:
-    """The number of a part among those of its run; 0 for a run on one host."""
-    return 0 if run.spec.part is None else run.spec.part.rank
 
 
 def environment_on(fleet: Fleet[SSHHost], host: SSHHost) -> Environment:
@@ -132,12 +120,12 @@ def run_on(
         host = fleet.host(name)
         try:
             for run in question(host):
-                if run.id == identifier and rank_of(run) == node and not was_moved(run.state):
+                if run.id == identifier and run.rank == node and not was_moved(run.state):
                     return host, run
         except HostError as error:
             failure = FleetError(f"{name}: {error}")
     try:
-        return _part(runs.locate_parts(fleet, where.ask(fleet, question), identifier), node)
+        return part_of(runs.locate_parts(fleet, where.ask(fleet, question), identifier), node)
     except (UnknownRun, FleetError):
         if failure is not None:
             raise failure from None

@@ -1,4 +1,4 @@
-"""--remote NAME: the same verb, as genvx remote has it, on the hosts of a remote.
+"""--remote NAME: a verb on the hosts of a remote, as genvx remote has it.
 
 It may be written before a verb or after it. Such a command line is one of genvx remote, and becomes
 that before it is parsed, so that the verb has its options for many hosts.
@@ -103,7 +103,7 @@ def _option() -> Any:
 
 
 def _refuse(context: Any, param: Any, value: str | None) -> None:
-    # `on_remote` has seen to it already, unless it is where nobody expects it; this machine is then
-    # the wrong one for the verb.
+    # `on_remote` takes the option out of every command line in which it finds it. Here it was not
+    # found, and the verb would act on this machine.
     if value is not None:
         raise InvalidInput("write --remote NAME before the verb")

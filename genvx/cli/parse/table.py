@@ -65,6 +65,13 @@ VERBS = (
     Entry("check", "look.doctor", LOOK, "Show what is wrong, as doctor does; Guild's name for it"),
     Entry("smi", "look.smi", LOOK, "Show an environment's GPUs and processes"),
     Entry(
+        "runs",
+        "runs.group",
+        RUNS,
+        "Runs: commands that go on without us (genvx run --detach)",
+        both=True,
+    ),
+    Entry(
         "watch", "runs.watch", RUNS, "Show the output of a run until it ends; exit with its code"
     ),
     Entry(
@@ -73,7 +80,6 @@ VERBS = (
         RUNS,
         "Show the output of a run so far; exit with its code if it has ended",
     ),
-    Entry("tunnel", "runs.tunnel", RUNS, "Make ports of a run's host ports of this machine"),
     Entry(
         "ssh",
         "runs.ssh",
@@ -81,7 +87,7 @@ VERBS = (
         "Open a shell inside of a live run, or run a command there",
         divided=True,
     ),
-    Entry("pull", "runs.pull", RUNS, "Copy what a run has made or changed to this machine"),
+    Entry("tunnel", "runs.tunnel", RUNS, "Make ports of a run's host ports of this machine"),
     Entry(
         "activate", "hold.activate", HOLD, "Open a shell that holds GPUs until it ends", runs=True
     ),
@@ -148,13 +154,7 @@ VERBS = (
         here=False,
     ),
     Entry("stop", "look.remotes", MANY, "Stop a remote, if its type can be stopped", here=False),
-    Entry(
-        "runs",
-        "runs.group",
-        RUNS,
-        "Runs: commands that go on without us (genvx run --detach)",
-        both=True,
-    ),
+    Entry("pull", "runs.pull", RUNS, "Copy what a run has made or changed to this machine"),
     Entry(
         "config",
         "setup.config",

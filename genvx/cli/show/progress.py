@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
+from typing import IO
 
 from genvx.core.block import Block
 
@@ -11,6 +13,15 @@ _PATIENCE = 0.5
 
 # Held while a thread writes to the last line: progress must not overwrite a question.
 LINE = threading.Lock()
+
+
+def one_line(text: str, terminal: IO[str]) -> str:
+    """Return the beginning of a text that fits one line of a terminal.
+
+    A line that wraps could not be erased with \\r and \\x1b[K.
+    """
+    # Not of shutil, which asks stdout: that may be a pipe while stderr is a terminal.
+    return text[: (os.get_terminal_size(terminal.fileno()).columns or 80) - 1]
 
 
 class Progress(Block):

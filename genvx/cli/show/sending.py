@@ -1,18 +1,18 @@
-"""A progress line for files on their way, on a terminal only, and only if that takes long."""
+"""A progress line for files that are sent or fetched, on a terminal only, if that takes long."""
 
 from __future__ import annotations
 
 import sys
 import time
 
-from genvx.cli.show.progress import LINE
+from genvx.cli.show.progress import LINE, one_line
 from genvx.core.block import Block
 from genvx.core.quantities.ages import format_duration
 from genvx.core.quantities.amounts import format_size
 
 _PATIENCE = 0.5
 _AGAIN = 0.1
-# Before so many seconds nobody can say how long it will take.
+# Seconds before which the time that is left cannot be estimated.
 _KNOWN_AFTER = 2.0
 
 
@@ -43,7 +43,7 @@ class Sending(Block):
             now = time.monotonic()
             if self._terminal and now >= max(self._began + _PATIENCE, self._drawn + _AGAIN):
                 self._drawn = now
-                self._stream.write(f"\r\x1b[K{self._text(now)}")
+                self._stream.write(f"\r\x1b[K{one_line(self._text(now), self._stream)}")
                 self._stream.flush()
 
     def _text(self, now: float) -> str:

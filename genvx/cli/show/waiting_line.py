@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from genvx.cli.show.progress import LINE
+from genvx.cli.show.progress import LINE, one_line
 from genvx.core.block import Block
 from genvx.core.text import printable
 from genvx.shown.console import say
@@ -47,9 +46,7 @@ class WaitingLine(Block):
             return
         self._shown = line
         if self._terminal:
-            # Cut to one line: a line that wraps could not be erased with \r and \x1b[K.
-            width = shutil.get_terminal_size().columns
-            sys.stderr.write(f"\r\x1b[K{line[: width - 1]}")
+            sys.stderr.write(f"\r\x1b[K{one_line(line, sys.stderr)}")
             sys.stderr.flush()
         else:
             say(line)

@@ -142,9 +142,8 @@ def show_gang(where: Where, parts: Sequence[tuple[str, RunDetails]], *, json: bo
     width = max(len(host) for host, _ in parts)
     for host, part in parts:
         run = part.run
-        rank = 0 if run.spec.part is None else run.spec.part.rank
         note = f"; {run.note}" if run.note else ""
-        print(f"  {rank:>3}  {host:<{width}}  {printable(_state(run) + note, 2000)}")
+        print(f"  {run.rank:>3}  {host:<{width}}  {printable(_state(run) + note, 2000)}")
     _print_tail(details, f"node {told.spec.part.rank}" if told.spec.part else "")
 
 

@@ -104,6 +104,7 @@ def _without_spaces(line: bytes) -> bytes:
 
 def _expression(pattern: bytes) -> re.Pattern[bytes]:
     out, at = b"", 0
+    parts = [b""]  # of the component: what is between its stars
     while at < len(pattern):
         byte = pattern[at : at + 1]
         if byte == b"*":
@@ -119,19 +120,37 @@ def _expression(pattern: bytes) -> re.Pattern[bytes]:
             elif deep and (not after or pattern[end : end + 2] == b"\\/"):
                 out += b".*"
             else:
-                out += b"[^/]*"
+                parts.append(b"")
             at = end
         elif byte == b"?":
-            out, at = out + b"[^/]", at + 1
+            parts[-1], at = parts[-1] + b"[^/]", at + 1
         elif byte == b"[":
             members, at = _set(pattern, at + 1)
-            out += b"[" + b"".join(b"\\x%02x" % each for each in members) + b"]"
+            parts[-1] += b"[" + b"".join(b"\\x%02x" % each for each in members) + b"]"
         else:
             at += byte == b"\\"
             if at == len(pattern):
                 raise _Broken
-            out, at = out + re.escape(pattern[at : at + 1]), at + 1
-    return re.compile(out, re.DOTALL)
+            if pattern[at] == _SLASH:
+                out, parts = out + _component(parts, len(out)) + b"/", [b""]
+            else:
+                parts[-1] += re.escape(pattern[at : at + 1])
+            at += 1
+    return re.compile(out + _component(parts, len(out)), re.DOTALL)
+
+
+def _component(parts: list[bytes], number: int) -> bytes:
+    """A component that has stars between these parts. number: different for each of a pattern."""
+    if len(parts) == 1:
+        return parts[0]
+    first, *middle, last = parts
+    out = first
+    for index, part in enumerate(middle):
+        # The first place where a part fits is as good as any other. Without this, a pattern with
+        # many stars tries all of their combinations, which never ends for some names.
+        name = b"g%d_%d" % (number, index)
+        out += b"(?=(?P<%b>[^/]*?%b))(?P=%b)" % (name, part, name)
+    return out + b"[^/]*" + last
 
 
 def _set(pattern: bytes, at: int) -> tuple[list[int], int]:

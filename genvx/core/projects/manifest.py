@@ -1,7 +1,7 @@
 """What a tree of files consists of: their names, modes, times and contents, and the id of it all.
 
-A manifest that comes from somebody else is checked as a whole when it is read. After that its names
-are relative, each is below a directory of the same manifest, and no link leads out of it.
+A manifest of unknown origin is checked as a whole when it is read. After that its names are
+relative, each is below a directory of the same manifest, and no link leads out of it.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def _check(entries: tuple[Entry, ...]) -> None:
     for entry in entries:
         _check_entry(entry)
         parent = entry.name.rpartition(b"/")[0]
-        # With this nothing can be written through a link, or in a directory of nobody.
+        # So nothing is written through a link, or into a directory that is not of this tree.
         if parent and kinds.get(parent) != DIRECTORY:
             raise Malformed(f"{shown_name(entry.name)} is in no directory of the list")
         if entry.name in kinds:
@@ -196,12 +196,13 @@ def _check(entries: tuple[Entry, ...]) -> None:
 
 
 def _check_entry(entry: Entry) -> None:
-    why = _trouble(entry)
+    why = fault_of(entry)
     if why is not None:
         raise Malformed(f"{shown_name(entry.name)}: {why}")
 
 
-def _trouble(entry: Entry) -> Optional[str]:
+def fault_of(entry: Entry) -> Optional[str]:
+    """Why an entry can be in no tree, by itself; None if it can."""
     parts = entry.name.split(b"/")
     if not entry.name or len(entry.name) > _LONGEST_PATH or b"\0" in entry.name:
         return "no such name can be"

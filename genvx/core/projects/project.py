@@ -6,7 +6,7 @@ from genvx.core.quantities.amounts import format_size
 from genvx.core.value import value
 from genvx.errors import InvalidInput
 
-# More than this is sent only if somebody says so: most of the time it is data, or an environment.
+# More than this is sent only with a confirmation: it is mostly data, or a virtual environment.
 MUCH_BYTES, MANY_FILES = 1 << 30, 50_000
 
 

@@ -36,7 +36,7 @@ def shrinks(data: bytes) -> bool:
 
 
 def frame(data: bytes, *, packed: bool) -> tuple[bytes, bytes]:
-    """The head and the rest of a frame."""
+    """The head and the body of a frame."""
     sent = zlib.compress(data, _LEVEL) if packed else data
     return _HEAD.pack(_ZLIB if packed else _RAW, len(data), len(sent)), sent
 

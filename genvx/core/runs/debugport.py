@@ -70,7 +70,7 @@ def require_address(text: str) -> str:
 class OpenPort:
     """A debug port that is open.
 
-    user: as whom one logs in. address: of the host, for people. host_key: the line of its .pub
+    user: the login name. address: of the host, for people. host_key: the line of its .pub
     file.
 
     Raises:
@@ -84,9 +84,10 @@ class OpenPort:
 
     def __post_init__(self) -> None:
         parse_key(self.host_key)
-        # The host says it, and people paste the line: ssh would take it for an option.
-        if self.user.startswith("-"):
-            raise InvalidInput(f"no user is called {printable(self.user, 60)}")
+        # `words` begins one with it, and ssh would read -oProxyCommand=... as an option: a host
+        # would start a command where somebody pastes its line.
+        if not self.user or self.user.startswith("-"):
+            raise InvalidInput("the user of a debug port cannot be one")
 
     @property
     def server_key(self) -> PublicKey:
@@ -98,7 +99,7 @@ class OpenPort:
         return f"{alias(run)} {self.server_key.bare}"
 
     def words(self, run: str, key: str) -> list[str]:
-        """The command line with which somebody enters the run. key: the path of a private key.
+        """The command line that leads into the run. key: the path of a private key.
 
         The name under which ssh remembers the server is that of the run: an address and a port that
         another run has later are not taken for those of this one.

@@ -49,10 +49,10 @@ def require_entry(run: RunInfo) -> None:
 
 
 def require_terminal(run: RunInfo, typed: str = "genvx") -> None:
-    """Raise InvalidInput if nobody can view the terminal of a run, now or once it runs; its one
-    line says why not, and what to type instead.
+    """Raise InvalidInput if the terminal of a run cannot be viewed, neither now nor once it runs;
+    its one line says why not, and what to type instead.
 
-    typed: what somebody types to ask the same hosts again.
+    typed: the beginning of a command line that asks the same hosts.
     """
     label = run.label_or_id
     if was_moved(run.state):
@@ -84,6 +84,6 @@ def ending_of(state: RunState) -> str:
 
 
 def entered(run: RunInfo, host: str, grant: Grant) -> str:
-    """What is said to a person who enters a run: which, on which host, with which devices."""
+    """The line that a person sees on entering a run: which run, which host, which devices."""
     devices = f"GPU {ranges(each.label for each in grant.devices)}" if grant.devices else "no GPU"
     return f"in run {run.label_or_id} on {host}: {devices}"

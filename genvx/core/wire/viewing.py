@@ -1,4 +1,4 @@
-"""What somebody who views the terminal of a run says to it: keys and sizes, in frames.
+"""What a viewer sends to the terminal of a run: keys and sizes, in frames.
 
 A frame is a letter, a length of 2 bytes (the high one first), and so many bytes. `K` has what was
 typed, `S` the rows and columns of the viewer's terminal, 2 bytes each. The same frames go to a
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Bytes of keys in a frame. More that was typed, or pasted, is several frames.
 MOST_KEYS = 4096
-# A viewer says its size again after so many seconds, and counts as gone after several times that.
+# A viewer sends its size again after so many seconds, and counts as gone after several times that.
 ALIVE_AGAIN = 15.0
 
 _HEAD = struct.Struct("!cH")
@@ -62,7 +62,7 @@ class Frames:
             kind, length = _HEAD.unpack_from(self._data)
             known = {b"K": length <= MOST_KEYS, b"S": length == _SIZE.size}
             if not known.get(kind, False):
-                raise Malformed("no frame of somebody who views a terminal")
+                raise Malformed("not a frame of a viewer")
             if len(self._data) < _HEAD.size + length:
                 return
             body = self._data[_HEAD.size : _HEAD.size + length]

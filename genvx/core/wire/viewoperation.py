@@ -1,4 +1,4 @@
-"""The operation by which somebody views the terminal of a run; see operations.py."""
+"""The operation with which a client views the terminal of a run; see operations.py."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Viewed:
 
 
 ViewNews = Union[RunInfo, Viewed]
-"""What somebody gets who wants to view a run: how it is while it has not begun, then `Viewed`."""
+"""What the host replies to `ViewRun`: the run while it has not begun, then `Viewed`."""
 
 
 @value

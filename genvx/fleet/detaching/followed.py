@@ -1,4 +1,4 @@
-"""What a host sends of a run as it goes on: its log, or what its terminal shows."""
+"""What a host sends while a run goes on: its state and its log, or what its terminal shows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LAST = 5.0
 
 
 def watched(caller: Caller, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]:
-    """How a run on a host is, and its log as it grows; the last is a LogEnd.
+    """Yield the state of a run on a host, and its log as it grows; the last is a LogEnd.
 
     pause: called while nothing comes; True ends the watching.
 
@@ -46,7 +46,7 @@ def watched(caller: Caller, asked: WatchRun, pause: Callable[[float], bool]) -> 
 
 
 def viewed(caller: Caller, asked: ViewRun, pause: Callable[[float], bool]) -> Iterator[Views]:
-    """How a run on a host is until it has begun, then its terminal.
+    """Yield the state of a run on a host until it has begun, then its terminal.
 
     pause: called while nothing comes; True ends it.
 
@@ -115,5 +115,5 @@ class RemoteView:
         return int(self._channel.exit_status) < 0
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the channel."""
         close_channel(self._channel)

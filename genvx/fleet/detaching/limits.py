@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def most_lines(lines: int | None) -> int | None:
-    """Return a number of last lines; raise InvalidInput if no log is read from there."""
+    """Return a number of last lines; raise InvalidInput if it is none that a host accepts."""
     if lines is not None and not (isinstance(lines, int) and 0 <= lines <= MOST_LINES):
         raise InvalidInput(f"lines are a number from 0 to {MOST_LINES}, not {lines!r}")
     return lines
@@ -28,7 +28,9 @@ def require_grace(grace: float | None) -> None:
 
 
 def pauser(timeout: float | None, stop: threading.Event | None) -> Callable[[float], bool]:
-    """Return what waits so many seconds, and says whether the time is over or `stop` is set."""
+    """Return a function that waits so many seconds, and returns whether `timeout` is over or `stop`
+    is set.
+    """
     # NaN compares false with every time, so the waiting would never end.
     if timeout is not None and not (isinstance(timeout, (int, float)) and timeout == timeout):
         raise InvalidInput(f"a timeout is a number of seconds, not {timeout!r}")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Pieces that are kept for a reader who is slower than the logs.
 _MOST = 64
-# How soon somebody who stopped the reading is noticed.
+# How soon a set `stop` is noticed.
 _LOOK = 0.2
 
 
@@ -53,7 +53,9 @@ def merged(
                 if not put((number, lines.feed(piece.data))):
                     return
             put((number, lines.finish()))
-        except Exception as error:  # raised by whoever reads us, who would wait for ever otherwise
+        except (
+            Exception
+        ) as error:  # the reader of `news` raises it, and would wait for ever otherwise
             put((number, error))
         else:
             put((number, None))

@@ -21,7 +21,7 @@ from genvx.core.runs.runstate import is_over, name_of, was_moved
 from genvx.core.value import replace
 from genvx.core.wire.runoperations import Disposal, DisposeOfRun, FindRuns, MarkRun, WithdrawRun
 from genvx.core.wire.treeoperations import FindTree
-from genvx.errors import GenvxError, HostLost, InvalidInput, NoCapacity, StateError
+from genvx.errors import GenvxError, HostError, HostLost, InvalidInput, NoCapacity, StateError
 from genvx.fleet.detaching.runs import submit_to
 from genvx.fleet.typed import typed
 
@@ -78,8 +78,8 @@ def move(
         targets = soonest(run.spec.requirements, others)
     if targets and run.spec.project is not None:
         # Asked before it is withdrawn, for it would lose its place in the line.
-        tree = FindTree(run.spec.project.tree)
-        targets = tuple(name for name in targets if fleet.host(name).answer(tree))
+        tree = run.spec.project.tree
+        targets = tuple(name for name in targets if _has_tree(fleet.host(name), tree))
         if not targets:
             raise NoCapacity(
                 f"no other host with room has the code of run {run.id}; it waits on {source.name}; "
@@ -107,6 +107,13 @@ def move(
             source.answer(DisposeOfRun(run.id, Disposal.DELETE))
             source.answer(DisposeOfRun(run.id, Disposal.PURGE))
     return host, moved
+
+
+def _has_tree(host: RunHost, tree: str) -> bool:
+    try:
+        return host.answer(FindTree(tree))
+    except HostError:
+        return False  # another target may answer
 
 
 def move_in(

@@ -34,7 +34,9 @@ def pooled(
             failed(remote.name, error)
             continue
         for spec in specs:
-            way = (spec.address, spec.user, spec.port, spec.ssh_config, spec.runs)
+            # With the way: a private address means another machine behind each jump host.
+            through = (spec.proxy_jump, spec.proxy_command, spec.ssh_config)
+            way = (spec.address, spec.user, spec.port, spec.runs, *through)
             if way in ways:
                 continue
             ways.add(way)

@@ -17,11 +17,14 @@ from genvx.fleet.remotes.yamltext import Pairs, Text, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import NoReturn
 
     from genvx.fleet.remotes.files import Source
     from genvx.fleet.remotes.yamltext import Node, Place
 
 _MOST = 1000
+# A chain of remotes that extend each other; nobody writes one that is longer than a few.
+_MOST_LEVELS = 16
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ def load(
         # own file names sent to a host of its choice.
         entries.update(_entries(source))
     looked = f"{environ.get('GENVX_REMOTES') or usual(environ)}, nor in a {PROJECT} here or above"
-    return Remotes({name: _remote(name, entries) for name in entries}, looked)
+    known: dict[str, _Whole] = {}
+    return Remotes({name: _remote(name, entries, known) for name in entries}, looked)
 
 
 def remote_named(
@@ -137,9 +141,9 @@ def _entry(name: Text, node: Node, source: Source) -> _Entry:
     return _Entry(name.value, name.place, written, names)
 
 
-def _remote(name: str, entries: Mapping[str, _Entry]) -> Remote:
+def _remote(name: str, entries: Mapping[str, _Entry], known: dict[str, _Whole]) -> Remote:
     entry = entries[name]
-    written = _whole(entry, entries, (name,))
+    written = _whole(entry, entries, known, (name,)).written
     kind = written.get("type")
     word = "" if kind is None else keys.text_of("type", kind.node)
     for each in written.values():
@@ -149,11 +153,25 @@ def _remote(name: str, entries: Mapping[str, _Entry]) -> Remote:
     return Remote(name, word, entry.place, written)
 
 
+@dataclass(frozen=True)
+class _Whole:
+    """The keys of an entry and of what it extends. levels: the length of its longest chain."""
+
+    written: dict[str, Written]
+    levels: int
+
+
 def _whole(
-    entry: _Entry, entries: Mapping[str, _Entry], chain: tuple[str, ...]
-) -> dict[str, Written]:
-    """Return the keys of an entry, and those of what it extends; its own come first."""
-    written = dict(entry.written)
+    entry: _Entry, entries: Mapping[str, _Entry], known: dict[str, _Whole], chain: tuple[str, ...]
+) -> _Whole:
+    """Return the keys of an entry, and those of what it extends; its own come first.
+
+    known: the entries that are done. Each is done once: a project's file may extend one remote in
+    a million ways.
+    """
+    if entry.name in known:
+        return known[entry.name]
+    written, levels = dict(entry.written), 1
     for base in entry.extends:
         if base in chain:
             entry.place.fail(f"{' extends '.join((*chain, base))}: that has no end")
@@ -161,8 +179,20 @@ def _whole(
             near = difflib.get_close_matches(base, entries, 1, 0.5)
             advice = f"; did you mean {near[0]}?" if near else ""
             entry.place.fail(f"extends {printable(base, 60)!r}, which is no remote{advice}")
+        if len(chain) >= _MOST_LEVELS:
+            _too_long(entry)
         taken = {key for group in keys.INSTEAD if written.keys() & set(group) for key in group}
-        for key, value in _whole(entries[base], entries, (*chain, base)).items():
+        above = _whole(entries[base], entries, known, (*chain, base))
+        levels = max(levels, above.levels + 1)
+        for key, value in above.written.items():
             if key not in taken:
                 written.setdefault(key, value)
-    return written
+    # Once more by the whole chain, which does not depend on the order of the file.
+    if levels > _MOST_LEVELS:
+        _too_long(entry)
+    known[entry.name] = whole = _Whole(written, levels)
+    return whole
+
+
+def _too_long(entry: _Entry) -> NoReturn:
+    entry.place.fail(f"more than {_MOST_LEVELS} remotes extend each other in a chain")

@@ -10,7 +10,7 @@ from genvx.core.text import printable
 from genvx.core.wire.plain import Malformed
 from genvx.core.wire.treeoperations import Coming, Pulling, lacking_of
 from genvx.errors import ProtocolError
-from genvx.fleet.shipping.sending import SILENCE, say
+from genvx.fleet.shipping.sending import SILENCE, send_all
 from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def fetch(
             raise ProtocolError(f"the files are refused: {printable(str(error), 300)}") from None
         wanted = list(target.lacking(manifest))
         bits = lacking_of(wanted, len(bodies)).bits.encode("ascii")
-        say(fetching, frame(bits, packed=False))
+        send_all(fetching, frame(bits, packed=False))
         done, total = 0, sum(bodies[index].size for index in wanted)
         for index in wanted:
             content = read_frame(fetching.read, bodies[index].size)

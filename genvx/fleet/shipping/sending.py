@@ -39,7 +39,7 @@ def send_tree(caller: Caller, shipment: Shipment, sent: Sent = lambda done, tota
         if isinstance(sending.last, Received):
             return
         manifest = shipment.manifest
-        say(sending, frame(manifest.to_bytes(), packed=True))
+        send_all(sending, frame(manifest.to_bytes(), packed=True))
         bodies = manifest.bodies()
         while isinstance(sending.last, Coming):
             sending.next_reply(SILENCE, lambda: False)
@@ -49,7 +49,7 @@ def send_tree(caller: Caller, shipment: Shipment, sent: Sent = lambda done, tota
             except Malformed as error:
                 raise ProtocolError(printable(str(error), 200)) from None
             total = sum(bodies[index].size for index in wanted)
-            say(sending, _frames(shipment, wanted, total, sent))
+            send_all(sending, _frames(shipment, wanted, total, sent))
             while not isinstance(sending.last, Received):
                 sending.next_reply(SILENCE, lambda: False)
     finally:
@@ -65,7 +65,7 @@ def _frames(shipment: Shipment, wanted: list[int], total: int, sent: Sent) -> It
         sent(done, total)
 
 
-def say(sending: RemoteCommand[Any], parts: Iterable[bytes]) -> None:
+def send_all(sending: RemoteCommand[Any], parts: Iterable[bytes]) -> None:
     """Send what the host reads; where it reads no more, raise the error that it replied."""
     # No timeout: a host may be slow. The pulse of the connection ends this if it is lost.
     sending.channel.settimeout(None)

@@ -1,4 +1,4 @@
-"""What is sent of a tree, whoever has it."""
+"""A tree of files that can be sent to a host."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Shipment(Protocol):
-    """A tree that can be sent. recorded: what the record of a run says of it."""
+    """A tree that can be sent."""
 
     @property
     def manifest(self) -> Manifest:
@@ -23,7 +23,7 @@ class Shipment(Protocol):
 
     @property
     def recorded(self) -> Project:
-        """What is said of it."""
+        """What the record of a run says of it."""
 
     def contents(self, wanted: Sequence[int]) -> Iterator[tuple[bytes, bool]]:
         """The contents of the bodies with these indices, and whether packing helps."""

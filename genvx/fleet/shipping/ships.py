@@ -1,4 +1,4 @@
-"""What a host over SSH does with files."""
+"""Sending files to a host over SSH, and fetching files from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How somebody leaves a terminal that goes on without them: ^] three times within a second."""
+"""The keys that leave the terminal of a run, which goes on: ^] three times within a second."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _WITHIN = 1.0
 
 
 class Leaving:
-    """Looks for the keys in what is typed. No single key is kept back: the last of them decides."""
+    """Looks for the keys in what is typed. The first two of them are passed on."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._pressed: list[float] = []
 
     def feed(self, typed: bytes) -> tuple[bytes, bool]:
-        """Return what goes on to the terminal, and whether they leave."""
+        """Return what to pass on to the terminal, and whether the person leaves."""
         now = self._clock()
         for place, key in enumerate(typed):
             if key != _KEY:

@@ -41,8 +41,8 @@ _COLUMNS, _ROWS = 80, 24
 
 
 def view(stream: Stream) -> bool:
-    """Show a run's terminal in ours, and type into it what is typed, until it ends; return whether
-    somebody has left it before.
+    """Show a run's terminal in ours, and pass on what is typed, until it ends; return whether the
+    person left it before its end.
 
     Our terminal is restored in any case. Call it in the main thread of a program whose stdin and
     stdout are a terminal.
@@ -81,12 +81,10 @@ def _pass_through(stream: Stream, shown: _Shown, changed: socket.socket) -> bool
     to_send, said = _our_size(), time.monotonic()
     while True:
         try:
-            while True:
-                data = stream.recv(_PART)
-                if not data:
-                    return False
-                shown.write(data)
-                break
+            data = stream.recv(_PART)
+            if not data:
+                return False
+            shown.write(data)
         except BlockingIOError:
             pass
         except ConnectionError:

@@ -12,7 +12,7 @@ T = TypeVar("T")
 class Bells(Generic[T]):
     """Bells collects what rings, in any thread, and makes a descriptor readable.
 
-    It may ring when it is closed, too; then nothing happens.
+    `ring` does nothing once it is closed.
     """
 
     def __init__(self) -> None:

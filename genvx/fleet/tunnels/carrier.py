@@ -313,7 +313,7 @@ def _why(refusal: int, port: int, host: str) -> str:
 
 
 def forbidden(host: str) -> str:
-    """What is said of a host whose server forwards nothing."""
+    """Return the message for a host whose SSH server refuses tunnels."""
     return (
         f"{host} forbids tunnels: see AllowTcpForwarding, PermitOpen and DisableForwarding in its "
         "sshd_config, and the options of your key in its authorized_keys"

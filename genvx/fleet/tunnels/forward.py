@@ -28,10 +28,10 @@ class Forward:
 
 
 def require_forwards(forwards: Sequence[Forward]) -> None:
-    """Check what is wanted all at once.
+    """Check all forwards of a tunnel together.
 
     Raises:
-        InvalidInput: it is too much, or the host would have to listen on a port twice.
+        InvalidInput: there are too many, or the host would have to listen on a port twice.
     """
     if len(forwards) > _MOST:
         raise InvalidInput(f"a tunnel has {_MOST} ports at most, not {len(forwards)}")

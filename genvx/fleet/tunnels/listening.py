@@ -96,7 +96,7 @@ class Listening(Block):
     def _refusal(self, error: OSError, port: int, remote: int) -> GenvxError:
         if error.errno in (errno.EACCES, errno.EPERM):
             other = f"{port + 8000}:{remote}"
-            return InvalidInput(f"only root may listen on port {port} here; {other} may do instead")
+            return InvalidInput(f"only root may listen on port {port} here; use {other} instead")
         if error.errno == errno.EADDRNOTAVAIL:
             return InvalidInput(f"{self.address} is not an address of this machine")
         short = exhausted(error)

@@ -1,4 +1,4 @@
-"""TensorBoard inside of a run, for as long as somebody looks at it."""
+"""TensorBoard inside of a run, for as long as its tunnel is open."""
 
 from __future__ import annotations
 

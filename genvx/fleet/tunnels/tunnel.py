@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from genvx.core.block import Block
 from genvx.core.runs.runstate import Held
 from genvx.core.wire.runoperations import LogEnd, WatchRun
-from genvx.errors import GenvxError, HostError, InvalidInput
+from genvx.errors import GenvxError, HostError, HostUnreachable, InvalidInput
 from genvx.fleet.detaching import runs
 from genvx.fleet.tunnels.carrier import Carrier, forbidden
 from genvx.ssh.deadline import Deadline
@@ -201,6 +201,12 @@ class Tunnel(Block):
         take: Callable[[Stream], object] = functools.partial(self._carrier.take, forward)
         with Deadline(self._host.patience) as deadline:
             if not self._forwarder.listen(forward.remote, take, self._carrier.ring, deadline):
+                if deadline.expired:
+                    raise HostUnreachable(
+                        f"{self._host.name} does not say whether it listens on its port "
+                        f"{forward.remote}",
+                        kind="timeout",
+                    )
                 return False
         self._listens[forward] = self._forwarder
         return True

@@ -10,8 +10,8 @@ from genvx._version import __version__
 from genvx.core.finding import ERROR, OK, WARNING, Finding
 from genvx.errors import GenvxError, StateError
 from genvx.local.doctor.devices import of_devices
+from genvx.local.doctor.needs import of_python, of_room
 from genvx.local.doctor.state import of_state
-from genvx.local.doctor.surroundings import of_python, of_room
 from genvx.local.state.directory import StateDirectory
 from genvx.local.state.lockfile import filelock_version
 

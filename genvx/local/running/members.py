@@ -45,7 +45,7 @@ def in_place(lease: Lease) -> bool:
     # A pid alone may be of another process by now; with its start time it is unique within a boot.
     if process is None or process.starttime != lease.starttime:
         return False
-    # One of ours that runs a shell for somebody, such as the supervisor of a run, is none.
+    # A process of genvx that has started a shell, such as the supervisor of a run, is no shell.
     if process.name.startswith(_OURS):
         return False
     return processes.environment_of(lease.pid) not in (None, lease.environment_id)

@@ -22,8 +22,8 @@ def warning(left: float) -> str:
 
 
 def run_over(run: str, how: str, grace: float) -> str:
-    """Return what those who are in a run are shown when it has ended, `grace` seconds before they
-    are asked to end.
+    """Return the line that terminals in a run show when it has ended, `grace` seconds before their
+    processes get SIGTERM.
     """
     when = f"in {format_duration(round(grace))}" if grace >= 1 else "now"
     return f"genvx: run {run} is over: {how}; everything in it ends {when}"

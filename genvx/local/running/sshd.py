@@ -1,8 +1,8 @@
-"""An sshd of one's own: OpenSSH's server for one connection, on its stdin and stdout.
+"""An sshd of the user's own: OpenSSH's server for one connection, on its stdin and stdout.
 
-It needs no root, and nothing listens. What it reads (settings, host key, the key that may log in)
-is in our memory, and it opens that through our entry in /proc. So lists of processes do not show
-it, it needs no place on a disk, and however this ends, nothing is left.
+It needs no root, and nothing listens. Its settings, its host key and the key that may log in are in
+our memory, and it opens them through /proc. So they are not in lists of processes, need no place on
+a disk, and are gone when this process ends.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _LONGEST = 16 * 1024
 _UNSAFE = re.compile(r'["\\\x00-\x1f\x7f]')
 # Of Linux 6.3. Without it, machines with vm.memfd_noexec=2 refuse memory that has a path.
 _MFD_NOEXEC_SEAL = 8
-# StrictModes is about directories that others may write; the key is in our memory. An editor opens
-# more than the ten sessions of a connection that are the default.
 ENTER = """/bin/sh -c 'exec /bin/sh "$GENVX_RUN_DIR/enter" --session'"""
-"""What runs instead of each session inside of a run, written so that all login shells read it
-alike. By sh: the directory may be on a file system on which nothing is executed.
+"""The command that enters a run instead of each session, written so that all login shells read it
+alike. It starts sh, because the directory may be on a file system that is mounted noexec.
 """
+# StrictModes is about directories that others may write; the key is in our memory. By default a
+# connection may have ten sessions, and an editor opens more.
 _SETTINGS = """\
 PidFile none
 StrictModes no
@@ -51,7 +51,7 @@ Subsystem sftp internal-sftp
 
 
 def find(environ: Mapping[str, str], what: str = "ssh-config") -> str:
-    """Return the path of OpenSSH's server. what: that needs it, for the message.
+    """Return the path of OpenSSH's server. what: the feature that needs it, for the message.
 
     Raises:
         CommandNotFound: it is not installed.
@@ -64,8 +64,8 @@ def find(environ: Mapping[str, str], what: str = "ssh-config") -> str:
 
 
 def host_places(environ: Mapping[str, str]) -> list[str]:
-    """Return where the host key of our own sshds may be, the best place first: where the agent is,
-    too.
+    """Return the directories in which the host key of our own sshds may be, the best first. They
+    are beside those of the agent.
     """
     cache = environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return [f"{cache}/genvx/ssh", f"/var/tmp/.genvx-agent-{os.geteuid()}/ssh"]
@@ -79,13 +79,13 @@ def command(
     *,
     forced: str = "",
 ) -> list[str]:
-    """Return the command of an sshd for one connection. This process has to live until the client
-    has logged in.
+    """Return the command of an sshd for one connection. This process must live until the client has
+    logged in, because sshd reads from its memory.
 
-    program: as of `find`. key: the public key that may log in, as a line of authorized_keys.
-    places: directories for its host key; the first that has one counts, else the first that can be
-    written. variables: those of each session. forced: a line for the login shell, which runs
-    instead of what the client asks for.
+    program: the path that `find` returns. key: the public key that may log in, as a line of
+    authorized_keys. places: directories for its host key; the first that has one counts, else the
+    first that can be written. variables: those of each session. forced: a line for the login shell,
+    which runs instead of what the client asks for.
 
     Raises:
         StateError: there is no host key, and none can be made.
@@ -131,7 +131,7 @@ def opens_terminals() -> bool:
 def separate() -> None:
     """Make the directory in which root's sshd separates privileges, if the system has none."""
     if os.geteuid() == 0:
-        with suppress(OSError):  # then sshd says what it misses
+        with suppress(OSError):  # without it, sshd itself says what is missing
             os.mkdir("/run/sshd")
             os.chmod("/run/sshd", 0o755)  # whatever the umask is
 
@@ -140,7 +140,7 @@ def quoted(name: str, value: str) -> str:
     """Return a variable as a word of SetEnv.
 
     Raises:
-        StateError: it is a path, and sshd cannot be told it.
+        StateError: it is a path with characters that sshd cannot read.
     """
     # Versions of sshd differ in how a quote is escaped. No device is named so, and the name of an
     # environment is for people.
@@ -153,7 +153,7 @@ def quoted(name: str, value: str) -> str:
 
 
 def in_memory(content: bytes) -> str:
-    """Return the path of a file that has no name, and is gone with this process."""
+    """Return the path of a file in memory, which is gone when this process ends."""
     # Python may have been built for a C library without memfd_create.
     if hasattr(os, "memfd_create"):
         try:
@@ -193,7 +193,7 @@ def host_key(places: Sequence[str]) -> bytes:
         StateError: there is none, and none can be made.
     """
     for place in places:
-        with suppress(FileNotFoundError, NotADirectoryError):
+        with suppress(OSError):  # a place that cannot be read is tried again below, and named
             return _read(place)
     trouble: Optional[OSError] = None
     for place in places:
@@ -201,7 +201,7 @@ def host_key(places: Sequence[str]) -> bytes:
             _make(place)
         except OSError as error:
             trouble = error
-        # Another maker who was first deletes what we make ours from: then theirs is there.
+        # Another process may have been first, and then deletes our file: its key is there now.
         try:
             return _read(place)
         except OSError as error:
@@ -212,10 +212,10 @@ def host_key(places: Sequence[str]) -> bytes:
 
 
 def _read(place: str) -> bytes:
-    """Read the key in a place, and delete what a maker of it has left that was killed.
+    """Read the key in a place, and delete files of processes that were killed while making it.
 
     Raises:
-        FileNotFoundError: it has none. StateError: others could have written it.
+        OSError: it cannot be read, or is not there. StateError: others could have written it.
     """
     path = f"{place}/{HOST_KEY}"
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -225,7 +225,7 @@ def _read(place: str) -> bytes:
             raise StateError(f"{printable(path, 200)} could be of another user; delete it")
         key = file.read(_LONGEST)
     for name in os.listdir(place):
-        # Once there is a key, nobody needs what it was made from.
+        # Once there is a key, such a file has no use.
         if name.startswith(f"{HOST_KEY}."):
             with suppress(OSError):
                 os.unlink(f"{place}/{name}")
@@ -233,7 +233,7 @@ def _read(place: str) -> bytes:
 
 
 def _make(place: str) -> None:
-    """Make the key of a place. Of several that do so at once, one wins.
+    """Make the key of a place. If several processes do so at once, one of the keys stays.
 
     Raises:
         OSError: it cannot be written. StateError: there is no ssh-keygen.
@@ -252,8 +252,8 @@ def _make(place: str) -> None:
         with suppress(OSError):
             os.unlink(temporary)
         raise OSError(errno.EIO, printable(made.stderr.decode("utf-8", "replace").strip(), 200))
-    # A link, not a rename: a client may know the key of another maker by now. FileNotFoundError:
-    # that one has deleted ours.
+    # A link, not a rename, which would replace the key of another process: a client may know that
+    # one by now. FileNotFoundError: that process has deleted our file.
     with suppress(FileExistsError, FileNotFoundError):
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())  # after a power failure there is the whole key, or none

@@ -1,7 +1,7 @@
-"""Entering a live run: its environment is joined, and what starts has its directory and variables.
+"""Entering a live run: joining its environment, to start something there as its command was.
 
-What is inside is a member of the run's environment: it holds a lease of it, and has its id among
-the variables with which it was started.
+What is started has the run's directory and variables. It is a member of the run's environment: it
+holds a lease, and has the environment's id among the variables with which it was started.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def enter(host: Machine, wanted: str = "", *, command: str) -> Entry:
     """Join the environment of a live run of one's own.
 
-    wanted: the run, as it is found everywhere. command: what starts inside, for people to read.
+    wanted: the run, by id, name or number. command: what starts inside, for people to read.
 
     Raises:
         UnknownRun: there is none. NotOwner: it is another user's. InvalidInput: it waits, has moved
@@ -50,8 +50,8 @@ def enter(host: Machine, wanted: str = "", *, command: str) -> Entry:
         require_entry(catalog.find(found.id))
         raise
     try:
-        # Once more, now that we are there to be seen: a run that ends looks for those inside it,
-        # and would not have found us before.
+        # Check again, now that we hold a lease: the end of a run looks for its guests, and may have
+        # looked before we were one.
         run = catalog.find(found.id)
         require_entry(run)
         with catalog.open(run) as opened:

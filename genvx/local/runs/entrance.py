@@ -1,12 +1,12 @@
-"""The script `enter` in the directory of a run, by which other programs come into the run.
+"""The script `enter` in the directory of a run, with which other programs enter the run.
 
     ssh -t HOST RUNS/<id>/enter            a login shell inside of the run
     ssh HOST RUNS/<id>/enter CMD WORDS     a command inside of it
     ForceCommand RUNS/<id>/enter --session what sshd would do for a session, inside of it
 
-It needs no genvx on that host: it starts the file of the agent that has started the run, as every
-call does, and the supervisor keeps that file from being deleted while the run lives. Where genvx is
-installed, it starts that.
+No genvx is needed on that host: the script starts the file of the agent that has started the run,
+as every call does, and the supervisor keeps that file from being deleted while the run lives. Where
+genvx is installed, the script starts that.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from genvx.local.delivered import Delivered
     from genvx.local.runs.record import RunDirectory
 
-# What says where a host's leases and runs are: a session over ssh need not have it.
+# Variables that say where leases and runs are, and how devices are found. A session over ssh may
+# have none of them.
 _PLACES = ("GENVX_STATE_DIR", "GENVX_RUNS_DIR", "GENVX_SIMULATE", "GENVX_NVML_TIMEOUT")
 # How often the agent's file is marked as in use. One that nobody has used for a month is deleted.
 _LOOK = 86400.0
@@ -86,12 +87,12 @@ class Entrance:
         self._due = time.monotonic() + _LOOK
 
     def open(self) -> None:
-        """Write the script. The run goes on where that is impossible."""
+        """Write the script, if that is possible; the run goes on without it."""
         with suppress(OSError):
             self._directory.write_enter(self._script())
 
     def tend(self) -> None:
-        """Now and then, mark as in use what the script needs."""
+        """Mark the file that the script starts as in use, once a day."""
         if self._delivered is not None and time.monotonic() >= self._due:
             self._due = time.monotonic() + _LOOK
             with suppress(OSError):
@@ -118,7 +119,7 @@ class Entrance:
         return (head + rest).encode("utf-8")
 
     def _gone(self) -> str:
-        """What is said where that is gone which the script starts; without quotes in it."""
+        """The message of the script when the file that it starts is gone; it has no quotes."""
         run = self._spec.id
         if self._delivered is None:
             lost, typed = "genvx", f"genvx ssh {run}"

@@ -1,9 +1,9 @@
 """Guests of a run: the processes in its environment that its supervisor has not started.
 
-Somebody has opened a shell in it, or has started a command there. They would keep the devices
-after the end of the run, so they are told on their terminals, asked to end once they had the grace
-of the run, and killed soon after. A shell that was activated in place existed before: it only loses
-the devices, as when the time of its environment is over.
+A guest is a shell that was opened in the run, or a command that was started in it. Guests would
+keep the devices after the end of the run. So their terminals show a line at the end; after the
+grace of the run they get SIGTERM, and soon after that SIGKILL. A shell that was activated in place
+existed before: it only loses the devices, as at the end of the time of its environment.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from genvx.local.running import notices
 from genvx.local.running.members import in_place, is_member, members
 from genvx.local.running.terminals import write_line
 from genvx.local.runs import lock, tree
-from genvx.local.runs.treeend import SOON
+from genvx.local.runs.treeend import SOON, STUCK
 from genvx.local.state.removal import unpublish
 
 if TYPE_CHECKING:
@@ -39,17 +39,15 @@ if TYPE_CHECKING:
 _LOOKS = 3
 # The variable that chooses the state directory, where one does.
 _STATE = "GENVX_STATE_DIR"
-# Seconds between looks at those who have their grace.
+# Seconds between looks at guests before they get SIGTERM.
 _LOOK = 0.3
-# Seconds after SIGKILL: a process that is still there hangs in the kernel.
-_STUCK = 5.0
 
 
 class Guests:
     """The guests of the run that this process supervises.
 
-    lease: the supervisor's own. What is below this process is none of them. say: appends a line to
-    the log.
+    lease: the supervisor's own. Processes below this one are no guests. say: appends a line to the
+    log.
     """
 
     def __init__(self, host: Machine, lease: Lease, say: Callable[[str], None]) -> None:
@@ -68,7 +66,7 @@ class Guests:
         self._before: Optional[float] = None
 
     def look(self) -> None:
-        """Remember who holds the environment; after it was released by id, nothing says so."""
+        """Remember the leases of the environment: one that is released by id is not found later."""
         for lease in self._host.store.scan().leases:
             # An older lease is that of the client who starts a gang, and lets go of it by itself.
             if lease.key == self._own.key and lease.since_ns >= self._own.since_ns:
@@ -80,25 +78,25 @@ class Guests:
         return bool(self._pids())
 
     def see_off(self, run: str, how: str, grace: float, stop: Optional[StopRequest]) -> float:
-        """Tell them that the run is over, and have `tend` end them. The first call counts.
+        """Announce the end of the run to the guests; `tend` then ends them. The first call counts.
 
-        run: what people call it. how: how it ended. stop: the request by which it ends, if there is
-        one; its grace counts then. Returns the most seconds that they have.
+        run: its name for people. how: how it ended. stop: the request that ends it, if there is
+        one; then its grace counts. Returns the most seconds that guests have.
         """
         if self._began is None:
             steps = _steps(grace, stop)
-            # Where the time of the environment is over, its keepers have said so.
+            # At the end of an environment's time, its keepers have shown a line already.
             if stop is None or stop.why is not StopReason.TIME:
                 self._over = (run, how)
             self._begin(steps)
-            # Those of a run that is stopped have their grace while its command has its own.
+            # When a run is stopped, the graces of its guests and of its command begin together.
             if stop is not None:
                 self.look()
                 self._tell(self._pids())
         return self._steps[-1].after
 
     def hurry(self, stop: StopRequest) -> None:
-        """End those who were told already now, because somebody asks for that."""
+        """Shorten the grace of the guests, because the run was asked to stop meanwhile."""
         if not self._hurried and (stop.force or not self._asked):
             self._hurried = True
             self._begin(escalation.politely(0.0 if stop.force else stop.grace))
@@ -108,10 +106,10 @@ class Guests:
 
     def tend(self) -> bool:
         """Take the steps that are due; return whether a guest is left."""
-        assert self._began is not None, "they are told first"
+        assert self._began is not None, "see_off comes first"
         self.look()
         elapsed = time.monotonic() - self._began
-        # Most runs have none, and then nobody can have forked away from a look.
+        # Most runs never had a guest. Then one look is enough: there is nothing to fork.
         looks = _LOOKS if self._met else 1
         found = next(filter(None, (self._pids() for _ in range(looks))), [])
         if not found:
@@ -120,10 +118,10 @@ class Guests:
         for number in escalation.due(self._steps, elapsed, self._before):
             self._signal(found, number)
         self._before = elapsed
-        if not self._named and elapsed > self._steps[-1].after + _STUCK:
+        if not self._named and elapsed > self._steps[-1].after + STUCK:
             self._named = True
             stuck = ", ".join(map(str, found))
-            self._say(f"these do not end even by SIGKILL: {stuck}; the GPUs stay leased")
+            self._say(f"SIGKILL does not end these processes: {stuck}; the GPUs stay leased")
         return True
 
     @property
@@ -141,9 +139,9 @@ class Guests:
         unpublish(self._host.state, self._in_place())
 
     def turn_out(self) -> bool:
-        """Kill those who have joined at the last moment; return whether there was any.
+        """Kill guests that have joined at the last moment; return whether there was any.
 
-        To be called once our own lease is released: nobody can join without one that lives.
+        To be called after our own lease is released: without a living lease, no more can join.
         """
         self.look()
         if not self._met and len(self._leases) == 1:
@@ -186,7 +184,7 @@ class Guests:
             signals.send(pid, number, lambda pid=pid: is_member(pid, self._env, leases))  # type: ignore[misc]
 
     def _tell(self, pids: Collection[int]) -> None:
-        """Tell each terminal once; also those that have come since."""
+        """Write the line to the terminals of these processes that have not shown it yet."""
         shells = [lease.pid for lease in self._in_place()]
         seen = (processes.describe(pid) for pid in (*pids, *shells))
         terminals = {each.terminal for each in seen if each is not None and each.terminal}

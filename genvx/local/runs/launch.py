@@ -125,13 +125,16 @@ def _answer(read: int, shelf: RunShelf, run: str) -> tuple[RunState, str]:
     stop.
     """
     data = b""
+    # Not select(), which takes no descriptor above 1023: a program may have many files open.
+    poll = select.poll()
+    poll.register(read, select.POLLIN)
     while not data.endswith(b"\n") and len(data) < _MOST_BYTES:
-        if not select.select([read], [], [], _ACCEPTANCE)[0]:
+        if not poll.poll(_ACCEPTANCE * 1000):
             with shelf.open(run) as directory:
                 directory.request_stop(StopRequest(StopReason.ASKED, os.getuid(), GRACE))
             raise StateError(
-                f"the supervisor of run {run} did not say in time whether it runs, and was told to "
-                "stop; runs info shows what became of it"
+                f"the supervisor of run {run} did not say in time whether it runs, and was asked "
+                "to stop; runs info shows what became of it"
             )
         part = os.read(read, 65536)
         if not part:
@@ -188,14 +191,14 @@ def supervise(
     pipe = [_leave(write)]
 
     def answer(words: Mapping[str, Any]) -> None:
-        if pipe:  # they wait for one answer
+        if pipe:  # the client waits for one answer
             descriptor = pipe.pop()
             with suppress(OSError):  # the client is gone; the run goes on
                 os.write(descriptor, dumps(words) + b"\n")
             os.close(descriptor)
 
     def refuse(kind: str, message: str) -> None:
-        if pipe:  # not accepted: there is to be nothing of it once that is said
+        if pipe:  # it was not accepted: once the client knows that, nothing of it is left
             shelf.discard(run)
             answer({"error": kind, "message": message})
 
@@ -220,6 +223,11 @@ def supervise(
                 )
                 supervisor.run(patience=patience)
             finally:
+                if spec.tty:
+                    from genvx.local.runs import viewsocket
+
+                    # Also after an error. Nobody looks for it once the supervisor's file is gone.
+                    viewsocket.remove(host.state, spec.id)
                 held.withdraw()
     except GenvxError as error:
         refuse(type(error).__name__, str(error))
@@ -228,7 +236,7 @@ def supervise(
 
 
 def _leave(write: int) -> int:
-    """Let go of all that belongs to the client; otherwise its connection could not end.
+    """Close all descriptors of the client's; otherwise its connection could not end.
 
     Returns the number that the pipe has then.
     """

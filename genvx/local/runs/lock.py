@@ -93,7 +93,7 @@ def _read(state: StateDirectory, user: UserDirectory, name: str) -> Optional[Sup
     content = read_content(user, name)
     if not content.held:
         if state.uid in (0, user.uid):
-            # First what is beside it: nobody looks for that once the file is gone.
+            # The socket first: once the file is gone, it would never be found.
             with suppress(OSError):
                 os.unlink(meant[1] + VIEW_SUFFIX, dir_fd=user.descriptor)
             os.unlink(name, dir_fd=user.descriptor)

@@ -1,4 +1,4 @@
-"""What a run has made: its log, and the files in its directory that its project did not have."""
+"""What a run has made: its log, and files in its directory that are new or were changed."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from genvx.core.projects.links import leads_out
-from genvx.core.projects.manifest import DIRECTORY, FILE, LINK, Entry, Manifest, shown_name
+from genvx.core.projects.manifest import DIRECTORY, FILE, LINK, Manifest, fault_of, shown_name
 from genvx.core.projects.project import Project
 from genvx.core.wire.plain import Malformed
 from genvx.core.wire.treeoperations import Pulling
 from genvx.errors import StateError, TreeMissing
+from genvx.local.diskerror import disk_error
 from genvx.local.runs.catalog import RunCatalog
 from genvx.local.runs.record import LOG, WORK
 from genvx.local.trees.hashes import Changed, HashCache, read_digests
-from genvx.local.trees.place import Place
+from genvx.local.trees.place import OPEN_DIRECTORY, Place
 from genvx.local.trees.project import LocalProject
+from genvx.local.trees.status import entry_of
 from genvx.local.trees.store import TreeStore, trees_root
 
 if TYPE_CHECKING:
     from typing import Callable
 
+    from genvx.core.projects.manifest import Entry
     from genvx.core.wire.treeoperations import PullRun
     from genvx.local.machine import Machine
     from genvx.local.trees.landing import Landing
@@ -48,7 +51,8 @@ def made(host: Machine, asked: PullRun, busy: Callable[[], None]) -> Made:
     busy: called often meanwhile.
 
     Raises:
-        UnknownRun, NotOwner: as RunCatalog.find. StateError: its directory cannot be read.
+        UnknownRun, NotOwner: as RunCatalog.find. StateError: its directory cannot be read, or is
+        none any more.
     """
     catalog = RunCatalog(host)
     run = catalog.find(asked.run)
@@ -56,7 +60,7 @@ def made(host: Machine, asked: PullRun, busy: Callable[[], None]) -> Made:
         root = os.fsencode(directory.path)
     top = b"" if asked.bare else WORK.encode() + b"/"
     finder = _Finder(host, os.path.join(root, WORK.encode()), top, busy)
-    finder.walk(b"")
+    finder.walk()
     entries = finder.entries
     if not asked.everything and run.spec.project is not None:
         entries = _without(entries, top, _project(host, run.spec.project))
@@ -64,10 +68,7 @@ def made(host: Machine, asked: PullRun, busy: Callable[[], None]) -> Made:
         entries = [e for e in entries if _chosen(e.name[len(top) :], asked.only)]
     entries = _with_parents(entries, finder.entries)
     if not asked.bare:
-        entries += finder.of_log(root)
-        work = os.stat(os.path.join(root, WORK.encode())) if entries else None
-        if work is not None and any(e.name.startswith(top) for e in entries):
-            entries.append(Entry(top[:-1], DIRECTORY, work.st_mode & 0o777, work.st_mtime_ns))
+        entries += [*finder.of_top, *finder.of_log(root)] if entries else finder.of_log(root)
     finder.cache.save()
     try:
         manifest = Manifest(entries)
@@ -82,8 +83,8 @@ def made(host: Machine, asked: PullRun, busy: Callable[[], None]) -> Made:
 def bring(
     host: Machine, asked: PullRun, target: Landing, got: Callable[[int, int], object]
 ) -> tuple[Pulling, int]:
-    """Bring what a run here has made into another directory; return what is to be said of it, and
-    how many files are new there. Arguments and errors: as fleet.shipping.fetching.fetch.
+    """Copy what a run here has made into another directory; return which run it is and what was
+    left out, and how many files are new there. Arguments and errors: as fleet.shipping.fetching.
     """
     found = made(host, asked, lambda: None)
     manifest = found.files.manifest
@@ -98,7 +99,7 @@ def bring(
 
 
 def _project(host: Machine, project: Project) -> dict[bytes, Entry]:
-    """The files that the run has got, by name; none where they are not kept any more."""
+    """The files that the run started with, by name; none if they are not stored any more."""
     try:
         with TreeStore(trees_root(host.environ)).open(project.tree) as tree:
             return {entry.name: entry for entry in tree.manifest.entries}
@@ -133,12 +134,14 @@ def _chosen(name: bytes, only: tuple[str, ...]) -> bool:
 def _with_parents(entries: list[Entry], every: list[Entry]) -> list[Entry]:
     """The entries, with the directories in which they are."""
     names = {entry.name for entry in entries}
-    needed = set()
+    needed: set[bytes] = set()
     for name in names:
-        while b"/" in name:
-            name = name.rpartition(b"/")[0]
-            needed.add(name)
-    return entries + [e for e in every if e.name in needed - names]
+        parent = name.rpartition(b"/")[0]
+        while parent and parent not in needed:
+            needed.add(parent)
+            parent = parent.rpartition(b"/")[0]
+    lacking = needed - names
+    return entries + [each for each in every if each.name in lacking]
 
 
 class _Finder:
@@ -148,19 +151,27 @@ class _Finder:
         self.root = root
         self.cache = HashCache(host.environ, root)
         self.entries: list[Entry] = []
+        self.of_top: list[Entry] = []
         self.left_out: list[str] = []
         self._top = top
         self._busy = busy
 
-    def walk(self, name: bytes) -> None:
-        """Take what is in a directory below."""
+    def walk(self) -> None:
+        """Take all that is below. Raises StateError if the directory cannot be read."""
         try:
-            descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            descriptor = os.open(self.root, OPEN_DIRECTORY)
         except FileNotFoundError:
             return  # a run that has not begun
+        except OSError as error:
+            raise disk_error(error, f"read {shown_name(self.root)}") from None
         try:
+            self.of_top = [entry_of(self._top[:-1], DIRECTORY, os.fstat(descriptor))]
             with Place(descriptor) as place:
-                self._directory(place, name)
+                # Without recursion: a run may have made more directories in directories than
+                # Python's stack has room for.
+                waiting = [b""]
+                while waiting:
+                    waiting += self._directory(place, waiting.pop())
         finally:
             os.close(descriptor)
         links = {e.name: e.target for e in self.entries if e.kind == LINK}
@@ -176,45 +187,63 @@ class _Finder:
             return []
         try:
             status = os.fstat(descriptor)
-            digests = read_digests(descriptor, status, grows=True)
+            digests = read_digests(descriptor, status, grows=True, busy=self._busy)
         except Changed:
             return []
         finally:
             os.close(descriptor)
-        sparse = status.st_blocks * 512 < status.st_size
-        mode, size = status.st_mode & 0o777, status.st_size
-        return [Entry(LOG.encode(), FILE, mode, status.st_mtime_ns, size, digests, sparse=sparse)]
+        return [entry_of(LOG.encode(), FILE, status)._replace(digests=digests)]
 
-    def _directory(self, place: Place, name: bytes) -> None:
-        with os.scandir(place.directory(name)) as entries:
-            children = sorted(os.fsencode(entry.name) for entry in entries)
+    def _directory(self, place: Place, name: bytes) -> list[bytes]:
+        """Take what is in a directory; return the directories in it."""
+        below: list[bytes] = []
+        try:
+            with os.scandir(place.directory(name)) as entries:
+                children = sorted(os.fsencode(entry.name) for entry in entries)
+        except FileNotFoundError:
+            return []  # deleted meanwhile
+        except OSError as error:
+            self.left_out.append(f"{shown_name(name or self.root)} ({error.strerror})")
+            return []
         for child in children:
             path = name + b"/" + child if name else child
             if child == b".git":
                 self.left_out.append(f"{shown_name(path)}, a repository")
                 continue
             try:
-                self._child(place, path)
+                if self._is_directory(place, path):
+                    below.append(path)
             except FileNotFoundError:
                 continue  # deleted meanwhile
             except OSError as error:
                 self.left_out.append(f"{shown_name(path)} ({error.strerror})")
             self._busy()
+        return below
 
-    def _child(self, place: Place, path: bytes) -> None:
+    def _is_directory(self, place: Place, path: bytes) -> bool:
+        """Take a file, link or directory; return whether it is a directory that was taken."""
         parent, last = place.split(path)
         status = os.stat(last, dir_fd=parent, follow_symlinks=False)
-        name, mode = self._top + path, status.st_mode & 0o777
+        name = self._top + path
         if stat.S_ISDIR(status.st_mode):
-            self.entries.append(Entry(name, DIRECTORY, mode, status.st_mtime_ns))
-            self._directory(place, path)
-        elif stat.S_ISLNK(status.st_mode):
+            return self._take(path, entry_of(name, DIRECTORY, status))
+        if stat.S_ISLNK(status.st_mode):
             target = os.readlink(last, dir_fd=parent)
-            self.entries.append(Entry(name, LINK, 0o777, status.st_mtime_ns, target=target))
+            self._take(path, entry_of(name, LINK, status)._replace(target=target))
         elif stat.S_ISREG(status.st_mode):
             self._file(place, path, name)
         else:
             self.left_out.append(f"{shown_name(path)} is neither a file nor a link")
+        return False
+
+    def _take(self, path: bytes, entry: Entry) -> bool:
+        """Take an entry; return False, and name it, if none such can be sent."""
+        fault = fault_of(entry)
+        if fault is None:
+            self.entries.append(entry)
+        else:
+            self.left_out.append(f"{shown_name(path)}: {fault}")
+        return fault is None
 
     def _file(self, place: Place, path: bytes, name: bytes) -> None:
         descriptor = place.open(path, _READ)
@@ -223,14 +252,11 @@ class _Finder:
                 status = os.fstat(descriptor)
                 known = self.cache.known(status)
                 try:
-                    digests = self.cache.digests(descriptor, status) if known is None else known
+                    # A client takes us for lost if it hears nothing while a large file is read.
+                    digests = known or self.cache.digests(descriptor, status, self._busy)
                 except Changed:
                     continue
-                sparse = status.st_blocks * 512 < status.st_size
-                mode, size = status.st_mode & 0o777, status.st_size
-                self.entries.append(
-                    Entry(name, FILE, mode, status.st_mtime_ns, size, digests, sparse=sparse)
-                )
+                self._take(path, entry_of(name, FILE, status)._replace(digests=digests))
                 return
             self.left_out.append(f"{shown_name(path)}, which is being written")
         finally:

@@ -1,6 +1,4 @@
-"""The output of a run: its log, and the terminal from which it comes, if the run has one;
-and the viewers of that.
-"""
+"""The output of a run: its log; and where the run has a terminal, that terminal and its viewers."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 
 # Seconds between looks at a log that must not become too long.
 _LOOK = 1.0
-# The most seconds that viewers have to read the rest after the end of a run.
+# The most seconds that viewers have after the end of a run to read what waits for them.
 _FAREWELL = 3.0
 _SOON = 0.05
 
@@ -80,7 +78,7 @@ class Output:
             self._viewers.attach(self.terminal)
 
     def take(self, woken: Wakeup) -> None:
-        """Copy what the terminal has, if it was that which woke us."""
+        """Handle what is ready: copy output of the terminal, serve viewers."""
         if self.terminal is not None and self.terminal.descriptor in woken.readable:
             self.terminal.copy()
         if self._viewers is not None:
@@ -95,7 +93,7 @@ class Output:
             self.say(said)
 
     def close(self) -> None:
-        """Copy the rest of what the terminal has, once all processes have ended."""
+        """Copy the last output of the terminal and close it, once all processes have ended."""
         terminal, self.terminal = self.terminal, None
         if terminal is not None:
             if self._viewers is not None:
@@ -105,12 +103,12 @@ class Output:
         self.tend()
 
     def end(self) -> None:
-        """The end of the run is known: viewers go once they have read the rest."""
+        """Let viewers read what waits for them and then go, because the end of the run is known."""
         if self._viewers is not None:
             self._viewers.end()
 
     def linger(self, sleep: Callable[[float], None]) -> None:
-        """Once the end of the run is known, wait a moment for viewers to read the rest."""
+        """After `end`, wait a moment until viewers have read everything."""
         if self._viewers is None or not self._viewers.over:
             return
         over = monotonic() + _FAREWELL

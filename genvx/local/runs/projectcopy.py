@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Optional
 from genvx.core.quantities.amounts import format_size
 from genvx.core.runs.runstate import Failed, Preparing, Step
 from genvx.errors import StateError
+from genvx.local.diskerror import disk_error
 from genvx.local.runs.clock import now
 from genvx.local.runs.record import WORK
 from genvx.local.trees.copying import copy
-from genvx.local.trees.store import trouble
+from genvx.local.trees.place import OPEN_DIRECTORY
 
 if TYPE_CHECKING:
     from typing import Callable
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
     from genvx.local.runs.record import RunDirectory
     from genvx.local.trees.store import StoredTree
 
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# After so many seconds those who wait for the run are told that it is being prepared; and how often
-# it is said how far it is.
+# Seconds after which a client that waits for the run hears that it is being prepared; and between
+# reports of the progress.
 _LONG = 0.5
 _NEWS = 1.0
 
@@ -35,11 +35,11 @@ def give_copy(
     report: Callable[[Preparing, bool], Optional[RunState]],
     say: Callable[[str], None],
 ) -> Optional[RunState]:
-    """Copy a stored tree into the directory of a run, and let go of it; return the state of a run
-    that ends with that. Nothing happens without a tree.
+    """Copy a stored tree into the directory of a run, and close it; return a state if the run ends
+    with that. Without a tree, do nothing.
 
-    report: called with how far it is, and whether somebody who waits for it should be told; it
-    returns the state of a run that is to end. say: called with why it failed.
+    report: called with the progress, and whether a client that waits should hear it; returns a
+    state if the run is to end. say: called with the reason of a failure.
     """
     if tree is None:
         return None
@@ -48,7 +48,7 @@ def give_copy(
     over = report(Preparing(since, Step.CODE), False)
     try:
         directory.make_work()
-        target = os.open(os.path.join(directory.path, WORK), _OPEN_DIRECTORY)
+        target = os.open(os.path.join(directory.path, WORK), OPEN_DIRECTORY)
         try:
             for done in copy(tree, target):
                 at = time.monotonic()
@@ -63,12 +63,12 @@ def give_copy(
     except StateError as error:
         why = f"cannot copy the project: {error}"
     except OSError as error:
-        why = str(trouble(error, f"copy the project to {directory.path}"))
+        why = str(disk_error(error, f"copy the project to {directory.path}"))
     else:
         return over
     finally:
         tree.close()
-    # Half a copy is of no use, and where the disk is full, what follows needs the room.
+    # Half a copy is of no use, and on a full disk it takes the room that the record needs.
     shutil.rmtree(os.path.join(directory.path, WORK), ignore_errors=True)
     say(why)
     return Failed(now(), step=Step.CODE, why=why)

@@ -31,13 +31,13 @@ import os
 from typing import TYPE_CHECKING, Any, Optional
 
 from genvx.core.runs.runstate import StopReason, name_of
-from genvx.core.text import NAME_LIMIT, is_identifier, printable
+from genvx.core.text import NAME_LIMIT, is_identifier
 from genvx.core.value import value
 from genvx.core.wire.fields import Fields
 from genvx.core.wire.plain import Malformed, dumps, loads
 from genvx.core.wire.runcodec import MEETING, OPEN_PORT, SPEC, STATE
 from genvx.core.wire.tables import Table, choice, flag, integer, seconds, text, texts
-from genvx.errors import StateError
+from genvx.local.diskerror import disk_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -166,7 +166,7 @@ class RunDirectory:
         return SPEC.read(self._read(SPEC_FILE))
 
     def is_called(self, name: str) -> bool:
-        """Whether this is its name or its label. The rest of what was asked is not read."""
+        """Whether this is its name or its label; of what was asked, only the name is read."""
         if self.marks().label == name:
             return True
         try:
@@ -188,7 +188,7 @@ class RunDirectory:
         return STATE.read(plain), Fields(plain, "state").text("boot_id", 64)
 
     def word(self) -> str:
-        """The word of the last state that was written, without its rest; "" if there is none."""
+        """The word of the last state that was written, such as "running"; "" if there is none."""
         try:
             return Fields(self._read(_STATE), "state").string("is", 64)
         except Malformed:
@@ -230,7 +230,7 @@ class RunDirectory:
         try:
             self._replace(_MARKS, _MARKS_TABLE.write(marks))
         except OSError as error:
-            raise trouble(error, f"write to {self.path}") from None
+            raise disk_error(error, f"write to {self.path}") from None
 
     def stop_request(self) -> Optional[StopRequest]:
         """That it is to end; None if nobody has asked for that."""
@@ -244,7 +244,7 @@ class RunDirectory:
         try:
             self._replace(_STOP, _STOP_TABLE.write(request))
         except OSError as error:
-            raise trouble(error, f"write to {self.path}") from None
+            raise disk_error(error, f"write to {self.path}") from None
 
     def meeting(self) -> Meeting:
         """Where it meets the other parts of its gang. Raises Malformed if that cannot be read."""
@@ -255,7 +255,7 @@ class RunDirectory:
         try:
             self._replace(_GANG, MEETING.write(meeting))
         except OSError as error:
-            raise trouble(error, f"write to {self.path}") from None
+            raise disk_error(error, f"write to {self.path}") from None
 
     def open_port(self) -> Optional[OpenPort]:
         """Its debug port; None where none is open."""
@@ -269,7 +269,7 @@ class RunDirectory:
         try:
             self._replace(DEBUG, OPEN_PORT.write(port))
         except OSError as error:
-            raise trouble(error, f"write to {self.path}") from None
+            raise disk_error(error, f"write to {self.path}") from None
 
     def decide(self, word: str) -> str:
         """Decide once whether a part of a gang starts; return what was decided first."""
@@ -294,14 +294,14 @@ class RunDirectory:
         try:
             descriptor = os.open(_LOCK, flags, 0o600, dir_fd=self._descriptor)
         except OSError as error:
-            raise trouble(error, f"write to {self.path}") from None
+            raise disk_error(error, f"write to {self.path}") from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(descriptor)
             if error.errno == errno.EWOULDBLOCK:
                 return None
-            raise trouble(error, f"lock {self.path}/{_LOCK}") from None
+            raise disk_error(error, f"lock {self.path}/{_LOCK}") from None
         return descriptor
 
     def log_bytes(self) -> int:
@@ -332,7 +332,7 @@ class RunDirectory:
         try:
             _write(descriptor, script)
         except OSError:
-            os.unlink(ENTER, dir_fd=self._descriptor)  # half of it does something else
+            os.unlink(ENTER, dir_fd=self._descriptor)  # half a script must not be run
             raise
         finally:
             os.close(descriptor)
@@ -386,15 +386,3 @@ class RunDirectory:
 def _write(descriptor: int, data: bytes) -> None:
     while data:
         data = data[os.write(descriptor, data) :]
-
-
-def trouble(error: OSError, doing: str) -> StateError:
-    """The error for people when something cannot be done to a run's directory."""
-    elsewhere = "choose another directory with GENVX_RUNS_DIR, or runs= in a hostfile"
-    advice = {
-        errno.ENOSPC: f"the disk is full; free some space, or {elsewhere}",
-        errno.EDQUOT: f"your disk quota is used up; free some space there, or {elsewhere}",
-        errno.EROFS: f"the file system is read-only; {elsewhere}",
-        errno.EACCES: f"permission denied; {elsewhere}",
-    }.get(error.errno or 0, error.strerror or str(error))
-    return StateError(f"cannot {printable(doing)}: {advice}")

@@ -13,7 +13,8 @@ from genvx.core.runs.runstate import was_moved
 from genvx.core.text import printable
 from genvx.core.wire.plain import Malformed
 from genvx.errors import StateError, UnknownRun
-from genvx.local.runs.record import SPEC_FILE, RunDirectory, is_name, name_in, trouble
+from genvx.local.diskerror import disk_error
+from genvx.local.runs.record import SPEC_FILE, RunDirectory, is_name, name_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +57,7 @@ class RunShelf:
                 shutil.rmtree(path, ignore_errors=True)
                 raise
         except OSError as error:
-            raise trouble(error, f"make the directory of a run in {self.root}") from None
+            raise disk_error(error, f"make the directory of a run in {self.root}") from None
         return directory
 
     def _set_aside(self, identifier: str) -> None:
@@ -103,7 +104,7 @@ class RunShelf:
                 except FileNotFoundError:
                     continue
                 except OSError as error:
-                    raise trouble(error, f"open {parent}/{identifier}") from None
+                    raise disk_error(error, f"open {parent}/{identifier}") from None
         raise UnknownRun(f"no run {printable(identifier, 60)!r} here")
 
     def parts(self, identifier: str) -> list[str]:
@@ -144,7 +145,7 @@ class RunShelf:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise trouble(error, f"read {parent}") from None
+            raise disk_error(error, f"read {parent}") from None
         for path in incomplete:
             _tidy(path)
         for name in aside:
@@ -182,7 +183,12 @@ class RunShelf:
         try:
             _delete(path)
         except OSError as error:
-            raise trouble(error, f"delete {path}") from None
+            raise disk_error(error, f"delete {path}") from None
+        except RecursionError:
+            raise StateError(
+                f"cannot delete {path}: it has too many directories in directories; delete it by "
+                "hand, with rm -rf"
+            ) from None
 
     @property
     def _trash(self) -> str:
@@ -197,7 +203,7 @@ class RunShelf:
         except FileNotFoundError:
             raise UnknownRun(f"no run {identifier!r} there to move") from None
         except OSError as error:
-            raise trouble(error, f"move run {identifier}") from None
+            raise disk_error(error, f"move run {identifier}") from None
 
     def _open(self, path: str, identifier: str, *, deleted: bool) -> RunDirectory:
         descriptor = os.open(path, _OPEN_DIRECTORY)

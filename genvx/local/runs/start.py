@@ -1,4 +1,4 @@
-"""Starting the command of a run, and the one that tells somebody of its end."""
+"""Starting the command of a run, and the one of --notify at its end."""
 
 from __future__ import annotations
 
@@ -90,9 +90,7 @@ def start(spec: RunSpec, hold: LocalHold, directory: RunDirectory, output: Outpu
 
 
 def notify(spec: RunSpec, state: RunState, directory: str) -> None:
-    """Run the line that tells somebody of the end, if there is one; whether it succeeds does not
-    matter.
-    """
+    """Run the command of --notify, if there is one; it does not matter whether that succeeds."""
     if not spec.notify or was_moved(state):
         return
     end = end_of(state)

@@ -36,7 +36,9 @@ from genvx.core.runs.runstate import (
     settled,
 )
 from genvx.core.text import printable
+from genvx.errors import GenvxError
 from genvx.local import processes
+from genvx.local.diskerror import disk_error
 from genvx.local.granting.acquiring import acquire
 from genvx.local.granting.joining import join
 from genvx.local.runs import tree
@@ -48,7 +50,7 @@ from genvx.local.runs.gang.member import Alone, Member
 from genvx.local.runs.guests import Guests
 from genvx.local.runs.output import Output
 from genvx.local.runs.projectcopy import give_copy
-from genvx.local.runs.record import StopRequest, trouble
+from genvx.local.runs.record import StopRequest
 from genvx.local.runs.start import notify, start
 from genvx.local.runs.treeend import SOON, TreeEnd
 from genvx.local.runs.usage import Meter
@@ -172,8 +174,6 @@ class Supervisor:
         )
         if patience is None:
             return acquire(self._host, ask)
-        from genvx.errors import GenvxError
-
         try:
             return wait(self._host, ask, self._stands, self)
         except GenvxError as error:
@@ -344,23 +344,21 @@ class Supervisor:
                 guests.hurry(self._stop)
         guests.dismiss()
 
-    # Common
-
     def wait(self, seconds: float) -> bool:
         """Wait so many seconds at most; return whether the run is to end."""
         self._sleep(seconds)
         return self._stop is not None
 
     def _sleep(self, seconds: float) -> None:
-        """Sleep until a signal comes, at most; then look for a request to end the run. What comes
-        from the terminal and for the log is done meanwhile.
-        """
+        """Serve the output until a signal comes, at most so long; then read requests to end."""
         end = time.monotonic() + min(seconds, self._output.due, self._member.due())
         signalled, sender = False, None
         while not signalled:
             woken = self._wakeups.wait(end - time.monotonic())
             signalled, sender = woken.signalled, woken.sender
             self._output.take(woken)
+            # A viewer that has just come is to be looked after sooner.
+            end = min(end, time.monotonic() + self._output.due)
             if time.monotonic() >= end or (woken.readable and self._spec.part):
                 break
         self._output.tend()
@@ -392,7 +390,7 @@ class Supervisor:
             self._directory.write_state(state, self._boot)
         except OSError as error:
             if not self._recorded:
-                raise trouble(error, f"write to {self._directory.path}") from None
+                raise disk_error(error, f"write to {self._directory.path}") from None
             self._unwritten = state
         else:
             self._recorded, self._unwritten = True, None

@@ -1,7 +1,8 @@
-"""The variables among which a run was started: those of the shell or program that submitted it.
+"""The variables of the shell or program that submitted a run.
 
-Who enters the run finds the same programs as its command, such as those of a virtual environment.
-No file has these variables: the kernel has those of the supervisor, and shows them to its user.
+A shell that enters the run gets them, too. So it finds the same programs as the run's command, such
+as those of a virtual environment. They are in no file: the supervisor was started with them, and
+the kernel shows them to its user.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from genvx.local.runs import lock
 if TYPE_CHECKING:
     from genvx.local.machine import Machine
 
-# What belongs to a login, a terminal or a desktop: whoever enters has their own.
+# Variables of a login, a terminal or a desktop: a shell that enters has its own.
 _OWN = frozenset(
     (
         *("HOME", "USER", "LOGNAME", "MAIL", "SHELL", "SHLVL", "PWD", "OLDPWD", "_"),

@@ -9,6 +9,7 @@ import select
 import signal
 import struct
 import termios
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -17,14 +18,17 @@ from genvx.core.wire.viewing import Size
 if TYPE_CHECKING:
     from typing import Callable
 
-# What a terminal of nobody has; programs wrap their lines for it.
+# The size of a terminal without viewers; programs wrap their lines for it.
 USUAL = Size(rows=24, columns=80)
 
 _PART = 65536
 # So many parts are copied before the supervisor looks at anything else.
 _AT_ONCE = 32
-# At the end: a process outside of the run may have the terminal open and never let go of it.
+# A process outside of the run may have the terminal open at the end, and keep it open. So reading
+# ends when nothing has come for so long, or, if that process prints without end, after so many
+# seconds: all that the command has printed is read by then.
 _QUIET_MS = 200
+_LONGEST_REST = 3.0
 
 
 class Terminal:
@@ -34,7 +38,7 @@ class Terminal:
     printed.
 
     Our copy of the command's end stays open until `finish`. Without it a command that closes its
-    terminal and opens it again later would find nobody who reads what it prints.
+    terminal and opens it again later would get an error.
     """
 
     def __init__(
@@ -63,19 +67,19 @@ class Terminal:
                 os.killpg(group, signal.SIGWINCH)
 
     def type(self, data: bytes) -> int:
-        """Type something; return how many bytes were taken, the others have to wait."""
+        """Type something; return how many bytes the terminal took. The others have to wait."""
         try:
             return os.write(self.descriptor, data)
         except BlockingIOError:
             return 0
         except OSError:
-            return len(data)  # nobody is there to read it
+            return len(data)  # it has hung up, so these keys are lost
 
     def copy(self) -> bool:
-        """Append to the log what there is to read, or a part of it; return whether there was any.
+        """Append to the log what can be read, or a part of it; return whether there was any.
 
         Raises:
-            EOFError: all that was printed has been read, and nobody has the command's end open.
+            EOFError: all output has been read, and no process has the command's end open.
         """
         for count in range(_AT_ONCE):
             try:
@@ -99,7 +103,8 @@ class Terminal:
         look = select.poll()
         look.register(self.descriptor, select.POLLIN)
         try:
-            while look.poll(_QUIET_MS):
+            over = time.monotonic() + _LONGEST_REST
+            while time.monotonic() < over and look.poll(_QUIET_MS):
                 self.copy()
         except EOFError:
             pass

@@ -1,4 +1,4 @@
-"""The end of what the command of a run has started: asked first, and killed after a grace."""
+"""Ending all that the command of a run has started: SIGTERM first, SIGKILL after a grace."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from genvx.local.runs.below import Below
     from genvx.local.runs.usage import Meter
 
-# How soon what is to end is looked at again.
+# Seconds between looks at processes that are to end.
 SOON = 0.1
+# Seconds after SIGKILL: a process that is still there hangs in the kernel.
+STUCK = 5.0
 
 
 class TreeEnd:
@@ -47,7 +49,7 @@ class TreeEnd:
         grace: float,
         stop: Optional[StopRequest],
     ) -> None:
-        """End what the command has left behind: nobody can want it any more."""
+        """End what the command has left behind; return once nothing of it is left."""
         self._below.reap(0, meter)
         if self._below.is_empty():
             return
@@ -60,11 +62,10 @@ class TreeEnd:
             self._ask(request)
         said = False
         while not self._below.is_empty():
-            killed = self._kill_in_time()
-            if not said and killed >= request.grace:
+            if self._kill_in_time() > STUCK and not said:
                 said = True
                 stuck = ", ".join(map(str, self._below.pids()))
-                self._say(f"these do not end even by SIGKILL: {stuck}; the GPUs stay leased")
+                self._say(f"SIGKILL does not end these processes: {stuck}; the GPUs stay leased")
             sleep(SOON)
             self._below.reap(0, meter)
 
@@ -72,12 +73,12 @@ class TreeEnd:
         self._kill_at = time.monotonic() + (0.0 if request.force else request.grace)
         if not request.force:
             self._below.signal(signal.SIGTERM)
-            # Who is stopped hears SIGTERM only once they go on.
+            # A stopped process handles SIGTERM only after it is continued.
             self._below.signal(signal.SIGCONT)
 
     def _kill_in_time(self) -> float:
-        """Kill once the grace is over; return since how many seconds it is, negative before."""
-        assert self._kill_at is not None, "they are asked first"
+        """Kill once the grace is over; return for how many seconds it has been over."""
+        assert self._kill_at is not None, "_ask comes first"
         over = time.monotonic() - self._kill_at
         if over >= 0:
             self._below.signal(signal.SIGKILL)

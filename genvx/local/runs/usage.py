@@ -62,6 +62,11 @@ class Meter:
         if now < self._due:
             return
         self._due = now + min(_AT_LAST, now - self._began)
+        # Where no descriptor is free, a sample is missing, and the run goes on.
+        with suppress(OSError):
+            self._look(now)
+
+    def _look(self, now: float) -> None:
         pids = frozenset(tree.descendants(os.getpid(), self._host.questions()))
         found = [size for size in map(_memory_of, pids) if size is not None]
         if found:

@@ -1,8 +1,8 @@
-"""The viewers of the terminal of a run: they see what it prints, and type into it.
+"""The viewers of the terminal of a run: each sees what the run prints, and can type into it.
 
-The run is never held up by them. What a viewer does not read in time is left out, and one that
-reads nothing for a while, or says nothing, is dropped. The size of the terminal is the smallest of
-theirs; without viewers it stays as it was.
+Viewers never delay the run. Output that a viewer does not read in time is left out for it, and a
+viewer that reads nothing, or sends nothing, for a while is dropped. The terminal has the smallest
+size of all viewers; without viewers it keeps its size.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
     from genvx.local.state.directory import StateDirectory
 
 _MOST_VIEWERS = 32
-# How much of the log a viewer sees when they come, and after something was left out.
+# Bytes of the log that a viewer gets at the beginning, and after some output was left out.
 REPLAY = 64 * 1024
-# What waits for a viewer beyond that is left out but for its end.
+# Bytes that may wait for a viewer. Of more than that, only the end is kept.
 _MOST_WAITING = 1 << 20
-# Seconds: a viewer that reads nothing for so long, or says nothing, is gone. And how often that is
-# looked at.
+# Seconds after which a viewer that reads nothing, or sends nothing, counts as gone; and between
+# checks of that.
 _UNREAD = 10.0
 _SILENT = 6 * ALIVE_AGAIN
 _LOOK = 2.0
 _PART = 65536
-# Ends a sequence that was broken off, and the colours.
+# Ends an escape sequence that was cut, and resets the colours.
 _BROKEN_OFF = b"\x18\x1b[0m\r\n"
 
 
 class _Viewer:
-    """One of them. size: None until they have said it. ending: they get the rest, and no more."""
+    """The connection of one viewer. size: of its terminal; None until it has sent that."""
 
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
@@ -55,7 +55,7 @@ class _Viewer:
         self.heard = self.read = time.monotonic()
 
     def send(self, data: bytes) -> None:
-        """Send what they take now; the rest waits. Raises OSError: they are gone."""
+        """Send what the socket takes now, and keep the rest. Raises OSError: the viewer is gone."""
         if not self.waiting:
             self.read = time.monotonic()
             data = data[self._take(data) :]
@@ -66,7 +66,7 @@ class _Viewer:
             self.skipped = True
 
     def flush(self) -> None:
-        """Send more of what waits. Raises OSError: they are gone."""
+        """Send more of what waits. Raises OSError: the viewer is gone."""
         while self.waiting:
             taken = self._take(bytes(self.waiting[:_PART]))
             if not taken:
@@ -81,8 +81,8 @@ class _Viewer:
             return 0
 
     def is_gone(self, now: float) -> bool:
-        """Whether they read nothing, or say nothing, for too long."""
-        # Nothing is heard of somebody while what they have typed has to wait.
+        """Whether the viewer has read nothing, or sent nothing, for too long."""
+        # We read nothing from it while keys of it wait for the terminal.
         silent = not self.typed and now > self.heard + _SILENT
         return silent or (bool(self.waiting) and now > self.read + _UNREAD)
 
@@ -90,8 +90,9 @@ class _Viewer:
 class Viewers:
     """The viewers of one run, over all its attempts.
 
-    log: a descriptor from which the log can be read. size: rows and columns that a terminal of the
-    run has at first. over: whether the run has ended, and viewers only read the rest.
+    log: a descriptor from which the log can be read. size: of the run's terminal, also of the one
+    that its next attempt gets. over: whether the run has ended; viewers then only read what waits
+    for them.
     """
 
     def __init__(self, state: StateDirectory, run: str, wakeups: Wakeups, log: int) -> None:
@@ -105,36 +106,37 @@ class Viewers:
         self._viewers: dict[int, _Viewer] = {}
         self.over = False
         self._listener: Optional[socket.socket] = None
+        self._pauses = False
 
     def open(self) -> str:
-        """Let viewers come; return why they cannot, if so."""
+        """Listen for viewers; return why that is impossible, or an empty text."""
         try:
             self._listener = viewsocket.listen(self._state, self._run)
         except (OSError, StateError) as error:
-            return f"nobody can view this terminal: {getattr(error, 'strerror', None) or error}"
+            return f"this terminal cannot be viewed: {getattr(error, 'strerror', None) or error}"
         self._listener.setblocking(False)
         self._wakeups.watch(self._listener.fileno())
         return ""
 
     def attach(self, terminal: Optional[Terminal]) -> None:
-        """Have a terminal viewed, or none between two attempts."""
+        """Show this terminal; None between two attempts."""
         self._terminal = terminal
         self._tend_keys()
 
     @property
     def due(self) -> float:
         """Seconds after which `tend` must be called."""
-        return _LOOK if self._viewers else float("inf")
+        return _LOOK if self._viewers or self._pauses else float("inf")
 
     def feed(self, data: bytes) -> None:
-        """Show all viewers what the run has printed."""
+        """Send output of the run to all viewers."""
         self._screen.feed(data)
         for viewer in list(self._viewers.values()):
             if viewer.size is not None:
                 self._send(viewer, data)
 
     def take(self, woken: Wakeup) -> None:
-        """Do what woke us: somebody has come, says something, or reads on."""
+        """Handle the sockets that are ready: admit viewers, read from them, send what waits."""
         if self._listener is not None and self._listener.fileno() in woken.readable:
             self._admit(self._listener)
         for descriptor in woken.readable | woken.writable:
@@ -144,20 +146,23 @@ class Viewers:
             if descriptor in woken.readable and not self.over and not viewer.typed:
                 self._hear(viewer)
             elif descriptor in woken.readable:
-                self._drop(viewer)  # hung up: nothing else is awaited of them
+                self._drop(viewer)  # it has hung up: for nothing else do we wait
             if descriptor in woken.writable and descriptor in self._viewers:
                 self._send(viewer, b"")
         if self._terminal is not None and self._terminal.descriptor in woken.writable:
             self._tend_keys()
 
     def tend(self) -> None:
-        """Drop viewers that are gone or do not read."""
+        """Drop viewers that are gone or do not read, and try again to admit new ones."""
+        if self._pauses and self._listener is not None:
+            self._pauses = False
+            self._wakeups.watch(self._listener.fileno())
         now = time.monotonic()
         for viewer in [each for each in self._viewers.values() if each.is_gone(now)]:
             self._drop(viewer)
 
     def end(self) -> None:
-        """The run has ended: let nobody come, and viewers go once they have read the rest."""
+        """Stop listening, because the run has ended; a viewer is dropped once it has read all."""
         if self.over:
             return
         if self._listener is not None:
@@ -170,26 +175,33 @@ class Viewers:
             viewsocket.remove(self._state, self._run)
         for viewer in list(self._viewers.values()):
             viewer.typed.clear()
-            # A viewer that has come just now sees at least what there was.
+            # One that has not sent its size yet has got nothing so far.
             self._send(viewer, self._again() if viewer.size is None else b"")
 
     def close(self) -> None:
-        """Let go of those who have not read the rest."""
+        """Drop all viewers, also those that have not read everything."""
         for viewer in list(self._viewers.values()):
             self._drop(viewer)
 
     @property
     def any_left(self) -> bool:
-        """Whether a viewer has not read the rest."""
+        """Whether a viewer is connected."""
         return bool(self._viewers)
 
     def _admit(self, listener: socket.socket) -> None:
         while True:
             try:
                 connected, _ = listener.accept()
-            except OSError:
+            except BlockingIOError:
                 return
-            # The mode of the socket keeps others out; the kernel knows who it is in any case.
+            except OSError:
+                # We have no descriptor left. The connection stays in the backlog, so poll would
+                # report it again at once.
+                self._pauses = True
+                self._wakeups.watch(listener.fileno(), reads=False)
+                return
+            # The mode of the socket keeps other users out. Ask the kernel all the same: the mode
+            # can be changed.
             with suppress(OSError):
                 if (
                     viewsocket.peer_of(connected) == os.geteuid()
@@ -233,12 +245,12 @@ class Viewers:
             self._terminal.redraw()
 
     def _again(self) -> bytes:
-        """The end of the log, for somebody who has just come."""
+        """The end of the log, for a new viewer."""
         tail, cut = logs.last_bytes(self._log, REPLAY)
         return shown_again(tail, self._screen, cut=cut)
 
     def _fit(self) -> bool:
-        """Give the terminal the smallest size of all viewers; return whether it has another now."""
+        """Give the terminal the smallest size of all viewers; return whether that changed it."""
         sizes = [each.size for each in self._viewers.values() if each.size is not None]
         if not sizes:
             return False
@@ -273,7 +285,7 @@ class Viewers:
         )
 
     def _tend_keys(self) -> None:
-        """Type what viewers have typed; what the terminal does not take waits."""
+        """Pass the keys of viewers to the terminal; what it does not take waits."""
         for viewer in list(self._viewers.values()):
             if viewer.typed:
                 if self._terminal is None:

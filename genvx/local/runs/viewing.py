@@ -1,4 +1,4 @@
-"""Viewing the terminal of a run: how it is until it has begun, then a connection to it."""
+"""Viewing the terminal of a run: its state until it has begun, then a connection to it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from genvx.core.wire.viewoperation import ViewRun
     from genvx.local.machine import Machine
 
-# How often a run is looked at that has not begun; somebody who hears nothing for long takes us for
-# lost. And how long one may run without its socket.
+# Seconds between looks at a run that has not begun; after which its state is repeated, because a
+# client that hears nothing takes the connection for lost; and that a run may have no socket yet.
 _LOOK = 0.2
 _AGAIN = 20.0
 _OPENING = 5.0
@@ -33,8 +33,8 @@ _OPENING = 5.0
 def view(
     host: Machine, asked: ViewRun, pause: Callable[[float], bool]
 ) -> Iterator[Union[RunInfo, socket.socket]]:
-    """The run, again when its state changes before it runs; then a socket: what the terminal shows
-    comes from it, and frames (core/wire/viewing.py) go to it.
+    """Yield the run, again at each change of its state; once it runs, a socket: it sends what the
+    terminal shows, and takes frames (core/wire/viewing.py).
 
     pause: waits so many seconds; True ends it.
 
@@ -65,7 +65,7 @@ def view(
 
 
 def _require_elsewhere(run: RunInfo, state: Running) -> None:
-    """Refuse a view of a terminal in itself, which would show what it shows for ever."""
+    """Refuse to view a terminal in itself: its output would be its output again, for ever."""
     command = processes.describe(state.pid)
     with suppress(OSError):
         if command is not None and command.terminal and os.fstat(0).st_rdev == command.terminal:

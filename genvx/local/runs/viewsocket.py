@@ -1,7 +1,8 @@
-"""The socket through which the terminal of a run is viewed: it is made, found and removed here.
+"""The socket through which the terminal of a run is viewed: making, finding and removing it.
 
-It is beside the file of the run's supervisor in the user's own directory of the state, 0600, and is
-reached through an open directory: a path of a socket has 107 bytes at most.
+The socket is beside the file of the run's supervisor, in the user's own directory of the state,
+with mode 0600. Its path goes through /proc/self/fd, because the path of a socket has 107 bytes at
+most.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def listen(state: StateDirectory, run: str) -> socket.socket:
     """
     listener = _socket()
     try:
-        # What the socket gets where it is bound.
+        # The file that bind makes gets this mode, so there is no moment with another one.
         os.fchmod(listener.fileno(), 0o600)
         with state.own() as directory:
             remove_in(directory, run)
@@ -54,13 +55,18 @@ def remove_in(directory: int, run: str) -> None:
 
 
 def connect(state: StateDirectory, run: str) -> Optional[socket.socket]:
-    """Connect to the terminal of a run of our own; None if nobody listens there."""
+    """Connect to the terminal of a run of our own; None if nobody listens there, or too many
+    connections wait to be accepted.
+    """
     for user in state.users():
         if user.uid != state.uid:
             continue
         connected = _socket()
         try:
+            # Where the backlog is full, because the supervisor is stopped, connect would block.
+            connected.setblocking(False)
             connected.connect(_path(user.descriptor, run))
+            connected.setblocking(True)
             if peer_of(connected) == state.uid:
                 return connected
         except OSError:
@@ -70,7 +76,7 @@ def connect(state: StateDirectory, run: str) -> Optional[socket.socket]:
 
 
 def peer_of(connected: socket.socket) -> int:
-    """The uid of whoever is on the other end, as the kernel says. Raises OSError."""
+    """The uid of the process that has connected or listens, from the kernel. Raises OSError."""
     size = _CREDENTIALS.size
     _, uid, _ = _CREDENTIALS.unpack(
         connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # How often a run that has no end written is asked whether it lives at all, which costs a look at
 # all leases. In between only its own record is read.
 _CHECK = 2.0
-# Somebody who hears nothing for long takes us for lost.
+# A client that hears nothing for long takes the connection for lost.
 _AGAIN = 20.0
 
 
@@ -95,7 +95,7 @@ class _Watched:
         if is_over(state) or end_of(state) is not None:
             return True
         begins = isinstance(self._run.state, (Waiting, Preparing))
-        # One that has begun is told at once: somebody may wait to enter it.
+        # That a run has begun is said at once: a client may wait to enter it.
         moved_on = begins and type(state) is not type(self._run.state)
         if not moved_on and monotonic() < self._checked + _CHECK:
             return False

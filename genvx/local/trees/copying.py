@@ -1,5 +1,5 @@
-"""Copying a stored tree into the directory of a run: without cost where the file system can share
-blocks, and never as hard links, because a run may write into its files.
+"""Copying a stored tree into the directory of a run. Where the file system can share blocks, a copy
+costs nothing. Hard links are never used, because a run may write into its files.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _STEP = 64 << 20
 # Smaller files are read and written: what the kernel does to copy a range costs more.
 _SMALL = 64 << 10
 _CHUNK = 1 << 20
-# What a file system says that cannot do it, or not between these two files.
+# Errors of a file system that cannot do it, or not between these two files.
 _CANNOT = (errno.EXDEV, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ENOTTY, errno.EPERM)
 
 

@@ -1,4 +1,4 @@
-"""What git says of a directory: which files belong to it, and what they are based on."""
+"""Asking git about a directory: which files belong to it, and on which commit they are based."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from genvx.core.text import printable
 from genvx.core.value import value
 from genvx.errors import InvalidInput
 
-# A repository may name a program that git starts for this question; nobody has asked for it.
+# The settings of a repository may name programs that git would start for this question.
 _QUIET = ["-c", "core.fsmonitor=false", "-c", "core.untrackedCache=false"]
 _FILES = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]
 
@@ -94,11 +94,14 @@ def _run(directory: bytes, *words: Union[str, bytes]) -> subprocess.CompletedPro
     # here, so they are in English.
     ours = {name: text for name, text in os.environ.items() if not name.startswith("GIT_")}
     kept = {name: text for name, text in os.environ.items() if name.startswith("GIT_CONFIG")}
-    return subprocess.run(
-        ["git", *_QUIET, *words],
-        cwd=directory,
-        env={**ours, **kept, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
+    try:
+        return subprocess.run(
+            ["git", *_QUIET, *words],
+            cwd=directory,
+            env={**ours, **kept, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+    except OSError as error:  # such as a directory that may be read, but not entered
+        raise _refusal(error.strerror or str(error)) from None

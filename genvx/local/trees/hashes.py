@@ -8,16 +8,19 @@ before they were read are not kept: they are read once more, as git does.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import time
 from typing import TYPE_CHECKING
 
 from genvx.core.projects.manifest import DIGEST_BYTES, PIECE, digest_of, pieces
+from genvx.local.trees.status import is_sparse
 from genvx.local.trees.store import cache_root
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Callable
 
 # Some file systems keep times of files in whole seconds, some in two.
 _JUST_NS = 3 * 10**9
@@ -41,14 +44,16 @@ class HashCache:
         self._before = self._load()
         self._now: dict[str, str] = {}
 
-    def digests(self, descriptor: int, status: os.stat_result) -> tuple[bytes, ...]:
-        """The digests of the pieces of a file that is open.
+    def digests(
+        self, descriptor: int, status: os.stat_result, busy: Callable[[], None] = lambda: None
+    ) -> tuple[bytes, ...]:
+        """The digests of the pieces of a file that is open. busy: called before each piece.
 
         Raises:
             Changed: it was changed meanwhile, or after `status` was taken. OSError.
         """
         key = _key(status)
-        digests = read_digests(descriptor, status)
+        digests = read_digests(descriptor, status, busy=busy)
         # By the clock of this machine and by that of the file system, which may be another one's.
         if max(status.st_mtime_ns, status.st_ctime_ns) < time.time_ns() - _JUST_NS:
             self._now[key] = b"".join(digests).hex()
@@ -86,7 +91,7 @@ class HashCache:
                 raise
 
     def _forget_others(self) -> None:
-        """Delete what is known of projects that nobody has read for long."""
+        """Delete the digests of projects that were not read for long."""
         now = time.time()  # noqa: TID251  # what the times of files are
         with os.scandir(self._directory) as entries:
             for entry in entries:
@@ -97,7 +102,7 @@ class HashCache:
         with contextlib.suppress(OSError, ValueError, RecursionError):
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             with open(os.open(self._path, flags), "rb") as file:
-                # What others could have written is not believed.
+                # Another user's file could have wrong digests.
                 if os.fstat(file.fileno()).st_uid == os.geteuid():
                     found = json.loads(file.read(_MOST_BYTES))
                     return found if isinstance(found, dict) else {}
@@ -105,18 +110,24 @@ class HashCache:
 
 
 def read_digests(
-    descriptor: int, status: os.stat_result, *, grows: bool = False
+    descriptor: int,
+    status: os.stat_result,
+    *,
+    grows: bool = False,
+    busy: Callable[[], None] = lambda: None,
 ) -> tuple[bytes, ...]:
     """Read a file that is open; return the digests of its pieces.
 
-    grows: it is a file that is only appended to, and may be longer meanwhile.
+    grows: it is a file that is only appended to, and may be longer meanwhile. busy: called before
+    each piece.
 
     Raises:
         Changed: it is not, or no longer, the file of `status`. OSError.
     """
-    sparse = status.st_blocks * 512 < status.st_size
+    sparse = is_sparse(status)
     found = []
     for at, length in pieces(status.st_size):
+        busy()
         if sparse and length == PIECE and _is_hole(descriptor, at, length):
             found.append(_nothing())
             continue
@@ -142,7 +153,9 @@ def _is_hole(descriptor: int, at: int, length: int) -> bool:
     """Whether nothing was ever written to a piece of a file."""
     try:
         return os.lseek(descriptor, at, os.SEEK_DATA) >= at + length
-    except OSError:
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
         return True  # no data from there to its end
 
 

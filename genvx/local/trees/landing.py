@@ -1,5 +1,5 @@
-"""Landing: a directory into which a tree is brought, over what is there, without losing what has
-come when the connection ends.
+"""Landing: a directory here that gets the files of a tree. When the connection ends, contents that
+have come are kept for the next time.
 
     DIR/.genvx-pull/<digest>    contents that have come and are not in their place yet
 """
@@ -61,7 +61,8 @@ class Landing:
         """The indices of the bodies that are not here, given the files that are to be here.
 
         Raises:
-            ProtocolError: the tree has a name that is ours.
+            ProtocolError: the tree has a name that is ours. StateError: contents that come could be
+            changed by another user.
         """
         if any(entry.name.partition(b"/")[0] == _STAGE for entry in manifest.entries):
             raise ProtocolError("the files are refused: one has a name of genvx's own")
@@ -74,6 +75,11 @@ class Landing:
         with self._trouble(), Place(self._root) as place:
             with contextlib.suppress(FileExistsError):
                 place.make_directory(_STAGE)
+            # Contents are checked when they come, and moved to their places later. The owner of
+            # this directory could change them in between.
+            if os.fstat(place.directory(_STAGE)).st_uid != os.geteuid():
+                stage = shown_name(os.path.join(os.fsencode(self.path), _STAGE))
+                raise StateError(f"{stage} is another user's; delete it, or copy to elsewhere")
             return [
                 index
                 for index, body in enumerate(self._bodies)
@@ -157,8 +163,8 @@ class Landing:
         return content if digest_of(content) == digest else None
 
     def _taken(self, place: Place, index: int) -> bool:
-        """Take a content from a file that is to be replaced, if it is there: one that has grown is
-        mostly what it was.
+        """Take a content from a file that is to be replaced, if it is there: a file that has grown
+        has most of its contents already.
         """
         name, at, length = self._old.get(self._bodies[index].digest, (b"", 0, 0))
         if not name:
@@ -185,7 +191,7 @@ class Landing:
         for digest in entry.digests:
             left[digest] -= 1
         if len(entry.digests) == 1 and not entry.sparse and not left[entry.digests[0]]:
-            made = _name(entry.digests[0])  # nobody else needs it
+            made = _name(entry.digests[0])  # no other file needs this content
         else:
             made = _STAGE + b"/new"
             with contextlib.suppress(FileNotFoundError):

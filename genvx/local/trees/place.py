@@ -1,11 +1,12 @@
-"""Place: a directory below which files are opened by names that somebody else has chosen."""
+"""Place: a directory below which files are opened by names that come from elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""The flags with which a directory is opened, and never a link to one."""
 # Directories that are kept open: names come in order, so the next is mostly in one of these.
 _MOST_OPEN = 64
 
@@ -14,9 +15,9 @@ class Place:
     """A directory, and those below it.
 
     Each component of a name is opened below the one before, and none of them may be a symbolic
-    link; so nothing outside is reached, whatever somebody does to the directories meanwhile.
+    link. So no file outside is reached, also if another process changes the directories meanwhile.
 
-    descriptor: of the directory; it stays that of the caller.
+    descriptor: of the directory; the caller closes it.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -44,14 +45,14 @@ class Place:
             depth -= 1
         here = self._open[b"/".join(parts[:depth])] if depth else self._root
         for end in range(depth, len(parts)):
-            here = os.open(parts[end], _OPEN_DIRECTORY, dir_fd=here)
+            here = os.open(parts[end], OPEN_DIRECTORY, dir_fd=here)
             self._open[b"/".join(parts[: end + 1])] = here
             if len(self._open) > _MOST_OPEN:
                 os.close(self._open.pop(next(iter(self._open))))
         return here
 
     def split(self, name: bytes) -> tuple[int, bytes]:
-        """The directory of a name, as of `directory`, and its last component."""
+        """The directory of a name (see `directory`), and the name's last component."""
         parent, _, last = name.rpartition(b"/")
         return self.directory(parent), last
 

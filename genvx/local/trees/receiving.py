@@ -1,6 +1,6 @@
-"""Receiving a tree: what other trees have of it is copied, and the rest is sent.
+"""Receiving a tree: contents that other trees here have are copied, and all others are sent.
 
-What has come of a tree stays when the connection ends, and the next transfer takes it from there.
+When the connection ends, the contents that have come stay, and the next transfer uses them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from genvx.core.projects.manifest import FILE, Manifest, digest_of, pieces
 from genvx.core.projects.project import is_tree
 from genvx.core.wire.plain import Malformed
 from genvx.errors import ProtocolError
-from genvx.local.trees.place import Place
-from genvx.local.trees.store import FILES, trouble
+from genvx.local.diskerror import disk_error
+from genvx.local.trees.place import OPEN_DIRECTORY, Place
+from genvx.local.trees.store import FILES
 from genvx.local.trees.writing import TreeWriter
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from genvx.core.projects.manifest import Body
     from genvx.local.trees.store import TreeStore
 
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# So many older trees are searched for contents.
+# The most trees that are searched for contents.
 _MOST_SOURCES = 32
 
 
@@ -55,7 +55,7 @@ def receive(
         raise ProtocolError("the files are refused: they are not those of the tree")
     path, descriptor = store.begin(tree, data)
     try:
-        files = os.open(os.path.join(path, FILES), _OPEN_DIRECTORY)
+        files = os.open(os.path.join(path, FILES), OPEN_DIRECTORY)
         try:
             with TreeWriter(files, manifest) as writer:
 
@@ -79,8 +79,8 @@ def receive(
         store.complete(path, tree)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            shutil.rmtree(path, ignore_errors=True)  # nobody gets room by keeping it
-        raise trouble(error, f"write to {store.root}") from None
+            shutil.rmtree(path, ignore_errors=True)  # it only takes room on a full disk
+        raise disk_error(error, f"write to {store.root}") from None
     finally:
         os.close(descriptor)
     store.forget_parts(tree)
@@ -93,9 +93,9 @@ def _take(
     put: Callable[[int, bytes], None],
     busy: Callable[[], None],
 ) -> None:
-    """Take bodies from trees that are here; what was taken is wanted no more.
+    """Take bodies from trees that are here, and remove them from `wanted`.
 
-    Nothing of them is believed: a content is compared with its digest.
+    Those trees may be damaged, so each content is compared with its digest.
     """
     for number, (manifest, files) in enumerate(store.sources()):
         if not wanted or number == _MOST_SOURCES:
@@ -107,7 +107,7 @@ def _take(
                 try:
                     source = place.open(entry.name, os.O_RDONLY | os.O_NONBLOCK)
                 except OSError:
-                    continue  # it has not come yet
+                    continue  # the transfer of that tree was cut before this file
                 try:
                     for digest, (at, length) in zip(entry.digests, pieces(entry.size)):
                         if digest in wanted:

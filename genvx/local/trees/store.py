@@ -1,6 +1,6 @@
 """The trees that have come to this machine, for the runs of one user.
 
-    TREES/<id>/manifest           which files it has; whoever uses the tree has a lock on it
+    TREES/<id>/manifest           which files it has; each user of the tree holds a lock on it
               files/              the files, readable for their owner only
     TREES/<id>.<8 hex>/           a tree of which not all has come yet
     TREES/.gone.<8 hex>/          one that is being deleted
@@ -17,32 +17,33 @@ import os
 import re
 import shutil
 import time
-from typing import TYPE_CHECKING, NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple
 
 from genvx.core.projects.manifest import MOST_MANIFEST, Manifest
 from genvx.core.projects.project import is_tree
-from genvx.core.text import printable
 from genvx.core.wire.plain import Malformed
 from genvx.errors import StateError, TreeMissing
+from genvx.local.diskerror import disk_error
+from genvx.local.trees.place import OPEN_DIRECTORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 MANIFEST, FILES = "manifest", "files"
+_NEW_MANIFEST = "manifest.new"
 _PARTIAL = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{8}")
 _GONE = re.compile(r"\.gone\.[0-9a-f]{8}")
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 UNUSED_SECONDS = 30 * 86400.0
-# What a cut transfer has left is of use to the next one only.
+# How long the rest of a cut transfer is kept for the next one.
 _PARTIAL_SECONDS = 2 * 86400.0
 
 
 def trees_root(environ: Mapping[str, str]) -> str:
-    """Where one's trees are: with the runs if those were put somewhere, else below the cache.
+    """The directory of a user's trees: with the runs if GENVX_RUNS_DIR is set, else in the cache.
 
-    Somebody who has moved the runs has a small home, or a slow one; and on the same file system a
-    copy may cost nothing.
+    Runs are put elsewhere where the home is small or slow. And on the same file system a copy may
+    cost nothing.
     """
     runs = environ.get("GENVX_RUNS_DIR", "")
     if runs:
@@ -79,7 +80,7 @@ class StoredTree:
         self._lock = lock
 
     def close(self) -> None:
-        """Let go of it. A second call does nothing."""
+        """Allow that the tree is deleted. A second call does nothing."""
         files, lock, self.files, self._lock = self.files, self._lock, -1, -1
         for descriptor in (files, lock):
             if descriptor >= 0:
@@ -119,13 +120,13 @@ class TreeStore:
         try:
             descriptor = self._open_manifest(path, os.O_RDONLY, fcntl.LOCK_SH)
             os.utime(path)
-            files = os.open(os.path.join(path, FILES), _OPEN_DIRECTORY)
+            files = os.open(os.path.join(path, FILES), OPEN_DIRECTORY)
         except FileNotFoundError:
             _close(descriptor)
             raise missing() from None
         except OSError as error:
             _close(descriptor)
-            raise trouble(error, f"read {path}") from None
+            raise disk_error(error, f"read {path}") from None
         try:
             return StoredTree(_read_manifest(descriptor), files, descriptor)
         except (Malformed, OSError) as error:
@@ -138,20 +139,24 @@ class TreeStore:
         keeps it from being deleted while it is open. Raises StateError.
         """
         path = os.path.join(self.root, f"{tree}.{os.urandom(4).hex()}")
+        new = os.path.join(path, _NEW_MANIFEST)
+        descriptor = -1
         try:
             self._make_root()
             os.mkdir(path, 0o700)
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN_FILE
-            descriptor = os.open(os.path.join(path, MANIFEST), flags, 0o600)
+            os.mkdir(os.path.join(path, FILES), 0o700)
+            descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN_FILE, 0o600)
             with contextlib.suppress(OSError):  # a file system without locks
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
             view = memoryview(manifest)
             while view:
                 view = view[os.write(descriptor, view) :]
-            os.mkdir(os.path.join(path, FILES), 0o700)
+            # It gets its name once it is locked: `delete` spares what is new and has no manifest.
+            os.rename(new, os.path.join(path, MANIFEST))
         except OSError as error:
+            _close(descriptor)
             shutil.rmtree(path, ignore_errors=True)
-            raise trouble(error, f"write to {self.root}") from None
+            raise disk_error(error, f"write to {self.root}") from None
         return path, descriptor
 
     def complete(self, path: str, tree: str) -> None:
@@ -160,7 +165,7 @@ class TreeStore:
             os.rename(path, os.path.join(self.root, tree))
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                raise trouble(error, f"write to {self.root}") from None
+                raise disk_error(error, f"write to {self.root}") from None
             shutil.rmtree(path, ignore_errors=True)  # another client was faster; it is the same
         with contextlib.suppress(OSError):
             os.utime(os.path.join(self.root, tree))
@@ -174,7 +179,7 @@ class TreeStore:
             descriptor = files = -1
             try:
                 descriptor = self._open_manifest(path, os.O_RDONLY, fcntl.LOCK_SH)
-                files = os.open(os.path.join(path, FILES), _OPEN_DIRECTORY)
+                files = os.open(os.path.join(path, FILES), OPEN_DIRECTORY)
                 yield _read_manifest(descriptor), files
             except (OSError, Malformed):
                 continue
@@ -185,10 +190,10 @@ class TreeStore:
     def clean(
         self, unused: float = UNUSED_SECONDS, *, only_say: bool = False
     ) -> tuple[list[Kept], list[Kept]]:
-        """Delete trees that nobody has used for so many seconds, and what transfers have left;
-        return what has gone and what stays.
+        """Delete trees that were not used for so many seconds, and the rest of cut transfers;
+        return what was deleted and what stays.
 
-        What is in use stays, and what cannot be deleted. only_say: delete nothing.
+        A tree in use stays, and one that cannot be deleted. only_say: delete nothing.
         """
         gone: list[Kept] = []
         stays: list[Kept] = []
@@ -232,7 +237,7 @@ class TreeStore:
         return False
 
     def forget_unused(self) -> None:
-        """Delete what nobody has used for a month, now that there is something new."""
+        """Delete what was not used for a month, because something new was stored."""
         now = time.time()  # noqa: TID251  # what the times of files are
         if any(now - used >= _PARTIAL_SECONDS for used, _ in self._times()):
             self.clean()
@@ -250,7 +255,9 @@ class TreeStore:
         try:
             descriptor = self._open_manifest(path, os.O_RDWR, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except FileNotFoundError:
-            descriptor = -1  # one that was begun, and has not even a list of files
+            if not self._is_abandoned(path):
+                return False
+            descriptor = -1
         except OSError:
             return False
         try:
@@ -261,6 +268,13 @@ class TreeStore:
             _close(descriptor)
         shutil.rmtree(gone, ignore_errors=True)
         return True
+
+    def _is_abandoned(self, path: str) -> bool:
+        """Whether a tree without a manifest was begun so long ago that its transfer was cut."""
+        with contextlib.suppress(OSError):
+            now = time.time()  # noqa: TID251  # what the times of files are
+            return now - os.stat(path).st_mtime >= _PARTIAL_SECONDS
+        return False
 
     def _times(self) -> list[tuple[float, str]]:
         """When each tree was used last, and its name."""
@@ -298,7 +312,7 @@ class TreeStore:
 
 
 def missing() -> TreeMissing:
-    """The error where a tree is not, for those who cannot send it."""
+    """The error when a tree is not here; its message is for clients that cannot send it."""
     return TreeMissing("the code of the run is not here; start it again with run -d --project")
 
 
@@ -315,15 +329,3 @@ def _read_manifest(descriptor: int) -> Manifest:
 def _close(descriptor: int) -> None:
     if descriptor >= 0:
         os.close(descriptor)
-
-
-def trouble(error: OSError, doing: str) -> StateError:
-    """The error for people when something cannot be done in the store, or with a copy."""
-    elsewhere = "choose another directory with GENVX_RUNS_DIR, or runs= in a hostfile"
-    advice: Optional[str] = {
-        errno.ENOSPC: f"the disk is full; free some space, or {elsewhere}",
-        errno.EDQUOT: f"your disk quota is used up; free some space there, or {elsewhere}",
-        errno.EROFS: f"the file system is read-only; {elsewhere}",
-        errno.EACCES: f"permission denied; {elsewhere}",
-    }.get(error.errno or 0)
-    return StateError(f"cannot {printable(doing)}: {advice or error.strerror or error}")

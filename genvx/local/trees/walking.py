@@ -1,8 +1,8 @@
 """Which files of a directory are its project, and what they are.
 
-Git says which files belong, where git is installed; otherwise our own reading of .gitignore does.
-Files that are named as those of OURS take more away, or bring something back. A repository inside
-is asked for itself.
+Where git is installed, git says which files belong; elsewhere our own reading of .gitignore does.
+Files with a name of OURS leave more out, or bring something back. A repository inside decides for
+itself.
 """
 
 from __future__ import annotations
@@ -13,17 +13,22 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from genvx.core.projects.ignoring import Rules, parse, verdict
 from genvx.core.projects.links import leads_out
-from genvx.core.projects.manifest import DIRECTORY, FILE, LINK, Entry, shown_name
+from genvx.core.projects.manifest import DIRECTORY, FILE, LINK, shown_name
 from genvx.errors import InvalidInput
 from genvx.local.trees import git
+from genvx.local.trees.status import entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from genvx.core.projects.manifest import Entry
 
 OURS = (b".genvxignore", b".nniignore", b".guildignore")
 _GITIGNORE = b".gitignore"
 _MOST_RULES = 1 << 20
 _MOST_NAMED = 5
+# Directories in directories: far fewer than Python's stack has room for.
+_DEEPEST = 200
 _KINDS = {
     stat.S_IFSOCK: "a socket",
     stat.S_IFIFO: "a pipe",
@@ -128,11 +133,12 @@ class _Walker:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             return []
-        with open(descriptor, "rb") as file:
-            try:
-                patterns = parse(file.read(_MOST_RULES))
-            except OSError:
-                return []
+        try:
+            patterns = parse(os.read(descriptor, _MOST_RULES))
+        except OSError:
+            return []  # such as a directory with this name
+        finally:
+            os.close(descriptor)
         return [Rules(place, patterns)] if patterns else []
 
     def directory(self, name: bytes, scope: _Scope) -> None:
@@ -170,8 +176,10 @@ class _Walker:
         asked = scope if listed or directory else scope._replace(listed=None)
         if mine is True or (mine is None and not _belongs(name, asked, directory=directory)):
             return
-        if directory:
-            self.found.append(Found(_entry(name, DIRECTORY, status), status))
+        if directory and name.count(b"/") >= _DEEPEST:
+            self.refused.append(f"{shown_name(name)} is more than {_DEEPEST} directories deep")
+        elif directory:
+            self.found.append(Found(entry_of(name, DIRECTORY, status), status))
             if os.path.lexists(os.path.join(self._root, name, b".git")):
                 inside = self.scope(name)
                 self.directory(name, inside._replace(ours=scope.ours))
@@ -192,14 +200,14 @@ class _Walker:
         elif not os.access(os.path.join(self._root, name), os.R_OK):
             self.refused.append(f"{shown_name(name)} cannot be read (Permission denied)")
         else:
-            self.found.append(Found(_entry(name, FILE, status), status))
+            self.found.append(Found(entry_of(name, FILE, status), status))
 
     def _link(self, name: bytes, status: os.stat_result, scope: _Scope) -> None:
         path = os.path.join(self._root, name)
         target = os.readlink(path)
         # Whether it leads out by way of other links is known only at the end; those are refused.
         if not self._follow or not leads_out(name, target, {}):
-            entry = _entry(name, LINK, status)._replace(target=target, mode=0o777)
+            entry = entry_of(name, LINK, status)._replace(target=target)
             self.found.append(Found(entry, status))
             return
         try:
@@ -215,7 +223,7 @@ class _Walker:
             self.refused.append(f"the link {shown_name(name)} leads to a directory around itself")
             return
         self._inside.add(key)
-        self.found.append(Found(_entry(name, DIRECTORY, behind), behind))
+        self.found.append(Found(entry_of(name, DIRECTORY, behind), behind))
         self.directory(name, scope._replace(listed=None))
         self._inside.discard(key)
 
@@ -238,13 +246,6 @@ def _belongs(name: bytes, scope: _Scope, *, directory: bool) -> bool:
             return False
     # Git lists no directory without files, and of what was brought back it lists nothing.
     return not verdict(scope.theirs, scope.prefix + name, directory=directory)
-
-
-def _entry(name: bytes, kind: str, status: os.stat_result) -> Entry:
-    size = status.st_size if kind == FILE else 0
-    sparse = kind == FILE and status.st_blocks * 512 < size
-    mode = status.st_mode & 0o777
-    return Entry(name, kind, mode, status.st_mtime_ns, size, (), b"", sparse)
 
 
 def _parents(name: bytes) -> Iterable[bytes]:

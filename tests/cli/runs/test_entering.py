@@ -112,6 +112,8 @@ def test_a_session_of_sshd_is_a_line_a_login_shell_or_an_sftp_server(run, tmp_pa
     assert (done.stdout, done.returncode) == (f"{run.id}\n", 3)
     done = session("", input="shopt -q login_shell && echo $GENVX_DEVICES; exit 4\n")
     assert (done.stdout, done.returncode) == ("0\n", 4)
+    done = session("  ", stdin=subprocess.DEVNULL)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
     (run.directory / "work/model").write_text("weights")
     for server in ("internal-sftp", "/nowhere/sftp-server"):
         server = f"env SSH_ORIGINAL_COMMAND={server} {run.script} --session"

@@ -64,7 +64,10 @@ def ok(*words, code=0):
 
 @pytest.mark.needs("openssh")
 def test_the_commands_of_guilds_pages_work_as_they_stand(remotes, seed):
-    remotes(seed + "  broken: {extends: remote-gpu, venv-path: none, home: there}\n")
+    remotes(
+        seed + "  broken: {extends: remote-gpu, venv-path: none, home: there}\n"
+        "  stuck: {extends: remote-gpu, venv-activate: sleep 600}\n"
+    )
     assert ok("remotes").splitlines()[1].split() == [
         *("remote-gpu", "ssh"),
         f"{seed.split('user: ')[1].split()[0]}@127.0.0.1:{seed.split('port: ')[1].strip()}",
@@ -83,6 +86,8 @@ def test_the_commands_of_guilds_pages_work_as_they_stand(remotes, seed):
     assert run in ok("--remote", "remote-gpu", "runs", "info", "1")
     # Where its Python is missing, nothing runs, and the check says so.
     assert "no virtual environment" in ok("check", "-r", "broken", code=4)
+    stuck = ok("remote", "--remote", "stuck", "-t", "5", "check", code=4)
+    assert "venv-activate sleep 600: not done within 5 s" in stuck
     ok("run", "-q", "-g", "1", "-r", "broken", "--", "true", code=126)
     assert run not in ok("runs", "-r", "broken")
 

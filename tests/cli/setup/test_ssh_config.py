@@ -7,9 +7,17 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
+from genvx.cli.ask.where import Where
+from genvx.cli.entries import files
+from genvx.cli.entries.entry import entry as entry_for
+from genvx.cli.entries.target import Goal
+from genvx.errors import InvalidInput
 from tests.conftest import run_genvx
 from tests.helpers import start_genvx, until
 
@@ -160,6 +168,41 @@ def test_the_newest_entry_of_a_name_is_the_one_that_counts(job, tmp_path):
     assert ours.read_text().count("genvx-train") == 1
     assert ran("ssh", "-F", str(ours), "genvx-train", "printenv GENVX_DEVICES") == "0\n"
     other.communicate()
+
+
+def test_entries_that_are_written_at_the_same_time_are_all_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    together = threading.Barrier(8)
+
+    def write(number):
+        together.wait(30)
+        files.keep([f"genvx-{number}"], f"# one\nHost genvx-{number}\n    HostKeyAlias a\n")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+    assert files.file().read_text().count("Host genvx-") == 8
+
+
+def test_an_entry_means_the_same_files_in_every_directory(tmp_path, monkeypatch):
+    config = tmp_path / "100%done"
+    for name, path in (("HOME", tmp_path), ("XDG_CONFIG_HOME", config)):
+        monkeypatch.setenv(name, str(path))
+    monkeypatch.setenv("GENVX_SSH_CONFIG", "~/lab_config")
+    where = Where(remote=True, hostfile="~/hosts")
+    text = entry_for(where, ["genvx-h"], Goal(SimpleNamespace(name="h")), "raz")
+    (tmp_path / "config").write_text(text)
+    line = ("ssh", "-G", "-F", tmp_path / "config", "genvx-h")
+    read = subprocess.run(line, capture_output=True, text=True, check=True).stdout
+    assert f"GENVX_SSH_CONFIG={tmp_path}/lab_config" in read
+    assert f" -f {tmp_path}/hosts " in read
+    assert f"\nuserknownhostsfile {config}/genvx/ssh/known_hosts\n" in read
+
+
+def test_a_path_that_would_be_two_lines_of_ssh_config_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    where = Where(remote=True, hostfile="/tmp/a\nProxyCommand evil")
+    with pytest.raises(InvalidInput, match="cannot be written into ssh_config"):
+        entry_for(where, ["genvx-h"], Goal(SimpleNamespace(name="h")), "raz")
 
 
 def test_what_is_neither_host_nor_environment_is_refused(job):

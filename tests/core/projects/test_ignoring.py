@@ -27,14 +27,24 @@ _PARTS += [
     b"-",
 ]
 
-_LINES = [b"*.o", b"a/**", b"**/b", b"/a", b"a/", b"a/**/b", b"# a", b"", b"\\!a"]
+_LINES = [
+    b"*a*b",
+    b"?*a*[!b]*",
+    b"*.o",
+    b"a/**",
+    b"**/b",
+    b"/a",
+    b"a/",
+    b"a/**/b",
+    b"# a",
+    b"",
+    b"\\!a",
+]
 
 
 def _line(chance: random.Random) -> bytes:
     if chance.random() < 0.3:
-        return chance.choice(
-            [b"*.o", b"a/**", b"**/b", b"/a", b"a/", b"a/**/b", b"# a", b"", b"\\!a"]
-        )
+        return chance.choice(_LINES)
     parts = b"".join(chance.choice(_PARTS) for _ in range(chance.randint(1, 4)))
     ends = chance.choice([b"", b"", b"/", b" ", b"  ", b"\\ ", b"\r"])
     return chance.choice([b"", b"", b"", b"!", b"/"]) + parts + ends
@@ -88,3 +98,9 @@ def test_what_is_ignored_is_what_git_ignores(tmp_path, seed):
         capture_output=True,
     )
     assert _belongs(root) == set(listed.stdout.split(b"\0")) - {b""}
+
+
+def test_a_pattern_with_many_stars_is_decided():
+    rules = (Rules(b"", parse(b"*a" * 20 + b"*b\n")),)
+    assert verdict(rules, b"a" * 250, directory=False) is None
+    assert verdict(rules, b"a" * 250 + b"b", directory=False) is True

@@ -128,3 +128,9 @@ def test_a_host_without_openssh_is_said(monkeypatch):
     monkeypatch.setattr(sshd, "_PLACES", "/nowhere")
     with pytest.raises(CommandNotFound, match="no sshd here; ssh-config needs OpenSSH's server"):
         sshd.find({"PATH": "/nowhere"})
+
+
+def test_a_place_for_the_host_key_that_cannot_be_read_leaves_the_next_one(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    good = tmp_path / "good"
+    assert sshd.host_key([str(tmp_path / "loop" / "ssh"), str(good)]) == sshd.host_key([str(good)])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 from genvx.core.runs.runstate import name_of
 from genvx.local.runs import lock
+from genvx.local.runs import terminal as terminals
 from genvx.local.runs.terminal import Terminal
 from tests.helpers import alive, until
 from tests.local.runs.test_runs import asked, ends_as, free, log_of, shell
@@ -94,3 +96,17 @@ def test_output_that_finds_no_room_is_counted_and_the_command_goes_on(short_tmp)
     assert (short_tmp / "log").read_bytes() == (
         b"\r\ngenvx: 1000 bytes of output are missing: the disk was full\r\nmore\r\n"
     )
+
+
+def test_a_process_outside_that_prints_on_and_on_does_not_keep_a_terminal_from_its_end(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(terminals, "_LONGEST_REST", 0.5)
+    log = os.open(tmp_path / "log", os.O_RDWR | os.O_CREAT)
+    terminal = Terminal(log)
+    path = os.ttyname(terminal.command_end)
+    with subprocess.Popen(["sh", "-c", f"exec yes > {path}"], start_new_session=True) as outside:
+        until(lambda: terminal.copy())
+        terminal.finish()
+        outside.kill()
+    os.close(log)

@@ -311,3 +311,16 @@ def test_of_thousands_of_runs_only_those_that_are_shown_are_opened(
     assert [each.id for each in catalog.newest(Filter(since_epoch_ns=since), 50)] == [run.id]
     assert catalog.newest(Filter(("running", "waiting")), 50) == []
     assert opened == [run.id]
+
+
+def test_a_program_with_more_than_a_thousand_open_files_starts_a_run(start, catalog):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if 0 < hard < 2048 else 2048, hard))
+    files = [os.dup(0) for _ in range(1100)]
+    try:
+        run = start(shell("exit 0"))
+    finally:
+        for each in files:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    ends_as(catalog, run, "completed")

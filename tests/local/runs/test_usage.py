@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from genvx.core.device import Device
@@ -86,6 +88,16 @@ def test_a_driver_that_hangs_is_not_asked_again(driver):
     driver.hanging = frozenset({7})
     sampled(driver, meter, 100)
     assert driver.asked == 1
+
+
+def test_where_no_descriptor_is_free_a_sample_is_missing_and_the_run_goes_on(driver, monkeypatch):
+    def fail(root, spared):
+        raise OSError(errno.ENFILE, "Too many open files in system")
+
+    monkeypatch.setattr(usage.tree, "descendants", fail)
+    meter = Meter(driver, DEVICES)
+    sampled(driver, meter, 100.0, a=on((US, 0, 1, 50)))
+    assert (meter.usage().gpu_memory, meter.due > 0) == (None, True)
 
 
 def test_it_is_sampled_early_and_later_once_a_minute(driver):

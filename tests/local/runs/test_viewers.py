@@ -5,6 +5,7 @@ Real supervisors, sockets and terminals.
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
 import socket
@@ -15,9 +16,12 @@ from pathlib import Path
 import pytest
 
 from genvx.core.wire.viewing import keys, size
+from genvx.errors import StateError
 from genvx.local.host import LocalHost
 from genvx.local.runs import lock, viewers, viewsocket
+from genvx.local.runs.guests import Guests
 from genvx.local.runs.launch import submit
+from genvx.local.runs.wakeups import Wakeups
 from tests.capabilities import USER_A
 from tests.conftest import run_genvx
 from tests.helpers import Terminal, alive, genvx_argv, genvx_env, until
@@ -280,3 +284,57 @@ def test_its_socket_is_gone_after_the_end_and_needs_no_short_path(
     with late:  # one that has not even said its size sees the end
         assert late.recv(100).startswith(b"last\r\n")
     until(lambda: not list(long.glob(f"**/{run.id}.*")), "nothing of it is left")
+
+
+def test_its_socket_is_gone_also_where_the_supervisor_fails(host, start, catalog, monkeypatch):
+    def fail(*_):
+        raise StateError("the state directory is gone")
+
+    monkeypatch.setattr(Guests, "see_off", fail)
+    run = start(shell("exit 0", tty=True), fork=True)  # a copy of us, and of what was patched
+    until(lambda: lock.supervision_of(host.state, os.getuid(), run.id) is None)
+    assert not list(Path(host.environ["GENVX_STATE_DIR"]).glob(f"**/{run.id}.view"))
+
+
+@pytest.fixture
+def wakeups():
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    yield Wakeups()
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def test_a_viewer_for_whom_no_descriptor_is_left_waits_without_waking_the_supervisor(
+    host, wakeups, tmp_path
+):
+    log = os.open(tmp_path / "log", os.O_RDWR | os.O_CREAT)
+    crowd = viewers.Viewers(host.state, "run", wakeups, log)
+    assert crowd.open() == ""
+    with viewsocket.connect(host.state, "run"):
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_lowest_free(), limits[1]))
+        try:
+            crowd.take(wakeups.wait(10.0))
+            assert not wakeups.wait(0.0).readable
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert not crowd.any_left
+        assert crowd.due < 60
+        crowd.tend()
+        crowd.take(wakeups.wait(10.0))
+        assert crowd.any_left
+        crowd.end()
+        crowd.close()
+    os.close(log)
+
+
+def _lowest_free():
+    descriptor = os.dup(0)
+    os.close(descriptor)
+    return descriptor
+
+
+def test_a_viewer_does_not_wait_for_a_supervisor_that_accepts_nobody(host):
+    listener = viewsocket.listen(host.state, "run")
+    listener.listen(0)
+    with listener, viewsocket.connect(host.state, "run"):
+        assert viewsocket.connect(host.state, "run") is None

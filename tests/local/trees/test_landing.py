@@ -11,6 +11,7 @@ from genvx.core.projects.manifest import FILE, Entry, Manifest
 from genvx.errors import ProtocolError, StateError
 from genvx.local.trees.landing import Landing
 from genvx.local.trees.project import Gathered, LocalProject
+from tests.capabilities import USER_A
 from tests.local.trees.trees import plant, seen
 
 
@@ -110,3 +111,16 @@ def test_a_name_of_our_own_is_refused(tmp_path, environ):
     manifest = Manifest([Entry(b".genvx-pull", FILE, 0o644, 0)])
     with Landing(str(tmp_path / "here"), environ) as landing, pytest.raises(ProtocolError):
         landing.lacking(manifest)
+
+
+@pytest.mark.needs("uids")
+def test_contents_do_not_come_where_another_user_could_change_them(tmp_path, environ):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "a").write_bytes(b"a")
+    project = gathered(tmp_path / "code", environ)
+    stage = tmp_path / "here" / ".genvx-pull"
+    stage.mkdir(parents=True)
+    os.chown(stage, USER_A, USER_A)
+    refused = pytest.raises(StateError, match="genvx-pull is another user's")
+    with Landing(str(stage.parent), environ) as landing, refused:
+        landing.lacking(project.manifest)

@@ -11,6 +11,7 @@ import pytest
 
 from genvx.core.projects.manifest import Body, Manifest
 from genvx.errors import InvalidInput, ProjectChanged, ProtocolError, StateError, TreeMissing
+from genvx.local.trees import git
 from genvx.local.trees.copying import copy
 from genvx.local.trees.project import Gathered, LocalProject
 from genvx.local.trees.receiving import receive
@@ -181,6 +182,31 @@ def test_a_tree_in_use_is_not_deleted_and_an_unused_one_is(tmp_path, environ, st
     with pytest.raises(TreeMissing):
         store.open(tree)
     assert os.listdir(store.root) == []
+
+
+def test_a_transfer_that_has_just_begun_is_not_taken_for_one_that_was_cut(store):
+    tree = "a" * 64
+    _, descriptor = store.begin(tree, b"[]")
+    cut = Path(store.root, f"{tree}.00000000")
+    cut.mkdir()  # where it is killed, or has come to, before it has its list of files
+    before = sorted(os.listdir(store.root))
+    store.forget_parts(tree)
+    assert sorted(os.listdir(store.root)) == before
+    os.utime(cut, (1, 1))
+    store.clean()
+    assert sorted(os.listdir(store.root)) == [each for each in before if each != cut.name]
+    os.close(descriptor)
+
+
+def test_a_directory_that_is_named_like_a_file_of_patterns_is_sent(tmp_path, environ):
+    (tmp_path / "code" / ".genvxignore").mkdir(parents=True)
+    assert [each.entry.name for each in Gathered(str(tmp_path / "code")).found] == [b".genvxignore"]
+
+
+def test_a_directory_that_git_cannot_enter_is_refused_in_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidInput, match=r"git cannot say which files .*: Not a directory"):
+        git.listed(os.fsencode(tmp_path / "file"))
 
 
 def test_what_cannot_be_sent_is_refused_by_name(tmp_path, environ):

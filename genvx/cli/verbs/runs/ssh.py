@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genvx.cli.ask.requested import patience_of
-from genvx.cli.ask.runs import Node, OneRun, located_parts, part_of
+from genvx.cli.ask.runs import Node, OneRun, WaitForStart, located_parts, part_of
 from genvx.cli.ask.where import here
 from genvx.core.runs.entry import require_entry
 from genvx.core.runs.runstate import is_over
@@ -25,12 +25,6 @@ Command = Annotated[
         metavar="[-- CMD...]", help="Command to run (default: a shell).", show_default=False
     ),
 ]
-Wait = Annotated[
-    str | None,
-    typer.Option(
-        "--wait", metavar="[=TIME]", help="Wait for its start, at most TIME (default: no limit)."
-    ),
-]
 Line = Annotated[
     bool,
     typer.Option("--print", help="Remote: print a plain ssh command that does it, and end."),
@@ -42,7 +36,7 @@ def ssh(
     context: typer.Context,
     run: OneRun = "",
     command: Command = None,
-    wait: Wait = None,
+    wait: WaitForStart = None,
     node: Node = None,
     line: Line = False,
     quiet: Quiet = False,
@@ -60,6 +54,8 @@ def ssh(
     where = replace(where, quiet=where.quiet or quiet)
     if command is not None and not command:
         raise InvalidInput("no command after --; without -- a shell is opened")
+    if line and wait is not None:
+        raise InvalidInput("give either --print or --wait: --print waits for nothing")
     patience = patience_of(wait)
     with where.fleet() as fleet:
         try:
@@ -92,7 +88,7 @@ def _line(where: Where, fleet: Fleet, wanted: str, node: int | None, command: li
 
 
 def _if_host(where: Where, fleet: Fleet, word: str) -> str:
-    """What to type for a host, if that is what somebody means by the word."""
+    """Return what to type for a host, if the word names one; empty otherwise."""
     name = word.rpartition("@")[2]
     if not name or name.isdecimal() or not name.isprintable():
         return ""

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from genvx.cli.ask.requested import patience_of
-from genvx.cli.ask.runs import Node, OneRun
+from genvx.cli.ask.runs import Node, OneRun, WaitForStart
 from genvx.cli.ask.where import here
 from genvx.errors import InvalidInput
 
@@ -33,12 +33,6 @@ Bind = Annotated[
     str | None,
     typer.Option("--bind", metavar="ADDRESS", help="Listen there, not on loopback only."),
 ]
-Wait = Annotated[
-    str | None,
-    typer.Option(
-        "--wait", metavar="[=TIME]", help="Wait for its start, at most TIME (default: no limit)."
-    ),
-]
 Board = Annotated[
     bool, typer.Option("--tensorboard", help="Start TensorBoard inside of the run, and show it.")
 ]
@@ -60,7 +54,7 @@ def tunnel(
     strict: Strict = False,
     bind: Bind = None,
     node: Node = None,
-    wait: Wait = None,
+    wait: WaitForStart = None,
     tensorboard: Board = False,
     logdir: Logs = None,
 ) -> None:
@@ -69,9 +63,9 @@ def tunnel(
     The tunnel ends with the run, or at Ctrl-C. If a port is taken here, the next free one is used.
     A connection that is cut is made again.
 
-    What leads where is said on stderr. Where stdout is no terminal, it gets a line for each port,
-    such as "127.0.0.1:8080 -> 6006", or "5678 -> 127.0.0.1:5678" for -R: the port that is alone is
-    that of the host.
+    It says on stderr which port leads where. If stdout is no terminal, it prints a line for each
+    port there: "127.0.0.1:8080 -> 6006", or "5678 -> 127.0.0.1:5678" for -R. The port without an
+    address is that of the host.
 
     Example: genvx remote tunnel train 8080:6006 -R 5678
     """

@@ -1,4 +1,4 @@
-"""genvx watch and genvx logs: the output of a run, from where one likes."""
+"""genvx watch and genvx logs: the output of a run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from genvx.cli.ask.runs import OneRun, located_parts, part_of
+from genvx.cli.ask.runs import Node, OneRun, located_parts, part_of
 from genvx.cli.ask.where import here
 from genvx.core.wire.runoperations import MOST_LINES
 from genvx.errors import InvalidInput
@@ -32,15 +32,6 @@ Interactive = Annotated[
         "-i", "--interactive", help="Work in the terminal of a run that was started with --tty."
     ),
 ]
-Node = Annotated[
-    int | None,
-    typer.Option(
-        "--node",
-        metavar="K",
-        min=0,
-        help="With -i: of a run on several hosts, its part K (default: 0).",
-    ),
-]
 
 
 def watch(
@@ -58,8 +49,8 @@ def watch(
 
     Ctrl-C leaves the run running. Where the connection is cut, it goes on where it was.
 
-    With -i you are in the terminal of the run: what you type goes there, Ctrl-C too.
-    Ctrl-] three times within a second leaves it running.
+    With -i you are in the terminal of the run, on the host that --node says: what you type goes
+    there, Ctrl-C too. Ctrl-] three times within a second leaves it running.
 
     A run that waits moves to another host that has room, unless its hosts or its directory were
     chosen, or --stay is given.

@@ -1,6 +1,7 @@
 """The debug port of a run: an SSH server for this run only, which ends with it."""
 
-# What a supervisor tells the server: to let nobody in any more. An end of the pipe tells it to end.
+# From the supervisor to the server: accept no more connections. The end of the pipe: end.
 SHUT = b"s"
-# How the line begins with which the server answers once: then follows its host key, or the reason.
+# The server answers once, with a line. It begins with one of these; its host key, or the reason why
+# the port is not open, follows.
 OPENED, FAILED = b"+", b"-"

@@ -1,5 +1,5 @@
-"""The debug port of a run, as its supervisor has it: opened before the command starts, and ended
-before the devices are given back.
+"""The debug port of a run, on the side of its supervisor: it opens the port before the command
+starts, and ends it before it gives the devices back.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from genvx.local.runs.record import RunDirectory
 
 _BACKLOG = 64
-# Seconds in which the server ends what came in. It needs fewer, unless something cannot be ended.
+# Seconds that we wait for the end of the server. It needs fewer, unless a process cannot be ended.
 _PATIENCE = 20.0
-# And in which it says whether the port is open: it makes a host key. Less than clients wait for.
+# Seconds in which it must say whether the port is open: it makes a host key. Clients wait longer.
 _ANSWER = 45.0
 
 
@@ -52,7 +52,7 @@ def require(host: Machine) -> str:
 
 
 class Port:
-    """The debug port of a run; of a run that has none, nothing happens.
+    """The debug port of a run; without effect for a run that has none.
 
     say: takes lines for the log of the run.
     """
@@ -69,12 +69,14 @@ class Port:
         self._is_shut = False
 
     def open(self, *, refuse: bool) -> Optional[Failed]:
-        """Open the port and say so in the log; return how the run ends if that cannot be done.
+        """Open the port and say so in the log; return how the run ends if that is impossible.
 
-        It must be called before orphans come to us: the server is not to be below us.
+        To be called before this process becomes a subreaper: the server must not come below it.
+
+        refuse: raise instead, because the run is not accepted yet.
 
         Raises:
-            GenvxError: it cannot be opened, and the run is to be refused for it.
+            GenvxError: the port cannot be opened, and `refuse` is true.
         """
         if self._asked is None:
             return None
@@ -92,14 +94,14 @@ class Port:
         return None
 
     def shut(self) -> None:
-        """Let nobody in any more; those who are in stay. A second call does nothing."""
+        """Accept no more connections; open ones stay. A second call does nothing."""
         if self._control >= 0 and not self._is_shut:
             self._is_shut = True
             with suppress(BrokenPipeError):  # the server was killed, and the port is closed
                 os.write(self._control, SHUT)
 
     def end(self) -> None:
-        """End the port and all that came in through it. A second call does nothing."""
+        """End the port and all of its connections. A second call does nothing."""
         control, ended = self._control, self._ended
         self._control = self._ended = -1
         if control >= 0:
@@ -137,8 +139,8 @@ class Port:
 
         from genvx.local.runs.debug.server import DebugServer
 
-        theirs, self._control = os.pipe()
-        self._ended, answer = os.pipe()
+        theirs, self._control = _pipe()
+        self._ended, answer = _pipe()
         ours, directory = listener.fileno(), self._directory.path
 
         def serve() -> None:
@@ -154,8 +156,15 @@ class Port:
             os.close(answer)
 
 
+def _pipe() -> tuple[int, int]:
+    try:
+        return os.pipe()
+    except OSError as error:
+        raise StateError(f"cannot open the debug port: {error.strerror}") from None
+
+
 def _read(descriptor: int, seconds: float) -> bytes:
-    """Read a line from the server; what there is of it when the server ends, or after the time."""
+    """Read a line from the server; a part of it if the server ends or the time is over."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     end = time.monotonic() + seconds

@@ -1,10 +1,10 @@
 """The process behind a debug port: it starts an sshd for each connection, and ends them all.
 
-It has the listening socket itself, so nothing of sshd listens, and the port is closed when this
-process ends, however it ends. It is none of the processes below the supervisor, which end before a
-run does; but all that comes in through the port is below this one, because it is a subreaper.
+It has the listening socket itself, so no sshd listens, and the port is closed when this process
+ends, however it ends. It is not below the supervisor, which ends everything below it before a run
+ends. All processes of the connections are below this one, because it is a subreaper.
 
-It ends when its supervisor says so, and when that is gone: a pipe between them has an end then.
+It ends when its end of a pipe to the supervisor says so, or is closed because that was killed.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
-# Connections that have not logged in yet. Where there are more, the oldest of the address that has
-# most of them is ended: whoever makes many of them gets in the way of nobody but themselves.
+# The most connections that have not logged in. At one more, the oldest from the address with the
+# most of them is ended, so an address that makes many of them only hinders itself.
 MOST_NEWCOMERS = 40
 MOST_CONNECTIONS = 100
 # What sshd says of a connection that has logged in.
 _LOGGED_IN = b"Accepted publickey for "
-# Seconds: between SIGTERM and SIGKILL at the end, and after which what does not end is left alone.
+# Seconds at the end: between SIGTERM and SIGKILL, and until processes that do not end are left.
 _GRACE = 1.0
 _GIVE_UP = 10.0
 _LOOK = 0.05
@@ -48,7 +48,7 @@ _RESET = (
 
 
 class _Connection:
-    """A connection that an sshd serves. log: what that sshd says; -1 at its end."""
+    """A connection. pid: of its sshd. log: a pipe with the messages of that sshd; -1 at its end."""
 
     def __init__(self, pid: int, log: int, source: str) -> None:
         self.pid = pid
@@ -60,8 +60,8 @@ class _Connection:
 class DebugServer:
     """Serves a debug port.
 
-    control: the pipe from the supervisor. answer: the one to it. sshd: its path. directory: of the
-    run. keys: who may log in.
+    control: the pipe from the supervisor. answer: the pipe to it. sshd: the path of the program.
+    directory: of the run. keys: the public keys that may log in.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class DebugServer:
         self._pid = os.getpid()
 
     def serve(self) -> None:
-        """Say whether the port is open, and let connections in until the end. Then end them, and
-        delete what is on the disk.
+        """Say whether the port is open, and serve connections until the end. Then end them, and
+        delete the files of the port.
         """
         processes.call_ourselves("genvx-debugport")
         tree.become_subreaper()
@@ -116,7 +116,7 @@ class DebugServer:
             self._wakeups.watch(self._listener.fileno())
         while True:
             woken = self._wakeups.wait(float(1 << 20))
-            if woken.sender is not None:  # somebody ends us by hand
+            if woken.sender is not None:  # SIGTERM, which only a person sends
                 return
             if self._control in woken.readable:
                 if os.read(self._control, 1) != SHUT:
@@ -220,8 +220,8 @@ class DebugServer:
                     self._connections.remove(each)
 
     def _end_all(self) -> None:
-        """End all that came in. What another user owns by now (sudo) may not end; it holds its own
-        part of the lease, so nothing is given away.
+        """End all processes of the connections. One that belongs to another user by now (sudo) may
+        stay; it holds the lease itself, so its devices are not given away.
         """
         for each in self._connections:
             self._forget(each)

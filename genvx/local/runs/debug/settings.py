@@ -1,7 +1,7 @@
-"""What the sshds of a debug port are told: who may log in, and what they may do.
+"""The settings of the sshds of a debug port: which keys may log in, and what a session may do.
 
-It is in the memory of the process that serves the port. On the disk are only the host key of the
-run, and where the port is, for those who ask (record.py).
+They are in the memory of the process that serves the port. Only two files are on the disk: the host
+key of the run, and one that says where the port is, for clients (record.py).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 _PATIENCE = 20.0
 # In front of each key, so that a session is bounded twice.
 _OPTIONS = "restrict,pty,port-forwarding"
-# What has a meaning in a pattern of sshd, or ends a word.
+# Characters with a meaning in patterns of sshd, and those that end a word.
 _ODD_IN_NAMES = re.compile(r"[\s\"'*?!,#]")
 
-# ForceCommand is the boundary: whatever is asked for, a shell, a command or a subsystem, is started
-# by it. All else that sshd could do outside of the run is off. What may be forwarded are ports of
-# the host itself, where debuggers and notebooks listen. Root's sshd would log in any user with the
-# keys that it is given, so AllowUsers names ours.
+# ForceCommand is the boundary: it starts every shell, command and subsystem. All else that sshd
+# could do outside of the run is off. Only ports of the host itself may be forwarded: debuggers and
+# notebooks listen there. Root's sshd would log in every user with these keys, so AllowUsers has
+# ours.
 _SETTINGS = """\
 HostKey {host_key}
 AuthorizedKeysFile {keys}
@@ -74,7 +74,7 @@ def make(program: str, directory: str, keys: Sequence[str]) -> tuple[str, str]:
     """Return the path of the settings, which are gone with this process, and the line of the host
     key.
 
-    program: sshd. directory: of the run. keys: who may log in, as lines of .pub files.
+    program: sshd. directory: of the run. keys: those that may log in, as lines of .pub files.
 
     Raises:
         StateError: there is no host key, or sshd does not take the settings.
@@ -97,7 +97,7 @@ def make(program: str, directory: str, keys: Sequence[str]) -> tuple[str, str]:
 
 
 def forget(directory: str) -> None:
-    """Delete what is on the disk, as far as that is possible. directory: of the run."""
+    """Delete the files of the port, as far as that is possible. directory: of the run."""
     for name in (DEBUG, sshd.HOST_KEY):
         with suppress(OSError):
             os.unlink(os.path.join(directory, name))
@@ -109,7 +109,7 @@ def _user() -> str:
     except KeyError:
         raise StateError("your user is not in the user database, which sshd needs") from None
     if _ODD_IN_NAMES.search(name):
-        raise StateError(f"sshd cannot be told the name of user {printable(name, 100)!r}")
+        raise StateError(f"sshd cannot take the user name {printable(name, 100)!r}")
     return name
 
 

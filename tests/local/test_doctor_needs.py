@@ -9,7 +9,7 @@ import pytest
 
 from genvx.core.clocks import of_clock
 from genvx.core.finding import ERROR, OK, WARNING
-from genvx.local.doctor.surroundings import of_python, of_room
+from genvx.local.doctor.needs import of_python, of_room
 
 S = 10**9
 
@@ -44,7 +44,7 @@ def test_one_disk_is_one_line_also_for_directories_that_are_not_there_yet(tmp_pa
 )
 def test_a_disk_that_is_full_or_read_only_is_an_error(tmp_path, options, words):
     code = (
-        "import sys; from genvx.local.doctor.surroundings import of_room\n"
+        "import sys; from genvx.local.doctor.needs import of_room\n"
         "for f in of_room({'runs': sys.argv[1] + '/x'}): print(f.severity.value, f.result)"
     )
     mounted = f'mount -t tmpfs -o {options} tmpfs "$1" && exec "$2" -c "$3" "$1"'
