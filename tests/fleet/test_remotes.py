@@ -191,8 +191,10 @@ def test_a_remote_can_be_written_out():
     assert specs("ssh:ann@h:2222") == (HostSpec("h:2222", "h", user="ann", port=2222),)
     with pytest.raises(InvalidInput, match="cannot be written out"):
         specs("s3:bucket")
-    with pytest.raises(InvalidInput, match="not a host name"):
+    with pytest.raises(InvalidInput, match=r"^--remote ssh:-oProxyCommand=x: not a host name"):
         specs("ssh:-oProxyCommand=x")
+    with pytest.raises(InvalidInput, match=r"^--remote ssh: names no host"):
+        specs("ssh:")
 
 
 @pytest.mark.parametrize(

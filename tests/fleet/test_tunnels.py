@@ -407,6 +407,8 @@ def test_a_program_has_tunnels_too_and_those_of_asyncio(nothing_left, fleet):
 
         async def ask() -> bool:
             async with genvx.aio.Run(run).tunnel(port) as tunnel:
+                leads = f"{tunnel.port} -> {fleet.hosts[0].name}:{port}"
+                assert repr(tunnel) == f"<Tunnel {leads} of run {run.id}>"
                 return await asyncio.to_thread(answers, tunnel.port)
 
         assert asyncio.run(ask())

@@ -57,10 +57,10 @@ def located(
 
 
 def located_parts(
-    where: Where, fleet: Fleet, wanted: str, *, deleted: bool = False
+    where: Where, fleet: Fleet, wanted: str, *, deleted: bool = False, others: bool = False
 ) -> tuple[tuple[Any, RunInfo], ...]:
-    """As `located`, with all parts of a gang."""
-    return located_among(where, fleet, wanted, deleted=deleted)[0]
+    """As `located`, with all parts of a gang. others: for root, also runs of other users."""
+    return located_among(where, fleet, wanted, deleted=deleted, others=others)[0]
 
 
 def part_of(parts: tuple[tuple[Any, RunInfo], ...], node: int | None) -> tuple[Any, RunInfo]:
@@ -76,17 +76,18 @@ def part_of(parts: tuple[tuple[Any, RunInfo], ...], node: int | None) -> tuple[A
 
 
 def located_among(
-    where: Where, fleet: Fleet, wanted: str, *, deleted: bool = False
+    where: Where, fleet: Fleet, wanted: str, *, deleted: bool = False, others: bool = False
 ) -> tuple[tuple[tuple[Any, RunInfo], ...], tuple[str, ...]]:
     """As `located_parts`, and the names of the hosts that did not answer."""
     from genvx.fleet.detaching import runs
 
     everywhere: Any = fleet
-    found = where.ask(fleet, runs.question(wanted, deleted=deleted))
+    found = where.ask(fleet, runs.question(wanted, deleted=deleted, others=others))
     parts = runs.locate_parts(everywhere, found, wanted, deleted=deleted, typed=where.typed)
     part = parts[0][1].spec.part
     if part is not None and len(parts) < len(part.nodes) and wanted != parts[0][1].id:
         # Some parts may not have what was typed, such as a label; the id they all have.
-        found = where.ask(fleet, runs.question(parts[0][1].id, deleted=deleted))
+        again = runs.question(parts[0][1].id, deleted=deleted, others=others)
+        found = where.ask(fleet, again)
         parts = runs.locate_parts(everywhere, found, parts[0][1].id)
     return parts, tuple(found.failed)

@@ -13,7 +13,8 @@ from genvx.core.runs.runinfo import RunInfo
 from genvx.core.runs.runstate import is_over, was_moved
 from genvx.core.wire.job import Job
 from genvx.core.wire.runoperations import LogEnd, WatchRun
-from genvx.errors import InvalidInput, NotOwner, UnknownEnvironment, UnknownRun, WaitedTooLong
+from genvx.errors import InvalidInput, UnknownEnvironment, UnknownRun, WaitedTooLong
+from genvx.shown.console import INTERRUPTED, say
 
 if TYPE_CHECKING:
     from genvx.cli.ask.where import Where
@@ -39,19 +40,18 @@ def enter_run(
         try:
             host, run = started(where, fleet, host, run, patience)
         except KeyboardInterrupt:
-            from genvx.cli.following import left
-
-            return left(where, run)
+            say(f"genvx: run {run.label_or_id} waits on; {_once_it_starts(where, run)}")
+            return INTERRUPTED
     require(where, run)
     try:
         if where.remote:
             return _remotely(where, host, run, command)
         return _here(where, host, run, command)
     except UnknownEnvironment:
-        # It has ended since we asked, or root has found the run of another user.
+        # It has perhaps ended since we asked.
         _, now = part_of(located_parts(where, fleet, run.id), node)
         require_entry(now)
-        raise NotOwner(f"run {run.id} is another user's; only they can enter it") from None
+        raise
 
 
 def require(where: Where, run: RunInfo) -> None:
@@ -63,8 +63,11 @@ def require(where: Where, run: RunInfo) -> None:
     except InvalidInput as error:
         if is_over(run.state):
             raise
-        typed = f"{where.typed} ssh --wait {run.id}"
-        raise InvalidInput(f"{error}; {typed} enters it when it starts") from None
+        raise InvalidInput(f"{error}; {_once_it_starts(where, run)}") from None
+
+
+def _once_it_starts(where: Where, run: RunInfo) -> str:
+    return f"{where.typed} ssh --wait {run.id} enters it when it starts"
 
 
 def started(

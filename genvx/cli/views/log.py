@@ -6,9 +6,11 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from genvx.core.quantities.ages import format_duration
 from genvx.core.quantities.amounts import format_memory
 from genvx.core.runs.runinfo import LogPiece, RunInfo
 from genvx.core.runs.runstate import (
+    Held,
     Stopped,
     Waiting,
     end_of,
@@ -79,6 +81,8 @@ class LogView:
         if end is not None:
             if isinstance(run.state, Stopped):
                 self._where.note(f"run {run.id} was stopped ({run.state.why.value})")
+            if isinstance(run.state, Held) and run.spec.hold is not None:
+                self._tell_held(run, run.state)
             return end.exit_code
         if not is_over(run.state):
             return 0
@@ -86,6 +90,14 @@ class LogView:
         why = getattr(why, "value", why)
         say(f"genvx: run {run.id} is {name_of(run.state)}" + (f": {why}" if why else ""))
         return _NEVER_STARTED
+
+    def _tell_held(self, run: RunInfo, state: Held) -> None:
+        kept = format_duration(state.since.seconds_until(state.until))
+        typed = self._where.typed
+        self._where.note(
+            f"run {run.id} keeps its GPUs for {kept}, for a look: {typed} ssh {run.id}"
+        )
+        self._where.note(f"to give them back: {typed} release {run.id}")
 
     def _tell(self, run: RunInfo) -> None:
         state = run.state

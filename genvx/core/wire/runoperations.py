@@ -94,11 +94,12 @@ class ListRuns(Operation[tuple[RunInfo, ...]]):
 @value
 class FindRuns(Operation[tuple[RunInfo, ...]]):
     """The runs that may be meant by what somebody typed, among those of other hosts. deleted: of
-    those in the trash.
+    those in the trash. others: for root, who may end them, also living runs of other users.
     """
 
     wanted: str
     deleted: bool = False
+    others: bool = False
 
 
 @value
@@ -238,7 +239,7 @@ WIRES = (
         Table(ListRuns, "runs", narrowed=one(FILTER), most=integer(1, MOST_RUNS), deleted=flag()),
         _RUNS,
     ),
-    Wire("run-find", Table(FindRuns, "find", wanted=_RUN, deleted=flag()), _RUNS),
+    Wire("run-find", Table(FindRuns, "find", wanted=_RUN, deleted=flag(), others=flag()), _RUNS),
     Wire("run-info", Table(ShowRun, "info", run=_RUN, lines=integer(0, MOST_LINES)), DETAILS),
     Wire(
         "run-stop",

@@ -52,7 +52,8 @@ def quoted(word: str) -> str:
     # fish reads a backslash within quotes, and tcsh an exclamation mark.
     if not word.isprintable() or "\\" in word or "!" in word:
         raise InvalidInput(
-            f"not all shells read {printable(word, 100)!r} alike; genvx remote ssh RUN does without"
+            f"shells do not agree on how to quote '{printable(word, 100)}'; "
+            "genvx remote ssh without --print takes it as it is"
         )
     return "'" + word.replace("'", "'\"'\"'") + "'"
 

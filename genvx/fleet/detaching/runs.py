@@ -232,15 +232,17 @@ def grouped(
     return sorted(rows, key=lambda row: row[0][1].age_key, reverse=True)
 
 
-def question(wanted: str, *, deleted: bool = False) -> Callable[[Host], tuple[RunInfo, ...]]:
-    """What a host is asked to find a run. deleted: one in the trash.
+def question(
+    wanted: str, *, deleted: bool = False, others: bool = False
+) -> Callable[[Host], tuple[RunInfo, ...]]:
+    """What a host is asked to find a run. deleted: one in the trash. others: as of FindRuns.
 
     Raises:
         UnknownRun: no run can be called so.
     """
     if len(wanted) > NAME_LIMIT:
         raise UnknownRun(f"no run {printable(wanted, 60)!r}")
-    return lambda host: host.answer(FindRuns(wanted, deleted))
+    return lambda host: host.answer(FindRuns(wanted, deleted, others))
 
 
 def ended(host: Host, run: RunInfo) -> RunInfo:
@@ -252,7 +254,7 @@ def ended(host: Host, run: RunInfo) -> RunInfo:
     """
     pause = _SOON
     while True:
-        (found,) = host.answer(FindRuns(run.id)) or (run,)
+        (found,) = host.answer(FindRuns(run.id, others=True)) or (run,)
         # Root sees a run of another user only while it lives.
         if found is run or is_over(found.state):
             return found

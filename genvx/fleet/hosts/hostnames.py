@@ -25,13 +25,14 @@ USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+\\-]{0,127}", re.ASCII)
 _COMMA = re.compile(r",(?![^\[]*\])")
 
 
-def parse_names(text: str) -> tuple[HostSpec, ...]:
-    """Parse hosts as people type them after -H, such as "a,raz@b:2222,gpu[1-4]".
+def parse_names(text: str, named: str = "-H") -> tuple[HostSpec, ...]:
+    """Parse hosts as people type them after -H, such as "a,raz@b:2222,gpu[1-4]". named: where they
+    were typed, for messages.
 
     Raises:
         InvalidHostfile: a name is invalid, or there is none.
     """
-    line = Line("-H", 0, text)
+    line = Line(named, 0, text)
     specs: dict[str, HostSpec] = {}
     for word in _COMMA.split(text):
         if not word.strip():
@@ -40,7 +41,7 @@ def parse_names(text: str) -> tuple[HostSpec, ...]:
             if specs.setdefault(spec.name, spec) != spec:
                 line.fail(0, f"{spec.name} is named twice, with two users")
     if not specs:
-        raise InvalidHostfile("-H names no host")
+        raise InvalidHostfile(f"{printable(named, 60)} names no host")
     return tuple(specs.values())
 
 

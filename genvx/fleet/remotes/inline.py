@@ -25,9 +25,9 @@ def inline(text: str) -> Remote:
             f"no remote {printable(text, 60)!r}; write a name, or ssh:[USER@]HOST[:PORT]"
         )
     try:
-        parse_names(hosts)
+        parse_names(hosts, f"--remote {text}")
     except GenvxError as error:
-        raise InvalidInput(f"--remote {printable(text, 60)}: {error}") from None
+        raise InvalidInput(str(error)) from None
     place = Place("--remote", 1, 1)
     source = Source("--remote", text, ".", found=False)
     written = {

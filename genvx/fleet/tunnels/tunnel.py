@@ -93,6 +93,16 @@ class Tunnel(Block):
             self.close()
             raise
 
+    def __repr__(self) -> str:
+        there = self._host.name
+        ports = (
+            f"{there}:{each.remote} -> {each.local}"
+            if each.reverse
+            else f"{each.local} -> {there}:{each.remote}"
+            for each in self.forwards
+        )
+        return f"<Tunnel {', '.join(ports)} of run {self._run.label_or_id}>"
+
     @property
     def port(self) -> int:
         """The port here, of the first forward."""

@@ -95,12 +95,37 @@ def command(
         f"HostKey {in_memory(host_key(places))}",
         f"AuthorizedKeysFile {in_memory(key.encode())}",
         f"UsePAM {'yes' if root_is_locked() else 'no'}",
+        f"PermitTTY {'yes' if opens_terminals() else 'no'}",
         # On one line: only the first SetEnv counts.
         f"SetEnv {' '.join(quoted(*each) for each in variables.items())}",
         *([f"ForceCommand {forced}"] if forced else []),
     ]
     text = _SETTINGS + "\n".join(lines) + "\n"
     return [program, "-i", "-e", "-f", in_memory(os.fsencode(text))]
+
+
+def opens_terminals() -> bool:
+    """Whether an sshd of ours can open terminals.
+
+    It gives each to the group tty. Where /dev/pts does not do that already, only root can, and sshd
+    would end the connection without a word. Where it has none to give, the client says so.
+    """
+    if os.geteuid() == 0:
+        return True
+    import grp  # few hosts need it
+
+    try:
+        group = grp.getgrnam("tty").gr_gid
+        ours, theirs = os.openpty()
+    except KeyError:
+        return True
+    except OSError:
+        return False
+    try:
+        return os.fstat(theirs).st_gid == group
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def separate() -> None:
@@ -120,7 +145,10 @@ def quoted(name: str, value: str) -> str:
     # Versions of sshd differ in how a quote is escaped. No device is named so, and the name of an
     # environment is for people.
     if "/" in value and _UNSAFE.search(value):
-        raise StateError(f"sshd cannot pass on {printable(value, 300)}: a quote or a backslash")
+        raise StateError(
+            "sshd takes no path with a double quote, a backslash or a line break: "
+            f"{printable(value, 300)}"
+        )
     return f'"{name}={_UNSAFE.sub("_", value)}"'
 
 

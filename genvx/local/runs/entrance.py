@@ -44,6 +44,9 @@ import os, sys
 def gone():
     sys.stderr.write({gone} + chr(10))
     sys.exit(6)
+if os.stat(sys.argv[0]).st_uid != os.geteuid():
+    sys.stderr.write("genvx: run {run} is another user's" + chr(10))
+    sys.exit(5)
 for name, value in {places!r}.items():
     os.environ.pop(name, None)
     if value is not None:

@@ -56,11 +56,8 @@ def newest(host: Machine, asked: runoperations.ListRuns) -> tuple[RunInfo, ...]:
 
 def candidates(host: Machine, asked: runoperations.FindRuns) -> tuple[RunInfo, ...]:
     """The runs here that may be meant."""
-    return tuple(
-        RunCatalog(host).candidates(asked.wanted, deleted=asked.deleted, others=True)[
-            : runoperations.MOST_RUNS
-        ]
-    )
+    found = RunCatalog(host).candidates(asked.wanted, deleted=asked.deleted, others=asked.others)
+    return tuple(found[: runoperations.MOST_RUNS])
 
 
 def info(host: Machine, asked: runoperations.ShowRun) -> RunDetails:

@@ -103,6 +103,9 @@ def test_ctrl_c_leaves_a_run_running_and_says_how_to_come_back(runs):
 def test_a_failed_run_is_held_until_it_is_released_and_keeps_its_code(runs):
     run = started("-g", "2", "--hold", "1m:on-failure", "--", "sh", "-c", "exit 5")
     until(lambda: rows()[0][2] == "held")
+    watched = run_genvx("watch", run)
+    assert watched.returncode == 5
+    assert f"run {run} keeps its GPUs for 1m, for a look: genvx ssh {run}" in watched.stderr
     assert run_genvx("run", "-g", "1", "--", "true").returncode == 3
     assert run_genvx("release", run).returncode == 0
     until(lambda: rows()[0][2::4] == ["failed", "5"])
@@ -205,12 +208,17 @@ def test_a_run_is_named_also_when_its_id_cannot_be_written(runs):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["run", "-w", "--", "true"], "go with --detach"),
+        (["run", "-w", "--", "true"], "genvx: --watch goes with --detach"),
+        (
+            ["run", "--tty", "--debug-key-file", "/no/such", "--", "true"],
+            "genvx: --tty and --debug-key-file go with --detach",
+        ),
+        (["run", "-d", "--debug-key-file", "/no/such", "--", "true"], "genvx: --debug-key-file"),
         (["runs", "move", "1"], "a run moves among the hosts of genvx remote"),
         (["runs", "compare", "1", "2", "--values", "--json"], "--json never has the values"),
         (["runs", "stop"], "give RUN, --all or --tag TAG"),
         (["runs", "stop", "1", "--all"], "give RUN, --all or --tag TAG"),
-        (["run", "--hold", "1h", "--", "true"], "go with --detach"),
+        (["run", "--hold", "1h", "--", "true"], "--hold goes with --detach"),
         (["run", "-d", "--hold", "1h:never", "--", "true"], "--hold is a time"),
         (["run", "-d", "--env", "A", "--", "true"], "--env is NAME=VALUE"),
         (["run", "-d", "-C", "/no/such", "--", "true"], "no such directory: /no/such"),

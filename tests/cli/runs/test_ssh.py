@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -116,6 +117,15 @@ def test_what_cannot_be_entered_is_one_line_that_says_why(hosts):
         assert f"genvx remote ssh --wait {waiting} enters it when it starts" in done.stderr
     late = run_genvx("remote", "ssh", "--wait=0.1s", waiting, "--", "true")
     assert (late.returncode, "has not started in time" in late.stderr) == (124, True)
+    impatient = start_genvx("remote", "ssh", "--wait", waiting)
+    assert " waits in line on gpu-server-1: place 1 " in impatient.stderr.readline()
+    impatient.send_signal(signal.SIGINT)
+    _, said = impatient.communicate(timeout=PATIENCE)
+    assert impatient.returncode == 130
+    assert said == (
+        f"genvx: run {waiting} waits on; "
+        f"genvx remote ssh --wait {waiting} enters it when it starts\n"
+    )
     run_genvx("remote", "runs", "stop", "--all", "--force")
     for option, run, how in (
         ("--wait", held, "exit code 7"),
@@ -226,6 +236,6 @@ def test_a_run_of_this_machine_is_entered_without_ssh(state, tmp_path, monkeypat
     done = run_genvx("ssh", "-q", input="echo $GENVX_DEVICES\nexit 4\n", stdin=None)
     assert (done.stdout, done.returncode) == ("0\n", 4)
     done = run_genvx("ssh", "--print")
-    assert (done.returncode, f"/runs/{run}/enter enters the run" in done.stderr) == (2, True)
+    assert (done.returncode, done.stderr.endswith(f"; here: genvx ssh {run}\n")) == (2, True)
     done = run_genvx("ssh", run, "ls")
     assert (done.returncode, "write the command after --" in done.stderr) == (2, True)

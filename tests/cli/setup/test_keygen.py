@@ -32,7 +32,7 @@ def test_it_makes_a_pair_and_says_what_to_type_next(keygen, tmp_path):
     assert (made.returncode, made.stdout) == (0, f"{path}\n")
     assert (mode(path.parent), mode(path), mode(f"{path}.pub")) == (0o700, 0o600, 0o644)
     assert f"run -d --debug-key-file {path}.pub -- COMMAND\n" in made.stderr
-    assert f"ssh -i {path} -p PORT USER@HOST\n" in made.stderr
+    assert made.stderr.endswith("the ssh command that is printed when it starts\n")
     for each in (path, f"{path}.pub"):
         shown = subprocess.run(["ssh-keygen", "-l", "-f", each], capture_output=True, text=True)
         assert shown.stdout.split()[1] in made.stderr

@@ -173,7 +173,7 @@ ASKED = [
     runoperations.SubmitPart(SPEC, MEETING, ("t",)),
     runoperations.DecideRun("abcd", True),
     runoperations.ListRuns(FILTER, 7, True),
-    runoperations.FindRuns("n", True),
+    runoperations.FindRuns("n", True, True),
     runoperations.ShowRun("n", 7),
     runoperations.StopRun("n", 2.5, True),
     runoperations.WithdrawRun("n"),

@@ -74,6 +74,17 @@ def test_it_needs_no_root_and_no_home_that_can_be_written(short_tmp, world, uid)
         first, devices, label, *commands = answer.stdout.splitlines()
         assert (first, devices, label) == (str(uid), "0,1", "a _b_ c")
         assert not any("0,1" in each for each in commands)
+    # Where such an sshd can open no terminal, it says so instead of ending the connection.
+    answer = subprocess.run(
+        [line[0], "-tt", *line[1:-1], "id -u"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+    )
+    refused = "PTY allocation request failed" in answer.stderr
+    assert refused or (answer.returncode, answer.stdout.strip()) == (0, str(uid))
     assert os.listdir(short_tmp / "home") == []
     assert os.listdir(short_tmp / "var") == ["host_key"]
     assert stat.S_IMODE((short_tmp / "var" / "host_key").stat().st_mode) == 0o600

@@ -14,6 +14,7 @@ from genvx.local.delivered import Delivered
 from genvx.local.runs import entrance
 from genvx.local.runs.entering import enter
 from genvx.local.runs.entrance import Entrance
+from tests.capabilities import USER_A
 from tests.helpers import until
 from tests.local.runs.test_runs import shell
 
@@ -43,6 +44,18 @@ def test_the_script_is_its_owners_and_says_where_the_genvx_is_that_was_deleted(s
         done = subprocess.run(["sh", changed], capture_output=True, text=True)
         assert (done.stdout, done.returncode, done.stderr.count("\n")) == ("", 6, 1)
         assert done.stderr.endswith(f"is gone from this host; type: genvx ssh {run.id}\n")
+
+
+@pytest.mark.needs("uids")
+def test_the_script_lets_root_into_no_run_of_another_user(start, catalog):
+    """It would start what that user has put there."""
+    run = start(shell("sleep 1000"))
+    with catalog.open(run) as directory:
+        script = Path(directory.path, "enter")
+    os.chown(script, USER_A, USER_A)
+    done = subprocess.run([script, "id"], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("", 5)
+    assert done.stderr == f"genvx: run {run.id} is another user's\n"
 
 
 def test_what_is_inside_of_a_run_is_not_left_behind_by_a_refusal(host, start, catalog, tmp_path):

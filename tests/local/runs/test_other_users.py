@@ -26,6 +26,15 @@ try:
 except GenvxError as error:
     print(type(error).__name__, error)
 """
+FIND = """
+from genvx.core.wire.runoperations import FindRuns
+from genvx.errors import GenvxError
+from genvx.local.host import LocalHost
+try:
+    print(*(run.id for run in LocalHost().answer(FindRuns({run!r}, others={others}))))
+except GenvxError as error:
+    print(type(error).__name__, error)
+"""
 SHOW = """
 from genvx.core.runs.runstate import name_of
 from genvx.core.wire.runoperations import ListRuns
@@ -96,6 +105,18 @@ def test_another_users_run_is_neither_shown_nor_stopped(users):
     assert users.said(USER_A, SHOW) == "['running']"
     assert users.said(USER_A, STOP.format(run=run)) == ""
     until(lambda: users.said(USER_A, SHOW) == "['stopped']")
+
+
+@pytest.mark.needs("uids")
+def test_root_finds_the_run_of_another_user_to_end_it_and_for_nothing_else(users):
+    """So no shell, view or tunnel is begun in it, and its name is not read from its directory."""
+    run = users.said(USER_A, START)
+    assert users.said(0, FIND.format(run=run, others=True)) == run
+    for uid, others in ((0, False), (USER_B, False), (USER_B, True)):
+        said = users.said(uid, FIND.format(run=run, others=others))
+        assert said.startswith(f"NotOwner run {run} is ")
+    assert users.said(0, FIND.format(run=run[:5], others=False)) == ""
+    users.said(USER_A, STOP.format(run=run))
 
 
 @pytest.mark.needs("uids")

@@ -100,7 +100,7 @@ def _command_has_ended(host: Host, ended: Environment) -> bool:
     from genvx.core.wire.runoperations import FindRuns
 
     try:
-        runs = host.answer(FindRuns(ended.id))
+        runs = host.answer(FindRuns(ended.id, others=True))
     except GenvxError:
         return False  # another user's
     return any(run.id == ended.id and end_of(run.state) is not None for run in runs)

@@ -12,6 +12,26 @@ from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
 from genvx.errors import InvalidInput
 
+# The parameters of what only a run has, which its host keeps.
+_OF_A_RUN = (
+    "watched",
+    "chdir",
+    "keep",
+    "retries",
+    "env",
+    "run_tag",
+    "notify",
+    "tty",
+    "log_limit",
+    "project",
+    "follow_links",
+    "yes",
+    "json",
+    "debug_key_file",
+    "debug_port",
+    "debug_bind",
+)
+
 
 @requesting()
 def run(
@@ -65,8 +85,8 @@ def run(
         raise InvalidInput(
             "no command to run; write it after --, as in: genvx run -g 1 -- python x.py"
         )
-    if not request.counted and request.environment is None:
-        where.note("without --gpus the command holds no GPU, and sees none")
+    if not detached:
+        _require_nothing_of_a_run(context)
     # Before anything reads: the local command inherits our stdin, and `stream` reads it.
     if nodes > 1 and not where.remote:
         raise InvalidInput("--nodes is for the hosts of genvx remote")
@@ -76,22 +96,17 @@ def run(
         stdin.close()
     code = ProjectOptions(project, follow_links, yes).chosen(load=detached and not no_load)
     asked = Detach.parse(chdir, keep, retries, env, run_tag, notify, tty, log_limit, code)
-    if json and not detached:
-        raise InvalidInput("--json goes with --detach")
     if json and watched:
         raise InvalidInput("give either --json or --watch: --watch prints the output of the run")
     port = debugport.asked(debug_key_file, debug_port, debug_bind)
     if port is not None:
         asked = replace(asked, debug_port=port, key=debugport.key_beside(debug_key_file))
+    if not request.counted and request.environment is None:
+        where.note("without --gpus the command holds no GPU, and sees none")
     if detached:
         several = Several(nodes, master_addr, mixed) if nodes > 1 else None
         raise typer.Exit(
             start_detached(where, request, command, asked, several, watched=watched, json=json)
-        )
-    if watched or asked != Detach():
-        raise InvalidInput(
-            "--watch, --chdir, --hold, --retries, --env, --run-tag, --notify, --tty, --log-limit, "
-            "--debug-key-file, --project, --follow-links and --yes go with --detach"
         )
     if nodes > 1:
         from genvx.cli.gang import run_gang
@@ -104,3 +119,15 @@ def run(
     from genvx.cli.holds.local import locally
 
     raise typer.Exit(locally(where, request, command, prompted=False))
+
+
+def _require_nothing_of_a_run(context: typer.Context) -> None:
+    """Raise InvalidInput if an option was typed that has no meaning without --detach."""
+    given = []
+    for param in context.command.params:
+        source = context.get_parameter_source(param.name or "")
+        if param.name in _OF_A_RUN and source is not None and source.name == "COMMANDLINE":
+            given.append(max(param.opts, key=len))
+    if given:
+        goes = "goes" if len(given) == 1 else "go"
+        raise InvalidInput(f"{' and '.join(given)} {goes} with --detach")

@@ -61,14 +61,20 @@ class Several:
 
 
 def places(
-    where: Where, fleet: Fleet, wanted: list[str], *, deleted: bool = False
+    where: Where,
+    fleet: Fleet,
+    wanted: list[str],
+    *,
+    deleted: bool = False,
+    others: bool = False,
 ) -> list[tuple[Any, RunInfo]]:
     """The runs that are meant, each once, with their hosts; of a gang all parts. All are found
-    before one is touched, because a number means another run when one is gone.
+    before one is touched, because a number means another run when one is gone. others: for root,
+    also those of other users.
     """
     found = {}
     for each in wanted:
-        for host, run in located_parts(where, fleet, each, deleted=deleted):
+        for host, run in located_parts(where, fleet, each, deleted=deleted, others=others):
             found[(host.name, run.id)] = (host, run)
     return list(found.values())
 

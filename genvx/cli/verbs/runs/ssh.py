@@ -76,8 +76,7 @@ def _line(where: Where, fleet: Fleet, wanted: str, node: int | None, command: li
     host: Any
     host, found = part_of(located_parts(where, fleet, wanted), node)
     if not where.remote:
-        path = f"{printable(found.directory, 4096)}/enter"
-        raise InvalidInput(f"--print is for runs on other hosts; here, {path} enters the run")
+        raise InvalidInput(f"--print is for runs on other hosts; here: genvx ssh {found.id}")
     # Of a run that waits nothing is there to enter, and it may move.
     require(where, found)
     return plain_line(host, found, command)

@@ -68,7 +68,7 @@ def stop(
     code, failed = 0, None
     with where.fleet() as fleet:
         if run:
-            found = places(where, fleet, run)
+            found = places(where, fleet, run, others=True)
         else:
             seen = _alive(where, fleet, tuple(tag or ()))
             code, failed = where.report(seen), seen.failed

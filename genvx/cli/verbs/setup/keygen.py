@@ -61,7 +61,7 @@ def keygen(file: File = _DEFAULT) -> None:
         "genvx: to start a run that it opens: "
         f"genvx remote run -d --debug-key-file {quoted}.pub -- COMMAND"
     )
-    say(f"genvx: to enter that run, as it will say: ssh -i {quoted} -p PORT USER@HOST")
+    say("genvx: to enter that run: the ssh command that is printed when it starts")
 
 
 def _require_new(file: str, path: str) -> None:

@@ -45,6 +45,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 UsePAM {pam}
+PermitTTY {tty}
 StrictModes no
 PermitUserRC no
 PermitUserEnvironment no
@@ -86,6 +87,7 @@ def make(program: str, directory: str, keys: Sequence[str]) -> tuple[str, str]:
         enter=sshd.ENTER,
         variable=sshd.quoted("GENVX_RUN_DIR", directory),
         pam="yes" if sshd.root_is_locked() else "no",
+        tty="yes" if sshd.opens_terminals() else "no",
     )
     path = sshd.in_memory(os.fsencode(text))
     sshd.separate()
