@@ -105,7 +105,7 @@ def test_a_failed_run_is_held_until_it_is_released_and_keeps_its_code(runs):
     until(lambda: rows()[0][2] == "held")
     watched = run_genvx("watch", run)
     assert watched.returncode == 5
-    assert f"run {run} keeps its GPUs for 1m, for a look: genvx ssh {run}" in watched.stderr
+    assert f"run {run} keeps its GPUs for 60 s, for a look: genvx ssh {run}" in watched.stderr
     assert run_genvx("run", "-g", "1", "--", "true").returncode == 3
     assert run_genvx("release", run).returncode == 0
     until(lambda: rows()[0][2::4] == ["failed", "5"])
