@@ -38,7 +38,9 @@ def plain_line(host: SSHHost, run: RunInfo, command: Sequence[str] = ()) -> str:
     for option in host.session.settings(spec).overrides:
         words += ["-o", option]
     there = [quoted(word) for word in (f"{run.directory}/enter", *command)]
-    return " ".join(quoted(word) for word in [*words, "-t", spec.address, *there])
+    # As ssh does by itself: a terminal is for a shell; it would change what a command prints.
+    terminal = [] if command else ["-t"]
+    return " ".join(quoted(word) for word in [*words, *terminal, spec.address, *there])
 
 
 def quoted(word: str) -> str:

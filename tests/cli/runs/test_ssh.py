@@ -182,6 +182,7 @@ def test_every_shell_reads_the_printed_line_and_is_a_login_shell_inside(
         assert remote("ssh", "-q", run, "--", "printenv", "GENVX_RUN_ID").stdout == f"{run}\n"
         words = ("--", "sh", "-c", 'printf \'%s:\' "$1" "$GENVX_RUN_ID"; exit 7', "sh", "it's {a}")
         line = remote("ssh", "--print", run, *words).stdout.strip()
+        assert " -t " not in line  # a terminal would change what a command prints
         done = subprocess.run(
             [shutil.which(shell), "-c", line], stdin=subprocess.DEVNULL, stdout=-1, env=PLAIN
         )
