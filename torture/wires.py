@@ -7,7 +7,7 @@ import secrets
 import signal
 import subprocess
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from genvx.sandbox.record import Sandbox
@@ -87,6 +87,11 @@ class Cable:
             server.send_signal(signal.SIGKILL)
             server.wait()
         for space in self._spaces:
+            # Sessions whose client is cut off would stay until TCP gives up, which takes hours.
+            listed = subprocess.run(["ip", "netns", "pids", space], stdout=-1, check=False).stdout
+            for pid in listed.split():
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
             subprocess.run(["ip", "netns", "del", space], check=False)
 
 
