@@ -13,7 +13,6 @@ import re
 import shutil
 import stat
 import subprocess
-import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Optional
 
@@ -161,6 +160,8 @@ def in_memory(content: bytes) -> str:
         except OSError:  # an older kernel
             descriptor = os.memfd_create("genvx")
     else:
+        import tempfile
+
         with tempfile.TemporaryFile() as file:
             descriptor = os.dup(file.fileno())
     # sshd takes no host key that others might read.

@@ -28,7 +28,6 @@ from genvx.local.runs.clock import now
 from genvx.local.runs.record import Marks, StopRequest, home_of, name_in, runs_root, shown_path
 from genvx.local.runs.shelf import RunShelf
 from genvx.local.runs.supervisor import Supervisor
-from genvx.local.trees.store import TreeStore, trees_root
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from genvx.core.runs.part import Meeting
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.runstate import RunState
+    from genvx.local.trees.store import TreeStore
 
 # So long a supervisor has to say that its run waits or runs.
 _ACCEPTANCE = 60.0
@@ -107,7 +107,7 @@ def _require_start(host: Machine, asked: RunSpec) -> None:
     from genvx.local.running.hold import find_command
 
     if asked.project is not None:
-        TreeStore(trees_root(host.environ)).require(asked.project.tree)
+        _trees(host).require(asked.project.tree)
     # Shown whole, because a relative one is below the home of this host.
     cwd = os.path.join(home_of(host.environ), asked.cwd)
     if asked.cwd and asked.project is None and not os.path.isdir(cwd):
@@ -211,7 +211,7 @@ def supervise(
             host = make_host()
             tree = None
             if spec.project is not None:
-                tree = TreeStore(trees_root(host.environ)).open(spec.project.tree)
+                tree = _trees(host).open(spec.project.tree)
             held = lock.supervise(host.state, spec.id, directory.path)
             try:
                 supervisor = Supervisor(
@@ -233,6 +233,14 @@ def supervise(
         refuse(type(error).__name__, str(error))
     except (OSError, Malformed) as error:
         refuse(StateError.__name__, f"cannot supervise the run: {error}")
+
+
+def _trees(host: Machine) -> TreeStore:
+    # Imported here: most runs have no project, and hashlib would be a fifth of a supervisor's
+    # memory.
+    from genvx.local.trees.store import TreeStore, trees_root
+
+    return TreeStore(trees_root(host.environ))
 
 
 def _leave(write: int) -> int:

@@ -13,8 +13,6 @@ from genvx.errors import StateError
 from genvx.local.diskerror import disk_error
 from genvx.local.runs.clock import now
 from genvx.local.runs.record import WORK
-from genvx.local.trees.copying import copy
-from genvx.local.trees.place import OPEN_DIRECTORY
 
 if TYPE_CHECKING:
     from typing import Callable
@@ -43,6 +41,10 @@ def give_copy(
     """
     if tree is None:
         return None
+    # Imported here: a supervisor should be small, and most runs have no project.
+    from genvx.local.trees.copying import copy
+    from genvx.local.trees.place import OPEN_DIRECTORY
+
     since, whole = now(), tree.manifest.size
     due = time.monotonic() + _LONG
     over = report(Preparing(since, Step.CODE), False)
