@@ -21,7 +21,7 @@ from genvx.fleet.tunnels.tunnel import Tunnel
 from genvx.shown.console import INTERRUPTED, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from genvx.cli.ask.where import Where
     from genvx.core.runs.runinfo import RunInfo
@@ -62,6 +62,10 @@ def connect(where: Where, run: str, wanted: Wanted) -> int:
         return INTERRUPTED
 
 
+def _tell(line: str) -> None:
+    say(f"genvx: {line}")
+
+
 def _connect(where: Where, wanted_run: str, wanted: Wanted) -> int:
     with ExitStack() as stack:
         # Before anything is connected: a port that is taken costs no login.
@@ -77,8 +81,7 @@ def _connect(where: Where, wanted_run: str, wanted: Wanted) -> int:
             board = stack.enter_context(TensorBoard(Run(host, run), wanted.logs))
             asked.append(Forward(_USUAL, board.port))
             listening.add(asked[-1])
-        tell: Callable[[str], object] = lambda line: say(f"genvx: {line}")  # noqa: E731
-        tunnel = stack.enter_context(Tunnel(host, run, listening, tell))
+        tunnel = stack.enter_context(Tunnel(host, run, listening, _tell))
         _show(where, f"run {run.label_or_id} on {host.name}", asked, listening)
         if board is not None:
             _show_board(where, tunnel, board)

@@ -51,6 +51,7 @@ def keygen(file: File = _DEFAULT) -> None:
     try:
         _write(f"{path}.pub", f"{line}\n".encode(), 0o644)
     except BaseException:
+        # Also after Ctrl-C: a private key alone would be in the way of the next try.
         os.unlink(path)
         raise
     print(path)
