@@ -149,12 +149,15 @@ def test_a_debugger_attaches_to_a_program_in_a_run(nothing_left, fleet, program)
     ):
 
         def connected() -> Debugger | None:
-            """A client that is answered; before debugpy listens the tunnel hangs up on us."""
-            sock = stack.enter_context(
-                socket.create_connection(("127.0.0.1", tunnel.port), timeout=PATIENCE)
-            )
-            file = stack.enter_context(sock.makefile("rb"))
+            """A client that is answered.
+
+            Before debugpy listens, the tunnel hangs up on us, even while we connect.
+            """
             with contextlib.suppress(ConnectionError):
+                sock = stack.enter_context(
+                    socket.create_connection(("127.0.0.1", tunnel.port), timeout=PATIENCE)
+                )
+                file = stack.enter_context(sock.makefile("rb"))
                 debugger = Debugger(file, sock.sendall)
                 debugger.introduce()
                 return debugger

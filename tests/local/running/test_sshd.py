@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shlex
 import stat
 import subprocess
@@ -16,10 +17,11 @@ from genvx.local.running import sshd
 from genvx.sandbox import files
 
 SERVE = """
-import subprocess, sys
+import os, subprocess, sys
 from genvx.local.running import sshd
 key, *places = sys.argv[1:]
-argv = sshd.command(sshd.find({}), key, places, {"DEVICES": ",".join("01"), "NAME": 'a "b\\\\ c'})
+variables = {"DEVICES": "0,1", "TOKEN": os.environ["HIDDEN"], "NAME": 'a "b\\\\ c'}
+argv = sshd.command(sshd.find({}), key, places, variables)
 sys.exit(subprocess.run(argv).returncode)
 """
 # The home of the user is read-only, and nothing on it can be executed.
@@ -65,15 +67,17 @@ def test_it_needs_no_root_and_no_home_that_can_be_written(short_tmp, world, uid)
         *("ssh", "-F", "/dev/null", "-o", f"ProxyCommand={shlex.join(server)}"),
         *("-o", f"UserKnownHostsFile={short_tmp}/known_hosts", "-o", "LogLevel=ERROR"),
         *("-o", "StrictHostKeyChecking=accept-new", "-i", f"{short_tmp}/key", f"{name}@x"),
-        "id -u; echo $DEVICES; echo $NAME; ps -ww -eo args",
+        "id -u; echo $DEVICES; echo $NAME; echo $TOKEN; ps -ww -eo args",
     ]
-    environ = {**os.environ, "D": str(short_tmp), "PYTHONPATH": world.path}
+    token = secrets.token_hex()
+    environ = {**os.environ, "D": str(short_tmp), "PYTHONPATH": world.path, "HIDDEN": token}
     for _ in range(2):
         answer = subprocess.run(line, capture_output=True, text=True, timeout=60, env=environ)
         assert (answer.returncode, answer.stderr) == (0, "")
-        first, devices, label, *commands = answer.stdout.splitlines()
-        assert (first, devices, label) == (str(uid), "0,1", "a _b_ c")
-        assert not any("0,1" in each for each in commands)
+        first, devices, label, hidden, *commands = answer.stdout.splitlines()
+        assert (first, devices, label, hidden) == (str(uid), "0,1", "a _b_ c", token)
+        assert commands
+        assert not any(token in each for each in commands)
     # Where such an sshd can open no terminal, it says so instead of ending the connection.
     answer = subprocess.run(
         [line[0], "-tt", *line[1:-1], "id -u"],
