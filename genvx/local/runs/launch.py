@@ -99,7 +99,7 @@ def submit(
     with shelf.open(name_in(spec)) as directory:
         path = shown_path(directory.path)
         port = None if spec.debug_port is None else directory.open_port()
-    return RunInfo(spec, state, note, tags=tags, directory=path, open_port=port)
+    return RunInfo(spec.stored, state, note, tags=tags, directory=path, open_port=port)
 
 
 def _require_start(host: Machine, asked: RunSpec) -> None:

@@ -79,9 +79,8 @@ class Gathered:
             raise InvalidInput(f"the project cannot be sent: {error}") from None
         base = git.base(self.root)
         name = printable(os.path.basename(self.root).decode("utf-8", "replace"), 64)
-        recorded = Project(
-            manifest.tree, name, manifest.files, manifest.size, base.commit, base.dirty
-        )
+        what = (manifest.tree, name, manifest.files, manifest.size)
+        recorded = Project(*what, base.commit, base.dirty, base.diff)
         return LocalProject(self.root, manifest, recorded, follow_links=self._follow)
 
     def _digests(self, cache: HashCache, found: Found) -> tuple[bytes, ...]:
