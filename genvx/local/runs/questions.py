@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from genvx.core.wire import runoperations
 from genvx.core.wire.runoperations import Disposal, RunDetails
 from genvx.errors import StateError
+from genvx.local.runs import projectdiff
 from genvx.local.runs.catalog import RunCatalog
 from genvx.local.runs.record import place_of, shown_path
 
@@ -69,7 +70,7 @@ def info(host: Machine, asked: runoperations.ShowRun) -> RunDetails:
     with catalog.open(run) as directory:
         path = shown_path(directory.path)
         work = shown_path(place_of(run.spec, directory.path, host.environ))
-        diff = directory.diff() if asked.diff else b""
+        diff = projectdiff.read(directory) if asked.diff else b""
     files = _files(host, run.spec.project) if asked.files else b""
     return RunDetails(run, path, catalog.tail(run, asked.lines), work, diff, files)
 

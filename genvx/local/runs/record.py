@@ -10,7 +10,7 @@
               host_key     of sshds that lead into the run
               decision     of a part of a gang: a link to "start" or "withdraw", made once
               withdraw.lock   held by who withdraws it from the line
-              project.diff how its project differed from its commit, if it did
+              project.diff how its project differed from its commit (projectdiff.py)
               enter        a script that opens a shell inside of it, or runs a command there
               log          all output of the command, in order
               events       a line of JSON for each change
@@ -31,7 +31,6 @@ import fcntl
 import os
 from typing import TYPE_CHECKING, Any, Optional
 
-from genvx.core.projects.project import MOST_DIFF
 from genvx.core.runs.runstate import StopReason, name_of
 from genvx.core.text import NAME_LIMIT, is_identifier
 from genvx.core.value import value
@@ -55,7 +54,6 @@ _MARKS, _STOP = "marks.json", "stop.json"
 _GANG, _DECISION = "gang.json", "decision"
 _LOCK = "withdraw.lock"
 DEBUG = "debug.json"
-_DIFF = "project.diff"
 LOG, EVENTS, WORK, ENTER = "log", "events", "work", "enter"
 _MOST_BYTES = 64 << 20
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -179,19 +177,7 @@ class RunDirectory:
 
     def write_spec(self, spec: RunSpec) -> None:
         """Write what was asked. Raises OSError."""
-        if spec.project is not None and spec.project.diff:
-            # Apart from the rest, which is read for each list of runs.
-            self._append(_DIFF, spec.project.diff)
         self._replace(SPEC_FILE, SPEC.write(spec.stored))
-
-    def diff(self) -> bytes:
-        """How its project differed from its commit; nothing where that is not known."""
-        try:
-            descriptor = os.open(_DIFF, _OPEN_FILE, dir_fd=self._descriptor)
-        except OSError:
-            return b""
-        with open(descriptor, "rb") as file:
-            return file.read(MOST_DIFF)
 
     def state(self) -> tuple[RunState, str]:
         """The last state that was written, and the id of the boot in which it was.
