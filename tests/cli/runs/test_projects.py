@@ -53,8 +53,10 @@ def test_a_run_starts_in_a_copy_of_its_own_on_its_host(sandbox, code):
     assert "project:    code, 2 files, " in told
     checked = run_genvx("remote", "check", "--project", str(code), "--csv").stdout.splitlines()
     found = [row for row in checked if ",code," in row]
-    assert [("is there" in row, "not there" in row) for row in found].count((True, False)) == 1
-    assert len(found) == 2
+    assert (len(found), ": is there" in found[0]) == (2, True)
+    (code / "data").write_text("other")
+    checked = run_genvx("remote", "-H", "gpu-server-1", "check", "--project", str(code)).stdout
+    assert ": is not there; a run sends what is missing" in " ".join(checked.split())
 
 
 def test_what_arrives_is_what_was_sent_and_only_what_changes_is_sent_again(sandbox, short_tmp):
