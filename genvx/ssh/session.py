@@ -106,7 +106,7 @@ class Session:
             slots = self._slots.setdefault(server, threading.Semaphore(_LOGINS_AT_ONCE))
         if not slots.acquire(timeout=deadline.left()):
             raise HostUnreachable(
-                f"no answer from {server[0]} port {server[1]} within {deadline.seconds:g} s",
+                f"no answer from {server[0]} port {server[1]} within {round(deadline.seconds, 1):g} s",
                 kind="timeout",
             )
         try:
