@@ -11,17 +11,13 @@ import re
 import shutil
 import subprocess
 import tempfile
-from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Union
+from typing import Union
 
 from genvx.core.projects.manifest import shown_name
 from genvx.core.projects.project import MOST_DIFF
 from genvx.core.text import printable
 from genvx.core.value import value
 from genvx.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _QUIET = [
     *("-c", "core.fsmonitor=false", "-c", "core.untrackedCache=false"),
@@ -44,7 +40,8 @@ _DIFF = [
 # Of a name with other characters, `-c` would set something else.
 _FILTER = re.compile(rb"filter\.([A-Za-z0-9_./-]{1,200})\.[a-z]+", re.IGNORECASE)
 _HEADS = b"diff --git "
-_CUT = "[The diff goes on; the first 256 KiB are kept.]"
+_UNKNOWN = b"[Git could not show the rest.]\n"
+_CUT = b"\n[The diff goes on; the first 256 KiB are kept.]\n"
 
 
 @value
@@ -105,7 +102,9 @@ def base(directory: bytes) -> Base:
 def _diff(directory: bytes, harmless: list[str], new: list[bytes]) -> bytes:
     """What was changed since the commit. harmless: settings. new: files that git does not know."""
     found, size = [], 0
-    with _started(directory, *harmless, *_DIFF) as output:
+    with _started(directory, *harmless, *_DIFF) as process:
+        output = process.stdout
+        assert output is not None
         head, begins = b"", True
         while size <= MOST_DIFF and (line := output.readline(MOST_DIFF + 1)):
             if begins and line.startswith(_HEADS):
@@ -115,15 +114,14 @@ def _diff(directory: bytes, harmless: list[str], new: list[bytes]) -> bytes:
             found += [head, line]
             size += len(head) + len(line)
             head, begins = b"", line.endswith(b"\n")
-    for name in new:
-        line = f"New, and not known to git: {shown_name(name)}\n".encode()
-        size += len(line)
-        found.append(line)
+        output.close()  # ends a git that has more to say
+    if process.returncode and size <= MOST_DIFF:
+        found.append(_UNKNOWN)
+    found += [f"New, and not known to git: {shown_name(name)}\n".encode() for name in new]
     diff = b"".join(found)
-    if size <= MOST_DIFF:
+    if len(diff) <= MOST_DIFF:
         return diff
-    head = diff[: MOST_DIFF - len(_CUT)].rpartition(b"\n")[0]
-    return b"\n".join([head, _CUT.encode(), b""])
+    return diff[: MOST_DIFF - len(_CUT)].rpartition(b"\n")[0] + _CUT
 
 
 def _without_filters(directory: bytes) -> list[str]:
@@ -195,20 +193,16 @@ def _run(directory: bytes, *words: Union[str, bytes]) -> subprocess.CompletedPro
         raise _refusal(error.strerror or str(error)) from None
 
 
-@contextmanager
-def _started(directory: bytes, *words: Union[str, bytes]) -> Iterator[IO[bytes]]:
-    """Start git, and give its output, of which not all needs to be read. Raises InvalidInput."""
-    with subprocess.Popen(
+def _started(directory: bytes, *words: Union[str, bytes]) -> subprocess.Popen[bytes]:
+    """Start git; its output need not be read to the end."""
+    return subprocess.Popen(
         ["git", *_QUIET, *words],
         cwd=directory,
         env=_environ(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-    ) as process:
-        assert process.stdout is not None
-        yield process.stdout
-        process.stdout.close()  # ends a git that has more to say
+    )
 
 
 def _environ() -> dict[str, str]:

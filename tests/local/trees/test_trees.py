@@ -244,10 +244,10 @@ def test_links_that_lead_out_can_be_followed(tmp_path, environ, store):
         Gathered(str(code), follow_links=True)
 
 
-def _git(directory: Path, *words: str) -> None:
-    subprocess.run(
-        ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=directory, check=True
-    )
+def _git(directory: Path, *words: str) -> str:
+    argv = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words]
+    done = subprocess.run(argv, cwd=directory, check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout.strip()
 
 
 def _write(root: Path, files: dict[str, str]) -> None:
@@ -346,6 +346,17 @@ def test_what_a_repository_names_as_programs_is_not_run(tmp_path, environ, monke
     (tmp_path / "own").unlink()
     assert project_of(code, environ).recorded.dirty
     assert (tmp_path / "own").exists()
+    for name, value in (
+        ("core.repositoryformatversion", "1"),
+        ("extensions.partialClone", "origin"),
+        ("remote.origin.promisor", "true"),
+        ("remote.origin.url", "ssh://x/y"),
+    ):
+        _git(code, "config", name, value)
+    (blob,) = (code / ".git/objects").glob(_git(code, "rev-parse", "HEAD:train.py")[:2] + "/*")
+    blob.unlink()
+    _write(code / "sub", {"deep.py": "two\n"})
+    assert b"[Git could not show the rest.]\nNew, " in project_of(code, environ).recorded.diff
     assert not ran.exists()
     _git(code, "config", "filter.a=b.clean", evil)
     with pytest.raises(InvalidInput, match=r"genvx cannot leave out: filter\.a=b\.clean"):
