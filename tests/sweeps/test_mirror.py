@@ -44,9 +44,8 @@ def seen(storage):
     ]
 
 
-@pytest.mark.parametrize("kind", ["journal", "sqlite"])
-def test_a_sweep_is_shown_as_it_runs_and_after_a_restart(tmp_path, kind):
-    storage = f"{tmp_path}/s.log" if kind == "journal" else f"sqlite:///{tmp_path}/s.db"
+def test_a_sweep_is_shown_as_it_runs_and_after_a_restart(tmp_path):
+    storage = f"sqlite:///{tmp_path}/s.db"
     lines = []
     mirror = Mirror(storage, "sweep", SPACE, Goal.MINIMIZE, lines.append)
     for number in (0, 1):
