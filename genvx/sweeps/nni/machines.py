@@ -104,7 +104,7 @@ def _machine(section: Section, base: str, notes: list[str]) -> tuple[Machine, Pl
     secret: Place | None = None
     if "password" in section:
         secret = section.key_place("password")
-        more["secret"] = Secret(scalars.secret("password", section.need("password")))
+        more["password"] = Secret(scalars.secret("password", section.need("password")))
         for key in ("sshKeyFile", "sshPassphrase"):
             if key in section:
                 notes.append(f"{name}: {key} has no effect beside password")
@@ -112,19 +112,22 @@ def _machine(section: Section, base: str, notes: list[str]) -> tuple[Machine, Pl
         more["key"] = _key(section, base)
         if "sshPassphrase" in section:
             secret = section.key_place("sshPassphrase")
-            more["secret"] = Secret(scalars.secret("sshPassphrase", section.need("sshPassphrase")))
+            more["password"] = Secret(
+                scalars.secret("sshPassphrase", section.need("sshPassphrase"))
+            )
     indices = section.get("gpuIndices")
     if indices is not None:
         more["gpus"] = scalars.indices("gpuIndices", indices, MOST_DEVICES)
     path = section.get("pythonPath")
     if path is not None:
         more["prelude"] = Prelude("python-path", _python_path(path))
-    most, active = section.get("maxTrialNumberPerGpu"), section.get("useActiveGpu")
+    active = section.get("useActiveGpu")
+    more["in_use"] = active is not None and scalars.flag("useActiveGpu", active)
+    most = section.get("maxTrialNumberPerGpu")
     return (
         Machine(
             replace(spec, **more),
             1 if most is None else scalars.whole("maxTrialNumberPerGpu", most, 1, _MOST_TRIALS),
-            active is not None and scalars.flag("useActiveGpu", active),
         ),
         secret,
     )

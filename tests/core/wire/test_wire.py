@@ -119,7 +119,17 @@ ENVIRONMENT = Environment("abcd", "n", OWNER, 3, ("GPU-1",), None, (1, 2), "cmd"
 
 # A value for every table in which no field has its default, so that a forgotten field is noticed.
 REQUIREMENTS = Requirements(
-    2, 7, (0, 3), ("A100",), 5, 9, ("0", "GPU-1"), Strategy.SPREAD, True, VisibleAs.INDEX
+    2,
+    7,
+    (0, 3),
+    ("A100",),
+    5,
+    9,
+    ("0", "GPU-1"),
+    Strategy.SPREAD,
+    True,
+    VisibleAs.INDEX,
+    True,
 )
 DEVICE_IN_FULL = Device("MIG-2", 3, "1g", 5 << 30, 1, "GPU-1", True, "NS", False, True, True, 2)
 PROCESS = DeviceProcess(1, 1003, "u", "c", 4, True, 7, True)
@@ -133,7 +143,7 @@ LEASE_IN_FULL = Lease(
 TICKET = Ticket(REQUIREMENTS, 6, 3, False, 1 << 40, **replace(CLAIM, id="00fe").claimed())
 THEN = Moment(7, 8)
 GANG_PART = GangPart(1, ("a", "b"), "a", 29500, True)
-PROJECT = Project("0f" * 32, "p", 2, 3, "c0ffee", True)
+PROJECT = Project("0f" * 32, "p", 2, 3, "c0ffee", True, b"+x\n")
 PUBLIC_KEY = (
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILBOxG4hsEOdIOrK8a+pz6mdNKEbmJV0O1QqgGPz1Ohu me@here"
 )
@@ -174,7 +184,7 @@ ASKED = [
     runoperations.DecideRun("abcd", True),
     runoperations.ListRuns(FILTER, 7, True),
     runoperations.FindRuns("n", True, True),
-    runoperations.ShowRun("n", 7),
+    runoperations.ShowRun("n", 7, True, True),
     runoperations.StopRun("n", 2.5, True),
     runoperations.WithdrawRun("n"),
     runoperations.MarkRun("n", "best", ("t",), ("u",)),
@@ -235,7 +245,7 @@ VALUES = [
     (runcodec.LOG_PIECE, LogPiece(5, b"\0\xff", 3)),
     (runoperations.FILTER, FILTER),
     (runoperations.ACCEPTED, runoperations.AcceptedPart(RUN, 5000, True)),
-    (runoperations.DETAILS, runoperations.RunDetails(RUN, "/d", "last", "/d/work")),
+    (runoperations.DETAILS, runoperations.RunDetails(RUN, "/d", "last", "/d/work", b"-x", b"[]")),
     (askcodec.ASK, ASK),
     (askcodec.JOB, JOB),
     (askcodec.JOIN, Join("abcd", "cmd")),
