@@ -33,14 +33,15 @@ def pulled(host: Any, asked: PullRun, directory: str, run: str, *, remote: bool)
 
         for _ in range(_TRIES - 1):
             try:
-                told, files = host.pull(asked, landing, got)
+                told, landed = host.pull(asked, landing, got)
                 break
             except ProjectChanged:
                 continue
         else:
-            told, files = host.pull(asked, landing, got)
+            told, landed = host.pull(asked, landing, got)
     for line in told.left_out:
         say(f"genvx: not copied: {line}")
+    files = landed.changed
     many = f"{files} file{'' if files == 1 else 's'}"
     came = f" ({format_size(shown.total)})" if shown.total else ""
     place = f" from {host.name}" if remote else ""

@@ -155,6 +155,7 @@ VERBS = (
     ),
     Entry("stop", "look.remotes", MANY, "Stop a remote, if its type can be stopped", here=False),
     Entry("pull", "runs.pull", RUNS, "Copy what a run has made or changed to this machine"),
+    Entry("push", "runs.push", RUNS, "Copy a directory of this machine to a host"),
     Entry(
         "config",
         "setup.config",

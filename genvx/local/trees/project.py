@@ -25,16 +25,18 @@ _MOST_LARGE = 3
 
 
 class Gathered:
-    """The files of a project, found but not yet read.
+    """The files of a project, found but not yet read. Arguments: as those of walking.walk.
 
     Raises:
         InvalidInput: it cannot be sent; the names of what is in the way.
     """
 
-    def __init__(self, directory: str, *, follow_links: bool = False) -> None:
+    def __init__(
+        self, directory: str, *, follow_links: bool = False, everything: bool = False
+    ) -> None:
         self.root = os.path.abspath(os.fsencode(os.path.expanduser(directory)))
         self._follow = follow_links
-        self.found = walk(self.root, follow_links=follow_links)
+        self.found = walk(self.root, follow_links=follow_links, everything=everything)
 
     @property
     def size(self) -> int:
@@ -98,14 +100,14 @@ class Gathered:
 
 
 class LocalProject:
-    """A project in a directory here. recorded: what the record of a run says of it."""
+    """A project in a directory here, `root`. recorded: what the record of a run says of it."""
 
     def __init__(
         self, root: bytes, manifest: Manifest, recorded: Project, *, follow_links: bool
     ) -> None:
         self.manifest = manifest
         self.recorded = recorded
-        self._root = root
+        self.root = root
         self._follow = follow_links
 
     def contents(self, wanted: Sequence[int]) -> Iterator[tuple[bytes, bool]]:
@@ -126,7 +128,7 @@ class LocalProject:
                     if descriptor >= 0:
                         os.close(descriptor)
                     descriptor, opened = -1, number
-                    descriptor = _open(self._root, entry, follow_links=self._follow)
+                    descriptor = _open(self.root, entry, follow_links=self._follow)
                     packed = shrinks(os.pread(descriptor, TASTE, 0))
                 content = read_piece(descriptor, at, body.size)
                 if digest_of(content) != body.digest:

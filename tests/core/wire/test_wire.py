@@ -183,7 +183,8 @@ ASKED = [
     treeoperations.FindTree("0f"),
     treeoperations.CleanTrees(5.5, True),
     treeoperations.SendTree("0f"),
-    treeoperations.PullRun("n", ("*.pt",), True, True),
+    treeoperations.PullRun("n", ("*.pt",), True, True, True, True),
+    treeoperations.PutFiles("n", True, True),
     viewoperation.ViewRun("n"),
 ]
 POLICY = Policy(
@@ -338,6 +339,9 @@ REPLIES = [
     (treeoperations.SendTree("0f"), treeoperations.Received()),
     (treeoperations.PullRun("n"), treeoperations.Coming()),
     (treeoperations.PullRun("n"), treeoperations.Pulling("abcd", ("x",))),
+    (treeoperations.PutFiles("n"), treeoperations.Coming()),
+    (treeoperations.PutFiles("n"), treeoperations.Planned()),
+    (treeoperations.PutFiles("n"), treeoperations.Placed(2, 3)),
     (viewoperation.ViewRun("n"), RUN),
     (viewoperation.ViewRun("n"), viewoperation.Viewed()),
 ]

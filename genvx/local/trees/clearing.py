@@ -1,0 +1,125 @@
+"""What is in a directory and not in a tree: found, and deleted by name. No link is followed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from genvx.core.projects.manifest import STAGE, shown_name
+from genvx.errors import InvalidInput
+from genvx.local.trees.place import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Callable
+
+_STAYS = (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY)
+
+
+def extra(root: int, expected: Mapping[bytes, bool], below: bytes = b"") -> list[bytes]:
+    """The names in a directory, or in one below it, that are not expected, in their order; those of
+    directories end in a slash.
+
+    root: a descriptor of the directory. expected: the names that may be there, and whether each is
+    a directory. What belongs to git or to genvx is never extra, nor what cannot be read.
+
+    Raises:
+        OSError: the directory cannot be read.
+    """
+    found: list[bytes] = []
+    with Place(root) as place:
+        waiting = [below]
+        while waiting:
+            name = waiting.pop()
+            try:
+                with os.scandir(place.directory(name)) as entries:
+                    children = [
+                        (os.fsencode(each.name), each.is_dir(follow_symlinks=False))
+                        for each in entries
+                    ]
+            except OSError as error:
+                if name == below and error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                    raise
+                continue
+            for child, directory in children:
+                path = name + b"/" + child if name else child
+                if child == b".git" or path == STAGE:
+                    continue
+                if expected.get(path) is not directory:
+                    found.append(path + b"/" if directory else path)
+                if directory:
+                    waiting.append(path)
+    return sorted(found)
+
+
+def unwanted(
+    directory: bytes,
+    names: Iterable[bytes],
+    sent: Mapping[bytes, bool],
+    ignored: Callable[..., bool] = lambda name, directory: False,
+) -> list[bytes]:
+    """Of the extra names of a copy of a directory, those that the directory has not.
+
+    sent: the names that the copy gets. ignored: called with a name, and whether it is that of a
+    directory; what the directory ignores stays in the copy.
+    """
+    going: list[bytes] = []
+    stays: set[bytes] = set()
+    for listed in names:
+        is_directory = listed.endswith(b"/")
+        name = listed.rstrip(b"/")
+        # What is sent under the same name replaces it: a file in the place of a directory.
+        if name not in sent and (
+            os.path.lexists(os.path.join(directory, name)) or ignored(name, directory=is_directory)
+        ):
+            stays.update(parents(name))
+        else:
+            going.append(listed)
+    return [name for name in going if not (name.endswith(b"/") and name[:-1] in stays)]
+
+
+def parents(name: bytes) -> Iterable[bytes]:
+    """The directories in which a name is, from the top."""
+    at = name.find(b"/")
+    while at >= 0:
+        yield name[:at]
+        at = name.find(b"/", at + 1)
+
+
+def require_place(path: str, environ: Mapping[str, str]) -> None:
+    """Raise InvalidInput if nothing should ever be deleted in a directory because a copy has it
+    not: a home is more than a copy of something.
+    """
+    home = os.path.realpath(environ.get("HOME") or os.path.expanduser("~"))
+    real = os.path.realpath(path)
+    if home == real or home.startswith(real.rstrip("/") + "/"):
+        raise InvalidInput(
+            f"--delete is not for {shown_name(os.fsencode(path))}, where your home is: it deletes "
+            "all that the other side does not have; name a directory below it"
+        )
+
+
+def remove(root: int, names: Iterable[bytes]) -> int:
+    """Delete files, links and empty directories by their names, as `extra` gives them; return how
+    many files and links that were. A directory in which something stays, stays.
+
+    Raises:
+        OSError: something cannot be deleted, or a link is on the way to it.
+    """
+    gone = 0
+    with Place(root) as place:
+        for name in sorted(names, reverse=True):  # what is in a directory, before it
+            with contextlib.suppress(FileNotFoundError):
+                parent, last = place.split(name.rstrip(b"/"))
+                if not name.endswith(b"/"):
+                    os.unlink(last, dir_fd=parent)
+                    gone += 1
+                    continue
+                try:
+                    os.rmdir(last, dir_fd=parent)
+                except OSError as error:
+                    if error.errno not in _STAYS:
+                        raise
+    return gone
