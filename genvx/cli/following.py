@@ -49,7 +49,7 @@ def follow(
     from genvx.fleet.detaching import runs
 
     view = LogView(where, host.name, sys.stdout.isatty())
-    asked = WatchRun(run.id, lines=lines, follow=to_its_end)
+    asked = WatchRun(run.asked_as, lines=lines, follow=to_its_end)
     scout = None
     if to_its_end and where.remote and not stays and len(fleet.hosts) > 1:
         scout = Scout(where, fleet, looked=looked)

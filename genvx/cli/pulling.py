@@ -1,48 +1,204 @@
-"""Copying what a run has made to this machine, with a progress line."""
+"""Copying what a run has made to this machine, with a progress line: among its runs, or into a
+directory.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
-from genvx.cli.show.sending import Sending
+from genvx.cli.clearing import confirm
+from genvx.core.projects.choosing import chosen
+from genvx.core.projects.manifest import shown_name
 from genvx.core.quantities.amounts import format_size
+from genvx.core.runs.pulled import Pulled
 from genvx.core.text import printable
-from genvx.errors import ProjectChanged
+from genvx.core.value import value
+from genvx.core.wire.treeoperations import PullRun
+from genvx.errors import InvalidInput, ProjectChanged
+from genvx.local.runs.copies import Copy, require_files_of_run
+from genvx.local.trees.clearing import require_place
 from genvx.local.trees.landing import Landing
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
-    from genvx.core.wire.treeoperations import PullRun
+    from collections.abc import Callable, Sequence
+
+    from genvx.cli.ask.where import Where
+    from genvx.cli.show.sending import Sending
+    from genvx.core.projects.plan import Known, Landed
+    from genvx.core.runs.runinfo import RunInfo
+    from genvx.core.wire.treeoperations import Pulling
 
 # Files that are written all the time are fetched this often.
 _TRIES = 3
 
 
-def pulled(host: Any, asked: PullRun, directory: str, run: str, *, remote: bool) -> str:
-    """Copy the files of a run, or of a part, into a directory; return what was done, in words.
+@value
+class Pull:
+    """The options of genvx pull.
 
-    run: as people know it. remote: whether the host is to be named.
-
-    Raises: as fleet.shipping.fetching.fetch.
+    directory: where to; None: among the runs of this machine. bare: just the files. delete: what
+    the run does not have any more. yes: without a question. only_say: write nothing.
     """
-    with Sending("pulling from") as shown, Landing(directory, os.environ) as landing:
 
-        def got(done: int, total: int) -> None:
-            shown.update(host.name, done, total)
+    directory: str | None = None
+    only: tuple[str, ...] = ()
+    everything: bool = False
+    bare: bool = False
+    delete: bool = False
+    yes: bool = False
+    only_say: bool = False
 
-        for _ in range(_TRIES - 1):
-            try:
-                told, landed = host.pull(asked, landing, got)
-                break
-            except ProjectChanged:
-                continue
-        else:
-            told, landed = host.pull(asked, landing, got)
-    for line in told.left_out:
+
+class Got:
+    """What came of a run. directory: where it is. landed: how much. gone: the names that were
+    deleted, or would be. left_out: what was not copied, in words.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.landed: Landed | None = None
+        self.gone: list[bytes] = []
+        self.left_out: tuple[str, ...] = ()
+
+
+def pulled(where: Where, host: Any, run: RunInfo, asked: Pull, shown: Sending) -> Got:
+    """Copy a run, or a part of one, as it is now.
+
+    Raises: as fleet.shipping.fetching.fetch. InvalidInput: it cannot be copied to there, or
+    somebody said no.
+    """
+    if asked.directory is None:
+        return _among_runs(where, host, run, asked, shown)
+    return _into(host, run, asked, asked.directory, shown)
+
+
+def _among_runs(where: Where, host: Any, run: RunInfo, asked: Pull, shown: Sending) -> Got:
+    came_from = Pulled(
+        host.name,
+        time.time_ns(),
+        absolute(where),
+        only=asked.only,
+        everything=asked.everything,
+        label=run.label,
+        tags=run.tags,
+    )
+    if asked.only_say:
+        copy = Copy(os.environ, run, came_from)
+        got = Got(copy.path)
+        with contextlib.ExitStack() as stack:
+            if os.path.isdir(copy.path):
+                stack.enter_context(copy)
+            landing = stack.enter_context(copy.landing(only_say=True))
+            return _fetched(host, run, asked, landing, got, copy.unwanted, shown)
+    with Copy(os.environ, run, came_from) as copy:
+        copy.begin()
+        got = Got(copy.path)
+        with copy.landing() as landing:
+            _fetched(host, run, asked, landing, got, copy.unwanted, shown)
+        copy.finish(got.gone)
+        return got
+
+
+def _into(host: Any, run: RunInfo, asked: Pull, directory: str, shown: Sending) -> Got:
+    got = Got(directory)
+    check = (lambda manifest: None) if asked.bare else require_files_of_run
+    landing = Landing(directory, os.environ, only_say=asked.only_say, check=check)
+    if asked.delete:
+        require_place(landing.path, os.environ)
+
+    def choose(known: Known) -> Sequence[bytes]:
+        extra = landing.extra(known.names, b"" if asked.bare else b"work")
+        gone = [name for name in extra if not known.spares(name.rstrip(b"/"))]
+        if asked.only:
+            gone = [name for name in gone if _is_chosen(name, asked)]
+        if not asked.only_say:
+            confirm(gone, printable(directory, 300), yes=asked.yes)
+        return gone
+
+    with landing:
+        return _fetched(host, run, asked, landing, got, choose, shown)
+
+
+def _is_chosen(name: bytes, asked: Pull) -> bool:
+    """Whether a file here would have been chosen; of directories, none is."""
+    below = name if asked.bare else name.partition(b"/")[2]
+    return not name.endswith(b"/") and chosen(below, asked.only)
+
+
+def _fetched(
+    host: Any,
+    run: RunInfo,
+    asked: Pull,
+    landing: Landing,
+    got: Got,
+    choose: Callable[[Known], Sequence[bytes]],
+    shown: Sending,
+) -> Got:
+    def noted(known: Known) -> Sequence[bytes]:
+        got.gone = list(choose(known))
+        return got.gone
+
+    among_runs = asked.directory is None
+    question = PullRun(
+        run.asked_as, asked.only, asked.everything, asked.bare, asked.delete, among_runs
+    )
+
+    def fetch() -> tuple[Pulling, Landed]:
+        found: tuple[Pulling, Landed] = host.pull(
+            question, landing, lambda done, total: shown.update(host.name, done, total), noted
+        )
+        return found
+
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(ProjectChanged):
+            told, got.landed = fetch()
+            break
+    else:
+        told, got.landed = fetch()
+    got.left_out = told.left_out
+    return got
+
+
+def absolute(where: Where) -> Any:
+    """How the hosts were named, in a way that means the same in another directory."""
+    from genvx.core.value import replace
+    from genvx.fleet.hosts import hostfile
+
+    way = where.way
+    if way.hostfile or not (way.remote or way.hosts):
+        found = way.hostfile or hostfile.find(os.environ)
+        way = replace(way, hostfile=os.path.abspath(os.path.expanduser(found)))
+    return way
+
+
+def require_elsewhere(run: RunInfo) -> None:
+    """Raise InvalidInput because a run of this machine is to be copied to where it is."""
+    raise InvalidInput(
+        f"run {run.label_or_id} is on this machine, in {printable(run.directory, 300)}; give DEST "
+        "to copy its files"
+    )
+
+
+def summary(host: str, run: RunInfo, got: Got, asked: Pull, *, remote: bool) -> list[str]:
+    """What was done, or would be, in lines. remote: whether the host is named."""
+    landed = got.landed
+    assert landed is not None
+    many = f"{landed.changed} file{'' if landed.changed == 1 else 's'}"
+    size = f" ({format_size(landed.size)})" if landed.size else ""
+    place = f" from {host}" if remote else ""
+    into = f"{many}{size} of run {run.label_or_id}{place} into {printable(got.directory, 300)}"
+    if asked.only_say:
+        gone = f", and delete {landed.gone}" if got.gone else ""
+        return [*(f"delete  {shown_name(name)}" for name in got.gone), f"Would pull {into}{gone}"]
+    gone = f", and deleted {landed.gone} there" if got.gone else ""
+    return [f"Pulled {into}{gone}"]
+
+
+def tell_left_out(got: Got) -> None:
+    """Name what was not copied, a line each."""
+    for line in got.left_out:
         say(f"genvx: not copied: {line}")
-    files = landed.changed
-    many = f"{files} file{'' if files == 1 else 's'}"
-    came = f" ({format_size(shown.total)})" if shown.total else ""
-    place = f" from {host.name}" if remote else ""
-    return f"Pulled {many}{came} of run {run}{place} into {printable(directory, 300)}"

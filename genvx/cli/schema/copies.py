@@ -6,27 +6,28 @@ from typing import TYPE_CHECKING
 
 from genvx.cli.schema.document import print_document
 from genvx.cli.schema.hosts import plain_error
-from genvx.core.projects.manifest import shown_name
+from genvx.cli.schema.runs import plain_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from genvx.cli.pushing import Pushed
     from genvx.cli.schema.document import Plain
     from genvx.core.projects.plan import Landed
+    from genvx.core.runs.runinfo import RunInfo
     from genvx.errors import GenvxError
 
 
-def plain_push(host: str, dest: str, pushed: Pushed) -> Plain:
+def plain_push(
+    host: str, dest: str, landed: Landed, changed: Sequence[bytes], unwanted: Sequence[bytes]
+) -> Plain:
     """Return what a host got, or would get."""
-    assert pushed.landed is not None
     return {
         "host": host,
         "directory": dest,
         "ok": True,
-        **_amounts(pushed.landed),
-        "changed": [shown_name(name) for name in pushed.changed],
-        "unwanted": [shown_name(name) for name in pushed.extra],
+        **_amounts(landed),
+        "changed": _names(changed),
+        "unwanted": _names(unwanted),
     }
 
 
@@ -38,6 +39,36 @@ def plain_failed_push(host: str, dest: str, error: GenvxError) -> Plain:
 def print_pushes(done: Iterable[Plain], *, only_said: bool) -> None:
     """Print the document of genvx push."""
     print_document("push", dry_run=only_said, copies=list(done))
+
+
+def plain_pull(
+    host: str,
+    run: RunInfo,
+    directory: str,
+    landed: Landed,
+    unwanted: Sequence[bytes],
+    left_out: Sequence[str],
+) -> Plain:
+    """Return what came of a run, or would come."""
+    return {
+        "host": host,
+        "id": run.id,
+        "directory": directory,
+        "ok": True,
+        **_amounts(landed),
+        "unwanted": _names(unwanted),
+        "left_out": list(left_out),
+        "run": plain_run(run),
+    }
+
+
+def print_pulls(done: Iterable[Plain], *, only_said: bool) -> None:
+    """Print the document of genvx pull."""
+    print_document("pull", dry_run=only_said, copies=list(done))
+
+
+def _names(names: Sequence[bytes]) -> list[str]:
+    return [name.decode("utf-8", "replace") for name in names]
 
 
 def _amounts(landed: Landed) -> Plain:

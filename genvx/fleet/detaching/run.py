@@ -375,7 +375,8 @@ class Run:
 
     def _look(self, host: RunHost) -> RunInfo:
         # A host may answer anything.
-        found = (each for each in host.answer(FindRuns(self.id)) if each.id == self.id)
+        asked = FindRuns(self._first.asked_as, copies=self._first.pulled is not None)
+        found = (each for each in host.answer(asked) if each.id == self.id)
         return self._learn(host, next(found, None))
 
     def _learn(self, host: RunHost, info: RunInfo | None) -> RunInfo:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
+from genvx.core.projects.choosing import chosen
 from genvx.core.projects.links import leads_out
 from genvx.core.projects.manifest import (
     DIRECTORY,
@@ -76,7 +76,7 @@ def made(host: Machine, asked: PullRun, busy: Callable[[], None]) -> Made:
     if not asked.everything and run.spec.project is not None:
         entries = _without(entries, top, _project(host, run.spec.project))
     if asked.only:
-        entries = [e for e in entries if _chosen(e.name[len(top) :], asked.only)]
+        entries = [e for e in entries if chosen(e.name[len(top) :], asked.only)]
     entries = _with_parents(entries, finder.entries)
     if not asked.bare:
         entries += finder.of_top if entries else []
@@ -136,15 +136,6 @@ def _without(entries: list[Entry], top: bytes, project: dict[bytes, Entry]) -> l
         )
 
     return [entry for entry in entries if not same(entry)]
-
-
-def _chosen(name: bytes, only: tuple[str, ...]) -> bool:
-    """Whether a name fits a pattern: its last part, or with a slash in the pattern all of it."""
-    for pattern in map(os.fsencode, only):
-        compared = name if b"/" in pattern else name.rpartition(b"/")[2]
-        if fnmatch.fnmatchcase(compared, pattern):
-            return True
-    return False
 
 
 def _with_parents(entries: list[Entry], every: list[Entry]) -> list[Entry]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from genvx.cli.ask import options
-from genvx.cli.ask.runs import Runs
+from genvx.cli.ask.runs import Runs, shown_host
 from genvx.cli.ask.where import here
 from genvx.cli.show.output import Output
 from genvx.cli.verbs.runs.several import places
@@ -38,7 +38,8 @@ def compare(
         raise InvalidInput("--values is for tables; --json never has the values of variables")
     where = here(context)
     with where.fleet() as fleet:
-        found = [(host.name, each) for host, each in places(where, fleet, run)]
+        found = [(shown_host(host, each), each) for host, each in places(where, fleet, run)]
     if len(found) < 2:
         raise InvalidInput(f"name two runs or more, as in: {where.typed} runs compare 1 2")
-    view.show(where.remote, found, Output(json, csv, style=style), values=values)
+    several = where.remote or any(each.pulled for _, each in found)
+    view.show(several, found, Output(json, csv, style=style), values=values)

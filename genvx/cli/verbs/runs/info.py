@@ -28,7 +28,9 @@ def info(
     where = here(context)
     with where.fleet() as fleet:
         parts = located_parts(where, fleet, run)
-        details = [(host.name, host.answer(ShowRun(found.id, lines))) for host, found in parts]
+        details = [
+            (host.name, host.answer(ShowRun(found.asked_as, lines))) for host, found in parts
+        ]
         if len(details) > 1:
             view.show_gang(where, details, json=json)
         else:

@@ -108,7 +108,7 @@ def _push(where: Where, host: str, dest: str, asked: Pushing, *, json: bool) -> 
                 say(f"genvx: interrupted; {each.name} keeps what has come, and push goes on there")
                 return INTERRUPTED
             shown.clear()
-            done.append(plain_push(each.name, dest, pushed))
+            done.append(plain_push(each.name, dest, pushed.landed, pushed.changed, pushed.extra))
             if not json:
                 for line in summary(each.name, dest, pushed, only_say=asked.only_say):
                     print(line, flush=True)
