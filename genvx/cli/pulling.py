@@ -10,17 +10,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from genvx.cli.clearing import confirm
-from genvx.core.projects.choosing import chosen
 from genvx.core.projects.manifest import shown_name
 from genvx.core.quantities.amounts import format_size
 from genvx.core.runs.pulled import Pulled
 from genvx.core.text import printable
 from genvx.core.value import value
 from genvx.core.wire.treeoperations import PullRun
-from genvx.errors import InvalidInput, ProjectChanged
-from genvx.local.runs.copies import Copy, require_files_of_run
-from genvx.local.trees.clearing import require_place
-from genvx.local.trees.landing import Landing
+from genvx.errors import InvalidInput
+from genvx.fleet.shipping.unchanged import unchanged
+from genvx.local.runs.copies import Copy
+from genvx.local.runs.taking import extra_files, landing_of
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
@@ -31,9 +30,7 @@ if TYPE_CHECKING:
     from genvx.core.projects.plan import Known, Landed
     from genvx.core.runs.runinfo import RunInfo
     from genvx.core.wire.treeoperations import Pulling
-
-# Files that are written all the time are fetched this often.
-_TRIES = 3
+    from genvx.local.trees.landing import Landing
 
 
 @value
@@ -105,28 +102,18 @@ def _among_runs(where: Where, host: Any, run: RunInfo, asked: Pull, shown: Sendi
 
 def _into(host: Any, run: RunInfo, asked: Pull, directory: str, shown: Sending) -> Got:
     got = Got(directory)
-    check = (lambda manifest: None) if asked.bare else require_files_of_run
-    landing = Landing(directory, os.environ, only_say=asked.only_say, check=check)
-    if asked.delete:
-        require_place(landing.path, os.environ)
+    landing = landing_of(
+        directory, os.environ, bare=asked.bare, delete=asked.delete, only_say=asked.only_say
+    )
 
     def choose(known: Known) -> Sequence[bytes]:
-        extra = landing.extra(known.names, b"" if asked.bare else b"work")
-        gone = [name for name in extra if not known.spares(name.rstrip(b"/"))]
-        if asked.only:
-            gone = [name for name in gone if _is_chosen(name, asked)]
+        gone = extra_files(landing, known, asked.only, bare=asked.bare)
         if not asked.only_say:
             confirm(gone, printable(directory, 300), yes=asked.yes)
         return gone
 
     with landing:
         return _fetched(host, run, asked, landing, got, choose, shown)
-
-
-def _is_chosen(name: bytes, asked: Pull) -> bool:
-    """Whether a file here would have been chosen; of directories, none is."""
-    below = name if asked.bare else name.partition(b"/")[2]
-    return not name.endswith(b"/") and chosen(below, asked.only)
 
 
 def _fetched(
@@ -153,12 +140,7 @@ def _fetched(
         )
         return found
 
-    for _ in range(_TRIES - 1):
-        with contextlib.suppress(ProjectChanged):
-            told, got.landed = fetch()
-            break
-    else:
-        told, got.landed = fetch()
+    told, got.landed = unchanged(fetch)
     got.left_out = told.left_out
     return got
 
@@ -192,9 +174,9 @@ def summary(host: str, run: RunInfo, got: Got, asked: Pull, *, remote: bool) -> 
     place = f" from {host}" if remote else ""
     into = f"{many}{size} of run {run.label_or_id}{place} into {printable(got.directory, 300)}"
     if asked.only_say:
-        gone = f", and delete {landed.gone}" if got.gone else ""
+        gone = f", and delete {landed.deleted}" if got.gone else ""
         return [*(f"delete  {shown_name(name)}" for name in got.gone), f"Would pull {into}{gone}"]
-    gone = f", and deleted {landed.gone} there" if got.gone else ""
+    gone = f", and deleted {landed.deleted} there" if got.gone else ""
     return [f"Pulled {into}{gone}"]
 
 

@@ -12,19 +12,15 @@ from genvx.core.quantities.amounts import format_size
 from genvx.core.text import printable
 from genvx.core.value import value
 from genvx.core.wire.treeoperations import PutFiles
-from genvx.errors import InvalidInput, ProjectChanged
-from genvx.local.trees.clearing import unwanted
+from genvx.errors import InvalidInput
+from genvx.fleet.shipping.unchanged import unchanged
 from genvx.local.trees.project import Gathered
-from genvx.local.trees.walking import Ignoring
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from genvx.core.projects.plan import Landed, Plan
     from genvx.local.trees.project import LocalProject
-
-# Files that are written all the time are sent this often.
-_TRIES = 3
 
 
 @value
@@ -64,18 +60,12 @@ def push(host: Any, dest: str, asked: Pushing, shown: Sending) -> Pushed:
 
     Raises: as fleet.shipping.putting.put; InvalidInput: somebody said no.
     """
-    for _ in range(_TRIES - 1):
-        try:
-            return _push(host, dest, asked, shown)
-        except ProjectChanged:
-            continue
-    return _push(host, dest, asked, shown)
+    return unchanged(lambda: _push(host, dest, asked, shown))
 
 
 def _push(host: Any, dest: str, asked: Pushing, shown: Sending) -> Pushed:
     project = asked.read()
     pushed = Pushed()
-    sent = project.manifest.names()
 
     def decide(plan: Plan) -> Sequence[bytes]:
         entries = (project.manifest.entries[index] for index in plan.changed)
@@ -83,8 +73,7 @@ def _push(host: Any, dest: str, asked: Pushing, shown: Sending) -> Pushed:
             each.name + b"/" if each.kind == DIRECTORY else each.name for each in entries
         ]
         if asked.delete:
-            ignored = Ignoring(project.root) if not asked.everything else _nothing
-            pushed.extra = unwanted(project.root, plan.extra, sent, ignored)
+            pushed.extra = project.unwanted(plan.extra)
             if not asked.only_say:
                 place = f"{host.name}:{printable(dest, 300)}"
                 confirm(pushed.extra, place, yes=asked.yes)
@@ -99,10 +88,6 @@ def _push(host: Any, dest: str, asked: Pushing, shown: Sending) -> Pushed:
     return pushed
 
 
-def _nothing(name: bytes, *, directory: bool) -> bool:
-    return False
-
-
 def summary(host: str, dest: str, pushed: Pushed, *, only_say: bool) -> list[str]:
     """What was done, or would be, in lines."""
     landed, place = pushed.landed, f"{host}:{printable(dest, 300)}"
@@ -112,9 +97,9 @@ def summary(host: str, dest: str, pushed: Pushed, *, only_say: bool) -> list[str
     if only_say:
         lines = [f"send    {shown_name(name)}" for name in pushed.changed]
         lines += [f"delete  {shown_name(name)}" for name in pushed.extra]
-        gone = f", and delete {landed.gone}" if pushed.extra else ""
+        gone = f", and delete {landed.deleted}" if pushed.extra else ""
         return [*lines, f"Would push {many} to {place}{gone}"]
-    gone = f", and deleted {landed.gone} there" if pushed.extra else ""
+    gone = f", and deleted {landed.deleted} there" if pushed.extra else ""
     return [f"Pushed {many} to {place}{gone}"]
 
 

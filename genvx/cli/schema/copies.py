@@ -72,7 +72,7 @@ def _names(names: Sequence[bytes]) -> list[str]:
 
 
 def _amounts(landed: Landed) -> Plain:
-    return {"files": landed.changed, "bytes": landed.size, "deleted": landed.gone}
+    return {"files": landed.changed, "bytes": landed.size, "deleted": landed.deleted}
 
 
 def _failure(error: GenvxError) -> Plain:

@@ -89,12 +89,13 @@ class Known(NamedTuple):
 
 class Landed(NamedTuple):
     """What became of a directory, or would: how many files and links are new or changed, how many
-    were deleted, and how many bytes of content have come.
+    were deleted, and how many bytes of content have come. left_out: what was not copied, in words.
     """
 
     changed: int
-    gone: int = 0
+    deleted: int = 0
     size: int = 0
+    left_out: tuple[str, ...] = ()
 
 
 def names_to_bytes(names: Iterable[bytes]) -> bytes:

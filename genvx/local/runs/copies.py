@@ -16,17 +16,15 @@ import time
 from typing import TYPE_CHECKING, Any, Optional
 
 from genvx.core.projects.choosing import chosen
-from genvx.core.projects.manifest import DIRECTORY, FILE, bytes_of, shown_name, text_of
+from genvx.core.projects.manifest import DIRECTORY, bytes_of, shown_name, text_of
 from genvx.core.runs.runinfo import RunInfo
 from genvx.core.runs.runstate import Waiting, was_moved
 from genvx.core.value import replace, value
 from genvx.core.wire.plain import Malformed
 from genvx.core.wire.runcodec import PULLED, SPEC, STATE
 from genvx.core.wire.tables import Table, strings
-from genvx.errors import InvalidInput, ProtocolError, UnknownRun
+from genvx.errors import InvalidInput, UnknownRun
 from genvx.local.runs.record import (
-    EVENTS,
-    LOG,
     SPEC_FILE,
     STATE_FILE,
     WORK,
@@ -36,6 +34,7 @@ from genvx.local.runs.record import (
     shown_path,
 )
 from genvx.local.runs.shelf import RunShelf
+from genvx.local.runs.taking import require_files_of_run
 from genvx.local.trees.landing import Landing
 
 if TYPE_CHECKING:
@@ -228,17 +227,3 @@ class Copy:
     def _write_brought(self, names: Iterable[bytes]) -> None:
         found = _Brought(tuple(map(text_of, sorted(names))))
         self._opened.write(_BROUGHT, _BROUGHT_TABLE, found)
-
-
-def require_files_of_run(manifest: Manifest) -> None:
-    """Raise ProtocolError unless these are files of a run: its log, its events, and what is in its
-    directory.
-    """
-    for entry in manifest.entries:
-        top = entry.name.partition(b"/")[0].decode("utf-8", "replace")
-        kind = entry.kind if b"/" not in entry.name else DIRECTORY
-        if (top, kind) not in ((LOG, FILE), (EVENTS, FILE), (WORK, DIRECTORY)):
-            raise ProtocolError(
-                f"the files are refused: {shown_name(entry.name)} is neither the log of a run nor "
-                "in its directory"
-            )

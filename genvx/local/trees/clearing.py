@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from genvx.core.projects.manifest import STAGE, shown_name
 from genvx.errors import InvalidInput
@@ -58,7 +58,7 @@ def unwanted(
     directory: bytes,
     names: Iterable[bytes],
     sent: Mapping[bytes, bool],
-    ignored: Callable[..., bool] = lambda name, directory: False,
+    ignored: Optional[Callable[..., bool]] = None,
 ) -> list[bytes]:
     """Of the extra names of a copy of a directory, those that the directory has not.
 
@@ -72,7 +72,8 @@ def unwanted(
         name = listed.rstrip(b"/")
         # What is sent under the same name replaces it: a file in the place of a directory.
         if name not in sent and (
-            os.path.lexists(os.path.join(directory, name)) or ignored(name, directory=is_directory)
+            os.path.lexists(os.path.join(directory, name))
+            or (ignored is not None and ignored(name, directory=is_directory))
         ):
             stays.update(parents(name))
         else:

@@ -11,9 +11,9 @@ from genvx.core.projects.stream import TASTE, shrinks
 from genvx.core.text import printable
 from genvx.core.wire.plain import Malformed
 from genvx.errors import InvalidInput, ProjectChanged
-from genvx.local.trees import git
+from genvx.local.trees import clearing, git
 from genvx.local.trees.hashes import Changed, HashCache, read_piece
-from genvx.local.trees.walking import walk
+from genvx.local.trees.walking import Ignoring, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +36,7 @@ class Gathered:
     ) -> None:
         self.root = os.path.abspath(os.fsencode(os.path.expanduser(directory)))
         self._follow = follow_links
+        self._everything = everything
         self.found = walk(self.root, follow_links=follow_links, everything=everything)
 
     @property
@@ -84,7 +85,13 @@ class Gathered:
         recorded = Project(
             manifest.tree, name, manifest.files, manifest.size, base.commit, base.dirty
         )
-        return LocalProject(self.root, manifest, recorded, follow_links=self._follow)
+        return LocalProject(
+            self.root,
+            manifest,
+            recorded,
+            follow_links=self._follow,
+            ignores=not self._everything,
+        )
 
     def _digests(self, cache: HashCache, found: Found) -> tuple[bytes, ...]:
         try:
@@ -100,15 +107,24 @@ class Gathered:
 
 
 class LocalProject:
-    """A project in a directory here, `root`. recorded: what the record of a run says of it."""
+    """A project in a directory here, `root`. recorded: what the record of a run says of it.
+    ignores: whether its .gitignore files and the like count.
+    """
 
     def __init__(
-        self, root: bytes, manifest: Manifest, recorded: Project, *, follow_links: bool
+        self,
+        root: bytes,
+        manifest: Manifest,
+        recorded: Project,
+        *,
+        follow_links: bool,
+        ignores: bool = True,
     ) -> None:
         self.manifest = manifest
         self.recorded = recorded
         self.root = root
         self._follow = follow_links
+        self._ignores = ignores
 
     def contents(self, wanted: Sequence[int]) -> Iterator[tuple[bytes, bool]]:
         """The contents of the bodies that are wanted, by their indices, and whether packing helps.
@@ -142,6 +158,13 @@ class LocalProject:
         finally:
             if descriptor >= 0:
                 os.close(descriptor)
+
+    def unwanted(self, extra: Sequence[bytes]) -> list[bytes]:
+        """Of what a copy of it has and it has not, what does not belong there; what it ignores
+        does. extra: names as clearing.extra gives them.
+        """
+        ignored = Ignoring(self.root) if self._ignores else None
+        return clearing.unwanted(self.root, extra, self.manifest.names(), ignored)
 
     def bytes_of(self, wanted: Sequence[int]) -> int:
         """How many bytes of content the bodies with these indices have."""
