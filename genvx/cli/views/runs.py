@@ -152,6 +152,9 @@ def show_gang(where: Where, parts: Sequence[tuple[str, RunDetails]], *, json: bo
         hosts = [{"host": host, "ok": True, "runs": [_plain(part)]} for host, part in parts]
         print_document("runs info", hosts=hosts)
         return
+    parts = [
+        (host if each.run.pulled is None else each.run.pulled.host, each) for host, each in parts
+    ]
     told = decisive([details.run for _, details in parts])
     host, details = next(each for each in parts if each[1].run is told)
     # The first part has the debug port of all.

@@ -12,7 +12,7 @@ from genvx.errors import InvalidInput
 from genvx.local.trees.place import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from typing import Callable
 
 _STAYS = (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY)
@@ -29,6 +29,7 @@ def extra(root: int, expected: Mapping[bytes, bool], below: bytes = b"") -> list
         OSError: the directory cannot be read.
     """
     found: list[bytes] = []
+    stays: set[bytes] = set()
     with Place(root) as place:
         waiting = [below]
         while waiting:
@@ -42,16 +43,23 @@ def extra(root: int, expected: Mapping[bytes, bool], below: bytes = b"") -> list
             except OSError as error:
                 if name == below and error.errno not in (errno.ENOENT, errno.ENOTDIR):
                     raise
+                stays.update((*parents(name), name))
                 continue
             for child, directory in children:
                 path = name + b"/" + child if name else child
                 if child == b".git" or path == STAGE:
+                    stays.update((*parents(path), path))
                     continue
                 if expected.get(path) is not directory:
                     found.append(path + b"/" if directory else path)
                 if directory:
                     waiting.append(path)
-    return sorted(found)
+    return sorted(_without(found, stays))
+
+
+def _without(names: Iterable[bytes], stays: Collection[bytes]) -> list[bytes]:
+    """The names without those of directories in which something stays."""
+    return [name for name in names if not (name.endswith(b"/") and name[:-1] in stays)]
 
 
 def unwanted(
@@ -78,7 +86,7 @@ def unwanted(
             stays.update(parents(name))
         else:
             going.append(listed)
-    return [name for name in going if not (name.endswith(b"/") and name[:-1] in stays)]
+    return _without(going, stays)
 
 
 def parents(name: bytes) -> Iterable[bytes]:

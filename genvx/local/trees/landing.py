@@ -372,6 +372,6 @@ def _trouble(error: OSError, path: str) -> StateError:
     named = error.filename if isinstance(error.filename, (str, bytes)) else b""
     file = f" ({shown_name(os.fsencode(named))})" if named else ""
     why = error.strerror or str(error)
-    if error.errno == errno.ELOOP:
-        why = "a symbolic link is in the way"
+    if error.errno in (errno.ELOOP, errno.ENOTDIR):
+        why = "a symbolic link or a file is in the way"
     return StateError(f"cannot write to {shown_name(os.fsencode(path))}{file}: {why}")

@@ -38,7 +38,8 @@ def compare(
         raise InvalidInput("--values is for tables; --json never has the values of variables")
     where = here(context)
     with where.fleet() as fleet:
-        found = [(shown_host(host, each), each) for host, each in places(where, fleet, run)]
+        hosts = places(where, fleet, run)
+        found = [(host.name if json else shown_host(host, each), each) for host, each in hosts]
     if len(found) < 2:
         raise InvalidInput(f"name two runs or more, as in: {where.typed} runs compare 1 2")
     several = where.remote or any(each.pulled for _, each in found)

@@ -10,7 +10,7 @@ import typer
 from genvx.cli.ask import options
 from genvx.cli.ask.runs import OneRun, located_among
 from genvx.cli.ask.where import Where, here
-from genvx.errors import InvalidInput
+from genvx.errors import GenvxError, InvalidInput, kind_of
 from genvx.shown.console import INTERRUPTED, say
 
 if TYPE_CHECKING:
@@ -107,10 +107,11 @@ def pull_run(where: Where, wanted: str, asked: Pull, *, json: bool = False) -> i
     """Copy a run, with all its parts; print what was copied, and return the exit code."""
     from genvx.cli.pulling import pulled, summary, tell_left_out
     from genvx.cli.schema.copies import plain_pull, print_pulls
+    from genvx.cli.schema.runs import plain_failed_act
     from genvx.cli.show.sending import Sending
     from genvx.core.value import replace
 
-    done = []
+    code, done = 0, []
     with where.fleet() as fleet, Sending("pulling from") as shown:
         parts, failed = located_among(where, fleet, wanted)
         _tell_missing(where, [run for _, run in parts], failed)
@@ -125,6 +126,15 @@ def pull_run(where: Where, wanted: str, asked: Pull, *, json: bool = False) -> i
                 shown.clear()
                 say("genvx: interrupted; what has come is kept, and pull goes on there")
                 return INTERRUPTED
+            except InvalidInput:
+                raise
+            except GenvxError as error:
+                if len(parts) == 1:
+                    raise
+                say(f"{host.name}: {kind_of(error)}: {error}")
+                code = code or error.exit_code
+                done.append(plain_failed_act(host.name, found.id, error))
+                continue
             shown.clear()
             tell_left_out(got)
             done.append(
@@ -135,7 +145,7 @@ def pull_run(where: Where, wanted: str, asked: Pull, *, json: bool = False) -> i
                     print(line, flush=True)
     if json:
         print_pulls(done, only_said=asked.only_say)
-    return 0
+    return code
 
 
 def _tell_missing(where: Where, parts: list[RunInfo], failed: tuple[str, ...]) -> None:
