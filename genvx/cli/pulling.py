@@ -18,7 +18,7 @@ from genvx.core.value import value
 from genvx.core.wire.treeoperations import PullRun
 from genvx.errors import InvalidInput
 from genvx.fleet.shipping.unchanged import unchanged
-from genvx.local.runs.copies import Copy
+from genvx.local.runs.bringing import Copy
 from genvx.local.runs.taking import extra_files, landing_of
 from genvx.shown.console import say
 

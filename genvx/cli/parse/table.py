@@ -154,8 +154,18 @@ VERBS = (
         here=False,
     ),
     Entry("stop", "look.remotes", MANY, "Stop a remote, if its type can be stopped", here=False),
-    Entry("pull", "runs.pull", RUNS, "Copy what a run has made or changed to this machine"),
-    Entry("push", "runs.push", RUNS, "Copy a directory of this machine to a host"),
+    Entry(
+        "pull",
+        "runs.pull",
+        RUNS,
+        "Copy what a run has made or changed to this machine, where genvx runs shows it",
+    ),
+    Entry(
+        "push",
+        "runs.push",
+        RUNS,
+        "Copy a directory to a host, and there only what is missing or has changed",
+    ),
     Entry(
         "config",
         "setup.config",

@@ -58,7 +58,7 @@ def pull(
     dry_run: DryRun = False,
     json: options.Json = False,
 ) -> None:
-    """Copy what a run has made or changed to this machine, where genvx runs shows it, too.
+    """Copy what a run has made or changed to this machine, where genvx runs shows it.
 
     That is its log, and the files in its directory that were not in its project. What is here
     already is not copied again, and a copy that was cut goes on. A run that is alive gives what it
