@@ -113,6 +113,11 @@ def named(names: Iterable[bytes]) -> dict[bytes, bool]:
     return {each.rstrip(b"/"): each.endswith(b"/") for each in names}
 
 
+def names_of(texts: Iterable[str]) -> tuple[bytes, ...]:
+    """The names that texts of `text_of` stand for. Raises Malformed: one can be in no tree."""
+    return _names(list(texts))
+
+
 def _names(plain: Any) -> tuple[bytes, ...]:
     if not isinstance(plain, list) or len(plain) > MOST_ENTRIES:
         raise Malformed("the names are no list")

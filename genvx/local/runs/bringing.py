@@ -8,7 +8,8 @@ import time
 from typing import TYPE_CHECKING, Any, Optional
 
 from genvx.core.projects.choosing import chosen
-from genvx.core.projects.manifest import DIRECTORY, bytes_of, shown_name, text_of
+from genvx.core.projects.manifest import DIRECTORY, shown_name, text_of
+from genvx.core.projects.plan import names_of
 from genvx.core.runs.runstate import Waiting, was_moved
 from genvx.core.value import replace, value
 from genvx.core.wire.plain import Malformed
@@ -177,7 +178,8 @@ class Copy:
 
     def _brought(self) -> list[bytes]:
         with contextlib.suppress(Malformed):
-            return [bytes_of(name) for name in self._opened.read(_BROUGHT, _BROUGHT_TABLE).names]
+            names = names_of(self._opened.read(_BROUGHT, _BROUGHT_TABLE).names)
+            return [name for name in names if name.startswith(WORK.encode() + b"/")]
         return []
 
     def _write_brought(self, names: Iterable[bytes]) -> None:

@@ -165,6 +165,17 @@ def test_only_what_was_copied_is_deleted_and_nothing_that_the_run_may_have(host)
     assert os.listdir(path / "work" / "shut") == ["e"]
 
 
+def test_names_that_lead_out_are_deleted_from_no_copy(host, short_tmp):
+    path = copied(host, entries=[WORK, Entry(b"work/a", FILE, 0o600, 1)])
+    (path.parent / "precious").write_text("x")
+    names = ["work/a", "../precious", "work/../../precious", "spec.json"]
+    for listed in (names, ["work/a", "spec.json"]):
+        (path / "brought").write_text(json.dumps({"names": listed}))
+        copied(host, entries=[WORK], known=Known({}))
+        assert (path / "spec.json").exists()
+        assert (path.parent / "precious").exists()
+
+
 def test_files_can_be_copied_out_of_a_copy(host):
     copied(host, entries=[WORK, Entry(b"work/a", FILE, 0o600, 1)])
     files = made(host, PullRun("0f0f0f0f"), lambda: None).files

@@ -100,7 +100,7 @@ def _origin(where: Where, wanted: str, asked: Pull) -> tuple[Where, str, Pull]:
     assert found.pulled is not None
     if not asked.only and not asked.everything:
         asked = replace(asked, only=found.pulled.only, everything=found.pulled.everything)
-    return origin(found.pulled), found.id, asked
+    return origin(found.pulled, found.id), found.id, asked
 
 
 def pull_run(where: Where, wanted: str, asked: Pull, *, json: bool = False) -> int:
