@@ -77,7 +77,7 @@ def show(where: Where, fleet: Fleet, output: Output, asked: ListRuns | None = No
         f"run {run.id} waits in line: place {run.state.place}"
         + (f" ({run.state.reason})" if run.state.reason else "")
         for ((_, run), *_) in found
-        if isinstance(run.state, Waiting)
+        if isinstance(run.state, Waiting) and run.pulled is None
     ]
     if waiting:
         summary = "\n".join([*(printable(line, 300) for line in waiting), "", summary])

@@ -111,6 +111,7 @@ class Copy:
         directory.write(SPEC_FILE, SPEC, self._run.spec)
         directory.write(STATE_FILE, _CopiedState(), self._run.state)
         directory.write_marks(marks)
+        os.close(directory.create_log())  # a run that waits has none yet
         # By its age runs are sorted; of a clock that is ahead, not by what is to come.
         age = min(self._run.spec.submitted.epoch_ns, time.time_ns())
         with contextlib.suppress(OSError):
@@ -118,7 +119,8 @@ class Copy:
 
     def landing(self, *, only_say: bool = False) -> Landing:
         """Where its files come to."""
-        return Landing(self.path, self._environ, only_say=only_say, check=self._expect)
+        check = require_files_of_run if only_say else self._expect
+        return Landing(self.path, self._environ, only_say=only_say, check=check)
 
     def unwanted(self, known: Known) -> list[bytes]:
         """What was copied, and the run does not have any more."""
@@ -167,14 +169,13 @@ class Copy:
     def _expect(self, manifest: Manifest) -> None:
         """Check what is to come: nothing in it may become a part of the record."""
         require_files_of_run(manifest)
-        if self._directory is not None and is_copy(self._directory):
-            below = WORK.encode() + b"/"
-            new = {
-                each.name + b"/" if each.kind == DIRECTORY else each.name
-                for each in manifest.entries
-                if each.name.startswith(below)
-            }
-            self._write_brought(new.union(self._brought()))
+        below = WORK.encode() + b"/"
+        new = {
+            each.name + b"/" if each.kind == DIRECTORY else each.name
+            for each in manifest.entries
+            if each.name.startswith(below)
+        }
+        self._write_brought(new.union(self._brought()))
 
     def _brought(self) -> list[bytes]:
         with contextlib.suppress(Malformed):

@@ -65,7 +65,8 @@ class Landing:
         self._only_say = only_say
         self._check = check
         self._root = -1
-        self._entries: tuple[Entry, ...] = ()
+        # Files that are here, but for their modes and times.
+        self._touched: list[Entry] = []
         self._wanted: list[Entry] = []
         self._bodies: list[Body] = []
         # Contents of files here that are to be replaced: in which file, where, and how long.
@@ -134,14 +135,13 @@ class Landing:
         if any(entry.name.partition(b"/")[0] == STAGE for entry in manifest.entries):
             raise ProtocolError("the files are refused: one has a name of genvx's own")
         self._check(manifest)
-        self._entries = manifest.entries
         self._bodies = manifest.bodies()
         if self._root < 0:
             self._wanted = list(manifest.entries)
             return list(range(len(manifest.entries)))
         cache = HashCache(self._environ, os.fsencode(self.path))
         differs = []
-        self._wanted = []
+        self._wanted, self._touched = [], []
         with Place(self._root) as place:
             for index, entry in enumerate(manifest.entries):
                 busy()
@@ -233,22 +233,15 @@ class Landing:
                 if entry.kind == DIRECTORY:
                     descriptor = place.directory(entry.name)
                     os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
-            self._touch_others(place)
-        shutil.rmtree(os.path.join(os.fsencode(self.path), STAGE), ignore_errors=True)
-        return changed
-
-    def _touch_others(self, place: Place) -> None:
-        """Give the files that were here already their modes and times."""
-        wanted = {entry.name for entry in self._wanted}
-        for entry in self._entries:
-            if entry.kind == FILE and entry.name not in wanted:
+            for entry in self._touched:
                 descriptor = place.open(entry.name, _READ)
                 try:
-                    if not _looks_like(os.fstat(descriptor), entry):
-                        os.fchmod(descriptor, entry.mode)
-                        os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
+                    os.fchmod(descriptor, entry.mode)
+                    os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
                 finally:
                     os.close(descriptor)
+        shutil.rmtree(os.path.join(os.fsencode(self.path), STAGE), ignore_errors=True)
+        return changed
 
     def _is_directory(self, place: Place, name: bytes) -> bool:
         try:
@@ -276,7 +269,12 @@ class Landing:
                 found = known if known is not None else cache.digests(descriptor, status, busy)
                 if found == entry.digests:
                     # What is another user's cannot be given its mode and time, only be replaced.
-                    return status.st_uid == os.geteuid() or _looks_like(status, entry)
+                    if _looks_like(status, entry):
+                        return True
+                    if status.st_uid != os.geteuid():
+                        return False
+                    self._touched.append(entry)
+                    return True
                 for digest, (at, length) in zip(found, pieces(status.st_size)):
                     self._old[digest] = (entry.name, at, length)
             finally:

@@ -28,6 +28,7 @@ from tests.local.runs.test_runs import ends_as, shell
 THEN = Moment(10**9, 10**9)
 WAY = Way(hosts="far")
 FAR = Pulled("far", 2 * 10**18, WAY)
+RECORD = {"brought", "log", "marks.json", "pulled.json", "spec.json", "state.json"}
 WORK = Entry(b"work", DIRECTORY, 0o700, 1)
 
 
@@ -65,13 +66,7 @@ def test_a_copy_is_found_and_shown_and_everything_else_is_refused(host, catalog)
     ):
         with pytest.raises(InvalidInput, match=r"only a copy of .* of far; .* -H far "):
             act()
-    assert sorted(os.listdir(path)) == [
-        "brought",
-        "marks.json",
-        "pulled.json",
-        "spec.json",
-        "state.json",
-    ]
+    assert set(os.listdir(path)) == RECORD
     assert (path / "state.json").read_bytes() == before
     assert catalog.delete("0f0f0f0f").pulled == FAR
     assert catalog.purge("0f0f0f0f").deleted
@@ -95,7 +90,9 @@ def test_nothing_that_a_host_sends_becomes_a_part_of_the_record(host, entry):
         copied(host, entries=[entry])
     path = Path(host.environ["GENVX_RUNS_DIR"], "0f0f0f0f")
     assert json.loads((path / "spec.json").read_bytes())["argv"] == ["x"]
-    assert not (path / entry.name.decode()).exists() or entry.name.endswith(b".json")
+    place = path / entry.name.decode()
+    assert place.is_file() if place.name in RECORD else not os.path.lexists(place)
+    assert not place.is_symlink()
 
 
 def test_a_run_of_this_machine_is_not_written_over(host, start, catalog):
@@ -179,7 +176,11 @@ def test_names_that_lead_out_are_deleted_from_no_copy(host, short_tmp):
 def test_files_can_be_copied_out_of_a_copy(host):
     copied(host, entries=[WORK, Entry(b"work/a", FILE, 0o600, 1)])
     files = made(host, PullRun("0f0f0f0f"), lambda: None).files
-    assert [entry.name for entry in files.manifest.entries] == [b"work", b"work/a"]
+    assert [entry.name for entry in files.manifest.entries] == [
+        b"log",
+        b"work",
+        b"work/a",
+    ]
 
 
 def test_marks_of_a_run_come_with_it(host, catalog):
