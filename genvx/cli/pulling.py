@@ -17,7 +17,7 @@ from genvx.core.text import printable
 from genvx.core.value import value
 from genvx.core.wire.treeoperations import PullRun
 from genvx.errors import InvalidInput
-from genvx.fleet.shipping.unchanged import unchanged
+from genvx.fleet.shipping.reading import until_unchanged
 from genvx.local.runs.bringing import Copy
 from genvx.local.runs.taking import extra_files, landing_of
 from genvx.shown.console import say
@@ -140,7 +140,7 @@ def _fetched(
         )
         return found
 
-    told, got.landed = unchanged(fetch)
+    told, got.landed = until_unchanged(fetch)
     got.left_out = told.left_out
     return got
 

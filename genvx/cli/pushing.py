@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from genvx.cli.clearing import confirm
@@ -13,14 +12,13 @@ from genvx.core.text import printable
 from genvx.core.value import value
 from genvx.core.wire.treeoperations import PutFiles
 from genvx.errors import InvalidInput
-from genvx.fleet.shipping.unchanged import unchanged
-from genvx.local.trees.project import Gathered
+from genvx.fleet.shipping.reading import read, until_unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from genvx.core.projects.plan import Landed, Plan
-    from genvx.local.trees.project import LocalProject
+    from genvx.fleet.shipping.shipment import Shipment
 
 
 @value
@@ -38,12 +36,9 @@ class Pushing:
     yes: bool = False
     only_say: bool = False
 
-    def read(self) -> LocalProject:
+    def read(self) -> Shipment:
         """Read the directory. Raises InvalidInput, ProjectChanged: as Gathered.read."""
-        gathered = Gathered(
-            self.directory, follow_links=self.follow_links, everything=self.everything
-        )
-        return gathered.read(os.environ)
+        return read(self.directory, follow_links=self.follow_links, everything=self.everything)
 
 
 class Pushed:
@@ -60,7 +55,7 @@ def push(host: Any, dest: str, asked: Pushing, shown: Sending) -> Pushed:
 
     Raises: as fleet.shipping.putting.put; InvalidInput: somebody said no.
     """
-    return unchanged(lambda: _push(host, dest, asked, shown))
+    return until_unchanged(lambda: _push(host, dest, asked, shown))
 
 
 def _push(host: Any, dest: str, asked: Pushing, shown: Sending) -> Pushed:

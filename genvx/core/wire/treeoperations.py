@@ -114,7 +114,7 @@ class PullRun(Operation[PullNews]):
     only: patterns of which a name must fit one. everything: also what is as it was in the project.
     bare: only the files in the directory where its command started, without the log. names: the
     names of all its files follow the manifest (core/projects/plan.py). events: also the changes of
-    its state.
+    its state, and how its project differed from the commit.
     """
 
     run: str

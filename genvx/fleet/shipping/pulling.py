@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from genvx.core.projects.plan import Landed
 from genvx.core.value import replace
 from genvx.errors import InvalidInput
-from genvx.fleet.shipping.here import here
-from genvx.fleet.shipping.unchanged import unchanged
+from genvx.fleet.shipping.reading import until_unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,14 +41,18 @@ def pull_into(places: Mapping[RunHost, RunInfo], asked: PullRun, directory: str)
 
 
 def _pull(host: Any, asked: PullRun, directory: str) -> Landed:
-    with here().landing(directory, bare=asked.bare, delete=asked.names) as landing:
+    # Imported here: few programs copy files.
+    from genvx.local.runs.taking import extra_files, landing_of
+
+    place = landing_of(directory, os.environ, bare=asked.bare, delete=asked.names)
+    with place as landing:
 
         def choose(known: Known) -> Sequence[bytes]:
-            return here().extra(landing, known, asked.only, bare=asked.bare)
+            return extra_files(landing, known, asked.only, bare=asked.bare)
 
         def fetch() -> tuple[Pulling, Landed]:
             got: tuple[Pulling, Landed] = host.pull(asked, landing, choose=choose)
             return got
 
-        told, landed = unchanged(fetch)
+        told, landed = until_unchanged(fetch)
         return landed._replace(left_out=told.left_out)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from genvx.core.wire.treeoperations import PutFiles
 from genvx.errors import GenvxError, InvalidInput
 from genvx.fleet.outcomes import Outcomes
-from genvx.fleet.shipping.here import here
-from genvx.fleet.shipping.unchanged import unchanged
+from genvx.fleet.shipping.reading import read, until_unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +32,7 @@ def push_to(
             raise InvalidInput(f"files are copied to hosts over SSH, and {host.name} is none")
 
     def copy(host: Any) -> Landed:
-        shipment = here().gather(directory, everything=everything, follow_links=follow_links)
+        shipment = read(directory, follow_links=follow_links, everything=everything)
 
         def decide(plan: Plan) -> Sequence[bytes]:
             return shipment.unwanted(plan.extra) if delete else ()
@@ -45,7 +44,7 @@ def push_to(
     failed: dict[str, GenvxError] = {}
     for host in hosts:  # hosts with one home get it from the first of them
         try:
-            succeeded[host.name] = unchanged(lambda host=host: copy(host))  # type: ignore[misc]
+            succeeded[host.name] = until_unchanged(lambda host=host: copy(host))  # type: ignore[misc]
         except InvalidInput:
             raise
         except GenvxError as error:

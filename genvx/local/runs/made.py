@@ -24,6 +24,7 @@ from genvx.core.wire.treeoperations import Pulling
 from genvx.errors import StateError, TreeMissing
 from genvx.local.diskerror import disk_error
 from genvx.local.runs.catalog import RunCatalog
+from genvx.local.runs.projectdiff import DIFF
 from genvx.local.runs.record import EVENTS, LOG, WORK
 from genvx.local.trees.hashes import Changed, HashCache, read_digests
 from genvx.local.trees.place import OPEN_DIRECTORY, Place
@@ -80,7 +81,7 @@ def made(host: Machine, asked: PullRun, busy: Callable[[], None]) -> Made:
     entries = _with_parents(entries, finder.entries)
     if not asked.bare:
         entries += finder.of_top if entries else []
-        for name in (LOG, EVENTS) if asked.events else (LOG,):
+        for name in (LOG, EVENTS, DIFF) if asked.events else (LOG,):
             entries += finder.of_log(root, name)
     finder.cache.save()
     try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from genvx.core.projects.choosing import chosen
 from genvx.core.projects.manifest import DIRECTORY, FILE, shown_name
 from genvx.errors import ProtocolError
+from genvx.local.runs.projectdiff import DIFF
 from genvx.local.runs.record import EVENTS, LOG, WORK
 from genvx.local.trees.clearing import require_place
 from genvx.local.trees.landing import Landing
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from genvx.core.projects.manifest import Manifest
     from genvx.core.projects.plan import Known
+
+_EXPECTED = ((LOG, FILE), (EVENTS, FILE), (DIFF, FILE), (WORK, DIRECTORY))
 
 
 def landing_of(
@@ -56,13 +59,13 @@ def extra_files(
 
 
 def require_files_of_run(manifest: Manifest) -> None:
-    """Raise ProtocolError unless these are files of a run: its log, its events, and what is in its
-    directory.
+    """Raise ProtocolError unless these are files of a run: its log, its events, its diff, and what
+    is in its directory.
     """
     for entry in manifest.entries:
         top = entry.name.partition(b"/")[0].decode("utf-8", "replace")
         kind = entry.kind if b"/" not in entry.name else DIRECTORY
-        if (top, kind) not in ((LOG, FILE), (EVENTS, FILE), (WORK, DIRECTORY)):
+        if (top, kind) not in _EXPECTED:
             raise ProtocolError(
                 f"the files are refused: {shown_name(entry.name)} is neither the log of a run nor "
                 "in its directory"
