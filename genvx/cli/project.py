@@ -16,7 +16,7 @@ from genvx.errors import InvalidInput, StateError
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from genvx.cli.ask.where import Where
     from genvx.local.trees.project import Gathered, LocalProject
@@ -106,9 +106,9 @@ def place_in(project: LocalProject, chdir: str) -> str:
 
 
 @contextmanager
-def sending(where: Where, project: LocalProject | None) -> Iterator[Callable[[Any], None] | None]:
-    """Give what sends the project to a host, unless it has it; None where there is no project."""
-    if project is None:
+def sending(where: Where, trees: Sequence[Any]) -> Iterator[Callable[[Any], None] | None]:
+    """Give what sends trees to a host, unless it has them; None where there are none."""
+    if not trees:
         yield None
         return
     from genvx.cli.show.sending import Sending
@@ -117,7 +117,8 @@ def sending(where: Where, project: LocalProject | None) -> Iterator[Callable[[An
 
         def ship(host: Any) -> None:
             try:
-                host.send_tree(project, lambda done, all_: shown.update(host.name, done, all_))
+                for tree in trees:
+                    host.send_tree(tree, lambda done, all_: shown.update(host.name, done, all_))
             except StateError as error:
                 if where.remote:
                     raise StateError(f"{host.name}: {error}") from None

@@ -17,7 +17,7 @@ from genvx.local.granting.joining import join
 from genvx.local.running.hold import find_command
 from genvx.local.runs.catalog import RunCatalog
 from genvx.local.runs.record import place_of
-from genvx.local.runs.surroundings import surroundings
+from genvx.local.runs.surroundings import prepared_variables, surroundings
 from genvx.local.runs.variables import variables_of
 from genvx.local.shells import user_shell
 
@@ -61,10 +61,14 @@ def enter(host: Machine, wanted: str = "", *, command: str) -> Entry:
             raise InvalidInput(
                 f"the directory of run {run.label_or_id} is gone: {printable(place, 300)}"
             )
+        granted = hold.grant.variables
+        prepared = prepared_variables(directory)
         variables = {
             **surroundings(host, run.id),
-            **hold.grant.variables,
+            **granted,
             **variables_of(run.spec, directory),
+            # Not those of the devices, which may have changed since.
+            **{name: text for name, text in prepared.items() if name not in granted},
         }
         return Entry(hold, run, place, variables)
     except BaseException:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from genvx.local.runs.record import RunDirectory
     from genvx.local.trees.store import StoredTree
 
+    # Called with the progress, and whether a client that waits should hear it; returns a state if
+    # the run is to end.
+    Report = Callable[[Preparing, bool], Optional[RunState]]
+
 # Seconds after which a client that waits for the run hears that it is being prepared; and between
 # reports of the progress.
 _LONG = 0.5
@@ -30,14 +34,13 @@ _NEWS = 1.0
 def give_copy(
     tree: Optional[StoredTree],
     directory: RunDirectory,
-    report: Callable[[Preparing, bool], Optional[RunState]],
+    report: Report,
     say: Callable[[str], None],
 ) -> Optional[RunState]:
     """Copy a stored tree into the directory of a run, and close it; return a state if the run ends
     with that. Without a tree, do nothing.
 
-    report: called with the progress, and whether a client that waits should hear it; returns a
-    state if the run is to end. say: called with the reason of a failure.
+    say: called with the reason of a failure.
     """
     if tree is None:
         return None

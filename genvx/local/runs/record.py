@@ -11,6 +11,8 @@
               decision     of a part of a gang: a link to "start" or "withdraw", made once
               withdraw.lock   held by who withdraws it from the line
               enter        a script that opens a shell inside of it, or runs a command there
+              bin/         `python` and `python3`, for an interpreter that has another name
+              variables    of a command with a Python or a setup line: those with which it started
               log          all output of the command, in order
               events       a line of JSON for each change
               work/        where the command starts
@@ -53,6 +55,7 @@ _MARKS, _STOP = "marks.json", "stop.json"
 _GANG, _DECISION = "gang.json", "decision"
 _LOCK = "withdraw.lock"
 DEBUG = "debug.json"
+VARIABLES = "variables"
 LOG, EVENTS, WORK, ENTER = "log", "events", "work", "enter"
 _MOST_BYTES = 64 << 20
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC

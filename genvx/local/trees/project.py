@@ -105,7 +105,7 @@ class LocalProject:
     ) -> None:
         self.manifest = manifest
         self.recorded = recorded
-        self._root = root
+        self.root = root
         self._follow = follow_links
 
     def contents(self, wanted: Sequence[int]) -> Iterator[tuple[bytes, bool]]:
@@ -126,7 +126,7 @@ class LocalProject:
                     if descriptor >= 0:
                         os.close(descriptor)
                     descriptor, opened = -1, number
-                    descriptor = _open(self._root, entry, follow_links=self._follow)
+                    descriptor = _open(self.root, entry, follow_links=self._follow)
                     packed = shrinks(os.pread(descriptor, TASTE, 0))
                 content = read_piece(descriptor, at, body.size)
                 if digest_of(content) != body.digest:
