@@ -6,8 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from genvx.core.projects.python import Python, PythonKind, chosen
-from genvx.core.text import printable
+from genvx.core.projects.python import Python, chosen
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -75,28 +74,6 @@ class PythonOptions:
                 raise InvalidInput(f"{given[0]} needs a project: add --project DIR")
             return None, []
         typed = self.python is not None or self.wheels is not None or bool(self.extras)
-        return auto(project, extras=self.extras, wheels=self.wheels, typed=typed)
+        from genvx.local.python.travelling import python_for
 
-
-def auto(
-    project: LocalProject, *, extras: Sequence[str], wheels: str | None, typed: bool
-) -> tuple[Python | None, list[Any]]:
-    """Return the Python that is made for a project, and the trees that travel; None if it needs
-    none.
-    """
-    from genvx.local.python.bundled import pip_tree
-    from genvx.local.python.needs import needs_of
-
-    needs = needs_of(project, os.environ, extras=extras, wheels=wheels)
-    if needs is None:
-        return None, []
-    pip = pip_tree(os.environ)
-    python = Python(
-        PythonKind.AUTO,
-        needs=needs.tree.recorded.tree,
-        source=printable(needs.source, 128),
-        pip="" if pip is None else pip.recorded.tree,
-        offline=needs.offline,
-        typed=typed,
-    )
-    return python, [needs.tree, *([] if pip is None else [pip])]
+        return python_for(project, os.environ, extras=self.extras, wheels=self.wheels, typed=typed)

@@ -53,9 +53,8 @@ class Python:
     typed: bool = False
 
     def __post_init__(self) -> None:
-        auto = self.kind is PythonKind.AUTO
-        if auto != bool(self.needs) or auto == bool(self.where):
-            raise InvalidInput("a Python is made for needs, or is somewhere")
+        if not (self.needs if self.kind is PythonKind.AUTO else self.where):
+            raise InvalidInput("a Python is made of its needs, or is somewhere")
         for tree in (self.needs, self.pip):
             if tree and not is_tree(tree):
                 raise InvalidInput("the id of a tree has 64 hex digits")

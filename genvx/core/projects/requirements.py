@@ -82,7 +82,9 @@ def _line(line: str) -> Line:
         after = line[len(option) :]
         if not line.startswith(option) or not (short or after[:1] in ("=", " ", "\t")):
             continue
-        named = after.lstrip("= \t").strip("\"'")
+        named = after.lstrip("= \t")
+        if named[:1] in ("'", '"') and named.endswith(named[0]):
+            named = named[1:-1]
         if _URL.match(named) or named.startswith("/"):
             # An editable install of something remote is put into the environment, too.
             return Line(Part.AS_IS, line)

@@ -113,11 +113,18 @@ class Environments:
             )
             (gone if goes else stays).append(kept)
         if not only_say:
-            with contextlib.suppress(OSError):
-                for name in os.listdir(self.root):
-                    if _GONE.fullmatch(name):
-                        shutil.rmtree(os.path.join(self.root, name), ignore_errors=True)
+            self._sweep()
         return gone, stays
+
+    def _sweep(self) -> None:
+        """Delete what was being deleted, and the locks of environments that are not there."""
+        with contextlib.suppress(OSError):
+            names = set(os.listdir(self.root))
+            for name in names:
+                if _GONE.fullmatch(name):
+                    shutil.rmtree(os.path.join(self.root, name), ignore_errors=True)
+                elif name.endswith(".lock") and name[:-5] not in names:
+                    self._delete(name[:-5], only_say=False)
 
     def forget_unused(self) -> None:
         """Delete what was not used for a month, because something new was made."""

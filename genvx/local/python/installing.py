@@ -83,7 +83,15 @@ def steps(
     """
     made = os.path.join(environment.path, "bin", "python")
     if chosen.uv:
-        begin = [chosen.uv, "venv", "--no-project", "--allow-existing", "--python", found.path]
+        begin = [
+            chosen.uv,
+            "venv",
+            "--quiet",
+            "--no-project",
+            "--allow-existing",
+            "--python",
+            found.path,
+        ]
         install = [chosen.uv, "pip", "install", "--python", made]
         prerelease = ["--prerelease", "allow"]
         first = [[*begin, environment.path]]
