@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from genvx.core.text import printable
@@ -57,9 +58,20 @@ def interpreter(environ: Mapping[str, str]) -> Interpreter:
     Raises:
         StateError: it does not say what it is.
     """
-    path = sys.executable
+    own = os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable)
+    path = own
     if is_installed():
-        path = shutil.which("python3", path=environ.get("PATH")) or path
+        path = shutil.which("python3", path=environ.get("PATH")) or own
+    if os.path.realpath(path) == own:
+        # Ourselves: nothing has to be started, which would be most of what a run waits for here.
+        version = "{}.{}.{}".format(*sys.version_info[:3])
+        tag = sys.implementation.cache_tag
+        has = [find_spec(name) is not None for name in ("venv", "ensurepip")]
+        return Interpreter(own, version, tag, *has)
+    return _asked(path)
+
+
+def _asked(path: str) -> Interpreter:
     try:
         done = subprocess.run(
             [path, "-I", "-S", "-c", _PROBE],

@@ -36,7 +36,8 @@ from tests.local.runs.test_runs import ends_as, log_of
 @pytest.fixture
 def code(short_tmp, host, monkeypatch):
     tools = fake_uv(short_tmp / "tools", sys.executable)
-    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    ours = os.path.dirname(sys.executable)
+    monkeypatch.setenv("PATH", f"{tools}:{ours}:{os.environ['PATH']}")
     monkeypatch.setenv("NOTED", str(short_tmp / "noted"))
     (short_tmp / "code").mkdir()
     return short_tmp / "code"
@@ -139,8 +140,7 @@ def test_a_killed_supervisor_leaves_no_process_and_the_next_run_makes_it_anew(
     # The one that waited takes it over, and what it is made in is new.
     below = hanging(code)
     host.answer(StopRun(waiting.id, 10.0))
-    until(lambda: not alive(below))
-    assert environments(code) == []
+    until(lambda: not alive(below) and environments(code) == [])
 
 
 def test_a_failure_says_the_last_lines_and_is_shared_by_those_who_have_waited(
@@ -181,7 +181,7 @@ def test_a_run_waits_for_nothing_that_is_not_here(code, ask, start, host, monkey
     shutil.rmtree(code.parent / "runs" / ".trees")
     with pytest.raises(TreeMissing):
         start(spec)
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setenv("PATH", f"{os.path.dirname(sys.executable)}:/usr/bin:/bin")
     monkeypatch.setattr(
         runpython,
         "installer",
