@@ -214,7 +214,7 @@ def supervise(
             _say_where(directory.path, spec.id)
             note = outlive_logout(f"genvx-run-{spec.id}")
             host = make_host()
-            preparation = Preparation(host, spec)
+            preparation = Preparation(host, spec, directory)
             held = lock.supervise(host.state, spec.id, directory.path)
             try:
                 supervisor = Supervisor(

@@ -43,8 +43,8 @@ class Preparation:
         TreeMissing: what it needs is not here. StateError: it cannot be read.
     """
 
-    def __init__(self, host: Machine, spec: RunSpec) -> None:
-        self._spec = spec
+    def __init__(self, host: Machine, spec: RunSpec, directory: RunDirectory) -> None:
+        self._directory = directory
         self._tree: Optional[StoredTree] = None
         self._python: Optional[RunPython] = None
         if spec.project is not None:
@@ -60,7 +60,6 @@ class Preparation:
 
     def prepare(
         self,
-        directory: RunDirectory,
         output: Output,
         below: Below,
         report: Report,
@@ -70,9 +69,9 @@ class Preparation:
 
         wait: waits so many seconds at most, and less if a child has ended; whether the run ends.
         """
-        over = give_copy(self._tree, directory, report, output.say)
+        over = give_copy(self._tree, self._directory, report, output.say)
         if over is None and self._python is not None:
-            over = self._python.make(directory, output, below, report, wait)
+            over = self._python.make(self._directory, output, below, report, wait)
         return over
 
     def variables(self, path: str) -> Mapping[str, str]:

@@ -215,9 +215,7 @@ class Supervisor:
         why = None if self._spec.part is None else self._meet(self._spec.part)
         if why is not None:
             return why
-        why = self._preparation.prepare(
-            self._directory, self._output, self._below, self._is_prepared, self.wait
-        )
+        why = self._preparation.prepare(self._output, self._below, self._is_prepared, self.wait)
         if why is not None:
             self._member.ended(NO_CODE)
             return why
