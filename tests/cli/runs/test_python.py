@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import run_genvx
+from tests.helpers import Terminal, genvx_argv, genvx_env
 from tests.local.python.wheels import wheel
 
 pytestmark = pytest.mark.needs("openssh")
@@ -67,6 +68,13 @@ def test_a_bare_host_gets_an_environment_once_and_all_inside_of_the_run_have_it(
     inside = "import os, answering; print(answering.VALUE, os.environ['FROM_SETUP'])"
     entered = run_genvx("remote", "ssh", "held", "--", "python", "-c", inside)
     assert entered.stdout == "42 yes\n", entered.stderr
+    # A login shell, whose start-up files set the PATH anew.
+    shell = Terminal(genvx_argv("remote", "ssh", "held"), genvx_env())
+    shell.expect("$ ")
+    shell.line("python -c 'import answering; print(answering.VALUE * 2)'")
+    shell.expect("84")
+    shell.line("exit")
+    shell.end()
     info = run_genvx("remote", "runs", "info", "held").stdout
     assert "setup:      . ./setup.sh\n" in info
     assert "python:     made for requirements.txt, 1 wheel\n" in info
