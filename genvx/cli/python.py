@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from genvx.core.projects.python import Python, chosen
-from genvx.errors import InvalidInput
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from genvx.local.trees.project import LocalProject
+    from genvx.core.projects.python import Python
+    from genvx.fleet.shipping.shipment import Shipment
 
 
 @dataclass(frozen=True)
@@ -43,37 +40,11 @@ class PythonOptions:
             self.extras or found.get("extra", ()),
         )
 
-    def read(self, project: LocalProject | None) -> tuple[Python | None, list[Any]]:
+    def read(self, project: Shipment | None) -> tuple[Python | None, list[Shipment]]:
         """Return the Python of a run, and the trees that its host needs for it.
 
-        Raises:
-            InvalidInput: an option makes no sense, or a file of the project does not.
-            ProjectChanged: a file is changed meanwhile.
+        Raises: as fleet.shipping.reading.python_of.
         """
-        asked = chosen("auto" if self.python is None else self.python)
-        if asked != "auto":
-            given = [
-                word
-                for word, value in (("--wheels", self.wheels is not None), ("--extra", self.extras))
-                if value
-            ]
-            if given:
-                raise InvalidInput(f"{given[0]} goes with --python auto")
-            return (asked if isinstance(asked, Python) else None), []
-        if project is None:
-            given = [
-                word
-                for word, value in (
-                    ("--python auto", self.python is not None),
-                    ("--wheels", self.wheels is not None),
-                    ("--extra", self.extras),
-                )
-                if value
-            ]
-            if given:
-                raise InvalidInput(f"{given[0]} needs a project: add --project DIR")
-            return None, []
-        typed = self.python is not None or self.wheels is not None or bool(self.extras)
-        from genvx.local.python.travelling import python_for
+        from genvx.fleet.shipping.reading import python_of
 
-        return python_for(project, os.environ, extras=self.extras, wheels=self.wheels, typed=typed)
+        return python_of(project, self.python, wheels=self.wheels, extras=self.extras)

@@ -87,7 +87,9 @@ Setup = Annotated[
         help="With --detach: a line for bash that runs before the command, in the same shell.",
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="With --project: send it, however large it is.")]
+Yes = Annotated[
+    bool, typer.Option("-y", "--yes", help="With --project: send it, however large it is.")
+]
 Keep = Annotated[
     str | None,
     typer.Option(

@@ -10,6 +10,7 @@
               host_key     of sshds that lead into the run
               decision     of a part of a gang: a link to "start" or "withdraw", made once
               withdraw.lock   held by who withdraws it from the line
+              project.diff how its project differed from its commit (projectdiff.py)
               enter        a script that opens a shell inside of it, or runs a command there
               bin/         `python` and `python3`, for an interpreter that has another name
               variables    of a command with a Python or a setup line: those with which it started
@@ -179,7 +180,7 @@ class RunDirectory:
 
     def write_spec(self, spec: RunSpec) -> None:
         """Write what was asked. Raises OSError."""
-        self._replace(SPEC_FILE, SPEC.write(spec))
+        self._replace(SPEC_FILE, SPEC.write(spec.stored))
 
     def state(self) -> tuple[RunState, str]:
         """The last state that was written, and the id of the boot in which it was.
