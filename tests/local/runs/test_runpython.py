@@ -14,10 +14,12 @@ import sys
 
 import pytest
 
+from genvx.core.prelude import Prelude, with_prelude
 from genvx.core.projects.python import Python, PythonKind
 from genvx.core.requests.requirements import Requirements
 from genvx.core.runs.run import Moment, RunSpec
 from genvx.core.runs.runstate import Failed, Preparing, Step, name_of
+from genvx.core.value import replace
 from genvx.core.wire.plain import dumps
 from genvx.core.wire.runcodec import SPEC
 from genvx.core.wire.runoperations import StopRun
@@ -189,6 +191,41 @@ def test_a_run_waits_for_nothing_that_is_not_here(code, ask, start, host, monkey
     )
     with pytest.raises(StateError, match="has no module venv"):
         start(ask(requirements="echo x"))
+
+
+def test_conda_is_activated_before_the_setup_line_and_in_place_of_what_a_remote_names(
+    short_tmp, ask, start, host, catalog, monkeypatch
+):
+    hook = short_tmp / "home/miniconda3/etc/profile.d/conda.sh"
+    hook.parent.mkdir(parents=True)
+    hook.write_text('conda() { [ "$2" = torch ] && export CONDA_DEFAULT_ENV="$2"; }\n')
+    monkeypatch.setenv("HOME", str(short_tmp / "home"))
+    remote = with_prelude(Prelude("venv-activate", "exit 9"), ("sh", "-c", "echo $BOTH"))
+    setup = "BOTH=$CONDA_DEFAULT_ENV.; export BOTH"
+
+    def ends(name):
+        python = Python(PythonKind.CONDA, name, typed=True)
+        run = start(ask(*remote, python=python, setup=setup))
+        until(lambda: name_of(catalog.find(run.id).state) in ("completed", "failed"))
+        return log_of(host, run)
+
+    assert ends("torch") == "torch.\n"
+    assert ends("jax") == "genvx: conda does not activate jax\n"
+
+
+def test_a_remote_that_names_a_python_comes_before_one_that_nobody_has_typed(
+    code, ask, start, host, catalog
+):
+    remote = with_prelude(
+        Prelude("venv-activate", "export THEIRS=yes"), ("sh", "-c", "echo $THEIRS")
+    )
+    run = start(ask(*remote))
+    ends_as(catalog, run, "completed")
+    assert (log_of(host, run), installations(code)) == ("yes\n", 0)
+    typed = replace(run.spec.python, typed=True)
+    run = start(ask(*remote, python=typed))
+    ends_as(catalog, run, "completed")
+    assert (log_of(host, run).splitlines()[-1], installations(code)) == ("", 1)
 
 
 def test_a_path_is_an_interpreter_or_its_directory(short_tmp, code, ask, start, host, catalog):
