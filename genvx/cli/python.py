@@ -23,21 +23,25 @@ class PythonOptions:
     wheels: str | None = None
     extras: Sequence[str] = ()
 
-    def loaded(self, *, load: bool) -> PythonOptions:
+    def loaded(self, *, load: bool, project: bool) -> PythonOptions:
         """Return these options, with those of .genvx.toml where they were not typed.
 
-        load: whether to read that file.
+        load: whether to read that file. project: whether the run has a project; without one there
+        is nothing that an environment could be made for.
         """
         if not load:
             return self
         from genvx.cli.ask.defaults import python
 
         found = python()
+        named = self.python if self.python is not None else found.get("python")
+        made = project and named in (None, "auto")
+        wheels, extras = (found.get("wheels"), found.get("extra", ())) if made else (None, ())
         return PythonOptions(
-            self.python if self.python is not None else found.get("python"),
+            self.python if named == "auto" and not project else named,
             self.setup or found.get("setup", ""),
-            self.wheels if self.wheels is not None else found.get("wheels"),
-            self.extras or found.get("extra", ()),
+            self.wheels if self.wheels is not None else wheels,
+            self.extras or extras,
         )
 
     def read(self, project: Shipment | None) -> tuple[Python | None, list[Shipment]]:

@@ -43,7 +43,11 @@ _SCRIPTS = {
 # Before the command of one run, and after what its remote names.
 _SETUP = _LINE.format("--setup")
 # The variables that there are then, for those who enter the run later.
-_KEEP = '(umask 077; env -0 >"$1.new" && mv -f "$1.new" "$1") 2>/dev/null; shift; exec "$@"'
+_KEEP = (
+    '(umask 077; env -0 >"$1.new" && mv -f "$1.new" "$1") 2>/dev/null; shift; '
+    'command -v "$1" >/dev/null || { echo "genvx: command not found: $1" >&2; exit 127; }; '
+    'exec "$@"'
+)
 _NAME = "genvx"
 
 

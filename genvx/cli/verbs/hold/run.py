@@ -106,7 +106,7 @@ def run(
         stdin.close()
     code = ProjectOptions(project, follow_links, yes).chosen(load=detached and not no_load)
     its = PythonOptions(python, setup or "", wheels, tuple(extra or ()))
-    its = its.loaded(load=code.directory is not None and detached and not no_load)
+    its = its.loaded(load=detached and not no_load, project=code.directory is not None)
     asked = Detach.parse(chdir, keep, retries, env, run_tag, notify, tty, log_limit, code, its)
     if json and watched:
         raise InvalidInput("give either --json or --watch: --watch prints the output of the run")
