@@ -116,6 +116,14 @@ def dispose(host: Machine, asked: runoperations.DisposeOfRun) -> RunInfo:
     return catalog.purge(asked.run)
 
 
+def python(host: Machine, asked: runoperations.FindPython) -> runoperations.PythonStanding:
+    """How it stands with an environment."""
+    from genvx.local.runs.runpython import standing
+
+    there, installer = standing(host, asked.python)
+    return runoperations.PythonStanding(there, installer)
+
+
 RUN_ANSWERS: Mapping[type[Operation[Any]], Callable[[Machine, Any], Any]] = {
     runoperations.SubmitRun: submit,
     runoperations.SubmitPart: part,
@@ -123,6 +131,7 @@ RUN_ANSWERS: Mapping[type[Operation[Any]], Callable[[Machine, Any], Any]] = {
     runoperations.ListRuns: newest,
     runoperations.FindRuns: candidates,
     runoperations.ShowRun: info,
+    runoperations.FindPython: python,
     runoperations.StopRun: stop,
     runoperations.WithdrawRun: withdraw,
     runoperations.MarkRun: mark,

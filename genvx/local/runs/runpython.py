@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from genvx.core.runs.runstate import RunState
     from genvx.local.machine import Machine
     from genvx.local.python.environments import Environment
+    from genvx.local.python.interpreter import Interpreter
     from genvx.local.runs.below import Below
     from genvx.local.runs.output import Output
     from genvx.local.runs.projectcopy import Report
@@ -65,7 +66,7 @@ def require(host: Machine, spec: RunSpec, made: Optional[Python]) -> None:
     if made is None:
         return
     found = interpreter(host.environ)
-    if Environments(environments_root(host.environ)).is_complete(name_of(made, found)):
+    if _is_there(host, made, found):
         return
     trees = TreeStore(trees_root(host.environ))
     trees.require(made.needs)
@@ -73,6 +74,25 @@ def require(host: Machine, spec: RunSpec, made: Optional[Python]) -> None:
     require_pip(chosen, made)
     if chosen.ships_pip:
         trees.require(made.pip)
+
+
+def standing(host: Machine, made: Python) -> tuple[bool, str]:
+    """Whether the environment of a Python that is made is there, and with what it would be made.
+
+    Raises:
+        StateError: it is not, and this host cannot make it.
+    """
+    found = interpreter(host.environ)
+    if _is_there(host, made, found):
+        return True, ""
+    chosen = installer(found, host.environ)
+    require_pip(chosen, made)
+    return False, chosen.name
+
+
+def _is_there(host: Machine, made: Python, found: Interpreter) -> bool:
+    store = Environments(environments_root(host.environ))
+    return store.is_complete(name_of(made, found))
 
 
 class RunPython:

@@ -78,6 +78,8 @@ def test_a_bare_host_gets_an_environment_once_and_all_inside_of_the_run_have_it(
     info = run_genvx("remote", "runs", "info", "held").stdout
     assert "setup:      . ./setup.sh\n" in info
     assert "python:     made for requirements.txt, 1 wheel\n" in info
+    checked = run_genvx("remote", "check", cwd=code).stdout
+    assert checked.count("environment for requirements.txt, 1 wheel: is there") == 2
     freed = run_genvx("remote", "admin", "clean", "--all", "-n").stdout
     # The one that is held by a run stays.
     assert "1 Python environment (" in freed.partition(";")[2], freed
