@@ -16,8 +16,8 @@ WHEELS, PROJECT = "wheels", "project"
 
 _CONDA = "conda:"
 LONGEST_WHERE = 4096
-# Of conda itself, which also takes paths.
-_CONDA_NAME = re.compile(r"[^\s:#\x00-\x1f\x7f]{1,1000}")
+# Of conda itself, which also takes paths. Compiled when it is first used.
+_CONDA_NAME = r"[^\s:#\x00-\x1f\x7f]{1,1000}"
 
 
 class PythonKind(str, Enum):
@@ -76,7 +76,7 @@ def chosen(text: str) -> Python | str:
         return text
     if text.startswith(_CONDA):
         name = text[len(_CONDA) :]
-        if not _CONDA_NAME.fullmatch(name) or name.startswith("-"):
+        if not re.fullmatch(_CONDA_NAME, name) or name.startswith("-"):
             raise InvalidInput("--python conda:NAME needs the name or the path of an environment")
         return Python(PythonKind.CONDA, name, typed=True)
     # A word without a slash is more often a slip than a directory in the home.

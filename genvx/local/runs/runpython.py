@@ -153,8 +153,13 @@ class RunPython:
                 self._shims = _shims(directory.path, self._program)
             if environment is None:
                 return None
-            return self._make(environment, output, below, report, wait)
+            over = self._make(environment, output, below, report, wait)
+            if over is not None:
+                environment.close()  # others may make it
+            return over
         except (OSError, StateError) as error:
+            if environment is not None:
+                environment.close()
             if isinstance(error, OSError):
                 place = directory.path if environment is None else environment.path
                 error = disk_error(error, f"write to {place}")
@@ -225,12 +230,10 @@ class RunPython:
         _end_below(below, wait)
         if over is not None:
             environment.begin()
-            environment.close()
             return over
         if code:
             why = _last_lines(output.log, start) or f"exit code {code}"
             environment.fail(why)
-            environment.close()
             return Failed(now(), step=Step.PYTHON, why=why)
         environment.finish(
             {
