@@ -159,6 +159,10 @@ class Fleet(HostGroup[H]):
         project: str | os.PathLike[str] | None = None,
         follow_links: bool = False,
         yes: bool = False,
+        python: str | None = None,
+        extras: Sequence[str] = (),
+        wheels: str | os.PathLike[str] | None = None,
+        setup: str = "",
     ) -> Run: ...
 
     @overload

@@ -22,7 +22,7 @@ from genvx.errors import (
 )
 from genvx.fleet.caller import Caller
 from genvx.fleet.examining import examined
-from genvx.fleet.offer import offered, offering, within
+from genvx.fleet.offer import asked_of, offered, offering, within
 from genvx.fleet.remotehold import RemoteEntry, RemoteHold
 from genvx.fleet.shipping.ships import Ships
 from genvx.ssh.connections import Connections
@@ -164,8 +164,8 @@ class SSHHost(Ships):
         """
         from genvx.core.wire.runoperations import SubmitRun
 
-        argv = with_prelude(self.spec.prelude, spec.argv)
-        ours = replace(spec, requirements=within(self.spec, spec.requirements), argv=argv)
+        ours = asked_of(self.spec, spec)
+        ours = replace(ours, requirements=within(self.spec, spec.requirements))
         most = None if patience is None else min(patience, _MOST_PATIENCE)
         return self.answer(SubmitRun(ours, most, tags), patience=_ACCEPTANCE)
 

@@ -52,7 +52,7 @@ class LocalHost(Machine):
     def doctor(self) -> tuple[Finding, ...]:
         """Check everything that genvx depends on here; never raises because something is wrong."""
         from genvx.local.doctor.examination import examine
-        from genvx.local.runs.record import runs_root
+        from genvx.local.runs.places import runs_root
 
         cache = self.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         rooms = {"runs": runs_root(self.environ), "environments": f"{cache}/genvx"}
