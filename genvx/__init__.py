@@ -33,6 +33,7 @@ _HOMES = {
     "Host": "genvx.fleet.host",
     "Hold": "genvx.fleet.host",
     "Running": "genvx.core.running",
+    "Executor": "genvx.fleet.executing.executor",
     "Run": "genvx.fleet.detaching.run",
     "Tunnel": "genvx.fleet.tunnels.tunnel",
     "HostSpec": "genvx.fleet.hosts.hostspec",
@@ -58,6 +59,7 @@ _HOMES = {
         (
             "AgentError",
             "AuthenticationFailed",
+            "CallFailed",
             "CommandNotExecutable",
             "CommandNotFound",
             "DriverError",
@@ -81,6 +83,7 @@ _HOMES = {
             "UnknownRun",
             "Unsatisfiable",
             "WaitedTooLong",
+            "WorkerDied",
         ),
         "genvx.errors",
     ),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from genvx.fleet.detaching.foundruns import FoundRuns
     from genvx.fleet.detaching.run import Run
     from genvx.fleet.detaching.runs import RunHost
+    from genvx.fleet.executing.executor import Executor
     from genvx.fleet.gang import Gang
     from genvx.fleet.host import Hold, Host
     from genvx.fleet.hosts.hostspec import HostSpec
@@ -204,6 +205,63 @@ class Fleet(HostGroup[H]):
         if nodes is None:
             return detached.start(self._with_runs, asked)
         return detached.start_gang(self._with_runs, asked, nodes, mixed=mixed)
+
+    def executor(
+        self,
+        gpus: int | str = 1,
+        *,
+        workers: int | None = None,
+        memory: int | None = None,
+        name: str = "",
+        wait: float | None = None,
+        time: float | None = None,
+        visible_as: str | None = None,
+        python: str | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        retries: int = 0,
+        results: Literal["pickle", "json"] = "pickle",
+        initializer: Callable[..., object] | None = None,
+        initargs: Sequence[Any] = (),
+        stop: threading.Event | None = None,
+    ) -> Executor:
+        """Make a concurrent.futures.Executor whose workers each hold such devices.
+
+        It returns once a first worker is there. More are started while calls wait, as many as there
+        is room for. A worker keeps its process between calls, and needs only a Python of our minor
+        version on the host. `activate` says the rest of what is asked for.
+
+        workers: the most of them. wait: the most seconds to wait in line when there is no worker;
+        None does not wait. python: a path on the hosts, or a name in the PATH there. cwd: a
+        directory there, whose modules can be imported. env: variables for the workers. retries: how
+        often a call is made again whose worker has died. results: "json" unpickles nothing of a
+        host. initializer: a function that each worker calls first, with initargs. stop: ends the
+        waiting in line when it is set.
+
+        Raises:
+            NoCapacity, WaitedTooLong, FleetError: as `activate`. AgentError: there is no Python of
+            our version. InvalidInput: the request is invalid, or cloudpickle is not installed.
+        """
+        from genvx.fleet.executing.executor import Executor
+
+        return Executor(
+            self,
+            gpus,
+            workers=workers,
+            memory=memory,
+            name=name,
+            wait=wait,
+            time=time,
+            visible_as=visible_as,
+            python=python,
+            cwd=cwd,
+            env=env,
+            retries=retries,
+            results=results,
+            initializer=initializer,
+            initargs=initargs,
+            stop=stop,
+        )
 
     # Runs
 
