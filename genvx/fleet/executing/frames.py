@@ -25,6 +25,8 @@ _READ = 256 * 1024
 # More is a fault, or a host that wants to fill our memory.
 _MOST_BUFFERS = 1 << 20
 _LONGEST = 1 << 40
+# Memory is taken in steps, for what has come: a host may announce anything.
+_STEP = 16 << 20
 
 
 class Frame(NamedTuple):
@@ -57,6 +59,7 @@ class FrameReader:
         # filled up to `_at`.
         self._kind: bytes | None = None
         self._parts: list[bytearray] = []
+        self._lengths: list[int] = []
         self._part = self._at = 0
 
     def read(self, descriptor: int) -> list[Frame] | None:
@@ -66,8 +69,7 @@ class FrameReader:
             ProtocolError: what comes is no frame.
         """
         if self._kind is not None:
-            part = self._parts[self._part]
-            count = os.readv(descriptor, [memoryview(part)[self._at :]])
+            count = os.readv(descriptor, [memoryview(self._room())[self._at :]])
             self._at += count
         else:
             data = os.read(descriptor, _READ)
@@ -98,10 +100,8 @@ class FrameReader:
         lengths = [size, *(n for (n,) in _SIZE.iter_unpack(self._rest[_HEAD.size : body]))]
         if sum(lengths) > _LONGEST:
             raise ProtocolError("what the worker said is too long")
-        try:
-            self._parts = [bytearray(length) for length in lengths]
-        except MemoryError:
-            raise ProtocolError("what the worker said does not fit into memory") from None
+        self._parts = [bytearray() for _ in lengths]
+        self._lengths = lengths
         del self._rest[:body]
         self._kind, self._part, self._at = kind, 0, 0
         return True
@@ -109,13 +109,28 @@ class FrameReader:
     def _fill(self) -> bool:
         """Fill the parts of the frame with what has come; return whether it is complete."""
         while self._part < len(self._parts):
-            part = self._parts[self._part]
-            count = min(len(part) - self._at, len(self._rest))
-            if count:
-                part[self._at : self._at + count] = memoryview(self._rest)[:count].tobytes()
+            length = self._lengths[self._part]
+            while self._at < length:
+                if not self._rest:
+                    return False
+                part = self._room()
+                count = min(len(part) - self._at, len(self._rest))
+                part[self._at : self._at + count] = self._rest[:count]
                 del self._rest[:count]
                 self._at += count
-            if self._at < len(part):
-                return False
             self._part, self._at = self._part + 1, 0
         return True
+
+    def _room(self) -> bytearray:
+        """The part that is filled, with room for more.
+
+        Raises:
+            ProtocolError: there is no memory.
+        """
+        part = self._parts[self._part]
+        if self._at == len(part):
+            try:
+                part += bytes(min(_STEP, self._lengths[self._part] - self._at))
+            except MemoryError:
+                raise ProtocolError("what the worker said does not fit into memory") from None
+        return part

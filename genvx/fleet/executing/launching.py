@@ -214,7 +214,7 @@ def _no_python(host: str, found: str, wants: Wants) -> AgentError:
         what = f"has Python {shown}"
     else:
         what = "has no Python 3 in its PATH"
-    return AgentError(printable(f"{host} {what}", 400) + WAYS_OUT, kind="python")
+    return AgentError(printable(f"{host} {what}", 400) + WAYS_OUT)
 
 
 def _last_words(running: Running) -> str:

@@ -92,7 +92,7 @@ class Recruiter:
         texts = [str(error) for error in refused.values()]
         if all(text.endswith(WAYS_OUT) for text in texts):
             texts = [text.removesuffix(WAYS_OUT) for text in texts]
-            raise AgentError("; ".join(texts) + WAYS_OUT, kind="python")
+            raise AgentError("; ".join(texts) + WAYS_OUT)
         raise FleetError(
             "; ".join(texts), reasons={name: str(error) for name, error in refused.items()}
         )

@@ -96,7 +96,9 @@ class Worker:
                     # Its end is not our end: a client that has said this closes nothing yet.
                     self.silence = None
                 del frame
-        except EOFError:
+        except EOFError as error:
+            if str(error):
+                os.write(2, f"{error}\n".encode())
             self.end()
 
     def read(self) -> Frame:
@@ -114,7 +116,7 @@ class Worker:
         poll.register(self.inlet, select.POLLIN)
         while view:
             if self.silence is not None and not poll.poll(self.silence * 1000):
-                raise EOFError
+                raise EOFError(f"nothing was heard of the client for {self.silence:g} s")
             count = os.readv(self.inlet, [view])
             if not count:
                 raise EOFError
