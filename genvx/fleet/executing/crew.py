@@ -316,6 +316,7 @@ class Crew:
 
     def _after_death(self, member: Member, error: WorkerDied) -> None:
         call = member.call
+        self._growth.soon()
         if member in self._preparing:
             self._preparing.discard(member)
             self._break(error)

@@ -54,6 +54,10 @@ class Growth:
         """Leave the lines in which we wait."""
         self._recruiter.stop()
 
+    def soon(self) -> None:
+        """Search as soon as a worker is of use: devices have become free."""
+        self._search_at = 0.0
+
     def look(self, waiting: int, hosts: tuple[str, ...]) -> None:
         """Have as many workers started as are of use.
 

@@ -301,7 +301,8 @@ def begin(inlet: int, outlet: int, setup: dict[str, Any]) -> None:
         stream.reconfigure(line_buffering=True)
     # Not "", the directory in which we happen to be: what lies there would replace modules.
     sys.path[:] = [path for path in sys.path if path]
-    sys.path[:0] = [path for path in setup["path"] if path not in sys.path]
+    given = [os.path.abspath(path) for path in setup["path"]]
+    sys.path[:0] = [path for path in given if path not in sys.path]
     package: Any = types.ModuleType("cloudpickle")
     package.__path__ = []
     sys.modules["cloudpickle"] = package
