@@ -53,6 +53,11 @@ def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def leave_behind_and_die(path):
+    path.write_text(str(leave_behind()))
+    die()
+
+
 class Odd(Exception):
     def __init__(self, one, two):
         super().__init__(f"{one}{two}")
@@ -93,9 +98,10 @@ def test_calls_go_to_both_hosts_and_their_results_come_in_order(make_sandbox, ca
         with pytest.raises(ZeroDivisionError) as caught:
             pool.submit(lambda: 1 / 0).result()
         assert "in <lambda>" in str(caught.value.__cause__)
-        lost = pool.submit(die)
+        lost = pool.submit(leave_behind_and_die, barrier)
         with pytest.raises(WorkerDied, match=r"^gpu-server-\d: the worker was ended by SIGKILL wh"):
             lost.result()
+        assert not alive(int(barrier.read_text()))
         assert pool.submit(abs, -1).result() == 1
     assert not any(snapshot.environments for snapshot in on_hosts())
     printed = capfd.readouterr()

@@ -99,6 +99,8 @@ def require_cloudpickle() -> None:
 def launch(host: Host, hold: Hold, wants: Wants) -> Member:
     """Start a worker; return once it is there.
 
+    The hold stays: what a worker that is killed leaves behind is found by its environment.
+
     Raises:
         AgentError: there is no Python of our version, or it did not start. InvalidInput: the
         directory or a variable is invalid, or the host runs nothing.
