@@ -231,6 +231,9 @@ class Fleet(HostGroup[H]):
         results: Literal["pickle", "json"] = "pickle",
         initializer: Callable[..., object] | None = None,
         initargs: Sequence[Any] = (),
+        project: str | os.PathLike[str] | None = None,
+        follow_links: bool = False,
+        yes: bool = False,
         stop: threading.Event | None = None,
     ) -> Executor:
         """Make a concurrent.futures.Executor whose workers each hold such devices.
@@ -243,12 +246,15 @@ class Fleet(HostGroup[H]):
         None does not wait. python: a path on the hosts, or a name in the PATH there. cwd: a
         directory there, whose modules can be imported. env: variables for the workers. retries: how
         often a call is made again whose worker has died. results: "json" unpickles nothing of a
-        host. initializer: a function that each worker calls first, with initargs. stop: ends the
-        waiting in line when it is set.
+        host. initializer: a function that each worker calls first, with initargs. project: a
+        directory here of which each worker gets a copy, as it is now; its modules can be imported,
+        and cwd is a directory of it then. follow_links, yes: as for `run`. stop: ends the waiting
+        in line when it is set.
 
         Raises:
             NoCapacity, WaitedTooLong, FleetError: as `activate`. AgentError: there is no Python of
-            our version. InvalidInput: the request is invalid, or cloudpickle is not installed.
+            our version. InvalidInput: the request is invalid, the project cannot be sent, or
+            cloudpickle is not installed. ProjectChanged: files of it are changed all the time.
         """
         from genvx.fleet.executing.executor import Executor
 
@@ -268,6 +274,9 @@ class Fleet(HostGroup[H]):
             results=results,
             initializer=initializer,
             initargs=initargs,
+            project=project,
+            follow_links=follow_links,
+            yes=yes,
             stop=stop,
         )
 

@@ -261,6 +261,42 @@ def test_a_module_that_a_worker_does_not_have_is_named(here, tmp_path, monkeypat
         assert pool.submit(module.work).result() == "there"
 
 
+def test_workers_have_a_copy_of_the_project_as_it_was(here, tmp_path, monkeypatch):
+    project = tmp_path / "project"
+    (project / "package").mkdir(parents=True)
+    (project / "package" / "__init__.py").write_text("from package.part import work\n")
+    (project / "package" / "part.py").write_text(
+        "import os\n"
+        "def work(): return open('data').read(), os.access('tool', os.X_OK), os.getcwd()\n"
+    )
+    (project / "data").write_text("as it was")
+    (project / "tool").write_text("#!/bin/sh\n")
+    (project / "tool").chmod(0o755)
+    (project / "link").symlink_to("data")
+    monkeypatch.syspath_prepend(str(project))
+    monkeypatch.delitem(sys.modules, "package", raising=False)
+    from package import work
+
+    with here.executor(gpus=1, project=project) as pool:
+        (project / "data").write_text("as it is")
+        first, second = pool.submit(wait, tmp_path / "barrier"), pool.submit(work)
+        until(lambda: len(pool.hosts) == 2, "a second worker")
+        content, executable, place = second.result()
+        assert (content, executable) == ("as it was", True)
+        assert Path(place, "link").read_text() == "as it was"
+        (tmp_path / "barrier").touch()
+        first.result()
+        # What a worker that is killed leaves behind, the next one deletes.
+        left = {pool.submit(os.getcwd).result() for _ in range(2)}
+        pool.submit(die).exception()
+    with here.executor(gpus=1, project=project, cwd="package") as pool:
+        assert os.path.basename(pool.submit(os.getcwd).result()) == "package"
+        left.add(pool.submit(os.getcwd).result().removesuffix("/package"))
+    assert not any(map(os.path.exists, left))
+    with pytest.raises(InvalidInput, match="no directory nowhere"):
+        here.executor(gpus=1, project=project, cwd="nowhere")
+
+
 def test_each_worker_is_prepared_first(here):
     def prepare(value):
         sys.prepared = value

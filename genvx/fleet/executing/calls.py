@@ -134,8 +134,8 @@ class Call:
             if about.missing:
                 return InvalidInput(
                     f"{host} has no module {about.missing!r}, which {self.name} needs: install it "
-                    f"for {python} there, name a Python that has it (python=), or say in which "
-                    "directory of the host it is (cwd=)"
+                    f"for {python} there, or name a Python that has it (python=), its project "
+                    "here (project=), or its directory on the host (cwd=)"
                 )
             return InvalidInput(
                 f"{self.name} cannot be read on {host}: {about.kind}: {about.message}"

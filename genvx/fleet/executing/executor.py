@@ -18,6 +18,7 @@ from genvx.errors import InvalidInput
 from genvx.fleet.executing.calls import Call
 from genvx.fleet.executing.crew import Crew
 from genvx.fleet.executing.launching import Wants, require_cloudpickle
+from genvx.fleet.executing.parcel import Parcel
 from genvx.fleet.executing.recruiting import Recruiter
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ class Executor(concurrent.futures.Executor):
         results: str = "pickle",
         initializer: Callable[..., object] | None = None,
         initargs: Sequence[Any] = (),
+        project: str | os.PathLike[str] | None = None,
+        follow_links: bool = False,
+        yes: bool = False,
         stop: threading.Event | None = None,
     ) -> None:
         """`Fleet.executor` has the arguments."""
@@ -76,7 +80,10 @@ class Executor(concurrent.futures.Executor):
         ask = Ask(requirements, name, command=_COMMAND, lasts=time, patience=wait)
         variables = dict(require_variables(env or {}))
         as_json = results == "json"
-        wants = Wants(python, cwd, variables, as_json)
+        parcel = None
+        if project is not None:
+            parcel = Parcel(os.fspath(project), cwd or "", follow_links=follow_links, large=yes)
+        wants = Wants(python, cwd if parcel is None else None, variables, as_json, parcel)
         recruiter = Recruiter(fleet, ask, wants, stop or threading.Event())
         if workers is None:
             workers = sys.maxsize if requirements.gpus else len(fleet.hosts)

@@ -14,8 +14,9 @@ from genvx.errors import ProtocolError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Of the client: what a worker is to be (JSON), a call, a chunk of calls, a sign of life, the end.
-SETUP, CALL, CHUNK, ALIVE, END = b"S", b"C", b"M", b"P", b"E"
+# Of the client: what a worker is to be (JSON), content of its project, a call, a chunk of calls, a
+# sign of life, the end.
+SETUP, CONTENT, CALL, CHUNK, ALIVE, END = b"S", b"F", b"C", b"M", b"P", b"E"
 # Of a worker: a pickled value, one in JSON, and why there is none (JSON), with a pickled exception.
 VALUE, JSON, FAILED = b"V", b"J", b"X"
 

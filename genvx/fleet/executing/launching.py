@@ -11,7 +11,7 @@ import select
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from genvx.core.text import printable
 from genvx.core.value import field, value
@@ -22,9 +22,10 @@ from genvx.fleet.executing.member import Member
 from genvx.fleet.remote import new_token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from genvx.core.running import Running
+    from genvx.fleet.executing.parcel import Parcel
     from genvx.fleet.host import Hold, Host
 
 # Seconds in which a worker is there. An environment of conda takes some of them to be activated.
@@ -79,15 +80,15 @@ class Wants:
 
     python: a path on the host, or a name in the PATH there; None looks for one of our version. cwd:
     a directory there, whose modules can be imported. variables: in addition to those of the hold.
-    as_json: whether results come as JSON, and nothing of a host is unpickled.
+    as_json: whether results come as JSON, and nothing of a host is unpickled. parcel: the project
+    that each has a copy of; cwd is None then.
     """
 
     python: str | None = None
     cwd: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     as_json: bool = False
-    initializer: Callable[..., object] | None = None
-    initargs: Sequence[Any] = ()
+    parcel: Parcel | None = None
 
 
 def require_cloudpickle() -> None:
@@ -125,7 +126,10 @@ def launch(host: Host, hold: Hold, wants: Wants) -> Member:
         python, rest = _hello(host.name, running, token, wants)
         silence: float | None = getattr(host, "silence", None)
         member = Member(host, hold, running, python, silence, rest)
-        member.send(_setup(wants, silence, here is not None))
+        try:
+            member.send_all(_setup(wants, silence, here is not None))
+        except OSError:
+            raise AgentError(f"{host.name}: the worker ended: {_last_words(running)}") from None
         return member
     except BaseException:
         running.kill()
@@ -133,7 +137,7 @@ def launch(host: Host, hold: Hold, wants: Wants) -> Member:
         raise
 
 
-def _setup(wants: Wants, silence: float | None, here: bool) -> list[bytes | memoryview]:
+def _setup(wants: Wants, silence: float | None, here: bool) -> Iterator[bytes]:
     path = [] if wants.cwd is None else ["."]
     if here:
         path += [os.path.abspath(each) for each in sys.path]
@@ -143,8 +147,11 @@ def _setup(wants: Wants, silence: float | None, here: bool) -> list[bytes | memo
         "path": path,
         "silence": silence,
         "as_json": wants.as_json,
+        "project": None if wants.parcel is None else wants.parcel.about,
     }
-    return frame(SETUP, [json.dumps(about).encode("ascii")])
+    yield b"".join(frame(SETUP, [json.dumps(about).encode("ascii")]))
+    if wants.parcel is not None:
+        yield from wants.parcel.pieces()
 
 
 @functools.cache

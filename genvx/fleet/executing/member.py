@@ -19,6 +19,8 @@ from genvx.errors import GenvxError, WorkerDied
 from genvx.fleet.executing.frames import ALIVE, END, FrameReader, frame
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from genvx.core.running import Running
     from genvx.fleet.executing.calls import Call
     from genvx.fleet.executing.frames import Frame
@@ -107,6 +109,19 @@ class Member:
     def sends(self) -> bool:
         """Whether something has still to be written."""
         return bool(self._outgoing)
+
+    def send_all(self, pieces: Iterable[bytes]) -> None:
+        """Write what comes before the first call, and wait until the worker has read it.
+
+        Raises:
+            OSError: the worker reads no more.
+        """
+        os.set_blocking(self.inlet, True)
+        try:
+            for piece in pieces:
+                self.send([piece])
+        finally:
+            os.set_blocking(self.inlet, False)
 
     def keep_alive(self) -> None:
         """Say that we live, if it is time; raise OSError if the worker reads no more."""
