@@ -110,7 +110,10 @@ def test_calls_go_to_both_hosts_and_their_results_come_in_order(make_sandbox, ca
     assert "gpu-server-2: from a shell" in printed.err
 
 
-def test_nothing_is_left_of_the_workers_of_a_client_that_is_killed(make_sandbox, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_nothing_is_left_of_workers_whose_client_is_killed_or_falls_silent(
+    make_sandbox, tmp_path, number
+):
     sandbox = make_sandbox("2")
     script = tmp_path / "client.py"
     script.write_text(
@@ -124,7 +127,9 @@ def test_nothing_is_left_of_the_workers_of_a_client_that_is_killed(make_sandbox,
                 print("child", child.pid)
                 time.sleep(600)
 
-            fleet = connect_fleet(load({sandbox.hostfile!r}), config={sandbox.ssh_config!r})
+            fleet = connect_fleet(
+                load({sandbox.hostfile!r}), config={sandbox.ssh_config!r}, host_lost_after=2
+            )
             with fleet, fleet.executor(gpus=1) as pool:
                 list(pool.map(work, range(2)))
         """)
@@ -136,9 +141,10 @@ def test_nothing_is_left_of_the_workers_of_a_client_that_is_killed(make_sandbox,
         children = [int(client.stderr.readline().split()[-1]) for _ in range(2)]
         assert all(map(alive, children))
         assert len(on_hosts()[0].environments) == 2
+        client.send_signal(number)
+        until(lambda: not any(map(alive, children)), "the children of the workers are gone")
+        until(lambda: not on_hosts()[0].environments, "the GPUs are free")
         client.kill()
-    until(lambda: not any(map(alive, children)), "the children of the workers are gone")
-    until(lambda: not on_hosts()[0].environments, "the GPUs are free")
 
 
 # On this machine
