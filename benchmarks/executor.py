@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from benchmarks.report import Table, verdict
 from benchmarks.world import ROOT, World, world
 
-_CALLS, _WORKERS, _MEGABYTES = 1000, 8, 100
+_CALLS, _WORKERS, _HOSTS, _MEGABYTES = 1000, 8, 2, 100
 
 # What every executor is asked, in a process of its own: imports count for its first result. The
 # workers share GPUs, because the hosts are one machine with two.
@@ -69,7 +69,7 @@ def _over_ssh(place: World) -> dict[str, float]:
     """A connection and a Python for each call, eight at a time."""
 
     def call(number: int) -> None:
-        host = place.hosts(_WORKERS)[number % _WORKERS]
+        host = place.hosts(_HOSTS)[number % _HOSTS]
         subprocess.run(
             ["ssh", host, "python3", "-c", "'print(abs(-1))'"],
             env=place.environ,
@@ -90,7 +90,7 @@ def _over_ssh(place: World) -> dict[str, float]:
 def run(rounds: int) -> Table:
     """Medians."""
     with world() as place:
-        hostfile = place.hostfile(_WORKERS)
+        hostfile = place.hostfile(_HOSTS)
         contenders: dict[str, Callable[[], dict[str, float]]] = {
             "genvx, over SSH": lambda: _asked(place, _OURS, hostfile),
             "ProcessPoolExecutor, here": lambda: _asked(place, _PROCESSES),
@@ -114,7 +114,7 @@ def run(rounds: int) -> Table:
     ours = medians["genvx, over SSH"]
     return Table(
         (
-            f"{_WORKERS} workers",
+            f"{_WORKERS} workers, {_HOSTS} hosts",
             "first result, s",
             "calls/s",
             "calls/s by fifties",

@@ -8,6 +8,8 @@
         env.run("python train.py", check=True)
     run = fleet.run("python train.py", gpus=2, detach=True)   # goes on without this program
     run.wait()
+    with fleet.executor(gpus=1) as pool:                   # a concurrent.futures.Executor
+        pool.submit(train, 1e-3).result()
 
 `genvx.current`, `attach`, `detach` and `lock` are for what runs inside of an environment;
 `genvx.aio` has all this for asyncio.

@@ -249,7 +249,7 @@ class Fleet(HostGroup[H]):
         host. initializer: a function that each worker calls first, with initargs. project: a
         directory here of which each worker gets a copy, as it is now; its modules can be imported,
         and cwd is a directory of it then. follow_links, yes: as for `run`. stop: ends the waiting
-        in line when it is set.
+        in line when it is set; it is set when the executor ends.
 
         Raises:
             NoCapacity, WaitedTooLong, FleetError: as `activate`. AgentError: there is no Python of

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import pickle
 import struct
+from concurrent.futures import Future
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genvx.errors import ProtocolError
-from genvx.fleet.executing.frames import VALUE, FrameReader, frame
+from genvx.errors import GenvxError, ProtocolError
+from genvx.fleet.executing.calls import Call
+from genvx.fleet.executing.frames import FAILED, VALUE, Frame, FrameReader, frame
 
 CONTENTS = st.lists(
     st.tuples(st.binary(max_size=300), st.lists(st.binary(max_size=300), max_size=3)), max_size=4
@@ -58,3 +61,26 @@ def test_what_was_read_along_with_the_greeting_counts():
 def test_a_worker_that_says_nonsense_is_refused_before_memory_is_taken(head):
     with pytest.raises(ProtocolError):
         FrameReader(head).complete()
+
+
+class Trap:
+    def __reduce__(self):
+        return os._exit, (1,)
+
+
+def test_a_pickle_is_not_read_where_results_are_json():
+    trap = bytearray(pickle.dumps(Trap()))
+    about = bytearray(
+        b'{"how":"raised","kind":"K","message":"m\\u001b","traceback":"t","missing":null}'
+    )
+    for answer in (Frame(VALUE, trap, []), Frame(FAILED, trap, [about])):
+        _, error = Call(Future(), abs, (), {}).outcome(answer, "h", "python3", as_json=True)
+        assert isinstance(error, GenvxError)
+        assert str(error).isprintable()
+
+
+@pytest.mark.parametrize("about", [b"", b"[" * 100_000, b"[]", b'{"how": 1}', b"\xff"])
+def test_a_failure_that_cannot_be_read_is_an_error_of_the_host(about):
+    answer = Frame(FAILED, bytearray(), [bytearray(about)])
+    _, error = Call(Future(), abs, (), {}).outcome(answer, "h", "python3", as_json=False)
+    assert isinstance(error, ProtocolError)

@@ -172,7 +172,7 @@ class _About:
             self.message = printable(str(said["message"]), 1000)
             lines = str(said["traceback"])[-_LONGEST_TRACE:].split("\n")
             self.traceback = "\n".join(printable(line, 1000) for line in lines)
-        except (ValueError, KeyError, IndexError, TypeError):
+        except (ValueError, KeyError, IndexError, TypeError, RecursionError):
             raise ProtocolError("the worker's answer cannot be read") from None
         if self.missing is not None:
             self.missing = printable(str(self.missing), 100)

@@ -108,6 +108,8 @@ class Recruiter:
             return []
         if self._ask.requirements.gpus:
             seen = group.snapshot().succeeded
+            if self._stop.is_set():
+                return []
             return [group.host(name) for name in spread(self._ask.requirements, seen, most)]
         counted = Counter(present)
         chosen = []
@@ -125,6 +127,9 @@ class Recruiter:
         try:
             hold = host.acquire(replace(self._ask, patience=None))
         except GenvxError:
+            return None
+        if self._stop.is_set():
+            hold.release()
             return None
         try:
             return self._launch(host, hold)
