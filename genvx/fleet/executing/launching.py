@@ -156,10 +156,14 @@ def _setup(wants: Wants, silence: float | None, here: bool) -> Iterator[bytes]:
 
 @functools.cache
 def _program() -> str:
-    from genvx.fleet.executing import worker
+    """The text of both modules: what the second imports from the first is there then."""
+    from genvx.fleet.executing import workcopy, worker
 
-    with open(worker.__file__, encoding="utf-8") as file:
-        return program_of(file.read()).decode("ascii")
+    texts = []
+    for path in (str(workcopy.__file__), str(worker.__file__)):
+        with open(path, encoding="utf-8") as file:
+            texts.append(program_of(file.read()).decode("ascii"))
+    return "\n".join(texts)
 
 
 @functools.cache

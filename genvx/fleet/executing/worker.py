@@ -10,7 +10,6 @@ from __future__ import annotations
 import atexit
 import ctypes
 import faulthandler
-import fcntl
 import json
 import os
 import pickle
@@ -20,12 +19,13 @@ import shutil
 import signal
 import struct
 import sys
-import tempfile
 import threading
 import time
 import traceback
 import types
 from typing import TYPE_CHECKING, Any
+
+from genvx.fleet.executing.workcopy import own_directory, write_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +132,7 @@ class Worker:
         """Write the client's project into a directory of our own, and work there."""
         self.copy = own_directory()
         try:
-            self.write_files(os.fsencode(self.copy), project["entries"], project["bodies"])
+            write_files(self.read, os.fsencode(self.copy), project["entries"], project["bodies"])
         except EOFError:
             self.end()
         except BaseException:
@@ -141,31 +141,6 @@ class Worker:
         place = os.path.join(self.copy, project["place"]) if project["place"] else self.copy
         os.chdir(place)
         sys.path[:0] = list(dict.fromkeys((place, self.copy)))
-
-    def write_files(self, root: bytes, entries: list[list[Any]], bodies: int) -> None:
-        """Write a tree into an empty directory; its contents are read."""
-        names = [os.path.join(root, row[0].encode("utf-8", "surrogateescape")) for row in entries]
-        for name, row in zip(names, entries, strict=True):
-            if row[1] == "d":
-                os.mkdir(name, 0o700)
-            elif row[1] == "f":
-                os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        for _ in range(bodies):
-            _, places, (content,) = self.read()
-            for index, at in json.loads(places):
-                with open(names[index], "r+b") as file:
-                    file.seek(at)
-                    file.write(content)
-        # What is in a directory comes before it: it changes the directory's time.
-        for name, row in reversed(list(zip(names, entries, strict=True))):
-            _, kind, mode, mtime_ns, size, target = row
-            if kind == "l":
-                os.symlink(target.encode("utf-8", "surrogateescape"), name)
-                continue
-            if kind == "f":
-                os.truncate(name, size)
-            os.chmod(name, mode | (0o700 if kind == "d" else 0o600))
-            os.utime(name, ns=(mtime_ns, mtime_ns))
 
     # What goes
 
@@ -275,41 +250,6 @@ class Worker:
                 shutil.rmtree(self.copy, ignore_errors=True)
         finally:
             os._exit(0)
-
-
-def own_directory() -> str:
-    """Make a directory for a copy of a project, and delete those of workers that were killed.
-
-    A worker has a lock on its own until it ends.
-    """
-    base, mark = tempfile.gettempdir(), f"genvx-worker-{os.getuid()}-"
-    for name in os.listdir(base):
-        left = os.path.join(base, name)
-        lock = lock_of(left) if name.startswith(mark) else None
-        if lock is not None:
-            shutil.rmtree(left, ignore_errors=True)
-            os.close(lock)
-    while True:
-        directory = tempfile.mkdtemp(prefix=mark)
-        # Another worker may have taken it for one that was left.
-        if lock_of(directory) is not None and os.path.isdir(directory):
-            return directory
-
-
-def lock_of(directory: str) -> int | None:
-    """Lock a directory of ours; None if another process has the lock."""
-    try:
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:
-        return None
-    try:
-        if os.fstat(descriptor).st_uid == os.getuid():
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return descriptor
-    except OSError:
-        pass  # it is in use
-    os.close(descriptor)
-    return None
 
 
 class Pieces:
