@@ -60,8 +60,8 @@ class Crew:
         # Workers that seemed to have exited when we last looked.
         self._doubtful: set[Member] = set()
         self._look_at = 0.0
-        # Workers that a thread ends.
-        self._ending = 0
+        # Workers that a thread ends, and those of them that may leave a call to make again.
+        self._ending = self._dying = 0
         self._stopped = False
         self._broken: BaseException | None = None
         # Held while a call comes, and while the end is decided.
@@ -170,7 +170,7 @@ class Crew:
         while self._told:
             self._told.popleft()()
         self._give()
-        if self._closed and not self._waiting:
+        if self._closed and not self._waiting and not self._dying:
             self._growth.stop()
             while self._idle:
                 self._part(self._idle[0])
@@ -307,6 +307,7 @@ class Crew:
         """Find out how a worker has ended, and what becomes of its call."""
         if not self._leave_out(member):
             return
+        self._dying += 1
         found = [WorkerDied(f"{member.name}: the worker is gone")]
 
         def find() -> None:
@@ -316,6 +317,7 @@ class Crew:
 
     def _after_death(self, member: Member, error: WorkerDied) -> None:
         call = member.call
+        self._dying -= 1
         self._growth.soon()
         if member in self._preparing:
             self._preparing.discard(member)

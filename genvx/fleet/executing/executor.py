@@ -101,6 +101,9 @@ class Executor(concurrent.futures.Executor):
             prepare=None if initializer is None else prepare,
         )
         _crews.add(self._crew)
+        # Again each time, to be the first at the exit: paramiko closes connections there, too.
+        atexit.unregister(_at_exit)
+        atexit.register(_at_exit)
         # An executor that nobody has any more ends when its calls are done.
         self._forgotten = weakref.finalize(self, _close, self._crew)
         self._forgotten.atexit = False
@@ -250,6 +253,5 @@ def _forget() -> None:
         crew.forget()
 
 
-atexit.register(_at_exit)
 # A child that holds our ends open would keep workers alive after us.
 os.register_at_fork(after_in_child=_forget)

@@ -210,7 +210,9 @@ class Member:
         return f"ended with exit code {code}", ""
 
     def _end_all(self) -> None:
-        with contextlib.suppress(GenvxError):
+        # RuntimeError: at the end of the program no thread can be started, and a question to a host
+        # needs one. The host then ends what the connection has held.
+        with contextlib.suppress(GenvxError, RuntimeError):
             self.host.release(self.hold.environment_id, kill=True)
 
     def _let_go(self) -> None:
