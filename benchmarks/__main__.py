@@ -30,6 +30,7 @@ PARTS = {
     "manyruns": 11,
     "projects": 5,
     "environments": 5,
+    "executor": 5,
 }
 
 
