@@ -13,7 +13,7 @@ from typing import Any, Callable, Optional
 from genvx.core.device import Device
 from genvx.core.snapshot import DESKTOP_MEMORY
 from genvx.core.text import printable
-from genvx.core.usage import DeviceProcess, DeviceUsage, Health
+from genvx.core.usage import DeviceProcess, DeviceUsage, Health, Sensors
 from genvx.core.wire.devicecodec import DEVICE, USAGE
 from genvx.core.wire.plain import dumps
 from genvx.local import facts
@@ -29,11 +29,14 @@ def report(
     answered: frozenset[int] = frozenset(),
     blamed: frozenset[int] = frozenset(),
     only: Optional[frozenset[int]] = None,
+    *,
+    sensors: bool = False,
 ) -> None:
     """Ask NVML for everything, and write a line of JSON for each thing as soon as it is known.
 
     answered: devices that have been reported already. blamed: devices on which an earlier child
     hung or died. only: the devices to report, without the links between them; None for all.
+    sensors: also read those of each GPU.
     """
 
     def tell(plain: Any) -> None:
@@ -59,7 +62,7 @@ def report(
         )
         return
     driverlibrary.load()
-    _Reporter(pynvml, tell).report(answered, blamed, only)
+    _Reporter(pynvml, tell, sensors=sensors).report(answered, blamed, only)
 
 
 class _Reporter:
@@ -68,8 +71,9 @@ class _Reporter:
     `nvml` is the module; each of its calls may raise any of `failures`.
     """
 
-    def __init__(self, nvml: Any, tell: Callable[[Any], None]) -> None:
+    def __init__(self, nvml: Any, tell: Callable[[Any], None], *, sensors: bool) -> None:
         self._nvml = nvml
+        self._with_sensors = sensors
         self._tell = tell
         # pynvml raises the second if the library is older than itself. It is not an NVMLError.
         self._failures = (nvml.NVMLError, nvml.NVMLLibraryMismatchError)
@@ -267,6 +271,32 @@ class _Reporter:
             memory_used=used,
             utilization=None if rates is None else int(rates.gpu),
             processes=self._processes(handle, 0 if unified else used or 0),
+            # The sensors are the GPU's: an instance of it would only repeat them.
+            sensors=self._sensors(handle)
+            if self._with_sensors and device.instance is None
+            else None,
+        )
+
+    def _sensors(self, handle: Any) -> Sensors:
+        nvml = self._nvml
+
+        def number(function: Callable[..., Any], *arguments: Any) -> Optional[int]:
+            # A sensor that fails makes no device sick: nobody's grant depends on it.
+            found = self._told(function, handle, *arguments)
+            return None if found is None or found < 0 else int(found)
+
+        volatile = nvml.NVML_VOLATILE_ECC
+        return Sensors(
+            power_mw=number(nvml.nvmlDeviceGetPowerUsage),
+            temperature=number(nvml.nvmlDeviceGetTemperature, nvml.NVML_TEMPERATURE_GPU),
+            sm_clock_mhz=number(nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_SM),
+            memory_clock_mhz=number(nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_MEM),
+            ecc_corrected=number(
+                nvml.nvmlDeviceGetTotalEccErrors, nvml.NVML_MEMORY_ERROR_TYPE_CORRECTED, volatile
+            ),
+            ecc_uncorrected=number(
+                nvml.nvmlDeviceGetTotalEccErrors, nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, volatile
+            ),
         )
 
     def _memory(self, handle: Any, *, whole: bool) -> tuple[Optional[int], Optional[int], bool]:
