@@ -13,12 +13,13 @@ from typing import Any, Callable, Optional
 from genvx.core.device import Device
 from genvx.core.snapshot import DESKTOP_MEMORY
 from genvx.core.text import printable
-from genvx.core.usage import DeviceProcess, DeviceUsage, Health, Sensors
+from genvx.core.usage import DeviceProcess, DeviceUsage, Health
 from genvx.core.wire.devicecodec import DEVICE, USAGE
 from genvx.core.wire.plain import dumps
 from genvx.local import facts
 from genvx.local.devices import driverlibrary
 from genvx.local.devices.inventory import process_on_device
+from genvx.local.devices.sensors import read_sensors
 
 # NVML samples the processes at least once a second; older samples are of what has ended.
 _RECENT_US = 2_000_000
@@ -272,31 +273,9 @@ class _Reporter:
             utilization=None if rates is None else int(rates.gpu),
             processes=self._processes(handle, 0 if unified else used or 0),
             # The sensors are the GPU's: an instance of it would only repeat them.
-            sensors=self._sensors(handle)
+            sensors=read_sensors(self._nvml, self._told, handle)
             if self._with_sensors and device.instance is None
             else None,
-        )
-
-    def _sensors(self, handle: Any) -> Sensors:
-        nvml = self._nvml
-
-        def number(function: Callable[..., Any], *arguments: Any) -> Optional[int]:
-            # A sensor that fails makes no device sick: nobody's grant depends on it.
-            found = self._told(function, handle, *arguments)
-            return None if found is None or found < 0 else int(found)
-
-        volatile = nvml.NVML_VOLATILE_ECC
-        return Sensors(
-            power_mw=number(nvml.nvmlDeviceGetPowerUsage),
-            temperature=number(nvml.nvmlDeviceGetTemperature, nvml.NVML_TEMPERATURE_GPU),
-            sm_clock_mhz=number(nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_SM),
-            memory_clock_mhz=number(nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_MEM),
-            ecc_corrected=number(
-                nvml.nvmlDeviceGetTotalEccErrors, nvml.NVML_MEMORY_ERROR_TYPE_CORRECTED, volatile
-            ),
-            ecc_uncorrected=number(
-                nvml.nvmlDeviceGetTotalEccErrors, nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, volatile
-            ),
         )
 
     def _memory(self, handle: Any, *, whole: bool) -> tuple[Optional[int], Optional[int], bool]:
