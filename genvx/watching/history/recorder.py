@@ -162,8 +162,10 @@ class Recorder:
         # What passed while nobody looked is not counted: how busy it was is not known.
         since = self._looked.get(host)
         self._looked[host] = at
-        passed = 0.0 if since is None else min(max(0.0, at - since), _GAP * self._every)
-        hour = int(at // hours.HOUR)
+        passed = 0.0 if since is None else max(0.0, at - since)
+        if passed > _GAP * self._every:
+            passed = 0.0
+        hour = int((at - passed / 2) // hours.HOUR)
         for number, age, percent in looked:
             seconds = min(passed, age)
             uses.append((hour, number, seconds, seconds * percent / 100, percent))

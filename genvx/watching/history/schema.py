@@ -131,6 +131,13 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     try:
+        # Before anything is changed: the file may be another program's.
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        raise StateError(f"cannot read the history {path}: {error}") from None
+    if tables:
+        _require_version(connection, path)
+    try:
         connection.execute("PRAGMA journal_mode = WAL")
         # A crash of the machine may cost the last rounds, and never the file.
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -144,7 +151,6 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         raise StateError(f"cannot write the history {path}: {error}") from None
-    _require_version(connection, path)
 
 
 def _require_version(connection: sqlite3.Connection, path: Path) -> None:

@@ -80,12 +80,12 @@ def provision(
     """
     places = provisioning.usual()
     if dry_run:
-        _plan(places, to, monitor=monitor)
+        plan(places, to, monitor=monitor)
         return
     provision_in(places, to, force=force, monitor=monitor)
 
 
-def _plan(places: Places, to: str | None, *, monitor: bool) -> None:
+def plan(places: Places, to: str | None, *, monitor: bool) -> None:
     """Print what would be made, as the files themselves where these are short."""
     if to is not None:
         _number_of(to)
