@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
@@ -128,6 +129,7 @@ def _of_runs(where: Where, asked: Asked) -> tuple[Report, int]:
     return report, where.report(outcomes)
 
 
+@functools.cache
 def _group_of(user: str) -> str:
     """The main group of a user, as this machine knows it."""
     import grp
