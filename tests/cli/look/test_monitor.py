@@ -193,7 +193,7 @@ def test_a_unit_starts_the_monitor_that_was_typed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my hosts").write_text("a\n")
     answer = run_genvx(
-        *("remote", "-f", "my hosts", "monitor", "--every", "30s", "--label-users"), "--print-unit"
+        *("remote", "monitor", "-f", "my hosts", "--every", "30s", "--label-users"), "--print-unit"
     )
     (line,) = re.findall("^ExecStart=(.*)", answer.stdout, re.MULTILINE)
     assert f' remote -f "{tmp_path}/my hosts" monitor --every 30s' in line
