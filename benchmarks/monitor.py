@@ -187,9 +187,12 @@ def _day(path: Path) -> tuple[float, float]:
     connection.close()
     slowest = 0.0
     for by in By:
-        started = time.perf_counter()
-        historyusage.usage_of(path, by, begin, now, group_of=lambda user: user)
-        slowest = max(slowest, time.perf_counter() - started)
+        times = []
+        for _ in "123":
+            started = time.perf_counter()
+            historyusage.usage_of(path, by, begin, now, group_of=lambda user: user)
+            times.append(time.perf_counter() - started)
+        slowest = max(slowest, statistics.median(times))
     return os.stat(path).st_size / (1 << 20), slowest
 
 

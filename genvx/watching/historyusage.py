@@ -3,28 +3,48 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genvx.errors import StateError
 from genvx.watching.history.hours import utilization_by_hour
 from genvx.watching.history.schema import open_to_read
-from genvx.watching.shares import portion
 from genvx.watching.usage import HOUR, UNKNOWN, By, Report, Sum, summed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-_HOLDS = """SELECT hold.id, host.name, hold.user, hold.name, hold.environment, device.model,
-    device.memory, device.weight, hold.memory, hold.begin, coalesce(hold.seen, host.seen), hold.gone
-    FROM hold JOIN device ON device.id = hold.device JOIN host ON host.id = device.host
-    WHERE hold.begin < :until AND (hold.gone IS NULL OR hold.seen >= :since)"""
-# Of the hour in which the time begins, a part counts: nobody knows which minutes were busy.
-_USES = """SELECT hold, sum(seconds * (CASE hour WHEN :first THEN :part ELSE 1 END)),
-    sum(busy * (CASE hour WHEN :first THEN :part ELSE 1 END)), max(peak)
-    FROM use WHERE hour >= :first AND hour <= :last GROUP BY hold"""
-_WAITS = """SELECT host.name, wait.user, wait.name, wait.environment, wait.begin,
-    coalesce(wait.seen, host.seen) FROM wait JOIN host ON host.id = wait.host
+# What is summed up by; a group is that of a user, which SQLite does not know.
+_KEYS = {
+    By.USER: "hold.user",
+    By.GROUP: "hold.user",
+    By.HOST: "host.name",
+    By.MODEL: "device.model",
+    By.PROJECT: f"coalesce(nullif(project.name, ''), '{UNKNOWN}')",
+    By.NAME: f"coalesce(nullif(hold.name, ''), '{UNKNOWN}')",
+}
+_TABLES = """JOIN device ON device.id = hold.device JOIN host ON host.id = device.host
+    LEFT JOIN (SELECT id, max(project) AS name FROM run GROUP BY id) AS project
+    ON project.id = hold.environment"""
+_WITHIN = "hold.begin < :until AND (hold.gone IS NULL OR hold.seen >= :since)"
+_LAST = "coalesce(hold.seen, host.seen)"
+# The part of a GPU that a hold is: of the device its share of the memory.
+_PART = """device.weight * CASE WHEN hold.memory IS NULL OR coalesce(device.memory, 0) = 0 THEN 1.0
+    ELSE min(1.0, 1.0 * hold.memory / device.memory) END"""
+_HOLDS = f"""SELECT {{key}}, count(*),
+    sum({_PART} * max(0, min({_LAST}, :until) - max(hold.begin, :since))) / 3600,
+    sum(CASE WHEN hold.gone IS NULL THEN 0 ELSE
+        {_PART} * max(0, min(hold.gone, :until) - max({_LAST}, :since)) END) / 3600
+    FROM hold {_TABLES} WHERE {_WITHIN} {{hosts}} GROUP BY 1"""
+# Of the hour in which the time begins, a part counts: nobody knows which minutes were busy. CROSS:
+# from the hours to their holds, not the other way.
+_USES = f"""SELECT {{key}}, sum(use.seconds * CASE use.hour WHEN :first THEN :part ELSE 1 END),
+    sum(use.busy * CASE use.hour WHEN :first THEN :part ELSE 1 END), max(use.peak)
+    FROM use CROSS JOIN hold ON hold.id = use.hold {_TABLES}
+    WHERE use.hour BETWEEN :first AND :last AND {_WITHIN} {{hosts}} GROUP BY 1"""
+_WAITS = """SELECT host.name, wait.user, wait.name, (SELECT max(project) FROM run
+    WHERE run.id = wait.environment), wait.environment, wait.begin, coalesce(wait.seen, host.seen)
+    FROM wait JOIN host ON host.id = wait.host
     WHERE wait.begin < :until AND (wait.gone IS NULL OR wait.seen >= :since)"""
 
 
@@ -88,29 +108,31 @@ class _Reader:
             "last": int(until // HOUR),
             "part": 1 - (since - first * HOUR) / HOUR,
         }
-        query = "SELECT id, max(project) FROM run GROUP BY id"
-        self._projects = dict(connection.execute(query)) if by is By.PROJECT else {}
+        self._words = {**self._window, **self._hours}
 
     def sums(self) -> dict[str, Sum]:
         """What is summed up, by key."""
         found: dict[str, Sum] = {}
-        seen = {hold: told for hold, *told in self._connection.execute(_USES, self._hours)}
-        for row in self._connection.execute(_HOLDS, self._window):
-            (number, host, user, name, environment, model, capacity, weight) = row[:8]
-            memory, begin, last, gone = row[8:]
-            if self._hosts is not None and host not in self._hosts:
-                continue
-            part = weight * portion(memory, capacity)
-            key = self._key(host, user, name, environment, model)
+        for key, leases, leased, uncertain in self._grouped(_HOLDS):
             total = found.setdefault(key, Sum())
-            total.leases += 1
-            total.leased += part * self._hours_within(begin, last)
-            if gone is not None:
-                total.uncertain += part * self._hours_within(last, gone)
-            if number in seen:
-                total.saw(*seen[number])
+            total.leases += leases
+            total.leased += leased
+            total.uncertain += uncertain
+        for key, seconds, busy, peak in self._grouped(_USES):
+            found.setdefault(key, Sum()).saw(seconds, busy, peak)
         self._add_waits(found)
         return found
+
+    def _grouped(self, query: str) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query, one for each key, of the hosts that are asked about."""
+        chosen = ""
+        if self._hosts is not None:
+            known = self._connection.execute("SELECT id, name FROM host")
+            ids = ", ".join(str(number) for number, name in known if name in self._hosts)
+            chosen = f"AND host.id IN ({ids})"
+        text = query.format(key=_KEYS[self._by], hosts=chosen)
+        for key, *numbers in self._connection.execute(text, self._words):
+            yield (self._group_of(key) if self._by is By.GROUP else key, *numbers)
 
     def _hours_within(self, begin: float, end: float) -> float:
         begin, end = max(begin, self._window["since"]), min(end, self._window["until"])
@@ -121,29 +143,25 @@ class _Reader:
         if self._by is By.MODEL:
             return  # it waits for any that fits
         spans: dict[tuple[str, str], tuple[float, float]] = {}
-        for host, user, name, environment, begin, end in self._connection.execute(
+        for host, user, name, project, environment, begin, end in self._connection.execute(
             _WAITS, self._window
         ):
             if self._hosts is not None and host not in self._hosts:
                 continue
-            key = self._key(host, user, name, environment, "")
+            key = self._key(host, user, name, project)
             first, last = spans.get((key, environment), (begin, end))
             spans[(key, environment)] = (min(begin, first), max(end, last))
         for (key, _), (begin, end) in spans.items():
             found.setdefault(key, Sum()).waits(HOUR * self._hours_within(begin, end))
 
-    def _key(self, host: str, user: str, name: str, environment: str, model: str) -> str:
+    def _key(self, host: str, user: str, name: str, project: str | None) -> str:
         if self._by is By.USER:
             return user
         if self._by is By.GROUP:
             return self._group_of(user)
         if self._by is By.HOST:
             return host
-        if self._by is By.MODEL:
-            return model
-        if self._by is By.PROJECT:
-            return self._projects.get(environment) or UNKNOWN
-        return name or UNKNOWN
+        return (project if self._by is By.PROJECT else name) or UNKNOWN
 
     def watched(self) -> float:
         """The seconds in which a monitor has looked."""

@@ -29,13 +29,6 @@ def weight_of(name: str, *, instance: bool) -> float:
     return min(1.0, int(profile[0]) / (_A30_SLICES if "A30" in name.split() else _SLICES))
 
 
-def portion(memory: int | None, capacity: int | None) -> float:
-    """The part of a device that a lease on `memory` bytes of it is; None is the whole device."""
-    if memory is None or not capacity:
-        return 1.0
-    return min(1.0, memory / capacity)
-
-
 def busy_percent(
     snapshot: Snapshot,
     device: Device,
