@@ -171,7 +171,7 @@ NO_HOST = "no-such.invalid"
 
 # These name a remote themselves.
 NAMING = ("start", "stop")
-# It goes on whether hosts answer or not; tests/cli/look/test_monitor.py has it.
+# It goes on whether hosts answer or not; tests/cli/test_monitor.py has it.
 LASTING = ("monitor",)
 _ASKED = [
     name

@@ -13,6 +13,7 @@ import sys
 
 import pytest
 
+from genvx.core.device import Device
 from genvx.core.projects.project import Project
 from genvx.core.requests.requirements import Requirements
 from genvx.core.runs.run import End, Moment, RunSpec
@@ -308,6 +309,25 @@ def test_a_full_disk_is_said_once_and_writing_goes_on_when_there_is_room(tmp_pat
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     open_ones = "SELECT environment FROM hold WHERE gone IS NULL"
     assert set(connection.execute(open_ones)) == {("0031",)}
+    connection.close()
+
+
+def test_a_host_that_makes_up_others_at_each_look_does_not_fill_the_disk(tmp_path):
+    recorder = Recorder(tmp_path / "h.db", 15, print)
+    for number in range(20):
+        devices = [Device(f"GPU-{number * 1000 + each}", each, "x", 1 << 63) for each in range(300)]
+        held = [
+            lease(f"{number:04x}{each:04x}", SAM, str(number * 1000 + each), 0, memory=1 << 63)
+            for each in range(100)
+        ]
+        mine = lease(f"{number:04x}ffff", RAZ, str(number * 1000), 0)
+        assert recorder.take([look("a", number / 240, devices, [*held, mine])], {})
+    recorder.close()
+    connection = open_to_read(tmp_path / "h.db")
+    assert connection.execute("SELECT count(*) FROM device").fetchone() == (4096,)
+    of_users = "SELECT user, count(*) FROM hold GROUP BY user"
+    # Whoever is honest is recorded beside them, while there are devices to be told of.
+    assert dict(connection.execute(of_users)) == {"sam": 1024, "raz": 16}
     connection.close()
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from genvx.errors import StateError
 from genvx.watching.history import hours
-from genvx.watching.history.claims import Claims
+from genvx.watching.history.claims import Claims, stored
 from genvx.watching.history.readings import NOTHING, Reading, of_snapshot, pack
 from genvx.watching.history.runrows import run_row
 from genvx.watching.history.schema import open_to_write
+from genvx.watching.hostmetrics import MOST_DEVICES
 from genvx.watching.shares import weight_of
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 # A host that was not asked for so many rounds was not watched meanwhile.
 _GAP = 3
+# Devices of one host, over all years; MIG instances get another UUID each time they are made.
+_MOST_KNOWN = 4096
 _USE = """INSERT INTO use VALUES (?, ?, ?, ?, ?) ON CONFLICT (hour, hold) DO UPDATE SET
     seconds = seconds + excluded.seconds, busy = busy + excluded.busy,
     peak = max(peak, excluded.peak)"""
@@ -109,6 +112,9 @@ class Recorder:
                 "SELECT id, host, uuid, label, model, memory FROM device"
             )
         }
+        self._known: dict[int, int] = {}
+        for host, _ in self._devices:
+            self._known[host] = self._known.get(host, 0) + 1
         self._claims = Claims(self._connection)
         self._layout: tuple[int, list[int]] | None = None
 
@@ -153,7 +159,11 @@ class Recorder:
     ) -> None:
         """Write a look at a host; add what its devices read, and how its holds use them."""
         host = self._host(name)
-        ids = {device.uuid: self._device(host, device) for device in snapshot.devices}
+        ids = {}
+        for device in snapshot.devices[:MOST_DEVICES]:
+            number = self._device(host, device)
+            if number is not None:
+                ids[device.uuid] = number
         before = self._seen.get(host)
         looked = self._claims.take_holds(host, at, before, snapshot, ids)
         self._claims.take_waits(host, at, before, snapshot)
@@ -166,11 +176,12 @@ class Recorder:
         if passed > _GAP * self._every:
             passed = 0.0
         hour = int((at - passed / 2) // hours.HOUR)
-        for number, age, percent in looked:
+        for hold, age, percent in looked:
             seconds = min(passed, age)
-            uses.append((hour, number, seconds, seconds * percent / 100, percent))
+            uses.append((hour, hold, seconds, seconds * percent / 100, percent))
         for uuid, reading in of_snapshot(snapshot).items():
-            readings[ids[uuid]] = reading
+            if uuid in ids:
+                readings[ids[uuid]] = reading
         present = sorted(ids.values())
         if self._present.get(host) != present:
             self._present[host] = present
@@ -191,9 +202,14 @@ class Recorder:
             found = self._hosts[name] = cursor.lastrowid
         return found
 
-    def _device(self, host: int, device: Device) -> int:
-        told: _Told = (device.label, device.name, device.memory)
+    def _device(self, host: int, device: Device) -> int | None:
+        """The id of a device; None if its host has made up too many."""
+        told: _Told = (device.label, device.name, stored(device.memory))
         found = self._devices.get((host, device.uuid))
+        if found is None:
+            self._known[host] = self._known.get(host, 0) + 1
+            if self._known[host] > _MOST_KNOWN:
+                return None
         if found is None or found[1] != told:
             weight = weight_of(device.name, instance=device.instance is not None)
             (number,) = self._connection.execute(
