@@ -23,11 +23,13 @@ _KEYS = {
     By.PROJECT: f"coalesce(nullif(project.name, ''), '{UNKNOWN}')",
     By.NAME: f"coalesce(nullif(hold.name, ''), '{UNKNOWN}')",
 }
-_TABLES = """JOIN device ON device.id = hold.device JOIN host ON host.id = device.host
-    LEFT JOIN (SELECT id, max(project) AS name FROM run GROUP BY id) AS project
+_TABLES = "JOIN device ON device.id = hold.device JOIN host ON host.id = device.host"
+_PROJECTS = """LEFT JOIN (SELECT id, max(project) AS name FROM run GROUP BY id) AS project
     ON project.id = hold.environment"""
-_WITHIN = "hold.begin < :until AND (hold.gone IS NULL OR hold.seen >= :since)"
 _LAST = "coalesce(hold.seen, host.seen)"
+# By `gone` first, which has an index: of a year, most holds ended before the time.
+_WITHIN = f"""(hold.gone IS NULL OR hold.gone >= :since) AND {_LAST} >= :since
+    AND hold.begin < :until"""
 # The part of a GPU that a hold is: of the device its share of the memory.
 _PART = """device.weight * CASE WHEN hold.memory IS NULL OR coalesce(device.memory, 0) = 0 THEN 1.0
     ELSE min(1.0, 1.0 * hold.memory / device.memory) END"""
@@ -35,17 +37,20 @@ _HOLDS = f"""SELECT {{key}}, count(*),
     sum({_PART} * max(0, min({_LAST}, :until) - max(hold.begin, :since))) / 3600,
     sum(CASE WHEN hold.gone IS NULL THEN 0 ELSE
         {_PART} * max(0, min(hold.gone, :until) - max({_LAST}, :since)) END) / 3600
-    FROM hold {_TABLES} WHERE {_WITHIN} {{hosts}} GROUP BY 1"""
-# Of the hour in which the time begins, a part counts: nobody knows which minutes were busy. CROSS:
-# from the hours to their holds, not the other way.
-_USES = f"""SELECT {{key}}, sum(use.seconds * CASE use.hour WHEN :first THEN :part ELSE 1 END),
-    sum(use.busy * CASE use.hour WHEN :first THEN :part ELSE 1 END), max(use.peak)
-    FROM use CROSS JOIN hold ON hold.id = use.hold {_TABLES}
-    WHERE use.hour BETWEEN :first AND :last AND {_WITHIN} {{hosts}} GROUP BY 1"""
+    FROM hold {_TABLES} {{projects}} WHERE {_WITHIN} {{hosts}} GROUP BY 1"""
+# Of the hour in which the time begins, a part counts: nobody knows which minutes were busy. By holds
+# first, which are numbers, and then by the key: to sort all hours by a text takes twice as long.
+_USES = f"""SELECT {{key}}, sum(seen.seconds), sum(seen.busy), max(seen.peak) FROM
+    (SELECT hold, sum(seconds * CASE hour WHEN :first THEN :part ELSE 1 END) AS seconds,
+        sum(busy * CASE hour WHEN :first THEN :part ELSE 1 END) AS busy, max(peak) AS peak
+        FROM use WHERE hour BETWEEN :first AND :last GROUP BY hold) AS seen
+    CROSS JOIN hold ON hold.id = seen.hold {_TABLES} {{projects}}
+    WHERE {_WITHIN} {{hosts}} GROUP BY 1"""
 _WAITS = """SELECT host.name, wait.user, wait.name, (SELECT max(project) FROM run
     WHERE run.id = wait.environment), wait.environment, wait.begin, coalesce(wait.seen, host.seen)
     FROM wait JOIN host ON host.id = wait.host
-    WHERE wait.begin < :until AND (wait.gone IS NULL OR wait.seen >= :since)"""
+    WHERE (wait.gone IS NULL OR wait.gone >= :since) AND coalesce(wait.seen, host.seen) >= :since
+    AND wait.begin < :until"""
 
 
 def usage_of(
@@ -130,7 +135,8 @@ class _Reader:
             known = self._connection.execute("SELECT id, name FROM host")
             ids = ", ".join(str(number) for number, name in known if name in self._hosts)
             chosen = f"AND host.id IN ({ids})"
-        text = query.format(key=_KEYS[self._by], hosts=chosen)
+        projects = _PROJECTS if self._by is By.PROJECT else ""
+        text = query.format(key=_KEYS[self._by], projects=projects, hosts=chosen)
         for key, *numbers in self._connection.execute(text, self._words):
             yield (self._group_of(key) if self._by is By.GROUP else key, *numbers)
 

@@ -79,7 +79,6 @@ VERBS = {
     "diff": DIFFERS,
     "compare": DIFFERS,
     "cat": OUTPUT,
-    "label": CALLED,
     "tag": CALLED,
     "mark": CALLED,
     "comment": CALLED,

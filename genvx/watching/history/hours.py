@@ -49,8 +49,8 @@ def summarize(connection: sqlite3.Connection, now: float) -> None:
     connection.execute("DELETE FROM look WHERE at < ?", (now - FINE,))
     connection.execute("DELETE FROM hour WHERE hour < ?", (old // HOUR,))
     connection.execute("DELETE FROM use WHERE hour < ?", (old // HOUR,))
-    connection.execute("DELETE FROM hold WHERE seen < ? AND gone IS NOT NULL", (old,))
-    connection.execute("DELETE FROM wait WHERE seen < ? AND gone IS NOT NULL", (old,))
+    connection.execute("DELETE FROM hold WHERE gone < ?", (old,))
+    connection.execute("DELETE FROM wait WHERE gone < ?", (old,))
     connection.execute("DELETE FROM run WHERE coalesce(ended, submitted) < ?", (old,))
     connection.execute("DELETE FROM watch WHERE seen < ?", (old,))
     connection.execute(

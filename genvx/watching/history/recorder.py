@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from typing import TYPE_CHECKING
@@ -75,6 +76,8 @@ class Recorder:
         if not sights:
             return not self._fails
         try:
+            if self._stale:
+                self._load()
             self._connection.execute("BEGIN IMMEDIATE")
             self._write(sights, runs)
             self._connection.execute("COMMIT")
@@ -93,14 +96,14 @@ class Recorder:
         return True
 
     def _undo(self) -> None:
+        # What we know of the file may be of the round that is not in it.
+        self._stale = True
         self._watch = None
-        try:
-            if self._connection.in_transaction:
+        self._summarized = -1
+        # Some errors have rolled back already.
+        if self._connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
-            # What we know of the file may have been of the round that is not in it.
-            self._load()
-        except sqlite3.Error:
-            pass  # the next round fails, too, and then it is read again
 
     def _load(self) -> None:
         query = self._connection.execute
@@ -117,6 +120,7 @@ class Recorder:
             self._known[host] = self._known.get(host, 0) + 1
         self._claims = Claims(self._connection)
         self._layout: tuple[int, list[int]] | None = None
+        self._stale = False
 
     def _write(self, sights: Sequence[Sight], runs: Mapping[str, Sequence[RunInfo]]) -> None:
         now = max(sight.at for sight in sights)

@@ -32,13 +32,11 @@ CREATE TABLE device (id INTEGER PRIMARY KEY, host INTEGER NOT NULL, uuid TEXT NO
 CREATE TABLE hold (id INTEGER PRIMARY KEY, device INTEGER NOT NULL, environment TEXT NOT NULL,
     uid INTEGER NOT NULL, user TEXT NOT NULL, name TEXT NOT NULL, memory INTEGER,
     begin REAL NOT NULL, seen REAL, gone REAL);
-CREATE INDEX hold_open ON hold (device) WHERE gone IS NULL;
-CREATE INDEX hold_seen ON hold (seen);
+CREATE INDEX hold_gone ON hold (gone);
 CREATE TABLE wait (id INTEGER PRIMARY KEY, host INTEGER NOT NULL, ticket TEXT NOT NULL,
     environment TEXT NOT NULL, uid INTEGER NOT NULL, user TEXT NOT NULL, name TEXT NOT NULL,
     gpus INTEGER NOT NULL, begin REAL NOT NULL, seen REAL, gone REAL);
-CREATE INDEX wait_open ON wait (host) WHERE gone IS NULL;
-CREATE INDEX wait_seen ON wait (seen);
+CREATE INDEX wait_gone ON wait (gone);
 CREATE TABLE run (host INTEGER NOT NULL, id TEXT NOT NULL, rank INTEGER NOT NULL,
     name TEXT NOT NULL, project TEXT NOT NULL, state TEXT NOT NULL, submitted REAL NOT NULL,
     started REAL, ended REAL, gpus INTEGER NOT NULL, exit_code INTEGER,
