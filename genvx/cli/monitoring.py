@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # What a host has shown is shown for so many rounds, if none ends meanwhile.
 _ROUNDS_SHOWN = 3
+# As systemd ends it, and as a terminal that is closed does: a textfile must not be left behind.
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 @value
@@ -46,12 +48,12 @@ class Wanted:
 
 
 class _Terminated(KeyboardInterrupt):
-    """SIGTERM has come, as from systemd."""
+    """A signal has come that ends a service."""
 
 
 def monitor(where: Where, wanted: Wanted) -> int:
-    """Watch until a signal; return the exit code: 0 after SIGTERM, 130 after Ctrl-C."""
-    before = signal.signal(signal.SIGTERM, _terminate)
+    """Watch until a signal; return the exit code: 130 after Ctrl-C, else 0."""
+    before = {number: signal.signal(number, _terminate) for number in _ENDING}
     try:
         _monitor(where, wanted)
         return 0
@@ -60,12 +62,14 @@ def monitor(where: Where, wanted: Wanted) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _terminate(number: int, frame: Any) -> None:
     # Once: what follows must not be interrupted.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for each in _ENDING:
+        signal.signal(each, signal.SIG_IGN)
     raise _Terminated
 
 

@@ -38,8 +38,8 @@ _HOLDS = f"""SELECT {{key}}, count(*),
     sum(CASE WHEN hold.gone IS NULL THEN 0 ELSE
         {_PART} * max(0, min(hold.gone, :until) - max({_LAST}, :since)) END) / 3600
     FROM hold {_TABLES} {{projects}} WHERE {_WITHIN} {{hosts}} GROUP BY 1"""
-# Of the hour in which the time begins, a part counts: nobody knows which minutes were busy. By holds
-# first, which are numbers, and then by the key: to sort all hours by a text takes twice as long.
+# Of the hour in which the time begins, a part counts: nobody knows which minutes were busy. Summed
+# up by holds, which are numbers, and then by the key: to sort all by a text takes twice as long.
 _USES = f"""SELECT {{key}}, sum(seen.seconds), sum(seen.busy), max(seen.peak) FROM
     (SELECT hold, sum(seconds * CASE hour WHEN :first THEN :part ELSE 1 END) AS seconds,
         sum(busy * CASE hour WHEN :first THEN :part ELSE 1 END) AS busy, max(peak) AS peak

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import threading
 import time
@@ -154,7 +155,14 @@ class _Handler(BaseHTTPRequestHandler):
             status, kind, content = HTTPStatus.OK, "text/html; charset=utf-8", _INDEX
         else:
             status, kind, content = HTTPStatus.NOT_FOUND, "text/plain", b"metrics: /metrics\n"
+        packed = _takes_gzip(self.headers.get("Accept-Encoding", ""))
+        if packed:
+            # At the lowest level: the highest one costs twenty times as much for a third less.
+            content = gzip.compress(content, 1)
         self.send_response(status)
+        if packed:
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Vary", "Accept-Encoding")
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("X-Content-Type-Options", "nosniff")
@@ -164,6 +172,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: what clients send is not for the terminal."""
+
+
+def _takes_gzip(accepted: str) -> bool:
+    words = [word.strip().replace(" ", "").lower() for word in accepted.split(",")]
+    return any(word == "gzip" or (word.startswith("gzip;q=") and word[7:] != "0") for word in words)
 
 
 def _drop(client: socket.socket) -> None:

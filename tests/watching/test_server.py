@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import socket
 import stat
@@ -43,6 +44,14 @@ def test_only_the_page_is_served(server):
             urllib.request.urlopen(server.url.replace("/metrics", path), timeout=20)
         error.value.close()
         assert error.value.code == 404
+
+
+@pytest.mark.parametrize(("accepted", "packed"), [("gzip", True), ("br, gzip;q=0", False)])
+def test_the_page_is_packed_for_those_who_can_unpack_it(server, accepted, packed):
+    request = urllib.request.Request(server.url, headers={"Accept-Encoding": accepted})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        content = answer.read()
+    assert (gzip.decompress(content) if packed else content) == PAGE
 
 
 def test_garbage_and_slow_clients_keep_nobody_from_the_page(server):
