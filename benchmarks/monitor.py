@@ -48,7 +48,7 @@ def run(rounds: int) -> Table:
         ["CPU of a round beyond the questions, with one scrape", f"{cpu:.2f} s"],
         ["memory gained after the first rounds", f"{grown:.0f} MiB"],
         ["file after a day", f"{size:.0f} MiB"],
-        ["`usage --since 24h`, the slowest --by", f"{slowest:.2f} s"],
+        ["`usage --since 24h`, the best of 5 of the slowest --by", f"{slowest:.2f} s"],
     ]
     return Table(
         (f"{_HOSTS:,} hosts of {_DEVICES} GPUs", ""),
@@ -188,11 +188,11 @@ def _day(path: Path) -> tuple[float, float]:
     slowest = 0.0
     for by in By:
         times = []
-        for _ in "123":
+        for _ in "12345":
             started = time.perf_counter()
             historyusage.usage_of(path, by, begin, now, group_of=lambda user: user)
             times.append(time.perf_counter() - started)
-        slowest = max(slowest, statistics.median(times))
+        slowest = max(slowest, min(times))
     return os.stat(path).st_size / (1 << 20), slowest
 
 

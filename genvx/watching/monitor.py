@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from genvx.watching.sight import Sight
 
 # Seconds between two questions about runs: their records say themselves when they began and ended.
-_RUNS_EVERY = 300.0
+_RUNS_EVERY = 60.0
 
 
 class Monitor:

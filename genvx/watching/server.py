@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import ipaddress
 import socket
 import threading
 import time
@@ -149,7 +150,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, *, body: bool) -> None:
         path = self.path.partition("?")[0]
-        if path == "/metrics":
+        if self.server.is_loopback and not _is_of_this_machine(self.headers.get("Host", "")):
+            # A page in a browser here has had the name of its own server lead to us, to read us.
+            status, kind, content = HTTPStatus.FORBIDDEN, "text/plain", b"unknown Host\n"
+        elif path == "/metrics":
             status, kind, content = HTTPStatus.OK, _CONTENT_TYPE, self.server.page()
         elif path == "/":
             status, kind, content = HTTPStatus.OK, "text/html; charset=utf-8", _INDEX
@@ -172,6 +176,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: what clients send is not for the terminal."""
+
+
+def _is_of_this_machine(host: str) -> bool:
+    """Whether a Host header names this machine: by an address, or by a name that is its own."""
+    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    if name.lower() in ("", "localhost", socket.gethostname().lower()):
+        return True
+    try:
+        ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _takes_gzip(accepted: str) -> bool:

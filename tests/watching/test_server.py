@@ -46,6 +46,19 @@ def test_only_the_page_is_served(server):
         assert error.value.code == 404
 
 
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:9400", "127.0.0.1.evil.example"])
+def test_a_page_of_another_name_cannot_read_us_through_a_browser(server, host):
+    request = urllib.request.Request(server.url, headers={"Host": host})
+    with pytest.raises(HTTPError) as error:
+        urllib.request.urlopen(request, timeout=20)
+    error.value.close()
+    assert error.value.code == 403
+    for good in ("localhost:1", "[::1]:9400", "[::1]", "10.0.0.1", socket.gethostname()):
+        request = urllib.request.Request(server.url, headers={"Host": good})
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            assert answer.read() == PAGE
+
+
 @pytest.mark.parametrize(("accepted", "packed"), [("gzip", True), ("br, gzip;q=0", False)])
 def test_the_page_is_packed_for_those_who_can_unpack_it(server, accepted, packed):
     request = urllib.request.Request(server.url, headers={"Accept-Encoding": accepted})
