@@ -31,6 +31,7 @@ PARTS = {
     "projects": 5,
     "environments": 5,
     "executor": 5,
+    "monitor": 200,
 }
 
 
