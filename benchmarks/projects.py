@@ -25,7 +25,7 @@ def _plant(root: Path) -> None:
         directory = root / f"d{number}"
         directory.mkdir(parents=True)
         for each in range(_FILES):
-            text = b"step %d loss 0.%d\n" % (each, each)
+            text = b"epoch %d step %d loss 0.%d\n" % (number, each, each)
             content = chance.randbytes(_BYTES) if each % 2 else text * (_BYTES // len(text))
             (directory / f"f{each}").write_bytes(content)
 

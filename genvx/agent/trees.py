@@ -23,6 +23,7 @@ from genvx.local.trees.store import TreeStore, trees_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import BufferedReader
 
     from genvx.agent.farend import FarEnd
     from genvx.core.projects.manifest import Body
@@ -30,10 +31,12 @@ if TYPE_CHECKING:
 
 # A client that hears nothing for long takes the connection for lost.
 _NEWS = 5.0
+_BUFFER = 256 * 1024
 
 
-def _read(size: int) -> bytes:
-    return os.read(0, size)
+def _stdin() -> BufferedReader:
+    """Our stdin, of which nothing has been read yet but the call."""
+    return open(0, "rb", buffering=_BUFFER, closefd=False)
 
 
 class _Busy:
@@ -58,13 +61,15 @@ def receive_tree(end: FarEnd, asked: SendTree) -> int:
         return 0
     busy = _Busy(end, asked)
 
+    stdin = _stdin()
+
     def ask(lacking: list[int], bodies: list[Body]) -> Iterator[bytes]:
         end.reply(asked, lacking_of(lacking, len(bodies)))
         for index in lacking:
-            yield read_frame(_read, bodies[index].size)
+            yield read_frame(stdin.read, bodies[index].size)
 
     end.reply(asked, Coming())
-    receive(store, asked.tree, read_frame(_read, MOST_MANIFEST), ask, busy)
+    receive(store, asked.tree, read_frame(stdin.read, MOST_MANIFEST), ask, busy)
     end.reply(asked, Received())
     return 0
 
@@ -81,7 +86,7 @@ def send_files(end: FarEnd, asked: PullRun) -> int:
         out.flush()
         count = len(manifest.bodies())
         try:
-            wanted = indices_of(Lacking(read_frame(_read, count + 64).decode("ascii")), count)
+            wanted = indices_of(Lacking(read_frame(_stdin().read, count + 64).decode("ascii")), count)
         except (Malformed, UnicodeDecodeError):
             raise ProtocolError("what the client lacks cannot be read") from None
         try:

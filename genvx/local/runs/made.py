@@ -76,7 +76,7 @@ def made(host: Machine, asked: PullRun, busy: Callable[[], None]) -> Made:
         raise StateError(f"what the run has made cannot be sent: {error}") from None
     recorded = Project(manifest.tree, run.id, manifest.files, manifest.size)
     base = finder.root if asked.bare else root
-    files = LocalProject(base, manifest, recorded, follow_links=False)
+    files = LocalProject(base, manifest, recorded, finder.cache, follow_links=False)
     return Made(run.id, files, tuple(finder.left_out[:_MOST_NOTES]))
 
 

@@ -82,7 +82,7 @@ class Gathered:
         recorded = Project(
             manifest.tree, name, manifest.files, manifest.size, base.commit, base.dirty
         )
-        return LocalProject(self.root, manifest, recorded, follow_links=self._follow)
+        return LocalProject(self.root, manifest, recorded, cache, follow_links=self._follow)
 
     def _digests(self, cache: HashCache, found: Found) -> tuple[bytes, ...]:
         try:
@@ -98,14 +98,23 @@ class Gathered:
 
 
 class LocalProject:
-    """A project in a directory here. recorded: what the record of a run says of it."""
+    """A project in a directory here. recorded: what the record of a run says of it. cache: the
+    digests with which it was read.
+    """
 
     def __init__(
-        self, root: bytes, manifest: Manifest, recorded: Project, *, follow_links: bool
+        self,
+        root: bytes,
+        manifest: Manifest,
+        recorded: Project,
+        cache: HashCache,
+        *,
+        follow_links: bool,
     ) -> None:
         self.manifest = manifest
         self.recorded = recorded
         self._root = root
+        self._cache = cache
         self._follow = follow_links
 
     def contents(self, wanted: Sequence[int]) -> Iterator[tuple[bytes, bool]]:
@@ -129,7 +138,9 @@ class LocalProject:
                     descriptor = _open(self._root, entry, follow_links=self._follow)
                     packed = shrinks(os.pread(descriptor, TASTE, 0))
                 content = read_piece(descriptor, at, body.size)
-                if digest_of(content) != body.digest:
+                # A file whose status is that of its digests has not changed since they were made.
+                known = self._cache.known(os.fstat(descriptor))
+                if known != entry.digests and digest_of(content) != body.digest:
                     raise changed(entry)
                 # A piece of zeros is in a hole, whatever the file begins with.
                 yield content, packed or entry.sparse
