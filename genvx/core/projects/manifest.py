@@ -100,6 +100,7 @@ class Manifest:
         if len(self.entries) > MOST_ENTRIES:
             raise Malformed(f"more than {MOST_ENTRIES} files")
         _check(self.entries)
+        self._bodies: Optional[list[Body]] = None
 
     @property
     def size(self) -> int:
@@ -125,6 +126,11 @@ class Manifest:
 
     def bodies(self) -> list[Body]:
         """The different contents, in the order in which they first occur."""
+        if self._bodies is None:
+            self._bodies = self._find_bodies()
+        return self._bodies
+
+    def _find_bodies(self) -> list[Body]:
         found: dict[bytes, Body] = {}
         for index, entry in enumerate(self.entries):
             for digest, (at, length) in zip(entry.digests, pieces(entry.size)):
