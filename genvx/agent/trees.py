@@ -86,7 +86,9 @@ def send_files(end: FarEnd, asked: PullRun) -> int:
         out.flush()
         count = len(manifest.bodies())
         try:
-            wanted = indices_of(Lacking(read_frame(_stdin().read, count + 64).decode("ascii")), count)
+            wanted = indices_of(
+                Lacking(read_frame(_stdin().read, count + 64).decode("ascii")), count
+            )
         except (Malformed, UnicodeDecodeError):
             raise ProtocolError("what the client lacks cannot be read") from None
         try:

@@ -26,6 +26,8 @@ WHOLE, PIECE = 8 << 20, 4 << 20
 DIGEST_BYTES = 32
 MOST_MANIFEST = 256 << 20
 MOST_ENTRIES = 1_000_000
+# Directories in directories of a tree that is stored: far fewer than Python's stack has room for.
+DEEPEST = 200
 _MOST_SIZE = 1 << 60
 _MOST_TIME = 1 << 62
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095
@@ -274,7 +276,8 @@ def fault_of(entry: Entry) -> Optional[str]:
         return "no such name can be"
     if not _NO_NAMES.isdisjoint(parts) or len(max(parts, key=len)) > _LONGEST_NAME:
         return "no such name can be in a tree"
-    if b".git" in parts:
+    # In any case: some file systems have no difference between them.
+    if b".git" in entry.name.lower().split(b"/"):
         return "the directory of git never travels"
     if entry.kind not in KINDS:
         return "neither a file, nor a directory, nor a link"

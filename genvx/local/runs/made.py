@@ -7,7 +7,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from genvx.core.projects.links import leads_out
+from genvx.core.projects.links import depends, leads_out
 from genvx.core.projects.manifest import DIRECTORY, FILE, LINK, Manifest, fault_of, shown_name
 from genvx.core.projects.project import Project
 from genvx.core.wire.plain import Malformed
@@ -67,6 +67,13 @@ def made(host: Machine, asked: PullRun, busy: Callable[[], None]) -> Made:
     if asked.only:
         entries = [e for e in entries if _chosen(e.name[len(top) :], asked.only)]
     entries = _with_parents(entries, finder.entries)
+    # Where they come to, a client refuses them.
+    there = {each.name for each in entries if each.kind == DIRECTORY}
+    loose = {e.name for e in entries if e.kind == LINK and depends(e.name, e.target, there)}
+    finder.left_out += [
+        f"the link {shown_name(each)} goes up from what is not copied" for each in loose
+    ]
+    entries = [each for each in entries if each.name not in loose]
     if not asked.bare:
         entries += [*finder.of_top, *finder.of_log(root)] if entries else finder.of_log(root)
     finder.cache.save()

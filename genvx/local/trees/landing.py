@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
-import shutil
 import stat
 from typing import TYPE_CHECKING, Optional
 
+from genvx.core.projects.links import depends
 from genvx.core.projects.manifest import DIRECTORY, FILE, LINK, digest_of, pieces, shown_name
 from genvx.errors import ProtocolError, StateError
 from genvx.local.trees.hashes import Changed, HashCache, read_piece
@@ -40,7 +41,7 @@ class Landing:
     def __init__(self, directory: str, environ: Mapping[str, str]) -> None:
         self.path = os.path.abspath(os.path.expanduser(directory))
         self._environ = environ
-        self._root = -1
+        self._root = self._lock = -1
         self._wanted: list[Entry] = []
         self._bodies: list[Body] = []
         # Contents of files here that are to be replaced: in which file, where, and how long.
@@ -55,17 +56,27 @@ class Landing:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._root)
+        for descriptor in (self._lock, self._root):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._root = self._lock = -1
 
     def lacking(self, manifest: Manifest) -> list[int]:
         """The indices of the bodies that are not here, given the files that are to be here.
 
         Raises:
-            ProtocolError: the tree has a name that is ours. StateError: contents that come could be
-            changed by another user.
+            ProtocolError: the tree has a name that is ours, or a link that could lead out later.
+            StateError: contents that come could be changed by another user, or by another landing
+            here.
         """
-        if any(entry.name.partition(b"/")[0] == _STAGE for entry in manifest.entries):
+        if any(each.name.partition(b"/")[0].lower() == _STAGE for each in manifest.entries):
             raise ProtocolError("the files are refused: one has a name of genvx's own")
+        # Another tree that comes here later is checked by itself.
+        there = {each.name for each in manifest.entries if each.kind == DIRECTORY}
+        for each in manifest.entries:
+            if each.kind == LINK and depends(each.name, each.target, there):
+                link = shown_name(each.name)
+                raise ProtocolError(f"the files are refused: the link {link} could lead out")
         cache = HashCache(self._environ, os.fsencode(self.path))
         with Place(self._root) as place:
             self._wanted = [e for e in manifest.entries if not self._is_here(place, cache, e)]
@@ -80,6 +91,7 @@ class Landing:
             if os.fstat(place.directory(_STAGE)).st_uid != os.geteuid():
                 stage = shown_name(os.path.join(os.fsencode(self.path), _STAGE))
                 raise StateError(f"{stage} is another user's; delete it, or copy to elsewhere")
+            self._take_lock(os.dup(place.directory(_STAGE)))
             return [
                 index
                 for index, body in enumerate(self._bodies)
@@ -124,8 +136,35 @@ class Landing:
                 if entry.kind == DIRECTORY:
                     descriptor = place.directory(entry.name)
                     os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
-        shutil.rmtree(os.path.join(os.fsencode(self.path), _STAGE), ignore_errors=True)
+            self._clear(place)
         return changed
+
+    def _take_lock(self, stage: int) -> None:
+        """Keep other landings out until this one is closed: they would write to our contents while
+        these are moved to their places. Raises OSError, StateError.
+        """
+        if self._lock >= 0:
+            os.close(self._lock)
+        self._lock = stage
+        busy = False
+        try:
+            fcntl.flock(stage, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:  # others: a file system without such locks
+            busy = error.errno == errno.EWOULDBLOCK
+        now = os.stat(_STAGE, dir_fd=self._root, follow_symlinks=False)
+        if busy or not os.path.samestat(now, os.fstat(stage)):
+            here = shown_name(os.fsencode(self.path))
+            raise StateError(
+                f"something else is copied to {here} at this moment; wait, or copy to elsewhere"
+            )
+
+    def _clear(self, place: Place) -> None:
+        """Delete what is left of contents that have come."""
+        with contextlib.suppress(OSError):
+            stage = place.directory(_STAGE)
+            for name in os.listdir(stage):
+                os.unlink(name, dir_fd=stage)
+            os.rmdir(_STAGE, dir_fd=self._root)
 
     def _is_here(self, place: Place, cache: HashCache, entry: Entry) -> bool:
         """Whether a file or link is here as it should be. Directories are made each time."""
@@ -205,6 +244,10 @@ class Landing:
                         raise StateError(f"what has come of {shown_name(entry.name)} was deleted")
                     (write_sparse if entry.sparse else write_at)(descriptor, content, at)
                 os.ftruncate(descriptor, entry.size)
+            except BaseException:
+                with contextlib.suppress(OSError):  # it only takes room on a full disk
+                    os.unlink(b"new", dir_fd=place.directory(_STAGE))
+                raise
             finally:
                 os.close(descriptor)
         descriptor = place.open(made, os.O_WRONLY)

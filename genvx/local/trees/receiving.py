@@ -11,7 +11,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Callable
 
-from genvx.core.projects.manifest import FILE, Manifest, digest_of, pieces
+from genvx.core.projects.manifest import DEEPEST, FILE, Manifest, digest_of, pieces
 from genvx.core.projects.project import is_tree
 from genvx.core.wire.plain import Malformed
 from genvx.errors import ProtocolError
@@ -51,6 +51,9 @@ def receive(
         bodies = manifest.bodies()
     except Malformed as error:
         raise ProtocolError(f"the files are refused: {error}") from None
+    # What is deeper could not be deleted any more.
+    if any(entry.name.count(b"/") > DEEPEST for entry in manifest.entries):
+        raise ProtocolError(f"the files are refused: more than {DEEPEST} directories deep")
     if not is_tree(tree) or manifest.tree != tree:
         raise ProtocolError("the files are refused: they are not those of the tree")
     path, descriptor = store.begin(tree, data)

@@ -122,8 +122,11 @@ class TreeStore:
         self.root = root
 
     def has(self, tree: str) -> bool:
-        """Whether a tree is here."""
-        return is_tree(tree) and os.path.isfile(os.path.join(self.root, tree, MANIFEST))
+        """Whether a tree is here, where nobody else could have made it."""
+        with contextlib.suppress(OSError):
+            self._require_ours()
+            return is_tree(tree) and os.path.isfile(os.path.join(self.root, tree, MANIFEST))
+        return False
 
     def require(self, tree: str) -> None:
         """Raise TreeMissing if a tree is not here."""
@@ -329,6 +332,9 @@ class TreeStore:
 
     def _make_root(self) -> None:
         os.makedirs(self.root, 0o700, exist_ok=True)
+        self._require_ours()
+
+    def _require_ours(self) -> None:
         status = os.stat(self.root)
         if status.st_uid != os.geteuid() or status.st_mode & 0o022:
             raise PermissionError(errno.EACCES, "others may write there")

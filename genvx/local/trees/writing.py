@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from genvx.core.projects.manifest import Entry, Manifest
 
 _BLOCK = 4096
+_COARSE_NS = 2 * 10**9
 _NOTHING = bytes(_BLOCK)
 
 
@@ -48,7 +49,7 @@ class TreeWriter:
         try:
             old, name = source.split(entry.name)
             status = os.stat(name, dir_fd=old, follow_symlinks=False)
-            if not _is_finished(status, entry):
+            if not is_as_written(status, entry):
                 return False
             new, _ = self._place.split(entry.name)
             os.link(name, name, src_dir_fd=old, dst_dir_fd=new, follow_symlinks=False)
@@ -94,11 +95,13 @@ def _is_finished_last(entry: Entry) -> bool:
     return entry.sparse or entry.size > WHOLE
 
 
-def _is_finished(status: os.stat_result, entry: Entry) -> bool:
-    """Whether a file is as it was left when all of it was written."""
-    return stat.S_ISREG(status.st_mode) and (
-        (status.st_size, status.st_mtime_ns) == (entry.size, entry.mtime_ns)
-    )
+def is_as_written(status: os.stat_result, entry: Entry) -> bool:
+    """Whether a file still has the size and the time that it got when all of it was written."""
+    if not stat.S_ISREG(status.st_mode) or status.st_size != entry.size:
+        return False
+    # Many file systems keep times less exactly: Lustre and old NFS servers in seconds, FAT in two.
+    exact = status.st_mtime_ns % 1000 != 0
+    return abs(status.st_mtime_ns - entry.mtime_ns) < (1 if exact else _COARSE_NS)
 
 
 def _finish(descriptor: int, entry: Entry) -> None:

@@ -115,6 +115,7 @@ ATTACKS: list[object] = [
     [["x", "d", 0o755, 0, 5, HEX]],
     [[".git", "d", 0o755, 0, 0, ""]],
     [[".git", "d", 0o755, 0, 0, ""], _file(".git/config")],
+    [DIR, ["d/.GIT", "d", 0o755, 0, 0, ""], _file("d/.GIT/config")],
     [[]],
     ["x"],
     [_file("x")[:5]],
@@ -152,7 +153,7 @@ def test_a_list_of_anything_else_is_refused_at_its_first_line(data):
 
 
 def test_a_list_that_ends_early_is_refused_wherever_it_ends():
-    whole = dumps([DIR, GOOD, _link("d/x", "../good"), ["a\n\"\\é\udc80", *GOOD[1:], 1]])
+    whole = dumps([DIR, GOOD, _link("d/x", "../good"), ['a\n"\\é\udc80', *GOOD[1:], 1]])
     assert len(Manifest.read(whole).entries) == 4
     for end in range(len(whole)):
         with pytest.raises(Malformed):
@@ -172,6 +173,14 @@ def test_a_content_of_another_digest_is_refused(tmp_path):
     with pytest.raises(ProtocolError, match="not all contents"):
         receive(store, tree, data, lambda *asked: [])
     assert not store.has(tree)
+
+
+def test_a_tree_that_is_too_deep_to_be_deleted_is_not_stored(tmp_path):
+    names = ["/".join(["d"] * depth) for depth in range(1, 300)]
+    manifest = Manifest([Entry(name.encode(), DIRECTORY, 0o755, 0) for name in names])
+    with pytest.raises(ProtocolError, match="more than 200 directories deep"):
+        receive(TreeStore(str(tmp_path)), manifest.tree, manifest.to_bytes(), lambda *asked: [])
+    assert os.listdir(tmp_path) == []
 
 
 def test_links_stay_in_their_tree_or_do_not():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from genvx.core.projects.manifest import FILE, Entry, Manifest
+from genvx.core.projects.manifest import DIRECTORY, FILE, LINK, Entry, Manifest
 from genvx.errors import ProtocolError, StateError
 from genvx.local.trees.landing import Landing
 from genvx.local.trees.project import Gathered, LocalProject
@@ -124,3 +124,37 @@ def test_contents_do_not_come_where_another_user_could_change_them(tmp_path, env
     refused = pytest.raises(StateError, match="genvx-pull is another user's")
     with Landing(str(stage.parent), environ) as landing, refused:
         landing.lacking(project.manifest)
+
+
+def test_a_link_that_a_later_tree_could_lead_out_is_refused(tmp_path, environ):
+    def link(name: bytes, target: bytes) -> Entry:
+        return Entry(name, LINK, 0o777, 0, target=target)
+
+    place, up = Entry(b"d", DIRECTORY, 0o755, 0), link(b"d/x", b"e/../../y")
+    deep = [Entry(name, DIRECTORY, 0o755, 0) for name in (b"d/f", b"d/f/g")]
+    for entries in ([place, up], [place, *deep, up, link(b"d/e", b"f/g")]):
+        manifest = Manifest(entries)  # it stays in this tree
+        with Landing(str(tmp_path / "here"), environ) as landing, pytest.raises(ProtocolError):
+            landing.lacking(manifest)
+    manifest = Manifest([place, Entry(b"d/e", DIRECTORY, 0o755, 0), up])
+    with Landing(str(tmp_path / "here"), environ) as landing:
+        assert landing.lacking(manifest) == []
+        landing.finish()
+    with Landing(str(tmp_path / "here"), environ) as landing:
+        landing.lacking(Manifest([place, link(b"d/e", b"../d")]))
+        with pytest.raises(StateError, match="Is a directory"):
+            landing.finish()
+
+
+def test_two_landings_at_once_do_not_write_to_each_other(tmp_path, environ):
+    plant(tmp_path / "made")
+    project = gathered(tmp_path / "made", environ)
+    with Landing(str(tmp_path / "here"), environ) as first:
+        wanted = first.lacking(project.manifest)
+        with pytest.raises(StateError, match="something else is copied to .* at this moment"):
+            bring(project, tmp_path / "here", environ)
+        for index, (content, _) in zip(wanted, project.contents(wanted), strict=True):
+            first.put(index, content)
+        first.finish()
+    assert seen(tmp_path / "here") == seen(tmp_path / "made")
+    assert bring(project, tmp_path / "here", environ) == (0, 0)
