@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from genvx.core.projects.manifest import MOST_MANIFEST
 from genvx.core.projects.stream import failure, frame, read_frame
@@ -23,7 +22,6 @@ from genvx.local.trees.store import TreeStore, trees_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from io import BufferedReader
 
     from genvx.agent.farend import FarEnd
     from genvx.core.projects.manifest import Body
@@ -34,7 +32,7 @@ _NEWS = 5.0
 _BUFFER = 256 * 1024
 
 
-def _stdin() -> BufferedReader:
+def _stdin() -> BinaryIO:
     """Our stdin, of which nothing has been read yet but the call."""
     return open(0, "rb", buffering=_BUFFER, closefd=False)
 
@@ -86,9 +84,8 @@ def send_files(end: FarEnd, asked: PullRun) -> int:
         out.flush()
         count = len(manifest.bodies())
         try:
-            wanted = indices_of(
-                Lacking(read_frame(_stdin().read, count + 64).decode("ascii")), count
-            )
+            bits = read_frame(_stdin().read, count + 64).decode("ascii")
+            wanted = indices_of(Lacking(bits), count)
         except (Malformed, UnicodeDecodeError):
             raise ProtocolError("what the client lacks cannot be read") from None
         try:

@@ -151,7 +151,7 @@ def test_two_landings_at_once_do_not_write_to_each_other(tmp_path, environ):
     project = gathered(tmp_path / "made", environ)
     with Landing(str(tmp_path / "here"), environ) as first:
         wanted = first.lacking(project.manifest)
-        with pytest.raises(StateError, match="something else is copied to .* at this moment"):
+        with pytest.raises(StateError, match=r"something else is copied to .* at this moment"):
             bring(project, tmp_path / "here", environ)
         for index, (content, _) in zip(wanted, project.contents(wanted), strict=True):
             first.put(index, content)
