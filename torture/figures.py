@@ -161,4 +161,8 @@ FIGURES = (
         "R3", "ends of runs with daemons, deaf, stopped, forking processes, fork bombs and guests",
         "0 left, GPUs free <= 1 s after the last", "trees:trees", (_ROOT,),
     ),
+    Figure(
+        "S3", "odd names, modes, times, links, holes, deep and large ones, pushed and pulled",
+        "the same by an independent walk, and by rsync -ainc", "fidelity:fidelity", (_SSHD,),
+    ),
 )  # fmt: skip

@@ -378,7 +378,7 @@ def bite(mutant: Mutant, directory: Path, seed: int = 1) -> Bitten:
         )
         output.seek(0)
         told = output.read()
-    found = re.findall(r"^[FR]\d+ on \S+: violated: (.*)$", told, re.MULTILINE)
+    found = re.findall(r"^[FRS]\d+ on \S+: violated: (.*)$", told, re.MULTILINE)
     seen = [line for line in found if mutant.word in line]
     caught = answer.returncode == 1 and bool(seen)
     return Bitten(caught, seen[0] if seen else "", told)
