@@ -106,7 +106,7 @@ class Landing:
         if len(content) != body.size or digest_of(content) != body.digest:
             raise ProtocolError("the files are refused: a content has another digest")
         with self._trouble(), Place(self._root) as place:
-            descriptor = place.open(_name(body.digest), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            descriptor = _new(place, _name(body.digest))
             try:
                 write_at(descriptor, content, 0)
             finally:
@@ -181,7 +181,8 @@ class Landing:
                     return False
                 known = cache.known(status)
                 found = known if known is not None else cache.digests(descriptor, status)
-                if found == entry.digests:
+                # A file with another name elsewhere would change there, too.
+                if found == entry.digests and status.st_nlink == 1:
                     os.fchmod(descriptor, entry.mode)
                     os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
                     return True
@@ -233,10 +234,7 @@ class Landing:
             made = _name(entry.digests[0])  # no other file needs this content
         else:
             made = _STAGE + b"/new"
-            with contextlib.suppress(FileNotFoundError):
-                parent, last = place.split(made)
-                os.unlink(last, dir_fd=parent)
-            descriptor = place.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            descriptor = _new(place, made)
             try:
                 for digest, (at, _) in zip(entry.digests, pieces(entry.size)):
                     content = self._staged(place, digest)
@@ -274,6 +272,14 @@ class Landing:
 
 def _name(digest: bytes) -> bytes:
     return _STAGE + b"/" + digest.hex().encode("ascii")
+
+
+def _new(place: Place, name: bytes) -> int:
+    """Make a file. One that is there goes: it may be a pipe, or have another name elsewhere."""
+    with contextlib.suppress(FileNotFoundError):
+        parent, last = place.split(name)
+        os.unlink(last, dir_fd=parent)
+    return place.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
 
 
 def _trouble(error: OSError, path: str) -> StateError:

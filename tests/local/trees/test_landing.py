@@ -86,6 +86,20 @@ def test_no_link_in_the_directory_is_followed(tmp_path, environ, name):
     assert os.listdir(outside) == []
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.link(path.parents[2] / "other", path)])
+def test_what_is_where_a_content_comes_first_is_not_written_to(tmp_path, environ, make):
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "a").write_text("new")
+    (tmp_path / "other").write_text("old")
+    project = gathered(tmp_path / "made", environ)
+    staged = tmp_path / "here" / ".genvx-pull" / project.manifest.bodies()[0].digest.hex()
+    staged.parent.mkdir(parents=True)
+    make(staged)
+    bring(project, tmp_path / "here", environ)
+    assert (tmp_path / "here" / "a").read_text() == "new"
+    assert (tmp_path / "other").read_text() == "old"
+
+
 def test_a_link_in_the_place_of_a_file_is_replaced_and_what_it_names_is_not(tmp_path, environ):
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "a").write_text("new")
