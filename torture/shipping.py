@@ -99,6 +99,7 @@ def _cuts(outcome: Outcome, trial: Trial, journeys: Journeys) -> None:
         shutil.rmtree(journeys.home.runs / run)
         shutil.rmtree(place)
         number += 1
+    outcome.check(resumed, f"no journey went on where it was, after {cuts} cuts")
     outcome.seen.append(f"{cuts} cuts, {resumed} of {2 * number} journeys went on where they were")
 
 
@@ -235,7 +236,9 @@ def _changed(outcome: Outcome, trial: Trial) -> None:
             wanted = b"".join(b"%08d" % each for each in range(len(grown) // 8))
             outcome.check(grown == wanted, "what has grown is not what it ever was")
             shutil.rmtree(target)
-    outcome.seen.append(f"{went} of {trial.size(20, 300)} trees that change all the time came, and are right")
+    outcome.seen.append(
+        f"{went} of {trial.size(20, 300)} trees that change all the time came, and are right"
+    )
 
 
 def _disks(outcome: Outcome, trial: Trial) -> None:
