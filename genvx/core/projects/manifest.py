@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from genvx.core.projects.links import leads_out
@@ -67,6 +66,9 @@ class Body(NamedTuple):
 
 def digest_of(content: bytes) -> bytes:
     """The digest of a piece of a file."""
+    # Imported here: it loads OpenSSL, and most who name the kinds of files hash nothing.
+    from hashlib import blake2b
+
     return blake2b(content, digest_size=DIGEST_BYTES).digest()
 
 

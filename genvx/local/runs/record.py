@@ -10,6 +10,7 @@
               host_key     of sshds that lead into the run
               decision     of a part of a gang: a link to "start" or "withdraw", made once
               withdraw.lock   held by who withdraws it from the line
+              project.diff how its project differed from its commit (projectdiff.py)
               enter        a script that opens a shell inside of it, or runs a command there
               log          all output of the command, in order
               events       a line of JSON for each change
@@ -176,7 +177,7 @@ class RunDirectory:
 
     def write_spec(self, spec: RunSpec) -> None:
         """Write what was asked. Raises OSError."""
-        self._replace(SPEC_FILE, SPEC.write(spec))
+        self._replace(SPEC_FILE, SPEC.write(spec.stored))
 
     def state(self) -> tuple[RunState, str]:
         """The last state that was written, and the id of the boot in which it was.
