@@ -17,6 +17,9 @@ from genvx.core.wire.plain import Malformed, dumps
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+STAGE = b".genvx-pull"
+"""Where a directory keeps what has come of a transfer; it never travels itself."""
+
 FILE, DIRECTORY, LINK = "f", "d", "l"
 KINDS = (FILE, DIRECTORY, LINK)
 

@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import stat
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.projects.links import depends
-from genvx.core.projects.manifest import DIRECTORY, FILE, LINK, digest_of, pieces, shown_name
+from genvx.core.projects.manifest import (
+    DIRECTORY,
+    FILE,
+    LINK,
+    STAGE,
+    digest_of,
+    pieces,
+    shown_name,
+)
 from genvx.errors import ProtocolError, StateError
+from genvx.local.trees.alone import keep_others_out
 from genvx.local.trees.hashes import Changed, HashCache, read_piece
 from genvx.local.trees.place import Place
 from genvx.local.trees.writing import write_at, write_sparse
@@ -25,7 +33,6 @@ if TYPE_CHECKING:
 
     from genvx.core.projects.manifest import Body, Entry, Manifest
 
-_STAGE = b".genvx-pull"
 _READ = os.O_RDONLY | os.O_NONBLOCK
 
 
@@ -35,13 +42,13 @@ class Landing:
     Files that are there already are replaced, others stay. No link in the directory is followed.
 
     Raises:
-        StateError: something cannot be written, by name.
+        StateError: something cannot be written, by name; or something else is landing there.
     """
 
     def __init__(self, directory: str, environ: Mapping[str, str]) -> None:
         self.path = os.path.abspath(os.path.expanduser(directory))
         self._environ = environ
-        self._root = self._lock = -1
+        self._root = -1
         self._wanted: list[Entry] = []
         self._bodies: list[Body] = []
         # Contents of files here that are to be replaced: in which file, where, and how long.
@@ -53,23 +60,25 @@ class Landing:
             self._root = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise _trouble(error, self.path) from None
+        try:
+            keep_others_out(self._root, self.path)
+        except BaseException:
+            os.close(self._root)
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        for descriptor in (self._lock, self._root):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._root = self._lock = -1
+        if self._root >= 0:
+            os.close(self._root)
 
     def lacking(self, manifest: Manifest) -> list[int]:
         """The indices of the bodies that are not here, given the files that are to be here.
 
         Raises:
             ProtocolError: the tree has a name that is ours, or a link that could lead out later.
-            StateError: contents that come could be changed by another user, or by another landing
-            here.
+            StateError: contents that come could be changed by another user.
         """
-        if any(each.name.partition(b"/")[0].lower() == _STAGE for each in manifest.entries):
+        if any(each.name.partition(b"/")[0].lower() == STAGE for each in manifest.entries):
             raise ProtocolError("the files are refused: one has a name of genvx's own")
         # Another tree that comes here later is checked by itself.
         there = {each.name for each in manifest.entries if each.kind == DIRECTORY}
@@ -85,13 +94,12 @@ class Landing:
         needed = {digest for entry in self._wanted for digest in entry.digests}
         with self._trouble(), Place(self._root) as place:
             with contextlib.suppress(FileExistsError):
-                place.make_directory(_STAGE)
+                place.make_directory(STAGE)
             # Contents are checked when they come, and moved to their places later. The owner of
             # this directory could change them in between.
-            if os.fstat(place.directory(_STAGE)).st_uid != os.geteuid():
-                stage = shown_name(os.path.join(os.fsencode(self.path), _STAGE))
+            if os.fstat(place.directory(STAGE)).st_uid != os.geteuid():
+                stage = shown_name(os.path.join(os.fsencode(self.path), STAGE))
                 raise StateError(f"{stage} is another user's; delete it, or copy to elsewhere")
-            self._take_lock(os.dup(place.directory(_STAGE)))
             return [
                 index
                 for index, body in enumerate(self._bodies)
@@ -139,32 +147,13 @@ class Landing:
             self._clear(place)
         return changed
 
-    def _take_lock(self, stage: int) -> None:
-        """Keep other landings out until this one is closed: they would write to our contents while
-        these are moved to their places. Raises OSError, StateError.
-        """
-        if self._lock >= 0:
-            os.close(self._lock)
-        self._lock = stage
-        busy = False
-        try:
-            fcntl.flock(stage, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:  # others: a file system without such locks
-            busy = error.errno == errno.EWOULDBLOCK
-        now = os.stat(_STAGE, dir_fd=self._root, follow_symlinks=False)
-        if busy or not os.path.samestat(now, os.fstat(stage)):
-            here = shown_name(os.fsencode(self.path))
-            raise StateError(
-                f"something else is copied to {here} at this moment; wait, or copy to elsewhere"
-            )
-
     def _clear(self, place: Place) -> None:
         """Delete what is left of contents that have come."""
         with contextlib.suppress(OSError):
-            stage = place.directory(_STAGE)
+            stage = place.directory(STAGE)
             for name in os.listdir(stage):
                 os.unlink(name, dir_fd=stage)
-            os.rmdir(_STAGE, dir_fd=self._root)
+            os.rmdir(STAGE, dir_fd=self._root)
 
     def _is_here(self, place: Place, cache: HashCache, entry: Entry) -> bool:
         """Whether a file or link is here as it should be. Directories are made each time."""
@@ -233,7 +222,7 @@ class Landing:
         if len(entry.digests) == 1 and not entry.sparse and not left[entry.digests[0]]:
             made = _name(entry.digests[0])  # no other file needs this content
         else:
-            made = _STAGE + b"/new"
+            made = STAGE + b"/new"
             descriptor = _new(place, made)
             try:
                 for digest, (at, _) in zip(entry.digests, pieces(entry.size)):
@@ -244,7 +233,7 @@ class Landing:
                 os.ftruncate(descriptor, entry.size)
             except BaseException:
                 with contextlib.suppress(OSError):  # it only takes room on a full disk
-                    os.unlink(b"new", dir_fd=place.directory(_STAGE))
+                    os.unlink(b"new", dir_fd=place.directory(STAGE))
                 raise
             finally:
                 os.close(descriptor)
@@ -271,7 +260,7 @@ class Landing:
 
 
 def _name(digest: bytes) -> bytes:
-    return _STAGE + b"/" + digest.hex().encode("ascii")
+    return STAGE + b"/" + digest.hex().encode("ascii")
 
 
 def _new(place: Place, name: bytes) -> int:

@@ -9,6 +9,7 @@ import pytest
 
 from genvx.core.projects.manifest import DIRECTORY, FILE, LINK, Entry, Manifest
 from genvx.errors import ProtocolError, StateError
+from genvx.local.trees import alone
 from genvx.local.trees.landing import Landing
 from genvx.local.trees.project import Gathered, LocalProject
 from tests.capabilities import USER_A
@@ -160,12 +161,13 @@ def test_a_link_that_a_later_tree_could_lead_out_is_refused(tmp_path, environ):
             landing.finish()
 
 
-def test_two_landings_at_once_do_not_write_to_each_other(tmp_path, environ):
+def test_two_landings_at_once_do_not_write_to_each_other(tmp_path, environ, monkeypatch):
     plant(tmp_path / "made")
     project = gathered(tmp_path / "made", environ)
     with Landing(str(tmp_path / "here"), environ) as first:
         wanted = first.lacking(project.manifest)
-        with pytest.raises(StateError, match=r"something else is copied to .* at this moment"):
+        monkeypatch.setattr(alone, "_ENDING", 0.0)
+        with pytest.raises(StateError, match=r"another genvx copies files into .* at this moment"):
             bring(project, tmp_path / "here", environ)
         for index, (content, _) in zip(wanted, project.contents(wanted), strict=True):
             first.put(index, content)
