@@ -27,6 +27,7 @@ from torture.trial import Outcome, Trial
 
 _PARTIAL = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{8}")
 _CLIENTS = 4
+_VALUES = 252
 
 
 def shipping(trial: Trial) -> Outcome:
@@ -187,10 +188,14 @@ def _land(project: LocalProject, target: Path, environ: dict[str, str]) -> None:
         landing.finish()
 
 
+def _length(value: int) -> int:
+    return 50_000 + value % 7 * 100
+
+
 @contextmanager
 def _changing(root: Path) -> Iterator[None]:
     """Files that are replaced, and one that grows, all the time. Each replaced one is of one byte
-    value, and what has grown can be told from its beginning.
+    value, which says how long it is; what has grown can be told from its beginning.
     """
     over = threading.Event()
 
@@ -199,7 +204,7 @@ def _changing(root: Path) -> Iterator[None]:
         while not over.is_set():
             number += 1
             new = root.with_name("new")
-            new.write_bytes(bytes([number % 256]) * (50_000 + number % 7))
+            new.write_bytes(bytes([number % _VALUES]) * _length(number % _VALUES))
             os.rename(new, root / f"replaced{number % 3}")
             with open(root / "grown", "ab") as file:
                 file.write(b"%08d" % (file.tell() // 8))
@@ -231,7 +236,8 @@ def _changed(outcome: Outcome, trial: Trial) -> None:
             went += 1
             for path in target.glob("replaced*"):
                 content = path.read_bytes()
-                outcome.check(len(set(content)) == 1, f"{path.name} is of two versions")
+                pure = len(set(content)) == 1 and len(content) == _length(content[0])
+                outcome.check(pure, f"{path.name} is of two versions")
             grown = (target / "grown").read_bytes() if (target / "grown").exists() else b""
             wanted = b"".join(b"%08d" % each for each in range(len(grown) // 8))
             outcome.check(grown == wanted, "what has grown is not what it ever was")
