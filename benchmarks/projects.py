@@ -24,7 +24,7 @@ from benchmarks.world import World, world
 _DIRECTORIES, _FILES, _BYTES = 100, 100, 20_000
 _LIMITS = {"first": 1.2, "unchanged": 1.0, "one file changed": 1.0}
 _LARGE = 2 << 30
-# With one round everything is a tenth as large: that form shows that it works. A large file of 2 GiB
+# With one round everything is a tenth as large: that form shows that it works. A file of 2 GiB
 # is for the form that takes its time.
 _ENOUGH_ROUNDS, _MANY_ROUNDS = 2, 5
 _AWAY_MS = 20
