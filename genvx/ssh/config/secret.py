@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NoReturn
 
 
-@dataclass(frozen=True)
 class Secret:
-    """Secret is a password or a passphrase, which no message and no traceback shows."""
+    """Secret is a password or a passphrase, which no message and no traceback shows.
 
-    text: str = field(repr=False)
+    It cannot be copied or pickled, so that a value with one in it reaches no file and no host.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @property
+    def text(self) -> str:
+        """The secret itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not written anywhere")
+
+
+__all__ = ["Secret"]
