@@ -112,8 +112,8 @@ class Journeys:
 
         asked = PullRun(run, everything=True, bare=True)
         with Landing(str(target), self.environ) as landing:
-            _, files = host.pull(asked, landing, count)
-        return came, files
+            _, landed = host.pull(asked, landing, count)
+        return came, landed.changed
 
 
 class Cutter:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 STAGE = b".genvx-pull"
 """Where a directory keeps what has come of a transfer; it never travels itself."""
 
+STAGE = b".genvx-pull"
+"""Where a directory keeps what has come of a transfer; it never travels itself."""
+
 FILE, DIRECTORY, LINK = "f", "d", "l"
 KINDS = (FILE, DIRECTORY, LINK)
 
@@ -118,6 +121,10 @@ class Manifest:
     def files(self) -> int:
         """How many entries are no directories."""
         return sum(each.kind != DIRECTORY for each in self.entries)
+
+    def names(self) -> dict[bytes, bool]:
+        """The names of all entries, and whether each is a directory."""
+        return {each.name: each.kind == DIRECTORY for each in self.entries}
 
     @property
     def tree(self) -> str:
