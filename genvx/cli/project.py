@@ -61,7 +61,7 @@ def _confirmed(large: str) -> None:
 def _confirm(large: str) -> None:
     """Ask whether a large project is to be sent."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise InvalidInput(f"{large}; .genvxignore can leave them out, --yes sends all")
+        raise InvalidInput(f"{large}; .genvxignore can leave files out, --yes sends all")
     say(f"genvx: {large}")
     sys.stderr.write("Send it? [y/N] ")
     sys.stderr.flush()

@@ -396,4 +396,9 @@ def _trouble(error: OSError, path: str) -> StateError:
     why = error.strerror or str(error)
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
         why = "a symbolic link or a file is in the way"
+    elif error.errno == errno.EEXIST and os.path.lexists(path) and not os.path.isdir(path):
+        return StateError(f"cannot write to {shown_name(os.fsencode(path))}: it is not a directory")
+    elif error.errno in (errno.ENOSPC, errno.EDQUOT):
+        stage = shown_name(os.path.join(os.fsencode(path), STAGE))
+        why = f"the disk is full; what has come is in {stage}, and the next try uses it"
     return StateError(f"cannot write to {shown_name(os.fsencode(path))}{file}: {why}")

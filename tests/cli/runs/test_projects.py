@@ -199,6 +199,8 @@ def test_the_record_says_how_the_code_differed_and_runs_are_compared_by_their_fi
     ("words", "said"),
     [
         (("--project", "nowhere", "--", "true"), "no such directory: "),
+        (("--project", "train.py", "--", "true"), "train.py is not a directory"),
+        (("--project", "/", "--yes", "--", "true"), "/ is the whole machine"),
         (("--project", "", "--", "true"), "--project is empty"),
         (("--project", ".", "-C", "/tmp", "--", "true"), "the project has no directory "),
         (("--project", ".", "-C", "../x", "--", "true"), "the project has no directory "),
@@ -221,6 +223,16 @@ def test_a_large_project_is_sent_only_if_somebody_says_so(state, code, monkeypat
         refused.stderr
     )
     shutil.rmtree(code)
+
+
+def test_a_home_is_sent_only_if_somebody_says_so(state, code, monkeypatch):
+    monkeypatch.setenv("HOME", str(code / "sub" / "me"))
+    monkeypatch.chdir(code)
+    refused = run_genvx("run", "-d", "--project", ".", "--", "true")
+    assert (refused.returncode, ". has your home in it" in refused.stderr) == (2, True)
+    monkeypatch.setenv("HOME", str(code / "sub"))
+    sent = run_genvx("run", "-d", "-w", "--yes", "--project", "~", "--", "true")
+    assert sent.returncode == 0, sent.stderr
 
 
 def test_a_project_that_changes_meanwhile_is_read_again_three_times_in_all(monkeypatch, capsys):
