@@ -69,6 +69,10 @@ def _confirm(large: str) -> None:
         raise InvalidInput("the run was not started; .genvxignore can leave files out")
 
 
+class SendingInterrupted(KeyboardInterrupt):
+    """Ctrl-C while the code of a run was sent: no host has been asked to start it."""
+
+
 @contextmanager
 def sending(trees: Sequence[Shipment]) -> Iterator[Callable[[Any], None] | None]:
     """Give what sends trees to a host, unless it has them; None where there are none."""
@@ -79,4 +83,15 @@ def sending(trees: Sequence[Shipment]) -> Iterator[Callable[[Any], None] | None]
     from genvx.fleet.shipping.reading import shipping
 
     with Sending("sending code to") as shown:
-        yield shipping(trees, lambda host: lambda done, total: shown.update(host.name, done, total))
+        send = shipping(
+            trees, lambda host: lambda done, total: shown.update(host.name, done, total)
+        )
+
+        def ship(host: Any) -> None:
+            assert send is not None, "there are trees"
+            try:
+                send(host)
+            except KeyboardInterrupt:
+                raise SendingInterrupted from None
+
+        yield ship

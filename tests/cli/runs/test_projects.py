@@ -77,7 +77,8 @@ def test_what_arrives_is_what_was_sent_and_only_what_changes_is_sent_again(sandb
         assert sent == [(0, 5), (5, 5)]
 
 
-def test_a_killed_client_starts_nothing_and_the_next_goes_on(sandbox, short_tmp):
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_client_starts_nothing_and_the_next_goes_on(sandbox, short_tmp, how):
     code = short_tmp / "code"
     code.mkdir()
     for number in range(200):
@@ -90,8 +91,10 @@ def test_a_killed_client_starts_nothing_and_the_next_goes_on(sandbox, short_tmp)
         return len(list(store.glob("*.*/files/*")))
 
     until(lambda: arrived() > 5, "a part has come")
-    client.send_signal(signal.SIGKILL)
-    client.communicate()
+    client.send_signal(how)
+    said = client.communicate()[1]
+    assert ("genvx: interrupted; no run was started, and " in said) == (how == signal.SIGINT)
+    assert "may have started" not in said
     assert 5 < arrived() < 200
     assert run_genvx("remote", "runs").stdout.endswith("Total 0 runs\n")
     sent: list[tuple[int, int]] = []
