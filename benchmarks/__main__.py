@@ -29,6 +29,7 @@ PARTS = {
     "supervisors": 1,
     "manyruns": 11,
     "projects": 5,
+    "monitor": 200,
 }
 
 

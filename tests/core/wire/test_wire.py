@@ -52,7 +52,7 @@ from genvx.core.runs.runstate import (
     Waiting,
 )
 from genvx.core.snapshot import Snapshot
-from genvx.core.usage import DeviceProcess, DeviceUsage, Driver, Health
+from genvx.core.usage import DeviceProcess, DeviceUsage, Driver, Health, Sensors
 from genvx.core.value import replace
 from genvx.core.wire import (
     acts,
@@ -133,7 +133,8 @@ REQUIREMENTS = Requirements(
 )
 DEVICE_IN_FULL = Device("MIG-2", 3, "1g", 5 << 30, 1, "GPU-1", True, "NS", False, True, True, 2)
 PROCESS = DeviceProcess(1, 1003, "u", "c", 4, True, 7, True)
-USAGE = DeviceUsage(Health.LOST, "gone", 5, 7, (PROCESS,))
+SENSORS = Sensors(70_500, 41, 1410, 1593, 3, 2)
+USAGE = DeviceUsage(Health.LOST, "gone", 5, 7, (PROCESS,), SENSORS)
 DRIVER = Driver("550", "broken", True, ("note",))
 HOLDER = Holder(7, "ssh-agent", 4, stopped=True, certain=False)
 LEASE_IN_FULL = Lease(
@@ -164,7 +165,7 @@ RUN = RunInfo(
     SPEC, Lost(THEN, LossReason.REBOOT), "note", "best", ("t",), 9, True, "/r/7", OPEN_PORT
 )
 ASKED = [
-    questions.TakeSnapshot(True),
+    questions.TakeSnapshot(True, True),
     questions.Examine(),
     questions.ShowPolicy(),
     questions.ShowUse("abcd"),
@@ -229,6 +230,7 @@ VALUES = [
     ),
     (devicecodec.DEVICE, DEVICE_IN_FULL),
     (devicecodec.PROCESS, PROCESS),
+    (devicecodec.SENSORS, SENSORS),
     (devicecodec.USAGE, USAGE),
     (devicecodec.DRIVER, DRIVER),
     (runcodec.MOMENT, THEN),
