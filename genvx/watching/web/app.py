@@ -58,6 +58,7 @@ class Page:
         self._changed = asyncio.Event()
         self._pages = 0
         self._logs = 0
+        self._over = False
 
     def app(self, token: str | None, names: tuple[str, ...] = ()) -> Gate:
         """Return the application; token and names are those of its Gate."""
@@ -74,6 +75,11 @@ class Page:
         self._changed.set()
         self._changed = asyncio.Event()
 
+    def end(self) -> None:
+        """Have the pages that are open be told nothing more; called in the thread of the server."""
+        self._over = True
+        self.wake()
+
     async def _fleet(self, request: Request) -> Response:
         self._looks.ask()
         return JSONResponse({"schema": "genvx/1", "verb": "web", "hosts": self._picture.hosts()})
@@ -88,7 +94,7 @@ class Page:
         self._looks.open_page()
         try:
             revision: int | None = None
-            while True:
+            while not self._over:
                 changed = self._changed
                 revision, events = self._picture.news(revision)
                 if events:

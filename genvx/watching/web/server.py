@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 import threading
@@ -80,6 +81,7 @@ class WebServer:
                 timeout_graceful_shutdown=_LEAVING,
             )
         )
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._serve, name="genvx web", daemon=True)
 
     @property
@@ -97,6 +99,9 @@ class WebServer:
         """Stop serving; drop the pages that are open."""
         self._picture.on_change = lambda: None
         self._server.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                self._loop.call_soon_threadsafe(self._page.end)
         self._thread.join(_PATIENCE)
         self._socket.close()
 
@@ -104,6 +109,6 @@ class WebServer:
         asyncio.run(self._main())
 
     async def _main(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         self._picture.on_change = lambda: loop.call_soon_threadsafe(self._page.wake)
         await self._server.serve(sockets=[self._socket])

@@ -125,7 +125,7 @@ export async function listen(path, signal, on) {
 
 const SVG = "http://www.w3.org/2000/svg";
 
-// A line of shares of one, the last at the right edge.
+// A line of shares of one, the last at the right edge; it has the width for itself after a while.
 export class Chart {
   constructor(parent, title) {
     const figure = make("figure");
@@ -148,7 +148,7 @@ export class Chart {
     this.points.push(share);
     if (this.points.length > most) this.points.shift();
     say(this.now, share === null ? "?" : `${Math.round(share * 100)}%`);
-    const step = 100 / (most - 1);
+    const step = 100 / (Math.max(150, this.points.length) - 1);
     const first = 100 - (this.points.length - 1) * step;
     const drawn = this.points
       .map((each, n) => (each === null ? "" : `${(first + n * step).toFixed(2)},${(29 - each * 28).toFixed(2)}`))
