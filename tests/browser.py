@@ -23,6 +23,7 @@ class Browser:
     def open(self, url: str) -> None:
         """Open a page, and wait until it is told what hosts show."""
         self.driver.get("about:blank")  # another fragment alone would load nothing
+        self.complaints()  # of the page before, whose server has ended
         self.driver.get(url)
         until(lambda: self.text("#connection") == "live", "the page is live")
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import threading
+import urllib.request
+from urllib.error import HTTPError
 
 import pytest
 
 from genvx.core.requests.ask import Ask
 from genvx.core.requests.requirements import Requirements
-from genvx.core.runs.run import RunSpec
+from genvx.core.runs.run import Moment, RunSpec
 from genvx.errors import HostUnreachable
-from genvx.testing import FakeHost
+from genvx.testing import FakeHost, Played
 from genvx.watching.web import gate
 from genvx.watching.web.logtext import LogText
 from genvx.watching.web.picture import Picture, difference
 from tests.capabilities import USER_A
-from tests.helpers import until
+from tests.helpers import PATIENCE, until
 from tests.watching.paged import paged
 
 
@@ -101,8 +104,8 @@ def test_everything_is_answered_with_a_strict_policy_and_nothing_is_from_elsewhe
             assert served.fetched(path)[0] == 404
         request = served.request("api/fleet")
         request.method = "POST"
-        with pytest.raises(Exception, match="405") as refused:
-            __import__("urllib.request").request.urlopen(request, timeout=20)
+        with pytest.raises(HTTPError, match="405") as refused:
+            urllib.request.urlopen(request, timeout=PATIENCE)
         refused.value.close()
 
 
@@ -153,7 +156,7 @@ def test_the_owner_of_a_connection_is_found_also_through_ipv6():
                 accepted, (host, its_port, *_) = listening.accept()
                 with accepted:
                     ends = (host, its_port), accepted.getsockname()[:2]
-                    assert gate.owner_of(*ends) == __import__("os").geteuid()
+                    assert gate.owner_of(*ends) == os.geteuid()
                     client.close()
                     until(lambda ends=ends: gate.owner_of(*ends) is None, "the client is gone")
 
@@ -236,9 +239,18 @@ def test_a_change_is_told_at_once_whatever_other_hosts_do(nothing_left):
 
 
 def test_a_log_is_followed_to_the_end_of_its_run(nothing_left):
-    host = FakeHost("a", 1)
+    host = FakeHost("a", 1, script=lambda spec: Played(b"1\n\x1b[1m2\x1b[0m", 3))
+    asked = RunSpec("abcdef01", ("true",), Requirements(1), "", "", Moment(0, 0), name="net")
+    host.submit(asked)
     with paged([host]) as served:
-        for path in ("host=a&run=../x", "host=b&run=aaaa", "host=a", ""):
-            assert served.fetched(f"api/log?{path}")[0] == 404
-        with served.events("api/log?host=a&run=abcdef01") as events:
+        for query in ("host=a&run=../x", "host=b&run=aaaa", "host=a", ""):
+            assert served.fetched(f"api/log?{query}")[0] == 404
+        with served.events("api/log?host=a&run=beef") as events:
             assert next(events)[0] == "error"
+        with served.events("api/log?host=a&run=abcdef01") as events:
+            found = list(events)
+        assert found[-1][0] == "end"
+        assert found[-1][1]["exit_code"] == 3
+        pieces = [data for kind, data in found if kind == "log"]
+        assert [line for each in pieces for line in each["lines"]] == ["1"]
+        assert pieces[-1]["open"] == "2"
