@@ -47,16 +47,14 @@ def _serve(where: Where, wanted: Wanted) -> None:
     from genvx.watching.web.picture import Picture
 
     try:
-        import starlette as _starlette  # noqa: F401
-        import uvicorn as _uvicorn  # noqa: F401
+        from genvx.watching.web.app import Page
+        from genvx.watching.web.server import WebServer, bound, is_loopback
     except ModuleNotFoundError as error:
-        if error.name not in ("starlette", "uvicorn"):
+        if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn"):
             raise
         raise InvalidInput(
             "genvx web needs Starlette and uvicorn: pip install 'genvx[web]'"
         ) from None
-    from genvx.watching.web.app import Page
-    from genvx.watching.web.server import WebServer, bound, is_loopback
 
     with ExitStack() as stack:
         # What can be refused comes before the first host is asked.
