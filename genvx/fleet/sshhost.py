@@ -22,7 +22,7 @@ from genvx.errors import (
 )
 from genvx.fleet.caller import Caller
 from genvx.fleet.examining import examined
-from genvx.fleet.offer import offered, offering, within
+from genvx.fleet.offer import asked_of, offered, offering, within
 from genvx.fleet.remotehold import RemoteEntry, RemoteHold
 from genvx.fleet.shipping.ships import Ships
 from genvx.ssh.connections import Connections
@@ -106,12 +106,12 @@ class SSHHost(Ships):
 
     # Questions
 
-    def snapshot(self, *, holders: bool = False) -> Snapshot:
+    def snapshot(self, *, holders: bool = False, sensors: bool = False) -> Snapshot:
         """Take a snapshot of the host, with the devices that the hostfile offers.
 
-        holders: also find the processes that hold leases.
+        holders: also find the processes that hold leases. sensors: also read those of its GPUs.
         """
-        return offered(self.spec, self.answer(questions.TakeSnapshot(holders)))
+        return offered(self.spec, self.answer(questions.TakeSnapshot(holders, sensors)))
 
     def doctor(self) -> tuple[Finding, ...]:
         """Examine the host and return what is wrong there, and with its clock."""
@@ -164,8 +164,8 @@ class SSHHost(Ships):
         """
         from genvx.core.wire.runoperations import SubmitRun
 
-        argv = with_prelude(self.spec.prelude, spec.argv)
-        ours = replace(spec, requirements=within(self.spec, spec.requirements), argv=argv)
+        ours = asked_of(self.spec, spec)
+        ours = replace(ours, requirements=within(self.spec, spec.requirements))
         most = None if patience is None else min(patience, _MOST_PATIENCE)
         return self.answer(SubmitRun(ours, most, tags), patience=_ACCEPTANCE)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from genvx.core.line.standing import Standing
     from genvx.core.line.turn import Turn
     from genvx.core.policies.policy import Entitlement
+    from genvx.core.projects.plan import Known, Landed
     from genvx.core.requests.ask import Ask
     from genvx.core.requests.requirements import Requirements
     from genvx.core.runs.run import RunSpec
@@ -57,7 +58,7 @@ class LocalHost(Machine):
     def doctor(self) -> tuple[Finding, ...]:
         """Check everything that genvx depends on here; never raises because something is wrong."""
         from genvx.local.doctor.examination import examine
-        from genvx.local.runs.record import runs_root
+        from genvx.local.runs.places import runs_root
 
         cache = self.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         rooms = {"runs": runs_root(self.environ), "environments": f"{cache}/genvx"}
@@ -243,11 +244,12 @@ class LocalHost(Machine):
         asked: PullRun,
         target: Landing,
         got: Callable[[int, int], object] = lambda done, total: None,
-    ) -> tuple[Pulling, int]:
+        choose: Callable[[Known], Sequence[bytes]] = lambda known: (),
+    ) -> tuple[Pulling, Landed]:
         """Copy what a run here has made. Arguments and errors: as those of a host over SSH."""
         from genvx.local.runs.made import bring
 
-        return bring(self, asked, target, got)
+        return bring(self, asked, target, got, choose)
 
     def join(self, environment: str, *, command: str = "") -> LocalHold:
         """Hold a living environment of one's own, beside the processes that hold it already.
