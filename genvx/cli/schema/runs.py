@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from genvx.cli.schema.document import Plain
     from genvx.core.projects.project import Project
     from genvx.core.runs.runinfo import RunInfo
+    from genvx.core.runs.trial import Trial
     from genvx.errors import GenvxError
 
 
@@ -52,6 +53,8 @@ def plain_run(item: RunInfo) -> Plain:
         if item.spec.part is None
         else {"rank": item.spec.part.rank, "nodes": list(item.spec.part.nodes)},
         "project": None if item.spec.project is None else _plain_project(item.spec.project),
+        "trial": None if item.spec.trial is None else _plain_trial(item.spec.trial),
+        "reported": plain_report(item),
         "deleted": item.deleted,
         "debug_port": None if item.spec.debug_port is None else _debug_port(item),
     }
@@ -84,6 +87,31 @@ def _plain_project(item: Project) -> Plain:
         "bytes": item.size,
         "commit": item.commit or None,
         "dirty": item.dirty,
+    }
+
+
+def _plain_trial(item: Trial) -> Plain:
+    return {
+        "sweep": item.sweep,
+        "number": item.number,
+        "parameters": dict(item.parameters),
+    }
+
+
+def plain_report(item: RunInfo) -> Plain | None:
+    """Return what a run has reported last; None where it has reported nothing."""
+    if not item.reported:
+        return None
+    from genvx.core.sweeps.report import read_report
+
+    report = read_report(item.reported.encode("utf-8"))
+    if report is None:
+        return None
+    return {
+        "value": report.value,
+        "step": report.step,
+        "final": report.final,
+        "more": dict(report.more),
     }
 
 

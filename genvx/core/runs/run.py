@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from genvx.core.requests.requirements import Requirements
     from genvx.core.runs.debugport import DebugPort
     from genvx.core.runs.part import Part
+    from genvx.core.runs.trial import Trial
 
 MOST_TAGS = 32
 MOST_RETRIES = 1000
@@ -66,7 +67,8 @@ class RunSpec:
     name. restarted: the id of the run that it repeats. patience: seconds that it waits in line
     at most; None did not wait. stays: the hosts were chosen by its submitter, so it does not
     move to another by itself. part: its place in a gang. debug_port: an SSH server for this run
-    only; that of a gang is at its first part. project: the code of which it gets a copy.
+    only; that of a gang is at its first part. project: the code of which it gets a copy. trial:
+    of which sweep it is a trial, and with which parameters.
 
     Raises:
         InvalidInput: a field makes no sense.
@@ -97,6 +99,7 @@ class RunSpec:
     part: Optional[Part] = None
     debug_port: Optional[DebugPort] = None
     project: Optional[Project] = None
+    trial: Optional[Trial] = None
 
     def __post_init__(self) -> None:
         if not self.argv or not self.argv[0]:

@@ -18,7 +18,8 @@ class RunInfo:
 
     note: a line for people about its state. label, tags: what people called it later. log_bytes:
     the size of its log. deleted: whether it is in the trash. directory: its path on its host.
-    open_port: its debug port, while that is open.
+    open_port: its debug port, while that is open. reported: the last line that its command has
+    reported; empty if there is none.
     """
 
     spec: RunSpec
@@ -30,6 +31,7 @@ class RunInfo:
     deleted: bool = False
     directory: str = ""
     open_port: Optional[OpenPort] = None
+    reported: str = ""
 
     @property
     def id(self) -> str:

@@ -32,6 +32,7 @@ from genvx.core.runs.runstate import (
     StopReason,
     Waiting,
 )
+from genvx.core.runs.trial import Trial
 from genvx.core.text import MESSAGE_LIMIT, NAME_LIMIT
 from genvx.core.wire.forms import Tagged
 from genvx.core.wire.requestcodec import REQUIREMENTS
@@ -46,6 +47,7 @@ from genvx.core.wire.tables import (
     integer,
     one,
     optional,
+    plain_object,
     seconds,
     string,
     strings,
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
 LONGEST_WORD = 512 * 1024
 MOST_WORDS = 10_000
 LONGEST_PATH = 4096
+LONGEST_REPORT = 4096
 
 # More than a reader of logs takes at once.
 _MOST_PIECE = 1 << 20
@@ -112,6 +115,14 @@ PROJECT = Table(
     commit=exact_text(64),
     dirty=flag(),
 )
+TRIAL = Table(
+    Trial,
+    "trial",
+    sweep=exact_text(NAME_LIMIT),
+    number=integer(),
+    parameters=plain_object(MOST_WORDS),
+    nni=flag(),
+)
 SPEC = Table(
     RunSpec,
     "run",
@@ -141,6 +152,7 @@ SPEC = Table(
     part=optional(one(PART)),
     debug_port=optional(one(DEBUG_PORT)),
     project=optional(one(PROJECT)),
+    trial=optional(one(TRIAL)),
 )
 
 USAGE = Table(
@@ -215,6 +227,7 @@ RUN = Table(
     deleted=flag(),
     directory=string(LONGEST_PATH),
     open_port=optional(one(OPEN_PORT)),
+    reported=string(LONGEST_REPORT),
 )
 
 

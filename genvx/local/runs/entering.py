@@ -61,11 +61,8 @@ def enter(host: Machine, wanted: str = "", *, command: str) -> Entry:
             raise InvalidInput(
                 f"the directory of run {run.label_or_id} is gone: {printable(place, 300)}"
             )
-        variables = {
-            **surroundings(host, run.id),
-            **hold.grant.variables,
-            **variables_of(run.spec, directory),
-        }
+        around = {**surroundings(host, run.id), **hold.grant.variables}
+        variables = {**around, **variables_of(run.spec, directory, around)}
         return Entry(hold, run, place, variables)
     except BaseException:
         hold.release()

@@ -43,11 +43,16 @@ def start(spec: RunSpec, hold: LocalHold, directory: RunDirectory, output: Outpu
         OSError: there is no such command or directory, or it cannot be executed.
     """
     directory.make_work()
+    if spec.trial is not None:
+        from genvx.local.runs.reports import write_modules
+
+        write_modules(directory, spec.trial)
     place = place_of(spec, directory.path, hold.variables())
+    around = hold.variables()
     variables = {
         "PYTHONUNBUFFERED": "1",  # a log that comes an hour late helps nobody
-        **hold.variables(),
-        **variables_of(spec, directory.path),
+        **around,
+        **variables_of(spec, directory.path, around),
     }
     log, terminal = output.log, output.terminal
     if terminal is not None:

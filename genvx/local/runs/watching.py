@@ -12,6 +12,7 @@ from genvx.core.wire.plain import Malformed
 from genvx.core.wire.runoperations import LogEnd
 from genvx.local.runs import logs
 from genvx.local.runs.catalog import RunCatalog
+from genvx.local.runs.reports import open_reports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,7 @@ def watch(host: Machine, asked: WatchRun, pause: Callable[[float], bool]) -> Ite
     catalog = RunCatalog(host)
     run = catalog.find(asked.run)
     with catalog.open(run) as directory:
-        log = directory.open_log()
+        log = open_reports(directory) if asked.reports else directory.open_log()
         try:
             watched = _Watched(catalog, directory, run)
             offset = asked.offset or 0

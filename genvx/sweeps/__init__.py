@@ -1,0 +1,1 @@
+"""Sweeps: many runs of one command with different parameters, and the best of them."""
