@@ -1,1 +1,1 @@
-"""Sweeps: many runs of one command with different parameters, and the best of them."""
+"""Sweeps: many runs from one search space, on all hosts of a fleet at once."""

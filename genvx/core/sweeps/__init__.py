@@ -1,0 +1,1 @@
+"""Search spaces, parameters, reports and outcomes of sweeps."""

@@ -1,0 +1,1 @@
+"""Configuration files of NNI, read into values of genvx."""
