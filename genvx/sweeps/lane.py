@@ -1,4 +1,4 @@
-"""A host of a sweep: what it is asked, one thing after the other, and how much room it seems to have.
+"""A host of a sweep: what it is asked, one thing after the other, and how much room it may have.
 
 A lane decides nothing. The process that runs the sweep gives it jobs, and gets an answer for each.
 """
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # A trial waits in the line of its host as long as it takes.
 _FOR_EVER = math.inf
+# After an answer that came too early, and after one that there is no room.
+_SOON, _FULL = 1.0, 30.0
 
 
 @value
@@ -48,11 +50,10 @@ class Submit:
 
 @value
 class Find:
-    """Find the run of a trial, which may be there. accepted: it was there."""
+    """Find the run of a trial, which may be there."""
 
     trial: int
     run: str
-    accepted: bool
 
 
 @value
@@ -88,9 +89,10 @@ class Lane:
     """Lane has a thread that asks one host.
 
     room: how many more trials would probably start there at once; math.inf where they hold no GPU.
-    up: whether the host has answered last. closed: why no trial can ever go there. waiter: the
-    number of the trial that waits in its line. busy: whether a job is being done. due: when it may
-    be asked again, by time.monotonic(). ship: sends the project of a trial there.
+    up: whether the host has answered last. seen: its last snapshot. closed: why no trial can ever
+    go there. told: what was said of it while it does not answer. waiter: the number of the trial
+    that waits in its line. busy: whether a job is being done. due: when it may be asked again, by
+    time.monotonic(). ship: sends the project of a trial there.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class Lane:
         self.room: float = 0
         self.up = False
         self.told = ""
+        self.seen: Snapshot | None = None
         self.closed = ""
         self.waiter: int | None = None
         self.busy = False
@@ -127,12 +130,38 @@ class Lane:
         """End the thread once it has done what it was given."""
         self._jobs.put(None)
 
-    def pause(self, now: float) -> float:
-        """Let the host alone for a time that grows each time; return the seconds."""
-        self.up, pause = False, self._pause
-        self.due = now + pause
-        self._pause = min(2 * pause, LONGEST_PAUSE)
-        return pause
+    def is_open(self, now: float) -> bool:
+        """Whether a trial may be asked for there at this moment."""
+        return self.up and not self.busy and not self.closed and now >= self.due
+
+    def pause(self, now: float) -> None:
+        """Leave the host alone, for a time that grows each time."""
+        self.up = False
+        self.due = now + self._pause
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+
+    def rest(self, now: float, *, long: bool = False) -> None:
+        """Ask the host nothing for a moment, or for as long as one that refuses all trials."""
+        self.due = now + (_FULL if long else _SOON)
+
+    def took(self, trial: int, *, waits: bool) -> None:
+        """Note that a trial runs there, or waits in line."""
+        if waits:
+            self.waiter, self.room = trial, 0
+        else:
+            self.room = max(0, self.room - 1)
+
+    def began(self, trial: int) -> None:
+        """Note that a trial that waited runs."""
+        if self.waiter == trial:
+            self.waiter = None
+
+    def lost(self, trial: int, *, ran: bool) -> None:
+        """Note that a trial is not there any more. ran: what it held is free."""
+        if self.waiter == trial:
+            self.waiter = None
+        elif ran:
+            self.room += 1
 
     def answered(self) -> None:
         """Note that the host has answered."""
@@ -140,7 +169,7 @@ class Lane:
 
     def learn(self, snapshot: Snapshot) -> None:
         """Note how much room the host has, and whether it can ever have any."""
-        wanted = self.requirements
+        wanted, self.seen = self.requirements, snapshot
         self.answered()
         if not wanted.gpus:
             self.room = math.inf

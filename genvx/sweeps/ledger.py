@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from genvx.core.sweeps.goal import Goal
 
+_NO_NUMBERS = ("nan", "inf", "-inf")
 _ENDS = {stage.value: stage for stage in ENDS}
 
 
@@ -51,7 +52,7 @@ class Ledger:
         if kind == "accepted":
             trial.stage = Stage.RUNNING if event.get("running") is True else Stage.WAITING
         elif kind == "reported":
-            trial.value, trial.step = _number(event.get("value")), _whole(event.get("step"))
+            trial.value, trial.step = number_of(event.get("value")), _whole(event.get("step"))
             trial.final = event.get("final") is True
             trial.more = _mapping(event.get("more"))
             trial.offset = _whole(event.get("at")) or 0
@@ -62,10 +63,12 @@ class Ledger:
             trial.stage, trial.run, trial.host = Stage.QUEUED, "", ""
             trial.value, trial.step, trial.offset, trial.final = None, None, 0, False
             trial.why = _text(event.get("why"))
+            trial.losses += event.get("lost") is True
+            trial.stopping, trial.pruned_at, trial.more, trial.doubts = False, None, {}, 0
         elif kind == "ended":
             trial.stage = _ENDS.get(str(event.get("how")), Stage.FAILED)
-            trial.value = _number(event.get("value"))
-            trial.seconds = _number(event.get("seconds"))
+            trial.value = number_of(event.get("value"))
+            trial.seconds = number_of(event.get("seconds"))
             trial.exit_code = _whole(event.get("exit_code"))
             trial.why = _text(event.get("why"))
         return trial
@@ -106,10 +109,18 @@ def _text(given: object, most: int = MESSAGE_LIMIT) -> str:
     return printable(given, most) if isinstance(given, str) else ""
 
 
-def _number(given: object) -> float | None:
-    if type(given) not in (int, float):
+def number_of(given: object) -> float | None:
+    """Read a number as `plain_number` writes it; None if it is none."""
+    if given in _NO_NUMBERS:
+        return float(str(given))
+    if isinstance(given, bool) or not isinstance(given, (int, float)):
         return None
-    return float(given) if math.isfinite(given) else None  # type: ignore[arg-type]
+    return float(given)
+
+
+def plain_number(number: float | None) -> float | str | None:
+    """Return a number as JSON, which has no word for those that are not finite."""
+    return number if number is None or math.isfinite(number) else str(number)
 
 
 def _whole(given: object) -> int | None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from genvx.core.command import require_variables
 from genvx.core.runs.run import MOST_RETRIES
 from genvx.core.sweeps.goal import Goal, StopWhen
-from genvx.core.sweeps.parameters import fill
-from genvx.core.sweeps.plainspace import plain_space, space_of_plain
+from genvx.core.sweeps.parameters import require_used
+from genvx.core.sweeps.plainspace import space_of_plain, space_to_plain
 from genvx.core.text import NAME_LIMIT, require_name
 from genvx.core.value import field, value
-from genvx.core.wire.fields import Fields
+from genvx.core.wire.plain import Malformed
 from genvx.core.wire.requestcodec import REQUIREMENTS
 from genvx.core.wire.runcodec import LONGEST_PATH, LONGEST_WORD, MOST_WORDS, PROJECT
 from genvx.core.wire.tables import (
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from genvx.core.projects.project import Project
     from genvx.core.requests.requirements import Requirements
     from genvx.core.sweeps.space import SearchSpace
+    from genvx.core.wire.fields import Fields
 
 MOST_TRIALS = 1_000_000
 MOST_CONCURRENCY = 4096
@@ -70,11 +71,12 @@ class SweepSpec:
 
     command: the words, with {name} in the place of parameters. trials: at most so many; None goes
     on until the space is used up, or somebody stops it. tuner, options, seed: what chooses the
-    parameters. concurrency: so many trials run or wait at once; None is as many as fit. seconds: of
-    the whole sweep. retries: how often a trial is asked again that was lost on its host.
-    requirements, time, variables, cwd, project: of each trial. per_gpu: so many trials share a GPU.
-    metric: a pattern in whose first group the value is, in a line of the output. nni: whether the
-    command is written for NNI. began_epoch_ns: when it was asked for.
+    parameters; pruner: what ends trials that fall behind. concurrency: so many trials run or wait
+    at once; None is as many as fit. seconds: of the whole sweep. retries: how often a trial starts
+    again that was lost on its host. requirements, time, variables, cwd, project: of each trial.
+    directory: of the project, here. per_gpu: so many trials share a GPU. metric: a pattern in whose
+    first group the value is, in a line of the output. nni: whether the command is written for NNI.
+    began_epoch_ns: when it was asked for.
 
     Raises:
         InvalidInput: a field makes no sense, or the command does not go with the space.
@@ -87,6 +89,8 @@ class SweepSpec:
     goal: Goal = Goal.MAXIMIZE
     tuner: str = "random"
     options: Mapping[str, Any] = field(default_factory=dict)
+    pruner: str = ""
+    pruner_options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     trials: int | None = None
     concurrency: int | None = None
@@ -106,8 +110,6 @@ class SweepSpec:
     began_epoch_ns: int = 0
 
     def __post_init__(self) -> None:
-        import random
-
         if not self.command or not self.command[0]:
             raise InvalidInput("no command to run; write it after --")
         require_name(self.name)
@@ -119,9 +121,7 @@ class SweepSpec:
             raise InvalidInput(f"--retries is from 0 to {MOST_RETRIES}, not {self.retries}")
         if self.stop_when:
             StopWhen.parse(self.stop_when)
-        # A trial that is written for NNI asks for its parameters; its command has braces of its own.
-        if not self.nni:
-            fill(self.command, self.space.sample(random.Random(0)))
+        require_used(self.command, self.space.names)
 
 
 def _within(what: str, given: int | None, most: int) -> None:
@@ -130,7 +130,10 @@ def _within(what: str, given: int | None, most: int) -> None:
 
 
 def _space(fields: Fields, key: str) -> SearchSpace:
-    return space_of_plain(fields.raw(key))
+    try:
+        return space_of_plain(fields.raw(key))
+    except InvalidInput as error:
+        raise Malformed(str(error)) from None
 
 
 _HOSTS = Table(
@@ -152,11 +155,13 @@ SWEEP = Table(
     "sweep",
     id=identifier(),
     command=strings(LONGEST_WORD, MOST_WORDS),
-    space=Kind(_space, plain_space),
+    space=Kind(_space, space_to_plain),
     requirements=one(REQUIREMENTS),
     goal=choice(Goal),
     tuner=text(NAME_LIMIT),
     options=plain_object(MOST_WORDS),
+    pruner=text(NAME_LIMIT),
+    pruner_options=plain_object(MOST_WORDS),
     seed=integer(),
     trials=optional(integer(1)),
     concurrency=optional(integer(1)),

@@ -1,8 +1,8 @@
 """The directories of sweeps on this machine: what was asked of each, its journal, and its lock.
 
-    SWEEPS/<id>/spec.json    what was asked, written once
-                journal      a line of JSON for each thing that happened
-                lock         held by the process that runs the sweep
+SWEEPS/<id>/spec.json    what was asked, written once
+            journal      a line of JSON for each thing that happened
+            lock         held by the process that runs the sweep
 """
 
 from __future__ import annotations

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Stage(str, Enum):
+class Stage(StrEnum):
     """How far a trial is.
 
     QUEUED: it has parameters, and no run. ASKED: its run was asked for on a host, and whether that
@@ -32,7 +32,8 @@ ENDS = (Stage.COMPLETED, Stage.FAILED, Stage.PRUNED, Stage.CANCELLED)
 class Trial:
     """Trial is one set of parameters and what became of it.
 
-    number: its place in the sweep, from 0. run, host: the run of its last attempt, and the name of
+    number: its place in the sweep, from 0. attempts: how often it was asked for; losses: how often
+    its run was lost. run, host: the run of its last attempt, and the name of
     the host that has it. value: its result, or what it has reported last. step: of that. why: of a
     failure. reason: why it waits. offset: how many bytes of its reports have been read.
     """
@@ -42,6 +43,8 @@ class Trial:
         self.parameters = parameters
         self.stage = Stage.QUEUED
         self.attempts = 0
+        self.losses = 0
+        self.doubts = 0
         self.run = ""
         self.host = ""
         self.value: float | None = None

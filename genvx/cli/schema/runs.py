@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from genvx.cli.schema.document import print_document
@@ -108,7 +109,7 @@ def plain_report(item: RunInfo) -> Plain | None:
     if report is None:
         return None
     return {
-        "value": report.value,
+        "value": report.value if report.value is None or isfinite(report.value) else None,
         "step": report.step,
         "final": report.final,
         "more": dict(report.more),

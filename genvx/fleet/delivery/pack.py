@@ -100,7 +100,7 @@ def _gather(directory: str, package: str, modules: dict[str, tuple[bool, str]]) 
 
 
 def _texts(directory: str) -> str:
-    """A module that has the files of a directory in it, with the function of `genvx.shell.texts`."""
+    """A module that has the files of a directory, with the function of `genvx.shell.texts`."""
     texts = {
         os.path.relpath(os.path.join(place, name), directory): _read(os.path.join(place, name))
         for place, _, names in os.walk(directory)
