@@ -22,7 +22,8 @@ MOST_DIMENSIONS = 256
 MOST_VALUES = 10_000
 MOST_DEPTH = 8
 _MOST_TEXT = 4096
-_MOST_WHOLE = 1 << 62
+# Tuners count in floats, which tell no more whole numbers apart.
+_MOST_WHOLE = 1 << 53
 # Beyond this, neighbouring multiples of a step are no longer different numbers.
 _MOST_STEPS = 1 << 53
 
