@@ -186,8 +186,8 @@ class LocalHost(Machine):
 
         It waits for ever, unless the request says how long.
 
-        tell: called about once a second with the position in the line. stop: ends the waiting when
-        it is set, such as a threading.Event.
+        tell: called with the position in the line when that may have changed, and every few
+        seconds. stop: ends the waiting when it is set, such as a threading.Event.
 
         Raises:
             WaitedTooLong: they did not become available in time. Unsatisfiable: they never will.

@@ -2,7 +2,7 @@
 
 There are no notifications: each waiting process looks by itself whether it is its turn, from the
 same facts and by the same rule (core/line/queue.py). A lease that ends makes no event, so they look
-once a second, which is cheap.
+now and then for signs that something has come or gone, which is cheap.
 """
 
 from __future__ import annotations
@@ -35,10 +35,14 @@ if TYPE_CHECKING:
             """Wait for `timeout` seconds at most; return whether the waiting is to end."""
 
 
-# Seconds. How often a waiting process looks at the line, and how often a ticket says that its
-# holder attends. The latter must stay well below PATIENCE_NS (core/line/ticket.py), or a slow
-# holder would lose its place.
-LOOK = 1.0
+# Seconds. How often a waiting process looks at the line: at first, and at last. In between it looks
+# so often that its wait becomes longer by this part at most. Each look wakes a sleeping process,
+# which costs more than what it does then.
+_LOOK = 1.0
+_SLOWEST_LOOK = 3.0
+_LATENESS = 0.05
+# Seconds. How often a ticket says that its holder attends; well below PATIENCE_NS
+# (core/line/ticket.py), or a slow holder would lose its place.
 _ATTEND = 5.0
 
 
@@ -50,8 +54,8 @@ def wait(
 ) -> LocalHold:
     """Take devices as `LocalHost.acquire` does, and wait in line for them if necessary.
 
-    tell: called at each look with the position in the line. stop: ends the waiting when it is set,
-    such as a threading.Event.
+    tell: called with the position in the line when that may have changed. stop: ends the waiting
+    when it is set, such as a threading.Event.
 
     Raises:
         WaitedTooLong: they did not become available in time. Unsatisfiable: they never will.
@@ -64,7 +68,8 @@ def wait(
     except NoCapacity:
         pass
     patience = math.inf if ask.patience is None else ask.patience
-    end = monotonic() + patience
+    began = monotonic()
+    end = began + patience
     environment_id = ask.environment_id or os.urandom(4).hex()
     ask = replace(ask, environment_id=environment_id)
     looker = Looker(host)
@@ -99,17 +104,25 @@ def wait(
                 raise WaitedTooLong(
                     f"{ask.requirements} not free within {format_duration(patience)}{reason}"
                 )
+            if position is None:
+                looker.forget()
             if now >= attended + _ATTEND or position is None:
                 held.attend(snapshot.boottime_ns)
                 attended = now
-            if pause(min(LOOK, end - now), stop):
-                raise WaitedTooLong("the waiting was ended")
+            while True:
+                now = monotonic()
+                look = min(_SLOWEST_LOOK, max(_LOOK, (now - began) * _LATENESS))
+                if pause(max(0.0, min(look, end - now)), stop):
+                    raise WaitedTooLong("the waiting was ended")
+                if monotonic() >= end or looker.has_news():
+                    break
     except BaseException:
         # Interrupted between the grant and the return: nobody else could release it.
         if hold is not None:
             hold.release()
         raise
     finally:
+        looker.close()
         # After the lease is verified, so that the devices are never free between ticket and lease.
         held.withdraw()
 

@@ -7,7 +7,6 @@ relative, each is below a directory of the same manifest, and no link leads out 
 from __future__ import annotations
 
 import json
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from genvx.core.projects.links import leads_out
@@ -57,6 +56,9 @@ class Body(NamedTuple):
 
 def digest_of(content: bytes) -> bytes:
     """The digest of a piece of a file."""
+    # Imported here: it loads OpenSSL, and most who name the kinds of files hash nothing.
+    from hashlib import blake2b
+
     return blake2b(content, digest_size=DIGEST_BYTES).digest()
 
 

@@ -73,7 +73,7 @@ if TYPE_CHECKING:
 _LOOK = 60.0
 # How often a state is tried again that could not be written.
 _AGAIN = 1.0
-# A reason to wait that changes is written this often at most; a place is written at once.
+# A place in the line, or a reason to wait, that changes is written this often at most.
 _NEWS = 5.0
 
 
@@ -101,6 +101,7 @@ class Supervisor:
         self._unwritten: Optional[RunState] = None
         self._stop: Optional[StopRequest] = None
         self._begun = False
+        self._waiting: Optional[Waiting] = None
         self._told = 0.0
         self._below = Below(host)
         self._wakeups = Wakeups()
@@ -183,10 +184,11 @@ class Supervisor:
             return None
 
     def _stands(self, standing: Standing) -> None:
-        state = Waiting(now(), standing.place, standing.reason)
-        moved = self._accepted is not None or time.monotonic() >= self._told + _NEWS
-        if moved:
-            self._told = time.monotonic()
+        before = self._waiting
+        since = now() if before is None else before.since
+        state = Waiting(since, standing.place, standing.reason)
+        if state != before and (before is None or time.monotonic() >= self._told + _NEWS):
+            self._told, self._waiting = time.monotonic(), state
             self._write(state)
             self._accept(state)
 

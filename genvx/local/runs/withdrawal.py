@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from genvx.core.runs.runinfo import RunInfo
     from genvx.local.machine import Machine
 
-# A supervisor looks once a second whether it is to end, and may be asking the driver just then.
+# A supervisor is woken to decide, and may be asking the driver just then.
 # Shorter than a client waits for an answer.
 _DECISION = 8.0
 _LOOK = 0.02

@@ -4,6 +4,7 @@ run when something of it was killed.
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
@@ -208,6 +209,20 @@ def test_a_third_run_waits_for_one_of_two_gpus_without_a_client(start, catalog, 
     assert state_of(catalog, third) == "waiting"
     go.touch()
     ends_as(catalog, third, "completed")
+
+
+def test_a_run_that_goes_on_waiting_as_before_writes_nothing(host, start, catalog):
+    start(shell("exec sleep 1000", gpus=2))
+    run = start(shell("true"), patience=600)
+    (ticket,) = host.snapshot().tickets
+
+    def attends_again():
+        return host.snapshot().tickets[0].seen_ns > ticket.seen_ns
+
+    until(attends_again, "a later look at the line")
+    events = Path(host.environ["GENVX_RUNS_DIR"], run.id, "events").read_text().splitlines()
+    assert [json.loads(line)["is"] for line in events] == ["waiting"]
+    assert catalog.find(run.id).state == run.state
 
 
 def test_a_run_that_waits_can_be_stopped(start, catalog):

@@ -1,0 +1,86 @@
+"""Whether the state has changed since it was read, for a small part of what reading it costs.
+
+To publish or withdraw a file changes the time of its directory, and a lease that ends drops its
+lock. What changes without either is not noticed: a ticket whose holder attends no more, a lease
+beyond its time.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from genvx.local.state import locks
+from genvx.local.state.kinds import CLAIMS, suffixes
+
+if TYPE_CHECKING:
+    from genvx.local.state.directory import StateDirectory
+
+# Descriptors that are kept for it at most. Where there are more files, all counts as changed.
+_MOST = 100
+_COARSE_NS = 20_000_000
+
+
+class Signs:
+    """What the state was at one moment. To be made before the state is read; a change between the
+    two then counts as one.
+    """
+
+    def __init__(self, state: StateDirectory) -> None:
+        self._kept = ExitStack()
+        self._directories: list[tuple[int, int]] = []
+        self._files: list[tuple[int, bool]] = []
+        self._unknown = False
+        try:
+            self._take(state)
+        except OSError:
+            # No descriptors left, a failing disk: who reads the state says so.
+            self._unknown = True
+        except BaseException:
+            self.close()
+            raise
+
+    def _take(self, state: StateDirectory) -> None:
+        for each in (state, state.former):
+            if each is not None:
+                self._directory(each.descriptor)
+        for user in state.users():
+            self._directory(user.descriptor)
+            names, whole = user.names(suffixes(CLAIMS))
+            if not whole or len(self._files) + len(names) > _MOST:
+                self._unknown = True
+                return
+            for name in names:
+                try:
+                    descriptor = user.open(name)
+                except OSError:
+                    # Gone, which the directory's time says, or no lease.
+                    continue
+                self._kept.callback(os.close, descriptor)
+                self._files.append((descriptor, locks.is_held(descriptor)))
+
+    def _directory(self, descriptor: int) -> None:
+        kept = os.dup(descriptor)
+        self._kept.callback(os.close, kept)
+        changed = os.fstat(kept).st_mtime_ns
+        self._directories.append((kept, changed))
+        # The next change may get the same time, where the kernel's clock for files is coarse.
+        if time.time_ns() < changed + _COARSE_NS:
+            self._unknown = True
+
+    def have_changed(self) -> bool:
+        """Whether something has been published, withdrawn or let go since; True if unknown."""
+        try:
+            return (
+                self._unknown
+                or any(os.fstat(each).st_mtime_ns != changed for each, changed in self._directories)
+                or any(locks.is_held(each) != held for each, held in self._files)
+            )
+        except OSError:
+            return True
+
+    def close(self) -> None:
+        """Close what it keeps open."""
+        self._kept.close()
