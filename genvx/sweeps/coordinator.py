@@ -51,9 +51,9 @@ _MOST_DOUBTS = 8
 
 @value
 class Woken:
-    """Somebody wants something. stop: to end the sweep; otherwise to be asked what."""
+    """Somebody wants something. what: "interrupt", "stop" or "tick"."""
 
-    stop: bool
+    what: str
 
 
 class Coordinator:
@@ -117,11 +117,15 @@ class Coordinator:
 
     def interrupt(self) -> None:
         """Have `run` return "interrupted"; the sweep goes on when it is called again."""
-        self._events.put(Woken(False))
+        self._events.put(Woken("interrupt"))
 
     def stop(self) -> None:
         """Have all trials end, and then the sweep."""
-        self._events.put(Woken(True))
+        self._events.put(Woken("stop"))
+
+    def tick(self) -> None:
+        """Have the observer be told that time passes."""
+        self._events.put(Woken("tick"))
 
     def close(self) -> None:
         """Leave the sweep as it is: its trials go on."""
@@ -153,7 +157,7 @@ class Coordinator:
                 event = self._events.get(timeout=self._dispatch.until_due(self._deadline))
             except queue.Empty:
                 continue
-            if isinstance(event, Woken) and not event.stop:
+            if isinstance(event, Woken) and event.what == "interrupt":
                 return "interrupted"
             self._handle(event)
         self._record({"is": "sweep ended", "why": why}, sync=True)
@@ -205,7 +209,9 @@ class Coordinator:
 
     def _handle(self, event: object) -> None:
         if isinstance(event, Woken):
-            if not self._dispatch.ending:
+            if event.what == "tick":
+                self._observer.changed(None)
+            elif not self._dispatch.ending:
                 self._end("stopped", "the sweep is stopped")
         elif isinstance(event, Answer):
             self._answered(event)

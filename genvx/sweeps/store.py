@@ -2,7 +2,8 @@
 
 SWEEPS/<id>/spec.json    what was asked, written once
             journal      a line of JSON for each thing that happened
-            lock         held by the process that runs the sweep
+            lock         held by the process that runs the sweep; its pid is in it
+            stop         that somebody wants the sweep to end
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from genvx.sweeps.spec import SweepSpec
 
-_SPEC, _JOURNAL, _LOCK = "spec.json", "journal", "lock"
+_SPEC, _JOURNAL, _LOCK, _STOP = "spec.json", "journal", "lock", "stop"
 _MOST_BYTES = 64 << 20
 
 
@@ -98,6 +100,39 @@ class SweepDirectory:
         descriptor, self._lock = self._lock, None
         if descriptor is not None:
             os.close(descriptor)
+
+    def write_pid(self) -> None:
+        """Say in the lock, which we hold, who runs the sweep; forget requests to end it."""
+        assert self._lock is not None
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, str(os.getpid()).encode("ascii"), 0)
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(self.path, _STOP))
+
+    def ask_to_stop(self) -> bool:
+        """Ask the process that runs the sweep to end it; return whether there is one.
+
+        Raises:
+            StateError: that cannot be written.
+        """
+        if not self.is_run():
+            return False
+        try:
+            with open(os.path.join(self.path, _STOP), "wb"):
+                pass
+            with open(os.path.join(self.path, _LOCK), "rb") as file:
+                pid = int(file.read(32) or b"0")
+        except (OSError, ValueError) as error:
+            raise StateError(f"cannot ask for the end of sweep {self.id}: {error}") from None
+        # The lock is held, so whoever wrote its pid there lives, unless it ends just now.
+        if pid > 1 and self.is_run():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGUSR1)
+        return True
+
+    def is_to_stop(self) -> bool:
+        """Whether somebody has asked for the end of the sweep."""
+        return os.path.exists(os.path.join(self.path, _STOP))
 
     def is_run(self) -> bool:
         """Whether a process runs the sweep at this moment."""
