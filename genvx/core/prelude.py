@@ -33,6 +33,11 @@ _SCRIPTS = {
         '. "$b/etc/profile.d/conda.sh"; conda activate "$p" || '
         '{ echo "genvx: conda does not activate $p" >&2; exit 126; }; exec "$@"'
     ),
+    # NNI's pythonPath: a directory, or several with colons between them.
+    "python-path": (
+        _PATH + 'shift; case $p in *:*) ;; *) [ -d "$p" ] || { echo "genvx: no directory $p" >&2; '
+        'exit 126; } ;; esac; PATH=$p:$PATH; export PATH; exec "$@"'
+    ),
     # In bash where there is one: people write `source`.
     "venv-activate": (
         'b=$(command -v bash) || b=sh; exec "$b" -c \'eval "$1" || '
@@ -44,7 +49,10 @@ _NAME = "genvx"
 
 @value
 class Prelude:
-    """What comes before each command. key: of a remote: venv-path, conda-env or venv-activate."""
+    """What comes before each command.
+
+    key: of a remote: venv-path, conda-env or venv-activate; or python-path, as NNI has it.
+    """
 
     key: str
     text: str

@@ -41,11 +41,15 @@ class Place:
 
 @dataclass(frozen=True)
 class Text:
-    """A scalar, as it is written."""
+    """A scalar, as it is written.
+
+    quoted: whether it has quotes, or is a block of lines, and so is a text whatever it looks like.
+    """
 
     place: Place
     value: str
     size: int = 1
+    quoted: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ class _Builder:
             place.fail(f"more than {_MOST_DEPTH} levels")
         made: Node
         if kind == "ScalarEvent":
-            made = Text(place, event.value)
+            made = Text(place, event.value, quoted=event.style is not None)
         elif kind == "SequenceStartEvent":
             items = tuple(self._children(events, depth))
             made = Items(place, items, 1 + sum(item.size for item in items))

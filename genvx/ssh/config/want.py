@@ -9,6 +9,7 @@ from genvx.core.text import printable
 from genvx.errors import AuthenticationFailed
 
 if TYPE_CHECKING:
+    from genvx.ssh.config.secret import Secret
     from genvx.ssh.config.target import Target
 
 
@@ -18,7 +19,7 @@ class Want:
 
     kind: "password" or "passphrase". of: the user, or the file of the key. host: the host that
     receives it; empty for a passphrase, which no host receives. env, command: the variable or the
-    command that the hostfile names for it.
+    command that the hostfile names for it. secret: the secret itself, where a file has it.
     """
 
     kind: str
@@ -26,6 +27,7 @@ class Want:
     host: str = ""
     env: str | None = None
     command: str | None = None
+    secret: Secret | None = None
 
     @classmethod
     def password(cls, target: Target, user: str) -> Want:
@@ -34,19 +36,21 @@ class Want:
         # host as a password would give it away.
         if target.key:
             return cls("password", user, target.name)
-        return cls("password", user, target.name, target.password_env, target.password_command)
+        env, command = target.password_env, target.password_command
+        return cls("password", user, target.name, env, command, target.secret)
 
     @classmethod
     def passphrase(cls, target: Target, path: str) -> Want:
         """Want the passphrase of the key in a file."""
         if target.key:
-            return cls("passphrase", path, "", target.password_env, target.password_command)
+            env, command = target.password_env, target.password_command
+            return cls("passphrase", path, "", env, command, target.secret)
         return cls("passphrase", path)
 
     @property
-    def source(self) -> tuple[str, str, str | None, str | None]:
+    def source(self) -> tuple[str, str, str | None, str | None, Secret | None]:
         """Where the secret comes from: one answer serves all wants with the same source."""
-        return (self.kind, self.of, self.env, self.command)
+        return (self.kind, self.of, self.env, self.command, self.secret)
 
     def __str__(self) -> str:
         return f"the {self.kind} of {printable(self.of, 200)}"

@@ -38,24 +38,26 @@ class Vault:
         self._wrong: set[Want] = set()
 
     def get(self, want: Want) -> str | None:
-        """Return the secret if it is known or in the environment; ask nobody."""
+        """Return the secret if it is known, or in a file or the environment; ask nobody."""
         with self._lock:
             if want in self._wrong:
                 return None
             if want in self._known:
                 return self._known[want]
+        if want.secret is not None:
+            return want.secret.reveal()
         # An empty variable counts as not set: an empty password would use up a try at the host.
         return (self._environ.get(want.env) or None) if want.env else None
 
     def wrong(self, want: Want) -> None:
         """Forget a secret that was refused.
 
-        A person is asked again. A variable or a command is not: it would give the same answer, and
-        lock the account after a few.
+        A person is asked again. A variable, a command or a file is not: it would give the same
+        answer, and lock the account after a few.
         """
         with self._lock:
             self._known.pop(want, None)
-            if want.env or want.command:
+            if want.env or want.command or want.secret is not None:
                 self._wrong.add(want)
 
     def advice(self, want: Want) -> str:
@@ -63,7 +65,8 @@ class Vault:
         if want.env and want not in self._wrong:
             return f"wants {want}, and ${want.env} is not set"
         if want in self._wrong:
-            return f"{want} from {'$' + want.env if want.env else 'its password_command'} is wrong"
+            source = f"${want.env}" if want.env else "its password_command"
+            return f"{want} from {source if want.secret is None else 'the file'} is wrong"
         return (
             f"wants {want}: load a key into your agent, answer in a terminal, or name "
             "password_env or password_command in the hostfile"
@@ -80,7 +83,7 @@ class Vault:
             AuthenticationFailed: the password_command of the hostfile fails.
         """
         first = wants[0]
-        if first.env or first in self._wrong:
+        if first.env or first.secret is not None or first in self._wrong:
             return False
         for _ in range(3):
             secret = password_from(first.command) if first.command else self._asked(wants)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from genvx.core.text import printable
@@ -12,6 +12,8 @@ from genvx.errors import InvalidInput
 from genvx.sweeps.tuners.own import BatchTuner, GridTuner, RandomTuner
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from genvx.core.sweeps.goal import Goal
     from genvx.core.sweeps.space import SearchSpace
     from genvx.sweeps.tuners.pruners import Pruner
@@ -181,6 +183,14 @@ def canonical(name: str, *, pruner: bool = False) -> Foreign:
     return _resolved(name, known, "pruner" if pruner else "tuner", [])
 
 
+def check_options(chosen: Foreign, options: Mapping[str, Any], also: Sequence[str] = ()) -> None:
+    """Check options before anything is made; raise InvalidInput for one that there is not.
+
+    also: options that are for somebody else.
+    """
+    _options(replace(chosen, options={**chosen.options, **_none(*also)}), options, [])
+
+
 def _resolved(name: str, known: tuple[str, ...], what: str, notes: list[str]) -> Foreign:
     word = name.strip().lower().replace("_", "").replace("-", "").replace(" ", "")
     for ending in ("tuner", "assessor", "advisor", "stopping"):
@@ -284,4 +294,4 @@ def _pruner(name: str, goal: Goal, options: Mapping[str, Any]) -> Pruner:
     return Median(goal, **options) if name == "median" else Asha(goal, **options)
 
 
-__all__ = ["PRUNERS", "TUNERS", "Chosen", "Foreign", "canonical", "tuner_of"]
+__all__ = ["PRUNERS", "TUNERS", "Chosen", "Foreign", "canonical", "check_options", "tuner_of"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from genvx.errors import InvalidInput
@@ -63,8 +64,14 @@ def study_tuner(
             warn_asynchronous_seeding=False,
         )
 
+    def quietly(seed_of_trial: int) -> Any:
+        # Older releases warn, for each sampler, that an argument of theirs may change.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", module.exceptions.ExperimentalWarning)
+            return make(seed_of_trial)
+
     return StudyTuner(
-        module, space, goal, seed, make, remembers=name in ("evolution", "cmaes", "qmc")
+        module, space, goal, seed, quietly, remembers=name in ("evolution", "cmaes", "qmc")
     )
 
 
