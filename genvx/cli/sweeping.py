@@ -17,7 +17,7 @@ from genvx.fleet.hosts.hostspec import Selection
 from genvx.shown.console import INTERRUPTED, say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     from genvx.local.trees.project import LocalProject
@@ -122,8 +122,12 @@ def run_sweep(
                 coordinator.stop()
             directory.write_pid()
             try:
-                with observer, _listening(coordinator, directory), _ticking(coordinator, observer):
-                    why = _to_its_end(coordinator, observer)
+                with (
+                    observer,
+                    _listening(coordinator, directory) as listen,
+                    _ticking(coordinator, observer),
+                ):
+                    why = _to_its_end(coordinator, observer, listen)
             finally:
                 coordinator.close()
     finally:
@@ -147,14 +151,21 @@ def _failed(coordinator: Coordinator) -> bool:
     return bool(ledger.count(Stage.FAILED)) and not ledger.count(Stage.COMPLETED)
 
 
-def _to_its_end(coordinator: Coordinator, observer: Any) -> str:
-    """Run to the end, or until a person leaves it; return why it ended, or "left"."""
+def _to_its_end(coordinator: Coordinator, observer: Any, listen: Callable[[], object]) -> str:
+    """Run to the end, or until a person leaves it; return why it ended, or "left".
+
+    listen: has Ctrl-C be heard by the sweep again.
+    """
     while True:
-        why = coordinator.run()
+        try:
+            why = coordinator.run()
+        except KeyboardInterrupt:
+            return "left"
         if why != "interrupted":
             return why
         with observer.paused():
             answer = _ask(len(coordinator.out))
+        listen()
         if answer == "leave":
             return "left"
         if answer == "stop":
@@ -179,8 +190,12 @@ def _ask(many: int) -> str:
 
 
 @contextmanager
-def _listening(coordinator: Coordinator, directory: SweepDirectory) -> Iterator[None]:
-    """Have Ctrl-C and `sweep stop` be heard by the sweep, between two of its decisions."""
+def _listening(
+    coordinator: Coordinator, directory: SweepDirectory
+) -> Iterator[Callable[[], object]]:
+    """Have Ctrl-C and `sweep stop` be heard by the sweep, between two of its decisions; give what
+    has the next Ctrl-C be heard.
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         coordinator.interrupt()
@@ -194,7 +209,7 @@ def _listening(coordinator: Coordinator, directory: SweepDirectory) -> Iterator[
     before = signal.signal(signal.SIGINT, interrupt)
     woken = signal.signal(signal.SIGUSR1, wake)
     try:
-        yield
+        yield lambda: signal.signal(signal.SIGINT, interrupt)
     finally:
         signal.signal(signal.SIGINT, before)
         signal.signal(signal.SIGUSR1, woken)

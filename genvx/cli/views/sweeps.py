@@ -53,7 +53,7 @@ def sorted_trials(ledger: Ledger) -> list[Trial]:
 def _row(trial: Trial) -> list[str]:
     return [
         str(trial.number),
-        trial.stage.value,
+        "starting" if trial.stage is Stage.ASKED else trial.stage.value,
         "" if trial.value is None else shown_number(trial.value),
         "" if trial.step is None else str(trial.step),
         parameters_line(trial.parameters),
