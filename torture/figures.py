@@ -161,4 +161,8 @@ FIGURES = (
         "R3", "ends of runs with daemons, deaf, stopped, forking processes, fork bombs and guests",
         "0 left, GPUs free <= 1 s after the last", "trees:trees", (_ROOT,),
     ),
+    Figure(
+        "W4", "a sweep whose process, connections and trials are killed",
+        "every trial begins once and counts once, one to a GPU", "sweeps:sweeps", (_SSHD,),
+    ),
 )  # fmt: skip

@@ -310,10 +310,7 @@ class Coordinator:
         if isinstance(event, Line):
             self._line(trial, event)
         elif isinstance(event, Silent):
-            if event.why is None:
-                self._observer.say(f"{event.host} answers again; trial {trial.number} goes on")
-            else:
-                self._observer.say(f"{event.host}: {event.why}; trial {trial.number} is not lost")
+            self._observer.say(event.line(trial.number))
         elif isinstance(event, Gone):
             self._lost(trial, event.why)
         elif event.over:

@@ -55,6 +55,12 @@ class Silent:
     host: str
     why: str | None
 
+    def line(self, trial: int) -> str:
+        """Return what people are told. trial: the number of the trial."""
+        if self.why is None:
+            return f"{self.host} answers again; trial {trial} goes on"
+        return f"{self.host}: {self.why}; trial {trial} is not lost"
+
 
 News = Line | Seen | Gone | Silent
 

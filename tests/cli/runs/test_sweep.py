@@ -94,7 +94,9 @@ def test_a_pattern_finds_values_and_one_that_takes_for_ever_is_given_up(sandbox)
     )
     assert re.search(r"trial 0  completed  value 0\.\d+", found.stdout), found.stderr
     line = "a" * 40 + "!"
-    slow = run_genvx(*sweep("--trials", "1", "--metric", "((a+)+)+$", "--", "echo", f"{line} {{lr}}"))
+    slow = run_genvx(
+        *sweep("--trials", "1", "--metric", "((a+)+)+$", "--", "echo", f"{line} {{lr}}")
+    )
     assert "--metric takes more than 2 s on a line of output" in slow.stderr
     assert "trial 0  completed" in slow.stdout
 
