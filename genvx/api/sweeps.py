@@ -13,7 +13,7 @@ from genvx.core.sweeps.goal import Goal
 from genvx.core.sweeps.shortform import dimension_of
 from genvx.core.sweeps.space import SearchSpace
 from genvx.core.value import value
-from genvx.errors import InvalidInput
+from genvx.errors import GenvxError, InvalidInput
 from genvx.sweeps import store
 from genvx.sweeps.coordinator import Coordinator
 from genvx.sweeps.reading import Metric
@@ -171,6 +171,9 @@ def sweep(
             why = coordinator.run()
         finally:
             coordinator.close()
+    except GenvxError:
+        directory.discard_unbegun()
+        raise
     finally:
         directory.unlock()
     ledger = coordinator.ledger

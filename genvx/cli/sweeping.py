@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from genvx.cli.ask.where import Where
 from genvx.cli.project import ProjectOptions, sending
 from genvx.core.quantities.ages import format_duration
-from genvx.errors import InvalidInput
+from genvx.errors import GenvxError, InvalidInput
 from genvx.fleet.hosts.hostspec import Selection
 from genvx.shown.console import INTERRUPTED, say
 
@@ -130,6 +130,9 @@ def run_sweep(
                     why = _to_its_end(coordinator, observer, listen)
             finally:
                 coordinator.close()
+    except GenvxError:
+        directory.discard_unbegun()
+        raise
     finally:
         directory.unlock()
     if json:

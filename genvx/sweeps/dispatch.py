@@ -122,7 +122,10 @@ class Dispatch:
     def until_due(self, deadline: float) -> float | None:
         """Return the seconds until something is to be asked without an event before."""
         now = time.monotonic()
-        dues = [lane.due for lane in self._lanes.values() if lane.due > now and not lane.busy]
+        lanes = [lane for lane in self._lanes.values() if not lane.busy]
+        dues = [lane.due for lane in lanes if lane.due > now]
+        if not self.ending:
+            dues += [lane.again for lane in lanes if lane.again > now]
         nearest = min([*dues, math.inf if self.ending else deadline])
         return None if nearest == math.inf else max(0.0, nearest - now)
 
@@ -135,18 +138,26 @@ class Dispatch:
                 return Find(trial.number, trial.run)
             if trial.stopping and trial.run not in self.told:
                 return Stop(trial.number, trial.run)
-        return Look() if not lane.up and not lane.closed else None
+        if lane.closed:
+            return None
+        # Others may have given something back.
+        may_have_room = not self.ending and lane.room <= 0 and lane.waiter is None
+        if not lane.up or (may_have_room and time.monotonic() >= lane.again):
+            return Look()
+        return None
 
     def _best_lane(self, now: float) -> Lane | None:
         free = [lane for lane in self._lanes.values() if lane.is_open(now) and lane.waiter is None]
         outs = [trial.host for trial in self.out]
         best = min(free, key=lambda each: (-each.room, outs.count(each.name)), default=None)
-        # Where there seems to be no room, a trial stands in line: it starts as soon as there is.
-        # But first all hosts are asked once.
         if best is None or best.room > 0:
             return best
-        asked = any(lane.busy and lane.seen is None for lane in self._lanes.values())
-        return None if asked else best
+        # Where others have all, a trial stands in line. Where trials of ours have it, the next one
+        # starts when one of them ends, of which we hear sooner than who stands in line there. But
+        # first all hosts are asked once.
+        if any(lane.busy and lane.seen is None for lane in self._lanes.values()):
+            return None
+        return next((lane for lane in free if lane.name not in outs), None)
 
     def _next_trial(self) -> Trial | None:
         for trial in self._ledger.trials.values():

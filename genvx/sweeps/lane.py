@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import queue
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from genvx.core.line.queue import left_over
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _FOR_EVER = math.inf
 # After an answer that came too early, and after one that there is no room.
 _SOON, _FULL = 1.0, 30.0
+# How often a host is looked at that seems to have no room left.
+_LOOK = 30.0
 
 
 @value
@@ -92,7 +95,8 @@ class Lane:
     up: whether the host has answered last. seen: its last snapshot. closed: why no trial can ever
     go there. told: what was said of it while it does not answer. waiter: the number of the trial
     that waits in its line. busy: whether a job is being done. due: when it may be asked again, by
-    time.monotonic(). ship: sends the project of a trial there.
+    time.monotonic(). again: when its room is looked at again. ship: sends the project of a trial
+    there.
     """
 
     def __init__(
@@ -114,6 +118,7 @@ class Lane:
         self.waiter: int | None = None
         self.busy = False
         self.due = 0.0
+        self.again = 0.0
         self._pause = FIRST_PAUSE
         self._per_gpu = per_gpu
         self._put = put
@@ -170,6 +175,7 @@ class Lane:
     def learn(self, snapshot: Snapshot) -> None:
         """Note how much room the host has, and whether it can ever have any."""
         wanted, self.seen = self.requirements, snapshot
+        self.again = time.monotonic() + _LOOK
         self.answered()
         if not wanted.gpus:
             self.room = math.inf

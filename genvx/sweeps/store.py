@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -100,6 +101,11 @@ class SweepDirectory:
         descriptor, self._lock = self._lock, None
         if descriptor is not None:
             os.close(descriptor)
+
+    def discard_unbegun(self) -> None:
+        """Delete the sweep if no trial of it was ever asked for."""
+        if not self.events():
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def write_pid(self) -> None:
         """Say in the lock, which we hold, who runs the sweep; forget requests to end it."""

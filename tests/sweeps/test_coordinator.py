@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from genvx.core.requests.ask import Ask
 from genvx.core.requests.requirements import Requirements
 from genvx.core.runs.runstate import name_of
 from genvx.core.sweeps.goal import Goal
@@ -152,8 +153,7 @@ def test_a_sweep_that_was_left_is_taken_up_and_no_trial_runs_twice(make):
     host = FakeHost("a", 2, script=lambda spec: GOES_ON)
     first, directory = make([host], trials=3)
     thread, _ = in_background(first)
-    until(lambda: len(runs_of(host)) == 3)  # two run, one stands in line
-    until(lambda: len(first.out) == 3 and all(t.stage is not Stage.ASKED for t in first.out))
+    until(lambda: [t.stage for t in first.out] == [Stage.RUNNING] * 2)
     first.interrupt()
     thread.join(10)
     left(first, directory)
@@ -172,8 +172,21 @@ def test_a_sweep_that_was_left_is_taken_up_and_no_trial_runs_twice(make):
     assert found == ["trials"]
     assert len(runs_of(host)) == 3
     assert second.ledger.trials[0].value == 0.5
-    assert [call for call in tuner.calls if call[0] == "adopt"] == [("adopt", n) for n in range(3)]
-    assert not [call for call in tuner.calls if call[0] == "ask"]
+    asked = [call for call in tuner.calls if call[0] in ("adopt", "ask")]
+    assert asked == [("adopt", 0), ("adopt", 1), ("ask", 2)]
+
+
+def test_where_others_have_all_a_trial_stands_in_line_and_says_why(make):
+    host = FakeHost("a", 1, script=scored)
+    others = host.acquire(Ask(Requirements(1)))
+    coordinator, _ = make([host], trials=3)
+    thread, found = in_background(coordinator)
+    until(lambda: [t.stage for t in coordinator.out] == [Stage.WAITING])
+    assert coordinator.out[0].reason
+    others.release()
+    thread.join(10)
+    assert found == ["trials"]
+    assert coordinator.ledger.count(Stage.COMPLETED) == 3
 
 
 def test_a_trial_of_which_nobody_knows_whether_it_was_accepted_is_found_and_not_started_again(make):

@@ -57,7 +57,8 @@ def watch(host: Machine, asked: WatchRun, pause: Callable[[float], bool]) -> Ite
             offset = min(offset, os.fstat(log).st_size)
             over = watched.is_over if asked.follow else lambda: True
             if asked.log:
-                pieces = logs.follow(log, offset, over, pause, watched.news)
+                later = logs.PROMPT if asked.reports else logs.LATER
+                pieces = logs.follow(log, offset, over, pause, watched.news, later)
             else:
                 pieces = logs.await_end(over, pause, watched.news)
             for piece in pieces:
