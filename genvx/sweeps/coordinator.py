@@ -387,7 +387,6 @@ class Coordinator:
                 "seconds": ending.seconds,
                 "exit_code": ending.exit_code,
             },
-            sync=True,
         )
         self._tuner.tell(trial.number, outcome_of(trial))
         self._observer.changed(trial)
