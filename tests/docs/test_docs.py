@@ -10,9 +10,13 @@ import sys
 
 import pytest
 
+from genvx.core.sweeps import nnispace
 from genvx.errors import GenvxError
 from genvx.fleet.hosts import hostfile
 from genvx.fleet.remotes import keys as remotekeys
+from genvx.sweeps.nni import machines as nnimachines
+from genvx.sweeps.nni import reading as nnireading
+from genvx.sweeps.tuners import names as tuners
 from tests.conftest import ROOT, run_genvx
 from tests.helpers import genvx_env
 
@@ -101,6 +105,14 @@ def test_every_key_of_a_remote_is_documented():
             {"hosts", "hostfile", "password-command", "password-env"} if "guild" in page else set()
         )
         assert [key for key in sorted(keys - ours) if f"`{key}" not in text] == []
+
+
+def test_every_key_type_and_tuner_of_nni_is_documented():
+    text = (ROOT / "docs/coming-from-nni.md").read_text()
+    keys = {*nnireading._KEYS, *nnimachines._MACHINE, *nnimachines._OF_PLATFORM["remote"]}
+    names = {*keys - {"platform"}, *nnispace.TYPES, *tuners.TUNERS, *tuners.PRUNERS}
+    names |= {each.name for each in tuners._FOREIGN.values()}
+    assert [name for name in sorted(names) if f"`{name}" not in text] == []
 
 
 def test_every_variable_that_the_code_reads_is_documented():

@@ -7,9 +7,18 @@ equally probable. Sampling, grids and tuners all rest on that one function.
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, Any, ClassVar, Optional, Union
 
+from genvx.core.sweeps.checks import (
+    MOST_DEPTH,
+    MOST_TEXT,
+    MOST_VALUES,
+    MOST_WHOLE,
+    require_json,
+    require_numbers,
+    require_parameter_name,
+    require_step,
+)
 from genvx.core.text import printable
 from genvx.core.value import value
 from genvx.errors import InvalidInput
@@ -19,30 +28,11 @@ if TYPE_CHECKING:
     from random import Random
 
 MOST_DIMENSIONS = 256
-MOST_VALUES = 10_000
-MOST_DEPTH = 8
-_MOST_TEXT = 4096
-# Tuners count in floats, which tell no more whole numbers apart.
-_MOST_WHOLE = 1 << 53
-# Beyond this, neighbouring multiples of a step are no longer different numbers.
-_MOST_STEPS = 1 << 53
-
-# NNI's spaces name parameters such as conv1.size or batch-size, so more than identifiers is fine.
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}", re.ASCII)
-_RESERVED = ("_name", "_type", "_value")
+# How many deviations a grid of a normal parameter reaches.
+_REACH = 3
 
 # The key under which the choice of a nested space is found among its parameters.
 BRANCH = "_name"
-
-
-def require_parameter_name(name: Any) -> str:
-    """Return `name` if it can name a parameter; raise InvalidInput otherwise."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _RESERVED:
-        raise InvalidInput(
-            f"not a name of a parameter: {printable(str(name), 60)!r}; it has letters, digits and "
-            "_.- and begins with a letter or _"
-        )
-    return name
 
 
 @value
@@ -61,7 +51,7 @@ class Choice:
         names = set()
         for each in self.values:
             if not isinstance(each, Branch):
-                _require_json(self.name, each)
+                require_json(self.name, each)
             elif each.name in names:
                 raise InvalidInput(f"{self.name}: {printable(each.name, 60)!r} is there twice")
             else:
@@ -108,7 +98,7 @@ class Branch:
         if (
             not isinstance(self.name, str)
             or not self.name
-            or len(self.name) > _MOST_TEXT
+            or len(self.name) > MOST_TEXT
             or not self.name.isprintable()
         ):
             raise InvalidInput(f"not a name of a choice: {printable(str(self.name), 60)!r}")
@@ -134,12 +124,10 @@ class Uniform:
 
     def __post_init__(self) -> None:
         require_parameter_name(self.name)
-        _require_numbers(self.name, self.low, self.high)
-        _require_step(self.name, self.step, self.low, self.high)
+        require_numbers(self.name, self.low, self.high)
+        require_step(self.name, self.step, self.low, self.high)
         if self.low >= self.high:
             raise InvalidInput(f"{self.name}: {self.low:g} is not less than {self.high:g}")
-        if not math.isfinite(self.high - self.low):
-            raise InvalidInput(f"{self.name}: the bounds are too far apart")
         if self.log and self.low <= 0:
             raise InvalidInput(f"{self.name}: a logarithm needs more than 0, not {self.low:g}")
 
@@ -198,7 +186,7 @@ class Whole:
     def __post_init__(self) -> None:
         require_parameter_name(self.name)
         for number in (self.low, self.high, self.step):
-            if isinstance(number, bool) or not isinstance(number, int) or abs(number) > _MOST_WHOLE:
+            if isinstance(number, bool) or not isinstance(number, int) or abs(number) > MOST_WHOLE:
                 raise InvalidInput(f"{self.name}: not a whole number: {printable(str(number), 40)}")
         if self.low > self.high:
             raise InvalidInput(f"{self.name}: {self.low} is more than {self.high}")
@@ -249,18 +237,18 @@ class Normal:
 
     def __post_init__(self) -> None:
         require_parameter_name(self.name)
-        _require_numbers(self.name, self.mean, self.deviation)
+        require_numbers(self.name, self.mean, self.deviation)
         if self.deviation <= 0:
             raise InvalidInput(f"{self.name}: a deviation is more than 0")
         far = abs(self.mean) + 9 * self.deviation
         if not math.isfinite(far) or (self.log and far > 700):
             raise InvalidInput(f"{self.name}: mean and deviation are too large")
         reach = math.exp(far) if self.log else far
-        _require_step(self.name, self.step, reach, reach)
+        require_step(self.name, self.step, reach, reach)
 
     @property
     def size(self) -> Optional[int]:
-        """None: there is no end of values."""
+        """None, also with a step: there is no end of values."""
         return None
 
     def at(self, fraction: float) -> float:
@@ -292,7 +280,15 @@ class Normal:
         return self.at(random.random())
 
     def points(self, level: int) -> Iterator[tuple[float, bool]]:
-        """Yield the values of a grid, and whether each is new at this level of it."""
+        """Yield the values of a grid, and whether each is new at this level of it; with a step, all
+        within three deviations.
+        """
+        if self.step is not None:
+            ends = [self.mean - _REACH * self.deviation, self.mean + _REACH * self.deviation]
+            low, high = (math.exp(end) if self.log else end for end in ends)
+            for count in range(round(low / self.step), round(high / self.step) + 1):
+                yield _multiple(count, self.step), level == 0
+            return
         parts = 2 << level
         for part in range(1, parts):
             yield self.at(part / parts), level == 0 or part % 2 == 1
@@ -328,6 +324,17 @@ def size_of(dimensions: tuple[Dimension, ...]) -> Optional[int]:
     return total
 
 
+def become_finer(dimensions: tuple[Dimension, ...]) -> bool:
+    """Return whether a grid has further levels: whether one of them is continuous."""
+    for each in dimensions:
+        if isinstance(each, Choice):
+            if any(isinstance(b, Branch) and become_finer(b.dimensions) for b in each.values):
+                return True
+        elif isinstance(each, (Uniform, Normal)) and each.step is None:
+            return True
+    return False
+
+
 def products(
     dimensions: tuple[Dimension, ...], level: int
 ) -> Iterator[tuple[dict[str, Any], bool]]:
@@ -348,56 +355,3 @@ def _multiple(count: int, step: float) -> float:
     from decimal import Decimal
 
     return float(Decimal(repr(float(step))) * count)
-
-
-def _require_numbers(name: str, *numbers: Any) -> None:
-    for number in numbers:
-        if isinstance(number, bool) or not isinstance(number, (int, float)):
-            raise InvalidInput(f"{name}: not a number: {printable(str(number), 40)!r}")
-        if isinstance(number, int) and abs(number) > _MOST_WHOLE:
-            raise InvalidInput(f"{name}: a number is too large")
-        if not math.isfinite(number):
-            raise InvalidInput(f"{name}: not a finite number: {number}")
-
-
-def _require_step(name: str, step: Any, low: float, high: float) -> None:
-    if step is None:
-        return
-    _require_numbers(name, step)
-    if step <= 0:
-        raise InvalidInput(f"{name}: a step is more than 0")
-    if max(abs(low), abs(high)) / step > _MOST_STEPS:
-        raise InvalidInput(f"{name}: the step {step:g} is too small")
-
-
-def _require_json(name: str, found: Any, depth: int = 0) -> None:
-    """Raise InvalidInput unless a value is JSON that can be a word of a command."""
-    if found is None or isinstance(found, bool):
-        return
-    if isinstance(found, (int, float)):
-        _require_numbers(name, found)
-    elif isinstance(found, str):
-        # NUL ends a word of a command, and a lone surrogate cannot be written.
-        if len(found) > _MOST_TEXT or "\0" in found or not _writable(found):
-            raise InvalidInput(f"{name}: not a text for a command: {printable(found, 60)!r}")
-    elif isinstance(found, (list, tuple)) and depth < MOST_DEPTH:
-        if len(found) > MOST_VALUES:
-            raise InvalidInput(f"{name}: a list of more than {MOST_VALUES} values")
-        for each in found:
-            _require_json(name, each, depth + 1)
-    elif isinstance(found, dict) and depth < MOST_DEPTH:
-        if len(found) > MOST_VALUES or not all(isinstance(key, str) for key in found):
-            raise InvalidInput(f"{name}: the keys of an object are texts")
-        for key, each in found.items():
-            _require_json(name, key, depth + 1)
-            _require_json(name, each, depth + 1)
-    else:
-        raise InvalidInput(f"{name}: not a value for a parameter: {printable(str(found), 60)}")
-
-
-def _writable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

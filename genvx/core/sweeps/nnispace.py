@@ -6,16 +6,15 @@ import difflib
 import json
 from typing import Any, NoReturn
 
+from genvx.core.sweeps.checks import MOST_DEPTH, require_numbers, require_parameter_name
 from genvx.core.sweeps.dimensions import (
     BRANCH,
-    MOST_DEPTH,
     Branch,
     Choice,
     Dimension,
     Normal,
     Uniform,
     Whole,
-    require_parameter_name,
 )
 from genvx.core.sweeps.space import SearchSpace
 from genvx.core.text import printable
@@ -102,7 +101,8 @@ def _dimension(name: str, entry: Any, where: str, depth: int, batch: bool) -> Di
         _fail(where, "_value is a list")
     if kind == "choice":
         return Choice(name, tuple(_value(each, where, depth, batch) for each in values))
-    numbers = [_number(each, where) for each in values]
+    numbers: list[Any] = list(values)
+    require_numbers(where, *numbers)
     if len(numbers) != _NUMBERS[kind]:
         what = "[mu, sigma" if "normal" in kind else "[low, high"
         form = what + (", q]" if _NUMBERS[kind] == 3 else "]")
@@ -133,14 +133,6 @@ def _value(found: Any, where: str, depth: int, batch: bool) -> Any:
     if not isinstance(branch, str):
         _fail(where, f"an object among the values is a nested space, and needs {BRANCH}")
     return Branch(branch, _dimensions(found, f"{where}/{branch}", depth + 1, batch))
-
-
-def _number(found: Any, where: str) -> Any:
-    if isinstance(found, bool) or not isinstance(found, (int, float)):
-        _fail(where, f"not a number: {printable(str(found), 40)!r}")
-    if abs(found) == float("inf") or found != found or abs(found) > 1 << 1000:
-        _fail(where, "not a finite number")
-    return found
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -18,7 +18,8 @@ import math
 import re
 from typing import Any, NoReturn
 
-from genvx.core.sweeps.dimensions import Choice, Dimension, Uniform, Whole, require_parameter_name
+from genvx.core.sweeps.checks import require_parameter_name
+from genvx.core.sweeps.dimensions import Choice, Dimension, Uniform, Whole
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
 

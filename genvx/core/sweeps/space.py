@@ -12,6 +12,7 @@ from genvx.core.sweeps.dimensions import (
     Normal,
     Uniform,
     Whole,
+    become_finer,
     products,
     require_distinct,
     size_of,
@@ -58,7 +59,7 @@ class SearchSpace:
         Where a parameter is continuous there is no end: evenly spaced values first (the bounds and
         the middle), then the values halfway between those, and so on.
         """
-        for level in itertools.count() if self.size is None else range(1):
+        for level in itertools.count() if become_finer(self.dimensions) else range(1):
             for found, new in products(self.dimensions, level):
                 if new:
                     yield found

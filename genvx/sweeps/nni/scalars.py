@@ -49,10 +49,12 @@ def secret(name: str, node: Node) -> str:
 
 def whole(name: str, node: Node, least: int, most: int) -> int:
     """Return a whole number within bounds."""
-    found = plain(node) if isinstance(node, Text) else None
-    if isinstance(found, bool) or not isinstance(found, int) or not least <= found <= most:
-        shown = printable(node.value, 40) if isinstance(node, Text) else "a list or a mapping"
-        node.place.fail(f"{name} is a whole number from {least} to {most}, not {shown}")
+    written = text(name, node)
+    found = int(written.replace("_", "")) if _WHOLE.fullmatch(written) else None
+    if found is None or not least <= found <= most:
+        node.place.fail(
+            f"{name} is a whole number from {least} to {most}, not {printable(written, 40)}"
+        )
     return found
 
 

@@ -28,7 +28,9 @@ def optuna(what: str) -> Any:
 
 def storage_errors(module: Any) -> tuple[type[Exception], ...]:
     """Return what a storage of Optuna raises when it fails."""
-    found = [module.exceptions.OptunaError, OSError, ImportError, ValueError, RuntimeError]
+    # LookupError: somebody has deleted the study.
+    found = [module.exceptions.OptunaError, LookupError, OSError, ImportError]
+    found += [ValueError, RuntimeError]
     # Of the libraries behind it, those that are loaded.
     for place, name in (("sqlalchemy.exc", "SQLAlchemyError"), ("redis", "RedisError")):
         if place in sys.modules:
