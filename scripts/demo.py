@@ -225,6 +225,26 @@ def runs(sandbox: str) -> None:
     scene("delete")
     run("genvx remote runs delete train eval")
     run("genvx remote runs")
+    bring_code()
+
+
+def bring_code() -> None:
+    """A project in a repository, of which two runs have different versions."""
+    os.mkdir("vision")
+    os.chdir("vision")
+    with open("train.py", "w") as file:
+        file.write("print('learning rate', open('lr').read().strip())\n")
+    with open("lr", "w") as file:
+        file.write("0.1\n")
+    git = "git -c user.name=raz -c user.email=raz"
+    for line in ("init -q", "add train.py lr", "commit -qm begin"):
+        subprocess.run(f"{git} {line}", shell=True, check=True)
+    scene("code")
+    run("genvx remote run -q -d -w --gpus 1 --project . --name first -- python3 train.py")
+    run("echo 0.2 >lr")
+    run("genvx remote run -q -d -w --gpus 1 --project . --name second -- python3 train.py")
+    scene("diff")
+    run("genvx remote runs info second --diff")
 
 
 def inside(sandbox: str) -> None:

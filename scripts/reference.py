@@ -97,7 +97,11 @@ _BLOCK = re.compile(
 # The pages with transcripts of each play.
 TRANSCRIPTS = {
     "quickstart": [ROOT / "README.md", ROOT / "docs/tutorial.md"],
-    "runs": [ROOT / "docs/tutorial.md", ROOT / "docs/how-to/runs.md"],
+    "runs": [
+        ROOT / "docs/tutorial.md",
+        ROOT / "docs/how-to/runs.md",
+        ROOT / "docs/how-to/bring-your-code.md",
+    ],
     "inside": [ROOT / "docs/how-to/look-inside-a-run.md"],
 }
 

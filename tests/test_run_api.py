@@ -13,6 +13,7 @@ import pytest
 
 import genvx
 import genvx.aio
+from genvx.core.projects.project import MUCH_BYTES
 from genvx.local.host import LocalHost
 from genvx.sandbox.files import make_key
 from genvx.testing import FakeHost, Played
@@ -178,6 +179,38 @@ def test_asyncio_has_the_devices_of_a_fleet_and_leaves_none_behind():
 
     asyncio.run(work())
     assert left() == (2, 0)
+
+
+def test_a_program_brings_the_code_of_a_run_along(machine, tmp_path):
+    code = tmp_path / "code"
+    (code / "sub").mkdir(parents=True)
+    (code / "sub/name").write_text("of the project\n")
+    brought = {"project": code, "cwd": "sub", "detach": True}
+    run = genvx.run("cat name; echo more >>name; pwd", **brought)
+    assert run.wait() == 0
+    assert run.log().decode().splitlines()[0] == "of the project"
+    assert run.log().endswith(b"/work/sub\n")
+    assert (code / "sub/name").read_text() == "of the project\n"
+    again = asyncio.run(genvx.aio.run("cat name", **brought))
+    assert asyncio.run(again.wait()) == 0
+    assert asyncio.run(again.log()) == b"of the project\n"
+    with pytest.raises(genvx.InvalidInput, match="the project has no directory"):
+        genvx.run("true", project=code, cwd="/tmp", detach=True)
+
+    host = FakeHost("a")
+    fleet = genvx.Fleet([host])
+    of_fake = fleet.run("train", **brought)
+    spec = of_fake.info.spec
+    assert (spec.project.tree, spec.cwd) == (run.info.spec.project.tree, "sub")
+    assert list(host.runs.trees) == [spec.project.tree]
+    os.truncate(code / "sub/name", MUCH_BYTES + 1)
+    with pytest.raises(genvx.InvalidInput, match=r"largest are sub .*yes=True sends all"):
+        fleet.run("train", **brought)
+    assert fleet.run("train", **brought, yes=True).info.spec.project.size > MUCH_BYTES
+    (code / "out").symlink_to("/etc/passwd")
+    with pytest.raises(genvx.InvalidInput, match="the link out leads out of it"):
+        asyncio.run(genvx.aio.Fleet(fleet).run("train", **brought, yes=True))
+    assert fleet.run("train", **brought, yes=True, follow_links=True).info.spec.project.files == 2
 
 
 def test_a_run_that_nobody_waits_for_any_more_is_ended():

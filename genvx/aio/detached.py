@@ -13,6 +13,7 @@ from genvx.api import runs as api
 from genvx.core.command import require_variables, words_of
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping, Sequence
 
     from genvx.core.command import Command
@@ -40,6 +41,9 @@ async def run(
     tty: bool = False,
     log_limit: int | None = None,
     debug_port: DebugPort | None = None,
+    project: str | os.PathLike[str] | None = None,
+    follow_links: bool = False,
+    yes: bool = False,
 ) -> Run: ...
 
 

@@ -16,6 +16,7 @@ from genvx.fleet.fleet import Fleet as Hosts
 from genvx.ssh.defaults import TIMEOUT
 
 if TYPE_CHECKING:
+    import os
     import subprocess
     from collections.abc import AsyncIterator, Mapping, Sequence
 
@@ -162,6 +163,9 @@ class Fleet:
         tty: bool = False,
         log_limit: int | None = None,
         debug_port: DebugPort | None = None,
+        project: str | os.PathLike[str] | None = None,
+        follow_links: bool = False,
+        yes: bool = False,
     ) -> Run: ...
 
     @overload

@@ -42,6 +42,9 @@ def run(
     tty: bool = False,
     log_limit: int | None = None,
     debug_port: DebugPort | None = None,
+    project: str | os.PathLike[str] | None = None,
+    follow_links: bool = False,
+    yes: bool = False,
 ) -> Run: ...
 
 
@@ -82,17 +85,23 @@ def run(
     after its end; hold_when: "always" or "on-failure". retries: how often it starts again after a
     failure. notify: a line for `sh -c` that runs at the end. tty: it runs in a terminal. log_limit:
     bytes of its log that are kept, of the last ones; None keeps all. debug_port: an SSH server for
-    this run only, with keys of its own.
+    this run only, with keys of its own. project: a directory here of which the run gets a copy, in
+    which it starts; cwd is a directory of that then. follow_links: send what is behind its links
+    that lead out. yes: send it also if it is large.
 
     Raises:
         NoCapacity: not enough devices are available. Unsatisfiable: there are never enough.
-        InvalidInput: an argument makes no sense, or there is no such command or directory.
+        InvalidInput: an argument makes no sense, there is no such command or directory, or the
+        project cannot be sent. ProjectChanged: files of it are changed all the time.
         subprocess.CalledProcessError, subprocess.TimeoutExpired: as of `subprocess.run`.
     """
     if detach:
         from genvx.fleet.detaching import detached
+        from genvx.fleet.shipping.reading import until_unchanged
 
-        return detached.start_on(LocalHost(), request(command, gpus, **more))
+        return until_unchanged(
+            lambda: detached.start_on(LocalHost(), request(command, gpus, **more))
+        )
     from genvx.fleet.detaching import attached
 
     def take(gpus: int | str, **request: Any) -> LocalHold:
@@ -105,7 +114,9 @@ def request(command: Command, gpus: int | str, *, cwd: str | None = None, **more
     """Check what a new run is asked with; return it as a Request of genvx.fleet.detaching."""
     from genvx.fleet.detaching import detached
 
-    place = os.path.abspath(os.path.expanduser(cwd or "."))
+    place = cwd
+    if more.get("project") is None:
+        place = os.path.abspath(os.path.expanduser(cwd or "."))
     return detached.Request(command, gpus, cwd=place, **more)
 
 

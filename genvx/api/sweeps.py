@@ -14,6 +14,7 @@ from genvx.core.sweeps.shortform import dimension_of
 from genvx.core.sweeps.space import SearchSpace
 from genvx.core.value import value
 from genvx.errors import GenvxError, InvalidInput
+from genvx.fleet.shipping.reading import read, shipping
 from genvx.sweeps import store
 from genvx.sweeps.coordinator import Coordinator
 from genvx.sweeps.reading import Metric
@@ -125,7 +126,7 @@ def sweep(
 ) -> Sweep:
     """Run a command with many different parameters on a fleet; see `genvx.Fleet.sweep`."""
     hosts = cast("HostGroup[RunHost]", fleet)
-    code = None if project is None else _project(os.fspath(project))
+    code = None if project is None else read(os.fspath(project))
     spec = SweepSpec(
         os.urandom(4).hex(),
         tuple(words_of(command)),
@@ -163,7 +164,7 @@ def sweep(
             chosen.tuner,
             observer,
             reader=reader,
-            ship=None if code is None else lambda host: host.send_tree(code),
+            ship=shipping(code),
         )
         try:
             if stop is not None:
@@ -208,12 +209,6 @@ def _dimension(name: str, given: Any) -> Dimension:
         f"{name} is genvx.log(1e-5, 1e-1), a list of values, or text such as 'log:1e-5..1e-1'; "
         f"not {given!r}"
     )
-
-
-def _project(directory: str) -> Any:
-    from genvx.local.trees.project import Gathered
-
-    return Gathered(directory).read(os.environ)
 
 
 def _shown(trial: Known) -> Trial:

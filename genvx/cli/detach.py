@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from genvx.cli.project import PROJECT_TRIES, ProjectOptions, place_in, sending
+from genvx.cli.project import ProjectOptions, sending
 from genvx.core.quantities.amounts import parse_memory
 from genvx.core.quantities.durations import parse_duration
 from genvx.core.requests.ask import Ask
@@ -23,7 +23,7 @@ from genvx.core.runs.runstate import (
     is_over,
     name_of,
 )
-from genvx.errors import GenvxError, InvalidInput, InvalidQuantity, ProjectChanged
+from genvx.errors import GenvxError, InvalidInput, InvalidQuantity
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from genvx.core.runs.debugport import DebugPort
     from genvx.core.runs.run import RunSpec
     from genvx.fleet.fleet import Fleet
-    from genvx.local.trees.project import LocalProject
+    from genvx.fleet.shipping.shipment import Shipment
 
     # A run with its host, or all parts of a gang with theirs.
     Parts = tuple[tuple[Any, RunInfo], ...]
@@ -134,12 +134,12 @@ def start_detached(
     several: on how many hosts, if not on one. watched: also show its output until it ends, and
     return its exit code. json: print the run as JSON instead of its id.
     """
-    for _ in range(PROJECT_TRIES - 1):
-        try:
-            return _start(where, request, command, asked, several, watched=watched, json=json)
-        except ProjectChanged as error:
-            where.note(f"{error}; reading it again")
-    return _start(where, request, command, asked, several, watched=watched, json=json)
+    from genvx.fleet.shipping.reading import until_unchanged
+
+    return until_unchanged(
+        lambda: _start(where, request, command, asked, several, watched=watched, json=json),
+        where.note,
+    )
 
 
 def _start(
@@ -153,6 +153,7 @@ def _start(
     json: bool,
 ) -> int:
     from genvx.fleet.detaching.submission import spec_of
+    from genvx.fleet.shipping.reading import place_in
 
     if request.environment is not None:
         raise InvalidInput("--id joins an environment; a run with --detach is one of its own")
@@ -161,7 +162,7 @@ def _start(
     chdir = asked.chdir
     project = asked.project.read()
     if project is not None:
-        chdir = place_in(project, chdir)
+        chdir = place_in(project.manifest, chdir)
     elif not where.remote:
         chdir = os.path.abspath(os.path.expanduser(chdir or "."))
     elif chdir == "~" or chdir.startswith("~/"):
@@ -277,7 +278,7 @@ def _on_one(
     request: Request,
     spec: RunSpec,
     tags: tuple[str, ...],
-    project: LocalProject | None,
+    project: Shipment | None,
 ) -> Iterator[tuple[Fleet, Parts]]:
     """Start a run on the best host; give the hosts, and the run with its own."""
     from genvx.fleet.detaching import runs
@@ -285,7 +286,7 @@ def _on_one(
     with where.fleet(request.selection) as fleet:
         ours: Any = fleet  # every host of a verb has runs
         seen = where.look(fleet)
-        with named_after_ctrl_c(where, spec), sending(where, project) as ship:
+        with named_after_ctrl_c(where, spec), sending(project) as ship:
             started = runs.submit(ours, spec, seen, patience=request.wait, tags=tags, ship=ship)
         yield fleet, (started,)
 
@@ -297,7 +298,7 @@ def _on_several(several: Several) -> Callable[..., AbstractContextManager[tuple[
         request: Request,
         spec: RunSpec,
         tags: tuple[str, ...],
-        project: LocalProject | None,
+        project: Shipment | None,
     ) -> Iterator[tuple[Fleet, Parts]]:
         """Start a run on several hosts; give the hosts, and the parts with theirs."""
         from genvx.cli.show.waiting_line import WaitingLine
@@ -306,7 +307,7 @@ def _on_several(several: Several) -> Callable[..., AbstractContextManager[tuple[
         with where.remote_fleet(request.selection) as fleet:
             with (
                 WaitingLine(request.requirements) as waiting,
-                sending(where, project) as ship,
+                sending(project) as ship,
             ):
                 parts = submit_gang(
                     fleet,

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from genvx.cli.quick import quick
-from genvx.errors import FleetError, NoCapacity
+from genvx.errors import FleetError, GenvxError, NoCapacity
 from genvx.shown import door, streams
 
 if TYPE_CHECKING:
@@ -42,6 +42,13 @@ def _act(arguments: list[str]) -> int:
         # exit would print a traceback for a full disk.
         streams.flush()
         return code
+    except ModuleNotFoundError as error:
+        from genvx.cli.lacking import lacking
+
+        line = lacking(error)
+        if line is None:
+            raise
+        raise GenvxError(line) from None
     except (NoCapacity, FleetError) as error:
         from genvx.cli.show.refusal import say_refusal
 

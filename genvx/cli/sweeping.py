@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from genvx.local.trees.project import LocalProject
+    from genvx.fleet.shipping.shipment import Shipment
     from genvx.sweeps.coordinator import Coordinator
     from genvx.sweeps.spec import Hosts, SweepSpec
     from genvx.sweeps.store import SweepDirectory
@@ -65,7 +65,7 @@ def where_of(hosts: Hosts, where: Where) -> tuple[Where, Selection, dict[str, in
     return made, Selection(hosts.only, hosts.excluded, hosts.tags), shares
 
 
-def project_of(spec: SweepSpec) -> LocalProject | None:
+def project_of(spec: SweepSpec) -> Shipment | None:
     """Read the project of a stored sweep again; None where it has none, or is another one now."""
     if spec.project is None or spec.directory is None:
         return None
@@ -82,7 +82,7 @@ def project_of(spec: SweepSpec) -> LocalProject | None:
 def run_sweep(
     where: Where,
     directory: SweepDirectory,
-    project: LocalProject | None,
+    project: Shipment | None,
     *,
     stops: bool = False,
     json: bool = False,
@@ -111,7 +111,7 @@ def run_sweep(
     there, selection, shares = where_of(spec.hosts, where)
     directory.lock()
     try:
-        with there.fleet(selection) as fleet, sending(there, project) as ship:
+        with there.fleet(selection) as fleet, sending(project) as ship:
             observer = Live(spec, quiet=json)
             hosts: Any = fleet  # every host of a verb has runs
             coordinator = Coordinator(

@@ -12,6 +12,7 @@ from genvx.core.requests.requirements import Requirements
 from genvx.core.text import printable
 from genvx.core.wire.job import Job
 from genvx.core.wire.questions import Examine
+from genvx.core.wire.treeoperations import FindTree
 from genvx.errors import GenvxError, HostUnreachable
 from genvx.ssh.deadline import Deadline
 from genvx.ssh.ending import close_channel
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from genvx.core.prelude import Prelude
     from genvx.core.requests.ask import Wanted
     from genvx.core.wire.operation import Operation
+    from genvx.fleet.host import Host
     from genvx.fleet.hosts.hostspec import HostSpec
     from genvx.fleet.remotehold import Started
+    from genvx.fleet.shipping.shipment import Shipment
 
 R = TypeVar("R")
 
@@ -59,6 +62,18 @@ def examined(host: Examined) -> tuple[Finding, ...]:
     clock = of_clock(asked, answer.epoch_ns, time.time_ns())
     prelude = host.spec.prelude
     return (*answer.findings, clock, *(() if prelude is None else _of_prelude(host, prelude)))
+
+
+def of_project(host: Host, project: Shipment) -> Iterator[Finding]:
+    """Find out what a host has of a project.
+
+    Raises:
+        HostError: it could not be asked.
+    """
+    recorded = project.recorded
+    there = host.answer(FindTree(recorded.tree))
+    what = "is there" if there else "is not there; a run sends what is missing"
+    yield Finding("code", OK, f"{recorded}: {what}")
 
 
 def _of_prelude(host: Examined, prelude: Prelude) -> Iterator[Finding]:

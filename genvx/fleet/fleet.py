@@ -155,6 +155,9 @@ class Fleet(HostGroup[H]):
         tty: bool = False,
         log_limit: int | None = None,
         debug_port: DebugPort | None = None,
+        project: str | os.PathLike[str] | None = None,
+        follow_links: bool = False,
+        yes: bool = False,
     ) -> Run: ...
 
     @overload
@@ -198,12 +201,17 @@ class Fleet(HostGroup[H]):
 
             return run(self.activate, command, gpus, **more)
         from genvx.fleet.detaching import detached
+        from genvx.fleet.shipping.reading import until_unchanged
 
         nodes, mixed = more.pop("nodes", None), more.pop("mixed", False)
-        asked = detached.Request(command, gpus, **more)
-        if nodes is None:
-            return detached.start(self._with_runs, asked)
-        return detached.start_gang(self._with_runs, asked, nodes, mixed=mixed)
+
+        def start() -> Run:
+            asked = detached.Request(command, gpus, **more)
+            if nodes is None:
+                return detached.start(self._with_runs, asked)
+            return detached.start_gang(self._with_runs, asked, nodes, mixed=mixed)
+
+        return until_unchanged(start)
 
     # Runs
 

@@ -35,8 +35,10 @@ def start_line(host: SSHHost, line: str) -> paramiko.Channel:
     return channel
 
 
-def end_line(host: SSHHost, channel: paramiko.Channel) -> int:
+def end_line(host: SSHHost, channel: paramiko.Channel, *, out: int = 1) -> int:
     """Pass what a line prints to our stdout and stderr until it ends; return its exit code.
+
+    out: the descriptor to which its stdout goes.
 
     Raises:
         HostLost: the connection ended before the line did.
@@ -45,7 +47,7 @@ def end_line(host: SSHHost, channel: paramiko.Channel) -> int:
     errors = threading.Thread(target=_copy, args=(channel.recv_stderr, 2), daemon=True)
     errors.start()
     try:
-        _copy(channel.recv, 1)
+        _copy(channel.recv, out)
         errors.join()
         code = int(channel.recv_exit_status())
     finally:

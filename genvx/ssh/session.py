@@ -105,8 +105,9 @@ class Session:
         with self._lock:
             slots = self._slots.setdefault(server, threading.Semaphore(_LOGINS_AT_ONCE))
         if not slots.acquire(timeout=deadline.left()):
+            limit = round(deadline.seconds, 1)
             raise HostUnreachable(
-                f"no answer from {server[0]} port {server[1]} within {deadline.seconds:g} s",
+                f"no answer from {server[0]} port {server[1]} within {limit:g} s",
                 kind="timeout",
             )
         try:

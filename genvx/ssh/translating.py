@@ -25,7 +25,7 @@ def translate(error: Exception, settings: Settings, deadline: Deadline) -> Genvx
         return error
     if deadline.expired or isinstance(error, TimeoutError):
         return HostUnreachable(
-            f"no answer from {where} within {deadline.seconds:g} s", kind="timeout"
+            f"no answer from {where} within {round(deadline.seconds, 1):g} s", kind="timeout"
         )
     if (short := exhausted(error)) is not None:
         return GenvxError(short)

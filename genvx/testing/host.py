@@ -198,9 +198,9 @@ class FakeHost(FakeMachine):
     def send_tree(
         self, shipment: Any, sent: Callable[[int, int], object] = lambda done, total: None
     ) -> None:
-        """Take the id of a tree, which its runs can have then."""
+        """Take a tree, which its runs can have then; the contents of its files are not kept."""
         self.require_answer()
-        self.runs.trees.add(shipment.recorded.tree)
+        self.runs.trees[shipment.recorded.tree] = shipment.manifest
 
     def enter(self, run: str, *, command: str = "") -> FakeHold:
         """Join the environment of a run that runs or is held, by the run's id.

@@ -52,7 +52,8 @@ class FakeRuns(FakeShelf):
     def submit(self, asked: SubmitRun) -> RunInfo:
         """Start a run, or have it wait; return it as it was accepted."""
         require_tags(asked.tags)
-        if asked.spec.project is not None and asked.spec.project.tree not in self.trees:
+        project = asked.spec.project
+        if project is not None and project.tree not in self.trees:
             raise TreeMissing("the code of the run is not here")
         name = self._machine.name
         patience = asked.spec.patience if asked.patience is None else asked.patience
@@ -63,10 +64,11 @@ class FakeRuns(FakeShelf):
             submitted=now(),
             version=__version__,
             patience=patience,
-        )
+        ).stored
         with self._lock:
             if spec.id in self._records:
                 raise StateError(f"there is a run {spec.id} already")
+            self._diffs[spec.id] = b"" if project is None else project.diff
             return self._begin(spec, asked.patience, asked.tags)
 
     def listed(self, asked: ListRuns) -> tuple[RunInfo, ...]:
@@ -92,7 +94,12 @@ class FakeRuns(FakeShelf):
             start = _start_of_last_lines(record.log, asked.lines)
             tail = record.log[start:].decode("utf-8", "replace")
             place = f"/fake/{record.info.id}"
-            return RunDetails(record.info, place, tail, record.info.spec.cwd or f"{place}/work")
+            work = record.info.spec.cwd or f"{place}/work"
+            diff = self._diffs[record.info.id] if asked.diff else b""
+            project = record.info.spec.project
+            tree = self.trees[project.tree] if asked.files and project is not None else None
+            files = b"" if tree is None else tree.to_bytes()
+            return RunDetails(record.info, place, tail, work, diff, files)
 
     def stop(self, asked: StopRun) -> RunInfo:
         """End a run; return it as it was."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from genvx.core.leases.grant import Grant
     from genvx.core.line.ticket import Ticket
+    from genvx.core.projects.manifest import Manifest
     from genvx.core.runs.runstate import RunState
     from genvx.testing.machine import FakeMachine
 
@@ -67,7 +68,8 @@ class FakeShelf:
         self.script = script
         self._machine = machine
         self._records: dict[str, Record] = {}
-        self.trees: set[str] = set()
+        self.trees: dict[str, Manifest | None] = {}
+        self._diffs: dict[str, bytes] = {}
         self._lock = threading.RLock()
 
     # What a test does to a run

@@ -164,7 +164,7 @@ def test_commands_from_anywhere_take_turns_on_a_hosts_devices(bare):
     first = start_genvx("remote", "lock", "--id", "job", "--", "sh", "-c", "echo on; cat",
                         stdin=-1)  # fmt: skip
     assert first.stdout.readline() == "on\n"
-    code, out, error = answered("lock", "--id", "job", "--timeout", "1s", "--", "echo", "no")
+    code, out, error = answered("lock", "--id", "job", "--wait", "1s", "--", "echo", "no")
     assert (code, out) == (124, "")
     assert "waiting for" in error
     assert first.communicate("to its stdin", timeout=30)[0] == "to its stdin"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
 import pytest
 
-from genvx.cli import app
+from genvx.cli import app, main
 from genvx.cli.parse.pages import text_of
 from genvx.cli.parse.table import VERBS
 from tests.helpers import genvx_env
@@ -43,6 +44,26 @@ def verbs_in(modules):
 def test_only_the_verb_that_is_typed_is_loaded(state, words, module):
     others = verbs_in(loaded(*words)) - {"genvx.cli.verbs.setup.help"}
     assert others == {f"genvx.cli.verbs.{module}"}
+
+
+@pytest.mark.parametrize(
+    ("module", "says"),
+    [
+        ("typer", r"lacks the package typer; \S+ -m pip install 'typer.*>=0\.26.*'\n"),
+        ("yaml.reader", r"lacks the package pyyaml; \S+ -m pip install '?pyyaml.*'?\n"),
+        ("invoke", r"lacks the package invoke; \S+ -m pip install invoke\n"),
+        ("zlib", "a fault of genvx: ModuleNotFoundError: "),
+    ],
+)
+def test_a_package_that_is_missing_is_named_with_what_installs_it(
+    module, says, monkeypatch, capsys
+):
+    def fail(arguments):
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setattr(main, "quick", fail)
+    assert main.run(["devices"]) == 1
+    assert re.search(says, capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["remote", "--help"]], ids=" ".join)

@@ -26,7 +26,8 @@ def options(command):
 
 def known(text):
     """Whether all that an answer tells people to type is there."""
-    everything = {name for verb in ROOT.commands.values() for name in options(verb)}
+    verbs = [*ROOT.commands.values(), *ROOT.commands["runs"].commands.values()]
+    everything = {name for verb in verbs for name in options(verb)}
     everything |= options(REMOTE) | {"--"}
     for option in re.findall(r"(?<![\w-])--?[A-Za-z][a-z-]*", text):
         assert option in everything, option
@@ -96,7 +97,7 @@ def test_an_option_that_people_expect_at_a_verb_is_not_there_and_is_answered(ver
         (["diff", "1", "2"], "genvx runs compare RUN RUN shows what differs\n"),
         (["select"], "genvx runs info RUN shows a run"),
         (["exec", "x"], "genvx ssh RUN -- CMD runs a command inside of a run"),
-        (["runs", "list"], "there is no list here; genvx runs shows runs"),
+        (["runs", "ls"], "there is no ls here; genvx runs shows runs"),
         (["remote", "runs", "kill", "1"], "genvx remote runs stop RUN ends a run"),
         (["runs", "frobnicate"], "No such command 'frobnicate'"),
         (["frobnicate"], "genvx: No such command 'frobnicate'; see genvx --help"),

@@ -31,7 +31,7 @@ def reference():
     return module
 
 
-@pytest.mark.needs("openssh", "bash")
+@pytest.mark.needs("openssh", "bash", "git")
 @pytest.mark.parametrize(
     ("play", "some"),
     [
@@ -101,9 +101,7 @@ def test_every_key_of_a_remote_is_documented():
     for page in ("how-to/hosts-and-ssh.md", "coming-from-guild.md"):
         text = (ROOT / "docs" / page).read_text()
         # A pool and a secret are not Guild's.
-        ours = (
-            {"hosts", "hostfile", "password-command", "password-env"} if "guild" in page else set()
-        )
+        ours = {"hosts", "hostfile", *remotekeys.PASSWORDS} if "guild" in page else set()
         assert [key for key in sorted(keys - ours) if f"`{key}" not in text] == []
 
 

@@ -64,7 +64,7 @@ def test_a_run_with_a_project_moves_past_a_host_that_does_not_answer():
     project = Project("0f" * 32, "p", 2, 3, "c0ffee", False)
     hosts = [FakeHost(name, 1, script=lambda spec: Played(code=None)) for name in "abc"]
     for each in hosts:
-        each.runs.trees.add(project.tree)
+        each.runs.trees[project.tree] = None
     fleet = Fleet(hosts)
     source = fleet.run("x", gpus=1, detach=True).host
     ask = Ask(Requirements(gpus=1), "")

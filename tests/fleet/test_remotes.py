@@ -19,6 +19,7 @@ from genvx.fleet.remotes.keys import OF_TYPE
 from genvx.fleet.remotes.pool import pooled
 from genvx.fleet.remotes.reading import load, remote_named
 from genvx.fleet.remotes.yamltext import parse
+from genvx.ssh.config.secret import Secret
 from genvx.ssh.config.sshconfig import Settler
 from tests.capabilities import USER_A
 
@@ -107,6 +108,10 @@ CHANGES = {
         "password-env: GENVX_PASSWORD_LAB",
         lambda spec, found: spec.password_env == "GENVX_PASSWORD_LAB",
     ),
+    "password": (
+        "password: 'hunter2'",
+        lambda spec, found: spec.password == Secret("hunter2") and "hunter2" not in repr(spec),
+    ),
     "venv-path": ("venv-path: ~/venv", lambda spec, found: spec.prelude == VENV),
     "guild-env": ("guild-env: ~/venv", lambda spec, found: spec.prelude == VENV),
     "conda-env": (
@@ -134,6 +139,7 @@ def test_each_key_changes_the_connection_or_the_run(own, tmp_path, key, ssh):
     line, holds = CHANGES[key]
     base = "type: ssh\n" if key in ("host", "hosts", "hostfile") else BASE
     path = own(f"remotes:\n  with:\n    {base}    {line}\n  without:\n    {BASE}")
+    path.chmod(0o600)
     (path.parent / "lab.hosts").write_text("pooled\n")
     (tmp_path / "ssh_config").write_text("")
     settler = Settler(str(tmp_path / "ssh_config"), ssh=ssh)
@@ -203,7 +209,13 @@ def test_a_remote_can_be_written_out():
         ("{type: ssh, host: h, prot: 22}", "yml:1:37: unknown key 'prot'; did you mean port?"),
         ("{type: ssh, host: h, private_key: k}", "did you mean private-key?"),
         ("{type: ssh, host: h, bucket: b}", "bucket is a key of s3 remotes, not of ssh"),
-        ("{type: ssh, host: h, password: hunter2}", "password-command names a command"),
+        (
+            "{type: ssh, host: h, password: hunter2}",
+            "others can read this file, and so the password",
+        ),
+        ('{type: ssh, host: h, password: "hunter2\\n"}', "password has 1 to 1024 printable"),
+        ("{type: ssh, host: h, pass: hunter2}", "did you mean password?"),
+        ("{type: ssh, host: h, password: hunter2, password-env: GENVX_PASSWORD}", "one of them"),
         ("{type: shh, host: h}", "unknown type 'shh'; did you mean ssh?"),
         ("{type: ssh}", "lab has no host"),
         ("{host: h}", "lab has no type"),
@@ -391,7 +403,7 @@ def test_a_remote_of_a_project_replaces_ones_own_of_that_name_as_a_whole(own, pr
     "line",
     [
         *("password-command: id", "password-env: GENVX_PASSWORD", "proxy: nc %h %p"),
-        *("init: id", "venv-activate: id"),
+        *("init: id", "venv-activate: id", "password: hunter2"),
     ],
 )
 @pytest.mark.parametrize("how", ["of its own", "taken over"])
@@ -399,7 +411,7 @@ def test_a_project_names_no_command_and_no_secret(own, project, line, how):
     if how == "of its own":
         project(f"remotes:\n  lab:\n    {BASE}    {line}\n")
     else:
-        own(f"remotes:\n  mine:\n    {BASE}    {line}\n")
+        own(f"remotes:\n  mine:\n    {BASE}    {line}\n").chmod(0o600)
         project("remotes: {lab: {extends: mine, host: elsewhere}}")
         assert specs("mine")
     assert "yml:5:" in refusal()

@@ -259,6 +259,26 @@ def test_a_password_from_a_command_opens_either_server(either):
     let_in(devices(either.environ(*NO_KEY), "-f", listed))
 
 
+@pytest.mark.parametrize("given", [PASSWORD, "xyzzy"])
+def test_a_password_of_a_remote_opens_a_server_and_is_never_shown(openssh, given):
+    path = openssh.directory / "remotes.yml"
+    path.write_text(f"remotes: {{lab: {{type: ssh, host: door, user: bob, password: {given}}}}}\n")
+    path.chmod(0o600)
+    environ = {**openssh.environ(*NO_KEY), "GENVX_REMOTES": str(path)}
+    answer = run_genvx("-r", "lab", "devices", env=environ)
+    if given == PASSWORD:
+        assert (answer.returncode, answer.stderr) == (0, "")
+    else:
+        assert (answer.returncode, answer.stdout) == (4, "")
+        assert "lab: auth: does not accept the password of bob" in answer.stderr
+    listed = run_genvx("remotes", "--json", env=environ)
+    assert listed.returncode == 0
+    assert given not in answer.stdout + answer.stderr + listed.stdout
+    path.chmod(0o640)
+    refused = run_genvx("-r", "lab", "devices", env=environ)
+    assert f"so the password; chmod 600 {path}\n" in refused.stderr
+
+
 def test_a_wrong_password_is_a_line_that_does_not_show_it(either):
     listed = either.hostfile("password_env=GENVX_PASSWORD")
     answer = devices(either.environ(*NO_KEY), "-f", listed, GENVX_PASSWORD="xyzzy")

@@ -101,7 +101,9 @@ def refusal(path):
 
 def test_a_configuration_of_the_documentation_is_read_as_it_stands(file, tmp_path):
     alice = HostSpec("127.0.0.2", "127.0.0.2", user="alice", key=str(tmp_path / ".ssh/id_rsa"))
-    bob = HostSpec("127.0.0.3:10022", "127.0.0.3", user="bob", port=10022, secret=Secret("bob123"))
+    bob = HostSpec(
+        "127.0.0.3:10022", "127.0.0.3", user="bob", port=10022, password=Secret("bob123")
+    )
     assert load(file(REMOTE)) == Experiment(
         source=str(tmp_path / "nni.yml"),
         name="",
@@ -172,12 +174,12 @@ OF_MACHINE = {
     "host": ("my.host", lambda found: found.spec.address == "my.host"),
     "port": ("10022", lambda found: (found.spec.port, found.spec.name) == (10022, "h:10022")),
     "user": ("bob", lambda found: found.spec.user == "bob"),
-    "password": (f"'{SECRET}'", lambda found: found.spec.secret == Secret(SECRET)),
+    "password": (f"'{SECRET}'", lambda found: found.spec.password == Secret(SECRET)),
     "sshKeyFile": (".ssh/id_rsa", lambda found: found.spec.key.endswith("/.ssh/id_rsa")),
     "sshPassphrase": (
         "012",
         lambda found: (
-            (os.path.basename(found.spec.key), found.spec.secret) == ("id_rsa", Secret("012"))
+            (os.path.basename(found.spec.key), found.spec.password) == ("id_rsa", Secret("012"))
         ),
     ),
     "useActiveGpu": ("yes", lambda found: found.use_active),
@@ -277,7 +279,7 @@ def test_what_has_no_effect_or_is_not_said_is_said(file, keys, notes):
 def test_a_key_beside_a_password_has_no_effect_as_with_nni(file):
     keys = {**MACHINE, "password": "x", "sshKeyFile": "none", "sshPassphrase": "y"}
     found = load(file(lines(BASE) + remote(keys)))
-    assert found.machines[0].spec == HostSpec("h", "h", user="ann", secret=Secret("x"))
+    assert found.machines[0].spec == HostSpec("h", "h", user="ann", password=Secret("x"))
     assert found.notes == (
         "h: sshKeyFile has no effect beside password",
         "h: sshPassphrase has no effect beside password",
@@ -404,7 +406,7 @@ def test_no_error_of_yaml_shows_a_password(file, key, written):
 
 def test_nothing_shows_or_writes_a_password(file):
     found = load(file(lines(BASE) + remote({**MACHINE, "password": f"'{SECRET}'"})))
-    for shown in (repr(found), str(found), repr(found.machines[0].spec.secret)):
+    for shown in (repr(found), str(found), repr(found.machines[0].spec.password)):
         assert SECRET not in shown
     for write in (pickle.dumps, copy.deepcopy, dataclasses.asdict):
         with pytest.raises(TypeError, match="a secret is not written"):

@@ -34,7 +34,7 @@ Nothing of genvx is installed on this host. In this shell it has:
   attach --gpus N               give it more GPUs; also --gpu-memory SIZE,
                                 --min-memory SIZE, --device ID, --over-subscribe
   detach [--device ID]          take GPUs away from it: all, or those named
-  lock [--timeout TIME] CMD...  run a command when its turn on the GPUs comes
+  lock [--wait=TIME] CMD...     run a command when its turn on the GPUs comes
   deactivate                    leave this shell and give its GPUs back
 
 attach, detach, lock and smi take --id ENV for another environment of yours.
@@ -86,7 +86,7 @@ _VERBS: dict[str, tuple[Act, Sequence[str], bool]] = {
         False,
     ),
     "detach": (hold.detach, ("id=", "device="), False),
-    "lock": (hold.lock, ("id=", "timeout="), True),
+    "lock": (hold.lock, ("id=", "wait=", "timeout="), True),
     "deactivate": (hold.deactivate, (), False),
     "shell-refresh": (hold.refresh, ("lines",), True),
 }

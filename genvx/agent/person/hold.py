@@ -52,9 +52,11 @@ def lock(host: LocalHost, given: Given, words: list[str]) -> int:
 
     if not words:
         raise InvalidInput("no command to run; write it after --, as in: genvx lock -- make bench")
-    timeout = last(given, "timeout")
-    with naming("--timeout"):
-        patience = math.inf if timeout is None else parse_duration(timeout)
+    # --timeout is what it was called before; without a time, --wait says what is so by default.
+    name = "timeout" if "timeout" in given else "wait"
+    time = last(given, name)
+    with naming(f"--{name}"):
+        patience = parse_duration(time) if time else math.inf
     return run_in_turn(
         host,
         environment(host, given),

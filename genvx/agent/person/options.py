@@ -10,7 +10,7 @@ from genvx.core.text import printable
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from genvx.local.host import LocalHost
 
@@ -26,6 +26,8 @@ def parsed(verb: str, words: list[str], options: Sequence[str]) -> tuple[Given, 
     """
     # getopt, not typer: the hosts have only the standard library.
     short = "g:o" if "gpus=" in options else ""
+    if "wait=" in options:
+        words = [*_with_value(words)]
     try:
         pairs, left = getopt.getopt(words, short, list(options))
     except getopt.GetoptError as error:
@@ -35,6 +37,16 @@ def parsed(verb: str, words: list[str], options: Sequence[str]) -> tuple[Given, 
         name = {"-g": "--gpus", "-o": "--over-subscribe"}.get(name, name)
         given.setdefault(name[2:], []).append(value)
     return given, left
+
+
+def _with_value(words: Sequence[str]) -> Iterator[str]:
+    """The words, of which a --wait without a time has an empty one: getopt knows no other."""
+    for at, word in enumerate(words):
+        if word == "--":
+            yield from words[at:]
+            return
+        bare = word == "--wait" and not "".join(words[at + 1 : at + 2])[:1].isdigit()
+        yield "--wait=" if bare else word
 
 
 def _refused(verb: str, error: getopt.GetoptError) -> str:

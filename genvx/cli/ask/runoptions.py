@@ -56,7 +56,9 @@ FollowLinks = Annotated[
     bool,
     typer.Option("--follow-links", help="With --project: send what links outside of it lead to."),
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="With --project: send it, however large it is.")]
+Yes = Annotated[
+    bool, typer.Option("-y", "--yes", help="With --project: send it, however large it is.")
+]
 Keep = Annotated[
     str | None,
     typer.Option(

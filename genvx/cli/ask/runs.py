@@ -43,6 +43,9 @@ WaitForStart = Annotated[
         "--wait", metavar="[=TIME]", help="Wait for its start, at most TIME (default: no limit)."
     ),
 ]
+# Guild asks before it ends or deletes runs, and people have -y in their fingers. Nothing is asked
+# here.
+Unasked = Annotated[bool, typer.Option("-y", "--yes", hidden=True)]
 Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help=WHICH, callback=not_empty)]
 
 

@@ -168,6 +168,8 @@ VERBS = (
         here=False,
     ),
     Entry("stop", "look.remotes", MANY, "Stop a remote, if its type can be stopped", here=False),
+    # Guild's: genvx runs label.
+    Entry("label", "runs.marks", RUNS, "Give a run another name", hidden=True),
     Entry("pull", "runs.pull", RUNS, "Copy what a run has made or changed to this machine"),
     Entry(
         "config",

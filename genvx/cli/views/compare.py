@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from genvx.cli.schema.document import print_document
@@ -10,6 +11,7 @@ from genvx.cli.schema.runs import plain_run
 from genvx.cli.show.output import Output
 from genvx.cli.views.reports import shown_metrics, shown_number
 from genvx.core.prelude import plain
+from genvx.core.projects.manifest import shown_name
 from genvx.core.quantities.ages import format_duration
 from genvx.core.quantities.amounts import format_memory
 from genvx.core.runs.runcompare import differ, differing_variables, groups, looks_secret
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
     from genvx.core.runs.run import Usage
     from genvx.core.runs.runinfo import RunInfo
+
+# Rows for files of projects; --json has all.
+_MOST_FILES = 20
 
 # What was asked, by the word that people know it by.
 _ASKED: dict[str, Callable[[RunInfo], str]] = {
@@ -40,13 +45,20 @@ _ASKED: dict[str, Callable[[RunInfo], str]] = {
 
 
 def show(
-    remote: bool, places: Sequence[tuple[str, RunInfo]], output: Output, *, values: bool
+    remote: bool,
+    places: Sequence[tuple[str, RunInfo]],
+    files: Mapping[bytes, tuple[int | None, ...]],
+    output: Output,
+    *,
+    values: bool,
 ) -> None:
-    """Print runs side by side. values: also those of variables, unless they may be secrets."""
+    """Print runs side by side. files: of their projects, those that differ. values: also those of
+    variables, unless they may be secrets.
+    """
     runs = [run for _, run in places]
     variables = differing_variables([run.spec for run in runs])
     if output.json:
-        _show_json(places, variables)
+        _show_json(places, variables, files)
         return
     rows = [
         [word, *cells]
@@ -57,6 +69,12 @@ def show(
         hidden = not values or looks_secret(name)
         cells = [_numbered(each) for each in groups(given)] if hidden else map(_given, given)
         rows.append([f"${name}", *cells])
+    rows += [
+        [shown_name(name), *("not there" if each is None else f"version {each}" for each in given)]
+        for name, given in islice(files.items(), _MOST_FILES)
+    ]
+    if len(files) > _MOST_FILES:
+        rows.append([f"and {len(files) - _MOST_FILES} more files", *("" for _ in runs)])
     rows += _parameters(runs)
     if remote:
         rows.insert(0, ["host", *(host for host, _ in places)])
@@ -134,7 +152,9 @@ def _memory(size: int | None) -> str:
 
 
 def _show_json(
-    places: Sequence[tuple[str, RunInfo]], variables: Mapping[str, tuple[str | None, ...]]
+    places: Sequence[tuple[str, RunInfo]],
+    variables: Mapping[str, tuple[str | None, ...]],
+    files: Mapping[bytes, tuple[int | None, ...]],
 ) -> None:
     runs = [run for _, run in places]
     print_document(
@@ -144,6 +164,10 @@ def _show_json(
         # Numbers stand for equal values: no value of a variable is ever in JSON.
         variables=[
             {"name": name, "values": list(groups(given))} for name, given in variables.items()
+        ],
+        files=[
+            {"name": name.decode("utf-8", "replace"), "versions": list(given)}
+            for name, given in files.items()
         ],
     )
 

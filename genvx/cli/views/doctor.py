@@ -14,12 +14,23 @@ from genvx.errors import HostError
 
 if TYPE_CHECKING:
     from genvx.fleet.fleet import Fleet
+    from genvx.fleet.host import Host
     from genvx.fleet.outcomes import Outcomes
+    from genvx.fleet.shipping.shipment import Shipment
 
 
-def show(where: Where, fleet: Fleet, output: Output) -> int:
-    """Ask the hosts and print the answer; return the exit code."""
-    outcomes = where.ask(fleet, lambda host: host.doctor())
+def show(where: Where, fleet: Fleet, output: Output, project: Shipment | None = None) -> int:
+    """Ask the hosts and print the answer; return the exit code. project: one that they may have."""
+
+    def examine(host: Host) -> tuple[Finding, ...]:
+        found = host.doctor()
+        if project is None:
+            return found
+        from genvx.fleet.examining import of_project
+
+        return (*found, *of_project(host, project))
+
+    outcomes = where.ask(fleet, examine)
     for note in where.remote_notes():
         where.note(note)
     if output.json:

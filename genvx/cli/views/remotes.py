@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from genvx.cli.ask.where import Where
 from genvx.cli.schema.document import print_document
+from genvx.cli.schema.hosts import answers, failed_host
 from genvx.core.text import printable
 from genvx.errors import FleetError, GenvxError, InvalidInput, kind_of
 from genvx.fleet.remotes.reading import load, remote_named
@@ -72,21 +73,26 @@ def _plain(remote: Remote) -> Plain:
     }
 
 
-def status(where: Where) -> int:
+def status(where: Where, *, json: bool = False) -> int:
     """Print whether a remote is available; return the exit code."""
     remote = remote_named(where.named or "", os.environ)
     for note in where.remote_notes():
         where.note(note)
     with where.remote_fleet() as fleet:
         outcomes = where.ask(fleet, lambda host: host.snapshot())
-        hosts = len(fleet.hosts)
+        names = [host.name for host in fleet.hosts]
+        hosts = answers(fleet, outcomes, lambda snapshot: {}) if json else []
+    seen = outcomes.succeeded
+    if json:
+        all_there = len(seen) == len(names)
+        which = {"name": remote.name, "type": remote.type, "where": remote.where}
+        print_document("remotes status", remote=which, available=all_there, hosts=hosts)
     head = f"{remote.name} ({remote.where})"
     for name, error in outcomes.failed.items():
-        say(f"genvx: {head if hosts == 1 else name} is not available: {_fault(error)}")
-    seen = list(outcomes.succeeded.values())
-    if seen:
-        which = "" if hosts == 1 else f"{len(seen)} of {hosts} hosts, "
-        print(printable(f"{head} is available: {which}{_devices(seen)}"))
+        say(f"genvx: {head if len(names) == 1 else name} is not available: {_fault(error)}")
+    if seen and not json:
+        which_of = "" if len(names) == 1 else f"{len(seen)} of {len(names)} hosts, "
+        print(printable(f"{head} is available: {which_of}{_devices(list(seen.values()))}"))
     if outcomes.failed:
         return FleetError.exit_code if seen else InvalidInput.exit_code
     return 0
@@ -120,8 +126,11 @@ def refuse(name: str, what: str) -> NoReturn:
     )
 
 
-def reinit(where: Where) -> int:
-    """Run the init of a remote on its hosts; return the first exit code that is not 0."""
+def reinit(where: Where, *, json: bool = False) -> int:
+    """Run the init of a remote on its hosts; return the first exit code that is not 0.
+
+    json: print a document; what init prints goes to stderr then.
+    """
     from genvx.fleet.plainly import end_line, start_line
 
     remote = remote_named(where.named or "", os.environ)
@@ -132,13 +141,18 @@ def reinit(where: Where) -> int:
         # At once on all hosts; what they print comes host after host.
         outcomes = fleet.ask(lambda host: start_line(host, remote.init))
         found = where.report(outcomes)
+        hosts = [failed_host(name, error) for name, error in outcomes.failed.items()]
         for name, channel in outcomes.succeeded.items():
             if len(fleet.hosts) > 1:
                 where.note(f"init on {name}")
             try:
-                code = end_line(fleet.host(name), channel)
+                code = end_line(fleet.host(name), channel, out=2 if json else 1)
+                hosts.append({"host": name, "ok": True, "exit_code": code})
             except GenvxError as error:
                 say(f"{name}: {kind_of(error)}: {error}")
                 code = error.exit_code
+                hosts.append(failed_host(name, error))
             found = found or code
+    if json:
+        print_document("remotes start", hosts=hosts)
     return found

@@ -8,6 +8,8 @@ _ONE = "{} smi --id ENV shows one environment, {} envs --name NAME who holds it"
 _BACK = "{} detach --device 0 --id ENV gives one GPU back, {} release ENV all"
 _RELEASED = "the environment is written without an option: {} release ENV"
 _TURN = "a turn is on all GPUs of the environment; {} attach --gpus N adds GPUs"
+_LABELLED = "the name is written without an option: {} runs label RUN NAME"
+_NOT_AWAITED = "--detach does not wait for the end; -d -w shows the output, and does"
 _ENDS = "--time 2h ends it after a time"
 
 # By verb and option. {} stands for "genvx" or "genvx remote", as the user typed it.
@@ -39,10 +41,15 @@ ANSWERS = {
     ("lock", "--gpus"): _TURN,
     ("lock", "-g"): _TURN,
     ("lock", "--device"): _TURN,
-    ("lock", "--wait"): "it always waits; --timeout 10m waits at most 10 minutes",
     ("acquire", "--time"): "--for 2h says how long",
     ("acquire", "--wait"): "it takes what is free now; {} run --wait -- CMD waits",
     ("activate", "--for"): _ENDS,
     ("run", "--for"): _ENDS,
+    ("runs label", "--set"): _LABELLED,
+    ("runs label", "-s"): _LABELLED,
+    ("label", "--set"): _LABELLED,
+    ("label", "-s"): _LABELLED,
+    ("run", "--no-wait"): _NOT_AWAITED,
+    ("run", "--background"): _NOT_AWAITED,
     ("sandbox up", "--hosts"): "--gpus has a number for each host: --gpus 8,8,8 is three hosts",
 }

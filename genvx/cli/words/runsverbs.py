@@ -16,13 +16,12 @@ from genvx.cli.words.runsanswers import (
 )
 
 RUNS_VERBS = {
-    "list": PAST,
     "ls": PAST,
     "show": ONE_RUN,
     "status": ONE_RUN,
     "inspect": ONE_RUN,
     "select": ONE_RUN,
-    "diff": DIFFERS,
+    "diff": f"{DIFFERS}, {{}} runs info RUN --diff how the code differed from its commit",
     "logs": OUTPUT,
     "log": OUTPUT,
     "cat": OUTPUT,

@@ -78,7 +78,6 @@ VERBS = {
     "diff": DIFFERS,
     "compare": DIFFERS,
     "cat": OUTPUT,
-    "label": CALLED,
     "tag": CALLED,
     "mark": CALLED,
     "comment": CALLED,

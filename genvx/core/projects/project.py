@@ -8,6 +8,8 @@ from genvx.errors import InvalidInput
 
 # More than this is sent only with a confirmation: it is mostly data, or a virtual environment.
 MUCH_BYTES, MANY_FILES = 1 << 30, 50_000
+# Of a diff, so much is kept.
+MOST_DIFF = 256 << 10
 
 
 @value
@@ -16,10 +18,10 @@ class Project:
 
     tree: the id of its files. name: that of its directory. files, size: how many, and their bytes.
     commit: the commit of git on which it is based; empty if there is none. dirty: whether it
-    differs from that.
+    differs from that. diff: how; only on the way to a host, where it gets a file of its own.
 
     Raises:
-        InvalidInput: the id is none.
+        InvalidInput: the id is none, or the diff is too long.
     """
 
     tree: str
@@ -28,10 +30,13 @@ class Project:
     size: int = 0
     commit: str = ""
     dirty: bool = False
+    diff: bytes = b""
 
     def __post_init__(self) -> None:
         if not is_tree(self.tree):
             raise InvalidInput("the id of a tree has 64 hex digits")
+        if len(self.diff) > MOST_DIFF:
+            raise InvalidInput(f"a diff has at most {MOST_DIFF} bytes")
 
     def __str__(self) -> str:
         """What it is, for people: its name, its size, and the commit on which it is based."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Optional
 
 from genvx.core.escalation import GRACE
 from genvx.core.text import NAME_LIMIT, require_name
-from genvx.core.value import field, value
+from genvx.core.value import field, replace, value
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -111,6 +111,13 @@ class RunSpec:
             raise InvalidInput(f"--retries is from 0 to {MOST_RETRIES}, not {self.retries}")
         if self.log_limit is not None:
             require_log_limit(self.log_limit)
+
+    @property
+    def stored(self) -> RunSpec:
+        """The same as its record has it, in which the diff of its project is a file of its own."""
+        if self.project is None or not self.project.diff:
+            return self
+        return replace(self, project=replace(self.project, diff=b""))
 
 
 def require_log_limit(size: int) -> int:

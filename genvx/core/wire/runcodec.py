@@ -6,7 +6,7 @@ import base64
 import zlib
 from typing import TYPE_CHECKING
 
-from genvx.core.projects.project import Project
+from genvx.core.projects.project import MOST_DIFF, Project
 from genvx.core.publickey import LONGEST_LINE, MOST_KEYS
 from genvx.core.runs.debugport import LONGEST_ADDRESS, DebugPort, OpenPort
 from genvx.core.runs.part import MOST_NODES, Meeting, Part
@@ -67,6 +67,38 @@ LONGEST_REPORT = 4096
 # More than a reader of logs takes at once.
 _MOST_PIECE = 1 << 20
 
+
+def compressed(limit: int) -> Kind[bytes]:
+    """Bytes, deflated and in base64 (none are ""), or attached to the reply as they are (reply.py).
+
+    limit: how many there are at most.
+    """
+
+    def read(fields: Fields, key: str) -> bytes:
+        attached = fields.raw(key)
+        if isinstance(attached, bytes):
+            if len(attached) > limit:
+                raise fields.wrong(key)
+            return attached
+        if attached == "":
+            return b""
+        try:
+            packed = base64.b64decode(fields.string(key, 2 * limit), validate=True)
+            inflater = zlib.decompressobj()
+            # Few bytes may inflate to terabytes.
+            data = inflater.decompress(packed, limit + 1)
+        except (ValueError, zlib.error):
+            raise fields.wrong(key) from None
+        if not inflater.eof or len(data) > limit:
+            raise fields.wrong(key)
+        return data
+
+    def write(data: bytes) -> str:
+        return base64.b64encode(zlib.compress(data, 1)).decode("ascii") if data else ""
+
+    return Kind(read, write)
+
+
 MOMENT = Table(Moment, "moment", epoch_ns=integer(), boottime_ns=integer())
 
 PART = Table(
@@ -114,6 +146,7 @@ PROJECT = Table(
     size=integer(),
     commit=exact_text(64),
     dirty=flag(),
+    diff=compressed(MOST_DIFF),
 )
 TRIAL = Table(
     Trial,
@@ -231,34 +264,6 @@ RUN = Table(
 )
 
 
-def _compressed(limit: int) -> Kind[bytes]:
-    """Bytes, deflated and in base64, or attached to the reply as they are (reply.py). limit: how
-    many there are at most.
-    """
-
-    def read(fields: Fields, key: str) -> bytes:
-        attached = fields.raw(key)
-        if isinstance(attached, bytes):
-            if len(attached) > limit:
-                raise fields.wrong(key)
-            return attached
-        try:
-            packed = base64.b64decode(fields.string(key, 2 * limit), validate=True)
-            inflater = zlib.decompressobj()
-            # Few bytes may inflate to terabytes.
-            data = inflater.decompress(packed, limit + 1)
-        except (ValueError, zlib.error):
-            raise fields.wrong(key) from None
-        if not inflater.eof or len(data) > limit:
-            raise fields.wrong(key)
-        return data
-
-    def write(data: bytes) -> str:
-        return base64.b64encode(zlib.compress(data, 1)).decode("ascii")
-
-    return Kind(read, write)
-
-
 LOG_PIECE = Table(
-    LogPiece, "piece of a log", at=integer(), data=_compressed(_MOST_PIECE), missing=integer()
+    LogPiece, "piece of a log", at=integer(), data=compressed(_MOST_PIECE), missing=integer()
 )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Optional, Union
 
+from genvx.core.projects.project import MOST_DIFF
 from genvx.core.runs.runinfo import LogPiece, RunInfo
 from genvx.core.runs.runselect import Filter
 from genvx.core.text import NAME_LIMIT
 from genvx.core.value import field, value
 from genvx.core.wire.forms import Bare, Tagged
 from genvx.core.wire.operation import Operation, Wire
-from genvx.core.wire.runcodec import LOG_PIECE, LONGEST_PATH, MEETING, RUN, SPEC
+from genvx.core.wire.runcodec import LOG_PIECE, LONGEST_PATH, MEETING, RUN, SPEC, compressed
 from genvx.core.wire.tables import (
     Table,
     choice,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 MOST_RUNS = 1000
 MOST_LINES = 10_000
+# Bytes of a manifest that a reply has, of some hundred thousand files.
+MOST_FILES = 32 << 20
 _MOST_TAIL = 256 * 1024
 
 
@@ -106,20 +109,30 @@ class FindRuns(Operation[tuple[RunInfo, ...]]):
 class RunDetails:
     """A run, the path of its directory, the last lines of its log, and `work`: the path of the
     directory in which its command starts.
+
+    diff, files: how its project differs from its commit, and the manifest of the project, as they
+    were asked for; nothing where there are none.
     """
 
     run: RunInfo
     directory: str
     tail: str
     work: str = ""
+    diff: bytes = b""
+    files: bytes = b""
 
 
 @value
 class ShowRun(Operation[RunDetails]):
-    """One run, with so many of the last lines of its log."""
+    """One run, with so many of the last lines of its log.
+
+    diff, files: also what RunDetails says of these.
+    """
 
     run: str
     lines: int = 10
+    diff: bool = False
+    files: bool = False
 
 
 @value
@@ -213,6 +226,8 @@ DETAILS = Table(
     directory=text(LONGEST_PATH),
     tail=string(_MOST_TAIL),
     work=string(LONGEST_PATH),
+    diff=compressed(MOST_DIFF),
+    files=compressed(MOST_FILES),
 )
 ACCEPTED = Table(AcceptedPart, "accepted part", run=one(RUN), port=integer(0, 65535), linked=flag())
 LOG_NEWS: Tagged[LogNews] = Tagged(
@@ -241,7 +256,11 @@ WIRES = (
         _RUNS,
     ),
     Wire("run-find", Table(FindRuns, "find", wanted=_RUN, deleted=flag(), others=flag()), _RUNS),
-    Wire("run-info", Table(ShowRun, "info", run=_RUN, lines=integer(0, MOST_LINES)), DETAILS),
+    Wire(
+        "run-info",
+        Table(ShowRun, "info", run=_RUN, lines=integer(0, MOST_LINES), diff=flag(), files=flag()),
+        DETAILS,
+    ),
     Wire(
         "run-stop",
         Table(StopRun, "stop", run=_RUN, grace=optional(seconds()), force=flag()),

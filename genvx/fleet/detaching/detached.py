@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from genvx.fleet.detaching import runs
 from genvx.fleet.detaching.foundruns import FoundRuns
 from genvx.fleet.detaching.run import Run
 from genvx.fleet.detaching.submission import spec_of
+from genvx.fleet.shipping.reading import place_in, read, shipping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,9 +34,11 @@ class Request:
     """Request is what a program says of a new run, checked.
 
     spec: the run. patience: seconds to wait in line; None does not wait. tags: its first ones.
+    ship: sends its project to a host, if it has one.
 
     Raises:
-        InvalidInput: an argument makes no sense.
+        InvalidInput: an argument makes no sense, or the project cannot be sent. ProjectChanged: a
+        file of it was changed while it was read.
     """
 
     def __init__(
@@ -57,6 +61,9 @@ class Request:
         tty: bool = False,
         log_limit: int | None = None,
         debug_port: DebugPort | None = None,
+        project: str | os.PathLike[str] | None = None,
+        follow_links: bool = False,
+        yes: bool = False,
     ) -> None:
         ask = Ask(
             requirements_of(gpus, memory, visible_as),
@@ -65,12 +72,19 @@ class Request:
             patience=wait,
         )
         keep = _seconds("hold", hold)
+        code = None
+        if project is not None:
+            code = read(
+                os.fspath(project), follow_links=follow_links, confirm=_pass if yes else _refuse
+            )
+        self.ship = shipping(code)
         self.patience = ask.patience
         self.tags = require_tags(_words(tags))
         self.spec: RunSpec = spec_of(
             command,
             ask,
-            cwd=_from_home(cwd or ""),
+            cwd=_from_home(cwd or "") if code is None else place_in(code.manifest, cwd or ""),
+            project=None if code is None else code.recorded,
             variables=env,
             hold=None if keep is None else max(1, round(keep)),
             hold_when=_hold_when(hold_when),
@@ -82,11 +96,19 @@ class Request:
         )
 
 
+def _pass(large: str) -> None:
+    """A large project is sent."""
+
+
+def _refuse(large: str) -> None:
+    raise InvalidInput(f"{large}; .genvxignore can leave them out, yes=True sends all")
+
+
 def start(fleet: HostGroup[RunHost], asked: Request) -> Run:
     """Start a run on the best host of a fleet; see genvx.fleet.detaching.runs.submit."""
     seen = fleet.snapshot()
-    found = runs.submit(fleet, asked.spec, seen, patience=asked.patience, tags=asked.tags)
-    return Run(*found, fleet=fleet)
+    how: dict[str, Any] = {"patience": asked.patience, "tags": asked.tags, "ship": asked.ship}
+    return Run(*runs.submit(fleet, asked.spec, seen, **how), fleet=fleet)
 
 
 def start_gang(fleet: HostGroup[RunHost], asked: Request, nodes: int, *, mixed: bool) -> Run:
@@ -110,6 +132,7 @@ def start_gang(fleet: HostGroup[RunHost], asked: Request, nodes: int, *, mixed: 
         tags=asked.tags,
         mixed=mixed,
         say=notes.append,
+        ship=asked.ship,
     )
     first, *others = parts
     return Run(*first, *others, note="\n".join(notes), fleet=fleet)
@@ -117,7 +140,8 @@ def start_gang(fleet: HostGroup[RunHost], asked: Request, nodes: int, *, mixed: 
 
 def start_on(host: RunHost, asked: Request) -> Run:
     """Start a run on one host."""
-    return Run(host, host.submit(asked.spec, patience=asked.patience, tags=asked.tags))
+    how: dict[str, Any] = {"patience": asked.patience, "tags": asked.tags, "ship": asked.ship}
+    return Run(host, runs.submit_to(host, asked.spec, **how))
 
 
 def listing(

@@ -19,7 +19,14 @@ from genvx.core.runs.run import Moment
 from genvx.core.runs.runselect import require_waiting
 from genvx.core.runs.runstate import is_over, name_of, was_moved
 from genvx.core.value import replace
-from genvx.core.wire.runoperations import Disposal, DisposeOfRun, FindRuns, MarkRun, WithdrawRun
+from genvx.core.wire.runoperations import (
+    Disposal,
+    DisposeOfRun,
+    FindRuns,
+    MarkRun,
+    ShowRun,
+    WithdrawRun,
+)
 from genvx.core.wire.treeoperations import FindTree
 from genvx.errors import GenvxError, HostError, HostLost, InvalidInput, NoCapacity, StateError
 from genvx.fleet.detaching.runs import submit_to
@@ -87,8 +94,10 @@ def move(
             )
     if not targets:
         raise NoCapacity(f"no other host has room for run {run.id}; it waits on {source.name}")
+    # Asked before it is withdrawn, too: there is little time afterwards.
+    diff = diff_of(source, run)
     began = _now()
-    withdrawn = source.answer(WithdrawRun(run.id))
+    withdrawn = with_diff(source.answer(WithdrawRun(run.id)), diff)
     try:
         host, moved = _arrive(fleet, source, withdrawn, seen, targets, began, waits=waits)
     except GenvxError as error:
@@ -107,6 +116,25 @@ def move(
             source.answer(DisposeOfRun(run.id, Disposal.DELETE))
             source.answer(DisposeOfRun(run.id, Disposal.PURGE))
     return host, moved
+
+
+def diff_of(host: Host, run: RunInfo) -> bytes:
+    """How the project of a run differed from its commit, which only the directory of the run has.
+
+    Raises:
+        HostError: the host could not be asked.
+    """
+    if run.spec.project is None or not run.spec.project.dirty:
+        return b""
+    return host.answer(ShowRun(run.id, 0, diff=True)).diff
+
+
+def with_diff(run: RunInfo, diff: bytes) -> RunInfo:
+    """A run whose project has this diff, as it is sent to a host."""
+    project = run.spec.project
+    if project is None:
+        return run
+    return replace(run, spec=replace(run.spec, project=replace(project, diff=diff)))
 
 
 def _has_tree(host: RunHost, tree: str) -> bool:

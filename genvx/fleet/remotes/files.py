@@ -24,7 +24,8 @@ _MOST_BYTES = 256 << 10
 
 @dataclass(frozen=True)
 class Source:
-    """A file with remotes. path: in messages. base: where relative paths in it start.
+    """A file with remotes. path: in messages. base: where relative paths in it start. secret:
+    whether only its owner can read it.
 
     found: whether genvx merely found it, in a project. Such a file may come with a cloned
     repository, so it may name no command, here or on hosts, and no secret.
@@ -34,6 +35,7 @@ class Source:
     text: str
     base: str
     found: bool
+    secret: bool = False
 
 
 def usual(environ: Mapping[str, str]) -> str:
@@ -90,4 +92,5 @@ def _read(path: str, *, found: bool) -> Source:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidRemotes(f"{shown} is not UTF-8 text (byte {error.start})") from None
-    return Source(path, text, str(Path(path).absolute().parent), found)
+    secret = not status.st_mode & 0o077
+    return Source(path, text, str(Path(path).absolute().parent), found, secret)

@@ -22,13 +22,14 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,63}", re.ASCII)
 _WHOLE = re.compile(r"[0-9]{1,6}", re.ASCII)
 _MOST_TEXT = 16384
 _LINE = 1000
+_LONGEST_PASSWORD = 1024
 
 ALIASES = {"connect-time": "connect-timeout", "guild-env": "venv-path", "guild-home": "home"}
 
 _EVERY = ("type", "description", "extends")
 _SSH = (
     *("host", "hosts", "hostfile", "port", "user", "private-key", "connect-timeout", "proxy"),
-    *("password-command", "password-env"),
+    *("password", "password-command", "password-env"),
     *("venv-path", "conda-env", "venv-activate", "home", "init", "use-prerelease"),
 )
 # Guild's other types. Remotes of these can be listed, so that its files can be used as they are.
@@ -46,12 +47,11 @@ PLACES = ("host", "hosts", "hostfile")
 # The first of these counts, as Guild's documentation has it.
 PYTHONS = ("venv-activate", "venv-path", "conda-env")
 # Keys in place of each other: one that a remote has itself replaces all that it would take over.
-INSTEAD = (PLACES, PYTHONS, ("password-command", "password-env"))
+PASSWORDS = ("password", "password-command", "password-env")
+INSTEAD = (PLACES, PYTHONS, PASSWORDS)
 
 # Secrets and commands. A proxy is one only where it is a command.
-PRIVATE = ("password-command", "password-env", "proxy", "init", "venv-activate")
-
-_PASSWORDS = ("password", "passphrase", "pass", "secret")
+PRIVATE = ("password", "password-command", "password-env", "proxy", "init", "venv-activate")
 
 
 def canonical(key: Text, kind: str | None) -> str:
@@ -67,11 +67,6 @@ def canonical(key: Text, kind: str | None) -> str:
     known = {each: None for kind in kinds for each in OF_TYPE[str(kind)]}
     if word in known:
         return word
-    if key.value.lower() in _PASSWORDS:
-        key.place.fail(
-            "a password does not belong into a file; password-command names a command that prints "
-            "it, such as: pass show lab, and password-env a variable"
-        )
     having = [each for each, keys in OF_TYPE.items() if word in keys]
     if having:
         key.place.fail(f"{word} is a key of {' and '.join(having)} remotes, not of {kind}")
@@ -159,6 +154,14 @@ def _words(key: str, node: Node) -> None:
         node.place.fail(f"{key} has a quote that is not closed")
 
 
+def _password(key: str, node: Node) -> None:
+    # Its value is in no message.
+    if not isinstance(node, Text):
+        node.place.fail(f"{key} is one value, not a list or a mapping")
+    if not (0 < len(node.value) <= _LONGEST_PASSWORD and node.value.isprintable()):
+        node.place.fail(f"{key} has 1 to {_LONGEST_PASSWORD} printable characters")
+
+
 def _variable(key: str, node: Node) -> None:
     if not PASSWORD_VARIABLE.fullmatch(text_of(key, node)):
         node.place.fail(f"{key} is a variable whose name begins with GENVX_PASSWORD")
@@ -206,6 +209,7 @@ _CHECKS: dict[str, Callable[[str, Node], object]] = {
     "private-key": _key_file,
     "connect-timeout": lambda key, node: number(key, node, 1, 3600),
     "proxy": _proxy,
+    "password": _password,
     "password-command": _words,
     "password-env": _variable,
     "home": _home,

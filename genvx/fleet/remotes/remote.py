@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from genvx.core.prelude import Prelude
+from genvx.core.text import printable
 from genvx.errors import InvalidInput
 from genvx.fleet.hosts import hostfile
 from genvx.fleet.hosts.hostnames import parse_names
 from genvx.fleet.remotes import keys
+from genvx.fleet.remotes.yamltext import Text
+from genvx.ssh.config.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,9 +112,20 @@ class Remote:
             self.place.fail(f"{self.name} has no host; write host: NAME, hosts or hostfile")
         if len(ways) > 1:
             self.place.fail(f"{self.name} has {' and '.join(ways)}; one of them is enough")
-        if "password-command" in self.written and "password-env" in self.written:
-            self.place.fail(f"{self.name}: give either password-command or password-env, not both")
+        secrets = [key for key in keys.PASSWORDS if key in self.written]
+        if len(secrets) > 1:
+            self.place.fail(f"{self.name} has {' and '.join(secrets)}; one of them is enough")
         self._require_harmless()
+        self._require_secret()
+
+    def _require_secret(self) -> None:
+        """Refuse a password in a file that others can read."""
+        written = self.written.get("password")
+        if written is not None and not written.source.secret:
+            path = printable(shlex.quote(written.source.path), 200)
+            written.node.place.fail(
+                f"others can read this file, and so the password; chmod 600 {path}"
+            )
 
     def _require_harmless(self) -> None:
         """Refuse what could harm the user in a remote of which a found file says something."""
@@ -119,7 +134,7 @@ class Remote:
         for key in keys.PRIVATE:
             if key not in self.written or (key == "proxy" and not keys.is_command(self.text(key))):
                 continue
-            what = "secret" if key == "password-env" else "command"
+            what = "secret" if key in ("password", "password-env") else "command"
             self.written[key].node.place.fail(
                 f"{self.written[key].key} is a {what}, and a project's file may name none; write "
                 f"{self.name} in your own remotes.yml, or name this file in GENVX_REMOTES"
@@ -155,12 +170,15 @@ class Remote:
             more["user"] = self.text("user")
         if spec.port is None and "port" in self.written:
             more["port"] = int(self.text("port"))
-        if not (spec.key or spec.password_env or spec.password_command):
+        if not (spec.key or spec.password_env or spec.password_command or spec.password):
             # Together: with a key, the secret is that of the key.
             if "private-key" in self.written:
                 more["key"] = self._path("private-key")
             more["password_command"] = self.text("password-command") or None
             more["password_env"] = self.text("password-env") or None
+            written = self.written.get("password")
+            if written is not None and isinstance(written.node, Text):
+                more["password"] = Secret(written.node.value)
         if "connect-timeout" in self.written:
             more["connect_timeout"] = int(self.text("connect-timeout"))
         proxy = self.text("proxy")

@@ -23,7 +23,7 @@ from genvx.errors import GenvxError, InvalidInput, StateError, from_wire
 from genvx.local import facts, fresh
 from genvx.local.machine import Machine
 from genvx.local.running.logind import outlive_logout
-from genvx.local.runs import lock
+from genvx.local.runs import lock, projectdiff
 from genvx.local.runs.clock import now
 from genvx.local.runs.record import Marks, StopRequest, home_of, name_in, runs_root, shown_path
 from genvx.local.runs.shelf import RunShelf
@@ -76,10 +76,15 @@ def submit(
     shelf = RunShelf(runs_root(host.environ))
     require_tags(tags)
     with shelf.create(spec) as directory:
-        if tags:
-            directory.write_marks(Marks(tags=tags))
-        if meeting is not None:
-            directory.write_meeting(meeting)
+        try:
+            projectdiff.write(directory, spec)
+            if tags:
+                directory.write_marks(Marks(tags=tags))
+            if meeting is not None:
+                directory.write_meeting(meeting)
+        except StateError:
+            shelf.discard(name_in(spec))
+            raise
     read, write = os.pipe()
     try:
         try:
@@ -99,7 +104,7 @@ def submit(
     with shelf.open(name_in(spec)) as directory:
         path = shown_path(directory.path)
         port = None if spec.debug_port is None else directory.open_port()
-    return RunInfo(spec, state, note, tags=tags, directory=path, open_port=port)
+    return RunInfo(spec.stored, state, note, tags=tags, directory=path, open_port=port)
 
 
 def _require_start(host: Machine, asked: RunSpec) -> None:

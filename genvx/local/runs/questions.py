@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from genvx.core.wire import runoperations
 from genvx.core.wire.runoperations import Disposal, RunDetails
+from genvx.errors import StateError
+from genvx.local.runs import projectdiff
 from genvx.local.runs.catalog import RunCatalog
 from genvx.local.runs.record import place_of, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from genvx.core.projects.project import Project
     from genvx.core.runs.runinfo import RunInfo
     from genvx.core.wire.operation import Operation
     from genvx.local.machine import Machine
@@ -67,7 +70,23 @@ def info(host: Machine, asked: runoperations.ShowRun) -> RunDetails:
     with catalog.open(run) as directory:
         path = shown_path(directory.path)
         work = shown_path(place_of(run.spec, directory.path, host.environ))
-    return RunDetails(run, path, catalog.tail(run, asked.lines), work)
+        diff = projectdiff.read(directory) if asked.diff else b""
+    files = _files(host, run.spec.project) if asked.files else b""
+    return RunDetails(run, path, catalog.tail(run, asked.lines), work, diff, files)
+
+
+def _files(host: Machine, project: Optional[Project]) -> bytes:
+    """The manifest of a project; nothing where it is not stored any more, or is too long."""
+    if project is None:
+        return b""
+    from genvx.local.trees.store import TreeStore, trees_root
+
+    try:
+        with TreeStore(trees_root(host.environ)).open(project.tree) as tree:
+            files = tree.manifest.to_bytes()
+    except StateError:
+        return b""
+    return files if len(files) <= runoperations.MOST_FILES else b""
 
 
 def stop(host: Machine, asked: runoperations.StopRun) -> RunInfo:

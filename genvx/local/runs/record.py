@@ -10,6 +10,7 @@
               host_key     of sshds that lead into the run
               decision     of a part of a gang: a link to "start" or "withdraw", made once
               withdraw.lock   held by who withdraws it from the line
+              project.diff how its project differed from its commit (projectdiff.py)
               enter        a script that opens a shell inside of it, or runs a command there
               log          all output of the command, in order
               events       a line of JSON for each change
@@ -179,7 +180,7 @@ class RunDirectory:
 
     def write_spec(self, spec: RunSpec) -> None:
         """Write what was asked. Raises OSError."""
-        self._replace(SPEC_FILE, SPEC.write(spec))
+        self._replace(SPEC_FILE, SPEC.write(spec.stored))
 
     def state(self) -> tuple[RunState, str]:
         """The last state that was written, and the id of the boot in which it was.
@@ -327,12 +328,8 @@ class RunDirectory:
         flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         return os.open(name, flags, 0o600, dir_fd=self._descriptor)
 
-    def make_work(self) -> None:
-        """Make the run's own directory for its command, if need be."""
-        self.make(WORK)
-
     def make(self, name: str) -> None:
-        """Make a directory in it, if need be. Raises OSError."""
+        """Make a directory in it, such as that for its command, if need be. Raises OSError."""
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=self._descriptor)
 

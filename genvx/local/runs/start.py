@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from genvx.core.runs.runstate import end_of, name_of, was_moved
-from genvx.local.runs.record import place_of
+from genvx.local.runs.record import WORK, place_of
 from genvx.local.runs.variables import variables_of
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def start(spec: RunSpec, hold: LocalHold, directory: RunDirectory, output: Outpu
     Raises:
         OSError: there is no such command or directory, or it cannot be executed.
     """
-    directory.make_work()
+    directory.make(WORK)
     if spec.trial is not None:
         from genvx.local.runs.reports import write_modules
 

@@ -6,8 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from genvx.core.projects.manifest import FILE, Manifest, digest_of, shown_name
-from genvx.core.projects.project import Project
+from genvx.core.projects.project import MANY_FILES, MUCH_BYTES, Project
 from genvx.core.projects.stream import TASTE, shrinks
+from genvx.core.quantities.amounts import format_size
 from genvx.core.text import printable
 from genvx.core.wire.plain import Malformed
 from genvx.errors import InvalidInput, ProjectChanged
@@ -46,8 +47,21 @@ class Gathered:
         """How many files it has."""
         return sum(each.entry.kind == FILE for each in self.found)
 
-    def largest(self) -> list[tuple[str, int, int]]:
-        """What is largest at the top of it, for people: name, bytes, and number of files."""
+    @property
+    def large(self) -> str:
+        """How large it is, in words, if that is more than people mean to send; else empty."""
+        if self.size <= MUCH_BYTES and self.files <= MANY_FILES:
+            return ""
+        most = ", ".join(
+            f"{name} ({files} file{'' if files == 1 else 's'}, {format_size(size)})"
+            for name, size, files in self._largest()
+        )
+        return (
+            f"the project has {self.files} files, {format_size(self.size)}; the largest are {most}"
+        )
+
+    def _largest(self) -> list[tuple[str, int, int]]:
+        """What is largest at the top of it: name, bytes, and number of files."""
         sizes: dict[bytes, list[int]] = {}
         for each in self.found:
             top = sizes.setdefault(each.entry.name.partition(b"/")[0], [0, 0])
@@ -79,9 +93,8 @@ class Gathered:
             raise InvalidInput(f"the project cannot be sent: {error}") from None
         base = git.base(self.root)
         name = printable(os.path.basename(self.root).decode("utf-8", "replace"), 64)
-        recorded = Project(
-            manifest.tree, name, manifest.files, manifest.size, base.commit, base.dirty
-        )
+        what = (manifest.tree, name, manifest.files, manifest.size)
+        recorded = Project(*what, base.commit, base.dirty, base.diff)
         return LocalProject(self.root, manifest, recorded, follow_links=self._follow)
 
     def _digests(self, cache: HashCache, found: Found) -> tuple[bytes, ...]:

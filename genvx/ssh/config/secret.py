@@ -1,4 +1,4 @@
-"""A secret that came from a file."""
+"""A password that was written down."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NoReturn
 
 
 class Secret:
-    """Secret holds a password or passphrase; nothing shows it but `reveal`.
+    """Secret is a password or a passphrase, which no message and no traceback shows.
 
     It cannot be copied or pickled, so that a value with one in it reaches no file and no host.
     """
@@ -16,8 +16,9 @@ class Secret:
     def __init__(self, text: str) -> None:
         self._text = text
 
-    def reveal(self) -> str:
-        """Return the secret itself."""
+    @property
+    def text(self) -> str:
+        """The secret itself."""
         return self._text
 
     def __repr__(self) -> str:
@@ -31,6 +32,3 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is not written anywhere")
-
-
-__all__ = ["Secret"]

@@ -23,9 +23,9 @@ class Target:
     name: the name in messages. address: the name for ssh, which may be an alias of ssh_config. key:
     the file of a private key. ssh_config: a file in place of the usual ones. password_env,
     password_command: the variable or the command that holds the password or, with a key, the
-    passphrase of the key. secret: that password or passphrase itself. connect_timeout: seconds
-    until the server has proved that it speaks SSH. proxy_jump, proxy_command: the way to the
-    server; one of them at most.
+    passphrase of the key; password: that itself. connect_timeout: seconds until the server has
+    proved that it speaks SSH. proxy_jump, proxy_command: the way to the server; one of them at
+    most.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Target:
     ssh_config: str | None = None
     password_env: str | None = None
     password_command: str | None = None
-    secret: Secret | None = None
+    password: Secret | None = None
     connect_timeout: int | None = None
     proxy_jump: str | None = None
     proxy_command: str | None = None

@@ -19,7 +19,7 @@ class Want:
 
     kind: "password" or "passphrase". of: the user, or the file of the key. host: the host that
     receives it; empty for a passphrase, which no host receives. env, command: the variable or the
-    command that the hostfile names for it. secret: the secret itself, where a file has it.
+    command that the hostfile names for it. written: the secret, if a file with remotes has it.
     """
 
     kind: str
@@ -27,7 +27,7 @@ class Want:
     host: str = ""
     env: str | None = None
     command: str | None = None
-    secret: Secret | None = None
+    written: Secret | None = None
 
     @classmethod
     def password(cls, target: Target, user: str) -> Want:
@@ -36,24 +36,26 @@ class Want:
         # host as a password would give it away.
         if target.key:
             return cls("password", user, target.name)
-        env, command = target.password_env, target.password_command
-        return cls("password", user, target.name, env, command, target.secret)
+        return cls("password", user, target.name, *_named(target))
 
     @classmethod
     def passphrase(cls, target: Target, path: str) -> Want:
         """Want the passphrase of the key in a file."""
         if target.key:
-            env, command = target.password_env, target.password_command
-            return cls("passphrase", path, "", env, command, target.secret)
+            return cls("passphrase", path, "", *_named(target))
         return cls("passphrase", path)
 
     @property
     def source(self) -> tuple[str, str, str | None, str | None, Secret | None]:
         """Where the secret comes from: one answer serves all wants with the same source."""
-        return (self.kind, self.of, self.env, self.command, self.secret)
+        return (self.kind, self.of, self.env, self.command, self.written)
 
     def __str__(self) -> str:
         return f"the {self.kind} of {printable(self.of, 200)}"
+
+
+def _named(target: Target) -> tuple[str | None, str | None, Secret | None]:
+    return target.password_env, target.password_command, target.password
 
 
 class Locked(AuthenticationFailed):

@@ -38,14 +38,14 @@ class Vault:
         self._wrong: set[Want] = set()
 
     def get(self, want: Want) -> str | None:
-        """Return the secret if it is known, or in a file or the environment; ask nobody."""
+        """Return the secret if it is known, written or in the environment; ask nobody."""
         with self._lock:
             if want in self._wrong:
                 return None
             if want in self._known:
                 return self._known[want]
-        if want.secret is not None:
-            return want.secret.reveal()
+        if want.written is not None:
+            return want.written.text
         # An empty variable counts as not set: an empty password would use up a try at the host.
         return (self._environ.get(want.env) or None) if want.env else None
 
@@ -57,7 +57,7 @@ class Vault:
         """
         with self._lock:
             self._known.pop(want, None)
-            if want.env or want.command or want.secret is not None:
+            if want.env or want.command or want.written:
                 self._wrong.add(want)
 
     def advice(self, want: Want) -> str:
@@ -65,11 +65,11 @@ class Vault:
         if want.env and want not in self._wrong:
             return f"wants {want}, and ${want.env} is not set"
         if want in self._wrong:
-            source = f"${want.env}" if want.env else "its password_command"
-            return f"{want} from {source if want.secret is None else 'the file'} is wrong"
+            source = "the file with remotes" if want.written else "its password_command"
+            return f"{want} from {'$' + want.env if want.env else source} is wrong"
         return (
             f"wants {want}: load a key into your agent, answer in a terminal, or name "
-            "password_env or password_command in the hostfile"
+            "password_env or password_command in the hostfile or in remotes.yml"
         )
 
     def fetch(
@@ -83,7 +83,7 @@ class Vault:
             AuthenticationFailed: the password_command of the hostfile fails.
         """
         first = wants[0]
-        if first.env or first.secret is not None or first in self._wrong:
+        if first.env or first.written or first in self._wrong:
             return False
         for _ in range(3):
             secret = password_from(first.command) if first.command else self._asked(wants)

@@ -104,7 +104,7 @@ def _machine(section: Section, base: str, notes: list[str]) -> tuple[Machine, Pl
     secret: Place | None = None
     if "password" in section:
         secret = section.key_place("password")
-        more["secret"] = Secret(scalars.secret("password", section.need("password")))
+        more["password"] = Secret(scalars.secret("password", section.need("password")))
         for key in ("sshKeyFile", "sshPassphrase"):
             if key in section:
                 notes.append(f"{name}: {key} has no effect beside password")
@@ -112,7 +112,8 @@ def _machine(section: Section, base: str, notes: list[str]) -> tuple[Machine, Pl
         more["key"] = _key(section, base)
         if "sshPassphrase" in section:
             secret = section.key_place("sshPassphrase")
-            more["secret"] = Secret(scalars.secret("sshPassphrase", section.need("sshPassphrase")))
+            written = section.need("sshPassphrase")
+            more["password"] = Secret(scalars.secret("sshPassphrase", written))
     indices = section.get("gpuIndices")
     if indices is not None:
         more["gpus"] = scalars.indices("gpuIndices", indices, MOST_DEVICES)

@@ -60,7 +60,7 @@ def test_a_run_that_cannot_be_deleted_says_why_and_the_other_one_is(runs):
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["run", "--json", "--", "true"], "genvx: --json goes with --detach\n"),
+        (["run", "--json", "--", "true"], "genvx: --json goes with --detach; "),
         (["run", "-d", "-w", "--json", "--", "true"], "give either --json or --watch"),
         (["runs", "stop", "nothing", "--json"], "no run 'nothing'"),
     ],

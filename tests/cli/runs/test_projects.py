@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from genvx.errors import ProjectChanged
 from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hosts.hostfile import load
 from genvx.local.trees.project import Gathered
+from tests.cli.look.test_json import VALIDATOR
 from tests.cli.runs.test_run_hosts import disk
 from tests.conftest import run_genvx
 from tests.helpers import genvx_argv, genvx_env, start_genvx, until
@@ -49,6 +51,12 @@ def test_a_run_starts_in_a_copy_of_its_own_on_its_host(sandbox, code):
     assert below.stdout.splitlines()[2:] == ["data", "sub", "train.py"]
     told = run_genvx("remote", "runs", "info", "1").stdout
     assert "project:    code, 2 files, " in told
+    checked = run_genvx("remote", "check", "--project", str(code), "--csv").stdout.splitlines()
+    found = [row for row in checked if ",code," in row]
+    assert (len(found), ": is there" in found[0]) == (2, True)
+    (code / "data").write_text("other")
+    checked = run_genvx("remote", "-H", "gpu-server-1", "check", "--project", str(code)).stdout
+    assert ": is not there; a run sends what is missing" in " ".join(checked.split())
 
 
 def test_what_arrives_is_what_was_sent_and_only_what_changes_is_sent_again(sandbox, short_tmp):
@@ -151,6 +159,40 @@ def test_a_local_run_has_a_copy_too_and_genvx_toml_may_name_the_project(state, c
     assert (code / "data").read_text() == "epoch"
     plain = run_genvx("run", "-d", "-w", "--no-load", "--", "pwd")
     assert plain.stdout.splitlines()[1] == str(code / "sub")
+
+
+@pytest.mark.needs("git")
+def test_the_record_says_how_the_code_differed_and_runs_are_compared_by_their_files(
+    state, code, monkeypatch
+):
+    monkeypatch.chdir(code)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "add", "train.py", "data"], check=True)
+    subprocess.run([*git, "commit", "-qm", "x"], check=True)
+    (code / "data").write_text("\x1b[31mred\n\ttab\n")
+    words = ("run", "-d", "-w", "--project", ".", "--", "true")
+    one = run_genvx(*words).stdout.split()[0]
+    (code / "new").write_text("")
+    (code / "train.py").chmod(0o755)
+    two = run_genvx(*words).stdout.split()[0]
+    told = run_genvx("runs", "info", one)
+    assert " with changes\n" in told.stdout
+    again = run_genvx("runs", "restart", one).stdout.strip()
+    run_genvx("watch", again)
+    diff = run_genvx("runs", "info", one, "--diff").stdout
+    assert diff.endswith("+\\x1b[31mred\n+\ttab\n")
+    assert run_genvx("runs", "info", again, "--diff").stdout == diff
+    assert "New, and not known to git: new\n" in run_genvx("runs", "info", two, "--diff").stdout
+    document = json.loads(run_genvx("runs", "info", one, "--diff", "--json").stdout)
+    VALIDATOR.validate(document)
+    assert "+\x1b[31mred\n" in document["hosts"][0]["runs"][0]["diff"]
+    rows = run_genvx("runs", "compare", one, two, again, "--csv").stdout.splitlines()
+    assert {"new,not there,version 1,not there", "train.py,version 1,version 2,version 1"} < {*rows}
+    assert not [row for row in rows if row.startswith("data,")]
+    document = json.loads(run_genvx("runs", "compare", one, two, "--json").stdout)
+    VALIDATOR.validate(document)
+    assert {"name": "new", "versions": [None, 1]} in document["files"]
 
 
 @pytest.mark.parametrize(

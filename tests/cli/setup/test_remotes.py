@@ -75,6 +75,9 @@ def test_the_commands_of_guilds_pages_work_as_they_stand(remotes, seed):
     available = f"{ok('remotes').splitlines()[1].split()[2]}) is available: 1 x A100-80GB"
     assert available in ok("remotes", "status", "remote-gpu")
     assert available in ok("remote", "status", "remote-gpu")
+    document = json.loads(ok("remote", "status", "remote-gpu", "--json"))
+    VALIDATOR.validate(document)
+    assert (document["available"], document["hosts"][0]["total"]) == (True, 1)
     for line in (("--remote", "remote-gpu", "check"), ("check", "--remote", "remote-gpu")):
         checks = {row.split()[1] for row in ok(*line).splitlines()[1:]}
         assert checks >= {"genvx", "python", "disk", "driver", "clock"}
@@ -82,7 +85,12 @@ def test_the_commands_of_guilds_pages_work_as_they_stand(remotes, seed):
     run = begun.stdout.strip()
     assert f"genvx: to see its output: genvx --remote remote-gpu watch {run}\n" in begun.stderr
     assert ok("watch", "-r", "remote-gpu", run) == "-r x\n"
-    assert run in ok("runs", "--remote", "remote-gpu")
+    assert run in ok("runs", "list", "--remote", "remote-gpu")
+    assert ok("label", "-r", "remote-gpu", "1", "best").startswith(f"Labelled run {run} (best)")
+    for act in ("delete", "restore", "delete", "purge"):
+        ok("runs", act, "-y", "-r", "remote-gpu", run)
+    begun = run_genvx("run", "-d", "-g", "1", "-r", "remote-gpu", "--", "true")
+    run = begun.stdout.strip()
     assert run in ok("--remote", "remote-gpu", "runs", "info", "1")
     # Where its Python is missing, nothing runs, and the check says so.
     assert "no virtual environment" in ok("check", "-r", "broken", code=4)
@@ -136,6 +144,11 @@ def test_a_remote_over_ssh_is_not_started_or_stopped_but_its_init_is_run(remotes
             assert "is of type ssh, which cannot be started or stopped" in answer.stderr
         done = run_genvx(group, "start", "remote-gpu", "--reinit", "-y")
         assert (done.stdout, done.stderr, done.returncode) == ("one\n", "two\n", 7)
+    done = run_genvx("remotes", "start", "remote-gpu", "--reinit", "--json")
+    document = json.loads(done.stdout)
+    VALIDATOR.validate(document)
+    assert document["hosts"] == [{"host": "remote-gpu", "ok": True, "exit_code": 7}]
+    assert (sorted(done.stderr.split()), done.returncode) == (["one", "two"], 7)
     remotes(seed)
     assert "has no init" in run_genvx("remotes", "start", "remote-gpu", "--reinit").stderr
 
@@ -223,6 +236,7 @@ def test_a_remote_is_named_where_an_option_of_genvx_can_stand(line, remote):
     [
         ("devices -r lab -H a", "give either --remote or -H and --hostfile"),
         ("remote -H a status lab", "give either the name of a remote or -H"),
+        ("stop -r lab", "genvx --remote NAME runs stop RUN ends a run"),
         ("remote -H a stop lab", "give either the name of a remote or -H"),
         ("runs -r lab --all-remotes", "give either --all-remotes or --remote"),
         ("devices -r", "requires an argument"),

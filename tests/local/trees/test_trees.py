@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from genvx.core.projects.manifest import Body, Manifest
+from genvx.core.projects.project import MOST_DIFF
 from genvx.errors import InvalidInput, ProjectChanged, ProtocolError, StateError, TreeMissing
 from genvx.local.trees import git
 from genvx.local.trees.copying import copy
@@ -243,10 +244,10 @@ def test_links_that_lead_out_can_be_followed(tmp_path, environ, store):
         Gathered(str(code), follow_links=True)
 
 
-def _git(directory: Path, *words: str) -> None:
-    subprocess.run(
-        ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=directory, check=True
-    )
+def _git(directory: Path, *words: str) -> str:
+    argv = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words]
+    done = subprocess.run(argv, cwd=directory, check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout.strip()
 
 
 def _write(root: Path, files: dict[str, str]) -> None:
@@ -300,6 +301,66 @@ def test_git_says_what_belongs_and_our_files_say_more(tmp_path, environ, monkeyp
     assert files() == always | tracked | ours
     recorded = project_of(code, environ).recorded
     assert (len(recorded.commit), recorded.dirty) == ((40, True) if tracked else (0, False))
+
+
+@pytest.mark.needs("git")
+def test_what_a_repository_names_as_programs_is_not_run(tmp_path, environ, monkeypatch):
+    code, ran = tmp_path / "code", tmp_path / "ran"
+    evil = f"touch {ran}; cat"
+    _write(code, {"train.py": "lr = 1\n", "same.py": "", "sub/deep.py": "one\n"})
+    _git(code, "init", "-q")
+    _write(code, {".gitattributes": "*.py filter=e.v/il diff=show\n*.txt filter=evil\n"})
+    _git(code, "add", ".")
+    _git(code, "commit", "-qm", "x")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    _write(tmp_path / "config/git", {"config": f'[filter "evil"]\n\tclean = tee {tmp_path}/own\n'})
+    for name in ("filter.e.v/il.clean", "filter.e.v/il.process", "core.fsmonitor", "diff.external"):
+        _git(code, "config", name, evil)
+    for name in ("diff.show.textconv", "diff.show.command", "core.pager", "core.sshCommand"):
+        _git(code, "config", name, evil)
+    _git(code, "config", "filter.e.v/il.required", "true")
+    _git(code, "config", "core.hooksPath", str(tmp_path))
+    _write(tmp_path, {"post-index-change": f"#!/bin/sh\n{evil}\n"})
+    (tmp_path / "post-index-change").chmod(0o755)
+    _write(code, {"train.py": "lr = 2\n", "new\x1b[1m.py": "", "notes.txt": "n\n"})
+    os.utime(code / "same.py", (1, 1))
+    index = (code / ".git/index").read_bytes()
+    recorded = project_of(code, environ).recorded
+    assert not ran.exists()
+    assert (code / ".git/index").read_bytes() == index
+    diff = recorded.diff.decode()
+    assert recorded.dirty
+    assert "-lr = 1\n+lr = 2\n" in diff
+    assert "same.py" not in diff
+    assert "not known to git: new\\x1b[1m.py\n" in diff
+    _write(code / "sub", {"deep.py": "".join(f"{n}\n" for n in range(99_999))})
+    cut = project_of(code / "sub", environ).recorded.diff
+    assert len(cut) <= MOST_DIFF
+    assert cut.startswith(b"diff --git a/deep.py b/deep.py\n")
+    assert cut.endswith(b"\n[The diff goes on; the first 256 KiB are kept.]\n")
+    # What the user's own settings name is theirs to run, and a name that cannot be set is refused.
+    quiet = [word for key in ("clean", "process") for word in ("-c", f"filter.e.v/il.{key}=")]
+    _git(code, *quiet, "-c", "filter.e.v/il.required=false", "add", "notes.txt")
+    ran.unlink(missing_ok=True)
+    os.utime(code / "notes.txt", (1, 1))
+    (tmp_path / "own").unlink()
+    assert project_of(code, environ).recorded.dirty
+    assert (tmp_path / "own").exists()
+    for name, value in (
+        ("core.repositoryformatversion", "1"),
+        ("extensions.partialClone", "origin"),
+        ("remote.origin.promisor", "true"),
+        ("remote.origin.url", "ssh://x/y"),
+    ):
+        _git(code, "config", name, value)
+    (blob,) = (code / ".git/objects").glob(_git(code, "rev-parse", "HEAD:train.py")[:2] + "/*")
+    blob.unlink()
+    _write(code / "sub", {"deep.py": "two\n"})
+    assert b"[Git could not show the rest.]\nNew, " in project_of(code, environ).recorded.diff
+    assert not ran.exists()
+    _git(code, "config", "filter.a=b.clean", evil)
+    with pytest.raises(InvalidInput, match=r"genvx cannot leave out: filter\.a=b\.clean"):
+        project_of(code, environ)
 
 
 @pytest.mark.needs("git")

@@ -9,25 +9,28 @@ import typer
 
 from genvx.cli.ask import options, own
 from genvx.cli.ask.where import here
+from genvx.cli.parse.scan import FOR_EVER
 from genvx.core.quantities.durations import parse_duration
 from genvx.core.quantities.naming import naming
 from genvx.errors import InvalidInput
 from genvx.shown.console import say
 
-# The parameter must not be called `timeout`: the group's option has that name, and can still be
-# given after this verb, as -t.
-Timeout = Annotated[
+Wait = Annotated[
     str | None,
     typer.Option(
-        "--timeout", metavar="TIME", help="Longest time to wait for the turn (default: no limit)."
+        "--wait", metavar="[=TIME]", help="Wait for the turn at most for TIME (default: no limit)."
     ),
 ]
+# What it was called before. The parameter must not be called `timeout`: the group's option has that
+# name, and can still be given after this verb, as -t.
+Within = Annotated[str | None, typer.Option("--timeout", metavar="TIME", hidden=True)]
 
 
 def lock(
     context: typer.Context,
     command: options.Command = None,
-    within: Timeout = None,
+    wait: Wait = None,
+    within: Within = None,
     id: options.OwnEnvironment = None,
 ) -> None:
     """Run a command when its turn on the GPUs comes.
@@ -40,8 +43,11 @@ def lock(
     """
     if not command:
         raise InvalidInput("no command to run; write it after --, as in: genvx lock -- make bench")
-    with naming("--timeout"):
-        patience = math.inf if within is None else parse_duration(within)
+    if wait is not None and within is not None:
+        raise InvalidInput("give either --wait or --timeout; they say the same")
+    time = wait if within is None else within
+    with naming("--wait" if within is None else "--timeout"):
+        patience = math.inf if time in (None, FOR_EVER) else parse_duration(time or "")
     where = here(context)
     if where.remote:
         with where.remote_fleet() as fleet:

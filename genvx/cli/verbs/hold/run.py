@@ -103,6 +103,8 @@ def run(
         asked = replace(asked, debug_port=port, key=debugport.key_beside(debug_key_file))
     if not request.counted and request.environment is None:
         where.note("without --gpus the command holds no GPU, and sees none")
+    for note in where.remote_notes():
+        where.note(note)
     if detached:
         several = Several(nodes, master_addr, mixed) if nodes > 1 else None
         raise typer.Exit(
@@ -130,4 +132,6 @@ def _require_nothing_of_a_run(context: typer.Context) -> None:
             given.append(max(param.opts, key=len))
     if given:
         goes = "goes" if len(given) == 1 else "go"
-        raise InvalidInput(f"{' and '.join(given)} {goes} with --detach")
+        raise InvalidInput(
+            f"{' and '.join(given)} {goes} with --detach; -d -w also shows the output until it ends"
+        )

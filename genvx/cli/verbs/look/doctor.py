@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from genvx.cli.ask.tabled import ONCE, PLAIN, Shown, tabled
 from genvx.cli.ask.where import here
 
+ProjectDirectory = Annotated[
+    str | None,
+    typer.Option(
+        "--project",
+        metavar="DIR",
+        help="Also look whether the host has the code of this project (default: .genvx.toml).",
+    ),
+]
+
 
 @tabled(*PLAIN, *ONCE, "no_summary")
-def doctor(context: typer.Context, shown: Shown) -> None:
+def doctor(context: typer.Context, shown: Shown, project: ProjectDirectory = None) -> None:
     """Show what is wrong, one line each, and what to do.
 
     The exit code is 4 if something is wrong.
 
     Example: genvx remote doctor
     """
-    _show(context, shown)
+    _show(context, shown, project)
 
 
 @tabled(*PLAIN, *ONCE, "no_summary")
-def check(context: typer.Context, shown: Shown) -> None:
+def check(context: typer.Context, shown: Shown, project: ProjectDirectory = None) -> None:
     """Show what is wrong, as doctor does; Guild's name for it.
 
     The exit code is 4 if something is wrong.
 
     Example: genvx check
     """
-    _show(context, shown)
+    _show(context, shown, project)
 
 
-def _show(context: typer.Context, shown: Shown) -> None:
+def _show(context: typer.Context, shown: Shown, directory: str | None) -> None:
+    from genvx.cli.project import ProjectOptions
     from genvx.cli.views.doctor import show
 
     where = here(context)
+    # A large one is not sent here, so nobody is asked.
+    project = ProjectOptions(directory, yes=True).chosen(load=where.remote).read()
     with where.fleet() as fleet:
-        raise typer.Exit(show(where, fleet, shown.output))
+        raise typer.Exit(show(where, fleet, shown.output, project))

@@ -27,6 +27,6 @@ def status(context: typer.Context, shown: Shown, name: MaybeName = "") -> None:
     from genvx.cli.views import remotes
 
     where = alone(context, name)
-    if shown.output.json or shown.output.csv:
-        raise InvalidInput(f"for programs: genvx --remote {name} status --json")
-    raise typer.Exit(remotes.status(where))
+    if shown.output.csv:
+        raise InvalidInput(f"for programs: genvx remote status {name} --json")
+    raise typer.Exit(remotes.status(where, json=shown.output.json))

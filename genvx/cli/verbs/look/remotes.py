@@ -58,6 +58,7 @@ def remotes_status(
     name: Name,
     timeout: hostoptions.Timeout = f"{TIMEOUT:g}",
     accept_new_host_keys: hostoptions.AcceptNew = False,
+    json: options.Json = False,
 ) -> None:
     """Show whether a remote is available, and its GPUs.
 
@@ -73,22 +74,24 @@ def remotes_status(
         timeout=parse_seconds(timeout),
         accept_new_host_keys=accept_new_host_keys,
     )
-    raise typer.Exit(status(where))
+    raise typer.Exit(status(where, json=json))
 
 
 @remotes.command("start", cls=Verb)
-def remotes_start(name: Name, reinit: Reinit = False, yes: Yes = False) -> None:
+def remotes_start(
+    name: Name, reinit: Reinit = False, yes: Yes = False, json: options.Json = False
+) -> None:
     """Start a remote, if its type can be started; or run its init.
 
     The exit code is that of init.
 
     Example: genvx remotes start lab --reinit
     """
-    raise typer.Exit(_start(Where(remote=True, named=name), reinit))
+    raise typer.Exit(_start(Where(remote=True, named=name), reinit, json=json))
 
 
 @remotes.command("stop", cls=Verb)
-def remotes_stop(name: Name, yes: Yes = False) -> None:
+def remotes_stop(name: Name, yes: Yes = False, json: options.Json = False) -> None:
     """Stop a remote, if its type can be stopped.
 
     Example: genvx remotes stop lab
@@ -96,24 +99,42 @@ def remotes_stop(name: Name, yes: Yes = False) -> None:
     _stop(name)
 
 
-def start(context: typer.Context, name: Name, reinit: Reinit = False, yes: Yes = False) -> None:
+def start(
+    context: typer.Context,
+    name: MaybeName = "",
+    reinit: Reinit = False,
+    yes: Yes = False,
+    json: options.Json = False,
+) -> None:
     """Start a remote, if its type can be started; or run its init.
 
     The exit code is that of init. genvx remotes start is the same.
 
     Example: genvx remote start lab --reinit
     """
-    raise typer.Exit(_start(alone(context, name), reinit))
+    _require_name("start", name)
+    raise typer.Exit(_start(alone(context, name), reinit, json=json))
 
 
-def stop(context: typer.Context, name: Name, yes: Yes = False) -> None:
+def stop(
+    context: typer.Context, name: MaybeName = "", yes: Yes = False, json: options.Json = False
+) -> None:
     """Stop a remote, if its type can be stopped.
 
     genvx remotes stop is the same; genvx remote runs stop ends runs.
 
     Example: genvx remote stop lab
     """
+    _require_name("stop", name)
     _stop(alone(context, name).named or "")
+
+
+def _require_name(verb: str, name: str) -> None:
+    # Never that of --remote: with Guild, `stop --remote NAME` ends runs, and not the machine.
+    if not name:
+        raise InvalidInput(
+            f"which remote? genvx remote {verb} NAME; genvx --remote NAME runs stop RUN ends a run"
+        )
 
 
 def alone(context: typer.Context, name: str) -> Where:
@@ -128,11 +149,11 @@ def alone(context: typer.Context, name: str) -> Where:
     return replace(where, named=name)
 
 
-def _start(where: Where, reinit: bool) -> int:
+def _start(where: Where, reinit: bool, *, json: bool) -> int:
     from genvx.cli.views import remotes as views
 
     if reinit:
-        return views.reinit(where)
+        return views.reinit(where, json=json)
     views.refuse(where.named or "", "started")
     raise AssertionError("no type can be started")
 

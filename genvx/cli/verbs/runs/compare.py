@@ -28,17 +28,21 @@ def compare(
 ) -> None:
     """Show runs side by side: what differs in what was asked, and what became of each.
 
-    Variables may hold secrets: their values are only told apart, as "value 1" and "value 2".
+    Variables may hold secrets: their values are only told apart, as "value 1" and "value 2". So are
+    files of their projects.
 
     Example: genvx runs compare 1 2
     """
+    from genvx.cli.views import changes
     from genvx.cli.views import compare as view
 
     if values and json:
         raise InvalidInput("--values is for tables; --json never has the values of variables")
     where = here(context)
     with where.fleet() as fleet:
-        found = [(host.name, each) for host, each in places(where, fleet, run)]
-    if len(found) < 2:
-        raise InvalidInput(f"name two runs or more, as in: {where.typed} runs compare 1 2")
-    view.show(where.remote, found, Output(json, csv, style=style), values=values)
+        found = places(where, fleet, run)
+        if len(found) < 2:
+            raise InvalidInput(f"name two runs or more, as in: {where.typed} runs compare 1 2")
+        files = changes.files_of(found, where.note)
+    named = [(host.name, each) for host, each in found]
+    view.show(where.remote, named, files, Output(json, csv, style=style), values=values)

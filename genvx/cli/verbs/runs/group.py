@@ -32,4 +32,6 @@ def runs(kind: type[Group], verb: type[Verb]) -> typer.Typer:
     made.callback()(listing)
     for each in _VERBS:
         made.command(cls=verb)(each)
+    # As Guild's page on remote training writes it.
+    made.command("list", cls=verb, hidden=True)(listing)
     return made

@@ -14,10 +14,17 @@ from genvx.core.wire.runoperations import ShowRun
 Lines = Annotated[
     int, typer.Option("--lines", metavar="LINES", min=0, max=1000, help="Of the end of its log.")
 ]
+Diff = Annotated[
+    bool, typer.Option("--diff", help="How its project differed from its commit, and nothing else.")
+]
 
 
 def info(
-    context: typer.Context, run: OneRun = "", lines: Lines = 10, json: options.Json = False
+    context: typer.Context,
+    run: OneRun = "",
+    lines: Lines = 10,
+    diff: Diff = False,
+    json: options.Json = False,
 ) -> None:
     """Show a run: what was asked, what became of it, where it is, and the end of its log.
 
@@ -28,6 +35,13 @@ def info(
     where = here(context)
     with where.fleet() as fleet:
         parts = located_parts(where, fleet, run)
+        if diff:
+            from genvx.cli.views import changes
+
+            host, found = parts[0]
+            details = host.answer(ShowRun(found.id, 0, diff=True))
+            changes.show_diff(where, host.name, details, json=json)
+            return
         details = [(host.name, host.answer(ShowRun(found.id, lines))) for host, found in parts]
         if len(details) > 1:
             view.show_gang(where, details, json=json)

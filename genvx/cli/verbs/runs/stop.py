@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genvx.cli.ask import options
-from genvx.cli.ask.runs import WHICH, not_empty
+from genvx.cli.ask.runs import WHICH, Unasked, not_empty
 from genvx.cli.ask.where import Where, here
 from genvx.cli.verbs.runs.several import Several, places
 from genvx.core.quantities.durations import parse_duration
@@ -49,6 +49,7 @@ def stop(
     grace: Grace = None,
     force: Force = False,
     no_wait: NoWait = False,
+    yes: Unasked = False,
     json: options.Json = False,
 ) -> None:
     """End runs, with all the processes that they have started; their GPUs are free then.

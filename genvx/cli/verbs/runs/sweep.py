@@ -64,7 +64,8 @@ def sweep(
     if command and command[0] in _WORDS and not (parameter or config or space):
         raise typer.Exit(_other(context, command))
     from genvx.cli import sweeping
-    from genvx.cli.project import ProjectOptions, place_in
+    from genvx.cli.project import ProjectOptions
+    from genvx.fleet.shipping.reading import place_in
     from genvx.sweeps import store
 
     where = here(context)
@@ -85,7 +86,7 @@ def sweep(
     found = ProjectOptions(project or directory, follow_links, yes).chosen(load=config is None)
     code = found.read()
     if code is not None:
-        chdir = place_in(code, chdir or "")
+        chdir = place_in(code.manifest, chdir or "")
     elif not where.remote and not spec.hosts.remote:
         chdir = os.path.abspath(os.path.expanduser(chdir or "."))
     spec = replace(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import typer
 
 from genvx.cli.ask import options
-from genvx.cli.ask.runs import Runs
+from genvx.cli.ask.runs import Runs, Unasked
 from genvx.cli.verbs.runs.several import ask_each
 from genvx.core.wire.runoperations import Disposal, DisposeOfRun
 
 
-def delete(context: typer.Context, run: Runs, json: options.Json = False) -> None:
+def delete(
+    context: typer.Context, run: Runs, yes: Unasked = False, json: options.Json = False
+) -> None:
     """Move runs that are over into the trash.
 
     Example: genvx runs delete 2
@@ -18,7 +20,9 @@ def delete(context: typer.Context, run: Runs, json: options.Json = False) -> Non
     _dispose(context, run, Disposal.DELETE, "deleted", json=json)
 
 
-def restore(context: typer.Context, run: Runs, json: options.Json = False) -> None:
+def restore(
+    context: typer.Context, run: Runs, yes: Unasked = False, json: options.Json = False
+) -> None:
     """Take runs out of the trash.
 
     Example: genvx runs restore 15ab02cd
@@ -26,7 +30,9 @@ def restore(context: typer.Context, run: Runs, json: options.Json = False) -> No
     _dispose(context, run, Disposal.RESTORE, "restored", json=json)
 
 
-def purge(context: typer.Context, run: Runs, json: options.Json = False) -> None:
+def purge(
+    context: typer.Context, run: Runs, yes: Unasked = False, json: options.Json = False
+) -> None:
     """Delete runs in the trash for good; this frees the disk.
 
     Example: genvx runs purge 15ab02cd

@@ -1,0 +1,97 @@
+"""The project of a run: read here, whatever host its run is on, and sent to hosts that lack it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from genvx.core.projects.manifest import DIRECTORY
+from genvx.core.text import printable
+from genvx.errors import InvalidInput, ProjectChanged, StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from genvx.core.projects.manifest import Manifest
+    from genvx.fleet.shipping.shipment import Sent, Shipment
+
+T = TypeVar("T")
+
+# A project in which something is changed all the time is read this often.
+_TRIES = 3
+
+
+def read(
+    directory: str,
+    *,
+    follow_links: bool = False,
+    confirm: Callable[[str], object] = lambda large: None,
+) -> Shipment:
+    """Read the project in a directory.
+
+    follow_links: send what is behind links that lead out, instead of refusing them. confirm: called
+    with a line about a project that is large; it may raise.
+
+    Raises:
+        InvalidInput: it cannot be sent. ProjectChanged: a file is changed meanwhile.
+    """
+    # Imported here: most runs have no project.
+    from genvx.local.trees.project import Gathered
+
+    gathered = Gathered(directory, follow_links=follow_links)
+    if gathered.large:
+        confirm(gathered.large)
+    return gathered.read(os.environ)
+
+
+def until_unchanged(start: Callable[[], T], tell: Callable[[str], object] = lambda line: None) -> T:
+    """Read a project and start its run; again if a file is changed meanwhile, three times in all.
+
+    tell: called with a line before it is read again.
+
+    Raises:
+        ProjectChanged: the last time a file was changed, too.
+    """
+    for _ in range(_TRIES - 1):
+        try:
+            return start()
+        except ProjectChanged as error:
+            tell(f"{error}; reading it again")
+    return start()
+
+
+def place_in(manifest: Manifest, directory: str) -> str:
+    """Return where a command starts in its copy of a project. directory: as it was typed.
+
+    Raises:
+        InvalidInput: there is no such directory in the project.
+    """
+    place = os.path.normpath(directory) if directory else "."
+    if place == ".":
+        return ""
+    name = os.fsencode(place)
+    if not any(each.name == name and each.kind == DIRECTORY for each in manifest.entries):
+        raise InvalidInput(
+            f"the project has no directory {printable(directory, 100)}; with a project, the "
+            "directory of the command is one of it"
+        )
+    return place
+
+
+def shipping(
+    project: Shipment | None, sent: Callable[[Any], Sent] = lambda host: lambda done, total: None
+) -> Callable[[Any], None] | None:
+    """Return what sends a project to a host that lacks it; None where there is no project.
+
+    sent: returns, for a host, what is called with how much has been sent.
+    """
+    if project is None:
+        return None
+
+    def ship(host: Any) -> None:
+        try:
+            host.send_tree(project, sent(host))
+        except StateError as error:
+            raise StateError(f"{host.name}: {error}") from None
+
+    return ship
