@@ -142,9 +142,9 @@ def run_sweep(
     if why == "left":
         say(f"genvx: the trials go on; genvx sweep resume {spec.id} goes on with the sweep")
         return INTERRUPTED
-    if why == "stopped" and not stops:
+    if why == "stopped" and not stops and not directory.is_to_stop():
         return INTERRUPTED
-    return 0 if coordinator.ledger.best is not None or stops or not _failed(coordinator) else 1
+    return 1 if why != "stopped" and _failed(coordinator) else 0
 
 
 def _failed(coordinator: Coordinator) -> bool:

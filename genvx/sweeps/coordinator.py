@@ -273,10 +273,12 @@ class Coordinator:
             self._observer.say(line)
 
     def _accepted(self, trial: Trial, lane: Lane, info: RunInfo) -> None:
-        running = not isinstance(info.state, Waiting)
-        self._record({"is": "accepted", "trial": trial.number, "running": running})
-        lane.took(trial.number, waits=not running)
-        trial.reason = getattr(info.state, "reason", "")
+        waits = isinstance(info.state, Waiting)
+        self._record({"is": "accepted", "trial": trial.number, "running": not waits})
+        lane.took(trial.number, waits=waits)
+        if isinstance(info.state, Waiting):
+            trial.reason = info.state.reason
+            self._observer.say(trial.waiting_line)
         self._dispatch.follows(trial)
         asked = self._reader.asked(trial.run, trial.offset)
         following.start(lane.host, asked, self._events.put, self._over)

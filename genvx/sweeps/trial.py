@@ -69,5 +69,11 @@ class Trial:
         """Whether a host has its run, or may have it."""
         return self.stage in (Stage.ASKED, Stage.WAITING, Stage.RUNNING)
 
+    @property
+    def waiting_line(self) -> str:
+        """What people are told when it stands in line."""
+        why = f": {self.reason}" if self.reason else ""
+        return f"trial {self.number} waits in line on {self.host}{why}"
+
     def __repr__(self) -> str:
         return f"<Trial {self.number} {self.stage.value}>"

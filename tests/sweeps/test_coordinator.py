@@ -179,10 +179,11 @@ def test_a_sweep_that_was_left_is_taken_up_and_no_trial_runs_twice(make):
 def test_where_others_have_all_a_trial_stands_in_line_and_says_why(make):
     host = FakeHost("a", 1, script=scored)
     others = host.acquire(Ask(Requirements(1)))
-    coordinator, _ = make([host], trials=3)
+    observer = Lines()
+    coordinator, _ = make([host], observer=observer, trials=3)
     thread, found = in_background(coordinator)
-    until(lambda: [t.stage for t in coordinator.out] == [Stage.WAITING])
-    assert coordinator.out[0].reason
+    until(lambda: observer.lines)
+    assert observer.lines == [f"trial 0 waits in line on a: {coordinator.out[0].reason}"]
     others.release()
     thread.join(10)
     assert found == ["trials"]

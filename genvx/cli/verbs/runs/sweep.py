@@ -98,7 +98,7 @@ def sweep(
         cwd=chdir or "",
         project=None if code is None else code.recorded,
         directory=None if code is None else os.path.abspath(str(found.directory)),
-        name=request.name,
+        name=request.name or spec.name,
     )
     for note in [*notes, *_check(spec)]:
         where.note(note)
@@ -154,6 +154,7 @@ def _asked(
         if not request.counted:
             requirements = replace(requirements, gpus=nni.gpus or 0)
         of_file = {
+            "name": nni.name,
             "trials": nni.trials,
             "concurrency": nni.concurrency,
             "seconds": nni.duration,
