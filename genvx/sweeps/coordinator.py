@@ -113,7 +113,7 @@ class Coordinator:
                 why = f"its host {trial.host} is not among the hosts any more"
                 self._finish(trial, Ending(Stage.FAILED, why=why))
 
-    # What others may do, in any thread
+    # For any thread
 
     def interrupt(self) -> None:
         """Have `run` return "interrupted"; the sweep goes on when it is called again."""
@@ -371,8 +371,7 @@ class Coordinator:
     def _return(self, trial: Trial, why: str, *, lost: bool = False) -> None:
         """Have a trial start anew. lost: it had begun; otherwise its run never was."""
         self._left(trial)
-        event = {"is": "returned", "trial": trial.number, "why": why, "lost": lost}
-        self._record(event, sync=True)
+        self._record({"is": "returned", "trial": trial.number, "why": why, "lost": lost}, sync=True)
         if self._dispatch.ending:
             self._finish(trial, Ending(Stage.CANCELLED))
         self._observer.changed(trial)
