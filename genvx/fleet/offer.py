@@ -24,8 +24,12 @@ def offered(spec: HostSpec, snapshot: Snapshot) -> Snapshot:
 
 def within(spec: HostSpec, requirements: Requirements) -> Requirements:
     """Return the requirements, limited to the offered devices."""
-    visible_as = requirements.visible_as or spec.visible_as
-    return replace(requirements, among=spec.gpus, visible_as=visible_as)
+    return replace(
+        requirements,
+        among=spec.gpus,
+        visible_as=requirements.visible_as or spec.visible_as,
+        in_use=requirements.in_use or spec.in_use,
+    )
 
 
 def offering(spec: HostSpec, ask: Ask) -> Ask:

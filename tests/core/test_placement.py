@@ -106,6 +106,17 @@ def test_a_device_with_a_foreign_process_is_not_handed_out():
     assert found.state(found.devices[0]) is State.BUSY
 
 
+def test_a_device_with_a_foreign_process_is_taken_where_that_is_wanted_and_no_other_is_free():
+    used = DeviceUsage(processes=(process(1004),))
+    found = snapshot(device(0), device(1), device(2), GPU_0=used, GPU_2=used)
+    assert indices(place(Requirements(1, in_use=True), found)) == [1]
+    assert indices(place(Requirements(3, in_use=True), found)) == [0, 1, 2]
+    leased = snapshot(device(0), leases=(hold("GPU-0"),), GPU_0=used)
+    assert reason(place(Requirements(1, in_use=True), leased)).startswith("is leased by raz")
+    sick = snapshot(device(0), GPU_0=DeviceUsage(Health.LOST, "Xid 79"))
+    assert reason(place(Requirements(1, in_use=True), sick)) == "is lost: Xid 79"
+
+
 def test_an_idle_desktop_does_not_make_a_device_busy():
     usage = DeviceUsage(processes=(process(0, memory=499 << 20, compute=False),))
     assert indices(place(Requirements(1), snapshot(device(0), GPU_0=usage))) == [0]

@@ -290,7 +290,7 @@ def test_hosts_with_one_address_behind_two_jump_hosts_are_two(own):
 LEVELS = "\n".join(f"  - &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12))
 HOSTILE = {
     "a bomb of aliases": (f"remotes:\n  - &a0 x\n{LEVELS}\n", "nodes, with those that aliases"),
-    "an alias within what it names": ("remotes: &a {b: *a}", "no anchor 'a' before"),
+    "an alias within what it names": ("remotes: &a {b: *a}", "no anchor before"),
     "a tag that makes an object": ("remotes: !!python/object/apply:os.system [id]", "tags are"),
     "a tag of one's own": ("remotes: {a: !x {type: ssh}}", "tags are refused"),
     "a key twice": ("remotes:\n  a: {type: ssh}\n  a: {type: ssh}\n", "yml:3:3: a is here already"),

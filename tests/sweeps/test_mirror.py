@@ -30,11 +30,9 @@ SHOWN = [
 ]
 
 
-def study(storage, name="sweep"):
-    if "://" not in storage:
-        backend = optuna.storages.journal.JournalFileBackend(storage)
-        storage = optuna.storages.JournalStorage(backend)
-    return optuna.load_study(study_name=name, storage=storage)
+def study(path):
+    backend = optuna.storages.journal.JournalFileBackend(path)
+    return optuna.load_study(study_name="sweep", storage=optuna.storages.JournalStorage(backend))
 
 
 def seen(storage):
@@ -45,7 +43,7 @@ def seen(storage):
 
 
 def test_a_sweep_is_shown_as_it_runs_and_after_a_restart(tmp_path):
-    storage = f"sqlite:///{tmp_path}/s.db"
+    storage = f"{tmp_path}/s.log"
     lines = []
     mirror = Mirror(storage, "sweep", SPACE, Goal.MINIMIZE, lines.append)
     for number in (0, 1):

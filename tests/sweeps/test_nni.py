@@ -14,12 +14,14 @@ import pytest
 
 from genvx.core.device import MOST_DEVICES
 from genvx.core.prelude import Prelude, with_prelude
+from genvx.core.requests.requirements import Requirements
 from genvx.core.sweeps.goal import Goal
 from genvx.core.sweeps.parameters import fill
 from genvx.core.sweeps.space import Choice, SearchSpace, Uniform, Whole
 from genvx.errors import InvalidInput
 from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hosts.hostspec import HostSpec
+from genvx.fleet.offer import within
 from genvx.ssh.config.secret import Secret
 from genvx.sweeps.nni import machines, reading
 from genvx.sweeps.nni.experiment import Experiment, Machine
@@ -182,7 +184,7 @@ OF_MACHINE = {
             (os.path.basename(found.spec.key), found.spec.password) == ("id_rsa", Secret("012"))
         ),
     ),
-    "useActiveGpu": ("yes", lambda found: found.use_active),
+    "useActiveGpu": ("yes", lambda found: within(found.spec, Requirements(1)).in_use),
     "maxTrialNumberPerGpu": ("3", lambda found: found.max_per_gpu == 3),
     "gpuIndices": ("'0, 3'", lambda found: found.spec.gpus == (0, 3)),
     "pythonPath": (
@@ -395,13 +397,23 @@ def test_a_password_that_others_can_read_is_refused_with_what_to_type(file, mode
 
 
 @pytest.mark.parametrize(
-    "written",
-    [f"*{SECRET}", f"!{SECRET} x", f'"{SECRET}', f"@{SECRET}", f"{{{SECRET}", f"&a '{SECRET}"],
+    ("written", "words"),
+    [
+        ("*hunter2", "put a text that begins with * in quotes"),
+        ("!hunter2 x", "put a text that begins with ! in quotes"),
+        ("!hunter2!x y", "put a text that begins with ! in quotes"),
+        ('"hunter2', "not YAML"),
+        ("@hunter2", "not YAML"),
+        ("&a 'hunter2", "not YAML"),
+        ("{hunter2", "not YAML"),
+        ("{hunter2}", "is a text of at most"),
+        ("hunter2: x", "not YAML"),
+    ],
 )
-@pytest.mark.parametrize("key", ["password", "sshPassphrase", "ssh_passphrase"])
-def test_no_error_of_yaml_shows_a_password(file, key, written):
-    text = lines(BASE) + remote({**MACHINE, key: written})
-    assert "put the password in quotes" in refusal(file(text))
+def test_no_error_shows_a_password_that_lacks_its_quotes(file, written, words):
+    message = refusal(file(lines(BASE) + remote({**MACHINE, "password": written})))
+    assert words in message
+    assert "hunter2" not in message
 
 
 def test_nothing_shows_or_writes_a_password(file):

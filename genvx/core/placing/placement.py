@@ -51,6 +51,9 @@ def place(
     fitting = fitting_of(requirements, snapshot, environment, kept)
     if len(fitting) < requirements.gpus:
         return refusal_of(requirements, snapshot, environment, kept)
+    if requirements.in_use:
+        free = [device for device in fitting if not snapshot.in_use(device)]
+        fitting = free if len(free) >= requirements.gpus else fitting
     if shuffle is not None:
         chosen = shuffle.sample(fitting, requirements.gpus)
     else:

@@ -39,7 +39,7 @@ def why_not(
             return obstacle
     held = snapshot.holdings.get(device.uuid)
     if usage is not None and not usage.idle:
-        unusable = _unusable(device, snapshot)
+        unusable = _unusable(device, snapshot, in_use=requirements.in_use)
         if unusable is not None:
             return unusable
     if kept and device.uuid in kept:
@@ -53,10 +53,12 @@ def why_not(
     return tenancy(device, snapshot)
 
 
-def _unusable(device: Device, snapshot: Snapshot) -> Optional[str]:
+def _unusable(device: Device, snapshot: Snapshot, *, in_use: bool) -> Optional[str]:
     usage = snapshot.usage_of(device)
     if usage.health is not Health.OK:
         return _unwell(usage.health, usage.reason)
+    if in_use:
+        return None
     foreign = snapshot.foreign(device)
     if foreign:
         first = foreign[0]

@@ -50,6 +50,7 @@ class Requirements:
     bytes of a device. devices: exactly these, by label ("3", "3:1") or UUID. over: whether the
     shares may add up with those of others to more than a device has. visible_as: how
     CUDA_VISIBLE_DEVICES names the devices; None means as the host's policy says, or by UUID.
+    in_use: whether devices are taken, too, that somebody uses without a lease, if no others fit.
 
     Raises:
         InvalidQuantity: a count is negative or absurd, a share or a size is impossible.
@@ -66,6 +67,7 @@ class Requirements:
     strategy: Strategy = Strategy.FIT
     over: bool = False
     visible_as: Optional[VisibleAs] = None
+    in_use: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.gpus, bool) or not isinstance(self.gpus, int):

@@ -25,4 +25,5 @@ REQUIREMENTS = Table(
     strategy=choice(Strategy),
     over=flag(),
     visible_as=optional(choice(VisibleAs)),
+    in_use=flag(),
 )

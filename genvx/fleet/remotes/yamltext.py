@@ -22,6 +22,8 @@ _MOST_NODES = 20_000
 
 _PLAIN_TAGS = {None, "!", *(f"tag:yaml.org,2002:{kind}" for kind in ("str", "map", "seq"))}
 _MERGE = "<<"
+# Errors never show the word of a value: it may be a password, which somebody wrote without quotes.
+_NO_TAGS = "tags are refused; put a text that begins with ! in quotes"
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,10 @@ def parse(text: str, source: str) -> Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(source, 1, 1) if mark is None else _place(source, mark)
-        place.fail(f"not YAML: {printable(error.problem or error.context or 'no reason', 200)}")
+        problem = error.problem or error.context or "no reason"
+        if "tag handle" in problem:
+            place.fail(_NO_TAGS)
+        place.fail(f"not YAML: {printable(problem, 200)}")
 
 
 def _place(source: str, mark: Any) -> Place:
@@ -131,12 +136,12 @@ class _Builder:
             known = self._anchors.get(event.anchor)
             if known is None:
                 # Also an alias within what it names, which would have no end.
-                place.fail(f"no anchor {printable(event.anchor, 40)!r} before this alias")
+                place.fail("no anchor before this alias; put a text that begins with * in quotes")
             self._count(known.size, place)
             return known
         self._count(1, place)
         if event.tag not in _PLAIN_TAGS:
-            place.fail(f"tags are refused: {printable(event.tag, 80)}")
+            place.fail(_NO_TAGS)
         if depth > _MOST_DEPTH:
             place.fail(f"more than {_MOST_DEPTH} levels")
         made: Node

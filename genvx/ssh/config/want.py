@@ -19,7 +19,7 @@ class Want:
 
     kind: "password" or "passphrase". of: the user, or the file of the key. host: the host that
     receives it; empty for a passphrase, which no host receives. env, command: the variable or the
-    command that the hostfile names for it. written: the secret, if a file with remotes has it.
+    command that the hostfile names for it. written: the secret, if a file has it.
     """
 
     kind: str

@@ -65,7 +65,7 @@ class Vault:
         if want.env and want not in self._wrong:
             return f"wants {want}, and ${want.env} is not set"
         if want in self._wrong:
-            source = "the file with remotes" if want.written else "its password_command"
+            source = "the file that has it" if want.written else "its password_command"
             return f"{want} from {'$' + want.env if want.env else source} is wrong"
         return (
             f"wants {want}: load a key into your agent, answer in a terminal, or name "

@@ -18,13 +18,11 @@ if TYPE_CHECKING:
 class Machine:
     """A host of machineList. spec: how to reach it; its secrets are in it, and never shown.
 
-    max_per_gpu: how many trials may share a GPU. use_active: whether GPUs with foreign processes
-    are used, too.
+    max_per_gpu: how many trials may share a GPU.
     """
 
     spec: HostSpec
     max_per_gpu: int = 1
-    use_active: bool = False
 
 
 @dataclass(frozen=True)

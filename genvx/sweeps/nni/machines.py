@@ -112,20 +112,22 @@ def _machine(section: Section, base: str, notes: list[str]) -> tuple[Machine, Pl
         more["key"] = _key(section, base)
         if "sshPassphrase" in section:
             secret = section.key_place("sshPassphrase")
-            written = section.need("sshPassphrase")
-            more["password"] = Secret(scalars.secret("sshPassphrase", written))
+            more["password"] = Secret(
+                scalars.secret("sshPassphrase", section.need("sshPassphrase"))
+            )
     indices = section.get("gpuIndices")
     if indices is not None:
         more["gpus"] = scalars.indices("gpuIndices", indices, MOST_DEVICES)
     path = section.get("pythonPath")
     if path is not None:
         more["prelude"] = Prelude("python-path", _python_path(path))
-    most, active = section.get("maxTrialNumberPerGpu"), section.get("useActiveGpu")
+    active = section.get("useActiveGpu")
+    more["in_use"] = active is not None and scalars.flag("useActiveGpu", active)
+    most = section.get("maxTrialNumberPerGpu")
     return (
         Machine(
             replace(spec, **more),
             1 if most is None else scalars.whole("maxTrialNumberPerGpu", most, 1, _MOST_TRIALS),
-            active is not None and scalars.flag("useActiveGpu", active),
         ),
         secret,
     )

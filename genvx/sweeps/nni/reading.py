@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import stat
 from typing import TYPE_CHECKING
@@ -26,10 +25,6 @@ _MOST_BYTES = 1 << 20
 _MOST_TRIALS = 1_000_000
 _MOST_AT_ONCE = 100_000
 _MOST_GPUS = 1024
-# YAML's own errors may show what is on their line.
-_SECRET_LINE = re.compile(
-    r"\s*(?:-\s+)?[\"']?(?:password|ssh_?passphrase)[\"']?\s*:", re.IGNORECASE
-)
 
 _KEYS = (
     *("experimentName", "experimentType", "searchSpace", "searchSpaceFile", "trialCommand"),
@@ -61,11 +56,8 @@ def load(path: str) -> Experiment:
     base = os.path.dirname(os.path.abspath(os.path.expanduser(path)))
     try:
         node = parse(content, path)
-    except InvalidRemotes as error:
-        raise InvalidInput(_without_secret(str(error), path, content)) from None
-    if node is None:
-        raise InvalidInput(f"{printable(path, 200)} is empty")
-    try:
+        if node is None:
+            raise InvalidInput(f"{printable(path, 200)} is empty")
         return _experiment(Section(node, "an experiment", _KEYS), path, base, status)
     except InvalidRemotes as error:
         raise InvalidInput(str(error)) from None
@@ -179,20 +171,6 @@ def _read(path: str, what: str) -> tuple[os.stat_result, str]:
         return status, data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{shown} is not UTF-8 text (byte {error.start})") from None
-
-
-def _without_secret(message: str, path: str, content: str) -> str:
-    """Return an error of YAML, without what it shows if that could be part of a password."""
-    prefix = f"{printable(path, 200)}:"
-    place = re.match(r"([0-9]+):", message.removeprefix(prefix))
-    if not message.startswith(prefix) or place is None:
-        return message
-    line = int(place[1])
-    # YAML may notice the fault on the line after.
-    for text in content.split("\n")[max(0, line - 2) : line]:
-        if _SECRET_LINE.match(text):
-            return f"{prefix}{line}: not YAML; put the password in quotes: password: '…'"
-    return message
 
 
 __all__ = ["load"]

@@ -120,7 +120,17 @@ ENVIRONMENT = Environment("abcd", "n", OWNER, 3, ("GPU-1",), None, (1, 2), "cmd"
 
 # A value for every table in which no field has its default, so that a forgotten field is noticed.
 REQUIREMENTS = Requirements(
-    2, 7, (0, 3), ("A100",), 5, 9, ("0", "GPU-1"), Strategy.SPREAD, True, VisibleAs.INDEX
+    2,
+    7,
+    (0, 3),
+    ("A100",),
+    5,
+    9,
+    ("0", "GPU-1"),
+    Strategy.SPREAD,
+    True,
+    VisibleAs.INDEX,
+    True,
 )
 DEVICE_IN_FULL = Device("MIG-2", 3, "1g", 5 << 30, 1, "GPU-1", True, "NS", False, True, True, 2)
 PROCESS = DeviceProcess(1, 1003, "u", "c", 4, True, 7, True)
