@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from genvx.sweeps.spec import Hosts, SweepSpec
     from genvx.sweeps.store import SweepDirectory
     from genvx.sweeps.trial import Trial
+    from genvx.sweeps.tuners.tuner import Tuner
 
 _ENDS = {
     "trials": "all trials have ended",
@@ -86,11 +87,12 @@ def run_sweep(
     *,
     stops: bool = False,
     json: bool = False,
+    storage: str | None = None,
 ) -> int:
     """Run a sweep until it ends or is left; return the exit code.
 
     where: how hosts are asked. stops: end all its trials, and the sweep. json: print the sweep as
-    JSON at the end, and no lines for people.
+    JSON at the end, and no lines for people. storage: of Optuna, which gets a copy.
     """
     from genvx.cli.views.sweeps import Live, plainly
     from genvx.sweeps.coordinator import Coordinator
@@ -98,7 +100,7 @@ def run_sweep(
     from genvx.sweeps.tuners.names import tuner_of
 
     spec = directory.spec()
-    tuner = tuner_of(
+    tuner: Tuner = tuner_of(
         spec.tuner,
         spec.space,
         spec.goal,
@@ -107,10 +109,20 @@ def run_sweep(
         pruner=spec.pruner,
         pruner_options=spec.pruner_options,
     ).tuner
+    mirror = None
     reader = Metric(spec.metric) if spec.metric else None
     there, selection, shares = where_of(spec.hosts, where)
     directory.lock()
     try:
+        if storage is not None:
+            from genvx.sweeps.mirroring import Mirrored
+            from genvx.sweeps.tuners.mirror import Mirror
+
+            name = spec.name or spec.id
+            mirror = Mirror(
+                storage, name, spec.space, spec.goal, lambda line: say(f"genvx: {line}")
+            )
+            tuner = Mirrored(tuner, mirror)
         with there.fleet(selection) as fleet, sending(project) as ship:
             observer = Live(spec, quiet=json)
             hosts: Any = fleet  # every host of a verb has runs
@@ -135,6 +147,8 @@ def run_sweep(
         raise
     finally:
         directory.unlock()
+        if mirror is not None:
+            mirror.close()
     if json:
         plainly(directory, verb="sweep")
     elif why in _ENDS:

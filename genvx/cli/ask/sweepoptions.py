@@ -106,6 +106,14 @@ Project = Annotated[
         help="Each trial runs in a copy of its own of this directory, which is sent to the hosts.",
     ),
 ]
+OptunaStorage = Annotated[
+    str | None,
+    typer.Option(
+        "--optuna-storage",
+        metavar="URL",
+        help="Keep a copy there for optuna-dashboard: sqlite:///sweep.db, or a path.",
+    ),
+]
 Detached = Annotated[
     bool,
     typer.Option("-d", "--detach", help="Let the sweep go on without this terminal."),

@@ -47,6 +47,7 @@ def sweep(
     project: sweepoptions.Project = None,
     follow_links: runoptions.FollowLinks = False,
     yes: runoptions.Yes = False,
+    optuna_storage: sweepoptions.OptunaStorage = None,
     detached: sweepoptions.Detached = False,
     json: options.Json = False,
 ) -> None:
@@ -102,11 +103,13 @@ def sweep(
     )
     for note in [*notes, *_check(spec)]:
         where.note(note)
+    if detached and optuna_storage is not None:
+        raise InvalidInput("--optuna-storage does not go with -d: it may have a password")
     made = store.create(store.sweeps_root(os.environ), spec)
     if detached:
         raise typer.Exit(sweeping.start_detached(where, made))
     where.note(f"sweep {spec.id}" + (f" of {spec.trials} trials" if spec.trials else ""))
-    raise typer.Exit(sweeping.run_sweep(where, made, code, json=json))
+    raise typer.Exit(sweeping.run_sweep(where, made, code, json=json, storage=optuna_storage))
 
 
 def _asked(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genvx.cli.ask import options
+from genvx.cli.ask import options, sweepoptions
 from genvx.cli.ask.where import here
 from genvx.cli.parse.commands import Verb
 from genvx.cli.parse.groups import group
@@ -33,8 +33,9 @@ Html = Annotated[
     str | None,
     typer.Option("--html", metavar="FILE", help="Write a page with plots; it loads nothing."),
 ]
-Trials = Annotated[
-    int | None, typer.Option("-n", "--trials", metavar="N", min=1, help="Only the best N trials.")
+Optuna = Annotated[
+    str | None,
+    typer.Option("--optuna", metavar="FILE", help="Write a journal file of Optuna instead."),
 ]
 
 
@@ -111,7 +112,12 @@ def stop(context: typer.Context, sweep: WhichSweep = "") -> None:
 
 
 @sweeps.command(cls=Verb)
-def resume(context: typer.Context, sweep: WhichSweep = "", json: options.Json = False) -> None:
+def resume(
+    context: typer.Context,
+    sweep: WhichSweep = "",
+    optuna_storage: sweepoptions.OptunaStorage = None,
+    json: options.Json = False,
+) -> None:
     """Go on with a sweep that nobody runs: its trials are found, and none runs twice.
 
     Example: genvx sweeps resume 1
@@ -119,13 +125,17 @@ def resume(context: typer.Context, sweep: WhichSweep = "", json: options.Json = 
     from genvx.cli import sweeping
 
     directory = _found(sweep)
-    code = sweeping.project_of(directory.spec())
-    raise typer.Exit(sweeping.run_sweep(here(context), directory, code, json=json))
+    project = sweeping.project_of(directory.spec())
+    code = sweeping.run_sweep(here(context), directory, project, json=json, storage=optuna_storage)
+    raise typer.Exit(code)
 
 
 @sweeps.command(cls=Verb)
 def export(
-    sweep: WhichSweep = "", json: options.Json = False, no_header: options.NoHeader = False
+    sweep: WhichSweep = "",
+    optuna: Optuna = None,
+    json: options.Json = False,
+    no_header: options.NoHeader = False,
 ) -> None:
     """Print the trials of a sweep as CSV, with a column for each parameter; or as JSON.
 
@@ -134,7 +144,11 @@ def export(
     from genvx.cli.views import sweeps as view
 
     directory = _found(sweep)
-    if json:
+    if optuna is not None:
+        from genvx.sweeps.mirroring import export_study
+
+        export_study(directory, optuna)
+    elif json:
         view.plainly(directory, verb="sweep export")
     else:
         view.show(directory, Output(csv=True, header=not no_header))
