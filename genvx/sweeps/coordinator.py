@@ -261,7 +261,7 @@ class Coordinator:
             self._observer.say(f"{lane.name} answers again")
             lane.told = ""
         lane.learn(answer.result)
-        if lane.closed:
+        if lane.closed and not all(each.closed for each in self.lanes.values()):
             self._observer.say(f"{lane.name} {lane.closed}; no trial goes there")
         self._observer.changed(None)
 

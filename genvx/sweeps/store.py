@@ -20,6 +20,7 @@ from genvx.core.text import is_identifier, printable
 from genvx.core.wire.plain import Malformed, dumps, loads
 from genvx.errors import InvalidInput, StateError
 from genvx.sweeps.journal import Journal
+from genvx.sweeps.ledger import Ledger
 from genvx.sweeps.spec import SWEEP
 
 if TYPE_CHECKING:
@@ -101,6 +102,10 @@ class SweepDirectory:
         descriptor, self._lock = self._lock, None
         if descriptor is not None:
             os.close(descriptor)
+
+    def why_ended(self) -> str:
+        """Return why the sweep has ended, in a word; empty while it has not."""
+        return Ledger.of(self.spec().goal, self.events()).ended
 
     def discard_unbegun(self) -> None:
         """Delete the sweep if no trial of it was ever asked for."""

@@ -12,6 +12,7 @@ from genvx.cli.ask.where import here
 from genvx.cli.parse.commands import Verb
 from genvx.cli.parse.groups import group
 from genvx.cli.show.output import Output
+from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
     from genvx.sweeps.store import SweepDirectory
@@ -105,6 +106,9 @@ def stop(context: typer.Context, sweep: WhichSweep = "") -> None:
     from genvx.cli import sweeping
 
     directory = _found(sweep)
+    if directory.why_ended():
+        print(f"Sweep {directory.id} has ended already")
+        return
     if directory.ask_to_stop():
         print(f"Stopping sweep {directory.id}")
         return
@@ -120,11 +124,15 @@ def resume(
 ) -> None:
     """Go on with a sweep that nobody runs: its trials are found, and none runs twice.
 
+    One that was stopped, or whose time was over, goes on with new trials.
+
     Example: genvx sweeps resume 1
     """
     from genvx.cli import sweeping
 
     directory = _found(sweep)
+    if directory.why_ended() in ("trials", "space"):
+        raise InvalidInput(f"sweep {directory.id} has ended: there are no more trials")
     project = sweeping.project_of(directory.spec())
     code = sweeping.run_sweep(here(context), directory, project, json=json, storage=optuna_storage)
     raise typer.Exit(code)
