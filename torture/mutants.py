@@ -338,7 +338,8 @@ MUTANTS = (
         "W4", "writing down that a trial is asked for", "begun twice",
         (
             Change(
-                "Coordinator._asked", "self._record(event, sync=True)", "self.ledger.apply(event)"
+                "Coordinator._ask", "self._record(",
+                "(lambda event, sync: self.ledger.apply(event))(",
             ),
         ),
     ),

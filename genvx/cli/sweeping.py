@@ -124,7 +124,7 @@ def run_sweep(
             )
             tuner = Mirrored(tuner, mirror)
         with there.fleet(selection) as fleet, sending(project) as ship:
-            observer = Live(spec, quiet=json)
+            observer = Live(spec, quiet=json or where.quiet)
             hosts: Any = fleet  # every host of a verb has runs
             coordinator = Coordinator(
                 directory, hosts, tuner, observer, reader=reader, per_gpu=shares, ship=ship

@@ -8,7 +8,6 @@ on with the sweep later finds each trial, and starts none twice.
 from __future__ import annotations
 
 import math
-import os
 import queue
 import threading
 import time
@@ -17,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 from genvx.core.runs.runstate import Waiting
 from genvx.core.sweeps.goal import StopWhen
 from genvx.core.value import value
-from genvx.errors import CommandNotFound, GenvxError, StateError
-from genvx.sweeps import following
+from genvx.errors import CommandNotFound, GenvxError, InvalidInput, StateError
+from genvx.sweeps import events, following
 from genvx.sweeps.dispatch import Dispatch, Start
 from genvx.sweeps.endings import Ending, ending_of, outcome_of
 from genvx.sweeps.following import Gone, Line, Seen, Silent
 from genvx.sweeps.lane import Answer, Find, Lane, Look, Submit, Withdraw
-from genvx.sweeps.ledger import Ledger, plain_number
+from genvx.sweeps.ledger import Ledger
 from genvx.sweeps.observer import Silence
 from genvx.sweeps.reading import Reports
 from genvx.sweeps.refusals import Meaning, meaning_of, warning
@@ -78,8 +77,8 @@ class Coordinator:
         ship: Callable[[RunHost], object] | None = None,
     ) -> None:
         self.spec: SweepSpec = directory.spec()
-        events = directory.events()
-        self.ledger = Ledger.of(self.spec.goal, events)
+        past = directory.events()
+        self.ledger = Ledger.of(self.spec.goal, past)
         self._observer = observer or Silence()
         self._journal = directory.journal()
         self._tuner = tuner
@@ -107,7 +106,7 @@ class Coordinator:
             self._deadline = time.monotonic() + self.spec.seconds - gone
         if self.ledger.ended:
             self._record({"is": "sweep resumed"})
-        replay(events, self.spec.goal, tuner)
+        replay(past, self.spec.goal, tuner)
         for trial in self._dispatch.out:
             if trial.host not in self.lanes:
                 why = f"its host {trial.host} is not among the hosts any more"
@@ -149,7 +148,10 @@ class Coordinator:
             if time.monotonic() >= self._deadline and not self._dispatch.ending:
                 self._end("time", "its time is over")
             for lane, job in self._dispatch.next_jobs(time.monotonic()):
-                self._give(lane, self._asked(job.trial, lane) if isinstance(job, Start) else job)
+                if isinstance(job, Start):
+                    self._ask(job.trial, lane)
+                else:
+                    self._give(lane, job)
             why = self._dispatch.why_done()
             if why:
                 break
@@ -179,22 +181,19 @@ class Coordinator:
             if trial.stage is Stage.QUEUED:
                 self._finish(trial, Ending(Stage.CANCELLED))
 
-    def _asked(self, trial: Trial, lane: Lane) -> Submit:
+    def _ask(self, trial: Trial, lane: Lane) -> None:
         """Write down that a trial is asked for on a host, before that hears of it."""
-        event = {
-            "is": "asked",
-            "trial": trial.number,
-            "attempt": trial.attempts + 1,
-            "run": os.urandom(4).hex(),
-            "host": lane.name,
-            "parameters": trial.parameters,
-        }
-        self._record(event, sync=True)
+        self._record(events.asked(trial, lane.name), sync=True)
         self._observer.changed(self.ledger.trials[trial.number])
-        return self._submission(self.ledger.trials[trial.number])
+        self._submit(self.ledger.trials[trial.number], lane)
 
-    def _submission(self, trial: Trial, *, again: bool = False) -> Submit:
-        return Submit(trial.number, run_of(self.spec, trial), tags_of(self.spec, trial), again)
+    def _submit(self, trial: Trial, lane: Lane, *, again: bool = False) -> None:
+        try:
+            run = run_of(self.spec, trial)
+        except InvalidInput as error:  # a value that cannot be put into this command
+            self._finish(trial, Ending(Stage.FAILED, why=str(error)))
+        else:
+            self._give(lane, Submit(trial.number, run, tags_of(self.spec, trial), again))
 
     def _give(self, lane: Lane, job: Job) -> None:
         if isinstance(job, (Submit, Find)):
@@ -238,7 +237,7 @@ class Coordinator:
             elif answer.result is not None:
                 self._accepted(trial, lane, answer.result)
             elif trial.stage is Stage.ASKED:
-                self._give(lane, self._submission(trial, again=True))
+                self._submit(trial, lane, again=True)
             else:
                 self._lost(trial, f"{lane.name} has no run {trial.run} any more")
         elif trial.is_over or trial.run != job.run:
@@ -340,17 +339,7 @@ class Coordinator:
             return
         if report is None or report.value is None:
             return
-        self._record(
-            {
-                "is": "reported",
-                "trial": trial.number,
-                "at": event.after,
-                "value": plain_number(report.value),
-                "step": report.step,
-                "final": report.final,
-                "more": report.more,
-            }
-        )
+        self._record(events.reported(trial, report, event.after))
         ends = self._stop_when is not None and self._stop_when.met(report)
         if ends and not self._dispatch.ending:
             self._end("value", f"trial {trial.number} has reached {self._stop_when}")
@@ -378,17 +367,7 @@ class Coordinator:
 
     def _finish(self, trial: Trial, ending: Ending) -> None:
         self._left(trial)
-        self._record(
-            {
-                "is": "ended",
-                "trial": trial.number,
-                "how": ending.stage.value,
-                "value": plain_number(ending.value),
-                "why": ending.why,
-                "seconds": ending.seconds,
-                "exit_code": ending.exit_code,
-            },
-        )
+        self._record(events.ended(trial, ending))
         self._tuner.tell(trial.number, outcome_of(trial))
         self._observer.changed(trial)
 

@@ -184,6 +184,7 @@ def test_where_may_stand_behind_each_verb(state, tmp_path, capsys, verb):
         "run": ["-g", "1", "--", "true"],
         "activate": ["-g", "1", "--", "true"],
         "explain": ["-g", "1"],
+        "sweep": ["-P", "a=1,2", "--", "true"],
         "acquire": ["-g", "1", "--for", "1h"],
         "ssh-config": ["x"],
         "tunnel": ["x", "6006"],

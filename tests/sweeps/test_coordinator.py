@@ -12,7 +12,7 @@ from genvx.core.requests.ask import Ask
 from genvx.core.requests.requirements import Requirements
 from genvx.core.runs.runstate import name_of
 from genvx.core.sweeps.goal import Goal
-from genvx.core.sweeps.space import SearchSpace, Uniform
+from genvx.core.sweeps.space import Choice, SearchSpace, Uniform
 from genvx.core.wire.runoperations import ListRuns
 from genvx.errors import FleetError, HostUnreachable, StateError, Unsatisfiable
 from genvx.fleet.fleet import Fleet
@@ -282,6 +282,19 @@ def test_a_sweep_ends_with_the_first_value_that_is_good_enough(make):
     thread.join(10)
     assert found == ["value"]
     assert len(coordinator.ledger.trials) < 50
+
+
+def test_a_value_that_cannot_be_put_into_the_command_fails_its_trial_only(make):
+    host = FakeHost("a", 1, script=lambda spec: Played())
+    space = SearchSpace((Choice("word", ("it's", "plain")),))
+    command = ("sh", "-c", 'echo "{word}"')
+    tuner = Sampler(space)
+    tuner.ask = lambda number: {"word": space.dimensions[0].values[number % 2]}
+    coordinator, _ = make([host], tuner, command=command, space=space, trials=2)
+    assert coordinator.run() == "trials"
+    failed, fine = coordinator.ledger.trials.values()
+    assert (failed.stage, fine.stage) == (Stage.FAILED, Stage.COMPLETED)
+    assert "has to be quoted" in failed.why
 
 
 def test_only_one_process_runs_a_sweep(make):

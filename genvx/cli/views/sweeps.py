@@ -104,6 +104,7 @@ class Live:
         self._quiet = quiet
         self._sweep: Coordinator | None = None
         self._told: set[int] = set()
+        self._named = False
         self._drawn = 0
         self._due = 0.0
         self._began = time.monotonic()
@@ -135,6 +136,10 @@ class Live:
 
     def changed(self, trial: Trial | None) -> None:
         """Show a change."""
+        if trial is not None and not self._named and not self._quiet:
+            self._named = True
+            many = f" of {self._spec.trials} trials" if self._spec.trials else ""
+            self.say(f"sweep {self._spec.id}{many}")
         if trial is not None and trial.is_over and trial.number not in self._told:
             self._told.add(trial.number)
             if not self.draws and not self._quiet:

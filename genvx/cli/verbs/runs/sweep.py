@@ -51,11 +51,11 @@ def sweep(
     detached: sweepoptions.Detached = False,
     json: options.Json = False,
 ) -> None:
-    """Run a command many times with different parameters, on all hosts at once, and find the best.
+    """Run a command with many different parameters, and find the best.
 
-    Each run is a trial. It has its parameters in place of {NAME} in its command, and in
-    $GENVX_PARAMETERS as JSON; it reports how good they are as a line of JSON in $GENVX_REPORT,
-    or with the Python module genvx_trial, which is there.
+    Its runs are trials, on all hosts at once. A trial has its parameters in place of {NAME} in its
+    command, and in $GENVX_PARAMETERS as JSON; it reports how good they are as a line of JSON in
+    $GENVX_REPORT, or with the Python module genvx_trial, which is there.
 
     Ctrl-C asks what becomes of the trials. genvx sweep list, show, stop, resume and export
     are those of genvx sweeps.
@@ -108,7 +108,6 @@ def sweep(
     made = store.create(store.sweeps_root(os.environ), spec)
     if detached:
         raise typer.Exit(sweeping.start_detached(where, made))
-    where.note(f"sweep {spec.id}" + (f" of {spec.trials} trials" if spec.trials else ""))
     raise typer.Exit(sweeping.run_sweep(where, made, code, json=json, storage=optuna_storage))
 
 
