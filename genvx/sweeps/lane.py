@@ -155,6 +155,8 @@ class Lane:
             self.waiter, self.room = trial, 0
         else:
             self.room = max(0, self.room - 1)
+            if self.requirements.memory is not None:
+                self.again = 0.0  # a device of which it has a part may have room for others
 
     def began(self, trial: int) -> None:
         """Note that a trial that waited runs."""
