@@ -30,6 +30,8 @@ PARTS = {
     "manyruns": 11,
     "sweeps": 4,
     "projects": 5,
+    "environments": 5,
+    "executor": 5,
 }
 
 

@@ -164,7 +164,7 @@ def sweep(
             chosen.tuner,
             observer,
             reader=reader,
-            ship=shipping(code),
+            ship=shipping([] if code is None else [code]),
         )
         try:
             if stop is not None:

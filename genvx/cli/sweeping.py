@@ -123,7 +123,7 @@ def run_sweep(
                 storage, name, spec.space, spec.goal, lambda line: say(f"genvx: {line}")
             )
             tuner = Mirrored(tuner, mirror)
-        with there.fleet(selection) as fleet, sending(project) as ship:
+        with there.fleet(selection) as fleet, sending([] if project is None else [project]) as ship:
             observer = Live(spec, quiet=json or where.quiet)
             hosts: Any = fleet  # every host of a verb has runs
             coordinator = Coordinator(
