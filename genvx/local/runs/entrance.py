@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 from genvx.core.text import printable
 from genvx.local import fresh
 from genvx.local.delivered import START, delivered, is_installed
-from genvx.local.runs.record import ENTER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,18 +89,7 @@ class Entrance:
     def open(self) -> None:
         """Write the script, if that is possible; the run goes on without it."""
         with suppress(OSError):
-            self._write(self._script())
-
-    def _write(self, script: bytes) -> None:
-        # Not synced: after a power failure there is nothing to enter.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        with open(self._directory.open_at(ENTER, flags, 0o700), "wb", buffering=0) as file:
-            try:
-                while script:
-                    script = script[file.write(script) :]
-            except OSError:
-                os.unlink(self._path)  # half a script must not be run
-                raise
+            self._directory.write_enter(self._script())
 
     def tend(self) -> None:
         """Mark the file that the script starts as in use, once a day."""

@@ -52,7 +52,7 @@ def give_copy(
     due = time.monotonic() + _LONG
     over = report(Preparing(since, Step.CODE), False)
     try:
-        directory.make(WORK)
+        directory.make_work()
         target = os.open(os.path.join(directory.path, WORK), OPEN_DIRECTORY)
         try:
             for done in copy(tree, target):

@@ -43,6 +43,7 @@ from genvx.core.wire.plain import Malformed, dumps, loads
 from genvx.core.wire.runcodec import MEETING, OPEN_PORT, SPEC, STATE
 from genvx.core.wire.tables import Table, choice, flag, integer, seconds, text, texts
 from genvx.local.diskerror import disk_error
+from genvx.local.runs.places import WORK
 
 if TYPE_CHECKING:
     from genvx.core.runs.debugport import OpenPort
@@ -292,17 +293,32 @@ class RunDirectory:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         return os.open(LOG, flags, 0o600, dir_fd=self._descriptor)
 
-    def open_at(self, name: str, flags: int, mode: int = 0o600) -> int:
-        """A descriptor of a file in it, by its path below; the rest as of os.open. Raises
-        OSError.
-        """
+    def open_at(self, name: str, flags: int) -> int:
+        """A descriptor of a file in it, by its path below; flags: as of os.open. Raises OSError."""
         flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-        return os.open(name, flags, mode, dir_fd=self._descriptor)
+        return os.open(name, flags, 0o600, dir_fd=self._descriptor)
+
+    def make_work(self) -> None:
+        """Make the run's own directory for its command, if need be."""
+        self.make(WORK)
 
     def make(self, name: str) -> None:
-        """Make a directory in it, such as that for its command, if need be. Raises OSError."""
+        """Make a directory in it, if need be. Raises OSError."""
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=self._descriptor)
+
+    def write_enter(self, script: bytes) -> None:
+        """Write the script by which others enter the run. Raises OSError."""
+        # Not synced: after a power failure there is nothing to enter.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(ENTER, flags, 0o700, dir_fd=self._descriptor)
+        try:
+            _write(descriptor, script)
+        except OSError:
+            os.unlink(ENTER, dir_fd=self._descriptor)  # half a script must not be run
+            raise
+        finally:
+            os.close(descriptor)
 
     def _read(self, name: str) -> Any:
         try:

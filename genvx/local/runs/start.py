@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from genvx.core.runs.runstate import end_of, name_of, was_moved
-from genvx.local.runs.places import WORK, place_of
+from genvx.local.runs.places import place_of
 from genvx.local.runs.variables import argv_of, variables_of
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def start(
     Raises:
         OSError: there is no such command or directory, or it cannot be executed.
     """
-    directory.make(WORK)
+    directory.make_work()
     if spec.trial is not None:
         from genvx.local.runs.reports import write_modules
 

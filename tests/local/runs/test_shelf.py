@@ -35,7 +35,7 @@ def test_a_run_whose_deletion_was_cut_short_is_still_there_and_can_be_purged_aga
     shelf = RunShelf(str(short_tmp))
     with shelf.create(spec(0, "m")) as directory:
         name = directory.id
-        directory.make("work")
+        directory.make_work()
     shelf.delete(name)
 
     def broken(path):
