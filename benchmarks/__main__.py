@@ -32,6 +32,7 @@ PARTS = {
     "projects": 5,
     "environments": 5,
     "executor": 5,
+    "monitor": 200,
 }
 
 

@@ -106,12 +106,12 @@ class SSHHost(Ships):
 
     # Questions
 
-    def snapshot(self, *, holders: bool = False) -> Snapshot:
+    def snapshot(self, *, holders: bool = False, sensors: bool = False) -> Snapshot:
         """Take a snapshot of the host, with the devices that the hostfile offers.
 
-        holders: also find the processes that hold leases.
+        holders: also find the processes that hold leases. sensors: also read those of its GPUs.
         """
-        return offered(self.spec, self.answer(questions.TakeSnapshot(holders)))
+        return offered(self.spec, self.answer(questions.TakeSnapshot(holders, sensors)))
 
     def doctor(self) -> tuple[Finding, ...]:
         """Examine the host and return what is wrong there, and with its clock."""

@@ -55,7 +55,7 @@ from genvx.core.runs.runstate import (
 )
 from genvx.core.runs.trial import Trial
 from genvx.core.snapshot import Snapshot
-from genvx.core.usage import DeviceProcess, DeviceUsage, Driver, Health
+from genvx.core.usage import DeviceProcess, DeviceUsage, Driver, Health, Sensors
 from genvx.core.value import replace
 from genvx.core.wire import (
     acts,
@@ -136,7 +136,8 @@ REQUIREMENTS = Requirements(
 )
 DEVICE_IN_FULL = Device("MIG-2", 3, "1g", 5 << 30, 1, "GPU-1", True, "NS", False, True, True, 2)
 PROCESS = DeviceProcess(1, 1003, "u", "c", 4, True, 7, True)
-USAGE = DeviceUsage(Health.LOST, "gone", 5, 7, (PROCESS,))
+SENSORS = Sensors(70_500, 41, 1410, 1593, 3, 2)
+USAGE = DeviceUsage(Health.LOST, "gone", 5, 7, (PROCESS,), SENSORS)
 DRIVER = Driver("550", "broken", True, ("note",))
 HOLDER = Holder(7, "ssh-agent", 4, stopped=True, certain=False)
 LEASE_IN_FULL = Lease(
@@ -175,7 +176,7 @@ RUN = RunInfo(
     '{"value": 0.5}',
 )  # fmt: skip
 ASKED = [
-    questions.TakeSnapshot(True),
+    questions.TakeSnapshot(True, True),
     questions.Examine(),
     questions.ShowPolicy(),
     questions.ShowUse("abcd"),
@@ -242,6 +243,7 @@ VALUES = [
     ),
     (devicecodec.DEVICE, DEVICE_IN_FULL),
     (devicecodec.PROCESS, PROCESS),
+    (devicecodec.SENSORS, SENSORS),
     (devicecodec.USAGE, USAGE),
     (devicecodec.DRIVER, DRIVER),
     (runcodec.MOMENT, THEN),
