@@ -82,6 +82,20 @@ VERBS = (
         "Show the output of a run so far; exit with its code if it has ended",
     ),
     Entry(
+        "sweep",
+        "runs.sweep",
+        RUNS,
+        "Run a command with many different parameters, and find the best",
+        runs=True,
+    ),
+    Entry(
+        "sweeps",
+        "runs.sweeps",
+        RUNS,
+        "Sweeps: list, show, stop, resume and export them",
+        remotely=False,
+    ),
+    Entry(
         "ssh",
         "runs.ssh",
         RUNS,
@@ -159,7 +173,18 @@ VERBS = (
     Entry(
         "label", "runs.marks", RUNS, "Give a run another name, by which it is found", hidden=True
     ),
-    Entry("pull", "runs.pull", RUNS, "Copy what a run has made or changed to this machine"),
+    Entry(
+        "pull",
+        "runs.pull",
+        RUNS,
+        "Copy what a run has made or changed to this machine, where genvx runs shows it",
+    ),
+    Entry(
+        "push",
+        "runs.push",
+        RUNS,
+        "Copy a directory to a host, and there only what is missing or has changed",
+    ),
     Entry(
         "config",
         "setup.config",

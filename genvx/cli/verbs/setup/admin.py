@@ -52,9 +52,10 @@ def admin(kind: type[Group], verb: type[Verb]) -> typer.Typer:
 
 
 def clean(context: typer.Context, everything: Everything = False, dry_run: DryRun = False) -> None:
-    """Delete code of yours on the hosts that no run has used for 30 days.
+    """Delete code and Python environments of yours on the hosts that no run has used for 30 days.
 
-    A run has a copy of its own, which stays. What is deleted is sent again when a run needs it.
+    A run has a copy of its code, which stays. What is deleted is sent, or made, again when a run
+    needs it.
 
     Example: genvx admin clean --dry-run
     """
