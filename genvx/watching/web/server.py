@@ -86,8 +86,10 @@ class WebServer:
 
     @property
     def url(self) -> str:
-        """Where the page is."""
+        """Where the page is, as a browser on another machine can ask for it, if it may."""
         address, port = self._socket.getsockname()[:2]
+        if ipaddress.ip_address(address).is_unspecified:
+            address = socket.gethostname()
         shown = f"[{address}]" if ":" in address else address
         return f"http://{shown}:{port}/"
 
