@@ -358,7 +358,11 @@ MUTANTS = (
         "S4", "going on with what came before a cut", "went on",
         (
             Change("_Taking._copy", "digest_of(content) == digest", "False"),
-            Change("Landing.lacking", "self._staged(place, body.digest) is None", "True"),
+            Change(
+                "Landing.await_bodies",
+                "self._staged(place, self._bodies[index].digest) is None",
+                "True",
+            ),
         ),
         "shipping:shipping",
     ),
