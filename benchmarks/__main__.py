@@ -29,6 +29,9 @@ PARTS = {
     "supervisors": 1,
     "manyruns": 11,
     "projects": 5,
+    "environments": 5,
+    "executor": 5,
+    "monitor": 200,
 }
 
 

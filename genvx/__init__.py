@@ -8,6 +8,8 @@
         env.run("python train.py", check=True)
     run = fleet.run("python train.py", gpus=2, detach=True)   # goes on without this program
     run.wait()
+    with fleet.executor(gpus=1) as pool:                   # a concurrent.futures.Executor
+        pool.submit(train, 1e-3).result()
 
 `genvx.current`, `attach`, `detach` and `lock` are for what runs inside of an environment;
 `genvx.aio` has all this for asyncio.
@@ -33,6 +35,7 @@ _HOMES = {
     "Host": "genvx.fleet.host",
     "Hold": "genvx.fleet.host",
     "Running": "genvx.core.running",
+    "Executor": "genvx.fleet.executing.executor",
     "Run": "genvx.fleet.detaching.run",
     "Tunnel": "genvx.fleet.tunnels.tunnel",
     "HostSpec": "genvx.fleet.hosts.hostspec",
@@ -59,6 +62,7 @@ _HOMES = {
         (
             "AgentError",
             "AuthenticationFailed",
+            "CallFailed",
             "CommandNotExecutable",
             "CommandNotFound",
             "DriverError",
@@ -82,6 +86,7 @@ _HOMES = {
             "UnknownRun",
             "Unsatisfiable",
             "WaitedTooLong",
+            "WorkerDied",
         ),
         "genvx.errors",
     ),

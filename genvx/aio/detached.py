@@ -44,6 +44,10 @@ async def run(
     project: str | os.PathLike[str] | None = None,
     follow_links: bool = False,
     yes: bool = False,
+    python: str | None = None,
+    extras: Sequence[str] = (),
+    wheels: str | os.PathLike[str] | None = None,
+    setup: str = "",
 ) -> Run: ...
 
 

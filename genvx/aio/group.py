@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from genvx.aio.executing import Executor
 from genvx.aio.handle import Run, forget
 from genvx.aio.holding import Gang, Hold
 from genvx.aio.threads import abandonable, in_daemon_thread
@@ -128,6 +130,25 @@ class Fleet:
         finally:
             await gang.release()
 
+    @contextlib.asynccontextmanager
+    async def executor(self, gpus: int | str = 1, **more: Any) -> AsyncIterator[Executor]:
+        """Make an executor for the block; `genvx.Fleet.executor` has the arguments.
+
+        At the end of the block it waits for the calls that are there. An error in the block ends
+        all workers at once, as does a cancellation.
+        """
+        stop = threading.Event()
+        pool = await abandonable(
+            lambda: self._fleet.executor(gpus, stop=stop, **more), stop, lambda late: late.stop()
+        )
+        executor = Executor(pool)
+        try:
+            yield executor
+            await executor.shutdown()
+        except BaseException:
+            await asyncio.shield(executor.stop())
+            raise
+
     @overload
     async def run(
         self,
@@ -155,6 +176,10 @@ class Fleet:
         project: str | os.PathLike[str] | None = None,
         follow_links: bool = False,
         yes: bool = False,
+        python: str | None = None,
+        extras: Sequence[str] = (),
+        wheels: str | os.PathLike[str] | None = None,
+        setup: str = "",
     ) -> Run: ...
 
     @overload

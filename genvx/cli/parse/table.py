@@ -63,6 +63,7 @@ VERBS = (
     ),
     Entry("doctor", "look.doctor", LOOK, "Show what is wrong, one line each, and what to do"),
     Entry("check", "look.doctor", LOOK, "Show what is wrong, as doctor does; Guild's name for it"),
+    Entry("usage", "look.usage", LOOK, "Show who used GPUs for how long, and how well"),
     Entry("smi", "look.smi", LOOK, "Show an environment's GPUs and processes"),
     Entry(
         "runs",
@@ -190,6 +191,12 @@ VERBS = (
         SET_UP,
         "A simulated fleet on this machine, to try things out",
         remotely=False,
+    ),
+    Entry(
+        "monitor",
+        "look.monitor",
+        SET_UP,
+        "Serve metrics of the GPUs for Prometheus, and keep a history for usage",
     ),
     Entry("admin", "setup.admin", SET_UP, "Set up a machine, and free what is not used", both=True),
 )

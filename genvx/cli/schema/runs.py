@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from genvx.cli.schema.document import Plain
     from genvx.core.projects.project import Project
+    from genvx.core.projects.python import Python
     from genvx.core.runs.pulled import Pulled
     from genvx.core.runs.runinfo import RunInfo
     from genvx.errors import GenvxError
@@ -53,6 +54,8 @@ def plain_run(item: RunInfo) -> Plain:
         if item.spec.part is None
         else {"rank": item.spec.part.rank, "nodes": list(item.spec.part.nodes)},
         "project": None if item.spec.project is None else _plain_project(item.spec.project),
+        "python": None if item.spec.python is None else _plain_python(item.spec.python),
+        "setup": item.spec.setup or None,
         "deleted": item.deleted,
         "pulled": None if item.pulled is None else _pulled(item.pulled),
         "debug_port": None if item.spec.debug_port is None else _debug_port(item),
@@ -96,6 +99,17 @@ def _plain_project(item: Project) -> Plain:
         "bytes": item.size,
         "commit": item.commit or None,
         "dirty": item.dirty,
+    }
+
+
+def _plain_python(item: Python) -> Plain:
+    return {
+        "kind": item.kind.value,
+        "where": item.where or None,
+        "needs": item.needs or None,
+        "source": item.source or None,
+        "prerelease": item.prerelease,
+        "offline": item.offline,
     }
 
 

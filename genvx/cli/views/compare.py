@@ -31,6 +31,8 @@ _ASKED: dict[str, Callable[[RunInfo], str]] = {
     "tags": lambda run: ", ".join(run.tags),
     "command": lambda run: shlex.join(plain(run.spec.argv)),
     "project": lambda run: "" if run.spec.project is None else str(run.spec.project),
+    "python": lambda run: "" if run.spec.python is None else str(run.spec.python),
+    "setup": lambda run: run.spec.setup,
     "directory": lambda run: run.spec.cwd,
     "GPUs": lambda run: str(run.spec.requirements),
     "strategy": lambda run: run.spec.requirements.strategy.value,

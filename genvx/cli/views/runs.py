@@ -195,10 +195,12 @@ def _lines(where: Where, host: str, details: RunDetails, nodes: int = 1) -> dict
         "note": run.note,
         "command": shlex.join(plain(spec.argv)),
         "before it": ""
-        if (first := prelude_of(spec.argv)) is None
+        if (first := prelude_of(spec.argv)) is None or (spec.python and spec.python.typed)
         else f"{first.key} {first.text}",
+        "setup": spec.setup,
         "project": "" if spec.project is None else str(spec.project),
         "copy": _copy(run),
+        "python": "" if spec.python is None else str(spec.python),
         "host": f"{host} ({spec.host})" if where.remote and nodes == 1 else "",
         "GPUs": f"{gpus} on each of {nodes} hosts" if nodes > 1 else gpus,
         "tags": ", ".join(run.tags),

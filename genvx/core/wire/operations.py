@@ -28,6 +28,7 @@ OPERATIONS = {
     "run-decide": ("DecideRun", "runoperations"),
     "runs": ("ListRuns", "runoperations"),
     "run-find": ("FindRuns", "runoperations"),
+    "python-find": ("FindPython", "runoperations"),
     "run-info": ("ShowRun", "runoperations"),
     "run-stop": ("StopRun", "runoperations"),
     "run-withdraw": ("WithdrawRun", "runoperations"),

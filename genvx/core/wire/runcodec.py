@@ -7,6 +7,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from genvx.core.projects.project import MOST_DIFF, Project
+from genvx.core.projects.python import Python, PythonKind
 from genvx.core.publickey import LONGEST_LINE, MOST_KEYS
 from genvx.core.runs.debugport import LONGEST_ADDRESS, DebugPort, OpenPort
 from genvx.core.runs.part import MOST_NODES, Meeting, Part
@@ -146,6 +147,19 @@ PROJECT = Table(
     dirty=flag(),
     diff=compressed(MOST_DIFF),
 )
+PYTHON = Table(
+    Python,
+    "python",
+    kind=choice(PythonKind),
+    where=string(LONGEST_PATH),
+    # Exact, because they are compared.
+    needs=exact_text(64),
+    source=text(NAME_LIMIT),
+    pip=exact_text(64),
+    prerelease=flag(),
+    offline=flag(),
+    typed=flag(),
+)
 SPEC = Table(
     RunSpec,
     "run",
@@ -175,6 +189,8 @@ SPEC = Table(
     part=optional(one(PART)),
     debug_port=optional(one(DEBUG_PORT)),
     project=optional(one(PROJECT)),
+    python=optional(one(PYTHON)),
+    setup=string(LONGEST_PATH),
 )
 
 USAGE = Table(

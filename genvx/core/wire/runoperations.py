@@ -12,7 +12,15 @@ from genvx.core.text import NAME_LIMIT
 from genvx.core.value import field, value
 from genvx.core.wire.forms import Bare, Tagged
 from genvx.core.wire.operation import Operation, Wire
-from genvx.core.wire.runcodec import LOG_PIECE, LONGEST_PATH, MEETING, RUN, SPEC, compressed
+from genvx.core.wire.runcodec import (
+    LOG_PIECE,
+    LONGEST_PATH,
+    MEETING,
+    PYTHON,
+    RUN,
+    SPEC,
+    compressed,
+)
 from genvx.core.wire.tables import (
     Table,
     choice,
@@ -28,6 +36,7 @@ from genvx.core.wire.tables import (
 )
 
 if TYPE_CHECKING:
+    from genvx.core.projects.python import Python
     from genvx.core.runs.part import Meeting
     from genvx.core.runs.run import RunSpec
 
@@ -141,6 +150,24 @@ class ShowRun(Operation[RunDetails]):
 
 
 @value
+class PythonStanding:
+    """Whether an environment is there, and with what it is made; else empty."""
+
+    there: bool
+    installer: str = ""
+
+
+@value
+class FindPython(Operation[PythonStanding]):
+    """How it stands with the environment that a run with this Python would have.
+
+    The host replies with an error where it cannot make one.
+    """
+
+    python: Python
+
+
+@value
 class StopRun(Operation[RunInfo]):
     """Have a run end, with all that it has started; replies at once, with the run as it was.
 
@@ -242,6 +269,8 @@ _RUN = string(NAME_LIMIT)
 _TAGS = strings(NAME_LIMIT + 1, MOST_RUNS)  # one too long is refused in words
 _RUNS: Bare[tuple[RunInfo, ...]] = Bare(many(RUN, MOST_RUNS))
 
+STANDING = Table(PythonStanding, "standing of a Python", there=flag(), installer=text(NAME_LIMIT))
+
 WIRES = (
     Wire(
         "run-submit",
@@ -276,6 +305,7 @@ WIRES = (
         Table(ShowRun, "info", run=_RUN, lines=integer(0, MOST_LINES), diff=flag(), files=flag()),
         DETAILS,
     ),
+    Wire("python-find", Table(FindPython, "find", python=one(PYTHON)), STANDING),
     Wire(
         "run-stop",
         Table(StopRun, "stop", run=_RUN, grace=optional(seconds()), force=flag()),

@@ -38,24 +38,29 @@ class FindTree(Operation[bool]):
 
 @value
 class Amount:
-    """So many trees, and the bytes of their files."""
+    """So many trees or environments, and the bytes of their files."""
 
     trees: int
     size: int
 
 
+NOTHING = Amount(0, 0)
+
+
 @value
 class Cleaned:
-    """What was deleted, or would be, and what stays."""
+    """The trees and the environments that were deleted, or would be, and those that stay."""
 
     gone: Amount
     stays: Amount
+    environments_gone: Amount = NOTHING
+    environments_stay: Amount = NOTHING
 
 
 @value
 class CleanTrees(Operation[Cleaned]):
-    """Delete the trees that no run has used for so many seconds and none uses now, and what cut
-    transfers have left. only_say: delete nothing.
+    """Delete the trees and the Python environments that no run has used for so many seconds and
+    none uses now, and what was left half done. only_say: delete nothing.
     """
 
     unused: float
@@ -217,7 +222,14 @@ WIRES = (
     Wire(
         "tree-clean",
         Table(CleanTrees, "clean", unused=seconds(), only_say=flag()),
-        Table(Cleaned, "cleaned", gone=one(AMOUNT), stays=one(AMOUNT)),
+        Table(
+            Cleaned,
+            "cleaned",
+            gone=one(AMOUNT),
+            stays=one(AMOUNT),
+            environments_gone=one(AMOUNT),
+            environments_stay=one(AMOUNT),
+        ),
     ),
     Wire(
         "run-pull",

@@ -24,8 +24,9 @@ from genvx.core.wire.treeoperations import Pulling
 from genvx.errors import StateError, TreeMissing
 from genvx.local.diskerror import disk_error
 from genvx.local.runs.catalog import RunCatalog
+from genvx.local.runs.places import WORK
 from genvx.local.runs.projectdiff import DIFF
-from genvx.local.runs.record import EVENTS, LOG, WORK
+from genvx.local.runs.record import EVENTS, LOG
 from genvx.local.trees.hashes import Changed, HashCache, read_digests
 from genvx.local.trees.place import OPEN_DIRECTORY, Place
 from genvx.local.trees.project import LocalProject

@@ -11,7 +11,7 @@ from genvx.core.wire.runoperations import Disposal, RunDetails
 from genvx.errors import StateError
 from genvx.local.runs import projectdiff
 from genvx.local.runs.catalog import RunCatalog
-from genvx.local.runs.record import WORK, place_of, shown_path
+from genvx.local.runs.places import WORK, place_of, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,6 +124,14 @@ def dispose(host: Machine, asked: runoperations.DisposeOfRun) -> RunInfo:
     return catalog.purge(asked.run)
 
 
+def python(host: Machine, asked: runoperations.FindPython) -> runoperations.PythonStanding:
+    """How it stands with an environment."""
+    from genvx.local.runs.runpython import standing
+
+    there, installer = standing(host, asked.python)
+    return runoperations.PythonStanding(there, installer)
+
+
 RUN_ANSWERS: Mapping[type[Operation[Any]], Callable[[Machine, Any], Any]] = {
     runoperations.SubmitRun: submit,
     runoperations.SubmitPart: part,
@@ -131,6 +139,7 @@ RUN_ANSWERS: Mapping[type[Operation[Any]], Callable[[Machine, Any], Any]] = {
     runoperations.ListRuns: newest,
     runoperations.FindRuns: candidates,
     runoperations.ShowRun: info,
+    runoperations.FindPython: python,
     runoperations.StopRun: stop,
     runoperations.WithdrawRun: withdraw,
     runoperations.MarkRun: mark,

@@ -1,8 +1,14 @@
-"""The variables of a run: what its command has on top of those of its environment."""
+"""The variables of a run: what its command has on top of those of its environment. And the words
+of its command, with what prepares them.
+"""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
+
+from genvx.core.prelude import plain, prelude_of, prepared
+from genvx.local.runs.record import VARIABLES
 
 if TYPE_CHECKING:
     from genvx.core.runs.part import Part
@@ -20,6 +26,21 @@ def variables_of(spec: RunSpec, directory: str) -> dict[str, str]:
         "GENVX_RUN_DIR": directory,
         **spec.variables,
     }
+
+
+def argv_of(spec: RunSpec, directory: str) -> tuple[str, ...]:
+    """The words with which the command of a run is started.
+
+    directory: the run's own directory. What prepares the command leaves its variables there.
+    """
+    if spec.python is None and not spec.setup and prelude_of(spec.argv) is None:
+        return spec.argv
+    argv, conda = spec.argv, ""
+    if spec.python is not None and spec.python.typed:
+        argv = plain(argv)  # in place of the Python that its remote names
+        conda = spec.python.where if spec.python.kind.value == "conda" else ""
+    keep = os.path.join(directory, VARIABLES)
+    return prepared(argv, conda=conda, setup=spec.setup, keep=keep)
 
 
 def _of_gang(spec: RunSpec, part: Part) -> dict[str, str]:
