@@ -367,7 +367,7 @@ MUTANTS = (
         "shipping:shipping",
     ),
     Mutant(
-        "S4", "the look whether a file has changed since its digest", "two versions",
+        "S4", "the look whether a file has changed since its digest", "was not noticed",
         (
             Change("LocalProject.contents", "digest_of(content) != body.digest", "False"),
             Change("hashes:read_digests", "not grows and", "False and"),
