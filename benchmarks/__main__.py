@@ -28,6 +28,7 @@ PARTS = {
     "tunnel": 5,
     "supervisors": 1,
     "manyruns": 11,
+    "sweeps": 4,
     "projects": 5,
     "environments": 5,
     "executor": 5,

@@ -82,6 +82,20 @@ VERBS = (
         "Show the output of a run so far; exit with its code if it has ended",
     ),
     Entry(
+        "sweep",
+        "runs.sweep",
+        RUNS,
+        "Run a command with many different parameters, and find the best",
+        runs=True,
+    ),
+    Entry(
+        "sweeps",
+        "runs.sweeps",
+        RUNS,
+        "Sweeps: list, show, stop, resume and export them",
+        remotely=False,
+    ),
+    Entry(
         "ssh",
         "runs.ssh",
         RUNS,
