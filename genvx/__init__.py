@@ -54,6 +54,7 @@ _HOMES = {
     "RunSpec": "genvx.core.runs.run",
     "End": "genvx.core.runs.run",
     "DebugPort": "genvx.core.runs.debugport",
+    "Landed": "genvx.core.projects.plan",
     **dict.fromkeys(
         (
             "AgentError",

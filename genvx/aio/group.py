@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from genvx.core.command import Command
+    from genvx.core.projects.plan import Landed
     from genvx.core.runs.debugport import DebugPort
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.outcomes import Outcomes
@@ -212,6 +213,31 @@ class Fleet:
             return await hold.run(
                 command, check=check, capture_output=capture_output, input=input, cwd=cwd, env=env
             )
+
+    async def push(
+        self,
+        directory: str,
+        dest: str,
+        hosts: str | Sequence[str] = (),
+        *,
+        everything: bool = False,
+        follow_links: bool = False,
+        delete: bool = False,
+    ) -> Outcomes[Landed]:
+        """Copy a directory of this machine into one of each host, as `genvx.Fleet.push` does.
+
+        If the call is cancelled, the copy goes on in a thread.
+        """
+        return await in_daemon_thread(
+            lambda: self._fleet.push(
+                directory,
+                dest,
+                hosts,
+                everything=everything,
+                follow_links=follow_links,
+                delete=delete,
+            )
+        )
 
     async def runs(
         self,

@@ -161,19 +161,21 @@ def runs(
     most: int = 1000,
     *,
     deleted: bool = False,
+    pulled: bool = False,
 ) -> list[Run]:
     """List our runs on this machine that match all that is given, the newest first.
 
     state: one, or several of which one must match. tags: all must match. name: of the run, or its
     label. since: submitted in these last seconds. most: at most so many. deleted: those in the
-    trash.
+    trash. pulled: also copies of runs of other machines (`RunInfo.pulled`), which can be read and
+    deleted, and nothing else.
 
     Raises:
         InvalidInput: there is no such state. StateError: the runs cannot be read.
     """
     from genvx.fleet.detaching import detached
 
-    asked = detached.listing(state, tags, name, since, most, deleted=deleted)
+    asked = detached.listing(state, tags, name, since, most, deleted=deleted, pulled=pulled)
     return detached.listed_on(LocalHost(), asked)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from genvx.core.command import Command
+    from genvx.core.projects.plan import Landed
     from genvx.core.runs.debugport import DebugPort
     from genvx.fleet.detaching.foundruns import FoundRuns
     from genvx.fleet.detaching.run import Run
@@ -216,6 +217,42 @@ class Fleet(HostGroup[H]):
             return detached.start_gang(self._with_runs, asked, nodes, mixed=mixed)
 
         return until_unchanged(start)
+
+    def push(
+        self,
+        directory: str,
+        dest: str,
+        hosts: str | Sequence[str] = (),
+        *,
+        everything: bool = False,
+        follow_links: bool = False,
+        delete: bool = False,
+    ) -> Outcomes[Landed]:
+        """Copy a directory of this machine into one of each host, one after the other; return how
+        many files are new or changed there, were deleted, and how many bytes were sent.
+
+        Only what is missing there or has changed is sent: of what git would track and .genvxignore
+        says. dest: counted from the home. hosts: names; by default all. everything: also what git
+        ignores. follow_links: send what is behind links that lead out. delete: also delete, without
+        a question, what is there and not in the directory.
+
+        Raises:
+            InvalidInput: the directory cannot be sent, or a host is not one over SSH. UnknownHost:
+            the fleet has no such host. ProjectChanged: a file is changed all the time.
+        """
+        # Imported here: few programs copy files.
+        from genvx.fleet.shipping.pushing import push_to
+
+        names = (hosts,) if isinstance(hosts, str) else tuple(hosts)
+        chosen = [self.host(name) for name in names] or list(self.hosts)
+        return push_to(
+            chosen,
+            directory,
+            dest,
+            everything=everything,
+            follow_links=follow_links,
+            delete=delete,
+        )
 
     # Runs
 

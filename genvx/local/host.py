@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from genvx.core.line.standing import Standing
     from genvx.core.line.turn import Turn
     from genvx.core.policies.policy import Entitlement
+    from genvx.core.projects.plan import Known, Landed
     from genvx.core.requests.ask import Ask
     from genvx.core.requests.requirements import Requirements
     from genvx.core.runs.run import RunSpec
@@ -237,11 +238,12 @@ class LocalHost(Machine):
         asked: PullRun,
         target: Landing,
         got: Callable[[int, int], object] = lambda done, total: None,
-    ) -> tuple[Pulling, int]:
+        choose: Callable[[Known], Sequence[bytes]] = lambda known: (),
+    ) -> tuple[Pulling, Landed]:
         """Copy what a run here has made. Arguments and errors: as those of a host over SSH."""
         from genvx.local.runs.made import bring
 
-        return bring(self, asked, target, got)
+        return bring(self, asked, target, got, choose)
 
     def join(self, environment: str, *, command: str = "") -> LocalHold:
         """Hold a living environment of one's own, beside the processes that hold it already.

@@ -59,7 +59,7 @@ class FakeHost(FakeMachine):
 
     script: says what the command of a run does, called with what was asked for; by default each
     succeeds at once and writes nothing. runs: they are there, and a test can have them write, end
-    and be lost.
+    and be lost. It has no files: Fleet.push and Run.pull refuse it.
     """
 
     def __init__(

@@ -187,6 +187,7 @@ def test_where_may_stand_behind_each_verb(state, tmp_path, capsys, verb):
         "acquire": ["-g", "1", "--for", "1h"],
         "ssh-config": ["x"],
         "tunnel": ["x", "6006"],
+        "push": ["x"],
         "smi": ["--id", "x"],
         "attach": ["--id", "x", "-g", "1"],
         "detach": ["--id", "x"],

@@ -155,8 +155,21 @@ VERBS = (
     ),
     Entry("stop", "look.remotes", MANY, "Stop a remote, if its type can be stopped", here=False),
     # Guild's: genvx runs label.
-    Entry("label", "runs.marks", RUNS, "Give a run another name", hidden=True),
-    Entry("pull", "runs.pull", RUNS, "Copy what a run has made or changed to this machine"),
+    Entry(
+        "label", "runs.marks", RUNS, "Give a run another name, by which it is found", hidden=True
+    ),
+    Entry(
+        "pull",
+        "runs.pull",
+        RUNS,
+        "Copy what a run has made or changed to this machine, where genvx runs shows it",
+    ),
+    Entry(
+        "push",
+        "runs.push",
+        RUNS,
+        "Copy a directory to a host, and there only what is missing or has changed",
+    ),
     Entry(
         "config",
         "setup.config",

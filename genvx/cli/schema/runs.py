@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from genvx.cli.schema.document import Plain
     from genvx.core.projects.project import Project
     from genvx.core.projects.python import Python
+    from genvx.core.runs.pulled import Pulled
     from genvx.core.runs.runinfo import RunInfo
     from genvx.errors import GenvxError
 
@@ -56,7 +57,18 @@ def plain_run(item: RunInfo) -> Plain:
         "python": None if item.spec.python is None else _plain_python(item.spec.python),
         "setup": item.spec.setup or None,
         "deleted": item.deleted,
+        "pulled": None if item.pulled is None else _pulled(item.pulled),
         "debug_port": None if item.spec.debug_port is None else _debug_port(item),
+    }
+
+
+def _pulled(item: Pulled) -> Plain:
+    return {
+        "host": item.host,
+        "epoch_seconds": round(item.epoch_ns / 1e9, 3),
+        "whole": item.whole,
+        "only": list(item.only),
+        "all": item.everything,
     }
 
 

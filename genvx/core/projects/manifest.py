@@ -16,6 +16,9 @@ from genvx.core.wire.plain import Malformed, dumps
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+STAGE = b".genvx-pull"
+"""Where a directory keeps what has come of a transfer; it never travels itself."""
+
 FILE, DIRECTORY, LINK = "f", "d", "l"
 KINDS = (FILE, DIRECTORY, LINK)
 
@@ -90,6 +93,10 @@ class Manifest:
     def files(self) -> int:
         """How many entries are no directories."""
         return sum(each.kind != DIRECTORY for each in self.entries)
+
+    def names(self) -> dict[bytes, bool]:
+        """The names of all entries, and whether each is a directory."""
+        return {each.name: each.kind == DIRECTORY for each in self.entries}
 
     @property
     def tree(self) -> str:

@@ -39,5 +39,6 @@ OPERATIONS = {
     "tree-clean": ("CleanTrees", "treeoperations"),
     "run-pull": ("PullRun", "treeoperations"),
     "tree-send": ("SendTree", "treeoperations"),
+    "files-put": ("PutFiles", "treeoperations"),
     "run-view": ("ViewRun", "viewoperation"),
 }

@@ -11,6 +11,7 @@ from genvx.core.projects.python import Python, PythonKind
 from genvx.core.publickey import LONGEST_LINE, MOST_KEYS
 from genvx.core.runs.debugport import LONGEST_ADDRESS, DebugPort, OpenPort
 from genvx.core.runs.part import MOST_NODES, Meeting, Part
+from genvx.core.runs.pulled import Pulled, Way
 from genvx.core.runs.run import (
     End,
     HoldWhen,
@@ -252,6 +253,26 @@ STATE: Tagged[RunState] = Tagged(
     },
 )
 
+WAY = Table(
+    Way,
+    "way",
+    remote=string(LONGEST_PATH),
+    hosts=string(LONGEST_PATH),
+    hostfile=string(LONGEST_PATH),
+    login=string(NAME_LIMIT),
+)
+PULLED = Table(
+    Pulled,
+    "copy",
+    host=text(256),
+    epoch_ns=integer(),
+    way=one(WAY),
+    whole=flag(),
+    only=strings(LONGEST_PATH, 1000),
+    everything=flag(),
+    label=text(NAME_LIMIT),
+    tags=texts(NAME_LIMIT, 10_000),
+)
 RUN = Table(
     RunInfo,
     "run",
@@ -264,6 +285,7 @@ RUN = Table(
     deleted=flag(),
     directory=string(LONGEST_PATH),
     open_port=optional(one(OPEN_PORT)),
+    pulled=optional(one(PULLED)),
 )
 
 

@@ -96,22 +96,27 @@ class DecideRun(Operation[RunInfo]):
 
 @value
 class ListRuns(Operation[tuple[RunInfo, ...]]):
-    """The newest runs that match, the newest first. deleted: of those in the trash."""
+    """The newest runs that match, the newest first. deleted: of those in the trash. copies: also
+    copies of runs of other machines.
+    """
 
     narrowed: Filter = field(default_factory=Filter)
     most: int = MOST_RUNS
     deleted: bool = False
+    copies: bool = False
 
 
 @value
 class FindRuns(Operation[tuple[RunInfo, ...]]):
     """The runs that may be meant by what somebody typed, among those of other hosts. deleted: of
-    those in the trash. others: for root, who may end them, also living runs of other users.
+    those in the trash. others: for root, who may end them, also living runs of other users. copies:
+    also copies of runs of other machines.
     """
 
     wanted: str
     deleted: bool = False
     others: bool = False
+    copies: bool = False
 
 
 @value
@@ -280,10 +285,21 @@ WIRES = (
     Wire("run-decide", Table(DecideRun, "decide", run=_RUN, start=flag()), RUN),
     Wire(
         "runs",
-        Table(ListRuns, "runs", narrowed=one(FILTER), most=integer(1, MOST_RUNS), deleted=flag()),
+        Table(
+            ListRuns,
+            "runs",
+            narrowed=one(FILTER),
+            most=integer(1, MOST_RUNS),
+            deleted=flag(),
+            copies=flag(),
+        ),
         _RUNS,
     ),
-    Wire("run-find", Table(FindRuns, "find", wanted=_RUN, deleted=flag(), others=flag()), _RUNS),
+    Wire(
+        "run-find",
+        Table(FindRuns, "find", wanted=_RUN, deleted=flag(), others=flag(), copies=flag()),
+        _RUNS,
+    ),
     Wire(
         "run-info",
         Table(ShowRun, "info", run=_RUN, lines=integer(0, MOST_LINES), diff=flag(), files=flag()),

@@ -164,6 +164,7 @@ def listing(
     most: int = MOST_RUNS,
     *,
     deleted: bool = False,
+    pulled: bool = False,
 ) -> ListRuns:
     """Make the question for runs that match all that is given.
 
@@ -181,7 +182,7 @@ def listing(
         None if name is None else require_name(name),
         first,
     )
-    return ListRuns(narrowed, most, deleted)
+    return ListRuns(narrowed, most, deleted, pulled)
 
 
 def listed(fleet: HostGroup[RunHost], asked: ListRuns) -> FoundRuns[Run]:

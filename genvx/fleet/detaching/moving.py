@@ -211,6 +211,7 @@ def anew(run: RunInfo, submitter: str) -> RunSpec:
     Raises:
         InvalidInput: the run is alive.
     """
+    run.require_here("runs restart")
     if not is_over(run.state):
         raise InvalidInput(f"run {run.id} is {name_of(run.state)}; end it first, with runs stop")
     return replace(

@@ -26,12 +26,13 @@ def read(
     directory: str,
     *,
     follow_links: bool = False,
+    everything: bool = False,
     confirm: Callable[[str], object] = lambda large: None,
 ) -> Shipment:
     """Read the project in a directory.
 
-    follow_links: send what is behind links that lead out, instead of refusing them. confirm: called
-    with a line about a project that is large; it may raise.
+    follow_links: send what is behind links that lead out, instead of refusing them. everything:
+    also what is ignored. confirm: called with a line about a project that is large; it may raise.
 
     Raises:
         InvalidInput: it cannot be sent. ProjectChanged: a file is changed meanwhile.
@@ -39,7 +40,7 @@ def read(
     # Imported here: most runs have no project.
     from genvx.local.trees.project import Gathered
 
-    gathered = Gathered(directory, follow_links=follow_links)
+    gathered = Gathered(directory, follow_links=follow_links, everything=everything)
     if gathered.large:
         confirm(gathered.large)
     return gathered.read(os.environ)

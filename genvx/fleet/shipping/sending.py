@@ -49,14 +49,15 @@ def send_tree(caller: Caller, shipment: Shipment, sent: Sent = lambda done, tota
             except Malformed as error:
                 raise ProtocolError(printable(str(error), 200)) from None
             total = sum(bodies[index].size for index in wanted)
-            send_all(sending, _frames(shipment, wanted, total, sent))
+            send_all(sending, frames(shipment, wanted, total, sent))
             while not isinstance(sending.last, Received):
                 sending.next_reply(SILENCE, lambda: False)
     finally:
         close_channel(sending.channel)
 
 
-def _frames(shipment: Shipment, wanted: list[int], total: int, sent: Sent) -> Iterable[bytes]:
+def frames(shipment: Shipment, wanted: list[int], total: int, sent: Sent) -> Iterable[bytes]:
+    """The bodies of a shipment that are wanted, as frames; `sent` is called with the progress."""
     done = 0
     sent(done, total)
     for content, packed in shipment.contents(wanted):

@@ -25,5 +25,8 @@ class Shipment(Protocol):
     def recorded(self) -> Project:
         """What the record of a run says of it."""
 
+    def unwanted(self, extra: Sequence[bytes]) -> list[bytes]:
+        """Of the names that a copy of it has and it has not, those that do not belong there."""
+
     def contents(self, wanted: Sequence[int]) -> Iterator[tuple[bytes, bool]]:
         """The contents of the bodies with these indices, and whether packing helps."""

@@ -31,7 +31,7 @@ import contextlib
 import errno
 import fcntl
 import os
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from genvx.core.runs.runstate import StopReason, name_of
 from genvx.core.text import NAME_LIMIT, is_identifier
@@ -49,9 +49,12 @@ if TYPE_CHECKING:
     from genvx.core.runs.part import Meeting
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.runstate import RunState
+    from genvx.core.wire.tables import Form
+
+    F = TypeVar("F")
 
 SPEC_FILE = "spec.json"
-_STATE, _END = "state.json", "end.json"
+STATE_FILE, _END = "state.json", "end.json"
 _MARKS, _STOP = "marks.json", "stop.json"
 _GANG, _DECISION = "gang.json", "decision"
 _LOCK = "withdraw.lock"
@@ -161,13 +164,31 @@ class RunDirectory:
         """The uid of the user whose directory it is."""
         return os.fstat(self._descriptor).st_uid
 
+    def has(self, name: str) -> bool:
+        """Whether there is something of this name in it."""
+        with contextlib.suppress(OSError):
+            os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+            return True
+        return False
+
+    def read(self, name: str, form: Form[F]) -> F:
+        """A file of the record. Raises Malformed: it is missing or no such file."""
+        return form.read(self._read(name))
+
+    def write(self, name: str, form: Form[F], item: F) -> None:
+        """Replace a file of the record. Raises StateError if it cannot be written."""
+        try:
+            self._replace(name, form.write(item))
+        except OSError as error:
+            raise disk_error(error, f"write to {self.path}") from None
+
     def spec(self) -> RunSpec:
         """What was asked.
 
         Raises:
             Malformed: the file is missing or is no such record.
         """
-        return SPEC.read(self._read(SPEC_FILE))
+        return self.read(SPEC_FILE, SPEC)
 
     def is_called(self, name: str) -> bool:
         """Whether this is its name or its label; of what was asked, only the name is read."""
@@ -188,13 +209,13 @@ class RunDirectory:
         Raises:
             Malformed: the file is missing or is no such record.
         """
-        plain = self._read(_STATE)
+        plain = self._read(STATE_FILE)
         return STATE.read(plain), Fields(plain, "state").text("boot_id", 64)
 
     def word(self) -> str:
         """The word of the last state that was written, such as "running"; "" if there is none."""
         try:
-            return Fields(self._read(_STATE), "state").string("is", 64)
+            return Fields(self._read(STATE_FILE), "state").string("is", 64)
         except Malformed:
             return ""
 
@@ -205,7 +226,7 @@ class RunDirectory:
             OSError: it cannot be written; the old state is still there.
         """
         plain = STATE.write(state) | {"boot_id": boot}
-        self._replace(_STATE, plain)
+        self._replace(STATE_FILE, plain)
         with contextlib.suppress(OSError):  # for people; the state is what counts
             self._append(EVENTS, dumps({"event": name_of(state), **plain}) + b"\n")
 
@@ -231,10 +252,7 @@ class RunDirectory:
 
     def write_marks(self, marks: Marks) -> None:
         """Replace what people have called it. Raises StateError if it cannot be written."""
-        try:
-            self._replace(_MARKS, _MARKS_TABLE.write(marks))
-        except OSError as error:
-            raise disk_error(error, f"write to {self.path}") from None
+        self.write(_MARKS, _MARKS_TABLE, marks)
 
     def stop_request(self) -> Optional[StopRequest]:
         """That it is to end; None if nobody has asked for that."""
@@ -245,10 +263,7 @@ class RunDirectory:
 
     def request_stop(self, request: StopRequest) -> None:
         """Ask for its end. Raises StateError if that cannot be written."""
-        try:
-            self._replace(_STOP, _STOP_TABLE.write(request))
-        except OSError as error:
-            raise disk_error(error, f"write to {self.path}") from None
+        self.write(_STOP, _STOP_TABLE, request)
 
     def meeting(self) -> Meeting:
         """Where it meets the other parts of its gang. Raises Malformed if that cannot be read."""
@@ -256,10 +271,7 @@ class RunDirectory:
 
     def write_meeting(self, meeting: Meeting) -> None:
         """Replace where it meets the other parts. Raises StateError if it cannot be written."""
-        try:
-            self._replace(_GANG, MEETING.write(meeting))
-        except OSError as error:
-            raise disk_error(error, f"write to {self.path}") from None
+        self.write(_GANG, MEETING, meeting)
 
     def open_port(self) -> Optional[OpenPort]:
         """Its debug port; None where none is open."""
@@ -270,10 +282,7 @@ class RunDirectory:
 
     def write_open_port(self, port: OpenPort) -> None:
         """Write down where its debug port is. Raises StateError if that cannot be written."""
-        try:
-            self._replace(DEBUG, OPEN_PORT.write(port))
-        except OSError as error:
-            raise disk_error(error, f"write to {self.path}") from None
+        self.write(DEBUG, OPEN_PORT, port)
 
     def decide(self, word: str) -> str:
         """Decide once whether a part of a gang starts; return what was decided first."""

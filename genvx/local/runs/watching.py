@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.runs.runinfo import LogPiece
-from genvx.core.runs.runstate import Preparing, Waiting, end_of, is_over
+from genvx.core.runs.runstate import Preparing, Waiting, end_of, has_ended, is_over
 from genvx.core.wire.plain import Malformed
 from genvx.core.wire.runoperations import LogEnd
 from genvx.local.runs import logs
@@ -43,6 +43,8 @@ def watch(host: Machine, asked: WatchRun, pause: Callable[[float], bool]) -> Ite
     """
     catalog = RunCatalog(host)
     run = catalog.find(asked.run)
+    if asked.follow and not has_ended(run.state):
+        run.require_here("watch")
     with catalog.open(run) as directory:
         log = directory.open_log()
         try:
@@ -69,7 +71,7 @@ def watch(host: Machine, asked: WatchRun, pause: Callable[[float], bool]) -> Ite
                     yield news
         finally:
             os.close(log)
-    yield LogEnd(catalog.find(run.id))
+    yield LogEnd(catalog.find(run.asked_as))
 
 
 class _Watched:

@@ -29,6 +29,7 @@ from genvx.core.requests.requirements import Requirements, Strategy
 from genvx.core.runs.debugport import DebugPort, OpenPort
 from genvx.core.runs.part import Meeting
 from genvx.core.runs.part import Part as GangPart
+from genvx.core.runs.pulled import Pulled, Way
 from genvx.core.runs.run import (
     End,
     HoldWhen,
@@ -164,9 +165,12 @@ LIMIT = Limit(2, 1 << 40, 600)
 ASK = Ask(REQUIREMENTS, "n", "abcd", "cmd", 5.5, 6.5, False)
 JOB = job.Job(("sh", "-c", "x"), {"A": "b"}, "/w", in_run=True)
 FILTER = Filter(("lost",), ("t",), "n", 5)
+WAY = Way("lab", "a,b", "/f", "u")
+PULLED = Pulled("h", 7, WAY, False, ("*.pt",), True, "best", ("t",))
 RUN = RunInfo(
-    SPEC, Lost(THEN, LossReason.REBOOT), "note", "best", ("t",), 9, True, "/r/7", OPEN_PORT
-)
+    SPEC, Lost(THEN, LossReason.REBOOT), "note", "best", ("t",), 9, True, "/r/7", OPEN_PORT,
+    PULLED,
+)  # fmt: skip
 ASKED = [
     questions.TakeSnapshot(True),
     questions.Examine(),
@@ -186,8 +190,8 @@ ASKED = [
     runoperations.SubmitRun(SPEC, 5.5, ("t",)),
     runoperations.SubmitPart(SPEC, MEETING, ("t",)),
     runoperations.DecideRun("abcd", True),
-    runoperations.ListRuns(FILTER, 7, True),
-    runoperations.FindRuns("n", True, True),
+    runoperations.ListRuns(FILTER, 7, True, True),
+    runoperations.FindRuns("n", True, True, True),
     runoperations.ShowRun("n", 7, True, True),
     runoperations.FindPython(PYTHON),
     runoperations.StopRun("n", 2.5, True),
@@ -198,7 +202,8 @@ ASKED = [
     treeoperations.FindTree("0f"),
     treeoperations.CleanTrees(5.5, True),
     treeoperations.SendTree("0f"),
-    treeoperations.PullRun("n", ("*.pt",), True, True),
+    treeoperations.PullRun("n", ("*.pt",), True, True, True, True),
+    treeoperations.PutFiles("n", True, True),
     viewoperation.ViewRun("n"),
 ]
 POLICY = Policy(
@@ -246,6 +251,8 @@ VALUES = [
     (runcodec.MEETING, MEETING),
     (runcodec.DEBUG_PORT, DEBUG_PORT),
     (runcodec.OPEN_PORT, OPEN_PORT),
+    (runcodec.WAY, WAY),
+    (runcodec.PULLED, PULLED),
     (runcodec.USAGE, RUN_USAGE),
     (runcodec.END, End(THEN, THEN, None, 9, RUN_USAGE)),
     (runcodec.RUN, RUN),
@@ -355,6 +362,9 @@ REPLIES = [
     (treeoperations.SendTree("0f"), treeoperations.Received()),
     (treeoperations.PullRun("n"), treeoperations.Coming()),
     (treeoperations.PullRun("n"), treeoperations.Pulling("abcd", ("x",))),
+    (treeoperations.PutFiles("n"), treeoperations.Coming()),
+    (treeoperations.PutFiles("n"), treeoperations.Planned()),
+    (treeoperations.PutFiles("n"), treeoperations.Placed(2, 3)),
     (viewoperation.ViewRun("n"), RUN),
     (viewoperation.ViewRun("n"), viewoperation.Viewed()),
 ]

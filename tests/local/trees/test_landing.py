@@ -55,6 +55,15 @@ def test_all_arrives_and_the_second_time_nothing_is_moved(tmp_path, environ):
     assert seen(target) == seen(tmp_path / "made")
 
 
+def test_modes_and_times_of_what_is_here_are_put_right(tmp_path, environ):
+    plant(tmp_path / "made")
+    bring(gathered(tmp_path / "made", environ), tmp_path / "here", environ)
+    (tmp_path / "made" / "run.sh").chmod(0o640)
+    os.utime(tmp_path / "made" / "large", ns=(1, 2_000_000_001))
+    assert bring(gathered(tmp_path / "made", environ), tmp_path / "here", environ) == (0, 0)
+    assert seen(tmp_path / "here") == seen(tmp_path / "made")
+
+
 def test_what_was_cut_goes_on(tmp_path, environ):
     plant(tmp_path / "made")
     project = gathered(tmp_path / "made", environ)
