@@ -28,8 +28,11 @@ PARTS = {
     "tunnel": 5,
     "supervisors": 1,
     "manyruns": 11,
+    "sweeps": 4,
     "projects": 5,
     "environments": 5,
+    "executor": 5,
+    "monitor": 200,
 }
 
 

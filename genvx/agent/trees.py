@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from genvx.core.projects.manifest import MOST_MANIFEST, Manifest
 from genvx.core.projects.plan import Plan, read_names
@@ -34,10 +33,12 @@ if TYPE_CHECKING:
 
 # A client that hears nothing for long takes the connection for lost.
 _NEWS = 5.0
+_BUFFER = 256 * 1024
 
 
-def _read(size: int) -> bytes:
-    return os.read(0, size)
+def _stdin() -> BinaryIO:
+    """Our stdin, of which nothing has been read yet but the call."""
+    return open(0, "rb", buffering=_BUFFER, closefd=False)
 
 
 class _Busy:
@@ -62,13 +63,15 @@ def receive_tree(end: FarEnd, asked: SendTree) -> int:
         return 0
     busy = _Busy(end, asked)
 
+    stdin = _stdin()
+
     def ask(lacking: list[int], bodies: list[Body]) -> Iterator[bytes]:
         end.reply(asked, lacking_of(lacking, len(bodies)))
         for index in lacking:
-            yield read_frame(_read, bodies[index].size)
+            yield read_frame(stdin.read, bodies[index].size)
 
     end.reply(asked, Coming())
-    receive(store, asked.tree, read_frame(_read, MOST_MANIFEST), ask, busy)
+    receive(store, asked.tree, read_frame(stdin.read, MOST_MANIFEST), ask, busy)
     end.reply(asked, Received())
     return 0
 
@@ -87,7 +90,8 @@ def send_files(end: FarEnd, asked: PullRun) -> int:
         out.flush()
         count = len(manifest.bodies())
         try:
-            wanted = indices_of(Lacking(read_frame(_read, count + 64).decode("ascii")), count)
+            bits = read_frame(_stdin().read, count + 64).decode("ascii")
+            wanted = indices_of(Lacking(bits), count)
         except (Malformed, UnicodeDecodeError):
             raise ProtocolError("what the client lacks cannot be read") from None
         try:
@@ -103,10 +107,10 @@ def put_files(end: FarEnd, asked: PutFiles) -> int:
     from genvx.local.trees.clearing import require_place
     from genvx.local.trees.landing import Landing
 
-    busy = _Busy(end, asked)
+    busy, stdin = _Busy(end, asked), _stdin()
     end.reply(asked, Coming())
     try:
-        manifest = Manifest.read(read_frame(_read, MOST_MANIFEST))
+        manifest = Manifest.read(read_frame(stdin.read, MOST_MANIFEST))
         bodies = manifest.bodies()
         landing = Landing(asked.directory, end.host.environ, only_say=asked.only_say)
         if asked.extra:
@@ -121,11 +125,11 @@ def put_files(end: FarEnd, asked: PutFiles) -> int:
                 out.writelines(frame(plan.to_bytes(manifest), packed=True))
             if asked.only_say:
                 return 0
-            unwanted = read_names(read_frame(_read, MOST_MANIFEST))
+            unwanted = read_names(read_frame(stdin.read, MOST_MANIFEST))
             if not set(unwanted) <= set(extra):
                 raise ProtocolError("what is to be deleted was not named before")
             for index in lacking:
-                landing.put(index, read_frame(_read, bodies[index].size))
+                landing.put(index, read_frame(stdin.read, bodies[index].size))
             # Only now that all is here: what is in the way of a file may be among it.
             gone = landing.remove(unwanted)
             end.reply(asked, Placed(landing.finish(), gone))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from genvx.aio.executing import Executor
 from genvx.aio.handle import Run, forget
 from genvx.aio.holding import Gang, Hold
 from genvx.aio.threads import abandonable, in_daemon_thread
@@ -47,6 +49,18 @@ class Fleet:
     def hosts(self) -> tuple[Any, ...]:
         """The hosts of the fleet."""
         return self._fleet.hosts
+
+    async def sweep(self, command: Command, space: Mapping[str, Any], **more: Any) -> Any:
+        """Run a command with many different parameters, as `genvx.Fleet.sweep` does.
+
+        If the call is cancelled, all trials are ended.
+        """
+        stop = threading.Event()
+        return await abandonable(
+            lambda: self._fleet.sweep(command, space, stop=stop, **more),
+            stop,
+            lambda late: None,
+        )
 
     async def snapshot(self) -> Outcomes[Snapshot]:
         """Take a snapshot of every host, all at once."""
@@ -127,6 +141,25 @@ class Fleet:
             yield gang
         finally:
             await gang.release()
+
+    @contextlib.asynccontextmanager
+    async def executor(self, gpus: int | str = 1, **more: Any) -> AsyncIterator[Executor]:
+        """Make an executor for the block; `genvx.Fleet.executor` has the arguments.
+
+        At the end of the block it waits for the calls that are there. An error in the block ends
+        all workers at once, as does a cancellation.
+        """
+        stop = threading.Event()
+        pool = await abandonable(
+            lambda: self._fleet.executor(gpus, stop=stop, **more), stop, lambda late: late.stop()
+        )
+        executor = Executor(pool)
+        try:
+            yield executor
+            await executor.shutdown()
+        except BaseException:
+            await asyncio.shield(executor.stop())
+            raise
 
     @overload
     async def run(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from genvx.core.projects.plan import Landed, Plan
-    from genvx.fleet.shipping.shipment import Shipment
+    from genvx.fleet.shipping.shipment import DirectoryShipment
 
 
 @value
@@ -36,7 +36,7 @@ class Pushing:
     yes: bool = False
     only_say: bool = False
 
-    def read(self) -> Shipment:
+    def read(self) -> DirectoryShipment:
         """Read the directory. Raises InvalidInput, ProjectChanged: as Gathered.read."""
         return read(self.directory, follow_links=self.follow_links, everything=self.everything)
 

@@ -11,6 +11,7 @@ from genvx.core.value import replace
 from genvx.fleet.ask import H, HostGroup
 from genvx.fleet.defaults import FANOUT
 from genvx.fleet.outcomes import Outcomes
+from genvx.fleet.sweeping import Sweeping
 from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT, TYPED
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from genvx.fleet.detaching.foundruns import FoundRuns
     from genvx.fleet.detaching.run import Run
     from genvx.fleet.detaching.runs import RunHost
+    from genvx.fleet.executing.executor import Executor
     from genvx.fleet.gang import Gang
     from genvx.fleet.host import Hold, Host
     from genvx.fleet.hosts.hostspec import HostSpec
@@ -36,7 +38,7 @@ __all__ = ["Fleet", "Outcomes", "connect_fleet"]
 _MOST_KEPT = 512
 
 
-class Fleet(HostGroup[H]):
+class Fleet(Sweeping, HostGroup[H]):
     """Fleet is a number of hosts from which devices are taken; HostGroup has its arguments."""
 
     @classmethod
@@ -254,7 +256,71 @@ class Fleet(HostGroup[H]):
             delete=delete,
         )
 
-    # Runs
+    def executor(
+        self,
+        gpus: int | str = 1,
+        *,
+        workers: int | None = None,
+        memory: int | None = None,
+        name: str = "",
+        wait: float | None = None,
+        time: float | None = None,
+        visible_as: str | None = None,
+        python: str | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        retries: int = 0,
+        results: Literal["pickle", "json"] = "pickle",
+        initializer: Callable[..., object] | None = None,
+        initargs: Sequence[Any] = (),
+        project: str | os.PathLike[str] | None = None,
+        follow_links: bool = False,
+        yes: bool = False,
+        stop: threading.Event | None = None,
+    ) -> Executor:
+        """Make a concurrent.futures.Executor whose workers each hold such devices.
+
+        It returns once a first worker is there. More are started while calls wait, as many as there
+        is room for. A worker keeps its process between calls, and needs only a Python of our minor
+        version on the host. `activate` says the rest of what is asked for.
+
+        workers: the most of them. wait: the most seconds to wait in line when there is no worker;
+        None does not wait. python: a path on the hosts, or a name in the PATH there. cwd: a
+        directory there, whose modules can be imported. env: variables for the workers. retries: how
+        often a call is made again whose worker has died. results: "json" unpickles nothing of a
+        host. initializer: a function that each worker calls first, with initargs. project: a
+        directory here of which each worker gets a copy, as it is now; its modules can be imported,
+        and cwd is a directory of it then. follow_links, yes: as for `run`. stop: ends the waiting
+        in line when it is set; it is set when the executor ends.
+
+        Raises:
+            NoCapacity, WaitedTooLong, FleetError: as `activate`. AgentError: there is no Python of
+            our version. InvalidInput: the request is invalid, the project cannot be sent, or
+            cloudpickle is not installed. ProjectChanged: files of it are changed all the time.
+        """
+        from genvx.fleet.executing.executor import Executor
+
+        return Executor(
+            self,
+            gpus,
+            workers=workers,
+            memory=memory,
+            name=name,
+            wait=wait,
+            time=time,
+            visible_as=visible_as,
+            python=python,
+            cwd=cwd,
+            env=env,
+            retries=retries,
+            results=results,
+            initializer=initializer,
+            initargs=initargs,
+            project=project,
+            follow_links=follow_links,
+            yes=yes,
+            stop=stop,
+        )
 
     def runs(
         self,

@@ -7,6 +7,7 @@ imported by those: start-up is most of what a question to many machines costs.
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, TypeVar
 
 from genvx.core.text import printable
@@ -49,10 +50,15 @@ class LocalHost(Machine):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def python(self) -> str:
+        """The Python of this program, in which workers of executors run, too."""
+        return sys.executable
+
     def doctor(self) -> tuple[Finding, ...]:
         """Check everything that genvx depends on here; never raises because something is wrong."""
         from genvx.local.doctor.examination import examine
-        from genvx.local.runs.record import runs_root
+        from genvx.local.runs.places import runs_root
 
         cache = self.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         rooms = {"runs": runs_root(self.environ), "environments": f"{cache}/genvx"}

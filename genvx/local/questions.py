@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         @property
         def environ(self) -> Mapping[str, str]: ...
 
-        def snapshot(self, *, holders: bool = False) -> Snapshot: ...
+        def snapshot(self, *, holders: bool = False, sensors: bool = False) -> Snapshot: ...
 
         def doctor(self) -> tuple[Finding, ...]: ...
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 def snapshot(host: Here, asked: questions.TakeSnapshot) -> Snapshot:
     """Return the host at this moment."""
-    return host.snapshot(holders=asked.holders)
+    return host.snapshot(holders=asked.holders, sensors=asked.sensors)
 
 
 def doctor(host: Here, asked: questions.Examine) -> Examination:

@@ -77,10 +77,10 @@ class FakeHost(FakeMachine):
         self.commands: list[Command] = []
         self.closed = False
 
-    def snapshot(self, *, holders: bool = False) -> Snapshot:
+    def snapshot(self, *, holders: bool = False, sensors: bool = False) -> Snapshot:
         """Take a snapshot; the clock of the host advances by a second at each.
 
-        holders: ignored, as no processes hold the leases.
+        holders: ignored, as no processes hold the leases. sensors: ignored, as there are none.
         """
         self.require_answer()
         self.runs.advance()
@@ -95,7 +95,7 @@ class FakeHost(FakeMachine):
         """Reply to an operation; raise InvalidInput for one that this host does not know."""
         self.require_answer()
         answers: dict[type[Operation[Any]], Callable[[Any], Any]] = {
-            TakeSnapshot: lambda asked: self.snapshot(holders=asked.holders),
+            TakeSnapshot: lambda asked: self.snapshot(holders=asked.holders, sensors=asked.sensors),
             Examine: lambda asked: Examination(self.doctor(), 0),
             ShowPolicy: lambda asked: self.entitlement(),
             Release: lambda asked: self.release(asked.environment, kill=asked.kill),

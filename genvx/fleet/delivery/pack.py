@@ -27,7 +27,6 @@ _ROOMS = ("core", "shell", "local", "shown", "agent")
 # What these have is used where a program is, never on the host of an agent.
 _FOR_PROGRAMS = (
     "genvx.core.projects.requirements",
-    "genvx.core.sweeps",
     "genvx.local.python.bundled",
     "genvx.local.python.needs",
     "genvx.local.python.travelling",
@@ -85,8 +84,9 @@ def _sources() -> bytes:
         _gather(f"{base}/{room}", f"genvx.{room}", modules)
     for name in [name for name in modules if name.startswith(_FOR_PROGRAMS)]:
         del modules[name]
-    # Nor that one: it reads files, and the agent has none.
+    # Nor these: they read files, and the agent has none.
     modules["genvx.shell.texts"] = (False, _texts(f"{base}/shell/code"))
+    modules["genvx.local.runs.trialtexts"] = (False, _texts(f"{base}/local/runs/trialcode"))
     for library in _LIBRARIES:
         spec = importlib.util.find_spec(library)
         if spec is None or spec.origin is None:
@@ -110,11 +110,12 @@ def _gather(directory: str, package: str, modules: dict[str, tuple[bool, str]]) 
 
 
 def _texts(directory: str) -> str:
-    """A module that has the code of shells in it, with the function of `genvx.shell.texts`."""
+    """A module that has the files of a directory, with the function of `genvx.shell.texts`."""
     texts = {
         os.path.relpath(os.path.join(place, name), directory): _read(os.path.join(place, name))
         for place, _, names in os.walk(directory)
         for name in names
+        if not name.endswith(".pyc")
     }
     listed = "".join(f"    {name!r}: {texts[name]!r},\n" for name in sorted(texts))
     return f"_TEXTS = {{\n{listed}}}\n\n\ndef read(name):\n    return _TEXTS[name]\n"

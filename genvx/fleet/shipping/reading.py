@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from genvx.core.projects.manifest import Manifest
-    from genvx.fleet.shipping.shipment import Sent, Shipment
+    from genvx.fleet.shipping.shipment import DirectoryShipment, Sent, Shipment
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ def read(
     follow_links: bool = False,
     everything: bool = False,
     confirm: Callable[[str], object] = lambda large: None,
-) -> Shipment:
+) -> DirectoryShipment:
     """Read the project in a directory.
 
     follow_links: send what is behind links that lead out, instead of refusing them. everything:

@@ -73,14 +73,15 @@ def send_all(sending: RemoteCommand[Any], parts: Iterable[bytes]) -> None:
     try:
         waiting = bytearray()
         for part in parts:
-            waiting += part
-            while len(waiting) >= _CHUNK:
-                # All of a large part is cut before any of it is dropped from the buffer.
-                whole = len(waiting) - len(waiting) % _CHUNK
-                view = bytes(waiting[:whole])
-                del waiting[:whole]
-                for at in range(0, whole, _CHUNK):
-                    sending.channel.sendall(view[at : at + _CHUNK])
+            # Small parts go together; of a large one nothing is copied but what is sent next.
+            if len(waiting) + len(part) < _CHUNK:
+                waiting += part
+                continue
+            if waiting:
+                sending.channel.sendall(bytes(waiting))
+                waiting.clear()
+            for at in range(0, len(part), _CHUNK):
+                sending.channel.sendall(part[at : at + _CHUNK])
         if waiting:
             sending.channel.sendall(bytes(waiting))
     except (EOFError, OSError):

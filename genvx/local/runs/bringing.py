@@ -17,7 +17,8 @@ from genvx.core.wire.runcodec import PULLED, SPEC, STATE
 from genvx.core.wire.tables import Table, strings
 from genvx.errors import InvalidInput, UnknownRun
 from genvx.local.runs.copies import PULLED_FILE, is_copy, read_copy
-from genvx.local.runs.record import SPEC_FILE, STATE_FILE, WORK, Marks, name_in, runs_root
+from genvx.local.runs.places import WORK, name_in, runs_root
+from genvx.local.runs.record import SPEC_FILE, STATE_FILE, Marks
 from genvx.local.runs.shelf import RunShelf
 from genvx.local.runs.taking import require_files_of_run
 from genvx.local.trees.landing import Landing

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Optional
 from genvx.core.runs.runinfo import RunInfo
 from genvx.core.wire.plain import Malformed
 from genvx.core.wire.runcodec import PULLED
-from genvx.local.runs.record import name_in, shown_path
+from genvx.local.runs.places import name_in, shown_path
 
 if TYPE_CHECKING:
     from genvx.local.runs.record import RunDirectory

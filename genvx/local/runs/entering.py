@@ -16,7 +16,7 @@ from genvx.errors import InvalidInput, UnknownEnvironment
 from genvx.local.granting.joining import join
 from genvx.local.running.hold import find_command
 from genvx.local.runs.catalog import RunCatalog
-from genvx.local.runs.record import place_of
+from genvx.local.runs.places import place_of
 from genvx.local.runs.surroundings import prepared_variables, surroundings
 from genvx.local.runs.variables import variables_of
 from genvx.local.shells import user_shell
@@ -67,7 +67,7 @@ def enter(host: Machine, wanted: str = "", *, command: str) -> Entry:
         variables = {
             **around,
             **granted,
-            **variables_of(run.spec, directory),
+            **variables_of(run.spec, directory, {**around, **granted}),
             # Not those of the devices, which may have changed since.
             **{name: text for name, text in prepared.items() if name not in granted},
         }

@@ -25,8 +25,9 @@ from genvx.local.machine import Machine
 from genvx.local.running.logind import outlive_logout
 from genvx.local.runs import lock, projectdiff
 from genvx.local.runs.clock import now
+from genvx.local.runs.places import home_of, name_in, runs_root, shown_path
 from genvx.local.runs.preparing import Preparation, made_for
-from genvx.local.runs.record import Marks, StopRequest, home_of, name_in, runs_root, shown_path
+from genvx.local.runs.record import Marks, StopRequest
 from genvx.local.runs.shelf import RunShelf
 from genvx.local.runs.supervisor import Supervisor
 

@@ -7,7 +7,7 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from genvx.core.projects.choosing import chosen
-from genvx.core.projects.links import leads_out
+from genvx.core.projects.links import depends, leads_out
 from genvx.core.projects.manifest import (
     DIRECTORY,
     FILE,
@@ -24,8 +24,9 @@ from genvx.core.wire.treeoperations import Pulling
 from genvx.errors import StateError, TreeMissing
 from genvx.local.diskerror import disk_error
 from genvx.local.runs.catalog import RunCatalog
+from genvx.local.runs.places import WORK
 from genvx.local.runs.projectdiff import DIFF
-from genvx.local.runs.record import EVENTS, LOG, WORK
+from genvx.local.runs.record import EVENTS, LOG
 from genvx.local.trees.hashes import Changed, HashCache, read_digests
 from genvx.local.trees.place import OPEN_DIRECTORY, Place
 from genvx.local.trees.project import LocalProject
@@ -79,6 +80,13 @@ def made(host: Machine, asked: PullRun, busy: Callable[[], None]) -> Made:
     if asked.only:
         entries = [e for e in entries if chosen(e.name[len(top) :], asked.only)]
     entries = _with_parents(entries, finder.entries)
+    # Where they come to, a client refuses them.
+    there = {each.name for each in entries if each.kind == DIRECTORY}
+    loose = {e.name for e in entries if e.kind == LINK and depends(e.name, e.target, there)}
+    finder.left_out += [
+        f"the link {shown_name(each)} goes up from what is not copied" for each in loose
+    ]
+    entries = [each for each in entries if each.name not in loose]
     if not asked.bare:
         entries += finder.of_top if entries else []
         for name in (LOG, EVENTS, DIFF) if asked.events else (LOG,):
@@ -90,7 +98,7 @@ def made(host: Machine, asked: PullRun, busy: Callable[[], None]) -> Made:
         raise StateError(f"what the run has made cannot be sent: {error}") from None
     recorded = Project(manifest.tree, run.id, manifest.files, manifest.size)
     base = finder.root if asked.bare else root
-    files = LocalProject(base, manifest, recorded, follow_links=False)
+    files = LocalProject(base, manifest, recorded, finder.cache, follow_links=False)
     known = Known(finder.seen, tuple(finder.unknown))
     return Made(run.id, files, tuple(finder.left_out[:_MOST_NOTES]), known)
 

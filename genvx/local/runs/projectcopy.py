@@ -12,7 +12,7 @@ from genvx.core.runs.runstate import Failed, Preparing, Step
 from genvx.errors import StateError
 from genvx.local.diskerror import disk_error
 from genvx.local.runs.clock import now
-from genvx.local.runs.record import WORK
+from genvx.local.runs.places import WORK
 
 if TYPE_CHECKING:
     from typing import Callable

@@ -11,7 +11,7 @@ from genvx.core.wire.runoperations import Disposal, RunDetails
 from genvx.errors import StateError
 from genvx.local.runs import projectdiff
 from genvx.local.runs.catalog import RunCatalog
-from genvx.local.runs.record import WORK, place_of, shown_path
+from genvx.local.runs.places import WORK, place_of, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

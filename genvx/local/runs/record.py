@@ -15,6 +15,8 @@
               variables    of a command with a Python or a setup line: those with which it started
               log          all output of the command, in order
               events       a line of JSON for each change
+              report       what the command reports: a line of JSON each
+              python/      what the command of a trial may import
               work/        where the command starts
     RUNS/<id>.<rank>/      the same for a part of a gang
     RUNS/.trash/<id>/      a run that was deleted and can be restored
@@ -33,17 +35,16 @@ import os
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from genvx.core.runs.runstate import StopReason, name_of
-from genvx.core.text import NAME_LIMIT, is_identifier
+from genvx.core.text import NAME_LIMIT
 from genvx.core.value import value
 from genvx.core.wire.fields import Fields
 from genvx.core.wire.plain import Malformed, dumps, loads
 from genvx.core.wire.runcodec import MEETING, OPEN_PORT, SPEC, STATE
 from genvx.core.wire.tables import Table, choice, flag, integer, seconds, text, texts
 from genvx.local.diskerror import disk_error
+from genvx.local.runs.places import WORK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from genvx.core.runs.debugport import OpenPort
     from genvx.core.runs.part import Meeting
     from genvx.core.runs.run import RunSpec
@@ -59,7 +60,8 @@ _GANG, _DECISION = "gang.json", "decision"
 _LOCK = "withdraw.lock"
 DEBUG = "debug.json"
 VARIABLES = "variables"
-LOG, EVENTS, WORK, ENTER = "log", "events", "work", "enter"
+LOG, EVENTS, ENTER = "log", "events", "enter"
+REPORT, PYTHON = "report", "python"
 _MOST_BYTES = 64 << 20
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -91,47 +93,6 @@ _STOP_TABLE = Table(
     grace=seconds(),
     force=flag(),
 )
-
-
-def home_of(environ: Mapping[str, str]) -> str:
-    """The home directory, from which the directories of commands are counted."""
-    return environ.get("HOME") or os.path.expanduser("~")
-
-
-def place_of(spec: RunSpec, directory: str, environ: Mapping[str, str]) -> str:
-    """Where the command of a run starts: below the home, or in the run's own directory."""
-    if spec.cwd and spec.project is None:
-        return os.path.join(home_of(environ), spec.cwd)
-    return os.path.join(directory, WORK, spec.cwd)
-
-
-def shown_path(path: str) -> str:
-    """A path as it is sent: as text, also where it is none."""
-    return os.fsencode(path).decode("utf-8", "replace")
-
-
-def runs_root(environ: Mapping[str, str]) -> str:
-    """Where one's runs are: $GENVX_RUNS_DIR, else below $XDG_DATA_HOME, else ~/.local/share."""
-    chosen = environ.get("GENVX_RUNS_DIR", "")
-    if chosen:
-        return os.path.abspath(os.path.expanduser(chosen))
-    data = environ.get("XDG_DATA_HOME", "")
-    if not os.path.isabs(data):
-        data = os.path.join(home_of(environ), ".local", "share")
-    return os.path.join(data, "genvx", "runs")
-
-
-def name_in(spec: RunSpec) -> str:
-    """The name of the directory of a run: its id. A part of a gang has its rank, too, because the
-    hosts may share a home.
-    """
-    return spec.id if spec.part is None else f"{spec.id}.{spec.part.rank}"
-
-
-def is_name(name: str) -> bool:
-    """Whether the directory of a run may have this name."""
-    identifier, dot, rank = name.partition(".")
-    return is_identifier(identifier) and (rank.isdecimal() and rank.isascii() if dot else True)
 
 
 class RunDirectory:
@@ -331,10 +292,19 @@ class RunDirectory:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         return os.open(LOG, flags, 0o600, dir_fd=self._descriptor)
 
+    def open_at(self, name: str, flags: int) -> int:
+        """A descriptor of a file in it, by its path below; flags: as of os.open. Raises OSError."""
+        flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        return os.open(name, flags, 0o600, dir_fd=self._descriptor)
+
     def make_work(self) -> None:
         """Make the run's own directory for its command, if need be."""
+        self.make(WORK)
+
+    def make(self, name: str) -> None:
+        """Make a directory in it, if need be. Raises OSError."""
         with contextlib.suppress(FileExistsError):
-            os.mkdir(WORK, 0o700, dir_fd=self._descriptor)
+            os.mkdir(name, 0o700, dir_fd=self._descriptor)
 
     def write_enter(self, script: bytes) -> None:
         """Write the script by which others enter the run. Raises OSError."""

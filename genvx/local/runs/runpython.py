@@ -24,7 +24,7 @@ from genvx.local.python.installing import PIP, installer, require_pip, steps, va
 from genvx.local.python.interpreter import bin_of, interpreter
 from genvx.local.runs.clock import now
 from genvx.local.runs.guarded import guard
-from genvx.local.runs.record import home_of
+from genvx.local.runs.places import home_of
 from genvx.local.trees.copying import copy
 from genvx.local.trees.place import OPEN_DIRECTORY
 from genvx.local.trees.store import TreeStore, trees_root

@@ -14,7 +14,8 @@ from genvx.core.text import printable
 from genvx.core.wire.plain import Malformed
 from genvx.errors import StateError, UnknownRun
 from genvx.local.diskerror import disk_error
-from genvx.local.runs.record import SPEC_FILE, RunDirectory, is_name, name_in
+from genvx.local.runs.places import is_name, name_in
+from genvx.local.runs.record import SPEC_FILE, RunDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from genvx.core.projects.choosing import chosen
 from genvx.core.projects.manifest import DIRECTORY, FILE, shown_name
 from genvx.errors import ProtocolError
+from genvx.local.runs.places import WORK
 from genvx.local.runs.projectdiff import DIFF
-from genvx.local.runs.record import EVENTS, LOG, WORK
+from genvx.local.runs.record import EVENTS, LOG
 from genvx.local.trees.clearing import require_place
 from genvx.local.trees.landing import Landing
 

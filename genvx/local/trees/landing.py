@@ -11,10 +11,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import stat
 from typing import TYPE_CHECKING, Callable, Optional
 
+from genvx.core.projects.links import depends
 from genvx.core.projects.manifest import (
     DIRECTORY,
     FILE,
@@ -130,10 +130,16 @@ class Landing:
         are here. Nothing is written. busy: called often meanwhile.
 
         Raises:
-            ProtocolError: the tree has a name that is ours.
+            ProtocolError: the tree has a name that is ours, or a link that could lead out later.
         """
-        if any(entry.name.partition(b"/")[0] == STAGE for entry in manifest.entries):
+        if any(each.name.partition(b"/")[0].lower() == STAGE for each in manifest.entries):
             raise ProtocolError("the files are refused: one has a name of genvx's own")
+        # Another tree that comes here later is checked by itself.
+        there = {each.name for each in manifest.entries if each.kind == DIRECTORY}
+        for each in manifest.entries:
+            if each.kind == LINK and depends(each.name, each.target, there):
+                link = shown_name(each.name)
+                raise ProtocolError(f"the files are refused: the link {link} could lead out")
         self._check(manifest)
         self._bodies = manifest.bodies()
         if self._root < 0:
@@ -203,7 +209,7 @@ class Landing:
         if len(content) != body.size or digest_of(content) != body.digest:
             raise ProtocolError("the files are refused: a content has another digest")
         with self._trouble(), Place(self._root) as place:
-            descriptor = place.open(_name(body.digest), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            descriptor = _new(place, _name(body.digest))
             try:
                 write_at(descriptor, content, 0)
             finally:
@@ -240,8 +246,16 @@ class Landing:
                     os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
                 finally:
                     os.close(descriptor)
-        shutil.rmtree(os.path.join(os.fsencode(self.path), STAGE), ignore_errors=True)
+            self._clear(place)
         return changed
+
+    def _clear(self, place: Place) -> None:
+        """Delete what is left of contents that have come."""
+        with contextlib.suppress(OSError):
+            stage = place.directory(STAGE)
+            for name in os.listdir(stage):
+                os.unlink(name, dir_fd=stage)
+            os.rmdir(STAGE, dir_fd=self._root)
 
     def _is_directory(self, place: Place, name: bytes) -> bool:
         try:
@@ -271,7 +285,8 @@ class Landing:
                     # What is another user's cannot be given its mode and time, only be replaced.
                     if _looks_like(status, entry):
                         return True
-                    if status.st_uid != os.geteuid():
+                    # What has a name elsewhere would change there, too.
+                    if status.st_uid != os.geteuid() or status.st_nlink > 1:
                         return False
                     self._touched.append(entry)
                     return True
@@ -323,10 +338,7 @@ class Landing:
             made = _name(entry.digests[0])  # no other file needs this content
         else:
             made = STAGE + b"/new"
-            with contextlib.suppress(FileNotFoundError):
-                parent, last = place.split(made)
-                os.unlink(last, dir_fd=parent)
-            descriptor = place.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            descriptor = _new(place, made)
             try:
                 for digest, (at, _) in zip(entry.digests, pieces(entry.size)):
                     content = self._staged(place, digest)
@@ -334,6 +346,10 @@ class Landing:
                         raise StateError(f"what has come of {shown_name(entry.name)} was deleted")
                     (write_sparse if entry.sparse else write_at)(descriptor, content, at)
                 os.ftruncate(descriptor, entry.size)
+            except BaseException:
+                with contextlib.suppress(OSError):  # it only takes room on a full disk
+                    os.unlink(b"new", dir_fd=place.directory(STAGE))
+                raise
             finally:
                 os.close(descriptor)
         descriptor = place.open(made, os.O_WRONLY)
@@ -364,6 +380,14 @@ def _looks_like(status: os.stat_result, entry: Entry) -> bool:
 
 def _name(digest: bytes) -> bytes:
     return STAGE + b"/" + digest.hex().encode("ascii")
+
+
+def _new(place: Place, name: bytes) -> int:
+    """Make a file. One that is there goes: it may be a pipe, or have another name elsewhere."""
+    with contextlib.suppress(FileNotFoundError):
+        parent, last = place.split(name)
+        os.unlink(last, dir_fd=parent)
+    return place.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
 
 
 def _trouble(error: OSError, path: str) -> StateError:

@@ -102,6 +102,7 @@ class Gathered:
             self.root,
             manifest,
             recorded,
+            cache,
             follow_links=self._follow,
             ignores=not self._everything,
         )
@@ -121,7 +122,9 @@ class Gathered:
 
 class LocalProject:
     """A project in a directory here, `root`. recorded: what the record of a run says of it.
-    ignores: whether its .gitignore files and the like count.
+
+    cache: the digests with which it was read. ignores: whether its .gitignore files and the like
+    count.
     """
 
     def __init__(
@@ -129,6 +132,7 @@ class LocalProject:
         root: bytes,
         manifest: Manifest,
         recorded: Project,
+        cache: HashCache,
         *,
         follow_links: bool,
         ignores: bool = True,
@@ -136,6 +140,7 @@ class LocalProject:
         self.manifest = manifest
         self.recorded = recorded
         self.root = root
+        self._cache = cache
         self._follow = follow_links
         self._ignores = ignores
 
@@ -160,7 +165,9 @@ class LocalProject:
                     descriptor = _open(self.root, entry, follow_links=self._follow)
                     packed = shrinks(os.pread(descriptor, TASTE, 0))
                 content = read_piece(descriptor, at, body.size)
-                if digest_of(content) != body.digest:
+                # A file whose status is that of its digests has not changed since they were made.
+                known = self._cache.known(os.fstat(descriptor))
+                if known != entry.digests and digest_of(content) != body.digest:
                     raise changed(entry)
                 # A piece of zeros is in a hole, whatever the file begins with.
                 yield content, packed or entry.sparse

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from genvx.core.projects.ignoring import Rules, parse, verdict
 from genvx.core.projects.links import leads_out
-from genvx.core.projects.manifest import DIRECTORY, FILE, LINK, STAGE, shown_name
+from genvx.core.projects.manifest import DEEPEST, DIRECTORY, FILE, LINK, STAGE, shown_name
 from genvx.errors import InvalidInput
 from genvx.local.trees import git
 from genvx.local.trees.clearing import parents
@@ -28,8 +28,6 @@ OURS = (b".genvxignore", b".nniignore", b".guildignore")
 _GITIGNORE = b".gitignore"
 _MOST_RULES = 1 << 20
 _MOST_NAMED = 5
-# Directories in directories: far fewer than Python's stack has room for.
-_DEEPEST = 200
 _KINDS = {
     stat.S_IFSOCK: "a socket",
     stat.S_IFIFO: "a pipe",
@@ -189,7 +187,7 @@ class _Walker:
             return
         scope = self.within(name, scope, {child.name for child in children})
         for child in children:
-            if child.name not in (b".git", STAGE):
+            if child.name.lower() not in (b".git", STAGE):
                 self._child(start + child.name, child, scope)
 
     def within(self, name: bytes, scope: _Scope, files: Iterable[bytes]) -> _Scope:
@@ -219,8 +217,8 @@ class _Walker:
         asked = scope if listed or directory else scope._replace(listed=None)
         if mine is True or (mine is None and not _belongs(name, asked, directory=directory)):
             return
-        if directory and name.count(b"/") >= _DEEPEST:
-            self.refused.append(f"{shown_name(name)} is more than {_DEEPEST} directories deep")
+        if directory and name.count(b"/") >= DEEPEST:
+            self.refused.append(f"{shown_name(name)} is more than {DEEPEST} directories deep")
         elif directory:
             self.found.append(Found(entry_of(name, DIRECTORY, status), status))
             if os.path.lexists(os.path.join(self._root, name, b".git")):

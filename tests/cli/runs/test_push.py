@@ -137,7 +137,8 @@ def test_every_host_of_a_remote_gets_it_and_one_that_fails_keeps_no_other_from_i
         ((".", "gpu-server-1:"), "say which directory, as in gpu-server-1:DEST"),
         (("nowhere", "gpu-server-1:x"), "no such directory: "),
         (("", "gpu-server-1:x"), "the directory is empty"),
-        (("a", "b", "gpu-server-1:x"), "give one directory and one target"),
+        ((), "say where it goes, as in genvx push DIR HOST:DEST"),
+        (("a", "b", "gpu-server-1:x"), "unexpected extra argument"),
     ],
 )
 def test_what_cannot_be_pushed_is_refused(sandbox, short_tmp, words, said):

@@ -16,11 +16,15 @@ from genvx.shown.console import INTERRUPTED, say
 if TYPE_CHECKING:
     from genvx.cli.pushing import Pushing
 
-Words = Annotated[
-    list[str],
+Directory = Annotated[
+    str | None,
+    typer.Argument(metavar="DIR", help="Directory here (default: this one).", show_default=False),
+]
+Target = Annotated[
+    str | None,
     typer.Argument(
-        metavar="[DIR] [HOST:]DEST",
-        help="Directory here (default: this one), and where it goes; DEST counts from the home.",
+        metavar="HOST:DEST",
+        help="Where it goes; DEST is counted from your home there.",
         show_default=False,
     ),
 ]
@@ -39,7 +43,8 @@ DryRun = Annotated[
 
 def push(
     context: typer.Context,
-    words: Words,
+    directory: Directory = None,
+    target: Target = None,
     everything: Everything = False,
     follow_links: FollowLinks = False,
     delete: Delete = False,
@@ -56,12 +61,12 @@ def push(
     """
     from genvx.cli.pushing import Pushing, split
 
-    if len(words) > 2:
-        raise InvalidInput("give one directory and one target, as in genvx push DIR HOST:DEST")
-    host, dest = split(words[-1])
-    asked = Pushing(
-        words[0] if len(words) == 2 else ".", everything, follow_links, delete, yes, dry_run
-    )
+    if target is None:
+        directory, target = ".", directory  # one word is where it goes
+    if target is None:
+        raise InvalidInput("say where it goes, as in genvx push DIR HOST:DEST")
+    host, dest = split(target)
+    asked = Pushing(directory or "", everything, follow_links, delete, yes, dry_run)
     if not asked.directory:
         raise InvalidInput("the directory is empty; . is the current one")
     where = here(context)
