@@ -367,12 +367,16 @@ MUTANTS = (
         "S4", "going on with what came before a cut", "went on",
         (
             Change("_Taking._copy", "digest_of(content) == digest", "False"),
-            Change("Landing.lacking", "self._staged(place, body.digest) is None", "True"),
+            Change(
+                "Landing.await_bodies",
+                "self._staged(place, self._bodies[index].digest) is None",
+                "True",
+            ),
         ),
         "shipping:shipping",
     ),
     Mutant(
-        "S4", "the look whether a file has changed since its digest", "two versions",
+        "S4", "the look whether a file has changed since its digest", "was not noticed",
         (
             Change("LocalProject.contents", "digest_of(content) != body.digest", "False"),
             Change("hashes:read_digests", "not grows and", "False and"),

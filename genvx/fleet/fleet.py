@@ -11,7 +11,6 @@ from genvx.core.value import replace
 from genvx.fleet.ask import H, HostGroup
 from genvx.fleet.defaults import FANOUT
 from genvx.fleet.outcomes import Outcomes
-from genvx.fleet.sweeping import Sweeping
 from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT, TYPED
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ __all__ = ["Fleet", "Outcomes", "connect_fleet"]
 _MOST_KEPT = 512
 
 
-class Fleet(Sweeping, HostGroup[H]):
+class Fleet(HostGroup[H]):
     """Fleet is a number of hosts from which devices are taken; HostGroup has its arguments."""
 
     @classmethod

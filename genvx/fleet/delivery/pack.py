@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _ROOMS = ("core", "shell", "local", "shown", "agent")
+# What these have is used where a program is, never on the host of an agent.
+_FOR_PROGRAMS = (
+    "genvx.core.projects.requirements",
+    "genvx.local.python.bundled",
+    "genvx.local.python.needs",
+    "genvx.local.python.travelling",
+    "genvx.local.trees.assembled",
+)
 _LIBRARIES = ("filelock", "pynvml", "tomli")
 # Held while something is made here. A fleet asks for it in one thread per host, and each would make
 # the same again; besides, ast.parse of Python 3.11 fails in two threads at once.
@@ -74,6 +82,8 @@ def _sources() -> bytes:
     modules["genvx"] = (True, "from genvx._version import __version__\n")
     for room in _ROOMS:
         _gather(f"{base}/{room}", f"genvx.{room}", modules)
+    for name in [name for name in modules if name.startswith(_FOR_PROGRAMS)]:
+        del modules[name]
     # Nor these: they read files, and the agent has none.
     modules["genvx.shell.texts"] = (False, _texts(f"{base}/shell/code"))
     modules["genvx.local.runs.trialtexts"] = (False, _texts(f"{base}/local/runs/trialcode"))

@@ -12,7 +12,6 @@
               withdraw.lock   held by who withdraws it from the line
               project.diff how its project differed from its commit (projectdiff.py)
               enter        a script that opens a shell inside of it, or runs a command there
-              bin/         `python` and `python3`, for an interpreter that has another name
               variables    of a command with a Python or a setup line: those with which it started
               log          all output of the command, in order
               events       a line of JSON for each change
