@@ -6,6 +6,8 @@ import json
 import re
 import signal
 import stat
+import subprocess
+import sys
 import urllib.request
 from urllib.error import HTTPError
 
@@ -120,6 +122,13 @@ def test_the_page_of_this_machine_ends_with_ctrl_c(state, start):
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=PATIENCE)
     assert (process.returncode, said) == (130, "")
+
+
+def test_what_is_not_installed_is_named(state):
+    code = "import sys; sys.modules['uvicorn'] = None; from genvx.cli.main import run; run(['web'])"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    said = "genvx: genvx web needs Starlette and uvicorn: pip install 'genvx[web]'\n"
+    assert answer.stderr == said
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 // A run as rows of a table: its state, and its log once that is opened.
 
-import { Refused, clean, clock, duration, listen, make, mark, say, show } from "./parts.js";
+import { Refused, clean, clock, duration, listen, make, mark, say } from "./parts.js";
 
 const COLUMNS = ["Run", "Name", "Host", "State", "GPUs", "Submitted", "Took", "Exit", "Command"];
 const MOST_LINES = 2000;
+// A browser has six connections to a server, and the page itself needs some of them.
+const MOST_LOGS = 3;
+const opened = [];
 
 export function runRow({ host, run }) {
   const body = make("tbody");
@@ -25,15 +28,20 @@ export function runRow({ host, run }) {
   under.hidden = true;
   body.append(row, under);
   let log = null;
+  const close = () => {
+    log.close();
+    log = null;
+    opened.splice(opened.indexOf(close), 1);
+    under.hidden = true;
+    mark(button, "aria-expanded", "false");
+  };
   button.addEventListener("click", () => {
-    if (log) {
-      log.close();
-      log = null;
-    } else {
-      log = new Log(place, host, run.id);
-    }
-    show(under, log !== null);
-    mark(button, "aria-expanded", String(log !== null));
+    if (log) return close();
+    if (opened.length >= MOST_LOGS) opened[0]();
+    log = new Log(place, host, run.id);
+    opened.push(close);
+    under.hidden = false;
+    mark(button, "aria-expanded", "true");
   });
   body.update = ({ host, run }) => {
     const texts = [run.label || run.name, host, stateOf(run), run.request.gpus, clock(run.submitted_epoch_seconds),
@@ -76,6 +84,7 @@ class Log {
     try {
       let over = false;
       await listen(path, this.closed.signal, (kind, data) => {
+        if (!this.frame.isConnected) return this.closed.abort(); // its row has gone
         if (kind === "log") this.add(data);
         if (kind === "run") say(this.state, stateOf(data));
         if (kind === "end") say(this.state, `The end of the log: ${clean(stateOf(data))}`);
