@@ -30,6 +30,9 @@ _HOMES = {
         ("active", "attach", "configure", "current", "detach", "lock"), "genvx.api.inside"
     ),
     **dict.fromkeys(("find_run", "run", "runs"), "genvx.api.runs"),
+    **dict.fromkeys(
+        ("Sweep", "Trial", "choice", "integers", "log", "normal", "uniform"), "genvx.api.sweeps"
+    ),
     "Fleet": "genvx.fleet.fleet",
     "Outcomes": "genvx.fleet.outcomes",
     "Host": "genvx.fleet.host",

@@ -162,6 +162,10 @@ FIGURES = (
         "0 left, GPUs free <= 1 s after the last", "trees:trees", (_ROOT,),
     ),
     Figure(
+        "W4", "a sweep whose process, connections and trials are killed",
+        "every trial begins once and counts once, one to a GPU", "sweeps:sweeps", (_SSHD,),
+    ),
+    Figure(
         "S3", "odd names, modes, times, links, holes, deep and large ones, pushed and pulled",
         "the same by an independent walk, and by rsync -ainc", "fidelity:fidelity", (_SSHD,),
     ),

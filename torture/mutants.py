@@ -335,6 +335,15 @@ MUTANTS = (
         (Change("runs:_TRIES", "30", "1"),),
     ),
     Mutant(
+        "W4", "writing down that a trial is asked for", "begun twice",
+        (
+            Change(
+                "Coordinator._ask", "self._record(",
+                "(lambda event, sync: self.ledger.apply(event))(",
+            ),
+        ),
+    ),
+    Mutant(
         "R3", "having orphans come to the supervisor", "are left",
         (Change("become_subreaper", "ctypes.CDLL(None).prctl", "(lambda *_: None)"),),
     ),
@@ -358,12 +367,16 @@ MUTANTS = (
         "S4", "going on with what came before a cut", "went on",
         (
             Change("_Taking._copy", "digest_of(content) == digest", "False"),
-            Change("Landing.lacking", "self._staged(place, body.digest) is None", "True"),
+            Change(
+                "Landing.await_bodies",
+                "self._staged(place, self._bodies[index].digest) is None",
+                "True",
+            ),
         ),
         "shipping:shipping",
     ),
     Mutant(
-        "S4", "the look whether a file has changed since its digest", "two versions",
+        "S4", "the look whether a file has changed since its digest", "was not noticed",
         (
             Change("LocalProject.contents", "digest_of(content) != body.digest", "False"),
             Change("hashes:read_digests", "not grows and", "False and"),
@@ -425,7 +438,7 @@ def bite(mutant: Mutant, directory: Path, seed: int = 1) -> Bitten:
         )
         output.seek(0)
         told = output.read()
-    found = re.findall(r"^[FRS]\d+ on \S+: violated: (.*)$", told, re.MULTILINE)
+    found = re.findall(r"^[FRSW]\d+ on \S+: violated: (.*)$", told, re.MULTILINE)
     seen = [line for line in found if mutant.word in line]
     caught = answer.returncode == 1 and bool(seen)
     return Bitten(caught, seen[0] if seen else "", told)

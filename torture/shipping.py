@@ -233,6 +233,9 @@ def _changed(outcome: Outcome, trial: Trial) -> None:
                 _land(project, target, environ)
             except ProjectChanged:
                 continue
+            except GenvxError as error:
+                outcome.violated(f"a change that was not noticed: {error}")
+                break
             went += 1
             for path in target.glob("replaced*"):
                 content = path.read_bytes()

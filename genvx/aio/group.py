@@ -50,6 +50,18 @@ class Fleet:
         """The hosts of the fleet."""
         return self._fleet.hosts
 
+    async def sweep(self, command: Command, space: Mapping[str, Any], **more: Any) -> Any:
+        """Run a command with many different parameters, as `genvx.Fleet.sweep` does.
+
+        If the call is cancelled, all trials are ended.
+        """
+        stop = threading.Event()
+        return await abandonable(
+            lambda: self._fleet.sweep(command, space, stop=stop, **more),
+            stop,
+            lambda late: None,
+        )
+
     async def snapshot(self) -> Outcomes[Snapshot]:
         """Take a snapshot of every host, all at once."""
         return await in_daemon_thread(self._fleet.snapshot)

@@ -321,8 +321,6 @@ class Fleet(HostGroup[H]):
             stop=stop,
         )
 
-    # Runs
-
     def runs(
         self,
         state: str | Sequence[str] = (),

@@ -164,7 +164,8 @@ class FakeRuns(FakeShelf):
             self._machine.require_answer()
             with self._lock:
                 record = self._record(run.id)
-                before, run, log = run, record.info, record.log
+                before, run = run, record.info
+                log = record.reports if asked.reports else record.log
             if isinstance(before.state, Waiting) and run.state != before.state:
                 yield run
             if asked.log and log[offset:]:

@@ -172,8 +172,8 @@ NO_HOST = "no-such.invalid"
 
 # These name a remote themselves.
 NAMING = ("start", "stop")
-# It goes on whether hosts answer or not; tests/cli/test_monitor.py has it.
-LASTING = ("monitor",)
+# These go on whether hosts answer or not; tests/cli/test_monitor.py and test_web.py have them.
+LASTING = ("monitor", "web")
 _ASKED = [
     name
     for name, verb in REMOTE.commands.items()
@@ -191,6 +191,7 @@ def test_where_may_stand_behind_each_verb(state, tmp_path, capsys, monkeypatch, 
         "run": ["-g", "1", "--", "true"],
         "activate": ["-g", "1", "--", "true"],
         "explain": ["-g", "1"],
+        "sweep": ["-P", "a=1,2", "--", "true"],
         "acquire": ["-g", "1", "--for", "1h"],
         "ssh-config": ["x"],
         "tunnel": ["x", "6006"],

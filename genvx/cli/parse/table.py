@@ -82,6 +82,20 @@ VERBS = (
         "Show the output of a run so far; exit with its code if it has ended",
     ),
     Entry(
+        "sweep",
+        "runs.sweep",
+        RUNS,
+        "Run a command with many different parameters, and find the best",
+        runs=True,
+    ),
+    Entry(
+        "sweeps",
+        "runs.sweeps",
+        RUNS,
+        "Sweeps: list, show, stop, resume and export them",
+        remotely=False,
+    ),
+    Entry(
         "ssh",
         "runs.ssh",
         RUNS,
@@ -197,6 +211,9 @@ VERBS = (
         "look.monitor",
         SET_UP,
         "Serve metrics of the GPUs for Prometheus, and keep a history for usage",
+    ),
+    Entry(
+        "web", "look.web", LOOK, "Serve a page that shows the GPUs, the line and your runs, live"
     ),
     Entry("admin", "setup.admin", SET_UP, "Set up a machine, and free what is not used", both=True),
 )

@@ -10,6 +10,7 @@ from genvx.cli.schema.document import print_document
 from genvx.cli.schema.hosts import failed_host
 from genvx.cli.schema.runs import plain_run
 from genvx.cli.show.output import Output
+from genvx.cli.views.reports import parameters_line, shown_metrics
 from genvx.core.prelude import plain, prelude_of
 from genvx.core.quantities.ages import format_duration
 from genvx.core.quantities.amounts import format_memory
@@ -208,6 +209,8 @@ def _lines(where: Where, host: str, details: RunDetails, nodes: int = 1) -> dict
         + (f" by {spec.submitter}" if spec.submitter else ""),
         "restarts": spec.restarted,
         "took": _took(run),
+        "parameters": "" if spec.trial is None else parameters_line(spec.trial.parameters),
+        "reported": ", ".join(f"{name} {text}" for name, text in shown_metrics(run).items()),
         **({} if end is None else _used(end.usage)),
         **_debug_port(run),
         "directory": details.directory,

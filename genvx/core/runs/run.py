@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from genvx.core.requests.requirements import Requirements
     from genvx.core.runs.debugport import DebugPort
     from genvx.core.runs.part import Part
+    from genvx.core.runs.trial import Trial
 
 MOST_TAGS = 32
 MOST_RETRIES = 1000
@@ -69,7 +70,8 @@ class RunSpec:
     move to another by itself. part: its place in a gang. debug_port: an SSH server for this run
     only; that of a gang is at its first part. project: the code of which it gets a copy. python:
     the Python that its command finds. setup: a line for bash that runs before the command, in the
-    same shell.
+    same shell. trial: of which sweep it is a trial, and with which
+    parameters.
 
     Raises:
         InvalidInput: a field makes no sense.
@@ -102,6 +104,7 @@ class RunSpec:
     project: Optional[Project] = None
     python: Optional[Python] = None
     setup: str = ""
+    trial: Optional[Trial] = None
 
     def __post_init__(self) -> None:
         if not self.argv or not self.argv[0]:

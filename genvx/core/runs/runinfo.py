@@ -22,6 +22,7 @@ class RunInfo:
     the size of its log. deleted: whether it is in the trash. directory: its path on its host.
     open_port: its debug port, while that is open. pulled: where it came from, if this is a copy of
     a run of another machine; its state is that of the moment in which it was copied.
+    reported: the last line that its command has reported; empty if there is none.
     """
 
     spec: RunSpec
@@ -34,6 +35,7 @@ class RunInfo:
     directory: str = ""
     open_port: Optional[OpenPort] = None
     pulled: Optional[Pulled] = None
+    reported: str = ""
 
     @property
     def id(self) -> str:

@@ -34,6 +34,7 @@ from genvx.core.runs.runstate import (
     StopReason,
     Waiting,
 )
+from genvx.core.runs.trial import Trial
 from genvx.core.text import MESSAGE_LIMIT, NAME_LIMIT
 from genvx.core.wire.forms import Tagged
 from genvx.core.wire.requestcodec import REQUIREMENTS
@@ -48,6 +49,7 @@ from genvx.core.wire.tables import (
     integer,
     one,
     optional,
+    plain_object,
     seconds,
     string,
     strings,
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
 LONGEST_WORD = 512 * 1024
 MOST_WORDS = 10_000
 LONGEST_PATH = 4096
+LONGEST_REPORT = 4096
 
 # More than a reader of logs takes at once.
 _MOST_PIECE = 1 << 20
@@ -160,6 +163,14 @@ PYTHON = Table(
     offline=flag(),
     typed=flag(),
 )
+TRIAL = Table(
+    Trial,
+    "trial",
+    sweep=exact_text(NAME_LIMIT),
+    number=integer(),
+    parameters=plain_object(MOST_WORDS),
+    nni=flag(),
+)
 SPEC = Table(
     RunSpec,
     "run",
@@ -191,6 +202,7 @@ SPEC = Table(
     project=optional(one(PROJECT)),
     python=optional(one(PYTHON)),
     setup=string(LONGEST_PATH),
+    trial=optional(one(TRIAL)),
 )
 
 USAGE = Table(
@@ -286,6 +298,7 @@ RUN = Table(
     directory=string(LONGEST_PATH),
     open_port=optional(one(OPEN_PORT)),
     pulled=optional(one(PULLED)),
+    reported=string(LONGEST_REPORT),
 )
 
 

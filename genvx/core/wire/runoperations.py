@@ -232,7 +232,7 @@ class WatchRun(Operation[LogNews]):
     """The log of a run from an offset on, or from its last lines on; the whole by default.
 
     follow: until the run has ended. log: whether the log is wanted; without it the news are only
-    how the run is.
+    how the run is. reports: the pieces are of what its command reports, in place of its log.
     """
 
     run: str
@@ -240,6 +240,7 @@ class WatchRun(Operation[LogNews]):
     lines: Optional[int] = None
     follow: bool = True
     log: bool = True
+    reports: bool = False
 
 
 FILTER = Table(
@@ -335,6 +336,7 @@ WIRES = (
             lines=optional(integer()),
             follow=flag(),
             log=flag(),
+            reports=flag(),
         ),
         LOG_NEWS,
     ),

@@ -93,7 +93,8 @@ def python_of(
     python, trees = python_for(
         local, os.environ, extras=extras, wheels=wheels, typed=asked is not None or bool(typed)
     )
-    return python, [*trees]
+    sent: list[Any] = trees
+    return python, sent
 
 
 def until_unchanged(start: Callable[[], T], tell: Callable[[str], object] = lambda line: None) -> T:

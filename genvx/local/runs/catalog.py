@@ -31,6 +31,7 @@ from genvx.local.runs import lock, logs
 from genvx.local.runs.copies import is_copy, read_copy
 from genvx.local.runs.places import is_name, name_in, runs_root, shown_path
 from genvx.local.runs.record import Marks, StopRequest
+from genvx.local.runs.reports import last_report
 from genvx.local.runs.shelf import RunShelf
 
 if TYPE_CHECKING:
@@ -321,6 +322,7 @@ class RunCatalog:
             directory.deleted,
             shown_path(directory.path),
             None if spec.debug_port is None or is_over(state) else directory.open_port(),
+            reported=last_report(directory),
         )
 
 

@@ -67,7 +67,7 @@ def enter(host: Machine, wanted: str = "", *, command: str) -> Entry:
         variables = {
             **around,
             **granted,
-            **variables_of(run.spec, directory),
+            **variables_of(run.spec, directory, {**around, **granted}),
             # Not those of the devices, which may have changed since.
             **{name: text for name, text in prepared.items() if name not in granted},
         }

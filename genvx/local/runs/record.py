@@ -12,10 +12,11 @@
               withdraw.lock   held by who withdraws it from the line
               project.diff how its project differed from its commit (projectdiff.py)
               enter        a script that opens a shell inside of it, or runs a command there
-              bin/         `python` and `python3`, for an interpreter that has another name
               variables    of a command with a Python or a setup line: those with which it started
               log          all output of the command, in order
               events       a line of JSON for each change
+              report       what the command reports: a line of JSON each
+              python/      what the command of a trial may import
               work/        where the command starts
     RUNS/<id>.<rank>/      the same for a part of a gang
     RUNS/.trash/<id>/      a run that was deleted and can be restored
@@ -60,6 +61,7 @@ _LOCK = "withdraw.lock"
 DEBUG = "debug.json"
 VARIABLES = "variables"
 LOG, EVENTS, ENTER = "log", "events", "enter"
+REPORT, PYTHON = "report", "python"
 _MOST_BYTES = 64 << 20
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -290,10 +292,19 @@ class RunDirectory:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         return os.open(LOG, flags, 0o600, dir_fd=self._descriptor)
 
+    def open_at(self, name: str, flags: int) -> int:
+        """A descriptor of a file in it, by its path below; flags: as of os.open. Raises OSError."""
+        flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        return os.open(name, flags, 0o600, dir_fd=self._descriptor)
+
     def make_work(self) -> None:
         """Make the run's own directory for its command, if need be."""
+        self.make(WORK)
+
+    def make(self, name: str) -> None:
+        """Make a directory in it, if need be. Raises OSError."""
         with contextlib.suppress(FileExistsError):
-            os.mkdir(WORK, 0o700, dir_fd=self._descriptor)
+            os.mkdir(name, 0o700, dir_fd=self._descriptor)
 
     def write_enter(self, script: bytes) -> None:
         """Write the script by which others enter the run. Raises OSError."""

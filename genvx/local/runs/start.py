@@ -54,11 +54,16 @@ def start(
         OSError: there is no such command or directory, or it cannot be executed.
     """
     directory.make_work()
+    if spec.trial is not None:
+        from genvx.local.runs.reports import write_modules
+
+        write_modules(directory, spec.trial)
     place = place_of(spec, directory.path, hold.variables())
+    around = hold.variables()
     variables = {
         "PYTHONUNBUFFERED": "1",  # a log that comes an hour late helps nobody
-        **hold.variables(),
-        **variables_of(spec, directory.path),
+        **around,
+        **variables_of(spec, directory.path, around),
     }
     variables.update(python(variables.get("PATH", os.defpath)))
     log, terminal = output.log, output.terminal

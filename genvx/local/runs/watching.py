@@ -12,6 +12,7 @@ from genvx.core.wire.plain import Malformed
 from genvx.core.wire.runoperations import LogEnd
 from genvx.local.runs import logs
 from genvx.local.runs.catalog import RunCatalog
+from genvx.local.runs.reports import open_reports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +47,7 @@ def watch(host: Machine, asked: WatchRun, pause: Callable[[float], bool]) -> Ite
     if asked.follow and not has_ended(run.state):
         run.require_here("watch")
     with catalog.open(run) as directory:
-        log = directory.open_log()
+        log = open_reports(directory) if asked.reports else directory.open_log()
         try:
             watched = _Watched(catalog, directory, run)
             offset = asked.offset or 0
@@ -58,7 +59,8 @@ def watch(host: Machine, asked: WatchRun, pause: Callable[[float], bool]) -> Ite
             offset = min(offset, os.fstat(log).st_size)
             over = watched.is_over if asked.follow else lambda: True
             if asked.log:
-                pieces = logs.follow(log, offset, over, pause, watched.news)
+                later = logs.PROMPT if asked.reports else logs.LATER
+                pieces = logs.follow(log, offset, over, pause, watched.news, later)
             else:
                 pieces = logs.await_end(over, pause, watched.news)
             for piece in pieces:

@@ -53,6 +53,7 @@ from genvx.core.runs.runstate import (
     StopReason,
     Waiting,
 )
+from genvx.core.runs.trial import Trial
 from genvx.core.snapshot import Snapshot
 from genvx.core.usage import DeviceProcess, DeviceUsage, Driver, Health, Sensors
 from genvx.core.value import replace
@@ -155,10 +156,11 @@ PUBLIC_KEY = (
 )
 DEBUG_PORT = DebugPort((PUBLIC_KEY,), 2222, "::1", "a")
 OPEN_PORT = OpenPort("u", "a", 2222, PUBLIC_KEY)
+TRIAL = Trial("5weep", 3, {"lr": 0.5, "act": {"_name": "relu"}}, True)
 SPEC = RunSpec(
     "abcd", ("sh", "-c", "x"), REQUIREMENTS, "m", "h", THEN, "n", "/w", {"A": "b"}, 5, 6,
     HoldWhen.ON_FAILURE, 3, 2.5, 1 << 30, True, "mail me", "u@h", "1.0", "abce",
-    7.5, True, GANG_PART, DEBUG_PORT, PROJECT, PYTHON, "source x",
+    7.5, True, GANG_PART, DEBUG_PORT, PROJECT, PYTHON, "source x", TRIAL,
 )  # fmt: skip
 MEETING = Meeting("s3cret", "a", 5000, True, 2.5)
 RUN_USAGE = Usage(1.5, 2.5, 3, 4, 5)
@@ -171,6 +173,7 @@ PULLED = Pulled("h", 7, WAY, False, ("*.pt",), True, "best", ("t",))
 RUN = RunInfo(
     SPEC, Lost(THEN, LossReason.REBOOT), "note", "best", ("t",), 9, True, "/r/7", OPEN_PORT,
     PULLED,
+    '{"value": 0.5}',
 )  # fmt: skip
 ASKED = [
     questions.TakeSnapshot(True, True),
@@ -199,7 +202,7 @@ ASKED = [
     runoperations.WithdrawRun("n"),
     runoperations.MarkRun("n", "best", ("t",), ("u",)),
     runoperations.DisposeOfRun("n", runoperations.Disposal.PURGE),
-    runoperations.WatchRun("n", 5, 6, False, False),
+    runoperations.WatchRun("n", 5, 6, False, False, True),
     treeoperations.FindTree("0f"),
     treeoperations.CleanTrees(5.5, True),
     treeoperations.SendTree("0f"),
@@ -249,6 +252,7 @@ VALUES = [
     (runcodec.PROJECT, PROJECT),
     (runcodec.PYTHON, PYTHON),
     (runoperations.STANDING, runoperations.PythonStanding(True, "uv")),
+    (runcodec.TRIAL, TRIAL),
     (treeoperations.AMOUNT, treeoperations.Amount(2, 3)),
     (runcodec.MEETING, MEETING),
     (runcodec.DEBUG_PORT, DEBUG_PORT),
