@@ -10,6 +10,7 @@ from genvx.core.text import printable
 from genvx.errors import StateError
 
 _ELSEWHERE = "choose another directory with GENVX_RUNS_DIR, or runs= in a hostfile"
+_AWAY = "; move it away, or copy with --delete"
 _ADVICE = {
     errno.ENOSPC: f"the disk is full; free some space, or {_ELSEWHERE}",
     errno.EDQUOT: f"your disk quota is used up; free some space there, or {_ELSEWHERE}",
@@ -27,11 +28,16 @@ def disk_error(error: OSError, doing: str) -> StateError:
 def landing_error(error: OSError, path: str) -> StateError:
     """Say in one line why files cannot be copied into a directory."""
     where = os.fsencode(path)
-    named = error.filename if isinstance(error.filename, (str, bytes)) else b""
+    # Of a rename, the second is where something is to be.
+    named = error.filename2 or error.filename
+    named = named if isinstance(named, (str, bytes)) else b""
+    within = bool(named) and not os.path.isabs(named)
     file = f" ({shown_name(os.fsencode(named))})" if named else ""
     why = error.strerror or str(error)
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
-        why = "a symbolic link or a file is in the way"
+        why = "a symbolic link or a file is in the way" + (_AWAY if within else "")
+    elif error.errno in (errno.EISDIR, errno.ENOTEMPTY) and within:
+        why = "a directory is in the way" + _AWAY
     elif error.errno == errno.EEXIST and os.path.lexists(path) and not os.path.isdir(path):
         file, why = "", "it is not a directory"
     elif error.errno in (errno.ENOSPC, errno.EDQUOT):

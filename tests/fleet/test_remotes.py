@@ -227,6 +227,7 @@ def test_a_remote_can_be_written_out():
         ("{type: ssh, host: h, port: ssh}", "a whole number from 1 to 65535"),
         ("{type: ssh, host: h, port: }", "port needs a value"),
         ("{type: ssh, host: [a]}", "host is one value"),
+        ("{type: ssh, hosts: []}", "hosts needs a value"),
         ("{type: ssh, host: -oProxyCommand=x}", "not a host name"),
         ("{type: ssh, host: h, user: -x}", "not a user name"),
         ("{type: ssh, host: h, proxy: -oProxyCommand=x}", "not a host name"),
@@ -251,6 +252,7 @@ def test_what_makes_no_sense_is_a_line_that_says_where_and_what_to_do(own, entry
     assert words in said
     assert "hunter2" not in said
     assert "\n" not in said
+    assert said.count(".yml:") <= 1
 
 
 def test_a_circle_of_many_is_refused(own):

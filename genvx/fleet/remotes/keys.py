@@ -124,8 +124,9 @@ def check(key: str, node: Node) -> None:
 
 
 def _named(parse: Callable[[str], object], key: str, node: Node) -> None:
+    text = ",".join(texts_of(key, node))
     try:
-        parse(",".join(texts_of(key, node)))
+        parse(text)
     except GenvxError as error:
         _reword(node.place, key, error)
 
