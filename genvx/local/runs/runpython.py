@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
+import shutil
 import signal
 import time
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.projects.python import PythonKind
+from genvx.core.quantities.amounts import format_size
 from genvx.core.runs.runstate import Failed, Preparing, Step
 from genvx.core.text import printable
 from genvx.errors import StateError
@@ -50,6 +53,8 @@ _SOON, _LATER = 0.05, 0.5
 _NEWS = 1.0
 _MOST_SAID, _MOST_LINES = 4096, 3
 _STUCK = 5.0
+# With so little, what an installer says at its end is mostly about the disk.
+_LITTLE = 64 << 20
 
 
 def require(host: Machine, spec: RunSpec, made: Optional[Python]) -> None:
@@ -233,6 +238,7 @@ class RunPython:
             return over
         if code:
             why = _last_lines(output.log, start) or f"exit code {code}"
+            why += _little_room(self._store.root)
             environment.fail(why)
             return Failed(now(), step=Step.PYTHON, why=why)
         environment.finish(
@@ -309,6 +315,17 @@ def _end_below(below: Below, wait: Callable[[float], bool]) -> None:
         below.discard()
         if not below.is_empty():
             wait(_SOON)
+
+
+def _little_room(directory: str) -> str:
+    """What to add to an error if a disk is full or nearly so: installers hide that, and have
+    deleted a part of what they wrote.
+    """
+    with contextlib.suppress(OSError):
+        free = shutil.disk_usage(directory).free
+        if free < _LITTLE:
+            return f"; only {format_size(free)} free in {printable(directory, 200)}"
+    return ""
 
 
 def _last_lines(log: int, start: int) -> str:

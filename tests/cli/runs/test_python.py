@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.runs.test_run_hosts import disk
 from tests.conftest import run_genvx
 from tests.helpers import Terminal, genvx_argv, genvx_env
 from tests.local.python.wheels import wheel
@@ -83,3 +84,25 @@ def test_a_bare_host_gets_an_environment_once_and_all_inside_of_the_run_have_it(
     freed = run_genvx("remote", "admin", "clean", "--all", "-n").stdout
     # The one that is held by a run stays.
     assert "1 Python environment (" in freed.partition(";")[2], freed
+
+
+@pytest.mark.needs("root", "namespaces")
+def test_a_disk_that_is_too_small_for_an_environment_is_named(sandbox, short_tmp):
+    code = short_tmp / "code"
+    code.mkdir()
+    (code / "requirements.txt").write_text("answering\n")
+    wheel(code / "wheels", "answering", "VALUE = 42\n")
+    store = Path(sandbox.hosts[0].home).parents[1] / "cache" / "genvx" / "envs"
+    words = (
+        "--only-host",
+        "gpu-server-1",
+        "--project",
+        str(code),
+        "--wheels",
+        str(code / "wheels"),
+    )
+    with disk(store):
+        failed = run_genvx("remote", "run", "-d", "-w", *words, "--", "true")
+        assert failed.returncode == 1
+        assert failed.stderr.splitlines()[-1].endswith(f" free in {store}"), failed.stderr
+        assert [name for name in os.listdir(store) if "." not in name] == []
