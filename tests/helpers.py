@@ -110,6 +110,12 @@ def start_genvx(*arguments: str, **options) -> subprocess.Popen[str]:
     )
 
 
+def nest(directory: Path) -> None:
+    """Make more directories in directories than Python's stack has room for."""
+    script = "import os\nfor _ in range(1500): os.mkdir('d'); os.chdir('d')"
+    subprocess.run([sys.executable, "-c", script], cwd=directory, check=True)
+
+
 def start_up(home: Path, name: str, content: str) -> Path:
     """Write a shell's start-up file in a home of its own; return its path."""
     path = home / name

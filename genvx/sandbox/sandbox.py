@@ -127,4 +127,9 @@ def down(directory: str) -> bool:
         shutil.rmtree(sandbox.directory)
     except OSError as error:
         raise StateError(f"cannot delete {sandbox.directory}: {error.strerror}") from None
+    except RecursionError:  # before Python 3.13
+        raise StateError(
+            f"cannot delete {sandbox.directory}: it has too many directories in directories; "
+            "delete it by hand, with rm -rf"
+        ) from None
     return True

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import struct
+import subprocess
+import tempfile
 from concurrent.futures import Future
 
 import pytest
@@ -14,6 +16,8 @@ from hypothesis import strategies as st
 from genvx.errors import GenvxError, ProtocolError
 from genvx.fleet.executing.calls import Call
 from genvx.fleet.executing.frames import FAILED, VALUE, Frame, FrameReader, frame
+from genvx.fleet.executing.workcopy import own_directory
+from tests.helpers import nest
 
 CONTENTS = st.lists(
     st.tuples(st.binary(max_size=300), st.lists(st.binary(max_size=300), max_size=3)), max_size=4
@@ -84,3 +88,12 @@ def test_a_failure_that_cannot_be_read_is_an_error_of_the_host(about):
     answer = Frame(FAILED, bytearray(), [bytearray(about)])
     _, error = Call(Future(), abs, (), {}).outcome(answer, "h", "python3", as_json=False)
     assert isinstance(error, ProtocolError)
+
+
+def test_a_copy_that_is_too_deep_to_delete_keeps_no_worker_from_starting(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / f"genvx-worker-{os.getuid()}-left"
+    left.mkdir()
+    nest(left)
+    assert os.path.isdir(own_directory())
+    subprocess.run(["rm", "-rf", left], check=True)

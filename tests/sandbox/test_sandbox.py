@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from tests.helpers import (
     genvx_env,
     held_on_hosts,
     job,
+    nest,
     start_genvx,
     until,
 )
@@ -234,3 +236,15 @@ def test_the_embedded_server_hangs_up_when_its_client_is_killed(make_sandbox, tt
         until(held_on_hosts)
         end(client)
     until(lambda: not held_on_hosts())
+
+
+def test_directories_that_are_too_deep_to_delete_are_a_line_that_says_what_to_do(make_sandbox):
+    sandbox = make_sandbox("1", server="embedded")
+    nest(Path(sandbox.directory))
+    done = run_genvx("sandbox", "down", "--dir", str(sandbox.directory))
+    subprocess.run(["rm", "-rf", sandbox.directory], check=True)
+    if sys.version_info < (3, 13):
+        assert done.returncode == 6
+        assert done.stderr.endswith("delete it by hand, with rm -rf\n"), done.stderr
+    else:
+        assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -26,7 +27,10 @@ def own_directory() -> str:
         left = os.path.join(base, name)
         lock = lock_of(left) if name.startswith(mark) else None
         if lock is not None:
-            shutil.rmtree(left, ignore_errors=True)
+            # Directories may be too deep in one another for Python before 3.13; what is left then
+            # is in nobody's way.
+            with contextlib.suppress(RecursionError):
+                shutil.rmtree(left, ignore_errors=True)
             os.close(lock)
     directory = ""
     for _ in range(_TRIES):

@@ -238,7 +238,7 @@ class RunPython:
             return over
         if code:
             why = _last_lines(output.log, start) or f"exit code {code}"
-            why += _little_room(self._store.root)
+            why = f"{why.rstrip('.')}{_little_room(self._store.root)}"
             environment.fail(why)
             return Failed(now(), step=Step.PYTHON, why=why)
         environment.finish(
