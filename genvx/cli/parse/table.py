@@ -180,5 +180,12 @@ VERBS = (
         "A simulated fleet on this machine, to try things out",
         remotely=False,
     ),
+    Entry(
+        "enforce",
+        "setup.enforce",
+        SET_UP,
+        "Tell and end those who use GPUs against the policy",
+        remotely=False,
+    ),
     Entry("admin", "setup.admin", SET_UP, "Set up a machine, and free what is not used", both=True),
 )

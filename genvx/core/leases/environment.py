@@ -8,7 +8,7 @@ from genvx.core.device import VisibleAs
 from genvx.core.value import value
 
 if TYPE_CHECKING:
-    from genvx.core.leases.claim import Owner
+    from genvx.core.leases.claim import EnvironmentKey, Owner
 
 
 @value
@@ -59,6 +59,11 @@ class Environment:
     expires_ns: Optional[int] = None
     visible_as: VisibleAs = VisibleAs.UUID
     holders: Optional[tuple[Holder, ...]] = None
+
+    @property
+    def key(self) -> EnvironmentKey:
+        """What tells it from all others on its host."""
+        return (self.owner.uid, self.id)
 
     @property
     def label(self) -> str:
