@@ -1,4 +1,4 @@
-"""Random machines over time, and an oracle that says whom `genvx enforce` may and must hit.
+"""M4: random machines over time, and an oracle that says whom `genvx enforce` may and must hit.
 
 The oracle knows the truth of what it made up, and shares no code with the decision: not the
 snapshot's rules, not the history.
@@ -25,6 +25,7 @@ from genvx.core.policies.enforcement import (
 )
 from genvx.core.snapshot import Snapshot
 from genvx.core.usage import DeviceProcess, DeviceUsage, Driver, Health
+from torture.trial import Outcome, Trial
 
 GIB = 1 << 30
 STEP = 7.0  # seconds from one round to the next
@@ -383,6 +384,24 @@ class Play:
             if action.kind is Kind.RELEASE and self.random.random() < 0.8:
                 key = (action.uid, action.environment)
                 self.world.held = [h for h in self.world.held if (h.uid, h.name) != key]
+
+
+_ROUNDS = 20
+
+
+def enforced(trial: Trial) -> Outcome:
+    """M4."""
+    outcome, machines = Outcome(), trial.size(100, 5000)
+    for number in range(machines):
+        for fault in faults(trial.seed * 1_000_003 + number, _ROUNDS):
+            outcome.violated(fault)
+        if outcome.enough:
+            break
+    outcome.seen.append(
+        f"{machines * _ROUNDS:,} worlds of {machines:,} machines, "
+        f"{len(outcome.violations)} violations"
+    )
+    return outcome
 
 
 def faults(seed: int, rounds: int) -> list[str]:

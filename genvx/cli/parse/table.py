@@ -184,7 +184,7 @@ VERBS = (
         "enforce",
         "setup.enforce",
         SET_UP,
-        "Tell and end those who use GPUs against the policy",
+        "Tell and end those who break the rules of policy.toml",
         remotely=False,
     ),
     Entry("admin", "setup.admin", SET_UP, "Set up a machine, and free what is not used", both=True),

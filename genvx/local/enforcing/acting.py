@@ -140,7 +140,7 @@ def facts(action: Action) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "GENVX_ACTION": action.kind.value,
         "GENVX_RULE": action.rule.value,
-        "GENVX_USER": printable(action.user, 64),
+        "GENVX_OWNER": printable(action.user, 64),
         "GENVX_UID": str(action.uid),
         "GENVX_PID": str(action.pid or ""),
         "GENVX_COMMAND": printable(action.command, 256),

@@ -29,10 +29,11 @@ _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def enforce(every: Every = "30s", once: Once = False, dry_run: DryRun = False) -> None:
-    """Tell and end those who use GPUs against the rules of [enforce] in policy.toml.
+    """Tell and end those who break the rules of policy.toml.
 
-    People are told on their terminals first. Root enforces on everybody, other users on themselves.
-    What is done is printed, and is in ~/.local/share/genvx/enforce/journal.jsonl.
+    The rules are those of [enforce]. People are told on their terminals first. Root enforces on
+    everybody, other users on themselves. What is done is printed, and is in
+    ~/.local/share/genvx/enforce/journal.jsonl.
 
     Example: sudo genvx enforce --once --dry-run
     """
