@@ -98,6 +98,7 @@ class Play:
         self.faults: list[str] = []
         self.acts: list[tuple[float, Action]] = []
         self.guilty: dict[tuple, list[float]] = {}  # when each was seen to be guilty, without gap
+        self.where: dict[tuple, int] = {}
         self.idle: dict[tuple[int, str], list[float]] = {}
         self.memory: dict[tuple[int, str, int], int] = {}
 
@@ -233,10 +234,10 @@ class Play:
 
     # The oracle
 
-    def _charged(self) -> dict[tuple, bool]:
-        """Whom something may be done to: True if it must be, once the grace is over."""
+    def _charged(self) -> dict[tuple, int]:
+        """Whom something may be done to, and must be once the grace is over; and the device."""
         world = self.world
-        found: dict[tuple, bool] = {}
+        found: dict[tuple, int] = {}
         for proc in world.procs:
             theirs = [each for each in world.held if each.device == proc.device]
             if any(each.uid == proc.uid for each in theirs) or proc.uid in (0, EXEMPT):
@@ -246,7 +247,7 @@ class Play:
             if proc.draws and proc.memory is not None and proc.memory < 500 << 20:
                 continue
             rule = Rule.INTRUDERS if theirs else Rule.SQUATTERS
-            found[rule, proc.uid, proc.pid, proc.start] = True
+            found[rule, proc.uid, proc.pid, proc.start] = proc.device
         for uid in {each.uid for each in world.held} - {0, EXEMPT}:
             for number in range(self.devices):
                 shares = [e.share for e in world.held if (e.uid, e.device) == (uid, number)]
@@ -261,7 +262,7 @@ class Play:
                 if any(each.memory is None for each in used):
                     continue
                 if sum(e.memory or 0 for e in used) > sum(s or 0 for s in shares) + MARGIN:
-                    found[Rule.MEMORY, uid, number] = True
+                    found[Rule.MEMORY, uid, number] = number
         return found
 
     def _idles(self, held: Held) -> bool | None:
@@ -297,6 +298,7 @@ class Play:
         for key in [each for each in self.guilty if each not in charged]:
             if not self._hidden(key):
                 del self.guilty[key]
+        self.where.update(charged)
         for key in charged:
             self.guilty.setdefault(key, []).append(self.now)
         idle = {}
@@ -314,10 +316,9 @@ class Play:
 
     def _hidden(self, key: tuple) -> bool:
         """Whether a charge is not seen, only because its device or its memory is not."""
-        seen = getattr(self, "_where", {}).get(key)
-        return seen is not None and seen in self.world.blind
+        return self.where.get(key) in self.world.blind
 
-    def _may(self, action: Action, charged: dict[tuple, bool]) -> None:
+    def _may(self, action: Action, charged: dict[tuple, int]) -> None:
         def fault(why: str) -> None:
             self.faults.append(f"{action.kind.value} {action.rule.value} {action.pid}: {why}")
 

@@ -311,7 +311,7 @@ MUTANTS = (
         (Change("Handover.conclude", "file is None and (not self.gave_up)", "not self.gave_up"),),
     ),
     Mutant(
-        "M4", "the start time of processes", "another process has this pid",
+        "M4", "the age of processes", "innocent",
         (Change("Sight.certain", "facts is None or facts.young or facts.uid != process.uid",
                 "facts is None or facts.uid != process.uid"),),
     ),
@@ -391,7 +391,7 @@ def bite(mutant: Mutant, directory: Path, seed: int = 1) -> Bitten:
         )
         output.seek(0)
         told = output.read()
-    found = re.findall(r"^[FR]\d+ on \S+: violated: (.*)$", told, re.MULTILINE)
+    found = re.findall(r"^[FMR]\d+ on \S+: violated: (.*)$", told, re.MULTILINE)
     seen = [line for line in found if mutant.word in line]
     caught = answer.returncode == 1 and bool(seen)
     return Bitten(caught, seen[0] if seen else "", told)
