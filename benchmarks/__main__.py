@@ -28,7 +28,12 @@ PARTS = {
     "tunnel": 5,
     "supervisors": 1,
     "manyruns": 11,
+    "sweeps": 4,
     "projects": 5,
+    "environments": 5,
+    "executor": 5,
+    "monitor": 200,
+    "page": 20,
 }
 
 

@@ -8,6 +8,8 @@
         env.run("python train.py", check=True)
     run = fleet.run("python train.py", gpus=2, detach=True)   # goes on without this program
     run.wait()
+    with fleet.executor(gpus=1) as pool:                   # a concurrent.futures.Executor
+        pool.submit(train, 1e-3).result()
 
 `genvx.current`, `attach`, `detach` and `lock` are for what runs inside of an environment;
 `genvx.aio` has all this for asyncio.
@@ -28,11 +30,15 @@ _HOMES = {
         ("active", "attach", "configure", "current", "detach", "lock"), "genvx.api.inside"
     ),
     **dict.fromkeys(("find_run", "run", "runs"), "genvx.api.runs"),
+    **dict.fromkeys(
+        ("Sweep", "Trial", "choice", "integers", "log", "normal", "uniform"), "genvx.api.sweeps"
+    ),
     "Fleet": "genvx.fleet.fleet",
     "Outcomes": "genvx.fleet.outcomes",
     "Host": "genvx.fleet.host",
     "Hold": "genvx.fleet.host",
     "Running": "genvx.core.running",
+    "Executor": "genvx.fleet.executing.executor",
     "Run": "genvx.fleet.detaching.run",
     "Tunnel": "genvx.fleet.tunnels.tunnel",
     "HostSpec": "genvx.fleet.hosts.hostspec",
@@ -54,10 +60,12 @@ _HOMES = {
     "RunSpec": "genvx.core.runs.run",
     "End": "genvx.core.runs.run",
     "DebugPort": "genvx.core.runs.debugport",
+    "Landed": "genvx.core.projects.plan",
     **dict.fromkeys(
         (
             "AgentError",
             "AuthenticationFailed",
+            "CallFailed",
             "CommandNotExecutable",
             "CommandNotFound",
             "DriverError",
@@ -81,6 +89,7 @@ _HOMES = {
             "UnknownRun",
             "Unsatisfiable",
             "WaitedTooLong",
+            "WorkerDied",
         ),
         "genvx.errors",
     ),

@@ -23,7 +23,9 @@ GenvxError                    the CLI prints one line and exits with .exit_code
 │   ├── AuthenticationFailed
 │   ├── AgentError            the agent is missing or failed
 │   ├── ProtocolError         the host answered, but not as genvx
+│   ├── WorkerDied            a worker of an executor ended while it had a call
 │   └── DriverError           NVML
+├── CallFailed                a function that an executor called raised what cannot be raised here
 ├── NotOwner (5)              someone else's environment
 ├── StateError (6)            the state directory is unsafe, full or read-only
 │   └── TreeMissing           the code of a run is not on its host
@@ -192,10 +194,22 @@ class ProtocolError(HostError):
     kind = "protocol"
 
 
+class WorkerDied(HostError):
+    """A worker of an executor ended while it had a call: a signal, no memory, or a lost host."""
+
+    kind = "worker"
+
+
 class DriverError(HostError):
     """NVML cannot be asked."""
 
     kind = "driver"
+
+
+class CallFailed(GenvxError):
+    """A function that an executor called raised an exception that cannot be raised here: it cannot
+    be pickled, or is one like SystemExit. The message has its class and its text.
+    """
 
 
 class NotOwner(GenvxError, PermissionError):
@@ -249,6 +263,7 @@ def from_wire(name: str, message: str) -> GenvxError:
 __all__ = [
     "AgentError",
     "AuthenticationFailed",
+    "CallFailed",
     "CommandNotExecutable",
     "CommandNotFound",
     "DriverError",
@@ -273,6 +288,7 @@ __all__ = [
     "UnknownRun",
     "Unsatisfiable",
     "WaitedTooLong",
+    "WorkerDied",
     "from_wire",
 ]
 

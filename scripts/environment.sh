@@ -37,6 +37,21 @@ install_debian() {
         printf 'Some of these could not be installed; what needs them is not tried.\n' >&2
 }
 
+# Unpacks a Debian package below .venv, and puts its programs onto PATH: installed, it would start a server.
+unpack_debian() {
+    local package=$1 place=$venv/debian/$1
+    if [ ! -d "$place" ]; then
+        printf 'Unpacking %s ...\n' "$package" >&2
+        rm -rf "$place.new"
+        mkdir -p "$place.new"
+        { (cd "$place.new" && { apt-get download -qq "$package" || { apt-get update -qq && apt-get download -qq "$package"; }; } &&
+            dpkg-deb -x "$package"_*.deb . && rm "$package"_*.deb) >/dev/null 2>&1 </dev/null &&
+            mv "$place.new" "$place"; } ||
+            printf '%s could not be fetched; what needs it is not tried.\n' "$package" >&2
+    fi
+    PATH=$PATH:$place/usr/bin
+}
+
 environment() {
     local kind=$1 python stamp wanted
     root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -2,6 +2,7 @@
 
 docs/reference/commands.md     every command, option and help text
 docs/reference/errors.md       the tree of exceptions and the exit codes
+docs/reference/metrics.md      what genvx monitor tells Prometheus
 README.md, docs/…              the transcripts of scripts/demo, with --transcript
 """
 
@@ -84,9 +85,38 @@ def errors() -> str:
     return "".join(lines)
 
 
+def metrics() -> str:
+    from genvx.watching.families import FAMILIES
+
+    parts = [
+        _HEAD,
+        "\n# Metrics\n\n",
+        "What `genvx monitor` tells Prometheus ([how-to](../how-to/watch-the-fleet.md)), in base ",
+        "units: bytes, seconds, watts, hertz, degrees Celsius, and ratios from 0 to 1. What is ",
+        "unknown has no sample. A host that fails has only `genvx_host_up`, ",
+        "`genvx_host_question_seconds` and `genvx_host_errors_total`.\n\n",
+        "`device` is what people call a GPU: `3`, or `3:1` for a MIG instance.\n",
+    ]
+    for title, prefix in (
+        ("Hosts", "genvx_host_"),
+        ("Devices", "genvx_device_"),
+        ("Environments", "genvx_environment_"),
+        ("The monitor", "genvx_monitor_"),
+    ):
+        parts.append(f"\n## {title}\n\n| metric | type | labels | |\n|---|---|---|---|\n")
+        for family in FAMILIES:
+            if family.name.startswith(prefix):
+                labels = ", ".join(f"`{label}`" for label in family.labels)
+                only = " Only with `--label-users`." if family.users else ""
+                row = (f"`{family.name}`", family.kind, labels, family.help + only)
+                parts.append(f"| {' | '.join(row)} |\n")
+    return "".join(parts)
+
+
 PAGES = {
     ROOT / "docs/reference/commands.md": commands,
     ROOT / "docs/reference/errors.md": errors,
+    ROOT / "docs/reference/metrics.md": metrics,
 }
 
 # Transcripts

@@ -213,6 +213,23 @@ def test_a_program_brings_the_code_of_a_run_along(machine, tmp_path):
     assert fleet.run("train", **brought, yes=True, follow_links=True).info.spec.project.files == 2
 
 
+def test_a_program_chooses_the_python_of_a_run(machine, short_tmp):
+    code = short_tmp / "code"
+    code.mkdir()
+    (code / "requirements.txt").write_text("some\n")
+    host = FakeHost("a", 1)
+    run = genvx.Fleet([host]).run("train", detach=True, project=code)
+    python = run.info.spec.python
+    assert python.source == "requirements.txt"
+    assert {run.info.spec.project.tree, python.needs, python.pip} == set(host.runs.trees)
+    for wrong in ({"python": "auto"}, {"wheels": code}, {"python": "none", "extras": "gpu"}):
+        with pytest.raises(genvx.InvalidInput, match=r"needs a project|goes with --python auto"):
+            genvx.run("train", detach=True, **wrong)
+    plain = genvx.run("echo $A", detach=True, project=code, python="none", setup="A=it; export A")
+    assert plain.wait() == 0
+    assert plain.log() == b"it\n"
+
+
 def test_a_run_that_nobody_waits_for_any_more_is_ended():
     host = FakeHost("a", 1, script=lambda spec: Played(code=None))
 

@@ -162,6 +162,22 @@ FIGURES = (
         "0 left, GPUs free <= 1 s after the last", "trees:trees", (_ROOT,),
     ),
     Figure(
+        "W4", "a sweep whose process, connections and trials are killed",
+        "every trial begins once and counts once, one to a GPU", "sweeps:sweeps", (_SSHD,),
+    ),
+    Figure(
+        "S3", "odd names, modes, times, links, holes, deep and large ones, pushed and pulled",
+        "the same by an independent walk, and by rsync -ainc", "fidelity:fidelity", (_SSHD,),
+    ),
+    Figure(
+        "S4", "pushes and pulls that are cut, side by side, without room, of files that change",
+        "0 wrong contents, 0 left, goes on where it was", "shipping:shipping", (_ROOT, _SSHD),
+    ),
+    Figure(
+        "S4", "hostile peers: paths, links, sizes, packing, cuts at every byte, links in the way",
+        "0 files outside, 0 wrong contents, each a line", "hostile:hostile",
+    ),
+    Figure(
         "M4", "genvx enforce on random machines: hostile names, reused pids, missing facts",
         "10,000 worlds, 0 innocent hit, all guilty within two rounds", "enforced:enforced",
     ),

@@ -348,6 +348,15 @@ MUTANTS = (
         (Change("runs:_TRIES", "30", "1"),),
     ),
     Mutant(
+        "W4", "writing down that a trial is asked for", "begun twice",
+        (
+            Change(
+                "Coordinator._ask", "self._record(",
+                "(lambda event, sync: self.ledger.apply(event))(",
+            ),
+        ),
+    ),
+    Mutant(
         "R3", "having orphans come to the supervisor", "are left",
         (Change("become_subreaper", "ctypes.CDLL(None).prctl", "(lambda *_: None)"),),
     ),
@@ -358,6 +367,57 @@ MUTANTS = (
     Mutant(
         "R3", "ending guests", "are left after",
         (Change("Guests._pids", "if pid not in spared and", "if False and"),),
+    ),
+    Mutant(
+        "S3", "the times of files in a copy", "pushed",
+        (Change("_Copier.file", "os.utime(new, ns=(entry.mtime_ns, entry.mtime_ns))", "pass"),),
+    ),
+    Mutant(
+        "S3", "the holes of files that are pulled", "on the disk",
+        (Change("Landing._place", "write_sparse if entry.sparse else write_at", "write_at"),),
+    ),
+    Mutant(
+        "S4", "going on with what came before a cut", "went on",
+        (
+            Change("_Taking._copy", "digest_of(content) == digest", "False"),
+            Change(
+                "Landing.await_bodies",
+                "self._staged(place, self._bodies[index].digest) is None",
+                "True",
+            ),
+        ),
+        "shipping:shipping",
+    ),
+    Mutant(
+        "S4", "the look whether a file has changed since its digest", "was not noticed",
+        (
+            Change("LocalProject.contents", "digest_of(content) != body.digest", "False"),
+            Change("hashes:read_digests", "not grows and", "False and"),
+        ),
+        "shipping:shipping",
+    ),
+    Mutant(
+        "S4", "the digest of what comes", "accepted",
+        (Change("receiving:receive", "digest_of(content) != body.digest", "False"),),
+        "hostile:hostile",
+    ),
+    Mutant(
+        "S4", "the refusal of links that lead out", "accepted",
+        (Change("manifest:_check", "leads_out(name, target, links)", "False"),),
+        "hostile:hostile",
+    ),
+    Mutant(
+        "S4", "going through no link", "outside",
+        (Change("place:OPEN_DIRECTORY", "os.O_NOFOLLOW | ", ""),),
+        "hostile:hostile",
+    ),
+    Mutant(
+        "S4", "making anew what comes", "outside",
+        (
+            Change("landing:_new", "os.unlink(last, dir_fd=parent)", "pass"),
+            Change("landing:_new", "os.O_CREAT | os.O_EXCL", "os.O_CREAT | os.O_TRUNC"),
+        ),
+        "hostile:hostile",
     ),
 )  # fmt: skip
 
@@ -391,7 +451,7 @@ def bite(mutant: Mutant, directory: Path, seed: int = 1) -> Bitten:
         )
         output.seek(0)
         told = output.read()
-    found = re.findall(r"^[FMR]\d+ on \S+: violated: (.*)$", told, re.MULTILINE)
+    found = re.findall(r"^[FMRSW]\d+ on \S+: violated: (.*)$", told, re.MULTILINE)
     seen = [line for line in found if mutant.word in line]
     caught = answer.returncode == 1 and bool(seen)
     return Bitten(caught, seen[0] if seen else "", told)

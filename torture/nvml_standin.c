@@ -181,6 +181,14 @@ API nvmlDeviceGetUtilizationRates(Device d, Utilization *u) {
   *u = (Utilization){17, 3};
   return OK;
 }
+API nvmlDeviceGetPowerUsage(Device d, unsigned *milliwatts) { GATE(d); *milliwatts = 70500; return OK; }
+API nvmlDeviceGetTemperature(Device d, int sensor, unsigned *celsius) {
+  GATE(d); (void)sensor; *celsius = 41; return OK;
+}
+API nvmlDeviceGetClockInfo(Device d, int kind, unsigned *mhz) { GATE(d); *mhz = kind == 1 ? 1410 : 1593; return OK; }
+API nvmlDeviceGetTotalEccErrors(Device d, int kind, int counter, unsigned long long *count) {
+  GATE(d); (void)counter; *count = kind ? 2 : 3; return OK;
+}
 API nvmlDeviceGetMigMode(Device d, unsigned *current, unsigned *pending) {
   GATE(d);
   *current = *pending = slots(d->index) >= 0;

@@ -317,7 +317,7 @@ def _show(snapshot: Any) -> None:
     from genvx.fleet.fleet import Fleet
 
     class Liar(FakeHost):
-        def snapshot(self, *, holders: bool = False) -> Any:
+        def snapshot(self, *, holders: bool = False, sensors: bool = False) -> Any:
             return snapshot
 
     fleet = Fleet([Liar("liar")], fanout=0)

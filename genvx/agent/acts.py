@@ -48,7 +48,7 @@ def acting(kind: type[Operation[Any]]) -> Callable[[FarEnd, Any], int]:
     if kind.__module__.endswith(".treeoperations"):
         from genvx.agent import trees
 
-        return trees.receive_tree if kind.__name__ == "SendTree" else trees.send_files
+        return trees.ACTS[kind.__name__]
     # By name: their classes are loaded only where runs are spoken of.
     if kind.__name__ == "ViewRun":
         from genvx.agent.viewing import view

@@ -14,7 +14,7 @@ from genvx.errors import InvalidInput
 from genvx.local import facts, processes, shells
 from genvx.local.machine import Machine
 from genvx.local.runs.entering import enter
-from genvx.local.runs.record import runs_root
+from genvx.local.runs.places import runs_root
 from genvx.shell.prepare import with_path
 from genvx.shell.startup import kind_of
 from genvx.shown.console import say

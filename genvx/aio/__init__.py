@@ -21,6 +21,7 @@ from genvx.aio.inside import active, attach, configure, current, detach, lock
 # Loaded when they are first used. No module has the name of a function that is found here: the
 # module would replace the function once it is loaded.
 _HOMES = {
+    "Executor": "genvx.aio.executing",
     "Fleet": "genvx.aio.group",
     "Run": "genvx.aio.handle",
     "Hold": "genvx.aio.holding",
@@ -30,6 +31,7 @@ _HOMES = {
 
 __all__ = [
     "Activation",
+    "Executor",
     "Fleet",
     "Gang",
     "Hold",

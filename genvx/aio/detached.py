@@ -44,6 +44,10 @@ async def run(
     project: str | os.PathLike[str] | None = None,
     follow_links: bool = False,
     yes: bool = False,
+    python: str | None = None,
+    extras: Sequence[str] = (),
+    wheels: str | os.PathLike[str] | None = None,
+    setup: str = "",
 ) -> Run: ...
 
 
@@ -122,10 +126,11 @@ async def runs(
     most: int = 1000,
     *,
     deleted: bool = False,
+    pulled: bool = False,
 ) -> list[Run]:
     """List our runs on this machine, as `genvx.runs` does."""
     found = await in_daemon_thread(
-        lambda: api.runs(state, tags, name, since, most, deleted=deleted)
+        lambda: api.runs(state, tags, name, since, most, deleted=deleted, pulled=pulled)
     )
     return [Run(each) for each in found]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from genvx.aio.executing import Executor
 from genvx.aio.handle import Run, forget
 from genvx.aio.holding import Gang, Hold
 from genvx.aio.threads import abandonable, in_daemon_thread
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from genvx.core.command import Command
+    from genvx.core.projects.plan import Landed
     from genvx.core.runs.debugport import DebugPort
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.outcomes import Outcomes
@@ -46,6 +49,18 @@ class Fleet:
     def hosts(self) -> tuple[Any, ...]:
         """The hosts of the fleet."""
         return self._fleet.hosts
+
+    async def sweep(self, command: Command, space: Mapping[str, Any], **more: Any) -> Any:
+        """Run a command with many different parameters, as `genvx.Fleet.sweep` does.
+
+        If the call is cancelled, all trials are ended.
+        """
+        stop = threading.Event()
+        return await abandonable(
+            lambda: self._fleet.sweep(command, space, stop=stop, **more),
+            stop,
+            lambda late: None,
+        )
 
     async def snapshot(self) -> Outcomes[Snapshot]:
         """Take a snapshot of every host, all at once."""
@@ -127,6 +142,25 @@ class Fleet:
         finally:
             await gang.release()
 
+    @contextlib.asynccontextmanager
+    async def executor(self, gpus: int | str = 1, **more: Any) -> AsyncIterator[Executor]:
+        """Make an executor for the block; `genvx.Fleet.executor` has the arguments.
+
+        At the end of the block it waits for the calls that are there. An error in the block ends
+        all workers at once, as does a cancellation.
+        """
+        stop = threading.Event()
+        pool = await abandonable(
+            lambda: self._fleet.executor(gpus, stop=stop, **more), stop, lambda late: late.stop()
+        )
+        executor = Executor(pool)
+        try:
+            yield executor
+            await executor.shutdown()
+        except BaseException:
+            await asyncio.shield(executor.stop())
+            raise
+
     @overload
     async def run(
         self,
@@ -154,6 +188,10 @@ class Fleet:
         project: str | os.PathLike[str] | None = None,
         follow_links: bool = False,
         yes: bool = False,
+        python: str | None = None,
+        extras: Sequence[str] = (),
+        wheels: str | os.PathLike[str] | None = None,
+        setup: str = "",
     ) -> Run: ...
 
     @overload
@@ -208,6 +246,31 @@ class Fleet:
             return await hold.run(
                 command, check=check, capture_output=capture_output, input=input, cwd=cwd, env=env
             )
+
+    async def push(
+        self,
+        directory: str,
+        dest: str,
+        hosts: str | Sequence[str] = (),
+        *,
+        everything: bool = False,
+        follow_links: bool = False,
+        delete: bool = False,
+    ) -> Outcomes[Landed]:
+        """Copy a directory of this machine into one of each host, as `genvx.Fleet.push` does.
+
+        If the call is cancelled, the copy goes on in a thread.
+        """
+        return await in_daemon_thread(
+            lambda: self._fleet.push(
+                directory,
+                dest,
+                hosts,
+                everything=everything,
+                follow_links=follow_links,
+                delete=delete,
+            )
+        )
 
     async def runs(
         self,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from genvx.core.command import Command
+    from genvx.core.projects.plan import Landed
     from genvx.core.runs.runinfo import RunInfo
     from genvx.fleet.detaching.run import Run as Handle
     from genvx.fleet.detaching.runs import RunHost
@@ -145,6 +146,23 @@ class Run:
             )
         finally:
             await asyncio.shield(asyncio.to_thread(inside.release))
+
+    async def pull(
+        self,
+        dest: str,
+        *,
+        only: str | Sequence[str] = (),
+        everything: bool = False,
+        bare: bool = False,
+        delete: bool = False,
+    ) -> Landed:
+        """Copy what the run has made or changed into a directory here.
+
+        If the call is cancelled, the copy goes on in a thread.
+        """
+        return await in_daemon_thread(
+            lambda: self._run.pull(dest, only=only, everything=everything, bare=bare, delete=delete)
+        )
 
     @contextlib.asynccontextmanager
     async def tunnel(

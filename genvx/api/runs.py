@@ -45,6 +45,10 @@ def run(
     project: str | os.PathLike[str] | None = None,
     follow_links: bool = False,
     yes: bool = False,
+    python: str | None = None,
+    extras: Sequence[str] = (),
+    wheels: str | os.PathLike[str] | None = None,
+    setup: str = "",
 ) -> Run: ...
 
 
@@ -87,7 +91,10 @@ def run(
     bytes of its log that are kept, of the last ones; None keeps all. debug_port: an SSH server for
     this run only, with keys of its own. project: a directory here of which the run gets a copy, in
     which it starts; cwd is a directory of that then. follow_links: send what is behind its links
-    that lead out. yes: send it also if it is large.
+    that lead out. yes: send it also if it is large. python: the Python that its command finds, as
+    for --python; "auto", the default with a project, makes an environment for its requirements.
+    extras: of the project, which are needed, too. wheels: a directory here from which alone they
+    are installed. setup: a line for bash that runs before the command.
 
     Raises:
         NoCapacity: not enough devices are available. Unsatisfiable: there are never enough.
@@ -154,19 +161,21 @@ def runs(
     most: int = 1000,
     *,
     deleted: bool = False,
+    pulled: bool = False,
 ) -> list[Run]:
     """List our runs on this machine that match all that is given, the newest first.
 
     state: one, or several of which one must match. tags: all must match. name: of the run, or its
     label. since: submitted in these last seconds. most: at most so many. deleted: those in the
-    trash.
+    trash. pulled: also copies of runs of other machines (`RunInfo.pulled`), which can be read and
+    deleted, and nothing else.
 
     Raises:
         InvalidInput: there is no such state. StateError: the runs cannot be read.
     """
     from genvx.fleet.detaching import detached
 
-    asked = detached.listing(state, tags, name, since, most, deleted=deleted)
+    asked = detached.listing(state, tags, name, since, most, deleted=deleted, pulled=pulled)
     return detached.listed_on(LocalHost(), asked)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from genvx.cli.project import ProjectOptions, sending
+from genvx.cli.python import PythonOptions
 from genvx.core.quantities.amounts import parse_memory
 from genvx.core.quantities.durations import parse_duration
 from genvx.core.requests.ask import Ask
@@ -27,7 +28,7 @@ from genvx.errors import GenvxError, InvalidInput, InvalidQuantity
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from genvx.cli.ask.request import Request
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
     # A run with its host, or all parts of a gang with theirs.
     Parts = tuple[tuple[Any, RunInfo], ...]
+
+
+_PREPARED = {Step.CODE: "its copy of the project", Step.PYTHON: "its Python"}
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class Detach:
     debug_port: DebugPort | None = None
     key: str = ""
     project: ProjectOptions = field(default_factory=ProjectOptions)
+    python: PythonOptions = field(default_factory=PythonOptions)
 
     @classmethod
     def parse(
@@ -73,6 +78,7 @@ class Detach:
         tty: bool,
         log_limit: str | None,
         project: ProjectOptions,
+        python: PythonOptions,
     ) -> Detach:
         """What the options say.
 
@@ -107,7 +113,7 @@ class Detach:
             except InvalidQuantity as error:
                 raise InvalidQuantity(f"--log-limit: {error}") from None
         said = (chdir or "", seconds, when, retries or 0, variables, every, notify or "", tty)
-        return cls(*said, most, project=project)
+        return cls(*said, most, project=project, python=python)
 
 
 @dataclass(frozen=True)
@@ -167,6 +173,9 @@ def _start(
         chdir = os.path.abspath(os.path.expanduser(chdir or "."))
     elif chdir == "~" or chdir.startswith("~/"):
         chdir = chdir[2:] or "."  # the directories of a host are counted from the home there
+    python, trees = asked.python.read(project)
+    if project is not None:
+        trees.insert(0, project)
     spec = spec_of(
         command,
         Ask(request.requirements, request.name, lasts=request.time),
@@ -181,9 +190,11 @@ def _start(
         debug_port=asked.debug_port,
         stays=bool(request.selection),
         project=None if project is None else project.recorded,
+        python=python,
+        setup=asked.python.setup,
     )
     start = _on_one if several is None else _on_several(several)
-    with start(where, request, spec, asked.tags, project) as (fleet, parts):
+    with start(where, request, spec, asked.tags, trees) as (fleet, parts):
         code = announce(where, parts, verb="run" if json else None, key=asked.key)
         if code or not watched:
             return code
@@ -278,7 +289,7 @@ def _on_one(
     request: Request,
     spec: RunSpec,
     tags: tuple[str, ...],
-    project: Shipment | None,
+    trees: Sequence[Shipment],
 ) -> Iterator[tuple[Fleet, Parts]]:
     """Start a run on the best host; give the hosts, and the run with its own."""
     from genvx.fleet.detaching import runs
@@ -286,7 +297,7 @@ def _on_one(
     with where.fleet(request.selection) as fleet:
         ours: Any = fleet  # every host of a verb has runs
         seen = where.look(fleet)
-        with named_after_ctrl_c(where, spec), sending(project) as ship:
+        with named_after_ctrl_c(where, spec), sending(trees) as ship:
             started = runs.submit(ours, spec, seen, patience=request.wait, tags=tags, ship=ship)
         yield fleet, (started,)
 
@@ -298,7 +309,7 @@ def _on_several(several: Several) -> Callable[..., AbstractContextManager[tuple[
         request: Request,
         spec: RunSpec,
         tags: tuple[str, ...],
-        project: Shipment | None,
+        trees: Sequence[Shipment],
     ) -> Iterator[tuple[Fleet, Parts]]:
         """Start a run on several hosts; give the hosts, and the parts with theirs."""
         from genvx.cli.show.waiting_line import WaitingLine
@@ -307,7 +318,7 @@ def _on_several(several: Several) -> Callable[..., AbstractContextManager[tuple[
         with where.remote_fleet(request.selection) as fleet:
             with (
                 WaitingLine(request.requirements) as waiting,
-                sending(project) as ship,
+                sending(trees) as ship,
             ):
                 parts = submit_gang(
                     fleet,
@@ -336,8 +347,8 @@ def beginning(run: RunInfo) -> str:
         )
     if is_over(run.state) or end_of(run.state) is not None:
         return f"is {name_of(run.state)} already"
-    if isinstance(run.state, Preparing) and run.state.step is Step.CODE:
-        return f"gets its copy of the project: {run.state.progress or 'it begins'}"
+    if isinstance(run.state, Preparing) and run.state.step in _PREPARED:
+        return f"gets {_PREPARED[run.state.step]}: {run.state.progress or 'it begins'}"
     devices = getattr(run.state, "devices", ())
     if not devices:
         return f"is {name_of(run.state)}, without a GPU"

@@ -9,9 +9,10 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from genvx.cli.ask.runs import shown_host
 from genvx.cli.views.log import LogView
 from genvx.core.runs.runinfo import RunInfo
-from genvx.core.runs.runstate import Waiting, was_moved
+from genvx.core.runs.runstate import Waiting, has_ended, was_moved
 from genvx.core.wire.runoperations import LogEnd, WatchRun
 from genvx.errors import GenvxError, InvalidInput, NoCapacity, UnknownRun
 from genvx.shown.console import INTERRUPTED, say
@@ -48,8 +49,13 @@ def follow(
     """
     from genvx.fleet.detaching import runs
 
-    view = LogView(where, host.name, sys.stdout.isatty())
-    asked = WatchRun(run.id, lines=lines, follow=to_its_end)
+    if run.pulled is not None and not to_its_end and not has_ended(run.state):
+        where.note(
+            f"this is a copy; genvx pull {run.id} brings what the run on {run.pulled.host} has "
+            "written since"
+        )
+    view = LogView(where, shown_host(host, run), sys.stdout.isatty())
+    asked = WatchRun(run.asked_as, lines=lines, follow=to_its_end)
     scout = None
     if to_its_end and where.remote and not stays and len(fleet.hosts) > 1:
         scout = Scout(where, fleet, looked=looked)

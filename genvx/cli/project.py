@@ -11,7 +11,7 @@ from genvx.errors import InvalidInput
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from genvx.fleet.shipping.shipment import Shipment
 
@@ -70,15 +70,13 @@ def _confirm(large: str) -> None:
 
 
 @contextmanager
-def sending(project: Shipment | None) -> Iterator[Callable[[Any], None] | None]:
-    """Give what sends the project to a host, unless it has it; None where there is no project."""
-    if project is None:
+def sending(trees: Sequence[Shipment]) -> Iterator[Callable[[Any], None] | None]:
+    """Give what sends trees to a host, unless it has them; None where there are none."""
+    if not trees:
         yield None
         return
     from genvx.cli.show.sending import Sending
     from genvx.fleet.shipping.reading import shipping
 
     with Sending("sending code to") as shown:
-        yield shipping(
-            project, lambda host: lambda done, total: shown.update(host.name, done, total)
-        )
+        yield shipping(trees, lambda host: lambda done, total: shown.update(host.name, done, total))

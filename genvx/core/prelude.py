@@ -1,4 +1,4 @@
-"""The Python of a remote: what runs on a host before each command there.
+"""What runs on a host before a command: the Python of a remote or of a run, and its setup line.
 
 A command becomes `sh -c SCRIPT genvx VALUE COMMAND...`. The scripts never change, and what the user
 wrote is a word of its own, so no shell reads it as code, except that of venv-activate, which is
@@ -14,6 +14,11 @@ from genvx.core.value import value
 # $1 is a path of the host, counted from the home there; $p becomes the whole path.
 _PATH = 'p=$1; case $p in "~/"*) p=$HOME/${p#"~/"} ;; /*) ;; *) p=$HOME/$p ;; esac; '
 
+# In bash where there is one: people write `source`.
+_LINE = (
+    'b=$(command -v bash) || b=sh; exec "$b" -c \'eval "$1" || '
+    '{{ echo "genvx: {} failed: $1" >&2; exit 126; }}; shift; exec "$@"\' genvx "$@"'
+)
 _SCRIPTS = {
     # What the activate of a virtual environment does for programs; that file is for bash and zsh.
     "venv-path": (
@@ -38,12 +43,16 @@ _SCRIPTS = {
         _PATH + 'shift; case $p in *:*) ;; *) [ -d "$p" ] || { echo "genvx: no directory $p" >&2; '
         'exit 126; } ;; esac; PATH=$p:$PATH; export PATH; exec "$@"'
     ),
-    # In bash where there is one: people write `source`.
-    "venv-activate": (
-        'b=$(command -v bash) || b=sh; exec "$b" -c \'eval "$1" || '
-        '{ echo "genvx: venv-activate failed: $1" >&2; exit 126; }; shift; exec "$@"\' genvx "$@"'
-    ),
+    "venv-activate": _LINE.format("venv-activate"),
 }
+# Before the command of one run, and after what its remote names.
+_SETUP = _LINE.format("--setup")
+# The variables that there are then, for those who enter the run later.
+_KEEP = (
+    '(umask 077; env -0 >"$1.new" && mv -f "$1.new" "$1") 2>/dev/null; shift; '
+    'command -v "$1" >/dev/null || { echo "genvx: command not found: $1" >&2; exit 127; }; '
+    'exec "$@"'
+)
 _NAME = "genvx"
 
 
@@ -81,3 +90,18 @@ def prelude_of(argv: tuple[str, ...]) -> Optional[Prelude]:
 def plain(argv: tuple[str, ...]) -> tuple[str, ...]:
     """Return a command without its prelude."""
     return argv if prelude_of(argv) is None else argv[5:]
+
+
+def prepared(
+    argv: tuple[str, ...], *, conda: str = "", setup: str = "", keep: str
+) -> tuple[str, ...]:
+    """Return the command of a run with all that comes before it.
+
+    argv: it may begin with the prelude of its remote. conda: an environment that is activated.
+    setup: a line for bash. keep: the path of a file to which the variables are written, at last.
+    """
+    found = ("sh", "-c", _KEEP, _NAME, keep, *plain(argv))
+    if setup:
+        found = ("sh", "-c", _SETUP, _NAME, setup, *found)
+    prelude = Prelude("conda-env", conda) if conda else prelude_of(argv)
+    return with_prelude(prelude, found) or found

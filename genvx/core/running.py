@@ -33,6 +33,10 @@ class Running(Protocol):
     def returncode(self) -> Optional[int]:
         """The command's exit code; None until `poll` or `wait` has seen its end."""
 
+    @property
+    def exited(self) -> bool:
+        """Whether the command has exited, though what it has started may go on with its streams."""
+
     def poll(self) -> Optional[int]:
         """Return the exit code if the command has ended, else None."""
 

@@ -44,6 +44,22 @@ class DeviceProcess:
 
 
 @value
+class Sensors:
+    """What a GPU's sensors read; None where the driver does not say.
+
+    power_mw: milliwatts. temperature: degrees Celsius of the GPU. sm_clock_mhz, memory_clock_mhz:
+    as they are now. ecc_corrected, ecc_uncorrected: errors of memory since the driver was loaded.
+    """
+
+    power_mw: Optional[int] = None
+    temperature: Optional[int] = None
+    sm_clock_mhz: Optional[int] = None
+    memory_clock_mhz: Optional[int] = None
+    ecc_corrected: Optional[int] = None
+    ecc_uncorrected: Optional[int] = None
+
+
+@value
 class DeviceUsage:
     """A GPU as it is used now.
 
@@ -51,6 +67,7 @@ class DeviceUsage:
     utilization: percent, None where it is unknown.
     processes: None where they cannot be seen, which is not the same as none.
     reason: why the health is not OK; empty otherwise.
+    sensors: None if nobody has asked for them.
     """
 
     health: Health = Health.OK
@@ -58,6 +75,7 @@ class DeviceUsage:
     memory_used: Optional[int] = None
     utilization: Optional[int] = None
     processes: Optional[tuple[DeviceProcess, ...]] = ()
+    sensors: Optional[Sensors] = None
 
     @property
     def idle(self) -> bool:

@@ -56,21 +56,27 @@ class Caller:
         self._connections = connections
 
     def call(
-        self, operation: Operation[R], *, one_reply: bool = False, patience: float = 0.0
+        self,
+        operation: Operation[R],
+        *,
+        one_reply: bool = False,
+        patience: float = 0.0,
+        window: int | None = None,
     ) -> RemoteCommand[R]:
         """Call an operation and wait for its reply; try another Python if the first does not start.
 
         one_reply: close the channel after the reply; otherwise it stays open for what follows.
-        patience: seconds that this reply may take in addition to the usual timeout.
+        patience: seconds that this reply may take in addition to the usual timeout. window: as
+        Link.channel.
 
         Raises:
             GenvxError: the error that the agent replied. HostError: there was no reply in time.
         """
         try:
-            return self._call(operation, one_reply, patience)
+            return self._call(operation, one_reply, patience, window)
         except NotStarted:
             self.spec = replace(self.spec, python=self._python())
-        return self._call(operation, one_reply, patience)
+        return self._call(operation, one_reply, patience, window)
 
     def _python(self) -> str:
         """Find a Python on the host that starts; raise AgentError if there is none."""
@@ -90,12 +96,14 @@ class Caller:
                 close_channel(channel)
         return probed(said, token)
 
-    def _call(self, operation: Operation[R], one_reply: bool, patience: float) -> RemoteCommand[R]:
+    def _call(
+        self, operation: Operation[R], one_reply: bool, patience: float, window: int | None
+    ) -> RemoteCommand[R]:
         call, form = call_of(operation, new_token()), reply_form(operation)
         line = agent_command(self.spec, call.token)
         with Deadline(self._timeout + patience) as deadline:
             link, channel = self._connections.channel(
-                deadline, lambda channel: channel.exec_command(line)
+                deadline, lambda channel: channel.exec_command(line), window
             )
             try:
                 channel.settimeout(deadline.left())

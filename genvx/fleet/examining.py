@@ -10,10 +10,12 @@ from genvx.core.finding import ERROR, OK, Finding
 from genvx.core.requests.ask import Ask
 from genvx.core.requests.requirements import Requirements
 from genvx.core.text import printable
+from genvx.core.value import replace
 from genvx.core.wire.job import Job
 from genvx.core.wire.questions import Examine
+from genvx.core.wire.runoperations import FindPython
 from genvx.core.wire.treeoperations import FindTree
-from genvx.errors import GenvxError, HostUnreachable
+from genvx.errors import GenvxError, HostUnreachable, StateError
 from genvx.ssh.deadline import Deadline
 from genvx.ssh.ending import close_channel
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from genvx.core.prelude import Prelude
+    from genvx.core.projects.python import Python
     from genvx.core.requests.ask import Wanted
     from genvx.core.wire.operation import Operation
     from genvx.fleet.host import Host
@@ -64,8 +67,8 @@ def examined(host: Examined) -> tuple[Finding, ...]:
     return (*answer.findings, clock, *(() if prelude is None else _of_prelude(host, prelude)))
 
 
-def of_project(host: Host, project: Shipment) -> Iterator[Finding]:
-    """Find out what a host has of a project.
+def of_project(host: Host, project: Shipment, python: Python | None = None) -> Iterator[Finding]:
+    """Find out what a host has of a project. python: the one that its runs have, if it is made.
 
     Raises:
         HostError: it could not be asked.
@@ -74,6 +77,21 @@ def of_project(host: Host, project: Shipment) -> Iterator[Finding]:
     there = host.answer(FindTree(recorded.tree))
     what = "is there" if there else "is not there; a run sends what is missing"
     yield Finding("code", OK, f"{recorded}: {what}")
+    spec = getattr(host, "spec", None)  # this machine has none
+    if python is None or not python.needs:
+        return
+    if spec is not None and spec.prelude is not None and not python.typed:
+        return  # the Python of the remote comes first, and is examined by itself
+    if spec is not None and spec.prerelease:
+        python = replace(python, prerelease=True)
+    try:
+        standing = host.answer(FindPython(python))
+    except StateError as error:
+        yield Finding("python", ERROR, f"environment for {python.source}: {error}")
+        return
+    made = f"is not there; a run makes it, with {printable(standing.installer, 60)}"
+    what = "is there" if standing.there else made
+    yield Finding("python", OK, f"environment for {python.source}: {what}")
 
 
 def _of_prelude(host: Examined, prelude: Prelude) -> Iterator[Finding]:

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from genvx.core.command import Command
+    from genvx.core.projects.plan import Landed
     from genvx.core.runs.debugport import DebugPort
     from genvx.fleet.detaching.foundruns import FoundRuns
     from genvx.fleet.detaching.run import Run
     from genvx.fleet.detaching.runs import RunHost
+    from genvx.fleet.executing.executor import Executor
     from genvx.fleet.gang import Gang
     from genvx.fleet.host import Hold, Host
     from genvx.fleet.hosts.hostspec import HostSpec
@@ -158,6 +160,10 @@ class Fleet(HostGroup[H]):
         project: str | os.PathLike[str] | None = None,
         follow_links: bool = False,
         yes: bool = False,
+        python: str | None = None,
+        extras: Sequence[str] = (),
+        wheels: str | os.PathLike[str] | None = None,
+        setup: str = "",
     ) -> Run: ...
 
     @overload
@@ -213,7 +219,107 @@ class Fleet(HostGroup[H]):
 
         return until_unchanged(start)
 
-    # Runs
+    def push(
+        self,
+        directory: str,
+        dest: str,
+        hosts: str | Sequence[str] = (),
+        *,
+        everything: bool = False,
+        follow_links: bool = False,
+        delete: bool = False,
+    ) -> Outcomes[Landed]:
+        """Copy a directory of this machine into one of each host, one after the other; return how
+        many files are new or changed there, were deleted, and how many bytes were sent.
+
+        Only what is missing there or has changed is sent: of what git would track and .genvxignore
+        says. dest: counted from the home. hosts: names; by default all. everything: also what git
+        ignores. follow_links: send what is behind links that lead out. delete: also delete, without
+        a question, what is there and not in the directory.
+
+        Raises:
+            InvalidInput: the directory cannot be sent, or a host is not one over SSH. UnknownHost:
+            the fleet has no such host. ProjectChanged: a file is changed all the time.
+        """
+        # Imported here: few programs copy files.
+        from genvx.fleet.shipping.pushing import push_to
+
+        names = (hosts,) if isinstance(hosts, str) else tuple(hosts)
+        chosen = [self.host(name) for name in names] or list(self.hosts)
+        return push_to(
+            chosen,
+            directory,
+            dest,
+            everything=everything,
+            follow_links=follow_links,
+            delete=delete,
+        )
+
+    def executor(
+        self,
+        gpus: int | str = 1,
+        *,
+        workers: int | None = None,
+        memory: int | None = None,
+        name: str = "",
+        wait: float | None = None,
+        time: float | None = None,
+        visible_as: str | None = None,
+        python: str | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        retries: int = 0,
+        results: Literal["pickle", "json"] = "pickle",
+        initializer: Callable[..., object] | None = None,
+        initargs: Sequence[Any] = (),
+        project: str | os.PathLike[str] | None = None,
+        follow_links: bool = False,
+        yes: bool = False,
+        stop: threading.Event | None = None,
+    ) -> Executor:
+        """Make a concurrent.futures.Executor whose workers each hold such devices.
+
+        It returns once a first worker is there. More are started while calls wait, as many as there
+        is room for. A worker keeps its process between calls, and needs only a Python of our minor
+        version on the host. `activate` says the rest of what is asked for.
+
+        workers: the most of them. wait: the most seconds to wait in line when there is no worker;
+        None does not wait. python: a path on the hosts, or a name in the PATH there. cwd: a
+        directory there, whose modules can be imported. env: variables for the workers. retries: how
+        often a call is made again whose worker has died. results: "json" unpickles nothing of a
+        host. initializer: a function that each worker calls first, with initargs. project: a
+        directory here of which each worker gets a copy, as it is now; its modules can be imported,
+        and cwd is a directory of it then. follow_links, yes: as for `run`. stop: ends the waiting
+        in line when it is set; it is set when the executor ends.
+
+        Raises:
+            NoCapacity, WaitedTooLong, FleetError: as `activate`. AgentError: there is no Python of
+            our version. InvalidInput: the request is invalid, the project cannot be sent, or
+            cloudpickle is not installed. ProjectChanged: files of it are changed all the time.
+        """
+        from genvx.fleet.executing.executor import Executor
+
+        return Executor(
+            self,
+            gpus,
+            workers=workers,
+            memory=memory,
+            name=name,
+            wait=wait,
+            time=time,
+            visible_as=visible_as,
+            python=python,
+            cwd=cwd,
+            env=env,
+            retries=retries,
+            results=results,
+            initializer=initializer,
+            initargs=initargs,
+            project=project,
+            follow_links=follow_links,
+            yes=yes,
+            stop=stop,
+        )
 
     def runs(
         self,

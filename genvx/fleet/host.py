@@ -108,8 +108,10 @@ class Host(Protocol):
 
     name: str
 
-    def snapshot(self, *, holders: bool = False) -> Snapshot:
-        """Take a snapshot of devices, environments and lines; with `holders`, also of processes."""
+    def snapshot(self, *, holders: bool = False, sensors: bool = False) -> Snapshot:
+        """Take a snapshot of devices, environments and lines; with `holders`, also of processes,
+        and with `sensors` of power, temperatures, clocks and errors of memory.
+        """
 
     def answer(self, operation: Operation[R]) -> R:
         """Perform an operation with one reply, and return the reply."""

@@ -22,7 +22,7 @@ from genvx.errors import (
 )
 from genvx.fleet.caller import Caller
 from genvx.fleet.examining import examined
-from genvx.fleet.offer import offered, offering, within
+from genvx.fleet.offer import asked_of, offered, offering, within
 from genvx.fleet.remotehold import RemoteEntry, RemoteHold
 from genvx.fleet.shipping.ships import Ships
 from genvx.ssh.connections import Connections
@@ -106,12 +106,12 @@ class SSHHost(Ships):
 
     # Questions
 
-    def snapshot(self, *, holders: bool = False) -> Snapshot:
+    def snapshot(self, *, holders: bool = False, sensors: bool = False) -> Snapshot:
         """Take a snapshot of the host, with the devices that the hostfile offers.
 
-        holders: also find the processes that hold leases.
+        holders: also find the processes that hold leases. sensors: also read those of its GPUs.
         """
-        return offered(self.spec, self.answer(questions.TakeSnapshot(holders)))
+        return offered(self.spec, self.answer(questions.TakeSnapshot(holders, sensors)))
 
     def doctor(self) -> tuple[Finding, ...]:
         """Examine the host and return what is wrong there, and with its clock."""
@@ -164,8 +164,8 @@ class SSHHost(Ships):
         """
         from genvx.core.wire.runoperations import SubmitRun
 
-        argv = with_prelude(self.spec.prelude, spec.argv)
-        ours = replace(spec, requirements=within(self.spec, spec.requirements), argv=argv)
+        ours = asked_of(self.spec, spec)
+        ours = replace(ours, requirements=within(self.spec, spec.requirements))
         most = None if patience is None else min(patience, _MOST_PATIENCE)
         return self.answer(SubmitRun(ours, most, tags), patience=_ACCEPTANCE)
 
@@ -257,7 +257,7 @@ class SSHHost(Ships):
         stop = stop or threading.Event()
         patience = math.inf if ask.patience is None else ask.patience
         wanted = replace(offering(self.spec, ask), patience=min(patience, _MOST_PATIENCE))
-        waiting = self._caller.call(ongoing.Hold(wanted, self._silence))
+        waiting = self._caller.call(ongoing.Hold(wanted, self.silence))
         try:
             while isinstance(waiting.last, Standing):
                 tell(waiting.last)
@@ -273,12 +273,12 @@ class SSHHost(Ships):
             raise
 
     @property
-    def _silence(self) -> float:
+    def silence(self) -> float:
         """Seconds without a sign of us after which the far end releases; later than we notice."""
         return self.options.host_lost_after * _LATER
 
     def _held(self, wanted: Wanted) -> RemoteHold:
-        return RemoteHold(self, self.begin(ongoing.Hold(wanted, self._silence)))
+        return RemoteHold(self, self.begin(ongoing.Hold(wanted, self.silence)))
 
     def start(self, wanted: Wanted, job: Job) -> Started:
         """Start a command on the host; return once it holds its devices.

@@ -99,6 +99,11 @@ class RemoteRunning:
         """The exit code, or 128 + the signal that ended the command; None until it is known."""
         return self._code
 
+    @property
+    def exited(self) -> bool:
+        """Whether the command has exited, though what it has started may go on with its streams."""
+        return not self._thread.is_alive() or self._command.channel.exit_status_ready()
+
     def poll(self) -> int | None:
         """Return the exit code if the command has ended, else None.
 

@@ -7,6 +7,7 @@ imported by those: start-up is most of what a question to many machines costs.
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, TypeVar
 
 from genvx.core.text import printable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from genvx.core.line.standing import Standing
     from genvx.core.line.turn import Turn
     from genvx.core.policies.policy import Entitlement
+    from genvx.core.projects.plan import Known, Landed
     from genvx.core.requests.ask import Ask
     from genvx.core.requests.requirements import Requirements
     from genvx.core.runs.run import RunSpec
@@ -50,10 +52,15 @@ class LocalHost(Machine):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def python(self) -> str:
+        """The Python of this program, in which workers of executors run, too."""
+        return sys.executable
+
     def doctor(self) -> tuple[Finding, ...]:
         """Check everything that genvx depends on here; never raises because something is wrong."""
         from genvx.local.doctor.examination import examine
-        from genvx.local.runs.record import runs_root
+        from genvx.local.runs.places import runs_root
 
         cache = self.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         rooms = {"runs": runs_root(self.environ), "environments": f"{cache}/genvx"}
@@ -249,11 +256,12 @@ class LocalHost(Machine):
         asked: PullRun,
         target: Landing,
         got: Callable[[int, int], object] = lambda done, total: None,
-    ) -> tuple[Pulling, int]:
+        choose: Callable[[Known], Sequence[bytes]] = lambda known: (),
+    ) -> tuple[Pulling, Landed]:
         """Copy what a run here has made. Arguments and errors: as those of a host over SSH."""
         from genvx.local.runs.made import bring
 
-        return bring(self, asked, target, got)
+        return bring(self, asked, target, got, choose)
 
     def join(self, environment: str, *, command: str = "") -> LocalHold:
         """Hold a living environment of one's own, beside the processes that hold it already.

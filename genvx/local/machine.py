@@ -58,7 +58,7 @@ class Machine:
         self.places = paths.USUAL if places is None else places
         self._state: Optional[StateDirectory] = None
 
-    def _survey(self) -> Inventory:
+    def _survey(self, *, sensors: bool = False) -> Inventory:
         if self._given_survey is not None:
             return self._given_survey()
         specification = self.environ.get("GENVX_SIMULATE", "")
@@ -67,21 +67,23 @@ class Machine:
             seed = f"{facts.hostname()}:{paths.chosen_root(self.environ)}"
             from genvx.local.devices.simulated import simulate
 
-            return simulate(specification, seed)
+            return simulate(specification, seed, sensors=sensors)
         from genvx.local.devices.deadline import deadline_in
         from genvx.local.devices.survey import survey
 
-        return survey(deadline_in(self.environ))
+        return survey(deadline_in(self.environ), sensors=sensors)
 
-    def survey(self) -> Inventory:
+    def survey(self, *, sensors: bool = False) -> Inventory:
         """Return the devices of this machine as they are now, as far as its policy lets us see
         them.
+
+        sensors: whether to read their sensors, too.
 
         Raises:
             StateError: the policy cannot be read.
         """
         rules = self.rules()
-        inventory = self._survey()
+        inventory = self._survey(sensors=sensors)
         return inventory if rules is None else rules.govern(inventory)
 
     def use_of(self, devices: Sequence[Device]) -> Mapping[str, DeviceUsage]:
@@ -149,16 +151,16 @@ class Machine:
 
     # Questions
 
-    def snapshot(self, *, holders: bool = False) -> Snapshot:
+    def snapshot(self, *, holders: bool = False, sensors: bool = False) -> Snapshot:
         """Return this host at this moment. Takes no lock.
 
         holders: whether to find the processes that hold its leases, for which all processes are
-        examined.
+        examined. sensors: whether to read the sensors of its GPUs.
 
         Raises:
             StateError: the state directory is unsafe or cannot be read.
         """
-        snapshot = self.snapshot_with(self.survey(), reap=True)
+        snapshot = self.snapshot_with(self.survey(sensors=sensors), reap=True)
         if not holders:
             return snapshot
         from genvx.local.holders import with_holders

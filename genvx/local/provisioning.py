@@ -13,7 +13,16 @@ from genvx.local.state.paths import Places
 from genvx.local.state.store import LeaseStore
 from genvx.local.tmpfiles import fragment_of
 
-__all__ = ["Places", "Provisioned", "held_before", "provision", "usual"]
+__all__ = [
+    "Places",
+    "Provisioned",
+    "held_before",
+    "install_unit",
+    "planned",
+    "provision",
+    "unit_path",
+    "usual",
+]
 
 
 @value
@@ -58,9 +67,7 @@ def provision(places: Places, group: str, number: int) -> Provisioned:
     Raises:
         StateError: something cannot be written.
     """
-    # Sticky: users can make their own directories, and nobody delete those of others. With a group
-    # also set-gid, and closed to everybody else.
-    mode, lock_mode = (0o3770, 0o660) if group else (0o1777, 0o666)
+    mode, lock_mode = _modes(group)
     fragment = ""
     try:
         _make(places, number, mode, lock_mode)
@@ -76,6 +83,50 @@ def provision(places: Places, group: str, number: int) -> Provisioned:
     except OSError as error:
         raise StateError(f"cannot provision {error.filename}: {error.strerror}") from None
     return Provisioned(os.path.join(places.provisioned, "leases"), fragment, held)
+
+
+def planned(places: Places, group: str) -> tuple[tuple[str, str], ...]:
+    """Return the files that `provision` would write besides the directory: path and content."""
+    if not os.path.isdir(os.path.dirname(places.tmpfiles)):
+        return ()
+    mode, lock_mode = _modes(group)
+    return ((places.tmpfiles, fragment_of(places, group or "root", mode, lock_mode)),)
+
+
+def _modes(group: str) -> tuple[int, int]:
+    """The modes of the directory and of the lock in it."""
+    # Sticky: users can make their own directories, and nobody delete those of others. With a group
+    # also set-gid, and closed to everybody else.
+    return (0o3770, 0o660) if group else (0o1777, 0o666)
+
+
+def unit_path(places: Places, name: str) -> str:
+    """Return where a unit of systemd goes.
+
+    Raises:
+        StateError: this machine has no systemd.
+    """
+    if not os.path.isdir(places.units):
+        raise StateError(f"there is no {places.units}: this machine does not use systemd")
+    return os.path.join(places.units, name)
+
+
+def install_unit(places: Places, name: str, text: str) -> str:
+    """Write a unit of systemd, or replace it; return its path. Needs root.
+
+    Raises:
+        StateError: this machine has no systemd, or the unit cannot be written.
+    """
+    path = unit_path(places, name)
+    partial = f"{path}.{os.urandom(4).hex()}"
+    try:
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+            os.fchmod(file.fileno(), 0o644)
+        os.rename(partial, path)
+    except OSError as error:
+        raise StateError(f"cannot write {path}: {error.strerror}") from None
+    return path
 
 
 def _make(places: Places, group: int, mode: int, lock_mode: int) -> None:

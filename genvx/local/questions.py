@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         @property
         def environ(self) -> Mapping[str, str]: ...
 
-        def snapshot(self, *, holders: bool = False) -> Snapshot: ...
+        def snapshot(self, *, holders: bool = False, sensors: bool = False) -> Snapshot: ...
 
         def doctor(self) -> tuple[Finding, ...]: ...
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 def snapshot(host: Here, asked: questions.TakeSnapshot) -> Snapshot:
     """Return the host at this moment."""
-    return host.snapshot(holders=asked.holders)
+    return host.snapshot(holders=asked.holders, sensors=asked.sensors)
 
 
 def doctor(host: Here, asked: questions.Examine) -> Examination:
@@ -124,13 +124,19 @@ def find_tree(host: Here, asked: treeoperations.FindTree) -> bool:
 
 
 def clean_trees(host: Here, asked: treeoperations.CleanTrees) -> treeoperations.Cleaned:
-    """Delete trees that are not used; return what that was."""
+    """Delete trees and environments that are not used; return what that was."""
     from genvx.core.wire.treeoperations import Amount, Cleaned
+    from genvx.local.python.environments import Environments, environments_root
     from genvx.local.trees.store import TreeStore, trees_root
 
-    store = TreeStore(trees_root(host.environ))
-    gone, stays = store.clean(asked.unused, only_say=asked.only_say)
-    return Cleaned(*(Amount(len(kept), sum(each.size for each in kept)) for kept in (gone, stays)))
+    stores: tuple[Any, ...] = (
+        TreeStore(trees_root(host.environ)),
+        Environments(environments_root(host.environ)),
+    )
+    found = [store.clean(asked.unused, only_say=asked.only_say) for store in stores]
+    return Cleaned(
+        *(Amount(len(kept), sum(e.size for e in kept)) for both in found for kept in both)
+    )
 
 
 # By the name of the class: a call loads the class of its own operation only.

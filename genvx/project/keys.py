@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from genvx.core.device import VisibleAs
+from genvx.core.projects.python import chosen
 from genvx.core.quantities.amounts import parse_memory
 from genvx.core.quantities.durations import parse_duration
 from genvx.core.requests.requirements import Requirements
@@ -13,6 +14,9 @@ from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+
+_LONGEST = 4096
 
 
 def _text(value: Any) -> str:
@@ -88,6 +92,18 @@ def _project(value: Any) -> str:
     return text
 
 
+def _python(value: Any) -> str:
+    chosen(_text(value))
+    return _text(value)
+
+
+def _line(value: Any) -> str:
+    text = _text(value)
+    if not text or len(text) > _LONGEST or "\0" in text:
+        raise InvalidInput(f"is a line for bash, of {_LONGEST} characters at most")
+    return text
+
+
 # The check of each key: it returns the value, or raises InvalidInput.
 KEYS: Mapping[str, Callable[[Any], Any]] = {
     "name": lambda value: require_typed_name(_text(value)),
@@ -104,5 +120,9 @@ KEYS: Mapping[str, Callable[[Any], Any]] = {
     "wait": _wait,
     "time": _time,
     "project": _project,
+    "python": _python,
+    "setup": _line,
+    "wheels": _project,
+    "extra": _texts,
     "visible-as": lambda value: VisibleAs.parse(_text(value)).value,
 }

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+FIRST = "GENVX_SHELL_FIRST"
+"""The variable that says what comes first on the PATH of a shell, whatever its start-up files make
+of that.
+"""
+
+
 @value
 class Shell:
     """How to start an activated shell.

@@ -67,9 +67,13 @@ class Connections:
             link.close()
 
     def channel(
-        self, deadline: Deadline, ask: Callable[[paramiko.Channel], None]
+        self,
+        deadline: Deadline,
+        ask: Callable[[paramiko.Channel], None],
+        window: int | None = None,
     ) -> tuple[Link, paramiko.Channel]:
         """Open a channel and make the request `ask` on it; return its connection and the channel.
+        window: as Link.channel.
 
         A kept connection may turn out to be unusable only now: it has ended, MaxSessions still
         counts the previous session or leaves no room for another, or dropbear closes the new
@@ -83,7 +87,7 @@ class Connections:
         while True:
             link, fresh = self._opened(deadline, tried)
             try:
-                return link, link.channel(deadline, ask)
+                return link, link.channel(deadline, ask, window)
             except _FAILURES as error:
                 meaning = self.let_go(link, error, deadline)
                 if fresh or deadline.expired:

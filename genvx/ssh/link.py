@@ -197,10 +197,17 @@ class Link:
         return bool(self.transport.is_active())
 
     def channel(
-        self, deadline: Deadline, ask: Callable[[paramiko.Channel], None]
+        self,
+        deadline: Deadline,
+        ask: Callable[[paramiko.Channel], None],
+        window: int | None = None,
     ) -> paramiko.Channel:
-        """Open a channel and make the request `ask` on it; the deadline closes it."""
-        channel: paramiko.Channel = self._connection.create_session()
+        """Open a channel and make the request `ask` on it; the deadline closes it.
+
+        window: the bytes that the host may send before we have read any; paramiko's default is 2
+        MiB, which is all that comes in one round trip.
+        """
+        channel: paramiko.Channel = self.transport.open_session(window)
         deadline.closes(channel.close)
         try:
             ask(channel)

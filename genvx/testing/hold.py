@@ -80,6 +80,11 @@ class FakeRunning:
             for stream in (stdin, stdout, stderr)
         )
 
+    @property
+    def exited(self) -> bool:
+        """Whether it has ended: yes."""
+        return True
+
     def poll(self) -> int:
         """Return 0."""
         return self.returncode

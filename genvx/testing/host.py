@@ -59,7 +59,7 @@ class FakeHost(FakeMachine):
 
     script: says what the command of a run does, called with what was asked for; by default each
     succeeds at once and writes nothing. runs: they are there, and a test can have them write, end
-    and be lost.
+    and be lost. It has no files: Fleet.push and Run.pull refuse it.
     """
 
     def __init__(
@@ -77,10 +77,10 @@ class FakeHost(FakeMachine):
         self.commands: list[Command] = []
         self.closed = False
 
-    def snapshot(self, *, holders: bool = False) -> Snapshot:
+    def snapshot(self, *, holders: bool = False, sensors: bool = False) -> Snapshot:
         """Take a snapshot; the clock of the host advances by a second at each.
 
-        holders: ignored, as no processes hold the leases.
+        holders: ignored, as no processes hold the leases. sensors: ignored, as there are none.
         """
         self.require_answer()
         self.runs.advance()
@@ -95,7 +95,7 @@ class FakeHost(FakeMachine):
         """Reply to an operation; raise InvalidInput for one that this host does not know."""
         self.require_answer()
         answers: dict[type[Operation[Any]], Callable[[Any], Any]] = {
-            TakeSnapshot: lambda asked: self.snapshot(holders=asked.holders),
+            TakeSnapshot: lambda asked: self.snapshot(holders=asked.holders, sensors=asked.sensors),
             Examine: lambda asked: Examination(self.doctor(), 0),
             ShowPolicy: lambda asked: self.entitlement(),
             Release: lambda asked: self.release(asked.environment, kill=asked.kill),

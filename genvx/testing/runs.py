@@ -52,9 +52,11 @@ class FakeRuns(FakeShelf):
     def submit(self, asked: SubmitRun) -> RunInfo:
         """Start a run, or have it wait; return it as it was accepted."""
         require_tags(asked.tags)
-        project = asked.spec.project
+        project, python = asked.spec.project, asked.spec.python
         if project is not None and project.tree not in self.trees:
             raise TreeMissing("the code of the run is not here")
+        if python is not None and python.needs and python.needs not in self.trees:
+            raise TreeMissing("the requirements of the run are not here")
         name = self._machine.name
         patience = asked.spec.patience if asked.patience is None else asked.patience
         spec = replace(
@@ -162,7 +164,8 @@ class FakeRuns(FakeShelf):
             self._machine.require_answer()
             with self._lock:
                 record = self._record(run.id)
-                before, run, log = run, record.info, record.log
+                before, run = run, record.info
+                log = record.reports if asked.reports else record.log
             if isinstance(before.state, Waiting) and run.state != before.state:
                 yield run
             if asked.log and log[offset:]:

@@ -38,11 +38,13 @@ if TYPE_CHECKING:
 class Played:
     """Played is what the command of a fake run does.
 
-    output: what it writes. code: its exit code; None: it goes on until it is ended.
+    output: what it writes. code: its exit code; None: it goes on until it is ended. reports: what
+    it appends to $GENVX_REPORT.
     """
 
     output: bytes = b""
     code: int | None = 0
+    reports: bytes = b""
 
 
 class Record:
@@ -51,6 +53,7 @@ class Record:
     def __init__(self, info: RunInfo, ticket: Ticket | None, patient_until: float) -> None:
         self.info = info
         self.log = b""
+        self.reports = b""
         self.ticket = ticket
         self.patient_until = patient_until
 
@@ -75,6 +78,11 @@ class FakeShelf:
         """Have the command of a run write something."""
         with self._lock:
             self._record(run).log += data
+
+    def report(self, run: str, line: bytes) -> None:
+        """Have the command of a run report a line."""
+        with self._lock:
+            self._record(run).reports += line + b"\n"
 
     def end(self, run: str, code: int = 0) -> None:
         """Have the command of a run end with an exit code.
@@ -151,6 +159,7 @@ class FakeShelf:
     def _play(self, record: Record) -> None:
         played = self.script(record.info.spec)
         record.log += played.output
+        record.reports += played.reports
         if played.code is not None:
             self._ended(record, played.code)
 

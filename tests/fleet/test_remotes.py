@@ -123,9 +123,10 @@ CHANGES = {
         lambda spec, found: spec.prelude == Prelude("venv-activate", "source x"),
     ),
     "home": ("home: /scratch/ann/", lambda spec, found: spec.runs == "/scratch/ann/runs"),
+    "use-prerelease": ("use-prerelease: yes", lambda spec, found: spec.prerelease),
     "guild-home": ("guild-home: .guild", lambda spec, found: spec.runs == "~/.guild/runs"),
 }
-ELSEWHERE = {"type", "description", "extends", "init", "use-prerelease"}
+ELSEWHERE = {"type", "description", "extends", "init"}
 
 
 def test_no_key_is_left_out_here():

@@ -9,6 +9,8 @@ from genvx.project import reading
 from genvx.shown.console import say
 
 # Options that exclude each other: one that is typed also overrides the others of the file.
+_OF_PYTHON = ("python", "setup", "wheels", "extra")
+_OF_RUNS = ("project", *_OF_PYTHON)
 _ALIKE = (("gpus", "device"), ("spread", "pack"))
 
 
@@ -27,7 +29,8 @@ def load(wanted: dict[str, Any], *, remote: bool, quiet: bool) -> None:
             say(f"genvx: {stranger}")
         return
     values = {key.replace("-", "_"): value for key, value in found.items()}
-    values.pop("project", None)  # of runs
+    for key in _OF_RUNS:
+        values.pop(key, None)
     if values.get("wait") is True:
         values["wait"] = FOR_EVER
     if not remote:
@@ -47,11 +50,23 @@ def load(wanted: dict[str, Any], *, remote: bool, quiet: bool) -> None:
 def project() -> str | None:
     """The directory of the project that this directory's .genvx.toml names; None if none is."""
     path = reading.find()
-    if path is None:
-        return None
     try:
-        named = reading.load(path, unasked=True).get("project")
+        named = None if path is None else reading.load(path, unasked=True).get("project")
     except reading.Stranger as stranger:
         say(f"genvx: {stranger}")
         return None
-    return None if named is None else str(path.parent / named)
+    return None if path is None or named is None else str(path.parent / named)
+
+
+def python() -> dict[str, Any]:
+    """What this directory's .genvx.toml says of the Python of runs, by its keys."""
+    path = reading.find()
+    if path is None:
+        return {}
+    try:
+        found = reading.load(path, unasked=True)
+    except reading.Stranger:
+        return {}  # `project` has said so
+    if "wheels" in found:
+        found["wheels"] = str(path.parent / found["wheels"])
+    return {key: found[key] for key in _OF_PYTHON if key in found}

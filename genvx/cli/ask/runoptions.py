@@ -56,6 +56,37 @@ FollowLinks = Annotated[
     bool,
     typer.Option("--follow-links", help="With --project: send what links outside of it lead to."),
 ]
+PythonOfRun = Annotated[
+    str | None,
+    typer.Option(
+        "--python",
+        metavar="auto|none|PATH|conda:NAME",
+        help="With --detach: the Python that the command finds; auto makes an environment for what "
+        "the project needs (default with a project).",
+    ),
+]
+Extra = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--extra", metavar="NAME", help="With --project: what this extra of it needs, too."
+    ),
+]
+Wheels = Annotated[
+    str | None,
+    typer.Option(
+        "--wheels",
+        metavar="DIR",
+        help="With --project: install only from the packages in this directory, which travel too.",
+    ),
+]
+Setup = Annotated[
+    str | None,
+    typer.Option(
+        "--setup",
+        metavar="LINE",
+        help="With --detach: a line for bash that runs before the command, in the same shell.",
+    ),
+]
 Yes = Annotated[
     bool, typer.Option("-y", "--yes", help="With --project: send it, however large it is.")
 ]

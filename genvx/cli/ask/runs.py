@@ -66,6 +66,11 @@ def located_parts(
     return located_among(where, fleet, wanted, deleted=deleted, others=others)[0]
 
 
+def shown_host(host: Any, run: RunInfo) -> str:
+    """The name of the host of a run; of a copy, that of the host from which it was copied."""
+    return host.name if run.pulled is None else run.pulled.host
+
+
 def part_of(parts: tuple[tuple[Any, RunInfo], ...], node: int | None) -> tuple[Any, RunInfo]:
     """One part of a run, with its host; by default the first that was found.
 
@@ -85,12 +90,14 @@ def located_among(
     from genvx.fleet.detaching import runs
 
     everywhere: Any = fleet
-    found = where.ask(fleet, runs.question(wanted, deleted=deleted, others=others))
+    copies = not where.remote
+    asked = runs.question(wanted, deleted=deleted, others=others, copies=copies)
+    found = where.ask(fleet, asked)
     parts = runs.locate_parts(everywhere, found, wanted, deleted=deleted, typed=where.typed)
     part = parts[0][1].spec.part
     if part is not None and len(parts) < len(part.nodes) and wanted != parts[0][1].id:
         # Some parts may not have what was typed, such as a label; the id they all have.
-        again = runs.question(parts[0][1].id, deleted=deleted, others=others)
+        again = runs.question(parts[0][1].id, deleted=deleted, others=others, copies=copies)
         found = where.ask(fleet, again)
         parts = runs.locate_parts(everywhere, found, parts[0][1].id)
     return parts, tuple(found.failed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from genvx.core.text import printable
 from genvx.errors import InvalidInput
 
-_LISTS = ("device", "only-host", "exclude-host", "tag")
+_LISTS = ("device", "only-host", "exclude-host", "tag", "extra")
 _WORDS = {"true": True, "false": False}
 
 

@@ -15,6 +15,7 @@ from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 if TYPE_CHECKING:
     import typer
 
+    from genvx.core.runs.pulled import Way
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.fleet import Fleet
     from genvx.fleet.host import Host
@@ -56,17 +57,14 @@ class Where(Reporting):
         """What somebody types to ask the same hosts again: genvx, or genvx remote with these."""
         if not self.remote:
             return "genvx"
-        import shlex
+        return self.way.typed
 
-        if self.named is not None and self.login is None:
-            return shlex.join(["genvx", "--remote", self.named])
-        words = ["genvx", "remote"]
-        words += ["--remote", self.named] if self.named else []
-        words += ["-H", self.hosts] if self.hosts else []
-        words += ["-f", self.hostfile] if self.hostfile else []
-        # Another user has other runs and environments.
-        words += ["-l", self.login] if self.login else []
-        return shlex.join(words)
+    @property
+    def way(self) -> Way:
+        """How the hosts were named."""
+        from genvx.core.runs.pulled import Way
+
+        return Way(self.named or "", self.hosts or "", self.hostfile or "", self.login or "")
 
     def fleet(self, selection: Selection | None = None) -> Fleet:
         """Make the fleet of the hosts, or of the selected ones; connect to none yet.

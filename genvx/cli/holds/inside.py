@@ -61,7 +61,7 @@ def require(where: Where, run: RunInfo) -> None:
     try:
         require_entry(run)
     except InvalidInput as error:
-        if is_over(run.state):
+        if is_over(run.state) or run.pulled is not None:
             raise
         raise InvalidInput(f"{error}; {_once_it_starts(where, run)}") from None
 

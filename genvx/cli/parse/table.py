@@ -63,6 +63,7 @@ VERBS = (
     ),
     Entry("doctor", "look.doctor", LOOK, "Show what is wrong, one line each, and what to do"),
     Entry("check", "look.doctor", LOOK, "Show what is wrong, as doctor does; Guild's name for it"),
+    Entry("usage", "look.usage", LOOK, "Show who used GPUs for how long, and how well"),
     Entry("smi", "look.smi", LOOK, "Show an environment's GPUs and processes"),
     Entry(
         "runs",
@@ -79,6 +80,20 @@ VERBS = (
         "runs.watch",
         RUNS,
         "Show the output of a run so far; exit with its code if it has ended",
+    ),
+    Entry(
+        "sweep",
+        "runs.sweep",
+        RUNS,
+        "Run a command with many different parameters, and find the best",
+        runs=True,
+    ),
+    Entry(
+        "sweeps",
+        "runs.sweeps",
+        RUNS,
+        "Sweeps: list, show, stop, resume and export them",
+        remotely=False,
     ),
     Entry(
         "ssh",
@@ -158,7 +173,18 @@ VERBS = (
     Entry(
         "label", "runs.marks", RUNS, "Give a run another name, by which it is found", hidden=True
     ),
-    Entry("pull", "runs.pull", RUNS, "Copy what a run has made or changed to this machine"),
+    Entry(
+        "pull",
+        "runs.pull",
+        RUNS,
+        "Copy what a run has made or changed to this machine, where genvx runs shows it",
+    ),
+    Entry(
+        "push",
+        "runs.push",
+        RUNS,
+        "Copy a directory to a host, and there only what is missing or has changed",
+    ),
     Entry(
         "config",
         "setup.config",
@@ -186,6 +212,15 @@ VERBS = (
         SET_UP,
         "Tell and end those who break the rules of policy.toml",
         remotely=False,
+    ),
+    Entry(
+        "monitor",
+        "look.monitor",
+        SET_UP,
+        "Serve metrics of the GPUs for Prometheus, and keep a history for usage",
+    ),
+    Entry(
+        "web", "look.web", LOOK, "Serve a page that shows the GPUs, the line and your runs, live"
     ),
     Entry("admin", "setup.admin", SET_UP, "Set up a machine, and free what is not used", both=True),
 )

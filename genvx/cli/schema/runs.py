@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from genvx.cli.schema.document import print_document
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
     from genvx.cli.schema.document import Plain
     from genvx.core.projects.project import Project
+    from genvx.core.projects.python import Python
+    from genvx.core.runs.pulled import Pulled
     from genvx.core.runs.runinfo import RunInfo
+    from genvx.core.runs.trial import Trial
     from genvx.errors import GenvxError
 
 
@@ -52,8 +56,23 @@ def plain_run(item: RunInfo) -> Plain:
         if item.spec.part is None
         else {"rank": item.spec.part.rank, "nodes": list(item.spec.part.nodes)},
         "project": None if item.spec.project is None else _plain_project(item.spec.project),
+        "python": None if item.spec.python is None else _plain_python(item.spec.python),
+        "setup": item.spec.setup or None,
+        "trial": None if item.spec.trial is None else _plain_trial(item.spec.trial),
+        "reported": plain_report(item),
         "deleted": item.deleted,
+        "pulled": None if item.pulled is None else _pulled(item.pulled),
         "debug_port": None if item.spec.debug_port is None else _debug_port(item),
+    }
+
+
+def _pulled(item: Pulled) -> Plain:
+    return {
+        "host": item.host,
+        "epoch_seconds": round(item.epoch_ns / 1e9, 3),
+        "whole": item.whole,
+        "only": list(item.only),
+        "all": item.everything,
     }
 
 
@@ -84,6 +103,42 @@ def _plain_project(item: Project) -> Plain:
         "bytes": item.size,
         "commit": item.commit or None,
         "dirty": item.dirty,
+    }
+
+
+def _plain_python(item: Python) -> Plain:
+    return {
+        "kind": item.kind.value,
+        "where": item.where or None,
+        "needs": item.needs or None,
+        "source": item.source or None,
+        "prerelease": item.prerelease,
+        "offline": item.offline,
+    }
+
+
+def _plain_trial(item: Trial) -> Plain:
+    return {
+        "sweep": item.sweep,
+        "number": item.number,
+        "parameters": dict(item.parameters),
+    }
+
+
+def plain_report(item: RunInfo) -> Plain | None:
+    """Return what a run has reported last; None where it has reported nothing."""
+    if not item.reported:
+        return None
+    from genvx.core.sweeps.report import read_report
+
+    report = read_report(item.reported.encode("utf-8"))
+    if report is None:
+        return None
+    return {
+        "value": report.value if report.value is None or isfinite(report.value) else None,
+        "step": report.step,
+        "final": report.final,
+        "more": dict(report.more),
     }
 
 

@@ -25,7 +25,7 @@ class Sending(Block):
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._began = time.monotonic()
+        self._began = 0.0
         self._drawn = 0.0
         self._hosts: dict[str, tuple[int, int]] = {}
         self._stream = sys.__stderr__ or sys.stderr
@@ -41,6 +41,8 @@ class Sending(Block):
         with LINE:
             self._hosts[host] = (done, total)
             now = time.monotonic()
+            # Not from the start of the block: before, files may be read, and people asked.
+            self._began = self._began or now
             if self._terminal and now >= max(self._began + _PATIENCE, self._drawn + _AGAIN):
                 self._drawn = now
                 self._stream.write(f"\r\x1b[K{one_line(self._text(now), self._stream)}")
@@ -57,8 +59,13 @@ class Sending(Block):
             text += f", {format_duration(round((total - done) * seconds / done))} left"
         return text
 
-    def _leave(self) -> None:
+    def clear(self) -> None:
+        """Remove the line, before another one is printed."""
         with LINE:
             if self._drawn:
+                self._drawn = 0.0
                 self._stream.write("\r\x1b[K")
                 self._stream.flush()
+
+    def _leave(self) -> None:
+        self.clear()

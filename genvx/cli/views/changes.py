@@ -38,7 +38,9 @@ def files_of(
         if project is None or project.tree in trees:
             continue
         try:
-            trees[project.tree] = Manifest.read(host.answer(ShowRun(run.id, 0, files=True)).files)
+            trees[project.tree] = Manifest.read(
+                host.answer(ShowRun(run.asked_as, 0, files=True)).files
+            )
         except Malformed:
             note(f"{host.name} has no list of the files of run {run.id} any more")
             return {}

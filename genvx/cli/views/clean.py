@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from genvx.core.wire.treeoperations import Amount
     from genvx.fleet.fleet import Fleet
 
+_TREE = ("tree of code", "trees of code")
+_ENVIRONMENT = ("Python environment", "Python environments")
 _UNUSED = 30 * 86400.0
 
 
@@ -22,11 +24,18 @@ def show(where: Where, fleet: Fleet, *, everything: bool, only_say: bool) -> int
     word = "would free" if only_say else "freed"
     for name, cleaned in outcomes.succeeded.items():
         host = f"{name}: " if where.remote else ""
-        stays = f"; {_amount(cleaned.stays)} stay" if cleaned.stays.trees else ""
-        print(f"{host}{word} {_amount(cleaned.gone)}{stays}")
+        gone = _both(cleaned.gone, cleaned.environments_gone) or _amount(cleaned.gone, _TREE)
+        stays = _both(cleaned.stays, cleaned.environments_stay)
+        print(f"{host}{word} {gone}{f'; {stays} stay' if stays else ''}")
     return where.report(outcomes)
 
 
-def _amount(amount: Amount) -> str:
-    trees = f"{amount.trees} tree{'' if amount.trees == 1 else 's'} of code"
-    return f"{trees} ({format_size(amount.size)})" if amount.trees else trees
+def _both(trees: Amount, environments: Amount) -> str:
+    """What there is of both, in words; empty if there is nothing."""
+    parts = ((trees, _TREE), (environments, _ENVIRONMENT))
+    return " and ".join(_amount(amount, words) for amount, words in parts if amount.trees)
+
+
+def _amount(amount: Amount, words: tuple[str, str]) -> str:
+    what = f"{amount.trees} {words[amount.trees != 1]}"
+    return f"{what} ({format_size(amount.size)})" if amount.trees else what

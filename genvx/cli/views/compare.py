@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from genvx.cli.schema.document import print_document
 from genvx.cli.schema.runs import plain_run
 from genvx.cli.show.output import Output
+from genvx.cli.views.reports import shown_metrics, shown_number
 from genvx.core.prelude import plain
 from genvx.core.projects.manifest import shown_name
 from genvx.core.quantities.ages import format_duration
 from genvx.core.quantities.amounts import format_memory
 from genvx.core.runs.runcompare import differ, differing_variables, groups, looks_secret
 from genvx.core.runs.runstate import end_of, name_of
+from genvx.core.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +33,8 @@ _ASKED: dict[str, Callable[[RunInfo], str]] = {
     "tags": lambda run: ", ".join(run.tags),
     "command": lambda run: shlex.join(plain(run.spec.argv)),
     "project": lambda run: "" if run.spec.project is None else str(run.spec.project),
+    "python": lambda run: "" if run.spec.python is None else str(run.spec.python),
+    "setup": lambda run: run.spec.setup,
     "directory": lambda run: run.spec.cwd,
     "GPUs": lambda run: str(run.spec.requirements),
     "strategy": lambda run: run.spec.requirements.strategy.value,
@@ -73,9 +77,11 @@ def show(
     ]
     if len(files) > _MOST_FILES:
         rows.append([f"and {len(files) - _MOST_FILES} more files", *("" for _ in runs)])
+    rows += _parameters(runs)
     if remote:
         rows.insert(0, ["host", *(host for host, _ in places)])
     became = [[word, *cells] for word, cells in _became(runs).items() if any(cells)]
+    became += _reported(runs)
     # An id is a column of its own, and what is long goes on in the next line.
     ids = [run.id for run in runs]
     shown = {row[0] for row in rows}
@@ -114,6 +120,27 @@ def _became(runs: Sequence[RunInfo]) -> dict[str, list[str]]:
         ),
         "log": [f"{run.log_bytes} bytes" if run.log_bytes else "" for run in runs],
     }
+
+
+def _parameters(runs: Sequence[RunInfo]) -> list[list[str]]:
+    """A row for each parameter that differs between trials."""
+    given = [{} if run.spec.trial is None else run.spec.trial.parameters for run in runs]
+    names = dict.fromkeys(name for each in given for name in each)
+    rows = [
+        [
+            printable(name, 60),
+            *(shown_number(each[name]) if name in each else "" for each in given),
+        ]
+        for name in names
+    ]
+    return [row for row in rows if differ(row[1:])]
+
+
+def _reported(runs: Sequence[RunInfo]) -> list[list[str]]:
+    """A row for each number that one of the runs has reported last."""
+    found = [shown_metrics(run) for run in runs]
+    names = dict.fromkeys(name for each in found for name in each)
+    return [[f"reported {name}", *(each.get(name, "") for each in found)] for name in names]
 
 
 def _duration(seconds: float | None) -> str:

@@ -13,14 +13,23 @@ from genvx.core.finding import Finding, Severity
 from genvx.errors import HostError
 
 if TYPE_CHECKING:
+    from genvx.core.projects.python import Python
     from genvx.fleet.fleet import Fleet
     from genvx.fleet.host import Host
     from genvx.fleet.outcomes import Outcomes
     from genvx.fleet.shipping.shipment import Shipment
 
 
-def show(where: Where, fleet: Fleet, output: Output, project: Shipment | None = None) -> int:
-    """Ask the hosts and print the answer; return the exit code. project: one that they may have."""
+def show(
+    where: Where,
+    fleet: Fleet,
+    output: Output,
+    project: Shipment | None = None,
+    python: Python | None = None,
+) -> int:
+    """Ask the hosts and print the answer; return the exit code. project, python: those that they
+    may have.
+    """
 
     def examine(host: Host) -> tuple[Finding, ...]:
         found = host.doctor()
@@ -28,7 +37,7 @@ def show(where: Where, fleet: Fleet, output: Output, project: Shipment | None = 
             return found
         from genvx.fleet.examining import of_project
 
-        return (*found, *of_project(host, project))
+        return (*found, *of_project(host, project, python))
 
     outcomes = where.ask(fleet, examine)
     for note in where.remote_notes():

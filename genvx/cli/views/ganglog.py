@@ -11,18 +11,34 @@ from genvx.cli.views.log import MOST_LINE, last_state, not_over, size_missing
 from genvx.core.runs.rungang import exit_code
 from genvx.core.runs.runinfo import LogPiece, RunInfo
 from genvx.core.runs.runstate import Failed, Preparing, end_of, is_over, name_of
+from genvx.core.value import replace
 from genvx.core.wire.runoperations import LogEnd
 from genvx.errors import GenvxError, kind_of
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TextIO
 
     from genvx.cli.ask.where import Where
-    from genvx.core.wire.runoperations import WatchRun
+    from genvx.core.wire.runoperations import LogNews, WatchRun
 
     Parts = Sequence[tuple[Any, RunInfo]]
+
+
+class _Copied:
+    """The host of a part of which there is only a copy here, among copies of others."""
+
+    def __init__(self, host: Any, run: RunInfo) -> None:
+        assert run.pulled is not None
+        self.name = run.pulled.host
+        self._host = host
+        self._run = run
+
+    def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]:
+        """Watch the copy; as LocalHost.watch."""
+        news: Iterator[LogNews] = self._host.watch(replace(asked, run=self._run.asked_as), pause)
+        return news
 
 
 def printer(stream: TextIO, width: int) -> Callable[[str, bytes], None]:
@@ -48,6 +64,7 @@ def follow(where: Where, parts: Parts, asked: WatchRun) -> int:
     Raises:
         OSError: the output cannot be written; as BrokenPipeError, nobody reads it any more.
     """
+    parts = [(host if run.pulled is None else _Copied(host, run), run) for host, run in parts]
     news: queue.SimpleQueue[RunInfo | Exception] = queue.SimpleQueue()
     show = printer(sys.stdout, max(len(host.name) for host, _ in parts))
     lock = threading.Lock()

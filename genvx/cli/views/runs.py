@@ -10,6 +10,7 @@ from genvx.cli.schema.document import print_document
 from genvx.cli.schema.hosts import failed_host
 from genvx.cli.schema.runs import plain_run
 from genvx.cli.show.output import Output
+from genvx.cli.views.reports import parameters_line, shown_metrics
 from genvx.core.prelude import plain, prelude_of
 from genvx.core.quantities.ages import format_duration
 from genvx.core.quantities.amounts import format_memory
@@ -51,7 +52,7 @@ def show(where: Where, fleet: Fleet, output: Output, asked: ListRuns | None = No
     from genvx.core.wire.runoperations import ListRuns
     from genvx.fleet.detaching import runs
 
-    asked = asked or ListRuns(most=NEWEST)
+    asked = asked or ListRuns(most=NEWEST, copies=not where.remote)
     outcomes = where.ask(fleet, _question(asked))
     if output.json:
         hosts = [
@@ -77,7 +78,7 @@ def show(where: Where, fleet: Fleet, output: Output, asked: ListRuns | None = No
         f"run {run.id} waits in line: place {run.state.place}"
         + (f" ({run.state.reason})" if run.state.reason else "")
         for ((_, run), *_) in found
-        if isinstance(run.state, Waiting)
+        if isinstance(run.state, Waiting) and run.pulled is None
     ]
     if waiting:
         summary = "\n".join([*(printable(line, 300) for line in waiting), "", summary])
@@ -104,7 +105,7 @@ def _row(parts: Parts, output: Output) -> list[str]:
     return [
         run.id,
         run.label or run.spec.name,
-        name_of(run.state) + ("?" if any(each.note for each in runs) else ""),
+        name_of(run.state) + _copied_from(run) + ("?" if any(each.note for each in runs) else ""),
         str(sum(each.spec.requirements.gpus for each in runs)),
         output.since(_age(parts[0][1].spec.submitted.epoch_ns)),
         _took(run),
@@ -122,8 +123,26 @@ def _took(run: RunInfo) -> str:
     if end is not None:
         return format_duration(round(end.seconds) or 1)
     if isinstance(run.state, Running):
-        return format_duration(round(_age(run.state.since.epoch_ns)) or 1)
+        age = _age(run.state.since.epoch_ns)
+        if run.pulled is not None:
+            age -= _age(run.pulled.epoch_ns)  # it has run so long when it was copied
+        return format_duration(max(1, round(age)))
     return ""
+
+
+def _copied_from(run: RunInfo) -> str:
+    """The host of a copy, behind its state."""
+    return "" if run.pulled is None else f" ({run.pulled.host})"
+
+
+def _copy(run: RunInfo) -> str:
+    """Where a copy came from, when, and what was copied."""
+    if run.pulled is None:
+        return ""
+    pulled = run.pulled
+    since = Output(timestamp=True).since(_age(pulled.epoch_ns))
+    only = f", only {' '.join(pulled.only)}" if pulled.only else ""
+    return f"of {run.spec.host or pulled.host} ({pulled.host}), {since}{only}"
 
 
 def show_gang(where: Where, parts: Sequence[tuple[str, RunDetails]], *, json: bool) -> None:
@@ -134,6 +153,9 @@ def show_gang(where: Where, parts: Sequence[tuple[str, RunDetails]], *, json: bo
         hosts = [{"host": host, "ok": True, "runs": [_plain(part)]} for host, part in parts]
         print_document("runs info", hosts=hosts)
         return
+    parts = [
+        (host if each.run.pulled is None else each.run.pulled.host, each) for host, each in parts
+    ]
     told = decisive([details.run for _, details in parts])
     host, details = next(each for each in parts if each[1].run is told)
     # The first part has the debug port of all.
@@ -174,9 +196,12 @@ def _lines(where: Where, host: str, details: RunDetails, nodes: int = 1) -> dict
         "note": run.note,
         "command": shlex.join(plain(spec.argv)),
         "before it": ""
-        if (first := prelude_of(spec.argv)) is None
+        if (first := prelude_of(spec.argv)) is None or (spec.python and spec.python.typed)
         else f"{first.key} {first.text}",
+        "setup": spec.setup,
         "project": "" if spec.project is None else str(spec.project),
+        "copy": _copy(run),
+        "python": "" if spec.python is None else str(spec.python),
         "host": f"{host} ({spec.host})" if where.remote and nodes == 1 else "",
         "GPUs": f"{gpus} on each of {nodes} hosts" if nodes > 1 else gpus,
         "tags": ", ".join(run.tags),
@@ -184,6 +209,8 @@ def _lines(where: Where, host: str, details: RunDetails, nodes: int = 1) -> dict
         + (f" by {spec.submitter}" if spec.submitter else ""),
         "restarts": spec.restarted,
         "took": _took(run),
+        "parameters": "" if spec.trial is None else parameters_line(spec.trial.parameters),
+        "reported": ", ".join(f"{name} {text}" for name, text in shown_metrics(run).items()),
         **({} if end is None else _used(end.usage)),
         **_debug_port(run),
         "directory": details.directory,
@@ -236,7 +263,7 @@ def _used(usage: Usage) -> dict[str, str]:
 
 def _state(run: RunInfo) -> str:
     state, end = run.state, end_of(run.state)
-    word = name_of(state)
+    word = name_of(state) + _copied_from(run)
     if isinstance(state, Waiting):
         return f"{word}, place {state.place}" + (f": {state.reason}" if state.reason else "")
     if isinstance(state, (Lost, Stopped)):

@@ -7,6 +7,7 @@ relative, each is below a directory of the same manifest, and no link leads out 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from genvx.core.projects.links import leads_out
@@ -14,7 +15,13 @@ from genvx.core.text import printable
 from genvx.core.wire.plain import Malformed, dumps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+STAGE = b".genvx-pull"
+"""Where a directory keeps what has come of a transfer; it never travels itself."""
+
+STAGE = b".genvx-pull"
+"""Where a directory keeps what has come of a transfer; it never travels itself."""
 
 FILE, DIRECTORY, LINK = "f", "d", "l"
 KINDS = (FILE, DIRECTORY, LINK)
@@ -23,10 +30,19 @@ KINDS = (FILE, DIRECTORY, LINK)
 WHOLE, PIECE = 8 << 20, 4 << 20
 DIGEST_BYTES = 32
 MOST_MANIFEST = 256 << 20
-MOST_ENTRIES = 2_000_000
+MOST_ENTRIES = 1_000_000
+# Directories in directories of a tree that is stored: far fewer than Python's stack has room for.
+DEEPEST = 200
 _MOST_SIZE = 1 << 60
 _MOST_TIME = 1 << 62
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095
+# A line as `dumps` writes it, with what stands behind it: name, kind, mode, time, size, digests or
+# target, and whether it is sparse.
+_TEXT = rb'"([ !#-\[\]-~]*(?:\\[ -~][ !#-\[\]-~]*)*)"'
+_ROW = re.compile(
+    rb"\[" + _TEXT + rb',"([fdl])",(\d{1,3}),(-?\d{1,19}),(\d{1,19}),' + _TEXT + rb"(,1)?\][,\]]"
+)
+_NO_NAMES = frozenset((b"", b".", b".."))
 
 
 class Entry(NamedTuple):
@@ -64,8 +80,22 @@ def digest_of(content: bytes) -> bytes:
 
 def pieces(size: int) -> list[tuple[int, int]]:
     """The pieces of a file of this size: the offset and the length of each."""
-    step = size if size <= WHOLE else PIECE
-    return [(at, min(step, size - at)) for at in range(0, size, step)] if size else []
+    if size <= WHOLE:
+        return [(0, size)] if size else []
+    return [(at, min(PIECE, size - at)) for at in range(0, size, PIECE)]
+
+
+def count_of_pieces(size: int) -> int:
+    """How many pieces a file of this size has."""
+    return -(-size // PIECE) if size > WHOLE else int(size > 0)
+
+
+def digests_of(text: str) -> tuple[bytes, ...]:
+    """The digests that these hex digits are. Raises ValueError if they are none."""
+    data = bytes.fromhex(text)
+    if len(data) == DIGEST_BYTES:
+        return (data,)
+    return tuple(data[at : at + DIGEST_BYTES] for at in range(0, len(data), DIGEST_BYTES))
 
 
 class Manifest:
@@ -80,6 +110,7 @@ class Manifest:
         if len(self.entries) > MOST_ENTRIES:
             raise Malformed(f"more than {MOST_ENTRIES} files")
         _check(self.entries)
+        self._bodies: Optional[list[Body]] = None
 
     @property
     def size(self) -> int:
@@ -91,17 +122,29 @@ class Manifest:
         """How many entries are no directories."""
         return sum(each.kind != DIRECTORY for each in self.entries)
 
+    def names(self) -> dict[bytes, bool]:
+        """The names of all entries, and whether each is a directory."""
+        return {each.name: each.kind == DIRECTORY for each in self.entries}
+
     @property
     def tree(self) -> str:
         """The id of the tree, 64 hex digits: the same for the same names, modes and contents.
 
         Times do not count: a checkout that only touched its files has the same id.
         """
-        rows = [_row(each._replace(mtime_ns=0, sparse=False)) for each in self.entries]
+        rows = [
+            [text_of(each.name), each.kind, each.mode, 0, each.size, _content(each)]
+            for each in self.entries
+        ]
         return digest_of(dumps(rows)).hex()
 
     def bodies(self) -> list[Body]:
         """The different contents, in the order in which they first occur."""
+        if self._bodies is None:
+            self._bodies = self._find_bodies()
+        return self._bodies
+
+    def _find_bodies(self) -> list[Body]:
         found: dict[bytes, Body] = {}
         for index, entry in enumerate(self.entries):
             for digest, (at, length) in zip(entry.digests, pieces(entry.size)):
@@ -124,13 +167,7 @@ class Manifest:
         Raises:
             Malformed: it is none, or no tree that may be written here.
         """
-        try:
-            rows = json.loads(data.decode("ascii"))
-        except (ValueError, RecursionError):
-            raise Malformed("the list of files is not JSON") from None
-        if not isinstance(rows, list):
-            raise Malformed("the list of files is no list")
-        return cls(_entry(row) for row in rows)
+        return cls(_entries(data))
 
 
 def text_of(name: bytes) -> str:
@@ -152,32 +189,73 @@ def shown_name(name: bytes) -> str:
 
 
 def _row(entry: Entry) -> list[Any]:
-    content = (
-        text_of(entry.target) if entry.kind == LINK else "".join(map(bytes.hex, entry.digests))
-    )
     row: list[Any] = [text_of(entry.name), entry.kind, entry.mode, entry.mtime_ns]
-    return [*row, entry.size, content, *([1] if entry.sparse else [])]
+    return [*row, entry.size, _content(entry), *([1] if entry.sparse else [])]
 
 
-def _entry(row: Any) -> Entry:
-    if not isinstance(row, list) or not 6 <= len(row) <= 7:
-        raise Malformed("a line of the list of files is not one")
-    name, kind, mode, mtime_ns, size, content, *sparse = row
-    if not all(type(each) is str for each in (name, kind, content)):
-        raise Malformed("a line of the list of files is not one")
-    if not all(type(each) is int for each in (mode, mtime_ns, size, *sparse)):
-        raise Malformed("a line of the list of files is not one")
+def _content(entry: Entry) -> str:
+    """What a row says of the content: the target of a link, or digests."""
+    if entry.kind == LINK:
+        return text_of(entry.target)
+    return "".join([each.hex() for each in entry.digests])
+
+
+def _entries(data: bytes) -> Iterator[Entry]:
+    """The entries of a manifest of unknown origin.
+
+    Line by line, each by the one form that it has: a JSON parser would make objects of everything
+    before anything is looked at, and a few MiB can be millions of lists.
+    """
+    if data == b"[]":
+        return
+    at = 1
+    if not data.startswith(b"["):
+        raise Malformed("the list of files is none")
+    for _ in range(MOST_ENTRIES):
+        row = _ROW.match(data, at)
+        if row is None:
+            raise Malformed("a line of the list of files is not one")
+        yield _entry(*row.groups())
+        at = row.end()
+        if data[at - 1 : at] == b"]":
+            break
+    else:
+        raise Malformed(f"more than {MOST_ENTRIES} files")
+    if at != len(data):
+        raise Malformed("the list of files goes on behind its end")
+
+
+def _entry(
+    name: bytes,
+    kind: bytes,
+    mode: bytes,
+    mtime_ns: bytes,
+    size: bytes,
+    content: bytes,
+    sparse: Optional[bytes],
+) -> Entry:
     digests: tuple[bytes, ...] = ()
     target = b""
-    if kind == LINK:
-        target = bytes_of(content)
+    letter = kind.decode("ascii")
+    if letter == LINK:
+        target = _unquoted(content)
     else:
         try:
-            data = bytes.fromhex(content)
+            digests = digests_of(content.decode("ascii"))
         except ValueError:
             raise Malformed("a digest of a file is none") from None
-        digests = tuple(data[at : at + DIGEST_BYTES] for at in range(0, len(data), DIGEST_BYTES))
-    return Entry(bytes_of(name), kind, mode, mtime_ns, size, digests, target, sparse == [1])
+    numbers = int(mode), int(mtime_ns), int(size)
+    return Entry(_unquoted(name), letter, *numbers, digests, target, sparse is not None)
+
+
+def _unquoted(text: bytes) -> bytes:
+    """The name that stands between quotes in JSON."""
+    if b"\\" not in text:
+        return text
+    try:
+        return bytes_of(json.loads(b'"%b"' % text))
+    except ValueError:
+        raise Malformed("a name is no text") from None
 
 
 def _check(entries: tuple[Entry, ...]) -> None:
@@ -208,9 +286,10 @@ def fault_of(entry: Entry) -> Optional[str]:
     parts = entry.name.split(b"/")
     if not entry.name or len(entry.name) > _LONGEST_PATH or b"\0" in entry.name:
         return "no such name can be"
-    if any(part in (b"", b".", b"..") or len(part) > _LONGEST_NAME for part in parts):
+    if not _NO_NAMES.isdisjoint(parts) or len(max(parts, key=len)) > _LONGEST_NAME:
         return "no such name can be in a tree"
-    if b".git" in parts:
+    # In any case: some file systems have no difference between them.
+    if b".git" in entry.name.lower().split(b"/"):
         return "the directory of git never travels"
     if entry.kind not in KINDS:
         return "neither a file, nor a directory, nor a link"
@@ -225,10 +304,9 @@ def fault_of(entry: Entry) -> Optional[str]:
         return "no such size can be"
     # Counted before the pieces are listed: a hostile size would make a list without end.
     if entry.kind == FILE:
-        step = entry.size if entry.size <= WHOLE else PIECE
-        if len(entry.digests) != (-(-entry.size // step) if step else 0):
+        if len(entry.digests) != count_of_pieces(entry.size):
             return "its digests are not those of its size"
-        if any(len(digest) != DIGEST_BYTES for digest in entry.digests):
+        if entry.digests and len(entry.digests[-1]) != DIGEST_BYTES:
             return "a digest is too short"
     if entry.kind == LINK and (
         not entry.target or len(entry.target) > _LONGEST_PATH or b"\0" in entry.target

@@ -26,11 +26,16 @@ _LEVEL = 1
 # cannot be packed, a longer taste would take longer than to send them.
 TASTE = 8 * 1024
 _WORTH = 0.95
+# Of so many bytes at random nearly all values occur. To count them takes a tenth of the time that
+# it takes to pack a taste, and most of what cannot be packed is seen by it.
+_GLANCE, _RANDOM = 1024, 245
 _MOST_SAID = 2000
 
 
 def shrinks(data: bytes) -> bool:
     """Whether packing helps a file that begins so."""
+    if len(set(data[:_GLANCE])) >= _RANDOM:
+        return False
     taste = data[:TASTE]
     return len(zlib.compress(taste, _LEVEL)) < _WORTH * len(taste)
 

@@ -32,6 +32,7 @@ def require_entry(run: RunInfo) -> None:
 
     A run can be entered while it has its devices and its directory: it is set up, runs, or is held.
     """
+    run.require_here("ssh")
     state = run.state
     if isinstance(state, Waiting):
         reason = f" ({printable(state.reason, _LONGEST_REASON)})" if state.reason else ""
@@ -54,6 +55,7 @@ def require_terminal(run: RunInfo, typed: str = "genvx") -> None:
 
     typed: the beginning of a command line that asks the same hosts.
     """
+    run.require_here("watch -i")
     label = run.label_or_id
     if was_moved(run.state):
         require_entry(run)

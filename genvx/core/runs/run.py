@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from genvx.core.projects.project import Project
+    from genvx.core.projects.python import Python
     from genvx.core.requests.requirements import Requirements
     from genvx.core.runs.debugport import DebugPort
     from genvx.core.runs.part import Part
+    from genvx.core.runs.trial import Trial
 
 MOST_TAGS = 32
 MOST_RETRIES = 1000
@@ -66,7 +68,10 @@ class RunSpec:
     name. restarted: the id of the run that it repeats. patience: seconds that it waits in line
     at most; None did not wait. stays: the hosts were chosen by its submitter, so it does not
     move to another by itself. part: its place in a gang. debug_port: an SSH server for this run
-    only; that of a gang is at its first part. project: the code of which it gets a copy.
+    only; that of a gang is at its first part. project: the code of which it gets a copy. python:
+    the Python that its command finds. setup: a line for bash that runs before the command, in the
+    same shell. trial: of which sweep it is a trial, and with which
+    parameters.
 
     Raises:
         InvalidInput: a field makes no sense.
@@ -97,11 +102,14 @@ class RunSpec:
     part: Optional[Part] = None
     debug_port: Optional[DebugPort] = None
     project: Optional[Project] = None
+    python: Optional[Python] = None
+    setup: str = ""
+    trial: Optional[Trial] = None
 
     def __post_init__(self) -> None:
         if not self.argv or not self.argv[0]:
             raise InvalidInput("no command to run")
-        if any("\0" in word for word in (*self.argv, self.cwd, self.notify)):
+        if any("\0" in word for word in (*self.argv, self.cwd, self.notify, self.setup)):
             raise InvalidInput("a NUL character cannot be in a command or in a path")
         require_name(self.name)
         if not 0 <= self.retries <= MOST_RETRIES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from genvx.core.device import Device
 from genvx.core.text import COMMAND_LIMIT
-from genvx.core.usage import DeviceProcess, DeviceUsage, Driver, Health
+from genvx.core.usage import DeviceProcess, DeviceUsage, Driver, Health, Sensors
 from genvx.core.wire.fields import MOST_DEVICES
 from genvx.core.wire.tables import (
     Table,
@@ -14,6 +14,7 @@ from genvx.core.wire.tables import (
     flag,
     integer,
     many,
+    one,
     optional,
     text,
     texts,
@@ -49,6 +50,17 @@ PROCESS = Table(
     mps=flag(),
 )
 
+SENSORS = Table(
+    Sensors,
+    "sensors",
+    power_mw=optional(integer()),
+    temperature=optional(integer(0, 1000)),
+    sm_clock_mhz=optional(integer()),
+    memory_clock_mhz=optional(integer()),
+    ecc_corrected=optional(integer()),
+    ecc_uncorrected=optional(integer()),
+)
+
 USAGE = Table(
     DeviceUsage,
     "usage",
@@ -57,6 +69,7 @@ USAGE = Table(
     memory_used=optional(integer()),
     utilization=optional(integer(0, 1000)),
     processes=optional(many(PROCESS)),
+    sensors=optional(one(SENSORS)),
 )
 
 DRIVER = Table(

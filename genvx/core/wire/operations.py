@@ -28,6 +28,7 @@ OPERATIONS = {
     "run-decide": ("DecideRun", "runoperations"),
     "runs": ("ListRuns", "runoperations"),
     "run-find": ("FindRuns", "runoperations"),
+    "python-find": ("FindPython", "runoperations"),
     "run-info": ("ShowRun", "runoperations"),
     "run-stop": ("StopRun", "runoperations"),
     "run-withdraw": ("WithdrawRun", "runoperations"),
@@ -38,5 +39,6 @@ OPERATIONS = {
     "tree-clean": ("CleanTrees", "treeoperations"),
     "run-pull": ("PullRun", "treeoperations"),
     "tree-send": ("SendTree", "treeoperations"),
+    "files-put": ("PutFiles", "treeoperations"),
     "run-view": ("ViewRun", "viewoperation"),
 }

@@ -12,7 +12,7 @@ from genvx.core.wire.tables import Table, flag, identifier, integer, named_lists
 _OWN_USE = Table(OwnUse, "use", snapshot=one(SNAPSHOT), own=named_lists(MOST_DEVICES, 10_000))
 
 WIRES = (
-    Wire("snapshot", Table(TakeSnapshot, "snapshot", holders=flag()), SNAPSHOT),
+    Wire("snapshot", Table(TakeSnapshot, "snapshot", holders=flag(), sensors=flag()), SNAPSHOT),
     Wire("use", Table(ShowUse, "use", environment_id=identifier()), _OWN_USE),
     Wire("port", Table(FindPort, "port"), Bare(integer(1, 65535))),
 )

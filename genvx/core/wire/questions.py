@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 @value
 class TakeSnapshot(Operation[Snapshot]):
-    """Ask for the host at this moment. holders: also which processes hold its leases."""
+    """Ask for the host at this moment. holders: also which processes hold its leases. sensors:
+    also what the sensors of its GPUs read.
+    """
 
     holders: bool = False
+    sensors: bool = False
 
 
 # The replies of these two are named, not imported: most calls are about neither, and start-up is

@@ -7,9 +7,11 @@ import zlib
 from typing import TYPE_CHECKING
 
 from genvx.core.projects.project import MOST_DIFF, Project
+from genvx.core.projects.python import Python, PythonKind
 from genvx.core.publickey import LONGEST_LINE, MOST_KEYS
 from genvx.core.runs.debugport import LONGEST_ADDRESS, DebugPort, OpenPort
 from genvx.core.runs.part import MOST_NODES, Meeting, Part
+from genvx.core.runs.pulled import Pulled, Way
 from genvx.core.runs.run import (
     End,
     HoldWhen,
@@ -32,6 +34,7 @@ from genvx.core.runs.runstate import (
     StopReason,
     Waiting,
 )
+from genvx.core.runs.trial import Trial
 from genvx.core.text import MESSAGE_LIMIT, NAME_LIMIT
 from genvx.core.wire.forms import Tagged
 from genvx.core.wire.requestcodec import REQUIREMENTS
@@ -46,6 +49,7 @@ from genvx.core.wire.tables import (
     integer,
     one,
     optional,
+    plain_object,
     seconds,
     string,
     strings,
@@ -60,6 +64,7 @@ if TYPE_CHECKING:
 LONGEST_WORD = 512 * 1024
 MOST_WORDS = 10_000
 LONGEST_PATH = 4096
+LONGEST_REPORT = 4096
 
 # More than a reader of logs takes at once.
 _MOST_PIECE = 1 << 20
@@ -145,6 +150,27 @@ PROJECT = Table(
     dirty=flag(),
     diff=compressed(MOST_DIFF),
 )
+PYTHON = Table(
+    Python,
+    "python",
+    kind=choice(PythonKind),
+    where=string(LONGEST_PATH),
+    # Exact, because they are compared.
+    needs=exact_text(64),
+    source=text(NAME_LIMIT),
+    pip=exact_text(64),
+    prerelease=flag(),
+    offline=flag(),
+    typed=flag(),
+)
+TRIAL = Table(
+    Trial,
+    "trial",
+    sweep=exact_text(NAME_LIMIT),
+    number=integer(),
+    parameters=plain_object(MOST_WORDS),
+    nni=flag(),
+)
 SPEC = Table(
     RunSpec,
     "run",
@@ -174,6 +200,9 @@ SPEC = Table(
     part=optional(one(PART)),
     debug_port=optional(one(DEBUG_PORT)),
     project=optional(one(PROJECT)),
+    python=optional(one(PYTHON)),
+    setup=string(LONGEST_PATH),
+    trial=optional(one(TRIAL)),
 )
 
 USAGE = Table(
@@ -236,6 +265,26 @@ STATE: Tagged[RunState] = Tagged(
     },
 )
 
+WAY = Table(
+    Way,
+    "way",
+    remote=string(LONGEST_PATH),
+    hosts=string(LONGEST_PATH),
+    hostfile=string(LONGEST_PATH),
+    login=string(NAME_LIMIT),
+)
+PULLED = Table(
+    Pulled,
+    "copy",
+    host=text(256),
+    epoch_ns=integer(),
+    way=one(WAY),
+    whole=flag(),
+    only=strings(LONGEST_PATH, 1000),
+    everything=flag(),
+    label=text(NAME_LIMIT),
+    tags=texts(NAME_LIMIT, 10_000),
+)
 RUN = Table(
     RunInfo,
     "run",
@@ -248,6 +297,8 @@ RUN = Table(
     deleted=flag(),
     directory=string(LONGEST_PATH),
     open_port=optional(one(OPEN_PORT)),
+    pulled=optional(one(PULLED)),
+    reported=string(LONGEST_REPORT),
 )
 
 

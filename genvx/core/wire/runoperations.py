@@ -12,7 +12,15 @@ from genvx.core.text import NAME_LIMIT
 from genvx.core.value import field, value
 from genvx.core.wire.forms import Bare, Tagged
 from genvx.core.wire.operation import Operation, Wire
-from genvx.core.wire.runcodec import LOG_PIECE, LONGEST_PATH, MEETING, RUN, SPEC, compressed
+from genvx.core.wire.runcodec import (
+    LOG_PIECE,
+    LONGEST_PATH,
+    MEETING,
+    PYTHON,
+    RUN,
+    SPEC,
+    compressed,
+)
 from genvx.core.wire.tables import (
     Table,
     choice,
@@ -28,6 +36,7 @@ from genvx.core.wire.tables import (
 )
 
 if TYPE_CHECKING:
+    from genvx.core.projects.python import Python
     from genvx.core.runs.part import Meeting
     from genvx.core.runs.run import RunSpec
 
@@ -87,22 +96,27 @@ class DecideRun(Operation[RunInfo]):
 
 @value
 class ListRuns(Operation[tuple[RunInfo, ...]]):
-    """The newest runs that match, the newest first. deleted: of those in the trash."""
+    """The newest runs that match, the newest first. deleted: of those in the trash. copies: also
+    copies of runs of other machines.
+    """
 
     narrowed: Filter = field(default_factory=Filter)
     most: int = MOST_RUNS
     deleted: bool = False
+    copies: bool = False
 
 
 @value
 class FindRuns(Operation[tuple[RunInfo, ...]]):
     """The runs that may be meant by what somebody typed, among those of other hosts. deleted: of
-    those in the trash. others: for root, who may end them, also living runs of other users.
+    those in the trash. others: for root, who may end them, also living runs of other users. copies:
+    also copies of runs of other machines.
     """
 
     wanted: str
     deleted: bool = False
     others: bool = False
+    copies: bool = False
 
 
 @value
@@ -133,6 +147,24 @@ class ShowRun(Operation[RunDetails]):
     lines: int = 10
     diff: bool = False
     files: bool = False
+
+
+@value
+class PythonStanding:
+    """Whether an environment is there, and with what it is made; else empty."""
+
+    there: bool
+    installer: str = ""
+
+
+@value
+class FindPython(Operation[PythonStanding]):
+    """How it stands with the environment that a run with this Python would have.
+
+    The host replies with an error where it cannot make one.
+    """
+
+    python: Python
 
 
 @value
@@ -200,7 +232,7 @@ class WatchRun(Operation[LogNews]):
     """The log of a run from an offset on, or from its last lines on; the whole by default.
 
     follow: until the run has ended. log: whether the log is wanted; without it the news are only
-    how the run is.
+    how the run is. reports: the pieces are of what its command reports, in place of its log.
     """
 
     run: str
@@ -208,6 +240,7 @@ class WatchRun(Operation[LogNews]):
     lines: Optional[int] = None
     follow: bool = True
     log: bool = True
+    reports: bool = False
 
 
 FILTER = Table(
@@ -237,6 +270,8 @@ _RUN = string(NAME_LIMIT)
 _TAGS = strings(NAME_LIMIT + 1, MOST_RUNS)  # one too long is refused in words
 _RUNS: Bare[tuple[RunInfo, ...]] = Bare(many(RUN, MOST_RUNS))
 
+STANDING = Table(PythonStanding, "standing of a Python", there=flag(), installer=text(NAME_LIMIT))
+
 WIRES = (
     Wire(
         "run-submit",
@@ -251,15 +286,27 @@ WIRES = (
     Wire("run-decide", Table(DecideRun, "decide", run=_RUN, start=flag()), RUN),
     Wire(
         "runs",
-        Table(ListRuns, "runs", narrowed=one(FILTER), most=integer(1, MOST_RUNS), deleted=flag()),
+        Table(
+            ListRuns,
+            "runs",
+            narrowed=one(FILTER),
+            most=integer(1, MOST_RUNS),
+            deleted=flag(),
+            copies=flag(),
+        ),
         _RUNS,
     ),
-    Wire("run-find", Table(FindRuns, "find", wanted=_RUN, deleted=flag(), others=flag()), _RUNS),
+    Wire(
+        "run-find",
+        Table(FindRuns, "find", wanted=_RUN, deleted=flag(), others=flag(), copies=flag()),
+        _RUNS,
+    ),
     Wire(
         "run-info",
         Table(ShowRun, "info", run=_RUN, lines=integer(0, MOST_LINES), diff=flag(), files=flag()),
         DETAILS,
     ),
+    Wire("python-find", Table(FindPython, "find", python=one(PYTHON)), STANDING),
     Wire(
         "run-stop",
         Table(StopRun, "stop", run=_RUN, grace=optional(seconds()), force=flag()),
@@ -289,6 +336,7 @@ WIRES = (
             lines=optional(integer()),
             follow=flag(),
             log=flag(),
+            reports=flag(),
         ),
         LOG_NEWS,
     ),

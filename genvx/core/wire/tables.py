@@ -236,6 +236,11 @@ def texts_by_name(limit: int, most: int) -> Kind[Mapping[str, str]]:
     return Kind(read, dict)
 
 
+def plain_object(most: int) -> Kind[Mapping[str, Any]]:
+    """An object of JSON, as it is; most: so many keys."""
+    return Kind(lambda fields, key: fields.mapping(key, most), dict)
+
+
 def seconds() -> Kind[float]:
     """A duration."""
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _MOST_BITS = 8 << 20  # hex digits
 _LONGEST_NOTE, _MOST_NOTES = 400, 1000
+_LONGEST_PATH = 4096
 
 
 @value
@@ -37,24 +38,29 @@ class FindTree(Operation[bool]):
 
 @value
 class Amount:
-    """So many trees, and the bytes of their files."""
+    """So many trees or environments, and the bytes of their files."""
 
     trees: int
     size: int
 
 
+NOTHING = Amount(0, 0)
+
+
 @value
 class Cleaned:
-    """What was deleted, or would be, and what stays."""
+    """The trees and the environments that were deleted, or would be, and those that stay."""
 
     gone: Amount
     stays: Amount
+    environments_gone: Amount = NOTHING
+    environments_stay: Amount = NOTHING
 
 
 @value
 class CleanTrees(Operation[Cleaned]):
-    """Delete the trees that no run has used for so many seconds and none uses now, and what cut
-    transfers have left. only_say: delete nothing.
+    """Delete the trees and the Python environments that no run has used for so many seconds and
+    none uses now, and what was left half done. only_say: delete nothing.
     """
 
     unused: float
@@ -111,13 +117,51 @@ class PullRun(Operation[PullNews]):
     sends these bodies; all in frames (core/projects/stream.py).
 
     only: patterns of which a name must fit one. everything: also what is as it was in the project.
-    bare: only the files in the directory where its command started, without the log.
+    bare: only the files in the directory where its command started, without the log. names: the
+    names of all its files follow the manifest (core/projects/plan.py). events: also the changes of
+    its state, and how its project differed from the commit.
     """
 
     run: str
     only: tuple[str, ...] = ()
     everything: bool = False
     bare: bool = False
+    names: bool = False
+    events: bool = False
+
+
+@value
+class Planned:
+    """What the host will do to the directory follows in a frame."""
+
+
+@value
+class Placed:
+    """All files are in their places. changed: how many are new or other ones. gone: how many were
+    deleted.
+    """
+
+    changed: int
+    gone: int = 0
+
+
+PutNews = Union[Coming, Planned, Placed]
+
+
+@value
+class PutFiles(Operation[PutNews]):
+    """Have files in a directory of the host, counted from the home. The host says `Coming`, and
+    reads the manifest from stdin. It says `Planned`, and sends its plan. It reads the names that it
+    is to delete, and the bodies that it lacks, and says `Placed` when all is done. Manifest, plan,
+    names and bodies are frames (core/projects/stream.py, core/projects/plan.py).
+
+    extra: the plan names what is in the directory and not in the manifest; nothing else can be
+    deleted. only_say: it ends with the plan, and writes nothing.
+    """
+
+    directory: str
+    extra: bool = False
+    only_say: bool = False
 
 
 def lacking_of(indices: Iterable[int], count: int) -> Lacking:
@@ -164,13 +208,28 @@ PULL_NEWS: Tagged[PullNews] = Tagged(
         ),
     },
 )
+PUT_NEWS: Tagged[PutNews] = Tagged(
+    "news of files",
+    {
+        "coming": Table(Coming, "coming"),
+        "planned": Table(Planned, "planned"),
+        "placed": Table(Placed, "placed", changed=integer(), gone=integer()),
+    },
+)
 AMOUNT = Table(Amount, "amount", trees=integer(), size=integer())
 WIRES = (
     Wire("tree-find", Table(FindTree, "find", tree=_TREE), Bare(flag())),
     Wire(
         "tree-clean",
         Table(CleanTrees, "clean", unused=seconds(), only_say=flag()),
-        Table(Cleaned, "cleaned", gone=one(AMOUNT), stays=one(AMOUNT)),
+        Table(
+            Cleaned,
+            "cleaned",
+            gone=one(AMOUNT),
+            stays=one(AMOUNT),
+            environments_gone=one(AMOUNT),
+            environments_stay=one(AMOUNT),
+        ),
     ),
     Wire(
         "run-pull",
@@ -181,8 +240,15 @@ WIRES = (
             only=strings(4096, 1000),
             everything=flag(),
             bare=flag(),
+            names=flag(),
+            events=flag(),
         ),
         PULL_NEWS,
+    ),
+    Wire(
+        "files-put",
+        Table(PutFiles, "put", directory=string(_LONGEST_PATH), extra=flag(), only_say=flag()),
+        PUT_NEWS,
     ),
     Wire("tree-send", Table(SendTree, "send", tree=_TREE), TREE_NEWS),
 )

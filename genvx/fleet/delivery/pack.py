@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _ROOMS = ("core", "shell", "local", "shown", "agent")
+# What these have is used where a program is, never on the host of an agent.
+_FOR_PROGRAMS = (
+    "genvx.core.projects.requirements",
+    "genvx.local.python.bundled",
+    "genvx.local.python.needs",
+    "genvx.local.python.travelling",
+    "genvx.local.trees.assembled",
+)
 _LIBRARIES = ("filelock", "pynvml", "tomli")
 # Held while something is made here. A fleet asks for it in one thread per host, and each would make
 # the same again; besides, ast.parse of Python 3.11 fails in two threads at once.
@@ -74,8 +82,11 @@ def _sources() -> bytes:
     modules["genvx"] = (True, "from genvx._version import __version__\n")
     for room in _ROOMS:
         _gather(f"{base}/{room}", f"genvx.{room}", modules)
-    # Nor that one: it reads files, and the agent has none.
+    for name in [name for name in modules if name.startswith(_FOR_PROGRAMS)]:
+        del modules[name]
+    # Nor these: they read files, and the agent has none.
     modules["genvx.shell.texts"] = (False, _texts(f"{base}/shell/code"))
+    modules["genvx.local.runs.trialtexts"] = (False, _texts(f"{base}/local/runs/trialcode"))
     for library in _LIBRARIES:
         spec = importlib.util.find_spec(library)
         if spec is None or spec.origin is None:
@@ -99,11 +110,12 @@ def _gather(directory: str, package: str, modules: dict[str, tuple[bool, str]]) 
 
 
 def _texts(directory: str) -> str:
-    """A module that has the code of shells in it, with the function of `genvx.shell.texts`."""
+    """A module that has the files of a directory, with the function of `genvx.shell.texts`."""
     texts = {
         os.path.relpath(os.path.join(place, name), directory): _read(os.path.join(place, name))
         for place, _, names in os.walk(directory)
         for name in names
+        if not name.endswith(".pyc")
     }
     listed = "".join(f"    {name!r}: {texts[name]!r},\n" for name in sorted(texts))
     return f"_TEXTS = {{\n{listed}}}\n\n\ndef read(name):\n    return _TEXTS[name]\n"

@@ -19,7 +19,7 @@ from genvx.fleet.detaching import runs
 from genvx.fleet.detaching.foundruns import FoundRuns
 from genvx.fleet.detaching.run import Run
 from genvx.fleet.detaching.submission import spec_of
-from genvx.fleet.shipping.reading import place_in, read, shipping
+from genvx.fleet.shipping.reading import place_in, python_of, read, shipping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,6 +64,10 @@ class Request:
         project: str | os.PathLike[str] | None = None,
         follow_links: bool = False,
         yes: bool = False,
+        python: str | None = None,
+        extras: Sequence[str] = (),
+        wheels: str | os.PathLike[str] | None = None,
+        setup: str = "",
     ) -> None:
         ask = Ask(
             requirements_of(gpus, memory, visible_as),
@@ -77,7 +81,13 @@ class Request:
             code = read(
                 os.fspath(project), follow_links=follow_links, confirm=_pass if yes else _refuse
             )
-        self.ship = shipping(code)
+        its, trees = python_of(
+            code,
+            python,
+            wheels=None if wheels is None else os.fspath(wheels),
+            extras=_words(extras),
+        )
+        self.ship = shipping(trees if code is None else [code, *trees])
         self.patience = ask.patience
         self.tags = require_tags(_words(tags))
         self.spec: RunSpec = spec_of(
@@ -85,6 +95,8 @@ class Request:
             ask,
             cwd=_from_home(cwd or "") if code is None else place_in(code.manifest, cwd or ""),
             project=None if code is None else code.recorded,
+            python=its,
+            setup=setup,
             variables=env,
             hold=None if keep is None else max(1, round(keep)),
             hold_when=_hold_when(hold_when),
@@ -152,6 +164,7 @@ def listing(
     most: int = MOST_RUNS,
     *,
     deleted: bool = False,
+    pulled: bool = False,
 ) -> ListRuns:
     """Make the question for runs that match all that is given.
 
@@ -169,7 +182,7 @@ def listing(
         None if name is None else require_name(name),
         first,
     )
-    return ListRuns(narrowed, most, deleted)
+    return ListRuns(narrowed, most, deleted, pulled)
 
 
 def listed(fleet: HostGroup[RunHost], asked: ListRuns) -> FoundRuns[Run]:

@@ -85,8 +85,11 @@ def move(
         targets = soonest(run.spec.requirements, others)
     if targets and run.spec.project is not None:
         # Asked before it is withdrawn, for it would lose its place in the line.
-        tree = run.spec.project.tree
-        targets = tuple(name for name in targets if _has_tree(fleet.host(name), tree))
+        python = run.spec.python
+        trees = [run.spec.project.tree, *([python.needs] if python and python.needs else [])]
+        targets = tuple(
+            name for name in targets if all(_has_tree(fleet.host(name), tree) for tree in trees)
+        )
         if not targets:
             raise NoCapacity(
                 f"no other host with room has the code of run {run.id}; it waits on {source.name}; "
@@ -208,6 +211,7 @@ def anew(run: RunInfo, submitter: str) -> RunSpec:
     Raises:
         InvalidInput: the run is alive.
     """
+    run.require_here("runs restart")
     if not is_over(run.state):
         raise InvalidInput(f"run {run.id} is {name_of(run.state)}; end it first, with runs stop")
     return replace(

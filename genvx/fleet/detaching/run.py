@@ -14,15 +14,14 @@ from genvx.core.runs.runstate import end_of, has_ended, is_over, name_of
 from genvx.core.wire.runoperations import (
     Disposal,
     DisposeOfRun,
-    FindRuns,
     LogEnd,
     MarkRun,
     StopRun,
     WatchRun,
 )
-from genvx.errors import GenvxError, InvalidInput, UnknownRun
 from genvx.fleet.detaching import runs
 from genvx.fleet.detaching.limits import most_lines, pauser, require_grace
+from genvx.fleet.detaching.parts import Parts
 from genvx.fleet.lines import lines_of
 
 if TYPE_CHECKING:
@@ -31,16 +30,14 @@ if TYPE_CHECKING:
 
     from genvx.core.command import Command
     from genvx.core.leases.starter import Starter
-    from genvx.core.wire.operation import Operation
-    from genvx.fleet.ask import HostGroup
-    from genvx.fleet.detaching.runs import RunHost
+    from genvx.core.projects.plan import Landed
     from genvx.fleet.tunnels.tunnel import Tunnel
 
 # How soon a run that was told to stop is asked again whether it is over.
 _LOOK = 0.1
 
 
-class Run:
+class Run(Parts):
     """Run is a command that belongs to its host: it goes on when this program ends.
 
     A run on several hosts has a part on each, by rank. Its state is that of the part that tells
@@ -50,36 +47,6 @@ class Run:
     Every method may raise UnknownRun (the run was deleted) and HostError (a host could not be
     asked). Two are equal if they are the same run.
     """
-
-    def __init__(
-        self,
-        host: RunHost,
-        info: RunInfo,
-        *others: tuple[RunHost, RunInfo],
-        note: str = "",
-        fleet: HostGroup[RunHost] | None = None,
-    ) -> None:
-        """others: the other parts of a gang, by rank. note: what was said at its start. fleet: the
-        hosts among which it moves.
-        """
-        self._places = {host: info, **dict(others)}
-        self._note = note
-        self._fleet = fleet
-
-    @property
-    def id(self) -> str:
-        """The id of the run, and of its environment."""
-        return self._first.id
-
-    @property
-    def host(self) -> RunHost:
-        """The host of the run, or of its first part; it prints as its name."""
-        return next(iter(self._places))
-
-    @property
-    def hosts(self) -> tuple[RunHost, ...]:
-        """The hosts of all its parts that were found, by rank."""
-        return tuple(self._places)
 
     @property
     def note(self) -> str:
@@ -258,6 +225,35 @@ class Run:
         require_variables(env or {})
         return self.host.enter(self.id, command=" ".join(words))
 
+    def pull(
+        self,
+        dest: str,
+        *,
+        only: str | Sequence[str] = (),
+        everything: bool = False,
+        bare: bool = False,
+        delete: bool = False,
+    ) -> Landed:
+        """Copy the log of the run, and the files that it has made or changed, into a directory
+        here; return how many files are new or changed there, were deleted, and how many bytes came.
+
+        What is there already is not copied again. Of a run on several hosts, each part has a
+        directory with the name of its host. only: patterns, of which a name or path must fit one.
+        everything: also what it has not changed. bare: just its files. delete: also delete, without
+        a question, what is there and the run does not have.
+
+        Raises:
+            InvalidInput: the host is a fake one, or `delete` is for a home. StateError: it cannot
+            be written here. ProjectChanged: a file is written all the time.
+        """
+        # Imported here: few programs copy files.
+        from genvx.core.wire.treeoperations import PullRun
+        from genvx.fleet.shipping.pulling import pull_into
+
+        patterns = (only,) if isinstance(only, str) else tuple(only)
+        asked = PullRun("", patterns, everything, bare, delete)
+        return pull_into(self._places, asked, dest)
+
     def tunnel(
         self,
         port: int,
@@ -344,57 +340,8 @@ class Run:
         """Delete the run in the trash for good. Raises UnknownRun if it is not there."""
         self._ask_all(DisposeOfRun(self.id, Disposal.PURGE))
 
-    @property
-    def _first(self) -> RunInfo:
-        return self._places[self.host]
-
-    def _ask_all(self, question: Operation[RunInfo]) -> None:
-        """Ask the hosts of all parts; one that fails does not keep the others from being asked."""
-        failures: list[GenvxError] = []
-        for host in self._places:
-            try:
-                self._learn(host, host.answer(question))
-            except GenvxError as error:
-                failures.append(error)
-        if failures:
-            raise failures[0]
-
     def _pieces(
         self, asked: WatchRun, node: int | None, pause: Callable[[float], bool]
     ) -> Iterator[LogPiece]:
         news = runs.watch(self._host_of(node), asked, pause=pause)
         return (each for each in news if isinstance(each, LogPiece))
-
-    def _host_of(self, node: int | None) -> RunHost:
-        if node is None:
-            return self.host
-        for host, info in self._places.items():
-            if node == info.rank:
-                return host
-        raise InvalidInput(f"run {self.id} has no node {node!r} among its hosts")
-
-    def _look(self, host: RunHost) -> RunInfo:
-        # A host may answer anything.
-        found = (each for each in host.answer(FindRuns(self.id)) if each.id == self.id)
-        return self._learn(host, next(found, None))
-
-    def _learn(self, host: RunHost, info: RunInfo | None) -> RunInfo:
-        if info is None or info.id != self.id:
-            raise UnknownRun(f"run {self.id} is no longer on {host.name}")
-        self._places[host] = info
-        return info
-
-    @property
-    def _key(self) -> tuple[object, str]:
-        part = self._first.spec.part
-        # By the nodes of all parts, because a host of one may not have answered.
-        return (self.host.name if part is None else part.nodes, self.id)
-
-    def __eq__(self, other: object) -> bool:
-        return self._key == other._key if isinstance(other, Run) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-    def __repr__(self) -> str:
-        return f"<Run {self._first.label_or_id} on {', '.join(h.name for h in self._places)}>"

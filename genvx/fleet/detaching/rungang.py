@@ -12,7 +12,7 @@ import threading
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from genvx.core.prelude import plain, with_prelude
+from genvx.core.prelude import plain
 from genvx.core.requests.ask import Ask
 from genvx.core.runs.part import Meeting, Part
 from genvx.core.runs.rungang import require_no_retries
@@ -31,6 +31,7 @@ from genvx.errors import (
 from genvx.fleet.detaching.acceptance import Acceptance
 from genvx.fleet.detaching.submission import at
 from genvx.fleet.gang import at_once, take
+from genvx.fleet.offer import asked_of
 from genvx.fleet.typed import typed
 
 if TYPE_CHECKING:
@@ -146,8 +147,7 @@ def _specs(
     return {
         # One line tells of the end of all of them, and one port leads into them: node 0's.
         host: replace(
-            spec,
-            argv=with_prelude(host.spec.prelude, spec.argv),
+            asked_of(host.spec, spec),
             part=Part(rank, names, address, port, mixed),
             notify=spec.notify if rank == 0 else "",
             debug_port=debug_port if rank == 0 else None,

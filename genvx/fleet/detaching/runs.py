@@ -233,16 +233,17 @@ def grouped(
 
 
 def question(
-    wanted: str, *, deleted: bool = False, others: bool = False
+    wanted: str, *, deleted: bool = False, others: bool = False, copies: bool = False
 ) -> Callable[[Host], tuple[RunInfo, ...]]:
-    """What a host is asked to find a run. deleted: one in the trash. others: as of FindRuns.
+    """What a host is asked to find a run. deleted: one in the trash. others, copies: as of
+    FindRuns.
 
     Raises:
         UnknownRun: no run can be called so.
     """
     if len(wanted) > NAME_LIMIT:
         raise UnknownRun(f"no run {printable(wanted, 60)!r}")
-    return lambda host: host.answer(FindRuns(wanted, deleted, others))
+    return lambda host: host.answer(FindRuns(wanted, deleted, others, copies))
 
 
 def ended(host: Host, run: RunInfo) -> RunInfo:

@@ -25,7 +25,8 @@ class HostSpec(Target):
     interpreter on the host; None looks for one. gpus: the indices of the devices that may be used;
     None for all. tags, slots: kept for selection and for MPI. visible_as: the default form of
     CUDA_VISIBLE_DEVICES on the host. runs: the directory there that has one's runs; None for the
-    usual one. prelude: what comes before each command there; None for nothing. in_use: whether
+    usual one. prelude: what comes before each command there; None for nothing. prerelease: whether
+    environments that are made there may have versions that are no final ones. in_use: whether
     devices are taken, too, that somebody uses without a lease.
     """
 
@@ -36,6 +37,7 @@ class HostSpec(Target):
     visible_as: VisibleAs | None = None
     runs: str | None = None
     prelude: Prelude | None = None
+    prerelease: bool = False
     in_use: bool = False
 
 

@@ -53,6 +53,8 @@ INSTEAD = (PLACES, PYTHONS, PASSWORDS)
 # Secrets and commands. A proxy is one only where it is a command.
 PRIVATE = ("password", "password-command", "password-env", "proxy", "init", "venv-activate")
 
+_YES = ("yes", "true", "on")
+
 
 def canonical(key: Text, kind: str | None) -> str:
     """Return the one name of a key. kind: the type of the remote; None if it is not known yet.
@@ -181,8 +183,13 @@ def home(text: str) -> str:
 
 
 def _flag(key: str, node: Node) -> None:
-    if text_of(key, node).lower() not in ("yes", "no", "true", "false", "on", "off"):
+    if text_of(key, node).lower() not in (*_YES, "no", "false", "off"):
         node.place.fail(f"{key} is yes or no")
+
+
+def is_yes(text: str) -> bool:
+    """Return whether the value of such a key is yes."""
+    return text.lower() in _YES
 
 
 def _type(key: str, node: Node) -> None:

@@ -82,8 +82,6 @@ class Remote:
         if self.type != "ssh":
             return ()
         found = []
-        if "use-prerelease" in self.written:
-            found.append("use-prerelease has no effect: genvx installs no packages on hosts")
         chosen = self._prelude
         for key in keys.PYTHONS:
             if chosen is not None and key in self.written and chosen.key != key:
@@ -186,7 +184,8 @@ class Remote:
             more["proxy_command" if keys.is_command(proxy) else "proxy_jump"] = proxy
         if spec.runs is None and "home" in self.written:
             more["runs"] = keys.home(self.text("home")).rstrip("/") + "/runs"
-        return replace(spec, **more, prelude=self._prelude)
+        prerelease = keys.is_yes(self.text("use-prerelease"))
+        return replace(spec, **more, prelude=self._prelude, prerelease=prerelease)
 
     @property
     def _prelude(self) -> Prelude | None:

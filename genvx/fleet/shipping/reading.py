@@ -6,14 +6,15 @@ import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from genvx.core.projects.manifest import DIRECTORY
+from genvx.core.projects.python import Python, chosen
 from genvx.core.text import printable
 from genvx.errors import InvalidInput, ProjectChanged, StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from genvx.core.projects.manifest import Manifest
-    from genvx.fleet.shipping.shipment import Sent, Shipment
+    from genvx.fleet.shipping.shipment import DirectoryShipment, Sent, Shipment
 
 T = TypeVar("T")
 
@@ -25,12 +26,13 @@ def read(
     directory: str,
     *,
     follow_links: bool = False,
+    everything: bool = False,
     confirm: Callable[[str], object] = lambda large: None,
-) -> Shipment:
+) -> DirectoryShipment:
     """Read the project in a directory.
 
-    follow_links: send what is behind links that lead out, instead of refusing them. confirm: called
-    with a line about a project that is large; it may raise.
+    follow_links: send what is behind links that lead out, instead of refusing them. everything:
+    also what is ignored. confirm: called with a line about a project that is large; it may raise.
 
     Raises:
         InvalidInput: it cannot be sent. ProjectChanged: a file is changed meanwhile.
@@ -38,10 +40,48 @@ def read(
     # Imported here: most runs have no project.
     from genvx.local.trees.project import Gathered
 
-    gathered = Gathered(directory, follow_links=follow_links)
+    gathered = Gathered(directory, follow_links=follow_links, everything=everything)
     if gathered.large:
         confirm(gathered.large)
     return gathered.read(os.environ)
+
+
+def python_of(
+    project: Shipment | None,
+    asked: str | None,
+    *,
+    wheels: str | None = None,
+    extras: Sequence[str] = (),
+) -> tuple[Python | None, list[Shipment]]:
+    """Return the Python of a run, and what its host has to have for it; None for the host's own.
+
+    project: as `read` has read it. asked: as for --python; None for the usual one. wheels: a
+    directory with all packages. extras: of the project.
+
+    Raises:
+        InvalidInput: these make no sense, or a file of the project does not. ProjectChanged: one is
+        changed meanwhile.
+    """
+    found = chosen("auto" if asked is None else asked)
+    given = {"--wheels": wheels is not None, "--extra": bool(extras)}
+    typed = [word for word, is_given in given.items() if is_given]
+    if found != "auto":
+        if typed:
+            raise InvalidInput(f"{typed[0]} goes with --python auto")
+        return (found if isinstance(found, Python) else None), []
+    if project is None:
+        if asked is not None or typed:
+            word = typed[0] if typed else "--python auto"
+            raise InvalidInput(f"{word} needs a project: add --project DIR")
+        return None, []
+    from genvx.local.python.travelling import python_for
+
+    local: Any = project  # what `read` returns
+    python, trees = python_for(
+        local, os.environ, extras=extras, wheels=wheels, typed=asked is not None or bool(typed)
+    )
+    sent: list[Any] = trees
+    return python, sent
 
 
 def until_unchanged(start: Callable[[], T], tell: Callable[[str], object] = lambda line: None) -> T:
@@ -79,18 +119,19 @@ def place_in(manifest: Manifest, directory: str) -> str:
 
 
 def shipping(
-    project: Shipment | None, sent: Callable[[Any], Sent] = lambda host: lambda done, total: None
+    trees: Sequence[Shipment], sent: Callable[[Any], Sent] = lambda host: lambda done, total: None
 ) -> Callable[[Any], None] | None:
-    """Return what sends a project to a host that lacks it; None where there is no project.
+    """Return what sends trees to a host, but for those that it has; None where there are none.
 
     sent: returns, for a host, what is called with how much has been sent.
     """
-    if project is None:
+    if not trees:
         return None
 
     def ship(host: Any) -> None:
         try:
-            host.send_tree(project, sent(host))
+            for tree in trees:
+                host.send_tree(tree, sent(host))
         except StateError as error:
             raise StateError(f"{host.name}: {error}") from None
 

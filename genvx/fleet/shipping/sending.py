@@ -49,14 +49,15 @@ def send_tree(caller: Caller, shipment: Shipment, sent: Sent = lambda done, tota
             except Malformed as error:
                 raise ProtocolError(printable(str(error), 200)) from None
             total = sum(bodies[index].size for index in wanted)
-            send_all(sending, _frames(shipment, wanted, total, sent))
+            send_all(sending, frames(shipment, wanted, total, sent))
             while not isinstance(sending.last, Received):
                 sending.next_reply(SILENCE, lambda: False)
     finally:
         close_channel(sending.channel)
 
 
-def _frames(shipment: Shipment, wanted: list[int], total: int, sent: Sent) -> Iterable[bytes]:
+def frames(shipment: Shipment, wanted: list[int], total: int, sent: Sent) -> Iterable[bytes]:
+    """The bodies of a shipment that are wanted, as frames; `sent` is called with the progress."""
     done = 0
     sent(done, total)
     for content, packed in shipment.contents(wanted):
@@ -72,14 +73,15 @@ def send_all(sending: RemoteCommand[Any], parts: Iterable[bytes]) -> None:
     try:
         waiting = bytearray()
         for part in parts:
-            waiting += part
-            while len(waiting) >= _CHUNK:
-                # All of a large part is cut before any of it is dropped from the buffer.
-                whole = len(waiting) - len(waiting) % _CHUNK
-                view = bytes(waiting[:whole])
-                del waiting[:whole]
-                for at in range(0, whole, _CHUNK):
-                    sending.channel.sendall(view[at : at + _CHUNK])
+            # Small parts go together; of a large one nothing is copied but what is sent next.
+            if len(waiting) + len(part) < _CHUNK:
+                waiting += part
+                continue
+            if waiting:
+                sending.channel.sendall(bytes(waiting))
+                waiting.clear()
+            for at in range(0, len(part), _CHUNK):
+                sending.channel.sendall(part[at : at + _CHUNK])
         if waiting:
             sending.channel.sendall(bytes(waiting))
     except (EOFError, OSError):

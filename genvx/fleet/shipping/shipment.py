@@ -27,3 +27,10 @@ class Shipment(Protocol):
 
     def contents(self, wanted: Sequence[int]) -> Iterator[tuple[bytes, bool]]:
         """The contents of the bodies with these indices, and whether packing helps."""
+
+
+class DirectoryShipment(Shipment, Protocol):
+    """A directory that can be sent, and copies of it brought up to date."""
+
+    def unwanted(self, extra: Sequence[bytes]) -> list[bytes]:
+        """Of the names that a copy of it has and it has not, those that do not belong there."""

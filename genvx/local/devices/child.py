@@ -36,6 +36,8 @@ def start_child(
     answered: frozenset[int] = frozenset(),
     blamed: frozenset[int] = frozenset(),
     only: Optional[frozenset[int]] = None,
+    *,
+    sensors: bool = False,
 ) -> tuple[int, int]:
     """Start a child that asks for all other devices, or for `only` some of them; return its pid,
     and a pipe with its lines.
@@ -43,11 +45,11 @@ def start_child(
     read, write = os.pipe()
     try:
         if len(os.listdir("/proc/self/task")) == 1:
-            pid = _fork_child(write, answered, blamed, only)
+            pid = _fork_child(write, answered, blamed, only, sensors)
         else:
             # Other threads may hold locks, of the C library or the import system, which a fork
             # would copy as locked for ever. A fresh interpreter has none.
-            pid = _spawn_child(write, answered, blamed, only)
+            pid = _spawn_child(write, answered, blamed, only, sensors)
     except OSError:
         os.close(read)
         raise
@@ -61,6 +63,7 @@ def _fork_child(
     answered: frozenset[int],
     blamed: frozenset[int],
     only: Optional[frozenset[int]],
+    sensors: bool,
 ) -> int:
     pid = os.fork()
     if pid:
@@ -75,7 +78,7 @@ def _fork_child(
         os.closerange(high + 1, 65536)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
-        nvml.report(high, answered, blamed, only)
+        nvml.report(high, answered, blamed, only, sensors=sensors)
     finally:
         os._exit(0)
 
@@ -85,9 +88,11 @@ def _spawn_child(
     answered: frozenset[int],
     blamed: frozenset[int],
     only: Optional[frozenset[int]],
+    sensors: bool,
 ) -> int:
     code = (
-        f"from genvx.local.devices import nvml; nvml.report(1, {answered!r}, {blamed!r}, {only!r})"
+        "from genvx.local.devices import nvml; "
+        f"nvml.report(1, {answered!r}, {blamed!r}, {only!r}, sensors={sensors!r})"
     )
     null = os.open(os.devnull, os.O_RDWR)
     try:

@@ -19,6 +19,7 @@ from genvx.core.wire.plain import dumps
 from genvx.local import facts
 from genvx.local.devices import driverlibrary
 from genvx.local.devices.inventory import process_on_device
+from genvx.local.devices.sensors import read_sensors
 
 # NVML samples the processes at least once a second; older samples are of what has ended.
 _RECENT_US = 2_000_000
@@ -29,11 +30,14 @@ def report(
     answered: frozenset[int] = frozenset(),
     blamed: frozenset[int] = frozenset(),
     only: Optional[frozenset[int]] = None,
+    *,
+    sensors: bool = False,
 ) -> None:
     """Ask NVML for everything, and write a line of JSON for each thing as soon as it is known.
 
     answered: devices that have been reported already. blamed: devices on which an earlier child
     hung or died. only: the devices to report, without the links between them; None for all.
+    sensors: also read those of each GPU.
     """
 
     def tell(plain: Any) -> None:
@@ -59,7 +63,7 @@ def report(
         )
         return
     driverlibrary.load()
-    _Reporter(pynvml, tell).report(answered, blamed, only)
+    _Reporter(pynvml, tell, sensors=sensors).report(answered, blamed, only)
 
 
 class _Reporter:
@@ -68,8 +72,9 @@ class _Reporter:
     `nvml` is the module; each of its calls may raise any of `failures`.
     """
 
-    def __init__(self, nvml: Any, tell: Callable[[Any], None]) -> None:
+    def __init__(self, nvml: Any, tell: Callable[[Any], None], *, sensors: bool) -> None:
         self._nvml = nvml
+        self._with_sensors = sensors
         self._tell = tell
         # pynvml raises the second if the library is older than itself. It is not an NVMLError.
         self._failures = (nvml.NVMLError, nvml.NVMLLibraryMismatchError)
@@ -267,6 +272,10 @@ class _Reporter:
             memory_used=used,
             utilization=None if rates is None else int(rates.gpu),
             processes=self._processes(handle, 0 if unified else used or 0),
+            # The sensors are the GPU's: an instance of it would only repeat them.
+            sensors=read_sensors(self._nvml, self._told, handle)
+            if self._with_sensors and device.instance is None
+            else None,
         )
 
     def _memory(self, handle: Any, *, whole: bool) -> tuple[Optional[int], Optional[int], bool]:

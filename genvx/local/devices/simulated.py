@@ -11,7 +11,7 @@ from binascii import crc32
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.device import Device
-from genvx.core.usage import DeviceUsage, Driver
+from genvx.core.usage import DeviceUsage, Driver, Sensors
 from genvx.core.value import replace
 from genvx.errors import InvalidInput
 from genvx.local.devices.inventory import Inventory, process_on_device
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MOST = 1024
 
 
-def simulate(specification: str, seed: str) -> Inventory:
+def simulate(specification: str, seed: str, *, sensors: bool = False) -> Inventory:
     """Make the devices of a text such as "2xA100-80GB" or "1xA100-80GB,4xT4-16GB"; "0" makes none.
 
     "7xA100 1g.10gb-10GB" makes MIG instances. "process=1234:20G@0" makes process 1234 use GPU 0
@@ -32,13 +32,33 @@ def simulate(specification: str, seed: str) -> Inventory:
     makes it busy, too. A path instead of the number is a file that has the number, as soon as it
     has one. "used=20G@0" makes memory of GPU 0 used by no process.
 
-    seed: distinguishes hosts, so that simulated hosts on one machine do not share UUIDs.
+    seed: distinguishes hosts, so that simulated hosts on one machine do not share UUIDs. sensors:
+    also make up what sensors of such devices would read.
 
     Raises:
         InvalidInput: the text is not a list of these.
     """
     made, uses = _make(specification, seed)
-    return replace(made, usage=_in_use(made.usage, uses)) if uses else made
+    if uses:
+        made = replace(made, usage=_in_use(made.usage, uses))
+    if sensors:
+        made = replace(made, usage={uuid: _sensed(now) for uuid, now in made.usage.items()})
+    return made
+
+
+def _sensed(usage: DeviceUsage) -> DeviceUsage:
+    busy = usage.utilization or 0
+    return replace(
+        usage,
+        sensors=Sensors(
+            power_mw=60_000 + 3_400 * busy,
+            temperature=30 + busy // 2,
+            sm_clock_mhz=210 + 12 * busy,
+            memory_clock_mhz=1593,
+            ecc_corrected=0,
+            ecc_uncorrected=0,
+        ),
+    )
 
 
 def _in_use(usage: Mapping[str, DeviceUsage], uses: Sequence[Use]) -> dict[str, DeviceUsage]:

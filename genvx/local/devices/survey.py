@@ -33,20 +33,22 @@ _STEP = 3.0
 _DIED = "the process that asked the NVIDIA driver died"
 
 
-def survey(deadline: float = DEADLINE, only: Optional[frozenset[int]] = None) -> Inventory:
+def survey(
+    deadline: float = DEADLINE, only: Optional[frozenset[int]] = None, *, sensors: bool = False
+) -> Inventory:
     """Ask NVML for all devices and their use, within `deadline` seconds.
 
     Never raises because of NVML: without a driver the Inventory has no device, and `driver.error`
     says why.
 
     only: the NVML indices of the devices to ask for; the others, and the links between devices,
-    are not asked for.
+    are not asked for. sensors: whether to read their sensors, too, which asks more of the driver.
     """
     bury()
     findings = Findings()
     end = monotonic() + deadline
     while True:
-        cause = _ask(findings, end, deadline, only)
+        cause = _ask(findings, end, deadline, only, sensors)
         if cause is None:
             break
         # Each round blames a device, so there are at most as many children as devices, plus one.
@@ -58,10 +60,14 @@ def survey(deadline: float = DEADLINE, only: Optional[frozenset[int]] = None) ->
 
 
 def _ask(
-    findings: Findings, end: float, deadline: float, only: Optional[frozenset[int]]
+    findings: Findings,
+    end: float,
+    deadline: float,
+    only: Optional[frozenset[int]],
+    sensors: bool,
 ) -> Optional[str]:
     """Let a child ask for what is unknown yet; return why it ended early, or None."""
-    pid, pipe = start_child(findings.answered, findings.blamed, only)
+    pid, pipe = start_child(findings.answered, findings.blamed, only, sensors=sensors)
     try:
         return _collect(pipe, findings, end, deadline)
     finally:

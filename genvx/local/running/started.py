@@ -78,6 +78,11 @@ class LocalRunning:
         """The exit code, or 128 + the signal that ended the command; None until known."""
         return _code(self._process.returncode)
 
+    @property
+    def exited(self) -> bool:
+        """Whether the command has exited, though what it has started may go on with its streams."""
+        return self.poll() is not None
+
     def poll(self) -> Optional[int]:
         """Return the exit code if the command has ended, else None."""
         return _code(self._process.poll())

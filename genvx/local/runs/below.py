@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Optional
 
 from genvx.local.runs import tree
@@ -34,6 +35,12 @@ class Below:
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to all of them."""
         tree.signal_below(os.getpid(), number, self._host.questions())
+
+    def discard(self) -> None:
+        """Collect what has ended; it counts for nothing."""
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
 
     def reap(self, leader: int, meter: Meter) -> Optional[int]:
         """Collect what has ended; return the status of the command if it is among that."""

@@ -22,13 +22,16 @@ from genvx.core.runs.runstate import (
     name_of,
     shown,
 )
-from genvx.core.text import is_identifier, require_name
+from genvx.core.text import require_name
 from genvx.core.wire.plain import Malformed
 from genvx.errors import InvalidInput, NotOwner, StateError, UnknownEnvironment, UnknownRun
 from genvx.local import facts, processes, signals
 from genvx.local.running.notices import run_over
 from genvx.local.runs import lock, logs
-from genvx.local.runs.record import Marks, StopRequest, name_in, runs_root, shown_path
+from genvx.local.runs.copies import is_copy, read_copy
+from genvx.local.runs.places import is_name, name_in, runs_root, shown_path
+from genvx.local.runs.record import Marks, StopRequest
+from genvx.local.runs.reports import last_report
 from genvx.local.runs.shelf import RunShelf
 
 if TYPE_CHECKING:
@@ -54,23 +57,31 @@ class RunCatalog:
 
     # Finding
 
-    def newest(self, narrowed: Filter, most: int, *, deleted: bool = False) -> list[RunInfo]:
-        """At most so many runs that match, the newest first; deleted: of those in the trash."""
+    def newest(
+        self, narrowed: Filter, most: int, *, deleted: bool = False, copies: bool = False
+    ) -> list[RunInfo]:
+        """At most so many runs that match, the newest first; deleted: of those in the trash.
+        copies: also copies of runs of other machines.
+        """
         signs = self._signs()
         names = self._shelf.newest(deleted=deleted, since_ns=narrowed.since_epoch_ns)
-        if narrowed.states and set(narrowed.states) <= set(LIVE):
+        if not copies and narrowed.states and set(narrowed.states) <= set(LIVE):
             alive = signs.supervised | signs.held
             names = (name for name in names if name.partition(".")[0] in alive)
-        found = (self._run(name, signs, lambda each: _may_match(each, narrowed)) for name in names)
+        found = (
+            self._run(name, signs, lambda each: _may_match(each, narrowed), copies=copies)
+            for name in names
+        )
         return list(islice((run for run in found if run and narrowed.matches(run)), most))
 
     def candidates(
-        self, wanted: str, *, deleted: bool = False, others: bool = False
+        self, wanted: str, *, deleted: bool = False, others: bool = False, copies: bool = False
     ) -> list[RunInfo]:
         """Return the runs here that fit what was typed, the newest first.
 
         Other hosts may have more. A whole id also fits a run in the trash. deleted: only runs in
-        the trash. others: for root, also the living runs of others if none of root's fits.
+        the trash. others: for root, also the living runs of others if none of root's fits. copies:
+        also copies of runs of other machines; of a run on several hosts, those of all its parts.
 
         Raises:
             NotOwner: it is the id of a living run of another user.
@@ -78,13 +89,18 @@ class RunCatalog:
         meant = chosen(wanted)
         signs = self._signs()
         if meant.count is not None:
-            found = (self._run(name, signs) for name in self._shelf.newest(deleted=deleted))
+            names = self._shelf.newest(deleted=deleted)
+            found = (self._run(name, signs, copies=copies) for name in names)
             return list(islice((run for run in found if run), meant.count))
-        if is_identifier(wanted):
+        if is_name(wanted):
+            copied = []
             for name in (wanted, *self._shelf.parts(wanted)):
-                run = self._run(name, signs)
-                if run is not None:
+                run = self._run(name, signs, copies=copies)
+                if run is not None and run.pulled is None:
                     return [run]
+                copied += [] if run is None else [run]
+            if copied:
+                return copied
         matching = []
 
         def meant_by(directory: RunDirectory) -> bool:
@@ -92,7 +108,7 @@ class RunCatalog:
             return meant.is_beginning_of(identifier) or directory.is_called(wanted)
 
         for name in self._shelf.newest(deleted=deleted):
-            run = self._run(name, signs, meant_by)
+            run = self._run(name, signs, meant_by, copies=copies)
             if run is not None and meant.matches(run):
                 matching.append(run)
         if matching:
@@ -110,12 +126,12 @@ class RunCatalog:
                 raise NotOwner(f"run {wanted} is {each.owner}'s")
 
     def find(self, wanted: str = "") -> RunInfo:
-        """The run that is meant: see core.runselect.find.
+        """The run that is meant, or a copy: see core.runselect.find and RunInfo.asked_as.
 
         Raises:
             UnknownRun: there is none, or several are meant. NotOwner: it is another user's.
         """
-        return find(self.candidates(wanted), wanted)
+        return _the_one(self.candidates(wanted, copies=True), wanted)
 
     def open(self, run: RunInfo) -> RunDirectory:
         """The directory of a run. Raises UnknownRun if it was deleted meanwhile."""
@@ -155,6 +171,7 @@ class RunCatalog:
             if not others.found(self._host.state, wanted):
                 raise
             return others.stop(self._host.state, wanted, grace, force=force)
+        run.require_here("runs stop")
         if is_over(run.state):
             return run
         state = self._host.state
@@ -203,16 +220,16 @@ class RunCatalog:
             kept = [tag for tag in before.tags if tag not in remove]
             tags = require_tags((*kept, *(tag for tag in add if tag not in kept)))
             directory.write_marks(Marks(before.label if label is None else label, tags))
-        return self.find(run.id)
+        return self.find(run.asked_as)
 
     def delete(self, wanted: str) -> RunInfo:
-        """Move a run that is over into the trash.
+        """Move a run that is over, or a copy, into the trash.
 
         Raises:
             InvalidInput: it is not over.
         """
         run = self.find(wanted)
-        if not is_over(run.state):
+        if not is_over(run.state) and run.pulled is None:
             raise InvalidInput(
                 f"run {run.id} is {name_of(run.state)}; end it first, with runs stop"
             )
@@ -236,7 +253,7 @@ class RunCatalog:
         return run
 
     def _deleted(self, wanted: str) -> RunInfo:
-        return find(self.candidates(wanted, deleted=True), wanted, deleted=True)
+        return _the_one(self.candidates(wanted, deleted=True, copies=True), wanted, deleted=True)
 
     # Reading
 
@@ -253,15 +270,19 @@ class RunCatalog:
         name: str,
         living: _Living,
         wanted: Callable[[RunDirectory], bool] = lambda directory: True,
+        *,
+        copies: bool = False,
     ) -> Optional[RunInfo]:
         """A run of this machine; None for one of another, and for what is none, or not yet.
 
-        wanted: whether the directory is worth reading.
+        wanted: whether the directory is worth reading. copies: also what was copied from another.
         """
         try:
             with self._shelf.open(name) as directory:
                 if not wanted(directory):
                     return None
+                if is_copy(directory):
+                    return read_copy(directory) if copies else None
                 run = self._read(directory, living)
                 if run is not None and isinstance(run.state, Lost):
                     # It may have begun after we looked who lives.
@@ -301,7 +322,14 @@ class RunCatalog:
             directory.deleted,
             shown_path(directory.path),
             None if spec.debug_port is None or is_over(state) else directory.open_port(),
+            reported=last_report(directory),
         )
+
+
+def _the_one(found: list[RunInfo], wanted: str, *, deleted: bool = False) -> RunInfo:
+    if len(found) == 1 and wanted == found[0].asked_as:
+        return found[0]
+    return find(found, wanted, deleted=deleted)
 
 
 def _may_match(directory: RunDirectory, narrowed: Filter) -> bool:

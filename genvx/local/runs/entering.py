@@ -16,10 +16,11 @@ from genvx.errors import InvalidInput, UnknownEnvironment
 from genvx.local.granting.joining import join
 from genvx.local.running.hold import find_command
 from genvx.local.runs.catalog import RunCatalog
-from genvx.local.runs.record import place_of
-from genvx.local.runs.surroundings import surroundings
+from genvx.local.runs.places import place_of
+from genvx.local.runs.surroundings import prepared_variables, surroundings
 from genvx.local.runs.variables import variables_of
 from genvx.local.shells import user_shell
+from genvx.shell.prepare import FIRST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,12 +62,18 @@ def enter(host: Machine, wanted: str = "", *, command: str) -> Entry:
             raise InvalidInput(
                 f"the directory of run {run.label_or_id} is gone: {printable(place, 300)}"
             )
+        granted = hold.grant.variables
+        around, prepared = surroundings(host, run.id), prepared_variables(directory)
         variables = {
-            **surroundings(host, run.id),
-            **hold.grant.variables,
-            **variables_of(run.spec, directory),
+            **around,
+            **granted,
+            **variables_of(run.spec, directory, {**around, **granted}),
+            # Not those of the devices, which may have changed since.
+            **{name: text for name, text in prepared.items() if name not in granted},
         }
-        return Entry(hold, run, place, variables)
+        usual = around.get("PATH", os.defpath).split(os.pathsep)
+        first = [e for e in prepared.get("PATH", "").split(os.pathsep) if e and e not in usual]
+        return Entry(hold, run, place, variables, os.pathsep.join(first))
     except BaseException:
         hold.release()
         raise
@@ -77,16 +84,22 @@ class Entry(Starter):
 
     hold: of the run's environment. directory: where the run's command started. variables: on top of
     those of the hold: those among which the run was started, its id and its directory, and what was
-    set for its command.
+    set for its command. first: what its Python and its setup line have put on its PATH.
     """
 
     def __init__(
-        self, hold: LocalHold, run: RunInfo, directory: str, variables: Mapping[str, str]
+        self,
+        hold: LocalHold,
+        run: RunInfo,
+        directory: str,
+        variables: Mapping[str, str],
+        first: str = "",
     ) -> None:
         self.hold = hold
         self.run_info = run
         self.directory = directory
         self.variables = variables
+        self._first = first
 
     def environment(self) -> dict[str, str]:
         """Return all variables of what starts inside."""
@@ -163,7 +176,8 @@ class Entry(Starter):
             host=host,
             login=login,
             path=path,
-            variables=self.variables,
+            # A login shell sets its PATH anew; this comes first on it all the same.
+            variables={**self.variables, **({FIRST: self._first} if self._first else {})},
             cwd=self.directory,
             stays=stays,
         )

@@ -25,7 +25,9 @@ from genvx.local.machine import Machine
 from genvx.local.running.logind import outlive_logout
 from genvx.local.runs import lock, projectdiff
 from genvx.local.runs.clock import now
-from genvx.local.runs.record import Marks, StopRequest, home_of, name_in, runs_root, shown_path
+from genvx.local.runs.places import home_of, name_in, runs_root, shown_path
+from genvx.local.runs.preparing import Preparation, made_for
+from genvx.local.runs.record import Marks, StopRequest
 from genvx.local.runs.shelf import RunShelf
 from genvx.local.runs.supervisor import Supervisor
 
@@ -117,12 +119,16 @@ def _require_start(host: Machine, asked: RunSpec) -> None:
     cwd = os.path.join(home_of(host.environ), asked.cwd)
     if asked.cwd and asked.project is None and not os.path.isdir(cwd):
         raise InvalidInput(f"no such directory: {printable(cwd, 300)}")
-    if "/" not in asked.argv[0]:
+    if asked.python is not None:
+        from genvx.local.runs.runpython import require
+
+        require(host, asked, made_for(asked))
+    elif "/" not in asked.argv[0] and not asked.setup:
         find_command(asked.argv, {**host.environ, **asked.variables})
     if asked.debug_port is not None:
-        from genvx.local.runs.debug.port import require
+        from genvx.local.runs.debug import port
 
-        require(host)
+        port.require(host)
 
 
 def _answer(read: int, shelf: RunShelf, run: str) -> tuple[RunState, str]:
@@ -214,9 +220,7 @@ def supervise(
             _say_where(directory.path, spec.id)
             note = outlive_logout(f"genvx-run-{spec.id}")
             host = make_host()
-            tree = None
-            if spec.project is not None:
-                tree = _trees(host).open(spec.project.tree)
+            preparation = Preparation(host, spec, directory)
             held = lock.supervise(host.state, spec.id, directory.path)
             try:
                 supervisor = Supervisor(
@@ -224,7 +228,7 @@ def supervise(
                     spec,
                     directory,
                     lambda state: answer({"state": STATE.write(state), "note": note}),
-                    tree,
+                    preparation,
                 )
                 supervisor.run(patience=patience)
             finally:

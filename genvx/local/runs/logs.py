@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 _PART = 256 * 1024
 _BACK = 64 * 1024
 # How soon a log that was quiet is looked at again: at first, and at last.
-_SOON, _LATER = 0.02, 0.2
+_SOON, LATER = 0.02, 0.2
+# Where the end is awaited to start something else, which a device waits for.
+PROMPT = 0.05
 
 
 def offset_of_last_lines(log: int, lines: int) -> int:
@@ -62,11 +64,13 @@ def follow(
     over: Callable[[], bool],
     pause: Callable[[float], bool],
     news: Callable[[], bool] = lambda: False,
+    later: float = LATER,
 ) -> Iterator[Optional[LogPiece]]:
     """The log from an offset on, until it is over and read to its end.
 
     over: whether nothing will be appended any more. pause: waits so many seconds; True ends the
-    reading. news: whether there is something else to tell; then None is given.
+    reading. news: whether there is something else to tell; then None is given. later: how soon it
+    is looked at again, at last.
     """
     wait = _SOON
     while True:
@@ -84,7 +88,7 @@ def follow(
             yield piece
         if ended:
             return
-        wait = _SOON if found else min(wait * 1.5, _LATER)
+        wait = _SOON if found else min(wait * 1.5, later)
         if pause(wait):
             return
 
@@ -96,7 +100,7 @@ def await_end(
     while not over():
         if news():
             yield None
-        if pause(_LATER):
+        if pause(LATER):
             return
 
 

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from genvx.core.projects.links import leads_out
-from genvx.core.projects.manifest import DIRECTORY, FILE, LINK, Manifest, fault_of, shown_name
+from genvx.core.projects.choosing import chosen
+from genvx.core.projects.links import depends, leads_out
+from genvx.core.projects.manifest import (
+    DIRECTORY,
+    FILE,
+    LINK,
+    Entry,
+    Manifest,
+    fault_of,
+    shown_name,
+)
+from genvx.core.projects.plan import Known
 from genvx.core.projects.project import Project
 from genvx.core.wire.plain import Malformed
 from genvx.core.wire.treeoperations import Pulling
 from genvx.errors import StateError, TreeMissing
 from genvx.local.diskerror import disk_error
 from genvx.local.runs.catalog import RunCatalog
-from genvx.local.runs.record import LOG, WORK
+from genvx.local.runs.places import WORK
+from genvx.local.runs.projectdiff import DIFF
+from genvx.local.runs.record import EVENTS, LOG
 from genvx.local.trees.hashes import Changed, HashCache, read_digests
 from genvx.local.trees.place import OPEN_DIRECTORY, Place
 from genvx.local.trees.project import LocalProject
@@ -23,9 +34,10 @@ from genvx.local.trees.status import entry_of
 from genvx.local.trees.store import TreeStore, trees_root
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from typing import Callable
 
-    from genvx.core.projects.manifest import Entry
+    from genvx.core.projects.plan import Landed
     from genvx.core.wire.treeoperations import PullRun
     from genvx.local.machine import Machine
     from genvx.local.trees.landing import Landing
@@ -37,12 +49,13 @@ _MOST_NOTES = 1000
 
 class Made(NamedTuple):
     """What a run has made. run: its id. files: with their contents. left_out: what cannot be sent,
-    in words.
+    in words. known: the names of all that is in its directory, whatever of it is sent.
     """
 
     run: str
     files: LocalProject
     left_out: tuple[str, ...]
+    known: Known
 
 
 def made(host: Machine, asked: PullRun, busy: Callable[[], None]) -> Made:
@@ -65,10 +78,19 @@ def made(host: Machine, asked: PullRun, busy: Callable[[], None]) -> Made:
     if not asked.everything and run.spec.project is not None:
         entries = _without(entries, top, _project(host, run.spec.project))
     if asked.only:
-        entries = [e for e in entries if _chosen(e.name[len(top) :], asked.only)]
+        entries = [e for e in entries if chosen(e.name[len(top) :], asked.only)]
     entries = _with_parents(entries, finder.entries)
+    # Where they come to, a client refuses them.
+    there = {each.name for each in entries if each.kind == DIRECTORY}
+    loose = {e.name for e in entries if e.kind == LINK and depends(e.name, e.target, there)}
+    finder.left_out += [
+        f"the link {shown_name(each)} goes up from what is not copied" for each in loose
+    ]
+    entries = [each for each in entries if each.name not in loose]
     if not asked.bare:
-        entries += [*finder.of_top, *finder.of_log(root)] if entries else finder.of_log(root)
+        entries += finder.of_top if entries else []
+        for name in (LOG, EVENTS, DIFF) if asked.events else (LOG,):
+            entries += finder.of_log(root, name)
     finder.cache.save()
     try:
         manifest = Manifest(entries)
@@ -76,26 +98,29 @@ def made(host: Machine, asked: PullRun, busy: Callable[[], None]) -> Made:
         raise StateError(f"what the run has made cannot be sent: {error}") from None
     recorded = Project(manifest.tree, run.id, manifest.files, manifest.size)
     base = finder.root if asked.bare else root
-    files = LocalProject(base, manifest, recorded, follow_links=False)
-    return Made(run.id, files, tuple(finder.left_out[:_MOST_NOTES]))
+    files = LocalProject(base, manifest, recorded, finder.cache, follow_links=False)
+    known = Known(finder.seen, tuple(finder.unknown))
+    return Made(run.id, files, tuple(finder.left_out[:_MOST_NOTES]), known)
 
 
 def bring(
-    host: Machine, asked: PullRun, target: Landing, got: Callable[[int, int], object]
-) -> tuple[Pulling, int]:
+    host: Machine,
+    asked: PullRun,
+    target: Landing,
+    got: Callable[[int, int], object],
+    choose: Callable[[Known], Sequence[bytes]] = lambda known: (),
+) -> tuple[Pulling, Landed]:
     """Copy what a run here has made into another directory; return which run it is and what was
-    left out, and how many files are new there. Arguments and errors: as fleet.shipping.fetching.
+    left out, and what became of it there. Arguments and errors: as fleet.shipping.fetching.
     """
     found = made(host, asked, lambda: None)
-    manifest = found.files.manifest
-    bodies = manifest.bodies()
-    wanted = target.lacking(manifest)
-    done, total = 0, sum(bodies[index].size for index in wanted)
-    for index, (content, _) in zip(wanted, found.files.contents(wanted)):
-        target.put(index, content)
-        done += len(content)
-        got(done, total)
-    return Pulling(found.run, found.left_out), target.finish()
+
+    def bodies(wanted: list[int]) -> Iterator[bytes]:
+        return (content for content, _ in found.files.contents(wanted))
+
+    known = found.known if asked.names else None
+    landed = target.take(found.files.manifest, bodies, known, choose, got)
+    return Pulling(found.run, found.left_out), landed
 
 
 def _project(host: Machine, project: Project) -> dict[bytes, Entry]:
@@ -122,15 +147,6 @@ def _without(entries: list[Entry], top: bytes, project: dict[bytes, Entry]) -> l
     return [entry for entry in entries if not same(entry)]
 
 
-def _chosen(name: bytes, only: tuple[str, ...]) -> bool:
-    """Whether a name fits a pattern: its last part, or with a slash in the pattern all of it."""
-    for pattern in map(os.fsencode, only):
-        compared = name if b"/" in pattern else name.rpartition(b"/")[2]
-        if fnmatch.fnmatchcase(compared, pattern):
-            return True
-    return False
-
-
 def _with_parents(entries: list[Entry], every: list[Entry]) -> list[Entry]:
     """The entries, with the directories in which they are."""
     names = {entry.name for entry in entries}
@@ -153,6 +169,8 @@ class _Finder:
         self.entries: list[Entry] = []
         self.of_top: list[Entry] = []
         self.left_out: list[str] = []
+        self.seen: dict[bytes, bool] = {}
+        self.unknown: list[bytes] = []
         self._top = top
         self._busy = busy
 
@@ -179,10 +197,12 @@ class _Finder:
         self.left_out += [f"{shown_name(name)} leads out of the run's directory" for name in out]
         self.entries = [e for e in self.entries if e.name not in out]
 
-    def of_log(self, root: bytes) -> list[Entry]:
-        """The log as it is now; it is only appended to, so this much of it does not change."""
+    def of_log(self, root: bytes, name: str) -> list[Entry]:
+        """The log as it is now, or what is only appended to as well: so much of it does not
+        change.
+        """
         try:
-            descriptor = os.open(os.path.join(root, LOG.encode()), _READ | os.O_NOFOLLOW)
+            descriptor = os.open(os.path.join(root, name.encode()), _READ | os.O_NOFOLLOW)
         except OSError:
             return []
         try:
@@ -192,7 +212,7 @@ class _Finder:
             return []
         finally:
             os.close(descriptor)
-        return [entry_of(LOG.encode(), FILE, status)._replace(digests=digests)]
+        return [entry_of(name.encode(), FILE, status)._replace(digests=digests)]
 
     def _directory(self, place: Place, name: bytes) -> list[bytes]:
         """Take what is in a directory; return the directories in it."""
@@ -203,10 +223,15 @@ class _Finder:
         except FileNotFoundError:
             return []  # deleted meanwhile
         except OSError as error:
-            self.left_out.append(f"{shown_name(name or self.root)} ({error.strerror})")
+            if not name:
+                raise disk_error(error, f"read {shown_name(self.root)}") from None
+            self.left_out.append(f"{shown_name(name)} ({error.strerror})")
+            self.unknown.append(self._top + name)
             return []
         for child in children:
             path = name + b"/" + child if name else child
+            if fault_of(Entry(path, FILE, 0, 0)) is None:
+                self.seen[self._top + path] = False
             if child == b".git":
                 self.left_out.append(f"{shown_name(path)}, a repository")
                 continue
@@ -226,6 +251,7 @@ class _Finder:
         status = os.stat(last, dir_fd=parent, follow_symlinks=False)
         name = self._top + path
         if stat.S_ISDIR(status.st_mode):
+            self.seen[name] = True
             return self._take(path, entry_of(name, DIRECTORY, status))
         if stat.S_ISLNK(status.st_mode):
             target = os.readlink(last, dir_fd=parent)

@@ -12,7 +12,7 @@ from genvx.core.runs.runstate import Failed, Preparing, Step
 from genvx.errors import StateError
 from genvx.local.diskerror import disk_error
 from genvx.local.runs.clock import now
-from genvx.local.runs.record import WORK
+from genvx.local.runs.places import WORK
 
 if TYPE_CHECKING:
     from typing import Callable
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from genvx.core.runs.runstate import RunState
     from genvx.local.runs.record import RunDirectory
     from genvx.local.trees.store import StoredTree
+
+    # Called with the progress, and whether a client that waits should hear it; returns a state if
+    # the run is to end.
+    Report = Callable[[Preparing, bool], Optional[RunState]]
 
 # Seconds after which a client that waits for the run hears that it is being prepared; and between
 # reports of the progress.
@@ -30,14 +34,13 @@ _NEWS = 1.0
 def give_copy(
     tree: Optional[StoredTree],
     directory: RunDirectory,
-    report: Callable[[Preparing, bool], Optional[RunState]],
+    report: Report,
     say: Callable[[str], None],
 ) -> Optional[RunState]:
     """Copy a stored tree into the directory of a run, and close it; return a state if the run ends
     with that. Without a tree, do nothing.
 
-    report: called with the progress, and whether a client that waits should hear it; returns a
-    state if the run is to end. say: called with the reason of a failure.
+    say: called with the reason of a failure.
     """
     if tree is None:
         return None

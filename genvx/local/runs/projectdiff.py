@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from genvx.core.runs.run import RunSpec
     from genvx.local.runs.record import RunDirectory
 
-_NAME = "project.diff"
+DIFF = "project.diff"
 _FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -20,7 +20,7 @@ def write(directory: RunDirectory, spec: RunSpec) -> None:
     """Write it, if it differed. Raises StateError."""
     if spec.project is None or not spec.project.diff:
         return
-    path = os.path.join(directory.path, _NAME)
+    path = os.path.join(directory.path, DIFF)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
         with open(descriptor, "wb") as file:
@@ -32,7 +32,7 @@ def write(directory: RunDirectory, spec: RunSpec) -> None:
 def read(directory: RunDirectory) -> bytes:
     """Return it; nothing where there is none."""
     try:
-        descriptor = os.open(os.path.join(directory.path, _NAME), os.O_RDONLY | _FLAGS)
+        descriptor = os.open(os.path.join(directory.path, DIFF), os.O_RDONLY | _FLAGS)
         with open(descriptor, "rb") as file:
             return file.read(MOST_DIFF)
     except OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
@@ -10,7 +11,7 @@ from genvx.core.wire.runoperations import Disposal, RunDetails
 from genvx.errors import StateError
 from genvx.local.runs import projectdiff
 from genvx.local.runs.catalog import RunCatalog
-from genvx.local.runs.record import place_of, shown_path
+from genvx.local.runs.places import WORK, place_of, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,13 +54,17 @@ def decide(host: Machine, asked: runoperations.DecideRun) -> RunInfo:
 
 def newest(host: Machine, asked: runoperations.ListRuns) -> tuple[RunInfo, ...]:
     """The runs of the caller here, the newest first."""
-    found = RunCatalog(host).newest(asked.narrowed, asked.most, deleted=asked.deleted)
-    return tuple(found)
+    catalog = RunCatalog(host)
+    return tuple(
+        catalog.newest(asked.narrowed, asked.most, deleted=asked.deleted, copies=asked.copies)
+    )
 
 
 def candidates(host: Machine, asked: runoperations.FindRuns) -> tuple[RunInfo, ...]:
     """The runs here that may be meant."""
-    found = RunCatalog(host).candidates(asked.wanted, deleted=asked.deleted, others=asked.others)
+    found = RunCatalog(host).candidates(
+        asked.wanted, deleted=asked.deleted, others=asked.others, copies=asked.copies
+    )
     return tuple(found[: runoperations.MOST_RUNS])
 
 
@@ -69,7 +74,10 @@ def info(host: Machine, asked: runoperations.ShowRun) -> RunDetails:
     run = catalog.find(asked.run)
     with catalog.open(run) as directory:
         path = shown_path(directory.path)
-        work = shown_path(place_of(run.spec, directory.path, host.environ))
+        work = os.path.join(directory.path, WORK)
+        if run.pulled is None:
+            work = place_of(run.spec, directory.path, host.environ)
+        work = shown_path(work)
         diff = projectdiff.read(directory) if asked.diff else b""
     files = _files(host, run.spec.project) if asked.files else b""
     return RunDetails(run, path, catalog.tail(run, asked.lines), work, diff, files)
@@ -116,6 +124,14 @@ def dispose(host: Machine, asked: runoperations.DisposeOfRun) -> RunInfo:
     return catalog.purge(asked.run)
 
 
+def python(host: Machine, asked: runoperations.FindPython) -> runoperations.PythonStanding:
+    """How it stands with an environment."""
+    from genvx.local.runs.runpython import standing
+
+    there, installer = standing(host, asked.python)
+    return runoperations.PythonStanding(there, installer)
+
+
 RUN_ANSWERS: Mapping[type[Operation[Any]], Callable[[Machine, Any], Any]] = {
     runoperations.SubmitRun: submit,
     runoperations.SubmitPart: part,
@@ -123,6 +139,7 @@ RUN_ANSWERS: Mapping[type[Operation[Any]], Callable[[Machine, Any], Any]] = {
     runoperations.ListRuns: newest,
     runoperations.FindRuns: candidates,
     runoperations.ShowRun: info,
+    runoperations.FindPython: python,
     runoperations.StopRun: stop,
     runoperations.WithdrawRun: withdraw,
     runoperations.MarkRun: mark,

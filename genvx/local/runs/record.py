@@ -12,8 +12,11 @@
               withdraw.lock   held by who withdraws it from the line
               project.diff how its project differed from its commit (projectdiff.py)
               enter        a script that opens a shell inside of it, or runs a command there
+              variables    of a command with a Python or a setup line: those with which it started
               log          all output of the command, in order
               events       a line of JSON for each change
+              report       what the command reports: a line of JSON each
+              python/      what the command of a trial may import
               work/        where the command starts
     RUNS/<id>.<rank>/      the same for a part of a gang
     RUNS/.trash/<id>/      a run that was deleted and can be restored
@@ -29,32 +32,36 @@ import contextlib
 import errno
 import fcntl
 import os
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from genvx.core.runs.runstate import StopReason, name_of
-from genvx.core.text import NAME_LIMIT, is_identifier
+from genvx.core.text import NAME_LIMIT
 from genvx.core.value import value
 from genvx.core.wire.fields import Fields
 from genvx.core.wire.plain import Malformed, dumps, loads
 from genvx.core.wire.runcodec import MEETING, OPEN_PORT, SPEC, STATE
 from genvx.core.wire.tables import Table, choice, flag, integer, seconds, text, texts
 from genvx.local.diskerror import disk_error
+from genvx.local.runs.places import WORK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from genvx.core.runs.debugport import OpenPort
     from genvx.core.runs.part import Meeting
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.runstate import RunState
+    from genvx.core.wire.tables import Form
+
+    F = TypeVar("F")
 
 SPEC_FILE = "spec.json"
-_STATE, _END = "state.json", "end.json"
+STATE_FILE, _END = "state.json", "end.json"
 _MARKS, _STOP = "marks.json", "stop.json"
 _GANG, _DECISION = "gang.json", "decision"
 _LOCK = "withdraw.lock"
 DEBUG = "debug.json"
-LOG, EVENTS, WORK, ENTER = "log", "events", "work", "enter"
+VARIABLES = "variables"
+LOG, EVENTS, ENTER = "log", "events", "enter"
+REPORT, PYTHON = "report", "python"
 _MOST_BYTES = 64 << 20
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -88,47 +95,6 @@ _STOP_TABLE = Table(
 )
 
 
-def home_of(environ: Mapping[str, str]) -> str:
-    """The home directory, from which the directories of commands are counted."""
-    return environ.get("HOME") or os.path.expanduser("~")
-
-
-def place_of(spec: RunSpec, directory: str, environ: Mapping[str, str]) -> str:
-    """Where the command of a run starts: below the home, or in the run's own directory."""
-    if spec.cwd and spec.project is None:
-        return os.path.join(home_of(environ), spec.cwd)
-    return os.path.join(directory, WORK, spec.cwd)
-
-
-def shown_path(path: str) -> str:
-    """A path as it is sent: as text, also where it is none."""
-    return os.fsencode(path).decode("utf-8", "replace")
-
-
-def runs_root(environ: Mapping[str, str]) -> str:
-    """Where one's runs are: $GENVX_RUNS_DIR, else below $XDG_DATA_HOME, else ~/.local/share."""
-    chosen = environ.get("GENVX_RUNS_DIR", "")
-    if chosen:
-        return os.path.abspath(os.path.expanduser(chosen))
-    data = environ.get("XDG_DATA_HOME", "")
-    if not os.path.isabs(data):
-        data = os.path.join(home_of(environ), ".local", "share")
-    return os.path.join(data, "genvx", "runs")
-
-
-def name_in(spec: RunSpec) -> str:
-    """The name of the directory of a run: its id. A part of a gang has its rank, too, because the
-    hosts may share a home.
-    """
-    return spec.id if spec.part is None else f"{spec.id}.{spec.part.rank}"
-
-
-def is_name(name: str) -> bool:
-    """Whether the directory of a run may have this name."""
-    identifier, dot, rank = name.partition(".")
-    return is_identifier(identifier) and (rank.isdecimal() and rank.isascii() if dot else True)
-
-
 class RunDirectory:
     """The directory of one run, open.
 
@@ -158,13 +124,31 @@ class RunDirectory:
         """The uid of the user whose directory it is."""
         return os.fstat(self._descriptor).st_uid
 
+    def has(self, name: str) -> bool:
+        """Whether there is something of this name in it."""
+        with contextlib.suppress(OSError):
+            os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+            return True
+        return False
+
+    def read(self, name: str, form: Form[F]) -> F:
+        """A file of the record. Raises Malformed: it is missing or no such file."""
+        return form.read(self._read(name))
+
+    def write(self, name: str, form: Form[F], item: F) -> None:
+        """Replace a file of the record. Raises StateError if it cannot be written."""
+        try:
+            self._replace(name, form.write(item))
+        except OSError as error:
+            raise disk_error(error, f"write to {self.path}") from None
+
     def spec(self) -> RunSpec:
         """What was asked.
 
         Raises:
             Malformed: the file is missing or is no such record.
         """
-        return SPEC.read(self._read(SPEC_FILE))
+        return self.read(SPEC_FILE, SPEC)
 
     def is_called(self, name: str) -> bool:
         """Whether this is its name or its label; of what was asked, only the name is read."""
@@ -185,13 +169,13 @@ class RunDirectory:
         Raises:
             Malformed: the file is missing or is no such record.
         """
-        plain = self._read(_STATE)
+        plain = self._read(STATE_FILE)
         return STATE.read(plain), Fields(plain, "state").text("boot_id", 64)
 
     def word(self) -> str:
         """The word of the last state that was written, such as "running"; "" if there is none."""
         try:
-            return Fields(self._read(_STATE), "state").string("is", 64)
+            return Fields(self._read(STATE_FILE), "state").string("is", 64)
         except Malformed:
             return ""
 
@@ -202,7 +186,7 @@ class RunDirectory:
             OSError: it cannot be written; the old state is still there.
         """
         plain = STATE.write(state) | {"boot_id": boot}
-        self._replace(_STATE, plain)
+        self._replace(STATE_FILE, plain)
         with contextlib.suppress(OSError):  # for people; the state is what counts
             self._append(EVENTS, dumps({"event": name_of(state), **plain}) + b"\n")
 
@@ -228,10 +212,7 @@ class RunDirectory:
 
     def write_marks(self, marks: Marks) -> None:
         """Replace what people have called it. Raises StateError if it cannot be written."""
-        try:
-            self._replace(_MARKS, _MARKS_TABLE.write(marks))
-        except OSError as error:
-            raise disk_error(error, f"write to {self.path}") from None
+        self.write(_MARKS, _MARKS_TABLE, marks)
 
     def stop_request(self) -> Optional[StopRequest]:
         """That it is to end; None if nobody has asked for that."""
@@ -242,10 +223,7 @@ class RunDirectory:
 
     def request_stop(self, request: StopRequest) -> None:
         """Ask for its end. Raises StateError if that cannot be written."""
-        try:
-            self._replace(_STOP, _STOP_TABLE.write(request))
-        except OSError as error:
-            raise disk_error(error, f"write to {self.path}") from None
+        self.write(_STOP, _STOP_TABLE, request)
 
     def meeting(self) -> Meeting:
         """Where it meets the other parts of its gang. Raises Malformed if that cannot be read."""
@@ -253,10 +231,7 @@ class RunDirectory:
 
     def write_meeting(self, meeting: Meeting) -> None:
         """Replace where it meets the other parts. Raises StateError if it cannot be written."""
-        try:
-            self._replace(_GANG, MEETING.write(meeting))
-        except OSError as error:
-            raise disk_error(error, f"write to {self.path}") from None
+        self.write(_GANG, MEETING, meeting)
 
     def open_port(self) -> Optional[OpenPort]:
         """Its debug port; None where none is open."""
@@ -267,10 +242,7 @@ class RunDirectory:
 
     def write_open_port(self, port: OpenPort) -> None:
         """Write down where its debug port is. Raises StateError if that cannot be written."""
-        try:
-            self._replace(DEBUG, OPEN_PORT.write(port))
-        except OSError as error:
-            raise disk_error(error, f"write to {self.path}") from None
+        self.write(DEBUG, OPEN_PORT, port)
 
     def decide(self, word: str) -> str:
         """Decide once whether a part of a gang starts; return what was decided first."""
@@ -320,10 +292,19 @@ class RunDirectory:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         return os.open(LOG, flags, 0o600, dir_fd=self._descriptor)
 
+    def open_at(self, name: str, flags: int) -> int:
+        """A descriptor of a file in it, by its path below; flags: as of os.open. Raises OSError."""
+        flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        return os.open(name, flags, 0o600, dir_fd=self._descriptor)
+
     def make_work(self) -> None:
         """Make the run's own directory for its command, if need be."""
+        self.make(WORK)
+
+    def make(self, name: str) -> None:
+        """Make a directory in it, if need be. Raises OSError."""
         with contextlib.suppress(FileExistsError):
-            os.mkdir(WORK, 0o700, dir_fd=self._descriptor)
+            os.mkdir(name, 0o700, dir_fd=self._descriptor)
 
     def write_enter(self, script: bytes) -> None:
         """Write the script by which others enter the run. Raises OSError."""

@@ -14,7 +14,8 @@ from genvx.core.text import printable
 from genvx.core.wire.plain import Malformed
 from genvx.errors import StateError, UnknownRun
 from genvx.local.diskerror import disk_error
-from genvx.local.runs.record import SPEC_FILE, RunDirectory, is_name, name_in
+from genvx.local.runs.places import is_name, name_in
+from genvx.local.runs.record import SPEC_FILE, RunDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +60,16 @@ class RunShelf:
         except OSError as error:
             raise disk_error(error, f"make the directory of a run in {self.root}") from None
         return directory
+
+    def make(self, name: str) -> RunDirectory:
+        """The directory of a copy that is to come, empty. Raises StateError."""
+        path = os.path.join(self.root, name)
+        try:
+            os.makedirs(self.root, 0o700, exist_ok=True)
+            os.mkdir(path, 0o700)
+            return self._open(path, name, deleted=False)
+        except OSError as error:
+            raise disk_error(error, f"make the directory of a run in {self.root}") from None
 
     def _set_aside(self, identifier: str) -> None:
         """Rename what a run has left here that moved away, and now comes to this directory again:

@@ -12,10 +12,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from genvx.core.runs.runstate import end_of, name_of, was_moved
-from genvx.local.runs.record import place_of
-from genvx.local.runs.variables import variables_of
+from genvx.local.runs.places import place_of
+from genvx.local.runs.variables import argv_of, variables_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Callable
+
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.runstate import RunState
     from genvx.local.running.hold import LocalHold
@@ -32,27 +35,41 @@ _TERM = "xterm-256color"
 _RESET = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)
 
 
-def start(spec: RunSpec, hold: LocalHold, directory: RunDirectory, output: Output) -> int:
+def start(
+    spec: RunSpec,
+    hold: LocalHold,
+    directory: RunDirectory,
+    output: Output,
+    python: Callable[[str], Mapping[str, str]] = lambda path: {},
+) -> int:
     """Start a run's command in a session of its own, and in its terminal if it has one; return its
     pid.
 
     Without a terminal its stdout and stderr are the log itself, opened to append, so nothing is
     copied and nothing is lost when its supervisor dies.
 
+    python: the variables of its Python, given the PATH that it would have without.
+
     Raises:
         OSError: there is no such command or directory, or it cannot be executed.
     """
     directory.make_work()
+    if spec.trial is not None:
+        from genvx.local.runs.reports import write_modules
+
+        write_modules(directory, spec.trial)
     place = place_of(spec, directory.path, hold.variables())
+    around = hold.variables()
     variables = {
         "PYTHONUNBUFFERED": "1",  # a log that comes an hour late helps nobody
-        **hold.variables(),
-        **variables_of(spec, directory.path),
+        **around,
+        **variables_of(spec, directory.path, around),
     }
+    variables.update(python(variables.get("PATH", os.defpath)))
     log, terminal = output.log, output.terminal
     if terminal is not None:
         variables.setdefault("TERM", _TERM)
-    argv = list(spec.argv)
+    argv = list(argv_of(spec, directory.path))
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:

@@ -49,7 +49,6 @@ from genvx.local.runs.entrance import Entrance
 from genvx.local.runs.gang.member import Alone, Member
 from genvx.local.runs.guests import Guests
 from genvx.local.runs.output import Output
-from genvx.local.runs.projectcopy import give_copy
 from genvx.local.runs.record import StopRequest
 from genvx.local.runs.start import notify, start
 from genvx.local.runs.treeend import SOON, TreeEnd
@@ -66,8 +65,8 @@ if TYPE_CHECKING:
     from genvx.core.runs.runstate import RunState
     from genvx.local.machine import Machine
     from genvx.local.running.hold import LocalHold
+    from genvx.local.runs.preparing import Preparation
     from genvx.local.runs.record import RunDirectory
-    from genvx.local.trees.store import StoredTree
 
 # How long it sleeps when nothing is due. A signal wakes it earlier.
 _LOOK = 60.0
@@ -80,7 +79,7 @@ _NEWS = 5.0
 class Supervisor:
     """One run, from its acceptance to its end.
 
-    accepted: is called once, when the run waits in line or holds its devices. tree: its project.
+    accepted: is called once, when the run waits in line or holds its devices.
     """
 
     def __init__(
@@ -89,12 +88,12 @@ class Supervisor:
         spec: RunSpec,
         directory: RunDirectory,
         accepted: Callable[[RunState], None],
-        tree: Optional[StoredTree] = None,
+        preparation: Preparation,
     ) -> None:
         self._host = host
         self._spec = spec
         self._directory = directory
-        self._tree = tree
+        self._preparation = preparation
         self._accepted: Optional[Callable[[RunState], None]] = accepted
         self._boot = processes.boot_id()
         self._recorded = False
@@ -216,7 +215,7 @@ class Supervisor:
         why = None if self._spec.part is None else self._meet(self._spec.part)
         if why is not None:
             return why
-        why = give_copy(self._tree, self._directory, self._is_prepared, self._output.say)
+        why = self._preparation.prepare(self._output, self._below, self._is_prepared, self.wait)
         if why is not None:
             self._member.ended(NO_CODE)
             return why
@@ -272,7 +271,7 @@ class Supervisor:
         meter = Meter(self._host, hold.devices)
         try:
             self._output.open()
-            pid = start(spec, hold, self._directory, self._output)
+            pid = start(spec, hold, self._directory, self._output, self._preparation.variables)
         except OSError as error:
             self._output.close()
             reason = f"cannot run {printable(spec.argv[0], 100)}: {error.strerror}"

@@ -1,25 +1,64 @@
-"""The variables of a run: what its command has on top of those of its environment."""
+"""The variables of a run: what its command has on top of those of its environment. And the words
+of its command, with what prepares them.
+"""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+from genvx.core.prelude import plain, prelude_of, prepared
+from genvx.local.runs.record import PYTHON, REPORT, VARIABLES
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from genvx.core.runs.part import Part
     from genvx.core.runs.run import RunSpec
+    from genvx.core.runs.trial import Trial
 
 
-def variables_of(spec: RunSpec, directory: str) -> dict[str, str]:
+def variables_of(spec: RunSpec, directory: str, around: Mapping[str, str]) -> dict[str, str]:
     """The variables of a run's command, and of what is started inside of the run later.
 
-    directory: the run's own directory.
+    directory: the run's own directory. around: the variables among which these come.
     """
-    return {
+    found = {
         **(_of_gang(spec, spec.part) if spec.part is not None else {}),
         "GENVX_RUN_ID": spec.id,
         "GENVX_RUN_DIR": directory,
+        "GENVX_REPORT": os.path.join(directory, REPORT),
         **spec.variables,
     }
+    if spec.trial is not None:
+        found.update(_of_trial(spec.trial, directory, {**around, **found}))
+    return found
+
+
+def _of_trial(trial: Trial, directory: str, others: Mapping[str, str]) -> dict[str, str]:
+    ours = os.path.join(directory, PYTHON)
+    path = [each for each in others.get("PYTHONPATH", "").split(os.pathsep) if each]
+    return {
+        "GENVX_SWEEP": trial.sweep,
+        "GENVX_TRIAL": str(trial.number),
+        "GENVX_PARAMETERS": trial.as_json,
+        "PYTHONPATH": os.pathsep.join([ours, *(each for each in path if each != ours)]),
+    }
+
+
+def argv_of(spec: RunSpec, directory: str) -> tuple[str, ...]:
+    """The words with which the command of a run is started.
+
+    directory: the run's own directory. What prepares the command leaves its variables there.
+    """
+    if spec.python is None and not spec.setup and prelude_of(spec.argv) is None:
+        return spec.argv
+    argv, conda = spec.argv, ""
+    if spec.python is not None and spec.python.typed:
+        argv = plain(argv)  # in place of the Python that its remote names
+        conda = spec.python.where if spec.python.kind.value == "conda" else ""
+    keep = os.path.join(directory, VARIABLES)
+    return prepared(argv, conda=conda, setup=spec.setup, keep=keep)
 
 
 def _of_gang(spec: RunSpec, part: Part) -> dict[str, str]:

@@ -7,11 +7,12 @@ from time import monotonic
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.runs.runinfo import LogPiece
-from genvx.core.runs.runstate import Preparing, Waiting, end_of, is_over
+from genvx.core.runs.runstate import Preparing, Waiting, end_of, has_ended, is_over
 from genvx.core.wire.plain import Malformed
 from genvx.core.wire.runoperations import LogEnd
 from genvx.local.runs import logs
 from genvx.local.runs.catalog import RunCatalog
+from genvx.local.runs.reports import open_reports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,8 +44,10 @@ def watch(host: Machine, asked: WatchRun, pause: Callable[[float], bool]) -> Ite
     """
     catalog = RunCatalog(host)
     run = catalog.find(asked.run)
+    if asked.follow and not has_ended(run.state):
+        run.require_here("watch")
     with catalog.open(run) as directory:
-        log = directory.open_log()
+        log = open_reports(directory) if asked.reports else directory.open_log()
         try:
             watched = _Watched(catalog, directory, run)
             offset = asked.offset or 0
@@ -56,7 +59,8 @@ def watch(host: Machine, asked: WatchRun, pause: Callable[[float], bool]) -> Ite
             offset = min(offset, os.fstat(log).st_size)
             over = watched.is_over if asked.follow else lambda: True
             if asked.log:
-                pieces = logs.follow(log, offset, over, pause, watched.news)
+                later = logs.PROMPT if asked.reports else logs.LATER
+                pieces = logs.follow(log, offset, over, pause, watched.news, later)
             else:
                 pieces = logs.await_end(over, pause, watched.news)
             for piece in pieces:
@@ -69,7 +73,7 @@ def watch(host: Machine, asked: WatchRun, pause: Callable[[float], bool]) -> Ite
                     yield news
         finally:
             os.close(log)
-    yield LogEnd(catalog.find(run.id))
+    yield LogEnd(catalog.find(run.asked_as))
 
 
 class _Watched:

@@ -38,6 +38,7 @@ def withdraw(host: Machine, wanted: str) -> RunInfo:
     """
     catalog = RunCatalog(host)
     found = catalog.find(wanted)
+    found.require_here("runs move")
     with catalog.open(found) as directory:
         # Of two who withdraw it, both would read that it was withdrawn, and start it twice.
         held = directory.lock_withdrawal()

@@ -24,7 +24,7 @@ def chosen_root(environ: Mapping[str, str]) -> str:
 @value
 class Places:
     """The directories of a machine. tmpfiles: what systemd-tmpfiles reads, so that the provisioned
-    one is there after each boot.
+    one is there after each boot. units: where systemd reads units of the administrator.
     """
 
     provisioned: str = "/var/lib/genvx"
@@ -32,6 +32,7 @@ class Places:
     # /dev/shm by systemd-logind when the user logs out for the last time.
     unprovisioned: str = "/var/tmp"
     tmpfiles: str = "/etc/tmpfiles.d/genvx.conf"
+    units: str = "/etc/systemd/system"
 
     def state_root(self, environ: Mapping[str, str]) -> str:
         """Return the root of the state: $GENVX_STATE_DIR, else the provisioned one, else

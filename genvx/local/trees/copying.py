@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from genvx.core.projects.manifest import DIRECTORY, FILE, shown_name
 from genvx.errors import StateError
 from genvx.local.trees.place import Place
+from genvx.local.trees.writing import is_as_written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,7 @@ class _Copier:
         new = -1
         try:
             status = os.fstat(old)
-            if (status.st_size, status.st_mtime_ns) != (entry.size, entry.mtime_ns):
+            if not is_as_written(status, entry):
                 raise StateError(
                     f"{shown_name(entry.name)} was changed in the store of trees, or was lost when "
                     "the host went down; genvx admin clean --all frees the store, and the next "

@@ -14,7 +14,14 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from genvx.core.projects.manifest import DIGEST_BYTES, PIECE, digest_of, pieces
+from genvx.core.projects.manifest import (
+    DIGEST_BYTES,
+    PIECE,
+    count_of_pieces,
+    digest_of,
+    digests_of,
+    pieces,
+)
 from genvx.local.trees.status import is_sparse
 from genvx.local.trees.store import cache_root
 
@@ -62,13 +69,12 @@ class HashCache:
     def known(self, status: os.stat_result) -> tuple[bytes, ...] | None:
         """The digests of a file with this status, if they are known."""
         key = _key(status)
-        text = self._before.get(key)
+        text = self._now.get(key) or self._before.get(key)
         if text is None:
             return None
         with contextlib.suppress(ValueError, TypeError):
-            data = bytes.fromhex(text)
-            found = tuple(data[at : at + DIGEST_BYTES] for at in range(0, len(data), DIGEST_BYTES))
-            if len(data) == DIGEST_BYTES * len(pieces(status.st_size)):
+            found = digests_of(text)
+            if len(text) == 2 * DIGEST_BYTES * count_of_pieces(status.st_size):
                 self._now[key] = text
                 return found
         return None

@@ -8,7 +8,7 @@ import os
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """The flags with which a directory is opened, and never a link to one."""
 # Directories that are kept open: names come in order, so the next is mostly in one of these.
-_MOST_OPEN = 64
+_MOST_OPEN = 200
 
 
 class Place:

@@ -12,9 +12,9 @@ from genvx.core.quantities.amounts import format_size
 from genvx.core.text import printable
 from genvx.core.wire.plain import Malformed
 from genvx.errors import InvalidInput, ProjectChanged
-from genvx.local.trees import git
+from genvx.local.trees import clearing, git
 from genvx.local.trees.hashes import Changed, HashCache, read_piece
-from genvx.local.trees.walking import walk
+from genvx.local.trees.walking import Ignoring, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,16 +26,19 @@ _MOST_LARGE = 3
 
 
 class Gathered:
-    """The files of a project, found but not yet read.
+    """The files of a project, found but not yet read. Arguments: as those of walking.walk.
 
     Raises:
         InvalidInput: it cannot be sent; the names of what is in the way.
     """
 
-    def __init__(self, directory: str, *, follow_links: bool = False) -> None:
+    def __init__(
+        self, directory: str, *, follow_links: bool = False, everything: bool = False
+    ) -> None:
         self.root = os.path.abspath(os.fsencode(os.path.expanduser(directory)))
         self._follow = follow_links
-        self.found = walk(self.root, follow_links=follow_links)
+        self._everything = everything
+        self.found = walk(self.root, follow_links=follow_links, everything=everything)
 
     @property
     def size(self) -> int:
@@ -95,7 +98,14 @@ class Gathered:
         name = printable(os.path.basename(self.root).decode("utf-8", "replace"), 64)
         what = (manifest.tree, name, manifest.files, manifest.size)
         recorded = Project(*what, base.commit, base.dirty, base.diff)
-        return LocalProject(self.root, manifest, recorded, follow_links=self._follow)
+        return LocalProject(
+            self.root,
+            manifest,
+            recorded,
+            cache,
+            follow_links=self._follow,
+            ignores=not self._everything,
+        )
 
     def _digests(self, cache: HashCache, found: Found) -> tuple[bytes, ...]:
         try:
@@ -111,15 +121,28 @@ class Gathered:
 
 
 class LocalProject:
-    """A project in a directory here. recorded: what the record of a run says of it."""
+    """A project in a directory here, `root`. recorded: what the record of a run says of it.
+
+    cache: the digests with which it was read. ignores: whether its .gitignore files and the like
+    count.
+    """
 
     def __init__(
-        self, root: bytes, manifest: Manifest, recorded: Project, *, follow_links: bool
+        self,
+        root: bytes,
+        manifest: Manifest,
+        recorded: Project,
+        cache: HashCache,
+        *,
+        follow_links: bool,
+        ignores: bool = True,
     ) -> None:
         self.manifest = manifest
         self.recorded = recorded
-        self._root = root
+        self.root = root
+        self._cache = cache
         self._follow = follow_links
+        self._ignores = ignores
 
     def contents(self, wanted: Sequence[int]) -> Iterator[tuple[bytes, bool]]:
         """The contents of the bodies that are wanted, by their indices, and whether packing helps.
@@ -139,10 +162,12 @@ class LocalProject:
                     if descriptor >= 0:
                         os.close(descriptor)
                     descriptor, opened = -1, number
-                    descriptor = _open(self._root, entry, follow_links=self._follow)
+                    descriptor = _open(self.root, entry, follow_links=self._follow)
                     packed = shrinks(os.pread(descriptor, TASTE, 0))
                 content = read_piece(descriptor, at, body.size)
-                if digest_of(content) != body.digest:
+                # A file whose status is that of its digests has not changed since they were made.
+                known = self._cache.known(os.fstat(descriptor))
+                if known != entry.digests and digest_of(content) != body.digest:
                     raise changed(entry)
                 # A piece of zeros is in a hole, whatever the file begins with.
                 yield content, packed or entry.sparse
@@ -153,6 +178,13 @@ class LocalProject:
         finally:
             if descriptor >= 0:
                 os.close(descriptor)
+
+    def unwanted(self, extra: Sequence[bytes]) -> list[bytes]:
+        """Of what a copy of it has and it has not, what does not belong there; what it ignores
+        does. extra: names as clearing.extra gives them.
+        """
+        ignored = Ignoring(self.root) if self._ignores else None
+        return clearing.unwanted(self.root, extra, self.manifest.names(), ignored)
 
     def bytes_of(self, wanted: Sequence[int]) -> int:
         """How many bytes of content the bodies with these indices have."""

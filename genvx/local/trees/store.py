@@ -19,7 +19,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from genvx.core.projects.manifest import MOST_MANIFEST, Manifest
+from genvx.core.projects.manifest import DIGEST_BYTES, MOST_MANIFEST, Manifest
 from genvx.core.projects.project import is_tree
 from genvx.core.wire.plain import Malformed
 from genvx.errors import StateError, TreeMissing
@@ -27,10 +27,11 @@ from genvx.local.diskerror import disk_error
 from genvx.local.trees.place import OPEN_DIRECTORY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 MANIFEST, FILES = "manifest", "files"
 _NEW_MANIFEST = "manifest.new"
+_DIGEST = re.compile(rb"[0-9a-f]{%d}" % (2 * DIGEST_BYTES))
 _PARTIAL = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{8}")
 _GONE = re.compile(r"\.gone\.[0-9a-f]{8}")
 _OPEN_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -93,6 +94,27 @@ class StoredTree:
         self.close()
 
 
+class Source:
+    """A tree from which contents can be taken. complete: whether all of its files are there.
+
+    files: a descriptor of their directory.
+    """
+
+    def __init__(self, complete: bool, manifest: bytes, files: int) -> None:
+        self.complete = complete
+        self.files = files
+        self._manifest = manifest
+
+    def has_any(self, digests: Collection[bytes]) -> bool:
+        """Whether it has a body with one of these digests; it may also say so if it has none."""
+        found = {bytes.fromhex(each.decode()) for each in _DIGEST.findall(self._manifest)}
+        return not found.isdisjoint(digests)
+
+    def read(self) -> Manifest:
+        """Its files. Raises Malformed."""
+        return Manifest.read(self._manifest)
+
+
 class TreeStore:
     """The trees of one user on one machine, or in a directory that machines share."""
 
@@ -100,8 +122,11 @@ class TreeStore:
         self.root = root
 
     def has(self, tree: str) -> bool:
-        """Whether a tree is here."""
-        return is_tree(tree) and os.path.isfile(os.path.join(self.root, tree, MANIFEST))
+        """Whether a tree is here, where nobody else could have made it."""
+        with contextlib.suppress(OSError):
+            self._require_ours()
+            return is_tree(tree) and os.path.isfile(os.path.join(self.root, tree, MANIFEST))
+        return False
 
     def require(self, tree: str) -> None:
         """Raise TreeMissing if a tree is not here."""
@@ -170,9 +195,9 @@ class TreeStore:
         with contextlib.suppress(OSError):
             os.utime(os.path.join(self.root, tree))
 
-    def sources(self) -> Iterator[tuple[Manifest, int]]:
-        """What is here of any tree, the last used first: its files, and a descriptor of their
-        directory, valid until the next. Not all files of it need to be there.
+    def sources(self, other_than: str) -> Iterator[Source]:
+        """What is here of any tree, the last used first, each valid until the next. other_than: the
+        path of one that is not wanted.
         """
         for _, name in sorted(self._times(), reverse=True):
             path = os.path.join(self.root, name)
@@ -180,7 +205,8 @@ class TreeStore:
             try:
                 descriptor = self._open_manifest(path, os.O_RDONLY, fcntl.LOCK_SH)
                 files = os.open(os.path.join(path, FILES), OPEN_DIRECTORY)
-                yield _read_manifest(descriptor), files
+                if path != other_than:
+                    yield Source(is_tree(name), _read(descriptor), files)
             except (OSError, Malformed):
                 continue
             finally:
@@ -306,6 +332,9 @@ class TreeStore:
 
     def _make_root(self) -> None:
         os.makedirs(self.root, 0o700, exist_ok=True)
+        self._require_ours()
+
+    def _require_ours(self) -> None:
         status = os.stat(self.root)
         if status.st_uid != os.geteuid() or status.st_mode & 0o022:
             raise PermissionError(errno.EACCES, "others may write there")
@@ -317,11 +346,15 @@ def missing() -> TreeMissing:
 
 
 def _read_manifest(descriptor: int) -> Manifest:
+    return Manifest.read(_read(descriptor))
+
+
+def _read(descriptor: int) -> bytes:
     data = b""
     while len(data) <= MOST_MANIFEST:
         part = os.pread(descriptor, 1 << 22, len(data))
         if not part:
-            return Manifest.read(data)
+            return data
         data += part
     raise Malformed("the list of files is too long")
 

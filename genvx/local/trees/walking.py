@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from genvx.core.projects.ignoring import Rules, parse, verdict
 from genvx.core.projects.links import leads_out
-from genvx.core.projects.manifest import DIRECTORY, FILE, LINK, shown_name
+from genvx.core.projects.manifest import DEEPEST, DIRECTORY, FILE, LINK, STAGE, shown_name
 from genvx.errors import InvalidInput
 from genvx.local.trees import git
+from genvx.local.trees.clearing import parents
 from genvx.local.trees.status import entry_of
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ OURS = (b".genvxignore", b".nniignore", b".guildignore")
 _GITIGNORE = b".gitignore"
 _MOST_RULES = 1 << 20
 _MOST_NAMED = 5
-# Directories in directories: far fewer than Python's stack has room for.
-_DEEPEST = 200
 _KINDS = {
     stat.S_IFSOCK: "a socket",
     stat.S_IFIFO: "a pipe",
@@ -56,23 +55,55 @@ class _Scope(NamedTuple):
     prefix: bytes = b""
 
 
-def walk(root: bytes, *, follow_links: bool = False) -> list[Found]:
+def walk(root: bytes, *, follow_links: bool = False, everything: bool = False) -> list[Found]:
     """The files of the project in a directory, its directories and its links, ordered by name.
 
-    follow_links: send what is behind links that lead out, instead of refusing them.
+    follow_links: send what is behind links that lead out, instead of refusing them. everything:
+    also what is ignored.
 
     Raises:
         InvalidInput: it is no directory; or something in it cannot be sent, with its names.
     """
     if not os.path.isdir(root):
         raise InvalidInput(f"no such directory: {shown_name(root)}")
-    walker = _Walker(root, follow_links=follow_links)
+    walker = _Walker(root, follow_links=follow_links, everything=everything)
     walker.directory(b"", walker.scope(b""))
     found = sorted(walker.found)
     walker.check_links()
     if walker.refused:
         raise InvalidInput(_refusal(walker.refused))
     return found
+
+
+class Ignoring:
+    """Whether names that need not be in a directory here are ignored in it, by our own reading of
+    its files.
+    """
+
+    def __init__(self, root: bytes) -> None:
+        self._walker = _Walker(root, follow_links=False, everything=False)
+        self._known: dict[bytes, Optional[_Scope]] = {}
+
+    def __call__(self, name: bytes, *, directory: bool) -> bool:
+        """Whether a name is ignored, or is in a directory that is."""
+        scope = self._scope(name.rpartition(b"/")[0])
+        return scope is None or self._is_ignored(name, scope, directory=directory)
+
+    def _is_ignored(self, name: bytes, scope: _Scope, *, directory: bool) -> bool:
+        mine = verdict(scope.ours, name, directory=directory)
+        return mine is True or (mine is None and not _belongs(name, scope, directory=directory))
+
+    def _scope(self, name: bytes) -> Optional[_Scope]:
+        """What decides in a directory; None if that is ignored."""
+        if name not in self._known:
+            above: Optional[_Scope] = self._walker.without_git(b"")
+            if name:
+                above = self._scope(name.rpartition(b"/")[0])
+                if above is None or self._is_ignored(name, above, directory=True):
+                    above = None
+            files = (*OURS, _GITIGNORE)
+            self._known[name] = above and self._walker.within(name, above, files)
+        return self._known[name]
 
 
 def _refusal(refused: list[str]) -> str:
@@ -88,9 +119,10 @@ def _refusal(refused: list[str]) -> str:
 
 
 class _Walker:
-    def __init__(self, root: bytes, *, follow_links: bool) -> None:
+    def __init__(self, root: bytes, *, follow_links: bool, everything: bool) -> None:
         self._root = root
         self._follow = follow_links
+        self._everything = everything
         self._git = git.is_there()
         self._inside: set[tuple[int, int]] = set()
         self.found: list[Found] = []
@@ -98,15 +130,17 @@ class _Walker:
 
     def scope(self, name: bytes) -> _Scope:
         """What decides at the top of a project, or in a repository inside."""
+        if self._everything:
+            return _Scope(None, frozenset(), (), ())
         path = os.path.join(self._root, name) if name else self._root
         start = name + b"/" if name else b""
         if self._git:
             names = {start + each for each in git.listed(path)}
-            above = {parent for each in names for parent in _parents(each)}
+            above = {parent for each in names for parent in parents(each)}
             return _Scope(frozenset(names), frozenset(above), (), ())
-        return self._without_git(name)
+        return self.without_git(name)
 
-    def _without_git(self, name: bytes) -> _Scope:
+    def without_git(self, name: bytes) -> _Scope:
         """What the files of the directories above say, up to the top of the repository."""
         if name:  # a repository inside: what is above is not of its repository
             return _Scope(None, frozenset(), self._exclude(self._root + b"/" + name, name), ())
@@ -151,18 +185,25 @@ class _Walker:
         except OSError as error:
             self.refused.append(f"{shown_name(name or path)} cannot be read ({error.strerror})")
             return
-        names = {child.name for child in children}
+        scope = self.within(name, scope, {child.name for child in children})
+        for child in children:
+            if child.name.lower() not in (b".git", STAGE):
+                self._child(start + child.name, child, scope)
+
+    def within(self, name: bytes, scope: _Scope, files: Iterable[bytes]) -> _Scope:
+        """What decides in a directory, by what decides above it. files: the names in it."""
+        if self._everything:
+            return scope
+        path = os.path.join(self._root, name) if name else self._root
+        start = name + b"/" if name else b""
         ours = list(scope.ours)
         for file in reversed(OURS):
-            if file in names:
+            if file in files:
                 ours += self._rules(os.path.join(path, file), start)
         theirs = list(scope.theirs)
-        if _GITIGNORE in names:
+        if _GITIGNORE in files:
             theirs += self._rules(os.path.join(path, _GITIGNORE), scope.prefix + start)
-        scope = scope._replace(ours=tuple(ours), theirs=tuple(theirs))
-        for child in children:
-            if child.name != b".git":
-                self._child(start + child.name, child, scope)
+        return scope._replace(ours=tuple(ours), theirs=tuple(theirs))
 
     def _child(self, name: bytes, child: os.DirEntry[bytes], scope: _Scope) -> None:
         try:
@@ -176,8 +217,8 @@ class _Walker:
         asked = scope if listed or directory else scope._replace(listed=None)
         if mine is True or (mine is None and not _belongs(name, asked, directory=directory)):
             return
-        if directory and name.count(b"/") >= _DEEPEST:
-            self.refused.append(f"{shown_name(name)} is more than {_DEEPEST} directories deep")
+        if directory and name.count(b"/") >= DEEPEST:
+            self.refused.append(f"{shown_name(name)} is more than {DEEPEST} directories deep")
         elif directory:
             self.found.append(Found(entry_of(name, DIRECTORY, status), status))
             if os.path.lexists(os.path.join(self._root, name, b".git")):
@@ -246,10 +287,3 @@ def _belongs(name: bytes, scope: _Scope, *, directory: bool) -> bool:
             return False
     # Git lists no directory without files, and of what was brought back it lists nothing.
     return not verdict(scope.theirs, scope.prefix + name, directory=directory)
-
-
-def _parents(name: bytes) -> Iterable[bytes]:
-    at = name.find(b"/")
-    while at >= 0:
-        yield name[:at]
-        at = name.find(b"/", at + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import jsonschema
 import pytest
@@ -11,9 +12,12 @@ from genvx.core.requests.ask import Ask
 from genvx.core.requests.requirements import Requirements
 from genvx.local.host import LocalHost
 from genvx.local.joiningline import place_in_line
+from genvx.watching.history.recorder import Recorder
+from genvx.watching.places import usual_history
 from tests.conftest import ROOT, run_genvx
 from tests.helpers import end, genvx_argv, held_on_hosts, start_genvx, until
 from tests.local.devices.test_nvml import libraries  # noqa: F401  (a fixture)
+from tests.watching.played import RAZ, gpu, lease, look
 
 SCHEMA = json.loads((ROOT / "docs/reference/schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -54,6 +58,17 @@ def test_runs_print_what_the_schema_says(state, short_tmp, monkeypatch):
     assert run_genvx("watch", again).returncode == 3
     compared = checked(run_genvx("runs", "compare", run, again, "--json"))
     assert (compared["differs"], compared["variables"]) == (["restarts"], [])
+
+
+def test_usage_prints_what_the_schema_says(state, short_tmp, monkeypatch):
+    monkeypatch.setenv("GENVX_RUNS_DIR", str(short_tmp / "runs"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(short_tmp))
+    assert checked(run_genvx("usage", "--json"))["source"] == "runs"
+    recorder = Recorder(usual_history(os.environ, remote=False), 15, print)
+    recorder.take([look("here", 0, [gpu(0)], [lease("aaaa", RAZ, "0", -1)])], {})
+    recorder.close()
+    document = checked(run_genvx("usage", "--json", "--since", "36500d"))
+    assert [use["key"] for use in document["uses"]] == ["raz"]
 
 
 def test_config_tells_what_a_directory_takes(state, tmp_path, monkeypatch):

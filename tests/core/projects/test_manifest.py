@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 
 import pytest
@@ -21,7 +20,7 @@ from genvx.core.projects.manifest import (
     pieces,
 )
 from genvx.core.projects.stream import frame, read_frame
-from genvx.core.wire.plain import Malformed
+from genvx.core.wire.plain import Malformed, dumps
 from genvx.errors import ProtocolError
 from genvx.local.trees.receiving import receive
 from genvx.local.trees.store import TreeStore
@@ -116,8 +115,13 @@ ATTACKS: list[object] = [
     [["x", "d", 0o755, 0, 5, HEX]],
     [[".git", "d", 0o755, 0, 0, ""]],
     [[".git", "d", 0o755, 0, 0, ""], _file(".git/config")],
+    [DIR, ["d/.GIT", "d", 0o755, 0, 0, ""], _file("d/.GIT/config")],
     [[]],
     ["x"],
+    [_file("x")[:5]],
+    [[*_file("x"), 2]],
+    [[*_file("x"), 1, 1]],
+    [[_file("x")]],
     {"x": 1},
     None,
     [["x"] * 9],
@@ -126,7 +130,7 @@ ATTACKS: list[object] = [
 
 @pytest.mark.parametrize("rows", ATTACKS, ids=range(len(ATTACKS)))
 def test_a_hostile_list_of_files_writes_nothing(tmp_path, rows):
-    data = json.dumps(rows).encode()
+    data = dumps(rows)
     with pytest.raises(Malformed):
         Manifest.read(data).bodies()
     store = TreeStore(str(tmp_path / "trees"))
@@ -136,19 +140,47 @@ def test_a_hostile_list_of_files_writes_nothing(tmp_path, rows):
     assert "\0" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"[", b"]", b"[,]", b"[" * 5000, b"[[],[]]", b"[" + b"[]," * 1000 + b"[]]", b"\xff"],
+)
+def test_a_list_of_anything_else_is_refused_at_its_first_line(data):
+    good = dumps([GOOD])
+    for each in (data, good[:-1] + data, good + data):
+        if each != good:
+            with pytest.raises(Malformed):
+                Manifest.read(each)
+
+
+def test_a_list_that_ends_early_is_refused_wherever_it_ends():
+    whole = dumps([DIR, GOOD, _link("d/x", "../good"), ['a\n"\\é\udc80', *GOOD[1:], 1]])
+    assert len(Manifest.read(whole).entries) == 4
+    for end in range(len(whole)):
+        with pytest.raises(Malformed):
+            Manifest.read(whole[:end])
+
+
 def test_a_tree_of_another_name_is_refused(tmp_path):
     with pytest.raises(ProtocolError, match="not those of the tree"):
-        receive(TreeStore(str(tmp_path)), HEX, json.dumps([GOOD]).encode(), lambda *asked: [])
+        receive(TreeStore(str(tmp_path)), HEX, dumps([GOOD]), lambda *asked: [])
 
 
 def test_a_content_of_another_digest_is_refused(tmp_path):
-    data = json.dumps([GOOD]).encode()
+    data = dumps([GOOD])
     store, tree = TreeStore(str(tmp_path)), Manifest.read(data).tree
     with pytest.raises(ProtocolError, match="another digest"):
         receive(store, tree, data, lambda *asked: [b"y"])
     with pytest.raises(ProtocolError, match="not all contents"):
         receive(store, tree, data, lambda *asked: [])
     assert not store.has(tree)
+
+
+def test_a_tree_that_is_too_deep_to_be_deleted_is_not_stored(tmp_path):
+    names = ["/".join(["d"] * depth) for depth in range(1, 300)]
+    manifest = Manifest([Entry(name.encode(), DIRECTORY, 0o755, 0) for name in names])
+    with pytest.raises(ProtocolError, match="more than 200 directories deep"):
+        receive(TreeStore(str(tmp_path)), manifest.tree, manifest.to_bytes(), lambda *asked: [])
+    assert os.listdir(tmp_path) == []
 
 
 def test_links_stay_in_their_tree_or_do_not():

@@ -31,11 +31,13 @@ from genvx.core.policies.enforcement import (
 from genvx.core.policies.limit import Limit
 from genvx.core.policies.policy import Entitlement, Policy
 from genvx.core.projects.project import Project
+from genvx.core.projects.python import Python, PythonKind
 from genvx.core.requests.ask import Ask, Join
 from genvx.core.requests.requirements import Requirements, Strategy
 from genvx.core.runs.debugport import DebugPort, OpenPort
 from genvx.core.runs.part import Meeting
 from genvx.core.runs.part import Part as GangPart
+from genvx.core.runs.pulled import Pulled, Way
 from genvx.core.runs.run import (
     End,
     HoldWhen,
@@ -59,8 +61,9 @@ from genvx.core.runs.runstate import (
     StopReason,
     Waiting,
 )
+from genvx.core.runs.trial import Trial
 from genvx.core.snapshot import Snapshot
-from genvx.core.usage import DeviceProcess, DeviceUsage, Driver, Health
+from genvx.core.usage import DeviceProcess, DeviceUsage, Driver, Health, Sensors
 from genvx.core.value import replace
 from genvx.core.wire import (
     acts,
@@ -141,7 +144,8 @@ REQUIREMENTS = Requirements(
 )
 DEVICE_IN_FULL = Device("MIG-2", 3, "1g", 5 << 30, 1, "GPU-1", True, "NS", False, True, True, 2)
 PROCESS = DeviceProcess(1, 1003, "u", "c", 4, True, 7, True)
-USAGE = DeviceUsage(Health.LOST, "gone", 5, 7, (PROCESS,))
+SENSORS = Sensors(70_500, 41, 1410, 1593, 3, 2)
+USAGE = DeviceUsage(Health.LOST, "gone", 5, 7, (PROCESS,), SENSORS)
 DRIVER = Driver("550", "broken", True, ("note",))
 HOLDER = Holder(7, "ssh-agent", 4, stopped=True, certain=False)
 LEASE_IN_FULL = Lease(
@@ -152,15 +156,19 @@ TICKET = Ticket(REQUIREMENTS, 6, 3, False, 1 << 40, **replace(CLAIM, id="00fe").
 THEN = Moment(7, 8)
 GANG_PART = GangPart(1, ("a", "b"), "a", 29500, True)
 PROJECT = Project("0f" * 32, "p", 2, 3, "c0ffee", True, b"+x\n")
+PYTHON = Python(
+    PythonKind.AUTO, "~/venv", "0e" * 32, "requirements.txt", "0d" * 32, True, True, True
+)
 PUBLIC_KEY = (
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILBOxG4hsEOdIOrK8a+pz6mdNKEbmJV0O1QqgGPz1Ohu me@here"
 )
 DEBUG_PORT = DebugPort((PUBLIC_KEY,), 2222, "::1", "a")
 OPEN_PORT = OpenPort("u", "a", 2222, PUBLIC_KEY)
+TRIAL = Trial("5weep", 3, {"lr": 0.5, "act": {"_name": "relu"}}, True)
 SPEC = RunSpec(
     "abcd", ("sh", "-c", "x"), REQUIREMENTS, "m", "h", THEN, "n", "/w", {"A": "b"}, 5, 6,
     HoldWhen.ON_FAILURE, 3, 2.5, 1 << 30, True, "mail me", "u@h", "1.0", "abce",
-    7.5, True, GANG_PART, DEBUG_PORT, PROJECT,
+    7.5, True, GANG_PART, DEBUG_PORT, PROJECT, PYTHON, "source x", TRIAL,
 )  # fmt: skip
 MEETING = Meeting("s3cret", "a", 5000, True, 2.5)
 RUN_USAGE = Usage(1.5, 2.5, 3, 4, 5)
@@ -168,11 +176,15 @@ LIMIT = Limit(2, 1 << 40, 600)
 ASK = Ask(REQUIREMENTS, "n", "abcd", "cmd", 5.5, 6.5, False)
 JOB = job.Job(("sh", "-c", "x"), {"A": "b"}, "/w", in_run=True)
 FILTER = Filter(("lost",), ("t",), "n", 5)
+WAY = Way("lab", "a,b", "/f", "u")
+PULLED = Pulled("h", 7, WAY, False, ("*.pt",), True, "best", ("t",))
 RUN = RunInfo(
-    SPEC, Lost(THEN, LossReason.REBOOT), "note", "best", ("t",), 9, True, "/r/7", OPEN_PORT
-)
+    SPEC, Lost(THEN, LossReason.REBOOT), "note", "best", ("t",), 9, True, "/r/7", OPEN_PORT,
+    PULLED,
+    '{"value": 0.5}',
+)  # fmt: skip
 ASKED = [
-    questions.TakeSnapshot(True),
+    questions.TakeSnapshot(True, True),
     questions.Examine(),
     questions.ShowPolicy(),
     questions.ShowUse("abcd"),
@@ -190,18 +202,20 @@ ASKED = [
     runoperations.SubmitRun(SPEC, 5.5, ("t",)),
     runoperations.SubmitPart(SPEC, MEETING, ("t",)),
     runoperations.DecideRun("abcd", True),
-    runoperations.ListRuns(FILTER, 7, True),
-    runoperations.FindRuns("n", True, True),
+    runoperations.ListRuns(FILTER, 7, True, True),
+    runoperations.FindRuns("n", True, True, True),
     runoperations.ShowRun("n", 7, True, True),
+    runoperations.FindPython(PYTHON),
     runoperations.StopRun("n", 2.5, True),
     runoperations.WithdrawRun("n"),
     runoperations.MarkRun("n", "best", ("t",), ("u",)),
     runoperations.DisposeOfRun("n", runoperations.Disposal.PURGE),
-    runoperations.WatchRun("n", 5, 6, False, False),
+    runoperations.WatchRun("n", 5, 6, False, False, True),
     treeoperations.FindTree("0f"),
     treeoperations.CleanTrees(5.5, True),
     treeoperations.SendTree("0f"),
-    treeoperations.PullRun("n", ("*.pt",), True, True),
+    treeoperations.PullRun("n", ("*.pt",), True, True, True, True),
+    treeoperations.PutFiles("n", True, True),
     viewoperation.ViewRun("n"),
 ]
 PROCESS_RULE = ProcessRule(Measure.END, 60.5)
@@ -245,16 +259,22 @@ VALUES = [
     ),
     (devicecodec.DEVICE, DEVICE_IN_FULL),
     (devicecodec.PROCESS, PROCESS),
+    (devicecodec.SENSORS, SENSORS),
     (devicecodec.USAGE, USAGE),
     (devicecodec.DRIVER, DRIVER),
     (runcodec.MOMENT, THEN),
     (runcodec.SPEC, SPEC),
     (runcodec.PART, GANG_PART),
     (runcodec.PROJECT, PROJECT),
+    (runcodec.PYTHON, PYTHON),
+    (runoperations.STANDING, runoperations.PythonStanding(True, "uv")),
+    (runcodec.TRIAL, TRIAL),
     (treeoperations.AMOUNT, treeoperations.Amount(2, 3)),
     (runcodec.MEETING, MEETING),
     (runcodec.DEBUG_PORT, DEBUG_PORT),
     (runcodec.OPEN_PORT, OPEN_PORT),
+    (runcodec.WAY, WAY),
+    (runcodec.PULLED, PULLED),
     (runcodec.USAGE, RUN_USAGE),
     (runcodec.END, End(THEN, THEN, None, 9, RUN_USAGE)),
     (runcodec.RUN, RUN),
@@ -363,12 +383,15 @@ REPLIES = [
     (runoperations.WatchRun("n"), RUN),
     (runoperations.WatchRun("n"), runoperations.LogEnd(RUN)),
     (treeoperations.FindTree("0f"), True),
-    (treeoperations.CleanTrees(5.5), treeoperations.Cleaned(AMOUNT, AMOUNT)),
+    (treeoperations.CleanTrees(5.5), treeoperations.Cleaned(AMOUNT, AMOUNT, AMOUNT, AMOUNT)),
     (treeoperations.SendTree("0f"), treeoperations.Coming()),
     (treeoperations.SendTree("0f"), treeoperations.lacking_of([0, 9], 10)),
     (treeoperations.SendTree("0f"), treeoperations.Received()),
     (treeoperations.PullRun("n"), treeoperations.Coming()),
     (treeoperations.PullRun("n"), treeoperations.Pulling("abcd", ("x",))),
+    (treeoperations.PutFiles("n"), treeoperations.Coming()),
+    (treeoperations.PutFiles("n"), treeoperations.Planned()),
+    (treeoperations.PutFiles("n"), treeoperations.Placed(2, 3)),
     (viewoperation.ViewRun("n"), RUN),
     (viewoperation.ViewRun("n"), viewoperation.Viewed()),
 ]
@@ -409,6 +432,7 @@ TIED = {
     *(("requirements", name) for name in ("gpus", "devices", "memory")),
     ("snapshot", "devices"),
     ("end", "signal"),
+    ("python", "needs"),
 }
 
 

@@ -15,7 +15,7 @@ from genvx.core.device import Device
 from genvx.core.quantities.amounts import format_memory
 from genvx.core.requests.ask import Ask
 from genvx.core.requests.requirements import Requirements
-from genvx.core.usage import DeviceUsage, Driver
+from genvx.core.usage import DeviceUsage, Driver, Sensors
 from genvx.local.devices.inventory import Inventory
 from genvx.local.host import LocalHost
 from tests.conftest import ROOT, run_genvx
@@ -606,3 +606,30 @@ def test_some_devices_are_asked_for_without_the_others(libraries):
         text=True,
     )
     assert "('GPU-00000', 17), ('UNKNOWN-0', None)" in answer.stdout, answer
+
+
+SENSED = """\
+import sys
+from genvx.local.host import LocalHost
+
+for sensors in (False, True):
+    snapshot = LocalHost().snapshot(sensors=sensors)
+    print(*(snapshot.usage_of(device).sensors for device in snapshot.devices), sep="\\n")
+"""
+
+
+def test_sensors_are_read_on_request_and_one_that_fails_is_unknown(libraries, state, monkeypatch):
+    monkeypatch.delenv("GENVX_SIMULATE")
+    monkeypatch.setenv("LD_LIBRARY_PATH", libraries["new"])
+    monkeypatch.setenv("NVML_STANDIN", f"fail=nvmlDeviceGetPowerUsage:1:{GPU_IS_LOST}")
+    answer = subprocess.run(
+        [sys.executable, "-c", SENSED], capture_output=True, text=True, env=genvx_env()
+    )
+    assert answer.returncode == 0, answer.stderr
+    rest = (41, 1410, 1593, 3, 2)
+    assert answer.stdout.splitlines() == [
+        "None",
+        "None",
+        str(Sensors(70_500, *rest)),
+        str(Sensors(None, *rest)),
+    ]

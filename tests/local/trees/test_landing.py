@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from genvx.core.projects.manifest import FILE, Entry, Manifest
+from genvx.core.projects.manifest import DIRECTORY, FILE, LINK, Entry, Manifest
 from genvx.errors import ProtocolError, StateError
+from genvx.local.trees import alone
 from genvx.local.trees.landing import Landing
 from genvx.local.trees.project import Gathered, LocalProject
 from tests.capabilities import USER_A
@@ -55,6 +56,15 @@ def test_all_arrives_and_the_second_time_nothing_is_moved(tmp_path, environ):
     assert seen(target) == seen(tmp_path / "made")
 
 
+def test_modes_and_times_of_what_is_here_are_put_right(tmp_path, environ):
+    plant(tmp_path / "made")
+    bring(gathered(tmp_path / "made", environ), tmp_path / "here", environ)
+    (tmp_path / "made" / "run.sh").chmod(0o640)
+    os.utime(tmp_path / "made" / "large", ns=(1, 2_000_000_001))
+    assert bring(gathered(tmp_path / "made", environ), tmp_path / "here", environ) == (0, 0)
+    assert seen(tmp_path / "here") == seen(tmp_path / "made")
+
+
 def test_what_was_cut_goes_on(tmp_path, environ):
     plant(tmp_path / "made")
     project = gathered(tmp_path / "made", environ)
@@ -84,6 +94,20 @@ def test_no_link_in_the_directory_is_followed(tmp_path, environ, name):
     with pytest.raises(StateError, match="cannot write to "):
         bring(gathered(tmp_path / "made", environ), tmp_path / "here", environ)
     assert os.listdir(outside) == []
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.link(path.parents[2] / "other", path)])
+def test_what_is_where_a_content_comes_first_is_not_written_to(tmp_path, environ, make):
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "a").write_text("new")
+    (tmp_path / "other").write_text("old")
+    project = gathered(tmp_path / "made", environ)
+    staged = tmp_path / "here" / ".genvx-pull" / project.manifest.bodies()[0].digest.hex()
+    staged.parent.mkdir(parents=True)
+    make(staged)
+    bring(project, tmp_path / "here", environ)
+    assert (tmp_path / "here" / "a").read_text() == "new"
+    assert (tmp_path / "other").read_text() == "old"
 
 
 def test_a_link_in_the_place_of_a_file_is_replaced_and_what_it_names_is_not(tmp_path, environ):
@@ -124,3 +148,38 @@ def test_contents_do_not_come_where_another_user_could_change_them(tmp_path, env
     refused = pytest.raises(StateError, match="genvx-pull is another user's")
     with Landing(str(stage.parent), environ) as landing, refused:
         landing.lacking(project.manifest)
+
+
+def test_a_link_that_a_later_tree_could_lead_out_is_refused(tmp_path, environ):
+    def link(name: bytes, target: bytes) -> Entry:
+        return Entry(name, LINK, 0o777, 0, target=target)
+
+    place, up = Entry(b"d", DIRECTORY, 0o755, 0), link(b"d/x", b"e/../../y")
+    deep = [Entry(name, DIRECTORY, 0o755, 0) for name in (b"d/f", b"d/f/g")]
+    for entries in ([place, up], [place, *deep, up, link(b"d/e", b"f/g")]):
+        manifest = Manifest(entries)  # it stays in this tree
+        with Landing(str(tmp_path / "here"), environ) as landing, pytest.raises(ProtocolError):
+            landing.lacking(manifest)
+    manifest = Manifest([place, Entry(b"d/e", DIRECTORY, 0o755, 0), up])
+    with Landing(str(tmp_path / "here"), environ) as landing:
+        assert landing.lacking(manifest) == []
+        landing.finish()
+    with Landing(str(tmp_path / "here"), environ) as landing:
+        landing.lacking(Manifest([place, link(b"d/e", b"../d")]))
+        with pytest.raises(StateError, match="Is a directory"):
+            landing.finish()
+
+
+def test_two_landings_at_once_do_not_write_to_each_other(tmp_path, environ, monkeypatch):
+    plant(tmp_path / "made")
+    project = gathered(tmp_path / "made", environ)
+    with Landing(str(tmp_path / "here"), environ) as first:
+        wanted = first.lacking(project.manifest)
+        monkeypatch.setattr(alone, "_ENDING", 0.0)
+        with pytest.raises(StateError, match=r"another genvx copies files into .* at this moment"):
+            bring(project, tmp_path / "here", environ)
+        for index, (content, _) in zip(wanted, project.contents(wanted), strict=True):
+            first.put(index, content)
+        first.finish()
+    assert seen(tmp_path / "here") == seen(tmp_path / "made")
+    assert bring(project, tmp_path / "here", environ) == (0, 0)

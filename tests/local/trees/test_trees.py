@@ -17,6 +17,7 @@ from genvx.local.trees.copying import copy
 from genvx.local.trees.project import Gathered, LocalProject
 from genvx.local.trees.receiving import receive
 from genvx.local.trees.store import TreeStore, trees_root
+from tests.capabilities import USER_A
 from tests.local.trees.trees import listen, plant, seen
 
 
@@ -384,3 +385,60 @@ def test_a_manifest_survives_its_journey(tmp_path, environ):
     plant(tmp_path / "code")
     manifest = project_of(tmp_path / "code", environ).manifest
     assert Manifest.read(manifest.to_bytes()).entries == manifest.entries
+
+
+def test_a_new_tree_shares_its_unchanged_files_with_the_old_one(tmp_path, environ, store):
+    plant(tmp_path / "code")
+    old = project_of(tmp_path / "code", environ)
+    send(old, store)
+    (tmp_path / "code" / "run.sh").write_text("other")
+    os.utime(tmp_path / "code" / "large", ns=(1, 1))
+    (tmp_path / "code" / "holes").chmod(0o640)
+    new = project_of(tmp_path / "code", environ)
+    assert len(send(new, store)) == 1
+    files = [Path(store.root, each.recorded.tree, "files") for each in (old, new)]
+    same = {p.name for p in files[0].iterdir() if p.is_file() and p.samefile(files[1] / p.name)}
+    assert "holes" in same
+    assert not {"run.sh", "large"} & same
+    assert seen(copied(store, new.recorded.tree, tmp_path / "copy")) == seen(tmp_path / "code")
+
+
+def test_what_was_changed_in_the_store_is_not_shared(tmp_path, environ, store):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "a").write_text("right")
+    (tmp_path / "code" / "b").write_text("b")
+    old = project_of(tmp_path / "code", environ)
+    send(old, store)
+    Path(store.root, old.recorded.tree, "files", "a").write_text("wrong")
+    (tmp_path / "code" / "b").write_text("c")
+    new = project_of(tmp_path / "code", environ)
+    assert len(send(new, store)) == 2
+    assert (copied(store, new.recorded.tree, tmp_path / "copy") / "a").read_text() == "right"
+
+
+def test_times_that_the_file_system_keeps_in_seconds_are_no_change(tmp_path, environ, store):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "a").write_text("a")
+    os.utime(tmp_path / "code" / "a", ns=(1, 5_123_456_789))
+    project = project_of(tmp_path / "code", environ)
+    send(project, store)
+    stored = Path(store.root, project.recorded.tree, "files", "a")
+    os.utime(stored, ns=(1, 5_000_000_000))  # as Lustre has it
+    copied(store, project.recorded.tree, tmp_path / "copy")
+    os.utime(stored, ns=(1, 5_123_456_788))
+    with pytest.raises(StateError, match="was changed in the store"):
+        copied(store, project.recorded.tree, tmp_path / "copy2")
+
+
+@pytest.mark.needs("uids")
+def test_a_tree_that_another_user_has_put_there_does_not_count(tmp_path, environ, store):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "a").write_text("a")
+    project = project_of(tmp_path / "code", environ)
+    send(project, store)
+    assert store.has(project.recorded.tree)
+    for path in (store.root, Path(store.root, project.recorded.tree)):
+        os.chown(path, USER_A, USER_A)
+    assert not store.has(project.recorded.tree)
+    with pytest.raises(StateError, match="permission denied"):
+        send(project, store)

@@ -25,6 +25,10 @@ _OF_A_RUN = (
     "log_limit",
     "project",
     "follow_links",
+    "python",
+    "extra",
+    "wheels",
+    "setup",
     "yes",
     "json",
     "debug_key_file",
@@ -54,6 +58,10 @@ def run(
     log_limit: runoptions.LogLimit = None,
     project: runoptions.ProjectDirectory = None,
     follow_links: runoptions.FollowLinks = False,
+    python: runoptions.PythonOfRun = None,
+    extra: runoptions.Extra = None,
+    wheels: runoptions.Wheels = None,
+    setup: runoptions.Setup = None,
     yes: runoptions.Yes = False,
     no_load: wants.NoLoad = False,
     json: options.Json = False,
@@ -72,13 +80,15 @@ def run(
     With --detach it belongs to its host and goes on without us: its id is printed,
     and genvx runs, watch and logs show it. --wait waits in line there; with --nodes
     it waits here until it has all hosts. Locally it starts in this directory. With --project it
-    starts in a copy of its own of that directory, to which --chdir then belongs.
+    starts in a copy of its own of that directory, to which --chdir then belongs, and with
+    a Python environment for what its requirements say.
 
     Example: genvx run --gpus 1 -- python train.py
     """
     from genvx.cli.ask import debugport
     from genvx.cli.detach import Detach, Several, start_detached
     from genvx.cli.project import ProjectOptions
+    from genvx.cli.python import PythonOptions
 
     where = here(context)
     if not command:
@@ -95,7 +105,9 @@ def run(
 
         stdin.close()
     code = ProjectOptions(project, follow_links, yes).chosen(load=detached and not no_load)
-    asked = Detach.parse(chdir, keep, retries, env, run_tag, notify, tty, log_limit, code)
+    its = PythonOptions(python, setup or "", wheels, tuple(extra or ()))
+    its = its.loaded(load=detached and not no_load, project=code.directory is not None)
+    asked = Detach.parse(chdir, keep, retries, env, run_tag, notify, tty, log_limit, code, its)
     if json and watched:
         raise InvalidInput("give either --json or --watch: --watch prints the output of the run")
     port = debugport.asked(debug_key_file, debug_port, debug_bind)

@@ -43,10 +43,13 @@ def check(context: typer.Context, shown: Shown, project: ProjectDirectory = None
 
 def _show(context: typer.Context, shown: Shown, directory: str | None) -> None:
     from genvx.cli.project import ProjectOptions
+    from genvx.cli.python import PythonOptions
     from genvx.cli.views.doctor import show
 
     where = here(context)
     # A large one is not sent here, so nobody is asked.
     project = ProjectOptions(directory, yes=True).chosen(load=where.remote).read()
+    its = PythonOptions().loaded(load=where.remote and project is not None, project=True)
+    python, _ = its.read(project)
     with where.fleet() as fleet:
-        raise typer.Exit(show(where, fleet, shown.output, project))
+        raise typer.Exit(show(where, fleet, shown.output, project, python))

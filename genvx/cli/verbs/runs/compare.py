@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from genvx.cli.ask import options
-from genvx.cli.ask.runs import Runs
+from genvx.cli.ask.runs import Runs, shown_host
 from genvx.cli.ask.where import here
 from genvx.cli.show.output import Output
 from genvx.cli.verbs.runs.several import places
@@ -44,5 +44,6 @@ def compare(
         if len(found) < 2:
             raise InvalidInput(f"name two runs or more, as in: {where.typed} runs compare 1 2")
         files = changes.files_of(found, where.note)
-    named = [(host.name, each) for host, each in found]
-    view.show(where.remote, named, files, Output(json, csv, style=style), values=values)
+    named = [(host.name if json else shown_host(host, each), each) for host, each in found]
+    several = where.remote or any(each.pulled for _, each in found)
+    view.show(several, named, files, Output(json, csv, style=style), values=values)

@@ -39,10 +39,12 @@ def info(
             from genvx.cli.views import changes
 
             host, found = parts[0]
-            details = host.answer(ShowRun(found.id, 0, diff=True))
+            details = host.answer(ShowRun(found.asked_as, 0, diff=True))
             changes.show_diff(where, host.name, details, json=json)
             return
-        details = [(host.name, host.answer(ShowRun(found.id, lines))) for host, found in parts]
+        details = [
+            (host.name, host.answer(ShowRun(found.asked_as, lines))) for host, found in parts
+        ]
         if len(details) > 1:
             view.show_gang(where, details, json=json)
         else:

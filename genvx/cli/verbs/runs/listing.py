@@ -30,6 +30,9 @@ Since = Annotated[
     str | None,
     typer.Option("--since", metavar="TIME", help="Only those submitted within this time (7d)."),
 ]
+Refresh = Annotated[
+    bool, typer.Option("--refresh", help="First pull again the copies of runs that were alive.")
+]
 Deleted = Annotated[bool, typer.Option("--deleted", help="Those in the trash instead.")]
 
 
@@ -41,6 +44,7 @@ def listing(
     name: OfName = None,
     since: Since = None,
     deleted: Deleted = False,
+    refresh: Refresh = False,
     all_remotes: AllRemotes = False,
     json: options.Json = False,
     csv: options.Csv = False,
@@ -61,10 +65,14 @@ def listing(
     from genvx.cli.views import runs as view
 
     where, code = here(context), 0
+    if refresh:
+        from genvx.cli.copies import refresh as pull_again
+
+        code = pull_again(where)
     if all_remotes:
         where, code = everywhere(where)
     narrowed = Filter(tuple(state or ()), tuple(tag or ()), name, _since_epoch_ns(since))
-    asked = ListRuns(narrowed, MOST_RUNS if everything else NEWEST, deleted)
+    asked = ListRuns(narrowed, MOST_RUNS if everything else NEWEST, deleted, not where.remote)
     output = Output(json, csv, not no_header, not no_summary, timestamp=timestamp, style=style)
     with where.fleet() as fleet:
         if redraw:

@@ -26,7 +26,7 @@ def label(context: typer.Context, run: OneRun, text: Label, json: options.Json =
     Example: genvx runs label 1 best
     """
     require_name(text)
-    ask_each(context, [run], lambda found: MarkRun(found.id, text), "labelled", json=json)
+    ask_each(context, [run], lambda found: MarkRun(found.asked_as, text), "labelled", json=json)
 
 
 def tag(context: typer.Context, run: OneRun, tags: Tags, json: options.Json = False) -> None:
@@ -39,5 +39,9 @@ def tag(context: typer.Context, run: OneRun, tags: Tags, json: options.Json = Fa
     add = require_tags(tuple(each for each in tags if not each.startswith("-")))
     remove = require_tags(tuple(each[1:] for each in tags if each.startswith("-")))
     ask_each(
-        context, [run], lambda found: MarkRun(found.id, None, add, remove), "tagged", json=json
+        context,
+        [run],
+        lambda found: MarkRun(found.asked_as, None, add, remove),
+        "tagged",
+        json=json,
     )

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genvx.cli.ask.runs import OneRun, located_parts
-from genvx.cli.ask.where import here
-from genvx.core.wire.treeoperations import PullRun
-from genvx.errors import InvalidInput
+from genvx.cli.ask import options
+from genvx.cli.ask.runs import OneRun, located_among
+from genvx.cli.ask.where import Where, here
+from genvx.errors import GenvxError, InvalidInput, kind_of
+from genvx.shown.console import INTERRUPTED, say
+
+if TYPE_CHECKING:
+    from genvx.cli.pulling import Pull
+    from genvx.core.runs.runinfo import RunInfo
 
 Destination = Annotated[
     str | None,
     typer.Argument(
         metavar="DEST",
-        help="Directory for its log and files (default: one with the name of its id, here).",
+        help="Directory for its log and files (default: among the runs of this machine).",
         show_default=False,
     ),
 ]
@@ -31,6 +36,14 @@ Bare = Annotated[
     str | None,
     typer.Option("-o", "--output", metavar="DIR", help="Copy just its files, into this directory."),
 ]
+Delete = Annotated[
+    bool,
+    typer.Option("--delete", help="Delete what the run has not any more; in a DEST, it asks."),
+]
+Yes = Annotated[bool, typer.Option("-y", "--yes", help="Delete without a question.")]
+DryRun = Annotated[
+    bool, typer.Option("-n", "--dry-run", help="Only say what would be copied and deleted.")
+]
 
 
 def pull(
@@ -40,8 +53,12 @@ def pull(
     only: Only = None,
     everything: Everything = False,
     output: Bare = None,
+    delete: Delete = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    json: options.Json = False,
 ) -> None:
-    """Copy what a run has made or changed to this machine.
+    """Copy what a run has made or changed to this machine, where genvx runs shows it.
 
     That is its log, and the files in its directory that were not in its project. What is here
     already is not copied again, and a copy that was cut goes on. A run that is alive gives what it
@@ -49,18 +66,94 @@ def pull(
 
     Example: genvx remote pull train --only '*.pt'
     """
-    from genvx.cli.pulling import pulled
+    from genvx.cli.pulling import Pull
 
     where = here(context)
     if dest is not None and output is not None:
         raise InvalidInput("give either DEST or --output")
     if "" in (dest, output):
         raise InvalidInput("the directory is empty; . is the current one")
+    asked = Pull(
+        output if dest is None else dest,
+        tuple(only or ()),
+        everything,
+        output is not None,
+        delete,
+        yes,
+        dry_run,
+    )
+    if not where.remote and asked.directory is None:
+        where, run, asked = _origin(where, run, asked)
+    raise typer.Exit(pull_run(where, run, asked, json=json))
+
+
+def _origin(where: Where, wanted: str, asked: Pull) -> tuple[Where, str, Pull]:
+    """Where a copy on this machine came from, and what of it was copied before."""
+    from genvx.cli.copies import origin
+    from genvx.cli.pulling import require_elsewhere
+    from genvx.core.value import replace
+
     with where.fleet() as fleet:
-        parts = located_parts(where, fleet, run)
+        (_, found), *_ = located_among(where, fleet, wanted)[0]
+    if found.pulled is None:
+        require_elsewhere(found)
+    assert found.pulled is not None
+    if not asked.only and not asked.everything:
+        asked = replace(asked, only=found.pulled.only, everything=found.pulled.everything)
+    return origin(found.pulled, found.id), found.id, asked
+
+
+def pull_run(where: Where, wanted: str, asked: Pull, *, json: bool = False) -> int:
+    """Copy a run, with all its parts; print what was copied, and return the exit code."""
+    from genvx.cli.pulling import pulled, summary, tell_left_out
+    from genvx.cli.schema.copies import plain_pull, print_pulls
+    from genvx.cli.schema.runs import plain_failed_act
+    from genvx.cli.show.sending import Sending
+    from genvx.core.value import replace
+
+    code, done = 0, []
+    with where.fleet() as fleet, Sending("pulling from") as shown:
+        parts, failed = located_among(where, fleet, wanted)
+        _tell_missing(where, [run for _, run in parts], failed)
         for host, found in parts:
-            directory = output or dest or found.id
-            if len(parts) > 1:
-                directory = os.path.join(directory, host.name.replace("/", "_"))
-            asked = PullRun(found.id, tuple(only or ()), everything, output is not None)
-            print(pulled(host, asked, directory, found.label_or_id, remote=where.remote))
+            each = asked
+            if asked.directory is not None and len(parts) > 1:
+                below = os.path.join(asked.directory, host.name.replace("/", "_"))
+                each = replace(asked, directory=below)
+            try:
+                got: Any = pulled(where, host, found, each, shown)
+            except KeyboardInterrupt:
+                shown.clear()
+                say("genvx: interrupted; what has come is kept, and pull goes on there")
+                return INTERRUPTED
+            except InvalidInput:
+                raise
+            except GenvxError as error:
+                if len(parts) == 1:
+                    raise
+                say(f"{host.name}: {kind_of(error)}: {error}")
+                code = code or error.exit_code
+                done.append(plain_failed_act(host.name, found.id, error))
+                continue
+            shown.clear()
+            tell_left_out(got)
+            done.append(
+                plain_pull(host.name, found, got.directory, got.landed, got.gone, got.left_out)
+            )
+            if not json:
+                for line in summary(host.name, found, got, each, remote=where.remote):
+                    print(line, flush=True)
+    if json:
+        print_pulls(done, only_said=asked.only_say)
+    return code
+
+
+def _tell_missing(where: Where, parts: list[RunInfo], failed: tuple[str, ...]) -> None:
+    part = parts[0].spec.part
+    if part is not None and len(parts) < len(part.nodes):
+        missing = len(part.nodes) - len(parts)
+        why = f"; {', '.join(failed)} did not answer" if failed else ""
+        where.note(
+            f"run {parts[0].label_or_id} has {len(part.nodes)} parts, and {missing} of them "
+            f"{'was' if missing == 1 else 'were'} not found{why}"
+        )

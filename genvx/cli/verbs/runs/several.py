@@ -75,7 +75,7 @@ def places(
     found = {}
     for each in wanted:
         for host, run in located_parts(where, fleet, each, deleted=deleted, others=others):
-            found[(host.name, run.id)] = (host, run)
+            found[(host.name, run.asked_as)] = (host, run)
     return list(found.values())
 
 

@@ -46,7 +46,7 @@ def _dispose(
     ask_each(
         context,
         wanted,
-        lambda found: DisposeOfRun(found.id, how),
+        lambda found: DisposeOfRun(found.asked_as, how),
         did,
         deleted=how is not Disposal.DELETE,
         json=json,

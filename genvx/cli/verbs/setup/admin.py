@@ -16,6 +16,7 @@ from genvx.cli.parse.groups import group
 from genvx.core.text import printable
 from genvx.errors import InvalidInput, StateError
 from genvx.local import provisioning
+from genvx.watching.units import UNIT
 
 if TYPE_CHECKING:
     from genvx.local.provisioning import Places
@@ -34,6 +35,12 @@ Everything = Annotated[
     bool, typer.Option("--all", help="Also what was used in the last 30 days, if nothing uses it.")
 ]
 DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Only say what would go.")]
+WithMonitor = Annotated[
+    bool, typer.Option("--monitor", help="Also write a systemd unit for genvx monitor.")
+]
+OnlyPrint = Annotated[
+    bool, typer.Option("-n", "--dry-run", help="Only print what would be written.")
+]
 
 
 def admin(kind: type[Group], verb: type[Verb]) -> typer.Typer:
@@ -45,9 +52,10 @@ def admin(kind: type[Group], verb: type[Verb]) -> typer.Typer:
 
 
 def clean(context: typer.Context, everything: Everything = False, dry_run: DryRun = False) -> None:
-    """Delete code of yours on the hosts that no run has used for 30 days.
+    """Delete code and Python environments of yours on the hosts that no run has used for 30 days.
 
-    A run has a copy of its own, which stays. What is deleted is sent again when a run needs it.
+    A run has a copy of its code, which stays. What is deleted is sent, or made, again when a run
+    needs it.
 
     Example: genvx admin clean --dry-run
     """
@@ -58,7 +66,12 @@ def clean(context: typer.Context, everything: Everything = False, dry_run: DryRu
         raise typer.Exit(show(where, fleet, everything=everything, only_say=dry_run))
 
 
-def provision(to: ToGroup = None, force: Force = False) -> None:
+def provision(
+    to: ToGroup = None,
+    force: Force = False,
+    monitor: WithMonitor = False,
+    dry_run: OnlyPrint = False,
+) -> None:
     """Make the shared directory for leases, and again at each boot. Needs root.
 
     The directory belongs to root, not to the first user who takes a GPU. The command is refused
@@ -66,17 +79,48 @@ def provision(to: ToGroup = None, force: Force = False) -> None:
 
     Example: sudo genvx admin provision
     """
-    provision_in(provisioning.usual(), to, force=force)
+    places = provisioning.usual()
+    if dry_run:
+        plan(places, to, monitor=monitor)
+        return
+    provision_in(places, to, force=force, monitor=monitor)
 
 
-def provision_in(places: Places, group: str | None = None, *, force: bool = False) -> None:
+def plan(places: Places, to: str | None, *, monitor: bool) -> None:
+    """Print what would be made, as the files themselves where these are short."""
+    if to is not None:
+        _number_of(to)
+    print(f"# leases: {places.provisioned}/leases" + (f", for group {to}" if to else ""))
+    files = provisioning.planned(places, to or "")
+    if monitor:
+        files += ((provisioning.unit_path(places, UNIT), _unit()),)
+    for path, text in files:
+        print(f"\n# {path}\n{text}", end="")
+
+
+def _unit() -> str:
+    from genvx.cli.monitoring import program
+    from genvx.watching.units import system_unit
+
+    return system_unit(program())
+
+
+def _number_of(group: str) -> int:
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise InvalidInput(f"no group {printable(group, 60)!r} on this machine") from None
+
+
+def provision_in(
+    places: Places, group: str | None = None, *, force: bool = False, monitor: bool = False
+) -> None:
     """What `provision` does, for a machine whose directories may be elsewhere than usual."""
     if os.geteuid() != 0:
         raise InvalidInput(f"only root can provision a machine: sudo {_program()} admin provision")
-    try:
-        number = -1 if group is None else grp.getgrnam(group).gr_gid
-    except KeyError:
-        raise InvalidInput(f"no group {printable(group or '', 60)!r} on this machine") from None
+    number = -1 if group is None else _number_of(group)
+    if monitor:
+        provisioning.unit_path(places, UNIT)
     held = provisioning.held_before(places)
     if held and not force and not os.path.isdir(places.provisioned):
         raise StateError(
@@ -95,6 +139,9 @@ def provision_in(places: Places, group: str | None = None, *, force: bool = Fals
             f"what is held in {places.unprovisioned} stays held: {_some(done.held)}; provision "
             "again when it has ended"
         )
+    if monitor:
+        print(f"wrote {provisioning.install_unit(places, UNIT, _unit())}")
+        print(f"start it: systemctl daemon-reload && systemctl enable --now {UNIT}")
 
 
 def _program() -> str:

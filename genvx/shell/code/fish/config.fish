@@ -25,5 +25,9 @@ if set -q GENVX_SHELL_PATH
     set -gx PATH $PATH $GENVX_SHELL_PATH
     set -e GENVX_SHELL_PATH
 end
+if set -q GENVX_SHELL_FIRST
+    set -gx PATH (string split : -- $GENVX_SHELL_FIRST) $PATH
+    set -e GENVX_SHELL_FIRST
+end
 set -e GENVX_SHELL_ANSWER
 set -e GENVX_SHELL_FILES

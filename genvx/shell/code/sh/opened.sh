@@ -25,4 +25,5 @@ __genvx_ended() {
 # Once more: a start-up file may have changed the variables.
 __genvx_assign "$GENVX_SHELL_ANSWER"
 if [ -n "${GENVX_SHELL_PATH-}" ]; then export PATH="$PATH:$GENVX_SHELL_PATH"; fi
-unset GENVX_SHELL_ANSWER GENVX_SHELL_FILES GENVX_SHELL_LOGIN GENVX_SHELL_PATH
+if [ -n "${GENVX_SHELL_FIRST-}" ]; then export PATH="$GENVX_SHELL_FIRST:$PATH"; fi
+unset GENVX_SHELL_ANSWER GENVX_SHELL_FILES GENVX_SHELL_LOGIN GENVX_SHELL_PATH GENVX_SHELL_FIRST

@@ -1,0 +1,224 @@
+"""Sweeps for programs: many runs of one command on the hosts of a fleet, and the best of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+from genvx.core.command import words_of
+from genvx.core.requests.requirements import requirements_of
+from genvx.core.sweeps.dimensions import Choice, Normal, Uniform, Whole
+from genvx.core.sweeps.goal import Goal
+from genvx.core.sweeps.shortform import dimension_of
+from genvx.core.sweeps.space import SearchSpace
+from genvx.core.value import value
+from genvx.errors import GenvxError, InvalidInput
+from genvx.fleet.shipping.reading import read, shipping
+from genvx.sweeps import store
+from genvx.sweeps.coordinator import Coordinator
+from genvx.sweeps.reading import Metric
+from genvx.sweeps.spec import SweepSpec
+from genvx.sweeps.tuners.names import tuner_of
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Mapping
+
+    from genvx.core.command import Command
+    from genvx.core.sweeps.dimensions import Dimension
+    from genvx.fleet.ask import HostGroup
+    from genvx.fleet.detaching.runs import RunHost
+    from genvx.sweeps.observer import Observer
+    from genvx.sweeps.trial import Trial as Known
+
+
+class Values:
+    """Values says which values a parameter can have; `log`, `uniform` and the like make it."""
+
+    def __init__(self, make: Callable[[str], Dimension]) -> None:
+        self.make = make
+
+
+def log(low: float, high: float) -> Values:
+    """Return the numbers from `low` to `high`, evenly by their logarithm."""
+    return Values(lambda name: Uniform(name, low, high, None, True))
+
+
+def uniform(low: float, high: float, step: float | None = None) -> Values:
+    """Return the numbers from `low` to `high`; step: only its multiples."""
+    return Values(lambda name: Uniform(name, low, high, step))
+
+
+def integers(low: int, high: int, *, log: bool = False) -> Values:
+    """Return the whole numbers from `low` to `high`, both included."""
+    return Values(lambda name: Whole(name, low, high, log))
+
+
+def choice(*values: Any) -> Values:
+    """Return these values."""
+    return Values(lambda name: Choice(name, values))
+
+
+def normal(mean: float, deviation: float) -> Values:
+    """Return normally distributed numbers."""
+    return Values(lambda name: Normal(name, mean, deviation))
+
+
+@value
+class Trial:
+    """Trial is one set of parameters and what became of it.
+
+    state: completed, failed, pruned or cancelled. value: its result; None without one. run: the id
+    of its run; `Fleet.find_run` finds it. seconds: how long its command ran. why: of a failure.
+    """
+
+    number: int
+    parameters: Mapping[str, Any]
+    state: str
+    value: float | None
+    run: str
+    host: str
+    seconds: float | None
+    why: str
+
+
+@value
+class Sweep:
+    """Sweep is what a sweep has found. id: as `genvx sweeps show` takes it. why: it ended."""
+
+    id: str
+    trials: tuple[Trial, ...]
+    ranked: tuple[Trial, ...]
+    why: str
+
+    @property
+    def best(self) -> Trial | None:
+        """The completed trial with the best value; None if none has one."""
+        return self.ranked[0] if self.ranked else None
+
+
+def sweep(
+    fleet: object,
+    command: Command,
+    space: Mapping[str, Any],
+    *,
+    trials: int | None = None,
+    gpus: int | str = 0,
+    memory: int | None = None,
+    maximize: bool = True,
+    tuner: str = "random",
+    options: Mapping[str, Any] | None = None,
+    pruner: str = "",
+    seed: int | None = None,
+    concurrency: int | None = None,
+    duration: float | None = None,
+    stop_when: str = "",
+    metric: str = "",
+    retries: int = 0,
+    time_limit: float | None = None,
+    name: str = "",
+    cwd: str = "",
+    env: Mapping[str, str] | None = None,
+    project: str | os.PathLike[str] | None = None,
+    observer: Observer | None = None,
+    stop: threading.Event | None = None,
+) -> Sweep:
+    """Run a command with many different parameters on a fleet; see `genvx.Fleet.sweep`."""
+    hosts = cast("HostGroup[RunHost]", fleet)
+    code = None if project is None else read(os.fspath(project))
+    spec = SweepSpec(
+        os.urandom(4).hex(),
+        tuple(words_of(command)),
+        _space(space),
+        requirements_of(gpus, memory, None),
+        goal=Goal.MAXIMIZE if maximize else Goal.MINIMIZE,
+        tuner=tuner,
+        options=options or {},
+        pruner=pruner,
+        seed=int.from_bytes(os.urandom(4), "big") >> 1 if seed is None else seed,
+        trials=trials,
+        concurrency=concurrency,
+        seconds=duration,
+        retries=retries,
+        stop_when=stop_when,
+        metric=metric,
+        time=None if time_limit is None else max(1, round(time_limit)),
+        variables=env or {},
+        cwd=cwd,
+        project=None if code is None else code.recorded,
+        directory=None if project is None else os.path.abspath(os.fspath(project)),
+        name=name,
+        began_epoch_ns=time.time_ns(),
+    )
+    if trials is None and spec.space.size is None:
+        raise InvalidInput("the space has no end; say how many trials there are")
+    chosen = tuner_of(tuner, spec.space, spec.goal, spec.seed, spec.options, pruner=pruner)
+    reader = Metric(metric) if metric else None
+    directory = store.create(store.sweeps_root(os.environ), spec)
+    directory.lock()
+    try:
+        coordinator = Coordinator(
+            directory,
+            hosts,
+            chosen.tuner,
+            observer,
+            reader=reader,
+            ship=shipping([] if code is None else [code]),
+        )
+        try:
+            if stop is not None:
+                _stop_when_set(stop, coordinator)
+            why = coordinator.run()
+        finally:
+            coordinator.close()
+    except GenvxError:
+        directory.discard_unbegun()
+        raise
+    finally:
+        directory.unlock()
+    ledger = coordinator.ledger
+    every = tuple(_shown(trial) for _, trial in sorted(ledger.trials.items()))
+    by_number = {each.number: each for each in every}
+    ranked = tuple(by_number[trial.number] for trial in ledger.ranked())
+    return Sweep(spec.id, every, ranked, why)
+
+
+def _stop_when_set(stop: threading.Event, coordinator: Coordinator) -> None:
+    import threading
+
+    def wait() -> None:
+        stop.wait()
+        coordinator.stop()
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _space(given: Mapping[str, Any]) -> SearchSpace:
+    return SearchSpace(tuple(_dimension(name, each) for name, each in given.items()))
+
+
+def _dimension(name: str, given: Any) -> Dimension:
+    if isinstance(given, Values):
+        return given.make(name)
+    if isinstance(given, str):
+        return dimension_of(f"{name}={given}")
+    if isinstance(given, (list, tuple, range)):
+        return Choice(name, tuple(given))
+    raise InvalidInput(
+        f"{name} is genvx.log(1e-5, 1e-1), a list of values, or text such as 'log:1e-5..1e-1'; "
+        f"not {given!r}"
+    )
+
+
+def _shown(trial: Known) -> Trial:
+    return Trial(
+        trial.number,
+        trial.parameters,
+        trial.stage.value,
+        trial.value,
+        trial.run,
+        trial.host,
+        trial.seconds,
+        trial.why,
+    )

@@ -1,0 +1,120 @@
+"""Options of genvx sweep, besides those of a request."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Parameter = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-P",
+        "--parameter",
+        metavar="NAME=VALUES",
+        help="lr=log:1e-5..1e-1, dropout=0..0.5, seed=int:0..9, layers=2,4,8.",
+    ),
+]
+Config = Annotated[
+    str | None,
+    typer.Option("--config", metavar="FILE", help="An experiment of NNI, in place of the options."),
+]
+Space = Annotated[
+    str | None,
+    typer.Option("--space", metavar="FILE", help="A search space of NNI, as JSON."),
+]
+Trials = Annotated[
+    int | None,
+    typer.Option("--trials", metavar="N", min=1, help="Number of trials (default: all there are)."),
+]
+Tuner = Annotated[
+    str | None,
+    typer.Option(
+        "--tuner",
+        metavar="NAME",
+        help="tpe, random, grid, evolution, gp, cmaes or qmc (default: tpe with Optuna).",
+    ),
+]
+TunerOption = Annotated[
+    list[str] | None,
+    typer.Option("--tuner-option", metavar="NAME=VALUE", help="An option of the tuner."),
+]
+Pruner = Annotated[
+    str | None,
+    typer.Option("--pruner", metavar="NAME", help="End trials that fall behind: median or asha."),
+]
+Maximize = Annotated[bool, typer.Option("--maximize", help="The largest value is best (default).")]
+Minimize = Annotated[bool, typer.Option("--minimize", help="The smallest value is best.")]
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        "--metric",
+        metavar="REGEX",
+        help="Find values in the output instead: 'val_acc=([0-9.]+)'.",
+    ),
+]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(
+        "--concurrency",
+        metavar="N",
+        min=1,
+        help="Trials that run or wait at once (default: as many as fit).",
+    ),
+]
+PerGpu = Annotated[
+    int | None,
+    typer.Option("--max-per-gpu", metavar="K", min=1, help="Trials that share a GPU."),
+]
+Duration = Annotated[
+    str | None,
+    typer.Option("--duration", metavar="TIME", help="Time limit of the whole sweep, such as 8h."),
+]
+StopWhen = Annotated[
+    str | None,
+    typer.Option(
+        "--stop-when", metavar="'value > X'", help="End the sweep when a trial reports that."
+    ),
+]
+Retries = Annotated[
+    int,
+    typer.Option(
+        "--retries",
+        metavar="N",
+        min=0,
+        max=1000,
+        help="Start a trial again that its host has lost, N times at most.",
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same trials."),
+]
+Env = Annotated[
+    list[str] | None,
+    typer.Option("--env", metavar="NAME=VALUE", help="A variable for all trials."),
+]
+Chdir = Annotated[
+    str | None,
+    typer.Option("-C", "--chdir", metavar="DIR", help="Start trials in this directory."),
+]
+Project = Annotated[
+    str | None,
+    typer.Option(
+        "--project",
+        metavar="DIR",
+        help="Each trial runs in a copy of its own of this directory, which is sent to the hosts.",
+    ),
+]
+OptunaStorage = Annotated[
+    str | None,
+    typer.Option(
+        "--optuna-storage",
+        metavar="URL",
+        help="Keep a copy there for optuna-dashboard: sqlite:///sweep.db, or a path.",
+    ),
+]
+Detached = Annotated[
+    bool,
+    typer.Option("-d", "--detach", help="Let the sweep go on without this terminal."),
+]

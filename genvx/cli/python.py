@@ -1,0 +1,54 @@
+"""The Python of a run that is detached: what was asked for, and what travels for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from genvx.core.projects.python import Python
+    from genvx.fleet.shipping.shipment import Shipment
+
+
+@dataclass(frozen=True)
+class PythonOptions:
+    """The options for the Python of a run. python: as for --python; None for the usual one. setup:
+    a line for bash. wheels: a directory here. extras: names.
+    """
+
+    python: str | None = None
+    setup: str = ""
+    wheels: str | None = None
+    extras: Sequence[str] = ()
+
+    def loaded(self, *, load: bool, project: bool) -> PythonOptions:
+        """Return these options, with those of .genvx.toml where they were not typed.
+
+        load: whether to read that file. project: whether the run has a project; without one there
+        is nothing that an environment could be made for.
+        """
+        if not load:
+            return self
+        from genvx.cli.ask.defaults import python
+
+        found = python()
+        named = self.python if self.python is not None else found.get("python")
+        made = project and named in (None, "auto")
+        wheels, extras = (found.get("wheels"), found.get("extra", ())) if made else (None, ())
+        return PythonOptions(
+            self.python if named == "auto" and not project else named,
+            self.setup or found.get("setup", ""),
+            self.wheels if self.wheels is not None else wheels,
+            self.extras or extras,
+        )
+
+    def read(self, project: Shipment | None) -> tuple[Python | None, list[Shipment]]:
+        """Return the Python of a run, and the trees that its host needs for it.
+
+        Raises: as fleet.shipping.reading.python_of.
+        """
+        from genvx.fleet.shipping.reading import python_of
+
+        return python_of(project, self.python, wheels=self.wheels, extras=self.extras)

@@ -1,0 +1,284 @@
+"""genvx sweep: many runs of one command with different parameters, and the best of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import typer
+
+from genvx.cli.ask import options, runoptions, sweepoptions
+from genvx.cli.ask.request import Request
+from genvx.cli.ask.requesting import requesting
+from genvx.cli.ask.where import Where, here
+from genvx.core.quantities.durations import parse_duration
+from genvx.core.quantities.naming import naming
+from genvx.core.value import replace
+from genvx.errors import InvalidInput
+
+# What is typed behind sweep in place of a command; `genvx sweeps` has the same.
+_WORDS = ("list", "show", "stop", "resume", "export")
+
+
+@requesting("wait", "id")
+def sweep(
+    context: typer.Context,
+    request: Request,
+    command: options.Command = None,
+    parameter: sweepoptions.Parameter = None,
+    config: sweepoptions.Config = None,
+    space: sweepoptions.Space = None,
+    trials: sweepoptions.Trials = None,
+    tuner: sweepoptions.Tuner = None,
+    tuner_option: sweepoptions.TunerOption = None,
+    pruner: sweepoptions.Pruner = None,
+    maximize: sweepoptions.Maximize = False,
+    minimize: sweepoptions.Minimize = False,
+    metric: sweepoptions.Metric = None,
+    concurrency: sweepoptions.Concurrency = None,
+    max_per_gpu: sweepoptions.PerGpu = None,
+    duration: sweepoptions.Duration = None,
+    stop_when: sweepoptions.StopWhen = None,
+    retries: sweepoptions.Retries = 0,
+    seed: sweepoptions.Seed = None,
+    env: sweepoptions.Env = None,
+    chdir: sweepoptions.Chdir = None,
+    project: sweepoptions.Project = None,
+    follow_links: runoptions.FollowLinks = False,
+    yes: runoptions.Yes = False,
+    optuna_storage: sweepoptions.OptunaStorage = None,
+    detached: sweepoptions.Detached = False,
+    json: options.Json = False,
+) -> None:
+    """Run a command with many different parameters, and find the best.
+
+    Its runs are trials, on all hosts at once. A trial has its parameters in place of {NAME} in its
+    command, and in $GENVX_PARAMETERS as JSON; it reports how good they are as a line of JSON in
+    $GENVX_REPORT, or with the Python module genvx_trial, which is there.
+
+    Ctrl-C asks what becomes of the trials. genvx sweep list, show, stop, resume and export
+    are those of genvx sweeps.
+
+    Example: genvx remote sweep -P lr=log:1e-5..1e-1 --trials 20 -g 1 -- python train.py --lr {lr}
+    """
+    if command and command[0] in _WORDS and not (parameter or config or space):
+        raise typer.Exit(_other(context, command))
+    from genvx.cli import sweeping
+    from genvx.cli.project import ProjectOptions
+    from genvx.fleet.shipping.reading import place_in
+    from genvx.sweeps import store
+
+    where = here(context)
+    sweeping.require_one_goal(maximize=maximize, minimize=minimize)
+    asked: dict[str, Any] = {
+        "trials": trials,
+        "concurrency": concurrency,
+        "tuner": tuner,
+        "options": _options(tuner_option),
+        "pruner": pruner,
+        "goal": "minimize" if minimize else "maximize" if maximize else None,
+        "seed": seed,
+        "seconds": _seconds("--duration", duration),
+        "per_gpu": max_per_gpu,
+        "time": None if request.time is None else max(1, round(request.time)),
+    }
+    spec, notes, directory = _asked(where, request, command, parameter, space, config, asked)
+    found = ProjectOptions(project or directory, follow_links, yes).chosen(load=config is None)
+    code = found.read()
+    if code is not None:
+        chdir = place_in(code.manifest, chdir or "")
+    elif not where.remote and not spec.hosts.remote:
+        chdir = os.path.abspath(os.path.expanduser(chdir or "."))
+    spec = replace(
+        spec,
+        metric=metric or "",
+        stop_when=stop_when or "",
+        retries=retries,
+        variables=_variables(env),
+        cwd=chdir or "",
+        project=None if code is None else code.recorded,
+        directory=None if code is None else os.path.abspath(str(found.directory)),
+        name=request.name or spec.name,
+    )
+    for note in [*notes, *_check(spec)]:
+        where.note(note)
+    if detached and optuna_storage is not None:
+        raise InvalidInput("--optuna-storage does not go with -d: it may have a password")
+    made = store.create(store.sweeps_root(os.environ), spec)
+    if detached:
+        raise typer.Exit(sweeping.start_detached(where, made))
+    raise typer.Exit(sweeping.run_sweep(where, made, code, json=json, storage=optuna_storage))
+
+
+def _asked(
+    where: Where,
+    request: Request,
+    command: list[str] | None,
+    parameter: list[str] | None,
+    space: str | None,
+    config: str | None,
+    asked: dict[str, Any],
+) -> tuple[Any, list[str], str | None]:
+    """Return the sweep that was asked for, notes, and the directory of its code if a file names
+    one.
+    """
+    from genvx.core.requests.requirements import Requirements
+    from genvx.core.sweeps.goal import Goal
+    from genvx.sweeps.spec import Hosts, SweepSpec
+
+    notes: list[str] = []
+    directory: str | None = None
+    given = {name: each for name, each in asked.items() if each not in (None, {})}
+    selection = request.selection
+    hosts = Hosts(
+        where.remote,
+        where.hosts,
+        None if where.hostfile is None else os.path.abspath(where.hostfile),
+        where.named,
+        where.login,
+        selection.hosts,
+        selection.excluded,
+        selection.tags,
+        accept_new_host_keys=where.accept_new_host_keys,
+    )
+    requirements = request.requirements
+    if config is not None:
+        from genvx.sweeps.nni.reading import load
+
+        if command or parameter or space:
+            raise InvalidInput("--config has the command and the space; leave out those here")
+        if not os.path.isfile(config):
+            raise InvalidInput(f"no such file: {config}")
+        nni = load(config)
+        notes += nni.notes
+        directory, words, dimensions = nni.directory, nni.command, nni.space
+        if not request.counted:
+            requirements = replace(requirements, gpus=nni.gpus or 0)
+        of_file = {
+            "name": nni.name,
+            "trials": nni.trials,
+            "concurrency": nni.concurrency,
+            "seconds": nni.duration,
+            "time": None if nni.trial_duration is None else max(1, round(nni.trial_duration)),
+            "goal": nni.goal.value,
+            "tuner": nni.tuner,
+            "options": nni.options,
+            "pruner": nni.pruner,
+            "pruner_options": nni.pruner_options,
+            "seed": nni.seed,
+        }
+        given = {name: each for name, each in of_file.items() if each is not None} | given
+        hosts = replace(hosts, config=os.path.abspath(config), remote=bool(nni.machines))
+        if where.remote:
+            hosts = replace(hosts, remote=True)
+    else:
+        dimensions = _space(parameter, space)
+        if not command:
+            raise InvalidInput(
+                "no command to run; write it after --, as in: "
+                "genvx sweep -P lr=log:1e-5..1e-1 --trials 20 -g 1 -- python train.py --lr {lr}"
+            )
+        words = tuple(command)
+        if not request.counted:
+            notes.append("without --gpus trials hold no GPU, and see none")
+    if "tuner" not in given:
+        import importlib.util
+
+        given["tuner"] = "tpe" if importlib.util.find_spec("optuna") else "random"
+        if given["tuner"] == "random":
+            notes.append("trials are chosen at random; pip install 'genvx[sweep]' has tpe")
+    given["goal"] = Goal(given.get("goal", "maximize"))
+    given.setdefault("seed", int.from_bytes(os.urandom(4), "big") >> 1)
+    spec = SweepSpec(
+        os.urandom(4).hex(),
+        words,
+        dimensions,
+        Requirements() if requirements is None else requirements,
+        hosts=hosts,
+        nni=config is not None,
+        began_epoch_ns=time.time_ns(),  # for people, and across restarts
+        **given,
+    )
+    if not requirements.gpus and spec.concurrency is None:
+        notes.append("trials without a GPU: one on each host at a time; --concurrency says more")
+    return spec, notes, directory
+
+
+def _space(parameter: list[str] | None, space: str | None) -> Any:
+    from genvx.core.sweeps.nnispace import space_of_json
+    from genvx.core.sweeps.shortform import FORMS, dimension_of
+    from genvx.core.sweeps.space import SearchSpace
+
+    if space is not None:
+        if parameter:
+            raise InvalidInput("give either -P or --space, not both")
+        try:
+            with open(space, encoding="utf-8") as file:
+                return space_of_json(file.read(1 << 20), space)
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidInput(f"cannot read {space}: {error}") from None
+    if not parameter:
+        raise InvalidInput(f"no parameters; give -P for each, such as {FORMS}")
+    return SearchSpace(tuple(dimension_of(each) for each in parameter))
+
+
+def _check(spec: Any) -> list[str]:
+    """Refuse what cannot be, before anything is written; return what is not as it was typed."""
+    from genvx.sweeps.reading import Metric
+    from genvx.sweeps.tuners.names import tuner_of
+
+    if spec.metric:
+        Metric(spec.metric)
+    chosen = tuner_of(
+        spec.tuner,
+        spec.space,
+        spec.goal,
+        spec.seed,
+        spec.options,
+        pruner=spec.pruner,
+        pruner_options=spec.pruner_options,
+    )
+    if spec.trials is None and spec.space.size is None:
+        raise InvalidInput("the space has no end; say how many trials there are: --trials 20")
+    return list(chosen.notes)
+
+
+def _options(given: list[str] | None) -> dict[str, Any]:
+    import json
+
+    found: dict[str, Any] = {}
+    for each in given or ():
+        name, equals, text = each.partition("=")
+        if not equals:
+            raise InvalidInput("--tuner-option is NAME=VALUE")
+        try:
+            found[name] = json.loads(text)
+        except ValueError:
+            found[name] = text
+    return found
+
+
+def _variables(given: list[str] | None) -> dict[str, str]:
+    found = {}
+    for each in given or ():
+        name, equals, text = each.partition("=")
+        if not equals:
+            raise InvalidInput("--env is NAME=VALUE")
+        found[name] = text
+    return found
+
+
+def _seconds(option: str, text: str | None) -> float | None:
+    with naming(option):
+        return None if text is None else parse_duration(text)
+
+
+def _other(context: typer.Context, words: list[str]) -> int:
+    """Do what `genvx sweeps` does with these words."""
+    from genvx.cli.verbs.runs.sweeps import sweeps
+
+    group = typer.main.get_group(sweeps)
+    with group.make_context("sweep", list(words), parent=context.parent, obj=context.obj) as made:
+        group.invoke(made)
+    return 0

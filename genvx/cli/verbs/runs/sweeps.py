@@ -1,0 +1,162 @@
+"""genvx sweeps: sweeps that were started on this machine, however they are."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from genvx.cli.ask import options, sweepoptions
+from genvx.cli.ask.where import here
+from genvx.cli.parse.commands import Verb
+from genvx.cli.parse.groups import group
+from genvx.cli.show.output import Output
+from genvx.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from genvx.sweeps.store import SweepDirectory
+
+sweeps = group("Sweeps: list, show, stop, resume and export them.")
+
+WhichSweep = Annotated[
+    str,
+    typer.Argument(
+        metavar="[SWEEP]",
+        help="Its id, the beginning of one, its name, or a number: 1 is the latest.",
+        show_default=False,
+    ),
+]
+Plot = Annotated[
+    bool, typer.Option("--plot", help="Draw the values over the trials, with characters.")
+]
+Html = Annotated[
+    str | None,
+    typer.Option("--html", metavar="FILE", help="Write a page with plots; it loads nothing."),
+]
+Optuna = Annotated[
+    str | None,
+    typer.Option("--optuna", metavar="FILE", help="Write a journal file of Optuna instead."),
+]
+
+
+def _found(wanted: str) -> SweepDirectory:
+    from genvx.sweeps import store
+
+    return store.find(store.sweeps_root(os.environ), wanted)
+
+
+@sweeps.command("list", cls=Verb)
+def list_(
+    json: options.Json = False,
+    csv: options.Csv = False,
+    style: options.Style = None,
+    no_header: options.NoHeader = False,
+    timestamp: options.Timestamp = False,
+) -> None:
+    """Show the sweeps that were started on this machine, the newest first.
+
+    Example: genvx sweeps list
+    """
+    from genvx.cli.views import sweeps as view
+    from genvx.sweeps import store
+
+    output = Output(json, csv, not no_header, timestamp=timestamp, style=style)
+    view.listing(store.found(store.sweeps_root(os.environ)), output)
+
+
+@sweeps.command(cls=Verb)
+def show(
+    sweep: WhichSweep = "",
+    plot: Plot = False,
+    html: Html = None,
+    json: options.Json = False,
+    csv: options.Csv = False,
+    style: options.Style = None,
+    no_header: options.NoHeader = False,
+) -> None:
+    """Show a sweep: its trials, the best first.
+
+    Example: genvx sweeps show 1
+    """
+    from genvx.cli.views import sweeps as view
+
+    directory = _found(sweep)
+    if html is not None:
+        from genvx.cli.views.sweepplot import write_page
+
+        write_page(directory, html)
+        return
+    if json:
+        view.plainly(directory, verb="sweep show")
+        return
+    view.show(directory, Output(json, csv, not no_header, style=style))
+    if plot:
+        from genvx.cli.views.sweepplot import drawn
+
+        print(drawn(directory), end="")
+
+
+@sweeps.command(cls=Verb)
+def stop(context: typer.Context, sweep: WhichSweep = "") -> None:
+    """End all trials of a sweep, and the sweep.
+
+    Example: genvx sweeps stop 1
+    """
+    from genvx.cli import sweeping
+
+    directory = _found(sweep)
+    if directory.why_ended():
+        print(f"Sweep {directory.id} has ended already")
+        return
+    if directory.ask_to_stop():
+        print(f"Stopping sweep {directory.id}")
+        return
+    raise typer.Exit(sweeping.run_sweep(here(context), directory, None, stops=True))
+
+
+@sweeps.command(cls=Verb)
+def resume(
+    context: typer.Context,
+    sweep: WhichSweep = "",
+    optuna_storage: sweepoptions.OptunaStorage = None,
+    json: options.Json = False,
+) -> None:
+    """Go on with a sweep that nobody runs: its trials are found, and none runs twice.
+
+    One that was stopped, or whose time was over, goes on with new trials.
+
+    Example: genvx sweeps resume 1
+    """
+    from genvx.cli import sweeping
+
+    directory = _found(sweep)
+    if directory.why_ended() in ("trials", "space"):
+        raise InvalidInput(f"sweep {directory.id} has ended: there are no more trials")
+    project = sweeping.project_of(directory.spec())
+    code = sweeping.run_sweep(here(context), directory, project, json=json, storage=optuna_storage)
+    raise typer.Exit(code)
+
+
+@sweeps.command(cls=Verb)
+def export(
+    sweep: WhichSweep = "",
+    optuna: Optuna = None,
+    json: options.Json = False,
+    no_header: options.NoHeader = False,
+) -> None:
+    """Print the trials of a sweep as CSV, with a column for each parameter; or as JSON.
+
+    Example: genvx sweeps export 1 > trials.csv
+    """
+    from genvx.cli.views import sweeps as view
+
+    directory = _found(sweep)
+    if optuna is not None:
+        from genvx.sweeps.mirroring import export_study
+
+        export_study(directory, optuna)
+    elif json:
+        view.plainly(directory, verb="sweep export")
+    else:
+        view.show(directory, Output(csv=True, header=not no_header))

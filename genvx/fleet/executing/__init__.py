@@ -1,0 +1,1 @@
+"""Executors: Python functions that are called in processes on the devices of a fleet."""

@@ -1,0 +1,84 @@
+"""The copy of a project that a worker writes for itself; it is sent as text, as worker.py is."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Where a file system has no locks, nothing is taken for left, either.
+_TRIES = 10
+
+
+def own_directory() -> str:
+    """Make a directory for a copy of a project, and delete those of workers that were killed.
+
+    A worker has a lock on its own until it ends.
+    """
+    base, mark = tempfile.gettempdir(), f"genvx-worker-{os.getuid()}-"
+    for name in os.listdir(base):
+        left = os.path.join(base, name)
+        lock = lock_of(left) if name.startswith(mark) else None
+        if lock is not None:
+            shutil.rmtree(left, ignore_errors=True)
+            os.close(lock)
+    directory = ""
+    for _ in range(_TRIES):
+        directory = tempfile.mkdtemp(prefix=mark)
+        # Another worker may have taken it for one that was left, and delete it.
+        if lock_of(directory) is not None and os.path.isdir(directory):
+            break
+    return directory
+
+
+def lock_of(directory: str) -> int | None:
+    """Lock a directory of ours; None if another process has the lock."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        if os.fstat(descriptor).st_uid == os.getuid():
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+    except OSError:
+        pass  # it is in use
+    os.close(descriptor)
+    return None
+
+
+def write_files(
+    read: Callable[[], tuple[bytes, bytearray, list[bytearray]]],
+    root: bytes,
+    entries: list[list[Any]],
+    bodies: int,
+) -> None:
+    """Write a tree into an empty directory. read: reads a frame with content of its files."""
+    names = [os.path.join(root, row[0].encode("utf-8", "surrogateescape")) for row in entries]
+    for name, row in zip(names, entries, strict=True):
+        if row[1] == "d":
+            os.mkdir(name, 0o700)
+        elif row[1] == "f":
+            os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    for _ in range(bodies):
+        _, places, (content,) = read()
+        for index, at in json.loads(places):
+            with open(names[index], "r+b") as file:
+                file.seek(at)
+                file.write(content)
+    # What is in a directory comes before it: it changes the directory's time.
+    for name, row in reversed(list(zip(names, entries, strict=True))):
+        _, kind, mode, mtime_ns, size, target = row
+        if kind == "l":
+            os.symlink(target.encode("utf-8", "surrogateescape"), name)
+            continue
+        if kind == "f":
+            os.truncate(name, size)
+        os.chmod(name, mode | (0o700 if kind == "d" else 0o600))
+        os.utime(name, ns=(mtime_ns, mtime_ns))

@@ -1,0 +1,1 @@
+"""The Python environments that runs need, made once on their host."""

@@ -1,0 +1,64 @@
+"""Units of systemd that keep a monitor running."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from genvx.watching.places import SERVICE, SERVICE_HISTORY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+UNIT = f"{SERVICE}.service"
+
+
+def system_unit(program: Sequence[str]) -> str:
+    """Return the unit of a machine's own monitor. program: the words that start genvx."""
+    command = [*program, "monitor", "--history", str(SERVICE_HISTORY)]
+    return f"""\
+[Unit]
+Description=genvx monitor: metrics and history of the GPUs of this machine
+
+[Service]
+ExecStart={_quoted(command)}
+StateDirectory={SERVICE}
+StateDirectoryMode=0700
+Restart=on-failure
+RestartSec=10
+NoNewPrivileges=yes
+ProtectSystem=full
+ProtectHome=read-only
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def user_unit(command: Sequence[str], directory: str) -> str:
+    """Return a unit for one user. command: what to start, in which directory."""
+    return f"""\
+[Unit]
+Description=genvx monitor: metrics and history of GPUs
+
+[Service]
+WorkingDirectory={directory.replace("%", "%%")}
+ExecStart={_quoted(command)}
+Restart=on-failure
+RestartSec=10
+
+[Install]
+WantedBy=default.target
+"""
+
+
+def _quoted(words: Sequence[str]) -> str:
+    """Words as systemd reads them: it splits at spaces, and expands % and $."""
+    return " ".join(_word(word) for word in words)
+
+
+def _word(word: str) -> str:
+    word = word.replace("%", "%%").replace("$", "$$")
+    plain = word and all(each.isalnum() or each in "/._-+:=,@%$" for each in word)
+    if plain:
+        return word
+    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
