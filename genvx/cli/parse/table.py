@@ -207,6 +207,13 @@ VERBS = (
         remotely=False,
     ),
     Entry(
+        "enforce",
+        "setup.enforce",
+        SET_UP,
+        "Tell and end those who break the rules of policy.toml",
+        remotely=False,
+    ),
+    Entry(
         "monitor",
         "look.monitor",
         SET_UP,
