@@ -25,7 +25,7 @@ from genvx.sweeps.lane import Answer, Find, Lane, Look, Submit, Withdraw
 from genvx.sweeps.ledger import Ledger
 from genvx.sweeps.observer import Silence
 from genvx.sweeps.reading import Reports
-from genvx.sweeps.refusals import Meaning, meaning_of, warning
+from genvx.sweeps.refusals import Meaning, meaning_of, reason, warning
 from genvx.sweeps.replaying import replay
 from genvx.sweeps.trial import Stage, Trial
 from genvx.sweeps.trialrun import run_of, tags_of
@@ -258,18 +258,29 @@ class Coordinator:
             return
         if lane.told:
             self._observer.say(f"{lane.name} answers again")
-            lane.told = ""
+        lane.silence = lane.told = ""
         lane.learn(answer.result)
+        self._say_silences()
         if lane.closed and not all(each.closed for each in self.lanes.values()):
             self._observer.say(f"{lane.name} {lane.closed}; no trial goes there")
         self._observer.changed(None)
 
     def _warn(self, lane: Lane, error: GenvxError) -> None:
         lane.pause(time.monotonic())
-        line = warning(lane.name, error)
-        if lane.told != line:
-            lane.told = line
-            self._observer.say(line)
+        lane.silence = reason(error)
+        self._say_silences()
+
+    def _say_silences(self) -> None:
+        """Say which hosts do not answer, and why; each once."""
+        lanes = self.lanes.values()
+        # Before the first answer the sweep may not begin. Then the error names all hosts.
+        if not self.ledger.trials and all(lane.seen is None for lane in lanes):
+            return
+        for lane in lanes:
+            if lane.silence != lane.told:
+                lane.told = lane.silence
+                others = any(each.up for each in lanes)
+                self._observer.say(warning(lane.name, lane.silence, others=others))
 
     def _accepted(self, trial: Trial, lane: Lane, info: RunInfo) -> None:
         waits = isinstance(info.state, Waiting)

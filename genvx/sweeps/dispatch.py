@@ -93,7 +93,7 @@ class Dispatch:
             return
         if not self.out and all(lane.closed for lane in self._lanes.values()):
             raise self._nowhere()
-        silent = {lane.name: lane.told for lane in self._lanes.values() if lane.told}
+        silent = {lane.name: lane.silence for lane in self._lanes.values() if lane.silence}
         if len(silent) == len(self._lanes) and not self._ledger.trials:
             raise FleetError(NO_ANSWER, reasons=silent)
         while len(self.out) < self.most:

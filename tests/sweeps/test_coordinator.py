@@ -234,11 +234,15 @@ def test_more_gpus_than_any_host_has_is_an_error_that_names_the_most(make):
 
 
 def test_hosts_of_which_none_answers_are_an_error(make):
-    host = FakeHost("a", 1)
-    host.error = HostUnreachable("no answer")
-    coordinator, _ = make([host])
-    with pytest.raises(FleetError):
+    hosts = [FakeHost("a", 1), FakeHost("b", 1)]
+    for host in hosts:
+        host.error = HostUnreachable("no answer", kind="refused")
+    observer = Lines()
+    coordinator, _ = make(hosts, observer=observer)
+    with pytest.raises(FleetError) as caught:
         coordinator.run()
+    assert caught.value.reasons == {"a": "refused: no answer", "b": "refused: no answer"}
+    assert not observer.lines  # none says that others go on
 
 
 def test_a_trial_that_its_tuner_prunes_is_ended(make):
