@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from genvx.cli.ask.where import Where
 from genvx.cli.project import ProjectOptions, sending
 from genvx.core.quantities.ages import format_duration
-from genvx.errors import GenvxError, InvalidInput
+from genvx.errors import GenvxError, InvalidInput, StateError
 from genvx.fleet.hosts.hostspec import Selection
 from genvx.shown.console import INTERRUPTED, say
 
@@ -100,6 +100,7 @@ def run_sweep(
     from genvx.sweeps.tuners.names import tuner_of
 
     spec = directory.spec()
+    begins = not directory.events()
     tuner: Tuner = tuner_of(
         spec.tuner,
         spec.space,
@@ -140,10 +141,15 @@ def run_sweep(
                     _ticking(coordinator, observer),
                 ):
                     why = _to_its_end(coordinator, observer, listen)
+            except StateError:
+                if coordinator.out:
+                    _leave(spec)
+                raise
             finally:
                 coordinator.close()
     except GenvxError:
-        directory.discard_unbegun()
+        if begins:
+            directory.discard_unbegun()
         raise
     finally:
         directory.unlock()
@@ -154,11 +160,15 @@ def run_sweep(
     elif why in _ENDS:
         observer.conclude(_ENDS[why])
     if why == "left":
-        say(f"genvx: the trials go on; genvx sweep resume {spec.id} goes on with the sweep")
+        _leave(spec)
         return INTERRUPTED
     if why == "stopped" and not stops and not directory.is_to_stop():
         return INTERRUPTED
     return 1 if why != "stopped" and _failed(coordinator) else 0
+
+
+def _leave(spec: SweepSpec) -> None:
+    say(f"genvx: the trials go on; genvx sweep resume {spec.id} goes on with the sweep")
 
 
 def _failed(coordinator: Coordinator) -> bool:

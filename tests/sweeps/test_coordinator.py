@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -16,12 +17,12 @@ from genvx.core.sweeps.space import Choice, SearchSpace, Uniform
 from genvx.core.wire.runoperations import ListRuns
 from genvx.errors import FleetError, HostUnreachable, StateError, Unsatisfiable
 from genvx.fleet.fleet import Fleet
-from genvx.sweeps import store
+from genvx.sweeps import events, store
 from genvx.sweeps.coordinator import Coordinator
 from genvx.sweeps.ledger import Ledger
 from genvx.sweeps.observer import Silence
 from genvx.sweeps.spec import SweepSpec
-from genvx.sweeps.trial import Stage
+from genvx.sweeps.trial import Stage, Trial
 from genvx.testing import FakeHost, Played
 from tests.helpers import until
 
@@ -299,6 +300,19 @@ def test_a_value_that_cannot_be_put_into_the_command_fails_its_trial_only(make):
     failed, fine = coordinator.ledger.trials.values()
     assert (failed.stage, fine.stage) == (Stage.FAILED, Stage.COMPLETED)
     assert "has to be quoted" in failed.why
+
+
+def test_only_a_sweep_of_which_no_host_took_a_trial_is_discarded(make):
+    _, directory = make([FakeHost("a", 1)])
+    refused = {"is": "returned", "trial": 0, "why": "command not found", "lost": False}
+    with closing(directory.journal()) as journal:
+        journal.write(events.asked(Trial(0, {"lr": 0.5}), "a"))
+        directory.discard_unbegun()
+        assert directory.spec()  # the host may have it
+        journal.write(refused)
+    directory.discard_unbegun()
+    with pytest.raises(StateError):
+        directory.spec()
 
 
 def test_only_one_process_runs_a_sweep(make):
