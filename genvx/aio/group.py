@@ -74,6 +74,10 @@ class Fleet:
         cwd: str = "",
         env: Mapping[str, str] | None = None,
         project: str | os.PathLike[str] | None = None,
+        python: str | None = None,
+        extras: Sequence[str] = (),
+        wheels: str | os.PathLike[str] | None = None,
+        setup: str = "",
     ) -> Sweep:
         """Run a command with many different parameters, as `genvx.Fleet.sweep` does.
 
@@ -102,6 +106,10 @@ class Fleet:
                 cwd=cwd,
                 env=env,
                 project=project,
+                python=python,
+                extras=extras,
+                wheels=wheels,
+                setup=setup,
                 stop=stop,
             ),
             stop,

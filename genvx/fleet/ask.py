@@ -276,6 +276,10 @@ class HostGroup(Block, Generic[H]):
         cwd: str = "",
         env: Mapping[str, str] | None = None,
         project: str | os.PathLike[str] | None = None,
+        python: str | None = None,
+        extras: Sequence[str] = (),
+        wheels: str | os.PathLike[str] | None = None,
+        setup: str = "",
         stop: threading.Event | None = None,
     ) -> Sweep:
         """Run a command with many different parameters; return all trials, and the best.
@@ -290,7 +294,8 @@ class HostGroup(Block, Generic[H]):
         tuner. concurrency: so many trials at once; None is as many as fit. duration: seconds of the
         whole sweep. stop_when: such as "value > 0.9". metric: a pattern for values in the output.
         retries: of trials that their host has lost. time_limit: seconds of a trial. project: a
-        directory of which each trial gets a copy. stop: ends all trials once it is set.
+        directory of which each trial gets a copy. python, extras, wheels, setup: as of a run.
+        stop: ends all trials once it is set.
 
         Raises:
             InvalidInput: an argument makes no sense. Unsatisfiable: no host can run a trial.
@@ -321,6 +326,10 @@ class HostGroup(Block, Generic[H]):
             cwd=cwd,
             env=env,
             project=project,
+            python=python,
+            extras=extras,
+            wheels=wheels,
+            setup=setup,
             stop=stop,
         )
         return found

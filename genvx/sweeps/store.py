@@ -68,6 +68,13 @@ class SweepDirectory:
             why = error.strerror if isinstance(error, OSError) else error
             raise StateError(f"cannot read sweep {self.id}: {why}") from None
 
+    def is_named(self, name: str) -> bool:
+        """Whether the sweep has this name; one that cannot be read has none."""
+        try:
+            return self.spec().name == name
+        except StateError:
+            return False
+
     def journal(self) -> Journal:
         """Return the journal, which is opened when something is written to it."""
         return Journal(os.path.join(self.path, _JOURNAL))
@@ -213,7 +220,7 @@ def find(root: str, wanted: str) -> SweepDirectory:
         return every[int(wanted) - 1]
     meant = [each for each in every if each.id == wanted]
     meant = meant or [each for each in every if len(wanted) > 1 and each.id.startswith(wanted)]
-    meant = meant or [each for each in every if each.spec().name == wanted]
+    meant = meant or [each for each in every if each.is_named(wanted)]
     if not meant:
         raise InvalidInput(f"no sweep {printable(wanted, 60)!r}; genvx sweep list shows them")
     if len(meant) > 1:

@@ -6,6 +6,7 @@ import json
 import random
 import threading
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -313,6 +314,16 @@ def test_only_a_sweep_of_which_no_host_took_a_trial_is_discarded(make):
     directory.discard_unbegun()
     with pytest.raises(StateError):
         directory.spec()
+
+
+def test_a_sweep_that_is_damaged_hides_no_other(make, tmp_path):
+    _, fine = make([FakeHost("a", 1)], name="fine")
+    _, damaged = make([FakeHost("a", 1)])
+    spec = next(each for each in Path(damaged.path).iterdir() if "json" in each.name)
+    spec.write_text("{")
+    assert store.find(str(tmp_path), "fine").id == fine.id
+    with pytest.raises(StateError, match=f"cannot read sweep {damaged.id}"):
+        store.find(str(tmp_path), damaged.id).spec()
 
 
 def test_only_one_process_runs_a_sweep(make):
