@@ -33,6 +33,7 @@ PARTS = {
     "environments": 5,
     "executor": 5,
     "monitor": 200,
+    "page": 20,
 }
 
 

@@ -86,6 +86,7 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "fuse": lambda: _has_namespaces() and os.access("/dev/fuse", os.R_OK | os.W_OK),
     "cables": lambda: _has("ip")() and _has_namespaces("--net"),
     "cc": _has("cc"),
+    "browser": lambda: _has("chromium")() and _has("chromedriver")(),
     "prometheus": lambda: _has("prometheus")() and _has("promtool")(),
     "strace": _has("strace"),
     "torch": lambda: importlib.util.find_spec("torch") is not None,

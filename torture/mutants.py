@@ -311,6 +311,19 @@ MUTANTS = (
         (Change("Handover.conclude", "file is None and (not self.gave_up)", "not self.gave_up"),),
     ),
     Mutant(
+        "M4", "the age of processes", "innocent",
+        (Change("Sight.certain", "facts is None or facts.young or facts.uid != process.uid",
+                "facts is None or facts.uid != process.uid"),),
+    ),
+    Mutant(
+        "M4", "the grace", "not told in time",
+        (Change("decision:_proceed", "now_ns < charge.told_ns + grace_ns", "False"),),
+    ),
+    Mutant(
+        "M4", "the memory of devices that do not answer", "not hit within two rounds",
+        (Change("decision:decide", "key not in charges and lost & {*charge.devices}", "False"),),
+    ),
+    Mutant(
         "R1", "the lease that a command inherits", "given twice",
         (Change("start:start", "os.set_inheritable(hold.descriptor, True)", "pass"),),
     ),
@@ -438,7 +451,7 @@ def bite(mutant: Mutant, directory: Path, seed: int = 1) -> Bitten:
         )
         output.seek(0)
         told = output.read()
-    found = re.findall(r"^[FRSW]\d+ on \S+: violated: (.*)$", told, re.MULTILINE)
+    found = re.findall(r"^[FMRSW]\d+ on \S+: violated: (.*)$", told, re.MULTILINE)
     seen = [line for line in found if mutant.word in line]
     caught = answer.returncode == 1 and bool(seen)
     return Bitten(caught, seen[0] if seen else "", told)

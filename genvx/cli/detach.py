@@ -274,8 +274,13 @@ def _show_debug_port(where: Where, run: RunInfo, key: str) -> None:
 @contextmanager
 def named_after_ctrl_c(where: Where, spec: RunSpec) -> Iterator[None]:
     """Submit a run; after Ctrl-C, say its id, because a host may have accepted it already."""
+    from genvx.cli.project import SendingInterrupted
+
     try:
         yield
+    except SendingInterrupted:
+        say("genvx: interrupted; no run was started, and what has been sent is not sent again")
+        raise
     except KeyboardInterrupt:
         say(
             f"genvx: run {spec.id} may have started; {where.typed} runs stop {spec.id} ends it then"

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from genvx.cli.ask.where import LOCAL_NAME
+from genvx.cli.lasting import until_signal
 from genvx.core.quantities.ages import format_duration
 from genvx.core.value import replace, value
-from genvx.shown.console import INTERRUPTED, say
+from genvx.shown.console import say
 from genvx.watching import textfile
 from genvx.watching.board import Board
 from genvx.watching.monitor import Monitor
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 # What a host has shown is shown for so many rounds, if none ends meanwhile.
 _ROUNDS_SHOWN = 3
-# As systemd ends it, and as a terminal that is closed does: a textfile must not be left behind.
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 @value
@@ -47,30 +45,9 @@ class Wanted:
     label_users: bool
 
 
-class _Terminated(KeyboardInterrupt):
-    """A signal has come that ends a service."""
-
-
 def monitor(where: Where, wanted: Wanted) -> int:
     """Watch until a signal; return the exit code: 130 after Ctrl-C, else 0."""
-    before = {number: signal.signal(number, _terminate) for number in _ENDING}
-    try:
-        _monitor(where, wanted)
-        return 0
-    except _Terminated:
-        return 0
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _terminate(number: int, frame: Any) -> None:
-    # Once: what follows must not be interrupted.
-    for each in _ENDING:
-        signal.signal(each, signal.SIG_IGN)
-    raise _Terminated
+    return until_signal(lambda: _monitor(where, wanted))
 
 
 def _monitor(where: Where, wanted: Wanted) -> None:

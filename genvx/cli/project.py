@@ -61,12 +61,16 @@ def _confirmed(large: str) -> None:
 def _confirm(large: str) -> None:
     """Ask whether a large project is to be sent."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise InvalidInput(f"{large}; .genvxignore can leave them out, --yes sends all")
+        raise InvalidInput(f"{large}; .genvxignore can leave files out, --yes sends all")
     say(f"genvx: {large}")
     sys.stderr.write("Send it? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise InvalidInput("the run was not started; .genvxignore can leave files out")
+
+
+class SendingInterrupted(KeyboardInterrupt):
+    """Ctrl-C while the code of a run was sent: no host has been asked to start it."""
 
 
 @contextmanager
@@ -79,4 +83,15 @@ def sending(trees: Sequence[Shipment]) -> Iterator[Callable[[Any], None] | None]
     from genvx.fleet.shipping.reading import shipping
 
     with Sending("sending code to") as shown:
-        yield shipping(trees, lambda host: lambda done, total: shown.update(host.name, done, total))
+        send = shipping(
+            trees, lambda host: lambda done, total: shown.update(host.name, done, total)
+        )
+
+        def ship(host: Any) -> None:
+            assert send is not None, "there are trees"
+            try:
+                send(host)
+            except KeyboardInterrupt:
+                raise SendingInterrupted from None
+
+        yield ship

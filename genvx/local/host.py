@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from genvx.core.wire.runoperations import LogNews, WatchRun
     from genvx.core.wire.treeoperations import Pulling, PullRun
     from genvx.core.wire.viewoperation import ViewRun
+    from genvx.local.enforcing.enforcer import Done as Done  # for those who show what was done
+    from genvx.local.enforcing.enforcer import Enforcer
     from genvx.local.running.hold import LocalHold as LocalHold  # for those who hold what we give
     from genvx.local.runs.entering import Entry
     from genvx.local.trees.landing import Landing
@@ -79,6 +81,16 @@ class LocalHost(Machine):
         if rules is None:
             return Entitlement(processes.owner_of(self.state.uid).name, Policy(), Limit())
         return Entitlement(rules.user, rules.policy, rules.limit)
+
+    def enforcer(self, tell: Callable[[str], object], *, dry_run: bool = False) -> Enforcer:
+        """Return what enforces the policy of this machine, round by round: as root on everybody,
+        otherwise on our own processes and environments.
+
+        tell: called with a line about what is missing. dry_run: it only says what it would do.
+        """
+        from genvx.local.enforcing.enforcer import Enforcer
+
+        return Enforcer(self, tell, dry_run=dry_run)
 
     def answer(self, operation: Operation[R]) -> R:
         """Reply to an operation as a host over SSH would.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import ipaddress
 import socket
 import threading
 import time
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from genvx.core.text import printable
 from genvx.errors import InvalidInput, StateError
+from genvx.watching.ourname import is_of_this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, *, body: bool) -> None:
         path = self.path.partition("?")[0]
-        if self.server.is_loopback and not _is_of_this_machine(self.headers.get("Host", "")):
+        if self.server.is_loopback and not is_of_this_machine(self.headers.get("Host", "")):
             # A page in a browser here has had the name of its own server lead to us, to read us.
             status, kind, content = HTTPStatus.FORBIDDEN, "text/plain", b"unknown Host\n"
         elif path == "/metrics":
@@ -176,18 +176,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: what clients send is not for the terminal."""
-
-
-def _is_of_this_machine(host: str) -> bool:
-    """Whether a Host header names this machine: by an address, or by a name that is its own."""
-    name = host if host.endswith("]") else host.rpartition(":")[0] or host
-    if name.lower() in ("", "localhost", socket.gethostname().lower()):
-        return True
-    try:
-        ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
-    except ValueError:
-        return False
-    return True
 
 
 def _takes_gzip(accepted: str) -> bool:

@@ -172,8 +172,8 @@ NO_HOST = "no-such.invalid"
 
 # These name a remote themselves.
 NAMING = ("start", "stop")
-# It goes on whether hosts answer or not; tests/cli/test_monitor.py has it.
-LASTING = ("monitor",)
+# These go on whether hosts answer or not; tests/cli/test_monitor.py and test_web.py have them.
+LASTING = ("monitor", "web")
 _ASKED = [
     name
     for name, verb in REMOTE.commands.items()

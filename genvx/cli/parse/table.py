@@ -207,10 +207,20 @@ VERBS = (
         remotely=False,
     ),
     Entry(
+        "enforce",
+        "setup.enforce",
+        SET_UP,
+        "Tell and end those who break the rules of policy.toml",
+        remotely=False,
+    ),
+    Entry(
         "monitor",
         "look.monitor",
         SET_UP,
         "Serve metrics of the GPUs for Prometheus, and keep a history for usage",
+    ),
+    Entry(
+        "web", "look.web", LOOK, "Serve a page that shows the GPUs, the line and your runs, live"
     ),
     Entry("admin", "setup.admin", SET_UP, "Set up a machine, and free what is not used", both=True),
 )

@@ -9,11 +9,13 @@ from genvx.cli.schema.hosts import failed_host
 from genvx.cli.schema.policies import plain_entitlement
 from genvx.cli.show.output import Output
 from genvx.core.device import VisibleAs
+from genvx.core.policies.enforcement import Measure
 from genvx.core.policies.policy import Policy
 from genvx.core.quantities.ages import format_duration
 from genvx.core.quantities.amounts import format_memory
 
 if TYPE_CHECKING:
+    from genvx.core.policies.enforcement import Enforcement
     from genvx.core.policies.limit import Limit
     from genvx.core.policies.policy import Entitlement
     from genvx.fleet.fleet import Fleet
@@ -85,4 +87,23 @@ def _notes(entitlement: Entitlement) -> list[str]:
         )
     if not policy.debug_ports:
         notes.append("Runs have no debug ports (run -d --debug-key-file)")
-    return notes
+    return [*notes, *_enforced(policy.enforcement)]
+
+
+def _enforced(rules: Enforcement | None) -> list[str]:
+    """What genvx enforce does here, where root runs it."""
+    if rules is None:
+        return []
+    found = []
+    for what, rule in (
+        ("on a GPU without a lease", rules.squatters),
+        ("on a GPU that others lease", rules.intruders),
+        ("that use more memory than a share", rules.memory),
+    ):
+        if rule is not None:
+            end = f", and ended {format_duration(rule.grace)} later"
+            found.append(f"Processes {what} are told" + end * (rule.do is Measure.END))
+    if rules.idle is not None:
+        done = "released" if rules.idle.do is Measure.RELEASE else "told"
+        found.append(f"Environments idle for {format_duration(rules.idle.after)} are {done}")
+    return [f"{each} (genvx enforce)" for each in found]

@@ -114,6 +114,8 @@ VERBS = {
     "start": _NO_DAEMON,
     "daemon": _NO_DAEMON,
     "server": _NO_DAEMON,
+    "dashboard": "{} web serves a page that shows the GPUs, the line and your runs, live",
+    "ui": "{} web serves a page that shows the GPUs, the line and your runs, live",
     "top": "{} devices -w redraws until Ctrl-C",
     "ls": _DEVICES,
     "list": _DEVICES,

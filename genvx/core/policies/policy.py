@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from genvx.core.device import Device, VisibleAs
+    from genvx.core.policies.enforcement import Enforcement
 
 
 @value
@@ -20,7 +21,7 @@ class Policy:
     hidden: devices that only administrators see. shared: devices that may be shared; None for all.
     oversubscribed: devices whose shares may add up to more than their memory. visible_as: how
     CUDA_VISIBLE_DEVICES names devices if the request does not say. debug_ports: whether runs may
-    have debug ports.
+    have debug ports. enforcement: what `genvx enforce` does; None if it has nothing to do.
 
     Devices are named by UUID or by number.
     """
@@ -34,6 +35,7 @@ class Policy:
     oversubscribed: tuple[str, ...] = ()
     visible_as: Optional[VisibleAs] = None
     debug_ports: bool = True
+    enforcement: Optional[Enforcement] = None
 
     def limit(self, user: str, groups: Iterable[str]) -> Limit:
         """Return the limit of a user; administrators have none.

@@ -22,6 +22,8 @@
     [runs]
     debug_ports = false
 
+The tables of [enforce] are read by enforcetext.py.
+
 A mistake is an error that names the line. An unknown key is a mistake too, because a misspelt limit
 must not mean "no limit".
 """
@@ -31,6 +33,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from genvx.core.device import VisibleAs
+from genvx.core.policies.enforcetext import read_enforcement
 from genvx.core.policies.policy import Policy
 from genvx.core.policies.policyreader import USER_NAME, PolicyReader
 from genvx.core.text import printable
@@ -53,7 +56,7 @@ def parse(text: str, load: Callable[[str], Mapping[str, Any]]) -> Policy:
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"policy.toml: {printable(str(error), 200)}") from None
     reader = PolicyReader(text)
-    top = reader.table(document, (), ("administrators", "limits", "devices", "runs"))
+    top = reader.table(document, (), ("administrators", "limits", "devices", "runs", "enforce"))
     limits = reader.table(
         top.get("limits", {}), ("limits",), ("gpus", "memory", "time", "users", "groups")
     )
@@ -77,4 +80,5 @@ def parse(text: str, load: Callable[[str], Mapping[str, Any]]) -> Policy:
             devices, ("devices", "visible_as"), VisibleAs.parse, '"uuid" or "index"'
         ),
         debug_ports=reader.flag(runs, ("runs", "debug_ports"), default=True),
+        enforcement=read_enforcement(top, reader),
     )

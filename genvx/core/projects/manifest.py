@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 STAGE = b".genvx-pull"
 """Where a directory keeps what has come of a transfer; it never travels itself."""
 
-STAGE = b".genvx-pull"
-"""Where a directory keeps what has come of a transfer; it never travels itself."""
-
 FILE, DIRECTORY, LINK = "f", "d", "l"
 KINDS = (FILE, DIRECTORY, LINK)
 

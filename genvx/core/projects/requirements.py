@@ -15,6 +15,7 @@ from genvx.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+_OPTIONAL = "pyproject.toml: project.optional-dependencies"
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -120,15 +121,15 @@ def of_pyproject(document: Mapping[str, Any], extras: Iterable[str]) -> list[str
             "pyproject.toml has dynamic dependencies, which only a build knows; write them into "
             "requirements.txt, or use --python none"
         )
-    found = _texts(project.get("dependencies", []), "project.dependencies")
-    optional = _table(project, "optional-dependencies", "project.optional-dependencies")
+    found = _texts(project.get("dependencies", []), "pyproject.toml: project.dependencies")
+    optional = _table(project, "optional-dependencies", _OPTIONAL)
     for extra in extras:
         if extra not in optional:
             known = f"it has {', '.join(map(str, optional))}" if optional else "it has none"
             raise InvalidInput(
                 f"pyproject.toml has no extra {printable(extra, 60)!r}; {printable(known, 300)}"
             )
-        found += _texts(optional[extra], f"project.optional-dependencies.{extra}")
+        found += _texts(optional[extra], f"{_OPTIONAL}.{extra}")
     return found
 
 
@@ -208,7 +209,7 @@ def _table(document: Mapping[str, Any], key: str, where: str) -> Mapping[str, An
 
 def _texts(value: Any, where: str) -> list[str]:
     if not isinstance(value, list) or not all(type(each) is str for each in value):
-        raise InvalidInput(f"{printable(where, 100)} is no list of texts")
+        raise InvalidInput(f"{printable(where, 100)} is not a list of strings")
     for each in value:
         if not each.isprintable():
             raise InvalidInput(f"{printable(where, 100)} has characters that cannot be printed")

@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genvx.core.device import VisibleAs
+from genvx.core.policies.enforcement import (
+    Enforcement,
+    Exempt,
+    IdleRule,
+    Measure,
+    MemoryRule,
+    ProcessRule,
+)
 from genvx.core.policies.limit import Limit
 from genvx.core.policies.policy import Entitlement, Policy
 from genvx.core.wire.operation import Wire
@@ -18,6 +26,7 @@ from genvx.core.wire.tables import (
     named,
     one,
     optional,
+    seconds,
     text,
     texts,
 )
@@ -41,6 +50,31 @@ LIMIT = Table(
     time=optional(Kind(_read_seconds, lambda seconds: max(1, round(seconds)))),
 )
 
+PROCESS_RULE = Table(ProcessRule, "rule", do=choice(Measure), grace=seconds())
+
+MEMORY_RULE = Table(MemoryRule, "rule", do=choice(Measure), grace=seconds(), margin=integer())
+
+IDLE_RULE = Table(IdleRule, "rule", do=choice(Measure), after=seconds(), below=integer(1, 100))
+
+EXEMPT = Table(
+    Exempt,
+    "exempt",
+    users=texts(128, _MOST),
+    groups=texts(128, _MOST),
+    commands=texts(4096, _MOST),
+)
+
+ENFORCEMENT = Table(
+    Enforcement,
+    "enforcement",
+    squatters=optional(one(PROCESS_RULE)),
+    intruders=optional(one(PROCESS_RULE)),
+    memory=optional(one(MEMORY_RULE)),
+    idle=optional(one(IDLE_RULE)),
+    exempt=one(EXEMPT),
+    hook=texts(4096, _MOST),
+)
+
 POLICY = Table(
     Policy,
     "policy",
@@ -53,6 +87,7 @@ POLICY = Table(
     oversubscribed=texts(128, _MOST),
     visible_as=optional(choice(VisibleAs)),
     debug_ports=flag(),
+    enforcement=optional(one(ENFORCEMENT)),
 )
 
 ENTITLEMENT = Table(

@@ -113,7 +113,7 @@ def _pass(large: str) -> None:
 
 
 def _refuse(large: str) -> None:
-    raise InvalidInput(f"{large}; .genvxignore can leave them out, yes=True sends all")
+    raise InvalidInput(f"{large}; .genvxignore can leave files out, yes=True sends all")
 
 
 def start(fleet: HostGroup[RunHost], asked: Request) -> Run:

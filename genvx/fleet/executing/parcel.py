@@ -35,7 +35,7 @@ class Parcel:
     def _read(self, project: str, place: str, follow_links: bool, large: bool) -> None:
         def refuse(what: str) -> None:
             if not large:
-                raise InvalidInput(f"{what}; .genvxignore can leave them out, yes=True sends all")
+                raise InvalidInput(f"{what}; .genvxignore can leave files out, yes=True sends all")
 
         code = read(project, follow_links=follow_links, confirm=refuse)
         bodies = code.manifest.bodies()

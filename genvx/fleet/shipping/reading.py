@@ -32,7 +32,8 @@ def read(
     """Read the project in a directory.
 
     follow_links: send what is behind links that lead out, instead of refusing them. everything:
-    also what is ignored. confirm: called with a line about a project that is large; it may raise.
+    also what is ignored. confirm: called with a line about a project that is large, or a home;
+    it may raise.
 
     Raises:
         InvalidInput: it cannot be sent. ProjectChanged: a file is changed meanwhile.
@@ -40,10 +41,22 @@ def read(
     # Imported here: most runs have no project.
     from genvx.local.trees.project import Gathered
 
+    if _has_home(directory):
+        confirm(
+            f"{printable(directory, 300)} has your home in it, with its keys and passwords; a "
+            "project is mostly a directory below it"
+        )
     gathered = Gathered(directory, follow_links=follow_links, everything=everything)
     if gathered.large:
         confirm(gathered.large)
     return gathered.read(os.environ)
+
+
+def _has_home(directory: str) -> bool:
+    """Whether a directory is the home of its user, or above that."""
+    home = os.path.realpath(os.path.expanduser("~"))
+    place = os.path.realpath(os.path.expanduser(directory))
+    return os.path.commonpath((home, place)) == place
 
 
 def python_of(

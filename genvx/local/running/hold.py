@@ -248,9 +248,12 @@ def find_command(argv: Sequence[str], environ: Mapping[str, str]) -> None:
     Raises:
         CommandNotFound: it does not exist. CommandNotExecutable: it is not executable.
     """
-    if shutil.which(argv[0], path=environ.get("PATH", os.defpath)) is not None:
+    path = environ.get("PATH", os.defpath)
+    if shutil.which(argv[0], path=path) is not None:
         return
     shown = printable(argv[0], 100)
     if "/" in argv[0] and os.path.exists(argv[0]):
         raise CommandNotExecutable(f"not an executable file: {shown}")
-    raise CommandNotFound(f"command not found: {shown}")
+    # Debian and others have no command of the one name, which most people type.
+    other = "; python3 is there" if shown == "python" and shutil.which("python3", path=path) else ""
+    raise CommandNotFound(f"command not found: {shown}{other}")

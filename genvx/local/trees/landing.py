@@ -26,10 +26,11 @@ from genvx.core.projects.manifest import (
 )
 from genvx.core.projects.plan import Landed
 from genvx.errors import ProtocolError, StateError
+from genvx.local.diskerror import landing_error
 from genvx.local.trees import clearing
 from genvx.local.trees.alone import keep_others_out
 from genvx.local.trees.hashes import Changed, HashCache, read_piece
-from genvx.local.trees.place import Place
+from genvx.local.trees.place import Place, absolute
 from genvx.local.trees.writing import write_at, write_sparse
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Landing:
         only_say: bool = False,
         check: Callable[[Manifest], object] = lambda manifest: None,
     ) -> None:
-        self.path = os.path.abspath(os.path.expanduser(directory))
+        self.path = absolute(directory)
         self._environ = environ
         self._only_say = only_say
         self._check = check
@@ -79,9 +80,11 @@ class Landing:
             self._root = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
             if not self._only_say:
-                raise _trouble(FileNotFoundError(errno.ENOENT, "it is gone"), self.path) from None
+                raise landing_error(
+                    FileNotFoundError(errno.ENOENT, "it is gone"), self.path
+                ) from None
         except OSError as error:
-            raise _trouble(error, self.path) from None
+            raise landing_error(error, self.path) from None
         if not self._only_say:
             try:
                 keep_others_out(self._root, self.path)
@@ -371,7 +374,7 @@ class Landing:
         try:
             yield
         except OSError as error:
-            raise _trouble(error, self.path) from None
+            raise landing_error(error, self.path) from None
 
 
 def _looks_like(status: os.stat_result, entry: Entry) -> bool:
@@ -388,12 +391,3 @@ def _new(place: Place, name: bytes) -> int:
         parent, last = place.split(name)
         os.unlink(last, dir_fd=parent)
     return place.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-
-
-def _trouble(error: OSError, path: str) -> StateError:
-    named = error.filename if isinstance(error.filename, (str, bytes)) else b""
-    file = f" ({shown_name(os.fsencode(named))})" if named else ""
-    why = error.strerror or str(error)
-    if error.errno in (errno.ELOOP, errno.ENOTDIR):
-        why = "a symbolic link or a file is in the way"
-    return StateError(f"cannot write to {shown_name(os.fsencode(path))}{file}: {why}")

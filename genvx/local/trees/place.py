@@ -5,10 +5,26 @@ from __future__ import annotations
 import contextlib
 import os
 
+from genvx.core.text import printable
+from genvx.errors import StateError
+
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """The flags with which a directory is opened, and never a link to one."""
 # Directories that are kept open: names come in order, so the next is mostly in one of these.
 _MOST_OPEN = 200
+
+
+def absolute(directory: str) -> str:
+    """The path of a directory, counted from where we are; ~ is a home.
+
+    Raises:
+        StateError: it is the home of nobody.
+    """
+    path = os.path.expanduser(directory)
+    if path.startswith("~"):
+        user = printable(path.partition("/")[0], 100)
+        raise StateError(f"no user has the home {user}; ./{user} is a directory with this name")
+    return os.path.abspath(path)
 
 
 class Place:

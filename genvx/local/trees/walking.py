@@ -65,7 +65,11 @@ def walk(root: bytes, *, follow_links: bool = False, everything: bool = False) -
         InvalidInput: it is no directory; or something in it cannot be sent, with its names.
     """
     if not os.path.isdir(root):
+        if os.path.lexists(root):
+            raise InvalidInput(f"{shown_name(root)} is not a directory")
         raise InvalidInput(f"no such directory: {shown_name(root)}")
+    if os.path.realpath(root) == b"/":
+        raise InvalidInput("/ is the whole machine; name a directory in it")
     walker = _Walker(root, follow_links=follow_links, everything=everything)
     walker.directory(b"", walker.scope(b""))
     found = sorted(walker.found)
@@ -245,7 +249,13 @@ class _Walker:
 
     def _link(self, name: bytes, status: os.stat_result, scope: _Scope) -> None:
         path = os.path.join(self._root, name)
-        target = os.readlink(path)
+        try:
+            target = os.readlink(path)
+        except FileNotFoundError:
+            return  # it has gone meanwhile
+        except OSError as error:
+            self.refused.append(f"{shown_name(name)} cannot be read ({error.strerror})")
+            return
         # Whether it leads out by way of other links is known only at the end; those are refused.
         if not self._follow or not leads_out(name, target, {}):
             entry = entry_of(name, LINK, status)._replace(target=target)

@@ -77,7 +77,8 @@ def test_what_arrives_is_what_was_sent_and_only_what_changes_is_sent_again(sandb
         assert sent == [(0, 5), (5, 5)]
 
 
-def test_a_killed_client_starts_nothing_and_the_next_goes_on(sandbox, short_tmp):
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_client_starts_nothing_and_the_next_goes_on(sandbox, short_tmp, how):
     code = short_tmp / "code"
     code.mkdir()
     for number in range(200):
@@ -90,8 +91,10 @@ def test_a_killed_client_starts_nothing_and_the_next_goes_on(sandbox, short_tmp)
         return len(list(store.glob("*.*/files/*")))
 
     until(lambda: arrived() > 5, "a part has come")
-    client.send_signal(signal.SIGKILL)
-    client.communicate()
+    client.send_signal(how)
+    said = client.communicate()[1]
+    assert ("genvx: interrupted; no run was started, and " in said) == (how == signal.SIGINT)
+    assert "may have started" not in said
     assert 5 < arrived() < 200
     assert run_genvx("remote", "runs").stdout.endswith("Total 0 runs\n")
     sent: list[tuple[int, int]] = []
@@ -199,6 +202,8 @@ def test_the_record_says_how_the_code_differed_and_runs_are_compared_by_their_fi
     ("words", "said"),
     [
         (("--project", "nowhere", "--", "true"), "no such directory: "),
+        (("--project", "train.py", "--", "true"), "train.py is not a directory"),
+        (("--project", "/", "--yes", "--", "true"), "/ is the whole machine"),
         (("--project", "", "--", "true"), "--project is empty"),
         (("--project", ".", "-C", "/tmp", "--", "true"), "the project has no directory "),
         (("--project", ".", "-C", "../x", "--", "true"), "the project has no directory "),
@@ -221,6 +226,16 @@ def test_a_large_project_is_sent_only_if_somebody_says_so(state, code, monkeypat
         refused.stderr
     )
     shutil.rmtree(code)
+
+
+def test_a_home_is_sent_only_if_somebody_says_so(state, code, monkeypatch):
+    monkeypatch.setenv("HOME", str(code / "sub" / "me"))
+    monkeypatch.chdir(code)
+    refused = run_genvx("run", "-d", "--project", ".", "--", "true")
+    assert (refused.returncode, ". has your home in it" in refused.stderr) == (2, True)
+    monkeypatch.setenv("HOME", str(code / "sub"))
+    sent = run_genvx("run", "-d", "-w", "--yes", "--project", "~", "--", "true")
+    assert sent.returncode == 0, sent.stderr
 
 
 def test_a_project_that_changes_meanwhile_is_read_again_three_times_in_all(monkeypatch, capsys):

@@ -107,6 +107,7 @@ def test_a_copy_that_was_killed_goes_on_and_a_run_that_is_alive_gives_what_it_ha
     [
         (("1", "a", "-o", "b"), "either DEST or --output"),
         (("1", ""), "the directory is empty"),
+        (("1", "--only", ""), "--only needs a pattern"),
         (("nobody",), "no run 'nobody'"),
         (("nobody", "-o", "~", "--delete"), "no run 'nobody'"),
     ],

@@ -55,6 +55,8 @@ def test_a_pyproject_says_its_dependencies_and_those_of_extras():
         of_pyproject({"project": {"dynamic": ["dependencies"]}}, [])
     with pytest.raises(InvalidInput, match="cannot be printed"):
         of_pyproject({"project": {"dependencies": ["a\n--index-url x"]}}, [])
+    with pytest.raises(InvalidInput, match=r"^pyproject\.toml: project\.dependencies is not"):
+        of_pyproject({"project": {"dependencies": "a"}}, [])
 
 
 def test_a_pylock_becomes_lines_with_hashes_and_its_groups_are_known():

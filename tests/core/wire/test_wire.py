@@ -20,6 +20,14 @@ from genvx.core.leases.grant import Grant
 from genvx.core.leases.lease import Lease, Part
 from genvx.core.line.standing import Standing
 from genvx.core.line.ticket import Ticket
+from genvx.core.policies.enforcement import (
+    Enforcement,
+    Exempt,
+    IdleRule,
+    Measure,
+    MemoryRule,
+    ProcessRule,
+)
 from genvx.core.policies.limit import Limit
 from genvx.core.policies.policy import Entitlement, Policy
 from genvx.core.projects.project import Project
@@ -210,9 +218,17 @@ ASKED = [
     treeoperations.PutFiles("n", True, True),
     viewoperation.ViewRun("n"),
 ]
-POLICY = Policy(
-    LIMIT, {"g": LIMIT}, {"u": LIMIT}, ("root",), ("0",), ("1",), ("2",), VisibleAs.INDEX, False
+PROCESS_RULE = ProcessRule(Measure.END, 60.5)
+MEMORY_RULE = MemoryRule(Measure.END, 60.5, 1 << 30)
+IDLE_RULE = IdleRule(Measure.RELEASE, 60.5, 7)
+EXEMPT = Exempt(("u",), ("g",), ("/bin/x",))
+ENFORCEMENT = Enforcement(
+    PROCESS_RULE, PROCESS_RULE, MEMORY_RULE, IDLE_RULE, EXEMPT, ("/bin/hook", "-x")
 )
+POLICY = Policy(
+    LIMIT, {"g": LIMIT}, {"u": LIMIT}, ("root",), ("0",), ("1",), ("2",), VisibleAs.INDEX, False,
+    ENFORCEMENT,
+)  # fmt: skip
 
 VALUES = [
     (requestcodec.OWNER, OWNER),
@@ -272,6 +288,11 @@ VALUES = [
     *((asking.wire_of(type(each)).table, each) for each in ASKED),
     (policycodec.LIMIT, LIMIT),
     (policycodec.POLICY, POLICY),
+    (policycodec.PROCESS_RULE, PROCESS_RULE),
+    (policycodec.MEMORY_RULE, MEMORY_RULE),
+    (policycodec.IDLE_RULE, IDLE_RULE),
+    (policycodec.EXEMPT, EXEMPT),
+    (policycodec.ENFORCEMENT, ENFORCEMENT),
     (policycodec.ENTITLEMENT, Entitlement("u", POLICY, LIMIT)),
 ]  # fmt: skip
 

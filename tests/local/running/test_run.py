@@ -7,8 +7,10 @@ import signal
 
 import pytest
 
+from genvx.errors import CommandNotFound
 from genvx.local.host import LocalHost
 from genvx.local.running import supervise
+from genvx.local.running.hold import find_command
 from tests.conftest import run_genvx
 from tests.helpers import (
     Terminal,
@@ -54,6 +56,14 @@ def test_a_command_that_is_not_there_takes_nothing(state):
         127,
         "genvx: command not found: no-such-program\n",
     )
+
+
+def test_where_python_has_only_its_other_name_the_error_says_so(tmp_path):
+    (tmp_path / "python3").symlink_to("/bin/true")
+    with pytest.raises(CommandNotFound, match=r"^command not found: python; python3 is there$"):
+        find_command(["python"], {"PATH": str(tmp_path)})
+    with pytest.raises(CommandNotFound, match=r"^command not found: python$"):
+        find_command(["python"], {"PATH": str(tmp_path / "nowhere")})
 
 
 @pytest.mark.parametrize(

@@ -183,3 +183,15 @@ def test_two_landings_at_once_do_not_write_to_each_other(tmp_path, environ, monk
         first.finish()
     assert seen(tmp_path / "here") == seen(tmp_path / "made")
     assert bring(project, tmp_path / "here", environ) == (0, 0)
+
+
+def test_the_home_of_nobody_is_refused_and_not_made(environ):
+    with pytest.raises(StateError, match=r"no user has the home ~nobody-such; \./~"):
+        Landing("~nobody-such/data", environ)
+    assert not os.path.exists("~nobody-such")
+
+
+def test_a_file_in_the_place_of_the_directory_is_an_error_that_says_so(tmp_path, environ):
+    (tmp_path / "here").touch()
+    with pytest.raises(StateError, match=r"cannot write to .*/here: it is not a directory"):
+        Landing(str(tmp_path / "here"), environ).__enter__()

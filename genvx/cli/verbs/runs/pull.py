@@ -73,6 +73,8 @@ def pull(
         raise InvalidInput("give either DEST or --output")
     if "" in (dest, output):
         raise InvalidInput("the directory is empty; . is the current one")
+    if "" in (only or ()):
+        raise InvalidInput("--only needs a pattern, as in --only '*.pt'")
     asked = Pull(
         output if dest is None else dest,
         tuple(only or ()),

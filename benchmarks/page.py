@@ -1,0 +1,160 @@
+"""M3: the page of 1,000 GPUs whose use changes at each look, open once and 60 times."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import statistics
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.report import Table, verdict
+from genvx.cli.schema.page import plain_sight
+from genvx.cli.schema.runs import plain_run
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
+from genvx.core.usage import DeviceUsage
+from genvx.core.value import replace
+from genvx.fleet.ask import HostGroup
+from genvx.testing import FakeHost
+from genvx.watching.web.app import Page
+from genvx.watching.web.looks import Looks
+from genvx.watching.web.picture import Picture
+from genvx.watching.web.server import WebServer, bound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from genvx.core.snapshot import Snapshot
+
+_HOSTS, _DEVICES, _PAGES = 125, 8, 60
+_SECONDS = 5.0
+_ASK = b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def run(rounds: int) -> Table:
+    """rounds: changes, of which each is waited for by every page."""
+    with _served() as (hosts, address):
+        one = _watched(hosts, address, 1, rounds)
+        many = _watched(hosts, address, _PAGES, rounds)
+    rows = [
+        ["the whole arrives, s", *(f"{each.whole:.2f}" for each in (one, many))],
+        ["looks at each host in a second", *(f"{each.rate:.2f}" for each in (one, many))],
+        ["KiB a second for each page", *(f"{each.kib:.0f}" for each in (one, many))],
+        ["CPU, server and readers", *(f"{each.cpu:.0%}" for each in (one, many))],
+        ["a change arrives, median, s", *(f"{each.change:.2f}" for each in (one, many))],
+    ]
+    return Table(
+        (f"{_HOSTS * _DEVICES:,} GPUs", "1 page", f"{_PAGES} pages"),
+        rows,
+        [
+            # A second until the next look, and a second until all have been told.
+            verdict("M3", "a change arrives at the slowest of 60 pages", many.slowest, 2, " s"),
+            verdict("M3", "seconds between looks at a host", 1 / many.rate, 1.1, " s"),
+        ],
+    )
+
+
+class _Host(FakeHost):
+    """A host whose GPUs are used in another way at each look."""
+
+    looks = 0
+
+    def look(self) -> Snapshot:
+        self.looks += 1
+        snapshot = super().look()
+        return replace(snapshot, usage={each.uuid: _usage() for each in snapshot.devices})
+
+
+def _usage() -> DeviceUsage:
+    # Below what makes a device busy for those who want it.
+    return DeviceUsage(memory_used=random.randrange(100 << 20), utilization=random.randrange(100))
+
+
+class _Watched:
+    """What was measured with a number of pages."""
+
+    whole = rate = kib = cpu = change = slowest = 0.0
+
+
+class _Reader:
+    """A page: reads all that comes, and notes when it has seen what is waited for."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.bytes = 0
+        self.wanted = b"event: all\n"
+        self.seen: float | None = None
+        self.socket = socket.create_connection(address)
+        self.socket.sendall(_ASK)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def wait_for(self, text: bytes) -> None:
+        self.seen, self.wanted = None, text
+
+    def _read(self) -> None:
+        end = b""
+        with contextlib.suppress(OSError):
+            while data := self.socket.recv(1 << 20):
+                self.bytes += len(data)
+                if self.seen is None and self.wanted in end + data:
+                    self.seen = time.monotonic()
+                end = data[-64:]
+
+
+@contextlib.contextmanager
+def _served() -> Iterator[tuple[list[_Host], tuple[str, int]]]:
+    hosts = [_Host(f"node{number}", _DEVICES) for number in range(_HOSTS)]
+    fleet: HostGroup[Any] = HostGroup(hosts)
+    picture = Picture([host.name for host in hosts])
+    looks = Looks(fleet, lambda sight, runs: picture.show(plain_sight(sight, runs)))
+    page = Page(fleet, picture, looks, plain_run)
+    with bound(("127.0.0.1", 0)) as listening:
+        address = listening.getsockname()
+        server = WebServer(listening, page, page.app(None), picture)
+        server.start()
+        looking = threading.Thread(target=looks.run)
+        looking.start()
+        try:
+            yield hosts, address
+        finally:
+            looks.stop()
+            server.stop()
+            looking.join()
+
+
+def _watched(hosts: list[_Host], address: tuple[str, int], pages: int, rounds: int) -> _Watched:
+    found = _Watched()
+    begun = time.monotonic()
+    readers = [_Reader(address) for _ in range(pages)]
+    found.whole = max(_seen(readers)) - begun
+    time.sleep(1.0)
+    looks, sent = sum(h.looks for h in hosts), sum(r.bytes for r in readers)
+    begun, cpu = time.monotonic(), time.process_time()
+    time.sleep(_SECONDS)
+    took = time.monotonic() - begun
+    found.rate = (sum(h.looks for h in hosts) - looks) / took / _HOSTS
+    found.kib = (sum(r.bytes for r in readers) - sent) / took / pages / 1024
+    found.cpu = (time.process_time() - cpu) / took
+    delays = []
+    for number in range(rounds):
+        name = f"change-{pages}-{number}"
+        for reader in readers:
+            reader.wait_for(name.encode())
+        begun = time.monotonic()
+        grant = random.choice(hosts).reserve(Ask(Requirements(gpus=1), name=name))
+        assert grant.devices
+        delays += [seen - begun for seen in _seen(readers)]
+    found.change, found.slowest = statistics.median(delays), max(delays)
+    for reader in readers:
+        reader.socket.close()
+    return found
+
+
+def _seen(readers: list[_Reader]) -> list[float]:
+    end = time.monotonic() + 30
+    while any(reader.seen is None for reader in readers):
+        assert time.monotonic() < end, "a page saw nothing"
+        time.sleep(0.005)
+    return [reader.seen for reader in readers if reader.seen is not None]
