@@ -141,7 +141,8 @@ class Coordinator:
         "stopped"; or "interrupted".
 
         Raises:
-            Unsatisfiable: no host can ever run a trial. CommandNotFound: no host has the command.
+            Unsatisfiable: no host can ever run a trial. NoCapacity: none that answers can.
+            FleetError: none has ever answered. CommandNotFound: no host has the command.
             StateError: the journal cannot be written.
         """
         while True:
@@ -273,13 +274,14 @@ class Coordinator:
     def _say_silences(self) -> None:
         """Say which hosts do not answer, and why; each once."""
         lanes = self.lanes.values()
-        # Before the first answer the sweep may not begin. Then the error names all hosts.
-        if not self.ledger.trials and all(lane.seen is None for lane in lanes):
+        # Without a host that can run a trial the sweep may not begin. Then the error names all.
+        able = any(lane.seen is not None and not lane.closed for lane in lanes)
+        if not self.ledger.trials and not able:
             return
         for lane in lanes:
             if lane.silence != lane.told:
                 lane.told = lane.silence
-                others = any(each.up for each in lanes)
+                others = any(each.up and not each.closed for each in lanes)
                 self._observer.say(warning(lane.name, lane.silence, others=others))
 
     def _accepted(self, trial: Trial, lane: Lane, info: RunInfo) -> None:

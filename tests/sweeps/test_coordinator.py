@@ -16,7 +16,7 @@ from genvx.core.runs.runstate import name_of
 from genvx.core.sweeps.goal import Goal
 from genvx.core.sweeps.space import Choice, SearchSpace, Uniform
 from genvx.core.wire.runoperations import ListRuns
-from genvx.errors import FleetError, HostUnreachable, StateError, Unsatisfiable
+from genvx.errors import FleetError, HostUnreachable, NoCapacity, StateError, Unsatisfiable
 from genvx.fleet.fleet import Fleet
 from genvx.sweeps import events, store
 from genvx.sweeps.coordinator import Coordinator
@@ -245,6 +245,17 @@ def test_hosts_of_which_none_answers_are_an_error(make):
         coordinator.run()
     assert caught.value.reasons == {"a": "refused: no answer", "b": "refused: no answer"}
     assert not observer.lines  # none says that others go on
+
+
+def test_a_sweep_that_no_host_which_answers_can_run_is_an_error(make):
+    small, away = FakeHost("small", 1), FakeHost("away", 2)
+    away.error = HostUnreachable("no answer", kind="refused")
+    observer = Lines()
+    coordinator, _ = make([small, away], observer=observer, requirements=Requirements(2))
+    with pytest.raises(NoCapacity) as caught:
+        coordinator.run()
+    assert caught.value.reasons == {"small": "has 1 such GPU", "away": "refused: no answer"}
+    assert not any("asked again" in line for line in observer.lines)
 
 
 def test_a_trial_that_its_tuner_prunes_is_ended(make):
