@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from genvx.api.sweeps import Sweep
     from genvx.core.command import Command
     from genvx.core.projects.plan import Landed
     from genvx.core.runs.debugport import DebugPort
     from genvx.core.snapshot import Snapshot
+    from genvx.fleet.foundsweep import Sweep
     from genvx.fleet.outcomes import Outcomes
 
 

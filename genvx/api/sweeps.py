@@ -12,8 +12,8 @@ from genvx.core.sweeps.dimensions import Choice, Normal, Uniform, Whole
 from genvx.core.sweeps.goal import Goal
 from genvx.core.sweeps.shortform import dimension_of
 from genvx.core.sweeps.space import SearchSpace
-from genvx.core.value import value
 from genvx.errors import GenvxError, InvalidInput
+from genvx.fleet.foundsweep import Sweep, Trial
 from genvx.fleet.shipping.reading import python_of, read, shipping
 from genvx.sweeps import store
 from genvx.sweeps.coordinator import Coordinator
@@ -63,39 +63,6 @@ def choice(*values: Any) -> Values:
 def normal(mean: float, deviation: float) -> Values:
     """Return normally distributed numbers."""
     return Values(lambda name: Normal(name, mean, deviation))
-
-
-@value
-class Trial:
-    """Trial is one set of parameters and what became of it.
-
-    state: completed, failed, pruned or cancelled. value: its result; None without one. run: the id
-    of its run; `Fleet.find_run` finds it. seconds: how long its command ran. why: of a failure.
-    """
-
-    number: int
-    parameters: Mapping[str, Any]
-    state: str
-    value: float | None
-    run: str
-    host: str
-    seconds: float | None
-    why: str
-
-
-@value
-class Sweep:
-    """Sweep is what a sweep has found. id: as `genvx sweeps show` takes it. why: it ended."""
-
-    id: str
-    trials: tuple[Trial, ...]
-    ranked: tuple[Trial, ...]
-    why: str
-
-    @property
-    def best(self) -> Trial | None:
-        """The completed trial with the best value; None if none has one."""
-        return self.ranked[0] if self.ranked else None
 
 
 def sweep(

@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar as _TypeVar
 
-    from genvx.api.sweeps import Sweep
     from genvx.core.command import Command
     from genvx.core.placing.refusal import Refusal
     from genvx.core.requests.requirements import Requirements
     from genvx.core.snapshot import Snapshot
+    from genvx.fleet.foundsweep import Sweep
     from genvx.fleet.host import Host
     from genvx.ssh.config.want import Locked
 

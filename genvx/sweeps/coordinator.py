@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from genvx.core.runs.runstate import Waiting
 from genvx.core.sweeps.goal import StopWhen
-from genvx.core.value import value
+from genvx.core.value import replace, value
 from genvx.errors import CommandNotFound, GenvxError, InvalidInput, StateError
 from genvx.sweeps import events, following
 from genvx.sweeps.dispatch import Dispatch, Start
@@ -99,6 +99,7 @@ class Coordinator:
         }
         self._dispatch = Dispatch(self.spec, self.ledger, self.lanes, tuner)
         self._stop_when = StopWhen.parse(self.spec.stop_when) if self.spec.stop_when else None
+        self._good: int | None = None  # the trial whose value ends the sweep
         self._deadline = math.inf
         if self.spec.seconds is not None:
             # By the wall clock, for time also counts while nobody runs the sweep.
@@ -332,6 +333,8 @@ class Coordinator:
             if ending is None:
                 self._lost(trial, f"run {trial.run} was lost on {trial.host}")
             else:
+                if trial.number == self._good and ending.stage is Stage.CANCELLED:
+                    ending = replace(ending, stage=Stage.COMPLETED)
                 self._finish(trial, ending)
         elif isinstance(event.info.state, Waiting):
             trial.reason = event.info.state.reason
@@ -355,6 +358,7 @@ class Coordinator:
         self._record(events.reported(trial, report, event.after))
         ends = self._stop_when is not None and self._stop_when.met(report)
         if ends and not self._dispatch.ending:
+            self._good = trial.number
             self._end("value", f"trial {trial.number} has reached {self._stop_when}")
         if report.step is not None and not report.final and trial.pruned_at is None:
             prunes = self._tuner.reported(trial.number, report.step, report.value)

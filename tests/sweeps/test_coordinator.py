@@ -299,6 +299,9 @@ def test_a_sweep_ends_with_the_first_value_that_is_good_enough(make):
     thread.join(10)
     assert found == ["value"]
     assert len(coordinator.ledger.trials) < 50
+    best = coordinator.ledger.best  # it was ended on the way, and is what was looked for
+    assert best is not None
+    assert best.value == 0.95
 
 
 def test_a_value_that_cannot_be_put_into_the_command_fails_its_trial_only(make):
