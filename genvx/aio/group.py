@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from genvx.core.projects.plan import Landed
     from genvx.core.runs.debugport import DebugPort
     from genvx.core.snapshot import Snapshot
+    from genvx.fleet.foundsweep import Sweep
     from genvx.fleet.outcomes import Outcomes
 
 
@@ -50,14 +51,67 @@ class Fleet:
         """The hosts of the fleet."""
         return self._fleet.hosts
 
-    async def sweep(self, command: Command, space: Mapping[str, Any], **more: Any) -> Any:
+    async def sweep(
+        self,
+        command: Command,
+        space: Mapping[str, Any],
+        *,
+        trials: int | None = None,
+        gpus: int | str = 0,
+        memory: int | None = None,
+        maximize: bool = True,
+        tuner: str = "random",
+        options: Mapping[str, Any] | None = None,
+        pruner: str = "",
+        seed: int | None = None,
+        concurrency: int | None = None,
+        duration: float | None = None,
+        stop_when: str = "",
+        metric: str = "",
+        retries: int = 0,
+        time_limit: float | None = None,
+        name: str = "",
+        cwd: str = "",
+        env: Mapping[str, str] | None = None,
+        project: str | os.PathLike[str] | None = None,
+        python: str | None = None,
+        extras: Sequence[str] = (),
+        wheels: str | os.PathLike[str] | None = None,
+        setup: str = "",
+    ) -> Sweep:
         """Run a command with many different parameters, as `genvx.Fleet.sweep` does.
 
         If the call is cancelled, all trials are ended.
         """
         stop = threading.Event()
         return await abandonable(
-            lambda: self._fleet.sweep(command, space, stop=stop, **more),
+            lambda: self._fleet.sweep(
+                command,
+                space,
+                trials=trials,
+                gpus=gpus,
+                memory=memory,
+                maximize=maximize,
+                tuner=tuner,
+                options=options,
+                pruner=pruner,
+                seed=seed,
+                concurrency=concurrency,
+                duration=duration,
+                stop_when=stop_when,
+                metric=metric,
+                retries=retries,
+                time_limit=time_limit,
+                name=name,
+                cwd=cwd,
+                env=env,
+                project=project,
+                python=python,
+                extras=extras,
+                wheels=wheels,
+                setup=setup,
+                stop=stop,
+            ),
             stop,
             lambda late: None,
         )

@@ -12,18 +12,18 @@ from genvx.core.sweeps.dimensions import Choice, Normal, Uniform, Whole
 from genvx.core.sweeps.goal import Goal
 from genvx.core.sweeps.shortform import dimension_of
 from genvx.core.sweeps.space import SearchSpace
-from genvx.core.value import value
 from genvx.errors import GenvxError, InvalidInput
-from genvx.fleet.shipping.reading import read, shipping
+from genvx.fleet.foundsweep import Sweep, Trial
+from genvx.fleet.shipping.reading import python_of, read, shipping
 from genvx.sweeps import store
 from genvx.sweeps.coordinator import Coordinator
 from genvx.sweeps.reading import Metric
-from genvx.sweeps.spec import SweepSpec
+from genvx.sweeps.spec import Needs, SweepSpec
 from genvx.sweeps.tuners.names import tuner_of
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from genvx.core.command import Command
     from genvx.core.sweeps.dimensions import Dimension
@@ -65,39 +65,6 @@ def normal(mean: float, deviation: float) -> Values:
     return Values(lambda name: Normal(name, mean, deviation))
 
 
-@value
-class Trial:
-    """Trial is one set of parameters and what became of it.
-
-    state: completed, failed, pruned or cancelled. value: its result; None without one. run: the id
-    of its run; `Fleet.find_run` finds it. seconds: how long its command ran. why: of a failure.
-    """
-
-    number: int
-    parameters: Mapping[str, Any]
-    state: str
-    value: float | None
-    run: str
-    host: str
-    seconds: float | None
-    why: str
-
-
-@value
-class Sweep:
-    """Sweep is what a sweep has found. id: as `genvx sweeps show` takes it. why: it ended."""
-
-    id: str
-    trials: tuple[Trial, ...]
-    ranked: tuple[Trial, ...]
-    why: str
-
-    @property
-    def best(self) -> Trial | None:
-        """The completed trial with the best value; None if none has one."""
-        return self.ranked[0] if self.ranked else None
-
-
 def sweep(
     fleet: object,
     command: Command,
@@ -121,12 +88,18 @@ def sweep(
     cwd: str = "",
     env: Mapping[str, str] | None = None,
     project: str | os.PathLike[str] | None = None,
+    python: str | None = None,
+    extras: Sequence[str] = (),
+    wheels: str | os.PathLike[str] | None = None,
+    setup: str = "",
     observer: Observer | None = None,
     stop: threading.Event | None = None,
 ) -> Sweep:
     """Run a command with many different parameters on a fleet; see `genvx.Fleet.sweep`."""
     hosts = cast("HostGroup[RunHost]", fleet)
     code = None if project is None else read(os.fspath(project))
+    packages = None if wheels is None else os.path.abspath(os.fspath(wheels))
+    its_python, trees = python_of(code, python, wheels=packages, extras=extras)
     spec = SweepSpec(
         os.urandom(4).hex(),
         tuple(words_of(command)),
@@ -148,6 +121,9 @@ def sweep(
         cwd=cwd,
         project=None if code is None else code.recorded,
         directory=None if project is None else os.path.abspath(os.fspath(project)),
+        python=its_python,
+        needs=Needs(python, packages, tuple(extras)),
+        setup=setup,
         name=name,
         began_epoch_ns=time.time_ns(),
     )
@@ -164,7 +140,7 @@ def sweep(
             chosen.tuner,
             observer,
             reader=reader,
-            ship=shipping([] if code is None else [code]),
+            ship=shipping([] if code is None else [code, *trees]),
         )
         try:
             if stop is not None:

@@ -162,7 +162,10 @@ def unit(where: Where, wanted: Wanted) -> str:
     if wanted.history is not None:
         words += ["--history", os.path.abspath(wanted.history)]
     words += ["--no-history"] * wanted.no_history + ["--label-users"] * wanted.label_users
-    return user_unit(words, os.getcwd())
+    # systemd has no variables of ours either, and these may say which hosts are meant.
+    hostfile = os.environ.get("GENVX_HOSTFILE") if where.remote else None
+    variables = {"GENVX_HOSTFILE": os.path.abspath(hostfile)} if hostfile else {}
+    return user_unit(words, os.getcwd(), variables)
 
 
 def program() -> list[str]:

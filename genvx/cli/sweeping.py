@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from genvx.cli.ask.where import Where
 from genvx.cli.project import ProjectOptions, sending
+from genvx.cli.python import PythonOptions
 from genvx.core.quantities.ages import format_duration
-from genvx.errors import GenvxError, InvalidInput
+from genvx.errors import GenvxError, InvalidInput, StateError
 from genvx.fleet.hosts.hostspec import Selection
 from genvx.shown.console import INTERRUPTED, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
     from genvx.fleet.shipping.shipment import Shipment
@@ -66,24 +67,34 @@ def where_of(hosts: Hosts, where: Where) -> tuple[Where, Selection, dict[str, in
     return made, Selection(hosts.only, hosts.excluded, hosts.tags), shares
 
 
-def project_of(spec: SweepSpec) -> Shipment | None:
-    """Read the project of a stored sweep again; None where it has none, or is another one now."""
+def trees_of(spec: SweepSpec) -> list[Shipment]:
+    """Read again what the trials of a stored sweep need; what is another now is left out."""
     if spec.project is None or spec.directory is None:
-        return None
+        return []
     read = ProjectOptions(spec.directory, yes=True).read()
     if read is None or read.recorded.tree != spec.project.tree:
         say(
             f"genvx: {spec.directory} has changed since the sweep began; hosts that do not have "
             "the former code get no trial"
         )
-        return None
-    return read
+        return []
+    if spec.needs is None:
+        return [read]
+    needs = spec.needs
+    python, trees = PythonOptions(needs.python, wheels=needs.wheels, extras=needs.extras).read(read)
+    if python != spec.python:
+        say(
+            "genvx: the packages for the Python of the trials have changed since the sweep began; "
+            "hosts that do not have the former ones get no trial"
+        )
+        return [read]
+    return [read, *trees]
 
 
 def run_sweep(
     where: Where,
     directory: SweepDirectory,
-    project: Shipment | None,
+    trees: Sequence[Shipment],
     *,
     stops: bool = False,
     json: bool = False,
@@ -91,8 +102,9 @@ def run_sweep(
 ) -> int:
     """Run a sweep until it ends or is left; return the exit code.
 
-    where: how hosts are asked. stops: end all its trials, and the sweep. json: print the sweep as
-    JSON at the end, and no lines for people. storage: of Optuna, which gets a copy.
+    where: how hosts are asked. trees: what its trials need there. stops: end all its trials, and
+    the sweep. json: print the sweep as JSON at the end, and no lines for people. storage: of
+    Optuna, which gets a copy.
     """
     from genvx.cli.views.sweeps import Live, plainly
     from genvx.sweeps.coordinator import Coordinator
@@ -100,6 +112,7 @@ def run_sweep(
     from genvx.sweeps.tuners.names import tuner_of
 
     spec = directory.spec()
+    begins = not directory.events()
     tuner: Tuner = tuner_of(
         spec.tuner,
         spec.space,
@@ -123,7 +136,7 @@ def run_sweep(
                 storage, name, spec.space, spec.goal, lambda line: say(f"genvx: {line}")
             )
             tuner = Mirrored(tuner, mirror)
-        with there.fleet(selection) as fleet, sending([] if project is None else [project]) as ship:
+        with there.fleet(selection) as fleet, sending(trees) as ship:
             observer = Live(spec, quiet=json or where.quiet)
             hosts: Any = fleet  # every host of a verb has runs
             coordinator = Coordinator(
@@ -140,10 +153,15 @@ def run_sweep(
                     _ticking(coordinator, observer),
                 ):
                     why = _to_its_end(coordinator, observer, listen)
+            except StateError:
+                if coordinator.out:
+                    _leave(spec)
+                raise
             finally:
                 coordinator.close()
     except GenvxError:
-        directory.discard_unbegun()
+        if begins:
+            directory.discard_unbegun()
         raise
     finally:
         directory.unlock()
@@ -154,11 +172,15 @@ def run_sweep(
     elif why in _ENDS:
         observer.conclude(_ENDS[why])
     if why == "left":
-        say(f"genvx: the trials go on; genvx sweep resume {spec.id} goes on with the sweep")
+        _leave(spec)
         return INTERRUPTED
     if why == "stopped" and not stops and not directory.is_to_stop():
         return INTERRUPTED
     return 1 if why != "stopped" and _failed(coordinator) else 0
+
+
+def _leave(spec: SweepSpec) -> None:
+    say(f"genvx: the trials go on; genvx sweep resume {spec.id} goes on with the sweep")
 
 
 def _failed(coordinator: Coordinator) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from genvx.core.runs.runstate import Waiting
 from genvx.core.sweeps.goal import StopWhen
-from genvx.core.value import value
+from genvx.core.value import replace, value
 from genvx.errors import CommandNotFound, GenvxError, InvalidInput, StateError
 from genvx.sweeps import events, following
 from genvx.sweeps.dispatch import Dispatch, Start
@@ -25,7 +25,7 @@ from genvx.sweeps.lane import Answer, Find, Lane, Look, Submit, Withdraw
 from genvx.sweeps.ledger import Ledger
 from genvx.sweeps.observer import Silence
 from genvx.sweeps.reading import Reports
-from genvx.sweeps.refusals import Meaning, meaning_of, warning
+from genvx.sweeps.refusals import Meaning, meaning_of, reason, warning
 from genvx.sweeps.replaying import replay
 from genvx.sweeps.trial import Stage, Trial
 from genvx.sweeps.trialrun import run_of, tags_of
@@ -99,6 +99,7 @@ class Coordinator:
         }
         self._dispatch = Dispatch(self.spec, self.ledger, self.lanes, tuner)
         self._stop_when = StopWhen.parse(self.spec.stop_when) if self.spec.stop_when else None
+        self._good: int | None = None  # the trial whose value ends the sweep
         self._deadline = math.inf
         if self.spec.seconds is not None:
             # By the wall clock, for time also counts while nobody runs the sweep.
@@ -141,7 +142,8 @@ class Coordinator:
         "stopped"; or "interrupted".
 
         Raises:
-            Unsatisfiable: no host can ever run a trial. CommandNotFound: no host has the command.
+            Unsatisfiable: no host can ever run a trial. NoCapacity: none that answers can.
+            FleetError: none has ever answered. CommandNotFound: no host has the command.
             StateError: the journal cannot be written.
         """
         while True:
@@ -258,18 +260,30 @@ class Coordinator:
             return
         if lane.told:
             self._observer.say(f"{lane.name} answers again")
-            lane.told = ""
+        lane.silence = lane.told = ""
         lane.learn(answer.result)
+        self._say_silences()
         if lane.closed and not all(each.closed for each in self.lanes.values()):
             self._observer.say(f"{lane.name} {lane.closed}; no trial goes there")
         self._observer.changed(None)
 
     def _warn(self, lane: Lane, error: GenvxError) -> None:
         lane.pause(time.monotonic())
-        line = warning(lane.name, error)
-        if lane.told != line:
-            lane.told = line
-            self._observer.say(line)
+        lane.silence = reason(error)
+        self._say_silences()
+
+    def _say_silences(self) -> None:
+        """Say which hosts do not answer, and why; each once."""
+        lanes = self.lanes.values()
+        # Without a host that can run a trial the sweep may not begin. Then the error names all.
+        able = any(lane.seen is not None and not lane.closed for lane in lanes)
+        if not self.ledger.trials and not able:
+            return
+        for lane in lanes:
+            if lane.silence != lane.told:
+                lane.told = lane.silence
+                others = any(each.up and not each.closed for each in lanes)
+                self._observer.say(warning(lane.name, lane.silence, others=others))
 
     def _accepted(self, trial: Trial, lane: Lane, info: RunInfo) -> None:
         waits = isinstance(info.state, Waiting)
@@ -319,6 +333,8 @@ class Coordinator:
             if ending is None:
                 self._lost(trial, f"run {trial.run} was lost on {trial.host}")
             else:
+                if trial.number == self._good and ending.stage is Stage.CANCELLED:
+                    ending = replace(ending, stage=Stage.COMPLETED)
                 self._finish(trial, ending)
         elif isinstance(event.info.state, Waiting):
             trial.reason = event.info.state.reason
@@ -342,6 +358,7 @@ class Coordinator:
         self._record(events.reported(trial, report, event.after))
         ends = self._stop_when is not None and self._stop_when.met(report)
         if ends and not self._dispatch.ending:
+            self._good = trial.number
             self._end("value", f"trial {trial.number} has reached {self._stop_when}")
         if report.step is not None and not report.final and trial.pruned_at is None:
             prunes = self._tuner.reported(trial.number, report.step, report.value)

@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from genvx.core.value import value
-from genvx.errors import FleetError
-from genvx.fleet.ask import NO_ANSWER, unsatisfiable
+from genvx.errors import FleetError, NoCapacity
+from genvx.fleet.ask import NO_ANSWER, NO_HOST, unsatisfiable
 from genvx.sweeps.lane import Find, Look, Stop, Withdraw
 from genvx.sweeps.trial import Stage, Trial
 
@@ -82,7 +82,7 @@ class Dispatch:
 
         Raises:
             Unsatisfiable: no host can ever run a trial; or why all hosts refuse them. FleetError:
-            no host has ever answered.
+            no host has ever answered. NoCapacity: those that have can run no trial.
         """
         for lane in self._lanes.values():
             if not lane.busy and now >= lane.due:
@@ -93,9 +93,11 @@ class Dispatch:
             return
         if not self.out and all(lane.closed for lane in self._lanes.values()):
             raise self._nowhere()
-        silent = {lane.name: lane.told for lane in self._lanes.values() if lane.told}
-        if len(silent) == len(self._lanes) and not self._ledger.trials:
-            raise FleetError(NO_ANSWER, reasons=silent)
+        reasons = {lane.name: lane.silence or lane.closed for lane in self._lanes.values()}
+        if all(reasons.values()) and not self._ledger.trials:
+            if all(lane.silence for lane in self._lanes.values()):
+                raise FleetError(NO_ANSWER, reasons=reasons)
+            raise NoCapacity(NO_HOST, reasons)
         while len(self.out) < self.most:
             found = self._best_lane(now)
             trial = None if found is None else self._next_trial()

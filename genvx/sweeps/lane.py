@@ -93,10 +93,10 @@ class Lane:
 
     room: how many more trials would probably start there at once; math.inf where they hold no GPU.
     up: whether the host has answered last. seen: its last snapshot. closed: why no trial can ever
-    go there. told: what was said of it while it does not answer. waiter: the number of the trial
-    that waits in its line. busy: whether a job is being done. due: when it may be asked again, by
-    time.monotonic(). again: when its room is looked at again. ship: sends the project of a trial
-    there.
+    go there. silence: why it does not answer. told: which silence was said. waiter: the number of
+    the trial that waits in its line. busy: whether a job is being done. due: when it may be asked
+    again, by time.monotonic(). again: when its room is looked at again. ship: sends the project of
+    a trial there.
     """
 
     def __init__(
@@ -112,6 +112,7 @@ class Lane:
         self.requirements = requirements
         self.room: float = 0
         self.up = False
+        self.silence = ""
         self.told = ""
         self.seen: Snapshot | None = None
         self.closed = ""

@@ -58,6 +58,11 @@ def meaning_of(error: GenvxError, *, again: bool) -> Meaning:
     return Meaning.NOT
 
 
-def warning(host: str, error: GenvxError) -> str:
-    """Return the line about a host that is left alone for a while."""
-    return f"{host}: {kind_of(error)}: {error}; others go on, and {host} is asked again"
+def warning(host: str, why: str, *, others: bool) -> str:
+    """Return the line about a host that is left alone for a while. others: whether some go on."""
+    return f"{host}: {why}; {'others go on, and ' * others}{host} is asked again"
+
+
+def reason(error: GenvxError) -> str:
+    """Return why a host does not answer, without its name."""
+    return f"{kind_of(error)}: {error}"

@@ -13,7 +13,7 @@ from genvx.core.text import NAME_LIMIT, require_name
 from genvx.core.value import field, value
 from genvx.core.wire.plain import Malformed
 from genvx.core.wire.requestcodec import REQUIREMENTS
-from genvx.core.wire.runcodec import LONGEST_PATH, LONGEST_WORD, MOST_WORDS, PROJECT
+from genvx.core.wire.runcodec import LONGEST_PATH, LONGEST_WORD, MOST_WORDS, PROJECT, PYTHON
 from genvx.core.wire.tables import (
     Kind,
     Table,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from genvx.core.projects.project import Project
+    from genvx.core.projects.python import Python
     from genvx.core.requests.requirements import Requirements
     from genvx.core.sweeps.space import SearchSpace
     from genvx.core.wire.fields import Fields
@@ -66,6 +67,18 @@ class Hosts:
 
 
 @value
+class Needs:
+    """What the Python of trials is made from, as somebody typed it, so that it can be read again.
+
+    wheels: an absolute path here.
+    """
+
+    python: str | None = None
+    wheels: str | None = None
+    extras: tuple[str, ...] = ()
+
+
+@value
 class SweepSpec:
     """What was asked of a sweep; it never changes.
 
@@ -74,7 +87,8 @@ class SweepSpec:
     parameters; pruner: what ends trials that fall behind. concurrency: so many trials run or wait
     at once; None is as many as fit. seconds: of the whole sweep. retries: how often a trial starts
     again that was lost on its host. requirements, time, variables, cwd, project: of each trial.
-    directory: of the project, here. per_gpu: so many trials share a GPU. metric: a pattern in whose
+    directory: of the project, here. python, setup: as of a run; needs: what its Python was made
+    from. per_gpu: so many trials share a GPU. metric: a pattern in whose
     first group the value is, in a line of the output. nni: whether the command is written for NNI.
     began_epoch_ns: when it was asked for.
 
@@ -104,6 +118,9 @@ class SweepSpec:
     cwd: str = ""
     project: Project | None = None
     directory: str | None = None
+    python: Python | None = None
+    needs: Needs | None = None
+    setup: str = ""
     nni: bool = False
     name: str = ""
     hosts: Hosts = field(default_factory=Hosts)
@@ -150,6 +167,13 @@ _HOSTS = Table(
     config=optional(string(LONGEST_PATH)),
     accept_new_host_keys=flag(),
 )
+_NEEDS = Table(
+    Needs,
+    "needs of a sweep",
+    python=optional(string(LONGEST_PATH)),
+    wheels=optional(string(LONGEST_PATH)),
+    extras=strings(NAME_LIMIT, MOST_WORDS),
+)
 SWEEP = Table(
     SweepSpec,
     "sweep",
@@ -175,6 +199,9 @@ SWEEP = Table(
     cwd=string(LONGEST_PATH),
     project=optional(one(PROJECT)),
     directory=optional(string(LONGEST_PATH)),
+    python=optional(one(PYTHON)),
+    needs=optional(one(_NEEDS)),
+    setup=string(LONGEST_PATH),
     nni=flag(),
     name=text(NAME_LIMIT),
     hosts=one(_HOSTS),

@@ -22,6 +22,7 @@ from genvx.errors import InvalidInput, StateError
 from genvx.sweeps.journal import Journal
 from genvx.sweeps.ledger import Ledger
 from genvx.sweeps.spec import SWEEP
+from genvx.sweeps.trial import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,6 +68,13 @@ class SweepDirectory:
             why = error.strerror if isinstance(error, OSError) else error
             raise StateError(f"cannot read sweep {self.id}: {why}") from None
 
+    def is_named(self, name: str) -> bool:
+        """Whether the sweep has this name; one that cannot be read has none."""
+        try:
+            return self.spec().name == name
+        except StateError:
+            return False
+
     def journal(self) -> Journal:
         """Return the journal, which is opened when something is written to it."""
         return Journal(os.path.join(self.path, _JOURNAL))
@@ -108,8 +116,9 @@ class SweepDirectory:
         return Ledger.of(self.spec().goal, self.events()).ended
 
     def discard_unbegun(self) -> None:
-        """Delete the sweep if no trial of it was ever asked for."""
-        if not self.events():
+        """Delete the sweep if no host has ever accepted a trial of it, or may have."""
+        trials = Ledger.of(self.spec().goal, self.events()).trials.values()
+        if all(trial.stage is Stage.QUEUED and not trial.losses for trial in trials):
             shutil.rmtree(self.path, ignore_errors=True)
 
     def write_pid(self) -> None:
@@ -167,6 +176,9 @@ def create(root: str, spec: SweepSpec) -> SweepDirectory:
     try:
         os.makedirs(root, 0o700, exist_ok=True)
         os.mkdir(path, 0o700)
+    except OSError as error:
+        raise StateError(f"cannot write {path}: {error.strerror}") from None
+    try:
         # A sweep is there once this is: whoever is killed in between leaves no half of one.
         temporary = os.path.join(path, f".{_SPEC}")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -176,6 +188,7 @@ def create(root: str, spec: SweepSpec) -> SweepDirectory:
             os.fsync(file.fileno())
         os.rename(temporary, os.path.join(path, _SPEC))
     except OSError as error:
+        shutil.rmtree(path, ignore_errors=True)
         raise StateError(f"cannot write {path}: {error.strerror}") from None
     return SweepDirectory(path)
 
@@ -207,7 +220,7 @@ def find(root: str, wanted: str) -> SweepDirectory:
         return every[int(wanted) - 1]
     meant = [each for each in every if each.id == wanted]
     meant = meant or [each for each in every if len(wanted) > 1 and each.id.startswith(wanted)]
-    meant = meant or [each for each in every if each.spec().name == wanted]
+    meant = meant or [each for each in every if each.is_named(wanted)]
     if not meant:
         raise InvalidInput(f"no sweep {printable(wanted, 60)!r}; genvx sweep list shows them")
     if len(meant) > 1:

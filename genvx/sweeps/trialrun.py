@@ -28,6 +28,8 @@ def run_of(spec: SweepSpec, trial: Trial) -> RunSpec:
         variables=spec.variables,
         cwd=spec.cwd,
         project=spec.project,
+        python=spec.python,
+        setup=spec.setup,
         # What is known of its host would not be true of another one.
         stays=True,
         trial=of_a_run.Trial(spec.id, trial.number, trial.parameters, spec.nni),

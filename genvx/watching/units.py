@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from genvx.watching.places import SERVICE, SERVICE_HISTORY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 UNIT = f"{SERVICE}.service"
 
@@ -34,15 +34,21 @@ WantedBy=multi-user.target
 """
 
 
-def user_unit(command: Sequence[str], directory: str) -> str:
-    """Return a unit for one user. command: what to start, in which directory."""
+def user_unit(command: Sequence[str], directory: str, variables: Mapping[str, str]) -> str:
+    """Return a unit for one user. command: what to start, in which directory, with which
+    variables.
+    """
+    settings = "".join(
+        f"Environment={_quotes(f'{name}={text}'.replace('%', '%%'))}\n"
+        for name, text in variables.items()
+    )
     return f"""\
 [Unit]
 Description=genvx monitor: metrics and history of GPUs
 
 [Service]
 WorkingDirectory={directory.replace("%", "%%")}
-ExecStart={_quoted(command)}
+{settings}ExecStart={_quoted(command)}
 Restart=on-failure
 RestartSec=10
 
@@ -61,4 +67,8 @@ def _word(word: str) -> str:
     plain = word and all(each.isalnum() or each in "/._-+:=,@%$" for each in word)
     if plain:
         return word
-    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return _quotes(word)
+
+
+def _quotes(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

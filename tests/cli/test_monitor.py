@@ -18,6 +18,7 @@ import pytest
 
 from genvx.cli.main import run
 from genvx.watching import packaged
+from genvx.watching.history.recorder import Recorder
 from tests.conftest import run_genvx
 from tests.helpers import PATIENCE, end, start_genvx, until
 
@@ -191,6 +192,7 @@ def test_what_a_monitor_cannot_do_is_refused_before_it_begins(
 def test_a_unit_starts_the_monitor_that_was_typed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my hosts").write_text("a\n")
+    monkeypatch.setenv("GENVX_HOSTFILE", "other 50%")
     answer = run_genvx(
         *("remote", "monitor", "-f", "my hosts", "--every", "30s", "--label-users"), "--print-unit"
     )
@@ -198,6 +200,7 @@ def test_a_unit_starts_the_monitor_that_was_typed(tmp_path, monkeypatch):
     assert f' remote -f "{tmp_path}/my hosts" monitor --every 30s' in line
     assert line.endswith(" --listen 127.0.0.1:9400 --label-users")
     assert f"WorkingDirectory={tmp_path}\n" in answer.stdout
+    assert f'Environment="GENVX_HOSTFILE={tmp_path}/other 50%%"\n' in answer.stdout
 
 
 def test_usage_without_a_monitor_is_that_of_runs(state, short_tmp, monkeypatch):
@@ -205,6 +208,8 @@ def test_usage_without_a_monitor_is_that_of_runs(state, short_tmp, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(short_tmp / "data"))
     train = run_genvx("run", "-d", "-g", "2", "--name", "net", "--", "true").stdout.strip()
     assert run_genvx("watch", train).returncode == 0
+    # As a monitor leaves it that could not start.
+    Recorder(short_tmp / "data/genvx/monitor/local.db", 1.0, print).close()
     answer = run_genvx("usage", "--by", "name", "--csv")
     assert answer.returncode == 0, answer.stderr
     head, row = answer.stdout.splitlines()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 import threading
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -14,14 +16,14 @@ from genvx.core.runs.runstate import name_of
 from genvx.core.sweeps.goal import Goal
 from genvx.core.sweeps.space import Choice, SearchSpace, Uniform
 from genvx.core.wire.runoperations import ListRuns
-from genvx.errors import FleetError, HostUnreachable, StateError, Unsatisfiable
+from genvx.errors import FleetError, HostUnreachable, NoCapacity, StateError, Unsatisfiable
 from genvx.fleet.fleet import Fleet
-from genvx.sweeps import store
+from genvx.sweeps import events, store
 from genvx.sweeps.coordinator import Coordinator
 from genvx.sweeps.ledger import Ledger
 from genvx.sweeps.observer import Silence
 from genvx.sweeps.spec import SweepSpec
-from genvx.sweeps.trial import Stage
+from genvx.sweeps.trial import Stage, Trial
 from genvx.testing import FakeHost, Played
 from tests.helpers import until
 
@@ -234,11 +236,26 @@ def test_more_gpus_than_any_host_has_is_an_error_that_names_the_most(make):
 
 
 def test_hosts_of_which_none_answers_are_an_error(make):
-    host = FakeHost("a", 1)
-    host.error = HostUnreachable("no answer")
-    coordinator, _ = make([host])
-    with pytest.raises(FleetError):
+    hosts = [FakeHost("a", 1), FakeHost("b", 1)]
+    for host in hosts:
+        host.error = HostUnreachable("no answer", kind="refused")
+    observer = Lines()
+    coordinator, _ = make(hosts, observer=observer)
+    with pytest.raises(FleetError) as caught:
         coordinator.run()
+    assert caught.value.reasons == {"a": "refused: no answer", "b": "refused: no answer"}
+    assert not observer.lines  # none says that others go on
+
+
+def test_a_sweep_that_no_host_which_answers_can_run_is_an_error(make):
+    small, away = FakeHost("small", 1), FakeHost("away", 2)
+    away.error = HostUnreachable("no answer", kind="refused")
+    observer = Lines()
+    coordinator, _ = make([small, away], observer=observer, requirements=Requirements(2))
+    with pytest.raises(NoCapacity) as caught:
+        coordinator.run()
+    assert caught.value.reasons == {"small": "has 1 such GPU", "away": "refused: no answer"}
+    assert not any("asked again" in line for line in observer.lines)
 
 
 def test_a_trial_that_its_tuner_prunes_is_ended(make):
@@ -282,6 +299,9 @@ def test_a_sweep_ends_with_the_first_value_that_is_good_enough(make):
     thread.join(10)
     assert found == ["value"]
     assert len(coordinator.ledger.trials) < 50
+    best = coordinator.ledger.best  # it was ended on the way, and is what was looked for
+    assert best is not None
+    assert best.value == 0.95
 
 
 def test_a_value_that_cannot_be_put_into_the_command_fails_its_trial_only(make):
@@ -295,6 +315,29 @@ def test_a_value_that_cannot_be_put_into_the_command_fails_its_trial_only(make):
     failed, fine = coordinator.ledger.trials.values()
     assert (failed.stage, fine.stage) == (Stage.FAILED, Stage.COMPLETED)
     assert "has to be quoted" in failed.why
+
+
+def test_only_a_sweep_of_which_no_host_took_a_trial_is_discarded(make):
+    _, directory = make([FakeHost("a", 1)])
+    refused = {"is": "returned", "trial": 0, "why": "command not found", "lost": False}
+    with closing(directory.journal()) as journal:
+        journal.write(events.asked(Trial(0, {"lr": 0.5}), "a"))
+        directory.discard_unbegun()
+        assert directory.spec()  # the host may have it
+        journal.write(refused)
+    directory.discard_unbegun()
+    with pytest.raises(StateError):
+        directory.spec()
+
+
+def test_a_sweep_that_is_damaged_hides_no_other(make, tmp_path):
+    _, fine = make([FakeHost("a", 1)], name="fine")
+    _, damaged = make([FakeHost("a", 1)])
+    spec = next(each for each in Path(damaged.path).iterdir() if "json" in each.name)
+    spec.write_text("{")
+    assert store.find(str(tmp_path), "fine").id == fine.id
+    with pytest.raises(StateError, match=f"cannot read sweep {damaged.id}"):
+        store.find(str(tmp_path), damaged.id).spec()
 
 
 def test_only_one_process_runs_a_sweep(make):

@@ -106,6 +106,23 @@ Project = Annotated[
         help="Each trial runs in a copy of its own of this directory, which is sent to the hosts.",
     ),
 ]
+Python = Annotated[
+    str | None,
+    typer.Option(
+        "--python",
+        metavar="auto|none|PATH|conda:NAME",
+        help="The Python that trials find; auto makes an environment for what the project needs "
+        "(default with a project).",
+    ),
+]
+Setup = Annotated[
+    str | None,
+    typer.Option(
+        "--setup",
+        metavar="LINE",
+        help="A line for bash that runs before the command of each trial, in the same shell.",
+    ),
+]
 OptunaStorage = Annotated[
     str | None,
     typer.Option(

@@ -14,6 +14,7 @@ from genvx.cli.show.output import Output
 from genvx.cli.views.reports import parameters_line, shown_number
 from genvx.core.quantities.ages import format_duration
 from genvx.core.text import printable
+from genvx.errors import StateError
 from genvx.shown.cells import safe, shortened, terminal_size
 from genvx.shown.columns import table_for
 from genvx.shown.console import say
@@ -290,8 +291,11 @@ def listing(directories: Sequence[SweepDirectory], output: Output) -> None:
     """Print a line for each sweep."""
     found = []
     for directory in directories:
-        spec = directory.spec()
-        found.append((directory, spec, Ledger.of(spec.goal, directory.events())))
+        try:
+            spec = directory.spec()
+            found.append((directory, spec, Ledger.of(spec.goal, directory.events())))
+        except StateError as error:  # one that is damaged does not hide the others
+            say(f"genvx: {error}")
     if output.json:
         sweeps = [
             plain_sweep(spec, led, state_of(directory, led)) for directory, spec, led in found

@@ -55,10 +55,11 @@ class Asked:
 def show(where: Where, output: Output, asked: Asked) -> int:
     """Print the use of GPUs; return the exit code."""
     path = _history(where, asked)
+    report = None if path is None else _of_history(where, path, asked)
     code = 0
-    if path is not None:
-        report = _of_history(where, path, asked)
-    else:
+    # A monitor that could not start, or did not run in this time, leaves a history without a look.
+    unseen = report is not None and not report.watched and not report.uses
+    if report is None or (unseen and asked.history is None):
         report, code = _of_runs(where, asked)
     if output.json:
         from genvx.cli.schema.usage import plain_report

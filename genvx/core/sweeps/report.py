@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 MOST_BYTES = 64 << 10
 _MOST_DEPTH = 16
 _MOST_STEP = 1 << 53
+# As Python and C print them; JSON has other words.
+_NOT_FINITE = {b"nan": math.nan, b"-nan": math.nan, b"inf": math.inf, b"-inf": -math.inf}
 
 
 @value
@@ -39,6 +41,9 @@ def read_report(line: bytes) -> Optional[Report]:
     """
     if len(line) > MOST_BYTES or _depth(line) > _MOST_DEPTH:
         return None
+    word = line.strip().lower()
+    if word in _NOT_FINITE:
+        return Report(_NOT_FINITE[word], final=True)
     try:
         found = json.loads(line.decode("utf-8"))
     except ValueError:

@@ -29,6 +29,8 @@ _RANGE = re.compile(rf"({_NUMBER})\.\.({_NUMBER})(?:/({_NUMBER}))?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 # What begins as a range does, and is none: 1..x would otherwise be a text.
 _LIKE_A_RANGE = re.compile(rf"\.\.{_NUMBER}(?:/{_NUMBER})?|{_NUMBER}\.\..*", re.ASCII)
+# low..high, as the only value: a text that nobody searches. Paths have slashes.
+_RANGE_OF_WORDS = re.compile(r"[^\s,/\\\"'\[]+\.\.[^\s,/\\\"']+")
 _WORDS = {"true": True, "false": False, "null": None}
 
 FORMS = "lr=log:1e-5..1e-1, dropout=0..0.5, seed=int:0..9 or layers=2,4,8"
@@ -57,7 +59,7 @@ def dimension_of(text: str) -> Dimension:
         return _range(name, match, kinds)
     if kinds:
         _fail(name, f"{sorted(kinds)[0]}: needs a range, not {printable(rest, 40)!r}")
-    if _LIKE_A_RANGE.fullmatch(rest):
+    if _LIKE_A_RANGE.fullmatch(rest) or _RANGE_OF_WORDS.fullmatch(rest):
         _fail(name, f"not a range: {printable(rest, 40)!r}")
     return Choice(name, _values(name, rest))
 

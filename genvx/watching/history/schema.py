@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -64,7 +65,8 @@ def open_to_write(path: Path) -> tuple[sqlite3.Connection, int]:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:
-        raise StateError(f"cannot write the history {path}: {error.strerror}") from None
+        why = "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror
+        raise StateError(f"cannot write the history {path}: {why}") from None
     try:
         _require_ours(path, os.fstat(descriptor))
         try:

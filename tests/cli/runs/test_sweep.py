@@ -43,7 +43,9 @@ def begun(place):
 
 
 def test_no_trial_runs_twice_when_the_process_of_a_sweep_is_killed(sandbox, short_tmp):
-    command = ("--trials", "8", "--", "sh", "-c", _CLAIMS.format(place=short_tmp))
+    script = _CLAIMS.format(place='"$PLACE"')
+    set_up = f"export PLACE={short_tmp}"
+    command = ("--trials", "8", "--setup", set_up, "--", "sh", "-c", script)
     process = start_genvx(*sweep(*command))
     until(lambda: len(begun(short_tmp)) >= 2)
     os.killpg(process.pid, signal.SIGKILL)
@@ -111,6 +113,7 @@ def test_a_pattern_finds_values_and_one_that_takes_for_ever_is_given_up(sandbox)
         (("-P", "a=1,2", "--maximize", "--minimize", "--", "x"), "either --maximize or"),
         (("-P", "a=1,2", "--metric", "x", "--", "x"), "--metric has no group"),
         (("-P", "a=1,2", "--tuner", "nothing", "--", "x"), "nothing"),
+        (("-P", "a=1,2", "--python", "auto", "--", "x"), "--python auto needs a project"),
         (("--config", "/nowhere.yml"), "no such file: /nowhere.yml"),
     ],
 )

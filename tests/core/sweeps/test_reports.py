@@ -29,6 +29,7 @@ from genvx.errors import InvalidInput
         (b'{"value": null}', Report()),
         (b"0.93", Report(0.93, None, True)),
         (b"  -3 ", Report(-3.0, None, True)),
+        (b"-inf\n", Report(-math.inf, None, True)),
         (b'{"value": 1e999}', Report(math.inf, None, True)),
         (b'{"value": -' + b"9" * 400 + b"}", Report(-math.inf, None, True)),
     ],
@@ -38,6 +39,7 @@ def test_a_line_is_a_report(line, report):
 
 
 def test_a_value_that_is_no_number_is_a_report_and_a_failure():
+    assert math.isnan(read_report(b"nan\n").value)  # as print(float("nan")) has it
     report = read_report(b'{"value": NaN}')
     assert report.final
     assert completed(report.value) == Failed("it reported nan")

@@ -46,6 +46,7 @@ def test_a_dimension_is_read_as_it_is_typed(text, dimension):
         ("x=", "not a parameter"),
         ("x=1..y", "not a range: '1..y'"),
         ("x=..3", "not a range"),
+        ("x=low..high", "not a range"),
         ("x=0..inf", "not a range"),
         ("x=1e400,2", "finite"),
         ("x=0..1e400", "finite"),

@@ -47,6 +47,10 @@ def sweep(
     project: sweepoptions.Project = None,
     follow_links: runoptions.FollowLinks = False,
     yes: runoptions.Yes = False,
+    python: sweepoptions.Python = None,
+    extra: runoptions.Extra = None,
+    wheels: runoptions.Wheels = None,
+    setup: sweepoptions.Setup = None,
     optuna_storage: sweepoptions.OptunaStorage = None,
     detached: sweepoptions.Detached = False,
     json: options.Json = False,
@@ -66,8 +70,10 @@ def sweep(
         raise typer.Exit(_other(context, command))
     from genvx.cli import sweeping
     from genvx.cli.project import ProjectOptions
+    from genvx.cli.python import PythonOptions
     from genvx.fleet.shipping.reading import place_in
     from genvx.sweeps import store
+    from genvx.sweeps.spec import Needs
 
     where = here(context)
     sweeping.require_one_goal(maximize=maximize, minimize=minimize)
@@ -85,7 +91,12 @@ def sweep(
     }
     spec, notes, directory = _asked(where, request, command, parameter, space, config, asked)
     found = ProjectOptions(project or directory, follow_links, yes).chosen(load=config is None)
+    # NNI installs nothing, so a file of it means the Python of the host.
+    named = "none" if python is None and config is not None else python
+    its = PythonOptions(named, setup or "", wheels, tuple(extra or ()))
+    its = its.loaded(load=config is None, project=found.directory is not None)
     code = found.read()
+    its_python, trees = its.read(code)
     if code is not None:
         chdir = place_in(code.manifest, chdir or "")
     elif not where.remote and not spec.hosts.remote:
@@ -99,16 +110,20 @@ def sweep(
         cwd=chdir or "",
         project=None if code is None else code.recorded,
         directory=None if code is None else os.path.abspath(str(found.directory)),
+        python=its_python,
+        needs=Needs(its.python, its.wheels and os.path.abspath(its.wheels), tuple(its.extras)),
+        setup=its.setup,
         name=request.name or spec.name,
     )
     for note in [*notes, *_check(spec)]:
         where.note(note)
+    sent = [] if code is None else [code, *trees]
     if detached and optuna_storage is not None:
         raise InvalidInput("--optuna-storage does not go with -d: it may have a password")
     made = store.create(store.sweeps_root(os.environ), spec)
     if detached:
         raise typer.Exit(sweeping.start_detached(where, made))
-    raise typer.Exit(sweeping.run_sweep(where, made, code, json=json, storage=optuna_storage))
+    raise typer.Exit(sweeping.run_sweep(where, made, sent, json=json, storage=optuna_storage))
 
 
 def _asked(

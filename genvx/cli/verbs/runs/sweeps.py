@@ -112,7 +112,7 @@ def stop(context: typer.Context, sweep: WhichSweep = "") -> None:
     if directory.ask_to_stop():
         print(f"Stopping sweep {directory.id}")
         return
-    raise typer.Exit(sweeping.run_sweep(here(context), directory, None, stops=True))
+    raise typer.Exit(sweeping.run_sweep(here(context), directory, [], stops=True))
 
 
 @sweeps.command(cls=Verb)
@@ -133,8 +133,8 @@ def resume(
     directory = _found(sweep)
     if directory.why_ended() in ("trials", "space"):
         raise InvalidInput(f"sweep {directory.id} has ended: there are no more trials")
-    project = sweeping.project_of(directory.spec())
-    code = sweeping.run_sweep(here(context), directory, project, json=json, storage=optuna_storage)
+    trees = sweeping.trees_of(directory.spec())
+    code = sweeping.run_sweep(here(context), directory, trees, json=json, storage=optuna_storage)
     raise typer.Exit(code)
 
 
