@@ -152,6 +152,7 @@ def test_help_lists_every_verb_by_what_it_is_for(capsys):
     sections = re.findall(r"^([A-Z][A-Za-z ]+):$", text, re.MULTILINE)
     assert sections == ["Options", "Look", "Runs", "Hold GPUs", "Set up", "Many hosts"]
     listed = re.findall(r"^  ([a-z-]+)  ", text, re.MULTILINE)
+    listed += text.rpartition("\nAlso: ")[2].strip().split(", ")
     assert sorted(listed) == sorted(n for n, verb in ROOT.commands.items() if not verb.hidden)
 
 

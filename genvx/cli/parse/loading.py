@@ -58,16 +58,22 @@ class AllVerbs(Group):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help of the group, and its verbs: what each does, or for hosts its name."""
         if not self.commands.remotely:
-            return super().format_help(ctx, formatter)
+            super().format_help(ctx, formatter)
+            rare = ", ".join(each.name for each in self._shown() if each.rare)
+            formatter.write(f"\nAlso: {rare}\n")
+            return
         params = self.get_params(ctx)
         formatter.write(page(ctx.command_path, text_of(self), params, " [OPTIONS] VERB ..."))
         formatter.write("\nVerbs (genvx --help says what each does):\n")
-        formatter.write(names(self.listed()))
+        formatter.write(names((each.section, each.name, each.line) for each in self._shown()))
+
+    def _shown(self) -> Iterator[Entry]:
+        return (each for each in self.commands.entries.values() if not each.hidden)
 
     def listed(self) -> Iterator[tuple[str, str, str]]:
-        """Yield the verbs as the help lists them, without loading one."""
-        for entry in self.commands.entries.values():
-            if not entry.hidden:
+        """Yield the verbs of which the help has a line, without loading one."""
+        for entry in self._shown():
+            if not entry.rare:
                 yield entry.section, entry.name, entry.line
 
 

@@ -16,7 +16,8 @@ class Entry:
     line: the first line of its help. here: as genvx NAME. remotely: as genvx remote NAME. runs: it
     ends with a command, and options of genvx end where that begins. divided: they end at `--`,
     behind which the command is. both: its function makes a
-    group of the classes that it is given, because the group is there here and remotely.
+    group of the classes that it is given, because the group is there here and remotely. rare: the
+    help of genvx names it without a line, so that it fits a screen.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Entry:
     divided: bool = False
     both: bool = False
     hidden: bool = False
+    rare: bool = False
 
     @property
     def attribute(self) -> str:
@@ -62,7 +64,13 @@ VERBS = (
         "policy", "look.policy", LOOK, "Show what the administrator allows, to everybody and to you"
     ),
     Entry("doctor", "look.doctor", LOOK, "Show what is wrong, one line each, and what to do"),
-    Entry("check", "look.doctor", LOOK, "Show what is wrong, as doctor does; Guild's name for it"),
+    Entry(
+        "check",
+        "look.doctor",
+        LOOK,
+        "Show what is wrong, as doctor does; Guild's name for it",
+        rare=True,
+    ),
     Entry("usage", "look.usage", LOOK, "Show who used GPUs for how long, and how well"),
     Entry("smi", "look.smi", LOOK, "Show an environment's GPUs and processes"),
     Entry(
@@ -94,6 +102,7 @@ VERBS = (
         RUNS,
         "Sweeps: list, show, stop, resume and export them",
         remotely=False,
+        rare=True,
     ),
     Entry(
         "ssh",
@@ -125,6 +134,7 @@ VERBS = (
         SET_UP,
         "Print what makes activate change your shell",
         remotely=False,
+        rare=True,
     ),
     Entry(
         "ssh-config",
@@ -138,6 +148,7 @@ VERBS = (
         SET_UP,
         "Make a pair of SSH keys, for the debug port of a run",
         remotely=False,
+        rare=True,
     ),
     # ssh calls it as a ProxyCommand; people do not type it.
     Entry(
@@ -154,10 +165,16 @@ VERBS = (
         SET_UP,
         "Print the completion script of a shell",
         remotely=False,
+        rare=True,
     ),
-    Entry("version", "setup.version", SET_UP, "Show the version", remotely=False),
+    Entry("version", "setup.version", SET_UP, "Show the version", remotely=False, rare=True),
     Entry(
-        "help", "setup.help", SET_UP, "Show the verbs of genvx, or the help of one", remotely=False
+        "help",
+        "setup.help",
+        SET_UP,
+        "Show the verbs of genvx, or the help of one",
+        remotely=False,
+        rare=True,
     ),
     Entry("remote", "remote", MANY, "The same verbs on many hosts", remotely=False),
     Entry("remotes", "look.remotes", MANY, "Hosts by name, from remotes.yml", remotely=False),
@@ -177,13 +194,13 @@ VERBS = (
         "pull",
         "runs.pull",
         RUNS,
-        "Copy what a run has made or changed to this machine, where genvx runs shows it",
+        "Copy what a run has made to this machine",
     ),
     Entry(
         "push",
         "runs.push",
         RUNS,
-        "Copy a directory to a host, and there only what is missing or has changed",
+        "Copy a directory to a host: only what it lacks",
     ),
     Entry(
         "config",
@@ -217,7 +234,7 @@ VERBS = (
         "monitor",
         "look.monitor",
         SET_UP,
-        "Serve metrics of the GPUs for Prometheus, and keep a history for usage",
+        "Serve metrics for Prometheus, and keep a history for usage",
     ),
     Entry(
         "web", "look.web", LOOK, "Serve a page that shows the GPUs, the line and your runs, live"

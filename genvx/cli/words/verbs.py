@@ -98,7 +98,6 @@ VERBS = {
     "init": 'eval "$(genvx shell-init bash)" lets activate change your shell',
     "shell": "{} activate opens a shell; genvx shell-init lets it change yours",
     "home": "genvx config path prints the file that counts here",
-    "enforce": _LIMITS,
     "refresh": "an activated shell sees changes at its next prompt; no command is needed",
     "unlock": "genvx lock -- CMD keeps the turn while a command runs, and no longer",
     "save": "genvx config set KEY VALUE saves at once",

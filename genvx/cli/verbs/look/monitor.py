@@ -64,7 +64,7 @@ def monitor(
     print_alerts: Alerts = False,
     print_unit: Unit = False,
 ) -> None:
-    """Serve metrics of the GPUs for Prometheus, and keep a history for usage.
+    """Serve metrics for Prometheus, and keep a history for usage.
 
     It asks the hosts again and again, until Ctrl-C or SIGTERM. Nothing else in genvx needs it. The
     metrics are at http://127.0.0.1:9400/metrics.

@@ -52,7 +52,7 @@ def push(
     dry_run: DryRun = False,
     json: options.Json = False,
 ) -> None:
-    """Copy a directory to a host, and there only what is missing or has changed.
+    """Copy a directory to a host: only what it lacks.
 
     What git would track is sent, and what .genvxignore says. With genvx remote, DEST without a host
     is that directory on each of the hosts.
