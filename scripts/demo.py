@@ -2,6 +2,7 @@
 
 demo.py          the quick start
 demo.py runs     runs that outlive the connection, in scenes
+demo.py search   a sweep: many runs with different parameters
 demo.py inside   into a run: a shell, a tunnel, a debug key, its end
 """
 
@@ -301,7 +302,31 @@ def free_port(shown: int) -> int:
     return port
 
 
-PLAYS = {"quickstart": quickstart, "runs": runs, "inside": inside}
+def search(sandbox: str) -> None:
+    """A small sweep, one trial after the other, so that it prints the same each time."""
+    os.environ["GENVX_HOSTFILE"] = f"{sandbox}/hostfile"
+    # Sweeps are kept by the client.
+    os.environ["XDG_DATA_HOME"] = os.path.abspath("data")
+    os.mkdir("vision")
+    os.chdir("vision")
+    with open("train.py", "w") as file:
+        file.write(
+            "import math, sys, genvx_trial\n"
+            "rate, layers = float(sys.argv[2]), int(sys.argv[4])\n"
+            "value = 0.95 - 0.02 * abs(math.log10(rate) + 3) - 0.01 * abs(layers - 4)\n"
+            "genvx_trial.report(round(value, 4))\n"
+        )
+    scene("sweep")
+    run(
+        "genvx remote sweep -P lr=log:1e-5..1e-1 -P layers=2,4,8 --trials 4 --tuner random --seed 7"
+        " --concurrency 1 -g 1 --project . -- python3 train.py --lr {lr} --layers {layers}"
+    )
+    scene("swept")
+    run("genvx sweep list")
+    run("genvx sweep show")
+
+
+PLAYS = {"quickstart": quickstart, "runs": runs, "inside": inside, "search": search}
 
 
 if __name__ == "__main__":

@@ -133,6 +133,7 @@ TRANSCRIPTS = {
         ROOT / "docs/how-to/bring-your-code.md",
     ],
     "inside": [ROOT / "docs/how-to/look-inside-a-run.md"],
+    "search": [ROOT / "docs/how-to/search.md"],
 }
 
 
@@ -187,6 +188,7 @@ def normalized(transcript: str) -> str:
     text = re.sub(r"SHA256:[\w+/]+", "FINGERPRINT", text)
     text = re.sub(r"\d+ seconds? ago", "AGE", text)
     text = re.sub(r"AGE +\d+ s\b", "AGE TOOK", text)
+    text = re.sub(r"\bgpu-server-\d +[\d.]+ s\b", "HOST TOOK", text)
     text = re.sub(r"(as my-env, )\d+ s", r"\1AGE", text)
     text = re.sub(r"(held by +|\(simulated\) +- +)\d+", r"\1PID", text)
     return "\n".join(" ".join(line.split()) for line in text.strip().split("\n"))

@@ -38,6 +38,7 @@ def reference():
         ("quickstart", "(genvx) gpu-server-2 $"),
         ("runs", "waits in line: place 1"),
         ("inside", "leads to port 6006"),
+        ("search", "all trials have ended: 4 of 4 done"),
     ],
 )
 def test_the_transcripts_are_what_the_demo_prints(reference, play, some):
