@@ -13,7 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from genvx.core.runs.runstate import Waiting
+from genvx.core.runs.runstate import Waiting, was_moved
 from genvx.core.sweeps.goal import StopWhen
 from genvx.core.value import replace, value
 from genvx.errors import CommandNotFound, GenvxError, InvalidInput, StateError
@@ -154,8 +154,7 @@ class Coordinator:
                     self._ask(job.trial, lane)
                 else:
                     self._give(lane, job)
-            why = self._dispatch.why_done()
-            if why:
+            if why := self._dispatch.why_done():
                 break
             try:
                 event = self._events.get(timeout=self._dispatch.until_due(self._deadline))
@@ -200,6 +199,9 @@ class Coordinator:
     def _give(self, lane: Lane, job: Job) -> None:
         if isinstance(job, (Submit, Find)):
             self._dispatch.settling.add(job.trial)
+        if isinstance(job, Withdraw):
+            # Before the host hears of it: its run is over then, and the trial is not.
+            self._record({"is": "withdrawn", "trial": job.trial}, sync=True)
         lane.give(job)
 
     def _record(self, event: Mapping[str, Any], *, sync: bool = False) -> Trial | None:
@@ -228,11 +230,10 @@ class Coordinator:
             self._looked(lane, answer)
             return
         trial = self.ledger.trials[job.trial]
-        if isinstance(job, (Submit, Find)):
-            self._dispatch.settling.discard(job.trial)
         if answer.error is None:
             lane.answered()
         if isinstance(job, (Submit, Find)):
+            self._dispatch.settling.discard(job.trial)
             if answer.error is not None:
                 again = isinstance(job, Find) or job.again
                 self._refused(trial, lane, answer.error, again=again)
@@ -328,6 +329,9 @@ class Coordinator:
             self._observer.say(event.line(trial.number))
         elif isinstance(event, Gone):
             self._lost(trial, event.why)
+        elif event.over and trial.withdrawn and was_moved(event.info.state):
+            # Its news may be here before the answer, which may never come.
+            self._return(trial, "withdrawn, to start on another host")
         elif event.over:
             ending = ending_of(trial, event.info)
             if ending is None:

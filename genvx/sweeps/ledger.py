@@ -58,6 +58,8 @@ class Ledger:
             trial.offset = _whole(event.get("at")) or 0
         elif kind == "pruned":
             trial.pruned_at = _whole(event.get("step")) or 0
+        elif kind == "withdrawn":
+            trial.withdrawn = True
         elif kind == "returned":
             # Its run is gone without a result, or was withdrawn from the line of its host.
             trial.stage, trial.run, trial.host = Stage.QUEUED, "", ""
@@ -85,6 +87,7 @@ class Ledger:
         trial.stage, trial.run = Stage.ASKED, run
         trial.host = _text(event.get("host"), NAME_LIMIT * 4)
         trial.attempts = _whole(event.get("attempt")) or 1
+        trial.withdrawn = False
         return trial
 
     @property

@@ -35,7 +35,8 @@ class Trial:
     number: its place in the sweep, from 0. attempts: how often it was asked for; losses: how often
     its run was lost. run, host: the run of its last attempt, and the name of
     the host that has it. value: its result, or what it has reported last. step: of that. why: of a
-    failure. reason: why it waits. offset: how many bytes of its reports have been read.
+    failure. reason: why it waits. offset: how many bytes of its reports have been read. withdrawn:
+    whether its host was asked to take its run out of the line.
     """
 
     def __init__(self, number: int, parameters: Mapping[str, Any]) -> None:
@@ -58,6 +59,7 @@ class Trial:
         self.offset = 0
         self.pruned_at: int | None = None
         self.stopping = False
+        self.withdrawn = False
 
     @property
     def is_over(self) -> bool:

@@ -21,6 +21,7 @@ from genvx.core.wire.runoperations import (
     ShowRun,
     StopRun,
     SubmitRun,
+    WithdrawRun,
 )
 from genvx.core.wire.treeoperations import FindTree
 from genvx.errors import InvalidInput, WaitedTooLong
@@ -105,6 +106,7 @@ class FakeHost(FakeMachine):
             FindRuns: self.runs.found,
             ShowRun: self.runs.shown,
             StopRun: self.runs.stop,
+            WithdrawRun: self.runs.withdraw,
             MarkRun: self.runs.mark,
             DisposeOfRun: self.runs.dispose,
             FindTree: lambda asked: asked.tree in self.runs.trees,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from genvx._version import __version__
 from genvx.core.runs.run import End, require_tags
 from genvx.core.runs.runinfo import LogPiece, RunInfo
-from genvx.core.runs.runselect import chosen, find
+from genvx.core.runs.runselect import chosen, find, require_waiting
 from genvx.core.runs.runstate import (
     Held,
     Running,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         StopRun,
         SubmitRun,
         WatchRun,
+        WithdrawRun,
     )
 
 _LOOK = 0.005
@@ -119,6 +120,15 @@ class FakeRuns(FakeShelf):
                 by = self._machine.owner.uid
                 self._over(record, Stopped(now(), StopReason.ASKED, by, end))
             return before
+
+    def withdraw(self, asked: WithdrawRun) -> RunInfo:
+        """Take a waiting run out of the line; return it as it is then."""
+        with self._lock:
+            record = self._record(asked.run)
+            require_waiting(record.info)
+            by = self._machine.owner.uid
+            self._over(record, Stopped(now(), StopReason.MOVED, by))
+            return record.info
 
     def mark(self, asked: MarkRun) -> RunInfo:
         """Give a run another label, or other tags."""

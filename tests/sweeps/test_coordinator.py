@@ -15,15 +15,16 @@ from genvx.core.requests.requirements import Requirements
 from genvx.core.runs.runstate import name_of
 from genvx.core.sweeps.goal import Goal
 from genvx.core.sweeps.space import Choice, SearchSpace, Uniform
-from genvx.core.wire.runoperations import ListRuns
+from genvx.core.wire.runoperations import ListRuns, WithdrawRun
 from genvx.errors import FleetError, HostUnreachable, NoCapacity, StateError, Unsatisfiable
 from genvx.fleet.fleet import Fleet
-from genvx.sweeps import events, store
+from genvx.sweeps import events, lane, store
 from genvx.sweeps.coordinator import Coordinator
 from genvx.sweeps.ledger import Ledger
 from genvx.sweeps.observer import Silence
 from genvx.sweeps.spec import SweepSpec
 from genvx.sweeps.trial import Stage, Trial
+from genvx.sweeps.trialrun import run_of
 from genvx.testing import FakeHost, Played
 from tests.helpers import until
 
@@ -190,6 +191,53 @@ def test_where_others_have_all_a_trial_stands_in_line_and_says_why(make):
     thread.join(10)
     assert found == ["trials"]
     assert coordinator.ledger.count(Stage.COMPLETED) == 3
+
+
+def test_a_withdrawn_trial_starts_elsewhere_also_if_its_end_is_heard_before_the_answer(
+    make, monkeypatch
+):
+    for name in ("_LOOK", "_FULL"):
+        monkeypatch.setattr(lane, name, 0.05)
+    over = threading.Event()
+
+    class Slow(FakeHost):
+        def answer(self, operation):
+            found = super().answer(operation)
+            if isinstance(operation, WithdrawRun):
+                over.wait(10)
+            return found
+
+    slow, other = Slow("a", 1, script=scored), FakeHost("b", 1, script=scored)
+    holds = [host.acquire(Ask(Requirements(1))) for host in (slow, other)]
+    observer = Lines()
+    coordinator, _ = make([slow, other], observer=observer, trials=1)
+    thread, found = in_background(coordinator)
+    until(lambda: observer.lines)
+    holds[1].release()
+    until(lambda: runs_of(other), "it starts where there is room")
+    over.set()
+    thread.join(10)
+    holds[0].release()
+    assert found == ["trials"]
+    assert coordinator.ledger.count(Stage.COMPLETED) == 1
+
+
+def test_a_trial_that_was_being_withdrawn_when_the_process_was_killed_starts_anew(make):
+    host = FakeHost("a", 1, script=scored)
+    with host.acquire(Ask(Requirements(1))):
+        coordinator, directory = make([host], trials=1)
+        asked = events.asked(Trial(0, {"lr": 0.5}), "a")
+        with closing(directory.journal()) as journal:
+            for event in (asked, *({"is": each, "trial": 0} for each in ("accepted", "withdrawn"))):
+                journal.write(event)
+        spec = run_of(directory.spec(), Ledger.of(Goal.MAXIMIZE, [asked]).trials[0])
+        host.submit(spec, patience=1000.0)
+        host.answer(WithdrawRun(spec.id))
+        left(coordinator, directory)
+    coordinator, _ = make([host], directory=directory)
+    assert coordinator.run() == "trials"
+    assert coordinator.ledger.count(Stage.COMPLETED) == 1
+    assert len(runs_of(host)) == 2
 
 
 def test_a_trial_of_which_nobody_knows_whether_it_was_accepted_is_found_and_not_started_again(make):
