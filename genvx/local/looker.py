@@ -1,8 +1,8 @@
 """Looks at this machine while a process waits.
 
-Asking the driver is not cheap, so it is asked again only when leases have come or gone, or after a
-while: processes without a lease end without a trace. Reading all leases is cheaper, and is still
-left out while nothing has come or gone, for a few seconds.
+Asking the driver is not cheap. It is asked again only when leases have come or gone, or after a
+while, because processes without a lease end without a trace. All leases are read again only when
+something has come or gone, or after a few seconds.
 """
 
 from __future__ import annotations

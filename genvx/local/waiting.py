@@ -35,9 +35,9 @@ if TYPE_CHECKING:
             """Wait for `timeout` seconds at most; return whether the waiting is to end."""
 
 
-# Seconds. How often a waiting process looks at the line: at first, and at last. In between it looks
-# so often that its wait becomes longer by this part at most. Each look wakes a sleeping process,
-# which costs more than what it does then.
+# Seconds. How often a waiting process looks at the line, at first and at last. In between, the
+# pause is this part of the time that it has waited. Each look wakes a sleeping process, which costs
+# more than the look itself.
 _LOOK = 1.0
 _SLOWEST_LOOK = 3.0
 _LATENESS = 0.05

@@ -1,8 +1,8 @@
-"""Whether the state has changed since it was read, for a small part of what reading it costs.
+"""Tells whether the state has changed since it was read, much cheaper than reading it again.
 
-To publish or withdraw a file changes the time of its directory, and a lease that ends drops its
-lock. What changes without either is not noticed: a ticket whose holder attends no more, a lease
-beyond its time.
+A file that is published or withdrawn changes the time of its directory. A lease that ends drops its
+lock. Other changes are not noticed, such as a ticket whose holder stopped attending, or a lease
+whose time is over.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ _COARSE_NS = 20_000_000
 
 
 class Signs:
-    """What the state was at one moment. To be made before the state is read; a change between the
-    two then counts as one.
+    """Signs is what the state looked like at one moment.
+
+    Make it before you read the state: then a change between the two is noticed.
     """
 
     def __init__(self, state: StateDirectory) -> None:
@@ -36,7 +37,7 @@ class Signs:
         try:
             self._take(state)
         except OSError:
-            # No descriptors left, a failing disk: who reads the state says so.
+            # No descriptors left, or a failing disk: the next reading of the state reports it.
             self._unknown = True
         except BaseException:
             self.close()
