@@ -55,7 +55,7 @@ def show(output: Output) -> None:
     if not rows:
         from genvx.fleet.remotes.files import usual
 
-        _say(f"no remotes; {printable(usual(os.environ))} is where they are written")
+        _say(f"no remotes; write them into {printable(usual(os.environ))}")
     for each in known:
         for note in each.notes:
             _say(f"{each.name}: {note}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from genvx.local.state import locks
 from genvx.local.state.kinds import CLAIMS, suffixes
+from genvx.local.state.userdirectory import OWNERS_DOING
 
 if TYPE_CHECKING:
     from genvx.local.state.directory import StateDirectory
@@ -56,9 +57,10 @@ class Signs:
             for name in names:
                 try:
                     descriptor = user.open(name)
-                except OSError:
-                    # Gone, which the directory's time says, or no lease.
-                    continue
+                except OSError as error:
+                    if error.errno not in OWNERS_DOING:
+                        raise
+                    continue  # no lease; or it is gone, which changes the time of the directory
                 self._kept.callback(os.close, descriptor)
                 self._files.append((descriptor, locks.is_held(descriptor)))
 
