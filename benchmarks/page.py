@@ -8,10 +8,11 @@ import socket
 import statistics
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.report import Table, verdict
-from genvx.cli.schema.page import plain_sight
+from genvx.cli.schema.page import plain_day, plain_sight
 from genvx.cli.schema.runs import plain_run
 from genvx.core.requests.ask import Ask
 from genvx.core.requests.requirements import Requirements
@@ -20,14 +21,18 @@ from genvx.core.value import replace
 from genvx.fleet.ask import HostGroup
 from genvx.testing import FakeHost
 from genvx.watching.web.app import Page
+from genvx.watching.web.lastday import LastDay
 from genvx.watching.web.looks import Looks
 from genvx.watching.web.picture import Picture
+from genvx.watching.web.seen import Seen
 from genvx.watching.web.server import WebServer, bound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from genvx.core.runs.runinfo import RunInfo
     from genvx.core.snapshot import Snapshot
+    from genvx.watching.sight import Sight
 
 _HOSTS, _DEVICES, _PAGES = 125, 8, 60
 _SECONDS = 5.0
@@ -107,9 +112,14 @@ class _Reader:
 def _served() -> Iterator[tuple[list[_Host], tuple[str, int]]]:
     hosts = [_Host(f"node{number}", _DEVICES) for number in range(_HOSTS)]
     fleet: HostGroup[Any] = HostGroup(hosts)
-    picture = Picture([host.name for host in hosts])
-    looks = Looks(fleet, lambda sight, runs: picture.show(plain_sight(sight, runs)))
-    page = Page(fleet, picture, looks, plain_run)
+    picture, seen = Picture([host.name for host in hosts]), Seen()
+
+    def show(sight: Sight, runs: Sequence[RunInfo] | None, user: str | None) -> None:
+        seen.take(sight)
+        picture.show(plain_sight(sight, runs, user))
+
+    looks = Looks(fleet, show)
+    page = Page(fleet, picture, looks, LastDay(seen, partial(plain_day, users=True)), plain_run)
     with bound(("127.0.0.1", 0)) as listening:
         address = listening.getsockname()
         server = WebServer(listening, page, page.app(None), picture)

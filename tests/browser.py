@@ -81,6 +81,8 @@ def chromium() -> Iterator[Browser]:
     options.binary_location = shutil.which("chromium") or ""
     for each in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
         options.add_argument(each)
+    # A name of somebody else that leads to this machine, as in an attack by DNS rebinding.
+    options.add_argument("--host-resolver-rules=MAP evil.example 127.0.0.1")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     service = Service(shutil.which("chromedriver"))
     driver = webdriver.Chrome(options=options, service=service)
