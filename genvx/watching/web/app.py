@@ -8,6 +8,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -171,25 +172,33 @@ class Page:
             self._logs -= 1
 
     async def _act(self, request: Request) -> Response:
+        status, line = await self._acted(request)
+        # A body of which not all was read must not come in all the same.
+        headers = {} if status == 200 else {"connection": "close"}
+        return PlainTextResponse(f"{printable(line)}\n", status, headers)
+
+    async def _acted(self, request: Request) -> tuple[int, str]:
         act = None if self._acts is None else self._acts.named(request.url.path)
         if act is None:
-            return PlainTextResponse("Not Found\n", 404)
+            return 404, "Not Found"
         if self._acting >= _MOST_ACTS:
-            return PlainTextResponse("too much is done just now; try again\n", 503)
+            return 503, "too much is done just now; try again"
         self._acting += 1
         try:
             asked = await read_object(request.stream())
             host = self._hosts.get(str(asked.get("host")))
             if host is None:
-                return PlainTextResponse("no such host\n", 404)
+                return 404, "no such host"
             line = await apart(lambda: act(host, asked))
         except GenvxError as error:
             status = next((code for kind, code in _STATUS if isinstance(error, kind)), 409)
-            return PlainTextResponse(f"{printable(str(error))}\n", status)
+            return status, str(error)
+        except ClientDisconnect:
+            return 400, "the body has ended too early"
         finally:
             self._acting -= 1
         self._looks.ask()
-        return PlainTextResponse(f"{printable(line)}\n")
+        return 200, line
 
 
 def _file(name: str, kind: str) -> Callable[[Request], Any]:

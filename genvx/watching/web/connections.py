@@ -7,6 +7,7 @@ that needs no token.
 from __future__ import annotations
 
 import asyncio
+import resource
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -20,6 +21,9 @@ class Connections:
     """The connections of one server; `protocol` makes one."""
 
     def __init__(self) -> None:
+        # Without a descriptor nobody can be accepted, and hosts need some, too.
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.most = MOST if soft == resource.RLIM_INFINITY else min(MOST, soft // 2)
         # The oldest first.
         self.open: dict[_Connection, None] = {}
 
@@ -43,7 +47,7 @@ class _Connection(H11Protocol):
         """Take a connection, in place of an idle one if there are too many."""
         super().connection_made(transport)
         others = self.group.open
-        if len(others) >= MOST:
+        if len(others) >= self.group.most:
             oldest = next((each for each in others if each.is_idle), self)
             oldest.transport.abort()
             others.pop(oldest, None)
