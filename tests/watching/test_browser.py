@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -87,6 +88,7 @@ def test_what_hostile_hosts_say_is_text_that_can_be_seen_and_fits(sized):
         assert asked.startswith("Stop run abcdef01 “xxxx")
         assert len(asked) < 200
         assert sized.overflowing() == []
+        assert sized.faint() == []
         assert sized.run("return document.activeElement.id") == "ask-no"
         sized.find("#ask-no").click()
         assert sized.text("#said") == ""
@@ -159,6 +161,24 @@ def test_the_keyboard_reaches_each_gpu_and_shows_who_has_it(browser):
         assert browser.run("return document.getElementById('details').hidden")
         browser.find("#find").send_keys("train")
         until(lambda: browser.texts("#map bdi") == ["a"], "what is sought is left")
+
+        # The chart of the last day says what it shows, as a whole and at a time.
+        until(lambda: browser.texts("#use figure"), "the day is there")
+        chart = browser.find("#use .plot")
+        said = chart.get_attribute("aria-valuetext")
+        assert said == "leased 17% on average, busy 0% on average"
+        chart.send_keys(Keys.ARROW_LEFT)
+        assert re.fullmatch(
+            r"(\S+ )?\d\d:\d\d: leased 17%, busy 0%", chart.get_attribute("aria-valuetext")
+        )
+        browser.run("document.querySelectorAll('details').forEach((e) => { e.open = true; })")
+        until(lambda: len(browser.texts("#use-hosts figure")) == 2, "the hosts are there")
+        charts = [
+            each.get_attribute("aria-label")
+            for each in browser.driver.find_elements("css selector", "details .plot")
+        ]
+        assert charts[:2] == ["a: leased 25%, busy 0%", "b: leased 0%, busy 0%"]
+        assert charts[2].startswith("me: 0.0 GPU hours, at most 1 GPU")
 
 
 EVIL_PAGE = """<!doctype html><title>evil</title><iframe name=frame></iframe>
