@@ -334,11 +334,11 @@ MUTANTS = (
     ),
     Mutant(
         "R1", "the end that is written again until the disk has room", "full disk",
-        (Change("Supervisor._write", "self._unwritten = state", "pass"),),
+        (Change("States.write", "self.unwritten = state", "pass"),),
     ),
     Mutant(
         "R1", "the refusal of a run that cannot be recorded", "free pages",
-        (Change("Supervisor._write", "not self._recorded", "False"),),
+        (Change("States.write", "not self._recorded", "False"),),
     ),
     Mutant(
         "R2", "going on behind the last piece", "after line",
