@@ -76,7 +76,7 @@ class Acts:
 def _identifier(asked: Mapping[str, Any], what: str) -> str:
     found = asked.get(what)
     if not isinstance(found, str) or not is_identifier(found):
-        raise InvalidInput(f"{what} is an id")
+        raise InvalidInput(f"{what} is missing, or no id")
     return found
 
 
