@@ -17,7 +17,7 @@ from genvx.core.requests.requirements import Requirements
 from genvx.core.runs.run import Moment, RunSpec
 from genvx.errors import HostUnreachable
 from genvx.testing import FakeHost, Played
-from genvx.watching.web import asking, connections
+from genvx.watching.web import asking, connections, server
 from tests.helpers import PATIENCE, until
 from tests.watching.paged import paged
 
@@ -120,7 +120,8 @@ def test_only_our_page_with_its_token_changes_anything(host):
         assert post(served, "api/release", asked, **own)[0] == 200
 
 
-def test_a_body_that_makes_no_sense_is_refused_in_a_line(host):
+def test_a_body_that_makes_no_sense_is_refused_in_a_line(host, monkeypatch):
+    monkeypatch.setattr(server, "_IDLE", 2 * PATIENCE)
     bodies = (
         (b"", 400),
         (b"{", 400),
@@ -137,6 +138,16 @@ def test_a_body_that_makes_no_sense_is_refused_in_a_line(host):
         for body, status in bodies:
             found, text = post(served, "api/release", body)
             assert (found, text.count("\n")) == (status, 1), body
+        # Nor is more of one taken than is allowed.
+        name, port = served.url.split("/")[2].split(":")
+        with socket.create_connection((name, int(port)), timeout=PATIENCE) as sender:
+            head = f"Host: localhost\r\nContent-Type: {JSON}\r\nGenvx-Actions: {TOKEN}\r\n"
+            sender.sendall(
+                f"POST /api/stop HTTP/1.1\r\n{head}Content-Length: 9999\r\n\r\n".encode()
+            )
+            sender.sendall(b"x" * 5000)
+            with sender.makefile("rb") as answer:
+                assert answer.read().startswith(b"HTTP/1.1 400 ")
 
 
 def test_without_the_option_nothing_can_be_changed_and_nobody_is_told_who_we_are(host):
@@ -169,8 +180,19 @@ def test_a_token_to_look_is_none_to_act(host):
         assert post(served, "api/release", asked, Authorization=bearer)[0] == 200
 
 
+def is_closed(connection):
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+
+
 def test_connections_that_say_nothing_or_say_it_slowly_keep_nobody_out(host, monkeypatch):
     monkeypatch.setattr(connections, "MOST", 20)
+    monkeypatch.setattr(connections, "_HEAD", 2 * PATIENCE)
     monkeypatch.setattr(asking, "_PATIENCE", 0.5)
     with paged([host], act_token=TOKEN) as served, served.events("api/events") as events:
         assert next(events)[0] == "all"
@@ -181,6 +203,7 @@ def test_connections_that_say_nothing_or_say_it_slowly_keep_nobody_out(host, mon
         for sent in (b"", b"GET / HT", head) * 20:
             silent.append(socket.create_connection((address[0], int(address[1]))))
             silent[-1].sendall(sent)
+        until(lambda: sum(map(is_closed, silent)) >= 40, "the oldest have made room")
         # The page that was open is told of what happens, and another one is served.
         assert served.fetched("")[0] == 200
         env = host.reserve(Ask(Requirements(gpus=1))).environment_id
