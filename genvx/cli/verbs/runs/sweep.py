@@ -53,6 +53,9 @@ def sweep(
     setup: sweepoptions.Setup = None,
     optuna_storage: sweepoptions.OptunaStorage = None,
     detached: sweepoptions.Detached = False,
+    on: sweepoptions.On = None,
+    on_python: sweepoptions.OnPython = None,
+    on_wheels: sweepoptions.OnWheels = None,
     json: options.Json = False,
 ) -> None:
     """Run a command with many different parameters, and find the best.
@@ -118,9 +121,20 @@ def sweep(
     for note in [*notes, *_check(spec)]:
         where.note(note)
     sent = [] if code is None else [code, *trees]
-    if detached and optuna_storage is not None:
-        raise InvalidInput("--optuna-storage does not go with -d: it may have a password")
+    if (detached or on is not None) and optuna_storage is not None:
+        word = "-d" if on is None else "--on"
+        raise InvalidInput(f"--optuna-storage does not go with {word}: it may have a password")
+    if on is None and (on_python is not None or on_wheels is not None):
+        raise InvalidInput("--on-python and --on-wheels go with --on HOST")
+    if on is not None and not spec.hosts.remote:
+        raise InvalidInput("--on names a host of genvx remote: genvx remote sweep --on HOST")
     made = store.create(store.sweeps_root(os.environ), spec)
+    if on is not None:
+        from genvx.cli import sweepaway
+        from genvx.sweeps.away import Away
+
+        its_wheels = on_wheels and os.path.abspath(on_wheels)
+        raise typer.Exit(sweepaway.start(where, made, sent, Away(on, on_python, its_wheels)))
     if detached:
         raise typer.Exit(sweeping.start_detached(where, made))
     raise typer.Exit(sweeping.run_sweep(where, made, sent, json=json, storage=optuna_storage))
