@@ -18,7 +18,7 @@ from genvx.core.value import replace
 from genvx.errors import InvalidInput
 
 # What is typed behind sweep in place of a command; `genvx sweeps` has the same.
-_WORDS = ("list", "show", "stop", "resume", "export")
+_WORDS = ("list", "show", "stop", "resume", "export", "tensorboard")
 
 
 @requesting("wait", "id")
@@ -64,8 +64,8 @@ def sweep(
     command, and in $GENVX_PARAMETERS as JSON; it reports how good they are as a line of JSON in
     $GENVX_REPORT, or with the Python module genvx_trial, which is there.
 
-    Ctrl-C asks what becomes of the trials. genvx sweep list, show, stop, resume and export
-    are those of genvx sweeps.
+    Ctrl-C asks what becomes of the trials. genvx sweep list, show, stop, resume, export and
+    tensorboard are those of genvx sweeps.
 
     Example: genvx remote sweep -P lr=log:1e-5..1e-1 --trials 20 -g 1 -- python train.py --lr {lr}
     """

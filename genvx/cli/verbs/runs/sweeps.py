@@ -18,7 +18,7 @@ from genvx.errors import InvalidInput
 if TYPE_CHECKING:
     from genvx.sweeps.store import SweepDirectory
 
-sweeps = group("Sweeps: list, show, stop, resume and export them.")
+sweeps = group("Sweeps: list, show, stop, resume and export them, or show them in TensorBoard.")
 
 WhichSweep = Annotated[
     str,
@@ -34,6 +34,16 @@ Plot = Annotated[
 Html = Annotated[
     str | None,
     typer.Option("--html", metavar="FILE", help="Write a page with plots; it loads nothing."),
+]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        "--port",
+        metavar="N",
+        min=1,
+        max=65535,
+        help="Listen there (default: 6006, or the next that is free).",
+    ),
 ]
 Optuna = Annotated[
     str | None,
@@ -171,6 +181,27 @@ def resume(
     trees = sweeping.trees_of(directory.spec())
     code = sweeping.run_sweep(here(context), directory, trees, json=json, storage=optuna_storage)
     raise typer.Exit(code)
+
+
+@sweeps.command(cls=Verb)
+def tensorboard(context: typer.Context, sweep: WhichSweep = "", port: Port = None) -> None:
+    """Show the event files of all trials in one TensorBoard here, until Ctrl-C.
+
+    They are copied here, those of trials that run again and again. A trial writes them in its
+    directory, or below it.
+
+    Example: genvx sweeps tensorboard 1
+    """
+    from genvx.cli.sweepboard import board
+    from genvx.sweeps.away import away_of
+
+    directory, _ = _looked_at(context, sweep)
+    where = here(context)
+    if away_of(directory) is None:
+        raise typer.Exit(board(where, directory, port))
+    from genvx.cli import sweepaway
+
+    raise typer.Exit(board(where, directory, port, lambda: sweepaway.refresh(where, directory)))
 
 
 @sweeps.command(cls=Verb)
