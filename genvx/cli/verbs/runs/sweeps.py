@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,7 +19,7 @@ from genvx.errors import InvalidInput
 if TYPE_CHECKING:
     from genvx.sweeps.store import SweepDirectory
 
-sweeps = group("Sweeps: list, show, stop, resume and export them, or show them in TensorBoard.")
+sweeps = group("Sweeps: list, show, stop, resume and export them.")
 
 WhichSweep = Annotated[
     str,
@@ -28,9 +29,7 @@ WhichSweep = Annotated[
         show_default=False,
     ),
 ]
-Plot = Annotated[
-    bool, typer.Option("--plot", help="Draw the values over the trials, with characters.")
-]
+Plot = Annotated[bool, typer.Option("--plot", help="Draw values and importance with characters.")]
 Html = Annotated[
     str | None,
     typer.Option("--html", metavar="FILE", help="Write a page with plots; it loads nothing."),
@@ -107,7 +106,7 @@ def show(
 
     directory, state = _looked_at(context, sweep)
     if html is not None:
-        from genvx.cli.views.sweepplot import write_page
+        from genvx.cli.views.sweeppage import write_page
 
         write_page(directory, html)
         return
@@ -117,8 +116,10 @@ def show(
     view.show(directory, Output(json, csv, not no_header, style=style), state=state)
     if plot:
         from genvx.cli.views.sweepplot import drawn
+        from genvx.shown.cells import terminal_size
 
-        print(drawn(directory), end="")
+        columns, _ = terminal_size(sys.stdout) or (80, 24)
+        print(drawn(directory, columns), end="")
 
 
 @sweeps.command(cls=Verb)
