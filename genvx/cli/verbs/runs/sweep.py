@@ -184,6 +184,11 @@ def _asked(
         directory, words, dimensions = nni.directory, nni.command, nni.space
         if not request.counted:
             requirements = replace(requirements, gpus=nni.gpus or 0)
+            if nni.gpus is None:
+                notes.append(
+                    "trialGpuNumber is not set: trials of NNI see all GPUs of their host then, "
+                    "whoever uses them; here they hold none and see none. -g 1 gives one to each"
+                )
         of_file = {
             "name": nni.name,
             "trials": nni.trials,
