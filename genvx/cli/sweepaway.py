@@ -123,7 +123,7 @@ def refresh(where: Where, directory: SweepDirectory) -> str | None:
     try:
         run = _refresh(where, directory, away)
     except HostError as error:
-        say(f"genvx: {away.host}: {error}; this is what was known before")
+        say(f"genvx: {error}; this is what was known before")
         return None
     if directory.why_ended():
         return "ended"
@@ -194,7 +194,7 @@ def _at(where: Where, directory: SweepDirectory, name: str) -> Iterator[Any]:
     with one.remote_fleet() as fleet:
         # A password is asked for here, once.
         for error in one.look(fleet).failed.values():
-            raise error
+            raise HostError(f"{name}: {error}") from error
         yield fleet.hosts[0]
 
 
