@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from genvx.cli import sweepparcel
-from genvx.cli.detach import named_after_ctrl_c
-from genvx.cli.project import sending
+from genvx.cli.project import SendingInterrupted, sending
 from genvx.cli.sweeping import trees_of, where_of
 from genvx.core.requests.ask import Ask
 from genvx.core.requests.requirements import Requirements
@@ -61,7 +60,7 @@ def start(where: Where, directory: SweepDirectory, trees: Sequence[Shipment], aw
         code = _hand_over(where, directory, trees, away, "resume")
     except HostLost:
         raise
-    except GenvxError:
+    except (GenvxError, SendingInterrupted):
         directory.discard_unbegun()
         raise
     finally:
@@ -160,7 +159,7 @@ def _hand_over(
         # Before the host hears of it: whoever is killed now finds the run that may be there.
         write_away(directory, replace(away, runs=(*away.runs, asked.id)[-MOST_RUNS:]))
         tags = (f"sweep-of={spec.id}",)
-        with named_after_ctrl_c(where, asked), sending([parcel, *needs]) as ship:
+        with _named_after_ctrl_c(spec.id, host.name), sending([parcel, *needs]) as ship:
             started = submit_to(host, asked, tags=tags, ship=ship)
         where.note(f"run {asked.id} on {host.name} runs sweep {spec.id}")
         run = Run(host, started)
@@ -168,6 +167,22 @@ def _hand_over(
         if is_over(run.info.state):
             _fetch(directory, run)
         return code
+
+
+@contextmanager
+def _named_after_ctrl_c(identifier: str, host: str) -> Iterator[None]:
+    """Name the sweep that may be there, if somebody presses Ctrl-C while its host is asked."""
+    try:
+        yield
+    except SendingInterrupted:
+        say("genvx: interrupted; the host was not asked, and what has been sent is not sent again")
+        raise
+    except KeyboardInterrupt:
+        say(
+            f"genvx: {host} may run sweep {identifier}; genvx sweep show {identifier} tells, and "
+            f"genvx sweep stop {identifier} ends it"
+        )
+        raise
 
 
 def _hosts_of(where: Where, directory: SweepDirectory) -> list[CarriedHost]:
