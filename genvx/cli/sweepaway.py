@@ -79,7 +79,9 @@ def resume(where: Where, directory: SweepDirectory, away: Away) -> int:
     directory.lock()
     try:
         run = _refresh(where, directory, away)
-        _require_rest(directory)
+        if directory.why_ended() in ("trials", "space"):
+            raise InvalidInput(f"sweep {directory.id} has ended: there are no more trials")
+        _require_journal(directory, away, run)
         if run is not None and not is_over(run.state):
             raise InvalidInput(
                 f"sweep {directory.id} goes on in run {run.id} on {away.host}; "
@@ -101,6 +103,7 @@ def stop(where: Where, directory: SweepDirectory, away: Away) -> int:
         if directory.why_ended():
             print(f"Sweep {directory.id} has ended already")
             return 0
+        _require_journal(directory, away, run)
         if run is None or is_over(run.state):
             return _hand_over(where, directory, [], away, "stop")
         with _at(where, directory, away.host) as host:
@@ -129,9 +132,13 @@ def refresh(where: Where, directory: SweepDirectory) -> str | None:
     return "left" if run is None or is_over(run.state) else "running"
 
 
-def _require_rest(directory: SweepDirectory) -> None:
-    if directory.why_ended() in ("trials", "space"):
-        raise InvalidInput(f"sweep {directory.id} has ended: there are no more trials")
+def _require_journal(directory: SweepDirectory, away: Away, run: RunInfo | None) -> None:
+    """Raise InvalidInput if the journal is gone, so that nobody knows which trials there are."""
+    if run is None and away.accepted:
+        raise InvalidInput(
+            f"run {away.runs[-1]} is not on {away.host} any more, and it had the journal of the "
+            f"sweep. genvx remote runs stop --tag sweep={directory.id} ends its trials"
+        )
 
 
 def _hand_over(
@@ -157,10 +164,14 @@ def _hand_over(
     )
     with _at(where, directory, away.host) as host:
         # Before the host hears of it: whoever is killed now finds the run that may be there.
-        write_away(directory, replace(away, runs=(*away.runs, asked.id)[-MOST_RUNS:]))
+        away = replace(away, runs=(*away.runs, asked.id)[-MOST_RUNS:])
+        write_away(directory, away)
         tags = (f"sweep-of={spec.id}",)
         with _named_after_ctrl_c(spec.id, host.name), sending([parcel, *needs]) as ship:
             started = submit_to(host, asked, tags=tags, ship=ship)
+        write_away(directory, replace(away, accepted=True))
+        # Its environment may take minutes, and somebody may want to stop it meanwhile.
+        directory.unlock()
         where.note(f"run {asked.id} on {host.name} runs sweep {spec.id}")
         run = Run(host, started)
         code = _begun(where, run, spec.id) if act == "resume" else _ended(where, run)

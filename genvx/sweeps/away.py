@@ -12,7 +12,7 @@ from genvx.core.text import NAME_LIMIT, is_identifier
 from genvx.core.value import value
 from genvx.core.wire.plain import Malformed, dumps, loads
 from genvx.core.wire.runcodec import LONGEST_PATH
-from genvx.core.wire.tables import Table, optional, string, strings
+from genvx.core.wire.tables import Table, flag, optional, string, strings
 from genvx.errors import InvalidInput, StateError
 
 if TYPE_CHECKING:
@@ -27,13 +27,15 @@ MOST_RUNS = 20
 @value
 class Away:
     """Away says who runs a sweep. host: its name. python, wheels: as after --on-python and
-    --on-wheels. runs: ids, the latest last; each has run it, or was never accepted.
+    --on-wheels. runs: ids, the latest last; each has run it, or was never accepted. accepted:
+    whether the host has said that it has one of them, so that there is a journal.
     """
 
     host: str
     python: str | None = None
     wheels: str | None = None
     runs: tuple[str, ...] = ()
+    accepted: bool = False
 
 
 _AWAY = Table(
@@ -43,6 +45,7 @@ _AWAY = Table(
     python=optional(string(LONGEST_PATH)),
     wheels=optional(string(LONGEST_PATH)),
     runs=strings(NAME_LIMIT, MOST_RUNS),
+    accepted=flag(),
 )
 
 
