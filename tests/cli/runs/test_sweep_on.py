@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from glob import glob
 from pathlib import Path
 
 import pytest
@@ -73,8 +74,10 @@ def test_a_sweep_on_a_host_survives_what_runs_it_and_is_stopped_from_here(sandbo
     assert resumed.stdout.strip() == seen["id"], resumed.stderr
     assert "it goes on without this machine" in resumed.stderr
     assert "Stopping sweep" in run_genvx("sweep", "stop").stdout
-    until(lambda: shown()["sweep"]["state"] == "ended")
+    journals = f"{sandbox.hosts[0].home}/.local/share/genvx/runs/*/work/data/genvx/sweeps/*/journal"
+    until(lambda: any("sweep ended" in Path(each).read_text() for each in glob(journals)))
     ended = shown()
+    assert ended["sweep"]["state"] == "ended"
     assert ended["sweep"]["counts"] == {"completed": 3, "cancelled": 3}
     assert begun(place) == list(range(6))
     assert {each["host"] for each in ended["trials"]} == {first, second}
