@@ -43,6 +43,12 @@ def where_of(hosts: Hosts, where: Where) -> tuple[Where, Selection, dict[str, in
     """
     shares: dict[str, int] = {}
     specs = None
+    if hosts.carried is not None:
+        from genvx.ssh.config.sshconfig import Settler
+        from genvx.sweeps import carried
+
+        settler = Settler(os.environ.get("GENVX_SSH_CONFIG") or None)
+        specs, shares = carried.read(hosts.carried, settler.settings)
     if hosts.config is not None:
         from genvx.sweeps.nni.reading import load
 
@@ -69,6 +75,10 @@ def where_of(hosts: Hosts, where: Where) -> tuple[Where, Selection, dict[str, in
 
 def trees_of(spec: SweepSpec) -> list[Shipment]:
     """Read again what the trials of a stored sweep need; what is another now is left out."""
+    if spec.hosts.carried is not None:
+        from genvx.cli.sweepparcel import trees_in
+
+        return trees_in(os.path.dirname(os.path.abspath(spec.hosts.carried)))
     if spec.project is None or spec.directory is None:
         return []
     read = ProjectOptions(spec.directory, yes=True).read()

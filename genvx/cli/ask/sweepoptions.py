@@ -135,3 +135,27 @@ Detached = Annotated[
     bool,
     typer.Option("-d", "--detach", help="Let the sweep go on without this terminal."),
 ]
+On = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        metavar="HOST",
+        help="Have this host run the sweep: it logs in to the others with its own keys.",
+    ),
+]
+OnPython = Annotated[
+    str | None,
+    typer.Option(
+        "--on-python",
+        metavar="auto|PATH|conda:NAME",
+        help="The Python there that has what genvx needs; auto makes an environment (default).",
+    ),
+]
+OnWheels = Annotated[
+    str | None,
+    typer.Option(
+        "--on-wheels",
+        metavar="DIR",
+        help="A directory here with all packages for that, for a host without an index.",
+    ),
+]
