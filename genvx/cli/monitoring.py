@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from genvx.cli.ask.where import Where
     from genvx.fleet.fleet import Fleet
     from genvx.watching.history.recorder import Recorder
+    from genvx.watching.sight import Sight
 
 # What a host has shown is shown for so many rounds, if none ends meanwhile.
 _ROUNDS_SHOWN = 3
@@ -34,7 +35,8 @@ _ROUNDS_SHOWN = 3
 @value
 class Wanted:
     """The options of genvx monitor. every: seconds. listen, textfile: one of them is None.
-    history: a file; None is the usual one.
+    history: a file; None is the usual one. notify: who is told of idle environments, as it was
+    typed.
     """
 
     every: float
@@ -43,6 +45,7 @@ class Wanted:
     history: str | None
     no_history: bool
     label_users: bool
+    notify: tuple[str, ...] = ()
 
 
 def monitor(where: Where, wanted: Wanted) -> int:
@@ -56,6 +59,7 @@ def _monitor(where: Where, wanted: Wanted) -> None:
         recorder = _recorder(where, wanted)
         if recorder is not None:
             stack.callback(recorder.close)
+        seen = _warner(where, wanted)
         fleet = stack.enter_context(_fleet(where))
         lasts = _ROUNDS_SHOWN * wanted.every + fleet.timeout
         board = Board(len(fleet.hosts), lasts, label_users=wanted.label_users)
@@ -72,7 +76,25 @@ def _monitor(where: Where, wanted: Wanted) -> None:
             recorder=recorder,
             publish=publish,
             tell=where.note,
+            seen=seen,
         ).run()
+
+
+def _warner(where: Where, wanted: Wanted) -> Callable[[Sight], object]:
+    """What looks at hosts and has people told of idle environments."""
+    if not wanted.notify:
+        return lambda sight: None
+    from genvx.cli.notifying import Errands, here
+    from genvx.watching.idlewarnings import IdleWarnings
+
+    warnings, errands = IdleWarnings(here(wanted.notify, where.note)), Errands()
+
+    def warn(sight: Sight) -> None:
+        errands.tend()
+        for notifier, message in warnings.take(sight):
+            errands.send(message, [notifier])
+
+    return warn
 
 
 def _fleet(where: Where) -> Fleet:
@@ -161,6 +183,7 @@ def unit(where: Where, wanted: Wanted) -> str:
         words += ["--listen", wanted.listen or ""]
     if wanted.history is not None:
         words += ["--history", os.path.abspath(wanted.history)]
+    words += [f"--notify={text}" for text in wanted.notify]
     words += ["--no-history"] * wanted.no_history + ["--label-users"] * wanted.label_users
     # systemd has no variables of ours either, and these may say which hosts are meant.
     hostfile = os.environ.get("GENVX_HOSTFILE") if where.remote else None

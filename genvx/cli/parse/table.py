@@ -231,6 +231,14 @@ VERBS = (
         remotely=False,
     ),
     Entry(
+        "notify",
+        "setup.notify",
+        SET_UP,
+        "Notifiers: who is told of runs",
+        remotely=False,
+        rare=True,
+    ),
+    Entry(
         "monitor",
         "look.monitor",
         SET_UP,

@@ -20,6 +20,9 @@ from genvx.core.leases.grant import Grant
 from genvx.core.leases.lease import Lease, Part
 from genvx.core.line.standing import Standing
 from genvx.core.line.ticket import Ticket
+from genvx.core.notifying.message import Message
+from genvx.core.notifying.notifier import Event, Notifier
+from genvx.core.notifying.notifier import Way as Sending
 from genvx.core.policies.enforcement import (
     Enforcement,
     Exempt,
@@ -74,6 +77,7 @@ from genvx.core.wire import (
     grantcodec,
     job,
     leasecodec,
+    notifyingcodec,
     ongoing,
     operations,
     policycodec,
@@ -165,9 +169,13 @@ PUBLIC_KEY = (
 DEBUG_PORT = DebugPort((PUBLIC_KEY,), 2222, "::1", "a")
 OPEN_PORT = OpenPort("u", "a", 2222, PUBLIC_KEY)
 TRIAL = Trial("5weep", 3, {"lr": 0.5, "act": {"_name": "relu"}}, True)
+NOTIFIER = Notifier(Sending.MAIL, ("ann",), "mail:ann", ("ended",), 5.5)
+MESSAGE = Message(
+    Event.ENDED, "run", "h", "abcd", "n", "u", "failed", 3, 2.5, ("0",), "why", 1.5, 7, "cmd"
+)  # fmt: skip
 SPEC = RunSpec(
     "abcd", ("sh", "-c", "x"), REQUIREMENTS, "m", "h", THEN, "n", "/w", {"A": "b"}, 5, 6,
-    HoldWhen.ON_FAILURE, 3, 2.5, 1 << 30, True, "mail me", "u@h", "1.0", "abce",
+    HoldWhen.ON_FAILURE, 3, 2.5, 1 << 30, True, (NOTIFIER,), "u@h", "1.0", "abce",
     7.5, True, GANG_PART, DEBUG_PORT, PROJECT, PYTHON, "source x", TRIAL,
 )  # fmt: skip
 MEETING = Meeting("s3cret", "a", 5000, True, 2.5)
@@ -204,7 +212,7 @@ ASKED = [
     runoperations.DecideRun("abcd", True),
     runoperations.ListRuns(FILTER, 7, True, True),
     runoperations.FindRuns("n", True, True, True),
-    runoperations.ShowRun("n", 7, True, True),
+    runoperations.ShowRun("n", 7, True, True, True),
     runoperations.FindPython(PYTHON),
     runoperations.StopRun("n", 2.5, True),
     runoperations.WithdrawRun("n"),
@@ -227,7 +235,7 @@ ENFORCEMENT = Enforcement(
 )
 POLICY = Policy(
     LIMIT, {"g": LIMIT}, {"u": LIMIT}, ("root",), ("0",), ("1",), ("2",), VisibleAs.INDEX, False,
-    ENFORCEMENT,
+    False, ENFORCEMENT,
 )  # fmt: skip
 
 VALUES = [
@@ -281,7 +289,14 @@ VALUES = [
     (runcodec.LOG_PIECE, LogPiece(5, b"\0\xff", 3)),
     (runoperations.FILTER, FILTER),
     (runoperations.ACCEPTED, runoperations.AcceptedPart(RUN, 5000, True)),
-    (runoperations.DETAILS, runoperations.RunDetails(RUN, "/d", "last", "/d/work", b"-x", b"[]")),
+    (
+        runoperations.DETAILS,
+        runoperations.RunDetails(RUN, "/d", "last", "/d/work", b"-x", b"[]", (NOTIFIER,)),
+    ),
+    (notifyingcodec.NOTIFIER, NOTIFIER),
+    (notifyingcodec.NOTIFIERS, notifyingcodec.Notifiers((NOTIFIER,))),
+    (notifyingcodec.MESSAGE, MESSAGE),
+    (notifyingcodec.DISPATCH, notifyingcodec.Dispatch(MESSAGE, (NOTIFIER,))),
     (askcodec.ASK, ASK),
     (askcodec.JOB, JOB),
     (askcodec.JOIN, Join("abcd", "cmd")),
@@ -337,6 +352,7 @@ def test_every_table_is_tried():
             runcodec,
             runoperations,
             treeoperations,
+            notifyingcodec,
         )
         for each in vars(module).values()
         if isinstance(each, Table)

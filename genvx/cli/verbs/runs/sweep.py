@@ -42,6 +42,7 @@ def sweep(
     stop_when: sweepoptions.StopWhen = None,
     retries: sweepoptions.Retries = 0,
     seed: sweepoptions.Seed = None,
+    notify: sweepoptions.Notify = None,
     env: sweepoptions.Env = None,
     chdir: sweepoptions.Chdir = None,
     project: sweepoptions.Project = None,
@@ -120,7 +121,8 @@ def sweep(
     sent = [] if code is None else [code, *trees]
     if detached and optuna_storage is not None:
         raise InvalidInput("--optuna-storage does not go with -d: it may have a password")
-    made = store.create(store.sweeps_root(os.environ), spec)
+    told = sweeping.told(where, notify)
+    made = store.create(store.sweeps_root(os.environ), spec, told)
     if detached:
         raise typer.Exit(sweeping.start_detached(where, made))
     raise typer.Exit(sweeping.run_sweep(where, made, sent, json=json, storage=optuna_storage))

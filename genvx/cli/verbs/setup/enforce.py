@@ -25,10 +25,21 @@ DryRun = Annotated[
     bool, typer.Option("-n", "--dry-run", help="Only say who would be hit, and why.")
 ]
 
+Notify = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--notify",
+        metavar="NAME|command:PATH|https://...|slack:https://...|mail:ADDRESS",
+        help="Who else is told of environments that idle (repeatable).",
+    ),
+]
+
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def enforce(every: Every = "30s", once: Once = False, dry_run: DryRun = False) -> None:
+def enforce(
+    every: Every = "30s", once: Once = False, dry_run: DryRun = False, notify: Notify = None
+) -> None:
     """Tell and end those who break the rules of policy.toml.
 
     The rules are those of [enforce]. People are told on their terminals first. Root enforces on
@@ -45,6 +56,9 @@ def enforce(every: Every = "30s", once: Once = False, dry_run: DryRun = False) -
         seconds = parse_duration(every)
     if not 1 <= seconds <= 3600:
         raise InvalidInput("--every is from 1s to 1h")
+    from genvx.cli import notifying
+
+    told, errands = notifying.here(notify, _note), notifying.Errands()
     enforcer = LocalHost().enforcer(_note, dry_run=dry_run)
     with _Signals() as signals:
         enforcer.open()
@@ -53,6 +67,10 @@ def enforce(every: Every = "30s", once: Once = False, dry_run: DryRun = False) -
                 found = enforcer.round()
                 for done in found:
                     _show(done)
+                    message = notifying.idle_message(done)
+                    if message is not None and not dry_run:
+                        errands.send(message, [each for each in told if each.wants(message.event)])
+                errands.tend()
                 if once and dry_run and not found:
                     _note("nothing is due")
                 if once or signals.come_within(seconds):
