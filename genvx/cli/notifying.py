@@ -17,7 +17,7 @@ from genvx.core.value import replace
 from genvx.core.wire.notifyingcodec import DISPATCH, Dispatch
 from genvx.core.wire.plain import dumps
 from genvx.fleet import userconfig
-from genvx.local import facts, fresh
+from genvx.local import fresh
 from genvx.local.runs.notify.errand import CODE
 from genvx.local.runs.notify.sending import require
 from genvx.shown.console import say
@@ -25,8 +25,8 @@ from genvx.shown.console import say
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from genvx.core.enforcing.action import Done
     from genvx.core.notifying.notifier import Notifier
-    from genvx.local.host import Done
 
 _MOST_ERRANDS = 32
 _MOST_BYTES = 65536
@@ -64,9 +64,9 @@ def here(typed: Sequence[str] | None, note: Callable[[str], object]) -> tuple[No
     return found
 
 
-def idle_message(done: Done) -> Message | None:
-    """Return what people are told of what genvx enforce has done about an idle environment; None
-    if it was about something else.
+def idle_message(done: Done, host: str) -> Message | None:
+    """Return what people are told of what genvx enforce has done about an idle environment of a
+    host; None if it was about something else.
     """
     action = done.action
     if action.rule is not Rule.IDLE:
@@ -77,7 +77,7 @@ def idle_message(done: Done) -> Message | None:
     return Message(
         Event.IDLE,
         "environment",
-        facts.hostname(),
+        host,
         action.environment,
         action.name,
         action.user,
@@ -127,9 +127,7 @@ class Errands:
         """Say which messages could not be sent."""
         for process in [each for each in self._running if each.poll() is not None]:
             self._running.remove(process)
-            for label, result in _results(process):
-                if result != "sent":
-                    say(f"genvx: notify {label}: {result}")
+            _say_failures(_results(process))
 
     def finish(self) -> list[tuple[str, str]]:
         """Wait for all messages; return the labels of their notifiers, and what became of each."""
@@ -139,6 +137,16 @@ class Errands:
             process.wait()
         self._running = []
         return found
+
+    def conclude(self) -> None:
+        """Wait for all messages, two minutes at most; say which could not be sent."""
+        _say_failures(self.finish())
+
+
+def _say_failures(results: list[tuple[str, str]]) -> None:
+    for label, result in results:
+        if result != "sent":
+            say(f"genvx: notify {label}: {result}")
 
 
 def _results(process: subprocess.Popen[bytes]) -> list[tuple[str, str]]:
@@ -150,12 +158,3 @@ def _results(process: subprocess.Popen[bytes]) -> list[tuple[str, str]]:
         plain = json.loads(line)
         found.append((printable(plain["to"], 300), printable(plain["result"], 200)))
     return found
-
-
-def tell_at_end(message: Message, notifiers: Sequence[Notifier]) -> None:
-    """Send a message and wait until it is sent or given up, which takes two minutes at most."""
-    errands = Errands()
-    errands.send(message, notifiers)
-    for label, result in errands.finish():
-        if result != "sent":
-            say(f"genvx: notify {label}: {result}")

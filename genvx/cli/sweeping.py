@@ -299,13 +299,14 @@ def _tell(directory: SweepDirectory, spec: SweepSpec, coordinator: Coordinator, 
     wanting = [each for each in directory.notifiers() if each.wants(Event.ENDED)]
     if not wanting:
         return
-    from genvx.cli.notifying import tell_at_end
+    from genvx.cli.notifying import Errands
     from genvx.cli.views.reports import shown_number
 
     best = coordinator.ledger.best
     value = None if best is None else best.value
     more = "" if value is None else f"; the best value is {shown_number(value)}"
-    tell_at_end(
+    errands = Errands()
+    errands.send(
         Message(
             Event.ENDED,
             "sweep",
@@ -320,6 +321,7 @@ def _tell(directory: SweepDirectory, spec: SweepSpec, coordinator: Coordinator, 
         ),
         wanting,
     )
+    errands.conclude()
 
 
 def start_detached(where: Where, directory: SweepDirectory) -> int:

@@ -235,7 +235,6 @@ VERBS = (
         "setup.enforce",
         SET_UP,
         "Tell and end those who break the rules of policy.toml",
-        remotely=False,
     ),
     Entry(
         "notify",

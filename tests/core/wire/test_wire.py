@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genvx.core.device import Device, VisibleAs
+from genvx.core.enforcing.action import Action, Done, Kind, Rule
 from genvx.core.finding import Examination, Finding, Severity
 from genvx.core.leases.claim import Claim, Owner
 from genvx.core.leases.environment import Environment, Holder
@@ -74,6 +75,7 @@ from genvx.core.wire import (
     askcodec,
     asking,
     devicecodec,
+    enforcing,
     findingcodec,
     grantcodec,
     job,
@@ -170,6 +172,9 @@ PUBLIC_KEY = (
 DEBUG_PORT = DebugPort((PUBLIC_KEY,), 2222, "::1", "a")
 OPEN_PORT = OpenPort("u", "a", 2222, PUBLIC_KEY)
 TRIAL = Trial("5weep", 3, {"lr": 0.5, "act": {"_name": "relu"}}, True)
+ACTION = Action(
+    Kind.TERM, Rule.IDLE, 7, "u", ("0",), "why", 8, 9, "cmd", "abcd", "n", 2.5
+)  # fmt: skip
 NOTIFIER = Notifier(Sending.MAIL, ("ann",), "mail:ann", ("ended",), 5.5)
 MESSAGE = Message(
     Event.ENDED, "run", "h", "abcd", "n", "u", "failed", 3, 2.5, ("0",), "why", 1.5, 7, "cmd"
@@ -196,6 +201,7 @@ RUN = RunInfo(
 ASKED = [
     questions.TakeSnapshot(True, True),
     questions.Examine(),
+    enforcing.EnforceOnce(True),
     questions.ShowPolicy(),
     questions.ShowUse("abcd"),
     questions.FindPort(),
@@ -296,6 +302,9 @@ VALUES = [
         runoperations.DETAILS,
         runoperations.RunDetails(RUN, "/d", "last", "/d/work", b"-x", b"[]", (NOTIFIER,)),
     ),
+    (enforcing.ACTION, ACTION),
+    (enforcing.DONE, Done(ACTION, "sent")),
+    (enforcing.ENFORCED, enforcing.Enforced((Done(ACTION, "sent"),), ("a note",))),
     (notifyingcodec.NOTIFIER, NOTIFIER),
     (notifyingcodec.NOTIFIERS, notifyingcodec.Notifiers((NOTIFIER,))),
     (notifyingcodec.MESSAGE, MESSAGE),
@@ -356,6 +365,7 @@ def test_every_table_is_tried():
             runoperations,
             treeoperations,
             notifyingcodec,
+            enforcing,
         )
         for each in vars(module).values()
         if isinstance(each, Table)

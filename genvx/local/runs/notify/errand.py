@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from genvx.core.wire.notifyingcodec import DISPATCH
@@ -31,4 +32,5 @@ def main() -> None:
 
 
 def _say(notifier: Notifier, message: Message, result: str) -> None:
-    os.write(1, dumps({"to": notifier.label, "result": result}) + b"\n")
+    with suppress(OSError):  # nobody waits for it any more; the others are still to be told
+        os.write(1, dumps({"to": notifier.label, "result": result}) + b"\n")
