@@ -100,6 +100,7 @@ def test_a_name_with_quotes_and_commands_is_only_a_name(state, tmp_path):
             "--notify is the name of a notifier, or command:PATH,",
         ),
         (["devices", "--interval", "0"], "0.2"),
+        (["admin", "provision", "--fence"], "only root's systemd filters devices"),
         (["sandbox", "up", "--gpus", "x"], "not a number of GPUs"),
         (["sandbox", "up", "--gpus", "-1"], "not a number of GPUs"),
         (["sandbox", "up", "--server", "iis"], "openssh or embedded"),

@@ -235,6 +235,7 @@ VERBS = (
         "setup.enforce",
         SET_UP,
         "Tell and end those who break the rules of policy.toml",
+        rare=True,
     ),
     Entry(
         "notify",

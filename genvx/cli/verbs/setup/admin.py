@@ -41,6 +41,14 @@ WithMonitor = Annotated[
 WithEnforcer = Annotated[
     bool, typer.Option("--enforce", help="Also write a systemd unit for genvx enforce.")
 ]
+# Not shown in the help: it is only answered.
+Fence = Annotated[bool, typer.Option("--fence", hidden=True)]
+_NO_FENCE = (
+    "genvx cannot fence environments off: only root's systemd filters devices, and what it "
+    "closes for a user is hidden from their genvx, too, which must see all GPUs to choose one; "
+    "genvx enforce ends what uses GPUs without a lease, and "
+    "docs/how-to/keep-people-honest.md#why-there-is-no-fence has the reasons"
+)
 OnlyPrint = Annotated[
     bool, typer.Option("-n", "--dry-run", help="Only print what would be written.")
 ]
@@ -74,6 +82,7 @@ def provision(
     force: Force = False,
     monitor: WithMonitor = False,
     enforce: WithEnforcer = False,
+    fence: Fence = False,
     dry_run: OnlyPrint = False,
 ) -> None:
     """Make the shared directory for leases, and again at each boot. Needs root.
@@ -83,6 +92,8 @@ def provision(
 
     Example: sudo genvx admin provision
     """
+    if fence:
+        raise InvalidInput(_NO_FENCE)
     places = provisioning.usual()
     if dry_run:
         plan(places, to, monitor=monitor, enforce=enforce)
