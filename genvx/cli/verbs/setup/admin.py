@@ -44,10 +44,9 @@ WithEnforcer = Annotated[
 # Not shown in the help: it is only answered.
 Fence = Annotated[bool, typer.Option("--fence", hidden=True)]
 _NO_FENCE = (
-    "genvx cannot fence environments off: only root's systemd filters devices, and what it "
-    "closes for a user is hidden from their genvx, too, which must see all GPUs to choose one; "
-    "genvx enforce ends what uses GPUs without a lease, and "
-    "docs/how-to/keep-people-honest.md#why-there-is-no-fence has the reasons"
+    "environments cannot be fenced off: only root's systemd filters devices, and what it closes "
+    "for a user is hidden from their genvx, too, which must see all GPUs to choose one "
+    "(docs/how-to/keep-people-honest.md); genvx enforce ends what uses GPUs without a lease"
 )
 OnlyPrint = Annotated[
     bool, typer.Option("-n", "--dry-run", help="Only print what would be written.")

@@ -41,7 +41,7 @@ from genvx.local.runs.catalog import RunCatalog
 from genvx.local.runs.clock import now
 from genvx.local.runs.notify.courier import Courier
 from genvx.local.runs.notify.quiet import Quietness
-from genvx.local.runs.record import EVENTS
+from genvx.local.runs.record import EVENTS, STATE_FILE
 
 if TYPE_CHECKING:
     from genvx.core.leases.environment import Environment
@@ -78,6 +78,7 @@ class Herald:
         self._notifiers = notifiers
         self._pipe = pipe
         self._said = b""
+        self._read: Optional[tuple[tuple[int, int], RunState]] = None
         self._courier = Courier(host.environ, self._note)
         self._waited_since: Optional[int] = None
         self._told: set[Event] = set()
@@ -105,7 +106,7 @@ class Herald:
         """Look at the run, and tell what is new; return whether there is more to come."""
         final = self._read_pipe()
         try:
-            state = self._directory.state()[0]
+            state = self._state()
         except Malformed:
             # Not accepted yet, or never: what was refused leaves nothing behind.
             return self._pipe >= 0 and os.fstat(self._directory.descriptor).st_nlink > 0
@@ -121,6 +122,17 @@ class Herald:
         elif (self._spec.part is None or self._pipe < 0) and has_ended(state):
             self._end(state)
         return True
+
+    def _state(self) -> RunState:
+        """The last state that was written down, read again only if it was replaced."""
+        here = self._directory.descriptor
+        with suppress(OSError):
+            status = os.stat(STATE_FILE, dir_fd=here, follow_symlinks=False)
+            stamp = (status.st_ino, status.st_mtime_ns)
+            if self._read is None or self._read[0] != stamp:
+                self._read = (stamp, self._directory.state()[0])
+            return self._read[1]
+        raise Malformed("there is no state yet")
 
     def _see(self, state: RunState) -> None:
         if isinstance(state, Waiting):

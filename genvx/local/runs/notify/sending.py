@@ -177,7 +177,7 @@ def _failure(error: Exception) -> str:
         return "its host is not known here"
     if isinstance(error, ssl.SSLError):
         return f"no TLS: {printable(error.reason or 'it failed', 80)}"
-    if isinstance(error, TimeoutError):
+    if isinstance(error, (TimeoutError, socket.timeout)):  # the same from Python 3.10 on
         return "no answer in time"
     if isinstance(error, OSError) and error.strerror:
         return f"no connection: {printable(error.strerror, 80)}"
