@@ -13,6 +13,7 @@ from genvx.cli.ask.where import LOCAL_NAME
 from genvx.cli.lasting import until_signal
 from genvx.core.quantities.ages import format_duration
 from genvx.core.value import replace, value
+from genvx.errors import InvalidInput
 from genvx.shown.console import say
 from genvx.watching import textfile
 from genvx.watching.board import Board
@@ -174,6 +175,13 @@ def unit(where: Where, wanted: Wanted) -> str:
         where = replace(where, hostfile=os.path.abspath(where.hostfile))
     import shlex
 
+    from genvx.cli.notifying import has_address
+
+    if has_address(wanted.notify):
+        raise InvalidInput(
+            "a unit would show the address of the webhook to everybody; give it a name in "
+            "~/.config/genvx/config.toml, and that name to --notify"
+        )
     # systemd gives no shell, and no PATH of ours.
     words = [*program(), *shlex.split(where.typed)[1:], "monitor"]
     words += ["--every", f"{wanted.every:g}s"]

@@ -42,12 +42,24 @@ def chosen(
     Raises:
         InvalidInput: one of them is none, or config.toml cannot be used.
     """
-    if any(text.startswith(("http:", "https:", "slack:")) for text in typed or ()):
+    if has_address(typed or ()):
         note(
-            "others on this machine can see the address of the webhook in ps while it is typed; "
-            f"give it a name in {printable(userconfig.usual(os.environ), 200)}"
+            "others on this machine can see the address of the webhook in ps; give it a name in "
+            f"{printable(userconfig.usual(os.environ), 200)}"
         )
-    return userconfig.load(os.environ).chosen(typed)
+    try:
+        return userconfig.load(os.environ).chosen(typed)
+    except userconfig.Stranger as stranger:
+        # As with sudo, which may leave us the home of somebody else: nobody has asked for the file.
+        if typed is not None:
+            raise
+        note(str(stranger))
+        return ()
+
+
+def has_address(typed: Sequence[str]) -> bool:
+    """Whether the address of a webhook is among what was typed."""
+    return any(text.startswith(("http:", "https:", "slack:")) for text in typed)
 
 
 def here(typed: Sequence[str] | None, note: Callable[[str], object]) -> tuple[Notifier, ...]:

@@ -19,6 +19,10 @@ _MOST_BYTES = 65536
 _SECRET = (Way.WEBHOOK, Way.SLACK)
 
 
+class Stranger(InvalidInput):
+    """Somebody else could have written the file, and could name commands in it."""
+
+
 def usual(environ: Mapping[str, str]) -> str:
     """Return the path of the file."""
     config = environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
@@ -29,8 +33,8 @@ def load(environ: Mapping[str, str]) -> Configured:
     """Read the file; without one nothing is configured.
 
     Raises:
-        InvalidInput: it cannot be read, has a mistake, could have been written by somebody else, or
-        has an address of the web that others can read.
+        InvalidInput: it cannot be read, has a mistake, or has an address of the web that others can
+        read. Stranger: somebody else could have written it.
     """
     path = usual(environ)
     shown = printable(path, 200)
@@ -50,7 +54,7 @@ def load(environ: Mapping[str, str]) -> Configured:
                 why = f"can be written by the group {status.st_gid}"
             why = why or ownership.strange_directory(os.stat(os.path.dirname(path)), os.geteuid())
             if why is not None:
-                raise InvalidInput(f"{shown} is not used: it {why}, who could name commands in it")
+                raise Stranger(f"{shown} is not used: it {why}, who could name commands in it")
             data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise InvalidInput(f"cannot read {shown}: {error.strerror}") from None

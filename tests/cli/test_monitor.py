@@ -251,6 +251,13 @@ def test_provisioning_installs_a_unit_and_says_before_what_it_would_write(tmp_pa
     assert "no [enforce]" not in capsys.readouterr().out
 
 
+def test_a_unit_has_no_secret(state):
+    answer = run_genvx("monitor", "--print-unit", "--notify", "https://example.org/s3cret")
+    assert (answer.returncode, answer.stdout, "s3cret" in answer.stderr) == (2, "", False)
+    named = run_genvx("monitor", "--print-unit", "--notify", "team").stdout
+    assert "--notify=team" in named
+
+
 @pytest.mark.needs("systemd-analyze")
 def test_systemd_finds_nothing_wrong_with_our_units(tmp_path):
     from genvx.watching import units

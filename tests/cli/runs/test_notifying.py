@@ -87,6 +87,8 @@ def test_a_file_that_others_could_write_or_whose_secret_they_could_read_is_refus
     assert (answer.returncode, answer.stdout) == (2, "")
     assert f"others can read it; chmod 600 {path}" in answer.stderr
     path.chmod(0o602)
+    unasked = run_genvx("run", "-d", "-g", "1", "--", "true")
+    assert (unasked.returncode, "it can be written by everybody" in unasked.stderr) == (0, True)
     assert "it can be written by everybody" in run_genvx("notify", "list").stderr
     path.chmod(0o600)
     if os.getuid() == 0:
