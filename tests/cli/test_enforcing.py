@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from genvx.cli.notifying import idle_message
+from genvx.core.enforcing.action import Action, Done, Kind, Rule
+from genvx.core.value import replace
 from tests.capabilities import USER_A
 from tests.cli.look.test_json import checked
 from tests.conftest import run_genvx
@@ -61,3 +64,20 @@ def test_each_host_does_its_rounds_and_one_without_rules_is_a_line(squatter, san
     # Of rounds that end at once, the hooks go on by themselves.
     until(Path(sandbox.directory, "hook.term").exists)
     assert (run_genvx("remote", "-H", "gpu-server-1", "enforce", "--once").stdout) == ""
+
+
+def test_who_asks_for_it_is_told_of_what_is_done_about_idle_environments_only():
+    idle = Action(
+        Kind.TELL, Rule.IDLE, 1001, "ann", ("0", "1"), "has not used GPU 0, 1 for 2 h",
+        environment="abcd", name="train", left=7200.0,
+    )  # fmt: skip
+    message = idle_message(Done(idle, "told on 1 terminal"), "h")
+    assert message is not None
+    assert message.text == (
+        "genvx: environment train (abcd) does not use its GPUs on h, GPU 0, 1: held by ann; "
+        "has not used GPU 0, 1 for 2 h; its GPUs are released in 2 h"
+    )
+    released = idle_message(Done(replace(idle, kind=Kind.RELEASE, left=None), "released"), "h")
+    assert released is not None
+    assert released.text.endswith("for 2 h; its GPUs were released")
+    assert idle_message(Done(replace(idle, rule=Rule.SQUATTERS), "sent"), "h") is None
