@@ -47,14 +47,9 @@ def chosen(
             "others on this machine can see the address of the webhook in ps; give it a name in "
             f"{printable(userconfig.usual(os.environ), 200)}"
         )
-    try:
-        return userconfig.load(os.environ).chosen(typed)
-    except userconfig.Stranger as stranger:
-        # As with sudo, which may leave us the home of somebody else: nobody has asked for the file.
-        if typed is not None:
-            raise
-        note(str(stranger))
-        return ()
+    # sudo may leave us the home of somebody else: where nobody has asked for its file, we go on.
+    left_out = note if typed is None else None
+    return userconfig.load(os.environ, left_out).chosen(typed)
 
 
 def has_address(typed: Sequence[str]) -> bool:

@@ -13,14 +13,10 @@ from genvx.core.text import printable
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _MOST_BYTES = 65536
 _SECRET = (Way.WEBHOOK, Way.SLACK)
-
-
-class Stranger(InvalidInput):
-    """Somebody else could have written the file, and could name commands in it."""
 
 
 def usual(environ: Mapping[str, str]) -> str:
@@ -29,12 +25,15 @@ def usual(environ: Mapping[str, str]) -> str:
     return f"{config}/genvx/config.toml"
 
 
-def load(environ: Mapping[str, str]) -> Configured:
+def load(environ: Mapping[str, str], left_out: Callable[[str], object] | None = None) -> Configured:
     """Read the file; without one nothing is configured.
 
+    left_out: called with a line about a file that somebody else could have written, which then
+    counts as none; without it such a file is an error.
+
     Raises:
-        InvalidInput: it cannot be read, has a mistake, or has an address of the web that others can
-        read. Stranger: somebody else could have written it.
+        InvalidInput: it cannot be read, has a mistake, could have been written by somebody else, or
+        has an address of the web that others can read.
     """
     path = usual(environ)
     shown = printable(path, 200)
@@ -54,7 +53,11 @@ def load(environ: Mapping[str, str]) -> Configured:
                 why = f"can be written by the group {status.st_gid}"
             why = why or ownership.strange_directory(os.stat(os.path.dirname(path)), os.geteuid())
             if why is not None:
-                raise Stranger(f"{shown} is not used: it {why}, who could name commands in it")
+                message = f"{shown} is not used: it {why}, who could name commands in it"
+                if left_out is None:
+                    raise InvalidInput(message)
+                left_out(message)
+                return Configured()
             data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise InvalidInput(f"cannot read {shown}: {error.strerror}") from None
