@@ -19,7 +19,7 @@ def test_whoever_waits_for_so_long_is_told_once_each_time_that_an_environment_id
         sight = look("h", hour, [gpu(0)], [lease("abcd", RAZ, "0", 0)], usage=used)
         return [f"{n.target[0]}: {m.text}" for n, m in warnings.take(sight)]
 
-    text = "genvx: environment abcd does not use its GPUs for {} on h, GPU 0: held by raz"
+    text = "genvx: environment abcd has not used its GPUs for {} on h, GPU 0: held by raz"
     assert told(0) == told(0.9) == []
     assert told(1) == [f"ann: {text.format('1 h')}"]
     assert told(2.5) == [f"bea: {text.format('2 h 30 min')}"]

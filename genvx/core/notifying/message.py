@@ -61,7 +61,9 @@ class Message:
         if self.event is Event.ENDING:
             return f"ends in {format_duration(max(1, round(self.left or 0)))}"
         if self.event is Event.IDLE:
-            return "does not use its GPUs" + self._after("for {}")
+            if self.seconds is None:
+                return "does not use its GPUs"
+            return "has not used its GPUs" + self._after("for {}")
         code = "" if self.exit_code is None else f" with exit code {self.exit_code}"
         state = "ended" if self.state == "held" else printable(self.state, 60) or "ended"
         return f"{state}{code}{self._after('after {}')}"

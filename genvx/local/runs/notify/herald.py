@@ -81,6 +81,7 @@ class Herald:
         self._read: Optional[tuple[tuple[int, int], RunState]] = None
         self._courier = Courier(host.environ, self._note)
         self._waited_since: Optional[int] = None
+        # Events that are told of once, or that can come no more.
         self._told: set[Event] = set()
         self._environment: Optional[Environment] = None
         self._environment_due = 0.0
