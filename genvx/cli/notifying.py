@@ -14,7 +14,7 @@ from genvx.core.notifying.notifier import Event
 from genvx.core.quantities.ages import format_duration
 from genvx.core.text import printable
 from genvx.core.value import replace
-from genvx.core.wire.notifyingcodec import DISPATCH, Dispatch
+from genvx.core.wire.dispatchcodec import DISPATCH, Dispatch
 from genvx.core.wire.plain import dumps
 from genvx.fleet import userconfig
 from genvx.local import fresh

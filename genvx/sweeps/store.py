@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from genvx.core.text import is_identifier, printable
-from genvx.core.wire.notifyingcodec import NOTIFIERS, Notifiers
+from genvx.core.wire.notifiercodec import NOTIFIERS, Notifiers
 from genvx.core.wire.plain import Malformed, dumps, loads
 from genvx.errors import InvalidInput, StateError
 from genvx.sweeps.journal import Journal

@@ -24,10 +24,7 @@ IDLE_SECONDS = 3600.0
 
 _LONGEST_ADDRESS = 254
 # No dash in front: sendmail would take it for an option.
-_MAIL = re.compile(
-    r"[A-Za-z0-9_][A-Za-z0-9._%+-]{0,63}(?:@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,187}[A-Za-z0-9])?)?",
-    re.ASCII,
-)
+_MAIL = r"[A-Za-z0-9_][A-Za-z0-9._%+-]{0,63}(?:@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,187}[A-Za-z0-9])?)?"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -122,7 +119,7 @@ def require_target(way: Way, target: tuple[str, ...]) -> None:
     elif len(target) != 1:
         raise InvalidInput(f"a notifier of {way.value} has one address")
     elif way is Way.MAIL:
-        if len(target[0]) > _LONGEST_ADDRESS or _MAIL.fullmatch(target[0]) is None:
+        if len(target[0]) > _LONGEST_ADDRESS or re.fullmatch(_MAIL, target[0]) is None:
             raise InvalidInput(f"not an address of mail: {printable(target[0], 60)!r}")
     else:
         address_of(target[0])

@@ -39,7 +39,7 @@ from genvx.core.runs.service import LONGEST_READY, Service
 from genvx.core.runs.trial import Trial
 from genvx.core.text import MESSAGE_LIMIT, NAME_LIMIT
 from genvx.core.wire.forms import Tagged
-from genvx.core.wire.notifyingcodec import NOTIFIER
+from genvx.core.wire.notifiercodec import NOTIFIER
 from genvx.core.wire.requestcodec import REQUIREMENTS
 from genvx.core.wire.tables import (
     Kind,

@@ -12,7 +12,7 @@ from genvx.core.runs.runselect import Filter
 from genvx.core.text import NAME_LIMIT
 from genvx.core.value import field, value
 from genvx.core.wire.forms import Bare, Tagged
-from genvx.core.wire.notifyingcodec import NOTIFIER
+from genvx.core.wire.notifiercodec import NOTIFIER
 from genvx.core.wire.operation import Operation, Wire
 from genvx.core.wire.runcodec import (
     LOG_PIECE,

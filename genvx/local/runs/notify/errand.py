@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from genvx.core.wire.notifyingcodec import DISPATCH
+from genvx.core.wire.dispatchcodec import DISPATCH
 from genvx.core.wire.plain import dumps, loads
 from genvx.local.runs.notify.courier import Courier
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genvx.core.wire.notifyingcodec import NOTIFIERS, Notifiers
+from genvx.core.wire.notifiercodec import NOTIFIERS, Notifiers
 from genvx.core.wire.plain import Malformed
 
 if TYPE_CHECKING:
