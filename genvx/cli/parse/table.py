@@ -116,7 +116,7 @@ VERBS = (
         "serve",
         "runs.serve",
         RUNS,
-        "Run a server that holds GPUs; lead a port to it",
+        "Run a server that holds GPUs, and lead a port of this machine to it",
         runs=True,
     ),
     Entry(
