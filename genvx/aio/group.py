@@ -235,7 +235,7 @@ class Fleet:
         hold: float | None = None,
         hold_when: str = "always",
         retries: int = 0,
-        notify: str = "",
+        notify: str | Sequence[str] = (),
         tty: bool = False,
         log_limit: int | None = None,
         debug_port: DebugPort | None = None,

@@ -90,6 +90,14 @@ Seed = Annotated[
     int | None,
     typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same trials."),
 ]
+Notify = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--notify",
+        metavar="NAME|command:PATH|https://...|slack:https://...|mail:ADDRESS|none",
+        help="Who is told when the sweep ends (repeatable).",
+    ),
+]
 Env = Annotated[
     list[str] | None,
     typer.Option("--env", metavar="NAME=VALUE", help="A variable for all trials."),

@@ -116,7 +116,7 @@ VERBS = (
         "serve",
         "runs.serve",
         RUNS,
-        "Run a server that holds GPUs; lead a port to it",
+        "Run a server that holds GPUs, and lead a port of this machine to it",
         runs=True,
     ),
     Entry(
@@ -235,7 +235,15 @@ VERBS = (
         "setup.enforce",
         SET_UP,
         "Tell and end those who break the rules of policy.toml",
+        rare=True,
+    ),
+    Entry(
+        "notify",
+        "setup.notify",
+        SET_UP,
+        "Notifiers: who is told of runs",
         remotely=False,
+        rare=True,
     ),
     Entry(
         "monitor",

@@ -13,6 +13,7 @@ OPERATIONS = {
     "policy": ("ShowPolicy", "policycodec"),
     "use": ("ShowUse", "questioncodec"),
     "port": ("FindPort", "questioncodec"),
+    "enforce": ("EnforceOnce", "enforcing"),
     "release": ("Release", "actcodec"),
     "attach": ("Attach", "actcodec"),
     "detach": ("Detach", "actcodec"),

@@ -50,7 +50,7 @@ def restart(
     with where.fleet() as fleet:
         parts, failed = located_among(where, fleet, run)
         host, found = parts[0]
-        spec = moving.anew(moving.with_diff(found, moving.diff_of(host, found)), submitter())
+        spec = moving.anew(moving.with_rest(found, moving.rest_of(host, found)), submitter())
         patience = spec.patience if wait is None else patience_of(wait)
         moving.require_nowhere(host, found, failed)
         try:

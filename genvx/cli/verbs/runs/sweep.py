@@ -42,6 +42,7 @@ def sweep(
     stop_when: sweepoptions.StopWhen = None,
     retries: sweepoptions.Retries = 0,
     seed: sweepoptions.Seed = None,
+    notify: sweepoptions.Notify = None,
     env: sweepoptions.Env = None,
     chdir: sweepoptions.Chdir = None,
     project: sweepoptions.Project = None,
@@ -128,7 +129,10 @@ def sweep(
         raise InvalidInput("--on-python and --on-wheels go with --on HOST")
     if on is not None and not spec.hosts.remote:
         raise InvalidInput("--on names a host of genvx remote: genvx remote sweep --on HOST")
-    made = store.create(store.sweeps_root(os.environ), spec)
+    if on is not None and notify:
+        raise InvalidInput("--notify does not go with --on: its addresses stay on this machine")
+    told = () if on is not None else sweeping.told(where, notify)
+    made = store.create(store.sweeps_root(os.environ), spec, told)
     if on is not None:
         from genvx.cli import sweepaway
         from genvx.sweeps.away import Away
