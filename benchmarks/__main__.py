@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 from pathlib import Path
 
 from benchmarks import guild, report, world
@@ -38,6 +39,8 @@ PARTS = {
 
 
 def main() -> None:
+    # What is measured here is measured without kept connections, unless a part says so.
+    os.environ["GENVX_KEEP"] = "0"
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("part", nargs="*", help=", ".join(PARTS))
     parser.add_argument("--rounds", type=int, help="how often each contender runs")

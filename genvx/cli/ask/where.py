@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from genvx.cli.show.reporting import INTERRUPTED_KIND, Reporting
-from genvx.core.value import value
+from genvx.core.value import replace, value
 from genvx.errors import FleetError, GenvxError, HostError, InvalidInput, kind_of
 from genvx.fleet.defaults import FANOUT
 from genvx.shown.console import say
 from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import typer
 
     from genvx.core.runs.pulled import Way
     from genvx.core.snapshot import Snapshot
+    from genvx.fleet.ask import HostGroup
     from genvx.fleet.fleet import Fleet
     from genvx.fleet.host import Host
     from genvx.fleet.hosts.hostspec import HostSpec, Selection
     from genvx.fleet.outcomes import Outcomes
     from genvx.fleet.sshhost import SSHHost
+    from genvx.keeping.warm import Warmth
 
 T = TypeVar("T")
 
@@ -109,6 +113,59 @@ class Where(Reporting):
             typed=self.typed,
         )
 
+    def asked_fleet(self) -> HostGroup[Any]:
+        """Make the fleet of the hosts for questions alone, which the keeper may answer.
+
+        Raises: as `fleet`.
+        """
+        warmth = self._warmth()
+        if warmth is None:
+            return self.fleet()
+        from genvx.fleet.connect import find
+        from genvx.keeping.warm import KeptFleet
+
+        specs = find(
+            self.hosts,
+            hostfile=self.hostfile,
+            remote=self.named,
+            specs=self.specs,
+            login=self.login,
+            tell=_say,
+        )
+        return KeptFleet(
+            specs,
+            warmth,
+            lambda some: replace(
+                self, hosts=None, hostfile=None, named=None, specs=tuple(some)
+            ).remote_fleet(),
+        )
+
+    def _warmth(self) -> Warmth | None:
+        """What asks the keeper; None if it may not be asked."""
+        # A keeper accepts no host key: that is for the command in which somebody said so.
+        if not self.remote or self.accept_new_host_keys:
+            return None
+        from genvx.cli.ask.warmth import warmth
+
+        return warmth(
+            timeout=self.timeout, fanout=self.fanout, host_lost_after=self.host_lost_after
+        )
+
+    def _stream(
+        self, fleet: HostGroup[Any], question: Callable[[Any], T], age: float
+    ) -> Iterator[tuple[str, T | None, GenvxError | None]]:
+        warmth = self._warmth()
+        if warmth is None:
+            return fleet.stream(question)
+        from genvx.keeping.warm import KeptFleet
+
+        if isinstance(fleet, KeptFleet):
+            return fleet.stream(question)
+        specs = [host.spec for host in fleet.hosts]
+        return warmth.stream(
+            specs, question, lambda names: fleet.only(names).stream(question), age=age
+        )
+
     def remote_notes(self) -> list[str]:
         """Return what is written of the remote that is named and has no effect, a line each."""
         if self.named is None:
@@ -120,8 +177,13 @@ class Where(Reporting):
         remote = remote_named(self.named, os.environ)
         return [f"{remote.name}: {note}" for note in remote.notes]
 
-    def ask(self, fleet: Fleet, question: Callable[[Host], T]) -> Outcomes[T]:
+    def ask(
+        self, fleet: HostGroup[Any], question: Callable[[Host], T], *, age: float = 0.0
+    ) -> Outcomes[T]:
         """Ask every host, with a progress line if it takes long.
+
+        The question may be asked of the keeper, and be repeated: it does nothing but ask. age: an
+        answer that the keeper has may be so many seconds old.
 
         Ctrl-C ends the waiting: answers that have come are kept, and the other hosts have failed as
         `interrupted`.
@@ -142,7 +204,7 @@ class Where(Reporting):
         failed: dict[str, GenvxError] = {}
         with Progress(len(fleet.hosts)) as progress:
             try:
-                for name, value, error in fleet.stream(question):
+                for name, value, error in self._stream(fleet, question, age):
                     if error is None:
                         succeeded[name] = value  # type: ignore[assignment]  # no error: a value
                     else:
