@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 from genvx.core.wire.reply import Reply
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _GREETING = 0.5
 # A keeper that waits for hosts says so twice a second.
 _SILENCE = 3.0
+# Seconds that it may take for a host beyond the timeout.
+_GRACE = 4.0
 # What the keeper needs to know of a host; what a hostfile offers of it is decided here.
 FIELDS = (
     *("name", "address", "user", "port", "key", "ssh_config", "connect_timeout"),
@@ -142,9 +145,11 @@ def ask(
         "age": age,
     }
     waiting = {spec.name for spec in specs}
+    # Longer than all hosts may take, one after the other where they are more than `fanout`.
+    end = time.monotonic() + (len(specs) // max(1, fanout) + 1) * (timeout + _GRACE)
     try:
         frames.send(asked, _SILENCE)
-        while waiting:
+        while waiting and time.monotonic() < end:
             said = frames.receive(_SILENCE)
             name = said.get("host")
             if name not in waiting:

@@ -49,7 +49,6 @@ def keep(directory: str, environ: Mapping[str, str]) -> None:
 
     It ends at once if there is one.
     """
-    os.umask(0o077)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if os.fstat(2).st_size > _MOST_LOG:
@@ -100,7 +99,10 @@ class Keeper:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # Not for longer: a ProxyCommand inherits it.
+        before = os.umask(0o177)
         listener.bind(self._path)
+        os.umask(before)
         ours = os.lstat(self._path).st_ino
         listener.listen(64)
         poll = select.poll()
@@ -216,14 +218,17 @@ class Keeper:
             answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
             def gather() -> None:
-                for answer in group.stream(
-                    lambda each: each.kept.answer(operation, arguments, timeout, age)
-                ):
-                    answers.put(answer)
+                try:
+                    for answer in group.stream(
+                        lambda each: each.kept.answer(operation, arguments, timeout, age)
+                    ):
+                        answers.put(answer)
+                finally:
+                    answers.put(None)
 
             threading.Thread(target=gather, daemon=True).start()
-            for _ in hosts:
-                frames.send(_said(*self._next(answers, frames)), _TALK)
+            while (answer := self._next(answers, frames)) is not None:
+                frames.send(_said(*answer), _TALK)
         frames.send({"done": True}, _TALK)
 
     def _next(self, answers: queue.SimpleQueue[Any], frames: Frames) -> Any:

@@ -12,7 +12,7 @@ from genvx.core.wire.call import Call
 from genvx.core.wire.ongoing import Stay
 from genvx.core.wire.plain import dumps
 from genvx.core.wire.replyreader import ReplyReader
-from genvx.errors import GenvxError, HostUnreachable
+from genvx.errors import GenvxError, HostError, HostUnreachable
 from genvx.fleet.caller import Caller
 from genvx.fleet.delivery.bootstrap import SILENT
 from genvx.fleet.remote import new_token
@@ -38,6 +38,9 @@ _MOST_SEEN = 4
 # An agent stays a little longer than the keeper wants it.
 _LATER = 60.0
 _MOST_HOPS = 8
+# Seconds for which a host that only the command can ask is left to it. Each try would be a failed
+# login there, and hosts lock out who has too many.
+_LEFT = 300.0
 
 
 class _Gone(Exception):
@@ -113,6 +116,7 @@ class Kept:
         self._closed = False
         self._slept = _slept()
         self._seen: dict[bytes, tuple[float, Reply]] = {}
+        self._left_until = 0.0
 
     @property
     def connected(self) -> bool:
@@ -132,8 +136,14 @@ class Kept:
         at, reply = self._seen.get(key, (0.0, None))
         if reply is not None and self.used - at < age:
             return reply
+        if self.used < self._left_until:
+            raise HostError("left to the command")
         try:
             reply = self._ask(operation, arguments, time.monotonic() + seconds, seconds)
+        except GenvxError as error:
+            if not isinstance(error, HostUnreachable):
+                self._left_until = time.monotonic() + _LEFT
+            raise
         finally:
             # Closed meanwhile, and perhaps connected anew after that.
             if self._closed:
