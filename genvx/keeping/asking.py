@@ -128,9 +128,9 @@ def ask(
     host_lost_after: float,
     idle: float,
     age: float = 0.0,
-) -> Iterator[tuple[str, Reply | GenvxError]]:
+) -> Iterator[tuple[str, Reply | GenvxError, bool]]:
     """Ask the keeper what hosts reply to a call; yield the reply or the failure of each as it
-    comes.
+    comes, and whether it is old.
 
     Hosts that the keeper cannot ask are left out. age: replies may be so many seconds old.
     """
@@ -159,7 +159,7 @@ def ask(
             waiting.discard(name)
             answer = _answer(said)
             if answer is not None:
-                yield name, answer
+                yield name, answer, "old" in said
     except (Broken, AttributeError, TypeError, ValueError):
         return  # ended, stopped or confused: the rest is asked without it
 

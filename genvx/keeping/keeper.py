@@ -264,11 +264,14 @@ class Keeper:
         return found
 
 
-def _said(name: str, reply: Reply | None, error: GenvxError | None) -> dict[str, Any]:
+def _said(name: str, answer: tuple[Reply, bool] | None, error: GenvxError | None) -> dict[str, Any]:
     """What a command is told of a host; only its name if it had better ask itself."""
     said: dict[str, Any] = {"host": name}
-    if reply is not None and not reply.attached:
+    if answer is not None and not answer[0].attached:
+        reply, old = answer
         said["reply"] = [reply.value, reply.error, reply.message]
+        if old:
+            said["old"] = True
     elif error is not None:
         met = reason(error)
         if met is not None:

@@ -125,17 +125,21 @@ class Kept:
 
     def answer(
         self, operation: str, arguments: dict[str, Any], seconds: float, age: float
-    ) -> Reply:
-        """Return what the host replies to a call; the reply may be `age` seconds old.
+    ) -> tuple[Reply, bool]:
+        """Return what the host replies to a call, and whether that is old.
+
+        age: a reply may be so many seconds old. Who takes such a one is about to change the host,
+        so nobody else gets it.
 
         Raises:
             GenvxError: there is no reply within `seconds`.
         """
         self.used = time.monotonic()
         key = dumps([operation, arguments])
-        at, reply = self._seen.get(key, (0.0, None))
-        if reply is not None and self.used - at < age:
-            return reply
+        with self._lock:
+            at, seen = self._seen.pop(key, (0.0, None)) if age else (0.0, None)
+        if seen is not None and self.used - at < age:
+            return seen, True
         if self.used < self._left_until:
             raise HostError("left to the command")
         try:
@@ -148,12 +152,12 @@ class Kept:
             # Closed meanwhile, and perhaps connected anew after that.
             if self._closed:
                 self._connections.close()
-        if reply.error is None:
+        if reply.error is None and not age:
             with self._lock:
                 self._seen[key] = (self.used, reply)
                 while len(self._seen) > _MOST_SEEN:
                     del self._seen[min(self._seen, key=lambda each: self._seen[each][0])]
-        return reply
+        return reply, False
 
     def _ask(self, operation: str, arguments: dict[str, Any], end: float, seconds: float) -> Reply:
         self._wake()

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from genvx.core.wire.reply import Reply
     from genvx.fleet.hosts.hostspec import HostSpec
 
+# Seconds for which what the keeper has seen of a host is good enough to choose it.
+_SEEN = 1.0
+
 R = TypeVar("R")
 T = TypeVar("T")
 
@@ -112,12 +115,12 @@ class Warmth:
         question: Callable[[Any], T],
         cold: Callable[[list[str]], Iterator[tuple[str, T | None, GenvxError | None]]],
         *,
-        age: float = 0.0,
+        old: list[str] | None = None,
     ) -> Iterator[tuple[str, T | None, GenvxError | None]]:
         """Ask hosts, as HostGroup.stream does.
 
-        cold: asks the hosts with these names without a keeper. age: answers may be so many seconds
-        old.
+        cold: asks the hosts with these names without a keeper. old: where it is given, answers may
+        be up to a second old, and the names of such hosts are added to it.
         """
         waiting = [KeptHost(spec) for spec in specs if asking.keepable(spec)]
         unasked = {spec.name for spec in specs}
@@ -146,7 +149,11 @@ class Warmth:
                     continue
                 with contextlib.closing(frames):
                     asked = [host.spec for host in group]
-                    for name, reply in asking.ask(frames, asked, call, age=age, **self._options):
+                    for name, reply, is_old in asking.ask(
+                        frames, asked, call, age=0.0 if old is None else _SEEN, **self._options
+                    ):
+                        if old is not None and is_old:
+                            old.append(name)
                         host = hosts[name]
                         host.replies[key] = reply
                         try:

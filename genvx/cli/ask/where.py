@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import typer
 
+    from genvx.core.requests.requirements import Requirements
     from genvx.core.runs.pulled import Way
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.ask import HostGroup
@@ -152,7 +153,7 @@ class Where(Reporting):
         )
 
     def _stream(
-        self, fleet: HostGroup[Any], question: Callable[[Any], T], age: float
+        self, fleet: HostGroup[Any], question: Callable[[Any], T], old: list[str] | None
     ) -> Iterator[tuple[str, T | None, GenvxError | None]]:
         warmth = self._warmth()
         if warmth is None:
@@ -163,7 +164,7 @@ class Where(Reporting):
             return fleet.stream(question)
         specs = [host.spec for host in fleet.hosts]
         return warmth.stream(
-            specs, question, lambda names: fleet.only(names).stream(question), age=age
+            specs, question, lambda names: fleet.only(names).stream(question), old=old
         )
 
     def remote_notes(self) -> list[str]:
@@ -178,12 +179,13 @@ class Where(Reporting):
         return [f"{remote.name}: {note}" for note in remote.notes]
 
     def ask(
-        self, fleet: HostGroup[Any], question: Callable[[Host], T], *, age: float = 0.0
+        self, fleet: HostGroup[Any], question: Callable[[Host], T], *, old: list[str] | None = None
     ) -> Outcomes[T]:
         """Ask every host, with a progress line if it takes long.
 
-        The question may be asked of the keeper, and be repeated: it does nothing but ask. age: an
-        answer that the keeper has may be so many seconds old.
+        The question may be asked of the keeper, and be repeated: it does nothing but ask. old:
+        where it is given, an answer that the keeper got within the last second is good enough, and
+        the names of such hosts are added to it.
 
         Ctrl-C ends the waiting: answers that have come are kept, and the other hosts have failed as
         `interrupted`.
@@ -204,7 +206,7 @@ class Where(Reporting):
         failed: dict[str, GenvxError] = {}
         with Progress(len(fleet.hosts)) as progress:
             try:
-                for name, value, error in self._stream(fleet, question, age):
+                for name, value, error in self._stream(fleet, question, old):
                     if error is None:
                         succeeded[name] = value  # type: ignore[assignment]  # no error: a value
                     else:
@@ -227,9 +229,22 @@ class Where(Reporting):
             {name: failed[name] for name in order if name in failed},
         )
 
-    def look(self, fleet: Fleet) -> Outcomes[Snapshot]:
-        """Take a snapshot of every host, to choose one; raise KeyboardInterrupt on Ctrl-C."""
-        outcomes = self.ask(fleet, lambda host: host.snapshot())
+    def look(self, fleet: Fleet, wanted: Requirements | None = None) -> Outcomes[Snapshot]:
+        """Take a snapshot of every host, to choose one; raise KeyboardInterrupt on Ctrl-C.
+
+        wanted: what is wanted of one host. A host that the keeper has seen within the last second
+        is then not asked again, unless nothing seems to have room.
+        """
+        old: list[str] = []
+        outcomes = self.ask(
+            fleet, lambda host: host.snapshot(), old=None if wanted is None else old
+        )
+        if wanted is not None and old:
+            from genvx.core.placing.ranking import rank
+
+            # That a host has room, it decides again by itself. That none has must be true now.
+            if not rank(wanted, outcomes.succeeded)[0]:
+                outcomes = self.ask(fleet, lambda host: host.snapshot())
         # After Ctrl-C people do not want GPUs taken, not even on a host that did answer.
         if any(kind_of(error) == INTERRUPTED_KIND for error in outcomes.failed.values()):
             raise KeyboardInterrupt
