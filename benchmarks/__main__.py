@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 from pathlib import Path
 
 from benchmarks import guild, report, world
@@ -17,6 +16,7 @@ PARTS = {
     "question": 41,
     "fan": 5,
     "remote": 5,
+    "warm": 5,
     "local": 21,
     "echo": 300,
     "deaths": 100,
@@ -39,8 +39,6 @@ PARTS = {
 
 
 def main() -> None:
-    # What is measured here is measured without kept connections, unless a part says so.
-    os.environ["GENVX_KEEP"] = "0"
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("part", nargs="*", help=", ".join(PARTS))
     parser.add_argument("--rounds", type=int, help="how often each contender runs")

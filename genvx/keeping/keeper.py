@@ -41,6 +41,8 @@ _TALK = 10.0
 _BEAT = 0.5
 # Seconds for saying good-bye to hosts.
 _POLITE = 1.0
+# Seconds after which we look whether the socket is still there.
+_LOOK = 30.0
 _TIMES = ("timeout", "host_lost_after", "idle", "age")
 
 
@@ -51,6 +53,7 @@ def keep(directory: str, environ: Mapping[str, str]) -> None:
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.excepthook = lambda args: _log(args.exc_value or args.exc_type())
     if os.fstat(2).st_size > _MOST_LOG:
         os.ftruncate(2, 0)
     marked = places.mark(environ)
@@ -112,7 +115,7 @@ class Keeper:
             left = self._let_go()
             if left <= 0:
                 break
-            for descriptor, _ in poll.poll(left * 1000):
+            for descriptor, _ in poll.poll(min(left, _LOOK) * 1000):
                 if descriptor == self._woken:
                     os.read(self._woken, 4096)
                     continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import TYPE_CHECKING
 
@@ -37,8 +38,13 @@ def warmth(*, timeout: float, fanout: int, host_lost_after: float) -> Warmth | N
     )
 
 
+@functools.cache
 def _start() -> None:
-    """Start a keeper if a person is here: what they have typed is often followed by more."""
+    """Start a keeper if a person is here: what they have typed is often followed by more.
+
+    Once: where it ends at once, for whatever reason, a command that goes on for hours would start
+    it again and again.
+    """
     if os.isatty(2):
         # Imported here: most commands start none.
         from genvx.keeping.starting import start
