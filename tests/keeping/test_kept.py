@@ -54,6 +54,28 @@ def test_a_login_that_fails_is_not_tried_again_for_each_command(monkeypatch):
         answer()
 
 
+def test_no_connection_is_used_that_is_older_than_a_sleep_of_this_machine(monkeypatch):
+    slept = 5.0
+    monkeypatch.setattr(kept, "_slept", lambda: slept)
+    host = kept.Kept(hostfile.parse("a")[0], None, None, 600.0)
+    closed = []
+
+    class Agent:
+        def close(self):
+            closed.append(self)
+
+        def ask(self, *_):
+            return Reply(value=1)
+
+    host._agents.append(Agent())
+    monkeypatch.setattr(host, "_begin", lambda seconds: Agent())
+    host.answer("snapshot", {}, 15.0, 0.0)
+    assert not closed
+    slept = 65.0
+    host.answer("snapshot", {}, 15.0, 0.0)
+    assert len(closed) == 1
+
+
 def test_changes_of_any_file_that_ssh_reads_are_noticed(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     config, more = tmp_path / "config", tmp_path / "more"
