@@ -244,6 +244,7 @@ VERBS = (
         SET_UP,
         "Tell and end those who break the rules of policy.toml",
         remotely=False,
+        rare=True,
     ),
     Entry(
         "monitor",
