@@ -174,38 +174,35 @@ class Warmth:
 class KeptFleet(HostGroup[KeptHost]):
     """KeptFleet is a number of hosts that are asked through a keeper.
 
-    open_cold: makes a fleet over SSH of those that cannot be.
+    open_cold: makes the same fleet over SSH, for those that cannot be.
     """
 
     def __init__(
         self,
         specs: Sequence[HostSpec],
         warmth: Warmth,
-        open_cold: Callable[[Sequence[HostSpec]], HostGroup[Any]],
+        open_cold: Callable[[], HostGroup[Any]],
     ) -> None:
         super().__init__([KeptHost(spec) for spec in specs])
-        self._specs = {spec.name: spec for spec in specs}
+        self._specs = tuple(specs)
         self._warmth = warmth
         self._open_cold = open_cold
-        self._opened: list[HostGroup[Any]] = []
+        self._cold: HostGroup[Any] | None = None
 
     def stream(
         self, question: Callable[[KeptHost], T]
     ) -> Iterator[tuple[str, T | None, GenvxError | None]]:
         """Ask every host and yield each outcome as it comes, as HostGroup does."""
-        return self._warmth.stream(list(self._specs.values()), question, self._cold(question))
 
-    def _cold(
-        self, question: Callable[[Any], T]
-    ) -> Callable[[list[str]], Iterator[tuple[str, T | None, GenvxError | None]]]:
-        def stream(names: list[str]) -> Iterator[tuple[str, T | None, GenvxError | None]]:
-            fleet = self._open_cold([self._specs[name] for name in names])
-            self._opened.append(fleet)
-            return fleet.stream(question)
+        def cold(names: list[str]) -> Iterator[tuple[str, T | None, GenvxError | None]]:
+            # One for all questions: a table that is drawn again and again keeps its connections.
+            if self._cold is None:
+                self._cold = self._open_cold()
+            return self._cold.only(names).stream(question)
 
-        return stream
+        return self._warmth.stream(self._specs, question, cold)
 
     def close(self) -> None:
         """Close the connections of hosts that were asked without the keeper."""
-        for fleet in self._opened:
-            fleet.close()
+        if self._cold is not None:
+            self._cold.close()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from genvx.cli.show.reporting import INTERRUPTED_KIND, Reporting
-from genvx.core.value import replace, value
+from genvx.core.value import value
 from genvx.errors import FleetError, GenvxError, HostError, InvalidInput, kind_of
 from genvx.fleet.defaults import FANOUT
 from genvx.shown.console import say
@@ -95,14 +95,20 @@ class Where(Reporting):
 
         Raises: as `fleet`.
         """
+        return self._connected(self.specs, selection)
+
+    def _connected(
+        self, specs: tuple[HostSpec, ...] | None, selection: Selection | None = None
+    ) -> Fleet[SSHHost]:
+        """The fleet of these hosts if they are known already, otherwise of those that are named."""
         from genvx.cli.ask.prompt import prompt
         from genvx.fleet.connect import connect
 
         return connect(
-            self.hosts,
-            hostfile=self.hostfile,
-            remote=self.named,
-            specs=self.specs,
+            self.hosts if specs is None else None,
+            hostfile=self.hostfile if specs is None else None,
+            remote=self.named if specs is None else None,
+            specs=specs,
             selection=selection,
             login=self.login,
             fanout=self.fanout,
@@ -114,14 +120,15 @@ class Where(Reporting):
             typed=self.typed,
         )
 
-    def asked_fleet(self) -> HostGroup[Any]:
-        """Make the fleet of the hosts for questions alone, which the keeper may answer.
+    def asked_fleet(self, selection: Selection | None = None) -> Fleet[Any]:
+        """Make the fleet of the hosts, or of the selected ones, for questions alone: the keeper may
+        answer them, and connections are opened only where it does not.
 
         Raises: as `fleet`.
         """
         warmth = self._warmth()
         if warmth is None:
-            return self.fleet()
+            return self.fleet(selection)
         from genvx.fleet.connect import find
         from genvx.keeping.warm import KeptFleet
 
@@ -130,16 +137,11 @@ class Where(Reporting):
             hostfile=self.hostfile,
             remote=self.named,
             specs=self.specs,
+            selection=selection,
             login=self.login,
             tell=_say,
         )
-        return KeptFleet(
-            specs,
-            warmth,
-            lambda some: replace(
-                self, hosts=None, hostfile=None, named=None, specs=tuple(some)
-            ).remote_fleet(),
-        )
+        return cast("Fleet[Any]", KeptFleet(specs, warmth, lambda: self._connected(specs)))
 
     def _warmth(self) -> Warmth | None:
         """What asks the keeper; None if it may not be asked."""
