@@ -16,6 +16,7 @@ PARTS = {
     "question": 41,
     "fan": 5,
     "remote": 5,
+    "warm": 5,
     "local": 21,
     "echo": 300,
     "deaths": 100,

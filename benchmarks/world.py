@@ -147,7 +147,7 @@ def world() -> Iterator[World]:
             time.sleep(0.05)
         yield World(
             directory,
-            {"HOME": str(home), "LANG": "C.UTF-8", "TERM": "dumb", **variables},
+            {"HOME": str(home), "LANG": "C.UTF-8", "TERM": "dumb", "GENVX_KEEP": "0", **variables},
         )
     finally:
         sshd.terminate()

@@ -49,6 +49,7 @@ def _isolated(monkeypatch, tmp_path):
         if name.startswith(("GENVX_", "CUDA_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("GENVX_STATE_DIR", _NOWHERE)  # subprocesses see only this
+    monkeypatch.setenv("GENVX_KEEP", "0")  # a keeper would outlive its test
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     for name in ("SSH_AUTH_SOCK", "TMUX", "TMUX_PANE", "STY"):
         monkeypatch.delenv(name, raising=False)

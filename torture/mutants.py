@@ -312,6 +312,20 @@ MUTANTS = (
         (Change("Handover.conclude", "file is None and (not self.gave_up)", "not self.gave_up"),),
     ),
     Mutant(
+        "F21", "the question for a sign of life", "silent",
+        (
+            Change(
+                "_Agent._receive",
+                "self._pulse.ask(min(_SIGN, deadline.left())) is not None",
+                "False",
+            ),
+        ),
+    ),
+    Mutant(
+        "F21", "the look at what ssh reads", "withdrawn",
+        (Change("Files.unchanged", "look(path) == before", "True"),),
+    ),
+    Mutant(
         "M4", "the age of processes", "innocent",
         (Change("Sight.certain", "facts is None or facts.young or facts.uid != process.uid",
                 "facts is None or facts.uid != process.uid"),),

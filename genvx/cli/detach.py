@@ -318,7 +318,7 @@ def _on_one(
 
     with where.fleet(request.selection) as fleet:
         ours: Any = fleet  # every host of a verb has runs
-        seen = where.look(fleet)
+        seen = where.look(fleet, request.requirements)
         with named_after_ctrl_c(where, spec), sending(trees) as ship:
             started = runs.submit(ours, spec, seen, patience=request.wait, tags=tags, ship=ship)
         yield fleet, (started,)

@@ -27,7 +27,7 @@ from genvx.fleet.outcomes import Outcomes
 from genvx.ssh.defaults import TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from typing_extensions import TypeVar as _TypeVar
 
@@ -96,6 +96,20 @@ class HostGroup(Block, Generic[H]):
             return self._by_name[name]
         except KeyError:
             raise UnknownHost(f"no host {name!r} in this fleet") from None
+
+    def only(self, names: Collection[str]) -> HostGroup[H]:
+        """Return the group of the hosts with these names, on the same connections.
+
+        Raises:
+            UnknownHost: it has none of them.
+        """
+        return HostGroup(
+            [host for host in self.hosts if host.name in names],
+            fanout=self.fanout,
+            timeout=self.timeout,
+            unlock=self._unlock,
+            grace=self._grace,
+        )
 
     def close(self) -> None:
         """Close every connection."""
@@ -170,7 +184,7 @@ class HostGroup(Block, Generic[H]):
     ) -> Iterator[tuple[str, T | None, GenvxError | None]]:
         if self.fanout == 0:
             for host in hosts:
-                yield _attempt(host, question)
+                yield attempt(host, question)
             return
         import queue
 
@@ -184,7 +198,7 @@ class HostGroup(Block, Generic[H]):
                 host = waiting.pop()
                 running[host.name] = time.monotonic() + self.timeout + self._grace
                 thread = threading.Thread(
-                    target=lambda host=host: answers.put(_attempt(host, question)),
+                    target=lambda host=host: answers.put(attempt(host, question)),
                     name=f"genvx {host.name}",
                     daemon=True,
                 )
@@ -282,7 +296,8 @@ def _snapshot(host: Host) -> Snapshot:
     return host.snapshot()
 
 
-def _attempt(host: K, question: Callable[[K], T]) -> tuple[str, T | None, GenvxError | None]:
+def attempt(host: K, question: Callable[[K], T]) -> tuple[str, T | None, GenvxError | None]:
+    """Ask one host: (name, value, None), or (name, None, error) after any error."""
     try:
         return host.name, question(host), None
     except GenvxError as error:

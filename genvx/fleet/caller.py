@@ -22,7 +22,8 @@ from genvx.fleet.delivery.bootstrap import (
     not_started,
 )
 from genvx.fleet.delivery.probe import probe_command, probed
-from genvx.fleet.remote import RemoteCommand, new_token, read_reply
+from genvx.fleet.remote import RemoteCommand, new_token
+from genvx.fleet.replies import read_reply
 from genvx.ssh.deadline import Deadline
 from genvx.ssh.ending import close_channel
 

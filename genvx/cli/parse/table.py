@@ -167,6 +167,14 @@ VERBS = (
         hidden=True,
     ),
     Entry(
+        "keep",
+        "setup.keep",
+        SET_UP,
+        "The process that keeps connections between commands of genvx remote",
+        remotely=False,
+        rare=True,
+    ),
+    Entry(
         "completion",
         "setup.completion",
         SET_UP,

@@ -24,6 +24,7 @@ OPERATIONS = {
     "lock": ("RunInTurn", "ongoingcodec"),
     "ssh": ("ServeSSH", "ongoingcodec"),
     "shell": ("OpenShell", "ongoingcodec"),
+    "stay": ("Stay", "ongoingcodec"),
     "run-submit": ("SubmitRun", "runoperations"),
     "run-part": ("SubmitPart", "runoperations"),
     "run-decide": ("DecideRun", "runoperations"),

@@ -216,6 +216,7 @@ ASKED = [
     ongoing.RunInTurn("abcd", JOB, 8.5),
     ongoing.ServeSSH("abcd", "ssh-ed25519 AAAA", True),
     ongoing.OpenShell("abcd", "gpu-server-1", JOB),
+    ongoing.Stay(600.0),
     runoperations.SubmitRun(SPEC, 5.5, ("t",)),
     runoperations.SubmitPart(SPEC, MEETING, ("t",)),
     runoperations.DecideRun("abcd", True),
