@@ -8,6 +8,7 @@ GenvxError                    the CLI prints one line and exits with .exit_code
 │   ├── InvalidQuantity       "-1", "40 parsecs"
 │   ├── ProjectChanged        its files are changed all the time
 │   ├── InvalidRemotes        names file, line and column of remotes.yml
+│   ├── NotRunning            the machine of a remote is stopped, or was never started
 │   ├── UnknownDevice
 │   ├── UnknownEnvironment
 │   ├── UnknownHost
@@ -90,6 +91,10 @@ class InvalidQuantity(InvalidInput):
 
 class ProjectChanged(InvalidInput):
     """A file of a project was changed while it was read or sent."""
+
+
+class NotRunning(InvalidInput):
+    """The machine of a remote is stopped, or was never started; the message says what starts it."""
 
 
 class UnknownDevice(InvalidInput):
@@ -300,6 +305,7 @@ __all__ = [
     "InvalidRemotes",
     "NoCapacity",
     "NotOwner",
+    "NotRunning",
     "ProtocolError",
     "StateError",
     "UnknownDevice",

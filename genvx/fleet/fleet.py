@@ -59,15 +59,17 @@ class Fleet(HostGroup[H]):
     ) -> Fleet[SSHHost]:
         """Make a fleet of the hosts of a remote, over SSH; connect to none yet.
 
-        name: of remotes.yml or of a project's genvx-remotes.yml, or ssh:user@host:port.
+        name: of remotes.yml or of a project's genvx-remotes.yml, several after commas, or
+        ssh:user@host:port.
 
         Raises:
             UnknownRemote: there is none. InvalidRemotes: a file with remotes has a fault.
-            InvalidHostfile: its hostfile cannot be read. InvalidInput: it has no hosts over SSH.
+            InvalidHostfile: its hostfile cannot be read. NotRunning: its machine does not run.
+            InvalidInput: it has no hosts over SSH.
         """
-        from genvx.fleet.remotes.reading import remote_named
+        from genvx.fleet.remotes.pool import specs_named
 
-        specs = remote_named(name, os.environ).specs()
+        specs = specs_named(name, os.environ)
         config = os.environ.get("GENVX_SSH_CONFIG") or None
         return connect_fleet(specs, fanout=fanout, timeout=timeout, config=config)
 

@@ -8,14 +8,7 @@ from genvx.clouds.aws.account import Account
 from genvx.errors import CloudDenied, CloudError, GenvxError, InvalidInput, kind_of
 from tests.clouds.aws import CREDENTIALS, stubbed
 
-
-@pytest.fixture(autouse=True)
-def _no_aws_of_mine(monkeypatch, tmp_path):
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.setenv(name, str(tmp_path / name))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+pytestmark = pytest.mark.usefixtures("my_aws")
 
 
 def refusal(code, message="", status=400, operation="run_instances", **parameters):

@@ -65,7 +65,9 @@ def hosts(context: typer.Context, incomplete: str) -> Offers:
         if remote is not None:
             from genvx.fleet.remotes.reading import remote_named
 
-            specs = remote_named(remote, os.environ).specs()
+            found = remote_named(remote, os.environ)
+            # Where a rented machine is, only the cloud knows.
+            specs = () if found.type == "ec2" else found.specs()
         else:
             specs = hostfile.load(_given(context, "hostfile") or hostfile.find(os.environ))
         names = [spec.name for spec in specs]

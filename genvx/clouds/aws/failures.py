@@ -55,8 +55,9 @@ class Translating:
         trace: TracebackType | None,
     ) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
 
-        if isinstance(error, (BotoCoreError, ClientError)):
+        if isinstance(error, (BotoCoreError, ClientError, ResponseParserError)):
             raise translated(error, *self._of) from None
 
 
@@ -65,7 +66,15 @@ def translated(
 ) -> GenvxError:
     """Return the error of genvx for one of boto3. operation: boto3's name, as "run_instances"."""
     from botocore import exceptions as they
+    from botocore.parsers import ResponseParserError
 
+    if isinstance(error, ResponseParserError):
+        # Such as the login page of a hotel.
+        return CloudError(
+            "what answers is not AWS: a proxy, a login page of your network, or another server at "
+            "endpoint-url",
+            code="unreachable",
+        )
     if isinstance(error, they.ClientError):
         return _answered(error, service, operation, actions)
     if isinstance(error, (they.NoCredentialsError, they.CredentialRetrievalError)):

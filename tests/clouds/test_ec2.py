@@ -1,0 +1,169 @@
+"""A remote of type ec2, from its start to its end, on a cloud on loopback and a real sshd."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from genvx.core.requests.ask import Ask
+from genvx.core.requests.requirements import Requirements
+from genvx.fleet.connect import connect
+from tests.cli.look.test_json import VALIDATOR
+from tests.conftest import run_genvx
+from tests.helpers import start_genvx, until
+
+
+@pytest.fixture
+def remotes(tmp_path, monkeypatch):
+    """Writes remotes.yml."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    path = tmp_path / "config/genvx/remotes.yml"
+    path.parent.mkdir(parents=True)
+    return lambda text: path.write_text(f"remotes:\n{text}")
+
+
+@pytest.fixture
+def door(sandbox, tmp_path, monkeypatch):
+    """Names of machines lead to gpu-server-2. Returns more keys of a remote, and known_hosts."""
+    known = tmp_path / "known_hosts"
+    host = sandbox.hosts[1]
+    config = tmp_path / "ssh_config"
+    config.write_text(
+        "Host *.amazonaws.com\n  HostName 127.0.0.1\n  IdentityAgent none\n"
+        f"  Port {host.port}\n  UserKnownHostsFile {known}\n  GlobalKnownHostsFile /dev/null\n"
+    )
+    monkeypatch.setenv("GENVX_SSH_CONFIG", str(config))
+    user = Path(sandbox.ssh_config).read_text().partition("User ")[2].split()[0]
+    return {"user": user, "private_key": f"{sandbox.directory}/id_ed25519"}, known
+
+
+def console_of(sandbox, cloud):
+    """Have machines print the host key of gpu-server-2 on their console, as cloud-init does."""
+    line = Path(sandbox.hosts[1].path("host_key.pub")).read_text().strip()
+    (cloud.directory / "console").write_text(
+        f"-----BEGIN SSH HOST KEY KEYS-----\n{line}\n-----END SSH HOST KEY KEYS-----\n"
+    )
+    return line.split()[1]
+
+
+def ok(*words, code=0, **options):
+    answer = run_genvx(*words, **options)
+    assert answer.returncode == code, answer.stderr
+    return answer
+
+
+@pytest.mark.needs("openssh")
+def test_a_machine_is_started_used_stopped_and_ended_from_the_command_line(
+    cloud, remotes, door, sandbox
+):
+    keys, known = door
+    remotes(
+        cloud.remote(
+            **keys,
+            root_device_size=120,
+            tags="{team: vision}",
+            init="echo got ready; echo >> ~/inits",
+        )
+    )
+    key = console_of(sandbox, cloud)
+    status = ok("remotes", "status", "v100", code=2)
+    assert "remote v100 is not started; start it: genvx remotes start v100" in status.stderr
+    asked = ok("remotes", "start", "v100", code=2)
+    assert "this would start a new g5.12xlarge in us-east-2; -y does it unasked" in asked.stderr
+    assert cloud.instances() == []
+
+    # Two start it at once.
+    both = [start_genvx("remotes", "start", "v100", "-y") for _ in range(2)]
+    said = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    (instance,) = cloud.instances()
+    name = instance["InstanceId"]
+    assert sorted(out for out, _ in said) == [
+        f"got ready\nv100 ({name}) is available\n",
+        f"v100 ({name}) is available\n",
+    ]
+    assert Path(sandbox.hosts[1].home, "inits").read_text() == "\n"
+    assert known.read_text().split()[:3] == [name, "ssh-ed25519", key]
+    assert instance["InstanceType"] == "g5.12xlarge"
+    assert instance["MetadataOptions"]["HttpTokens"] == "required"
+    tags = {tag["Key"]: tag["Value"] for tag in instance["Tags"]}
+    assert (tags["genvx:remote"], tags["team"]) == ("v100", "vision")
+    (volume,) = cloud.client().describe_volumes()["Volumes"]
+    assert (volume["Size"], volume["VolumeType"]) == (120, "gp3")
+    (group,) = cloud.client().describe_security_groups(
+        Filters=[{"Name": "tag:genvx:remote", "Values": ["v100"]}]
+    )["SecurityGroups"]
+    rules = [r for rule in group["IpPermissions"] for r in rule["IpRanges"]]
+    assert [rule["CidrIp"] for rule in rules] == ["127.0.0.1/32"]
+
+    # All that a remote over SSH does works on it.
+    assert (
+        f"v100 ({name}, g5.12xlarge in us-east-2, 4 x NVIDIA A10G, up "
+        in ok("remotes", "status", "v100").stdout
+    )
+    document = json.loads(ok("remotes", "status", "v100", "--json").stdout)
+    VALIDATOR.validate(document)
+    assert (document["available"], document["machine"]["id"]) == (True, name)
+    begun = ok("run", "-d", "-g", "1", "-r", "v100", "--", "sh", "-c", "echo hi; echo 1 > out")
+    run = begun.stdout.strip()
+    assert ok("watch", "-r", "v100", run).stdout == "hi\n"
+    ok("pull", "-r", "v100", run)
+
+    # The laptop is lost: another one has only remotes.yml.
+    known.unlink()
+    refused = ok("--remote", "v100", "devices", code=4)
+    assert f"the host key of {name} is not known" in refused.stderr
+    again = ok("remotes", "start", "v100", "-y")
+    assert f"{name} runs already" in again.stderr
+    assert f"its host keys are those on the console of {name}" in again.stderr
+    ok("--remote", "v100", "devices")
+
+    asked = ok("remotes", "stop", "v100", code=2)
+    assert f"this would stop {name} (g5.12xlarge); what runs there ends" in asked.stderr
+    stopped = ok("remotes", "stop", "v100", "-y")
+    assert f"{name} is stopped; its disk is billed until: genvx remotes stop v100 --terminate" in (
+        stopped.stderr
+    )
+    assert [each["State"]["Name"] for each in cloud.instances()] == ["stopped"]
+    status = ok("remotes", "status", "v100", code=2)
+    assert "remote v100 is stopped; start it: genvx remotes start v100" in status.stderr
+    ok("remotes", "start", "v100", "-y")
+    assert [each["InstanceId"] for each in cloud.instances("running")] == [name]
+    assert Path(sandbox.hosts[1].home, "inits").read_text() == "\n"
+
+    ended = ok("remotes", "stop", "v100", "-y", "--terminate")
+    assert "nothing of it is left, and nothing is billed" in ended.stderr
+    assert cloud.live() == []
+    assert cloud.client().describe_key_pairs()["KeyPairs"] == []
+    groups = cloud.client().describe_security_groups()["SecurityGroups"]
+    assert [each["GroupName"] for each in groups if "genvx" in each["GroupName"]] == []
+    assert "there is nothing to end" in ok("remotes", "stop", "v100", "-y", "--terminate").stderr
+    # A token of EC2's is remembered beyond the end of its machine.
+    ok("remotes", "start", "v100", "-y")
+    assert len(cloud.live()) == 1
+
+
+@pytest.mark.needs("openssh")
+def test_a_machine_on_which_no_lease_lives_shuts_itself_down(sandbox):
+    told = Path(sandbox.hosts[1].home, "told")
+    for name in ("shutdown", "sudo"):
+        fake = Path(sandbox.directory, "bin", name)
+        fake.write_text(f'#!/bin/sh\n[ "$1" = -n ] && shift\necho "$*" >> {told}\n')
+        fake.chmod(0o755)
+
+    def lines():
+        return [line for line in told.read_text().splitlines() if line.startswith("-")]
+
+    with connect() as fleet:
+        host = fleet.host("gpu-server-2")
+        with host.acquire(Ask(Requirements())):
+            assert host.stop_when_idle(0.5, 0.0) == ""
+            assert host.stop_when_idle(0.6, 0.0) == ""
+            assert lines() == ["-c", "-c"]
+            until(lambda: Path(sandbox.hosts[1].home, ".local/state/genvx/idle-stop").exists())
+        until(lambda: len(lines()) == 3, "it shuts down")
+        assert lines()[2].startswith("-P +1 genvx: no lease has lived here for long")
+        with host.acquire(Ask(Requirements())):
+            until(lambda: lines()[3:] == ["-c"], "that is called off for a new lease")
