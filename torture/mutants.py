@@ -423,7 +423,7 @@ MUTANTS = (
         "C2", "the token of a start, and the look whether it is the only one", "machines of one",
         (
             Change("Cloud.launch", "ClientToken=token.hexdigest()[:64], ", ""),
-            Change("Cloud._only", "first.id == mine.id", "True"),
+            Change("Cloud._only", "not others", "True"),
         ),
     ),
     Mutant(

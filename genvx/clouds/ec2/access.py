@@ -139,7 +139,7 @@ def our_address(url: str) -> str:
     try:
         with urllib.request.urlopen(url, timeout=_SECONDS) as answer:
             text = answer.read(100).decode("ascii").strip()
-        return str(ipaddress.ip_network(text))
+        return str(ipaddress.ip_network(ipaddress.ip_address(text)))
     # OSError: no way there, or no answer. ValueError: what answers is no address.
     except (OSError, ValueError):
         raise InvalidInput(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 from genvx.clouds.ec2 import wanted as values
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 # The oldest are asked for last. More would be machines that somebody ends by hand again and again.
 _MOST_ENDED = 20
+# Seconds in which another start notices that there are two.
+_LOOKS = 5
 
 
 class Cloud:
@@ -112,19 +115,30 @@ class Cloud:
         raise CloudError(f"EC2 gives us {before}, which has ended; try again in an hour")
 
     def _only(self, mine: Machine) -> Machine:
-        """Keep one machine where two were started, with two configurations: all keep the same."""
-        first = first_of([mine, *(m for m in self.machines() if m.id != mine.id)])
-        if first is None or first.id == mine.id:
-            return mine
-        self.end([mine])
-        return first
+        """Keep one machine where two starts differed, and so had two tokens."""
+        for left in range(_LOOKS, -1, -1):
+            others = [each for each in self.machines() if each.id != mine.id]
+            if not others:
+                return mine
+            # The one that comes first is kept, whoever looks; its start waits until the other one
+            # has ended its own. That one may have looked before ours was there, and keep it.
+            if left and first_of([mine, *others]) is mine:
+                time.sleep(1.0)
+                continue
+            self.end([mine])
+            return first_of(others) or mine
+        return mine
 
     def _asked(self, wanted: Wanted, key: str, groups: Sequence[str]) -> dict[str, Any]:
         image = self._image(wanted)
         user = usual_user(f"{image.get('Name', '')} {image.get('Description', '')}")
-        disk = {"VolumeType": "gp3", "DeleteOnTermination": True}
-        if wanted.disk is not None:
-            disk["VolumeSize"] = wanted.disk
+        root = str(image.get("RootDeviceName") or "/dev/sda1")
+        disk: dict[str, Any] = {"VolumeType": "gp3", "DeleteOnTermination": True}
+        least = _size_of(image, root)
+        if wanted.disk is not None and wanted.disk < least:
+            raise InvalidInput(f"{wanted.image} needs {least} GiB; root-device-size has less")
+        if wanted.disk or least:
+            disk["VolumeSize"] = wanted.disk or least
         tags = {**(wanted.tags or {}), values.CONFIG: wanted.digest}
         if user is not None:
             tags[values.USER] = user
@@ -139,9 +153,7 @@ class Cloud:
             "InstanceInitiatedShutdownBehavior": "stop",
             # IMDSv2: what runs there and is tricked into a request finds no credentials.
             "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled"},
-            "BlockDeviceMappings": [
-                {"DeviceName": image.get("RootDeviceName") or "/dev/sda1", "Ebs": disk}
-            ],
+            "BlockDeviceMappings": [{"DeviceName": root, "Ebs": disk}],
         }
         if wanted.spot:
             kinds.append("spot-instances-request")
@@ -206,6 +218,14 @@ class Cloud:
                 if not latest or error.code not in ("UnsupportedOperation", "InvalidParameter"):
                     raise
         return ""
+
+
+def _size_of(image: dict[str, Any], root: str) -> int:
+    """Return the GiB of the root disk of an image; 0 if they are not known."""
+    for mapping in image.get("BlockDeviceMappings", ()):
+        if mapping.get("DeviceName") == root:
+            return int(mapping.get("Ebs", {}).get("VolumeSize") or 0)
+    return 0
 
 
 def dead_man(seconds: float) -> str:

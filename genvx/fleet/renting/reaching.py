@@ -102,8 +102,8 @@ def reach(
         if now - begun >= patience:
             found.close()
             raise type(error)(
-                f"{error}, for {round(patience)} s; is TCP port {spec.port or 22} open to you, and "
-                "has the image an sshd?",
+                f"not within {round(patience)} s ({error}); may TCP port {spec.port or 22} be "
+                "reached from here, and has the image an sshd?",
                 kind=error.kind,
             )
         if word != said:
