@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ import pytest
 from genvx.core.requests.ask import Ask
 from genvx.core.requests.requirements import Requirements
 from genvx.fleet.connect import connect
+from genvx.keypair import new_key
+from genvx.sandbox.ports import reserved
 from tests.cli.look.test_json import VALIDATOR
+from tests.clouds.aws import CREDENTIALS
 from tests.conftest import run_genvx
 from tests.helpers import start_genvx, until
 
@@ -37,6 +41,14 @@ def door(sandbox, tmp_path, monkeypatch):
     monkeypatch.setenv("GENVX_SSH_CONFIG", str(config))
     user = Path(sandbox.ssh_config).read_text().partition("User ")[2].split()[0]
     return {"user": user, "private_key": f"{sandbox.directory}/id_ed25519"}, known
+
+
+@pytest.fixture
+def my_keys(tmp_path):
+    """Keys of a remote whose machine nobody gets into."""
+    private, _ = new_key("ann")
+    (tmp_path / "mine").write_bytes(private)
+    return {"user": "ann", "private_key": f"{tmp_path}/mine"}
 
 
 def console_of(sandbox, cloud):
@@ -167,3 +179,55 @@ def test_a_machine_on_which_no_lease_lives_shuts_itself_down(sandbox):
         assert lines()[2].startswith("-P +1 genvx: no lease has lived here for long")
         with host.acquire(Ask(Requirements())):
             until(lambda: lines()[3:] == ["-c"], "that is called off for a new lease")
+
+
+def test_each_failure_of_a_start_says_the_step_what_exists_and_what_it_costs(
+    cloud, remotes, my_keys, monkeypatch
+):
+    remotes(cloud.remote(**my_keys) + cloud.remote("home", **my_keys, ssh_cidr=None))
+
+    def refused(**errors):
+        cloud.control(errors=errors)
+        return ok("remotes", "start", "v100", "-y", code=4).stderr.splitlines()[-1]
+
+    nothing = "; no machine was started, and nothing is billed"
+    assert refused(RunInstances="UnauthorizedOperation") == (
+        "genvx: could not start a machine: AWS does not allow ec2:RunInstances; whoever manages "
+        f"the account can allow it{nothing}"
+    )
+    said = refused(RunInstances="InsufficientInstanceCapacity")
+    assert said.startswith("genvx: could not start a machine: EC2 has no g5.12xlarge left in us-ea")
+    assert said.endswith(f"(InsufficientInstanceCapacity){nothing}")
+    assert cloud.live() == []
+
+    # A machine that never comes up.
+    cloud.control()
+    monkeypatch.setenv("GENVX_SSH_CONFIG", str(Path.cwd() / "closed"))
+    with reserved() as port:
+        Path("closed").write_text(f"Host *\n  HostName 127.0.0.1\n  Port {port}\n")
+        answer = ok("remotes", "start", "v100", "-y", "--timeout", "1", code=4)
+        (instance,) = cloud.live()
+        name = instance["InstanceId"]
+        last = answer.stderr.splitlines()[-1]
+        assert f"could not get into its machine: not within 1 s (127.0.0.1 port {port} ref" in last
+        bill = f"{name} (g5.12xlarge) is running and is billed until: genvx remotes stop v100"
+        assert last.endswith(f"; {bill}")
+        # Ctrl-C while it is waited for.
+        process = start_genvx("remotes", "start", "v100", "-y")
+        assert process.stderr is not None
+        seen = []
+        until(lambda: seen.append(process.stderr.readline()) or "not answer yet" in seen[-1])
+        process.send_signal(signal.SIGINT)
+        _, rest = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert f"before Ctrl-C; {bill}\n" in rest
+        assert "to go on: genvx remotes start v100\n" in rest
+
+    # Nobody says from where we come.
+    monkeypatch.setenv("GENVX_CHECKIP", "http://127.0.0.1:9/")
+    said = ok("remotes", "start", "home", "-y", code=2).stderr
+    assert "write it as ssh-cidr: 203.0.113.7/32; no machine was started" in said
+    for variable in CREDENTIALS:
+        monkeypatch.delenv(variable)
+    (line,) = ok("remotes", "status", "v100", code=2).stderr.splitlines()
+    assert line.startswith("genvx: no credentials for AWS: run aws configure")
