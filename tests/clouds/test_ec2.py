@@ -11,6 +11,8 @@ import pytest
 from genvx.core.requests.ask import Ask
 from genvx.core.requests.requirements import Requirements
 from genvx.fleet.connect import connect
+from genvx.fleet.remotes.reading import load
+from genvx.fleet.renting import starting
 from genvx.keypair import new_key
 from genvx.sandbox.ports import reserved
 from tests.cli.look.test_json import VALIDATOR
@@ -130,10 +132,7 @@ def test_a_machine_is_started_used_stopped_and_ended_from_the_command_line(
     again = ok("remotes", "start", "v100", "-y")
     assert f"{name} runs already" in again.stderr
     assert f"its host keys are those on the console of {name}" in again.stderr
-    ok("--remote", "v100", "devices")
 
-    asked = ok("remotes", "stop", "v100", code=2)
-    assert f"this would stop {name} (g5.12xlarge); what runs there ends" in asked.stderr
     stopped = ok("remotes", "stop", "v100", "-y")
     assert f"{name} is stopped; its disk is billed until: genvx remotes stop v100 --terminate" in (
         stopped.stderr
@@ -151,34 +150,60 @@ def test_a_machine_is_started_used_stopped_and_ended_from_the_command_line(
     assert cloud.client().describe_key_pairs()["KeyPairs"] == []
     groups = cloud.client().describe_security_groups()["SecurityGroups"]
     assert [each["GroupName"] for each in groups if "genvx" in each["GroupName"]] == []
-    assert "there is nothing to end" in ok("remotes", "stop", "v100", "-y", "--terminate").stderr
-    # A token of EC2's is remembered beyond the end of its machine.
-    ok("remotes", "start", "v100", "-y")
-    assert len(cloud.live()) == 1
+
+
+@pytest.fixture
+def told(sandbox):
+    """What gpu-server-2 was told to do instead of shutting down, a line each."""
+    file = Path(sandbox.hosts[1].home, "told")
+    for name in ("shutdown", "sudo"):
+        fake = Path(sandbox.directory, "bin", name)
+        fake.write_text(f'#!/bin/sh\n[ "$1" = -n ] && shift\necho "$*" >> {file}\n')
+        fake.chmod(0o755)
+    return lambda: [line for line in file.read_text().splitlines() if line.startswith("-")]
 
 
 @pytest.mark.needs("openssh")
-def test_a_machine_on_which_no_lease_lives_shuts_itself_down(sandbox):
-    told = Path(sandbox.hosts[1].home, "told")
-    for name in ("shutdown", "sudo"):
-        fake = Path(sandbox.directory, "bin", name)
-        fake.write_text(f'#!/bin/sh\n[ "$1" = -n ] && shift\necho "$*" >> {told}\n')
-        fake.chmod(0o755)
-
-    def lines():
-        return [line for line in told.read_text().splitlines() if line.startswith("-")]
-
+def test_a_machine_on_which_no_lease_lives_shuts_itself_down(sandbox, told):
     with connect() as fleet:
         host = fleet.host("gpu-server-2")
         with host.acquire(Ask(Requirements())):
             assert host.stop_when_idle(0.5, 0.0) == ""
+            # There is one watch, which has a new time.
             assert host.stop_when_idle(0.6, 0.0) == ""
-            assert lines() == ["-c", "-c"]
-            until(lambda: Path(sandbox.hosts[1].home, ".local/state/genvx/idle-stop").exists())
-        until(lambda: len(lines()) == 3, "it shuts down")
-        assert lines()[2].startswith("-P +1 genvx: no lease has lived here for long")
+            assert told() == ["-c", "-c"]
+        until(lambda: len(told()) == 3, "it shuts down")
+        assert told()[2].startswith("-P +1 genvx: no lease has lived here for long")
         with host.acquire(Ask(Requirements())):
-            until(lambda: lines()[3:] == ["-c"], "that is called off for a new lease")
+            until(lambda: told()[3:] == ["-c"], "that is called off for a new lease")
+
+
+@pytest.mark.needs("openssh")
+def test_init_runs_until_it_has_succeeded_once(cloud, remotes, door, sandbox, told, capfd):
+    keys, known = door
+
+    def start(init, **how):
+        remotes(cloud.remote(**keys, init=init, init_timeout=1, idle_stop="60m"))
+        lines = []
+        rental, wanted = starting.begin(load().named("v100"), lines.append)
+        # moto's machines print nothing on their consoles, and nobody waits for that here.
+        code = starting.start(rental, wanted, starting.Start(30.0, console_patience=0.0, **how))
+        return code, capfd.readouterr().out, "\n".join(lines), rental.machine.id
+
+    code, shown, said, name = start("echo one; exit 7")
+    assert (code, shown) == (7, "one\n")
+    assert f"is accepted at first sight, for {name} alone" in said
+    assert known.read_text().split()[0] == name
+    assert f"{name} stops itself after 1 h without a lease" in said
+    assert f"init ended with exit code 7; {name} (g5.12xlarge) is running and is billed" in said
+    code, shown, said, _ = start("echo two; sleep 60")
+    assert (code, shown) == (124, "two\n")
+    assert "init did not end within 1 s (init-timeout)" in said
+    assert start("echo three")[:2] == (0, "three\n")
+    assert start("echo three")[:2] == (0, "")
+    assert start("echo four")[:2] == (0, "")
+    assert start("echo four", reinit=True)[:2] == (0, "four\n")
+    assert told() == ["-c"] * 6
 
 
 def test_each_failure_of_a_start_says_the_step_what_exists_and_what_it_costs(
