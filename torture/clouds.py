@@ -32,7 +32,6 @@ _LAST = 40
 class _World:
     """The cloud that is tried, and what is wanted of it."""
 
-    url: str
     place: Path
     outcome: Outcome
     wanted: Wanted
@@ -119,7 +118,7 @@ def killed(trial: Trial) -> Outcome:
     with pretendcloud.served(trial.place) as url:
         cloud = Cloud(Account(_REGION, endpoint_url=url), "lab")
         eyes = Account(_REGION, endpoint_url=url).service("ec2").client
-        world = _World(url, trial.place, outcome, wanted, cloud, eyes)
+        world = _World(trial.place, outcome, wanted, cloud, eyes)
         moments = [(at, before) for at in range(1, _LAST) for before in (True, False)]
         for act in (_started, _stopped, _ended):
             _each(trial, world, act, moments)
@@ -136,9 +135,8 @@ def _each(
     """Try an act at its moments: all of them, until one comes after its end; or some of them."""
     if not trial.full:
         chance = trial.chance(act.__name__)
-        moments = [(chance.randrange(1, 13), chance.random() < 0.5) for _ in range(3)]
+        moments = [(chance.randrange(1, 13), chance.random() < 0.5) for _ in range(2)]
     for at, before in moments:
-        pretendcloud.forget(world.url, world.place)
         if not act(world, at, before) and trial.full:
             return
         if world.outcome.enough:
@@ -164,6 +162,7 @@ def _stopped(world: _World, at: int, before: bool) -> bool:
     killed = world.client(_stop, at, before=before)
     world.client(world.start)
     world.check_one(where)
+    _gone(world, where)
     return killed
 
 

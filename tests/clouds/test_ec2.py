@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from genvx.cli import main
 from genvx.core.requests.ask import Ask
 from genvx.core.requests.requirements import Requirements
 from genvx.fleet.connect import connect
@@ -17,7 +18,6 @@ from genvx.keypair import new_key
 from genvx.sandbox.ports import reserved
 from tests.cli.look.test_json import VALIDATOR
 from tests.clouds.aws import CREDENTIALS
-from tests.conftest import run_genvx
 from tests.helpers import start_genvx, until
 
 
@@ -62,15 +62,23 @@ def console_of(sandbox, cloud):
     return line.split()[1]
 
 
-def ok(*words, code=0, **options):
-    answer = run_genvx(*words, **options)
-    assert answer.returncode == code, answer.stderr
-    return answer
+@pytest.fixture
+def typed(capfd):
+    """Has a command line done in this process, which has boto3 already; what was printed."""
+
+    def typed(*words, code=0):
+        capfd.readouterr()
+        found = main.run(list(words))
+        shown = capfd.readouterr()
+        assert found == code, shown.err
+        return shown
+
+    return typed
 
 
 @pytest.mark.needs("openssh")
 def test_a_machine_is_started_used_stopped_and_ended_from_the_command_line(
-    cloud, remotes, door, sandbox
+    cloud, remotes, door, sandbox, typed
 ):
     keys, known = door
     remotes(
@@ -82,10 +90,10 @@ def test_a_machine_is_started_used_stopped_and_ended_from_the_command_line(
         )
     )
     key = console_of(sandbox, cloud)
-    status = ok("remotes", "status", "v100", code=2)
-    assert "remote v100 is not started; start it: genvx remotes start v100" in status.stderr
-    asked = ok("remotes", "start", "v100", code=2)
-    assert "this would start a new g5.12xlarge in us-east-2; -y does it unasked" in asked.stderr
+    status = typed("remotes", "status", "v100", code=2)
+    assert "remote v100 is not started; start it: genvx remotes start v100" in status.err
+    asked = typed("remotes", "start", "v100", code=2)
+    assert "this would start a new g5.12xlarge in us-east-2; -y does it unasked" in asked.err
     assert cloud.instances() == []
 
     # Two start it at once.
@@ -115,37 +123,37 @@ def test_a_machine_is_started_used_stopped_and_ended_from_the_command_line(
     # All that a remote over SSH does works on it.
     assert (
         f"v100 ({name}, g5.12xlarge in us-east-2, 4 x NVIDIA A10G, up "
-        in ok("remotes", "status", "v100").stdout
+        in typed("remotes", "status", "v100").out
     )
-    document = json.loads(ok("remotes", "status", "v100", "--json").stdout)
+    document = json.loads(typed("remotes", "status", "v100", "--json").out)
     VALIDATOR.validate(document)
     assert (document["available"], document["machine"]["id"]) == (True, name)
-    begun = ok("run", "-d", "-g", "1", "-r", "v100", "--", "sh", "-c", "echo hi; echo 1 > out")
-    run = begun.stdout.strip()
-    assert ok("watch", "-r", "v100", run).stdout == "hi\n"
-    ok("pull", "-r", "v100", run)
+    begun = typed("run", "-d", "-g", "1", "-r", "v100", "--", "sh", "-c", "echo hi; echo 1 > out")
+    run = begun.out.strip()
+    assert typed("watch", "-r", "v100", run).out == "hi\n"
+    typed("pull", "-r", "v100", run)
 
     # The laptop is lost: another one has only remotes.yml.
     known.unlink()
-    refused = ok("--remote", "v100", "devices", code=4)
-    assert f"the host key of {name} is not known" in refused.stderr
-    again = ok("remotes", "start", "v100", "-y")
-    assert f"{name} runs already" in again.stderr
-    assert f"its host keys are those on the console of {name}" in again.stderr
+    refused = typed("--remote", "v100", "devices", code=4)
+    assert f"the host key of {name} is not known" in refused.err
+    again = typed("remotes", "start", "v100", "-y")
+    assert f"{name} runs already" in again.err
+    assert f"its host keys are those on the console of {name}" in again.err
 
-    stopped = ok("remotes", "stop", "v100", "-y")
+    stopped = typed("remotes", "stop", "v100", "-y")
     assert f"{name} is stopped; its disk is billed until: genvx remotes stop v100 --terminate" in (
-        stopped.stderr
+        stopped.err
     )
     assert [each["State"]["Name"] for each in cloud.instances()] == ["stopped"]
-    status = ok("remotes", "status", "v100", code=2)
-    assert "remote v100 is stopped; start it: genvx remotes start v100" in status.stderr
-    ok("remotes", "start", "v100", "-y")
+    status = typed("remotes", "status", "v100", code=2)
+    assert "remote v100 is stopped; start it: genvx remotes start v100" in status.err
+    typed("remotes", "start", "v100", "-y")
     assert [each["InstanceId"] for each in cloud.instances("running")] == [name]
     assert Path(sandbox.hosts[1].home, "inits").read_text() == "\n"
 
-    ended = ok("remotes", "stop", "v100", "-y", "--terminate")
-    assert "nothing of it is left, and nothing is billed" in ended.stderr
+    ended = typed("remotes", "stop", "v100", "-y", "--terminate")
+    assert "nothing of it is left, and nothing is billed" in ended.err
     assert cloud.live() == []
     assert cloud.client().describe_key_pairs()["KeyPairs"] == []
     groups = cloud.client().describe_security_groups()["SecurityGroups"]
@@ -207,13 +215,13 @@ def test_init_runs_until_it_has_succeeded_once(cloud, remotes, door, sandbox, to
 
 
 def test_each_failure_of_a_start_says_the_step_what_exists_and_what_it_costs(
-    cloud, remotes, my_keys, monkeypatch
+    cloud, remotes, my_keys, monkeypatch, typed
 ):
     remotes(cloud.remote(**my_keys) + cloud.remote("home", **my_keys, ssh_cidr=None))
 
     def refused(**errors):
         cloud.control(errors=errors)
-        return ok("remotes", "start", "v100", "-y", code=4).stderr.splitlines()[-1]
+        return typed("remotes", "start", "v100", "-y", code=4).err.splitlines()[-1]
 
     nothing = "; no machine was started, and nothing is billed"
     assert refused(RunInstances="UnauthorizedOperation") == (
@@ -230,10 +238,11 @@ def test_each_failure_of_a_start_says_the_step_what_exists_and_what_it_costs(
     monkeypatch.setenv("GENVX_SSH_CONFIG", str(Path.cwd() / "closed"))
     with reserved() as port:
         Path("closed").write_text(f"Host *\n  HostName 127.0.0.1\n  Port {port}\n")
-        answer = ok("remotes", "start", "v100", "-y", "--timeout", "1", code=4)
+        last = typed("remotes", "start", "v100", "-y", "--timeout", "1", code=4).err.splitlines()[
+            -1
+        ]
         (instance,) = cloud.live()
         name = instance["InstanceId"]
-        last = answer.stderr.splitlines()[-1]
         assert f"could not get into its machine: not within 1 s (127.0.0.1 port {port} ref" in last
         bill = f"{name} (g5.12xlarge) is running and is billed until: genvx remotes stop v100"
         assert last.endswith(f"; {bill}")
@@ -250,9 +259,9 @@ def test_each_failure_of_a_start_says_the_step_what_exists_and_what_it_costs(
 
     # Nobody says from where we come.
     monkeypatch.setenv("GENVX_CHECKIP", "http://127.0.0.1:9/")
-    said = ok("remotes", "start", "home", "-y", code=2).stderr
+    said = typed("remotes", "start", "home", "-y", code=2).err
     assert "write it as ssh-cidr: 203.0.113.7/32; no machine was started" in said
     for variable in CREDENTIALS:
         monkeypatch.delenv(variable)
-    (line,) = ok("remotes", "status", "v100", code=2).stderr.splitlines()
+    (line,) = typed("remotes", "status", "v100", code=2).err.splitlines()
     assert line.startswith("genvx: no credentials for AWS: run aws configure")

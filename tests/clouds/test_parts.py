@@ -36,6 +36,12 @@ def lab(cloud):
 
 
 @pytest.fixture
+def answered(my_aws):
+    """A remote in a cloud whose answers a test writes."""
+    return Cloud(Account(REGION), "lab")
+
+
+@pytest.fixture
 def remote(tmp_path, monkeypatch):
     """Writes remotes.yml with one remote of type ec2, and returns that."""
     path = tmp_path / "remotes.yml"
@@ -131,9 +137,9 @@ def test_what_is_asked_of_ec2_for_a_spot_machine_in_a_subnet_that_stops_itself(l
         lab._asked(replace(wanted, disk=8), "key", ["sg-1"])
 
 
-def test_a_spot_machine_is_ended_after_its_request_which_would_start_it_again(lab):
+def test_a_spot_machine_is_ended_after_its_request_which_would_start_it_again(answered):
     spot = Machine("i-1", "running", "g5.xlarge", IMAGE, None, {}, {}, spot=True)
-    with stubbed(lab.service) as stub:
+    with stubbed(answered.service) as stub:
         stub.add_response(
             "describe_spot_instance_requests",
             {"SpotInstanceRequests": [{"SpotInstanceRequestId": "sir-1"}]},
@@ -142,16 +148,16 @@ def test_a_spot_machine_is_ended_after_its_request_which_would_start_it_again(la
             "cancel_spot_instance_requests", {}, {"SpotInstanceRequestIds": ["sir-1"]}
         )
         stub.add_response("terminate_instances", {}, {"InstanceIds": ["i-1"]})
-        lab.end([spot])
+        answered.end([spot])
         stub.assert_no_pending_responses()
 
 
-def test_older_kinds_of_machines_have_only_the_console_that_was_kept(lab):
+def test_older_kinds_of_machines_have_only_the_console_that_was_kept(answered):
     machine = Machine("i-1", "running", "p2.xlarge", IMAGE, None, {}, {})
-    with stubbed(lab.service) as stub:
+    with stubbed(answered.service) as stub:
         stub.add_client_error("get_console_output", "UnsupportedOperation")
         stub.add_response("get_console_output", {"Output": "hello"}, {"InstanceId": "i-1"})
-        assert lab.console(machine) == "hello"
+        assert answered.console(machine) == "hello"
 
 
 def test_host_keys_are_those_of_the_last_whole_list_on_the_console():
@@ -165,7 +171,7 @@ def test_host_keys_are_those_of_the_last_whole_list_on_the_console():
     assert host_keys("Linux") == []
 
 
-def test_a_price_is_that_of_an_hour_on_demand_or_the_latest_of_a_spot_machine(lab):
+def test_a_price_is_that_of_an_hour_on_demand_or_the_latest_of_a_spot_machine(answered):
     dimension = {"pricePerUnit": {"USD": "3.0600000000"}}
     product = {"terms": {"OnDemand": {"a": {"priceDimensions": {"b": dimension}}}}}
     assert prices.on_demand_of({"PriceList": [json.dumps(product)]}) == 3.06
@@ -176,11 +182,11 @@ def test_a_price_is_that_of_an_hour_on_demand_or_the_latest_of_a_spot_machine(la
         {**zone, "SpotPrice": "0.9", "Timestamp": now},
         {**zone, "SpotPrice": "2.0", "Timestamp": now - datetime.timedelta(hours=1)},
     ]
-    with stubbed(lab.service) as stub:
+    with stubbed(answered.service) as stub:
         stub.add_response("describe_spot_price_history", {"SpotPriceHistory": history})
-        assert prices.price(lab, "g5.xlarge", spot=True) == 0.9
+        assert prices.price(answered, "g5.xlarge", spot=True) == 0.9
         stub.add_client_error("describe_spot_price_history", "UnauthorizedOperation")
-        assert prices.price(lab, "g5.xlarge", spot=True) is None
+        assert prices.price(answered, "g5.xlarge", spot=True) is None
 
 
 @pytest.mark.parametrize(
