@@ -423,7 +423,7 @@ MUTANTS = (
     Mutant(
         "C2", "the token of a start, and the look whether it is the only one", "machines of one",
         (
-            Change("Cloud.launch", "ClientToken=token.hexdigest()[:64], ", ""),
+            Change("Cloud._run", "ClientToken=token, ", ""),
             Change("Cloud._only", "not others", "True"),
         ),
     ),
