@@ -185,4 +185,8 @@ FIGURES = (
         "M4", "genvx enforce on random machines: hostile names, reused pids, missing facts",
         "10,000 worlds, 0 innocent hit, all guilty within two rounds", "enforced:enforced",
     ),
+    Figure(
+        "C2", "a client killed at every request of starting, stopping and ending a rented machine",
+        "never two machines, nothing without a tag, nothing left after the end", "clouds:killed",
+    ),
 )  # fmt: skip

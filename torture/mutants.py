@@ -434,6 +434,17 @@ MUTANTS = (
         ),
         "hostile:hostile",
     ),
+    Mutant(
+        "C2", "the token of a start, and the look whether it is the only one", "machines of one",
+        (
+            Change("Cloud._run", "ClientToken=token, ", ""),
+            Change("Cloud._only", "not others", "True"),
+        ),
+    ),
+    Mutant(
+        "C2", "the tags that a key pair is made with", "without a tag",
+        (Change("access:key_pair", ", TagSpecifications=cloud.tagged('key-pair')", ""),),
+    ),
 )  # fmt: skip
 
 
@@ -478,7 +489,7 @@ def _bite(mutant: Mutant, directory: Path, seed: int) -> Bitten:
         )
         output.seek(0)
         told = output.read()
-    found = re.findall(r"^[FMRSW]\d+ on \S+: violated: (.*)$", told, re.MULTILINE)
+    found = re.findall(r"^[CFMRSW]\d+ on \S+: violated: (.*)$", told, re.MULTILINE)
     seen = [line for line in found if mutant.word in line]
     caught = answer.returncode == 1 and bool(seen)
     return Bitten(caught, seen[0] if seen else "", told)

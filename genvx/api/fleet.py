@@ -52,16 +52,18 @@ class Fleet(Hosts[H]):
     ) -> Fleet[SSHHost]:
         """Make a fleet of the hosts of a remote, over SSH; connect to none yet.
 
-        name: of remotes.yml or of a project's genvx-remotes.yml, or ssh:user@host:port.
+        name: of remotes.yml or of a project's genvx-remotes.yml, several after commas, or
+        ssh:user@host:port.
 
         Raises:
             UnknownRemote: there is none. InvalidRemotes: a file with remotes has a fault.
-            InvalidHostfile: its hostfile cannot be read. InvalidInput: it has no hosts over SSH.
+            InvalidHostfile: its hostfile cannot be read. NotRunning: its machine does not run.
+            InvalidInput: it has no hosts over SSH.
         """
-        from genvx.fleet.remotes.reading import remote_named
+        from genvx.fleet.remotes.pool import specs_named
 
         config = os.environ.get("GENVX_SSH_CONFIG") or None
-        return _over_ssh(remote_named(name, os.environ).specs(), fanout, timeout, config)
+        return _over_ssh(specs_named(name, os.environ), fanout, timeout, config)
 
     def sweep(
         self,

@@ -299,6 +299,12 @@ class SSHHost(Questions, Ships):
         """
         self.answer(acts.Signal(grant.environment_id, name, grant.lease))
 
+    def stop_when_idle(self, seconds: float, first: float) -> str:
+        """Have the machine shut itself down when no lease has lived for so long; return why it
+        cannot, or nothing. first: seconds that are added the first time.
+        """
+        return self.answer(acts.StopWhenIdle(seconds, first))
+
     def require_terminal(self) -> None:
         """Check, after a first call, that the agent is stored on the host.
 

@@ -123,6 +123,14 @@ def signal(host: Here, asked: acts.Signal) -> None:
     host.signal(asked.environment_id, asked.signal, asked.lease)
 
 
+def stop_when_idle(host: Here, asked: acts.StopWhenIdle) -> str:
+    """Watch for idleness; return why that is of no use, or nothing."""
+    from genvx.core.text import printable
+    from genvx.local import idling
+
+    return printable(idling.keep(asked.seconds, asked.first, host.environ))
+
+
 def find_tree(host: Here, asked: treeoperations.FindTree) -> bool:
     """Return whether a tree is here."""
     from genvx.local.trees.store import TreeStore, trees_root
@@ -159,6 +167,7 @@ ANSWERS: Mapping[str, Callable[[Here, Any], Any]] = {
     "Detach": detach,
     "Reserve": reserve,
     "Signal": signal,
+    "StopWhenIdle": stop_when_idle,
     "FindTree": find_tree,
     "CleanTrees": clean_trees,
 }

@@ -176,10 +176,10 @@ class Where(Reporting):
             return []
         import os
 
-        from genvx.fleet.remotes.reading import remote_named
+        from genvx.fleet.remotes.reading import remotes_named
 
-        remote = remote_named(self.named, os.environ)
-        return [f"{remote.name}: {note}" for note in remote.notes]
+        named = remotes_named(self.named, os.environ)
+        return [f"{remote.name}: {note}" for remote in named for note in remote.notes]
 
     def ask(
         self, fleet: HostGroup[Any], question: Callable[[Host], T], *, old: list[str] | None = None

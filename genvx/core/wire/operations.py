@@ -19,6 +19,7 @@ OPERATIONS = {
     "detach": ("Detach", "actcodec"),
     "reserve": ("Reserve", "actcodec"),
     "signal": ("Signal", "actcodec"),
+    "stop-when-idle": ("StopWhenIdle", "actcodec"),
     "hold": ("Hold", "ongoingcodec"),
     "run": ("Run", "ongoingcodec"),
     "lock": ("RunInTurn", "ongoingcodec"),

@@ -211,6 +211,7 @@ ASKED = [
     acts.Detach("abcd", ("0", "GPU-1")),
     acts.Reserve(ASK),
     acts.Signal("abcd", "TERM", "00ff"),
+    acts.StopWhenIdle(3600.0, 60.0),
     ongoing.Hold(Join("abcd", "cmd"), 7.5),
     ongoing.Run(ASK, JOB),
     ongoing.RunInTurn("abcd", JOB, 8.5),
@@ -401,6 +402,7 @@ REPLIES = [
     (questions.Examine(), Examination((Finding("c", Severity.ERROR, "r", "a"),), 7)),
     (questions.FindPort(), 4711),
     (acts.Signal("abcd", "TERM"), None),
+    (acts.StopWhenIdle(3600.0), "sudo: a password is required"),
     (
         questions.ShowUse("abcd"),
         questions.OwnUse(Snapshot("h", "0.1", "boot", 1, DRIVER, (), {}, ()), {"GPU-1": (1, 2)}),
