@@ -20,6 +20,7 @@ from genvx.core.leases.lease import Lease
 from genvx.core.value import replace
 from genvx.core.wire import snapshotcodec
 from genvx.core.wire.reply import Reply
+from genvx.errors import HostError
 from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hosts.hostfile import load, parse
 from genvx.fleet.hosts.hostspec import HostSpec
@@ -141,6 +142,43 @@ def test_ssh_is_asked_once_for_hosts_that_it_cannot_tell_apart(
     assert counted_ssh() == processes
     alone = {name: Settler(str(path)).settings(HostSpec(name, name)) for name in NAMES}
     assert found == alone
+
+
+@pytest.mark.parametrize(
+    ("config", "processes"),
+    [
+        ("", 1),
+        ("Host *\n  User all\n  Port 2222\n  ProxyCommand nc %h %p\n", 1),
+        ("Host *\n  ProxyJump bastion\n", 1),
+        ("Match user user3\n  ProxyCommand nc %h 1\n", 4),
+        ("Host *\n  IdentityFile ~/.ssh/%r-%p\n", 4),
+        # One is its own jump host, which ssh refuses, and the others are not.
+        ("Host *\n  ProxyJump 127.0.0.1:2202\n", 5),
+    ],
+)
+def test_ssh_is_asked_once_for_the_ports_and_users_of_an_address(
+    counted_ssh, tmp_path, config, processes
+):
+    path = tmp_path / "config"
+    path.write_text(config)
+
+    def said(settler, spec):
+        try:
+            return settler.settings(spec)
+        except HostError as error:
+            return str(error)
+
+    hosts = [
+        HostSpec(f"h{n}", "127.0.0.1", port=2200 + n, user=f"user{n}", key="~/.ssh/it")
+        for n in range(4)
+    ]
+    settler = Settler(str(path))
+    found = [said(settler, spec) for spec in hosts]
+    assert counted_ssh() == processes
+    assert found == [said(Settler(str(path)), spec) for spec in hosts]
+    # What ssh_config says of ports and users is for hosts of which the hostfile says nothing.
+    plain = HostSpec("plain", "127.0.0.1", key="~/.ssh/it")
+    assert said(settler, plain) == said(Settler(str(path)), plain)
 
 
 def test_a_file_that_ssh_config_includes_tells_hosts_apart_too(counted_ssh, tmp_path):
