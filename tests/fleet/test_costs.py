@@ -25,6 +25,7 @@ from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hosts.hostfile import load, parse
 from genvx.fleet.hosts.hostspec import HostSpec
 from genvx.local.host import LocalHost
+from genvx.ssh import link
 from genvx.ssh.config.sshconfig import Settler
 from torture.servers import misbehaving, silent
 
@@ -206,6 +207,12 @@ def test_keys_and_known_hosts_are_read_once_for_all_hosts(sandbox, monkeypatch):
         return real(path, *more, **options)
 
     monkeypatch.setattr("builtins.open", counting)
+    configs = []
+    make = link.fabric.Config
+    monkeypatch.setattr(
+        link.fabric, "Config", lambda *words, **more: configs.append(1) or make(*words, **more)
+    )
+    link._config.cache_clear()
     config = Path(sandbox.ssh_config)
     config.write_text(
         config.read_text().replace("Host gpu-server-2", f"Host gpu-server-2 {' '.join(NAMES)}")
@@ -214,6 +221,7 @@ def test_keys_and_known_hosts_are_read_once_for_all_hosts(sandbox, monkeypatch):
         fleet.snapshot().values()
     assert len(keys) == 1
     assert len(known) == 1
+    assert len(configs) == 1
 
 
 def test_a_host_that_keeps_us_waiting_costs_two_threads(tmp_path):
