@@ -10,6 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.form import sized
 from benchmarks.report import Table, verdict
 from genvx.cli.schema.page import plain_sight
 from genvx.cli.schema.runs import plain_run
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
     from genvx.core.snapshot import Snapshot
 
-_HOSTS, _DEVICES, _PAGES = 125, 8, 60
-_SECONDS = 5.0
+_HOSTS, _DEVICES, _PAGES = sized(125, 2), 8, sized(60, 2)
+_SECONDS = sized(5.0, 1.2)
 _ASK = b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
