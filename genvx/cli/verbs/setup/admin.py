@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,8 +13,6 @@ from genvx.cli.parse.commands import Group, Verb
 from genvx.cli.parse.groups import group
 from genvx.core.text import printable
 from genvx.errors import InvalidInput, StateError
-from genvx.local import provisioning
-from genvx.watching.units import UNIT
 
 if TYPE_CHECKING:
     from genvx.local.provisioning import Places
@@ -79,6 +75,8 @@ def provision(
 
     Example: sudo genvx admin provision
     """
+    from genvx.local import provisioning
+
     places = provisioning.usual()
     if dry_run:
         plan(places, to, monitor=monitor)
@@ -88,6 +86,9 @@ def provision(
 
 def plan(places: Places, to: str | None, *, monitor: bool) -> None:
     """Print what would be made, as the files themselves where these are short."""
+    from genvx.local import provisioning
+    from genvx.watching.units import UNIT
+
     if to is not None:
         _number_of(to)
     print(f"# leases: {places.provisioned}/leases" + (f", for group {to}" if to else ""))
@@ -106,6 +107,8 @@ def _unit() -> str:
 
 
 def _number_of(group: str) -> int:
+    import grp
+
     try:
         return grp.getgrnam(group).gr_gid
     except KeyError:
@@ -116,6 +119,9 @@ def provision_in(
     places: Places, group: str | None = None, *, force: bool = False, monitor: bool = False
 ) -> None:
     """What `provision` does, for a machine whose directories may be elsewhere than usual."""
+    from genvx.local import provisioning
+    from genvx.watching.units import UNIT
+
     if os.geteuid() != 0:
         raise InvalidInput(f"only root can provision a machine: sudo {_program()} admin provision")
     number = -1 if group is None else _number_of(group)
@@ -146,6 +152,8 @@ def provision_in(
 
 def _program() -> str:
     """How root starts this program: sudo does not look where its user has installed it."""
+    import shlex
+
     started = os.path.abspath(sys.argv[0])
     return shlex.quote(started) if os.path.basename(started) == "genvx" else "genvx"
 
