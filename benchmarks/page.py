@@ -192,7 +192,8 @@ def _in_chromium(hosts: list[_Host], address: tuple[str, int], rounds: int) -> t
     from tests.browser import chromium
 
     def noted(key: str) -> float | None:
-        return browser.run("return window.at?.[arguments[0]] ?? null", key)
+        found: float | None = browser.run("return window.at?.[arguments[0]] ?? null", key)
+        return found
 
     painted, shown = [], []
     with chromium() as browser:
@@ -200,12 +201,12 @@ def _in_chromium(hosts: list[_Host], address: tuple[str, int], rounds: int) -> t
         browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", source)
         for _ in range(rounds):
             browser.open(f"http://{address[0]}:{address[1]}/")
-            painted.append(_awaited(lambda: noted("all")) / 1000)
+            painted.append(_awaited(partial(noted, "all")) / 1000)
         for _ in range(rounds):
             begun = time.time()
             grant = random.choice(hosts).reserve(Ask(Requirements(gpus=1)))
             uuid = grant.devices[0].uuid
-            shown.append(_awaited(lambda uuid=uuid: noted(uuid)) / 1000 - begun)
+            shown.append(_awaited(partial(noted, uuid)) / 1000 - begun)
     return statistics.median(painted), statistics.median(shown)
 
 
