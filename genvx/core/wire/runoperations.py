@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Optional, Union
 from genvx.core.notifying.notifier import MOST_NOTIFIERS
 from genvx.core.projects.project import MOST_DIFF
 from genvx.core.runs.runinfo import LogPiece, RunInfo
-from genvx.core.runs.runselect import Filter
+from genvx.core.runs.runselect import MOST_LINES, Filter
 from genvx.core.text import NAME_LIMIT
 from genvx.core.value import field, value
 from genvx.core.wire.forms import Bare, Tagged
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from genvx.core.runs.run import RunSpec
 
 MOST_RUNS = 1000
-MOST_LINES = 10_000
 # Bytes of a manifest that a reply has, of some hundred thousand files.
 MOST_FILES = 32 << 20
 _MOST_TAIL = 256 * 1024

@@ -1,7 +1,7 @@
 """Which hosts does ssh_config treat alike? Their settings are asked of ssh only once.
 
-Only `Host` lines are understood. Whatever else could depend on the name of a host (Match, tokens,
-canonical names) makes each host different from all others.
+Only `Host` lines are understood. Whatever else could depend on the name, the port or the user of a
+host (Match, tokens, canonical names) makes each host different from all others.
 """
 
 from __future__ import annotations

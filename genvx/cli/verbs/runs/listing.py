@@ -10,10 +10,7 @@ from genvx.cli.ask import options
 from genvx.cli.ask.allremotes import AllRemotes, everywhere
 from genvx.cli.ask.where import here
 from genvx.cli.show.output import Output
-from genvx.core.quantities.durations import parse_duration
-from genvx.core.quantities.naming import naming
 from genvx.core.runs.runselect import NEWEST, Filter
-from genvx.core.wire.runoperations import MOST_RUNS, ListRuns
 
 All = Annotated[bool, typer.Option("-a", "--all", help=f"More than the newest {NEWEST}.")]
 States = Annotated[
@@ -63,6 +60,7 @@ def listing(
         return
     from genvx.cli.show.watch import watch
     from genvx.cli.views import runs as view
+    from genvx.core.wire.runoperations import MOST_RUNS, ListRuns
 
     where, code = here(context), 0
     if refresh:
@@ -84,6 +82,9 @@ def _since_epoch_ns(text: str | None) -> int | None:
     if text is None:
         return None
     import time
+
+    from genvx.core.quantities.durations import parse_duration
+    from genvx.core.quantities.naming import naming
 
     with naming("--since"):
         seconds = parse_duration(text)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,8 +13,6 @@ from genvx.cli.parse.commands import Group, Verb
 from genvx.cli.parse.groups import group
 from genvx.core.text import printable
 from genvx.errors import InvalidInput, StateError
-from genvx.local import provisioning
-from genvx.watching.units import ENFORCING_UNIT, UNIT
 
 if TYPE_CHECKING:
     from genvx.local.provisioning import Places
@@ -93,6 +89,8 @@ def provision(
     """
     if fence:
         raise InvalidInput(_NO_FENCE)
+    from genvx.local import provisioning
+
     places = provisioning.usual()
     if dry_run:
         plan(places, to, monitor=monitor, enforce=enforce)
@@ -102,6 +100,8 @@ def provision(
 
 def plan(places: Places, to: str | None, *, monitor: bool = False, enforce: bool = False) -> None:
     """Print what would be made, as the files themselves where these are short."""
+    from genvx.local import provisioning
+
     if to is not None:
         _number_of(to)
     print(f"# leases: {places.provisioned}/leases" + (f", for group {to}" if to else ""))
@@ -115,13 +115,15 @@ def plan(places: Places, to: str | None, *, monitor: bool = False, enforce: bool
 def _units(*, monitor: bool, enforce: bool) -> list[tuple[str, str]]:
     """The names and texts of the units that are asked for."""
     from genvx.cli.monitoring import program
-    from genvx.watching.units import enforcing_unit, system_unit
+    from genvx.watching.units import ENFORCING_UNIT, UNIT, enforcing_unit, system_unit
 
     found = [(UNIT, system_unit(program()))] if monitor else []
     return found + ([(ENFORCING_UNIT, enforcing_unit(program()))] if enforce else [])
 
 
 def _number_of(group: str) -> int:
+    import grp
+
     try:
         return grp.getgrnam(group).gr_gid
     except KeyError:
@@ -137,6 +139,8 @@ def provision_in(
     enforce: bool = False,
 ) -> None:
     """What `provision` does, for a machine whose directories may be elsewhere than usual."""
+    from genvx.local import provisioning
+
     if os.geteuid() != 0:
         raise InvalidInput(f"only root can provision a machine: sudo {_program()} admin provision")
     number = -1 if group is None else _number_of(group)
@@ -175,6 +179,8 @@ def provision_in(
 
 def _program() -> str:
     """How root starts this program: sudo does not look where its user has installed it."""
+    import shlex
+
     started = os.path.abspath(sys.argv[0])
     return shlex.quote(started) if os.path.basename(started) == "genvx" else "genvx"
 
