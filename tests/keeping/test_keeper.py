@@ -149,6 +149,54 @@ def _cold(verb: str) -> tuple[int, str]:
     return answer.returncode, answer.stderr
 
 
+def test_a_proxy_command_that_needs_variables_of_the_command_works(
+    make_sandbox, keeps, monkeypatch
+):
+    sandbox = make_sandbox("1", "2")
+    start()
+    right = devices()
+    first, second = sandbox.hosts
+    config = Path(sandbox.ssh_config)
+    way = f"exec ssh -F {config} -W localhost:{first.port} {second.name}"
+    proxy = f"ProxyCommand sh -c 'test -n \"$TEST_TICKET\" || exec sleep 60; {way}'"
+    text = config.read_text()
+    config.write_text(text.replace(f"Port {first.port}", f"Port {first.port}\n    {proxy}"))
+    monkeypatch.setenv("TEST_TICKET", "1")
+    for _ in range(2):
+        answer = run_genvx("remote", "--timeout=3", "devices")
+        assert (answer.returncode, answer.stdout, answer.stderr) == (0, right, "")
+    assert kept() == [second.name]
+
+
+def test_room_that_came_since_the_keeper_looked_is_found(make_sandbox, keeps):
+    first, second = (host.name for host in make_sandbox("1", "1").hosts)
+    start()
+
+    def acquire(name: str) -> str:
+        answer = run_genvx(
+            *("remote", "-H", name, "acquire", "--gpus=1", "--for=9m", "--json"),
+            env={"GENVX_KEEP": "0"},
+        )
+        return str(json.loads(answer.stdout)["hosts"][0]["id"])
+
+    environment = acquire(second)
+    assert "with 1 available on 2 hosts" in devices()
+    # Others change places.
+    assert run_genvx("remote", "-H", second, "release", environment).returncode == 0
+    joined = acquire(first)
+    program = (
+        "import sys; from genvx.keeping import warm; warm._SEEN = 600.0; "
+        "from genvx.cli.main import run; sys.exit(run(sys.argv[1:]))"
+    )
+    for wanted in ("--gpus=1", f"--id={joined}"):
+        words = ["remote", "run", "-q", wanted, "--", "echo", "here"]
+        answer = subprocess.run(
+            [sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=60
+        )
+        assert (answer.returncode, answer.stdout, answer.stderr) == (0, "here\n", "")
+        devices()
+
+
 def test_no_answer_is_wrong_or_missing_whatever_becomes_of_the_keeper(make_sandbox, keeps):
     sandbox = make_sandbox("1", "2")
     start()
