@@ -54,4 +54,8 @@ def acting(kind: type[Operation[Any]]) -> Callable[[FarEnd, Any], int]:
         from genvx.agent.viewing import view
 
         return view
+    if kind is ongoing.Stay:
+        from genvx.agent.staying import stay
+
+        return stay
     return ACTS.get(kind, watch)

@@ -22,7 +22,8 @@ from genvx.errors import (
 )
 from genvx.fleet.caller import Caller
 from genvx.fleet.examining import examined
-from genvx.fleet.offer import asked_of, offered, offering, within
+from genvx.fleet.offer import asked_of, offering, within
+from genvx.fleet.questions import Questions
 from genvx.fleet.remotehold import RemoteEntry, RemoteHold
 from genvx.fleet.shipping.ships import Ships
 from genvx.ssh.connections import Connections
@@ -36,13 +37,10 @@ if TYPE_CHECKING:
     from genvx.core.finding import Finding
     from genvx.core.leases.environment import Environment
     from genvx.core.leases.grant import Grant
-    from genvx.core.policies.policy import Entitlement
     from genvx.core.requests.ask import Wanted
     from genvx.core.requests.requirements import Requirements
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.runinfo import RunInfo
-    from genvx.core.snapshot import Snapshot
-    from genvx.core.usage import DeviceProcess
     from genvx.core.wire.operation import Operation
     from genvx.core.wire.progress import Progress
     from genvx.core.wire.runoperations import LogNews, WatchRun
@@ -70,7 +68,7 @@ _SILENCE = 90.0
 _MOST_PATIENCE = 10 * 365 * 86400.0
 
 
-class SSHHost(Ships):
+class SSHHost(Questions, Ships):
     """SSHHost is a machine over SSH, as a Host.
 
     Its connection is opened when it is first needed, and kept until `close`.
@@ -106,20 +104,9 @@ class SSHHost(Ships):
 
     # Questions
 
-    def snapshot(self, *, holders: bool = False, sensors: bool = False) -> Snapshot:
-        """Take a snapshot of the host, with the devices that the hostfile offers.
-
-        holders: also find the processes that hold leases. sensors: also read those of its GPUs.
-        """
-        return offered(self.spec, self.answer(questions.TakeSnapshot(holders, sensors)))
-
     def doctor(self) -> tuple[Finding, ...]:
         """Examine the host and return what is wrong there, and with its clock."""
         return examined(self)
-
-    def entitlement(self) -> Entitlement:
-        """Return what the policy of the host allows us."""
-        return self.answer(questions.ShowPolicy())
 
     def release(self, environment: str, *, kill: bool = False) -> Environment:
         """End an environment of one's own, by id or name.
@@ -131,15 +118,6 @@ class SSHHost(Ships):
         """
         asked = acts.Release(environment, kill)
         return self.answer(asked, patience=_ENDING if kill else 0.0)
-
-    def smi(self, environment: str) -> tuple[Snapshot, dict[str, list[DeviceProcess]]]:
-        """Return a snapshot, and the processes of our environment on each device, by UUID.
-
-        Raises:
-            UnknownEnvironment: there is none.
-        """
-        use = self.answer(questions.ShowUse(environment))
-        return offered(self.spec, use.snapshot), use.processes()
 
     def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]:
         """How a run there is, and its log as it grows; see followed.watched."""
@@ -320,6 +298,12 @@ class SSHHost(Ships):
         environment.
         """
         self.answer(acts.Signal(grant.environment_id, name, grant.lease))
+
+    def stop_when_idle(self, seconds: float, first: float) -> str:
+        """Have the machine shut itself down when no lease has lived for so long; return why it
+        cannot, or nothing. first: seconds that are added the first time.
+        """
+        return self.answer(acts.StopWhenIdle(seconds, first))
 
     def require_terminal(self) -> None:
         """Check, after a first call, that the agent is stored on the host.

@@ -106,6 +106,12 @@ def test_every_key_of_a_remote_is_documented():
         assert [key for key in sorted(keys - ours) if f"`{key}" not in text] == []
 
 
+def test_every_key_of_a_rented_machine_is_documented():
+    text = (ROOT / "docs/how-to/clouds.md").read_text()
+    keys = {*remotekeys.OF_TYPE["ec2"]} - {*remotekeys.OF_TYPE["ssh"]}
+    assert [key for key in sorted(keys) if f"`{key}" not in text] == []
+
+
 def test_every_key_type_and_tuner_of_nni_is_documented():
     text = (ROOT / "docs/coming-from-nni.md").read_text()
     keys = {*nnireading._KEYS, *nnimachines._MACHINE, *nnimachines._OF_PLATFORM["remote"]}
@@ -207,3 +213,16 @@ def test_the_options_that_the_page_for_users_of_slurm_names_are_those_of_run():
     ours = " ".join(line.split("|")[2] for line in section.splitlines()[3:])
     options = {each for param in root().commands["run"].params for each in param.opts}
     assert set(re.findall(r"(?<=`)--?[a-z-]+", ours)) <= options
+
+
+def test_the_pictures_are_of_the_page_as_it_is():
+    spec = importlib.util.spec_from_file_location("pictures", ROOT / "scripts/pictures.py")
+    pictures = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pictures)
+    shown = {
+        name for page in PAGES for name in re.findall(r"pictures/([\w-]+\.png)", page.read_text())
+    }
+    assert shown == {path.name for path in pictures.PICTURES.iterdir()}
+    for name in shown:
+        found = (pictures.PICTURES / name).read_bytes()
+        assert pictures.source().encode() in found, f"{name}: run scripts/pictures.py"
