@@ -20,7 +20,7 @@ _BEGIN = (
     "p=$(command -v python || command -v python3) || "
     '{ echo "genvx: no python here" >&2; exit 127; }; '
     'd=${CUDA_VISIBLE_DEVICES-}; n=1; while [ "${d#*,}" != "$d" ]; do n=$((n+1)); d=${d#*,}; done; '
-    '"$p" -c "import MODULE" 2>/dev/null || '
+    '"$p" -c "import importlib.util as u; exit(not u.find_spec(\'PACKAGE\'))" || '
     '{ echo "genvx: --launcher NAME needs the Python package PACKAGE on this host" >&2; '
     "exit 127; }; "
 )
@@ -55,15 +55,14 @@ _DEEPSPEED = (
 )
 
 
-def _text(name: str, package: str, module: str, rest: str) -> str:
-    begin = _BEGIN.replace("NAME", name).replace("PACKAGE", package).replace("MODULE", module)
-    return begin + rest
+def _text(name: str, package: str, rest: str) -> str:
+    return _BEGIN.replace("NAME", name).replace("PACKAGE", package) + rest
 
 
 _TEXTS = {
-    "torchrun": _text("torchrun", "torch", "torch.distributed.run", _TORCHRUN),
-    "accelerate": _text("accelerate", "accelerate", "accelerate.commands.launch", _ACCELERATE),
-    "deepspeed": _text("deepspeed", "deepspeed", "deepspeed.launcher", _DEEPSPEED),
+    "torchrun": _text("torchrun", "torch", _TORCHRUN),
+    "accelerate": _text("accelerate", "accelerate", _ACCELERATE),
+    "deepspeed": _text("deepspeed", "deepspeed", _DEEPSPEED),
 }
 LAUNCHERS: tuple[str, ...] = tuple(_TEXTS)
 """The names of all launchers."""
