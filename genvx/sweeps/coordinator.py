@@ -33,7 +33,6 @@ from genvx.sweeps.trialrun import run_of, tags_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from genvx.core.runs.runinfo import RunInfo
     from genvx.fleet.ask import HostGroup
     from genvx.fleet.detaching.runs import RunHost
     from genvx.sweeps.lane import Job
@@ -86,13 +85,13 @@ class Coordinator:
         self._reads = True
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._over = threading.Event()
-        shares = per_gpu or {}
         self.lanes = {
             host.name: Lane(
                 host,
                 self.spec.requirements,
-                shares.get(host.name, self.spec.per_gpu),
+                (per_gpu or {}).get(host.name, self.spec.per_gpu),
                 self._events.put,
+                self._over.wait,
                 ship,
             )
             for host in fleet.hosts
@@ -175,9 +174,9 @@ class Coordinator:
     def _end(self, why: str, line: str) -> None:
         """Start no more trials, and end those that are out."""
         self._dispatch.ending = why
-        many = len(self.out)
-        self._observer.say(f"{line}; {many} trial{'s are' if many != 1 else ' is'} ended")
-        for trial in list(self.ledger.trials.values()):
+        are = "trial is" if len(self.out) == 1 else "trials are"
+        self._observer.say(f"{line}; {len(self.out)} {are} ended")
+        for trial in list(self.ledger.unfinished.values()):
             trial.stopping = trial.is_out
             if trial.stage is Stage.QUEUED:
                 self._finish(trial, Ending(Stage.CANCELLED))
@@ -194,7 +193,8 @@ class Coordinator:
         except InvalidInput as error:  # a value that cannot be put into this command
             self._finish(trial, Ending(Stage.FAILED, why=str(error)))
         else:
-            self._give(lane, Submit(trial.number, run, tags_of(self.spec, trial), again))
+            reports = self._reader.asked(trial.run, 0).reports
+            self._give(lane, Submit(trial.number, run, tags_of(self.spec, trial), reports, again))
 
     def _give(self, lane: Lane, job: Job) -> None:
         if isinstance(job, (Submit, Find)):
@@ -238,7 +238,7 @@ class Coordinator:
                 again = isinstance(job, Find) or job.again
                 self._refused(trial, lane, answer.error, again=again)
             elif answer.result is not None:
-                self._accepted(trial, lane, answer.result)
+                self._accepted(trial, lane, answer)
             elif trial.stage is Stage.ASKED:
                 self._submit(trial, lane, again=True)
             else:
@@ -286,16 +286,17 @@ class Coordinator:
                 others = any(each.up and not each.closed for each in lanes)
                 self._observer.say(warning(lane.name, lane.silence, others=others))
 
-    def _accepted(self, trial: Trial, lane: Lane, info: RunInfo) -> None:
-        waits = isinstance(info.state, Waiting)
+    def _accepted(self, trial: Trial, lane: Lane, answer: Answer) -> None:
+        state = answer.result.state
+        waits = isinstance(state, Waiting)
         self._record({"is": "accepted", "trial": trial.number, "running": not waits})
         lane.took(trial.number, waits=waits)
-        if isinstance(info.state, Waiting):
-            trial.reason = info.state.reason
+        if waits:
+            trial.reason = state.reason
             self._observer.say(trial.waiting_line)
         self._dispatch.follows(trial)
         asked = self._reader.asked(trial.run, trial.offset)
-        following.start(lane.host, asked, self._events.put, self._over)
+        following.start(lane.host, asked, self._events.put, self._over, answer.news)
         self._observer.changed(trial)
 
     def _refused(self, trial: Trial, lane: Lane, error: GenvxError, *, again: bool) -> None:
@@ -394,7 +395,6 @@ class Coordinator:
 
     def _left(self, trial: Trial) -> None:
         """Note that a trial is not on its host any more."""
-        lane = self.lanes.get(trial.host)
-        if lane is not None:
+        if (lane := self.lanes.get(trial.host)) is not None:
             lane.lost(trial.number, ran=trial.stage is Stage.RUNNING)
         self._dispatch.forget(trial)

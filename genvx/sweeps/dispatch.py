@@ -54,7 +54,7 @@ class Dispatch:
     @property
     def out(self) -> list[Trial]:
         """The trials that a host has, or may have."""
-        return [trial for trial in self._ledger.trials.values() if trial.is_out]
+        return [trial for trial in self._ledger.unfinished.values() if trial.is_out]
 
     @property
     def most(self) -> float:
@@ -115,7 +115,7 @@ class Dispatch:
             return ""
         if self.ending:
             return self.ending
-        if self._ledger.count(Stage.QUEUED):
+        if self._ledger.unfinished:
             return ""
         if self._spec.trials is not None and len(self._ledger.trials) >= self._spec.trials:
             return "trials"
@@ -162,7 +162,7 @@ class Dispatch:
         return next((lane for lane in free if lane.name not in outs), None)
 
     def _next_trial(self) -> Trial | None:
-        for trial in self._ledger.trials.values():
+        for trial in self._ledger.unfinished.values():
             if trial.stage is Stage.QUEUED:
                 return trial
         number = len(self._ledger.trials)

@@ -35,6 +35,7 @@ OPERATIONS = {
     "run-mark": ("MarkRun", "runoperations"),
     "run-dispose": ("DisposeOfRun", "runoperations"),
     "run-watch": ("WatchRun", "runoperations"),
+    "run-submit-watch": ("SubmitAndWatch", "runoperations"),
     "tree-find": ("FindTree", "treeoperations"),
     "tree-clean": ("CleanTrees", "treeoperations"),
     "run-pull": ("PullRun", "treeoperations"),
