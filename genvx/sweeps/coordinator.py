@@ -25,7 +25,7 @@ from genvx.sweeps.lane import Answer, Find, Lane, Look, Submit, Withdraw
 from genvx.sweeps.ledger import Ledger
 from genvx.sweeps.observer import Silence
 from genvx.sweeps.reading import Reports
-from genvx.sweeps.refusals import Meaning, meaning_of, reason, warning
+from genvx.sweeps.refusals import Meaning, meaning_of, reason
 from genvx.sweeps.replaying import replay
 from genvx.sweeps.trial import Stage, Trial
 from genvx.sweeps.trialrun import run_of, tags_of
@@ -259,32 +259,31 @@ class Coordinator:
         if answer.error is not None:
             self._warn(lane, answer.error)
             return
-        if lane.told:
+        if lane.told and lane.silence:
             self._observer.say(f"{lane.name} answers again")
         lane.silence = lane.told = ""
         lane.learn(answer.result)
-        self._say_silences()
-        if lane.closed and not all(each.closed for each in self.lanes.values()):
-            self._observer.say(f"{lane.name} {lane.closed}; no trial goes there")
+        self._say_absences()
         self._observer.changed(None)
 
     def _warn(self, lane: Lane, error: GenvxError) -> None:
         lane.pause(time.monotonic())
         lane.silence = reason(error)
-        self._say_silences()
+        self._say_absences()
 
-    def _say_silences(self) -> None:
-        """Say which hosts do not answer, and why; each once."""
+    def _say_absences(self) -> None:
+        """Say to which hosts no trial goes, and why; each once."""
         lanes = self.lanes.values()
         # Without a host that can run a trial the sweep may not begin. Then the error names all.
         able = any(lane.seen is not None and not lane.closed for lane in lanes)
         if not self.ledger.trials and not able:
             return
         for lane in lanes:
-            if lane.silence != lane.told:
-                lane.told = lane.silence
-                others = any(each.up and not each.closed for each in lanes)
-                self._observer.say(warning(lane.name, lane.silence, others=others))
+            if lane.absence == lane.told:
+                continue
+            lane.told = lane.absence
+            others = any(each.up and not each.closed for each in lanes)
+            self._observer.say(lane.absence_line(others=others))
 
     def _accepted(self, trial: Trial, lane: Lane, answer: Answer) -> None:
         state = answer.result.state
@@ -311,7 +310,7 @@ class Coordinator:
             return
         self._return(trial, str(error))
         if meaning is Meaning.NEVER:
-            lane.closed = str(error)
+            lane.closed = lane.told = str(error)
             self._dispatch.refusal = error
             if not isinstance(error, CommandNotFound) or len(self.lanes) > 1:
                 self._observer.say(f"{lane.name}: {error}; no trial goes there")

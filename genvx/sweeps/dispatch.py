@@ -93,7 +93,7 @@ class Dispatch:
             return
         if not self.out and all(lane.closed for lane in self._lanes.values()):
             raise self._nowhere()
-        reasons = {lane.name: lane.silence or lane.closed for lane in self._lanes.values()}
+        reasons = {lane.name: lane.absence for lane in self._lanes.values()}
         if all(reasons.values()) and not self._ledger.trials:
             if all(lane.silence for lane in self._lanes.values()):
                 raise FleetError(NO_ANSWER, reasons=reasons)

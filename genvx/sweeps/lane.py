@@ -101,7 +101,7 @@ class Lane:
 
     room: how many more trials would probably start there at once; math.inf where they hold no GPU.
     up: whether the host has answered last. seen: its last snapshot. closed: why no trial can ever
-    go there. silence: why it does not answer. told: which silence was said. waiter: the number of
+    go there. silence: why it does not answer. told: which of both was said. waiter: the number of
     the trial that waits in its line. busy: whether a job is being done. due: when it may be asked
     again, by time.monotonic(). again: when its room is looked at again. pause: waits so many
     seconds; True ends the following of runs. ship: sends the project of a trial there.
@@ -145,6 +145,18 @@ class Lane:
     def close(self) -> None:
         """End the thread once it has done what it was given."""
         self._jobs.put(None)
+
+    @property
+    def absence(self) -> str:
+        """Why no trial goes there now; empty if one may."""
+        return self.silence or self.closed
+
+    def absence_line(self, *, others: bool) -> str:
+        """Return what people are told of an absence. others: whether other hosts go on."""
+        if not self.silence:
+            return f"{self.name} {self.closed}; no trial goes there"
+        go_on = "others go on, and " * others
+        return f"{self.name}: {self.silence}; {go_on}{self.name} is asked again"
 
     def is_open(self, now: float) -> bool:
         """Whether a trial may be asked for there at this moment."""

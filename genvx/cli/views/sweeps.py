@@ -192,7 +192,7 @@ class Live:
                 trial.host == lane.name and trial.stage is Stage.RUNNING
                 for trial in ledger.unfinished.values()
             )
-            word = "away" if lane.told else lane.closed or f"{runs} running"
+            word = "away" if lane.silence else lane.closed or f"{runs} running"
             hosts.append(f"{lane.name}: {printable(word, 60)}")
         return [*lines, "; ".join(hosts)]
 
