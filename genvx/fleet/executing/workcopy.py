@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import tempfile
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,31 @@ def own_directory() -> str:
         if lock_of(directory) is not None and os.path.isdir(directory):
             break
     return directory
+
+
+def delete_after_us(directory: str) -> None:
+    """Have a process delete a directory once we have ended, however that happens.
+
+    It is no child of ours, so a function that waits for its own children does not wait for it.
+    """
+    read, _ = os.pipe()  # whose other end the kernel closes at our end
+    child = os.fork()
+    if child:
+        os.close(read)
+        os.waitpid(child, 0)
+        return
+    try:
+        if os.fork() == 0:
+            # Who ends all processes of our environment ends us, too, and that is what it waits for.
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
+            os.chdir("/")
+            os.dup2(read, 0)
+            os.closerange(1, 65536)
+            os.read(0, 1)
+            shutil.rmtree(directory, ignore_errors=True)
+    finally:
+        os._exit(0)
 
 
 def lock_of(directory: str) -> int | None:

@@ -25,7 +25,7 @@ import traceback
 import types
 from typing import TYPE_CHECKING, Any
 
-from genvx.fleet.executing.workcopy import own_directory, write_files
+from genvx.fleet.executing.workcopy import delete_after_us, own_directory, write_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,6 +131,7 @@ class Worker:
     def unpack(self, project: dict[str, Any]) -> None:
         """Write the client's project into a directory of our own, and work there."""
         self.copy = own_directory()
+        delete_after_us(self.copy)
         try:
             write_files(self.read, os.fsencode(self.copy), project["entries"], project["bodies"])
         except EOFError:
