@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 from genvx.ssh.config.tokens import expand
-from genvx.ssh.ending import shut
+from genvx.ssh.ending import leave_in_children, shut
 
 if TYPE_CHECKING:
     from genvx.ssh.config.settings import Settings
@@ -29,6 +29,13 @@ class Proxy:
                 stdout=theirs.fileno(),
                 stderr=subprocess.DEVNULL,
             )
+        self._left = False
+        leave_in_children(self)
+
+    def leave(self) -> None:
+        """Leave the connection and the command to the process that we are forked from."""
+        self._left = True
+        self._socket.close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
@@ -39,6 +46,8 @@ class Proxy:
 
     def close(self) -> None:
         """Close the socket and end the command."""
+        if self._left:
+            return
         self.wake()
         self._socket.close()
         self._process.kill()
