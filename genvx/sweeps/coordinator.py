@@ -8,7 +8,6 @@ on with the sweep later finds each trial, and starts none twice.
 from __future__ import annotations
 
 import math
-import queue
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from genvx.sweeps import events, following
 from genvx.sweeps.dispatch import Dispatch, Start
 from genvx.sweeps.endings import Ending, ending_of, outcome_of
 from genvx.sweeps.following import Gone, Line, Seen, Silent
+from genvx.sweeps.inbox import Inbox
 from genvx.sweeps.lane import Answer, Find, Lane, Look, Submit, Withdraw
 from genvx.sweeps.ledger import Ledger
 from genvx.sweeps.observer import Silence
@@ -83,7 +83,7 @@ class Coordinator:
         self._tuner = tuner
         self._reader: Reader = reader or Reports()
         self._reads = True
-        self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._events = Inbox()
         self._over = threading.Event()
         self.lanes = {
             host.name: Lane(
@@ -129,6 +129,7 @@ class Coordinator:
     def close(self) -> None:
         """Leave the sweep as it is: its trials go on."""
         self._over.set()
+        self._events.close()
         for lane in self.lanes.values():
             lane.close()
         self._reader.close()
@@ -155,10 +156,7 @@ class Coordinator:
                     self._give(lane, job)
             if why := self._dispatch.why_done():
                 break
-            try:
-                event = self._events.get(timeout=self._dispatch.until_due(self._deadline))
-            except queue.Empty:
-                continue
+            event = self._events.get(timeout=self._dispatch.until_due(self._deadline))
             if isinstance(event, Woken) and event.what == "interrupt":
                 return "interrupted"
             self._handle(event)
@@ -359,7 +357,9 @@ class Coordinator:
             return
         if report is None or report.value is None:
             return
-        self._record(events.reported(trial, report, event.after))
+        self.ledger.apply(said := events.reported(trial, report, event.after))
+        if trial.keeps_reports:
+            self._journal.write(said)
         ends = self._stop_when is not None and self._stop_when.met(report)
         if ends and not self._dispatch.ending:
             self._good = trial.number

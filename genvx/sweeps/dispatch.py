@@ -168,6 +168,8 @@ class Dispatch:
         number = len(self._ledger.trials)
         if self._exhausted or (self._spec.trials is not None and number >= self._spec.trials):
             return None
+        if number in self._ledger.trials:  # a line of the journal is damaged
+            number = min(set(range(number)) - set(self._ledger.trials))
         parameters = self._tuner.ask(number)
         if parameters is None:
             self._exhausted = True

@@ -57,6 +57,7 @@ class Ledger:
         elif kind == "reported":
             trial.value, trial.step = number_of(event.get("value")), _whole(event.get("step"))
             trial.final = event.get("final") is True
+            trial.reports += 1
             trial.more = _mapping(event.get("more"))
             trial.offset = _whole(event.get("at")) or 0
         elif kind == "pruned":

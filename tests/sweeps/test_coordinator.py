@@ -179,6 +179,41 @@ def test_a_sweep_that_was_left_is_taken_up_and_no_trial_runs_twice(make):
     assert asked == [("adopt", 0), ("adopt", 1), ("ask", 2)]
 
 
+def test_a_sweep_goes_on_from_a_journal_that_is_cut_or_damaged_anywhere(make):
+    host = FakeHost("a", 2, script=scored)
+    first, directory = make([host], trials=3)
+    assert first.run() == "trials"
+    left(first, directory)
+    journal = Path(directory.path, "journal")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    asked = max(n for n, line in enumerate(lines) if b'"asked"' in line)
+    for number, line in enumerate(lines):
+        before, after = b"".join(lines[:number]), b"".join(lines[number + 1 :])
+        torn = line[: len(line) // 2]
+        for content in (before, before + torn, before + torn + b"\0" * 9, before + b"{}\n" + after):
+            journal.write_bytes(content)
+            before_it = len(runs_of(host))
+            again, _ = make([host], directory=directory)
+            assert again.run() in ("trials", "space")
+            left(again, directory)
+            assert {each.stage for each in again.ledger.trials.values()} == {Stage.COMPLETED}
+            assert sorted(again.ledger.trials) == [0, 1, 2]
+            # What was on the disk before a host heard of it is not asked for again.
+            assert number <= asked or len(runs_of(host)) == before_it
+
+
+def test_a_trial_that_reports_without_end_does_not_fill_the_disk(make, monkeypatch):
+    monkeypatch.setattr("genvx.sweeps.trial._MOST_REPORTS", 5)
+    monkeypatch.setattr("genvx.sweeps.inbox._MOST_LINES", 3)
+    reports = b"".join(b'{"step": %d, "value": %d}\n' % (n, n) for n in range(500))
+    host = FakeHost("a", 1, script=lambda spec: Played(reports=reports))
+    coordinator, directory = make([host], trials=1)
+    assert coordinator.run() == "trials"
+    assert coordinator.ledger.best.value == 499
+    assert sum(event["is"] == "reported" for event in directory.events()) == 5
+    assert Ledger.of(Goal.MAXIMIZE, directory.events()).best.value == 499
+
+
 def test_where_others_have_all_a_trial_stands_in_line_and_says_why(make):
     host = FakeHost("a", 1, script=scored)
     others = host.acquire(Ask(Requirements(1)))
