@@ -9,6 +9,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -19,6 +20,7 @@ import pytest
 
 import genvx
 from genvx.errors import AgentError, CallFailed, InvalidInput, NoCapacity, WorkerDied
+from genvx.fleet.executing.parcel import Parcel
 from genvx.fleet.fleet import Fleet, connect_fleet
 from genvx.fleet.hosts.hostfile import load
 from genvx.local.host import LocalHost
@@ -328,10 +330,13 @@ def test_workers_have_a_copy_of_the_project_as_it_was(here, tmp_path, monkeypatc
     monkeypatch.delitem(sys.modules, "package", raising=False)
     from package import work
 
+    sent, pieces = [], Parcel.pieces
+    monkeypatch.setattr(Parcel, "pieces", lambda self: sent.append(self.about) or pieces(self))
     with here.executor(gpus=1, project=project) as pool:
         (project / "data").write_text("as it is")
         first, second = pool.submit(wait, tmp_path / "barrier"), pool.submit(work)
         until(lambda: len(pool.hosts) == 2, "a second worker")
+        assert len(sent) == 1, "the host has got it once"
         content, executable, place = second.result()
         assert (content, executable) == ("as it was", True)
         assert Path(place, "link").read_text() == "as it was"
@@ -339,10 +344,12 @@ def test_workers_have_a_copy_of_the_project_as_it_was(here, tmp_path, monkeypatc
         first.result()
         left = {pool.submit(os.getcwd).result() for _ in range(2)}
         pool.submit(die).exception()
+        assert pool.submit(work).result()[0] == "as it was"
     with here.executor(gpus=1, project=project, cwd="package") as pool:
         assert os.path.basename(pool.submit(os.getcwd).result()) == "package"
         left.add(pool.submit(os.getcwd).result().removesuffix("/package"))
     assert not any(map(os.path.exists, left))
+    assert not [name for name in os.listdir(tempfile.gettempdir()) if sent[0]["token"] in name]
     with pytest.raises(InvalidInput, match="no directory nowhere"):
         here.executor(gpus=1, project=project, cwd="nowhere")
 
