@@ -147,16 +147,17 @@ class Coordinator:
             StateError: the journal cannot be written.
         """
         while True:
-            if time.monotonic() >= self._deadline and not self._dispatch.ending:
+            now = time.monotonic()
+            if now >= self._deadline and not self._dispatch.ending:
                 self._end("time", "its time is over")
-            for lane, job in self._dispatch.next_jobs(time.monotonic()):
+            for lane, job in self._dispatch.next_jobs(now):
                 if isinstance(job, Start):
                     self._ask(job.trial, lane)
                 else:
                     self._give(lane, job)
             if why := self._dispatch.why_done():
                 break
-            event = self._events.get(timeout=self._dispatch.until_due(self._deadline))
+            event = self._events.get(timeout=self._dispatch.until_due(now, self._deadline))
             if isinstance(event, Woken) and event.what == "interrupt":
                 return "interrupted"
             self._handle(event)

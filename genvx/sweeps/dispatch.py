@@ -86,7 +86,7 @@ class Dispatch:
         """
         for lane in self._lanes.values():
             if not lane.busy and now >= lane.due:
-                job = self._duty(lane)
+                job = self._duty(lane, now)
                 if job is not None:
                     yield lane, job
         if self.ending:
@@ -121,17 +121,19 @@ class Dispatch:
             return "trials"
         return "space" if self._exhausted else ""
 
-    def until_due(self, deadline: float) -> float | None:
-        """Return the seconds until something is to be asked without an event before."""
-        now = time.monotonic()
+    def until_due(self, now: float, deadline: float) -> float | None:
+        """Return the seconds until something is to be asked without an event before.
+
+        now: as `next_jobs` was given it. What has become due since then would be due for ever.
+        """
         lanes = [lane for lane in self._lanes.values() if not lane.busy]
         dues = [lane.due for lane in lanes if lane.due > now]
         if not self.ending:
             dues += [lane.again for lane in lanes if lane.again > now]
         nearest = min([*dues, math.inf if self.ending else deadline])
-        return None if nearest == math.inf else max(0.0, nearest - now)
+        return None if nearest == math.inf else max(0.0, nearest - time.monotonic())
 
-    def _duty(self, lane: Lane) -> Job | None:
+    def _duty(self, lane: Lane, now: float) -> Job | None:
         """What a host must be asked before anything else."""
         for trial in self.out:
             if trial.host != lane.name or trial.number in self.settling:
@@ -144,7 +146,7 @@ class Dispatch:
             return None
         # Others may have given something back.
         may_have_room = not self.ending and lane.room <= 0 and lane.waiter is None
-        if not lane.up or (may_have_room and time.monotonic() >= lane.again):
+        if not lane.up or (may_have_room and now >= lane.again):
             return Look()
         return None
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from genvx.errors import FleetError, HostUnreachable, NoCapacity, StateError, Un
 from genvx.fleet.fleet import Fleet
 from genvx.sweeps import events, lane, store
 from genvx.sweeps.coordinator import Coordinator
+from genvx.sweeps.dispatch import Dispatch
 from genvx.sweeps.ledger import Ledger
 from genvx.sweeps.observer import Silence
 from genvx.sweeps.spec import SweepSpec
@@ -177,6 +180,17 @@ def test_a_sweep_that_was_left_is_taken_up_and_no_trial_runs_twice(make):
     assert second.ledger.trials[0].value == 0.5
     asked = [call for call in tuner.calls if call[0] in ("adopt", "ask")]
     assert asked == [("adopt", 0), ("adopt", 1), ("ask", 2)]
+
+
+def test_a_look_that_becomes_due_while_the_next_jobs_are_chosen_is_not_forgotten(make):
+    coordinator, _ = make([FakeHost("a", 1)])
+    (lane,) = coordinator.lanes.values()
+    chosen = time.monotonic()
+    lane.again = chosen + 1e-6
+    until(lambda: time.monotonic() > lane.again)
+    assert Dispatch(coordinator.spec, coordinator.ledger, coordinator.lanes, Sampler()).until_due(
+        chosen, math.inf
+    ) == pytest.approx(0.0)
 
 
 def test_a_sweep_goes_on_from_a_journal_that_is_cut_or_damaged_anywhere(make):
