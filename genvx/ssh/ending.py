@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 
 class Shared(Protocol):
-    """A connection that a forked child shares with us."""
+    """What a forked child shares with us, such as a connection."""
 
     def leave(self) -> None:
-        """Close the child's descriptor, and do nothing to the connection any more."""
+        """Have nothing to do with it any more, in the child."""
 
 
 _shared: weakref.WeakSet[Shared] = weakref.WeakSet()
