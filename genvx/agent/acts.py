@@ -43,6 +43,10 @@ def acting(kind: type[Operation[Any]]) -> Callable[[FarEnd, Any], int]:
         from genvx.agent.series import submit_and_watch
 
         return submit_and_watch
+    if kind is ongoing.Stay:
+        from genvx.agent.staying import stay
+
+        return stay
     from genvx.agent.pieces import watch
 
     return ACTS.get(kind, watch)

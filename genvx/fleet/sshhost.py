@@ -23,7 +23,8 @@ from genvx.errors import (
 from genvx.fleet.caller import Caller
 from genvx.fleet.detaching.hostruns import MOST_PATIENCE, HostRuns
 from genvx.fleet.examining import examined
-from genvx.fleet.offer import offered, offering, within
+from genvx.fleet.offer import offering, within
+from genvx.fleet.questions import Questions
 from genvx.fleet.remotehold import RemoteEntry, RemoteHold
 from genvx.fleet.shipping.ships import Ships
 from genvx.ssh.connections import Connections
@@ -37,11 +38,8 @@ if TYPE_CHECKING:
     from genvx.core.finding import Finding
     from genvx.core.leases.environment import Environment
     from genvx.core.leases.grant import Grant
-    from genvx.core.policies.policy import Entitlement
     from genvx.core.requests.ask import Wanted
     from genvx.core.requests.requirements import Requirements
-    from genvx.core.snapshot import Snapshot
-    from genvx.core.usage import DeviceProcess
     from genvx.core.wire.operation import Operation
     from genvx.core.wire.progress import Progress
     from genvx.fleet.hosts.hostspec import HostSpec
@@ -63,7 +61,7 @@ _TURN = 5.0
 _SILENCE = 90.0
 
 
-class SSHHost(Ships, HostRuns):
+class SSHHost(Questions, Ships, HostRuns):
     """SSHHost is a machine over SSH, as a Host.
 
     Its connection is opened when it is first needed, and kept until `close`.
@@ -99,20 +97,9 @@ class SSHHost(Ships, HostRuns):
 
     # Questions
 
-    def snapshot(self, *, holders: bool = False, sensors: bool = False) -> Snapshot:
-        """Take a snapshot of the host, with the devices that the hostfile offers.
-
-        holders: also find the processes that hold leases. sensors: also read those of its GPUs.
-        """
-        return offered(self.spec, self.answer(questions.TakeSnapshot(holders, sensors)))
-
     def doctor(self) -> tuple[Finding, ...]:
         """Examine the host and return what is wrong there, and with its clock."""
         return examined(self)
-
-    def entitlement(self) -> Entitlement:
-        """Return what the policy of the host allows us."""
-        return self.answer(questions.ShowPolicy())
 
     def release(self, environment: str, *, kill: bool = False) -> Environment:
         """End an environment of one's own, by id or name.
@@ -124,15 +111,6 @@ class SSHHost(Ships, HostRuns):
         """
         asked = acts.Release(environment, kill)
         return self.answer(asked, patience=_ENDING if kill else 0.0)
-
-    def smi(self, environment: str) -> tuple[Snapshot, dict[str, list[DeviceProcess]]]:
-        """Return a snapshot, and the processes of our environment on each device, by UUID.
-
-        Raises:
-            UnknownEnvironment: there is none.
-        """
-        use = self.answer(questions.ShowUse(environment))
-        return offered(self.spec, use.snapshot), use.processes()
 
     # Acts
 
@@ -287,6 +265,12 @@ class SSHHost(Ships, HostRuns):
         environment.
         """
         self.answer(acts.Signal(grant.environment_id, name, grant.lease))
+
+    def stop_when_idle(self, seconds: float, first: float) -> str:
+        """Have the machine shut itself down when no lease has lived for so long; return why it
+        cannot, or nothing. first: seconds that are added the first time.
+        """
+        return self.answer(acts.StopWhenIdle(seconds, first))
 
     def require_terminal(self) -> None:
         """Check, after a first call, that the agent is stored on the host.

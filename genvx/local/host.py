@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from genvx.core.wire.runoperations import LogNews, WatchRun
     from genvx.core.wire.treeoperations import Pulling, PullRun
     from genvx.core.wire.viewoperation import ViewRun
-    from genvx.local.enforcing.enforcer import Done as Done  # for those who show what was done
     from genvx.local.enforcing.enforcer import Enforcer
     from genvx.local.running.hold import LocalHold as LocalHold  # for those who hold what we give
     from genvx.local.runs.entering import Entry

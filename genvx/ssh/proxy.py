@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from genvx.ssh.config.tokens import expand
 from genvx.ssh.ending import leave_in_children, shut
+from genvx.ssh.readahead import PEACE
 
 if TYPE_CHECKING:
     from genvx.ssh.config.settings import Settings
@@ -36,6 +37,10 @@ class Proxy:
         """Leave the connection and the command to the process that we are forked from."""
         self._left = True
         self._socket.close()
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Set the timeout of reads, as ReadAhead does; closing wakes a thread that reads."""
+        self._socket.settimeout(None if seconds is None else max(seconds, PEACE))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     import socket
 
 _AHEAD = 32_768
-_PEACE = 30.0
+# Seconds that a read waits at least. Ten times a second is a noticeable load for many connections.
+PEACE = 30.0
 
 
 class ReadAhead:
@@ -46,7 +47,7 @@ class ReadAhead:
 
     def settimeout(self, seconds: float | None) -> None:
         """Set the timeout of reads; less than 30 seconds counts as 30."""
-        self._socket.settimeout(None if seconds is None else max(seconds, _PEACE))
+        self._socket.settimeout(None if seconds is None else max(seconds, PEACE))
 
     def close(self) -> None:
         """Close the socket, and wake a thread that reads from it."""

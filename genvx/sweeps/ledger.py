@@ -124,7 +124,10 @@ def number_of(given: object) -> float | None:
         return float(str(given))
     if isinstance(given, bool) or not isinstance(given, (int, float)):
         return None
-    return float(given)
+    try:
+        return float(given)
+    except OverflowError:  # a whole number that no double can hold
+        return None
 
 
 def plain_number(number: float | None) -> float | str | None:

@@ -117,9 +117,11 @@ RunTag = Annotated[
     typer.Option("--run-tag", metavar="TAG", help="With --detach: a tag of the run."),
 ]
 Notify = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
-        "--notify", metavar="LINE", help="With --detach: run this line of sh there at the end."
+        "--notify",
+        metavar="NAME|command:PATH|https://...|slack:https://...|mail:ADDRESS|none",
+        help="With --detach: who is told when it ends, gets its GPUs, or idles (repeatable).",
     ),
 ]
 Tty = Annotated[

@@ -58,6 +58,7 @@ def plain_run(item: RunInfo) -> Plain:
         "project": None if item.spec.project is None else _plain_project(item.spec.project),
         "python": None if item.spec.python is None else _plain_python(item.spec.python),
         "setup": item.spec.setup or None,
+        "notify": [each.label for each in item.spec.notifiers],
         "trial": None if item.spec.trial is None else _plain_trial(item.spec.trial),
         "reported": plain_report(item),
         "deleted": item.deleted,

@@ -208,6 +208,7 @@ def _lines(where: Where, host: str, details: RunDetails, nodes: int = 1) -> dict
         "submitted": f"{Output(timestamp=True).since(_age(spec.submitted.epoch_ns))}"
         + (f" by {spec.submitter}" if spec.submitter else ""),
         "restarts": spec.restarted,
+        "tells": ", ".join(each.label for each in spec.notifiers),
         "took": _took(run),
         "parameters": "" if spec.trial is None else parameters_line(spec.trial.parameters),
         "reported": ", ".join(f"{name} {text}" for name, text in shown_metrics(run).items()),

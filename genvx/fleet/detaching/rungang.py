@@ -145,11 +145,11 @@ def _specs(
     address, port = address or hosts[0].address, hosts[0].free_port()
     debug_port = at(spec, hosts[0]).debug_port
     return {
-        # One line tells of the end of all of them, and one port leads into them: node 0's.
+        # One host tells of the end of all of them, and one port leads into them: node 0's.
         host: replace(
             asked_of(host.spec, spec),
             part=Part(rank, names, address, port, mixed),
-            notify=spec.notify if rank == 0 else "",
+            notifiers=spec.notifiers if rank == 0 else (),
             debug_port=debug_port if rank == 0 else None,
         )
         for rank, host in enumerate(hosts)

@@ -37,7 +37,7 @@ def serve(
     setup: serveoptions.Setup = None,
     no_load: wants.NoLoad = False,
 ) -> None:
-    """Run a server that holds GPUs, and lead a port of this machine to it.
+    """Run a server that holds GPUs; lead a port to it.
 
     The server is a run: it goes on without us, and genvx runs, watch and logs are for it, too. It
     finds its port in $PORT, and in place of {port} in its command. Once it answers, its address
@@ -66,7 +66,7 @@ def serve(
     its = PythonOptions(python, setup or "", wheels, tuple(extra or ()))
     its = its.loaded(load=not no_load, project=code.directory is not None)
     tags = list(dict.fromkeys([TAG, *(run_tag or ())]))
-    asked = Detach.parse(chdir, None, retries, env, tags, None, False, log_limit, code, its)
+    asked = Detach.parse(chdir, None, retries, env, tags, (), False, log_limit, code, its)
     for note in where.remote_notes():
         where.note(note)
     asked = replace(asked, service=service)
