@@ -1,6 +1,7 @@
 """What a keeper decides: where it is, whether files have changed, which answers are old."""
 
 import os
+import pwd
 import threading
 import time
 from pathlib import Path
@@ -146,6 +147,17 @@ def test_changes_of_any_file_that_ssh_reads_are_noticed(tmp_path, monkeypatch):
     assert changed_by(lambda: key.write_text(""))
     assert changed_by(lambda: os.replace(key, known))
     assert changed_by(config.unlink)
+
+
+def test_the_files_of_the_home_that_ssh_takes_are_watched_whatever_home_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "elsewhere"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: SimpleNamespace(pw_dir=str(tmp_path)))
+    (tmp_path / ".ssh").mkdir()
+    config, more = tmp_path / ".ssh/config", tmp_path / "more"
+    for path, text in ((config, "Include ~/more\n"), (more, "Host a\n"), (more, "Host b\n")):
+        files = Files(None)
+        path.write_text(text)
+        assert not files.unchanged
 
 
 @pytest.mark.parametrize(
