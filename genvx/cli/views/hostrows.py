@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from genvx.core.leases.claim import Owner
 from genvx.core.quantities.amounts import format_memory
+from genvx.shown.columns import Fitting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
     from genvx.core.snapshot import Snapshot
 
 COLUMNS = ("HOST", "TOTAL", "AVAILABLE", "MODEL", "MEMORY", "USERS")
-YIELDING = {"MODEL": 10, "MEMORY": 8, "USERS": 10}
+FITTING = Fitting(
+    yielding={"MODEL": 10, "MEMORY": 8, "USERS": 10},
+    dropped=("MEMORY", "MODEL", "USERS"),
+    kept=("HOST",),
+)
 
 
 def row(name: str, snapshot: Snapshot) -> list[str]:

@@ -13,6 +13,7 @@ from genvx.core.line.queue import line
 from genvx.core.quantities.ages import format_elapsed
 from genvx.core.requests.ranges import folded
 from genvx.core.value import value
+from genvx.shown.columns import Fitting
 
 if TYPE_CHECKING:
     from genvx.core.line.position import Position
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
     from genvx.fleet.outcomes import Outcomes
 
 _COLUMNS = ("ID", "USER", "NAME", "REQUEST", "WAITING", "REASON")
-_YIELDING = {"NAME": 8, "HOST": 16, "USER": 8, "REASON": 12, "REQUEST": 8}
+_FITTING = Fitting(
+    yielding={"NAME": 8, "HOST": 16, "USER": 8, "REASON": 12, "REQUEST": 8},
+    dropped=("NAME", "WAITING"),
+    kept=("ID",),
+)
 
 
 def show(where: Where, fleet: Fleet, output: Output) -> int:
@@ -39,7 +44,7 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
     summary = f"Total {len(rows)} waiting"
     if where.remote:
         summary += f" on {len(outcomes.succeeded)} hosts"
-    output.table(columns, rows, summary, yielding=_YIELDING, answered=bool(outcomes.succeeded))
+    output.table(columns, rows, summary, fitting=_FITTING, answered=bool(outcomes.succeeded))
     return where.report(outcomes)
 
 

@@ -28,6 +28,7 @@ from genvx.core.runs.runstate import (
     name_of,
 )
 from genvx.core.text import printable
+from genvx.shown.columns import Fitting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +44,12 @@ if TYPE_CHECKING:
     Parts = tuple[tuple[str, RunInfo], ...]
 
 _COLUMNS = ("ID", "NAME", "STATE", "GPUS", "SUBMITTED", "TOOK", "EXIT")
-_YIELDING = {"NAME": 8, "HOST": 12, "SUBMITTED": 11, "STATE": 9}
+_FITTING = Fitting(
+    yielding={"NAME": 8, "HOST": 12, "SUBMITTED": 11, "STATE": 9},
+    dropped=("SUBMITTED", "TOOK", "GPUS"),
+    kept=("ID",),
+    coloured=("STATE",),
+)
 
 
 def show(where: Where, fleet: Fleet, output: Output, asked: ListRuns | None = None) -> int:
@@ -82,7 +88,7 @@ def show(where: Where, fleet: Fleet, output: Output, asked: ListRuns | None = No
     ]
     if waiting:
         summary = "\n".join([*(printable(line, 300) for line in waiting), "", summary])
-    output.table(columns, rows, summary, yielding=_YIELDING, answered=bool(outcomes.succeeded))
+    output.table(columns, rows, summary, fitting=_FITTING, answered=bool(outcomes.succeeded))
     return where.report(outcomes)
 
 
