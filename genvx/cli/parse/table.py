@@ -215,6 +215,7 @@ VERBS = (
         SET_UP,
         "Jupyter kernels that hold GPUs while they run",
         remotely=False,
+        rare=True,
     ),
     Entry(
         "sandbox",
@@ -239,5 +240,6 @@ VERBS = (
     Entry(
         "web", "look.web", LOOK, "Serve a page that shows the GPUs, the line and your runs, live"
     ),
+    Entry("top", "look.top", LOOK, "Show all of it in a full screen of the terminal, live"),
     Entry("admin", "setup.admin", SET_UP, "Set up a machine, and free what is not used", both=True),
 )

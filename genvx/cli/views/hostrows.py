@@ -31,7 +31,7 @@ def row(name: str, snapshot: Snapshot) -> list[str]:
         str(len(snapshot.available)),
         _counted([device.shown_name for device in devices]),
         _counted([format_memory(device.memory) for device in devices]),
-        ", ".join(_users(snapshot)),
+        ", ".join(users(snapshot)),
     ]
 
 
@@ -43,7 +43,7 @@ def _counted(kinds: list[str]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in counts.items())
 
 
-def _users(snapshot: Snapshot) -> Iterable[str]:
+def users(snapshot: Snapshot) -> Iterable[str]:
     """Return the users of devices of a host, also those without a lease."""
     holders = [str(env.owner) for env in snapshot.environments if env.devices]
     others = [

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     # A run with the name of its host; of a gang all parts, by rank.
     Parts = tuple[tuple[str, RunInfo], ...]
 
-_COLUMNS = ("ID", "NAME", "STATE", "GPUS", "SUBMITTED", "TOOK", "EXIT")
-_FITTING = Fitting(
+COLUMNS = ("ID", "NAME", "STATE", "GPUS", "SUBMITTED", "TOOK", "EXIT")
+FITTING = Fitting(
     yielding={"NAME": 8, "HOST": 12, "SUBMITTED": 11, "STATE": 9},
     dropped=("SUBMITTED", "TOOK", "GPUS"),
     kept=("ID",),
@@ -75,8 +75,8 @@ def show(where: Where, fleet: Fleet, output: Output, asked: ListRuns | None = No
         return where.report(outcomes)
     groups = runs.grouped(outcomes, asked, lambda every: where.ask(fleet, _question(every)))
     found = groups[: asked.most]
-    rows = [[*([_hosts(parts)] if where.remote else []), *_row(parts, output)] for parts in found]
-    columns = ("HOST", *_COLUMNS) if where.remote else _COLUMNS
+    rows = [[*([_hosts(parts)] if where.remote else []), *row(parts, output)] for parts in found]
+    columns = ("HOST", *COLUMNS) if where.remote else COLUMNS
     summary = f"Total {len(rows)} run{'' if len(rows) == 1 else 's'}"
     if len(rows) == asked.most:
         summary = f"The newest {len(rows)} runs; -a shows more"
@@ -88,7 +88,7 @@ def show(where: Where, fleet: Fleet, output: Output, asked: ListRuns | None = No
     ]
     if waiting:
         summary = "\n".join([*(printable(line, 300) for line in waiting), "", summary])
-    output.table(columns, rows, summary, fitting=_FITTING, answered=bool(outcomes.succeeded))
+    output.table(columns, rows, summary, fitting=FITTING, answered=bool(outcomes.succeeded))
     return where.report(outcomes)
 
 
@@ -104,7 +104,8 @@ def _hosts(parts: Parts) -> str:
     return parts[0][0] + (f" +{len(parts) - 1}" if len(parts) > 1 else "")
 
 
-def _row(parts: Parts, output: Output) -> list[str]:
+def row(parts: Parts, output: Output) -> list[str]:
+    """Return the row of a run."""
     run = _decisive(parts)
     runs = [each for _, each in parts]
     code = exit_code(runs) if any(end_of(each.state) for each in runs) else None
