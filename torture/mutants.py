@@ -18,6 +18,7 @@ from torture import ground
 from torture.places import Change, Sources
 
 _COPIED = ("genvx", "torture", "benchmarks")
+_SEEDS = (1, 2, 3)
 
 
 @dataclass(frozen=True)
@@ -333,11 +334,11 @@ MUTANTS = (
     ),
     Mutant(
         "R1", "the end that is written again until the disk has room", "full disk",
-        (Change("Supervisor._write", "self._unwritten = state", "pass"),),
+        (Change("States.write", "self.unwritten = state", "pass"),),
     ),
     Mutant(
         "R1", "the refusal of a run that cannot be recorded", "free pages",
-        (Change("Supervisor._write", "not self._recorded", "False"),),
+        (Change("States.write", "not self._recorded", "False"),),
     ),
     Mutant(
         "R2", "going on behind the last piece", "after line",
@@ -422,26 +423,38 @@ MUTANTS = (
 )  # fmt: skip
 
 
-def bite(mutant: Mutant, directory: Path, seed: int = 1) -> Bitten:
-    """Run a mutant's figure on the mutant, made in an empty directory."""
+def one_of_each_part() -> tuple[Mutant, ...]:
+    """The first mutant of each part of a figure: what CI has time for; --bite takes them all."""
+    first: dict[str, Mutant] = {}
+    for mutant in MUTANTS:
+        first.setdefault(mutant.home or mutant.figure, mutant)
+    return tuple(first.values())
+
+
+def bite(mutant: Mutant, directory: Path) -> Bitten:
+    """Run a mutant's figure on the mutant, made in an empty directory, until it is seen.
+
+    What only a race shows is not there in each short form, so other seeds have their turn.
+    """
     root = Path(__file__).parent.parent
     for name in _COPIED:
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(root / name, directory / name, ignore=ignored)
     for path, text in mutant.texts(Sources(directory / "genvx")).items():
         path.write_text(text, encoding="utf-8")
+    for seed in _SEEDS:
+        bitten = _bite(mutant, directory, seed)
+        if bitten.caught:
+            break
+    return bitten
+
+
+def _bite(mutant: Mutant, directory: Path, seed: int) -> Bitten:
+    figure = mutant.home or mutant.figure
     with open(directory / "output", "w+", encoding="utf-8") as output:
         # Not through a pipe: what a mutant leaves behind would keep it open.
         answer = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "torture",
-                mutant.home or mutant.figure,
-                "--seed",
-                str(seed),
-                "--first",
-            ],
+            [sys.executable, "-m", "torture", figure, "--seed", str(seed), "--first"],
             cwd=directory,
             env=ground.command_environ({"PYTHONPATH": str(directory)}),
             stdin=subprocess.DEVNULL,

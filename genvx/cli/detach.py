@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from genvx.cli.ask.where import Where
     from genvx.core.runs.debugport import DebugPort
     from genvx.core.runs.run import RunSpec
+    from genvx.core.runs.service import Service
     from genvx.fleet.fleet import Fleet
     from genvx.fleet.shipping.shipment import Shipment
 
@@ -63,6 +64,7 @@ class Detach:
     log_limit: int | None = None
     debug_port: DebugPort | None = None
     key: str = ""
+    service: Service | None = None
     project: ProjectOptions = field(default_factory=ProjectOptions)
     python: PythonOptions = field(default_factory=PythonOptions)
 
@@ -158,6 +160,26 @@ def _start(
     watched: bool,
     json: bool,
 ) -> int:
+    with submitted(where, request, command, asked, several) as (fleet, parts):
+        code = announce(where, parts, verb="run" if json else None, key=asked.key)
+        if code or not watched:
+            return code
+        from genvx.cli.following import follow, follow_gang
+
+        if len(parts) > 1:
+            return follow_gang(where, parts)
+        return follow(where, fleet, *parts[0], looked=True)
+
+
+@contextmanager
+def submitted(
+    where: Where,
+    request: Request,
+    command: list[str],
+    asked: Detach,
+    several: Several | None = None,
+) -> Iterator[tuple[Fleet, Parts]]:
+    """Start a run; give its hosts, and its parts with theirs."""
     from genvx.fleet.detaching.submission import spec_of
     from genvx.fleet.shipping.reading import place_in
 
@@ -188,21 +210,15 @@ def _start(
         tty=asked.tty,
         notify=asked.notify,
         debug_port=asked.debug_port,
+        service=asked.service,
         stays=bool(request.selection),
         project=None if project is None else project.recorded,
         python=python,
         setup=asked.python.setup,
     )
     start = _on_one if several is None else _on_several(several)
-    with start(where, request, spec, asked.tags, trees) as (fleet, parts):
-        code = announce(where, parts, verb="run" if json else None, key=asked.key)
-        if code or not watched:
-            return code
-        from genvx.cli.following import follow, follow_gang
-
-        if len(parts) > 1:
-            return follow_gang(where, parts)
-        return follow(where, fleet, *parts[0], looked=True)
+    with start(where, request, spec, asked.tags, trees) as found:
+        yield found
 
 
 def announce(where: Where, parts: Parts, *, verb: str | None = None, key: str = "") -> int:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from genvx.cli.ask.where import Where
     from genvx.core.runs.runinfo import RunInfo
 
+NO_PORT = "give a run and a port, such as: genvx remote tunnel 1 6006 (1 is the latest run)"
 # The port here on which people expect TensorBoard.
 _USUAL = 6006
 # Seconds. It loads TensorFlow before it listens, if that is there.
@@ -77,6 +78,9 @@ def _connect(where: Where, wanted_run: str, wanted: Wanted) -> int:
             host, run = started(where, fleet, host, run, wanted.patience)
         _require(run)
         asked, board = list(wanted.forwards), None
+        if not asked and wanted.logs is None:
+            asked.append(_served(run))
+            listening.add(asked[0], strict=wanted.strict)
         if wanted.logs is not None:
             board = stack.enter_context(TensorBoard(Run(host, run), wanted.logs))
             asked.append(Forward(_USUAL, board.port))
@@ -90,6 +94,14 @@ def _connect(where: Where, wanted_run: str, wanted: Wanted) -> int:
     if end is not None:
         where.note(f"run {end.label_or_id} is over: {ending_of(end.state)}; the tunnel is closed")
     return 0
+
+
+def _served(run: RunInfo) -> Forward:
+    """The port on which a run serves. Raises InvalidInput if it serves on none."""
+    port: int | None = getattr(run.state, "port", None)
+    if port is None:
+        raise InvalidInput(f"run {run.label_or_id} serves on no port that is known; {NO_PORT}")
+    return Forward(port, port)
 
 
 def _require(run: RunInfo) -> None:

@@ -57,7 +57,7 @@ FOLLOWS = """
     nothing     x       x         -       -    -         x      -       -
     waiting     x       x         -       -    -         x      x       x
     preparing   -       x         x       -    -         x      x       x
-    running     -       -         x       x    x         x      x       x
+    running     -       x         x       x    x         x      x       x
     held        -       -         -       -    -         x      x       x
     completed   -       -         -       -    -         -      -       -
     failed      -       -         -       -    -         -      -       -

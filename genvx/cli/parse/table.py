@@ -113,6 +113,13 @@ VERBS = (
     ),
     Entry("tunnel", "runs.tunnel", RUNS, "Make ports of a run's host ports of this machine"),
     Entry(
+        "serve",
+        "runs.serve",
+        RUNS,
+        "Run a server that holds GPUs; lead a port to it",
+        runs=True,
+    ),
+    Entry(
         "activate", "hold.activate", HOLD, "Open a shell that holds GPUs until it ends", runs=True
     ),
     Entry("run", "hold.run", HOLD, "Run a command that holds GPUs", runs=True),

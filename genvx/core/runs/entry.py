@@ -40,7 +40,7 @@ def require_entry(run: RunInfo) -> None:
     # Before its code is there, its directory is missing or not whole.
     if isinstance(state, Preparing) and state.step in (Step.START, Step.CODE):
         what = f": {printable(state.progress, _LONGEST_REASON)}" if state.progress else ""
-        raise InvalidInput(f"run {run.label_or_id} has not started yet{what}")
+        raise InvalidInput(f"run {run.label_or_id} does not run yet{what}")
     if was_moved(state):
         raise InvalidInput(
             f"run {run.label_or_id} has moved to another host; genvx remote runs shows where it is"

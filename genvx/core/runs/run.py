@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from genvx.core.requests.requirements import Requirements
     from genvx.core.runs.debugport import DebugPort
     from genvx.core.runs.part import Part
+    from genvx.core.runs.service import Service
     from genvx.core.runs.trial import Trial
 
 MOST_TAGS = 32
@@ -71,7 +72,7 @@ class RunSpec:
     only; that of a gang is at its first part. project: the code of which it gets a copy. python:
     the Python that its command finds. setup: a line for bash that runs before the command, in the
     same shell. trial: of which sweep it is a trial, and with which
-    parameters.
+    parameters. service: that it serves on a port of its host.
 
     Raises:
         InvalidInput: a field makes no sense.
@@ -105,6 +106,7 @@ class RunSpec:
     python: Optional[Python] = None
     setup: str = ""
     trial: Optional[Trial] = None
+    service: Optional[Service] = None
 
     def __post_init__(self) -> None:
         if not self.argv or not self.argv[0]:

@@ -58,7 +58,7 @@ class Waiting:
 
 @value
 class Preparing:
-    """The devices are held, and what the command needs is being prepared."""
+    """The devices are held; what the command needs is being prepared, or it starts again soon."""
 
     since: Moment
     step: Step
@@ -67,13 +67,16 @@ class Preparing:
 
 @value
 class Running:
-    """The command runs. devices: UUIDs. attempt: 1, or more after a retry."""
+    """The command runs. devices: UUIDs. attempt: 1, or more after a retry. port: the one on which
+    it serves, if it does.
+    """
 
     since: Moment
     devices: tuple[str, ...]
     pid: int
     starttime: int
     attempt: int = 1
+    port: Optional[int] = None
 
 
 @value
@@ -142,7 +145,7 @@ _FOLLOWERS: Mapping[Optional[type[Any]], tuple[type[Any], ...]] = {
     None: (Waiting, Preparing, Failed),
     Waiting: (Waiting, Preparing, Failed, Stopped, Lost),
     Preparing: (Preparing, Running, Failed, Stopped, Lost),
-    Running: (Running, Held, Completed, Failed, Stopped, Lost),
+    Running: (Preparing, Running, Held, Completed, Failed, Stopped, Lost),
     Held: (Completed, Failed, Stopped, Lost),
     Completed: (),
     Failed: (),

@@ -34,6 +34,7 @@ from genvx.core.runs.runstate import (
     StopReason,
     Waiting,
 )
+from genvx.core.runs.service import LONGEST_READY, Service
 from genvx.core.runs.trial import Trial
 from genvx.core.text import MESSAGE_LIMIT, NAME_LIMIT
 from genvx.core.wire.forms import Tagged
@@ -171,6 +172,7 @@ TRIAL = Table(
     parameters=plain_object(MOST_WORDS),
     nni=flag(),
 )
+SERVICE = Table(Service, "service", port=integer(0, 65535), ready=string(LONGEST_READY))
 SPEC = Table(
     RunSpec,
     "run",
@@ -203,6 +205,7 @@ SPEC = Table(
     python=optional(one(PYTHON)),
     setup=string(LONGEST_PATH),
     trial=optional(one(TRIAL)),
+    service=optional(one(SERVICE)),
 )
 
 USAGE = Table(
@@ -242,6 +245,7 @@ STATE: Tagged[RunState] = Tagged(
             pid=integer(1),
             starttime=integer(),
             attempt=integer(1),
+            port=optional(integer(1, 65535)),
         ),
         "held": Table(Held, "state", since=one(MOMENT), until=one(MOMENT), end=one(END)),
         "completed": Table(Completed, "state", since=one(MOMENT), end=one(END)),

@@ -64,10 +64,11 @@ def enter(host: Machine, wanted: str = "", *, command: str) -> Entry:
             )
         granted = hold.grant.variables
         around, prepared = surroundings(host, run.id), prepared_variables(directory)
+        port: Optional[int] = getattr(run.state, "port", None)
         variables = {
             **around,
             **granted,
-            **variables_of(run.spec, directory, {**around, **granted}),
+            **variables_of(run.spec, directory, {**around, **granted}, port),
             # Not those of the devices, which may have changed since.
             **{name: text for name, text in prepared.items() if name not in granted},
         }

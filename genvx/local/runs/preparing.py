@@ -1,4 +1,4 @@
-"""What a run gets before its command starts: its copy of the project, and its Python.
+"""What a run gets before its command starts: its copy of the project, its Python, its port.
 
 The trees of which both are made are held from the acceptance of the run on, and its environment to
 its end, so that nobody deletes them meanwhile.
@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING, Optional
 
 from genvx.core.prelude import prelude_of
 from genvx.core.projects.python import PythonKind
+from genvx.core.runs.runstate import Failed, Step
+from genvx.core.text import printable
+from genvx.errors import InvalidInput
+from genvx.local.runs.clock import now
 from genvx.local.runs.projectcopy import give_copy
 
 if TYPE_CHECKING:
@@ -39,11 +43,15 @@ def made_for(spec: RunSpec) -> Optional[Python]:
 class Preparation:
     """The preparation of one run.
 
+    port: the one on which it serves, once it is prepared; None if it serves on none.
+
     Raises:
         TreeMissing: what it needs is not here. StateError: it cannot be read.
     """
 
     def __init__(self, host: Machine, spec: RunSpec, directory: RunDirectory) -> None:
+        self.port: Optional[int] = None
+        self._service = spec.service
         self._directory = directory
         self._tree: Optional[StoredTree] = None
         self._python: Optional[RunPython] = None
@@ -72,6 +80,15 @@ class Preparation:
         over = give_copy(self._tree, self._directory, report, output.say)
         if over is None and self._python is not None:
             over = self._python.make(self._directory, output, below, report, wait)
+        if over is None and self._service is not None:
+            # Last, so that the command follows soon: nobody keeps the port for it.
+            from genvx.local.runs.service import choose_port
+
+            try:
+                self.port = choose_port(self._service)
+            except InvalidInput as error:
+                output.say(str(error))
+                return Failed(now(), step=Step.START, why=printable(str(error), 500))
         return over
 
     def variables(self, path: str) -> Mapping[str, str]:

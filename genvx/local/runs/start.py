@@ -16,13 +16,11 @@ from genvx.local.runs.places import place_of
 from genvx.local.runs.variables import argv_of, variables_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Callable
-
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.runstate import RunState
     from genvx.local.running.hold import LocalHold
     from genvx.local.runs.output import Output
+    from genvx.local.runs.preparing import Preparation
     from genvx.local.runs.record import RunDirectory
 
 # Added to the command's badness: memory pressure takes it rather than its bookkeeper. Raising needs
@@ -40,15 +38,13 @@ def start(
     hold: LocalHold,
     directory: RunDirectory,
     output: Output,
-    python: Callable[[str], Mapping[str, str]] = lambda path: {},
+    preparation: Preparation,
 ) -> int:
     """Start a run's command in a session of its own, and in its terminal if it has one; return its
     pid.
 
     Without a terminal its stdout and stderr are the log itself, opened to append, so nothing is
     copied and nothing is lost when its supervisor dies.
-
-    python: the variables of its Python, given the PATH that it would have without.
 
     Raises:
         OSError: there is no such command or directory, or it cannot be executed.
@@ -58,18 +54,18 @@ def start(
         from genvx.local.runs.reports import write_modules
 
         write_modules(directory, spec.trial)
-    place = place_of(spec, directory.path, hold.variables())
-    around = hold.variables()
+    around, port = hold.variables(), preparation.port
+    place = place_of(spec, directory.path, around)
     variables = {
         "PYTHONUNBUFFERED": "1",  # a log that comes an hour late helps nobody
         **around,
-        **variables_of(spec, directory.path, around),
+        **variables_of(spec, directory.path, around, port),
     }
-    variables.update(python(variables.get("PATH", os.defpath)))
+    variables.update(preparation.variables(variables.get("PATH", os.defpath)))
     log, terminal = output.log, output.terminal
     if terminal is not None:
         variables.setdefault("TERM", _TERM)
-    argv = list(argv_of(spec, directory.path))
+    argv = list(argv_of(spec, directory.path, port))
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:

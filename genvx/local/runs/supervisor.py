@@ -38,7 +38,6 @@ from genvx.core.runs.runstate import (
 from genvx.core.text import printable
 from genvx.errors import GenvxError
 from genvx.local import processes
-from genvx.local.diskerror import disk_error
 from genvx.local.granting.acquiring import acquire
 from genvx.local.granting.joining import join
 from genvx.local.runs import tree
@@ -50,7 +49,9 @@ from genvx.local.runs.gang.member import Alone, Member
 from genvx.local.runs.guests import Guests
 from genvx.local.runs.output import Output
 from genvx.local.runs.record import StopRequest
+from genvx.local.runs.retries import Retries
 from genvx.local.runs.start import notify, start
+from genvx.local.runs.states import States
 from genvx.local.runs.treeend import SOON, TreeEnd
 from genvx.local.runs.usage import Meter
 from genvx.local.runs.wakeups import Wakeups
@@ -95,9 +96,7 @@ class Supervisor:
         self._directory = directory
         self._preparation = preparation
         self._accepted: Optional[Callable[[RunState], None]] = accepted
-        self._boot = processes.boot_id()
-        self._recorded = False
-        self._unwritten: Optional[RunState] = None
+        self._states = States(directory)
         self._stop: Optional[StopRequest] = None
         self._begun = False
         self._waiting: Optional[Waiting] = None
@@ -152,10 +151,10 @@ class Supervisor:
         self._output.linger(self._sleep)
 
     def _finish_writing(self) -> None:
-        while self._unwritten is not None:
+        while self._states.unwritten is not None:
             # The end is known, and only its record is missing: wait for room on the disk.
             self._sleep(_AGAIN)
-            self._write(self._unwritten)
+            self._write(self._states.unwritten)
 
     # Waiting
 
@@ -219,23 +218,35 @@ class Supervisor:
         if why is not None:
             self._member.ended(NO_CODE)
             return why
-        attempt = 1
+        retries = Retries(self._spec.retries)
         while True:
+            attempt = retries.attempt
             end = self._attempt(hold, guests, attempt)
             if isinstance(end, Failed):
                 self._member.ended(NO_CODE)
                 return end
+            pause = retries.pause_after(end)
+            if self._stop is None and pause is not None:
+                failed = f"attempt {attempt} ended with exit code {end.exit_code}"
+                self._pause(pause, f"{failed}; starting again")
             if self._stop is not None:
                 self._member.ended(end.exit_code or NO_CODE)
                 return Stopped(now(), self._stop.why, self._stop.by, end)
-            if end.exit_code == 0 or attempt > self._spec.retries:
+            if pause is None:
                 self._member.ended(end.exit_code)
                 self._keep(hold, guests, end)
                 return settled(end, now())
-            self._output.say(
-                f"attempt {attempt} ended with exit code {end.exit_code}; starting again"
-            )
-            attempt += 1
+
+    def _pause(self, seconds: float, why: str) -> None:
+        """Wait until the command starts again, or the run is to end."""
+        if seconds:
+            why += f" in {seconds:g} s"
+            self._write(Preparing(now(), Step.START, why))
+        self._output.say(why)
+        end = time.monotonic() + seconds
+        while self._stop is None and time.monotonic() < end:
+            self._mind_time()
+            self._sleep(max(0.0, min(end - time.monotonic(), _AGAIN)))
 
     def _is_prepared(self, state: Preparing, takes_long: bool) -> Optional[RunState]:
         """Write how far it is with what the command needs; return the state of one that ends."""
@@ -271,7 +282,7 @@ class Supervisor:
         meter = Meter(self._host, hold.devices)
         try:
             self._output.open()
-            pid = start(spec, hold, self._directory, self._output, self._preparation.variables)
+            pid = start(spec, hold, self._directory, self._output, self._preparation)
         except OSError as error:
             self._output.close()
             reason = f"cannot run {printable(spec.argv[0], 100)}: {error.strerror}"
@@ -279,7 +290,8 @@ class Supervisor:
             return Failed(now(), step=Step.START, why=reason)
         began = now()
         devices = tuple(device.uuid for device in hold.devices)
-        running = Running(began, devices, pid, processes.starttime(pid), attempt)
+        port = self._preparation.port
+        running = Running(began, devices, pid, processes.starttime(pid), attempt, port)
         self._write(running)
         self._accept(running)
         status: Optional[int] = None
@@ -296,7 +308,7 @@ class Supervisor:
             else:
                 meter.sample()
                 left = min(_LOOK, meter.due, (self._expires - processes.boottime_ns()) / 1e9)
-                self._sleep(max(0.0, left if self._unwritten is None else _AGAIN))
+                self._sleep(max(0.0, left if self._states.unwritten is None else _AGAIN))
         ended = now()
         end.leftovers(self._sleep, meter, spec.grace, self._stop)
         self._output.close()
@@ -371,8 +383,8 @@ class Supervisor:
             self._stop = StopRequest(StopReason.ASKED, sender, self._spec.grace)
         if self._member.look() and self._stop is None:
             self._stop = StopRequest(StopReason.GANG, os.getuid(), self._spec.grace)
-        if self._unwritten is not None:
-            self._write(self._unwritten)
+        if self._states.unwritten is not None:
+            self._write(self._states.unwritten)
 
     def _stop_request(self) -> Optional[StopRequest]:
         """That it is to end. To move it is possible until it begins, and ignored from then on."""
@@ -381,19 +393,5 @@ class Supervisor:
         return None if moves and self._begun else request
 
     def _write(self, state: RunState) -> None:
-        """Write a state; one that cannot be written is tried again later.
-
-        Raises:
-            StateError: it is the first one. Nothing has started, and a run without a record could
-            be neither seen nor stopped.
-        """
-        try:
-            self._directory.write_state(state, self._boot)
-        except OSError as error:
-            if not self._recorded:
-                raise disk_error(error, f"write to {self._directory.path}") from None
-            self._unwritten = state
-        else:
-            self._recorded, self._unwritten = True, None
-            if is_over(state) or end_of(state) is not None:
-                self._output.end()
+        if self._states.write(state) and (is_over(state) or end_of(state) is not None):
+            self._output.end()

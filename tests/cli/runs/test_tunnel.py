@@ -110,7 +110,7 @@ def test_a_server_in_a_run_is_reached_until_the_run_ends(hosts, short_tmp):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("remote", "tunnel", "1"), "give a run and a port, such as: genvx remote tunnel 1 6006"),
+        (("remote", "tunnel"), "give a run and a port, such as: genvx remote tunnel 1 6006"),
         (("remote", "tunnel", "1", "0"), "not a port: '0'"),
         (("remote", "tunnel", "1", "8080:6006:1"), "not a port: '8080:6006:1'"),
         (("remote", "tunnel", "1", "-R", "1", "-R", "1:2"), "on its port 1 for one forward only"),

@@ -61,6 +61,7 @@ from genvx.core.runs.runstate import (
     StopReason,
     Waiting,
 )
+from genvx.core.runs.service import Service
 from genvx.core.runs.trial import Trial
 from genvx.core.snapshot import Snapshot
 from genvx.core.usage import DeviceProcess, DeviceUsage, Driver, Health, Sensors
@@ -165,10 +166,11 @@ PUBLIC_KEY = (
 DEBUG_PORT = DebugPort((PUBLIC_KEY,), 2222, "::1", "a")
 OPEN_PORT = OpenPort("u", "a", 2222, PUBLIC_KEY)
 TRIAL = Trial("5weep", 3, {"lr": 0.5, "act": {"_name": "relu"}}, True)
+SERVICE = Service(8000, "/health")
 SPEC = RunSpec(
     "abcd", ("sh", "-c", "x"), REQUIREMENTS, "m", "h", THEN, "n", "/w", {"A": "b"}, 5, 6,
     HoldWhen.ON_FAILURE, 3, 2.5, 1 << 30, True, "mail me", "u@h", "1.0", "abce",
-    7.5, True, GANG_PART, DEBUG_PORT, PROJECT, PYTHON, "source x", TRIAL,
+    7.5, True, GANG_PART, DEBUG_PORT, PROJECT, PYTHON, "source x", TRIAL, SERVICE,
 )  # fmt: skip
 MEETING = Meeting("s3cret", "a", 5000, True, 2.5)
 RUN_USAGE = Usage(1.5, 2.5, 3, 4, 5)
@@ -269,6 +271,7 @@ VALUES = [
     (runcodec.PYTHON, PYTHON),
     (runoperations.STANDING, runoperations.PythonStanding(True, "uv")),
     (runcodec.TRIAL, TRIAL),
+    (runcodec.SERVICE, SERVICE),
     (treeoperations.AMOUNT, treeoperations.Amount(2, 3)),
     (runcodec.MEETING, MEETING),
     (runcodec.DEBUG_PORT, DEBUG_PORT),
@@ -472,7 +475,7 @@ END = End(THEN, THEN, 3, None, RUN_USAGE)
 RUN_STATES = [
     Waiting(THEN, 2, "why"),
     Preparing(THEN, Step.PYTHON, "3 of 5"),
-    Running(THEN, ("GPU-1",), 3, 4, 2),
+    Running(THEN, ("GPU-1",), 3, 4, 2, 8000),
     Held(THEN, THEN, END),
     Completed(THEN, End(THEN, THEN, 0)),
     Failed(THEN, END, Step.SETUP, "why"),

@@ -105,7 +105,7 @@ def _race(host, start, catalog, place, chance, gpu):
 
 
 @pytest.mark.parametrize(
-    ("tries", "at_once"), [(6, 3), pytest.param(100, 10, marks=pytest.mark.slow)]
+    ("tries", "at_once"), [(6, 3), pytest.param(30, 10, marks=pytest.mark.slow)]
 )
 @pytest.mark.timeout(900)
 def test_a_run_whose_turn_comes_just_then_is_withdrawn_or_starts(

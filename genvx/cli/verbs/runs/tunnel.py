@@ -15,7 +15,8 @@ Ports = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[PORT[:REMOTEPORT]...]",
-        help="Port here, and the port of the host if it has another number.",
+        help="Port here, and the port of the host if it has another number (default: the port on "
+        "which the run serves).",
         show_default=False,
     ),
 ]
@@ -72,7 +73,7 @@ def tunnel(
 
     Example: genvx remote tunnel train 8080:6006 -R 5678
     """
-    from genvx.cli.tunneling import Wanted, connect
+    from genvx.cli.tunneling import NO_PORT, Wanted, connect
     from genvx.fleet.tunnels.forward import parse_forward, require_address, require_forwards
 
     where = here(context)
@@ -90,10 +91,8 @@ def tunnel(
             f"a run on this machine needs no tunnel: its port {port} is port {port} of localhost; "
             "genvx remote tunnel leads to runs on other hosts"
         )
-    if not forwards and not tensorboard:
-        raise InvalidInput(
-            "give a run and a port, such as: genvx remote tunnel 1 6006 (1 is the latest run)"
-        )
+    if not forwards and not tensorboard and not run:
+        raise InvalidInput(NO_PORT)
     logs = (logdir or ".") if tensorboard else None
     wanted = Wanted(tuple(forwards), strict, bind, node, patience, logs)
     raise typer.Exit(connect(where, run, wanted))

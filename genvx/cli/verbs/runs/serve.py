@@ -1,0 +1,73 @@
+"""genvx serve: a run that answers on a port."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import typer
+
+from genvx.cli.ask import options, runoptions, serveoptions, wants
+from genvx.cli.ask.request import Request
+from genvx.cli.ask.requesting import requesting
+from genvx.cli.ask.where import here
+from genvx.core.runs.service import MARK, TAG, Service
+from genvx.errors import InvalidInput
+
+
+@requesting("id")
+def serve(
+    context: typer.Context,
+    request: Request,
+    command: options.Command = None,
+    port: serveoptions.Port = None,
+    ready: serveoptions.Ready = None,
+    local_port: serveoptions.Local = None,
+    detached: serveoptions.Detached = False,
+    retries: serveoptions.Retries = 3,
+    env: serveoptions.Env = None,
+    chdir: serveoptions.Chdir = None,
+    run_tag: serveoptions.RunTag = None,
+    log_limit: serveoptions.LogLimit = None,
+    project: serveoptions.Project = None,
+    follow_links: runoptions.FollowLinks = False,
+    yes: runoptions.Yes = False,
+    python: serveoptions.Python = None,
+    extra: runoptions.Extra = None,
+    wheels: runoptions.Wheels = None,
+    setup: serveoptions.Setup = None,
+    no_load: wants.NoLoad = False,
+) -> None:
+    """Run a server that holds GPUs, and lead a port of this machine to it.
+
+    The server is a run: it goes on without us, and genvx runs, watch and logs are for it, too. It
+    finds its port in $PORT, and in place of {port} in its command. Once it answers, its address
+    here is printed; Ctrl-C closes the tunnel and leaves it running. genvx tunnel RUN leads to it
+    again, and genvx runs stop RUN ends it. All that serve have the tag "serve".
+
+    It starts again when it fails (--retries). Everybody on its host can connect to it there.
+
+    Example: genvx remote serve -g 1 -- vllm serve facebook/opt-125m --host 127.0.0.1 --port {port}
+    """
+    from genvx.cli.detach import Detach
+    from genvx.cli.project import ProjectOptions
+    from genvx.cli.python import PythonOptions
+    from genvx.cli.serving import serve as start
+
+    where = here(context)
+    if not command:
+        raise InvalidInput(
+            "no command to run; write it after --, as in: "
+            f"genvx serve -g 1 -- python -m http.server {MARK}"
+        )
+    if local_port is not None and (detached or not where.remote):
+        raise InvalidInput("--local-port is for the tunnel to a server on another host")
+    service = Service(port or 0, ready or "")
+    code = ProjectOptions(project, follow_links, yes).chosen(load=not no_load)
+    its = PythonOptions(python, setup or "", wheels, tuple(extra or ()))
+    its = its.loaded(load=not no_load, project=code.directory is not None)
+    tags = list(dict.fromkeys([TAG, *(run_tag or ())]))
+    asked = Detach.parse(chdir, None, retries, env, tags, None, False, log_limit, code, its)
+    for note in where.remote_notes():
+        where.note(note)
+    asked = replace(asked, service=service)
+    raise typer.Exit(start(where, request, command, asked, local_port, leave=detached))
