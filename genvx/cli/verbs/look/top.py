@@ -8,9 +8,10 @@ from genvx.cli.ask.where import here
 
 
 def top(context: typer.Context) -> None:
-    """Show GPUs, processes, environments, runs and the line, live, in the whole terminal.
+    """Show GPUs, runs and the line in the whole terminal, live.
 
-    It asks the hosts every second. The key ? shows all keys, and q quits; x releases an environment
+    There are pages of GPUs, processes, environments, your runs, and the line. It asks the hosts
+    every second. The key ? shows all keys, and q quits; x releases an environment
     or stops a run of yours, after a question.
 
     Example: genvx remote top
