@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import select
 import signal
 import sys
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from collections import deque
+from contextlib import ExitStack, contextmanager, redirect_stderr
 from typing import TYPE_CHECKING, Any
 
 from genvx.cli.live.acts import Acts
@@ -19,13 +21,15 @@ from genvx.cli.live.logs import Log
 from genvx.cli.live.model import End, Follow, Model, Quit
 from genvx.cli.live.paint import Frame
 from genvx.cli.show.screen import other_screen
+from genvx.core.text import printable
 from genvx.errors import InvalidInput
 from genvx.shown.cells import terminal_size
 from genvx.shown.colours import takes_colours
+from genvx.shown.console import say
 from genvx.watching.web.looks import Looks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from genvx.cli.ask.where import Where
     from genvx.cli.show.screen import Screen
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
 # shown; and after which the beginning of a sequence was the key Esc.
 _TICK, _TOGETHER, _ESC = 1.0, 0.1, 0.05
 _MOST_READ = 4096
+# Of what was printed on stderr meanwhile, the last lines are said at the end.
+_MOST_LINES = 20
 
 
 def top(where: Where) -> int:
@@ -79,6 +85,9 @@ class _Top:
     def run(self) -> int:
         """Show the screen until a person leaves it; return the exit code."""
         with ExitStack() as stack:
+            lines = _Lines(lambda line: self._tell(line, "warn"))
+            stack.callback(lines.repeat)
+            stack.enter_context(redirect_stderr(lines))
             stack.callback(self._looks.stop)
             stack.enter_context(_waking(self._writing))
             self._looks.open_page()
@@ -168,6 +177,30 @@ class _Top:
                 self._model.mode, self._model.scroll = "log", 0
                 log.follow(self._fleet.host(wish.target.hosts[0]))
         return True
+
+
+class _Lines(io.TextIOBase):
+    """Takes what is printed on stderr meanwhile, such as that a host key is new: there it would be
+    written across the screen. tell: gets each line.
+    """
+
+    def __init__(self, tell: Callable[[str], object]) -> None:
+        self._tell = tell
+        self._lines: deque[str] = deque(maxlen=_MOST_LINES)
+        self._open = ""
+
+    def write(self, text: str) -> int:
+        """Take a text."""
+        *lines, self._open = (self._open + text).split("\n")
+        for line in lines:
+            self._lines.append(line)
+            self._tell(printable(line))
+        return len(text)
+
+    def repeat(self) -> None:
+        """Say what was printed, after the screen is left."""
+        for line in self._lines:
+            say(line)
 
 
 @contextmanager

@@ -38,6 +38,7 @@ _PLAYED = """if True:
                 global secret
                 if secret is None:
                     secret = prompt()("password? ")
+                    print("genvx: a note", file=sys.stderr)
                 return super().snapshot(**more)
 
         secret = None
@@ -171,8 +172,19 @@ def test_a_password_is_asked_for_beside_the_screen():
     terminal.expect(ENTER)
     terminal.expect("3 of 3 GPUs free")  # what was typed was no key
     terminal.key("q")
-    terminal.expect(LEAVE)
+    # Not across the screen, but when it is left.
+    assert "a note\r\n" not in terminal.expect(LEAVE)
+    terminal.expect("genvx: a note\r\n")
     assert terminal.end() == 0
+
+
+def test_ctrl_c_at_the_question_for_a_password_ends_it_and_the_terminal_shows_what_is_typed():
+    terminal = Terminal(played("prompt"), genvx_env(), size=(24, 80))
+    terminal.expect("password? ")
+    terminal.key("\x03")
+    terminal.match("\x1b\\[\\?1049l\\s*$")
+    assert echoes(terminal)
+    assert terminal.end() == 130
 
 
 def test_where_there_is_no_terminal_another_verb_is_named(state):
