@@ -44,17 +44,19 @@ class Screen:
                 modes[0] &= ~(termios.ICRNL | termios.IXON)
                 modes[3] &= ~(termios.ICANON | termios.ECHO | termios.IEXTEN)
                 modes[6][termios.VMIN], modes[6][termios.VTIME] = 1, 0
-                termios.tcsetattr(0, termios.TCSADRAIN, modes)
+                termios.tcsetattr(0, termios.TCSANOW, modes)
         _write(_ENTER + _LISTEN * self._keys)
         self.stale = True
 
     def leave(self) -> None:
         """Switch back to what was there before."""
-        _write(_IGNORE * self._keys + _LEAVE)
         if self._before is not None:
             with suppress(termios.error):
+                # At once, without waiting for a terminal that takes nothing any more.
+                termios.tcsetattr(0, termios.TCSANOW, self._before)
                 # What was typed for us is not for the shell.
-                termios.tcsetattr(0, termios.TCSAFLUSH, self._before)
+                termios.tcflush(0, termios.TCIFLUSH)
+        _write(_IGNORE * self._keys + _LEAVE)
 
 
 _current: Screen | None = None
