@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -29,7 +30,7 @@ from genvx.shown.colours import cut, plain, takes_colours
 from genvx.shown.columns import Fitting, lay_out
 from genvx.shown.devices import rows
 from tests.conftest import run_genvx
-from tests.helpers import Terminal, genvx_argv, genvx_env
+from tests.helpers import Terminal, genvx_argv, genvx_env, until
 
 # Thirty hosts with eight GPUs each, leased to three people, and with people in line on twenty.
 _MANY = """
@@ -124,10 +125,34 @@ def test_rows_of_a_table_that_is_longer_than_the_terminal_are_together_unless_al
     assert (len(whole), row.split()[0], row.split()[-1]) == (16 + 3, "0-15", "free")
     assert shown("--compact", NO_COLOR="1", size=(40, 80))[1] == row
     assert shown(NO_COLOR="1", size=(40, 80)) == whole
-    assert shown("-v")[1] == row.replace("free", "\x1b[32mfree\x1b[0m")
+    assert shown("-v", NO_COLOR="")[1] == row.replace("free", "\x1b[32mfree\x1b[0m")
     piped = run_genvx("devices", env={"GENVX_SIMULATE": "16xA100-80GB"})
     assert len(piped.stdout.splitlines()) == len(whole)
     assert run_genvx("devices", "--compact", "--json").returncode == 2
+
+
+@pytest.mark.needs("tmux")
+def test_in_tmux_a_row_is_a_line_that_begins_with_its_host_and_gpus(short_tmp):
+    env = genvx_env(TMUX_TMPDIR=str(short_tmp), TERM="xterm-256color", NO_COLOR="")
+    env.pop("TMUX", None)
+
+    def tmux(*arguments):
+        return subprocess.run(
+            ["tmux", "-u", "-f", "/dev/null", *arguments], env=env, capture_output=True, text=True
+        ).stdout
+
+    named = _MANY.replace("train-llama-70b-on-everything", "名前の長い実験" * 3)
+    (short_tmp / "many.py").write_text(named)
+    words = shlex.join([sys.executable, str(short_tmp / "many.py"), "by-device"])
+    tmux("new-session", "-d", "-x", "80", "-y", "80", f"{words}; exec cat")
+    try:
+        until(lambda: "Total 232 devices" in tmux("capture-pane", "-p"), "the table is there")
+        _, *rows = tmux("capture-pane", "-p").rstrip().splitlines()
+        assert all(re.match(r"gpu-server-\d+ +(0-5|6, 7) .* leased ", row) for row in rows[:58])
+        assert {width(row) for row in rows} <= set(range(81))
+        assert "\x1b[36mleased" in tmux("capture-pane", "-p", "-e")
+    finally:
+        tmux("kill-server")
 
 
 def test_a_host_of_many_says_its_model_its_memory_and_who_is_on_it():
