@@ -1,27 +1,26 @@
-"""Makes the pictures of the docs: of the page, and of the screen of genvx top.
+"""Makes the pictures of the page for the docs, in docs/pictures.
 
-The page, its browser and the screen are real; the hosts are played, so that every state is there.
-Run it after one of them has changed: .venv/bin/python scripts/pictures.py [page|top]
+The page and the browser are real; the hosts are played, so that every state is there. Run it after
+the page has changed: .venv/bin/python scripts/pictures.py
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import itertools
-import os
+import math
+import struct
 import sys
-import time
+import tempfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from genvx.cli.live.draw import screen  # noqa: E402
-from genvx.cli.live.keys import Key  # noqa: E402
-from genvx.cli.live.known import Known  # noqa: E402
-from genvx.cli.live.model import Model  # noqa: E402
+from genvx.core.device import Device  # noqa: E402
 from genvx.core.leases.claim import Owner  # noqa: E402
 from genvx.core.leases.lease import Lease  # noqa: E402
 from genvx.core.requests.ask import Ask  # noqa: E402
@@ -29,24 +28,23 @@ from genvx.core.requests.requirements import Requirements  # noqa: E402
 from genvx.core.runs.run import Moment, RunSpec  # noqa: E402
 from genvx.core.usage import DeviceProcess, DeviceUsage, Health  # noqa: E402
 from genvx.core.value import replace  # noqa: E402
-from genvx.core.wire.runoperations import ListRuns  # noqa: E402
-from genvx.errors import GenvxError, HostUnreachable  # noqa: E402
-from genvx.shown.cells import width  # noqa: E402
+from genvx.errors import HostUnreachable  # noqa: E402
 from genvx.testing import FakeHost, Played  # noqa: E402
 from genvx.watching.clock import now  # noqa: E402
+from genvx.watching.history.recorder import Recorder  # noqa: E402
 from genvx.watching.sight import Sight  # noqa: E402
+from tests.helpers import until  # noqa: E402
+from tests.watching.paged import paged  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from genvx.cli.live.paint import Spans
-    from genvx.core.runs.runinfo import RunInfo
     from genvx.core.snapshot import Snapshot
     from tests.browser import Browser
 
 PICTURES = ROOT / "docs/pictures"
 ANN, RAZ, SAM = Owner(1001, "ann"), Owner(1002, "raz"), Owner(1003, "sam")
 LOG = "".join(f"epoch {n}  loss {2 / n:.3f}  {n * 137 % 60 + 40} img/s\n" for n in range(1, 13))
+ACTIONS = "of-a-picture-only"
+_ids = itertools.count(1)
 
 
 def lease(host: str, owner: Owner, name: str, *gpus: int, memory: int | None = None) -> Lease:
@@ -89,9 +87,7 @@ class Busy(FakeHost):
 
 
 def fleet() -> list[FakeHost]:
-    """Hosts in every state; the same each time."""
-    global _ids
-    _ids = itertools.count(1)
+    """Hosts in every state."""
     first = Busy(
         *("gpu-a", 8),
         use={0: (97, 88), 1: (95, 88), 2: (96, 87), 3: (93, 88), 4: (12, 30), 5: (40, 64)},
@@ -120,19 +116,92 @@ def fleet() -> list[FakeHost]:
     return [first, second, third, down]
 
 
-def save(browser: Browser, name: str) -> None:
+MODELS = ("A100-80GB", "H100-80GB", "L40S")
+NAMES = ("llama", "vit", "eval", "sweep", "notebook", "diffusion", "whisper", "")
+
+
+def load(hour: float, host: int, gpu: int) -> tuple[bool, int]:
+    """Whether a GPU of the large fleet is leased at an hour, and how busy it is: more by day."""
+    day = 0.5 + 0.5 * math.sin((hour - 8) / 24 * 2 * math.pi)
+    number = (host * 8 + gpu) * 2654435761 % 1000 / 1000
+    leased = number < 0.25 + 0.6 * day
+    wave = math.sin(hour * 3 + host + gpu)
+    return leased, round(min(100, max(3, 72 + 30 * wave - 40 * number))) if leased else 0
+
+
+def large(hour: float) -> list[FakeHost]:
+    """40 hosts with 8 GPUs each, at an hour of the day."""
+    found: list[FakeHost] = []
+    for host in range(40):
+        name = f"node-{host + 1:02}"
+        if host == 17:
+            error = HostUnreachable("no answer within 10 s", kind="timeout")
+            found.append(FakeHost(name, error=error))
+            continue
+        model = MODELS[host // 16]
+        devices = [
+            Device(f"SIM-{name}-{gpu}", gpu, model, 80 << 30, simulated=True, ordinal=gpu)
+            for gpu in range(8)
+        ]
+        state = [load(hour, host, gpu) for gpu in range(8)]
+        leases = [
+            replace(
+                lease(name, (ANN, RAZ, SAM)[(host + gpu // 4) % 3], NAMES[(host + gpu) % 8], gpu),
+                environment_id=f"{host:02x}{gpu:02x}",
+            )
+            for gpu in range(8)
+            if state[gpu][0]
+        ]
+        use = {gpu: (busy, busy * 9 // 10) for gpu, (_, busy) in enumerate(state)}
+        found.append(Busy(name, devices, use=use, leases=leases, owner=ANN))
+    return found
+
+
+def history(path: Path) -> None:
+    """Write what a monitor would have seen of the large fleet in a day."""
+    recorder = Recorder(path, 600, print)
+    end = now() // 600 * 600
+    for number in range(-144, 1):
+        hour = (end + number * 600) / 3600 % 24
+        sights = []
+        # A monitor that was down for a while: nothing is known of that time.
+        if -60 < number < -50:
+            continue
+        for host in large(hour):
+            if host.error is None:
+                # Ten minutes after the boot of the host, with which its leases have begun.
+                snapshot = replace(host.look(), boottime_ns=600 * 10**9)
+                sights.append(Sight(host.name, end + number * 600, 0.02, snapshot))
+        recorder.take(sights, {})
+    recorder.close()
+
+
+def save(browser: Browser, name: str, directory: Path = PICTURES) -> None:
     """Write what is seen."""
     picture = browser.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
-    (PICTURES / name).write_bytes(base64.b64decode(picture["data"]))
+    (directory / name).write_bytes(marked(base64.b64decode(picture["data"])))
 
 
-def page() -> None:
-    """Make the pictures of the page."""
-    from tests.browser import chromium
-    from tests.helpers import until
-    from tests.watching.paged import paged
+def marked(png: bytes) -> bytes:
+    """A picture that says of what it was made: tests/docs compares that with what is there."""
+    text = b"genvx\0" + source().encode("ascii")
+    chunk = struct.pack(">I", len(text)) + b"tEXt" + text
+    chunk += struct.pack(">I", zlib.crc32(b"tEXt" + text))
+    end = png.rindex(b"IEND") - 4
+    return png[:end] + chunk + png[end:]
 
-    with paged(fleet(), every=1.0) as served, chromium() as browser:
+
+def source() -> str:
+    """A digest of what the pictures are made of: the files of the page, and this script."""
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for path in sorted((ROOT / "genvx/watching/web/files").iterdir()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def small(browser: Browser) -> None:
+    """A few hosts, in every state."""
+    with paged(fleet(), every=1.0) as served:
         browser.resize(1120, 560)
         browser.prefer("light")
         browser.open(served.url)
@@ -146,107 +215,46 @@ def page() -> None:
         until(lambda: len(browser.texts(".log .line")) > 10, "the log is there")
         browser.run("document.querySelector('#runs-title').scrollIntoView()")
         save(browser, "page-narrow.png")
+    with paged(fleet(), every=1.0, act_token=ACTIONS) as served:
+        browser.open(f"{served.url}#actions={ACTIONS}")
+        until(lambda: browser.texts("#own-table .do"), "what is ours is there")
+        browser.run("document.querySelector('#own-title').scrollIntoView()")
+        browser.find("#own-table .do").click()
+        save(browser, "page-release.png")
 
 
-# What the styles of a screen look like, and cells of a terminal in pixels.
-_COLOURS = {"good": "#7ec77e", "held": "#6cc5d9", "warn": "#e0b050", "bad": "#ff7b72"}
-_DARK, _LIGHT = "#14171c", "#d5dae1"
-_WIDE, _HIGH, _EDGE = 8, 17, 10
-
-
-def seen(hosts: Sequence[FakeHost]) -> Known:
-    """What looks at hosts have shown."""
-    known = Known([host.name for host in hosts])
-    for host in hosts:
-        try:
-            sight = Sight(host.name, now(), 0.01, host.snapshot(sensors=True))
-            known.show(sight, tuple(map(_older, host.answer(ListRuns()))))
-        except GenvxError as error:
-            known.show(Sight(host.name, now(), 0.01, error=error), None)
-    return known
-
-
-def _older(run: RunInfo) -> RunInfo:
-    """A run that has run for as long whenever the picture is made."""
-    moment = Moment(0, round((now() - 5400) * 1e9))
-    spec = replace(run.spec, submitted=moment)
-    return replace(run, spec=spec, state=replace(run.state, since=moment))
-
-
-def drawn(columns: int, lines: int, *keys: str) -> list[Spans]:
-    """The screen of genvx top after some keys."""
-    known, model = seen(fleet()).hosts(), Model()
-    model.look(known, columns, lines)
-    for key in keys:
-        model.take(Key(key))
-    return screen(model, known, 51_912.0)
-
-
-def svg(shown: Sequence[Spans], columns: int) -> str:
-    """A screen as a picture."""
-    wide, high = columns * _WIDE + 2 * _EDGE, len(shown) * _HIGH + 2 * _EDGE
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" '
-        f'height="{high}" font-family="ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace" '
-        f'font-size="13">',
-        f'<rect width="{wide}" height="{high}" rx="6" fill="{_DARK}"/>',
-    ]
-    for row, line in enumerate(shown):
-        parts += _line(line, _EDGE + row * _HIGH)
-    return "\n".join([*parts, "</svg>", ""])
-
-
-def _line(line: Spans, top: int) -> Iterator[str]:
-    at = 0
-    for text, style in line:
-        size = width(text)
-        left, wide = _EDGE + at * _WIDE, size * _WIDE
-        at += size
-        ink = _COLOURS.get(style, "#8a929e" if style == "dim" else _LIGHT)
-        if style in ("chosen", "note"):
-            paper = _LIGHT if style == "chosen" else _COLOURS["warn"]
-            yield f'<rect x="{left}" y="{top}" width="{wide}" height="{_HIGH}" fill="{paper}"/>'
-            ink = _DARK
-        if style == "head":
-            yield f'<path d="M{left} {top + _HIGH - 1}h{wide}" stroke="{_LIGHT}" opacity=".5"/>'
-        if text.strip():
-            yield (
-                f'<text x="{left}" y="{top + 13}" fill="{ink}" textLength="{wide}" '
-                f'xml:space="preserve"{BOLD if style in ("bold", "host", "bad") else ""}>'
-                f"{escape(text)}</text>"
-            )
-
-
-SCREENS = {
-    "top.svg": (80, 24, "e", "down", "down", "down", "down", "down"),
-    "top-wide.svg": (200, 50, "down"),
-    "top-runs.svg": (80, 10, "4", "x"),
-}
-BOLD = ' font-weight="bold"'
-
-
-def screens() -> dict[str, str]:
-    """Each picture of the screen, by its name."""
-    return {
-        name: svg(drawn(columns, lines, *keys), columns)
-        for name, (columns, lines, *keys) in SCREENS.items()
-    }
-
-
-def top() -> None:
-    """Make the pictures of the screen."""
-    os.environ["TZ"] = "UTC"
-    time.tzset()
-    for name, text in screens().items():
-        (PICTURES / name).write_text(text)
+def wide(browser: Browser) -> None:
+    """Many hosts, and a day of theirs."""
+    with tempfile.TemporaryDirectory() as directory:
+        history(Path(directory) / "history.db")
+        hosts = large(12)
+        with paged(hosts, every=1.0, history=Path(directory) / "history.db") as served:
+            browser.resize(1280, 1060)
+            browser.prefer("dark")
+            browser.open(served.url)
+            until(lambda: "39 of 40 hosts" in browser.text("#counts"), "the hosts are there")
+            until(lambda: "From the history" in browser.text("#use-source"), "the day is there")
+            save(browser, "page-fleet.png")
+            browser.prefer("light")
+            browser.run("document.querySelector('#use-hosts').open = true")
+            browser.run("document.querySelector('#use-users').open = true")
+            until(lambda: len(browser.texts("#use-hosts figure")) == 39, "its hosts are there")
+            browser.resize(1280, 760)
+            browser.run("document.querySelector('#use-title').scrollIntoView()")
+            save(browser, "page-use.png")
+            browser.resize(360, 720)
+            browser.run("scrollTo(0, 0)")
+            save(browser, "page-fleet-narrow.png")
 
 
 def main() -> None:
+    # Imported here: a test that has no browser asks for `source`.
+    from tests.browser import chromium
+
     PICTURES.mkdir(exist_ok=True)
-    wanted = sys.argv[1:] or ["page", "top"]
-    for name, make in {"page": page, "top": top}.items():
-        if name in wanted:
-            make()
+    with chromium() as browser:
+        small(browser)
+        wide(browser)
 
 
 if __name__ == "__main__":

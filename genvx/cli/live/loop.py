@@ -74,7 +74,7 @@ class _Top:
         os.set_blocking(self._reading, False)
         os.set_blocking(self._writing, False)
         self._known = Known([host.name for host in fleet.hosts], self._wake)
-        self._looks = Looks(fleet, self._known.show)
+        self._looks = Looks(fleet, lambda sight, runs, user: self._known.show(sight, runs))
         self._acts = Acts(fleet, self._tell)
         self._model = Model()
         self._keys = Keys()

@@ -314,13 +314,13 @@ def test_the_beginning_of_a_sequence_is_the_key_esc_if_nothing_more_comes():
     assert keys.time_out() == []
 
 
-def test_the_pictures_of_the_docs_are_what_the_screen_shows():
-    spec = importlib.util.spec_from_file_location("pictures", ROOT / "scripts/pictures.py")
-    pictures = importlib.util.module_from_spec(spec)
-    sys.modules["pictures"] = pictures
-    spec.loader.exec_module(pictures)
-    for name, text in pictures.screens().items():
+def test_the_pictures_of_the_docs_are_what_the_screen_shows(monkeypatch):
+    spec = importlib.util.spec_from_file_location("screens", ROOT / "scripts/screens.py")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    screens = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(screens)
+    for name, text in screens.screens().items():
         kept = (ROOT / "docs/pictures" / name).read_text()
         # The clock is that of the place where the picture was made.
         same = [re.sub(r"\d\d:\d\d:\d\d", "TIME", each) for each in (kept, text)]
-        assert same[0] == same[1], f"run scripts/pictures.py top: {name}"
+        assert same[0] == same[1], f"run scripts/screens.py: {name}"
