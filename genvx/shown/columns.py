@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _GAP = 2
 # Cells that each column keeps on a terminal that is too narrow for the table.
 _LEAST = 3
+# People type what is in these columns, so they are shortened only where nothing else is left.
+_TYPED = ("ID", "RUN")
 
 
 def table_for(
@@ -43,6 +45,7 @@ def table_for(
         },
         # Two columns may have one name: the parts of a run on several hosts have one id.
         wrapping=[at for at, name in enumerate(columns) if name in wrapping],
+        typed=[at for at, name in enumerate(columns) if name in _TYPED],
     )
 
 
@@ -53,6 +56,7 @@ def lay_out(
     most: Optional[int] = None,
     yielding: Optional[Mapping[int, int]] = None,
     wrapping: Sequence[int] = (),
+    typed: Sequence[int] = (),
 ) -> list[str]:
     """Return the lines of a table.
 
@@ -60,7 +64,7 @@ def lay_out(
     their brief form. yielding: the columns to shorten first, least
     important first, with the cells that each keeps; if that is not enough, all are shortened,
     widest first. wrapping: columns that continue on the next line instead, so that nothing of them
-    is lost.
+    is lost. typed: columns that are shortened last.
     """
     table = [*([] if header is None else [header]), *rows]
     if not table:
@@ -69,7 +73,7 @@ def lay_out(
     if most is not None and _excess(widths, most) > 0:
         table = [[brief_age(cell) for cell in row] for row in table]
         widths = _widths(table)
-        _narrow(widths, most, yielding or {})
+        _narrow(widths, most, yielding or {}, typed)
     return [line for row in table for line in _lines(row, widths, wrapping)]
 
 
@@ -81,17 +85,20 @@ def _excess(widths: Sequence[int], most: int) -> int:
     return sum(widths) + _GAP * (len(widths) - 1) - most
 
 
-def _narrow(widths: list[int], most: int, yielding: Mapping[int, int]) -> None:
+def _narrow(
+    widths: list[int], most: int, yielding: Mapping[int, int], typed: Sequence[int]
+) -> None:
     """Make columns narrower until they and the gaps between them take at most `most` cells."""
     excess = _excess(widths, most)
     for at, least in yielding.items():
         less = max(0, min(excess, widths[at] - least))
         widths[at] -= less
         excess -= less
-    while excess > 0 and max(widths) > _LEAST:
+    for some in ([at for at in range(len(widths)) if at not in typed], range(len(widths))):
         # From the widest, so that columns with little text stay whole.
-        widths[widths.index(max(widths))] -= 1
-        excess -= 1
+        while excess > 0 and some and widths[widest := max(some, key=widths.__getitem__)] > _LEAST:
+            widths[widest] -= 1
+            excess -= 1
 
 
 def _lines(row: Sequence[str], widths: Sequence[int], wrapping: Sequence[int]) -> Iterator[str]:
