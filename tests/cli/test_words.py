@@ -152,7 +152,7 @@ def test_help_lists_every_verb_by_what_it_is_for(capsys):
     sections = re.findall(r"^([A-Z][A-Za-z ]+):$", text, re.MULTILINE)
     assert sections == ["Options", "Look", "Runs", "Hold GPUs", "Set up", "Many hosts"]
     listed = re.findall(r"^  ([a-z-]+)  ", text, re.MULTILINE)
-    listed += text.rpartition("\nAlso: ")[2].strip().split(", ")
+    listed += " ".join(text.rpartition("\nAlso: ")[2].split()).split(", ")
     assert sorted(listed) == sorted(n for n, verb in ROOT.commands.items() if not verb.hidden)
 
 
@@ -189,6 +189,7 @@ def test_where_may_stand_behind_each_verb(state, tmp_path, capsys, monkeypatch, 
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     more = {
         "release": ["x"],
+        "enforce": ["--once"],
         "admin": ["clean"],
         "run": ["-g", "1", "--", "true"],
         "serve": ["-g", "1", "--", "true"],

@@ -17,6 +17,7 @@ import pytest
 from genvx.keeping import asking, places, starting
 from genvx.sandbox import record
 from tests.capabilities import USER_A
+from tests.cli.look.test_json import checked
 from tests.conftest import run_genvx
 from tests.helpers import ROOT, Terminal, alive, genvx_argv, genvx_env, until
 
@@ -119,9 +120,13 @@ def test_a_person_gets_the_same_answers_faster_and_leaves_nothing(make_sandbox, 
     assert run_genvx("keep", "status").stdout == (
         f"process {pid}: {', '.join(kept())}; ends after 5 min without questions\n"
     )
-    assert run_genvx("keep", "stop").stdout == f"process {pid} ends\n"
+    shown = checked(run_genvx("keep", "status", "--json"))["processes"]
+    assert shown == [{"pid": pid, "hosts": kept(), "idle_seconds": 300.0}]
+    assert checked(run_genvx("keep", "stop", "--json"))["processes"] == [{"pid": pid}]
     until(lambda: not alive(pid) and not agents(sandbox), "the keeper and its agents end")
     assert not list(keeps.glob("*.sock"))
+    assert checked(run_genvx("keep", "status", "--json"))["processes"] == []
+    assert run_genvx("keep", "stop").stdout == "no connections are kept\n"
 
 
 def stat_of(keeps: Path) -> tuple[int, int]:

@@ -144,10 +144,18 @@ VERBS = (
         rare=True,
     ),
     Entry(
+        "config",
+        "setup.config",
+        SET_UP,
+        "Defaults of genvx activate in this directory",
+        remotely=False,
+    ),
+    Entry(
         "ssh-config",
         "setup.ssh_config",
         SET_UP,
         "Print an ssh entry that leads into a run or an environment",
+        rare=True,
     ),
     Entry(
         "keygen",
@@ -244,7 +252,7 @@ VERBS = (
         "enforce",
         "setup.enforce",
         SET_UP,
-        "Tell and end those who break the rules of policy.toml",
+        "Warn those who break the rules of policy.toml, and end their processes",
         rare=True,
     ),
     Entry(

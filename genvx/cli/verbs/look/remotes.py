@@ -108,14 +108,16 @@ def remotes_start(
 
 
 @remotes.command("stop", cls=Verb)
-def remotes_stop(name: Name, yes: Yes = False, terminate: Terminate = False) -> None:
+def remotes_stop(
+    name: Name, yes: Yes = False, terminate: Terminate = False, json: options.Json = False
+) -> None:
     """Stop a remote, if its type can be stopped.
 
     The disk of a remote of type ec2 is kept, and billed; --terminate deletes it.
 
     Example: genvx remotes stop lab
     """
-    _stop(name, yes=yes, terminate=terminate)
+    _stop(name, yes=yes, terminate=terminate, json=json)
 
 
 def start(
@@ -142,6 +144,7 @@ def stop(
     name: MaybeName = "",
     yes: Yes = False,
     terminate: Terminate = False,
+    json: options.Json = False,
 ) -> None:
     """Stop a remote, if its type can be stopped.
 
@@ -150,7 +153,7 @@ def stop(
     Example: genvx remote stop lab
     """
     _require_name("stop", name)
-    _stop(alone(context, name).named or "", yes=yes, terminate=terminate)
+    _stop(alone(context, name).named or "", yes=yes, terminate=terminate, json=json)
 
 
 def _require_name(verb: str, name: str) -> None:
@@ -188,11 +191,11 @@ def _start(where: Where, reinit: bool, *, yes: bool, timeout: str, json: bool) -
     raise AssertionError("no such type can be started")
 
 
-def _stop(name: str, *, yes: bool, terminate: bool) -> None:
+def _stop(name: str, *, yes: bool, terminate: bool, json: bool) -> None:
     from genvx.cli import renting
     from genvx.cli.views import remotes as views
 
     rented = renting.rented(name)
     if rented is None:
         views.refuse(name, "stopped")
-    renting.stop(rented, yes=yes, terminate=terminate)
+    renting.stop(rented, yes=yes, terminate=terminate, json=json)
