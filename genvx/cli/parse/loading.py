@@ -59,8 +59,12 @@ class AllVerbs(Group):
         """Write the help of the group, and its verbs: what each does, or for hosts its name."""
         if not self.commands.remotely:
             super().format_help(ctx, formatter)
+            import textwrap
+
             rare = ", ".join(each.name for each in self._shown() if each.rare)
-            formatter.write(f"\nAlso: {rare}\n")
+            # Names have dashes, at which no line ends.
+            text = textwrap.fill(f"Also: {rare}", 80, break_on_hyphens=False)
+            formatter.write(f"\n{text}\n")
             return
         params = self.get_params(ctx)
         formatter.write(page(ctx.command_path, text_of(self), params, " [OPTIONS] VERB ..."))

@@ -49,7 +49,7 @@ def devices(
     chosen = Chosen(name, user, pid)
     # A row per host would count all of its devices, not the selected ones.
     by_device = by_device or bool(chosen) or compact is not None
-    with where.fleet() as fleet:
+    with where.asked_fleet() as fleet:
         raise typer.Exit(
             shown.draw(
                 lambda: show(
