@@ -226,14 +226,6 @@ VERBS = (
         "Copy a directory to a host: only what it lacks",
     ),
     Entry(
-        "config",
-        "setup.config",
-        SET_UP,
-        "Defaults of genvx activate in this directory",
-        remotely=False,
-        rare=True,
-    ),
-    Entry(
         "jupyter",
         "setup.jupyter",
         SET_UP,
