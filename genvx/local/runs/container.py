@@ -1,0 +1,282 @@
+"""The container of a run on this machine: what starts containers here, and that one has ended.
+
+What holds the devices: podman's container has the lease's descriptor, apptainer's is the command
+itself. Docker's is a child of its daemon, so its client holds them, and the supervisor ends the
+container after its client. doctor names what is left if both are killed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import signal
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Optional
+
+from genvx.core.runs import container as words
+from genvx.core.runs.container import Container, Inside, Mount, Runtime
+from genvx.core.text import printable
+from genvx.core.value import value
+from genvx.errors import InvalidInput
+from genvx.local.runs.places import home_of, name_in, place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Callable
+
+    from genvx.core.runs.run import RunSpec
+    from genvx.local.machine import Machine
+    from genvx.local.running.hold import LocalHold
+    from genvx.local.runs.below import Below
+
+# Seconds that a client has for an answer.
+_ANSWER = 30.0
+_SOON = 0.1
+# Seconds between questions whether a container has ended.
+_AGAIN = 2.0
+# Seconds that what a runtime does after the end of a container has.
+_TIDY = 5.0
+_MOST_BYTES = 1 << 16
+_ID = re.compile(r"[0-9a-f]{12,64}")
+# Where a run's command has its home: what it stores there would be lost with the container.
+_HOME = "home"
+# What starts first in a container and passes signals on; without it, a command that does not
+# handle SIGTERM never gets it, because the kernel spares the first process.
+_INITS = {
+    Runtime.PODMAN: ("/usr/libexec/podman/catatonit", "catatonit"),
+    Runtime.DOCKER: ("/usr/libexec/docker/docker-init", "docker-init"),
+}
+
+
+@value
+class Found:
+    """A runtime of this machine, and the path of its client."""
+
+    runtime: Runtime
+    program: str
+
+
+def find(wanted: Optional[Runtime], environ: Mapping[str, str]) -> Found:
+    """Return the runtime that was asked for, or the first that is here.
+
+    Raises:
+        InvalidInput: it is not here.
+    """
+    for runtime in Runtime if wanted is None else (wanted,):
+        for name in runtime.programs:
+            program = shutil.which(name, path=environ.get("PATH", os.defpath))
+            if program is not None:
+                return Found(runtime, os.path.abspath(program))
+    if wanted is not None:
+        raise InvalidInput(f"{wanted.value} is not installed on this host; --runtime names another")
+    raise InvalidInput(
+        "no container runtime on this host; --image needs podman, docker or apptainer there"
+    )
+
+
+def require(host: Machine, spec: RunSpec) -> None:
+    """Refuse a container that cannot start here, before anything is taken for it.
+
+    Raises:
+        InvalidInput: there is no runtime, or it does not answer; or a mount has no source.
+    """
+    assert spec.container is not None, "only of a run with a container"
+    found = find(spec.container.runtime, host.environ)
+    mounts_of(spec.container, host.environ)
+    if spec.project is None and spec.cwd:
+        words.own_mounts([os.path.join(home_of(host.environ), spec.cwd)])
+    if found.runtime is Runtime.DOCKER:
+        # Its daemon may not run, or may not be for this user. Nothing would say later whether a
+        # container has ended.
+        code, text = _ask(words.listing(found.program, os.getuid()), host.environ, time.sleep)
+        if code:
+            raise InvalidInput(f"docker does not answer on this host: {_last_line(text)}")
+
+
+def mounts_of(container: Container, environ: Mapping[str, str]) -> tuple[Mount, ...]:
+    """Return what was asked to be mounted, with absolute sources.
+
+    Raises:
+        InvalidInput: one is not there.
+    """
+    found = []
+    for mount in container.mounts:
+        source = mount.source
+        if source == "~" or source.startswith("~/"):
+            source = source[2:]
+        source = os.path.normpath(os.path.join(home_of(environ), source))
+        if not os.path.exists(source):
+            raise InvalidInput(f"--mount: no such file or directory: {printable(source, 300)}")
+        found.append(Mount(source, mount.target, mount.read_only))
+    return tuple(found)
+
+
+class RunContainer:
+    """The container of one run.
+
+    directory: the run's own.
+
+    Raises:
+        InvalidInput: as of `find`.
+    """
+
+    def __init__(self, host: Machine, spec: RunSpec, directory: str) -> None:
+        assert spec.container is not None, "only of a run with a container"
+        self._spec, self._container, self._directory = spec, spec.container, directory
+        self._environ = dict(host.environ)
+        found = find(spec.container.runtime, host.environ)
+        self._runtime, self._program = found.runtime, found.program
+        self.name = name_of(spec)
+
+    @property
+    def holds_lease(self) -> bool:
+        """Whether the client passes descriptor 3 on to the container: the lease is to be there."""
+        return self._runtime is Runtime.PODMAN
+
+    @property
+    def passes_signals(self) -> bool:
+        """Whether the client passes SIGTERM on, so that nobody else is to send it."""
+        return self._runtime is not Runtime.APPTAINER
+
+    def before(self) -> None:
+        """Start what the runtime keeps for later containers. To be called before we are a
+        subreaper: podman's pause process never ends, and would be taken for the command's.
+        """
+        if self._runtime is Runtime.PODMAN and os.getuid():
+            _ask((self._program, "unshare", "true"), self._environ, time.sleep)
+
+    def command(
+        self, argv: tuple[str, ...], hold: LocalHold, variables: Mapping[str, str]
+    ) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Return the words of the client that starts the command, and the client's variables.
+
+        variables: of the command, without those of the host.
+
+        Raises:
+            OSError: a mount is not there any more, or no directory can be made.
+        """
+        try:
+            mounts = mounts_of(self._container, self._environ)
+        except InvalidInput as error:
+            raise OSError(errno.ENOENT, str(error)) from None
+        place = place_of(self._spec, self._directory, self._environ)
+        given = dict(variables)
+        if self._runtime is not Runtime.APPTAINER:  # which mounts the user's home
+            home = os.path.join(self._directory, _HOME)
+            with suppress(FileExistsError):
+                os.mkdir(home, 0o700)
+            given.setdefault("HOME", home)
+            # Not by number: only these devices are in there, counted from 0.
+            given["CUDA_VISIBLE_DEVICES"] = ",".join(each.uuid for each in hold.devices)
+        inside = Inside(
+            self.name,
+            self._spec.id,
+            os.getuid(),
+            os.getgid(),
+            place,
+            words.own_mounts([self._directory, place]) + mounts,
+            tuple(each.uuid for each in hold.devices if not each.simulated),
+            given,
+            self._spec.tty,
+            any(shutil.which(each) for each in _INITS.get(self._runtime, ())),
+        )
+        found = words.words(self._runtime, self._program, self._container.image, inside, argv)
+        return found, words.client_variables(self._runtime, self._environ, given)
+
+    def end(
+        self,
+        hold: LocalHold,
+        below: Below,
+        sleep: Callable[[float], None],
+        say: Callable[[str], None],
+    ) -> None:
+        """End the container if its client has left it behind; return once it is gone.
+
+        It is asked for until then, because it uses the devices; only the release of the
+        environment by its id ends that.
+        """
+        ending = words.ending(self._runtime, self._program, self.name)
+        if ending is None:
+            return
+        told = False
+        while hold.is_published():
+            code, text = _ask(words.named(self._program, self.name), self._environ, sleep)
+            # Warnings come along.
+            if not code and not any(map(_ID.fullmatch, text.split())):
+                break
+            if not code:
+                code, text = _ask(ending, self._environ, sleep)
+                if not code:
+                    continue
+            if not told:
+                told = True
+                say(
+                    f"{self._runtime.value} does not end container {self.name}: "
+                    f"{_last_line(text)}; the GPUs stay leased"
+                )
+            sleep(_AGAIN)
+        # What the runtime does after the end is nothing that the command has left behind.
+        tidied = time.monotonic() + _TIDY
+        while below.pids() and time.monotonic() < tidied:
+            sleep(_SOON)
+            below.discard()
+
+
+def name_of(spec: RunSpec) -> str:
+    """The name of the container of a run."""
+    return f"genvx-{name_in(spec)}"
+
+
+def _ask(
+    argv: tuple[str, ...], environ: Mapping[str, str], sleep: Callable[[float], object]
+) -> tuple[int, str]:
+    """Run a client to its end; return its exit code, and what it has written."""
+    try:
+        read, write = os.pipe()
+        try:
+            pid = os.posix_spawn(
+                argv[0],
+                argv,
+                dict(environ),
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, write, 1),
+                    (os.POSIX_SPAWN_DUP2, write, 2),
+                ],
+                # A supervisor blocks and ignores signals; a client needs them.
+                setsigmask=[],
+                setsigdef=[signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE],
+            )
+        finally:
+            os.close(write)
+    except OSError as error:
+        return 127, error.strerror or "it cannot be started"
+    try:
+        os.set_blocking(read, False)
+        end = time.monotonic() + _ANSWER
+        data = b""
+        while True:
+            done, status = os.waitpid(pid, os.WNOHANG)
+            with suppress(BlockingIOError):
+                data = (data + os.read(read, _MOST_BYTES))[-_MOST_BYTES:]
+            if done:
+                return _code(status), data.decode("utf-8", "replace")
+            if time.monotonic() >= end:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                return 124, f"no answer in {_ANSWER:g} s"
+            sleep(0.02)
+    finally:
+        os.close(read)
+
+
+def _code(status: int) -> int:
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return printable(lines[-1], 300) if lines else "it says nothing"
