@@ -75,6 +75,11 @@ class Mount:
                     f"{printable(path, 200)!r} cannot be mounted: a path has no comma, colon, "
                     "quote or line break"
                 )
+        if self.source == self.target == "/":
+            raise InvalidInput(
+                "a container has its own /: choose the directory in which the command starts "
+                "with --chdir"
+            )
         if not self.target.startswith("/") or posixpath.normpath(self.target).strip("/") == "":
             raise InvalidInput(
                 f"a container has a mount at an absolute path below /, not at "
@@ -251,7 +256,9 @@ def ending(runtime: Runtime, program: str, name: str) -> Optional[tuple[str, ...
     """Return the words that end a container at once; None where it ends with its client."""
     if runtime is Runtime.APPTAINER:
         return None
-    return (program, "rm", "--force", name)
+    # Podman would wait 10 s for a command that ignores SIGTERM; docker never waits here.
+    at_once = ("--time=0",) if runtime is Runtime.PODMAN else ()
+    return (program, "rm", "--force", *at_once, name)
 
 
 def listing(program: str, uid: int) -> tuple[str, ...]:

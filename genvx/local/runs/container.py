@@ -11,35 +11,32 @@ import errno
 import os
 import re
 import shutil
-import signal
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
 from genvx.core.runs import container as words
-from genvx.core.runs.container import Container, Inside, Mount, Runtime
+from genvx.core.runs.container import Inside, Mount, Runtime
 from genvx.core.text import printable
-from genvx.core.value import value
 from genvx.errors import InvalidInput
+from genvx.local.running.runtimes import ask, find, last_line
 from genvx.local.runs.places import home_of, name_in, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Callable
 
+    from genvx.core.runs.container import Container
     from genvx.core.runs.run import RunSpec
     from genvx.local.machine import Machine
     from genvx.local.running.hold import LocalHold
     from genvx.local.runs.below import Below
 
-# Seconds that a client has for an answer.
-_ANSWER = 30.0
 _SOON = 0.1
 # Seconds between questions whether a container has ended.
 _AGAIN = 2.0
 # Seconds that what a runtime does after the end of a container has.
 _TIDY = 5.0
-_MOST_BYTES = 1 << 16
 _ID = re.compile(r"[0-9a-f]{12,64}")
 # Where a run's command has its home: what it stores there would be lost with the container.
 _HOME = "home"
@@ -49,32 +46,6 @@ _INITS = {
     Runtime.PODMAN: ("/usr/libexec/podman/catatonit", "catatonit"),
     Runtime.DOCKER: ("/usr/libexec/docker/docker-init", "docker-init"),
 }
-
-
-@value
-class Found:
-    """A runtime of this machine, and the path of its client."""
-
-    runtime: Runtime
-    program: str
-
-
-def find(wanted: Optional[Runtime], environ: Mapping[str, str]) -> Found:
-    """Return the runtime that was asked for, or the first that is here.
-
-    Raises:
-        InvalidInput: it is not here.
-    """
-    for runtime in Runtime if wanted is None else (wanted,):
-        for name in runtime.programs:
-            program = shutil.which(name, path=environ.get("PATH", os.defpath))
-            if program is not None:
-                return Found(runtime, os.path.abspath(program))
-    if wanted is not None:
-        raise InvalidInput(f"{wanted.value} is not installed on this host; --runtime names another")
-    raise InvalidInput(
-        "no container runtime on this host; --image needs podman, docker or apptainer there"
-    )
 
 
 def require(host: Machine, spec: RunSpec) -> None:
@@ -91,9 +62,9 @@ def require(host: Machine, spec: RunSpec) -> None:
     if found.runtime is Runtime.DOCKER:
         # Its daemon may not run, or may not be for this user. Nothing would say later whether a
         # container has ended.
-        code, text = _ask(words.listing(found.program, os.getuid()), host.environ, time.sleep)
+        code, text = ask(words.listing(found.program, os.getuid()), host.environ, time.sleep)
         if code:
-            raise InvalidInput(f"docker does not answer on this host: {_last_line(text)}")
+            raise InvalidInput(f"docker does not answer on this host: {last_line(text)}")
 
 
 def mounts_of(container: Container, environ: Mapping[str, str]) -> tuple[Mount, ...]:
@@ -146,7 +117,7 @@ class RunContainer:
         subreaper: podman's pause process never ends, and would be taken for the command's.
         """
         if self._runtime is Runtime.PODMAN and os.getuid():
-            _ask((self._program, "unshare", "true"), self._environ, time.sleep)
+            ask((self._program, "unshare", "true"), self._environ, time.sleep)
 
     def command(
         self, argv: tuple[str, ...], hold: LocalHold, variables: Mapping[str, str]
@@ -203,19 +174,19 @@ class RunContainer:
             return
         told = False
         while hold.is_published():
-            code, text = _ask(words.named(self._program, self.name), self._environ, sleep)
+            code, text = ask(words.named(self._program, self.name), self._environ, sleep)
             # Warnings come along.
             if not code and not any(map(_ID.fullmatch, text.split())):
                 break
             if not code:
-                code, text = _ask(ending, self._environ, sleep)
+                code, text = ask(ending, self._environ, sleep)
                 if not code:
                     continue
             if not told:
                 told = True
                 say(
                     f"{self._runtime.value} does not end container {self.name}: "
-                    f"{_last_line(text)}; the GPUs stay leased"
+                    f"{last_line(text)}; the GPUs stay leased"
                 )
             sleep(_AGAIN)
         # What the runtime does after the end is nothing that the command has left behind.
@@ -228,55 +199,3 @@ class RunContainer:
 def name_of(spec: RunSpec) -> str:
     """The name of the container of a run."""
     return f"genvx-{name_in(spec)}"
-
-
-def _ask(
-    argv: tuple[str, ...], environ: Mapping[str, str], sleep: Callable[[float], object]
-) -> tuple[int, str]:
-    """Run a client to its end; return its exit code, and what it has written."""
-    try:
-        read, write = os.pipe()
-        try:
-            pid = os.posix_spawn(
-                argv[0],
-                argv,
-                dict(environ),
-                file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_DUP2, write, 1),
-                    (os.POSIX_SPAWN_DUP2, write, 2),
-                ],
-                # A supervisor blocks and ignores signals; a client needs them.
-                setsigmask=[],
-                setsigdef=[signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE],
-            )
-        finally:
-            os.close(write)
-    except OSError as error:
-        return 127, error.strerror or "it cannot be started"
-    try:
-        os.set_blocking(read, False)
-        end = time.monotonic() + _ANSWER
-        data = b""
-        while True:
-            done, status = os.waitpid(pid, os.WNOHANG)
-            with suppress(BlockingIOError):
-                data = (data + os.read(read, _MOST_BYTES))[-_MOST_BYTES:]
-            if done:
-                return _code(status), data.decode("utf-8", "replace")
-            if time.monotonic() >= end:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-                return 124, f"no answer in {_ANSWER:g} s"
-            sleep(0.02)
-    finally:
-        os.close(read)
-
-
-def _code(status: int) -> int:
-    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-
-
-def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return printable(lines[-1], 300) if lines else "it says nothing"
