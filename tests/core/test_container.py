@@ -24,7 +24,9 @@ ARGV = ("python", "train.py", "--lr", "1")
 
 
 def words(runtime, **changes):
-    return container.words(runtime, f"/usr/bin/{runtime.value}", "img", replace(INSIDE, **changes), ARGV)
+    return container.words(
+        runtime, f"/usr/bin/{runtime.value}", "img", replace(INSIDE, **changes), ARGV
+    )
 
 
 def test_podman_gets_each_gpu_by_its_uuid_and_the_lease_as_descriptor_3():

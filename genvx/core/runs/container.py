@@ -11,7 +11,7 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.text import is_printable, printable
+from genvx.core.text import is_identifier, is_printable, printable
 from genvx.core.value import value
 from genvx.errors import InvalidInput
 
@@ -27,6 +27,8 @@ USER_LABEL = "genvx.user"
 """The label of a container that has the user id of the owner of its run."""
 LEASE_DESCRIPTOR = 3
 """The descriptor by which podman's container holds the lease; it passes on what follows stderr."""
+
+_PREFIX = "genvx-"
 
 # In a container these have the values of the image, unless the user sets them. To the clients they
 # say where images are and how a daemon is reached, so a client never gets the user's values: these
@@ -221,9 +223,7 @@ def words(
     return (*found, image, *argv)
 
 
-def _apptainer(
-    program: str, image: str, inside: Inside, argv: tuple[str, ...]
-) -> tuple[str, ...]:
+def _apptainer(program: str, image: str, inside: Inside, argv: tuple[str, ...]) -> tuple[str, ...]:
     found = [program, "exec"]
     if inside.devices:
         found.append("--nv")
@@ -261,12 +261,20 @@ def ending(runtime: Runtime, program: str, name: str) -> Optional[tuple[str, ...
     return (program, "rm", "--force", *at_once, name)
 
 
+def name_of(run: str) -> str:
+    """The name of a run's container. run: the name of the run's directory."""
+    return f"{_PREFIX}{run}"
+
+
+def run_of(name: str) -> str:
+    """The id of the run whose container has this name; empty if it is none of ours."""
+    run = name[len(_PREFIX) :].partition(".")[0] if name.startswith(_PREFIX) else ""
+    return run if is_identifier(run) else ""
+
+
 def listing(program: str, uid: int) -> tuple[str, ...]:
-    """Return the words that list all containers of a user's runs: a line each with its name and the
-    id of its run.
-    """
-    form = '{{.Names}} {{.Label "' + RUN_LABEL + '"}}'
-    return (program, "ps", f"--filter=label={USER_LABEL}={uid}", f"--format={form}")
+    """Return the words that list the containers of a user's runs: a line each with its name."""
+    return (program, "ps", f"--filter=label={USER_LABEL}={uid}", "--format={{.Names}}")
 
 
 def named(program: str, name: str) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Optional
 
-from genvx.core.runs.container import Runtime, listing
-from genvx.core.text import is_identifier, printable
+from genvx.core.runs.container import Runtime, listing, run_of
+from genvx.core.text import printable
 from genvx.core.value import value
 from genvx.errors import InvalidInput
 
@@ -63,11 +63,11 @@ def containers(found: Found, environ: Mapping[str, str], uid: int) -> Iterator[t
     if found.runtime is Runtime.APPTAINER:
         return
     code, text = ask(listing(found.program, uid), environ, time.sleep, most=5.0)
-    for line in text.splitlines() if not code else ():
-        words = line.split()
+    for word in text.split() if not code else ():
         # Warnings come along.
-        if len(words) == 2 and words[0].startswith("genvx-") and is_identifier(words[1]):
-            yield words[0], words[1]
+        run = run_of(word)
+        if run:
+            yield word, run
 
 
 def ask(

@@ -100,7 +100,7 @@ class RunContainer:
         self._environ = dict(host.environ)
         found = find(spec.container.runtime, host.environ)
         self._runtime, self._program = found.runtime, found.program
-        self.name = name_of(spec)
+        self.name = words.name_of(name_in(spec))
 
     @property
     def holds_lease(self) -> bool:
@@ -194,8 +194,3 @@ class RunContainer:
         while below.pids() and time.monotonic() < tidied:
             sleep(_SOON)
             below.discard()
-
-
-def name_of(spec: RunSpec) -> str:
-    """The name of the container of a run."""
-    return f"genvx-{name_in(spec)}"

@@ -26,7 +26,8 @@ cgroup_manager = "cgroupfs"
 _CLIENT = """\
 #!/bin/sh
 CONTAINERS_CONF={root}/containers.conf CONTAINERS_STORAGE_CONF={root}/storage.conf
-export CONTAINERS_CONF CONTAINERS_STORAGE_CONF
+PATH={path}
+export CONTAINERS_CONF CONTAINERS_STORAGE_CONF PATH
 exec unshare --mount sh -c 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"' sh {podman} "$@"
 """
 
@@ -40,8 +41,8 @@ class Podman:
         self.programs.mkdir(parents=True)
         (root / "storage.conf").write_text(_STORAGE.format(root=root))
         (root / "containers.conf").write_text(_CONTAINERS)
-        podman = shutil.which("podman")
-        self.client.write_text(_CLIENT.format(root=root, podman=podman))
+        how = {"root": root, "podman": shutil.which("podman"), "path": os.environ["PATH"]}
+        self.client.write_text(_CLIENT.format(**how))
         self.client.chmod(0o755)
 
     def __call__(self, *words: str) -> str:
@@ -60,22 +61,23 @@ class Podman:
             libraries = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
             files.update(word for word in libraries.split() if word.startswith("/"))
         archive = self.root / "image.tar"
-        subprocess.run(
-            ["tar", "--create", "--dereference", "--file", archive, "--transform=s,^usr/bin,bin,"]
-            + [f"--directory={'/'}", *(each.lstrip("/") for each in sorted(files))],
-            check=True,
-        )
+        names = [each.lstrip("/") for each in sorted(files)]
+        how = ["--create", "--dereference", "--directory=/", "--transform=s,^usr/bin,bin,"]
+        subprocess.run(["tar", *how, "--file", archive, *names], check=True)
         self("import", "--quiet", '--change=ENTRYPOINT ["/bin/none"]', str(archive), IMAGE)
 
     def names(self) -> list[str]:
         """The names of all containers."""
         return self("ps", "--all", "--format={{.Names}}").split()
 
+    def clear(self) -> None:
+        """End all containers."""
+        # Others remove theirs at the same time.
+        self("rm", "--all", "--force", "--time=0", "--ignore")
+
     def end(self) -> None:
         """End all containers, and delete what podman has stored."""
-        names = self.names()
-        if names:
-            self("rm", "--force", *names)
+        self.clear()
         self("rmi", "--all", "--force")
 
 
@@ -88,7 +90,9 @@ def works() -> bool:
         podman = Podman(Path(root, "p"))
         try:
             podman.make_image()
-            said = podman("run", "--rm", "--network=host", "--entrypoint=", IMAGE, "dash", "-c", "echo hi")
+            said = podman(
+                "run", "--rm", "--network=host", "--entrypoint=", IMAGE, "dash", "-c", "echo hi"
+            )
             return said == "hi\n"
         except (OSError, subprocess.SubprocessError):
             return False

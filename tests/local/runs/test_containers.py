@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 import pytest
 
@@ -35,7 +36,10 @@ def here(podman, monkeypatch, host):
     monkeypatch.setenv("PATH", path)
     from genvx.local.host import LocalHost
 
-    return LocalHost()
+    yield LocalHost()
+    for each in lock.living(host.state):
+        os.kill(each.pid, signal.SIGKILL)  # so that nobody starts anything meanwhile
+    podman.clear()
 
 
 @pytest.fixture
@@ -116,10 +120,22 @@ def test_a_command_in_a_container_gets_sigterm_once_when_it_is_stopped(here, sta
     assert log_of(here, run).count("term") == 1
 
 
+@pytest.fixture
+def docker(podman):
+    """Podman by the name of docker. Its containers inherit no descriptor, as those of a daemon."""
+    client = podman.programs / "docker"
+    client.write_text(
+        f"#!{sys.executable} -SE\nimport os, sys\nos.closerange(3, 1024)\n"
+        f"os.execv({str(podman.client)!r}, sys.argv)\n"
+    )
+    client.chmod(0o755)
+    yield client
+    client.unlink()
+
+
+@pytest.mark.usefixtures("docker")
 @pytest.mark.parametrize("runtime", [Runtime.PODMAN, Runtime.DOCKER])
 def test_a_container_ends_when_its_client_is_killed(here, start, catalog, podman, runtime):
-    (podman.programs / "docker").unlink(missing_ok=True)
-    (podman.programs / "docker").symlink_to("podman")
     run = start(inside(_FOREVER, runtime=runtime))
     until(lambda: "up" in log_of(here, run))
     os.kill(client_of(run), signal.SIGKILL)
@@ -143,6 +159,21 @@ def test_the_lease_lives_as_long_as_the_container_when_all_else_is_killed(
     until(lambda: podman.names() == [])
     until(lambda: free(here) == 2)
     assert state_of(catalog, run) == "lost"
+
+
+@pytest.mark.usefixtures("docker")
+def test_doctor_names_a_container_of_docker_whose_lease_is_gone(here, start, podman):
+    alive, lost = (start(inside(_FOREVER, runtime=Runtime.DOCKER)) for _ in range(2))
+    until(lambda: "up" in log_of(here, lost) and "up" in log_of(here, alive))
+    client = client_of(lost)
+    os.kill(supervisor_of(here, lost), signal.SIGKILL)
+    os.kill(client, signal.SIGKILL)
+    until(lambda: free(here) == 1)
+    found = {each.result for each in here.doctor() if each.check == "containers"}
+    assert found == {
+        f"container genvx-{lost.id} goes on, but nothing holds the GPUs of its run {lost.id}"
+    }
+    podman("rm", "--force", f"genvx-{lost.id}")
 
 
 def test_what_cannot_start_is_refused_in_one_line(here, start, monkeypatch, tmp_path):
