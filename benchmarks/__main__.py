@@ -32,6 +32,7 @@ PARTS = {
     "supervisors": 1,
     "manyruns": 11,
     "sweeps": 4,
+    "manytrials": 10,
     "projects": 5,
     "environments": 5,
     "executor": 5,

@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from genvx.core.leases.grant import Grant
+from genvx.core.wire.asking import call_of
 from genvx.core.wire.replyreader import ReplyReader
 from genvx.errors import HostUnreachable, ProtocolError
 from genvx.fleet.replies import read_reply
@@ -23,6 +24,7 @@ from genvx.ssh.ending import close_channel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from genvx.core.wire.operation import Operation
     from genvx.core.wire.tables import Form
     from genvx.errors import HostLost
     from genvx.ssh.pulse import Pulse
@@ -93,6 +95,17 @@ class RemoteCommand(Generic[R]):
         self._first = reader.rest
         self.last = read_reply(self._form, reply.result())
         return True
+
+    def ask_again(self, operation: Operation[R], timeout: float) -> None:
+        """Call the far end again, which has ended what it did; its reply becomes `last`.
+
+        Raises:
+            GenvxError: the error that it replied. HostUnreachable: there was no reply in time, and
+            nobody knows whether it heard the call.
+        """
+        self.channel.settimeout(timeout)
+        self._say(call_of(operation, self.token).to_bytes())
+        self.next_reply(timeout, lambda: False)
 
     def read(self, size: int) -> bytes:
         """Return what follows the last reply, so many bytes at most; b"" at its end.

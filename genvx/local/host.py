@@ -117,6 +117,21 @@ class LocalHost(Machine):
 
         return watch(self, asked, pause)
 
+    def submit_and_watch(
+        self,
+        spec: RunSpec,
+        pause: Callable[[float], bool],
+        *,
+        reports: bool = False,
+        patience: Optional[float] = None,
+        tags: tuple[str, ...] = (),
+    ) -> tuple[RunInfo, Iterator[LogNews]]:
+        """Start a run as `submit` does; return also what `watch` would yield of it."""
+        from genvx.core.wire.runoperations import WatchRun
+
+        run = self.submit(spec, patience=patience, tags=tags)
+        return run, self.watch(WatchRun(run.id, offset=0, reports=reports), pause)
+
     def view(
         self, asked: ViewRun, pause: Callable[[float], bool]
     ) -> Iterator[Union[RunInfo, socket.socket]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from genvx.ssh.ending import shut
+from genvx.ssh.ending import leave_in_children, shut
 
 if TYPE_CHECKING:
     import socket
@@ -27,6 +27,14 @@ class ReadAhead:
         self._buffer = b""
         self._reading = threading.Lock()
         self._closing = False
+        leave_in_children(self)
+
+    def leave(self) -> None:
+        """Leave the connection to the process that we are forked from."""
+        # The thread that reads, and may have the lock, is not in this process.
+        self._reading = threading.Lock()
+        self._closing = True
+        self._socket.close()
 
     def recv(self, size: int) -> bytes:
         """Return up to `size` bytes; none after the end or after `close`."""

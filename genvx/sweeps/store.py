@@ -134,12 +134,19 @@ class SweepDirectory:
             shutil.rmtree(self.path, ignore_errors=True)
 
     def write_pid(self) -> None:
-        """Say in the lock, which we hold, who runs the sweep; forget requests to end it."""
+        """Say in the lock, which we hold, who runs the sweep; forget requests to end it.
+
+        Raises:
+            StateError: that cannot be written.
+        """
         assert self._lock is not None
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, str(os.getpid()).encode("ascii"), 0)
-        with suppress(FileNotFoundError):
-            os.unlink(os.path.join(self.path, _STOP))
+        try:
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, str(os.getpid()).encode("ascii"), 0)
+            with suppress(FileNotFoundError):
+                os.unlink(os.path.join(self.path, _STOP))
+        except OSError as error:
+            raise StateError(f"cannot write {self.path}/{_LOCK}: {error.strerror}") from None
 
     def ask_to_stop(self) -> bool:
         """Ask the process that runs the sweep to end it; return whether there is one.

@@ -26,6 +26,14 @@ MasterAddr = Annotated[
         help="Address of node 0 for the other hosts (default: the one that genvx uses).",
     ),
 ]
+Launcher = Annotated[
+    str | None,
+    typer.Option(
+        "--launcher",
+        metavar="NAME",
+        help="Start the script with torchrun, accelerate or deepspeed: a process for each GPU.",
+    ),
+]
 Mixed = Annotated[
     bool, typer.Option("--mixed", help="With --nodes: allow different models of GPU.")
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from genvx.cli.schema.document import print_document
 from genvx.cli.schema.hosts import failed_host, plain_error
 from genvx.cli.schema.requests import plain_requirements
-from genvx.core.prelude import plain
+from genvx.core.launchers import for_people
 from genvx.core.runs.debugport import PRIVATE_KEY
 from genvx.core.runs.runstate import end_of, name_of
 
@@ -39,7 +39,7 @@ def plain_run(item: RunInfo) -> Plain:
         "note": item.note,
         "reason": getattr(state, "reason", None) or getattr(why, "value", why) or None,
         "place": getattr(state, "place", None),
-        "command": list(plain(item.spec.argv)),
+        "command": list(for_people(item.spec.argv)),
         "request": plain_requirements(item.spec.requirements),
         "devices": list(getattr(state, "devices", ())),
         "submitted_epoch_seconds": round(item.spec.submitted.epoch_ns / 1e9, 3),

@@ -177,7 +177,7 @@ class Live:
         self._due = time.monotonic() + _AGAIN
         columns, height = terminal_size(sys.stdout) or (80, 24)
         ledger = self._sweep.ledger
-        rows = [_row(trial) for trial in sorted_trials(ledger)][: max(1, height - 7)]
+        rows = [_row(trial) for trial in sorted_trials(ledger)[: max(1, height - 7)]]
         shown = [[safe(cell, sys.stdout) for cell in row] for row in rows]
         drawn = table_for(sys.stdout, _COLUMNS, shown, yielding=_YIELDING) if rows else []
         lines = [*drawn, "", *self._below(ledger)]
@@ -195,9 +195,9 @@ class Live:
         for lane in self._sweep.lanes.values():
             runs = sum(
                 trial.host == lane.name and trial.stage is Stage.RUNNING
-                for trial in ledger.trials.values()
+                for trial in ledger.unfinished.values()
             )
-            word = "away" if lane.told else lane.closed or f"{runs} running"
+            word = "away" if lane.silence else lane.closed or f"{runs} running"
             hosts.append(f"{lane.name}: {printable(word, 60)}")
         return [*lines, "; ".join(hosts)]
 

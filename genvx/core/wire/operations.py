@@ -38,6 +38,7 @@ OPERATIONS = {
     "run-mark": ("MarkRun", "runoperations"),
     "run-dispose": ("DisposeOfRun", "runoperations"),
     "run-watch": ("WatchRun", "runoperations"),
+    "run-submit-watch": ("SubmitAndWatch", "runoperations"),
     "tree-find": ("FindTree", "treeoperations"),
     "tree-clean": ("CleanTrees", "treeoperations"),
     "run-pull": ("PullRun", "treeoperations"),

@@ -247,6 +247,20 @@ class WatchRun(Operation[LogNews]):
     reports: bool = False
 
 
+@value
+class SubmitAndWatch(Operation[LogNews]):
+    """SubmitRun and then WatchRun in one: the run as it was accepted, its log from the beginning,
+    and its end. The far end then waits a moment for the next call of this operation.
+
+    spec, patience, tags: as of SubmitRun. reports: as of WatchRun.
+    """
+
+    spec: RunSpec
+    patience: Optional[float] = None
+    tags: tuple[str, ...] = ()
+    reports: bool = False
+
+
 FILTER = Table(
     Filter,
     "filter",
@@ -349,6 +363,18 @@ WIRES = (
             lines=optional(integer()),
             follow=flag(),
             log=flag(),
+            reports=flag(),
+        ),
+        LOG_NEWS,
+    ),
+    Wire(
+        "run-submit-watch",
+        Table(
+            SubmitAndWatch,
+            "submit and watch",
+            spec=one(SPEC),
+            patience=optional(seconds()),
+            tags=_TAGS,
             reports=flag(),
         ),
         LOG_NEWS,

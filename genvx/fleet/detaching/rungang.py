@@ -12,7 +12,7 @@ import threading
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from genvx.core.prelude import plain
+from genvx.core.launchers import for_people
 from genvx.core.requests.ask import Ask
 from genvx.core.runs.part import Meeting, Part
 from genvx.core.runs.rungang import require_no_retries
@@ -87,7 +87,7 @@ def submit_gang(
         spec.requirements,
         spec.name,
         spec.id,
-        command=" ".join(plain(spec.argv)),
+        command=" ".join(for_people(spec.argv)),
         lasts=spec.seconds,
         patience=patience,
     )

@@ -17,7 +17,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Optional, Union
 
-from genvx.core.prelude import plain
+from genvx.core.launchers import for_people
 from genvx.core.requests.ask import Ask
 from genvx.core.runs.entry import ending_of
 from genvx.core.runs.run import End, HoldWhen, Moment
@@ -163,12 +163,12 @@ class Supervisor:
         spec = self._spec
         if spec.part is not None:
             # The client has taken the devices on all hosts, and holds them until all have joined.
-            return join(self._host, spec.id, command=" ".join(plain(spec.argv)))
+            return join(self._host, spec.id, command=" ".join(for_people(spec.argv)))
         ask = Ask(
             spec.requirements,
             spec.name,
             spec.id,
-            command=" ".join(plain(spec.argv)),
+            command=" ".join(for_people(spec.argv)),
             lasts=spec.seconds,
             patience=patience,
         )

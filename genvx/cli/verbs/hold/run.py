@@ -53,6 +53,7 @@ def run(
     command: options.Command = None,
     nodes: runoptions.Nodes = 1,
     mixed: runoptions.Mixed = False,
+    launcher: runoptions.Launcher = None,
     master_addr: runoptions.MasterAddr = None,
     no_stdin: runoptions.NoStdin = False,
     detached: runoptions.Detached = False,
@@ -85,7 +86,8 @@ def run(
 
     It holds them until it ends; genvx exits with its code. With --nodes it runs on several hosts,
     all or none, with one model of GPU. There it has MASTER_ADDR, MASTER_PORT, NODE_RANK, NNODES,
-    NPROC_PER_NODE, WORLD_SIZE and GENVX_NODES, and the first failure ends all.
+    NPROC_PER_NODE, WORLD_SIZE and GENVX_NODES, and the first failure ends all. With --launcher
+    the command is a script and its arguments.
 
     A remote command in the background (&) reads nothing that is typed, and is not stopped for it.
 
@@ -109,6 +111,10 @@ def run(
         raise InvalidInput(
             "no command to run; write it after --, as in: genvx run -g 1 -- python x.py"
         )
+    if launcher is not None:
+        from genvx.core.launchers import launched
+
+        command = list(launched(launcher, tuple(command)))
     if not detached:
         _require_nothing_of_a_run(context)
     # Before anything reads: the local command inherits our stdin, and `stream` reads it.

@@ -37,7 +37,7 @@ def serve(
     setup: serveoptions.Setup = None,
     no_load: wants.NoLoad = False,
 ) -> None:
-    """Run a server that holds GPUs; lead a port to it.
+    """Run a server that holds GPUs, and lead a port of this machine to it.
 
     The server is a run: it goes on without us, and genvx runs, watch and logs are for it, too. It
     finds its port in $PORT, and in place of {port} in its command. Once it answers, its address

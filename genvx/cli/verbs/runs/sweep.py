@@ -17,6 +17,8 @@ from genvx.core.quantities.naming import naming
 from genvx.core.value import replace
 from genvx.errors import InvalidInput
 
+# Of a file with a search space.
+_MOST_BYTES = 1 << 20
 # What is typed behind sweep in place of a command; `genvx sweeps` has the same.
 _WORDS = ("list", "show", "stop", "resume", "export", "tensorboard")
 
@@ -252,8 +254,11 @@ def _space(parameter: list[str] | None, space: str | None) -> Any:
         if parameter:
             raise InvalidInput("give either -P or --space, not both")
         try:
-            with open(space, encoding="utf-8") as file:
-                return space_of_json(file.read(1 << 20), space)
+            with open(space, "rb") as file:
+                data = file.read(_MOST_BYTES + 1)
+            if len(data) > _MOST_BYTES:
+                raise InvalidInput(f"{space} is larger than 1 MiB")
+            return space_of_json(data.decode("utf-8"), space)
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidInput(f"cannot read {space}: {error}") from None
     if not parameter:
