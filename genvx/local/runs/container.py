@@ -59,6 +59,13 @@ def require(host: Machine, spec: RunSpec) -> None:
     mounts_of(spec.container, host.environ)
     if spec.project is None and spec.cwd:
         words.own_mounts([os.path.join(home_of(host.environ), spec.cwd)])
+    if found.runtime is Runtime.APPTAINER:
+        return
+    # A daemon may not run, or may not be for this user. Nothing would say later whether a container
+    # has ended.
+    code, text = ask(words.listing(found.program, os.getuid()), host.environ, time.sleep)
+    if code:
+        raise InvalidInput(f"{found.runtime.value} does not answer on this host: {last_line(text)}")
     if found.runtime is Runtime.DOCKER:
         # Its daemon may not run, or may not be for this user. Nothing would say later whether a
         # container has ended.
@@ -166,8 +173,8 @@ class RunContainer:
     ) -> None:
         """End the container if its client has left it behind; return once it is gone.
 
-        It is asked for until then, because it uses the devices; only the release of the
-        environment by its id ends that.
+        Docker is asked until then, because the container uses the devices; only the release of the
+        environment by its id ends that. Podman's container is below us, and ends with all that is.
         """
         ending = words.ending(self._runtime, self._program, self.name)
         if ending is None:
@@ -182,11 +189,14 @@ class RunContainer:
                 code, text = ask(ending, self._environ, sleep)
                 if not code:
                     continue
+            if self._runtime is Runtime.PODMAN:
+                say(f"podman does not remove container {self.name}: {last_line(text)}")
+                break
             if not told:
                 told = True
                 say(
-                    f"{self._runtime.value} does not end container {self.name}: "
-                    f"{last_line(text)}; the GPUs stay leased"
+                    f"docker does not end container {self.name}: {last_line(text)}; the GPUs stay "
+                    f"leased until it does; genvx release {self._spec.id} gives them back"
                 )
             sleep(_AGAIN)
         # What the runtime does after the end is nothing that the command has left behind.

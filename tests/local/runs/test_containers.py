@@ -176,6 +176,20 @@ def test_doctor_names_a_container_of_docker_whose_lease_is_gone(here, start, pod
     podman("rm", "--force", f"genvx-{lost.id}")
 
 
+def test_a_run_ends_when_podman_fails_meanwhile(here, start, catalog, podman):
+    run = start(inside(_FOREVER))
+    until(lambda: "up" in log_of(here, run))
+    good = podman.client.read_text()
+    try:
+        podman.client.write_text("#!/bin/sh\necho broken >&2; exit 125\n")
+        os.kill(client_of(run), signal.SIGKILL)
+        ends_as(catalog, run, "failed")
+        until(lambda: free(here) == 2)
+    finally:
+        podman.client.write_text(good)
+    assert "podman does not remove container" in log_of(here, run)
+
+
 def test_what_cannot_start_is_refused_in_one_line(here, start, monkeypatch, tmp_path):
     with pytest.raises(InvalidInput, match="no such file or directory: /none"):
         start(inside("true", Mount("/none", "/x")))
