@@ -122,8 +122,6 @@ class RunSpec:
             raise InvalidInput(f"--retries is from 0 to {MOST_RETRIES}, not {self.retries}")
         if self.log_limit is not None:
             require_log_limit(self.log_limit)
-        if self.container is not None and self.python is not None:
-            raise InvalidInput("--python does not go with --image: the image has its own Python")
 
     @property
     def stored(self) -> RunSpec:

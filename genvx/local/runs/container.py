@@ -52,9 +52,12 @@ def require(host: Machine, spec: RunSpec) -> None:
     """Refuse a container that cannot start here, before anything is taken for it.
 
     Raises:
-        InvalidInput: there is no runtime, or it does not answer; or a mount has no source.
+        InvalidInput: there is no runtime, or it does not answer; a mount has no source; or a Python
+        of the host was asked for.
     """
     assert spec.container is not None, "only of a run with a container"
+    if spec.python is not None:
+        raise InvalidInput("--python does not go with --image: the image has its own Python")
     found = find(spec.container.runtime, host.environ)
     mounts_of(spec.container, host.environ)
     if spec.project is None and spec.cwd:
