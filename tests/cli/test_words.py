@@ -173,8 +173,9 @@ NO_HOST = "no-such.invalid"
 
 # These name a remote themselves.
 NAMING = ("start", "stop")
-# These go on whether hosts answer or not; tests/cli/test_monitor.py and test_web.py have them.
-LASTING = ("monitor", "web")
+# These go on whether hosts answer or not; tests/cli/test_monitor.py and test_web.py have them,
+# and tests/cli/live/test_top.py.
+LASTING = ("monitor", "web", "top")
 _ASKED = [
     name
     for name, verb in REMOTE.commands.items()

@@ -69,7 +69,7 @@ VERBS = (
         "look.doctor",
         LOOK,
         "Show what is wrong, as doctor does; Guild's name for it",
-        rare=True,
+        hidden=True,
     ),
     Entry("usage", "look.usage", LOOK, "Show who used GPUs for how long, and how well"),
     Entry("smi", "look.smi", LOOK, "Show an environment's GPUs and processes"),
@@ -223,6 +223,7 @@ VERBS = (
         SET_UP,
         "Defaults of genvx activate in this directory",
         remotely=False,
+        rare=True,
     ),
     Entry(
         "jupyter",
@@ -230,6 +231,7 @@ VERBS = (
         SET_UP,
         "Jupyter kernels that hold GPUs while they run",
         remotely=False,
+        rare=True,
     ),
     Entry(
         "sandbox",
@@ -262,5 +264,6 @@ VERBS = (
     Entry(
         "web", "look.web", LOOK, "Serve a page that shows the GPUs, the line and your runs, live"
     ),
+    Entry("top", "look.top", LOOK, "Show GPUs, runs and the line in the whole terminal, live"),
     Entry("admin", "setup.admin", SET_UP, "Set up a machine, and free what is not used", both=True),
 )
