@@ -99,6 +99,7 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "fish": _has("fish"),
     "tcsh": _has("tcsh"),
     "dash": _has("dash"),
+    "podman": lambda: _has_podman(),
 }
 
 
@@ -111,6 +112,12 @@ def _has_namespaces(*kinds: str) -> bool:
         return subprocess.run(["unshare", *wanted, "--fork", "true"]).returncode == 0
     except OSError:
         return False
+
+
+def _has_podman() -> bool:
+    from tests.local.runs import containers  # it has what podman needs in a machine of CI
+
+    return containers.works()
 
 
 def required() -> list[str]:

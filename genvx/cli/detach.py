@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from genvx.cli.ask.request import Request
     from genvx.cli.ask.where import Where
     from genvx.core.notifying.notifier import Notifier
+    from genvx.core.runs.container import Container
     from genvx.core.runs.debugport import DebugPort
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.service import Service
@@ -66,6 +67,7 @@ class Detach:
     debug_port: DebugPort | None = None
     key: str = ""
     service: Service | None = None
+    container: Container | None = None
     project: ProjectOptions = field(default_factory=ProjectOptions)
     python: PythonOptions = field(default_factory=PythonOptions)
 
@@ -210,7 +212,7 @@ def submitted(
         chdir = os.path.abspath(os.path.expanduser(chdir or "."))
     elif chdir == "~" or chdir.startswith("~/"):
         chdir = chdir[2:] or "."  # the directories of a host are counted from the home there
-    python, trees = asked.python.read(project)
+    python, trees = (None, []) if asked.container else asked.python.read(project)
     if project is not None:
         trees.insert(0, project)
     spec = spec_of(
@@ -226,6 +228,7 @@ def submitted(
         notifiers=asked.notifiers,
         debug_port=asked.debug_port,
         service=asked.service,
+        container=asked.container,
         stays=bool(request.selection),
         project=None if project is None else project.recorded,
         python=python,

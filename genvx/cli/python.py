@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from genvx.errors import InvalidInput
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -43,6 +45,20 @@ class PythonOptions:
             self.wheels if self.wheels is not None else wheels,
             self.extras or extras,
         )
+
+    def of_image(self) -> PythonOptions:
+        """Return what of these options is for a run in a container, which has the Python of its
+        image.
+
+        Raises:
+            InvalidInput: a Python of the host was asked for.
+        """
+        if self.python not in (None, "none") or self.wheels is not None or self.extras:
+            raise InvalidInput(
+                "--python, --wheels and --extra do not go with --image: the image has its own "
+                "Python; --setup is run in the container"
+            )
+        return PythonOptions(setup=self.setup)
 
     def read(self, project: Shipment | None) -> tuple[Python | None, list[Shipment]]:
         """Return the Python of a run, and the trees that its host needs for it.

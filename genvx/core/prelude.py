@@ -98,9 +98,10 @@ def prepared(
     """Return the command of a run with all that comes before it.
 
     argv: it may begin with the prelude of its remote. conda: an environment that is activated.
-    setup: a line for bash. keep: the path of a file to which the variables are written, at last.
+    setup: a line for bash. keep: the path of a file to which the variables are written, at last;
+    empty for none.
     """
-    found = ("sh", "-c", _KEEP, _NAME, keep, *plain(argv))
+    found = ("sh", "-c", _KEEP, _NAME, keep, *plain(argv)) if keep else plain(argv)
     if setup:
         found = ("sh", "-c", _SETUP, _NAME, setup, *found)
     prelude = Prelude("conda-env", conda) if conda else prelude_of(argv)

@@ -95,6 +95,30 @@ Setup = Annotated[
         help="With --detach: a line for bash that runs before the command, in the same shell.",
     ),
 ]
+Image = Annotated[
+    str | None,
+    typer.Option(
+        "--image",
+        metavar="IMAGE",
+        help="With --detach: start the command in a container of this image.",
+    ),
+]
+RuntimeOfRun = Annotated[
+    str | None,
+    typer.Option(
+        "--runtime",
+        metavar="podman|docker|apptainer",
+        help="With --image: what starts the container (default: the first that the host has).",
+    ),
+]
+MountOfRun = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mount",
+        metavar="A:B[:ro]",
+        help="With --image: show this path of the host there in the container (repeatable).",
+    ),
+]
 Yes = Annotated[
     bool, typer.Option("-y", "--yes", help="With --project: send it, however large it is.")
 ]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from genvx.cli.schema.document import Plain
     from genvx.core.projects.project import Project
     from genvx.core.projects.python import Python
+    from genvx.core.runs.container import Container
     from genvx.core.runs.pulled import Pulled
     from genvx.core.runs.runinfo import RunInfo
     from genvx.core.runs.trial import Trial
@@ -58,6 +59,7 @@ def plain_run(item: RunInfo) -> Plain:
         "project": None if item.spec.project is None else _plain_project(item.spec.project),
         "python": None if item.spec.python is None else _plain_python(item.spec.python),
         "setup": item.spec.setup or None,
+        "container": None if item.spec.container is None else _container(item.spec.container),
         "notify": [each.label for each in item.spec.notifiers],
         "trial": None if item.spec.trial is None else _plain_trial(item.spec.trial),
         "reported": plain_report(item),
@@ -115,6 +117,17 @@ def _plain_python(item: Python) -> Plain:
         "source": item.source or None,
         "prerelease": item.prerelease,
         "offline": item.offline,
+    }
+
+
+def _container(item: Container) -> Plain:
+    return {
+        "image": item.image,
+        "runtime": None if item.runtime is None else item.runtime.value,
+        "mounts": [
+            {"source": each.source, "target": each.target, "read_only": each.read_only}
+            for each in item.mounts
+        ],
     }
 
 

@@ -35,6 +35,7 @@ _ASKED: dict[str, Callable[[RunInfo], str]] = {
     "command": lambda run: shlex.join(for_people(run.spec.argv)),
     "project": lambda run: "" if run.spec.project is None else str(run.spec.project),
     "python": lambda run: "" if run.spec.python is None else str(run.spec.python),
+    "container": lambda run: "" if run.spec.container is None else str(run.spec.container),
     "setup": lambda run: run.spec.setup,
     "directory": lambda run: run.spec.cwd,
     "GPUs": lambda run: str(run.spec.requirements),

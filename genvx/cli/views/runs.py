@@ -210,6 +210,7 @@ def _lines(where: Where, host: str, details: RunDetails, nodes: int = 1) -> dict
         "project": "" if spec.project is None else str(spec.project),
         "copy": _copy(run),
         "python": "" if spec.python is None else str(spec.python),
+        "container": "" if spec.container is None else str(spec.container),
         "host": f"{host} ({spec.host})" if where.remote and nodes == 1 else "",
         "GPUs": f"{gpus} on each of {nodes} hosts" if nodes > 1 else gpus,
         "tags": ", ".join(run.tags),

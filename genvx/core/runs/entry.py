@@ -86,6 +86,9 @@ def ending_of(state: RunState) -> str:
 
 
 def entered(run: RunInfo, host: str, grant: Grant) -> str:
-    """The line that a person sees on entering a run: which run, which host, which devices."""
+    """The line that a person sees on entering a run: which run, which host, which devices; and that
+    its container is entered in another way.
+    """
     devices = f"GPU {ranges(each.label for each in grant.devices)}" if grant.devices else "no GPU"
-    return f"in run {run.label_or_id} on {host}: {devices}"
+    beside = "" if run.spec.container is None else ", outside of its container"
+    return f"in run {run.label_or_id} on {host}{beside}: {devices}"

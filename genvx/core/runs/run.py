@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from genvx.core.projects.project import Project
     from genvx.core.projects.python import Python
     from genvx.core.requests.requirements import Requirements
+    from genvx.core.runs.container import Container
     from genvx.core.runs.debugport import DebugPort
     from genvx.core.runs.part import Part
     from genvx.core.runs.service import Service
@@ -73,7 +74,8 @@ class RunSpec:
     only; that of a gang is at its first part. project: the code of which it gets a copy. python:
     the Python that its command finds. setup: a line for bash that runs before the command, in the
     same shell. trial: of which sweep it is a trial, and with which
-    parameters. service: that it serves on a port of its host.
+    parameters. service: that it serves on a port of its host. container: in which its command
+    starts.
 
     Raises:
         InvalidInput: a field makes no sense.
@@ -108,6 +110,7 @@ class RunSpec:
     setup: str = ""
     trial: Optional[Trial] = None
     service: Optional[Service] = None
+    container: Optional[Container] = None
 
     def __post_init__(self) -> None:
         if not self.argv or not self.argv[0]:

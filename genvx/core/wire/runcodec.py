@@ -10,6 +10,14 @@ from genvx.core.notifying.notifier import MOST_NOTIFIERS
 from genvx.core.projects.project import MOST_DIFF, Project
 from genvx.core.projects.python import Python, PythonKind
 from genvx.core.publickey import LONGEST_LINE, MOST_KEYS
+from genvx.core.runs.container import (
+    LONGEST_IMAGE,
+    LONGEST_MOUNT,
+    MOST_MOUNTS,
+    Container,
+    Mount,
+    Runtime,
+)
 from genvx.core.runs.debugport import LONGEST_ADDRESS, DebugPort, OpenPort
 from genvx.core.runs.part import MOST_NODES, Meeting, Part
 from genvx.core.runs.pulled import Pulled, Way
@@ -176,6 +184,20 @@ TRIAL = Table(
     nni=flag(),
 )
 SERVICE = Table(Service, "service", port=integer(0, 65535), ready=string(LONGEST_READY))
+MOUNT = Table(
+    Mount,
+    "mount",
+    source=string(LONGEST_MOUNT),
+    target=string(LONGEST_MOUNT),
+    read_only=flag(),
+)
+CONTAINER = Table(
+    Container,
+    "container",
+    image=string(LONGEST_IMAGE),
+    runtime=optional(choice(Runtime)),
+    mounts=many(MOUNT, MOST_MOUNTS),
+)
 SPEC = Table(
     RunSpec,
     "run",
@@ -209,6 +231,7 @@ SPEC = Table(
     setup=string(LONGEST_PATH),
     trial=optional(one(TRIAL)),
     service=optional(one(SERVICE)),
+    container=optional(one(CONTAINER)),
 )
 
 USAGE = Table(

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Callable, Optional
 from genvx._version import __version__
 from genvx.core.finding import ERROR, OK, WARNING, Finding
 from genvx.errors import GenvxError, StateError
+from genvx.local.doctor.containers import of_containers
 from genvx.local.doctor.devices import of_devices
 from genvx.local.doctor.needs import of_python, of_room
 from genvx.local.doctor.state import of_state
 from genvx.local.state.directory import StateDirectory
 from genvx.local.state.lockfile import filelock_version
+from genvx.local.state.store import LeaseStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,11 +57,16 @@ def examine(
         findings += of_state(state, places)
         if inventory is not None:
             findings += of_devices(inventory, state)
+        findings += of_containers(environ, lambda: _environments(state))
     except GenvxError as error:
         findings.append(Finding("state", ERROR, str(error)))
     finally:
         state.close()
     return tuple(findings)
+
+
+def _environments(state: StateDirectory) -> set[str]:
+    return {lease.environment_id for lease in LeaseStore(state).scan().leases}
 
 
 def _logout() -> Iterator[Finding]:

@@ -121,7 +121,11 @@ def _require_start(host: Machine, asked: RunSpec) -> None:
     cwd = os.path.join(home_of(host.environ), asked.cwd)
     if asked.cwd and asked.project is None and not os.path.isdir(cwd):
         raise InvalidInput(f"no such directory: {printable(cwd, 300)}")
-    if asked.python is not None:
+    if asked.container is not None:
+        from genvx.local.runs import container
+
+        container.require(host, asked)
+    elif asked.python is not None:
         from genvx.local.runs.runpython import require
 
         require(host, asked, made_for(asked))

@@ -1,4 +1,5 @@
-"""What a run gets before its command starts: its copy of the project, its Python, its port.
+"""What a run gets before its command starts: its copy of the project, its Python, its port. And the
+container in which it starts.
 
 The trees of which both are made are held from the acceptance of the run on, and its environment to
 its end, so that nobody deletes them meanwhile.
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.runstate import RunState
     from genvx.local.machine import Machine
+    from genvx.local.running.hold import LocalHold
     from genvx.local.runs.below import Below
+    from genvx.local.runs.container import RunContainer
     from genvx.local.runs.output import Output
     from genvx.local.runs.projectcopy import Report
     from genvx.local.runs.record import RunDirectory
@@ -43,14 +46,17 @@ def made_for(spec: RunSpec) -> Optional[Python]:
 class Preparation:
     """The preparation of one run.
 
-    port: the one on which it serves, once it is prepared; None if it serves on none.
+    port: the one on which it serves, once it is prepared; None if it serves on none. container: in
+    which its command starts; None for none.
 
     Raises:
-        TreeMissing: what it needs is not here. StateError: it cannot be read.
+        TreeMissing: what it needs is not here. StateError: it cannot be read. InvalidInput: there
+        is no runtime for its container.
     """
 
     def __init__(self, host: Machine, spec: RunSpec, directory: RunDirectory) -> None:
         self.port: Optional[int] = None
+        self.container: Optional[RunContainer] = None
         self._service = spec.service
         self._directory = directory
         self._tree: Optional[StoredTree] = None
@@ -65,6 +71,15 @@ class Preparation:
             from genvx.local.runs.runpython import RunPython
 
             self._python = RunPython(host, spec, made_for(spec))
+        if spec.container is not None:
+            from genvx.local.runs.container import RunContainer
+
+            self.container = RunContainer(host, spec, directory.path)
+
+    def before(self) -> None:
+        """Start what is not to be below the supervisor, which is no subreaper yet."""
+        if self.container is not None:
+            self.container.before()
 
     def prepare(
         self,
@@ -96,3 +111,21 @@ class Preparation:
         if self._python is None:
             return {}
         return self._python.variables(path)
+
+    def passes(self, pid: int) -> Optional[int]:
+        """The process that passes SIGTERM on to all others; None if they are to get it themselves.
+
+        pid: of what was started.
+        """
+        return pid if self.container is not None and self.container.passes_signals else None
+
+    def end(
+        self,
+        hold: LocalHold,
+        below: Below,
+        sleep: Callable[[float], None],
+        say: Callable[[str], None],
+    ) -> None:
+        """End what is not below the supervisor; return once it is gone."""
+        if self.container is not None:
+            self.container.end(hold, below, sleep, say)

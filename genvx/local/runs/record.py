@@ -19,6 +19,7 @@
               report       what the command reports: a line of JSON each
               python/      what the command of a trial may import
               work/        where the command starts
+              home/        the home of a command in a container
     RUNS/<id>.<rank>/      the same for a part of a gang
     RUNS/.trash/<id>/      a run that was deleted and can be restored
 

@@ -10,6 +10,7 @@ import termios
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from genvx.core.runs.container import LEASE_DESCRIPTOR
 from genvx.local.runs.places import place_of
 from genvx.local.runs.variables import argv_of, variables_of
 
@@ -50,8 +51,10 @@ def start(
         from genvx.local.runs.reports import write_modules
 
         write_modules(directory, spec.trial)
-    around, port = hold.variables(), preparation.port
-    place = place_of(spec, directory.path, around)
+    port, container = preparation.port, preparation.container
+    place = place_of(spec, directory.path, hold.variables())
+    # A container has the variables of its image, not those of the host.
+    around = hold.variables() if container is None else hold.grant.variables
     variables = {
         "PYTHONUNBUFFERED": "1",  # a log that comes an hour late helps nobody
         **around,
@@ -61,7 +64,9 @@ def start(
     log, terminal = output.log, output.terminal
     if terminal is not None:
         variables.setdefault("TERM", _TERM)
-    argv = list(argv_of(spec, directory.path, port))
+    argv = argv_of(spec, directory.path, port)
+    if container is not None:
+        argv, variables = container.command(argv, hold, variables)
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -76,6 +81,11 @@ def start(
             for number, each in enumerate(streams):
                 os.dup2(each, number)
             os.set_inheritable(hold.descriptor, True)
+            if container is not None and container.holds_lease:
+                # The pipe to our parent may have this number.
+                write = fcntl.fcntl(write, fcntl.F_DUPFD_CLOEXEC, LEASE_DESCRIPTOR + 1)
+                if hold.descriptor != LEASE_DESCRIPTOR:
+                    os.dup2(hold.descriptor, LEASE_DESCRIPTOR)
             with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
                 file.write(_OOM_SCORE)
             for each in _RESET:

@@ -126,6 +126,7 @@ class Supervisor:
             # If we are killed, the keeper ends the command in time. It is no child of ours, as long
             # as orphans do not come to us.
             hold.keep_time(spare=os.getpid(), supervised=True)
+            self._preparation.before()
             closed = self._debug_port.open(refuse=self._accepted is not None)
             tree.become_subreaper()
             guests = Guests(self._host, hold.lease, self._output.say)
@@ -295,7 +296,7 @@ class Supervisor:
         self._write(running)
         self._accept(running)
         status: Optional[int] = None
-        end = TreeEnd(self._below, self._output.say)
+        end = TreeEnd(self._below, self._output.say, self._preparation.passes(pid))
         while status is None:
             status = self._below.reap(pid, meter)
             if status is not None:
@@ -310,6 +311,7 @@ class Supervisor:
                 left = min(_LOOK, meter.due, (self._expires - processes.boottime_ns()) / 1e9)
                 self._sleep(max(0.0, left if self._states.unwritten is None else _AGAIN))
         ended = now()
+        self._preparation.end(hold, self._below, self._sleep, self._output.say)
         end.leftovers(self._sleep, meter, spec.grace, self._stop)
         self._output.close()
         if os.WIFSIGNALED(status):

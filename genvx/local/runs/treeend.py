@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Optional
 
 from genvx.core.runs.runstate import StopReason
@@ -25,11 +26,15 @@ STUCK = 5.0
 class TreeEnd:
     """Ends the processes of one attempt of a run, by one request or after the command's own end.
 
-    say: appends a line to the log.
+    say: appends a line to the log. passes: the only process that gets SIGTERM, because it passes
+    that on to the others; None has all of them get it.
     """
 
-    def __init__(self, below: Below, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, below: Below, say: Callable[[str], None], passes: Optional[int] = None
+    ) -> None:
         self._below = below
+        self._passes = passes
         self._say = say
         self._kill_at: Optional[float] = None
 
@@ -72,7 +77,12 @@ class TreeEnd:
     def _ask(self, request: StopRequest) -> None:
         self._kill_at = time.monotonic() + (0.0 if request.force else request.grace)
         if not request.force:
-            self._below.signal(signal.SIGTERM)
+            if self._passes is None:
+                self._below.signal(signal.SIGTERM)
+            else:
+                # It is our child, not collected yet, or has ended: the pid is no other process's.
+                with suppress(ProcessLookupError):
+                    os.kill(self._passes, signal.SIGTERM)
             # A stopped process handles SIGTERM only after it is continued.
             self._below.signal(signal.SIGCONT)
 

@@ -59,6 +59,9 @@ def argv_of(spec: RunSpec, directory: str, port: Optional[int] = None) -> tuple[
     the one on which the run serves.
     """
     argv, conda = with_port(spec.argv, port), ""
+    if spec.container is not None:
+        # The Python is that of the image, and nobody outside of it can use its variables.
+        return prepared(plain(argv), setup=spec.setup, keep="")
     if spec.python is None and not spec.setup and prelude_of(argv) is None:
         return argv
     if spec.python is not None and spec.python.typed:

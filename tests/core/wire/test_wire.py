@@ -38,6 +38,7 @@ from genvx.core.projects.project import Project
 from genvx.core.projects.python import Python, PythonKind
 from genvx.core.requests.ask import Ask, Join
 from genvx.core.requests.requirements import Requirements, Strategy
+from genvx.core.runs.container import Container, Mount, Runtime
 from genvx.core.runs.debugport import DebugPort, OpenPort
 from genvx.core.runs.part import Meeting
 from genvx.core.runs.part import Part as GangPart
@@ -181,10 +182,13 @@ MESSAGE = Message(
     Event.ENDED, "run", "h", "abcd", "n", "u", "failed", 3, 2.5, ("0",), "why", 1.5, 7, "cmd"
 )  # fmt: skip
 SERVICE = Service(8000, "/health")
+MOUNT = Mount("data", "/data", read_only=True)
+CONTAINER = Container("img:1", Runtime.PODMAN, (MOUNT,))
 SPEC = RunSpec(
     "abcd", ("sh", "-c", "x"), REQUIREMENTS, "m", "h", THEN, "n", "/w", {"A": "b"}, 5, 6,
     HoldWhen.ON_FAILURE, 3, 2.5, 1 << 30, True, (NOTIFIER,), "u@h", "1.0", "abce",
     7.5, True, GANG_PART, DEBUG_PORT, PROJECT, PYTHON, "source x", TRIAL, SERVICE,
+    CONTAINER,
 )  # fmt: skip
 MEETING = Meeting("s3cret", "a", 5000, True, 2.5)
 RUN_USAGE = Usage(1.5, 2.5, 3, 4, 5)
@@ -290,6 +294,8 @@ VALUES = [
     (runoperations.STANDING, runoperations.PythonStanding(True, "uv")),
     (runcodec.TRIAL, TRIAL),
     (runcodec.SERVICE, SERVICE),
+    (runcodec.MOUNT, MOUNT),
+    (runcodec.CONTAINER, CONTAINER),
     (treeoperations.AMOUNT, treeoperations.Amount(2, 3)),
     (runcodec.MEETING, MEETING),
     (runcodec.DEBUG_PORT, DEBUG_PORT),

@@ -29,6 +29,9 @@ _OF_A_RUN = (
     "extra",
     "wheels",
     "setup",
+    "image",
+    "runtime",
+    "mount",
     "yes",
     "json",
     "debug_key_file",
@@ -63,6 +66,9 @@ def run(
     extra: runoptions.Extra = None,
     wheels: runoptions.Wheels = None,
     setup: runoptions.Setup = None,
+    image: runoptions.Image = None,
+    runtime: runoptions.RuntimeOfRun = None,
+    mount: runoptions.MountOfRun = None,
     yes: runoptions.Yes = False,
     no_load: wants.NoLoad = False,
     json: options.Json = False,
@@ -83,11 +89,13 @@ def run(
     and genvx runs, watch and logs show it. --wait waits in line there; with --nodes
     it waits here until it has all hosts. Locally it starts in this directory. With --project it
     starts in a copy of its own of that directory, to which --chdir then belongs, and with
-    a Python environment for what its requirements say.
+    a Python environment for what its requirements say. With --image it starts in a container,
+    which has these directories at the same paths and only these GPUs.
 
     Example: genvx run --gpus 1 -- python train.py
     """
     from genvx.cli.ask import debugport
+    from genvx.cli.ask.container import container_of
     from genvx.cli.detach import Detach, Several, notifiers, start_detached
     from genvx.cli.project import ProjectOptions
     from genvx.cli.python import PythonOptions
@@ -112,11 +120,17 @@ def run(
         stdin.close()
     code = ProjectOptions(project, follow_links, yes).chosen(load=detached and not no_load)
     its = PythonOptions(python, setup or "", wheels, tuple(extra or ()))
-    its = its.loaded(load=detached and not no_load, project=code.directory is not None)
+    inside = container_of(image, runtime, mount, remote=where.remote)
+    if inside is None:
+        its = its.loaded(load=detached and not no_load, project=code.directory is not None)
+    else:
+        its = its.of_image()
     told = notifiers(notify, where.note) if detached else ()
     asked = Detach.parse(chdir, keep, retries, env, run_tag, told, tty, log_limit, code, its)
     if json and watched:
         raise InvalidInput("give either --json or --watch: --watch prints the output of the run")
+    if inside is not None:
+        asked = replace(asked, container=inside)
     port = debugport.asked(debug_key_file, debug_port, debug_bind)
     if port is not None:
         asked = replace(asked, debug_port=port, key=debugport.key_beside(debug_key_file))
