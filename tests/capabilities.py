@@ -90,6 +90,8 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "prometheus": lambda: _has("prometheus")() and _has("promtool")(),
     "strace": _has("strace"),
     "torch": lambda: importlib.util.find_spec("torch") is not None,
+    # scripts/test --ray installs it.
+    "ray": lambda: importlib.util.find_spec("ray") is not None,
     "pythons": lambda: bool(old_pythons()),
     "git": _has("git"),
     "bash": _has("bash"),

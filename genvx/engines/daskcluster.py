@@ -72,14 +72,19 @@ class Cluster(SpecCluster):
         if gpus > 1:
             worker["group"] = [f"-{number}" for number in range(gpus)]
         self.failures: list[GenvxError] = []
-        super().__init__(
-            scheduler={"cls": _Scheduler, "options": {"cluster": self}},
-            worker=worker,
-            security=security,
-            asynchronous=asynchronous,
-            loop=loop,
-            name=None,
-        )
+        try:
+            super().__init__(
+                scheduler={"cls": _Scheduler, "options": {"cluster": self}},
+                worker=worker,
+                security=security,
+                asynchronous=asynchronous,
+                loop=loop,
+            )
+        except RuntimeError as error:
+            # distributed's own, around what the start of the scheduler has raised.
+            if isinstance(error.__cause__, GenvxError):
+                raise error.__cause__ from None
+            raise
         if nodes and not self.asynchronous:
             try:
                 self.sync(self._begin, nodes)

@@ -135,7 +135,7 @@ print(json.dumps({"nodes": len(nodes), "gpus": sum(n["Resources"].get("GPU", 0) 
             *("--min-worker-port=0", "--max-worker-port=0"),
             # Its usual port is one for the whole machine.
             f"--dashboard-agent-listen-port={agent}",
-            "--disable-usage-stats",
+            *("--disable-usage-stats", "--log-color=false"),
         ]
 
 

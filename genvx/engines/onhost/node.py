@@ -37,7 +37,8 @@ CLIENT_WITHIN = 15.0
 FIRST_CLIENT_WITHIN = 120.0
 # A peer that does not introduce itself so soon is none.
 GREET_WITHIN = 10.0
-_END_WITHIN = 3.0
+# Less than the grace of a run, after which it is killed, too. Ray drains for 5 s.
+_END_WITHIN = 8.0
 _WHO_WAS_FIRST = 1.0
 _TELL_WITHIN = 10.0
 _TAIL = 12

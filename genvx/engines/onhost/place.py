@@ -9,10 +9,14 @@ import ipaddress
 import os
 import shutil
 import socket
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from genvx.engines.onhost.link import Link
+
+# How often a directory is deleted to which something still writes.
+_TRIES = 20
 
 
 def devices() -> list[str]:
@@ -80,8 +84,12 @@ class Scratch:
         return path
 
     def remove(self) -> None:
-        """Delete it all."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Delete it all, also while processes that are ending still write to it."""
+        for _ in range(_TRIES):
+            shutil.rmtree(self.path, ignore_errors=True)
+            if not os.path.exists(self.path):
+                return
+            time.sleep(0.1)
 
     @staticmethod
     def _locked(path: str) -> int:

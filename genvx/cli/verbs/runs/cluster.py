@@ -10,7 +10,6 @@ from genvx.cli.ask import runoptions, serveoptions, wants
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
-from genvx.errors import InvalidInput
 
 Engine = Annotated[str, typer.Argument(metavar="ray|dask", show_default=False, help="The engine.")]
 Command = Annotated[
@@ -75,8 +74,6 @@ def cluster(
     from genvx.engines.plan import TAG, Plan
 
     where = here(context)
-    if command is not None and not command:
-        raise InvalidInput("no command after --; without -- the cluster is held until Ctrl-C")
     plan = Plan(engine, tuple(command or ()), attended=not detached)
     code = ProjectOptions(project, follow_links, yes).chosen(load=not no_load)
     its = PythonOptions(python, setup or "", wheels, tuple(extra or ()))
