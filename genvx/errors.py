@@ -8,6 +8,7 @@ GenvxError                    the CLI prints one line and exits with .exit_code
 │   ├── InvalidQuantity       "-1", "40 parsecs"
 │   ├── ProjectChanged        its files are changed all the time
 │   ├── InvalidRemotes        names file, line and column of remotes.yml
+│   ├── NotRunning            the machine of a remote is stopped, or was never started
 │   ├── UnknownDevice
 │   ├── UnknownEnvironment
 │   ├── UnknownHost
@@ -26,6 +27,8 @@ GenvxError                    the CLI prints one line and exits with .exit_code
 │   ├── WorkerDied            a worker of an executor ended while it had a call
 │   └── DriverError           NVML
 ├── CallFailed                a function that an executor called raised what cannot be raised here
+├── CloudError (4)            a cloud refuses, fails or does not answer; .code is its word for that
+│   └── CloudDenied           our credentials do not allow it; the message names the action
 ├── NotOwner (5)              someone else's environment
 ├── StateError (6)            the state directory is unsafe, full or read-only
 │   └── TreeMissing           the code of a run is not on its host
@@ -88,6 +91,10 @@ class InvalidQuantity(InvalidInput):
 
 class ProjectChanged(InvalidInput):
     """A file of a project was changed while it was read or sent."""
+
+
+class NotRunning(InvalidInput):
+    """The machine of a remote is stopped, or was never started; the message says what starts it."""
 
 
 class UnknownDevice(InvalidInput):
@@ -212,6 +219,23 @@ class CallFailed(GenvxError):
     """
 
 
+class CloudError(GenvxError):
+    """A cloud refuses, fails or does not answer. `code` is its own word for that, for programs, or
+    empty.
+    """
+
+    exit_code = 4
+    kind = "cloud"
+
+    def __init__(self, message: str, *, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class CloudDenied(CloudError):
+    """Our credentials do not allow it; the message names the action."""
+
+
 class NotOwner(GenvxError, PermissionError):
     """The environment belongs to another user."""
 
@@ -264,6 +288,8 @@ __all__ = [
     "AgentError",
     "AuthenticationFailed",
     "CallFailed",
+    "CloudDenied",
+    "CloudError",
     "CommandNotExecutable",
     "CommandNotFound",
     "DriverError",
@@ -279,6 +305,7 @@ __all__ = [
     "InvalidRemotes",
     "NoCapacity",
     "NotOwner",
+    "NotRunning",
     "ProtocolError",
     "StateError",
     "UnknownDevice",
@@ -295,7 +322,9 @@ __all__ = [
 
 def kind_of(error: GenvxError) -> str:
     """Return one word for a failure, for tables and programs."""
-    return error.kind if isinstance(error, HostError) else _WORDS.get(error.exit_code, "error")
+    if isinstance(error, (HostError, CloudError)):
+        return error.kind
+    return _WORDS.get(error.exit_code, "error")
 
 
 # By exit code: errors that concern no single host have no `kind` of their own.

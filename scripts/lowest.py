@@ -8,7 +8,7 @@ import configparser
 import re
 from pathlib import Path
 
-_LOWER = re.compile(r"([A-Za-z0-9_.-]+)>=([0-9.]+)")
+_LOWER = re.compile(r"([A-Za-z0-9_.-]+)(?:\[[a-z0-9,]+\])?>=([0-9.]+)")
 
 
 def lowest(requirements: str) -> list[str]:

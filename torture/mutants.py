@@ -312,6 +312,20 @@ MUTANTS = (
         (Change("Handover.conclude", "file is None and (not self.gave_up)", "not self.gave_up"),),
     ),
     Mutant(
+        "F21", "the question for a sign of life", "silent",
+        (
+            Change(
+                "_Agent._receive",
+                "self._pulse.ask(min(_SIGN, deadline.left())) is not None",
+                "False",
+            ),
+        ),
+    ),
+    Mutant(
+        "F21", "the look at what ssh reads", "withdrawn",
+        (Change("Files.unchanged", "look(path) == before", "True"),),
+    ),
+    Mutant(
         "M4", "the age of processes", "innocent",
         (Change("Sight.certain", "facts is None or facts.young or facts.uid != process.uid",
                 "facts is None or facts.uid != process.uid"),),
@@ -420,6 +434,17 @@ MUTANTS = (
         ),
         "hostile:hostile",
     ),
+    Mutant(
+        "C2", "the token of a start, and the look whether it is the only one", "machines of one",
+        (
+            Change("Cloud._run", "ClientToken=token, ", ""),
+            Change("Cloud._only", "not others", "True"),
+        ),
+    ),
+    Mutant(
+        "C2", "the tags that a key pair is made with", "without a tag",
+        (Change("access:key_pair", ", TagSpecifications=cloud.tagged('key-pair')", ""),),
+    ),
 )  # fmt: skip
 
 
@@ -464,7 +489,7 @@ def _bite(mutant: Mutant, directory: Path, seed: int) -> Bitten:
         )
         output.seek(0)
         told = output.read()
-    found = re.findall(r"^[FMRSW]\d+ on \S+: violated: (.*)$", told, re.MULTILINE)
+    found = re.findall(r"^[CFMRSW]\d+ on \S+: violated: (.*)$", told, re.MULTILINE)
     seen = [line for line in found if mutant.word in line]
     caught = answer.returncode == 1 and bool(seen)
     return Bitten(caught, seen[0] if seen else "", told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from genvx.errors import InvalidInput
@@ -40,10 +41,10 @@ def connect(
     """Make a fleet of hosts over SSH, found as `genvx remote` finds them; connect to none yet.
 
     hosts: names as after -H, such as "a,raz@b:2222,gpu[1-4]". hostfile: a path. remote: the name of
-    a remote, or ssh:user@host:port. specs: hosts, in place of these. Without any of them:
-    $GENVX_HOSTFILE, ./hostfile, ~/.config/genvx/hostfile, /etc/genvx/hostfile, the first that
-    exists. selection: which of the hosts to take. login: the user where the hostfile names none.
-    fanout: the number of hosts asked at once. timeout: total seconds allowed per host.
+    a remote, several after commas, or ssh:user@host:port. specs: hosts, in place of these. Without
+    any of them: $GENVX_HOSTFILE, ./hostfile, ~/.config/genvx/hostfile, /etc/genvx/hostfile, the
+    first that exists. selection: which of the hosts to take. login: the user where the hostfile
+    names none. fanout: the number of hosts asked at once. timeout: total seconds allowed per host.
     host_lost_after: seconds of silence after which a host that holds something of ours is lost.
     prompt: asks a person for a password or a passphrase. tell: called with messages for people.
     environ: os.environ by default; $GENVX_SSH_CONFIG is also read from it.
@@ -52,8 +53,44 @@ def connect(
     Raises:
         InvalidHostfile: a line of the hostfile is wrong. UnknownHost: no hosts are named, or none
         is selected. UnknownRemote, InvalidRemotes: there is no such remote, or a file with remotes
-        has a fault. InvalidInput: hosts are given in two ways, or the login is no user name.
+        has a fault. NotRunning: a rented machine does not run. InvalidInput: hosts are given in two
+        ways, or the login is no user name.
     """
+    environ = os.environ if environ is None else environ
+    found = find(
+        hosts,
+        hostfile=hostfile,
+        remote=remote,
+        specs=specs,
+        selection=selection,
+        login=login,
+        tell=tell,
+        environ=environ,
+    )
+    return connect_fleet(
+        found,
+        fanout=fanout,
+        timeout=timeout,
+        config=environ.get("GENVX_SSH_CONFIG") or None,
+        accept_new_host_keys=accept_new_host_keys,
+        host_lost_after=host_lost_after,
+        prompt=prompt,
+        typed=typed,
+    )
+
+
+def find(
+    hosts: str | None = None,
+    *,
+    hostfile: str | None = None,
+    remote: str | None = None,
+    specs: Sequence[HostSpec] | None = None,
+    selection: Selection | None = None,
+    login: str | None = None,
+    tell: Callable[[str], object] = lambda line: None,
+    environ: Mapping[str, str] | None = None,
+) -> tuple[HostSpec, ...]:
+    """Find hosts as `connect` does, with the same arguments and errors, and connect to none."""
     environ = os.environ if environ is None else environ
     if hosts is not None and hostfile is not None:
         raise InvalidInput("give either -H or --hostfile, not both")
@@ -63,9 +100,9 @@ def connect(
         pass
     elif remote is not None:
         # Imported here: few fleets are remotes.
-        from genvx.fleet.remotes.reading import remote_named
+        from genvx.fleet.remotes.pool import specs_named
 
-        specs = remote_named(remote, environ, tell).specs()
+        specs = specs_named(remote, environ, tell)
     elif hosts is not None:
         specs = hostnames.parse_names(hosts)
     else:
@@ -76,14 +113,4 @@ def connect(
         specs = selection.of(specs)
     if login is not None:
         hostnames.require_user(login)
-    return connect_fleet(
-        specs,
-        fanout=fanout,
-        timeout=timeout,
-        user=login,
-        config=environ.get("GENVX_SSH_CONFIG") or None,
-        accept_new_host_keys=accept_new_host_keys,
-        host_lost_after=host_lost_after,
-        prompt=prompt,
-        typed=typed,
-    )
+    return tuple(replace(spec, user=spec.user or login) for spec in specs)

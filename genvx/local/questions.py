@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from genvx.core.requests.ask import Ask
     from genvx.core.requests.requirements import Requirements
     from genvx.core.snapshot import Snapshot
-    from genvx.core.wire import acts, questions, treeoperations
+    from genvx.core.wire import acts, enforcing, questions, treeoperations
     from genvx.core.wire.operation import Operation
 
     class Here(Protocol):
@@ -91,6 +91,13 @@ def port(host: Here, asked: questions.FindPort) -> int:
         return number
 
 
+def enforce(host: Any, asked: enforcing.EnforceOnce) -> enforcing.Enforced:
+    """Do one round of genvx enforce; return what it has done."""
+    from genvx.local.enforcing.enforcer import enforce_once
+
+    return enforce_once(host, dry_run=asked.dry_run)
+
+
 def release(host: Here, asked: acts.Release) -> Environment:
     """End an environment; return it as it was."""
     return host.release(asked.environment, kill=asked.kill)
@@ -114,6 +121,14 @@ def reserve(host: Here, asked: acts.Reserve) -> Grant:
 def signal(host: Here, asked: acts.Signal) -> None:
     """Pass a signal on."""
     host.signal(asked.environment_id, asked.signal, asked.lease)
+
+
+def stop_when_idle(host: Here, asked: acts.StopWhenIdle) -> str:
+    """Watch for idleness; return why that is of no use, or nothing."""
+    from genvx.core.text import printable
+    from genvx.local import idling
+
+    return printable(idling.keep(asked.seconds, asked.first, host.environ))
 
 
 def find_tree(host: Here, asked: treeoperations.FindTree) -> bool:
@@ -146,11 +161,13 @@ ANSWERS: Mapping[str, Callable[[Here, Any], Any]] = {
     "ShowPolicy": policy,
     "ShowUse": use,
     "FindPort": port,
+    "EnforceOnce": enforce,
     "Release": release,
     "Attach": attach,
     "Detach": detach,
     "Reserve": reserve,
     "Signal": signal,
+    "StopWhenIdle": stop_when_idle,
     "FindTree": find_tree,
     "CleanTrees": clean_trees,
 }

@@ -106,6 +106,12 @@ def test_every_key_of_a_remote_is_documented():
         assert [key for key in sorted(keys - ours) if f"`{key}" not in text] == []
 
 
+def test_every_key_of_a_rented_machine_is_documented():
+    text = (ROOT / "docs/how-to/clouds.md").read_text()
+    keys = {*remotekeys.OF_TYPE["ec2"]} - {*remotekeys.OF_TYPE["ssh"]}
+    assert [key for key in sorted(keys) if f"`{key}" not in text] == []
+
+
 def test_every_key_type_and_tuner_of_nni_is_documented():
     text = (ROOT / "docs/coming-from-nni.md").read_text()
     keys = {*nnireading._KEYS, *nnimachines._MACHINE, *nnimachines._OF_PLATFORM["remote"]}

@@ -9,7 +9,7 @@ import typer
 
 from genvx.cli.ask.where import Where
 from genvx.core.value import replace
-from genvx.errors import FleetError, GenvxError, InvalidInput, UnknownRemote, kind_of
+from genvx.errors import FleetError, GenvxError, InvalidInput, NotRunning, UnknownRemote, kind_of
 from genvx.shown.console import say
 
 AllRemotes = Annotated[
@@ -34,6 +34,10 @@ def everywhere(where: Where) -> tuple[Where, int]:
 
     def failed(name: str, error: GenvxError) -> None:
         nonlocal code
+        # It is off on purpose.
+        if isinstance(error, NotRunning):
+            where.note(str(error))
+            return
         code = FleetError.exit_code
         if not where.quiet:
             say(f"{name}: {kind_of(error)}: {error}")

@@ -10,6 +10,7 @@ from genvx.cli.ask.where import Where
 from genvx.cli.schema.document import print_document
 from genvx.cli.schema.hosts import answers, failed_host
 from genvx.core.text import printable
+from genvx.core.value import replace
 from genvx.errors import FleetError, GenvxError, InvalidInput, kind_of
 from genvx.fleet.remotes.reading import load, remote_named
 from genvx.shown.console import say
@@ -78,16 +79,28 @@ def status(where: Where, *, json: bool = False) -> int:
     remote = remote_named(where.named or "", os.environ)
     for note in where.remote_notes():
         where.note(note)
+    more: Plain = {}
+    about = remote.where
+    if remote.type == "ec2":
+        from genvx.cli import renting
+
+        remote.require_ssh()
+        state = renting.look(remote)
+        if state.spec is None:
+            if json:
+                _document(remote, [], available=False, machine=state.plain)
+            say(f"genvx: {state.resting}")
+            return InvalidInput.exit_code
+        where = replace(where, specs=(state.spec,))
+        about, more = state.about, {"machine": state.plain}
     with where.remote_fleet() as fleet:
         outcomes = where.ask(fleet, lambda host: host.snapshot())
         names = [host.name for host in fleet.hosts]
         hosts = answers(fleet, outcomes, lambda snapshot: {}) if json else []
     seen = outcomes.succeeded
     if json:
-        all_there = len(seen) == len(names)
-        which = {"name": remote.name, "type": remote.type, "where": remote.where}
-        print_document("remotes status", remote=which, available=all_there, hosts=hosts)
-    head = f"{remote.name} ({remote.where})"
+        _document(remote, hosts, available=len(seen) == len(names), **more)
+    head = f"{remote.name} ({about})"
     for name, error in outcomes.failed.items():
         say(f"genvx: {head if len(names) == 1 else name} is not available: {_fault(error)}")
     if seen and not json:
@@ -96,6 +109,11 @@ def status(where: Where, *, json: bool = False) -> int:
     if outcomes.failed:
         return FleetError.exit_code if seen else InvalidInput.exit_code
     return 0
+
+
+def _document(remote: Remote, hosts: list[Plain], *, available: bool, **more: Plain | None) -> None:
+    which = {"name": remote.name, "type": remote.type, "where": remote.where}
+    print_document("remotes status", remote=which, available=available, hosts=hosts, **more)
 
 
 def _fault(error: GenvxError) -> str:

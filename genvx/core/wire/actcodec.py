@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from genvx.core.text import NAME_LIMIT
-from genvx.core.wire.acts import Attach, Detach, Release, Reserve, Signal
+from genvx.core.text import MESSAGE_LIMIT, NAME_LIMIT
+from genvx.core.wire.acts import Attach, Detach, Release, Reserve, Signal, StopWhenIdle
 from genvx.core.wire.askcodec import ASK, MOST_WORDS
 from genvx.core.wire.forms import Bare
 from genvx.core.wire.grantcodec import ENVIRONMENT, GRANT
@@ -15,6 +15,7 @@ from genvx.core.wire.tables import (
     identifier,
     nothing,
     one,
+    seconds,
     string,
     strings,
     text,
@@ -43,5 +44,10 @@ WIRES = (
         "signal",
         Table(Signal, "signal", environment_id=identifier(), signal=string(16), lease=text(32)),
         Bare(nothing()),
+    ),
+    Wire(
+        "stop-when-idle",
+        Table(StopWhenIdle, "stop-when-idle", seconds=seconds(), first=seconds()),
+        Bare(text(MESSAGE_LIMIT)),
     ),
 )

@@ -55,3 +55,14 @@ class Signal(Operation[None]):
     environment_id: str
     signal: str
     lease: str = ""
+
+
+@value
+class StopWhenIdle(Operation[str]):
+    """Have the machine shut itself down when no lease has lived for so many seconds.
+
+    first: seconds that are added the first time. The reply is why it cannot, or empty.
+    """
+
+    seconds: float
+    first: float = 0.0

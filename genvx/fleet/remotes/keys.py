@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 import shlex
 from typing import TYPE_CHECKING
 
+from genvx.core.quantities.durations import parse_duration
 from genvx.core.text import printable
 from genvx.errors import GenvxError
 from genvx.fleet.hosts.hostfile import PASSWORD_VARIABLE, RUNS_PATH
 from genvx.fleet.hosts.hostnames import USER, parse_names
-from genvx.fleet.remotes.yamltext import Items, Text
+from genvx.fleet.remotes.yamltext import Items, Pairs, Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,35 +25,44 @@ _WHOLE = re.compile(r"[0-9]{1,6}", re.ASCII)
 _MOST_TEXT = 16384
 _LINE = 1000
 _LONGEST_PASSWORD = 1024
+# A machine that stops sooner would stop while people think.
+_LEAST_IDLE, _MOST_IDLE = 300.0, 7 * 86400.0
 
 ALIASES = {"connect-time": "connect-timeout", "guild-env": "venv-path", "guild-home": "home"}
 
+PLACES = ("host", "hosts", "hostfile")
 _EVERY = ("type", "description", "extends")
 _SSH = (
-    *("host", "hosts", "hostfile", "port", "user", "private-key", "connect-timeout", "proxy"),
+    *("port", "user", "private-key", "connect-timeout", "proxy"),
     *("password", "password-command", "password-env"),
     *("venv-path", "conda-env", "venv-activate", "home", "init", "use-prerelease"),
 )
-# Guild's other types. Remotes of these can be listed, so that its files can be used as they are.
-_EC2 = ("ami", "instance-type", "region", "root-device-size", "public-key", "init-timeout")
+_AWS = ("region", "profile", "endpoint-url")
+_EC2 = (
+    *("ami", "instance-type", "root-device-size", "public-key", "init-timeout", "spot", "subnet"),
+    *("security-group", "ssh-cidr", "address", "tags", "idle-stop"),
+)
+# Remotes of this type of Guild's can be listed, so that its files can be used as they are.
 _S3 = ("bucket", "root", "region")
 OF_TYPE = {
-    "ssh": (*_EVERY, *_SSH),
-    "ec2": (*_EVERY, *_SSH, *_EC2),
+    "ssh": (*_EVERY, *PLACES, *_SSH),
+    "ec2": (*_EVERY, *_SSH, *_AWS, *_EC2),
     "s3": (*_EVERY, *_S3),
 }
-LATER = ("ec2", "s3")
+LATER = ("s3",)
 NEVER = ("azure-vm", "azure-blob", "gist")
 
-PLACES = ("host", "hosts", "hostfile")
 # The first of these counts, as Guild's documentation has it.
 PYTHONS = ("venv-activate", "venv-path", "conda-env")
 # Keys in place of each other: one that a remote has itself replaces all that it would take over.
 PASSWORDS = ("password", "password-command", "password-env")
 INSTEAD = (PLACES, PYTHONS, PASSWORDS)
 
-# Secrets and commands. A proxy is one only where it is a command.
-PRIVATE = ("password", "password-command", "password-env", "proxy", "init", "venv-activate")
+# Secrets and commands, and where credentials go. A proxy is one only where it is a command.
+PRIVATE = (
+    *("password", "password-command", "password-env", "proxy", "init", "venv-activate"),
+    *("endpoint-url", "profile"),
+)
 
 _YES = ("yes", "true", "on")
 
@@ -201,10 +212,59 @@ def _type(key: str, node: Node) -> None:
         node.place.fail(f"unknown type {printable(kind, 40)!r}; {advice}")
 
 
+def _matching(pattern: str, what: str) -> Callable[[str, Node], object]:
+    def check(key: str, node: Node) -> None:
+        for text in texts_of(key, node):
+            if not re.fullmatch(pattern, text, re.ASCII):
+                node.place.fail(f"{key} is {what}, not {printable(text, 40)!r}")
+
+    return check
+
+
+def _cidr(key: str, node: Node) -> None:
+    for text in texts_of(key, node):
+        try:
+            if "/" not in text:
+                raise ValueError
+            ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            node.place.fail(f"{key} is a network such as 203.0.113.7/32, not {text!r}")
+
+
+def _idle(key: str, node: Node) -> None:
+    try:
+        seconds = parse_duration(text_of(key, node))
+    except GenvxError as error:
+        _reword(node.place, key, error)
+        return
+    if not _LEAST_IDLE <= seconds <= _MOST_IDLE:
+        node.place.fail(f"{key} is a time from 5m to 7d")
+
+
+def _tags(key: str, node: Node) -> None:
+    if not isinstance(node, Pairs):
+        node.place.fail(f"{key} is a mapping of names and values")
+    for name, value in node.pairs:
+        if not 0 < len(name.value) <= 128 or not name.value.isprintable():
+            name.place.fail("a tag has a name of 1 to 128 printable characters")
+        if name.value.lower().startswith(("aws:", "genvx:")) or name.value == "Name":
+            name.place.fail(f"the tag {name.value} is not yours to set")
+        text = text_of(name.value, value)
+        if len(text) > 256:
+            value.place.fail("the value of a tag has at most 256 characters")
+    if len(node.pairs) > 40:
+        node.place.fail("there are 40 tags at most")
+
+
 def _key_file(key: str, node: Node) -> None:
     # Guild also takes the key itself here. A file with remotes is no place for it.
     if "PRIVATE KEY" in text_of(key, node):
         node.place.fail(f"{key} is the path of a file, not the key itself")
+
+
+def _public_key(key: str, node: Node) -> None:
+    if "PRIVATE KEY" in text_of(key, node):
+        node.place.fail(f"{key} is a public key, or the path of one")
 
 
 _CHECKS: dict[str, Callable[[str, Node], object]] = {
@@ -222,4 +282,18 @@ _CHECKS: dict[str, Callable[[str, Node], object]] = {
     "password-env": _variable,
     "home": _home,
     "use-prerelease": _flag,
+    "region": _matching(r"[a-z0-9-]{1,40}", "the name of a region such as us-east-1"),
+    "endpoint-url": _matching(r"https?://[^\s/@]+(?:/\S*)?", "a URL such as http://127.0.0.1:5000"),
+    "ami": _matching(r"ami-[0-9a-f]{8,17}", "the id of an image such as ami-0123456789abcdef0"),
+    "instance-type": _matching(r"[a-z0-9-]{1,20}\.[a-z0-9-]{1,20}", "a type such as g5.xlarge"),
+    "root-device-size": lambda key, node: number(key, node, 1, 65536),
+    "init-timeout": lambda key, node: number(key, node, 1, 86400),
+    "spot": _flag,
+    "subnet": _matching(r"subnet-[0-9a-f]{8,17}", "the id of a subnet such as subnet-0123abcd"),
+    "security-group": _matching(r"sg-[0-9a-f]{8,17}", "the id of a group such as sg-0123abcd"),
+    "ssh-cidr": _cidr,
+    "address": _matching("public-dns|public-ip|private-ip", "public-dns, public-ip or private-ip"),
+    "tags": _tags,
+    "idle-stop": _idle,
+    "public-key": _public_key,
 }

@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from genvx.fleet.remotes.yamltext import Node, Place
 
 
+# What a key is whose value could harm the user, where that is no command.
+_DANGERS = {
+    "password": "secret",
+    "password-env": "secret",
+    "endpoint-url": "server for your credentials",
+    "profile": "name of your credentials",
+}
+
+
 @dataclass(frozen=True)
 class Written:
     """The value of a key, the name under which it is written, and the file."""
@@ -35,7 +44,9 @@ class Written:
 
 @dataclass(frozen=True)
 class Remote:
-    """A remote. type: ssh, or a type that can only be listed; empty for one that others extend."""
+    """A remote. type: ssh, ec2, or a type that can only be listed; empty for one that others
+    extend.
+    """
 
     name: str
     type: str
@@ -63,12 +74,15 @@ class Remote:
         if self.type == "s3":
             bucket = f"s3://{self.text('bucket')}" if "bucket" in self.written else ""
             return "/".join(part for part in (bucket, self.text("root").strip("/")) if part)
+        if self.type == "ec2":
+            kind, region = self.text("instance-type"), self.text("region")
+            return " in ".join(part for part in (kind, region) if part)
         if "hostfile" in self.written:
             return self.text("hostfile")
         if "hosts" in self.written:
             return ",".join(keys.texts_of("hosts", self.written["hosts"].node))
         user, port = self.text("user"), self.text("port")
-        host = self.text("host") or self.text("region")
+        host = self.text("host")
         return f"{f'{user}@' if user else ''}{host}{f':{port}' if port else ''}" if host else ""
 
     @property
@@ -79,7 +93,7 @@ class Remote:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is written and has no effect, a line each."""
-        if self.type != "ssh":
+        if self.type not in ("ssh", "ec2"):
             return ()
         found = []
         chosen = self._prelude
@@ -105,16 +119,28 @@ class Remote:
             )
         if not self.type:
             self.place.fail(f"{self.name} has no type; for a host over SSH: type: ssh")
-        ways = [key for key in keys.PLACES if key in self.written]
-        if not ways:
-            self.place.fail(f"{self.name} has no host; write host: NAME, hosts or hostfile")
-        if len(ways) > 1:
-            self.place.fail(f"{self.name} has {' and '.join(ways)}; one of them is enough")
+        if self.type == "ec2":
+            self._require_machine()
+        else:
+            self._require_place()
         secrets = [key for key in keys.PASSWORDS if key in self.written]
         if len(secrets) > 1:
             self.place.fail(f"{self.name} has {' and '.join(secrets)}; one of them is enough")
         self._require_harmless()
         self._require_secret()
+
+    def _require_place(self) -> None:
+        ways = [key for key in keys.PLACES if key in self.written]
+        if not ways:
+            self.place.fail(f"{self.name} has no host; write host: NAME, hosts or hostfile")
+        if len(ways) > 1:
+            self.place.fail(f"{self.name} has {' and '.join(ways)}; one of them is enough")
+
+    def _require_machine(self) -> None:
+        """Check that it says what has to be started."""
+        missing = [key for key in ("region", "ami", "instance-type") if key not in self.written]
+        if missing:
+            self.place.fail(f"{self.name} needs {' and '.join(missing)}")
 
     def _require_secret(self) -> None:
         """Refuse a password in a file that others can read."""
@@ -132,14 +158,15 @@ class Remote:
         for key in keys.PRIVATE:
             if key not in self.written or (key == "proxy" and not keys.is_command(self.text(key))):
                 continue
-            what = "secret" if key in ("password", "password-env") else "command"
+            what = _DANGERS.get(key, "command")
             self.written[key].node.place.fail(
                 f"{self.written[key].key} is a {what}, and a project's file may name none; write "
                 f"{self.name} in your own remotes.yml, or name this file in GENVX_REMOTES"
             )
 
     def specs(self) -> tuple[HostSpec, ...]:
-        """Return its hosts; connect to none.
+        """Return the hosts that are written; connect to none. Where a machine is that is rented,
+        pool.specs_of asks the cloud.
 
         Raises:
             InvalidInput: it has none. InvalidHostfile: its hostfile cannot be read.
@@ -161,17 +188,22 @@ class Remote:
                 found = (replace(found[0], name=self.name),)
         return tuple(self._reached(spec) for spec in found)
 
+    def at(self, machine: HostSpec) -> HostSpec:
+        """Return a machine that was rented, with what the remote says of all its hosts."""
+        return self._reached(machine)
+
     def _reached(self, spec: HostSpec) -> HostSpec:
         """Return a host with what the remote says of all its hosts; its own line comes first."""
         more: dict[str, Any] = {}
-        if spec.user is None and "user" in self.written:
+        # A machine that was rented has the user of its image.
+        if "user" in self.written and (spec.user is None or self.type == "ec2"):
             more["user"] = self.text("user")
         if spec.port is None and "port" in self.written:
             more["port"] = int(self.text("port"))
         if not (spec.key or spec.password_env or spec.password_command or spec.password):
             # Together: with a key, the secret is that of the key.
             if "private-key" in self.written:
-                more["key"] = self._path("private-key")
+                more["key"] = self.path("private-key")
             more["password_command"] = self.text("password-command") or None
             more["password_env"] = self.text("password-env") or None
             written = self.written.get("password")
@@ -194,5 +226,6 @@ class Remote:
                 return Prelude(key, self.text(key))
         return None
 
-    def _path(self, key: str) -> str:
+    def path(self, key: str) -> str:
+        """Return the path that a key names; a relative one starts at the directory of its file."""
         return os.path.join(self.written[key].source.base, os.path.expanduser(self.text(key)))

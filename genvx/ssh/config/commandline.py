@@ -28,6 +28,8 @@ def arguments(target: Target, config: str | None) -> list[str]:
         options += ["-o", f"ProxyJump={target.proxy_jump}"]
     if target.proxy_command:
         options += ["-o", f"ProxyCommand={target.proxy_command}"]
+    if target.host_key_alias:
+        options += ["-o", f"HostKeyAlias={target.host_key_alias}"]
     return options
 
 

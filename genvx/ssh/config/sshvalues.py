@@ -52,12 +52,13 @@ def settings_of(target: Target, values: dict[str, list[str]]) -> Settings:
     # ssh -G has been given these; paramiko's reader knows only what ssh_config says.
     if target.proxy_jump or target.proxy_command:
         jump, command = target.proxy_jump, target.proxy_command
+    key_alias = target.host_key_alias or one("hostkeyalias")
     known = tokens(
         target.address,
         hostname,
         port,
         user,
-        alias=one("hostkeyalias"),
+        alias=key_alias,
         jump=jump,
         mark=one("controlpath") or "",
     )
@@ -83,7 +84,7 @@ def settings_of(target: Target, values: dict[str, list[str]]) -> Settings:
         agent=_agent(values.get("identityagent", ["SSH_AUTH_SOCK"])[0]),
         known_hosts=users + globals_,
         remembers=next(iter(users), None),
-        host_key_alias=one("hostkeyalias"),
+        host_key_alias=key_alias,
         proxy_jump=jump,
         proxy_command=command,
         accept_new=checking in ("accept-new", "no", "off", "false"),

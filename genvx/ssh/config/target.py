@@ -25,7 +25,7 @@ class Target:
     password_command: the variable or the command that holds the password or, with a key, the
     passphrase of the key; password: that itself. connect_timeout: seconds until the server has
     proved that it speaks SSH. proxy_jump, proxy_command: the way to the server; one of them at
-    most.
+    most. host_key_alias: the name of its key in known_hosts, where that is not its address.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Target:
     connect_timeout: int | None = None
     proxy_jump: str | None = None
     proxy_command: str | None = None
+    host_key_alias: str | None = None
 
     @classmethod
     def hop(cls, text: str, ssh_config: str | None) -> Target:

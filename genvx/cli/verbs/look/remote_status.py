@@ -22,7 +22,7 @@ def status(context: typer.Context, shown: Shown, name: MaybeName = "") -> None:
         from genvx.cli.views.status import show
 
         where = here(context)
-        with where.fleet() as fleet:
+        with where.asked_fleet() as fleet:
             raise typer.Exit(show(where, fleet, shown.output))
     from genvx.cli.views import remotes
 

@@ -13,6 +13,7 @@ from genvx.cli.parse.groups import group
 from genvx.cli.parse.remoteoption import names
 from genvx.cli.show.output import Output
 from genvx.core.quantities.durations import parse_seconds
+from genvx.core.quantities.naming import naming
 from genvx.core.value import replace
 from genvx.errors import InvalidInput
 from genvx.ssh.defaults import TIMEOUT
@@ -29,7 +30,17 @@ MaybeName = Annotated[
     ),
 ]
 Reinit = Annotated[bool, typer.Option("--reinit", help="Run the init of the remote there.")]
-Yes = Annotated[bool, typer.Option("-y", "--yes", hidden=True)]
+Yes = Annotated[bool, typer.Option("-y", "--yes", help="Ask no question.")]
+Patience = Annotated[
+    str,
+    typer.Option(
+        "--timeout", metavar="TIME", help="How long it may take until it runs, and lets us in."
+    ),
+]
+Terminate = Annotated[
+    bool, typer.Option("--terminate", help="End the machine and delete its disk, not only stop it.")
+]
+_PATIENCE = "10m"
 
 
 @remotes.callback()
@@ -79,24 +90,32 @@ def remotes_status(
 
 @remotes.command("start", cls=Verb)
 def remotes_start(
-    name: Name, reinit: Reinit = False, yes: Yes = False, json: options.Json = False
+    name: Name,
+    reinit: Reinit = False,
+    yes: Yes = False,
+    timeout: Patience = _PATIENCE,
+    json: options.Json = False,
 ) -> None:
     """Start a remote, if its type can be started; or run its init.
 
-    The exit code is that of init.
+    A remote of type ec2 is started, or started again, and its init runs once. The exit code is that
+    of init.
 
-    Example: genvx remotes start lab --reinit
+    Example: genvx remotes start lab -y
     """
-    raise typer.Exit(_start(Where(remote=True, named=name), reinit, json=json))
+    where = Where(remote=True, named=name)
+    raise typer.Exit(_start(where, reinit, yes=yes, timeout=timeout, json=json))
 
 
 @remotes.command("stop", cls=Verb)
-def remotes_stop(name: Name, yes: Yes = False, json: options.Json = False) -> None:
+def remotes_stop(name: Name, yes: Yes = False, terminate: Terminate = False) -> None:
     """Stop a remote, if its type can be stopped.
+
+    The disk of a remote of type ec2 is kept, and billed; --terminate deletes it.
 
     Example: genvx remotes stop lab
     """
-    _stop(name)
+    _stop(name, yes=yes, terminate=terminate)
 
 
 def start(
@@ -104,20 +123,25 @@ def start(
     name: MaybeName = "",
     reinit: Reinit = False,
     yes: Yes = False,
+    timeout: Patience = _PATIENCE,
     json: options.Json = False,
 ) -> None:
     """Start a remote, if its type can be started; or run its init.
 
     The exit code is that of init. genvx remotes start is the same.
 
-    Example: genvx remote start lab --reinit
+    Example: genvx remote start lab -y
     """
     _require_name("start", name)
-    raise typer.Exit(_start(alone(context, name), reinit, json=json))
+    where = alone(context, name)
+    raise typer.Exit(_start(where, reinit, yes=yes, timeout=timeout, json=json))
 
 
 def stop(
-    context: typer.Context, name: MaybeName = "", yes: Yes = False, json: options.Json = False
+    context: typer.Context,
+    name: MaybeName = "",
+    yes: Yes = False,
+    terminate: Terminate = False,
 ) -> None:
     """Stop a remote, if its type can be stopped.
 
@@ -126,7 +150,7 @@ def stop(
     Example: genvx remote stop lab
     """
     _require_name("stop", name)
-    _stop(alone(context, name).named or "")
+    _stop(alone(context, name).named or "", yes=yes, terminate=terminate)
 
 
 def _require_name(verb: str, name: str) -> None:
@@ -149,16 +173,26 @@ def alone(context: typer.Context, name: str) -> Where:
     return replace(where, named=name)
 
 
-def _start(where: Where, reinit: bool, *, json: bool) -> int:
+def _start(where: Where, reinit: bool, *, yes: bool, timeout: str, json: bool) -> int:
+    from genvx.cli import renting
     from genvx.cli.views import remotes as views
 
+    rented = renting.rented(where.named or "")
+    if rented is not None:
+        with naming("--timeout"):
+            patience = parse_seconds(timeout)
+        return renting.start(rented, reinit=reinit, yes=yes, patience=patience, json=json)
     if reinit:
         return views.reinit(where, json=json)
     views.refuse(where.named or "", "started")
-    raise AssertionError("no type can be started")
+    raise AssertionError("no such type can be started")
 
 
-def _stop(name: str) -> None:
+def _stop(name: str, *, yes: bool, terminate: bool) -> None:
+    from genvx.cli import renting
     from genvx.cli.views import remotes as views
 
-    views.refuse(name, "stopped")
+    rented = renting.rented(name)
+    if rented is None:
+        views.refuse(name, "stopped")
+    renting.stop(rented, yes=yes, terminate=terminate)

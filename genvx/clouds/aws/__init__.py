@@ -1,0 +1,1 @@
+"""Amazon's cloud: how it is reached, and what its errors mean."""

@@ -1,0 +1,1 @@
+"""Machines of Amazon EC2, each found again by its tags."""

@@ -1,0 +1,1 @@
+"""Machines that are rented: started, waited for, set up, stopped and ended."""
