@@ -11,7 +11,7 @@ import platform
 import sys
 from typing import Any
 
-from genvx.engines.onhost.place import Scratch, devices, free_ports
+from genvx.engines.onhost.place import Scratch, devices, free_ports, relay
 
 # The exit code of a cluster whose engine is not there, as a shell has it for a command.
 MISSING = 127
@@ -109,7 +109,8 @@ print(json.dumps({"nodes": len(nodes), "gpus": sum(n["Resources"].get("GPU", 0) 
         if has_client:
             words.append(f"--ray-client-server-port={client}")
         self.head = {"address": f"{self.address}:{port}"}
-        self.head["client"] = client if has_client else 0
+        # Ray's server for clients listens on the address of the node alone.
+        self.head["client"] = relay((self.address, client)) if has_client else 0
         self.head["dashboard"] = dashboard if has_dashboard else 0
         return [self._start(words)]
 

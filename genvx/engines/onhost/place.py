@@ -9,6 +9,7 @@ import ipaddress
 import os
 import shutil
 import socket
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -108,3 +109,35 @@ class Scratch:
             fd = self._locked(path)
             shutil.rmtree(path, ignore_errors=True)
             os.close(fd)
+
+
+def relay(target: tuple[str, int]) -> int:
+    """Listen on loopback, where tunnels lead, for a server on another address; return the port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def accept() -> None:
+        while True:
+            here, _ = listener.accept()
+            try:
+                there = socket.create_connection(target)
+            except OSError:
+                here.close()
+                continue
+            for ends in ((here, there), (there, here)):
+                threading.Thread(target=_copy, args=ends, daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    port: int = listener.getsockname()[1]
+    return port
+
+
+def _copy(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            data = source.recv(65536)
+            if not data:
+                break
+            sink.sendall(data)
+    for each in (source, sink):
+        with contextlib.suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
