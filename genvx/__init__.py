@@ -96,14 +96,17 @@ _HOMES = {
     ),
 }
 
-__all__ = ["__version__", "aio", *sorted(_HOMES)]
+# Modules; dask needs distributed, ray needs Ray only where it is used.
+_MODULES = ("aio", "dask", "ray")
+
+__all__ = ["__version__", *_MODULES, *sorted(_HOMES)]
 
 
 def __getattr__(name: str) -> Any:
     import importlib
 
-    if name == "aio":
-        return importlib.import_module("genvx.aio")
+    if name in _MODULES:
+        return importlib.import_module(f"genvx.{name}")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'genvx' has no attribute {name!r}")

@@ -91,6 +91,8 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "strace": _has("strace"),
     "systemd-analyze": _has("systemd-analyze"),
     "torch": lambda: importlib.util.find_spec("torch") is not None,
+    # scripts/test --ray installs it.
+    "ray": lambda: importlib.util.find_spec("ray") is not None,
     "pythons": lambda: bool(old_pythons()),
     "git": _has("git"),
     "bash": _has("bash"),

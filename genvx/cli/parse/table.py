@@ -120,6 +120,14 @@ VERBS = (
         runs=True,
     ),
     Entry(
+        "cluster",
+        "runs.cluster",
+        RUNS,
+        "Start a Ray or Dask cluster on leased GPUs",
+        here=False,
+        divided=True,
+    ),
+    Entry(
         "activate", "hold.activate", HOLD, "Open a shell that holds GPUs until it ends", runs=True
     ),
     Entry("run", "hold.run", HOLD, "Run a command that holds GPUs", runs=True),

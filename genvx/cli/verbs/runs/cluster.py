@@ -1,0 +1,85 @@
+"""genvx remote cluster: Ray or Dask on leased GPUs of several hosts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from genvx.cli.ask import runoptions, serveoptions, wants
+from genvx.cli.ask.request import Request
+from genvx.cli.ask.requesting import requesting
+from genvx.cli.ask.where import here
+
+Engine = Annotated[str, typer.Argument(metavar="ray|dask", show_default=False, help="The engine.")]
+Command = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[-- CMD...]",
+        help="Program that uses the cluster; it runs on the first host, and its end is the "
+        "cluster's (default: hold it until Ctrl-C).",
+        show_default=False,
+    ),
+]
+Detached = Annotated[
+    bool,
+    typer.Option("-d", "--detach", help="Return once it is ready; it goes on without us."),
+]
+RunTag = Annotated[
+    list[str] | None,
+    typer.Option("--run-tag", metavar="TAG", help="One more tag of the run, besides cluster."),
+]
+
+
+@requesting("id")
+def cluster(
+    context: typer.Context,
+    request: Request,
+    engine: Engine,
+    command: Command = None,
+    nodes: runoptions.Nodes = 1,
+    mixed: runoptions.Mixed = False,
+    master_addr: runoptions.MasterAddr = None,
+    detached: Detached = False,
+    env: serveoptions.Env = None,
+    chdir: serveoptions.Chdir = None,
+    run_tag: RunTag = None,
+    log_limit: serveoptions.LogLimit = None,
+    project: serveoptions.Project = None,
+    follow_links: runoptions.FollowLinks = False,
+    yes: runoptions.Yes = False,
+    python: serveoptions.Python = None,
+    extra: runoptions.Extra = None,
+    wheels: runoptions.Wheels = None,
+    setup: serveoptions.Setup = None,
+    no_load: wants.NoLoad = False,
+) -> None:
+    """Start a Ray or Dask cluster on leased GPUs.
+
+    It is a run on --nodes hosts: the head is on the first one, and each host adds the GPUs that it
+    leased (-g) and no others. The Python there needs the engine: name one with --python, or send a
+    project that requires it. Once all hosts are there, the command runs on the first one, where
+    ray.init() and dask's Client() find the cluster by themselves; genvx exits with its code.
+
+    Without a command the address and the page of the engine are printed, through tunnels, and the
+    cluster is there until Ctrl-C. It ends with us, unless --detach was given: then genvx runs stop
+    RUN ends it. Only who has its token (Ray) or its key (Dask) is let in.
+
+    Example: genvx remote cluster ray -N 2 -g 4 --project . -- python train.py
+    """
+    from genvx.cli.clustering import start
+    from genvx.cli.detach import Detach, Several
+    from genvx.cli.project import ProjectOptions
+    from genvx.cli.python import PythonOptions
+    from genvx.engines.plan import TAG, Plan
+
+    where = here(context)
+    plan = Plan(engine, tuple(command or ()), attended=not detached)
+    code = ProjectOptions(project, follow_links, yes).chosen(load=not no_load)
+    its = PythonOptions(python, setup or "", wheels, tuple(extra or ()))
+    its = its.loaded(load=not no_load, project=code.directory is not None)
+    tags = list(dict.fromkeys([TAG, *(run_tag or ())]))
+    asked = Detach.parse(chdir, None, None, env, tags, (), False, log_limit, code, its)
+    for note in where.remote_notes():
+        where.note(note)
+    raise typer.Exit(start(where, request, plan, asked, Several(nodes, master_addr, mixed)))

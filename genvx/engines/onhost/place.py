@@ -1,0 +1,143 @@
+"""What a node of a cluster has: its GPUs, ports, address and a short directory."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import glob
+import ipaddress
+import os
+import shutil
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from genvx.engines.onhost.link import Link
+
+# How often a directory is deleted to which something still writes.
+_TRIES = 20
+
+
+def devices() -> list[str]:
+    """The GPUs of this node, as CUDA_VISIBLE_DEVICES names them."""
+    words = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    return [word for word in words if word.startswith(("GPU-", "MIG-", "SIM-")) or word.isdigit()]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nothing has, of the kernel's choice."""
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for sock in socks:
+            sock.bind(("", 0))
+        return [sock.getsockname()[1] for sock in socks]
+
+
+def loopback(address: str) -> bool:
+    """Whether an address is written as one of this machine alone."""
+    if address == "localhost":
+        return True
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(address).is_loopback
+    return False
+
+
+def own_address(meeting: str, rank: int, link: Link | None) -> str:
+    """The address of this node for the others. meeting: that of node 0, as the client has it."""
+    if loopback(meeting):
+        # All nodes are on this machine. Ray takes 127.0.0.1 for the machine's outer address.
+        return f"127.0.0.{2 + rank % 250}"
+    if link is not None:
+        return str(link.sock.getsockname()[0]).replace("::ffff:", "")
+    with contextlib.suppress(OSError), socket.socket() as sock:
+        found = socket.gethostbyname(meeting)
+        sock.bind((found, 0))
+        if not loopback(found):
+            return found
+    # The name leads elsewhere seen from here, as behind NAT: the address of the default route.
+    with contextlib.suppress(OSError), socket.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.connect(("192.0.2.1", 9))
+        return str(sock.getsockname()[0])
+    return "127.0.0.1"
+
+
+class Scratch:
+    """A short directory of this node, for its secrets and the engine's sockets.
+
+    One that a killed node has left is deleted by the next one, which knows it by its free lock.
+    """
+
+    def __init__(self, run: str, rank: int) -> None:
+        for path in glob.glob("/tmp/gv-*"):
+            self._reap(path)
+        # Ray's sockets are below it, and their paths have 107 bytes.
+        self.path = f"/tmp/gv-{run}-{rank}"
+        os.mkdir(self.path, 0o700)
+        self._lock = self._locked(self.path)
+
+    def write(self, name: str, text: str) -> str:
+        """Write a file that only we can read; return its path."""
+        path = os.path.join(self.path, name)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+        return path
+
+    def remove(self) -> None:
+        """Delete it all, also while processes that are ending still write to it."""
+        for _ in range(_TRIES):
+            shutil.rmtree(self.path, ignore_errors=True)
+            if not os.path.exists(self.path):
+                return
+            time.sleep(0.1)
+
+    @staticmethod
+    def _locked(path: str) -> int:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if os.fstat(fd).st_uid != os.getuid():
+                raise BlockingIOError
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def _reap(self, path: str) -> None:
+        with contextlib.suppress(OSError):
+            fd = self._locked(path)
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(fd)
+
+
+def relay(target: tuple[str, int]) -> int:
+    """Listen on loopback, where tunnels lead, for a server on another address; return the port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def accept() -> None:
+        while True:
+            here, _ = listener.accept()
+            try:
+                there = socket.create_connection(target)
+            except OSError:
+                here.close()
+                continue
+            for ends in ((here, there), (there, here)):
+                threading.Thread(target=_copy, args=ends, daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    port: int = listener.getsockname()[1]
+    return port
+
+
+def _copy(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            data = source.recv(65536)
+            if not data:
+                break
+            sink.sendall(data)
+    for each in (source, sink):
+        with contextlib.suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
