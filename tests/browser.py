@@ -58,6 +58,40 @@ class Browser:
         """Return what the browser has said of the page since the last call: errors, refusals."""
         return [str(each["message"]) for each in self.driver.get_log("browser")]
 
+    def faint(self) -> list[str]:
+        """Return the texts that differ too little from what is behind them: less than 4.5 to 1."""
+        return list(
+            self.run(
+                """
+                const paint = document.createElement("canvas")
+                  .getContext("2d", {willReadFrequently: true});
+                const rgba = (text) => {
+                  paint.clearRect(0, 0, 1, 1);
+                  paint.fillStyle = text;
+                  paint.fillRect(0, 0, 1, 1);
+                  return [...paint.getImageData(0, 0, 1, 1).data];
+                };
+                const over = ([r, g, b, a], under) =>
+                  [r, g, b].map((v, n) => (v * a + under[n] * (255 - a)) / 255);
+                const behind = (e) => (e
+                  ? over(rgba(getComputedStyle(e).backgroundColor), behind(e.parentElement))
+                  : [255, 255, 255]);
+                const light = (rgb) => rgb
+                  .map((v) => v / 255)
+                  .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+                  .reduce((sum, v, n) => sum + v * [0.2126, 0.7152, 0.0722][n], 0.05);
+                return [...document.body.querySelectorAll("*")].filter((e) => {
+                  const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+                  if (!own || !e.getClientRects().length) return false;
+                  const ground = behind(e);
+                  const text = light(over(rgba(getComputedStyle(e).color), ground));
+                  const [less, more] = [text, light(ground)].sort((a, b) => a - b);
+                  return more / less < 4.5;
+                }).map((e) => `${e.tagName}.${e.className}: ${e.textContent.slice(0, 40)}`);
+                """
+            )
+        )
+
     def overflowing(self) -> list[str]:
         """Return what is wider than the page or than its own box."""
         return list(
@@ -81,6 +115,8 @@ def chromium() -> Iterator[Browser]:
     options.binary_location = shutil.which("chromium") or ""
     for each in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
         options.add_argument(each)
+    # A name of somebody else that leads to this machine, as in an attack by DNS rebinding.
+    options.add_argument("--host-resolver-rules=MAP evil.example 127.0.0.1")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     service = Service(shutil.which("chromedriver"))
     driver = webdriver.Chrome(options=options, service=service)

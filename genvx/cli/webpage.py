@@ -6,6 +6,8 @@ import os
 import secrets
 import stat
 from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genvx.cli.lasting import until_signal
@@ -15,18 +17,29 @@ from genvx.errors import InvalidInput
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from genvx.cli.ask.where import Where
+    from genvx.core.runs.runinfo import RunInfo
+    from genvx.watching.sight import Sight
+    from genvx.watching.web.lastday import LastDay
+    from genvx.watching.web.seen import Seen
 
 _LEAST_TOKEN, _MOST_TOKEN = 16, 256
 
 
 @value
 class Wanted:
-    """The options of genvx web. token: a file. names: of this machine, as browsers know it."""
+    """The options of genvx web. token: a file. names: of this machine, as browsers know it.
+    history: a file; None is the usual one.
+    """
 
     listen: str
     token: str | None
     names: tuple[str, ...] = ()
+    actions: bool = False
+    history: str | None = None
+    label_users: bool = False
 
 
 def serve(where: Where, wanted: Wanted) -> int:
@@ -45,6 +58,7 @@ def _serve(where: Where, wanted: Wanted) -> None:
     from genvx.watching.server import parse_address
     from genvx.watching.web.looks import Looks
     from genvx.watching.web.picture import Picture
+    from genvx.watching.web.seen import Seen
 
     try:
         from genvx.watching.web.app import Page
@@ -65,20 +79,73 @@ def _serve(where: Where, wanted: Wanted) -> None:
                 f"--listen {printable(wanted.listen, 60)} is reached from other machines; "
                 "--token FILE shows the page only to those who have the token in FILE"
             )
+        if wanted.history is not None:
+            _require_history(_absolute(wanted.history))
         token = None if wanted.token is None else token_in(wanted.token)
+        acts, act_token = None, None
+        if wanted.actions:
+            from genvx.watching.web.acts import Acts
+
+            # Of this process only, and never on a disk.
+            acts, act_token = Acts(), secrets.token_urlsafe(32)
         fleet = stack.enter_context(where.fleet())
         picture = Picture([host.name for host in fleet.hosts])
-        looks = Looks(fleet, lambda sight, runs: picture.show(plain_sight(sight, runs)))
+        seen = Seen()
+
+        def show(sight: Sight, runs: Sequence[RunInfo] | None, user: str | None) -> None:
+            seen.take(sight)
+            picture.show(plain_sight(sight, runs, user))
+
+        looks = Looks(fleet, show) if acts is None else Looks(fleet, show, who=acts.user)
         stack.callback(looks.stop)
-        page = Page(fleet, picture, looks, plain_run)
-        server = WebServer(listening, page, page.app(token, wanted.names), picture)
+        day = _last_day(where, wanted, seen, [host.name for host in fleet.hosts])
+        page = Page(fleet, picture, looks, day, plain_run, acts)
+        server = WebServer(listening, page, page.app(token, wanted.names, act_token), picture)
         server.start()
         stack.callback(server.stop)
-        url = server.url
-        where.note(f"the page is at {url}" + ("" if token is None else f"#token={token}"))
+        given = {"token": token, "actions": act_token}
+        words = "&".join(f"{key}={word}" for key, word in given.items() if word is not None)
+        where.note(f"the page is at {server.url}" + (words and f"#{words}"))
+        if acts is not None:
+            say("genvx: whoever has this address can release and stop what is yours; keep it")
         if not loopback:
             say("genvx: the page is not encrypted on its way; put a proxy with TLS before it")
         looks.run()
+
+
+def _last_day(where: Where, wanted: Wanted, seen: Seen, hosts: list[str]) -> LastDay:
+    from genvx.cli.schema.page import plain_day
+    from genvx.watching.places import history_to_read
+    from genvx.watching.web.lastday import LastDay
+
+    # Those who have a token see who holds what now. Who had it all day is in a file that only we
+    # can read.
+    users = wanted.token is None or wanted.label_users
+
+    def history() -> Path | None:
+        # Each time anew: a monitor may be started later.
+        if wanted.history is not None:
+            return _absolute(wanted.history)
+        return history_to_read(os.environ, remote=where.remote)
+
+    return LastDay(
+        seen,
+        partial(plain_day, users=users),
+        history=history,
+        # The monitor of this machine calls it by its host name, and we by another one.
+        hosts=frozenset(hosts) if where.remote else None,
+    )
+
+
+def _require_history(path: Path) -> None:
+    # Imported here: it needs SQLite.
+    from genvx.watching.history.schema import open_to_read
+
+    open_to_read(path).close()
+
+
+def _absolute(path: str) -> Path:
+    return Path(os.path.abspath(os.path.expanduser(path)))
 
 
 def token_in(path: str) -> str:

@@ -43,14 +43,15 @@ def test_a_browser_shows_what_json_says_and_what_changes(sandbox, start, short_t
 
     token = short_tmp / "token"
     process, url = start(
-        *("remote", "web", "--listen", "127.0.0.1:0", "--token", str(token)),
+        *("remote", "web", "--listen", "127.0.0.1:0", "--token", str(token), "--allow-actions"),
     )
+    assert "whoever has this address can release and stop" in process.stderr.readline()
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
-    assert url.endswith(f"/#token={token.read_text().strip()}")
+    assert re.search(rf"/#token={token.read_text().strip()}&actions=[\w-]{{43}}$", url)
     with chromium() as browser:
         browser.resize(1280)
         browser.open(url)
-        assert "token" not in browser.run("return location.href")
+        assert "#" not in browser.run("return location.href")
         until(lambda: "on 2 of 2 hosts" in browser.text("#counts"), "both hosts are there")
         # A lease, a run that writes, and one that waits behind these.
         run_genvx("remote", "acquire", "-g", "1", "--for", "1h", "--name", "train")
@@ -92,10 +93,20 @@ def test_a_browser_shows_what_json_says_and_what_changes(sandbox, start, short_t
             net,
         )
         until(lambda: "epoch 1" in browser.texts(".log .line"), "the log is seen")
-        run_genvx("remote", "runs", "stop", net)
+        # Stopped and released from the page.
+        browser.find(f"[aria-label='Stop run {net}']").click()
+        assert f"Stop run {net} “net” on " in browser.text("#ask-what")
+        browser.find("#ask-yes").click()
+        until(lambda: f"Stopping run {net} (net)" in browser.text("#said"), "it is said")
         until(lambda: "The end of the log: stopped" in browser.text(".log-state"), "its end")
         until(lambda: not browser.texts("#line td"), "the line is empty")
         until(lambda: [each[2] for each in seen()].count("free") == 2, "its GPUs are free")
+        assert browser.texts("#own-table [data-label=Name]") == ["train"]
+        browser.find("#own-table .do").click()
+        browser.find("#ask-yes").click()
+        until(lambda: "Released train" in browser.text("#said"), "it is said")
+        until(lambda: {each[2] for each in seen()} == {"free"}, "all is free")
+        until(lambda: "as this page has seen it" in browser.text("#use-source"), "the day is there")
         for width in (1280, 360):
             browser.resize(width)
             assert browser.overflowing() == []

@@ -213,3 +213,16 @@ def test_the_options_that_the_page_for_users_of_slurm_names_are_those_of_run():
     ours = " ".join(line.split("|")[2] for line in section.splitlines()[3:])
     options = {each for param in root().commands["run"].params for each in param.opts}
     assert set(re.findall(r"(?<=`)--?[a-z-]+", ours)) <= options
+
+
+def test_the_pictures_are_of_the_page_as_it_is():
+    spec = importlib.util.spec_from_file_location("pictures", ROOT / "scripts/pictures.py")
+    pictures = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pictures)
+    shown = {
+        name for page in PAGES for name in re.findall(r"pictures/([\w-]+\.png)", page.read_text())
+    }
+    assert shown == {path.name for path in pictures.PICTURES.iterdir()}
+    for name in shown:
+        found = (pictures.PICTURES / name).read_bytes()
+        assert pictures.source().encode() in found, f"{name}: run scripts/pictures.py"

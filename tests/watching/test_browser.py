@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
 import pytest
 
 from genvx.core.device import Device
@@ -63,8 +67,8 @@ def test_what_hostile_hosts_say_is_text_that_can_be_seen_and_fits(sized):
     bad = hostile()
     bad.submit(RunSpec("abcdef01", (EVIL, LONG), Requirements(1), "", "", Moment(0, 0), name=LONG))
     down = FakeHost(f"down{EVIL}", error=HostUnreachable(EVIL + LONG * 5, kind="timeout"))
-    with paged([bad, down, FakeHost("third", 2)]) as served:
-        sized.open(served.url)
+    with paged([bad, down, FakeHost("third", 2)], act_token="act") as served:
+        sized.open(f"{served.url}#actions=act")
         until(lambda: sized.texts(".open"), "the run is there")
         sized.find(".open").click()
         until(lambda: len(sized.texts(".log .line")) >= 2, "its log is there")
@@ -77,6 +81,17 @@ def test_what_hostile_hosts_say_is_text_that_can_be_seen_and_fits(sized):
         assert IMG in sized.text("#details")
         assert sized.overflowing() == []
         assert sized.run("return document.documentElement.scrollWidth <= innerWidth")
+        # What it asks before it stops the run names the run, as text, and fits as well.
+        until(lambda: sized.run("return !document.querySelector('#runs .do').hidden"), "its button")
+        sized.find("#runs .do").click()
+        asked = sized.text("#ask-what")
+        assert asked.startswith("Stop run abcdef01 “xxxx")
+        assert len(asked) < 200
+        assert sized.overflowing() == []
+        assert sized.faint() == []
+        assert sized.run("return document.activeElement.id") == "ask-no"
+        sized.find("#ask-no").click()
+        assert sized.text("#said") == ""
         assert sized.run("return document.title") == "genvx"
         # The policy had nothing to refuse, and no script has failed.
         assert sized.complaints() == []
@@ -146,3 +161,103 @@ def test_the_keyboard_reaches_each_gpu_and_shows_who_has_it(browser):
         assert browser.run("return document.getElementById('details').hidden")
         browser.find("#find").send_keys("train")
         until(lambda: browser.texts("#map bdi") == ["a"], "what is sought is left")
+
+        # The chart of the last day says what it shows, as a whole and at a time.
+        until(lambda: browser.texts("#use figure"), "the day is there")
+        chart = browser.find("#use .plot")
+        said = chart.get_attribute("aria-valuetext")
+        assert said == "leased 17% on average, busy 0% on average"
+        chart.send_keys(Keys.ARROW_LEFT)
+        assert re.fullmatch(
+            r"(\S+ )?\d\d:\d\d: leased 17%, busy 0%", chart.get_attribute("aria-valuetext")
+        )
+        browser.run("document.querySelectorAll('details').forEach((e) => { e.open = true; })")
+        until(lambda: len(browser.texts("#use-hosts figure")) == 2, "the hosts are there")
+        charts = [
+            each.get_attribute("aria-label")
+            for each in browser.driver.find_elements("css selector", "details .plot")
+        ]
+        assert charts[:2] == ["a: leased 25%, busy 0%", "b: leased 0%, busy 0%"]
+        assert charts[2].startswith("me: 0.0 GPU hours, at most 1 GPU")
+
+
+EVIL_PAGE = """<!doctype html><title>evil</title><iframe name=frame></iframe>
+<form method=post enctype=text/plain target=frame action="{url}api/release">
+<input name='{{"host": "a", "environment": "{env}", "x": "' value='"}}'></form><script>
+(async () => {{
+  const url = "{url}api/release", body = '{{"host": "a", "environment": "{env}"}}';
+  const json = {{"Content-Type": "application/json", "Genvx-Actions": "guess"}};
+  const said = [];
+  const blind = {{mode: "no-cors"}};
+  for (const more of [blind, {{}}, {{headers: json}}, {{headers: json, ...blind}}])
+    await fetch(url, {{method: "POST", body, credentials: "include", ...more}})
+      .then((a) => said.push(a.type), () => said.push("failed"));
+  await fetch("{url}api/fleet").then(() => said.push("read"), () => said.push("failed"));
+  navigator.sendBeacon(url, body);
+  document.forms[0].submit();
+  document.querySelector("iframe").onload = () => document.body.dataset.said = said.join(" ");
+}})();
+</script>"""
+
+
+class Evil(BaseHTTPRequestHandler):
+    """The server of somebody else."""
+
+    page = ""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(self.page.encode())
+
+    def log_message(self, *words):
+        pass
+
+
+def test_a_page_of_somebody_else_changes_nothing_and_ours_asks_first(browser):
+    browser.resize(1280)
+    host = FakeHost("a", 2)
+    env = host.reserve(Ask(Requirements(gpus=1), name="train")).environment_id
+    held = lambda: host.snapshot().environments  # noqa: E731
+    evil = HTTPServer(("127.0.0.1", 0), Evil)
+    serving = threading.Thread(target=evil.serve_forever)
+    serving.start()
+    try:
+        with paged([host], act_token="act") as served:
+            Evil.page = EVIL_PAGE.format(url=served.url, env=env)
+            # A page elsewhere, and one that has another port of this machine.
+            for name in ("evil.example", "127.0.0.1"):
+                browser.driver.get(f"http://{name}:{evil.server_port}/")
+                said = "return document.body.dataset.said"
+                until(lambda: browser.run(said), "it has tried")  # noqa: B023
+                assert browser.run(said) in (
+                    "opaque failed failed opaque failed",
+                    "failed failed failed failed failed",
+                )
+            # A page elsewhere whose name now leads to us.
+            port = served.url.rstrip("/").rpartition(":")[2]
+            browser.driver.get(f"http://evil.example:{port}/#actions=act")
+            assert "unknown Host" in browser.text("body")
+            assert [each.id for each in held()] == [env]
+
+            browser.open(served.url)
+            until(lambda: browser.texts(".tile"), "the GPUs are there")
+            assert browser.run("return document.querySelector('#own').hidden")
+            browser.open(f"{served.url}#actions=act")
+            assert "act" not in browser.run("return location.href").partition("//")[2]
+            until(lambda: browser.texts("#own-table .do"), "what is ours is there")
+            browser.find("#own-table .do").click()
+            assert browser.text("#ask-what") == f"Release environment {env} “train” on a?"
+            browser.driver.switch_to.active_element.send_keys("\ue00c")  # Escape
+            until(lambda: not browser.run("return document.querySelector('#ask').open"), "closed")
+            assert [each.id for each in held()] == [env]
+            browser.find("#own-table .do").click()
+            browser.find("#ask-yes").click()
+            until(lambda: "Released train" in browser.text("#said"), "it is said")
+            until(lambda: not browser.texts("#own-table .do"), "it is gone")
+            assert held() == ()
+    finally:
+        evil.shutdown()
+        serving.join()
+        evil.server_close()

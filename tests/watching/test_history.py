@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -20,6 +21,7 @@ from genvx.core.runs.run import End, Moment, RunSpec
 from genvx.core.runs.run import Usage as Used
 from genvx.core.runs.runinfo import RunInfo
 from genvx.core.runs.runstate import Completed, Running, Waiting
+from genvx.core.value import replace
 from genvx.errors import InvalidInput, StateError
 from genvx.watching.history.readings import Reading, pack, unpack
 from genvx.watching.history.recorder import Recorder
@@ -247,6 +249,42 @@ def test_a_file_that_is_no_history_of_ours_is_refused_and_left_alone(tmp_path, m
     with pytest.raises(StateError, match=why):
         Recorder(path, 15, print)
     assert not path.is_file() or path.read_bytes() == before
+
+
+@pytest.mark.parametrize("step", [-3 * HOUR, 3 * HOUR], ids=["back", "forth"])
+def test_a_clock_that_is_set_anew_changes_no_hours(tmp_path, step):
+    """A lease of ten hours; in its fifth, somebody sets the clock of the monitor."""
+    off = 0.0
+    recorder = Recorder(tmp_path / "h.db", EVERY, print, offset=lambda: off)
+    for number in range(12 * HOUR // EVERY + 1):
+        hour = number * EVERY / HOUR
+        off = step if hour >= 5 else 0.0
+        there = [lease("aaaa", RAZ, "0", 1)] if 1 <= hour <= 11 else []
+        waiting = [ticket("ffff", ANN, 2)] if 2 <= hour <= 8 else []
+        seen = look("a", hour, [gpu(0)], there, waiting, usage={"GPU-0": usage(50 * len(there))})
+        assert recorder.take([replace(seen, at=seen.at + off)], {})
+    recorder.close()
+    uses, report = asked(tmp_path / "h.db", since=-24, until=48)
+    assert (uses["raz"].leased, uses["raz"].leases) == (close_to(10), 1)
+    assert uses["raz"].busy == pytest.approx(5, abs=0.2)
+    assert uses["ann"].waited == close_to(6 * HOUR)
+    assert report.watched == close_to(12 * HOUR)
+
+
+def test_a_day_on_which_clocks_change_begins_at_its_midnight(monkeypatch):
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        now = 1_793_000_000.0  # 2026-10-26
+        begin, _ = parse_since("2026-10-25", now)
+        end, _ = parse_since("2026-10-26", now)
+        assert end - begin == 25 * HOUR
+        begin, _ = parse_since("2026-03-29", now)
+        end, _ = parse_since("2026-03-30", now)
+        assert end - begin == 23 * HOUR
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 WRITER = """\

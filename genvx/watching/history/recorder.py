@@ -8,6 +8,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from genvx.errors import StateError
+from genvx.watching import clock
 from genvx.watching.history import hours
 from genvx.watching.history.claims import Claims, stored
 from genvx.watching.history.readings import NOTHING, Reading, of_snapshot, pack
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     # What a host tells of a device: its label, its model, its memory.
     _Told = tuple[str, str, int | None]
 
+# Seconds by which a clock is set; programs that keep it right let it run faster or slower instead.
+_STEP = 2.0
 # A host that was not asked for so many rounds was not watched meanwhile.
 _GAP = 3
 # Devices of one host, over all years; MIG instances get another UUID each time they are made.
@@ -45,14 +48,25 @@ class Recorder:
     """The one writer of a history.
 
     every: seconds from one round to the next. tell: gets a line when the file cannot be written any
-    more, and one when it can again.
+    more, and one when it can again. offset: how far the clock of looks is before one that is never
+    set; see clock.offset.
 
     Raises:
         StateError: the file cannot be written, is no history, or another monitor writes it.
     """
 
-    def __init__(self, path: Path, every: float, tell: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        every: float,
+        tell: Callable[[str], object],
+        *,
+        offset: Callable[[], float] = clock.offset,
+    ) -> None:
         self.path = path
+        self._offset = offset
+        # That of the last round that was written.
+        self._ahead = offset()
         self._every = every
         self._tell = tell
         self._connection, self._lock = open_to_write(path)
@@ -75,11 +89,16 @@ class Recorder:
         """Write a round; return whether that was possible. runs: what hosts have told of theirs."""
         if not sights:
             return not self._fails
+        step = self._offset() - self._ahead
         try:
             if self._stale:
                 self._load()
             self._connection.execute("BEGIN IMMEDIATE")
-            self._write(sights, runs)
+            if abs(step) < _STEP:
+                self._write(sights, runs)
+            else:
+                # These looks may be from before the clock was set as well as from after it.
+                self._move(step)
             self._connection.execute("COMMIT")
         except (sqlite3.Error, StateError) as error:
             self._undo()
@@ -90,6 +109,9 @@ class Recorder:
                 )
             self._fails = True
             return False
+        self._ahead += step
+        if abs(step) >= _STEP:
+            self._looked = {host: at + step for host, at in self._looked.items()}
         if self._fails:
             self._tell(f"the history {self.path} is written again")
         self._fails = False
@@ -121,6 +143,18 @@ class Recorder:
         self._claims = Claims(self._connection)
         self._layout: tuple[int, list[int]] | None = None
         self._stale = False
+
+    def _move(self, step: float) -> None:
+        """Set what is open by as much as the clock was set: how long a lease has lasted does not
+        change by that.
+        """
+        move = self._connection.execute
+        move("UPDATE hold SET begin = begin + ? WHERE gone IS NULL", (step,))
+        move("UPDATE wait SET begin = begin + ? WHERE gone IS NULL", (step,))
+        move("UPDATE host SET seen = seen + ?", (step,))
+        watch = (step, step, self._watch)
+        move("UPDATE watch SET begin = begin + ?, seen = seen + ? WHERE id = ?", watch)
+        self._stale = True
 
     def _write(self, sights: Sequence[Sight], runs: Mapping[str, Sequence[RunInfo]]) -> None:
         now = max(sight.at for sight in sights)

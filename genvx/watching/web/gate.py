@@ -1,4 +1,4 @@
-"""Who gets the page: the user who serves it or, with a token, whoever has that."""
+"""Who gets the page: the user who serves it or, with a token, whoever has that; and who may act."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from genvx.watching.ourname import is_of_this_machine
+from genvx.watching.web.asking import is_json, is_own_page
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     App = Callable[[Any, Any, Any], Awaitable[None]]
 
 _ESTABLISHED = "01"
+_ACTS = ("/api/release", "/api/stop")
 # Nothing of the page comes from elsewhere, and nothing in it is made into code or markup.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -36,13 +38,21 @@ class Gate:
     """Lets requests to an ASGI application through, or refuses them, and guards its replies.
 
     token: what a request for data must bear; None lets in only programs of our user, and of root,
-    on this machine. names: of this machine, besides its own.
+    on this machine. names: of this machine, besides its own. act_token: what a request that changes
+    something must bear, too; None refuses all of these.
     """
 
-    def __init__(self, app: App, token: str | None, names: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        app: App,
+        token: str | None,
+        names: tuple[str, ...] = (),
+        act_token: str | None = None,
+    ) -> None:
         self._app = app
         self._token = token
         self._names = names
+        self._act_token = act_token
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request."""
@@ -60,14 +70,19 @@ class Gate:
         headers = [(b"content-type", b"text/plain; charset=utf-8")]
         if status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
+        if scope["method"] not in ("GET", "HEAD"):
+            headers.append((b"connection", b"close"))  # its body is not read
         await guarded({"type": "http.response.start", "status": status, "headers": headers})
         await guarded({"type": "http.response.body", "body": f"{why}\n".encode()})
 
     def _refusal(self, scope: Any) -> tuple[int, str] | None:
         """The status and the reason with which a request is refused."""
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        if scope["method"] not in ("GET", "HEAD"):
-            return 405, "this page can only be looked at"
+        acts = scope["path"] in _ACTS
+        if acts and self._act_token is None:
+            return 403, "nothing can be changed through this page; genvx web --allow-actions can"
+        if scope["method"] not in (("POST",) if acts else ("GET", "HEAD")):
+            return 405, "use POST" if acts else "this page can only be looked at"
         if not is_of_this_machine(headers.get(b"host", ""), self._names):
             # A page of somebody else had the name of its own server lead to us, to read us.
             return 403, "unknown Host: genvx web --name NAME makes a name one of this page"
@@ -79,9 +94,23 @@ class Gate:
             return 403, "not for pages of others"
         if self._token is not None:
             given = headers.get(b"authorization", "").removeprefix("Bearer ")
-            if not hmac.compare_digest(given.encode(), self._token.encode()):
+            if not _same(given, self._token):
                 return 401, "the token is missing or wrong"
+        return self._refusal_to_act(headers) if acts else None
+
+    def _refusal_to_act(self, headers: dict[bytes, str]) -> tuple[int, str] | None:
+        if not is_own_page(headers):
+            return 403, "not for pages of others"
+        if not is_json(headers):
+            return 415, "the body is application/json"
+        if not _same(headers.get(b"genvx-actions", ""), self._act_token or ""):
+            return 403, "only the address that genvx web --allow-actions has printed can do this"
         return None
+
+
+def _same(given: str, token: str) -> bool:
+    """Whether somebody has a token; the time that this takes says nothing of it."""
+    return bool(token) and hmac.compare_digest(given.encode(), token.encode())
 
 
 def _is_ours(client: tuple[str, int] | None, server: tuple[str, int] | None) -> bool:

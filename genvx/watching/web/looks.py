@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from genvx.fleet.host import Host
     from genvx.watching.sight import Sight
 
-    # Gets what a host has shown, and our runs there; None: these are not known.
-    Show = Callable[[Sight, tuple[RunInfo, ...] | None], object]
+    # Gets what a host has shown, our runs there, and who we are there; None: that is not known.
+    Show = Callable[[Sight, tuple[RunInfo, ...] | None, str | None], object]
 
 EVERY = 1.0
 # Seconds between two questions to a host that failed: at first, and at last.
@@ -35,12 +35,21 @@ _ASKED_FOR = 10.0
 class Looks:
     """Looks at the hosts of a fleet, for pages that are open.
 
-    show: called from many threads. every: seconds from one look at a host to the next.
+    show: called from many threads. every: seconds from one look at a host to the next. who: finds
+    out who we are on a host, where that is wanted.
     """
 
-    def __init__(self, fleet: HostGroup[Host], show: Show, *, every: float = EVERY) -> None:
+    def __init__(
+        self,
+        fleet: HostGroup[Host],
+        show: Show,
+        *,
+        every: float = EVERY,
+        who: Callable[[Host], str | None] = lambda host: None,
+    ) -> None:
         self._fleet = fleet
         self._show = show
+        self._who = who
         self._every = every
         self._turns = threading.BoundedSemaphore(max(1, fleet.fanout))
         self._changed = threading.Condition()
@@ -55,7 +64,7 @@ class Looks:
         """
         hosts = {host.name: host for host in self._fleet.hosts}
         for sight in Rounds(self._fleet).round():
-            self._show(sight, None)
+            self._show(sight, None, None)
             thread = threading.Thread(
                 target=self._look_again, args=(hosts[sight.host],), name="genvx look", daemon=True
             )
@@ -94,6 +103,7 @@ class Looks:
     def _look_again(self, host: Host) -> None:
         rounds = Rounds(HostGroup([host], fanout=0, timeout=self._fleet.timeout))
         runs: tuple[RunInfo, ...] | None = None
+        user: str | None = None
         asked, before, pause = 0.0, None, self._every
         while self._rest(pause):
             begun = time.monotonic()
@@ -104,10 +114,11 @@ class Looks:
                     signs = (sight.snapshot.leases, sight.snapshot.tickets)
                     if signs != before or begun - asked >= _RUNS_EVERY:
                         runs = rounds.runs().get(host.name)
+                        user = self._who(host)
                         asked = begun
                         # What a run leaves behind comes a little later than its devices are free.
                         before = signs if not _unsettled(runs, signs) else None
-            self._show(sight, runs)
+            self._show(sight, runs, user)
             if sight.error is None:
                 pause = max(0.0, begun + self._every - time.monotonic())
             else:

@@ -13,13 +13,13 @@ import uvicorn
 
 from genvx.core.text import printable
 from genvx.errors import InvalidInput, StateError
+from genvx.watching.web.connections import Connections
 
 if TYPE_CHECKING:
     from genvx.watching.web.app import Page
     from genvx.watching.web.gate import Gate
     from genvx.watching.web.picture import Picture
 
-_MOST_CONNECTIONS = 512
 # Seconds that a connection may be idle between two requests, and that pages have to go at the end.
 _IDLE, _LEAVING = 10, 1
 _PATIENCE = 10.0
@@ -67,7 +67,7 @@ class WebServer:
             uvicorn.Config(
                 app,
                 loop="asyncio",
-                http="h11",
+                http=Connections().protocol(),
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -76,7 +76,6 @@ class WebServer:
                 # Who a client is, is what its connection says, not what a header does.
                 proxy_headers=False,
                 server_header=False,
-                limit_concurrency=_MOST_CONNECTIONS,
                 timeout_keep_alive=_IDLE,
                 timeout_graceful_shutdown=_LEAVING,
             )
@@ -112,5 +111,12 @@ class WebServer:
 
     async def _main(self) -> None:
         loop = self._loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_quiet)
         self._picture.on_change = lambda: loop.call_soon_threadsafe(self._page.wake)
         await self._server.serve(sockets=[self._socket])
+
+
+def _quiet(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    # Such as that no descriptor is left for a connection: asyncio tries again by itself.
+    if not isinstance(context.get("exception"), OSError):
+        loop.default_exception_handler(context)

@@ -33,6 +33,29 @@ Names = Annotated[
         help="A further name of this machine or of its proxy, as browsers know it. Repeatable.",
     ),
 ]
+Actions = Annotated[
+    bool,
+    typer.Option(
+        "--allow-actions",
+        help="Whoever has the address that is printed can also release your environments and stop "
+        "your runs.",
+    ),
+]
+History = Annotated[
+    str | None,
+    typer.Option(
+        "--history",
+        metavar="FILE",
+        help="File of a genvx monitor, for the use of the last day (default: in "
+        "~/.local/share/genvx/monitor).",
+    ),
+]
+LabelUsers = Annotated[
+    bool,
+    typer.Option(
+        "--label-users", help="With --token: also show who used how much of the last day."
+    ),
+]
 
 
 def web(
@@ -40,15 +63,18 @@ def web(
     listen: Listen = "127.0.0.1:8080",
     token: Token = None,
     name: Names = None,
+    allow_actions: Actions = False,
+    history: History = None,
+    label_users: LabelUsers = False,
 ) -> None:
     """Serve a page that shows the GPUs, the line and your runs, live.
 
     It asks the hosts every second while a page is open, and not at all while none is, until Ctrl-C
-    or SIGTERM. Nothing can be changed through it.
+    or SIGTERM. Nothing can be changed through it without --allow-actions.
 
     Example: genvx remote web
     """
     from genvx.cli import webpage
 
-    wanted = webpage.Wanted(listen, token, tuple(name or ()))
+    wanted = webpage.Wanted(listen, token, tuple(name or ()), allow_actions, history, label_users)
     raise typer.Exit(webpage.serve(here(context), wanted))

@@ -1,7 +1,9 @@
 // The page: keeps the hosts as the server tells them, and changes only what has changed.
 
-import { Chart, Refused, ago, clean, clock, keyed, listen, make, mark, memory, say, show } from "./parts.js";
+import { Refused, ago, clean, clock, keyed, listen, make, mark, memory, say, show } from "./parts.js";
+import { drawOwn } from "./own.js";
 import { runRow } from "./runs.js";
+import { showUse } from "./use.js";
 
 const SIGNS = { free: "○", leased: "●", shared: "◐", busy: "▲", lost: "✕", unhealthy: "!", unknown: "?" };
 const $ = (id) => document.getElementById(id);
@@ -63,6 +65,7 @@ function draw() {
   drawCounts();
   drawLine();
   drawRuns();
+  drawOwn([...hosts.values()]);
   if (shownTile) describe(shownTile);
 }
 
@@ -216,6 +219,7 @@ function drawLine() {
     }
   }
   const rows = [...requests.values()];
+  say($("waiting"), String(rows.length));
   show($("line"), rows.length > 0);
   show($("line-empty"), rows.length === 0);
   keyed($("line").tBodies[0], rows, (row) => row.key, () => {
@@ -237,8 +241,9 @@ const rank = (ticket) => (ticket.offered ? 0 : ticket.place);
 const MOST_RUNS = 100;
 
 function drawRuns() {
-  const runs = [...hosts.values()].flatMap((entry) => (entry.runs ?? []).map((run) => ({ host: entry.host, run })));
+  const runs = [...hosts.values()].flatMap((entry) => (entry.runs ?? []).map((run) => ({ host: entry.host, ours: entry.user !== undefined, run })));
   runs.sort((a, b) => b.run.submitted_epoch_seconds - a.run.submitted_epoch_seconds);
+  say($("running"), String(runs.filter(({ run }) => run.state === "running").length));
   show($("runs"), runs.length > 0);
   show($("runs-empty"), runs.length === 0);
   const known = [...hosts.values()].some((entry) => Array.isArray(entry.runs));
@@ -351,22 +356,6 @@ $("find").addEventListener("input", () => {
   schedule();
 });
 
-// Trends: a point every two seconds, an hour of them
-
-const EVERY = 2000;
-const MOST_POINTS = 1800;
-const trends = { held: new Chart($("trends"), "GPUs in use"), busy: new Chart($("trends"), "Utilization"), memory: new Chart($("trends"), "Memory") };
-
-setInterval(() => {
-  const devices = [...hosts.values()].flatMap((entry) => (entry.ok ? entry.devices : []));
-  if (!devices.length) return;
-  const mean = (numbers) => (numbers.length ? numbers.reduce((a, b) => a + b, 0) / numbers.length : null);
-  trends.held.add(mean(devices.map((device) => (device.state === "free" ? 0 : 1))), MOST_POINTS);
-  trends.busy.add(mean(devices.filter((d) => d.utilization_percent !== null).map((d) => d.utilization_percent / 100)), MOST_POINTS);
-  const known = devices.filter((device) => device.memory_bytes && device.memory_used_bytes !== null);
-  trends.memory.add(mean(known.map((device) => Math.min(1, device.memory_used_bytes / device.memory_bytes))), MOST_POINTS);
-}, EVERY);
-
 // Times that pass
 setInterval(schedule, 10000);
 
@@ -418,3 +407,4 @@ document.addEventListener("visibilitychange", () => {
 });
 
 connect();
+showUse();

@@ -1,4 +1,4 @@
-// What the page is made of: text, nodes, times, the stream of events, and small charts.
+// What the page is made of: text, nodes, times, and what it asks the server.
 // Everything from a host becomes text of a node, never markup.
 
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
@@ -86,23 +86,53 @@ export class Refused extends Error {
   }
 }
 
-// The token is behind the # of the address, which no browser sends; it is kept for this tab only.
+// The tokens are behind the # of the address, which no browser sends; they are kept for this tab only.
 const TOKEN = "genvx-token";
-const given = new URLSearchParams(location.hash.slice(1)).get("token");
-if (given) {
-  sessionStorage.setItem(TOKEN, given);
+const ACTIONS = "genvx-actions";
+
+function keep() {
+  const given = new URLSearchParams(location.hash.slice(1));
+  const found = [[TOKEN, given.get("token")], [ACTIONS, given.get("actions")]].filter(([, word]) => word);
+  if (!found.length) return false;
+  for (const [name, word] of found) sessionStorage.setItem(name, word);
   history.replaceState(null, "", location.pathname);
+  return true;
+}
+
+keep();
+// Another address of the same page, typed into the same tab, loads nothing by itself.
+addEventListener("hashchange", () => keep() && location.reload());
+
+export const mayAct = () => sessionStorage.getItem(ACTIONS) !== null;
+
+function headers(more = {}) {
+  const token = sessionStorage.getItem(TOKEN);
+  return token ? { Authorization: `Bearer ${token}`, ...more } : more;
+}
+
+// Asks for a document.
+export async function get(path) {
+  const answer = await fetch(path, { headers: headers(), cache: "no-store" });
+  if (!answer.ok) throw new Refused(answer.status, (await answer.text()).trim());
+  return answer.json();
+}
+
+// Has something done; returns the line that says what was.
+export async function act(path, asked) {
+  const more = { "Content-Type": "application/json", "Genvx-Actions": sessionStorage.getItem(ACTIONS) };
+  const answer = await fetch(path, { method: "POST", headers: headers(more), body: JSON.stringify(asked) });
+  const line = (await answer.text()).trim();
+  if (!answer.ok) throw new Refused(answer.status, line);
+  return line;
 }
 
 // Reads a stream of events until it ends; a server that is silent for long counts as gone.
 export async function listen(path, signal, on) {
-  const token = sessionStorage.getItem(TOKEN);
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
   const silent = new AbortController();
   let watchdog = setTimeout(() => silent.abort(), 40000);
   try {
     const both = AbortSignal.any([signal, silent.signal]);
-    const answer = await fetch(path, { headers, signal: both, cache: "no-store" });
+    const answer = await fetch(path, { headers: headers(), signal: both, cache: "no-store" });
     if (!answer.ok) throw new Refused(answer.status, (await answer.text()).trim());
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
@@ -120,39 +150,5 @@ export async function listen(path, signal, on) {
     }
   } finally {
     clearTimeout(watchdog);
-  }
-}
-
-const SVG = "http://www.w3.org/2000/svg";
-
-// A line of shares of one, the last at the right edge; it has the width for itself after a while.
-export class Chart {
-  constructor(parent, title) {
-    const figure = make("figure");
-    this.caption = make("figcaption", "", title);
-    this.now = make("b");
-    this.caption.append(" ", this.now);
-    this.svg = document.createElementNS(SVG, "svg");
-    this.svg.setAttribute("viewBox", "0 0 100 30");
-    this.svg.setAttribute("preserveAspectRatio", "none");
-    this.svg.setAttribute("aria-hidden", "true");
-    this.line = document.createElementNS(SVG, "polyline");
-    this.line.setAttribute("vector-effect", "non-scaling-stroke");
-    this.svg.append(this.line);
-    figure.append(this.caption, this.svg);
-    parent.append(figure);
-    this.points = [];
-  }
-
-  add(share, most) {
-    this.points.push(share);
-    if (this.points.length > most) this.points.shift();
-    say(this.now, share === null ? "?" : `${Math.round(share * 100)}%`);
-    const step = 100 / (Math.max(150, this.points.length) - 1);
-    const first = 100 - (this.points.length - 1) * step;
-    const drawn = this.points
-      .map((each, n) => (each === null ? "" : `${(first + n * step).toFixed(2)},${(29 - each * 28).toFixed(2)}`))
-      .filter(Boolean);
-    mark(this.line, "points", drawn.join(" "));
   }
 }

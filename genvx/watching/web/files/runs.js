@@ -1,8 +1,10 @@
 // A run as rows of a table: its state, and its log once that is opened.
 
-import { Refused, clean, clock, duration, listen, make, mark, say } from "./parts.js";
+import { stopRun } from "./own.js";
+import { Refused, clean, clock, duration, listen, make, mark, mayAct, say, show } from "./parts.js";
 
 const COLUMNS = ["Run", "Name", "Host", "State", "GPUs", "Submitted", "Took", "Exit", "Command"];
+const OVER = ["completed", "failed", "stopped", "lost"];
 const MOST_LINES = 2000;
 // A browser has six connections to a server, and the page itself needs some of them.
 const MOST_LOGS = 3;
@@ -20,7 +22,12 @@ export function runRow({ host, run }) {
   const button = make("button", "open", run.id);
   button.type = "button";
   button.setAttribute("aria-expanded", "false");
-  cells[0].append(button);
+  const stop = make("button", "do", "Stop …");
+  stop.type = "button";
+  stop.hidden = true;
+  mark(stop, "aria-label", clean(`Stop run ${run.id}`));
+  stop.addEventListener("click", () => stopRun(body.item));
+  cells[0].append(button, " ", stop);
   const under = make("tr", "under");
   const place = make("td");
   place.colSpan = COLUMNS.length;
@@ -43,7 +50,9 @@ export function runRow({ host, run }) {
     under.hidden = false;
     mark(button, "aria-expanded", "true");
   });
-  body.update = ({ host, run }) => {
+  body.update = ({ host, ours, run }) => {
+    body.item = { host, run };
+    show(stop, ours && mayAct() && !OVER.includes(run.state));
     const texts = [run.label || run.name, host, stateOf(run), run.request.gpus, clock(run.submitted_epoch_seconds),
       run.seconds === null ? "" : duration(run.seconds), run.exit_code ?? "", run.command.join(" ")];
     texts.forEach((text, n) => say(cells[n + 1], clean(text)));
