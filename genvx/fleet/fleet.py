@@ -73,6 +73,16 @@ class Fleet(HostGroup[H]):
         config = os.environ.get("GENVX_SSH_CONFIG") or None
         return connect_fleet(specs, fanout=fanout, timeout=timeout, config=config)
 
+    def beside(self, others: Sequence[Any]) -> Fleet[Any]:
+        """Return a fleet of these hosts and others, which are asked in the same way.
+
+        Raises:
+            UnknownHost: two have the same name.
+        """
+        return Fleet(
+            [*self.hosts, *others], fanout=self.fanout, timeout=self.timeout, unlock=self._unlock
+        )
+
     # Acts
 
     def activate(

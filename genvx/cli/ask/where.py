@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from genvx.cli.show.reporting import INTERRUPTED_KIND, Reporting
 from genvx.core.value import value
@@ -38,13 +38,15 @@ class Where(Reporting):
 
     timeout: total seconds allowed per host. fanout: the number of hosts asked at once.
     host_lost_after: seconds of silence after which a host in use counts as lost. named: the name of
-    a remote. specs: hosts that are known already; None if the others say which.
+    a remote. specs: hosts that are known already; None if the others say which. shelves: names of
+    remotes that keep runs, beside these.
     """
 
     hostfile: str | None = None
     hosts: str | None = None
     named: str | None = None
     specs: tuple[HostSpec, ...] | None = None
+    shelves: tuple[str, ...] = ()
     login: str | None = None
     timeout: float = TIMEOUT
     fanout: int = FANOUT
@@ -108,6 +110,28 @@ class Where(Reporting):
             tell=_say,
             typed=self.typed,
         )
+
+    def runs_fleet(self) -> Fleet[Any]:
+        """Make the fleet of what has runs: the hosts, and shelves, which answer what is asked of
+        runs and nothing else. Raises: as `fleet`.
+        """
+        if not self.remote or not (self.named or self.shelves):
+            return self.fleet()
+        # Imported here: shelves are rare, and boto3 is large.
+        from genvx.cli.shelving import runs_fleet
+
+        return runs_fleet(self)
+
+    @property
+    def keeps_runs(self) -> bool:
+        """Whether the remote that is named keeps runs, and has no host."""
+        if self.named is None or any(each in self.named for each in ",:"):
+            return False
+        import os
+
+        from genvx.fleet.remotes.reading import remote_named
+
+        return remote_named(self.named, os.environ).is_shelf
 
     def remote_notes(self) -> list[str]:
         """Return what is written of the remote that is named and has no effect, a line each."""

@@ -33,7 +33,7 @@ def info(
     from genvx.cli.views import runs as view
 
     where = here(context)
-    with where.fleet() as fleet:
+    with where.runs_fleet() as fleet:
         parts = located_parts(where, fleet, run)
         if diff:
             from genvx.cli.views import changes

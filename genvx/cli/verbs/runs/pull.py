@@ -95,7 +95,7 @@ def _origin(where: Where, wanted: str, asked: Pull) -> tuple[Where, str, Pull]:
     from genvx.cli.pulling import require_elsewhere
     from genvx.core.value import replace
 
-    with where.fleet() as fleet:
+    with where.runs_fleet() as fleet:
         (_, found), *_ = located_among(where, fleet, wanted)[0]
     if found.pulled is None:
         require_elsewhere(found)
@@ -114,7 +114,7 @@ def pull_run(where: Where, wanted: str, asked: Pull, *, json: bool = False) -> i
     from genvx.core.value import replace
 
     code, done = 0, []
-    with where.fleet() as fleet, Sending("pulling from") as shown:
+    with where.runs_fleet() as fleet, Sending("pulling from") as shown:
         parts, failed = located_among(where, fleet, wanted)
         _tell_missing(where, [run for _, run in parts], failed)
         for host, found in parts:
