@@ -285,8 +285,7 @@ class S3Store:
 
     def _no_bucket(self) -> InvalidInput:
         return InvalidInput(
-            f"there is no bucket {self.bucket.name}; genvx remotes start {self.name} "
-            "makes it"
+            f"there is no bucket {self.bucket.name}; genvx remotes start {self.name} makes it"
         )
 
     # Manifests
