@@ -10,10 +10,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from benchmarks.form import sized
 from benchmarks.report import Table, verdict
 from benchmarks.world import ROOT, World, world
 
-_CALLS, _WORKERS, _HOSTS, _MEGABYTES = 1000, 8, 2, 100
+_CALLS, _WORKERS, _HOSTS, _MEGABYTES = sized((1000, 8, 2, 100), (40, 2, 2, 1))
+
+_TOGETHER = sized(0.5, 0.05)
 
 # What every executor is asked, in a process of its own: imports count for its first result. The
 # workers share GPUs, because the hosts are one machine with two.
@@ -25,7 +28,7 @@ def measure(pool):
     pool.submit(abs, -1).result()
     found["first"] = time.perf_counter() - begin
     # All workers are there before the calls are counted.
-    list(pool.map(time.sleep, [0.5] * {4 * _WORKERS}))
+    list(pool.map(time.sleep, [{_TOGETHER}] * {4 * _WORKERS}))
     for name, size in (("calls", 1), ("chunks", 50)):
         start = time.perf_counter()
         assert sum(pool.map(abs, range({_CALLS}), chunksize=size)) == sum(range({_CALLS}))
@@ -96,7 +99,7 @@ def run(rounds: int) -> Table:
             "ProcessPoolExecutor, here": lambda: _asked(place, _PROCESSES),
             "ssh HOST python3": lambda: _over_ssh(place),
         }
-        for contender in contenders.values():
+        for contender in sized(list(contenders.values()), []):
             contender()  # hosts have the agent, and files are in memory
         found: dict[str, list[dict[str, float]]] = {name: [] for name in contenders}
         for _ in range(rounds):
@@ -106,11 +109,9 @@ def run(rounds: int) -> Table:
     for name, samples in found.items():
         median = {key: statistics.median(s[key] for s in samples) for key in samples[0]}
         medians[name] = median
-        shown = {key: f"{median[key]:.2f}" for key in ("first", "there", "back") if key in median}
-        shown |= {key: f"{median[key]:.0f}" for key in ("calls", "chunks") if key in median}
-        rows.append(
-            [name, *(shown.get(key, "") for key in ("first", "calls", "chunks", "there", "back"))]
-        )
+        places = {"first": 2, "calls": 0, "chunks": 0, "there": 2, "back": 2}
+        shown = {key: f"{median[key]:.{places[key]}f}" for key in places if key in median}
+        rows.append([name, *(shown.get(key, "") for key in places)])
     ours = medians["genvx, over SSH"]
     return Table(
         (

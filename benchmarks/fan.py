@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from benchmarks.form import sized
 from benchmarks.measure import Sample, Series, measured, side_by_side
 from benchmarks.report import Table, verdict
 from benchmarks.world import ROOT, World, world
 
-SIZES = (1, 8, 64, 256)
+SIZES = sized((1, 8, 64, 256), (2,))
 GENVX = "genvx's fleet layer"
 
 # The cheapest that OpenSSH's client can be told to be, and as wide as genvx is by default.
@@ -62,14 +63,14 @@ def run(rounds: int) -> Table:
     with world() as place:
         for size in SIZES:
             last = side_by_side(_contenders(place, size), rounds)
-            ours = last[GENVX].wall
+            our_wall = last[GENVX].wall
             for name, series in last.items():
                 rows.append(
                     [
                         str(size),
                         name,
                         f"{series.wall:.2f}",
-                        f"{series.wall / ours:.2f}",
+                        f"{series.wall / our_wall:.2f}",
                         f"{series.cpu * 1000 / size:.1f}",
                         f"{series.peak / 1024:.0f}",
                     ]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.form import smallest
 from benchmarks.world import ROOT, World
 
 _DIRECTORY = ROOT / ".venv" / "guild"
@@ -27,20 +28,22 @@ class Guild:
 
     def __init__(self, place: World, host: str) -> None:
         self.project = place.directory / "guild-project"
-        self.project.mkdir()
+        self.project.mkdir(exist_ok=True)
         (self.project / "nothing.py").write_text("print('done')\n")
         (self.project / "sleeper.py").write_text("import time\ntime.sleep(600)\n")
         (self.project / "guild.yml").write_text(
             "nothing:\n  main: nothing\nsleeper:\n  main: sleeper\n"
         )
         settings = Path(place.environ["HOME"]) / ".guild"
-        settings.mkdir()
+        settings.mkdir(exist_ok=True)
         (settings / "config.yml").write_text(
             f"remotes:\n  {self.remote}:\n    type: ssh\n    host: {host}\n"
             f"    venv-activate: . {_DIRECTORY}/bin/activate\n"
             f"    guild-home: {place.directory}/guild-home\n"
         )
-        path = f"{_DIRECTORY}/bin:{place.environ['PATH']}"
+        path = place.environ["PATH"]
+        if not smallest():
+            path = f"{_DIRECTORY}/bin:{path}"
         self.environ = {**place.environ, "PATH": path}
 
     def command(self, verb: str, *words: str) -> list[str]:

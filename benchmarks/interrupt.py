@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 
+from benchmarks.form import sized
 from benchmarks.report import Table, verdict
 from benchmarks.scale import SILENT, bad_servers
 from benchmarks.terminals import Terminal
 from benchmarks.world import world
 
-_HEALTHY, _WAITING = 8, 100
+_HEALTHY, _WAITING = sized((8, 100), (1, 2))
 
 
 def run(rounds: int) -> Table:

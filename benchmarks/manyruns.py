@@ -8,11 +8,12 @@ import subprocess
 from functools import partial
 from pathlib import Path
 
+from benchmarks.form import sized
 from benchmarks.measure import measured, side_by_side
 from benchmarks.report import Table, verdict
 from benchmarks.world import world
 
-_MANY, _FEW = 10_000, 50
+_MANY, _FEW = sized(10_000, 60), 50
 
 
 def _copies(original: Path, shelf: Path, number: int) -> None:

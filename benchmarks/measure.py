@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from benchmarks.form import sized
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -92,13 +94,14 @@ def side_by_side(
     """
     series = {name: Series() for name in contenders}
     names = list(contenders)
-    for number in range(rounds + 1):
+    # The first round warms caches up.
+    for number in range(sized(0, 1), rounds + 1):
         random.Random(number).shuffle(names)
         for name in names:
             sample = contenders[name]()
             if not right(name, sample):
                 shown = sample.output[-600:].decode("utf-8", "replace")
                 raise SystemExit(f"{name}: not what was asked (exit code {sample.code}): {shown}")
-            if number:  # the first round warms caches up
+            if number:
                 series[name].samples.append(sample)
     return series

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.form import sized
 from benchmarks.report import Table, verdict
 from genvx.core.device import Device
 from genvx.core.leases.claim import Owner
@@ -31,10 +32,10 @@ from genvx.watching.usage import By
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_HOSTS, _DEVICES, _EVERY = 1000, 8, 15
-_DAY = 24 * 3600
+_HOSTS, _DEVICES, _EVERY = sized(1000, 4), 8, 15
+_DAY = sized(24, 2) * 3600
 # Rounds before memory is looked at: the first ones fill what is kept of each host.
-_WARM = 20
+_WARM = sized(20, 1)
 _LEASES_PER_DEVICE = 4
 _LOOKS = 50
 

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable
 from functools import partial
 
+from benchmarks.form import sized, smallest
 from benchmarks.measure import Sample, measured, side_by_side
 from benchmarks.report import Table
 from genvx.core.wire.call import Call
@@ -85,7 +86,7 @@ def interpreters() -> dict[str, str]:
     paths += [shutil.which(f"python3.{minor}") or "" for minor in range(9, 15)]
     if os.path.isdir(homes):
         paths += [f"{homes}/{name}/bin/python3" for name in os.listdir(homes)]
-    for path in paths:
+    for path in sized(paths, paths[:1]):
         if not path or "shims" in path or not os.access(path, os.X_OK):
             continue
         version = subprocess.run(
@@ -93,7 +94,7 @@ def interpreters() -> dict[str, str]:
             capture_output=True,
             text=True,
         ).stdout.strip()
-        if version in ("3.9", "3.11", "3.13") and version not in found:
+        if (version in ("3.9", "3.11", "3.13") or smallest()) and version not in found:
             found[version] = path
     return found
 

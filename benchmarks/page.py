@@ -11,6 +11,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.form import sized
 from benchmarks.report import Table, verdict
 from benchmarks.world import loopback_up
 from genvx.cli.schema.page import plain_day, plain_sight
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from genvx.core.snapshot import Snapshot
     from genvx.watching.sight import Sight
 
-_HOSTS, _DEVICES, _PAGES = 125, 8, 60
-_SECONDS = 5.0
+_HOSTS, _DEVICES, _PAGES = sized(125, 2), 8, sized(60, 2)
+_SECONDS = sized(5.0, 1.2)
 _ASK = b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -191,7 +192,8 @@ def _in_chromium(hosts: list[_Host], address: tuple[str, int], rounds: int) -> t
     from tests.browser import chromium
 
     def noted(key: str) -> float | None:
-        return browser.run("return window.at?.[arguments[0]] ?? null", key)
+        found: float | None = browser.run("return window.at?.[arguments[0]] ?? null", key)
+        return found
 
     painted, shown = [], []
     with chromium() as browser:
@@ -199,12 +201,12 @@ def _in_chromium(hosts: list[_Host], address: tuple[str, int], rounds: int) -> t
         browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", source)
         for _ in range(rounds):
             browser.open(f"http://{address[0]}:{address[1]}/")
-            painted.append(_awaited(lambda: noted("all")) / 1000)
+            painted.append(_awaited(partial(noted, "all")) / 1000)
         for _ in range(rounds):
             begun = time.time()
             grant = random.choice(hosts).reserve(Ask(Requirements(gpus=1)))
             uuid = grant.devices[0].uuid
-            shown.append(_awaited(lambda uuid=uuid: noted(uuid)) / 1000 - begun)
+            shown.append(_awaited(partial(noted, uuid)) / 1000 - begun)
     return statistics.median(painted), statistics.median(shown)
 
 

@@ -6,6 +6,7 @@ import random
 import statistics
 import time
 
+from benchmarks.form import sized
 from benchmarks.report import Table, verdict
 from genvx.core.device import Device
 from genvx.core.leases.claim import Owner
@@ -16,7 +17,7 @@ from genvx.core.requests.requirements import Requirements
 from genvx.core.snapshot import Snapshot
 from genvx.core.usage import DeviceUsage, Driver
 
-_HOSTS, _DEVICES = 1000, 8
+_HOSTS, _DEVICES = sized(1000, 10), 8
 _WAYS = ("XVVVSSSS",) * 4 + ("SSSSXVVV",) * 4
 _REQUESTS = ("1", "4", "A100,H100:80G..:2", "8")
 

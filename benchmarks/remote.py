@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
+from benchmarks.form import sized
 from benchmarks.measure import Sample, measured, side_by_side
 from benchmarks.report import Table, verdict
 from benchmarks.world import world
 
-SIZES = (1, 8, 64, 256)
+SIZES = sized((1, 8, 64, 256), (1, 2))
 
 
 def run(rounds: int) -> Table:

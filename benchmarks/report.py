@@ -53,9 +53,16 @@ def machine() -> str:
 
 def write(page: Path, part: str, command: str, table: Table) -> None:
     """Replace what stands between the marks of `part` on a page."""
+    begin, end = block(page, part)
     text = page.read_text(encoding="utf-8")
-    block = f"`{command}`, {machine()}\n\n{table.text()}\n"
-    mark = re.compile(rf"(<!-- bench: {part} -->\n).*?(<!-- end -->)", re.DOTALL)
-    if not mark.search(text):
+    shown = f"`{command}`, {machine()}\n\n{table.text()}\n"
+    page.write_text(text[:begin] + shown + text[end:], encoding="utf-8")
+
+
+def block(page: Path, part: str) -> tuple[int, int]:
+    """Where on a page that begins and ends which stands between the marks of `part`."""
+    mark = re.compile(rf"(?<=<!-- bench: {part} -->\n).*?(?=<!-- end -->)", re.DOTALL)
+    found = mark.search(page.read_text(encoding="utf-8"))
+    if found is None:
         raise SystemExit(f"{page} has no place for {part}")
-    page.write_text(mark.sub(lambda m: m[1] + block + m[2], text), encoding="utf-8")
+    return found.span()

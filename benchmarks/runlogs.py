@@ -7,13 +7,14 @@ import subprocess
 import time
 from functools import partial
 
+from benchmarks.form import sized
 from benchmarks.measure import measured, side_by_side
 from benchmarks.report import Table, verdict
 from benchmarks.runs import HOST, Genvx
 from benchmarks.world import world
 
-_LINES = 100
-_MEGABYTES = 100
+_LINES = sized(100, 5)
+_MEGABYTES = sized(100, 1)
 # The command writes the time at uneven intervals, so that no polling interval fits them.
 _CLOCK = f"""
 import random, time

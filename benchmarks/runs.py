@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
+from benchmarks.form import sized
 from benchmarks.guild import Guild
 from benchmarks.measure import Sample, measured, side_by_side
 from benchmarks.report import Table, verdict
@@ -18,7 +19,7 @@ from benchmarks.world import World, world
 
 HOST = "127.1.0.1"
 # So many runs are over when they are listed.
-_OVER = 10
+_OVER = sized(10, 1)
 
 
 class Genvx:
@@ -31,9 +32,9 @@ class Genvx:
         """The words of a verb on the host."""
         return ["genvx", "remote", "-H", HOST, *words]
 
-    def start(self, *command: str) -> str:
+    def start(self, *command: str, options: Sequence[str] = ()) -> str:
         """Start a run and return its id."""
-        words = self.command("run", "-q", "-d", "--", *command)
+        words = self.command("run", "-q", "-d", *options, "--", *command)
         started = subprocess.run(
             words, env=self.environ, check=True, capture_output=True, text=True
         )
@@ -93,7 +94,11 @@ def run(rounds: int) -> Table:
         }
         empty = partial(measured, ["ssh", HOST, "true"], env=place.environ)
         for verb, (our_way, their_way) in verbs.items():
-            ways = {"genvx": our_way, "guild": their_way, "ssh HOST true": empty}
+            ways: dict[str, Callable[[], Sample]] = {
+                "genvx": our_way,
+                "guild": their_way,
+                "ssh HOST true": empty,
+            }
             series = side_by_side(ways, rounds)
             theirs = series["guild"].wall
             for name, found in series.items():

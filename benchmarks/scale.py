@@ -11,12 +11,13 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 
+from benchmarks.form import sized
 from benchmarks.measure import Sample, measured, side_by_side
 from benchmarks.report import Table, verdict
 from benchmarks.world import World, world
 from genvx.sandbox import files
 
-_TIMEOUT = 20
+_TIMEOUT = sized(20, 2)
 SILENT, _GARBAGE, _CLOSED = 2001, 2002, 2003
 
 
@@ -80,11 +81,12 @@ def run(rounds: int) -> Table:
     """Wall and peak memory of `genvx remote devices`."""
     rows = []
     with world() as place, bad_servers():
+        few, some, many, dead = sized((100, 300, 900, 100), (1, 2, 3, 6))
         sizes = {
-            "100 hosts": (100, 0),
-            "300 hosts": (300, 0),
-            "900 hosts": (900, 0),
-            "1,000 hosts, 100 of them dead": (900, 100),
+            "100 hosts": (few, 0),
+            "300 hosts": (some, 0),
+            "900 hosts": (many, 0),
+            "1,000 hosts, 100 of them dead": (many, dead),
         }
         contenders = {
             name: partial(

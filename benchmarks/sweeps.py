@@ -11,12 +11,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
+from benchmarks.form import sized
 from benchmarks.report import Table, verdict
 from benchmarks.world import loopback_up
 from genvx.sandbox import sandbox as rooms
 
-_TRIALS, _SECONDS, _GPUS = 20, 1.0, 4
+_TRIALS, _SECONDS, _GPUS = sized((20, 1.0, 4), (6, 0.1, 4))
 # What runs the sweep may add to what its trials take.
 _FACTOR = 1.3
 _IDLE = 0.3
@@ -63,12 +65,12 @@ def run(rounds: int) -> Table:
     )
 
 
-def _sweep(environ: dict[str, str], *more: str) -> dict:
+def _sweep(environ: dict[str, str], *more: str) -> dict[str, Any]:
     words = ["remote", "sweep", "--tuner", "random", "-P", "lr=0..1", "--trials", str(_TRIALS)]
     words += ["-g", "1", "--json", *more, "--", "sleep", f"{_SECONDS:g}"]
     argv = [sys.executable, "-m", "genvx", *words]
     done = subprocess.run(argv, env=environ, check=True, capture_output=True)
-    shown: dict = json.loads(done.stdout)
+    shown: dict[str, Any] = json.loads(done.stdout)
     assert shown["sweep"]["counts"] == {"completed": _TRIALS}
     return shown
 
@@ -86,7 +88,7 @@ def _gaps(directory: str, runs: set[str]) -> list[float]:
         times = (end["started"]["boottime_ns"], end["ended"]["boottime_ns"])
         used.setdefault(key, []).append(times)
     found = []
-    for times in used.values():
-        times.sort()
-        found += [(later[0] - before[1]) / 1e9 for before, later in itertools.pairwise(times)]
+    for each_used in used.values():
+        pairs = itertools.pairwise(sorted(each_used))
+        found += [(later[0] - before[1]) / 1e9 for before, later in pairs]
     return found

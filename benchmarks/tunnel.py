@@ -10,14 +10,16 @@ import time
 from collections.abc import Iterator
 from functools import partial
 
+from benchmarks.form import sized
 from benchmarks.measure import measured, side_by_side
 from benchmarks.report import Table
 from benchmarks.runs import HOST, Genvx
 from benchmarks.world import World, world
 
-_MEGABYTES = 100
+_MEGABYTES = sized(100, 1)
 _PORT = 7001
-_SSH_PORT = 7002
+# Not the next one, which genvx takes where the first is taken.
+_SSH_PORT = 7901
 # A server on the host: it gives or takes, by the first byte that it gets, and ends with how much
 # there was.
 _SERVER = f"""

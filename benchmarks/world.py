@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import standins
+from benchmarks.form import smallest
 from genvx.sandbox import files
 
 ROOT = Path(__file__).parent.parent
@@ -69,7 +71,7 @@ class World:
 
     @property
     def peer_python(self) -> str:
-        return str(_PEERS / "bin" / "python")
+        return sys.executable if smallest() else str(_PEERS / "bin" / "python")
 
 
 def install_peers() -> None:
@@ -77,10 +79,10 @@ def install_peers() -> None:
     if not (_PEERS / "bin" / "genv").exists():
         subprocess.run([sys.executable, "-m", "venv", _PEERS], check=True)
         subprocess.run(
-            [_PEERS / "bin" / "pip", "install", "-q", "genv==1.4.3", "parallel-ssh", ROOT],
+            [f"{_PEERS}/bin/pip", "install", "-q", "genv==1.4.3", "parallel-ssh", str(ROOT)],
             check=True,
         )
-    pip = [_PEERS / "bin" / "pip", "install", "-q", "--no-deps", "--force-reinstall", ROOT]
+    pip = [f"{_PEERS}/bin/pip", "install", "-q", "--no-deps", "--force-reinstall", str(ROOT)]
     subprocess.run(pip, check=True)
     missing = [
         package
@@ -101,9 +103,26 @@ def install_peers() -> None:
         )
 
 
+_shared: list[World] = []
+
+
+@contextlib.contextmanager
+def shared() -> Iterator[None]:
+    """One world for all who want one, because to make it takes longer than the smallest form."""
+    with world() as place:
+        _shared.append(place)
+        try:
+            yield
+        finally:
+            _shared.clear()
+
+
 @contextlib.contextmanager
 def world() -> Iterator[World]:
     """The hosts, up."""
+    if _shared:
+        yield _shared[0]
+        return
     loopback_up()
     # Of its own: other namespaces have the same /var/tmp, and may have a world, too.
     directory = Path(tempfile.mkdtemp(prefix="genvx-bench-", dir="/var/tmp"))
@@ -122,7 +141,9 @@ def world() -> Iterator[World]:
     lines = [f"root:x:0:0:root:{home}:/bin/sh" if w.startswith("root:") else w for w in lines]
     (directory / "passwd").write_text("\n".join(lines) + "\n")
     subprocess.run(["mount", "--bind", directory / "passwd", "/etc/passwd"], check=True)
-    path = f"{directory}/bin:{_PEERS}/bin:/usr/local/bin:/usr/bin:/bin"
+    # genvx is where we are installed, or where a peer is.
+    programs = os.path.dirname(sys.executable) if smallest() else f"{_PEERS}/bin"
+    path = f"{directory}/bin:{programs}:/usr/local/bin:/usr/bin:/bin"
     variables = {
         "GENVX_STATE_DIR": f"{directory}/state",
         "GENVX_RUNS_DIR": f"{directory}/runs",
@@ -142,13 +163,14 @@ def world() -> Iterator[World]:
             stdin=subprocess.DEVNULL,
             stderr=log,
         )
+    environ = {"HOME": str(home), "LANG": "C.UTF-8", "TERM": "dumb", "GENVX_KEEP": "0", **variables}
+    if smallest():
+        standins.leave(directory / "bin", directory)
+        environ["PYTHONPATH"] = str(directory)
     try:
         while not _greets():
             time.sleep(0.05)
-        yield World(
-            directory,
-            {"HOME": str(home), "LANG": "C.UTF-8", "TERM": "dumb", **variables},
-        )
+        yield World(directory, environ)
     finally:
         sshd.terminate()
         sshd.wait()

@@ -33,7 +33,7 @@ _HOMES = {
     **dict.fromkeys(
         ("Sweep", "Trial", "choice", "integers", "log", "normal", "uniform"), "genvx.api.sweeps"
     ),
-    "Fleet": "genvx.fleet.fleet",
+    "Fleet": "genvx.api.fleet",
     "Outcomes": "genvx.fleet.outcomes",
     "Host": "genvx.fleet.host",
     "Hold": "genvx.fleet.host",

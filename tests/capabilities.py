@@ -89,6 +89,7 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "browser": lambda: _has("chromium")() and _has("chromedriver")(),
     "prometheus": lambda: _has("prometheus")() and _has("promtool")(),
     "strace": _has("strace"),
+    "systemd-analyze": _has("systemd-analyze"),
     "torch": lambda: importlib.util.find_spec("torch") is not None,
     "pythons": lambda: bool(old_pythons()),
     "git": _has("git"),

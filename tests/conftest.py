@@ -49,6 +49,7 @@ def _isolated(monkeypatch, tmp_path):
         if name.startswith(("GENVX_", "CUDA_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("GENVX_STATE_DIR", _NOWHERE)  # subprocesses see only this
+    monkeypatch.setenv("GENVX_KEEP", "0")  # a keeper would outlive its test
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     for name in ("SSH_AUTH_SOCK", "TMUX", "TMUX_PANE", "STY"):
         monkeypatch.delenv(name, raising=False)
@@ -138,12 +139,13 @@ def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture(scope="session")
 def agent_cache() -> Iterator[Path]:
-    """The cache of a host that has been asked something: it has the agent."""
+    """The cache of a host that was asked a question, and more: it has both parts of the agent."""
     directory = Path(f"/var/tmp/genvx-cache-{os.getpid()}")
     sandbox = rooms.up(str(directory), ["1"], server="embedded")
     try:
         with connect_fleet(load(sandbox.hostfile), config=sandbox.ssh_config) as fleet:
             fleet.snapshot().values()
+            assert fleet.hosts[0].doctor()
         shutil.copytree(directory / "cache", f"{directory}.kept")
     finally:
         rooms.down(str(directory))

@@ -29,10 +29,11 @@ _APART = 'mount --bind "$D/passwd" /etc/passwd && mount --bind "$D/shadow" /etc/
 
 @dataclass(frozen=True)
 class Door:
-    """A server that runs. key: the private key that it knows."""
+    """A server that runs. host_key: its public one. key: the private key that it knows."""
 
     directory: Path
     port: int
+    host_key: str
 
     @property
     def key(self) -> Path:
@@ -61,25 +62,29 @@ class Door:
 
 
 @contextlib.contextmanager
-def door(kind: str, directory: Path, *settings: str, shell: str = "/bin/sh") -> Iterator[Door]:
+def door(
+    kind: str, directory: Path, *settings: str, shell: str = "/bin/sh", user: str = USER
+) -> Iterator[Door]:
     """Start a server; kind: openssh or dropbear; settings: lines of sshd_config; shell: the login
     shell of its user.
     """
     with contextlib.ExitStack() as reservation:
         port = reservation.enter_context(reserved())
-        server = _start(kind, directory, port, settings, shell)
+        server = _start(kind, directory, f"127.0.0.1:{port}", settings, (user, shell))
         try:
             until(lambda: _greets(port), "the server greets")
             reservation.close()
-            yield Door(directory, port)
+            known = (directory / "known_hosts").read_text()
+            yield Door(directory, port, known.removeprefix("door ").strip())
         finally:
             server.send_signal(signal.SIGTERM)
             server.wait()
 
 
 def _start(
-    kind: str, directory: Path, port: int, settings: Sequence[str], shell: str
+    kind: str, directory: Path, place: str, settings: Sequence[str], login: tuple[str, str]
 ) -> subprocess.Popen[bytes]:
+    user, shell = login
     home = directory / "home"
     (home / ".ssh").mkdir(parents=True, mode=0o700)
     public = files.make_key(str(directory / "key"), "test")
@@ -89,10 +94,10 @@ def _start(
     others = [
         line
         for line in Path("/etc/passwd").read_text().splitlines(keepends=True)
-        if not line.startswith(f"{USER}:")
+        if not line.startswith(f"{user}:")
     ]
-    (directory / "passwd").write_text("".join(others) + f"{USER}:x:0:0::{home}:{shell}\n")
-    (directory / "shadow").write_text(f"root:*:19000::::::\n{USER}:{_HASH}:19000::::::\n")
+    (directory / "passwd").write_text("".join(others) + f"{user}:x:0:0::{home}:{shell}\n")
+    (directory / "shadow").write_text(f"root:*:19000::::::\n{user}:{_HASH}:19000::::::\n")
     variables = {
         "GENVX_STATE_DIR": str(directory / "state"),
         "GENVX_SIMULATE": "2xA100-80GB",
@@ -105,7 +110,7 @@ def _start(
             "\n".join(
                 [
                     *settings,
-                    f"ListenAddress 127.0.0.1:{port}",
+                    f"ListenAddress {place}",
                     f"HostKey {directory}/host_key",
                     "PidFile none",
                     "StrictModes no",
@@ -127,7 +132,7 @@ def _start(
         )
         host_key = next(line for line in made.stdout.splitlines() if line.startswith("ssh-"))
         command = [
-            *("dropbear", "-F", "-E", "-e", "-p", f"127.0.0.1:{port}"),
+            *("dropbear", "-F", "-E", "-e", "-p", place),
             *("-r", f"{directory}/host_key", "-P", f"{directory}/pid"),
         ]
     (directory / "known_hosts").write_text(f"door {' '.join(host_key.split()[:2])}\n")

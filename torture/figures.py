@@ -148,6 +148,10 @@ FIGURES = (
         "0 of 200 lost, each swallowed one an error", "ahead:typed_ahead", (_SSHD,),
     ),
     Figure(
+        "F21", "questions while what keeps connections is killed, stopped, cut off or deaf",
+        "each answer is that of the moment, none late, 0 left", "keeping:keeping", (_SSHD,),
+    ),
+    Figure(
         "R1", "runs whose client, agent, connection, supervisor or command is killed; reboots, "
         "full disks, clocks",
         "what is shown is true: 0 invented, leaked, given or started twice",
@@ -184,5 +188,9 @@ FIGURES = (
     Figure(
         "C2", "a client killed at every request of starting, stopping and ending a rented machine",
         "never two machines, nothing without a tag, nothing left after the end", "clouds:killed",
+    ),
+    Figure(
+        "C2", "a client killed at every request of push, delete and purge, others beside it",
+        "no half run listed, no blob lost that a manifest names", "shelves:killed",
     ),
 )  # fmt: skip

@@ -312,6 +312,20 @@ MUTANTS = (
         (Change("Handover.conclude", "file is None and (not self.gave_up)", "not self.gave_up"),),
     ),
     Mutant(
+        "F21", "the question for a sign of life", "silent",
+        (
+            Change(
+                "_Agent._receive",
+                "self._pulse.ask(min(_SIGN, deadline.left())) is not None",
+                "False",
+            ),
+        ),
+    ),
+    Mutant(
+        "F21", "the look at what ssh reads", "withdrawn",
+        (Change("Files.unchanged", "look(path) == before", "True"),),
+    ),
+    Mutant(
         "M4", "the age of processes", "innocent",
         (Change("Sight.certain", "facts is None or facts.young or facts.uid != process.uid",
                 "facts is None or facts.uid != process.uid"),),
@@ -423,13 +437,21 @@ MUTANTS = (
     Mutant(
         "C2", "the token of a start, and the look whether it is the only one", "machines of one",
         (
-            Change("Cloud.launch", "ClientToken=token.hexdigest()[:64], ", ""),
+            Change("Cloud._run", "ClientToken=token, ", ""),
             Change("Cloud._only", "not others", "True"),
         ),
     ),
     Mutant(
         "C2", "the tags that a key pair is made with", "without a tag",
         (Change("access:key_pair", ", TagSpecifications=cloud.tagged('key-pair')", ""),),
+    ),
+    Mutant(
+        "C2", "the sparing of blobs that manifests name", "is lost",
+        (
+            Change("sweeping:sweep", "set(there) - named() if there else set()", "set(there)"),
+            Change("sweeping:sweep", "unnamed - spared", "unnamed"),
+        ),
+        "shelves:killed",
     ),
 )  # fmt: skip
 

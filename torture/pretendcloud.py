@@ -95,6 +95,9 @@ class Pretend:
         token = re.search(r"(?:^|&)ClientToken=([^&]+)", text) if action == "RunInstances" else None
         if token is not None and token[1] in self._answers:
             status, headers, answer = self._now(self._answers[token[1]], environ)
+            if b"<name>terminated</name>" in answer:
+                start_response("400 no", _XML)
+                return [_ERROR.format(code="IdempotentInstanceTerminated", message="").encode()]
         else:
             status, headers, answer = self._ask(environ, body)
             if token is not None and status.startswith("200"):

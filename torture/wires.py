@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from genvx.sandbox.host import SandboxHost
 from genvx.sandbox.record import Sandbox
 from torture.trial import until
 
@@ -24,7 +25,7 @@ class Cable:
         word = secrets.token_hex(4)
         self._spaces = (f"genvx-{word}-a", f"genvx-{word}-b")
         self._devices = (f"g{word}a", f"g{word}b")
-        self._servers: list[subprocess.Popen[bytes]] = []
+        self._servers: dict[str, subprocess.Popen[bytes]] = {}
 
     def lay(self) -> None:
         for space in self._spaces:
@@ -44,6 +45,11 @@ class Cable:
         """From now on whatever is sent, either way, reaches nobody; and nobody is told."""
         for (space, device, _), peer in zip(self._ends(), (_THERE, _HERE), strict=True):
             _ip("-n", space, "neigh", "replace", peer, "lladdr", _NOBODY, "dev", device)
+
+    def mend(self) -> None:
+        """Undo a cut."""
+        for (space, device, _), peer in zip(self._ends(), (_THERE, _HERE), strict=True):
+            _ip("-n", space, "neigh", "del", peer, "dev", device)
 
     def command(self, argv: Sequence[str]) -> list[str]:
         """A command line as it is run by the client."""
@@ -66,24 +72,38 @@ class Cable:
             path = Path(host.path("sshd_config"))
             text = path.read_text().replace("127.0.0.1", address)
             path.write_text(text.replace("ClientAliveInterval 15", "ClientAliveInterval 0"))
-            log = Path(host.path("log"))
-            before = log.read_text().count("Server listening")
-            with open(log, "ab") as file:
-                server = subprocess.Popen(
-                    ["ip", "netns", "exec", space, "/usr/sbin/sshd", "-D", "-e", "-f", str(path)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=file,
-                    stderr=file,
-                    # By its state directory the sandbox finds it when it goes down.
-                    env={**os.environ, "GENVX_STATE_DIR": host.state},
-                    start_new_session=True,
-                )
-            self._servers.append(server)
-            runs = until(lambda log=log, n=before: log.read_text().count("Server listening") > n)
-            assert runs, f"sshd does not start: {log.read_text()[-300:]}"
+            self.serve(host, space)
+
+    def serve(self, host: SandboxHost, space: str = "") -> None:
+        """Start the server of a host that was moved. space: its namespace; else the far one."""
+        log = Path(host.path("log"))
+        before = log.read_text().count("Server listening")
+        words = ("/usr/sbin/sshd", "-D", "-e", "-f", host.path("sshd_config"))
+        with open(log, "ab") as file:
+            self._servers[host.name] = subprocess.Popen(
+                ["ip", "netns", "exec", space or self._spaces[1], *words],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                # By its state directory the sandbox finds it when it goes down.
+                env={**os.environ, "GENVX_STATE_DIR": host.state},
+                start_new_session=True,
+            )
+        runs = until(lambda: log.read_text().count("Server listening") > before)
+        assert runs, f"sshd does not start: {log.read_text()[-300:]}"
+
+    def kill(self, host: SandboxHost) -> None:
+        """Kill the server of a host that was moved, and all its connections."""
+        server = self._servers[host.name]
+        words = ["pgrep", "-P", str(server.pid)]
+        sessions = subprocess.run(words, capture_output=True, text=True, check=False)
+        for pid in (server.pid, *map(int, sessions.stdout.split())):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        server.wait()
 
     def end(self) -> None:
-        for server in self._servers:
+        for server in self._servers.values():
             server.send_signal(signal.SIGKILL)
             server.wait()
         for space in self._spaces:

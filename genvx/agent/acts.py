@@ -5,10 +5,8 @@ Each is passed this end of its call, and returns the exit code of the process.
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any, Callable
 
-from genvx.agent.client import Client
 from genvx.agent.commands import open_shell, run, run_in_turn
 from genvx.agent.connections import serve_ssh
 from genvx.agent.holding import hold
@@ -19,19 +17,6 @@ if TYPE_CHECKING:
 
     from genvx.agent.farend import FarEnd
     from genvx.core.wire.operation import Operation
-    from genvx.core.wire.runoperations import WatchRun
-
-
-def watch(end: FarEnd, asked: WatchRun) -> int:
-    """Send how a run is and its log as it grows, until it has ended or the client is gone."""
-    from genvx.agent.pieces import Pieces
-
-    client = Client(end.out)
-    pieces = Pieces(end, asked)
-    with contextlib.suppress(BrokenPipeError):  # it is gone; the run goes on
-        for news in end.host.watch(asked, client.wait):
-            pieces.send(news)
-    return 0
 
 
 ACTS: Mapping[type[Operation[Any]], Callable[[FarEnd, Any], int]] = {
@@ -54,4 +39,14 @@ def acting(kind: type[Operation[Any]]) -> Callable[[FarEnd, Any], int]:
         from genvx.agent.viewing import view
 
         return view
+    if kind.__name__ == "SubmitAndWatch":
+        from genvx.agent.series import submit_and_watch
+
+        return submit_and_watch
+    if kind is ongoing.Stay:
+        from genvx.agent.staying import stay
+
+        return stay
+    from genvx.agent.pieces import watch
+
     return ACTS.get(kind, watch)

@@ -26,6 +26,12 @@ class FarEnd:
         self.out = os.dup(1)
         os.dup2(2, 1)
 
+    def next(self, token: str, host: LocalHost) -> FarEnd:
+        """This end of one more call on the same channel."""
+        end = FarEnd.__new__(FarEnd)
+        end.token, end.host, end.out = token, host, self.out
+        return end
+
     def reply(self, operation: Operation[Any], value: Any) -> None:
         """Send the reply of an operation."""
         self.send(Reply(value=reply_form(operation).write(value)))

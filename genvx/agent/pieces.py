@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from genvx.agent.client import Client
 from genvx.core.runs.runinfo import LogPiece
 from genvx.core.value import replace
 from genvx.core.wire.asking import reply_form
@@ -50,3 +52,12 @@ class Pieces:
         if isinstance(news, LogPiece) and len(news.data) >= _LARGE and fast:
             return Reply(value=form.write(replace(news, data=b"")), attached=news.data)
         return Reply(value=form.write(news))
+
+
+def watch(end: FarEnd, asked: WatchRun) -> int:
+    """Send how a run is and its log as it grows, until it has ended or the client is gone."""
+    client, pieces = Client(end.out), Pieces(end, asked)
+    with suppress(BrokenPipeError):  # it is gone; the run goes on
+        for news in end.host.watch(asked, client.wait):
+            pieces.send(news)
+    return 0

@@ -37,7 +37,7 @@ async def run(
     hold: float | None = None,
     hold_when: str = "always",
     retries: int = 0,
-    notify: str = "",
+    notify: str | Sequence[str] = (),
     tty: bool = False,
     log_limit: int | None = None,
     debug_port: DebugPort | None = None,

@@ -11,10 +11,10 @@ from genvx.aio.executing import Executor
 from genvx.aio.handle import Run, forget
 from genvx.aio.holding import Gang, Hold
 from genvx.aio.threads import abandonable, in_daemon_thread
+from genvx.api.fleet import Fleet as Hosts
 from genvx.core.command import require_variables, words_of
 from genvx.fleet.defaults import FANOUT
 from genvx.fleet.detaching.foundruns import FoundRuns
-from genvx.fleet.fleet import Fleet as Hosts
 from genvx.ssh.defaults import TIMEOUT
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from genvx.core.projects.plan import Landed
     from genvx.core.runs.debugport import DebugPort
     from genvx.core.snapshot import Snapshot
-    from genvx.fleet.foundsweep import Sweep
     from genvx.fleet.outcomes import Outcomes
+    from genvx.sweeps.found import Sweep
 
 
 class Fleet:
@@ -235,7 +235,7 @@ class Fleet:
         hold: float | None = None,
         hold_when: str = "always",
         retries: int = 0,
-        notify: str = "",
+        notify: str | Sequence[str] = (),
         tty: bool = False,
         log_limit: int | None = None,
         debug_port: DebugPort | None = None,

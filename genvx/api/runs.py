@@ -38,7 +38,7 @@ def run(
     hold: float | None = None,
     hold_when: str = "always",
     retries: int = 0,
-    notify: str = "",
+    notify: str | Sequence[str] = (),
     tty: bool = False,
     log_limit: int | None = None,
     debug_port: DebugPort | None = None,
@@ -87,8 +87,9 @@ def run(
     With `detach` it goes on when this program ends, and the result is a `genvx.Run` that waits or
     runs. Its output goes to its log. tags: of the run. hold: seconds for which its devices are kept
     after its end; hold_when: "always" or "on-failure". retries: how often it starts again after a
-    failure. notify: a line for `sh -c` that runs at the end. tty: it runs in a terminal. log_limit:
-    bytes of its log that are kept, of the last ones; None keeps all. debug_port: an SSH server for
+    failure. notify: who is told of it, as for `--notify`: a text, or several. tty: it runs in a
+    terminal. log_limit: bytes of its log that are kept, of the last ones; None keeps all.
+    debug_port: an SSH server for
     this run only, with keys of its own. project: a directory here of which the run gets a copy, in
     which it starts; cwd is a directory of that then. follow_links: send what is behind its links
     that lead out. yes: send it also if it is large. python: the Python that its command finds, as

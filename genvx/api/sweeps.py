@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from genvx.core.command import words_of
 from genvx.core.requests.requirements import requirements_of
@@ -13,10 +13,10 @@ from genvx.core.sweeps.goal import Goal
 from genvx.core.sweeps.shortform import dimension_of
 from genvx.core.sweeps.space import SearchSpace
 from genvx.errors import GenvxError, InvalidInput
-from genvx.fleet.foundsweep import Sweep, Trial
 from genvx.fleet.shipping.reading import python_of, read, shipping
 from genvx.sweeps import store
 from genvx.sweeps.coordinator import Coordinator
+from genvx.sweeps.found import Sweep, Trial
 from genvx.sweeps.reading import Metric
 from genvx.sweeps.spec import Needs, SweepSpec
 from genvx.sweeps.tuners.names import tuner_of
@@ -66,7 +66,7 @@ def normal(mean: float, deviation: float) -> Values:
 
 
 def sweep(
-    fleet: object,
+    hosts: HostGroup[RunHost],
     command: Command,
     space: Mapping[str, Any],
     *,
@@ -95,8 +95,7 @@ def sweep(
     observer: Observer | None = None,
     stop: threading.Event | None = None,
 ) -> Sweep:
-    """Run a command with many different parameters on a fleet; see `genvx.Fleet.sweep`."""
-    hosts = cast("HostGroup[RunHost]", fleet)
+    """Run a command with many different parameters on hosts; see `genvx.Fleet.sweep`."""
     code = None if project is None else read(os.fspath(project))
     packages = None if wheels is None else os.path.abspath(os.fspath(wheels))
     its_python, trees = python_of(code, python, wheels=packages, extras=extras)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from genvx.cli.ask.request import Request
     from genvx.cli.ask.where import Where
+    from genvx.core.notifying.notifier import Notifier
     from genvx.core.runs.debugport import DebugPort
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.service import Service
@@ -59,7 +60,7 @@ class Detach:
     retries: int = 0
     variables: dict[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
-    notify: str = ""
+    notifiers: tuple[Notifier, ...] = ()
     tty: bool = False
     log_limit: int | None = None
     debug_port: DebugPort | None = None
@@ -76,7 +77,7 @@ class Detach:
         retries: int | None,
         env: list[str] | None,
         tags: list[str] | None,
-        notify: str | None,
+        notifiers: tuple[Notifier, ...],
         tty: bool,
         log_limit: str | None,
         project: ProjectOptions,
@@ -114,7 +115,7 @@ class Detach:
                 most = require_log_limit(parse_memory(log_limit))
             except InvalidQuantity as error:
                 raise InvalidQuantity(f"--log-limit: {error}") from None
-        said = (chdir or "", seconds, when, retries or 0, variables, every, notify or "", tty)
+        said = (chdir or "", seconds, when, retries or 0, variables, every, notifiers, tty)
         return cls(*said, most, project=project, python=python)
 
 
@@ -208,7 +209,7 @@ def submitted(
         retries=asked.retries,
         log_limit=asked.log_limit,
         tty=asked.tty,
-        notify=asked.notify,
+        notifiers=asked.notifiers,
         debug_port=asked.debug_port,
         service=asked.service,
         stays=bool(request.selection),
@@ -317,7 +318,7 @@ def _on_one(
 
     with where.fleet(request.selection) as fleet:
         ours: Any = fleet  # every host of a verb has runs
-        seen = where.look(fleet)
+        seen = where.look(fleet, request.requirements)
         with named_after_ctrl_c(where, spec), sending(trees) as ship:
             started = runs.submit(ours, spec, seen, patience=request.wait, tags=tags, ship=ship)
         yield fleet, (started,)

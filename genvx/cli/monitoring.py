@@ -13,6 +13,7 @@ from genvx.cli.ask.where import LOCAL_NAME
 from genvx.cli.lasting import until_signal
 from genvx.core.quantities.ages import format_duration
 from genvx.core.value import replace, value
+from genvx.errors import InvalidInput
 from genvx.shown.console import say
 from genvx.watching import textfile
 from genvx.watching.board import Board
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from genvx.cli.ask.where import Where
     from genvx.fleet.fleet import Fleet
     from genvx.watching.history.recorder import Recorder
+    from genvx.watching.sight import Sight
 
 # What a host has shown is shown for so many rounds, if none ends meanwhile.
 _ROUNDS_SHOWN = 3
@@ -34,7 +36,8 @@ _ROUNDS_SHOWN = 3
 @value
 class Wanted:
     """The options of genvx monitor. every: seconds. listen, textfile: one of them is None.
-    history: a file; None is the usual one.
+    history: a file; None is the usual one. notify: who is told of idle environments, as it was
+    typed.
     """
 
     every: float
@@ -43,6 +46,7 @@ class Wanted:
     history: str | None
     no_history: bool
     label_users: bool
+    notify: tuple[str, ...] = ()
 
 
 def monitor(where: Where, wanted: Wanted) -> int:
@@ -56,6 +60,7 @@ def _monitor(where: Where, wanted: Wanted) -> None:
         recorder = _recorder(where, wanted)
         if recorder is not None:
             stack.callback(recorder.close)
+        seen = _warner(where, wanted)
         fleet = stack.enter_context(_fleet(where))
         lasts = _ROUNDS_SHOWN * wanted.every + fleet.timeout
         board = Board(len(fleet.hosts), lasts, label_users=wanted.label_users)
@@ -72,7 +77,25 @@ def _monitor(where: Where, wanted: Wanted) -> None:
             recorder=recorder,
             publish=publish,
             tell=where.note,
+            seen=seen,
         ).run()
+
+
+def _warner(where: Where, wanted: Wanted) -> Callable[[Sight], object]:
+    """What looks at hosts and has people told of idle environments."""
+    if not wanted.notify:
+        return lambda sight: None
+    from genvx.cli.notifying import Errands, here
+    from genvx.watching.idlewarnings import IdleWarnings
+
+    warnings, errands = IdleWarnings(here(wanted.notify, where.note)), Errands()
+
+    def warn(sight: Sight) -> None:
+        errands.tend()
+        for notifier, message in warnings.take(sight):
+            errands.send(message, [notifier])
+
+    return warn
 
 
 def _fleet(where: Where) -> Fleet:
@@ -152,6 +175,13 @@ def unit(where: Where, wanted: Wanted) -> str:
         where = replace(where, hostfile=os.path.abspath(where.hostfile))
     import shlex
 
+    from genvx.cli.notifying import has_address
+
+    if has_address(wanted.notify):
+        raise InvalidInput(
+            "a unit would show the address of the webhook to everybody; give it a name in "
+            "~/.config/genvx/config.toml, and that name to --notify"
+        )
     # systemd gives no shell, and no PATH of ours.
     words = [*program(), *shlex.split(where.typed)[1:], "monitor"]
     words += ["--every", f"{wanted.every:g}s"]
@@ -161,6 +191,7 @@ def unit(where: Where, wanted: Wanted) -> str:
         words += ["--listen", wanted.listen or ""]
     if wanted.history is not None:
         words += ["--history", os.path.abspath(wanted.history)]
+    words += [f"--notify={text}" for text in wanted.notify]
     words += ["--no-history"] * wanted.no_history + ["--label-users"] * wanted.label_users
     # systemd has no variables of ours either, and these may say which hosts are meant.
     hostfile = os.environ.get("GENVX_HOSTFILE") if where.remote else None

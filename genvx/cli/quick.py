@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import importlib
 import os
+from typing import Any
 
 # Each with its view.
 _VERBS = {name: name for name in ("devices", "envs", "status", "queue", "policy", "doctor", "runs")}
 _VERBS["check"] = "doctor"
+# Options of `genvx remote`, and what they are for Where.
+_HOSTS = {
+    **dict.fromkeys(("-H", "--host"), "hosts"),
+    **dict.fromkeys(("-f", "--hostfile"), "hostfile"),
+    **dict.fromkeys(("-l", "--login"), "login"),
+    **dict.fromkeys(("-r", "--remote"), "named"),
+}
 
 
 def quick(arguments: list[str]) -> int | None:
     """Answer one of these verbs, alone or with --json, or a question of the shell functions.
 
-    Return the exit code; None for any other command line.
+    The same with `remote` in front and the hosts. Return the exit code; None for any other command
+    line.
     """
     if len(arguments) > 1 and arguments[0] in ("shell-refresh", "shell-leave"):
         from genvx.cli.holds import prompt
@@ -26,17 +35,39 @@ def quick(arguments: list[str]) -> int | None:
             return prompt.leave(arguments[1])
         return prompt.refresh(arguments[1:])
     # For completion, a shell calls genvx with the typed words in a variable; app.py answers that.
-    verb, options = arguments[:1], arguments[1:]
-    if not verb or verb[0] not in _VERBS or "_GENVX_COMPLETE" in os.environ:
+    if "_GENVX_COMPLETE" in os.environ:
         return None
-    if options not in ([], ["--json"]):
+    hosts, words = _hosts(arguments)
+    verb, options = words[:1], words[1:]
+    if not verb or verb[0] not in _VERBS or options not in ([], ["--json"]):
         return None
     # Imported here: the prompts of shells call `shell-refresh` often, and need neither.
     from genvx.cli.ask.where import Where
     from genvx.cli.show.output import Output
 
-    where = Where()
-    with where.fleet() as fleet:
+    where = Where(remote=hosts is not None, **(hosts or {}))
+    if verb == ["status"] and where.keeps_runs:
+        return None
+    runs = verb == ["runs"]
+    with where.runs_fleet(asked=True) if runs else where.asked_fleet() as fleet:
         view = importlib.import_module(f"genvx.cli.views.{_VERBS[verb[0]]}")
         code: int = view.show(where, fleet, Output(json=bool(options)))
         return code
+
+
+def _hosts(arguments: list[str]) -> tuple[dict[str, Any] | None, list[str]]:
+    """Read `remote` with its most usual options.
+
+    Return the hosts of Where, None for this machine; and the words that are left.
+    """
+    if arguments[:1] != ["remote"]:
+        return None, arguments
+    hosts: dict[str, Any] = {}
+    words = arguments[1:]
+    while len(words) > 1 and words[0] in _HOSTS and not words[1].startswith("-"):
+        # A second one counts for typer; whatever that says, it says.
+        if _HOSTS[words[0]] in hosts:
+            return None, []
+        hosts[_HOSTS[words[0]]] = words[1]
+        words = words[2:]
+    return hosts, words

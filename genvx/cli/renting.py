@@ -58,7 +58,7 @@ def start(remote: Remote, *, reinit: bool, yes: bool, patience: float, json: boo
     try:
         code = starting.start(rental, wanted, how)
     except KeyboardInterrupt:
-        _say(f"it could not {rental.step} before Ctrl-C; {rental.there}")
+        _say(f"interrupted; it was to {rental.step}; {rental.there}")
         _say(f"to go on: genvx remotes start {remote.name}")
         raise
     if json:
@@ -85,7 +85,7 @@ def stop(remote: Remote, *, yes: bool, terminate: bool) -> None:
         act(rental, confirmed(remote.name, yes=yes))
     except KeyboardInterrupt:
         more = " --terminate" if terminate else ""
-        _say(f"it could not {rental.step} before Ctrl-C; {rental.there}")
+        _say(f"interrupted; it was to {rental.step}; {rental.there}")
         _say(f"to go on: genvx remotes stop {remote.name}{more}")
         raise
 

@@ -13,7 +13,7 @@ from genvx.core.wire.treeoperations import PullRun
 from genvx.errors import CloudError, GenvxError, InvalidInput
 from genvx.fleet.fleet import Fleet
 from genvx.fleet.shelves import kept as keys
-from genvx.fleet.shelves.hoststore import HostStore, Shelf
+from genvx.fleet.shelves.hoststore import OPEN, HostStore, Shelf
 from genvx.fleet.shelves.opening import s3_store, shelf_named, split, store_of
 from genvx.fleet.shelves.s3store import S3Store
 from genvx.fleet.shelves.store import Put
@@ -24,7 +24,6 @@ from genvx.shown.console import say
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from genvx.cli.ask.where import Where
     from genvx.core.runs.runinfo import RunInfo
     from genvx.fleet.remotes.remote import Remote
     from genvx.fleet.shelves.store import Content, Store
@@ -42,22 +41,25 @@ def shelf_of(name: str) -> Remote | None:
     return shelf_named(name, os.environ)
 
 
-def runs_fleet(where: Where) -> Fleet[Any]:
+def runs_fleet(where: Any, *, asked: bool = False) -> Fleet[Any]:
     """Make the fleet of the hosts and shelves of genvx remote; see Where.runs_fleet."""
     others, found = ([], []) if where.named is None else split(where.named, os.environ, _say)
     found += [each for name in where.shelves if (each := shelf_of(name)) is not None]
     if not found:
-        return where.fleet()
+        hosts: Fleet[Any] = where.asked_fleet() if asked else where.fleet()
+        return hosts
     shelves = [_shelf(each, where) for each in found]
     if where.named is not None and not others:
         return Fleet(shelves, fanout=where.fanout, timeout=max(_PATIENCE, where.timeout))
     if where.specs == ():
         return Fleet(shelves, fanout=where.fanout, timeout=max(_PATIENCE, where.timeout))
     named = ",".join(others) if others else None
-    return replace(where, named=named, shelves=()).fleet().beside(shelves)
+    hosts = replace(where, named=named, shelves=()).fleet()
+    together: Fleet[Any] = hosts.beside(shelves)
+    return together
 
 
-def _shelf(remote: Remote, where: Where) -> Any:
+def _shelf(remote: Remote, where: Any) -> Any:
     """A shelf as a host; what it cannot do is said when it is asked, as for a host that is down."""
     if where.shelves:
         try:
@@ -70,6 +72,7 @@ def _shelf(remote: Remote, where: Where) -> Any:
 class _Broken:
     def __init__(self, name: str, error: GenvxError) -> None:
         self.name = name
+        self.connections = OPEN
         self._error = error
 
     def answer(self, asked: object) -> Any:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import signal
+import socket
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from genvx.cli.ask.where import Where
 from genvx.cli.project import ProjectOptions, sending
 from genvx.cli.python import PythonOptions
+from genvx.core.notifying.message import Message
+from genvx.core.notifying.notifier import Event
 from genvx.core.quantities.ages import format_duration
 from genvx.errors import GenvxError, InvalidInput, StateError
 from genvx.fleet.hosts.hostspec import Selection
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
+    from genvx.core.notifying.notifier import Notifier
     from genvx.fleet.shipping.shipment import Shipment
     from genvx.sweeps.coordinator import Coordinator
     from genvx.sweeps.spec import Hosts, SweepSpec
@@ -43,6 +49,12 @@ def where_of(hosts: Hosts, where: Where) -> tuple[Where, Selection, dict[str, in
     """
     shares: dict[str, int] = {}
     specs = None
+    if hosts.carried is not None:
+        from genvx.ssh.config.sshconfig import Settler
+        from genvx.sweeps import carried
+
+        settler = Settler(os.environ.get("GENVX_SSH_CONFIG") or None)
+        specs, shares = carried.read(hosts.carried, settler.settings)
     if hosts.config is not None:
         from genvx.sweeps.nni.reading import load
 
@@ -69,6 +81,10 @@ def where_of(hosts: Hosts, where: Where) -> tuple[Where, Selection, dict[str, in
 
 def trees_of(spec: SweepSpec) -> list[Shipment]:
     """Read again what the trials of a stored sweep need; what is another now is left out."""
+    if spec.hosts.carried is not None:
+        from genvx.cli.sweepparcel import trees_in
+
+        return trees_in(os.path.dirname(os.path.abspath(spec.hosts.carried)))
     if spec.project is None or spec.directory is None:
         return []
     read = ProjectOptions(spec.directory, yes=True).read()
@@ -171,6 +187,8 @@ def run_sweep(
         plainly(directory, verb="sweep")
     elif why in _ENDS:
         observer.conclude(_ENDS[why])
+    if why in _ENDS:
+        _tell(directory, spec, coordinator, why)
     if why == "left":
         _leave(spec)
         return INTERRUPTED
@@ -269,6 +287,51 @@ def _ticking(coordinator: Coordinator, observer: Any) -> Iterator[None]:
         yield
     finally:
         over.set()
+
+
+def told(where: Where, typed: list[str] | None) -> tuple[Notifier, ...]:
+    """Return who is told of the end of a sweep, by what was typed and by config.toml.
+
+    Raises:
+        InvalidInput, CommandNotFound: one of the notifiers cannot be, or cannot work here.
+    """
+    from genvx.cli.notifying import chosen
+    from genvx.local.runs.notify.sending import require
+
+    found = chosen(typed, where.note)
+    for each in found:
+        require(each, os.environ)
+    return found
+
+
+def _tell(directory: SweepDirectory, spec: SweepSpec, coordinator: Coordinator, why: str) -> None:
+    """Tell people that a sweep has ended."""
+    wanting = [each for each in directory.notifiers() if each.wants(Event.ENDED)]
+    if not wanting:
+        return
+    from genvx.cli.notifying import Errands
+    from genvx.cli.views.reports import shown_number
+
+    best = coordinator.ledger.best
+    value = None if best is None else best.value
+    more = "" if value is None else f"; the best value is {shown_number(value)}"
+    errands = Errands()
+    errands.send(
+        Message(
+            Event.ENDED,
+            "sweep",
+            socket.gethostname(),
+            spec.id,
+            spec.name,
+            getpass.getuser(),
+            "stopped" if why == "stopped" else "failed" if _failed(coordinator) else "completed",
+            seconds=max(0.0, (time.time_ns() - spec.began_epoch_ns) / 1e9),
+            why=f"{_ENDS[why]}{more}",
+            command=" ".join(spec.command),
+        ),
+        wanting,
+    )
+    errands.conclude()
 
 
 def start_detached(where: Where, directory: SweepDirectory) -> int:

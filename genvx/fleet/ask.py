@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from genvx.core.block import Block
 from genvx.core.limits import exhausted
@@ -27,16 +27,13 @@ from genvx.fleet.outcomes import Outcomes
 from genvx.ssh.defaults import TIMEOUT
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from typing_extensions import TypeVar as _TypeVar
 
-    from genvx.core.command import Command
     from genvx.core.placing.refusal import Refusal
     from genvx.core.requests.requirements import Requirements
     from genvx.core.snapshot import Snapshot
-    from genvx.fleet.foundsweep import Sweep
     from genvx.fleet.host import Host
     from genvx.ssh.config.want import Locked
 
@@ -99,6 +96,20 @@ class HostGroup(Block, Generic[H]):
             return self._by_name[name]
         except KeyError:
             raise UnknownHost(f"no host {name!r} in this fleet") from None
+
+    def only(self, names: Collection[str]) -> HostGroup[H]:
+        """Return the group of the hosts with these names, on the same connections.
+
+        Raises:
+            UnknownHost: it has none of them.
+        """
+        return HostGroup(
+            [host for host in self.hosts if host.name in names],
+            fanout=self.fanout,
+            timeout=self.timeout,
+            unlock=self._unlock,
+            grace=self._grace,
+        )
 
     def close(self) -> None:
         """Close every connection."""
@@ -173,7 +184,7 @@ class HostGroup(Block, Generic[H]):
     ) -> Iterator[tuple[str, T | None, GenvxError | None]]:
         if self.fanout == 0:
             for host in hosts:
-                yield _attempt(host, question)
+                yield attempt(host, question)
             return
         import queue
 
@@ -187,7 +198,7 @@ class HostGroup(Block, Generic[H]):
                 host = waiting.pop()
                 running[host.name] = time.monotonic() + self.timeout + self._grace
                 thread = threading.Thread(
-                    target=lambda host=host: answers.put(_attempt(host, question)),
+                    target=lambda host=host: answers.put(attempt(host, question)),
                     name=f"genvx {host.name}",
                     daemon=True,
                 )
@@ -253,87 +264,6 @@ class HostGroup(Block, Generic[H]):
         helps = bool(ranked) or any(each.passing for each in refusals.values())
         raise self.nowhere(full, failed, waiting_helps=helps)
 
-    def sweep(
-        self,
-        command: Command,
-        space: Mapping[str, Any],
-        *,
-        trials: int | None = None,
-        gpus: int | str = 0,
-        memory: int | None = None,
-        maximize: bool = True,
-        tuner: str = "random",
-        options: Mapping[str, Any] | None = None,
-        pruner: str = "",
-        seed: int | None = None,
-        concurrency: int | None = None,
-        duration: float | None = None,
-        stop_when: str = "",
-        metric: str = "",
-        retries: int = 0,
-        time_limit: float | None = None,
-        name: str = "",
-        cwd: str = "",
-        env: Mapping[str, str] | None = None,
-        project: str | os.PathLike[str] | None = None,
-        python: str | None = None,
-        extras: Sequence[str] = (),
-        wheels: str | os.PathLike[str] | None = None,
-        setup: str = "",
-        stop: threading.Event | None = None,
-    ) -> Sweep:
-        """Run a command with many different parameters; return all trials, and the best.
-
-        Each trial is a run. In its command {name} is the value of a parameter; it reports a value
-        as a line of JSON in $GENVX_REPORT, or with the module genvx_trial. If this program is ended
-        meanwhile, `genvx sweeps resume` goes on.
-
-        space: values by the name of each parameter: genvx.log(1e-5, 1e-1), a list, or text such as
-        "log:1e-5..1e-1". trials: at most so many; None is all of a space that has an end. gpus,
-        memory (bytes): of each trial. maximize: whether the largest value is best. options: of the
-        tuner. concurrency: so many trials at once; None is as many as fit. duration: seconds of the
-        whole sweep. stop_when: such as "value > 0.9". metric: a pattern for values in the output.
-        retries: of trials that their host has lost. time_limit: seconds of a trial. project: a
-        directory of which each trial gets a copy. python, extras, wheels, setup: as of a run.
-        stop: ends all trials once it is set.
-
-        Raises:
-            InvalidInput: an argument makes no sense. Unsatisfiable: no host can run a trial.
-            FleetError: no host answers. StateError: the sweep cannot be written down here.
-        """
-        # By name, for the library stands above fleet.
-        import importlib
-
-        found: Sweep = importlib.import_module("genvx.api.sweeps").sweep(
-            self,
-            command,
-            space,
-            trials=trials,
-            gpus=gpus,
-            memory=memory,
-            maximize=maximize,
-            tuner=tuner,
-            options=options,
-            pruner=pruner,
-            seed=seed,
-            concurrency=concurrency,
-            duration=duration,
-            stop_when=stop_when,
-            metric=metric,
-            retries=retries,
-            time_limit=time_limit,
-            name=name,
-            cwd=cwd,
-            env=env,
-            project=project,
-            python=python,
-            extras=extras,
-            wheels=wheels,
-            setup=setup,
-            stop=stop,
-        )
-        return found
-
     def nowhere(
         self,
         full: Mapping[str, object],
@@ -366,7 +296,8 @@ def _snapshot(host: Host) -> Snapshot:
     return host.snapshot()
 
 
-def _attempt(host: K, question: Callable[[K], T]) -> tuple[str, T | None, GenvxError | None]:
+def attempt(host: K, question: Callable[[K], T]) -> tuple[str, T | None, GenvxError | None]:
+    """Ask one host: (name, value, None), or (name, None, error) after any error."""
     try:
         return host.name, question(host), None
     except GenvxError as error:

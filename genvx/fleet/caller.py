@@ -16,13 +16,16 @@ from genvx.errors import AgentError, GenvxError, HostError, HostUnreachable, Pro
 from genvx.fleet.delivery.bootstrap import (
     SILENT,
     NotStarted,
+    NotWhole,
     agent_command,
     agent_parcel,
     never_ran,
     not_started,
 )
+from genvx.fleet.delivery.parts import enough_for
 from genvx.fleet.delivery.probe import probe_command, probed
-from genvx.fleet.remote import RemoteCommand, new_token, read_reply
+from genvx.fleet.remote import RemoteCommand, new_token
+from genvx.fleet.replies import read_reply
 from genvx.ssh.deadline import Deadline
 from genvx.ssh.ending import close_channel
 
@@ -72,11 +75,16 @@ class Caller:
         Raises:
             GenvxError: the error that the agent replied. HostError: there was no reply in time.
         """
-        try:
-            return self._call(operation, one_reply, patience, window)
-        except NotStarted:
-            self.spec = replace(self.spec, python=self._python())
-        return self._call(operation, one_reply, patience, window)
+        first = enough_for(operation)
+        while True:
+            try:
+                return self._call(operation, one_reply, patience, window, first=first)
+            except NotStarted:  # only where no Python is named, so once
+                self.spec = replace(self.spec, python=self._python())
+            except NotWhole:
+                if not first:
+                    raise
+                first = False
 
     def _python(self) -> str:
         """Find a Python on the host that starts; raise AgentError if there is none."""
@@ -97,10 +105,16 @@ class Caller:
         return probed(said, token)
 
     def _call(
-        self, operation: Operation[R], one_reply: bool, patience: float, window: int | None
+        self,
+        operation: Operation[R],
+        one_reply: bool,
+        patience: float,
+        window: int | None,
+        *,
+        first: bool,
     ) -> RemoteCommand[R]:
         call, form = call_of(operation, new_token()), reply_form(operation)
-        line = agent_command(self.spec, call.token)
+        line = agent_command(self.spec, call.token, first=first)
         with Deadline(self._timeout + patience) as deadline:
             link, channel = self._connections.channel(
                 deadline, lambda channel: channel.exec_command(line), window
@@ -112,7 +126,7 @@ class Caller:
                 _send(channel, call.to_bytes())
                 reader = ReplyReader(call.token)
                 errors = bytearray()
-                reply = self._read(channel, reader, errors, deadline)
+                reply = self._read(channel, reader, errors, deadline, first=first)
                 if one_reply:
                     close_channel(channel)
                 value = read_reply(form, reply.result())
@@ -141,6 +155,8 @@ class Caller:
         reader: ReplyReader,
         errors: bytearray,
         deadline: Deadline,
+        *,
+        first: bool,
     ) -> Reply:
         """Read the reply; collect in `errors` what comes on stderr meanwhile."""
         sent = False
@@ -163,9 +179,11 @@ class Caller:
             if reply is not None:
                 self.agent_kept = not reader.agent_homeless
                 return reply
+            if reader.rest_needed:
+                raise NotWhole("the agent there says that it is not whole")
             if reader.agent_needed and not sent:
                 sent = True
-                _send(channel, agent_parcel())
+                _send(channel, agent_parcel(first=first))
 
     def _no_reply(
         self, channel: paramiko.Channel, reader: ReplyReader, errors: bytearray

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from genvx.errors import InvalidInput
@@ -56,6 +57,41 @@ def connect(
         ways, or the login is no user name.
     """
     environ = os.environ if environ is None else environ
+    found = find(
+        hosts,
+        hostfile=hostfile,
+        remote=remote,
+        specs=specs,
+        selection=selection,
+        login=login,
+        tell=tell,
+        environ=environ,
+    )
+    return connect_fleet(
+        found,
+        fanout=fanout,
+        timeout=timeout,
+        config=environ.get("GENVX_SSH_CONFIG") or None,
+        accept_new_host_keys=accept_new_host_keys,
+        host_lost_after=host_lost_after,
+        prompt=prompt,
+        typed=typed,
+    )
+
+
+def find(
+    hosts: str | None = None,
+    *,
+    hostfile: str | None = None,
+    remote: str | None = None,
+    specs: Sequence[HostSpec] | None = None,
+    selection: Selection | None = None,
+    login: str | None = None,
+    tell: Callable[[str], object] = lambda line: None,
+    environ: Mapping[str, str] | None = None,
+) -> tuple[HostSpec, ...]:
+    """Find hosts as `connect` does, with the same arguments and errors, and connect to none."""
+    environ = os.environ if environ is None else environ
     if hosts is not None and hostfile is not None:
         raise InvalidInput("give either -H or --hostfile, not both")
     if remote is not None and (hosts is not None or hostfile is not None):
@@ -77,14 +113,4 @@ def connect(
         specs = selection.of(specs)
     if login is not None:
         hostnames.require_user(login)
-    return connect_fleet(
-        specs,
-        fanout=fanout,
-        timeout=timeout,
-        user=login,
-        config=environ.get("GENVX_SSH_CONFIG") or None,
-        accept_new_host_keys=accept_new_host_keys,
-        host_lost_after=host_lost_after,
-        prompt=prompt,
-        typed=typed,
-    )
+    return tuple(replace(spec, user=spec.user or login) for spec in specs)

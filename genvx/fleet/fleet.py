@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from genvx.core.requests.ask import Ask
@@ -14,6 +13,7 @@ from genvx.fleet.outcomes import Outcomes
 from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT, TYPED
 
 if TYPE_CHECKING:
+    import os
     import subprocess
     import threading
     from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from genvx.core.command import Command
     from genvx.core.projects.plan import Landed
     from genvx.core.runs.debugport import DebugPort
+    from genvx.fleet.ask import Unlock
     from genvx.fleet.detaching.foundruns import FoundRuns
     from genvx.fleet.detaching.run import Run
     from genvx.fleet.detaching.runs import RunHost
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
     from genvx.fleet.host import Hold, Host
     from genvx.fleet.hosts.hostspec import HostSpec
     from genvx.fleet.sshhost import SSHHost
+    from genvx.ssh.config.options import SSHOptions
 
-__all__ = ["Fleet", "Outcomes", "connect_fleet"]
+__all__ = ["Fleet", "Outcomes", "connect_fleet", "connect_hosts"]
 
 # Fleets of up to this many hosts keep connections between questions. Each costs a thread and a
 # descriptor, and most systems allow a process 1,024 descriptors.
@@ -39,39 +41,6 @@ _MOST_KEPT = 512
 
 class Fleet(HostGroup[H]):
     """Fleet is a number of hosts from which devices are taken; HostGroup has its arguments."""
-
-    @classmethod
-    def from_hostfile(
-        cls, path: str, *, fanout: int = FANOUT, timeout: float = TIMEOUT
-    ) -> Fleet[SSHHost]:
-        """Make a fleet of the hosts of a hostfile, over SSH; connect to none yet.
-
-        Raises:
-            InvalidHostfile: the file cannot be read or has a bad line.
-        """
-        from genvx.fleet.hosts import hostfile
-
-        return connect_fleet(hostfile.load(path), fanout=fanout, timeout=timeout)
-
-    @classmethod
-    def from_remote(
-        cls, name: str, *, fanout: int = FANOUT, timeout: float = TIMEOUT
-    ) -> Fleet[SSHHost]:
-        """Make a fleet of the hosts of a remote, over SSH; connect to none yet.
-
-        name: of remotes.yml or of a project's genvx-remotes.yml, several after commas, or
-        ssh:user@host:port.
-
-        Raises:
-            UnknownRemote: there is none. InvalidRemotes: a file with remotes has a fault.
-            InvalidHostfile: its hostfile cannot be read. NotRunning: its machine does not run.
-            InvalidInput: it has no hosts over SSH.
-        """
-        from genvx.fleet.remotes.pool import specs_named
-
-        specs = specs_named(name, os.environ)
-        config = os.environ.get("GENVX_SSH_CONFIG") or None
-        return connect_fleet(specs, fanout=fanout, timeout=timeout, config=config)
 
     def beside(self, others: Sequence[Any]) -> Fleet[Any]:
         """Return a fleet of these hosts and others, which are asked in the same way.
@@ -82,8 +51,6 @@ class Fleet(HostGroup[H]):
         return Fleet(
             [*self.hosts, *others], fanout=self.fanout, timeout=self.timeout, unlock=self._unlock
         )
-
-    # Acts
 
     def activate(
         self,
@@ -165,7 +132,7 @@ class Fleet(HostGroup[H]):
         hold: float | None = None,
         hold_when: str = "always",
         retries: int = 0,
-        notify: str = "",
+        notify: str | Sequence[str] = (),
         tty: bool = False,
         log_limit: int | None = None,
         debug_port: DebugPort | None = None,
@@ -397,14 +364,31 @@ def connect_fleet(
     question. typed: what people type in front of a verb to ask these hosts.
     """
     # Imported here: paramiko and fabric take longer to load than a question to this machine takes.
-    from genvx.fleet.sshhost import SSHHost
     from genvx.ssh.config.options import SSHOptions
+
+    options = SSHOptions(timeout, config, accept_new_host_keys, host_lost_after, typed)
+    hosts, unlock = connect_hosts(specs, options, user=user, prompt=prompt, most_kept=most_kept)
+    return Fleet(hosts, fanout=fanout, timeout=timeout, unlock=unlock)
+
+
+def connect_hosts(
+    specs: Sequence[HostSpec],
+    options: SSHOptions,
+    *,
+    user: str | None = None,
+    prompt: Callable[[str], str | None] | None = None,
+    most_kept: int = _MOST_KEPT,
+) -> tuple[list[SSHHost], Unlock]:
+    """Make hosts over SSH, and what fetches the secrets that they want; `connect_fleet` says the
+    rest.
+    """
+    from genvx.fleet.sshhost import SSHHost
     from genvx.ssh.credentials.secrets import Vault
     from genvx.ssh.link import Link
     from genvx.ssh.session import Session
 
-    options = SSHOptions(timeout, config, accept_new_host_keys, host_lost_after, typed)
     # `Link.open` is handed in: session.py would otherwise import link.py, which imports it.
     session = Session(options, Link.open, Vault(prompt), keeps=len(specs) <= most_kept)
-    hosts = [SSHHost(replace(spec, user=spec.user or user), session) for spec in specs]
-    return Fleet(hosts, fanout=fanout, timeout=timeout, unlock=session.unlock)
+    return [
+        SSHHost(replace(each, user=each.user or user), session) for each in specs
+    ], session.unlock

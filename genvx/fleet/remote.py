@@ -14,16 +14,17 @@ import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from genvx.core.leases.grant import Grant
-from genvx.core.text import printable
-from genvx.core.wire.plain import Malformed
+from genvx.core.wire.asking import call_of
 from genvx.core.wire.replyreader import ReplyReader
 from genvx.errors import HostUnreachable, ProtocolError
+from genvx.fleet.replies import read_reply
 from genvx.fleet.terminals.stdin import read
 from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from genvx.core.wire.operation import Operation
     from genvx.core.wire.tables import Form
     from genvx.errors import HostLost
     from genvx.ssh.pulse import Pulse
@@ -39,23 +40,11 @@ def new_token() -> str:
     return secrets.token_hex(16)
 
 
-def read_reply(form: Form[R], plain: Any) -> R:
-    """Read a reply into a value.
-
-    Raises:
-        ProtocolError: the reply cannot be read.
-    """
-    try:
-        return form.read(plain)
-    except Malformed as error:
-        raise ProtocolError(f"the reply cannot be read: {printable(str(error), 200)}") from None
-
-
 class RemoteCommand(Generic[R]):
     """RemoteCommand is a far end that has replied to an operation; output follows the last reply.
 
-    form: how replies are read. last: the last reply. first_output, first_errors: bytes after the
-    reply that were read along with it.
+    form: how replies are read. last: the last reply. pulse: watches its connection. first_output,
+    first_errors: bytes after the reply that were read along with it.
     """
 
     def __init__(
@@ -72,7 +61,7 @@ class RemoteCommand(Generic[R]):
         self.token = token
         self.last = last
         self._form = form
-        self._pulse = pulse
+        self.pulse = pulse
         self._first = first_output
         self._first_errors = first_errors
 
@@ -107,6 +96,17 @@ class RemoteCommand(Generic[R]):
         self.last = read_reply(self._form, reply.result())
         return True
 
+    def ask_again(self, operation: Operation[R], timeout: float) -> None:
+        """Call the far end again, which has ended what it did; its reply becomes `last`.
+
+        Raises:
+            GenvxError: the error that it replied. HostUnreachable: there was no reply in time, and
+            nobody knows whether it heard the call.
+        """
+        self.channel.settimeout(timeout)
+        self._say(call_of(operation, self.token).to_bytes())
+        self.next_reply(timeout, lambda: False)
+
     def read(self, size: int) -> bytes:
         """Return what follows the last reply, so many bytes at most; b"" at its end.
 
@@ -120,8 +120,8 @@ class RemoteCommand(Generic[R]):
             data = self.channel.recv(size)
         except (EOFError, OSError):
             data = b""
-        if not data and self._pulse.lost is not None:
-            raise self._pulse.lost
+        if not data and self.pulse.lost is not None:
+            raise self.pulse.lost
         return bytes(data)
 
     def take_first(self) -> bytes:
@@ -131,10 +131,10 @@ class RemoteCommand(Generic[R]):
 
     def on_loss(self, call: Callable[[HostLost], object]) -> None:
         """Call `call`, in another thread, if the host is lost."""
-        self._pulse.listeners.append(call)
+        self.pulse.listeners.append(call)
 
     def _ended(self, reason: str) -> HostUnreachable:
-        return self._pulse.lost or HostUnreachable(reason, kind="network")
+        return self.pulse.lost or HostUnreachable(reason, kind="network")
 
     def take(self) -> None:
         """Accept the devices that were offered; otherwise they go to the next in line."""
@@ -172,7 +172,7 @@ class RemoteCommand(Generic[R]):
         Raises:
             HostUnreachable: the connection ended before the command did.
         """
-        cut_off = f"the connection ended before the command did, which {self._pulse.name} ends now"
+        cut_off = f"the connection ended before the command did, which {self.pulse.name} ends now"
         try:
             code = self._pass_through(stdin, write_out or writer(1), write_err or writer(2))
         except EOFError:

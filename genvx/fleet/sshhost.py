@@ -21,33 +21,27 @@ from genvx.errors import (
     WaitedTooLong,
 )
 from genvx.fleet.caller import Caller
+from genvx.fleet.detaching.hostruns import MOST_PATIENCE, HostRuns
 from genvx.fleet.examining import examined
-from genvx.fleet.offer import asked_of, offered, offering, within
+from genvx.fleet.offer import offering, within
+from genvx.fleet.questions import Questions
 from genvx.fleet.remotehold import RemoteEntry, RemoteHold
 from genvx.fleet.shipping.ships import Ships
 from genvx.ssh.connections import Connections
 from genvx.ssh.ending import close_channel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     import paramiko
 
     from genvx.core.finding import Finding
     from genvx.core.leases.environment import Environment
     from genvx.core.leases.grant import Grant
-    from genvx.core.policies.policy import Entitlement
     from genvx.core.requests.ask import Wanted
     from genvx.core.requests.requirements import Requirements
-    from genvx.core.runs.run import RunSpec
-    from genvx.core.runs.runinfo import RunInfo
-    from genvx.core.snapshot import Snapshot
-    from genvx.core.usage import DeviceProcess
     from genvx.core.wire.operation import Operation
     from genvx.core.wire.progress import Progress
-    from genvx.core.wire.runoperations import LogNews, WatchRun
-    from genvx.core.wire.viewoperation import ViewRun
-    from genvx.fleet.detaching.followed import Views
     from genvx.fleet.hosts.hostspec import HostSpec
     from genvx.fleet.remotehold import Started
     from genvx.ssh.config.options import SSHOptions
@@ -63,14 +57,11 @@ _LATER = 1.25
 _ENDING = 15.0
 # Seconds that it may take to look at the locks of others, before it reports that it waits.
 _TURN = 5.0
-# So long a supervisor may take to look at the devices before it says that its run waits or runs.
-_ACCEPTANCE = 20.0
 # A far end in whose line we wait reports at least every 20 s.
 _SILENCE = 90.0
-_MOST_PATIENCE = 10 * 365 * 86400.0
 
 
-class SSHHost(Ships):
+class SSHHost(Questions, Ships, HostRuns):
     """SSHHost is a machine over SSH, as a Host.
 
     Its connection is opened when it is first needed, and kept until `close`.
@@ -106,20 +97,9 @@ class SSHHost(Ships):
 
     # Questions
 
-    def snapshot(self, *, holders: bool = False, sensors: bool = False) -> Snapshot:
-        """Take a snapshot of the host, with the devices that the hostfile offers.
-
-        holders: also find the processes that hold leases. sensors: also read those of its GPUs.
-        """
-        return offered(self.spec, self.answer(questions.TakeSnapshot(holders, sensors)))
-
     def doctor(self) -> tuple[Finding, ...]:
         """Examine the host and return what is wrong there, and with its clock."""
         return examined(self)
-
-    def entitlement(self) -> Entitlement:
-        """Return what the policy of the host allows us."""
-        return self.answer(questions.ShowPolicy())
 
     def release(self, environment: str, *, kill: bool = False) -> Environment:
         """End an environment of one's own, by id or name.
@@ -132,42 +112,7 @@ class SSHHost(Ships):
         asked = acts.Release(environment, kill)
         return self.answer(asked, patience=_ENDING if kill else 0.0)
 
-    def smi(self, environment: str) -> tuple[Snapshot, dict[str, list[DeviceProcess]]]:
-        """Return a snapshot, and the processes of our environment on each device, by UUID.
-
-        Raises:
-            UnknownEnvironment: there is none.
-        """
-        use = self.answer(questions.ShowUse(environment))
-        return offered(self.spec, use.snapshot), use.processes()
-
-    def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]:
-        """How a run there is, and its log as it grows; see followed.watched."""
-        from genvx.fleet.detaching.followed import watched
-
-        return watched(self._caller, asked, pause)
-
-    def view(self, asked: ViewRun, pause: Callable[[float], bool]) -> Iterator[Views]:
-        """How a run there is until it has begun, then its terminal; see followed.viewed."""
-        from genvx.fleet.detaching.followed import viewed
-
-        return viewed(self._caller, asked, pause)
-
     # Acts
-
-    def submit(
-        self, spec: RunSpec, *, patience: float | None = None, tags: tuple[str, ...] = ()
-    ) -> RunInfo:
-        """Start a run there that outlives the connection; returns once it waits or runs.
-
-        Raises: as `acquire`, or with patience as `wait`.
-        """
-        from genvx.core.wire.runoperations import SubmitRun
-
-        ours = asked_of(self.spec, spec)
-        ours = replace(ours, requirements=within(self.spec, spec.requirements))
-        most = None if patience is None else min(patience, _MOST_PATIENCE)
-        return self.answer(SubmitRun(ours, most, tags), patience=_ACCEPTANCE)
 
     def attach(self, environment: str, requirements: Requirements) -> Grant:
         """Add devices to an environment of one's own, by id; return all that it has then.
@@ -201,7 +146,7 @@ class SSHHost(Ships):
             WaitedTooLong: our turn did not come in time. CommandNotFound: the host does not have
             the command.
         """
-        most = None if patience == math.inf else min(patience, _MOST_PATIENCE)
+        most = None if patience == math.inf else min(patience, MOST_PATIENCE)
         words = with_prelude(self.spec.prelude, tuple(command))
         asked, told = ongoing.RunInTurn(environment, Job(words), most), ""
         try:
@@ -256,7 +201,7 @@ class SSHHost(Ships):
         """
         stop = stop or threading.Event()
         patience = math.inf if ask.patience is None else ask.patience
-        wanted = replace(offering(self.spec, ask), patience=min(patience, _MOST_PATIENCE))
+        wanted = replace(offering(self.spec, ask), patience=min(patience, MOST_PATIENCE))
         waiting = self._caller.call(ongoing.Hold(wanted, self.silence))
         try:
             while isinstance(waiting.last, Standing):

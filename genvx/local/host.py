@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from genvx.core.wire.runoperations import LogNews, WatchRun
     from genvx.core.wire.treeoperations import Pulling, PullRun
     from genvx.core.wire.viewoperation import ViewRun
-    from genvx.local.enforcing.enforcer import Done as Done  # for those who show what was done
     from genvx.local.enforcing.enforcer import Enforcer
     from genvx.local.running.hold import LocalHold as LocalHold  # for those who hold what we give
     from genvx.local.runs.entering import Entry
@@ -117,6 +116,21 @@ class LocalHost(Machine):
         from genvx.local.runs.watching import watch
 
         return watch(self, asked, pause)
+
+    def submit_and_watch(
+        self,
+        spec: RunSpec,
+        pause: Callable[[float], bool],
+        *,
+        reports: bool = False,
+        patience: Optional[float] = None,
+        tags: tuple[str, ...] = (),
+    ) -> tuple[RunInfo, Iterator[LogNews]]:
+        """Start a run as `submit` does; return also what `watch` would yield of it."""
+        from genvx.core.wire.runoperations import WatchRun
+
+        run = self.submit(spec, patience=patience, tags=tags)
+        return run, self.watch(WatchRun(run.id, offset=0, reports=reports), pause)
 
     def view(
         self, asked: ViewRun, pause: Callable[[float], bool]

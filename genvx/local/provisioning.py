@@ -7,7 +7,7 @@ import os
 from genvx.core.leases.environments import environments
 from genvx.core.value import value
 from genvx.errors import StateError
-from genvx.local.state import paths
+from genvx.local.state import paths, policyfile
 from genvx.local.state.directory import former_directory
 from genvx.local.state.paths import Places
 from genvx.local.state.store import LeaseStore
@@ -16,6 +16,7 @@ from genvx.local.tmpfiles import fragment_of
 __all__ = [
     "Places",
     "Provisioned",
+    "has_rules",
     "held_before",
     "install_unit",
     "planned",
@@ -98,6 +99,15 @@ def _modes(group: str) -> tuple[int, int]:
     # Sticky: users can make their own directories, and nobody delete those of others. With a group
     # also set-gid, and closed to everybody else.
     return (0o3770, 0o660) if group else (0o1777, 0o666)
+
+
+def has_rules(places: Places) -> bool:
+    """Whether the policy of the machine has rules for genvx enforce.
+
+    Raises:
+        StateError: the policy cannot be read, or has a mistake.
+    """
+    return policyfile.read(places.provisioned).enforcement is not None
 
 
 def unit_path(places: Places, name: str) -> str:

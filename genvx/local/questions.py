@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from genvx.core.requests.ask import Ask
     from genvx.core.requests.requirements import Requirements
     from genvx.core.snapshot import Snapshot
-    from genvx.core.wire import acts, questions, treeoperations
+    from genvx.core.wire import acts, enforcing, questions, treeoperations
     from genvx.core.wire.operation import Operation
 
     class Here(Protocol):
@@ -91,6 +91,13 @@ def port(host: Here, asked: questions.FindPort) -> int:
         return number
 
 
+def enforce(host: Any, asked: enforcing.EnforceOnce) -> enforcing.Enforced:
+    """Do one round of genvx enforce; return what it has done."""
+    from genvx.local.enforcing.enforcer import enforce_once
+
+    return enforce_once(host, dry_run=asked.dry_run)
+
+
 def release(host: Here, asked: acts.Release) -> Environment:
     """End an environment; return it as it was."""
     return host.release(asked.environment, kill=asked.kill)
@@ -154,6 +161,7 @@ ANSWERS: Mapping[str, Callable[[Here, Any], Any]] = {
     "ShowPolicy": policy,
     "ShowUse": use,
     "FindPort": port,
+    "EnforceOnce": enforce,
     "Release": release,
     "Attach": attach,
     "Detach": detach,

@@ -58,10 +58,16 @@ class Rules:
         )
 
     def complete(self, requirements: Requirements) -> Requirements:
-        """Fill in from the policy what the request leaves open."""
+        """Fill in from the policy what the request leaves open, and leave out what it forbids."""
+        if requirements.in_use and not self._may_take_used():
+            # Not refused: such a request takes unused devices first, and may get one.
+            requirements = replace(requirements, in_use=False)
         if requirements.visible_as is not None:
             return requirements
         return replace(requirements, visible_as=self.policy.visible_as)
+
+    def _may_take_used(self) -> bool:
+        return self.policy.in_use or self.policy.is_administrator(self.user)
 
     def time(self, requirements: Requirements, wanted: Optional[float]) -> Optional[float]:
         """Return how many seconds an environment lasts if `wanted` seconds were asked for.

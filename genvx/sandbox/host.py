@@ -44,5 +44,7 @@ class SandboxHost:
             "HOME": self.home,
             # All hosts share an agent, like machines whose homes are on one network file system.
             "XDG_CACHE_HOME": f"{root}/cache",
+            # The hosts reach each other, as those of a laboratory do.
+            "GENVX_SSH_CONFIG": f"{root}/ssh_config",
             "PATH": f"{root}/bin:/usr/local/bin:/usr/bin:/bin",
         }

@@ -1,9 +1,38 @@
-"""Ending sockets and channels of SSH connections."""
+"""Ending sockets and channels of SSH connections; and leaving them alone, in a forked child."""
 
 from __future__ import annotations
 
+import os
 import socket
-from typing import Any
+import weakref
+from typing import Any, Protocol
+
+
+class Shared(Protocol):
+    """What a forked child shares with us, such as a connection."""
+
+    def leave(self) -> None:
+        """Have nothing to do with it any more, in the child."""
+
+
+_shared: weakref.WeakSet[Shared] = weakref.WeakSet()
+
+
+def leave_in_children(sock: Shared) -> None:
+    """Have children that are forked leave a connection, which stays ours.
+
+    Otherwise the end of a child, at which paramiko closes connections, would end ours; and the
+    child would wait for threads that it does not have.
+    """
+    _shared.add(sock)
+
+
+def _leave() -> None:
+    for sock in tuple(_shared):
+        sock.leave()
+
+
+os.register_at_fork(after_in_child=_leave)
 
 
 def shut(sock: Any) -> None:

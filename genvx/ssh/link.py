@@ -7,6 +7,7 @@ itself, gets its own arguments and its own socket, and is opened under one deadl
 
 from __future__ import annotations
 
+import functools
 import logging
 import random
 import threading
@@ -50,6 +51,17 @@ _HANG_UP_SECONDS = 0.3
 # Constructing a fabric Config merges its levels anew, which is not safe among threads: one thread
 # constructs at a time.
 _constructing = threading.Lock()
+
+
+@functools.cache
+def _config() -> fabric.Config:
+    """Return the Config of all connections; none writes into it, and a new one costs 1 ms.
+
+    Only for who has `_constructing`.
+    """
+    # An empty ssh_config: Fabric would read the user's with a parser that differs from OpenSSH's.
+    # `lazy` keeps it from reading fabric.yml and the like.
+    return fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig())
 
 
 class _Connection(fabric.Connection):  # type: ignore[misc]  # fabric has no types
@@ -271,9 +283,7 @@ def _construct(
             settings.hostname,
             user=settings.user,
             port=settings.port,
-            # An empty ssh_config: Fabric would read the user's with a parser that differs from
-            # OpenSSH's. `lazy` keeps it from reading fabric.yml and the like.
-            config=fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig()),
+            config=_config(),
             connect_kwargs={
                 "sock": sock,
                 "auth_strategy": login,

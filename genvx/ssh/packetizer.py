@@ -22,6 +22,10 @@ class Packetizer(paramiko.packet.Packetizer):
         message: tuple[int, paramiko.Message] = super().read_message()
         self.heard += 1
         self.dismissed = self.dismissed or message[0] == paramiko.common.MSG_DISCONNECT
+        if message[0] == paramiko.common.MSG_DEBUG:
+            # sshd sends one at each login. paramiko makes its text printable, byte by byte, for a
+            # log that nobody reads.
+            return paramiko.common.MSG_IGNORE, message[1]
         return message
 
     def readline(self, timeout: float) -> str:

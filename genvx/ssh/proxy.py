@@ -7,7 +7,8 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 from genvx.ssh.config.tokens import expand
-from genvx.ssh.ending import shut
+from genvx.ssh.ending import leave_in_children, shut
+from genvx.ssh.readahead import PEACE
 
 if TYPE_CHECKING:
     from genvx.ssh.config.settings import Settings
@@ -29,6 +30,17 @@ class Proxy:
                 stdout=theirs.fileno(),
                 stderr=subprocess.DEVNULL,
             )
+        self._left = False
+        leave_in_children(self)
+
+    def leave(self) -> None:
+        """Leave the connection and the command to the process that we are forked from."""
+        self._left = True
+        self._socket.close()
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Set the timeout of reads, as ReadAhead does; closing wakes a thread that reads."""
+        self._socket.settimeout(None if seconds is None else max(seconds, PEACE))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
@@ -39,6 +51,8 @@ class Proxy:
 
     def close(self) -> None:
         """Close the socket and end the command."""
+        if self._left:
+            return
         self.wake()
         self._socket.close()
         self._process.kill()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 import paramiko
 
 from genvx.errors import HostLost
+from genvx.ssh.ending import leave_in_children
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +101,10 @@ class Pulse:
         """Stop watching."""
         _watch.remove(self)
 
+    def unlock(self) -> None:
+        """Forget who has the lock; of a forked child, which does not have that thread."""
+        self._lock = threading.Lock()
+
     def ask(self, patience: float) -> HostLost | None:
         """Ask the host for a reply now; return HostLost if none comes within `patience` seconds."""
         before, end = self._heard(), time.monotonic() + patience
@@ -178,8 +183,16 @@ class _Watch:
     """One daemon thread serves all pulses; it ends when there are none."""
 
     def __init__(self) -> None:
-        self._condition = threading.Condition()
         self._due: dict[Pulse, float] = {}
+        self.leave()
+        leave_in_children(self)
+
+    def leave(self) -> None:
+        """Watch nothing; of a forked child, in which there is no thread that would let locks go."""
+        for pulse in self._due:
+            pulse.unlock()
+        self._condition = threading.Condition()
+        self._due = {}
         self._running = False
 
     def add(self, pulse: Pulse) -> None:

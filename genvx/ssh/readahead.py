@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from genvx.ssh.ending import shut
+from genvx.ssh.ending import leave_in_children, shut
 
 if TYPE_CHECKING:
     import socket
 
 _AHEAD = 32_768
-_PEACE = 30.0
+# Seconds that a read waits at least. Ten times a second is a noticeable load for many connections.
+PEACE = 30.0
 
 
 class ReadAhead:
@@ -26,6 +27,14 @@ class ReadAhead:
         self._buffer = b""
         self._reading = threading.Lock()
         self._closing = False
+        leave_in_children(self)
+
+    def leave(self) -> None:
+        """Leave the connection to the process that we are forked from."""
+        # The thread that reads, and may have the lock, is not in this process.
+        self._reading = threading.Lock()
+        self._closing = True
+        self._socket.close()
 
     def recv(self, size: int) -> bytes:
         """Return up to `size` bytes; none after the end or after `close`."""
@@ -38,7 +47,7 @@ class ReadAhead:
 
     def settimeout(self, seconds: float | None) -> None:
         """Set the timeout of reads; less than 30 seconds counts as 30."""
-        self._socket.settimeout(None if seconds is None else max(seconds, _PEACE))
+        self._socket.settimeout(None if seconds is None else max(seconds, PEACE))
 
     def close(self) -> None:
         """Close the socket, and wake a thread that reads from it."""

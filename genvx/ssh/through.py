@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import paramiko
 
+from genvx.ssh.readahead import PEACE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -22,6 +24,10 @@ class Through:
         self.needed_secret = needed_secret
         self._channel = channel
         self._leave: Callable[[], None] | None = leave
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Set the timeout of reads, as ReadAhead does; closing wakes a thread that reads."""
+        self._channel.settimeout(None if seconds is None else max(seconds, PEACE))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._channel, name)

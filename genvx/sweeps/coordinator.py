@@ -8,7 +8,6 @@ on with the sweep later finds each trial, and starts none twice.
 from __future__ import annotations
 
 import math
-import queue
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -21,11 +20,12 @@ from genvx.sweeps import events, following
 from genvx.sweeps.dispatch import Dispatch, Start
 from genvx.sweeps.endings import Ending, ending_of, outcome_of
 from genvx.sweeps.following import Gone, Line, Seen, Silent
+from genvx.sweeps.inbox import Inbox
 from genvx.sweeps.lane import Answer, Find, Lane, Look, Submit, Withdraw
 from genvx.sweeps.ledger import Ledger
 from genvx.sweeps.observer import Silence
 from genvx.sweeps.reading import Reports
-from genvx.sweeps.refusals import Meaning, meaning_of, reason, warning
+from genvx.sweeps.refusals import Meaning, meaning_of, reason
 from genvx.sweeps.replaying import replay
 from genvx.sweeps.trial import Stage, Trial
 from genvx.sweeps.trialrun import run_of, tags_of
@@ -33,7 +33,6 @@ from genvx.sweeps.trialrun import run_of, tags_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from genvx.core.runs.runinfo import RunInfo
     from genvx.fleet.ask import HostGroup
     from genvx.fleet.detaching.runs import RunHost
     from genvx.sweeps.lane import Job
@@ -84,15 +83,15 @@ class Coordinator:
         self._tuner = tuner
         self._reader: Reader = reader or Reports()
         self._reads = True
-        self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._events = Inbox()
         self._over = threading.Event()
-        shares = per_gpu or {}
         self.lanes = {
             host.name: Lane(
                 host,
                 self.spec.requirements,
-                shares.get(host.name, self.spec.per_gpu),
+                (per_gpu or {}).get(host.name, self.spec.per_gpu),
                 self._events.put,
+                self._over.wait,
                 ship,
             )
             for host in fleet.hosts
@@ -130,6 +129,7 @@ class Coordinator:
     def close(self) -> None:
         """Leave the sweep as it is: its trials go on."""
         self._over.set()
+        self._events.close()
         for lane in self.lanes.values():
             lane.close()
         self._reader.close()
@@ -147,19 +147,17 @@ class Coordinator:
             StateError: the journal cannot be written.
         """
         while True:
-            if time.monotonic() >= self._deadline and not self._dispatch.ending:
+            now = time.monotonic()
+            if now >= self._deadline and not self._dispatch.ending:
                 self._end("time", "its time is over")
-            for lane, job in self._dispatch.next_jobs(time.monotonic()):
+            for lane, job in self._dispatch.next_jobs(now):
                 if isinstance(job, Start):
                     self._ask(job.trial, lane)
                 else:
                     self._give(lane, job)
             if why := self._dispatch.why_done():
                 break
-            try:
-                event = self._events.get(timeout=self._dispatch.until_due(self._deadline))
-            except queue.Empty:
-                continue
+            event = self._events.get(timeout=self._dispatch.until_due(now, self._deadline))
             if isinstance(event, Woken) and event.what == "interrupt":
                 return "interrupted"
             self._handle(event)
@@ -175,9 +173,9 @@ class Coordinator:
     def _end(self, why: str, line: str) -> None:
         """Start no more trials, and end those that are out."""
         self._dispatch.ending = why
-        many = len(self.out)
-        self._observer.say(f"{line}; {many} trial{'s are' if many != 1 else ' is'} ended")
-        for trial in list(self.ledger.trials.values()):
+        are = "trial is" if len(self.out) == 1 else "trials are"
+        self._observer.say(f"{line}; {len(self.out)} {are} ended")
+        for trial in list(self.ledger.unfinished.values()):
             trial.stopping = trial.is_out
             if trial.stage is Stage.QUEUED:
                 self._finish(trial, Ending(Stage.CANCELLED))
@@ -194,7 +192,8 @@ class Coordinator:
         except InvalidInput as error:  # a value that cannot be put into this command
             self._finish(trial, Ending(Stage.FAILED, why=str(error)))
         else:
-            self._give(lane, Submit(trial.number, run, tags_of(self.spec, trial), again))
+            reports = self._reader.asked(trial.run, 0).reports
+            self._give(lane, Submit(trial.number, run, tags_of(self.spec, trial), reports, again))
 
     def _give(self, lane: Lane, job: Job) -> None:
         if isinstance(job, (Submit, Find)):
@@ -238,7 +237,7 @@ class Coordinator:
                 again = isinstance(job, Find) or job.again
                 self._refused(trial, lane, answer.error, again=again)
             elif answer.result is not None:
-                self._accepted(trial, lane, answer.result)
+                self._accepted(trial, lane, answer)
             elif trial.stage is Stage.ASKED:
                 self._submit(trial, lane, again=True)
             else:
@@ -259,43 +258,43 @@ class Coordinator:
         if answer.error is not None:
             self._warn(lane, answer.error)
             return
-        if lane.told:
+        if lane.told and lane.silence:
             self._observer.say(f"{lane.name} answers again")
         lane.silence = lane.told = ""
         lane.learn(answer.result)
-        self._say_silences()
-        if lane.closed and not all(each.closed for each in self.lanes.values()):
-            self._observer.say(f"{lane.name} {lane.closed}; no trial goes there")
+        self._say_absences()
         self._observer.changed(None)
 
     def _warn(self, lane: Lane, error: GenvxError) -> None:
         lane.pause(time.monotonic())
         lane.silence = reason(error)
-        self._say_silences()
+        self._say_absences()
 
-    def _say_silences(self) -> None:
-        """Say which hosts do not answer, and why; each once."""
+    def _say_absences(self) -> None:
+        """Say to which hosts no trial goes, and why; each once."""
         lanes = self.lanes.values()
         # Without a host that can run a trial the sweep may not begin. Then the error names all.
         able = any(lane.seen is not None and not lane.closed for lane in lanes)
         if not self.ledger.trials and not able:
             return
         for lane in lanes:
-            if lane.silence != lane.told:
-                lane.told = lane.silence
-                others = any(each.up and not each.closed for each in lanes)
-                self._observer.say(warning(lane.name, lane.silence, others=others))
+            if lane.absence == lane.told:
+                continue
+            lane.told = lane.absence
+            others = any(each.up and not each.closed for each in lanes)
+            self._observer.say(lane.absence_line(others=others))
 
-    def _accepted(self, trial: Trial, lane: Lane, info: RunInfo) -> None:
-        waits = isinstance(info.state, Waiting)
+    def _accepted(self, trial: Trial, lane: Lane, answer: Answer) -> None:
+        state = answer.result.state
+        waits = isinstance(state, Waiting)
         self._record({"is": "accepted", "trial": trial.number, "running": not waits})
         lane.took(trial.number, waits=waits)
-        if isinstance(info.state, Waiting):
-            trial.reason = info.state.reason
+        if waits:
+            trial.reason = state.reason
             self._observer.say(trial.waiting_line)
         self._dispatch.follows(trial)
         asked = self._reader.asked(trial.run, trial.offset)
-        following.start(lane.host, asked, self._events.put, self._over)
+        following.start(lane.host, asked, self._events.put, self._over, answer.news)
         self._observer.changed(trial)
 
     def _refused(self, trial: Trial, lane: Lane, error: GenvxError, *, again: bool) -> None:
@@ -310,7 +309,7 @@ class Coordinator:
             return
         self._return(trial, str(error))
         if meaning is Meaning.NEVER:
-            lane.closed = str(error)
+            lane.closed = lane.told = str(error)
             self._dispatch.refusal = error
             if not isinstance(error, CommandNotFound) or len(self.lanes) > 1:
                 self._observer.say(f"{lane.name}: {error}; no trial goes there")
@@ -359,7 +358,9 @@ class Coordinator:
             return
         if report is None or report.value is None:
             return
-        self._record(events.reported(trial, report, event.after))
+        self.ledger.apply(said := events.reported(trial, report, event.after))
+        if trial.keeps_reports:
+            self._journal.write(said)
         ends = self._stop_when is not None and self._stop_when.met(report)
         if ends and not self._dispatch.ending:
             self._good = trial.number
@@ -394,7 +395,6 @@ class Coordinator:
 
     def _left(self, trial: Trial) -> None:
         """Note that a trial is not on its host any more."""
-        lane = self.lanes.get(trial.host)
-        if lane is not None:
+        if (lane := self.lanes.get(trial.host)) is not None:
             lane.lost(trial.number, ran=trial.stage is Stage.RUNNING)
         self._dispatch.forget(trial)

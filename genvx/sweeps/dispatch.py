@@ -54,7 +54,7 @@ class Dispatch:
     @property
     def out(self) -> list[Trial]:
         """The trials that a host has, or may have."""
-        return [trial for trial in self._ledger.trials.values() if trial.is_out]
+        return [trial for trial in self._ledger.unfinished.values() if trial.is_out]
 
     @property
     def most(self) -> float:
@@ -86,14 +86,14 @@ class Dispatch:
         """
         for lane in self._lanes.values():
             if not lane.busy and now >= lane.due:
-                job = self._duty(lane)
+                job = self._duty(lane, now)
                 if job is not None:
                     yield lane, job
         if self.ending:
             return
         if not self.out and all(lane.closed for lane in self._lanes.values()):
             raise self._nowhere()
-        reasons = {lane.name: lane.silence or lane.closed for lane in self._lanes.values()}
+        reasons = {lane.name: lane.absence for lane in self._lanes.values()}
         if all(reasons.values()) and not self._ledger.trials:
             if all(lane.silence for lane in self._lanes.values()):
                 raise FleetError(NO_ANSWER, reasons=reasons)
@@ -115,23 +115,25 @@ class Dispatch:
             return ""
         if self.ending:
             return self.ending
-        if self._ledger.count(Stage.QUEUED):
+        if self._ledger.unfinished:
             return ""
         if self._spec.trials is not None and len(self._ledger.trials) >= self._spec.trials:
             return "trials"
         return "space" if self._exhausted else ""
 
-    def until_due(self, deadline: float) -> float | None:
-        """Return the seconds until something is to be asked without an event before."""
-        now = time.monotonic()
+    def until_due(self, now: float, deadline: float) -> float | None:
+        """Return the seconds until something is to be asked without an event before.
+
+        now: as `next_jobs` was given it. What has become due since then would be due for ever.
+        """
         lanes = [lane for lane in self._lanes.values() if not lane.busy]
         dues = [lane.due for lane in lanes if lane.due > now]
         if not self.ending:
             dues += [lane.again for lane in lanes if lane.again > now]
         nearest = min([*dues, math.inf if self.ending else deadline])
-        return None if nearest == math.inf else max(0.0, nearest - now)
+        return None if nearest == math.inf else max(0.0, nearest - time.monotonic())
 
-    def _duty(self, lane: Lane) -> Job | None:
+    def _duty(self, lane: Lane, now: float) -> Job | None:
         """What a host must be asked before anything else."""
         for trial in self.out:
             if trial.host != lane.name or trial.number in self.settling:
@@ -144,7 +146,7 @@ class Dispatch:
             return None
         # Others may have given something back.
         may_have_room = not self.ending and lane.room <= 0 and lane.waiter is None
-        if not lane.up or (may_have_room and time.monotonic() >= lane.again):
+        if not lane.up or (may_have_room and now >= lane.again):
             return Look()
         return None
 
@@ -162,12 +164,14 @@ class Dispatch:
         return next((lane for lane in free if lane.name not in outs), None)
 
     def _next_trial(self) -> Trial | None:
-        for trial in self._ledger.trials.values():
+        for trial in self._ledger.unfinished.values():
             if trial.stage is Stage.QUEUED:
                 return trial
         number = len(self._ledger.trials)
         if self._exhausted or (self._spec.trials is not None and number >= self._spec.trials):
             return None
+        if number in self._ledger.trials:  # a line of the journal is damaged
+            number = min(set(range(number)) - set(self._ledger.trials))
         parameters = self._tuner.ask(number)
         if parameters is None:
             self._exhausted = True

@@ -11,8 +11,9 @@ from genvx.core.wire.runoperations import LogEnd, WatchRun
 from genvx.errors import GenvxError, UnknownRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from genvx.core.wire.runoperations import LogNews
     from genvx.fleet.detaching.runs import RunHost
 
 # Pauses before a host is asked again: they grow from one to the next.
@@ -70,16 +71,19 @@ def follow(
     asked: WatchRun,
     put: Callable[[News], object],
     stop: threading.Event,
+    begun: Iterator[LogNews] | None = None,
 ) -> None:
     """Follow a run until its end is known or `stop` is set, however often the host is away.
 
-    asked: from which offset. put: is called with all news, in this thread.
+    asked: from which offset. put: is called with all news, in this thread. begun: news that come
+    already, on the connection by which the run was started.
     """
     reader = _Reader(asked, put)
     pause, silent = FIRST_PAUSE, False
     while not stop.is_set():
         try:
-            for news in host.watch(reader.asked, stop.wait):
+            coming, begun = begun, None
+            for news in coming or host.watch(reader.asked, stop.wait):
                 if silent:
                     put(Silent(asked.run, host.name, None))
                 pause, silent = FIRST_PAUSE, False
@@ -142,12 +146,16 @@ class _Reader:
 
 
 def start(
-    host: RunHost, asked: WatchRun, put: Callable[[News], object], stop: threading.Event
+    host: RunHost,
+    asked: WatchRun,
+    put: Callable[[News], object],
+    stop: threading.Event,
+    begun: Iterator[LogNews] | None = None,
 ) -> None:
     """Follow a run in a thread of its own; raise RuntimeError if there can be no more threads."""
     threading.Thread(
         target=follow,
-        args=(host, asked, put, stop),
+        args=(host, asked, put, stop, begun),
         name=f"genvx trial {asked.run}",
         daemon=True,
     ).start()

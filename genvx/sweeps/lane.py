@@ -20,13 +20,16 @@ from genvx.errors import GenvxError, TreeMissing
 from genvx.sweeps.following import FIRST_PAUSE, LONGEST_PAUSE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from genvx.core.requests.requirements import Requirements
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.runinfo import RunInfo
     from genvx.core.snapshot import Snapshot
+    from genvx.core.wire.runoperations import LogNews
     from genvx.fleet.detaching.runs import RunHost
+
+    Started = tuple[RunInfo, Iterator[LogNews] | None]
 
 # A trial waits in the line of its host as long as it takes.
 _FOR_EVER = math.inf
@@ -43,11 +46,15 @@ class Look:
 
 @value
 class Submit:
-    """Start the run of a trial, or have it wait in line. again: it may be there already."""
+    """Start the run of a trial, or have it wait in line; the answer also has its news.
+
+    reports: whether they are what it reports, and not its log. again: it may be there already.
+    """
 
     trial: int
     spec: RunSpec
     tags: tuple[str, ...]
+    reports: bool = True
     again: bool = False
 
 
@@ -80,11 +87,12 @@ Job = Look | Submit | Find | Stop | Withdraw
 
 @value
 class Answer:
-    """What became of a job. error: why there is no result."""
+    """What became of a job. error: why there is no result. news: of a run that was started."""
 
     host: str
     job: Job
     result: Any = None
+    news: Iterator[LogNews] | None = None
     error: GenvxError | None = None
 
 
@@ -93,10 +101,10 @@ class Lane:
 
     room: how many more trials would probably start there at once; math.inf where they hold no GPU.
     up: whether the host has answered last. seen: its last snapshot. closed: why no trial can ever
-    go there. silence: why it does not answer. told: which silence was said. waiter: the number of
+    go there. silence: why it does not answer. told: which of both was said. waiter: the number of
     the trial that waits in its line. busy: whether a job is being done. due: when it may be asked
-    again, by time.monotonic(). again: when its room is looked at again. ship: sends the project of
-    a trial there.
+    again, by time.monotonic(). again: when its room is looked at again. pause: waits so many
+    seconds; True ends the following of runs. ship: sends the project of a trial there.
     """
 
     def __init__(
@@ -105,6 +113,7 @@ class Lane:
         requirements: Requirements,
         per_gpu: int,
         put: Callable[[Answer], object],
+        pause: Callable[[float], bool],
         ship: Callable[[RunHost], object] | None = None,
     ) -> None:
         self.host = host
@@ -123,6 +132,7 @@ class Lane:
         self._pause = FIRST_PAUSE
         self._per_gpu = per_gpu
         self._put = put
+        self._stops = pause
         self._ship = ship
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         threading.Thread(target=self._work, name=f"genvx lane {self.name}", daemon=True).start()
@@ -135,6 +145,18 @@ class Lane:
     def close(self) -> None:
         """End the thread once it has done what it was given."""
         self._jobs.put(None)
+
+    @property
+    def absence(self) -> str:
+        """Why no trial goes there now; empty if one may."""
+        return self.silence or self.closed
+
+    def absence_line(self, *, others: bool) -> str:
+        """Return what people are told of an absence. others: whether other hosts go on."""
+        if not self.silence:
+            return f"{self.name} {self.closed}; no trial goes there"
+        go_on = "others go on, and " * others
+        return f"{self.name}: {self.silence}; {go_on}{self.name} is asked again"
 
     def is_open(self, now: float) -> bool:
         """Whether a trial may be asked for there at this moment."""
@@ -198,7 +220,10 @@ class Lane:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             try:
-                answer = Answer(self.name, job, self._do(job))
+                if isinstance(job, Submit):
+                    answer = Answer(self.name, job, *self._submit(job))
+                else:
+                    answer = Answer(self.name, job, self._do(job))
             except GenvxError as error:
                 answer = Answer(self.name, job, error=error)
             except Exception as error:  # otherwise the sweep would wait for this host for ever
@@ -206,32 +231,35 @@ class Lane:
                 answer = Answer(self.name, job, error=fault)
             self._put(answer)
 
-    def _do(self, job: Job) -> Any:
+    def _do(self, job: Look | Find | Stop | Withdraw) -> Any:
         if isinstance(job, Look):
             return self.host.snapshot()
-        if isinstance(job, Submit):
-            return self._submit(job)
         if isinstance(job, Find):
             return self._find(job.run)
         if isinstance(job, Withdraw):
             return self.host.answer(WithdrawRun(job.run))
         return self.host.answer(StopRun(job.run))
 
-    def _submit(self, job: Submit) -> RunInfo:
+    def _submit(self, job: Submit) -> Started:
         if job.again:
             # Whoever was cut off while the host was asked does not know what became of it.
             found = self._find(job.spec.id)
             if found is not None:
-                return found
-        spec = replace(job.spec, requirements=self.requirements)
-        patience = _FOR_EVER if spec.requirements.gpus else None
+                return found, None
         try:
-            return self.host.submit(spec, patience=patience, tags=job.tags)
+            return self._start(job)
         except TreeMissing:
             if self._ship is None:
                 raise
         self._ship(self.host)
-        return self.host.submit(spec, patience=patience, tags=job.tags)
+        return self._start(job)
+
+    def _start(self, job: Submit) -> Started:
+        spec = replace(job.spec, requirements=self.requirements)
+        patience = _FOR_EVER if spec.requirements.gpus else None
+        return self.host.submit_and_watch(
+            spec, self._stops, reports=job.reports, patience=patience, tags=job.tags
+        )
 
     def _find(self, run: str) -> RunInfo | None:
         return next((each for each in self.host.answer(FindRuns(run)) if each.id == run), None)

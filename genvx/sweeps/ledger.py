@@ -20,12 +20,15 @@ _ENDS = {stage.value: stage for stage in ENDS}
 class Ledger:
     """Ledger has the trials of a sweep, by number, and how the sweep itself is.
 
-    ended: why the sweep is over, in a word; empty while it is not.
+    unfinished: those that are not over. ended: why the sweep is over, in a word; empty while it is
+    not.
     """
 
     def __init__(self, goal: Goal) -> None:
         self.goal = goal
         self.trials: dict[int, Trial] = {}
+        # All that is decided concerns these; they stay few, however many trials there were.
+        self.unfinished: dict[int, Trial] = {}
         self.ended = ""
 
     @classmethod
@@ -54,6 +57,7 @@ class Ledger:
         elif kind == "reported":
             trial.value, trial.step = number_of(event.get("value")), _whole(event.get("step"))
             trial.final = event.get("final") is True
+            trial.reports += 1
             trial.more = _mapping(event.get("more"))
             trial.offset = _whole(event.get("at")) or 0
         elif kind == "pruned":
@@ -68,6 +72,7 @@ class Ledger:
             trial.losses += event.get("lost") is True
             trial.stopping, trial.pruned_at, trial.more, trial.doubts = False, None, {}, 0
         elif kind == "ended":
+            del self.unfinished[number]
             trial.stage = _ENDS.get(str(event.get("how")), Stage.FAILED)
             trial.value = number_of(event.get("value"))
             trial.seconds = number_of(event.get("seconds"))
@@ -82,6 +87,7 @@ class Ledger:
         trial = self.trials.get(number)
         if trial is None:
             trial = self.trials[number] = Trial(number, _mapping(event.get("parameters")))
+            self.unfinished[number] = trial
         if trial.is_over:
             return None
         trial.stage, trial.run = Stage.ASKED, run
@@ -118,7 +124,10 @@ def number_of(given: object) -> float | None:
         return float(str(given))
     if isinstance(given, bool) or not isinstance(given, (int, float)):
         return None
-    return float(given)
+    try:
+        return float(given)
+    except OverflowError:  # a whole number that no double can hold
+        return None
 
 
 def plain_number(number: float | None) -> float | str | None:

@@ -58,11 +58,6 @@ def meaning_of(error: GenvxError, *, again: bool) -> Meaning:
     return Meaning.NOT
 
 
-def warning(host: str, why: str, *, others: bool) -> str:
-    """Return the line about a host that is left alone for a while. others: whether some go on."""
-    return f"{host}: {why}; {'others go on, and ' * others}{host} is asked again"
-
-
 def reason(error: GenvxError) -> str:
     """Return why a host does not answer, without its name."""
     return f"{kind_of(error)}: {error}"

@@ -51,7 +51,8 @@ class Hosts:
     """On which hosts a sweep is, as somebody typed it; `genvx remote` reads it in the same way.
 
     remote: whether they are those of `genvx remote`, not this machine. hostfile: an absolute path.
-    config: the path of the file for NNI that has them.
+    config: the path of the file for NNI that has them. carried: the path of the file with which
+    they have come here, if another machine sent the sweep.
     """
 
     remote: bool = False
@@ -64,6 +65,7 @@ class Hosts:
     tags: tuple[str, ...] = ()
     config: str | None = None
     accept_new_host_keys: bool = False
+    carried: str | None = None
 
 
 @value
@@ -166,6 +168,7 @@ _HOSTS = Table(
     tags=strings(LONGEST_PATH, MOST_WORDS),
     config=optional(string(LONGEST_PATH)),
     accept_new_host_keys=flag(),
+    carried=optional(string(LONGEST_PATH)),
 )
 _NEEDS = Table(
     Needs,

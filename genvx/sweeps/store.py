@@ -2,6 +2,7 @@
 
 SWEEPS/<id>/spec.json    what was asked, written once
             journal      a line of JSON for each thing that happened
+            notify.json  who is told of its end, with the addresses
             lock         held by the process that runs the sweep; its pid is in it
             stop         that somebody wants the sweep to end
 """
@@ -17,6 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from genvx.core.text import is_identifier, printable
+from genvx.core.wire.notifiercodec import NOTIFIERS, Notifiers
 from genvx.core.wire.plain import Malformed, dumps, loads
 from genvx.errors import InvalidInput, StateError
 from genvx.sweeps.journal import Journal
@@ -28,9 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from genvx.core.notifying.notifier import Notifier
     from genvx.sweeps.spec import SweepSpec
 
 _SPEC, _JOURNAL, _LOCK, _STOP = "spec.json", "journal", "lock", "stop"
+_NOTIFY = "notify.json"
 _MOST_BYTES = 64 << 20
 
 
@@ -67,6 +71,14 @@ class SweepDirectory:
         except (OSError, Malformed, InvalidInput) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise StateError(f"cannot read sweep {self.id}: {why}") from None
+
+    def notifiers(self) -> tuple[Notifier, ...]:
+        """Read who is told of its end; nobody where that cannot be read."""
+        try:
+            with open(os.path.join(self.path, _NOTIFY), "rb") as file:
+                return NOTIFIERS.read(loads(file.read(_MOST_BYTES))).notifiers
+        except (OSError, Malformed):
+            return ()
 
     def is_named(self, name: str) -> bool:
         """Whether the sweep has this name; one that cannot be read has none."""
@@ -122,12 +134,19 @@ class SweepDirectory:
             shutil.rmtree(self.path, ignore_errors=True)
 
     def write_pid(self) -> None:
-        """Say in the lock, which we hold, who runs the sweep; forget requests to end it."""
+        """Say in the lock, which we hold, who runs the sweep; forget requests to end it.
+
+        Raises:
+            StateError: that cannot be written.
+        """
         assert self._lock is not None
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, str(os.getpid()).encode("ascii"), 0)
-        with suppress(FileNotFoundError):
-            os.unlink(os.path.join(self.path, _STOP))
+        try:
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, str(os.getpid()).encode("ascii"), 0)
+            with suppress(FileNotFoundError):
+                os.unlink(os.path.join(self.path, _STOP))
+        except OSError as error:
+            raise StateError(f"cannot write {self.path}/{_LOCK}: {error.strerror}") from None
 
     def ask_to_stop(self) -> bool:
         """Ask the process that runs the sweep to end it; return whether there is one.
@@ -166,8 +185,9 @@ class SweepDirectory:
         return False
 
 
-def create(root: str, spec: SweepSpec) -> SweepDirectory:
-    """Make the directory of a new sweep, with what was asked in it.
+def create(root: str, spec: SweepSpec, notifiers: tuple[Notifier, ...] = ()) -> SweepDirectory:
+    """Make the directory of a new sweep, with what was asked in it. notifiers: who is told of its
+    end.
 
     Raises:
         StateError: it cannot be made.
@@ -179,18 +199,24 @@ def create(root: str, spec: SweepSpec) -> SweepDirectory:
     except OSError as error:
         raise StateError(f"cannot write {path}: {error.strerror}") from None
     try:
+        if notifiers:
+            _write(os.path.join(path, _NOTIFY), NOTIFIERS.write(Notifiers(notifiers)))
         # A sweep is there once this is: whoever is killed in between leaves no half of one.
         temporary = os.path.join(path, f".{_SPEC}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(dumps(SWEEP.write(spec)))
-            file.flush()
-            os.fsync(file.fileno())
+        _write(temporary, SWEEP.write(spec))
         os.rename(temporary, os.path.join(path, _SPEC))
     except OSError as error:
         shutil.rmtree(path, ignore_errors=True)
         raise StateError(f"cannot write {path}: {error.strerror}") from None
     return SweepDirectory(path)
+
+
+def _write(path: str, plain: dict[str, Any]) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(dumps(plain))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def found(root: str) -> list[SweepDirectory]:

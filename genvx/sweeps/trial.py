@@ -26,6 +26,8 @@ class Stage(StrEnum):
     CANCELLED = "cancelled"
 
 
+# A trial must not fill our disk.
+_MOST_REPORTS = 100_000
 ENDS = (Stage.COMPLETED, Stage.FAILED, Stage.PRUNED, Stage.CANCELLED)
 
 
@@ -33,10 +35,10 @@ class Trial:
     """Trial is one set of parameters and what became of it.
 
     number: its place in the sweep, from 0. attempts: how often it was asked for; losses: how often
-    its run was lost. run, host: the run of its last attempt, and the name of
-    the host that has it. value: its result, or what it has reported last. step: of that. why: of a
-    failure. reason: why it waits. offset: how many bytes of its reports have been read. withdrawn:
-    whether its host was asked to take its run out of the line.
+    its run was lost. run, host: the run of its last attempt, and the name of the host that has it.
+    value: its result, or what it has reported last. step: of that. reports: how many it has made.
+    why: of a failure. reason: why it waits. offset: how many bytes of its reports have been read.
+    withdrawn: whether its host was asked to take its run out of the line.
     """
 
     def __init__(self, number: int, parameters: Mapping[str, Any]) -> None:
@@ -51,6 +53,7 @@ class Trial:
         self.value: float | None = None
         self.step: int | None = None
         self.final = False
+        self.reports = 0
         self.more: Mapping[str, Any] = {}
         self.why = ""
         self.reason = ""
@@ -70,6 +73,11 @@ class Trial:
     def is_out(self) -> bool:
         """Whether a host has its run, or may have it."""
         return self.stage in (Stage.ASKED, Stage.WAITING, Stage.RUNNING)
+
+    @property
+    def keeps_reports(self) -> bool:
+        """Whether its last report is written down. Its end has the last value in any case."""
+        return self.reports <= _MOST_REPORTS
 
     @property
     def waiting_line(self) -> str:

@@ -21,6 +21,7 @@ from genvx.core.wire.runoperations import (
     ShowRun,
     StopRun,
     SubmitRun,
+    WatchRun,
     WithdrawRun,
 )
 from genvx.core.wire.treeoperations import FindTree
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from genvx.core.runs.runinfo import RunInfo
     from genvx.core.snapshot import Snapshot
     from genvx.core.wire.operation import Operation
-    from genvx.core.wire.runoperations import LogNews, WatchRun
+    from genvx.core.wire.runoperations import LogNews
     from genvx.errors import GenvxError
 
 R = TypeVar("R")
@@ -221,6 +222,19 @@ class FakeHost(FakeMachine):
         """
         self.require_answer()
         return self.runs.watch(asked, pause)
+
+    def submit_and_watch(
+        self,
+        spec: RunSpec,
+        pause: Callable[[float], bool],
+        *,
+        reports: bool = False,
+        patience: float | None = None,
+        tags: tuple[str, ...] = (),
+    ) -> tuple[RunInfo, Iterator[LogNews]]:
+        """Start a run as `submit` does; return also what `watch` yields of it."""
+        run = self.submit(spec, patience=patience, tags=tags)
+        return run, self.watch(WatchRun(run.id, offset=0, reports=reports), pause)
 
     def __str__(self) -> str:
         return self.name

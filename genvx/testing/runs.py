@@ -72,6 +72,7 @@ class FakeRuns(FakeShelf):
             if spec.id in self._records:
                 raise StateError(f"there is a run {spec.id} already")
             self._diffs[spec.id] = b"" if project is None else project.diff
+            self._notifiers[spec.id] = asked.spec.notifiers
             return self._begin(spec, asked.patience, asked.tags)
 
     def listed(self, asked: ListRuns) -> tuple[RunInfo, ...]:
@@ -102,7 +103,8 @@ class FakeRuns(FakeShelf):
             project = record.info.spec.project
             tree = self.trees[project.tree] if asked.files and project is not None else None
             files = b"" if tree is None else tree.to_bytes()
-            return RunDetails(record.info, place, tail, work, diff, files)
+            told = self._notifiers[record.info.id] if asked.notifiers else ()
+            return RunDetails(record.info, place, tail, work, diff, files, told)
 
     def stop(self, asked: StopRun) -> RunInfo:
         """End a run; return it as it was."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from genvx.core.leases.grant import Grant
     from genvx.core.line.ticket import Ticket
+    from genvx.core.notifying.notifier import Notifier
     from genvx.core.projects.manifest import Manifest
     from genvx.core.runs.runstate import RunState
     from genvx.testing.machine import FakeMachine
@@ -70,6 +71,7 @@ class FakeShelf:
         self._records: dict[str, Record] = {}
         self.trees: dict[str, Manifest | None] = {}
         self._diffs: dict[str, bytes] = {}
+        self._notifiers: dict[str, tuple[Notifier, ...]] = {}
         self._lock = threading.RLock()
 
     # What a test does to a run

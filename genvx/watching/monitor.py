@@ -27,7 +27,7 @@ class Monitor:
 
     every: seconds from the begin of a round to that of the next; a round that takes longer delays
     the next. recorder: writes the history; None for none. publish: called after each round. tell:
-    gets a line when a host fails, and when it answers again.
+    gets a line when a host fails, and when it answers again. seen: called with each look at a host.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Monitor:
         recorder: Recorder | None = None,
         publish: Callable[[], object] = lambda: None,
         tell: Callable[[str], object] = lambda line: None,
+        seen: Callable[[Sight], object] = lambda sight: None,
     ) -> None:
         self._rounds = Rounds(fleet)
         self._board = board
@@ -46,6 +47,7 @@ class Monitor:
         self._recorder = recorder
         self._publish = publish
         self._tell = tell
+        self._seen = seen
         self._down: dict[str, str] = {}
         self._runs_asked: float | None = None
 
@@ -66,6 +68,7 @@ class Monitor:
             # At once: one host that is slow must not delay what is shown of the others.
             self._board.show(sight)
             self._note(sight)
+            self._seen(sight)
             sights.append(sight)
         history = self._record(sights)
         self._board.end_round(

@@ -1,4 +1,4 @@
-"""Units of systemd that keep a monitor running."""
+"""Units of systemd that keep a monitor, or an enforcer, running."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 UNIT = f"{SERVICE}.service"
+ENFORCING_UNIT = "genvx-enforce.service"
 
 
 def system_unit(program: Sequence[str]) -> str:
@@ -28,6 +29,27 @@ RestartSec=10
 NoNewPrivileges=yes
 ProtectSystem=full
 ProtectHome=read-only
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def enforcing_unit(program: Sequence[str]) -> str:
+    """Return the unit of what enforces the policy of a machine, as root. program: as above."""
+    # It reads every process, writes to terminals of users and deletes their leases, and its hook
+    # may send mail through programs that are setgid: what systemd could take away, it needs. Nor
+    # does it get a /tmp or /var/tmp of its own, where leases may be.
+    return f"""\
+[Unit]
+Description=genvx enforce: tells and ends those who break the rules of policy.toml
+
+[Service]
+ExecStart={_quoted([*program, "enforce"])}
+Environment=HOME=/root
+Restart=on-failure
+RestartSec=60
+ProtectSystem=full
 
 [Install]
 WantedBy=multi-user.target

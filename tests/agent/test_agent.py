@@ -20,6 +20,7 @@ from genvx.core.requests.requirements import Requirements
 from genvx.core.runs.run import Moment, RunSpec
 from genvx.core.runs.runinfo import LogPiece
 from genvx.core.runs.runstate import name_of
+from genvx.core.runs.trial import Trial
 from genvx.core.value import replace
 from genvx.core.wire.acts import Signal
 from genvx.core.wire.asking import call_of, reply_form
@@ -33,6 +34,7 @@ from genvx.core.wire.runoperations import (
     FindRuns,
     LogEnd,
     StopRun,
+    SubmitAndWatch,
     SubmitRun,
     WatchRun,
     WithdrawRun,
@@ -52,7 +54,7 @@ from genvx.local.host import LocalHost
 from genvx.local.trees.project import Gathered
 from tests.capabilities import old_pythons
 from tests.conftest import ROOT
-from tests.helpers import until
+from tests.helpers import PATIENCE, until
 from tests.local.trees.trees import plant, seen
 
 HOLD = Hold(Ask(Requirements(2), "h"))
@@ -393,6 +395,55 @@ def test_a_run_outlives_the_agent_and_its_log_is_read_to_its_end(
     answer = run_agent(call_of(again, "aabb"), python=python, path=str(tmp_path))
     assert [e.data for e in watched(answer, again) if isinstance(e, LogPiece)] == [b"last\n"]
     assert [each.id for each in ask(FindRuns("1"))] == [run.id]
+
+
+def test_an_agent_stays_for_the_next_run(state, tmp_path, monkeypatch):
+    monkeypatch.setenv("GENVX_RUNS_DIR", str(tmp_path / "runs"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "genvx.agent"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+
+    def news_of(asked):
+        process.stdin.write(call_of(asked, "aabb").to_bytes())
+        reader, form, news = ReplyReader("aabb"), reply_form(asked), []
+        data = b""
+        while not (news and isinstance(news[-1], LogEnd)):
+            reply = reader.feed(data)
+            if reply is None:
+                data = process.stdout.read(65536)
+                assert data
+                continue
+            news.append(form.read(reply.result()))
+            data, reader = reader.rest, ReplyReader("aabb")
+        return news
+
+    for number in (1, 2):
+        line = f'echo out; echo {number} >> "$GENVX_REPORT"; exit {number}'
+        asked = SubmitAndWatch(
+            replace(
+                RunSpec(
+                    f"abcd000{number}", ("sh", "-c", line), Requirements(2), "", "", Moment(0, 0)
+                ),
+                trial=Trial("abcd1234", number, {}),
+            ),
+            60.0,
+            reports=True,
+        )
+        first, *_, last = news = news_of(asked)
+        assert first.id == last.run.id == asked.spec.id
+        assert last.run.state.end.exit_code == number
+        reported = b"".join(each.data for each in news if isinstance(each, LogPiece))
+        assert reported == b"%d\n" % number
+    process.stdin.close()
+    assert process.wait(PATIENCE) == 0
+    assert process.stdout.read() == b""
+    process.stdout.close()
 
 
 @pytest.mark.parametrize("fast", [0, math.inf], ids=["a fast way", "a slow way"])

@@ -96,10 +96,11 @@ def test_a_name_with_quotes_and_commands_is_only_a_name(state, tmp_path):
         (["acquire", "--for", "99999d"], "--for: a duration is more than 0 and at most 36500d"),
         (["run", "-d", "-C", "x" * 5000, "-g", "1", "--", "true"], "--chdir has at most 4096"),
         (
-            ["run", "-d", "--notify", "x" * 5000, "-g", "1", "--", "true"],
-            "--notify has at most 4096",
+            ["run", "-d", "--notify", "mail -s x me", "-g", "1", "--", "true"],
+            "--notify is the name of a notifier, or command:PATH,",
         ),
         (["devices", "--interval", "0"], "0.2"),
+        (["admin", "provision", "--fence"], "only root's systemd filters devices"),
         (["sandbox", "up", "--gpus", "x"], "not a number of GPUs"),
         (["sandbox", "up", "--gpus", "-1"], "not a number of GPUs"),
         (["sandbox", "up", "--server", "iis"], "openssh or embedded"),

@@ -103,3 +103,39 @@ def test_devices_loads_what_it_shows_and_little_else(state):
     document = loaded("devices", "--json")
     assert document & NOT_FOR_DEVICES == set()
     assert len(document) <= 95
+
+
+# What verbs do, not what can be typed: help shows only that.
+NOT_FOR_HELP = {
+    "genvx.core.wire.runoperations",
+    "genvx.fleet.fleet",
+    "genvx.local.host",
+    "genvx.local.provisioning",
+    *("asyncio", "fabric", "filelock", "optuna", "pynvml", "sqlite3", "starlette", "yaml"),
+}
+_EACH_HELP = """
+import os, sys
+import genvx.cli.app, genvx.cli.main as m
+for verb in sys.argv[1:]:
+    print(verb, end=" ", flush=True)
+    if os.fork() == 0:
+        said = os.dup(1)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        m.run([verb, "--help"])
+        sys.stdout.flush()
+        os.write(said, " ".join(sys.modules).encode() + b"\\n")
+        os._exit(0)
+    os.wait()
+"""
+
+
+def test_the_help_of_a_verb_loads_nothing_that_the_verb_does():
+    verbs = [entry.name for entry in VERBS if entry.here]
+    answer = subprocess.run(
+        [sys.executable, "-c", _EACH_HELP, *verbs], capture_output=True, text=True, env=genvx_env()
+    )
+    lines = [line.split() for line in answer.stdout.splitlines()]
+    assert [verb for verb, *_ in lines] == verbs, answer.stderr
+    needless = {verb: set(modules) & NOT_FOR_HELP for verb, *modules in lines}
+    assert [(verb, modules) for verb, modules in needless.items() if modules] == []
+    assert max(sum(m.startswith("genvx.") for m in modules) for _, *modules in lines) <= 70

@@ -231,13 +231,56 @@ def test_provisioning_installs_a_unit_and_says_before_what_it_would_write(tmp_pa
         str(tmp_path / "genvx"), str(tmp_path / "former"), str(tmp_path / "none/x"), str(units)
     )
     (tmp_path / "former").mkdir()
-    admin.plan(places, None, monitor=True)
+    admin.plan(places, None, monitor=True, enforce=True)
     planned = capsys.readouterr().out
     assert list(units.iterdir()) == []
-    admin.provision_in(places, monitor=True)
-    (unit,) = units.iterdir()
-    assert unit.name == "genvx-monitor.service"
-    assert stat.S_IMODE(unit.stat().st_mode) == 0o644
-    assert planned.endswith(f"# {unit}\n{unit.read_text()}")
-    assert " monitor --history /var/lib/genvx-monitor/history.db\n" in unit.read_text()
-    assert "systemctl enable --now genvx-monitor.service" in capsys.readouterr().out
+    admin.provision_in(places, monitor=True, enforce=True)
+    enforcer, monitor = sorted(units.iterdir())
+    assert (enforcer.name, monitor.name) == ("genvx-enforce.service", "genvx-monitor.service")
+    assert {stat.S_IMODE(unit.stat().st_mode) for unit in (enforcer, monitor)} == {0o644}
+    assert planned.endswith(
+        f"# {monitor}\n{monitor.read_text()}\n# {enforcer}\n{enforcer.read_text()}"
+    )
+    assert " monitor --history /var/lib/genvx-monitor/history.db\n" in monitor.read_text()
+    assert " enforce\n" in enforcer.read_text()
+    said = capsys.readouterr().out
+    assert "systemctl enable --now genvx-monitor.service genvx-enforce.service" in said
+    assert "policy.toml has no [enforce] yet" in said
+    (tmp_path / "genvx/policy.toml").write_text("[enforce.idle]\n")
+    admin.provision_in(places, enforce=True)
+    assert "no [enforce]" not in capsys.readouterr().out
+
+
+def test_a_unit_has_no_secret(state):
+    answer = run_genvx("monitor", "--print-unit", "--notify", "https://example.org/s3cret")
+    assert (answer.returncode, answer.stdout, "s3cret" in answer.stderr) == (2, "", False)
+    named = run_genvx("monitor", "--print-unit", "--notify", "team").stdout
+    assert "--notify=team" in named
+
+
+@pytest.mark.needs("systemd-analyze")
+def test_systemd_finds_nothing_wrong_with_our_units(tmp_path):
+    from genvx.watching import units
+
+    program = ["/bin/true", "a b%c$d"]
+    made = {
+        units.UNIT: units.system_unit(program),
+        units.ENFORCING_UNIT: units.enforcing_unit(program),
+        "genvx-own.service": units.user_unit(program, "/tmp", {"GENVX_HOSTFILE": "/a b%c"}),
+    }
+    for name, text in made.items():
+        (tmp_path / name).write_text(text)
+    answer = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", "--generators=no", *map(str, tmp_path.iterdir())],
+        capture_output=True,
+        text=True,
+    )
+    about_ours = [line for line in answer.stderr.splitlines() if "genvx-" in line]
+    assert about_ours == []
+    (tmp_path / units.UNIT).write_text(made[units.UNIT].replace("Restart=", "Restrat="))
+    again = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(tmp_path / units.UNIT)],
+        capture_output=True,
+        text=True,
+    )
+    assert "Restrat" in again.stderr

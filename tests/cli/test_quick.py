@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from genvx.cli import app, main, quick
+from genvx.shown import door
 from tests.helpers import genvx_env
 
 VERBS = ("devices", "envs", "status", "queue", "policy", "doctor", "runs")
@@ -23,8 +24,27 @@ def test_it_says_the_same_as_through_typer(state, capsys, verb, options):
     assert short.out
 
 
+def test_hosts_that_fail_fail_the_same_as_through_typer(tmp_path, capsys):
+    def said(run, *words):
+        code = run(["remote", *words])
+        return code, capsys.readouterr()
+
+    for words in (
+        ["-H", "127.0.0.1:1", "devices"],
+        ["-l", "me", "-f", "/no/file", "envs", "--json"],
+    ):
+        assert said(main.run, *words) == said(
+            lambda typed: door.answered(lambda: app.invoke(typed)), *words
+        )
+
+
 @pytest.mark.parametrize(
-    "words", [[], ["devices", "-v"], ["run"], ["--help"], ["device"], ["runs", "info"]]
+    "words",
+    [
+        *([], ["devices", "-v"], ["run"], ["--help"], ["device"], ["runs", "info"]),
+        *(["remote"], ["remote", "-H"], ["remote", "-H", "a"], ["remote", "devices", "-H", "a"]),
+        *(["remote", "-H", "a", "-H", "b", "devices"], ["remote", "-t", "1", "devices"]),
+    ],
 )
 def test_everything_else_goes_through_typer(words):
     assert quick.quick(words) is None

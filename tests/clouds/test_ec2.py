@@ -254,7 +254,7 @@ def test_each_failure_of_a_start_says_the_step_what_exists_and_what_it_costs(
         process.send_signal(signal.SIGINT)
         _, rest = process.communicate(timeout=30)
         assert process.returncode == 130
-        assert f"before Ctrl-C; {bill}\n" in rest
+        assert f"interrupted; it was to get into its machine; {bill}\n" in rest
         assert "to go on: genvx remotes start v100\n" in rest
 
     # Nobody says from where we come.

@@ -117,6 +117,15 @@ def test_of_two_machines_with_the_tags_the_one_that_was_there_is_kept(lab, cloud
     assert lab.machine().id == first.id
 
 
+def test_where_a_machine_was_ended_by_hand_the_next_start_makes_one_more(lab, cloud):
+    first = launch(lab)
+    cloud.client().terminate_instances(InstanceIds=[first.id])
+    second = launch(lab)
+    assert second.id != first.id
+    assert launch(lab).id == second.id
+    assert [each["InstanceId"] for each in cloud.live()] == [second.id]
+
+
 def test_what_is_asked_of_ec2_for_a_spot_machine_in_a_subnet_that_stops_itself(lab, cloud):
     (subnet, *_) = cloud.client().describe_subnets()["Subnets"]
     wanted = replace(

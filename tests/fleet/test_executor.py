@@ -9,6 +9,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -19,6 +20,7 @@ import pytest
 
 import genvx
 from genvx.errors import AgentError, CallFailed, InvalidInput, NoCapacity, WorkerDied
+from genvx.fleet.executing.parcel import Parcel
 from genvx.fleet.fleet import Fleet, connect_fleet
 from genvx.fleet.hosts.hostfile import load
 from genvx.local.host import LocalHost
@@ -110,6 +112,46 @@ def test_calls_go_to_both_hosts_and_their_results_come_in_order(make_sandbox, ca
     assert "gpu-server-2: from a shell" in printed.err
 
 
+def test_workers_stay_between_calls_and_nothing_is_left_after_an_error_in_the_block(
+    make_sandbox, tmp_path
+):
+    sandbox = make_sandbox("1", "1")
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "data").write_text("content")
+
+    def work(_):
+        time.sleep(0.05)
+        Path("new").touch()
+        return (*where(), os.getcwd(), Path("data").read_text())
+
+    def used(pool, found):
+        list(pool.map(work, range(4)))
+        until(lambda: len(pool.hosts) == 2, "a worker on each host")
+        leases = [env.id for each in on_hosts() for env in each.environments]
+        found |= set(pool.map(work, range(40)))
+        assert len(found) == 2
+        assert [env.id for each in on_hosts() for env in each.environments] == leases
+        # One that is killed is replaced; its call is made again.
+        _, victim, copy, _ = min(found)
+        os.kill(victim, signal.SIGKILL)
+        again = set(pool.map(work, range(10)))
+        assert victim not in {pid for _, pid, _, _ in again}
+        until(lambda: not os.path.exists(copy), "its copy of the project is gone")
+        found |= again
+        raise ZeroDivisionError
+
+    found: set = set()
+    with connect_fleet(load(sandbox.hostfile), config=sandbox.ssh_config) as fleet:
+        with (
+            pytest.raises(ZeroDivisionError),
+            fleet.executor(gpus=1, project=tmp_path / "project", retries=1) as pool,
+        ):
+            used(pool, found)
+        assert not any(alive(pid) for _, pid, _, _ in found)
+        assert not any(os.path.exists(directory) for *_, directory, _ in found)
+        assert not any(each.environments for each in on_hosts())
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_nothing_is_left_of_workers_whose_client_is_killed_or_falls_silent(
     make_sandbox, tmp_path, number
@@ -118,32 +160,37 @@ def test_nothing_is_left_of_workers_whose_client_is_killed_or_falls_silent(
     script = tmp_path / "client.py"
     script.write_text(
         textwrap.dedent(f"""
-            import subprocess, time
+            import os, subprocess, time
             from genvx.fleet.fleet import connect_fleet
             from genvx.fleet.hosts.hostfile import load
 
             def work(_):
                 child = subprocess.Popen(["setsid", "sleep", "600"])
-                print("child", child.pid)
+                print("child", child.pid, os.getcwd())
                 time.sleep(600)
 
             fleet = connect_fleet(
                 load({sandbox.hostfile!r}), config={sandbox.ssh_config!r}, host_lost_after=2
             )
-            with fleet, fleet.executor(gpus=1) as pool:
+            with fleet, fleet.executor(gpus=1, project={str(tmp_path / "project")!r}) as pool:
                 list(pool.map(work, range(2)))
         """)
     )
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "data").write_text("content")
     with subprocess.Popen(
         [sys.executable, str(script)], env=genvx_env(), stderr=subprocess.PIPE, text=True
     ) as client:
         assert client.stderr is not None
-        children = [int(client.stderr.readline().split()[-1]) for _ in range(2)]
+        said = [client.stderr.readline().split() for _ in range(2)]
+        children, copies = [int(each[-2]) for each in said], [each[-1] for each in said]
         assert all(map(alive, children))
+        assert all(map(os.path.exists, copies))
         assert len(on_hosts()[0].environments) == 2
         client.send_signal(number)
         until(lambda: not any(map(alive, children)), "the children of the workers are gone")
         until(lambda: not on_hosts()[0].environments, "the GPUs are free")
+        until(lambda: not any(map(os.path.exists, copies)), "the copies of the project are gone")
         client.kill()
 
 
@@ -283,22 +330,26 @@ def test_workers_have_a_copy_of_the_project_as_it_was(here, tmp_path, monkeypatc
     monkeypatch.delitem(sys.modules, "package", raising=False)
     from package import work
 
+    sent, pieces = [], Parcel.pieces
+    monkeypatch.setattr(Parcel, "pieces", lambda self: sent.append(self.about) or pieces(self))
     with here.executor(gpus=1, project=project) as pool:
         (project / "data").write_text("as it is")
         first, second = pool.submit(wait, tmp_path / "barrier"), pool.submit(work)
         until(lambda: len(pool.hosts) == 2, "a second worker")
+        assert len(sent) == 1, "the host has got it once"
         content, executable, place = second.result()
         assert (content, executable) == ("as it was", True)
         assert Path(place, "link").read_text() == "as it was"
         (tmp_path / "barrier").touch()
         first.result()
-        # What a worker that is killed leaves behind, the next one deletes.
         left = {pool.submit(os.getcwd).result() for _ in range(2)}
         pool.submit(die).exception()
+        assert pool.submit(work).result()[0] == "as it was"
     with here.executor(gpus=1, project=project, cwd="package") as pool:
         assert os.path.basename(pool.submit(os.getcwd).result()) == "package"
         left.add(pool.submit(os.getcwd).result().removesuffix("/package"))
     assert not any(map(os.path.exists, left))
+    assert not [name for name in os.listdir(tempfile.gettempdir()) if sent[0]["token"] in name]
     with pytest.raises(InvalidInput, match="no directory nowhere"):
         here.executor(gpus=1, project=project, cwd="nowhere")
 

@@ -68,6 +68,8 @@ def check(answer):
         ("s = snapshot(); s['boottime_ns'] = 10**400; reply(s)", "protocol"),
         ("send(b'GENVX-REPLY ' + call.token.encode() + b' 99999999999 x')", "impossible length"),
         ("send(b'GENVX-REPLY cafe 2 {}\\n')", "gave no reply"),
+        # Asked for the whole agent, it says the same.
+        ("send(b'GENVX-REST ' + call.token.encode() + b'\\n')", "says that it is not whole"),
         ("send(b'x' * 200_000)", "64 KiB"),
         (
             "send(Reply(error='NoCapacity', message='a\\x1b[2Jb').to_bytes(call.token))",

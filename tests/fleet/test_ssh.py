@@ -6,6 +6,8 @@ import getpass
 import os
 import signal
 import socket
+import subprocess
+import sys
 from concurrent import futures
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from genvx.errors import (
 from genvx.fleet.fleet import connect_fleet
 from genvx.fleet.hosts.hostfile import load, parse
 from genvx.sandbox import files
-from tests.helpers import child_of, until
+from tests.helpers import PATIENCE, child_of, genvx_env, until
 from torture.servers import BEHAVIOURS, misbehaving, silent
 
 pytestmark = pytest.mark.needs("openssh")
@@ -341,3 +343,40 @@ def test_output_of_a_remote_command_comes_through(sandbox, capfd):
         assert env.run("echo $GENVX_ENVIRONMENT_NAME on $GENVX_DEVICES; exit 4").returncode == 4
         assert len(fleet.host("gpu-server-2").snapshot().environments) == 1
     assert capfd.readouterr().out == "a b|it's|$HOME|日本|ä b on 0,1\n"
+
+
+# It exits as any program does, through its blocks and the handlers at its exit.
+_FORKS = """
+import os, sys
+from genvx.fleet.fleet import connect_fleet
+from genvx.fleet.hosts.hostfile import load
+with connect_fleet(load(sys.argv[1]), config=sys.argv[2]) as fleet, fleet.activate(gpus=1) as hold:
+    links = [link for host in fleet.hosts for link in host.connections.open]
+    if os.fork() == 0:
+        sys.exit(7)
+    print(os.waitstatus_to_exitcode(os.wait()[1]))
+    (seen,) = fleet.snapshot().values().values()
+    print([env.id for env in seen.environments] == [hold.environment_id])
+    print([link for host in fleet.hosts for link in host.connections.open] == links)
+"""
+
+
+@pytest.mark.parametrize("way", ["ProxyJump gpu-server-1", "ProxyCommand {ssh} -W %h:%p other"])
+def test_the_end_of_a_forked_child_is_not_the_end_of_its_parents_connections(sandbox, way):
+    port = sandbox.hosts[1].port
+    line = way.format(ssh=f"ssh -F {sandbox.ssh_config}").replace(
+        "%h:%p other", f"127.0.0.1:{port} gpu-server-1"
+    )
+    rewrite(
+        sandbox.ssh_config,
+        lambda t: t.replace("Host gpu-server-2", f"Host gpu-server-2\n    {line}"),
+    )
+    rewrite(sandbox.hostfile, lambda t: "gpu-server-2\n")
+    done = subprocess.run(
+        [sys.executable, "-c", _FORKS, sandbox.hostfile, sandbox.ssh_config],
+        env=genvx_env(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert (done.stdout, done.stderr) == ("7\nTrue\nTrue\n", "")

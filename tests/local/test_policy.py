@@ -185,6 +185,18 @@ def test_an_old_python_reads_it_too(host, policy, state):
     assert answer.stdout == "('0', '1')\n", answer.stderr
 
 
+def test_a_policy_keeps_requests_off_gpus_that_somebody_uses_without_a_lease(
+    host, policy, monkeypatch
+):
+    monkeypatch.setenv("GENVX_SIMULATE", "1xA100-80GB,used=20G@0")
+    wanted = Requirements(1, in_use=True)
+    with host.acquire(Ask(wanted)) as hold:
+        assert len(hold.devices) == 1
+    policy("[devices]\nin_use = false\n")
+    with pytest.raises(NoCapacity):
+        host.acquire(Ask(wanted))
+
+
 def test_a_run_with_a_debug_port_is_refused_where_the_policy_forbids_it(host, policy):
     policy("[runs]\ndebug_ports = false\n")
     key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILBOxG4hsEOdIOrK8a+pz6mdNKEbmJV0O1QqgGPz1Ohu"

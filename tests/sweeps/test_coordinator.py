@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from genvx.errors import FleetError, HostUnreachable, NoCapacity, StateError, Un
 from genvx.fleet.fleet import Fleet
 from genvx.sweeps import events, lane, store
 from genvx.sweeps.coordinator import Coordinator
+from genvx.sweeps.dispatch import Dispatch
 from genvx.sweeps.ledger import Ledger
 from genvx.sweeps.observer import Silence
 from genvx.sweeps.spec import SweepSpec
@@ -177,6 +180,52 @@ def test_a_sweep_that_was_left_is_taken_up_and_no_trial_runs_twice(make):
     assert second.ledger.trials[0].value == 0.5
     asked = [call for call in tuner.calls if call[0] in ("adopt", "ask")]
     assert asked == [("adopt", 0), ("adopt", 1), ("ask", 2)]
+
+
+def test_a_look_that_becomes_due_while_the_next_jobs_are_chosen_is_not_forgotten(make):
+    coordinator, _ = make([FakeHost("a", 1)])
+    (lane,) = coordinator.lanes.values()
+    chosen = time.monotonic()
+    lane.again = chosen + 1e-6
+    until(lambda: time.monotonic() > lane.again)
+    assert Dispatch(coordinator.spec, coordinator.ledger, coordinator.lanes, Sampler()).until_due(
+        chosen, math.inf
+    ) == pytest.approx(0.0)
+
+
+def test_a_sweep_goes_on_from_a_journal_that_is_cut_or_damaged_anywhere(make):
+    host = FakeHost("a", 2, script=scored)
+    first, directory = make([host], trials=3)
+    assert first.run() == "trials"
+    left(first, directory)
+    journal = Path(directory.path, "journal")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    asked = max(n for n, line in enumerate(lines) if b'"asked"' in line)
+    for number, line in enumerate(lines):
+        before, after = b"".join(lines[:number]), b"".join(lines[number + 1 :])
+        torn = line[: len(line) // 2]
+        for content in (before, before + torn, before + torn + b"\0" * 9, before + b"{}\n" + after):
+            journal.write_bytes(content)
+            before_it = len(runs_of(host))
+            again, _ = make([host], directory=directory)
+            assert again.run() in ("trials", "space")
+            left(again, directory)
+            assert {each.stage for each in again.ledger.trials.values()} == {Stage.COMPLETED}
+            assert sorted(again.ledger.trials) == [0, 1, 2]
+            # What was on the disk before a host heard of it is not asked for again.
+            assert number <= asked or len(runs_of(host)) == before_it
+
+
+def test_a_trial_that_reports_without_end_does_not_fill_the_disk(make, monkeypatch):
+    monkeypatch.setattr("genvx.sweeps.trial._MOST_REPORTS", 5)
+    monkeypatch.setattr("genvx.sweeps.inbox._MOST_LINES", 3)
+    reports = b"".join(b'{"step": %d, "value": %d}\n' % (n, n) for n in range(500))
+    host = FakeHost("a", 1, script=lambda spec: Played(reports=reports))
+    coordinator, directory = make([host], trials=1)
+    assert coordinator.run() == "trials"
+    assert coordinator.ledger.best.value == 499
+    assert sum(event["is"] == "reported" for event in directory.events()) == 5
+    assert Ledger.of(Goal.MAXIMIZE, directory.events()).best.value == 499
 
 
 def test_where_others_have_all_a_trial_stands_in_line_and_says_why(make):

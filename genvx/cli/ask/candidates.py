@@ -63,11 +63,11 @@ def hosts(context: typer.Context, incomplete: str) -> Offers:
     try:
         remote = _given(context, "named")
         if remote is not None:
-            from genvx.fleet.remotes.reading import remote_named
+            from genvx.fleet.remotes.reading import remotes_named
 
-            found = remote_named(remote, os.environ)
             # Where a rented machine is, only the cloud knows.
-            specs = () if found.type == "ec2" else found.specs()
+            known = [each for each in remotes_named(remote, os.environ) if each.type != "ec2"]
+            specs = tuple(spec for each in known for spec in each.specs())
         else:
             specs = hostfile.load(_given(context, "hostfile") or hostfile.find(os.environ))
         names = [spec.name for spec in specs]

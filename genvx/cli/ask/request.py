@@ -6,11 +6,18 @@ from typing import TYPE_CHECKING
 
 from genvx.core.requests.ask import Ask, Join
 from genvx.core.value import field, value
-from genvx.fleet.hosts.hostspec import Selection
 
 if TYPE_CHECKING:
     from genvx.core.requests.ask import Wanted
     from genvx.core.requests.requirements import Requirements
+    from genvx.fleet.hosts.hostspec import Selection
+
+
+def _any_host() -> Selection:
+    # Imported here: a help page shows what can be asked for, and asks for nothing.
+    from genvx.fleet.hosts.hostspec import Selection
+
+    return Selection()
 
 
 @value
@@ -24,7 +31,7 @@ class Request:
 
     requirements: Requirements
     name: str = ""
-    selection: Selection = field(default_factory=Selection)
+    selection: Selection = field(default_factory=_any_host)
     wait: float | None = None
     time: float | None = None
     environment: str | None = None

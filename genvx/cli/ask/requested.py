@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from genvx.cli.ask import options, wants
 from genvx.cli.ask.request import Request
 from genvx.cli.parse.scan import FOR_EVER
-from genvx.core.device import VisibleAs
-from genvx.core.quantities.durations import parse_duration
-from genvx.core.quantities.naming import naming
-from genvx.core.requests.requirements import Requirements, Strategy
 from genvx.errors import InvalidInput
-from genvx.fleet.hosts.hostspec import Selection
-from genvx.project.keys import require_typed_name
+
+if TYPE_CHECKING:
+    from genvx.core.device import VisibleAs
+    from genvx.fleet.hosts.hostspec import Selection
 
 
 def requested(
@@ -37,6 +37,9 @@ def requested(
     Raises:
         InvalidInput: one of them makes no sense, or they contradict each other.
     """
+    from genvx.core.requests.requirements import Requirements, Strategy
+    from genvx.project.keys import require_typed_name
+
     if id is not None:
         if any(
             (
@@ -76,6 +79,8 @@ def selection_of(
     only_host: list[str] | None, exclude_host: list[str] | None, tag: list[str] | None
 ) -> Selection:
     """Return the hosts that these options select."""
+    from genvx.fleet.hosts.hostspec import Selection
+
     return Selection(_several(only_host), _several(exclude_host), _several(tag))
 
 
@@ -85,6 +90,9 @@ def patience_of(wait: str | None) -> float | None:
 
 
 def _seconds(option: str, text: str | None) -> float | None:
+    from genvx.core.quantities.durations import parse_duration
+    from genvx.core.quantities.naming import naming
+
     with naming(option):
         return None if text is None else parse_duration(text)
 
@@ -95,6 +103,8 @@ def visible_as_of(text: str) -> VisibleAs:
     Raises:
         InvalidInput: the value is neither uuid nor index.
     """
+    from genvx.core.device import VisibleAs
+
     try:
         return VisibleAs.parse(text)
     except InvalidInput as error:

@@ -26,6 +26,14 @@ MasterAddr = Annotated[
         help="Address of node 0 for the other hosts (default: the one that genvx uses).",
     ),
 ]
+Launcher = Annotated[
+    str | None,
+    typer.Option(
+        "--launcher",
+        metavar="NAME",
+        help="Start the script with torchrun, accelerate or deepspeed: a process for each GPU.",
+    ),
+]
 Mixed = Annotated[
     bool, typer.Option("--mixed", help="With --nodes: allow different models of GPU.")
 ]
@@ -117,9 +125,11 @@ RunTag = Annotated[
     typer.Option("--run-tag", metavar="TAG", help="With --detach: a tag of the run."),
 ]
 Notify = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
-        "--notify", metavar="LINE", help="With --detach: run this line of sh there at the end."
+        "--notify",
+        metavar="NAME|command:PATH|https://...|slack:https://...|mail:ADDRESS|none",
+        help="With --detach: who is told when it ends, gets its GPUs, or idles (repeatable).",
     ),
 ]
 Tty = Annotated[

@@ -90,6 +90,14 @@ Seed = Annotated[
     int | None,
     typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same trials."),
 ]
+Notify = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--notify",
+        metavar="NAME|command:PATH|https://...|slack:https://...|mail:ADDRESS|none",
+        help="Who is told when the sweep ends (repeatable).",
+    ),
+]
 Env = Annotated[
     list[str] | None,
     typer.Option("--env", metavar="NAME=VALUE", help="A variable for all trials."),
@@ -134,4 +142,28 @@ OptunaStorage = Annotated[
 Detached = Annotated[
     bool,
     typer.Option("-d", "--detach", help="Let the sweep go on without this terminal."),
+]
+On = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        metavar="HOST",
+        help="Have this host run the sweep: it logs in to the others with its own keys.",
+    ),
+]
+OnPython = Annotated[
+    str | None,
+    typer.Option(
+        "--on-python",
+        metavar="auto|PATH|conda:NAME",
+        help="The Python there that has what genvx needs; auto makes an environment (default).",
+    ),
+]
+OnWheels = Annotated[
+    str | None,
+    typer.Option(
+        "--on-wheels",
+        metavar="DIR",
+        help="A directory here with all packages for that, for a host without an index.",
+    ),
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from genvx.cli.show.reporting import INTERRUPTED_KIND, Reporting
 from genvx.core.value import value
@@ -13,15 +13,20 @@ from genvx.shown.console import say
 from genvx.ssh.defaults import HOST_LOST_AFTER, TIMEOUT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import typer
 
+    from genvx.core.requests.requirements import Requirements
     from genvx.core.runs.pulled import Way
     from genvx.core.snapshot import Snapshot
+    from genvx.fleet.ask import HostGroup
     from genvx.fleet.fleet import Fleet
     from genvx.fleet.host import Host
     from genvx.fleet.hosts.hostspec import HostSpec, Selection
     from genvx.fleet.outcomes import Outcomes
     from genvx.fleet.sshhost import SSHHost
+    from genvx.keeping.warm import Warmth
 
 T = TypeVar("T")
 
@@ -92,14 +97,20 @@ class Where(Reporting):
 
         Raises: as `fleet`.
         """
+        return self._connected(self.specs, selection)
+
+    def _connected(
+        self, specs: tuple[HostSpec, ...] | None, selection: Selection | None = None
+    ) -> Fleet[SSHHost]:
+        """The fleet of these hosts if they are known already, otherwise of those that are named."""
         from genvx.cli.ask.prompt import prompt
         from genvx.fleet.connect import connect
 
         return connect(
-            self.hosts,
-            hostfile=self.hostfile,
-            remote=self.named,
-            specs=self.specs,
+            self.hosts if specs is None else None,
+            hostfile=self.hostfile if specs is None else None,
+            remote=self.named if specs is None else None,
+            specs=specs,
             selection=selection,
             login=self.login,
             fanout=self.fanout,
@@ -111,16 +122,16 @@ class Where(Reporting):
             typed=self.typed,
         )
 
-    def runs_fleet(self) -> Fleet[Any]:
+    def runs_fleet(self, *, asked: bool = False) -> Fleet[Any]:
         """Make the fleet of what has runs: the hosts, and shelves, which answer what is asked of
-        runs and nothing else. Raises: as `fleet`.
+        runs and nothing else. asked: for questions alone, as of `asked_fleet`. Raises: as `fleet`.
         """
         if not self.remote or not (self.named or self.shelves):
-            return self.fleet()
+            return self.asked_fleet() if asked else self.fleet()
         # Imported here: shelves are rare, and boto3 is large.
         from genvx.cli.shelving import runs_fleet
 
-        return runs_fleet(self)
+        return runs_fleet(self, asked=asked)
 
     @property
     def keeps_runs(self) -> bool:
@@ -133,19 +144,75 @@ class Where(Reporting):
 
         return remote_named(self.named, os.environ).is_shelf
 
+    def asked_fleet(self, selection: Selection | None = None) -> Fleet[Any]:
+        """Make the fleet of the hosts, or of the selected ones, for questions alone: the keeper may
+        answer them, and connections are opened only where it does not.
+
+        Raises: as `fleet`.
+        """
+        warmth = self._warmth()
+        if warmth is None:
+            return self.fleet(selection)
+        from genvx.fleet.connect import find
+        from genvx.keeping.warm import KeptFleet
+
+        specs = find(
+            self.hosts,
+            hostfile=self.hostfile,
+            remote=self.named,
+            specs=self.specs,
+            selection=selection,
+            login=self.login,
+            tell=_say,
+        )
+        return cast("Fleet[Any]", KeptFleet(specs, warmth, lambda: self._connected(specs)))
+
+    def _warmth(self) -> Warmth | None:
+        """What asks the keeper; None if it may not be asked."""
+        # A keeper accepts no host key: that is for the command in which somebody said so.
+        if not self.remote or self.accept_new_host_keys:
+            return None
+        from genvx.cli.ask.warmth import warmth
+
+        return warmth(
+            timeout=self.timeout, fanout=self.fanout, host_lost_after=self.host_lost_after
+        )
+
+    def _stream(
+        self, fleet: HostGroup[Any], question: Callable[[Any], T], old: list[str] | None
+    ) -> Iterator[tuple[str, T | None, GenvxError | None]]:
+        warmth = self._warmth()
+        if warmth is None:
+            return fleet.stream(question)
+        from genvx.keeping.warm import KeptFleet
+
+        # What has connections of its own goes on with them.
+        if isinstance(fleet, KeptFleet) or any(host.connections.open for host in fleet.hosts):
+            return fleet.stream(question)
+        specs = [host.spec for host in fleet.hosts]
+        return warmth.stream(
+            specs, question, lambda names: fleet.only(names).stream(question), old=old
+        )
+
     def remote_notes(self) -> list[str]:
         """Return what is written of the remote that is named and has no effect, a line each."""
         if self.named is None:
             return []
         import os
 
-        from genvx.fleet.remotes.reading import remote_named
+        from genvx.fleet.remotes.reading import remotes_named
 
-        remote = remote_named(self.named, os.environ)
-        return [f"{remote.name}: {note}" for note in remote.notes]
+        named = remotes_named(self.named, os.environ)
+        return [f"{remote.name}: {note}" for remote in named for note in remote.notes]
 
-    def ask(self, fleet: Fleet, question: Callable[[Host], T]) -> Outcomes[T]:
+    def ask(
+        self, fleet: HostGroup[Any], question: Callable[[Host], T], *, old: list[str] | None = None
+    ) -> Outcomes[T]:
         """Ask every host, with a progress line if it takes long.
+
+        The question may be asked of the keeper, and be repeated: it does nothing but ask. old:
+        where it is given, an answer that the keeper got within the last second is good enough, and
+        the names of such hosts are added to it.
 
         Ctrl-C ends the waiting: answers that have come are kept, and the other hosts have failed as
         `interrupted`.
@@ -166,7 +233,7 @@ class Where(Reporting):
         failed: dict[str, GenvxError] = {}
         with Progress(len(fleet.hosts)) as progress:
             try:
-                for name, value, error in fleet.stream(question):
+                for name, value, error in self._stream(fleet, question, old):
                     if error is None:
                         succeeded[name] = value  # type: ignore[assignment]  # no error: a value
                     else:
@@ -189,9 +256,22 @@ class Where(Reporting):
             {name: failed[name] for name in order if name in failed},
         )
 
-    def look(self, fleet: Fleet) -> Outcomes[Snapshot]:
-        """Take a snapshot of every host, to choose one; raise KeyboardInterrupt on Ctrl-C."""
-        outcomes = self.ask(fleet, lambda host: host.snapshot())
+    def look(self, fleet: Fleet, wanted: Requirements | None = None) -> Outcomes[Snapshot]:
+        """Take a snapshot of every host, to choose one; raise KeyboardInterrupt on Ctrl-C.
+
+        wanted: what is wanted of one host. A host that the keeper has seen within the last second
+        is then not asked again, unless nothing seems to have room.
+        """
+        old: list[str] = []
+        outcomes = self.ask(
+            fleet, lambda host: host.snapshot(), old=None if wanted is None else old
+        )
+        if wanted is not None and old:
+            from genvx.core.placing.ranking import rank
+
+            # That a host has room, it decides again by itself. That none has must be true now.
+            if not rank(wanted, outcomes.succeeded)[0]:
+                outcomes = self.ask(fleet, lambda host: host.snapshot())
         # After Ctrl-C people do not want GPUs taken, not even on a host that did answer.
         if any(kind_of(error) == INTERRUPTED_KIND for error in outcomes.failed.values()):
             raise KeyboardInterrupt

@@ -107,9 +107,9 @@ def _without_tokens(text: str) -> str:
 
 def _everywhere(named: str) -> str:
     """Return the name of a remote, if it means the same in every directory: ssh runs in any."""
-    from genvx.fleet.remotes.reading import remote_named
+    from genvx.fleet.remotes.reading import remotes_named
 
-    if remote_named(named, os.environ).of_project:
+    if any(remote.of_project for remote in remotes_named(named, os.environ)):
         raise InvalidInput(
             f"remote {named} is of a project's file, which ssh does not find from elsewhere; write "
             "it in your own remotes.yml"

@@ -116,7 +116,7 @@ VERBS = (
         "serve",
         "runs.serve",
         RUNS,
-        "Run a server that holds GPUs; lead a port to it",
+        "Run a server that holds GPUs, and lead a port of this machine to it",
         runs=True,
     ),
     Entry(
@@ -165,6 +165,14 @@ VERBS = (
         "Connect stdin and stdout to an environment or a run: the ProxyCommand of an entry",
         here=False,
         hidden=True,
+    ),
+    Entry(
+        "keep",
+        "setup.keep",
+        SET_UP,
+        "The process that keeps connections between commands of genvx remote",
+        remotely=False,
+        rare=True,
     ),
     Entry(
         "completion",
@@ -235,7 +243,15 @@ VERBS = (
         "setup.enforce",
         SET_UP,
         "Tell and end those who break the rules of policy.toml",
+        rare=True,
+    ),
+    Entry(
+        "notify",
+        "setup.notify",
+        SET_UP,
+        "Notifiers: who is told of runs",
         remotely=False,
+        rare=True,
     ),
     Entry(
         "monitor",

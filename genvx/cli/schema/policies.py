@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from genvx.cli.schema.document import Plain
+    from genvx.core.policies.enforcement import Enforcement, ProcessRule
     from genvx.core.policies.limit import Limit
     from genvx.core.policies.policy import Entitlement
 
@@ -24,8 +25,37 @@ def plain_entitlement(entitlement: Entitlement) -> Plain:
         "shared": None if policy.shared is None else list(policy.shared),
         "oversubscribed": list(policy.oversubscribed),
         "visible_as": None if policy.visible_as is None else policy.visible_as.value,
+        "in_use": policy.in_use,
         "debug_ports": policy.debug_ports,
+        "enforce": None if policy.enforcement is None else _rules(policy.enforcement),
     }
+
+
+def _rules(rules: Enforcement) -> Plain:
+    """What genvx enforce does, where it runs; a rule is null that the policy does not have."""
+    memory, idle = rules.memory, rules.idle
+    return {
+        "squatters": _of_processes(rules.squatters),
+        "intruders": _of_processes(rules.intruders),
+        "memory": None
+        if memory is None
+        else {
+            "do": memory.do.value,
+            "grace_seconds": memory.grace,
+            "margin_bytes": memory.margin,
+        },
+        "idle": None
+        if idle is None
+        else {"do": idle.do.value, "after_seconds": idle.after, "below_percent": idle.below},
+        "exempt_users": list(rules.exempt.users),
+        "exempt_groups": list(rules.exempt.groups),
+        "exempt_commands": list(rules.exempt.commands),
+        "hook": bool(rules.hook),
+    }
+
+
+def _of_processes(rule: ProcessRule | None) -> Plain | None:
+    return None if rule is None else {"do": rule.do.value, "grace_seconds": rule.grace}
 
 
 def _limit(limit: Limit) -> Plain:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from genvx.cli.schema.document import print_document
 from genvx.cli.schema.hosts import failed_host, plain_error
 from genvx.cli.schema.requests import plain_requirements
-from genvx.core.prelude import plain
+from genvx.core.launchers import for_people
 from genvx.core.runs.debugport import PRIVATE_KEY
 from genvx.core.runs.runstate import end_of, name_of
 
@@ -38,7 +38,7 @@ def plain_run(item: RunInfo) -> Plain:
         "note": item.note,
         "reason": getattr(state, "reason", None) or getattr(why, "value", why) or None,
         "place": getattr(state, "place", None),
-        "command": list(plain(item.spec.argv)),
+        "command": list(for_people(item.spec.argv)),
         "request": plain_requirements(item.spec.requirements),
         "devices": list(getattr(state, "devices", ())),
         "submitted_epoch_seconds": round(item.spec.submitted.epoch_ns / 1e9, 3),
@@ -58,6 +58,7 @@ def plain_run(item: RunInfo) -> Plain:
         "project": None if item.spec.project is None else _plain_project(item.spec.project),
         "python": None if item.spec.python is None else _plain_python(item.spec.python),
         "setup": item.spec.setup or None,
+        "notify": [each.label for each in item.spec.notifiers],
         "trial": None if item.spec.trial is None else _plain_trial(item.spec.trial),
         "reported": plain_report(item),
         "deleted": item.deleted,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def plain_sweep(spec: SweepSpec, ledger: Ledger, state: str) -> Plain:
-    """Return a sweep as documented, without its trials. state: running, ended or left."""
+    """Return a sweep as documented, without its trials. state: running, ended, away or left."""
     best = ledger.best
     stages = [trial.stage.value for trial in ledger.trials.values()]
     return {

@@ -10,7 +10,7 @@ from genvx.cli.schema.document import print_document
 from genvx.cli.schema.runs import plain_run
 from genvx.cli.show.output import Output
 from genvx.cli.views.reports import shown_metrics, shown_number
-from genvx.core.prelude import plain
+from genvx.core.launchers import for_people
 from genvx.core.projects.manifest import shown_name
 from genvx.core.quantities.ages import format_duration
 from genvx.core.quantities.amounts import format_memory
@@ -31,7 +31,7 @@ _MOST_FILES = 20
 _ASKED: dict[str, Callable[[RunInfo], str]] = {
     "name": lambda run: run.label or run.spec.name,
     "tags": lambda run: ", ".join(run.tags),
-    "command": lambda run: shlex.join(plain(run.spec.argv)),
+    "command": lambda run: shlex.join(for_people(run.spec.argv)),
     "project": lambda run: "" if run.spec.project is None else str(run.spec.project),
     "python": lambda run: "" if run.spec.python is None else str(run.spec.python),
     "setup": lambda run: run.spec.setup,

@@ -85,6 +85,8 @@ def _notes(entitlement: Entitlement) -> list[str]:
         notes.append(
             f"Can be shared: {', '.join(f'GPU {name}' for name in policy.shared) or 'none'}"
         )
+    if not policy.in_use:
+        notes.append("No request gets a GPU that somebody uses without a lease (useActiveGpu)")
     if not policy.debug_ports:
         notes.append("Runs have no debug ports (run -d --debug-key-file)")
     return [*notes, *_enforced(policy.enforcement)]

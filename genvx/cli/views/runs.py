@@ -11,7 +11,8 @@ from genvx.cli.schema.hosts import failed_host
 from genvx.cli.schema.runs import plain_run
 from genvx.cli.show.output import Output
 from genvx.cli.views.reports import parameters_line, shown_metrics
-from genvx.core.prelude import plain, prelude_of
+from genvx.core.launchers import for_people
+from genvx.core.prelude import prelude_of
 from genvx.core.quantities.ages import format_duration
 from genvx.core.quantities.amounts import format_memory
 from genvx.core.runs.rungang import decisive, exit_code
@@ -194,7 +195,7 @@ def _lines(where: Where, host: str, details: RunDetails, nodes: int = 1) -> dict
         "run": run.label_or_id,
         "state": _state(run),
         "note": run.note,
-        "command": shlex.join(plain(spec.argv)),
+        "command": shlex.join(for_people(spec.argv)),
         "before it": ""
         if (first := prelude_of(spec.argv)) is None or (spec.python and spec.python.typed)
         else f"{first.key} {first.text}",
@@ -208,6 +209,7 @@ def _lines(where: Where, host: str, details: RunDetails, nodes: int = 1) -> dict
         "submitted": f"{Output(timestamp=True).since(_age(spec.submitted.epoch_ns))}"
         + (f" by {spec.submitter}" if spec.submitter else ""),
         "restarts": spec.restarted,
+        "tells": ", ".join(each.label for each in spec.notifiers),
         "took": _took(run),
         "parameters": "" if spec.trial is None else parameters_line(spec.trial.parameters),
         "reported": ", ".join(f"{name} {text}" for name, text in shown_metrics(run).items()),

@@ -18,6 +18,7 @@ from genvx.errors import StateError
 from genvx.shown.cells import safe, shortened, terminal_size
 from genvx.shown.columns import table_for
 from genvx.shown.console import say
+from genvx.sweeps.away import away_of
 from genvx.sweeps.ledger import Ledger
 from genvx.sweeps.trial import ENDS, Stage, Trial
 
@@ -35,9 +36,13 @@ _YIELDING = {"PARAMETERS": 12, "HOST": 8}
 
 
 def state_of(directory: SweepDirectory, ledger: Ledger) -> str:
-    """Return how a sweep is: running, ended, or left, when nobody runs it."""
+    """Return how a sweep is: running, ended, away, when a host runs it or has left it, or left,
+    when nobody runs it.
+    """
     if ledger.ended:
         return "ended"
+    if away_of(directory) is not None:
+        return "away"
     return "running" if directory.is_run() else "left"
 
 
@@ -172,7 +177,7 @@ class Live:
         self._due = time.monotonic() + _AGAIN
         columns, height = terminal_size(sys.stdout) or (80, 24)
         ledger = self._sweep.ledger
-        rows = [_row(trial) for trial in sorted_trials(ledger)][: max(1, height - 7)]
+        rows = [_row(trial) for trial in sorted_trials(ledger)[: max(1, height - 7)]]
         shown = [[safe(cell, sys.stdout) for cell in row] for row in rows]
         drawn = table_for(sys.stdout, _COLUMNS, shown, yielding=_YIELDING) if rows else []
         lines = [*drawn, "", *self._below(ledger)]
@@ -190,9 +195,9 @@ class Live:
         for lane in self._sweep.lanes.values():
             runs = sum(
                 trial.host == lane.name and trial.stage is Stage.RUNNING
-                for trial in ledger.trials.values()
+                for trial in ledger.unfinished.values()
             )
-            word = "away" if lane.told else lane.closed or f"{runs} running"
+            word = "away" if lane.silence else lane.closed or f"{runs} running"
             hosts.append(f"{lane.name}: {printable(word, 60)}")
         return [*lines, "; ".join(hosts)]
 
@@ -257,26 +262,28 @@ def _cell(parameters: Mapping[str, Any], name: str) -> str:
     return printable(text_of(parameters[name]), 1000) if name in parameters else ""
 
 
-def plainly(directory: SweepDirectory, *, verb: str) -> None:
-    """Print a sweep and its trials as JSON."""
+def plainly(directory: SweepDirectory, *, verb: str, state: str | None = None) -> None:
+    """Print a sweep and its trials as JSON. state: how it is, if its host has said so."""
     spec = directory.spec()
     ledger = Ledger.of(spec.goal, directory.events())
     trials = [plain_trial(trial) for _, trial in sorted(ledger.trials.items())]
-    sweep = plain_sweep(spec, ledger, state_of(directory, ledger))
+    sweep = plain_sweep(spec, ledger, state or state_of(directory, ledger))
     print_document(verb, sweep=sweep, trials=trials)
 
 
-def show(directory: SweepDirectory, output: Output) -> None:
-    """Print one sweep in full."""
+def show(directory: SweepDirectory, output: Output, *, state: str | None = None) -> None:
+    """Print one sweep in full. state: how it is, if its host has said so."""
     spec = directory.spec()
     ledger = Ledger.of(spec.goal, directory.events())
     if not output.csv:
         import shlex
 
-        state = state_of(directory, ledger)
+        state = state or state_of(directory, ledger)
+        away = away_of(directory)
         for key, text in {
             "sweep": f"{spec.id} ({spec.name})" if spec.name else spec.id,
             "state": state + (f" ({ledger.ended})" if ledger.ended else ""),
+            "on": "" if away is None else f"{away.host}, in run {away.runs[-1]}" * bool(away.runs),
             "command": shlex.join(spec.command),
             "goal": f"{spec.goal.value}, with tuner {spec.tuner}",
             "best": best_line(ledger).removeprefix("best: "),

@@ -10,6 +10,7 @@ _NODES = "--nodes N (of genvx remote run) takes N hosts at once"
 _TAGS = "--tag TAG takes hosts whose line in the hostfile has that tag"
 _DEVICE = "--device 0,3 takes GPUs by number or UUID"
 _NOT_LIMITED = "genvx hands out GPUs only; processors and memory of a host are not limited"
+_NOTIFY = "--notify mail:ADDRESS (of genvx run --detach) tells you of its end"
 _NO_OUTPUT = "the output comes here; genvx logs shows that of a run that was detached"
 _HOST = "-H A,B (of genvx remote) names hosts, --only-host NAME takes some of those in a hostfile"
 _FORMAT = "--csv or --json, with --no-header and --fields, are for scripts; --as github for pages"
@@ -51,8 +52,8 @@ OPTIONS = {
     "--chdir": "cd there first",
     "--requeue": "--retries N (of genvx run --detach) starts a command again that failed",
     "--restart": "--retries N (of genvx run --detach) starts a command again that failed",
-    "--mail-type": "--notify LINE (of genvx run --detach) runs a line of sh at the end",
-    "--mail-user": "--notify LINE (of genvx run --detach) runs a line of sh at the end",
+    "--mail-type": _NOTIFY,
+    "--mail-user": _NOTIFY,
     "--tail": "genvx logs -n 20 RUN begins with the last 20 lines",
     "--follow": "genvx watch RUN follows the output of a run",
     "-D": "cd there first",

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from genvx.clouds.aws.account import Account
     from genvx.clouds.ec2.wanted import Wanted
 
-# The oldest are asked for last. More would be machines that somebody ends by hand again and again.
+# More would be machines that somebody ends by hand again and again.
 _MOST_ENDED = 20
-# Seconds in which another start notices that there are two.
+# Seconds in which another start notices that there are two, and EC2 knows what it has made.
 _LOOKS = 5
+_NOT_KNOWN_YET = ("InvalidGroup.NotFound", "InvalidKeyPair.NotFound")
 
 
 class Cloud:
@@ -96,23 +97,36 @@ class Cloud:
             CloudError: it cannot be had.
         """
         asked = self._asked(wanted, key, groups)
-        before = ""
-        for _ in range(_MOST_ENDED):
+        for number in range(_MOST_ENDED):
             # The same for everybody who starts this: EC2 makes one machine for a token, and gives
-            # the others that one. It remembers the token when the machine has ended, so the next
-            # token is made of that one's id, which is again the same for everybody.
-            token = hashlib.sha256(json.dumps([before, asked], sort_keys=True).encode())
+            # the others that one. It remembers the token when the machine has ended; then everybody
+            # goes on to the next one.
+            token = hashlib.sha256(json.dumps([number, asked], sort_keys=True).encode())
             try:
-                (found,) = self.service.call(
-                    "run_instances", ClientToken=token.hexdigest()[:64], **asked
-                )["Instances"]
+                mine = self._run(asked, token.hexdigest())
             except CloudError as error:
+                if error.code == "IdempotentInstanceTerminated":
+                    continue
                 raise _explained(error, wanted, self.account.region) from None
-            mine = Machine.of(found)
             if mine.live:
                 return self._only(mine)
-            before = mine.id
-        raise CloudError(f"EC2 gives us {before}, which has ended; try again in an hour")
+        raise CloudError(
+            f"EC2 remembers {_MOST_ENDED} machines of this remote that have ended; try again in an "
+            "hour"
+        )
+
+    def _run(self, asked: dict[str, Any], token: str) -> Machine:
+        left = _LOOKS
+        while True:
+            try:
+                found = self.service.call("run_instances", ClientToken=token, **asked)
+                return Machine.of(found["Instances"][0])
+            except CloudError as error:
+                # What was made a moment ago is not known everywhere in EC2 yet.
+                if error.code not in _NOT_KNOWN_YET or not left:
+                    raise
+            left -= 1
+            time.sleep(1.0)
 
     def _only(self, mine: Machine) -> Machine:
         """Keep one machine where two starts differed, and so had two tokens."""

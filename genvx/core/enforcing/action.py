@@ -83,3 +83,11 @@ class Action:
         if self.rule is Rule.IDLE:
             return f"its GPUs are released in {when} unless they are used"
         return f"it is ended in {when}"
+
+
+@value
+class Done:
+    """An action, and what became of it; empty if it was only decided."""
+
+    action: Action
+    result: str = ""

@@ -20,7 +20,8 @@ class Policy:
 
     hidden: devices that only administrators see. shared: devices that may be shared; None for all.
     oversubscribed: devices whose shares may add up to more than their memory. visible_as: how
-    CUDA_VISIBLE_DEVICES names devices if the request does not say. debug_ports: whether runs may
+    CUDA_VISIBLE_DEVICES names devices if the request does not say. in_use: whether a request may
+    take devices that somebody uses without a lease. debug_ports: whether runs may
     have debug ports. enforcement: what `genvx enforce` does; None if it has nothing to do.
 
     Devices are named by UUID or by number.
@@ -34,6 +35,7 @@ class Policy:
     shared: Optional[tuple[str, ...]] = None
     oversubscribed: tuple[str, ...] = ()
     visible_as: Optional[VisibleAs] = None
+    in_use: bool = True
     debug_ports: bool = True
     enforcement: Optional[Enforcement] = None
 

@@ -18,6 +18,7 @@
     shared = [0, 1]
     oversubscribed = [1]
     visible_as = "index"
+    in_use = false
 
     [runs]
     debug_ports = false
@@ -61,7 +62,9 @@ def parse(text: str, load: Callable[[str], Mapping[str, Any]]) -> Policy:
         top.get("limits", {}), ("limits",), ("gpus", "memory", "time", "users", "groups")
     )
     devices = reader.table(
-        top.get("devices", {}), ("devices",), ("hidden", "shared", "oversubscribed", "visible_as")
+        top.get("devices", {}),
+        ("devices",),
+        ("hidden", "shared", "oversubscribed", "visible_as", "in_use"),
     )
     runs = reader.table(top.get("runs", {}), ("runs",), ("debug_ports",))
     return Policy(
@@ -79,6 +82,7 @@ def parse(text: str, load: Callable[[str], Mapping[str, Any]]) -> Policy:
         visible_as=reader.quantity(
             devices, ("devices", "visible_as"), VisibleAs.parse, '"uuid" or "index"'
         ),
+        in_use=reader.flag(devices, ("devices", "in_use"), default=True),
         debug_ports=reader.flag(runs, ("runs", "debug_ports"), default=True),
         enforcement=read_enforcement(top, reader),
     )

@@ -16,6 +16,7 @@ from genvx.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from genvx.core.notifying.notifier import Notifier
     from genvx.core.projects.project import Project
     from genvx.core.projects.python import Python
     from genvx.core.requests.requirements import Requirements
@@ -64,7 +65,7 @@ class RunSpec:
     on top of the environment's. seconds: how long it may last. hold: seconds for which devices
     and directory stay after the end. retries: how often it starts again after a failure. grace:
     seconds between SIGTERM and SIGKILL. log_limit: bytes of its log that are kept. tty: whether
-    it runs in a terminal. notify: a line for `sh -c` that runs at the end. submitter: user and
+    it runs in a terminal. notifiers: where people are told of it. submitter: user and
     host that asked, for people. machine: the id of the host that it belongs to, and host its
     name. restarted: the id of the run that it repeats. patience: seconds that it waits in line
     at most; None did not wait. stays: the hosts were chosen by its submitter, so it does not
@@ -94,7 +95,7 @@ class RunSpec:
     grace: float = GRACE
     log_limit: Optional[int] = None
     tty: bool = False
-    notify: str = ""
+    notifiers: tuple[Notifier, ...] = ()
     submitter: str = ""
     version: str = ""
     restarted: str = ""
@@ -111,7 +112,7 @@ class RunSpec:
     def __post_init__(self) -> None:
         if not self.argv or not self.argv[0]:
             raise InvalidInput("no command to run")
-        if any("\0" in word for word in (*self.argv, self.cwd, self.notify, self.setup)):
+        if any("\0" in word for word in (*self.argv, self.cwd, self.setup)):
             raise InvalidInput("a NUL character cannot be in a command or in a path")
         require_name(self.name)
         if not 0 <= self.retries <= MOST_RETRIES:
@@ -121,10 +122,15 @@ class RunSpec:
 
     @property
     def stored(self) -> RunSpec:
-        """The same as its record has it, in which the diff of its project is a file of its own."""
-        if self.project is None or not self.project.diff:
-            return self
-        return replace(self, project=replace(self.project, diff=b""))
+        """The same as its record has it, in which the diff of its project and the addresses of its
+        notifiers are files of their own.
+        """
+        stored = self
+        if self.notifiers:
+            stored = replace(stored, notifiers=tuple(each.public for each in self.notifiers))
+        if self.project is not None and self.project.diff:
+            stored = replace(stored, project=replace(self.project, diff=b""))
+        return stored
 
 
 def require_log_limit(size: int) -> int:

@@ -21,6 +21,8 @@ _SHORTEST_PREFIX = 4
 _MOST_SHOWN = 8
 # So many a list shows if nothing else is said.
 NEWEST = 50
+# So many lines of a log are the most that can be asked for.
+MOST_LINES = 10_000
 
 
 @value

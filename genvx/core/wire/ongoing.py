@@ -70,3 +70,15 @@ class OpenShell(Operation[None]):
     environment_id: str
     prompt: Optional[str] = None
     job: Optional[Job] = None
+
+
+@value
+class Stay(Operation[None]):
+    """Answer the questions that follow on stdin, one after the other, until it ends.
+
+    Each is a call of its own, and its reply has its token.
+
+    silence: seconds after which a silent client counts as gone.
+    """
+
+    silence: float

@@ -9,7 +9,7 @@ from genvx.core.text import MESSAGE_LIMIT
 from genvx.core.wire.askcodec import JOB, WANTED
 from genvx.core.wire.forms import Bare, Tagged
 from genvx.core.wire.grantcodec import GRANT
-from genvx.core.wire.ongoing import Hold, OpenShell, Run, RunInTurn, ServeSSH
+from genvx.core.wire.ongoing import Hold, OpenShell, Run, RunInTurn, ServeSSH, Stay
 from genvx.core.wire.operation import Wire
 from genvx.core.wire.progress import Behind, Joined, NeverRan
 from genvx.core.wire.tables import (
@@ -77,4 +77,5 @@ WIRES = (
         ),
         Bare(nothing()),
     ),
+    Wire("stay", Table(Stay, "stay", silence=seconds()), Bare(nothing())),
 )

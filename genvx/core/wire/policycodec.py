@@ -86,6 +86,7 @@ POLICY = Table(
     shared=optional(texts(128, _MOST)),
     oversubscribed=texts(128, _MOST),
     visible_as=optional(choice(VisibleAs)),
+    in_use=flag(),
     debug_ports=flag(),
     enforcement=optional(one(ENFORCEMENT)),
 )

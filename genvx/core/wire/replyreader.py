@@ -22,15 +22,17 @@ class ReplyReader:
 
     After the reply `rest` holds the bytes that followed it: the command's own output.
     `agent_needed`: whether the host waits for the agent. `agent_homeless`: whether the host had no
-    place to store it.
+    place to store it. `rest_needed`: whether the agent there is the first part, and too little.
     """
 
     def __init__(self, token: str) -> None:
         self._mark = REPLY_HEAD + token.encode("ascii") + b" "
-        self._need, self._memory = (
-            b"GENVX-%s %s\n" % (word, token.encode("ascii")) for word in (b"NEED", b"MEMORY")
+        self._need, self._memory, self._rest = (
+            b"GENVX-%s %s\n" % (word, token.encode("ascii"))
+            for word in (b"NEED", b"MEMORY", b"REST")
         )
         self.agent_needed = False
+        self.rest_needed = False
         self.agent_homeless = False
         self._buffer = bytearray()
         self._start: Optional[int] = None
@@ -53,6 +55,7 @@ class ReplyReader:
         if self._start is None:
             self.agent_needed = self._need in self._buffer
             self.agent_homeless = self._memory in self._buffer
+            self.rest_needed = self._rest in self._buffer
             if not self._find_head():
                 return None
         assert self._start is not None

@@ -6,6 +6,7 @@ import base64
 import zlib
 from typing import TYPE_CHECKING
 
+from genvx.core.notifying.notifier import MOST_NOTIFIERS
 from genvx.core.projects.project import MOST_DIFF, Project
 from genvx.core.projects.python import Python, PythonKind
 from genvx.core.publickey import LONGEST_LINE, MOST_KEYS
@@ -38,6 +39,7 @@ from genvx.core.runs.service import LONGEST_READY, Service
 from genvx.core.runs.trial import Trial
 from genvx.core.text import MESSAGE_LIMIT, NAME_LIMIT
 from genvx.core.wire.forms import Tagged
+from genvx.core.wire.notifiercodec import NOTIFIER
 from genvx.core.wire.requestcodec import REQUIREMENTS
 from genvx.core.wire.tables import (
     Kind,
@@ -48,6 +50,7 @@ from genvx.core.wire.tables import (
     flag,
     identifier,
     integer,
+    many,
     one,
     optional,
     plain_object,
@@ -193,7 +196,7 @@ SPEC = Table(
     grace=seconds(),
     log_limit=optional(integer(1)),
     tty=flag(),
-    notify=string(LONGEST_PATH),
+    notifiers=many(NOTIFIER, MOST_NOTIFIERS),
     submitter=text(256),
     version=text(64),
     restarted=text(32),

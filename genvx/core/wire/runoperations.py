@@ -5,12 +5,14 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Optional, Union
 
+from genvx.core.notifying.notifier import MOST_NOTIFIERS
 from genvx.core.projects.project import MOST_DIFF
 from genvx.core.runs.runinfo import LogPiece, RunInfo
-from genvx.core.runs.runselect import Filter
+from genvx.core.runs.runselect import MOST_LINES, Filter
 from genvx.core.text import NAME_LIMIT
 from genvx.core.value import field, value
 from genvx.core.wire.forms import Bare, Tagged
+from genvx.core.wire.notifiercodec import NOTIFIER
 from genvx.core.wire.operation import Operation, Wire
 from genvx.core.wire.runcodec import (
     LOG_PIECE,
@@ -36,12 +38,12 @@ from genvx.core.wire.tables import (
 )
 
 if TYPE_CHECKING:
+    from genvx.core.notifying.notifier import Notifier
     from genvx.core.projects.python import Python
     from genvx.core.runs.part import Meeting
     from genvx.core.runs.run import RunSpec
 
 MOST_RUNS = 1000
-MOST_LINES = 10_000
 # Bytes of a manifest that a reply has, of some hundred thousand files.
 MOST_FILES = 32 << 20
 _MOST_TAIL = 256 * 1024
@@ -125,7 +127,7 @@ class RunDetails:
     directory in which its command starts.
 
     diff, files: how its project differs from its commit, and the manifest of the project, as they
-    were asked for; nothing where there are none.
+    were asked for; nothing where there are none. notifiers: with their addresses, if asked for.
     """
 
     run: RunInfo
@@ -134,19 +136,21 @@ class RunDetails:
     work: str = ""
     diff: bytes = b""
     files: bytes = b""
+    notifiers: tuple[Notifier, ...] = ()
 
 
 @value
 class ShowRun(Operation[RunDetails]):
     """One run, with so many of the last lines of its log.
 
-    diff, files: also what RunDetails says of these.
+    diff, files, notifiers: also what RunDetails says of these.
     """
 
     run: str
     lines: int = 10
     diff: bool = False
     files: bool = False
+    notifiers: bool = False
 
 
 @value
@@ -243,6 +247,20 @@ class WatchRun(Operation[LogNews]):
     reports: bool = False
 
 
+@value
+class SubmitAndWatch(Operation[LogNews]):
+    """SubmitRun and then WatchRun in one: the run as it was accepted, its log from the beginning,
+    and its end. The far end then waits a moment for the next call of this operation.
+
+    spec, patience, tags: as of SubmitRun. reports: as of WatchRun.
+    """
+
+    spec: RunSpec
+    patience: Optional[float] = None
+    tags: tuple[str, ...] = ()
+    reports: bool = False
+
+
 FILTER = Table(
     Filter,
     "filter",
@@ -260,6 +278,7 @@ DETAILS = Table(
     work=string(LONGEST_PATH),
     diff=compressed(MOST_DIFF),
     files=compressed(MOST_FILES),
+    notifiers=many(NOTIFIER, MOST_NOTIFIERS),
 )
 ACCEPTED = Table(AcceptedPart, "accepted part", run=one(RUN), port=integer(0, 65535), linked=flag())
 LOG_NEWS: Tagged[LogNews] = Tagged(
@@ -303,7 +322,15 @@ WIRES = (
     ),
     Wire(
         "run-info",
-        Table(ShowRun, "info", run=_RUN, lines=integer(0, MOST_LINES), diff=flag(), files=flag()),
+        Table(
+            ShowRun,
+            "info",
+            run=_RUN,
+            lines=integer(0, MOST_LINES),
+            diff=flag(),
+            files=flag(),
+            notifiers=flag(),
+        ),
         DETAILS,
     ),
     Wire("python-find", Table(FindPython, "find", python=one(PYTHON)), STANDING),
@@ -336,6 +363,18 @@ WIRES = (
             lines=optional(integer()),
             follow=flag(),
             log=flag(),
+            reports=flag(),
+        ),
+        LOG_NEWS,
+    ),
+    Wire(
+        "run-submit-watch",
+        Table(
+            SubmitAndWatch,
+            "submit and watch",
+            spec=one(SPEC),
+            patience=optional(seconds()),
+            tags=_TAGS,
             reports=flag(),
         ),
         LOG_NEWS,

@@ -43,17 +43,24 @@ class NotStarted(AgentError):
     """NotStarted: the Python that was found does not start; another may."""
 
 
+class NotWhole(AgentError):
+    """NotWhole: the first part of the agent lacks what a call needs; the whole agent has it."""
+
+
 @functools.cache
 def _loader() -> str:
     return base64.b64encode(pack.loader_text()).decode("ascii")
 
 
-def agent_command(spec: HostSpec, token: str, word: str | None = None) -> str:
+def agent_command(
+    spec: HostSpec, token: str, word: str | None = None, *, first: bool = False
+) -> str:
     """Return the command for sshd that starts the agent.
 
-    word: the call as one word, where stdin is a terminal and cannot carry it.
+    word: the call as one word, where stdin is a terminal and cannot carry it. first: start the
+    first part of the agent.
     """
-    words = " ".join([_loader(), pack.digest(), token, *([word] if word else [])])
+    words = " ".join([_loader(), pack.digest(first=first), token, *([word] if word else [])])
     # Not all shells know NAME=VALUE before a command.
     runs = "" if spec.runs is None else f"env GENVX_RUNS_DIR='{spec.runs}' "
     if spec.python is not None:
@@ -61,9 +68,12 @@ def agent_command(spec: HostSpec, token: str, word: str | None = None) -> str:
     return f"exec {runs}/bin/sh -c '{_FIND}' genvx {words}"
 
 
-def agent_parcel() -> bytes:
-    """Return the bytes for a host that asks for the agent: a line of sizes, installer, bundle."""
-    program, bundle = pack.installer_text(), pack.pack().bundle
+def agent_parcel(*, first: bool = False) -> bytes:
+    """Return the bytes for a host that asks for the agent: a line of sizes, installer, bundle.
+
+    first: of the first part of the agent.
+    """
+    program, bundle = pack.installer_text(), pack.pack(first=first).bundle
     return f"GENVX-AGENT {len(program)} {len(bundle)}\n".encode() + program + bundle
 
 

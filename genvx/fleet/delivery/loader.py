@@ -8,6 +8,7 @@ compiled anew at each call.
 An agent is one file of compiled modules, `agent-DIGEST.TAG`, in a directory of the user. Before any
 of it runs, the loader checks who may have written it. If there is none, it asks the client with
 `GENVX-NEED TOKEN`; the client sends the agent on stdin after the call, and `installer.py` reads it.
+An agent that lacks what the call needs says `GENVX-REST TOKEN` (parts.py).
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
 OLDEST, NEWEST = 9, 14  # of Python 3
+# A module of this name is in agents that are not whole, and the packages that may lack modules.
+PARTIAL = "genvx.partial"
+OURS = ("genvx", "filelock", "pynvml", "tomli")
 
 # The argument of `python -c` that runs the text of this file, which is its first word: in base64,
 # because not all shells pass other text unchanged.
@@ -108,15 +112,19 @@ def parts(data: bytes) -> tuple[int, bytes, memoryview]:
 class Modules:
     """Modules imports from the content of an agent's file, which is kept in memory.
 
-    So the file may be deleted at any time. path: the file; empty if there is none.
+    So the file may be deleted at any time. path: the file; empty if there is none. token: of the
+    call, for an agent that may not be whole.
     """
 
-    def __init__(self, data: bytes, path: str) -> None:
+    def __init__(self, data: bytes, path: str, token: str = "") -> None:
         import marshal
 
         self.path = path
         _, listed, self.data = parts(data)
         self.listed = marshal.loads(listed)
+        # Kept for the client: the agent points descriptor 1 at stderr.
+        self.out = os.dup(1) if PARTIAL in self.listed else None
+        self.token = token
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """Find a module, as import asks its finders to."""
@@ -124,6 +132,11 @@ class Modules:
             kind: Any = type(sys.__spec__)
             spec: ModuleSpec = kind(name, self, is_package=self.listed[name][0])
             return spec
+        if self.out is not None and name.split(".")[0] in OURS:
+            # Before any answer: the client asks the whole agent. An ImportError might be caught,
+            # and the answer would be another one.
+            os.write(self.out, ("\nGENVX-REST " + self.token + "\n").encode())
+            os._exit(1)
         return None
 
     def create_module(self, spec: ModuleSpec) -> None:
@@ -141,9 +154,9 @@ class Modules:
         exec(marshal.loads(code), module.__dict__)
 
 
-def run(data: bytes, path: str, word: str, call: bytes = b"") -> None:
+def run(data: bytes, path: str, word: str, call: bytes = b"", token: str = "") -> None:
     """Run the agent in `data`, which handles the call."""
-    sys.meta_path.insert(0, Modules(data, path))
+    sys.meta_path.insert(0, Modules(data, path, token))
     # Not an import statement, which pack.py would strip: this module is in `data`, not here.
     __import__("genvx.agent.__main__", None, None, ["main"]).main(call, word)
 
@@ -176,7 +189,7 @@ def start(digest: str, token: str, word: str = "") -> None:
     for place in places():
         data = look(place, name)
         if data:
-            return run(data, place + "/" + name, word)
+            return run(data, place + "/" + name, word, b"", token)
     if word:
         sys.stderr.write("genvx: the agent that was just put here is gone; try again\n")
         sys.exit(1)
@@ -189,7 +202,7 @@ def start(digest: str, token: str, word: str = "") -> None:
     names = dict(globals())
     exec(exactly(int(program)), names)
     data = names["install"](exactly(int(size)), digest, token, name)
-    return run(data, "", "", call)
+    return run(data, "", "", call, token)
 
 
 def newer(words: list[str]) -> None:

@@ -1,7 +1,8 @@
 """The agent in the form in which it is sent: the sources of the rooms that run on a host.
 
 Host and client never disagree on versions: the file of an agent is named by the digest of what the
-client itself would send, libraries included.
+client itself would send, libraries included. There are two agents: the whole, and a first part that
+answers questions (parts.py). Each is a file of its own, complete and checked by itself.
 """
 
 from __future__ import annotations
@@ -13,16 +14,18 @@ import json
 import os
 import threading
 import zlib
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
 import genvx
 from genvx.fleet.delivery import installer, loader
+from genvx.fleet.delivery.parts import in_first_part
 from genvx.fleet.delivery.stripped import program_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 _ROOMS = ("core", "shell", "local", "shown", "agent")
 # What these have is used where a program is, never on the host of an agent.
 _FOR_PROGRAMS = (
@@ -38,14 +41,17 @@ _LIBRARIES = ("filelock", "pynvml", "tomli")
 _making = threading.RLock()
 
 
-def _once(make: Callable[[], _T]) -> Callable[[], _T]:
+def _once(make: Callable[_P, _T]) -> Callable[_P, _T]:
     """Decorate a function: one thread makes its value once, and the others wait for it."""
-    cached = functools.cache(make)
+    made: dict[object, _T] = {}
 
     @functools.wraps(make)
-    def get() -> _T:
+    def get(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        asked = (args, tuple(kwargs.items()))
         with _making:
-            return cached()
+            if asked not in made:
+                made[asked] = make(*args, **kwargs)
+            return made[asked]
 
     return get
 
@@ -61,52 +67,56 @@ class Pack(NamedTuple):
 
 
 @_once
-def digest() -> str:
-    """Return the digest by which the agent's file on a host is named."""
-    return hashlib.sha256(_sources()).hexdigest()
+def digest(*, first: bool = False) -> str:
+    """Return the digest by which the agent's file on a host is named. first: of the first part."""
+    return hashlib.sha256(_sources(first=first)).hexdigest()
 
 
 @_once
-def pack() -> Pack:
-    """Return the agent in the form in which it is sent."""
-    return Pack(digest(), zlib.compress(_sources()))
+def pack(*, first: bool = False) -> Pack:
+    """Return the agent in the form in which it is sent. first: its first part."""
+    return Pack(digest(first=first), zlib.compress(_sources(first=first)))
 
 
 @_once
-def _sources() -> bytes:
+def _sources(*, first: bool) -> bytes:
     base = os.path.dirname(os.path.abspath(str(genvx.__file__)))
-    modules: dict[str, tuple[bool, str]] = {
-        f"genvx.{name}": (False, _read(f"{base}/{name}.py")) for name in ("_version", "errors")
-    }
-    # Not our own __init__.py: it offers the library, parts of which are not sent.
-    modules["genvx"] = (True, "from genvx._version import __version__\n")
+    files = {f"genvx.{name}": (False, f"{base}/{name}.py") for name in ("_version", "errors")}
     for room in _ROOMS:
-        _gather(f"{base}/{room}", f"genvx.{room}", modules)
-    for name in [name for name in modules if name.startswith(_FOR_PROGRAMS)]:
-        del modules[name]
-    # Nor these: they read files, and the agent has none.
-    modules["genvx.shell.texts"] = (False, _texts(f"{base}/shell/code"))
-    modules["genvx.local.runs.trialtexts"] = (False, _texts(f"{base}/local/runs/trialcode"))
+        _gather(f"{base}/{room}", f"genvx.{room}", files)
     for library in _LIBRARIES:
         spec = importlib.util.find_spec(library)
         if spec is None or spec.origin is None:
             continue  # the agent does without: no lock file, or no devices; doctor reports it
         if spec.submodule_search_locations:
-            _gather(os.path.dirname(spec.origin), library, modules)
+            _gather(os.path.dirname(spec.origin), library, files)
         else:
-            modules[library] = (False, _read(spec.origin))
+            files[library] = (False, spec.origin)
+    modules = {
+        name: (package, _read(path))
+        for name, (package, path) in files.items()
+        if not name.startswith(_FOR_PROGRAMS) and (not first or in_first_part(name))
+    }
+    # Not our own __init__.py: it offers the library, parts of which are not sent.
+    modules["genvx"] = (True, "from genvx._version import __version__\n")
+    if first:
+        modules[loader.PARTIAL] = (False, "")
+    else:
+        # Not these of ours: they read files, and the agent has none.
+        modules["genvx.shell.texts"] = (False, _texts(f"{base}/shell/code"))
+        modules["genvx.local.runs.trialtexts"] = (False, _texts(f"{base}/local/runs/trialcode"))
     return json.dumps(modules, sort_keys=True).encode("ascii")
 
 
-def _gather(directory: str, package: str, modules: dict[str, tuple[bool, str]]) -> None:
+def _gather(directory: str, package: str, files: dict[str, tuple[bool, str]]) -> None:
     for entry in sorted(os.listdir(directory)):
         path, (name, extension) = f"{directory}/{entry}", os.path.splitext(entry)
-        if os.path.isdir(path) and os.path.exists(f"{path}/__init__.py"):
-            _gather(path, f"{package}.{entry}", modules)
+        if extension == "" and os.path.exists(f"{path}/__init__.py"):
+            _gather(path, f"{package}.{entry}", files)
         elif name == "__init__" and extension == ".py":
-            modules[package] = (True, _read(path))
+            files[package] = (True, path)
         elif extension == ".py":
-            modules[f"{package}.{name}"] = (False, _read(path))
+            files[f"{package}.{name}"] = (False, path)
 
 
 def _texts(directory: str) -> str:

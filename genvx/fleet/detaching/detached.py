@@ -15,6 +15,7 @@ from genvx.core.runs.runselect import Filter, find
 from genvx.core.text import printable, require_name
 from genvx.core.wire.runoperations import MOST_RUNS, ListRuns
 from genvx.errors import InvalidInput
+from genvx.fleet import userconfig
 from genvx.fleet.detaching import runs
 from genvx.fleet.detaching.foundruns import FoundRuns
 from genvx.fleet.detaching.run import Run
@@ -57,7 +58,7 @@ class Request:
         hold: float | None = None,
         hold_when: str = "always",
         retries: int = 0,
-        notify: str = "",
+        notify: str | Sequence[str] = (),
         tty: bool = False,
         log_limit: int | None = None,
         debug_port: DebugPort | None = None,
@@ -101,7 +102,7 @@ class Request:
             hold=None if keep is None else max(1, round(keep)),
             hold_when=_hold_when(hold_when),
             retries=retries,
-            notify=notify,
+            notifiers=userconfig.load(os.environ).chosen(_words(notify)) if notify else (),
             tty=bool(tty),
             log_limit=_log_limit(log_limit),
             debug_port=_debug_port(debug_port),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Views: TypeAlias = "RunInfo | RemoteView"
 
 # While nothing is new, a host says so at least every 20 s.
-_SILENCE = 90.0
+SILENCE = 90.0
 # Seconds in which the exit code of an agent comes behind the end of its output.
 _LAST = 5.0
 
@@ -38,7 +38,7 @@ def watched(caller: Caller, asked: WatchRun, pause: Callable[[float], bool]) -> 
     try:
         yield command.last
         while not isinstance(command.last, LogEnd):
-            if not command.next_reply(_SILENCE, lambda: pause(0.0)):
+            if not command.next_reply(SILENCE, lambda: pause(0.0)):
                 return
             yield command.last
     finally:
@@ -58,7 +58,7 @@ def viewed(caller: Caller, asked: ViewRun, pause: Callable[[float], bool]) -> It
     try:
         while isinstance(command.last, RunInfo):
             yield command.last
-            if not command.next_reply(_SILENCE, lambda: pause(0.0)):
+            if not command.next_reply(SILENCE, lambda: pause(0.0)):
                 return
         yield RemoteView(command)
     finally:

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from genvx.core.wire.runoperations import MOST_LINES
+from genvx.core.runs.runselect import MOST_LINES
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:

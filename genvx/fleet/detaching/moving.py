@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.runinfo import RunInfo
     from genvx.core.snapshot import Snapshot
+    from genvx.core.wire.runoperations import RunDetails
     from genvx.fleet.ask import HostGroup
     from genvx.fleet.detaching.runs import RunHost
     from genvx.fleet.host import Host
@@ -98,9 +99,9 @@ def move(
     if not targets:
         raise NoCapacity(f"no other host has room for run {run.id}; it waits on {source.name}")
     # Asked before it is withdrawn, too: there is little time afterwards.
-    diff = diff_of(source, run)
+    rest = rest_of(source, run)
     began = _now()
-    withdrawn = with_diff(source.answer(WithdrawRun(run.id)), diff)
+    withdrawn = with_rest(source.answer(WithdrawRun(run.id)), rest)
     try:
         host, moved = _arrive(fleet, source, withdrawn, seen, targets, began, waits=waits)
     except GenvxError as error:
@@ -121,23 +122,31 @@ def move(
     return host, moved
 
 
-def diff_of(host: Host, run: RunInfo) -> bytes:
-    """How the project of a run differed from its commit, which only the directory of the run has.
+def rest_of(host: Host, run: RunInfo) -> RunDetails | None:
+    """What of a run only its directory has: how its project differed from its commit, and the
+    addresses of its notifiers; None where there is neither.
 
     Raises:
         HostError: the host could not be asked.
     """
-    if run.spec.project is None or not run.spec.project.dirty:
-        return b""
-    return host.answer(ShowRun(run.id, 0, diff=True)).diff
+    is_dirty = run.spec.project is not None and run.spec.project.dirty
+    if not is_dirty and not run.spec.notifiers:
+        return None
+    return host.answer(
+        ShowRun(run.id, 0, diff=is_dirty, notifiers=bool(run.spec.notifiers)),
+    )
 
 
-def with_diff(run: RunInfo, diff: bytes) -> RunInfo:
-    """A run whose project has this diff, as it is sent to a host."""
-    project = run.spec.project
-    if project is None:
+def with_rest(run: RunInfo, rest: RunDetails | None) -> RunInfo:
+    """A run with what only its directory had, as it is sent to a host."""
+    if rest is None:
         return run
-    return replace(run, spec=replace(run.spec, project=replace(project, diff=diff)))
+    spec = run.spec
+    if spec.project is not None:
+        spec = replace(spec, project=replace(spec.project, diff=rest.diff))
+    if spec.notifiers:
+        spec = replace(spec, notifiers=rest.notifiers)
+    return replace(run, spec=spec)
 
 
 def _has_tree(host: RunHost, tree: str) -> bool:

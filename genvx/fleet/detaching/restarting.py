@@ -8,7 +8,7 @@ from genvx.core.runs.runstate import was_moved
 from genvx.errors import InvalidInput
 from genvx.fleet.ask import HostGroup
 from genvx.fleet.detaching import runs
-from genvx.fleet.detaching.moving import anew, diff_of, with_diff
+from genvx.fleet.detaching.moving import anew, rest_of, with_rest
 from genvx.fleet.detaching.rungang import submit_again
 from genvx.fleet.detaching.submission import submitter
 from genvx.fleet.typed import typed
@@ -39,8 +39,8 @@ def restarted(
                 f"run {first.id} was moved, and may be on another host: "
                 f"{typed(hosts[0])} runs restart {first.id} looks for it"
             )
-    # Of the first part, which has the line of notify.
-    spec = anew(with_diff(first, diff_of(hosts[0], first)), submitter())
+    # Of the first part, which has the notifiers.
+    spec = anew(with_rest(first, rest_of(hosts[0], first)), submitter())
     if spec.part is None:
         new = runs.submit_to(hosts[0], spec, patience=spec.patience, tags=first.tags)
         return [(hosts[0], new)]

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from genvx.core.command import require_variables, words_of
-from genvx.core.prelude import plain
+from genvx.core.launchers import for_people
 from genvx.core.runs.rungang import decisive, exit_code
 from genvx.core.runs.runinfo import LogPiece, RunInfo
 from genvx.core.runs.runstate import end_of, has_ended, is_over, name_of
@@ -107,7 +107,9 @@ class Run(Parts):
                     if not has_ended(news.state) and pause(0.0):
                         break
             if not has_ended(self._places[host].state):
-                raise subprocess.TimeoutExpired(list(plain(self._first.spec.argv)), timeout or 0.0)
+                raise subprocess.TimeoutExpired(
+                    list(for_people(self._first.spec.argv)), timeout or 0.0
+                )
         return self.returncode
 
     def log(self, lines: int | None = None, *, node: int | None = None) -> bytes:

@@ -12,7 +12,7 @@ import threading
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from genvx.core.prelude import plain
+from genvx.core.launchers import for_people
 from genvx.core.requests.ask import Ask
 from genvx.core.runs.part import Meeting, Part
 from genvx.core.runs.rungang import require_no_retries
@@ -87,7 +87,7 @@ def submit_gang(
         spec.requirements,
         spec.name,
         spec.id,
-        command=" ".join(plain(spec.argv)),
+        command=" ".join(for_people(spec.argv)),
         lasts=spec.seconds,
         patience=patience,
     )
@@ -145,11 +145,11 @@ def _specs(
     address, port = address or hosts[0].address, hosts[0].free_port()
     debug_port = at(spec, hosts[0]).debug_port
     return {
-        # One line tells of the end of all of them, and one port leads into them: node 0's.
+        # One host tells of the end of all of them, and one port leads into them: node 0's.
         host: replace(
             asked_of(host.spec, spec),
             part=Part(rank, names, address, port, mixed),
-            notify=spec.notify if rank == 0 else "",
+            notifiers=spec.notifiers if rank == 0 else (),
             debug_port=debug_port if rank == 0 else None,
         )
         for rank, host in enumerate(hosts)

@@ -49,6 +49,16 @@ if TYPE_CHECKING:
             self, spec: RunSpec, *, patience: float | None = None, tags: tuple[str, ...] = ()
         ) -> RunInfo: ...
 
+        def submit_and_watch(
+            self,
+            spec: RunSpec,
+            pause: Callable[[float], bool],
+            *,
+            reports: bool = False,
+            patience: float | None = None,
+            tags: tuple[str, ...] = (),
+        ) -> tuple[RunInfo, Iterator[LogNews]]: ...
+
         def send_tree(self, shipment: Any, sent: Sent = ...) -> None: ...
 
         def watch(self, asked: WatchRun, pause: Callable[[float], bool]) -> Iterator[LogNews]: ...

@@ -48,7 +48,6 @@ def spec_of(
     )
     for what, text, most in (
         ("--chdir", spec.cwd, LONGEST_PATH),
-        ("--notify", spec.notify, LONGEST_PATH),
         *(("a word of the command", word, LONGEST_WORD) for word in spec.argv),
         *(
             (f"--env {printable(key, 60)}", text, LONGEST_WORD)

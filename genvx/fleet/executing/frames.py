@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 # Of the client: what a worker is to be (JSON), content of its project, a call, a chunk of calls, a
 # sign of life, the end.
 SETUP, CONTENT, CALL, CHUNK, ALIVE, END = b"S", b"F", b"C", b"M", b"P", b"E"
-# Of a worker: a pickled value, one in JSON, and why there is none (JSON), with a pickled exception.
-VALUE, JSON, FAILED = b"V", b"J", b"X"
+# Of a worker: a pickled value, one in JSON, and why there is none (JSON), with a pickled exception;
+# and at first whether the content of its project is wanted, which its host may have.
+VALUE, JSON, FAILED, WANTED = b"V", b"J", b"X", b"W"
 
 _HEAD = struct.Struct(">cIQ")
 _SIZE = struct.Struct(">Q")
@@ -93,7 +94,7 @@ class FrameReader:
         if len(self._rest) < _HEAD.size:
             return False
         kind, count, size = _HEAD.unpack_from(self._rest)
-        if kind not in (VALUE, JSON, FAILED) or count > _MOST_BUFFERS:
+        if kind not in (VALUE, JSON, FAILED, WANTED) or count > _MOST_BUFFERS:
             raise ProtocolError("what the worker said is no frame")
         body = _HEAD.size + count * _SIZE.size
         if len(self._rest) < body:

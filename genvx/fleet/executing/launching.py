@@ -22,7 +22,7 @@ from genvx.fleet.executing.member import Member
 from genvx.fleet.remote import new_token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from genvx.core.running import Running
     from genvx.fleet.executing.parcel import Parcel
@@ -127,8 +127,10 @@ def launch(host: Host, hold: Hold, wants: Wants) -> Member:
         silence: float | None = getattr(host, "silence", None)
         member = Member(host, hold, running, python, silence, rest)
         try:
-            member.send_all(_setup(wants, silence, here is not None))
-        except OSError:
+            member.send_all([_setup(wants, silence, here is not None)])
+            if wants.parcel is not None and member.wants_project():
+                member.send_all(wants.parcel.pieces())
+        except (OSError, EOFError):
             raise AgentError(f"{host.name}: the worker ended: {_last_words(running)}") from None
         return member
     except BaseException:
@@ -137,7 +139,7 @@ def launch(host: Host, hold: Hold, wants: Wants) -> Member:
         raise
 
 
-def _setup(wants: Wants, silence: float | None, here: bool) -> Iterator[bytes]:
+def _setup(wants: Wants, silence: float | None, here: bool) -> bytes:
     path = [] if wants.cwd is None else ["."]
     if here:
         path += [os.path.abspath(each) for each in sys.path]
@@ -149,9 +151,7 @@ def _setup(wants: Wants, silence: float | None, here: bool) -> Iterator[bytes]:
         "as_json": wants.as_json,
         "project": None if wants.parcel is None else wants.parcel.about,
     }
-    yield b"".join(frame(SETUP, [json.dumps(about).encode("ascii")]))
-    if wants.parcel is not None:
-        yield from wants.parcel.pieces()
+    return b"".join(frame(SETUP, [json.dumps(about).encode("ascii")]))
 
 
 @functools.cache

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from genvx.core.command import SIGNALLED
 from genvx.core.text import printable
-from genvx.errors import GenvxError, WorkerDied
-from genvx.fleet.executing.frames import ALIVE, END, FrameReader, frame
+from genvx.errors import GenvxError, ProtocolError, WorkerDied
+from genvx.fleet.executing.frames import ALIVE, END, WANTED, FrameReader, frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -122,6 +122,26 @@ class Member:
                 self.send([piece])
         finally:
             os.set_blocking(self.inlet, False)
+
+    def wants_project(self) -> bool:
+        """Wait until the worker says whether it wants the content of its project: another one on
+        its host may be getting it, which takes its time.
+
+        Raises:
+            EOFError: it has ended. ProtocolError: what it says makes no sense.
+        """
+        poll = select.poll()
+        poll.register(self.outlet, select.POLLIN)
+        while True:
+            poll.poll()
+            frames = self.receive()
+            if frames is None:
+                raise EOFError
+            if frames:
+                (said, *more) = frames
+                if said.kind != WANTED or more:
+                    raise ProtocolError(f"{self.name}: what the worker said first is no answer")
+                return bool(said.body == b"1")
 
     def keep_alive(self) -> None:
         """Say that we live, if it is time; raise OSError if the worker reads no more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import tempfile
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ _CHUNK = 1 << 20
 
 
 class Parcel:
-    """Parcel is a project as it is sent to each worker, which has a copy of its own.
+    """Parcel is a project as it is sent to each host, on which each worker has a copy of its own.
 
     project: a directory here. place: where workers start in it. follow_links, large: whether what
     is behind its links that lead out, and much, is sent, too.
@@ -52,6 +53,8 @@ class Parcel:
                 places = json.dumps(body.places).encode("ascii")
                 file.writelines(frame(CONTENT, [places], [memoryview(content)]))
             file.flush()
+            # One for each executor: its workers on a host share what comes there.
+            self.about |= {"token": secrets.token_hex(16), "size": file.tell()}
             self._file = os.dup(file.fileno())
         weakref.finalize(self, os.close, self._file)
 

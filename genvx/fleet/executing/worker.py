@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import faulthandler
+import fcntl
 import json
 import os
 import pickle
@@ -25,10 +26,16 @@ import traceback
 import types
 from typing import TYPE_CHECKING, Any
 
-from genvx.fleet.executing.workcopy import own_directory, write_files
+from genvx.fleet.executing.workcopy import (
+    delete_after_us,
+    delete_if_left,
+    own_directory,
+    parcel_of,
+    write_files,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     Frame = tuple[bytes, bytearray, list[bytearray]]
 
@@ -38,6 +45,8 @@ HEAD = struct.Struct(">cIQ")
 SIZE = struct.Struct(">Q")
 # Buffers of at least this size travel beside the pickle, uncopied.
 LARGE = 65536
+# Bytes of a project that are read at once.
+PART = 1 << 20
 # Seconds between SIGTERM and SIGKILL for what functions have left behind.
 GRACE = 1.0
 SET_NAME, SET_SUBREAPER = 15, 36
@@ -62,6 +71,7 @@ class Worker:
         self.libc = ctypes.CDLL(None)
         # A copy of the client's project, which ends with us.
         self.copy: str | None = None
+        self.parcel: tuple[str, int] | None = None
         self.frames: queue.SimpleQueue[Frame] = queue.SimpleQueue()
 
     def serve(self) -> None:
@@ -94,7 +104,7 @@ class Worker:
         """Read what the client says; end everything when it is gone."""
         try:
             while True:
-                frame = self.read()
+                frame = read_frame(self.exactly)
                 if frame[0] != b"P":
                     self.frames.put(frame)
                 if frame[0] == b"E":
@@ -105,13 +115,6 @@ class Worker:
             if str(error):
                 os.write(2, f"{error}\n".encode())
             self.end()
-
-    def read(self) -> Frame:
-        """Read a frame: its kind, its body and its buffers."""
-        kind, count, size = HEAD.unpack(self.exactly(HEAD.size))
-        sizes = self.exactly(SIZE.size * count)
-        body = self.exactly(size)
-        return kind, body, [self.exactly(length) for (length,) in SIZE.iter_unpack(sizes)]
 
     def exactly(self, size: int) -> bytearray:
         """Read so many bytes."""
@@ -130,17 +133,49 @@ class Worker:
 
     def unpack(self, project: dict[str, Any]) -> None:
         """Write the client's project into a directory of our own, and work there."""
+        path, shared = self.parcel = parcel_of(project["token"], project["size"])
         self.copy = own_directory()
+        delete_after_us(self.copy, path, shared)
         try:
-            write_files(self.read, os.fsencode(self.copy), project["entries"], project["bodies"])
+            complete = os.fstat(shared).st_size == project["size"]
+            self.say(b"W", [b"0" if complete else b"1"])
+            if not complete:
+                self.receive(shared, project["size"])
+            # Others may read it now, too, and nobody deletes it while one does.
+            fcntl.flock(shared, fcntl.LOCK_SH)
+            with open(shared, "rb", closefd=False) as file:
+                file.seek(0)
+                write_files(
+                    lambda: read_frame(lambda size: bytearray(file.read(size))),
+                    os.fsencode(self.copy),
+                    project["entries"],
+                    project["bodies"],
+                )
         except EOFError:
             self.end()
         except BaseException:
-            shutil.rmtree(self.copy, ignore_errors=True)
+            self.delete_copy()
             raise
         place = os.path.join(self.copy, project["place"]) if project["place"] else self.copy
         os.chdir(place)
         sys.path[:0] = list(dict.fromkeys((place, self.copy)))
+
+    def receive(self, shared: int, size: int) -> None:
+        """Write what the client sends into the shared file."""
+        os.ftruncate(shared, 0)
+        os.lseek(shared, 0, os.SEEK_SET)
+        while size:
+            data = memoryview(self.exactly(min(size, PART)))
+            size -= len(data)
+            while data:
+                data = data[os.write(shared, data) :]
+
+    def delete_copy(self) -> None:
+        """Delete our copy, and what it was made of if nobody else needs that."""
+        if self.copy is not None:
+            shutil.rmtree(self.copy, ignore_errors=True)
+        if self.parcel is not None:
+            delete_if_left(*self.parcel)
 
     # What goes
 
@@ -246,10 +281,17 @@ class Worker:
         try:
             if not end_those(below(self.pid), signal.SIGTERM, GRACE):
                 end_those(below(self.pid), signal.SIGKILL, GRACE)
-            if self.copy is not None:
-                shutil.rmtree(self.copy, ignore_errors=True)
+            self.delete_copy()
         finally:
             os._exit(0)
+
+
+def read_frame(exactly: Callable[[int], bytearray]) -> Frame:
+    """Read a frame: its kind, its body and its buffers. exactly: reads so many bytes."""
+    kind, count, size = HEAD.unpack(exactly(HEAD.size))
+    sizes = exactly(SIZE.size * count)
+    body = exactly(size)
+    return kind, body, [exactly(length) for (length,) in SIZE.iter_unpack(sizes)]
 
 
 class Pieces:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from genvx.errors import GenvxError, NotRunning
-from genvx.fleet.remotes.reading import remote_named
+from genvx.fleet.remotes.reading import remotes_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -46,9 +46,7 @@ def specs_named(
         NotRunning: none of them runs. UnknownRemote, InvalidRemotes, InvalidInput: as remote_named,
         and as specs_of.
     """
-    # What is written out may have commas of its own.
-    words = [names] if ":" in names else [word for word in names.split(",") if word]
-    remotes = [remote_named(word, environ, tell) for word in dict.fromkeys(words or [names])]
+    remotes = remotes_named(names, environ, tell)
     if len(remotes) == 1:
         return specs_of(remotes[0])
     for remote in remotes:

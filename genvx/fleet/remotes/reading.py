@@ -92,6 +92,15 @@ def remote_named(
     return inline(name) if ":" in name else load(environ, tell).named(name)
 
 
+def remotes_named(
+    names: str, environ: Mapping[str, str], tell: Callable[[str], object] = lambda line: None
+) -> list[Remote]:
+    """Return the remotes that a person names, several after commas. Raises as `remote_named`."""
+    # What is written out may have commas of its own.
+    words = [names] if ":" in names else [word for word in names.split(",") if word]
+    return [remote_named(word, environ, tell) for word in dict.fromkeys(words or [names])]
+
+
 def _entries(source: Source) -> dict[str, _Entry]:
     tree = parse(source.text, source.path)
     if tree is None:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from genvx.clouds.ec2.hostkeys import host_keys
-from genvx.errors import CloudError, HostError
+from genvx.errors import CloudDenied, CloudError, HostError
 from genvx.fleet.connect import connect
 from genvx.fleet.plainly import start_line
 from genvx.ssh.ending import close_channel
@@ -76,8 +76,12 @@ def reach(
             if accepted or _known(found.hosts[0]):
                 found.close()
                 raise error
-            if _remembered(rental, found.hosts[0]):
-                continue
+            try:
+                if _remembered(rental, found.hosts[0]):
+                    continue
+            except CloudDenied as denied:
+                rental.tell(f"{rental.name}: {denied}")
+                console_patience = 0.0
             if now - shown >= console_patience:
                 _say_accepted(rental, spec, error)
                 found.close()
@@ -132,7 +136,11 @@ def _known(host: SSHHost) -> bool:
 
 
 def _remembered(rental: Rental, host: SSHHost) -> bool:
-    """Remember the host keys that are on the console of a machine; return whether there are any."""
+    """Remember the host keys that are on the console of a machine; return whether there are any.
+
+    Raises:
+        CloudDenied: we may not read it.
+    """
     assert rental.machine is not None
     settings = host.session.settings(host.spec)
     file = settings.remembers
@@ -140,10 +148,10 @@ def _remembered(rental: Rental, host: SSHHost) -> bool:
         return False
     try:
         keys = host_keys(rental.cloud.console(rental.machine))
-    except CloudError as error:
-        # Without the right to read it, the key is accepted as it is shown.
-        rental.tell(f"{rental.name}: {error}")
-        return False
+    except CloudDenied:
+        raise
+    except CloudError:
+        return False  # it is asked again
     for kind, blob in keys:
         remember(file, settings.key_name, kind, blob)
     if keys:

@@ -104,11 +104,20 @@ class HostStore:
         return found
 
 
+class _Open:
+    open = True
+
+
+OPEN = _Open()
+"""The connections of what is asked directly: no keeper of connections answers for it."""
+
+
 class Shelf:
     """A store, as verbs on runs ask a host. What asks for more than runs is refused."""
 
     def __init__(self, store: Store) -> None:
         self.name = store.name
+        self.connections = OPEN
         self.store = store
 
     def answer(self, asked: Operation[R]) -> R:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from genvx.core.enforcing.action import Action, Kind
 from genvx.core.text import printable
 from genvx.local import processes, signals
+from genvx.local.running.apart import apart
 from genvx.local.running.terminals import write_line
 from genvx.local.state.removal import unpublish
 
@@ -81,17 +82,25 @@ def _tell(action: Action) -> str:
 class Hooks:
     """Runs the hook of the policy for each action, and waits for none of them.
 
-    tell: called with a line about one that failed.
+    tell: called with a line about one that failed. apart: each has a process of its own that ends
+    it, because we end soon; then nobody hears of its failure.
     """
 
-    def __init__(self, tell: Callable[[str], object]) -> None:
+    def __init__(self, tell: Callable[[str], object], *, apart: bool = False) -> None:
         self._tell = tell
+        self._apart = apart
         self._running: list[tuple[subprocess.Popen[bytes], float]] = []
 
     def start(self, action: Action, rules: Enforcement) -> None:
         """Run the hook for an action, if there is one."""
         self.reap()
         if not rules.hook:
+            return
+        if self._apart:
+            try:
+                apart(lambda: Hooks(lambda line: None).run(action, rules))
+            except OSError as error:
+                self._tell(f"cannot run {printable(rules.hook[0], 200)}: {error.strerror}")
             return
         if len(self._running) >= _MOST_HOOKS:
             self._tell(f"{_MOST_HOOKS} hooks are running; none is run for this one")
@@ -110,6 +119,11 @@ class Hooks:
             self._tell(f"cannot run {printable(rules.hook[0], 200)}: {error.strerror}")
             return
         self._running.append((process, time.monotonic() + _HOOK))
+
+    def run(self, action: Action, rules: Enforcement) -> None:
+        """Run the hook for an action, and wait until it has ended, or has been ended."""
+        self.start(action, rules)
+        self.finish()
 
     def reap(self) -> None:
         """Note which hooks have ended, and end those that take too long."""

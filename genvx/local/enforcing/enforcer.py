@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from genvx.core.enforcing.action import Done
 from genvx.core.enforcing.decision import decide
 from genvx.core.enforcing.history import History
-from genvx.core.value import value
+from genvx.core.wire.enforcing import Enforced
 from genvx.errors import GenvxError, StateError
 from genvx.local import processes
 from genvx.local.enforcing.acting import Hooks, act
@@ -21,27 +22,26 @@ if TYPE_CHECKING:
     from genvx.local.machine import Machine
 
 
-@value
-class Done:
-    """An action, and what became of it; empty if it was only decided."""
-
-    action: Action
-    result: str = ""
-
-
 class Enforcer:
     """Enforces the policy of a machine.
 
     dry_run: only decides; nothing is done or written. tell: called with a line about what is
-    missing, once until that changes.
+    missing, once until that changes. briefly: we end after a round, and wait for no hook.
     """
 
-    def __init__(self, machine: Machine, tell: Callable[[str], object], *, dry_run: bool) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        tell: Callable[[str], object],
+        *,
+        dry_run: bool,
+        briefly: bool = False,
+    ) -> None:
         self._machine = machine
         self._tell_new = tell
         self._dry_run = dry_run
         self._files = Files(usual_directory(machine.environ))
-        self._hooks = Hooks(self._tell)
+        self._hooks = Hooks(self._tell, apart=briefly)
         self._told: set[str] = set()
         self._now: set[str] = set()
         self._history = History()
@@ -131,3 +131,18 @@ class Enforcer:
         if line not in self._told | self._now:
             self._tell_new(line)
         self._now.add(line)
+
+
+def enforce_once(machine: Machine, *, dry_run: bool) -> Enforced:
+    """Do one round, as somebody who is asked for it over the wire.
+
+    Raises:
+        StateError: another enforcer runs, or there is nothing to enforce.
+    """
+    notes: list[str] = []
+    enforcer = Enforcer(machine, notes.append, dry_run=dry_run, briefly=True)
+    enforcer.open()
+    try:
+        return Enforced(tuple(enforcer.round()), tuple(notes))
+    finally:
+        enforcer.close()

@@ -30,6 +30,9 @@ def attach(host: Machine, environment: str, requirements: Requirements) -> Grant
     if not requirements.gpus:
         raise InvalidInput("say what to attach: --gpus N or --device ID")
     requirements = replace(requirements, visible_as=found.visible_as)
+    rules = host.rules()
+    if rules is not None:
+        requirements = rules.complete(requirements)
     blank = replace(
         host.blank(found.id, found.name, found.command, requirements.memory),
         part=Part.ATTACHED,
@@ -37,7 +40,7 @@ def attach(host: Machine, environment: str, requirements: Requirements) -> Grant
         starttime=0,
     )
     require_boot(blank)
-    taken = take(host, requirements, blank, rules=host.rules())
+    taken = take(host, requirements, blank, rules=rules)
     try:
         grant = replace(granted(host, environment), notes=taken.notes)
     except BaseException:

@@ -25,6 +25,7 @@ from genvx.local.machine import Machine
 from genvx.local.running.logind import outlive_logout
 from genvx.local.runs import lock, projectdiff
 from genvx.local.runs.clock import now
+from genvx.local.runs.notify import kept, post
 from genvx.local.runs.places import home_of, name_in, runs_root, shown_path
 from genvx.local.runs.preparing import Preparation, made_for
 from genvx.local.runs.record import Marks, StopRequest
@@ -80,6 +81,7 @@ def submit(
     with shelf.create(spec) as directory:
         try:
             projectdiff.write(directory, spec)
+            kept.write(directory, spec)
             if tags:
                 directory.write_marks(Marks(tags=tags))
             if meeting is not None:
@@ -125,6 +127,7 @@ def _require_start(host: Machine, asked: RunSpec) -> None:
         require(host, asked, made_for(asked))
     elif "/" not in asked.argv[0] and not asked.setup:
         find_command(asked.argv, {**host.environ, **asked.variables})
+    kept.require_all(host, asked)
     if asked.debug_port is not None:
         from genvx.local.runs.debug import port
 
@@ -229,6 +232,7 @@ def supervise(
                     directory,
                     lambda state: answer({"state": STATE.write(state), "note": note}),
                     preparation,
+                    post.start(host.environ, spec, directory),
                 )
                 supervisor.run(patience=patience)
             finally:

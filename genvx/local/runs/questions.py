@@ -11,6 +11,7 @@ from genvx.core.wire.runoperations import Disposal, RunDetails
 from genvx.errors import StateError
 from genvx.local.runs import projectdiff
 from genvx.local.runs.catalog import RunCatalog
+from genvx.local.runs.notify import kept
 from genvx.local.runs.places import WORK, place_of, shown_path
 
 if TYPE_CHECKING:
@@ -79,8 +80,9 @@ def info(host: Machine, asked: runoperations.ShowRun) -> RunDetails:
             work = place_of(run.spec, directory.path, host.environ)
         work = shown_path(work)
         diff = projectdiff.read(directory) if asked.diff else b""
+        told = kept.read(directory) if asked.notifiers else ()
     files = _files(host, run.spec.project) if asked.files else b""
-    return RunDetails(run, path, catalog.tail(run, asked.lines), work, diff, files)
+    return RunDetails(run, path, catalog.tail(run, asked.lines), work, diff, files, told)
 
 
 def _files(host: Machine, project: Optional[Project]) -> bytes:

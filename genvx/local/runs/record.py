@@ -5,6 +5,7 @@
               end.json     its final state, before the devices are given back
               marks.json   what people have called it since
               stop.json    a request to end it, and why
+              notify.json  who is told of it, with the addresses (notify/kept.py)
               gang.json    of a part of a gang: where the parts meet, and their secret
               debug.json   of an open debug port: where it is, and its host key
               host_key     of sshds that lead into the run
@@ -120,6 +121,11 @@ class RunDirectory:
         self.close()
 
     @property
+    def descriptor(self) -> int:
+        """Its descriptor, for a process that goes on with the directory."""
+        return self._descriptor
+
+    @property
     def owner(self) -> int:
         """The uid of the user whose directory it is."""
         return os.fstat(self._descriptor).st_uid
@@ -187,8 +193,12 @@ class RunDirectory:
         """
         plain = STATE.write(state) | {"boot_id": boot}
         self._replace(STATE_FILE, plain)
-        with contextlib.suppress(OSError):  # for people; the state is what counts
-            self._append(EVENTS, dumps({"event": name_of(state), **plain}) + b"\n")
+        self.note({"event": name_of(state), **plain})
+
+    def note(self, event: dict[str, Any]) -> None:
+        """Add a line to the events, which are for people; a full disk has none."""
+        with contextlib.suppress(OSError):
+            self._append(EVENTS, dumps(event) + b"\n")
 
     def decided(self) -> Optional[RunState]:
         """The final state that was written down before the devices were given back; None if none

@@ -1,4 +1,4 @@
-"""Starting the command of a run, and the one of --notify at its end."""
+"""Starting the command of a run."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ import errno
 import fcntl
 import os
 import signal
-import subprocess
 import termios
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from genvx.core.runs.runstate import end_of, name_of, was_moved
 from genvx.local.runs.places import place_of
 from genvx.local.runs.variables import argv_of, variables_of
 
 if TYPE_CHECKING:
     from genvx.core.runs.run import RunSpec
-    from genvx.core.runs.runstate import RunState
     from genvx.local.running.hold import LocalHold
     from genvx.local.runs.output import Output
     from genvx.local.runs.preparing import Preparation
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
 # Added to the command's badness: memory pressure takes it rather than its bookkeeper. Raising needs
 # no privilege.
 _OOM_SCORE = "300"
-_NOTIFY_SECONDS = 60.0
 # The kind of terminal where the variables say none.
 _TERM = "xterm-256color"
 # What a supervisor ignores, and what Python changes.
@@ -100,29 +96,3 @@ def start(
         code = int(why)
         raise OSError(code, os.strerror(code))
     return pid
-
-
-def notify(spec: RunSpec, state: RunState, directory: str) -> None:
-    """Run the command of --notify, if there is one; it does not matter whether that succeeds."""
-    if not spec.notify or was_moved(state):
-        return
-    end = end_of(state)
-    variables = {
-        **os.environ,
-        "GENVX_RUN_ID": spec.id,
-        "GENVX_RUN_NAME": spec.name,
-        "GENVX_RUN_DIR": directory,
-        "GENVX_RUN_STATE": name_of(state),
-        "GENVX_RUN_EXIT_CODE": "" if end is None else str(end.exit_code),
-    }
-    # A mask is inherited, and a command that cannot hear SIGTERM would surprise its user.
-    blocked = signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    with suppress(OSError, subprocess.TimeoutExpired):
-        subprocess.run(
-            ["sh", "-c", spec.notify],
-            stdin=subprocess.DEVNULL,
-            env=variables,
-            timeout=_NOTIFY_SECONDS,
-            check=False,
-        )
-    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)

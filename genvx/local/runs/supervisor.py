@@ -17,7 +17,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Optional, Union
 
-from genvx.core.prelude import plain
+from genvx.core.launchers import for_people
 from genvx.core.requests.ask import Ask
 from genvx.core.runs.entry import ending_of
 from genvx.core.runs.run import End, HoldWhen, Moment
@@ -50,7 +50,7 @@ from genvx.local.runs.guests import Guests
 from genvx.local.runs.output import Output
 from genvx.local.runs.record import StopRequest
 from genvx.local.runs.retries import Retries
-from genvx.local.runs.start import notify, start
+from genvx.local.runs.start import start
 from genvx.local.runs.states import States
 from genvx.local.runs.treeend import SOON, TreeEnd
 from genvx.local.runs.usage import Meter
@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from genvx.core.runs.runstate import RunState
     from genvx.local.machine import Machine
     from genvx.local.running.hold import LocalHold
+    from genvx.local.runs.notify.post import Post
     from genvx.local.runs.preparing import Preparation
     from genvx.local.runs.record import RunDirectory
 
@@ -90,11 +91,10 @@ class Supervisor:
         directory: RunDirectory,
         accepted: Callable[[RunState], None],
         preparation: Preparation,
+        post: Post,
     ) -> None:
-        self._host = host
-        self._spec = spec
-        self._directory = directory
-        self._preparation = preparation
+        self._host, self._spec, self._directory = host, spec, directory
+        self._preparation, self._post = preparation, post
         self._accepted: Optional[Callable[[RunState], None]] = accepted
         self._states = States(directory)
         self._stop: Optional[StopRequest] = None
@@ -146,7 +146,7 @@ class Supervisor:
         self._accept(state)
         self._output.linger(self._sleep)
         self._member.linger(self._sleep)
-        notify(self._spec, self._member.overall(state), self._directory.path)
+        self._post.ended(self._member.overall(state))
         self._finish_writing()
         self._output.linger(self._sleep)
 
@@ -162,12 +162,12 @@ class Supervisor:
         spec = self._spec
         if spec.part is not None:
             # The client has taken the devices on all hosts, and holds them until all have joined.
-            return join(self._host, spec.id, command=" ".join(plain(spec.argv)))
+            return join(self._host, spec.id, command=" ".join(for_people(spec.argv)))
         ask = Ask(
             spec.requirements,
             spec.name,
             spec.id,
-            command=" ".join(plain(spec.argv)),
+            command=" ".join(for_people(spec.argv)),
             lasts=spec.seconds,
             patience=patience,
         )

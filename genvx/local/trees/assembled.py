@@ -17,6 +17,8 @@ from genvx.local.trees.hashes import Changed, HashCache, read_piece
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from genvx.local.trees.project import LocalProject
+
 _MODE = 0o644
 
 
@@ -55,9 +57,15 @@ class Assembly:
         digests = digests if status.st_size else ()
         self._add(Entry(name, FILE, _MODE, 0, status.st_size, digests), path)
 
-    def add_entry(self, name: bytes, entry: Entry, path: str) -> None:
-        """Add an entry of another tree, with its digests. path: where its content is."""
-        self._add(entry._replace(name=name, mtime_ns=0, sparse=False), path)
+    def add_entry(self, name: bytes, entry: Entry, source: Union[bytes, str]) -> None:
+        """Add an entry of another tree, with its digests. source: its content, or where that is."""
+        self._add(entry._replace(name=name, mtime_ns=0, sparse=False), source)
+
+    def add_tree(self, place: bytes, tree: Union[AssembledTree, LocalProject]) -> None:
+        """Add all of another tree, in a directory of this one."""
+        self._add(Entry(place, DIRECTORY, 0o755, 0), b"")
+        for entry in tree.manifest.entries:
+            self.add_entry(place + b"/" + entry.name, entry, tree.source_of(entry))
 
     def _add(self, entry: Entry, source: Union[bytes, str]) -> None:
         parent = entry.name.rpartition(b"/")[0]
@@ -88,6 +96,10 @@ class AssembledTree:
         self.manifest = manifest
         self.recorded = Project(manifest.tree, name, manifest.files, manifest.size)
         self._sources = sources
+
+    def source_of(self, entry: Entry) -> Union[bytes, str]:
+        """The content of an entry, or the path of the file that has it."""
+        return self._sources.get(entry.name, b"")
 
     def contents(self, wanted: Sequence[int]) -> Iterator[tuple[bytes, bool]]:
         """The contents of the bodies that are wanted; as LocalProject.contents."""

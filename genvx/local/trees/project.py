@@ -179,6 +179,10 @@ class LocalProject:
             if descriptor >= 0:
                 os.close(descriptor)
 
+    def source_of(self, entry: Entry) -> str:
+        """The path of the file that has the content of an entry."""
+        return os.fsdecode(os.path.join(self.root, entry.name))
+
     def unwanted(self, extra: Sequence[bytes]) -> list[bytes]:
         """Of what a copy of it has and it has not, what does not belong there; what it ignores
         does. extra: names as clearing.extra gives them.

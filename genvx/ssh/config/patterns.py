@@ -1,7 +1,7 @@
 """Which hosts does ssh_config treat alike? Their settings are asked of ssh only once.
 
-Only `Host` lines are understood. Whatever else could depend on the name of a host (Match, tokens,
-canonical names) makes each host different from all others.
+Only `Host` lines are understood. Whatever else could depend on the name, the port or the user of a
+host (Match, tokens, canonical names) makes each host different from all others.
 """
 
 from __future__ import annotations
@@ -10,8 +10,12 @@ import glob
 import os
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from genvx.ssh.config.wildcards import matches_any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _USUAL = ("~/.ssh/config", "/etc/ssh/ssh_config")
 _MOST_FILES = 64
@@ -52,8 +56,25 @@ def patterns(config: str | None) -> Patterns | None:
     Return None if settings may depend on more than the patterns.
     """
     lines: list[tuple[str, ...]] = []
+    files = files_of(config)
+    if files is None:
+        return None
+    for key, value in (pair for text in files.values() for pair in _settings(text)):
+        if key in _TELLING or ("%" in value and key in _EXPANDED):
+            return None
+        if key == "host":
+            lines.append(tuple(value.replace('"', " ").split()))
+    return Patterns(tuple(lines))
+
+
+def files_of(config: str | None) -> dict[str, str] | None:
+    """Read a configuration file, or the usual ones, with all that it may include, by path.
+
+    Return None if one cannot be read, or they are too many.
+    """
     waiting = [os.path.expanduser(path) for path in ([config] if config else _USUAL)]
     seen: set[str] = set()
+    found: dict[str, str] = {}
     while waiting:
         path = waiting.pop()
         if path in seen:
@@ -63,23 +84,22 @@ def patterns(config: str | None) -> Patterns | None:
             return None
         try:
             with open(path, encoding="utf-8", errors="surrogateescape") as file:
-                text = file.read()
+                found[path] = file.read()
         except FileNotFoundError:
             continue
         except OSError:
             return None  # ssh reports it
-        for line in text.splitlines():
-            match = _LINE.fullmatch(line)
-            if match is None or line.lstrip().startswith("#"):
-                continue
-            key, value = match[1].lower(), match[2]
-            if key in _TELLING or ("%" in value and key in _EXPANDED):
-                return None
-            if key == "host":
-                lines.append(tuple(value.replace('"', " ").split()))
-            elif key == "include":
+        for key, value in _settings(found[path]):
+            if key == "include":
                 waiting += _included(value)
-    return Patterns(tuple(lines))
+    return found
+
+
+def _settings(text: str) -> Iterator[tuple[str, str]]:
+    for line in text.splitlines():
+        match = _LINE.fullmatch(line)
+        if match is not None and not line.lstrip().startswith("#"):
+            yield match[1].lower(), match[2]
 
 
 def _included(value: str) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from genvx.ssh.config.commandline import arguments
@@ -44,13 +45,30 @@ class Settler:
         config = target.ssh_config or self._config
         if self._ssh is None:
             return settings_of(target, read_ourselves(target, config))
+        values = self._values(self._alike(target, config), target, config)
+        jump = values.get("proxyjump", [""])[0].lower()
+        if any(name in jump for name in (target.address.lower(), values.get("hostname", [""])[0])):
+            # ssh refuses a host that is its own jump host, and tells that by name, port and user.
+            values = self._values(target, target, config)
+        return settings_of(target, values)
+
+    def _alike(self, target: Target, config: str | None) -> object:
+        """Return what is equal for all hosts of which ssh says the same."""
         with self._lock:
             if config not in self._files:
                 self._files[config] = patterns(config)
             known = self._files[config]
-            alike: object = target
-            if known is not None:
-                alike = (*arguments(target, config), known.matching(target.address))
+        # The hostfile may use %C in the name of a key, which only ssh knows, for each connection.
+        if known is None or "%" in (target.key or ""):
+            return target
+        # Without Match and tokens nothing in ssh_config depends on a port or a user. But it may set
+        # them, so hosts for which they are given differ from those for which they are not.
+        given = replace(target, port=target.port and 1, user=target.user and "-")
+        return (*arguments(given, config), known.matching(target.address))
+
+    def _values(self, alike: object, target: Target, config: str | None) -> dict[str, list[str]]:
+        assert self._ssh is not None
+        with self._lock:
             answer = self._answers.setdefault(alike, _Answer())
         # Threads with a host like this one wait here for the first to ask. The lock of the Settler
         # is free meanwhile: other hosts are not held up by a slow `Match exec`.
@@ -62,7 +80,7 @@ class Settler:
         # ssh -G prints the address itself where no HostName is set; then this host has its own.
         if values.get("hostname") == [answer.address.lower()]:
             values = {**values, "hostname": [target.address.lower()]}
-        return settings_of(target, values)
+        return values
 
 
 class _Answer:

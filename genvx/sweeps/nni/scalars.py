@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -107,8 +106,9 @@ def plain(node: Node) -> Any:
     if _WHOLE.fullmatch(word):
         return int(word.replace("_", ""))
     if _REAL.fullmatch(word) and not (word.isdigit() and word[0] == "0"):
-        number = float(word.replace("_", ""))
-        return number if math.isfinite(number) else word
+        return float(word.replace("_", ""))
+    if word.lower().lstrip("+-") in (".inf", ".nan"):
+        return float(word.replace(".", ""))
     return word
 
 

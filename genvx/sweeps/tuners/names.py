@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 TUNERS = ("tpe", "random", "grid", "batch", "evolution", "gp", "cmaes", "qmc")
 PRUNERS = ("median", "asha")
+_OWN = ("random", "grid", "batch")
 
 # The options of each, with their least value; "bool" for yes or no.
 _OPTIONS: Mapping[str, Mapping[str, int | str]] = {
@@ -58,6 +59,15 @@ class Foreign:
     pruner: str = ""
     other: bool = True
     options: Mapping[str, str] = field(default_factory=dict)
+
+
+def needed_by(tuner: str) -> tuple[str, ...]:
+    """Return the packages that a tuner needs besides genvx, as pip calls them."""
+    if tuner in _OWN:
+        return ()
+    from genvx.sweeps.tuners.samplers import NEEDED
+
+    return ("optuna", *NEEDED.get(tuner, ()))
 
 
 def _none(*options: str) -> dict[str, str]:

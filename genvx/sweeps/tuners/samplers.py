@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from genvx.core.sweeps.space import SearchSpace
 
 _STARTUP = 10
-_NEEDED = {"gp": ("torch", "scipy"), "cmaes": ("cmaes",), "qmc": ("scipy",)}
+NEEDED = {"gp": ("torch", "scipy"), "cmaes": ("cmaes",), "qmc": ("scipy",)}
 
 
 def study_tuner(
@@ -79,7 +79,7 @@ def _require_packages(name: str) -> None:
     """Raise InvalidInput if a sampler lacks a package: some import what they need only after ten
     trials, in the middle of a sweep.
     """
-    missing = [each for each in _NEEDED.get(name, ()) if importlib.util.find_spec(each) is None]
+    missing = [each for each in NEEDED.get(name, ()) if importlib.util.find_spec(each) is None]
     if missing:
         raise InvalidInput(
             f"the tuner {name} needs {' and '.join(missing)}: pip install {' '.join(missing)}"

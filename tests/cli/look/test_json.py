@@ -46,6 +46,17 @@ def test_a_local_verb_prints_what_the_schema_says(state, verb):
     assert checked(run_genvx(verb, "--json"))["verb"] == verb
 
 
+def test_the_rules_of_enforcement_are_in_what_policy_prints(state):
+    (host,) = checked(run_genvx("policy", "--json"))["hosts"]
+    assert (host["enforce"], host["in_use"]) == (None, True)
+    text = '[devices]\nin_use = false\n[enforce.idle]\nafter = "4h"\n[enforce.squatters]\n'
+    (state / "policy.toml").write_text(f'{text}do = "end"\n')
+    (host,) = checked(run_genvx("policy", "--json"))["hosts"]
+    assert host["in_use"] is False
+    assert host["enforce"]["idle"] == {"do": "tell", "after_seconds": 14400, "below_percent": 5}
+    assert host["enforce"]["squatters"] == {"do": "end", "grace_seconds": 300}
+
+
 def test_runs_print_what_the_schema_says(state, short_tmp, monkeypatch):
     monkeypatch.setenv("GENVX_RUNS_DIR", str(short_tmp / "runs"))
     assert checked(run_genvx("runs", "--json"))["hosts"][0]["runs"] == []

@@ -79,11 +79,18 @@ def test_a_local_run_starts_in_our_directory(runs, tmp_path):
     assert run_genvx("watch").stdout == f"{tmp_path} b c\n"
 
 
-def test_somebody_is_told_of_the_end_by_a_line_of_theirs(runs, tmp_path):
-    told = tmp_path / "told"
-    line = f'echo "$GENVX_RUN_NAME $GENVX_RUN_STATE $GENVX_RUN_EXIT_CODE" > {told}'
-    started("-n", "x", "--notify", line, "--", "sh", "-c", "exit 3")
-    until(lambda: told.exists() and told.read_text() == "x failed 3\n")
+def test_somebody_is_told_of_the_end_by_a_command_of_theirs(runs, tmp_path):
+    told, program = tmp_path / "told", tmp_path / "tell"
+    program.write_text(f'#!/bin/sh\necho "$GENVX_NOTIFY_TEXT" > {told}.new\nmv {told}.new {told}\n')
+    program.chmod(0o755)
+    started("-n", "$(x)", "-g", "1", "--notify", f"command:{program}", "--", "sh", "-c", "exit 3")
+    until(told.exists)
+    said = re.fullmatch(
+        r"genvx: run \$\(x\) \([0-9a-f]+\) failed with exit code 3 after \S+ s on \S+, GPU 0\n",
+        told.read_text(),
+    )
+    assert said
+    assert run_genvx("runs", "info").stdout.count(f"tells:      command:{program}\n") == 1
 
 
 def test_ctrl_c_leaves_a_run_running_and_says_how_to_come_back(runs):

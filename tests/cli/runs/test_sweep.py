@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import re
+import shutil
 import signal
-import textwrap
 from pathlib import Path
 
 import pytest
 
 from tests.cli.look.test_json import checked
 from tests.conftest import run_genvx
+from tests.doors import door
 from tests.helpers import Terminal, genvx_argv, genvx_env, start_genvx, until
 
 pytestmark = pytest.mark.needs("openssh")
@@ -139,41 +139,76 @@ tuner:
 trainingService:
   platform: remote
   machineList:
+    - host: 127.0.0.1
+      port: {alice.port}
+      user: alice
+      ssh_key_file: ~/.ssh/id_rsa
+    - host: 127.0.0.1
+      port: {bob.port}
+      user: bob
+      password: bob123
 """
 _SPACE = {
     "lr": {"_type": "loguniform", "_value": [0.0001, 0.1]},
     "batch_size": {"_type": "choice", "_value": [16, 32, 64]},
     "hidden_size": {"_type": "randint", "_value": [1, 10]},
 }
+# It holds a lock on each of its GPUs, which no other trial of that host may have at that time.
 _MNIST = """\
-import os
+import fcntl, os, time
 import nni
-assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
+gpus = [each for each in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if each]
+locks = [open(os.path.expanduser(f"~/{gpu}"), "a") for gpu in gpus]
+for lock in locks:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 params = {"lr": 1.0}
 params.update(nni.get_next_parameter())
+time.sleep(0.1)
 for epoch in range(2):
     nni.report_intermediate_result(params["lr"] * epoch)
-nni.report_final_result(params["lr"] * params["hidden_size"])
+nni.report_final_result(params["lr"] * params["hidden_size"] + 100 * len(gpus))
 """
 
 
-def test_an_experiment_of_nni_runs_as_it_is(sandbox, short_tmp):
-    directory = short_tmp / "mnist-pytorch"
-    directory.mkdir()
-    machines = "".join(
-        textwrap.indent(
-            f"- host: {host.name}\n  port: {host.port}\n  user: {getpass.getuser()}\n"
-            f"  ssh_key_file: {sandbox.directory}/id_ed25519\n",
-            "    ",
-        )
-        for host in sandbox.hosts
-    )
-    (directory / "config_remote.yml").write_text(_CONFIG + machines)
-    (directory / "search_space.json").write_text(json.dumps(_SPACE))
-    (directory / "mnist.py").write_text(_MNIST)
-    ended = checked(run_genvx("sweep", "--config", str(directory / "config_remote.yml"), "--json"))
-    assert ended["sweep"]["counts"] == {"completed": 20}
-    assert len({each["host"] for each in ended["trials"]}) == 2
-    for each in ended["trials"]:
-        wanted = each["parameters"]["lr"] * each["parameters"]["hidden_size"]
-        assert each["value"] == pytest.approx(wanted)
+@pytest.fixture
+def experiment(short_tmp, monkeypatch):
+    """The directory of an experiment of NNI on two hosts: one with a key, one with a password."""
+    directory, home = short_tmp / "mnist-pytorch", short_tmp / "home"
+    for each in (directory, home / ".ssh", short_tmp / "a", short_tmp / "b"):
+        each.mkdir(parents=True)
+    with (
+        door("openssh", short_tmp / "a", user="alice") as alice,
+        door("openssh", short_tmp / "b", "PubkeyAuthentication no", user="bob") as bob,
+    ):
+        shutil.copy(alice.key, home / ".ssh" / "id_rsa")
+        known = "".join(f"[127.0.0.1]:{each.port} {each.host_key}\n" for each in (alice, bob))
+        (home / "known_hosts").write_text(known)
+        lines = ("IdentityAgent none", f"UserKnownHostsFile {home}/known_hosts")
+        (home / "ssh_config").write_text("\n".join(lines))
+        monkeypatch.setenv("HOME", str(home))
+        monkeypatch.setenv("GENVX_SSH_CONFIG", str(home / "ssh_config"))
+        config = directory / "config_remote.yml"
+        config.touch(0o600)
+        config.write_text(_CONFIG.format(alice=alice, bob=bob))
+        (directory / "search_space.json").write_text(json.dumps(_SPACE))
+        (directory / "mnist.py").write_text(_MNIST)
+        yield directory
+
+
+@pytest.mark.needs("root", "namespaces")
+def test_an_experiment_of_nni_runs_as_it_is(experiment):
+    config = str(experiment / "config_remote.yml")
+    # As it is, without GPUs; and so that each trial has one, or all of its host.
+    for number, words in enumerate(((), ("-g", "1"), ("-g", "2", "--trials", "4"))):
+        ended = checked(run_genvx("sweep", "--config", config, "--json", *words))
+        assert ended["sweep"]["counts"] == {"completed": 4 if number == 2 else 20}
+        assert len({each["host"] for each in ended["trials"]}) == 2
+        for each in ended["trials"]:
+            wanted = each["parameters"]["lr"] * each["parameters"]["hidden_size"]
+            assert each["value"] == pytest.approx(wanted + 100 * number)
+    before = run_genvx("sweeps", "list", "--json").stdout
+    refused = run_genvx("sweep", "--config", config, "-g", "3")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("genvx: 3 GPUs wanted on one host, but none has more than 2 (127.0.0.1")
+    assert run_genvx("sweeps", "list", "--json").stdout == before

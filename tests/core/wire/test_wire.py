@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genvx.core.device import Device, VisibleAs
+from genvx.core.enforcing.action import Action, Done, Kind, Rule
 from genvx.core.finding import Examination, Finding, Severity
 from genvx.core.leases.claim import Claim, Owner
 from genvx.core.leases.environment import Environment, Holder
@@ -20,6 +21,9 @@ from genvx.core.leases.grant import Grant
 from genvx.core.leases.lease import Lease, Part
 from genvx.core.line.standing import Standing
 from genvx.core.line.ticket import Ticket
+from genvx.core.notifying.message import Message
+from genvx.core.notifying.notifier import Event, Notifier
+from genvx.core.notifying.notifier import Way as Sending
 from genvx.core.policies.enforcement import (
     Enforcement,
     Exempt,
@@ -71,10 +75,13 @@ from genvx.core.wire import (
     askcodec,
     asking,
     devicecodec,
+    dispatchcodec,
+    enforcing,
     findingcodec,
     grantcodec,
     job,
     leasecodec,
+    notifiercodec,
     ongoing,
     operations,
     policycodec,
@@ -166,10 +173,17 @@ PUBLIC_KEY = (
 DEBUG_PORT = DebugPort((PUBLIC_KEY,), 2222, "::1", "a")
 OPEN_PORT = OpenPort("u", "a", 2222, PUBLIC_KEY)
 TRIAL = Trial("5weep", 3, {"lr": 0.5, "act": {"_name": "relu"}}, True)
+ACTION = Action(
+    Kind.TERM, Rule.IDLE, 7, "u", ("0",), "why", 8, 9, "cmd", "abcd", "n", 2.5
+)  # fmt: skip
+NOTIFIER = Notifier(Sending.MAIL, ("ann",), "mail:ann", ("ended",), 5.5)
+MESSAGE = Message(
+    Event.ENDED, "run", "h", "abcd", "n", "u", "failed", 3, 2.5, ("0",), "why", 1.5, 7, "cmd"
+)  # fmt: skip
 SERVICE = Service(8000, "/health")
 SPEC = RunSpec(
     "abcd", ("sh", "-c", "x"), REQUIREMENTS, "m", "h", THEN, "n", "/w", {"A": "b"}, 5, 6,
-    HoldWhen.ON_FAILURE, 3, 2.5, 1 << 30, True, "mail me", "u@h", "1.0", "abce",
+    HoldWhen.ON_FAILURE, 3, 2.5, 1 << 30, True, (NOTIFIER,), "u@h", "1.0", "abce",
     7.5, True, GANG_PART, DEBUG_PORT, PROJECT, PYTHON, "source x", TRIAL, SERVICE,
 )  # fmt: skip
 MEETING = Meeting("s3cret", "a", 5000, True, 2.5)
@@ -188,6 +202,7 @@ RUN = RunInfo(
 ASKED = [
     questions.TakeSnapshot(True, True),
     questions.Examine(),
+    enforcing.EnforceOnce(True),
     questions.ShowPolicy(),
     questions.ShowUse("abcd"),
     questions.FindPort(),
@@ -202,18 +217,20 @@ ASKED = [
     ongoing.RunInTurn("abcd", JOB, 8.5),
     ongoing.ServeSSH("abcd", "ssh-ed25519 AAAA", True),
     ongoing.OpenShell("abcd", "gpu-server-1", JOB),
+    ongoing.Stay(600.0),
     runoperations.SubmitRun(SPEC, 5.5, ("t",)),
     runoperations.SubmitPart(SPEC, MEETING, ("t",)),
     runoperations.DecideRun("abcd", True),
     runoperations.ListRuns(FILTER, 7, True, True),
     runoperations.FindRuns("n", True, True, True),
-    runoperations.ShowRun("n", 7, True, True),
+    runoperations.ShowRun("n", 7, True, True, True),
     runoperations.FindPython(PYTHON),
     runoperations.StopRun("n", 2.5, True),
     runoperations.WithdrawRun("n"),
     runoperations.MarkRun("n", "best", ("t",), ("u",)),
     runoperations.DisposeOfRun("n", runoperations.Disposal.PURGE),
     runoperations.WatchRun("n", 5, 6, False, False, True),
+    runoperations.SubmitAndWatch(SPEC, 5.5, ("t",), True),
     treeoperations.FindTree("0f"),
     treeoperations.CleanTrees(5.5, True),
     treeoperations.SendTree("0f"),
@@ -230,7 +247,7 @@ ENFORCEMENT = Enforcement(
 )
 POLICY = Policy(
     LIMIT, {"g": LIMIT}, {"u": LIMIT}, ("root",), ("0",), ("1",), ("2",), VisibleAs.INDEX, False,
-    ENFORCEMENT,
+    False, ENFORCEMENT,
 )  # fmt: skip
 
 VALUES = [
@@ -285,7 +302,17 @@ VALUES = [
     (runcodec.LOG_PIECE, LogPiece(5, b"\0\xff", 3)),
     (runoperations.FILTER, FILTER),
     (runoperations.ACCEPTED, runoperations.AcceptedPart(RUN, 5000, True)),
-    (runoperations.DETAILS, runoperations.RunDetails(RUN, "/d", "last", "/d/work", b"-x", b"[]")),
+    (
+        runoperations.DETAILS,
+        runoperations.RunDetails(RUN, "/d", "last", "/d/work", b"-x", b"[]", (NOTIFIER,)),
+    ),
+    (enforcing.ACTION, ACTION),
+    (enforcing.DONE, Done(ACTION, "sent")),
+    (enforcing.ENFORCED, enforcing.Enforced((Done(ACTION, "sent"),), ("a note",))),
+    (notifiercodec.NOTIFIER, NOTIFIER),
+    (notifiercodec.NOTIFIERS, notifiercodec.Notifiers((NOTIFIER,))),
+    (dispatchcodec.MESSAGE, MESSAGE),
+    (dispatchcodec.DISPATCH, dispatchcodec.Dispatch(MESSAGE, (NOTIFIER,))),
     (askcodec.ASK, ASK),
     (askcodec.JOB, JOB),
     (askcodec.JOIN, Join("abcd", "cmd")),
@@ -341,6 +368,9 @@ def test_every_table_is_tried():
             runcodec,
             runoperations,
             treeoperations,
+            notifiercodec,
+            dispatchcodec,
+            enforcing,
         )
         for each in vars(module).values()
         if isinstance(each, Table)
@@ -387,6 +417,7 @@ REPLIES = [
     (runoperations.WatchRun("n"), LogPiece(5, b"x")),
     (runoperations.WatchRun("n"), RUN),
     (runoperations.WatchRun("n"), runoperations.LogEnd(RUN)),
+    (runoperations.SubmitAndWatch(SPEC), RUN),
     (treeoperations.FindTree("0f"), True),
     (treeoperations.CleanTrees(5.5), treeoperations.Cleaned(AMOUNT, AMOUNT, AMOUNT, AMOUNT)),
     (treeoperations.SendTree("0f"), treeoperations.Coming()),

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from genvx.core.notifying.notifier import Way, made
 from genvx.core.requests.requirements import Requirements
 from genvx.core.runs.runstate import name_of, was_moved
 from genvx.core.value import replace
@@ -18,6 +19,7 @@ from genvx.errors import GenvxError, InvalidInput, NoCapacity
 from genvx.local.runs import lock
 from genvx.local.runs.withdrawal import withdraw
 from tests.helpers import until
+from tests.local.runs.test_notify import heralds
 from tests.local.runs.test_runs import asked, ends_as, shell, state_of
 
 
@@ -45,10 +47,13 @@ def test_a_waiting_run_is_withdrawn_and_never_starts(host, waiting, catalog):
 
 def test_nobody_is_told_that_a_run_that_moves_has_ended(host, start, short_tmp):
     start(asked("sleep", "1000", gpus=2))
-    told = short_tmp / "told"
-    run = start(asked("true", notify=f"touch {told}"), patience=1000.0)
+    told, program = short_tmp / "told", short_tmp / "tell"
+    program.write_text(f"#!/bin/sh\ntouch {told}\n")
+    program.chmod(0o755)
+    notifier = made(Way.COMMAND, (str(program),))
+    run = start(asked("true", notifiers=(notifier,)), patience=1000.0)
     withdraw(host, run.id)
-    until(lambda: lock.supervision_of(host.state, os.getuid(), run.id) is None)
+    until(lambda: not heralds(run.directory))
     assert not told.exists()
 
 

@@ -50,7 +50,9 @@ def acquire(
     # This machine decides by itself; only among several hosts is a snapshot needed to choose.
     with where.fleet(request.selection) as fleet:
         host, grant = (
-            fleet.first_with_room(request.requirements, act, where.look(fleet))
+            fleet.first_with_room(
+                request.requirements, act, where.look(fleet, request.requirements)
+            )
             if where.remote
             else act(fleet.hosts[0])
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -11,6 +13,10 @@ from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
 from genvx.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from genvx.cli.ask.where import Where
+    from genvx.core.notifying.notifier import Notifier
 
 # The parameters of what only a run has, which its host keeps.
 _OF_A_RUN = (
@@ -44,6 +50,7 @@ def run(
     command: options.Command = None,
     nodes: runoptions.Nodes = 1,
     mixed: runoptions.Mixed = False,
+    launcher: runoptions.Launcher = None,
     master_addr: runoptions.MasterAddr = None,
     no_stdin: runoptions.NoStdin = False,
     detached: runoptions.Detached = False,
@@ -73,7 +80,8 @@ def run(
 
     It holds them until it ends; genvx exits with its code. With --nodes it runs on several hosts,
     all or none, with one model of GPU. There it has MASTER_ADDR, MASTER_PORT, NODE_RANK, NNODES,
-    NPROC_PER_NODE, WORLD_SIZE and GENVX_NODES, and the first failure ends all.
+    NPROC_PER_NODE, WORLD_SIZE and GENVX_NODES, and the first failure ends all. With --launcher
+    the command is a script and its arguments.
 
     A remote command in the background (&) reads nothing that is typed, and is not stopped for it.
 
@@ -95,6 +103,10 @@ def run(
         raise InvalidInput(
             "no command to run; write it after --, as in: genvx run -g 1 -- python x.py"
         )
+    if launcher is not None:
+        from genvx.core.launchers import launched
+
+        command = list(launched(launcher, tuple(command)))
     if not detached:
         _require_nothing_of_a_run(context)
     # Before anything reads: the local command inherits our stdin, and `stream` reads it.
@@ -107,7 +119,8 @@ def run(
     code = ProjectOptions(project, follow_links, yes).chosen(load=detached and not no_load)
     its = PythonOptions(python, setup or "", wheels, tuple(extra or ()))
     its = its.loaded(load=detached and not no_load, project=code.directory is not None)
-    asked = Detach.parse(chdir, keep, retries, env, run_tag, notify, tty, log_limit, code, its)
+    told = _notifiers(notify, where) if detached else ()
+    asked = Detach.parse(chdir, keep, retries, env, run_tag, told, tty, log_limit, code, its)
     if json and watched:
         raise InvalidInput("give either --json or --watch: --watch prints the output of the run")
     port = debugport.asked(debug_key_file, debug_port, debug_bind)
@@ -133,6 +146,17 @@ def run(
     from genvx.cli.holds.local import locally
 
     raise typer.Exit(locally(where, request, command, prompted=False))
+
+
+def _notifiers(typed: list[str] | None, where: Where) -> tuple[Notifier, ...]:
+    # Imported here: most runs have none.
+    from genvx.fleet import userconfig
+
+    if typed is None and not os.path.lexists(userconfig.usual(os.environ)):
+        return ()
+    from genvx.cli.notifying import chosen
+
+    return chosen(typed, where.note)
 
 
 def _require_nothing_of_a_run(context: typer.Context) -> None:

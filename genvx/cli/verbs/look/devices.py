@@ -35,7 +35,7 @@ def devices(
     chosen = Chosen(name, user, pid)
     # A row per host would count all of its devices, not the selected ones.
     by_device = by_device or bool(chosen)
-    with where.fleet() as fleet:
+    with where.asked_fleet() as fleet:
         raise typer.Exit(
             shown.draw(lambda: show(where, fleet, shown.output, chosen, by_device=by_device))
         )

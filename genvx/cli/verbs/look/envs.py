@@ -26,5 +26,5 @@ def envs(
 
     where = here(context)
     chosen = Chosen(name, user, pid)
-    with where.fleet() as fleet:
+    with where.asked_fleet() as fleet:
         raise typer.Exit(shown.draw(lambda: show(where, fleet, shown.output, chosen)))

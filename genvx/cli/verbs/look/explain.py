@@ -26,5 +26,5 @@ def explain(context: typer.Context, shown: Shown, request: Request) -> None:
     where = here(context)
     if not request.requirements.gpus:
         raise InvalidInput("nothing to explain; say what you want, as in: genvx explain --gpus 2")
-    with where.fleet(request.selection) as fleet:
+    with where.asked_fleet(request.selection) as fleet:
         raise typer.Exit(show(where, fleet, shown.output, request.requirements))

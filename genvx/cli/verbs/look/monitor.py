@@ -43,6 +43,14 @@ LabelUsers = Annotated[
     bool,
     typer.Option("--label-users", help="Also show users, environments and their names."),
 ]
+Notify = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--notify",
+        metavar="NAME|command:PATH|https://...|slack:https://...|mail:ADDRESS",
+        help="Who is told of each environment that idles (repeatable).",
+    ),
+]
 Dashboard = Annotated[
     bool, typer.Option("--print-dashboard", help="Print a dashboard for Grafana, and end.")
 ]
@@ -60,6 +68,7 @@ def monitor(
     history: History = None,
     no_history: NoHistory = False,
     label_users: LabelUsers = False,
+    notify: Notify = None,
     print_dashboard: Dashboard = False,
     print_alerts: Alerts = False,
     print_unit: Unit = False,
@@ -98,6 +107,7 @@ def monitor(
         history,
         no_history,
         label_users,
+        tuple(notify or ()),
     )
     if print_unit:
         print(monitoring.unit(where, wanted), end="")

@@ -17,5 +17,5 @@ def policy(context: typer.Context, shown: Shown) -> None:
     from genvx.cli.views.policy import show
 
     where = here(context)
-    with where.fleet() as fleet:
+    with where.asked_fleet() as fleet:
         raise typer.Exit(show(where, fleet, shown.output))

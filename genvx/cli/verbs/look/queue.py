@@ -17,5 +17,5 @@ def queue(context: typer.Context, shown: Shown) -> None:
     from genvx.cli.views.queue import show
 
     where = here(context)
-    with where.fleet() as fleet:
+    with where.asked_fleet() as fleet:
         raise typer.Exit(shown.draw(lambda: show(where, fleet, shown.output)))

@@ -26,7 +26,7 @@ def status(context: typer.Context, shown: Shown, name: MaybeName = "") -> None:
             from genvx.cli.views import remotes
 
             raise typer.Exit(remotes.status(where, json=shown.output.json))
-        with where.fleet() as fleet:
+        with where.asked_fleet() as fleet:
             raise typer.Exit(show(where, fleet, shown.output))
     from genvx.cli.views import remotes
 

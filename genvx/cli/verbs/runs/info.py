@@ -9,7 +9,6 @@ import typer
 from genvx.cli.ask import options
 from genvx.cli.ask.runs import OneRun, located_parts
 from genvx.cli.ask.where import here
-from genvx.core.wire.runoperations import ShowRun
 
 Lines = Annotated[
     int, typer.Option("--lines", metavar="LINES", min=0, max=1000, help="Of the end of its log.")
@@ -31,6 +30,7 @@ def info(
     Example: genvx runs info 1
     """
     from genvx.cli.views import runs as view
+    from genvx.core.wire.runoperations import ShowRun
 
     where = here(context)
     with where.runs_fleet() as fleet:

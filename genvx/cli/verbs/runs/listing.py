@@ -10,10 +10,7 @@ from genvx.cli.ask import options
 from genvx.cli.ask.allremotes import AllRemotes, everywhere
 from genvx.cli.ask.where import here
 from genvx.cli.show.output import Output
-from genvx.core.quantities.durations import parse_duration
-from genvx.core.quantities.naming import naming
 from genvx.core.runs.runselect import NEWEST, Filter
-from genvx.core.wire.runoperations import MOST_RUNS, ListRuns
 
 All = Annotated[bool, typer.Option("-a", "--all", help=f"More than the newest {NEWEST}.")]
 States = Annotated[
@@ -63,6 +60,7 @@ def listing(
         return
     from genvx.cli.show.watch import watch
     from genvx.cli.views import runs as view
+    from genvx.core.wire.runoperations import MOST_RUNS, ListRuns
 
     where, code = here(context), 0
     if refresh:
@@ -74,7 +72,7 @@ def listing(
     narrowed = Filter(tuple(state or ()), tuple(tag or ()), name, _since_epoch_ns(since))
     asked = ListRuns(narrowed, MOST_RUNS if everything else NEWEST, deleted, not where.remote)
     output = Output(json, csv, not no_header, not no_summary, timestamp=timestamp, style=style)
-    with where.runs_fleet() as fleet:
+    with where.runs_fleet(asked=True) as fleet:
         if redraw:
             raise typer.Exit(watch(interval, lambda: view.show(where, fleet, output, asked)))
         raise typer.Exit(view.show(where, fleet, output, asked) or code)
@@ -84,6 +82,9 @@ def _since_epoch_ns(text: str | None) -> int | None:
     if text is None:
         return None
     import time
+
+    from genvx.core.quantities.durations import parse_duration
+    from genvx.core.quantities.naming import naming
 
     with naming("--since"):
         seconds = parse_duration(text)

@@ -9,9 +9,7 @@ import typer
 from genvx.cli.ask import options
 from genvx.cli.ask.runs import OneRun
 from genvx.cli.verbs.runs.several import ask_each
-from genvx.core.runs.run import require_tags
 from genvx.core.text import require_name
-from genvx.core.wire.runoperations import MarkRun
 from genvx.errors import InvalidInput
 
 Label = Annotated[str, typer.Argument(metavar="LABEL", help="Another name; '' removes it.")]
@@ -25,6 +23,8 @@ def label(context: typer.Context, run: OneRun, text: Label, json: options.Json =
 
     Example: genvx runs label 1 best
     """
+    from genvx.core.wire.runoperations import MarkRun
+
     require_name(text)
     ask_each(context, [run], lambda found: MarkRun(found.asked_as, text), "labelled", json=json)
 
@@ -34,6 +34,9 @@ def tag(context: typer.Context, run: OneRun, tags: Tags, json: options.Json = Fa
 
     Example: genvx runs tag 1 baseline
     """
+    from genvx.core.runs.run import require_tags
+    from genvx.core.wire.runoperations import MarkRun
+
     if not tags:
         raise InvalidInput("no tag is given")
     add = require_tags(tuple(each for each in tags if not each.startswith("-")))

@@ -7,11 +7,9 @@ from typing import Any
 import typer
 
 from genvx.cli.ask import options
-from genvx.cli.ask.requested import selection_of
 from genvx.cli.ask.runs import OneRun, located
 from genvx.cli.ask.wants import ExcludeHost, OnlyHost, Tag
 from genvx.cli.ask.where import here
-from genvx.core.runs.runselect import require_waiting
 from genvx.errors import InvalidInput
 
 
@@ -30,8 +28,10 @@ def move(
 
     Example: genvx remote runs move 1
     """
+    from genvx.cli.ask.requested import selection_of
     from genvx.cli.detach import beginning
     from genvx.cli.following import unbroken
+    from genvx.core.runs.runselect import require_waiting
     from genvx.fleet.detaching import moving
 
     where = here(context)

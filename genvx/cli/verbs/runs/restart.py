@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from genvx.cli.ask import options
-from genvx.cli.ask.requested import patience_of, selection_of
 from genvx.cli.ask.runs import OneRun, located_among
 from genvx.cli.ask.wants import ExcludeHost, OnlyHost, Tag, Wait
 from genvx.cli.ask.where import here
 from genvx.cli.show.refusal import advise
 from genvx.errors import InvalidInput, NoCapacity
-from genvx.fleet.hosts.hostspec import Selection
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from genvx.cli.ask.where import Where
     from genvx.core.runs.run import RunSpec
     from genvx.core.runs.runinfo import RunInfo
+    from genvx.fleet.hosts.hostspec import Selection
 
 
 def restart(
@@ -40,6 +39,7 @@ def restart(
 
     Example: genvx runs restart 1
     """
+    from genvx.cli.ask.requested import patience_of, selection_of
     from genvx.cli.detach import announce, named_after_ctrl_c
     from genvx.fleet.detaching import moving, runs
     from genvx.fleet.detaching.submission import submitter
@@ -50,7 +50,7 @@ def restart(
     with where.fleet() as fleet:
         parts, failed = located_among(where, fleet, run)
         host, found = parts[0]
-        spec = moving.anew(moving.with_diff(found, moving.diff_of(host, found)), submitter())
+        spec = moving.anew(moving.with_rest(found, moving.rest_of(host, found)), submitter())
         patience = spec.patience if wait is None else patience_of(wait)
         moving.require_nowhere(host, found, failed)
         try:
@@ -84,6 +84,7 @@ def _gang(
 ) -> tuple[tuple[Any, RunInfo], ...]:
     """Start a run on several hosts again: on the same, or on the best of those selected."""
     from genvx.fleet.detaching.rungang import submit_again
+    from genvx.fleet.hosts.hostspec import Selection
 
     before = parts[0][1]
     if not where.remote:

@@ -66,7 +66,7 @@ def serve(
     its = PythonOptions(python, setup or "", wheels, tuple(extra or ()))
     its = its.loaded(load=not no_load, project=code.directory is not None)
     tags = list(dict.fromkeys([TAG, *(run_tag or ())]))
-    asked = Detach.parse(chdir, None, retries, env, tags, None, False, log_limit, code, its)
+    asked = Detach.parse(chdir, None, retries, env, tags, (), False, log_limit, code, its)
     for note in where.remote_notes():
         where.note(note)
     asked = replace(asked, service=service)

@@ -8,7 +8,6 @@ import typer
 
 from genvx.cli.ask.runs import located_parts
 from genvx.cli.ask.where import Where, here
-from genvx.cli.schema.runs import plain_act, plain_failed_act, print_acts
 from genvx.errors import GenvxError, kind_of
 from genvx.shown.console import say
 
@@ -44,12 +43,16 @@ class Several:
             head = f"{host.name}: {kind_of(error)}" if self._where.remote else "genvx"
             say(f"{head}: {error}")
             self.code = self.code or error.exit_code
+            from genvx.cli.schema.runs import plain_failed_act
+
             self._acts.append(plain_failed_act(host.name, run.id, error))
             return None
 
     def done(self, host: Any, run: RunInfo, did: str, line: str) -> None:
         """Print what became of a run on a host. did: the same, in a word for programs."""
         if self._json:
+            from genvx.cli.schema.runs import plain_act
+
             self._acts.append(plain_act(host.name, did, run))
         else:
             print(f"{line} on {host.name}" if self._where.remote else line, flush=True)
@@ -57,6 +60,8 @@ class Several:
     def finish(self, verb: str, failed: Mapping[str, GenvxError] | None = None) -> None:
         """Print the document, if that is wanted. failed: hosts that named no runs, and why."""
         if self._json:
+            from genvx.cli.schema.runs import print_acts
+
             print_acts(verb, self._acts, failed)
 
 

@@ -10,11 +10,6 @@ from genvx.cli.ask import options
 from genvx.cli.ask.runs import WHICH, Unasked, not_empty
 from genvx.cli.ask.where import Where, here
 from genvx.cli.verbs.runs.several import Several, places
-from genvx.core.quantities.durations import parse_duration
-from genvx.core.quantities.naming import naming
-from genvx.core.runs.runselect import Filter
-from genvx.core.runs.runstate import LIVE, is_over, name_of
-from genvx.core.wire.runoperations import MOST_RUNS, ListRuns, StopRun
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -58,6 +53,10 @@ def stop(
 
     Example: genvx runs stop 1
     """
+    from genvx.core.quantities.durations import parse_duration
+    from genvx.core.quantities.naming import naming
+    from genvx.core.runs.runstate import is_over, name_of
+    from genvx.core.wire.runoperations import StopRun
     from genvx.fleet.detaching import runs
 
     if [bool(run), everything, bool(tag)].count(True) != 1:
@@ -97,6 +96,10 @@ def stop(
 
 def _alive(where: Where, fleet: Fleet, tags: tuple[str, ...]) -> Outcomes[tuple[RunInfo, ...]]:
     """The runs that are alive, and the hosts that did not answer."""
+    from genvx.core.runs.runselect import Filter
+    from genvx.core.runs.runstate import LIVE
+    from genvx.core.wire.runoperations import MOST_RUNS, ListRuns
+
     asked = ListRuns(Filter(LIVE, tags), MOST_RUNS)
     outcomes = where.ask(fleet, lambda host: host.answer(asked))
     if outcomes.succeeded and not any(outcomes.succeeded.values()):

@@ -17,8 +17,10 @@ from genvx.core.quantities.naming import naming
 from genvx.core.value import replace
 from genvx.errors import InvalidInput
 
+# Of a file with a search space.
+_MOST_BYTES = 1 << 20
 # What is typed behind sweep in place of a command; `genvx sweeps` has the same.
-_WORDS = ("list", "show", "stop", "resume", "export")
+_WORDS = ("list", "show", "stop", "resume", "export", "tensorboard")
 
 
 @requesting("wait", "id")
@@ -42,6 +44,7 @@ def sweep(
     stop_when: sweepoptions.StopWhen = None,
     retries: sweepoptions.Retries = 0,
     seed: sweepoptions.Seed = None,
+    notify: sweepoptions.Notify = None,
     env: sweepoptions.Env = None,
     chdir: sweepoptions.Chdir = None,
     project: sweepoptions.Project = None,
@@ -53,6 +56,9 @@ def sweep(
     setup: sweepoptions.Setup = None,
     optuna_storage: sweepoptions.OptunaStorage = None,
     detached: sweepoptions.Detached = False,
+    on: sweepoptions.On = None,
+    on_python: sweepoptions.OnPython = None,
+    on_wheels: sweepoptions.OnWheels = None,
     json: options.Json = False,
 ) -> None:
     """Run a command with many different parameters, and find the best.
@@ -61,8 +67,8 @@ def sweep(
     command, and in $GENVX_PARAMETERS as JSON; it reports how good they are as a line of JSON in
     $GENVX_REPORT, or with the Python module genvx_trial, which is there.
 
-    Ctrl-C asks what becomes of the trials. genvx sweep list, show, stop, resume and export
-    are those of genvx sweeps.
+    Ctrl-C asks what becomes of the trials. genvx sweep list, show, stop, resume, export and
+    tensorboard are those of genvx sweeps.
 
     Example: genvx remote sweep -P lr=log:1e-5..1e-1 --trials 20 -g 1 -- python train.py --lr {lr}
     """
@@ -118,9 +124,23 @@ def sweep(
     for note in [*notes, *_check(spec)]:
         where.note(note)
     sent = [] if code is None else [code, *trees]
-    if detached and optuna_storage is not None:
-        raise InvalidInput("--optuna-storage does not go with -d: it may have a password")
-    made = store.create(store.sweeps_root(os.environ), spec)
+    if (detached or on is not None) and optuna_storage is not None:
+        word = "-d" if on is None else "--on"
+        raise InvalidInput(f"--optuna-storage does not go with {word}: it may have a password")
+    if on is None and (on_python is not None or on_wheels is not None):
+        raise InvalidInput("--on-python and --on-wheels go with --on HOST")
+    if on is not None and not spec.hosts.remote:
+        raise InvalidInput("--on names a host of genvx remote: genvx remote sweep --on HOST")
+    if on is not None and notify:
+        raise InvalidInput("--notify does not go with --on: its addresses stay on this machine")
+    told = () if on is not None else sweeping.told(where, notify)
+    made = store.create(store.sweeps_root(os.environ), spec, told)
+    if on is not None:
+        from genvx.cli import sweepaway
+        from genvx.sweeps.away import Away
+
+        its_wheels = on_wheels and os.path.abspath(on_wheels)
+        raise typer.Exit(sweepaway.start(where, made, sent, Away(on, on_python, its_wheels)))
     if detached:
         raise typer.Exit(sweeping.start_detached(where, made))
     raise typer.Exit(sweeping.run_sweep(where, made, sent, json=json, storage=optuna_storage))
@@ -170,6 +190,11 @@ def _asked(
         directory, words, dimensions = nni.directory, nni.command, nni.space
         if not request.counted:
             requirements = replace(requirements, gpus=nni.gpus or 0)
+            if nni.gpus is None:
+                notes.append(
+                    "trialGpuNumber is not set: trials of NNI see all GPUs of their host then, "
+                    "whoever uses them; here they hold none and see none. -g 1 gives one to each"
+                )
         of_file = {
             "name": nni.name,
             "trials": nni.trials,
@@ -229,8 +254,11 @@ def _space(parameter: list[str] | None, space: str | None) -> Any:
         if parameter:
             raise InvalidInput("give either -P or --space, not both")
         try:
-            with open(space, encoding="utf-8") as file:
-                return space_of_json(file.read(1 << 20), space)
+            with open(space, "rb") as file:
+                data = file.read(_MOST_BYTES + 1)
+            if len(data) > _MOST_BYTES:
+                raise InvalidInput(f"{space} is larger than 1 MiB")
+            return space_of_json(data.decode("utf-8"), space)
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidInput(f"cannot read {space}: {error}") from None
     if not parameter:

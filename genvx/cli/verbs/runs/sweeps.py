@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from genvx.cli.ask.where import here
 from genvx.cli.parse.commands import Verb
 from genvx.cli.parse.groups import group
 from genvx.cli.show.output import Output
+from genvx.core.value import replace
 from genvx.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -27,12 +29,20 @@ WhichSweep = Annotated[
         show_default=False,
     ),
 ]
-Plot = Annotated[
-    bool, typer.Option("--plot", help="Draw the values over the trials, with characters.")
-]
+Plot = Annotated[bool, typer.Option("--plot", help="Draw values and importance with characters.")]
 Html = Annotated[
     str | None,
     typer.Option("--html", metavar="FILE", help="Write a page with plots; it loads nothing."),
+]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        "--port",
+        metavar="N",
+        min=1,
+        max=65535,
+        help="Listen there (default: 6006, or the next that is free).",
+    ),
 ]
 Optuna = Annotated[
     str | None,
@@ -44,6 +54,18 @@ def _found(wanted: str) -> SweepDirectory:
     from genvx.sweeps import store
 
     return store.find(store.sweeps_root(os.environ), wanted)
+
+
+def _looked_at(context: typer.Context, wanted: str) -> tuple[SweepDirectory, str | None]:
+    """Return a sweep, and how it is if a host runs it, which is asked."""
+    from genvx.sweeps.away import away_of
+
+    directory = _found(wanted)
+    if away_of(directory) is None:
+        return directory, None
+    from genvx.cli import sweepaway
+
+    return directory, sweepaway.refresh(here(context), directory)
 
 
 @sweeps.command("list", cls=Verb)
@@ -67,6 +89,7 @@ def list_(
 
 @sweeps.command(cls=Verb)
 def show(
+    context: typer.Context,
     sweep: WhichSweep = "",
     plot: Plot = False,
     html: Html = None,
@@ -81,20 +104,22 @@ def show(
     """
     from genvx.cli.views import sweeps as view
 
-    directory = _found(sweep)
+    directory, state = _looked_at(context, sweep)
     if html is not None:
-        from genvx.cli.views.sweepplot import write_page
+        from genvx.cli.views.sweeppage import write_page
 
         write_page(directory, html)
         return
     if json:
-        view.plainly(directory, verb="sweep show")
+        view.plainly(directory, verb="sweep show", state=state)
         return
-    view.show(directory, Output(json, csv, not no_header, style=style))
+    view.show(directory, Output(json, csv, not no_header, style=style), state=state)
     if plot:
         from genvx.cli.views.sweepplot import drawn
+        from genvx.shown.cells import terminal_size
 
-        print(drawn(directory), end="")
+        columns, _ = terminal_size(sys.stdout) or (80, 24)
+        print(drawn(directory, columns), end="")
 
 
 @sweeps.command(cls=Verb)
@@ -104,8 +129,14 @@ def stop(context: typer.Context, sweep: WhichSweep = "") -> None:
     Example: genvx sweeps stop 1
     """
     from genvx.cli import sweeping
+    from genvx.sweeps.away import away_of
 
     directory = _found(sweep)
+    away = away_of(directory)
+    if away is not None:
+        from genvx.cli import sweepaway
+
+        raise typer.Exit(sweepaway.stop(here(context), directory, away))
     if directory.why_ended():
         print(f"Sweep {directory.id} has ended already")
         return
@@ -120,17 +151,32 @@ def resume(
     context: typer.Context,
     sweep: WhichSweep = "",
     optuna_storage: sweepoptions.OptunaStorage = None,
+    on_python: sweepoptions.OnPython = None,
+    on_wheels: sweepoptions.OnWheels = None,
     json: options.Json = False,
 ) -> None:
     """Go on with a sweep that nobody runs: its trials are found, and none runs twice.
 
-    One that was stopped, or whose time was over, goes on with new trials.
+    One that was stopped, or whose time was over, goes on with new trials. One that was started
+    with --on goes on on its host.
 
     Example: genvx sweeps resume 1
     """
     from genvx.cli import sweeping
+    from genvx.sweeps.away import away_of
 
     directory = _found(sweep)
+    away = away_of(directory)
+    if away is not None:
+        from genvx.cli import sweepaway
+
+        if optuna_storage is not None:
+            raise InvalidInput("--optuna-storage is for sweeps that this machine runs")
+        if on_python is not None or on_wheels is not None:
+            away = replace(away, python=on_python, wheels=on_wheels and os.path.abspath(on_wheels))
+        raise typer.Exit(sweepaway.resume(here(context), directory, away))
+    if on_python is not None or on_wheels is not None:
+        raise InvalidInput(f"--on-python and --on-wheels: this machine runs sweep {directory.id}")
     if directory.why_ended() in ("trials", "space"):
         raise InvalidInput(f"sweep {directory.id} has ended: there are no more trials")
     trees = sweeping.trees_of(directory.spec())
@@ -139,7 +185,29 @@ def resume(
 
 
 @sweeps.command(cls=Verb)
+def tensorboard(context: typer.Context, sweep: WhichSweep = "", port: Port = None) -> None:
+    """Show the event files of all trials in one TensorBoard here, until Ctrl-C.
+
+    They are copied here, those of trials that run again and again. A trial writes them in its
+    directory, or below it.
+
+    Example: genvx sweeps tensorboard 1
+    """
+    from genvx.cli.sweepboard import board
+    from genvx.sweeps.away import away_of
+
+    directory, _ = _looked_at(context, sweep)
+    where = here(context)
+    if away_of(directory) is None:
+        raise typer.Exit(board(where, directory, port))
+    from genvx.cli import sweepaway
+
+    raise typer.Exit(board(where, directory, port, lambda: sweepaway.refresh(where, directory)))
+
+
+@sweeps.command(cls=Verb)
 def export(
+    context: typer.Context,
     sweep: WhichSweep = "",
     optuna: Optuna = None,
     json: options.Json = False,
@@ -151,12 +219,12 @@ def export(
     """
     from genvx.cli.views import sweeps as view
 
-    directory = _found(sweep)
+    directory, state = _looked_at(context, sweep)
     if optuna is not None:
         from genvx.sweeps.mirroring import export_study
 
         export_study(directory, optuna)
     elif json:
-        view.plainly(directory, verb="sweep export")
+        view.plainly(directory, verb="sweep export", state=state)
     else:
         view.show(directory, Output(csv=True, header=not no_header))

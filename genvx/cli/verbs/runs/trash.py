@@ -7,7 +7,6 @@ import typer
 from genvx.cli.ask import options
 from genvx.cli.ask.runs import Runs, Unasked
 from genvx.cli.verbs.runs.several import ask_each
-from genvx.core.wire.runoperations import Disposal, DisposeOfRun
 
 
 def delete(
@@ -17,7 +16,7 @@ def delete(
 
     Example: genvx runs delete 2
     """
-    _dispose(context, run, Disposal.DELETE, "deleted", json=json)
+    _dispose(context, run, "delete", "deleted", json=json)
 
 
 def restore(
@@ -27,7 +26,7 @@ def restore(
 
     Example: genvx runs restore 15ab02cd
     """
-    _dispose(context, run, Disposal.RESTORE, "restored", json=json)
+    _dispose(context, run, "restore", "restored", json=json)
 
 
 def purge(
@@ -37,17 +36,17 @@ def purge(
 
     Example: genvx runs purge 15ab02cd
     """
-    _dispose(context, run, Disposal.PURGE, "purged", json=json)
+    _dispose(context, run, "purge", "purged", json=json)
 
 
-def _dispose(
-    context: typer.Context, wanted: list[str], how: Disposal, did: str, *, json: bool
-) -> None:
+def _dispose(context: typer.Context, wanted: list[str], how: str, did: str, *, json: bool) -> None:
+    from genvx.core.wire.runoperations import Disposal, DisposeOfRun
+
     ask_each(
         context,
         wanted,
-        lambda found: DisposeOfRun(found.asked_as, how),
+        lambda found: DisposeOfRun(found.asked_as, Disposal(how)),
         did,
-        deleted=how is not Disposal.DELETE,
+        deleted=how != "delete",
         json=json,
     )

@@ -8,7 +8,7 @@ import typer
 
 from genvx.cli.ask.runs import Node, OneRun, located_parts, part_of
 from genvx.cli.ask.where import here
-from genvx.core.wire.runoperations import MOST_LINES
+from genvx.core.runs.runselect import MOST_LINES
 from genvx.errors import InvalidInput
 
 Lines = Annotated[

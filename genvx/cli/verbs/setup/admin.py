@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,8 +13,6 @@ from genvx.cli.parse.commands import Group, Verb
 from genvx.cli.parse.groups import group
 from genvx.core.text import printable
 from genvx.errors import InvalidInput, StateError
-from genvx.local import provisioning
-from genvx.watching.units import UNIT
 
 if TYPE_CHECKING:
     from genvx.local.provisioning import Places
@@ -38,6 +34,16 @@ DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Only say what wou
 WithMonitor = Annotated[
     bool, typer.Option("--monitor", help="Also write a systemd unit for genvx monitor.")
 ]
+WithEnforcer = Annotated[
+    bool, typer.Option("--enforce", help="Also write a systemd unit for genvx enforce.")
+]
+# Not shown in the help: it is only answered.
+Fence = Annotated[bool, typer.Option("--fence", hidden=True)]
+_NO_FENCE = (
+    "environments cannot be fenced off: only root's systemd filters devices, and what it closes "
+    "for a user is hidden from their genvx, too, which must see all GPUs to choose one "
+    "(docs/how-to/keep-people-honest.md); genvx enforce ends what uses GPUs without a lease"
+)
 OnlyPrint = Annotated[
     bool, typer.Option("-n", "--dry-run", help="Only print what would be written.")
 ]
@@ -70,6 +76,8 @@ def provision(
     to: ToGroup = None,
     force: Force = False,
     monitor: WithMonitor = False,
+    enforce: WithEnforcer = False,
+    fence: Fence = False,
     dry_run: OnlyPrint = False,
 ) -> None:
     """Make the shared directory for leases, and again at each boot. Needs root.
@@ -79,33 +87,43 @@ def provision(
 
     Example: sudo genvx admin provision
     """
+    if fence:
+        raise InvalidInput(_NO_FENCE)
+    from genvx.local import provisioning
+
     places = provisioning.usual()
     if dry_run:
-        plan(places, to, monitor=monitor)
+        plan(places, to, monitor=monitor, enforce=enforce)
         return
-    provision_in(places, to, force=force, monitor=monitor)
+    provision_in(places, to, force=force, monitor=monitor, enforce=enforce)
 
 
-def plan(places: Places, to: str | None, *, monitor: bool) -> None:
+def plan(places: Places, to: str | None, *, monitor: bool = False, enforce: bool = False) -> None:
     """Print what would be made, as the files themselves where these are short."""
+    from genvx.local import provisioning
+
     if to is not None:
         _number_of(to)
     print(f"# leases: {places.provisioned}/leases" + (f", for group {to}" if to else ""))
     files = provisioning.planned(places, to or "")
-    if monitor:
-        files += ((provisioning.unit_path(places, UNIT), _unit()),)
+    for name, text in _units(monitor=monitor, enforce=enforce):
+        files += ((provisioning.unit_path(places, name), text),)
     for path, text in files:
         print(f"\n# {path}\n{text}", end="")
 
 
-def _unit() -> str:
+def _units(*, monitor: bool, enforce: bool) -> list[tuple[str, str]]:
+    """The names and texts of the units that are asked for."""
     from genvx.cli.monitoring import program
-    from genvx.watching.units import system_unit
+    from genvx.watching.units import ENFORCING_UNIT, UNIT, enforcing_unit, system_unit
 
-    return system_unit(program())
+    found = [(UNIT, system_unit(program()))] if monitor else []
+    return found + ([(ENFORCING_UNIT, enforcing_unit(program()))] if enforce else [])
 
 
 def _number_of(group: str) -> int:
+    import grp
+
     try:
         return grp.getgrnam(group).gr_gid
     except KeyError:
@@ -113,14 +131,22 @@ def _number_of(group: str) -> int:
 
 
 def provision_in(
-    places: Places, group: str | None = None, *, force: bool = False, monitor: bool = False
+    places: Places,
+    group: str | None = None,
+    *,
+    force: bool = False,
+    monitor: bool = False,
+    enforce: bool = False,
 ) -> None:
     """What `provision` does, for a machine whose directories may be elsewhere than usual."""
+    from genvx.local import provisioning
+
     if os.geteuid() != 0:
         raise InvalidInput(f"only root can provision a machine: sudo {_program()} admin provision")
     number = -1 if group is None else _number_of(group)
-    if monitor:
-        provisioning.unit_path(places, UNIT)
+    units = _units(monitor=monitor, enforce=enforce)
+    for name, _ in units:
+        provisioning.unit_path(places, name)
     held = provisioning.held_before(places)
     if held and not force and not os.path.isdir(places.provisioned):
         raise StateError(
@@ -139,13 +165,22 @@ def provision_in(
             f"what is held in {places.unprovisioned} stays held: {_some(done.held)}; provision "
             "again when it has ended"
         )
-    if monitor:
-        print(f"wrote {provisioning.install_unit(places, UNIT, _unit())}")
-        print(f"start it: systemctl daemon-reload && systemctl enable --now {UNIT}")
+    for name, text in units:
+        print(f"wrote {provisioning.install_unit(places, name, text)}")
+    if units:
+        names = " ".join(name for name, _ in units)
+        print(f"start it: systemctl daemon-reload && systemctl enable --now {names}")
+    if enforce and not provisioning.has_rules(places):
+        print(
+            f"{places.provisioned}/policy.toml has no [enforce] yet, so genvx enforce has nothing "
+            "to do; write it first, and see whom it would hit: genvx enforce --once --dry-run"
+        )
 
 
 def _program() -> str:
     """How root starts this program: sudo does not look where its user has installed it."""
+    import shlex
+
     started = os.path.abspath(sys.argv[0])
     return shlex.quote(started) if os.path.basename(started) == "genvx" else "genvx"
 

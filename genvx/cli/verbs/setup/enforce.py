@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from genvx.cli.ask.where import here
 from genvx.errors import InvalidInput
 from genvx.shown.console import INTERRUPTED, say
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from genvx.local.host import Done
+    from genvx.core.notifying.notifier import Notifier
 
 Every = Annotated[
     str, typer.Option("--every", metavar="TIME", help="From one round to the next, 1s to 1h.")
@@ -25,26 +26,65 @@ DryRun = Annotated[
     bool, typer.Option("-n", "--dry-run", help="Only say who would be hit, and why.")
 ]
 
+Notify = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--notify",
+        metavar="NAME|command:PATH|https://...|slack:https://...|mail:ADDRESS",
+        help="Who else is told of environments that idle (repeatable).",
+    ),
+]
+
+Json = Annotated[bool, typer.Option("--json", help="One round, printed as JSON for programs.")]
+
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def enforce(every: Every = "30s", once: Once = False, dry_run: DryRun = False) -> None:
+def enforce(
+    context: typer.Context,
+    every: Every = "30s",
+    once: Once = False,
+    dry_run: DryRun = False,
+    notify: Notify = None,
+    json: Json = False,
+) -> None:
     """Tell and end those who break the rules of policy.toml.
 
     The rules are those of [enforce]. People are told on their terminals first. Root enforces on
     everybody, other users on themselves. What is done is printed, and is in
     ~/.local/share/genvx/enforce/journal.jsonl.
 
+    With genvx remote each host does its rounds when it is asked, as the user who logs in there; a
+    dry run is one round then.
+
     Example: sudo genvx enforce --once --dry-run
     """
+    from genvx.cli import enforcing, notifying
     from genvx.core.quantities.durations import parse_duration
     from genvx.core.quantities.naming import naming
-    from genvx.local.host import LocalHost
 
     with naming("--every"):
         seconds = parse_duration(every)
     if not 1 <= seconds <= 3600:
         raise InvalidInput("--every is from 1s to 1h")
+    where = here(context)
+    told = notifying.here(notify, _note)
+    if json or (where.remote and (once or dry_run)):
+        raise typer.Exit(enforcing.once(where, dry_run=dry_run, json=json, told=told))
+    if where.remote:
+        raise typer.Exit(enforcing.on_and_on(where, seconds, told))
+    _here(seconds, told, once=once, dry_run=dry_run)
+
+
+def _here(seconds: float, told: tuple[Notifier, ...], *, once: bool, dry_run: bool) -> None:
+    """Enforce on this machine until a signal comes."""
+    import socket
+
+    from genvx.cli.enforcing import line_of
+    from genvx.cli.notifying import Errands, idle_message
+    from genvx.local.host import LocalHost
+
+    errands = Errands()
     enforcer = LocalHost().enforcer(_note, dry_run=dry_run)
     with _Signals() as signals:
         enforcer.open()
@@ -52,7 +92,11 @@ def enforce(every: Every = "30s", once: Once = False, dry_run: DryRun = False) -
             while True:
                 found = enforcer.round()
                 for done in found:
-                    _show(done)
+                    print(line_of(done), flush=True)
+                    message = None if dry_run else idle_message(done, socket.gethostname())
+                    if message is not None:
+                        errands.send(message, [each for each in told if each.wants(message.event)])
+                errands.tend()
                 if once and dry_run and not found:
                     _note("nothing is due")
                 if once or signals.come_within(seconds):
@@ -64,20 +108,6 @@ def enforce(every: Every = "30s", once: Once = False, dry_run: DryRun = False) -
 
 def _note(line: str) -> None:
     say(f"genvx: {line}")
-
-
-def _show(done: Done) -> None:
-    from genvx.core.quantities.ages import format_duration
-    from genvx.core.text import printable
-
-    action = done.action
-    text = f"{action.kind.value} {action.user}({action.uid}): {action.subject} {action.why}"
-    if done.result:
-        text += f": {done.result}"
-    elif action.left is not None:
-        text += f"; the next step comes {format_duration(action.left)} later"
-    head = "" if done.result else "would "
-    print(f"{head}{printable(text)}", flush=True)
 
 
 class _Signals:

@@ -1,7 +1,8 @@
 """The functions that a trial of NNI calls, as genvx answers them.
 
-Where NNI itself is installed, that is what is imported, with these functions in place of its own:
-without NNI's manager they would know no parameters.
+Where NNI itself is installed, that is what is imported, with these functions in place of its own,
+in nni and in nni.trial: without NNI's manager its own know no parameters, and nobody reads what
+they report.
 """
 
 import os
@@ -78,6 +79,7 @@ def _become_nni():
     path = [each for each in sys.path if os.path.abspath(each or ".") != ours]
     spec = machinery.PathFinder.find_spec("nni", path)
     if spec is None or spec.loader is None:
+        sys.modules["nni.trial"] = _this
         return
     functions = {name: globals()[name] for name in _FUNCTIONS}
     module = util.module_from_spec(spec)
@@ -85,9 +87,14 @@ def _become_nni():
     try:
         spec.loader.exec_module(module)
     except ImportError:  # it is there and broken; a trial needs no more than what is here
-        sys.modules["nni"] = _this
+        sys.modules["nni"] = sys.modules["nni.trial"] = _this
         return
     vars(module).update(functions)
+    try:
+        import nni.trial as its_trial
+    except ImportError:  # of a version that has no such module
+        return
+    vars(its_trial).update(functions)
 
 
 _become_nni()

@@ -1,0 +1,1 @@
+"""Telling people: whom a message goes to, and what it says."""

@@ -1,0 +1,80 @@
+"""The first part of the agent: what questions need.
+
+A host that is new to us is asked a question first, most often, and the whole agent is ten times as
+much to send and to compile as its answer needs. So the operations in `QUESTIONS` start an agent
+that has less. It cannot answer wrongly: where it would import a module that it does not have, it
+ends (loader.py), and the client asks the whole agent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from genvx.core.wire.operation import Operation
+
+# The classes of operations that the first part answers.
+QUESTIONS = frozenset(("TakeSnapshot", "ShowPolicy", "ShowUse", "FindPort"))
+
+# What the first part does not have, with all that begins so. pynvml stays: a host with GPUs needs
+# it for each question.
+_LATER = (
+    "filelock",
+    "genvx.core.block",
+    "genvx.core.command",
+    "genvx.core.enforcing",
+    "genvx.core.escalation",
+    "genvx.core.gang",
+    "genvx.core.job",
+    "genvx.core.leases.grant",
+    "genvx.core.leases.starter",
+    "genvx.core.prelude",
+    "genvx.core.projects",
+    "genvx.core.publickey",
+    "genvx.core.runs",
+    "genvx.core.running",
+    "genvx.core.screen",
+    "genvx.core.sweeps",
+    "genvx.core.wire.act",
+    "genvx.core.wire.gang",
+    "genvx.core.wire.ongoing",
+    "genvx.core.wire.replyreader",
+    "genvx.core.wire.run",
+    "genvx.core.wire.tree",
+    "genvx.core.wire.view",
+    "genvx.local.answers",
+    "genvx.local.delivered",
+    "genvx.local.doctor",
+    "genvx.local.enforcing",
+    "genvx.local.granting",
+    "genvx.local.inside",
+    "genvx.local.provisioning",
+    "genvx.local.python",
+    "genvx.local.running",
+    "genvx.local.runs",
+    "genvx.local.startfiles",
+    "genvx.local.trees",
+    "genvx.local.turn",
+    "genvx.local.waiting",
+    "genvx.shell",
+    "genvx.shown",
+)
+# Of these packages it has no more than that.
+_ONLY = {
+    "genvx.agent": ("", "__main__", "farend", "serve"),
+    "genvx.core.line": ("", "ticket"),
+    "genvx.core.placing": ("", "holdings"),
+}
+
+
+def in_first_part(module: str) -> bool:
+    """Return whether the first part of the agent has a module."""
+    for package, names in _ONLY.items():
+        if module == package or module.startswith(f"{package}."):
+            return module[len(package) + 1 :] in names
+    return not module.startswith(_LATER)
+
+
+def enough_for(operation: Operation[Any]) -> bool:
+    """Return whether the first part of the agent answers an operation."""
+    return type(operation).__name__ in QUESTIONS

@@ -1,0 +1,81 @@
+"""What commands and keepers say to each other: JSON behind its length, on a socket."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from typing import Any
+
+from genvx.core.wire.plain import Malformed, dumps, loads
+
+# A reply of a host has 64 MiB at most, and JSON is ASCII here.
+_MOST = 128 << 20
+_HEAD = 4
+
+
+class Broken(Exception):
+    """Broken: the other end is gone, silent, somebody else's, or says what makes no sense."""
+
+
+class Frames:
+    """Frames sends and receives plain data on a connected socket, which it closes."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._buffer = bytearray()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def require_ours(self) -> None:
+        """Check that the process on the other end is ours; raise Broken if it is not."""
+        credentials = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        from os import geteuid
+
+        # pid, uid and gid.
+        if int.from_bytes(credentials[4:8], sys.byteorder) != geteuid():
+            raise Broken("the other end is another user")
+
+    def send(self, plain: Any, timeout: float) -> None:
+        """Send plain data.
+
+        Raises:
+            Broken: the other end does not take it within `timeout` seconds.
+        """
+        data = dumps(plain)
+        try:
+            self._socket.settimeout(timeout)
+            self._socket.sendall(len(data).to_bytes(_HEAD, "big") + data)
+        except OSError as error:
+            raise Broken(str(error)) from None
+
+    def receive(self, timeout: float) -> Any:
+        """Return what is sent next.
+
+        Raises:
+            Broken: it is not there within `timeout` seconds.
+        """
+        end = time.monotonic() + timeout
+        size = int.from_bytes(self._take(_HEAD, end), "big")
+        if size > _MOST:
+            raise Broken("too much")
+        try:
+            return loads(self._take(size, end))
+        except Malformed as error:
+            raise Broken(str(error)) from None
+
+    def _take(self, size: int, end: float) -> bytes:
+        while len(self._buffer) < size:
+            try:
+                self._socket.settimeout(max(0.001, end - time.monotonic()))
+                data = self._socket.recv(1 << 18)
+            except OSError as error:
+                raise Broken(str(error)) from None
+            if not data:
+                raise Broken("the other end is gone")
+            self._buffer += data
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken

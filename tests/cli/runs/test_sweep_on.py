@@ -1,0 +1,98 @@
+"""genvx sweep --on: a host runs the sweep, over a real sshd, and this machine may be closed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from glob import glob
+from pathlib import Path
+
+import pytest
+
+from tests.cli.look.test_json import checked
+from tests.conftest import run_genvx
+from tests.helpers import start_genvx, until
+
+pytestmark = pytest.mark.needs("openssh")
+
+# Each trial proves that it has the project, and begins once; only the first three end.
+_TRIAL = """
+cat code.txt && echo "$GENVX_TRIAL" >> "$PLACE/begun"
+[ "$GENVX_TRIAL" -lt 3 ] || sleep 1000
+echo {lr}
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_sweeps(monkeypatch, short_tmp):
+    monkeypatch.setenv("XDG_DATA_HOME", str(short_tmp / "data"))
+
+
+@pytest.fixture
+def place(short_tmp, monkeypatch):
+    place = short_tmp / "place"
+    (place / "project").mkdir(parents=True)
+    (place / "project" / "code.txt").write_text("code")
+    (place / "project" / "empty").mkdir()
+    return place
+
+
+def on(name, place, *words):
+    python = os.path.join(sys.prefix, "bin")
+    return (
+        *("remote", "sweep", "--on", name, "--on-python", python, "--tuner", "random"),
+        *("-P", "lr=0..1", "-g", "1", "--project", str(place / "project"), "--python", "none"),
+        *("--env", f"PLACE={place}", *words, "--", "sh", "-c", _TRIAL),
+    )
+
+
+def begun(place):
+    path = place / "begun"
+    return sorted(map(int, path.read_text().split())) if path.exists() else []
+
+
+def shown():
+    return checked(run_genvx("sweep", "show", "--json"))
+
+
+def test_a_sweep_on_a_host_survives_what_runs_it_and_is_stopped_from_here(sandbox, place):
+    first, second = (host.name for host in sandbox.hosts)
+    client = start_genvx(*on(first, place, "--trials", "9", "--metric", "([0-9.]+)"))
+    until(lambda: begun(place))
+    os.killpg(client.pid, signal.SIGKILL)
+    client.communicate()
+    until(lambda: len(begun(place)) == 6)
+    seen = shown()["sweep"]
+    assert seen["state"] == "running"
+    # Its process on the host is killed, too, as by somebody who clears up there.
+    listed = run_genvx("remote", "runs", "--tag", f"sweep-of={seen['id']}", "--json")
+    (run,) = checked(listed)["hosts"][0]["runs"]
+    run_genvx("remote", "runs", "stop", run["id"], "--force")
+    assert shown()["sweep"]["state"] == "left"
+    resumed = run_genvx("sweep", "resume")
+    assert resumed.stdout.strip() == seen["id"], resumed.stderr
+    assert "it goes on without this machine" in resumed.stderr
+    assert "Stopping sweep" in run_genvx("sweep", "stop").stdout
+    journals = f"{sandbox.hosts[0].home}/.local/share/genvx/runs/*/work/data/genvx/sweeps/*/journal"
+    until(lambda: any("sweep ended" in Path(each).read_text() for each in glob(journals)))
+    ended = shown()
+    assert ended["sweep"]["state"] == "ended"
+    assert ended["sweep"]["counts"] == {"completed": 3, "cancelled": 3}
+    assert begun(place) == list(range(6))
+    assert {each["host"] for each in ended["trials"]} == {first, second}
+    done = [each for each in ended["trials"] if each["state"] == "completed"]
+    assert all(each["value"] == each["parameters"]["lr"] for each in done)
+    assert len(run_genvx("sweep", "export").stdout.splitlines()) == 7
+    assert "has ended already" in run_genvx("sweep", "stop").stdout
+
+
+def test_passwords_do_not_travel_and_hosts_that_need_one_are_refused(sandbox, place, monkeypatch):
+    lines = Path(sandbox.hostfile).read_text().splitlines()
+    hostfile = Path(sandbox.directory, "other")
+    hostfile.write_text(f"{lines[0]}\n{lines[1]} password_env=GENVX_PASSWORD_B\n")
+    monkeypatch.setenv("GENVX_HOSTFILE", str(hostfile))
+    answer = run_genvx(*on(sandbox.hosts[0].name, place, "--trials", "2"))
+    assert answer.returncode == 2
+    assert f"{sandbox.hosts[1].name} needs a password, and passwords do not travel" in answer.stderr
+    assert "no sweep" in run_genvx("sweep", "show").stderr
