@@ -60,6 +60,7 @@ _HOMES = {
     "RunSpec": "genvx.core.runs.run",
     "End": "genvx.core.runs.run",
     "DebugPort": "genvx.core.runs.debugport",
+    "Service": "genvx.core.runs.service",
     "Landed": "genvx.core.projects.plan",
     **dict.fromkeys(
         (

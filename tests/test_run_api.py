@@ -90,6 +90,37 @@ def test_a_run_has_a_debug_port_that_says_where_it_is(machine, tmp_path):
         socket.create_connection(("127.0.0.1", found.port)).close()
 
 
+LISTENS = "exec python3 -m http.server --bind 127.0.0.1 {port}"
+
+
+def answers(port):
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_a_run_serves_on_a_port_of_its_host(machine):
+    run = genvx.run(LISTENS, detach=True, tags=["x"], service=genvx.Service(ready="/"))
+    until(lambda: run.state == "running")
+    port = run.info.state.port
+    until(lambda: answers(port))
+    assert (run.info.spec.service, run.info.tags) == (genvx.Service(ready="/"), ("serve", "x"))
+    with pytest.raises(genvx.InvalidInput, match=r"service is a genvx\.Service, not 8000"):
+        genvx.run(LISTENS, detach=True, service=8000)
+    with pytest.raises(TypeError):
+        genvx.run(LISTENS, service=genvx.Service())
+
+    async def work():
+        run = await genvx.aio.run(LISTENS, detach=True, service=genvx.Service(port))
+        assert (await run.info()).spec.service == genvx.Service(port)
+        await run.stop(force=True)
+
+    run.stop(force=True)
+    asyncio.run(work())
+
+
 def test_asyncio_has_runs(machine):
     async def work():
         done = await genvx.aio.run("cat; echo $GENVX_DEVICES", 1, input=b"x", capture_output=True)

@@ -80,7 +80,8 @@ def command_environ(variables: Mapping[str, str]) -> dict[str, str]:
         if not name.startswith(("GENVX_", "CUDA_", "SSH_")) and name != _INSIDE
     }
     here = str(Path(__file__).parent.parent)
-    return {**kept, "PYTHONPATH": here, "PYTHONDONTWRITEBYTECODE": "1", **variables}
+    usual = {"PYTHONPATH": here, "PYTHONDONTWRITEBYTECODE": "1", "GENVX_KEEP": "0"}
+    return {**kept, **usual, **variables}
 
 
 def preloaded(name: str, place: Path) -> Path:

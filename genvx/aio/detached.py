@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from genvx.core.command import Command
     from genvx.core.runs.debugport import DebugPort
+    from genvx.core.runs.service import Service
 
 
 @overload
@@ -41,6 +42,7 @@ async def run(
     tty: bool = False,
     log_limit: int | None = None,
     debug_port: DebugPort | None = None,
+    service: Service | None = None,
     project: str | os.PathLike[str] | None = None,
     follow_links: bool = False,
     yes: bool = False,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from genvx.core.command import Command
     from genvx.core.projects.plan import Landed
     from genvx.core.runs.debugport import DebugPort
+    from genvx.core.runs.service import Service
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.outcomes import Outcomes
     from genvx.sweeps.found import Sweep
@@ -239,6 +240,7 @@ class Fleet:
         tty: bool = False,
         log_limit: int | None = None,
         debug_port: DebugPort | None = None,
+        service: Service | None = None,
         project: str | os.PathLike[str] | None = None,
         follow_links: bool = False,
         yes: bool = False,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from genvx.core.command import Command
     from genvx.core.runs.debugport import DebugPort
+    from genvx.core.runs.service import Service
     from genvx.fleet.detaching.run import Run
     from genvx.local.running.hold import LocalHold
 
@@ -42,6 +43,7 @@ def run(
     tty: bool = False,
     log_limit: int | None = None,
     debug_port: DebugPort | None = None,
+    service: Service | None = None,
     project: str | os.PathLike[str] | None = None,
     follow_links: bool = False,
     yes: bool = False,
@@ -89,13 +91,14 @@ def run(
     after its end; hold_when: "always" or "on-failure". retries: how often it starts again after a
     failure. notify: who is told of it, as for `--notify`: a text, or several. tty: it runs in a
     terminal. log_limit: bytes of its log that are kept, of the last ones; None keeps all.
-    debug_port: an SSH server for
-    this run only, with keys of its own. project: a directory here of which the run gets a copy, in
-    which it starts; cwd is a directory of that then. follow_links: send what is behind its links
-    that lead out. yes: send it also if it is large. python: the Python that its command finds, as
-    for --python; "auto", the default with a project, makes an environment for its requirements.
-    extras: of the project, which are needed, too. wheels: a directory here from which alone they
-    are installed. setup: a line for bash that runs before the command.
+    debug_port: an SSH server for this run only, with keys of its own. service: it serves on a port
+    of its host, which it finds in $PORT and in place of {port} in its words. project: a directory
+    here of which the run gets a copy, in which it starts; cwd is a directory of that then.
+    follow_links: send what is behind its links that lead out. yes: send it also if it is large.
+    python: the Python that its command finds, as for --python; "auto", the default with a project,
+    makes an environment for its requirements. extras: of the project, which are needed, too.
+    wheels: a directory here from which alone they are installed. setup: a line for bash that runs
+    before the command.
 
     Raises:
         NoCapacity: not enough devices are available. Unsatisfiable: there are never enough.

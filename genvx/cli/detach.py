@@ -119,6 +119,20 @@ class Detach:
         return cls(*said, most, project=project, python=python)
 
 
+def notifiers(typed: list[str] | None, note: Callable[[str], object]) -> tuple[Notifier, ...]:
+    """Return who is told of a run: the notifiers that were typed, else those that config.toml takes
+    always. Raises as genvx.cli.notifying.chosen.
+    """
+    # Imported here: most runs have none.
+    from genvx.fleet import userconfig
+
+    if typed is None and not os.path.lexists(userconfig.usual(os.environ)):
+        return ()
+    from genvx.cli.notifying import chosen
+
+    return chosen(typed, note)
+
+
 @dataclass(frozen=True)
 class Several:
     """A run on several hosts at once. address: where the others reach node 0, if not as we do."""

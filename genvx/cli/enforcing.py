@@ -45,7 +45,8 @@ def once(where: Where, *, dry_run: bool, json: bool, told: tuple[Notifier, ...] 
             Output(json=True).document("enforce", hosts)
         else:
             _show(outcomes, notes=set())
-            if dry_run and not any(each.done for each in outcomes.succeeded.values()):
+            looked = outcomes.succeeded.values()
+            if dry_run and looked and not any(each.done for each in looked):
                 say("genvx: nothing is due")
         errands = notifying.Errands()
         for message in _messages(outcomes, dry_run=dry_run):

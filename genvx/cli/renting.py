@@ -72,7 +72,7 @@ def start(remote: Remote, *, reinit: bool, yes: bool, patience: float, json: boo
     return code
 
 
-def stop(remote: Remote, *, yes: bool, terminate: bool) -> None:
+def stop(remote: Remote, *, yes: bool, terminate: bool, json: bool) -> None:
     """Stop the machine of a remote, or end it. Raises as `start`."""
     from genvx.fleet.remotes.rented import cloud_of
     from genvx.fleet.renting import ending
@@ -88,6 +88,10 @@ def stop(remote: Remote, *, yes: bool, terminate: bool) -> None:
         _say(f"interrupted; it was to {rental.step}; {rental.there}")
         _say(f"to go on: genvx remotes stop {remote.name}{more}")
         raise
+    if json:
+        from genvx.cli.schema.document import print_document
+
+        print_document("remotes stop", remote=remote.name, machine=_plain(rental.machine))
 
 
 def confirmed(name: str, *, yes: bool) -> Callable[[str], None]:

@@ -166,7 +166,7 @@ def start(remote: Remote, *, json: bool) -> int:
     return 0
 
 
-def stop(remote: Remote, *, confirm: Callable[[str], None], force: bool) -> None:
+def stop(remote: Remote, *, confirm: Callable[[str], None], force: bool, json: bool) -> None:
     """Delete the runs of a shelf and its bucket.
 
     Raises:
@@ -192,6 +192,11 @@ def stop(remote: Remote, *, confirm: Callable[[str], None], force: bool) -> None
     what = f"delete the bucket {bucket} with {runs} run{'' if runs == 1 else 's'}"
     confirm(what + (f" and {others} objects that are not of this shelf" if others else ""))
     store.bucket.remove(every)
+    if json:
+        from genvx.cli.schema.document import print_document
+
+        print_document("remotes stop", remote=remote.name, machine=None)
+        return
     print(f"Deleted the bucket {bucket} with {runs} run{'' if runs == 1 else 's'}")
 
 

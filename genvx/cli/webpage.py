@@ -107,7 +107,10 @@ def _serve(where: Where, wanted: Wanted) -> None:
         words = "&".join(f"{key}={word}" for key, word in given.items() if word is not None)
         where.note(f"the page is at {server.url}" + (words and f"#{words}"))
         if acts is not None:
-            say("genvx: whoever has this address can release and stop what is yours; keep it")
+            say(
+                "genvx: whoever has this address can release and stop what is yours; "
+                "show it to nobody"
+            )
         if not loopback:
             say("genvx: the page is not encrypted on its way; put a proxy with TLS before it")
         looks.run()

@@ -235,15 +235,25 @@ class HostGroup(Block, Generic[H]):
     ) -> T:
         """Take snapshots of all hosts and `act` on the best; after NoCapacity, on the next best.
 
-        seen: snapshots that were just taken, in place of new ones.
+        seen: snapshots that were just taken, in place of new ones. Where some are old, nothing is
+        refused before new ones have been taken.
 
         Raises:
             NoCapacity: no host has room; `reasons` says why for each host, failed ones included.
             FleetError: all hosts failed. Unsatisfiable: all answered, and none can ever have it.
         """
+        if seen is not None and seen.old:
+            try:
+                return self._first_of(requirements, act, seen)
+            except NoCapacity:
+                seen = None  # a host without room when it was seen may have some now
+        return self._first_of(requirements, act, self.snapshot() if seen is None else seen)
+
+    def _first_of(
+        self, requirements: Requirements, act: Callable[[H], T], outcomes: Outcomes[Snapshot]
+    ) -> T:
         from genvx.core.placing.ranking import rank
 
-        outcomes = self.snapshot() if seen is None else seen
         ranked, refusals = rank(requirements, outcomes.succeeded)
         if not ranked and not outcomes.failed and all(r.never for r in refusals.values()):
             raise unsatisfiable(requirements, refusals)

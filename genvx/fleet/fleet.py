@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from genvx.core.command import Command
     from genvx.core.projects.plan import Landed
     from genvx.core.runs.debugport import DebugPort
+    from genvx.core.runs.service import Service
     from genvx.fleet.ask import Unlock
     from genvx.fleet.detaching.foundruns import FoundRuns
     from genvx.fleet.detaching.run import Run
@@ -136,6 +137,7 @@ class Fleet(HostGroup[H]):
         tty: bool = False,
         log_limit: int | None = None,
         debug_port: DebugPort | None = None,
+        service: Service | None = None,
         project: str | os.PathLike[str] | None = None,
         follow_links: bool = False,
         yes: bool = False,

@@ -17,11 +17,13 @@ T = TypeVar("T")
 class Outcomes(Generic[T]):
     """Outcomes are the answers of many hosts to one question, in the order of the fleet.
 
-    succeeded: the values by host name. failed: the errors by host name.
+    succeeded: the values by host name. failed: the errors by host name. old: the hosts whose values
+    are not of this moment.
     """
 
     succeeded: Mapping[str, T] = field(default_factory=dict)
     failed: Mapping[str, GenvxError] = field(default_factory=dict)
+    old: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.succeeded) + len(self.failed)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 # the second for it. Its answer may take longer; a connection that is dead never gives one.
 _PATIENCE = 1.0
 _SIGN = 1.5
+# With so few seconds left, no time is left.
+_NEARLY = 0.05
 # Agents that stay on one host, and answers that are remembered of it.
 _MOST_AGENTS = 2
 _MOST_SEEN = 4
@@ -83,7 +85,8 @@ class _Agent:
                     reply = reader.feed(data)
                 return reply
             except (EOFError, OSError, paramiko.SSHException):
-                if deadline.expired:
+                # A channel that has waited for all of the time may say so before the deadline does.
+                if deadline.expired or deadline.left() < _NEARLY:
                     raise TimeoutError from None
                 raise _Gone from None
 
@@ -117,6 +120,9 @@ class Kept:
         self._slept = _slept()
         self._seen: dict[bytes, tuple[float, Reply]] = {}
         self._left_until = 0.0
+        # Whether a ProxyCommand leads there. Here it lacks most variables of the command, and may
+        # fail or wait for ever without them, so its failures say nothing about the host.
+        self._by_program = False
 
     @property
     def connected(self) -> bool:
@@ -134,19 +140,23 @@ class Kept:
         Raises:
             GenvxError: there is no reply within `seconds`.
         """
-        self.used = time.monotonic()
+        # Other threads set `used` while this one waits for the host.
+        now = self.used = time.monotonic()
+        self._wake()
         key = dumps([operation, arguments])
         with self._lock:
             at, seen = self._seen.pop(key, (0.0, None)) if age else (0.0, None)
-        if seen is not None and self.used - at < age:
+        if seen is not None and now - at < age:
             return seen, True
-        if self.used < self._left_until:
+        if now < self._left_until:
             raise HostError("left to the command")
         try:
             reply = self._ask(operation, arguments, time.monotonic() + seconds, seconds)
         except GenvxError as error:
-            if not isinstance(error, HostUnreachable):
+            if self._by_program or not isinstance(error, HostUnreachable):
                 self._left_until = time.monotonic() + _LEFT
+            if self._by_program:
+                raise HostError("left to the command") from error
             raise
         finally:
             # Closed meanwhile, and perhaps connected anew after that.
@@ -154,13 +164,12 @@ class Kept:
                 self._connections.close()
         if reply.error is None and not age:
             with self._lock:
-                self._seen[key] = (self.used, reply)
+                self._seen[key] = (now, reply)
                 while len(self._seen) > _MOST_SEEN:
                     del self._seen[min(self._seen, key=lambda each: self._seen[each][0])]
         return reply, False
 
     def _ask(self, operation: str, arguments: dict[str, Any], end: float, seconds: float) -> Reply:
-        self._wake()
         while True:
             with self._lock:
                 agent = self._agents.pop() if self._agents else None
@@ -206,6 +215,7 @@ class Kept:
         if target.ssh_config:
             self._files.add_config(target.ssh_config)
         settings = self._session.settings(target)
+        self._by_program = self._by_program or bool(settings.proxy_command)
         self._files.add(settings.known_hosts)
         for path in settings.identities + settings.missing:
             self._files.add((path, f"{path}.pub", f"{path}-cert.pub"))
@@ -220,6 +230,7 @@ class Kept:
             if slept - self._slept < 1.0:
                 return
             self._slept = slept
+            self._seen.clear()
             agents, self._agents = self._agents, []
         for agent in agents:
             agent.close()

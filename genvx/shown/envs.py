@@ -8,6 +8,7 @@ from genvx.core.quantities.ages import format_duration
 from genvx.core.quantities.amounts import format_memory
 from genvx.core.requests.ranges import ranges
 from genvx.shown import holding
+from genvx.shown.columns import Fitting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
     from genvx.core.snapshot import Snapshot
 
 COLUMNS = ("ID", "USER", "NAME", "CREATED", "DEVICES", "LEFT", "PID")
-# CREATED keeps an age whole, or the day of a date.
-YIELDING = {"NAME": 8, "DEVICES": 8, "USER": 8, "CREATED": 11, "PID": 6, "LEFT": 6}
+FITTING = Fitting(
+    # CREATED keeps an age whole, or the day of a date.
+    yielding={"NAME": 8, "DEVICES": 8, "USER": 8, "CREATED": 11, "PID": 6, "LEFT": 6},
+    dropped=("PID", "CREATED", "LEFT"),
+    kept=("HOST", "ID"),
+)
 
 
 def total_of(environments: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genvx.core.quantities.amounts import format_memory, format_percent
+from genvx.shown.columns import Fitting
 from genvx.shown.mine import busy, used
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 DEVICES = ("GPU", "NAME", "MEMORY", "USED", "UTIL", "OWN USED", "OWN UTIL")
 PROCESSES = ("GPU", "PID", "USED", "UTIL", "COMMAND")
-YIELDING = {"NAME": 6, "COMMAND": 12}
+FITTING = Fitting(
+    yielding={"NAME": 6, "COMMAND": 12}, dropped=("NAME", "MEMORY"), kept=("GPU", "PID")
+)
 
 
 def rows(

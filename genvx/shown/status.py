@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from genvx.core.quantities.ages import format_age, format_duration
 from genvx.core.requests.ranges import ranges
 from genvx.shown import holding
+from genvx.shown.columns import Fitting
 from genvx.shown.mine import current
 from genvx.shown.usage import usage_rows
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from genvx.core.snapshot import Snapshot
 
 COLUMNS = ("WHAT", "STATUS")
-WRAPPING = ("STATUS",)
+FITTING = Fitting(kept=("WHAT",), wrapping=("STATUS",))
 
 
 def driver(snapshot: Snapshot) -> str:

@@ -152,7 +152,7 @@ def test_help_lists_every_verb_by_what_it_is_for(capsys):
     sections = re.findall(r"^([A-Z][A-Za-z ]+):$", text, re.MULTILINE)
     assert sections == ["Options", "Look", "Runs", "Hold GPUs", "Set up", "Many hosts"]
     listed = re.findall(r"^  ([a-z-]+)  ", text, re.MULTILINE)
-    listed += text.rpartition("\nAlso: ")[2].strip().split(", ")
+    listed += re.split(r",\s+", text.rpartition("\nAlso: ")[2].strip())
     assert sorted(listed) == sorted(n for n, verb in ROOT.commands.items() if not verb.hidden)
 
 
@@ -173,8 +173,9 @@ NO_HOST = "no-such.invalid"
 
 # These name a remote themselves.
 NAMING = ("start", "stop")
-# These go on whether hosts answer or not; tests/cli/test_monitor.py and test_web.py have them.
-LASTING = ("monitor", "web")
+# These go on whether hosts answer or not; tests/cli/test_monitor.py, test_web.py,
+# test_enforcing.py and live/test_top.py have them.
+LASTING = ("monitor", "web", "top", "enforce")
 _ASKED = [
     name
     for name, verb in REMOTE.commands.items()
@@ -188,6 +189,7 @@ def test_where_may_stand_behind_each_verb(state, tmp_path, capsys, monkeypatch, 
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     more = {
         "release": ["x"],
+        "enforce": ["--once"],
         "admin": ["clean"],
         "run": ["-g", "1", "--", "true"],
         "serve": ["-g", "1", "--", "true"],

@@ -152,8 +152,11 @@ def test_a_machine_is_started_used_stopped_and_ended_from_the_command_line(
     assert [each["InstanceId"] for each in cloud.instances("running")] == [name]
     assert Path(sandbox.hosts[1].home, "inits").read_text() == "\n"
 
-    ended = typed("remotes", "stop", "v100", "-y", "--terminate")
+    ended = typed("remotes", "stop", "v100", "-y", "--terminate", "--json")
     assert "nothing of it is left, and nothing is billed" in ended.err
+    document = json.loads(ended.out)
+    VALIDATOR.validate(document)
+    assert (document["remote"], document["machine"]["state"]) == ("v100", "terminated")
     assert cloud.live() == []
     assert cloud.client().describe_key_pairs()["KeyPairs"] == []
     groups = cloud.client().describe_security_groups()["SecurityGroups"]
@@ -224,6 +227,10 @@ def test_each_failure_of_a_start_says_the_step_what_exists_and_what_it_costs(
         return typed("remotes", "start", "v100", "-y", code=4).err.splitlines()[-1]
 
     nothing = "; no machine was started, and nothing is billed"
+    # Nobody knows then what is there.
+    unknown = "whether a machine is there and billed is not known: genvx remotes status v100 says"
+    assert unknown in refused(DescribeInstances="UnauthorizedOperation")
+    assert unknown in typed("remotes", "stop", "v100", "-y", code=4).err
     assert refused(RunInstances="UnauthorizedOperation") == (
         "genvx: could not start a machine: AWS does not allow ec2:RunInstances; whoever manages "
         f"the account can allow it{nothing}"

@@ -11,6 +11,7 @@ import pytest
 from genvx.core.requests.ask import Ask
 from genvx.core.requests.requirements import Requirements
 from genvx.core.runs.runinfo import LogPiece
+from genvx.core.runs.service import Service
 from genvx.errors import (
     FleetError,
     HostUnreachable,
@@ -101,6 +102,8 @@ def test_a_list_of_runs_has_the_hosts_that_failed():
         ({"log_limit": 100}, "log_limit is a number of bytes, 65536 at least"),
         ({"log_limit": "1G"}, "log_limit is a number of bytes"),
         ({"debug_port": 2222}, "debug_port is a genvx.DebugPort, not 2222"),
+        ({"service": 8000}, "service is a genvx.Service, not 8000"),
+        ({"nodes": 2, "service": Service()}, "service does not go with nodes"),
         ({"env": {"A-B": "c"}}, "not the name of a variable"),
         ({"cwd": "x" * 5000}, "--chdir has at most 4096"),
         ({"cwd": "a\0b"}, "NUL"),

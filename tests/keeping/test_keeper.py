@@ -17,6 +17,7 @@ import pytest
 from genvx.keeping import asking, places, starting
 from genvx.sandbox import record
 from tests.capabilities import USER_A
+from tests.cli.look.test_json import checked
 from tests.conftest import run_genvx
 from tests.helpers import ROOT, Terminal, alive, genvx_argv, genvx_env, until
 
@@ -29,14 +30,17 @@ def keeps(short_tmp, monkeypatch):
     run = short_tmp / "run"
     run.mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(run))
+    # Where a test spoils the first, no keeper of whoever runs the tests is asked or started.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(short_tmp / "cache"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("GENVX_KEEP", "5m")
-    yield run / "genvx"
-    for pid in pids():
-        os.kill(pid, signal.SIGCONT)
-    stopped = pids()
-    run_genvx("keep", "stop")
-    until(lambda: not any(map(alive, stopped)), "the keepers end")
+    keeps_in = run / "genvx"
+    yield keeps_in
+    # Also those that a failed test has left stopped, or without a socket.
+    for pid in processes(f"genvx.keeping\0{keeps_in}\0"):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    until(lambda: not processes(f"genvx.keeping\0{keeps_in}\0"), "the keepers end")
 
 
 def pids() -> list[int]:
@@ -67,11 +71,15 @@ def devices() -> str:
 
 def agents(sandbox: record.Sandbox) -> list[int]:
     """The agents that stay on hosts."""
-    mark = f"{sandbox.directory}/bin/python3".encode()
+    return processes(f"{sandbox.directory}/bin/python3")
+
+
+def processes(words: str) -> list[int]:
+    """The processes with these words in their command."""
     found = []
     for name in os.listdir("/proc"):
         with contextlib.suppress(OSError):
-            if name.isdigit() and Path(f"/proc/{name}/cmdline").read_bytes().startswith(mark):
+            if name.isdigit() and words.encode() in Path(f"/proc/{name}/cmdline").read_bytes():
                 found.append(int(name))
     return [pid for pid in found if alive(pid)]
 
@@ -112,9 +120,13 @@ def test_a_person_gets_the_same_answers_faster_and_leaves_nothing(make_sandbox, 
     assert run_genvx("keep", "status").stdout == (
         f"process {pid}: {', '.join(kept())}; ends after 5 min without questions\n"
     )
-    assert run_genvx("keep", "stop").stdout == f"process {pid} ends\n"
+    shown = checked(run_genvx("keep", "status", "--json"))["processes"]
+    assert shown == [{"pid": pid, "hosts": kept(), "idle_seconds": 300.0}]
+    assert checked(run_genvx("keep", "stop", "--json"))["processes"] == [{"pid": pid}]
     until(lambda: not alive(pid) and not agents(sandbox), "the keeper and its agents end")
     assert not list(keeps.glob("*.sock"))
+    assert checked(run_genvx("keep", "status", "--json"))["processes"] == []
+    assert run_genvx("keep", "stop").stdout == "no connections are kept\n"
 
 
 def stat_of(keeps: Path) -> tuple[int, int]:
@@ -147,6 +159,54 @@ def test_what_ssh_would_refuse_now_is_refused_with_a_connection_there(make_sandb
 def _cold(verb: str) -> tuple[int, str]:
     answer = run_genvx("remote", verb, env={"GENVX_KEEP": "0"})
     return answer.returncode, answer.stderr
+
+
+def test_a_proxy_command_that_needs_variables_of_the_command_works(
+    make_sandbox, keeps, monkeypatch
+):
+    sandbox = make_sandbox("1", "2")
+    start()
+    right = devices()
+    first, second = sandbox.hosts
+    config = Path(sandbox.ssh_config)
+    way = f"exec ssh -F {config} -W localhost:{first.port} {second.name}"
+    proxy = f"ProxyCommand sh -c 'test -n \"$TEST_TICKET\" || exec sleep 60; {way}'"
+    text = config.read_text()
+    config.write_text(text.replace(f"Port {first.port}", f"Port {first.port}\n    {proxy}"))
+    monkeypatch.setenv("TEST_TICKET", "1")
+    for _ in range(2):
+        answer = run_genvx("remote", "--timeout=3", "devices")
+        assert (answer.returncode, answer.stdout, answer.stderr) == (0, right, "")
+    assert kept() == [second.name]
+
+
+def test_room_that_came_since_the_keeper_looked_is_found(make_sandbox, keeps):
+    first, second = (host.name for host in make_sandbox("1", "1").hosts)
+    start()
+
+    def acquire(name: str) -> str:
+        answer = run_genvx(
+            *("remote", "-H", name, "acquire", "--gpus=1", "--for=9m", "--json"),
+            env={"GENVX_KEEP": "0"},
+        )
+        return str(json.loads(answer.stdout)["hosts"][0]["id"])
+
+    environment = acquire(second)
+    assert "with 1 available on 2 hosts" in devices()
+    # Others change places.
+    assert run_genvx("remote", "-H", second, "release", environment).returncode == 0
+    joined = acquire(first)
+    program = (
+        "import sys; from genvx.keeping import warm; warm._SEEN = 600.0; "
+        "from genvx.cli.main import run; sys.exit(run(sys.argv[1:]))"
+    )
+    for wanted in ("--gpus=1", f"--id={joined}"):
+        words = ["remote", "run", "-q", wanted, "--", "echo", "here"]
+        answer = subprocess.run(
+            [sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=60
+        )
+        assert (answer.returncode, answer.stdout, answer.stderr) == (0, "here\n", "")
+        devices()
 
 
 def test_no_answer_is_wrong_or_missing_whatever_becomes_of_the_keeper(make_sandbox, keeps):
@@ -248,7 +308,7 @@ def test_neither_serves_nor_asks_another_user(make_sandbox, keeps, short_tmp):
     )
     assert answer.stdout == "b''\n"
     # A directory that others may write to is not used.
-    assert places.directory(os.environ) is None
+    assert places.directory(os.environ) != str(keeps)
     for each in (short_tmp / "run", keeps):
         each.chmod(0o700)
     os.kill(pids()[0], signal.SIGKILL)

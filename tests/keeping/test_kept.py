@@ -1,7 +1,11 @@
 """What a keeper decides: where it is, whether files have changed, which answers are old."""
 
 import os
+import pwd
+import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -40,6 +44,54 @@ def test_what_was_seen_long_ago_is_not_used(monkeypatch):
     answer = a_host(monkeypatch, iter([Reply(value=1), Reply(value=2)]))
     answer()
     assert answer(age=1e-9) == (Reply(value=2), False)
+
+
+def test_an_answer_is_as_old_as_its_question(monkeypatch):
+    (spec,) = hostfile.parse("a")
+    host = kept.Kept(spec, None, None, 600.0)
+
+    def ask(*_):
+        # Somebody else asks while the host takes its time.
+        host.used = time.monotonic() + 60.0
+        return Reply(value=1)
+
+    monkeypatch.setattr(host, "_ask", ask)
+    host.answer("snapshot", {}, 15.0, 0.0)
+    assert host.answer("snapshot", {}, 15.0, 1e-9) == (Reply(value=1), False)
+
+
+def test_what_was_seen_before_a_sleep_of_this_machine_is_not_used(monkeypatch):
+    slept = 5.0
+    monkeypatch.setattr(kept, "_slept", lambda: slept)
+    answer = a_host(monkeypatch, iter([Reply(value=1), Reply(value=2)]))
+    answer()
+    slept = 65.0
+    assert answer(age=60.0) == (Reply(value=2), False)
+
+
+def test_an_agent_that_used_up_its_time_is_late_and_not_gone():
+    class Channel:
+        """As a channel whose wait is over a moment before the deadline is."""
+
+        def settimeout(self, seconds):
+            self._seconds = seconds
+
+        def sendall(self, data):
+            pass
+
+        def recv(self, size):
+            threading.Event().wait(self._seconds * 0.6)
+            raise TimeoutError
+
+        def close(self):
+            pass
+
+    channel = Channel()
+    pulse = SimpleNamespace(stop=lambda: None, ask=lambda seconds: None)
+    agent = kept._Agent(SimpleNamespace(channel=channel, pulse=pulse))
+    # A connection that is there is not made anew, which would take as long again.
+    with pytest.raises(TimeoutError):
+        agent.ask("snapshot", {}, 0.1)
 
 
 def test_a_login_that_fails_is_not_tried_again_for_each_command(monkeypatch):
@@ -95,6 +147,17 @@ def test_changes_of_any_file_that_ssh_reads_are_noticed(tmp_path, monkeypatch):
     assert changed_by(lambda: key.write_text(""))
     assert changed_by(lambda: os.replace(key, known))
     assert changed_by(config.unlink)
+
+
+def test_the_files_of_the_home_that_ssh_takes_are_watched_whatever_home_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "elsewhere"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: SimpleNamespace(pw_dir=str(tmp_path)))
+    (tmp_path / ".ssh").mkdir()
+    config, more = tmp_path / ".ssh/config", tmp_path / "more"
+    for path, text in ((config, "Include ~/more\n"), (more, "Host a\n"), (more, "Host b\n")):
+        files = Files(None)
+        path.write_text(text)
+        assert not files.unchanged
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ from genvx.core.quantities.ages import format_age
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from genvx.agent.person.options import Given
     from genvx.core.snapshot import Snapshot
     from genvx.local.host import LocalHost
+    from genvx.shown.columns import Fitting
 
 
 def _table(
@@ -22,14 +23,13 @@ def _table(
     rows: Sequence[Sequence[str]],
     summary: str = "",
     *,
-    yielding: Optional[Mapping[str, int]] = None,
-    wrapping: Sequence[str] = (),
+    fitting: Optional[Fitting] = None,
 ) -> None:
     from genvx.shown.cells import safe
     from genvx.shown.columns import table_for
 
     shown = [[safe(cell, sys.stdout) for cell in row] for row in rows]
-    for line in table_for(sys.stdout, columns, shown, yielding=yielding, wrapping=wrapping):
+    for line in table_for(sys.stdout, columns, shown, fitting).lines:
         print(line)
     if summary:
         print(f"\n{summary}")
@@ -46,7 +46,7 @@ def status(host: LocalHost, given: Given, words: list[str]) -> int:
     from genvx.shown import status
 
     rows = status.rows(host.snapshot(holders=True))
-    _table(status.COLUMNS, rows, wrapping=status.WRAPPING)
+    _table(status.COLUMNS, rows, fitting=status.FITTING)
     return 0
 
 
@@ -55,9 +55,12 @@ def devices(host: LocalHost, given: Given, words: list[str]) -> int:
     from genvx.shown import devices
 
     snapshot = host.snapshot()
-    rows = [devices.row(device, snapshot, format_age) for device in snapshot.devices]
-    total = devices.total_of(len(rows), len(snapshot.available))
-    _table(devices.COLUMNS, rows, total, yielding=devices.YIELDING)
+    many = len(snapshot.devices)
+    rows = devices.rows(
+        snapshot.devices, snapshot, format_age, compact=devices.is_long(many, sys.stdout)
+    )
+    total = devices.total_of(many, len(snapshot.available))
+    _table(devices.COLUMNS, rows, total, fitting=devices.FITTING)
     _say_drivers(snapshot)
     return 0
 
@@ -68,7 +71,7 @@ def envs(host: LocalHost, given: Given, words: list[str]) -> int:
 
     snapshot = host.snapshot(holders=True)
     rows = [envs.row(env, snapshot, format_age) for env in snapshot.environments]
-    _table(envs.COLUMNS, rows, envs.total_of(len(rows)), yielding=envs.YIELDING)
+    _table(envs.COLUMNS, rows, envs.total_of(len(rows)), fitting=envs.FITTING)
     for note in envs.notes_on([(snapshot, snapshot.environments)]):
         say(f"genvx: {note}")
     return 0
@@ -82,7 +85,7 @@ def smi(host: LocalHost, given: Given, words: list[str]) -> int:
     own = environment(host, given)
     snapshot, env = host.snapshot(), host.mine(own)
     devices, running = smi.rows(env, snapshot, processes_of(env, snapshot))
-    _table(smi.DEVICES, devices, yielding=smi.YIELDING)
+    _table(smi.DEVICES, devices, fitting=smi.FITTING)
     print()
-    _table(smi.PROCESSES, running, yielding=smi.YIELDING)
+    _table(smi.PROCESSES, running, fitting=smi.FITTING)
     return 0

@@ -21,9 +21,11 @@ def prompt() -> Callable[[str], str | None] | None:
 def _ask(question: str) -> str | None:
     import getpass
 
+    from genvx.cli.show.screen import aside
+
     try:
         # EOFError: Ctrl-D at the question gives no secret. Ctrl-C goes on to `door` and ends genvx.
-        with LINE:
+        with LINE, aside():
             # Replaces the progress line, which is drawn again when the next host answers.
             return getpass.getpass(f"\r\x1b[K{question}")
     except EOFError:

@@ -37,6 +37,11 @@ class Request:
     environment: str | None = None
     counted: bool = True
 
+    @property
+    def room(self) -> Requirements | None:
+        """What is wanted of one host; None if an environment is joined."""
+        return self.requirements if self.environment is None else None
+
     def ask(self, command: str) -> Ask:
         """Return the ask for a host. command: what it will run, for people to read."""
         return Ask(

@@ -59,6 +59,14 @@ RunTag = Annotated[
     list[str] | None,
     typer.Option("--run-tag", metavar="TAG", help="One more tag of the run, besides serve."),
 ]
+Notify = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--notify",
+        metavar="NAME|command:PATH|https://...|slack:https://...|mail:ADDRESS|none",
+        help="Who is told when it ends, gets its GPUs, or idles (repeatable).",
+    ),
+]
 LogLimit = Annotated[
     str | None,
     typer.Option(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from genvx.cli.show.reporting import INTERRUPTED_KIND, Reporting
-from genvx.core.value import value
+from genvx.core.value import replace, value
 from genvx.errors import FleetError, GenvxError, HostError, InvalidInput, kind_of
 from genvx.fleet.defaults import FANOUT
 from genvx.shown.console import say
@@ -272,6 +272,8 @@ class Where(Reporting):
             # That a host has room, it decides again by itself. That none has must be true now.
             if not rank(wanted, outcomes.succeeded)[0]:
                 outcomes = self.ask(fleet, lambda host: host.snapshot())
+            else:
+                outcomes = replace(outcomes, old=tuple(old))
         # After Ctrl-C people do not want GPUs taken, not even on a host that did answer.
         if any(kind_of(error) == INTERRUPTED_KIND for error in outcomes.failed.values()):
             raise KeyboardInterrupt

@@ -27,7 +27,7 @@ def open_remotely(
         return run_remotely(where, request, command)
     wanted = request.wanted(" ".join(command or ["shell"]))
     with where.remote_fleet(request.selection) as fleet:
-        seen = where.look(fleet, request.requirements)
+        seen = where.look(fleet, request.room)
         with WaitingLine(request.requirements) as waiting:
             host, hold = running.hold(
                 fleet,
@@ -61,7 +61,7 @@ def run_remotely(where: Where, request: Request, command: list[str] | None) -> i
     wanted = request.wanted(" ".join(command or ["shell"]))
     job = Job(None if command is None else tuple(command))
     with where.remote_fleet(request.selection) as fleet:
-        seen = where.look(fleet, request.requirements)
+        seen = where.look(fleet, request.room)
         with WaitingLine(request.requirements) as waiting:
             host, started = running.start(fleet, wanted, job, seen, tell=waiting.stands_on)
         where.landed(host.name, started.grant())

@@ -14,7 +14,7 @@ import typer
 
 from genvx.cli.parse.commands import DividedVerb, Group, Verb
 from genvx.cli.parse.groups import HELP, bare
-from genvx.cli.parse.pages import names, page, text_of
+from genvx.cli.parse.pages import filled, names, page, text_of
 from genvx.cli.parse.remote import DividedRemoteVerb, RemoteGroup, RemoteVerb
 from genvx.cli.parse.remoteoption import give
 from genvx.cli.parse.table import VERBS, Entry
@@ -60,7 +60,7 @@ class AllVerbs(Group):
         if not self.commands.remotely:
             super().format_help(ctx, formatter)
             rare = ", ".join(each.name for each in self._shown() if each.rare)
-            formatter.write(f"\nAlso: {rare}\n")
+            formatter.write(f"\n{filled(f'Also: {rare}')}\n")
             return
         params = self.get_params(ctx)
         formatter.write(page(ctx.command_path, text_of(self), params, " [OPTIONS] VERB ..."))

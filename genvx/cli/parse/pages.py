@@ -21,7 +21,7 @@ def page(path: str, text: str, params: list[Any], usage: str) -> str:
     """Return the help page of a command: usage, what it does, and its options."""
     parts = [f"Usage: {path}{usage}\n"]
     for paragraph in text.split("\n\n"):
-        parts.append("\n" + textwrap.fill(" ".join(paragraph.split()), _width()) + "\n")
+        parts.append(f"\n{filled(paragraph)}\n")
     shown = [param for param in params if not getattr(param, "hidden", False)]
     for title, kind in (("Arguments", "argument"), ("Options", "option")):
         rows = [_described(param) for param in shown if param.param_type_name == kind]
@@ -103,3 +103,8 @@ def _rows(rows: list[tuple[str, str]]) -> Iterator[str]:
 
 def _width() -> int:
     return max(40, min(_WIDEST, shutil.get_terminal_size().columns) - 1)
+
+
+def filled(paragraph: str) -> str:
+    """Return a paragraph of help in lines that fit."""
+    return textwrap.fill(" ".join(paragraph.split()), _width(), break_on_hyphens=False)

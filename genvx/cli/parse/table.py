@@ -69,7 +69,7 @@ VERBS = (
         "look.doctor",
         LOOK,
         "Show what is wrong, as doctor does; Guild's name for it",
-        rare=True,
+        hidden=True,
     ),
     Entry("usage", "look.usage", LOOK, "Show who used GPUs for how long, and how well"),
     Entry("smi", "look.smi", LOOK, "Show an environment's GPUs and processes"),
@@ -144,10 +144,18 @@ VERBS = (
         rare=True,
     ),
     Entry(
+        "config",
+        "setup.config",
+        SET_UP,
+        "Defaults of genvx activate in this directory",
+        remotely=False,
+    ),
+    Entry(
         "ssh-config",
         "setup.ssh_config",
         SET_UP,
         "Print an ssh entry that leads into a run or an environment",
+        rare=True,
     ),
     Entry(
         "keygen",
@@ -218,18 +226,12 @@ VERBS = (
         "Copy a directory to a host: only what it lacks",
     ),
     Entry(
-        "config",
-        "setup.config",
-        SET_UP,
-        "Defaults of genvx activate in this directory",
-        remotely=False,
-    ),
-    Entry(
         "jupyter",
         "setup.jupyter",
         SET_UP,
         "Jupyter kernels that hold GPUs while they run",
         remotely=False,
+        rare=True,
     ),
     Entry(
         "sandbox",
@@ -242,7 +244,7 @@ VERBS = (
         "enforce",
         "setup.enforce",
         SET_UP,
-        "Tell and end those who break the rules of policy.toml",
+        "Warn those who break the rules of policy.toml, and end their processes",
         rare=True,
     ),
     Entry(
@@ -262,5 +264,6 @@ VERBS = (
     Entry(
         "web", "look.web", LOOK, "Serve a page that shows the GPUs, the line and your runs, live"
     ),
+    Entry("top", "look.top", LOOK, "Show GPUs, runs and the line in the whole terminal, live"),
     Entry("admin", "setup.admin", SET_UP, "Set up a machine, and free what is not used", both=True),
 )

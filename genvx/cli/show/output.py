@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from genvx.cli.schema.document import print_document
 from genvx.core.quantities.ages import format_age
 from genvx.core.text import printable
-from genvx.core.value import value
+from genvx.core.value import replace, value
 from genvx.errors import InvalidInput
 from genvx.shown.cells import safe
-from genvx.shown.columns import table_for
+from genvx.shown.columns import Fitting, table_for
 
 
 @value
@@ -63,21 +63,20 @@ class Output:
         rows: Sequence[Sequence[str]],
         summary: str = "",
         *,
-        yielding: Mapping[str, int] | None = None,
-        wrapping: Sequence[str] = (),
+        fitting: Fitting | None = None,
         answered: bool = True,
     ) -> None:
         """Print rows as a table with a summary below, or as CSV.
 
-        On a terminal no line is wider than the terminal; elsewhere nothing is shortened. yielding:
-        the columns that are shortened, least important first, and the characters that each keeps.
-        wrapping: the columns that continue in the next line instead. answered: False if no host
-        answered; then nothing is printed but the column names of CSV.
+        fitting: how columns give way where a terminal is too narrow; none that was asked for is
+        left out. answered: False if no host answered; then nothing is printed but the column names
+        of CSV.
         """
         if self.fields:
             from genvx.cli.show.fields import only
 
             columns, rows = only(self.fields, columns, rows)
+            fitting = None if fitting is None else replace(fitting, dropped=())
         # Cells contain what other users and hosts have written: an escape sequence in a name must
         # not reach the terminal.
         shown = [[safe(cell, sys.stdout) for cell in row] for row in rows]
@@ -93,10 +92,11 @@ class Output:
 
             print(styled(self.style, columns if self.header else None, shown))
             return
-        lines = table_for(
-            sys.stdout, columns, shown, header=self.header, yielding=yielding, wrapping=wrapping
-        )
-        for line in lines:
+        table = table_for(sys.stdout, columns, shown, fitting, header=self.header)
+        for line in table.lines:
             print(line)
-        if summary and self.summary:
-            print(f"\n{summary}")
+        notes = [summary] if summary else []
+        if table.left_out:
+            notes.append(f"too narrow for {', '.join(table.left_out)}")
+        if notes and self.summary:
+            print(f"\n{'; '.join(notes)}")

@@ -10,7 +10,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from typing import TextIO
 
 from genvx.cli.show.screen import other_screen
-from genvx.shown.cells import shortened, terminal_size
+from genvx.shown.cells import terminal_size
+from genvx.shown.colours import cut
 from genvx.shown.console import INTERRUPTED
 
 # Errors of hosts get at most one such part of the screen; the rest is for the table.
@@ -69,7 +70,7 @@ def _redraw(draw: Callable[[], int]) -> int:
     below = fitted(errors.getvalue().splitlines(), max(1, height // _FOR_ERRORS))
     lines = fitted(page.getvalue().splitlines(), height - len(below)) + below
     # Drawn over the last one; clearing the screen first would flicker.
-    ends = "\x1b[K\n".join(shortened(line, columns) for line in lines)
+    ends = "\x1b[K\n".join(cut(line, columns) for line in lines)
     sys.stdout.write(f"\x1b[H{ends}\x1b[J")
     return code
 

@@ -17,6 +17,7 @@ from genvx.core.quantities.amounts import format_memory
 from genvx.core.runs.runcompare import differ, differing_variables, groups, looks_secret
 from genvx.core.runs.runstate import end_of, name_of
 from genvx.core.text import printable
+from genvx.shown.columns import Fitting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -87,7 +88,10 @@ def show(
     shown = {row[0] for row in rows}
     same = [word for word, of in _ASKED.items() if word not in shown and of(runs[0])]
     output.table(
-        ["", *ids], [*rows, *became], f"The same: {', '.join(same)}" if same else "", wrapping=ids
+        ["", *ids],
+        [*rows, *became],
+        f"The same: {', '.join(same)}" if same else "",
+        fitting=Fitting(wrapping=tuple(ids)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from genvx.cli.ask.where import Where
@@ -10,7 +11,7 @@ from genvx.cli.views.chosen import Chosen
 from genvx.core.snapshot import Snapshot
 from genvx.fleet.fleet import Fleet
 from genvx.fleet.outcomes import Outcomes
-from genvx.shown.devices import COLUMNS, YIELDING, row, total_of
+from genvx.shown.devices import COLUMNS, FITTING, is_long, rows, total_of
 
 if TYPE_CHECKING:
     from genvx.cli.schema.document import Plain
@@ -25,10 +26,12 @@ def show(
     chosen: Chosen = _ALL,
     *,
     by_device: bool = False,
+    compact: bool | None = None,
 ) -> int:
     """Ask the hosts and print the answer; return the exit code.
 
-    by_device: print a row per device instead of a row per host.
+    by_device: print a row per device instead of a row per host. compact: one row for neighbours
+    that are alike; None: where a terminal is too small for all rows.
     """
     # Looking for the processes that hold leases reads /proc of all processes: only for --pid.
     holders = chosen.pid is not None
@@ -38,7 +41,7 @@ def show(
 
         output.document("devices", answers(fleet, outcomes, lambda s: _document(chosen, s)))
     else:
-        _table(where, outcomes, output, chosen, by_device=by_device)
+        _table(where, outcomes, output, chosen, by_device=by_device, compact=compact)
         where.report_drivers(outcomes)
     return where.report(outcomes)
 
@@ -57,6 +60,7 @@ def _table(
     chosen: Chosen,
     *,
     by_device: bool,
+    compact: bool | None,
 ) -> None:
     found = outcomes.succeeded
     shown = {name: chosen.devices(snapshot) for name, snapshot in found.items()}
@@ -72,14 +76,16 @@ def _table(
     if where.remote and not by_device:
         from genvx.cli.views import hostrows
 
-        columns, yielding = hostrows.COLUMNS, hostrows.YIELDING
-        rows = [hostrows.row(name, snapshot) for name, snapshot in found.items()]
+        columns, fitting = hostrows.COLUMNS, hostrows.FITTING
+        table = [hostrows.row(name, snapshot) for name, snapshot in found.items()]
     else:
         head = ("HOST",) if where.remote else ()
-        columns, yielding = (*head, *COLUMNS), YIELDING
-        rows = [
-            [*([name] if where.remote else []), *row(device, snapshot, output.since)]
+        columns, fitting = (*head, *COLUMNS), FITTING
+        if compact is None:
+            compact = not output.csv and output.style is None and is_long(total, sys.stdout)
+        table = [
+            [*([name] if where.remote else []), *cells]
             for name, snapshot in found.items()
-            for device in shown[name]
+            for cells in rows(shown[name], snapshot, output.since, compact=compact)
         ]
-    output.table(columns, rows, summary, yielding=yielding, answered=bool(found))
+    output.table(columns, table, summary, fitting=fitting, answered=bool(found))

@@ -11,6 +11,7 @@ from genvx.cli.schema.hosts import failed_host
 from genvx.cli.show.output import Output
 from genvx.core.finding import Finding, Severity
 from genvx.errors import HostError
+from genvx.shown.columns import Fitting
 
 if TYPE_CHECKING:
     from genvx.core.projects.python import Python
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from genvx.fleet.host import Host
     from genvx.fleet.outcomes import Outcomes
     from genvx.fleet.shipping.shipment import Shipment
+
+
+_FITTING = Fitting(kept=("HOST", "CHECK"), wrapping=("RESULT", "ADVICE"), coloured=("RESULT",))
 
 
 def show(
@@ -72,7 +76,7 @@ def _table(where: Where, outcomes: Outcomes[tuple[Finding, ...]], output: Output
     ]
     head = ("HOST",) if where.remote else ()
     columns = (*head, "CHECK", "RESULT", "ADVICE")
-    output.table(columns, rows, wrapping=("RESULT", "ADVICE"), answered=bool(rows))
+    output.table(columns, rows, fitting=_FITTING, answered=bool(rows))
 
 
 def _result(item: Finding) -> str:

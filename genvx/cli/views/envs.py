@@ -10,7 +10,7 @@ from genvx.cli.views.chosen import Chosen
 from genvx.core.requests.ranges import ranges
 from genvx.core.snapshot import Snapshot
 from genvx.fleet.fleet import Fleet
-from genvx.shown.envs import COLUMNS, YIELDING, notes_on, row, total_of
+from genvx.shown.envs import COLUMNS, FITTING, notes_on, row, total_of
 
 if TYPE_CHECKING:
     from genvx.cli.schema.document import Plain
@@ -38,7 +38,7 @@ def show(where: Where, fleet: Fleet, output: Output, chosen: Chosen = _ALL) -> i
     summary = total_of(total)
     if where.remote:
         summary += f" on {len(found)} hosts"
-    output.table(columns, rows, summary, yielding=YIELDING, answered=bool(found))
+    output.table(columns, rows, summary, fitting=FITTING, answered=bool(found))
     for note in notes_on((each, chosen.environments(each)) for each in found.values()):
         where.note(note)
     return where.report(outcomes)

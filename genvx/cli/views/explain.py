@@ -12,12 +12,16 @@ from genvx.core.placing.explanation import TAKEN, Explanation, explain
 from genvx.core.requests.ranges import ranges
 from genvx.errors import NoCapacity, Unsatisfiable
 from genvx.fleet.ask import unsatisfiable
+from genvx.shown.columns import Fitting
 
 if TYPE_CHECKING:
     from genvx.core.requests.requirements import Requirements
     from genvx.fleet.fleet import Fleet
 
 _COLUMNS = ("GPU", "NAME", "DECISION")
+_FITTING = Fitting(
+    yielding={"NAME": 8, "DECISION": 12}, dropped=("NAME",), kept=("RANK", "HOST", "GPU")
+)
 
 
 def show(where: Where, fleet: Fleet, output: Output, requirements: Requirements) -> int:
@@ -64,7 +68,7 @@ def _table(
             rows.append([rank, each.host, "", "", "no devices"])
     columns = ("RANK", "HOST", *_COLUMNS) if where.remote else _COLUMNS
     summary = _summary(where, found, requirements)
-    output.table(columns, rows, summary, yielding={"NAME": 8, "DECISION": 12}, answered=bool(found))
+    output.table(columns, rows, summary, fitting=_FITTING, answered=bool(found))
 
 
 def _grouped(lines: list[list[str]]) -> list[list[str]]:

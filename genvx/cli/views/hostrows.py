@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from genvx.core.leases.claim import Owner
 from genvx.core.quantities.amounts import format_memory
+from genvx.shown.columns import Fitting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
     from genvx.core.snapshot import Snapshot
 
 COLUMNS = ("HOST", "TOTAL", "AVAILABLE", "MODEL", "MEMORY", "USERS")
-YIELDING = {"MODEL": 10, "MEMORY": 8, "USERS": 10}
+FITTING = Fitting(
+    yielding={"MODEL": 10, "MEMORY": 8, "USERS": 10},
+    dropped=("MEMORY", "MODEL", "USERS"),
+    kept=("HOST",),
+)
 
 
 def row(name: str, snapshot: Snapshot) -> list[str]:
@@ -26,7 +31,7 @@ def row(name: str, snapshot: Snapshot) -> list[str]:
         str(len(snapshot.available)),
         _counted([device.shown_name for device in devices]),
         _counted([format_memory(device.memory) for device in devices]),
-        ", ".join(_users(snapshot)),
+        ", ".join(users(snapshot)),
     ]
 
 
@@ -38,7 +43,7 @@ def _counted(kinds: list[str]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in counts.items())
 
 
-def _users(snapshot: Snapshot) -> Iterable[str]:
+def users(snapshot: Snapshot) -> Iterable[str]:
     """Return the users of devices of a host, also those without a lease."""
     holders = [str(env.owner) for env in snapshot.environments if env.devices]
     others = [

@@ -13,6 +13,7 @@ from genvx.core.policies.enforcement import Measure
 from genvx.core.policies.policy import Policy
 from genvx.core.quantities.ages import format_duration
 from genvx.core.quantities.amounts import format_memory
+from genvx.shown.columns import Fitting
 
 if TYPE_CHECKING:
     from genvx.core.policies.enforcement import Enforcement
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from genvx.fleet.fleet import Fleet
 
 _COLUMNS = ("WHO", "GPUS", "MEMORY", "TIME")
+_FITTING = Fitting(kept=("HOST", "WHO"))
 _NAMES = {VisibleAs.UUID: "UUIDs", VisibleAs.INDEX: "indices"}
 
 
@@ -43,7 +45,7 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
     ]
     notes = [] if where.remote else [n for e in outcomes.succeeded.values() for n in _notes(e)]
     columns = ("HOST", *_COLUMNS) if where.remote else _COLUMNS
-    output.table(columns, rows, "\n".join(notes), answered=bool(rows))
+    output.table(columns, rows, "\n".join(notes), fitting=_FITTING, answered=bool(rows))
     return where.report(outcomes)
 
 

@@ -13,15 +13,21 @@ from genvx.core.line.queue import line
 from genvx.core.quantities.ages import format_elapsed
 from genvx.core.requests.ranges import folded
 from genvx.core.value import value
+from genvx.shown.columns import Fitting
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from genvx.core.line.position import Position
     from genvx.core.snapshot import Snapshot
     from genvx.fleet.fleet import Fleet
-    from genvx.fleet.outcomes import Outcomes
 
-_COLUMNS = ("ID", "USER", "NAME", "REQUEST", "WAITING", "REASON")
-_YIELDING = {"NAME": 8, "HOST": 16, "USER": 8, "REASON": 12, "REQUEST": 8}
+COLUMNS = ("ID", "USER", "NAME", "REQUEST", "WAITING", "REASON")
+FITTING = Fitting(
+    yielding={"NAME": 8, "HOST": 16, "USER": 8, "REASON": 12, "REQUEST": 8},
+    dropped=("NAME", "WAITING"),
+    kept=("ID",),
+)
 
 
 def show(where: Where, fleet: Fleet, output: Output) -> int:
@@ -30,16 +36,16 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
     if output.json:
         output.document("queue", answers(fleet, outcomes, _document))
         return where.report(outcomes)
-    requests = _requests(outcomes)
+    requests = requests_of(outcomes.succeeded)
     rows = [
-        [*([folded(place.host for place in places)] if where.remote else []), *_row(places)]
+        [*([folded(place.host for place in places)] if where.remote else []), *row(places)]
         for places in requests
     ]
-    columns = ("HOST", *_COLUMNS) if where.remote else _COLUMNS
+    columns = ("HOST", *COLUMNS) if where.remote else COLUMNS
     summary = f"Total {len(rows)} waiting"
     if where.remote:
         summary += f" on {len(outcomes.succeeded)} hosts"
-    output.table(columns, rows, summary, yielding=_YIELDING, answered=bool(outcomes.succeeded))
+    output.table(columns, rows, summary, fitting=FITTING, answered=bool(outcomes.succeeded))
     return where.report(outcomes)
 
 
@@ -48,7 +54,7 @@ def _document(snapshot: Snapshot) -> Plain:
 
 
 @value
-class _Place:
+class Place:
     """Where a request stands in the line of one host."""
 
     host: str
@@ -56,15 +62,15 @@ class _Place:
     waiting: float
 
 
-def _requests(outcomes: Outcomes[Snapshot]) -> list[list[_Place]]:
-    """The places of each request, in the order of the hosts: it may wait in the lines of many."""
-    found: dict[tuple[str, ...], list[_Place]] = {}
-    for name, snapshot in outcomes.succeeded.items():
+def requests_of(snapshots: Mapping[str, Snapshot]) -> list[list[Place]]:
+    """Return the places of each request, in the order of the hosts: it may wait in many lines."""
+    found: dict[tuple[str, ...], list[Place]] = {}
+    for name, snapshot in snapshots.items():
         for position in line(snapshot):
             ticket = position.ticket
             # Without the uid, which may differ from host to host. The id is the same on all hosts.
             key = (ticket.environment_id, ticket.owner.name, ticket.name, str(ticket.requirements))
-            place = _Place(name, position, snapshot.age_seconds(ticket.since_ns))
+            place = Place(name, position, snapshot.age_seconds(ticket.since_ns))
             places = found.setdefault(key, [])
             # After the host that kept devices for it has failed, another has the request twice for
             # a while (fleet/line.py).
@@ -73,8 +79,8 @@ def _requests(outcomes: Outcomes[Snapshot]) -> list[list[_Place]]:
     return list(found.values())
 
 
-def _row(places: list[_Place]) -> list[str]:
-    """A request, with the reason of the host where it is nearest to its turn."""
+def row(places: list[Place]) -> list[str]:
+    """Return the row of a request, with the reason of the host where it is nearest to its turn."""
     nearest = min(places, key=lambda place: (not place.position.offered, place.position.place))
     position, ticket = nearest.position, nearest.position.ticket
     return [

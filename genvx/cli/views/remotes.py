@@ -13,6 +13,7 @@ from genvx.core.text import printable
 from genvx.core.value import replace
 from genvx.errors import FleetError, GenvxError, InvalidInput, kind_of
 from genvx.fleet.remotes.reading import load, remote_named
+from genvx.shown.columns import Fitting
 from genvx.shown.console import say
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from genvx.fleet.remotes.remote import Remote
 
 _COLUMNS = ("NAME", "TYPE", "WHERE", "DESCRIPTION")
+_FITTING = Fitting(
+    yielding={"DESCRIPTION": 12, "WHERE": 16}, dropped=("TYPE", "DESCRIPTION"), kept=("NAME",)
+)
 
 # What is wrong with a remote that is not available, by the kind of the error.
 _FAULTS = {
@@ -52,7 +56,7 @@ def show(output: Output) -> None:
         print_document("remotes", remotes=[_plain(each) for each in known])
         return
     rows = [[each.name, each.type or "-", each.where or "-", each.description] for each in known]
-    output.table(_COLUMNS, rows, yielding={"DESCRIPTION": 12, "WHERE": 16}, answered=bool(rows))
+    output.table(_COLUMNS, rows, fitting=_FITTING, answered=bool(rows))
     if not rows:
         from genvx.fleet.remotes.files import usual
 

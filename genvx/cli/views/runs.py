@@ -29,6 +29,7 @@ from genvx.core.runs.runstate import (
     name_of,
 )
 from genvx.core.text import printable
+from genvx.shown.columns import Fitting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,8 +44,13 @@ if TYPE_CHECKING:
     # A run with the name of its host; of a gang all parts, by rank.
     Parts = tuple[tuple[str, RunInfo], ...]
 
-_COLUMNS = ("ID", "NAME", "STATE", "GPUS", "SUBMITTED", "TOOK", "EXIT")
-_YIELDING = {"NAME": 8, "HOST": 12, "SUBMITTED": 11, "STATE": 9}
+COLUMNS = ("ID", "NAME", "STATE", "GPUS", "SUBMITTED", "TOOK", "EXIT")
+FITTING = Fitting(
+    yielding={"NAME": 8, "HOST": 12, "SUBMITTED": 11, "STATE": 9},
+    dropped=("SUBMITTED", "TOOK", "GPUS"),
+    kept=("ID",),
+    coloured=("STATE",),
+)
 
 
 def show(where: Where, fleet: Fleet, output: Output, asked: ListRuns | None = None) -> int:
@@ -70,8 +76,8 @@ def show(where: Where, fleet: Fleet, output: Output, asked: ListRuns | None = No
         return where.report(outcomes)
     groups = runs.grouped(outcomes, asked, lambda every: where.ask(fleet, _question(every)))
     found = groups[: asked.most]
-    rows = [[*([_hosts(parts)] if where.remote else []), *_row(parts, output)] for parts in found]
-    columns = ("HOST", *_COLUMNS) if where.remote else _COLUMNS
+    rows = [[*([_hosts(parts)] if where.remote else []), *row(parts, output)] for parts in found]
+    columns = ("HOST", *COLUMNS) if where.remote else COLUMNS
     summary = f"Total {len(rows)} run{'' if len(rows) == 1 else 's'}"
     if len(rows) == asked.most:
         summary = f"The newest {len(rows)} runs; -a shows more"
@@ -83,7 +89,7 @@ def show(where: Where, fleet: Fleet, output: Output, asked: ListRuns | None = No
     ]
     if waiting:
         summary = "\n".join([*(printable(line, 300) for line in waiting), "", summary])
-    output.table(columns, rows, summary, yielding=_YIELDING, answered=bool(outcomes.succeeded))
+    output.table(columns, rows, summary, fitting=FITTING, answered=bool(outcomes.succeeded))
     return where.report(outcomes)
 
 
@@ -99,7 +105,8 @@ def _hosts(parts: Parts) -> str:
     return parts[0][0] + (f" +{len(parts) - 1}" if len(parts) > 1 else "")
 
 
-def _row(parts: Parts, output: Output) -> list[str]:
+def row(parts: Parts, output: Output) -> list[str]:
+    """Return the row of a run."""
     run = _decisive(parts)
     runs = [each for _, each in parts]
     code = exit_code(runs) if any(end_of(each.state) for each in runs) else None

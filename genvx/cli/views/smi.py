@@ -44,10 +44,10 @@ def show(where: Where, fleet: Fleet, output: Output, environment: str | None = N
         output.document("smi", [plain_host(name, snapshot) | _document(env, snapshot, found)])
         return 0
     devices, running = smi.rows(env, snapshot, found)
-    output.table(smi.DEVICES, devices, yielding=smi.YIELDING)
+    output.table(smi.DEVICES, devices, fitting=smi.FITTING)
     if not output.csv:
         print()
-        output.table(smi.PROCESSES, running, yielding=smi.YIELDING)
+        output.table(smi.PROCESSES, running, fitting=smi.FITTING)
     return 0
 
 

@@ -13,8 +13,11 @@ from genvx.core.line.queue import line
 from genvx.core.snapshot import Snapshot
 from genvx.fleet.fleet import Fleet
 from genvx.fleet.outcomes import Outcomes
+from genvx.shown.columns import Fitting
 from genvx.shown.mine import current
-from genvx.shown.status import COLUMNS, WRAPPING, driver, rows
+from genvx.shown.status import COLUMNS, FITTING, driver, rows
+
+_FITTING = Fitting(yielding={"DRIVER": 10}, dropped=("GENVX", "ENVS", "DRIVER"), kept=("HOST",))
 
 
 def show(where: Where, fleet: Fleet, output: Output) -> int:
@@ -28,7 +31,7 @@ def show(where: Where, fleet: Fleet, output: Output) -> int:
         _table(outcomes, output)
     else:
         for snapshot in outcomes.succeeded.values():
-            output.table(COLUMNS, rows(snapshot), wrapping=WRAPPING)
+            output.table(COLUMNS, rows(snapshot), fitting=FITTING)
     return where.report(outcomes)
 
 
@@ -58,6 +61,6 @@ def _table(outcomes: Outcomes[Snapshot], output: Output) -> None:
     output.table(
         ("HOST", "DRIVER", "DEVICES", "AVAILABLE", "ENVS", "GENVX"),
         lines,
-        yielding={"DRIVER": 10},
+        fitting=_FITTING,
         answered=bool(lines),
     )

@@ -15,8 +15,9 @@ from genvx.cli.views.reports import parameters_line, shown_number
 from genvx.core.quantities.ages import format_duration
 from genvx.core.text import printable
 from genvx.errors import StateError
-from genvx.shown.cells import safe, shortened, terminal_size
-from genvx.shown.columns import table_for
+from genvx.shown.cells import safe, terminal_size
+from genvx.shown.colours import cut
+from genvx.shown.columns import Fitting, table_for
 from genvx.shown.console import say
 from genvx.sweeps.away import away_of
 from genvx.sweeps.ledger import Ledger
@@ -32,7 +33,18 @@ if TYPE_CHECKING:
 # How often what is shown is drawn again, at most.
 _AGAIN = 0.2
 _COLUMNS = ("TRIAL", "STATE", "VALUE", "STEP", "PARAMETERS", "HOST", "TOOK", "RUN")
-_YIELDING = {"PARAMETERS": 12, "HOST": 8}
+_FITTING = Fitting(
+    yielding={"PARAMETERS": 12, "HOST": 8},
+    dropped=("STEP", "TOOK", "RUN", "HOST"),
+    kept=("TRIAL",),
+    coloured=("STATE",),
+)
+_LIST_FITTING = Fitting(
+    yielding={"NAME": 8, "TRIALS": 12, "BEGAN": 11},
+    dropped=("BEGAN", "NAME"),
+    kept=("ID",),
+    coloured=("STATE",),
+)
 
 
 def state_of(directory: SweepDirectory, ledger: Ledger) -> str:
@@ -179,9 +191,9 @@ class Live:
         ledger = self._sweep.ledger
         rows = [_row(trial) for trial in sorted_trials(ledger)[: max(1, height - 7)]]
         shown = [[safe(cell, sys.stdout) for cell in row] for row in rows]
-        drawn = table_for(sys.stdout, _COLUMNS, shown, yielding=_YIELDING) if rows else []
+        drawn = table_for(sys.stdout, _COLUMNS, shown, _FITTING).lines if rows else ()
         lines = [*drawn, "", *self._below(ledger)]
-        lines = [shortened(line, columns - 1) for line in lines][: height - 1]
+        lines = [cut(line, columns - 1) for line in lines][: height - 1]
         sys.stdout.write("".join(f"{line}\n" for line in lines))
         sys.stdout.flush()
         self._drawn = len(lines)
@@ -235,7 +247,7 @@ def table(spec: SweepSpec, ledger: Ledger, output: Output, *, most: int | None =
     summary = counts_line(spec, ledger)
     if len(shown) < len(trials):
         summary = f"The best {len(shown)} of {len(trials)}; {summary}"
-    output.table(_COLUMNS, [_row(trial) for trial in shown], summary, yielding=_YIELDING)
+    output.table(_COLUMNS, [_row(trial) for trial in shown], summary, fitting=_FITTING)
 
 
 def _csv(spec: SweepSpec, trials: Sequence[Trial], output: Output) -> None:
@@ -327,4 +339,5 @@ def listing(directories: Sequence[SweepDirectory], output: Output) -> None:
         ("ID", "NAME", "STATE", "TRIALS", "BEST", "BEGAN"),
         rows,
         f"Total {many} sweep{'s' * (many != 1)}",
+        fitting=_LIST_FITTING,
     )

@@ -14,6 +14,7 @@ from genvx.core.quantities.ages import format_duration
 from genvx.core.text import printable
 from genvx.core.value import value
 from genvx.shown.cells import safe, terminal_size
+from genvx.shown.columns import Fitting
 from genvx.watching.places import history_to_read
 from genvx.watching.usage import UNKNOWN, By, Report
 
@@ -154,7 +155,8 @@ def _table(report: Report, output: Output) -> None:
     summary = f"Total {_hours(total.leased)} of GPUs leased since {since}"
     if total.busy is not None:
         summary += f", {_hours(total.busy)} busy"
-    output.table((head, *_COLUMNS), rows, summary, yielding={head: 8})
+    fitting = Fitting(dropped=("LEASES", "WAITED", "PEAK", "SHARE"), kept=(head,))
+    output.table((head, *_COLUMNS), rows, summary, fitting=fitting)
 
 
 def _cells(use: Use) -> list[str]:

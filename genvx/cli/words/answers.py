@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 from genvx.cli.parse.scan import scan
@@ -30,6 +31,9 @@ def meaning(error: Any, command: Any, words: list[str]) -> str | None:
                 return f"{word} is for this machine only: genvx {word}"
             if path == ["genvx", "remotes"]:
                 shown = printable(word, 40)
+                near = difflib.get_close_matches(word, command.commands["remotes"].commands, 1, 0.7)
+                if near:
+                    return f"there is no {shown} here; did you mean {near[0]}?"
                 return (
                     f"genvx remotes status {shown} shows one; genvx --remote {shown} VERB asks it"
                 )

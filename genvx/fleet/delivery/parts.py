@@ -61,7 +61,7 @@ _LATER = (
 )
 # Of these packages it has no more than that.
 _ONLY = {
-    "genvx.agent": ("", "__main__", "farend", "serve"),
+    "genvx.agent": ("", "__main__", "farend", "replied", "serve"),
     "genvx.core.line": ("", "ticket"),
     "genvx.core.placing": ("", "holdings"),
 }

@@ -12,6 +12,7 @@ from genvx.core.requests.requirements import requirements_of
 from genvx.core.runs.debugport import DebugPort
 from genvx.core.runs.run import LEAST_LOG, HoldWhen, require_tags
 from genvx.core.runs.runselect import Filter, find
+from genvx.core.runs.service import TAG, Service
 from genvx.core.text import printable, require_name
 from genvx.core.wire.runoperations import MOST_RUNS, ListRuns
 from genvx.errors import InvalidInput
@@ -62,6 +63,7 @@ class Request:
         tty: bool = False,
         log_limit: int | None = None,
         debug_port: DebugPort | None = None,
+        service: Service | None = None,
         project: str | os.PathLike[str] | None = None,
         follow_links: bool = False,
         yes: bool = False,
@@ -90,7 +92,8 @@ class Request:
         )
         self.ship = shipping(trees if code is None else [code, *trees])
         self.patience = ask.patience
-        self.tags = require_tags(_words(tags))
+        served = (TAG,) if service is not None else ()
+        self.tags = require_tags(tuple(dict.fromkeys([*served, *_words(tags)])))
         self.spec: RunSpec = spec_of(
             command,
             ask,
@@ -106,6 +109,7 @@ class Request:
             tty=bool(tty),
             log_limit=_log_limit(log_limit),
             debug_port=_debug_port(debug_port),
+            service=_service(service),
         )
 
 
@@ -130,6 +134,8 @@ def start_gang(fleet: HostGroup[RunHost], asked: Request, nodes: int, *, mixed: 
         raise InvalidInput(f"nodes is a number of hosts, not {nodes!r}")
     if asked.spec.retries:
         raise InvalidInput("retries does not go with nodes: the other nodes would be ended")
+    if asked.spec.service is not None:
+        raise InvalidInput("service does not go with nodes: each node would choose its own port")
     if not all(hasattr(host, "free_port") for host in fleet.hosts):
         raise InvalidInput("a run on several hosts needs hosts over SSH")
     # Imported here: its threads cost what a run on one host does not need.
@@ -248,6 +254,12 @@ def _log_limit(given: int | None) -> int | None:
 def _debug_port(given: DebugPort | None) -> DebugPort | None:
     if given is not None and not isinstance(given, DebugPort):
         raise InvalidInput(f"debug_port is a genvx.DebugPort, not {given!r}")
+    return given
+
+
+def _service(given: Service | None) -> Service | None:
+    if given is not None and not isinstance(given, Service):
+        raise InvalidInput(f"service is a genvx.Service, not {given!r}")
     return given
 
 

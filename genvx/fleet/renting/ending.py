@@ -29,6 +29,7 @@ def stop(rental: Rental, confirm: Callable[[str], None]) -> None:
     name = rental.name
     with rental.doing("look for its machine"):
         rental.machine = machine = rental.cloud.machine()
+        rental.unsure = False
     if machine is None:
         rental.tell(f"{name} is not started; there is nothing to stop")
         return
@@ -58,6 +59,7 @@ def terminate(rental: Rental, confirm: Callable[[str], None]) -> None:
     with rental.doing("look for its machine"):
         machines: Sequence[Machine] = rental.cloud.machines()
         rental.machine = machines[0] if machines else None
+        rental.unsure = False
     if machines:
         ids = " and ".join(each.id for each in machines)
         confirm(f"end {ids} ({machines[0].type}), and delete the disk with all that is on it")

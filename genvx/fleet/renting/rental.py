@@ -26,7 +26,7 @@ class Rental:
     """Rental is a remote whose machine is being started or stopped.
 
     tell: called with a line for people. step: what is done now. machine: what is there, as far as
-    is known. unsure: whether a machine may have been started of which we do not know.
+    is known. unsure: whether there may be a machine of which we do not know.
     """
 
     def __init__(self, remote: Remote, cloud: Cloud, tell: Callable[[str], object]) -> None:
@@ -35,7 +35,8 @@ class Rental:
         self.tell = tell
         self.step = ""
         self.machine: Machine | None = None
-        self.unsure = False
+        # Until EC2 has said which machines there are.
+        self.unsure = True
         self.dollars: float | None = None
 
     @property
@@ -69,7 +70,7 @@ class Rental:
         if self.machine is None:
             if self.unsure:
                 return (
-                    "whether a machine was started is not known: genvx remotes status "
+                    "whether a machine is there and billed is not known: genvx remotes status "
                     f"{self.name} says it"
                 )
             return "no machine was started, and nothing is billed"

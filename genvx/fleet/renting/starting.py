@@ -84,6 +84,7 @@ def rent(rental: Rental, wanted: Wanted, how: Start) -> None:
     name = rental.name
     with rental.doing("look for its machine"):
         rental.machine = machine = rental.cloud.machine()
+        rental.unsure = False
     if machine is None:
         price = rental.price(wanted.type, spot=wanted.spot)
         how.confirm(f"start a new {wanted.type} in {rental.remote.text('region')}{price}")

@@ -6,8 +6,10 @@ host (Match, tokens, canonical names) makes each host different from all others.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
+import pwd
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +19,6 @@ from genvx.ssh.config.wildcards import matches_any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_USUAL = ("~/.ssh/config", "/etc/ssh/ssh_config")
 _MOST_FILES = 64
 _LINE = re.compile(r"\s*([A-Za-z]+)(?:\s*=\s*|\s+)(.*)")
 # With one of these keywords, settings may depend on the name in ways that are not read here.
@@ -72,7 +73,8 @@ def files_of(config: str | None) -> dict[str, str] | None:
 
     Return None if one cannot be read, or they are too many.
     """
-    waiting = [os.path.expanduser(path) for path in ([config] if config else _USUAL)]
+    usual = [*(f"{home}/.ssh/config" for home in _homes()), "/etc/ssh/ssh_config"]
+    waiting = [os.path.expanduser(config)] if config else usual
     seen: set[str] = set()
     found: dict[str, str] = {}
     while waiting:
@@ -107,6 +109,16 @@ def _included(value: str) -> list[str]:
     # is harmless: hosts are at most told apart needlessly, and ssh is asked once more.
     found = []
     for name in value.replace('"', " ").replace("\0", " ").split():
-        for base in (os.path.expanduser("~/.ssh"), "/etc/ssh"):
-            found += glob.glob(os.path.join(base, os.path.expanduser(name)))
+        for home in _homes():
+            path = f"{home}{name[1:]}" if name.startswith("~/") else os.path.expanduser(name)
+            for base in (f"{home}/.ssh", "/etc/ssh"):
+                found += glob.glob(os.path.join(base, path))
     return found
+
+
+def _homes() -> list[str]:
+    """The home that ssh takes, whatever $HOME says; and that of $HOME, which paramiko takes."""
+    homes = [os.path.expanduser("~")]
+    with contextlib.suppress(KeyError):
+        homes.append(pwd.getpwuid(os.getuid()).pw_dir)
+    return list(dict.fromkeys(homes))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,11 +19,18 @@ from hypothesis import strategies as st
 
 from genvx.cli.show.refusal import WAIT
 from genvx.cli.show.watch import fitted
+from genvx.core.device import Device
+from genvx.core.leases.claim import Owner
+from genvx.core.leases.lease import Lease
+from genvx.core.snapshot import Snapshot
+from genvx.core.usage import DeviceUsage, Driver
 from genvx.shown import columns
 from genvx.shown.cells import shortened, width
-from genvx.shown.columns import lay_out
+from genvx.shown.colours import cut, plain, takes_colours
+from genvx.shown.columns import Fitting, lay_out
+from genvx.shown.devices import rows
 from tests.conftest import run_genvx
-from tests.helpers import Terminal, genvx_argv, genvx_env
+from tests.helpers import Terminal, genvx_argv, genvx_env, until
 
 # Thirty hosts with eight GPUs each, leased to three people, and with people in line on twenty.
 _MANY = """
@@ -97,12 +105,54 @@ def on_a_terminal(what):
 
 @pytest.mark.parametrize("what", ["devices", "by-device", "envs", "queue", "explain", "refusal"])
 def test_nothing_of_thirty_hosts_wraps_on_a_terminal_and_in_a_pipe_all_of_it_is_there(what):
-    shown = on_a_terminal(what)
+    shown = [plain(line) for line in on_a_terminal(what)]
     assert max(map(width, shown)) <= 80
     assert any("…" in line for line in shown)
     piped = in_a_pipe(what)
     assert "…" not in piped
     assert "maximilian.mustermann(1007)" in piped
+
+
+def test_rows_of_a_table_that_is_longer_than_the_terminal_are_together_unless_all_are_wanted(state):
+    def shown(*options, size=(12, 80), **variables):
+        argv = genvx_argv("devices", *options)
+        terminal = Terminal(argv, genvx_env(GENVX_SIMULATE="16xA100-80GB", **variables), size=size)
+        terminal.child.expect(pexpect.EOF)
+        return terminal.child.before.replace("\r", "").splitlines()
+
+    whole = shown("--all-rows", NO_COLOR="1")
+    (row,) = shown(NO_COLOR="1")[1:-2]
+    assert (len(whole), row.split()[0], row.split()[-1]) == (16 + 3, "0-15", "free")
+    assert shown("--compact", NO_COLOR="1", size=(40, 80))[1] == row
+    assert shown(NO_COLOR="1", size=(40, 80)) == whole
+    assert shown("-v", NO_COLOR="")[1] == row.replace("free", "\x1b[32mfree\x1b[0m")
+    piped = run_genvx("devices", env={"GENVX_SIMULATE": "16xA100-80GB"})
+    assert len(piped.stdout.splitlines()) == len(whole)
+    assert run_genvx("devices", "--compact", "--json").returncode == 2
+
+
+@pytest.mark.needs("tmux")
+def test_in_tmux_a_row_is_a_line_that_begins_with_its_host_and_gpus(short_tmp):
+    env = genvx_env(TMUX_TMPDIR=str(short_tmp), TERM="xterm-256color", NO_COLOR="")
+    env.pop("TMUX", None)
+
+    def tmux(*arguments):
+        return subprocess.run(
+            ["tmux", "-u", "-f", "/dev/null", *arguments], env=env, capture_output=True, text=True
+        ).stdout
+
+    named = _MANY.replace("train-llama-70b-on-everything", "名前の長い実験" * 3)
+    (short_tmp / "many.py").write_text(named)
+    words = shlex.join([sys.executable, str(short_tmp / "many.py"), "by-device"])
+    tmux("new-session", "-d", "-x", "80", "-y", "80", f"{words}; exec cat")
+    try:
+        until(lambda: "Total 232 devices" in tmux("capture-pane", "-p"), "the table is there")
+        _, *rows = tmux("capture-pane", "-p").rstrip().splitlines()
+        assert all(re.match(r"gpu-server-\d+ +(0-5|6, 7) .* leased ", row) for row in rows[:58])
+        assert {width(row) for row in rows} <= set(range(81))
+        assert "\x1b[36mleased" in tmux("capture-pane", "-p", "-e")
+    finally:
+        tmux("kill-server")
 
 
 def test_a_host_of_many_says_its_model_its_memory_and_who_is_on_it():
@@ -239,6 +289,8 @@ def test_a_table_fits_whatever_is_in_it(rows, most):
 def test_the_least_important_column_gives_way_first():
     rows = [["a" * 10, "b" * 10, "c" * 10]]
     assert lay_out(None, rows, most=30, yielding={1: 4, 0: 6}) == ["aaaaaaaaaa  bbbbb…  cccccccccc"]
+    assert lay_out(None, rows, most=22, typed=[1]) == ["aaa…  bbbbbbbbbb  ccc…"]
+    assert lay_out(None, rows, most=14, typed=[1]) == ["aa…  bbb…  cc…"]
     assert lay_out(None, rows, most=26, yielding={1: 4, 0: 6}) == ["aaaaaaa…  bbb…  cccccccccc"]
 
 
@@ -250,8 +302,93 @@ def test_a_column_that_wraps_loses_nothing():
 def test_of_two_columns_with_one_name_both_wrap(monkeypatch):
     monkeypatch.setattr(columns, "terminal_size", lambda _: os.terminal_size((26, 24)))
     text = "one two three four five"
-    lines = columns.table_for(sys.stdout, ["", "id", "id"], [["x", text, text]], wrapping=["id"])
-    assert "".join(lines).count("five") == 2
+    wrapping = Fitting(wrapping=("id",))
+    table = columns.table_for(sys.stdout, ["", "id", "id"], [["x", text, text]], wrapping)
+    assert "".join(table.lines).count("five") == 2
+
+
+FITTING = Fitting(yielding={"NAME": 4}, dropped=("SINCE", "NAME"), kept=("ID",))
+COLUMNS = ("ID", "NAME", "SINCE", "STATE")
+
+
+@pytest.mark.parametrize(
+    ("most", "left"),
+    [
+        (40, ["ID", "NAME", "SINCE", "STATE"]),
+        (30, ["ID", "NAME", "SINCE", "STATE"]),  # NAME is shortened
+        (26, ["ID", "NAME", "STATE"]),
+        (18, ["ID", "STATE"]),
+        (2, ["ID", "STATE"]),
+    ],
+)
+def test_what_is_least_important_is_left_out_where_shortening_is_not_enough(most, left):
+    rows = [["0123456789", "a-long-name", "2 h", "free"]]
+    found = columns.fitted_columns(COLUMNS, rows, FITTING, most)
+    assert [COLUMNS[at] for at in found] == left
+
+
+def test_a_column_without_text_is_left_out_before_any_other():
+    rows = [["0123456789", "", "2 h", "free"]]
+    found = columns.fitted_columns(COLUMNS, rows, FITTING, 28)
+    assert [COLUMNS[at] for at in found] == ["ID", "SINCE", "STATE"]
+
+
+@given(
+    st.lists(st.lists(st.text("名ab ", max_size=30), min_size=3, max_size=3), min_size=1),
+    st.integers(1, 60),
+)
+def test_what_says_which_row_it_is_is_never_cut(rows, most):
+    lines = lay_out(None, rows, most=most, yielding={1: 4}, kept=[0])
+    for line, row in zip(lines, rows, strict=True):
+        assert line.startswith(row[0].rstrip())
+
+
+def test_colours_are_for_terminals_whose_user_wants_them():
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    assert takes_colours(terminal, {"TERM": "xterm"})
+    assert not takes_colours(terminal, {"TERM": "xterm", "NO_COLOR": "1"})
+    assert not takes_colours(terminal, {"TERM": "dumb"})
+    assert not takes_colours(io.StringIO(), {"TERM": "xterm"})
+
+
+def test_a_word_has_its_colour_however_much_of_it_is_shown():
+    (line,) = lay_out(None, [["0", "unhealthy", "x"]], most=9, yielding={1: 4}, coloured=[1])
+    assert line == "0  \x1b[31mun…\x1b[0m  x"
+    assert width(plain(cut(line, 5))) == 5
+    assert lay_out(None, [["llama", "odd"]], coloured=[0, 1]) == ["llama  odd"]
+
+
+def gpus(**used):
+    """Four GPUs; used: GiB and percent of those that one environment holds."""
+    devices = [Device(f"GPU-{n}", n, "A100", 80 << 30) for n in range(4)]
+    held = tuple(f"GPU-{name[1:]}" for name in used)
+    lease = Lease(
+        held, None, id="1" * 16, owner=Owner(1, "ann"), environment_id="e" * 8, name="llama",
+        boot_id="b", since_ns=0,
+    )  # fmt: skip
+    usage = {
+        f"GPU-{name[1:]}": DeviceUsage(memory_used=size << 30, utilization=busy)
+        for name, (size, busy) in used.items()
+    }
+    leases = (lease,) if held else ()
+    return Snapshot("a", "1", "b", 0, Driver("1"), tuple(devices), usage, leases)
+
+
+def test_neighbours_that_are_alike_are_one_row_with_what_they_use_from_to():
+    snapshot = gpus(g0=(60, 93), g1=(72, 97), g2=(70, 95))
+    found = rows(snapshot.devices, snapshot, lambda age: "now", compact=True)
+    assert found == [
+        ["0-2", "A100", "80 GiB", "60-72 GiB", "93-97 %", "leased", "ann(1)", "llama", "now"],
+        ["3", "A100", "80 GiB", "?", "?", "free", "", "", ""],
+    ]
+    assert len(rows(snapshot.devices, snapshot, lambda age: "now")) == 4
+
+
+def test_devices_that_are_no_neighbours_are_not_one_row():
+    snapshot = gpus(g1=(60, 0))
+    found = rows(snapshot.devices, snapshot, lambda age: "now", compact=True)
+    assert [cells[0] for cells in found] == ["0", "1", "2, 3"]
 
 
 def test_chinese_characters_take_two_cells():
@@ -270,7 +407,7 @@ def test_of_a_table_that_has_no_room_the_top_and_the_summary_stay():
 @pytest.fixture
 def watching(state):
     terminal = Terminal(
-        genvx_argv("devices", "-w", "--interval", "0.2"),
+        genvx_argv("devices", "-w", "--interval", "0.2", "--all-rows"),
         genvx_env(GENVX_SIMULATE="64xA100-80GB"),
         size=(12, 60),
     )
@@ -293,7 +430,7 @@ def test_watch_keeps_header_top_and_summary_in_the_other_screen_until_ctrl_c(wat
     assert said(watching).endswith("\x1b[?1049l")
     page = said(watching).split("\x1b[H")[2].split("\x1b[J")[0].split("\r\n")
     assert len(page) == 12
-    assert all(width(line.replace("\x1b[K", "")) <= 60 for line in page)
+    assert all(width(plain(line.replace("\x1b[K", ""))) <= 60 for line in page)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

@@ -80,6 +80,22 @@ def test_a_test_message_says_what_became_of_it(config, web, short_tmp):
         "team (slack at 127.0.0.1): sent",
     ]
 
+    told = checked(run_genvx("notify", "test", "--json"), 1)["results"]
+    assert {"label": "team (slack at 127.0.0.1)", "result": "sent"} in told
+
+
+def test_a_server_tells_whom_a_run_would_tell(config, web):
+    config(team(web))
+    fails = ("serve", "--retries", "0", "-g", "1")
+    assert run_genvx(*fails, "--", "false").returncode == 1
+    until(lambda: len(web.got) == 1)
+    assert run_genvx(*fails, "--notify", "none", "--", "false").returncode == 1
+    refused = run_genvx(*fails, "--notify", "nobody", "--", "false")
+    assert (refused.returncode, "no notifier 'nobody'" in refused.stderr) == (2, True)
+    listed = json.loads(run_genvx("runs", "list", "--json").stdout)["hosts"][0]["runs"]
+    assert sorted(run["notify"] for run in listed) == [[], ["team (slack at 127.0.0.1)"]]
+    assert len(web.got) == 1
+
 
 def test_a_file_that_others_could_write_or_whose_secret_they_could_read_is_refused(config, web):
     path = config(team(web), 0o644)

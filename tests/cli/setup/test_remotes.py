@@ -240,6 +240,7 @@ def test_a_remote_is_named_where_an_option_of_genvx_can_stand(line, remote):
         ("-r lab config", "config is for this machine only"),
         ("remote status gpu1", "no remote 'gpu1'"),
         ("remotes lab", "genvx remotes status lab shows one"),
+        ("remotes strat lab", "there is no strat here; did you mean start?"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(remotes, state, capsys, line, words):

@@ -19,6 +19,7 @@ from genvx.local.questions import ANSWERS
 # Each imports within its functions what only one operation needs; or it is the entry.
 CHOOSERS = {
     "genvx.agent.__main__",
+    "genvx.agent.replied",
     "genvx.agent.serve",
     "genvx.local.host",
     "genvx.local.questions",

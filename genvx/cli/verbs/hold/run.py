@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import typer
 
@@ -13,10 +11,6 @@ from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
 from genvx.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from genvx.cli.ask.where import Where
-    from genvx.core.notifying.notifier import Notifier
 
 # The parameters of what only a run has, which its host keeps.
 _OF_A_RUN = (
@@ -94,7 +88,7 @@ def run(
     Example: genvx run --gpus 1 -- python train.py
     """
     from genvx.cli.ask import debugport
-    from genvx.cli.detach import Detach, Several, start_detached
+    from genvx.cli.detach import Detach, Several, notifiers, start_detached
     from genvx.cli.project import ProjectOptions
     from genvx.cli.python import PythonOptions
 
@@ -119,7 +113,7 @@ def run(
     code = ProjectOptions(project, follow_links, yes).chosen(load=detached and not no_load)
     its = PythonOptions(python, setup or "", wheels, tuple(extra or ()))
     its = its.loaded(load=detached and not no_load, project=code.directory is not None)
-    told = _notifiers(notify, where) if detached else ()
+    told = notifiers(notify, where.note) if detached else ()
     asked = Detach.parse(chdir, keep, retries, env, run_tag, told, tty, log_limit, code, its)
     if json and watched:
         raise InvalidInput("give either --json or --watch: --watch prints the output of the run")
@@ -146,17 +140,6 @@ def run(
     from genvx.cli.holds.local import locally
 
     raise typer.Exit(locally(where, request, command, prompted=False))
-
-
-def _notifiers(typed: list[str] | None, where: Where) -> tuple[Notifier, ...]:
-    # Imported here: most runs have none.
-    from genvx.fleet import userconfig
-
-    if typed is None and not os.path.lexists(userconfig.usual(os.environ)):
-        return ()
-    from genvx.cli.notifying import chosen
-
-    return chosen(typed, where.note)
 
 
 def _require_nothing_of_a_run(context: typer.Context) -> None:

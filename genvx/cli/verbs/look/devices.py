@@ -9,9 +9,20 @@ import typer
 from genvx.cli.ask import options
 from genvx.cli.ask.tabled import Shown, tabled
 from genvx.cli.ask.where import here
+from genvx.errors import InvalidInput
 
 ByDevice = Annotated[
     bool, typer.Option("-v", "--by-device", help="One row per GPU instead of per host.")
+]
+
+Compact = Annotated[
+    bool | None,
+    typer.Option(
+        "--compact/--all-rows",
+        help="One row for neighbours that are alike, or a row for each GPU. Without either: "
+        "compact where a terminal is too small for all rows.",
+        show_default=False,
+    ),
 ]
 
 
@@ -20,6 +31,7 @@ def devices(
     context: typer.Context,
     shown: Shown,
     by_device: ByDevice = False,
+    compact: Compact = None,
     name: options.OfName = None,
     user: options.OfUser = None,
     pid: options.OfPid = None,
@@ -32,10 +44,16 @@ def devices(
     from genvx.cli.views.devices import show
 
     where = here(context)
+    if compact and (shown.output.json or shown.output.csv):
+        raise InvalidInput("--compact is for tables; --json and --csv have a row for each GPU")
     chosen = Chosen(name, user, pid)
     # A row per host would count all of its devices, not the selected ones.
-    by_device = by_device or bool(chosen)
+    by_device = by_device or bool(chosen) or compact is not None
     with where.asked_fleet() as fleet:
         raise typer.Exit(
-            shown.draw(lambda: show(where, fleet, shown.output, chosen, by_device=by_device))
+            shown.draw(
+                lambda: show(
+                    where, fleet, shown.output, chosen, by_device=by_device, compact=compact
+                )
+            )
         )

@@ -116,7 +116,11 @@ def remotes_start(
 
 @remotes.command("stop", cls=Verb)
 def remotes_stop(
-    name: Name, yes: Yes = False, terminate: Terminate = False, force: Force = False
+    name: Name,
+    yes: Yes = False,
+    terminate: Terminate = False,
+    force: Force = False,
+    json: options.Json = False,
 ) -> None:
     """Stop a remote, if its type can be stopped.
 
@@ -125,7 +129,7 @@ def remotes_stop(
 
     Example: genvx remotes stop lab
     """
-    _stop(name, yes=yes, terminate=terminate, force=force)
+    _stop(name, yes=yes, terminate=terminate, force=force, json=json)
 
 
 def start(
@@ -153,6 +157,7 @@ def stop(
     yes: Yes = False,
     terminate: Terminate = False,
     force: Force = False,
+    json: options.Json = False,
 ) -> None:
     """Stop a remote, if its type can be stopped.
 
@@ -161,7 +166,7 @@ def stop(
     Example: genvx remote stop lab
     """
     _require_name("stop", name)
-    _stop(alone(context, name).named or "", yes=yes, terminate=terminate, force=force)
+    _stop(alone(context, name).named or "", yes=yes, terminate=terminate, force=force, json=json)
 
 
 def _require_name(verb: str, name: str) -> None:
@@ -214,7 +219,7 @@ def _shelf(name: str) -> Remote | None:
     return remote if remote.is_shelf else None
 
 
-def _stop(name: str, *, yes: bool, terminate: bool, force: bool) -> None:
+def _stop(name: str, *, yes: bool, terminate: bool, force: bool, json: bool) -> None:
     from genvx.cli import renting
     from genvx.cli.views import remotes as views
 
@@ -224,11 +229,11 @@ def _stop(name: str, *, yes: bool, terminate: bool, force: bool) -> None:
 
         if terminate:
             raise InvalidInput(f"remote {shelf.name} has no machine; stop deletes its bucket")
-        shelving.stop(shelf, confirm=renting.confirmed(shelf.name, yes=yes), force=force)
+        shelving.stop(shelf, confirm=renting.confirmed(shelf.name, yes=yes), force=force, json=json)
         return
     if force:
         raise InvalidInput(f"remote {name} has no bucket; --force is for remotes of type s3")
     rented = renting.rented(name)
     if rented is None:
         views.refuse(name, "stopped")
-    renting.stop(rented, yes=yes, terminate=terminate)
+    renting.stop(rented, yes=yes, terminate=terminate, json=json)

@@ -27,6 +27,7 @@ def serve(
     env: serveoptions.Env = None,
     chdir: serveoptions.Chdir = None,
     run_tag: serveoptions.RunTag = None,
+    notify: serveoptions.Notify = None,
     log_limit: serveoptions.LogLimit = None,
     project: serveoptions.Project = None,
     follow_links: runoptions.FollowLinks = False,
@@ -42,13 +43,13 @@ def serve(
     The server is a run: it goes on without us, and genvx runs, watch and logs are for it, too. It
     finds its port in $PORT, and in place of {port} in its command. Once it answers, its address
     here is printed; Ctrl-C closes the tunnel and leaves it running. genvx tunnel RUN leads to it
-    again, and genvx runs stop RUN ends it. All that serve have the tag "serve".
+    again, and genvx runs stop RUN ends it. Each such run has the tag "serve".
 
     It starts again when it fails (--retries). Everybody on its host can connect to it there.
 
     Example: genvx remote serve -g 1 -- vllm serve facebook/opt-125m --host 127.0.0.1 --port {port}
     """
-    from genvx.cli.detach import Detach
+    from genvx.cli.detach import Detach, notifiers
     from genvx.cli.project import ProjectOptions
     from genvx.cli.python import PythonOptions
     from genvx.cli.serving import serve as start
@@ -66,7 +67,8 @@ def serve(
     its = PythonOptions(python, setup or "", wheels, tuple(extra or ()))
     its = its.loaded(load=not no_load, project=code.directory is not None)
     tags = list(dict.fromkeys([TAG, *(run_tag or ())]))
-    asked = Detach.parse(chdir, None, retries, env, tags, (), False, log_limit, code, its)
+    told = notifiers(notify, where.note)
+    asked = Detach.parse(chdir, None, retries, env, tags, told, False, log_limit, code, its)
     for note in where.remote_notes():
         where.note(note)
     asked = replace(asked, service=service)

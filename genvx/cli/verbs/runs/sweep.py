@@ -14,6 +14,7 @@ from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import Where, here
 from genvx.core.quantities.durations import parse_duration
 from genvx.core.quantities.naming import naming
+from genvx.core.text import printable
 from genvx.core.value import replace
 from genvx.errors import InvalidInput
 
@@ -72,8 +73,10 @@ def sweep(
 
     Example: genvx remote sweep -P lr=log:1e-5..1e-1 --trials 20 -g 1 -- python train.py --lr {lr}
     """
-    if command and command[0] in _WORDS and not (parameter or config or space):
-        raise typer.Exit(_other(context, command))
+    if command and not (parameter or config or space):
+        if command[0] in _WORDS:
+            raise typer.Exit(_other(context, command))
+        _require_no_typo(command)
     from genvx.cli import sweeping
     from genvx.cli.project import ProjectOptions
     from genvx.cli.python import PythonOptions
@@ -82,6 +85,7 @@ def sweep(
     from genvx.sweeps.spec import Needs
 
     where = here(context)
+    _require_together(on, on_python or on_wheels, notify, optuna_storage, detached=detached)
     sweeping.require_one_goal(maximize=maximize, minimize=minimize)
     asked: dict[str, Any] = {
         "trials": trials,
@@ -121,18 +125,11 @@ def sweep(
         setup=its.setup,
         name=request.name or spec.name,
     )
+    if on is not None and not spec.hosts.remote:
+        raise InvalidInput("--on names a host of genvx remote: genvx remote sweep --on HOST")
     for note in [*notes, *_check(spec)]:
         where.note(note)
     sent = [] if code is None else [code, *trees]
-    if (detached or on is not None) and optuna_storage is not None:
-        word = "-d" if on is None else "--on"
-        raise InvalidInput(f"--optuna-storage does not go with {word}: it may have a password")
-    if on is None and (on_python is not None or on_wheels is not None):
-        raise InvalidInput("--on-python and --on-wheels go with --on HOST")
-    if on is not None and not spec.hosts.remote:
-        raise InvalidInput("--on names a host of genvx remote: genvx remote sweep --on HOST")
-    if on is not None and notify:
-        raise InvalidInput("--notify does not go with --on: its addresses stay on this machine")
     told = () if on is not None else sweeping.told(where, notify)
     made = store.create(store.sweeps_root(os.environ), spec, told)
     if on is not None:
@@ -315,6 +312,34 @@ def _variables(given: list[str] | None) -> dict[str, str]:
 def _seconds(option: str, text: str | None) -> float | None:
     with naming(option):
         return None if text is None else parse_duration(text)
+
+
+def _require_together(
+    on: str | None,
+    of_the_host: str | None,
+    notify: list[str] | None,
+    optuna_storage: str | None,
+    *,
+    detached: bool,
+) -> None:
+    """Raise InvalidInput for options that do not go together. of_the_host: --on-python and such."""
+    if (detached or on is not None) and optuna_storage is not None:
+        word = "-d" if on is None else "--on"
+        raise InvalidInput(f"--optuna-storage does not go with {word}: it may have a password")
+    if on is None and of_the_host is not None:
+        raise InvalidInput("--on-python and --on-wheels go with --on HOST")
+    if on is not None and notify:
+        raise InvalidInput("--notify does not go with --on: its addresses stay on this machine")
+
+
+def _require_no_typo(command: list[str]) -> None:
+    """Raise InvalidInput if a command without parameters is nearly one of our words."""
+    import difflib
+
+    near = difflib.get_close_matches(command[0], _WORDS, 1, 0.75)
+    if near:
+        shown = printable(command[0], 40)
+        raise InvalidInput(f"{shown}: no parameters (-P); did you mean genvx sweep {near[0]}?")
 
 
 def _other(context: typer.Context, words: list[str]) -> int:

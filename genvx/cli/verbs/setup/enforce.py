@@ -48,7 +48,7 @@ def enforce(
     notify: Notify = None,
     json: Json = False,
 ) -> None:
-    """Tell and end those who break the rules of policy.toml.
+    """Warn those who break the rules of policy.toml, and end their processes.
 
     The rules are those of [enforce]. People are told on their terminals first. Root enforces on
     everybody, other users on themselves. What is done is printed, and is in

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from genvx.cli.ask import options
 from genvx.cli.parse.commands import Verb
 from genvx.cli.parse.groups import group
+from genvx.cli.schema.document import print_document
 from genvx.core.quantities.ages import format_duration
 from genvx.core.text import printable
 from genvx.errors import StateError
@@ -25,33 +27,49 @@ keep = group(
 
 
 @keep.command(cls=Verb)
-def status() -> None:
+def status(json: options.Json = False) -> None:
     """Show whether connections are kept, and to which hosts.
 
     Example: genvx keep status
     """
-    for said in _told("status"):
-        hosts = ", ".join(printable(str(name), 60) for name in said["hosts"]) or "no host"
-        idle = format_duration(round(float(said["idle"])))
-        print(f"process {int(said['pid'])}: {hosts}; ends after {idle} without questions")
+    keepers: list[dict[str, Any]] = [
+        {
+            "pid": int(said["pid"]),
+            "hosts": [printable(str(name), 60) for name in said["hosts"]],
+            "idle_seconds": float(said["idle"]),
+        }
+        for said in _told("status")
+    ]
+    if json:
+        print_document("keep status", processes=keepers)
+        return
+    for each in keepers:
+        idle = format_duration(round(each["idle_seconds"]))
+        hosts = ", ".join(each["hosts"]) or "no host"
+        print(f"process {each['pid']}: {hosts}; ends after {idle} without questions")
+    if not keepers:
+        print("no connections are kept")
 
 
 @keep.command(cls=Verb)
-def stop() -> None:
+def stop(json: options.Json = False) -> None:
     """Close all connections that are kept; the next command on a terminal keeps them again.
 
     Example: genvx keep stop
     """
+    ended = []
     for said in _told("stop"):
-        print(f"process {int(said)} ends")
+        ended.append({"pid": int(said)})
+        if not json:
+            print(f"process {int(said)} ends")
+    if json:
+        print_document("keep stop", processes=ended)
+    elif not ended:
+        print("no connections are kept")
 
 
 def _told(what: str) -> Iterator[Any]:
-    some = False
     for said in asking.tell(os.environ, what):
-        some = True
         if said is None:
             raise StateError("the process that keeps connections does not answer; end it with kill")
         yield said
-    if not some:
-        print("no connections are kept")

@@ -68,7 +68,7 @@ def list_(json: options.Json = False, csv: options.Csv = False) -> None:
 
 
 @notify.command("test", cls=Verb)
-def try_out(which: Which = None) -> None:
+def try_out(which: Which = None, json: options.Json = False) -> None:
     """Send a test message from this machine, and say what became of it.
 
     It waits until the message is sent, or given up, which may take a minute. Messages of runs are
@@ -95,7 +95,11 @@ def try_out(which: Which = None) -> None:
     errands = Errands()
     errands.send(message, found)
     results = errands.finish()
-    for label, result in results:
-        print(f"{label}: {result}")
+    if json:
+        told = [{"label": label, "result": result} for label, result in results]
+        print_document("notify test", results=told)
+    else:
+        for label, result in results:
+            print(f"{label}: {result}")
     if len(results) < len(found) or any(result != "sent" for _, result in results):
         raise typer.Exit(1)
