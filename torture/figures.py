@@ -189,4 +189,8 @@ FIGURES = (
         "C2", "a client killed at every request of starting, stopping and ending a rented machine",
         "never two machines, nothing without a tag, nothing left after the end", "clouds:killed",
     ),
+    Figure(
+        "C2", "a client killed at every request of push, delete and purge, others beside it",
+        "no half run listed, no blob lost that a manifest names", "shelves:killed",
+    ),
 )  # fmt: skip

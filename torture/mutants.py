@@ -445,6 +445,14 @@ MUTANTS = (
         "C2", "the tags that a key pair is made with", "without a tag",
         (Change("access:key_pair", ", TagSpecifications=cloud.tagged('key-pair')", ""),),
     ),
+    Mutant(
+        "C2", "the sparing of blobs that manifests name", "is lost",
+        (
+            Change("sweeping:sweep", "set(there) - named() if there else set()", "set(there)"),
+            Change("sweeping:sweep", "unnamed - spared", "unnamed"),
+        ),
+        "shelves:killed",
+    ),
 )  # fmt: skip
 
 

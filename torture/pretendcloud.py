@@ -1,7 +1,8 @@
 """A cloud on loopback: moto's server, and what AWS does beyond it.
 
 Started as a program with a directory; it prints its port. In the directory, `log` has the operation
-of each request. A test writes `control.json`, which holds from the next request on:
+of each request; of one for S3, its method and path. A test writes `control.json`, which holds from
+the next request on:
 
 errors: the word with which an operation fails, by its name. kill: a pid that gets SIGKILL at its
 request number `at`, `before` it is carried out or after, when its answer is not sent yet.
@@ -70,8 +71,12 @@ class Pretend:
         body = environ["wsgi.input"].read(size)
         text = body.decode("latin-1")
         match = re.search(r"(?:^|&)Action=(\w+)", text)
-        if match is None:
+        if match is None and environ.get("PATH_INFO", "").startswith("/moto-api/"):
             return self._pass(environ, body, start_response)
+        if match is None:
+            # One at a time: a client may send several, and is killed at one of them.
+            with self._lock:
+                return self._stored(environ, body, start_response)
         with self._lock:
             return self._answer(match[1], text, environ, body, start_response)
 
@@ -100,6 +105,19 @@ class Pretend:
         if action == "GetConsoleOutput":
             answer = self._console(answer)
             headers = [pair for pair in headers if pair[0].lower() != "content-length"]
+        self._kill(control, before=False)
+        start_response(status, headers)
+        return [answer]
+
+    def _stored(self, environ: Environ, body: bytes, start_response: Any) -> list[bytes]:
+        """A request for S3."""
+        with open(self._directory / "log", "a") as log:
+            log.write(
+                f"{environ['REQUEST_METHOD']}:{environ['PATH_INFO']}".replace(" ", "+") + "\n"
+            )
+        control = self._control()
+        self._kill(control, before=True)
+        status, headers, answer = self._ask(environ, body)
         self._kill(control, before=False)
         start_response(status, headers)
         return [answer]

@@ -68,7 +68,7 @@ def refresh(where: Where) -> int:
         asked = Pull(only=each.pulled.only, everything=each.pulled.everything)
         try:
             there = origin(each.pulled, each.id)
-            with there.fleet() as fleet, Sending("pulling from") as shown:
+            with there.runs_fleet() as fleet, Sending("pulling from") as shown:
                 for host, run in located_parts(there, fleet, each.id):
                     tell_left_out(pulled(there, host, run, asked, shown))
         except GenvxError as error:

@@ -46,7 +46,10 @@ def quick(arguments: list[str]) -> int | None:
     from genvx.cli.show.output import Output
 
     where = Where(remote=hosts is not None, **(hosts or {}))
-    with where.asked_fleet() as fleet:
+    if verb == ["status"] and where.keeps_runs:
+        return None
+    runs = verb == ["runs"]
+    with where.runs_fleet(asked=True) if runs else where.asked_fleet() as fleet:
         view = importlib.import_module(f"genvx.cli.views.{_VERBS[verb[0]]}")
         code: int = view.show(where, fleet, Output(json=bool(options)))
         return code

@@ -49,7 +49,7 @@ def start(remote: Remote, *, reinit: bool, yes: bool, patience: float, json: boo
     how = starting.Start(
         patience,
         reinit=reinit,
-        confirm=_confirmed(remote.name, yes=yes),
+        confirm=confirmed(remote.name, yes=yes),
         prompt=prompt(),
         # Then stdout is the document's.
         out=2 if json else 1,
@@ -82,7 +82,7 @@ def stop(remote: Remote, *, yes: bool, terminate: bool, json: bool) -> None:
     rental = Rental(remote, cloud_of(remote), _say)
     act = ending.terminate if terminate else ending.stop
     try:
-        act(rental, _confirmed(remote.name, yes=yes))
+        act(rental, confirmed(remote.name, yes=yes))
     except KeyboardInterrupt:
         more = " --terminate" if terminate else ""
         _say(f"interrupted; it was to {rental.step}; {rental.there}")
@@ -94,7 +94,7 @@ def stop(remote: Remote, *, yes: bool, terminate: bool, json: bool) -> None:
         print_document("remotes stop", remote=remote.name, machine=_plain(rental.machine))
 
 
-def _confirmed(name: str, *, yes: bool) -> Callable[[str], None]:
+def confirmed(name: str, *, yes: bool) -> Callable[[str], None]:
     """Return what asks a person before something is done, as in "stop i-1"."""
 
     def confirm(what: str) -> None:

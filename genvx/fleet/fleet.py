@@ -43,6 +43,16 @@ _MOST_KEPT = 512
 class Fleet(HostGroup[H]):
     """Fleet is a number of hosts from which devices are taken; HostGroup has its arguments."""
 
+    def beside(self, others: Sequence[Any]) -> Fleet[Any]:
+        """Return a fleet of these hosts and others, which are asked in the same way.
+
+        Raises:
+            UnknownHost: two have the same name.
+        """
+        return Fleet(
+            [*self.hosts, *others], fanout=self.fanout, timeout=self.timeout, unlock=self._unlock
+        )
+
     def activate(
         self,
         gpus: int | str = 0,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,3 +36,21 @@ def my_aws(monkeypatch, tmp_path) -> None:
 def cloud(pretended, my_aws) -> Pretended:
     forget(*pretended)
     return Pretended(*pretended)
+
+
+@pytest.fixture
+def in_bucket(request, tmp_path):
+    """A shelf in a bucket; $GENVX_TEST_S3_ENDPOINT is a store in place of the one on loopback, for
+    which boto3 finds credentials.
+    """
+    from tests.clouds.shelves import store_at
+
+    real = os.environ.get("GENVX_TEST_S3_ENDPOINT")
+    if real:
+        store = store_at(real, tmp_path, f"genvx-test-{secrets.token_hex(6)}", keys=None)
+    else:
+        store = store_at(request.getfixturevalue("cloud").url, tmp_path)
+    store.bucket.create()
+    yield store
+    if real:
+        store.bucket.remove(each.key for each in store.bucket.everything())

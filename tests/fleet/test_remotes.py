@@ -241,7 +241,7 @@ def test_a_remote_can_be_written_out():
         ("{type: ssh, host: h, extends: lap}", "which is no remote; did you mean lab?"),
         ("{type: ssh, host: h, extends: lab}", "lab extends lab: that has no end"),
         ("[]", "lab needs keys"),
-        ("{type: s3, bucket: b}", "of type s3, which comes with a later version"),
+        ("{type: s3, bucket: lab}", "of type s3: it keeps runs, and nothing runs there"),
         ("{type: ec2, region: us-east-2}", "lab needs ami and instance-type"),
         ("{type: ec2, ami: a}", "ami is the id of an image such as ami-"),
         ("{type: ec2, instance_type: g5.xlarge}", "did you mean instance-type?"),

@@ -18,12 +18,12 @@ AllRemotes = Annotated[
 
 
 def everywhere(where: Where) -> tuple[Where, int]:
-    """Return the hosts of all remotes, and the exit code for remotes whose hosts are not known.
+    """Return the hosts and shelves of all remotes, and the exit code for remotes whose hosts are
+    not known.
 
     Raises:
         InvalidInput: hosts are named, too. UnknownRemote: no remote has hosts.
     """
-    from genvx.fleet.remotes.keys import LATER
     from genvx.fleet.remotes.pool import pooled
     from genvx.fleet.remotes.reading import load
 
@@ -43,9 +43,7 @@ def everywhere(where: Where) -> tuple[Where, int]:
             say(f"{name}: {kind_of(error)}: {error}")
 
     specs = pooled(known, failed)
-    for each in known:
-        if each.type in LATER:
-            where.note(f"{each.name} is left out: {each.type} comes with a later version of genvx")
-    if not specs:
+    shelves = tuple(each.name for each in known if each.is_shelf)
+    if not specs and not shelves:
         raise UnknownRemote("no remote has hosts that could be asked; genvx remotes lists them")
-    return replace(where, remote=True, specs=specs), code
+    return replace(where, remote=True, specs=specs, shelves=shelves), code

@@ -43,13 +43,15 @@ class Where(Reporting):
 
     timeout: total seconds allowed per host. fanout: the number of hosts asked at once.
     host_lost_after: seconds of silence after which a host in use counts as lost. named: the name of
-    a remote. specs: hosts that are known already; None if the others say which.
+    a remote. specs: hosts that are known already; None if the others say which. shelves: names of
+    remotes that keep runs, beside these.
     """
 
     hostfile: str | None = None
     hosts: str | None = None
     named: str | None = None
     specs: tuple[HostSpec, ...] | None = None
+    shelves: tuple[str, ...] = ()
     login: str | None = None
     timeout: float = TIMEOUT
     fanout: int = FANOUT
@@ -119,6 +121,28 @@ class Where(Reporting):
             tell=_say,
             typed=self.typed,
         )
+
+    def runs_fleet(self, *, asked: bool = False) -> Fleet[Any]:
+        """Make the fleet of what has runs: the hosts, and shelves, which answer what is asked of
+        runs and nothing else. asked: for questions alone, as of `asked_fleet`. Raises: as `fleet`.
+        """
+        if not self.remote or not (self.named or self.shelves):
+            return self.asked_fleet() if asked else self.fleet()
+        # Imported here: shelves are rare, and boto3 is large.
+        from genvx.cli.shelving import runs_fleet
+
+        return runs_fleet(self, asked=asked)
+
+    @property
+    def keeps_runs(self) -> bool:
+        """Whether the remote that is named keeps runs, and has no host."""
+        if self.named is None or any(each in self.named for each in ",:"):
+            return False
+        import os
+
+        from genvx.fleet.remotes.reading import remote_named
+
+        return remote_named(self.named, os.environ).is_shelf
 
     def asked_fleet(self, selection: Selection | None = None) -> Fleet[Any]:
         """Make the fleet of the hosts, or of the selected ones, for questions alone: the keeper may

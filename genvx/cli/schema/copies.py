@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from genvx.core.projects.plan import Landed
     from genvx.core.runs.runinfo import RunInfo
     from genvx.errors import GenvxError
+    from genvx.fleet.shelves.store import Put
 
 
 def plain_push(
@@ -34,6 +35,21 @@ def plain_push(
 def plain_failed_push(host: str, dest: str, error: GenvxError) -> Plain:
     """Return why a host did not get it."""
     return {"host": host, "directory": dest, "ok": False} | _failure(error)
+
+
+def plain_pushed_run(host: str, place: str, put: Put, run: RunInfo) -> Plain:
+    """Return what became of a run that was put on a shelf."""
+    return {
+        "host": host,
+        "id": run.id,
+        "directory": place,
+        "ok": True,
+        "files": put.files if put.new else 0,
+        "bytes": put.size,
+        "deleted": 0,
+        "unwanted": [],
+        "run": plain_run(run),
+    }
 
 
 def print_pushes(done: Iterable[Plain], *, only_said: bool) -> None:

@@ -83,6 +83,10 @@ def status(where: Where, *, json: bool = False) -> int:
     remote = remote_named(where.named or "", os.environ)
     for note in where.remote_notes():
         where.note(note)
+    if remote.is_shelf:
+        from genvx.cli import shelving
+
+        return shelving.status(remote, json=json)
     more: Plain = {}
     about = remote.where
     if remote.type == "ec2":

@@ -5,7 +5,7 @@ Nothing of AWS is imported before the first service is opened: boto3 takes half 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from genvx.clouds.aws import failures
@@ -26,12 +26,16 @@ class Account:
     """How AWS is reached; what is None is left to boto3: AWS_REGION, AWS_PROFILE, ~/.aws, SSO, a
     role of the machine.
 
-    endpoint_url: a server in place of AWS's, for all services that are asked.
+    endpoint_url: a server in place of AWS's, for all services that are asked. keys: an access key,
+    its secret and a token, in place of what boto3 finds. certificates: a file with those of the
+    server.
     """
 
     region: str | None = None
     profile: str | None = None
     endpoint_url: str | None = None
+    keys: tuple[str, str, str] | None = field(default=None, repr=False)
+    certificates: str | None = None
 
     def service(
         self,
@@ -57,11 +61,19 @@ class Account:
             from botocore.exceptions import BotoCoreError
         except ModuleNotFoundError:
             raise InvalidInput("AWS needs boto3: pip install 'genvx[aws]'") from None
+        access, secret, token = self.keys or (None, None, None)
         try:
-            session = boto3.Session(region_name=self.region, profile_name=self.profile)
+            session = boto3.Session(
+                region_name=self.region,
+                profile_name=self.profile,
+                aws_access_key_id=access,
+                aws_secret_access_key=secret,
+                aws_session_token=token or None,
+            )
             client = session.client(
                 name,
                 endpoint_url=self.endpoint_url,
+                verify=self.certificates,
                 config=Config(
                     connect_timeout=_CONNECT_SECONDS,
                     read_timeout=seconds,

@@ -18,7 +18,7 @@ def inline(text: str) -> Remote:
         InvalidInput: the type is none, or has no such form; or the hosts cannot be read.
     """
     kind, _, hosts = text.partition(":")
-    if kind in (*keys.LATER, *keys.NEVER):
+    if kind in (*keys.SHELVES, *keys.NEVER):
         raise InvalidInput(f"a remote of type {kind} cannot be written out; ssh:HOST can")
     if kind != "ssh":
         raise InvalidInput(

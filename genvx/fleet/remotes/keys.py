@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from genvx.fleet.remotes.yamltext import Node, Place
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,63}", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,100}", re.ASCII)
 _WHOLE = re.compile(r"[0-9]{1,6}", re.ASCII)
 _MOST_TEXT = 16384
 _LINE = 1000
@@ -42,14 +43,15 @@ _EC2 = (
     *("ami", "instance-type", "root-device-size", "public-key", "init-timeout", "spot", "subnet"),
     *("security-group", "ssh-cidr", "address", "tags", "idle-stop"),
 )
-# Remotes of this type of Guild's can be listed, so that its files can be used as they are.
-_S3 = ("bucket", "root", "region")
+_S3 = ("bucket", "root", "path-style", "checksum", "sse", "local-env")
 OF_TYPE = {
     "ssh": (*_EVERY, *PLACES, *_SSH),
     "ec2": (*_EVERY, *_SSH, *_AWS, *_EC2),
-    "s3": (*_EVERY, *_S3),
+    "s3": (*_EVERY, *_AWS, *_S3),
 }
-LATER = ("s3",)
+# They keep runs, and have no host. Other types of that kind are registered under the group.
+SHELVES = ("s3",)
+STORES_GROUP = "genvx.stores"
 NEVER = ("azure-vm", "azure-blob", "gist")
 
 # The first of these counts, as Guild's documentation has it.
@@ -61,7 +63,7 @@ INSTEAD = (PLACES, PYTHONS, PASSWORDS)
 # Secrets and commands, and where credentials go. A proxy is one only where it is a command.
 PRIVATE = (
     *("password", "password-command", "password-env", "proxy", "init", "venv-activate"),
-    *("endpoint-url", "profile"),
+    *("endpoint-url", "profile", "local-env"),
 )
 
 _YES = ("yes", "true", "on")
@@ -74,7 +76,7 @@ def canonical(key: Text, kind: str | None) -> str:
         InvalidRemotes: no such type has this key; the message names the nearest one.
     """
     word = ALIASES.get(key.value, key.value)
-    if kind in NEVER:
+    if kind in NEVER or (kind is not None and is_registered(kind)):
         return word
     kinds = [kind] if kind in OF_TYPE else list(OF_TYPE)
     known = {each: None for kind in kinds for each in OF_TYPE[str(kind)]}
@@ -86,6 +88,16 @@ def canonical(key: Text, kind: str | None) -> str:
     near = difflib.get_close_matches(key.value, [*known, *ALIASES], 1, 0.5)
     advice = f"did you mean {near[0]}?" if near else f"keys are {', '.join(known)}"
     key.place.fail(f"unknown key {printable(key.value, 40)!r}; {advice}")
+
+
+def is_registered(kind: str) -> bool:
+    """Return whether somebody else has registered a store for remotes of this type."""
+    if kind in OF_TYPE or kind in NEVER:
+        return False
+    # Imported here: it takes longer than all else of a file with remotes.
+    from importlib.metadata import entry_points
+
+    return any(each.name == kind for each in entry_points(group=STORES_GROUP))
 
 
 def text_of(key: str, node: Node) -> str:
@@ -206,7 +218,7 @@ def is_yes(text: str) -> bool:
 
 def _type(key: str, node: Node) -> None:
     kind = text_of(key, node)
-    if kind not in (*OF_TYPE, *NEVER):
+    if kind not in (*OF_TYPE, *NEVER) and not is_registered(kind):
         near = difflib.get_close_matches(kind, OF_TYPE, 1)
         advice = f"did you mean {near[0]}?" if near else "types are ssh, ec2 and s3"
         node.place.fail(f"unknown type {printable(kind, 40)!r}; {advice}")
@@ -256,6 +268,34 @@ def _tags(key: str, node: Node) -> None:
         node.place.fail("there are 40 tags at most")
 
 
+def _bucket(key: str, node: Node) -> None:
+    text = text_of(key, node)
+    if text.startswith("s3://"):
+        node.place.fail(f"{key} is a name alone; what comes behind it is root")
+    _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of a bucket")(key, node)
+
+
+def _root(key: str, node: Node) -> None:
+    # S3 takes any; some stores and most tools do not.
+    parts = text_of(key, node).strip("/").split("/")
+    if {"", ".", ".."} & set(parts) and parts != [""]:
+        node.place.fail(f"{key} is a path without . and .. and empty parts")
+    if len("/".join(parts)) > 200:
+        node.place.fail(f"{key} is too long")
+
+
+def _local_env(key: str, node: Node) -> None:
+    if not isinstance(node, Pairs):
+        text_of(key, node)
+        return
+    for name, value in node.pairs:
+        if not _VARIABLE.fullmatch(name.value):
+            name.place.fail(f"not a name of a variable: {printable(name.value, 40)!r}")
+        # Its value is in no message.
+        if not isinstance(value, Text) or not value.value or not value.value.isprintable():
+            value.place.fail(f"{name.value} is one value, of printable characters")
+
+
 def _key_file(key: str, node: Node) -> None:
     # Guild also takes the key itself here. A file with remotes is no place for it.
     if "PRIVATE KEY" in text_of(key, node):
@@ -296,4 +336,12 @@ _CHECKS: dict[str, Callable[[str, Node], object]] = {
     "tags": _tags,
     "idle-stop": _idle,
     "public-key": _public_key,
+    "bucket": _bucket,
+    "root": _root,
+    "path-style": _flag,
+    "checksum": _matching("when_required|when_supported", "when_required or when_supported"),
+    "sse": _matching(
+        r"AES256|aws:kms|aws:kms:dsse|aws:kms:[!-~]{1,300}", "AES256, aws:kms or aws:kms:KEY"
+    ),
+    "local-env": _local_env,
 }

@@ -13,7 +13,7 @@ from genvx.errors import InvalidInput
 from genvx.fleet.hosts import hostfile
 from genvx.fleet.hosts.hostnames import parse_names
 from genvx.fleet.remotes import keys
-from genvx.fleet.remotes.yamltext import Text
+from genvx.fleet.remotes.yamltext import Pairs, Text
 from genvx.ssh.config.secret import Secret
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _DANGERS = {
     "password-env": "secret",
     "endpoint-url": "server for your credentials",
     "profile": "name of your credentials",
+    "local-env": "secret",
 }
 
 
@@ -44,8 +45,8 @@ class Written:
 
 @dataclass(frozen=True)
 class Remote:
-    """A remote. type: ssh, ec2, or a type that can only be listed; empty for one that others
-    extend.
+    """A remote. type: ssh, ec2, s3, one that somebody else has registered, or one that can only be
+    listed; empty for one that others extend.
     """
 
     name: str
@@ -108,10 +109,9 @@ class Remote:
         Raises:
             InvalidInput: its type has none, or does not say where they are.
         """
-        if self.type in keys.LATER:
+        if self.is_shelf:
             raise InvalidInput(
-                f"remote {self.name} is of type {self.type}, which comes with a later version of "
-                "genvx"
+                f"remote {self.name} is of type {self.type}: it keeps runs, and nothing runs there"
             )
         if self.type in keys.NEVER:
             raise InvalidInput(
@@ -128,6 +128,37 @@ class Remote:
             self.place.fail(f"{self.name} has {' and '.join(secrets)}; one of them is enough")
         self._require_harmless()
         self._require_secret()
+
+    @property
+    def is_shelf(self) -> bool:
+        """Whether it keeps runs, and has no host."""
+        return self.type in keys.SHELVES or (
+            self.type not in ("", *keys.OF_TYPE, *keys.NEVER) and keys.is_registered(self.type)
+        )
+
+    def require_shelf(self) -> None:
+        """Check that it keeps runs, and says where.
+
+        Raises:
+            InvalidInput: it is of another type, or a key is missing or may harm the user.
+        """
+        if not self.is_shelf:
+            kind = f"of type {self.type}" if self.type else "of no type"
+            raise InvalidInput(f"remote {self.name} is {kind}, which keeps no runs of elsewhere")
+        if self.type == "s3" and "bucket" not in self.written:
+            self.place.fail(f"{self.name} needs bucket: NAME")
+        if self.type not in keys.OF_TYPE and self.of_project:
+            self.place.fail(
+                f"what a {self.type} remote may do is not known, so a project's file may have "
+                f"none; write {self.name} in your own remotes.yml"
+            )
+        self._require_harmless()
+        written = self.written.get("local-env")
+        if written is not None and isinstance(written.node, Pairs) and not written.source.secret:
+            path = printable(shlex.quote(written.source.path), 200)
+            written.node.place.fail(
+                f"others can read this file, and so local-env; chmod 600 {path}"
+            )
 
     def _require_place(self) -> None:
         ways = [key for key in keys.PLACES if key in self.written]

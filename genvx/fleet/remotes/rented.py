@@ -43,9 +43,11 @@ def cloud_of(remote: Remote) -> Cloud:
     Raises:
         InvalidInput: boto3 is not installed, or a profile or region makes no sense.
     """
-    texts = (remote.text(key) or None for key in ("region", "profile", "endpoint-url"))
+    region, profile, endpoint = (
+        remote.text(key) or None for key in ("region", "profile", "endpoint-url")
+    )
     with _making:
-        return Cloud(Account(*texts), remote.name)
+        return Cloud(Account(region, profile, endpoint), remote.name)
 
 
 def running(remote: Remote) -> HostSpec:

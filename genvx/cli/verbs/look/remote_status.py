@@ -22,6 +22,10 @@ def status(context: typer.Context, shown: Shown, name: MaybeName = "") -> None:
         from genvx.cli.views.status import show
 
         where = here(context)
+        if where.keeps_runs:
+            from genvx.cli.views import remotes
+
+            raise typer.Exit(remotes.status(where, json=shown.output.json))
         with where.asked_fleet() as fleet:
             raise typer.Exit(show(where, fleet, shown.output))
     from genvx.cli.views import remotes

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +18,9 @@ from genvx.core.quantities.naming import naming
 from genvx.core.value import replace
 from genvx.errors import InvalidInput
 from genvx.ssh.defaults import TIMEOUT
+
+if TYPE_CHECKING:
+    from genvx.fleet.remotes.remote import Remote
 
 remotes = group("Hosts by name, from remotes.yml.", invoke_without_command=True)
 
@@ -39,6 +43,9 @@ Patience = Annotated[
 ]
 Terminate = Annotated[
     bool, typer.Option("--terminate", help="End the machine and delete its disk, not only stop it.")
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Also delete what others have put into the bucket.")
 ]
 _PATIENCE = "10m"
 
@@ -99,7 +106,7 @@ def remotes_start(
     """Start a remote, if its type can be started; or run its init.
 
     A remote of type ec2 is started, or started again, and its init runs once. The exit code is that
-    of init.
+    of init. Of a remote of type s3, the bucket is made.
 
     Example: genvx remotes start lab -y
     """
@@ -109,15 +116,20 @@ def remotes_start(
 
 @remotes.command("stop", cls=Verb)
 def remotes_stop(
-    name: Name, yes: Yes = False, terminate: Terminate = False, json: options.Json = False
+    name: Name,
+    yes: Yes = False,
+    terminate: Terminate = False,
+    force: Force = False,
+    json: options.Json = False,
 ) -> None:
     """Stop a remote, if its type can be stopped.
 
-    The disk of a remote of type ec2 is kept, and billed; --terminate deletes it.
+    The disk of a remote of type ec2 is kept, and billed; --terminate deletes it. Of a remote of
+    type s3, the bucket is deleted, with the runs in it.
 
     Example: genvx remotes stop lab
     """
-    _stop(name, yes=yes, terminate=terminate, json=json)
+    _stop(name, yes=yes, terminate=terminate, force=force, json=json)
 
 
 def start(
@@ -144,6 +156,7 @@ def stop(
     name: MaybeName = "",
     yes: Yes = False,
     terminate: Terminate = False,
+    force: Force = False,
     json: options.Json = False,
 ) -> None:
     """Stop a remote, if its type can be stopped.
@@ -153,7 +166,7 @@ def stop(
     Example: genvx remote stop lab
     """
     _require_name("stop", name)
-    _stop(alone(context, name).named or "", yes=yes, terminate=terminate, json=json)
+    _stop(alone(context, name).named or "", yes=yes, terminate=terminate, force=force, json=json)
 
 
 def _require_name(verb: str, name: str) -> None:
@@ -180,6 +193,13 @@ def _start(where: Where, reinit: bool, *, yes: bool, timeout: str, json: bool) -
     from genvx.cli import renting
     from genvx.cli.views import remotes as views
 
+    shelf = _shelf(where.named or "")
+    if shelf is not None:
+        from genvx.cli import shelving
+
+        if reinit:
+            raise InvalidInput(f"remote {shelf.name} keeps runs, and has no init to run")
+        return shelving.start(shelf, json=json)
     rented = renting.rented(where.named or "")
     if rented is not None:
         with naming("--timeout"):
@@ -191,10 +211,28 @@ def _start(where: Where, reinit: bool, *, yes: bool, timeout: str, json: bool) -
     raise AssertionError("no such type can be started")
 
 
-def _stop(name: str, *, yes: bool, terminate: bool, json: bool) -> None:
+def _shelf(name: str) -> Remote | None:
+    """The remote with this name, if it keeps runs."""
+    from genvx.fleet.remotes.reading import remote_named
+
+    remote = remote_named(name, os.environ, lambda line: None)
+    return remote if remote.is_shelf else None
+
+
+def _stop(name: str, *, yes: bool, terminate: bool, force: bool, json: bool) -> None:
     from genvx.cli import renting
     from genvx.cli.views import remotes as views
 
+    shelf = _shelf(name)
+    if shelf is not None:
+        from genvx.cli import shelving
+
+        if terminate:
+            raise InvalidInput(f"remote {shelf.name} has no machine; stop deletes its bucket")
+        shelving.stop(shelf, confirm=renting.confirmed(shelf.name, yes=yes), force=force, json=json)
+        return
+    if force:
+        raise InvalidInput(f"remote {name} has no bucket; --force is for remotes of type s3")
     rented = renting.rented(name)
     if rented is None:
         views.refuse(name, "stopped")

@@ -39,7 +39,7 @@ def compare(
     if values and json:
         raise InvalidInput("--values is for tables; --json never has the values of variables")
     where = here(context)
-    with where.fleet() as fleet:
+    with where.runs_fleet() as fleet:
         found = places(where, fleet, run)
         if len(found) < 2:
             raise InvalidInput(f"name two runs or more, as in: {where.typed} runs compare 1 2")

@@ -33,7 +33,7 @@ def info(
     from genvx.core.wire.runoperations import ShowRun
 
     where = here(context)
-    with where.fleet() as fleet:
+    with where.runs_fleet() as fleet:
         parts = located_parts(where, fleet, run)
         if diff:
             from genvx.cli.views import changes

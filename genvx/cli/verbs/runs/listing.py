@@ -72,7 +72,7 @@ def listing(
     narrowed = Filter(tuple(state or ()), tuple(tag or ()), name, _since_epoch_ns(since))
     asked = ListRuns(narrowed, MOST_RUNS if everything else NEWEST, deleted, not where.remote)
     output = Output(json, csv, not no_header, not no_summary, timestamp=timestamp, style=style)
-    with where.asked_fleet() as fleet:
+    with where.runs_fleet(asked=True) as fleet:
         if redraw:
             raise typer.Exit(watch(interval, lambda: view.show(where, fleet, output, asked)))
         raise typer.Exit(view.show(where, fleet, output, asked) or code)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genvx.cli.ask import options
-from genvx.cli.ask.runs import OneRun, located_among
+from genvx.cli.ask.runs import WHICH, located_among, not_empty
 from genvx.cli.ask.where import Where, here
+from genvx.core.text import is_identifier
 from genvx.errors import GenvxError, InvalidInput, kind_of
 from genvx.shown.console import INTERRUPTED, say
 
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
     from genvx.cli.pulling import Pull
     from genvx.core.runs.runinfo import RunInfo
 
-Destination = Annotated[
-    str | None,
+Wanted = Annotated[
+    list[str] | None,
     typer.Argument(
-        metavar="DEST",
-        help="Directory for its log and files (default: among the runs of this machine).",
+        metavar="[RUN...] [DEST]",
+        help=f"{WHICH} DEST: directory for its log and files (default: among the runs of this "
+        "machine). A second word that is an id or a number is a RUN.",
         show_default=False,
+        callback=not_empty,
     ),
 ]
 Only = Annotated[
@@ -48,8 +51,7 @@ DryRun = Annotated[
 
 def pull(
     context: typer.Context,
-    run: OneRun = "",
-    dest: Destination = None,
+    words: Wanted = None,
     only: Only = None,
     everything: Everything = False,
     output: Bare = None,
@@ -58,7 +60,7 @@ def pull(
     dry_run: DryRun = False,
     json: options.Json = False,
 ) -> None:
-    """Copy what a run has made to this machine.
+    """Copy what a run has made, or several, to this machine.
 
     That is its log, and the files in its directory that were not in its project. genvx runs shows
     the copy, too. What is here already is not copied again, and a copy that was cut goes on. A run
@@ -69,6 +71,7 @@ def pull(
     from genvx.cli.pulling import Pull
 
     where = here(context)
+    wanted, dest = _split(words or [""])
     if dest is not None and output is not None:
         raise InvalidInput("give either DEST or --output")
     if "" in (dest, output):
@@ -84,9 +87,25 @@ def pull(
         yes,
         dry_run,
     )
+    if len(wanted) > 1 and asked.directory is not None:
+        raise InvalidInput("several runs go among the runs of this machine; one has a directory")
     if not where.remote and asked.directory is None:
-        where, run, asked = _origin(where, run, asked)
-    raise typer.Exit(pull_run(where, run, asked, json=json))
+        if len(wanted) > 1:
+            raise InvalidInput("one copy is pulled again at a time, without genvx remote")
+        where, wanted[0], asked = _origin(where, wanted[0], asked)
+    raise typer.Exit(pull_runs(where, wanted, asked, json=json))
+
+
+def _split(words: list[str]) -> tuple[list[str], str | None]:
+    """Return the runs that are meant, and DEST."""
+    if len(words) == 2:
+        word = words[1]
+        looks_so = (word.isdecimal() and len(word) <= 3) or (
+            len(word) >= 4 and is_identifier(word) and not os.path.lexists(word)
+        )
+        if not looks_so:
+            return words[:1], word
+    return words, None
 
 
 def _origin(where: Where, wanted: str, asked: Pull) -> tuple[Where, str, Pull]:
@@ -95,7 +114,7 @@ def _origin(where: Where, wanted: str, asked: Pull) -> tuple[Where, str, Pull]:
     from genvx.cli.pulling import require_elsewhere
     from genvx.core.value import replace
 
-    with where.fleet() as fleet:
+    with where.runs_fleet() as fleet:
         (_, found), *_ = located_among(where, fleet, wanted)[0]
     if found.pulled is None:
         require_elsewhere(found)
@@ -105,8 +124,11 @@ def _origin(where: Where, wanted: str, asked: Pull) -> tuple[Where, str, Pull]:
     return origin(found.pulled, found.id), found.id, asked
 
 
-def pull_run(where: Where, wanted: str, asked: Pull, *, json: bool = False) -> int:
-    """Copy a run, with all its parts; print what was copied, and return the exit code."""
+def pull_runs(where: Where, wanted: list[str], asked: Pull, *, json: bool = False) -> int:
+    """Copy runs, with all their parts; print what was copied, and return the exit code.
+
+    All are found before one is copied.
+    """
     from genvx.cli.pulling import pulled, summary, tell_left_out
     from genvx.cli.schema.copies import plain_pull, print_pulls
     from genvx.cli.schema.runs import plain_failed_act
@@ -114,9 +136,12 @@ def pull_run(where: Where, wanted: str, asked: Pull, *, json: bool = False) -> i
     from genvx.core.value import replace
 
     code, done = 0, []
-    with where.fleet() as fleet, Sending("pulling from") as shown:
-        parts, failed = located_among(where, fleet, wanted)
-        _tell_missing(where, [run for _, run in parts], failed)
+    with where.runs_fleet() as fleet, Sending("pulling from") as shown:
+        parts: list[tuple[Any, RunInfo]] = []
+        for one in wanted:
+            these, failed = located_among(where, fleet, one)
+            _tell_missing(where, [run for _, run in these], failed)
+            parts += [each for each in these if each not in parts]
         for host, found in parts:
             each = asked
             if asked.directory is not None and len(parts) > 1:

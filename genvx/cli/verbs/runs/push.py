@@ -15,16 +15,14 @@ from genvx.shown.console import INTERRUPTED, say
 
 if TYPE_CHECKING:
     from genvx.cli.pushing import Pushing
+    from genvx.fleet.remotes.remote import Remote
 
-Directory = Annotated[
-    str | None,
-    typer.Argument(metavar="DIR", help="Directory here (default: this one).", show_default=False),
-]
-Target = Annotated[
-    str | None,
+Words = Annotated[
+    list[str] | None,
     typer.Argument(
-        metavar="HOST:DEST",
-        help="Where it goes; DEST is counted from your home there.",
+        metavar="[DIR] HOST:DEST | RUN...",
+        help="Directory here (default: this one), and where it goes; DEST is counted from your "
+        "home there. For a remote that keeps runs: runs of this machine.",
         show_default=False,
     ),
 ]
@@ -43,8 +41,7 @@ DryRun = Annotated[
 
 def push(
     context: typer.Context,
-    directory: Directory = None,
-    target: Target = None,
+    words: Words = None,
     everything: Everything = False,
     follow_links: FollowLinks = False,
     delete: Delete = False,
@@ -52,24 +49,35 @@ def push(
     dry_run: DryRun = False,
     json: options.Json = False,
 ) -> None:
-    """Copy a directory to a host: only what it lacks.
+    """Copy a directory to a host, or runs to a remote that keeps them: only what it lacks.
 
     What git would track is sent, and what .genvxignore says. With genvx remote, DEST without a host
-    is that directory on each of the hosts.
+    is that directory on each of the hosts. With a remote of type s3, runs of this machine are sent,
+    and copies of runs that were pulled.
 
     Example: genvx push data gpu-server-1:data
     """
     from genvx.cli.pushing import Pushing, split
 
-    if target is None:
-        directory, target = ".", directory  # one word is where it goes
-    if target is None:
+    where = here(context)
+    if where.named is not None:
+        from genvx.cli.shelving import shelf_of
+
+        shelf = None if "," in where.named else shelf_of(where.named)
+        if shelf is not None:
+            if everything or follow_links or delete:
+                raise InvalidInput(f"{shelf.name} keeps runs; of the options only -n is for these")
+            raise typer.Exit(_push_runs(shelf, words or [], only_say=dry_run, json=json))
+    if not words:
         raise InvalidInput("say where it goes, as in genvx push DIR HOST:DEST")
-    host, dest = split(target)
-    asked = Pushing(directory or "", everything, follow_links, delete, yes, dry_run)
+    if len(words) > 2:
+        raise InvalidInput("one directory and one place; several RUN are for a remote of type s3")
+    # One word is where it goes.
+    directory = words[0] if len(words) == 2 else "."
+    host, dest = split(words[-1])
+    asked = Pushing(directory, everything, follow_links, delete, yes, dry_run)
     if not asked.directory:
         raise InvalidInput("the directory is empty; . is the current one")
-    where = here(context)
     if not where.remote:
         if not host:
             raise InvalidInput(
@@ -77,6 +85,53 @@ def push(
             )
         where = _reaching(host)
     raise typer.Exit(_push(where, host, dest, asked, json=json))
+
+
+def _push_runs(remote: Remote, wanted: list[str], *, only_say: bool, json: bool) -> int:
+    """Copy runs of this machine to a shelf; return the exit code of the first that failed."""
+    import os
+
+    from genvx.cli import shelving
+    from genvx.cli.schema.copies import plain_pushed_run, print_pushes
+    from genvx.cli.schema.runs import plain_failed_act
+    from genvx.cli.show.sending import Sending
+    from genvx.cli.verbs.runs.several import places
+    from genvx.fleet.shelves.opening import store_of
+
+    if not wanted:
+        raise InvalidInput(f"which runs? genvx --remote {remote.name} push RUN...; 1 is the latest")
+    if "" in wanted:
+        raise InvalidInput("RUN is empty; give an id, a name, or 1 for the latest run")
+    code, done = 0, []
+    machine = Where()
+    store = store_of(remote, os.environ, lambda line: say(f"genvx: {printable(line)}"))
+    with machine.fleet() as fleet, Sending("pushing to") as shown:
+        for host, run in places(machine, fleet, wanted):
+            try:
+                put = shelving.push(
+                    store,
+                    host,
+                    run,
+                    lambda sent, total: shown.update(store.name, sent, total),
+                    only_say=only_say,
+                )
+            except KeyboardInterrupt:
+                shown.clear()
+                say("genvx: interrupted; what has come is not sent again, and push goes on there")
+                return INTERRUPTED
+            except GenvxError as error:
+                shown.clear()
+                say(f"genvx: {error}")
+                code = code or error.exit_code
+                done.append(plain_failed_act(store.name, run.id, error))
+                continue
+            shown.clear()
+            done.append(plain_pushed_run(store.name, remote.where, put, run))
+            if not json:
+                print(shelving.summary(store.name, run, put, only_say=only_say), flush=True)
+    if json:
+        print_pushes(done, only_said=only_say)
+    return code
 
 
 def _reaching(host: str) -> Where:

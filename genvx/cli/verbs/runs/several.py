@@ -96,7 +96,7 @@ def ask_each(
     """Ask the host of each run something, and print what was done to it. did: as in "deleted"."""
     where = here(context)
     several = Several(where, json=json)
-    with where.fleet() as fleet:
+    with where.runs_fleet() as fleet:
         for host, found in places(where, fleet, wanted, deleted=deleted):
             run: RunInfo | None = several.attempt(host, found, host.answer, question(found))
             if run is not None:

@@ -1,0 +1,1 @@
+"""Shelves for runs: what keeps copies of them, and runs nothing."""
