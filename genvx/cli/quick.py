@@ -13,6 +13,8 @@ from typing import Any
 # Each with its view.
 _VERBS = {name: name for name in ("devices", "envs", "status", "queue", "policy", "doctor", "runs")}
 _VERBS["check"] = "doctor"
+# Of other hosts these also ask for the project of this directory, which is read by the verb itself.
+_HERE_ONLY = ("doctor", "check")
 # Options of `genvx remote`, and what they are for Where.
 _HOSTS = {
     **dict.fromkeys(("-H", "--host"), "hosts"),
@@ -40,6 +42,8 @@ def quick(arguments: list[str]) -> int | None:
     hosts, words = _hosts(arguments)
     verb, options = words[:1], words[1:]
     if not verb or verb[0] not in _VERBS or options not in ([], ["--json"]):
+        return None
+    if hosts is not None and verb[0] in _HERE_ONLY:
         return None
     # Imported here: the prompts of shells call `shell-refresh` often, and need neither.
     from genvx.cli.ask.where import Where
