@@ -96,8 +96,8 @@ _HOMES = {
     ),
 }
 
-# Modules; dask needs distributed, ray needs Ray only where it is used.
-_MODULES = ("aio", "dask", "ray")
+# Modules; dask needs distributed.
+_MODULES = ("aio", "dask")
 
 __all__ = ["__version__", *_MODULES, *sorted(_HOMES)]
 

@@ -14,7 +14,6 @@ from genvx.cli.detach import beginning, submitted
 from genvx.core.runs.entry import ending_of
 from genvx.core.text import printable
 from genvx.engines.cluster import Holder
-from genvx.engines.raycluster import token_of
 from genvx.errors import GenvxError
 from genvx.fleet.detaching.run import Run
 from genvx.shown.console import INTERRUPTED, say
@@ -77,15 +76,20 @@ def _described(plan: Plan, info: dict[str, object]) -> str:
 
 def _leave(where: Where, run: Run, plan: Plan, info: dict[str, object], holder: Holder) -> int:
     """Say how to use and end a cluster that goes on without us."""
-    env = shlex.quote(printable(str(info["env"]), 200))
     print(run.id, flush=True)
     where.note(f"address on its hosts: {printable(str(info['address']), 100)}")
-    there = shlex.quote(f". {env}; exec python3 program.py")
-    where.note(f"to use it: {where.typed} ssh {run.id} -- sh -c {there}")
+    where.note(f"to use it: {_used(where, run, info)}")
     if info.get("dashboard"):
         where.note(f"its page: {where.typed} tunnel {run.id} {info['dashboard']}")
     where.note(f"to end it: {where.typed} runs stop {run.id}")
     return 0
+
+
+def _used(where: Where, run: Run, info: dict[str, object]) -> str:
+    """What to type for a program that uses a cluster on its first host."""
+    env = shlex.quote(printable(str(info["env"]), 200))
+    there = shlex.quote(f". {env}; exec python3 program.py")
+    return f"{where.typed} ssh {run.id} -- sh -c {there}"
 
 
 def _hold(where: Where, run: Run, plan: Plan, info: dict[str, object], holder: Holder) -> int:
@@ -98,17 +102,14 @@ def _hold(where: Where, run: Run, plan: Plan, info: dict[str, object], holder: H
             sys.stdout.buffer.write(piece.data)
             sys.stdout.buffer.flush()
         return run.wait() or 0
-    with _credentials(plan) as (shown, secrets):
+    with _credentials(plan) as shown:
         if info.get("client"):
             tunnel = holder.tunnel(int(str(info["client"])))
-            scheme = "ray" if plan.engine == "ray" else "tls"
-            for line in shown:
-                where.note(f"for programs here: {line}")
-            if plan.engine == "ray":
-                where.note(f"the page asks for the token in {secrets}/token")
-            print(f"{scheme}://127.0.0.1:{tunnel.port}", flush=True)
+            where.note(f"for programs here: {shown}")
+            print(f"tls://127.0.0.1:{tunnel.port}", flush=True)
         else:
-            where.note("without ray[client] on the hosts nothing here reaches it")
+            where.note(f"the page asks for the token in {shown}")
+            where.note(f"programs run on its hosts: {_used(where, run, info)}")
             print(printable(str(info["address"]), 100), flush=True)
         where.note("Ctrl-C ends the cluster")
         code = run.wait() or 0
@@ -120,8 +121,10 @@ def _hold(where: Where, run: Run, plan: Plan, info: dict[str, object], holder: H
 
 
 @contextmanager
-def _credentials(plan: Plan) -> Iterator[tuple[list[str], str]]:
-    """Write what lets programs of this machine in, for us alone; give lines for their shell."""
+def _credentials(plan: Plan) -> Iterator[str]:
+    """Write what lets programs of this machine in, for us alone: give the file with Ray's token, or
+    the line for a shell that leads Dask's clients to theirs.
+    """
     with tempfile.TemporaryDirectory(prefix="genvx-cluster-") as directory:
 
         def write(name: str, text: str) -> str:
@@ -131,10 +134,8 @@ def _credentials(plan: Plan) -> Iterator[tuple[list[str], str]]:
             return path
 
         if plan.engine == "ray":
-            token = write("token", token_of(plan))
-            yield [f"export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH={token}"], directory
+            yield write("token", plan.ray_token)
         else:
             tls = "DASK_DISTRIBUTED__COMM__TLS__"
             cert, key = write("cert.pem", plan.pair[0]), write("key.pem", plan.pair[1])
-            line = f"export {tls}CA_FILE={cert} {tls}CLIENT__CERT={cert} {tls}CLIENT__KEY={key}"
-            yield [line], directory
+            yield f"export {tls}CA_FILE={cert} {tls}CLIENT__CERT={cert} {tls}CLIENT__KEY={key}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import secrets
 from dataclasses import dataclass, field
@@ -74,6 +76,11 @@ class Plan:
     def title(self) -> str:
         """The engine as people call it."""
         return ENGINES[self.engine]
+
+    @property
+    def ray_token(self) -> str:
+        """The token that Ray's nodes and its page ask for."""
+        return hmac.new(self.secret.encode(), b"ray", hashlib.sha256).hexdigest()
 
     @property
     def argv(self) -> list[str]:

@@ -109,7 +109,7 @@ def test_an_engine_that_is_not_installed_is_one_line_that_says_what_to_install(h
     answer = run_genvx("remote", "cluster", "ray", "-N", "2", "--python", str(tmp_path / "bare"))
     assert answer.returncode == 1
     (line,) = [each for each in answer.stderr.splitlines() if "not installed" in each]
-    assert "pip install 'ray[default,client]' there" in line
+    assert "pip install 'ray[default]' there" in line
     assert "Traceback" not in answer.stderr
     until(lambda: not held_on_hosts())
 

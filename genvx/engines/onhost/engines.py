@@ -11,7 +11,7 @@ import platform
 import sys
 from typing import Any
 
-from genvx.engines.onhost.place import Scratch, devices, free_ports, relay
+from genvx.engines.onhost.place import Scratch, devices, free_ports
 
 # The exit code of a cluster whose engine is not there, as a shell has it for a command.
 MISSING = 127
@@ -74,7 +74,7 @@ class Ray(Engine):
     """Ray's head and workers; each is `ray start --block`."""
 
     name, title, package = "ray", "Ray", "ray"
-    install = "pip install 'ray[default,client]' there"
+    install = "pip install 'ray[default]' there"
     probe = """
 import json, os, sys, time, ray
 ray.init(address=os.environ["RAY_ADDRESS"], _node_ip_address=sys.argv[2], log_to_driver=False)
@@ -98,19 +98,14 @@ print(json.dumps({"nodes": len(nodes), "gpus": sum(n["Resources"].get("GPU", 0) 
 
     def start_head(self) -> list[list[str]]:
         """`ray start --head`, with ports that the kernel chose."""
-        port, dashboard, client = free_ports(3)
+        port, dashboard = free_ports(2)
         words = ["--head", f"--port={port}", f"--temp-dir={self.scratch.path}"]
-        # ray[default] and ray[client]: without them Ray refuses to start what needs them.
+        # ray[default]: without it Ray refuses to start its page.
         has_dashboard = all(map(importlib.util.find_spec, ("aiohttp_cors", "colorful")))
-        has_client = importlib.util.find_spec("grpc") is not None
         words.append(f"--include-dashboard={str(has_dashboard).lower()}")
         if has_dashboard:
             words += ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
-        if has_client:
-            words.append(f"--ray-client-server-port={client}")
         self.head = {"address": f"{self.address}:{port}"}
-        # Ray's server for clients listens on the address of the node alone.
-        self.head["client"] = relay((self.address, client)) if has_client else 0
         self.head["dashboard"] = dashboard if has_dashboard else 0
         return [self._start(words)]
 

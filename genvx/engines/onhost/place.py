@@ -9,7 +9,6 @@ import ipaddress
 import os
 import shutil
 import socket
-import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -74,8 +73,11 @@ class Scratch:
             self._reap(path)
         # Ray's sockets are below it, and their paths have 107 bytes.
         self.path = f"/tmp/gv-{run}-{rank}"
-        os.mkdir(self.path, 0o700)
-        self._lock = self._locked(self.path)
+        # Under this name only once it is locked: another node that starts would take it for left.
+        new = f"/tmp/.gv-{run}-{rank}"
+        os.mkdir(new, 0o700)
+        self._lock = self._locked(new)
+        os.rename(new, self.path)
 
     def write(self, name: str, text: str) -> str:
         """Write a file that only we can read; return its path."""
@@ -109,35 +111,3 @@ class Scratch:
             fd = self._locked(path)
             shutil.rmtree(path, ignore_errors=True)
             os.close(fd)
-
-
-def relay(target: tuple[str, int]) -> int:
-    """Listen on loopback, where tunnels lead, for a server on another address; return the port."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def accept() -> None:
-        while True:
-            here, _ = listener.accept()
-            try:
-                there = socket.create_connection(target)
-            except OSError:
-                here.close()
-                continue
-            for ends in ((here, there), (there, here)):
-                threading.Thread(target=_copy, args=ends, daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    port: int = listener.getsockname()[1]
-    return port
-
-
-def _copy(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while True:
-            data = source.recv(65536)
-            if not data:
-                break
-            sink.sendall(data)
-    for each in (source, sink):
-        with contextlib.suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
