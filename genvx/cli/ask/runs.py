@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from genvx.core.runs.runinfo import RunInfo
     from genvx.fleet.fleet import Fleet
 
+EMPTY_RUN = "RUN is empty; give an id, a name, or 1 for the latest run"
 WHICH = "A run, by its id, the beginning of it, its name, or a number: 1 is the latest."
 
 
@@ -24,7 +25,7 @@ def not_empty(context: typer.Context, parameter: typer.CallbackParam, given: Any
     source = context.get_parameter_source(parameter.name or "")
     typed = source is not None and source.name == "COMMANDLINE"
     if typed and "" in (given if isinstance(given, list) else [given]):
-        raise InvalidInput("RUN is empty; give an id, a name, or 1 for the latest run")
+        raise InvalidInput(EMPTY_RUN)
     return given
 
 

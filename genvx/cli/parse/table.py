@@ -225,13 +225,13 @@ VERBS = (
         "pull",
         "runs.pull",
         RUNS,
-        "Copy what a run has made to this machine",
+        "Copy what a run has made, or several, to this machine",
     ),
     Entry(
         "push",
         "runs.push",
         RUNS,
-        "Copy a directory to a host: only what it lacks",
+        "Copy a directory to a host, or runs to a shelf: only what it lacks",
     ),
     Entry(
         "jupyter",

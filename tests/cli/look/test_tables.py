@@ -289,8 +289,7 @@ def test_a_table_fits_whatever_is_in_it(rows, most):
 def test_the_least_important_column_gives_way_first():
     rows = [["a" * 10, "b" * 10, "c" * 10]]
     assert lay_out(None, rows, most=30, yielding={1: 4, 0: 6}) == ["aaaaaaaaaa  bbbbb…  cccccccccc"]
-    assert lay_out(None, rows, most=22, typed=[1]) == ["aaa…  bbbbbbbbbb  ccc…"]
-    assert lay_out(None, rows, most=14, typed=[1]) == ["aa…  bbb…  cc…"]
+    assert lay_out(None, rows, most=22, kept=[1]) == ["aaa…  bbbbbbbbbb  ccc…"]
     assert lay_out(None, rows, most=26, yielding={1: 4, 0: 6}) == ["aaaaaaa…  bbb…  cccccccccc"]
 
 

@@ -56,9 +56,9 @@ def test_what_a_run_has_made_or_changed_is_copied_and_nothing_twice(sandbox, cod
     run = begun.stdout.splitlines()[0]
     here = short_tmp / "here"
     here.mkdir()
-    first = pull("1", run, cwd=here)
+    first = pull("1", f"./{run}", cwd=here)
     assert first.returncode == 0, first.stderr
-    assert first.stdout.endswith(f" of run {run} from gpu-server-1 into {run}\n")
+    assert first.stdout.endswith(f" of run {run} from gpu-server-1 into ./{run}\n")
     assert set(first.stderr.splitlines()) == {
         "genvx: not copied: pipe is neither a file nor a link",
         "genvx: not copied: work/out leads out of the run's directory",
@@ -68,7 +68,7 @@ def test_what_a_run_has_made_or_changed_is_copied_and_nothing_twice(sandbox, cod
     assert (work / "data").read_text() == "changed\n"
     assert (here / run / "log").read_text() == "hello\n"
     assert seen(work / "made") == seen(short_tmp / "odd")
-    assert pull("1", run, cwd=here).stdout.startswith("Pulled 0 files of run")
+    assert pull("1", f"./{run}", cwd=here).stdout.startswith("Pulled 0 files of run")
     some = pull("1", "-o", "files", "--only", "made/*.sh", "--only", "dat?", cwd=here)
     assert some.stdout.startswith("Pulled 2 files (")
     assert sorted(os.listdir(here / "files")) == ["data", "made"]

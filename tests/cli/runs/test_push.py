@@ -138,7 +138,7 @@ def test_every_host_of_a_remote_gets_it_and_one_that_fails_keeps_no_other_from_i
         (("nowhere", "gpu-server-1:x"), "no such directory: "),
         (("", "gpu-server-1:x"), "the directory is empty"),
         ((), "say where it goes, as in genvx push DIR HOST:DEST"),
-        (("a", "b", "gpu-server-1:x"), "unexpected extra argument"),
+        (("a", "b", "gpu-server-1:x"), "one directory and one place"),
     ],
 )
 def test_what_cannot_be_pushed_is_refused(sandbox, short_tmp, words, said):

@@ -155,7 +155,8 @@ def test_all_runs_that_are_alive_are_stopped_at_once_or_those_with_a_tag(runs):
 def test_a_table_of_runs_fits_80_columns_and_says_why_a_run_waits(runs):
     started("-g", "2", "-n", "n" * 60, "--", "sleep", "1000")
     waits = started("-g", "1", "--wait", "--", "true")
-    terminal = Terminal(genvx_argv("runs"), genvx_env(), size=(24, 80))
+    environ = {**genvx_env(), "NO_COLOR": "1"}  # colours take no room
+    terminal = Terminal(genvx_argv("runs"), environ, size=(24, 80))
     terminal.child.expect(pexpect.EOF)
     lines = terminal.child.before.splitlines()
     assert lines[0].split() == ["ID", "NAME", "STATE", "GPUS", "SUBMITTED", "TOOK", "EXIT"]

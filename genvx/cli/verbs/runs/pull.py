@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genvx.cli.ask import options
-from genvx.cli.ask.runs import WHICH, located_among, not_empty
+from genvx.cli.ask.runs import EMPTY_RUN, WHICH, located_among
 from genvx.cli.ask.where import Where, here
 from genvx.core.text import is_identifier
 from genvx.errors import GenvxError, InvalidInput, kind_of
@@ -25,7 +25,6 @@ Wanted = Annotated[
         help=f"{WHICH} DEST: directory for its log and files (default: among the runs of this "
         "machine). A second word that is an id or a number is a RUN.",
         show_default=False,
-        callback=not_empty,
     ),
 ]
 Only = Annotated[
@@ -72,6 +71,8 @@ def pull(
 
     where = here(context)
     wanted, dest = _split(words or [""])
+    if words and "" in wanted:
+        raise InvalidInput(EMPTY_RUN)
     if dest is not None and output is not None:
         raise InvalidInput("give either DEST or --output")
     if "" in (dest, output):

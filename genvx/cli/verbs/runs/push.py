@@ -49,7 +49,7 @@ def push(
     dry_run: DryRun = False,
     json: options.Json = False,
 ) -> None:
-    """Copy a directory to a host, or runs to a remote that keeps them: only what it lacks.
+    """Copy a directory to a host, or runs to a shelf: only what it lacks.
 
     What git would track is sent, and what .genvxignore says. With genvx remote, DEST without a host
     is that directory on each of the hosts. With a remote of type s3, runs of this machine are sent,
