@@ -26,10 +26,11 @@ _KEPT_SECONDS = 30 * 86400
 _OURS = re.compile(r"agent-[0-9a-f]{64}\.[A-Za-z0-9._-]+")
 
 
-def install(bundle: bytes, digest: str, token: str, name: str) -> bytes:
-    """Compile what the client sent, store it for the next call, and return it.
+def install(bundle: bytes, digest: str, token: str, name: str) -> tuple[bytes, str]:
+    """Compile what the client sent, store it for the next call; return it and its file.
 
-    If nothing can be written, the agent runs from memory and is sent again for each call.
+    If nothing can be written, the file is "": the agent runs from memory and is sent again for each
+    call.
     """
     sources = zlib.decompressobj().decompress(bundle, _MOST)
     if sha256(sources).hex() != digest:
@@ -41,9 +42,9 @@ def install(bundle: bytes, digest: str, token: str, name: str) -> bytes:
             leave(place, name, data)
         except OSError:
             continue
-        return data
+        return data, place + "/" + name
     os.write(1, f"\nGENVX-MEMORY {token}\n".encode())
-    return data
+    return data, ""
 
 
 def compiled(sources: dict[str, Any]) -> bytes:

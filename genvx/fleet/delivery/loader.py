@@ -201,8 +201,8 @@ def start(digest: str, token: str, word: str = "") -> None:
     program, size = line().split()[1:]
     names = dict(globals())
     exec(exactly(int(program)), names)
-    data = names["install"](exactly(int(size)), digest, token, name)
-    return run(data, "", "", call, token)
+    data, path = names["install"](exactly(int(size)), digest, token, name)
+    return run(data, path, "", call, token)
 
 
 def newer(words: list[str]) -> None:
