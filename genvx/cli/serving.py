@@ -43,10 +43,12 @@ def serve(
     *,
     leave: bool,
 ) -> int:
-    """Start the run, print its address once it answers, and keep a tunnel to it until it is over;
-    return the exit code: 0, 1 if it failed, 130 after Ctrl-C, which leaves it running.
+    """Start the run, print its address once it answers, and keep a tunnel to it until it is over.
 
-    local: the port of this machine that leads to it. leave: return once it answers.
+    Return the exit code: 0, 1 if it failed, 130 after Ctrl-C, which leaves it running.
+
+    local: the port of this machine that leads to it. leave: print its id once it
+    answers, and return.
     """
     from genvx.fleet.shipping.reading import until_unchanged
 
@@ -105,8 +107,8 @@ class _Served:
         where, run, tunnel = self._where, self._run, self._tunnel
         if tunnel is None or leave:
             where.note(f"run {run.label_or_id} answers; {_ways(where, run)}")
-            there = "localhost" if tunnel is None else self._host.name
-            print(f"http://{there}:{self._there}/", flush=True)
+            # One that listens on loopback of its host has no address here: a tunnel leads to it.
+            print(f"http://localhost:{self._there}/" if tunnel is None else run.id, flush=True)
             return 0
         where.note(f"run {run.label_or_id} answers; Ctrl-C closes the tunnel and leaves it running")
         print(f"http://localhost:{self._here}/", flush=True)

@@ -35,7 +35,12 @@ Local = Annotated[
     ),
 ]
 Detached = Annotated[
-    bool, typer.Option("-d", "--detach", help="Return once it answers, without a tunnel to it.")
+    bool,
+    typer.Option(
+        "-d",
+        "--detach",
+        help="Remote: print the id of the run once it answers, and leave it without a tunnel.",
+    ),
 ]
 Retries = Annotated[
     int,
