@@ -76,7 +76,7 @@ class World:
 
 def install_peers() -> None:
     """genvx, Genv and parallel-ssh as any user would install them; pdsh and clush from Debian."""
-    if not any(_PEERS.glob("lib/*/site-packages/boto3")):
+    if not any(_PEERS.glob("lib/*/site-packages/botocore")):
         subprocess.run([sys.executable, "-m", "venv", _PEERS], check=True)
         peers = ("genv==1.4.3", "parallel-ssh", f"{ROOT}[remotes,aws]")
         subprocess.run([f"{_PEERS}/bin/pip", "install", "-q", *peers], check=True)

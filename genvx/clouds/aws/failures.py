@@ -1,4 +1,4 @@
-"""What errors of boto3 mean, in one line that says what to do."""
+"""What errors of botocore mean, in one line that says what to do."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _NO_CREDENTIALS = (
 
 
 class Translating:
-    """Within it, errors of boto3 become errors of genvx."""
+    """Within it, errors of botocore become errors of genvx."""
 
     def __init__(self, service: str, operation: str, actions: Mapping[str, str]) -> None:
         self._of = (service, operation, actions)
@@ -64,7 +64,7 @@ class Translating:
 def translated(
     error: Exception, service: str, operation: str, actions: Mapping[str, str]
 ) -> GenvxError:
-    """Return the error of genvx for one of boto3. operation: boto3's name, as "run_instances"."""
+    """Return the error of genvx for one of botocore. operation: its name, as "run_instances"."""
     from botocore import exceptions as they
     from botocore.parsers import ResponseParserError
 
