@@ -75,7 +75,7 @@ class Contender:
     def push(self, shelf: str) -> list[str]:
         raise NotImplementedError
 
-    def list(self) -> list[str]:
+    def listing(self) -> list[str]:
         raise NotImplementedError
 
     def pull(self) -> list[str]:
@@ -124,7 +124,7 @@ class Genvx(Contender):
         numbers = map(str, range(1, (_FEW if shelf == "few" else _MANY) + 1))
         return ["genvx", "--remote", shelf, "push", *numbers]
 
-    def list(self) -> list[str]:
+    def listing(self) -> list[str]:
         return ["genvx", "--remote", "many", "runs", "--all"]
 
     def pull(self) -> list[str]:
@@ -173,7 +173,7 @@ class Theirs(Contender):
         chosen = [f":{_FEW}"] if shelf == "few" else []
         return self._guild("push", "-y", shelf, *chosen)
 
-    def list(self) -> list[str]:
+    def listing(self) -> list[str]:
         return self._guild("runs", "list", "-r", "many", "--all", elsewhere=True)
 
     def pull(self) -> list[str]:
@@ -198,7 +198,7 @@ def run(rounds: int) -> Table:
                 each.fill()
             things: dict[str, Callable[[Contender], Sample]] = {
                 f"push of {_FEW} runs": lambda each: each.pushed(),
-                f"list of {_MANY}": lambda each: measured(each.list(), env=each.environ),
+                f"list of {_MANY}": lambda each: measured(each.listing(), env=each.environ),
                 f"pull of {_SOME}": lambda each: each.fetched(),
             }
             for what, act in things.items():

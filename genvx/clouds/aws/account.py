@@ -1,7 +1,7 @@
 """The services of AWS as calls that end in values, or in one line; the only door to botocore.
 
-botocore is what boto3 is made of. boto3 itself would load as much again, for uses that are not ours.
-Nothing of AWS is imported before the first service is opened.
+botocore is what boto3 is made of. boto3 itself would load as much again, for uses that are not
+ours. Nothing of AWS is imported before the first service is opened.
 """
 
 from __future__ import annotations
