@@ -28,7 +28,7 @@ from genvx.local.state import paths
 from genvx.sandbox import record
 from genvx.sandbox import sandbox as rooms
 from tests.capabilities import CAPABILITIES, required
-from tests.helpers import ROOT, until
+from tests.helpers import ROOT, end_all_of, until
 
 # Under load an example may take long, and that is no fault of what it tries.
 hypothesis.settings.register_profile("genvx", deadline=None)
@@ -155,7 +155,7 @@ def agent_cache() -> Iterator[Path]:
 
 @pytest.fixture
 def make_sandbox(short_tmp, monkeypatch, agent_cache) -> Iterator[Callable[..., record.Sandbox]]:
-    """Starts pretend fleets that end with the test.
+    """Starts pretend fleets that end with the test, and so do all of their runs.
 
     unseen: their hosts have no agent yet. To send and unpack it costs a second that few tests need.
     """
@@ -177,6 +177,7 @@ def make_sandbox(short_tmp, monkeypatch, agent_cache) -> Iterator[Callable[..., 
     yield make
     for directory in made:
         if os.path.exists(directory):
+            end_all_of(directory)
             rooms.down(directory)
 
 
