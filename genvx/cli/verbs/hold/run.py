@@ -7,6 +7,7 @@ from dataclasses import replace
 import typer
 
 from genvx.cli.ask import options, runoptions, wants
+from genvx.cli.ask.expanding import goes_with
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
@@ -41,6 +42,7 @@ _OF_A_RUN = (
 
 
 @requesting()
+@goes_with("--detach", _OF_A_RUN)
 def run(
     context: typer.Context,
     request: Request,
@@ -60,9 +62,9 @@ def run(
     notify: runoptions.Notify = None,
     tty: runoptions.Tty = False,
     log_limit: runoptions.LogLimit = None,
-    project: runoptions.ProjectDirectory = None,
+    project: runoptions.Project = None,
     follow_links: runoptions.FollowLinks = False,
-    python: runoptions.PythonOfRun = None,
+    python: runoptions.Python = None,
     extra: runoptions.Extra = None,
     wheels: runoptions.Wheels = None,
     setup: runoptions.Setup = None,

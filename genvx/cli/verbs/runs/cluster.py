@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from genvx.cli.ask import runoptions, serveoptions, wants
+from genvx.cli.ask import runoptions, wants
 from genvx.cli.ask.request import Request
 from genvx.cli.ask.requesting import requesting
 from genvx.cli.ask.where import here
@@ -25,10 +25,7 @@ Detached = Annotated[
     bool,
     typer.Option("-d", "--detach", help="Return once it is ready; it goes on without us."),
 ]
-RunTag = Annotated[
-    list[str] | None,
-    typer.Option("--run-tag", metavar="TAG", help="One more tag of the run, besides cluster."),
-]
+RunTag = Annotated[list[str] | None, runoptions.run_tag("cluster")]
 
 
 @requesting("id")
@@ -41,17 +38,17 @@ def cluster(
     mixed: runoptions.Mixed = False,
     master_addr: runoptions.MasterAddr = None,
     detached: Detached = False,
-    env: serveoptions.Env = None,
-    chdir: serveoptions.Chdir = None,
+    env: runoptions.Env = None,
+    chdir: runoptions.Chdir = None,
     run_tag: RunTag = None,
-    log_limit: serveoptions.LogLimit = None,
-    project: serveoptions.Project = None,
+    log_limit: runoptions.LogLimit = None,
+    project: runoptions.Project = None,
     follow_links: runoptions.FollowLinks = False,
     yes: runoptions.Yes = False,
-    python: serveoptions.Python = None,
+    python: runoptions.Python = None,
     extra: runoptions.Extra = None,
     wheels: runoptions.Wheels = None,
-    setup: serveoptions.Setup = None,
+    setup: runoptions.Setup = None,
     no_load: wants.NoLoad = False,
 ) -> None:
     """Start a Ray or Dask cluster on leased GPUs.
