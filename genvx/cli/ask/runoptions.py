@@ -11,49 +11,6 @@ from typing import Annotated, Any
 
 import typer
 
-Nodes = Annotated[
-    int,
-    typer.Option(
-        "-N",
-        "--nodes",
-        metavar="N",
-        min=1,
-        max=4096,
-        show_default=False,
-        help="Remote: number of hosts to run on at once, as one job.",
-    ),
-]
-MasterAddr = Annotated[
-    str | None,
-    typer.Option(
-        "--master-addr",
-        metavar="ADDRESS",
-        help="Address of node 0 for the other hosts (default: the one that genvx uses).",
-    ),
-]
-Launcher = Annotated[
-    str | None,
-    typer.Option(
-        "--launcher",
-        metavar="NAME",
-        help="Start the script with torchrun, accelerate or deepspeed: a process for each GPU.",
-    ),
-]
-Mixed = Annotated[
-    bool, typer.Option("--mixed", help="With --nodes: allow different models of GPU.")
-]
-NoStdin = Annotated[
-    bool, typer.Option("--no-stdin", help="Give the command an empty input, as ssh -n does.")
-]
-Detached = Annotated[
-    bool,
-    typer.Option("-d", "--detach", help="Let it go on without us; print the id of the run."),
-]
-Watched = Annotated[
-    bool,
-    typer.Option("-w", "--watch", help="Show its output; Ctrl-C leaves it running."),
-]
-
 
 def chdir(what: str = "it") -> Any:
     """--chdir; what: that starts there."""
@@ -112,6 +69,48 @@ def notify(when: str = "it ends, gets its GPUs, or idles") -> Any:
     )
 
 
+Nodes = Annotated[
+    int,
+    typer.Option(
+        "-N",
+        "--nodes",
+        metavar="N",
+        min=1,
+        max=4096,
+        show_default=False,
+        help="Remote: number of hosts to run on at once, as one job.",
+    ),
+]
+MasterAddr = Annotated[
+    str | None,
+    typer.Option(
+        "--master-addr",
+        metavar="ADDRESS",
+        help="Address of node 0 for the other hosts (default: the one that genvx uses).",
+    ),
+]
+Launcher = Annotated[
+    str | None,
+    typer.Option(
+        "--launcher",
+        metavar="NAME",
+        help="Start the script with torchrun, accelerate or deepspeed: a process for each GPU.",
+    ),
+]
+Mixed = Annotated[
+    bool, typer.Option("--mixed", help="With --nodes: allow different models of GPU.")
+]
+NoStdin = Annotated[
+    bool, typer.Option("--no-stdin", help="Give the command an empty input, as ssh -n does.")
+]
+Detached = Annotated[
+    bool,
+    typer.Option("-d", "--detach", help="Let it go on without us; print the id of the run."),
+]
+Watched = Annotated[
+    bool,
+    typer.Option("-w", "--watch", help="Show its output; Ctrl-C leaves it running."),
+]
 Chdir = Annotated[str | None, chdir()]
 Project = Annotated[str | None, project()]
 FollowLinks = Annotated[

@@ -99,8 +99,7 @@ def run(
     from genvx.cli.ask import debugport
     from genvx.cli.ask.container import container_of
     from genvx.cli.detach import Detach, Several, notifiers, start_detached
-    from genvx.cli.project import ProjectOptions
-    from genvx.cli.python import PythonOptions
+    from genvx.cli.python import code_of
 
     where = here(context)
     if not command:
@@ -120,15 +119,11 @@ def run(
         from genvx.fleet.terminals import stdin
 
         stdin.close()
-    code = ProjectOptions(project, follow_links, yes).chosen(load=detached and not no_load)
-    its = PythonOptions(python, setup or "", wheels, tuple(extra or ()))
     inside = container_of(image, runtime, mount, remote=where.remote)
-    if inside is None:
-        its = its.loaded(load=detached and not no_load, project=code.directory is not None)
-    else:
-        its = its.of_image()
+    load, boxed = detached and not no_load, inside is not None
+    code = code_of(project, follow_links, yes, python, setup, wheels, extra, load=load, image=boxed)
     told = notifiers(notify, where.note) if detached else ()
-    asked = Detach.parse(chdir, keep, retries, env, run_tag, told, tty, log_limit, code, its)
+    asked = Detach.parse(chdir, keep, retries, env, run_tag, told, tty, log_limit, code)
     if json and watched:
         raise InvalidInput("give either --json or --watch: --watch prints the output of the run")
     if inside is not None:

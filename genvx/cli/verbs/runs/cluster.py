@@ -25,6 +25,7 @@ Detached = Annotated[
     bool,
     typer.Option("-d", "--detach", help="Return once it is ready; it goes on without us."),
 ]
+Python = Annotated[str | None, runoptions.python("engine and command find")]
 RunTag = Annotated[list[str] | None, runoptions.run_tag("cluster")]
 
 
@@ -45,7 +46,7 @@ def cluster(
     project: runoptions.Project = None,
     follow_links: runoptions.FollowLinks = False,
     yes: runoptions.Yes = False,
-    python: runoptions.Python = None,
+    python: Python = None,
     extra: runoptions.Extra = None,
     wheels: runoptions.Wheels = None,
     setup: runoptions.Setup = None,
@@ -66,17 +67,14 @@ def cluster(
     """
     from genvx.cli.clustering import start
     from genvx.cli.detach import Detach, Several
-    from genvx.cli.project import ProjectOptions
-    from genvx.cli.python import PythonOptions
+    from genvx.cli.python import code_of
     from genvx.engines.plan import TAG, Plan
 
     where = here(context)
     plan = Plan(engine, tuple(command or ()), attended=not detached)
-    code = ProjectOptions(project, follow_links, yes).chosen(load=not no_load)
-    its = PythonOptions(python, setup or "", wheels, tuple(extra or ()))
-    its = its.loaded(load=not no_load, project=code.directory is not None)
+    code = code_of(project, follow_links, yes, python, setup, wheels, extra, load=not no_load)
     tags = list(dict.fromkeys([TAG, *(run_tag or ())]))
-    asked = Detach.parse(chdir, None, None, env, tags, (), False, log_limit, code, its)
+    asked = Detach.parse(chdir, None, None, env, tags, (), False, log_limit, code)
     for note in where.remote_notes():
         where.note(note)
     raise typer.Exit(start(where, request, plan, asked, Several(nodes, master_addr, mixed)))

@@ -50,8 +50,7 @@ def serve(
     Example: genvx remote serve -g 1 -- vllm serve facebook/opt-125m --host 127.0.0.1 --port {port}
     """
     from genvx.cli.detach import Detach, notifiers
-    from genvx.cli.project import ProjectOptions
-    from genvx.cli.python import PythonOptions
+    from genvx.cli.python import code_of
     from genvx.cli.serving import serve as start
 
     where = here(context)
@@ -63,12 +62,10 @@ def serve(
     if local_port is not None and (detached or not where.remote):
         raise InvalidInput("--local-port is for the tunnel to a server on another host")
     service = Service(port or 0, ready or "")
-    code = ProjectOptions(project, follow_links, yes).chosen(load=not no_load)
-    its = PythonOptions(python, setup or "", wheels, tuple(extra or ()))
-    its = its.loaded(load=not no_load, project=code.directory is not None)
+    code = code_of(project, follow_links, yes, python, setup, wheels, extra, load=not no_load)
     tags = list(dict.fromkeys([TAG, *(run_tag or ())]))
     told = notifiers(notify, where.note)
-    asked = Detach.parse(chdir, None, retries, env, tags, told, False, log_limit, code, its)
+    asked = Detach.parse(chdir, None, retries, env, tags, told, False, log_limit, code)
     for note in where.remote_notes():
         where.note(note)
     asked = replace(asked, service=service)
