@@ -287,8 +287,21 @@ def world() -> Iterator[World]:
     shutil.copytree(
         libraries / "filelock", path / "filelock", ignore=shutil.ignore_patterns("__pycache__")
     )
+    python = world_python() or sys.executable
+    # Otherwise each process compiles anew what it loads: those users may not write there.
+    loaded = (
+        "genvx/core",
+        "genvx/local",
+        "genvx/shell",
+        "genvx/errors.py",
+        "filelock",
+        "pynvml.py",
+    )
+    subprocess.run(
+        [python, "-m", "compileall", "-q", *(path / name for name in loaded)], check=True
+    )
     subprocess.run(["chmod", "-R", "a+rX", str(path)], check=True)
-    yield World(world_python() or sys.executable, str(path))
+    yield World(python, str(path))
     shutil.rmtree(path)
 
 
